@@ -1,0 +1,28 @@
+// One row of the table of configuration keys. Each folder exports the rows of its own keys (`std::span<const KeyRow>
+// http::keys()`); app joins them and hands the table to config, from which parser, --check, --keys and conf/loom.conf come.
+#pragma once
+
+#include <cstdint>
+
+namespace loom {
+
+enum class KeyType : uint8_t { boolean, integer, decimal, size, duration, address, share, text, list, choice, secret, path };
+
+/// What a change of the key needs.
+enum class KeyChange : uint8_t { reload, restart };
+
+struct KeyRow {
+    /// `provider.<name>.api_key`. A `<name>` segment matches [A-Za-z0-9_-]+; `<model>` matches any model name (dots
+    /// included); `<header>` a header field name.
+    const char* pattern;
+    KeyType type;
+    const char* default_text = "";  // in the conf file's own spelling; "" means unset
+    const char* meaning = "";       // one line: what it does and, where it tunes, what it trades
+    KeyChange change = KeyChange::reload;
+    bool repeatable = false;
+    bool available = true;      // false: known, refused with "not available in this version"
+    const char* choices = "";   // KeyType::choice: "priority|model"; values not built yet carry a minus: "-round_robin"
+    const char* alias_of = "";  // another pattern with the same placeholders, whose spelling is canonical
+};
+
+}  // namespace loom
