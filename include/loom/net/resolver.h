@@ -1,0 +1,69 @@
+// Names to addresses, by c-ares on one service thread: a shard never waits for DNS, nor for /etc/hosts.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loom/base/result.h"
+#include "loom/net/address.h"
+
+namespace loom::net {
+
+/// Answers look-ups from its own thread. Any thread may ask. Every question is answered exactly once, on time, on
+/// failure and at stop.
+class Resolver {
+  public:
+    struct Options {
+        std::string servers;                          // "127.0.0.1:53,[::1]:5353"; "" takes /etc/resolv.conf
+        std::string hosts_path;                       // "" takes /etc/hosts
+        std::chrono::milliseconds timeout{5000};      // of a question as a whole, retries and queueing included
+        std::chrono::milliseconds try_timeout{1500};  // of one packet to one server, before the next try
+        std::chrono::seconds ttl_min{5};       // below it a provider that answers TTL 0 would be asked at every connect
+        std::chrono::seconds ttl_max{300};     // above it a provider that moves away would be missed for too long
+        std::chrono::seconds negative_ttl{2};  // how long "no such name" and failures are believed
+        size_t questions_max = 1024;           // asked and unanswered, callers that share a look-up counted each
+        size_t cache_entries_max = 1024;
+    };
+    struct Counts {  // since start; read from any thread
+        uint64_t questions = 0;
+        uint64_t lookups = 0;  // sent to c-ares: the rest were numeric, cached or joined a look-up in flight
+        uint64_t cache_hits = 0;
+        uint64_t failures = 0;
+    };
+
+    /// addresses  IPv6 and IPv4 interleaved, IPv4 first, ports filled in, without doubles, 1..64 of them.
+    /// ttl        seconds for which the answer may be kept, in [ttl_min, ttl_max]; for an error how long to wait before
+    ///            asking again.
+    /// Errors     unreachable: no such name, no address, or the servers refuse.   timed_out.   bad_message: garbage.
+    ///            exhausted: questions_max reached.   cancelled: the resolver stops.   All Retry::safe, Side::upstream
+    ///            (exhausted and cancelled: internal).
+    using Done = std::function<void(Result<std::vector<Address>> addresses, std::chrono::seconds ttl)>;
+
+    /// Starts the thread.
+    /// Errors  bad_conf: `servers` is not a list of addresses.  exhausted: no thread, descriptor or memory.
+    [[nodiscard]] static Result<std::unique_ptr<Resolver>> start(Options options);
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+    ~Resolver();  // stop()
+
+    /// Asks for the addresses of `host`: a name, `localhost`, or a numeric IP (with or without brackets).
+    /// done  called once, on the resolver's thread, never inside this call: pass a closure that posts to the shard's
+    ///       mailbox. It must not throw nor block, and may ask again. After stop() it is called inside this call.
+    void resolve(std::string host, uint16_t port, Done done);
+
+    /// Answers every open question with Errc::cancelled and joins the thread. Idempotent; not from a Done.
+    void stop() noexcept;
+
+    [[nodiscard]] Counts counts() const noexcept;
+
+  private:
+    class Impl;
+    explicit Resolver(std::unique_ptr<Impl> impl) noexcept;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loom::net

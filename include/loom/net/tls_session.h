@@ -1,0 +1,119 @@
+// TLS as a state machine over memory: ciphertext in, plaintext out, and back. No socket and no clock of its own: a
+// stream gives it what the ring received and sends what it leaves pending.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "loom/base/result.h"
+#include "loom/net/tls_context.h"
+
+namespace loom::net {
+
+/// One TLS connection, client or server by its context. Stays where it is (BoringSSL points to it); lives on one shard.
+/// Errors of every call: tls_failed (see last_error_text()), closed (cut off without close_notify), exhausted. After an
+/// error only pending output (the alert) is left to send.
+class TlsSession {
+  public:
+    /// What a feed did.
+    struct Progress {
+        size_t consumed_bytes = 0;   // of the ciphertext; the rest must be offered again, first
+        size_t plaintext_bytes = 0;  // written from the start of the output
+        bool more = false;  // plaintext is left inside: feed again (with nothing new if need be) and a free output
+        bool peer_closed = false;  // close_notify: the clean end, everything before it has been delivered
+    };
+
+    explicit TlsSession(TlsContext& context) noexcept;
+    TlsSession(const TlsSession&) = delete;
+    TlsSession& operator=(const TlsSession&) = delete;
+    ~TlsSession();
+
+    /// Client: `host` (a name or a numeric IP) is sent as SNI and is what the certificate must name; with `port` it
+    /// keys the session cache. The first flight is pending afterwards.
+    [[nodiscard]] Result<void> start_client(std::string_view host, uint16_t port);
+    [[nodiscard]] Result<void> start_server();
+
+    /// Takes ciphertext, drives the handshake, and opens records while `plaintext_out` has room (a record that does not
+    /// fit waits inside, at most 16 KiB of it). Always look at pending_ciphertext() afterwards: handshake, tickets,
+    /// alerts. ciphertext     borrowed for the call.      plaintext_out  may be empty before handshake_done().
+    [[nodiscard]] Result<Progress> feed(std::string_view ciphertext, std::span<char> plaintext_out);
+
+    /// The same, and the plaintext takes the ciphertext's place, so that a received buffer becomes the answer: it is
+    /// bytes[0, plaintext_bytes). Where a record that began in earlier buffers has not enough room, `more` is set: take
+    /// the plaintext away and feed bytes.subspan(consumed_bytes), then a free buffer through feed().
+    [[nodiscard]] Result<Progress> feed_in_place(std::span<char> bytes);
+
+    /// The transport ended. Errors  closed: without close_notify, so the peer's last bytes may be missing. Ok: clean.
+    [[nodiscard]] Result<void> end_of_input();
+
+    /// Seals plaintext; pieces are joined into records, small ones first (latency), then 16 KiB.
+    /// Returns bytes taken: fewer than given, or 0, when output is at pending_max (send, consume, then write the rest),
+    /// and 0 before handshake_done().
+    [[nodiscard]] Result<size_t> write(std::span<const iovec> pieces);
+    [[nodiscard]] Result<size_t> write(std::string_view plaintext);
+    /// A new answer starts: small records first again.
+    void restart_small_records() noexcept { sealed_bytes_ = 0; }
+
+    /// What to send, its first contiguous part. These bytes stay where they are until consumed: a send may be in
+    /// flight.
+    [[nodiscard]] std::string_view pending_ciphertext() const noexcept;
+    /// The same as pieces for one sendmsg. Returns how many of `pieces` were filled.
+    [[nodiscard]] size_t pending_ciphertext(std::span<iovec> pieces) const noexcept;
+    [[nodiscard]] size_t pending_bytes() const noexcept { return pending_bytes_; }
+    void consume_ciphertext(size_t bytes) noexcept;
+
+    /// Sends close_notify (pending afterwards). Reading may go on. Idempotent; before the handshake's end it does
+    /// nothing.
+    void begin_close() noexcept;
+
+    [[nodiscard]] bool handshake_done() const noexcept { return state_ == State::open; }
+    [[nodiscard]] bool failed() const noexcept { return state_ == State::failed; }
+    [[nodiscard]] bool peer_closed() const noexcept { return peer_closed_; }
+    [[nodiscard]] bool resumed() const noexcept;
+    [[nodiscard]] std::string_view alpn() const noexcept;         // "" when none was agreed
+    [[nodiscard]] std::string_view server_name() const noexcept;  // server: the client's SNI
+    [[nodiscard]] std::string_view version() const noexcept;      // "TLSv1.3"
+    [[nodiscard]] std::string_view cipher() const noexcept;
+    /// "CN=agent-7, O=Example" of the peer's certificate (mTLS), verified; "" without one.
+    [[nodiscard]] std::string peer_subject() const;
+    /// SHA-256 of the peer's certificate, lower-case hex; "" without one.
+    [[nodiscard]] std::string peer_fingerprint() const;
+
+    /// After an error, for people: names subject, issuer, reason and remedy where a certificate was at fault.
+    [[nodiscard]] std::string last_error_text() const;
+
+    static constexpr size_t pending_max = 48 * 1024;  // of application records; handshakes may go to four times it
+    static constexpr size_t small_record_bytes = 4 * 1024;  // until small_records_until bytes are sealed
+    static constexpr size_t small_records_until = 32 * 1024;
+    static constexpr size_t record_bytes_max = 16 * 1024;
+
+  private:
+    friend struct TlsBio;  // src/net/tls_bio.h: hands BoringSSL input_ and takes its output
+    enum class State : uint8_t { idle, handshaking, open, failed };
+    struct Block;
+
+    Result<void> start();
+    Result<void> drive_handshake();
+    std::unexpected<Error> fail_session(int ssl_result);
+    bool append(std::string_view bytes) noexcept;
+
+    TlsContext& context_;
+    ssl_st* ssl_ = nullptr;
+    std::string_view input_;  // what the current feed lent and BoringSSL has not taken
+    Block* first_ = nullptr;  // output, oldest first
+    Block* last_ = nullptr;
+    size_t pending_bytes_ = 0;
+    size_t sealed_bytes_ = 0;  // application bytes since the start or restart_small_records()
+    State state_ = State::idle;
+    bool peer_closed_ = false;
+    bool close_sent_ = false;
+    Error error_;
+    std::unique_ptr<std::string> error_text_;  // nothing while all is well
+};
+
+}  // namespace loom::net
