@@ -1,0 +1,37 @@
+// Text inside JSON strings: decoding, encoding, and the map between places of both.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace loom::llm {
+
+inline constexpr size_t bad_text = SIZE_MAX;
+
+/// Decodes the inside of a JSON string (without its quotes) to UTF-8. A lone surrogate becomes U+FFFD.
+/// out      at least raw.size() bytes: decoding never grows.
+/// Returns  the bytes written, or bad_text for a broken escape.
+[[nodiscard]] size_t unescape(std::string_view raw, char* out) noexcept;
+
+/// The same, appended; false (and out as before) for a broken escape.
+[[nodiscard]] bool unescape(std::string_view raw, std::string& out);
+
+/// Where byte `text_offset` of the decoded text comes from: the offset in raw of the (whole) escape or byte behind it.
+/// text_offset == size of the decoded text gives raw.size().
+[[nodiscard]] size_t raw_offset(std::string_view raw, size_t text_offset) noexcept;
+
+/// Appends text as the inside of a JSON string. Bytes that are not UTF-8 pass as they are.
+void escape(std::string_view text, std::string& out);
+
+/// The same with quotes around.
+void quote(std::string_view text, std::string& out);
+
+/// The same into bounded memory: as much of text as fits whole (no escape and no UTF-8 sequence is cut). Returns bytes.
+size_t escape(std::string_view text, std::span<char> out) noexcept;
+
+/// The largest cut <= wanted at which text may be split without cutting a UTF-8 sequence.
+[[nodiscard]] size_t utf8_cut(std::string_view text, size_t wanted) noexcept;
+
+}  // namespace loom::llm

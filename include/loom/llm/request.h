@@ -1,0 +1,79 @@
+// Reads the few fields of a request that decide, in place, and says where they stand. The rest of the body is walked, so
+// that a document which is cut or malformed is refused here with the place of its error, and nothing is rebuilt.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "loom/base/result.h"
+#include "loom/llm/endpoint.h"
+#include "loom/llm/range.h"
+
+namespace loom::llm {
+
+class Structure;
+
+/// The views point into the body, or into the reader until its next read.
+struct Request {
+    std::string_view model;  // decoded
+    Range model_range;       // the raw JSON string, quotes included
+    bool stream = false;
+    Range stream_range;               // absent when the client did not say; may be the text `null`
+    bool has_stream_options = false;  // present and an object
+    bool stream_options_empty = false;
+    bool include_usage = false;      // what the client asked for
+    Range stream_options_range;      // the raw value: an object, or `null`
+    Range include_usage_range;       // the raw value: `true`, `false` or `null`
+    uint32_t object_insert_offset = 0;  // right after the opening brace
+    bool object_empty = false;          // then an inserted member takes no comma behind it
+    std::string_view user;              // decoded; empty when unset
+    uint64_t max_tokens = 0;            // max_completion_tokens, then max_tokens, then max_output_tokens; 0 unset
+    uint32_t n = 1;
+    uint32_t message_count = 0;  // messages; for prompts and inputs, how many of them (a token array is one)
+    uint64_t prompt_bytes = 0;   // text of messages, prompts, inputs, instructions and tools, as it stands in the body
+    bool has_tools = false;      // `tools` or `functions` is a non-empty array
+    Range tools_range;
+    Range tool_choice_range;
+    bool has_images = false;
+    Range last_user_range;            // the raw JSON string behind last_user_text
+    std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h
+    Range messages_range;             // the raw value of messages, prompt or input
+};
+
+/// One lives per shard; its index buffers stay warm, so that a warm read does not allocate (up to 1 MiB bodies; the
+/// index of a larger one is given back after the read).
+class RequestReader {
+  public:
+    RequestReader();
+    ~RequestReader();
+    RequestReader(RequestReader&&) noexcept;
+    RequestReader& operator=(RequestReader&&) noexcept;
+
+    /// body     the whole document, below 4 GiB; no padding is needed. Borrowed by the result.
+    /// endpoint one of is_inspected().
+    /// Errors   bad_message (downstream) with a `what` that names the field or the fault; error_offset() and
+    ///          error_param() tell more. A deciding key that stands twice is refused, also when spelled with escapes or
+    ///          in another case (Go's parsers fold case): the upstream might read the other one.
+    ///          Depth is bounded by depth_max. Escapes are judged only in the strings that are decoded.
+    [[nodiscard]] Result<Request> read(Endpoint endpoint, std::string_view body);
+
+    /// Byte offset of the last error in the body.
+    [[nodiscard]] uint64_t error_offset() const noexcept { return error_offset_; }
+    /// The parameter at fault for the error's `param`: "model", "messages", …; "" for a fault of the document itself.
+    [[nodiscard]] const char* error_param() const noexcept { return error_param_; }
+    /// Is the error one of the document (no JSON), rather than of one field's type?
+    [[nodiscard]] bool error_is_syntax() const noexcept { return error_param_[0] == '\0'; }
+
+    static constexpr uint32_t depth_max = 256;
+
+  private:
+    std::unique_ptr<Structure> structure_;
+    std::string model_scratch_;
+    std::string user_scratch_;
+    uint64_t error_offset_ = 0;
+    const char* error_param_ = "";
+};
+
+}  // namespace loom::llm
