@@ -1,0 +1,57 @@
+// Decodes bodies of upstreams that compress although they were asked for "identity". The only user of zlib.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "loom/base/result.h"
+
+namespace loom::http {
+
+enum class ContentCoding : uint8_t { identity, gzip, deflate, unknown };
+
+/// Of a Content-Encoding value ("gzip", "x-gzip", "deflate", "identity", ""); several codings, br, zstd: unknown.
+[[nodiscard]] ContentCoding content_coding(std::string_view value) noexcept;
+
+/// A streaming decoder of gzip (RFC 1952, members in a row too) and of deflate (RFC 1950, and the raw RFC 1951 that
+/// some servers send under that name). Output per call is bounded by the caller's buffer; output in all by `limits`.
+/// Allocates about 45 KB in start() and nothing afterwards.
+class Inflater {
+  public:
+    struct Limits {
+        uint64_t output_bytes_max = UINT64_MAX;
+        /// Output over `ratio_max` times the input, beyond the first `ratio_free_bytes`, is a bomb. Deflate's best is
+        /// 1032.
+        uint32_t ratio_max = 200;
+        uint32_t ratio_free_bytes = 1 << 20;
+    };
+    struct Step {
+        size_t consumed = 0;  // of the input
+        size_t produced = 0;  // into the output
+        bool done = false;    // the coded stream has ended, as far as the bytes given tell
+    };
+
+    Inflater() noexcept;
+    ~Inflater();
+    Inflater(Inflater&&) noexcept;
+    Inflater& operator=(Inflater&&) noexcept;
+
+    /// Errors  unsupported (a coding other than gzip and deflate), exhausted (no memory). Side::upstream.
+    [[nodiscard]] Result<void> start(ContentCoding coding, Limits limits) noexcept;
+    [[nodiscard]] Result<void> start(ContentCoding coding) noexcept { return start(coding, Limits{}); }
+    /// Decodes until the input is used up or the output is full: call again with the rest and a fresh output while
+    /// `consumed < in.size()` or `produced == out.size()`. `out` must not be empty.
+    /// Errors  bad_message (broken stream), too_large (over a limit). Side::upstream.
+    [[nodiscard]] Result<Step> next(std::string_view in, std::span<char> out) noexcept;
+    /// The body has ended. Errors  bad_message when the coded stream has not.
+    [[nodiscard]] Result<void> on_end() const noexcept;
+
+  private:
+    struct State;  // zlib's, kept out of sight
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace loom::http
