@@ -1,0 +1,38 @@
+// The one door to BoringSSL's cryptography (TLS has its own, in net). Plain values in and out; nothing here allocates
+// except where a std::string is returned, and nothing fails: BoringSSL aborts when the kernel refuses randomness.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace loom {
+
+using Sha256 = std::array<uint8_t, 32>;
+
+[[nodiscard]] Sha256 sha256(std::string_view bytes) noexcept;
+
+/// Takes a time that depends on the lengths alone, never on where the contents differ.
+[[nodiscard]] bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b) noexcept;
+[[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b) noexcept;
+
+/// Lower-case hexadecimal.
+[[nodiscard]] std::string hex_encode(std::span<const uint8_t> bytes);
+
+/// Either case. False, with `out` unspecified, unless `hex` is exactly 2 * out.size() hexadecimal digits.
+[[nodiscard]] bool hex_decode(std::string_view hex, std::span<uint8_t> out) noexcept;
+
+/// Overwrites memory in a way that the optimiser keeps.
+void secure_wipe(std::span<uint8_t> bytes) noexcept;
+
+/// Overwrites a secret, whole capacity included, and leaves the string empty.
+void secure_wipe(std::string& secret) noexcept;
+
+/// From the kernel's generator by way of BoringSSL's.
+void random_bytes(std::span<uint8_t> out) noexcept;
+[[nodiscard]] uint64_t random_u64() noexcept;
+
+}  // namespace loom

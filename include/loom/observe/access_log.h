@@ -1,0 +1,121 @@
+// One JSON line per request, and never a wait for a disk. A shard formats its line straight into a ring of its own (one
+// producer, one consumer, no lock, no system call, no allocation); one writer thread gathers the rings every
+// `flush_interval_ms` and writes. A full ring drops the line and counts it.
+//
+// What can be logged is what AccessRecord has: there is no field for a credential, a body or a query string.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "loom/base/result.h"
+
+namespace loom::observe {
+
+/// Where the token counts come from.
+enum class UsageSource : uint8_t { none, reported, estimated };
+
+/// Strings are borrowed for the call, may hold any bytes, and are cut at the length beside them. Empty strings and
+/// times of -1 are left out.
+struct AccessRecord {
+    uint64_t time_us = 0;         // of arrival, microseconds since 1970
+    std::string_view request_id;  // 128
+    std::string_view client;      // 64: address, as forwarded.trust has it
+    std::string_view consumer;    // 64: name, never a key
+    std::string_view route;       // 64
+    std::string_view method;      // 16
+    std::string_view path;        // 512: without its query, which may carry a key (the log cuts at '?' all the same)
+    std::string_view endpoint;    // 32: "chat_completions", …
+    std::string_view model;       // 128: as asked
+    std::string_view upstream_model;  // 128: as sent, when another
+    std::string_view provider;        // 64
+    std::string_view user_agent;      // 256
+    std::string_view error;           // 32: errc_name() of what ended it; empty for a success
+    std::string_view error_what;      // 128: Error::what
+    uint16_t status = 0;              // 499 for a client that left
+    bool stream = false;
+    uint16_t attempts = 0;
+    uint64_t bytes_in = 0;
+    uint64_t bytes_out = 0;
+    uint32_t events = 0;
+    UsageSource usage = UsageSource::none;
+    uint64_t tokens_input = 0;
+    uint64_t tokens_output = 0;
+    uint64_t tokens_cached = 0;
+    // Microseconds; -1 for what did not happen.
+    int64_t total_us = -1;
+    int64_t ttft_us = -1;
+    int64_t overhead_us = -1;
+    int64_t admit_us = -1;
+    int64_t inspect_us = -1;
+    int64_t forward_us = -1;
+    int64_t upstream_wait_us = -1;
+    int64_t relay_us = -1;
+};
+
+/// No line is longer, newline included.
+inline constexpr size_t access_line_bytes_max = 12 * 1024;
+
+/// The part of the log that one shard owns. Only that shard calls record().
+class ShardAccessLog {
+  public:
+    ~ShardAccessLog();
+    /// Sampled by the share of the log; errors (status >= 400) always go in. False when it was dropped for want of
+    /// space.
+    bool record(const AccessRecord& record) noexcept;
+
+  private:
+    friend class AccessLog;
+    struct Ring;
+    ShardAccessLog(size_t ring_bytes, double sample, std::atomic<uint32_t>& wake);
+    [[nodiscard]] bool sampled(const AccessRecord& record) noexcept;
+
+    std::unique_ptr<Ring> ring_;
+    std::atomic<uint32_t>& wake_;  // the writer's futex, rung when the ring is half full
+    uint64_t sample_step_;         // share in 2^-32
+    uint64_t sample_sum_ = 0;
+    uint64_t second_ = 0;  // whose text is in second_text_
+    char second_text_[20] = {};
+};
+
+class AccessLog {
+  public:
+    struct Options {
+        std::string path = "stdout";  // stdout | stderr | off | a file, appended to
+        double sample = 1.0;          // share of successes that are logged
+        uint32_t shard_count = 1;
+        size_t ring_bytes = 1024 * 1024;  // per shard, a power of two, at least 64 KiB; memory is taken as it fills
+        uint32_t flush_interval_ms = 100;
+    };
+    /// Opens the file and starts the writer thread.
+    /// Errors  io with sys_errno when the path cannot be opened; bad_conf when an option is out of its range.
+    [[nodiscard]] static Result<std::unique_ptr<AccessLog>> open(Options options);
+    /// Writes what is left, within a second, and joins the thread.
+    ~AccessLog();
+    AccessLog(const AccessLog&) = delete;
+
+    /// The shard's own; good for the life of this object. Null when the path is `off`.
+    [[nodiscard]] ShardAccessLog* shard(uint32_t index) noexcept;
+    /// Opens the path anew before the next write: after logrotate has moved the file. Async-signal-safe.
+    void reopen() noexcept;
+    /// Returns once all recorded before the call has been written or given up, for tests and shutdown.
+    void flush() noexcept;
+
+    [[nodiscard]] uint64_t written() const noexcept;       // lines
+    [[nodiscard]] uint64_t dropped() const noexcept;       // lines that met a full ring, or were cut by a rotation
+    [[nodiscard]] uint64_t write_errors() const noexcept;  // ENOSPC, EPIPE, … each one a pause, then a retry
+
+  private:
+    class Writer;
+    explicit AccessLog(std::unique_ptr<Writer> writer);
+    std::unique_ptr<Writer> writer_;
+};
+
+/// Writes `record` as one JSON line with its newline. `out` has access_line_bytes_max bytes; returns the end. Used by
+/// the ring, and by tests.
+char* format_access_line(const AccessRecord& record, const char* second_text, char* out) noexcept;
+
+}  // namespace loom::observe

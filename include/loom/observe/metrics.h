@@ -1,0 +1,220 @@
+// What Loom counts. Each shard writes a slab of its own, with plain loads and stores and without a lookup or an
+// allocation; the exposition adds the slabs up when someone asks.
+//
+// Labels are bounded by construction: a provider or a model gets its slot when a configuration is built, by name, and
+// keeps it for the life of the process, so counters stay monotonic over reloads. Slot 0 is `other`, where all that
+// exceeds a bound is counted, as is every model name that only a client knows.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loom/base/assert.h"
+#include "loom/base/histogram.h"
+
+namespace loom::observe {
+
+inline constexpr uint16_t other_slot = 0;
+inline constexpr uint16_t provider_slots_max = 64;  // `other` included
+inline constexpr uint16_t model_slots_max = 201;    // `other` included
+
+enum class Outcome : uint8_t { success, error };
+/// 499, a client that left, counts as an error of neither side, and Prometheus knows two words: error.
+[[nodiscard]] constexpr Outcome outcome_of(uint16_t status) noexcept {
+    return status < 400 ? Outcome::success : Outcome::error;
+}
+
+/// Where Loom's own time goes. `total` is the sum that `x-loom-overhead-us` tells, plus the relay's.
+enum class Stage : uint8_t { admit, inspect, lookup, forward, relay, settle, total };
+inline constexpr size_t stage_count = 7;
+
+/// How an upstream connection was come by, or why not.
+enum class ConnectResult : uint8_t {
+    connected,
+    reused,
+    refused,
+    timed_out,
+    unreachable,
+    reset,
+    tls_failed,
+    stale,
+    exhausted
+};
+inline constexpr size_t connect_result_count = 9;
+
+/// Cached is a part of input, reasoning a part of output.
+struct TokenCounts {
+    uint64_t input = 0;
+    uint64_t output = 0;
+    uint64_t cached = 0;
+    uint64_t reasoning = 0;
+};
+
+inline constexpr size_t duration_bound_count = 15;
+/// Microseconds: an LLM answers between milliseconds (a cache, a small model) and minutes (a reasoning one).
+inline constexpr std::array<uint64_t, duration_bound_count> duration_bounds_us = {
+    5'000,     10'000,    25'000,     50'000,     100'000,    250'000,     500'000,    1'000'000,
+    2'500'000, 5'000'000, 10'000'000, 30'000'000, 60'000'000, 120'000'000, 300'000'000};
+inline constexpr size_t overhead_bound_count = 14;
+/// Nanoseconds: Loom's own work is a few microseconds.
+inline constexpr std::array<uint64_t, overhead_bound_count> overhead_bounds_ns = {
+    500,     1'000,   2'000,   5'000,     10'000,    20'000,     50'000,
+    100'000, 200'000, 500'000, 1'000'000, 2'000'000, 10'000'000, 100'000'000};
+
+using DurationHistogram = BoundedHistogram<duration_bound_count>;
+using OverheadHistogram = BoundedHistogram<overhead_bound_count>;
+using LatencyHistogram = Histogram<4, 32>;  // microseconds, for quantiles
+
+struct ProviderSeries {
+    Counter tokens_input, tokens_output, tokens_cached, tokens_reasoning;
+    std::array<Counter, connect_result_count> connects;
+    Counter retries;  // attempts after the first
+    Gauge pool_idle, pool_busy;
+    DurationHistogram first_token;
+    LatencyHistogram latency;
+};
+
+struct ModelSeries {  // one per provider and model
+    Counter success, error;
+    DurationHistogram duration;
+};
+
+/// One shard's slab. Written by the shard alone; read by anyone. Made by Metrics.
+class ShardMetrics {
+  public:
+    // Levels of this shard. The owner of the thing counted keeps them true.
+    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, ring_entries_in_flight;
+    // Events of this shard.
+    Counter connections_accepted, connections_refused;
+    Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
+    Counter stream_events;
+    Counter client_cancels, stream_stalls,
+        stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
+    Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
+    Counter timeouts;
+
+    /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
+    /// to the last of the answer.
+    void request_done(uint16_t provider, uint16_t model, Outcome outcome, uint64_t duration_us) noexcept {
+        ModelSeries& s = series(provider, model);
+        (outcome == Outcome::success ? s.success : s.error).add();
+        s.duration.record(duration_bounds_us, duration_us);
+    }
+    /// Any answer to a client, refusals and /healthz included; 499 for a client that left before one.
+    void http_request(uint16_t status) noexcept { codes_[status < codes_.size() ? status : 0].add(); }
+    void tokens(uint16_t provider, const TokenCounts& n) noexcept {
+        ProviderSeries& p = provider_at(provider);
+        p.tokens_input.add(n.input);
+        p.tokens_output.add(n.output);
+        p.tokens_cached.add(n.cached);
+        p.tokens_reasoning.add(n.reasoning);
+    }
+    /// Microseconds from the request's head to the first content byte sent to the client.
+    void first_token(uint16_t provider, uint64_t us) noexcept {
+        provider_at(provider).first_token.record(duration_bounds_us, us);
+    }
+    /// Microseconds from the last byte of the request sent to the head of the upstream's answer.
+    void provider_latency(uint16_t provider, uint64_t us) noexcept { provider_at(provider).latency.record(us); }
+    void overhead(Stage stage, uint64_t ns) noexcept {
+        overhead_[static_cast<size_t>(stage)].record(overhead_bounds_ns, ns);
+    }
+    /// How long one turn of the loop kept the next completion waiting.
+    void loop_turn(uint64_t ns) noexcept { loop_turn_.record(overhead_bounds_ns, ns); }
+    void connect(uint16_t provider, ConnectResult result) noexcept {
+        provider_at(provider).connects[static_cast<size_t>(result)].add();
+    }
+    void retry(uint16_t provider) noexcept { provider_at(provider).retries.add(); }
+    [[nodiscard]] Gauge& pool_idle(uint16_t provider) noexcept { return provider_at(provider).pool_idle; }
+    [[nodiscard]] Gauge& pool_busy(uint16_t provider) noexcept { return provider_at(provider).pool_busy; }
+
+    // Reading, for the exposition and for tests.
+    [[nodiscard]] const ProviderSeries& provider_series(uint16_t provider) const noexcept {
+        return providers_[provider];
+    }
+    [[nodiscard]] const ModelSeries& model_series(uint16_t provider, uint16_t model) const noexcept {
+        return series_[size_t{provider} * model_slots_max + model];
+    }
+    [[nodiscard]] const OverheadHistogram& overhead_series(Stage stage) const noexcept {
+        return overhead_[static_cast<size_t>(stage)];
+    }
+    [[nodiscard]] const OverheadHistogram& loop_turn_series() const noexcept { return loop_turn_; }
+    [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
+
+  private:
+    ProviderSeries& provider_at(uint16_t provider) noexcept {
+        LOOM_ASSERT(provider < provider_slots_max);
+        return providers_[provider];
+    }
+    ModelSeries& series(uint16_t provider, uint16_t model) noexcept {
+        LOOM_ASSERT(provider < provider_slots_max && model < model_slots_max);
+        return series_[size_t{provider} * model_slots_max + model];
+    }
+
+    std::array<OverheadHistogram, stage_count> overhead_;
+    OverheadHistogram loop_turn_;
+    std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
+    std::array<ProviderSeries, provider_slots_max> providers_;
+    // Dense, so that a series is an address and not a lookup. 2 MiB of address space; only pages that are counted in
+    // take memory.
+    std::array<ModelSeries, size_t{provider_slots_max} * model_slots_max> series_;
+};
+
+/// What the process knows at the time of an exposition and no shard counts.
+struct ProcessFacts {
+    uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
+    uint64_t access_log_written = 0;
+    uint64_t access_log_dropped = 0;
+    uint64_t access_log_write_errors = 0;
+    uint64_t config_reloads = 0;
+    uint64_t config_reload_failures = 0;
+};
+
+/// Owns the slots' names and the slabs; lives as long as the process.
+class Metrics {
+  public:
+    explicit Metrics(uint32_t shard_count, std::string_view version = LOOM_VERSION);
+    ~Metrics();
+    Metrics(const Metrics&) = delete;
+
+    /// The slab of a shard; its address is good for the life of this object.
+    [[nodiscard]] ShardMetrics& shard(uint32_t index) noexcept { return *shards_[index]; }
+
+    // Called when a configuration is built, from any thread.
+    /// The slot of a configured name, made when new; `other_slot` once all are taken.
+    [[nodiscard]] uint16_t provider(std::string_view name);
+    [[nodiscard]] uint16_t model(std::string_view name);
+    /// This pair can be asked for: its counters show from the start, at 0.
+    void declare(uint16_t provider, uint16_t model);
+    /// Adds document 000's spellings.
+    void set_compat(bool on);
+
+    /// Prometheus text format 0.0.4 of everything, summed over shards. Any thread; shards are not disturbed.
+    /// Serve it as `text/plain; version=0.0.4; charset=utf-8`.
+    [[nodiscard]] std::string expose(const ProcessFacts& facts);
+
+  private:
+    friend class Exposition;
+    struct SlabDeleter {
+        void operator()(ShardMetrics* slab) const noexcept;
+    };
+    struct Window;  // former latency counts of each provider
+    using Slab = std::unique_ptr<ShardMetrics, SlabDeleter>;
+    static Slab make_slab();
+
+    std::mutex mutex_;  // names, declared pairs, windows: the request path never comes here
+    std::vector<Slab> shards_;
+    std::vector<std::string> providers_{"other"};
+    std::vector<std::string> models_{"other"};
+    std::vector<bool> declared_;
+    std::vector<std::unique_ptr<Window>> windows_;
+    std::string version_;
+    bool compat_ = false;
+};
+
+}  // namespace loom::observe

@@ -1,0 +1,110 @@
+// Models → candidates: who can answer for a model name, in which order, under which name there.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "loom/base/hash.h"
+
+namespace loom::route {
+
+/// One provider that can take a request for a model.
+struct Candidate {
+    uint16_t provider_ix = 0;        // into the options' providers
+    uint16_t provider_label_ix = 0;  // its metrics slot, as given
+    uint16_t model_label_ix =
+        0;                 // the model's metrics slot: of the configured name or pattern, never of a client's spelling
+    bool renamed = false;  // the provider knows the model by another name
+    std::string upstream_model;  // the name there; empty when it is whatever the client said (a pattern, any, default)
+    std::string quoted_upstream_model;  // the same as a JSON string, quotes included: what is spliced into the body
+    int32_t priority = 0;
+    uint32_t weight = 1;
+};
+
+struct ProviderOptions {
+    std::string name;
+    uint16_t label_ix = 0;
+    std::optional<std::vector<std::string>> models;  // names, or prefixes with a trailing '*'; nullopt: any model
+    std::vector<std::string> deployments;            // with `models` absent, these are the models
+    int32_t priority = 0;                            // the lowest goes first
+    uint32_t weight = 1;                             // 0: drained, takes no new request
+};
+
+struct MappingOptions {  // model_mapping.<model>.<provider> = <upstream_model>
+    std::string model;
+    std::string provider;
+    std::string upstream_model;
+};
+
+struct ModelRouteOptions {  // routing.model_route.<model> = <provider>; the model `default` is for unknown ones
+    std::string model;
+    std::string provider;
+};
+
+struct CatalogueOptions {
+    std::vector<ProviderOptions> providers;  // in file order
+    std::vector<MappingOptions> mappings;
+    std::vector<ModelRouteOptions> model_routes;
+    std::vector<std::string>
+        selection;  // routing.providers: selects and orders; empty: all, by priority, then file order
+    std::function<uint16_t(std::string_view)> model_label;  // the metrics slot of a configured name; absent: 0
+};
+
+struct ListedModel {
+    std::string_view id;
+    std::string_view owned_by;  // the provider that would be asked first
+};
+
+/// Immutable: part of a configuration snapshot. What it returns lives as long as it does.
+///
+/// The candidates of a model are the providers that list it (by name, by pattern, or by listing nothing) and those it
+/// is mapped to. A model route puts its provider first, whether or not it lists the model; the others stay behind it
+/// for failover.
+class Catalogue {
+  public:
+    /// Errors  messages, all of them: an undefined provider, a malformed pattern, a provider defined twice.
+    [[nodiscard]] static std::expected<Catalogue, std::vector<std::string>> build(const CatalogueOptions& options);
+    Catalogue() = default;
+    Catalogue(Catalogue&&) = default;  // not copied: the listing views its own names
+    Catalogue& operator=(Catalogue&&) = default;
+
+    /// Best first: exact name, then the longest pattern, then providers of any model, then the default. Empty: unknown
+    /// model (404), or, when known() says so, one whose providers are all drained (503). No allocation.
+    [[nodiscard]] std::span<const Candidate> find(std::string_view model) const noexcept;
+    [[nodiscard]] bool known(std::string_view model) const noexcept;
+
+    /// Up to three names that the client may have meant, nearest first. For the text of a 404.
+    [[nodiscard]] std::vector<std::string_view> nearest(std::string_view model) const;
+
+    /// Every model that can be asked for by name, merged over providers, in file order: GET /v1/models.
+    [[nodiscard]] std::span<const ListedModel> models() const noexcept { return listed_; }
+
+    /// What --check should tell, e.g. a failover candidate that has no name for a model ("add
+    /// model_mapping.gpt-4.anthropic").
+    [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
+
+  private:
+    friend class CatalogueBuilder;
+    struct Pattern {
+        std::string prefix;
+        uint32_t entry;
+    };
+    [[nodiscard]] const std::vector<Candidate>* lookup(std::string_view model) const noexcept;
+
+    std::vector<std::vector<Candidate>> entries_;
+    std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> exact_;
+    std::vector<Pattern> patterns_;    // longest prefix first
+    std::vector<Candidate> any_;       // providers without a list, else the default
+    std::vector<ListedModel> listed_;  // views into exact_'s keys and provider_names_
+    std::vector<std::string> provider_names_;
+    std::vector<std::string> warnings_;
+};
+
+}  // namespace loom::route

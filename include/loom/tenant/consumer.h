@@ -1,0 +1,76 @@
+// Who may ask, and for what. Keys are held as SHA-256 only: a dump of the process has no key in it.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loom/base/crypto.h"
+
+namespace loom::tenant {
+
+struct Consumer {
+    std::string name;
+    uint32_t index = 0;               // position in the table, for counters by consumer
+    std::vector<std::string> models;  // names, or prefixes with a trailing '*'; empty allows all
+    std::vector<std::string> routes;  // route names, '*' likewise; empty allows all
+    std::string tier;
+    std::string team;
+    std::string project;
+    std::string tenant;
+    int64_t expires_unix_s = 0;  // 0: never
+
+    [[nodiscard]] bool may_use_model(std::string_view model) const noexcept;
+    [[nodiscard]] bool may_use_route(std::string_view route) const noexcept;
+    [[nodiscard]] bool expired(int64_t now_unix_s) const noexcept {
+        return expires_unix_s != 0 && now_unix_s >= expires_unix_s;
+    }
+};
+
+/// A consumer as configured. Several keys serve rotation: each is as good as the others.
+struct ConsumerOptions {
+    Consumer consumer;
+    std::vector<std::string> api_keys;        // plain; wiped once hashed
+    std::vector<std::string> api_key_sha256;  // 64 hexadecimal digits
+};
+
+/// Immutable: shared by all shards as part of a configuration snapshot.
+class ConsumerTable {
+  public:
+    /// Takes over and wipes the plain keys, on failure too.
+    /// Errors  a message that names the consumer: an empty key, a bad hash, a key that two consumers share, a name used
+    /// twice.
+    [[nodiscard]] static std::expected<ConsumerTable, std::string> build(std::vector<ConsumerOptions> options);
+    ConsumerTable() = default;  // nobody
+
+    /// The consumer that owns a key, or null. Hashes the whole key, then compares whole hashes in constant time, found
+    /// or not: the time tells the length of what was presented and nothing of what is stored. ≈ 0.15 µs.
+    [[nodiscard]] const Consumer* find(std::string_view presented_key) const noexcept;
+
+    [[nodiscard]] bool empty() const noexcept { return consumers_.empty(); }
+    [[nodiscard]] const std::vector<Consumer>& consumers() const noexcept { return consumers_; }
+    /// By name, or null.
+    [[nodiscard]] const Consumer* named(std::string_view name) const noexcept;
+
+  private:
+    struct Slot {
+        Sha256 hash{};
+        uint32_t consumer = vacant;
+    };
+    static constexpr uint32_t vacant = UINT32_MAX;
+    [[nodiscard]] bool insert(const Sha256& hash, uint32_t consumer, uint32_t& owner);
+
+    std::vector<Consumer> consumers_;
+    std::vector<Slot> slots_;  // open addressing by the hash's first bytes, at most half full; size a power of two
+};
+
+/// "Bearer abc" → "abc", the scheme in any case, blanks around the token dropped. Empty when it is no bearer
+/// credential.
+[[nodiscard]] std::string_view bearer_token(std::string_view authorization_value) noexcept;
+
+/// `pattern` is a name, or a prefix with a trailing '*'.
+[[nodiscard]] bool matches_pattern(std::string_view pattern, std::string_view name) noexcept;
+
+}  // namespace loom::tenant
