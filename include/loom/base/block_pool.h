@@ -1,0 +1,120 @@
+// Memory for what lives as long as a request: blocks in powers of two, kept for reuse by the shard that made them.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include "loom/base/assert.h"
+
+namespace loom {
+
+class BlockPool;
+
+/// Owns one block; gives it back where it came from. Move only. Not for other threads.
+class Block {
+  public:
+    Block() noexcept = default;
+    Block(Block&& other) noexcept
+        : pool_(std::exchange(other.pool_, nullptr)), data_(std::exchange(other.data_, nullptr)), order_(other.order_) {}
+    Block& operator=(Block&& other) noexcept {
+        if (this == &other) return *this;
+        release();
+        pool_ = std::exchange(other.pool_, nullptr);
+        data_ = std::exchange(other.data_, nullptr);
+        order_ = other.order_;
+        return *this;
+    }
+    ~Block() { release(); }
+
+    [[nodiscard]] char* data() const noexcept { return data_; }
+    [[nodiscard]] size_t capacity() const noexcept { return data_ == nullptr ? 0 : size_t{1} << order_; }
+    explicit operator bool() const noexcept { return data_ != nullptr; }
+    void release() noexcept;
+
+  private:
+    friend class BlockPool;
+    Block(BlockPool& pool, char* data, uint8_t order) noexcept : pool_(&pool), data_(data), order_(order) {}
+
+    BlockPool* pool_ = nullptr;
+    char* data_ = nullptr;
+    uint8_t order_ = 0;
+};
+
+/// Size classes 256 B … 64 MiB. Small blocks are carved from slabs that live as long as the pool; those above 64 KiB go
+/// back to the process when more than `spare_bytes_max` of them lie idle. One pool per shard: no locks.
+class BlockPool {
+  public:
+    static constexpr uint8_t order_min = 8;
+    static constexpr uint8_t order_max = 26;
+    static constexpr size_t bytes_max = size_t{1} << order_max;
+
+    explicit BlockPool(size_t spare_bytes_max = size_t{8} << 20) noexcept : spare_bytes_max_(spare_bytes_max) {}
+    BlockPool(const BlockPool&) = delete;
+    ~BlockPool();
+
+    /// At least `bytes` (≤ bytes_max) of uninitialised memory, 64-byte aligned. Terminates when the system has none left:
+    /// a bound that fails is a broken promise of the configuration.
+    [[nodiscard]] Block take(size_t bytes);
+
+    [[nodiscard]] size_t live_bytes() const noexcept { return live_bytes_; }
+    [[nodiscard]] size_t live_count() const noexcept { return live_count_; }
+
+  private:
+    friend class Block;
+    struct Free {
+        Free* next;
+    };
+    void give_back(char* data, uint8_t order) noexcept;
+    void carve(uint8_t order);
+
+    std::array<Free*, order_max + 1> free_{};
+    struct Slab {
+        Slab* next;
+    };
+    Slab* slabs_ = nullptr;
+    size_t spare_bytes_ = 0;  // of the large classes
+    size_t spare_bytes_max_;
+    size_t live_bytes_ = 0;
+    size_t live_count_ = 0;
+};
+
+inline void Block::release() noexcept {
+    if (data_ == nullptr) return;
+    pool_->give_back(std::exchange(data_, nullptr), order_);
+}
+
+/// A growing byte string in one block. Growth copies; `reserve` first where the size is known.
+class ByteBuffer {
+  public:
+    explicit ByteBuffer(BlockPool& pool) noexcept : pool_(&pool) {}
+
+    [[nodiscard]] std::string_view view() const noexcept { return {block_.data(), size_}; }
+    [[nodiscard]] char* data() const noexcept { return block_.data(); }
+    [[nodiscard]] size_t size() const noexcept { return size_; }
+    [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+    [[nodiscard]] size_t capacity() const noexcept { return block_.capacity(); }
+    void reserve(size_t capacity);
+    void append(std::string_view bytes);
+    void resize(size_t size) noexcept {
+        LOOM_ASSERT(size <= capacity());
+        size_ = size;
+    }
+    void clear() noexcept { size_ = 0; }
+    /// Forgets the bytes and gives the block back.
+    void release() noexcept {
+        size_ = 0;
+        block_.release();
+    }
+    /// Drops the first `count` bytes, moving the rest to the front.
+    void remove_prefix(size_t count) noexcept;
+
+  private:
+    BlockPool* pool_;
+    Block block_;
+    size_t size_ = 0;
+};
+
+}  // namespace loom

@@ -1,0 +1,47 @@
+// The ring as the rest of Loom sees it: operations in, completions out. `uring.h` makes the real one; tests make one of
+// memory. liburing ends in src/io.
+#pragma once
+
+#include <sys/socket.h>
+
+#include <cstdint>
+#include <span>
+
+#include "loom/io/completion.h"
+
+namespace loom::io {
+
+/// How a send treats a peer that does not read.
+enum class SendMode : uint8_t {
+    now,    // what does not fit at once comes back as a short count or -EAGAIN: for bytes in leased buffers
+    wait,   // completes when something was taken: for bytes that are ours
+    whole,  // completes when everything was taken or the connection broke
+};
+
+/// One shard's ring. Every call is from the shard's own thread; nothing here blocks but `wait`.
+class Ring {
+  public:
+    virtual ~Ring() = default;
+
+    /// Bytes arrive in provided buffers until a CQE without `more()`: 0 at end of stream, -ENOBUFS when no buffer was
+    /// free, -ECANCELED after `cancel`.
+    virtual void recv_multishot(int fd, Completion& completion) = 0;
+    /// A new descriptor a CQE (non-blocking, close-on-exec) until one without `more()`.
+    virtual void accept_multishot(int fd, Completion& completion) = 0;
+    virtual void send(int fd, const msghdr& message, SendMode mode, Completion& completion) = 0;
+    virtual void connect(int fd, const sockaddr* address, socklen_t length, Completion& completion) = 0;
+    virtual void read(int fd, std::span<char> into, Completion& completion) = 0;
+    /// Asks the kernel to end `target`; its own CQE stays the only end. Nothing happens when it is not in flight.
+    virtual void cancel(Completion& target) = 0;
+    /// Closes without waiting for the result. No operation may be in flight on `fd`.
+    virtual void close(int fd) = 0;
+
+    /// Makes the buffer available to the kernel from the next submit on.
+    virtual void provide_buffer(uint16_t id) = 0;
+
+    /// Gives the kernel what was queued, waits up to `timeout_ns` for a completion (0: does not wait), then calls the
+    /// handlers of all that is there. Returns how many there were.
+    virtual uint32_t wait(uint64_t timeout_ns) = 0;
+};
+
+}  // namespace loom::io

@@ -1,0 +1,128 @@
+// One core, one ring, nothing shared: the loop that everything of a shard runs on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "loom/base/block_pool.h"
+#include "loom/base/list.h"
+#include "loom/base/result.h"
+#include "loom/io/buffers.h"
+#include "loom/io/mailbox.h"
+#include "loom/io/ring.h"
+#include "loom/io/timer_wheel.h"
+#include "loom/io/uring.h"
+
+namespace loom::io {
+
+struct ReadyTag;
+
+/// Work for this tick that a completion found: it runs after all completions are in, so that no byte layer ever resumes
+/// a request in the middle of its own bookkeeping, and so that many completions of one connection cost one send.
+struct Runnable : ListLink<ReadyTag> {
+    using Run = void (*)(Runnable&) noexcept;
+    explicit Runnable(Run function) noexcept : run(function) {}
+    Run run;
+};
+
+/// An object that dies at the end of the tick, when no handler can meet it any more.
+struct Doomed {
+    using Free = void (*)(Doomed&) noexcept;
+    explicit Doomed(Free function) noexcept : free(function) {}
+    Doomed* next_doomed = nullptr;
+    Free free;
+};
+
+struct ShardOptions {
+    uint32_t ring_entries = 1024;
+    uint16_t buffer_count = 256;
+    uint32_t buffer_bytes = 16 * 1024;
+    RingFeatures features;
+    int core = -1;  // pinned when ≥ 0
+};
+
+/// Sums that an observer may read from other threads; written by the shard alone.
+struct LoopStats {
+    std::atomic<uint64_t> ticks{0};
+    std::atomic<uint64_t> completions{0};
+    std::atomic<uint64_t> busy_ns{0};  // time between waking and waiting again
+    std::atomic<uint64_t> longest_tick_ns{0};
+    std::atomic<uint64_t> buffer_starvations{0};
+};
+
+class Shard {
+  public:
+    Shard(uint32_t index, const ShardOptions& options);
+    ~Shard();
+    Shard(const Shard&) = delete;
+
+    /// Opens the ring. On the thread that will run the shard.
+    [[nodiscard]] Result<void> open();
+    /// Runs until `stop` was called and `idle()` says that everything came home.
+    template <class Idle>
+    void run(Idle&& idle) {
+        while (!stopping_ || !idle()) tick();
+    }
+    void tick();
+    void stop() noexcept { stopping_ = true; }
+    [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+    /// Ends the mailbox and waits for what the loop itself has in flight.
+    void close();
+
+    [[nodiscard]] uint32_t index() const noexcept { return index_; }
+    [[nodiscard]] Ring& ring() noexcept { return *ring_; }
+    [[nodiscard]] BufferPool& buffers() noexcept { return buffers_; }
+    [[nodiscard]] BlockPool& blocks() noexcept { return blocks_; }
+    [[nodiscard]] TimerWheel& timers() noexcept { return timers_; }
+    [[nodiscard]] Mailbox& mailbox() noexcept { return mailbox_; }
+    [[nodiscard]] LoopStats& stats() noexcept { return stats_; }
+
+    /// The time at which this tick's completions were taken.
+    [[nodiscard]] uint64_t now_ns() const noexcept { return now_ns_; }
+
+    /// New requests and answers' heads.
+    void schedule(Runnable& work) noexcept {
+        if (!work.linked()) urgent_.push_back(work);
+    }
+    /// Bytes that flow already: after all urgent work of the tick.
+    void schedule_bulk(Runnable& work) noexcept {
+        if (!work.linked()) bulk_.push_back(work);
+    }
+    /// The next tick: for work that has had its quantum, and receives that found no buffer.
+    void schedule_next_tick(Runnable& work) noexcept {
+        if (!work.linked()) next_tick_.push_back(work);
+    }
+    void free_later(Doomed& object) noexcept {
+        object.next_doomed = doomed_;
+        doomed_ = &object;
+    }
+
+    /// The shard that runs on this thread.
+    [[nodiscard]] static Shard& current() noexcept { return *current_; }
+
+  private:
+    using ReadyList = List<Runnable, ReadyTag>;
+    void run_ready() noexcept;
+    void free_doomed() noexcept;
+    [[nodiscard]] uint64_t wait_ns() const noexcept;
+
+    static thread_local Shard* current_;
+
+    uint32_t index_;
+    ShardOptions options_;
+    BufferPool buffers_;
+    BlockPool blocks_;
+    std::unique_ptr<Ring> ring_;
+    TimerWheel timers_;
+    Mailbox mailbox_;
+    ReadyList urgent_;
+    ReadyList bulk_;
+    ReadyList next_tick_;
+    Doomed* doomed_ = nullptr;
+    LoopStats stats_;
+    uint64_t now_ns_;
+    bool stopping_ = false;
+};
+
+}  // namespace loom::io

@@ -1,0 +1,85 @@
+// The way out of one stream: what a tick gathered leaves in one send, and a reader that stalls costs a bounded copy
+// rather than the shard's buffers.
+#pragma once
+
+#include <array>
+#include <span>
+#include <string_view>
+
+#include "loom/base/block_pool.h"
+#include "loom/net/stream.h"
+
+namespace loom::net {
+
+/// Pieces are added during a tick and leave with `flush`. Bytes in leases are sent without waiting; what the peer did not
+/// take is copied aside, so that no lease outlives the tick. Bytes called stable are the caller's and stay put until
+/// `drained`. Order is kept, always.
+class Sender {
+  public:
+    Sender(Stream& stream, io::Shard& shard) noexcept
+        : stream_(stream), shard_(shard), waiting_(shard.blocks()), sending_(shard.blocks()) {}
+
+    void add_stable(std::string_view bytes) noexcept { add(bytes, Piece::stable); }
+    /// Bytes inside a lease that `keep` holds until the send is over.
+    void add_leased(std::string_view bytes) noexcept { add(bytes, Piece::leased); }
+    /// Small bytes of the moment (chunk heads, a short head): copied at once.
+    void add_copy(std::string_view bytes) noexcept;
+    void keep(io::BufferLease lease) noexcept;
+
+    /// Starts sending what was added, unless a send is in flight: then it follows by itself.
+    void flush() noexcept;
+
+    enum class State : uint8_t { idle, busy, failed };
+    /// To be called from the owner's on_sent. `idle`: everything was taken by the kernel and stable bytes are free again.
+    [[nodiscard]] State on_sent(const Result<size_t>& sent) noexcept;
+
+    /// Bytes held for a reader that is behind: what back-pressure goes by.
+    [[nodiscard]] size_t held_bytes() const noexcept { return waiting_.size() + sending_.size() - sending_from_; }
+    [[nodiscard]] bool idle() const noexcept { return gather_ == nullptr && held_bytes() == 0; }
+    [[nodiscard]] bool failed() const noexcept { return failed_; }
+    [[nodiscard]] const Error& error() const noexcept { return error_; }
+    [[nodiscard]] uint64_t sent_bytes() const noexcept { return sent_bytes_; }
+
+    /// Forgets what was not sent and gives everything back. No send may be in flight: in on_closed, at the latest.
+    void abandon() noexcept;
+
+  private:
+    enum class Piece : uint8_t { stable, leased };
+    static constexpr size_t pieces_max = 48;
+    static constexpr size_t leases_max = 24;
+    static constexpr size_t scratch_bytes = 512;
+    /// What one tick sends; lives only while something is on its way, so that an idle stream holds none.
+    struct Gather {
+        std::array<iovec, pieces_max> pieces;
+        std::array<io::BufferLease, leases_max> leases;
+        std::array<char, scratch_bytes> scratch;
+        uint32_t piece_count = 0;
+        uint32_t first_piece = 0;
+        uint32_t lease_count = 0;
+        uint32_t scratch_used = 0;
+        bool leased = false;
+        bool in_flight = false;
+        Block home;
+    };
+
+    void add(std::string_view bytes, Piece kind) noexcept;
+    bool open_gather() noexcept;
+    void hold(std::string_view bytes) noexcept { waiting_.append(bytes); }
+    void close_gather() noexcept;
+    void send_gather() noexcept;
+    void send_held() noexcept;
+    bool advance_gather(size_t sent) noexcept;
+    void set_gather_aside() noexcept;
+
+    Stream& stream_;
+    io::Shard& shard_;
+    Gather* gather_ = nullptr;
+    ByteBuffer waiting_;
+    ByteBuffer sending_;
+    size_t sending_from_ = 0;
+    uint64_t sent_bytes_ = 0;
+    Error error_;
+    bool failed_ = false;
+};
+
+}  // namespace loom::net

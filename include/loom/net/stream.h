@@ -1,0 +1,57 @@
+// One connection as a stream of bytes, whatever carries them: TCP, a unix socket, TLS on top.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstdint>
+#include <span>
+
+#include "loom/base/result.h"
+#include "loom/io/buffers.h"
+#include "loom/io/ring.h"
+#include "loom/io/shard.h"
+
+namespace loom::net {
+
+class Stream;
+
+/// Who holds a stream. Calls come from the loop, while it drains completions, never from inside a call to the stream.
+class StreamUser {
+  public:
+    /// The stream that `connect` asked for is there, or is not; in the second case `on_closed` follows `begin_close`.
+    virtual void on_connected(Stream&, Result<void>) noexcept {}
+    /// Bytes from the peer. May come once or twice after `pause_reading`, for what was on its way.
+    virtual void on_bytes(Stream&, io::BufferLease bytes) noexcept = 0;
+    /// Nothing more will be read: Errc::closed when the peer ended in order, reset or another cause else. At most once.
+    virtual void on_end(Stream&, Error why) noexcept = 0;
+    /// The one send in flight is done: bytes taken (0 for a peer that does not read, SendMode::now), or why not.
+    virtual void on_sent(Stream&, Result<size_t> bytes) noexcept = 0;
+    /// After `begin_close`, when no operation is in flight any more: the stream may go (at the end of the tick).
+    virtual void on_closed(Stream&) noexcept = 0;
+
+  protected:
+    ~StreamUser() = default;
+};
+
+enum class Close : uint8_t {
+    orderly,  // what was sent is delivered, then FIN
+    abort,    // RST: the peer must not take what it has for a whole answer
+};
+
+class Stream {
+  public:
+    virtual ~Stream() = default;
+
+    virtual void start_reading() noexcept = 0;
+    virtual void pause_reading() noexcept = 0;
+    /// One send at a time. The pieces and their bytes stay put until on_sent.
+    virtual void send(std::span<const iovec> pieces, io::SendMode mode) noexcept = 0;
+    [[nodiscard]] virtual bool send_in_flight() const noexcept = 0;
+    /// FIN after what was sent; reading goes on.
+    virtual void shutdown_sending() noexcept = 0;
+    /// Ends everything; on_closed follows. Only the first call counts. No other callback comes after it but on_closed.
+    virtual void begin_close(Close how) noexcept = 0;
+    [[nodiscard]] virtual bool closing() const noexcept = 0;
+};
+
+}  // namespace loom::net

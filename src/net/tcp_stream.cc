@@ -1,0 +1,177 @@
+#include "loom/net/tcp_stream.h"
+
+#include <netinet/tcp.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace loom::net {
+namespace {
+
+Error error_of(int res, const char* what, Retry retry = Retry::never) noexcept {
+    const int number = -res;
+    Errc code = Errc::io;
+    switch (number) {
+        case ECONNREFUSED: code = Errc::refused; break;
+        case ECONNRESET:
+        case EPIPE:
+        case ECONNABORTED: code = Errc::reset; break;
+        case ETIMEDOUT: code = Errc::timed_out; break;
+        case ENETUNREACH:
+        case EHOSTUNREACH:
+        case ENOENT:
+        case EADDRNOTAVAIL: code = Errc::unreachable; break;
+        case ECANCELED: code = Errc::cancelled; break;
+        case EMFILE:
+        case ENFILE:
+        case ENOBUFS:
+        case ENOMEM: code = Errc::exhausted; break;
+        default: break;
+    }
+    return Error{code, Side::internal, retry, number, what};
+}
+
+void set_flag(int fd, int level, int option) noexcept {
+    const int on = 1;
+    ::setsockopt(fd, level, option, &on, sizeof on);  // refused on unix sockets, which need neither
+}
+
+}  // namespace
+
+TcpStream::TcpStream(io::Shard& shard, StreamUser& user) noexcept
+    : shard_(shard),
+      user_(user),
+      recv_(&TcpStream::on_recv_cqe, *this),
+      send_(&TcpStream::on_send_cqe, *this),
+      next_(&TcpStream::on_close_ready, *this) {}
+
+TcpStream::~TcpStream() { LOOM_ASSERT(state_ == State::idle || state_ == State::closed); }
+
+void TcpStream::adopt(int fd) noexcept {
+    LOOM_ASSERT(state_ == State::idle);
+    fd_ = fd;
+    state_ = State::open;
+}
+
+Result<void> TcpStream::connect(const Address& address, const SocketOptions& options) noexcept {
+    LOOM_ASSERT(state_ == State::idle);
+    fd_ = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd_ < 0) return std::unexpected(error_of(-errno, "no socket for an upstream", Retry::safe));
+    if (options.nodelay) set_flag(fd_, IPPROTO_TCP, TCP_NODELAY);
+    if (options.keepalive) set_flag(fd_, SOL_SOCKET, SO_KEEPALIVE);
+    peer_ = address;
+    state_ = State::connecting;
+    send_.on_cqe = &TcpStream::on_connect_cqe;
+    shard_.ring().connect(fd_, peer_.get(), peer_.length(), send_);
+    return {};
+}
+
+void TcpStream::on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
+    TcpStream& stream = static_cast<Op&>(completion).owner;
+    completion.on_cqe = &TcpStream::on_send_cqe;
+    if (stream.state_ == State::closing) return stream.close_if_drained();
+    if (cqe.res < 0) {
+        stream.user_.on_connected(stream, std::unexpected(error_of(cqe.res, "connect", Retry::safe)));
+        return;
+    }
+    stream.state_ = State::open;
+    stream.user_.on_connected(stream, {});
+}
+
+void TcpStream::start_reading() noexcept {
+    if (reading_ || ended_ || state_ != State::open) return;
+    reading_ = true;
+    if (!recv_.in_flight) shard_.ring().recv_multishot(fd_, recv_);
+}
+
+void TcpStream::pause_reading() noexcept {
+    if (!reading_) return;
+    reading_ = false;
+    shard_.ring().cancel(recv_);
+}
+
+void TcpStream::on_recv_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
+    static_cast<Op&>(completion).owner.on_recv(cqe);
+}
+
+void TcpStream::on_recv(io::Cqe cqe) noexcept {
+    if (cqe.res > 0) {
+        io::BufferLease lease = shard_.buffers().lease(cqe);
+        if (state_ == State::open && !ended_) user_.on_bytes(*this, std::move(lease));
+    } else if (cqe.has_buffer()) {
+        shard_.buffers().recycle(cqe);
+    }
+    if (cqe.more()) return;
+    if (state_ != State::open) return close_if_drained();
+    if (cqe.res == -ENOBUFS) {
+        auto& starved = shard_.stats().buffer_starvations;
+        starved.store(starved.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+        return shard_.schedule_next_tick(next_);  // leases come home within the tick; the peer is fine
+    }
+    if (cqe.res <= 0 && cqe.res != -ECANCELED && cqe.res != -EINTR && cqe.res != -EAGAIN) return end_reading(cqe.res);
+    if (reading_) shard_.ring().recv_multishot(fd_, recv_);
+}
+
+void TcpStream::end_reading(int res) noexcept {
+    reading_ = false;
+    if (ended_) return;
+    ended_ = true;
+    Error why = error_of(res, "the connection broke");
+    if (res == 0) why = Error{.code = Errc::closed, .what = "the peer closed the connection"};
+    user_.on_end(*this, why);
+}
+
+void TcpStream::send(std::span<const iovec> pieces, io::SendMode mode) noexcept {
+    LOOM_ASSERT(state_ == State::open && !pieces.empty());
+    message_.msg_iov = const_cast<iovec*>(pieces.data());
+    message_.msg_iovlen = pieces.size();
+    shard_.ring().send(fd_, message_, mode, send_);
+}
+
+void TcpStream::on_send_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
+    TcpStream& stream = static_cast<Op&>(completion).owner;
+    if (stream.state_ != State::open) return stream.close_if_drained();
+    if (cqe.res >= 0) return stream.user_.on_sent(stream, static_cast<size_t>(cqe.res));
+    if (cqe.res == -EAGAIN || cqe.res == -EINTR) return stream.user_.on_sent(stream, size_t{0});
+    stream.user_.on_sent(stream, std::unexpected(error_of(cqe.res, "send")));
+}
+
+void TcpStream::shutdown_sending() noexcept {
+    if (state_ == State::open) ::shutdown(fd_, SHUT_WR);
+}
+
+void TcpStream::begin_close(Close how) noexcept {
+    if (state_ >= State::closing) return;
+    const bool was_idle = state_ == State::idle;
+    state_ = State::closing;
+    reading_ = false;
+    if (!was_idle && how == Close::abort) {
+        const linger reset{.l_onoff = 1, .l_linger = 0};
+        ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        shard_.ring().cancel(recv_);
+        shard_.ring().cancel(send_);
+    } else if (!was_idle) {
+        ::shutdown(fd_, SHUT_RDWR);  // ends a pending recv or send; close() would not
+        shard_.ring().cancel(send_);
+    }
+    if (!recv_.in_flight && !send_.in_flight) shard_.schedule(next_);  // never from inside the caller
+}
+
+/// The ready list's turn: a receive that found no buffer tries again, or a close without operations in flight ends.
+void TcpStream::on_close_ready(io::Runnable& runnable) noexcept {
+    TcpStream& stream = static_cast<Rearm&>(runnable).stream;
+    if (stream.state_ == State::closing) return stream.close_if_drained();
+    if (stream.state_ == State::open && stream.reading_ && !stream.recv_.in_flight)
+        stream.shard_.ring().recv_multishot(stream.fd_, stream.recv_);
+}
+
+void TcpStream::close_if_drained() noexcept {
+    LOOM_ASSERT(state_ == State::closing);
+    if (recv_.in_flight || send_.in_flight) return;  // their memory is still the kernel's
+    state_ = State::closed;
+    next_.unlink();
+    if (fd_ >= 0) shard_.ring().close(std::exchange(fd_, -1));
+    user_.on_closed(*this);
+}
+
+}  // namespace loom::net
