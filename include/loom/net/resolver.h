@@ -1,4 +1,4 @@
-// Names to addresses, by c-ares on one service thread: a shard never waits for DNS, nor for /etc/hosts.
+// Names to addresses, by c-ares 1.18 on one service thread: a shard never waits for DNS, nor for /etc/hosts.
 #pragma once
 
 #include <chrono>
@@ -19,9 +19,10 @@ class Resolver {
   public:
     struct Options {
         std::string servers;                          // "127.0.0.1:53,[::1]:5353"; "" takes /etc/resolv.conf
-        std::string hosts_path;                       // "" takes /etc/hosts
         std::chrono::milliseconds timeout{5000};      // of a question as a whole, retries and queueing included
         std::chrono::milliseconds try_timeout{1500};  // of one packet to one server, before the next try
+        std::chrono::milliseconds family_grace{
+            200};                              // how long the second of A and AAAA is waited for once one has answered
         std::chrono::seconds ttl_min{5};       // below it a provider that answers TTL 0 would be asked at every connect
         std::chrono::seconds ttl_max{300};     // above it a provider that moves away would be missed for too long
         std::chrono::seconds negative_ttl{2};  // how long "no such name" and failures are believed
@@ -51,8 +52,9 @@ class Resolver {
     ~Resolver();  // stop()
 
     /// Asks for the addresses of `host`: a name, `localhost`, or a numeric IP (with or without brackets).
-    /// done  called once, on the resolver's thread, never inside this call: pass a closure that posts to the shard's
-    ///       mailbox. It must not throw nor block, and may ask again. After stop() it is called inside this call.
+    /// `/etc/hosts` goes before DNS. done is called once, on the resolver's thread, so pass a closure that posts to the
+    /// shard's mailbox; it must not throw nor block, and may ask again. Called inside this call for two errors alone:
+    /// exhausted, and cancelled once stop() has begun.
     void resolve(std::string host, uint16_t port, Done done);
 
     /// Answers every open question with Errc::cancelled and joins the thread. Idempotent; not from a Done.
