@@ -1,0 +1,153 @@
+"""Starts and stops the processes of the bench: the mock, the proxies, one process or two each, all ended by their id."""
+
+import ctypes
+import os
+import pathlib
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
+MOCK_ADDRESS = "127.0.0.1:9000"
+PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004}
+NAMES = ["loom", "nginx", "haproxy", "floor"]
+
+
+class CannotStart(Exception):
+    pass
+
+
+def die_with_parent():
+    """So that nothing outlives the script, even when it is killed."""
+    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    os.setsid()  # ^C reaches the script alone, which then ends the others in order
+
+
+class Process:
+    def __init__(self, name, command, cpu, log):
+        self.name = name
+        self.log = log
+        with open(log, "wb") as out:
+            self.popen = subprocess.Popen(["taskset", "-c", str(cpu)] + command, stdin=subprocess.DEVNULL, stdout=out,
+                                          stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+
+    def pids(self):
+        """The process and its children (nginx has a master and a worker)."""
+        pid = self.popen.pid
+        children = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [pid] + [int(child) for child in children]
+
+    def move_to(self, cpu):
+        for pid in self.pids():
+            for task in os.listdir(f"/proc/{pid}/task"):
+                os.sched_setaffinity(int(task), {cpu})
+
+    def wait_until_listening(self, address, seconds=10):
+        host, port = address.rsplit(":", 1)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if self.popen.poll() is not None:
+                raise CannotStart(f"{self.name} ended at once with code {self.popen.returncode}: {self.last_words()}")
+            try:
+                socket.create_connection((host, int(port)), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise CannotStart(f"{self.name} does not listen on {address} after {seconds} s: {self.last_words()}")
+
+    def last_words(self):
+        text = pathlib.Path(self.log).read_text(errors="replace").strip()
+        return " / ".join(text.splitlines()[-3:]) or "(it said nothing)"
+
+    def stop(self):
+        if self.popen.poll() is not None:
+            return
+        self.popen.terminate()
+        try:
+            self.popen.wait(5)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+
+
+class Stage:
+    """All processes of a run, and the directory of their files."""
+
+    def __init__(self, build, directory, proxy_cpu):
+        self.build = pathlib.Path(build)
+        self.dir = pathlib.Path(directory)
+        self.proxy_cpu = proxy_cpu
+        self.running = {}
+
+    def start_mock(self, cpu):
+        mock = Process("mock", [str(self.build / "bench/load/loom-mock"), "--listen", MOCK_ADDRESS], cpu,
+                       self.dir / "mock.log")
+        self.running["mock"] = mock
+        mock.wait_until_listening(MOCK_ADDRESS)
+
+    def start(self, name):
+        """Starts a proxy and returns its Process; CannotStart says why not."""
+        command = self.command(name)
+        process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log")
+        self.running[name] = process
+        process.wait_until_listening(f"127.0.0.1:{PORTS[name]}")
+        return process
+
+    def restart(self, name):
+        self.stop(name)
+        return self.start(name)
+
+    def stop(self, name):
+        if name in self.running:
+            self.running.pop(name).stop()
+
+    def stop_all(self):
+        for name in list(self.running):
+            self.stop(name)
+
+    def command(self, name):
+        if name == "nginx":
+            conf = self.fill("nginx.conf", name)
+            return [find("nginx"), "-c", conf, "-p", str(self.dir), "-e", str(self.dir / "nginx-error.log")]
+        if name == "haproxy":
+            return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name)]
+        if name == "loom":
+            (self.dir / "loom-state").mkdir(exist_ok=True)
+            return [existing(self.build / "loom"), "-config", self.fill("loom.conf", name)]
+        return [existing(self.build / "bench/load/loom-floor"), "--listen", f"127.0.0.1:{PORTS[name]}", "--upstream",
+                MOCK_ADDRESS]
+
+    def fill(self, template, name):
+        text = (PEERS / template).read_text()
+        values = {"LISTEN": f"127.0.0.1:{PORTS[name]}", "UPSTREAM": MOCK_ADDRESS, "DIR": str(self.dir),
+                  "ADMIN": "127.0.0.1:9013"}
+        for key, value in values.items():
+            text = text.replace(f"@{key}@", value)
+        path = self.dir / template
+        path.write_text(text)
+        return str(path)
+
+
+def find(program):
+    path = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin:/sbin")
+    if path is None:
+        raise CannotStart(f"{program} is not installed")
+    return path
+
+
+def existing(path):
+    if not path.exists():
+        raise CannotStart(f"{path} does not exist (it was not built)")
+    return str(path)
+
+
+def address_of(name):
+    return MOCK_ADDRESS if name == "direct" else f"127.0.0.1:{PORTS[name]}"
+
+
+def say(text):
+    print(text, file=sys.stderr, flush=True)

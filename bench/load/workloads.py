@@ -1,0 +1,62 @@
+"""The workloads of the bench: what the load client is asked for, and what is made of its answer."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Workload:
+    name: str
+    label: str
+    args: tuple                # of loom-load
+    per: str = "requests"      # what the CPU time is divided by: requests, events; "" when latency is what counts
+    place: str = "split"       # split: proxy on core 0, mock and load on core 1; same: all on core 0
+    fresh: bool = False        # starts the proxy anew, for its memory
+    direct: bool = False       # is also run against the mock itself, to know what the proxy adds
+    ramp: float = 0            # seconds to open the connections
+    settle: float = 0          # seconds of warming up beyond the usual
+    bar: float = 0             # the issue's bar for Loom: CPU relative to nginx
+
+
+def closed(prompt):
+    return ("--connections", "64", "--prompt", str(prompt))
+
+
+def streams(count, mock):
+    return ("--connections", str(count), "--stream", "on", "--mock", mock)
+
+
+WORKLOADS = [
+    Workload("300-split", "request 300 B, own core", closed(300), bar=0.80),
+    Workload("300-same", "request 300 B, same core", closed(300), place="same", bar=0.60),
+    Workload("4k-split", "request 4 KiB, own core", closed(4096), bar=0.70),
+    Workload("4k-same", "request 4 KiB, same core", closed(4096), place="same"),
+    Workload("64k-split", "request 64 KiB, own core", closed(65536), bar=1.05),
+    Workload("64k-same", "request 64 KiB, same core", closed(65536), place="same"),
+    Workload("1m-split", "request 1 MiB, own core", closed(1 << 20)),
+    Workload("1m-same", "request 1 MiB, same core", closed(1 << 20), place="same"),
+    Workload("events-1", "event, 64 streams unpaced, one a write", streams(64, "events=200"), per="events", bar=1.00),
+    Workload("events-16", "event, 64 streams unpaced, 16 a write", streams(64, "events=200,per_write=16"),
+             per="events", bar=1.50),
+    Workload("paced-500", "event, 500 streams at 20 ms", streams(500, "events=200,interval_us=20000"), per="events",
+             ramp=1, settle=0.5),
+    Workload("paced-2000", "event, 2 000 streams at 20 ms", streams(2000, "events=200,interval_us=20000"),
+             per="events", ramp=2, settle=0.5, fresh=True, bar=1.00),
+    Workload("open-2000", "open loop, 2 000 req/s of 300 B",
+             ("--mode", "open", "--connections", "256", "--rate", "2000", "--prompt", "300"), direct=True),
+    Workload("idle-10k", "10 000 idle clients", ("--mode", "idle", "--connections", "10000"), per="", ramp=4,
+             settle=0.5, fresh=True),
+]
+
+# Counted in short runs of their own: to count costs time.
+SYSCALL_WORKLOADS = [
+    Workload("syscalls-request", "system calls per request at saturation", closed(300)),
+    Workload("syscalls-event", "system calls per event, unpaced, one a write", streams(64, "events=200"),
+             per="events"),
+]
+
+SYSCALL_BAR = 0.4
+EXTRA_NAMES = ["syscalls", "micro"]
+
+
+def names():
+    return [w.name for w in WORKLOADS] + EXTRA_NAMES
