@@ -1,0 +1,72 @@
+// The real `loom` binary (path in LOOM_BIN) as a child process with a conf file of its own.
+#pragma once
+
+#include <sys/types.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "socket.h"
+
+namespace loom::wire {
+
+struct Exit {
+    int code = -1;  // -1 when a signal ended it
+    int signal = 0;
+    std::string log;  // standard output and error
+};
+
+class LoomProcess {
+  public:
+    /// `conf` may say @MAIN@ and @ADMIN@ (free ports) and @DIR@ (a directory of its own). Returns once /readyz answers
+    /// 200.
+    explicit LoomProcess(std::string conf);
+    ~LoomProcess();
+    LoomProcess(const LoomProcess&) = delete;
+
+    /// Starts it and waits for its end, for confs that must be refused.
+    static Exit run_to_end(const std::string& conf);
+
+    uint16_t port() const { return main_port_; }
+    uint16_t admin_port() const { return admin_port_; }
+    pid_t pid() const { return pid_; }
+    std::string path(std::string_view name) const { return directory_ + "/" + std::string(name); }
+    std::string log() const;
+    std::string access_log() const;
+    /// Waits until the access log holds `text`, and returns the line.
+    std::string wait_for_access_line(std::string_view text) const;
+
+    /// Writes the conf anew and sends SIGHUP; waits until the new one is in force (or, if `accepted` is false,
+    /// refused): loom_config_reloads_total{result="ok"} or {result="failed"} has risen.
+    void reload(std::string conf, bool accepted = true);
+    void signal(int number) const;
+    bool is_running();
+    /// SIGTERM, then the exit code, which must be 0, and a log without a broken promise or a sanitizer's report.
+    void stop_cleanly();
+    Exit wait_for_exit(Deadline deadline = Deadline::in(std::chrono::seconds(20)));
+    /// What went wrong in its log, "" when nothing did.
+    static std::string complaint_in(const std::string& log);
+
+    size_t resident_bytes() const;
+    size_t descriptor_count() const;
+    std::map<std::string, double> metrics() const;
+    /// The metric with this spelling, labels included; absent is 0.
+    double metric(const std::string& name) const;
+    /// The sum over all label sets of a family.
+    double metric_sum(std::string_view family) const;
+
+  private:
+    void start();
+    std::string write_conf(std::string conf) const;
+
+    std::string directory_;
+    uint16_t main_port_ = 0;
+    uint16_t admin_port_ = 0;
+    pid_t pid_ = -1;
+};
+
+std::string read_file(const std::string& path);
+std::map<std::string, double> parse_metrics(std::string_view text);
+
+}  // namespace loom::wire
