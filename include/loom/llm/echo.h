@@ -30,7 +30,8 @@ class EchoAnswer {
 
     /// Everything needed is copied: request and body may go afterwards.
     /// id       unique part of the answer's id (`chatcmpl-<id>`).    created  Unix seconds.
-    /// Errors   unsupported (downstream) for an endpoint it has no answer to; bad_message (downstream) for a parameter of
+    /// Errors   unsupported (downstream) for an endpoint it has no answer to; bad_message (downstream) for a parameter
+    /// of
     ///          embeddings out of range; error_param() names it.
     [[nodiscard]] Result<void> start(Endpoint endpoint, const Request& request, std::string_view body,
                                      std::string_view id, int64_t created);

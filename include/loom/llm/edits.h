@@ -19,7 +19,8 @@ class Edits {
   public:
     static constexpr uint32_t count_max = 16;
 
-    /// False when count_max edits stand already (nothing is changed then). An overlap is a broken promise of the caller.
+    /// False when count_max edits stand already (nothing is changed then). An overlap is a broken promise of the
+    /// caller.
     [[nodiscard]] bool replace(Range range, std::string_view replacement) noexcept;
     [[nodiscard]] bool insert(uint32_t offset, std::string_view text) noexcept { return replace({offset, 0}, text); }
 
@@ -61,9 +62,9 @@ void Edits::gather(std::string_view original, Sink&& piece) const {
 /// quoted_name  a JSON string, quotes included ("\"gpt-4o\"": escape it once, at load, with json_text.h).
 void rename_model(Edits& edits, const Request& request, std::string_view quoted_name) noexcept;
 
-/// Makes the upstream report usage on a stream: injects `"stream_options":{"include_usage":true}`, or the member into an
-/// existing object, whose other members stay. Returns true when the client did not ask itself, so that the usage chunk
-/// must be stripped from its answer; false when nothing was to be changed (it asked, or this is not a stream).
+/// Makes the upstream report usage on a stream: injects `"stream_options":{"include_usage":true}`, or the member into
+/// an existing object, whose other members stay. Returns true when the client did not ask itself, so that the usage
+/// chunk must be stripped from its answer; false when nothing was to be changed (it asked, or this is not a stream).
 [[nodiscard]] bool ask_for_usage(Edits& edits, const Request& request) noexcept;
 
 }  // namespace loom::llm

@@ -7,8 +7,8 @@
 
 namespace loom::llm {
 
-/// Edits (insert, delete, replace, swap of neighbours; ASCII case ignored) between two names, or limit + 1 when more than
-/// limit are needed. Names over 64 bytes compare by their first 64.
+/// Edits (insert, delete, replace, swap of neighbours; ASCII case ignored) between two names, or limit + 1 when more
+/// than limit are needed. Names over 64 bytes compare by their first 64.
 [[nodiscard]] uint32_t edit_distance(std::string_view a, std::string_view b, uint32_t limit) noexcept;
 
 /// The known name nearest to `wanted`, for "did you mean"; empty when none is near (a third of its length, at least 2

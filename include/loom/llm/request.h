@@ -1,5 +1,5 @@
-// Reads the few fields of a request that decide, in place, and says where they stand. The rest of the body is walked, so
-// that a document which is cut or malformed is refused here with the place of its error, and nothing is rebuilt.
+// Reads the few fields of a request that decide, in place, and says where they stand. The rest of the body is walked,
+// so that a document which is cut or malformed is refused here with the place of its error, and nothing is rebuilt.
 #pragma once
 
 #include <cstdint>
@@ -23,9 +23,9 @@ struct Request {
     Range stream_range;               // absent when the client did not say; may be the text `null`
     bool has_stream_options = false;  // present and an object
     bool stream_options_empty = false;
-    bool include_usage = false;      // what the client asked for
-    Range stream_options_range;      // the raw value: an object, or `null`
-    Range include_usage_range;       // the raw value: `true`, `false` or `null`
+    bool include_usage = false;         // what the client asked for
+    Range stream_options_range;         // the raw value: an object, or `null`
+    Range include_usage_range;          // the raw value: `true`, `false` or `null`
     uint32_t object_insert_offset = 0;  // right after the opening brace
     bool object_empty = false;          // then an inserted member takes no comma behind it
     std::string_view user;              // decoded; empty when unset

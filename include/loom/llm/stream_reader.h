@@ -38,10 +38,11 @@ struct TextField {
 };
 
 /// One lives per shard: it holds no state of a stream, and a warm read does not allocate.
-/// Method  Events of a stream are alike but for their text. The reader keeps the last event's bytes as a form with holes
-///         (id, created, the text, and strings behind the choices): an event that fits, with a well-formed JSON string or
-///         number in each hole, has the same facts, and is not parsed at all. Any other is parsed whole.
-///         The form holds for all streams of one model, interleaved or not.
+/// Method  Events of a stream are alike but for their text. The reader keeps the last event's bytes as a form with
+/// holes
+///         (id, created, the text, and strings behind the choices): an event that fits, with a well-formed JSON string
+///         or number in each hole, has the same facts, and is not parsed at all. Any other is parsed whole. The form
+///         holds for all streams of one model, interleaved or not.
 class StreamReader {
   public:
     StreamReader();

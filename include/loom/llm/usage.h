@@ -41,8 +41,9 @@ class UsageReader {
     /// prompt_tokens_details.cached_tokens, completion_tokens_details.reasoning_tokens) and the spelling of responses
     /// and messages (input_tokens, output_tokens, …).
     /// Method  The last raw `"usage":` is sought from the end. Text of an answer cannot hold it (its quotes would be
-    ///         escaped); a nested object could, so what follows must parse as the rest of the top-level object up to the
-    ///         end of the document. Where it does not, the whole document is parsed. A cost of the tail, not of the body.
+    ///         escaped); a nested object could, so what follows must parse as the rest of the top-level object up to
+    ///         the end of the document. Where it does not, the whole document is parsed. A cost of the tail, not of the
+    ///         body.
     /// Errors  bad_message (upstream) when the whole document had to be parsed and is not a JSON object.
     [[nodiscard]] Result<bool> read(std::string_view answer_json, Usage& usage);
 

@@ -1,0 +1,53 @@
+#include "loom/llm/edits.h"
+
+#include <algorithm>
+
+namespace loom::llm {
+
+bool Edits::replace(Range range, std::string_view replacement) noexcept {
+    if (count_ == count_max) return false;
+    uint32_t at = count_;
+    // An insert stands before a replacement at its place, and behind an earlier insert there.
+    const auto goes_before = [&](Range other) {
+        return range.offset != other.offset ? range.offset < other.offset : range.length < other.length;
+    };
+    while (at > 0 && goes_before(edits_[at - 1].range)) --at;
+    if (at > 0) LOOM_ASSERT(edits_[at - 1].range.end() <= range.offset);
+    if (at < count_) LOOM_ASSERT(range.end() <= edits_[at].range.offset);
+    std::move_backward(edits_.begin() + at, edits_.begin() + count_, edits_.begin() + count_ + 1);
+    edits_[at] = {range, replacement};
+    count_ += 1;
+    return true;
+}
+
+uint64_t Edits::output_bytes(uint64_t original_bytes) const noexcept {
+    uint64_t bytes = original_bytes;
+    for (uint32_t i = 0; i < count_; ++i) bytes += edits_[i].replacement.size() - edits_[i].range.length;
+    return bytes;
+}
+
+void rename_model(Edits& edits, const Request& request, std::string_view quoted_name) noexcept {
+    LOOM_ASSERT(quoted_name.size() >= 2 && quoted_name.front() == '"' && quoted_name.back() == '"');
+    LOOM_ASSERT(!request.model_range.absent());
+    LOOM_ASSERT(edits.replace(request.model_range, quoted_name));
+}
+
+bool ask_for_usage(Edits& edits, const Request& request) noexcept {
+    if (!request.stream || request.include_usage) return false;
+    bool placed = false;
+    if (!request.has_stream_options && request.stream_options_range.absent()) {
+        placed = edits.insert(request.object_insert_offset, request.object_empty
+                                                                ? R"("stream_options":{"include_usage":true})"
+                                                                : R"("stream_options":{"include_usage":true},)");
+    } else if (!request.has_stream_options || request.stream_options_empty) {
+        placed = edits.replace(request.stream_options_range, R"({"include_usage":true})");
+    } else if (request.include_usage_range.absent()) {
+        placed = edits.insert(request.stream_options_range.offset + 1, R"("include_usage":true,)");
+    } else {
+        placed = edits.replace(request.include_usage_range, "true");
+    }
+    LOOM_ASSERT(placed);
+    return true;
+}
+
+}  // namespace loom::llm

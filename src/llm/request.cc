@@ -1,0 +1,56 @@
+#include "loom/llm/request.h"
+
+#include "loom/base/assert.h"
+#include "loom/llm/json_text.h"
+#include "request_walk.h"
+#include "structure.h"
+
+namespace loom::llm {
+
+namespace {
+
+/// The decoded string: in place where nothing is escaped, else in the scratch.
+bool decode(std::string_view body, Range range, std::string& scratch, std::string_view& text) {
+    text = range.absent() ? std::string_view() : inside(body, range);
+    if (text.find('\\') == text.npos) return true;
+    scratch.clear();
+    const bool good = unescape(text, scratch);
+    text = scratch;
+    return good;
+}
+
+}  // namespace
+
+RequestReader::RequestReader() : structure_(std::make_unique<Structure>()) {
+    model_scratch_.reserve(256);
+    user_scratch_.reserve(256);
+}
+RequestReader::~RequestReader() = default;
+RequestReader::RequestReader(RequestReader&&) noexcept = default;
+RequestReader& RequestReader::operator=(RequestReader&&) noexcept = default;
+
+Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body) {
+    LOOM_ASSERT(is_inspected(endpoint));
+    const auto refuse = [&](const Fault& fault, const char* param) {
+        structure_->trim();
+        error_offset_ = fault.offset;
+        error_param_ = param;
+        return fail(Errc::bad_message, Side::downstream, fault.what);
+    };
+    Tokens tokens;
+    Fault fault;
+    if (!structure_->index(body, Structure::Utf8::checked, tokens, fault)) return refuse(fault, "");
+    RequestWalk walk(endpoint, body, tokens);
+    if (!walk.run()) return refuse(walk.fault(), walk.param());
+    Request request = walk.request();
+    if (!decode(body, request.model_range, model_scratch_, request.model)) {
+        return refuse({"'model' holds a broken escape", request.model_range.offset}, "model");
+    }
+    if (!decode(body, walk.user_range(), user_scratch_, request.user)) {
+        return refuse({"'user' holds a broken escape", walk.user_range().offset}, "user");
+    }
+    structure_->trim();
+    return request;
+}
+
+}  // namespace loom::llm

@@ -1,0 +1,132 @@
+// The text-bearing members of a request: messages, prompts, inputs.
+#include "request_walk.h"
+
+namespace loom::llm {
+
+struct Message {
+    bool is_user = false;
+    bool has_role = false, has_content = false;
+    Range last_text;
+};
+
+bool RequestWalk::read_messages() {
+    if (cursor_.peek() != '[') return wrong_type(Key::messages);
+    request_.messages_range.offset = cursor_.offset();
+    const bool good = cursor_.each_element([&] {
+        if (cursor_.peek() != '{') return wrong_type(Key::messages);
+        request_.message_count += 1;
+        return read_message();
+    });
+    if (good) request_.messages_range.length = cursor_.last_end() - request_.messages_range.offset;
+    return good;
+}
+
+bool RequestWalk::read_message() {
+    Message message;
+    if (!cursor_.each_member([&](Range key) { return read_message_member(key, message); })) return false;
+    if (message.is_user && !message.last_text.absent()) set_last_user(message.last_text);
+    return true;
+}
+
+bool RequestWalk::read_message_member(Range key, Message& message) {
+    const std::string_view name = inside(cursor_.text(), key);
+    const auto twice = [&](const char* what) {
+        param_ = "messages";
+        return cursor_.fail_at(key.offset, what);
+    };
+    if (name == "role") {
+        if (std::exchange(message.has_role, true)) return twice("'role' stands twice in a message");
+        if (cursor_.peek() != '"') return cursor_.skip_value();
+        message.is_user = inside(cursor_.text(), cursor_.take_string()) == "user";
+        return true;
+    }
+    if (name == "content") {
+        if (std::exchange(message.has_content, true)) return twice("'content' stands twice in a message");
+        return read_content(message.last_text);
+    }
+    // What the model said or was told by tools is part of its prompt as well.
+    if (name == "tool_calls" || name == "function_call" || name == "arguments" || name == "output" ||
+        name == "refusal" || name == "reasoning_content" || name == "summary") {
+        return count_raw();
+    }
+    return cursor_.skip_value();
+}
+
+/// A string, or an array of parts; of anything else the upstream is the judge.
+bool RequestWalk::read_content(Range& last_text) {
+    if (cursor_.peek() == '"') {
+        last_text = cursor_.take_string();
+        count_text(last_text);
+        return true;
+    }
+    if (cursor_.peek() != '[') return cursor_.skip_value();
+    return cursor_.each_element([&] { return read_part(last_text); });
+}
+
+bool RequestWalk::read_part(Range& last_text) {
+    if (cursor_.peek() == '"') {
+        last_text = cursor_.take_string();
+        count_text(last_text);
+        return true;
+    }
+    if (cursor_.peek() != '{') return cursor_.skip_value();
+    return cursor_.each_member([&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if (name == "text" && cursor_.peek() == '"') {
+            last_text = cursor_.take_string();
+            count_text(last_text);
+            return true;
+        }
+        if (name == "type" && cursor_.peek() == '"') {
+            const std::string_view type = inside(cursor_.text(), cursor_.take_string());
+            request_.has_images |= type == "image_url" || type == "input_image" || type == "image";
+            return true;
+        }
+        if (name == "image_url") request_.has_images = true;
+        if (name == "content" || name == "refusal") {  // a tool's result: its text is no user's
+            Range unused;
+            return read_content(unused);
+        }
+        if (name == "input") return count_raw();  // a tool's arguments
+        return cursor_.skip_value();
+    });
+}
+
+/// Prompt and input: a string, an array of strings, of messages, of tokens, or of token arrays.
+bool RequestWalk::read_input(Key key) {
+    if (cursor_.is_null() && endpoint_ != Endpoint::embeddings) return cursor_.skip_value();
+    Range& range = request_.messages_range;
+    Range last_text;
+    range.offset = cursor_.offset();
+    if (cursor_.peek() == '"') {
+        range = last_text = cursor_.take_string();
+        count_text(range);
+        request_.message_count = 1;
+    } else if (cursor_.peek() == '[') {
+        uint32_t tokens = 0, elements = 0;
+        const bool good = cursor_.each_element([&] {
+            elements += 1;
+            return read_input_element(last_text, tokens);
+        });
+        if (!good) return false;
+        range.length = cursor_.last_end() - range.offset;
+        request_.message_count = elements - tokens + (tokens > 0);
+    } else {
+        return wrong_type(key);
+    }
+    if (!last_text.absent()) set_last_user(last_text);
+    return true;
+}
+
+bool RequestWalk::read_input_element(Range& last_text, uint32_t& tokens) {
+    if (cursor_.peek() == '"') {
+        last_text = cursor_.take_string();
+        count_text(last_text);
+        return true;
+    }
+    if (cursor_.peek() == '{') return read_message();
+    if (cursor_.is_number()) tokens += 1;
+    return count_raw();
+}
+
+}  // namespace loom::llm

@@ -1,0 +1,156 @@
+#include "request_walk.h"
+
+#include <algorithm>
+
+namespace loom::llm {
+
+bool RequestWalk::run() {
+    if (cursor_.peek() != '{') return cursor_.fail_here("the body must be a JSON object");
+    request_.object_insert_offset = cursor_.offset() + 1;
+    request_.object_empty = true;
+    const bool good = cursor_.each_member([&](Range key) {
+        request_.object_empty = false;
+        return read_member(key);
+    });
+    if (!good) return false;
+    if (!cursor_.at_end()) return cursor_.fail_here("there are bytes behind the JSON object");
+    request_.max_tokens = max_completion_tokens_ != 0 ? max_completion_tokens_
+                          : max_tokens_ != 0          ? max_tokens_
+                                                      : max_output_tokens_;
+    return check_required();
+}
+
+bool RequestWalk::read_member(Range key) {
+    bool disguised = false;
+    const Key which = key_of(inside(cursor_.text(), key), disguised);
+    if (which >= Key::include_usage) return cursor_.skip_value();
+    return first_time(which, key.offset, disguised) && read_value(which);
+}
+
+bool RequestWalk::first_time(Key key, uint32_t offset, bool disguised) {
+    const uint32_t bit = 1u << static_cast<uint32_t>(key);
+    if ((seen_ & bit) != 0 || disguised) {
+        param_ = facts_of(key).param;
+        return cursor_.fail_at(offset, facts_of(key).duplicate);
+    }
+    seen_ |= bit;
+    return true;
+}
+
+bool RequestWalk::check_required() {
+    const auto has = [&](Key key) { return (seen_ >> static_cast<uint32_t>(key) & 1) != 0; };
+    const auto missing = [&](Key key, const char* what) {
+        param_ = facts_of(key).param;
+        return cursor_.fail_at(request_.object_insert_offset - 1, what);
+    };
+    if (!has(Key::model)) return missing(Key::model, "'model' is missing: name the model to use");
+    if (endpoint_ == Endpoint::chat_completions || endpoint_ == Endpoint::messages) {
+        if (!has(Key::messages)) return missing(Key::messages, "'messages' is missing");
+    }
+    if (endpoint_ == Endpoint::embeddings && !has(Key::input)) return missing(Key::input, "'input' is missing");
+    return true;
+}
+
+bool RequestWalk::read_value(Key key) {
+    bool ignored = false;
+    switch (key) {
+        case Key::model: return read_string(key, request_.model_range);
+        case Key::user: return cursor_.is_null() ? cursor_.skip_value() : read_string(key, user_range_);
+        case Key::stream: return read_flag(key, request_.stream, request_.stream_range);
+        case Key::stream_options: return read_stream_options();
+        case Key::messages: return read_messages();
+        case Key::prompt:
+        case Key::input: return read_input(key);
+        case Key::max_tokens: return read_count(key, max_tokens_);
+        case Key::max_completion_tokens: return read_count(key, max_completion_tokens_);
+        case Key::max_output_tokens: return read_count(key, max_output_tokens_);
+        case Key::tools: return read_array(key, request_.tools_range, request_.has_tools);
+        case Key::functions: {
+            Range range;
+            const bool good = read_array(key, range, ignored);
+            request_.has_tools |= ignored;
+            return good;
+        }
+        case Key::tool_choice: return cursor_.skip_value(request_.tool_choice_range);
+        case Key::system:
+        case Key::instructions: {
+            Range text;
+            if (cursor_.peek() != '"' && cursor_.peek() != '[' && !cursor_.is_null()) return wrong_type(key);
+            return read_content(text);
+        }
+        case Key::n: {
+            uint64_t n = 1;
+            const uint32_t offset = cursor_.offset();
+            if (!cursor_.is_null() && !read_count(key, n)) return false;
+            if (cursor_.is_null() && !cursor_.skip_value()) return false;
+            request_.n = static_cast<uint32_t>(std::min<uint64_t>(n, UINT32_MAX));
+            if (n > 0) return true;
+            param_ = facts_of(key).param;
+            return cursor_.fail_at(offset, facts_of(key).wrong_type);
+        }
+        case Key::include_usage:
+        case Key::other: break;
+    }
+    return cursor_.skip_value();
+}
+
+bool RequestWalk::read_string(Key key, Range& range) {
+    if (cursor_.peek() != '"') return wrong_type(key);
+    range = cursor_.take_string();
+    return true;
+}
+
+/// SDKs send null for what was not set.
+bool RequestWalk::read_flag(Key key, bool& flag, Range& range) {
+    if (!cursor_.is_true() && !cursor_.is_false() && !cursor_.is_null()) return wrong_type(key);
+    flag = cursor_.is_true();
+    return cursor_.skip_value(range);
+}
+
+bool RequestWalk::read_count(Key key, uint64_t& count) {
+    if (cursor_.is_null()) return cursor_.skip_value();
+    return cursor_.take_count(count) || wrong_type(key);
+}
+
+bool RequestWalk::read_array(Key key, Range& range, bool& non_empty) {
+    if (cursor_.is_null()) return cursor_.skip_value();
+    if (cursor_.peek() != '[') return wrong_type(key);
+    if (!cursor_.skip_value(range)) return false;
+    request_.prompt_bytes += range.length - 2;
+    const std::string_view between = text_of(cursor_.text(), range).substr(1, range.length - 2);
+    non_empty = between.find_first_not_of(" \t\r\n") != between.npos;
+    return true;
+}
+
+bool RequestWalk::read_stream_options() {
+    Range& range = request_.stream_options_range;
+    if (cursor_.is_null()) return cursor_.skip_value(range);
+    if (cursor_.peek() != '{') return wrong_type(Key::stream_options);
+    request_.has_stream_options = true;
+    request_.stream_options_empty = true;
+    range.offset = cursor_.offset();
+    const bool good = cursor_.each_member([&](Range key) {
+        request_.stream_options_empty = false;
+        bool disguised = false;
+        if (key_of(inside(cursor_.text(), key), disguised) != Key::include_usage) return cursor_.skip_value();
+        return first_time(Key::include_usage, key.offset, disguised) &&
+               read_flag(Key::include_usage, request_.include_usage, request_.include_usage_range);
+    });
+    if (good) range.length = cursor_.last_end() - range.offset;
+    return good;
+}
+
+/// Adds the raw bytes of a value that is text to the model, whatever its shape.
+bool RequestWalk::count_raw() {
+    Range range;
+    if (!cursor_.skip_value(range)) return false;
+    request_.prompt_bytes += range.length;
+    return true;
+}
+
+void RequestWalk::set_last_user(Range string) noexcept {
+    request_.last_user_range = string;
+    request_.last_user_text = inside(cursor_.text(), string);
+}
+
+}  // namespace loom::llm

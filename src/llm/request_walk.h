@@ -1,0 +1,62 @@
+// One walk over a request's body: fills a Request, or leaves a fault.
+#pragma once
+
+#include <cstdint>
+
+#include "cursor.h"
+#include "loom/llm/request.h"
+#include "request_keys.h"
+
+namespace loom::llm {
+
+class RequestWalk {
+  public:
+    RequestWalk(Endpoint endpoint, std::string_view body, Tokens tokens) noexcept
+        : endpoint_(endpoint), cursor_(body, tokens) {}
+
+    /// The strings of the result are ranges yet: model_range and user_range() are not decoded.
+    [[nodiscard]] bool run();
+
+    [[nodiscard]] const Request& request() const noexcept { return request_; }
+    [[nodiscard]] Range user_range() const noexcept { return user_range_; }
+    [[nodiscard]] const Fault& fault() const noexcept { return cursor_.fault(); }
+    [[nodiscard]] const char* param() const noexcept { return param_; }
+
+  private:
+    bool read_member(Range key);
+    bool read_value(Key key);
+    bool first_time(Key key, uint32_t offset, bool disguised);
+    bool check_required();
+
+    bool read_stream_options();
+    bool read_flag(Key key, bool& flag, Range& range);
+    bool read_count(Key key, uint64_t& count);
+    bool read_string(Key key, Range& range);
+    bool read_array(Key key, Range& range, bool& non_empty);
+
+    bool read_messages();
+    bool read_message();
+    bool read_message_member(Range key, struct Message& message);
+    bool read_content(Range& last_text);
+    bool read_part(Range& last_text);
+    bool read_input(Key key);
+    bool read_input_element(Range& last_text, uint32_t& tokens);
+    bool count_raw();
+    void count_text(Range string) noexcept { request_.prompt_bytes += string.length - 2; }
+    void set_last_user(Range string) noexcept;
+
+    bool wrong_type(Key key) {
+        param_ = facts_of(key).param;
+        return cursor_.fail_here(facts_of(key).wrong_type);
+    }
+
+    Endpoint endpoint_;
+    Cursor cursor_;
+    Request request_;
+    Range user_range_;
+    uint64_t max_completion_tokens_ = 0, max_tokens_ = 0, max_output_tokens_ = 0;
+    uint32_t seen_ = 0;  // one bit a Key
+    const char* param_ = "";
+};
+
+}  // namespace loom::llm
