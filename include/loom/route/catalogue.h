@@ -101,7 +101,8 @@ class Catalogue {
     std::vector<std::vector<Candidate>> entries_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> exact_;
     std::vector<Pattern> patterns_;    // longest prefix first
-    std::vector<Candidate> any_;       // providers without a list, else the default
+    std::vector<Candidate> any_;       // for a name that nobody lists: the default, then providers without a list
+    bool any_known_ = false;           // there are such, if drained
     std::vector<ListedModel> listed_;  // views into exact_'s keys and provider_names_
     std::vector<std::string> provider_names_;
     std::vector<std::string> warnings_;

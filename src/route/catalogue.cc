@@ -1,0 +1,296 @@
+#include "loom/route/catalogue.h"
+
+#include <algorithm>
+
+#include "loom/base/assert.h"
+#include "nearest.h"
+
+namespace loom::route {
+namespace {
+
+constexpr std::string_view default_model = "default";
+constexpr size_t nearest_max = 3;
+
+bool is_pattern(std::string_view name) noexcept { return name.ends_with('*'); }
+
+/// Does a list item stand for `name`, which may be a pattern itself?
+bool covers(std::string_view item, std::string_view name) noexcept {
+    if (!is_pattern(item)) return item == name;
+    item.remove_suffix(1);
+    if (is_pattern(name)) name.remove_suffix(1);
+    return name.starts_with(item);
+}
+
+/// One is the other without its end: a date or a size left out, or added.
+bool shortened(std::string_view a, std::string_view b) noexcept {
+    constexpr size_t common_bytes_min = 3;
+    const size_t common = std::min(a.size(), b.size());
+    return common >= common_bytes_min && a.substr(0, common) == b.substr(0, common);
+}
+
+std::string quote_json(std::string_view text) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string out = "\"";
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (c == '"' || c == '\\') {
+            out += '\\';
+            out += c;
+        } else if (byte < 0x20) {
+            out += "\\u00";
+            out += digits[byte >> 4];
+            out += digits[byte & 15];
+        } else {
+            out += c;
+        }
+    }
+    return out += '"';
+}
+
+}  // namespace
+
+/// Makes a catalogue in one pass over the names that the options mention, in their order.
+class CatalogueBuilder {
+  public:
+    explicit CatalogueBuilder(const CatalogueOptions& options) : options_(options) {}
+
+    std::expected<Catalogue, std::vector<std::string>> build() {
+        check();
+        if (!errors_.empty()) return std::unexpected(std::move(errors_));
+        order_providers();
+        collect_names();
+        for (const std::string_view name : names_) add_entry(name);
+        add_any();
+        sort_patterns();
+        list_models();
+        return std::move(out_);
+    }
+
+  private:
+    using ProviderIx = uint16_t;
+
+    const ProviderOptions& provider(ProviderIx ix) const { return options_.providers[ix]; }
+
+    std::optional<ProviderIx> index_of(std::string_view name) const {
+        for (size_t i = 0; i < options_.providers.size(); ++i) {
+            if (options_.providers[i].name == name) return static_cast<ProviderIx>(i);
+        }
+        return std::nullopt;
+    }
+
+    void check() {
+        for (size_t i = 0; i < options_.providers.size(); ++i) {
+            const ProviderOptions& p = options_.providers[i];
+            if (index_of(p.name) != i) errors_.push_back("provider '" + p.name + "' is defined twice");
+            if (p.models) {
+                for (const std::string& m : *p.models) check_name(m, "provider." + p.name + ".models");
+            }
+        }
+        for (const MappingOptions& m : options_.mappings) {
+            check_name(m.model, "model_mapping");
+            check_provider(m.provider, "model_mapping." + m.model);
+            if (m.upstream_model.empty() || is_pattern(m.upstream_model))
+                errors_.push_back("model_mapping." + m.model + "." + m.provider + " must be one model's name");
+        }
+        for (const ModelRouteOptions& r : options_.model_routes) {
+            check_name(r.model, "routing.model_route");
+            check_provider(r.provider, "routing.model_route." + r.model);
+        }
+        for (const std::string& name : options_.selection) check_provider(name, "routing.providers");
+    }
+    void check_name(std::string_view name, const std::string& where) {
+        if (name.empty() || (name.find('*') != name.npos && name.find('*') + 1 != name.size()))
+            errors_.push_back(where + ": '" + std::string(name) + "' is no model name; '*' may only stand at its end");
+    }
+    void check_provider(std::string_view name, const std::string& where) {
+        if (!index_of(name)) errors_.push_back(where + ": provider '" + std::string(name) + "' is not defined");
+    }
+
+    void order_providers() {
+        if (!options_.selection.empty()) {
+            for (const std::string& name : options_.selection) {
+                const ProviderIx ix = *index_of(name);
+                if (std::find(order_.begin(), order_.end(), ix) == order_.end()) order_.push_back(ix);
+            }
+            return;
+        }
+        for (size_t i = 0; i < options_.providers.size(); ++i) order_.push_back(static_cast<ProviderIx>(i));
+        std::sort(order_.begin(), order_.end(), [&](ProviderIx a, ProviderIx b) {
+            return std::pair(provider(a).priority, a) < std::pair(provider(b).priority, b);
+        });
+    }
+
+    bool lists_nothing(ProviderIx ix) const { return !provider(ix).models && provider(ix).deployments.empty(); }
+    const std::vector<std::string>& list_of(ProviderIx ix) const {
+        return provider(ix).models ? *provider(ix).models : provider(ix).deployments;
+    }
+
+    void collect_names() {
+        for (const ProviderIx ix : order_) {
+            for (const std::string& name : list_of(ix)) add_name(name);
+        }
+        for (const MappingOptions& m : options_.mappings) add_name(m.model);
+        for (const ModelRouteOptions& r : options_.model_routes) {
+            if (r.model != default_model) add_name(r.model);
+        }
+    }
+    void add_name(std::string_view name) {
+        if (seen_.try_emplace(std::string(name), 0).second) names_.push_back(name);
+    }
+
+    /// The mapping of a model at a provider: of that name, else of the longest pattern that covers it.
+    const MappingOptions* mapping_of(std::string_view model, ProviderIx ix) const {
+        const MappingOptions* best = nullptr;
+        for (const MappingOptions& m : options_.mappings) {
+            if (m.provider != provider(ix).name || !covers(m.model, model)) continue;
+            if (m.model == model) return &m;
+            if (!best || m.model.size() > best->model.size()) best = &m;
+        }
+        return best;
+    }
+    /// The provider that a model route names, likewise.
+    std::optional<ProviderIx> routed(std::string_view model) const {
+        const ModelRouteOptions* best = nullptr;
+        for (const ModelRouteOptions& r : options_.model_routes) {
+            if (!covers(r.model, model) || (r.model == default_model && model == default_model)) continue;
+            if (r.model == model) return index_of(r.provider);
+            if (!best || r.model.size() > best->model.size()) best = &r;
+        }
+        return best ? index_of(best->provider) : std::nullopt;
+    }
+    bool takes(ProviderIx ix, std::string_view model) const {
+        if (lists_nothing(ix) || mapping_of(model, ix)) return true;
+        const auto& list = list_of(ix);
+        return std::any_of(list.begin(), list.end(), [&](const std::string& item) { return covers(item, model); });
+    }
+
+    Candidate candidate(ProviderIx ix, std::string_view model, uint16_t model_label) const {
+        Candidate c;
+        c.provider_ix = ix;
+        c.provider_label_ix = provider(ix).label_ix;
+        c.model_label_ix = model_label;
+        c.priority = provider(ix).priority;
+        c.weight = provider(ix).weight;
+        const MappingOptions* mapping = mapping_of(model, ix);
+        c.renamed = mapping && mapping->upstream_model != model;
+        if (mapping)
+            c.upstream_model = mapping->upstream_model;
+        else if (!is_pattern(model))
+            c.upstream_model = model;
+        if (!c.upstream_model.empty()) c.quoted_upstream_model = quote_json(c.upstream_model);
+        return c;
+    }
+
+    void add_entry(std::string_view name) {
+        const uint16_t label = options_.model_label ? options_.model_label(name) : uint16_t{0};
+        const uint32_t entry = static_cast<uint32_t>(out_.entries_.size());
+        std::vector<Candidate>& candidates = out_.entries_.emplace_back();
+        const std::optional<ProviderIx> first = routed(name);
+        if (first && provider(*first).weight > 0) candidates.push_back(candidate(*first, name, label));
+        for (const ProviderIx ix : order_) {
+            if (ix == first || !takes(ix, name) || provider(ix).weight == 0) continue;
+            candidates.push_back(candidate(ix, name, label));
+        }
+        warn(name, candidates);
+        if (is_pattern(name))
+            out_.patterns_.push_back({std::string(name.substr(0, name.size() - 1)), entry});
+        else
+            out_.exact_.emplace(std::string(name), entry);
+    }
+
+    /// A model that is mapped at some providers is meant to fail over by name; one that has no name for it is skipped,
+    /// or asked for a name that it may not have.
+    void warn(std::string_view name, const std::vector<Candidate>& candidates) {
+        const bool mapped = std::any_of(options_.mappings.begin(), options_.mappings.end(),
+                                        [&](const MappingOptions& m) { return m.model == name; });
+        if (candidates.empty()) {
+            out_.warnings_.push_back("model '" + std::string(name) + "' has no provider in use");
+        } else if (mapped) {
+            for (const ProviderIx ix : order_) warn_unmapped(name, ix);
+        }
+    }
+    void warn_unmapped(std::string_view name, ProviderIx ix) {
+        if (mapping_of(name, ix) || (takes(ix, name) && !lists_nothing(ix))) return;
+        const std::string& who = provider(ix).name;
+        const std::string key = "model_mapping." + std::string(name) + "." + who;
+        const char* what = lists_nothing(ix) ? " has no mapping and would be asked for it by that name: add "
+                                             : " is skipped for it: add ";
+        out_.warnings_.push_back("model '" + std::string(name) + "': provider '" + who + "'" + what + key);
+    }
+
+    void add_any() {
+        for (const ProviderIx ix : order_) {
+            if (!lists_nothing(ix)) continue;
+            any_known_ = true;
+            if (provider(ix).weight > 0) out_.any_.push_back(candidate(ix, "*", 0));
+        }
+        // The default goes first among those that take any name: it was named for just this.
+        for (const ModelRouteOptions& r : options_.model_routes) {
+            if (r.model != default_model) continue;
+            const ProviderIx ix = *index_of(r.provider);
+            any_known_ = true;
+            std::erase_if(out_.any_, [&](const Candidate& c) { return c.provider_ix == ix; });
+            if (provider(ix).weight > 0) out_.any_.insert(out_.any_.begin(), candidate(ix, "*", 0));
+        }
+        out_.any_known_ = any_known_;
+    }
+
+    void sort_patterns() {
+        std::sort(out_.patterns_.begin(), out_.patterns_.end(), [](const auto& a, const auto& b) {
+            return std::pair(b.prefix.size(), a.entry) < std::pair(a.prefix.size(), b.entry);
+        });
+    }
+
+    void list_models() {
+        for (const ProviderOptions& p : options_.providers) out_.provider_names_.push_back(p.name);
+        for (const std::string_view name : names_) {
+            const auto it = out_.exact_.find(name);
+            if (it == out_.exact_.end() || out_.entries_[it->second].empty()) continue;
+            out_.listed_.push_back({it->first, out_.provider_names_[out_.entries_[it->second].front().provider_ix]});
+        }
+    }
+
+    const CatalogueOptions& options_;
+    std::vector<std::string> errors_;
+    std::vector<ProviderIx> order_;
+    std::vector<std::string_view> names_;
+    std::unordered_map<std::string, int, StringHash, std::equal_to<>> seen_;
+    bool any_known_ = false;
+    Catalogue out_;
+};
+
+std::expected<Catalogue, std::vector<std::string>> Catalogue::build(const CatalogueOptions& options) {
+    return CatalogueBuilder(options).build();
+}
+
+const std::vector<Candidate>* Catalogue::lookup(std::string_view model) const noexcept {
+    if (const auto it = exact_.find(model); it != exact_.end()) return &entries_[it->second];
+    for (const Pattern& p : patterns_) {
+        if (model.starts_with(p.prefix)) return &entries_[p.entry];
+    }
+    return any_known_ ? &any_ : nullptr;
+}
+
+std::span<const Candidate> Catalogue::find(std::string_view model) const noexcept {
+    const std::vector<Candidate>* candidates = lookup(model);
+    return candidates ? std::span<const Candidate>(*candidates) : std::span<const Candidate>();
+}
+
+bool Catalogue::known(std::string_view model) const noexcept { return lookup(model) != nullptr; }
+
+std::vector<std::string_view> Catalogue::nearest(std::string_view model) const {
+    if (model.empty()) return {};
+    const size_t limit = std::clamp<size_t>(model.size() / 3, 2, 8);
+    std::vector<std::pair<size_t, size_t>> near;  // distance, then the order of the list
+    for (size_t i = 0; i < listed_.size(); ++i) {
+        size_t distance = edit_distance(model, listed_[i].id, limit);
+        if (distance > limit && shortened(model, listed_[i].id)) distance = limit;
+        if (distance <= limit) near.push_back({distance, i});
+    }
+    std::sort(near.begin(), near.end());
+    std::vector<std::string_view> out;
+    for (size_t i = 0; i < near.size() && i < nearest_max; ++i) out.push_back(listed_[near[i].second].id);
+    return out;
+}
+
+}  // namespace loom::route

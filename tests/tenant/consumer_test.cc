@@ -1,0 +1,117 @@
+#include "loom/tenant/consumer.h"
+
+#include <gtest/gtest.h>
+
+namespace loom::tenant {
+namespace {
+
+ConsumerOptions consumer(std::string name, std::vector<std::string> keys, std::vector<std::string> hashes = {}) {
+    ConsumerOptions out;
+    out.consumer.name = std::move(name);
+    out.api_keys = std::move(keys);
+    out.api_key_sha256 = std::move(hashes);
+    return out;
+}
+
+ConsumerTable table_of(std::vector<ConsumerOptions> options) {
+    auto table = ConsumerTable::build(std::move(options));
+    EXPECT_TRUE(table) << table.error();
+    return std::move(*table);
+}
+
+std::string error_of(std::vector<ConsumerOptions> options) {
+    auto table = ConsumerTable::build(std::move(options));
+    return table ? "" : table.error();
+}
+
+TEST(ConsumerTable, FindsTheOwnerOfAKey) {
+    const ConsumerTable table = table_of({consumer("mobile", {"sk-mobile"}), consumer("web", {"sk-web"})});
+    ASSERT_TRUE(table.find("sk-mobile"));
+    EXPECT_EQ(table.find("sk-mobile")->name, "mobile");
+    EXPECT_EQ(table.find("sk-web")->index, 1u);
+}
+
+TEST(ConsumerTable, KnowsNoOtherKey) {
+    const ConsumerTable table = table_of({consumer("mobile", {"sk-mobile"})});
+    for (const char* key : {"", "sk-mobil", "sk-mobile ", "SK-MOBILE", "sk-mobilf", "tk-mobile"})
+        EXPECT_FALSE(table.find(key)) << key;
+    EXPECT_FALSE(table.find(hex_encode(sha256("sk-mobile")))) << "a stolen hash is no key";
+}
+
+TEST(ConsumerTable, TakesHashesInsteadOfKeys) {
+    const ConsumerTable table = table_of({consumer("mobile", {}, {hex_encode(sha256("sk-mobile"))})});
+    ASSERT_TRUE(table.find("sk-mobile"));
+}
+
+TEST(ConsumerTable, TakesOldAndNewKeyWhileAConsumerRotates) {
+    const ConsumerTable table = table_of({consumer("mobile", {"sk-old", "sk-new"}, {hex_encode(sha256("sk-newer"))})});
+    for (const char* key : {"sk-old", "sk-new", "sk-newer"}) EXPECT_TRUE(table.find(key)) << key;
+}
+
+TEST(ConsumerTable, OneConsumerMayNameAKeyTwice) {
+    EXPECT_EQ(error_of({consumer("mobile", {"sk", "sk"}, {hex_encode(sha256("sk"))})}), "");
+}
+
+TEST(ConsumerTable, RefusesWhatCouldNotBeMeant) {
+    EXPECT_EQ(error_of({consumer("a", {"sk"}), consumer("b", {"sk"})}), "consumers 'a' and 'b' have the same key");
+    EXPECT_EQ(error_of({consumer("a", {"x"}), consumer("a", {"y"})}), "consumer 'a' is defined twice");
+    EXPECT_EQ(error_of({consumer("a", {""})}), "consumer 'a' has an empty api_key");
+    EXPECT_EQ(error_of({consumer("a", {}, {"abc"})}), "consumer 'a': api_key_sha256 must be 64 hexadecimal digits");
+}
+
+TEST(ConsumerTable, NobodyIsInAnEmptyOne) {
+    EXPECT_FALSE(ConsumerTable().find("sk"));
+    EXPECT_FALSE(table_of({}).find(""));
+    EXPECT_FALSE(table_of({consumer("keyless", {})}).find(""));
+    EXPECT_TRUE(table_of({consumer("keyless", {})}).named("keyless"));
+}
+
+TEST(ConsumerTable, FindsEachOfTenThousand) {
+    std::vector<ConsumerOptions> options;
+    for (int i = 0; i < 10'000; ++i) options.push_back(consumer("c" + std::to_string(i), {"sk-" + std::to_string(i)}));
+    std::vector<ConsumerOptions> fewer(options.begin(), options.begin() + 2000);
+    const ConsumerTable table = table_of(std::move(fewer));
+    for (uint32_t i = 0; i < 10'000; ++i) {
+        const Consumer* found = table.find("sk-" + std::to_string(i));
+        if (i < 2000)
+            ASSERT_TRUE(found && found->index == i) << i;
+        else
+            ASSERT_FALSE(found) << i;
+    }
+}
+
+TEST(Consumer, MayUseWhatItsListsName) {
+    Consumer c;
+    EXPECT_TRUE(c.may_use_model("gpt-4")) << "no list allows all";
+    EXPECT_TRUE(c.may_use_route("ai"));
+    c.models = {"gpt-4", "claude-3*"};
+    c.routes = {"ai"};
+    EXPECT_TRUE(c.may_use_model("gpt-4"));
+    EXPECT_TRUE(c.may_use_model("claude-3-opus"));
+    EXPECT_FALSE(c.may_use_model("gpt-4o")) << "a name is no prefix";
+    EXPECT_FALSE(c.may_use_model("claude-2"));
+    EXPECT_FALSE(c.may_use_model(""));
+    EXPECT_FALSE(c.may_use_route("admin"));
+}
+
+TEST(Consumer, ExpiresAtItsSecond) {
+    Consumer c;
+    EXPECT_FALSE(c.expired(INT64_MAX));
+    c.expires_unix_s = 1000;
+    EXPECT_FALSE(c.expired(999));
+    EXPECT_TRUE(c.expired(1000));
+}
+
+TEST(BearerToken, IsWhatFollowsTheScheme) {
+    EXPECT_EQ(bearer_token("Bearer sk-1"), "sk-1");
+    EXPECT_EQ(bearer_token("bearer sk-1"), "sk-1");
+    EXPECT_EQ(bearer_token("BEARER \t sk-1 "), "sk-1");
+}
+
+TEST(BearerToken, IsEmptyForOtherCredentials) {
+    for (const char* value : {"", "Bearer", "Bearer ", "Bearersk-1", "Basic dTpw", "sk-1", "Bear er sk-1"})
+        EXPECT_EQ(bearer_token(value), "") << value;
+}
+
+}  // namespace
+}  // namespace loom::tenant
