@@ -72,12 +72,14 @@ class ShardAccessLog {
     struct Ring;
     ShardAccessLog(size_t ring_bytes, double sample, std::atomic<uint32_t>& wake);
     [[nodiscard]] bool sampled(const AccessRecord& record) noexcept;
+    void refresh_second(uint64_t second) noexcept;
+    void ring_the_writer() noexcept;
 
     std::unique_ptr<Ring> ring_;
     std::atomic<uint32_t>& wake_;  // the writer's futex, rung when the ring is half full
     uint64_t sample_step_;         // share in 2^-32
     uint64_t sample_sum_ = 0;
-    uint64_t second_ = 0;  // whose text is in second_text_
+    uint64_t second_ = UINT64_MAX;  // whose text is in second_text_
     char second_text_[20] = {};
 };
 

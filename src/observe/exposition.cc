@@ -1,0 +1,294 @@
+#include <cmath>
+
+#include "loom/observe/metrics.h"
+#include "process_stat.h"
+#include "text_format.h"
+#include "windows.h"
+
+namespace loom::observe {
+namespace {
+
+constexpr double us_per_s = 1e6;
+constexpr double ns_per_s = 1e9;
+constexpr const char* stage_names[stage_count] = {"admit", "inspect", "lookup", "forward", "relay", "settle", "total"};
+constexpr const char* connect_result_names[connect_result_count] = {
+    "connected", "reused", "refused", "timed_out", "unreachable", "reset", "tls_failed", "stale", "exhausted"};
+constexpr double quantiles[] = {0.5, 0.9, 0.95, 0.99};
+constexpr const char* quantile_names[] = {"0.5", "0.9", "0.95", "0.99"};
+
+struct ShardCounter {
+    const char* name;
+    const char* help;
+    Counter ShardMetrics::* member;
+};
+constexpr ShardCounter shard_counters[] = {
+    {"loom_connections_accepted_total", "Client connections accepted.", &ShardMetrics::connections_accepted},
+    {"loom_connections_refused_total", "Client connections closed at once, over limit.connections.",
+     &ShardMetrics::connections_refused},
+    {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
+    {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
+    {"loom_stream_stalls_total", "Times that reading an upstream paused for a slower client.",
+     &ShardMetrics::stream_stalls},
+    {"loom_stream_breaks_total", "Streams that the upstream broke after the first byte.", &ShardMetrics::stream_breaks},
+    {"loom_timeouts_total", "Deadlines that passed, of clients and of upstreams.", &ShardMetrics::timeouts},
+    {"loom_ring_enters_total", "System calls into the ring.", &ShardMetrics::ring_enters},
+    {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
+    {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
+     &ShardMetrics::ring_cq_overflows},
+    {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
+};
+
+struct ShardGauge {
+    const char* name;
+    const char* help;
+    Gauge ShardMetrics::* member;
+};
+constexpr ShardGauge shard_gauges[] = {
+    {"loom_connections_open", "Client connections open.", &ShardMetrics::connections_open},
+    {"loom_streams_open", "Streamed answers under way.", &ShardMetrics::streams_open},
+    {"loom_exchanges_live", "Exchanges between their first byte and their settlement.", &ShardMetrics::exchanges_live},
+    {"loom_buffers", "Receive buffers there are.", &ShardMetrics::buffers_total},
+    {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
+    {"loom_ring_entries_in_flight", "Operations given to the kernel and not completed.",
+     &ShardMetrics::ring_entries_in_flight},
+};
+
+}  // namespace
+
+/// One reading of all slabs, written out family by family. Lives under the lock of Metrics.
+class Exposition {
+  public:
+    Exposition(Metrics& metrics, const ProcessFacts& facts) : m_(metrics), facts_(facts) {}
+
+    std::string text() {
+        write_requests();
+        write_durations();
+        write_tokens();
+        write_first_tokens();
+        write_latency();
+        write_upstreams();
+        write_http();
+        write_overhead();
+        write_shards();
+        write_process();
+        return out_.take();
+    }
+
+  private:
+    template <class Read>
+    uint64_t sum(Read read) const {
+        uint64_t total = 0;
+        for (const auto& shard : m_.shards_) total += static_cast<uint64_t>(read(*shard));
+        return total;
+    }
+    template <size_t n, class Read>
+    HistogramSum<n> sum_histogram(Read read) const {
+        HistogramSum<n> total;
+        for (const auto& shard : m_.shards_) total.add(read(*shard));
+        return total;
+    }
+    uint64_t successes(uint16_t p, uint16_t m) const {
+        return sum([=](const ShardMetrics& s) { return s.model_series(p, m).success.value(); });
+    }
+    uint64_t errors(uint16_t p, uint16_t m) const {
+        return sum([=](const ShardMetrics& s) { return s.model_series(p, m).error.value(); });
+    }
+    uint64_t provider_sum(uint16_t p, Counter ProviderSeries::* member) const {
+        return sum([=](const ShardMetrics& s) { return (s.provider_series(p).*member).value(); });
+    }
+
+    /// Configured providers, and `other` once it was used.
+    template <class Do>
+    void each_provider(Do what) const {
+        for (uint16_t p = 0; p < m_.providers_.size(); ++p) {
+            if (p != other_slot || requests_of(p) > 0) what(p, std::string_view(m_.providers_[p]));
+        }
+    }
+    uint64_t requests_of(uint16_t p) const {
+        uint64_t total = 0;
+        for (uint16_t m = 0; m < m_.models_.size(); ++m) total += successes(p, m) + errors(p, m);
+        return total;
+    }
+    /// Pairs that can be asked for, and those that were.
+    template <class Do>
+    void each_pair(Do what) const {
+        for (uint16_t p = 0; p < m_.providers_.size(); ++p) {
+            for (uint16_t m = 0; m < m_.models_.size(); ++m) {
+                const uint64_t success = successes(p, m), error = errors(p, m);
+                const bool declared = m_.declared_[size_t{p} * model_slots_max + m];
+                if (declared || success + error > 0) what(p, m, success, error);
+            }
+        }
+    }
+
+    void write_requests() {
+        out_.family("loom_ai_requests_total", "counter", "Requests that reached a provider, by their end.");
+        each_pair([&](uint16_t p, uint16_t m, uint64_t success, uint64_t error) {
+            const std::string_view provider = m_.providers_[p], model = m_.models_[m];
+            out_.sample({{"provider", provider}, {"model", model}, {"status", "success"}}, success);
+            out_.sample({{"provider", provider}, {"model", model}, {"status", "error"}}, error);
+        });
+    }
+
+    void write_durations() {
+        out_.family("loom_ai_request_duration_seconds", "histogram",
+                    "From the first byte of a request to the last of its answer, by provider and model.");
+        each_pair([&](uint16_t p, uint16_t m, uint64_t success, uint64_t error) {
+            if (success + error == 0) return;
+            out_.histogram({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, duration_bounds_us,
+                           duration(p, m), us_per_s);
+        });
+        out_.family("loom_ai_duration_seconds", "histogram", "The same, by provider.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            HistogramSum<duration_bound_count> total;
+            for (uint16_t m = 0; m < m_.models_.size(); ++m) {
+                for (const auto& shard : m_.shards_) total.add(shard->model_series(p, m).duration);
+            }
+            out_.histogram({{"provider", name}}, duration_bounds_us, total, us_per_s);
+        });
+    }
+    HistogramSum<duration_bound_count> duration(uint16_t p, uint16_t m) const {
+        return sum_histogram<duration_bound_count>(
+            [=](const ShardMetrics& s) -> const DurationHistogram& { return s.model_series(p, m).duration; });
+    }
+
+    void write_tokens() {
+        out_.family("loom_ai_tokens_total", "counter",
+                    "Tokens, by type: cached is a part of input, and reasoning a part of output.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            const uint64_t input = provider_sum(p, &ProviderSeries::tokens_input);
+            const uint64_t output = provider_sum(p, &ProviderSeries::tokens_output);
+            out_.sample({{"provider", name}, {"type", "input"}}, input);
+            out_.sample({{"provider", name}, {"type", "output"}}, output);
+            out_.sample({{"provider", name}, {"type", "cached"}}, provider_sum(p, &ProviderSeries::tokens_cached));
+            out_.sample({{"provider", name}, {"type", "reasoning"}},
+                        provider_sum(p, &ProviderSeries::tokens_reasoning));
+            if (!m_.compat_) return;
+            out_.sample({{"provider", name}, {"type", "prompt"}}, input);
+            out_.sample({{"provider", name}, {"type", "completion"}}, output);
+        });
+    }
+
+    void write_first_tokens() {
+        out_.family("loom_ai_time_to_first_token_seconds", "histogram",
+                    "From the first byte of a request to the first content byte sent to the client.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            const auto total = sum_histogram<duration_bound_count>(
+                [=](const ShardMetrics& s) -> const DurationHistogram& { return s.provider_series(p).first_token; });
+            out_.histogram({{"provider", name}}, duration_bounds_us, total, us_per_s);
+        });
+    }
+
+    void write_latency() {
+        out_.family("loom_ai_provider_latency_seconds", "summary",
+                    "From a request sent to the head of the provider's answer; quantiles of the last 5 to 10 minutes.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            LatencyHistogram::Counts now;
+            for (const auto& shard : m_.shards_) shard->provider_series(p).latency.add_to(now);
+            auto& window = m_.windows_[p];
+            if (!window) window = std::make_unique<Metrics::Window>();
+            const LatencyHistogram::Counts recent = window->recent(now, facts_.now_us);
+            const bool any = recent.count() > 0;
+            for (size_t i = 0; i < std::size(quantiles); ++i) {
+                const double value = any ? recent.quantile(quantiles[i]) / us_per_s : std::nan("");
+                out_.sample({{"provider", name}, {"quantile", quantile_names[i]}}, value);
+            }
+            const uint64_t sum_us = provider_sum(p, &ProviderSeries::latency_sum_us);
+            out_.sample({{"provider", name}}, static_cast<double>(sum_us) / us_per_s, "_sum");
+            out_.sample({{"provider", name}}, now.count(), "_count");
+        });
+    }
+
+    void write_upstreams() {
+        out_.family("loom_upstream_pool", "gauge", "Connections to a provider, by state.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            const auto level = [&](Gauge ProviderSeries::* member) {
+                return static_cast<int64_t>(
+                    sum([&](const ShardMetrics& s) { return (s.provider_series(p).*member).value(); }));
+            };
+            out_.sample({{"provider", name}, {"state", "idle"}}, level(&ProviderSeries::pool_idle));
+            out_.sample({{"provider", name}, {"state", "busy"}}, level(&ProviderSeries::pool_busy));
+        });
+        out_.family("loom_upstream_connections_total", "counter",
+                    "How connections to a provider were come by, or why not.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            for (size_t i = 0; i < connect_result_count; ++i) {
+                const uint64_t n = sum([&](const ShardMetrics& s) { return s.provider_series(p).connects[i].value(); });
+                out_.sample({{"provider", name}, {"result", connect_result_names[i]}}, n);
+            }
+        });
+        out_.family("loom_upstream_retries_total", "counter", "Attempts after the first.");
+        each_provider([&](uint16_t p, std::string_view name) {
+            out_.sample({{"provider", name}}, provider_sum(p, &ProviderSeries::retries));
+        });
+    }
+
+    void write_http() {
+        out_.family("loom_http_requests_total", "counter", "Answers to clients by status; 499 for a client that left.");
+        for (uint16_t code = 0; code < 600; ++code) {
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.code_count(code); });
+            if (n > 0) out_.sample({{"code", code == 0 ? "other" : fmt::format("{}", code)}}, n);
+        }
+        out_.family("loom_http_body_bytes_total", "counter", "Bytes of bodies between clients and Loom.");
+        out_.sample({{"direction", "in"}}, sum([](const ShardMetrics& s) { return s.body_in_bytes.value(); }));
+        out_.sample({{"direction", "out"}}, sum([](const ShardMetrics& s) { return s.body_out_bytes.value(); }));
+    }
+
+    void write_overhead() {
+        out_.family("loom_overhead_seconds", "histogram", "Time spent in Loom itself per request, by stage.");
+        for (size_t i = 0; i < stage_count; ++i) {
+            const auto total =
+                sum_histogram<overhead_bound_count>([=](const ShardMetrics& s) -> const OverheadHistogram& {
+                    return s.overhead_series(static_cast<Stage>(i));
+                });
+            out_.histogram({{"stage", stage_names[i]}}, overhead_bounds_ns, total, ns_per_s);
+        }
+        out_.family("loom_loop_lag_seconds", "histogram",
+                    "How long a turn of the loop kept the next completion waiting.");
+        const auto lag = sum_histogram<overhead_bound_count>(
+            [](const ShardMetrics& s) -> const OverheadHistogram& { return s.loop_turn_series(); });
+        out_.histogram({}, overhead_bounds_ns, lag, ns_per_s);
+    }
+
+    void write_shards() {
+        out_.single("loom_shards", "gauge", "Shards that serve.", m_.shards_.size());
+        for (const ShardCounter& c : shard_counters)
+            out_.single(c.name, "counter", c.help, sum([&](const ShardMetrics& s) { return (s.*c.member).value(); }));
+        for (const ShardGauge& g : shard_gauges)
+            out_.single(g.name, "gauge", g.help,
+                        static_cast<int64_t>(sum([&](const ShardMetrics& s) { return (s.*g.member).value(); })));
+    }
+
+    void write_process() {
+        out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
+                    facts_.access_log_written);
+        out_.single("loom_access_log_dropped_total", "counter", "Lines of the access log lost for want of space.",
+                    facts_.access_log_dropped);
+        out_.single("loom_access_log_write_errors_total", "counter",
+                    "Writes of the access log that failed and were tried again.", facts_.access_log_write_errors);
+        out_.family("loom_config_reloads_total", "counter", "Configurations read after the first.");
+        out_.sample({{"result", "success"}}, facts_.config_reloads);
+        out_.sample({{"result", "error"}}, facts_.config_reload_failures);
+        out_.family("loom_build_info", "gauge", "1, with the version as its label.");
+        out_.sample({{"version", m_.version_}}, 1);
+        const ProcessStat stat = read_process_stat();
+        out_.single("process_resident_memory_bytes", "gauge", "Resident memory.", stat.resident_bytes);
+        out_.single("process_virtual_memory_bytes", "gauge", "Virtual memory.", stat.virtual_bytes);
+        out_.single("process_cpu_seconds_total", "counter", "User and system time.", stat.cpu_seconds);
+        out_.single("process_start_time_seconds", "gauge", "Start of the process, in seconds since 1970.",
+                    stat.start_time_seconds);
+        out_.single("process_open_fds", "gauge", "File descriptors open.", stat.open_fds);
+        out_.single("process_max_fds", "gauge", "File descriptors allowed.", stat.max_fds);
+    }
+
+    Metrics& m_;
+    const ProcessFacts& facts_;
+    TextFormat out_;
+};
+
+std::string Metrics::expose(const ProcessFacts& facts) {
+    const std::lock_guard lock(mutex_);
+    return Exposition(*this, facts).text();
+}
+
+}  // namespace loom::observe

@@ -1,0 +1,69 @@
+#include "loom/observe/metrics.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <new>
+
+#include "windows.h"
+
+namespace loom::observe {
+namespace {
+
+constexpr size_t page_bytes = 4096;
+constexpr size_t slab_bytes = (sizeof(ShardMetrics) + page_bytes - 1) / page_bytes * page_bytes;
+
+/// The slot of `name`, made when new while slots are left.
+uint16_t slot_of(std::vector<std::string>& names, std::string_view name, size_t slots_max) {
+    const auto it = std::find(names.begin(), names.end(), name);
+    if (it != names.end()) return static_cast<uint16_t>(it - names.begin());
+    if (names.size() == slots_max) return other_slot;
+    names.emplace_back(name);
+    return static_cast<uint16_t>(names.size() - 1);
+}
+
+}  // namespace
+
+Metrics::Metrics(uint32_t shard_count, std::string_view version)
+    : declared_(size_t{provider_slots_max} * model_slots_max), version_(version) {
+    for (uint32_t i = 0; i < shard_count; ++i) shards_.push_back(make_slab());
+    windows_.resize(provider_slots_max);
+}
+
+Metrics::~Metrics() = default;
+
+Metrics::Slab Metrics::make_slab() {
+    void* memory = ::mmap(nullptr, slab_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    LOOM_ASSERT(memory != MAP_FAILED);
+    // A huge page would make the whole slab resident for a handful of counters in use.
+    ::madvise(memory, slab_bytes, MADV_NOHUGEPAGE);
+    // Default and not value initialisation: the kernel's zeros are the initial state, and touching them would take the
+    // memory.
+    static_assert(std::is_trivially_destructible_v<ShardMetrics>);
+    return Slab(static_cast<ShardMetrics*>(memory));
+}
+
+void Metrics::SlabDeleter::operator()(ShardMetrics* slab) const noexcept { ::munmap(slab, slab_bytes); }
+
+uint16_t Metrics::provider(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return slot_of(providers_, name, provider_slots_max);
+}
+
+uint16_t Metrics::model(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return slot_of(models_, name, model_slots_max);
+}
+
+void Metrics::declare(uint16_t provider, uint16_t model) {
+    LOOM_ASSERT(provider < provider_slots_max && model < model_slots_max);
+    const std::lock_guard lock(mutex_);
+    declared_[size_t{provider} * model_slots_max + model] = true;
+}
+
+void Metrics::set_compat(bool on) {
+    const std::lock_guard lock(mutex_);
+    compat_ = on;
+}
+
+}  // namespace loom::observe
