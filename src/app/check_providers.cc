@@ -1,0 +1,215 @@
+// Checks of providers, of what refers to them, and of consumers.
+#include <algorithm>
+#include <map>
+#include <optional>
+
+#include "check.h"
+#include "check_report.h"
+#include "loom/base/crypto.h"
+#include "loom/http/url.h"
+
+namespace loom::app {
+
+namespace {
+
+using config::Config;
+
+// Written by Loom itself for every request; two of one of them are how requests get smuggled.
+constexpr std::string_view framing_headers[] = {
+    "host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"};
+
+std::string lower(std::string_view text) {
+    std::string lowered(text);
+    for (char& c : lowered) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    return lowered;
+}
+
+bool fits_a_header(std::string_view value) {
+    return std::ranges::none_of(
+        value, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
+}
+
+/// `gpt-4`, or `gpt-*` for every name that begins so.
+bool is_listed(const std::vector<std::string>& patterns, std::string_view name) {
+    return std::ranges::any_of(patterns, [name](std::string_view pattern) {
+        if (pattern.ends_with('*')) return name.starts_with(pattern.substr(0, pattern.size() - 1));
+        return pattern == name;
+    });
+}
+
+void check_base_url(Report& report, const std::string& name, const std::string& type) {
+    const auto key = fmt::format("provider.{}.base_url", name);
+    if (!report.config.has(key)) {
+        if (type != "local") return;
+        return report.missing(report.config.place_of_name("provider", name), key, "is missing; local needs one");
+    }
+    const auto url = http::parse_url(report.config.text(key));
+    if (!url) report.error(key, fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
+}
+
+void check_api_key(Report& report, const std::string& name, const std::string& type) {
+    const Config& config = report.config;
+    const auto key = fmt::format("provider.{}.api_key", name);
+    if (!fits_a_header(config.text(key))) report.error(key, "holds a control byte");
+    if (config.has(key) && config.text(key).empty()) return report.warning(key, "is empty: the provider is left out");
+    if (type != "openai" || config.has(key) || !report.complete) return;
+    report.add(config.place_of_name("provider", name), false, key, "is not set: requests go there without a key");
+}
+
+void check_headers(Report& report, const std::string& name) {
+    const auto prefix = fmt::format("provider.{}.header.", name);
+    for (const auto& [header, value] : report.config.entries_below(prefix)) {
+        const auto key = prefix + std::string(header);
+        if (!fits_a_header(value)) report.error(key, "holds a control byte");
+        if (std::ranges::find(framing_headers, lower(header)) != std::end(framing_headers)) {
+            report.error(key, "this header is Loom's own to write");
+        }
+    }
+    const auto organization = fmt::format("provider.{}.organization", name);
+    if (!fits_a_header(report.config.text(organization))) report.error(organization, "holds a control byte");
+}
+
+void warn_of_idle_keys(Report& report, const std::string& name, const std::string& type) {
+    if (type == "echo") return;
+    for (const auto* word : {"delay", "token_interval"}) {
+        const auto key = fmt::format("provider.{}.{}", name, word);
+        if (report.config.has(key)) report.warning(key, "means something to echo providers only");
+    }
+}
+
+void check_provider(Report& report, const std::string& name) {
+    const auto type_key = fmt::format("provider.{}.type", name);
+    const auto& type = report.config.text(type_key);
+    if (!report.config.has(type_key)) {
+        report.missing(report.config.place_of_name("provider", name), type_key, "is missing");
+    } else {
+        warn_of_idle_keys(report, name, type);
+        check_api_key(report, name, type);
+    }
+    check_base_url(report, name, type);
+    check_headers(report, name);
+}
+
+/// Can the provider take `model`: does it list it, or is a mapping there?
+bool takes_model(const Config& config, const std::string& provider, const std::string& model) {
+    const auto models = fmt::format("provider.{}.models", provider);
+    if (!config.has(models)) return true;
+    return is_listed(config.list(models), model) || config.has(fmt::format("model_mapping.{}.{}", model, provider));
+}
+
+void check_model_routes(Report& report) {
+    const Config& config = report.config;
+    for (const auto& model : config.names("routing.model_route")) {
+        const auto key = "routing.model_route." + model;
+        const auto& provider = config.text(key);
+        require_provider(report, key, provider);
+        if (model == "default" || !report.complete || !is_defined_provider(config, provider)) continue;
+        if (takes_model(config, provider, model)) continue;
+        report.warning(key, fmt::format("{0} does not list {1}; add it to provider.{0}.models, or "
+                                        "model_mapping.{1}.{0}",
+                                        provider, config::printable(model)));
+    }
+    if (config.text("routing.strategy") == "model" && config.names("routing.model_route").empty() && report.complete) {
+        report.warning("routing.strategy", "there is no routing.model_route, so it works as priority does");
+    }
+}
+
+/// The hexadecimal SHA-256 of one key setting; nothing when it cannot be one.
+std::optional<std::string> hash_of(const config::Setting& setting, bool is_hash) {
+    const auto& text = setting.value.text;
+    Sha256 hash;
+    if (!is_hash) return hex_encode(sha256(text));
+    if (!hex_decode(text, hash)) return std::nullopt;
+    return lower(text);
+}
+
+struct KeyOwner {
+    std::string consumer;
+    config::Place place;
+};
+using KeyOwners = std::map<std::string, KeyOwner>;
+
+void check_key(Report& report, KeyOwners& owners, const std::string& consumer, const config::Setting& setting,
+               bool is_hash) {
+    const auto key = fmt::format("consumer.{}.{}", consumer, is_hash ? "api_key_sha256" : "api_key");
+    if (setting.value.text.empty()) return report.add(setting.value_place, true, key, "is empty");
+    const auto hash = hash_of(setting, is_hash);
+    if (!hash) return report.add(setting.value_place, true, key, "expected 64 hexadecimal digits");
+    const auto [owner, is_new] = owners.try_emplace(*hash, KeyOwner{consumer, setting.value_place});
+    if (is_new) return;
+    report.add(setting.value_place, true, key,
+               fmt::format("consumer {} has the same key at {}", owner->second.consumer,
+                           config::to_string(owner->second.place)));
+}
+
+void check_routes_of(Report& report, const std::string& consumer) {
+    const auto key = fmt::format("consumer.{}.routes", consumer);
+    const auto defined = report.config.names("route");
+    for (const auto& route : report.config.list(key)) {
+        const bool found = std::ranges::any_of(defined, [&](const auto& name) { return is_listed({route}, name); });
+        if (!found)
+            report.missing(report.config.place(key), key,
+                           fmt::format("no route '{}' is defined", config::printable(route)));
+    }
+}
+
+}  // namespace
+
+bool is_defined_provider(const Config& config, std::string_view name) {
+    return std::ranges::find(config.names("provider"), name) != config.names("provider").end();
+}
+
+bool provider_is_active(const Config& config, const std::string& name) {
+    if (!is_defined_provider(config, name) || !config.has(fmt::format("provider.{}.type", name))) return false;
+    const auto api_key = fmt::format("provider.{}.api_key", name);
+    return !config.has(api_key) || !config.text(api_key).empty();
+}
+
+void require_provider(Report& report, const std::string& key, const std::string& name) {
+    if (is_defined_provider(report.config, name)) return;
+    report.missing(report.config.place(key), key, fmt::format("no provider '{}' is defined", config::printable(name)));
+}
+
+void check_providers(Report& report) {
+    const Config& config = report.config;
+    bool any_active = false;
+    for (const auto& name : config.names("provider")) {
+        check_provider(report, name);
+        any_active = any_active || provider_is_active(config, name);
+    }
+    if (any_active || !config.boolean("ai_gateway.enabled")) return;
+    for (const auto& name : config.names("route")) {
+        if (!config.boolean(fmt::format("route.{}.ai_gateway", name))) continue;
+        report.missing(config.place_of_name("route", name), fmt::format("route.{}", name),
+                       "leads to nothing: there is no provider; add: provider.demo.type = echo");
+    }
+}
+
+void check_routing(Report& report) {
+    const Config& config = report.config;
+    for (const auto& name : config.list("routing.providers")) require_provider(report, "routing.providers", name);
+    check_model_routes(report);
+    for (const auto& model : config.names("model_mapping")) {
+        for (const auto& provider : config.names("model_mapping." + model)) {
+            require_provider(report, fmt::format("model_mapping.{}.{}", model, provider), provider);
+        }
+    }
+}
+
+void check_consumers(Report& report) {
+    const Config& config = report.config;
+    KeyOwners owners;
+    for (const auto& name : config.names("consumer")) {
+        const auto plain = config.settings(fmt::format("consumer.{}.api_key", name));
+        const auto hashed = config.settings(fmt::format("consumer.{}.api_key_sha256", name));
+        for (const auto& setting : plain) check_key(report, owners, name, setting, false);
+        for (const auto& setting : hashed) check_key(report, owners, name, setting, true);
+        if (plain.empty() && hashed.empty()) {
+            report.missing(config.place_of_name("consumer", name), fmt::format("consumer.{}.api_key", name),
+                           "is missing");
+        }
+        check_routes_of(report, name);
+    }
+}
+
+}  // namespace loom::app

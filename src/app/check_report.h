@@ -1,0 +1,40 @@
+// What the checks share: a place to write to, and the questions that more than one of them asks.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loom/config/config.h"
+
+namespace loom::app {
+
+struct Report {
+    const config::Config& config;
+    bool complete;  // see check()
+    std::vector<config::Diagnostic> diagnostics;
+
+    /// `key: text` where the key's value stands.
+    void error(const std::string& key, std::string_view text) { add(config.place(key), true, key, text); }
+    void warning(const std::string& key, std::string_view text) { add(config.place(key), false, key, text); }
+    /// Something is not there: said only when all that is there could be read.
+    void missing(const config::Place& place, const std::string& key, std::string_view text) {
+        if (complete) add(place, true, key, text);
+    }
+    void add(const config::Place& place, bool is_error, const std::string& key, std::string_view text) {
+        diagnostics.push_back({place, is_error, fmt::format("{}: {}", config::printable(key), text), key});
+    }
+};
+
+[[nodiscard]] bool is_defined_provider(const config::Config& config, std::string_view name);
+
+/// A name of `names("provider")` must be there; else an error at `key`'s value.
+void require_provider(Report& report, const std::string& key, const std::string& name);
+
+void check_providers(Report& report);
+void check_routing(Report& report);
+void check_consumers(Report& report);
+
+}  // namespace loom::app

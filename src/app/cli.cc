@@ -1,0 +1,190 @@
+#include "cli.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <string_view>
+
+#include "check.h"
+#include "keys.h"
+#include "loom/base/result.h"
+#include "loom/config/keys.h"
+#include "server.h"
+
+namespace loom::app {
+
+namespace {
+
+constexpr const char* usage_text =
+    "Loom, an AI gateway.\n"
+    "\n"
+    "  loom -config FILE        serve what FILE says\n"
+    "  loom --check FILE        read FILE, print every error and warning\n"
+    "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
+    "  loom import FILE.yaml    turn a YAML file into a flat one\n"
+    "  loom --version | --help\n"
+    "\n"
+    "  -set KEY=VALUE           overrides the file; as often as needed, with -config and --check\n"
+    "\n"
+    "SIGHUP reads the file again, SIGTERM lets requests end and stops.\n"
+    "Exit status: 0, 64 a wrong command line, 78 a wrong configuration, 70 a fault of Loom.\n";
+
+using Parsed = std::expected<void, std::string>;
+using Action = CommandLine::Action;
+
+std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
+
+bool is_yaml(std::string_view path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
+
+class Parser {
+  public:
+    explicit Parser(std::span<const char* const> arguments) : rest_(arguments) {}
+
+    std::expected<CommandLine, std::string> run() {
+        if (rest_.empty()) return wrong("nothing to do");
+        while (!rest_.empty()) LOOM_TRY(take());
+        if (line_.as_conf && line_.action != Action::keys) return wrong("--conf goes with --keys");
+        const bool reads_conf = line_.action == Action::run || line_.action == Action::check;
+        if (!line_.overrides.empty() && !reads_conf) return wrong("-set goes with -config or --check");
+        return std::move(line_);
+    }
+
+  private:
+    Parsed take() {
+        std::string_view word = rest_.front();
+        rest_ = rest_.subspan(1);
+        if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
+        if (!word.starts_with('-'))
+            return wrong(fmt::format("'{}' is no option; did you mean -config {}?", word, word));
+        word.remove_prefix(word.starts_with("--") ? 2 : 1);
+        const size_t equals = word.find('=');
+        const auto name = word.substr(0, equals);
+        const auto attached = equals == std::string_view::npos ? std::string_view() : word.substr(equals + 1);
+        return option(name, attached);
+    }
+
+    Parsed option(std::string_view name, std::string_view attached) {
+        if (name == "config") return choose_with_path(Action::run, name, attached);
+        if (name == "check") return choose_with_path(Action::check, name, attached);
+        if (name == "set") return override_with(attached);
+        if (!attached.empty()) return wrong(fmt::format("--{} takes no value", name));
+        if (name == "keys") return choose(Action::keys);
+        if (name == "version") return choose(Action::version);
+        if (name == "help" || name == "h") return choose(Action::help);
+        if (name != "conf") return wrong(fmt::format("unknown option --{}", name));
+        line_.as_conf = true;
+        return {};
+    }
+
+    Parsed choose(Action action) {
+        if (chosen_) return wrong("one command at a time");
+        chosen_ = true;
+        line_.action = action;
+        return {};
+    }
+
+    Parsed choose_with_path(Action action, std::string_view name, std::string_view attached) {
+        LOOM_TRY(choose(action));
+        line_.path = LOOM_TRY(argument(name, attached, "a file"));
+        return {};
+    }
+
+    Parsed override_with(std::string_view attached) {
+        const std::string text = LOOM_TRY(argument("set", attached, "KEY=VALUE"));
+        const size_t equals = text.find('=');
+        if (equals == 0 || equals == std::string::npos)
+            return wrong(fmt::format("-set '{}': expected KEY=VALUE", text));
+        line_.overrides.push_back({text.substr(0, equals), text.substr(equals + 1)});
+        return {};
+    }
+
+    std::expected<std::string, std::string> argument(std::string_view name, std::string_view attached,
+                                                     std::string_view what) {
+        if (!attached.empty()) return std::string(attached);
+        if (rest_.empty()) return wrong(fmt::format("{} needs {}", name, what));
+        std::string text = rest_.front();
+        rest_ = rest_.subspan(1);
+        return text;
+    }
+
+    std::span<const char* const> rest_;
+    CommandLine line_;
+    bool chosen_ = false;
+};
+
+void print(std::FILE* stream, std::string_view text) { std::fwrite(text.data(), 1, text.size(), stream); }
+
+const config::Schema& schema() {
+    static const config::Schema schema(all_keys());
+    return schema;
+}
+
+config::Loaded load_and_check(const CommandLine& line) {
+    auto loaded = config::load(line.path, line.overrides, schema(), config::system_source());
+    add_checks(loaded);
+    return loaded;
+}
+
+void print_diagnostics(const config::Loaded& loaded) {
+    for (const auto& diagnostic : loaded.diagnostics) print(stderr, config::to_string(diagnostic) + "\n");
+}
+
+std::string count_of(size_t count, std::string_view thing) {
+    return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
+int check(const CommandLine& line) {
+    const auto loaded = load_and_check(line);
+    print_diagnostics(loaded);
+    size_t errors = 0;
+    for (const auto& diagnostic : loaded.diagnostics) errors += diagnostic.is_error ? 1 : 0;
+    const auto warnings = loaded.diagnostics.size() - errors;
+    const auto verdict = errors == 0 ? "ok" : count_of(errors, "error");
+    print(stdout,
+          fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
+    return errors == 0 ? exit_ok : exit_config;
+}
+
+int serve(const CommandLine& line) {
+    const auto loaded = load_and_check(line);
+    print_diagnostics(loaded);
+    if (loaded.config == nullptr) return exit_config;
+    return run_server(loaded.config, {line.path, line.overrides});
+}
+
+int run_line(const CommandLine& line) {
+    const bool reads_conf = line.action == Action::run || line.action == Action::check;
+    if (reads_conf && is_yaml(line.path)) {
+        print(stderr, fmt::format("loom: {} is YAML: run `loom import {}` to get a flat file\n", line.path, line.path));
+        return exit_usage;
+    }
+    switch (line.action) {
+        case Action::run: return serve(line);
+        case Action::check: return check(line);
+        case Action::keys:
+            print(stdout, line.as_conf ? config::reference_conf(schema()) : config::key_list(schema()));
+            return exit_ok;
+        case Action::version: print(stdout, "loom " LOOM_VERSION "\n"); return exit_ok;
+        case Action::help: print(stdout, usage_text); return exit_ok;
+        case Action::import: break;
+    }
+    print(stderr, "loom: import is not available in this version\n");
+    return exit_usage;
+}
+
+}  // namespace
+
+std::expected<CommandLine, std::string> parse_command_line(std::span<const char* const> arguments) {
+    return Parser(arguments).run();
+}
+
+const char* usage() { return usage_text; }
+
+int run_command(std::span<const char* const> arguments) {
+    const auto line = parse_command_line(arguments);
+    if (line) return run_line(*line);
+    print(stderr, fmt::format("loom: {}\nTry `loom --help`.\n", line.error()));
+    return exit_usage;
+}
+
+}  // namespace loom::app

@@ -1,0 +1,38 @@
+// The command line. Written by hand: CLI11 reads `-config` as the six short options -c -o -n …
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "loom/config/config.h"
+
+namespace loom::app {
+
+// As in sysexits.h.
+inline constexpr int exit_ok = 0;
+inline constexpr int exit_usage = 64;
+inline constexpr int exit_internal = 70;
+inline constexpr int exit_config = 78;
+
+struct CommandLine {
+    enum class Action : uint8_t { run, check, keys, import, version, help };
+    Action action = Action::help;
+    std::string path;                         // of run, check and import
+    std::vector<config::Override> overrides;  // -set, in order
+    bool as_conf = false;                     // --keys --conf
+};
+
+/// arguments  without the program's name. Options with one dash or two, `-config FILE` or `-config=FILE`.
+/// Errors     a line for the user; the exit status is exit_usage.
+[[nodiscard]] std::expected<CommandLine, std::string> parse_command_line(std::span<const char* const> arguments);
+
+/// What --help prints.
+[[nodiscard]] const char* usage();
+
+/// The whole program but for its exit: prints to standard output and error, returns the exit status.
+[[nodiscard]] int run_command(std::span<const char* const> arguments);
+
+}  // namespace loom::app

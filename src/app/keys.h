@@ -1,0 +1,16 @@
+// The whole table of configuration keys.
+#pragma once
+
+#include <span>
+
+#include "loom/base/key_row.h"
+
+namespace loom::app {
+
+/// Each folder's rows, in the order in which --keys and conf/loom.conf show them. Static: never dies.
+[[nodiscard]] std::span<const std::span<const KeyRow>> all_keys();
+
+/// Rows of features that this version does not have: known, so that they are refused by name.
+[[nodiscard]] std::span<const KeyRow> later_keys();
+
+}  // namespace loom::app
