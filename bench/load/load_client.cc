@@ -19,8 +19,7 @@ static constexpr uint64_t errors_max = 1000;
 static constexpr int64_t stuck_ns = 5'000'000'000;
 
 static std::string make_request(const LoadOptions& options) {
-    const std::string body =
-        chat_request(options.prompt_bytes, options.stream, options.include_usage, options.mock);
+    const std::string body = chat_request(options.prompt_bytes, options.stream, options.include_usage, options.mock);
     std::string text = "POST " + options.path + " HTTP/1.1\r\nHost: " + options.target + "\r\n";
     for (const std::string& header : options.headers) text += header + "\r\n";
     text += "Accept: application/json\r\nUser-Agent: loom-load/1\r\nContent-Type: application/json\r\n";
@@ -49,6 +48,7 @@ LoadResult LoadClient::run() {
     arrival_ns_ = begin_ns_ + int64_t(options_.ramp_s * 1e9) + 50'000'000;
     while (advance_phase(now_ns())) wait_and_handle();
 
+    if (!in_window_) begin_window(now_ns());  // it erred too much to come that far
     const int64_t now = now_ns();
     result_.after = sample_processes(options_.watch);
     result_.window_s = double(now - window_ns_) * 1e-9;

@@ -18,15 +18,15 @@ struct LoadOptions {
     uint32_t connections = 64;
     double duration_s = 5;
     double warmup_s = 1;
-    double ramp_s = 0;     // connections are opened evenly over this time
-    uint64_t count = 0;    // ends the run after as many answers; 0: after duration_s
-    double rate = 2000;    // of the open loop, per second
+    double ramp_s = 0;   // connections are opened evenly over this time
+    uint64_t count = 0;  // ends the run after as many answers; 0: after duration_s
+    double rate = 2000;  // of the open loop, per second
     bool poisson = true;
     size_t prompt_bytes = 300;
     std::vector<std::string> headers;
     bool stream = false;
     bool include_usage = false;
-    std::string mock;      // parameters for loom-mock, sent in the body's field `user`
+    std::string mock;        // parameters for loom-mock, sent in the body's field `user`
     std::vector<int> watch;  // processes whose CPU time and memory are read when the measured window opens and closes
 };
 

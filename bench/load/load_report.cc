@@ -7,8 +7,7 @@ namespace bench {
 static void print_histogram(const char* name, const Histogram& histogram) {
     const auto us = [&](double share) { return double(histogram.percentile_ns(share)) * 1e-3; };
     std::printf(",\"%s_us\":{\"mean\":%.1f,\"p50\":%.1f,\"p90\":%.1f,\"p99\":%.1f,\"p999\":%.1f,\"max\":%.1f}", name,
-                histogram.mean_ns() * 1e-3, us(0.5), us(0.9), us(0.99), us(0.999),
-                double(histogram.max_ns()) * 1e-3);
+                histogram.mean_ns() * 1e-3, us(0.5), us(0.9), us(0.99), us(0.999), double(histogram.max_ns()) * 1e-3);
 }
 
 static void print_errors(const LoadCounters& c) {

@@ -30,6 +30,12 @@ def rss_kb(pids):
     return total
 
 
+def empty_logs(stage):
+    """An access log grows by 10 MB a second here."""
+    for log in stage.dir.glob("*access.log"):
+        os.truncate(log, 0)
+
+
 def run_load(command, limit_s):
     done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, preexec_fn=proxies.die_with_parent)
     lines = done.stdout.strip().splitlines()
@@ -45,6 +51,7 @@ def run_once(stage, workload, name, duration, warmup):
     if name != "direct":
         process = stage.restart(name) if workload.fresh else stage.running[name]
         pids = process.pids()
+    empty_logs(stage)
     rss_before = rss_kb(pids)
     warmup += workload.settle
     command = load_command(stage, workload, proxies.address_of(name), duration, warmup, pids)

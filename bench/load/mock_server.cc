@@ -17,7 +17,8 @@ static constexpr std::string_view stream_head =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream; charset=utf-8\r\ncache-control: no-cache\r\n"
     "x-request-id: req_mock0000000000000000000000000\r\ntransfer-encoding: chunked\r\n\r\n";
 static constexpr std::string_view models =
-    "{\"object\":\"list\",\"data\":[{\"id\":\"mock-1\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":\"mock\"}]}";
+    "{\"object\":\"list\",\"data\":[{\"id\":\"mock-1\",\"object\":\"model\",\"created\":1700000000,\"owned_by\":"
+    "\"mock\"}]}";
 static constexpr std::string_view not_found =
     "{\"error\":{\"message\":\"the mock has no such path\",\"type\":\"invalid_request_error\",\"code\":\"not_found\"}}";
 
@@ -260,8 +261,10 @@ void MockServer::run_timers(int64_t now) {
         for (const Timer& timer : fired_) {
             Conn* conn = conns_[timer.fd].get();
             if (conn == nullptr || conn->generation != timer.generation) continue;
-            if (timer.due_ns / tick_ns > wheel_tick_) schedule(*conn, timer.due_ns);  // of a later turn
-            else on_timer(*conn);
+            if (timer.due_ns / tick_ns > wheel_tick_)
+                schedule(*conn, timer.due_ns);  // of a later turn
+            else
+                on_timer(*conn);
         }
     }
 }

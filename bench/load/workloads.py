@@ -14,6 +14,7 @@ class Workload:
     direct: bool = False       # is also run against the mock itself, to know what the proxy adds
     ramp: float = 0            # seconds to open the connections
     settle: float = 0          # seconds of warming up beyond the usual
+    nominal: int = 0           # events a second that the mock should pace; fewer mean that core 1 is the bottleneck
     bar: float = 0             # the bar for Loom: CPU relative to nginx
 
 
@@ -38,9 +39,11 @@ WORKLOADS = [
     Workload("events-16", "event, 64 streams unpaced, 16 a write", streams(64, "events=200,per_write=16"),
              per="events", bar=1.50),
     Workload("paced-500", "event, 500 streams at 20 ms", streams(500, "events=200,interval_us=20000"), per="events",
-             ramp=1, settle=0.5),
+             ramp=1, settle=0.5, nominal=25_000),
+    Workload("paced-2000-slow", "event, 2 000 streams at 80 ms", streams(2000, "events=50,interval_us=80000"),
+             per="events", ramp=2, settle=0.5, nominal=25_000),
     Workload("paced-2000", "event, 2 000 streams at 20 ms", streams(2000, "events=200,interval_us=20000"),
-             per="events", ramp=2, settle=0.5, fresh=True, bar=1.00),
+             per="events", ramp=2, settle=0.5, fresh=True, nominal=100_000, bar=1.00),
     Workload("open-2000", "open loop, 2 000 req/s of 300 B",
              ("--mode", "open", "--connections", "256", "--rate", "2000", "--prompt", "300"), direct=True),
     Workload("idle-10k", "10 000 idle clients", ("--mode", "idle", "--connections", "10000"), per="", ramp=4,
