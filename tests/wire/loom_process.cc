@@ -142,7 +142,7 @@ std::string LoomProcess::wait_for_access_line(std::string_view text) const {
 
 void LoomProcess::reload(std::string conf, bool accepted) {
     const std::string counter =
-        accepted ? "loom_config_reloads_total{result=\"ok\"}" : "loom_config_reloads_total{result=\"failed\"}";
+        accepted ? "loom_config_reloads_total{result=\"success\"}" : "loom_config_reloads_total{result=\"error\"}";
     const double before = metric(counter);
     write_conf(std::move(conf));
     signal(SIGHUP);

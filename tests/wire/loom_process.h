@@ -38,7 +38,7 @@ class LoomProcess {
     std::string wait_for_access_line(std::string_view text) const;
 
     /// Writes the conf anew and sends SIGHUP; waits until the new one is in force (or, if `accepted` is false,
-    /// refused): loom_config_reloads_total{result="ok"} or {result="failed"} has risen.
+    /// refused): loom_config_reloads_total{result="success"} or {result="error"} has risen.
     void reload(std::string conf, bool accepted = true);
     void signal(int number) const;
     bool is_running();

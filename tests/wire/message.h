@@ -43,6 +43,7 @@ struct Message {
     [[nodiscard]] int status() const;          // of a response
     [[nodiscard]] std::string method() const;  // of a request
     [[nodiscard]] std::string target() const;
+    [[nodiscard]] std::string start_line_and_body() const { return head.start_line + "\n" + body; }
     [[nodiscard]] std::string raw() const { return head.raw + raw_body; }
 };
 

@@ -1,0 +1,188 @@
+// SIGHUP swaps the configuration whole; SIGTERM lets streams end. Neither loses a request.
+#include <signal.h>
+
+#include <atomic>
+
+#include "fixture.h"
+
+namespace loom::wire {
+namespace {
+
+class Reload : public WireTest {};
+
+TEST_F(Reload, UnderLoadWithNoFailedRequest) {
+    conf.set("loop.shards", "2");
+    start(answer_always(answer(chat_answer)));
+    std::atomic<bool> is_over = false;
+    std::atomic<int> served = 0;
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 4; ++thread) {
+        threads.emplace_back([&, thread] {
+            try {
+                RawClient kept(loom().port());
+                while (!is_over) {
+                    const Message response =
+                        thread % 2 == 0 ? kept.ask(chat_request(chat_body)) : ask(chat_request(chat_body));
+                    if (response.body != chat_answer) throw WireError("a wrong answer: " + response.raw());
+                    ++served;
+                }
+            } catch (const WireError& error) {
+                ADD_FAILURE() << error.what();
+            }
+        });
+    }
+    try {
+        for (int turn = 0; turn < 10; ++turn) {
+            const int before = served;
+            wait_until("load", [&] { return served > before + 20 || HasFailure(); });
+            conf.set("provider.mock.header.X-Generation", std::to_string(turn));
+            loom().reload(conf.text());
+            EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+        }
+    } catch (const WireError& error) {
+        ADD_FAILURE() << error.what();
+    }
+    is_over = true;
+    for (std::thread& thread : threads) thread.join();
+    ask(chat_request(chat_body));
+    EXPECT_EQ(upstream().last_request().head.value("X-Generation"), "9");
+}
+
+TEST_F(Reload, AStreamInFlightEndsOnTheConfThatItBeganWith) {
+    const std::string& events = golden_streams().front().events;
+    Gate is_reloaded;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(events.substr(0, 40)));
+        is_reloaded.wait();
+        connection.send(chunk(events.substr(40)) + std::string(last_chunk));
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    ScriptedUpstream other(answer_always(answer("{\"other\":1}")));
+    loom().reload(conf.use_upstream(other.port()).set("provider.mock.api_key", "sk-second-key").text());
+    EXPECT_EQ(ask(chat_request(chat_body)).body, "{\"other\":1}");
+    EXPECT_EQ(other.request(0).head.value("Authorization"), "Bearer sk-second-key");
+    is_reloaded.open();
+    EXPECT_EQ(one.reader().read_rest().body, events);
+}
+
+TEST_F(Reload, ABadConfKeepsTheOldOne) {
+    start(answer_always(answer(chat_answer)));
+    Conf bad = conf;
+    loom().reload(bad.set("provider.mock.modles", "x").set("loop.nonsense", "7").text(), false);
+    EXPECT_EQ(ask(chat_request(chat_body)).body, chat_answer);
+    EXPECT_TRUE(contains(loom().log(), "provider.mock.modles")) << loom().log();
+    EXPECT_TRUE(contains(loom().log(), "loop.nonsense")) << "all errors at once";
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(chat_request(chat_body)).body, chat_answer);
+}
+
+TEST_F(Reload, KeysAndConsumersAreThoseOfTheNewConf) {
+    start(answer_always(answer(chat_answer)));
+    RawClient kept = client();
+    EXPECT_EQ(kept.ask(chat_request(chat_body)).status(), 200);
+    loom().reload(conf.set("consumer.tester.api_key", "sk-rotated-0011").text());
+    expect_error(kept.ask(chat_request(chat_body)), 401);
+}
+
+TEST(Start, ABadConfEndsWith78AndSaysWhere) {
+    const Exit exit = LoomProcess::run_to_end(Conf().use_upstream(1).set("routng.strategy", "priority").text());
+    EXPECT_EQ(exit.code, 78) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "routng.strategy")) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "routing.strategy")) << "names the nearest: " << exit.log;
+    EXPECT_TRUE(contains(exit.log, "loom.conf:")) << exit.log;
+}
+
+TEST(Start, AKeyOfALaterVersionIsRefusedByName) {
+    const Exit exit =
+        LoomProcess::run_to_end(Conf().use_upstream(1).set("security.prompt_injection.enabled", "on").text());
+    EXPECT_EQ(exit.code, 78) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "not available in this version")) << exit.log;
+}
+
+TEST(Start, ATakenPortIsSaid) {
+    const Listening taken = listen_on_loopback();
+    Conf conf;
+    conf.use_upstream(1).set("listener.http.address", "127.0.0.1:" + std::to_string(taken.port));
+    const Exit exit = LoomProcess::run_to_end(conf.text());
+    EXPECT_NE(exit.code, 0) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "in use")) << exit.log;
+    EXPECT_TRUE(contains(exit.log, std::to_string(taken.port))) << exit.log;
+}
+
+class Drain : public WireTest {};
+
+TEST_F(Drain, AStreamInFlightEndsWholeAndNewConnectionsAreRefused) {
+    const std::string& events = golden_streams().front().events;
+    Gate is_draining;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(events.substr(0, 40)));
+        is_draining.wait();
+        connection.send(chunk(events.substr(40)) + std::string(last_chunk));
+    });
+    RawClient one = client();
+    RawClient idle = client();
+    EXPECT_EQ(idle.ask(get("/v1/models")).status(), 200);
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    loom().signal(SIGTERM);
+    wait_until("the listener's end", [&] { return !can_connect(loom().port()); });
+    EXPECT_NE(idle.read_end(), End::open) << "an idle connection has nothing to wait for";
+    EXPECT_TRUE(loom().is_running());
+    is_draining.open();
+    const Message response = one.reader().read_rest();
+    EXPECT_EQ(response.body, events);
+    EXPECT_TRUE(response.is_whole());
+    const Exit exit = loom().wait_for_exit();
+    EXPECT_EQ(exit.code, 0) << exit.log;
+    EXPECT_EQ(LoomProcess::complaint_in(exit.log), "");
+}
+
+TEST_F(Drain, IsBounded) {
+    conf.set("timeout.drain", "300ms");
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("Hello")));
+        connection.wait_closed();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("Hello");
+    loom().signal(SIGTERM);
+    const Exit exit = loom().wait_for_exit(Deadline::in(std::chrono::seconds(5)));
+    EXPECT_EQ(exit.code, 0) << exit.log;
+    EXPECT_EQ(LoomProcess::complaint_in(exit.log), "");
+    const Message response = one.reader().read_rest();
+    EXPECT_TRUE(!response.is_whole() || contains(response.body, "\"error\"")) << "no clean end of half a stream";
+}
+
+TEST_F(Drain, SigintIsTheSame) {
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    loom().signal(SIGINT);
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+TEST_F(Drain, ReadyzSaysNoWhileItDrainsAndTheAdminStillAnswers) {
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("Hello")));
+        connection.wait_closed();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    loom().signal(SIGTERM);
+    wait_until("/readyz to say 503", [&] {
+        return ask_once(loom().admin_port(), request("GET", "/readyz", "Connection: close\r\n")).status() == 503;
+    });
+    one.reset();
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+}  // namespace
+}  // namespace loom::wire
