@@ -49,13 +49,15 @@ def run_once(stage, workload, name, duration, warmup):
     stage.running["mock"].move_to(LOAD_CPU[workload.place])
     pids = []
     if name != "direct":
-        process = stage.restart(name) if workload.fresh else stage.running[name]
+        process = stage.restart(name) if workload.fresh else stage.alive(name)
         pids = process.pids()
     empty_logs(stage)
     rss_before = rss_kb(pids)
     warmup += workload.settle
     command = load_command(stage, workload, proxies.address_of(name), duration, warmup, pids)
     result, complaint = run_load(command, duration + warmup + workload.ramp + 30)
+    if name != "direct":
+        stage.alive(name)  # it may have died of the load
     result["rss_kb_fresh"] = rss_before
     result["complaint"] = complaint
     if pids and workload.per and result[workload.per] > 0:
@@ -77,10 +79,8 @@ def has_program(name):
 def count_syscalls(stage, workload, name, duration):
     """System calls of the proxy per request or event, counted by perf over a whole load run."""
     stage.running["mock"].move_to(LOAD_CPU[workload.place])
-    pids = stage.running[name].pids()
+    pids = stage.alive(name).pids()
     load = load_command(stage, workload, proxies.address_of(name), duration, 0, [])
-    if not perf_works():
-        return None
     out = stage.dir / "perf.csv"
     perf = ["perf", "stat", "-x", ",", "-o", str(out), "-e", "raw_syscalls:sys_enter", "-p",
             ",".join(str(pid) for pid in pids), "--"]
@@ -89,4 +89,4 @@ def count_syscalls(stage, workload, name, duration):
         field = line.split(",")[0]
         if "raw_syscalls" in line and field.isdigit():
             return int(field) / max(1, result[workload.per])
-    return None
+    raise RunFailed(f"perf counted nothing: {out.read_text().strip()[-200:]}")

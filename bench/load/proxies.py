@@ -101,6 +101,15 @@ class Stage:
         self.stop(name)
         return self.start(name)
 
+    def alive(self, name):
+        """The running process. One that has died is started anew, but CannotStart tells of it first."""
+        process = self.running[name]
+        if process.popen.poll() is None:
+            return process
+        words = f"{name} died with code {process.popen.returncode}: {process.last_words()}"
+        self.start(name)
+        raise CannotStart(words)
+
     def stop(self, name):
         if name in self.running:
             self.running.pop(name).stop()

@@ -72,7 +72,7 @@ def cpu_us(result):
 
 def cpu_table(run):
     others = [name for name in run.started if name != "nginx"]
-    head = ["workload"] + run.started + [f"{name} / nginx" for name in others] + ["bar"]
+    head = ["workload"] + run.started + [f"{name} / nginx" for name in others] + ["bar (Loom / nginx)"]
     rows = []
     for workload in workloads.WORKLOADS:
         if not workload.per or workload.name not in run.results:

@@ -17,6 +17,7 @@ import report
 import workloads
 from proxies import say
 
+FAILURES = (measure.RunFailed, proxies.CannotStart, OSError, subprocess.TimeoutExpired)
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
@@ -76,9 +77,11 @@ def run_workload(stage, workload, started, given, results, notes):
     behind = []
     for round_index in range(given.rounds):
         for name in started + (["direct"] if workload.direct else []):
+            if name in workload.without:
+                continue
             try:
                 result = measure.run_once(stage, workload, name, given.seconds, given.warmup)
-            except (measure.RunFailed, proxies.CannotStart, OSError, subprocess.TimeoutExpired) as error:
+            except FAILURES as error:
                 note(notes, f"{name}, {workload.name}: {error}")
                 continue
             if not result["aborted"]:
@@ -100,14 +103,18 @@ def note(notes, text):
         say(f"bench: {text}")
 
 
-def run_syscalls(stage, started, given, results):
+def run_syscalls(stage, started, given, results, notes):
+    if not measure.perf_works():
+        note(notes, "System calls are not counted: that needs root, perf and tracefs.")
+        return
     for workload in workloads.SYSCALL_WORKLOADS:
         for _ in range(given.rounds):
             for name in started:
-                count = measure.count_syscalls(stage, workload, name, min(2, given.seconds))
-                if count is None:
-                    say("bench: system calls are not counted: no perf, or no tracefs")
-                    return
+                try:
+                    count = measure.count_syscalls(stage, workload, name, min(2, given.seconds))
+                except FAILURES as error:
+                    note(notes, f"{name}, {workload.name}: {error}")
+                    continue
                 results.setdefault(workload.name, {}).setdefault(name, []).append({"calls_each": count})
                 say(f"  {workload.name:16} {name:8} {count:.2f}")
 
@@ -119,7 +126,7 @@ def run_everything(given, stage):
         if wanted(given, workload.name):
             run_workload(stage, workload, started, given, results, notes)
     if wanted(given, "syscalls"):
-        run_syscalls(stage, started, given, results)
+        run_syscalls(stage, started, given, results, notes)
     stage.stop_all()
     micro_rows = micro.run(given.build, given.quick) if wanted(given, "micro") else []
     return report.Run(given, started, results, micro_rows, notes)
