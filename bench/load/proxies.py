@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 
-PEERS = pathlib.Path(__file__).resolve().parent.parent / "peers"
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+PEERS = ROOT / "bench/peers"
 MOCK_ADDRESS = "127.0.0.1:9000"
 PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004}
 NAMES = ["loom", "nginx", "haproxy", "floor"]
@@ -27,12 +28,12 @@ def die_with_parent():
 
 
 class Process:
-    def __init__(self, name, command, cpu, log):
+    def __init__(self, name, command, cpu, log, environment=None):
         self.name = name
         self.log = log
         with open(log, "wb") as out:
             self.popen = subprocess.Popen(["taskset", "-c", str(cpu)] + command, stdin=subprocess.DEVNULL, stdout=out,
-                                          stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
+                                          stderr=subprocess.STDOUT, env={**os.environ, **(environment or {})}, preexec_fn=die_with_parent)
 
     def pids(self):
         """The process and its children (nginx has a master and a worker)."""
@@ -92,7 +93,7 @@ class Stage:
     def start(self, name):
         """Starts a proxy and returns its Process; CannotStart says why not."""
         command = self.command(name)
-        process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log")
+        process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log", self.environment())
         self.running[name] = process
         process.wait_until_listening(f"127.0.0.1:{PORTS[name]}")
         return process
@@ -125,15 +126,18 @@ class Stage:
         if name == "haproxy":
             return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name)]
         if name == "loom":
-            (self.dir / "loom-state").mkdir(exist_ok=True)
-            return [existing(self.build / "loom"), "-config", self.fill("loom.conf", name)]
+            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf")]
         return [existing(self.build / "bench/load/loom-floor"), "--listen", f"127.0.0.1:{PORTS[name]}", "--upstream",
                 MOCK_ADDRESS]
 
+    def environment(self):
+        """What conf/bench.conf asks for."""
+        return {"LOOM_BENCH_PORT": str(PORTS["loom"]), "LOOM_BENCH_ADMIN_PORT": "9013", "LOOM_BENCH_KEY": "bench-key",
+                "LOOM_BENCH_UPSTREAM": MOCK_ADDRESS, "LOOM_BENCH_LOG": str(self.dir / "loom-access.log")}
+
     def fill(self, template, name):
         text = (PEERS / template).read_text()
-        values = {"LISTEN": f"127.0.0.1:{PORTS[name]}", "UPSTREAM": MOCK_ADDRESS, "DIR": str(self.dir),
-                  "ADMIN": "127.0.0.1:9013"}
+        values = {"LISTEN": f"127.0.0.1:{PORTS[name]}", "UPSTREAM": MOCK_ADDRESS, "DIR": str(self.dir)}
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         path = self.dir / template
