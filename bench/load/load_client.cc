@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "sockets.h"
@@ -38,6 +39,8 @@ LoadClient::LoadClient(LoadOptions options)
     request_ = make_request(options_);
     const size_t body_bytes = request_.size() - request_.find("\r\n\r\n") - 4;
     if (!options_.stream) expected_ = chat_reply(body_bytes);
+    const size_t at = options_.mock.find("events=");
+    if (at != options_.mock.npos) events_expected_ = uint32_t(std::atoi(options_.mock.c_str() + at + 7));
     for (uint32_t i = 0; i < options_.connections; ++i) conns_.push_back(std::make_unique<Conn>());
 }
 
@@ -263,12 +266,17 @@ void LoadClient::on_answer(Conn& conn) {
     if (!ok_status(conn.in.head())) {
         counters.bad_status += 1;
         complain(conn, "status");
-    } else if (options_.stream ? !conn.sse.done() : conn.bad_body || conn.body_at != expected_.size()) {
+    } else if (!right(conn)) {
         (options_.stream ? counters.bad_stream : counters.bad_body) += 1;
-        complain(conn, options_.stream ? "stream without [DONE]" : "body differs");
+        complain(conn, options_.stream ? "stream without its last events or [DONE]" : "body differs");
     }
     conn.in.reset();
     become_idle(conn);
+}
+
+bool LoadClient::right(const Conn& conn) const {
+    if (!options_.stream) return !conn.bad_body && conn.body_at == expected_.size();
+    return conn.sse.done() && (events_expected_ == 0 || conn.sse.events_count() == events_expected_);
 }
 
 void LoadClient::complain(const Conn& conn, const char* what) {

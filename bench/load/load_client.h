@@ -63,6 +63,7 @@ class LoadClient {
     void on_readable(Conn& conn);
     void on_body(Conn& conn, std::string_view piece);
     void on_answer(Conn& conn);
+    bool right(const Conn& conn) const;
     void become_idle(Conn& conn);
 
     void start(Conn& conn, int64_t intended_ns);
@@ -80,6 +81,7 @@ class LoadClient {
 
     LoadOptions options_;
     std::string request_, expected_;
+    uint32_t events_expected_ = 0;  // of each stream; 0: unknown
     int epoll_;
     std::vector<std::unique_ptr<Conn>> conns_;
     std::deque<Conn*> idle_;

@@ -28,6 +28,8 @@ class SseCheck {
     uint32_t gaps() const { return gaps_; }
     bool done() const { return done_; }
     bool empty() const { return next_ == 0; }
+    /// One more than the last event's number.
+    uint32_t events_count() const { return next_; }
 
   private:
     EventStamp on_line(std::string_view line);
