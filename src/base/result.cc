@@ -10,6 +10,7 @@ const char* errc_name(Errc code) noexcept {
         case Errc::head_too_large: return "head_too_large";
         case Errc::unsupported: return "unsupported";
         case Errc::bad_content_type: return "bad_content_type";
+        case Errc::bad_method: return "bad_method";
         case Errc::timed_out: return "timed_out";
         case Errc::refused: return "refused";
         case Errc::reset: return "reset";

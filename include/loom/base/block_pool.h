@@ -43,12 +43,12 @@ class Block {
     uint8_t order_ = 0;
 };
 
-/// Size classes 256 B … 64 MiB. Small blocks are carved from slabs that live as long as the pool; those above 64 KiB go
+/// Size classes 256 B … 1 GiB. Small blocks are carved from slabs that live as long as the pool; those above 64 KiB go
 /// back to the process when more than `spare_bytes_max` of them lie idle. One pool per shard: no locks.
 class BlockPool {
   public:
     static constexpr uint8_t order_min = 8;
-    static constexpr uint8_t order_max = 26;
+    static constexpr uint8_t order_max = 30;
     static constexpr size_t bytes_max = size_t{1} << order_max;
 
     explicit BlockPool(size_t spare_bytes_max = size_t{8} << 20) noexcept : spare_bytes_max_(spare_bytes_max) {}

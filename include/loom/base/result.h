@@ -16,6 +16,7 @@ enum class Errc : uint8_t {
     head_too_large,    // a head over its limit
     unsupported,       // well formed, and not something Loom does
     bad_content_type,  // a body that cannot be read as what it says it is
+    bad_method,        // a method that this resource does not have
     // the wire
     timed_out,
     refused,      // connection refused

@@ -47,7 +47,7 @@ class Sender {
     enum class Piece : uint8_t { stable, leased };
     static constexpr size_t pieces_max = 48;
     static constexpr size_t leases_max = 24;
-    static constexpr size_t scratch_bytes = 512;
+    static constexpr size_t scratch_bytes = 1536;
     /// What one tick sends; lives only while something is on its way, so that an idle stream holds none.
     struct Gather {
         std::array<iovec, pieces_max> pieces;

@@ -1,0 +1,61 @@
+// Text that lives exactly as long as one request: kept by bumping a pointer, freed all at once.
+#pragma once
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+#include <string_view>
+#include <utility>
+
+#include "loom/base/block_pool.h"
+
+namespace loom {
+
+class Arena {
+  public:
+    Arena(BlockPool& pool, size_t first_bytes) noexcept : pool_(&pool), block_bytes_(first_bytes) {}
+    Arena(const Arena&) = delete;
+    ~Arena() { release(); }
+
+    /// Uninitialised, unaligned bytes.
+    [[nodiscard]] char* take(size_t bytes) {
+        if (bytes > static_cast<size_t>(end_ - at_)) grow(bytes);
+        return std::exchange(at_, at_ + bytes);
+    }
+    [[nodiscard]] std::string_view keep(std::string_view text) {
+        if (text.empty()) return {};
+        char* const copy = take(text.size());
+        std::memcpy(copy, text.data(), text.size());
+        return {copy, text.size()};
+    }
+    void release() noexcept {
+        while (newest_ != nullptr) {
+            Block block = std::move(newest_->block);
+            Header* const older = newest_->older;
+            newest_->~Header();
+            newest_ = older;
+        }
+        at_ = end_ = nullptr;
+    }
+
+  private:
+    struct Header {
+        Block block;
+        Header* older;
+    };
+    void grow(size_t bytes) {
+        Block block = pool_->take(std::max(block_bytes_, bytes + sizeof(Header)));
+        char* const memory = block.data();
+        end_ = memory + block.capacity();
+        at_ = memory + sizeof(Header);
+        newest_ = ::new (memory) Header{std::move(block), newest_};
+    }
+
+    BlockPool* pool_;
+    size_t block_bytes_;
+    Header* newest_ = nullptr;
+    char* at_ = nullptr;
+    char* end_ = nullptr;
+};
+
+}  // namespace loom

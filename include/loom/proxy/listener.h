@@ -1,0 +1,35 @@
+// A listener of the proxy on one shard: sockets become client connections.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "loom/net/listener.h"
+#include "loom/proxy/plan.h"
+#include "loom/proxy/services.h"
+
+namespace loom::proxy {
+
+/// What a connection must know of where it came in. Lives as long as the shard's services.
+struct ListenerPlan {
+    std::string name;
+    LocalHandler local;  // set: an admin listener, which answers everything itself
+};
+
+/// Accepts on `fd` (owned) for `services`, with back-pressure at the limit of connections.
+class ProxyListener {
+  public:
+    ProxyListener(Services& services, ListenerPlan plan, int fd);
+    void start() { listener_.start(); }
+    void stop() { listener_.stop(); }
+    [[nodiscard]] bool stopped() const noexcept { return listener_.stopped(); }
+    /// There may be room again.
+    void make_room() { listener_.resume(); }
+
+  private:
+    Services& services_;
+    ListenerPlan plan_;
+    net::Listener listener_;
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,110 @@
+// What a configuration means to the proxy: built once by app from the conf file, immutable, swapped whole.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "loom/llm/endpoint.h"
+#include "loom/net/address.h"
+#include "loom/route/catalogue.h"
+#include "loom/route/route_table.h"
+#include "loom/tenant/consumer.h"
+#include "loom/upstream/endpoint.h"
+
+namespace loom::proxy {
+
+/// Milliseconds; 0 switches one off.
+struct Timeouts {
+    uint64_t connect_ms = 5'000;
+    uint64_t response_header_ms = 60'000;
+    uint64_t first_token_ms = 60'000;
+    uint64_t inter_event_ms = 60'000;
+    uint64_t total_ms = 900'000;
+};
+
+enum class ProviderKind : uint8_t { http, echo };
+
+struct ProviderPlan {
+    std::string name;
+    ProviderKind kind = ProviderKind::http;
+    upstream::EndpointOptions endpoint;
+    std::string base_path;     // "/v1", without a slash at its end
+    std::string static_lines;  // host, authorization, organization and provider.X.header.*: header lines, ready to send
+    Timeouts timeouts;
+    uint16_t label_ix = 0;
+    // echo
+    uint64_t delay_ms = 0;
+    uint64_t token_interval_ms = 0;
+};
+
+enum class AuthType : uint8_t { none, api_key };
+
+struct RoutePlan {
+    std::string name;
+    bool ai = true;
+    AuthType auth = AuthType::api_key;
+    std::string auth_header;      // one more header that may carry the key; "" for none
+    bool bearer = true;           // Authorization: Bearer carries it
+    uint64_t passthrough = 0;     // bit i: family llm::Endpoint(i) is relayed uninspected
+    int provider_ix = -1;         // the owner of passthrough families; -1: the first by priority
+    upstream::EndpointOptions upstream;  // of a plain reverse proxy (ai off)
+    std::string upstream_base_path;
+    std::string upstream_static_lines;  // host
+    uint64_t keepalive_ms = 0;          // SSE comments before the first token; 0 off
+
+    [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
+        return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
+    }
+};
+
+enum class ForwardedFor : uint8_t { off, append, replace };
+
+struct Limits {
+    uint64_t body_bytes = 32u << 20;
+    uint32_t head_bytes = 32u << 10;
+    uint32_t connections = 60'000;  // per process; each shard takes its part
+    uint32_t stream_buffer_bytes = 256u << 10;
+    uint32_t event_bytes = 1u << 20;
+};
+
+struct ClientTimeouts {
+    uint64_t head_ms = 10'000;
+    uint64_t body_ms = 60'000;
+    uint64_t idle_ms = 75'000;
+    uint64_t write_ms = 60'000;
+    uint64_t drain_ms = 30'000;
+};
+
+struct Plan {
+    uint64_t generation = 1;
+    std::vector<ProviderPlan> providers;
+    std::vector<RoutePlan> routes;
+    route::RouteTable route_table;
+    route::Catalogue catalogue;
+    tenant::ConsumerTable consumers;
+    Limits limits;
+    Timeouts timeouts;  // for plain routes
+    ClientTimeouts client;
+    bool streaming = true;
+    uint64_t flush_interval_ms = 0;
+    std::string health_path = "/healthz";
+    std::vector<std::string> cors_origins;  // "*" allows any
+    std::vector<net::Network> forwarded_trust;
+    ForwardedFor forwarded_for = ForwardedFor::append;
+    bool access_log = true;
+};
+
+/// An answer made in the process, for the admin listener: status, type and body.
+struct LocalAnswer {
+    int status = 200;
+    std::string content_type = "application/json";
+    std::string body;
+};
+
+/// What the admin listener does with a request. Runs on a shard: quick, and without waiting.
+using LocalHandler =
+    std::function<LocalAnswer(std::string_view method, std::string_view path, std::string_view authorization)>;
+
+}  // namespace loom::proxy

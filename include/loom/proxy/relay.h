@@ -1,0 +1,205 @@
+// The way of an answer's bytes from its source to the client: one path, whatever happens on it.
+//
+// Received bytes are walked (framing → events → what they say) and go on as they came. Where an event must change or
+// vanish, the untouched pieces around it are spliced and framed anew: passthrough is the case of no edits. An event is
+// passed on when it is whole, never a part of one, so the client always stands at the border of an event, where an error
+// event of ours may follow.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string_view>
+
+#include "loom/base/block_pool.h"
+#include "loom/http/body.h"
+#include "loom/http/content_coding.h"
+#include "loom/http/sse.h"
+#include "loom/io/shard.h"
+#include "loom/llm/edits.h"
+#include "loom/llm/stream_reader.h"
+#include "loom/llm/usage.h"
+#include "loom/net/sender.h"
+
+namespace loom::proxy {
+
+/// What an observer wants done with an event.
+enum class Verdict : uint8_t {
+    pass,
+    drop,
+    edit,     // the edits apply to the whole event's bytes
+    suspend,  // not decided yet: nothing goes on until Relay::resume(), which asks again
+};
+
+struct EventView {
+    std::string_view bytes;  // the whole event with its blank line
+    std::string_view data;   // empty when it has none
+    uint32_t data_offset;    // of `data` in `bytes`; only when data_in_place
+    bool data_in_place;
+    llm::EventFacts facts;
+};
+
+/// Looks at each event of a stream in turn, and may change what the client gets. Guards will stand here.
+class EventObserver {
+  public:
+    virtual ~EventObserver() = default;
+    /// `edits` is empty; replacements stay put until the next call.
+    virtual Verdict on_event(const EventView& event, llm::Edits& edits) = 0;
+    /// Before what ends the stream (the source's end, in order or not): bytes of whole events to be put there, or empty.
+    virtual std::string_view on_end() = 0;
+};
+
+/// Who owns a relay. Called from the loop.
+class RelayOwner {
+  public:
+    virtual void pause_source() noexcept = 0;
+    virtual void resume_source() noexcept = 0;
+    /// The first bytes of the answer's content are on their way to the client: from here nothing can be taken back.
+    virtual void on_first_content() noexcept = 0;
+    /// An event has passed (to push the inter-event deadline back).
+    virtual void on_event_passed() noexcept = 0;
+    /// The last byte is on its way, or the relay cannot go on: `ended()` tells.
+    virtual void on_relay_end() noexcept = 0;
+
+  protected:
+    ~RelayOwner() = default;
+};
+
+/// How the answer is framed towards the client.
+enum class ClientFraming : uint8_t { none, length, chunked, until_close };
+
+struct RelayOptions {
+    http::BodyFraming source_framing = http::BodyFraming::none;
+    uint64_t source_length = 0;
+    ClientFraming client_framing = ClientFraming::none;
+    http::ContentCoding coding = http::ContentCoding::identity;  // to be taken off
+    bool event_stream = false;
+    bool read_usage = false;   // of a whole JSON answer
+    bool strip_usage = false;  // the usage chunk that Loom asked for and the client did not
+    uint64_t flush_interval_ms = 0;
+    uint32_t buffer_bytes_max = 256 * 1024;
+    uint32_t event_bytes_max = 1024 * 1024;
+    EventObserver* observer = nullptr;
+};
+
+class Relay {
+  public:
+    /// How a relay ended.
+    enum class End : uint8_t {
+        open,
+        whole,        // the client has, or will have, all of it
+        broken,       // the source broke; the client was told by an error event
+        unfinished,   // the source broke and the client can only be told by an abort of the connection
+        client_lost,  // sending failed
+    };
+
+    Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_reader, llm::UsageReader& usage_reader,
+          RelayOwner& owner);
+    ~Relay();
+
+    void begin(const RelayOptions& options);
+    /// A head of ours, in front of everything.
+    void add_head(std::string_view head) { client_.add_copy(head); }
+
+    /// Bytes with the source's framing. Returns how many belonged to the answer; the rest is out of step.
+    size_t on_source_bytes(io::BufferLease lease);
+    /// The same out of memory that is gone after the call.
+    size_t on_source_copy(std::string_view bytes);
+    /// The source's connection ended. Regular only where that ends the body.
+    void on_source_end(const Error& why);
+    /// A timeout or a refusal of the guard cuts the stream: the client is told.
+    void fail(const Error& why);
+    /// An observer that had suspended the stream knows now.
+    void resume();
+    /// A comment at an event's border (`: keep-alive`); nothing when the stream is elsewhere.
+    void add_comment(std::string_view comment);
+    /// The client took some of what was sent; or it never will.
+    void on_client_progress();
+    void on_client_failed(const Error& why);
+
+    [[nodiscard]] bool source_done() const noexcept { return body_.done(); }
+    [[nodiscard]] End end() const noexcept { return end_; }
+    [[nodiscard]] bool ended() const noexcept { return end_ != End::open; }
+    /// Ended, and nothing of it waits in Loom any more.
+    [[nodiscard]] bool delivered() const noexcept { return ended() && client_.idle(); }
+    [[nodiscard]] const Error& error() const noexcept { return error_; }
+    [[nodiscard]] const llm::Usage& usage() const noexcept { return usage_; }
+    [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
+    [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
+    [[nodiscard]] bool stalled() const noexcept { return source_paused_; }
+
+  private:
+    static constexpr size_t pieces_max = 40;
+    enum class Origin : uint8_t {
+        leased,   // in a lease that the sender will keep
+        passing,  // gone after the call: copied
+    };
+    /// What one read puts out, before it is framed.
+    struct Output {
+        std::array<std::string_view, pieces_max> pieces;
+        uint32_t count = 0;
+        uint64_t bytes = 0;
+        Origin origin;
+    };
+    struct Flush : io::Runnable {
+        explicit Flush(Relay& r) : Runnable(&Relay::on_flush), relay(r) {}
+        Relay& relay;
+    };
+    struct FlushTimer : io::Timer {
+        explicit FlushTimer(Relay& r) : Timer(&Relay::on_flush_timer), relay(r) {}
+        Relay& relay;
+    };
+    static void on_flush(io::Runnable& work) noexcept;
+    static void on_flush_timer(io::Timer& timer) noexcept;
+
+    size_t take(std::string_view raw, Origin origin);
+    void take_payload(Output& output, std::string_view payload);
+    void take_inflated(Output& output, std::string_view coded);
+    void take_events(Output& output, std::string_view payload);
+    void hold_front(Output& output, std::string_view part);
+    Verdict judge(std::string_view event, llm::Edits& edits);
+    void put_event(Output& output, std::string_view event, std::string_view& run);
+    void put_held_event(Output& output, std::string_view end);
+    void put_edited(Output& output, std::string_view event, const llm::Edits& edits);
+    void suspend_at(Output& output, std::string_view event, std::string_view rest);
+    void put(Output& output, std::string_view bytes);
+    void frame(Output& output);
+    void put_made(Output& output, std::string_view bytes);
+    void collect(std::string_view payload);
+    void read_usage();
+    void emit(std::string_view bytes, Origin origin);
+    void finish_source();
+    void tell_broken();
+    void end_with(End end);
+    void schedule_flush();
+    void note_content();
+
+    io::Shard& shard_;
+    net::Sender& client_;
+    llm::StreamReader& stream_reader_;
+    llm::UsageReader& usage_reader_;
+    RelayOwner& owner_;
+    RelayOptions options_;
+    http::BodyReader body_;
+    http::SseSplitter splitter_;
+    ByteBuffer held_;       // the front of an event that is not whole yet
+    ByteBuffer backlog_;    // payload that waits for an observer's verdict
+    ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
+    std::unique_ptr<http::Inflater> inflater_;
+    llm::Usage usage_;
+    Error error_;
+    Flush flush_{*this};
+    FlushTimer flush_timer_{*this};
+    uint64_t payload_bytes_ = 0;
+    uint32_t event_count_ = 0;
+    End end_ = End::open;
+    bool changed_ = false;         // this read's output differs from its input
+    bool source_paused_ = false;
+    bool suspended_ = false;
+    bool content_seen_ = false;
+    bool done_seen_ = false;       // `[DONE]`
+    bool oversize_event_ = false;  // an event too long to hold passes in parts
+    bool source_over_ = false;     // the source has ended; what it left waits for a verdict
+    bool terminated_ = false;      // the source's own last chunk went to the client
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,123 @@
+// What a shard lends to its exchanges: the plan in force, pools, readers, counters, the log.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loom/http/head_parser.h"
+#include "loom/io/shard.h"
+#include "loom/llm/request.h"
+#include "loom/llm/stream_reader.h"
+#include "loom/llm/usage.h"
+#include "loom/net/resolver.h"
+#include "loom/observe/access_log.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/plan.h"
+#include "loom/upstream/pool.h"
+
+namespace loom::proxy {
+
+class ClientConnection;
+struct ClientTag;
+
+/// A pool with its counters; shared by the plans that name the same place.
+struct PoolEntry final : upstream::PoolWatch {
+    PoolEntry(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& shard_metrics, uint16_t label,
+              const upstream::EndpointOptions& options)
+        : metrics(shard_metrics), label_ix(label), pool(shard, resolver, *this, options) {}
+
+    void on_connected() noexcept override;
+    void on_reused() noexcept override;
+    void on_connect_failed(Errc why) noexcept override;
+    void on_level(int idle_delta, int busy_delta) noexcept override;
+
+    observe::ShardMetrics& metrics;
+    uint16_t label_ix;
+    uint32_t plans = 0;  // that use it
+    upstream::Pool pool;
+};
+
+/// One shard's hold on one plan: an exchange keeps the plan it began with, however long its stream runs.
+struct PlanUse {
+    std::shared_ptr<const Plan> plan;
+    std::vector<PoolEntry*> provider_pools;  // null for echo
+    std::vector<PoolEntry*> route_pools;     // of plain routes, else null
+    uint32_t exchanges = 0;
+};
+
+class Services {
+  public:
+    Services(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& metrics, observe::ShardAccessLog* log,
+             uint32_t shard_count);
+    ~Services();
+    Services(const Services&) = delete;
+
+    /// Takes effect for exchanges that begin from now on.
+    void set_plan(std::shared_ptr<const Plan> plan);
+    [[nodiscard]] PlanUse* use_plan() noexcept {
+        current_->exchanges += 1;
+        return current_;
+    }
+    void leave_plan(PlanUse* use) noexcept;
+    [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
+
+    [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
+    [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
+    [[nodiscard]] observe::ShardAccessLog* log() noexcept { return log_; }
+
+    // Scratch of the call at hand: nothing in it survives a wait.
+    http::RequestHead request_head;
+    http::ResponseHead response_head;
+    llm::RequestReader request_reader;
+    llm::StreamReader stream_reader;
+    llm::UsageReader usage_reader;
+
+    /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
+    [[nodiscard]] std::string_view date() noexcept;
+    /// 32 hexadecimal digits, unlike any other of this process and hard to guess.
+    [[nodiscard]] std::array<char, 32> new_request_id() noexcept;
+
+    // Connections of clients on this shard.
+    void add_client(ClientConnection& client) noexcept;
+    void remove_client(ClientConnection& client) noexcept;
+    [[nodiscard]] uint32_t client_count() const noexcept { return client_count_; }
+    [[nodiscard]] bool has_room_for_client() const noexcept;
+    /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
+    void begin_drain();
+    [[nodiscard]] bool draining() const noexcept { return draining_; }
+    /// Every client, exchange and upstream connection has come home.
+    [[nodiscard]] bool idle() const noexcept;
+
+    uint32_t exchange_count = 0;
+
+  private:
+    using Clients = List<ClientConnection, ClientTag>;
+    struct DrainLimit : io::Timer {
+        explicit DrainLimit(Services& s) : Timer(&Services::on_drain_limit), services(s) {}
+        Services& services;
+    };
+    static void on_drain_limit(io::Timer& timer) noexcept;
+    PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
+    void retire(PlanUse& use);
+    void sweep_pools();
+
+    io::Shard& shard_;
+    net::Resolver& resolver_;
+    observe::ShardMetrics& metrics_;
+    observe::ShardAccessLog* log_;
+    uint32_t shard_count_;
+    std::vector<std::unique_ptr<PoolEntry>> pools_;
+    std::vector<std::unique_ptr<PlanUse>> uses_;
+    PlanUse* current_ = nullptr;
+    std::unique_ptr<Clients> clients_;
+    uint32_t client_count_ = 0;
+    bool draining_ = false;
+    DrainLimit drain_limit_{*this};
+    std::array<char, 29> date_text_{};
+    uint64_t date_second_ = 0;
+    uint64_t id_state_[2];
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,143 @@
+// Connections to one upstream, kept by one shard: the newest idle one first, since it is the least likely to have been
+// closed by the peer.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "loom/base/list.h"
+#include "loom/net/resolver.h"
+#include "loom/net/sender.h"
+#include "loom/net/tcp_stream.h"
+#include "loom/upstream/endpoint.h"
+
+namespace loom::upstream {
+
+class Connection;
+class Pool;
+
+/// Who counts what happens to a pool's connections.
+class PoolWatch {
+  public:
+    virtual void on_connected() noexcept = 0;
+    virtual void on_reused() noexcept = 0;
+    virtual void on_connect_failed(Errc why) noexcept = 0;
+    virtual void on_level(int idle_delta, int busy_delta) noexcept = 0;
+
+  protected:
+    ~PoolWatch() = default;
+};
+
+/// Who uses a connection for one exchange. Calls come from the loop.
+class ConnectionUser {
+  public:
+    virtual void on_upstream_connected(Result<void>) noexcept = 0;
+    virtual void on_upstream_bytes(io::BufferLease bytes) noexcept = 0;
+    virtual void on_upstream_end(Error why) noexcept = 0;
+    /// Everything given to the sender has left, or sending failed.
+    virtual void on_upstream_sent(net::Sender::State state) noexcept = 0;
+    /// After `Pool::drop`: no byte of the user's is in the kernel's hands any more.
+    virtual void on_upstream_closed() noexcept = 0;
+
+  protected:
+    ~ConnectionUser() = default;
+};
+
+struct PooledTag;
+
+/// One connection to an upstream: idle in its pool, or lent to one user.
+class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag> {
+  public:
+    [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
+    [[nodiscard]] net::Stream& stream() noexcept { return *stream_; }
+    [[nodiscard]] bool connected() const noexcept { return connected_; }
+    /// It has served an exchange before: its peer may have closed it unseen.
+    [[nodiscard]] bool reused() const noexcept { return reused_; }
+    [[nodiscard]] bool ended() const noexcept { return ended_; }
+
+  private:
+    friend class Pool;
+    Connection(Pool& pool, Block home);
+    ~Connection() = default;
+    static void free_connection(io::Doomed& doomed) noexcept;
+
+    void on_connected(net::Stream&, Result<void> result) noexcept override;
+    void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
+    void on_end(net::Stream&, Error why) noexcept override;
+    void on_sent(net::Stream&, Result<size_t> sent) noexcept override;
+    void on_closed(net::Stream&) noexcept override;
+
+    Pool& pool_;
+    ConnectionUser* user_ = nullptr;
+    std::unique_ptr<net::Stream> tls_stream_;
+    net::TcpStream tcp_;
+    net::Stream* stream_;
+    net::Sender sender_;
+    uint64_t idle_since_ms_ = 0;
+    uint32_t address_index_ = 0;
+    bool connected_ = false;
+    bool reused_ = false;
+    bool ended_ = false;
+    bool waits_for_address_ = false;
+    Block home_;
+};
+
+class Pool {
+  public:
+    Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options);
+    ~Pool();
+    Pool(const Pool&) = delete;
+
+    /// An idle connection (connected() is true), or a new one on its way: on_upstream_connected tells.
+    /// Errors  exhausted (no descriptor), unreachable (the name does not resolve and was asked for just now).
+    [[nodiscard]] Result<Connection*> acquire(ConnectionUser& user);
+    /// The same, but never an idle one: for a second try after a stale connection.
+    [[nodiscard]] Result<Connection*> acquire_fresh(ConnectionUser& user);
+
+    /// The exchange is over and the connection is at the start of the next message.
+    void give_back(Connection& connection) noexcept;
+    /// The connection is of no further use. Bytes being sent stay the user's until on_upstream_closed; when this returns
+    /// false nothing was in flight and that call does not come.
+    [[nodiscard]] bool drop(Connection& connection, net::Close how) noexcept;
+
+    /// Closes what is idle and what comes back from now on. The pool may go when `empty()`.
+    void retire() noexcept;
+    [[nodiscard]] bool empty() const noexcept { return connection_count_ == 0 && !resolving_; }
+    [[nodiscard]] const EndpointOptions& options() const noexcept { return options_; }
+    [[nodiscard]] uint32_t idle_count() const noexcept { return idle_count_; }
+
+  private:
+    friend class Connection;
+    using Connections = List<Connection, PooledTag>;
+    struct Sweep : io::Timer {
+        explicit Sweep(Pool& p) : Timer(&Pool::on_sweep), pool(p) {}
+        Pool& pool;
+    };
+    static void on_sweep(io::Timer& timer) noexcept;
+
+    void ask_for_addresses();
+    void on_addresses(Result<std::vector<net::Address>> addresses, uint64_t ttl_ms);
+    [[nodiscard]] Result<void> start_connect(Connection& connection);
+    void connect_failed(Connection& connection, const Error& why) noexcept;
+    void leave_idle(Connection& connection) noexcept;
+    void close_idle(Connection& connection) noexcept;
+    void gone(Connection& connection) noexcept;
+
+    io::Shard& shard_;
+    net::Resolver& resolver_;
+    PoolWatch& watch_;
+    EndpointOptions options_;
+    Connections idle_;      // newest first
+    Connections waiting_;   // for addresses
+    std::vector<net::Address> addresses_;
+    uint64_t addresses_until_ms_ = 0;
+    uint32_t next_address_ = 0;
+    uint32_t idle_count_ = 0;
+    uint32_t connection_count_ = 0;
+    bool resolving_ = false;
+    bool retired_ = false;
+    Sweep sweep_{*this};
+    std::shared_ptr<Pool*> self_;  // what an answer of the resolver finds, empty once the pool has gone
+};
+
+}  // namespace loom::upstream

@@ -1,0 +1,184 @@
+// The first phase: which route, whose request, may they, and what of the head goes on.
+#include <fmt/format.h>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "header_policy.h"
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+using http::HeaderId;
+
+constexpr size_t request_id_bytes_max = 128;
+
+bool is_visible_ascii(std::string_view text) noexcept {
+    for (const char c : text)
+        if (c <= ' ' || c > '~') return false;
+    return true;
+}
+
+/// The key in whichever header this route takes it from.
+std::string_view presented_key(const http::RequestHead& head, const RoutePlan& route) noexcept {
+    if (route.bearer) {
+        const std::string_view token = tenant::bearer_token(head.value_of(HeaderId::authorization));
+        if (!token.empty()) return token;
+    }
+    if (!route.auth_header.empty())
+        if (const http::Header* const header = head.find(std::string_view(route.auth_header))) return header->value;
+    for (const HeaderId id : {HeaderId::x_api_key, HeaderId::api_key, HeaderId::x_goog_api_key})
+        if (const std::string_view value = head.value_of(id); !value.empty()) return value;
+    return {};
+}
+
+}  // namespace
+
+Result<void> Exchange::admit() {
+    const http::RequestHead& head = services_.request_head;
+    method_ = head.method;
+    method_text_ = text_.keep(head.method_text);
+    path_ = text_.keep(head.path);
+    minor_version_ = head.minor_version;
+    keep_alive_ = head.keep_alive;
+    expect_continue_ = head.expect_continue;
+    note_request_id(head);
+    client_body_.start(head.framing, head.content_length);
+    if (!client_body_.done()) body_mode_ = BodyMode::discard;
+
+    if (method_ == http::Method::trace)
+        return fail(Errc::bad_method, Side::downstream, "TRACE is refused: it would echo credentials");
+    if (answer_without_upstream(head)) return {};
+    const Result<void> step = admit_route(head);
+    admitted_ns_ = monotonic_ns();
+    return step;
+}
+
+Result<void> Exchange::admit_route(const http::RequestHead& head) {
+    const uint32_t index = plan().route_table.find(head.path);
+    if (index == route::no_route) return fail(Errc::not_found, Side::downstream, "no route has this path");
+    route_ = &plan().routes[index];
+    note_client(head);
+    if (answer_cors(head)) return {};
+    auto step = authenticate(head);
+    if (step) step = admit_endpoint(head);
+    if (step && !answered_) step = admit_body(head);
+    return step;
+}
+
+Result<void> Exchange::authenticate(const http::RequestHead& head) {
+    if (route_->auth == AuthType::none) return {};
+    const std::string_view key = presented_key(head, *route_);
+    if (key.empty())
+        return fail(Errc::unauthenticated, Side::downstream,
+                    "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
+    consumer_ = plan().consumers.find(key);
+    if (consumer_ == nullptr)
+        return fail(Errc::unauthenticated, Side::downstream, "this API key is not known here; ask for one of this gateway");
+    if (consumer_->expired(static_cast<int64_t>(begun_wall_us_ / 1'000'000)))
+        return fail(Errc::unauthenticated, Side::downstream, "this API key has expired");
+    if (!consumer_->may_use_route(route_->name))
+        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this route (consumer.NAME.routes)");
+    return {};
+}
+
+Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
+    if (!route_->ai) {
+        pool_ = use_->route_pools[static_cast<size_t>(route_ - plan().routes.data())];
+        return {};
+    }
+    const bool reads = head.method == http::Method::get || head.method == http::Method::head;
+    endpoint_ = llm::classify(reads, head.path);
+    if (endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model) {
+        answer_models();
+        return {};
+    }
+    if (llm::is_inspected(endpoint_)) {
+        if (endpoint_ == llm::Endpoint::responses || endpoint_ == llm::Endpoint::messages)
+            return fail(Errc::unsupported, Side::downstream, "this endpoint is not available in this version");
+        if (head.method != http::Method::post)
+            return fail(Errc::bad_method, Side::downstream, "this endpoint takes POST");
+        return {};
+    }
+    if (!llm::is_passthrough(endpoint_))
+        return fail(Errc::not_found, Side::downstream, "no endpoint of this gateway has this path");
+    if (!route_->passes(endpoint_))
+        return fail(Errc::forbidden, Side::downstream,
+                    "this endpoint is relayed only where route.NAME.passthrough names its family");
+    const size_t owner = route_->provider_ix >= 0 ? static_cast<size_t>(route_->provider_ix) : 0;
+    provider_ = &plan().providers[owner];
+    pool_ = use_->provider_pools[owner];
+    if (pool_ == nullptr)
+        return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
+    return {};
+}
+
+Result<void> Exchange::admit_body(const http::RequestHead& head) {
+    target_ = text_.keep(head.target);
+    const bool inspected = route_->ai && llm::is_inspected(endpoint_);
+    if (inspected && head.framing == http::BodyFraming::length && head.content_length > plan().limits.body_bytes)
+        return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");
+    if (inspected && !head.value_of(HeaderId::content_encoding).empty() &&
+        !http::equal_ignoring_case(head.value_of(HeaderId::content_encoding), "identity"))
+        return fail(Errc::bad_content_type, Side::downstream,
+                    "this gateway reads the body: send it without Content-Encoding");
+    keep_request_lines(head);
+    if (inspected) body_mode_ = BodyMode::collect;
+    else body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
+    return {};
+}
+
+void Exchange::note_request_id(const http::RequestHead& head) {
+    const std::string_view given = head.value_of(HeaderId::x_request_id);
+    if (!given.empty() && given.size() <= request_id_bytes_max && is_visible_ascii(given)) {
+        request_id_ = text_.keep(given);
+        return;
+    }
+    const auto made = services_.new_request_id();
+    request_id_ = text_.keep({made.data(), made.size()});
+}
+
+void Exchange::note_client(const http::RequestHead& head) {
+    user_agent_ = text_.keep(head.value_of(HeaderId::user_agent).substr(0, 256));
+    const net::PeerAddress& peer = client_.peer();
+    if (plan().forwarded_trust.empty()) return;
+    for (const net::Network& network : plan().forwarded_trust) {
+        if (!network.contains(peer)) continue;
+        // The last entry is the one that the trusted proxy itself wrote.
+        std::string_view chain = head.value_of(HeaderId::x_forwarded_for);
+        if (const size_t comma = chain.rfind(','); comma != std::string_view::npos) chain.remove_prefix(comma + 1);
+        while (!chain.empty() && chain.front() == ' ') chain.remove_prefix(1);
+        if (net::Address::parse_ip(chain)) client_text_ = text_.keep(chain);
+        return;
+    }
+}
+
+/// Writes the fields that go on, once; every attempt sends the same.
+void Exchange::keep_request_lines(const http::RequestHead& head) {
+    request_lines_.reserve(512);
+    const auto line = [this](std::string_view name, std::string_view value) {
+        request_lines_.append(name);
+        request_lines_.append(": ");
+        request_lines_.append(value);
+        request_lines_.append("\r\n");
+    };
+    for (const http::Header& header : head.headers()) {
+        const bool passes = route_->ai ? reaches_provider(header)
+                                       : reaches_upstream(header, route_->auth_header,
+                                                          route_->bearer && route_->auth != AuthType::none);
+        if (passes) line(header.name, header.value);
+    }
+    line("x-request-id", request_id_);
+    if (route_->ai || plan().forwarded_for == ForwardedFor::off) return;
+    const std::string address = client_.peer().to_address().ip_string();
+    std::string chain(head.value_of(HeaderId::x_forwarded_for));
+    const bool trusted = !client_text_.empty();
+    if (plan().forwarded_for == ForwardedFor::replace || !trusted) chain.clear();
+    line("x-forwarded-for", chain.empty() ? address : chain + ", " + address);
+    line("x-forwarded-proto", trusted && !head.value_of(HeaderId::x_forwarded_proto).empty()
+                                  ? head.value_of(HeaderId::x_forwarded_proto)
+                                  : std::string_view("http"));
+    if (!head.host.empty()) line("x-forwarded-host", head.host);
+}
+
+}  // namespace loom::proxy

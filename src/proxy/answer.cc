@@ -1,0 +1,207 @@
+// From the upstream's head to the relay: what the client is told, and how the bytes behind it are framed.
+#include <algorithm>
+#include <array>
+
+#include "client_connection.h"
+#include "echo_source.h"
+#include "exchange.h"
+#include "header_policy.h"
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+using http::HeaderId;
+
+constexpr size_t answer_head_bytes = 8192;
+constexpr std::string_view keepalive_comment = ": keep-alive\n\n";
+
+bool is_event_stream(const http::ResponseHead& head) noexcept {
+    const std::string_view type = head.value_of(HeaderId::content_type);
+    constexpr std::string_view wanted = "text/event-stream";
+    return type.size() >= wanted.size() && http::equal_ignoring_case(type.substr(0, wanted.size()), wanted);
+}
+
+}  // namespace
+
+void Exchange::begin_relay() {
+    if (echo_ != nullptr) return begin_made_relay();
+    const http::ResponseHead& head = services_.response_head;
+    RelayOptions options;
+    options.source_framing = head.framing;
+    options.source_length = head.content_length;
+    const std::string_view coding = head.value_of(HeaderId::content_encoding);
+    if (route_->ai) options.coding = http::content_coding(coding);
+    const bool decoded = options.coding != http::ContentCoding::identity && head.framing != http::BodyFraming::none;
+    if (!decoded) options.coding = http::ContentCoding::identity;
+    options.event_stream = route_->ai && is_event_stream(head);
+    options.read_usage = route_->ai && !options.event_stream && head.status == 200 && llm::is_inspected(endpoint_);
+    options.strip_usage = strip_usage_ && head.status == 200;
+
+    const bool counted = head.framing == http::BodyFraming::length && !decoded && !options.event_stream;
+    if (head.framing == http::BodyFraming::none) options.client_framing = ClientFraming::none;
+    else if (counted) options.client_framing = ClientFraming::length;
+    else options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+
+    upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
+    const size_t head_bytes = head.head_bytes;
+    const bool refused_early = answered_ && (!options.event_stream || head.status != 200);
+    status_ = answered_ ? status_ : head.status;
+    if (!answered_) write_answer_head(head, options);
+    start_relay(options);
+    if (refused_early)
+        return relay_.fail(Error{.code = Errc::bad_message, .side = Side::upstream,
+                                 .what = "the upstream refused after the stream had been opened (route.NAME.keepalive)"});
+    if (options.source_framing == http::BodyFraming::none) relay_.on_source_copy({});
+
+    // What came with the head is the first of the body.
+    if (answer_lease_) {
+        answer_lease_.remove_prefix(head_bytes);
+        io::BufferLease rest = std::move(answer_lease_);
+        const size_t rest_bytes = rest.view().size();
+        if (rest_bytes > 0 && relay_.on_source_bytes(std::move(rest)) != rest_bytes) upstream_reusable_ = false;
+    } else if (answer_bytes_.size() > head_bytes) {
+        const std::string_view rest = answer_bytes_.view().substr(head_bytes);
+        if (relay_.on_source_copy(rest) != rest.size()) upstream_reusable_ = false;
+    }
+    answer_bytes_.release();
+    if (!relay_.ended() && upstream_ != nullptr && upstream_->ended())
+        relay_.on_source_end(Error{.code = Errc::closed, .side = Side::upstream, .what = "the upstream closed"});
+}
+
+void Exchange::start_relay(const RelayOptions& given) {
+    phase_ = Phase::relay;
+    RelayOptions options = given;
+    options.flush_interval_ms = options.event_stream ? plan().flush_interval_ms : 0;
+    options.buffer_bytes_max = plan().limits.stream_buffer_bytes;
+    options.event_bytes_max = plan().limits.event_bytes;
+    if (options.event_stream) {
+        streaming_ = true;
+        services_.metrics().streams_open.add();
+        arm(Deadline::first_token, timeouts().first_token_ms);
+    } else {
+        arm(Deadline::inter_event, timeouts().inter_event_ms);
+    }
+    relaying_ = true;
+    if (upstream_ == nullptr || upstream_->sender().idle()) release_request();
+    relay_.begin(options);
+}
+
+/// From here on no other attempt can follow: what a stream of minutes would hold for one goes home.
+void Exchange::release_request() noexcept {
+    if (draft_ != nullptr) {
+        Block home = std::move(draft_->home);
+        std::exchange(draft_, nullptr)->~Draft();
+    }
+    if (body_mode_ != BodyMode::stream) body_.release();
+    attempt_head_.release();
+    request_lines_.release();
+}
+
+void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
+    std::array<char, answer_head_bytes> room;
+    http::HeadWriter head(room.data(), room.size());
+    head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
+    for (const http::Header& header : source.headers()) {
+        const bool passes = route_->ai ? reaches_client(header) : passes_to_client(header);
+        if (passes) head.header(header.name, header.value);
+    }
+    if (route_->ai && options.coding == http::ContentCoding::identity &&
+        http::content_coding(source.value_of(HeaderId::content_encoding)) == http::ContentCoding::unknown)
+        head.header("content-encoding", source.value_of(HeaderId::content_encoding));
+    if (options.client_framing == ClientFraming::chunked) head.raw("transfer-encoding: chunked\r\n");
+    else if (options.client_framing == ClientFraming::length) head.header("content-length", source.content_length);
+    else if (source.find(HeaderId::content_length) != nullptr && options.client_framing == ClientFraming::none)
+        head.header("content-length", source.content_length);  // HEAD: of the body that is not sent
+    finish_answer_head(head, options.client_framing == ClientFraming::until_close);
+    relay_.add_head(head.view());
+}
+
+/// The lines that every answer has.
+void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
+    if (route_ == nullptr || route_->ai) head.date(services_.date());
+    head.header("x-request-id", request_id_);
+    if (!origin_.empty()) {
+        head.header("access-control-allow-origin", origin_);
+        head.raw("vary: origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, retry-after\r\n");
+    }
+    head_ns_ = monotonic_ns();
+    head.header("x-loom-overhead-us", overhead_ns() / 1000);
+    const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
+    closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();
+    if (closing_told_) head.raw("connection: close\r\n");
+    else if (minor_version_ == 0) head.raw("connection: keep-alive\r\n");
+    head.end();
+    if (!head.ok()) {  // too many fields for the room: the client learns less, but what it gets is sound
+        error_ = Error{.code = Errc::head_too_large, .side = Side::upstream, .what = "the upstream's head is too large"};
+    }
+    answered_ = true;
+}
+
+/// Time spent in Loom itself until the head left: from the whole request to its sending, less the wait for a connection,
+/// and from the upstream's head to ours.
+uint64_t Exchange::overhead_ns() const noexcept {
+    const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
+    if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
+    uint64_t sum = answer_ns_ != 0 ? head_ns_ - answer_ns_ : 0;
+    if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_) sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
+    if (forwarded_ns_ > whole_ns + connect_wait_ns_) sum += forwarded_ns_ - whole_ns - connect_wait_ns_;
+    return sum;
+}
+
+/// Opens the client's stream before the upstream has answered, so that nobody on the way takes the silence for death.
+/// It commits the status 200: what goes wrong later is told by an event.
+void Exchange::begin_stream_early() {
+    if (!answered_) {
+        http::ResponseHead head;
+        head.status = 200;
+        head.list.add("content-type", "text/event-stream", HeaderId::content_type);
+        RelayOptions options;
+        options.event_stream = true;
+        options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+        status_ = 200;
+        write_answer_head(head, options);
+    }
+    if (relaying_) return relay_.add_comment(keepalive_comment);
+    net::Sender& sender = client_.sender();
+    if (minor_version_ == 1) sender.add_copy("e\r\n");
+    sender.add_copy(keepalive_comment);
+    if (minor_version_ == 1) sender.add_copy(http::crlf);
+    sender.flush();
+}
+
+void Exchange::pause_source() noexcept {
+    if (echo_ != nullptr) echo_->pause();
+    if (upstream_ != nullptr) upstream_->stream().pause_reading();
+    services_.metrics().stream_stalls.add();
+    arm(Deadline::client_write, plan().client.write_ms);
+}
+
+void Exchange::resume_source() noexcept {
+    arm(Deadline::inter_event, timeouts().inter_event_ms);
+    if (upstream_ != nullptr) upstream_->stream().start_reading();
+    if (echo_ != nullptr) echo_->resume();
+}
+
+void Exchange::on_first_content() noexcept {
+    content_ns_ = services_.shard().now_ns();
+    keepalive_.disarm();
+    if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
+}
+
+void Exchange::on_event_passed() noexcept {
+    if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
+}
+
+void Exchange::on_relay_end() noexcept {
+    keepalive_.disarm();
+    if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
+    if (relay_.end() == Relay::End::unfinished) {
+        aborted_ = true;
+        client_.abort();
+    }
+    arm(Deadline::client_write, plan().client.write_ms);
+    wake();
+}
+
+}  // namespace loom::proxy

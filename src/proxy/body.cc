@@ -1,0 +1,136 @@
+// The request's body: collected whole where Loom reads it, streamed in bounded memory where it does not.
+#include <algorithm>
+#include <array>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
+constexpr uint64_t claimed_bytes_max = 256 * 1024;
+constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
+
+}  // namespace
+
+void Exchange::take_first_body(std::string_view bytes) {
+    if (body_mode_ == BodyMode::none || bytes.empty()) return;
+    first_bytes_taken_ = on_client_bytes(bytes, nullptr);
+}
+
+/// Bytes that are not there yet get a deadline, and a client that waits for leave gets it.
+void Exchange::expect_body() {
+    phase_ = Phase::body;
+    if (expect_continue_ && !client_body_.done() && client_body_.payload_bytes() == 0) {
+        client_.sender().add_stable(continue_head);
+        client_.sender().flush();
+    }
+    if (waits_for_body()) arm(Deadline::client_body, plan().client.body_ms);
+}
+
+bool Exchange::waits_for_body() const noexcept {
+    return body_mode_ == BodyMode::collect && !client_body_.done() && !client_gone_ && error_.code == Errc::ok;
+}
+
+size_t Exchange::on_client_bytes(std::string_view bytes, io::BufferLease* lease) {
+    size_t taken = 0;
+    switch (body_mode_) {
+        case BodyMode::none: return 0;
+        case BodyMode::collect: taken = collect(bytes); break;
+        case BodyMode::stream: taken = upload(bytes, lease); break;
+        case BodyMode::discard:
+            while (taken < bytes.size() && !client_body_.done()) {
+                const auto step = client_body_.next(bytes.substr(taken));
+                if (!step) return bytes.size();
+                taken += step->consumed;
+            }
+            break;
+    }
+    bytes_in_ += taken;
+    return taken;
+}
+
+size_t Exchange::collect(std::string_view bytes) {
+    size_t taken = 0;
+    while (taken < bytes.size() && !client_body_.done()) {
+        const auto step = client_body_.next(bytes.substr(taken));
+        if (!step) {
+            fail_body(step.error());
+            return bytes.size();
+        }
+        taken += step->consumed;
+        if (step->payload.empty()) continue;
+        if (body_.size() + step->payload.size() > plan().limits.body_bytes) {
+            fail_body(Error{.code = Errc::too_large, .side = Side::downstream,
+                            .what = "the body is larger than limit.body_size"});
+            return bytes.size();
+        }
+        const bool counted = client_body_.framing() == http::BodyFraming::length;
+        if (body_.empty() && counted)  // a length is a claim: only so much is believed before the bytes are there
+            body_.reserve(std::min<uint64_t>(step->payload.size() + client_body_.remaining_bytes(), claimed_bytes_max));
+        body_.append(step->payload);
+    }
+    if (client_body_.done()) wake();
+    else if (deadline_ == Deadline::client_body) arm(Deadline::client_body, plan().client.body_ms);
+    return taken;
+}
+
+/// A streamed body goes on as it comes. Before its upstream is there it waits in a small buffer; later, what the upstream
+/// does not take holds the client back.
+size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
+    std::array<std::string_view, 32> payloads;
+    size_t taken = 0;
+    const bool ready = request_sent_ && upstream_ != nullptr;
+    while (taken < bytes.size() && !client_body_.done()) {
+        const auto walk = client_body_.walk(bytes.substr(taken), payloads);
+        if (!walk) {
+            fail_body(walk.error());
+            return bytes.size();
+        }
+        taken += walk->consumed;
+        for (size_t i = 0; i < walk->payload_count; ++i) {
+            if (ready) upload_piece(payloads[i], lease != nullptr);
+            else body_.append(payloads[i]);
+        }
+    }
+    if (!ready) {
+        if (body_.size() > early_body_bytes_max && !std::exchange(upload_paused_, true)) client_.pause_reading();
+        return taken;
+    }
+    if (client_body_.done()) finish_upload();
+    if (lease != nullptr && taken == bytes.size()) upstream_->sender().keep(std::move(*lease));
+    upstream_->sender().flush();
+    if (upstream_->sender().held_bytes() > plan().limits.stream_buffer_bytes && !std::exchange(upload_paused_, true))
+        client_.pause_reading();
+    return taken;
+}
+
+void Exchange::upload_piece(std::string_view payload, bool leased) {
+    if (payload.empty()) return;
+    net::Sender& sender = upstream_->sender();
+    const bool chunked = client_body_.framing() == http::BodyFraming::chunked;
+    if (chunked) {
+        std::array<char, http::chunk_head_bytes_max> head;
+        sender.add_copy({head.data(), http::write_chunk_head(head.data(), payload.size())});
+    }
+    if (leased) sender.add_leased(payload);
+    else sender.add_copy(payload);
+    if (chunked) sender.add_copy(http::crlf);
+}
+
+void Exchange::finish_upload() {
+    if (client_body_.framing() == http::BodyFraming::chunked) upstream_->sender().add_stable(http::last_chunk);
+    body_ns_ = services_.shard().now_ns();
+    arm(Deadline::response_header, timeouts().response_header_ms);
+}
+
+void Exchange::fail_body(const Error& why) {
+    if (error_.code == Errc::ok) error_ = why;
+    body_mode_ = BodyMode::discard;
+    keep_alive_ = false;
+    wake();
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,260 @@
+#include "client_connection.h"
+
+#include <fmt/format.h>
+#include <arpa/inet.h>
+
+#include "exchange.h"
+#include "loom/http/head_writer.h"
+#include "loom/llm/error.h"
+#include "reply.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr uint64_t linger_ms = 1'000;
+constexpr uint32_t linger_bytes_max = 4u << 20;
+
+net::PeerAddress peer_of(int fd) noexcept {
+    net::Address address;
+    socklen_t length = net::Address::capacity();
+    if (::getpeername(fd, address.data(), &length) != 0) return {};
+    address.set_length(length);
+    return net::PeerAddress::from(address);
+}
+
+}  // namespace
+
+void ClientConnection::accept(Services& services, const ListenerPlan& listener, int fd) {
+    Block home = services.shard().blocks().take(sizeof(ClientConnection));
+    char* const memory = home.data();
+    auto* const client = ::new (memory) ClientConnection(services, listener, fd, std::move(home));
+    services.add_client(*client);
+    client->tcp_.start_reading();
+    client->wait_for_next();
+    if (services.draining()) client->close();
+}
+
+ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home)
+    : Doomed(&ClientConnection::free_client),
+      services_(services),
+      listener_(listener),
+      tcp_(services.shard(), *this),
+      sender_(tcp_, services.shard()),
+      inbox_(services.shard().blocks()),
+      peer_(peer_of(fd)),
+      home_(std::move(home)) {
+    tcp_.adopt(fd);
+}
+
+ClientConnection::~ClientConnection() = default;
+
+void ClientConnection::free_client(io::Doomed& doomed) noexcept {
+    auto& client = static_cast<ClientConnection&>(doomed);
+    Block home = std::move(client.home_);
+    client.~ClientConnection();
+}
+
+std::string_view ClientConnection::peer_text(std::span<char> room) const noexcept {
+    if (peer_.family == AF_INET) {
+        const char* const text = ::inet_ntop(AF_INET, peer_.ip.data() + 12, room.data(), static_cast<socklen_t>(room.size()));
+        return text == nullptr ? "-" : text;
+    }
+    if (peer_.family != AF_INET6) return "unix";
+    const char* const text = ::inet_ntop(AF_INET6, peer_.ip.data(), room.data(), static_cast<socklen_t>(room.size()));
+    return text == nullptr ? "-" : text;
+}
+
+void ClientConnection::on_bytes(net::Stream&, io::BufferLease bytes) noexcept {
+    if (state_ == State::lingering) {
+        lingered_bytes_ += static_cast<uint32_t>(bytes.view().size());
+        if (lingered_bytes_ > linger_bytes_max) close();
+        return;
+    }
+    if (state_ == State::closing) return;
+    take(bytes.view(), &bytes);
+}
+
+/// Whatever state the connection is in, these bytes are the next it has to read.
+void ClientConnection::take(std::string_view bytes, io::BufferLease* lease) {
+    if (exchange_ != nullptr) {
+        size_t taken = 0;
+        if (inbox_.empty() && exchange_->wants_client_bytes()) taken = exchange_->on_client_bytes(bytes, lease);
+        return keep_for_later(bytes.substr(taken));
+    }
+    if (inbox_.empty()) return take_head(bytes);
+    inbox_.append(bytes);
+    ByteBuffer whole = std::move(inbox_);
+    inbox_ = ByteBuffer(services_.shard().blocks());
+    take_head(whole.view());
+}
+
+void ClientConnection::take_head(std::string_view bytes) {
+    if (bytes.empty()) return;
+    const auto end = scan_.end_of(bytes);
+    if (!end) return refuse_head(end.error());
+    const size_t head_bytes_max = services_.plan().limits.head_bytes;
+    if (*end > head_bytes_max || (*end == 0 && bytes.size() > head_bytes_max))
+        return refuse_head(Error{.code = Errc::head_too_large, .side = Side::downstream,
+                                 .what = "the request's head is larger than limit.head_size"});
+    if (*end == 0) {
+        inbox_.append(bytes);
+        if (state_ == State::idle) {
+            state_ = State::head;
+            services_.shard().timers().arm(deadline_, services_.plan().client.head_ms);
+        }
+        return;
+    }
+    scan_.reset();
+    const auto parsed = http::parse_request_head(bytes.substr(0, *end), services_.request_head);
+    if (!parsed) return refuse_head(parsed.error());
+    state_ = State::exchange;
+    deadline_.disarm();
+    const std::string_view rest = bytes.substr(*end);
+    exchange_ = nullptr;
+    Exchange& exchange = Exchange::begin(services_, *this, rest);
+    exchange_ = &exchange;
+    keep_for_later(rest.substr(exchange.first_bytes_taken()));
+    if (services_.shard().stopping()) return;
+}
+
+/// Requests that follow before their turn (pipelining): a head's worth is read ahead, the rest waits in the kernel.
+void ClientConnection::keep_for_later(std::string_view bytes) {
+    if (bytes.empty()) return;
+    inbox_.append(bytes);
+    if (inbox_.size() <= services_.plan().limits.head_bytes || paused_) return;
+    paused_ = true;
+    tcp_.pause_reading();
+}
+
+void ClientConnection::exchange_done(bool keep) noexcept {
+    exchange_ = nullptr;
+    if (closed_) return free_when_done();
+    if (tcp_.closing()) {
+        state_ = State::closing;
+        return;
+    }
+    if (!keep || services_.draining()) {
+        if (ended_) return close();
+        return linger();
+    }
+    wait_for_next();
+    if (std::exchange(paused_, false) || !ended_) tcp_.start_reading();
+    if (!inbox_.empty()) services_.shard().schedule(next_);  // not from inside the exchange's last step
+    else if (ended_) close();
+}
+
+void ClientConnection::on_next(io::Runnable& work) noexcept {
+    ClientConnection& client = static_cast<Next&>(work).client;
+    if (client.exchange_ != nullptr || client.inbox_.empty() || client.state_ == State::closing) return;
+    ByteBuffer bytes = std::move(client.inbox_);
+    client.inbox_ = ByteBuffer(client.services_.shard().blocks());
+    client.take_head(bytes.view());
+    if (client.ended_ && client.exchange_ == nullptr) client.close();
+}
+
+void ClientConnection::wait_for_next() noexcept {
+    state_ = State::idle;
+    if (inbox_.empty()) inbox_.release();
+    const ClientTimeouts& limits = services_.plan().client;
+    services_.shard().timers().arm(deadline_, limits.idle_ms);
+}
+
+/// A head that cannot be read is answered, and nothing after it can be believed: where it ends is anybody's guess.
+void ClientConnection::refuse_head(const Error& why) {
+    services_.metrics().connections_refused.add();
+    ReplyShape shape = reply_shape(why);
+    if (shape.status == 501)
+        shape = services_.request_head.method == http::Method::connect
+                    ? ReplyShape{405, llm::error_type::invalid_request, "method_not_allowed"}
+                    : ReplyShape{505, llm::error_type::invalid_request, "http_version_not_supported"};
+    std::array<char, llm::error_bytes_max> body_room;
+    const std::string_view body =
+        llm::write_error(body_room, {.message = why.what, .type = shape.type, .code = shape.code});
+    std::array<char, 512> head_room;
+    http::HeadWriter head(head_room.data(), head_room.size());
+    head.status(shape.status).header("content-type", "application/json").date(services_.date());
+    if (shape.status == 405) head.header("allow", "GET, HEAD, POST, DELETE, OPTIONS");
+    head.header("content-length", static_cast<uint64_t>(body.size())).raw("connection: close\r\n").end();
+    services_.metrics().http_request(static_cast<uint16_t>(shape.status));
+    sender_.add_copy(head.view());
+    sender_.add_copy(body);
+    sender_.flush();
+    inbox_.release();
+    linger();
+}
+
+/// The answer has left, and the client may still be sending: closing now would reset the connection and could destroy the
+/// answer on its way (RFC 9112, 9.6). What it sends is read and dropped, for a while.
+void ClientConnection::linger() noexcept {
+    state_ = State::lingering;
+    if (sender_.idle()) tcp_.shutdown_sending();
+    tcp_.start_reading();
+    services_.shard().timers().arm(deadline_, linger_ms);
+}
+
+void ClientConnection::close() noexcept {
+    state_ = State::closing;
+    deadline_.disarm();
+    tcp_.begin_close(net::Close::orderly);
+}
+
+void ClientConnection::abort() noexcept {
+    state_ = State::closing;
+    deadline_.disarm();
+    tcp_.begin_close(net::Close::abort);
+}
+
+void ClientConnection::force_close() noexcept {
+    if (exchange_ != nullptr)
+        exchange_->on_client_gone(Error{.code = Errc::cancelled, .side = Side::internal, .what = "shutting down"});
+    abort();
+}
+
+void ClientConnection::drain() noexcept {
+    if (state_ == State::idle || state_ == State::head) close();
+}
+
+void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
+    const net::Sender::State state = sender_.on_sent(sent);
+    if (exchange_ != nullptr) return exchange_->on_client_sent(state);
+    if (state == net::Sender::State::failed) return close();
+    if (state == net::Sender::State::idle && state_ == State::lingering) tcp_.shutdown_sending();
+}
+
+void ClientConnection::on_end(net::Stream&, Error why) noexcept {
+    ended_ = true;
+    if (exchange_ != nullptr) return exchange_->on_client_gone(why);
+    if (!next_.linked()) close();
+}
+
+void ClientConnection::on_deadline(io::Timer& timer) noexcept {
+    ClientConnection& client = static_cast<Deadline&>(timer).client;
+    switch (client.state_) {
+        case State::idle: return client.close();
+        case State::head:
+            client.services_.metrics().timeouts.add();
+            return client.refuse_head(Error{.code = Errc::timed_out, .side = Side::downstream,
+                                            .what = "the request's head did not arrive in time (timeout.client_head)"});
+        case State::lingering: return client.close();
+        case State::exchange:
+        case State::closing: return;
+    }
+}
+
+void ClientConnection::on_closed(net::Stream&) noexcept {
+    sender_.abandon();
+    closed_ = true;
+    if (exchange_ != nullptr)
+        return exchange_->on_client_gone(
+            Error{.code = Errc::cancelled, .side = Side::internal, .what = "the connection was closed"});
+    free_when_done();
+}
+
+void ClientConnection::free_when_done() noexcept {
+    next_.unlink();
+    deadline_.disarm();
+    services_.remove_client(*this);
+    services_.shard().free_later(*this);
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,89 @@
+// One client's connection: bytes in, heads cut out of them, one exchange at a time, answers in order.
+#pragma once
+
+#include "loom/base/block_pool.h"
+#include "loom/http/head_parser.h"
+#include "loom/net/sender.h"
+#include "loom/net/tcp_stream.h"
+#include "loom/proxy/listener.h"
+#include "loom/proxy/services.h"
+
+namespace loom::proxy {
+
+class Exchange;
+
+class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<ClientTag> {
+  public:
+    /// Takes over an accepted socket; lives until its peer and the kernel have let go.
+    static void accept(Services& services, const ListenerPlan& listener, int fd);
+
+    [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
+    [[nodiscard]] net::Stream& stream() noexcept { return tcp_; }
+    [[nodiscard]] const net::PeerAddress& peer() const noexcept { return peer_; }
+    /// The peer's IP as text, written into `room` once per call.
+    [[nodiscard]] std::string_view peer_text(std::span<char> room) const noexcept;
+    [[nodiscard]] const ListenerPlan& listener() const noexcept { return listener_; }
+
+    // The exchange's side.
+    void pause_reading() noexcept { tcp_.pause_reading(); }
+    void resume_reading() noexcept {
+        if (!paused_) tcp_.start_reading();
+    }
+    /// The exchange is over. `keep`: the answer was whole and the request's body was read to its end.
+    void exchange_done(bool keep) noexcept;
+    /// The answer cannot be made whole any more, and the client must see that.
+    void abort() noexcept;
+
+    /// Closes at once when idle; else after the answer.
+    void drain() noexcept;
+    void force_close() noexcept;
+
+  private:
+    enum class State : uint8_t { idle, head, exchange, lingering, closing };
+    struct Deadline : io::Timer {
+        explicit Deadline(ClientConnection& c) : Timer(&ClientConnection::on_deadline), client(c) {}
+        ClientConnection& client;
+    };
+    struct Next : io::Runnable {
+        explicit Next(ClientConnection& c) : Runnable(&ClientConnection::on_next), client(c) {}
+        ClientConnection& client;
+    };
+    ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home);
+    ~ClientConnection();
+    static void free_client(io::Doomed& doomed) noexcept;
+    static void on_deadline(io::Timer& timer) noexcept;
+    static void on_next(io::Runnable& work) noexcept;
+
+    void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
+    void on_end(net::Stream&, Error why) noexcept override;
+    void on_sent(net::Stream&, Result<size_t> sent) noexcept override;
+    void on_closed(net::Stream&) noexcept override;
+
+    void take(std::string_view bytes, io::BufferLease* lease);
+    void take_head(std::string_view bytes);
+    void keep_for_later(std::string_view bytes);
+    void refuse_head(const Error& why);
+    void wait_for_next() noexcept;
+    void linger() noexcept;
+    void close() noexcept;
+    void free_when_done() noexcept;
+
+    Services& services_;
+    const ListenerPlan& listener_;
+    net::TcpStream tcp_;
+    net::Sender sender_;
+    http::HeadScan scan_;
+    ByteBuffer inbox_;  // bytes of a head that is not whole, or of requests that follow
+    Exchange* exchange_ = nullptr;
+    Deadline deadline_{*this};
+    Next next_{*this};
+    net::PeerAddress peer_;
+    State state_ = State::idle;
+    bool ended_ = false;   // the peer sends no more
+    bool closed_ = false;  // the kernel has let go of the socket
+    bool paused_ = false;  // requests ahead of their turn wait in the kernel
+    uint32_t lingered_bytes_ = 0;
+    Block home_;
+};
+
+}  // namespace loom::proxy

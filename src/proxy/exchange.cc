@@ -1,0 +1,157 @@
+#include "exchange.h"
+
+#include "loom/base/clock.h"
+#include "client_connection.h"
+#include "echo_source.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr size_t text_block_bytes = 512;
+
+}  // namespace
+
+Exchange::Exchange(Services& services, ClientConnection& client, Block home)
+    : Doomed(&Exchange::free_exchange),
+      services_(services),
+      client_(client),
+      use_(services.use_plan()),
+      text_(services.shard().blocks(), text_block_bytes),
+      request_lines_(services.shard().blocks()),
+      body_(services.shard().blocks()),
+      attempt_head_(services.shard().blocks()),
+      answer_bytes_(services.shard().blocks()),
+      relay_(services.shard(), client.sender(), services.stream_reader, services.usage_reader, *this),
+      begun_ns_(services.shard().now_ns()),
+      begun_wall_us_(wall_us()),
+      sent_before_(client.sender().sent_bytes()),
+      home_(std::move(home)) {
+    services_.exchange_count += 1;
+    services_.metrics().exchanges_live.add();
+}
+
+Exchange::~Exchange() {
+    LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr);
+    services_.exchange_count -= 1;
+    services_.metrics().exchanges_live.sub();
+    services_.leave_plan(use_);
+}
+
+void Exchange::free_exchange(io::Doomed& doomed) noexcept {
+    auto& exchange = static_cast<Exchange&>(doomed);
+    Block home = std::move(exchange.home_);
+    exchange.~Exchange();
+}
+
+Exchange& Exchange::begin(Services& services, ClientConnection& client, std::string_view body) {
+    Block home = services.shard().blocks().take(sizeof(Exchange));
+    char* const memory = home.data();
+    auto* const exchange = ::new (memory) Exchange(services, client, std::move(home));
+    run(*exchange, body);
+    return *exchange;
+}
+
+/// The page that a request is. Every wait is a loop over its condition: a wake-up may come for another reason.
+io::Task Exchange::run(Exchange& x, std::string_view first_body) {
+    Result<void> step = x.admit();
+    x.take_first_body(first_body);
+    if (step && !x.answered_) {
+        x.expect_body();
+        while (x.waits_for_body()) co_await x.wait_;
+        step = x.inspect();
+    }
+    while (step && !x.answered_) {
+        step = x.start_attempt();
+        while (step && x.answer_ == AnswerState::awaited) {
+            co_await x.wait_;
+            step = x.look_at_answer();
+        }
+        if (step) {
+            x.begin_relay();
+            while (!x.relay_.ended()) co_await x.wait_;
+            break;
+        }
+        const bool again = x.may_try_again(step.error());
+        x.drop_upstream(net::Close::abort);
+        while (x.upstream_sending()) co_await x.wait_;
+        if (!again) break;
+        step = Result<void>();
+    }
+    if (!step) x.refuse(step.error());
+    x.release_upstream();
+    while (!x.client_settled()) co_await x.wait_;
+    while (x.upstream_sending()) co_await x.wait_;
+    x.settle();
+}
+
+bool Exchange::wants_client_bytes() const noexcept {
+    return body_mode_ != BodyMode::none && !client_body_.done();
+}
+
+void Exchange::on_client_gone(const Error& why) {
+    if (client_gone_) return;
+    client_gone_ = true;
+    if (!aborted_ && error_.code == Errc::ok) error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
+                                                            "the client left before the answer was whole"};
+    if (relaying_) relay_.on_client_failed(error_);
+    wake();
+}
+
+void Exchange::on_client_sent(net::Sender::State state) {
+    if (state == net::Sender::State::failed) {
+        on_client_gone(client_.sender().error());
+        return;
+    }
+    if (relaying_) relay_.on_client_progress();
+    if (deadline_ == Deadline::client_write) arm(Deadline::client_write, plan().client.write_ms);
+    if (state == net::Sender::State::idle && phase_ == Phase::deliver) wake();
+}
+
+const Timeouts& Exchange::timeouts() const noexcept {
+    return provider_ != nullptr ? provider_->timeouts : plan().timeouts;
+}
+
+void Exchange::arm(Deadline what, uint64_t delay_ms) noexcept {
+    deadline_ = what;
+    io::TimerWheel& timers = services_.shard().timers();
+    uint64_t at = delay_ms == 0 ? UINT64_MAX : timers.now_ms() + delay_ms;
+    if (total_deadline_ms_ != 0) at = std::min(at, total_deadline_ms_);
+    if (at == UINT64_MAX) timer_.disarm();
+    else timers.arm_at(timer_, at);
+}
+
+void Exchange::on_deadline(io::Timer& timer) noexcept {
+    Exchange& x = static_cast<Timer&>(timer).exchange;
+    Error why{.code = Errc::timed_out, .side = Side::upstream, .what = "the upstream took too long"};
+    switch (x.deadline_) {
+        case Deadline::none: return;
+        case Deadline::client_body:
+            why.side = Side::downstream;
+            why.what = "the request's body did not arrive in time (timeout.client_body)";
+            return x.fail_body(why);
+        case Deadline::connect: why.what = "no connection to the upstream in time (timeout.connect)"; break;
+        case Deadline::response_header: why.what = "the upstream sent no answer in time (timeout.response_header)"; break;
+        case Deadline::first_token: why.what = "the upstream sent no first token in time (timeout.first_token)"; break;
+        case Deadline::inter_event: why.what = "the upstream's stream stood still (timeout.inter_event)"; break;
+        case Deadline::client_write:
+            x.services_.metrics().timeouts.add();
+            x.error_ = Error{.code = Errc::timed_out, .side = Side::downstream,
+                             .what = "the client did not read its answer (timeout.client_write)"};
+            return x.client_.abort();
+    }
+    const bool total = x.total_deadline_ms_ != 0 && x.services_.shard().timers().now_ms() >= x.total_deadline_ms_;
+    if (total) why.what = "the exchange took longer than it may (timeout.total)";
+    x.services_.metrics().timeouts.add();
+    x.error_ = why;
+    if (x.relaying_) return x.relay_.fail(why);
+    x.wake();
+}
+
+void Exchange::on_keepalive(io::Timer& timer) noexcept {
+    Exchange& x = static_cast<KeepAlive&>(timer).exchange;
+    if (x.client_gone_ || x.content_ns_ != 0) return;
+    x.begin_stream_early();
+    x.services_.shard().timers().arm(timer, x.route_->keepalive_ms);
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,232 @@
+// One request and its answer: admit → inspect → forward → relay → settle, as a flat coroutine over plain steps.
+//
+// The coroutine (exchange.cc) awaits only at real waits; each step is a plain function in the file of its phase. Whatever
+// happens, it goes on to settle, once. The client's connection outlives the exchange, and an upstream connection that
+// still sends bytes of the request is waited for.
+#pragma once
+
+#include <memory>
+
+#include "loom/base/arena.h"
+#include "loom/http/body.h"
+#include "loom/http/head_parser.h"
+#include "loom/http/head_writer.h"
+#include "loom/io/task.h"
+#include "loom/llm/edits.h"
+#include "loom/llm/endpoint.h"
+#include "loom/llm/request.h"
+#include "loom/proxy/relay.h"
+#include "loom/proxy/services.h"
+#include "loom/upstream/pool.h"
+
+namespace loom::proxy {
+
+class ClientConnection;
+class EchoSource;
+struct ListenerPlan;
+
+/// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
+enum class Phase : uint8_t { admit, body, inspect, forward, relay, deliver, settle };
+
+class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
+  public:
+    /// Begins with the head that lies parsed in `services.request_head`. `body` is what came behind the head in the same
+    /// read; the exchange takes what is its own and says how much by `first_bytes_taken()`.
+    static Exchange& begin(Services& services, ClientConnection& client, std::string_view body);
+    [[nodiscard]] size_t first_bytes_taken() const noexcept { return first_bytes_taken_; }
+
+    /// Bytes from the client. Returns how many belonged to this request's body.
+    size_t on_client_bytes(std::string_view bytes, io::BufferLease* lease);
+    [[nodiscard]] bool wants_client_bytes() const noexcept;
+    /// The client is gone: it closed, broke, or was closed by us.
+    void on_client_gone(const Error& why);
+    void on_client_sent(net::Sender::State state);
+
+  private:
+    friend class EchoSource;
+    enum class BodyMode : uint8_t { none, collect, stream, discard };
+    enum class AnswerState : uint8_t { none, awaited, ready };
+    enum class Deadline : uint8_t { none, client_body, connect, response_header, first_token, inter_event, client_write };
+    /// Needed until the request is on its way for good.
+    struct Draft {
+        llm::Request request;
+        llm::Edits edits;
+        Block home;
+    };
+    struct Timer : io::Timer {
+        explicit Timer(Exchange& x) : io::Timer(&Exchange::on_deadline), exchange(x) {}
+        Exchange& exchange;
+    };
+    struct KeepAlive : io::Timer {
+        explicit KeepAlive(Exchange& x) : io::Timer(&Exchange::on_keepalive), exchange(x) {}
+        Exchange& exchange;
+    };
+
+    Exchange(Services& services, ClientConnection& client, Block home);
+    ~Exchange();
+    static void free_exchange(io::Doomed& doomed) noexcept;
+    static io::Task run(Exchange& x, std::string_view first_body);
+
+    // admit.cc
+    Result<void> admit();
+    Result<void> admit_route(const http::RequestHead& head);
+    Result<void> authenticate(const http::RequestHead& head);
+    Result<void> admit_body(const http::RequestHead& head);
+    Result<void> admit_endpoint(const http::RequestHead& head);
+    void note_client(const http::RequestHead& head);
+    void note_request_id(const http::RequestHead& head);
+    void keep_request_lines(const http::RequestHead& head);
+    bool answer_without_upstream(const http::RequestHead& head);
+    bool answer_cors(const http::RequestHead& head);
+    void answer_health(std::string_view path);
+    void answer_admin(const http::RequestHead& head);
+
+    // body.cc: the request's body
+    void take_first_body(std::string_view bytes);
+    void expect_body();
+    [[nodiscard]] bool waits_for_body() const noexcept;
+    size_t collect(std::string_view bytes);
+    size_t upload(std::string_view bytes, io::BufferLease* lease);
+    void upload_piece(std::string_view payload, bool leased);
+    void finish_upload();
+    void fail_body(const Error& why);
+
+    // inspect.cc
+    Result<void> inspect();
+    Result<void> inspect_model();
+    Result<void> find_candidate(std::string_view model);
+    void answer_models();
+
+    // forward.cc
+    Result<void> start_attempt();
+    void write_attempt_head();
+    void send_attempt();
+    Result<void> look_at_answer();
+    [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
+    void drop_upstream(net::Close how) noexcept;
+    void release_upstream() noexcept;
+    [[nodiscard]] bool upstream_sending() const noexcept { return upstream_draining_; }
+    void on_upstream_connected(Result<void> result) noexcept override;
+    void on_upstream_bytes(io::BufferLease bytes) noexcept override;
+    void on_upstream_end(Error why) noexcept override;
+    void on_upstream_sent(net::Sender::State state) noexcept override;
+    void on_upstream_closed() noexcept override;
+
+    // answer.cc: from the upstream's head to the relay
+    void begin_relay();
+    void begin_made_relay();
+    void release_request() noexcept;
+    void start_relay(const RelayOptions& options);
+    void write_answer_head(const http::ResponseHead& head, const RelayOptions& options);
+    void finish_answer_head(http::HeadWriter& head, bool ends_by_close);
+    [[nodiscard]] uint64_t overhead_ns() const noexcept;
+    void begin_stream_early();
+    void pause_source() noexcept override;
+    void resume_source() noexcept override;
+    void on_first_content() noexcept override;
+    void on_event_passed() noexcept override;
+    void on_relay_end() noexcept override;
+
+    // reply.cc: answers of Loom's own
+    void refuse(const Error& why);
+    void refuse_in_stream(const Error& why);
+    void reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines = {});
+    [[nodiscard]] bool client_settled() const noexcept;
+
+    // settle.cc
+    void settle();
+    void book(uint64_t now_ns);
+    void write_log(uint64_t now_ns);
+
+    // deadlines
+    static void on_deadline(io::Timer& timer) noexcept;
+    static void on_keepalive(io::Timer& timer) noexcept;
+    void arm(Deadline what, uint64_t delay_ms) noexcept;
+    void wake() noexcept { wait_.wake(services_.shard()); }
+    [[nodiscard]] const Timeouts& timeouts() const noexcept;
+    [[nodiscard]] const Plan& plan() const noexcept { return *use_->plan; }
+
+    Services& services_;
+    ClientConnection& client_;
+    PlanUse* use_;
+    io::Wait wait_;
+    Phase phase_ = Phase::admit;
+
+    // the request
+    const RoutePlan* route_ = nullptr;
+    const tenant::Consumer* consumer_ = nullptr;
+    const route::Candidate* candidate_ = nullptr;
+    const ProviderPlan* provider_ = nullptr;
+    Draft* draft_ = nullptr;
+    Arena text_;
+    std::string_view method_text_;
+    std::string_view path_;
+    std::string_view target_;  // path and query, for the upstream
+    std::string_view request_id_;
+    std::string_view client_text_;
+    std::string_view user_agent_;
+    std::string_view origin_;  // of a CORS request that is allowed
+    std::string_view model_;
+    ByteBuffer request_lines_;  // headers for the upstream
+    ByteBuffer body_;           // a collected body, or what came before the upstream was there
+    ByteBuffer attempt_head_;
+    http::BodyReader client_body_;
+    http::Method method_ = http::Method::other;
+    llm::Endpoint endpoint_ = llm::Endpoint::unknown;
+    BodyMode body_mode_ = BodyMode::none;
+    uint8_t minor_version_ = 1;
+    bool keep_alive_ = false;
+    bool expect_continue_ = false;
+    bool stream_ = false;
+    bool strip_usage_ = false;
+    bool closing_told_ = false;  // "connection: close" was sent
+    size_t first_bytes_taken_ = 0;
+
+    // the upstream
+    upstream::Connection* upstream_ = nullptr;
+    PoolEntry* pool_ = nullptr;
+    std::unique_ptr<EchoSource> echo_;
+    io::BufferLease answer_lease_;  // the read that holds the answer's head; never past its tick
+    ByteBuffer answer_bytes_;       // a head that came in pieces
+    http::HeadScan answer_scan_{Side::upstream};
+    AnswerState answer_ = AnswerState::none;
+    uint8_t attempts_ = 0;
+    bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
+    bool upstream_reusable_ = false;
+    bool request_sent_ = false;
+    bool upload_paused_ = false;
+    bool upstream_spoke_ = false;
+    bool fresh_only_ = false;
+
+    // the answer
+    Relay relay_;
+    bool answered_ = false;    // a head has been given to the client
+    bool relaying_ = false;
+    bool streaming_ = false;   // counted among the open streams
+    bool client_gone_ = false;
+    bool aborted_ = false;     // the client's connection was broken off by us
+    uint16_t status_ = 0;
+    Error error_;              // what went wrong, if anything did
+
+    // times
+    Timer timer_{*this};
+    KeepAlive keepalive_{*this};
+    Deadline deadline_ = Deadline::none;
+    uint64_t total_deadline_ms_ = 0;
+    uint64_t begun_ns_;
+    uint64_t begun_wall_us_;
+    uint64_t body_ns_ = 0;      // the request was whole
+    uint64_t inspected_ns_ = 0;
+    uint64_t forwarded_ns_ = 0; // it was on its way to the upstream
+    uint64_t answer_ns_ = 0;    // the answer's head came
+    uint64_t head_ns_ = 0;      // it left for the client
+    uint64_t content_ns_ = 0;   // the first content left
+    uint64_t admitted_ns_ = 0;
+    uint64_t connect_from_ns_ = 0;
+    uint64_t connect_wait_ns_ = 0;
+    uint64_t bytes_in_ = 0;
+    uint64_t sent_before_ = 0;  // of the connection, by earlier exchanges
+    Block home_;
+};
+
+}  // namespace loom::proxy

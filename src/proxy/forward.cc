@@ -1,0 +1,203 @@
+// The third phase: one attempt after the other at getting an answer from an upstream, until its head is there.
+#include "client_connection.h"
+#include "echo_source.h"
+#include "exchange.h"
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr uint8_t attempts_max = 2;  // the second only for a pooled connection that had died unseen
+constexpr size_t interim_heads_max = 16;
+constexpr size_t attempt_head_bytes = 4096;
+
+}  // namespace
+
+Result<void> Exchange::start_attempt() {
+    phase_ = Phase::forward;
+    attempts_ += 1;
+    answer_ = AnswerState::awaited;
+    const Timeouts& limits = timeouts();
+    if (limits.total_ms != 0 && total_deadline_ms_ == 0)
+        total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
+    if (route_->keepalive_ms > 0 && stream_) services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
+    if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
+        echo_ = std::make_unique<EchoSource>(*this);
+        return echo_->start(services_.shard());
+    }
+    const auto connection = fresh_only_ ? pool_->pool.acquire_fresh(*this) : pool_->pool.acquire(*this);
+    if (!connection) return std::unexpected(connection.error());
+    upstream_ = *connection;
+    request_sent_ = false;
+    write_attempt_head();
+    arm(Deadline::connect, limits.connect_ms);
+    connect_from_ns_ = services_.shard().now_ns();
+    if (upstream_->connected()) send_attempt();
+    return {};
+}
+
+/// The request line, what the provider is to be told, what goes on of the client's head, the framing.
+void Exchange::write_attempt_head() {
+    const bool ai = route_->ai;
+    attempt_head_.reserve(std::max<size_t>(attempt_head_bytes, request_lines_.size() + target_.size() + 1024));
+    http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
+    // /v1/chat/completions below a base_url that ends in /v1
+    std::string_view rest = target_;
+    const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
+    if (ai && rest.starts_with("/v1")) rest.remove_prefix(3);
+    if (!rest.starts_with('/')) rest = path_;  // absolute-form: the path as it was read
+    head.request_line(method_text_, base, rest);
+    head.raw(ai ? provider_->static_lines : route_->upstream_static_lines);
+    head.raw(request_lines_.view());
+    if (ai) head.raw("accept-encoding: identity\r\n");
+    if (draft_ != nullptr) head.header("content-length", draft_->edits.output_bytes(body_.size()));
+    else if (client_body_.framing() == http::BodyFraming::length)
+        head.header("content-length", client_body_.payload_bytes() + client_body_.remaining_bytes());
+    else if (client_body_.framing() == http::BodyFraming::chunked) head.raw("transfer-encoding: chunked\r\n");
+    head.end();
+    LOOM_ASSERT(head.ok());
+    attempt_head_.resize(head.size());
+}
+
+void Exchange::send_attempt() {
+    net::Sender& sender = upstream_->sender();
+    sender.add_stable(attempt_head_.view());
+    if (draft_ != nullptr) {
+        draft_->edits.gather(body_.view(), [&sender](std::string_view piece) { sender.add_stable(piece); });
+    } else if (body_mode_ == BodyMode::stream) {
+        upload_piece(body_.view(), false);
+        body_.release();
+        if (client_body_.done()) finish_upload();
+    }
+    sender.flush();
+    request_sent_ = true;
+    forwarded_ns_ = monotonic_ns();
+    arm(Deadline::response_header, timeouts().response_header_ms);
+    if (std::exchange(upload_paused_, false)) client_.resume_reading();
+}
+
+void Exchange::on_upstream_connected(Result<void> result) noexcept {
+    connect_wait_ns_ += services_.shard().now_ns() - connect_from_ns_;
+    if (result) return send_attempt();
+    if (error_.code == Errc::ok) error_ = result.error();
+    wake();
+}
+
+void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
+    upstream_spoke_ = true;
+    if (relaying_) {
+        const size_t consumed = bytes.view().size();
+        if (relay_.on_source_bytes(std::move(bytes)) != consumed) upstream_reusable_ = false;
+        return;
+    }
+    if (answer_ns_ == 0) answer_ns_ = services_.shard().now_ns();
+    if (answer_lease_ || !answer_bytes_.empty()) {  // more of a head that is not whole, or bytes close behind it
+        if (answer_lease_) answer_bytes_.append(answer_lease_.view());
+        answer_lease_.release();
+        answer_bytes_.append(bytes.view());
+    } else {
+        answer_lease_ = std::move(bytes);
+    }
+    wake();
+}
+
+/// After a wake-up: is the answer's head there, has something gone wrong, or is there more to wait for?
+Result<void> Exchange::look_at_answer() {
+    if (client_gone_) return std::unexpected(error_);
+    for (size_t interim = 0; answer_lease_ || !answer_bytes_.empty(); ++interim) {
+        const std::string_view bytes = answer_lease_ ? answer_lease_.view() : answer_bytes_.view();
+        const auto end = answer_scan_.end_of(bytes);
+        if (!end) return std::unexpected(end.error());
+        if (*end == 0 && bytes.size() > plan().limits.head_bytes)
+            return fail(Errc::head_too_large, Side::upstream, "the upstream's head is larger than limit.head_size");
+        if (*end == 0) break;
+        const auto parsed = http::parse_response_head(bytes, method_, services_.response_head);
+        if (!parsed) return parsed;
+        if (!services_.response_head.is_interim()) {
+            answer_ = AnswerState::ready;
+            return {};
+        }
+        // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.
+        if (services_.response_head.status == 101 || interim == interim_heads_max)
+            return fail(Errc::bad_message, Side::upstream, "the upstream sent an interim answer that nobody asked for");
+        if (answer_lease_) answer_lease_.remove_prefix(*end);
+        else answer_bytes_.remove_prefix(*end);
+        answer_scan_.reset();
+        if (answer_lease_ && answer_lease_.view().empty()) answer_lease_.release();
+    }
+    if (error_.code != Errc::ok) return std::unexpected(error_);
+    if (answer_lease_) {  // a head that goes on in the next read: no lease is kept past its tick
+        answer_bytes_.append(answer_lease_.view());
+        answer_lease_.release();
+    }
+    return {};
+}
+
+void Exchange::on_upstream_end(Error why) noexcept {
+    if (relaying_) {
+        upstream_reusable_ = false;
+        return relay_.on_source_end(why);
+    }
+    why.retry = Retry::never;
+    if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_) why.retry = Retry::if_reused;
+    if (why.code == Errc::closed) why.what = "the upstream closed the connection before it answered";
+    else why.what = "the connection to the upstream broke before it answered";
+    if (error_.code == Errc::ok) error_ = why;
+    wake();
+}
+
+void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
+    if (state == net::Sender::State::failed) {
+        if (upstream_spoke_ || relaying_) return;  // an early answer: what it says matters, not that we could say all
+        Error why = upstream_->sender().error();
+        why.side = Side::upstream;
+        return on_upstream_end(why);
+    }
+    if (upload_paused_ && request_sent_) {
+        upload_paused_ = false;
+        client_.resume_reading();
+    }
+}
+
+/// A pooled connection that its peer had closed, and on which not one byte of an answer came, is replaced by a fresh one,
+/// once. Whatever else went wrong may have reached the model.
+bool Exchange::may_try_again(const Error& why) const noexcept {
+    if (client_gone_ || answered_ || attempts_ >= attempts_max) return false;
+    if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone
+    return why.retry == Retry::if_reused;
+}
+
+void Exchange::drop_upstream(net::Close how) noexcept {
+    echo_.reset();
+    answer_lease_.release();
+    answer_bytes_.release();
+    answer_scan_.reset();
+    answer_ = AnswerState::none;
+    timer_.disarm();
+    if (upstream_ == nullptr) return;
+    fresh_only_ = true;
+    error_ = may_try_again(error_) ? Error{} : error_;
+    upstream_spoke_ = false;
+    answer_ns_ = 0;
+    upstream_draining_ = pool_->pool.drop(*std::exchange(upstream_, nullptr), how);
+}
+
+void Exchange::on_upstream_closed() noexcept {
+    upstream_draining_ = false;
+    wake();
+}
+
+/// Back to the pool when both messages are whole and nothing stands behind the answer; else closed, at once, so that a
+/// model stops generating for a client that has left.
+void Exchange::release_upstream() noexcept {
+    if (upstream_ == nullptr) {
+        echo_.reset();
+        return;
+    }
+    const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();
+    if (upstream_reusable_ && request_whole && relay_.source_done() && relay_.end() == Relay::End::whole)
+        return pool_->pool.give_back(*std::exchange(upstream_, nullptr));
+    drop_upstream(net::Close::abort);
+}
+
+}  // namespace loom::proxy

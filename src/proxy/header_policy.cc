@@ -1,0 +1,82 @@
+#include "header_policy.h"
+
+namespace loom::proxy {
+namespace {
+
+using http::HeaderId;
+
+bool starts_with_ignoring_case(std::string_view name, std::string_view prefix) noexcept {
+    return name.size() >= prefix.size() && http::equal_ignoring_case(name.substr(0, prefix.size()), prefix);
+}
+
+/// Fields that are Loom's to write, whatever the peer said.
+bool written_by_loom(const http::Header& header) noexcept {
+    switch (header.id) {
+        case HeaderId::host:
+        case HeaderId::content_length:
+        case HeaderId::transfer_encoding:
+        case HeaderId::expect:
+        case HeaderId::x_request_id:
+        case HeaderId::x_forwarded_for:
+        case HeaderId::x_forwarded_proto:
+        case HeaderId::x_forwarded_host: return true;
+        default: return false;
+    }
+}
+
+}  // namespace
+
+bool reaches_provider(const http::Header& header) noexcept {
+    switch (header.id) {
+        case HeaderId::content_type:
+        case HeaderId::accept:
+        case HeaderId::accept_language:
+        case HeaderId::user_agent:
+        case HeaderId::traceparent:
+        case HeaderId::tracestate:
+        case HeaderId::openai_beta:
+        case HeaderId::anthropic_version:
+        case HeaderId::anthropic_beta:
+        case HeaderId::idempotency_key: return !header.named_in_connection;
+        default: return false;
+    }
+}
+
+bool reaches_upstream(const http::Header& header, std::string_view key_header, bool bearer) noexcept {
+    if (http::is_hop_by_hop(header) || written_by_loom(header)) return false;
+    if (bearer && header.id == HeaderId::authorization) return false;
+    return key_header.empty() || !http::equal_ignoring_case(header.name, key_header);
+}
+
+bool reaches_client(const http::Header& header) noexcept {
+    if (header.named_in_connection) return false;
+    switch (header.id) {
+        case HeaderId::content_type:
+        case HeaderId::cache_control:
+        case HeaderId::etag:
+        case HeaderId::last_modified:
+        case HeaderId::range:
+        case HeaderId::vary:
+        case HeaderId::location:
+        case HeaderId::retry_after:
+        case HeaderId::retry_after_ms:
+        case HeaderId::x_should_retry: return true;
+        case HeaderId::other:
+            return starts_with_ignoring_case(header.name, "x-ratelimit-") ||
+                   starts_with_ignoring_case(header.name, "anthropic-ratelimit-") ||
+                   http::equal_ignoring_case(header.name, "openai-processing-ms") ||
+                   http::equal_ignoring_case(header.name, "openai-version") ||
+                   http::equal_ignoring_case(header.name, "openai-model") ||
+                   http::equal_ignoring_case(header.name, "content-disposition") ||
+                   http::equal_ignoring_case(header.name, "content-language") ||
+                   http::equal_ignoring_case(header.name, "content-range") ||
+                   http::equal_ignoring_case(header.name, "accept-ranges");
+        default: return false;
+    }
+}
+
+bool passes_to_client(const http::Header& header) noexcept {
+    return !http::is_hop_by_hop(header) && !written_by_loom(header);
+}
+
+}  // namespace loom::proxy

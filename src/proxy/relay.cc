@@ -1,0 +1,414 @@
+#include "loom/proxy/relay.h"
+
+#include "loom/llm/error.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr size_t collected_bytes_max = 64 * 1024;  // of a JSON answer in several reads; usage stands near its end
+constexpr size_t collected_tail_bytes = 16 * 1024;
+constexpr size_t inflated_bytes = 16 * 1024;
+
+}  // namespace
+
+Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_reader, llm::UsageReader& usage_reader,
+             RelayOwner& owner)
+    : shard_(shard),
+      client_(client),
+      stream_reader_(stream_reader),
+      usage_reader_(usage_reader),
+      owner_(owner),
+      held_(shard.blocks()),
+      backlog_(shard.blocks()),
+      collected_(shard.blocks()) {}
+
+Relay::~Relay() = default;
+
+void Relay::begin(const RelayOptions& options) {
+    options_ = options;
+    body_.start(options.source_framing, options.source_length, Side::upstream);
+    if (options.coding == http::ContentCoding::identity) return;
+    inflater_ = std::make_unique<http::Inflater>();
+    const auto started = inflater_->start(options.coding);
+    if (!started) fail(started.error());
+}
+
+size_t Relay::on_source_bytes(io::BufferLease lease) {
+    const size_t consumed = take(lease.view(), options_.flush_interval_ms > 0 ? Origin::passing : Origin::leased);
+    client_.keep(std::move(lease));
+    return consumed;
+}
+
+size_t Relay::on_source_copy(std::string_view bytes) { return take(bytes, Origin::passing); }
+
+/// Walks one read. Where nothing was changed and it holds whole chunks and whole events, the bytes go on as they are.
+size_t Relay::take(std::string_view raw, Origin origin) {
+    if (ended()) return raw.size();
+    Output output{.origin = origin};
+    const bool clean_start = body_.at_chunk_boundary() && held_.empty() && !suspended_;
+    changed_ = false;
+    size_t consumed = 0;
+    std::array<std::string_view, 32> payloads;
+    while (consumed < raw.size() && !body_.done()) {
+        const auto walk = body_.walk(raw.substr(consumed), payloads);
+        if (!walk) {
+            frame(output);
+            fail(walk.error());
+            return raw.size();
+        }
+        consumed += walk->consumed;
+        for (size_t i = 0; i < walk->payload_count && !ended(); ++i) take_payload(output, payloads[i]);
+    }
+    if (ended()) return consumed;
+    const bool same_framing =
+        options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
+    const bool raw_passes = same_framing && clean_start && !changed_ && body_.at_chunk_boundary() && held_.empty() &&
+                            !suspended_ && !(body_.done() && options_.observer != nullptr);
+    if (raw_passes) {
+        terminated_ = body_.done();
+        emit(raw.substr(0, consumed), origin);
+    } else {
+        frame(output);
+    }
+    if (body_.done()) finish_source();
+    return consumed;
+}
+
+void Relay::take_payload(Output& output, std::string_view payload) {
+    if (payload.empty()) return;
+    payload_bytes_ += payload.size();
+    if (inflater_ != nullptr) return take_inflated(output, payload);
+    if (options_.event_stream) return take_events(output, payload);
+    note_content();
+    if (options_.read_usage) collect(payload);
+    put(output, payload);
+}
+
+void Relay::take_inflated(Output& output, std::string_view coded) {
+    changed_ = true;
+    frame(output);
+    Block block = shard_.blocks().take(inflated_bytes);
+    output.origin = Origin::passing;
+    for (bool more = true; more && !ended();) {
+        const auto step = inflater_->next(coded, {block.data(), block.capacity()});
+        if (!step) return fail(step.error());
+        coded.remove_prefix(step->consumed);
+        more = !coded.empty() || step->produced == block.capacity();
+        if (step->consumed == 0 && step->produced == 0) more = false;
+        const std::string_view plain(block.data(), step->produced);
+        if (plain.empty()) continue;
+        if (options_.event_stream) {
+            take_events(output, plain);
+        } else {
+            note_content();
+            if (options_.read_usage) collect(plain);
+            put(output, plain);
+        }
+        frame(output);  // the block is used again
+    }
+}
+
+void Relay::take_events(Output& output, std::string_view payload) {
+    std::string_view run;  // neighbours that pass as they came, put as one piece
+    while (!payload.empty() && !ended()) {
+        if (suspended_) {
+            backlog_.append(payload);
+            break;
+        }
+        const size_t end = splitter_.next_event_end(payload);
+        if (end == 0) {
+            put(output, run);
+            return hold_front(output, payload);
+        }
+        const std::string_view event = payload.substr(0, end);
+        payload.remove_prefix(end);
+        if (oversize_event_) {
+            oversize_event_ = false;
+            put(output, event);
+        } else if (!held_.empty()) {
+            put_held_event(output, event);
+        } else {
+            put_event(output, event, run);
+        }
+    }
+    put(output, run);
+}
+
+/// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held
+/// passes in parts.
+void Relay::hold_front(Output& output, std::string_view part) {
+    if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
+    if (!held_.empty()) {
+        frame(output);
+        put_made(output, held_.view());
+        held_.release();
+    }
+    oversize_event_ = true;
+    note_content();
+    put(output, part);
+}
+
+Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
+    http::SseEvent parsed;
+    auto read = http::parse_event(event, parsed, {});
+    if (!read) {  // several data lines: they are joined in the scratch
+        collected_.reserve(event.size());
+        read = http::parse_event(event, parsed, {collected_.data(), collected_.capacity()});
+    }
+    if (!read || !parsed.has_data) return Verdict::pass;
+    EventView view{.bytes = event,
+                   .data = parsed.data,
+                   .data_offset = parsed.data_offset,
+                   .data_in_place = parsed.data_in_place,
+                   .facts = stream_reader_.read(parsed.data, usage_)};
+    Verdict verdict = Verdict::pass;
+    if (options_.observer != nullptr) verdict = options_.observer->on_event(view, edits);
+    if (verdict == Verdict::suspend) return verdict;
+    done_seen_ = done_seen_ || view.facts.done;
+    event_count_ += 1;
+    if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
+    if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();
+    owner_.on_event_passed();
+    return verdict;
+}
+
+void Relay::put_event(Output& output, std::string_view event, std::string_view& run) {
+    llm::Edits edits;
+    switch (judge(event, edits)) {
+        case Verdict::pass:
+            if (!run.empty() && run.data() + run.size() == event.data()) {
+                run = {run.data(), run.size() + event.size()};
+            } else {
+                put(output, run);
+                run = event;
+            }
+            return;
+        case Verdict::drop:
+            changed_ = true;
+            put(output, run);
+            run = {};
+            return;
+        case Verdict::edit:
+            put(output, run);
+            run = {};
+            put_edited(output, event, edits);
+            return;
+        case Verdict::suspend:
+            put(output, run);
+            run = {};
+            suspend_at(output, event, {});
+            return;
+    }
+}
+
+void Relay::put_held_event(Output& output, std::string_view end) {
+    held_.append(end);
+    ByteBuffer event = std::move(held_);
+    held_ = ByteBuffer(shard_.blocks());
+    changed_ = true;
+    llm::Edits edits;
+    switch (judge(event.view(), edits)) {
+        case Verdict::pass: return put_made(output, event.view());
+        case Verdict::drop: return;
+        case Verdict::edit: return put_edited(output, event.view(), edits);
+        case Verdict::suspend: return suspend_at(output, event.view(), {});
+    }
+}
+
+void Relay::put_edited(Output& output, std::string_view event, const llm::Edits& edits) {
+    changed_ = true;
+    ByteBuffer made(shard_.blocks());
+    made.reserve(edits.output_bytes(event.size()));
+    edits.gather(event, [&made](std::string_view piece) { made.append(piece); });
+    put_made(output, made.view());
+}
+
+void Relay::suspend_at(Output& output, std::string_view event, std::string_view rest) {
+    changed_ = true;
+    frame(output);
+    suspended_ = true;
+    backlog_.append(event);
+    backlog_.append(rest);
+    owner_.pause_source();
+}
+
+void Relay::resume() {
+    if (!suspended_ || ended()) return;
+    suspended_ = false;
+    ByteBuffer waiting = std::move(backlog_);
+    backlog_ = ByteBuffer(shard_.blocks());
+    Output output{.origin = Origin::passing};
+    splitter_.reset();
+    take_events(output, waiting.view());
+    frame(output);
+    if (suspended_ || ended()) return;
+    if (!source_paused_) owner_.resume_source();
+    if (source_over_) finish_source();
+}
+
+void Relay::put(Output& output, std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (output.count == pieces_max) frame(output);
+    output.pieces[output.count++] = bytes;
+    output.bytes += bytes.size();
+}
+
+/// Bytes that are gone when the caller returns: framed on their own, at once, behind what was put before them.
+void Relay::put_made(Output& output, std::string_view bytes) {
+    frame(output);
+    const Origin origin = std::exchange(output.origin, Origin::passing);
+    put(output, bytes);
+    frame(output);
+    output.origin = origin;
+}
+
+void Relay::frame(Output& output) {
+    if (output.count == 0) return;
+    changed_ = true;  // what was framed by us cannot pass raw any more
+    const bool chunked = options_.client_framing == ClientFraming::chunked;
+    if (chunked) {
+        std::array<char, http::chunk_head_bytes_max> head;
+        emit({head.data(), http::write_chunk_head(head.data(), output.bytes)}, Origin::passing);
+    }
+    for (uint32_t i = 0; i < output.count; ++i) emit(output.pieces[i], output.origin);
+    if (chunked) emit(http::crlf, Origin::passing);
+    output.count = 0;
+    output.bytes = 0;
+}
+
+void Relay::emit(std::string_view bytes, Origin origin) {
+    if (options_.client_framing == ClientFraming::none) return;
+    if (origin == Origin::leased) client_.add_leased(bytes);
+    else client_.add_copy(bytes);
+    schedule_flush();
+}
+
+void Relay::schedule_flush() {
+    if (options_.flush_interval_ms == 0 || ended()) return shard_.schedule_bulk(flush_);
+    if (!flush_timer_.armed()) shard_.timers().arm(flush_timer_, options_.flush_interval_ms);
+}
+
+void Relay::on_flush_timer(io::Timer& timer) noexcept {
+    Relay& relay = static_cast<FlushTimer&>(timer).relay;
+    relay.shard_.schedule_bulk(relay.flush_);
+}
+
+void Relay::on_flush(io::Runnable& work) noexcept {
+    Relay& relay = static_cast<Flush&>(work).relay;
+    relay.client_.flush();
+    if (relay.ended() || relay.source_paused_ || relay.client_.held_bytes() <= relay.options_.buffer_bytes_max) return;
+    relay.source_paused_ = true;
+    relay.owner_.pause_source();
+}
+
+void Relay::on_client_progress() {
+    if (!source_paused_ || ended() || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
+    source_paused_ = false;
+    if (!suspended_) owner_.resume_source();
+}
+
+void Relay::on_client_failed(const Error& why) {
+    if (ended()) return;
+    error_ = why;
+    end_with(End::client_lost);
+}
+
+void Relay::note_content() {
+    if (content_seen_) return;
+    content_seen_ = true;
+    owner_.on_first_content();
+}
+
+void Relay::add_comment(std::string_view comment) {
+    if (ended() || !options_.event_stream || !held_.empty() || suspended_ || oversize_event_) return;
+    Output output{.origin = Origin::passing};
+    put(output, comment);
+    frame(output);
+}
+
+void Relay::collect(std::string_view payload) {
+    if (collected_.empty() && body_.done() && inflater_ == nullptr) {
+        (void)usage_reader_.read(payload, usage_);  // an answer without usage is booked without
+        options_.read_usage = false;
+        return;
+    }
+    if (collected_.size() + payload.size() > collected_bytes_max) {
+        if (payload.size() > collected_tail_bytes) {
+            collected_.clear();
+            payload.remove_prefix(payload.size() - collected_tail_bytes);
+        } else if (collected_.size() > collected_tail_bytes) {
+            collected_.remove_prefix(collected_.size() - collected_tail_bytes);
+        }
+    }
+    collected_.append(payload);
+}
+
+void Relay::read_usage() {
+    if (options_.read_usage && !collected_.empty()) (void)usage_reader_.read(collected_.view(), usage_);
+    collected_.release();
+}
+
+void Relay::on_source_end(const Error& why) {
+    if (ended()) return;
+    const auto regular = why.code == Errc::closed ? body_.on_eof() : Result<void>(std::unexpected(why));
+    if (!regular) return fail(regular.error());
+    if (options_.event_stream && !done_seen_) {
+        // Only the closing says that this stream has ended, and a provider that died closes just the same.
+        return fail(Error{.code = Errc::closed, .side = Side::upstream, .what = "the stream ended without [DONE]"});
+    }
+    finish_source();
+}
+
+void Relay::finish_source() {
+    if (suspended_) {
+        source_over_ = true;
+        return;
+    }
+    if (inflater_ != nullptr) {
+        const auto whole = inflater_->on_end();
+        if (!whole) return fail(whole.error());
+    }
+    read_usage();
+    Output output{.origin = Origin::passing};
+    if (!held_.empty()) put_made(output, held_.view());  // a last event without its blank line: not ours to judge
+    if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
+    if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
+    end_with(End::whole);
+}
+
+void Relay::fail(const Error& why) {
+    if (ended()) return;
+    error_ = why;
+    if (!options_.event_stream || oversize_event_ || options_.client_framing == ClientFraming::none)
+        return end_with(End::unfinished);
+    tell_broken();
+    end_with(End::broken);
+}
+
+/// The client stands at the border of an event: one of ours says that no more will come.
+void Relay::tell_broken() {
+    held_.release();
+    Output output{.origin = Origin::passing};
+    if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
+    std::array<char, llm::error_bytes_max> room;
+    const bool late = error_.code == Errc::timed_out;
+    const llm::ErrorBody body{.message = error_.what,
+                              .type = llm::error_type::api,
+                              .code = late ? "upstream_timeout" : "upstream_stream_broken"};
+    put_made(output, llm::write_error_event(room, body));
+    if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
+}
+
+void Relay::end_with(End end) {
+    end_ = end;
+    held_.release();
+    backlog_.release();
+    collected_.release();
+    inflater_.reset();
+    flush_timer_.disarm();
+    if (end == End::whole || end == End::broken) shard_.schedule_bulk(flush_);
+    else flush_.unlink();
+    owner_.on_relay_end();
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,142 @@
+// Answers of Loom's own, and the one table that turns an Error into a status.
+#include <fmt/format.h>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "loom/base/clock.h"
+#include "loom/llm/error.h"
+#include "reply.h"
+
+namespace loom::proxy {
+namespace {
+
+using llm::error_type::api;
+using llm::error_type::authentication;
+using llm::error_type::invalid_request;
+using llm::error_type::not_found;
+using llm::error_type::permission;
+using llm::error_type::rate_limit;
+using llm::error_type::server;
+
+constexpr size_t reply_head_bytes = 2048;
+constexpr size_t message_bytes = 640;
+
+ReplyShape downstream_shape(Errc code) noexcept {
+    switch (code) {
+        case Errc::bad_message: return {400, invalid_request, "invalid_request"};
+        case Errc::unauthenticated: return {401, authentication, "invalid_api_key"};
+        case Errc::forbidden: return {403, permission, "forbidden"};
+        case Errc::not_found: return {404, not_found, "not_found"};
+        case Errc::bad_method: return {405, invalid_request, "method_not_allowed"};
+        case Errc::timed_out: return {408, invalid_request, "request_timeout"};
+        case Errc::too_large: return {413, invalid_request, "request_too_large"};
+        case Errc::bad_content_type: return {415, invalid_request, "unsupported_media_type"};
+        case Errc::limited: return {429, rate_limit, "rate_limit_exceeded"};
+        case Errc::head_too_large: return {431, invalid_request, "request_header_fields_too_large"};
+        case Errc::unsupported: return {501, invalid_request, "not_available"};
+        default: return {499, invalid_request, "client_closed_request"};
+    }
+}
+
+ReplyShape upstream_shape(Errc code) noexcept {
+    switch (code) {
+        case Errc::timed_out: return {504, api, "upstream_timeout"};
+        case Errc::refused: return {502, api, "upstream_refused"};
+        case Errc::unreachable: return {502, api, "upstream_unreachable"};
+        case Errc::tls_failed: return {502, api, "upstream_tls_failed"};
+        case Errc::bad_message:
+        case Errc::head_too_large: return {502, api, "upstream_bad_answer"};
+        default: return {502, api, "upstream_failed"};
+    }
+}
+
+}  // namespace
+
+ReplyShape reply_shape(const Error& why) noexcept {
+    if (why.side == Side::downstream) return downstream_shape(why.code);
+    if (why.side == Side::upstream) return upstream_shape(why.code);
+    if (why.code == Errc::exhausted || why.code == Errc::cancelled) return {503, server, "overloaded"};
+    if (why.code == Errc::limited) return {429, rate_limit, "rate_limit_exceeded"};
+    return {500, server, "internal_error"};
+}
+
+void Exchange::refuse(const Error& why) {
+    error_ = why;
+    if (client_gone_) {
+        status_ = answered_ ? status_ : 499;
+        return;
+    }
+    if (answered_) return refuse_in_stream(why);
+    const ReplyShape shape = reply_shape(why);
+    fmt::basic_memory_buffer<char, message_bytes> message;
+    std::string_view code = shape.code;
+    std::string_view param;
+    const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";
+    if (unknown_model) {
+        code = "model_not_found";
+        param = "model";
+        fmt::format_to(std::back_inserter(message), "The model '{}' is not known here.", model_.substr(0, 128));
+        const auto nearest = plan().catalogue.nearest(model_);
+        if (!nearest.empty()) fmt::format_to(std::back_inserter(message), " Did you mean '{}'?", fmt::join(nearest, "', '"));
+        fmt::format_to(std::back_inserter(message), " GET /v1/models lists them.");
+    } else if (phase_ == Phase::inspect && why.code == Errc::bad_message) {
+        const llm::RequestReader& reader = services_.request_reader;
+        param = reader.error_param();
+        if (reader.error_is_syntax()) {
+            code = "invalid_json";
+            fmt::format_to(std::back_inserter(message), "The body is not valid JSON: {} (at byte {}).", why.what,
+                           reader.error_offset());
+        } else {
+            fmt::format_to(std::back_inserter(message), "{} (at byte {}).", why.what, reader.error_offset());
+        }
+    } else {
+        fmt::format_to(std::back_inserter(message), "{}", why.what);
+    }
+    std::array<char, llm::error_bytes_max> room;
+    const llm::ErrorBody body{.message = {message.data(), message.size()}, .type = shape.type, .code = code, .param = param};
+    std::string_view extra;
+    if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
+    if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
+    if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
+    if (shape.status == 408) keep_alive_ = false;
+    reply(shape.status, "application/json", llm::write_error(room, body), extra);
+}
+
+/// The stream was opened already (keep-alive comments): the error is an event, and the stream ends with it.
+void Exchange::refuse_in_stream(const Error& why) {
+    const ReplyShape shape = reply_shape(why);
+    if (!relaying_) {
+        RelayOptions options;
+        options.source_framing = http::BodyFraming::until_close;
+        options.event_stream = true;
+        options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+        start_relay(options);
+    }
+    Error told = why;
+    if (shape.status == 504) told.code = Errc::timed_out;
+    relay_.fail(told);
+}
+
+void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
+    std::array<char, reply_head_bytes> room;
+    http::HeadWriter head(room.data(), room.size());
+    status_ = static_cast<uint16_t>(status);
+    head.status(status);
+    if (!content_type.empty()) head.header("content-type", content_type);
+    if (status != 204) head.header("content-length", static_cast<uint64_t>(body.size()));
+    head.raw(extra_lines);
+    finish_answer_head(head, false);
+    client_.sender().add_copy(head.view());
+    if (method_ != http::Method::head) client_.sender().add_copy(body);
+    client_.sender().flush();
+    phase_ = Phase::deliver;
+    arm(Deadline::client_write, plan().client.write_ms);
+}
+
+/// Nothing more will happen between this exchange and its client.
+bool Exchange::client_settled() const noexcept {
+    if (client_gone_ || aborted_) return true;
+    return client_.sender().idle() && (!relaying_ || relay_.ended());
+}
+
+}  // namespace loom::proxy

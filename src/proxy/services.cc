@@ -1,0 +1,162 @@
+#include "loom/proxy/services.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "client_connection.h"
+#include "loom/base/clock.h"
+#include "loom/base/crypto.h"
+#include "loom/http/head_writer.h"
+
+namespace loom::proxy {
+namespace {
+
+observe::ConnectResult connect_result(Errc code) noexcept {
+    switch (code) {
+        case Errc::refused: return observe::ConnectResult::refused;
+        case Errc::timed_out: return observe::ConnectResult::timed_out;
+        case Errc::reset: return observe::ConnectResult::reset;
+        case Errc::tls_failed: return observe::ConnectResult::tls_failed;
+        case Errc::exhausted: return observe::ConnectResult::exhausted;
+        default: return observe::ConnectResult::unreachable;
+    }
+}
+
+}  // namespace
+
+void PoolEntry::on_connected() noexcept { metrics.connect(label_ix, observe::ConnectResult::connected); }
+void PoolEntry::on_reused() noexcept { metrics.connect(label_ix, observe::ConnectResult::reused); }
+void PoolEntry::on_connect_failed(Errc why) noexcept { metrics.connect(label_ix, connect_result(why)); }
+void PoolEntry::on_level(int idle_delta, int busy_delta) noexcept {
+    metrics.pool_idle(label_ix).add(idle_delta);
+    metrics.pool_busy(label_ix).add(busy_delta);
+}
+
+Services::Services(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& metrics,
+                   observe::ShardAccessLog* log, uint32_t shard_count)
+    : shard_(shard),
+      resolver_(resolver),
+      metrics_(metrics),
+      log_(log),
+      shard_count_(shard_count),
+      clients_(std::make_unique<Clients>()),
+      id_state_{random_u64(), random_u64() | 1} {
+    metrics_.buffers_total.set(shard.buffers().count());
+}
+
+Services::~Services() {
+    for (const auto& entry : pools_) LOOM_ASSERT(entry->pool.empty());
+}
+
+void Services::set_plan(std::shared_ptr<const Plan> plan) {
+    auto use = std::make_unique<PlanUse>();
+    use->plan = std::move(plan);
+    for (const ProviderPlan& provider : use->plan->providers)
+        use->provider_pools.push_back(
+            provider.kind == ProviderKind::echo ? nullptr : pool_for(provider.endpoint, provider.label_ix));
+    for (const RoutePlan& route : use->plan->routes)
+        use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
+    PlanUse* const before = std::exchange(current_, use.get());
+    uses_.push_back(std::move(use));
+    if (before != nullptr && before->exchanges == 0) retire(*before);
+}
+
+PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t label_ix) {
+    for (const auto& entry : pools_) {
+        const upstream::EndpointOptions& have = entry->pool.options();
+        const bool same = have.same_place(options) && entry->label_ix == label_ix && have.idle_max == options.idle_max &&
+                          have.idle_timeout_ms == options.idle_timeout_ms && entry->plans > 0;
+        if (!same) continue;
+        entry->plans += 1;
+        return entry.get();
+    }
+    pools_.push_back(std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options));
+    pools_.back()->plans = 1;
+    return pools_.back().get();
+}
+
+void Services::leave_plan(PlanUse* use) noexcept {
+    LOOM_ASSERT(use->exchanges > 0);
+    use->exchanges -= 1;
+    if (use->exchanges == 0 && use != current_) retire(*use);
+}
+
+void Services::retire(PlanUse& use) {
+    const auto leave = [](PoolEntry* entry) {
+        if (entry == nullptr) return;
+        entry->plans -= 1;
+        if (entry->plans == 0) entry->pool.retire();
+    };
+    std::ranges::for_each(use.provider_pools, leave);
+    std::ranges::for_each(use.route_pools, leave);
+    std::erase_if(uses_, [&use](const auto& one) { return one.get() == &use; });
+    sweep_pools();
+}
+
+void Services::sweep_pools() {
+    std::erase_if(pools_, [](const auto& entry) { return entry->plans == 0 && entry->pool.empty(); });
+}
+
+std::string_view Services::date() noexcept {
+    const uint64_t second = wall_us() / 1'000'000;
+    if (second != date_second_) {
+        date_second_ = second;
+        http::format_date(static_cast<int64_t>(second), date_text_.data());
+    }
+    return {date_text_.data(), date_text_.size()};
+}
+
+/// xoroshiro128+ (Blackman, Vigna), seeded by the kernel: ids must differ, they are no secrets.
+std::array<char, 32> Services::new_request_id() noexcept {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::array<char, 32> id;
+    for (size_t half = 0; half < 2; ++half) {
+        const uint64_t a = id_state_[0];
+        uint64_t b = id_state_[1];
+        uint64_t value = a + b;
+        b ^= a;
+        id_state_[0] = std::rotl(a, 24) ^ b ^ (b << 16);
+        id_state_[1] = std::rotl(b, 37);
+        for (size_t i = 0; i < 16; ++i, value >>= 4) id[half * 16 + i] = digits[value & 15];
+    }
+    return id;
+}
+
+void Services::add_client(ClientConnection& client) noexcept {
+    clients_->push_back(client);
+    client_count_ += 1;
+    metrics_.connections_open.add();
+    metrics_.connections_accepted.add();
+}
+
+void Services::remove_client(ClientConnection& client) noexcept {
+    static_cast<ListLink<ClientTag>&>(client).unlink();
+    client_count_ -= 1;
+    metrics_.connections_open.sub();
+}
+
+bool Services::has_room_for_client() const noexcept {
+    return client_count_ < std::max<uint32_t>(1, plan().limits.connections / shard_count_);
+}
+
+void Services::begin_drain() {
+    if (std::exchange(draining_, true)) return;
+    clients_->for_each([](ClientConnection& client) { client.drain(); });
+    shard_.timers().arm(drain_limit_, plan().client.drain_ms);
+}
+
+void Services::on_drain_limit(io::Timer& timer) noexcept {
+    Services& services = static_cast<DrainLimit&>(timer).services;
+    services.clients_->for_each([](ClientConnection& client) { client.force_close(); });
+}
+
+bool Services::idle() const noexcept {
+    if (client_count_ > 0 || exchange_count > 0) return false;
+    for (const auto& entry : pools_) {
+        entry->pool.retire();
+        if (!entry->pool.empty()) return false;
+    }
+    return true;
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,113 @@
+// The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
+#include "client_connection.h"
+#include "echo_source.h"
+#include "exchange.h"
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+using observe::Stage;
+
+int64_t span_us(uint64_t from_ns, uint64_t to_ns) noexcept {
+    return from_ns == 0 || to_ns < from_ns ? -1 : static_cast<int64_t>((to_ns - from_ns) / 1000);
+}
+
+}  // namespace
+
+void Exchange::settle() {
+    phase_ = Phase::settle;
+    timer_.disarm();
+    keepalive_.disarm();
+    if (client_gone_ && status_ == 0) status_ = 499;
+    const uint64_t now_ns = monotonic_ns();
+    book(now_ns);
+    write_log(now_ns);
+    if (streaming_) services_.metrics().streams_open.sub();
+    release_request();
+    body_.release();
+    echo_.reset();
+    const bool whole = !client_gone_ && !aborted_ && (!relaying_ || relay_.end() == Relay::End::whole);
+    const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
+    client_.exchange_done(keep);
+    services_.shard().free_later(*this);
+}
+
+void Exchange::book(uint64_t now_ns) {
+    observe::ShardMetrics& metrics = services_.metrics();
+    const bool left = client_gone_ && !aborted_;
+    metrics.http_request(left ? uint16_t{499} : status_);
+    metrics.body_in_bytes.add(bytes_in_);
+    if (left) metrics.client_cancels.add();
+    if (!relaying_ && attempts_ == 0) return;
+
+    metrics.body_out_bytes.add(relay_.payload_bytes());
+    metrics.stream_events.add(relay_.event_count());
+    if (relay_.end() == Relay::End::broken || relay_.end() == Relay::End::unfinished) metrics.stream_breaks.add();
+    const uint64_t overhead = overhead_ns();
+    if (head_ns_ != 0) metrics.overhead(Stage::total, overhead);
+    if (admitted_ns_ != 0) metrics.overhead(Stage::admit, admitted_ns_ - begun_ns_);
+    if (inspected_ns_ != 0) metrics.overhead(Stage::inspect, inspected_ns_ - std::max(body_ns_, admitted_ns_));
+    if (provider_ == nullptr) return;
+
+    const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
+    const uint16_t provider = provider_->label_ix;
+    const bool good = !left && relay_.end() == Relay::End::whole;
+    metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
+                         (now_ns - begun_ns_) / 1000);
+    const llm::Usage& usage = relay_.usage();
+    metrics.tokens(provider, {.input = usage.input, .output = usage.output, .cached = usage.cached_input,
+                              .reasoning = usage.reasoning});
+    if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
+    if (answer_ns_ != 0) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
+    for (uint8_t attempt = 1; attempt < attempts_; ++attempt) metrics.retry(provider);
+}
+
+void Exchange::write_log(uint64_t now_ns) {
+    observe::ShardAccessLog* const log = services_.log();
+    if (log == nullptr || client_.listener().local) return;
+    std::array<char, 64> address;
+    std::string_view client = client_text_;
+    if (client.empty()) client = client_.peer_text(address);
+    const bool left = client_gone_ && !aborted_;
+    const llm::Usage& usage = relay_.usage();
+    observe::AccessRecord record{
+        .time_us = begun_wall_us_,
+        .request_id = request_id_,
+        .client = client,
+        .consumer = consumer_ != nullptr ? std::string_view(consumer_->name) : std::string_view{},
+        .route = route_ != nullptr ? std::string_view(route_->name) : std::string_view{},
+        .method = method_text_,
+        .path = path_,
+        .endpoint = route_ != nullptr && route_->ai ? llm::endpoint_name(endpoint_) : std::string_view{},
+        .model = model_,
+        .upstream_model = candidate_ != nullptr && candidate_->renamed ? std::string_view(candidate_->upstream_model)
+                                                                       : std::string_view{},
+        .provider = provider_ != nullptr ? std::string_view(provider_->name) : std::string_view{},
+        .user_agent = user_agent_,
+        .error = error_.code == Errc::ok ? std::string_view{} : errc_name(error_.code),
+        .error_what = error_.what,
+        .status = left ? uint16_t{499} : status_,
+        .stream = streaming_,
+        .attempts = attempts_,
+        .bytes_in = bytes_in_,
+        .bytes_out = client_.sender().sent_bytes() - sent_before_,
+        .events = relay_.event_count(),
+        .usage = usage.provenance == llm::Usage::Provenance::reported ? observe::UsageSource::reported
+                                                                      : observe::UsageSource::none,
+        .tokens_input = usage.input,
+        .tokens_output = usage.output,
+        .tokens_cached = usage.cached_input,
+        .total_us = span_us(begun_ns_, now_ns),
+        .ttft_us = streaming_ ? span_us(content_ns_ != 0 ? begun_ns_ : 0, content_ns_) : -1,
+        .overhead_us = head_ns_ != 0 ? static_cast<int64_t>(overhead_ns() / 1000) : -1,
+        .admit_us = span_us(begun_ns_, admitted_ns_),
+        .inspect_us = inspected_ns_ != 0 ? span_us(std::max(body_ns_, admitted_ns_), inspected_ns_) : -1,
+        .forward_us = inspected_ns_ != 0 ? span_us(inspected_ns_, forwarded_ns_) : -1,
+        .upstream_wait_us = forwarded_ns_ != 0 ? span_us(forwarded_ns_, answer_ns_) : -1,
+        .relay_us = answer_ns_ != 0 ? span_us(answer_ns_, now_ns) : -1,
+    };
+    log->record(record);
+}
+
+}  // namespace loom::proxy
