@@ -15,6 +15,8 @@
 
 namespace loom::net {
 
+struct TlsBlock;  // src/net/tls_block.h: a piece of output
+
 /// One TLS connection, client or server by its context. Stays where it is (BoringSSL points to it); lives on one shard.
 /// Errors of every call: tls_failed (see last_error_text()), closed (cut off without close_notify), exhausted. After an
 /// error only pending output (the alert) is left to send.
@@ -36,6 +38,7 @@ class TlsSession {
     /// Client: `host` (a name or a numeric IP) is sent as SNI and is what the certificate must name; with `port` it
     /// keys the session cache. The first flight is pending afterwards.
     [[nodiscard]] Result<void> start_client(std::string_view host, uint16_t port);
+    /// Session tickets go out with the first record written, so that a peer that never reads costs nothing.
     [[nodiscard]] Result<void> start_server();
 
     /// Takes ciphertext, drives the handshake, and opens records while `plaintext_out` has room (a record that does not
@@ -87,31 +90,41 @@ class TlsSession {
     /// After an error, for people: names subject, issuer, reason and remedy where a certificate was at fault.
     [[nodiscard]] std::string last_error_text() const;
 
-    static constexpr size_t pending_max = 48 * 1024;  // of application records; handshakes may go to four times it
-    static constexpr size_t small_record_bytes = 4 * 1024;  // until small_records_until bytes are sealed
+    /// Bounds of pending_bytes(): of application records; handshake flights of our own certificates may reach the
+    /// second.
+    static constexpr size_t pending_max = 48 * 1024;
+    static constexpr size_t pending_handshake_max = 256 * 1024;
+    /// Until small_records_until bytes are sealed, so that a reader can open the first while the rest is on its way;
+    /// with its overhead such a record fits one output block. Then 16 KiB, the most TLS allows.
+    static constexpr size_t small_record_bytes = 4000;
     static constexpr size_t small_records_until = 32 * 1024;
     static constexpr size_t record_bytes_max = 16 * 1024;
 
   private:
-    friend struct TlsBio;  // src/net/tls_bio.h: hands BoringSSL input_ and takes its output
+    friend struct TlsHooks;  // src/net/tls_hooks.h: what BoringSSL calls back
     enum class State : uint8_t { idle, handshaking, open, failed };
-    struct Block;
 
     Result<void> start();
     Result<void> drive_handshake();
-    std::unexpected<Error> fail_session(int ssl_result);
+    bool read_ended(int ssl_result, Progress& progress);
+    Result<Progress> finish_feed(size_t offered_bytes, Progress progress);
+    Result<size_t> seal(const char* bytes, size_t size);
+    std::unexpected<Error> fail_with(Errc code, const char* what);
+    std::unexpected<Error> fail_by_library(int ssl_result);
     bool append(std::string_view bytes) noexcept;
 
     TlsContext& context_;
     ssl_st* ssl_ = nullptr;
-    std::string_view input_;  // what the current feed lent and BoringSSL has not taken
-    Block* first_ = nullptr;  // output, oldest first
-    Block* last_ = nullptr;
+    std::string_view input_;     // what the current feed lent and BoringSSL has not taken
+    TlsBlock* first_ = nullptr;  // output, oldest first
+    TlsBlock* last_ = nullptr;
     size_t pending_bytes_ = 0;
     size_t sealed_bytes_ = 0;  // application bytes since the start or restart_small_records()
     State state_ = State::idle;
     bool peer_closed_ = false;
     bool close_sent_ = false;
+    uint16_t port_ = 0;
+    std::string host_;  // client: lower case, without brackets and final dot
     Error error_;
     std::unique_ptr<std::string> error_text_;  // nothing while all is well
 };

@@ -1,0 +1,137 @@
+#include "tls_hooks.h"
+
+#include <openssl/digest.h>
+#include <openssl/hmac.h>
+#include <openssl/mem.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "tls_context_impl.h"
+#include "tls_verify.h"
+
+namespace loom::net {
+namespace {
+
+const BIO_METHOD* bio_method() {
+    static const BIO_METHOD* const method = [] {
+        BIO_METHOD* made = BIO_meth_new(0, "loom memory");
+        LOOM_ASSERT(made != nullptr);
+        BIO_meth_set_read(made, TlsHooks::read);
+        BIO_meth_set_write(made, TlsHooks::write);
+        BIO_meth_set_ctrl(made, TlsHooks::control);
+        return made;
+    }();
+    return method;
+}
+
+bool serves(const TlsCertificate& certificate, std::string_view name, unsigned flags) {
+    return X509_check_host(certificate.leaf.get(), name.data(), name.size(),
+                           flags | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
+}
+
+/// The certificate that names the host itself goes before one with a wildcard, and the first of the conf before all.
+const TlsCertificate& choose(const std::vector<TlsCertificate>& certificates, std::string_view name) {
+    for (const unsigned flags : {unsigned{X509_CHECK_FLAG_NO_WILDCARDS}, 0u}) {
+        for (const TlsCertificate& certificate : certificates) {
+            if (serves(certificate, name, flags)) return certificate;
+        }
+    }
+    return certificates.front();
+}
+
+const TlsTicketKeys::Key* find_key(const TlsTicketKeys& keys, const uint8_t* name) {
+    for (size_t i = 0; i < keys.count; ++i) {
+        if (std::memcmp(keys.keys[i].name.data(), name, keys.keys[i].name.size()) == 0) return &keys.keys[i];
+    }
+    return nullptr;
+}
+
+}  // namespace
+
+TlsSession& TlsHooks::session_of(const SSL* ssl) { return *static_cast<TlsSession*>(BIO_get_data(SSL_get_rbio(ssl))); }
+
+BIO* TlsHooks::make_bio(TlsSession& session) {
+    BIO* bio = BIO_new(bio_method());
+    if (bio == nullptr) return nullptr;
+    BIO_set_data(bio, &session);
+    BIO_set_init(bio, 1);
+    return bio;
+}
+
+int TlsHooks::read(BIO* bio, char* out, int size) {
+    auto& input = static_cast<TlsSession*>(BIO_get_data(bio))->input_;
+    BIO_clear_retry_flags(bio);
+    if (input.empty()) {
+        BIO_set_retry_read(bio);
+        return -1;
+    }
+    const size_t taken = input.copy(out, static_cast<size_t>(size));
+    input.remove_prefix(taken);
+    return static_cast<int>(taken);
+}
+
+int TlsHooks::write(BIO* bio, const char* bytes, int size) {
+    BIO_clear_retry_flags(bio);
+    auto& session = *static_cast<TlsSession*>(BIO_get_data(bio));
+    return session.append({bytes, static_cast<size_t>(size)}) ? size : -1;
+}
+
+long TlsHooks::control(BIO*, int command, long, void*) { return command == BIO_CTRL_FLUSH ? 1 : 0; }
+
+ssl_verify_result_t TlsHooks::verify(SSL* ssl, uint8_t* out_alert) {
+    TlsSession& session = session_of(ssl);
+    TlsVerdict verdict = verify_chain(SSL_get0_peer_certificates(ssl), context_of(ssl).trusted(), session.host_);
+    if (verdict.ok()) return ssl_verify_ok;
+    session.error_.what = verdict.what;
+    session.error_text_ = std::make_unique<std::string>(std::move(verdict.text));
+    *out_alert = static_cast<uint8_t>(SSL_alert_from_verify_result(verdict.code));
+    return ssl_verify_invalid;
+}
+
+int TlsHooks::keep_session(SSL* ssl, SSL_SESSION* session) {
+    const TlsSession& owner = session_of(ssl);
+    context_of(ssl).sessions.put(owner.host_, owner.port_, bssl::UniquePtr<SSL_SESSION>(session));
+    return 1;  // it is ours now
+}
+
+ssl_select_cert_result_t TlsHooks::select_certificate(const SSL_CLIENT_HELLO* hello) {
+    const auto& certificates = context_of(hello->ssl).certificates;
+    const char* name = SSL_get_servername(hello->ssl, TLSEXT_NAMETYPE_host_name);
+    if (certificates.size() < 2 || name == nullptr) return ssl_select_cert_success;  // the context's own: the first
+    const TlsCertificate& chosen = choose(certificates, name);
+    if (&chosen == &certificates.front()) return ssl_select_cert_success;
+    std::vector<CRYPTO_BUFFER*> chain;
+    for (const auto& certificate : chosen.chain) chain.push_back(certificate.get());
+    const int set = SSL_set_chain_and_key(hello->ssl, chain.data(), chain.size(), chosen.key.get(), nullptr);
+    return set == 1 ? ssl_select_cert_success : ssl_select_cert_error;
+}
+
+int TlsHooks::select_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered,
+                          unsigned offered_size, void*) {
+    const std::string& ours = context_of(ssl).alpn;
+    uint8_t* chosen = nullptr;
+    const int found = SSL_select_next_proto(&chosen, out_size, reinterpret_cast<const uint8_t*>(ours.data()),
+                                            static_cast<unsigned>(ours.size()), offered, offered_size);
+    *out = chosen;
+    return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+int TlsHooks::ticket_key(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC_CTX* hmac, int encrypt) {
+    const TlsTicketKeys& keys = context_of(ssl).ticket_keys;
+    const TlsTicketKeys::Key* key = encrypt ? &keys.keys[0] : find_key(keys, name);
+    if (key == nullptr) return 0;  // too old, or another server's: a full handshake
+    if (encrypt) {
+        std::memcpy(name, key->name.data(), key->name.size());
+        RAND_bytes(iv, 16);
+    }
+    if (!HMAC_Init_ex(hmac, key->hmac_key.data(), key->hmac_key.size(), EVP_sha256(), nullptr) ||
+        !EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->aes_key.data(), iv, encrypt)) {
+        return -1;
+    }
+    return encrypt || key == &keys.keys[0] ? 1 : 2;  // 2: opened by an older key, so the client gets a fresh ticket
+}
+
+}  // namespace loom::net
