@@ -2,9 +2,10 @@
 
 namespace loom::llm {
 
+/// A quote does not end a scalar: the first stage sees `0"x"` as one token.
 bool Cursor::ends_scalar(size_t offset) const noexcept {
     const char c = at(offset);
-    return is_space(c) || c == ',' || c == '}' || c == ']' || c == ':' || c == '{' || c == '[' || c == '"';
+    return is_space(c) || c == ',' || c == '}' || c == ']' || c == ':' || c == '{' || c == '[';
 }
 
 bool Cursor::is_literal(std::string_view literal) const noexcept {

@@ -62,7 +62,7 @@ void write_echo_embedding(std::string_view text, uint64_t dimensions, bool base6
     }
     char digits[32];
     out += '[';
-    for (const float x : vector) {
+    for (const float& x : vector) {
         if (&x != vector.data()) out += ',';
         out.append(digits, std::to_chars(digits, digits + sizeof digits, x).ptr);
     }

@@ -1,6 +1,7 @@
 #include "request_keys.h"
 
 #include <array>
+#include <initializer_list>
 
 #include "loom/llm/json_text.h"
 
@@ -35,14 +36,30 @@ static_assert(key_facts.size() == static_cast<size_t>(Key::other));
 
 constexpr size_t name_bytes_max = 21;  // max_completion_tokens
 
+/// The one or two keys of a size: most members of a request are told apart by their size alone.
 Key exact_key(std::string_view name) noexcept {
-    if (name.empty() || name.size() > name_bytes_max) return Key::other;
-    for (size_t i = 0; i < key_facts.size(); ++i) {
-        const std::string_view known = key_facts[i].name;
-        // First byte and size tell all but two pairs apart: most compares end here.
-        if (known.size() == name.size() && known[0] == name[0] && known == name) return static_cast<Key>(i);
+    const auto either = [&](std::initializer_list<Key> keys) {
+        for (const Key key : keys) {
+            if (name == key_facts[static_cast<size_t>(key)].name) return key;
+        }
+        return Key::other;
+    };
+    switch (name.size()) {
+        case 1: return either({Key::n});
+        case 4: return either({Key::user});
+        case 5: return either({Key::model, Key::input, Key::tools});
+        case 6: return either({Key::stream, Key::prompt, Key::system});
+        case 8: return either({Key::messages});
+        case 9: return either({Key::functions});
+        case 10: return either({Key::max_tokens});
+        case 11: return either({Key::tool_choice});
+        case 12: return either({Key::instructions});
+        case 13: return either({Key::include_usage});
+        case 14: return either({Key::stream_options});
+        case 17: return either({Key::max_output_tokens});
+        case 21: return either({Key::max_completion_tokens});
+        default: return Key::other;
     }
-    return Key::other;
 }
 
 bool is_plain(std::string_view raw) noexcept {

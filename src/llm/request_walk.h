@@ -46,7 +46,7 @@ class RequestWalk {
     void set_last_user(Range string) noexcept;
 
     bool wrong_type(Key key) {
-        param_ = facts_of(key).param;
+        if (!cursor_.at_end()) param_ = facts_of(key).param;  // else the document is at fault
         return cursor_.fail_here(facts_of(key).wrong_type);
     }
 

@@ -148,7 +148,9 @@ Result<bool> UsageReader::read(std::string_view answer_json, Usage& usage) {
     bool found = false;
     const size_t last = find_last_usage(answer_json, answer_json.size());
     if (last == answer_json.npos) return false;
-    bool good = read_tail(*structure_, answer_json.substr(last), read, found);
+    // Behind a backslash its first quote is a letter of a key that ends so: only the whole document tells.
+    const bool is_escaped = last > 0 && answer_json[last - 1] == '\\';
+    bool good = !is_escaped && read_tail(*structure_, answer_json.substr(last), read, found);
     if (!good) {
         read = {};
         found = false;
