@@ -224,7 +224,7 @@ bool same_value(KeyType type, const Value& a, const Value& b) {
         case KeyType::boolean: return a.number == b.number;
         case KeyType::integer:
         case KeyType::size:
-        case KeyType::duration: return a.number == b.number && (a.number != 0 || a.text == b.text);
+        case KeyType::duration: return a.number == b.number;
         case KeyType::decimal:
         case KeyType::share: return a.decimal == b.decimal;
         case KeyType::list: return a.items == b.items;

@@ -1,0 +1,189 @@
+// What keys say together.
+#include "check.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_source.h"
+
+namespace loom::app {
+namespace {
+
+const std::string base = "listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nprovider.demo.type = echo\n";
+
+std::string checks_of(const std::string& text) {
+    auto loaded = config::load_text(text);
+    add_checks(loaded);
+    return config::all_of(loaded.diagnostics);
+}
+/// Behind the three lines that every configuration needs.
+std::string more(const std::string& text) { return checks_of(base + text); }
+
+TEST(Check, TheSmallestConfiguration) { EXPECT_EQ(checks_of(base), ""); }
+
+TEST(Check, NothingAtAll) {
+    EXPECT_EQ(checks_of(""),
+              "loom.conf: listener: none is defined; add: listener.http.address = 127.0.0.1:8080\n"
+              "loom.conf: route: none is defined; add: route.ai.path = /v1/*\n");
+}
+
+TEST(Check, WhatIsMissingIsNotSaidWhenALineCouldNotBeRead) {
+    EXPECT_EQ(checks_of("listner.http.address = :8080\nroute.ai.path = v1"),
+              "loom.conf:1:1: unknown key 'listner.http.address', did you mean 'listener.http.address'?\n"
+              "loom.conf:2:17: route.ai.path: expected /exact or /prefix/*\n");
+}
+
+TEST(Check, AnErrorTakesTheConfigurationAway) {
+    auto loaded = config::load_text("");
+    EXPECT_TRUE(loaded.config);
+    add_checks(loaded);
+    EXPECT_FALSE(loaded.config);
+}
+
+TEST(Check, Listeners) {
+    EXPECT_EQ(
+        more("listener.b.address = 127.0.0.1:8080\n"),
+        "loom.conf:4:22: listener.b.address: '127.0.0.1:8080' is taken by listener.http.address at loom.conf:1:25\n");
+    EXPECT_EQ(more("listener.b.protocol = http\n"), "loom.conf:4:1: listener.b.address: is missing\n");
+    EXPECT_EQ(more("admin.listen = 127.0.0.1:8080\n"),
+              "loom.conf:4:16: admin.listen: '127.0.0.1:8080' is taken by listener.http.address at loom.conf:1:25\n");
+}
+
+TEST(Check, TheAdminListenerIsNotForEveryone) {
+    EXPECT_EQ(more("admin.listen = :9091\n"),
+              "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "
+              "127.0.0.1\n");
+    EXPECT_EQ(more("admin.listen = :9091\nadmin.token = t\n"), "");
+    EXPECT_EQ(more("admin.listen = off\n"), "");
+}
+
+TEST(Check, RoutesHaveAPathOfTheirOwn) {
+    EXPECT_EQ(more("route.b.provider = demo\n"), "loom.conf:4:1: route.b.path: is missing\n");
+    EXPECT_EQ(more("route.b.path = /v1/*\n"),
+              "loom.conf:4:16: route.b.path: '/v1/*' is taken by route.ai.path at loom.conf:2:17\n");
+    for (const auto* path : {"v1", "/v1*", "/*/v1", "/v1?x", "/a b"}) {
+        EXPECT_EQ(more(std::string("route.b.path = ") + path),
+                  "loom.conf:4:16: route.b.path: expected /exact or /prefix/*\n")
+            << path;
+    }
+    EXPECT_EQ(more("route.b.path = /*\nroute.c.path = /v1/models\n"), "");
+}
+
+TEST(Check, AnOpenDoorIsNamedWithItsFix) {
+    const std::string open = "listener.http.address = :8080\nroute.ai.path = /v1/*\nprovider.demo.type = echo\n";
+    EXPECT_EQ(
+        checks_of(open),
+        "loom.conf:2:1: route.ai.auth.type: anyone who reaches listener.http.address = :8080 may use this route; add "
+        "consumer.NAME.api_key and route.ai.auth.type = api_key, or listen on 127.0.0.1\n");
+    EXPECT_NE(checks_of(open + "consumer.c.api_key = k\nroute.ai.auth.type = none\n")
+                  .find("loom.conf:5:22: route.ai.auth.type: anyone"),
+              std::string::npos);
+    EXPECT_EQ(checks_of(open + "consumer.c.api_key = k\n"), "");
+    EXPECT_EQ(checks_of(open + "consumer.c.api_key = k\nroute.b.path = /\nroute.b.ai_gateway = off\nroute.b.upstream = "
+                               "http://h:1\nroute.b.auth.type = none\n"),
+              "");
+}
+
+TEST(Check, AKeyIsAskedForAndNobodyHasOne) {
+    EXPECT_EQ(more("route.ai.auth.type = api_key\n"),
+              "loom.conf:4:22: warning: route.ai.auth.type: no consumer is defined, so every request is refused; add: "
+              "consumer.NAME.api_key = …\n");
+}
+
+TEST(Check, PlainRoutesLeadSomewhere) {
+    EXPECT_EQ(more("route.b.path = /b\nroute.b.ai_gateway = off\n"),
+              "loom.conf:4:1: route.b.upstream: is missing, and ai_gateway is off\n");
+    EXPECT_EQ(more("route.b.path = /b\nroute.b.upstream = http://h:1\n"),
+              "loom.conf:5:20: route.b.upstream: needs route.b.ai_gateway = off\n");
+    EXPECT_EQ(more("route.b.path = /b\nroute.b.ai_gateway = off\nroute.b.upstream = http://h:1/x\n"),
+              "loom.conf:6:20: route.b.upstream: expected http://host:port without a path\n");
+    EXPECT_NE(more("route.b.path = /b\nroute.b.ai_gateway = off\nroute.b.upstream = h:1\n")
+                  .find("loom.conf:6:20: route.b.upstream: expected http://host:port: "),
+              std::string::npos);
+}
+
+TEST(Check, ARouteToNothing) {
+    EXPECT_EQ(checks_of("listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\n"),
+              "loom.conf:2:1: route.ai: leads to nothing: there is no provider; add: provider.demo.type = echo\n");
+    EXPECT_EQ(checks_of("listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nai_gateway.enabled = off\n"),
+              "");
+}
+
+TEST(Check, AProviderWithAnEmptyKeyIsLeftOut) {
+    EXPECT_EQ(more("provider.openai.type = openai\nprovider.openai.api_key = ${LOOM_UNSET_KEY:-}\n"),
+              "loom.conf:5:27: warning: provider.openai.api_key: is empty: the provider is left out\n");
+    const auto loaded =
+        config::load_text(base + "provider.openai.type = openai\nprovider.openai.api_key =\nprovider.x.priority = 1\n");
+    EXPECT_TRUE(provider_is_active(*loaded.config, "demo"));
+    EXPECT_FALSE(provider_is_active(*loaded.config, "openai"));
+    EXPECT_FALSE(provider_is_active(*loaded.config, "x"));
+    EXPECT_FALSE(provider_is_active(*loaded.config, "nobody"));
+}
+
+TEST(Check, Providers) {
+    EXPECT_EQ(more("provider.o.type = openai\n"),
+              "loom.conf:4:1: warning: provider.o.api_key: is not set: requests go there without a key\n");
+    EXPECT_EQ(more("provider.l.type = local\n"), "loom.conf:4:1: provider.l.base_url: is missing; local needs one\n");
+    EXPECT_EQ(more("provider.l.type = local\nprovider.l.base_url = https://[::1]:8000/v1\n"), "");
+    EXPECT_NE(more("provider.l.type = local\nprovider.l.base_url = ftp://x\n")
+                  .find("loom.conf:5:23: provider.l.base_url: expected a URL such as "),
+              std::string::npos);
+    EXPECT_EQ(more("provider.l.priority = 1\n"), "loom.conf:4:1: provider.l.type: is missing\n");
+    EXPECT_EQ(more("provider.demo.header.Content-Length = 5\n"),
+              "loom.conf:4:39: provider.demo.header.Content-Length: this header is Loom's own to write\n");
+    EXPECT_EQ(more("provider.demo.header.X-A = \"a\\nHost: b\"\n"),
+              "loom.conf:4:28: provider.demo.header.X-A: holds a control byte\n");
+}
+
+TEST(Check, ReferencesToProvidersThatAreNotThere) {
+    EXPECT_EQ(more("routing.providers = demo, opnai\n"),
+              "loom.conf:4:21: routing.providers: no provider 'opnai' is defined\n");
+    EXPECT_EQ(more("routing.model_route.default = x\n"),
+              "loom.conf:4:31: routing.model_route.default: no provider 'x' is defined\n");
+    EXPECT_EQ(more("model_mapping.gpt-3.5.x = y\n"),
+              "loom.conf:4:27: model_mapping.gpt-3.5.x: no provider 'x' is defined\n");
+    EXPECT_EQ(more("route.ai.provider = x\n"), "loom.conf:4:21: route.ai.provider: no provider 'x' is defined\n");
+}
+
+TEST(Check, AModelRoutedToWhoDoesNotKnowIt) {
+    EXPECT_EQ(more("provider.demo.models = demo*\nrouting.model_route.gpt-4 = demo\n"),
+              "loom.conf:5:29: warning: routing.model_route.gpt-4: demo does not list gpt-4; add it to "
+              "provider.demo.models, or model_mapping.gpt-4.demo\n");
+    EXPECT_EQ(more("provider.demo.models = demo*\nrouting.model_route.gpt-4 = demo\nmodel_mapping.gpt-4.demo = demo\n"),
+              "");
+    EXPECT_EQ(
+        more("routing.strategy = model\n"),
+        "loom.conf:4:20: warning: routing.strategy: there is no routing.model_route, so it works as priority does\n");
+}
+
+TEST(Check, Consumers) {
+    EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.b.api_key = k\n"),
+              "loom.conf:5:22: consumer.b.api_key: consumer a has the same key at loom.conf:4:22\n");
+    // SHA-256 of "k"
+    EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.b.api_key_sha256 = "
+                   "8254C329A92850F6D539DD376F4816EE2764517DA5E0235514AF433164480D7A\n"),
+              "loom.conf:5:29: consumer.b.api_key_sha256: consumer a has the same key at loom.conf:4:22\n");
+    EXPECT_EQ(more("consumer.a.api_key_sha256 = 12\n"),
+              "loom.conf:4:29: consumer.a.api_key_sha256: expected 64 hexadecimal digits\n");
+    EXPECT_EQ(more("consumer.a.api_key = ${LOOM_UNSET_KEY:-}\n"), "loom.conf:4:22: consumer.a.api_key: is empty\n");
+    EXPECT_EQ(more("consumer.a.models = x\n"), "loom.conf:4:1: consumer.a.api_key: is missing\n");
+    EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.a.routes = ai, b\n"),
+              "loom.conf:5:21: consumer.a.routes: no route 'b' is defined\n");
+    EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.a.routes = a*\n"), "");
+}
+
+TEST(Check, TheRest) {
+    EXPECT_EQ(more("loop.ring_entries = 1000\n"),
+              "loom.conf:4:21: loop.ring_entries: expected a power of two, got 1000\n");
+    EXPECT_EQ(more("buffer.count = 100\n"), "loom.conf:4:16: buffer.count: expected a power of two, got 100\n");
+    EXPECT_EQ(more("health.path = x\n"), "loom.conf:4:15: health.path: expected a path such as /healthz\n");
+    EXPECT_EQ(more("health.path =\ncors.origins =\nforwarded.trust = 10.0.0.0/8, ::1\n"), "");
+    EXPECT_NE(more("forwarded.trust = 10.0.0.1/8\n").find("loom.conf:4:19: forwarded.trust: '10.0.0.1/8': "),
+              std::string::npos);
+    EXPECT_EQ(more("cors.origins = *\n"), "");
+    EXPECT_EQ(more("cors.origins = https://a.b, http://localhost:3000\n"), "");
+    EXPECT_EQ(more("cors.origins = a.b\n"),
+              "loom.conf:4:16: cors.origins: 'a.b': expected * or an origin such as https://app.example.com\n");
+}
+
+}  // namespace
+}  // namespace loom::app

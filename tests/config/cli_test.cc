@@ -1,0 +1,108 @@
+// The command line, and what scripts see of it.
+#include "cli.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+namespace loom::app {
+namespace {
+
+using Action = CommandLine::Action;
+
+std::expected<CommandLine, std::string> parse(const std::vector<const char*>& arguments) {
+    return parse_command_line(arguments);
+}
+
+TEST(CommandLine, OneDashOrTwo) {
+    for (const auto& arguments : std::vector<std::vector<const char*>>{
+             {"-config", "a.conf"}, {"--config", "a.conf"}, {"-config=a.conf"}, {"--config=a.conf"}}) {
+        const auto line = parse(arguments);
+        ASSERT_TRUE(line);
+        EXPECT_EQ(line->action, Action::run);
+        EXPECT_EQ(line->path, "a.conf");
+    }
+    EXPECT_EQ(parse({"--check", "a.conf"})->action, Action::check);
+    EXPECT_EQ(parse({"--keys", "--conf"})->as_conf, true);
+    EXPECT_EQ(parse({"import", "a.yaml"})->action, Action::import);
+    EXPECT_EQ(parse({"--version"})->action, Action::version);
+    EXPECT_EQ(parse({"-h"})->action, Action::help);
+}
+
+TEST(CommandLine, OverridesInOrder) {
+    const auto line = parse({"-set", "a.b=c=d", "-config", "f", "--set=x=", "-set", "x=${Y}"});
+    ASSERT_TRUE(line);
+    ASSERT_EQ(line->overrides.size(), 3u);
+    EXPECT_EQ(line->overrides[0].key, "a.b");
+    EXPECT_EQ(line->overrides[0].value, "c=d");
+    EXPECT_EQ(line->overrides[1].value, "");
+    EXPECT_EQ(line->overrides[2].value, "${Y}");
+}
+
+TEST(CommandLine, Mistakes) {
+    EXPECT_EQ(parse({}).error(), "nothing to do");
+    EXPECT_EQ(parse({"loom.conf"}).error(), "'loom.conf' is no option; did you mean -config loom.conf?");
+    EXPECT_EQ(parse({"-config"}).error(), "config needs a file");
+    EXPECT_EQ(parse({"-set", "x"}).error(), "-set 'x': expected KEY=VALUE");
+    EXPECT_EQ(parse({"--speed"}).error(), "unknown option --speed");
+    EXPECT_EQ(parse({"-config", "a", "--check", "b"}).error(), "one command at a time");
+    EXPECT_EQ(parse({"--keys", "-set", "a=b"}).error(), "-set goes with -config or --check");
+    EXPECT_EQ(parse({"-config", "a", "--conf"}).error(), "--conf goes with --keys");
+}
+
+struct Output {
+    int status;
+    std::string out;
+    std::string err;
+};
+
+Output run(const std::vector<const char*>& arguments) {
+    testing::internal::CaptureStdout();
+    testing::internal::CaptureStderr();
+    const int status = run_command(arguments);
+    std::fflush(stdout);
+    return {status, testing::internal::GetCapturedStdout(), testing::internal::GetCapturedStderr()};
+}
+
+TEST(Command, StatusAsInSysexits) {
+    EXPECT_EQ(run({"--version"}).status, 0);
+    EXPECT_EQ(run({"--version"}).out, "loom " LOOM_VERSION "\n");
+    EXPECT_EQ(run({"--help"}).status, 0);
+    EXPECT_EQ(run({}).status, 64);
+    EXPECT_EQ(run({}).err, "loom: nothing to do\nTry `loom --help`.\n");
+    EXPECT_EQ(run({"-config", "/no/such.conf"}).status, 78);
+    EXPECT_EQ(run({"import", "a.yaml"}).status, 64);
+    EXPECT_EQ(run({"import", "a.yaml"}).err, "loom: import is not available in this version\n");
+}
+
+TEST(Command, YamlIsPointedAtImport) {
+    const auto output = run({"-config", "loom.yaml"});
+    EXPECT_EQ(output.status, 64);
+    EXPECT_EQ(output.err, "loom: loom.yaml is YAML: run `loom import loom.yaml` to get a flat file\n");
+}
+
+TEST(Command, CheckEndsInAVerdict) {
+    const auto path =
+        (std::filesystem::temp_directory_path() / ("loom-cli-test." + std::to_string(getpid()) + ".conf")).string();
+    std::ofstream(path) << "listener.a.address = 127.0.0.1:1\nroute.r.path = /*\nprovider.p.type = openai\n";
+    const auto good = run({"--check", path.c_str()});
+    const auto bad = run({"--check", path.c_str(), "-set", "loop.shards=many", "-set", "provider.p.api_key=sk-secret"});
+    std::filesystem::remove(path);
+    EXPECT_EQ(good.status, 0);
+    EXPECT_EQ(good.out, path + ": ok, 1 warning\n");
+    EXPECT_EQ(good.err, path + ":3:1: warning: provider.p.api_key: is not set: requests go there without a key\n");
+    EXPECT_EQ(bad.status, 78);
+    EXPECT_EQ(bad.out, path + ": 1 error\n");
+    EXPECT_EQ(bad.err, "-set loop.shards: loop.shards: expected an integer, got 'many'\n");
+}
+
+TEST(Command, KeysListsEveryKey) {
+    const auto text = run({"--keys"}).out;
+    EXPECT_NE(text.find("\nloop.shards "), std::string::npos);
+    EXPECT_NE(text.find("\nsemantic_cache.ttl "), std::string::npos);
+    EXPECT_NE(text.find("not available in this version"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace loom::app

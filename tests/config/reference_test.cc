@@ -1,0 +1,71 @@
+// The files in conf/ say what the table says, and each of them is one that Loom takes.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "check.h"
+#include "fake_source.h"
+#include "loom/config/keys.h"
+
+namespace loom::config {
+namespace {
+
+std::string conf_path(const std::string& name) { return LOOM_SOURCE_ROOT "/conf/" + name; }
+
+std::string read(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+/// Without the variables of whoever runs the tests.
+Loaded load_shipped(const std::string& name, const std::map<std::string, std::string>& variables,
+                    const std::vector<Override>& overrides = {}) {
+    const FakeWorld world{.environment = variables};
+    Source source = system_source();
+    source.environment = world.source().environment;
+    auto loaded = load(conf_path(name), overrides, loom_schema(), source);
+    app::add_checks(loaded);
+    return loaded;
+}
+
+TEST(ConfFiles, TheReferenceIsUpToDate) {
+    EXPECT_EQ(read(conf_path("loom.conf")), reference_conf(loom_schema()))
+        << "run: build/loom --keys --conf > conf/loom.conf";
+}
+
+TEST(ConfFiles, EveryLineOfTheReferenceIsTaken) {
+    std::istringstream lines(reference_conf(loom_schema()));
+    for (std::string line; std::getline(lines, line);) {
+        if (!line.starts_with('#') || line.starts_with("# ") || line == "#") continue;
+        const auto equals = line.find(" =");
+        std::string entry = line.substr(1);
+        for (auto open = entry.find('<'); open != std::string::npos; open = entry.find('<'))
+            entry.replace(open, entry.find('>') - open + 1, "x");
+        const bool has_default = equals + 2 < line.size();
+        if (has_default) EXPECT_EQ(errors_of(entry), "") << entry;
+        if (!has_default) EXPECT_TRUE(loom_schema().match(entry.substr(0, entry.find(" =")))) << entry;
+    }
+}
+
+TEST(ConfFiles, QuickstartServesWithAndWithoutAKey) {
+    const auto without = load_shipped("quickstart.conf", {});
+    ASSERT_TRUE(without.config) << all_of(without.diagnostics);
+    EXPECT_FALSE(app::provider_is_active(*without.config, "openai"));
+    EXPECT_TRUE(app::provider_is_active(*without.config, "demo"));
+    const auto with = load_shipped("quickstart.conf", {{"OPENAI_API_KEY", "sk-x"}});
+    EXPECT_EQ(all_of(with.diagnostics), "");
+    EXPECT_TRUE(app::provider_is_active(*with.config, "openai"));
+}
+
+TEST(ConfFiles, Bench) { EXPECT_EQ(all_of(load_shipped("bench.conf", {}).diagnostics), ""); }
+
+TEST(ConfFiles, ProvidersCompletedByASkeleton) {
+    const auto loaded = load_shipped("providers.conf", {{"OPENAI_API_KEY", "sk-x"}},
+                                     {{"listener.http.address", "127.0.0.1:8080"}, {"route.ai.path", "/v1/*"}});
+    EXPECT_EQ(all_of(loaded.diagnostics), "");
+}
+
+}  // namespace
+}  // namespace loom::config
