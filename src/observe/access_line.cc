@@ -15,7 +15,7 @@ constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + byte
 constexpr size_t field_count = 34;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
-static_assert(text_bytes_max * escaped_bytes_max + field_count * (key_bytes_max + number_bytes_max) <=
+static_assert(text_bytes_max * escaped_bytes_max + field_count * (key_bytes_max + number_bytes_max) + 8 <=
                   access_line_bytes_max,
               "a line is formatted without looking at what room is left");
 

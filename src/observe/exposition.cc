@@ -135,8 +135,8 @@ class Exposition {
                     "From the first byte of a request to the last of its answer, by provider and model.");
         each_pair([&](uint16_t p, uint16_t m, uint64_t success, uint64_t error) {
             if (success + error == 0) return;
-            out_.histogram({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, duration_bounds_us,
-                           duration(p, m), us_per_s);
+            out_.histogram({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, duration_le_, duration(p, m),
+                           us_per_s);
         });
         out_.family("loom_ai_duration_seconds", "histogram", "The same, by provider.");
         each_provider([&](uint16_t p, std::string_view name) {
@@ -144,7 +144,7 @@ class Exposition {
             for (uint16_t m = 0; m < m_.models_.size(); ++m) {
                 for (const auto& shard : m_.shards_) total.add(shard->model_series(p, m).duration);
             }
-            out_.histogram({{"provider", name}}, duration_bounds_us, total, us_per_s);
+            out_.histogram({{"provider", name}}, duration_le_, total, us_per_s);
         });
     }
     HistogramSum<duration_bound_count> duration(uint16_t p, uint16_t m) const {
@@ -175,7 +175,7 @@ class Exposition {
         each_provider([&](uint16_t p, std::string_view name) {
             const auto total = sum_histogram<duration_bound_count>(
                 [=](const ShardMetrics& s) -> const DurationHistogram& { return s.provider_series(p).first_token; });
-            out_.histogram({{"provider", name}}, duration_bounds_us, total, us_per_s);
+            out_.histogram({{"provider", name}}, duration_le_, total, us_per_s);
         });
     }
 
@@ -241,13 +241,13 @@ class Exposition {
                 sum_histogram<overhead_bound_count>([=](const ShardMetrics& s) -> const OverheadHistogram& {
                     return s.overhead_series(static_cast<Stage>(i));
                 });
-            out_.histogram({{"stage", stage_names[i]}}, overhead_bounds_ns, total, ns_per_s);
+            out_.histogram({{"stage", stage_names[i]}}, overhead_le_, total, ns_per_s);
         }
         out_.family("loom_loop_lag_seconds", "histogram",
                     "How long a turn of the loop kept the next completion waiting.");
         const auto lag = sum_histogram<overhead_bound_count>(
             [](const ShardMetrics& s) -> const OverheadHistogram& { return s.loop_turn_series(); });
-        out_.histogram({}, overhead_bounds_ns, lag, ns_per_s);
+        out_.histogram({}, overhead_le_, lag, ns_per_s);
     }
 
     void write_shards() {
@@ -283,6 +283,8 @@ class Exposition {
 
     Metrics& m_;
     const ProcessFacts& facts_;
+    const BoundTexts<duration_bound_count> duration_le_ = bound_texts(duration_bounds_us, us_per_s);
+    const BoundTexts<overhead_bound_count> overhead_le_ = bound_texts(overhead_bounds_ns, ns_per_s);
     TextFormat out_;
 };
 

@@ -70,7 +70,29 @@ inline bool needs_care(uint64_t bytes) noexcept {
     return ((bytes | below_space | quote | backslash) & highs) != 0;
 }
 
-/// Writes what stands at the front of `text` and needs care; moves past it.
+/// The up to eight bytes at the front of `text`; where it has fewer, blanks. Reads nothing behind its end.
+inline uint64_t front_bytes(std::string_view text) noexcept {
+    constexpr uint64_t blanks = 0x2020202020202020;
+    const size_t n = text.size();
+    const auto at = [&](size_t i) { return uint64_t{static_cast<unsigned char>(text[i])} << (8 * i); };
+    uint64_t out = 0;
+    if (n >= 8) {
+        std::memcpy(&out, text.data(), 8);
+        return out;
+    }
+    if (n >= 4) {  // two halves that may overlap: the same bytes in the same place
+        uint32_t low, high;
+        std::memcpy(&low, text.data(), 4);
+        std::memcpy(&high, text.data() + n - 4, 4);
+        out = low | uint64_t{high} << (8 * (n - 4));
+    } else {
+        out = at(0) | at(n / 2) | at(n - 1);
+    }
+    return out | blanks << (8 * n);
+}
+static_assert(std::endian::native == std::endian::little, "front_bytes puts the first byte lowest");
+
+/// Writes the character at the front of `text`, escaped or repaired as it needs; moves past it.
 char* put_careful(char* out, std::string_view& text) noexcept;
 
 /// The end of text cut to at most `bytes_max`, not within a character.
@@ -80,17 +102,15 @@ inline char* put_text(char* out, std::string_view text, size_t bytes_max) noexce
     if (text.size() > bytes_max) [[unlikely]]
         text = cut_text(text, bytes_max);
     while (!text.empty()) {
-        if (text.size() >= 8) {
-            uint64_t eight;
-            std::memcpy(&eight, text.data(), 8);
-            if (!needs_care(eight)) [[likely]] {
-                std::memcpy(out, &eight, 8);
-                out += 8;
-                text.remove_prefix(8);
-                continue;
-            }
+        const uint64_t eight = front_bytes(text);
+        if (needs_care(eight)) [[unlikely]] {
+            out = put_careful(out, text);
+            continue;
         }
-        out = put_careful(out, text);
+        std::memcpy(out, &eight, 8);  // up to seven bytes too many, which the next field overwrites
+        const size_t n = std::min<size_t>(text.size(), 8);
+        out += n;
+        text.remove_prefix(n);
     }
     return out;
 }

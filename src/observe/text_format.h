@@ -37,6 +37,17 @@ struct HistogramSum {
     }
 };
 
+/// Bounds in seconds, as text: written once an exposition, since hundreds of series share them.
+template <size_t bound_count>
+using BoundTexts = std::array<std::string, bound_count>;
+
+template <size_t bound_count>
+[[nodiscard]] BoundTexts<bound_count> bound_texts(const std::array<uint64_t, bound_count>& bounds, double unit) {
+    BoundTexts<bound_count> out;
+    for (size_t i = 0; i < bound_count; ++i) out[i] = fmt::format("{}", static_cast<double>(bounds[i]) / unit);
+    return out;
+}
+
 class TextFormat {
   public:
     /// Begins a family; its samples follow, all before the next family.
@@ -59,14 +70,13 @@ class TextFormat {
         family(name, type, help);
         sample({}, value);
     }
-    /// `unit` is what a bound and the sum are divided by to be seconds.
+    /// `le` has the bounds as text, `unit` is what the sum is divided by to be seconds.
     template <size_t bound_count>
-    void histogram(Labels labels, const std::array<uint64_t, bound_count>& bounds, const HistogramSum<bound_count>& h,
-                   double unit) {
+    void histogram(Labels labels, const BoundTexts<bound_count>& le, const HistogramSum<bound_count>& h, double unit) {
         uint64_t seen = 0;
         for (size_t i = 0; i < bound_count; ++i) {
             seen += h.counts[i];
-            bucket(labels, fmt::format("{}", static_cast<double>(bounds[i]) / unit), seen);
+            bucket(labels, le[i], seen);
         }
         seen += h.counts[bound_count];
         bucket(labels, "+Inf", seen);
@@ -92,9 +102,16 @@ class TextFormat {
     }
     void bucket(Labels labels, std::string_view le, uint64_t count) {
         head("_bucket", labels);
-        fmt::format_to(std::back_inserter(text_), "{}le=\"{}\"}} {}\n", labels.size() ? "," : "{", le, count);
+        text_ += labels.size() ? ",le=\"" : "{le=\"";
+        text_ += le;
+        text_ += "\"} ";
+        number(count);
     }
-    void number(std::integral auto value) { fmt::format_to(std::back_inserter(text_), "{}\n", value); }
+    void number(std::integral auto value) {
+        const fmt::format_int text(value);
+        text_.append(text.data(), text.size());
+        text_ += '\n';
+    }
     void number(double value) {
         if (value != value)
             text_ += "NaN\n";

@@ -24,6 +24,16 @@ TEST(EqualConstantTime, ComparesWholeContents) {
     EXPECT_FALSE(equal_constant_time("secret", "secret "));
 }
 
+TEST(EqualConstantTime, SeesADifferenceInEachByteOfADigest) {
+    const Sha256 a = sha256("a");
+    EXPECT_TRUE(equal_constant_time(a, sha256("a")));
+    for (size_t i = 0; i < a.size(); ++i) {
+        Sha256 b = a;
+        b[i] ^= 1;
+        EXPECT_FALSE(equal_constant_time(a, b)) << i;
+    }
+}
+
 TEST(Hex, GoesThereAndBackInEitherCase) {
     std::array<uint8_t, 4> out;
     EXPECT_TRUE(hex_decode("00fFaB10", out));
