@@ -39,7 +39,10 @@ void read_option(HeaderList& list, std::string_view option, Meaning& out) noexce
 }
 
 /// #connection-option of RFC 9110, 7.6.1. Bounded, since every option may be compared with every header.
-const char* read_connection(HeaderList& list, Meaning& out) noexcept {
+const char* read_connection(HeaderList& list, bool repeated, Meaning& out) noexcept {
+    const std::string_view first = list.value_of(HeaderId::connection);  // and nearly always one of two
+    if (!repeated && is_known(first, "keep-alive")) return out.keep_alive = true, nullptr;
+    if (!repeated && is_known(first, "close")) return out.close = true, nullptr;
     size_t option_count = 0;
     for (const Header& header : list.all()) {
         if (header.id != HeaderId::connection) continue;
@@ -57,34 +60,23 @@ const char* read_connection(HeaderList& list, Meaning& out) noexcept {
     return nullptr;
 }
 
-const char* read_transfer_encoding(const HeaderList& list, const Seen& seen, uint8_t minor_version) noexcept {
-    if (seen.any(HeaderId::content_length)) return "both Transfer-Encoding and Content-Length: send only one";
+const char* read_transfer_encoding(const HeaderList& list, Repeated repeated, uint8_t minor_version) noexcept {
+    if (list.has(HeaderId::content_length)) return "both Transfer-Encoding and Content-Length: send only one";
     if (minor_version == 0) return "Transfer-Encoding in HTTP/1.0: send a Content-Length";
-    if (seen.repeated(HeaderId::transfer_encoding)) return "two Transfer-Encoding headers: send one";
-    if (!equal_ignoring_case(list.value_of(HeaderId::transfer_encoding), "chunked"))
+    if (repeated.has(HeaderId::transfer_encoding)) return "two Transfer-Encoding headers: send one";
+    if (!is_known(list.value_of(HeaderId::transfer_encoding), "chunked"))
         return "Transfer-Encoding other than \"chunked\"";
     return nullptr;
 }
 
-const char* read_content_length(const HeaderList& list, const Seen& seen, Meaning& out) noexcept {
-    if (seen.repeated(HeaderId::content_length)) return "two Content-Length headers: send one";
+const char* read_content_length(const HeaderList& list, Repeated repeated, Meaning& out) noexcept {
+    if (repeated.has(HeaderId::content_length)) return "two Content-Length headers: send one";
     if (!parse_length(list.value_of(HeaderId::content_length), out.content_length))
         return "malformed Content-Length: expected one decimal number below 2^63";
     out.has_length = true;
     out.framing = BodyFraming::length;
     return nullptr;
 }
-
-/// reg-name without percent escapes and sub-delims, which hosts in use do not have and forged ones do ("a,b", "a%00").
-constexpr bool is_host_byte(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
-constexpr std::array<bool, 256> host_bytes = [] {
-    std::array<bool, 256> table{};
-    for (int c = 0; c < 128; ++c) table[static_cast<size_t>(c)] = is_host_byte(static_cast<char>(c));
-    return table;
-}();
 
 constexpr bool is_ipv6_byte(char c) noexcept {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || c == ':' || c == '.';
@@ -133,30 +125,34 @@ bool parse_length(std::string_view text, uint64_t& out) noexcept {
     return true;
 }
 
-bool is_host(std::string_view text) noexcept {
-    size_t at = 0;
-    if (!text.empty() && text[0] == '[') {
-        at = 1;
-        while (at < text.size() && is_ipv6_byte(text[at])) ++at;
-        if (at < 4 || at == text.size() || text[at] != ']') return false;  // "[::]" is the shortest
+bool is_host(std::string_view text, const char* end) noexcept {
+    if (text.empty()) return false;
+    const char* const text_end = text.data() + text.size();
+    const char* at = text.data();
+    if (*at == '[') {
+        ++at;
+        while (at < text_end && is_ipv6_byte(*at)) ++at;
+        if (at - text.data() < 3 || at == text_end || *at != ']') return false;  // "[::]" is the shortest
         at += 1;
     } else {
-        while (at < text.size() && host_bytes[static_cast<unsigned char>(text[at])]) ++at;
-        if (at == 0) return false;
+        at = scan::Baseline::host_end(at, end);
+        if (at >= text_end) return true;
+        if (at == text.data()) return false;
     }
-    return at == text.size() || (text[at] == ':' && is_port(text.substr(at + 1)));
+    return at == text_end || (*at == ':' && is_port({at + 1, static_cast<size_t>(text_end - at - 1)}));
 }
 
-Result<Meaning> read_meaning(HeaderList& list, const Seen& seen, uint8_t minor_version, Side side) noexcept {
+Result<Meaning> read_meaning(HeaderList& list, Repeated repeated, uint8_t minor_version, Side side) noexcept {
     Meaning out;
     const char* fault = nullptr;
-    if (seen.any(HeaderId::transfer_encoding)) {
-        fault = read_transfer_encoding(list, seen, minor_version);
+    if (list.has(HeaderId::transfer_encoding)) {
+        fault = read_transfer_encoding(list, repeated, minor_version);
         out.framing = BodyFraming::chunked;
-    } else if (seen.any(HeaderId::content_length)) {
-        fault = read_content_length(list, seen, out);
+    } else if (list.has(HeaderId::content_length)) {
+        fault = read_content_length(list, repeated, out);
     }
-    if (fault == nullptr && seen.any(HeaderId::connection)) fault = read_connection(list, out);
+    if (fault == nullptr && list.has(HeaderId::connection))
+        fault = read_connection(list, repeated.has(HeaderId::connection), out);
     if (fault != nullptr) return fail(Errc::bad_message, side, fault);
     return out;
 }

@@ -6,28 +6,27 @@
 
 #include "loom/base/result.h"
 #include "loom/http/message.h"
+#include "names.h"
 #include "scan.h"
 
 namespace loom::http {
 
-/// The ids that framing asks about come first in the list; those from 63 on share a bit that nobody reads.
-constexpr uint64_t bit_of(HeaderId id) noexcept {
-    const auto place = static_cast<unsigned>(id);
-    return uint64_t{1} << (place < 63 ? place : 63);
-}
-static_assert(HeaderId::expect < static_cast<HeaderId>(63));
+/// Which ids came more than once. Those from 64 on share the bits of others that nobody reads.
+class Repeated {
+  public:
+    void add(HeaderId id, bool seen_before) noexcept { mask_ |= static_cast<uint64_t>(seen_before) << place(id); }
+    [[nodiscard]] bool has(HeaderId id) const noexcept { return (mask_ >> place(id) & 1) != 0; }
 
-/// Which ids came, and which came more than once.
-struct Seen {
-    uint64_t once = 0;
-    uint64_t twice = 0;
-    [[nodiscard]] bool any(HeaderId id) const noexcept { return (once & bit_of(id)) != 0; }
-    [[nodiscard]] bool repeated(HeaderId id) const noexcept { return (twice & bit_of(id)) != 0; }
+  private:
+    static unsigned place(HeaderId id) noexcept { return static_cast<unsigned>(id) & 63; }
+    uint64_t mask_ = 0;
 };
+static_assert(static_cast<unsigned>(HeaderId::count_) <= 64 + static_cast<unsigned>(HeaderId::host),
+              "no id shares the bit of one that framing asks about");
 
 struct Fields {
     const char* end = nullptr;  // behind the empty line
-    Seen seen;
+    Repeated repeated;
 };
 
 /// What the fields of one message say about its framing and its connection.
@@ -47,12 +46,19 @@ const char* name_fault(const char* p, const char* at, const char* end) noexcept;
 const char* value_fault(const char* at, const char* end) noexcept;
 
 /// Reads Content-Length, Transfer-Encoding and Connection; flags the headers that Connection nominates.
-Result<Meaning> read_meaning(HeaderList& list, const Seen& seen, uint8_t minor_version, Side side) noexcept;
+Result<Meaning> read_meaning(HeaderList& list, Repeated repeated, uint8_t minor_version, Side side) noexcept;
 
 /// 1*DIGIT up to body_bytes_max.
 bool parse_length(std::string_view text, uint64_t& out) noexcept;
 /// uri-host [":" port] of RFC 9110, 7.2, in the spellings that are used: names, IPv4, [IPv6].
-bool is_host(std::string_view text) noexcept;
+/// end   up to where bytes may be read, at or behind the text.
+bool is_host(std::string_view text, const char* end) noexcept;
+inline bool is_host(std::string_view text) noexcept { return is_host(text, text.data() + text.size()); }
+
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
+inline bool is_empty_line(const char* p, const char* end) noexcept {
+    return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
+}
 
 /// Reads field lines from `p` until the empty line.
 template <class Kernel>
@@ -60,28 +66,24 @@ Result<Fields> read_fields(const char* p, const char* end, HeaderList& list, Sid
     Fields fields;
     while (true) {
         const char* colon = Kernel::name_end(p, end);
-        if (colon == p && end - p >= 2 && p[0] == '\r' && p[1] == '\n') {
+        if (colon == end || *colon != ':' || colon == p) [[unlikely]] {
+            if (!is_empty_line(p, end)) return fail(Errc::bad_message, side, name_fault(p, colon, end));
             fields.end = p + 2;
             return fields;
         }
-        if (colon == p || colon == end || *colon != ':') [[unlikely]]
-            return fail(Errc::bad_message, side, name_fault(p, colon, end));
-
         const char* value = colon + 1;
-        while (value < end && (*value == ' ' || *value == '\t')) ++value;
+        while (value < end && is_blank(*value)) ++value;
         const char* stop = Kernel::value_end(value, end);
-        if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n') [[unlikely]]
+        if (!is_empty_line(stop, end)) [[unlikely]]
             return fail(Errc::bad_message, side, value_fault(stop, end));
         const char* value_end = stop;
-        while (value_end > value && (value_end[-1] == ' ' || value_end[-1] == '\t')) --value_end;
+        while (value_end > value && is_blank(value_end[-1])) --value_end;
 
         if (list.full()) [[unlikely]]
             return fail(Errc::head_too_large, side, "more than 96 header fields");
         const std::string_view name(p, static_cast<size_t>(colon - p));
-        const HeaderId id = header_id(name);
-        list.add(name, {value, static_cast<size_t>(value_end - value)}, id);
-        fields.seen.twice |= fields.seen.once & bit_of(id);
-        fields.seen.once |= bit_of(id);
+        const HeaderId id = known_id(name, end);
+        fields.repeated.add(id, list.add(name, {value, static_cast<size_t>(value_end - value)}, id));
         p = stop + 2;
     }
 }

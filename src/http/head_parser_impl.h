@@ -120,11 +120,11 @@ Result<const char*> read_request_line(const char* p, const char* end, RequestHea
 
 // ── request ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-inline const char* read_host(const Seen& seen, RequestHead& out) noexcept {
-    if (seen.repeated(HeaderId::host)) return "two Host headers: send one";
+inline const char* read_host(Repeated repeated, const char* end, RequestHead& out) noexcept {
+    if (repeated.has(HeaderId::host)) return "two Host headers: send one";
     const Header* header = out.list.find(HeaderId::host);
     if (header == nullptr) return out.minor_version == 0 ? nullptr : "no Host header";
-    if (!is_host(header->value)) return "malformed Host header: expected name or name:port";
+    if (!is_host(header->value, end)) return "malformed Host header: expected name or name:port";
     if (out.host.empty()) out.host = header->value;
     return nullptr;
 }
@@ -146,15 +146,16 @@ Result<void> parse_request(std::string_view head, RequestHead& out) noexcept {
     const char* end = head.data() + head.size();
     const char* p = LOOM_TRY(read_request_line<Kernel>(head.data(), end, out));
     const Fields fields = LOOM_TRY(read_fields<Kernel>(p, end, out.list, Side::downstream));
-    if (const char* fault = read_host(fields.seen, out)) return fail(Errc::bad_message, Side::downstream, fault);
-    const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.seen, out.minor_version, Side::downstream));
+    if (const char* fault = read_host(fields.repeated, end, out))
+        return fail(Errc::bad_message, Side::downstream, fault);
+    const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.repeated, out.minor_version, Side::downstream));
 
     const bool is_1_1 = out.minor_version == 1;
     out.framing = meaning.framing;
     out.content_length = meaning.content_length;
     out.keep_alive = !meaning.close && (is_1_1 || meaning.keep_alive);
-    out.upgrade = is_1_1 && meaning.upgrade && fields.seen.any(HeaderId::upgrade);
-    out.expect_continue = is_1_1 && fields.seen.any(HeaderId::expect) &&
+    out.upgrade = is_1_1 && meaning.upgrade && out.list.has(HeaderId::upgrade);
+    out.expect_continue = is_1_1 && out.list.has(HeaderId::expect) &&
                           equal_ignoring_case(out.list.value_of(HeaderId::expect), "100-continue");
     out.head_bytes = static_cast<uint32_t>(fields.end - head.data());
     return {};
@@ -210,7 +211,7 @@ Result<void> parse_response(std::string_view head, Method request_method, Respon
     const char* end = head.data() + head.size();
     const char* p = LOOM_TRY(read_status_line<Kernel>(head.data(), end, out));
     const Fields fields = LOOM_TRY(read_fields<Kernel>(p, end, out.list, Side::upstream));
-    const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.seen, out.minor_version, Side::upstream));
+    const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.repeated, out.minor_version, Side::upstream));
 
     out.head_bytes = static_cast<uint32_t>(fields.end - head.data());
     out.content_length = meaning.content_length;

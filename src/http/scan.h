@@ -27,6 +27,15 @@ constexpr bool is_control(char c) noexcept { return (static_cast<unsigned char>(
 /// What a request target is made of here: visible ASCII without '#'.
 constexpr bool is_target(char c) noexcept { return c > 0x20 && c < 0x7f && c != '#'; }
 
+/// reg-name without percent escapes and sub-delims, which hosts in use do not have and forged ones do ("a,b", "a%00").
+inline constexpr std::array<bool, 256> host_bytes = [] {
+    std::array<bool, 256> table{};
+    for (unsigned char c : std::string_view("-._~0123456789")) table[c] = true;
+    for (unsigned char c = 'a'; c <= 'z'; ++c) table[c] = table[c - 'a' + 'A'] = true;
+    return table;
+}();
+constexpr bool is_host(char c) noexcept { return host_bytes[static_cast<unsigned char>(c)]; }
+
 /// Where CR, LF and NUL are in 64 bytes; bit i is byte i.
 struct LineMasks {
     uint64_t cr = 0;
@@ -45,6 +54,10 @@ struct Scalar {
     }
     static const char* target_end(const char* p, const char* end) noexcept {
         while (p < end && is_target(*p)) ++p;
+        return p;
+    }
+    static const char* host_end(const char* p, const char* end) noexcept {
+        while (p < end && is_host(*p)) ++p;
         return p;
     }
     static const char* line_end(const char* p, const char* end) noexcept {
@@ -75,30 +88,35 @@ struct Sse2 {
         return _mm_cmplt_epi8(moved, _mm_set1_epi8(static_cast<char>(0x80 + count)));
     }
 
-    /// Names are letters, digits and dashes; the rarer token bytes are asked of the table, one by one.
-    static const char* name_end(const char* p, const char* end) noexcept {
+    /// Up to the first byte that is not allowed. Most are letters, digits and `more`.
+    template <char more, bool (*is_allowed)(char)>
+    static const char* word_end(const char* p, const char* end) noexcept {
         while (end - p >= 16) {
             const __m128i v = load(p);
             const __m128i letters = in_range(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 26);
-            const __m128i common = _mm_or_si128(_mm_or_si128(letters, in_range(v, '0', 10)), equal(v, '-'));
+            const __m128i common = _mm_or_si128(_mm_or_si128(letters, in_range(v, '0', 10)), equal(v, more));
             const unsigned others = bits(common) ^ 0xffff;
-            if (others == 0) {
-                p += 16;
-                continue;
-            }
-            p += __builtin_ctz(others);
-            if (!is_token(*p)) return p;
+            p += others == 0 ? 16 : __builtin_ctz(others);
+            if (others == 0) continue;
+            if (!is_allowed(*p)) return p;  // the rarer bytes are asked of the table, one by one
             p += 1;
         }
-        return Scalar::name_end(p, end);
+        while (p < end && is_allowed(*p)) ++p;
+        return p;
     }
+    static const char* name_end(const char* p, const char* end) noexcept { return word_end<'-', is_token>(p, end); }
+    static const char* host_end(const char* p, const char* end) noexcept { return word_end<'.', is_host>(p, end); }
     static const char* value_end(const char* p, const char* end) noexcept {
         while (end - p >= 16) {
             const __m128i v = load(p);
-            const __m128i low = _mm_andnot_si128(equal(v, '\t'), at_most(v, 0x1f));
-            const unsigned stops = bits(_mm_or_si128(low, equal(v, 0x7f)));
-            if (stops != 0) return p + __builtin_ctz(stops);
-            p += 16;
+            const unsigned stops = bits(_mm_or_si128(at_most(v, 0x1f), equal(v, 0x7f)));
+            if (stops == 0) {
+                p += 16;
+                continue;
+            }
+            p += __builtin_ctz(stops);
+            if (*p != '\t') return p;
+            p += 1;
         }
         return Scalar::value_end(p, end);
     }

@@ -29,6 +29,7 @@ void agree(Kernel kernel, Kernel reference, char filler) {
 TEST(Kernels, AgreeOnEndsOfNamesValuesTargetsAndLines) {
     for (char filler : {'a', 'Z', '-'}) agree(scan::Baseline::name_end, scan::Scalar::name_end, filler);
     for (char filler : {'a', '\t', '\x80'}) agree(scan::Baseline::value_end, scan::Scalar::value_end, filler);
+    for (char filler : {'a', '9', '.'}) agree(scan::Baseline::host_end, scan::Scalar::host_end, filler);
     agree(scan::Baseline::target_end, scan::Scalar::target_end, '/');
     agree(scan::Baseline::line_end, scan::Scalar::line_end, '{');
     agree(scan::line_end, scan::Scalar::line_end, '{');

@@ -104,7 +104,7 @@ struct Header {
 
 /// "content-length" of HeaderId::content_length; "" for other. Lower case.
 [[nodiscard]] std::string_view header_name(HeaderId id) noexcept;
-/// The id of a name in any case; HeaderId::other for a name not in the list.
+/// The id of a name (a token) in any case; HeaderId::other for a name not in the list.
 [[nodiscard]] HeaderId header_id(std::string_view name) noexcept;
 /// "GET"; "" for other.
 [[nodiscard]] std::string_view method_name(Method method) noexcept;
@@ -132,6 +132,7 @@ class HeaderList {
     }
     /// The first of that name, in any case.
     [[nodiscard]] const Header* find(std::string_view name) const noexcept;
+    [[nodiscard]] bool has(HeaderId id) const noexcept { return find(id) != nullptr; }
     /// The value, or "" when absent.
     [[nodiscard]] std::string_view value_of(HeaderId id) const noexcept {
         const Header* header = find(id);
@@ -143,11 +144,15 @@ class HeaderList {
         first_.fill(0);
     }
     [[nodiscard]] bool full() const noexcept { return count_ == headers_max; }
-    void add(std::string_view name, std::string_view value, HeaderId id) noexcept {
+    /// True when one of that id was there before. Not to be called when full().
+    bool add(std::string_view name, std::string_view value, HeaderId id) noexcept {
         LOOM_ASSERT(!full());
         items_[count_] = Header{name, value, id, false};
         count_ += 1;
-        if (first_[static_cast<size_t>(id)] == 0) first_[static_cast<size_t>(id)] = static_cast<uint8_t>(count_);
+        uint8_t& first = first_[static_cast<size_t>(id)];
+        const bool seen_before = first != 0;
+        first = seen_before ? first : static_cast<uint8_t>(count_);
+        return seen_before;
     }
 
   private:
