@@ -108,9 +108,9 @@ class Cursor {
     /// A number, true, false or null: judged, and not consumed when it is none of these.
     [[nodiscard]] bool skip_scalar() noexcept;
 
-    [[nodiscard]] bool is_null() const noexcept { return is_literal("null"); }
-    [[nodiscard]] bool is_true() const noexcept { return is_literal("true"); }
-    [[nodiscard]] bool is_false() const noexcept { return is_literal("false"); }
+    [[nodiscard]] bool is_null() const noexcept { return peek() == 'n' && is_literal("null"); }
+    [[nodiscard]] bool is_true() const noexcept { return peek() == 't' && is_literal("true"); }
+    [[nodiscard]] bool is_false() const noexcept { return peek() == 'f' && is_literal("false"); }
     [[nodiscard]] bool is_number() const noexcept { return peek() == '-' || (peek() >= '0' && peek() <= '9'); }
 
     /// A number of digits only, saturated; not consumed, and false without a fault, when it is anything else.

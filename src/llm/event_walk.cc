@@ -17,6 +17,15 @@ bool EventWalk::run(EventFacts& facts, Usage& usage) {
 
 bool EventWalk::read_member(Range key) {
     const std::string_view name = inside(cursor_.text(), key);
+    // Of strings only those that vary: the id, and what follows the choices (padding against traffic analysis).
+    if (cursor_.peek() == '"' && name != "error") {
+        const Range string = cursor_.take_string();
+        const bool varies =
+            name == "id" || (choices_seen_ && name != "model" && name != "object" && name != "system_fingerprint");
+        if (name == "usage") facts_.usage_null = facts_.usage_present = false;
+        if (varies) add_variable({string, EventForm::Hole::string, -1});
+        return true;
+    }
     if (name == "choices") return read_choices();
     if (name == "usage") {
         facts_.usage_null = cursor_.is_null();
@@ -26,13 +35,6 @@ bool EventWalk::read_member(Range key) {
     if (name == "error") {
         facts_.is_error = !cursor_.is_null();
         return cursor_.skip_value();
-    }
-    // Of strings only those that vary: the id, and what follows the choices (padding against traffic analysis).
-    if (cursor_.peek() == '"') {
-        const Range string = cursor_.take_string();
-        const bool names_model = name == "model" || name == "object" || name == "system_fingerprint";
-        if (name == "id" || (choices_seen_ && !names_model)) add_variable({string, EventForm::Hole::string, -1});
-        return true;
     }
     Range value;
     const bool counts = name == "created" && cursor_.is_number();
