@@ -30,7 +30,7 @@ MAY_INCLUDE["app"] = MAY_INCLUDE["admin"] + ["admin", "config"]
 
 # Third-party header → where it may be included: a folder stands for src/<folder> and include/loom/<folder>.
 THIRD_PARTY = [
-    (r"liburing(\.h|/.*)", ["io"]),
+    (r"liburing(\.h|/.*)", ["io", "bench"]),
     (r"linux/io_uring\.h", ["io"]),
     (r"simdjson\.h", ["include/loom/base/json.h"]),
     (r"openssl/(ssl|tls1|ssl3|dtls1)\.h", ["net"]),
