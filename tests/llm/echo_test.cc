@@ -71,7 +71,9 @@ TEST(Echo, StreamsTheSameWordByWord) {
         EXPECT_FALSE(facts.malformed) << data;
         finished += facts.finished;
         usage_only += facts.usage_only;
-        if (facts.usage_only) EXPECT_EQ(usage.total, echo.answer.usage().total);
+        if (facts.usage_only) {
+            EXPECT_EQ(usage.total, echo.answer.usage().total);
+        }
         EXPECT_TRUE(facts.done || facts.usage_only || facts.usage_null) << data;
         if (facts.has_content) {
             const Dom dom(data);
