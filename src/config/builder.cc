@@ -7,7 +7,7 @@
 namespace loom::config {
 
 namespace {
-constexpr size_t suggestion_count_max = 50;  // a file of another program is not compared line by line
+constexpr size_t suggestion_count_max = 20;  // a file of another program is not compared line by line
 }
 
 Builder::Builder(const Schema& schema, const std::string& path, std::vector<Diagnostic>& diagnostics)
