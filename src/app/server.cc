@@ -1,13 +1,237 @@
 #include "server.h"
 
-#include <cstdio>
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <thread>
+
+#include "check.h"
+#include "cli.h"
+#include "keys.h"
+#include "loom/admin/api.h"
+#include "loom/base/clock.h"
+#include "loom/observe/log.h"
+#include "plan_builder.h"
+#include "shard_thread.h"
 
 namespace loom::app {
+namespace {
 
-// Weak: the program that has the shards linked in brings its own.
-[[gnu::weak]] int run_server(std::shared_ptr<const config::Config> config, const StartArguments& arguments) {
-    std::fprintf(stderr, "loom: %s is fine, and this build has no server in it\n", arguments.conf_path.c_str());
-    return 70;
+using observe::log_error;
+using observe::log_info;
+using observe::log_warn;
+
+/// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
+class Server {
+  public:
+    explicit Server(ServerOptions options) : options_(std::move(options)), metrics_(options_.shard_count) {}
+
+    /// Errors are logged; the exit status says which.
+    int start(const config::Config& config);
+    void reload(const StartArguments& arguments);
+    void drain();
+    [[nodiscard]] bool shards_failed() const { return failed_.load(); }
+
+  private:
+    [[nodiscard]] bool raise_descriptor_limit();
+    [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
+    [[nodiscard]] bool open_admin(ShardThread& shard);
+    observe::ProcessFacts facts() const;
+
+    ServerOptions options_;
+    observe::Metrics metrics_;
+    std::unique_ptr<observe::AccessLog> log_;
+    std::unique_ptr<net::Resolver> resolver_;
+    std::vector<std::unique_ptr<ShardThread>> shards_;
+    std::vector<int> unix_fds_;
+    uint64_t generation_ = 1;
+    std::atomic<uint64_t> reloads_{0};
+    std::atomic<uint64_t> reload_failures_{0};
+    std::atomic<bool> draining_{false};
+    std::atomic<bool> failed_{false};
+};
+
+bool Server::raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return false;
+    limit.rlim_cur = limit.rlim_max;
+    return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+int Server::start(const config::Config& config) {
+    const auto features = io::probe_features(options_.shard.features);
+    if (!features) {
+        log_error("cannot start: {}", io::explain_refusal(features.error().sys_errno));
+        return exit_config;
+    }
+    options_.shard.features = *features;
+    if (!raise_descriptor_limit()) log_warn("the limit of descriptors could not be raised");
+    auto log = observe::AccessLog::open(
+        {.path = options_.log_path, .sample = options_.log_sample, .shard_count = options_.shard_count});
+    if (!log) {
+        log_error("cannot open the access log {}: {}", options_.log_path, std::strerror(log.error().sys_errno));
+        return exit_config;
+    }
+    log_ = std::move(*log);
+    auto resolver = net::Resolver::start({});
+    if (!resolver) {
+        log_error("cannot start the resolver: {}", resolver.error().what);
+        return exit_internal;
+    }
+    resolver_ = std::move(*resolver);
+    const auto plan = build_plan(config, metrics_, generation_);
+    if (!plan) {
+        for (const std::string& message : plan.error()) log_error("{}", message);
+        return exit_config;
+    }
+    for (uint32_t index = 0; index < options_.shard_count; ++index) {
+        io::ShardOptions shard = options_.shard;
+        shard.core = options_.pin ? static_cast<int>(index) : -1;
+        shards_.push_back(
+            std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_, metrics_, *log_));
+        if (!open_listeners(*shards_.back(), index)) return exit_config;
+    }
+    if (!open_admin(*shards_.front())) return exit_config;
+    for (const auto& shard : shards_) {
+        const auto started = shard->start(*plan);
+        if (started) continue;
+        log_error("cannot start a shard: {}", io::explain_refusal(started.error().sys_errno));
+        return exit_config;
+    }
+    for (const ListenerOptions& listener : options_.listeners)
+        log_info("serving {} on {} with {} shard{}", listener.name, listener.address.to_string(), options_.shard_count,
+                 options_.shard_count == 1 ? "" : "s");
+    if (options_.admin_listen != "off") log_info("admin on {}", options_.admin_listen);
+    return exit_ok;
+}
+
+bool Server::open_listeners(ShardThread& shard, uint32_t index) {
+    for (size_t i = 0; i < options_.listeners.size(); ++i) {
+        const ListenerOptions& listener = options_.listeners[i];
+        const bool shared = listener.address.is_unix() && index > 0;  // a path can be bound once: shards share it
+        Result<int> fd =
+            shared ? Result<int>(::dup(unix_fds_[i])) : net::open_listener(listener.address, options_.listen);
+        if (!fd) {
+            log_error("cannot listen on {} (listener.{}.address): {}", listener.address.to_string(), listener.name,
+                      std::strerror(fd.error().sys_errno));
+            return false;
+        }
+        if (index == 0) unix_fds_.push_back(*fd);
+        shard.add_listener({.name = listener.name}, *fd);
+    }
+    return true;
+}
+
+bool Server::open_admin(ShardThread& shard) {
+    if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
+    const auto address = net::Address::parse(options_.admin_listen);
+    const auto fd = address ? net::open_listener(*address, options_.listen) : std::unexpected(address.error());
+    if (!fd) {
+        log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen,
+                  fd.error().sys_errno != 0 ? std::strerror(fd.error().sys_errno) : fd.error().what);
+        return false;
+    }
+    admin::ApiOptions api{.token = options_.admin_token,
+                          .health_path = "/healthz",
+                          .metrics = &metrics_,
+                          .facts = [this] { return facts(); },
+                          .ready = [this] { return !draining_.load(); }};
+    shard.add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
+    return true;
+}
+
+observe::ProcessFacts Server::facts() const {
+    return {.now_us = monotonic_ns() / 1000,
+            .access_log_written = log_->written(),
+            .access_log_dropped = log_->dropped(),
+            .access_log_write_errors = log_->write_errors(),
+            .config_reloads = reloads_.load(),
+            .config_reload_failures = reload_failures_.load()};
+}
+
+/// Reads the files anew. Whatever is wrong with them, the plan in force stays.
+void Server::reload(const StartArguments& arguments) {
+    log_->reopen();
+    const config::Schema schema(all_keys());
+    auto loaded = config::load(arguments.conf_path, arguments.overrides, schema, config::system_source());
+    add_checks(loaded);
+    for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
+    Result<void> done = fail(Errc::bad_conf, Side::internal, "the configuration has errors");
+    if (loaded.config != nullptr) {
+        const auto plan = build_plan(*loaded.config, metrics_, generation_ + 1);
+        if (plan) {
+            for (const auto& shard : shards_) shard->set_plan(*plan);
+            done = {};
+        } else {
+            for (const std::string& message : plan.error()) log_error("{}", message);
+        }
+    }
+    if (!done) {
+        reload_failures_ += 1;
+        log_error("reload refused: {}; the old configuration stays in force", done.error().what);
+        return;
+    }
+    generation_ += 1;
+    reloads_ += 1;
+    log_info("reloaded: generation {}", generation_);
+}
+
+void Server::drain() {
+    draining_ = true;
+    log_info("draining");
+    for (const auto& shard : shards_) shard->drain();
+    for (const auto& shard : shards_) shard->join();
+    resolver_->stop();
+    for (const ListenerOptions& listener : options_.listeners)
+        if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
+    log_->flush();
+    log_info("stopped");
+}
+
+observe::LogLevel log_level(std::string_view name) {
+    if (name == "debug") return observe::LogLevel::debug;
+    if (name == "warn") return observe::LogLevel::warn;
+    if (name == "error") return observe::LogLevel::error;
+    return observe::LogLevel::info;
+}
+
+}  // namespace
+
+int run_server(std::shared_ptr<const config::Config> config, const StartArguments& arguments) {
+    auto options = build_server_options(*config);
+    if (!options) {
+        for (const std::string& message : options.error()) log_error("{}", message);
+        return exit_config;
+    }
+    observe::set_log_level(log_level(options->log_level));
+    ::prctl(PR_SET_DUMPABLE, 0);  // keys of providers are in memory: no core dump, no ptrace by other processes
+
+    // Signals are taken by this thread alone, one after the other; shards never see them.
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+
+    Server server(std::move(*options));
+    const int started = server.start(*config);
+    config.reset();
+    if (started != exit_ok) return started;
+    for (;;) {
+        int signal = 0;
+        if (sigwait(&signals, &signal) != 0) continue;
+        if (signal != SIGHUP) break;
+        server.reload(arguments);
+    }
+    server.drain();
+    return exit_ok;
 }
 
 }  // namespace loom::app

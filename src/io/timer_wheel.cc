@@ -8,7 +8,8 @@ namespace loom::io {
 TimerWheel::~TimerWheel() {
     for (auto& level : wheel_)
         for (auto& slot : level)
-            while (slot.pop_front() != nullptr) {}
+            while (slot.pop_front() != nullptr) {
+            }
 }
 
 void TimerWheel::arm_at(Timer& timer, uint64_t deadline_ms) noexcept {

@@ -222,9 +222,12 @@ Result<RingFeatures> probe_features(RingFeatures wanted) {
         const auto opened = ring.open(RingOptions{.entries = 8, .features = offered});
         if (opened) return offered;
         if (opened.error().sys_errno != EINVAL) return std::unexpected(opened.error());
-        if (offered.incremental_buffers) offered.incremental_buffers = false;
-        else if (offered.defer_taskrun) offered.defer_taskrun = false;
-        else return std::unexpected(opened.error());
+        if (offered.incremental_buffers)
+            offered.incremental_buffers = false;
+        else if (offered.defer_taskrun)
+            offered.defer_taskrun = false;
+        else
+            return std::unexpected(opened.error());
     }
 }
 

@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "loom/net/tcp_stream.h"
+
 namespace loom::net {
 namespace {
 
@@ -39,7 +41,7 @@ Result<int> open_listener(const Address& address, const ListenOptions& options) 
         set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
         set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (options.nodelay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-        if (options.keepalive) set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+        set_keepalive(fd, options.keepalive_s);
         if (address.family() == AF_INET6 && address.is_wildcard()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
     } else if (address.is_unix() && is_stale_socket(address)) {
         ::unlink(address.unix_path().c_str());
@@ -93,7 +95,8 @@ void Listener::on_accept_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
 void Listener::on_cqe(io::Cqe cqe) {
     if (cqe.res >= 0) {
         if (stopping_)
-            ::close(cqe.res);  // accepted on the way out: the client sees a reset and asks another
+            ::close(cqe.res);  // accepted on the way out: the client sees a reset and
+                               // asks another
         else
             on_accept_(cqe.res);
     }
@@ -102,7 +105,8 @@ void Listener::on_cqe(io::Cqe cqe) {
         if (fd_ >= 0) ::close(std::exchange(fd_, -1));
         return;
     }
-    // Out of descriptors or memory: clients wait in the backlog until some are free again.
+    // Out of descriptors or memory: clients wait in the backlog until some are
+    // free again.
     const bool starved = cqe.res == -EMFILE || cqe.res == -ENFILE || cqe.res == -ENOBUFS || cqe.res == -ENOMEM;
     if (starved) return shard_.timers().arm(retry_, retry_after_ms);
     arm();

@@ -11,7 +11,8 @@ constexpr size_t held_send_bytes_max = 64 * 1024;  // a slow reader shows progre
 
 }  // namespace
 
-/// May pieces still join the gather? Not while it is with the kernel, nor behind bytes that wait already.
+/// May pieces still join the gather? Not while it is with the kernel, nor
+/// behind bytes that wait already.
 bool Sender::open_gather() noexcept {
     if (gather_ != nullptr) return !gather_->in_flight && held_bytes() == 0;
     if (held_bytes() > 0) return false;
@@ -118,7 +119,8 @@ bool Sender::advance_gather(size_t sent) noexcept {
     return true;
 }
 
-/// The peer is behind: the rest of the gather is copied in front of what waits, and the leases go home.
+/// The peer is behind: the rest of the gather is copied in front of what waits,
+/// and the leases go home.
 void Sender::set_gather_aside() noexcept {
     ByteBuffer rest(shard_.blocks());
     size_t bytes = waiting_.size();

@@ -33,10 +33,17 @@ Error error_of(int res, const char* what, Retry retry = Retry::never) noexcept {
 
 void set_flag(int fd, int level, int option) noexcept {
     const int on = 1;
-    ::setsockopt(fd, level, option, &on, sizeof on);  // refused on unix sockets, which need neither
+    ::setsockopt(fd, level, option, &on,
+                 sizeof on);  // refused on unix sockets, which need neither
 }
 
 }  // namespace
+
+void set_keepalive(int fd, int idle_s) noexcept {
+    if (idle_s <= 0) return;
+    set_flag(fd, SOL_SOCKET, SO_KEEPALIVE);
+    ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
+}
 
 TcpStream::TcpStream(io::Shard& shard, StreamUser& user) noexcept
     : shard_(shard),
@@ -58,7 +65,7 @@ Result<void> TcpStream::connect(const Address& address, const SocketOptions& opt
     fd_ = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd_ < 0) return std::unexpected(error_of(-errno, "no socket for an upstream", Retry::safe));
     if (options.nodelay) set_flag(fd_, IPPROTO_TCP, TCP_NODELAY);
-    if (options.keepalive) set_flag(fd_, SOL_SOCKET, SO_KEEPALIVE);
+    set_keepalive(fd_, options.keepalive_s);
     peer_ = address;
     state_ = State::connecting;
     send_.on_cqe = &TcpStream::on_connect_cqe;
@@ -151,13 +158,15 @@ void TcpStream::begin_close(Close how) noexcept {
         shard_.ring().cancel(recv_);
         shard_.ring().cancel(send_);
     } else if (!was_idle) {
-        ::shutdown(fd_, SHUT_RDWR);  // ends a pending recv or send; close() would not
+        ::shutdown(fd_,
+                   SHUT_RDWR);  // ends a pending recv or send; close() would not
         shard_.ring().cancel(send_);
     }
     if (!recv_.in_flight && !send_.in_flight) shard_.schedule(next_);  // never from inside the caller
 }
 
-/// The ready list's turn: a receive that found no buffer tries again, or a close without operations in flight ends.
+/// The ready list's turn: a receive that found no buffer tries again, or a
+/// close without operations in flight ends.
 void TcpStream::on_close_ready(io::Runnable& runnable) noexcept {
     TcpStream& stream = static_cast<Rearm&>(runnable).stream;
     if (stream.state_ == State::closing) return stream.close_if_drained();

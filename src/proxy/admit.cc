@@ -74,7 +74,8 @@ Result<void> Exchange::authenticate(const http::RequestHead& head) {
                     "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
     consumer_ = plan().consumers.find(key);
     if (consumer_ == nullptr)
-        return fail(Errc::unauthenticated, Side::downstream, "this API key is not known here; ask for one of this gateway");
+        return fail(Errc::unauthenticated, Side::downstream,
+                    "this API key is not known here; ask for one of this gateway");
     if (consumer_->expired(static_cast<int64_t>(begun_wall_us_ / 1'000'000)))
         return fail(Errc::unauthenticated, Side::downstream, "this API key has expired");
     if (!consumer_->may_use_route(route_->name))
@@ -123,8 +124,10 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         return fail(Errc::bad_content_type, Side::downstream,
                     "this gateway reads the body: send it without Content-Encoding");
     keep_request_lines(head);
-    if (inspected) body_mode_ = BodyMode::collect;
-    else body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
+    if (inspected)
+        body_mode_ = BodyMode::collect;
+    else
+        body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
     return {};
 }
 

@@ -39,9 +39,12 @@ void Exchange::begin_relay() {
     options.strip_usage = strip_usage_ && head.status == 200;
 
     const bool counted = head.framing == http::BodyFraming::length && !decoded && !options.event_stream;
-    if (head.framing == http::BodyFraming::none) options.client_framing = ClientFraming::none;
-    else if (counted) options.client_framing = ClientFraming::length;
-    else options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+    if (head.framing == http::BodyFraming::none)
+        options.client_framing = ClientFraming::none;
+    else if (counted)
+        options.client_framing = ClientFraming::length;
+    else
+        options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
 
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
     const size_t head_bytes = head.head_bytes;
@@ -50,8 +53,10 @@ void Exchange::begin_relay() {
     if (!answered_) write_answer_head(head, options);
     start_relay(options);
     if (refused_early)
-        return relay_.fail(Error{.code = Errc::bad_message, .side = Side::upstream,
-                                 .what = "the upstream refused after the stream had been opened (route.NAME.keepalive)"});
+        return relay_.fail(
+            Error{.code = Errc::bad_message,
+                  .side = Side::upstream,
+                  .what = "the upstream refused after the stream had been opened (route.NAME.keepalive)"});
     if (options.source_framing == http::BodyFraming::none) relay_.on_source_copy({});
 
     // What came with the head is the first of the body.
@@ -109,8 +114,10 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
     if (route_->ai && options.coding == http::ContentCoding::identity &&
         http::content_coding(source.value_of(HeaderId::content_encoding)) == http::ContentCoding::unknown)
         head.header("content-encoding", source.value_of(HeaderId::content_encoding));
-    if (options.client_framing == ClientFraming::chunked) head.raw("transfer-encoding: chunked\r\n");
-    else if (options.client_framing == ClientFraming::length) head.header("content-length", source.content_length);
+    if (options.client_framing == ClientFraming::chunked)
+        head.raw("transfer-encoding: chunked\r\n");
+    else if (options.client_framing == ClientFraming::length)
+        head.header("content-length", source.content_length);
     else if (source.find(HeaderId::content_length) != nullptr && options.client_framing == ClientFraming::none)
         head.header("content-length", source.content_length);  // HEAD: of the body that is not sent
     finish_answer_head(head, options.client_framing == ClientFraming::until_close);
@@ -129,22 +136,26 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();
-    if (closing_told_) head.raw("connection: close\r\n");
-    else if (minor_version_ == 0) head.raw("connection: keep-alive\r\n");
+    if (closing_told_)
+        head.raw("connection: close\r\n");
+    else if (minor_version_ == 0)
+        head.raw("connection: keep-alive\r\n");
     head.end();
     if (!head.ok()) {  // too many fields for the room: the client learns less, but what it gets is sound
-        error_ = Error{.code = Errc::head_too_large, .side = Side::upstream, .what = "the upstream's head is too large"};
+        error_ =
+            Error{.code = Errc::head_too_large, .side = Side::upstream, .what = "the upstream's head is too large"};
     }
     answered_ = true;
 }
 
-/// Time spent in Loom itself until the head left: from the whole request to its sending, less the wait for a connection,
-/// and from the upstream's head to ours.
+/// Time spent in Loom itself until the head left: from the whole request to its sending, less the wait for a
+/// connection, and from the upstream's head to ours.
 uint64_t Exchange::overhead_ns() const noexcept {
     const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
     if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
     uint64_t sum = answer_ns_ != 0 ? head_ns_ - answer_ns_ : 0;
-    if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_) sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
+    if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_)
+        sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
     if (forwarded_ns_ > whole_ns + connect_wait_ns_) sum += forwarded_ns_ - whole_ns - connect_wait_ns_;
     return sum;
 }

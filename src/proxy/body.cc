@@ -63,8 +63,8 @@ size_t Exchange::collect(std::string_view bytes) {
         taken += step->consumed;
         if (step->payload.empty()) continue;
         if (body_.size() + step->payload.size() > plan().limits.body_bytes) {
-            fail_body(Error{.code = Errc::too_large, .side = Side::downstream,
-                            .what = "the body is larger than limit.body_size"});
+            fail_body(Error{
+                .code = Errc::too_large, .side = Side::downstream, .what = "the body is larger than limit.body_size"});
             return bytes.size();
         }
         const bool counted = client_body_.framing() == http::BodyFraming::length;
@@ -72,13 +72,15 @@ size_t Exchange::collect(std::string_view bytes) {
             body_.reserve(std::min<uint64_t>(step->payload.size() + client_body_.remaining_bytes(), claimed_bytes_max));
         body_.append(step->payload);
     }
-    if (client_body_.done()) wake();
-    else if (deadline_ == Deadline::client_body) arm(Deadline::client_body, plan().client.body_ms);
+    if (client_body_.done())
+        wake();
+    else if (deadline_ == Deadline::client_body)
+        arm(Deadline::client_body, plan().client.body_ms);
     return taken;
 }
 
-/// A streamed body goes on as it comes. Before its upstream is there it waits in a small buffer; later, what the upstream
-/// does not take holds the client back.
+/// A streamed body goes on as it comes. Before its upstream is there it waits in a small buffer; later, what the
+/// upstream does not take holds the client back.
 size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     std::array<std::string_view, 32> payloads;
     size_t taken = 0;
@@ -91,8 +93,10 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
         }
         taken += walk->consumed;
         for (size_t i = 0; i < walk->payload_count; ++i) {
-            if (ready) upload_piece(payloads[i], lease != nullptr);
-            else body_.append(payloads[i]);
+            if (ready)
+                upload_piece(payloads[i], lease != nullptr);
+            else
+                body_.append(payloads[i]);
         }
     }
     if (!ready) {
@@ -115,8 +119,10 @@ void Exchange::upload_piece(std::string_view payload, bool leased) {
         std::array<char, http::chunk_head_bytes_max> head;
         sender.add_copy({head.data(), http::write_chunk_head(head.data(), payload.size())});
     }
-    if (leased) sender.add_leased(payload);
-    else sender.add_copy(payload);
+    if (leased)
+        sender.add_leased(payload);
+    else
+        sender.add_copy(payload);
     if (chunked) sender.add_copy(http::crlf);
 }
 

@@ -1,7 +1,7 @@
 #include "client_connection.h"
 
-#include <fmt/format.h>
 #include <arpa/inet.h>
+#include <fmt/format.h>
 
 #include "exchange.h"
 #include "loom/http/head_writer.h"
@@ -56,7 +56,8 @@ void ClientConnection::free_client(io::Doomed& doomed) noexcept {
 
 std::string_view ClientConnection::peer_text(std::span<char> room) const noexcept {
     if (peer_.family == AF_INET) {
-        const char* const text = ::inet_ntop(AF_INET, peer_.ip.data() + 12, room.data(), static_cast<socklen_t>(room.size()));
+        const char* const text =
+            ::inet_ntop(AF_INET, peer_.ip.data() + 12, room.data(), static_cast<socklen_t>(room.size()));
         return text == nullptr ? "-" : text;
     }
     if (peer_.family != AF_INET6) return "unix";
@@ -94,7 +95,8 @@ void ClientConnection::take_head(std::string_view bytes) {
     if (!end) return refuse_head(end.error());
     const size_t head_bytes_max = services_.plan().limits.head_bytes;
     if (*end > head_bytes_max || (*end == 0 && bytes.size() > head_bytes_max))
-        return refuse_head(Error{.code = Errc::head_too_large, .side = Side::downstream,
+        return refuse_head(Error{.code = Errc::head_too_large,
+                                 .side = Side::downstream,
                                  .what = "the request's head is larger than limit.head_size"});
     if (*end == 0) {
         inbox_.append(bytes);
@@ -139,8 +141,10 @@ void ClientConnection::exchange_done(bool keep) noexcept {
     }
     wait_for_next();
     if (std::exchange(paused_, false) || !ended_) tcp_.start_reading();
-    if (!inbox_.empty()) services_.shard().schedule(next_);  // not from inside the exchange's last step
-    else if (ended_) close();
+    if (!inbox_.empty())
+        services_.shard().schedule(next_);  // not from inside the exchange's last step
+    else if (ended_)
+        close();
 }
 
 void ClientConnection::on_next(io::Runnable& work) noexcept {
@@ -183,8 +187,8 @@ void ClientConnection::refuse_head(const Error& why) {
     linger();
 }
 
-/// The answer has left, and the client may still be sending: closing now would reset the connection and could destroy the
-/// answer on its way (RFC 9112, 9.6). What it sends is read and dropped, for a while.
+/// The answer has left, and the client may still be sending: closing now would reset the connection and could destroy
+/// the answer on its way (RFC 9112, 9.6). What it sends is read and dropped, for a while.
 void ClientConnection::linger() noexcept {
     state_ = State::lingering;
     if (sender_.idle()) tcp_.shutdown_sending();
@@ -233,7 +237,8 @@ void ClientConnection::on_deadline(io::Timer& timer) noexcept {
         case State::idle: return client.close();
         case State::head:
             client.services_.metrics().timeouts.add();
-            return client.refuse_head(Error{.code = Errc::timed_out, .side = Side::downstream,
+            return client.refuse_head(Error{.code = Errc::timed_out,
+                                            .side = Side::downstream,
                                             .what = "the request's head did not arrive in time (timeout.client_head)"});
         case State::lingering: return client.close();
         case State::exchange:

@@ -17,8 +17,7 @@ Result<void> EchoSource::start(io::Shard& shard) {
     streams_ = request.stream;
     const auto created = static_cast<int64_t>(exchange_.begun_wall_us_ / 1'000'000);
     const auto id = exchange_.services_.new_request_id();
-    const auto started =
-        answer_.start(exchange_.endpoint_, request, exchange_.body_.view(), {id.data(), 24}, created);
+    const auto started = answer_.start(exchange_.endpoint_, request, exchange_.body_.view(), {id.data(), 24}, created);
     if (!started) return started;
     exchange_.forwarded_ns_ = monotonic_ns();
     if (!streams_) answer_.whole(text_);
@@ -66,8 +65,10 @@ void EchoSource::next_events() {
         relay.on_source_copy(text_);
     }
     if (paused_ || relay.ended()) return;
-    if (interval_ms > 0) shard_->timers().arm(pace_, interval_ms);
-    else shard_->schedule_next_tick(burst_);
+    if (interval_ms > 0)
+        shard_->timers().arm(pace_, interval_ms);
+    else
+        shard_->schedule_next_tick(burst_);
 }
 
 void Exchange::begin_made_relay() {

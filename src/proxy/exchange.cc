@@ -1,8 +1,8 @@
 #include "exchange.h"
 
-#include "loom/base/clock.h"
 #include "client_connection.h"
 #include "echo_source.h"
+#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -78,21 +78,21 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         step = Result<void>();
     }
     if (!step) x.refuse(step.error());
+    x.phase_ = Phase::deliver;
     x.release_upstream();
     while (!x.client_settled()) co_await x.wait_;
     while (x.upstream_sending()) co_await x.wait_;
     x.settle();
 }
 
-bool Exchange::wants_client_bytes() const noexcept {
-    return body_mode_ != BodyMode::none && !client_body_.done();
-}
+bool Exchange::wants_client_bytes() const noexcept { return body_mode_ != BodyMode::none && !client_body_.done(); }
 
 void Exchange::on_client_gone(const Error& why) {
     if (client_gone_) return;
     client_gone_ = true;
-    if (!aborted_ && error_.code == Errc::ok) error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
-                                                            "the client left before the answer was whole"};
+    if (!aborted_ && error_.code == Errc::ok)
+        error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
+                       "the client left before the answer was whole"};
     if (relaying_) relay_.on_client_failed(error_);
     wake();
 }
@@ -116,8 +116,10 @@ void Exchange::arm(Deadline what, uint64_t delay_ms) noexcept {
     io::TimerWheel& timers = services_.shard().timers();
     uint64_t at = delay_ms == 0 ? UINT64_MAX : timers.now_ms() + delay_ms;
     if (total_deadline_ms_ != 0) at = std::min(at, total_deadline_ms_);
-    if (at == UINT64_MAX) timer_.disarm();
-    else timers.arm_at(timer_, at);
+    if (at == UINT64_MAX)
+        timer_.disarm();
+    else
+        timers.arm_at(timer_, at);
 }
 
 void Exchange::on_deadline(io::Timer& timer) noexcept {
@@ -130,12 +132,15 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             why.what = "the request's body did not arrive in time (timeout.client_body)";
             return x.fail_body(why);
         case Deadline::connect: why.what = "no connection to the upstream in time (timeout.connect)"; break;
-        case Deadline::response_header: why.what = "the upstream sent no answer in time (timeout.response_header)"; break;
+        case Deadline::response_header:
+            why.what = "the upstream sent no answer in time (timeout.response_header)";
+            break;
         case Deadline::first_token: why.what = "the upstream sent no first token in time (timeout.first_token)"; break;
         case Deadline::inter_event: why.what = "the upstream's stream stood still (timeout.inter_event)"; break;
         case Deadline::client_write:
             x.services_.metrics().timeouts.add();
-            x.error_ = Error{.code = Errc::timed_out, .side = Side::downstream,
+            x.error_ = Error{.code = Errc::timed_out,
+                             .side = Side::downstream,
                              .what = "the client did not read its answer (timeout.client_write)"};
             return x.client_.abort();
     }

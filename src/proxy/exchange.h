@@ -1,8 +1,8 @@
 // One request and its answer: admit → inspect → forward → relay → settle, as a flat coroutine over plain steps.
 //
-// The coroutine (exchange.cc) awaits only at real waits; each step is a plain function in the file of its phase. Whatever
-// happens, it goes on to settle, once. The client's connection outlives the exchange, and an upstream connection that
-// still sends bytes of the request is waited for.
+// The coroutine (exchange.cc) awaits only at real waits; each step is a plain function in the file of its phase.
+// Whatever happens, it goes on to settle, once. The client's connection outlives the exchange, and an upstream
+// connection that still sends bytes of the request is waited for.
 #pragma once
 
 #include <memory>
@@ -30,8 +30,8 @@ enum class Phase : uint8_t { admit, body, inspect, forward, relay, deliver, sett
 
 class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
   public:
-    /// Begins with the head that lies parsed in `services.request_head`. `body` is what came behind the head in the same
-    /// read; the exchange takes what is its own and says how much by `first_bytes_taken()`.
+    /// Begins with the head that lies parsed in `services.request_head`. `body` is what came behind the head in the
+    /// same read; the exchange takes what is its own and says how much by `first_bytes_taken()`.
     static Exchange& begin(Services& services, ClientConnection& client, std::string_view body);
     [[nodiscard]] size_t first_bytes_taken() const noexcept { return first_bytes_taken_; }
 
@@ -46,7 +46,15 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     friend class EchoSource;
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
-    enum class Deadline : uint8_t { none, client_body, connect, response_header, first_token, inter_event, client_write };
+    enum class Deadline : uint8_t {
+        none,
+        client_body,
+        connect,
+        response_header,
+        first_token,
+        inter_event,
+        client_write
+    };
     /// Needed until the request is on its way for good.
     struct Draft {
         llm::Request request;
@@ -200,13 +208,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
 
     // the answer
     Relay relay_;
-    bool answered_ = false;    // a head has been given to the client
+    bool answered_ = false;  // a head has been given to the client
     bool relaying_ = false;
-    bool streaming_ = false;   // counted among the open streams
+    bool streaming_ = false;  // counted among the open streams
     bool client_gone_ = false;
-    bool aborted_ = false;     // the client's connection was broken off by us
+    bool aborted_ = false;  // the client's connection was broken off by us
     uint16_t status_ = 0;
-    Error error_;              // what went wrong, if anything did
+    Error error_;  // what went wrong, if anything did
 
     // times
     Timer timer_{*this};
@@ -215,12 +223,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     uint64_t total_deadline_ms_ = 0;
     uint64_t begun_ns_;
     uint64_t begun_wall_us_;
-    uint64_t body_ns_ = 0;      // the request was whole
+    uint64_t body_ns_ = 0;  // the request was whole
     uint64_t inspected_ns_ = 0;
-    uint64_t forwarded_ns_ = 0; // it was on its way to the upstream
-    uint64_t answer_ns_ = 0;    // the answer's head came
-    uint64_t head_ns_ = 0;      // it left for the client
-    uint64_t content_ns_ = 0;   // the first content left
+    uint64_t forwarded_ns_ = 0;  // it was on its way to the upstream
+    uint64_t answer_ns_ = 0;     // the answer's head came
+    uint64_t head_ns_ = 0;       // it left for the client
+    uint64_t content_ns_ = 0;    // the first content left
     uint64_t admitted_ns_ = 0;
     uint64_t connect_from_ns_ = 0;
     uint64_t connect_wait_ns_ = 0;

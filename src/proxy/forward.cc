@@ -50,10 +50,12 @@ void Exchange::write_attempt_head() {
     head.raw(ai ? provider_->static_lines : route_->upstream_static_lines);
     head.raw(request_lines_.view());
     if (ai) head.raw("accept-encoding: identity\r\n");
-    if (draft_ != nullptr) head.header("content-length", draft_->edits.output_bytes(body_.size()));
+    if (draft_ != nullptr)
+        head.header("content-length", draft_->edits.output_bytes(body_.size()));
     else if (client_body_.framing() == http::BodyFraming::length)
         head.header("content-length", client_body_.payload_bytes() + client_body_.remaining_bytes());
-    else if (client_body_.framing() == http::BodyFraming::chunked) head.raw("transfer-encoding: chunked\r\n");
+    else if (client_body_.framing() == http::BodyFraming::chunked)
+        head.raw("transfer-encoding: chunked\r\n");
     head.end();
     LOOM_ASSERT(head.ok());
     attempt_head_.resize(head.size());
@@ -120,8 +122,10 @@ Result<void> Exchange::look_at_answer() {
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.
         if (services_.response_head.status == 101 || interim == interim_heads_max)
             return fail(Errc::bad_message, Side::upstream, "the upstream sent an interim answer that nobody asked for");
-        if (answer_lease_) answer_lease_.remove_prefix(*end);
-        else answer_bytes_.remove_prefix(*end);
+        if (answer_lease_)
+            answer_lease_.remove_prefix(*end);
+        else
+            answer_bytes_.remove_prefix(*end);
         answer_scan_.reset();
         if (answer_lease_ && answer_lease_.view().empty()) answer_lease_.release();
     }
@@ -140,8 +144,10 @@ void Exchange::on_upstream_end(Error why) noexcept {
     }
     why.retry = Retry::never;
     if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_) why.retry = Retry::if_reused;
-    if (why.code == Errc::closed) why.what = "the upstream closed the connection before it answered";
-    else why.what = "the connection to the upstream broke before it answered";
+    if (why.code == Errc::closed)
+        why.what = "the upstream closed the connection before it answered";
+    else
+        why.what = "the connection to the upstream broke before it answered";
     if (error_.code == Errc::ok) error_ = why;
     wake();
 }
@@ -159,8 +165,8 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
     }
 }
 
-/// A pooled connection that its peer had closed, and on which not one byte of an answer came, is replaced by a fresh one,
-/// once. Whatever else went wrong may have reached the model.
+/// A pooled connection that its peer had closed, and on which not one byte of an answer came, is replaced by a fresh
+/// one, once. Whatever else went wrong may have reached the model.
 bool Exchange::may_try_again(const Error& why) const noexcept {
     if (client_gone_ || answered_ || attempts_ >= attempts_max) return false;
     if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone

@@ -33,20 +33,27 @@ Result<void> Exchange::inspect_model() {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{*request, {}, std::move(home)};
     draft_->request.model = model_;
-    if (candidate_->renamed) llm::rename_model(draft_->edits, draft_->request, candidate_->quoted_upstream_model);
+    if (candidate_ != nullptr && candidate_->renamed)
+        llm::rename_model(draft_->edits, draft_->request, candidate_->quoted_upstream_model);
     if (provider_->kind != ProviderKind::echo) strip_usage_ = llm::ask_for_usage(draft_->edits, draft_->request);
     return {};
 }
 
 Result<void> Exchange::find_candidate(std::string_view model) {
     const auto candidates = plan().catalogue.find(model);
-    if (candidates.empty() && !plan().catalogue.known(model))
-        return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
-    if (candidates.empty())
+    if (route_->provider_ix >= 0) {
+        provider_ = &plan().providers[static_cast<size_t>(route_->provider_ix)];
+        for (const route::Candidate& one : candidates)
+            if (one.provider_ix == route_->provider_ix) candidate_ = &one;
+    } else if (!candidates.empty()) {
+        candidate_ = &candidates.front();
+        provider_ = &plan().providers[candidate_->provider_ix];
+    } else if (plan().catalogue.known(model)) {
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
-    candidate_ = &candidates.front();
-    provider_ = &plan().providers[candidate_->provider_ix];
-    pool_ = use_->provider_pools[candidate_->provider_ix];
+    } else {
+        return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
+    }
+    pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
     return {};
 }
 

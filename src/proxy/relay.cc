@@ -278,8 +278,10 @@ void Relay::frame(Output& output) {
 
 void Relay::emit(std::string_view bytes, Origin origin) {
     if (options_.client_framing == ClientFraming::none) return;
-    if (origin == Origin::leased) client_.add_leased(bytes);
-    else client_.add_copy(bytes);
+    if (origin == Origin::leased)
+        client_.add_leased(bytes);
+    else
+        client_.add_copy(bytes);
     schedule_flush();
 }
 
@@ -406,8 +408,10 @@ void Relay::end_with(End end) {
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();
-    if (end == End::whole || end == End::broken) shard_.schedule_bulk(flush_);
-    else flush_.unlink();
+    if (end == End::whole || end == End::broken)
+        shard_.schedule_bulk(flush_);
+    else
+        flush_.unlink();
     owner_.on_relay_end();
 }
 

@@ -1,11 +1,12 @@
 // Answers of Loom's own, and the one table that turns an Error into a status.
+#include "reply.h"
+
 #include <fmt/format.h>
 
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/base/clock.h"
 #include "loom/llm/error.h"
-#include "reply.h"
 
 namespace loom::proxy {
 namespace {
@@ -77,7 +78,8 @@ void Exchange::refuse(const Error& why) {
         param = "model";
         fmt::format_to(std::back_inserter(message), "The model '{}' is not known here.", model_.substr(0, 128));
         const auto nearest = plan().catalogue.nearest(model_);
-        if (!nearest.empty()) fmt::format_to(std::back_inserter(message), " Did you mean '{}'?", fmt::join(nearest, "', '"));
+        if (!nearest.empty())
+            fmt::format_to(std::back_inserter(message), " Did you mean '{}'?", fmt::join(nearest, "', '"));
         fmt::format_to(std::back_inserter(message), " GET /v1/models lists them.");
     } else if (phase_ == Phase::inspect && why.code == Errc::bad_message) {
         const llm::RequestReader& reader = services_.request_reader;
@@ -93,7 +95,8 @@ void Exchange::refuse(const Error& why) {
         fmt::format_to(std::back_inserter(message), "{}", why.what);
     }
     std::array<char, llm::error_bytes_max> room;
-    const llm::ErrorBody body{.message = {message.data(), message.size()}, .type = shape.type, .code = code, .param = param};
+    const llm::ErrorBody body{
+        .message = {message.data(), message.size()}, .type = shape.type, .code = code, .param = param};
     std::string_view extra;
     if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
     if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
@@ -129,7 +132,6 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
     client_.sender().add_copy(head.view());
     if (method_ != http::Method::head) client_.sender().add_copy(body);
     client_.sender().flush();
-    phase_ = Phase::deliver;
     arm(Deadline::client_write, plan().client.write_ms);
 }
 

@@ -64,8 +64,9 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
 PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t label_ix) {
     for (const auto& entry : pools_) {
         const upstream::EndpointOptions& have = entry->pool.options();
-        const bool same = have.same_place(options) && entry->label_ix == label_ix && have.idle_max == options.idle_max &&
-                          have.idle_timeout_ms == options.idle_timeout_ms && entry->plans > 0;
+        const bool same = have.same_place(options) && entry->label_ix == label_ix &&
+                          have.idle_max == options.idle_max && have.idle_timeout_ms == options.idle_timeout_ms &&
+                          entry->plans > 0;
         if (!same) continue;
         entry->plans += 1;
         return entry.get();
@@ -131,8 +132,10 @@ void Services::add_client(ClientConnection& client) noexcept {
 
 void Services::remove_client(ClientConnection& client) noexcept {
     static_cast<ListLink<ClientTag>&>(client).unlink();
+    const bool was_full = !has_room_for_client();
     client_count_ -= 1;
     metrics_.connections_open.sub();
+    if (was_full && !draining_ && tell_room_) tell_room_();
 }
 
 bool Services::has_room_for_client() const noexcept {

@@ -56,8 +56,9 @@ void Exchange::book(uint64_t now_ns) {
     metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
                          (now_ns - begun_ns_) / 1000);
     const llm::Usage& usage = relay_.usage();
-    metrics.tokens(provider, {.input = usage.input, .output = usage.output, .cached = usage.cached_input,
-                              .reasoning = usage.reasoning});
+    metrics.tokens(
+        provider,
+        {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ != 0) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
     for (uint8_t attempt = 1; attempt < attempts_; ++attempt) metrics.retry(provider);

@@ -97,16 +97,17 @@ Result<Connection*> Pool::acquire_fresh(ConnectionUser& user) {
 void Pool::ask_for_addresses() {
     if (resolving_) return;
     resolving_ = true;
-    // The answer comes on the resolver's thread; it may find the pool gone, never the shard: shards outlive the resolver.
-    resolver_.resolve(options_.host, options_.port,
-                      [shard = &shard_, self = self_](Result<std::vector<net::Address>> addresses,
-                                                      std::chrono::seconds ttl) {
-                          shard->mailbox().post([self, addresses = std::move(addresses), ttl]() mutable {
-                              if (*self == nullptr) return;
-                              const auto ttl_ms = static_cast<uint64_t>(ttl.count()) * 1000;
-                              (*self)->on_addresses(std::move(addresses), ttl_ms);
-                          });
-                      });
+    // The answer comes on the resolver's thread; it may find the pool gone, never the shard: shards outlive the
+    // resolver.
+    resolver_.resolve(
+        options_.host, options_.port,
+        [shard = &shard_, self = self_](Result<std::vector<net::Address>> addresses, std::chrono::seconds ttl) {
+            shard->mailbox().post([self, addresses = std::move(addresses), ttl]() mutable {
+                if (*self == nullptr) return;
+                const auto ttl_ms = static_cast<uint64_t>(ttl.count()) * 1000;
+                (*self)->on_addresses(std::move(addresses), ttl_ms);
+            });
+        });
 }
 
 void Pool::on_addresses(Result<std::vector<net::Address>> addresses, uint64_t ttl_ms) {
@@ -147,7 +148,8 @@ void Pool::connect_failed(Connection& connection, const Error& why) noexcept {
 void Pool::give_back(Connection& connection) noexcept {
     connection.user_ = nullptr;
     watch_.on_level(0, -1);
-    const bool reusable = !retired_ && !connection.ended_ && connection.sender_.idle() && idle_count_ < options_.idle_max;
+    const bool reusable =
+        !retired_ && !connection.ended_ && connection.sender_.idle() && idle_count_ < options_.idle_max;
     if (!reusable) return connection.stream_->begin_close(net::Close::orderly);
     connection.stream_->start_reading();  // so that its closing is seen while it waits
     connection.idle_since_ms_ = shard_.timers().now_ms();

@@ -52,9 +52,9 @@ class BufferLease {
     uint16_t id_ = 0;
 };
 
-/// `count` buffers of `buffer_bytes`, in one mapping with `tail_bytes` readable behind the last (SIMD readers look ahead).
-/// In incremental mode one buffer serves several receives, each with a lease of its own; it is free when the kernel has
-/// moved on and every lease is back. A buffer is accounted for by count at both ends.
+/// `count` buffers of `buffer_bytes`, in one mapping with `tail_bytes` readable behind the last (SIMD readers look
+/// ahead). In incremental mode one buffer serves several receives, each with a lease of its own; it is free when the
+/// kernel has moved on and every lease is back. A buffer is accounted for by count at both ends.
 class BufferPool {
   public:
     static constexpr size_t tail_bytes = 4096;
@@ -81,7 +81,7 @@ class BufferPool {
   private:
     friend class BufferLease;
     struct State {
-        uint32_t offset = 0;       // of the next receive, in incremental mode
+        uint32_t offset = 0;  // of the next receive, in incremental mode
         uint16_t leases = 0;
         bool kernel_has = true;
     };

@@ -12,9 +12,9 @@ struct Cqe {
     int32_t res;
     uint32_t flags;
 
-    [[nodiscard]] bool has_buffer() const noexcept { return (flags & 1u) != 0; }        // IORING_CQE_F_BUFFER
-    [[nodiscard]] bool more() const noexcept { return (flags & 2u) != 0; }              // IORING_CQE_F_MORE
-    [[nodiscard]] bool buffer_more() const noexcept { return (flags & 16u) != 0; }      // IORING_CQE_F_BUF_MORE
+    [[nodiscard]] bool has_buffer() const noexcept { return (flags & 1u) != 0; }    // IORING_CQE_F_BUFFER
+    [[nodiscard]] bool more() const noexcept { return (flags & 2u) != 0; }          // IORING_CQE_F_MORE
+    [[nodiscard]] bool buffer_more() const noexcept { return (flags & 16u) != 0; }  // IORING_CQE_F_BUF_MORE
     [[nodiscard]] uint16_t buffer_id() const noexcept { return static_cast<uint16_t>(flags >> 16); }
 };
 

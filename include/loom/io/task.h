@@ -40,7 +40,8 @@ struct Task {
         }
 
       private:
-        static constexpr size_t header_bytes = 32;  // the frame's own block lies before it; frames want 16-byte alignment
+        static constexpr size_t header_bytes =
+            32;  // the frame's own block lies before it; frames want 16-byte alignment
         static_assert(sizeof(Block) <= header_bytes);
     };
 };

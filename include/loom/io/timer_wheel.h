@@ -31,7 +31,8 @@ class Timer : public ListLink<TimerTag> {
     Handler on_expiry_;
 };
 
-/// Four levels of 64 slots: 1 ms, 64 ms, 4.1 s and 4.4 min wide; what lies further is filed again when its slot comes up.
+/// Four levels of 64 slots: 1 ms, 64 ms, 4.1 s and 4.4 min wide; what lies further is filed again when its slot comes
+/// up.
 class TimerWheel {
   public:
     explicit TimerWheel(uint64_t now_ms) noexcept : now_ms_(now_ms) {}

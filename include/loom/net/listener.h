@@ -10,8 +10,8 @@ namespace loom::net {
 
 struct ListenOptions {
     int backlog = 1024;
-    bool nodelay = true;  // accepted sockets inherit it
-    bool keepalive = true;
+    bool nodelay = true;  // accepted sockets inherit both
+    int keepalive_s = 60;
 };
 
 /// Binds and listens. TCP: with SO_REUSEPORT, so that every shard opens its own. Unix: a stale socket file is replaced,

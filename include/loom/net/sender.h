@@ -11,9 +11,9 @@
 
 namespace loom::net {
 
-/// Pieces are added during a tick and leave with `flush`. Bytes in leases are sent without waiting; what the peer did not
-/// take is copied aside, so that no lease outlives the tick. Bytes called stable are the caller's and stay put until
-/// `drained`. Order is kept, always.
+/// Pieces are added during a tick and leave with `flush`. Bytes in leases are sent without waiting; what the peer did
+/// not take is copied aside, so that no lease outlives the tick. Bytes called stable are the caller's and stay put
+/// until `drained`. Order is kept, always.
 class Sender {
   public:
     Sender(Stream& stream, io::Shard& shard) noexcept
@@ -30,7 +30,8 @@ class Sender {
     void flush() noexcept;
 
     enum class State : uint8_t { idle, busy, failed };
-    /// To be called from the owner's on_sent. `idle`: everything was taken by the kernel and stable bytes are free again.
+    /// To be called from the owner's on_sent. `idle`: everything was taken by the kernel and stable bytes are free
+    /// again.
     [[nodiscard]] State on_sent(const Result<size_t>& sent) noexcept;
 
     /// Bytes held for a reader that is behind: what back-pressure goes by.

@@ -8,8 +8,11 @@ namespace loom::net {
 
 struct SocketOptions {
     bool nodelay = true;
-    bool keepalive = true;
+    int keepalive_s = 60;  // idle seconds before the kernel probes; 0 never
 };
+
+/// Asks the kernel to probe a silent peer after `idle_s`; nothing for 0 and for unix sockets.
+void set_keepalive(int fd, int idle_s) noexcept;
 
 class TcpStream final : public Stream {
   public:

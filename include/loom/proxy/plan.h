@@ -45,10 +45,10 @@ struct RoutePlan {
     std::string name;
     bool ai = true;
     AuthType auth = AuthType::api_key;
-    std::string auth_header;      // one more header that may carry the key; "" for none
-    bool bearer = true;           // Authorization: Bearer carries it
-    uint64_t passthrough = 0;     // bit i: family llm::Endpoint(i) is relayed uninspected
-    int provider_ix = -1;         // the owner of passthrough families; -1: the first by priority
+    std::string auth_header;             // one more header that may carry the key; "" for none
+    bool bearer = true;                  // Authorization: Bearer carries it
+    uint64_t passthrough = 0;            // bit i: family llm::Endpoint(i) is relayed uninspected
+    int provider_ix = -1;                // the one provider of this route; -1: by model, and the first for families
     upstream::EndpointOptions upstream;  // of a plain reverse proxy (ai off)
     std::string upstream_base_path;
     std::string upstream_static_lines;  // host

@@ -2,8 +2,8 @@
 //
 // Received bytes are walked (framing → events → what they say) and go on as they came. Where an event must change or
 // vanish, the untouched pieces around it are spliced and framed anew: passthrough is the case of no edits. An event is
-// passed on when it is whole, never a part of one, so the client always stands at the border of an event, where an error
-// event of ours may follow.
+// passed on when it is whole, never a part of one, so the client always stands at the border of an event, where an
+// error event of ours may follow.
 #pragma once
 
 #include <array>
@@ -44,7 +44,8 @@ class EventObserver {
     virtual ~EventObserver() = default;
     /// `edits` is empty; replacements stay put until the next call.
     virtual Verdict on_event(const EventView& event, llm::Edits& edits) = 0;
-    /// Before what ends the stream (the source's end, in order or not): bytes of whole events to be put there, or empty.
+    /// Before what ends the stream (the source's end, in order or not): bytes of whole events to be put there, or
+    /// empty.
     virtual std::string_view on_end() = 0;
 };
 
@@ -192,7 +193,7 @@ class Relay {
     uint64_t payload_bytes_ = 0;
     uint32_t event_count_ = 0;
     End end_ = End::open;
-    bool changed_ = false;         // this read's output differs from its input
+    bool changed_ = false;  // this read's output differs from its input
     bool source_paused_ = false;
     bool suspended_ = false;
     bool content_seen_ = false;

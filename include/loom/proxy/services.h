@@ -84,6 +84,8 @@ class Services {
     void remove_client(ClientConnection& client) noexcept;
     [[nodiscard]] uint32_t client_count() const noexcept { return client_count_; }
     [[nodiscard]] bool has_room_for_client() const noexcept;
+    /// Called when there is room again after there was none.
+    void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
     void begin_drain();
     [[nodiscard]] bool draining() const noexcept { return draining_; }
@@ -113,6 +115,7 @@ class Services {
     PlanUse* current_ = nullptr;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
+    std::function<void()> tell_room_;
     bool draining_ = false;
     DrainLimit drain_limit_{*this};
     std::array<char, 29> date_text_{};

@@ -9,12 +9,12 @@
 namespace loom::upstream {
 
 struct EndpointOptions {
-    std::string name;           // of the provider or route, for logs
-    std::string host;           // a name or a numeric address
+    std::string name;  // of the provider or route, for logs
+    std::string host;  // a name or a numeric address
     uint16_t port = 80;
     bool tls = false;
-    std::string ca_file;        // "" takes the system's store
-    uint32_t idle_max = 256;    // idle connections kept, per shard
+    std::string ca_file;      // "" takes the system's store
+    uint32_t idle_max = 256;  // idle connections kept, per shard
     uint64_t idle_timeout_ms = 55'000;
     net::SocketOptions socket;
 

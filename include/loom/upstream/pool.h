@@ -96,8 +96,8 @@ class Pool {
 
     /// The exchange is over and the connection is at the start of the next message.
     void give_back(Connection& connection) noexcept;
-    /// The connection is of no further use. Bytes being sent stay the user's until on_upstream_closed; when this returns
-    /// false nothing was in flight and that call does not come.
+    /// The connection is of no further use. Bytes being sent stay the user's until on_upstream_closed; when this
+    /// returns false nothing was in flight and that call does not come.
     [[nodiscard]] bool drop(Connection& connection, net::Close how) noexcept;
 
     /// Closes what is idle and what comes back from now on. The pool may go when `empty()`.
@@ -127,8 +127,8 @@ class Pool {
     net::Resolver& resolver_;
     PoolWatch& watch_;
     EndpointOptions options_;
-    Connections idle_;      // newest first
-    Connections waiting_;   // for addresses
+    Connections idle_;     // newest first
+    Connections waiting_;  // for addresses
     std::vector<net::Address> addresses_;
     uint64_t addresses_until_ms_ = 0;
     uint32_t next_address_ = 0;

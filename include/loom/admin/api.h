@@ -1,0 +1,23 @@
+// The admin listener's resources: health, readiness, metrics.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "loom/observe/metrics.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::admin {
+
+struct ApiOptions {
+    std::string token;        // "" asks for none: loopback only, which the configuration's check sees to
+    std::string health_path;  // "/healthz"
+    observe::Metrics* metrics = nullptr;            // outlives the handler
+    std::function<observe::ProcessFacts()> facts;   // what no shard counts
+    std::function<bool()> ready;                    // false while draining
+};
+
+/// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is one.
+[[nodiscard]] proxy::LocalHandler make_api(ApiOptions options);
+
+}  // namespace loom::admin

@@ -1,0 +1,49 @@
+#include "loom/admin/api.h"
+
+#include "loom/base/crypto.h"
+#include "loom/llm/error.h"
+#include "loom/tenant/consumer.h"
+
+namespace loom::admin {
+namespace {
+
+using proxy::LocalAnswer;
+
+LocalAnswer refuse(int status, std::string_view message, std::string_view type, std::string_view code) {
+    std::array<char, llm::error_bytes_max> room;
+    return {.status = status,
+            .body = std::string(llm::write_error(room, {.message = message, .type = type, .code = code}))};
+}
+
+bool authorised(const ApiOptions& options, std::string_view authorization) {
+    return options.token.empty() || equal_constant_time(tenant::bearer_token(authorization), options.token);
+}
+
+LocalAnswer answer(const ApiOptions& options, std::string_view method, std::string_view path,
+                   std::string_view authorization) {
+    if (method != "GET" && method != "HEAD")
+        return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
+    if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
+    if (path == "/readyz") {
+        if (options.ready()) return {.content_type = "text/plain", .body = "ok\n"};
+        return {.status = 503, .content_type = "text/plain", .body = "draining\n"};
+    }
+    if (!authorised(options, authorization))
+        return refuse(401, "send the admin token as 'Authorization: Bearer TOKEN' (admin.token)",
+                      llm::error_type::authentication, "invalid_admin_token");
+    if (path == "/metrics")
+        return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
+                .body = options.metrics->expose(options.facts())};
+    return refuse(404, "the admin listener has /metrics, /healthz and /readyz", llm::error_type::not_found, "not_found");
+}
+
+}  // namespace
+
+proxy::LocalHandler make_api(ApiOptions options) {
+    return [options = std::move(options)](std::string_view method, std::string_view path,
+                                          std::string_view authorization) {
+        return answer(options, method, path, authorization);
+    };
+}
+
+}  // namespace loom::admin

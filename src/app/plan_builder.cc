@@ -1,0 +1,284 @@
+#include "plan_builder.h"
+
+#include <fmt/format.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "check.h"
+#include "loom/http/message.h"
+#include "loom/http/url.h"
+#include "loom/llm/json_text.h"
+
+namespace loom::app {
+namespace {
+
+using config::Config;
+using Messages = std::vector<std::string>;
+
+uint64_t ms(const Config& config, std::string_view key) {
+    return static_cast<uint64_t>(config.milliseconds(key).count());
+}
+
+net::SocketOptions socket_options(const Config& config) {
+    const auto keepalive = std::chrono::duration_cast<std::chrono::seconds>(config.milliseconds("tcp.keepalive"));
+    return {.nodelay = config.boolean("tcp.nodelay"), .keepalive_s = static_cast<int>(keepalive.count())};
+}
+
+proxy::Timeouts common_timeouts(const Config& config) {
+    return {.connect_ms = ms(config, "timeout.connect"),
+            .response_header_ms = ms(config, "timeout.response_header"),
+            .first_token_ms = ms(config, "timeout.first_token"),
+            .inter_event_ms = ms(config, "timeout.inter_event"),
+            .total_ms = ms(config, "timeout.total")};
+}
+
+proxy::Timeouts provider_timeouts(const Config& config, const std::string& name) {
+    proxy::Timeouts timeouts = common_timeouts(config);
+    const auto narrow = [&](const char* which, uint64_t& value) {
+        const std::string key = fmt::format("provider.{}.timeout.{}", name, which);
+        if (config.has(key)) value = ms(config, key);
+    };
+    narrow("connect", timeouts.connect_ms);
+    narrow("response_header", timeouts.response_header_ms);
+    narrow("first_token", timeouts.first_token_ms);
+    narrow("inter_event", timeouts.inter_event_ms);
+    narrow("total", timeouts.total_ms);
+    return timeouts;
+}
+
+upstream::EndpointOptions endpoint(const Config& config, const std::string& name, const http::Url& url) {
+    upstream::EndpointOptions options;
+    options.name = name;
+    options.host = std::string(url.host);
+    options.port = url.port;
+    options.tls = url.scheme == http::Scheme::https;
+    options.idle_max = static_cast<uint32_t>(config.integer("upstream.pool.max_idle"));
+    options.idle_timeout_ms = ms(config, "upstream.pool.idle_timeout");
+    options.socket = socket_options(config);
+    return options;
+}
+
+void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Messages& messages) {
+    const std::string prefix = fmt::format("provider.{}.", provider.name);
+    std::string base_url = config.text(prefix + "base_url");
+    if (base_url.empty()) base_url = "https://api.openai.com/v1";
+    const auto url = http::parse_url(base_url);
+    if (!url) {
+        messages.push_back(fmt::format("{}base_url: {}", prefix, url.error().what));
+        return;
+    }
+    provider.endpoint = endpoint(config, provider.name, *url);
+    provider.base_path = std::string(url->path);
+
+    const auto extra = config.entries_below(prefix + "header.");
+    const auto overridden = [&extra](std::string_view name) {
+        return std::ranges::any_of(extra,
+                                   [name](const auto& one) { return http::equal_ignoring_case(one.first, name); });
+    };
+    std::string lines = fmt::format("host: {}\r\n", url->authority);
+    const std::string& key = config.text(prefix + "api_key");
+    if (!key.empty() && !overridden("authorization")) lines += fmt::format("authorization: Bearer {}\r\n", key);
+    const std::string& organization = config.text(prefix + "organization");
+    if (!organization.empty()) lines += fmt::format("openai-organization: {}\r\n", organization);
+    for (const auto& [name, value] : extra) lines += fmt::format("{}: {}\r\n", name, value);
+    provider.static_lines = std::move(lines);
+}
+
+std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, Messages& messages) {
+    std::vector<proxy::ProviderPlan> providers;
+    for (const std::string& name : config.names("provider")) {
+        if (!provider_is_active(config, name)) continue;
+        proxy::ProviderPlan provider;
+        provider.name = name;
+        provider.label_ix = metrics.provider(name);
+        provider.timeouts = provider_timeouts(config, name);
+        provider.delay_ms = ms(config, fmt::format("provider.{}.delay", name));
+        provider.token_interval_ms = ms(config, fmt::format("provider.{}.token_interval", name));
+        if (config.text(fmt::format("provider.{}.type", name)) == "echo")
+            provider.kind = proxy::ProviderKind::echo;
+        else
+            fill_http_provider(config, provider, messages);
+        providers.push_back(std::move(provider));
+    }
+    return providers;
+}
+
+route::Catalogue build_catalogue(const Config& config, const std::vector<proxy::ProviderPlan>& providers,
+                                 observe::Metrics& metrics, Messages& messages) {
+    route::CatalogueOptions options;
+    const auto active = [&providers](std::string_view name) {
+        return std::ranges::any_of(providers, [name](const auto& one) { return one.name == name; });
+    };
+    for (const proxy::ProviderPlan& provider : providers) {
+        const std::string key = fmt::format("provider.{}.models", provider.name);
+        route::ProviderOptions one{.name = provider.name, .label_ix = provider.label_ix};
+        if (config.has(key)) one.models = config.list(key);
+        one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
+        options.providers.push_back(std::move(one));
+    }
+    for (const std::string& model : config.names("model_mapping"))
+        for (const std::string& provider : config.names("model_mapping." + model))
+            if (active(provider))
+                options.mappings.push_back(
+                    {model, provider, config.text(fmt::format("model_mapping.{}.{}", model, provider))});
+    for (const auto& [model, provider] : config.entries_below("routing.model_route."))
+        if (active(provider)) options.model_routes.push_back({std::string(model), std::string(provider)});
+    for (const std::string& name : config.list("routing.providers"))
+        if (active(name)) options.selection.push_back(name);
+    options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
+    auto catalogue = route::Catalogue::build(options);
+    if (catalogue) return std::move(*catalogue);
+    messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
+    return {};
+}
+
+tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) {
+    std::vector<tenant::ConsumerOptions> options;
+    for (const std::string& name : config.names("consumer")) {
+        tenant::ConsumerOptions one;
+        one.consumer.name = name;
+        one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
+        one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
+        for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
+        for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
+            one.api_key_sha256.emplace_back(hash);
+        options.push_back(std::move(one));
+    }
+    auto table = tenant::ConsumerTable::build(std::move(options));
+    if (table) return std::move(*table);
+    messages.push_back(table.error());
+    return {};
+}
+
+void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
+    const bool ai_enabled = config.boolean("ai_gateway.enabled");
+    for (const std::string& name : config.names("route")) {
+        const std::string prefix = fmt::format("route.{}.", name);
+        proxy::RoutePlan route;
+        route.name = name;
+        route.ai = config.boolean(prefix + "ai_gateway");
+        if (route.ai && !ai_enabled) continue;
+        // No `auth` and no consumers: open, on loopback, which the checks see to.
+        const bool open = config.text(prefix + "auth.type") == "none" ||
+                          (!config.has(prefix + "auth.type") && plan.consumers.empty());
+        route.auth = open ? proxy::AuthType::none : proxy::AuthType::api_key;
+        route.auth_header = config.text(prefix + "auth.header");
+        route.bearer = config.boolean(prefix + "auth.bearer");
+        route.keepalive_ms = ms(config, prefix + "keepalive");
+        for (const std::string& family : config.list(prefix + "passthrough"))
+            route.passthrough |= uint64_t{1} << static_cast<unsigned>(llm::endpoint_of_name(family));
+        const std::string& provider = config.text(prefix + "provider");
+        for (size_t i = 0; i < plan.providers.size(); ++i)
+            if (plan.providers[i].name == provider) route.provider_ix = static_cast<int>(i);
+        if (!route.ai) {
+            const auto url = http::parse_url(config.text(prefix + "upstream"));
+            if (!url) {
+                messages.push_back(fmt::format("{}upstream: {}", prefix, url.error().what));
+                continue;
+            }
+            route.upstream = endpoint(config, name, *url);
+            route.upstream_base_path = std::string(url->path);
+            route.upstream_static_lines = fmt::format("host: {}\r\n", url->authority);
+        }
+        const auto added =
+            plan.route_table.add(config.text(prefix + "path"), static_cast<uint32_t>(plan.routes.size()));
+        if (!added) messages.push_back(added.error());
+        plan.routes.push_back(std::move(route));
+    }
+}
+
+void fill_limits(const Config& config, proxy::Plan& plan) {
+    plan.limits = {.body_bytes = config.bytes("limit.body_size"),
+                   .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
+                   .connections = static_cast<uint32_t>(config.integer("limit.connections")),
+                   .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
+                   .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max"))};
+    plan.client = {.head_ms = ms(config, "timeout.client_head"),
+                   .body_ms = ms(config, "timeout.client_body"),
+                   .idle_ms = ms(config, "timeout.client_idle"),
+                   .write_ms = ms(config, "timeout.client_write"),
+                   .drain_ms = ms(config, "timeout.drain")};
+    plan.timeouts = common_timeouts(config);
+    plan.streaming = config.boolean("streaming.enabled");
+    plan.flush_interval_ms = ms(config, "streaming.flush_interval");
+    plan.health_path = config.text("health.path");
+    plan.cors_origins = config.list("cors.origins");
+}
+
+void fill_forwarded(const Config& config, proxy::Plan& plan, Messages& messages) {
+    for (const std::string& text : config.list("forwarded.trust")) {
+        const auto network = net::Network::parse(text);
+        if (network)
+            plan.forwarded_trust.push_back(*network);
+        else
+            messages.push_back(fmt::format("forwarded.trust: '{}': {}", text, network.error().what));
+    }
+    const std::string& policy = config.text("forwarded.headers");
+    if (policy == "off") plan.forwarded_for = proxy::ForwardedFor::off;
+    if (policy == "replace") plan.forwarded_for = proxy::ForwardedFor::replace;
+}
+
+uint32_t cores_of_this_process() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+    return std::max(1u, std::thread::hardware_concurrency());
+}
+
+}  // namespace
+
+std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
+                                                                       uint64_t generation) {
+    Messages messages;
+    auto plan = std::make_shared<proxy::Plan>();
+    plan->generation = generation;
+    plan->providers = build_providers(config, metrics, messages);
+    plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
+    plan->consumers = build_consumers(config, messages);
+    build_routes(config, *plan, messages);
+    fill_limits(config, *plan);
+    fill_forwarded(config, *plan, messages);
+    metrics.set_compat(config.boolean("metrics.compat"));
+    if (!messages.empty()) return std::unexpected(std::move(messages));
+    for (const route::ListedModel& model : plan->catalogue.models())
+        for (const route::Candidate& candidate : plan->catalogue.find(model.id))
+            metrics.declare(candidate.provider_label_ix, candidate.model_label_ix);
+    return plan;
+}
+
+std::expected<ServerOptions, Messages> build_server_options(const Config& config) {
+    Messages messages;
+    ServerOptions options;
+    options.shard_count = static_cast<uint32_t>(config.integer("loop.shards"));
+    if (options.shard_count == 0) options.shard_count = cores_of_this_process();
+    options.pin = config.boolean("loop.pin");
+    options.shard.ring_entries = static_cast<uint32_t>(config.integer("loop.ring_entries"));
+    options.shard.buffer_count = static_cast<uint16_t>(config.integer("buffer.count"));
+    options.shard.buffer_bytes = static_cast<uint32_t>(config.bytes("buffer.size"));
+    for (const std::string& feature : config.list("loop.features_off")) {
+        if (feature == "incremental_buffers") options.shard.features.incremental_buffers = false;
+        if (feature == "defer_taskrun") options.shard.features.defer_taskrun = false;
+    }
+    const net::SocketOptions socket = socket_options(config);
+    options.listen = {.backlog = static_cast<int>(config.integer("tcp.backlog")),
+                      .nodelay = socket.nodelay,
+                      .keepalive_s = socket.keepalive_s};
+    for (const std::string& name : config.names("listener")) {
+        const auto address = net::Address::parse(config.text(fmt::format("listener.{}.address", name)));
+        if (address)
+            options.listeners.push_back({name, *address});
+        else
+            messages.push_back(fmt::format("listener.{}.address: {}", name, address.error().what));
+    }
+    options.admin_listen = config.text("admin.listen");
+    options.admin_token = config.text("admin.token");
+    options.log_path = config.text("log.access.path");
+    options.log_sample = config.decimal("log.access.sample");
+    options.log_level = config.text("log.level");
+    if (!messages.empty()) return std::unexpected(std::move(messages));
+    return options;
+}
+
+}  // namespace loom::app

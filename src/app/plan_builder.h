@@ -1,0 +1,43 @@
+// From the conf file's keys to what each folder takes: the one place that reads keys and fills Options.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loom/config/config.h"
+#include "loom/io/shard.h"
+#include "loom/net/listener.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::app {
+
+/// A plan for the shards, its names given their slots in the metrics. The configuration has passed its checks; what
+/// only shows here (two consumers with one key, a malformed pattern) is returned as messages.
+[[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> build_plan(
+    const config::Config& config, observe::Metrics& metrics, uint64_t generation);
+
+struct ListenerOptions {
+    std::string name;
+    net::Address address;
+};
+
+/// What is fixed from start to stop.
+struct ServerOptions {
+    uint32_t shard_count = 1;
+    bool pin = true;
+    io::ShardOptions shard;
+    net::ListenOptions listen;
+    std::vector<ListenerOptions> listeners;
+    std::string admin_listen;  // "off": none
+    std::string admin_token;
+    std::string log_path;
+    double log_sample = 1.0;
+    std::string log_level;
+};
+
+[[nodiscard]] std::expected<ServerOptions, std::vector<std::string>> build_server_options(const config::Config& config);
+
+}  // namespace loom::app

@@ -1,0 +1,111 @@
+#include "shard_thread.h"
+
+#include <unistd.h>
+
+#include <future>
+
+namespace loom::app {
+namespace {
+
+constexpr uint64_t housekeeping_ms = 1'000;
+
+}  // namespace
+
+class StartSignal {
+  public:
+    void tell(Result<void> result) { promise_.set_value(result); }
+    Result<void> wait() { return promise_.get_future().get(); }
+
+  private:
+    std::promise<Result<void>> promise_;
+};
+
+ShardThread::ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
+                         observe::Metrics& metrics, observe::AccessLog& log)
+    : shard_count_(shard_count),
+      shard_(index, options),
+      resolver_(resolver),
+      metrics_(metrics.shard(index)),
+      log_(log.shard(index)) {}
+
+ShardThread::~ShardThread() {
+    if (thread_.joinable()) {
+        drain();
+        join();
+    }
+    for (const auto& [plan, fd] : pending_) ::close(fd);
+}
+
+void ShardThread::add_listener(proxy::ListenerPlan plan, int fd) { pending_.emplace_back(std::move(plan), fd); }
+
+Result<void> ShardThread::start(std::shared_ptr<const proxy::Plan> plan) {
+    StartSignal started;
+    thread_ = std::thread([this, plan = std::move(plan), &started]() mutable { run(std::move(plan), started); });
+    const auto result = started.wait();
+    if (!result) thread_.join();
+    return result;
+}
+
+void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& started) {
+    const auto opened = shard_.open();
+    if (!opened) return started.tell(opened);
+    services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
+    services_->set_plan(std::move(plan));
+    services_->on_room([this] {
+        for (const auto& listener : listeners_) listener->make_room();
+    });
+    for (auto& [listener, fd] : pending_) {
+        listeners_.push_back(std::make_unique<proxy::ProxyListener>(*services_, std::move(listener), fd));
+        listeners_.back()->start();
+    }
+    pending_.clear();
+    shard_.timers().arm(housekeeping_, housekeeping_ms);
+    started.tell({});
+    shard_.run([this] { return idle(); });
+    housekeeping_.disarm();
+    housekeeping_.unlink();
+    listeners_.clear();
+    services_.reset();
+    shard_.close();
+}
+
+bool ShardThread::idle() const {
+    for (const auto& listener : listeners_)
+        if (!listener->stopped()) return false;
+    return services_->idle();
+}
+
+void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan) {
+    shard_.mailbox().post([this, plan = std::move(plan)]() mutable { services_->set_plan(std::move(plan)); });
+}
+
+void ShardThread::drain() {
+    shard_.mailbox().post([this] {
+        for (const auto& listener : listeners_) listener->stop();
+        services_->begin_drain();
+        shard_.stop();
+    });
+}
+
+void ShardThread::join() { thread_.join(); }
+
+void ShardThread::on_housekeeping(io::Timer& timer) noexcept {
+    ShardThread& shard = static_cast<Housekeeping&>(timer).shard;
+    shard.publish_loop_stats();
+    shard.shard_.timers().arm(timer, housekeeping_ms);
+}
+
+/// The loop's own counters become metrics once a second, off the request path.
+void ShardThread::publish_loop_stats() noexcept {
+    const io::LoopStats& stats = shard_.stats();
+    const auto told = [](Counter& counter, uint64_t now, uint64_t& before) {
+        counter.add(now - before);
+        before = now;
+    };
+    told(metrics_.ring_enters, stats.ticks.load(std::memory_order_relaxed), ticks_told_);
+    told(metrics_.ring_completions, stats.completions.load(std::memory_order_relaxed), completions_told_);
+    told(metrics_.ring_no_buffers, stats.buffer_starvations.load(std::memory_order_relaxed), starvations_told_);
+    metrics_.buffers_leased.set(shard_.buffers().leased_count());
+}
+
+}  // namespace loom::app

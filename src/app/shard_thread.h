@@ -1,0 +1,55 @@
+// One shard and its thread: started, given plans, drained and joined by the main thread.
+#pragma once
+
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "loom/proxy/listener.h"
+#include "loom/proxy/services.h"
+
+namespace loom::app {
+
+class ShardThread {
+  public:
+    ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
+                observe::Metrics& metrics, observe::AccessLog& log);
+    /// A thread that was started has been joined, or is drained here.
+    ~ShardThread();
+    ShardThread(const ShardThread&) = delete;
+
+    /// Before start. Owns `fd`.
+    void add_listener(proxy::ListenerPlan plan, int fd);
+    /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
+    [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
+    void set_plan(std::shared_ptr<const proxy::Plan> plan);
+    /// Stops accepting and ends when everything came home.
+    void drain();
+    void join();
+
+  private:
+    struct Housekeeping : io::Timer {
+        explicit Housekeeping(ShardThread& s) : Timer(&ShardThread::on_housekeeping), shard(s) {}
+        ShardThread& shard;
+    };
+    static void on_housekeeping(io::Timer& timer) noexcept;
+    void run(std::shared_ptr<const proxy::Plan> plan, class StartSignal& started);
+    void publish_loop_stats() noexcept;
+    [[nodiscard]] bool idle() const;
+
+    uint32_t shard_count_;
+    io::Shard shard_;
+    net::Resolver& resolver_;
+    observe::ShardMetrics& metrics_;
+    observe::ShardAccessLog* log_;
+    std::vector<std::pair<proxy::ListenerPlan, int>> pending_;
+    std::unique_ptr<proxy::Services> services_;
+    std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
+    Housekeeping housekeeping_{*this};
+    uint64_t ticks_told_ = 0;
+    uint64_t completions_told_ = 0;
+    uint64_t starvations_told_ = 0;
+    std::thread thread_;
+};
+
+}  // namespace loom::app
