@@ -21,7 +21,8 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 
 LocalAnswer answer(const ApiOptions& options, std::string_view method, std::string_view path,
                    std::string_view authorization) {
-    if (method != "GET" && method != "HEAD")
+    const bool known = path == options.health_path || path == "/readyz" || path == "/metrics";
+    if (known && method != "GET" && method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
     if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
     if (path == "/readyz") {

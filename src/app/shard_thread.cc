@@ -69,7 +69,12 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     shard_.close();
 }
 
-bool ShardThread::idle() const {
+bool ShardThread::idle() {
+    if (!services_->drained()) return false;
+    if (!std::exchange(last_doors_closed_, true)) {
+        for (const auto& listener : listeners_) listener->stop();
+        services_->close_all();
+    }
     for (const auto& listener : listeners_)
         if (!listener->stopped()) return false;
     return services_->idle();
@@ -81,7 +86,8 @@ void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan) {
 
 void ShardThread::drain() {
     shard_.mailbox().post([this] {
-        for (const auto& listener : listeners_) listener->stop();
+        for (const auto& listener : listeners_)
+            if (!listener->is_admin()) listener->stop();
         services_->begin_drain();
         shard_.stop();
     });

@@ -35,7 +35,7 @@ class ShardThread {
     static void on_housekeeping(io::Timer& timer) noexcept;
     void run(std::shared_ptr<const proxy::Plan> plan, class StartSignal& started);
     void publish_loop_stats() noexcept;
-    [[nodiscard]] bool idle() const;
+    [[nodiscard]] bool idle();
 
     uint32_t shard_count_;
     io::Shard shard_;
@@ -49,6 +49,7 @@ class ShardThread {
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;
     uint64_t starvations_told_ = 0;
+    bool last_doors_closed_ = false;
     std::thread thread_;
 };
 

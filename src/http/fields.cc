@@ -94,23 +94,27 @@ bool is_port(std::string_view text) noexcept {
 
 }  // namespace
 
-const char* name_fault(const char* p, const char* at, const char* end) noexcept {
-    if (at == end) return "the head ends before its empty line";
-    if (*at == '\r') return at == p ? "a bare CR" : "a header line without a colon";
-    if (*at == '\n') return "a bare LF: lines end with CRLF";
-    if (*at == '\0') return "a NUL in the head";
-    if (*at == ' ' || *at == '\t')
-        return at == p ? "a folded header (obs-fold): put it on one line" : "white space before the colon of a header";
-    if (*at == ':') return "a header without a name";
-    return "a byte in a header name that is not allowed there";
+const char* name_fault(const char* p, const char* at) noexcept {
+    switch (*at) {
+        case '\r': return at == p || at[1] != '\n' ? "a bare CR" : "a header line without a colon";
+        case '\n': return "a bare LF: lines end with CRLF";
+        case '\0': return "a NUL in the head";
+        case ' ':
+        case '\t':
+            return at == p ? "a folded header (obs-fold): put it on one line"
+                           : "white space before the colon of a header";
+        case ':': return "a header without a name";
+        default: return "a byte in a header name that is not allowed there";
+    }
 }
 
-const char* value_fault(const char* at, const char* end) noexcept {
-    if (at == end) return "the head ends before its empty line";
-    if (*at == '\r') return end - at < 2 ? "the head ends before its empty line" : "a bare CR";
-    if (*at == '\n') return "a bare LF: lines end with CRLF";
-    if (*at == '\0') return "a NUL in a header value";
-    return "a control character in a header value";
+const char* value_fault(const char* at) noexcept {
+    switch (*at) {
+        case '\r': return "a bare CR";
+        case '\n': return "a bare LF: lines end with CRLF";
+        case '\0': return "a NUL in a header value";
+        default: return "a control character in a header value";
+    }
 }
 
 bool parse_length(std::string_view text, uint64_t& out) noexcept {

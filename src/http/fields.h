@@ -41,9 +41,10 @@ struct Meaning {
 
 constexpr size_t connection_options_max = 32;
 
+inline constexpr const char* incomplete_head = "the head ends before its empty line";
 /// Why the name at [p, at) is none: `at` is where the token stopped.
-const char* name_fault(const char* p, const char* at, const char* end) noexcept;
-const char* value_fault(const char* at, const char* end) noexcept;
+const char* name_fault(const char* p, const char* at) noexcept;
+const char* value_fault(const char* at) noexcept;
 
 /// Reads Content-Length, Transfer-Encoding and Connection; flags the headers that Connection nominates.
 Result<Meaning> read_meaning(HeaderList& list, Repeated repeated, uint8_t minor_version, Side side) noexcept;
@@ -56,35 +57,105 @@ bool is_host(std::string_view text, const char* end) noexcept;
 inline bool is_host(std::string_view text) noexcept { return is_host(text, text.data() + text.size()); }
 
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t'; }
-inline bool is_empty_line(const char* p, const char* end) noexcept {
-    return end - p >= 2 && p[0] == '\r' && p[1] == '\n';
+
+/// A head without what is behind its last line end; empty when there is none. From here on its last byte is an LF,
+/// which ends every search: no loop below asks for the end of the bytes, and two bytes may be read where the first is a
+/// CR.
+inline std::string_view until_last_lf(std::string_view head) noexcept {
+    if (!head.empty() && head.back() == '\n') [[likely]]
+        return head;
+    return head.substr(0, head.rfind('\n') + 1);
 }
 
-/// Reads field lines from `p` until the empty line.
+/// Looks up where names and values end, classifying 64 bytes at a time and each of them once. Positions only go
+/// forward.
 template <class Kernel>
-Result<Fields> read_fields(const char* p, const char* end, HeaderList& list, Side side) noexcept {
+class FieldCursor {
+  public:
+    /// head   the bytes of it, which end with LF.     p   where to start, in front of its end.
+    FieldCursor(std::string_view head, const char* p) noexcept
+        : begin_(head.data()), end_(head.data() + head.size()), base_(p) {
+        look();
+    }
+    [[nodiscard]] const char* name_end(const char* p) noexcept {
+        p = next<&scan::FieldMasks::breaks>(p);
+        while (scan::is_token(*p)) [[unlikely]]
+            p = next<&scan::FieldMasks::breaks>(p + 1);
+        return p;
+    }
+    [[nodiscard]] const char* value_end(const char* p) noexcept {
+        p = next<&scan::FieldMasks::stops>(p);
+        while (*p == '\t') [[unlikely]]
+            p = next<&scan::FieldMasks::stops>(p + 1);
+        return p;
+    }
+
+  private:
+    template <uint64_t scan::FieldMasks::* which>
+    [[nodiscard]] const char* next(const char* p) noexcept {
+        while (true) {
+            const auto at = static_cast<size_t>(p - base_);
+            if (at < 64) [[likely]] {
+                const uint64_t found = masks_.*which >> at;
+                if (found != 0) [[likely]]
+                    return p + __builtin_ctzll(found);
+                p = base_ + 64;
+            }
+            base_ = p;
+            look();
+        }
+    }
+    [[gnu::noinline]] void look() noexcept {
+        const auto left = static_cast<size_t>(end_ - base_);
+        if (left >= 64) {
+            masks_ = Kernel::field_masks64(base_);
+        } else if (end_ - begin_ >= 64) {  // the last 64 bytes, with those in front of base_ shifted out
+            const scan::FieldMasks last = Kernel::field_masks64(end_ - 64);
+            masks_ = {last.breaks >> (64 - left), last.stops >> (64 - left)};
+        } else {
+            masks_ = scan::Scalar::field_masks(base_, left);
+        }
+    }
+
+    const char* begin_;
+    const char* end_;
+    const char* base_;
+    scan::FieldMasks masks_;
+};
+
+/// The value's bytes from the colon to the CR, without blanks around it.
+inline std::string_view trimmed_value(const char* colon, const char* cr) noexcept {
+    const char* value = colon + 1;
+    while (is_blank(*value)) ++value;
+    while (is_blank(cr[-1])) --cr;  // the colon stops it
+    return {value, cr > value ? static_cast<size_t>(cr - value) : 0};
+}
+
+/// Reads field lines from `p` until the empty line.     head   as until_last_lf() gives it.
+template <class Kernel>
+Result<Fields> read_fields(std::string_view head, const char* p, HeaderList& list, Side side) noexcept {
+    const char* const end = head.data() + head.size();
+    if (p == end) return fail(Errc::bad_message, side, incomplete_head);
+    FieldCursor<Kernel> cursor(head, p);
     Fields fields;
     while (true) {
-        const char* colon = Kernel::name_end(p, end);
-        if (colon == end || *colon != ':' || colon == p) [[unlikely]] {
-            if (!is_empty_line(p, end)) return fail(Errc::bad_message, side, name_fault(p, colon, end));
+        const char* colon = cursor.name_end(p);
+        if (*colon != ':' || colon == p) [[unlikely]] {
+            if (p[0] != '\r' || p[1] != '\n') return fail(Errc::bad_message, side, name_fault(p, colon));
             fields.end = p + 2;
             return fields;
         }
-        const char* value = colon + 1;
-        while (value < end && is_blank(*value)) ++value;
-        const char* stop = Kernel::value_end(value, end);
-        if (!is_empty_line(stop, end)) [[unlikely]]
-            return fail(Errc::bad_message, side, value_fault(stop, end));
-        const char* value_end = stop;
-        while (value_end > value && is_blank(value_end[-1])) --value_end;
-
+        const char* stop = cursor.value_end(colon + 1);
+        if (stop[0] != '\r' || stop[1] != '\n') [[unlikely]]
+            return fail(Errc::bad_message, side, value_fault(stop));
         if (list.full()) [[unlikely]]
             return fail(Errc::head_too_large, side, "more than 96 header fields");
         const std::string_view name(p, static_cast<size_t>(colon - p));
         const HeaderId id = known_id(name, end);
-        fields.repeated.add(id, list.add(name, {value, static_cast<size_t>(value_end - value)}, id));
+        fields.repeated.add(id, list.add(name, trimmed_value(colon, stop), id));
         p = stop + 2;
+        if (p == end) [[unlikely]]
+            return fail(Errc::bad_message, side, incomplete_head);
     }
 }
 

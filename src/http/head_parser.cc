@@ -59,11 +59,11 @@ std::unexpected<Error> HeadScan::wrong_start(unsigned char first) const noexcept
 }
 
 Result<void> parse_request_head(std::string_view head, RequestHead& out) noexcept {
-    return parse_request<scan::Baseline>(head, out);
+    return parse_request<scan::Best>(head, out);
 }
 
 Result<void> parse_response_head(std::string_view head, Method request_method, ResponseHead& out) noexcept {
-    return parse_response<scan::Baseline>(head, request_method, out);
+    return parse_response<scan::Best>(head, request_method, out);
 }
 
 }  // namespace loom::http

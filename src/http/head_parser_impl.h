@@ -36,6 +36,17 @@ inline Method method_of(std::string_view text) noexcept {
     return Method::other;
 }
 
+/// The byte behind the method. Nearly all requests have one of two.
+template <class Kernel>
+const char* read_method(const char* p, const char* end, Method& method) noexcept {
+    const std::string_view head(p, static_cast<size_t>(end - p));
+    if (head.starts_with("POST ")) return method = Method::post, p + 4;
+    if (head.starts_with("GET ")) return method = Method::get, p + 3;
+    const char* method_end = Kernel::name_end(p, end);
+    method = method_of({p, static_cast<size_t>(method_end - p)});
+    return method_end;
+}
+
 /// "http://authority/path?query" of RFC 9112, 3.2.2. False when the authority is none.
 inline bool split_absolute(std::string_view rest, RequestHead& out) noexcept {
     const size_t end = rest.find_first_of("/?");
@@ -69,7 +80,7 @@ inline const char* split_target(RequestHead& out) noexcept {
 }
 
 inline const char* target_fault(const char* at, const char* end) noexcept {
-    if (at == end) return "the head ends before its empty line";
+    if (at == end) return incomplete_head;
     if (*at == '#') return "a fragment in the request target: leave out # and what follows";
     if (static_cast<unsigned char>(*at) >= 0x80)
         return "a raw byte above ASCII in the request target: percent-encode it";
@@ -99,9 +110,8 @@ inline Result<const char*> read_version_line(const char* p, const char* end, uin
 template <class Kernel>
 Result<const char*> read_request_line(const char* p, const char* end, RequestHead& out) noexcept {
     if (end - p >= 2 && p[0] == '\r' && p[1] == '\n') p += 2;  // RFC 9112, 2.2
-    const char* space = Kernel::name_end(p, end);
+    const char* space = read_method<Kernel>(p, end, out.method);
     out.method_text = {p, static_cast<size_t>(space - p)};
-    out.method = method_of(out.method_text);
     if (space == p || space == end || *space != ' ')
         return fail(Errc::bad_message, Side::downstream, "malformed request line: expected METHOD target HTTP/1.1");
 
@@ -143,9 +153,10 @@ inline void clear(RequestHead& out) noexcept {
 template <class Kernel>
 Result<void> parse_request(std::string_view head, RequestHead& out) noexcept {
     clear(out);
+    head = until_last_lf(head);
     const char* end = head.data() + head.size();
     const char* p = LOOM_TRY(read_request_line<Kernel>(head.data(), end, out));
-    const Fields fields = LOOM_TRY(read_fields<Kernel>(p, end, out.list, Side::downstream));
+    const Fields fields = LOOM_TRY(read_fields<Kernel>(head, p, out.list, Side::downstream));
     if (const char* fault = read_host(fields.repeated, end, out))
         return fail(Errc::bad_message, Side::downstream, fault);
     const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.repeated, out.minor_version, Side::downstream));
@@ -208,9 +219,10 @@ inline void clear(ResponseHead& out) noexcept {
 template <class Kernel>
 Result<void> parse_response(std::string_view head, Method request_method, ResponseHead& out) noexcept {
     clear(out);
+    head = until_last_lf(head);
     const char* end = head.data() + head.size();
     const char* p = LOOM_TRY(read_status_line<Kernel>(head.data(), end, out));
-    const Fields fields = LOOM_TRY(read_fields<Kernel>(p, end, out.list, Side::upstream));
+    const Fields fields = LOOM_TRY(read_fields<Kernel>(head, p, out.list, Side::upstream));
     const Meaning meaning = LOOM_TRY(read_meaning(out.list, fields.repeated, out.minor_version, Side::upstream));
 
     out.head_bytes = static_cast<uint32_t>(fields.end - head.data());

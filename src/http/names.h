@@ -80,7 +80,6 @@ inline constexpr std::array<std::string_view, static_cast<size_t>(HeaderId::coun
 static_assert(header_names.back() == "sec-websocket-extensions", "one name for each id");
 
 inline constexpr size_t known_name_bytes_min = 2;
-inline constexpr size_t known_name_bytes_max = 30;
 inline constexpr unsigned slot_bits = 9;
 
 /// Length and three letters tell the known names apart. Lower case once 0x20 is set, which leaves digits and '-' alone.
@@ -157,7 +156,7 @@ inline bool is_known(std::string_view sent, std::string_view known) noexcept {
 /// name   a token.     end   up to where bytes may be read, at or behind the name.
 inline HeaderId known_id(std::string_view name, const char* end) noexcept {
     const size_t length = name.size();
-    if (length < known_name_bytes_min || length > known_name_bytes_max) return HeaderId::other;
+    if (length < known_name_bytes_min) return HeaderId::other;
     const uint8_t id = slots.id[slot_of(name_key(name.data(), length), slots.factor)];
     if (padded_names.length[id] != length) return HeaderId::other;
 #if defined(__SSE2__)

@@ -43,6 +43,13 @@ struct LineMasks {
     uint64_t nul = 0;
 };
 
+/// Which of 64 bytes may end a name or a value; bit i is byte i. Both hold more than they must: `breaks` all but
+/// letters, digits and '-', `stops` tabs too. Who meets one of those asks the table and goes on.
+struct FieldMasks {
+    uint64_t breaks = 0;
+    uint64_t stops = 0;
+};
+
 struct Scalar {
     static const char* name_end(const char* p, const char* end) noexcept {
         while (p < end && is_token(*p)) ++p;
@@ -74,6 +81,17 @@ struct Scalar {
         return found;
     }
     static LineMasks masks64(const char* p) noexcept { return masks(p, 64); }
+    static FieldMasks field_masks(const char* p, size_t count) noexcept {
+        FieldMasks found;
+        for (size_t i = 0; i < count; ++i) {
+            const bool common =
+                host_bytes[static_cast<unsigned char>(p[i])] && p[i] != '.' && p[i] != '_' && p[i] != '~';
+            found.breaks |= static_cast<uint64_t>(!common) << i;
+            found.stops |= static_cast<uint64_t>(is_control(p[i]) || p[i] == '\t') << i;
+        }
+        return found;
+    }
+    static FieldMasks field_masks64(const char* p) noexcept { return field_masks(p, 64); }
 };
 
 #if defined(__SSE2__)
@@ -149,6 +167,18 @@ struct Sse2 {
         }
         return found;
     }
+    static FieldMasks field_masks64(const char* p) noexcept {
+        FieldMasks found;
+        for (int part = 0; part < 4; ++part) {
+            const __m128i v = load(p + 16 * part);
+            const __m128i letters = in_range(_mm_or_si128(v, _mm_set1_epi8(0x20)), 'a', 26);
+            const __m128i common = _mm_or_si128(_mm_or_si128(letters, in_range(v, '0', 10)), equal(v, '-'));
+            const __m128i stops = _mm_or_si128(at_most(v, 0x1f), equal(v, 0x7f));
+            found.breaks |= static_cast<uint64_t>(bits(common) ^ 0xffff) << (16 * part);
+            found.stops |= static_cast<uint64_t>(bits(stops)) << (16 * part);
+        }
+        return found;
+    }
 };
 using Baseline = Sse2;
 #else
@@ -161,11 +191,18 @@ using Baseline = Scalar;
 struct Avx2 {
     static const char* line_end(const char* p, const char* end) noexcept;
     static LineMasks masks64(const char* p) noexcept;
+    static FieldMasks field_masks64(const char* p) noexcept;
 };
 #endif
 
 /// The best of this machine.
 const char* line_end(const char* p, const char* end) noexcept;
 LineMasks masks64(const char* p) noexcept;
+FieldMasks field_masks64(const char* p) noexcept;
+
+struct Best : Baseline {
+    static LineMasks masks64(const char* p) noexcept { return scan::masks64(p); }
+    static FieldMasks field_masks64(const char* p) noexcept { return scan::field_masks64(p); }
+};
 
 }  // namespace loom::http::scan

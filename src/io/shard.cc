@@ -52,8 +52,10 @@ Result<void> Shard::open() {
 }
 
 void Shard::tick() {
-    const uint32_t count = ring_->wait(wait_ns());
-    now_ns_ = monotonic_ns();
+    ring_->wait(wait_ns());
+    now_ns_ = monotonic_ns();  // before the handlers: what they measure and arm begins now
+    timers_.set_clock(now_ns_ / ns_per_ms);
+    const uint32_t count = ring_->dispatch();
     const uint64_t woke_ns = now_ns_;
     timers_.expire(now_ns_ / ns_per_ms);
     run_ready();
@@ -91,7 +93,7 @@ uint64_t Shard::wait_ns() const noexcept {
     const uint64_t delay_ms = timers_.next_delay_ms();
     if (delay_ms == TimerWheel::none) return longest_wait_ns;
     // The wheel counts whole milliseconds; waking at the boundary rather than a fraction before it saves an empty tick.
-    const uint64_t due_ns = (timers_.now_ms() + delay_ms) * ns_per_ms;
+    const uint64_t due_ns = timers_.due_ms(delay_ms) * ns_per_ms;
     const uint64_t now = now_ns_;
     return due_ns <= now ? 1 : std::min(due_ns - now, longest_wait_ns);
 }

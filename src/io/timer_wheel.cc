@@ -33,6 +33,7 @@ void TimerWheel::file(Timer& timer) noexcept {
 }
 
 void TimerWheel::expire(uint64_t now_ms) noexcept {
+    clock_ms_ = now_ms;
     while (now_ms_ < now_ms) {
         const uint64_t delay = next_delay_ms();
         if (delay == none || now_ms_ + delay > now_ms) {

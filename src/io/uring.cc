@@ -23,6 +23,7 @@ class Uring final : public Ring {
     Result<void> open(const RingOptions& options);
 
     void recv_multishot(int fd, Completion& completion) override;
+    void recv_once(int fd, Completion& completion) override;
     void accept_multishot(int fd, Completion& completion) override;
     void send(int fd, const msghdr& message, SendMode mode, Completion& completion) override;
     void connect(int fd, const sockaddr* address, socklen_t length, Completion& completion) override;
@@ -30,14 +31,14 @@ class Uring final : public Ring {
     void cancel(Completion& target) override;
     void close(int fd) override;
     void provide_buffer(uint16_t id) override;
-    uint32_t wait(uint64_t timeout_ns) override;
+    void wait(uint64_t timeout_ns) override;
+    uint32_t dispatch() override;
 
   private:
     io_uring_sqe& next_sqe();
     void start(io_uring_sqe& sqe, Completion& completion);
     Result<void> register_buffers(bool incremental);
     void publish_buffers();
-    uint32_t dispatch();
 
     io_uring ring_{};
     io_uring_buf_ring* buffer_ring_ = nullptr;
@@ -105,6 +106,14 @@ void Uring::recv_multishot(int fd, Completion& completion) {
     start(sqe, completion);
 }
 
+void Uring::recv_once(int fd, Completion& completion) {
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_recv(&sqe, fd, nullptr, 0, 0);
+    sqe.flags |= IOSQE_BUFFER_SELECT;
+    sqe.buf_group = buffer_group;
+    start(sqe, completion);
+}
+
 void Uring::accept_multishot(int fd, Completion& completion) {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_multishot_accept(&sqe, fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -165,7 +174,7 @@ void Uring::publish_buffers() {
     returned_count_ = 0;
 }
 
-uint32_t Uring::wait(uint64_t timeout_ns) {
+void Uring::wait(uint64_t timeout_ns) {
     publish_buffers();
     if (timeout_ns == 0) {
         io_uring_submit_and_get_events(&ring_);
@@ -176,7 +185,6 @@ uint32_t Uring::wait(uint64_t timeout_ns) {
         timeout.tv_nsec = static_cast<long long>(timeout_ns % 1'000'000'000);
         io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
     }
-    return dispatch();
 }
 
 uint32_t Uring::dispatch() {

@@ -8,6 +8,8 @@
 namespace loom::net {
 namespace {
 
+constexpr uint16_t burst_count_max = 8;  // receives of one tick
+
 Error error_of(int res, const char* what, Retry retry = Retry::never) noexcept {
     const int number = -res;
     Errc code = Errc::io;
@@ -88,12 +90,28 @@ void TcpStream::on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept
 void TcpStream::start_reading() noexcept {
     if (reading_ || ended_ || state_ != State::open) return;
     reading_ = true;
-    if (!recv_.in_flight) shard_.ring().recv_multishot(fd_, recv_);
+    if (!recv_.in_flight) arm_recv();
 }
 
 void TcpStream::pause_reading() noexcept {
     if (!reading_) return;
     reading_ = false;
+    shard_.ring().cancel(recv_);
+}
+
+void TcpStream::arm_recv() noexcept {
+    if (one_by_one_) shard_.ring().recv_once(fd_, recv_);
+    else shard_.ring().recv_multishot(fd_, recv_);
+}
+
+/// A multishot receive hands over all that the socket holds, half a megabyte in one go, before a slow reader's
+/// back-pressure can stop it. A peer that sends like that is read one buffer at a time.
+void TcpStream::note_burst() noexcept {
+    if (one_by_one_) return;
+    if (std::exchange(burst_tick_ns_, shard_.now_ns()) != shard_.now_ns()) burst_count_ = 0;
+    burst_count_ += 1;
+    if (burst_count_ < burst_count_max) return;
+    one_by_one_ = true;
     shard_.ring().cancel(recv_);
 }
 
@@ -104,6 +122,7 @@ void TcpStream::on_recv_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
 void TcpStream::on_recv(io::Cqe cqe) noexcept {
     if (cqe.res > 0) {
         io::BufferLease lease = shard_.buffers().lease(cqe);
+        note_burst();
         if (state_ == State::open && !ended_) user_.on_bytes(*this, std::move(lease));
     } else if (cqe.has_buffer()) {
         shard_.buffers().recycle(cqe);
@@ -116,7 +135,7 @@ void TcpStream::on_recv(io::Cqe cqe) noexcept {
         return shard_.schedule_next_tick(next_);  // leases come home within the tick; the peer is fine
     }
     if (cqe.res <= 0 && cqe.res != -ECANCELED && cqe.res != -EINTR && cqe.res != -EAGAIN) return end_reading(cqe.res);
-    if (reading_) shard_.ring().recv_multishot(fd_, recv_);
+    if (reading_) arm_recv();
 }
 
 void TcpStream::end_reading(int res) noexcept {
@@ -171,7 +190,7 @@ void TcpStream::on_close_ready(io::Runnable& runnable) noexcept {
     TcpStream& stream = static_cast<Rearm&>(runnable).stream;
     if (stream.state_ == State::closing) return stream.close_if_drained();
     if (stream.state_ == State::open && stream.reading_ && !stream.recv_.in_flight)
-        stream.shard_.ring().recv_multishot(stream.fd_, stream.recv_);
+        stream.arm_recv();
 }
 
 void TcpStream::close_if_drained() noexcept {

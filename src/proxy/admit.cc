@@ -116,6 +116,13 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
 
 Result<void> Exchange::admit_body(const http::RequestHead& head) {
     target_ = text_.keep(head.target);
+    if (!target_.starts_with('/')) {  // absolute-form: an origin is told the path alone
+        char* const text = text_.take(head.path.size() + 1 + head.query.size());
+        char* end = std::copy(head.path.begin(), head.path.end(), text);
+        if (!head.query.empty()) *end++ = '?';
+        end = std::copy(head.query.begin(), head.query.end(), end);
+        target_ = {text, static_cast<size_t>(end - text)};
+    }
     const bool inspected = route_->ai && llm::is_inspected(endpoint_);
     if (inspected && head.framing == http::BodyFraming::length && head.content_length > plan().limits.body_bytes)
         return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");

@@ -130,7 +130,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     head.header("x-request-id", request_id_);
     if (!origin_.empty()) {
         head.header("access-control-allow-origin", origin_);
-        head.raw("vary: origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, retry-after\r\n");
+        head.raw("vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, retry-after\r\n");
     }
     head_ns_ = monotonic_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);

@@ -31,7 +31,7 @@ void ClientConnection::accept(Services& services, const ListenerPlan& listener, 
     services.add_client(*client);
     client->tcp_.start_reading();
     client->wait_for_next();
-    if (services.draining()) client->close();
+    if (services.draining() && !listener.local) client->close();
 }
 
 ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home)
@@ -90,6 +90,8 @@ void ClientConnection::take(std::string_view bytes, io::BufferLease* lease) {
 }
 
 void ClientConnection::take_head(std::string_view bytes) {
+    // Empty lines before a request are left by clients that end a body with one (RFC 9112, 2.2).
+    while (state_ != State::head && bytes.starts_with("\r\n")) bytes.remove_prefix(2);
     if (bytes.empty()) return;
     const auto end = scan_.end_of(bytes);
     if (!end) return refuse_head(end.error());
@@ -215,6 +217,7 @@ void ClientConnection::force_close() noexcept {
 }
 
 void ClientConnection::drain() noexcept {
+    if (listener_.local) return;  // who watches the drain sees it through
     if (state_ == State::idle || state_ == State::head) close();
 }
 

@@ -27,13 +27,13 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;
-    services_.metrics().exchanges_live.add();
+    if (!client.listener().local) services_.metrics().exchanges_live.add();
 }
 
 Exchange::~Exchange() {
     LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr);
     services_.exchange_count -= 1;
-    services_.metrics().exchanges_live.sub();
+    if (!client_.listener().local) services_.metrics().exchanges_live.sub();
     services_.leave_plan(use_);
 }
 

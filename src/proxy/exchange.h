@@ -187,6 +187,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     bool expect_continue_ = false;
     bool stream_ = false;
     bool strip_usage_ = false;
+    bool json_fault_ = false;  // the reader of the request knows where
     bool closing_told_ = false;  // "connection: close" was sent
     size_t first_bytes_taken_ = 0;
 

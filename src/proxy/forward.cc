@@ -45,7 +45,6 @@ void Exchange::write_attempt_head() {
     std::string_view rest = target_;
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
     if (ai && rest.starts_with("/v1")) rest.remove_prefix(3);
-    if (!rest.starts_with('/')) rest = path_;  // absolute-form: the path as it was read
     head.request_line(method_text_, base, rest);
     head.raw(ai ? provider_->static_lines : route_->upstream_static_lines);
     head.raw(request_lines_.view());

@@ -19,8 +19,12 @@ Result<void> Exchange::inspect() {
 
 Result<void> Exchange::inspect_model() {
     const auto request = services_.request_reader.read(endpoint_, body_.view());
-    if (!request) return std::unexpected(request.error());
+    if (!request) {
+        json_fault_ = true;
+        return std::unexpected(request.error());
+    }
     model_ = text_.keep(request->model);
+    if (model_.empty()) return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
     stream_ = request->stream;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");

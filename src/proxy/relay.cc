@@ -33,6 +33,11 @@ void Relay::begin(const RelayOptions& options) {
     if (!started) fail(started.error());
 }
 
+void Relay::add_head(std::string_view head) {
+    client_.add_copy(head);
+    shard_.schedule_bulk(flush_);  // with what the tick brings behind it, or alone
+}
+
 size_t Relay::on_source_bytes(io::BufferLease lease) {
     const size_t consumed = take(lease.view(), options_.flush_interval_ms > 0 ? Origin::passing : Origin::leased);
     client_.keep(std::move(lease));
@@ -62,8 +67,10 @@ size_t Relay::take(std::string_view raw, Origin origin) {
     if (ended()) return consumed;
     const bool same_framing =
         options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
+    // Trailers stay behind: they are fields that no list of ours has let through.
+    const bool own_end = body_.done() && (options_.observer != nullptr || body_.trailer_count() > 0);
     const bool raw_passes = same_framing && clean_start && !changed_ && body_.at_chunk_boundary() && held_.empty() &&
-                            !suspended_ && !(body_.done() && options_.observer != nullptr);
+                            !suspended_ && !own_end;
     if (raw_passes) {
         terminated_ = body_.done();
         emit(raw.substr(0, consumed), origin);

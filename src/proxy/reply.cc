@@ -81,7 +81,7 @@ void Exchange::refuse(const Error& why) {
         if (!nearest.empty())
             fmt::format_to(std::back_inserter(message), " Did you mean '{}'?", fmt::join(nearest, "', '"));
         fmt::format_to(std::back_inserter(message), " GET /v1/models lists them.");
-    } else if (phase_ == Phase::inspect && why.code == Errc::bad_message) {
+    } else if (json_fault_) {
         const llm::RequestReader& reader = services_.request_reader;
         param = reader.error_param();
         if (reader.error_is_syntax()) {

@@ -150,7 +150,17 @@ void Services::begin_drain() {
 
 void Services::on_drain_limit(io::Timer& timer) noexcept {
     Services& services = static_cast<DrainLimit&>(timer).services;
-    services.clients_->for_each([](ClientConnection& client) { client.force_close(); });
+    services.close_all();
+}
+
+bool Services::drained() const noexcept {
+    bool only_admin = true;
+    clients_->for_each([&only_admin](ClientConnection& client) { only_admin &= client.listener().local != nullptr; });
+    return only_admin;
+}
+
+void Services::close_all() noexcept {
+    clients_->for_each([](ClientConnection& client) { client.force_close(); });
 }
 
 bool Services::idle() const noexcept {

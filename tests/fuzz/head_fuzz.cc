@@ -24,10 +24,11 @@ void same_lists(const HeaderList& a, const HeaderList& b) {
     }
 }
 
+template <class Kernel>
 void as_request(std::string_view bytes) {
     RequestHead fast;
     RequestHead plain;
-    const auto a = parse_request<scan::Baseline>(bytes, fast);
+    const auto a = parse_request<Kernel>(bytes, fast);
     const auto b = parse_request<scan::Scalar>(bytes, plain);
     require(a.has_value() == b.has_value());
     if (!a) return require(std::strcmp(a.error().what, b.error().what) == 0);
@@ -47,10 +48,11 @@ void as_request(std::string_view bytes) {
     require(last && *last == fast.head_bytes);
 }
 
+template <class Kernel>
 void as_response(std::string_view bytes) {
     ResponseHead fast;
     ResponseHead plain;
-    const auto a = parse_response<scan::Baseline>(bytes, Method::post, fast);
+    const auto a = parse_response<Kernel>(bytes, Method::post, fast);
     const auto b = parse_response<scan::Scalar>(bytes, Method::post, plain);
     require(a.has_value() == b.has_value());
     if (!a) return require(std::strcmp(a.error().what, b.error().what) == 0);
@@ -62,7 +64,9 @@ void as_response(std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const std::string_view bytes(reinterpret_cast<const char*>(data), size);
-    as_request(bytes);
-    as_response(bytes);
+    as_request<scan::Best>(bytes);
+    as_request<scan::Baseline>(bytes);
+    as_response<scan::Best>(bytes);
+    as_response<scan::Baseline>(bytes);
     return 0;
 }

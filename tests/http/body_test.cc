@@ -40,7 +40,9 @@ Read read_in_steps(std::string_view bytes, size_t step) {
         read_piece(reader, piece.view(), out);
     }
     out.trailers = reader.trailer_count();
-    if (out.done) EXPECT_EQ(reader.payload_bytes(), out.payload.size());
+    if (out.done) {
+        EXPECT_EQ(reader.payload_bytes(), out.payload.size());
+    }
     return out;
 }
 
@@ -54,7 +56,9 @@ Read read_every_way(std::string_view bytes) {
         EXPECT_EQ(other.done, whole.done) << how;
         EXPECT_EQ(other.code, whole.code) << how;
         EXPECT_EQ(other.trailers, whole.trailers) << how;
-        if (whole.done) EXPECT_EQ(other.consumed, whole.consumed) << how;
+        if (whole.done) {
+            EXPECT_EQ(other.consumed, whole.consumed) << how;
+        }
     };
     for (size_t step : {1, 2, 3, 5}) agree(read_in_steps(bytes, step), "steps of " + std::to_string(step));
     for (size_t cut = 1; cut < bytes.size(); ++cut) {

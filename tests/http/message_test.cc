@@ -26,7 +26,9 @@ TEST(HeaderNames, AreNotMistakenWhenOneByteDiffers) {
             for (char c : "!#$%&'*+.^_`|~0q"sv) {
                 std::string other = name;
                 other[at] = c;
-                if (other != name) EXPECT_NE(header_id(other), static_cast<HeaderId>(i)) << other;
+                if (other != name) {
+                    EXPECT_NE(header_id(other), static_cast<HeaderId>(i)) << other;
+                }
             }
         }
     }

@@ -20,7 +20,9 @@ Seen parsed(std::string_view whole) {
     char scratch[256];
     const Exact bytes(whole);
     EXPECT_TRUE(parse_event(bytes.view(), event, scratch)) << whole;
-    if (event.data_in_place) EXPECT_EQ(bytes.view().substr(event.data_offset, event.data.size()), event.data);
+    if (event.data_in_place) {
+        EXPECT_EQ(bytes.view().substr(event.data_offset, event.data.size()), event.data);
+    }
     return {std::string(event.event), std::string(event.id), std::string(event.data), event.has_data,
             event.comment_only};
 }

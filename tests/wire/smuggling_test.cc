@@ -110,7 +110,8 @@ TEST_P(Smuggling, IsRefusedAndTheConnectionClosed) {
         if (!is_byte_by_byte) client.try_send(bytes + smuggled);
         const Message response = client.read_response();
         const bool is_version = std::string_view(attempt.name) == "LowerCaseVersion" && response.status() == 505;
-        if (!is_version) EXPECT_EQ(response.status(), 400) << response.raw();
+        const bool is_size = std::string_view(attempt.name) == "ChunkExtensionWithoutEnd" && response.status() == 413;
+        if (!is_version && !is_size) EXPECT_EQ(response.status(), 400) << response.raw();
         EXPECT_TRUE(same_name(response.head.value("Connection"), "close")) << response.raw();
         EXPECT_NE(client.read_end(), End::open) << "nothing but the end follows";
     }

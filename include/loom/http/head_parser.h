@@ -21,9 +21,9 @@ namespace loom::http {
 class HeadScan {
   public:
     explicit HeadScan(Side side = Side::downstream) noexcept : side_(side) {}
-    /// The length of the head including its empty line, or 0 when it has not ended yet.
-    /// Errors  bad_message as soon as a bare CR, bare LF or NUL is seen, or a first byte that cannot start a head: a
-    /// TLS
+    /// The length of the head including its empty line, or 0 when it has not ended yet. Not to be asked again once it
+    /// has. Errors  bad_message as soon as a bare CR, bare LF or NUL is seen, or a first byte that cannot start a head;
+    /// a TLS
     ///         ClientHello is told apart, so that the reply can say which port it was sent to.
     [[nodiscard]] Result<size_t> end_of(std::string_view bytes_so_far) noexcept;
     void reset() noexcept { *this = HeadScan(side_); }
@@ -38,17 +38,16 @@ class HeadScan {
     Side side_;
 };
 
-/// head    starts at the request line (one CRLF before it is tolerated); bytes behind the empty line are not looked at.
+/// head    starts at the request line (one CRLF before it is tolerated) and ends with its empty line, as HeadScan says.
+///         Bytes behind that are left alone, but cost a search for the last line end.
 /// out     overwritten; its views point into `head`. After an error it holds what was read before the fault: `method`
 ///         of a refused CONNECT, say.
-/// Errors  bad_message, head_too_large (more than headers_max), unsupported (a version other than 1.0 and 1.1; CONNECT,
-/// for
-///         which out.method == Method::connect). Side::downstream; `what` names the fault.
-/// Refused (RFC 9112 unless marked): bare CR or LF, NUL and other controls, obs-fold (5.2), space before the colon
-/// (5.1),
-///         names that are not tokens, no/two/malformed Host (3.2), two or malformed Content-Length even when equal
-///         (6.3), Transfer-Encoding other than one "chunked" (6.1), with Content-Length, or in HTTP/1.0, a fragment or
-///         bytes from 0x80 in the target, more than 32 connection options.
+/// Errors  bad_message; head_too_large: more than headers_max; unsupported: a version other than 1.0 and 1.1, and
+///         CONNECT, for which out.method == Method::connect. Side::downstream; `what` names the fault.
+/// Refused (RFC 9112): bare CR or LF, NUL and other controls, obs-fold (5.2), space before the colon (5.1), names that
+///         are not tokens, no, two or a malformed Host (3.2), a malformed Content-Length or two, even equal ones (6.3),
+///         Transfer-Encoding other than one "chunked" (6.1), beside Content-Length, or in HTTP/1.0; a fragment or bytes
+///         from 0x80 in the target; more than 32 connection options.
 [[nodiscard]] Result<void> parse_request_head(std::string_view head, RequestHead& out) noexcept;
 
 /// request_method   decides with the status whether a body follows (RFC 9112, 6.3): none for HEAD, 1xx, 204 and 304.

@@ -26,6 +26,8 @@ class Ring {
     /// Bytes arrive in provided buffers until a CQE without `more()`: 0 at end of stream, -ENOBUFS when no buffer was
     /// free, -ECANCELED after `cancel`.
     virtual void recv_multishot(int fd, Completion& completion) = 0;
+    /// One buffer's worth, then done: for a sender that would fill many before its reader's back-pressure is felt.
+    virtual void recv_once(int fd, Completion& completion) = 0;
     /// A new descriptor a CQE (non-blocking, close-on-exec) until one without `more()`.
     virtual void accept_multishot(int fd, Completion& completion) = 0;
     virtual void send(int fd, const msghdr& message, SendMode mode, Completion& completion) = 0;
@@ -39,9 +41,10 @@ class Ring {
     /// Makes the buffer available to the kernel from the next submit on.
     virtual void provide_buffer(uint16_t id) = 0;
 
-    /// Gives the kernel what was queued, waits up to `timeout_ns` for a completion (0: does not wait), then calls the
-    /// handlers of all that is there. Returns how many there were.
-    virtual uint32_t wait(uint64_t timeout_ns) = 0;
+    /// Gives the kernel what was queued and waits up to `timeout_ns` for a completion (0: does not wait).
+    virtual void wait(uint64_t timeout_ns) = 0;
+    /// Calls the handlers of all completions that are there. Returns how many there were.
+    virtual uint32_t dispatch() = 0;
 };
 
 }  // namespace loom::io

@@ -35,11 +35,11 @@ class Timer : public ListLink<TimerTag> {
 /// up.
 class TimerWheel {
   public:
-    explicit TimerWheel(uint64_t now_ms) noexcept : now_ms_(now_ms) {}
+    explicit TimerWheel(uint64_t now_ms) noexcept : now_ms_(now_ms), clock_ms_(now_ms) {}
     ~TimerWheel();
 
     /// `delay_ms` from now; 0 means the next expiry. Arming again moves the deadline.
-    void arm(Timer& timer, uint64_t delay_ms) noexcept { arm_at(timer, now_ms_ + delay_ms); }
+    void arm(Timer& timer, uint64_t delay_ms) noexcept { arm_at(timer, clock_ms_ + delay_ms); }
     void arm_at(Timer& timer, uint64_t deadline_ms) noexcept;
 
     /// Calls all that is due at `now_ms`, which never runs backwards.
@@ -48,7 +48,10 @@ class TimerWheel {
     /// Milliseconds until the next slot that holds anything; `none` when the wheel is empty.
     static constexpr uint64_t none = std::numeric_limits<uint64_t>::max();
     [[nodiscard]] uint64_t next_delay_ms() const noexcept;
-    [[nodiscard]] uint64_t now_ms() const noexcept { return now_ms_; }
+    [[nodiscard]] uint64_t due_ms(uint64_t delay_ms) const noexcept { return now_ms_ + delay_ms; }
+    /// Time has gone on, and what is due is to be called later in the tick: deadlines count from here already.
+    void set_clock(uint64_t now_ms) noexcept { clock_ms_ = now_ms; }
+    [[nodiscard]] uint64_t now_ms() const noexcept { return clock_ms_; }
 
   private:
     static constexpr int levels = 4;
@@ -60,7 +63,8 @@ class TimerWheel {
     void visit(int level) noexcept;
     void fire_or_refile(Slot& due) noexcept;
 
-    uint64_t now_ms_;
+    uint64_t now_ms_;    // how far the wheel has turned
+    uint64_t clock_ms_;  // what time it is
     std::array<uint64_t, levels> occupied_{};  // may say yes for a slot emptied by unlink, never no for a full one
     std::array<std::array<Slot, slots>, levels> wheel_;
 };

@@ -52,6 +52,8 @@ class TcpStream final : public Stream {
     static void on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_close_ready(io::Runnable& runnable) noexcept;
     void on_recv(io::Cqe cqe) noexcept;
+    void arm_recv() noexcept;
+    void note_burst() noexcept;
     void end_reading(int res) noexcept;
     void close_if_drained() noexcept;
 
@@ -61,6 +63,9 @@ class TcpStream final : public Stream {
     State state_ = State::idle;
     bool reading_ = false;  // wanted
     bool ended_ = false;    // on_end was told
+    bool one_by_one_ = false;
+    uint16_t burst_count_ = 0;   // receives in the tick at hand
+    uint64_t burst_tick_ns_ = 0;
     Op recv_;
     Op send_;  // also connect's
     Rearm next_;

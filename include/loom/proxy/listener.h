@@ -22,6 +22,7 @@ class ProxyListener {
     ProxyListener(Services& services, ListenerPlan plan, int fd);
     void start() { listener_.start(); }
     void stop() { listener_.stop(); }
+    [[nodiscard]] bool is_admin() const noexcept { return plan_.local != nullptr; }
     [[nodiscard]] bool stopped() const noexcept { return listener_.stopped(); }
     /// There may be room again.
     void make_room() { listener_.resume(); }

@@ -99,7 +99,7 @@ class Relay {
 
     void begin(const RelayOptions& options);
     /// A head of ours, in front of everything.
-    void add_head(std::string_view head) { client_.add_copy(head); }
+    void add_head(std::string_view head);
 
     /// Bytes with the source's framing. Returns how many belonged to the answer; the rest is out of step.
     size_t on_source_bytes(io::BufferLease lease);
