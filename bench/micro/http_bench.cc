@@ -73,9 +73,10 @@ void parse(benchmark::State& state, const std::string& bytes, size_t header_coun
     state.SetLabel(std::to_string(bytes.size()) + " B");
 }
 
-void request_small(benchmark::State& state) { parse<scan::Baseline>(state, small_head(), 7); }
+void request_small(benchmark::State& state) { parse<scan::Best>(state, small_head(), 7); }
+void request_small_sse2(benchmark::State& state) { parse<scan::Baseline>(state, small_head(), 7); }
 void request_small_scalar(benchmark::State& state) { parse<scan::Scalar>(state, small_head(), 7); }
-void request_large(benchmark::State& state) { parse<scan::Baseline>(state, large_head(), 24); }
+void request_large(benchmark::State& state) { parse<scan::Best>(state, large_head(), 24); }
 void request_large_scalar(benchmark::State& state) { parse<scan::Scalar>(state, large_head(), 24); }
 
 void response_small(benchmark::State& state) {
@@ -198,6 +199,7 @@ void write_head(benchmark::State& state) {
 }
 
 BENCHMARK(request_small);
+BENCHMARK(request_small_sse2);
 BENCHMARK(request_small_scalar);
 BENCHMARK(request_large);
 BENCHMARK(request_large_scalar);

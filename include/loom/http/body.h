@@ -40,9 +40,8 @@ class BodyReader {
 
     /// Takes framing from the front of `bytes` and at most one piece of payload. Given bytes, it consumes some unless
     /// the body is done, so `while (!bytes.empty() && !reader.done())` ends.
-    /// Errors  bad_message: broken chunk syntax (RFC 9112, 7.1), a forbidden or malformed trailer; too_large:
-    /// extensions
-    ///         or trailers over their limits. The reader is of no use afterwards.
+    /// Errors  bad_message: broken chunk syntax (RFC 9112, 7.1), a forbidden or malformed trailer;
+    ///         too_large: extensions or trailers over their limits. The reader is of no use afterwards.
     [[nodiscard]] Result<Step> next(std::string_view bytes) noexcept;
 
     /// Walks `bytes` in one go: next() until they are used up, the body is done, or `payloads` is full. For a relay

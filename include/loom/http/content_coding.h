@@ -18,7 +18,7 @@ enum class ContentCoding : uint8_t { identity, gzip, deflate, unknown };
 
 /// A streaming decoder of gzip (RFC 1952, members in a row too) and of deflate (RFC 1950, and the raw RFC 1951 that
 /// some servers send under that name). Output per call is bounded by the caller's buffer; output in all by `limits`.
-/// Allocates about 45 KB in start() and nothing afterwards.
+/// Allocates 48 KiB in the first start() and nothing afterwards.
 class Inflater {
   public:
     struct Limits {

@@ -21,10 +21,9 @@ namespace loom::http {
 class HeadScan {
   public:
     explicit HeadScan(Side side = Side::downstream) noexcept : side_(side) {}
-    /// The length of the head including its empty line, or 0 when it has not ended yet. Not to be asked again once it
-    /// has. Errors  bad_message as soon as a bare CR, bare LF or NUL is seen, or a first byte that cannot start a head;
-    /// a TLS
-    ///         ClientHello is told apart, so that the reply can say which port it was sent to.
+    /// The length of the head including its empty line, or 0 when it has not ended yet; reset() before the next.
+    /// Errors  bad_message as soon as a bare CR, bare LF or NUL is seen, or a first byte that cannot start a head;
+    ///         a TLS ClientHello is told apart, so that the reply can say which port it was sent to.
     [[nodiscard]] Result<size_t> end_of(std::string_view bytes_so_far) noexcept;
     void reset() noexcept { *this = HeadScan(side_); }
 

@@ -46,9 +46,8 @@ struct SseEvent {
     bool comment_only = false;   // comments and nothing else: a keep-alive
 };
 
-/// whole_event   as SseSplitter cuts it (blank lines in front are read over, and so is a byte order mark; the blank
-/// line
-///               at the end may be missing).
+/// whole_event   as SseSplitter cuts it. Blank lines in front are read over, and so is a byte order mark; the blank
+///               line at the end may be missing.
 /// scratch       for events of several data lines; borrowed as long as `out` is.
 /// Errors  too_large when the joined data does not fit into the scratch. Side::upstream.
 [[nodiscard]] Result<void> parse_event(std::string_view whole_event, SseEvent& out, std::span<char> scratch) noexcept;
