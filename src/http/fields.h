@@ -79,7 +79,7 @@ class FieldCursor {
     }
     [[nodiscard]] const char* name_end(const char* p) noexcept {
         p = next<&scan::FieldMasks::breaks>(p);
-        while (scan::is_token(*p)) [[unlikely]]
+        while (*p != ':' && scan::is_token(*p)) [[unlikely]]
             p = next<&scan::FieldMasks::breaks>(p + 1);
         return p;
     }
@@ -123,12 +123,15 @@ class FieldCursor {
     scan::FieldMasks masks_;
 };
 
-/// The value's bytes from the colon to the CR, without blanks around it.
+/// The value's bytes from the colon to the CR, without blanks around it. Nothing in between is below a blank.
 inline std::string_view trimmed_value(const char* colon, const char* cr) noexcept {
-    const char* value = colon + 1;
-    while (is_blank(*value)) ++value;
-    while (is_blank(cr[-1])) --cr;  // the colon stops it
-    return {value, cr > value ? static_cast<size_t>(cr - value) : 0};
+    const char* value = colon[1] == ' ' ? colon + 2 : colon + 1;
+    if (*value <= ' ' || cr[-1] <= ' ') [[unlikely]] {  // more blanks, none but the CR, or obs-text
+        while (is_blank(*value)) ++value;
+        while (is_blank(cr[-1])) --cr;  // the colon stops it
+        if (cr < value) return {value, 0};
+    }
+    return {value, static_cast<size_t>(cr - value)};
 }
 
 /// Reads field lines from `p` until the empty line.     head   as until_last_lf() gives it.
