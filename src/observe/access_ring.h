@@ -23,7 +23,11 @@ struct ShardAccessLog::Ring {
     [[nodiscard]] char* reserve() noexcept;
     /// Publishes what was written from the pointer that reserve() gave up to `end`.
     void commit(const char* end) noexcept;
-    [[nodiscard]] bool half_full() const noexcept { return (write_at_ - read_seen_) * 2 > bytes_; }
+    [[nodiscard]] bool half_full() noexcept {
+        if ((write_at_ - read_seen_) * 2 <= bytes_) return false;
+        read_seen_ = read_.load(std::memory_order_acquire);  // what was seen last may be long gone
+        return (write_at_ - read_seen_) * 2 > bytes_;
+    }
 
     // The consumer's half.
     /// Whole lines not yet consumed, as far as they are contiguous; empty when there are none. What was consumed of the

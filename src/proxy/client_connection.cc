@@ -1,7 +1,8 @@
 #include "client_connection.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
+
+#include <charconv>
 
 #include "exchange.h"
 #include "loom/http/head_writer.h"
@@ -56,9 +57,12 @@ void ClientConnection::free_client(io::Doomed& doomed) noexcept {
 
 std::string_view ClientConnection::peer_text(std::span<char> room) const noexcept {
     if (peer_.family == AF_INET) {
-        const char* const text =
-            ::inet_ntop(AF_INET, peer_.ip.data() + 12, room.data(), static_cast<socklen_t>(room.size()));
-        return text == nullptr ? "-" : text;
+        char* at = room.data();
+        for (size_t i = 12; i < 16; ++i) {
+            at = std::to_chars(at, room.data() + room.size(), peer_.ip[i]).ptr;
+            *at++ = '.';
+        }
+        return {room.data(), static_cast<size_t>(at - room.data()) - 1};
     }
     if (peer_.family != AF_INET6) return "unix";
     const char* const text = ::inet_ntop(AF_INET6, peer_.ip.data(), room.data(), static_cast<socklen_t>(room.size()));
