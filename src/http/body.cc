@@ -302,7 +302,9 @@ Result<void> BodyReader::on_trailer_byte(unsigned char c) noexcept {
 
 Result<void> BodyReader::end_of_trailer_name() noexcept {
     const bool whole = name_length_ <= sizeof name_;  // a longer one is none of the forbidden
-    if (whole && is_forbidden_trailer(header_id({name_, name_length_})))
+    // A client that sends one smuggles, and is refused. An upstream's is left behind with all others (who forwards raw
+    // bytes looks at trailer_count()): no reason to break off an answer that is whole.
+    if (side_ != Side::upstream && whole && is_forbidden_trailer(header_id({name_, name_length_})))
         return broken(Errc::bad_message, "a trailer that belongs into the head");
     trailer_count_ += 1;
     state_ = State::trailer_value;

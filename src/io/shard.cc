@@ -43,17 +43,28 @@ Shard::~Shard() {
 
 Result<void> Shard::open() {
     if (options_.core >= 0) pin_to(options_.core);
-    current_ = this;
     auto ring = make_uring(RingOptions{.entries = options_.ring_entries, .features = options_.features}, buffers_);
     if (!ring) return std::unexpected(ring.error());
-    ring_ = std::move(*ring);
-    mailbox_.arm(*ring_);
+    enter(std::move(*ring));
     return {};
+}
+
+void Shard::open_on(std::unique_ptr<Ring> ring, bool incremental_buffers) {
+    buffers_.attach(*ring, incremental_buffers);
+    enter(std::move(ring));
+}
+
+void Shard::enter(std::unique_ptr<Ring> ring) {
+    current_ = this;
+    ring_ = std::move(ring);
+    now_ns_ = ring_->now_ns();
+    timers_.expire(now_ns_ / ns_per_ms);
+    mailbox_.arm(*ring_);
 }
 
 void Shard::tick() {
     ring_->wait(wait_ns());
-    now_ns_ = monotonic_ns();  // before the handlers: what they measure and arm begins now
+    now_ns_ = ring_->now_ns();  // before the handlers: what they measure and arm begins now
     timers_.set_clock(now_ns_ / ns_per_ms);
     const uint32_t count = ring_->dispatch();
     const uint64_t woke_ns = now_ns_;
@@ -61,7 +72,7 @@ void Shard::tick() {
     run_ready();
     free_doomed();
 
-    const uint64_t tick_ns = monotonic_ns() - woke_ns;
+    const uint64_t tick_ns = ring_->now_ns() - woke_ns;
     add(stats_.ticks, 1);
     add(stats_.completions, count);
     add(stats_.busy_ns, tick_ns);

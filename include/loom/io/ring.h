@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <span>
 
+#include "loom/base/clock.h"
 #include "loom/io/completion.h"
 
 namespace loom::io {
@@ -45,6 +46,9 @@ class Ring {
     virtual void wait(uint64_t timeout_ns) = 0;
     /// Calls the handlers of all completions that are there. Returns how many there were.
     virtual uint32_t dispatch() = 0;
+
+    /// What time it is where this ring is: a simulated one has a clock of its own.
+    [[nodiscard]] virtual uint64_t now_ns() const noexcept { return monotonic_ns(); }
 };
 
 }  // namespace loom::io

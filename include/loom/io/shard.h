@@ -59,6 +59,8 @@ class Shard {
 
     /// Opens the ring. On the thread that will run the shard.
     [[nodiscard]] Result<void> open();
+    /// The same on a ring that was made elsewhere, for this shard's buffers: a simulated one.
+    void open_on(std::unique_ptr<Ring> ring, bool incremental_buffers);
     /// Runs until `stop` was called and `idle()` says that everything came home.
     template <class Idle>
     void run(Idle&& idle) {
@@ -103,6 +105,7 @@ class Shard {
 
   private:
     using ReadyList = List<Runnable, ReadyTag>;
+    void enter(std::unique_ptr<Ring> ring);
     void run_ready() noexcept;
     void free_doomed() noexcept;
     [[nodiscard]] uint64_t wait_ns() const noexcept;

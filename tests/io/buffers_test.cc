@@ -1,0 +1,164 @@
+// A buffer is accounted for by count at both ends: what the kernel was given, and what came back.
+#include "loom/io/buffers.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sim_ring.h"
+
+namespace loom::io {
+namespace {
+
+constexpr uint16_t buffer_count = 4;
+constexpr uint32_t buffer_bytes = 1024;
+
+class Buffers : public testing::Test {
+  protected:
+    void use(bool incremental) { pool_.attach(ring_, incremental); }
+    BufferPool pool_{buffer_count, buffer_bytes};
+    sim::SimRing ring_{pool_};
+};
+
+TEST_F(Buffers, AreAllTheKernelsAtFirst) {
+    use(false);
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+    EXPECT_EQ(pool_.leased_count(), 0u);
+}
+
+TEST_F(Buffers, BytesAreReadWhereTheKernelPutThem) {
+    use(false);
+    const BufferLease lease = ring_.lease("hello");
+    EXPECT_EQ(lease.view(), "hello");
+    EXPECT_EQ(lease.view().data(), pool_.buffer(0));
+    EXPECT_EQ(pool_.leased_count(), 1u);
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count - 1u);
+}
+
+TEST_F(Buffers, ComeHomeWithTheirLease) {
+    use(false);
+    BufferLease lease = ring_.lease("hello");
+    BufferLease moved = std::move(lease);
+    EXPECT_FALSE(lease);
+    EXPECT_EQ(lease.view(), "");
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count - 1u) << "a move gives nothing back";
+    moved.remove_prefix(2);
+    EXPECT_EQ(moved.view(), "llo");
+    moved.release();
+    moved.release();
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+    EXPECT_EQ(pool_.leased_count(), 0u);
+}
+
+TEST_F(Buffers, AssigningALeaseGivesTheOldOneBack) {
+    use(false);
+    BufferLease lease = ring_.lease("one");
+    lease = ring_.lease("two");
+    EXPECT_EQ(lease.view(), "two");
+    EXPECT_EQ(pool_.leased_count(), 1u);
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count - 1u);
+}
+
+TEST_F(Buffers, AReceiveThatBroughtNothingGivesItsBufferBackAtOnce) {
+    use(false);
+    BufferLease lease = ring_.lease("x");  // buffer 0; the kernel says "0 bytes, in buffer 1"
+    const size_t before = ring_.free_buffer_count();
+    pool_.recycle(Cqe{0, sim::SimRing::flag_buffer | 1u << 16});
+    EXPECT_EQ(ring_.free_buffer_count(), before + 1);
+}
+
+TEST_F(Buffers, IncrementalReceivesShareABufferWhichIsFreeWhenTheLastLeaseIsHome) {
+    use(true);
+    BufferLease first = ring_.lease("first");
+    BufferLease second = ring_.lease("second");
+    EXPECT_EQ(second.view().data(), first.view().data() + 5) << "behind one another in one buffer";
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count) << "the kernel goes on filling it";
+    BufferLease last = ring_.lease(std::string(buffer_bytes - 11, 'x'));
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count - 1u) << "full: the kernel has moved on";
+    second.release();
+    last.release();
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count - 1u) << "one lease is out still";
+    EXPECT_EQ(first.view(), "first");
+    first.release();
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+}
+
+TEST_F(Buffers, AnIncrementalBufferWithoutLeasesStaysTheKernelsUntilItIsFull) {
+    use(true);
+    ring_.lease("gone at once").release();
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+    EXPECT_EQ(ring_.lease("next").view().data(), pool_.buffer(0) + 12) << "its offset goes on";
+}
+
+TEST_F(Buffers, AnIncrementalReceiveWithoutBytesLeavesTheBufferWithTheKernel) {
+    use(true);
+    BufferLease lease = ring_.lease("x");
+    pool_.recycle(Cqe{0, sim::SimRing::flag_buffer | sim::SimRing::flag_buffer_more});
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+    EXPECT_EQ(lease.view(), "x");
+}
+
+TEST_F(Buffers, AnIncrementalBufferThatEndsWithoutBytesComesBackWithItsLastLease) {
+    use(true);
+    BufferLease lease = ring_.lease("x");
+    const size_t before = ring_.free_buffer_count();
+    pool_.recycle(Cqe{0, sim::SimRing::flag_buffer});  // the kernel gives the buffer up, at the end of a stream
+    EXPECT_EQ(ring_.free_buffer_count(), before) << "its bytes are still being read";
+    lease.release();
+    EXPECT_EQ(ring_.free_buffer_count(), before + 1);
+}
+
+TEST_F(Buffers, TheTailBehindTheLastIsReadable) {
+    const std::string_view behind(pool_.buffer(buffer_count - 1) + buffer_bytes, BufferPool::tail_bytes);
+    EXPECT_EQ(behind.find_first_not_of('\0'), behind.npos);
+    use(false);
+}
+
+TEST_F(Buffers, RandomLeasesInBothModesNeverLoseOneNorShareBytes) {
+    const unsigned seed = std::random_device{}();
+    for (const bool incremental : {false, true}) {
+        SCOPED_TRACE(testing::Message() << "seed " << seed << " incremental " << incremental);
+        std::mt19937 random(seed);
+        BufferPool pool(16, buffer_bytes);
+        sim::SimRing ring(pool);
+        pool.attach(ring, incremental);
+        struct Held {
+            BufferLease lease;
+            std::string bytes;
+        };
+        std::vector<Held> held;
+        for (int step = 0; step < 20'000; ++step) {
+            if (ring.free_buffer_count() > 2 && random() % 2 == 0) {
+                std::string bytes(1 + random() % 60, static_cast<char>('a' + step % 26));
+                bytes.resize(std::min(bytes.size(), ring.room()));
+                held.push_back({ring.lease(bytes), bytes});
+            } else if (!held.empty()) {
+                std::swap(held[random() % held.size()], held.back());
+                ASSERT_EQ(held.back().lease.view(), held.back().bytes);
+                held.pop_back();
+            }
+            ASSERT_EQ(pool.leased_count(), held.size());
+        }
+        for (const Held& one : held) ASSERT_EQ(one.lease.view(), one.bytes);
+        held.clear();
+        EXPECT_EQ(ring.free_buffer_count(), 16u);
+    }
+}
+
+TEST(BuffersDeath, APoolMustNotDieBeforeItsLeases) {
+    EXPECT_DEATH(
+        {
+            BufferLease lease;
+            BufferPool pool(4, 1024);
+            sim::SimRing ring(pool);
+            pool.attach(ring, false);
+            lease = ring.lease("x");
+        },
+        "leased_count_ == 0");
+}
+
+}  // namespace
+}  // namespace loom::io
