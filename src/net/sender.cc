@@ -31,8 +31,8 @@ void Sender::add(std::string_view bytes, Piece kind) noexcept {
 
 void Sender::add_copy(std::string_view bytes) noexcept {
     if (bytes.empty() || failed_) return;
-    if (!open_gather() || gather_->piece_count == pieces_max || bytes.size() > scratch_bytes - gather_->scratch_used)
-        return hold(bytes);
+    const size_t room = gather_ == nullptr ? scratch_bytes : scratch_bytes - gather_->scratch_used;
+    if (bytes.size() > room || !open_gather() || gather_->piece_count == pieces_max) return hold(bytes);
     char* const at = gather_->scratch.data() + gather_->scratch_used;
     std::memcpy(at, bytes.data(), bytes.size());
     gather_->scratch_used += static_cast<uint32_t>(bytes.size());
