@@ -47,6 +47,16 @@ void check_base_url(Report& report, const std::string& name, const std::string& 
     if (!url) report.error(key, fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
 }
 
+void check_tls(Report& report, const std::string& name, const std::string& type) {
+    const Config& config = report.config;
+    const auto key = fmt::format("provider.{}.tls.ca_file", name);
+    if (!config.has(key)) return;
+    const auto base_url = fmt::format("provider.{}.base_url", name);
+    const auto url = http::parse_url(config.text(base_url));
+    const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type == "openai";
+    if (!is_https && report.complete) report.warning(key, "means something with an https:// base_url only");
+}
+
 void check_api_key(Report& report, const std::string& name, const std::string& type) {
     const Config& config = report.config;
     const auto key = fmt::format("provider.{}.api_key", name);
@@ -87,6 +97,7 @@ void check_provider(Report& report, const std::string& name) {
         check_api_key(report, name, type);
     }
     check_base_url(report, name, type);
+    check_tls(report, name, type);
     check_headers(report, name);
 }
 

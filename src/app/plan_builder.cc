@@ -60,7 +60,17 @@ upstream::EndpointOptions endpoint(const Config& config, const std::string& name
     return options;
 }
 
-void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Messages& messages) {
+void fill_trust(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
+    const std::string key = fmt::format("provider.{}.tls.ca_file", provider.name);
+    std::string text;
+    const auto trust = trusts.load(config.text(key), text);
+    if (trust)
+        provider.endpoint.trust = *trust;
+    else
+        messages.push_back(fmt::format("{}: {}", key, text));
+}
+
+void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     std::string base_url = config.text(prefix + "base_url");
     if (base_url.empty()) base_url = "https://api.openai.com/v1";
@@ -70,6 +80,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Mes
         return;
     }
     provider.endpoint = endpoint(config, provider.name, *url);
+    if (provider.endpoint.tls) fill_trust(config, provider, trusts, messages);
     provider.base_path = std::string(url->path);
 
     const auto extra = config.entries_below(prefix + "header.");
@@ -86,7 +97,8 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Mes
     provider.static_lines = std::move(lines);
 }
 
-std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, Messages& messages) {
+std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TrustStore& trusts,
+                                                 Messages& messages) {
     std::vector<proxy::ProviderPlan> providers;
     for (const std::string& name : config.names("provider")) {
         if (!provider_is_active(config, name)) continue;
@@ -99,7 +111,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
         if (config.text(fmt::format("provider.{}.type", name)) == "echo")
             provider.kind = proxy::ProviderKind::echo;
         else
-            fill_http_provider(config, provider, messages);
+            fill_http_provider(config, provider, trusts, messages);
         providers.push_back(std::move(provider));
     }
     return providers;
@@ -230,11 +242,11 @@ uint32_t cores_of_this_process() {
 }  // namespace
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
-                                                                       uint64_t generation) {
+                                                                       TrustStore& trusts, uint64_t generation) {
     Messages messages;
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
-    plan->providers = build_providers(config, metrics, messages);
+    plan->providers = build_providers(config, metrics, trusts, messages);
     plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, messages);

@@ -11,13 +11,14 @@
 #include "loom/net/listener.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
+#include "trust_store.h"
 
 namespace loom::app {
 
 /// A plan for the shards, its names given their slots in the metrics. The configuration has passed its checks; what
-/// only shows here (two consumers with one key, a malformed pattern) is returned as messages.
+/// only shows here (two consumers with one key, a CA file that cannot be read) is returned as messages. Blocks on files.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> build_plan(
-    const config::Config& config, observe::Metrics& metrics, uint64_t generation);
+    const config::Config& config, observe::Metrics& metrics, TrustStore& trusts, uint64_t generation);
 
 struct ListenerOptions {
     std::string name;

@@ -47,6 +47,7 @@ class Server {
 
     ServerOptions options_;
     observe::Metrics metrics_;
+    TrustStore trusts_;
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
@@ -86,7 +87,7 @@ int Server::start(const config::Config& config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
-    const auto plan = build_plan(config, metrics_, generation_);
+    const auto plan = build_plan(config, metrics_, trusts_, generation_);
     if (!plan) {
         for (const std::string& message : plan.error()) log_error("{}", message);
         return exit_config;
@@ -165,7 +166,7 @@ void Server::reload(const StartArguments& arguments) {
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
     Result<void> done = fail(Errc::bad_conf, Side::internal, "the configuration has errors");
     if (loaded.config != nullptr) {
-        const auto plan = build_plan(*loaded.config, metrics_, generation_ + 1);
+        const auto plan = build_plan(*loaded.config, metrics_, trusts_, generation_ + 1);
         if (plan) {
             for (const auto& shard : shards_) shard->set_plan(*plan);
             done = {};

@@ -21,6 +21,20 @@ BufferPool::~BufferPool() {
     ::munmap(memory_, mapping_bytes_);
 }
 
+BufferLease BufferPool::take() noexcept {
+    LOOM_ASSERT(ring_ == nullptr);  // the kernel hands out a ring's buffers
+    if (leased_count_ == 0 && free_.empty()) {
+        free_.reserve(count_);
+        for (uint16_t id = count_; id > 0; --id) free_.push_back(static_cast<uint16_t>(id - 1));
+    }
+    if (free_.empty()) return {};
+    const uint16_t id = free_.back();
+    free_.pop_back();
+    states_[id].leases = 1;
+    leased_count_ += 1;
+    return BufferLease(*this, id, buffer(id), buffer_bytes_);
+}
+
 void BufferPool::attach(Ring& ring, bool incremental) {
     ring_ = &ring;
     incremental_ = incremental;
@@ -58,6 +72,7 @@ void BufferPool::give_back(uint16_t id) noexcept {
     LOOM_ASSERT(state.leases > 0);
     leased_count_ -= 1;
     state.leases -= 1;
+    if (ring_ == nullptr) return free_.push_back(id);
     if (state.leases > 0 || state.kernel_has) return;
     state.offset = 0;
     state.kernel_has = true;

@@ -181,6 +181,8 @@ Result<TlsSession::Progress> TlsSession::feed_in_place(std::span<char> bytes) {
     return finish_feed(bytes.size(), progress);
 }
 
+bool TlsSession::mid_record() const noexcept { return state_ == State::open && SSL_has_pending(ssl_) == 1; }
+
 /// True when there is nothing more to read now: starved, closed, or broken.
 bool TlsSession::read_ended(int ssl_result, Progress& progress) {
     switch (SSL_get_error(ssl_, ssl_result)) {

@@ -7,9 +7,14 @@
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
 #include "loom/http/head_writer.h"
+#include "loom/observe/log.h"
 
 namespace loom::proxy {
 namespace {
+
+constexpr uint16_t plain_buffer_count = 64;          // of TLS records that came in several reads
+constexpr uint32_t plain_buffer_bytes = 16 * 1024;   // the most that a record holds
+constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 
 observe::ConnectResult connect_result(Errc code) noexcept {
     switch (code) {
@@ -30,6 +35,18 @@ void PoolEntry::on_connect_failed(Errc why) noexcept { metrics.connect(label_ix,
 void PoolEntry::on_level(int idle_delta, int busy_delta) noexcept {
     metrics.pool_idle(label_ix).add(idle_delta);
     metrics.pool_busy(label_ix).add(busy_delta);
+}
+void PoolEntry::on_tls_open(bool resumed) noexcept {
+    metrics.upstream_tls_handshakes.add();
+    if (resumed) metrics.upstream_tls_resumptions.add();
+}
+/// Every request meets the same fault: it is said once, and again when it changes or a minute later.
+void PoolEntry::on_tls_failed(std::string_view text) noexcept {
+    const uint64_t now_ms = monotonic_ns() / 1'000'000;
+    if (text == tls_fault && now_ms < tls_fault_ms + tls_fault_repeat_ms) return;
+    tls_fault = text;
+    tls_fault_ms = now_ms;
+    observe::log_error("{}: {}", pool.options().name, text);
 }
 
 Services::Services(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& metrics,
@@ -71,9 +88,22 @@ PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t
         entry->plans += 1;
         return entry.get();
     }
-    pools_.push_back(std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options));
+    auto tls = options.tls ? tls_for(options.trust) : nullptr;
+    if (options.tls && plain_ == nullptr)
+        plain_ = std::make_unique<io::BufferPool>(plain_buffer_count, plain_buffer_bytes);
+    pools_.push_back(
+        std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options, std::move(tls), plain_.get()));
     pools_.back()->plans = 1;
     return pools_.back().get();
+}
+
+/// One context for all pools that believe the same authorities: what one resumes, another with its name may.
+std::shared_ptr<net::TlsContext> Services::tls_for(const net::TlsTrustPtr& trust) {
+    for (const auto& entry : pools_)
+        if (entry->tls != nullptr && entry->pool.options().trust == trust) return entry->tls;
+    auto context = net::TlsContext::client({.trust = trust});
+    LOOM_ASSERT(context);  // app has loaded the trust; what is left is memory
+    return std::move(*context);
 }
 
 void Services::leave_plan(PlanUse* use) noexcept {
@@ -98,8 +128,18 @@ void Services::sweep_pools() {
     std::erase_if(pools_, [](const auto& entry) { return entry->plans == 0 && entry->pool.empty(); });
 }
 
+uint64_t Services::wall_now_us() noexcept {
+    constexpr uint64_t believed_ns = 100'000'000;
+    const uint64_t now_ns = shard_.now_ns();
+    if (wall_base_us_ == 0 || now_ns - wall_base_ns_ >= believed_ns) {
+        wall_base_us_ = wall_us();
+        wall_base_ns_ = now_ns;
+    }
+    return wall_base_us_ + (now_ns - wall_base_ns_) / 1000;
+}
+
 std::string_view Services::date() noexcept {
-    const uint64_t second = wall_us() / 1'000'000;
+    const uint64_t second = wall_now_us() / 1'000'000;
     if (second != date_second_) {
         date_second_ = second;
         http::format_date(static_cast<int64_t>(second), date_text_.data());

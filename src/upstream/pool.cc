@@ -3,13 +3,30 @@
 #include <new>
 
 namespace loom::upstream {
+
 Connection::Connection(Pool& pool, Block home)
     : Doomed(&Connection::free_connection),
       pool_(pool),
-      tcp_(pool.shard_, *this),
-      stream_(&tcp_),
-      sender_(tcp_, pool.shard_),
+      stream_(make_stream()),
+      sender_(*stream_, pool.shard_),
       home_(std::move(home)) {}
+
+size_t Connection::block_bytes(bool tls) noexcept {
+    static_assert(sizeof(Connection) % alignof(net::TcpStream) == 0 && sizeof(Connection) % alignof(net::TlsStream) == 0);
+    return sizeof(Connection) + (tls ? sizeof(net::TlsStream) : sizeof(net::TcpStream));
+}
+
+net::Stream* Connection::make_stream() noexcept {
+    void* const memory = this + 1;
+    if (pool_.options_.tls) return ::new (memory) net::TlsStream(pool_.shard_, pool_.tls_, *this);
+    return ::new (memory) net::TcpStream(pool_.shard_, *this);
+}
+
+Result<void> Connection::connect(const net::Address& address) noexcept {
+    const EndpointOptions& options = pool_.options_;
+    if (!options.tls) return static_cast<net::TcpStream*>(stream_)->connect(address, options.socket);
+    return static_cast<net::TlsStream*>(stream_)->connect(address, options.socket, options.host, options.port);
+}
 
 void Connection::free_connection(io::Doomed& doomed) noexcept {
     auto& connection = static_cast<Connection&>(doomed);
@@ -49,12 +66,17 @@ void Connection::on_closed(net::Stream&) noexcept {
     if (user != nullptr) user->on_upstream_closed();
 }
 
-Pool::Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options)
+Pool::Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options,
+           net::TlsShare tls)
     : shard_(shard),
       resolver_(resolver),
       watch_(watch),
       options_(std::move(options)),
-      self_(std::make_shared<Pool*>(this)) {}
+      tls_(tls),
+      self_(std::make_shared<Pool*>(this)) {
+    LOOM_ASSERT(!options_.tls || (tls_.context != nullptr && tls_.plain != nullptr));  // never in plain text instead
+    tls_.watch = &watch_;
+}
 
 Pool::~Pool() {
     *self_ = nullptr;
@@ -73,7 +95,7 @@ Result<Connection*> Pool::acquire(ConnectionUser& user) {
 }
 
 Result<Connection*> Pool::acquire_fresh(ConnectionUser& user) {
-    Block home = shard_.blocks().take(sizeof(Connection));
+    Block home = shard_.blocks().take(Connection::block_bytes(options_.tls));
     char* const memory = home.data();
     auto* const connection = ::new (memory) Connection(*this, std::move(home));
     connection_count_ += 1;
@@ -132,7 +154,7 @@ void Pool::on_addresses(Result<std::vector<net::Address>> addresses, uint64_t tt
 
 Result<void> Pool::start_connect(Connection& connection) {
     connection.address_index_ = next_address_ % static_cast<uint32_t>(addresses_.size());
-    return connection.tcp_.connect(addresses_[connection.address_index_], options_.socket);
+    return connection.connect(addresses_[connection.address_index_]);
 }
 
 void Pool::connect_failed(Connection& connection, const Error& why) noexcept {

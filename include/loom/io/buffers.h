@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -39,6 +40,12 @@ class BufferLease {
         data_ += count;
         bytes_ -= static_cast<uint32_t>(count);
     }
+    /// The bytes, to be written over: they are this lease's alone (TLS puts plaintext in their place).
+    [[nodiscard]] std::span<char> room() noexcept { return {data_, pool_ == nullptr ? 0 : bytes_}; }
+    void keep_prefix(size_t count) noexcept {
+        LOOM_ASSERT(count <= bytes_);
+        bytes_ = static_cast<uint32_t>(count);
+    }
     inline void release() noexcept;
 
   private:
@@ -66,6 +73,8 @@ class BufferPool {
 
     /// Hands all buffers to `ring`. Without a ring the pool is a plain one: `take` hands out whole buffers.
     void attach(Ring& ring, bool incremental);
+    /// A whole buffer of a plain pool; an empty lease when all are out.
+    [[nodiscard]] BufferLease take() noexcept;
     [[nodiscard]] bool incremental() const noexcept { return incremental_; }
 
     /// The bytes of a receive. `cqe.has_buffer()` must hold; res > 0.
@@ -95,6 +104,7 @@ class BufferPool {
     uint16_t count_;
     bool incremental_ = false;
     uint32_t leased_count_ = 0;
+    std::vector<uint16_t> free_;  // of a plain pool; the last given back goes out first, while it is in the cache
 };
 
 inline void BufferLease::release() noexcept {

@@ -50,6 +50,9 @@ class TlsSession {
     /// bytes[0, plaintext_bytes). Where a record that began in earlier buffers has not enough room, `more` is set: take
     /// the plaintext away and feed bytes.subspan(consumed_bytes), then a free buffer through feed().
     [[nodiscard]] Result<Progress> feed_in_place(std::span<char> bytes);
+    /// The beginning of a record, or plaintext without room, waits inside. When it does not, feed_in_place() has room
+    /// for all that its bytes hold.
+    [[nodiscard]] bool mid_record() const noexcept;
 
     /// The transport ended. Errors  closed: without close_notify, so the peer's last bytes may be missing. Ok: clean.
     [[nodiscard]] Result<void> end_of_input();

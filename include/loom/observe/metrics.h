@@ -99,6 +99,7 @@ class ShardMetrics {
         stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
     Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
     Counter timeouts;
+    Counter upstream_tls_handshakes, upstream_tls_resumptions;  // those that succeeded; a resumption is one of them
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.

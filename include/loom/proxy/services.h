@@ -25,17 +25,26 @@ struct ClientTag;
 /// A pool with its counters; shared by the plans that name the same place.
 struct PoolEntry final : upstream::PoolWatch {
     PoolEntry(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& shard_metrics, uint16_t label,
-              const upstream::EndpointOptions& options)
-        : metrics(shard_metrics), label_ix(label), pool(shard, resolver, *this, options) {}
+              const upstream::EndpointOptions& options, std::shared_ptr<net::TlsContext> tls_context,
+              io::BufferPool* plain)
+        : metrics(shard_metrics),
+          label_ix(label),
+          tls(std::move(tls_context)),
+          pool(shard, resolver, *this, options, {.context = tls.get(), .plain = plain}) {}
 
     void on_connected() noexcept override;
     void on_reused() noexcept override;
     void on_connect_failed(Errc why) noexcept override;
     void on_level(int idle_delta, int busy_delta) noexcept override;
+    void on_tls_open(bool resumed) noexcept override;
+    void on_tls_failed(std::string_view text) noexcept override;
 
     observe::ShardMetrics& metrics;
     uint16_t label_ix;
-    uint32_t plans = 0;  // that use it
+    uint32_t plans = 0;                    // that use it
+    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools of one trust, and so is its session cache
+    std::string tls_fault;                 // what was logged last
+    uint64_t tls_fault_ms = 0;
     upstream::Pool pool;
 };
 
@@ -76,6 +85,8 @@ class Services {
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;
+    /// Microseconds since 1970 at this tick: the monotonic clock, set by the wall's ten times a second.
+    [[nodiscard]] uint64_t wall_now_us() noexcept;
     /// 32 hexadecimal digits, unlike any other of this process and hard to guess.
     [[nodiscard]] std::array<char, 32> new_request_id() noexcept;
 
@@ -105,6 +116,7 @@ class Services {
         Services& services;
     };
     static void on_drain_limit(io::Timer& timer) noexcept;
+    [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const net::TlsTrustPtr& trust);
     PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
     void retire(PlanUse& use);
     void sweep_pools();
@@ -114,6 +126,7 @@ class Services {
     observe::ShardMetrics& metrics_;
     observe::ShardAccessLog* log_;
     uint32_t shard_count_;
+    std::unique_ptr<io::BufferPool> plain_;  // of TLS; made with the first pool that needs it
     std::vector<std::unique_ptr<PoolEntry>> pools_;
     std::vector<std::unique_ptr<PlanUse>> uses_;
     PlanUse* current_ = nullptr;
@@ -124,6 +137,8 @@ class Services {
     DrainLimit drain_limit_{*this};
     std::array<char, 29> date_text_{};
     uint64_t date_second_ = 0;
+    uint64_t wall_base_us_ = 0;
+    uint64_t wall_base_ns_ = 0;
     uint64_t id_state_[2];
 };
 

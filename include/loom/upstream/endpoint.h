@@ -5,6 +5,7 @@
 #include <string>
 
 #include "loom/net/tcp_stream.h"
+#include "loom/net/tls_context.h"
 
 namespace loom::upstream {
 
@@ -13,14 +14,14 @@ struct EndpointOptions {
     std::string host;  // a name or a numeric address
     uint16_t port = 80;
     bool tls = false;
-    std::string ca_file;      // "" takes the system's store
+    net::TlsTrustPtr trust;   // with tls: whose certificates are believed. One file, read once, is one pointer
     uint32_t idle_max = 256;  // idle connections kept, per shard
     uint64_t idle_timeout_ms = 55'000;
     net::SocketOptions socket;
 
     /// Connections of the one may serve the other: a reload then keeps the pool.
     [[nodiscard]] bool same_place(const EndpointOptions& other) const {
-        return host == other.host && port == other.port && tls == other.tls && ca_file == other.ca_file;
+        return host == other.host && port == other.port && tls == other.tls && trust == other.trust;
     }
 };
 

@@ -9,6 +9,7 @@
 #include "loom/net/resolver.h"
 #include "loom/net/sender.h"
 #include "loom/net/tcp_stream.h"
+#include "loom/net/tls_stream.h"
 #include "loom/upstream/endpoint.h"
 
 namespace loom::upstream {
@@ -16,8 +17,8 @@ namespace loom::upstream {
 class Connection;
 class Pool;
 
-/// Who counts what happens to a pool's connections.
-class PoolWatch {
+/// Who counts what happens to a pool's connections, and hears why TLS failed.
+class PoolWatch : public net::TlsWatch {
   public:
     virtual void on_connected() noexcept = 0;
     virtual void on_reused() noexcept = 0;
@@ -45,7 +46,8 @@ class ConnectionUser {
 
 struct PooledTag;
 
-/// One connection to an upstream: idle in its pool, or lent to one user.
+/// One connection to an upstream: idle in its pool, or lent to one user. Its stream, TCP or TLS, lies behind it in one
+/// block.
 class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag> {
   public:
     [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
@@ -58,7 +60,10 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
   private:
     friend class Pool;
     Connection(Pool& pool, Block home);
-    ~Connection() = default;
+    ~Connection() { stream_->~Stream(); }
+    [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
+    [[nodiscard]] net::Stream* make_stream() noexcept;
+    [[nodiscard]] Result<void> connect(const net::Address& address) noexcept;
     static void free_connection(io::Doomed& doomed) noexcept;
 
     void on_connected(net::Stream&, Result<void> result) noexcept override;
@@ -69,9 +74,7 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
 
     Pool& pool_;
     ConnectionUser* user_ = nullptr;
-    std::unique_ptr<net::Stream> tls_stream_;
-    net::TcpStream tcp_;
-    net::Stream* stream_;
+    net::Stream* const stream_;
     net::Sender sender_;
     uint64_t idle_since_ms_ = 0;
     uint32_t address_index_ = 0;
@@ -84,7 +87,8 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
 
 class Pool {
   public:
-    Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options);
+    /// tls  with options.tls: the shard's, for options.trust. Its watch is this pool's.
+    Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options, net::TlsShare tls = {});
     ~Pool();
     Pool(const Pool&) = delete;
 
@@ -127,6 +131,7 @@ class Pool {
     net::Resolver& resolver_;
     PoolWatch& watch_;
     EndpointOptions options_;
+    net::TlsShare tls_;
     Connections idle_;     // newest first
     Connections waiting_;  // for addresses
     std::vector<net::Address> addresses_;
