@@ -7,6 +7,7 @@
 namespace loom::net {
 namespace {
 
+constexpr size_t gather_block_bytes = 2048;
 constexpr size_t held_send_bytes_max = 64 * 1024;  // a slow reader shows progress at least this often
 
 }  // namespace
@@ -14,9 +15,10 @@ constexpr size_t held_send_bytes_max = 64 * 1024;  // a slow reader shows progre
 /// May pieces still join the gather? Not while it is with the kernel, nor
 /// behind bytes that wait already.
 bool Sender::open_gather() noexcept {
+    static_assert(sizeof(Gather) <= gather_block_bytes);
     if (gather_ != nullptr) return !gather_->in_flight && held_bytes() == 0;
     if (held_bytes() > 0) return false;
-    Block block = shard_.blocks().take(sizeof(Gather));
+    Block block = shard_.blocks().take(gather_block_bytes);
     gather_ = ::new (block.data()) Gather;
     gather_->home = std::move(block);
     return true;
@@ -42,7 +44,7 @@ void Sender::add_copy(std::string_view bytes) noexcept {
 void Sender::keep(io::BufferLease lease) noexcept {
     if (gather_ == nullptr || gather_->in_flight) return;  // its bytes were copied
     if (gather_->lease_count == leases_max) return set_gather_aside();
-    gather_->leases[gather_->lease_count++] = std::move(lease);
+    ::new (&gather_->leases[gather_->lease_count++]) io::BufferLease(std::move(lease));
 }
 
 void Sender::flush() noexcept {
@@ -66,7 +68,7 @@ void Sender::send_held() noexcept {
         std::swap(sending_, waiting_);
     }
     LOOM_ASSERT(gather_ == nullptr);
-    Block block = shard_.blocks().take(sizeof(Gather));
+    Block block = shard_.blocks().take(gather_block_bytes);
     gather_ = ::new (block.data()) Gather;
     gather_->home = std::move(block);
     const std::string_view rest = sending_.view().substr(sending_from_, held_send_bytes_max);

@@ -23,7 +23,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       answer_bytes_(services.shard().blocks()),
       relay_(services.shard(), client.sender(), services.stream_reader, services.usage_reader, *this),
       begun_ns_(services.shard().now_ns()),
-      begun_wall_us_(wall_us()),
+      begun_wall_us_(services.wall_now_us()),
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;

@@ -9,7 +9,7 @@ namespace {
 
 constexpr uint8_t attempts_max = 2;  // the second only for a pooled connection that had died unseen
 constexpr size_t interim_heads_max = 16;
-constexpr size_t attempt_head_bytes = 4096;
+constexpr size_t attempt_head_slack_bytes = 128;  // request line, framing and the empty line
 
 }  // namespace
 
@@ -39,14 +39,16 @@ Result<void> Exchange::start_attempt() {
 /// The request line, what the provider is to be told, what goes on of the client's head, the framing.
 void Exchange::write_attempt_head() {
     const bool ai = route_->ai;
-    attempt_head_.reserve(std::max<size_t>(attempt_head_bytes, request_lines_.size() + target_.size() + 1024));
+    const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
+    const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
+    attempt_head_.reserve(request_lines_.size() + static_lines.size() + base.size() + target_.size() +
+                          attempt_head_slack_bytes);
     http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
     // /v1/chat/completions below a base_url that ends in /v1
     std::string_view rest = target_;
-    const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
     if (ai && rest.starts_with("/v1")) rest.remove_prefix(3);
     head.request_line(method_text_, base, rest);
-    head.raw(ai ? provider_->static_lines : route_->upstream_static_lines);
+    head.raw(static_lines);
     head.raw(request_lines_.view());
     if (ai) head.raw("accept-encoding: identity\r\n");
     if (draft_ != nullptr)

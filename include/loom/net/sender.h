@@ -46,14 +46,16 @@ class Sender {
 
   private:
     enum class Piece : uint8_t { stable, leased };
-    static constexpr size_t pieces_max = 48;
-    static constexpr size_t leases_max = 24;
-    static constexpr size_t scratch_bytes = 1536;
-    /// What one tick sends; lives only while something is on its way, so that an idle stream holds none.
+    static constexpr size_t pieces_max = 40;
+    static constexpr size_t leases_max = 16;
+    static constexpr size_t scratch_bytes = 912;
+    /// What one tick sends; lives only while something is on its way, so that an idle stream holds none. What is beyond
+    /// its counts is not initialised: most sends have two pieces and one lease.
     struct Gather {
-        std::array<iovec, pieces_max> pieces;
-        std::array<io::BufferLease, leases_max> leases;
-        std::array<char, scratch_bytes> scratch;
+        Gather() noexcept {}
+        ~Gather() {
+            for (uint32_t i = 0; i < lease_count; ++i) leases[i].~BufferLease();
+        }
         uint32_t piece_count = 0;
         uint32_t first_piece = 0;
         uint32_t lease_count = 0;
@@ -61,6 +63,11 @@ class Sender {
         bool leased = false;
         bool in_flight = false;
         Block home;
+        std::array<iovec, pieces_max> pieces;
+        union {
+            io::BufferLease leases[leases_max];
+        };
+        std::array<char, scratch_bytes> scratch;
     };
 
     void add(std::string_view bytes, Piece kind) noexcept;
