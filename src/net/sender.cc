@@ -42,7 +42,7 @@ void Sender::add_copy(std::string_view bytes) noexcept {
 }
 
 void Sender::keep(io::BufferLease lease) noexcept {
-    if (gather_ == nullptr || gather_->in_flight) return;  // its bytes were copied
+    if (gather_ == nullptr || gather_->in_flight || !gather_->leased) return;  // its bytes were copied
     if (gather_->lease_count == leases_max) return set_gather_aside();
     ::new (&gather_->leases[gather_->lease_count++]) io::BufferLease(std::move(lease));
 }

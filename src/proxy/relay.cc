@@ -46,39 +46,44 @@ size_t Relay::on_source_bytes(io::BufferLease lease) {
 
 size_t Relay::on_source_copy(std::string_view bytes) { return take(bytes, Origin::passing); }
 
-/// Walks one read. Where nothing was changed and it holds whole chunks and whole events, the bytes go on as they are.
+/// Walks one read, some chunks at a time. Where nothing was changed and they are whole and hold whole events, their
+/// bytes go on as they are.
 size_t Relay::take(std::string_view raw, Origin origin) {
     if (ended()) return raw.size();
     Output output{.origin = origin};
-    const bool clean_start = body_.at_chunk_boundary() && held_.empty() && !suspended_;
-    changed_ = false;
+    std::array<std::string_view, payloads_max> payloads;
     size_t consumed = 0;
-    std::array<std::string_view, 32> payloads;
     while (consumed < raw.size() && !body_.done()) {
+        const bool clean_start = body_.at_chunk_boundary() && held_.empty() && !suspended_;
+        changed_ = false;
         const auto walk = body_.walk(raw.substr(consumed), payloads);
         if (!walk) {
-            frame(output);
             fail(walk.error());
             return raw.size();
         }
-        consumed += walk->consumed;
         for (size_t i = 0; i < walk->payload_count && !ended(); ++i) take_payload(output, payloads[i]);
+        const std::string_view walked = raw.substr(consumed, walk->consumed);
+        consumed += walk->consumed;
+        if (ended()) return consumed;
+        if (clean_start && may_pass_raw()) {
+            terminated_ = body_.done();
+            emit(walked, origin);
+            output.count = 0;
+            output.bytes = 0;
+        } else {
+            frame(output);
+        }
     }
-    if (ended()) return consumed;
+    if (body_.done()) finish_source();
+    return consumed;
+}
+
+bool Relay::may_pass_raw() const noexcept {
     const bool same_framing =
         options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
     // Trailers stay behind: they are fields that no list of ours has let through.
     const bool own_end = body_.done() && (options_.observer != nullptr || body_.trailer_count() > 0);
-    const bool raw_passes = same_framing && clean_start && !changed_ && body_.at_chunk_boundary() && held_.empty() &&
-                            !suspended_ && !own_end;
-    if (raw_passes) {
-        terminated_ = body_.done();
-        emit(raw.substr(0, consumed), origin);
-    } else {
-        frame(output);
-    }
-    if (body_.done()) finish_source();
-    return consumed;
+    return same_framing && !changed_ && body_.at_chunk_boundary() && held_.empty() && !suspended_ && !own_end;
 }
 
 void Relay::take_payload(Output& output, std::string_view payload) {
@@ -142,9 +147,15 @@ void Relay::take_events(Output& output, std::string_view payload) {
 }
 
 /// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held
-/// passes in parts.
+/// passes in parts, unless an observer must see it.
 void Relay::hold_front(Output& output, std::string_view part) {
     if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
+    if (options_.observer != nullptr) {
+        frame(output);
+        return fail(Error{.code = Errc::too_large,
+                          .side = Side::upstream,
+                          .what = "an event is larger than can be inspected (stream.event_max)"});
+    }
     if (!held_.empty()) {
         frame(output);
         put_made(output, held_.view());
@@ -249,8 +260,13 @@ void Relay::resume() {
     take_events(output, waiting.view());
     frame(output);
     if (suspended_ || ended()) return;
-    if (!source_paused_) owner_.resume_source();
-    if (source_over_) finish_source();
+    if (!source_over_) {
+        if (!source_paused_) owner_.resume_source();
+    } else if (error_.code != Errc::ok) {
+        on_source_end(std::exchange(error_, Error{}));
+    } else {
+        finish_source();
+    }
 }
 
 void Relay::put(Output& output, std::string_view bytes) {
@@ -359,27 +375,40 @@ void Relay::read_usage() {
 
 void Relay::on_source_end(const Error& why) {
     if (ended()) return;
+    if (suspended_) {  // what came before the end is judged first
+        source_over_ = true;
+        error_ = why;
+        return;
+    }
     const auto regular = why.code == Errc::closed ? body_.on_eof() : Result<void>(std::unexpected(why));
     if (!regular) return fail(regular.error());
-    if (options_.event_stream && !done_seen_) {
+    if (options_.event_stream && !done_seen_ && !holds_done()) {
         // Only the closing says that this stream has ended, and a provider that died closes just the same.
         return fail(Error{.code = Errc::closed, .side = Side::upstream, .what = "the stream ended without [DONE]"});
     }
     finish_source();
 }
 
+/// `data: [DONE]` without the blank line that would make it an event.
+bool Relay::holds_done() const {
+    http::SseEvent last;
+    return http::parse_event(held_.view(), last, {}) && last.data == "[DONE]";
+}
+
 void Relay::finish_source() {
-    if (suspended_) {
-        source_over_ = true;
-        return;
-    }
+    source_over_ = true;
+    if (suspended_) return;
     if (inflater_ != nullptr) {
         const auto whole = inflater_->on_end();
         if (!whole) return fail(whole.error());
     }
     read_usage();
     Output output{.origin = Origin::passing};
-    if (!held_.empty()) put_made(output, held_.view());  // a last event without its blank line: not ours to judge
+    if (oversize_event_)
+        put_made(output, held_.view());
+    else if (!held_.empty())
+        put_held_event(output, {});  // a last event without its blank line
+    if (suspended_) return;
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);

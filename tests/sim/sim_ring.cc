@@ -14,13 +14,15 @@ void SimRing::start(Operation operation) {
     operations_.push_back(std::move(operation));
 }
 
-Operation* SimRing::find(int fd, Op op) noexcept {
+Operation* SimRing::operation_of(int fd, Op op) noexcept {
     for (Operation& operation : operations_)
         if (operation.fd == fd && operation.op == op) return &operation;
     return nullptr;
 }
 
-const Operation* SimRing::find(int fd, Op op) const noexcept { return const_cast<SimRing*>(this)->find(fd, op); }
+const Operation* SimRing::find(int fd, Op op) const noexcept {
+    return const_cast<SimRing*>(this)->operation_of(fd, op);
+}
 
 bool SimRing::is_closed(int fd) const noexcept {
     return std::find(closed_.begin(), closed_.end(), fd) != closed_.end();
@@ -33,8 +35,8 @@ void SimRing::post(Operation& operation, int res, uint32_t flags) {
 }
 
 void SimRing::complete(int fd, Op op, int res, uint32_t flags) {
-    Operation* operation = find(fd, op);
-    if (operation == nullptr && op == Op::recv) operation = find(fd, Op::recv_once);
+    Operation* operation = operation_of(fd, op);
+    if (operation == nullptr && op == Op::recv) operation = operation_of(fd, Op::recv_once);
     LOOM_ASSERT(operation != nullptr);  // a test that answers what nobody asked
     post(*operation, res, flags);
 }
@@ -58,9 +60,9 @@ bool SimRing::fill(std::string_view bytes, io::Cqe& cqe) {
 size_t SimRing::deliver(int fd, std::string_view bytes, uint32_t more) {
     size_t delivered = 0;
     while (delivered < bytes.size()) {
-        Operation* operation = find(fd, Op::recv);
+        Operation* operation = operation_of(fd, Op::recv);
         if (operation == nullptr) {
-            operation = find(fd, Op::recv_once);
+            operation = operation_of(fd, Op::recv_once);
             more = 0;
         }
         if (operation == nullptr) return delivered;  // nobody reads: it stays in the socket

@@ -82,7 +82,7 @@ class SimRing final : public io::Ring {
     };
     void start(Operation operation);
     void post(Operation& operation, int res, uint32_t flags);
-    Operation* find(int fd, Op op) noexcept;
+    Operation* operation_of(int fd, Op op) noexcept;
     /// The next free buffer with `bytes` in it; false when there is none. In incremental mode buffers are shared.
     bool fill(std::string_view bytes, io::Cqe& cqe);
 

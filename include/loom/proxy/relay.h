@@ -130,6 +130,7 @@ class Relay {
 
   private:
     static constexpr size_t pieces_max = 40;
+    static constexpr size_t payloads_max = 32;  // of one walk: fewer, so that what nobody changed is not framed early
     enum class Origin : uint8_t {
         leased,   // in a lease that the sender will keep
         passing,  // gone after the call: copied
@@ -153,6 +154,7 @@ class Relay {
     static void on_flush_timer(io::Timer& timer) noexcept;
 
     size_t take(std::string_view raw, Origin origin);
+    [[nodiscard]] bool may_pass_raw() const noexcept;
     void take_payload(Output& output, std::string_view payload);
     void take_inflated(Output& output, std::string_view coded);
     void take_events(Output& output, std::string_view payload);
@@ -168,6 +170,7 @@ class Relay {
     void collect(std::string_view payload);
     void read_usage();
     void emit(std::string_view bytes, Origin origin);
+    [[nodiscard]] bool holds_done() const;
     void finish_source();
     void tell_broken();
     void end_with(End end);
@@ -199,7 +202,7 @@ class Relay {
     bool content_seen_ = false;
     bool done_seen_ = false;       // `[DONE]`
     bool oversize_event_ = false;  // an event too long to hold passes in parts
-    bool source_over_ = false;     // the source has ended; what it left waits for a verdict
+    bool source_over_ = false;     // the source has ended (error_: how); what it left may wait for a verdict
     bool terminated_ = false;      // the source's own last chunk went to the client
 };
 

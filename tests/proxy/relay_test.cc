@@ -1,0 +1,452 @@
+// The way of an answer through the relay without edits: bytes untouched, whole events, and an end that tells the truth.
+#include <gtest/gtest.h>
+#include <zlib.h>
+
+#include <random>
+
+#include "relay_harness.h"
+
+namespace loom::proxy::test {
+namespace {
+
+class RelayTest : public testing::Test {
+  protected:
+    Bench bench_;
+};
+
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+// --- streams, cut anywhere
+
+TEST_F(RelayTest, GoldenStreamsCutAtEveryByteInEveryFraming) {
+    for (const Golden& golden : golden_streams()) {
+        for (const Framing& framing : source_framings()) {
+            const std::string bytes = framing.wrap(golden.events);
+            for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+                RelayRun run(bench_, stream_options(framing, golden.events));
+                run.read_cut_at(bytes, cut);
+                if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+                bool whole = false;
+                ASSERT_EQ(run.payload(&whole), golden.events) << golden.name << " " << framing.name << " at " << cut;
+                ASSERT_TRUE(whole) << golden.name << " " << framing.name << " at " << cut;
+                ASSERT_EQ(run.relay.end(), Relay::End::whole);
+                ASSERT_EQ(run.consumed, bytes.size());
+                ASSERT_EQ(run.ends, 1);
+                ASSERT_TRUE(run.relay.delivered());
+            }
+        }
+    }
+}
+
+TEST_F(RelayTest, GoldenStreamsByteByByteToAClientWithoutChunks) {
+    for (const Golden& golden : golden_streams()) {
+        for (const Framing& framing : source_framings()) {
+            RelayRun run(bench_, stream_options(framing, golden.events, ClientFraming::until_close));
+            run.framing = ClientFraming::until_close;
+            for (const char byte : framing.wrap(golden.events)) run.read({&byte, 1});
+            if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+            ASSERT_EQ(run.payload(), golden.events) << golden.name << " " << framing.name;
+            ASSERT_EQ(run.relay.end(), Relay::End::whole);
+        }
+    }
+}
+
+TEST_F(RelayTest, AnEventIsPassedOnWholeOrNotAtAll) {
+    const std::string event = delta_event("hello");
+    RelayRun run(bench_, stream_options(source_framings().back(), ""));
+    for (size_t at = 0; at + 1 < event.size(); ++at) {
+        run.read(event.substr(at, 1));
+        ASSERT_EQ(run.raw(), "") << "the front of an event waits for its end";
+    }
+    run.read("\n");
+    EXPECT_EQ(run.payload(), event);
+}
+
+TEST_F(RelayTest, WholeChunksOfWholeEventsPassAsTheVeryBytesThatCame) {
+    const std::string bytes = chunk_per_event(golden_streams().front().events);
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    std::string_view rest = bytes;
+    while (!rest.empty()) {  // a read a chunk
+        const size_t end = std::min(rest.find("\n\n\r\n"), rest.size() - 4) + 4;
+        run.read(rest.substr(0, end));
+        rest.remove_prefix(end);
+    }
+    EXPECT_EQ(run.raw(), bytes);
+    EXPECT_EQ(run.relay.end(), Relay::End::whole);
+
+    RelayRun at_once(bench_, stream_options(source_framings().front(), ""));
+    at_once.read(bytes);
+    EXPECT_EQ(at_once.raw(), bytes);
+    EXPECT_EQ(at_once.client.send_count, 1u) << "what a tick brings leaves in one send";
+}
+
+TEST_F(RelayTest, ChunksInManyPiecesOfOneReadPassAsTheyCameToo) {
+    std::string events;
+    for (int i = 0; i < 70; ++i) events += "data: " + std::to_string(i) + "\n\n";
+    const std::string bytes = chunk_per_event(events);
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.read(bytes);
+    EXPECT_EQ(run.raw(), bytes) << "seventy events in one read";
+}
+
+TEST_F(RelayTest, TheHeadLeavesWithTheFirstEvent) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.relay.add_head("HTTP/1.1 200 OK\r\n\r\n");
+    run.read(chunk(delta_event("x")));
+    EXPECT_EQ(run.client.send_count, 1u);
+    EXPECT_TRUE(run.raw().starts_with("HTTP/1.1 200 OK\r\n\r\n"));
+}
+
+TEST_F(RelayTest, TrailersOfTheSourceStayBehindWhereverTheyAreCut) {
+    const std::string events = delta_event("x") + done_event;
+    const std::string bytes = chunk(events) + "0\r\nX-Sum: 1\r\nSet-Cookie: a=b\r\n\r\n";
+    for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+        RelayRun run(bench_, stream_options(source_framings().front(), ""));
+        run.read_cut_at(bytes, cut);
+        bool whole = false;
+        ASSERT_EQ(run.payload(&whole), events) << cut;
+        ASSERT_TRUE(whole) << cut;
+        ASSERT_FALSE(contains(run.raw(), "a=b")) << cut;
+    }
+}
+
+TEST_F(RelayTest, BytesBehindTheEndOfTheAnswerAreNotTaken) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    const std::string bytes = chunk(done_event) + "0\r\n\r\n";
+    run.read(bytes + "HTTP/1.1 200 OK");
+    EXPECT_EQ(run.consumed, bytes.size()) << "the connection is out of step";
+    EXPECT_EQ(run.payload(), done_event);
+}
+
+TEST_F(RelayTest, TellsOfContentOnceAndOfEachEvent) {
+    RelayRun run(bench_, stream_options(source_framings().back(), ""));
+    run.read(": comment\n\n");
+    EXPECT_EQ(run.first_contents, 0);
+    run.read("data: " + std::string(R"({"choices":[{"index":0,"delta":{"role":"assistant","content":""}}]})") + "\n\n");
+    EXPECT_EQ(run.first_contents, 0) << "a role is no content: another attempt could still follow";
+    run.read(delta_event("a") + delta_event("b"));
+    EXPECT_EQ(run.first_contents, 1);
+    EXPECT_EQ(run.events_passed, 3);
+    EXPECT_EQ(run.relay.event_count(), 3u);
+}
+
+// --- usage
+
+TEST_F(RelayTest, TheUsageChunkThatLoomAskedForIsReadAndTakenAwayAtEveryCut) {
+    const std::string before = delta_event("a") + delta_event("b");
+    const std::string events = before + usage_event + done_event;
+    for (const Framing& framing : source_framings()) {
+        const std::string bytes = framing.wrap(events);
+        for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+            RelayOptions options = stream_options(framing, events);
+            options.strip_usage = true;
+            RelayRun run(bench_, options);
+            run.read_cut_at(bytes, cut);
+            if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+            bool whole = false;
+            ASSERT_EQ(run.payload(&whole), before + done_event) << framing.name << " at " << cut;
+            ASSERT_TRUE(whole);
+            ASSERT_EQ(run.relay.usage().input, 9u);
+            ASSERT_EQ(run.relay.usage().output, 12u);
+        }
+    }
+}
+
+TEST_F(RelayTest, UsageOfAJsonAnswerIsReadInOneReadOrMany) {
+    const std::string json = R"({"choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":3,)"
+                             R"("completion_tokens":4,"total_tokens":7}})";
+    for (const std::string& body : {json, R"({"pad":")" + std::string(200'000, 'x') + "\"," + json.substr(1)}) {
+        for (const size_t step : {body.size(), size_t{16'000}, size_t{7'777}}) {
+            RelayRun run(bench_, {.source_framing = http::BodyFraming::length,
+                                  .source_length = body.size(),
+                                  .client_framing = ClientFraming::length,
+                                  .read_usage = true});
+            for (size_t at = 0; at < body.size(); at += step) run.read(std::string_view(body).substr(at, step));
+            ASSERT_EQ(run.raw(), body);
+            ASSERT_EQ(run.relay.usage().total, 7u) << body.size() << " in steps of " << step;
+            ASSERT_EQ(run.relay.end(), Relay::End::whole);
+        }
+    }
+}
+
+// --- ends that are no ends
+
+TEST_F(RelayTest, ASourceThatBreaksAnywhereIsToldByAnEventBehindWholeEvents) {
+    const std::string events = delta_event("a") + delta_event("b") + done_event;
+    for (const Framing& framing : source_framings()) {
+        const std::string bytes = framing.wrap(events);
+        for (size_t cut = 0; cut < bytes.size(); ++cut) {
+            for (const Errc how : {Errc::closed, Errc::reset}) {
+                RelayRun run(bench_, stream_options(framing, events));
+                run.read(std::string_view(bytes).substr(0, cut));
+                run.source_ends(how);
+                bool whole = false;
+                const std::string payload = run.payload(&whole);
+                const size_t error_at = payload.find("data: {\"error\":");
+                ASSERT_NE(error_at, payload.npos) << framing.name << " at " << cut << ": " << payload;
+                const std::string before = payload.substr(0, error_at);
+                ASSERT_TRUE(before.empty() || before.ends_with("\n\n")) << framing.name << " at " << cut;
+                ASSERT_TRUE(events.starts_with(before));
+                ASSERT_TRUE(contains(payload, "upstream_stream_broken"));
+                ASSERT_TRUE(payload.ends_with("\n\n"));
+                ASSERT_TRUE(whole) << "the framing itself ends well";
+                ASSERT_EQ(run.relay.end(), Relay::End::broken);
+                ASSERT_EQ(run.ends, 1);
+                if (cut + 2 >= bytes.size()) break;  // [DONE] without its blank line is an end
+            }
+            if (framing.kind == http::BodyFraming::until_close && cut + 3 >= bytes.size()) break;
+        }
+    }
+}
+
+TEST_F(RelayTest, AStreamThatOnlyClosingEndsNeedsItsDone) {
+    const Framing& until_close = source_framings().back();
+    for (const auto& [last, end] : {std::pair<std::string, Relay::End>{"data: [DONE]\n\n", Relay::End::whole},
+                                    {"data: [DONE]\n", Relay::End::whole},
+                                    {"data: [DONE]", Relay::End::whole},
+                                    {"data: [DON", Relay::End::broken},
+                                    {"", Relay::End::broken}}) {
+        RelayRun run(bench_, stream_options(until_close, ""));
+        run.read(delta_event("x") + last);
+        run.source_ends();
+        EXPECT_EQ(run.relay.end(), end) << last;
+        const std::string payload = run.payload();
+        if (end == Relay::End::whole) EXPECT_EQ(payload, delta_event("x") + last);
+        if (end == Relay::End::broken) EXPECT_TRUE(payload.starts_with(delta_event("x") + "data: {\"error\"")) << last;
+    }
+}
+
+TEST_F(RelayTest, BrokenChunksInTheMiddleAreToldToo) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.read(chunk(delta_event("a")));
+    run.read(chunk(delta_event("b")) + "nonsense");
+    bool whole = false;
+    const std::string payload = run.payload(&whole);
+    EXPECT_TRUE(payload.starts_with(delta_event("a") + "data: {\"error\"")) << payload;
+    EXPECT_TRUE(whole);
+    EXPECT_EQ(run.relay.error().code, Errc::bad_message);
+}
+
+TEST_F(RelayTest, ATimeoutIsToldAsOne) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.read(chunk(delta_event("a")) + chunk(delta_event("half")).substr(0, 20));
+    run.relay.fail(Error{.code = Errc::timed_out, .side = Side::upstream, .what = "the stream stood still"});
+    run.run_ms(1);
+    bool whole = false;
+    const std::string payload = run.payload(&whole);
+    EXPECT_TRUE(payload.starts_with(delta_event("a") + "data: {\"error\""));
+    EXPECT_TRUE(contains(payload, "upstream_timeout"));
+    EXPECT_TRUE(contains(payload, "the stream stood still"));
+    EXPECT_TRUE(whole);
+}
+
+TEST_F(RelayTest, AJsonAnswerThatIsCutIsNeverMadeToLookWhole) {
+    const std::string body = R"({"choices":[]})";
+    for (const auto& [framing, client] : {std::pair{http::BodyFraming::length, ClientFraming::length},
+                                          {http::BodyFraming::chunked, ClientFraming::chunked}}) {
+        RelayRun run(bench_, {.source_framing = framing, .source_length = body.size(), .client_framing = client});
+        run.read(framing == http::BodyFraming::length ? body.substr(0, 5) : chunk(body));
+        run.source_ends();
+        EXPECT_EQ(run.relay.end(), Relay::End::unfinished) << "the owner breaks the connection off";
+        EXPECT_FALSE(run.raw().ends_with("0\r\n\r\n"));
+    }
+}
+
+TEST_F(RelayTest, AfterItsEndNothingMoreComes) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.read(chunk(delta_event("a")));
+    run.relay.fail(Error{.code = Errc::reset});
+    run.run_ms(1);
+    const std::string before = run.raw();
+    run.read(chunk(delta_event("b")));
+    run.source_ends(Errc::reset);
+    run.relay.add_comment(": late\n\n");
+    run.relay.resume();
+    run.run_ms(5);
+    EXPECT_EQ(run.raw(), before);
+    EXPECT_EQ(run.ends, 1);
+}
+
+// --- comments and coalescing
+
+TEST_F(RelayTest, ACommentStandsOnlyAtTheBorderOfAnEvent) {
+    const std::string comment = ": keep-alive\n\n";
+    const std::string events = delta_event("a") + delta_event("b") + done_event;
+    const std::string bytes = source_framings().front().wrap(events);
+    for (size_t cut = 0; cut < bytes.size(); ++cut) {
+        RelayRun run(bench_, stream_options(source_framings().front(), ""));
+        run.read(std::string_view(bytes).substr(0, cut));
+        run.relay.add_comment(comment);
+        run.read(std::string_view(bytes).substr(cut));
+        std::string payload = run.payload();
+        const size_t at = payload.find(comment);
+        if (at != payload.npos) {
+            ASSERT_TRUE(at == 0 || payload.substr(0, at).ends_with("\n\n")) << cut;
+            payload.erase(at, comment.size());
+        }
+        ASSERT_EQ(payload, events) << cut;
+    }
+}
+
+TEST_F(RelayTest, AFlushIntervalGathersEventsIntoOneSend) {
+    RelayOptions options = stream_options(source_framings().front(), "");
+    options.flush_interval_ms = 20;
+    RelayRun run(bench_, options);
+    for (int i = 0; i < 10; ++i) {
+        run.read(chunk(delta_event(std::to_string(i))));
+        run.run_ms(1);
+    }
+    EXPECT_EQ(run.client.send_count, 0u);
+    run.run_ms(15);
+    const uint64_t sends = run.client.send_count;
+    EXPECT_GE(sends, 1u);
+    EXPECT_LE(sends, 3u);
+    run.read(chunk(done_event) + "0\r\n\r\n");
+    bool whole = false;
+    EXPECT_TRUE(run.payload(&whole).ends_with(done_event));
+    EXPECT_TRUE(whole) << "the end does not wait";
+}
+
+// --- back-pressure
+
+TEST_F(RelayTest, AReaderThatIsBehindPausesTheSourceAtTheLimitAndHalfOfItLetsItGoOn) {
+    RelayOptions options = stream_options(source_framings().front(), "");
+    options.buffer_bytes_max = 10'000;
+    RelayRun run(bench_, options);
+    run.client_takes(0);
+    const std::string event = chunk(delta_event(std::string(900, 'x')));
+    std::string sent;
+    while (!run.paused) {
+        run.read(event);
+        sent += event;
+        ASSERT_LE(run.sender.held_bytes(), options.buffer_bytes_max + event.size());
+    }
+    EXPECT_GT(run.sender.held_bytes(), options.buffer_bytes_max);
+    EXPECT_TRUE(run.relay.stalled());
+    run.client_takes(1'000);
+    EXPECT_EQ(run.raw(), sent) << "every byte, in order";
+    EXPECT_EQ(run.pauses, 1);
+    EXPECT_EQ(run.resumes, 1);
+    EXPECT_FALSE(run.relay.stalled());
+}
+
+TEST_F(RelayTest, TheSourceGoesOnAtHalfTheLimitNotBefore) {
+    RelayOptions options = stream_options(source_framings().front(), "");
+    options.buffer_bytes_max = 10'000;
+    RelayRun run(bench_, options);
+    run.client_takes(0);
+    const std::string event = chunk(delta_event(std::string(900, 'x')));
+    while (!run.paused) run.read(event);
+    while (run.paused) {
+        ASSERT_GT(run.sender.held_bytes(), options.buffer_bytes_max / 2);
+        (void)run.sender.on_sent(Result<size_t>(run.client.take(500)));
+        run.relay.on_client_progress();
+    }
+    EXPECT_LE(run.sender.held_bytes(), options.buffer_bytes_max / 2);
+}
+
+TEST_F(RelayTest, AClientThatIsLostEndsTheRelayAndItsMemoryGoesHome) {
+    RelayRun run(bench_, stream_options(source_framings().front(), ""));
+    run.read(chunk(delta_event("a")) + chunk(delta_event("half")).substr(0, 20));
+    run.relay.on_client_failed(Error{.code = Errc::reset, .side = Side::downstream});
+    EXPECT_EQ(run.relay.end(), Relay::End::client_lost);
+    EXPECT_EQ(bench_.sim.shard().blocks().live_count(), 0u);
+}
+
+// --- large events, coded sources
+
+TEST_F(RelayTest, AnEventTooLongToHoldPassesInParts) {
+    const std::string large = delta_event(std::string(5'000, 'L'));
+    const std::string events = delta_event("a") + large + delta_event("b") + done_event;
+    for (const size_t step : {1u, 7u, 100u, 999u}) {
+        RelayOptions options = stream_options(source_framings().back(), "");
+        options.event_bytes_max = 1'000;
+        RelayRun run(bench_, options);
+        for (size_t at = 0; at < events.size(); at += step) run.read(std::string_view(events).substr(at, step));
+        run.source_ends();
+        bool whole = false;
+        ASSERT_EQ(run.payload(&whole), events) << step;
+        ASSERT_TRUE(whole);
+    }
+}
+
+TEST_F(RelayTest, InTheMiddleOfSuchAnEventNoErrorEventCanBeTold) {
+    RelayOptions options = stream_options(source_framings().back(), "");
+    options.event_bytes_max = 1'000;
+    RelayRun run(bench_, options);
+    for (int i = 0; i < 5; ++i) run.read(std::string(500, 'x'));
+    run.source_ends(Errc::reset);
+    EXPECT_EQ(run.relay.end(), Relay::End::unfinished);
+}
+
+std::string gzip(std::string_view text) {
+    z_stream z{};
+    EXPECT_EQ(deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY), Z_OK);
+    std::string coded(text.size() + 100, ' ');
+    z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));
+    z.avail_in = static_cast<uInt>(text.size());
+    z.next_out = reinterpret_cast<Bytef*>(coded.data());
+    z.avail_out = static_cast<uInt>(coded.size());
+    EXPECT_EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+    coded.resize(z.total_out);
+    deflateEnd(&z);
+    return coded;
+}
+
+TEST_F(RelayTest, AGzippedStreamIsDecodedAtEveryCut) {
+    std::string events;
+    for (int i = 0; i < 5; ++i) events += delta_event("event " + std::to_string(i));
+    events += usage_event + done_event;
+    const std::string coded = gzip(events);
+    for (const Framing& framing : source_framings()) {
+        const std::string bytes = framing.wrap(coded);
+        for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+            RelayOptions options = stream_options(framing, coded);
+            options.coding = http::ContentCoding::gzip;
+            RelayRun run(bench_, options);
+            run.read_cut_at(bytes, cut);
+            if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+            bool whole = false;
+            ASSERT_EQ(run.payload(&whole), events) << framing.name << " at " << cut;
+            ASSERT_TRUE(whole);
+            ASSERT_EQ(run.relay.usage().total, 21u);
+        }
+    }
+}
+
+TEST_F(RelayTest, GzippedJsonOfManyBuffersIsDecoded) {
+    std::string body = R"({"data":[)";
+    std::mt19937 random(7);
+    for (int i = 0; i < 20'000; ++i) body += std::to_string(random() % 1000) + ",";
+    body += R"(0],"usage":{"prompt_tokens":1,"total_tokens":2}})";
+    const std::string coded = gzip(body);
+    RelayRun run(bench_, {.source_framing = http::BodyFraming::length,
+                          .source_length = coded.size(),
+                          .client_framing = ClientFraming::chunked,
+                          .coding = http::ContentCoding::gzip,
+                          .read_usage = true});
+    run.read(coded);
+    EXPECT_EQ(run.payload(), body);
+    EXPECT_EQ(run.relay.usage().total, 2u);
+}
+
+TEST_F(RelayTest, AGzippedStreamThatIsNoneIsBroken) {
+    RelayOptions options = stream_options(source_framings().front(), "");
+    options.coding = http::ContentCoding::gzip;
+    RelayRun run(bench_, options);
+    run.read(chunk(delta_event("plain, after all")));
+    EXPECT_EQ(run.relay.end(), Relay::End::broken);
+    EXPECT_TRUE(contains(run.payload(), "data: {\"error\""));
+}
+
+TEST_F(RelayTest, AnAnswerWithoutABodyIsOverAtOnce) {
+    RelayRun run(bench_, {.source_framing = http::BodyFraming::none, .client_framing = ClientFraming::none});
+    run.relay.add_head("HTTP/1.1 204 No Content\r\n\r\n");
+    EXPECT_EQ(run.relay.on_source_copy({}), 0u);
+    run.run_ms(1);
+    EXPECT_EQ(run.relay.end(), Relay::End::whole);
+    EXPECT_EQ(run.raw(), "HTTP/1.1 204 No Content\r\n\r\n");
+}
+
+}  // namespace
+}  // namespace loom::proxy::test
