@@ -26,6 +26,7 @@ bool is_event_stream(const http::ResponseHead& head) noexcept {
 
 void Exchange::begin_relay() {
     if (echo_ != nullptr) return begin_made_relay();
+    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     const http::ResponseHead& head = services_.response_head;
     RelayOptions options;
     options.source_framing = head.framing;
@@ -70,15 +71,14 @@ void Exchange::begin_relay() {
         if (relay_.on_source_copy(rest) != rest.size()) upstream_reusable_ = false;
     }
     answer_bytes_.release();
-    if (!relay_.ended() && upstream_ != nullptr && upstream_->ended())
-        relay_.on_source_end(Error{.code = Errc::closed, .side = Side::upstream, .what = "the upstream closed"});
+    if (!relay_.ended() && upstream_ != nullptr && upstream_->ended()) relay_.on_source_end(upstream_->end());
 }
 
 void Exchange::start_relay(const RelayOptions& given) {
     phase_ = Phase::relay;
     RelayOptions options = given;
     options.flush_interval_ms = options.event_stream ? plan().flush_interval_ms : 0;
-    options.buffer_bytes_max = plan().limits.stream_buffer_bytes;
+    options.buffer_bytes_max = plan().limits.pause_bytes();
     options.event_bytes_max = plan().limits.event_bytes;
     if (options.event_stream) {
         streaming_ = true;

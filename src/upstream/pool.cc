@@ -48,8 +48,8 @@ void Connection::on_bytes(net::Stream&, io::BufferLease bytes) noexcept {
 }
 
 void Connection::on_end(net::Stream&, Error why) noexcept {
-    ended_ = true;
     why.side = Side::upstream;
+    end_ = why;
     if (user_ != nullptr) return user_->on_upstream_end(why);
     pool_.close_idle(*this);
 }
@@ -171,7 +171,7 @@ void Pool::give_back(Connection& connection) noexcept {
     connection.user_ = nullptr;
     watch_.on_level(0, -1);
     const bool reusable =
-        !retired_ && !connection.ended_ && connection.sender_.idle() && idle_count_ < options_.idle_max;
+        !retired_ && !connection.ended() && connection.sender_.idle() && idle_count_ < options_.idle_max;
     if (!reusable) return connection.stream_->begin_close(net::Close::orderly);
     connection.stream_->start_reading();  // so that its closing is seen while it waits
     connection.idle_since_ms_ = shard_.timers().now_ms();

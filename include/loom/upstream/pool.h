@@ -55,7 +55,9 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
     [[nodiscard]] bool connected() const noexcept { return connected_; }
     /// It has served an exchange before: its peer may have closed it unseen.
     [[nodiscard]] bool reused() const noexcept { return reused_; }
-    [[nodiscard]] bool ended() const noexcept { return ended_; }
+    [[nodiscard]] bool ended() const noexcept { return end_.code != Errc::ok; }
+    /// How: an end in order may be a body's, a cut is not.
+    [[nodiscard]] const Error& end() const noexcept { return end_; }
 
   private:
     friend class Pool;
@@ -76,11 +78,11 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
     ConnectionUser* user_ = nullptr;
     net::Stream* const stream_;
     net::Sender sender_;
+    Error end_;
     uint64_t idle_since_ms_ = 0;
     uint32_t address_index_ = 0;
     bool connected_ = false;
     bool reused_ = false;
-    bool ended_ = false;
     bool waits_for_address_ = false;
     Block home_;
 };
