@@ -78,7 +78,7 @@ void Exchange::start_relay(const RelayOptions& given) {
     phase_ = Phase::relay;
     RelayOptions options = given;
     options.flush_interval_ms = options.event_stream ? plan().flush_interval_ms : 0;
-    options.buffer_bytes_max = plan().limits.pause_bytes();
+    options.buffer_bytes_max = plan().limits.stream_buffer_bytes;
     options.event_bytes_max = plan().limits.event_bytes;
     if (options.event_stream) {
         streaming_ = true;
