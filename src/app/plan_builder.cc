@@ -206,7 +206,9 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
                    .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
                    .connections = static_cast<uint32_t>(config.integer("limit.connections")),
                    .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
-                   .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max"))};
+                   .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
+                   .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") *
+                                                        (net::Stream::burst_receives_max + 1))};
     plan.client = {.head_ms = ms(config, "timeout.client_head"),
                    .body_ms = ms(config, "timeout.client_body"),
                    .idle_ms = ms(config, "timeout.client_idle"),

@@ -4,6 +4,8 @@
 
 #include <future>
 
+#include "loom/base/alloc_counter.h"
+
 namespace loom::app {
 namespace {
 
@@ -49,6 +51,7 @@ Result<void> ShardThread::start(std::shared_ptr<const proxy::Plan> plan) {
 void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& started) {
     const auto opened = shard_.open();
     if (!opened) return started.tell(opened);
+    count_allocations_of_this_thread(true);
     services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
     services_->set_plan(std::move(plan));
     services_->on_room([this] {

@@ -4,8 +4,31 @@
 #include <cstdlib>
 #include <cstring>
 
+#if defined(__SANITIZE_ADDRESS__)
+#define LOOM_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define LOOM_ASAN 1
+#endif
+#endif
+#ifdef LOOM_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 namespace loom {
 namespace {
+
+/// For the address sanitizer a block that lies in the pool is no memory, whatever the pool does with it.
+void mark_free([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) noexcept {
+#ifdef LOOM_ASAN
+    ASAN_POISON_MEMORY_REGION(data, bytes);
+#endif
+}
+void mark_taken([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) noexcept {
+#ifdef LOOM_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(data, bytes);
+#endif
+}
 
 constexpr size_t alignment = 64;
 constexpr uint8_t small_order_max = 16;      // up to 64 KiB a block comes from a slab
@@ -42,6 +65,7 @@ Block BlockPool::take(size_t bytes) {
         free_[order] = block->next;
         if (order > small_order_max) spare_bytes_ -= rounded;
         data = reinterpret_cast<char*>(block);
+        mark_taken(data, rounded);
     } else {
         data = allocate(rounded);
     }
@@ -60,6 +84,7 @@ void BlockPool::carve(uint8_t order) {
         auto* const block = reinterpret_cast<Free*>(memory + alignment + offset - block_bytes);
         block->next = free_[order];
         free_[order] = block;
+        mark_free(memory + alignment + offset - block_bytes + sizeof(Free), block_bytes - sizeof(Free));
     }
 }
 
@@ -76,6 +101,7 @@ void BlockPool::give_back(char* data, uint8_t order) noexcept {
     auto* const block = reinterpret_cast<Free*>(data);
     block->next = free_[order];
     free_[order] = block;
+    mark_free(data + sizeof(Free), bytes - sizeof(Free));
 }
 
 void ByteBuffer::reserve(size_t capacity) {

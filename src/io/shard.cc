@@ -100,7 +100,7 @@ void Shard::free_doomed() noexcept {
 }
 
 uint64_t Shard::wait_ns() const noexcept {
-    if (!next_tick_.empty()) return 0;
+    if (!next_tick_.empty() || !urgent_.empty() || !bulk_.empty()) return 0;  // a dying object may leave work behind
     const uint64_t delay_ms = timers_.next_delay_ms();
     if (delay_ms == TimerWheel::none) return longest_wait_ns;
     // The wheel counts whole milliseconds; waking at the boundary rather than a fraction before it saves an empty tick.

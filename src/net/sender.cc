@@ -48,7 +48,7 @@ void Sender::keep(io::BufferLease lease) noexcept {
 }
 
 void Sender::flush() noexcept {
-    if (failed_ || stream_.send_in_flight()) return;
+    if (failed_ || stream_.closing() || stream_.send_in_flight()) return;
     if (gather_ != nullptr) return send_gather();
     if (held_bytes() > 0) send_held();
 }

@@ -8,7 +8,6 @@
 namespace loom::net {
 namespace {
 
-constexpr uint16_t burst_count_max = 8;  // receives of one tick
 
 Error error_of(int res, const char* what, Retry retry = Retry::never) noexcept {
     const int number = -res;
@@ -107,10 +106,10 @@ void TcpStream::arm_recv() noexcept {
 /// A multishot receive hands over all that the socket holds, half a megabyte in one go, before a slow reader's
 /// back-pressure can stop it. A peer that sends like that is read one buffer at a time.
 void TcpStream::note_burst() noexcept {
-    if (one_by_one_) return;
+    if (!watches_bursts_ || one_by_one_) return;
     if (std::exchange(burst_tick_ns_, shard_.now_ns()) != shard_.now_ns()) burst_count_ = 0;
     burst_count_ += 1;
-    if (burst_count_ < burst_count_max) return;
+    if (burst_count_ < burst_receives_max) return;
     one_by_one_ = true;
     shard_.ring().cancel(recv_);
 }

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "loom/base/alloc_counter.h"
 #include "loom/observe/metrics.h"
 #include "process_stat.h"
 #include "text_format.h"
@@ -273,6 +274,9 @@ class Exposition {
         out_.family("loom_config_reloads_total", "counter", "Configurations read after the first.");
         out_.sample({{"result", "success"}}, facts_.config_reloads);
         out_.sample({{"result", "error"}}, facts_.config_reload_failures);
+        if constexpr (counts_allocations)
+            out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
+                        counted_allocations());
         out_.family("loom_build_info", "gauge", "1, with the version as its label.");
         out_.sample({{"version", m_.version_}}, 1);
         const ProcessStat stat = read_process_stat();

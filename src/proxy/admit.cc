@@ -135,6 +135,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         body_mode_ = BodyMode::collect;
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
+    if (body_mode_ == BodyMode::stream) client_.watch_bursts();
     return {};
 }
 
@@ -173,9 +174,9 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         request_lines_.append("\r\n");
     };
     for (const http::Header& header : head.headers()) {
+        const bool keyed = route_->auth != AuthType::none;
         const bool passes = route_->ai ? reaches_provider(header)
-                                       : reaches_upstream(header, route_->auth_header,
-                                                          route_->bearer && route_->auth != AuthType::none);
+                                       : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (passes) line(header.name, header.value);
     }
     line("x-request-id", request_id_);

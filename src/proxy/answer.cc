@@ -13,7 +13,7 @@ namespace {
 
 using http::HeaderId;
 
-constexpr size_t answer_head_bytes = 8192;
+constexpr size_t answer_head_bytes = 1024;  // of a head, beside what the upstream's and the request's say
 constexpr std::string_view keepalive_comment = ": keep-alive\n\n";
 
 bool is_event_stream(const http::ResponseHead& head) noexcept {
@@ -50,6 +50,11 @@ void Exchange::begin_relay() {
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
     const size_t head_bytes = head.head_bytes;
     const bool refused_early = answered_ && (!options.event_stream || head.status != 200);
+    if (refused_early) {  // the client has a stream's head already
+        options = RelayOptions{};
+        options.event_stream = true;
+        options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+    }
     status_ = answered_ ? status_ : head.status;
     if (!answered_) write_answer_head(head, options);
     start_relay(options);
@@ -78,7 +83,7 @@ void Exchange::start_relay(const RelayOptions& given) {
     phase_ = Phase::relay;
     RelayOptions options = given;
     options.flush_interval_ms = options.event_stream ? plan().flush_interval_ms : 0;
-    options.buffer_bytes_max = plan().limits.stream_buffer_bytes;
+    options.buffer_bytes_max = plan().limits.pause_bytes();
     options.event_bytes_max = plan().limits.event_bytes;
     if (options.event_stream) {
         streaming_ = true;
@@ -104,8 +109,9 @@ void Exchange::release_request() noexcept {
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
-    std::array<char, answer_head_bytes> room;
-    http::HeadWriter head(room.data(), room.size());
+    const size_t bytes_max = source.head_bytes + origin_.size() + answer_head_bytes;
+    Block room = services_.shard().blocks().take(bytes_max);
+    http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
     for (const http::Header& header : source.headers()) {
         const bool passes = route_->ai ? reaches_client(header) : passes_to_client(header);
@@ -118,7 +124,8 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
         head.raw("transfer-encoding: chunked\r\n");
     else if (options.client_framing == ClientFraming::length)
         head.header("content-length", source.content_length);
-    else if (source.find(HeaderId::content_length) != nullptr && options.client_framing == ClientFraming::none)
+    else if (source.find(HeaderId::content_length) != nullptr && source.status != 204 &&
+             options.client_framing == ClientFraming::none)
         head.header("content-length", source.content_length);  // HEAD: of the body that is not sent
     finish_answer_head(head, options.client_framing == ClientFraming::until_close);
     relay_.add_head(head.view());
@@ -141,11 +148,11 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     else if (minor_version_ == 0)
         head.raw("connection: keep-alive\r\n");
     head.end();
-    if (!head.ok()) {  // too many fields for the room: the client learns less, but what it gets is sound
-        error_ =
-            Error{.code = Errc::head_too_large, .side = Side::upstream, .what = "the upstream's head is too large"};
-    }
     answered_ = true;
+    if (head.ok()) return;
+    error_ = Error{.code = Errc::bad_message, .side = Side::internal, .what = "the answer's head cannot be written"};
+    aborted_ = true;  // half a head would let the body be read as fields
+    client_.abort();
 }
 
 /// Time spent in Loom itself until the head left: from the whole request to its sending, less the wait for a
@@ -206,6 +213,7 @@ void Exchange::on_event_passed() noexcept {
 
 void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
+    total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished) {
         aborted_ = true;

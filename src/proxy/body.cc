@@ -89,6 +89,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
         const auto walk = client_body_.walk(bytes.substr(taken), payloads);
         if (!walk) {
             fail_body(walk.error());
+            if (ready && lease != nullptr) upstream_->sender().keep(std::move(*lease));
             return bytes.size();
         }
         taken += walk->consumed;
@@ -104,11 +105,22 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
         return taken;
     }
     if (client_body_.done()) finish_upload();
-    if (lease != nullptr && taken == bytes.size()) upstream_->sender().keep(std::move(*lease));
+    // Also where the next request lies behind the body: the bytes stay readable until the end of the tick.
+    if (lease != nullptr) upstream_->sender().keep(std::move(*lease));
     upstream_->sender().flush();
-    if (upstream_->sender().held_bytes() > plan().limits.stream_buffer_bytes && !std::exchange(upload_paused_, true))
+    if (upstream_->sender().held_bytes() > plan().limits.pause_bytes() && !std::exchange(upload_paused_, true))
         client_.pause_reading();
+    if (!client_body_.done()) await_upload();
     return taken;
+}
+
+/// Whoever holds the upload up has a deadline: the client that sends no more, or the upstream that takes no more.
+void Exchange::await_upload() noexcept {
+    if (relaying_) return;  // the answer has its own
+    if (upload_paused_)
+        arm(Deadline::response_header, timeouts().response_header_ms);
+    else
+        arm(Deadline::client_body, plan().client.body_ms);
 }
 
 void Exchange::upload_piece(std::string_view payload, bool leased) {
@@ -129,7 +141,7 @@ void Exchange::upload_piece(std::string_view payload, bool leased) {
 void Exchange::finish_upload() {
     if (client_body_.framing() == http::BodyFraming::chunked) upstream_->sender().add_stable(http::last_chunk);
     body_ns_ = services_.shard().now_ns();
-    arm(Deadline::response_header, timeouts().response_header_ms);
+    if (!relaying_) arm(Deadline::response_header, timeouts().response_header_ms);
 }
 
 void Exchange::fail_body(const Error& why) {

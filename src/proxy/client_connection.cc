@@ -108,7 +108,7 @@ void ClientConnection::take_head(std::string_view bytes) {
         inbox_.append(bytes);
         if (state_ == State::idle) {
             state_ = State::head;
-            services_.shard().timers().arm(deadline_, services_.plan().client.head_ms);
+            arm(services_.plan().client.head_ms);
         }
         return;
     }
@@ -118,11 +118,9 @@ void ClientConnection::take_head(std::string_view bytes) {
     state_ = State::exchange;
     deadline_.disarm();
     const std::string_view rest = bytes.substr(*end);
-    exchange_ = nullptr;
     Exchange& exchange = Exchange::begin(services_, *this, rest);
-    exchange_ = &exchange;
+    exchange_ = &exchange;  // it has not ended yet: an answer is at least on its way
     keep_for_later(rest.substr(exchange.first_bytes_taken()));
-    if (services_.shard().stopping()) return;
 }
 
 /// Requests that follow before their turn (pipelining): a head's worth is read ahead, the rest waits in the kernel.
@@ -141,16 +139,12 @@ void ClientConnection::exchange_done(bool keep) noexcept {
         state_ = State::closing;
         return;
     }
-    if (!keep || services_.draining()) {
-        if (ended_) return close();
-        return linger();
-    }
+    if (ended_) return close();
+    if (!keep || services_.draining()) return linger();
     wait_for_next();
-    if (std::exchange(paused_, false) || !ended_) tcp_.start_reading();
-    if (!inbox_.empty())
-        services_.shard().schedule(next_);  // not from inside the exchange's last step
-    else if (ended_)
-        close();
+    paused_ = false;
+    tcp_.start_reading();
+    if (!inbox_.empty()) services_.shard().schedule(next_);  // not from inside the exchange's last step
 }
 
 void ClientConnection::on_next(io::Runnable& work) noexcept {
@@ -165,8 +159,12 @@ void ClientConnection::on_next(io::Runnable& work) noexcept {
 void ClientConnection::wait_for_next() noexcept {
     state_ = State::idle;
     if (inbox_.empty()) inbox_.release();
-    const ClientTimeouts& limits = services_.plan().client;
-    services_.shard().timers().arm(deadline_, limits.idle_ms);
+    arm(services_.plan().client.idle_ms);
+}
+
+void ClientConnection::arm(uint64_t delay_ms) noexcept {
+    if (delay_ms == 0) return deadline_.disarm();
+    services_.shard().timers().arm(deadline_, delay_ms);
 }
 
 /// A head that cannot be read is answered, and nothing after it can be believed: where it ends is anybody's guess.
@@ -234,7 +232,10 @@ void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
 
 void ClientConnection::on_end(net::Stream&, Error why) noexcept {
     ended_ = true;
-    if (exchange_ != nullptr) return exchange_->on_client_gone(why);
+    if (exchange_ != nullptr) {
+        if (!exchange_->delivered()) exchange_->on_client_gone(why);
+        return;  // who has it all may go, and has not left early
+    }
     if (!next_.linked()) close();
 }
 

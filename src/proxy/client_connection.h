@@ -25,6 +25,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     [[nodiscard]] const ListenerPlan& listener() const noexcept { return listener_; }
 
     // The exchange's side.
+    void watch_bursts() noexcept { tcp_.watch_bursts(); }
     void pause_reading() noexcept { tcp_.pause_reading(); }
     void resume_reading() noexcept {
         if (!paused_) tcp_.start_reading();
@@ -64,6 +65,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     void keep_for_later(std::string_view bytes);
     void refuse_head(const Error& why);
     void wait_for_next() noexcept;
+    void arm(uint64_t delay_ms) noexcept;  // 0: none
     void linger() noexcept;
     void close() noexcept;
     void free_when_done() noexcept;

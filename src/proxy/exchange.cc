@@ -27,13 +27,14 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;
-    if (!client.listener().local) services_.metrics().exchanges_live.add();
+    counted_ = !client.listener().local;
+    if (counted_) services_.metrics().exchanges_live.add();
 }
 
 Exchange::~Exchange() {
     LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr);
     services_.exchange_count -= 1;
-    if (!client_.listener().local) services_.metrics().exchanges_live.sub();
+    if (counted_) services_.metrics().exchanges_live.sub();  // the client may have died before, in this very turn
     services_.leave_plan(use_);
 }
 
@@ -97,6 +98,10 @@ void Exchange::on_client_gone(const Error& why) {
     wake();
 }
 
+bool Exchange::delivered() const noexcept {
+    return phase_ == Phase::deliver && !client_.sender().failed() && client_settled();
+}
+
 void Exchange::on_client_sent(net::Sender::State state) {
     if (state == net::Sender::State::failed) {
         on_client_gone(client_.sender().error());
@@ -142,7 +147,8 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             x.error_ = Error{.code = Errc::timed_out,
                              .side = Side::downstream,
                              .what = "the client did not read its answer (timeout.client_write)"};
-            return x.client_.abort();
+            x.client_.abort();
+            return x.on_client_gone(x.error_);
     }
     const bool total = x.total_deadline_ms_ != 0 && x.services_.shard().timers().now_ms() >= x.total_deadline_ms_;
     if (total) why.what = "the exchange took longer than it may (timeout.total)";

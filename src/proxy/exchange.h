@@ -41,6 +41,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     /// The client is gone: it closed, broke, or was closed by us.
     void on_client_gone(const Error& why);
     void on_client_sent(net::Sender::State state);
+    /// The whole answer is with the kernel; what is left is bookkeeping.
+    [[nodiscard]] bool delivered() const noexcept;
 
   private:
     friend class EchoSource;
@@ -97,6 +99,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     size_t upload(std::string_view bytes, io::BufferLease* lease);
     void upload_piece(std::string_view payload, bool leased);
     void finish_upload();
+    void await_upload() noexcept;
     void fail_body(const Error& why);
 
     // inspect.cc
@@ -214,6 +217,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     bool streaming_ = false;  // counted among the open streams
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
+    bool counted_ = false;  // among the live exchanges
     uint16_t status_ = 0;
     Error error_;  // what went wrong, if anything did
 

@@ -9,7 +9,8 @@ namespace {
 
 constexpr uint8_t attempts_max = 2;  // the second only for a pooled connection that had died unseen
 constexpr size_t interim_heads_max = 16;
-constexpr size_t attempt_head_slack_bytes = 128;  // request line, framing and the empty line
+constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
+constexpr uint64_t stale_ns = 1'000'000'000;
 
 }  // namespace
 
@@ -17,6 +18,8 @@ Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
     attempts_ += 1;
     answer_ = AnswerState::awaited;
+    answer_ns_ = 0;
+    upstream_spoke_ = false;
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
@@ -41,8 +44,8 @@ void Exchange::write_attempt_head() {
     const bool ai = route_->ai;
     const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
-    attempt_head_.reserve(request_lines_.size() + static_lines.size() + base.size() + target_.size() +
-                          attempt_head_slack_bytes);
+    attempt_head_.reserve(method_text_.size() + base.size() + target_.size() + static_lines.size() +
+                          request_lines_.size() + attempt_head_slack_bytes);
     http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
     // /v1/chat/completions below a base_url that ends in /v1
     std::string_view rest = target_;
@@ -75,8 +78,9 @@ void Exchange::send_attempt() {
     sender.flush();
     request_sent_ = true;
     forwarded_ns_ = monotonic_ns();
-    arm(Deadline::response_header, timeouts().response_header_ms);
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
+    if (body_mode_ == BodyMode::stream && !client_body_.done()) return await_upload();
+    arm(Deadline::response_header, timeouts().response_header_ms);
 }
 
 void Exchange::on_upstream_connected(Result<void> result) noexcept {
@@ -91,6 +95,7 @@ void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
     if (relaying_) {
         const size_t consumed = bytes.view().size();
         if (relay_.on_source_bytes(std::move(bytes)) != consumed) upstream_reusable_ = false;
+        if (!streaming_) on_event_passed();  // bytes are what passes, where there are no events
         return;
     }
     if (answer_ns_ == 0) answer_ns_ = services_.shard().now_ns();
@@ -144,7 +149,8 @@ void Exchange::on_upstream_end(Error why) noexcept {
         return relay_.on_source_end(why);
     }
     why.retry = Retry::never;
-    if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_) why.retry = Retry::if_reused;
+    const bool at_once = services_.shard().now_ns() < forwarded_ns_ + stale_ns;
+    if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_ && at_once) why.retry = Retry::if_reused;
     if (why.code == Errc::closed)
         why.what = "the upstream closed the connection before it answered";
     else
@@ -163,11 +169,12 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
     if (upload_paused_ && request_sent_) {
         upload_paused_ = false;
         client_.resume_reading();
+        if (body_mode_ == BodyMode::stream && !client_body_.done()) await_upload();
     }
 }
 
-/// A pooled connection that its peer had closed, and on which not one byte of an answer came, is replaced by a fresh
-/// one, once. Whatever else went wrong may have reached the model.
+/// A pooled connection that its peer had closed, which shows within a round trip, and on which not one byte of an
+/// answer came, is replaced by a fresh one, once. Whatever else went wrong may have reached the model.
 bool Exchange::may_try_again(const Error& why) const noexcept {
     if (client_gone_ || answered_ || attempts_ >= attempts_max) return false;
     if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone
@@ -180,12 +187,11 @@ void Exchange::drop_upstream(net::Close how) noexcept {
     answer_bytes_.release();
     answer_scan_.reset();
     answer_ = AnswerState::none;
-    timer_.disarm();
+    keepalive_.disarm();
+    if (phase_ != Phase::deliver) timer_.disarm();  // there it is the client's, for taking its answer
     if (upstream_ == nullptr) return;
     fresh_only_ = true;
     error_ = may_try_again(error_) ? Error{} : error_;
-    upstream_spoke_ = false;
-    answer_ns_ = 0;
     upstream_draining_ = pool_->pool.drop(*std::exchange(upstream_, nullptr), how);
 }
 
@@ -197,6 +203,8 @@ void Exchange::on_upstream_closed() noexcept {
 /// Back to the pool when both messages are whole and nothing stands behind the answer; else closed, at once, so that a
 /// model stops generating for a client that has left.
 void Exchange::release_upstream() noexcept {
+    if (body_mode_ == BodyMode::stream) body_mode_ = BodyMode::discard;  // nobody is left to take it
+    if (std::exchange(upload_paused_, false)) client_.resume_reading();
     if (upstream_ == nullptr) {
         echo_.reset();
         return;

@@ -42,9 +42,16 @@ bool reaches_provider(const http::Header& header) noexcept {
     }
 }
 
-bool reaches_upstream(const http::Header& header, std::string_view key_header, bool bearer) noexcept {
+bool reaches_upstream(const http::Header& header, bool keyed, std::string_view key_header, bool bearer) noexcept {
     if (http::is_hop_by_hop(header) || written_by_loom(header)) return false;
-    if (bearer && header.id == HeaderId::authorization) return false;
+    if (!keyed) return true;
+    switch (header.id) {
+        case HeaderId::authorization: return !bearer;
+        case HeaderId::x_api_key:
+        case HeaderId::api_key:
+        case HeaderId::x_goog_api_key: return false;
+        default: break;
+    }
     return key_header.empty() || !http::equal_ignoring_case(header.name, key_header);
 }
 

@@ -8,9 +8,10 @@ namespace loom::proxy {
 
 /// Request fields that an AI provider may see. Credentials, cookies and addresses of clients are none of them.
 [[nodiscard]] bool reaches_provider(const http::Header& header) noexcept;
-/// Request fields of a plain reverse proxy route: all but hop-by-hop ones, what Loom writes itself, and the field that
-/// carried the client's key to Loom (`key_header`, "" for none; `bearer`: Authorization did).
-[[nodiscard]] bool reaches_upstream(const http::Header& header, std::string_view key_header, bool bearer) noexcept;
+/// Request fields of a plain reverse proxy route: all but hop-by-hop ones, what Loom writes itself, and where Loom asks
+/// for a key (`keyed`), every field that may carry one: `key_header` ("" for none), Authorization where `bearer`.
+[[nodiscard]] bool reaches_upstream(const http::Header& header, bool keyed, std::string_view key_header,
+                                    bool bearer) noexcept;
 /// Answer fields that a client of an AI route sees.
 [[nodiscard]] bool reaches_client(const http::Header& header) noexcept;
 /// Answer fields of a plain route: all but hop-by-hop ones and those that Loom writes itself.

@@ -1,6 +1,7 @@
 // What Loom answers itself: health, the admin listener, CORS preflights, the list of models.
 #include "client_connection.h"
 #include "exchange.h"
+#include "loom/base/alloc_counter.h"
 #include "loom/llm/error.h"
 #include "loom/llm/models.h"
 
@@ -37,8 +38,10 @@ void Exchange::answer_health(std::string_view path) {
 }
 
 void Exchange::answer_admin(const http::RequestHead& head) {
+    count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
     const LocalAnswer answer =
         client_.listener().local(head.method_text, head.path, head.value_of(HeaderId::authorization));
+    count_allocations_of_this_thread(true);
     reply(answer.status, answer.content_type, answer.body);
 }
 

@@ -49,7 +49,7 @@ size_t Relay::on_source_copy(std::string_view bytes) { return take(bytes, Origin
 /// Walks one read, some chunks at a time. Where nothing was changed and they are whole and hold whole events, their
 /// bytes go on as they are.
 size_t Relay::take(std::string_view raw, Origin origin) {
-    if (ended()) return raw.size();
+    if (ended()) return 0;  // whatever comes behind an answer belongs to none
     Output output{.origin = origin};
     std::array<std::string_view, payloads_max> payloads;
     size_t consumed = 0;
@@ -309,7 +309,8 @@ void Relay::emit(std::string_view bytes, Origin origin) {
 }
 
 void Relay::schedule_flush() {
-    if (options_.flush_interval_ms == 0 || ended()) return shard_.schedule_bulk(flush_);
+    const bool now = options_.flush_interval_ms == 0 || ended() || client_.held_bytes() > options_.buffer_bytes_max;
+    if (now) return shard_.schedule_bulk(flush_);
     if (!flush_timer_.armed()) shard_.timers().arm(flush_timer_, options_.flush_interval_ms);
 }
 

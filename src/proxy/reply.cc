@@ -19,7 +19,7 @@ using llm::error_type::permission;
 using llm::error_type::rate_limit;
 using llm::error_type::server;
 
-constexpr size_t reply_head_bytes = 2048;
+constexpr size_t reply_head_bytes = 1024;  // of a head, beside what is counted
 constexpr size_t message_bytes = 640;
 
 ReplyShape downstream_shape(Errc code) noexcept {
@@ -121,8 +121,8 @@ void Exchange::refuse_in_stream(const Error& why) {
 }
 
 void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
-    std::array<char, reply_head_bytes> room;
-    http::HeadWriter head(room.data(), room.size());
+    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + extra_lines.size());
+    http::HeadWriter head(room.data(), room.capacity());
     status_ = static_cast<uint16_t>(status);
     head.status(status);
     if (!content_type.empty()) head.header("content-type", content_type);
@@ -132,6 +132,7 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
     client_.sender().add_copy(head.view());
     if (method_ != http::Method::head) client_.sender().add_copy(body);
     client_.sender().flush();
+    total_deadline_ms_ = 0;
     arm(Deadline::client_write, plan().client.write_ms);
 }
 

@@ -76,6 +76,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
+    if (!draining_ && has_room_for_client() && tell_room_) tell_room_();  // the limit may have been raised
 }
 
 PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t label_ix) {
@@ -175,7 +176,7 @@ void Services::remove_client(ClientConnection& client) noexcept {
     const bool was_full = !has_room_for_client();
     client_count_ -= 1;
     metrics_.connections_open.sub();
-    if (was_full && !draining_ && tell_room_) tell_room_();
+    if (was_full && has_room_for_client() && !draining_ && tell_room_) tell_room_();
 }
 
 bool Services::has_room_for_client() const noexcept {

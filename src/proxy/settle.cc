@@ -60,7 +60,7 @@ void Exchange::book(uint64_t now_ns) {
         provider,
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
-    if (answer_ns_ != 0) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
+    if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
     for (uint8_t attempt = 1; attempt < attempts_; ++attempt) metrics.retry(provider);
 }
 

@@ -89,6 +89,7 @@ Result<Connection*> Pool::acquire(ConnectionUser& user) {
     leave_idle(connection);
     connection.user_ = &user;
     connection.reused_ = true;
+    connection.stream_->watch_bursts();
     watch_.on_reused();
     watch_.on_level(0, 1);
     return &connection;
@@ -100,6 +101,7 @@ Result<Connection*> Pool::acquire_fresh(ConnectionUser& user) {
     auto* const connection = ::new (memory) Connection(*this, std::move(home));
     connection_count_ += 1;
     connection->user_ = &user;
+    connection->stream_->watch_bursts();
     watch_.on_level(0, 1);
     if (addresses_.empty() || shard_.timers().now_ms() >= addresses_until_ms_) {
         connection->waits_for_address_ = true;

@@ -1,6 +1,6 @@
-// What the ring does, on the kernel at hand: the rules that Loom's streams are built on, as an executable page. Each
-// test is a row of the table in src/ARCHITECTURE.md, "What the ring does"; should a kernel do otherwise, this page says
-// which of our answers no longer fits.
+// What the ring does, on the kernel at hand: the rules that Loom's streams are built on, as an executable page. Above
+// each test stands its rule, and what we do about it; should a kernel do otherwise, this page says which of our answers
+// no longer fits.
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>

@@ -12,6 +12,7 @@ class MemoryStream final : public net::Stream {
   public:
     void start_reading() noexcept override { reading = true; }
     void pause_reading() noexcept override { reading = false; }
+    void watch_bursts() noexcept override {}
     void send(std::span<const iovec> pieces, io::SendMode mode) noexcept override {
         LOOM_ASSERT(!in_flight_ && !pieces.empty());
         in_flight_ = true;

@@ -44,6 +44,10 @@ class Stream {
 
     virtual void start_reading() noexcept = 0;
     virtual void pause_reading() noexcept = 0;
+    /// For a source whose reader may be slow: from here on a peer that floods is read one buffer at a time, so that what
+    /// comes before back-pressure is felt is bounded by `burst_receives_max` buffers.
+    virtual void watch_bursts() noexcept = 0;
+    static constexpr uint16_t burst_receives_max = 3;
     /// One send at a time. The pieces and their bytes stay put until on_sent.
     virtual void send(std::span<const iovec> pieces, io::SendMode mode) noexcept = 0;
     [[nodiscard]] virtual bool send_in_flight() const noexcept = 0;

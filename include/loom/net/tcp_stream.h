@@ -27,6 +27,10 @@ class TcpStream final : public Stream {
 
     void start_reading() noexcept override;
     void pause_reading() noexcept override;
+    void watch_bursts() noexcept override {
+        watches_bursts_ = true;
+        one_by_one_ = false;
+    }
     void send(std::span<const iovec> pieces, io::SendMode mode) noexcept override;
     [[nodiscard]] bool send_in_flight() const noexcept override { return send_.in_flight; }
     void shutdown_sending() noexcept override;
@@ -63,6 +67,7 @@ class TcpStream final : public Stream {
     State state_ = State::idle;
     bool reading_ = false;  // wanted
     bool ended_ = false;    // on_end was told
+    bool watches_bursts_ = false;
     bool one_by_one_ = false;
     uint16_t burst_count_ = 0;   // receives in the tick at hand
     uint64_t burst_tick_ns_ = 0;

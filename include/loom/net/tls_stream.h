@@ -54,6 +54,7 @@ class TlsStream final : public Stream, private StreamUser {
 
     void start_reading() noexcept override;
     void pause_reading() noexcept override;
+    void watch_bursts() noexcept override { tcp_.watch_bursts(); }
     void send(std::span<const iovec> pieces, io::SendMode mode) noexcept override;
     [[nodiscard]] bool send_in_flight() const noexcept override { return sending_; }
     /// close_notify, then FIN.

@@ -67,6 +67,13 @@ struct Limits {
     uint32_t connections = 60'000;  // per process; each shard takes its part
     uint32_t stream_buffer_bytes = 256u << 10;
     uint32_t event_bytes = 1u << 20;
+    uint32_t burst_bytes = 64u << 10;  // what a source may still deliver when it has been told to pause
+
+    /// Held bytes above which a source is paused, so that with what is on its way they stay within stream_buffer_bytes.
+    [[nodiscard]] uint32_t pause_bytes() const noexcept {
+        const uint32_t half = stream_buffer_bytes / 2;
+        return stream_buffer_bytes > burst_bytes + half ? stream_buffer_bytes - burst_bytes : half;
+    }
 };
 
 struct ClientTimeouts {

@@ -1,0 +1,75 @@
+// No allocation from the heap between accept and the last byte of a warm request. Needs a loom that counts
+// (-Dalloc_counter=true), and is built only there; `scripts/test --full` does. Where it fails, LOOM_ALLOC_TRACE=1 prints
+// where each came from.
+#include <vector>
+
+#include "fixture.h"
+
+namespace loom::wire {
+namespace {
+
+class Allocations : public WireTest {
+  protected:
+    static constexpr size_t client_count = 8;
+
+    void SetUp() override {
+        conf.set("loop.shards", "2");
+        const std::string stream = sse_answer(golden_streams().front().events);
+        start(answer_with([stream](const Message& request) {
+            return contains(request.body, "\"stream\":true") ? stream : answer(chat_answer);
+        }));
+    }
+    void open_clients() {
+        clients_.clear();
+        while (clients_.size() < client_count) clients_.push_back(client());
+    }
+    /// Over the open connections in turn, so that both shards have their part.
+    void ask_all(std::string_view body, size_t count) {
+        for (size_t i = 0; i < count; ++i) ASSERT_EQ(clients_[i % client_count].ask(chat_request(body)).status(), 200);
+    }
+    double allocations() { return loom().metric("loom_heap_allocations_total"); }
+
+    std::vector<RawClient> clients_;
+};
+
+TEST_F(Allocations, AreCountedInThisBuild) { EXPECT_GT(allocations(), 0) << "the start itself takes memory"; }
+
+TEST_F(Allocations, AThousandWarmRequestsAndAHundredStreamsTakeNone) {
+    open_clients();
+    ask_all(chat_body, 300);
+    ask_all(stream_body, 50);
+    ask_all(stream_body_no_usage, 50);
+    (void)allocations();
+    const double before = allocations();
+    ask_all(chat_body, 1'000);
+    EXPECT_EQ(allocations() - before, 0) << "by JSON answers";
+    ask_all(stream_body, 50);
+    EXPECT_EQ(allocations() - before, 0) << "by streams that pass untouched";
+    ask_all(stream_body_no_usage, 50);
+    EXPECT_EQ(allocations() - before, 0) << "by streams whose usage is asked for and stripped";
+}
+
+TEST_F(Allocations, NewConnectionsTakeNoneEither) {
+    for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
+    (void)allocations();
+    const double before = allocations();
+    for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(allocations() - before, 0);
+}
+
+TEST_F(Allocations, RefusalsTakeNoneEither) {
+    open_clients();
+    const std::string unknown = R"({"model":"no-such-model","messages":[]})";
+    const auto refuse_all = [&] {
+        for (RawClient& one : clients_) ASSERT_EQ(one.ask(chat_request(unknown)).status(), 404);
+        for (RawClient& one : clients_) ASSERT_EQ(one.ask(chat_request("{")).status(), 400);
+    };
+    for (int turn = 0; turn < 20; ++turn) refuse_all();
+    (void)allocations();
+    const double before = allocations();
+    for (int turn = 0; turn < 20; ++turn) refuse_all();
+    EXPECT_EQ(allocations() - before, 0);
+}
+
+}  // namespace
+}  // namespace loom::wire
