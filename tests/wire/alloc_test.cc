@@ -32,7 +32,12 @@ class Allocations : public WireTest {
     std::vector<RawClient> clients_;
 };
 
-TEST_F(Allocations, AreCountedInThisBuild) { EXPECT_GT(allocations(), 0) << "the start itself takes memory"; }
+TEST_F(Allocations, AreCountedInThisBuild) {
+    const double before = allocations();
+    EXPECT_GT(before, 0) << "the start itself takes memory";
+    EXPECT_EQ(ask(get("/v1/models")).status(), 200);
+    EXPECT_GT(allocations() - before, 0) << "a list of models is made as it is asked for, off the warm path";
+}
 
 TEST_F(Allocations, AThousandWarmRequestsAndAHundredStreamsTakeNone) {
     open_clients();

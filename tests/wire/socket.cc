@@ -187,7 +187,12 @@ Listening listen_on_loopback(int send_buffer_bytes) {
     return listening;
 }
 
-uint16_t free_port() { return listen_on_loopback().port; }
+uint16_t free_port() {
+    static uint16_t last = 0;  // the kernel may hand out the same again at once, and who asks twice wants two
+    uint16_t port = last;
+    while (port == last) port = listen_on_loopback().port;
+    return last = port;
+}
 
 Fd connect_loopback(uint16_t port, int receive_buffer_bytes) {
     Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
