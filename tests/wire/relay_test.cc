@@ -49,7 +49,7 @@ TEST_F(Relay, AJsonAnswerCutAtEveryByte) {
     const std::string bytes = answer(chat_answer);
     size_t cut = 0;
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_cut_at(bytes, cut);
+        while (connection.read_request()) connection.send_cut_at(std::string(bytes), cut);
     });
     RawClient one = client();
     for (cut = 0; cut <= bytes.size(); ++cut) {
@@ -170,7 +170,7 @@ TEST_F(Stream, GoldenStreamsCutAtEveryByte) {
     std::string bytes;
     size_t cut = 0;
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_cut_at(bytes, cut);
+        while (connection.read_request()) connection.send_cut_at(std::string(bytes), cut);
     });
     RawClient one = client();
     for (const Golden& stream : golden_streams()) {
@@ -188,7 +188,7 @@ TEST_F(Stream, GoldenStreamsCutAtEveryByte) {
 TEST_F(Stream, GoldenStreamsByteByByte) {
     std::string bytes;
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_byte_by_byte(bytes);
+        while (connection.read_request()) connection.send_byte_by_byte(std::string(bytes));
     });
     RawClient one = client();
     for (const Golden& golden : golden_streams()) {
@@ -236,7 +236,7 @@ TEST_F(Stream, FlushIntervalCoalescesAndLosesNothing) {
     const std::string& events = golden_streams().front().events;
     const std::string bytes = sse_answer(events);
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_byte_by_byte(bytes);
+        while (connection.read_request()) connection.send_byte_by_byte(std::string(bytes));
     });
     const Message response = ask(chat_request(stream_body));
     EXPECT_EQ(response.body, events);
