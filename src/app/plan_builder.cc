@@ -202,13 +202,13 @@ void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
 }
 
 void fill_limits(const Config& config, proxy::Plan& plan) {
-    plan.limits = {.body_bytes = config.bytes("limit.body_size"),
-                   .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
-                   .connections = static_cast<uint32_t>(config.integer("limit.connections")),
-                   .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
-                   .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
-                   .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") *
-                                                        (net::Stream::burst_receives_max + 1))};
+    plan.limits = {
+        .body_bytes = config.bytes("limit.body_size"),
+        .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
+        .connections = static_cast<uint32_t>(config.integer("limit.connections")),
+        .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
+        .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
+        .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") * (net::Stream::burst_receives_max + 1))};
     plan.client = {.head_ms = ms(config, "timeout.client_head"),
                    .body_ms = ms(config, "timeout.client_body"),
                    .idle_ms = ms(config, "timeout.client_idle"),

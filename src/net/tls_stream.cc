@@ -233,8 +233,8 @@ void TlsStream::on_sent(Stream&, Result<size_t> sent) noexcept {
         return finish_shutdown();
     }
     const bool behind = session_.pending_bytes() > 0;
-    const bool over = mode_ == io::SendMode::whole ? !behind && pieces_.empty()
-                                                   : sealed_bytes_ > 0 && (behind || pieces_.empty());
+    const bool over =
+        mode_ == io::SendMode::whole ? !behind && pieces_.empty() : sealed_bytes_ > 0 && (behind || pieces_.empty());
     if (!over && !broken_) return go_on_sending();
     flush(io::SendMode::wait);
     report();
@@ -242,8 +242,8 @@ void TlsStream::on_sent(Stream&, Result<size_t> sent) noexcept {
 
 void TlsStream::on_report(io::Runnable& work) noexcept {
     TlsStream& stream = static_cast<Report&>(work).stream;
-    const bool under_way = stream.tcp_.send_in_flight() &&
-                           (stream.mode_ != io::SendMode::now || stream.sealed_bytes_ > 0);
+    const bool under_way =
+        stream.tcp_.send_in_flight() && (stream.mode_ != io::SendMode::now || stream.sealed_bytes_ > 0);
     if (stream.sending_ && !under_way) stream.report();
 }
 

@@ -12,7 +12,8 @@ Connection::Connection(Pool& pool, Block home)
       home_(std::move(home)) {}
 
 size_t Connection::block_bytes(bool tls) noexcept {
-    static_assert(sizeof(Connection) % alignof(net::TcpStream) == 0 && sizeof(Connection) % alignof(net::TlsStream) == 0);
+    static_assert(sizeof(Connection) % alignof(net::TcpStream) == 0 &&
+                  sizeof(Connection) % alignof(net::TlsStream) == 0);
     return sizeof(Connection) + (tls ? sizeof(net::TlsStream) : sizeof(net::TcpStream));
 }
 
@@ -66,8 +67,7 @@ void Connection::on_closed(net::Stream&) noexcept {
     if (user != nullptr) user->on_upstream_closed();
 }
 
-Pool::Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options,
-           net::TlsShare tls)
+Pool::Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options, net::TlsShare tls)
     : shard_(shard),
       resolver_(resolver),
       watch_(watch),
