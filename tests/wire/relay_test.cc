@@ -49,7 +49,7 @@ TEST_F(Relay, AJsonAnswerCutAtEveryByte) {
     const std::string bytes = answer(chat_answer);
     size_t cut = 0;
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_cut_at(std::string(bytes), cut);
+        while (connection.read_request()) connection.send_cut_at(bytes, cut);
     });
     RawClient one = client();
     for (cut = 0; cut <= bytes.size(); ++cut) {
@@ -170,7 +170,7 @@ TEST_F(Stream, GoldenStreamsCutAtEveryByte) {
     std::string bytes;
     size_t cut = 0;
     start([&](UpstreamConnection& connection) {
-        while (connection.read_request()) connection.send_cut_at(std::string(bytes), cut);
+        while (connection.read_request()) connection.send_cut_at(bytes, cut);
     });
     RawClient one = client();
     for (const Golden& stream : golden_streams()) {
