@@ -27,7 +27,9 @@ void Exchange::settle() {
     release_request();
     body_.release();
     echo_.reset();
-    const bool whole = !client_gone_ && !aborted_ && (!relaying_ || relay_.end() == Relay::End::whole);
+    // An answer that broke and said so in an event is a whole message all the same: the connection stands at its end.
+    const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken;
+    const bool whole = !client_gone_ && !aborted_ && (!relaying_ || ended_well);
     const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
     client_.exchange_done(keep);
     services_.shard().free_later(*this);

@@ -88,6 +88,26 @@ TEST_F(ClientLeaves, AStormLeavesNothingBehind) {
 
 class Pool : public WireTest {};
 
+TEST_F(Pool, AStreamThatBrokeLeavesItsClientsConnectionGood) {
+    // The error event ended a whole message. A client that finds its kept-alive connection closed unannounced fails its
+    // next request (openai 4.x over node-fetch did).
+    int turn = 0;
+    start([&turn](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            if (turn++ > 0) {
+                connection.send(answer(chat_answer));
+                continue;
+            }
+            connection.send(sse_head + chunk(delta_event("Hello")));
+            return;  // closes in the middle of the stream
+        }
+    });
+    RawClient one = client();
+    const Message broken = one.ask(chat_request(stream_body));
+    EXPECT_TRUE(contains(broken.body, "upstream_stream_broken")) << broken.body;
+    EXPECT_EQ(one.ask(chat_request(chat_body)).body, chat_answer);
+}
+
 TEST_F(Pool, AConnectionClosedWhileIdleIsReplaced) {
     start([](UpstreamConnection& connection) {
         if (connection.read_request()) connection.send(answer(chat_answer));
