@@ -31,7 +31,8 @@ class UpstreamConnection {
     std::optional<Head> read_request_head();
     MessageReader& reader() { return reader_; }
 
-    bool send(std::string_view bytes) { return send_all(fd_.get(), bytes); }
+    /// Sends a copy: the test may change its own bytes as soon as the client has seen them.
+    bool send(std::string_view bytes) { return send_all(fd_.get(), std::string(bytes)); }
     /// Each piece is sent once Loom has read the one before.
     bool send_in_pieces(std::span<const std::string_view> pieces);
     bool send_cut_at(std::string_view bytes, size_t cut);
