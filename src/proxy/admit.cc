@@ -19,6 +19,24 @@ bool is_visible_ascii(std::string_view text) noexcept {
     return true;
 }
 
+/// "/a/../b", also as "%2e%2e": this gateway would match one route and the upstream serve another's resource.
+bool has_dot_segment(std::string_view path) noexcept {
+    while (!path.empty()) {
+        const size_t slash = path.find('/');
+        std::string_view segment = path.substr(0, slash);
+        size_t dots = 0;
+        for (; !segment.empty(); ++dots) {
+            const bool encoded = segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 32) == 'e';
+            if (!encoded && segment[0] != '.') break;
+            segment.remove_prefix(encoded ? 3 : 1);
+        }
+        if (segment.empty() && (dots == 1 || dots == 2)) return true;
+        if (slash == std::string_view::npos) return false;
+        path.remove_prefix(slash + 1);
+    }
+    return false;
+}
+
 /// The key in whichever header this route takes it from.
 std::string_view presented_key(const http::RequestHead& head, const RoutePlan& route) noexcept {
     if (route.bearer) {
@@ -55,6 +73,9 @@ Result<void> Exchange::admit() {
 }
 
 Result<void> Exchange::admit_route(const http::RequestHead& head) {
+    if (has_dot_segment(head.path))
+        return fail(Errc::bad_message, Side::downstream,
+                    "the path has '.' or '..' segments: two servers could read it as two resources");
     const uint32_t index = plan().route_table.find(head.path);
     if (index == route::no_route) return fail(Errc::not_found, Side::downstream, "no route has this path");
     route_ = &plan().routes[index];

@@ -19,7 +19,11 @@ bool written_by_loom(const http::Header& header) noexcept {
         case HeaderId::x_request_id:
         case HeaderId::x_forwarded_for:
         case HeaderId::x_forwarded_proto:
-        case HeaderId::x_forwarded_host: return true;
+        case HeaderId::x_forwarded_host:
+        // Who believes these believes whoever wrote them: a client could.
+        case HeaderId::x_forwarded_port:
+        case HeaderId::x_real_ip:
+        case HeaderId::forwarded: return true;
         default: return false;
     }
 }

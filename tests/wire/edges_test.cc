@@ -348,5 +348,14 @@ TEST_F(Edge, RequestsBehindAStreamedBodyAreTheNext) {
     }
 }
 
+TEST_F(Edge, APathThatTwoServersCouldReadAsTwoIsRefused) {
+    start(answer_always(answer(chat_answer)));
+    RawClient one = client();
+    for (const char* path : {"/v1/../secret", "/v1/%2e%2E/secret", "/v1/./models", "/v1/.%2e", "/.."})
+        EXPECT_EQ(one.ask(request("GET", path, auth_header())).status(), 400) << path;
+    for (const char* path : {"/v1/models/...", "/v1/models/.hidden", "/v1/models/a..b"})
+        EXPECT_EQ(one.ask(request("GET", path, auth_header())).status(), 404) << path;
+}
+
 }  // namespace
 }  // namespace loom::wire
