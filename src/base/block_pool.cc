@@ -31,8 +31,16 @@ void mark_taken([[maybe_unused]] char* data, [[maybe_unused]] size_t bytes) noex
 }
 
 constexpr size_t alignment = 64;
-constexpr uint8_t small_order_max = 16;      // up to 64 KiB a block comes from a slab
+constexpr unsigned small_order_max = 16;  // up to 64 KiB a block comes from a slab, and there are classes in between
+constexpr uint8_t small_class_max = 2 * small_order_max;
 constexpr size_t slab_bytes = size_t{64} << 10;
+
+uint8_t class_for(size_t bytes) noexcept {
+    if (bytes <= size_t{1} << BlockPool::order_min) return 2 * BlockPool::order_min;
+    const auto order = static_cast<unsigned>(std::bit_width(bytes - 1));
+    const bool fits_between = order <= small_order_max && bytes <= size_t{3} << (order - 2);
+    return static_cast<uint8_t>(2 * order - (fits_between ? 1 : 0));
+}
 
 char* allocate(size_t bytes) {
     void* const memory = std::aligned_alloc(alignment, bytes);
@@ -44,9 +52,9 @@ char* allocate(size_t bytes) {
 
 BlockPool::~BlockPool() {
     LOOM_ASSERT(live_count_ == 0);
-    for (uint8_t order = small_order_max + 1; order <= order_max; ++order)
-        while (Free* const block = free_[order]) {
-            free_[order] = block->next;
+    for (size_t large = small_class_max + 1; large < free_.size(); ++large)
+        while (Free* const block = free_[large]) {
+            free_[large] = block->next;
             std::free(block);
         }
     while (Slab* const slab = slabs_) {
@@ -57,13 +65,13 @@ BlockPool::~BlockPool() {
 
 Block BlockPool::take(size_t bytes) {
     LOOM_ASSERT(bytes <= bytes_max);
-    const size_t rounded = std::bit_ceil(bytes < (size_t{1} << order_min) ? size_t{1} << order_min : bytes);
-    const auto order = static_cast<uint8_t>(std::countr_zero(rounded));
-    if (free_[order] == nullptr && order <= small_order_max) carve(order);
+    const uint8_t size_class = class_for(bytes);
+    const size_t rounded = class_bytes(size_class);
+    if (free_[size_class] == nullptr && size_class <= small_class_max) carve(size_class);
     char* data;
-    if (Free* const block = free_[order]) {
-        free_[order] = block->next;
-        if (order > small_order_max) spare_bytes_ -= rounded;
+    if (Free* const block = free_[size_class]) {
+        free_[size_class] = block->next;
+        if (size_class > small_class_max) spare_bytes_ -= rounded;
         data = reinterpret_cast<char*>(block);
         mark_taken(data, rounded);
     } else {
@@ -71,36 +79,37 @@ Block BlockPool::take(size_t bytes) {
     }
     live_bytes_ += rounded;
     live_count_ += 1;
-    return Block(*this, data, order);
+    return Block(*this, data, size_class);
 }
 
-void BlockPool::carve(uint8_t order) {
-    const size_t block_bytes = size_t{1} << order;
+void BlockPool::carve(uint8_t size_class) {
+    const size_t block_bytes = class_bytes(size_class);
     char* const memory = allocate(slab_bytes + alignment);
     auto* const slab = reinterpret_cast<Slab*>(memory);
     slab->next = slabs_;
     slabs_ = slab;
     for (size_t offset = slab_bytes; offset >= block_bytes; offset -= block_bytes) {
         auto* const block = reinterpret_cast<Free*>(memory + alignment + offset - block_bytes);
-        block->next = free_[order];
-        free_[order] = block;
+        block->next = free_[size_class];
+        free_[size_class] = block;
         mark_free(memory + alignment + offset - block_bytes + sizeof(Free), block_bytes - sizeof(Free));
     }
 }
 
-void BlockPool::give_back(char* data, uint8_t order) noexcept {
-    const size_t bytes = size_t{1} << order;
+void BlockPool::give_back(char* data, uint8_t size_class) noexcept {
+    const size_t bytes = class_bytes(size_class);
     LOOM_ASSERT(live_count_ > 0 && live_bytes_ >= bytes);
     live_bytes_ -= bytes;
     live_count_ -= 1;
-    if (order > small_order_max && spare_bytes_ + bytes > spare_bytes_max_) {
+    const bool large = size_class > small_class_max;
+    if (large && spare_bytes_ + bytes > spare_bytes_max_) {
         std::free(data);
         return;
     }
-    if (order > small_order_max) spare_bytes_ += bytes;
+    if (large) spare_bytes_ += bytes;
     auto* const block = reinterpret_cast<Free*>(data);
-    block->next = free_[order];
-    free_[order] = block;
+    block->next = free_[size_class];
+    free_[size_class] = block;
     mark_free(data + sizeof(Free), bytes - sizeof(Free));
 }
 

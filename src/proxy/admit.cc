@@ -26,7 +26,8 @@ bool has_dot_segment(std::string_view path) noexcept {
         std::string_view segment = path.substr(0, slash);
         size_t dots = 0;
         for (; !segment.empty(); ++dots) {
-            const bool encoded = segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 32) == 'e';
+            const bool encoded =
+                segment.size() >= 3 && segment[0] == '%' && segment[1] == '2' && (segment[2] | 32) == 'e';
             if (!encoded && segment[0] != '.') break;
             segment.remove_prefix(encoded ? 3 : 1);
         }

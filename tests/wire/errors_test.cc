@@ -75,7 +75,7 @@ TEST_F(Errors, UnknownPathsAre404) {
     start(answer_always(answer(chat_answer)));
     expect_error(ask(get("/v1/chat/completionz")), 404);
     expect_error(ask(get("/nothing/here")), 404);
-    expect_error(ask(get("/v1/../etc/passwd")), 404);
+    expect_error(ask(get("/v1/../etc/passwd")), 400);  // refused, not looked up
     EXPECT_EQ(upstream().connection_count(), 0U);
 }
 

@@ -13,38 +13,47 @@ namespace loom {
 
 class BlockPool;
 
+/// Sizes of blocks: 2^n (even classes), and 1.5 × 2^n between them (odd ones) up to 64 KiB, so that what is a little
+/// over a power of two does not take twice its size, nor lie at strides that share a few sets of the cache.
+[[nodiscard]] constexpr size_t class_bytes(uint8_t size_class) noexcept {
+    const unsigned order = size_class / 2u;
+    return (size_class & 1) != 0 ? size_t{3} << (order - 1) : size_t{1} << order;
+}
+
 /// Owns one block; gives it back where it came from. Move only. Not for other threads.
 class Block {
   public:
     Block() noexcept = default;
     Block(Block&& other) noexcept
-        : pool_(std::exchange(other.pool_, nullptr)), data_(std::exchange(other.data_, nullptr)), order_(other.order_) {}
+        : pool_(std::exchange(other.pool_, nullptr)),
+          data_(std::exchange(other.data_, nullptr)),
+          class_(other.class_) {}
     Block& operator=(Block&& other) noexcept {
         if (this == &other) return *this;
         release();
         pool_ = std::exchange(other.pool_, nullptr);
         data_ = std::exchange(other.data_, nullptr);
-        order_ = other.order_;
+        class_ = other.class_;
         return *this;
     }
     ~Block() { release(); }
 
     [[nodiscard]] char* data() const noexcept { return data_; }
-    [[nodiscard]] size_t capacity() const noexcept { return data_ == nullptr ? 0 : size_t{1} << order_; }
+    [[nodiscard]] size_t capacity() const noexcept { return data_ == nullptr ? 0 : class_bytes(class_); }
     explicit operator bool() const noexcept { return data_ != nullptr; }
     void release() noexcept;
 
   private:
     friend class BlockPool;
-    Block(BlockPool& pool, char* data, uint8_t order) noexcept : pool_(&pool), data_(data), order_(order) {}
+    Block(BlockPool& pool, char* data, uint8_t size_class) noexcept : pool_(&pool), data_(data), class_(size_class) {}
 
     BlockPool* pool_ = nullptr;
     char* data_ = nullptr;
-    uint8_t order_ = 0;
+    uint8_t class_ = 0;
 };
 
-/// Size classes 256 B … 1 GiB. Small blocks are carved from slabs that live as long as the pool; those above 64 KiB go
-/// back to the process when more than `spare_bytes_max` of them lie idle. One pool per shard: no locks.
+/// Size classes 256 B, 384 B, 512 B … 1 GiB. Small blocks are carved from slabs that live as long as the pool; those
+/// above 64 KiB go back to the process when more than `spare_bytes_max` of them lie idle. One pool per shard: no locks.
 class BlockPool {
   public:
     static constexpr uint8_t order_min = 8;
@@ -55,8 +64,8 @@ class BlockPool {
     BlockPool(const BlockPool&) = delete;
     ~BlockPool();
 
-    /// At least `bytes` (≤ bytes_max) of uninitialised memory, 64-byte aligned. Terminates when the system has none left:
-    /// a bound that fails is a broken promise of the configuration.
+    /// At least `bytes` (≤ bytes_max) of uninitialised memory, 64-byte aligned. Terminates when the system has none
+    /// left: a bound that fails is a broken promise of the configuration.
     [[nodiscard]] Block take(size_t bytes);
 
     [[nodiscard]] size_t live_bytes() const noexcept { return live_bytes_; }
@@ -67,10 +76,10 @@ class BlockPool {
     struct Free {
         Free* next;
     };
-    void give_back(char* data, uint8_t order) noexcept;
-    void carve(uint8_t order);
+    void give_back(char* data, uint8_t size_class) noexcept;
+    void carve(uint8_t size_class);
 
-    std::array<Free*, order_max + 1> free_{};
+    std::array<Free*, 2 * order_max + 1> free_{};
     struct Slab {
         Slab* next;
     };
@@ -83,7 +92,7 @@ class BlockPool {
 
 inline void Block::release() noexcept {
     if (data_ == nullptr) return;
-    pool_->give_back(std::exchange(data_, nullptr), order_);
+    pool_->give_back(std::exchange(data_, nullptr), class_);
 }
 
 /// A growing byte string in one block. Growth copies; `reserve` first where the size is known.
