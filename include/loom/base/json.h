@@ -2,6 +2,8 @@
 // by offset (see llm/edits.h). Input must have `padding_bytes` readable bytes behind it.
 #pragma once
 
+#include <cassert>  // simdjson 3.0 uses assert without it
+
 #include <simdjson.h>
 
 namespace loom::json {
