@@ -24,6 +24,8 @@ uint16_t slot_of(std::vector<std::string>& names, std::string_view name, size_t 
 
 }  // namespace
 
+Metrics::Metrics(uint32_t shard_count) : Metrics(shard_count, LOOM_VERSION) {}
+
 Metrics::Metrics(uint32_t shard_count, std::string_view version)
     : declared_(size_t{provider_slots_max} * model_slots_max), version_(version) {
     for (uint32_t i = 0; i < shard_count; ++i) shards_.push_back(make_slab());

@@ -184,7 +184,9 @@ struct ProcessFacts {
 /// Owns the slots' names and the slabs; lives as long as the process.
 class Metrics {
   public:
-    explicit Metrics(uint32_t shard_count, std::string_view version = LOOM_VERSION);
+    /// `version` is what loom_build_info tells; without it, this build's own.
+    Metrics(uint32_t shard_count, std::string_view version);
+    explicit Metrics(uint32_t shard_count);
     ~Metrics();
     Metrics(const Metrics&) = delete;
 
