@@ -63,6 +63,7 @@ void Shard::enter(std::unique_ptr<Ring> ring) {
 }
 
 void Shard::tick() {
+    buffers_.replenish(timers_.now_ms());
     ring_->wait(wait_ns());
     now_ns_ = ring_->now_ns();  // before the handlers: what they measure and arm begins now
     timers_.set_clock(now_ns_ / ns_per_ms);

@@ -3,8 +3,13 @@
 
 #include <gtest/gtest.h>
 
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,9 +28,9 @@ class Buffers : public testing::Test {
     sim::SimRing ring_{pool_};
 };
 
-TEST_F(Buffers, AreAllTheKernelsAtFirst) {
+TEST_F(Buffers, AFewAreTheKernelsAtFirst) {
     use(false);
-    EXPECT_EQ(ring_.free_buffer_count(), buffer_count);
+    EXPECT_EQ(ring_.free_buffer_count(), buffer_count) << "fewer than BufferPool::depth_min: all of them";
     EXPECT_EQ(pool_.leased_count(), 0u);
 }
 
@@ -131,6 +136,7 @@ TEST_F(Buffers, RandomLeasesInBothModesNeverLoseOneNorShareBytes) {
         };
         std::vector<Held> held;
         for (int step = 0; step < 20'000; ++step) {
+            if (step % 16 == 0) pool.replenish(static_cast<uint64_t>(step));
             if (ring.free_buffer_count() > 2 && random() % 2 == 0) {
                 std::string bytes(1 + random() % 60, static_cast<char>('a' + step % 26));
                 bytes.resize(std::min(bytes.size(), ring.room()));
@@ -144,8 +150,84 @@ TEST_F(Buffers, RandomLeasesInBothModesNeverLoseOneNorShareBytes) {
         }
         for (const Held& one : held) ASSERT_EQ(one.lease.view(), one.bytes);
         held.clear();
-        EXPECT_EQ(ring.free_buffer_count(), 16u);
+        EXPECT_EQ(ring.free_buffer_count(), pool.depth());
     }
+}
+
+/// How many buffers the kernel has, on a pool of 64.
+class BufferDepth : public testing::Test {
+  protected:
+    BufferDepth() { pool_.attach(ring_, false); }
+    /// One tick in which the kernel fills `receives` buffers, at most what it has. Says how many it filled.
+    size_t tick(size_t receives) {
+        std::vector<BufferLease> leases;
+        while (leases.size() < receives && ring_.free_buffer_count() > 0) leases.push_back(ring_.lease("x"));
+        const size_t filled = leases.size();
+        leases.clear();
+        pool_.replenish(now_ms_);
+        now_ms_ += 1;
+        return filled;
+    }
+    void ticks(size_t count, size_t receives) {
+        while (count-- > 0) tick(receives);
+    }
+    BufferPool pool_{64, 4096};
+    sim::SimRing ring_{pool_};
+    uint64_t now_ms_ = 1;
+};
+
+TEST_F(BufferDepth, IsSmallWhereLittleGoesOnSoThatTheSameWarmBuffersAreFilled) {
+    std::set<const char*> used;
+    for (int i = 0; i < 100; ++i) {
+        used.insert(ring_.lease("x").view().data());
+        pool_.replenish(now_ms_++);
+    }
+    EXPECT_EQ(used.size(), BufferPool::depth_min);
+}
+
+TEST_F(BufferDepth, DoublesUntilABurstFindsAllItNeeds) {
+    EXPECT_EQ(tick(64), 8u);
+    EXPECT_EQ(tick(64), 16u);
+    EXPECT_EQ(tick(64), 32u);
+    EXPECT_EQ(tick(64), 64u);
+    EXPECT_EQ(pool_.depth(), 64) << "and never more than there are";
+}
+
+TEST_F(BufferDepth, KeepsTwiceWhatATickTakes) {
+    ticks(10, 10);
+    EXPECT_EQ(pool_.depth(), 20);
+    EXPECT_EQ(ring_.free_buffer_count(), 20u);
+}
+
+TEST_F(BufferDepth, ShrinksByHalfWithEachQuietWindow) {
+    ticks(4, 64);
+    ticks(2 * BufferPool::window_ms, 1);
+    EXPECT_EQ(pool_.depth(), 32) << "the first window held the burst";
+    ticks(10 * BufferPool::window_ms, 1);
+    EXPECT_EQ(pool_.depth(), BufferPool::depth_min);
+    EXPECT_EQ(ring_.free_buffer_count(), BufferPool::depth_min);
+}
+
+TEST_F(BufferDepth, WhatIsNotNeededGivesItsMemoryBack) {
+    const auto resident = [this] {
+        std::array<unsigned char, 64> pages{};
+        EXPECT_EQ(::mincore(pool_.buffer(0), 64 * 4096, pages.data()), 0);
+        return std::ranges::count_if(pages, [](unsigned char page) { return (page & 1) != 0; });
+    };
+    for (uint16_t id = 0; id < 64; ++id) std::memset(pool_.buffer(id), 'x', 4096);
+    ticks(4, 64);
+    EXPECT_EQ(resident(), 64);
+    ticks(20 * BufferPool::window_ms, 1);
+    EXPECT_LE(resident(), 2 * BufferPool::depth_min);
+}
+
+TEST_F(BufferDepth, IsOfBuffersNotOfReceivesWhereOneServesSeveral) {
+    BufferPool pool(64, 4096);
+    sim::SimRing ring(pool);
+    pool.attach(ring, true);
+    for (int receive = 0; receive < 30; ++receive) ring.lease("a short message").release();
+    pool.replenish(1);
+    EXPECT_EQ(pool.depth(), BufferPool::depth_min);
 }
 
 TEST(BuffersDeath, APoolMustNotDieBeforeItsLeases) {
