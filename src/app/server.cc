@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <memory>
@@ -36,8 +37,8 @@ class Server {
     /// Errors are logged; the exit status says which.
     int start(const config::Config& config);
     void reload(const StartArguments& arguments);
-    void drain();
-    [[nodiscard]] bool shards_failed() const { return failed_.load(); }
+    /// Lets what runs come to its end, within timeout.drain; another of `signals` meanwhile breaks it off.
+    void drain(const sigset_t& signals);
 
   private:
     [[nodiscard]] bool raise_descriptor_limit();
@@ -56,7 +57,6 @@ class Server {
     std::atomic<uint64_t> reloads_{0};
     std::atomic<uint64_t> reload_failures_{0};
     std::atomic<bool> draining_{false};
-    std::atomic<bool> failed_{false};
 };
 
 bool Server::raise_descriptor_limit() {
@@ -184,10 +184,18 @@ void Server::reload(const StartArguments& arguments) {
     log_info("reloaded: generation {}", generation_);
 }
 
-void Server::drain() {
+void Server::drain(const sigset_t& signals) {
     draining_ = true;
-    log_info("draining");
+    log_info("draining; a second signal breaks off what still runs");
     for (const auto& shard : shards_) shard->drain();
+    const auto running = [](const auto& shard) { return !shard->finished(); };
+    while (std::ranges::any_of(shards_, running)) {
+        constexpr timespec look_again{.tv_sec = 0, .tv_nsec = 20'000'000};
+        const int signal = ::sigtimedwait(&signals, nullptr, &look_again);
+        if (signal != SIGTERM && signal != SIGINT) continue;
+        log_info("breaking off what still runs");
+        for (const auto& shard : shards_) shard->cut();
+    }
     for (const auto& shard : shards_) shard->join();
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
@@ -231,7 +239,7 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
         if (signal != SIGHUP) break;
         server.reload(arguments);
     }
-    server.drain();
+    server.drain(signals);
     return exit_ok;
 }
 

@@ -70,6 +70,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     listeners_.clear();
     services_.reset();
     shard_.close();
+    finished_.store(true, std::memory_order_release);
 }
 
 bool ShardThread::idle() {
@@ -93,6 +94,12 @@ void ShardThread::drain() {
             if (!listener->is_admin()) listener->stop();
         services_->begin_drain();
         shard_.stop();
+    });
+}
+
+void ShardThread::cut() {
+    shard_.mailbox().post([this] {
+        if (services_ != nullptr) services_->close_all();
     });
 }
 

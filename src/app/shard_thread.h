@@ -1,6 +1,7 @@
 // One shard and its thread: started, given plans, drained and joined by the main thread.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -25,6 +26,10 @@ class ShardThread {
     void set_plan(std::shared_ptr<const proxy::Plan> plan);
     /// Stops accepting and ends when everything came home.
     void drain();
+    /// Breaks off what still runs. While it drains.
+    void cut();
+    /// The shard's thread has nothing left to do.
+    [[nodiscard]] bool finished() const noexcept { return finished_.load(std::memory_order_acquire); }
     void join();
 
   private:
@@ -50,6 +55,7 @@ class ShardThread {
     uint64_t completions_told_ = 0;
     uint64_t starvations_told_ = 0;
     bool last_doors_closed_ = false;
+    std::atomic<bool> finished_{false};
     std::thread thread_;
 };
 

@@ -188,7 +188,20 @@ void ClientConnection::refuse_head(const Error& why) {
     sender_.add_copy(body);
     sender_.flush();
     inbox_.release();
+    log_refusal(why, static_cast<uint16_t>(shape.status));
     linger();
+}
+
+/// There is no request to tell of: when, from where, and what was wrong with it.
+void ClientConnection::log_refusal(const Error& why, uint16_t status) {
+    observe::ShardAccessLog* const log = services_.log();
+    if (log == nullptr || listener_.local) return;
+    std::array<char, 64> address;
+    log->record({.time_us = services_.wall_now_us(),
+                 .client = peer_text(address),
+                 .error = errc_name(why.code),
+                 .error_what = why.what,
+                 .status = status});
 }
 
 /// The answer has left, and the client may still be sending: closing now would reset the connection and could destroy

@@ -64,6 +64,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     void take_head(std::string_view bytes);
     void keep_for_later(std::string_view bytes);
     void refuse_head(const Error& why);
+    void log_refusal(const Error& why, uint16_t status);
     void wait_for_next() noexcept;
     void arm(uint64_t delay_ms) noexcept;  // 0: none
     void linger() noexcept;

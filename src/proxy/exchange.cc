@@ -136,7 +136,10 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             why.side = Side::downstream;
             why.what = "the request's body did not arrive in time (timeout.client_body)";
             return x.fail_body(why);
-        case Deadline::connect: why.what = "no connection to the upstream in time (timeout.connect)"; break;
+        case Deadline::connect:
+            why.retry = Retry::safe;
+            why.what = "no connection to the upstream in time (timeout.connect)";
+            break;
         case Deadline::response_header:
             why.what = "the upstream sent no answer in time (timeout.response_header)";
             break;
@@ -151,7 +154,10 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             return x.on_client_gone(x.error_);
     }
     const bool total = x.total_deadline_ms_ != 0 && x.services_.shard().timers().now_ms() >= x.total_deadline_ms_;
-    if (total) why.what = "the exchange took longer than it may (timeout.total)";
+    if (total) {
+        why.retry = Retry::never;
+        why.what = "the exchange took longer than it may (timeout.total)";
+    }
     x.services_.metrics().timeouts.add();
     x.error_ = why;
     if (x.relaying_) return x.relay_.fail(why);

@@ -1,4 +1,6 @@
 // The third phase: one attempt after the other at getting an answer from an upstream, until its head is there.
+#include <algorithm>
+
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
@@ -7,7 +9,8 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint8_t attempts_max = 2;  // the second only for a pooled connection that had died unseen
+constexpr uint8_t stale_attempts_max = 2;    // a pooled connection that had died unseen, and a fresh one
+constexpr uint8_t connect_attempts_max = 4;  // of a host's addresses
 constexpr size_t interim_heads_max = 16;
 constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
 constexpr uint64_t stale_ns = 1'000'000'000;
@@ -174,11 +177,14 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
 }
 
 /// A pooled connection that its peer had closed, which shows within a round trip, and on which not one byte of an
-/// answer came, is replaced by a fresh one, once. Whatever else went wrong may have reached the model.
+/// answer came, is replaced by a fresh one, once; an address that cannot be reached, by another of the host's. Whatever
+/// else went wrong may have reached the model.
 bool Exchange::may_try_again(const Error& why) const noexcept {
-    if (client_gone_ || answered_ || attempts_ >= attempts_max) return false;
+    if (client_gone_ || answered_) return false;
+    if (why.retry == Retry::safe && pool_ != nullptr && !request_sent_)
+        return attempts_ < std::min<size_t>(pool_->pool.address_count(), connect_attempts_max);
     if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone
-    return why.retry == Retry::if_reused;
+    return why.retry == Retry::if_reused && attempts_ < stale_attempts_max;
 }
 
 void Exchange::drop_upstream(net::Close how) noexcept {

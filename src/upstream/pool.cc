@@ -161,13 +161,16 @@ Result<void> Pool::start_connect(Connection& connection) {
 
 void Pool::connect_failed(Connection& connection, const Error& why) noexcept {
     watch_.on_connect_failed(why.code);
-    next_address_ = connection.address_index_ + 1;  // the next connection tries another of the host's addresses
+    pass_over(connection);
     Error error = why;
     error.side = Side::upstream;
     error.retry = Retry::safe;
     ConnectionUser* const user = connection.user_;
     if (user != nullptr) user->on_upstream_connected(std::unexpected(error));
 }
+
+/// Its address does not answer: the next connection tries another of the host's.
+void Pool::pass_over(const Connection& connection) noexcept { next_address_ = connection.address_index_ + 1; }
 
 void Pool::give_back(Connection& connection) noexcept {
     connection.user_ = nullptr;
@@ -185,7 +188,10 @@ void Pool::give_back(Connection& connection) noexcept {
 
 bool Pool::drop(Connection& connection, net::Close how) noexcept {
     watch_.on_level(0, -1);
-    if (connection.waits_for_address_) connection.unlink();
+    if (connection.waits_for_address_)
+        connection.unlink();
+    else if (!connection.connected_)
+        pass_over(connection);  // given up while connecting: most often for want of an answer
     const bool sending = connection.stream_->send_in_flight() && connection.connected_;
     if (!sending) connection.user_ = nullptr;
     connection.stream_->begin_close(how);

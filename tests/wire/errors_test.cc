@@ -151,6 +151,36 @@ TEST_F(BadUpstream, ThatRefusesIs502) {
     EXPECT_TRUE(contains(one.ask(get("/v1/models")).body, "gpt-4o"));
 }
 
+TEST_F(WireTest, AHeadThatCannotBeReadHasItsLineInTheLog) {
+    start(answer_always(answer(chat_answer)));
+    RawClient one = client();
+    one.send("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    EXPECT_EQ(one.read_response().status(), 400);
+    const std::string line = loom().wait_for_access_line("\"status\":400");
+    EXPECT_TRUE(contains(line, "\"client\":\"127.0.0.1\"")) << line;
+    EXPECT_TRUE(contains(line, "error")) << line;
+}
+
+TEST_F(BadUpstream, WhoseFirstAddressRefusesIsReachedByTheNext) {
+    ScriptedUpstream only6(answer_always(answer(chat_answer)), listen_on_loopback6());
+    conf.set("provider.mock.base_url", "http://localhost:" + std::to_string(only6.port()) + "/v1");  // 127.0.0.1, [::1]
+    start_without_upstream();
+    RawClient one = client();
+    EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(only6.connection_count(), 1u);
+    EXPECT_EQ(loom().metric_sum("loom_upstream_retries_total"), 1);
+    only6.stop_listening();
+}
+
+TEST_F(BadUpstream, OfWhoseAddressesNoneAnswersIs502) {
+    conf.set("provider.mock.base_url", "http://localhost:" + std::to_string(free_port()) + "/v1");
+    start_without_upstream();
+    RawClient one = client();
+    expect_error(one.ask(chat_request(chat_body)), 502);
+    expect_error(one.ask(chat_request(chat_body)), 502);
+}
+
 TEST_F(BadUpstream, ThatClosesBeforeItsAnswerIs502) {
     start([](UpstreamConnection& connection) { connection.read_request(); });
     expect_error(ask(chat_request(chat_body)), 502);

@@ -160,6 +160,24 @@ TEST_F(Drain, IsBounded) {
     EXPECT_TRUE(!response.is_whole() || contains(response.body, "\"error\"")) << "no clean end of half a stream";
 }
 
+TEST_F(Drain, ASecondSignalBreaksOffWhatStillRuns) {
+    conf.set("timeout.drain", "10m");
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("Hello")));
+        connection.wait_closed();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("Hello");
+    loom().signal(SIGTERM);
+    wait_until("the listener's end", [&] { return !can_connect(loom().port()); });
+    EXPECT_TRUE(loom().is_running());
+    loom().signal(SIGINT);
+    EXPECT_EQ(loom().wait_for_exit(Deadline::in(std::chrono::seconds(5))).code, 0);
+}
+
 TEST_F(Drain, SigintIsTheSame) {
     start(answer_always(answer(chat_answer)));
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);

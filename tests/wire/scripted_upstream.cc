@@ -67,8 +67,10 @@ bool UpstreamConnection::send_forever(std::string_view block, size_t bytes_max) 
 
 void UpstreamConnection::half_close() { ::shutdown(fd_.get(), SHUT_WR); }
 
-ScriptedUpstream::ScriptedUpstream(Script script, int send_buffer_bytes) : script_(std::move(script)) {
-    Listening listening = listen_on_loopback(send_buffer_bytes);
+ScriptedUpstream::ScriptedUpstream(Script script, int send_buffer_bytes)
+    : ScriptedUpstream(std::move(script), listen_on_loopback(send_buffer_bytes)) {}
+
+ScriptedUpstream::ScriptedUpstream(Script script, Listening listening) : script_(std::move(script)) {
     listener_ = std::move(listening.fd);
     port_ = listening.port;
     acceptor_ = std::thread([this] { accept_all(); });

@@ -62,6 +62,7 @@ class ScriptedUpstream {
     using Script = std::function<void(UpstreamConnection&)>;
 
     explicit ScriptedUpstream(Script script, int send_buffer_bytes = 0);
+    ScriptedUpstream(Script script, Listening listening);
     ~ScriptedUpstream();  // ends every connection and joins its thread
 
     uint16_t port() const { return port_; }

@@ -173,18 +173,34 @@ void Fd::reset() {
     close();
 }
 
-Listening listen_on_loopback(int send_buffer_bytes) {
+namespace {
+
+Listening listen_at(const sockaddr* address, socklen_t address_bytes, int send_buffer_bytes) {
     Listening listening;
-    listening.fd = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    listening.fd = Fd(::socket(address->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     set_option(listening.fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
     if (send_buffer_bytes > 0) set_option(listening.fd.get(), SOL_SOCKET, SO_SNDBUF, send_buffer_bytes);
-    sockaddr_in address = loopback(0);
-    if (::bind(listening.fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) fail_with_errno("bind");
+    if (::bind(listening.fd.get(), address, address_bytes) != 0) fail_with_errno("bind");
     if (::listen(listening.fd.get(), 4096) != 0) fail_with_errno("listen");
-    socklen_t bytes = sizeof address;
-    ::getsockname(listening.fd.get(), reinterpret_cast<sockaddr*>(&address), &bytes);
-    listening.port = ntohs(address.sin_port);
+    sockaddr_in6 bound{};  // the port lies where that of IPv4 does
+    socklen_t bound_bytes = sizeof bound;
+    ::getsockname(listening.fd.get(), reinterpret_cast<sockaddr*>(&bound), &bound_bytes);
+    listening.port = ntohs(bound.sin6_port);
     return listening;
+}
+
+}  // namespace
+
+Listening listen_on_loopback(int send_buffer_bytes) {
+    const sockaddr_in address = loopback(0);
+    return listen_at(reinterpret_cast<const sockaddr*>(&address), sizeof address, send_buffer_bytes);
+}
+
+Listening listen_on_loopback6() {
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = IN6ADDR_LOOPBACK_INIT;
+    return listen_at(reinterpret_cast<const sockaddr*>(&address), sizeof address, 0);
 }
 
 uint16_t free_port() {

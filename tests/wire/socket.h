@@ -55,6 +55,8 @@ struct Listening {
 };
 
 [[nodiscard]] Listening listen_on_loopback(int send_buffer_bytes = 0);
+/// On [::1] alone, where 127.0.0.1 refuses.
+Listening listen_on_loopback6();
 [[nodiscard]] uint16_t free_port();  // free at the time of asking
 [[nodiscard]] Fd connect_loopback(uint16_t port, int receive_buffer_bytes = 0);
 [[nodiscard]] bool can_connect(uint16_t port);

@@ -111,6 +111,8 @@ class Pool {
     [[nodiscard]] bool empty() const noexcept { return connection_count_ == 0 && !resolving_; }
     [[nodiscard]] const EndpointOptions& options() const noexcept { return options_; }
     [[nodiscard]] uint32_t idle_count() const noexcept { return idle_count_; }
+    /// Of the host. A connection that could not be made leaves the next one another of them to try.
+    [[nodiscard]] size_t address_count() const noexcept { return addresses_.size(); }
 
   private:
     friend class Connection;
@@ -125,6 +127,7 @@ class Pool {
     void on_addresses(Result<std::vector<net::Address>> addresses, uint64_t ttl_ms);
     [[nodiscard]] Result<void> start_connect(Connection& connection);
     void connect_failed(Connection& connection, const Error& why) noexcept;
+    void pass_over(const Connection& connection) noexcept;
     void leave_idle(Connection& connection) noexcept;
     void close_idle(Connection& connection) noexcept;
     void gone(Connection& connection) noexcept;
