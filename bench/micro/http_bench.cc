@@ -138,7 +138,7 @@ void chunk_walk_16(benchmark::State& state) {
     for (auto _ : state) {
         benchmark::DoNotOptimize(bytes.data());
         const auto walk = reader.walk(bytes, payloads);
-        require(walk && walk->payload_count == events_a_read && walk->boundary && walk->consumed == bytes.size(),
+        require(walk.payload_count == events_a_read && walk.boundary && walk.consumed == bytes.size(),
                 "the walk");
         benchmark::DoNotOptimize(payloads);
     }

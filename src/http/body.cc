@@ -114,17 +114,21 @@ Result<BodyReader::Step> BodyReader::next(std::string_view bytes) noexcept {
     return step;
 }
 
-Result<BodyReader::Walk> BodyReader::walk(std::string_view bytes, std::span<std::string_view> payloads) noexcept {
+BodyReader::Walk BodyReader::walk(std::string_view bytes, std::span<std::string_view> payloads) noexcept {
     Walk walk;
     walk.done = done();
     while (!walk.done && walk.consumed < bytes.size() && walk.payload_count < payloads.size()) {
-        const Step step = LOOM_TRY(next(bytes.substr(walk.consumed)));
-        walk.consumed += step.consumed;
-        walk.done = step.done;
-        if (step.payload.empty()) continue;
-        payloads[walk.payload_count] = step.payload;
+        const auto step = next(bytes.substr(walk.consumed));
+        if (!step) {
+            walk.fault = step.error();
+            break;
+        }
+        walk.consumed += step->consumed;
+        walk.done = step->done;
+        if (step->payload.empty()) continue;
+        payloads[walk.payload_count] = step->payload;
         walk.payload_count += 1;
-        walk.payload_bytes += step.payload.size();
+        walk.payload_bytes += step->payload.size();
     }
     walk.boundary = at_chunk_boundary();
     return walk;

@@ -87,13 +87,13 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     const bool ready = request_sent_ && upstream_ != nullptr;
     while (taken < bytes.size() && !client_body_.done()) {
         const auto walk = client_body_.walk(bytes.substr(taken), payloads);
-        if (!walk) {
-            fail_body(walk.error());
+        if (walk.fault.code != Errc::ok) {
+            fail_body(walk.fault);
             if (ready && lease != nullptr) upstream_->sender().keep(std::move(*lease));
             return bytes.size();
         }
-        taken += walk->consumed;
-        for (size_t i = 0; i < walk->payload_count; ++i) {
+        taken += walk.consumed;
+        for (size_t i = 0; i < walk.payload_count; ++i) {
             if (ready)
                 upload_piece(payloads[i], lease != nullptr);
             else

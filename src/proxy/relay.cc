@@ -57,14 +57,15 @@ size_t Relay::take(std::string_view raw, Origin origin) {
         const bool clean_start = body_.at_chunk_boundary() && held_.empty() && !suspended_;
         changed_ = false;
         const auto walk = body_.walk(raw.substr(consumed), payloads);
-        if (!walk) {
-            fail(walk.error());
+        for (size_t i = 0; i < walk.payload_count && !ended(); ++i) take_payload(output, payloads[i]);
+        const std::string_view walked = raw.substr(consumed, walk.consumed);
+        consumed += walk.consumed;
+        if (ended()) return consumed;
+        if (walk.fault.code != Errc::ok) {
+            frame(output);
+            fail(walk.fault);
             return raw.size();
         }
-        for (size_t i = 0; i < walk->payload_count && !ended(); ++i) take_payload(output, payloads[i]);
-        const std::string_view walked = raw.substr(consumed, walk->consumed);
-        consumed += walk->consumed;
-        if (ended()) return consumed;
         if (clean_start && may_pass_raw()) {
             terminated_ = body_.done();
             emit(walked, origin);

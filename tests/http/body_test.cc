@@ -175,14 +175,13 @@ TEST(Chunked, IsWalkedInOneGo) {
     BodyReader reader;
     reader.start(BodyFraming::chunked, 0);
     const auto walk = reader.walk(bytes, payloads);
-    ASSERT_TRUE(walk);
-    EXPECT_EQ(walk->payload_count, 2u);
+    EXPECT_EQ(walk.payload_count, 2u);
     EXPECT_EQ(payloads[0], "abc");
     EXPECT_EQ(payloads[1], "de");
-    EXPECT_EQ(walk->payload_bytes, 5u);
-    EXPECT_EQ(walk->consumed, bytes.size() - 4);
-    EXPECT_TRUE(walk->done);
-    EXPECT_TRUE(walk->boundary);
+    EXPECT_EQ(walk.payload_bytes, 5u);
+    EXPECT_EQ(walk.consumed, bytes.size() - 4);
+    EXPECT_TRUE(walk.done);
+    EXPECT_TRUE(walk.boundary);
 }
 
 TEST(Chunked, StopsItsWalkWhenTheViewsAreUsedUp) {
@@ -191,10 +190,23 @@ TEST(Chunked, StopsItsWalkWhenTheViewsAreUsedUp) {
     BodyReader reader;
     reader.start(BodyFraming::chunked, 0);
     const auto walk = reader.walk(bytes, payloads);
-    ASSERT_TRUE(walk);
-    EXPECT_EQ(walk->consumed, 8u);
-    EXPECT_FALSE(walk->done);
-    EXPECT_TRUE(walk->boundary);
+    EXPECT_EQ(walk.consumed, 8u);
+    EXPECT_FALSE(walk.done);
+    EXPECT_TRUE(walk.boundary);
+}
+
+TEST(Chunked, GivesWhatStoodInFrontOfAFaultWithIt) {
+    std::string_view payloads[8];
+    BodyReader reader;
+    reader.start(BodyFraming::chunked, 0);
+    const auto walk = reader.walk("3\r\nabc\r\n2\r\ndeX", payloads);
+    ASSERT_EQ(walk.payload_count, 2u);
+    EXPECT_EQ(payloads[0], "abc");
+    EXPECT_EQ(payloads[1], "de");
+    EXPECT_EQ(walk.fault.code, Errc::bad_message);
+    EXPECT_STREQ(walk.fault.what, "a chunk that is longer than its size");
+    EXPECT_FALSE(walk.boundary);
+    EXPECT_FALSE(walk.done);
 }
 
 TEST(Length, CountsDown) {

@@ -221,7 +221,7 @@ TEST_F(RelayTest, BrokenChunksInTheMiddleAreToldToo) {
     run.read(chunk(delta_event("b")) + "nonsense");
     bool whole = false;
     const std::string payload = run.payload(&whole);
-    EXPECT_TRUE(payload.starts_with(delta_event("a") + "data: {\"error\"")) << payload;
+    EXPECT_TRUE(payload.starts_with(delta_event("a") + delta_event("b") + "data: {\"error\"")) << payload;
     EXPECT_TRUE(whole);
     EXPECT_EQ(run.relay.error().code, Errc::bad_message);
 }

@@ -305,16 +305,21 @@ TEST_F(BadUpstream, KilledMidJsonIsNeverACleanShortBody) {
 
 TEST_F(BadUpstream, BrokenChunksMidStreamEndInAnErrorEvent) {
     const std::string first = delta_event("Hello");
+    bool in_one_read = false;
     start([&](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
-        connection.send(sse_head + chunk(first));
-        connection.wait_until_loom_has_read();
-        connection.send("zz\r\nnonsense\r\n");
+        const std::string good = sse_head + chunk(first);
+        if (!in_one_read) connection.send(good);
+        if (!in_one_read) connection.wait_until_loom_has_read();
+        connection.send((in_one_read ? good : std::string()) + "zz\r\nnonsense\r\n");
         connection.wait_closed();
     });
-    const Message response = ask(chat_request(stream_body));
-    EXPECT_TRUE(response.body.starts_with(first + "data: {\"error\"")) << response.body;
-    EXPECT_FALSE(contains(response.body, "nonsense"));
+    for (const bool together : {false, true}) {
+        in_one_read = together;
+        const Message response = ask(chat_request(stream_body));
+        EXPECT_TRUE(response.body.starts_with(first + "data: {\"error\"")) << response.body;
+        EXPECT_FALSE(contains(response.body, "nonsense"));
+    }
 }
 
 TEST_F(BadUpstream, BytesBehindAnAnswerSpoilTheConnectionOnly) {

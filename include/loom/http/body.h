@@ -31,6 +31,7 @@ class BodyReader {
         uint64_t payload_bytes = 0;  // their sum
         bool done = false;
         bool boundary = false;  // at_chunk_boundary() behind `consumed`
+        Error fault;            // what broke the body behind the payloads, as of next(); else Errc::ok
     };
 
     BodyReader() noexcept = default;
@@ -40,13 +41,13 @@ class BodyReader {
 
     /// Takes framing from the front of `bytes` and at most one piece of payload. Given bytes, it consumes some unless
     /// the body is done, so `while (!bytes.empty() && !reader.done())` ends.
-    /// Errors  bad_message: broken chunk syntax (RFC 9112, 7.1), a forbidden or malformed trailer;
-    ///         too_large: extensions or trailers over their limits. The reader is of no use afterwards.
+    /// Errors  bad_message: broken chunk syntax (RFC 9112, 7.1), a malformed trailer, one from a client that belongs into
+    ///         the head; too_large: extensions or trailers over their limits. The reader is of no use afterwards.
     [[nodiscard]] Result<Step> next(std::string_view bytes) noexcept;
 
     /// Walks `bytes` in one go: next() until they are used up, the body is done, or `payloads` is full. For a relay
     /// that forwards raw bytes and only watches the payload.
-    [[nodiscard]] Result<Walk> walk(std::string_view bytes, std::span<std::string_view> payloads) noexcept;
+    [[nodiscard]] Walk walk(std::string_view bytes, std::span<std::string_view> payloads) noexcept;
 
     [[nodiscard]] bool done() const noexcept { return state_ == State::done; }
     /// Where a whole chunk of one's own may be put into the stream: before a chunk's size line, behind the CRLF of the
