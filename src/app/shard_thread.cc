@@ -64,7 +64,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     pending_.clear();
     shard_.timers().arm(housekeeping_, housekeeping_ms);
     started.tell({});
-    shard_.run([this] { return idle(); });
+    shard_.run([this] { return idle(); }, [this](uint64_t turn_ns) { metrics_.loop_turn(turn_ns); });
     housekeeping_.disarm();
     housekeeping_.unlink();
     listeners_.clear();
@@ -121,6 +121,7 @@ void ShardThread::publish_loop_stats() noexcept {
     told(metrics_.ring_enters, stats.ticks.load(std::memory_order_relaxed), ticks_told_);
     told(metrics_.ring_completions, stats.completions.load(std::memory_order_relaxed), completions_told_);
     told(metrics_.ring_no_buffers, stats.buffer_starvations.load(std::memory_order_relaxed), starvations_told_);
+    told(metrics_.ring_cq_overflows, shard_.ring().overflow_count(), overflows_told_);
     metrics_.buffers_leased.set(shard_.buffers().leased_count());
 }
 

@@ -54,6 +54,7 @@ class ShardThread {
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;
     uint64_t starvations_told_ = 0;
+    uint64_t overflows_told_ = 0;
     bool last_doors_closed_ = false;
     std::atomic<bool> finished_{false};
     std::thread thread_;

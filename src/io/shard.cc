@@ -73,12 +73,9 @@ void Shard::tick() {
     run_ready();
     free_doomed();
 
-    const uint64_t tick_ns = ring_->now_ns() - woke_ns;
+    turn_ns_ = ring_->now_ns() - woke_ns;
     add(stats_.ticks, 1);
     add(stats_.completions, count);
-    add(stats_.busy_ns, tick_ns);
-    if (tick_ns > stats_.longest_tick_ns.load(std::memory_order_relaxed))
-        stats_.longest_tick_ns.store(tick_ns, std::memory_order_relaxed);
 }
 
 void Shard::run_ready() noexcept {

@@ -33,6 +33,7 @@ class Uring final : public Ring {
     void provide_buffer(uint16_t id) override;
     void wait(uint64_t timeout_ns) override;
     uint32_t dispatch() override;
+    [[nodiscard]] uint64_t overflow_count() const noexcept override { return overflow_count_; }
 
   private:
     io_uring_sqe& next_sqe();
@@ -44,6 +45,7 @@ class Uring final : public Ring {
     io_uring_buf_ring* buffer_ring_ = nullptr;
     BufferPool& buffers_;
     uint16_t returned_count_ = 0;  // buffers written behind the tail and not yet published
+    uint64_t overflow_count_ = 0;
     bool open_ = false;
 };
 
@@ -185,6 +187,7 @@ void Uring::wait(uint64_t timeout_ns) {
         timeout.tv_nsec = static_cast<long long>(timeout_ns % 1'000'000'000);
         io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
     }
+    if (io_uring_cq_has_overflow(&ring_)) [[unlikely]] overflow_count_ += 1;
 }
 
 uint32_t Uring::dispatch() {

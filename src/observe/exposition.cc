@@ -11,7 +11,7 @@ namespace {
 
 constexpr double us_per_s = 1e6;
 constexpr double ns_per_s = 1e9;
-constexpr const char* stage_names[stage_count] = {"admit", "inspect", "lookup", "forward", "relay", "settle", "total"};
+constexpr const char* stage_names[stage_count] = {"admit", "inspect", "forward", "relay", "total"};
 constexpr const char* connect_result_names[connect_result_count] = {
     "connected", "reused", "refused", "timed_out", "unreachable", "reset", "tls_failed", "stale", "exhausted"};
 constexpr double quantiles[] = {0.5, 0.9, 0.95, 0.99};
@@ -54,8 +54,6 @@ constexpr ShardGauge shard_gauges[] = {
     {"loom_exchanges_live", "Exchanges between their first byte and their settlement.", &ShardMetrics::exchanges_live},
     {"loom_buffers", "Receive buffers there are.", &ShardMetrics::buffers_total},
     {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
-    {"loom_ring_entries_in_flight", "Operations given to the kernel and not completed.",
-     &ShardMetrics::ring_entries_in_flight},
 };
 
 }  // namespace

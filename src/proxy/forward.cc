@@ -197,7 +197,10 @@ void Exchange::drop_upstream(net::Close how) noexcept {
     if (phase_ != Phase::deliver) timer_.disarm();  // there it is the client's, for taking its answer
     if (upstream_ == nullptr) return;
     fresh_only_ = true;
-    error_ = may_try_again(error_) ? Error{} : error_;
+    if (may_try_again(error_)) {
+        if (error_.retry == Retry::if_reused) pool_->on_stale();
+        error_ = {};
+    }
     upstream_draining_ = pool_->pool.drop(*std::exchange(upstream_, nullptr), how);
 }
 

@@ -30,6 +30,7 @@ observe::ConnectResult connect_result(Errc code) noexcept {
 }  // namespace
 
 void PoolEntry::on_connected() noexcept { metrics.connect(label_ix, observe::ConnectResult::connected); }
+void PoolEntry::on_stale() noexcept { metrics.connect(label_ix, observe::ConnectResult::stale); }
 void PoolEntry::on_reused() noexcept { metrics.connect(label_ix, observe::ConnectResult::reused); }
 void PoolEntry::on_connect_failed(Errc why) noexcept { metrics.connect(label_ix, connect_result(why)); }
 void PoolEntry::on_level(int idle_delta, int busy_delta) noexcept {

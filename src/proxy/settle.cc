@@ -50,6 +50,9 @@ void Exchange::book(uint64_t now_ns) {
     if (head_ns_ != 0) metrics.overhead(Stage::total, overhead);
     if (admitted_ns_ != 0) metrics.overhead(Stage::admit, admitted_ns_ - begun_ns_);
     if (inspected_ns_ != 0) metrics.overhead(Stage::inspect, inspected_ns_ - std::max(body_ns_, admitted_ns_));
+    const uint64_t from_ns = std::max(inspected_ns_, admitted_ns_) + connect_wait_ns_;
+    if (forwarded_ns_ != 0) metrics.overhead(Stage::forward, forwarded_ns_ > from_ns ? forwarded_ns_ - from_ns : 0);
+    if (answer_ns_ != 0 && head_ns_ > answer_ns_) metrics.overhead(Stage::relay, head_ns_ - answer_ns_);
     if (provider_ == nullptr) return;
 
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;

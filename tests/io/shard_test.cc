@@ -184,7 +184,7 @@ TEST_P(Masked, TheShardReadsTellsTheTimeAndStops) {
         while (log.empty()) shard.tick();
         ::shutdown(fds[0], SHUT_RDWR);
         shard.stop();
-        shard.run([&] { return !reader.in_flight; });
+        shard.run([&] { return !reader.in_flight; }, [](uint64_t) {});
         shard.close();
         EXPECT_EQ(shard.buffers().leased_count(), 0u);
         EXPECT_GT(shard.stats().ticks.load(), 0u);

@@ -47,6 +47,8 @@ class Ring {
     /// Calls the handlers of all completions that are there. Returns how many there were.
     virtual uint32_t dispatch() = 0;
 
+    /// How often completions found their queue full and had to wait in the kernel.
+    [[nodiscard]] virtual uint64_t overflow_count() const noexcept { return 0; }
     /// What time it is where this ring is: a simulated one has a clock of its own.
     [[nodiscard]] virtual uint64_t now_ns() const noexcept { return monotonic_ns(); }
 };

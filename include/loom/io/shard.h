@@ -46,8 +46,6 @@ struct ShardOptions {
 struct LoopStats {
     std::atomic<uint64_t> ticks{0};
     std::atomic<uint64_t> completions{0};
-    std::atomic<uint64_t> busy_ns{0};  // time between waking and waiting again
-    std::atomic<uint64_t> longest_tick_ns{0};
     std::atomic<uint64_t> buffer_starvations{0};
 };
 
@@ -61,10 +59,14 @@ class Shard {
     [[nodiscard]] Result<void> open();
     /// The same on a ring that was made elsewhere, for this shard's buffers: a simulated one.
     void open_on(std::unique_ptr<Ring> ring, bool incremental_buffers);
-    /// Runs until `stop` was called and `idle()` says that everything came home.
-    template <class Idle>
-    void run(Idle&& idle) {
-        while (!stopping_ || !idle()) tick();
+    /// Runs until `stop` was called and `idle()` says that everything came home. `turned` is told how long each turn
+    /// took, from its waking to its next wait.
+    template <class Idle, class Turned>
+    void run(Idle&& idle, Turned&& turned) {
+        while (!stopping_ || !idle()) {
+            tick();
+            turned(turn_ns_);
+        }
     }
     void tick();
     void stop() noexcept { stopping_ = true; }
@@ -125,6 +127,7 @@ class Shard {
     Doomed* doomed_ = nullptr;
     LoopStats stats_;
     uint64_t now_ns_;
+    uint64_t turn_ns_ = 0;  // that the last turn took
     bool stopping_ = false;
 };
 

@@ -30,9 +30,11 @@ enum class Outcome : uint8_t { success, error };
     return status < 400 ? Outcome::success : Outcome::error;
 }
 
-/// Where Loom's own time goes. `total` is the sum that `x-loom-overhead-us` tells, plus the relay's.
-enum class Stage : uint8_t { admit, inspect, lookup, forward, relay, settle, total };
-inline constexpr size_t stage_count = 7;
+/// Where Loom's own time goes until an answer's head has left: from the request's first byte to its admission, over the
+/// reading of its body, to its sending; then from the upstream's head to ours. `total` is what `x-loom-overhead-us`
+/// tells.
+enum class Stage : uint8_t { admit, inspect, forward, relay, total };
+inline constexpr size_t stage_count = 5;
 
 /// How an upstream connection was come by, or why not.
 enum class ConnectResult : uint8_t {
@@ -90,7 +92,7 @@ struct ModelSeries {  // one per provider and model
 class ShardMetrics {
   public:
     // Levels of this shard. The owner of the thing counted keeps them true.
-    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, ring_entries_in_flight;
+    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total;
     // Events of this shard.
     Counter connections_accepted, connections_refused;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom

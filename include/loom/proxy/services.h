@@ -34,6 +34,7 @@ struct PoolEntry final : upstream::PoolWatch {
 
     void on_connected() noexcept override;
     void on_reused() noexcept override;
+    void on_stale() noexcept;
     void on_connect_failed(Errc why) noexcept override;
     void on_level(int idle_delta, int busy_delta) noexcept override;
     void on_tls_open(bool resumed) noexcept override;
