@@ -29,6 +29,10 @@ using observe::log_error;
 using observe::log_info;
 using observe::log_warn;
 
+constexpr uint32_t admin_ring_entries = 64;
+constexpr uint16_t admin_buffer_count = 16;
+constexpr uint32_t admin_buffer_bytes = 4096;
+
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
 class Server {
   public:
@@ -43,7 +47,8 @@ class Server {
   private:
     [[nodiscard]] bool raise_descriptor_limit();
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
-    [[nodiscard]] bool open_admin(ShardThread& shard);
+    /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
+    [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     observe::ProcessFacts facts() const;
 
     ServerOptions options_;
@@ -52,6 +57,7 @@ class Server {
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
+    std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
     uint64_t generation_ = 1;
     std::atomic<uint64_t> reloads_{0};
@@ -96,10 +102,11 @@ int Server::start(const config::Config& config) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
         shards_.push_back(
-            std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_, metrics_, *log_));
+            std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_, metrics_.shard(index),
+                                          log_->shard(index)));
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    if (!open_admin(*shards_.front())) return exit_config;
+    if (!open_admin(*plan)) return exit_config;
     for (const auto& shard : shards_) {
         const auto started = shard->start(*plan);
         if (started) continue;
@@ -130,7 +137,7 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
     return true;
 }
 
-bool Server::open_admin(ShardThread& shard) {
+bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
     const auto address = net::Address::parse(options_.admin_listen);
     const auto fd = address ? net::open_listener(*address, options_.listen) : std::unexpected(address.error());
@@ -144,8 +151,15 @@ bool Server::open_admin(ShardThread& shard) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return !draining_.load(); }};
-    shard.add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
-    return true;
+    const io::ShardOptions small{.ring_entries = admin_ring_entries,
+                                 .buffer_count = admin_buffer_count,
+                                 .buffer_bytes = admin_buffer_bytes,
+                                 .features = options_.shard.features};
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, small, *resolver_, metrics_.admin(), nullptr);
+    admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
+    const auto started = admin_->start(std::move(plan));
+    if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
+    return started.has_value();
 }
 
 observe::ProcessFacts Server::facts() const {
@@ -169,6 +183,7 @@ void Server::reload(const StartArguments& arguments) {
         const auto plan = build_plan(*loaded.config, metrics_, trusts_, generation_ + 1);
         if (plan) {
             for (const auto& shard : shards_) shard->set_plan(*plan);
+            if (admin_) admin_->set_plan(*plan);
             done = {};
         } else {
             for (const std::string& message : plan.error()) log_error("{}", message);
@@ -197,6 +212,11 @@ void Server::drain(const sigset_t& signals) {
         for (const auto& shard : shards_) shard->cut();
     }
     for (const auto& shard : shards_) shard->join();
+    if (admin_) {  // who watches the drain sees it through
+        admin_->drain();
+        admin_->cut();
+        admin_->join();
+    }
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());

@@ -23,12 +23,8 @@ class StartSignal {
 };
 
 ShardThread::ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
-                         observe::Metrics& metrics, observe::AccessLog& log)
-    : shard_count_(shard_count),
-      shard_(index, options),
-      resolver_(resolver),
-      metrics_(metrics.shard(index)),
-      log_(log.shard(index)) {}
+                         observe::ShardMetrics& metrics, observe::ShardAccessLog* log)
+    : shard_count_(shard_count), shard_(index, options), resolver_(resolver), metrics_(metrics), log_(log) {}
 
 ShardThread::~ShardThread() {
     if (thread_.joinable()) {
@@ -74,11 +70,6 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
 }
 
 bool ShardThread::idle() {
-    if (!services_->drained()) return false;
-    if (!std::exchange(last_doors_closed_, true)) {
-        for (const auto& listener : listeners_) listener->stop();
-        services_->close_all();
-    }
     for (const auto& listener : listeners_)
         if (!listener->stopped()) return false;
     return services_->idle();
@@ -90,8 +81,7 @@ void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan) {
 
 void ShardThread::drain() {
     shard_.mailbox().post([this] {
-        for (const auto& listener : listeners_)
-            if (!listener->is_admin()) listener->stop();
+        for (const auto& listener : listeners_) listener->stop();
         services_->begin_drain();
         shard_.stop();
     });

@@ -13,8 +13,9 @@ namespace loom::app {
 
 class ShardThread {
   public:
+    /// shard_count  among which limits are divided.     log  null: nothing is logged
     ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
-                observe::Metrics& metrics, observe::AccessLog& log);
+                observe::ShardMetrics& metrics, observe::ShardAccessLog* log);
     /// A thread that was started has been joined, or is drained here.
     ~ShardThread();
     ShardThread(const ShardThread&) = delete;
@@ -55,7 +56,6 @@ class ShardThread {
     uint64_t completions_told_ = 0;
     uint64_t starvations_told_ = 0;
     uint64_t overflows_told_ = 0;
-    bool last_doors_closed_ = false;
     std::atomic<bool> finished_{false};
     std::thread thread_;
 };

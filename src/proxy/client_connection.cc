@@ -32,7 +32,7 @@ void ClientConnection::accept(Services& services, const ListenerPlan& listener, 
     services.add_client(*client);
     client->tcp_.start_reading();
     client->wait_for_next();
-    if (services.draining() && !listener.local) client->close();
+    if (services.draining()) client->close();
 }
 
 ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home)
@@ -232,7 +232,6 @@ void ClientConnection::force_close() noexcept {
 }
 
 void ClientConnection::drain() noexcept {
-    if (listener_.local) return;  // who watches the drain sees it through
     if (state_ == State::idle || state_ == State::head) close();
 }
 

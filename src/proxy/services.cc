@@ -195,12 +195,6 @@ void Services::on_drain_limit(io::Timer& timer) noexcept {
     services.close_all();
 }
 
-bool Services::drained() const noexcept {
-    bool only_admin = true;
-    clients_->for_each([&only_admin](ClientConnection& client) { only_admin &= client.listener().local != nullptr; });
-    return only_admin;
-}
-
 void Services::close_all() noexcept {
     clients_->for_each([](ClientConnection& client) { client.force_close(); });
 }

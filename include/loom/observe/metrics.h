@@ -194,6 +194,8 @@ class Metrics {
 
     /// The slab of a shard; its address is good for the life of this object.
     [[nodiscard]] ShardMetrics& shard(uint32_t index) noexcept { return *shards_[index]; }
+    /// What the admin's thread writes. It is shown nowhere: who watches does not change what is seen.
+    [[nodiscard]] ShardMetrics& admin() noexcept { return *admin_; }
 
     // Called when a configuration is built, from any thread.
     /// The slot of a configured name, made when new; `other_slot` once all are taken.
@@ -220,6 +222,7 @@ class Metrics {
 
     std::mutex mutex_;  // names, declared pairs, windows: the request path never comes here
     std::vector<Slab> shards_;
+    Slab admin_ = make_slab();
     std::vector<std::string> providers_{"other"};
     std::vector<std::string> models_{"other"};
     std::vector<bool> declared_;

@@ -101,8 +101,6 @@ class Services {
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
     void begin_drain();
     [[nodiscard]] bool draining() const noexcept { return draining_; }
-    /// Nobody but the admin listener's clients is left.
-    [[nodiscard]] bool drained() const noexcept;
     /// Ends these too.
     void close_all() noexcept;
     /// Every client, exchange and upstream connection has come home.
