@@ -1,13 +1,18 @@
 #include "cli.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <string_view>
 
 #include "check.h"
 #include "keys.h"
 #include "loom/base/result.h"
+#include "loom/config/import.h"
 #include "loom/config/keys.h"
 #include "server.h"
 
@@ -21,7 +26,7 @@ constexpr const char* usage_text =
     "  loom -config FILE        serve what FILE says\n"
     "  loom --check FILE        read FILE, print every error and warning\n"
     "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
-    "  loom import FILE.yaml    turn a YAML file into a flat one\n"
+    "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
     "  loom --version | --help\n"
     "\n"
     "  -set KEY=VALUE           overrides the file; as often as needed, with -config and --check\n"
@@ -46,6 +51,7 @@ class Parser {
         if (line_.as_conf && line_.action != Action::keys) return wrong("--conf goes with --keys");
         const bool reads_conf = line_.action == Action::run || line_.action == Action::check;
         if (!line_.overrides.empty() && !reads_conf) return wrong("-set goes with -config or --check");
+        if (!line_.output_path.empty() && line_.action != Action::import) return wrong("-o goes with import");
         return std::move(line_);
     }
 
@@ -67,6 +73,7 @@ class Parser {
         if (name == "config") return choose_with_path(Action::run, name, attached);
         if (name == "check") return choose_with_path(Action::check, name, attached);
         if (name == "set") return override_with(attached);
+        if (name == "o") return write_to(attached);
         if (!attached.empty()) return wrong(fmt::format("--{} takes no value", name));
         if (name == "keys") return choose(Action::keys);
         if (name == "version") return choose(Action::version);
@@ -86,6 +93,11 @@ class Parser {
     Parsed choose_with_path(Action action, std::string_view name, std::string_view attached) {
         LOOM_TRY(choose(action));
         line_.path = LOOM_TRY(argument(name, attached, "a file"));
+        return {};
+    }
+
+    Parsed write_to(std::string_view attached) {
+        line_.output_path = LOOM_TRY(argument("o", attached, "a file"));
         return {};
     }
 
@@ -125,8 +137,24 @@ config::Loaded load_and_check(const CommandLine& line) {
     return loaded;
 }
 
-void print_diagnostics(const config::Loaded& loaded) {
-    for (const auto& diagnostic : loaded.diagnostics) print(stderr, config::to_string(diagnostic) + "\n");
+void print_diagnostics(std::span<const config::Diagnostic> diagnostics) {
+    for (const auto& diagnostic : diagnostics) print(stderr, config::to_string(diagnostic) + "\n");
+}
+
+/// For its owner alone, as it may hold keys. A file that is there is somebody's work and stays.
+int write_new_file(const std::string& path, std::string_view text) {
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        print(stderr, fmt::format("loom: {} is there already; move it away or name another file\n", path));
+        return exit_usage;
+    }
+    std::FILE* file = fd < 0 ? nullptr : ::fdopen(fd, "w");
+    const bool is_written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    const bool is_closed = file != nullptr && std::fclose(file) == 0;
+    if (is_written && is_closed) return exit_ok;
+    print(stderr, fmt::format("loom: cannot write {}: {}\n", path, std::strerror(errno)));
+    if (fd >= 0) ::unlink(path.c_str());  // half a configuration is worse than none
+    return exit_internal;
 }
 
 std::string count_of(size_t count, std::string_view thing) {
@@ -135,7 +163,7 @@ std::string count_of(size_t count, std::string_view thing) {
 
 int check(const CommandLine& line) {
     const auto loaded = load_and_check(line);
-    print_diagnostics(loaded);
+    print_diagnostics(loaded.diagnostics);
     size_t errors = 0;
     for (const auto& diagnostic : loaded.diagnostics) errors += diagnostic.is_error ? 1 : 0;
     const auto warnings = loaded.diagnostics.size() - errors;
@@ -147,9 +175,25 @@ int check(const CommandLine& line) {
 
 int serve(const CommandLine& line) {
     const auto loaded = load_and_check(line);
-    print_diagnostics(loaded);
+    print_diagnostics(loaded.diagnostics);
     if (loaded.config == nullptr) return exit_config;
     return run_server(loaded.config, {line.path, line.overrides});
+}
+
+int import(const CommandLine& line) {
+    const auto yaml = config::system_source().read_file(line.path, config::file_bytes_max);
+    if (!yaml) {
+        const bool is_large = yaml.error().code == Errc::too_large;
+        print(stderr, fmt::format("loom: cannot read {}: {}\n", line.path,
+                                  is_large ? yaml.error().what : std::strerror(yaml.error().sys_errno)));
+        return exit_config;
+    }
+    const auto imported = config::import_yaml(*yaml, line.path, schema());
+    print_diagnostics(imported.diagnostics);
+    if (config::has_error(imported.diagnostics)) return exit_config;
+    if (!line.output_path.empty()) return write_new_file(line.output_path, imported.conf);
+    print(stdout, imported.conf);
+    return exit_ok;
 }
 
 int run_line(const CommandLine& line) {
@@ -166,10 +210,9 @@ int run_line(const CommandLine& line) {
             return exit_ok;
         case Action::version: print(stdout, "loom " LOOM_VERSION "\n"); return exit_ok;
         case Action::help: print(stdout, usage_text); return exit_ok;
-        case Action::import: break;
+        case Action::import: return import(line);
     }
-    print(stderr, "loom: import is not available in this version\n");
-    return exit_usage;
+    return exit_internal;
 }
 
 }  // namespace

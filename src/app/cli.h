@@ -23,6 +23,7 @@ struct CommandLine {
     std::string path;                         // of run, check and import
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
+    std::string output_path;                  // -o of import; "" for standard output
 };
 
 /// arguments  without the program's name. Options with one dash or two, `-config FILE` or `-config=FILE`.

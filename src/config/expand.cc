@@ -105,6 +105,17 @@ Parsed<std::string> expand(std::string_view raw, Quoting quoting, const std::str
     return Expander(raw, quoting, directory, source).run();
 }
 
+size_t reference_bytes(std::string_view text) {
+    if (!text.starts_with("${")) return 0;
+    const size_t end = text.find('}');
+    if (end == std::string_view::npos) return 0;
+    const auto inside = text.substr(2, end - 2);
+    const size_t dash = inside.find(":-");
+    const bool has_plain_default = dash == std::string_view::npos || inside.find('$', dash) == std::string_view::npos;
+    const bool is_file = inside.starts_with(file_prefix) && inside.size() > file_prefix.size();
+    return is_file || (is_variable_name(inside.substr(0, dash)) && has_plain_default) ? end + 1 : 0;
+}
+
 std::string resolve_path(const std::string& directory, const std::string& path) {
     return (std::filesystem::path(directory) / path).lexically_normal().string();
 }

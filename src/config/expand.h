@@ -16,6 +16,10 @@ inline constexpr size_t variable_bytes_max = 64 * 1024;  // a file's content or 
 [[nodiscard]] Parsed<std::string> expand(std::string_view raw, Quoting quoting, const std::string& directory,
                                          const Source& source);
 
+/// Bytes of the well-formed `${NAME}`, `${NAME:-default}` or `${file:path}` that `text` begins with; 0 when there is
+/// none.
+[[nodiscard]] size_t reference_bytes(std::string_view text);
+
 /// `path` as seen from `directory`, without `.` and `..` where they can be folded.
 [[nodiscard]] std::string resolve_path(const std::string& directory, const std::string& path);
 

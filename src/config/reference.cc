@@ -1,6 +1,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "loom/config/keys.h"
 #include "text.h"
 
@@ -47,6 +49,22 @@ std::string conf_entry(const KeyRow& row) {
     return fmt::format("{}#{} ={}{}\n\n", about, row.pattern, fallback.empty() ? "" : " ", fallback);
 }
 
+std::string_view first_word(const KeyRow& row) {
+    const std::string_view pattern = row.pattern;
+    return pattern.substr(0, pattern.find('.'));
+}
+
+/// The groups of the reference, in the order of the table: `timeout` is one, whichever folders its keys come from.
+std::vector<std::string_view> first_words(const Schema& schema) {
+    std::vector<std::string_view> words;
+    for (const auto& item : schema.rows()) {
+        if (!item.canonical->available) continue;
+        const auto word = first_word(*item.row);
+        if (std::ranges::find(words, word) == words.end()) words.push_back(word);
+    }
+    return words;
+}
+
 constexpr std::string_view conf_head =
     "# Every key of this version of Loom, commented out at its default: copy the lines you want to change.\n"
     "# Written by `loom --keys --conf` from the table that the parser reads, so it cannot lag behind.\n"
@@ -74,8 +92,11 @@ std::string key_list(const Schema& schema) {
 
 std::string reference_conf(const Schema& schema) {
     std::string text(conf_head);
-    for (const auto& item : schema.rows()) {
-        if (item.canonical->available) text += conf_entry(*item.row);
+    for (const auto word : first_words(schema)) {
+        text += fmt::format("# {:=<{}}\n\n", fmt::format("{} ", word), comment_columns);
+        for (const auto& item : schema.rows()) {
+            if (item.canonical->available && first_word(*item.row) == word) text += conf_entry(*item.row);
+        }
     }
     text.pop_back();  // one newline at the end of the file
     return text;

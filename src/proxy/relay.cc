@@ -5,7 +5,6 @@
 namespace loom::proxy {
 namespace {
 
-constexpr size_t collected_bytes_max = 64 * 1024;  // of a JSON answer in several reads; usage stands near its end
 constexpr size_t collected_tail_bytes = 16 * 1024;
 constexpr size_t inflated_bytes = 16 * 1024;
 
@@ -20,6 +19,7 @@ Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_re
       owner_(owner),
       held_(shard.blocks()),
       backlog_(shard.blocks()),
+      coded_(shard.blocks()),
       collected_(shard.blocks()) {}
 
 Relay::~Relay() = default;
@@ -100,9 +100,19 @@ void Relay::take_payload(Output& output, std::string_view payload) {
 void Relay::take_inflated(Output& output, std::string_view coded) {
     changed_ = true;
     frame(output);
+    if (unpack_waits_) return coded_.append(coded);
+    unpack(output, coded);
+}
+
+/// Decodes as far as the client keeps up: a read may hold hundreds of times as many bytes as it has.
+void Relay::unpack(Output& output, std::string_view coded) {
     Block block = shard_.blocks().take(inflated_bytes);
     output.origin = Origin::passing;
     for (bool more = true; more && !ended();) {
+        if (client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
+            unpack_waits_ = true;
+            return coded_.append(coded);
+        }
         const auto step = inflater_->next(coded, {block.data(), block.capacity()});
         if (!step) return fail(step.error());
         coded.remove_prefix(step->consumed);
@@ -261,13 +271,27 @@ void Relay::resume() {
     take_events(output, waiting.view());
     frame(output);
     if (suspended_ || ended()) return;
-    if (!source_over_) {
-        if (!source_paused_) owner_.resume_source();
-    } else if (error_.code != Errc::ok) {
-        on_source_end(std::exchange(error_, Error{}));
-    } else {
-        finish_source();
-    }
+    if (!source_over_ && !source_paused_) owner_.resume_source();
+    if (unpack_waits_) return go_on_unpacking();
+    take_end_that_waited();
+}
+
+void Relay::go_on_unpacking() {
+    if (suspended_ || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
+    unpack_waits_ = false;
+    ByteBuffer coded = std::move(coded_);
+    coded_ = ByteBuffer(shard_.blocks());
+    Output output{.origin = Origin::passing};
+    unpack(output, coded.view());
+    frame(output);
+    if (!waits() && !ended()) take_end_that_waited();
+}
+
+/// The source has ended while what it had sent before still waited.
+void Relay::take_end_that_waited() {
+    if (!source_over_) return;
+    if (error_.code == Errc::ok) return finish_source();
+    on_source_end(std::exchange(error_, Error{}));
 }
 
 void Relay::put(Output& output, std::string_view bytes) {
@@ -329,6 +353,7 @@ void Relay::on_flush(io::Runnable& work) noexcept {
 }
 
 void Relay::on_client_progress() {
+    if (unpack_waits_ && !ended()) go_on_unpacking();
     if (!source_paused_ || ended() || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
     source_paused_ = false;
     if (!suspended_) owner_.resume_source();
@@ -377,7 +402,7 @@ void Relay::read_usage() {
 
 void Relay::on_source_end(const Error& why) {
     if (ended()) return;
-    if (suspended_) {  // what came before the end is judged first
+    if (waits()) {  // what came before the end goes first
         source_over_ = true;
         error_ = why;
         return;
@@ -399,7 +424,7 @@ bool Relay::holds_done() const {
 
 void Relay::finish_source() {
     source_over_ = true;
-    if (suspended_) return;
+    if (waits()) return;
     if (inflater_ != nullptr) {
         const auto whole = inflater_->on_end();
         if (!whole) return fail(whole.error());
@@ -443,6 +468,7 @@ void Relay::end_with(End end) {
     end_ = end;
     held_.release();
     backlog_.release();
+    coded_.release();
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 namespace loom::app {
 namespace {
@@ -26,6 +27,7 @@ TEST(CommandLine, OneDashOrTwo) {
     EXPECT_EQ(parse({"--check", "a.conf"})->action, Action::check);
     EXPECT_EQ(parse({"--keys", "--conf"})->as_conf, true);
     EXPECT_EQ(parse({"import", "a.yaml"})->action, Action::import);
+    EXPECT_EQ(parse({"import", "a.yaml", "-o", "a.conf"})->output_path, "a.conf");
     EXPECT_EQ(parse({"--version"})->action, Action::version);
     EXPECT_EQ(parse({"-h"})->action, Action::help);
 }
@@ -49,6 +51,8 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"-config", "a", "--check", "b"}).error(), "one command at a time");
     EXPECT_EQ(parse({"--keys", "-set", "a=b"}).error(), "-set goes with -config or --check");
     EXPECT_EQ(parse({"-config", "a", "--conf"}).error(), "--conf goes with --keys");
+    EXPECT_EQ(parse({"-config", "a", "-o", "b"}).error(), "-o goes with import");
+    EXPECT_EQ(parse({"import", "a", "-o"}).error(), "o needs a file");
 }
 
 struct Output {
@@ -72,8 +76,37 @@ TEST(Command, StatusAsInSysexits) {
     EXPECT_EQ(run({}).status, 64);
     EXPECT_EQ(run({}).err, "loom: nothing to do\nTry `loom --help`.\n");
     EXPECT_EQ(run({"-config", "/no/such.conf"}).status, 78);
-    EXPECT_EQ(run({"import", "a.yaml"}).status, 64);
-    EXPECT_EQ(run({"import", "a.yaml"}).err, "loom: import is not available in this version\n");
+    EXPECT_EQ(run({"import", "/no/such.yaml"}).status, 78);
+    EXPECT_EQ(run({"import", "/no/such.yaml"}).err, "loom: cannot read /no/such.yaml: No such file or directory\n");
+}
+
+std::string read(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+}
+
+TEST(Command, ImportPrintsOrWritesAFileOfItsOwn) {
+    const auto stem = std::filesystem::temp_directory_path() / ("loom-cli-test." + std::to_string(getpid()));
+    const auto yaml = stem.string() + ".yaml";
+    const auto conf = stem.string() + ".conf";
+    std::ofstream(yaml) << "loop: {pin: on}\n";
+    const auto flat = "# Made from " + yaml + " by `loom import`.\n\nloop.pin = on\n";
+    EXPECT_EQ(run({"import", yaml.c_str()}).out, flat);
+    EXPECT_EQ(run({"import", yaml.c_str(), "-o", conf.c_str()}).status, 0);
+    EXPECT_EQ(read(conf), flat);
+    const auto mode = std::filesystem::status(conf).permissions();
+    EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+    const auto again = run({"import", yaml.c_str(), "-o", conf.c_str()});
+    EXPECT_EQ(again.status, 64);
+    EXPECT_EQ(again.err, "loom: " + conf + " is there already; move it away or name another file\n");
+    std::ofstream(yaml) << "lopp: {pin: on}\n";
+    const auto wrong = run({"import", yaml.c_str()});
+    EXPECT_EQ(wrong.status, 78);
+    EXPECT_EQ(wrong.out, "");
+    EXPECT_EQ(wrong.err, yaml + ":1:1: unknown key 'lopp', did you mean 'loop'?\n");
+    std::filesystem::remove(yaml);
+    std::filesystem::remove(conf);
 }
 
 TEST(Command, YamlIsPointedAtImport) {

@@ -438,6 +438,65 @@ TEST_F(RelayTest, GzippedJsonOfManyBuffersIsDecoded) {
     EXPECT_EQ(run.relay.usage().total, 2u);
 }
 
+/// 500 events of 956 bytes and [DONE], by gzip -9: what the test below takes for `events`.
+constexpr std::string_view dense_gzip_hex =
+    "1f8b0800000000000203edd3210ec2401445513fab205f23d0a3c1c2029a8aa633094d482b18d1a499bd83600f9873ec732fb9656a533e"
+    "1d313fb765aeefc8c311cb5aea1ef9728e525f6d8afc9db7b5d5b5458e1df8abe87dec2915ed827601ed02da05ed6a17b40b6817b4ab5d"
+    "d02ea05d40bba05d40bb807641bbda05ed02da05ed6a17b40b6817d02e68d773a05d40bba05ded827601ed02da05ed02da05b40bdad52e"
+    "6817d02e6857bba05d40bb807641bb807601ed8276b50bda05b40b6817b40b6817d02e6857bba05d40bba05ded827601ed02da05ed02da"
+    "05b40bdad52e6817d02ea05dd02ea05d40bba05ded827601ed8276b50bda05b40b6817b40b6817d02e6857bba05d40bba05ded827601ed"
+    "02da05ed6a17b40b6817b4ab5dd02ea05d40bba05d40bb807641bbda05ed02da05ed6a17b40b6817d02e6857bba05d40bba05ded827601"
+    "ed02da05ed02da05b40bdad52e6817d02e6857bba05d40bb807641bbda05ed02da05ed6a17b40b6817d02e6817d02ea05dd0ae7641bb80"
+    "7641bbda05ed02da05b40bdad52e6817d02e6857bba05d40bb807641bb807601ed8276b50bda05b40bdad52e6817d02ea05dd0aee740bb"
+    "807641bbda05ed02da05b40bda05b40b6817b4ab5dd02ea05dd0ae7641bb807601ed827601ed02da05ed6a17b40b6817d02e6817d02ea0"
+    "5dd0ae7641bb807641bbda05ed02da05b40bda05b40b6817b4ab5dd02ea05d40bba05d40bb807641bbda05ed02da05ed6a17b40b6817d0"
+    "2e6817d02ea05dd0ae7641bb807641bbda05ed02da05b40bdad52e6817d02e6857bba05d40bb807641bb807601ed8276b50bda05b40bda"
+    "d52e6817d02ea05dd0ae7641bb807641bbda05ed02da05b40bda05b40b6817b4ab5dd02ea05dd0ae7641bb807601ed8276b50bda05b40b"
+    "dad52e6817d02ea05dd02ea05d40bba05ded827601ed8276b50bda05b40b6817b4ab5dd02ea05dd0ae7641bb807601ed827601ed02da05"
+    "ed6a17b40b6817b4ab5dd02ea05d40bba05dcf817601ed8276b50bda05b40b6817b40b6817d02e6857bba05d40bba05ded827601ed02da"
+    "05ed02da05b40bdad52e6817d02ea05dd02ea05d40bba05ded827601ed8276b50bda05b40b6817b40b6817d02e6857bba05d40bb807641"
+    "bb807601ed8276b50bda05b40bdad52e6817d02ea05dd02ea05d40bba05ded827601ed8276b50bda05b40b6817b4ab5dd02ea05dd0ae76"
+    "41bb807601ed827601ed02da05ed6a17b40b6817b4ab5dd02ea05d40bba05ded827601ed8276b50bda05b40b6817b40b6817d02e6857bb"
+    "a05d40bba05ded827601ed02da05ed6a17b40b6817b4ab5dd02ea05d40bba05d40bb807641bbda05ed02da05ed6a17b40b6817d02e6857"
+    "bba05d40bba05ded827601ed02da05ed02da05b40bdad52e6817d02e6857bba05d40bb807641bb9e03ed02da05ed6a17b40b6817d02e68"
+    "17d02ea05dd0ae7641bb807641bbda05ed02da05b40bda05b40b6817b4ab5dd02ea05d40bba05d40bb807641bbda05ed02da05ed6a17b4"
+    "0b6817d02e6817d02ea05dd0ae7641bb807601ed827601ed02da05ed6a17b40b6817b4ab5dd02ea05d40bba05d40bb807641bbda05ed02"
+    "da05ed6a17b40b6817d02e6857bba05d40bba05ded827601ed02da05ed02da05b40bdad52e6817d02e6857bba05d40bb807641bbda05ed"
+    "02da05ed6a17b40b6817d02e6817d02ea05dd0ae7641bb807641bbbf7687ebe37e1b53fa00adee030c3e4b0700";
+
+TEST_F(RelayTest, ADenseAnswerIsDecodedNoFasterThanItsReaderTakesIt) {
+    std::string events;
+    for (int i = 0; i < 500; ++i)
+        events += R"(data: {"choices":[{"index":0,"delta":{"content":")" + std::string(900, 'x') + "\"}}]}\n\n";
+    events += done_event;
+    std::string coded;
+    for (size_t i = 0; i < dense_gzip_hex.size(); i += 2)
+        coded += static_cast<char>(std::stoi(std::string(dense_gzip_hex.substr(i, 2)), nullptr, 16));
+    for (const Framing& framing : source_framings()) {
+        RelayOptions options = stream_options(framing, coded);
+        options.coding = http::ContentCoding::gzip;
+        options.buffer_bytes_max = 10'000;
+        RelayRun run(bench_, options);
+        run.client_takes(0);
+        run.read(framing.wrap(coded));
+        if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+        EXPECT_FALSE(run.relay.ended()) << framing.name;
+        EXPECT_LE(run.sender.held_bytes(), options.buffer_bytes_max + 20'000) << "one step of the decoder above it";
+        size_t held_max = 0;
+        while (!run.relay.ended()) {
+            ASSERT_FALSE(run.sender.idle()) << "nobody is left to go on, " << framing.name;
+            (void)run.sender.on_sent(Result<size_t>(run.client.take(500)));
+            run.relay.on_client_progress();
+            held_max = std::max(held_max, run.sender.held_bytes());
+        }
+        EXPECT_LE(held_max, options.buffer_bytes_max + 20'000);
+        run.client_takes(100'000);
+        bool whole = false;
+        EXPECT_EQ(run.payload(&whole), events) << framing.name;
+        EXPECT_TRUE(whole) << framing.name;
+    }
+}
+
 TEST_F(RelayTest, AGzippedStreamThatIsNoneIsBroken) {
     RelayOptions options = stream_options(source_framings().front(), "");
     options.coding = http::ContentCoding::gzip;

@@ -38,7 +38,7 @@ THIRD_PARTY = [
     (r"ares(_.*)?\.h", ["net"]),
     (r"zlib\.h|zconf\.h", ["http"]),
     (r"xxhash\.h", ["base"]),
-    (r"CLI/.*", ["app"]),
+    (r"yaml\.h", ["config"]),
     (r"mimalloc.*\.h", ["base", "app"]),
     (r"benchmark/.*", ["bench"]),
     (r"g(test|mock)/.*", ["tests"]),
@@ -241,7 +241,7 @@ GOOD_TREE = {
     "src/io/ring.cc": "#include \"loom/io/ring.h\"\n#include \"detail.h\"\n#include <vector>\n",
     "src/upstream/pool.cc": "#include \"loom/io/ring.h\"\n#include \"loom/http/head.h\"\n",
     "src/proxy/relay.cc": "#include \"loom/upstream/pool.h\"\n#include <loom/llm/delta.h>\n",
-    "src/app/main.cc": "#include <CLI/CLI.hpp>\n#include \"loom/config/config.h\"\n",
+    "src/app/main.cc": "#include <mimalloc.h>\n#include \"loom/config/config.h\"\n",
     "tests/io/ring_test.cc": "#include <gtest/gtest.h>\n#include <liburing.h>\n#include \"../../src/io/detail.h\"\n",
     "src/io/meson.build": "io_lib = static_library('io', 'ring.cc')\n",
 }

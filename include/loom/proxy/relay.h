@@ -97,6 +97,8 @@ class Relay {
           RelayOwner& owner);
     ~Relay();
 
+    static constexpr size_t collected_bytes_max = 64 * 1024;  // of a JSON answer in several reads; usage ends it
+
     void begin(const RelayOptions& options);
     /// A head of ours, in front of everything.
     void add_head(std::string_view head);
@@ -157,6 +159,10 @@ class Relay {
     [[nodiscard]] bool may_pass_raw() const noexcept;
     void take_payload(Output& output, std::string_view payload);
     void take_inflated(Output& output, std::string_view coded);
+    void unpack(Output& output, std::string_view coded);
+    void go_on_unpacking();
+    void take_end_that_waited();
+    [[nodiscard]] bool waits() const noexcept { return suspended_ || unpack_waits_; }
     void take_events(Output& output, std::string_view payload);
     void hold_front(Output& output, std::string_view part);
     Verdict judge(std::string_view event, llm::Edits& edits);
@@ -187,6 +193,7 @@ class Relay {
     http::SseSplitter splitter_;
     ByteBuffer held_;       // the front of an event that is not whole yet
     ByteBuffer backlog_;    // payload that waits for an observer's verdict
+    ByteBuffer coded_;      // what is not decoded yet, since the client is behind
     ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
     std::unique_ptr<http::Inflater> inflater_;
     llm::Usage usage_;
@@ -199,6 +206,7 @@ class Relay {
     bool changed_ = false;  // this read's output differs from its input
     bool source_paused_ = false;
     bool suspended_ = false;
+    bool unpack_waits_ = false;  // for the client: coded_, and what the decoder has ready, come later
     bool content_seen_ = false;
     bool done_seen_ = false;       // `[DONE]`
     bool oversize_event_ = false;  // an event too long to hold passes in parts
