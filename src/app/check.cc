@@ -41,6 +41,7 @@ void check_listeners(Report& report) {
         } else {
             report.missing(config.place_of_name("listener", name), key, "is missing");
         }
+        check_listener_tls(report, name);
     }
     if (config.names("listener").empty()) {
         report.missing({config.path()}, "listener", "none is defined; add: listener.http.address = 127.0.0.1:8080");

@@ -51,6 +51,7 @@ void check_tls(Report& report, const std::string& name, const std::string& type)
     const Config& config = report.config;
     const auto key = fmt::format("provider.{}.tls.ca_file", name);
     if (!config.has(key)) return;
+    check_authorities(report, key);
     const auto base_url = fmt::format("provider.{}.base_url", name);
     const auto url = http::parse_url(config.text(base_url));
     const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type == "openai";

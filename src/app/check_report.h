@@ -33,6 +33,9 @@ struct Report {
 /// A name of `names("provider")` must be there; else an error at `key`'s value.
 void require_provider(Report& report, const std::string& key, const std::string& name);
 
+/// The file that `key` names, if any, holds authorities.
+void check_authorities(Report& report, const std::string& key);
+void check_listener_tls(Report& report, const std::string& listener);
 void check_providers(Report& report);
 void check_routing(Report& report);
 void check_consumers(Report& report);

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "check.h"
+#include "listener_tls.h"
 #include "loom/http/message.h"
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
@@ -60,17 +61,17 @@ upstream::EndpointOptions endpoint(const Config& config, const std::string& name
     return options;
 }
 
-void fill_trust(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
+void fill_trust(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string key = fmt::format("provider.{}.tls.ca_file", provider.name);
     std::string text;
-    const auto trust = trusts.load(config.text(key), text);
+    const auto trust = files.trust(config.text(key), text);
     if (trust)
         provider.endpoint.trust = *trust;
     else
         messages.push_back(fmt::format("{}: {}", key, text));
 }
 
-void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
+void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     std::string base_url = config.text(prefix + "base_url");
     if (base_url.empty()) base_url = "https://api.openai.com/v1";
@@ -80,7 +81,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tru
         return;
     }
     provider.endpoint = endpoint(config, provider.name, *url);
-    if (provider.endpoint.tls) fill_trust(config, provider, trusts, messages);
+    if (provider.endpoint.tls) fill_trust(config, provider, files, messages);
     provider.base_path = std::string(url->path);
 
     const auto extra = config.entries_below(prefix + "header.");
@@ -97,7 +98,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tru
     provider.static_lines = std::move(lines);
 }
 
-std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TrustStore& trusts,
+std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TlsFiles& files,
                                                  Messages& messages) {
     std::vector<proxy::ProviderPlan> providers;
     for (const std::string& name : config.names("provider")) {
@@ -111,7 +112,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
         if (config.text(fmt::format("provider.{}.type", name)) == "echo")
             provider.kind = proxy::ProviderKind::echo;
         else
-            fill_http_provider(config, provider, trusts, messages);
+            fill_http_provider(config, provider, files, messages);
         providers.push_back(std::move(provider));
     }
     return providers;
@@ -209,7 +210,8 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
         .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
         .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
         .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") * (net::Stream::burst_receives_max + 1))};
-    plan.client = {.head_ms = ms(config, "timeout.client_head"),
+    plan.client = {.handshake_ms = ms(config, "timeout.client_handshake"),
+                   .head_ms = ms(config, "timeout.client_head"),
                    .body_ms = ms(config, "timeout.client_body"),
                    .idle_ms = ms(config, "timeout.client_idle"),
                    .write_ms = ms(config, "timeout.client_write"),
@@ -244,11 +246,11 @@ uint32_t cores_of_this_process() {
 }  // namespace
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
-                                                                       TrustStore& trusts, uint64_t generation) {
+                                                                       TlsFiles& files, uint64_t generation) {
     Messages messages;
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
-    plan->providers = build_providers(config, metrics, trusts, messages);
+    plan->providers = build_providers(config, metrics, files, messages);
     plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, messages);
@@ -282,10 +284,12 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     for (const std::string& name : config.names("listener")) {
         const auto address = net::Address::parse(config.text(fmt::format("listener.{}.address", name)));
         if (address)
-            options.listeners.push_back({name, *address});
+            options.listeners.push_back({name, *address, speaks_tls(config, name)});
         else
             messages.push_back(fmt::format("listener.{}.address: {}", name, address.error().what));
     }
+    options.ticket_rotation_ms = ms(config, "tls.ticket_rotation");
+    options.watch_interval_ms = ms(config, "tls.watch_interval");
     options.admin_listen = config.text("admin.listen");
     options.admin_token = config.text("admin.token");
     options.log_path = config.text("log.access.path");

@@ -48,6 +48,15 @@ TEST(Check, Listeners) {
               "loom.conf:4:16: admin.listen: '127.0.0.1:8080' is taken by listener.http.address at loom.conf:1:25\n");
 }
 
+TEST(Check, TlsKeysThatDoNotGoTogether) {
+    EXPECT_EQ(more("listener.http.protocol = https\n"),
+              "loom.conf:4:26: listener.http.tls.certificate: is missing, and protocol is https\n");
+    EXPECT_EQ(more("listener.http.protocol = http\nlistener.http.tls.certificate = a.crt\n"),
+              "loom.conf:5:33: listener.http.tls.certificate: needs listener.http.protocol = https\n");
+    EXPECT_EQ(more("listener.http.tls.client_ca = ca.pem\n"),
+              "loom.conf:4:31: listener.http.tls.client_ca: needs listener.http.tls.certificate\n");
+}
+
 TEST(Check, TheAdminListenerIsNotForEveryone) {
     EXPECT_EQ(more("admin.listen = :9091\n"),
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "
