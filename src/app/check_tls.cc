@@ -62,6 +62,12 @@ void check_pair(Report& report, const std::string& key, const TlsFilePair& pair)
                                     pair.certificate));
 }
 
+void check_authorities(Report& report, const std::string& key) {
+    if (report.config.text(key).empty()) return;
+    std::string text;
+    if (!net::load_tls_trust(report.config.text(key), &text)) report.error(key, text);
+}
+
 void check_listener_files(Report& report, const std::string& name) {
     const std::string prefix = fmt::format("listener.{}.tls.", name);
     TlsFiles files;
@@ -73,10 +79,15 @@ void check_listener_files(Report& report, const std::string& name) {
 
 }  // namespace
 
-void check_authorities(Report& report, const std::string& key) {
-    if (report.config.text(key).empty()) return;
-    std::string text;
-    if (!net::load_tls_trust(report.config.text(key), &text)) report.error(key, text);
+void check_upstream_tls(Report& report, const std::string& prefix, bool is_https) {
+    const Config& config = report.config;
+    for (const char* word : {"ca_file", "certificate", "key", "min_version"})
+        if (config.has(prefix + word) && !is_https && report.complete)
+            report.warning(prefix + word, "means something with an https:// address only");
+    check_authorities(report, prefix + "ca_file");
+    const std::string certificate = prefix + "certificate";
+    if (config.has(certificate)) return check_pair(report, certificate, {config.text(certificate), config.text(prefix + "key")});
+    if (config.has(prefix + "key")) report.error(prefix + "key", fmt::format("needs {}", certificate));
 }
 
 void check_listener_tls(Report& report, const std::string& name) {

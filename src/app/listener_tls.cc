@@ -12,14 +12,10 @@ using config::Config;
 /// Resumption skips the look at a client's certificate: what may have been revoked since is looked at this often.
 constexpr std::chrono::seconds client_session_lifetime{3600};
 
-net::TlsVersion min_version(const Config& config, const std::string& prefix) {
-    return config.text(prefix + "min_version") == "1.3" ? net::TlsVersion::tls13 : net::TlsVersion::tls12;
-}
-
 std::expected<net::TlsServerOptions, std::string> server_options(const Config& config, const std::string& listener,
                                                                  TlsFiles& files) {
     const std::string prefix = fmt::format("listener.{}.tls.", listener);
-    net::TlsServerOptions options{.min_version = min_version(config, prefix)};
+    net::TlsServerOptions options{.min_version = tls_min_version(config, prefix)};
     std::string text;
     const auto pairs = tls_file_pairs(config, listener, files);
     if (!pairs) return std::unexpected(fmt::format("{}: {}", pairs.error().key, pairs.error().text));
@@ -38,6 +34,10 @@ std::expected<net::TlsServerOptions, std::string> server_options(const Config& c
 }
 
 }  // namespace
+
+net::TlsVersion tls_min_version(const Config& config, const std::string& prefix) {
+    return config.text(prefix + "min_version") == "1.3" ? net::TlsVersion::tls13 : net::TlsVersion::tls12;
+}
 
 bool speaks_tls(const Config& config, const std::string& listener) {
     const std::string protocol = fmt::format("listener.{}.protocol", listener);

@@ -30,6 +30,9 @@ struct TlsFilePairsFault {
                                                                                         const std::string& listener,
                                                                                         TlsFiles& files);
 
+/// `prefix`min_version.
+[[nodiscard]] net::TlsVersion tls_min_version(const config::Config& config, const std::string& prefix);
+
 /// What one shard's listeners need, by name. A context serves one shard alone.
 using TlsContexts = std::map<std::string, std::shared_ptr<net::TlsContext>>;
 

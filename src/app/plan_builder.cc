@@ -61,14 +61,33 @@ upstream::EndpointOptions endpoint(const Config& config, const std::string& name
     return options;
 }
 
-void fill_trust(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
-    const std::string key = fmt::format("provider.{}.tls.ca_file", provider.name);
+/// prefix  "provider.X.tls." or "route.X.tls.".
+std::expected<upstream::TlsTerms, std::string> tls_terms(const Config& config, const std::string& prefix,
+                                                         TlsFiles& files) {
+    const auto fault = [&](const char* word, const std::string& text) {
+        return std::unexpected(fmt::format("{}{}: {}", prefix, word, text));
+    };
+    upstream::TlsTerms terms{.min_version = tls_min_version(config, prefix)};
     std::string text;
-    const auto trust = files.trust(config.text(key), text);
-    if (trust)
-        provider.endpoint.trust = *trust;
-    else
-        messages.push_back(fmt::format("{}: {}", key, text));
+    const auto trust = files.trust(config.text(prefix + "ca_file"), text);
+    if (!trust) return fault("ca_file", text);
+    terms.trust = *trust;
+    if (!config.has(prefix + "certificate")) return terms;
+    const auto pair = files.key_pair(config.text(prefix + "certificate"), config.text(prefix + "key"), text);
+    if (!pair) return fault("certificate", text);
+    terms.certificate = *pair;
+    // The shards' contexts are made of the same: what can be wrong shows here.
+    const auto tried = net::TlsContext::client({.trust = terms.trust, .certificate = **pair}, &text);
+    if (!tried) return fault("certificate", text);
+    return terms;
+}
+
+void fill_tls(const Config& config, const std::string& prefix, upstream::EndpointOptions& endpoint, TlsFiles& files,
+              Messages& messages) {
+    if (!endpoint.tls) return;
+    auto terms = tls_terms(config, prefix, files);
+    if (terms) endpoint.terms = std::move(*terms);
+    else messages.push_back(std::move(terms.error()));
 }
 
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
@@ -81,7 +100,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
         return;
     }
     provider.endpoint = endpoint(config, provider.name, *url);
-    if (provider.endpoint.tls) fill_trust(config, provider, files, messages);
+    fill_tls(config, prefix + "tls.", provider.endpoint, files, messages);
     provider.base_path = std::string(url->path);
 
     const auto extra = config.entries_below(prefix + "header.");
@@ -165,7 +184,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
     return {};
 }
 
-void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
+void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Messages& messages) {
     const bool ai_enabled = config.boolean("ai_gateway.enabled");
     for (const std::string& name : config.names("route")) {
         const std::string prefix = fmt::format("route.{}.", name);
@@ -192,6 +211,7 @@ void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
                 continue;
             }
             route.upstream = endpoint(config, name, *url);
+            fill_tls(config, prefix + "tls.", route.upstream, files, messages);
             route.upstream_base_path = std::string(url->path);
             route.upstream_static_lines = fmt::format("host: {}\r\n", url->authority);
         }
@@ -253,7 +273,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->providers = build_providers(config, metrics, files, messages);
     plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
     plan->consumers = build_consumers(config, messages);
-    build_routes(config, *plan, messages);
+    build_routes(config, *plan, files, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));

@@ -264,7 +264,7 @@ TlsReason take_library_reason(bool server) {
             return say("the client shows no certificate",
                        "this listener has client_ca set: connect with a certificate by it");
         case SSL_R_TLSV1_ALERT_CERTIFICATE_REQUIRED:
-            return say("the server asks for a certificate", "set the provider's client certificate");
+            return say("the server asks for a certificate", "set tls.certificate of the provider or route");
         case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:

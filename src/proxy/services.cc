@@ -93,7 +93,7 @@ PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t
         entry->plans += 1;
         return entry.get();
     }
-    auto tls = options.tls ? tls_for(options.trust) : nullptr;
+    auto tls = options.tls ? tls_for(options.terms) : nullptr;
     io::BufferPool* const buffers = options.tls ? &tls_buffers() : nullptr;
     pools_.push_back(
         std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options, std::move(tls), buffers));
@@ -106,12 +106,14 @@ io::BufferPool& Services::tls_buffers() {
     return *tls_buffers_;
 }
 
-/// One context for all pools that believe the same authorities: what one resumes, another with its name may.
-std::shared_ptr<net::TlsContext> Services::tls_for(const net::TlsTrustPtr& trust) {
+/// One context for all pools on the same terms: what one resumes, another with its host may.
+std::shared_ptr<net::TlsContext> Services::tls_for(const upstream::TlsTerms& terms) {
     for (const auto& entry : pools_)
-        if (entry->tls != nullptr && entry->pool.options().trust == trust) return entry->tls;
-    auto context = net::TlsContext::client({.trust = trust});
-    LOOM_ASSERT(context);  // app has loaded the trust; what is left is memory
+        if (entry->tls != nullptr && entry->pool.options().terms == terms) return entry->tls;
+    net::TlsClientOptions options{.trust = terms.trust, .min_version = terms.min_version};
+    if (terms.certificate != nullptr) options.certificate = *terms.certificate;
+    auto context = net::TlsContext::client(options);
+    LOOM_ASSERT(context);  // app has tried these terms; what is left is memory
     return std::move(*context);
 }
 

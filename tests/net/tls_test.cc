@@ -195,6 +195,18 @@ TEST(TlsVersions, Tls12IsSpokenAndMayBeRefused) {
     EXPECT_EQ(refused_hello(pair, BarePeer().tls12_hello(), &text).code, Errc::tls_failed);
 }
 
+TEST(TlsVersions, AClientMayRefuseTls12Too) {
+    Pair pair;
+    const auto reason_with = [&](TlsVersion oldest) {
+        pair.client_context = make_client({.trust = pair.authority.trust(), .min_version = oldest});
+        TlsSession client(*pair.client_context);
+        EXPECT_TRUE(client.start_client("a.example", 443).has_value());
+        return BarePeer().reason_of_tls12_server(client.pending_ciphertext());
+    };
+    EXPECT_EQ(reason_with(TlsVersion::tls13), SSL_R_UNSUPPORTED_PROTOCOL);
+    EXPECT_NE(reason_with(TlsVersion::tls12), SSL_R_UNSUPPORTED_PROTOCOL);
+}
+
 TEST(TlsVersions, PlainHttpAndGarbageGetTheirReason) {
     Pair pair;
     std::string text;

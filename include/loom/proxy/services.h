@@ -43,7 +43,7 @@ struct PoolEntry final : upstream::PoolWatch {
     observe::ShardMetrics& metrics;
     uint16_t label_ix;
     uint32_t plans = 0;                    // that use it
-    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools of one trust, and so is its session cache
+    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools on the same terms, and so is its session cache
     std::string tls_fault;                 // what was logged last
     uint64_t tls_fault_ms = 0;
     upstream::Pool pool;
@@ -120,7 +120,7 @@ class Services {
         Services& services;
     };
     static void on_drain_limit(io::Timer& timer) noexcept;
-    [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const net::TlsTrustPtr& trust);
+    [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const upstream::TlsTerms& terms);
     PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
     void retire(PlanUse& use);
     void sweep_pools();
