@@ -41,6 +41,7 @@ void check_listeners(Report& report) {
         } else {
             report.missing(config.place_of_name("listener", name), key, "is missing");
         }
+        check_listener_tls(report, name);
     }
     if (config.names("listener").empty()) {
         report.missing({config.path()}, "listener", "none is defined; add: listener.http.address = 127.0.0.1:8080");
@@ -74,10 +75,9 @@ void check_upstream(Report& report, const std::string& name) {
     }
     if (is_ai) return report.error(key, fmt::format("needs route.{}.ai_gateway = off", name));
     const auto url = http::parse_url(report.config.text(key));
-    if (!url) return report.error(key, fmt::format("expected http://host:port: {}", url.error().what));
-    if (url->scheme != http::Scheme::http)
-        report.error(key, "https upstreams of plain routes are not available in this version");
+    if (!url) return report.error(key, fmt::format("expected http://host:port or https://: {}", url.error().what));
     if (!url->path.empty()) report.error(key, "expected http://host:port without a path");
+    check_upstream_tls(report, fmt::format("route.{}.tls.", name), url->scheme == http::Scheme::https);
 }
 
 /// The first listener that others can reach; "" when there is none.

@@ -49,12 +49,10 @@ void check_base_url(Report& report, const std::string& name, const std::string& 
 
 void check_tls(Report& report, const std::string& name, const std::string& type) {
     const Config& config = report.config;
-    const auto key = fmt::format("provider.{}.tls.ca_file", name);
-    if (!config.has(key)) return;
     const auto base_url = fmt::format("provider.{}.base_url", name);
     const auto url = http::parse_url(config.text(base_url));
     const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type == "openai";
-    if (!is_https && report.complete) report.warning(key, "means something with an https:// base_url only");
+    check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
 void check_api_key(Report& report, const std::string& name, const std::string& type) {

@@ -33,6 +33,9 @@ struct Report {
 /// A name of `names("provider")` must be there; else an error at `key`'s value.
 void require_provider(Report& report, const std::string& key, const std::string& name);
 
+/// prefix  "provider.X.tls." or "route.X.tls.".
+void check_upstream_tls(Report& report, const std::string& prefix, bool is_https);
+void check_listener_tls(Report& report, const std::string& listener);
 void check_providers(Report& report);
 void check_routing(Report& report);
 void check_consumers(Report& report);

@@ -16,11 +16,6 @@ constexpr KeyRow alias(const char* pattern, const char* canonical) {
 }
 
 constexpr KeyRow rows[] = {
-    // net: TLS
-    later("listener.<name>.tls.certificate", path),
-    later("listener.<name>.tls.key", path),
-    later("listener.<name>.tls.client_ca", path),
-    later("listener.<name>.tls.min_version", text),
     // app
     later("state.directory", path),
     later("state.encryption_key", secret),

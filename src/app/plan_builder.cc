@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "check.h"
+#include "listener_tls.h"
 #include "loom/http/message.h"
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
@@ -60,17 +61,36 @@ upstream::EndpointOptions endpoint(const Config& config, const std::string& name
     return options;
 }
 
-void fill_trust(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
-    const std::string key = fmt::format("provider.{}.tls.ca_file", provider.name);
+/// prefix  "provider.X.tls." or "route.X.tls.".
+std::expected<upstream::TlsTerms, std::string> tls_terms(const Config& config, const std::string& prefix,
+                                                         TlsFiles& files) {
+    const auto fault = [&](const char* word, const std::string& text) {
+        return std::unexpected(fmt::format("{}{}: {}", prefix, word, text));
+    };
+    upstream::TlsTerms terms{.min_version = tls_min_version(config, prefix)};
     std::string text;
-    const auto trust = trusts.load(config.text(key), text);
-    if (trust)
-        provider.endpoint.trust = *trust;
-    else
-        messages.push_back(fmt::format("{}: {}", key, text));
+    const auto trust = files.trust(config.text(prefix + "ca_file"), text);
+    if (!trust) return fault("ca_file", text);
+    terms.trust = *trust;
+    if (!config.has(prefix + "certificate")) return terms;
+    const auto pair = files.key_pair(config.text(prefix + "certificate"), config.text(prefix + "key"), text);
+    if (!pair) return fault("certificate", text);
+    terms.certificate = *pair;
+    // The shards' contexts are made of the same: what can be wrong shows here.
+    const auto tried = net::TlsContext::client({.trust = terms.trust, .certificate = **pair}, &text);
+    if (!tried) return fault("certificate", text);
+    return terms;
 }
 
-void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TrustStore& trusts, Messages& messages) {
+void fill_tls(const Config& config, const std::string& prefix, upstream::EndpointOptions& endpoint, TlsFiles& files,
+              Messages& messages) {
+    if (!endpoint.tls) return;
+    auto terms = tls_terms(config, prefix, files);
+    if (terms) endpoint.terms = std::move(*terms);
+    else messages.push_back(std::move(terms.error()));
+}
+
+void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     std::string base_url = config.text(prefix + "base_url");
     if (base_url.empty()) base_url = "https://api.openai.com/v1";
@@ -80,7 +100,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tru
         return;
     }
     provider.endpoint = endpoint(config, provider.name, *url);
-    if (provider.endpoint.tls) fill_trust(config, provider, trusts, messages);
+    fill_tls(config, prefix + "tls.", provider.endpoint, files, messages);
     provider.base_path = std::string(url->path);
 
     const auto extra = config.entries_below(prefix + "header.");
@@ -97,7 +117,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tru
     provider.static_lines = std::move(lines);
 }
 
-std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TrustStore& trusts,
+std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TlsFiles& files,
                                                  Messages& messages) {
     std::vector<proxy::ProviderPlan> providers;
     for (const std::string& name : config.names("provider")) {
@@ -111,7 +131,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
         if (config.text(fmt::format("provider.{}.type", name)) == "echo")
             provider.kind = proxy::ProviderKind::echo;
         else
-            fill_http_provider(config, provider, trusts, messages);
+            fill_http_provider(config, provider, files, messages);
         providers.push_back(std::move(provider));
     }
     return providers;
@@ -164,7 +184,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
     return {};
 }
 
-void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
+void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Messages& messages) {
     const bool ai_enabled = config.boolean("ai_gateway.enabled");
     for (const std::string& name : config.names("route")) {
         const std::string prefix = fmt::format("route.{}.", name);
@@ -191,6 +211,7 @@ void build_routes(const Config& config, proxy::Plan& plan, Messages& messages) {
                 continue;
             }
             route.upstream = endpoint(config, name, *url);
+            fill_tls(config, prefix + "tls.", route.upstream, files, messages);
             route.upstream_base_path = std::string(url->path);
             route.upstream_static_lines = fmt::format("host: {}\r\n", url->authority);
         }
@@ -209,7 +230,8 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
         .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
         .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
         .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") * (net::Stream::burst_receives_max + 1))};
-    plan.client = {.head_ms = ms(config, "timeout.client_head"),
+    plan.client = {.handshake_ms = ms(config, "timeout.client_handshake"),
+                   .head_ms = ms(config, "timeout.client_head"),
                    .body_ms = ms(config, "timeout.client_body"),
                    .idle_ms = ms(config, "timeout.client_idle"),
                    .write_ms = ms(config, "timeout.client_write"),
@@ -244,14 +266,14 @@ uint32_t cores_of_this_process() {
 }  // namespace
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
-                                                                       TrustStore& trusts, uint64_t generation) {
+                                                                       TlsFiles& files, uint64_t generation) {
     Messages messages;
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
-    plan->providers = build_providers(config, metrics, trusts, messages);
+    plan->providers = build_providers(config, metrics, files, messages);
     plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
     plan->consumers = build_consumers(config, messages);
-    build_routes(config, *plan, messages);
+    build_routes(config, *plan, files, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
@@ -282,10 +304,12 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     for (const std::string& name : config.names("listener")) {
         const auto address = net::Address::parse(config.text(fmt::format("listener.{}.address", name)));
         if (address)
-            options.listeners.push_back({name, *address});
+            options.listeners.push_back({name, *address, speaks_tls(config, name)});
         else
             messages.push_back(fmt::format("listener.{}.address: {}", name, address.error().what));
     }
+    options.ticket_rotation_ms = ms(config, "tls.ticket_rotation");
+    options.watch_interval_ms = ms(config, "tls.watch_interval");
     options.admin_listen = config.text("admin.listen");
     options.admin_token = config.text("admin.token");
     options.log_path = config.text("log.access.path");

@@ -11,18 +11,19 @@
 #include "loom/net/listener.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
-#include "trust_store.h"
+#include "tls_files.h"
 
 namespace loom::app {
 
 /// A plan for the shards, its names given their slots in the metrics. The configuration has passed its checks; what
 /// only shows here (two consumers with one key, a CA file that cannot be read) is returned as messages. Blocks on files.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> build_plan(
-    const config::Config& config, observe::Metrics& metrics, TrustStore& trusts, uint64_t generation);
+    const config::Config& config, observe::Metrics& metrics, TlsFiles& files, uint64_t generation);
 
 struct ListenerOptions {
     std::string name;
     net::Address address;
+    bool tls = false;
 };
 
 /// What is fixed from start to stop.
@@ -32,6 +33,8 @@ struct ServerOptions {
     io::ShardOptions shard;
     net::ListenOptions listen;
     std::vector<ListenerOptions> listeners;
+    uint64_t ticket_rotation_ms = 0;
+    uint64_t watch_interval_ms = 0;  // of TLS files; 0: never
     std::string admin_listen;  // "off": none
     std::string admin_token;
     std::string log_path;

@@ -11,11 +11,13 @@
 #include <atomic>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "check.h"
 #include "cli.h"
 #include "keys.h"
+#include "listener_tls.h"
 #include "loom/admin/api.h"
 #include "loom/base/clock.h"
 #include "loom/observe/log.h"
@@ -32,6 +34,7 @@ using observe::log_warn;
 constexpr uint32_t admin_ring_entries = 64;
 constexpr uint16_t admin_buffer_count = 16;
 constexpr uint32_t admin_buffer_bytes = 4096;
+constexpr uint64_t ns_per_ms = 1'000'000;
 
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
 class Server {
@@ -39,10 +42,14 @@ class Server {
     explicit Server(ServerOptions options) : options_(std::move(options)), metrics_(options_.shard_count) {}
 
     /// Errors are logged; the exit status says which.
-    int start(const config::Config& config);
+    int start(std::shared_ptr<const config::Config> config);
     void reload(const StartArguments& arguments);
     /// Lets what runs come to its end, within timeout.drain; another of `signals` meanwhile breaks it off.
     void drain(const sigset_t& signals);
+    /// When there is something to do that no signal asks for, monotonic; nothing when there never is.
+    [[nodiscard]] std::optional<uint64_t> next_chore_ms() const;
+    /// Renewed TLS files are picked up, ticket keys changed, as far as it is time.
+    void do_chores();
 
   private:
     [[nodiscard]] bool raise_descriptor_limit();
@@ -50,10 +57,19 @@ class Server {
     /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     observe::ProcessFacts facts() const;
+    [[nodiscard]] std::shared_ptr<const proxy::Plan> read(const config::Config& config, TlsFiles::Fault fault);
+    [[nodiscard]] bool apply(const config::Config& config, TlsFiles::Fault fault);
+    void schedule_chores();
+    void renew();
 
     ServerOptions options_;
+    const config::Schema schema_{all_keys()};  // outlives the configuration
+    std::shared_ptr<const config::Config> config_;  // in force: renewed files are read by it
     observe::Metrics metrics_;
-    TrustStore trusts_;
+    TlsFiles files_;
+    ListenerTls listener_tls_;
+    uint64_t watch_at_ms_ = UINT64_MAX;
+    uint64_t rotate_at_ms_ = UINT64_MAX;
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
@@ -72,7 +88,8 @@ bool Server::raise_descriptor_limit() {
     return ::setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
-int Server::start(const config::Config& config) {
+int Server::start(std::shared_ptr<const config::Config> config) {
+    config_ = std::move(config);
     const auto features = io::probe_features(options_.shard.features);
     if (!features) {
         log_error("cannot start: {}", io::explain_refusal(features.error().sys_errno));
@@ -93,11 +110,8 @@ int Server::start(const config::Config& config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
-    const auto plan = build_plan(config, metrics_, trusts_, generation_);
-    if (!plan) {
-        for (const std::string& message : plan.error()) log_error("{}", message);
-        return exit_config;
-    }
+    const auto plan = read(*config_, TlsFiles::Fault::refuse);
+    if (plan == nullptr) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
@@ -106,9 +120,9 @@ int Server::start(const config::Config& config) {
                                           log_->shard(index)));
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    if (!open_admin(*plan)) return exit_config;
+    if (!open_admin(plan)) return exit_config;
     for (const auto& shard : shards_) {
-        const auto started = shard->start(*plan);
+        const auto started = shard->start(plan);
         if (started) continue;
         log_error("cannot start a shard: {}", io::explain_refusal(started.error().sys_errno));
         return exit_config;
@@ -117,10 +131,42 @@ int Server::start(const config::Config& config) {
         log_info("serving {} on {} with {} shard{}", listener.name, listener.address.to_string(), options_.shard_count,
                  options_.shard_count == 1 ? "" : "s");
     if (options_.admin_listen != "off") log_info("admin on {}", options_.admin_listen);
+    files_.watch();
+    schedule_chores();
     return exit_ok;
 }
 
+/// What the configuration and its files say, for the shards; null with its errors in the log.
+std::shared_ptr<const proxy::Plan> Server::read(const config::Config& config, TlsFiles::Fault fault) {
+    files_.begin(fault);
+    const auto plan = build_plan(config, metrics_, files_, generation_);
+    std::vector<std::string> https;
+    for (const ListenerOptions& listener : options_.listeners)
+        if (listener.tls) https.push_back(listener.name);
+    const auto messages = listener_tls_.read(config, https, files_);
+    for (const std::string& message : messages) log_error("{}", message);
+    if (plan && messages.empty()) return *plan;
+    if (!plan)
+        for (const std::string& message : plan.error()) log_error("{}", message);
+    return nullptr;
+}
+
+/// All or nothing.
+bool Server::apply(const config::Config& config, TlsFiles::Fault fault) {
+    generation_ += 1;
+    const auto plan = read(config, fault);
+    if (plan == nullptr) {
+        generation_ -= 1;
+        return false;
+    }
+    for (const auto& shard : shards_) shard->set_plan(plan, listener_tls_.make_contexts());
+    if (admin_) admin_->set_plan(plan, {});
+    files_.watch();
+    return true;
+}
+
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
+    const TlsContexts tls = listener_tls_.make_contexts();
     for (size_t i = 0; i < options_.listeners.size(); ++i) {
         const ListenerOptions& listener = options_.listeners[i];
         const bool shared = listener.address.is_unix() && index > 0;  // a path can be bound once: shards share it
@@ -132,7 +178,7 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
             return false;
         }
         if (index == 0) unix_fds_.push_back(*fd);
-        shard.add_listener({.name = listener.name}, *fd);
+        shard.add_listener({.name = listener.name, .tls = listener.tls ? tls.at(listener.name) : nullptr}, *fd);
     }
     return true;
 }
@@ -174,29 +220,52 @@ observe::ProcessFacts Server::facts() const {
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
 void Server::reload(const StartArguments& arguments) {
     log_->reopen();
-    const config::Schema schema(all_keys());
-    auto loaded = config::load(arguments.conf_path, arguments.overrides, schema, config::system_source());
+    auto loaded = config::load(arguments.conf_path, arguments.overrides, schema_, config::system_source());
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
-    Result<void> done = fail(Errc::bad_conf, Side::internal, "the configuration has errors");
-    if (loaded.config != nullptr) {
-        const auto plan = build_plan(*loaded.config, metrics_, trusts_, generation_ + 1);
-        if (plan) {
-            for (const auto& shard : shards_) shard->set_plan(*plan);
-            if (admin_) admin_->set_plan(*plan);
-            done = {};
-        } else {
-            for (const std::string& message : plan.error()) log_error("{}", message);
-        }
-    }
-    if (!done) {
+    if (loaded.config == nullptr || !apply(*loaded.config, TlsFiles::Fault::refuse)) {
         reload_failures_ += 1;
-        log_error("reload refused: {}; the old configuration stays in force", done.error().what);
+        log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;
     }
-    generation_ += 1;
+    config_ = std::move(loaded.config);
+    schedule_chores();
     reloads_ += 1;
     log_info("reloaded: generation {}", generation_);
+}
+
+void Server::schedule_chores() {
+    const uint64_t now_ms = monotonic_ns() / ns_per_ms;
+    const bool watches = options_.watch_interval_ms > 0 && files_.watches_any();
+    watch_at_ms_ = watches ? now_ms + options_.watch_interval_ms : UINT64_MAX;
+    const bool serves_tls = std::ranges::any_of(options_.listeners, &ListenerOptions::tls);
+    if (serves_tls && rotate_at_ms_ == UINT64_MAX) rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
+}
+
+std::optional<uint64_t> Server::next_chore_ms() const {
+    const uint64_t next_ms = std::min(watch_at_ms_, rotate_at_ms_);
+    return next_ms == UINT64_MAX ? std::nullopt : std::optional(next_ms);
+}
+
+void Server::do_chores() {
+    const uint64_t now_ms = monotonic_ns() / ns_per_ms;
+    if (now_ms >= watch_at_ms_) {
+        watch_at_ms_ = now_ms + options_.watch_interval_ms;
+        if (files_.changed()) renew();
+    }
+    if (now_ms < rotate_at_ms_) return;
+    rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
+    listener_tls_.rotate_ticket_keys();
+    for (const auto& shard : shards_) shard->set_ticket_keys(listener_tls_.ticket_keys());
+}
+
+/// The configuration in force, with its TLS files as they are now. One that cannot be used leaves the old in force; it
+/// is looked at again when it changes.
+void Server::renew() {
+    const bool done = apply(*config_, TlsFiles::Fault::keep);
+    if (!done) files_.watch();
+    if (done) log_info("TLS files have changed and were read: generation {}", generation_);
+    else log_error("TLS files have changed and cannot be used; the old ones stay in force");
 }
 
 void Server::drain(const sigset_t& signals) {
@@ -231,6 +300,19 @@ observe::LogLevel log_level(std::string_view name) {
     return observe::LogLevel::info;
 }
 
+/// The signal, or 0 when `until_ms` has come.
+int wait_for_signal(const sigset_t& signals, std::optional<uint64_t> until_ms) {
+    for (;;) {
+        const uint64_t now_ms = monotonic_ns() / ns_per_ms;
+        if (until_ms && *until_ms <= now_ms) return 0;
+        const uint64_t left_ms = until_ms ? *until_ms - now_ms : 0;
+        const timespec wait{.tv_sec = static_cast<time_t>(left_ms / 1000),
+                            .tv_nsec = static_cast<long>(left_ms % 1000 * ns_per_ms)};
+        const int signal = until_ms ? ::sigtimedwait(&signals, nullptr, &wait) : ::sigwaitinfo(&signals, nullptr);
+        if (signal > 0) return signal;
+    }
+}
+
 }  // namespace
 
 int run_server(std::shared_ptr<const config::Config> config, const StartArguments& arguments) {
@@ -250,14 +332,13 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
     ::signal(SIGPIPE, SIG_IGN);
 
     Server server(std::move(*options));
-    const int started = server.start(*config);
-    config.reset();
+    const int started = server.start(std::move(config));
     if (started != exit_ok) return started;
     for (;;) {
-        int signal = 0;
-        if (sigwait(&signals, &signal) != 0) continue;
-        if (signal != SIGHUP) break;
-        server.reload(arguments);
+        const int signal = wait_for_signal(signals, server.next_chore_ms());
+        if (signal == 0) server.do_chores();
+        else if (signal == SIGHUP) server.reload(arguments);
+        else break;
     }
     server.drain(signals);
     return exit_ok;

@@ -75,8 +75,18 @@ bool ShardThread::idle() {
     return services_->idle();
 }
 
-void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan) {
-    shard_.mailbox().post([this, plan = std::move(plan)]() mutable { services_->set_plan(std::move(plan)); });
+void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls) {
+    shard_.mailbox().post([this, plan = std::move(plan), tls = std::move(tls)]() mutable {
+        services_->set_plan(std::move(plan));
+        for (const auto& listener : listeners_)
+            if (const auto found = tls.find(listener->name()); found != tls.end()) listener->set_tls(found->second);
+    });
+}
+
+void ShardThread::set_ticket_keys(const net::TlsTicketKeys& keys) {
+    shard_.mailbox().post([this, keys] {
+        for (const auto& listener : listeners_) listener->set_ticket_keys(keys);
+    });
 }
 
 void ShardThread::drain() {

@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "listener_tls.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
 
@@ -24,7 +25,9 @@ class ShardThread {
     void add_listener(proxy::ListenerPlan plan, int fd);
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
-    void set_plan(std::shared_ptr<const proxy::Plan> plan);
+    /// tls  this shard's own, for its https listeners.
+    void set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls);
+    void set_ticket_keys(const net::TlsTicketKeys& keys);
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.

@@ -4,11 +4,11 @@
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include "tls_context_impl.h"
 #include "tls_hooks.h"
+#include "tls_verify.h"
 
 namespace loom::net {
 namespace {
@@ -60,14 +60,19 @@ Result<void> use_certificate(TlsContext::Impl& impl, const TlsCertificate& certi
     return fail(Errc::bad_conf, Side::internal, "a certificate of a kind that TLS does not take");
 }
 
+void index_names(TlsContext::Impl& impl) {
+    for (size_t i = 0; i < impl.certificates.size(); ++i)
+        for (const std::string& host : impl.certificates[i].hosts) impl.certificate_of.try_emplace(host, i);
+}
+
 /// Asks clients for a certificate and names the CAs, so that a browser offers the right one.
-Result<void> require_clients(TlsContext::Impl& impl, const TlsServerOptions& options, std::string* text) {
-    const auto authorities = LOOM_TRY(parse_authorities(options.client_ca_pem, options.client_ca_name, text));
-    impl.client_ca = LOOM_TRY(make_store(authorities, true));
+void require_clients(TlsContext::Impl& impl) {
     bssl::UniquePtr<STACK_OF(CRYPTO_BUFFER)> names(sk_CRYPTO_BUFFER_new_null());
-    for (const auto& authority : authorities) {
+    const STACK_OF(X509_OBJECT)* authorities = X509_STORE_get0_objects(impl.trust->store());
+    for (size_t i = 0; i < sk_X509_OBJECT_num(authorities); ++i) {
+        const X509* authority = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(authorities, i));
         uint8_t* der = nullptr;
-        const int size = i2d_X509_NAME(X509_get_subject_name(authority.get()), &der);
+        const int size = authority == nullptr ? 0 : i2d_X509_NAME(X509_get_subject_name(authority), &der);
         if (size <= 0) continue;
         bssl::PushToStack(names.get(),
                           bssl::UniquePtr<CRYPTO_BUFFER>(CRYPTO_BUFFER_new(der, static_cast<size_t>(size), nullptr)));
@@ -75,19 +80,30 @@ Result<void> require_clients(TlsContext::Impl& impl, const TlsServerOptions& opt
     }
     SSL_CTX_set0_client_CAs(impl.ctx.get(), names.release());
     SSL_CTX_set_custom_verify(impl.ctx.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, TlsHooks::verify);
-    return {};
 }
 
 /// A ticket is good for the listener kind that gave it: shards share ticket keys, and a session without a client
 /// certificate must not open a listener that asks for one.
-void set_session_scope(TlsContext::Impl& impl, const TlsServerOptions& options) {
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    const std::string scope = "loom " + options.client_ca_pem;
-    SHA256(reinterpret_cast<const uint8_t*>(scope.data()), scope.size(), digest);
-    SSL_CTX_set_session_id_context(impl.ctx.get(), digest, sizeof digest);
+void set_session_scope(TlsContext::Impl& impl) {
+    static constexpr TlsTrust::Digest anyone{};
+    const TlsTrust::Digest& scope = impl.trust ? impl.trust->digest() : anyone;
+    SSL_CTX_set_session_id_context(impl.ctx.get(), scope.data(), scope.size());
+}
+
+void set_session_lifetime(SSL_CTX* ctx, std::chrono::seconds lifetime) {
+    SSL_CTX_set_timeout(ctx, static_cast<uint32_t>(lifetime.count()));
+    SSL_CTX_set_session_psk_dhe_timeout(ctx, static_cast<uint32_t>(lifetime.count()));
 }
 
 }  // namespace
+
+const TlsCertificate& TlsContext::Impl::certificate_for(std::string_view name) const {
+    std::string host = canonical_host(name);
+    auto found = certificate_of.find(host);
+    const size_t dot = host.find('.');
+    if (found == certificate_of.end() && dot != std::string::npos) found = certificate_of.find("*" + host.substr(dot));
+    return certificates[found == certificate_of.end() ? 0 : found->second];
+}
 
 void TlsTicketKeys::rotate() noexcept {
     for (size_t i = keys_max - 1; i > 0; --i) keys[i] = keys[i - 1];
@@ -114,9 +130,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::client(const TlsClientOptions& o
                             static_cast<unsigned>(impl->alpn.size()));
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(ctx, TlsHooks::keep_session);
-    const auto lifetime = static_cast<uint32_t>(options.session_lifetime.count());
-    SSL_CTX_set_timeout(ctx, lifetime);
-    SSL_CTX_set_session_psk_dhe_timeout(ctx, lifetime);
+    set_session_lifetime(ctx, options.session_lifetime);
     if (!options.certificate.certificate_pem.empty()) {
         LOOM_TRY(use_certificate(*impl, LOOM_TRY(parse_key_pair(options.certificate, impl->pool.get(), text))));
     }
@@ -131,6 +145,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
         impl->certificates.push_back(LOOM_TRY(parse_key_pair(pair, impl->pool.get(), text)));
     }
     LOOM_TRY(use_certificate(*impl, impl->certificates.front()));
+    index_names(*impl);
     impl->alpn = LOOM_TRY(to_wire(options.alpn, text));
     impl->ticket_keys.rotate();
     SSL_CTX* ctx = impl->ctx.get();
@@ -138,8 +153,10 @@ Result<std::unique_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
     SSL_CTX_set_alpn_select_cb(ctx, TlsHooks::select_alpn, nullptr);
     SSL_CTX_set_tlsext_ticket_key_cb(ctx, TlsHooks::ticket_key);
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);  // tickets hold the state, not we
-    set_session_scope(*impl, options);
-    if (!options.client_ca_pem.empty()) LOOM_TRY(require_clients(*impl, options, text));
+    set_session_lifetime(ctx, options.session_lifetime);
+    impl->trust = options.client_ca;
+    set_session_scope(*impl);
+    if (impl->trust) require_clients(*impl);
     return std::unique_ptr<TlsContext>(new TlsContext(std::move(impl)));
 }
 

@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "loom/net/tls_context.h"
@@ -21,10 +22,11 @@ struct TlsContext::Impl {
 
     const bool server;
     bssl::UniquePtr<CRYPTO_BUFFER_POOL> pool;  // one copy of each peer's certificates, not one a session
-    TlsTrustPtr trust;                         // client
-    bssl::UniquePtr<X509_STORE> client_ca;     // server with mTLS
+    TlsTrustPtr trust;                         // client; server with mTLS
     TlsSessionCache sessions;                  // client
     std::vector<TlsCertificate> certificates;  // server
+    /// Which of them a name of SNI gets: "a.example" and "*.b.example", lower case, the first of the conf's order.
+    std::unordered_map<std::string, size_t> certificate_of;
     std::string alpn;                          // length-prefixed, best first
     TlsTicketKeys ticket_keys;                 // server
     TlsBlockList blocks;
@@ -32,7 +34,9 @@ struct TlsContext::Impl {
     bssl::UniquePtr<SSL_CTX> ctx;     // last: freed before what it refers to
 
     [[nodiscard]] Side side() const noexcept { return server ? Side::downstream : Side::upstream; }
-    [[nodiscard]] X509_STORE* trusted() const noexcept { return server ? client_ca.get() : trust->store(); }
+    /// The certificate that names the host itself, else one with a wildcard for its first label, else the first.
+    [[nodiscard]] const TlsCertificate& certificate_for(std::string_view name) const;
+    [[nodiscard]] X509_STORE* trusted() const noexcept { return trust->store(); }
 };
 
 }  // namespace loom::net

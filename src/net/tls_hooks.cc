@@ -4,7 +4,6 @@
 #include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
-#include <openssl/x509v3.h>
 
 #include <algorithm>
 #include <cstring>
@@ -25,21 +24,6 @@ const BIO_METHOD* bio_method() {
         return made;
     }();
     return method;
-}
-
-bool serves(const TlsCertificate& certificate, std::string_view name, unsigned flags) {
-    return X509_check_host(certificate.leaf.get(), name.data(), name.size(),
-                           flags | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, nullptr) == 1;
-}
-
-/// The certificate that names the host itself goes before one with a wildcard, and the first of the conf before all.
-const TlsCertificate& choose(const std::vector<TlsCertificate>& certificates, std::string_view name) {
-    for (const unsigned flags : {unsigned{X509_CHECK_FLAG_NO_WILDCARDS}, 0u}) {
-        for (const TlsCertificate& certificate : certificates) {
-            if (serves(certificate, name, flags)) return certificate;
-        }
-    }
-    return certificates.front();
 }
 
 const TlsTicketKeys::Key* find_key(const TlsTicketKeys& keys, const uint8_t* name) {
@@ -98,11 +82,11 @@ int TlsHooks::keep_session(SSL* ssl, SSL_SESSION* session) {
 }
 
 ssl_select_cert_result_t TlsHooks::select_certificate(const SSL_CLIENT_HELLO* hello) {
-    const auto& certificates = context_of(hello->ssl).certificates;
+    const TlsContext::Impl& context = context_of(hello->ssl);
     const char* name = SSL_get_servername(hello->ssl, TLSEXT_NAMETYPE_host_name);
-    if (certificates.size() < 2 || name == nullptr) return ssl_select_cert_success;  // the context's own: the first
-    const TlsCertificate& chosen = choose(certificates, name);
-    if (&chosen == &certificates.front()) return ssl_select_cert_success;
+    if (context.certificates.size() < 2 || name == nullptr) return ssl_select_cert_success;  // the context's own
+    const TlsCertificate& chosen = context.certificate_for(name);
+    if (&chosen == &context.certificates.front()) return ssl_select_cert_success;
     std::vector<CRYPTO_BUFFER*> chain;
     for (const auto& certificate : chosen.chain) chain.push_back(certificate.get());
     const int set = SSL_set_chain_and_key(hello->ssl, chain.data(), chain.size(), chosen.key.get(), nullptr);

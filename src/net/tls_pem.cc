@@ -1,13 +1,22 @@
 #include "tls_pem.h"
 
 #include <fmt/format.h>
+#include <fcntl.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/sha.h>
+#include <openssl/x509v3.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
 #include <utility>
+
+#include "tls_verify.h"
 
 namespace loom::net {
 namespace {
@@ -25,20 +34,33 @@ std::unexpected<Error> bad(std::string* text, std::string line, const char* what
     return fail(code, Side::internal, what);
 }
 
-Result<std::string> read_file(const std::string& path, size_t bytes_max, std::string* text) {
-    errno = 0;
-    std::ifstream file(path, std::ios::binary);
-    const int reason_errno = errno;
-    std::string bytes(bytes_max + 1, '\0');
-    if (file) file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    if (!file.is_open() || file.bad()) {
-        const char* reason = reason_errno != 0 ? strerror(reason_errno) : "not readable";
-        return bad(text, fmt::format("{}: {}; remedy: name an existing file that this user may read", path, reason),
-                   "a TLS file cannot be read", Errc::not_found);
+std::unexpected<Error> unreadable(const std::string& path, const char* reason, std::string* text) {
+    return bad(text, fmt::format("{}: {}; remedy: name an existing file that this user may read", path, reason),
+               "a TLS file cannot be read", Errc::not_found);
+}
+
+Result<std::string> read_open_file(int fd, const std::string& path, size_t bytes_max, std::string* text) {
+    struct stat status{};
+    if (::fstat(fd, &status) != 0) return unreadable(path, strerror(errno), text);
+    if (!S_ISREG(status.st_mode)) return unreadable(path, "not a file", text);
+    std::string bytes;
+    std::array<char, 16 * 1024> piece;
+    for (;;) {
+        const ssize_t count = ::read(fd, piece.data(), piece.size());
+        if (count < 0 && errno == EINTR) continue;
+        if (count < 0) return unreadable(path, strerror(errno), text);
+        if (count == 0) return bytes;
+        bytes.append(piece.data(), static_cast<size_t>(count));
+        if (bytes.size() > bytes_max)
+            return bad(text, fmt::format("{}: over {} bytes", path, bytes_max), "a TLS file is too large");
     }
-    bytes.resize(static_cast<size_t>(file.gcount()));
-    if (bytes.size() > bytes_max)
-        return bad(text, fmt::format("{}: over {} bytes", path, bytes_max), "a TLS file is too large");
+}
+
+Result<std::string> read_file(const std::string& path, size_t bytes_max, std::string* text) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe's name must not stop the process
+    if (fd < 0) return unreadable(path, strerror(errno), text);
+    auto bytes = read_open_file(fd, path, bytes_max, text);
+    ::close(fd);
     return bytes;
 }
 
@@ -86,11 +108,11 @@ Result<void> add_chain(TlsCertificate& out, const TlsKeyPair& pair, CRYPTO_BUFFE
     return {};
 }
 
-std::string key_path_beside(const std::string& certificate_path) {
-    const size_t dot = certificate_path.rfind('.');
-    const size_t slash = certificate_path.rfind('/');
-    const bool extension = dot != std::string::npos && (slash == std::string::npos || dot > slash);
-    return certificate_path.substr(0, extension ? dot : std::string::npos) + ".key";
+int64_t seconds_of(const ASN1_TIME* time) {
+    bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
+    int days = 0, seconds = 0;
+    if (!epoch || !ASN1_TIME_diff(&days, &seconds, epoch.get(), time)) return 0;
+    return int64_t{days} * 86'400 + seconds;
 }
 
 }  // namespace
@@ -125,6 +147,7 @@ Result<std::vector<bssl::UniquePtr<X509>>> parse_authorities(std::string_view pe
 Result<TlsCertificate> parse_key_pair(const TlsKeyPair& pair, CRYPTO_BUFFER_POOL* pool, std::string* text) {
     TlsCertificate result;
     LOOM_TRY(add_chain(result, pair, pool, text));
+    result.hosts = dns_names(result.leaf.get());
     result.key = LOOM_TRY(parse_key(pair, text));
     bssl::UniquePtr<EVP_PKEY> certified(X509_get_pubkey(result.leaf.get()));
     if (!certified || EVP_PKEY_cmp(certified.get(), result.key.get()) != 1) {
@@ -159,7 +182,35 @@ Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text) {
     }
     const std::string pem = LOOM_TRY(read_file(bundle, trust_bytes_max, text));
     const auto authorities = LOOM_TRY(parse_authorities(pem, bundle, text));
-    return std::make_shared<const TlsTrust>(LOOM_TRY(make_store(authorities, !path.empty())));
+    TlsTrust::Digest digest;
+    SHA256(reinterpret_cast<const uint8_t*>(pem.data()), pem.size(), digest.data());
+    return std::make_shared<const TlsTrust>(LOOM_TRY(make_store(authorities, !path.empty())), digest);
+}
+
+Result<TlsCertificateFacts> inspect_tls_key_pair(const TlsKeyPair& pair, std::string* text) {
+    const TlsCertificate certificate = LOOM_TRY(parse_key_pair(pair, nullptr, text));
+    const auto chain = LOOM_TRY(parse_authorities(pair.certificate_pem, pair.name, text));
+    TlsCertificateFacts facts{.subject = to_text(X509_get_subject_name(certificate.leaf.get())),
+                              .issuer = to_text(X509_get_issuer_name(certificate.leaf.get()))};
+    facts.begins_s = INT64_MIN;
+    facts.ends_s = INT64_MAX;
+    for (size_t i = 0; i < chain.size(); ++i) {
+        facts.begins_s = std::max(facts.begins_s, seconds_of(X509_get0_notBefore(chain[i].get())));
+        const int64_t ends_s = seconds_of(X509_get0_notAfter(chain[i].get()));
+        if (ends_s < facts.ends_s) facts.ends_text = to_text(X509_get0_notAfter(chain[i].get()));
+        facts.ends_s = std::min(facts.ends_s, ends_s);
+        const bool follows = i + 1 == chain.size() ||
+                             X509_check_issued(chain[i + 1].get(), chain[i].get()) == X509_V_OK;
+        facts.chain_in_order = facts.chain_in_order && follows;
+    }
+    return facts;
+}
+
+std::string tls_key_path_beside(const std::string& certificate_path) {
+    const size_t dot = certificate_path.rfind('.');
+    const size_t slash = certificate_path.rfind('/');
+    const bool extension = dot != std::string::npos && (slash == std::string::npos || dot > slash);
+    return certificate_path.substr(0, extension ? dot : std::string::npos) + ".key";
 }
 
 Result<TlsKeyPair> read_tls_key_pair(const std::string& certificate_path, const std::string& key_path,
@@ -172,7 +223,7 @@ Result<TlsKeyPair> read_tls_key_pair(const std::string& certificate_path, const 
         return pair;
     }
     pair.key_pem =
-        LOOM_TRY(read_file(key_path.empty() ? key_path_beside(certificate_path) : key_path, file_bytes_max, text));
+        LOOM_TRY(read_file(key_path.empty() ? tls_key_path_beside(certificate_path) : key_path, file_bytes_max, text));
     return pair;
 }
 

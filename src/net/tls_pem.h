@@ -5,6 +5,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <array>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,17 +18,23 @@ namespace loom::net {
 /// Shared by the shards' contexts. BoringSSL locks what it caches inside.
 class TlsTrust {
   public:
-    explicit TlsTrust(bssl::UniquePtr<X509_STORE> store) noexcept : store_(std::move(store)) {}
+    using Digest = std::array<uint8_t, 32>;
+    TlsTrust(bssl::UniquePtr<X509_STORE> store, const Digest& digest) noexcept
+        : store_(std::move(store)), digest_(digest) {}
     [[nodiscard]] X509_STORE* store() const noexcept { return store_.get(); }
+    /// SHA-256 of the file: sessions of the one trust are none of another's.
+    [[nodiscard]] const Digest& digest() const noexcept { return digest_; }
 
   private:
     bssl::UniquePtr<X509_STORE> store_;
+    Digest digest_;
 };
 
 struct TlsCertificate {
     std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> chain;  // leaf first
     bssl::UniquePtr<X509> leaf;
     bssl::UniquePtr<EVP_PKEY> key;
+    std::vector<std::string> hosts;  // its DNS names, lower case; "*.b.example" too
 };
 
 /// Errors (of all below)  bad_conf, and *text says what is wrong with `name` and what to do.

@@ -1,8 +1,6 @@
 #include "loom/net/tls_session.h"
 
-#include <fmt/format.h>
 #include <openssl/err.h>
-#include <openssl/sha.h>
 #include <openssl/ssl.h>
 
 #include <algorithm>
@@ -17,17 +15,6 @@ namespace loom::net {
 namespace {
 
 constexpr size_t seal_overhead_max = 64;  // header, nonce, tag and padding of one record
-
-/// As certificates and the session cache spell hosts.
-std::string canonical(std::string_view host) {
-    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-    if (host.ends_with('.')) host.remove_suffix(1);
-    std::string lower(host);
-    for (char& c : lower) {
-        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-    }
-    return lower;
-}
 
 /// Walks pieces record by record.
 class Gather {
@@ -113,7 +100,7 @@ Result<void> TlsSession::start_server() {
 
 Result<void> TlsSession::start_client(std::string_view host, uint16_t port) {
     LOOM_ASSERT(!context_.is_server());
-    host_ = canonical(host);
+    host_ = canonical_host(host);
     port_ = port;
     LOOM_TRY(start());
     SSL_set_connect_state(ssl_);
@@ -127,6 +114,7 @@ Result<void> TlsSession::start_client(std::string_view host, uint16_t port) {
 }
 
 Result<void> TlsSession::drive_handshake() {
+    if (!heard_ && context_.is_server() && !input_.empty()) LOOM_TRY(refuse_plain_text());
     ERR_clear_error();
     const int result = SSL_do_handshake(ssl_);
     if (result == 1) {
@@ -136,6 +124,21 @@ Result<void> TlsSession::drive_handshake() {
     if (SSL_get_error(ssl_, result) == SSL_ERROR_WANT_READ) return {};
     if (!context_.is_server()) context_.impl().sessions.forget(host_, port_);
     return fail_by_library(result);
+}
+
+/// TLS begins with a record's type, 22 or so; a request line with a capital letter.
+Result<void> TlsSession::refuse_plain_text() {
+    heard_ = true;
+    if (input_.front() < 'A' || input_.front() > 'Z') return {};
+    met_plain_http_ = true;
+    TlsReason reason = plain_http_reason();
+    error_text_ = std::make_unique<std::string>(std::move(reason.text));
+    return fail_with(Errc::tls_failed, reason.what);
+}
+
+void TlsSession::answer_in_plain(std::string_view bytes) noexcept {
+    LOOM_ASSERT(state_ == State::failed && met_plain_http_);
+    (void)append(bytes);  // an answer is far below the bound
 }
 
 // ---- in ----
@@ -344,22 +347,10 @@ std::string_view TlsSession::cipher() const noexcept {
     return cipher == nullptr ? "" : or_empty(SSL_CIPHER_standard_name(cipher));
 }
 
-std::string TlsSession::peer_subject() const {
+std::optional<TlsPeer> TlsSession::peer() const {
     const auto* chain = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificates(ssl_);
-    if (state_ != State::open || chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0) return "";
-    bssl::UniquePtr<X509> leaf(X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, 0)));
-    return leaf ? to_text(X509_get_subject_name(leaf.get())) : "";
-}
-
-std::string TlsSession::peer_fingerprint() const {
-    const auto* chain = ssl_ == nullptr ? nullptr : SSL_get0_peer_certificates(ssl_);
-    if (state_ != State::open || chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0) return "";
-    const CRYPTO_BUFFER* leaf = sk_CRYPTO_BUFFER_value(chain, 0);
-    uint8_t digest[SHA256_DIGEST_LENGTH];
-    SHA256(CRYPTO_BUFFER_data(leaf), CRYPTO_BUFFER_len(leaf), digest);
-    std::string hex;
-    for (const uint8_t byte : digest) hex += fmt::format("{:02x}", byte);
-    return hex;
+    if (state_ != State::open || chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0) return std::nullopt;
+    return describe_peer(sk_CRYPTO_BUFFER_value(chain, 0));
 }
 
 }  // namespace loom::net

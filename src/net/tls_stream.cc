@@ -33,6 +33,7 @@ Result<void> TlsStream::connect(const Address& address, const SocketOptions& opt
 
 Result<void> TlsStream::adopt(int fd) noexcept {
     tcp_.adopt(fd);
+    begin_handshake();
     const auto started = session_.start_server();
     if (started) tcp_.start_reading();
     return started;
@@ -40,20 +41,30 @@ Result<void> TlsStream::adopt(int fd) noexcept {
 
 void TlsStream::on_connected(Stream&, Result<void> result) noexcept {
     if (!result) return user_.on_connected(*this, result);
+    begin_handshake();
     const auto started = session_.start_client(host_, port_);
     if (!started) return fail(started.error(), session_.last_error_text());
     tcp_.start_reading();
     flush(io::SendMode::wait);
 }
 
+void TlsStream::begin_handshake() noexcept {
+    shaking_ = true;
+    last_send_ns_ = shard_.now_ns();
+}
+
 /// Handshake or stream cannot go on. The peer is told by an alert, people by a line, the user by whichever call it
 /// waits for.
 void TlsStream::fail(Error why, std::string_view text) noexcept {
-    share_.watch->on_tls_failed(text);
+    tell_failure(text);
     flush(io::SendMode::now);
     if (connected_) return end_reading(why);
     ended_ = true;
     user_.on_connected(*this, std::unexpected(why));
+}
+
+void TlsStream::tell_failure(std::string_view text) noexcept {
+    share_.watch->on_tls_failed(text, std::exchange(shaking_, false));
 }
 
 // ---- in ----
@@ -106,7 +117,8 @@ void TlsStream::read_into_plain(std::string_view ciphertext) noexcept {
 bool TlsStream::take(const TlsSession::Progress& progress, io::BufferLease plaintext) noexcept {
     if (!connected_ && session_.handshake_done()) {
         connected_ = true;
-        share_.watch->on_tls_open(session_.resumed());
+        shaking_ = false;
+        share_.watch->on_tls_open(session_.resumed(), shard_.now_ns() - std::exchange(last_send_ns_, 0));
         user_.on_connected(*this, {});
         if (closing_) return false;
         if (!wanted_) tcp_.pause_reading();
@@ -138,6 +150,7 @@ void TlsStream::on_resume(io::Runnable& work) noexcept {
 }
 
 void TlsStream::on_end(Stream&, Error why) noexcept {
+    if (refused_) return tcp_.begin_close(Close::orderly);  // it has read the alert, or will not
     if (closing_ || ended_) return;
     transport_ended_ = true;
     transport_end_ = why;
@@ -156,10 +169,15 @@ void TlsStream::end_of_transport(Error why) noexcept {
     if (why.code == Errc::closed) {
         why.code = Errc::tls_failed;
         why.what = "the peer closed the connection in the TLS handshake";
-        const std::string text = fmt::format("TLS with {} failed: {}; remedy: see that its port {} speaks TLS",
-                                             host_.empty() ? "the client" : host_, why.what, port_);
-        share_.watch->on_tls_failed(text);
+        if (share_.context->is_server()) {
+            if (session_.heard()) tell_failure("TLS with the client failed: it left in the handshake; remedy: see "
+                                                "whether it trusts this listener's certificate");
+        } else {
+            tell_failure(fmt::format("TLS with {} failed: {}; remedy: see that its port {} speaks TLS", host_,
+                                      why.what, port_));
+        }
     }
+    shaking_ = false;
     user_.on_connected(*this, std::unexpected(why));
 }
 
@@ -276,23 +294,36 @@ void TlsStream::begin_close(Close how) noexcept {
     closing_ = true;
     sending_ = false;  // TCP's send is of ciphertext: the user's bytes are its own again
     pieces_ = {};
+    if (std::exchange(shaking_, false)) share_.watch->on_tls_given_up();
+    const bool failed_in_handshake = !connected_ && session_.failed();
+    if (failed_in_handshake && share_.context->is_server()) return close_refused();
     // A handshake that we refused ends with our alert, which a RST could overtake.
-    const bool refused = !connected_ && session_.failed();
-    if (!refused && (how == Close::abort || !connected_)) return tcp_.begin_close(how);
+    if (!failed_in_handshake && (how == Close::abort || !connected_)) return tcp_.begin_close(how);
     session_.begin_close();
     if (tcp_.send_in_flight()) return shard_.timers().arm(linger_, linger_ms);
     flush(io::SendMode::now);
     if (!tcp_.send_in_flight()) tcp_.begin_close(Close::orderly);
 }
 
+/// The client may still be sending: closing now would reset the connection, and could destroy what tells it why.
+void TlsStream::close_refused() noexcept {
+    if (transport_ended_ || broken_) return tcp_.begin_close(Close::orderly);
+    refused_ = true;
+    shard_.timers().arm(linger_, refused_linger_ms);
+    flush(io::SendMode::wait);
+    if (!tcp_.send_in_flight()) tcp_.shutdown_sending();
+}
+
 void TlsStream::go_on_closing() noexcept {
+    if (refused_ && session_.pending_bytes() == 0) return tcp_.shutdown_sending();
     if (session_.pending_bytes() == 0 || broken_) return tcp_.begin_close(Close::orderly);
     flush(io::SendMode::wait);
     if (!linger_.armed()) shard_.timers().arm(linger_, linger_ms);
 }
 
 void TlsStream::on_linger_end(io::Timer& timer) noexcept {
-    static_cast<Linger&>(timer).stream.tcp_.begin_close(Close::abort);
+    TlsStream& stream = static_cast<Linger&>(timer).stream;
+    stream.tcp_.begin_close(stream.refused_ ? Close::orderly : Close::abort);
 }
 
 void TlsStream::on_closed(Stream&) noexcept {

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 #include <openssl/err.h>
+#include <openssl/sha.h>
 #include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <optional>
 
 #include "loom/net/address.h"
 
@@ -59,11 +63,6 @@ std::string drain(BIO* bio, size_t bytes_max) {
     return std::string(reinterpret_cast<const char*>(bytes), std::min(size, bytes_max));
 }
 
-std::string time_text(const ASN1_TIME* time) {
-    bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
-    return bio && ASN1_TIME_print(bio.get(), time) ? drain(bio.get(), 64) : "?";
-}
-
 /// Names come from a stranger and end in a log.
 std::string printable(const uint8_t* bytes, size_t size) {
     std::string text(reinterpret_cast<const char*>(bytes), std::min<size_t>(size, 128));
@@ -95,12 +94,51 @@ std::string names_of(X509* leaf) {
     return shown == 0 ? "no host at all" : text;
 }
 
+/// Names that somebody is known by are taken whole or not at all: two that differ must not read the same.
+std::optional<std::string> identity(const char* kind, const ASN1_STRING* value) {
+    const std::string_view text(reinterpret_cast<const char*>(ASN1_STRING_get0_data(value)),
+                                static_cast<size_t>(ASN1_STRING_length(value)));
+    const bool plain = std::ranges::all_of(text, [](char c) { return c > 0x20 && c < 0x7f; });
+    if (!plain || text.empty() || text.size() > TlsPeer::name_bytes_max) return std::nullopt;
+    return fmt::format("{}:{}", kind, text);
+}
+
+/// One alternative name with its kind; nothing for kinds that nobody identifies a client by.
+std::optional<std::string> alternative_name(const GENERAL_NAME* name) {
+    switch (name->type) {
+        case GEN_DNS: return identity("DNS", name->d.dNSName);
+        case GEN_URI: return identity("URI", name->d.uniformResourceIdentifier);
+        case GEN_EMAIL: return identity("email", name->d.rfc822Name);
+        case GEN_IPADD:
+            return "IP:" + ip_text(ASN1_STRING_get0_data(name->d.iPAddress),
+                                   static_cast<size_t>(ASN1_STRING_length(name->d.iPAddress)));
+        default: return std::nullopt;
+    }
+}
+
+std::vector<std::string> alternative_names(X509* leaf, size_t names_max) {
+    bssl::UniquePtr<GENERAL_NAMES> names(
+        static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(leaf, NID_subject_alt_name, nullptr, nullptr)));
+    std::vector<std::string> texts;
+    for (size_t i = 0; names && i < sk_GENERAL_NAME_num(names.get()) && texts.size() < names_max; ++i)
+        if (auto text = alternative_name(sk_GENERAL_NAME_value(names.get(), i))) texts.push_back(std::move(*text));
+    return texts;
+}
+
+std::string fingerprint_of(const CRYPTO_BUFFER* certificate) {
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    SHA256(CRYPTO_BUFFER_data(certificate), CRYPTO_BUFFER_len(certificate), digest);
+    std::string hex;
+    for (const uint8_t byte : digest) hex += fmt::format("{:02x}", byte);
+    return hex;
+}
+
 std::string reason_of(X509* certificate, X509* leaf, long code) {
     switch (code) {
         case X509_V_ERR_CERT_HAS_EXPIRED:
-            return fmt::format("expired on {}", time_text(X509_get0_notAfter(certificate)));
+            return fmt::format("expired on {}", to_text(X509_get0_notAfter(certificate)));
         case X509_V_ERR_CERT_NOT_YET_VALID:
-            return fmt::format("valid from {} only", time_text(X509_get0_notBefore(certificate)));
+            return fmt::format("valid from {} only", to_text(X509_get0_notBefore(certificate)));
         case X509_V_ERR_HOSTNAME_MISMATCH:
         case X509_V_ERR_IP_ADDRESS_MISMATCH: return fmt::format("it is for {}", names_of(leaf));
         default: return X509_verify_cert_error_string(code);
@@ -134,11 +172,33 @@ bool set_expected_host(X509_VERIFY_PARAM* param, std::string_view host) {
 
 }  // namespace
 
+std::string canonical_host(std::string_view host) {
+    if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+    if (host.ends_with('.')) host.remove_suffix(1);
+    std::string lower(host);
+    for (char& c : lower) {
+        if (c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+    }
+    return lower;
+}
+
+std::vector<std::string> dns_names(X509* leaf) {
+    std::vector<std::string> hosts;
+    for (const std::string& name : alternative_names(leaf, SIZE_MAX))
+        if (name.starts_with("DNS:")) hosts.push_back(canonical_host(std::string_view(name).substr(4)));
+    return hosts;
+}
+
 std::string to_text(const X509_NAME* name) {
     bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
     const unsigned long flags = XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB;
     if (!bio || X509_NAME_print_ex(bio.get(), name, 0, flags) < 0) return "?";
     return drain(bio.get(), 256);
+}
+
+std::string to_text(const ASN1_TIME* time) {
+    bssl::UniquePtr<BIO> bio(BIO_new(BIO_s_mem()));
+    return bio && ASN1_TIME_print(bio.get(), time) ? drain(bio.get(), 64) : "?";
 }
 
 TlsVerdict verify_chain(const STACK_OF(CRYPTO_BUFFER) * chain, X509_STORE* trusted, std::string_view host) {
@@ -166,6 +226,19 @@ TlsVerdict verify_chain(const STACK_OF(CRYPTO_BUFFER) * chain, X509_STORE* trust
     return refuse(at_fault != nullptr ? at_fault : leaf, leaf, code, host);
 }
 
+std::optional<TlsPeer> describe_peer(const CRYPTO_BUFFER* leaf) {
+    // Parsing takes a reference, and so a mutable pointer; the bytes stay as they are.
+    bssl::UniquePtr<X509> certificate(X509_parse_from_buffer(const_cast<CRYPTO_BUFFER*>(leaf)));
+    if (!certificate) return std::nullopt;
+    return TlsPeer{to_text(X509_get_subject_name(certificate.get())), alternative_names(certificate.get(), TlsPeer::names_max),
+                   fingerprint_of(leaf)};
+}
+
+TlsReason plain_http_reason() {
+    constexpr const char* what = "the client speaks plain HTTP";
+    return {what, fmt::format("TLS with the client failed: {}; remedy: use https:// for this listener", what)};
+}
+
 TlsReason take_library_reason(bool server) {
     const uint32_t error = ERR_peek_error();
     const int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
@@ -180,8 +253,6 @@ TlsReason take_library_reason(bool server) {
         case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
         case SSL_R_UNKNOWN_PROTOCOL:
             return say("no common TLS version", "let the peer speak TLS 1.2 or 1.3; Loom does not go below");
-        case SSL_R_HTTP_REQUEST:
-        case SSL_R_HTTPS_PROXY_REQUEST: return say("the peer speaks plain HTTP", "use https:// for this listener");
         case SSL_R_WRONG_VERSION_NUMBER:
             return say("the peer does not speak TLS",
                        "look at the port, and whether it should be http instead of https");
@@ -193,7 +264,7 @@ TlsReason take_library_reason(bool server) {
             return say("the client shows no certificate",
                        "this listener has client_ca set: connect with a certificate by it");
         case SSL_R_TLSV1_ALERT_CERTIFICATE_REQUIRED:
-            return say("the server asks for a certificate", "set the provider's client certificate");
+            return say("the server asks for a certificate", "set tls.certificate of the provider or route");
         case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
         case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:

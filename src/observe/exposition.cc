@@ -14,6 +14,8 @@ constexpr double ns_per_s = 1e9;
 constexpr const char* stage_names[stage_count] = {"admit", "inspect", "forward", "relay", "total"};
 constexpr const char* connect_result_names[connect_result_count] = {
     "connected", "reused", "refused", "timed_out", "unreachable", "reset", "tls_failed", "stale", "exhausted"};
+constexpr const char* tls_side_names[tls_side_count] = {"client", "upstream"};
+constexpr const char* tls_result_names[tls_result_count] = {"full", "resumed", "failed", "given_up"};
 constexpr double quantiles[] = {0.5, 0.9, 0.95, 0.99};
 constexpr const char* quantile_names[] = {"0.5", "0.9", "0.95", "0.99"};
 
@@ -32,10 +34,6 @@ constexpr ShardCounter shard_counters[] = {
      &ShardMetrics::stream_stalls},
     {"loom_stream_breaks_total", "Streams that the upstream broke after the first byte.", &ShardMetrics::stream_breaks},
     {"loom_timeouts_total", "Deadlines that passed, of clients and of upstreams.", &ShardMetrics::timeouts},
-    {"loom_upstream_tls_handshakes_total", "TLS handshakes with upstreams that succeeded.",
-     &ShardMetrics::upstream_tls_handshakes},
-    {"loom_upstream_tls_resumptions_total", "Those of them that resumed an earlier session.",
-     &ShardMetrics::upstream_tls_resumptions},
     {"loom_ring_enters_total", "System calls into the ring.", &ShardMetrics::ring_enters},
     {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
     {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
@@ -70,6 +68,7 @@ class Exposition {
         write_first_tokens();
         write_latency();
         write_upstreams();
+        write_tls();
         write_http();
         write_overhead();
         write_shards();
@@ -226,6 +225,25 @@ class Exposition {
         });
     }
 
+    void write_tls() {
+        const auto series = [](const ShardMetrics& s, size_t side) -> const TlsSeries& {
+            return s.tls_series(static_cast<TlsSide>(side));
+        };
+        out_.family("loom_tls_handshakes_total", "counter",
+                    "TLS handshakes by their end; resumed: by a session of before, without a certificate.");
+        for (size_t side = 0; side < tls_side_count; ++side)
+            for (size_t result = 0; result < tls_result_count; ++result)
+                out_.sample({{"side", tls_side_names[side]}, {"result", tls_result_names[result]}},
+                            sum([&](const ShardMetrics& s) { return series(s, side).results[result].value(); }));
+        out_.family("loom_tls_handshake_seconds", "histogram",
+                    "From a connection to the end of its TLS handshake, of those that succeeded.");
+        for (size_t side = 0; side < tls_side_count; ++side) {
+            const auto total = sum_histogram<tls_bound_count>(
+                [&](const ShardMetrics& s) -> const TlsHistogram& { return series(s, side).duration; });
+            out_.histogram({{"side", tls_side_names[side]}}, tls_le_, total, us_per_s);
+        }
+    }
+
     void write_http() {
         out_.family("loom_http_requests_total", "counter", "Answers to clients by status; 499 for a client that left.");
         for (uint16_t code = 0; code < 600; ++code) {
@@ -289,6 +307,7 @@ class Exposition {
 
     Metrics& m_;
     const ProcessFacts& facts_;
+    const BoundTexts<tls_bound_count> tls_le_ = bound_texts(tls_bounds_us, us_per_s);
     const BoundTexts<duration_bound_count> duration_le_ = bound_texts(duration_bounds_us, us_per_s);
     const BoundTexts<overhead_bound_count> overhead_le_ = bound_texts(overhead_bounds_ns, ns_per_s);
     TextFormat out_;

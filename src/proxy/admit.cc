@@ -210,7 +210,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     line("x-forwarded-for", chain.empty() ? address : chain + ", " + address);
     line("x-forwarded-proto", trusted && !head.value_of(HeaderId::x_forwarded_proto).empty()
                                   ? head.value_of(HeaderId::x_forwarded_proto)
-                                  : std::string_view("http"));
+                                  : std::string_view(client_.is_tls() ? "https" : "http"));
     if (!head.host.empty()) line("x-forwarded-host", head.host);
 }
 

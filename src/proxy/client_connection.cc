@@ -3,10 +3,13 @@
 #include <arpa/inet.h>
 
 #include <charconv>
+#include <new>
 
+#include "client_tls.h"
 #include "exchange.h"
 #include "loom/http/head_writer.h"
 #include "loom/llm/error.h"
+#include "loom/net/tcp_stream.h"
 #include "reply.h"
 
 namespace loom::proxy {
@@ -14,6 +17,7 @@ namespace {
 
 constexpr uint64_t linger_ms = 1'000;
 constexpr uint32_t linger_bytes_max = 4u << 20;
+constexpr size_t head_room_bytes = 512;
 
 net::PeerAddress peer_of(int fd) noexcept {
     net::Address address;
@@ -23,15 +27,29 @@ net::PeerAddress peer_of(int fd) noexcept {
     return net::PeerAddress::from(address);
 }
 
+/// A whole answer of Loom's that ends the connection: head and body in one.
+using RefusalRoom = std::array<char, head_room_bytes + llm::error_bytes_max>;
+std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::string_view what,
+                               std::string_view date) {
+    std::array<char, llm::error_bytes_max> body_room;
+    const std::string_view body = llm::write_error(body_room, {.message = what, .type = shape.type, .code = shape.code});
+    http::HeadWriter head(room.data(), head_room_bytes);
+    head.status(shape.status).header("content-type", "application/json").date(date);
+    if (shape.status == 405) head.header("allow", "GET, HEAD, POST, DELETE, OPTIONS");
+    head.header("content-length", static_cast<uint64_t>(body.size())).raw("connection: close\r\n").end();
+    const size_t head_bytes = head.view().size();
+    body.copy(room.data() + head_bytes, body.size());
+    return {room.data(), head_bytes + body.size()};
+}
+
 }  // namespace
 
 void ClientConnection::accept(Services& services, const ListenerPlan& listener, int fd) {
-    Block home = services.shard().blocks().take(sizeof(ClientConnection));
+    Block home = services.shard().blocks().take(block_bytes(listener));
     char* const memory = home.data();
     auto* const client = ::new (memory) ClientConnection(services, listener, fd, std::move(home));
     services.add_client(*client);
-    client->tcp_.start_reading();
-    client->wait_for_next();
+    client->begin(fd);
     if (services.draining()) client->close();
 }
 
@@ -39,15 +57,55 @@ ClientConnection::ClientConnection(Services& services, const ListenerPlan& liste
     : Doomed(&ClientConnection::free_client),
       services_(services),
       listener_(listener),
-      tcp_(services.shard(), *this),
-      sender_(tcp_, services.shard()),
-      inbox_(services.shard().blocks()),
       peer_(peer_of(fd)),
-      home_(std::move(home)) {
-    tcp_.adopt(fd);
+      stream_(make_stream()),
+      sender_(*stream_, services.shard()),
+      inbox_(services.shard().blocks()),
+      home_(std::move(home)) {}
+
+ClientConnection::~ClientConnection() {
+    if (is_tls()) tls().~ClientTls();
+    else stream_->~Stream();
 }
 
-ClientConnection::~ClientConnection() = default;
+size_t ClientConnection::block_bytes(const ListenerPlan& listener) noexcept {
+    static_assert(sizeof(ClientConnection) % alignof(net::TcpStream) == 0 &&
+                  sizeof(ClientConnection) % alignof(ClientTls) == 0);
+    return sizeof(ClientConnection) + (listener.tls != nullptr ? sizeof(ClientTls) : sizeof(net::TcpStream));
+}
+
+net::Stream* ClientConnection::make_stream() noexcept {
+    void* const memory = this + 1;
+    if (!is_tls()) return ::new (memory) net::TcpStream(services_.shard(), *this);
+    return &(::new (memory) ClientTls(*this, *this))->stream();
+}
+
+ClientTls& ClientConnection::tls() const noexcept {
+    LOOM_ASSERT(is_tls());
+    return *std::launder(reinterpret_cast<ClientTls*>(const_cast<ClientConnection*>(this) + 1));
+}
+
+const net::TlsPeer* ClientConnection::certificate() const noexcept { return is_tls() ? tls().peer() : nullptr; }
+
+void ClientConnection::begin(int fd) noexcept {
+    if (!is_tls()) {
+        static_cast<net::TcpStream*>(stream_)->adopt(fd);
+        stream_->start_reading();
+        return wait_for_next();
+    }
+    state_ = State::handshake;
+    arm(services_.plan().client.handshake_ms);
+    const auto started = tls().stream().adopt(fd);
+    if (!started) abort();
+}
+
+void ClientConnection::on_connected(net::Stream&, Result<void> result) noexcept {
+    if (!result) return refuse_handshake();
+    if (services_.draining() && listener_.local == nullptr) return close();
+    tls().note_peer();
+    stream_->start_reading();
+    wait_for_next();
+}
 
 void ClientConnection::free_client(io::Doomed& doomed) noexcept {
     auto& client = static_cast<ClientConnection&>(doomed);
@@ -129,13 +187,13 @@ void ClientConnection::keep_for_later(std::string_view bytes) {
     inbox_.append(bytes);
     if (inbox_.size() <= services_.plan().limits.head_bytes || paused_) return;
     paused_ = true;
-    tcp_.pause_reading();
+    stream_->pause_reading();
 }
 
 void ClientConnection::exchange_done(bool keep) noexcept {
     exchange_ = nullptr;
     if (closed_) return free_when_done();
-    if (tcp_.closing()) {
+    if (stream_->closing()) {
         state_ = State::closing;
         return;
     }
@@ -143,7 +201,7 @@ void ClientConnection::exchange_done(bool keep) noexcept {
     if (!keep || services_.draining()) return linger();
     wait_for_next();
     paused_ = false;
-    tcp_.start_reading();
+    stream_->start_reading();
     if (!inbox_.empty()) services_.shard().schedule(next_);  // not from inside the exchange's last step
 }
 
@@ -175,18 +233,10 @@ void ClientConnection::refuse_head(const Error& why) {
         shape = services_.request_head.method == http::Method::connect
                     ? ReplyShape{405, llm::error_type::invalid_request, "method_not_allowed"}
                     : ReplyShape{505, llm::error_type::invalid_request, "http_version_not_supported"};
-    std::array<char, llm::error_bytes_max> body_room;
-    const std::string_view body =
-        llm::write_error(body_room, {.message = why.what, .type = shape.type, .code = shape.code});
-    std::array<char, 512> head_room;
-    http::HeadWriter head(head_room.data(), head_room.size());
-    head.status(shape.status).header("content-type", "application/json").date(services_.date());
-    if (shape.status == 405) head.header("allow", "GET, HEAD, POST, DELETE, OPTIONS");
-    head.header("content-length", static_cast<uint64_t>(body.size())).raw("connection: close\r\n").end();
-    services_.metrics().http_request(static_cast<uint16_t>(shape.status));
-    sender_.add_copy(head.view());
-    sender_.add_copy(body);
+    RefusalRoom room;
+    sender_.add_copy(write_refusal(room, shape, why.what, services_.date()));
     sender_.flush();
+    services_.metrics().http_request(static_cast<uint16_t>(shape.status));
     inbox_.release();
     log_refusal(why, static_cast<uint16_t>(shape.status));
     linger();
@@ -204,25 +254,39 @@ void ClientConnection::log_refusal(const Error& why, uint16_t status) {
                  .status = status});
 }
 
+/// Who speaks HTTP where TLS is spoken gets an answer it can read; others got an alert.
+void ClientConnection::refuse_handshake() {
+    services_.metrics().connections_refused.add();
+    net::TlsStream& stream = tls().stream();
+    if (stream.session().met_plain_http()) {
+        RefusalRoom room;
+        const ReplyShape shape{400, llm::error_type::invalid_request, "plain_http_on_tls_port"};
+        stream.answer_in_plain(write_refusal(
+            room, shape, "a plain HTTP request was sent to a port that speaks TLS: use https://", services_.date()));
+        services_.metrics().http_request(static_cast<uint16_t>(shape.status));
+    }
+    close();
+}
+
 /// The answer has left, and the client may still be sending: closing now would reset the connection and could destroy
 /// the answer on its way (RFC 9112, 9.6). What it sends is read and dropped, for a while.
 void ClientConnection::linger() noexcept {
     state_ = State::lingering;
-    if (sender_.idle()) tcp_.shutdown_sending();
-    tcp_.start_reading();
+    if (sender_.idle()) stream_->shutdown_sending();
+    stream_->start_reading();
     services_.shard().timers().arm(deadline_, linger_ms);
 }
 
 void ClientConnection::close() noexcept {
     state_ = State::closing;
     deadline_.disarm();
-    tcp_.begin_close(net::Close::orderly);
+    stream_->begin_close(net::Close::orderly);
 }
 
 void ClientConnection::abort() noexcept {
     state_ = State::closing;
     deadline_.disarm();
-    tcp_.begin_close(net::Close::abort);
+    stream_->begin_close(net::Close::abort);
 }
 
 void ClientConnection::force_close() noexcept {
@@ -232,14 +296,14 @@ void ClientConnection::force_close() noexcept {
 }
 
 void ClientConnection::drain() noexcept {
-    if (state_ == State::idle || state_ == State::head) close();
+    if (state_ == State::handshake || state_ == State::idle || state_ == State::head) close();
 }
 
 void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
     const net::Sender::State state = sender_.on_sent(sent);
     if (exchange_ != nullptr) return exchange_->on_client_sent(state);
     if (state == net::Sender::State::failed) return close();
-    if (state == net::Sender::State::idle && state_ == State::lingering) tcp_.shutdown_sending();
+    if (state == net::Sender::State::idle && state_ == State::lingering) stream_->shutdown_sending();
 }
 
 void ClientConnection::on_end(net::Stream&, Error why) noexcept {
@@ -254,6 +318,10 @@ void ClientConnection::on_end(net::Stream&, Error why) noexcept {
 void ClientConnection::on_deadline(io::Timer& timer) noexcept {
     ClientConnection& client = static_cast<Deadline&>(timer).client;
     switch (client.state_) {
+        case State::handshake:
+            client.services_.metrics().timeouts.add();
+            client.tls().tell_timeout();
+            return client.abort();
         case State::idle: return client.close();
         case State::head:
             client.services_.metrics().timeouts.add();

@@ -4,31 +4,37 @@
 #include "loom/base/block_pool.h"
 #include "loom/http/head_parser.h"
 #include "loom/net/sender.h"
-#include "loom/net/tcp_stream.h"
+#include "loom/net/stream.h"
+#include "loom/net/tls_session.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
 
 namespace loom::proxy {
 
+class ClientTls;
 class Exchange;
 
+/// Its stream, TCP or TLS, lies behind it in one block: a plain connection does not pay for TLS.
 class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<ClientTag> {
   public:
     /// Takes over an accepted socket; lives until its peer and the kernel have let go.
     static void accept(Services& services, const ListenerPlan& listener, int fd);
 
     [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
-    [[nodiscard]] net::Stream& stream() noexcept { return tcp_; }
+    [[nodiscard]] Services& services() noexcept { return services_; }
     [[nodiscard]] const net::PeerAddress& peer() const noexcept { return peer_; }
     /// The peer's IP as text, written into `room` once per call.
     [[nodiscard]] std::string_view peer_text(std::span<char> room) const noexcept;
     [[nodiscard]] const ListenerPlan& listener() const noexcept { return listener_; }
+    [[nodiscard]] bool is_tls() const noexcept { return listener_.tls != nullptr; }
+    /// Whose certificate the client has shown; null without one. Verified by the listener's client_ca.
+    [[nodiscard]] const net::TlsPeer* certificate() const noexcept;
 
     // The exchange's side.
-    void watch_bursts() noexcept { tcp_.watch_bursts(); }
-    void pause_reading() noexcept { tcp_.pause_reading(); }
+    void watch_bursts() noexcept { stream_->watch_bursts(); }
+    void pause_reading() noexcept { stream_->pause_reading(); }
     void resume_reading() noexcept {
-        if (!paused_) tcp_.start_reading();
+        if (!paused_) stream_->start_reading();
     }
     /// The exchange is over. `keep`: the answer was whole and the request's body was read to its end.
     void exchange_done(bool keep) noexcept;
@@ -40,7 +46,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     void force_close() noexcept;
 
   private:
-    enum class State : uint8_t { idle, head, exchange, lingering, closing };
+    enum class State : uint8_t { handshake, idle, head, exchange, lingering, closing };
     struct Deadline : io::Timer {
         explicit Deadline(ClientConnection& c) : Timer(&ClientConnection::on_deadline), client(c) {}
         ClientConnection& client;
@@ -51,10 +57,15 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     };
     ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home);
     ~ClientConnection();
+    [[nodiscard]] static size_t block_bytes(const ListenerPlan& listener) noexcept;
+    [[nodiscard]] net::Stream* make_stream() noexcept;
+    [[nodiscard]] ClientTls& tls() const noexcept;
+    void begin(int fd) noexcept;
     static void free_client(io::Doomed& doomed) noexcept;
     static void on_deadline(io::Timer& timer) noexcept;
     static void on_next(io::Runnable& work) noexcept;
 
+    void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
     void on_end(net::Stream&, Error why) noexcept override;
     void on_sent(net::Stream&, Result<size_t> sent) noexcept override;
@@ -65,6 +76,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     void keep_for_later(std::string_view bytes);
     void refuse_head(const Error& why);
     void log_refusal(const Error& why, uint16_t status);
+    void refuse_handshake();
     void wait_for_next() noexcept;
     void arm(uint64_t delay_ms) noexcept;  // 0: none
     void linger() noexcept;
@@ -73,14 +85,14 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
 
     Services& services_;
     const ListenerPlan& listener_;
-    net::TcpStream tcp_;
+    const net::PeerAddress peer_;
+    net::Stream* const stream_;
     net::Sender sender_;
     http::HeadScan scan_;
     ByteBuffer inbox_;  // bytes of a head that is not whole, or of requests that follow
     Exchange* exchange_ = nullptr;
     Deadline deadline_{*this};
     Next next_{*this};
-    net::PeerAddress peer_;
     State state_ = State::idle;
     bool ended_ = false;   // the peer sends no more
     bool closed_ = false;  // the kernel has let go of the socket

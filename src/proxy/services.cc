@@ -12,8 +12,8 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint16_t plain_buffer_count = 64;          // of TLS records that came in several reads
-constexpr uint32_t plain_buffer_bytes = 16 * 1024;   // the most that a record holds
+constexpr uint16_t tls_buffer_count = 64;
+constexpr uint32_t tls_buffer_bytes = 16 * 1024;     // the most that a record holds
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 
 observe::ConnectResult connect_result(Errc code) noexcept {
@@ -37,12 +37,16 @@ void PoolEntry::on_level(int idle_delta, int busy_delta) noexcept {
     metrics.pool_idle(label_ix).add(idle_delta);
     metrics.pool_busy(label_ix).add(busy_delta);
 }
-void PoolEntry::on_tls_open(bool resumed) noexcept {
-    metrics.upstream_tls_handshakes.add();
-    if (resumed) metrics.upstream_tls_resumptions.add();
+void PoolEntry::on_tls_open(bool resumed, uint64_t duration_ns) noexcept {
+    const auto result = resumed ? observe::TlsResult::resumed : observe::TlsResult::full;
+    metrics.tls_handshake(observe::TlsSide::upstream, result, duration_ns / 1000);
+}
+void PoolEntry::on_tls_given_up() noexcept {
+    metrics.tls_handshake(observe::TlsSide::upstream, observe::TlsResult::given_up);
 }
 /// Every request meets the same fault: it is said once, and again when it changes or a minute later.
-void PoolEntry::on_tls_failed(std::string_view text) noexcept {
+void PoolEntry::on_tls_failed(std::string_view text, bool in_handshake) noexcept {
+    if (in_handshake) metrics.tls_handshake(observe::TlsSide::upstream, observe::TlsResult::failed);
     const uint64_t now_ms = monotonic_ns() / 1'000'000;
     if (text == tls_fault && now_ms < tls_fault_ms + tls_fault_repeat_ms) return;
     tls_fault = text;
@@ -90,21 +94,27 @@ PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t
         entry->plans += 1;
         return entry.get();
     }
-    auto tls = options.tls ? tls_for(options.trust) : nullptr;
-    if (options.tls && plain_ == nullptr)
-        plain_ = std::make_unique<io::BufferPool>(plain_buffer_count, plain_buffer_bytes);
+    auto tls = options.tls ? tls_for(options.terms) : nullptr;
+    io::BufferPool* const buffers = options.tls ? &tls_buffers() : nullptr;
     pools_.push_back(
-        std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options, std::move(tls), plain_.get()));
+        std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options, std::move(tls), buffers));
     pools_.back()->plans = 1;
     return pools_.back().get();
 }
 
-/// One context for all pools that believe the same authorities: what one resumes, another with its name may.
-std::shared_ptr<net::TlsContext> Services::tls_for(const net::TlsTrustPtr& trust) {
+io::BufferPool& Services::tls_buffers() {
+    if (tls_buffers_ == nullptr) tls_buffers_ = std::make_unique<io::BufferPool>(tls_buffer_count, tls_buffer_bytes);
+    return *tls_buffers_;
+}
+
+/// One context for all pools on the same terms: what one resumes, another with its host may.
+std::shared_ptr<net::TlsContext> Services::tls_for(const upstream::TlsTerms& terms) {
     for (const auto& entry : pools_)
-        if (entry->tls != nullptr && entry->pool.options().trust == trust) return entry->tls;
-    auto context = net::TlsContext::client({.trust = trust});
-    LOOM_ASSERT(context);  // app has loaded the trust; what is left is memory
+        if (entry->tls != nullptr && entry->pool.options().terms == terms) return entry->tls;
+    net::TlsClientOptions options{.trust = terms.trust, .min_version = terms.min_version};
+    if (terms.certificate != nullptr) options.certificate = *terms.certificate;
+    auto context = net::TlsContext::client(options);
+    LOOM_ASSERT(context);  // app has tried these terms; what is left is memory
     return std::move(*context);
 }
 

@@ -48,6 +48,26 @@ TEST(Check, Listeners) {
               "loom.conf:4:16: admin.listen: '127.0.0.1:8080' is taken by listener.http.address at loom.conf:1:25\n");
 }
 
+TEST(Check, TlsKeysThatDoNotGoTogether) {
+    EXPECT_EQ(more("listener.http.protocol = https\n"),
+              "loom.conf:4:26: listener.http.tls.certificate: is missing, and protocol is https\n");
+    EXPECT_EQ(more("listener.http.protocol = http\nlistener.http.tls.certificate = a.crt\n"),
+              "loom.conf:5:33: listener.http.tls.certificate: needs listener.http.protocol = https\n");
+    EXPECT_EQ(more("listener.http.tls.client_ca = ca.pem\n"),
+              "loom.conf:4:31: listener.http.tls.client_ca: needs listener.http.tls.certificate\n");
+}
+
+TEST(Check, TlsKeysOfUpstreamsThatDoNotGoTogether) {
+    EXPECT_EQ(more("provider.l.type = local\nprovider.l.base_url = http://h/v1\nprovider.l.tls.min_version = 1.3\n"),
+              "loom.conf:6:30: warning: provider.l.tls.min_version: means something with an https:// address only\n");
+    EXPECT_EQ(more("provider.l.type = local\nprovider.l.base_url = https://h/v1\nprovider.l.tls.key = a.key\n"),
+              "loom.conf:6:22: provider.l.tls.key: needs provider.l.tls.certificate\n");
+    const std::string route = "route.b.path = /b\nroute.b.ai_gateway = off\n";
+    EXPECT_EQ(more(route + "route.b.upstream = https://h\n"), "");
+    EXPECT_EQ(more(route + "route.b.upstream = http://h\nroute.b.tls.min_version = 1.3\n"),
+              "loom.conf:7:27: warning: route.b.tls.min_version: means something with an https:// address only\n");
+}
+
 TEST(Check, TheAdminListenerIsNotForEveryone) {
     EXPECT_EQ(more("admin.listen = :9091\n"),
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "
@@ -97,7 +117,7 @@ TEST(Check, PlainRoutesLeadSomewhere) {
     EXPECT_EQ(more("route.b.path = /b\nroute.b.ai_gateway = off\nroute.b.upstream = http://h:1/x\n"),
               "loom.conf:6:20: route.b.upstream: expected http://host:port without a path\n");
     EXPECT_NE(more("route.b.path = /b\nroute.b.ai_gateway = off\nroute.b.upstream = h:1\n")
-                  .find("loom.conf:6:20: route.b.upstream: expected http://host:port: "),
+                  .find("loom.conf:6:20: route.b.upstream: expected http://host:port or https://: "),
               std::string::npos);
 }
 

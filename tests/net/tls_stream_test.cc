@@ -20,11 +20,13 @@ struct Watch final : TlsWatch {
     int opened = 0;
     int resumed = 0;
     std::vector<std::string> faults;
-    void on_tls_open(bool was_resumed) noexcept override {
+    int given_up = 0;
+    void on_tls_open(bool was_resumed, uint64_t) noexcept override {
         opened += 1;
         resumed += was_resumed ? 1 : 0;
     }
-    void on_tls_failed(std::string_view text) noexcept override { faults.emplace_back(text); }
+    void on_tls_failed(std::string_view text, bool) noexcept override { faults.emplace_back(text); }
+    void on_tls_given_up() noexcept override { given_up += 1; }
 };
 
 /// One end of a connection, and all that its stream told it.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <random>
 
+#include "tls_bare_peer.h"
 #include "tls_pair.h"
 
 namespace loom::net {
@@ -154,21 +155,6 @@ TEST(TlsCertificates, ConfigurationErrorsSayWhichFileAndWhatToDo) {
 
 // ---- versions, ALPN, SNI, client certificates ----
 
-/// A peer made of bare BoringSSL, for what Loom itself never says.
-struct BarePeer {
-    bssl::UniquePtr<SSL_CTX> context{SSL_CTX_new(TLS_method())};
-    bssl::UniquePtr<SSL> ssl;
-    std::string hello(const std::function<void(SSL*)>& set_up) {
-        ssl.reset(SSL_new(context.get()));
-        BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-        SSL_set_bio(ssl.get(), in, out);
-        set_up(ssl.get());
-        SSL_set_connect_state(ssl.get());
-        SSL_do_handshake(ssl.get());
-        return test::contents(out);
-    }
-};
-
 Error refused_hello(Pair& pair, const std::string& hello, std::string* text) {
     TlsSession server(*pair.server_context);
     EXPECT_TRUE(server.start_server().has_value());
@@ -197,26 +183,42 @@ TEST(TlsVersions, BelowTls12NobodyIsServed) {
 
 TEST(TlsVersions, Tls12IsSpokenAndMayBeRefused) {
     Pair pair;
-    const auto hello12 = [](SSL* ssl) { SSL_set_max_proto_version(ssl, TLS1_2_VERSION); };
-    BarePeer peer;
     {
         TlsSession server(*pair.server_context);
         ASSERT_TRUE(server.start_server().has_value());
-        EXPECT_TRUE(server.feed(peer.hello(hello12), {}).has_value());
+        EXPECT_TRUE(server.feed(BarePeer().tls12_hello(), {}).has_value());
         EXPECT_EQ(server.version(), "TLSv1.2");
     }
     pair.server_context = make_server(
         {.certificates = {pair.authority.issue({.names = "DNS:a.example"})}, .min_version = TlsVersion::tls13});
     std::string text;
-    EXPECT_EQ(refused_hello(pair, peer.hello(hello12), &text).code, Errc::tls_failed);
+    EXPECT_EQ(refused_hello(pair, BarePeer().tls12_hello(), &text).code, Errc::tls_failed);
+}
+
+TEST(TlsVersions, AClientMayRefuseTls12Too) {
+    Pair pair;
+    const auto reason_with = [&](TlsVersion oldest) {
+        pair.client_context = make_client({.trust = pair.authority.trust(), .min_version = oldest});
+        TlsSession client(*pair.client_context);
+        EXPECT_TRUE(client.start_client("a.example", 443).has_value());
+        return BarePeer().reason_of_tls12_server(client.pending_ciphertext());
+    };
+    EXPECT_EQ(reason_with(TlsVersion::tls13), SSL_R_UNSUPPORTED_PROTOCOL);
+    EXPECT_NE(reason_with(TlsVersion::tls12), SSL_R_UNSUPPORTED_PROTOCOL);
 }
 
 TEST(TlsVersions, PlainHttpAndGarbageGetTheirReason) {
     Pair pair;
     std::string text;
     EXPECT_STREQ(refused_hello(pair, "GET / HTTP/1.1\r\nHost: a.example\r\n\r\n", &text).what,
-                 "the peer speaks plain HTTP");
+                 "the client speaks plain HTTP");
     expect_says(text, {"https://"});
+    TlsSession http(*pair.server_context);
+    ASSERT_TRUE(http.start_server().has_value());
+    EXPECT_FALSE(http.feed("D", {}).has_value()) << "one byte of DELETE is enough";
+    EXPECT_TRUE(http.met_plain_http());
+    http.answer_in_plain("HTTP/1.1 400 Bad Request\r\n\r\n");
+    EXPECT_EQ(http.pending_ciphertext(), "HTTP/1.1 400 Bad Request\r\n\r\n");
     EXPECT_EQ(refused_hello(pair, std::string(100, '\xff'), &text).code, Errc::tls_failed);
 
     TlsSession client(*pair.client_context);
@@ -249,11 +251,15 @@ TEST(TlsSni, ChoosesAmongSeveralTheExactNameFirst) {
     const auto shown = [&](const char* host) {
         Connection c(*client, *server);
         EXPECT_TRUE(c.open(host).has_value()) << host << ": " << c.client.last_error_text();
-        return c.client.peer_subject();
+        return c.client.peer()->subject;
     };
     EXPECT_EQ(shown("first.example"), "CN=first");
     EXPECT_EQ(shown("x.b.example"), "CN=exact");
     EXPECT_EQ(shown("y.b.example"), "CN=wild");
+    EXPECT_EQ(shown("Y.B.Example."), "CN=wild");
+    Connection deeper(*client, *server);  // a wildcard stands for one label
+    EXPECT_FALSE(deeper.open("z.y.b.example").has_value());
+    expect_says(deeper.client.last_error_text(), {"it is for first.example"});
     Connection unknown(*client, *server);  // gets the first, and the client says why it does not take it
     EXPECT_FALSE(unknown.open("nobody.example").has_value());
     expect_says(unknown.client.last_error_text(), {"it is for first.example"});
@@ -263,18 +269,30 @@ TEST(TlsClientCertificates, AreAskedForAndNamed) {
     Pair pair;
     Authority people("People CA");
     pair.server_context = make_server({.certificates = {pair.authority.issue({.names = "DNS:a.example"})},
-                                       .client_ca_pem = people.pem(),
-                                       .client_ca_name = "people.pem"});
+                                       .client_ca = people.trust()});
     const auto open_with = [&](TlsKeyPair certificate, Connection** out) {
         pair.client_context = make_client({.trust = pair.authority.trust(), .certificate = std::move(certificate)});
         *out = new Connection(pair);
         return (*out)->open();
     };
     Connection* raw;
-    EXPECT_TRUE(
-        open_with(people.issue({.names = "", .common_name = "agent-7", .usage = "clientAuth"}), &raw).has_value());
-    EXPECT_EQ(raw->server.peer_subject(), "CN=agent-7");
-    EXPECT_EQ(raw->server.peer_fingerprint().size(), 64u);
+    const HostSpec agent = {.names = "URI:spiffe://example/agent-7,DNS:agent-7.example,IP:10.0.0.7,email:a@example",
+                            .common_name = "agent-7",
+                            .usage = "clientAuth"};
+    EXPECT_TRUE(open_with(people.issue(agent), &raw).has_value());
+    const auto peer = raw->server.peer();
+    ASSERT_TRUE(peer.has_value());
+    EXPECT_EQ(peer->subject, "CN=agent-7");
+    EXPECT_EQ(peer->names, (std::vector<std::string>{"URI:spiffe://example/agent-7", "DNS:agent-7.example",
+                                                     "IP:10.0.0.7", "email:a@example"}));
+    EXPECT_EQ(peer->fingerprint.size(), 64u);
+    {
+        Connection again(pair);  // resumed: no certificate is sent, and it is the same peer
+        ASSERT_TRUE(again.open().has_value());
+        EXPECT_TRUE(again.server.resumed());
+        ASSERT_TRUE(again.server.peer().has_value());
+        EXPECT_EQ(again.server.peer()->fingerprint, peer->fingerprint);
+    }
     delete raw;
 
     const auto none = open_with({}, &raw);
@@ -340,7 +358,7 @@ TEST(TlsResumption, ATicketDoesNotOpenAListenerThatAsksForCertificates) {
     Authority authority;
     const TlsKeyPair pair = authority.issue({.names = "DNS:a.example"});
     const auto open = make_server({.certificates = {pair}});
-    const auto strict = make_server({.certificates = {pair}, .client_ca_pem = authority.pem(), .client_ca_name = "ca"});
+    const auto strict = make_server({.certificates = {pair}, .client_ca = authority.trust()});
     const auto client = make_client({.trust = authority.trust()});
     TlsTicketKeys keys;
     keys.rotate();

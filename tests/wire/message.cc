@@ -93,7 +93,7 @@ std::string Message::target() const {
 bool MessageReader::fill(Deadline deadline) {
     if (connection_end_ != End::open) return false;
     const size_t before = buffer_.size();
-    switch (receive(fd_, buffer_, deadline)) {
+    switch (source_(buffer_, deadline)) {
         case Got::bytes:
             if (on_bytes) on_bytes(std::string_view(buffer_).substr(before));
             return true;

@@ -49,7 +49,11 @@ struct Message {
 
 class MessageReader {
   public:
-    explicit MessageReader(int fd) : fd_(fd) {}
+    /// Where the bytes come from: appends what has come, or tells how the connection ended.
+    using Source = std::function<Got(std::string& into, Deadline deadline)>;
+    explicit MessageReader(Source source) : source_(std::move(source)) {}
+    explicit MessageReader(int fd)
+        : MessageReader([fd](std::string& into, Deadline deadline) { return receive(fd, into, deadline); }) {}
 
     /// Nothing when the peer ended the connection before the first byte of a head (`last_end()` tells how).
     std::optional<Message> read_request(Deadline deadline = Deadline::standard());
@@ -79,7 +83,7 @@ class MessageReader {
     bool take_chunk();
     void pump(Deadline deadline);
 
-    int fd_;
+    Source source_;
     std::string buffer_;
     Message message_;
     size_t length_left_ = 0;

@@ -24,6 +24,7 @@ class RawClient {
     Message ask(std::string_view bytes, bool is_bodyless = false);
     MessageReader& reader() { return *reader_; }
 
+    [[nodiscard]] int fd() const { return fd_.get(); }
     void half_close();
     void reset() { fd_.reset(); }
     void close() { fd_.close(); }

@@ -27,10 +27,10 @@ struct TlsFront::Connection {
     bool upstream_ended = false;
 };
 
-TlsFront::TlsFront(uint16_t upstream_port, const net::TlsKeyPair& certificate, Ending ending)
+TlsFront::TlsFront(uint16_t upstream_port, const net::TlsServerOptions& options, Ending ending)
     : upstream_port_(upstream_port), ending_(ending) {
     std::string text;
-    auto context = net::TlsContext::server({.certificates = {certificate}}, &text);
+    auto context = net::TlsContext::server(options, &text);
     if (!context) throw WireError(text);
     context_ = std::move(*context);
     Listening listening = listen_on_loopback();
@@ -111,8 +111,16 @@ bool TlsFront::read_client(Connection& connection) {
     if (connection.counted || !connection.session.handshake_done()) return true;
     connection.counted = true;
     if (connection.session.resumed()) resumed_count_ += 1;
+    const auto peer = connection.session.peer();
+    const std::lock_guard lock(mutex_);
+    client_subject_ = peer ? peer->subject : "";
     handshake_count_ += 1;
     return true;
+}
+
+std::string TlsFront::client_subject() const {
+    const std::lock_guard lock(mutex_);
+    return client_subject_;
 }
 
 bool TlsFront::read_upstream(Connection& connection) {

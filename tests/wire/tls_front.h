@@ -4,7 +4,10 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "loom/net/tls_session.h"
 #include "socket.h"
@@ -18,7 +21,7 @@ class TlsFront {
         cut,           // FIN alone, as from a peer that died or a man in the middle
     };
 
-    TlsFront(uint16_t upstream_port, const net::TlsKeyPair& certificate, Ending ending = Ending::close_notify);
+    TlsFront(uint16_t upstream_port, const net::TlsServerOptions& options, Ending ending = Ending::close_notify);
     ~TlsFront();
     TlsFront(const TlsFront&) = delete;
 
@@ -26,6 +29,8 @@ class TlsFront {
     [[nodiscard]] size_t connection_count() const { return connection_count_; }
     [[nodiscard]] size_t handshake_count() const { return handshake_count_; }
     [[nodiscard]] size_t resumed_count() const { return resumed_count_; }
+    /// Of the client's certificate, as of the last handshake; "" without one.
+    [[nodiscard]] std::string client_subject() const;
 
   private:
     struct Connection;
@@ -45,6 +50,8 @@ class TlsFront {
     std::atomic<size_t> connection_count_ = 0;
     std::atomic<size_t> handshake_count_ = 0;
     std::atomic<size_t> resumed_count_ = 0;
+    mutable std::mutex mutex_;
+    std::string client_subject_;
     std::atomic<bool> is_stopping_ = false;
     std::vector<std::unique_ptr<Connection>> connections_;
     std::thread thread_;

@@ -14,9 +14,6 @@ namespace {
 using net::test::Authority;
 using net::test::HostSpec;
 
-constexpr std::string_view handshakes = "loom_upstream_tls_handshakes_total";
-constexpr std::string_view resumptions = "loom_upstream_tls_resumptions_total";
-
 class TlsUpstream : public WireTest {
   protected:
     ~TlsUpstream() override { ::unlink(ca_path_.c_str()); }
@@ -24,8 +21,12 @@ class TlsUpstream : public WireTest {
     void trust(const Authority& authority) { std::ofstream(ca_path_, std::ios::trunc) << authority.pem(); }
     void start_front(ScriptedUpstream::Script script, const HostSpec& host = {.names = "IP:127.0.0.1"},
                      TlsFront::Ending ending = TlsFront::Ending::close_notify) {
+        start_front_with(std::move(script), {.certificates = {authority_.issue(host)}}, ending);
+    }
+    void start_front_with(ScriptedUpstream::Script script, const net::TlsServerOptions& options,
+                          TlsFront::Ending ending = TlsFront::Ending::close_notify) {
         scripted_ = std::make_unique<ScriptedUpstream>(std::move(script));
-        front_ = std::make_unique<TlsFront>(scripted_->port(), authority_.issue(host), ending);
+        front_ = std::make_unique<TlsFront>(scripted_->port(), options, ending);
         trust(authority_);
         use_https(front_->port());
     }
@@ -44,13 +45,17 @@ class TlsUpstream : public WireTest {
         if (scripted_ == nullptr || are_failures_expected) return;
         for (const std::string& failure : scripted_->failures()) ADD_FAILURE() << "the upstream's script: " << failure;
     }
+    double handshakes(std::string_view result) {
+        return loom().metric(fmt::format("loom_tls_handshakes_total{{side=\"upstream\",result=\"{}\"}}", result));
+    }
     /// 502 for the client, one line with all a person needs in the log, and not one byte for the impostor.
     void expect_refused(std::initializer_list<std::string_view> parts) {
         expect_error(ask(chat_request(chat_body)), 502, "upstream_tls_failed");
         wait_until("the line in the log", [&] { return contains(loom().log(), "remedy:"); });
         const std::string log = loom().log();
         for (const std::string_view part : parts) EXPECT_TRUE(contains(log, part)) << part << " is missing in\n" << log;
-        EXPECT_EQ(loom().metric_sum(handshakes), 0);
+        EXPECT_EQ(handshakes("full") + handshakes("resumed"), 0);
+        EXPECT_EQ(handshakes("failed"), 1);
         EXPECT_EQ(sum_where(loom().metrics(), "loom_upstream_connections_total", {"mock", "tls_failed"}), 1);
         EXPECT_TRUE(scripted_ == nullptr || scripted_->received_bytes() == 0);
     }
@@ -72,7 +77,7 @@ TEST_F(TlsUpstream, AChatPassesByteForByteAndTheConnectionIsKept) {
         EXPECT_EQ(scripted_->request(static_cast<size_t>(i)).body, chat_body);
     }
     EXPECT_EQ(front_->connection_count(), 1U);
-    EXPECT_EQ(loom().metric_sum(handshakes), 1);
+    EXPECT_EQ(handshakes("full"), 1);
 }
 
 TEST_F(TlsUpstream, EveryGoldenStreamPassesByteForByte) {
@@ -147,8 +152,108 @@ TEST_F(TlsUpstream, TheSecondConnectionResumesTheFirstsSession) {
     }
     EXPECT_EQ(front_->handshake_count(), 4U);
     EXPECT_EQ(front_->resumed_count(), 3U);
-    EXPECT_EQ(loom().metric_sum(handshakes), 4);
-    EXPECT_EQ(loom().metric_sum(resumptions), 3);
+    EXPECT_EQ(handshakes("full"), 1);
+    EXPECT_EQ(handshakes("resumed"), 3);
+}
+
+TEST_F(TlsUpstream, EveryReconnectOfEveryShardResumesButItsFirst) {
+    conf.set("loop.shards", "2");
+    start_tls([](UpstreamConnection& connection) {
+        if (connection.read_request()) connection.send(answer(chat_answer, "200 OK", "Connection: close\r\n"));
+    });
+    constexpr int reconnects = 200;
+    for (int i = 0; i < reconnects + 2; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_LE(handshakes("full"), 2) << "one a shard";
+    EXPECT_GE(handshakes("resumed"), 0.99 * reconnects);
+}
+
+/// Writes a certificate of Loom's own, and its key, and names it in the conf.
+class TlsUpstreamCertificate : public TlsUpstream {
+  protected:
+    ~TlsUpstreamCertificate() override {
+        for (const char* end : {".crt", ".key"}) ::unlink((path_ + end).c_str());
+    }
+    void issue(Authority& authority, const HostSpec& spec) {
+        const net::TlsKeyPair pair = authority.issue(spec);
+        std::ofstream(path_ + ".key", std::ios::trunc) << pair.key_pem;
+        std::ofstream(path_ + ".crt", std::ios::trunc) << pair.certificate_pem;
+    }
+    void start_asking(ScriptedUpstream::Script script = answer_always(answer(chat_answer))) {
+        start_front_with(std::move(script), {.certificates = {authority_.issue({.names = "IP:127.0.0.1"})},
+                                             .client_ca = people_.trust()});
+    }
+    const HostSpec loom_ = {.names = "", .common_name = "loom", .usage = "clientAuth"};
+    Authority people_{"People CA"};
+    std::string path_ = fmt::format("{}/loom-wire-own-{}", testing::TempDir(), ::getpid());
+};
+
+TEST_F(TlsUpstreamCertificate, LoomShowsItsOwnWhereAsked) {
+    issue(people_, loom_);
+    start_asking();
+    conf.set("provider.mock.tls.certificate", path_ + ".crt");
+    start_without_upstream();
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(front_->client_subject(), "CN=loom");
+}
+
+TEST_F(TlsUpstreamCertificate, WithoutOneTheLogSaysWhichKeyIsMissing) {
+    start_asking();
+    start_without_upstream();
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 502);
+    wait_until("the line", [&] { return contains(loom().log(), "the server asks for a certificate"); });
+    EXPECT_TRUE(contains(loom().log(), "tls.certificate")) << loom().log();
+}
+
+TEST_F(TlsUpstreamCertificate, ARenewedOneIsShownFromThenOn) {
+    issue(people_, loom_);
+    start_asking();
+    conf.set("provider.mock.tls.certificate", path_ + ".crt").set("tls.watch_interval", "20ms");
+    start_without_upstream();
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    HostSpec renewed = loom_;
+    renewed.common_name = "renewed";
+    issue(people_, renewed);
+    wait_until("the renewed certificate", [&] {
+        EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+        return front_->client_subject() == "CN=renewed";
+    });
+}
+
+TEST_F(TlsUpstreamCertificate, AKeyThatIsNotItsRefusesTheStart) {
+    issue(people_, loom_);
+    std::ofstream(path_ + ".key", std::ios::trunc) << people_.issue(loom_).key_pem;
+    use_https(1);
+    trust(authority_);
+    conf.set("provider.mock.tls.certificate", path_ + ".crt");
+    const Exit exit = LoomProcess::run_to_end(conf.text());
+    EXPECT_EQ(exit.code, 78);
+    EXPECT_TRUE(contains(exit.log, "provider.mock.tls.certificate: ")) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "the private key is not the one of its first certificate")) << exit.log;
+}
+
+TEST_F(TlsUpstream, APlainRouteMayLeadToHttps) {
+    start_front([](UpstreamConnection& connection) {
+        while (connection.read_request()) connection.send(answer("a file"));
+    });
+    conf.set("route.plain.path", "/files/*").set("route.plain.ai_gateway", "off").set("route.plain.auth.type", "none");
+    conf.set("route.plain.upstream", fmt::format("https://127.0.0.1:{}", front_->port()));
+    conf.set("route.plain.tls.ca_file", ca_path_);
+    start_without_upstream();
+    EXPECT_EQ(ask(request("GET", "/files/a")).body, "a file");
+    EXPECT_EQ(scripted_->last_request().head.value("Host"), fmt::format("127.0.0.1:{}", front_->port()));
+    EXPECT_EQ(handshakes("full"), 1);
+}
+
+TEST_F(TlsUpstream, APlainRouteToAStrangerIsRefusedAndNeverAskedInPlainText) {
+    start_front(answer_always(answer("a file")));
+    trust(Authority("Another CA"));
+    conf.set("route.plain.path", "/files/*").set("route.plain.ai_gateway", "off").set("route.plain.auth.type", "none");
+    conf.set("route.plain.upstream", fmt::format("https://127.0.0.1:{}", front_->port()));
+    conf.set("route.plain.tls.ca_file", ca_path_);
+    start_without_upstream();
+    EXPECT_EQ(ask(request("GET", "/files/a")).status(), 502);
+    wait_until("the line", [&] { return contains(loom().log(), "plain: the certificate of 127.0.0.1 is refused"); });
+    EXPECT_EQ(scripted_->received_bytes(), 0U);
 }
 
 TEST_F(TlsUpstream, AConnectionThatDiedInThePoolIsReplaced) {

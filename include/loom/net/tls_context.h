@@ -23,7 +23,7 @@ class TlsTrust;  // a loaded CA store
 /// ms.
 using TlsTrustPtr = std::shared_ptr<const TlsTrust>;
 
-/// path  a PEM file; "" takes the system's (/etc/ssl/certs/ca-certificates.crt, then the other systems' places).
+/// path  a PEM file, of at most 8 MiB; "" takes the system's (/etc/ssl/certs/ca-certificates.crt, then the other systems' places).
 /// text  on an error, one line: what is wrong with which file and what to do.
 /// Errors  not_found, bad_conf (nothing readable in it).                  Blocks on files: not for a shard.
 [[nodiscard]] Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text = nullptr);
@@ -41,6 +41,21 @@ struct TlsKeyPair {
 [[nodiscard]] Result<TlsKeyPair> read_tls_key_pair(const std::string& certificate_path, const std::string& key_path,
                                                    std::string* text = nullptr);
 
+/// Where a key is looked for that nobody named: "x.key" beside "x.crt".
+[[nodiscard]] std::string tls_key_path_beside(const std::string& certificate_path);
+
+/// What a certificate file says of itself, for warnings before it is used.
+struct TlsCertificateFacts {
+    std::string subject, issuer;  // of the first certificate
+    int64_t begins_s = 0;         // seconds since 1970, of the whole chain: the latest beginning
+    int64_t ends_s = 0;           // and the earliest end
+    std::string ends_text;        // "Nov 21 02:34:49 2026 GMT"
+    bool chain_in_order = true;   // each certificate was issued by the next one of the file
+};
+
+/// Errors  bad_conf: a certificate or key that cannot be read, or that do not belong together; *text says it.
+[[nodiscard]] Result<TlsCertificateFacts> inspect_tls_key_pair(const TlsKeyPair& pair, std::string* text = nullptr);
+
 struct TlsClientOptions {
     TlsTrustPtr trust;                             // a must: there is no unverified mode
     TlsKeyPair certificate;                        // empty: none is offered
@@ -55,9 +70,10 @@ struct TlsClientOptions {
 struct TlsServerOptions {
     std::vector<TlsKeyPair> certificates;          // the first is for clients whose SNI matches none
     std::vector<std::string> alpn = {"http/1.1"};  // best first; a client that offers only others is refused
-    std::string client_ca_pem;                     // not empty: clients must show a certificate by it (mTLS)
-    std::string client_ca_name;                    // the file, for messages
+    TlsTrustPtr client_ca;                         // set: clients must show a certificate by one of these (mTLS)
     TlsVersion min_version = TlsVersion::tls12;
+    std::chrono::seconds session_lifetime{24 * 3600};  // since the certificates were last looked at; tickets' keys may
+                                                       // end it sooner
 };
 
 /// Keys that seal session tickets. All shards (and all processes that share a name) hold the same, so that a client may

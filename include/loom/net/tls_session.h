@@ -6,9 +6,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "loom/base/result.h"
 #include "loom/net/tls_context.h"
@@ -16,6 +18,16 @@
 namespace loom::net {
 
 struct TlsBlock;  // src/net/tls_block.h: a piece of output
+
+/// Who a peer is, by its certificate, which was verified.
+struct TlsPeer {
+    std::string subject;             // "CN=agent-7,O=Example": RFC 2253, cut at 256 bytes; for people
+    std::vector<std::string> names;  // alternative names, exact: "DNS:a.example", "URI:spiffe://b/c",
+                                     // "email:d@example", "IP:10.0.0.1"; those that hold odd bytes are left out
+    std::string fingerprint;         // SHA-256 of the certificate, lower-case hex
+    static constexpr size_t names_max = 32;
+    static constexpr size_t name_bytes_max = 2048;
+};
 
 /// One TLS connection, client or server by its context. Stays where it is (BoringSSL points to it); lives on one shard.
 /// Errors of every call: tls_failed (see last_error_text()), closed (cut off without close_notify), exhausted. After an
@@ -85,10 +97,14 @@ class TlsSession {
     [[nodiscard]] std::string_view server_name() const noexcept;  // server: the client's SNI
     [[nodiscard]] std::string_view version() const noexcept;      // "TLSv1.3"
     [[nodiscard]] std::string_view cipher() const noexcept;
-    /// "CN=agent-7, O=Example" of the peer's certificate (mTLS), verified; "" without one.
-    [[nodiscard]] std::string peer_subject() const;
-    /// SHA-256 of the peer's certificate, lower-case hex; "" without one.
-    [[nodiscard]] std::string peer_fingerprint() const;
+    /// After the handshake, a resumed one too: whose certificate the peer showed (mTLS); nothing without one.
+    [[nodiscard]] std::optional<TlsPeer> peer() const;
+    /// Server: something came from the client. Who connects and leaves without a word (a balancer's probe) did not fail.
+    [[nodiscard]] bool heard() const noexcept { return heard_; }
+    /// Server, failed: the client sent an HTTP request in plain text, and reads an answer like it.
+    [[nodiscard]] bool met_plain_http() const noexcept { return met_plain_http_; }
+    /// That answer: pending as it is. Only when met_plain_http().
+    void answer_in_plain(std::string_view bytes) noexcept;
 
     /// After an error, for people: names subject, issuer, reason and remedy where a certificate was at fault.
     [[nodiscard]] std::string last_error_text() const;
@@ -109,6 +125,7 @@ class TlsSession {
 
     Result<void> start();
     Result<void> drive_handshake();
+    Result<void> refuse_plain_text();
     bool read_ended(int ssl_result, Progress& progress);
     Result<Progress> finish_feed(size_t offered_bytes, Progress progress);
     Result<size_t> seal(const char* bytes, size_t size);
@@ -126,6 +143,8 @@ class TlsSession {
     State state_ = State::idle;
     bool peer_closed_ = false;
     bool close_sent_ = false;
+    bool heard_ = false;
+    bool met_plain_http_ = false;
     uint16_t port_ = 0;
     std::string host_;  // client: lower case, without brackets and final dot
     Error error_;

@@ -14,9 +14,13 @@ namespace loom::net {
 class TlsWatch {
   public:
     /// A handshake succeeded. resumed  by a session of before: no certificate was sent or looked at.
-    virtual void on_tls_open(bool resumed) noexcept = 0;
-    /// One line for people: what failed; of a certificate at fault subject and issuer; the remedy. Once a stream.
-    virtual void on_tls_failed(std::string_view text) noexcept = 0;
+    /// duration_ns  since the connection was there.
+    virtual void on_tls_open(bool resumed, uint64_t duration_ns) noexcept = 0;
+    /// The handshake failed, or later a record. One line for people: what failed; of a certificate at fault subject and
+    /// issuer; the remedy. Once a stream.
+    virtual void on_tls_failed(std::string_view text, bool in_handshake) noexcept = 0;
+    /// The owner closed it before the handshake's end: a deadline of its own has passed.
+    virtual void on_tls_given_up() noexcept = 0;
 
   protected:
     ~TlsWatch() = default;
@@ -30,6 +34,10 @@ struct TlsShare {
     TlsWatch* watch = nullptr;
 };
 
+/// The server's side: a client that leaves without having said a word is no failure (a balancer's probe), and is not
+/// told of. A client whose handshake was refused is read, and what it sends dropped, until it has seen why
+/// (refused_linger_ms at most).
+///
 /// Plaintext takes the place of its ciphertext in the ring's own buffer wherever it fits, and comes in a lease of
 /// `TlsShare::plain` else. `on_connected` comes after the handshake.
 ///
@@ -64,8 +72,11 @@ class TlsStream final : public Stream, private StreamUser {
     [[nodiscard]] bool closing() const noexcept override { return closing_; }
 
     [[nodiscard]] const TlsSession& session() const noexcept { return session_; }
+    /// From on_connected, where session().met_plain_http(): an answer that the client can read, sent by begin_close.
+    void answer_in_plain(std::string_view bytes) noexcept { session_.answer_in_plain(bytes); }
 
     static constexpr uint64_t linger_ms = 5'000;
+    static constexpr uint64_t refused_linger_ms = 1'000;
 
   private:
     static constexpr size_t out_pieces_max = 14;  // blocks of ciphertext in one send: pending_max and a border
@@ -97,6 +108,8 @@ class TlsStream final : public Stream, private StreamUser {
     void read_into_plain(std::string_view ciphertext) noexcept;
     bool take(const TlsSession::Progress& progress, io::BufferLease plaintext) noexcept;
     void wait_for_buffer(std::string_view ciphertext) noexcept;
+    void begin_handshake() noexcept;
+    void tell_failure(std::string_view text) noexcept;
     void end_of_transport(Error why) noexcept;
     void fail(Error why, std::string_view text) noexcept;
     void end_reading(const Error& why) noexcept;
@@ -107,6 +120,7 @@ class TlsStream final : public Stream, private StreamUser {
     void report() noexcept;
     void finish_shutdown() noexcept;
     void go_on_closing() noexcept;
+    void close_refused() noexcept;
 
     io::Shard& shard_;
     TlsShare share_;
@@ -116,6 +130,7 @@ class TlsStream final : public Stream, private StreamUser {
 
     std::string_view host_;  // client, until the handshake begins
     uint16_t port_ = 0;
+    bool shaking_ = false;    // the handshake has begun and its end was not told
     bool connected_ = false;  // on_connected was told
     bool wanted_ = false;     // the user reads
     bool ended_ = false;      // on_end was told, or there is nobody to tell
@@ -125,13 +140,14 @@ class TlsStream final : public Stream, private StreamUser {
     bool ending_ = false;  // shutdown_sending was asked for
     bool broken_ = false;  // TCP takes nothing any more
     bool closing_ = false;
+    bool refused_ = false;  // closing, and the peer of a failed handshake is to see why
     io::SendMode mode_ = io::SendMode::wait;
 
     // The user's send: pieces_[0] from offset_ on is not sealed yet.
     std::span<const iovec> pieces_;
     size_t offset_ = 0;
     size_t sealed_bytes_ = 0;
-    uint64_t last_send_ns_ = 0;
+    uint64_t last_send_ns_ = 0;  // until the handshake's end: its beginning
     Error send_error_;
 
     std::array<iovec, out_pieces_max> out_;  // what the kernel sends

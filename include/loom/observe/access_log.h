@@ -24,6 +24,7 @@ struct AccessRecord {
     uint64_t time_us = 0;         // of arrival, microseconds since 1970
     std::string_view request_id;  // 128
     std::string_view client;      // 64: address, as forwarded.trust has it
+    std::string_view client_certificate;  // 128: its subject, verified; of mTLS
     std::string_view consumer;    // 64: name, never a key
     std::string_view route;       // 64
     std::string_view method;      // 16

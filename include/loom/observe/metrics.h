@@ -50,6 +50,17 @@ enum class ConnectResult : uint8_t {
 };
 inline constexpr size_t connect_result_count = 9;
 
+/// On which side of Loom TLS is spoken, and how a handshake ended.
+enum class TlsSide : uint8_t { client, upstream };
+enum class TlsResult : uint8_t {
+    full,
+    resumed,
+    failed,
+    given_up,  // a deadline of Loom's passed, or it was shutting down
+};
+inline constexpr size_t tls_side_count = 2;
+inline constexpr size_t tls_result_count = 4;
+
 /// Cached is a part of input, reasoning a part of output.
 struct TokenCounts {
     uint64_t input = 0;
@@ -69,6 +80,12 @@ inline constexpr std::array<uint64_t, overhead_bound_count> overhead_bounds_ns =
     500,     1'000,   2'000,   5'000,     10'000,    20'000,     50'000,
     100'000, 200'000, 500'000, 1'000'000, 2'000'000, 10'000'000, 100'000'000};
 
+inline constexpr size_t tls_bound_count = 10;
+/// Microseconds: a handshake costs one of a CPU's milliseconds at most, and one or two round trips.
+inline constexpr std::array<uint64_t, tls_bound_count> tls_bounds_us = {
+    500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 500'000, 2'500'000};
+
+using TlsHistogram = BoundedHistogram<tls_bound_count>;
 using DurationHistogram = BoundedHistogram<duration_bound_count>;
 using OverheadHistogram = BoundedHistogram<overhead_bound_count>;
 using LatencyHistogram = Histogram<4, 32>;  // microseconds, for quantiles
@@ -81,6 +98,11 @@ struct ProviderSeries {
     DurationHistogram first_token;
     LatencyHistogram latency;
     Counter latency_sum_us;
+};
+
+struct TlsSeries {
+    std::array<Counter, tls_result_count> results;
+    TlsHistogram duration;
 };
 
 struct ModelSeries {  // one per provider and model
@@ -101,7 +123,6 @@ class ShardMetrics {
         stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
     Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
     Counter timeouts;
-    Counter upstream_tls_handshakes, upstream_tls_resumptions;  // those that succeeded; a resumption is one of them
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
@@ -138,6 +159,13 @@ class ShardMetrics {
         provider_at(provider).connects[static_cast<size_t>(result)].add();
     }
     void retry(uint16_t provider) noexcept { provider_at(provider).retries.add(); }
+    /// duration_us  of a handshake that succeeded.
+    void tls_handshake(TlsSide side, TlsResult result, uint64_t duration_us = 0) noexcept {
+        TlsSeries& s = tls_[static_cast<size_t>(side)];
+        s.results[static_cast<size_t>(result)].add();
+        if (result == TlsResult::full || result == TlsResult::resumed)
+            s.duration.record(tls_bounds_us, duration_us);
+    }
     [[nodiscard]] Gauge& pool_idle(uint16_t provider) noexcept { return provider_at(provider).pool_idle; }
     [[nodiscard]] Gauge& pool_busy(uint16_t provider) noexcept { return provider_at(provider).pool_busy; }
 
@@ -152,6 +180,7 @@ class ShardMetrics {
         return overhead_[static_cast<size_t>(stage)];
     }
     [[nodiscard]] const OverheadHistogram& loop_turn_series() const noexcept { return loop_turn_; }
+    [[nodiscard]] const TlsSeries& tls_series(TlsSide side) const noexcept { return tls_[static_cast<size_t>(side)]; }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -166,6 +195,7 @@ class ShardMetrics {
 
     std::array<OverheadHistogram, stage_count> overhead_;
     OverheadHistogram loop_turn_;
+    std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     // Dense, so that a series is an address and not a lookup. 2 MiB of address space; only pages that are counted in

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "loom/net/listener.h"
+#include "loom/net/tls_context.h"
 #include "loom/proxy/plan.h"
 #include "loom/proxy/services.h"
 
@@ -14,6 +15,7 @@ namespace loom::proxy {
 struct ListenerPlan {
     std::string name;
     LocalHandler local;  // set: an admin listener, which answers everything itself
+    std::shared_ptr<net::TlsContext> tls;  // set: https. This shard's alone; connections keep the one they began with
 };
 
 /// Accepts on `fd` (owned) for `services`, with back-pressure at the limit of connections.
@@ -24,6 +26,15 @@ class ProxyListener {
     void stop() { listener_.stop(); }
     [[nodiscard]] bool is_admin() const noexcept { return plan_.local != nullptr; }
     [[nodiscard]] bool stopped() const noexcept { return listener_.stopped(); }
+    [[nodiscard]] const std::string& name() const noexcept { return plan_.name; }
+    /// For handshakes from now on. A listener speaks TLS from its start or not at all.
+    void set_tls(std::shared_ptr<net::TlsContext> context) {
+        LOOM_ASSERT(plan_.tls != nullptr && context != nullptr);
+        plan_.tls = std::move(context);
+    }
+    void set_ticket_keys(const net::TlsTicketKeys& keys) {
+        if (plan_.tls != nullptr) plan_.tls->set_ticket_keys(keys);
+    }
     /// There may be room again.
     void make_room() { listener_.resume(); }
 

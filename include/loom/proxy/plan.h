@@ -77,6 +77,7 @@ struct Limits {
 };
 
 struct ClientTimeouts {
+    uint64_t handshake_ms = 10'000;  // of TLS
     uint64_t head_ms = 10'000;
     uint64_t body_ms = 60'000;
     uint64_t idle_ms = 75'000;

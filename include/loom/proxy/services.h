@@ -37,13 +37,14 @@ struct PoolEntry final : upstream::PoolWatch {
     void on_stale() noexcept;
     void on_connect_failed(Errc why) noexcept override;
     void on_level(int idle_delta, int busy_delta) noexcept override;
-    void on_tls_open(bool resumed) noexcept override;
-    void on_tls_failed(std::string_view text) noexcept override;
+    void on_tls_open(bool resumed, uint64_t duration_ns) noexcept override;
+    void on_tls_failed(std::string_view text, bool in_handshake) noexcept override;
+    void on_tls_given_up() noexcept override;
 
     observe::ShardMetrics& metrics;
     uint16_t label_ix;
     uint32_t plans = 0;                    // that use it
-    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools of one trust, and so is its session cache
+    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools on the same terms, and so is its session cache
     std::string tls_fault;                 // what was logged last
     uint64_t tls_fault_ms = 0;
     upstream::Pool pool;
@@ -76,6 +77,9 @@ class Services {
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
     [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
     [[nodiscard]] observe::ShardAccessLog* log() noexcept { return log_; }
+
+    /// For TLS records that came in several reads, of both sides; made at the first need.
+    [[nodiscard]] io::BufferPool& tls_buffers();
 
     // Scratch of the call at hand: nothing in it survives a wait.
     http::RequestHead request_head;
@@ -115,7 +119,7 @@ class Services {
         Services& services;
     };
     static void on_drain_limit(io::Timer& timer) noexcept;
-    [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const net::TlsTrustPtr& trust);
+    [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const upstream::TlsTerms& terms);
     PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
     void retire(PlanUse& use);
     void sweep_pools();
@@ -125,7 +129,7 @@ class Services {
     observe::ShardMetrics& metrics_;
     observe::ShardAccessLog* log_;
     uint32_t shard_count_;
-    std::unique_ptr<io::BufferPool> plain_;  // of TLS; made with the first pool that needs it
+    std::unique_ptr<io::BufferPool> tls_buffers_;
     std::vector<std::unique_ptr<PoolEntry>> pools_;
     std::vector<std::unique_ptr<PlanUse>> uses_;
     PlanUse* current_ = nullptr;

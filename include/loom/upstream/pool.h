@@ -89,7 +89,7 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
 
 class Pool {
   public:
-    /// tls  with options.tls: the shard's, for options.trust. Its watch is this pool's.
+    /// tls  with options.tls: the shard's, on options.terms. Its watch is this pool's.
     Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options, net::TlsShare tls = {});
     ~Pool();
     Pool(const Pool&) = delete;

@@ -1,0 +1,95 @@
+#include "tls_files.h"
+
+#include <glob.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "loom/observe/log.h"
+
+namespace loom::app {
+namespace {
+
+Sha256 digest_of(const std::string& path) {
+    std::ostringstream bytes;
+    bytes << std::ifstream(path, std::ios::binary).rdbuf();
+    return sha256(bytes.view());
+}
+
+/// A pair is of use only when its halves belong together.
+Result<TlsKeyPairPtr> read_pair(const std::string& certificate, const std::string& key, std::string& text) {
+    auto pair = LOOM_TRY(net::read_tls_key_pair(certificate, key, &text));
+    LOOM_TRY(net::inspect_tls_key_pair(pair, &text));
+    return std::make_shared<const net::TlsKeyPair>(std::move(pair));
+}
+
+}  // namespace
+
+TlsFiles::Stamp TlsFiles::stamp_of(const std::string& path) {
+    struct stat status{};
+    if (::stat(path.c_str(), &status) != 0) return {};
+    return {status.st_dev, status.st_ino, status.st_size,
+            int64_t{status.st_mtim.tv_sec} * 1'000'000'000 + status.st_mtim.tv_nsec};
+}
+
+std::vector<std::string> TlsFiles::matches(const std::string& pattern) {
+    if (pattern.find_first_of("*?[") == std::string::npos) return {pattern};
+    glob_t found{};
+    std::vector<std::string> paths;
+    if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) paths.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+    ::globfree(&found);
+    return paths;
+}
+
+void TlsFiles::begin(Fault fault) {
+    fault_ = fault;
+    reading_ = {};
+}
+
+void TlsFiles::watch() { watched_ = std::move(reading_); }
+
+bool TlsFiles::changed() const {
+    return std::ranges::any_of(watched_.stamps, [](const auto& one) { return stamp_of(one.first) != one.second; }) ||
+           std::ranges::any_of(watched_.expansions, [](const auto& one) { return matches(one.first) != one.second; });
+}
+
+std::vector<std::string> TlsFiles::expand(const std::string& pattern) {
+    return reading_.expansions[pattern] = matches(pattern);
+}
+
+/// The one place that decides between the new, the same and the old.
+template <class T>
+Result<std::shared_ptr<const T>> TlsFiles::settle(Held<T>& held, const Sha256& digest,
+                                                  Result<std::shared_ptr<const T>> read, const std::string& text) {
+    if (read) {
+        held = {digest, *read};
+        return read;
+    }
+    if (fault_ == Fault::refuse || held.value == nullptr) return read;
+    observe::log_error("{}; what it held before stays in force", text);
+    return held.value;
+}
+
+Result<net::TlsTrustPtr> TlsFiles::trust(const std::string& path, std::string& text) {
+    const bool is_system = path.empty();
+    if (!is_system) reading_.stamps[path] = stamp_of(path);
+    const Sha256 digest = is_system ? Sha256{} : digest_of(path);
+    auto& held = trusts_[path];
+    if (held.value != nullptr && held.digest == digest) return held.value;
+    return settle(held, digest, net::load_tls_trust(path, &text), text);
+}
+
+Result<TlsKeyPairPtr> TlsFiles::key_pair(const std::string& certificate, const std::string& key, std::string& text) {
+    const std::string key_path = key.empty() ? net::tls_key_path_beside(certificate) : key;
+    for (const std::string& path : {certificate, key_path}) reading_.stamps[path] = stamp_of(path);
+    Result<TlsKeyPairPtr> read = read_pair(certificate, key, text);
+    Sha256 digest{};
+    if (read) digest = sha256((*read)->certificate_pem + (*read)->key_pem);
+    auto& held = key_pairs_[certificate + '\n' + key_path];
+    if (read && held.value != nullptr && held.digest == digest) return held.value;
+    return settle(held, digest, std::move(read), text);
+}
+
+}  // namespace loom::app

@@ -1,0 +1,510 @@
+// https listeners: what a client gets is what it would get without TLS; who may not connect is told why, and so is the
+// log.
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "fixture.h"
+#include "tls_bare_peer.h"
+#include "tls_certificates.h"
+#include "tls_client.h"
+
+namespace loom::wire {
+namespace {
+
+using net::test::Authority;
+using net::test::HostSpec;
+
+const HostSpec local = {.names = "IP:127.0.0.1,DNS:localhost", .common_name = "local"};
+
+class TlsListener : public WireTest {
+  protected:
+    TlsListener() {
+        std::string pattern = testing::TempDir() + "loom-tls-XXXXXX";
+        directory_ = ::mkdtemp(pattern.data());
+        conf.set("listener.http.protocol", "https");
+        conf.set("listener.http.tls.certificate", file("host.crt"));
+        issue("host", local);
+        trusting_ = client_context({.trust = authority_.trust()});
+    }
+    ~TlsListener() override { std::filesystem::remove_all(directory_); }
+
+    std::string file(const std::string& name) const { return directory_ + "/" + name; }
+    /// Moved into place, as renewing programs do: nobody meets half a file.
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(file(name + ".new")) << text;
+        ::chmod(file(name + ".new").c_str(), 0600);
+        std::filesystem::rename(file(name + ".new"), file(name));
+    }
+    void issue(const std::string& name, const HostSpec& spec) {
+        const net::TlsKeyPair pair = authority_.issue(spec);
+        write(name + ".key", pair.key_pem);
+        write(name + ".crt", pair.certificate_pem);
+    }
+    static std::unique_ptr<net::TlsContext> client_context(const net::TlsClientOptions& options) {
+        std::string text;
+        auto context = net::TlsContext::client(options, &text);
+        if (!context) throw WireError(text);
+        return std::move(*context);
+    }
+    TlsClient connect(std::string_view host = "127.0.0.1") { return TlsClient(loom().port(), *trusting_, host); }
+    Message ask_tls(std::string_view bytes) { return ask_over_tls(loom().port(), *trusting_, bytes); }
+    std::string subject_shown(std::string_view host = "127.0.0.1") {
+        const auto fresh = client_context({.trust = authority_.trust()});
+        return TlsClient(loom().port(), *fresh, host).session().peer()->subject;
+    }
+    double handshakes(std::string_view result) {
+        return loom().metric(fmt::format("loom_tls_handshakes_total{{side=\"client\",result=\"{}\"}}", result));
+    }
+    void wait_for_log(std::string_view part) {
+        wait_until(fmt::format("'{}' in the log", part), [&] { return contains(loom().log(), part); });
+    }
+    /// The text of the error that the client meets.
+    std::string refusal_of(net::TlsContext& context, std::string_view host = "127.0.0.1") {
+        try {
+            TlsClient one(loom().port(), context, host);
+            (void)one.ask(chat_request(chat_body));
+        } catch (const WireError& error) {
+            return error.what();
+        }
+        ADD_FAILURE() << "the client was let in";
+        return "";
+    }
+    void expect_start_refused(std::initializer_list<std::string_view> parts) {
+        const Exit exit = LoomProcess::run_to_end(conf.use_upstream(1).text());
+        EXPECT_EQ(exit.code, 78);
+        for (const std::string_view part : parts)
+            EXPECT_TRUE(contains(exit.log, part)) << part << " is missing in\n" << exit.log;
+    }
+
+    Authority authority_{"Loom's test CA"};
+    std::unique_ptr<net::TlsContext> trusting_;
+
+  private:
+    std::string directory_;
+};
+
+TEST_F(TlsListener, AChatPassesByteForByteAndTheConnectionIsKept) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient one = connect();
+    EXPECT_EQ(one.session().version(), "TLSv1.3");
+    EXPECT_EQ(one.session().alpn(), "http/1.1");
+    for (size_t i = 0; i < 5; ++i) {
+        const Message response = one.ask(chat_request(chat_body));
+        EXPECT_EQ(response.status(), 200);
+        EXPECT_EQ(response.body, chat_answer);
+        EXPECT_EQ(upstream().request(i).body, chat_body);
+    }
+    EXPECT_EQ(handshakes("full"), 1);
+    EXPECT_EQ(loom().metric("loom_tls_handshake_seconds_count{side=\"client\"}"), 1);
+}
+
+TEST_F(TlsListener, EveryGoldenStreamPassesByteForByte) {
+    std::string events;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) connection.send(sse_answer(events));
+    });
+    TlsClient one = connect();
+    for (const Golden& golden : golden_streams()) {
+        events = golden.events;
+        const Message response = one.ask(chat_request(stream_body));
+        EXPECT_EQ(response.body, golden.events) << golden.name;
+        EXPECT_TRUE(response.is_whole()) << golden.name;
+    }
+}
+
+TEST_F(TlsListener, EventsArriveOneByOne) {
+    Gate gate;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("first")));
+        gate.wait();
+        connection.send(chunk(delta_event("second") + done_event) + std::string(last_chunk));
+    });
+    TlsClient one = connect();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("first");
+    gate.open();
+    EXPECT_TRUE(one.reader().read_rest().is_whole());
+}
+
+TEST_F(TlsListener, AMegabyteEachWay) {
+    const std::string text(1 << 20, 'x');
+    const std::string big_answer = fmt::format(R"({{"text":"{}"}})", text);
+    start(answer_always(answer(big_answer)));
+    TlsClient one = connect();
+    for (int i = 0; i < 3; ++i) {
+        const std::string body = fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", text);
+        EXPECT_EQ(one.ask(chat_request(body)).body, big_answer);
+        EXPECT_EQ(upstream().last_request().body, body);
+    }
+}
+
+TEST_F(TlsListener, RequestsThatCameInOneRecordAreAnsweredInTurn) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient one = connect();
+    std::string three;
+    for (int i = 0; i < 3; ++i) three += chat_request(chat_body);
+    one.send(three);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(one.read_response().body, chat_answer);
+}
+
+TEST_F(TlsListener, APlainRouteIsToldThatItWasHttps) {
+    ScriptedUpstream plain(answer_always(answer("ok")));
+    conf.set("route.plain.path", "/files/*").set("route.plain.ai_gateway", "off").set("route.plain.auth.type", "none");
+    conf.set("route.plain.upstream", fmt::format("http://127.0.0.1:{}", plain.port()));
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_tls(request("GET", "/files/a")).body, "ok");
+    EXPECT_EQ(plain.last_request().head.value("X-Forwarded-Proto"), "https");
+}
+
+TEST_F(TlsListener, TheCertificateIsChosenByName) {
+    issue("wild", {.names = "DNS:*.wild.example", .common_name = "wild"});
+    issue("exact", {.names = "DNS:exact.wild.example", .common_name = "exact"});
+    conf.set("listener.http.tls.certificate",
+             fmt::format("{}, {}, {}", file("host.crt"), file("wild.crt"), file("exact.crt")));
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(subject_shown("localhost"), "CN=local");
+    EXPECT_EQ(subject_shown("a.wild.example"), "CN=wild");
+    EXPECT_EQ(subject_shown("exact.wild.example"), "CN=exact");
+    EXPECT_EQ(subject_shown(), "CN=local") << "no name at all";
+}
+
+TEST_F(TlsListener, APatternNamesAllThatIsThere) {
+    issue("another", {.names = "DNS:another.example", .common_name = "another"});
+    conf.set("listener.http.tls.certificate", file("*.crt"));
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(subject_shown("localhost"), "CN=local");
+    EXPECT_EQ(subject_shown("another.example"), "CN=another");
+}
+
+TEST_F(TlsListener, WhoSpeaksNoCommonProtocolIsRefused) {
+    start(answer_always(answer(chat_answer)));
+    const auto h2 = client_context({.trust = authority_.trust(), .alpn = {"h2"}});
+    EXPECT_TRUE(contains(refusal_of(*h2), "application protocol"));
+    wait_for_log("let the peer offer http/1.1");
+    EXPECT_EQ(handshakes("failed"), 1);
+}
+
+TEST_F(TlsListener, AClientThatDoesNotTrustUsIsInTheLog) {
+    start(answer_always(answer(chat_answer)));
+    const auto stranger = client_context({.trust = Authority("Another CA").trust()});
+    EXPECT_TRUE(contains(refusal_of(*stranger), "issuer \"CN=Loom's test CA\""));
+    wait_for_log("the peer refuses our certificate");
+    EXPECT_TRUE(contains(loom().log(), "listener http: 127.0.0.1: ")) << loom().log();
+    EXPECT_EQ(handshakes("failed"), 1);
+}
+
+// ---- resumption ----
+
+TEST_F(TlsListener, AClientResumesOnWhicheverShardItLands) {
+    conf.set("loop.shards", "2");
+    start(answer_always(answer(chat_answer)));
+    constexpr int reconnects = 200;
+    EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
+    for (int i = 0; i < reconnects; ++i) EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
+    EXPECT_GE(handshakes("resumed"), 0.99 * reconnects);
+    EXPECT_EQ(handshakes("resumed") + handshakes("full"), reconnects + 1);
+}
+
+TEST_F(TlsListener, ATicketOutlivesTheChangeOfItsKey) {
+    conf.set("tls.ticket_rotation", "1s");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
+    // Every connection brings a new ticket, so each is at most one rotation old.
+    const Deadline three_rotations = Deadline::in(std::chrono::milliseconds(3500));
+    int asked = 0;
+    for (; !three_rotations.passed(); ++asked) {
+        EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
+        pause_between_polls();
+    }
+    EXPECT_EQ(handshakes("full"), 1);
+    EXPECT_EQ(handshakes("resumed"), asked);
+}
+
+// ---- clients with certificates ----
+
+class TlsClientCertificate : public TlsListener {
+  protected:
+    TlsClientCertificate() {
+        write("people.pem", people_.pem());
+        conf.set("listener.http.tls.client_ca", file("people.pem"));
+    }
+    std::unique_ptr<net::TlsContext> client_with(const net::TlsKeyPair& pair) {
+        return client_context({.trust = authority_.trust(), .certificate = pair});
+    }
+    Authority people_{"People CA"};
+    const HostSpec agent = {.names = "URI:spiffe://example/agent-7", .common_name = "agent-7", .usage = "clientAuth"};
+};
+
+TEST_F(TlsClientCertificate, OneByTheAuthorityOpensAndIsNamedInTheAccessLog) {
+    conf.set("loop.shards", "2");
+    start(answer_always(answer(chat_answer)));
+    const auto context = client_with(people_.issue(agent));
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(ask_over_tls(loom().port(), *context, chat_request(chat_body)).status(), 200);
+        if (i > 0) continue;
+        EXPECT_TRUE(contains(loom().wait_for_access_line("chat_completions"), R"("client_certificate":"CN=agent-7")"));
+    }
+    EXPECT_EQ(handshakes("resumed"), 19) << "a resumed session is still that client's";
+    wait_until("twenty lines", [&] {
+        const std::string lines = loom().access_log();
+        size_t count = 0;
+        for (size_t at = 0; (at = lines.find("CN=agent-7", at)) != std::string::npos; ++at) ++count;
+        return count == 20;
+    });
+}
+
+TEST_F(TlsClientCertificate, NoneIsRefusedWithTheRemedy) {
+    start(answer_always(answer(chat_answer)));
+    refusal_of(*trusting_);
+    wait_for_log("the client shows no certificate; remedy: this listener has client_ca set");
+    EXPECT_EQ(handshakes("failed"), 1);
+}
+
+TEST_F(TlsClientCertificate, AStrangersIsRefusedByName) {
+    start(answer_always(answer(chat_answer)));
+    refusal_of(*client_with(Authority("Elsewhere").issue({.names = "", .common_name = "eve", .usage = "clientAuth"})));
+    wait_for_log("subject \"CN=eve\", issuer \"CN=Elsewhere\"");
+    EXPECT_TRUE(contains(loom().log(), "remedy:"));
+}
+
+TEST_F(TlsClientCertificate, AnExpiredOneIsRefusedWithItsDate) {
+    start(answer_always(answer(chat_answer)));
+    refusal_of(*client_with(people_.issue(
+        {.names = "", .common_name = "old", .begins_in_seconds = -7200, .ends_in_seconds = -3600, .usage = "clientAuth"})));
+    wait_for_log("expired on");
+    EXPECT_TRUE(contains(loom().log(), "subject \"CN=old\""));
+}
+
+// ---- renewed files ----
+
+TEST_F(TlsListener, ARenewedCertificateIsPickedUpAndOldConnectionsLiveOn) {
+    conf.set("loop.shards", "2").set("tls.watch_interval", "20ms");
+    start(answer_always(answer(chat_answer)));
+    TlsClient old = connect();
+    EXPECT_EQ(old.ask(chat_request(chat_body)).status(), 200);
+    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
+    wait_until("the new certificate", [&] { return subject_shown() == "CN=renewed"; });
+    wait_for_log("TLS files have changed and were read");
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(subject_shown(), "CN=renewed") << "on every shard";
+    EXPECT_EQ(old.session().peer()->subject, "CN=local");
+    EXPECT_EQ(old.ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(loom().metric_sum("loom_config_reloads_total"), 0);
+}
+
+TEST_F(TlsListener, ABrokenRenewalKeepsTheOldCertificateAndTheNextOneIsTaken) {
+    conf.set("tls.watch_interval", "20ms");
+    issue("other", {.names = "DNS:other.example", .common_name = "other"});
+    conf.set("listener.http.tls.certificate", file("host.crt") + ", " + file("other.crt"));
+    start(answer_always(answer(chat_answer)));
+    write("host.crt", "-----BEGIN CERTIFICATE-----\nhalf");
+    wait_for_log("what it held before stays in force");
+    EXPECT_TRUE(contains(loom().log(), "host.crt")) << loom().log();
+    EXPECT_EQ(subject_shown(), "CN=local");
+    issue("other", {.names = "DNS:other.example", .common_name = "other renewed"});
+    wait_until("the other one's renewal", [&] { return subject_shown("other.example") == "CN=other renewed"; });
+    EXPECT_EQ(subject_shown(), "CN=local");
+    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
+    wait_until("the new certificate", [&] { return subject_shown() == "CN=renewed"; });
+}
+
+TEST_F(TlsListener, AReloadPicksUpRenewedFilesAndRefusesBrokenOnes) {
+    conf.set("tls.watch_interval", "0");
+    start(answer_always(answer(chat_answer)));
+    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
+    EXPECT_EQ(subject_shown(), "CN=local");
+    loom().reload(conf.text());
+    EXPECT_EQ(subject_shown(), "CN=renewed");
+    write("host.key", "no key at all");
+    loom().reload(conf.text(), false);
+    EXPECT_TRUE(contains(loom().log(), "listener.http.tls.certificate: ")) << loom().log();
+    EXPECT_EQ(subject_shown(), "CN=renewed");
+}
+
+TEST_F(TlsListener, AReloadKeepsTicketsGood) {
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
+    EXPECT_EQ(handshakes("resumed"), 1);
+}
+
+TEST_F(TlsListener, ANewFileOfAPatternIsServed) {
+    conf.set("tls.watch_interval", "20ms").set("listener.http.tls.certificate", file("*.crt"));
+    start(answer_always(answer(chat_answer)));
+    issue("late", {.names = "DNS:late.example", .common_name = "late"});
+    wait_until("the late one", [&] {
+        try {
+            return subject_shown("late.example") == "CN=late";
+        } catch (const WireError&) {
+            return false;  // the first certificate, which is not for that name
+        }
+    });
+}
+
+// ---- clients that do not shake hands ----
+
+TEST_F(TlsListener, AHandshakeHasATime) {
+    conf.set("timeout.client_handshake", "200ms");
+    start(answer_always(answer(chat_answer)));
+    RawClient silent = client();
+    RawClient half = client();
+    half.send(std::string("\x16\x03\x01\x02", 4));
+    EXPECT_NE(silent.read_end(), End::open);
+    EXPECT_NE(half.read_end(), End::open);
+    wait_for_log("the TLS handshake did not end in time (timeout.client_handshake)");
+    EXPECT_EQ(handshakes("given_up"), 2);
+    EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
+}
+
+TEST_F(TlsListener, WhoConnectsAndLeavesIsNoFailure) {
+    start(answer_always(answer(chat_answer)));
+    for (int i = 0; i < 5; ++i) client().close();
+    wait_until("the ends", [&] { return loom().metric("loom_connections_open") <= 1; });
+    EXPECT_EQ(handshakes("failed"), 0);
+    EXPECT_FALSE(contains(loom().log(), "TLS")) << loom().log();
+}
+
+TEST_F(TlsListener, PlainHttpIsAnsweredInPlainHttp) {
+    start(answer_always(answer(chat_answer)));
+    const Message response = ask(chat_request(chat_body));
+    expect_error(response, 400, "plain_http_on_tls_port");
+    EXPECT_TRUE(contains(response.body, "https://"));
+    EXPECT_TRUE(response.is_whole());
+    wait_for_log("the client speaks plain HTTP; remedy: use https://");
+}
+
+/// Closing with bytes unread would reset the connection, and the answer with it.
+TEST_F(TlsListener, PlainHttpIsAnsweredWhileItStillSends) {
+    start(answer_always(answer(chat_answer)));
+    RawClient one = client();
+    one.send("POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n");
+    one.wait_until_loom_has_read();
+    one.send(std::string(100'000, 'x'));
+    const Message response = one.read_response();
+    EXPECT_EQ(response.status(), 400);
+    EXPECT_TRUE(response.is_whole());
+    EXPECT_EQ(one.read_end(), End::cut_by_fin);
+}
+
+TEST_F(TlsListener, GarbageEndsTheConnectionAndNothingElse) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient kept = connect();
+    EXPECT_EQ(kept.ask(chat_request(chat_body)).status(), 200);
+    for (const std::string& garbage : {std::string(300, '\xff'), std::string(300, '\0'), std::string("\x16\x03\x01\xff\xff", 5)}) {
+        RawClient one = client();
+        one.send(garbage);
+        one.half_close();
+        std::string alert;
+        while (receive(one.fd(), alert) == Got::bytes) {
+        }
+    }
+    EXPECT_EQ(kept.ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(handshakes("failed"), 3);
+}
+
+TEST_F(TlsListener, ARecordThatWasTamperedWithEndsItsConnection) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient one = connect();
+    EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200);
+    one.send_raw(std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x'));
+    EXPECT_THROW((void)one.read_end(), WireError) << "an alert";
+    EXPECT_EQ(handshakes("failed"), 0);
+    EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
+}
+
+// ---- the end ----
+
+TEST_F(TlsListener, AnIdleConnectionIsClosedInOrderByADrain) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient idle = connect();
+    EXPECT_EQ(idle.ask(get("/v1/models")).status(), 200);
+    loom().signal(SIGTERM);
+    EXPECT_EQ(idle.read_end(), End::cut_by_fin) << "close_notify";
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+TEST_F(TlsListener, AConnectionThatIsNotKeptEndsWithCloseNotify) {
+    start(answer_always(answer(chat_answer)));
+    TlsClient one = connect();
+    EXPECT_EQ(one.ask(chat_request(chat_body, "Connection: close\r\n")).body, chat_answer);
+    EXPECT_EQ(one.read_end(), End::cut_by_fin);
+}
+
+/// What ends half an answer must not look like its end.
+TEST_F(TlsListener, ABrokenAnswerIsCutWithoutCloseNotify) {
+    Gate gate;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\nhalf");
+        gate.wait();
+        connection.reset();
+    });
+    TlsClient one = connect();
+    one.send(chat_request(chat_body));
+    one.reader().start_response();
+    one.reader().read_body_until("half");
+    gate.open();
+    EXPECT_EQ(one.reader().read_rest().end, End::cut_by_rst);
+}
+
+TEST_F(TlsListener, AClientThatLeavesMidStreamIsNoticed) {
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("Hello")));
+        connection.wait_closed();
+    });
+    TlsClient one = connect();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("Hello");
+    one.reset();
+    wait_until("the cancel", [&] { return loom().metric_sum("loom_client_cancels_total") == 1; });
+}
+
+// ---- the conf ----
+
+TEST_F(TlsListener, ACertificateAloneMeansHttps) {
+    conf.set("listener.http.protocol", "");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
+}
+
+TEST_F(TlsListener, TheOldestVersionIsTheConfs) {
+    conf.set("listener.http.tls.min_version", "1.3");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
+    RawClient old = client();
+    old.send(net::test::BarePeer().tls12_hello());
+    std::string alert;
+    while (receive(old.fd(), alert) == Got::bytes) {
+    }
+    wait_for_log("no common TLS version");
+}
+
+TEST_F(TlsListener, NoPlainTextWhereACertificateIsNamed) {
+    conf.set("listener.http.protocol", "http");
+    expect_start_refused({"listener.http.tls.certificate: needs listener.http.protocol = https"});
+}
+
+TEST_F(TlsListener, AFileThatIsNotThereRefusesTheStart) {
+    conf.set("listener.http.tls.certificate", file("absent.crt"));
+    expect_start_refused({"listener.http.tls.certificate: ", "absent.crt", "No such file", "remedy:"});
+    conf.set("listener.http.tls.certificate", file("*.pem"));
+    expect_start_refused({"no file matches"});
+}
+
+TEST_F(TlsListener, AKeyOfAnotherCertificateRefusesTheStart) {
+    issue("other", {.names = "DNS:other.example"});
+    conf.set("listener.http.tls.key", file("other.key"));
+    expect_start_refused({"the private key is not the one of its first certificate", "remedy:"});
+    conf.set("listener.http.tls.key", file("host.key") + ", " + file("other.key"));
+    expect_start_refused({"listener.http.tls.key: 2 for 1 certificate"});
+}
+
+}  // namespace
+}  // namespace loom::wire
