@@ -15,10 +15,10 @@ namespace {
 constexpr uint64_t linger_ms = 1'000;
 constexpr uint32_t linger_bytes_max = 4u << 20;
 
-net::PeerAddress peer_of(int fd) noexcept {
+net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
     net::Address address;
-    socklen_t length = net::Address::capacity();
-    if (::getpeername(fd, address.data(), &length) != 0) return {};
+    const socklen_t length = ring.peer_name(fd, address.data(), net::Address::capacity());
+    if (length == 0) return {};
     address.set_length(length);
     return net::PeerAddress::from(address);
 }
@@ -42,7 +42,7 @@ ClientConnection::ClientConnection(Services& services, const ListenerPlan& liste
       tcp_(services.shard(), *this),
       sender_(tcp_, services.shard()),
       inbox_(services.shard().blocks()),
-      peer_(peer_of(fd)),
+      peer_(peer_of(services.shard().ring(), fd)),
       home_(std::move(home)) {
     tcp_.adopt(fd);
 }

@@ -2,7 +2,6 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -77,7 +76,7 @@ void Exchange::send_attempt() {
     }
     sender.flush();
     request_sent_ = true;
-    forwarded_ns_ = monotonic_ns();
+    forwarded_ns_ = services_.shard().read_clock_ns();
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
     if (body_mode_ == BodyMode::stream && !client_body_.done()) return await_upload();
     arm(Deadline::response_header, timeouts().response_header_ms);

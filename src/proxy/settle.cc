@@ -2,7 +2,6 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -20,7 +19,7 @@ void Exchange::settle() {
     timer_.disarm();
     keepalive_.disarm();
     if (client_gone_ && status_ == 0) status_ = 499;
-    const uint64_t now_ns = monotonic_ns();
+    const uint64_t now_ns = services_.shard().read_clock_ns();
     book(now_ns);
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
