@@ -24,7 +24,8 @@ class ProvidedBuffers {
     /// How many bytes the next one can take.
     [[nodiscard]] size_t room() const noexcept { return pool_.buffer_bytes() - offset_; }
 
-    /// `bytes`, at most room(), in the next free buffer; there must be one. In incremental mode receives share a buffer.
+    /// `bytes`, at most room(), in the next free buffer; there must be one. In incremental mode receives share a
+    /// buffer.
     [[nodiscard]] io::Cqe fill(std::string_view bytes) {
         LOOM_ASSERT(!free_.empty() && !bytes.empty() && bytes.size() <= room());
         const uint16_t id = free_.front();
