@@ -7,7 +7,7 @@ namespace loom::proxy {
 namespace {
 
 constexpr uint8_t attempts_max = 2;  // the second only for a pooled connection that had died unseen
-constexpr size_t interim_heads_max = 16;
+constexpr uint8_t interim_heads_max = 16;  // of one attempt, however they come
 constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
 constexpr uint64_t stale_ns = 1'000'000'000;
 
@@ -18,6 +18,7 @@ Result<void> Exchange::start_attempt() {
     attempts_ += 1;
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
+    interim_heads_ = 0;
     upstream_spoke_ = false;
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
@@ -111,7 +112,7 @@ void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
 /// After a wake-up: is the answer's head there, has something gone wrong, or is there more to wait for?
 Result<void> Exchange::look_at_answer() {
     if (client_gone_) return std::unexpected(error_);
-    for (size_t interim = 0; answer_lease_ || !answer_bytes_.empty(); ++interim) {
+    while (answer_lease_ || !answer_bytes_.empty()) {
         const std::string_view bytes = answer_lease_ ? answer_lease_.view() : answer_bytes_.view();
         const auto end = answer_scan_.end_of(bytes);
         if (!end) return std::unexpected(end.error());
@@ -125,7 +126,8 @@ Result<void> Exchange::look_at_answer() {
             return {};
         }
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.
-        if (services_.response_head.status == 101 || interim == interim_heads_max)
+        interim_heads_ += 1;
+        if (services_.response_head.status == 101 || interim_heads_ > interim_heads_max)
             return fail(Errc::bad_message, Side::upstream, "the upstream sent an interim answer that nobody asked for");
         if (answer_lease_)
             answer_lease_.remove_prefix(*end);

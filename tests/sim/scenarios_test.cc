@@ -64,5 +64,15 @@ TEST(Scenario, AnEventStreamGoesThrough) {
     EXPECT_EQ(run(std::move(c)).seen_status, 200);
 }
 
+// Interim heads were counted within one read: one a read, and a flood of them went on until the deadline.
+TEST(Scenario, AFloodOfInterimHeadsIsOneHoweverItIsCut) {
+    Case c = ask_case(Ask::chat, "POST /v1/chat/completions HTTP/1.1");
+    answer(c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n", "{}", Fate::interim_flood);
+    const std::string_view interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    for (int i = 0; i < 20; ++i) c.answer.insert(0, interim);
+    c.answering = {.bytes = interim.size(), .ms = 5};
+    EXPECT_EQ(run(std::move(c)).seen_status, 502);
+}
+
 }  // namespace
 }  // namespace loom::sim
