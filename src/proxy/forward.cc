@@ -116,7 +116,8 @@ Result<void> Exchange::look_at_answer() {
         const std::string_view bytes = answer_lease_ ? answer_lease_.view() : answer_bytes_.view();
         const auto end = answer_scan_.end_of(bytes);
         if (!end) return std::unexpected(end.error());
-        if (*end == 0 && bytes.size() > plan().limits.head_bytes)
+        const size_t head_bytes = *end != 0 ? *end : bytes.size();
+        if (head_bytes > plan().limits.head_bytes)
             return fail(Errc::head_too_large, Side::upstream, "the upstream's head is larger than limit.head_size");
         if (*end == 0) break;
         const auto parsed = http::parse_response_head(bytes, method_, services_.response_head);
