@@ -226,7 +226,7 @@ void ClientConnection::drain() noexcept {
 void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
     const net::Sender::State state = sender_.on_sent(sent);
     if (exchange_ != nullptr) return exchange_->on_client_sent(state);
-    if (state == net::Sender::State::failed) return close();
+    if (state == net::Sender::State::failed) return abort();
     if (state == net::Sender::State::idle && state_ == State::lingering) tcp_.shutdown_sending();
 }
 

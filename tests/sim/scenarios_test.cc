@@ -83,5 +83,18 @@ TEST(Scenario, AHeadAboveTheLimitIsRefusedThoughItCameWhole) {
     EXPECT_EQ(run(std::move(c), options).seen_status, 502);
 }
 
+// A client that sends no more counts as gone, and its answer ends where it stands: with a FIN, a body that only the
+// closing ends looked whole.
+TEST(Scenario, ABodyThatTheClosingEndsIsNotCutByAnEndInOrder) {
+    Case c = ask_case(Ask::plain_get, "GET /plain/thing HTTP/1.0");
+    answer(c, "HTTP/1.1 200 OK\r\n", std::string(1'000, 'b'));
+    c.frame = Frame::close;
+    c.closes_after = true;
+    c.answering = {.bytes = 100, .ms = 20};
+    c.half_closes = true;
+    c.half_close_ms = 50;
+    EXPECT_EQ(run(std::move(c)).seen_status, 200);
+}
+
 }  // namespace
 }  // namespace loom::sim
