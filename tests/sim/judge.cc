@@ -54,9 +54,22 @@ std::string judge_own(const Case& c, const MessageReader& answer) {
     return fmt::format("status {} where {} was due: {}", answer.status(), wanted, answer.body().substr(0, 200));
 }
 
+/// A refusal or an error event of Loom's own that was cut, whatever came before it.
+bool is_cut_error(const Case& c, std::string_view body) noexcept {
+    if (c.ask != Ask::stream || c.status != 200) return body.starts_with(error_json) || error_json.starts_with(body);
+    size_t at = body.rfind(error_event);
+    if (at == body.npos) {  // cut within its first words
+        const size_t border = body.rfind("\n\n");
+        at = border == body.npos ? 0 : border + 2;
+        if (!error_event.starts_with(body.substr(at))) return false;
+    }
+    return std::string_view(c.payload).starts_with(body.substr(0, at));
+}
+
 /// An answer whose framing says that it is whole.
-std::string judge_whole(const Case& c, const MessageReader& answer, bool may_fail) {
+std::string judge_whole(const Case& c, const MessageReader& answer, const JudgeContext& context, bool may_fail) {
     if (!c.has_upstream()) return judge_own(c, answer);
+    if (context.spoiled && answer.status() == 200 && answer.body().empty()) return "";
     const std::string body = c.ask == Ask::stream ? without_keepalives(answer.body()) : answer.body();
     const bool same = answer.status() == c.status && body == c.payload;
     const bool sent_whole = c.fate == Fate::whole || c.fate == Fate::too_long;
@@ -82,8 +95,8 @@ std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& con
     const bool raced = context.closes_idle && c.ask == Ask::upload;  // its body has gone with the stale connection
     const bool fate_fails = c.fate != Fate::whole && c.fate != Fate::too_long;
     const bool may_fail = fate_fails || c.hurt || c.half_closes || c.slow_client || c.slow_upstream ||
-                          (c.has_upstream() && (context.links_fail || raced));
-    if (outcome.how == Outcome::How::whole) return judge_whole(c, answer, may_fail || c.early);
+                          (c.has_upstream() && (context.links_fail || context.spoiled || raced));
+    if (outcome.how == Outcome::How::whole) return judge_whole(c, answer, context, may_fail || c.early);
     if (outcome.how == Outcome::How::nothing) {
         // An answer that broke before its head had left breaks the connection off without a byte of it.
         const bool broke = fate_fails || c.slow_upstream || (context.links_fail && c.has_upstream());
@@ -98,8 +111,7 @@ std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& con
     const std::string body = c.ask == Ask::stream ? without_keepalives(answer.body()) : answer.body();
     const bool own = answer.status() != c.status;
     if (own || !c.has_upstream() || std::string_view(c.payload).starts_with(body)) return "";
-    const size_t at = c.ask == Ask::stream ? body.rfind("data: {\"err") : body.npos;  // cut within the error event
-    if (at != body.npos && std::string_view(c.payload).starts_with(std::string_view(body).substr(0, at))) return "";
+    if (is_cut_error(c, body)) return "";
     return "cut, and " + differs(c, answer.status(), body);
 }
 

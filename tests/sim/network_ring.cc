@@ -12,6 +12,7 @@ namespace loom::sim {
 namespace {
 
 constexpr uint64_t ns_per_ms = 1'000'000;
+constexpr uint64_t busy_turn_ns_max = 500'000;
 constexpr uint64_t silent_connect_ms = 130'000;  // when the kernel gives up
 
 template <size_t N>
@@ -199,7 +200,7 @@ void NetworkRing::wait(uint64_t timeout_ns) {
     pump();
     quiet_ = posted_.empty() && !held_back_;
     if (!quiet_ || timeout_ns == 0 || idle_until_ns_ == 0) {
-        now_ns_ += random_.below(64) * 1024;
+        now_ns_ += random_.below(busy_turn_ns_max);
         return;
     }
     const uint64_t until_ns = std::min({now_ns_ + timeout_ns, idle_until_ns_, next_connect_ns_});
@@ -208,16 +209,17 @@ void NetworkRing::wait(uint64_t timeout_ns) {
 
 void NetworkRing::pump() {
     const size_t count = sockets_.size();
-    const size_t first = random_.below(count);
+    size_t at = random_.below(count);
     for (size_t i = 0; i < count; ++i) {
-        Socket& s = sockets_[(first + i) % count];
+        Socket& s = sockets_[at];
+        at = at + 1 == count ? 0 : at + 1;
         if (s.open) pump_socket(s);
     }
 }
 
 void NetworkRing::pump_socket(Socket& s) {
-    const bool send_first = random_.chance(500);
-    if (send_first && s.send.completion != nullptr) pump_send(s);
+    const bool send_first = s.send.completion != nullptr && random_.chance(500);
+    if (send_first) pump_send(s);
     if (s.receive.completion != nullptr) pump_receive(s);
     if (!send_first && s.send.completion != nullptr) pump_send(s);
     if (s.connect.completion != nullptr) pump_connect(s);

@@ -215,7 +215,7 @@ void draw_pace(Case& c, Random& random, const Temper& temper) {
     };
     if (random.chance(temper.paced)) c.writing = pace(c.request.size());
     if (random.chance(temper.paced)) c.answering = pace(c.answer.size());
-    if (random.chance(temper.paced)) c.reading = pace(c.answer.size() + 200);
+    if (c.has_upstream() && random.chance(temper.paced)) c.reading = pace(c.answer.size() + 200);
     if (random.chance(300)) c.think_ms = static_cast<uint32_t>(random.below(200));
     if (random.chance(200)) c.delay_ms = static_cast<uint32_t>(random.below(500));
     if (!random.chance(temper.slow)) return;
@@ -282,6 +282,7 @@ Case draw_case(Random& random, const Temper& temper, uint64_t number) {
     draw_request(c, random, temper);
     if (c.has_upstream()) {
         if (random.chance(temper.bad_fate)) c.fate = static_cast<Fate>(1 + random.below(11));
+        if (c.fate == Fate::too_long && !temper.too_long) c.fate = Fate::stalls;
         draw_answer(c, random, temper);
         bend(c, random);
         c.early = random.chance(temper.early);

@@ -110,6 +110,7 @@ struct Case {
 /// What a world's cases are like. Chances are per mille.
 struct Temper {
     uint32_t bad_fate = 0;
+    bool too_long = false;  // fates may be Fate::too_long, which spoils the connection for whoever takes it next
     uint32_t leaves = 0;
     uint32_t slow = 0;
     uint32_t odd = 100;  // asks that Loom answers itself, or refuses

@@ -79,7 +79,7 @@ TEST(Scenario, AHeadAboveTheLimitIsRefusedThoughItCameWhole) {
     Case c = ask_case(Ask::chat, "POST /v1/chat/completions HTTP/1.1");
     answer(c, "HTTP/1.1 200 OK\r\ncontent-length: 2\r\nx: " + std::string(40'000, 'x') + "\r\n", "{}", Fate::huge_head);
     WorldOptions options = kind_world();
-    options.buffer_bytes = 64 * 1024;
+    options.proxy.buffer_bytes = 64 * 1024;
     EXPECT_EQ(run(std::move(c), options).seen_status, 502);
 }
 

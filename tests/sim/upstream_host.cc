@@ -67,7 +67,8 @@ void UpstreamHost::read(Connection& c, uint64_t now_ns) {
     while (!c.end.readable().empty() && !c.spent) {
         if (c.reader.whole()) {
             if (c.now == nullptr || c.answering) {  // more than one request before its answer
-                book_.complain("an upstream got bytes behind a request");
+                if (c.now == nullptr || c.now->fate != Fate::too_long)
+                    book_.complain("an upstream got bytes behind a request");
                 c.end.consume(c.end.readable().size());
             }
             return;

@@ -12,30 +12,9 @@ namespace loom::sim {
 namespace {
 
 constexpr uint64_t ns_per_ms = 1'000'000;
-constexpr uint16_t provider_port = 8001;
-constexpr uint16_t web_port = 8002;
-constexpr uint64_t longest_wait_ns = 300'000 * ns_per_ms;  // beyond every timeout of the plan together
 constexpr uint64_t turns_max = 4'000'000;
 constexpr uint64_t connection_bytes = 160 * 1024;  // of memory, beside what the plan bounds
 constexpr size_t complaints_max = 8;
-
-proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, uint32_t idle_max) {
-    proxy::ProviderPlan plan;
-    plan.label_ix = metrics.provider(name);
-    plan.endpoint.name = name;
-    plan.endpoint.host = name + ".sim";
-    plan.endpoint.port = provider_port;
-    plan.endpoint.idle_max = idle_max;
-    plan.base_path = "/v1";
-    plan.static_lines = "host: provider.sim\r\n";
-    plan.timeouts = {.connect_ms = 5'000,
-                     .response_header_ms = 10'000,
-                     .first_token_ms = 10'000,
-                     .inter_event_ms = 10'000,
-                     .total_ms = 60'000};
-    plan.name = std::move(name);
-    return plan;
-}
 
 }  // namespace
 
@@ -46,11 +25,11 @@ WorldOptions draw_world(uint64_t seed) {
     o.client_count = random.between(1, 12);
     o.cases_per_client = random.between(5, 60);
     o.ahead_max = random.chance(300) ? random.between(1, 5) : 0;
-    o.buffer_count = static_cast<uint16_t>(1u << random.between(1, 6));
-    o.buffer_bytes = 1u << random.between(10, 14);
-    o.incremental_buffers = random.chance(500);
-    if (random.chance(200)) o.connections_max = static_cast<uint32_t>(random.between(1, o.client_count));
-    if (random.chance(300)) o.stream_buffer_bytes = 16 * 1024;
+    o.proxy.buffer_count = static_cast<uint16_t>(1u << random.between(1, 6));
+    o.proxy.buffer_bytes = 1u << random.between(10, 14);
+    o.proxy.incremental_buffers = random.chance(500);
+    if (random.chance(200)) o.proxy.connections_max = static_cast<uint32_t>(random.between(1, o.client_count));
+    if (random.chance(300)) o.proxy.stream_buffer_bytes = 16 * 1024;
     if (random.chance(300)) o.reload = 5;
     if (random.chance(300)) o.upstream_closes = 300;
     if (random.chance(150)) o.drain_after_turns = random.between(1, 3'000);
@@ -58,12 +37,13 @@ WorldOptions draw_world(uint64_t seed) {
     o.faults.late = random.chance(300) ? 600 : static_cast<uint32_t>(random.below(200));
     o.faults.cut = random.chance(300) ? 800 : static_cast<uint32_t>(random.below(100));
     if (random.chance(300)) {
-        o.faults.pipe_bytes_min = 1;
+        o.faults.pipe_bytes_min = 200;
         o.faults.pipe_bytes_max = 3'000;
     }
     if (random.chance(300)) o.faults.no_buffers = 100;
     if (random.chance(200)) o.faults.accept_error = 100;
     if (random.chance(250)) o.temper.bad_fate = 250;
+    o.temper.too_long = o.temper.bad_fate > 0 && random.chance(200);
     if (random.chance(250)) o.temper.leaves = 200;
     if (random.chance(150)) o.temper.slow = 150;
     if (random.chance(200)) o.faults.reset = static_cast<uint32_t>(random.between(1, 30));
@@ -82,103 +62,32 @@ std::string describe(const WorldOptions& o) {
         "upstream closes {}, drain after {}; late {} cut {} multishot {} cancel {} no buffers {} reset {} send {} "
         "accept "
         "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}",
-        o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.buffer_count, o.buffer_bytes,
-        o.incremental_buffers ? " incremental" : "", o.connections_max, o.stream_buffer_bytes, o.reload,
-        o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot, f.cancel_races,
-        f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error, f.dns_error,
-        f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow);
-}
-
-void SimNames::resolve(std::string host, uint16_t port, Done done) {
-    LOOM_ASSERT(host.ends_with(".sim"));
-    questions_.push_back({port, std::move(done)});
-}
-
-bool SimNames::step() {
-    if (questions_.empty() || random_.chance(500)) return false;
-    auto questions = std::exchange(questions_, {});
-    for (Question& question : questions) {
-        if (random_.chance(faults_.dns_error)) {
-            question.done(fail(Errc::unreachable, Side::upstream, "no such host name", 0, Retry::safe),
-                          std::chrono::seconds(2));
-            continue;
-        }
-        std::vector<net::Address> addresses;
-        for (uint8_t last = 1; last <= 2; ++last) {
-            const uint8_t ip[] = {198, 51, 100, last};
-            addresses.push_back(net::Address::from_ip(ip, question.port));
-        }
-        question.done(std::move(addresses), std::chrono::seconds(random_.between(0, 30)));
-    }
-    return true;
+        o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
+        o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
+        o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot,
+        f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
+        f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow);
 }
 
 World::World(const WorldOptions& options)
     : options_(options),
       random_(options.seed),
       network_(random_, options_.faults),
-      shard_(0, {.buffer_count = options.buffer_count, .buffer_bytes = options.buffer_bytes}),
-      names_(random_, options_.faults),
       provider_(*this, random_, options.upstream_closes),
       web_(*this, random_, options.upstream_closes) {
-    auto ring = std::make_unique<NetworkRing>(shard_.buffers(), network_);
-    ring_ = ring.get();
-    shard_.open_on(std::move(ring), options.incremental_buffers);
     if (options.log) {
         log_fd_ = ::memfd_create("sim-log", MFD_CLOEXEC);
         auto log = observe::AccessLog::open({.path = fmt::format("/proc/self/fd/{}", log_fd_)});
         LOOM_ASSERT(log_fd_ >= 0 && log);
         log_ = std::move(*log);
     }
-    network_.listen(provider_port, provider_);
-    network_.listen(web_port, web_);
-    services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0),
-                                                  log_ != nullptr ? log_->shard(0) : nullptr, 1);
-    services_->set_plan(make_plan());
-    listener_ = std::make_unique<proxy::ProxyListener>(*services_, proxy::ListenerPlan{.name = "sim"},
-                                                       NetworkRing::listener_fd);
-    services_->on_room([this] { listener_->make_room(); });
-    listener_->start();
+    network_.listen(SimProxy::provider_port, provider_);
+    network_.listen(SimProxy::web_port, web_);
+    proxy_ = std::make_unique<SimProxy>(network_, options.proxy, metrics_, log_ != nullptr ? log_->shard(0) : nullptr);
 }
 
 World::~World() {
     if (log_fd_ >= 0) ::close(log_fd_);
-}
-
-std::shared_ptr<const proxy::Plan> World::make_plan() {
-    auto plan = std::make_shared<proxy::Plan>();
-    generation_ += 1;
-    plan->generation = generation_;
-    const auto idle_max = static_cast<uint32_t>(random_.between(0, 4));
-    plan->providers.push_back(provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max));
-    plan->providers.push_back(provider_plan(metrics_, "echo", 0));
-    plan->providers.back().kind = proxy::ProviderKind::echo;
-    plan->providers.back().delay_ms = random_.below(3) * 10;
-    plan->providers.back().token_interval_ms = random_.below(2) * 3;
-    route::CatalogueOptions catalogue;
-    catalogue.providers.push_back({.name = plan->providers[0].name,
-                                   .label_ix = plan->providers[0].label_ix,
-                                   .models = std::vector<std::string>{"m"}});
-    catalogue.providers.push_back(
-        {.name = "echo", .label_ix = plan->providers[1].label_ix, .models = std::vector<std::string>{"echo"}});
-    plan->catalogue = *route::Catalogue::build(catalogue);
-    plan->routes.push_back({.name = "ai", .auth = proxy::AuthType::none});
-    plan->routes.push_back({.name = "plain", .ai = false, .auth = proxy::AuthType::none});
-    plan->routes.back().upstream = plan->providers[0].endpoint;
-    plan->routes.back().upstream.name = "web";
-    plan->routes.back().upstream.host = "web.sim";
-    plan->routes.back().upstream.port = web_port;
-    plan->routes.back().upstream_static_lines = "host: web.sim\r\n";
-    LOOM_ASSERT(plan->route_table.add("/v1/*", 0) && plan->route_table.add("/plain/*", 1));
-    plan->limits.connections = options_.connections_max;
-    plan->limits.stream_buffer_bytes = options_.stream_buffer_bytes;
-    plan->limits.burst_bytes = options_.buffer_bytes * (net::Stream::burst_receives_max + 1);
-    plan->limits.body_bytes = 1u << 20;
-    plan->timeouts = plan->providers[0].timeouts;
-    plan->client = {.head_ms = 10'000, .body_ms = 10'000, .idle_ms = 20'000, .write_ms = 10'000, .drain_ms = 30'000};
-    if (random_.chance(200)) plan->routes[0].keepalive_ms = random_.between(50, 400);
-    if (random_.chance(200)) plan->flush_interval_ms = random_.between(1, 20);
-    return plan;
 }
 
 void World::draw_cases() {
@@ -188,6 +97,9 @@ void World::draw_cases() {
             cases_.push_back(std::make_unique<Case>(draw_case(random_, options_.temper, cases_.size())));
             mine.push_back(cases_.back().get());
         }
+        // Who asks ahead and reads one answer slowly is slow for all that come behind it.
+        const bool slow = options_.ahead_max > 0 && std::ranges::any_of(mine, &Case::slow_client);
+        for (Case* const c : mine) c->slow_client |= slow;
         clients_.push_back(
             std::make_unique<Client>(static_cast<CaseBook&>(*this), network_, std::move(mine), options_.ahead_max));
     }
@@ -218,13 +130,14 @@ void World::complain(const std::string& what) {
 }
 
 JudgeContext World::context() const noexcept {
-    return {.draining = draining_,
+    return {.draining = proxy_->draining(),
             .links_fail = options_.faults.breaks_links(),
+            .spoiled = options_.temper.too_long,
             .closes_idle = options_.upstream_closes > 0};
 }
 
 uint64_t World::step_actors() {
-    const uint64_t now_ns = ring_->now_ns();
+    const uint64_t now_ns = proxy_->ring().now_ns();
     uint64_t next_ns = NetworkRing::never_ns;
     const JudgeContext now = context();
     for (const auto& client : clients_)
@@ -233,30 +146,13 @@ uint64_t World::step_actors() {
         else
             next_ns = now_ns;
     next_ns = std::min({next_ns, provider_.step(now_ns), web_.step(now_ns)});
-    if (names_.busy()) next_ns = now_ns;
-    if (names_.step()) ring_->ring_mailbox();
     return next_ns;
 }
 
 void World::turn() {
-    const uint64_t next_ns = step_actors();
-    ring_->let_time_pass_until(next_ns <= ring_->now_ns() ? 0 : next_ns);
-    shard_.tick();
+    proxy_->turn(step_actors());
     result_.turn_count += 1;
-    if (random_.chance(options_.reload)) reload();
-}
-
-void World::reload() {
-    shard_.mailbox().post([this] {
-        if (services_ != nullptr) services_->set_plan(make_plan());
-    });
-    ring_->ring_mailbox();
-}
-
-void World::drain() {
-    draining_ = true;
-    listener_->stop();
-    services_->begin_drain();
+    if (random_.chance(options_.reload)) proxy_->reload();
 }
 
 bool World::everyone_done() const {
@@ -265,10 +161,11 @@ bool World::everyone_done() const {
 
 /// No wait is for ever: neither one that nothing can end, nor one that outlasts all timeouts.
 void World::check_waits() {
-    const uint64_t now_ns = ring_->now_ns();
+    if (options_.proxy.connections_max < options_.client_count) return;  // then it is for others to leave
+    const uint64_t now_ns = proxy_->ring().now_ns();
     for (const auto& client : clients_) {
         const uint64_t since_ns = client->waits_since_ns();
-        if (since_ns == 0 || now_ns - since_ns < longest_wait_ns || client->current() == nullptr) continue;
+        if (since_ns == 0 || now_ns - since_ns < SimProxy::longest_wait_ns || client->current() == nullptr) continue;
         if (client->current()->writing.ms > 0 || client->current()->reading.ms > 0) continue;
         complain(client->current()->id() + ": its client waits for ever");
         client->leave();
@@ -277,21 +174,22 @@ void World::check_waits() {
 
 /// What the configuration bounds, for each exchange that may be live.
 void World::check_memory() {
-    const proxy::Limits& limits = services_->plan().limits;
+    proxy::Services& services = proxy_->services();
+    const proxy::Limits& limits = services.plan().limits;
     // A buffer grows by doubling, and both the old and the new are there while it does.
     const uint64_t each = 3 * (uint64_t{limits.stream_buffer_bytes} + limits.burst_bytes) + 3 * limits.head_bytes +
                           connection_bytes + 256 * 1024;
-    const uint64_t bound = (services_->client_count() + services_->exchange_count + 8) * each;
-    if (shard_.blocks().live_bytes() > bound)
-        complain(fmt::format("{} bytes of memory for {} clients and {} exchanges", shard_.blocks().live_bytes(),
-                             services_->client_count(), services_->exchange_count));
+    const uint64_t bound = (services.client_count() + services.exchange_count + 8) * each;
+    if (proxy_->shard().blocks().live_bytes() > bound)
+        complain(fmt::format("{} bytes of memory for {} clients and {} exchanges",
+                             proxy_->shard().blocks().live_bytes(), services.client_count(), services.exchange_count));
 }
 
 WorldResult World::run() {
     if (clients_.empty()) draw_cases();
     while (!everyone_done() && result_.turn_count < turns_max && result_.complaints.size() < complaints_max) {
         turn();
-        if (result_.turn_count == options_.drain_after_turns) drain();
+        if (result_.turn_count == options_.drain_after_turns) proxy_->drain();
         if (result_.turn_count % 64 == 0) check_waits();
         if (result_.turn_count % 16 == 0) check_memory();
     }
@@ -303,28 +201,16 @@ WorldResult World::run() {
 /// The clients have gone; what is left comes home, as at the end of a process.
 void World::finish() {
     for (const auto& client : clients_) client->leave();
-    if (!draining_) drain();
-    const uint64_t until_ns = ring_->now_ns() + longest_wait_ns;
-    while (!services_->drained() && ring_->now_ns() < until_ns) turn();
-    services_->close_all();
-    const auto home = [this] { return listener_->stopped() && services_->idle(); };
-    while (!home() && ring_->now_ns() < 2 * longest_wait_ns + until_ns) turn();
-    result_.completion_count = ring_->completion_count();
-    if (!home()) {
-        complain(fmt::format("{} clients and {} exchanges did not come home", services_->client_count(),
-                             services_->exchange_count));
+    const bool home = proxy_->bring_home([this] { turn(); });
+    result_.completion_count = proxy_->ring().completion_count();
+    if (!home) {
+        complain(fmt::format("{} clients and {} exchanges did not come home", proxy_->services().client_count(),
+                             proxy_->services().exchange_count));
         for (const std::string& what : result_.complaints) fmt::print(stderr, "{}\n", what);
         std::abort();  // nothing of it can be taken down in order
     }
-    turn();
-    listener_.reset();
-    services_.reset();
-    turn();
-    ring_->let_time_pass_until(NetworkRing::never_ns);
-    shard_.close();
-    if (ring_->open_count() != 0) complain(fmt::format("{} sockets left open", ring_->open_count()));
-    if (shard_.buffers().leased_count() != 0) complain("buffers that were not given back");
-    if (shard_.blocks().live_count() != 0) complain("blocks that were not given back");
+    const std::string left = proxy_->close();
+    if (!left.empty()) complain(left);
     check_counts();
 }
 

@@ -7,12 +7,9 @@
 #include <vector>
 
 #include "client.h"
-#include "loom/io/shard.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
-#include "loom/proxy/listener.h"
-#include "loom/proxy/services.h"
-#include "network_ring.h"
+#include "sim_proxy.h"
 #include "upstream_host.h"
 
 namespace loom::sim {
@@ -22,11 +19,7 @@ struct WorldOptions {
     size_t client_count = 8;
     size_t cases_per_client = 20;
     size_t ahead_max = 0;  // requests that a client sends before their turn
-    uint16_t buffer_count = 16;
-    uint32_t buffer_bytes = 4096;
-    bool incremental_buffers = false;
-    uint32_t connections_max = 60'000;
-    uint32_t stream_buffer_bytes = 64 * 1024;
+    SimProxyOptions proxy;
     uint32_t reload = 0;           // per mille, of a turn
     uint32_t upstream_closes = 0;  // per mille, of an idle connection
     uint64_t drain_after_turns = UINT64_MAX;
@@ -40,25 +33,6 @@ struct WorldOptions {
 
 /// Everything of a run drawn from its seed: kind ones and unkind ones.
 [[nodiscard]] WorldOptions draw_world(uint64_t seed);
-
-/// Names of a network that is not there.
-class SimNames final : public net::NameService {
-  public:
-    SimNames(Random& random, const Faults& faults) noexcept : random_(random), faults_(faults) {}
-    void resolve(std::string host, uint16_t port, Done done) override;
-    /// Answers what was asked, now or later. True when something was answered.
-    bool step();
-    [[nodiscard]] bool busy() const noexcept { return !questions_.empty(); }
-
-  private:
-    struct Question {
-        uint16_t port;
-        Done done;
-    };
-    Random& random_;
-    const Faults& faults_;
-    std::vector<Question> questions_;
-};
 
 struct WorldResult {
     std::vector<std::string> complaints;  // none: the run was as it must be
@@ -84,10 +58,7 @@ class World final : CaseBook {
     void complain(const std::string& what) override;
 
     void draw_cases();
-    [[nodiscard]] std::shared_ptr<const proxy::Plan> make_plan();
     void turn();
-    void reload();
-    void drain();
     [[nodiscard]] bool everyone_done() const;
     [[nodiscard]] uint64_t step_actors();
     void check_waits();
@@ -102,19 +73,13 @@ class World final : CaseBook {
     WorldResult result_;
     std::vector<std::unique_ptr<Case>> cases_;
     Network network_;
-    io::Shard shard_;
-    NetworkRing* ring_ = nullptr;
     observe::Metrics metrics_{1};
     int log_fd_ = -1;
     std::unique_ptr<observe::AccessLog> log_;
-    SimNames names_;
     UpstreamHost provider_;
     UpstreamHost web_;
+    std::unique_ptr<SimProxy> proxy_;
     std::vector<std::unique_ptr<Client>> clients_;
-    std::unique_ptr<proxy::Services> services_;
-    std::unique_ptr<proxy::ProxyListener> listener_;
-    uint64_t generation_ = 0;
-    bool draining_ = false;
 };
 
 }  // namespace loom::sim
