@@ -85,7 +85,7 @@ void Listener::stop() {
     accepting_ = false;
     retry_.disarm();
     if (accept_.in_flight) return shard_.ring().cancel(accept_);
-    ::close(std::exchange(fd_, -1));
+    shard_.ring().close(std::exchange(fd_, -1));
 }
 
 void Listener::on_accept_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
@@ -95,14 +95,13 @@ void Listener::on_accept_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
 void Listener::on_cqe(io::Cqe cqe) {
     if (cqe.res >= 0) {
         if (stopping_)
-            ::close(cqe.res);  // accepted on the way out: the client sees a reset and
-                               // asks another
+            shard_.ring().close(cqe.res);  // accepted on the way out: the client sees a reset and asks another
         else
             on_accept_(cqe.res);
     }
     if (cqe.more()) return;
     if (stopping_) {
-        if (fd_ >= 0) ::close(std::exchange(fd_, -1));
+        if (fd_ >= 0) shard_.ring().close(std::exchange(fd_, -1));
         return;
     }
     // Out of descriptors or memory: clients wait in the backlog until some are

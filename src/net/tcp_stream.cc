@@ -63,8 +63,9 @@ void TcpStream::adopt(int fd) noexcept {
 
 Result<void> TcpStream::connect(const Address& address, const SocketOptions& options) noexcept {
     LOOM_ASSERT(state_ == State::idle);
-    fd_ = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd_ < 0) return std::unexpected(error_of(-errno, "no socket for an upstream", Retry::safe));
+    const int fd = shard_.ring().open_socket(address.family());
+    if (fd < 0) return std::unexpected(error_of(fd, "no socket for an upstream", Retry::safe));
+    fd_ = fd;
     if (options.nodelay) set_flag(fd_, IPPROTO_TCP, TCP_NODELAY);
     set_keepalive(fd_, options.keepalive_s);
     peer_ = address;
@@ -162,7 +163,7 @@ void TcpStream::on_send_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
 }
 
 void TcpStream::shutdown_sending() noexcept {
-    if (state_ == State::open) ::shutdown(fd_, SHUT_WR);
+    if (state_ == State::open) shard_.ring().shutdown(fd_, SHUT_WR);
 }
 
 void TcpStream::begin_close(Close how) noexcept {
@@ -171,13 +172,11 @@ void TcpStream::begin_close(Close how) noexcept {
     state_ = State::closing;
     reading_ = false;
     if (!was_idle && how == Close::abort) {
-        const linger reset{.l_onoff = 1, .l_linger = 0};
-        ::setsockopt(fd_, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+        shard_.ring().reset_on_close(fd_);
         shard_.ring().cancel(recv_);
         shard_.ring().cancel(send_);
     } else if (!was_idle) {
-        ::shutdown(fd_,
-                   SHUT_RDWR);  // ends a pending recv or send; close() would not
+        shard_.ring().shutdown(fd_, SHUT_RDWR);  // ends a pending recv or send; close() would not
         shard_.ring().cancel(send_);
     }
     if (!recv_.in_flight && !send_.in_flight) shard_.schedule(next_);  // never from inside the caller

@@ -4,7 +4,6 @@
 #include "client_connection.h"
 #include "exchange.h"
 #include "header_policy.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -69,7 +68,7 @@ Result<void> Exchange::admit() {
         return fail(Errc::bad_method, Side::downstream, "TRACE is refused: it would echo credentials");
     if (answer_without_upstream(head)) return {};
     const Result<void> step = admit_route(head);
-    admitted_ns_ = monotonic_ns();
+    admitted_ns_ = services_.shard().read_clock_ns();
     return step;
 }
 

@@ -6,7 +6,6 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "header_policy.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -139,7 +138,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.header("access-control-allow-origin", origin_);
         head.raw("vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, retry-after\r\n");
     }
-    head_ns_ = monotonic_ns();
+    head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();

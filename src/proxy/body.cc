@@ -4,7 +4,6 @@
 
 #include "client_connection.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {

@@ -19,10 +19,10 @@ constexpr uint64_t linger_ms = 1'000;
 constexpr uint32_t linger_bytes_max = 4u << 20;
 constexpr size_t head_room_bytes = 512;
 
-net::PeerAddress peer_of(int fd) noexcept {
+net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
     net::Address address;
-    socklen_t length = net::Address::capacity();
-    if (::getpeername(fd, address.data(), &length) != 0) return {};
+    const socklen_t length = ring.peer_name(fd, address.data(), net::Address::capacity());
+    if (length == 0) return {};
     address.set_length(length);
     return net::PeerAddress::from(address);
 }
@@ -57,7 +57,7 @@ ClientConnection::ClientConnection(Services& services, const ListenerPlan& liste
     : Doomed(&ClientConnection::free_client),
       services_(services),
       listener_(listener),
-      peer_(peer_of(fd)),
+      peer_(peer_of(services.shard().ring(), fd)),
       stream_(make_stream()),
       sender_(*stream_, services.shard()),
       inbox_(services.shard().blocks()),
@@ -302,7 +302,7 @@ void ClientConnection::drain() noexcept {
 void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
     const net::Sender::State state = sender_.on_sent(sent);
     if (exchange_ != nullptr) return exchange_->on_client_sent(state);
-    if (state == net::Sender::State::failed) return close();
+    if (state == net::Sender::State::failed) return abort();
     if (state == net::Sender::State::idle && state_ == State::lingering) stream_->shutdown_sending();
 }
 

@@ -2,7 +2,6 @@
 
 #include "client_connection.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -19,7 +18,7 @@ Result<void> EchoSource::start(io::Shard& shard) {
     const auto id = exchange_.services_.new_request_id();
     const auto started = answer_.start(exchange_.endpoint_, request, exchange_.body_.view(), {id.data(), 24}, created);
     if (!started) return started;
-    exchange_.forwarded_ns_ = monotonic_ns();
+    exchange_.forwarded_ns_ = shard.read_clock_ns();
     if (!streams_) answer_.whole(text_);
     shard.timers().arm(pace_, exchange_.provider_->delay_ms);
     if (exchange_.provider_->delay_ms > 0) return {};

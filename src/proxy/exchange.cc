@@ -2,7 +2,6 @@
 
 #include "client_connection.h"
 #include "echo_source.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {

@@ -203,6 +203,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     http::HeadScan answer_scan_{Side::upstream};
     AnswerState answer_ = AnswerState::none;
     uint8_t attempts_ = 0;
+    uint8_t interim_heads_ = 0;  // of this attempt
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;
     bool request_sent_ = false;

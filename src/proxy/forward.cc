@@ -4,14 +4,13 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
 
 constexpr uint8_t stale_attempts_max = 2;    // a pooled connection that had died unseen, and a fresh one
 constexpr uint8_t connect_attempts_max = 4;  // of a host's addresses
-constexpr size_t interim_heads_max = 16;
+constexpr uint8_t interim_heads_max = 16;    // of one attempt, however they come
 constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
 constexpr uint64_t stale_ns = 1'000'000'000;
 
@@ -22,6 +21,7 @@ Result<void> Exchange::start_attempt() {
     attempts_ += 1;
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
+    interim_heads_ = 0;
     upstream_spoke_ = false;
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
@@ -80,7 +80,7 @@ void Exchange::send_attempt() {
     }
     sender.flush();
     request_sent_ = true;
-    forwarded_ns_ = monotonic_ns();
+    forwarded_ns_ = services_.shard().read_clock_ns();
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
     if (body_mode_ == BodyMode::stream && !client_body_.done()) return await_upload();
     arm(Deadline::response_header, timeouts().response_header_ms);
@@ -115,11 +115,12 @@ void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
 /// After a wake-up: is the answer's head there, has something gone wrong, or is there more to wait for?
 Result<void> Exchange::look_at_answer() {
     if (client_gone_) return std::unexpected(error_);
-    for (size_t interim = 0; answer_lease_ || !answer_bytes_.empty(); ++interim) {
+    while (answer_lease_ || !answer_bytes_.empty()) {
         const std::string_view bytes = answer_lease_ ? answer_lease_.view() : answer_bytes_.view();
         const auto end = answer_scan_.end_of(bytes);
         if (!end) return std::unexpected(end.error());
-        if (*end == 0 && bytes.size() > plan().limits.head_bytes)
+        const size_t head_bytes = *end != 0 ? *end : bytes.size();
+        if (head_bytes > plan().limits.head_bytes)
             return fail(Errc::head_too_large, Side::upstream, "the upstream's head is larger than limit.head_size");
         if (*end == 0) break;
         const auto parsed = http::parse_response_head(bytes, method_, services_.response_head);
@@ -129,7 +130,8 @@ Result<void> Exchange::look_at_answer() {
             return {};
         }
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.
-        if (services_.response_head.status == 101 || interim == interim_heads_max)
+        interim_heads_ += 1;
+        if (services_.response_head.status == 101 || interim_heads_ > interim_heads_max)
             return fail(Errc::bad_message, Side::upstream, "the upstream sent an interim answer that nobody asked for");
         if (answer_lease_)
             answer_lease_.remove_prefix(*end);

@@ -1,6 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 
@@ -13,7 +12,7 @@ Result<void> Exchange::inspect() {
     timer_.disarm();
     deadline_ = Deadline::none;
     const Result<void> step = inspect_model();
-    inspected_ns_ = monotonic_ns();
+    inspected_ns_ = services_.shard().read_clock_ns();
     return step;
 }
 

@@ -5,7 +5,6 @@
 
 #include "client_connection.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 #include "loom/llm/error.h"
 
 namespace loom::proxy {

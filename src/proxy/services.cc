@@ -47,17 +47,17 @@ void PoolEntry::on_tls_given_up() noexcept {
 /// Every request meets the same fault: it is said once, and again when it changes or a minute later.
 void PoolEntry::on_tls_failed(std::string_view text, bool in_handshake) noexcept {
     if (in_handshake) metrics.tls_handshake(observe::TlsSide::upstream, observe::TlsResult::failed);
-    const uint64_t now_ms = monotonic_ns() / 1'000'000;
+    const uint64_t now_ms = io::Shard::current().timers().now_ms();
     if (text == tls_fault && now_ms < tls_fault_ms + tls_fault_repeat_ms) return;
     tls_fault = text;
     tls_fault_ms = now_ms;
     observe::log_error("{}: {}", pool.options().name, text);
 }
 
-Services::Services(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& metrics,
+Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics,
                    observe::ShardAccessLog* log, uint32_t shard_count)
     : shard_(shard),
-      resolver_(resolver),
+      names_(names),
       metrics_(metrics),
       log_(log),
       shard_count_(shard_count),
@@ -97,7 +97,7 @@ PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t
     auto tls = options.tls ? tls_for(options.terms) : nullptr;
     io::BufferPool* const buffers = options.tls ? &tls_buffers() : nullptr;
     pools_.push_back(
-        std::make_unique<PoolEntry>(shard_, resolver_, metrics_, label_ix, options, std::move(tls), buffers));
+        std::make_unique<PoolEntry>(shard_, names_, metrics_, label_ix, options, std::move(tls), buffers));
     pools_.back()->plans = 1;
     return pools_.back().get();
 }

@@ -2,7 +2,6 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
-#include "loom/base/clock.h"
 
 namespace loom::proxy {
 namespace {
@@ -20,7 +19,7 @@ void Exchange::settle() {
     timer_.disarm();
     keepalive_.disarm();
     if (client_gone_ && status_ == 0) status_ = 499;
-    const uint64_t now_ns = monotonic_ns();
+    const uint64_t now_ns = services_.shard().read_clock_ns();
     book(now_ns);
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
@@ -31,6 +30,8 @@ void Exchange::settle() {
     const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken;
     const bool whole = !client_gone_ && !aborted_ && (!relaying_ || ended_well);
     const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
+    // An end in order would let a client take the part it has for the whole, where only the end says which it is.
+    if (client_gone_) client_.abort();
     client_.exchange_done(keep);
     services_.shard().free_later(*this);
 }

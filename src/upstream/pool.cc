@@ -67,9 +67,9 @@ void Connection::on_closed(net::Stream&) noexcept {
     if (user != nullptr) user->on_upstream_closed();
 }
 
-Pool::Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options, net::TlsShare tls)
+Pool::Pool(io::Shard& shard, net::NameService& names, PoolWatch& watch, EndpointOptions options, net::TlsShare tls)
     : shard_(shard),
-      resolver_(resolver),
+      names_(names),
       watch_(watch),
       options_(std::move(options)),
       tls_(tls),
@@ -123,7 +123,7 @@ void Pool::ask_for_addresses() {
     resolving_ = true;
     // The answer comes on the resolver's thread; it may find the pool gone, never the shard: shards outlive the
     // resolver.
-    resolver_.resolve(
+    names_.resolve(
         options_.host, options_.port,
         [shard = &shard_, self = self_](Result<std::vector<net::Address>> addresses, std::chrono::seconds ttl) {
             shard->mailbox().post([self, addresses = std::move(addresses), ttl]() mutable {

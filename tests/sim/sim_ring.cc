@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 namespace loom::sim {
 
@@ -41,22 +40,6 @@ void SimRing::complete(int fd, Op op, int res, uint32_t flags) {
     post(*operation, res, flags);
 }
 
-bool SimRing::fill(std::string_view bytes, io::Cqe& cqe) {
-    if (free_.empty()) return false;
-    const uint16_t id = free_.front();
-    LOOM_ASSERT(offset_ + bytes.size() <= buffers_.buffer_bytes());
-    std::memcpy(buffers_.buffer(id) + offset_, bytes.data(), bytes.size());
-    cqe = {static_cast<int32_t>(bytes.size()), flag_buffer | uint32_t{id} << 16};
-    offset_ = buffers_.incremental() ? offset_ + static_cast<uint32_t>(bytes.size()) : 0;
-    if (buffers_.incremental() && offset_ < buffers_.buffer_bytes()) {
-        cqe.flags |= flag_buffer_more;
-    } else {
-        offset_ = 0;
-        free_.pop_front();
-    }
-    return true;
-}
-
 size_t SimRing::deliver(int fd, std::string_view bytes, uint32_t more) {
     size_t delivered = 0;
     while (delivered < bytes.size()) {
@@ -66,12 +49,12 @@ size_t SimRing::deliver(int fd, std::string_view bytes, uint32_t more) {
             more = 0;
         }
         if (operation == nullptr) return delivered;  // nobody reads: it stays in the socket
-        io::Cqe cqe{};
-        const std::string_view part = bytes.substr(delivered, buffers_.buffer_bytes() - offset_);
-        if (!fill(part, cqe)) {
+        if (free_.empty()) {
             post(*operation, -ENOBUFS, 0);
             return delivered;
         }
+        const std::string_view part = bytes.substr(delivered, free_.room());
+        const io::Cqe cqe = free_.fill(part);
         post(*operation, cqe.res, cqe.flags | more);
         delivered += part.size();
     }
@@ -79,10 +62,7 @@ size_t SimRing::deliver(int fd, std::string_view bytes, uint32_t more) {
 }
 
 io::BufferLease SimRing::lease(std::string_view bytes) {
-    io::Cqe cqe{};
-    const bool filled = fill(bytes, cqe);
-    LOOM_ASSERT(filled);  // a lease that did not come home
-    return buffers_.lease(cqe);
+    return buffers_.lease(free_.fill(bytes));  // fails where a lease did not come home
 }
 
 void SimRing::send(int fd, const msghdr& message, io::SendMode mode, io::Completion& completion) {

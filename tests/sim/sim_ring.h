@@ -10,6 +10,7 @@
 
 #include "loom/io/ring.h"
 #include "loom/io/shard.h"
+#include "provided_buffers.h"
 
 namespace loom::sim {
 
@@ -33,7 +34,7 @@ class SimRing final : public io::Ring {
     /// Later than any uptime, so that a shard's wheel starts at the same place in every run.
     static constexpr uint64_t start_ns = 1'000'000'000'000'000'000;
 
-    explicit SimRing(io::BufferPool& buffers) : buffers_(buffers) {}
+    explicit SimRing(io::BufferPool& buffers) : buffers_(buffers), free_(buffers) {}
 
     // What the world does. Completions are handed out by the next dispatch, in the order of these calls.
     void complete(int fd, Op op, int res, uint32_t flags = 0);
@@ -47,14 +48,14 @@ class SimRing final : public io::Ring {
     [[nodiscard]] const Operation* find(int fd, Op op) const noexcept;
     [[nodiscard]] bool in_flight(int fd, Op op) const noexcept { return find(fd, op) != nullptr; }
     [[nodiscard]] bool is_closed(int fd) const noexcept;
-    [[nodiscard]] size_t free_buffer_count() const noexcept { return free_.size(); }
+    [[nodiscard]] size_t free_buffer_count() const noexcept { return free_.free_count(); }
     /// The longest that the last `wait` would have slept.
     [[nodiscard]] uint64_t last_wait_ns() const noexcept { return last_wait_ns_; }
 
     /// A provided buffer filled by hand, for what takes leases and no streams.
     [[nodiscard]] io::BufferLease lease(std::string_view bytes);
     /// How many bytes the next one can take.
-    [[nodiscard]] size_t room() const noexcept { return buffers_.buffer_bytes() - offset_; }
+    [[nodiscard]] size_t room() const noexcept { return free_.room(); }
 
     void recv_multishot(int fd, io::Completion& completion) override { start({Op::recv, fd, &completion}); }
     void recv_once(int fd, io::Completion& completion) override { start({Op::recv_once, fd, &completion}); }
@@ -66,14 +67,14 @@ class SimRing final : public io::Ring {
     void read(int fd, std::span<char>, io::Completion& completion) override { start({Op::read, fd, &completion}); }
     void cancel(io::Completion& target) override;
     void close(int fd) override;
-    void provide_buffer(uint16_t id) override { free_.push_back(id); }
+    void provide_buffer(uint16_t id) override { free_.provide(id); }
     void wait(uint64_t timeout_ns) override { last_wait_ns_ = timeout_ns; }
     uint32_t dispatch() override;
     [[nodiscard]] uint64_t now_ns() const noexcept override { return now_ns_; }
 
-    static constexpr uint32_t flag_buffer = 1;
-    static constexpr uint32_t flag_more = 2;
-    static constexpr uint32_t flag_buffer_more = 16;
+    static constexpr uint32_t flag_buffer = ProvidedBuffers::flag_buffer;
+    static constexpr uint32_t flag_more = ProvidedBuffers::flag_more;
+    static constexpr uint32_t flag_buffer_more = ProvidedBuffers::flag_buffer_more;
 
   private:
     struct Posted {
@@ -83,12 +84,9 @@ class SimRing final : public io::Ring {
     void start(Operation operation);
     void post(Operation& operation, int res, uint32_t flags);
     Operation* operation_of(int fd, Op op) noexcept;
-    /// The next free buffer with `bytes` in it; false when there is none. In incremental mode buffers are shared.
-    bool fill(std::string_view bytes, io::Cqe& cqe);
 
     io::BufferPool& buffers_;
-    std::deque<uint16_t> free_;
-    uint32_t offset_ = 0;  // into the first free buffer, in incremental mode
+    ProvidedBuffers free_;
     std::vector<Operation> operations_;
     std::deque<Posted> posted_;
     std::vector<int> closed_;

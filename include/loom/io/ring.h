@@ -47,6 +47,16 @@ class Ring {
     /// Calls the handlers of all completions that are there. Returns how many there were.
     virtual uint32_t dispatch() = 0;
 
+    // Calls made at once, a few in a connection's life. The defaults ask the kernel; a ring of memory has sockets of
+    // its own.
+    /// A stream socket (non-blocking, close-on-exec), or a negated errno.
+    [[nodiscard]] virtual int open_socket(int family) noexcept;
+    virtual void shutdown(int fd, int how) noexcept;
+    /// What the peer has not got by the time of close is thrown away, and it sees a reset.
+    virtual void reset_on_close(int fd) noexcept;
+    /// Fills in who is at the other end. Returns the address's length, 0 when nobody is.
+    [[nodiscard]] virtual socklen_t peer_name(int fd, sockaddr* address, socklen_t capacity) noexcept;
+
     /// How often completions found their queue full and had to wait in the kernel.
     [[nodiscard]] virtual uint64_t overflow_count() const noexcept { return 0; }
     /// What time it is where this ring is: a simulated one has a clock of its own.

@@ -84,6 +84,8 @@ class Shard {
 
     /// The time at which this tick's completions were taken.
     [[nodiscard]] uint64_t now_ns() const noexcept { return now_ns_; }
+    /// The time now, later than now_ns() by what the tick has done since.
+    [[nodiscard]] uint64_t read_clock_ns() const noexcept { return ring_->now_ns(); }
 
     /// New requests and answers' heads.
     void schedule(Runnable& work) noexcept {

@@ -13,9 +13,26 @@
 
 namespace loom::net {
 
+/// Who knows the addresses of hosts. The one of a process is the Resolver; a simulated network has its own.
+class NameService {
+  public:
+    /// addresses  IPv6 and IPv4 interleaved, IPv4 first, ports filled in, without doubles, 1..64 of them.
+    /// ttl        seconds for which the answer may be kept; for an error how long to wait before asking again.
+    /// Errors     unreachable: no such name, no address, or the servers refuse.   timed_out.   bad_message: garbage.
+    ///            exhausted: too many open questions.   cancelled: the service stops.   All Retry::safe,
+    ///            Side::upstream (exhausted and cancelled: internal).
+    using Done = std::function<void(Result<std::vector<Address>> addresses, std::chrono::seconds ttl)>;
+
+    /// `done` is called once, on any thread.
+    virtual void resolve(std::string host, uint16_t port, Done done) = 0;
+
+  protected:
+    ~NameService() = default;
+};
+
 /// Answers look-ups from its own thread. Any thread may ask. Every question is answered exactly once, on time, on
-/// failure and at stop.
-class Resolver {
+/// failure and at stop. An answer's ttl lies in [ttl_min, ttl_max], an error's is negative_ttl.
+class Resolver final : public NameService {
   public:
     struct Options {
         std::string servers;                          // "127.0.0.1:53,[::1]:5353"; "" takes /etc/resolv.conf
@@ -36,14 +53,6 @@ class Resolver {
         uint64_t failures = 0;
     };
 
-    /// addresses  IPv6 and IPv4 interleaved, IPv4 first, ports filled in, without doubles, 1..64 of them.
-    /// ttl        seconds for which the answer may be kept, in [ttl_min, ttl_max]; for an error how long to wait before
-    ///            asking again.
-    /// Errors     unreachable: no such name, no address, or the servers refuse.   timed_out.   bad_message: garbage.
-    ///            exhausted: questions_max reached.   cancelled: the resolver stops.   All Retry::safe, Side::upstream
-    ///            (exhausted and cancelled: internal).
-    using Done = std::function<void(Result<std::vector<Address>> addresses, std::chrono::seconds ttl)>;
-
     /// Starts the thread.
     /// Errors  bad_conf: `servers` is not a list of addresses.  exhausted: no thread, descriptor or memory.
     [[nodiscard]] static Result<std::unique_ptr<Resolver>> start(Options options);
@@ -55,7 +64,7 @@ class Resolver {
     /// `/etc/hosts` goes before DNS. done is called once, on the resolver's thread, so pass a closure that posts to the
     /// shard's mailbox; it must not throw nor block, and may ask again. Called inside this call for two errors alone:
     /// exhausted, and cancelled once stop() has begun.
-    void resolve(std::string host, uint16_t port, Done done);
+    void resolve(std::string host, uint16_t port, Done done) override;
 
     /// Answers every open question with Errc::cancelled and joins the thread. Idempotent; not from a Done.
     void stop() noexcept;

@@ -24,13 +24,13 @@ struct ClientTag;
 
 /// A pool with its counters; shared by the plans that name the same place.
 struct PoolEntry final : upstream::PoolWatch {
-    PoolEntry(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& shard_metrics, uint16_t label,
+    PoolEntry(io::Shard& shard, net::NameService& names, observe::ShardMetrics& shard_metrics, uint16_t label,
               const upstream::EndpointOptions& options, std::shared_ptr<net::TlsContext> tls_context,
               io::BufferPool* plain)
         : metrics(shard_metrics),
           label_ix(label),
           tls(std::move(tls_context)),
-          pool(shard, resolver, *this, options, {.context = tls.get(), .plain = plain}) {}
+          pool(shard, names, *this, options, {.context = tls.get(), .plain = plain}) {}
 
     void on_connected() noexcept override;
     void on_reused() noexcept override;
@@ -60,7 +60,7 @@ struct PlanUse {
 
 class Services {
   public:
-    Services(io::Shard& shard, net::Resolver& resolver, observe::ShardMetrics& metrics, observe::ShardAccessLog* log,
+    Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics, observe::ShardAccessLog* log,
              uint32_t shard_count);
     ~Services();
     Services(const Services&) = delete;
@@ -125,7 +125,7 @@ class Services {
     void sweep_pools();
 
     io::Shard& shard_;
-    net::Resolver& resolver_;
+    net::NameService& names_;
     observe::ShardMetrics& metrics_;
     observe::ShardAccessLog* log_;
     uint32_t shard_count_;

@@ -90,7 +90,7 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
 class Pool {
   public:
     /// tls  with options.tls: the shard's, on options.terms. Its watch is this pool's.
-    Pool(io::Shard& shard, net::Resolver& resolver, PoolWatch& watch, EndpointOptions options, net::TlsShare tls = {});
+    Pool(io::Shard& shard, net::NameService& names, PoolWatch& watch, EndpointOptions options, net::TlsShare tls = {});
     ~Pool();
     Pool(const Pool&) = delete;
 
@@ -133,7 +133,7 @@ class Pool {
     void gone(Connection& connection) noexcept;
 
     io::Shard& shard_;
-    net::Resolver& resolver_;
+    net::NameService& names_;
     PoolWatch& watch_;
     EndpointOptions options_;
     net::TlsShare tls_;

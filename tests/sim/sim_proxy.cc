@@ -1,0 +1,145 @@
+#include "sim_proxy.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+namespace loom::sim {
+namespace {
+
+proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, uint32_t idle_max) {
+    proxy::ProviderPlan plan;
+    plan.label_ix = metrics.provider(name);
+    plan.endpoint.name = name;
+    plan.endpoint.host = name + ".sim";
+    plan.endpoint.port = SimProxy::provider_port;
+    plan.endpoint.idle_max = idle_max;
+    plan.base_path = "/v1";
+    plan.static_lines = "host: provider.sim\r\n";
+    plan.timeouts = {.connect_ms = 5'000,
+                     .response_header_ms = 10'000,
+                     .first_token_ms = 10'000,
+                     .inter_event_ms = 10'000,
+                     .total_ms = 60'000};
+    plan.name = std::move(name);
+    return plan;
+}
+
+}  // namespace
+
+void SimNames::resolve(std::string host, uint16_t port, Done done) {
+    LOOM_ASSERT(host.ends_with(".sim"));
+    questions_.push_back({port, std::move(done)});
+}
+
+bool SimNames::step() {
+    if (questions_.empty() || random_.chance(500)) return false;
+    auto questions = std::exchange(questions_, {});
+    for (Question& question : questions) {
+        if (random_.chance(faults_.dns_error)) {
+            question.done(fail(Errc::unreachable, Side::upstream, "no such host name", 0, Retry::safe),
+                          std::chrono::seconds(2));
+            continue;
+        }
+        std::vector<net::Address> addresses;
+        for (uint8_t last = 1; last <= 2; ++last) {
+            const uint8_t ip[] = {198, 51, 100, last};
+            addresses.push_back(net::Address::from_ip(ip, question.port));
+        }
+        question.done(std::move(addresses), std::chrono::seconds(random_.between(0, 30)));
+    }
+    return true;
+}
+
+SimProxy::SimProxy(Network& network, const SimProxyOptions& options, observe::Metrics& metrics,
+                   observe::ShardAccessLog* log)
+    : options_(options),
+      random_(network.random()),
+      metrics_(metrics),
+      shard_(0, {.buffer_count = options.buffer_count, .buffer_bytes = options.buffer_bytes}),
+      names_(random_, network.faults()) {
+    auto ring = std::make_unique<NetworkRing>(shard_.buffers(), network);
+    ring_ = ring.get();
+    shard_.open_on(std::move(ring), options.incremental_buffers);
+    services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0), log, 1);
+    services_->set_plan(make_plan());
+    listener_ = std::make_unique<proxy::ProxyListener>(*services_, proxy::ListenerPlan{.name = "sim"},
+                                                       NetworkRing::listener_fd);
+    services_->on_room([this] { listener_->make_room(); });
+    listener_->start();
+}
+
+std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
+    auto plan = std::make_shared<proxy::Plan>();
+    generation_ += 1;
+    plan->generation = generation_;
+    const auto idle_max = static_cast<uint32_t>(random_.between(0, 4));
+    plan->providers.push_back(provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max));
+    plan->providers.push_back(provider_plan(metrics_, "echo", 0));
+    plan->providers.back().kind = proxy::ProviderKind::echo;
+    plan->providers.back().delay_ms = random_.below(3) * 10;
+    plan->providers.back().token_interval_ms = random_.below(2) * 3;
+    route::CatalogueOptions catalogue;
+    catalogue.providers.push_back({.name = plan->providers[0].name,
+                                   .label_ix = plan->providers[0].label_ix,
+                                   .models = std::vector<std::string>{"m"}});
+    catalogue.providers.push_back(
+        {.name = "echo", .label_ix = plan->providers[1].label_ix, .models = std::vector<std::string>{"echo"}});
+    plan->catalogue = *route::Catalogue::build(catalogue);
+    plan->routes.push_back({.name = "ai", .auth = proxy::AuthType::none});
+    plan->routes.push_back({.name = "plain", .ai = false, .auth = proxy::AuthType::none});
+    plan->routes.back().upstream = plan->providers[0].endpoint;
+    plan->routes.back().upstream.name = "web";
+    plan->routes.back().upstream.host = "web.sim";
+    plan->routes.back().upstream.port = web_port;
+    plan->routes.back().upstream_static_lines = "host: web.sim\r\n";
+    LOOM_ASSERT(plan->route_table.add("/v1/*", 0) && plan->route_table.add("/plain/*", 1));
+    plan->limits.connections = options_.connections_max;
+    plan->limits.stream_buffer_bytes = options_.stream_buffer_bytes;
+    plan->limits.burst_bytes = options_.buffer_bytes * (net::Stream::burst_receives_max + 1);
+    plan->limits.body_bytes = 1u << 20;
+    plan->timeouts = plan->providers[0].timeouts;
+    plan->client = {.head_ms = 10'000, .body_ms = 10'000, .idle_ms = 20'000, .write_ms = 10'000, .drain_ms = 30'000};
+    if (random_.chance(200)) plan->routes[0].keepalive_ms = random_.between(50, 400);
+    if (random_.chance(200)) plan->flush_interval_ms = random_.between(1, 20);
+    return plan;
+}
+
+void SimProxy::turn(uint64_t actors_next_ns) {
+    if (names_.busy()) actors_next_ns = 0;
+    if (names_.step()) ring_->ring_mailbox();
+    ring_->let_time_pass_until(actors_next_ns <= ring_->now_ns() ? 0 : actors_next_ns);
+    shard_.tick();
+}
+
+void SimProxy::reload() {
+    shard_.mailbox().post([this] {
+        if (services_ != nullptr) services_->set_plan(make_plan());
+    });
+    ring_->ring_mailbox();
+}
+
+void SimProxy::drain() {
+    draining_ = true;
+    listener_->stop();
+    services_->begin_drain();
+}
+
+std::string SimProxy::close() {
+    turn(0);
+    listener_.reset();
+    services_.reset();
+    turn(0);
+    ring_->let_time_pass_until(NetworkRing::never_ns);
+    shard_.close();
+    std::string left;
+    const auto note = [&left](uint64_t count, const char* what) {
+        if (count > 0) left += fmt::format("{} {} did not come home. ", count, what);
+    };
+    note(ring_->open_count(), "sockets");
+    note(shard_.buffers().leased_count(), "buffers");
+    note(shard_.blocks().live_count(), "blocks");
+    return left;
+}
+
+}  // namespace loom::sim

@@ -1,0 +1,89 @@
+// Runs of whole worlds. A run that fails is named by its seed, and LOOM_SIM_SEED=N tests/sim/sim_test replays it.
+// LOOM_SIM_FIRST and LOOM_SIM_WORLDS choose others than the suite's.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+
+#include "world.h"
+
+namespace loom::sim {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__)
+#define LOOM_SIM_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define LOOM_SIM_SANITIZED 1
+#endif
+#endif
+#ifdef LOOM_SIM_SANITIZED
+constexpr uint64_t worlds_usual = 140;  // a sanitizer makes a run ten times as long: a twentieth of the worlds
+#else
+constexpr uint64_t worlds_usual = 2'800;
+#endif
+
+uint64_t env_number(const char* name, uint64_t otherwise) {
+    const char* const text = std::getenv(name);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
+}
+
+std::string replay(uint64_t seed) { return fmt::format("replay: LOOM_SIM_SEED={} tests/sim/sim_test", seed); }
+
+// An assertion of the product's ends the process: the seed has to be told before.
+volatile uint64_t seed_at_hand = 0;
+void tell_seed(int) {
+    char text[64];
+    char* at = text + sizeof text;
+    *--at = '\n';
+    uint64_t number = seed_at_hand;
+    do *--at = static_cast<char>('0' + number % 10);
+    while ((number /= 10) != 0);
+    constexpr std::string_view what = "the world of this seed died; LOOM_SIM_SEED=";
+    (void)!::write(STDERR_FILENO, what.data(), what.size());
+    (void)!::write(STDERR_FILENO, at, static_cast<size_t>(text + sizeof text - at));
+    ::signal(SIGABRT, SIG_DFL);
+}
+
+WorldResult run_seed(uint64_t seed) {
+    seed_at_hand = seed;
+    World world(draw_world(seed));
+    WorldResult result = world.run();
+    for (const std::string& what : result.complaints) ADD_FAILURE() << what << "\n" << replay(seed);
+    return result;
+}
+
+TEST(Simulation, HoldsForEverySeed) {
+    ::signal(SIGABRT, tell_seed);
+    if (const uint64_t seed = env_number("LOOM_SIM_SEED", 0); seed != 0) {
+        const WorldResult result = run_seed(seed);
+        fmt::print("{}\n", describe(draw_world(seed)));
+        fmt::print("seed {}: {} exchanges, {} completions, {} turns, fingerprint {:x}\n", seed, result.exchange_count,
+                   result.completion_count, result.turn_count, result.fingerprint);
+        return;
+    }
+    const uint64_t first = env_number("LOOM_SIM_FIRST", 1);
+    const uint64_t worlds = env_number("LOOM_SIM_WORLDS", worlds_usual);
+    const auto begun = std::chrono::steady_clock::now();
+    uint64_t exchanges = 0;
+    uint64_t completions = 0;
+    uint64_t turns = 0;
+    int failed = 0;
+    for (uint64_t seed = first; seed < first + worlds && failed < 5; ++seed) {
+        const WorldResult result = run_seed(seed);
+        exchanges += result.exchange_count;
+        completions += result.completion_count;
+        turns += result.turn_count;
+        failed += result.complaints.empty() ? 0 : 1;
+    }
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
+    fmt::print("{} worlds, {} exchanges, {} completions, {} turns in {:.1f} s: {:.0f} exchanges a second\n", worlds,
+               exchanges, completions, turns, took.count(), static_cast<double>(exchanges) / took.count());
+}
+
+}  // namespace
+}  // namespace loom::sim

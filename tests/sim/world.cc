@@ -1,0 +1,274 @@
+#include "world.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace loom::sim {
+namespace {
+
+constexpr uint64_t ns_per_ms = 1'000'000;
+constexpr uint64_t turns_max = 4'000'000;
+constexpr uint64_t connection_bytes = 160 * 1024;  // of memory, beside what the plan bounds
+constexpr size_t complaints_max = 8;
+
+}  // namespace
+
+WorldOptions draw_world(uint64_t seed) {
+    Random random(seed * 0x2545f4914f6cdd1d + 1);
+    WorldOptions o;
+    o.seed = seed;
+    o.client_count = random.between(1, 12);
+    o.cases_per_client = random.between(5, 60);
+    o.ahead_max = random.chance(300) ? random.between(1, 5) : 0;
+    o.proxy.buffer_count = static_cast<uint16_t>(1u << random.between(1, 6));
+    o.proxy.buffer_bytes = 1u << random.between(10, 14);
+    o.proxy.incremental_buffers = random.chance(500);
+    if (random.chance(200)) o.proxy.connections_max = static_cast<uint32_t>(random.between(1, o.client_count));
+    if (random.chance(300)) o.proxy.stream_buffer_bytes = 16 * 1024;
+    if (random.chance(300)) o.reload = 5;
+    if (random.chance(300)) o.upstream_closes = 300;
+    if (random.chance(150)) o.drain_after_turns = random.between(1, 3'000);
+
+    o.faults.late = random.chance(300) ? 600 : static_cast<uint32_t>(random.below(200));
+    o.faults.cut = random.chance(300) ? 800 : static_cast<uint32_t>(random.below(100));
+    if (random.chance(300)) {
+        o.faults.pipe_bytes_min = 200;
+        o.faults.pipe_bytes_max = 3'000;
+    }
+    if (random.chance(300)) o.faults.no_buffers = 100;
+    if (random.chance(200)) o.faults.accept_error = 100;
+    if (random.chance(250)) o.temper.bad_fate = 250;
+    o.temper.too_long = o.temper.bad_fate > 0 && random.chance(200);
+    if (random.chance(250)) o.temper.leaves = 200;
+    if (random.chance(150)) o.temper.slow = 150;
+    if (random.chance(200)) o.faults.reset = static_cast<uint32_t>(random.between(1, 30));
+    if (random.chance(200)) o.faults.send_error = static_cast<uint32_t>(random.between(1, 30));
+    if (random.chance(150)) o.faults.connect_error = 150;
+    if (random.chance(100)) o.faults.socket_error = 150;
+    if (random.chance(100)) o.faults.dns_error = 150;
+    o.temper.stream = static_cast<uint32_t>(random.below(1001));
+    return o;
+}
+
+std::string describe(const WorldOptions& o) {
+    const Faults& f = o.faults;
+    return fmt::format(
+        "seed {}: {} clients of {} cases, {} ahead; {} buffers of {}{}; connections {}, stream buffer {}, reload {}, "
+        "upstream closes {}, drain after {}; late {} cut {} multishot {} cancel {} no buffers {} reset {} send {} "
+        "accept "
+        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}",
+        o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
+        o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
+        o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot,
+        f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
+        f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow);
+}
+
+World::World(const WorldOptions& options)
+    : options_(options),
+      random_(options.seed),
+      network_(random_, options_.faults),
+      provider_(*this, random_, options.upstream_closes),
+      web_(*this, random_, options.upstream_closes) {
+    if (options.log) {
+        log_fd_ = ::memfd_create("sim-log", MFD_CLOEXEC);
+        auto log = observe::AccessLog::open({.path = fmt::format("/proc/self/fd/{}", log_fd_)});
+        LOOM_ASSERT(log_fd_ >= 0 && log);
+        log_ = std::move(*log);
+    }
+    network_.listen(SimProxy::provider_port, provider_);
+    network_.listen(SimProxy::web_port, web_);
+    proxy_ = std::make_unique<SimProxy>(network_, options.proxy, metrics_, log_ != nullptr ? log_->shard(0) : nullptr);
+}
+
+World::~World() {
+    if (log_fd_ >= 0) ::close(log_fd_);
+}
+
+void World::draw_cases() {
+    for (size_t i = 0; i < options_.client_count; ++i) {
+        std::vector<Case*> mine;
+        for (size_t k = 0; k < options_.cases_per_client; ++k) {
+            cases_.push_back(std::make_unique<Case>(draw_case(random_, options_.temper, cases_.size())));
+            mine.push_back(cases_.back().get());
+        }
+        // Who asks ahead and reads one answer slowly is slow for all that come behind it.
+        const bool slow = options_.ahead_max > 0 && std::ranges::any_of(mine, &Case::slow_client);
+        for (Case* const c : mine) c->slow_client |= slow;
+        clients_.push_back(
+            std::make_unique<Client>(static_cast<CaseBook&>(*this), network_, std::move(mine), options_.ahead_max));
+    }
+}
+
+void World::script(std::vector<std::vector<Case>> clients) {
+    for (auto& client : clients) {
+        std::vector<Case*> mine;
+        for (Case& one : client) {
+            one.number = cases_.size();
+            cases_.push_back(std::make_unique<Case>(std::move(one)));
+            mine.push_back(cases_.back().get());
+        }
+        clients_.push_back(
+            std::make_unique<Client>(static_cast<CaseBook&>(*this), network_, std::move(mine), options_.ahead_max));
+    }
+}
+
+Case* World::find(std::string_view id) {
+    size_t number = 0;
+    if (!id.starts_with("case-")) return nullptr;
+    std::from_chars(id.data() + 5, id.data() + id.size(), number);
+    return number < cases_.size() ? cases_[number].get() : nullptr;
+}
+
+void World::complain(const std::string& what) {
+    if (result_.complaints.size() < complaints_max) result_.complaints.push_back(what);
+}
+
+JudgeContext World::context() const noexcept {
+    return {.draining = proxy_->draining(),
+            .links_fail = options_.faults.breaks_links(),
+            .spoiled = options_.temper.too_long,
+            .closes_idle = options_.upstream_closes > 0};
+}
+
+uint64_t World::step_actors() {
+    const uint64_t now_ns = proxy_->ring().now_ns();
+    uint64_t next_ns = NetworkRing::never_ns;
+    const JudgeContext now = context();
+    for (const auto& client : clients_)
+        if (random_.chance(900))
+            next_ns = std::min(next_ns, client->step(now_ns, now));
+        else
+            next_ns = now_ns;
+    next_ns = std::min({next_ns, provider_.step(now_ns), web_.step(now_ns)});
+    return next_ns;
+}
+
+void World::turn() {
+    proxy_->turn(step_actors());
+    result_.turn_count += 1;
+    if (random_.chance(options_.reload)) proxy_->reload();
+}
+
+bool World::everyone_done() const {
+    return std::ranges::all_of(clients_, [](const auto& client) { return client->done(); });
+}
+
+/// No wait is for ever: neither one that nothing can end, nor one that outlasts all timeouts.
+void World::check_waits() {
+    if (options_.proxy.connections_max < options_.client_count) return;  // then it is for others to leave
+    const uint64_t now_ns = proxy_->ring().now_ns();
+    for (const auto& client : clients_) {
+        const uint64_t since_ns = client->waits_since_ns();
+        if (since_ns == 0 || now_ns - since_ns < SimProxy::longest_wait_ns || client->current() == nullptr) continue;
+        if (client->current()->writing.ms > 0 || client->current()->reading.ms > 0) continue;
+        complain(client->current()->id() + ": its client waits for ever");
+        client->leave();
+    }
+}
+
+/// What the configuration bounds, for each exchange that may be live.
+void World::check_memory() {
+    proxy::Services& services = proxy_->services();
+    const proxy::Limits& limits = services.plan().limits;
+    // A buffer grows by doubling, and both the old and the new are there while it does.
+    const uint64_t each = 3 * (uint64_t{limits.stream_buffer_bytes} + limits.burst_bytes) + 3 * limits.head_bytes +
+                          connection_bytes + 256 * 1024;
+    const uint64_t bound = (services.client_count() + services.exchange_count + 8) * each;
+    if (proxy_->shard().blocks().live_bytes() > bound)
+        complain(fmt::format("{} bytes of memory for {} clients and {} exchanges",
+                             proxy_->shard().blocks().live_bytes(), services.client_count(), services.exchange_count));
+}
+
+WorldResult World::run() {
+    if (clients_.empty()) draw_cases();
+    while (!everyone_done() && result_.turn_count < turns_max && result_.complaints.size() < complaints_max) {
+        turn();
+        if (result_.turn_count == options_.drain_after_turns) proxy_->drain();
+        if (result_.turn_count % 64 == 0) check_waits();
+        if (result_.turn_count % 16 == 0) check_memory();
+    }
+    if (result_.turn_count >= turns_max) complain("a run without an end");
+    finish();
+    return std::move(result_);
+}
+
+/// The clients have gone; what is left comes home, as at the end of a process.
+void World::finish() {
+    for (const auto& client : clients_) client->leave();
+    const bool home = proxy_->bring_home([this] { turn(); });
+    result_.completion_count = proxy_->ring().completion_count();
+    if (!home) {
+        complain(fmt::format("{} clients and {} exchanges did not come home", proxy_->services().client_count(),
+                             proxy_->services().exchange_count));
+        for (const std::string& what : result_.complaints) fmt::print(stderr, "{}\n", what);
+        std::abort();  // nothing of it can be taken down in order
+    }
+    const std::string left = proxy_->close();
+    if (!left.empty()) complain(left);
+    check_counts();
+}
+
+void World::check_counts() {
+    const observe::ShardMetrics& metrics = metrics_.shard(0);
+    const auto zero = [this](int64_t level, const char* what) {
+        if (level != 0) complain(fmt::format("the gauge of {} ended at {}", what, level));
+    };
+    zero(metrics.connections_open.value(), "connections");
+    zero(metrics.streams_open.value(), "streams");
+    zero(metrics.exchanges_live.value(), "exchanges");
+    for (uint16_t slot = 0; slot < 5; ++slot) {
+        zero(metrics.provider_series(slot).pool_idle.value(), "idle upstream connections");
+        zero(metrics.provider_series(slot).pool_busy.value(), "busy upstream connections");
+    }
+    uint64_t counted = 0;
+    for (uint16_t code = 0; code < 600; ++code) counted += metrics.code_count(code);
+    result_.exchange_count = counted;
+    if (log_ == nullptr) return;
+    log_.reset();  // writes what is left
+    std::string text;
+    text.resize(static_cast<size_t>(::lseek(log_fd_, 0, SEEK_END)));
+    if (::pread(log_fd_, text.data(), text.size(), 0) != static_cast<ssize_t>(text.size())) complain("a log unread");
+    const auto lines = static_cast<uint64_t>(std::ranges::count(text, '\n'));
+    if (lines + metrics.connections_refused.value() != counted)
+        complain(fmt::format("{} lines in the log, {} heads refused, {} requests counted", lines,
+                             metrics.connections_refused.value(), counted));
+    check_log(text);
+}
+
+/// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice.
+void World::check_log(const std::string& log) {
+    constexpr std::string_view id_key = "\"request_id\":\"";
+    constexpr std::string_view status_key = "\"status\":";
+    std::vector<uint8_t> seen(cases_.size());
+    std::string_view rest(log);
+    while (!rest.empty()) {
+        const std::string_view line = rest.substr(0, rest.find('\n'));
+        rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+        const size_t id_at = line.find(id_key);
+        const size_t status_at = line.find(status_key);
+        const Case* const c = id_at == line.npos ? nullptr : find(line.substr(id_at + id_key.size()));
+        if (c == nullptr || status_at == line.npos) {
+            complain("a line of the log that is of no case: " + std::string(line));
+            continue;
+        }
+        int status = 0;
+        std::from_chars(line.data() + status_at + status_key.size(), line.data() + line.size(), status);
+        seen[c->number] += 1;
+        result_.fingerprint =
+            result_.fingerprint * 1'099'511'628'211 + c->number * 1'000 + static_cast<uint64_t>(status);
+        if (seen[c->number] > 1) complain(c->id() + ": two lines in the log");
+        if (c->seen_status != 0 && status != c->seen_status && status != 499)
+            complain(fmt::format("{}: the client saw status {}, the log has {}", c->id(), c->seen_status, status));
+    }
+    for (const auto& c : cases_)
+        if (c->seen_status != 0 && c->ask != Ask::bad_head && c->seen_status != 408 && seen[c->number] == 0)
+            complain(fmt::format("{}: answered with {}, and not in the log", c->id(), c->seen_status));
+}
+
+}  // namespace loom::sim
