@@ -112,6 +112,7 @@ void LoadClient::open(Conn& conn) {
 
 void LoadClient::reopen(Conn& conn) {
     if (conn.state == Conn::State::idle) std::erase(idle_, &conn);
+    conn.tls.reset();
     ::close(conn.fd);
     conn.in.reset();
     conn.state = Conn::State::closed;
@@ -158,6 +159,7 @@ void LoadClient::wait_and_handle() {
 
 void LoadClient::on_event(Conn& conn, uint32_t events) {
     if (conn.state == Conn::State::connecting) return on_connected(conn);
+    if (conn.state == Conn::State::shaking) return shake(conn);
     if (events & EPOLLOUT) send_request(conn);
     if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) on_readable(conn);
 }
@@ -171,6 +173,25 @@ void LoadClient::on_connected(Conn& conn) {
         return reopen(conn);
     }
     watch(conn, false);
+    if (!options_.tls) return on_usable(conn);
+    conn.tls = std::make_unique<TlsLink>(conn.fd);
+    conn.state = Conn::State::shaking;
+    shake(conn);
+}
+
+void LoadClient::shake(Conn& conn) {
+    switch (conn.tls->shake()) {
+        case TlsLink::Step::done: watch(conn, false); return on_usable(conn);
+        case TlsLink::Step::wants_read: return watch(conn, false);
+        case TlsLink::Step::wants_write: return watch(conn, true);
+        case TlsLink::Step::failed: break;
+    }
+    result_.counters.refused += 1;
+    complain(conn, "the TLS handshake failed");
+    reopen(conn);
+}
+
+void LoadClient::on_usable(Conn& conn) {
     if (options_.mode == Mode::idle) return start(conn, now_ns());
     become_idle(conn);
 }
@@ -201,7 +222,9 @@ void LoadClient::start(Conn& conn, int64_t intended_ns) {
 }
 
 void LoadClient::send_request(Conn& conn) {
-    const ssize_t sent = ::send(conn.fd, request_.data() + conn.sent, request_.size() - conn.sent, MSG_NOSIGNAL);
+    const char* const bytes = request_.data() + conn.sent;
+    const size_t size = request_.size() - conn.sent;
+    const ssize_t sent = conn.tls ? conn.tls->send(bytes, size) : ::send(conn.fd, bytes, size, MSG_NOSIGNAL);
     if (sent > 0) conn.sent += size_t(sent);
     // A broken connection shows itself as readable.
     watch(conn, conn.sent < request_.size() && (sent >= 0 || errno == EAGAIN));
@@ -215,7 +238,8 @@ void LoadClient::watch(Conn& conn, bool writable) {
 }
 
 void LoadClient::on_readable(Conn& conn) {
-    const ssize_t count = recv(conn.fd, scratch_.data(), scratch_.size(), 0);
+    const ssize_t count = conn.tls ? conn.tls->recv(scratch_.data(), scratch_.size())
+                                   : ::recv(conn.fd, scratch_.data(), scratch_.size(), 0);
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0) {
         const bool idle = conn.state == Conn::State::idle;

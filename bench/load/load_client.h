@@ -13,6 +13,7 @@
 #include "message_reader.h"
 #include "process_cpu.h"
 #include "sse_check.h"
+#include "tls_link.h"
 
 namespace bench {
 
@@ -43,8 +44,9 @@ class LoadClient {
 
   private:
     struct Conn {
-        enum class State : uint8_t { closed, connecting, idle, busy };
+        enum class State : uint8_t { closed, connecting, shaking, idle, busy };
         int fd = -1;
+        std::unique_ptr<TlsLink> tls;  // null: plain
         State state = State::closed;
         bool wants_out = false;
         bool bad_body = false;
@@ -60,6 +62,8 @@ class LoadClient {
     void reopen(Conn& conn);
     void on_event(Conn& conn, uint32_t events);
     void on_connected(Conn& conn);
+    void shake(Conn& conn);
+    void on_usable(Conn& conn);
     void on_readable(Conn& conn);
     void on_body(Conn& conn, std::string_view piece);
     void on_answer(Conn& conn);

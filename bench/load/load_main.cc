@@ -10,6 +10,7 @@ static constexpr std::string_view usage =
     "  --connections 64  --duration 5  --warmup 1  --ramp 0  --count 0     seconds; count ends earlier\n"
     "  --rate 2000  --arrivals poisson|constant                            of the open loop\n"
     "  --prompt 300                                                        bytes of the whole request body\n"
+    "  --tls off|on                                                        certificates are not checked\n"
     "  --stream off|on  --usage off|on  --mock events=200,interval_us=20000,per_write=1\n"
     "  --header 'Authorization: Bearer x'  (repeatable)  --cpu N  --watch PID,PID\n"
     "--watch reads CPU time and memory of these processes at the ends of the measured window.\n";
@@ -36,6 +37,7 @@ static bench::LoadOptions read_options(const bench::Options& given) {
     o.poisson = given.text("arrivals", "poisson") == "poisson";
     o.prompt_bytes = size_t(given.number("prompt", double(o.prompt_bytes)));
     o.headers = given.all("header");
+    o.tls = given.text("tls", "off") == "on";
     o.stream = given.text("stream", "off") == "on";
     o.include_usage = given.text("usage", "off") == "on";
     o.mock = given.text("mock", "");

@@ -24,6 +24,7 @@ struct LoadOptions {
     bool poisson = true;
     size_t prompt_bytes = 300;
     std::vector<std::string> headers;
+    bool tls = false;  // speaks TLS with the target
     bool stream = false;
     bool include_usage = false;
     std::string mock;        // parameters for loom-mock, sent in the body's field `user`

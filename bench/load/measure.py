@@ -17,6 +17,8 @@ def load_command(stage, workload, target, duration, warmup, watch):
     command = [str(stage.build / "bench/load/loom-load"), "--cpu", str(LOAD_CPU[workload.place]), "--target", target,
                "--header", "Authorization: Bearer bench-key", "--duration", str(duration), "--warmup", str(warmup),
                "--ramp", str(workload.ramp)]
+    if workload.tls:
+        command += ["--tls", "on"]
     if watch:
         command += ["--watch", ",".join(str(pid) for pid in watch)]
     return command + list(workload.args)
@@ -54,7 +56,7 @@ def run_once(stage, workload, name, duration, warmup):
     empty_logs(stage)
     rss_before = rss_kb(pids)
     warmup += workload.settle
-    command = load_command(stage, workload, proxies.address_of(name), duration, warmup, pids)
+    command = load_command(stage, workload, proxies.address_of(name, workload.tls), duration, warmup, pids)
     result, complaint = run_load(command, duration + warmup + workload.ramp + 30)
     if name != "direct":
         stage.alive(name)  # it may have died of the load
@@ -80,7 +82,7 @@ def count_syscalls(stage, workload, name, duration):
     """System calls of the proxy per request or event, counted by perf over a whole load run."""
     stage.running["mock"].move_to(LOAD_CPU[workload.place])
     pids = stage.alive(name).pids()
-    load = load_command(stage, workload, proxies.address_of(name), duration, 0, [])
+    load = load_command(stage, workload, proxies.address_of(name, workload.tls), duration, 0, [])
     out = stage.dir / "perf.csv"
     perf = ["perf", "stat", "-x", ",", "-o", str(out), "-e", "raw_syscalls:sys_enter", "-p",
             ",".join(str(pid) for pid in pids), "--"]

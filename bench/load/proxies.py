@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "bench/peers"
 MOCK_ADDRESS = "127.0.0.1:9000"
 PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004}
+TLS_PORTS = {"nginx": 9021, "haproxy": 9022, "loom": 9023}  # the same again, for clients that speak TLS
 NAMES = ["loom", "nginx", "haproxy", "floor"]
 
 
@@ -83,6 +84,16 @@ class Stage:
         self.dir = pathlib.Path(directory)
         self.proxy_cpu = proxy_cpu
         self.running = {}
+        self.make_certificate()
+
+    def make_certificate(self):
+        """One for all proxies, P-256, as most of the world's are."""
+        crt, key = self.dir / "bench.crt", self.dir / "bench.key"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                   "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                   "-keyout", str(key), "-out", str(crt)]
+        subprocess.run(command, check=True, capture_output=True)
+        (self.dir / "bench.pem").write_text(crt.read_text() + key.read_text())
 
     def start_mock(self, cpu):
         mock = Process("mock", [str(self.build / "bench/load/loom-mock"), "--listen", MOCK_ADDRESS], cpu,
@@ -126,7 +137,9 @@ class Stage:
         if name == "haproxy":
             return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name)]
         if name == "loom":
-            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf")]
+            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf"),
+                    "-set", f"listener.https.address=127.0.0.1:{TLS_PORTS[name]}",
+                    "-set", f"listener.https.tls.certificate={self.dir / 'bench.crt'}"]
         return [existing(self.build / "bench/load/loom-floor"), "--listen", f"127.0.0.1:{PORTS[name]}", "--upstream",
                 MOCK_ADDRESS]
 
@@ -137,7 +150,8 @@ class Stage:
 
     def fill(self, template, name):
         text = (PEERS / template).read_text()
-        values = {"LISTEN": f"127.0.0.1:{PORTS[name]}", "UPSTREAM": MOCK_ADDRESS, "DIR": str(self.dir)}
+        values = {"LISTEN": address_of(name), "TLS_LISTEN": address_of(name, tls=True), "UPSTREAM": MOCK_ADDRESS,
+                  "DIR": str(self.dir)}
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         path = self.dir / template
@@ -158,8 +172,8 @@ def existing(path):
     return str(path)
 
 
-def address_of(name):
-    return MOCK_ADDRESS if name == "direct" else f"127.0.0.1:{PORTS[name]}"
+def address_of(name, tls=False):
+    return MOCK_ADDRESS if name == "direct" else f"127.0.0.1:{(TLS_PORTS if tls else PORTS)[name]}"
 
 
 def say(text):

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace loom::net {
 namespace {
@@ -61,17 +62,32 @@ void Sender::send_gather() noexcept {
     stream_.send(pieces, gather_->leased ? io::SendMode::now : io::SendMode::wait);
 }
 
+Sender::Held& Sender::held() noexcept {
+    if (held_ != nullptr) return *held_;
+    Block block = shard_.blocks().take(sizeof(Held));
+    held_ = ::new (block.data()) Held(shard_.blocks());
+    held_->home = std::move(block);
+    return *held_;
+}
+
+void Sender::drop_held() noexcept {
+    if (held_ == nullptr) return;
+    Block home = std::move(held_->home);
+    std::exchange(held_, nullptr)->~Held();
+}
+
 void Sender::send_held() noexcept {
-    if (sending_from_ == sending_.size()) {
-        sending_.clear();
-        sending_from_ = 0;
-        std::swap(sending_, waiting_);
+    Held& held = *held_;
+    if (held.sending_from == held.sending.size()) {
+        held.sending.clear();
+        held.sending_from = 0;
+        std::swap(held.sending, held.waiting);
     }
     LOOM_ASSERT(gather_ == nullptr);
     Block block = shard_.blocks().take(gather_block_bytes);
     gather_ = ::new (block.data()) Gather;
     gather_->home = std::move(block);
-    const std::string_view rest = sending_.view().substr(sending_from_, held_send_bytes_max);
+    const std::string_view rest = held.sending.view().substr(held.sending_from, held_send_bytes_max);
     gather_->pieces[gather_->piece_count++] = iovec{const_cast<char*>(rest.data()), rest.size()};
     gather_->in_flight = true;
     stream_.send({gather_->pieces.data(), 1}, io::SendMode::wait);
@@ -87,13 +103,14 @@ Sender::State Sender::on_sent(const Result<size_t>& sent) noexcept {
         return State::failed;
     }
     sent_bytes_ += *sent;
-    const bool was_held = sending_from_ < sending_.size();
-    if (was_held) {
-        sending_from_ += *sent;
+    if (held_ != nullptr && held_->sending_from < held_->sending.size()) {
+        held_->sending_from += *sent;
         close_gather();
-        if (sending_from_ == sending_.size()) {
-            sending_.release();
-            sending_from_ = 0;
+        if (held_->bytes() == 0) {
+            drop_held();
+        } else if (held_->sending_from == held_->sending.size()) {
+            held_->sending.release();
+            held_->sending_from = 0;
         }
     } else if (advance_gather(*sent)) {
         close_gather();
@@ -124,14 +141,15 @@ bool Sender::advance_gather(size_t sent) noexcept {
 /// The peer is behind: the rest of the gather is copied in front of what waits,
 /// and the leases go home.
 void Sender::set_gather_aside() noexcept {
+    Held& held = this->held();
     ByteBuffer rest(shard_.blocks());
-    size_t bytes = waiting_.size();
+    size_t bytes = held.waiting.size();
     for (uint32_t i = gather_->first_piece; i < gather_->piece_count; ++i) bytes += gather_->pieces[i].iov_len;
     rest.reserve(bytes);
     for (uint32_t i = gather_->first_piece; i < gather_->piece_count; ++i)
         rest.append({static_cast<const char*>(gather_->pieces[i].iov_base), gather_->pieces[i].iov_len});
-    rest.append(waiting_.view());
-    waiting_ = std::move(rest);
+    rest.append(held.waiting.view());
+    held.waiting = std::move(rest);
     close_gather();
 }
 
@@ -144,9 +162,7 @@ void Sender::close_gather() noexcept {
 void Sender::abandon() noexcept {
     LOOM_ASSERT(!stream_.send_in_flight());  // the kernel may still read the pieces
     if (gather_ != nullptr) close_gather();
-    waiting_.release();
-    sending_.release();
-    sending_from_ = 0;
+    drop_held();
 }
 
 }  // namespace loom::net

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <new>
 
 namespace loom::net {
 namespace {
@@ -47,11 +48,11 @@ void set_keepalive(int fd, int idle_s) noexcept {
 }
 
 TcpStream::TcpStream(io::Shard& shard, StreamUser& user) noexcept
-    : shard_(shard),
-      user_(user),
-      recv_(&TcpStream::on_recv_cqe, *this),
-      send_(&TcpStream::on_send_cqe, *this),
-      next_(&TcpStream::on_close_ready, *this) {}
+    : TcpRecv(&TcpStream::on_recv_cqe),
+      TcpSend(&TcpStream::on_send_cqe),
+      Runnable(&TcpStream::on_close_ready),
+      shard_(shard),
+      user_(user) {}
 
 TcpStream::~TcpStream() { LOOM_ASSERT(state_ == State::idle || state_ == State::closed); }
 
@@ -68,16 +69,24 @@ Result<void> TcpStream::connect(const Address& address, const SocketOptions& opt
     fd_ = fd;
     if (options.nodelay) set_flag(fd_, IPPROTO_TCP, TCP_NODELAY);
     set_keepalive(fd_, options.keepalive_s);
-    peer_ = address;
+    Block home = shard_.blocks().take(sizeof(Target));
+    char* const memory = home.data();
+    target_ = ::new (memory) Target{address, std::move(home)};
     state_ = State::connecting;
-    send_.on_cqe = &TcpStream::on_connect_cqe;
-    shard_.ring().connect(fd_, peer_.get(), peer_.length(), send_);
+    sending().on_cqe = &TcpStream::on_connect_cqe;
+    shard_.ring().connect(fd_, target_->address.get(), target_->address.length(), sending());
     return {};
 }
 
+void TcpStream::release_target() noexcept {
+    Block home = std::move(target_->home);
+    std::exchange(target_, nullptr)->~Target();
+}
+
 void TcpStream::on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
-    TcpStream& stream = static_cast<Op&>(completion).owner;
+    TcpStream& stream = static_cast<TcpStream&>(static_cast<TcpSend&>(completion));
     completion.on_cqe = &TcpStream::on_send_cqe;
+    stream.release_target();
     if (stream.state_ == State::closing) return stream.close_if_drained();
     if (cqe.res < 0) {
         stream.user_.on_connected(stream, std::unexpected(error_of(cqe.res, "connect", Retry::safe)));
@@ -90,18 +99,18 @@ void TcpStream::on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept
 void TcpStream::start_reading() noexcept {
     if (reading_ || ended_ || state_ != State::open) return;
     reading_ = true;
-    if (!recv_.in_flight) arm_recv();
+    if (!recv().in_flight) arm_recv();
 }
 
 void TcpStream::pause_reading() noexcept {
     if (!reading_) return;
     reading_ = false;
-    shard_.ring().cancel(recv_);
+    shard_.ring().cancel(recv());
 }
 
 void TcpStream::arm_recv() noexcept {
-    if (one_by_one_) shard_.ring().recv_once(fd_, recv_);
-    else shard_.ring().recv_multishot(fd_, recv_);
+    if (one_by_one_) shard_.ring().recv_once(fd_, recv());
+    else shard_.ring().recv_multishot(fd_, recv());
 }
 
 /// A multishot receive hands over all that the socket holds, half a megabyte in one go, before a slow reader's
@@ -112,11 +121,11 @@ void TcpStream::note_burst() noexcept {
     burst_count_ += 1;
     if (burst_count_ < burst_receives_max) return;
     one_by_one_ = true;
-    shard_.ring().cancel(recv_);
+    shard_.ring().cancel(recv());
 }
 
 void TcpStream::on_recv_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
-    static_cast<Op&>(completion).owner.on_recv(cqe);
+    static_cast<TcpStream&>(static_cast<TcpRecv&>(completion)).on_recv(cqe);
 }
 
 void TcpStream::on_recv(io::Cqe cqe) noexcept {
@@ -132,7 +141,7 @@ void TcpStream::on_recv(io::Cqe cqe) noexcept {
     if (cqe.res == -ENOBUFS) {
         auto& starved = shard_.stats().buffer_starvations;
         starved.store(starved.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-        return shard_.schedule_next_tick(next_);  // leases come home within the tick; the peer is fine
+        return shard_.schedule_next_tick(*this);  // leases come home within the tick; the peer is fine
     }
     if (cqe.res <= 0 && cqe.res != -ECANCELED && cqe.res != -EINTR && cqe.res != -EAGAIN) return end_reading(cqe.res);
     if (reading_) arm_recv();
@@ -151,11 +160,11 @@ void TcpStream::send(std::span<const iovec> pieces, io::SendMode mode) noexcept 
     LOOM_ASSERT(state_ == State::open && !pieces.empty());
     message_.msg_iov = const_cast<iovec*>(pieces.data());
     message_.msg_iovlen = pieces.size();
-    shard_.ring().send(fd_, message_, mode, send_);
+    shard_.ring().send(fd_, message_, mode, sending());
 }
 
 void TcpStream::on_send_cqe(io::Completion& completion, io::Cqe cqe) noexcept {
-    TcpStream& stream = static_cast<Op&>(completion).owner;
+    TcpStream& stream = static_cast<TcpStream&>(static_cast<TcpSend&>(completion));
     if (stream.state_ != State::open) return stream.close_if_drained();
     if (cqe.res >= 0) return stream.user_.on_sent(stream, static_cast<size_t>(cqe.res));
     if (cqe.res == -EAGAIN || cqe.res == -EINTR) return stream.user_.on_sent(stream, size_t{0});
@@ -173,29 +182,29 @@ void TcpStream::begin_close(Close how) noexcept {
     reading_ = false;
     if (!was_idle && how == Close::abort) {
         shard_.ring().reset_on_close(fd_);
-        shard_.ring().cancel(recv_);
-        shard_.ring().cancel(send_);
+        shard_.ring().cancel(recv());
+        shard_.ring().cancel(sending());
     } else if (!was_idle) {
         shard_.ring().shutdown(fd_, SHUT_RDWR);  // ends a pending recv or send; close() would not
-        shard_.ring().cancel(send_);
+        shard_.ring().cancel(sending());
     }
-    if (!recv_.in_flight && !send_.in_flight) shard_.schedule(next_);  // never from inside the caller
+    if (!recv().in_flight && !sending().in_flight) shard_.schedule(*this);  // never from inside the caller
 }
 
 /// The ready list's turn: a receive that found no buffer tries again, or a
 /// close without operations in flight ends.
 void TcpStream::on_close_ready(io::Runnable& runnable) noexcept {
-    TcpStream& stream = static_cast<Rearm&>(runnable).stream;
+    TcpStream& stream = static_cast<TcpStream&>(runnable);
     if (stream.state_ == State::closing) return stream.close_if_drained();
-    if (stream.state_ == State::open && stream.reading_ && !stream.recv_.in_flight)
+    if (stream.state_ == State::open && stream.reading_ && !stream.recv().in_flight)
         stream.arm_recv();
 }
 
 void TcpStream::close_if_drained() noexcept {
     LOOM_ASSERT(state_ == State::closing);
-    if (recv_.in_flight || send_.in_flight) return;  // their memory is still the kernel's
+    if (recv().in_flight || sending().in_flight) return;  // their memory is still the kernel's
     state_ = State::closed;
-    next_.unlink();
+    Runnable::unlink();
     if (fd_ >= 0) shard_.ring().close(std::exchange(fd_, -1));
     user_.on_closed(*this);
 }

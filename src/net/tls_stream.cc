@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 namespace loom::net {
 namespace {
@@ -227,8 +228,10 @@ void TlsStream::seal() noexcept {
 /// Gives TCP what there is to send, unless a send is under way: then that one's end does.
 void TlsStream::flush(io::SendMode mode) noexcept {
     if (session_.pending_bytes() == 0 || tcp_.send_in_flight() || tcp_.closing() || broken_) return;
-    const size_t count = session_.pending_ciphertext(std::span(out_));
-    tcp_.send({out_.data(), count}, mode);
+    out_ = shard_.blocks().take(out_pieces_max * sizeof(iovec));
+    const std::span pieces(reinterpret_cast<iovec*>(out_.data()), out_pieces_max);
+    const size_t count = session_.pending_ciphertext(pieces);
+    tcp_.send(pieces.first(count), mode);
 }
 
 void TlsStream::go_on_sending() noexcept {
@@ -239,6 +242,7 @@ void TlsStream::go_on_sending() noexcept {
 
 /// One send of the user may be several of TCP's: while the peer takes all of each, the next is sealed.
 void TlsStream::on_sent(Stream&, Result<size_t> sent) noexcept {
+    out_.release();
     if (sent) {
         session_.consume_ciphertext(*sent);
     } else {

@@ -55,6 +55,8 @@ void ClientConnection::accept(Services& services, const ListenerPlan& listener, 
 
 ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home)
     : Doomed(&ClientConnection::free_client),
+      Timer(&ClientConnection::on_deadline),
+      Runnable(&ClientConnection::on_next_turn),
       services_(services),
       listener_(listener),
       peer_(peer_of(services.shard().ring(), fd)),
@@ -71,6 +73,8 @@ ClientConnection::~ClientConnection() {
 size_t ClientConnection::block_bytes(const ListenerPlan& listener) noexcept {
     static_assert(sizeof(ClientConnection) % alignof(net::TcpStream) == 0 &&
                   sizeof(ClientConnection) % alignof(ClientTls) == 0);
+    static_assert(sizeof(ClientConnection) + sizeof(net::TcpStream) <= 512, "an idle client is one block of 512 bytes");
+    static_assert(sizeof(ClientConnection) + sizeof(ClientTls) <= 1024, "with TLS of 1024, and what BoringSSL takes");
     return sizeof(ClientConnection) + (listener.tls != nullptr ? sizeof(ClientTls) : sizeof(net::TcpStream));
 }
 
@@ -174,7 +178,7 @@ void ClientConnection::take_head(std::string_view bytes) {
     const auto parsed = http::parse_request_head(bytes.substr(0, *end), services_.request_head);
     if (!parsed) return refuse_head(parsed.error());
     state_ = State::exchange;
-    deadline_.disarm();
+    deadline().disarm();
     const std::string_view rest = bytes.substr(*end);
     Exchange& exchange = Exchange::begin(services_, *this, rest);
     exchange_ = &exchange;  // it has not ended yet: an answer is at least on its way
@@ -202,11 +206,11 @@ void ClientConnection::exchange_done(bool keep) noexcept {
     wait_for_next();
     paused_ = false;
     stream_->start_reading();
-    if (!inbox_.empty()) services_.shard().schedule(next_);  // not from inside the exchange's last step
+    if (!inbox_.empty()) services_.shard().schedule(next_turn());
 }
 
-void ClientConnection::on_next(io::Runnable& work) noexcept {
-    ClientConnection& client = static_cast<Next&>(work).client;
+void ClientConnection::on_next_turn(io::Runnable& work) noexcept {
+    ClientConnection& client = static_cast<ClientConnection&>(work);
     if (client.exchange_ != nullptr || client.inbox_.empty() || client.state_ == State::closing) return;
     ByteBuffer bytes = std::move(client.inbox_);
     client.inbox_ = ByteBuffer(client.services_.shard().blocks());
@@ -221,8 +225,8 @@ void ClientConnection::wait_for_next() noexcept {
 }
 
 void ClientConnection::arm(uint64_t delay_ms) noexcept {
-    if (delay_ms == 0) return deadline_.disarm();
-    services_.shard().timers().arm(deadline_, delay_ms);
+    if (delay_ms == 0) return deadline().disarm();
+    services_.shard().timers().arm(deadline(), delay_ms);
 }
 
 /// A head that cannot be read is answered, and nothing after it can be believed: where it ends is anybody's guess.
@@ -274,18 +278,18 @@ void ClientConnection::linger() noexcept {
     state_ = State::lingering;
     if (sender_.idle()) stream_->shutdown_sending();
     stream_->start_reading();
-    services_.shard().timers().arm(deadline_, linger_ms);
+    services_.shard().timers().arm(deadline(), linger_ms);
 }
 
 void ClientConnection::close() noexcept {
     state_ = State::closing;
-    deadline_.disarm();
+    deadline().disarm();
     stream_->begin_close(net::Close::orderly);
 }
 
 void ClientConnection::abort() noexcept {
     state_ = State::closing;
-    deadline_.disarm();
+    deadline().disarm();
     stream_->begin_close(net::Close::abort);
 }
 
@@ -312,11 +316,11 @@ void ClientConnection::on_end(net::Stream&, Error why) noexcept {
         if (!exchange_->delivered()) exchange_->on_client_gone(why);
         return;  // who has it all may go, and has not left early
     }
-    if (!next_.linked()) close();
+    if (!next_turn().linked()) close();
 }
 
 void ClientConnection::on_deadline(io::Timer& timer) noexcept {
-    ClientConnection& client = static_cast<Deadline&>(timer).client;
+    ClientConnection& client = static_cast<ClientConnection&>(timer);
     switch (client.state_) {
         case State::handshake:
             client.services_.metrics().timeouts.add();
@@ -344,8 +348,8 @@ void ClientConnection::on_closed(net::Stream&) noexcept {
 }
 
 void ClientConnection::free_when_done() noexcept {
-    next_.unlink();
-    deadline_.disarm();
+    next_turn().unlink();
+    deadline().disarm();
     services_.remove_client(*this);
     services_.shard().free_later(*this);
 }

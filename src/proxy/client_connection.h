@@ -14,8 +14,9 @@ namespace loom::proxy {
 class ClientTls;
 class Exchange;
 
-/// Its stream, TCP or TLS, lies behind it in one block: a plain connection does not pay for TLS.
-class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<ClientTag> {
+/// Its stream, TCP or TLS, lies behind it in one block: a plain connection does not pay for TLS. Its deadline and its
+/// turn on the ready list are its bases, which need no pointer back: an idle client is to cost little.
+class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runnable, public ListLink<ClientTag> {
   public:
     /// Takes over an accepted socket; lives until its peer and the kernel have let go.
     static void accept(Services& services, const ListenerPlan& listener, int fd);
@@ -47,14 +48,9 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
 
   private:
     enum class State : uint8_t { handshake, idle, head, exchange, lingering, closing };
-    struct Deadline : io::Timer {
-        explicit Deadline(ClientConnection& c) : Timer(&ClientConnection::on_deadline), client(c) {}
-        ClientConnection& client;
-    };
-    struct Next : io::Runnable {
-        explicit Next(ClientConnection& c) : Runnable(&ClientConnection::on_next), client(c) {}
-        ClientConnection& client;
-    };
+    [[nodiscard]] io::Timer& deadline() noexcept { return *this; }
+    /// What is left to read after an exchange: not from inside its last step.
+    [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
     ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home);
     ~ClientConnection();
     [[nodiscard]] static size_t block_bytes(const ListenerPlan& listener) noexcept;
@@ -63,7 +59,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     void begin(int fd) noexcept;
     static void free_client(io::Doomed& doomed) noexcept;
     static void on_deadline(io::Timer& timer) noexcept;
-    static void on_next(io::Runnable& work) noexcept;
+    static void on_next_turn(io::Runnable& work) noexcept;
 
     void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
@@ -91,8 +87,6 @@ class ClientConnection final : net::StreamUser, io::Doomed, public ListLink<Clie
     http::HeadScan scan_;
     ByteBuffer inbox_;  // bytes of a head that is not whole, or of requests that follow
     Exchange* exchange_ = nullptr;
-    Deadline deadline_{*this};
-    Next next_{*this};
     State state_ = State::idle;
     bool ended_ = false;   // the peer sends no more
     bool closed_ = false;  // the kernel has let go of the socket

@@ -17,7 +17,9 @@ namespace loom::net {
 class Sender {
   public:
     Sender(Stream& stream, io::Shard& shard) noexcept
-        : stream_(stream), shard_(shard), waiting_(shard.blocks()), sending_(shard.blocks()) {}
+        : stream_(stream), shard_(shard) {}
+    Sender(const Sender&) = delete;
+    ~Sender() { drop_held(); }
 
     void add_stable(std::string_view bytes) noexcept { add(bytes, Piece::stable); }
     /// Bytes inside a lease that `keep` holds until the send is over.
@@ -35,7 +37,7 @@ class Sender {
     [[nodiscard]] State on_sent(const Result<size_t>& sent) noexcept;
 
     /// Bytes held for a reader that is behind: what back-pressure goes by.
-    [[nodiscard]] size_t held_bytes() const noexcept { return waiting_.size() + sending_.size() - sending_from_; }
+    [[nodiscard]] size_t held_bytes() const noexcept { return held_ == nullptr ? 0 : held_->bytes(); }
     [[nodiscard]] bool idle() const noexcept { return gather_ == nullptr && held_bytes() == 0; }
     [[nodiscard]] bool failed() const noexcept { return failed_; }
     [[nodiscard]] const Error& error() const noexcept { return error_; }
@@ -70,9 +72,21 @@ class Sender {
         std::array<char, scratch_bytes> scratch;
     };
 
+    /// What waits for a reader that is behind; lives only while something does.
+    struct Held {
+        explicit Held(BlockPool& blocks) noexcept : waiting(blocks), sending(blocks) {}
+        [[nodiscard]] size_t bytes() const noexcept { return waiting.size() + sending.size() - sending_from; }
+        ByteBuffer waiting;
+        ByteBuffer sending;
+        size_t sending_from = 0;
+        Block home;
+    };
+
     void add(std::string_view bytes, Piece kind) noexcept;
     bool open_gather() noexcept;
-    void hold(std::string_view bytes) noexcept { waiting_.append(bytes); }
+    Held& held() noexcept;
+    void hold(std::string_view bytes) noexcept { held().waiting.append(bytes); }
+    void drop_held() noexcept;
     void close_gather() noexcept;
     void send_gather() noexcept;
     void send_held() noexcept;
@@ -82,9 +96,7 @@ class Sender {
     Stream& stream_;
     io::Shard& shard_;
     Gather* gather_ = nullptr;
-    ByteBuffer waiting_;
-    ByteBuffer sending_;
-    size_t sending_from_ = 0;
+    Held* held_ = nullptr;
     uint64_t sent_bytes_ = 0;
     Error error_;
     bool failed_ = false;

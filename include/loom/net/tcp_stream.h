@@ -1,6 +1,7 @@
 // A stream socket on the shard's ring: TCP over IPv4 and IPv6, and unix sockets.
 #pragma once
 
+#include "loom/base/block_pool.h"
 #include "loom/net/address.h"
 #include "loom/net/stream.h"
 
@@ -14,7 +15,16 @@ struct SocketOptions {
 /// Asks the kernel to probe a silent peer after `idle_s`; nothing for 0 and for unix sockets.
 void set_keepalive(int fd, int idle_s) noexcept;
 
-class TcpStream final : public Stream {
+/// A stream's operations are its bases: a completion finds its stream without a pointer that every connection would
+/// hold.
+struct TcpRecv : io::Completion {
+    using Completion::Completion;
+};
+struct TcpSend : io::Completion {  // also connect's
+    using Completion::Completion;
+};
+
+class TcpStream final : public Stream, TcpRecv, TcpSend, io::Runnable {
   public:
     /// `user` outlives the stream.
     TcpStream(io::Shard& shard, StreamUser& user) noexcept;
@@ -32,7 +42,7 @@ class TcpStream final : public Stream {
         one_by_one_ = false;
     }
     void send(std::span<const iovec> pieces, io::SendMode mode) noexcept override;
-    [[nodiscard]] bool send_in_flight() const noexcept override { return send_.in_flight; }
+    [[nodiscard]] bool send_in_flight() const noexcept override { return sending().in_flight; }
     void shutdown_sending() noexcept override;
     void begin_close(Close how) noexcept override;
     [[nodiscard]] bool closing() const noexcept override { return state_ >= State::closing; }
@@ -40,23 +50,22 @@ class TcpStream final : public Stream {
 
   private:
     enum class State : uint8_t { idle, connecting, open, closing, closed };
-    template <class Owner>
-    struct Operation : io::Completion {
-        Operation(Handler handler, Owner& o) noexcept : Completion(handler), owner(o) {}
-        Owner& owner;
-    };
-    using Op = Operation<TcpStream>;
-    struct Rearm : io::Runnable {
-        Rearm(Run run, TcpStream& s) noexcept : Runnable(run), stream(s) {}
-        TcpStream& stream;
+    /// Where it connects to: the kernel reads it until that is over, and no connection holds it afterwards.
+    struct Target {
+        Address address;
+        Block home;
     };
 
+    [[nodiscard]] TcpRecv& recv() noexcept { return *this; }
+    [[nodiscard]] TcpSend& sending() noexcept { return *this; }
+    [[nodiscard]] const TcpSend& sending() const noexcept { return *this; }
     static void on_recv_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_send_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_close_ready(io::Runnable& runnable) noexcept;
     void on_recv(io::Cqe cqe) noexcept;
     void arm_recv() noexcept;
+    void release_target() noexcept;
     void note_burst() noexcept;
     void end_reading(int res) noexcept;
     void close_if_drained() noexcept;
@@ -71,11 +80,8 @@ class TcpStream final : public Stream {
     bool one_by_one_ = false;
     uint16_t burst_count_ = 0;   // receives in the tick at hand
     uint64_t burst_tick_ns_ = 0;
-    Op recv_;
-    Op send_;  // also connect's
-    Rearm next_;
+    Target* target_ = nullptr;
     msghdr message_{};
-    Address peer_;  // while connecting: the kernel reads it
 };
 
 }  // namespace loom::net

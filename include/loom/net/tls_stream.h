@@ -1,7 +1,6 @@
 // TLS on a TCP connection, as a stream like any other: what its user sends and gets is plaintext.
 #pragma once
 
-#include <array>
 #include <string_view>
 
 #include "loom/base/block_pool.h"
@@ -150,7 +149,7 @@ class TlsStream final : public Stream, private StreamUser {
     uint64_t last_send_ns_ = 0;  // until the handshake's end: its beginning
     Error send_error_;
 
-    std::array<iovec, out_pieces_max> out_;  // what the kernel sends
+    Block out_;              // the pieces that the kernel sends, while it does
     ByteBuffer waiting_;                     // ciphertext, while starved
     Error transport_end_;                    // told when that has been read
     Resume resume_{*this};
