@@ -26,6 +26,7 @@ class RawClient {
 
     void half_close();
     void reset() { fd_.reset(); }
+    int fd() const { return fd_.get(); }
     void close() { fd_.close(); }
     End read_end(Deadline deadline = Deadline::standard()) { return reader_->read_end(deadline); }
 

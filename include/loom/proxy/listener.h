@@ -20,17 +20,26 @@ struct ListenerPlan {
 class ProxyListener {
   public:
     ProxyListener(Services& services, ListenerPlan plan, int fd);
+    ~ProxyListener() { close_parked(); }
+    ProxyListener(const ProxyListener&) = delete;
     void start() { listener_.start(); }
-    void stop() { listener_.stop(); }
+    void stop() {
+        close_parked();
+        listener_.stop();
+    }
     [[nodiscard]] bool is_admin() const noexcept { return plan_.local != nullptr; }
     [[nodiscard]] bool stopped() const noexcept { return listener_.stopped(); }
     /// There may be room again.
-    void make_room() { listener_.resume(); }
+    void make_room();
 
   private:
+    void on_accept(int client_fd);
+    void close_parked() noexcept;
+
     Services& services_;
     ListenerPlan plan_;
     net::Listener listener_;
+    std::vector<int> parked_;  // accepted in the same go as the last that there was room for
 };
 
 }  // namespace loom::proxy
