@@ -40,6 +40,11 @@ struct ServerOptions {
     std::string log_path;
     double log_sample = 1.0;
     std::string log_level;
+
+    /// The admin's own thread serves a scrape now and then.
+    [[nodiscard]] io::ShardOptions admin_shard() const noexcept {
+        return {.ring_entries = 64, .buffer_count = 16, .buffer_bytes = 4096, .features = shard.features};
+    }
 };
 
 [[nodiscard]] std::expected<ServerOptions, std::vector<std::string>> build_server_options(const config::Config& config);

@@ -31,9 +31,6 @@ using observe::log_error;
 using observe::log_info;
 using observe::log_warn;
 
-constexpr uint32_t admin_ring_entries = 64;
-constexpr uint16_t admin_buffer_count = 16;
-constexpr uint32_t admin_buffer_bytes = 4096;
 constexpr uint64_t ns_per_ms = 1'000'000;
 
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
@@ -197,11 +194,7 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return !draining_.load(); }};
-    const io::ShardOptions small{.ring_entries = admin_ring_entries,
-                                 .buffer_count = admin_buffer_count,
-                                 .buffer_bytes = admin_buffer_bytes,
-                                 .features = options_.shard.features};
-    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, small, *resolver_, metrics_.admin(), nullptr);
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_, metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     const auto started = admin_->start(std::move(plan));
     if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));

@@ -45,7 +45,7 @@ std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::
 }  // namespace
 
 void ClientConnection::accept(Services& services, const ListenerPlan& listener, int fd) {
-    Block home = services.shard().blocks().take(block_bytes(listener));
+    Block home = services.shard().blocks().take(block_bytes(listener.tls != nullptr));
     char* const memory = home.data();
     auto* const client = ::new (memory) ClientConnection(services, listener, fd, std::move(home));
     services.add_client(*client);
@@ -70,12 +70,12 @@ ClientConnection::~ClientConnection() {
     else stream_->~Stream();
 }
 
-size_t ClientConnection::block_bytes(const ListenerPlan& listener) noexcept {
+size_t ClientConnection::block_bytes(bool tls) noexcept {
     static_assert(sizeof(ClientConnection) % alignof(net::TcpStream) == 0 &&
                   sizeof(ClientConnection) % alignof(ClientTls) == 0);
     static_assert(sizeof(ClientConnection) + sizeof(net::TcpStream) <= 512, "an idle client is one block of 512 bytes");
     static_assert(sizeof(ClientConnection) + sizeof(ClientTls) <= 1024, "with TLS of 1024, and what BoringSSL takes");
-    return sizeof(ClientConnection) + (listener.tls != nullptr ? sizeof(ClientTls) : sizeof(net::TcpStream));
+    return sizeof(ClientConnection) + (tls ? sizeof(ClientTls) : sizeof(net::TcpStream));
 }
 
 net::Stream* ClientConnection::make_stream() noexcept {

@@ -21,6 +21,9 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     /// Takes over an accepted socket; lives until its peer and the kernel have let go.
     static void accept(Services& services, const ListenerPlan& listener, int fd);
 
+    /// Of its block, the stream behind it included.
+    [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
+
     [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
     [[nodiscard]] Services& services() noexcept { return services_; }
     [[nodiscard]] const net::PeerAddress& peer() const noexcept { return peer_; }
@@ -53,7 +56,6 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
     ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home);
     ~ClientConnection();
-    [[nodiscard]] static size_t block_bytes(const ListenerPlan& listener) noexcept;
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] ClientTls& tls() const noexcept;
     void begin(int fd) noexcept;

@@ -61,7 +61,7 @@ class SimProxy {
     [[nodiscard]] bool bring_home(Turn&& one_turn) {
         if (!draining_) drain();
         const uint64_t until_ns = ring().now_ns() + longest_wait_ns;
-        while (!services_->drained() && ring().now_ns() < until_ns) one_turn();
+        while (services_->client_count() > 0 && ring().now_ns() < until_ns) one_turn();
         services_->close_all();
         while (!home() && ring().now_ns() < until_ns + longest_wait_ns) one_turn();
         return home();
