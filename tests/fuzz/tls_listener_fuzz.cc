@@ -21,7 +21,8 @@ struct Contexts {
     test::Authority authority;
     TlsTrustPtr trust = authority.trust();
     TlsKeyPair agent = authority.issue({.names = "URI:spiffe://a/b", .common_name = "agent", .usage = "clientAuth"});
-    std::vector<TlsKeyPair> hosts = {authority.issue({.names = "DNS:a"}), authority.issue({.names = "DNS:*.b.example"})};
+    std::vector<TlsKeyPair> hosts = {authority.issue({.names = "DNS:a"}),
+                                     authority.issue({.names = "DNS:*.b.example"})};
     std::unique_ptr<TlsContext> open = *TlsContext::server({.certificates = hosts});
     std::unique_ptr<TlsContext> guarded = *TlsContext::server({.certificates = hosts, .client_ca = trust});
     std::unique_ptr<TlsContext> client = *TlsContext::client({.trust = trust, .certificate = agent});

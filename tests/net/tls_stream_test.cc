@@ -448,7 +448,8 @@ class TlsServerAlone : public TlsStreamTest {
         ssize_t count = 1;
         tick_until("the end", [&] {
             char bytes[1000];
-            while ((count = ::recv(raw_, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) all.append(bytes, static_cast<size_t>(count));
+            while ((count = ::recv(raw_, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+                all.append(bytes, static_cast<size_t>(count));
             return count == 0 || errno != EAGAIN;
         });
         return count == 0 ? all : "reset";
