@@ -30,8 +30,8 @@ std::string key_file_of(const TlsFilePair& pair, const net::TlsKeyPair& read) {
 void warn_of_readers(Report& report, const std::string& key, const std::string& path) {
     struct stat status{};
     if (::stat(path.c_str(), &status) != 0 || (status.st_mode & S_IROTH) == 0) return;
-    report.warning(key, fmt::format("{}: every user of this machine can read this private key; remedy: chmod 640 {}",
-                                    path, path));
+    report.warning(
+        key, fmt::format("{}: every user of this machine can read this private key; remedy: chmod 640 {}", path, path));
 }
 
 void warn_of_dates(Report& report, const std::string& key, const std::string& path,
@@ -86,7 +86,8 @@ void check_upstream_tls(Report& report, const std::string& prefix, bool is_https
             report.warning(prefix + word, "means something with an https:// address only");
     check_authorities(report, prefix + "ca_file");
     const std::string certificate = prefix + "certificate";
-    if (config.has(certificate)) return check_pair(report, certificate, {config.text(certificate), config.text(prefix + "key")});
+    if (config.has(certificate))
+        return check_pair(report, certificate, {config.text(certificate), config.text(prefix + "key")});
     if (config.has(prefix + "key")) report.error(prefix + "key", fmt::format("needs {}", certificate));
 }
 

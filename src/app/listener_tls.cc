@@ -63,9 +63,10 @@ std::expected<std::vector<TlsFilePair>, TlsFilePairsFault> tls_file_pairs(const 
     const auto& key_paths = config.list(keys);
     if (key_paths.empty()) return pairs;
     if (key_paths.size() != pairs.size()) {
-        return fault(keys, fmt::format("{} for {} certificate{}; name one for each, in their order, or none: then x.key "
-                                       "beside x.crt is taken",
-                                       key_paths.size(), pairs.size(), pairs.size() == 1 ? "" : "s"));
+        return fault(keys,
+                     fmt::format("{} for {} certificate{}; name one for each, in their order, or none: then x.key "
+                                 "beside x.crt is taken",
+                                 key_paths.size(), pairs.size(), pairs.size() == 1 ? "" : "s"));
     }
     for (size_t i = 0; i < pairs.size(); ++i) pairs[i].key = key_paths[i];
     return pairs;

@@ -86,8 +86,10 @@ void fill_tls(const Config& config, const std::string& prefix, upstream::Endpoin
               Messages& messages) {
     if (!endpoint.tls) return;
     auto terms = tls_terms(config, prefix, files);
-    if (terms) endpoint.terms = std::move(*terms);
-    else messages.push_back(std::move(terms.error()));
+    if (terms)
+        endpoint.terms = std::move(*terms);
+    else
+        messages.push_back(std::move(terms.error()));
 }
 
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {

@@ -16,7 +16,8 @@
 namespace loom::app {
 
 /// A plan for the shards, its names given their slots in the metrics. The configuration has passed its checks; what
-/// only shows here (two consumers with one key, a CA file that cannot be read) is returned as messages. Blocks on files.
+/// only shows here (two consumers with one key, a CA file that cannot be read) is returned as messages. Blocks on
+/// files.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> build_plan(
     const config::Config& config, observe::Metrics& metrics, TlsFiles& files, uint64_t generation);
 
@@ -35,7 +36,7 @@ struct ServerOptions {
     std::vector<ListenerOptions> listeners;
     uint64_t ticket_rotation_ms = 0;
     uint64_t watch_interval_ms = 0;  // of TLS files; 0: never
-    std::string admin_listen;  // "off": none
+    std::string admin_listen;        // "off": none
     std::string admin_token;
     std::string log_path;
     double log_sample = 1.0;

@@ -60,7 +60,7 @@ class Server {
     void renew();
 
     ServerOptions options_;
-    const config::Schema schema_{all_keys()};  // outlives the configuration
+    const config::Schema schema_{all_keys()};       // outlives the configuration
     std::shared_ptr<const config::Config> config_;  // in force: renewed files are read by it
     observe::Metrics metrics_;
     TlsFiles files_;
@@ -257,8 +257,10 @@ void Server::do_chores() {
 void Server::renew() {
     const bool done = apply(*config_, TlsFiles::Fault::keep);
     if (!done) files_.watch();
-    if (done) log_info("TLS files have changed and were read: generation {}", generation_);
-    else log_error("TLS files have changed and cannot be used; the old ones stay in force");
+    if (done)
+        log_info("TLS files have changed and were read: generation {}", generation_);
+    else
+        log_error("TLS files have changed and cannot be used; the old ones stay in force");
 }
 
 void Server::drain(const sigset_t& signals) {
@@ -329,9 +331,12 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
     if (started != exit_ok) return started;
     for (;;) {
         const int signal = wait_for_signal(signals, server.next_chore_ms());
-        if (signal == 0) server.do_chores();
-        else if (signal == SIGHUP) server.reload(arguments);
-        else break;
+        if (signal == 0)
+            server.do_chores();
+        else if (signal == SIGHUP)
+            server.reload(arguments);
+        else
+            break;
     }
     server.drain(signals);
     return exit_ok;

@@ -56,7 +56,7 @@ class TlsFiles {
         friend bool operator==(const Stamp&, const Stamp&) = default;
     };
     struct Seen {
-        std::map<std::string, Stamp> stamps;                        // of a path
+        std::map<std::string, Stamp> stamps;                         // of a path
         std::map<std::string, std::vector<std::string>> expansions;  // of a pattern
     };
     template <class T>

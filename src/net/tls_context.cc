@@ -101,7 +101,8 @@ const TlsCertificate& TlsContext::Impl::certificate_for(std::string_view name) c
     std::string host = canonical_host(name);
     auto found = certificate_of.find(host);
     const size_t dot = host.find('.');
-    if (found == certificate_of.end() && dot != std::string::npos) found = certificate_of.find("*" + host.substr(dot));
+    if (found == certificate_of.end() && dot != std::string::npos)
+        found = certificate_of.find(host.replace(0, dot, 1, '*'));
     return certificates[found == certificate_of.end() ? 0 : found->second];
 }
 

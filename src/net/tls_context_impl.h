@@ -27,8 +27,8 @@ struct TlsContext::Impl {
     std::vector<TlsCertificate> certificates;  // server
     /// Which of them a name of SNI gets: "a.example" and "*.b.example", lower case, the first of the conf's order.
     std::unordered_map<std::string, size_t> certificate_of;
-    std::string alpn;                          // length-prefixed, best first
-    TlsTicketKeys ticket_keys;                 // server
+    std::string alpn;           // length-prefixed, best first
+    TlsTicketKeys ticket_keys;  // server
     TlsBlockList blocks;
     std::unique_ptr<char[]> scratch;  // pieces of one record, joined; record_bytes_max, made at the first need
     bssl::UniquePtr<SSL_CTX> ctx;     // last: freed before what it refers to

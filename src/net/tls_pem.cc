@@ -1,7 +1,7 @@
 #include "tls_pem.h"
 
-#include <fmt/format.h>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/sha.h>
@@ -199,8 +199,8 @@ Result<TlsCertificateFacts> inspect_tls_key_pair(const TlsKeyPair& pair, std::st
         const int64_t ends_s = seconds_of(X509_get0_notAfter(chain[i].get()));
         if (ends_s < facts.ends_s) facts.ends_text = to_text(X509_get0_notAfter(chain[i].get()));
         facts.ends_s = std::min(facts.ends_s, ends_s);
-        const bool follows = i + 1 == chain.size() ||
-                             X509_check_issued(chain[i + 1].get(), chain[i].get()) == X509_V_OK;
+        const bool follows =
+            i + 1 == chain.size() || X509_check_issued(chain[i + 1].get(), chain[i].get()) == X509_V_OK;
         facts.chain_in_order = facts.chain_in_order && follows;
     }
     return facts;

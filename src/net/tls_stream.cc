@@ -171,11 +171,13 @@ void TlsStream::end_of_transport(Error why) noexcept {
         why.code = Errc::tls_failed;
         why.what = "the peer closed the connection in the TLS handshake";
         if (share_.context->is_server()) {
-            if (session_.heard()) tell_failure("TLS with the client failed: it left in the handshake; remedy: see "
-                                                "whether it trusts this listener's certificate");
+            if (session_.heard())
+                tell_failure(
+                    "TLS with the client failed: it left in the handshake; remedy: see "
+                    "whether it trusts this listener's certificate");
         } else {
-            tell_failure(fmt::format("TLS with {} failed: {}; remedy: see that its port {} speaks TLS", host_,
-                                      why.what, port_));
+            tell_failure(
+                fmt::format("TLS with {} failed: {}; remedy: see that its port {} speaks TLS", host_, why.what, port_));
         }
     }
     shaking_ = false;

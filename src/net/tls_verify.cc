@@ -135,8 +135,7 @@ std::string fingerprint_of(const CRYPTO_BUFFER* certificate) {
 
 std::string reason_of(X509* certificate, X509* leaf, long code) {
     switch (code) {
-        case X509_V_ERR_CERT_HAS_EXPIRED:
-            return fmt::format("expired on {}", to_text(X509_get0_notAfter(certificate)));
+        case X509_V_ERR_CERT_HAS_EXPIRED: return fmt::format("expired on {}", to_text(X509_get0_notAfter(certificate)));
         case X509_V_ERR_CERT_NOT_YET_VALID:
             return fmt::format("valid from {} only", to_text(X509_get0_notBefore(certificate)));
         case X509_V_ERR_HOSTNAME_MISMATCH:
@@ -230,8 +229,8 @@ std::optional<TlsPeer> describe_peer(const CRYPTO_BUFFER* leaf) {
     // Parsing takes a reference, and so a mutable pointer; the bytes stay as they are.
     bssl::UniquePtr<X509> certificate(X509_parse_from_buffer(const_cast<CRYPTO_BUFFER*>(leaf)));
     if (!certificate) return std::nullopt;
-    return TlsPeer{to_text(X509_get_subject_name(certificate.get())), alternative_names(certificate.get(), TlsPeer::names_max),
-                   fingerprint_of(leaf)};
+    return TlsPeer{to_text(X509_get_subject_name(certificate.get())),
+                   alternative_names(certificate.get(), TlsPeer::names_max), fingerprint_of(leaf)};
 }
 
 TlsReason plain_http_reason() {

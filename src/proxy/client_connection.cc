@@ -32,7 +32,8 @@ using RefusalRoom = std::array<char, head_room_bytes + llm::error_bytes_max>;
 std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::string_view what,
                                std::string_view date) {
     std::array<char, llm::error_bytes_max> body_room;
-    const std::string_view body = llm::write_error(body_room, {.message = what, .type = shape.type, .code = shape.code});
+    const std::string_view body =
+        llm::write_error(body_room, {.message = what, .type = shape.type, .code = shape.code});
     http::HeadWriter head(room.data(), head_room_bytes);
     head.status(shape.status).header("content-type", "application/json").date(date);
     if (shape.status == 405) head.header("allow", "GET, HEAD, POST, DELETE, OPTIONS");
@@ -66,8 +67,10 @@ ClientConnection::ClientConnection(Services& services, const ListenerPlan& liste
       home_(std::move(home)) {}
 
 ClientConnection::~ClientConnection() {
-    if (is_tls()) tls().~ClientTls();
-    else stream_->~Stream();
+    if (is_tls())
+        tls().~ClientTls();
+    else
+        stream_->~Stream();
 }
 
 size_t ClientConnection::block_bytes(bool tls) noexcept {

@@ -35,8 +35,7 @@ void ClientTls::on_tls_open(bool resumed, uint64_t duration_ns) noexcept {
 
 /// Strangers can cause it at will: the log bounds how many of these lines are written.
 void ClientTls::on_tls_failed(std::string_view text, bool in_handshake) noexcept {
-    if (in_handshake)
-        client_.services().metrics().tls_handshake(observe::TlsSide::client, observe::TlsResult::failed);
+    if (in_handshake) client_.services().metrics().tls_handshake(observe::TlsSide::client, observe::TlsResult::failed);
     std::array<char, 64> room;
     observe::log_warn("listener {}: {}: {}", client_.listener().name, client_.peer_text(room), text);
 }

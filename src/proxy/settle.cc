@@ -82,8 +82,8 @@ void Exchange::write_log(uint64_t now_ns) {
         .time_us = begun_wall_us_,
         .request_id = request_id_,
         .client = client,
-        .client_certificate = client_.certificate() != nullptr ? std::string_view(client_.certificate()->subject)
-                                                               : std::string_view{},
+        .client_certificate =
+            client_.certificate() != nullptr ? std::string_view(client_.certificate()->subject) : std::string_view{},
         .consumer = consumer_ != nullptr ? std::string_view(consumer_->name) : std::string_view{},
         .route = route_ != nullptr ? std::string_view(route_->name) : std::string_view{},
         .method = method_text_,

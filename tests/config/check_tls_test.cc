@@ -36,9 +36,10 @@ class CheckTls : public testing::Test {
     }
     /// All that is said of a listener with this certificate, the file's directory taken out.
     std::string said() const {
-        auto loaded = config::load_text("listener.h.address = 127.0.0.1:1\nroute.ai.path = /v1/*\n"
-                                        "provider.demo.type = echo\nlistener.h.tls.certificate = " +
-                                        file("host.crt") + "\n");
+        auto loaded = config::load_text(
+            "listener.h.address = 127.0.0.1:1\nroute.ai.path = /v1/*\n"
+            "provider.demo.type = echo\nlistener.h.tls.certificate = " +
+            file("host.crt") + "\n");
         add_checks(loaded);
         std::string text = config::all_of(loaded.diagnostics);
         for (size_t at = 0; (at = text.find(directory_ + "/", at)) != std::string::npos;)
@@ -49,7 +50,9 @@ class CheckTls : public testing::Test {
         const std::string text = said();
         for (const std::string& part : parts) EXPECT_NE(text.find(part), std::string::npos) << part << " in: " << text;
     }
-    HostSpec ending_in(long seconds) const { return {.names = "DNS:a", .common_name = "a", .ends_in_seconds = seconds}; }
+    HostSpec ending_in(long seconds) const {
+        return {.names = "DNS:a", .common_name = "a", .ends_in_seconds = seconds};
+    }
 
     Authority authority_{"Check CA"};
 

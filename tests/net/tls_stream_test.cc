@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <optional>
 
 #include "loom/net/listener.h"
@@ -421,6 +422,93 @@ TEST_F(TlsStreamTest, ABrokenRecordEndsTheStreamAndIsSaid) {
     EXPECT_EQ(client_.end->code, Errc::tls_failed);
     EXPECT_EQ(client_watch_.faults.size(), 1u);
     EXPECT_EQ(client_.received, "good");
+}
+
+// ---- a server's clients that do not shake hands ----
+
+/// A client without TLS of its own: a socket of the kernel's.
+class TlsServerAlone : public TlsStreamTest {
+  protected:
+    void TearDown() override {
+        ::close(raw_);
+        TlsStreamTest::TearDown();
+    }
+    void start_raw() {
+        raw_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        ASSERT_EQ(::connect(raw_, address_.get(), address_.length()), 0);
+        make_end(server_, *server_context_, server_watch_);
+        ASSERT_TRUE(server_.stream->adopt(accept()));
+    }
+    void say_raw(const std::string& text) {
+        ASSERT_EQ(::send(raw_, text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
+    }
+    /// All that comes until the FIN; "reset" when there is none.
+    std::string read_raw_to_end() {
+        std::string all;
+        ssize_t count = 1;
+        tick_until("the end", [&] {
+            char bytes[1000];
+            while ((count = ::recv(raw_, bytes, sizeof bytes, MSG_DONTWAIT)) > 0)
+                all.append(bytes, static_cast<size_t>(count));
+            return count == 0 || errno != EAGAIN;
+        });
+        return count == 0 ? all : "reset";
+    }
+    int raw_ = -1;
+};
+
+TEST_F(TlsServerAlone, WhoSpeaksHttpReadsAnAnswerWhateverItStillSends) {
+    start_raw();
+    say_raw("POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");
+    tick_until("the refusal", [&] { return server_.connected.has_value(); });
+    EXPECT_EQ(server_.connected->error().code, Errc::tls_failed);
+    ASSERT_TRUE(server_.stream->session().met_plain_http());
+    say_raw(std::string(50'000, 'x'));  // unread by now: closing at once would reset
+    server_.stream->answer_in_plain("HTTP/1.1 400 Bad Request\r\n\r\n");
+    server_.stream->begin_close(Close::orderly);
+    EXPECT_EQ(read_raw_to_end(), "HTTP/1.1 400 Bad Request\r\n\r\n");
+    say_raw(std::string(50'000, 'x'));
+    ::shutdown(raw_, SHUT_WR);
+    tick_until("on_closed", [&] { return server_.closed; });
+    ASSERT_EQ(server_watch_.faults.size(), 1u);
+    expect_says(server_watch_.faults[0], {"plain HTTP", "https://"});
+}
+
+TEST_F(TlsServerAlone, WhoIsRefusedAndNeverLeavesIsLetGo) {
+    start_raw();
+    say_raw("GET / HTTP/1.1\r\n\r\n");
+    tick_until("the refusal", [&] { return server_.connected.has_value(); });
+    const uint64_t begun_ms = shard_.timers().now_ms();
+    server_.stream->begin_close(Close::orderly);
+    tick_until("on_closed", [&] { return server_.closed; });
+    EXPECT_GE(shard_.timers().now_ms() - begun_ms, TlsStream::refused_linger_ms - 1);
+    EXPECT_EQ(server_watch_.given_up, 0) << "it failed, and that was told";
+}
+
+TEST_F(TlsServerAlone, WhoLeavesWithoutAWordDidNotFail) {
+    start_raw();
+    ::shutdown(raw_, SHUT_WR);
+    tick_until("the end", [&] { return server_.connected.has_value(); });
+    EXPECT_FALSE(server_.connected->has_value());
+    EXPECT_TRUE(server_watch_.faults.empty());
+}
+
+TEST_F(TlsServerAlone, WhoLeavesInTheHandshakeIsTold) {
+    start_raw();
+    say_raw(std::string("\x16\x03\x01\x02", 4));
+    ::shutdown(raw_, SHUT_WR);
+    tick_until("the end", [&] { return server_.connected.has_value(); });
+    ASSERT_EQ(server_watch_.faults.size(), 1u);
+    expect_says(server_watch_.faults[0], {"left in the handshake", "remedy"});
+}
+
+TEST_F(TlsServerAlone, AHandshakeThatTheOwnerEndsIsCountedOnce) {
+    start_raw();
+    say_raw(std::string("\x16\x03\x01\x02", 4));
+    ticks(3);
+    close(server_, Close::abort);
+    EXPECT_EQ(server_watch_.given_up, 1);
+    EXPECT_TRUE(server_watch_.faults.empty());
 }
 
 }  // namespace

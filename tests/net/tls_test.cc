@@ -268,8 +268,8 @@ TEST(TlsSni, ChoosesAmongSeveralTheExactNameFirst) {
 TEST(TlsClientCertificates, AreAskedForAndNamed) {
     Pair pair;
     Authority people("People CA");
-    pair.server_context = make_server({.certificates = {pair.authority.issue({.names = "DNS:a.example"})},
-                                       .client_ca = people.trust()});
+    pair.server_context =
+        make_server({.certificates = {pair.authority.issue({.names = "DNS:a.example"})}, .client_ca = people.trust()});
     const auto open_with = [&](TlsKeyPair certificate, Connection** out) {
         pair.client_context = make_client({.trust = pair.authority.trust(), .certificate = std::move(certificate)});
         *out = new Connection(pair);

@@ -137,7 +137,8 @@ TEST_F(TlsListener, AMegabyteEachWay) {
     start(answer_always(answer(big_answer)));
     TlsClient one = connect();
     for (int i = 0; i < 3; ++i) {
-        const std::string body = fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", text);
+        const std::string body =
+            fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", text);
         EXPECT_EQ(one.ask(chat_request(body)).body, big_answer);
         EXPECT_EQ(upstream().last_request().body, body);
     }
@@ -274,8 +275,11 @@ TEST_F(TlsClientCertificate, AStrangersIsRefusedByName) {
 
 TEST_F(TlsClientCertificate, AnExpiredOneIsRefusedWithItsDate) {
     start(answer_always(answer(chat_answer)));
-    refusal_of(*client_with(people_.issue(
-        {.names = "", .common_name = "old", .begins_in_seconds = -7200, .ends_in_seconds = -3600, .usage = "clientAuth"})));
+    refusal_of(*client_with(people_.issue({.names = "",
+                                           .common_name = "old",
+                                           .begins_in_seconds = -7200,
+                                           .ends_in_seconds = -3600,
+                                           .usage = "clientAuth"})));
     wait_for_log("expired on");
     EXPECT_TRUE(contains(loom().log(), "subject \"CN=old\""));
 }
@@ -395,7 +399,8 @@ TEST_F(TlsListener, GarbageEndsTheConnectionAndNothingElse) {
     start(answer_always(answer(chat_answer)));
     TlsClient kept = connect();
     EXPECT_EQ(kept.ask(chat_request(chat_body)).status(), 200);
-    for (const std::string& garbage : {std::string(300, '\xff'), std::string(300, '\0'), std::string("\x16\x03\x01\xff\xff", 5)}) {
+    for (const std::string& garbage :
+         {std::string(300, '\xff'), std::string(300, '\0'), std::string("\x16\x03\x01\xff\xff", 5)}) {
         RawClient one = client();
         one.send(garbage);
         one.half_close();

@@ -179,8 +179,8 @@ class TlsUpstreamCertificate : public TlsUpstream {
         std::ofstream(path_ + ".crt", std::ios::trunc) << pair.certificate_pem;
     }
     void start_asking(ScriptedUpstream::Script script = answer_always(answer(chat_answer))) {
-        start_front_with(std::move(script), {.certificates = {authority_.issue({.names = "IP:127.0.0.1"})},
-                                             .client_ca = people_.trust()});
+        start_front_with(std::move(script),
+                         {.certificates = {authority_.issue({.names = "IP:127.0.0.1"})}, .client_ca = people_.trust()});
     }
     const HostSpec loom_ = {.names = "", .common_name = "loom", .usage = "clientAuth"};
     Authority people_{"People CA"};

@@ -16,8 +16,7 @@ namespace loom::net {
 /// until `drained`. Order is kept, always.
 class Sender {
   public:
-    Sender(Stream& stream, io::Shard& shard) noexcept
-        : stream_(stream), shard_(shard) {}
+    Sender(Stream& stream, io::Shard& shard) noexcept : stream_(stream), shard_(shard) {}
     Sender(const Sender&) = delete;
     ~Sender() { drop_held(); }
 

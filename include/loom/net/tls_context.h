@@ -23,9 +23,9 @@ class TlsTrust;  // a loaded CA store
 /// ms.
 using TlsTrustPtr = std::shared_ptr<const TlsTrust>;
 
-/// path  a PEM file, of at most 8 MiB; "" takes the system's (/etc/ssl/certs/ca-certificates.crt, then the other systems' places).
-/// text  on an error, one line: what is wrong with which file and what to do.
-/// Errors  not_found, bad_conf (nothing readable in it).                  Blocks on files: not for a shard.
+/// path  a PEM file, of at most 8 MiB; "" takes the system's (/etc/ssl/certs/ca-certificates.crt, then the other
+/// systems' places). text  on an error, one line: what is wrong with which file and what to do. Errors  not_found,
+/// bad_conf (nothing readable in it).                  Blocks on files: not for a shard.
 [[nodiscard]] Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text = nullptr);
 
 enum class TlsVersion : uint8_t { tls12, tls13 };

@@ -99,7 +99,8 @@ class TlsSession {
     [[nodiscard]] std::string_view cipher() const noexcept;
     /// After the handshake, a resumed one too: whose certificate the peer showed (mTLS); nothing without one.
     [[nodiscard]] std::optional<TlsPeer> peer() const;
-    /// Server: something came from the client. Who connects and leaves without a word (a balancer's probe) did not fail.
+    /// Server: something came from the client. Who connects and leaves without a word (a balancer's probe) did not
+    /// fail.
     [[nodiscard]] bool heard() const noexcept { return heard_; }
     /// Server, failed: the client sent an HTTP request in plain text, and reads an answer like it.
     [[nodiscard]] bool met_plain_http() const noexcept { return met_plain_http_; }

@@ -149,9 +149,9 @@ class TlsStream final : public Stream, private StreamUser {
     uint64_t last_send_ns_ = 0;  // until the handshake's end: its beginning
     Error send_error_;
 
-    Block out_;              // the pieces that the kernel sends, while it does
-    ByteBuffer waiting_;                     // ciphertext, while starved
-    Error transport_end_;                    // told when that has been read
+    Block out_;            // the pieces that the kernel sends, while it does
+    ByteBuffer waiting_;   // ciphertext, while starved
+    Error transport_end_;  // told when that has been read
     Resume resume_{*this};
     Report report_{*this};
     Linger linger_{*this};

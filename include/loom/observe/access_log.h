@@ -21,16 +21,16 @@ enum class UsageSource : uint8_t { none, reported, estimated };
 /// Strings are borrowed for the call, may hold any bytes, and are cut at the length beside them. Empty strings and
 /// times of -1 are left out.
 struct AccessRecord {
-    uint64_t time_us = 0;         // of arrival, microseconds since 1970
-    std::string_view request_id;  // 128
-    std::string_view client;      // 64: address, as forwarded.trust has it
+    uint64_t time_us = 0;                 // of arrival, microseconds since 1970
+    std::string_view request_id;          // 128
+    std::string_view client;              // 64: address, as forwarded.trust has it
     std::string_view client_certificate;  // 128: its subject, verified; of mTLS
-    std::string_view consumer;    // 64: name, never a key
-    std::string_view route;       // 64
-    std::string_view method;      // 16
-    std::string_view path;        // 512: without its query, which may carry a key (the log cuts at '?' all the same)
-    std::string_view endpoint;    // 32: "chat_completions", …
-    std::string_view model;       // 128: as asked
+    std::string_view consumer;            // 64: name, never a key
+    std::string_view route;               // 64
+    std::string_view method;              // 16
+    std::string_view path;      // 512: without its query, which may carry a key (the log cuts at '?' all the same)
+    std::string_view endpoint;  // 32: "chat_completions", …
+    std::string_view model;     // 128: as asked
     std::string_view upstream_model;  // 128: as sent, when another
     std::string_view provider;        // 64
     std::string_view user_agent;      // 256

@@ -82,8 +82,8 @@ inline constexpr std::array<uint64_t, overhead_bound_count> overhead_bounds_ns =
 
 inline constexpr size_t tls_bound_count = 10;
 /// Microseconds: a handshake costs one of a CPU's milliseconds at most, and one or two round trips.
-inline constexpr std::array<uint64_t, tls_bound_count> tls_bounds_us = {
-    500, 1'000, 2'500, 5'000, 10'000, 25'000, 50'000, 100'000, 500'000, 2'500'000};
+inline constexpr std::array<uint64_t, tls_bound_count> tls_bounds_us = {500,    1'000,  2'500,   5'000,   10'000,
+                                                                        25'000, 50'000, 100'000, 500'000, 2'500'000};
 
 using TlsHistogram = BoundedHistogram<tls_bound_count>;
 using DurationHistogram = BoundedHistogram<duration_bound_count>;
@@ -163,8 +163,7 @@ class ShardMetrics {
     void tls_handshake(TlsSide side, TlsResult result, uint64_t duration_us = 0) noexcept {
         TlsSeries& s = tls_[static_cast<size_t>(side)];
         s.results[static_cast<size_t>(result)].add();
-        if (result == TlsResult::full || result == TlsResult::resumed)
-            s.duration.record(tls_bounds_us, duration_us);
+        if (result == TlsResult::full || result == TlsResult::resumed) s.duration.record(tls_bounds_us, duration_us);
     }
     [[nodiscard]] Gauge& pool_idle(uint16_t provider) noexcept { return provider_at(provider).pool_idle; }
     [[nodiscard]] Gauge& pool_busy(uint16_t provider) noexcept { return provider_at(provider).pool_busy; }

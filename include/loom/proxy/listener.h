@@ -14,7 +14,7 @@ namespace loom::proxy {
 /// What a connection must know of where it came in. Lives as long as the shard's services.
 struct ListenerPlan {
     std::string name;
-    LocalHandler local;  // set: an admin listener, which answers everything itself
+    LocalHandler local;                    // set: an admin listener, which answers everything itself
     std::shared_ptr<net::TlsContext> tls;  // set: https. This shard's alone; connections keep the one they began with
 };
 

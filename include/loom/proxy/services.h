@@ -44,9 +44,10 @@ struct PoolEntry final : upstream::PoolWatch {
 
     observe::ShardMetrics& metrics;
     uint16_t label_ix;
-    uint32_t plans = 0;                    // that use it
-    std::shared_ptr<net::TlsContext> tls;  // shared by this shard's pools on the same terms, and so is its session cache
-    std::string tls_fault;                 // what was logged last
+    uint32_t plans = 0;  // that use it
+    std::shared_ptr<net::TlsContext>
+        tls;                // shared by this shard's pools on the same terms, and so is its session cache
+    std::string tls_fault;  // what was logged last
     uint64_t tls_fault_ms = 0;
     upstream::Pool pool;
 };
