@@ -14,6 +14,8 @@
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
+#include "memory.h"
+#include "plan_builder.h"
 #include "server.h"
 
 namespace loom::app {
@@ -24,7 +26,7 @@ constexpr const char* usage_text =
     "Loom, an AI gateway.\n"
     "\n"
     "  loom -config FILE        serve what FILE says\n"
-    "  loom --check FILE        read FILE, print every error and warning\n"
+    "  loom --check FILE        read FILE, print every error and warning, and how much memory it may take at worst\n"
     "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
     "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
     "  loom --version | --help\n"
@@ -161,16 +163,35 @@ std::string count_of(size_t count, std::string_view thing) {
     return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
 }
 
+using Messages = std::vector<std::string>;
+
+/// Builds all that a start would build, without a thread or a socket. Errors are those a start would meet: a CA file
+/// that cannot be read.
+std::expected<MemoryBound, Messages> bound_of(const config::Config& config) {
+    const auto server = LOOM_TRY(build_server_options(config));
+    observe::Metrics metrics(1);
+    TlsFiles files;
+    const auto plan = LOOM_TRY(build_plan(config, metrics, files, 1));
+    return memory_bound(server, *plan);
+}
+
 int check(const CommandLine& line) {
     const auto loaded = load_and_check(line);
     print_diagnostics(loaded.diagnostics);
     size_t errors = 0;
     for (const auto& diagnostic : loaded.diagnostics) errors += diagnostic.is_error ? 1 : 0;
+    const auto bound = errors == 0 ? bound_of(*loaded.config) : std::unexpected(Messages());
+    if (errors == 0 && !bound) {
+        errors += bound.error().size();
+        for (const auto& message : bound.error()) print(stderr, fmt::format("{}: {}\n", line.path, message));
+    }
     const auto warnings = loaded.diagnostics.size() - errors;
     const auto verdict = errors == 0 ? "ok" : count_of(errors, "error");
     print(stdout,
           fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
-    return errors == 0 ? exit_ok : exit_config;
+    if (errors > 0) return exit_config;
+    print(stdout, to_string(*bound));
+    return exit_ok;
 }
 
 int serve(const CommandLine& line) {

@@ -31,9 +31,6 @@ using observe::log_error;
 using observe::log_info;
 using observe::log_warn;
 
-constexpr uint32_t admin_ring_entries = 64;
-constexpr uint16_t admin_buffer_count = 16;
-constexpr uint32_t admin_buffer_bytes = 4096;
 constexpr uint64_t ns_per_ms = 1'000'000;
 
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
@@ -63,7 +60,7 @@ class Server {
     void renew();
 
     ServerOptions options_;
-    const config::Schema schema_{all_keys()};  // outlives the configuration
+    const config::Schema schema_{all_keys()};       // outlives the configuration
     std::shared_ptr<const config::Config> config_;  // in force: renewed files are read by it
     observe::Metrics metrics_;
     TlsFiles files_;
@@ -115,9 +112,8 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
-        shards_.push_back(
-            std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_, metrics_.shard(index),
-                                          log_->shard(index)));
+        shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
+                                                        metrics_.shard(index), log_->shard(index)));
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan)) return exit_config;
@@ -197,11 +193,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return !draining_.load(); }};
-    const io::ShardOptions small{.ring_entries = admin_ring_entries,
-                                 .buffer_count = admin_buffer_count,
-                                 .buffer_bytes = admin_buffer_bytes,
-                                 .features = options_.shard.features};
-    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, small, *resolver_, metrics_.admin(), nullptr);
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, admin_shard(options_.shard.features), *resolver_,
+                                           metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     const auto started = admin_->start(std::move(plan));
     if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
@@ -264,8 +257,10 @@ void Server::do_chores() {
 void Server::renew() {
     const bool done = apply(*config_, TlsFiles::Fault::keep);
     if (!done) files_.watch();
-    if (done) log_info("TLS files have changed and were read: generation {}", generation_);
-    else log_error("TLS files have changed and cannot be used; the old ones stay in force");
+    if (done)
+        log_info("TLS files have changed and were read: generation {}", generation_);
+    else
+        log_error("TLS files have changed and cannot be used; the old ones stay in force");
 }
 
 void Server::drain(const sigset_t& signals) {
@@ -315,6 +310,10 @@ int wait_for_signal(const sigset_t& signals, std::optional<uint64_t> until_ms) {
 
 }  // namespace
 
+io::ShardOptions admin_shard(io::RingFeatures features) {
+    return {.ring_entries = 64, .buffer_count = 16, .buffer_bytes = 4096, .features = features};
+}
+
 int run_server(std::shared_ptr<const config::Config> config, const StartArguments& arguments) {
     auto options = build_server_options(*config);
     if (!options) {
@@ -336,9 +335,12 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
     if (started != exit_ok) return started;
     for (;;) {
         const int signal = wait_for_signal(signals, server.next_chore_ms());
-        if (signal == 0) server.do_chores();
-        else if (signal == SIGHUP) server.reload(arguments);
-        else break;
+        if (signal == 0)
+            server.do_chores();
+        else if (signal == SIGHUP)
+            server.reload(arguments);
+        else
+            break;
     }
     server.drain(signals);
     return exit_ok;

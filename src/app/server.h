@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "loom/config/config.h"
+#include "loom/io/shard.h"
 
 namespace loom::app {
 
@@ -19,5 +20,8 @@ struct StartArguments {
 /// a fault of ours, 78 where the machine refuses what the configuration asks (an address in use, io_uring switched
 /// off).
 [[nodiscard]] int run_server(std::shared_ptr<const config::Config> config, const StartArguments& arguments);
+
+/// The admin's own shard: small, since few ask and nobody waits.
+[[nodiscard]] io::ShardOptions admin_shard(io::RingFeatures features);
 
 }  // namespace loom::app

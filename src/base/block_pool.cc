@@ -76,6 +76,7 @@ Block BlockPool::take(size_t bytes) {
         mark_taken(data, rounded);
     } else {
         data = allocate(rounded);
+        reserved_bytes_ += rounded;
     }
     live_bytes_ += rounded;
     live_count_ += 1;
@@ -88,6 +89,7 @@ void BlockPool::carve(uint8_t size_class) {
     auto* const slab = reinterpret_cast<Slab*>(memory);
     slab->next = slabs_;
     slabs_ = slab;
+    reserved_bytes_ += slab_bytes + alignment;
     for (size_t offset = slab_bytes; offset >= block_bytes; offset -= block_bytes) {
         auto* const block = reinterpret_cast<Free*>(memory + alignment + offset - block_bytes);
         block->next = free_[size_class];
@@ -104,6 +106,7 @@ void BlockPool::give_back(char* data, uint8_t size_class) noexcept {
     const bool large = size_class > small_class_max;
     if (large && spare_bytes_ + bytes > spare_bytes_max_) {
         std::free(data);
+        reserved_bytes_ -= bytes;
         return;
     }
     if (large) spare_bytes_ += bytes;
@@ -111,6 +114,27 @@ void BlockPool::give_back(char* data, uint8_t size_class) noexcept {
     block->next = free_[size_class];
     free_[size_class] = block;
     mark_free(data + sizeof(Free), bytes - sizeof(Free));
+}
+
+size_t BlockPool::footprint(size_t bytes) noexcept {
+    const uint8_t size_class = class_for(bytes);
+    const size_t block_bytes = class_bytes(size_class);
+    if (size_class > small_class_max) return block_bytes;
+    const size_t in_a_slab = slab_bytes / block_bytes;
+    return (slab_bytes + alignment + in_a_slab - 1) / in_a_slab;
+}
+
+size_t BlockPool::leftover(size_t bytes) noexcept {
+    const uint8_t last = class_for(bytes);
+    size_t sum = 0;
+    for (uint8_t size_class = 2 * order_min; size_class <= small_class_max && size_class < last; ++size_class)
+        sum += footprint(class_bytes(size_class));
+    return sum;
+}
+
+size_t BlockPool::idle_bytes_max() noexcept {
+    constexpr size_t small_class_count = small_class_max - 2 * order_min + 1;
+    return small_class_count * (slab_bytes + alignment) + spare_bytes_max_default;
 }
 
 void ByteBuffer::reserve(size_t capacity) {

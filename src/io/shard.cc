@@ -27,6 +27,13 @@ void pin_to(int core) noexcept {
 
 }  // namespace
 
+MemoryTerms shard_memory(const ShardOptions& options) {
+    const uint64_t buffers = uint64_t{options.buffer_count} * options.buffer_bytes;
+    return {{"receive buffers", buffers, "buffer.count, buffer.size"},
+            {"the ring", ring_memory_bytes(options.ring_entries, options.buffer_count), "loop.ring_entries"},
+            {"blocks kept for the next request", BlockPool::idle_bytes_max(), ""}};
+}
+
 thread_local Shard* Shard::current_ = nullptr;
 
 Shard::Shard(uint32_t index, const ShardOptions& options)

@@ -13,6 +13,7 @@ namespace loom::io {
 namespace {
 
 constexpr int buffer_group = 0;
+constexpr uint32_t completions_per_entry = 8;
 constexpr uint16_t register_incremental = 2;  // IOU_PBUF_RING_INC; liburing 2.3 calls its flags field `pad`
 
 class Uring final : public Ring {
@@ -59,7 +60,7 @@ Result<void> Uring::open(const RingOptions& options) {
     io_uring_params params{};
     params.flags = IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_COOP_TASKRUN;
     if (options.features.defer_taskrun) params.flags |= IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER;
-    params.cq_entries = options.entries * 8;
+    params.cq_entries = options.entries * completions_per_entry;
     const int error = io_uring_queue_init_params(options.entries, &ring_, &params);
     if (error < 0) return fail(Errc::io, Side::internal, "io_uring_setup", -error);
     open_ = true;
@@ -223,6 +224,12 @@ Result<std::unique_ptr<Ring>> make_uring(const RingOptions& options, BufferPool&
     if (!opened) return std::unexpected(opened.error());
     buffers.attach(*ring, options.features.incremental_buffers);
     return std::unique_ptr<Ring>(std::move(ring));
+}
+
+uint64_t ring_memory_bytes(uint32_t entries, uint16_t buffer_count) noexcept {
+    constexpr uint64_t page_bytes = 4096;  // the rings' heads and tails, and rounding
+    const uint64_t per_entry = sizeof(io_uring_sqe) + sizeof(uint32_t) + completions_per_entry * sizeof(io_uring_cqe);
+    return entries * per_entry + buffer_count * sizeof(io_uring_buf) + 3 * page_bytes;
 }
 
 Result<RingFeatures> probe_features(RingFeatures wanted) {

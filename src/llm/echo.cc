@@ -9,7 +9,6 @@ namespace loom::llm {
 namespace {
 
 constexpr uint64_t inputs_max = 2048;               // of a batch, as OpenAI has it
-constexpr uint64_t batch_dimensions_max = 1 << 20;  // of all vectors together
 constexpr size_t argument_bytes = 12;               // of one streamed piece of a call's arguments
 
 std::string sentence(const Request& request) {
@@ -107,7 +106,7 @@ Result<void> EchoAnswer::start(Endpoint endpoint, const Request& request, std::s
     s.input.dimensions = dimensions;
     if (endpoint == Endpoint::embeddings) {
         const uint64_t inputs = s.input.texts.size();
-        const bool fits = inputs >= 1 && inputs <= inputs_max && inputs * dimensions <= batch_dimensions_max;
+        const bool fits = inputs >= 1 && inputs <= inputs_max && inputs * dimensions <= EchoAnswer::batch_dimensions_max;
         if (!fits) return refuse("input", "'input' must hold 1 to 2048 texts, of 2^20 dimensions together at most");
     }
     s.compose(request);

@@ -21,6 +21,8 @@ bool decode(std::string_view body, Range range, std::string& scratch, std::strin
 
 }  // namespace
 
+size_t RequestReader::memory_bytes(size_t document_bytes) noexcept { return Structure::memory_bytes(document_bytes); }
+
 RequestReader::RequestReader() : structure_(std::make_unique<Structure>()) {
     model_scratch_.reserve(256);
     user_scratch_.reserve(256);
@@ -43,6 +45,13 @@ Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body) {
     RequestWalk walk(endpoint, body, tokens);
     if (!walk.run()) return refuse(walk.fault(), walk.param());
     Request request = walk.request();
+    constexpr size_t quoted_bytes_max = name_bytes_max + 2;
+    if (request.model_range.length > quoted_bytes_max) {
+        return refuse({"'model' is longer than any model's name (4096 bytes)", request.model_range.offset}, "model");
+    }
+    if (walk.user_range().length > quoted_bytes_max) {
+        return refuse({"'user' is longer than 4096 bytes", walk.user_range().offset}, "user");
+    }
     if (!decode(body, request.model_range, model_scratch_, request.model)) {
         return refuse({"'model' holds a broken escape", request.model_range.offset}, "model");
     }

@@ -69,6 +69,10 @@ struct Structure::Parser {
 Structure::Structure() : parser_(std::make_unique<Parser>()) { LOOM_ASSERT(reserve(capacity_min)); }
 Structure::~Structure() = default;
 
+size_t Structure::memory_bytes(size_t document_bytes) noexcept {
+    return std::bit_ceil(std::max(document_bytes, capacity_min)) * sizeof(uint32_t);
+}
+
 bool Structure::reserve(size_t bytes) {
     auto& implementation = parser_->implementation;
     if (implementation && implementation->capacity() >= bytes) return true;

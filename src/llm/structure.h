@@ -42,6 +42,8 @@ class Structure {
     void trim();
 
     static constexpr size_t kept_bytes_max = 1 << 20;
+    /// What the index of a document of so many bytes takes: an offset for each byte of the capacity.
+    [[nodiscard]] static size_t memory_bytes(size_t document_bytes) noexcept;
 
   private:
     bool reserve(size_t bytes);

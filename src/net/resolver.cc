@@ -54,6 +54,9 @@ Addresses interleave(const Addresses& v4, const Addresses& v6) {
     return mixed;
 }
 
+/// An answer with its name, in the cache or on its way.
+constexpr size_t answer_bytes_max = addresses_max * sizeof(Address) + host_bytes_max + 256;
+
 bool is_localhost(std::string_view host) {
     return host == "localhost" || host == "localhost." || host.ends_with(".localhost");
 }
@@ -454,5 +457,9 @@ void Resolver::resolve(std::string host, uint16_t port, Done done) {
 
 void Resolver::stop() noexcept { impl_->stop(); }
 Resolver::Counts Resolver::counts() const noexcept { return impl_->counts(); }
+
+size_t Resolver::memory_bytes_max(const Options& options) noexcept {
+    return (options.cache_entries_max + options.questions_max) * answer_bytes_max;
+}
 
 }  // namespace loom::net

@@ -8,7 +8,6 @@
 namespace loom::net {
 namespace {
 
-constexpr size_t gather_block_bytes = 2048;
 constexpr size_t held_send_bytes_max = 64 * 1024;  // a slow reader shows progress at least this often
 
 }  // namespace

@@ -12,7 +12,6 @@ namespace {
 
 using http::HeaderId;
 
-constexpr size_t answer_head_bytes = 1024;  // of a head, beside what the upstream's and the request's say
 constexpr std::string_view keepalive_comment = ": keep-alive\n\n";
 
 bool is_event_stream(const http::ResponseHead& head) noexcept {
@@ -108,7 +107,7 @@ void Exchange::release_request() noexcept {
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
-    const size_t bytes_max = source.head_bytes + origin_.size() + answer_head_bytes;
+    const size_t bytes_max = source.head_bytes + origin_.size() + head_slack_bytes;
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);

@@ -8,7 +8,6 @@
 namespace loom::proxy {
 namespace {
 
-constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
 constexpr uint64_t claimed_bytes_max = 256 * 1024;
 constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
 

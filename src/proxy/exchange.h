@@ -15,6 +15,7 @@
 #include "loom/llm/edits.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/request.h"
+#include "loom/proxy/memory.h"
 #include "loom/proxy/relay.h"
 #include "loom/proxy/services.h"
 #include "loom/upstream/pool.h"
@@ -44,8 +45,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
+    static constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
+    static constexpr size_t head_slack_bytes = 1024;           // of a head, beside what others' heads say
+
   private:
     friend class EchoSource;
+    friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
     enum class Deadline : uint8_t {

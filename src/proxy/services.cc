@@ -12,8 +12,6 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint16_t tls_buffer_count = 64;
-constexpr uint32_t tls_buffer_bytes = 16 * 1024;     // the most that a record holds
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 
 observe::ConnectResult connect_result(Errc code) noexcept {
@@ -81,7 +79,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
-    if (!draining_ && has_room_for_client() && tell_room_) tell_room_();  // the limit may have been raised
+    if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
 }
 
 PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t label_ix) {
@@ -177,20 +175,22 @@ std::array<char, 32> Services::new_request_id() noexcept {
 
 void Services::add_client(ClientConnection& client) noexcept {
     clients_->push_back(client);
-    client_count_ += 1;
+    (client.listener().local ? admin_client_count_ : client_count_) += 1;
     metrics_.connections_open.add();
     metrics_.connections_accepted.add();
 }
 
 void Services::remove_client(ClientConnection& client) noexcept {
     static_cast<ListLink<ClientTag>&>(client).unlink();
-    const bool was_full = !has_room_for_client();
-    client_count_ -= 1;
+    const ListenerPlan& listener = client.listener();
+    const bool was_full = !has_room_for_client(listener);
+    (listener.local ? admin_client_count_ : client_count_) -= 1;
     metrics_.connections_open.sub();
-    if (was_full && has_room_for_client() && !draining_ && tell_room_) tell_room_();
+    if (was_full && has_room_for_client(listener) && !draining_ && tell_room_) tell_room_();
 }
 
-bool Services::has_room_for_client() const noexcept {
+bool Services::has_room_for_client(const ListenerPlan& listener) const noexcept {
+    if (listener.local) return admin_client_count_ < admin_connections_max;
     return client_count_ < std::max<uint32_t>(1, plan().limits.connections / shard_count_);
 }
 
@@ -210,7 +210,7 @@ void Services::close_all() noexcept {
 }
 
 bool Services::idle() const noexcept {
-    if (client_count_ > 0 || exchange_count > 0) return false;
+    if (client_count_ + admin_client_count_ > 0 || exchange_count > 0) return false;
     for (const auto& entry : pools_) {
         entry->pool.retire();
         if (!entry->pool.empty()) return false;

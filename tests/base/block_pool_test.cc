@@ -103,6 +103,34 @@ TEST(BlockPool, BlocksOfAllSizesInAnyOrderNeverOverlap) {
     }
 }
 
+/// The law that `loom --check` counts on: however many buffers grow to whatever sizes, in whatever order.
+TEST(BlockPool, NeverReservesMoreThanItsFootprintsAndLeftovers) {
+    const unsigned seed = std::random_device{}();
+    SCOPED_TRACE(seed);
+    std::mt19937 random(seed);
+    for (const size_t bytes_max : {300u, 5'000u, 40'000u, 200'000u, 3'000'000u}) {
+        BlockPool pool;
+        constexpr size_t buffer_count = 40;
+        const size_t bound = buffer_count * (BlockPool::footprint(bytes_max) + BlockPool::leftover(bytes_max)) +
+                             BlockPool::footprint(bytes_max) + BlockPool::idle_bytes_max();
+        std::vector<ByteBuffer> buffers;
+        for (size_t i = 0; i < buffer_count; ++i) buffers.emplace_back(pool);
+        size_t reserved_max = 0;
+        for (size_t goal = 200; goal < 2 * bytes_max; goal += goal / 3) {  // all of them in step: the worst order
+            for (auto& buffer : buffers) buffer.reserve(std::min(goal, bytes_max));
+            reserved_max = std::max(reserved_max, pool.reserved_bytes());
+        }
+        for (int step = 0; step < 2'000; ++step) {
+            ByteBuffer& buffer = buffers[random() % buffer_count];
+            if (random() % 4 == 0) buffer.release();
+            buffer.reserve(random() % (bytes_max + 1));
+            reserved_max = std::max(reserved_max, pool.reserved_bytes());
+        }
+        EXPECT_LE(reserved_max, bound) << bytes_max;
+        EXPECT_GE(reserved_max, buffer_count * bytes_max) << "the bound was tried";
+    }
+}
+
 TEST(ByteBuffer, GrowsAndKeepsItsBytes) {
     BlockPool pool;
     ByteBuffer buffer(pool);

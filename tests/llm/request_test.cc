@@ -80,6 +80,23 @@ TEST(RequestReader, NullIsUnsetAsSdksSendIt) {
     EXPECT_FALSE(request->has_tools);
 }
 
+/// They are kept beside the body, decoded: a name of the body's size would take its memory twice.
+TEST(RequestReader, NamesHaveALength) {
+    RequestReader reader;
+    const auto body = [](const char* key, size_t size) {
+        return std::string(R"({"messages":[],"model":"m",")") + key + R"(":")" + std::string(size, 'x') + R"("})";
+    };
+    EXPECT_TRUE(reader.read(Endpoint::chat_completions, body("user", 4096)));
+    EXPECT_FALSE(reader.read(Endpoint::chat_completions, body("user", 4097)));
+    EXPECT_EQ(reader.error_param(), std::string_view("user"));
+    const std::string model = R"({"messages":[],"model":")" + std::string(4097, 'x') + R"("})";
+    const auto refused = reader.read(Endpoint::chat_completions, model);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code, Errc::bad_message);
+    EXPECT_STREQ(refused.error().what, "'model' is longer than any model's name (4096 bytes)");
+    EXPECT_EQ(reader.error_offset(), model.find("\"x"));
+}
+
 TEST(RequestReader, DecodesAModelSpelledWithEscapes) {
     RequestReader reader;
     const auto request = reader.read(Endpoint::chat_completions, R"({"model":"gpt\u002d4\/x","messages":[]})");

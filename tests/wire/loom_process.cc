@@ -85,6 +85,17 @@ LoomProcess::LoomProcess(std::string conf) : directory_(make_directory()) {
     }
 }
 
+std::string LoomProcess::check_conf() const {
+    const std::string command = loom_binary() + " --check " + path("loom.conf") + " 2>&1";
+    FILE* const pipe = ::popen(command.c_str(), "r");
+    if (pipe == nullptr) throw WireError("popen failed");
+    std::string text;
+    std::array<char, 4096> part;
+    while (const size_t size = std::fread(part.data(), 1, part.size(), pipe)) text.append(part.data(), size);
+    if (::pclose(pipe) != 0) throw WireError("loom --check failed:\n" + text);
+    return text;
+}
+
 LoomProcess::~LoomProcess() {
     if (is_running()) {
         ::kill(pid_, SIGKILL);

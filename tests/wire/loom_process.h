@@ -40,6 +40,8 @@ class LoomProcess {
     /// Writes the conf anew and sends SIGHUP; waits until the new one is in force (or, if `accepted` is false,
     /// refused): loom_config_reloads_total{result="success"} or {result="error"} has risen.
     void reload(std::string conf, bool accepted = true);
+    /// What `loom --check` prints of this conf.
+    std::string check_conf() const;
     void signal(int number) const;
     bool is_running();
     /// SIGTERM, then the exit code, which must be 0, and a log without a broken promise or a sanitizer's report.

@@ -60,7 +60,9 @@ class BlockPool {
     static constexpr uint8_t order_max = 30;
     static constexpr size_t bytes_max = size_t{1} << order_max;
 
-    explicit BlockPool(size_t spare_bytes_max = size_t{8} << 20) noexcept : spare_bytes_max_(spare_bytes_max) {}
+    static constexpr size_t spare_bytes_max_default = size_t{8} << 20;
+
+    explicit BlockPool(size_t spare_bytes_max = spare_bytes_max_default) noexcept : spare_bytes_max_(spare_bytes_max) {}
     BlockPool(const BlockPool&) = delete;
     ~BlockPool();
 
@@ -68,6 +70,17 @@ class BlockPool {
     /// left: a bound that fails is a broken promise of the configuration.
     [[nodiscard]] Block take(size_t bytes);
 
+    /// Memory that a block of `bytes` costs, its share of a slab included.
+    [[nodiscard]] static size_t footprint(size_t bytes) noexcept;
+    /// Beside it: what a buffer of any size up to `bytes` may have left in the pool on its way there. Small classes
+    /// keep their slabs and never serve each other, so many buffers that grow together leave each smaller class at its
+    /// peak.
+    [[nodiscard]] static size_t leftover(size_t bytes) noexcept;
+    /// What a pool keeps when nothing is taken: a slab begun in each small class, and spare large blocks.
+    [[nodiscard]] static size_t idle_bytes_max() noexcept;
+
+    /// Taken from the system and not given back: blocks in use, spare ones, slabs.
+    [[nodiscard]] size_t reserved_bytes() const noexcept { return reserved_bytes_; }
     [[nodiscard]] size_t live_bytes() const noexcept { return live_bytes_; }
     [[nodiscard]] size_t live_count() const noexcept { return live_count_; }
 
@@ -86,6 +99,7 @@ class BlockPool {
     Slab* slabs_ = nullptr;
     size_t spare_bytes_ = 0;  // of the large classes
     size_t spare_bytes_max_;
+    size_t reserved_bytes_ = 0;
     size_t live_bytes_ = 0;
     size_t live_count_ = 0;
 };

@@ -28,6 +28,8 @@ class Inflater {
         uint32_t ratio_max = 200;
         uint32_t ratio_free_bytes = 1 << 20;
     };
+    static constexpr size_t memory_bytes = 48 * 1024;  // what the first start() allocates
+
     struct Step {
         size_t consumed = 0;  // of the input
         size_t produced = 0;  // into the output

@@ -7,6 +7,7 @@
 
 #include "loom/base/block_pool.h"
 #include "loom/base/list.h"
+#include "loom/base/memory_term.h"
 #include "loom/base/result.h"
 #include "loom/io/buffers.h"
 #include "loom/io/mailbox.h"
@@ -41,6 +42,9 @@ struct ShardOptions {
     RingFeatures features;
     int core = -1;  // pinned when ≥ 0
 };
+
+/// What a shard takes whatever it serves: rings, buffers, and what its pool of blocks keeps.
+[[nodiscard]] MemoryTerms shard_memory(const ShardOptions& options);
 
 /// Sums that an observer may read from other threads; written by the shard alone.
 struct LoopStats {

@@ -19,6 +19,8 @@ namespace loom::io {
 
 /// `Task run(Exchange& x) { … }` — runs until its first wait when called, and frees itself at its end.
 struct Task {
+    static constexpr size_t frame_bytes_max = 1024;  // a frame of the exchange has 200 to 400
+
     struct promise_type {
         Task get_return_object() noexcept { return {}; }
         std::suspend_never initial_suspend() noexcept { return {}; }
@@ -27,6 +29,7 @@ struct Task {
         [[noreturn]] void unhandled_exception() noexcept { std::terminate(); }
 
         static void* operator new(size_t bytes) {
+            LOOM_ASSERT(bytes <= frame_bytes_max);
             Block block = Shard::current().blocks().take(bytes + header_bytes);
             char* const memory = block.data();
             ::new (memory) Block(std::move(block));

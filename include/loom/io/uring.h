@@ -27,6 +27,9 @@ struct RingOptions {
 /// `explain_refusal` says what to change.
 [[nodiscard]] Result<std::unique_ptr<Ring>> make_uring(const RingOptions& options, BufferPool& buffers);
 
+/// What the kernel maps for such a ring: submissions, eight times as many completions, the list of buffers.
+[[nodiscard]] uint64_t ring_memory_bytes(uint32_t entries, uint16_t buffer_count) noexcept;
+
 /// Tries a ring and throws it away: what this kernel offers. For start-up, before any shard runs.
 [[nodiscard]] Result<RingFeatures> probe_features(RingFeatures wanted);
 

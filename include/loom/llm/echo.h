@@ -49,7 +49,10 @@ class EchoAnswer {
     static constexpr uint32_t choices_max = 16;          // `n` above it is refused
     static constexpr uint32_t dimensions_default = 256;  // of an embedding
     static constexpr uint32_t dimensions_max = 4096;
-    static constexpr uint32_t repeated_bytes_max = 2048;  // of the user's message
+    static constexpr uint32_t repeated_bytes_max = 2048;       // of the user's message
+    static constexpr uint32_t batch_dimensions_max = 1 << 20;  // of all vectors of one answer together
+    /// What one answer may take: a batch of vectors as text, in a string that has doubled, and its copy on the way out.
+    static constexpr size_t memory_bytes_max = size_t{batch_dimensions_max} * 16 * 4;
 
   private:
     struct State;

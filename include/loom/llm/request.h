@@ -67,6 +67,9 @@ class RequestReader {
     [[nodiscard]] bool error_is_syntax() const noexcept { return error_param_[0] == '\0'; }
 
     static constexpr uint32_t depth_max = 256;
+    static constexpr size_t name_bytes_max = 4096;  // of `model` and `user`, which are kept; a longer one is refused
+    /// What the index of a document of so many bytes takes.
+    [[nodiscard]] static size_t memory_bytes(size_t document_bytes) noexcept;
 
   private:
     std::unique_ptr<Structure> structure_;

@@ -71,6 +71,9 @@ class Resolver final : public NameService {
 
     [[nodiscard]] Counts counts() const noexcept;
 
+    /// A full cache and as many open questions as are taken, their answers at their longest.
+    [[nodiscard]] static size_t memory_bytes_max(const Options& options) noexcept;
+
   private:
     class Impl;
     explicit Resolver(std::unique_ptr<Impl> impl) noexcept;

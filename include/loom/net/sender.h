@@ -46,6 +46,8 @@ class Sender {
     /// Forgets what was not sent and gives everything back. No send may be in flight: in on_closed, at the latest.
     void abandon() noexcept;
 
+    static constexpr size_t gather_block_bytes = 2048;  // of what one send gathers
+
   private:
     enum class Piece : uint8_t { stable, leased };
     static constexpr size_t pieces_max = 40;

@@ -48,6 +48,9 @@ class Stream {
     /// comes before back-pressure is felt is bounded by `burst_receives_max` buffers.
     virtual void watch_bursts() noexcept = 0;
     static constexpr uint16_t burst_receives_max = 3;
+    /// What a multishot receive hands over in one go, before any pause can reach it: the kernel's MULTISHOT_MAX_RETRY
+    /// (io_uring/net.c).
+    static constexpr uint16_t receives_per_go_max = 32;
     /// One send at a time. The pieces and their bytes stay put until on_sent.
     virtual void send(std::span<const iovec> pieces, io::SendMode mode) noexcept = 0;
     [[nodiscard]] virtual bool send_in_flight() const noexcept = 0;

@@ -113,6 +113,9 @@ class TlsSession {
     /// second.
     static constexpr size_t pending_max = 48 * 1024;
     static constexpr size_t pending_handshake_max = 256 * 1024;
+    /// What the library may hold of one session: its state and a handshake with the longest chain it takes
+    /// (SSL_MAX_CERT_LIST_DEFAULT, 100 KiB, in pieces and whole), and a record.
+    static constexpr size_t library_bytes_max = 256 * 1024;
     /// Until small_records_until bytes are sealed, so that a reader can open the first while the rest is on its way;
     /// with its overhead such a record fits one output block. Then 16 KiB, the most TLS allows.
     static constexpr size_t small_record_bytes = 4000;

@@ -240,6 +240,8 @@ class Metrics {
     /// about 0.1 ms and up to milliseconds with hundreds of models: a service thread is the better place for it. Serve
     /// it as `text/plain; version=0.0.4; charset=utf-8`.
     [[nodiscard]] std::string expose(const ProcessFacts& facts);
+    /// The longest that text gets with so many providers and models.
+    [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count) noexcept;
 
   private:
     friend class Exposition;

@@ -22,8 +22,13 @@ struct ListenerPlan {
 class ProxyListener {
   public:
     ProxyListener(Services& services, ListenerPlan plan, int fd);
+    ~ProxyListener() { close_parked(); }
+    ProxyListener(const ProxyListener&) = delete;
     void start() { listener_.start(); }
-    void stop() { listener_.stop(); }
+    void stop() {
+        close_parked();
+        listener_.stop();
+    }
     [[nodiscard]] bool is_admin() const noexcept { return plan_.local != nullptr; }
     [[nodiscard]] bool stopped() const noexcept { return listener_.stopped(); }
     [[nodiscard]] const std::string& name() const noexcept { return plan_.name; }
@@ -36,12 +41,16 @@ class ProxyListener {
         if (plan_.tls != nullptr) plan_.tls->set_ticket_keys(keys);
     }
     /// There may be room again.
-    void make_room() { listener_.resume(); }
+    void make_room();
 
   private:
+    void on_accept(int client_fd);
+    void close_parked() noexcept;
+
     Services& services_;
     ListenerPlan plan_;
     net::Listener listener_;
+    std::vector<int> parked_;  // accepted in the same go as the last that there was room for
 };
 
 }  // namespace loom::proxy

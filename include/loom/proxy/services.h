@@ -21,6 +21,7 @@ namespace loom::proxy {
 
 class ClientConnection;
 struct ClientTag;
+struct ListenerPlan;
 
 /// A pool with its counters; shared by the plans that name the same place.
 struct PoolEntry final : upstream::PoolWatch {
@@ -80,6 +81,9 @@ class Services {
 
     /// For TLS records that came in several reads, of both sides; made at the first need.
     [[nodiscard]] io::BufferPool& tls_buffers();
+    static constexpr uint16_t tls_buffer_count = 64;         // of TLS records that came in several reads
+    static constexpr uint32_t tls_buffer_bytes = 16 * 1024;  // the most that a record holds
+    static constexpr size_t tls_buffer_pool_bytes = size_t{tls_buffer_count} * tls_buffer_bytes;
 
     // Scratch of the call at hand: nothing in it survives a wait.
     http::RequestHead request_head;
@@ -98,8 +102,10 @@ class Services {
     // Connections of clients on this shard.
     void add_client(ClientConnection& client) noexcept;
     void remove_client(ClientConnection& client) noexcept;
-    [[nodiscard]] uint32_t client_count() const noexcept { return client_count_; }
-    [[nodiscard]] bool has_room_for_client() const noexcept;
+    [[nodiscard]] uint32_t client_count() const noexcept { return client_count_ + admin_client_count_; }
+    /// limit.connections, this shard's part of it; the admin listener has a few of its own.
+    [[nodiscard]] bool has_room_for_client(const ListenerPlan& listener) const noexcept;
+    static constexpr uint32_t admin_connections_max = 64;
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -134,7 +140,8 @@ class Services {
     std::vector<std::unique_ptr<PlanUse>> uses_;
     PlanUse* current_ = nullptr;
     std::unique_ptr<Clients> clients_;
-    uint32_t client_count_ = 0;
+    uint32_t client_count_ = 0;  // but for those of the admin listener
+    uint32_t admin_client_count_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;
     DrainLimit drain_limit_{*this};

@@ -59,11 +59,13 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
     /// How: an end in order may be a body's, a cut is not.
     [[nodiscard]] const Error& end() const noexcept { return end_; }
 
+    /// Of one connection with its stream.
+    [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
+
   private:
     friend class Pool;
     Connection(Pool& pool, Block home);
     ~Connection() { stream_->~Stream(); }
-    [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] Result<void> connect(const net::Address& address) noexcept;
     static void free_connection(io::Doomed& doomed) noexcept;

@@ -1,0 +1,33 @@
+// What clients may make Loom hold: the terms of `loom --check`'s sum that the proxy owns.
+#pragma once
+
+#include "loom/base/memory_term.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::proxy {
+
+/// What the terms depend on.
+struct MemoryShape {
+    Limits limits;
+    uint32_t buffer_bytes = 16 * 1024;  // of the ring
+    bool inspects = true;               // some route is an AI route
+    bool has_echo = false;              // some provider is built in
+    bool has_tls_listeners = false;
+    bool has_tls_upstreams = false;
+    uint64_t static_lines_bytes_max = 0;  // of a provider's own header lines
+    uint32_t upstream_count = 0;          // places with a pool of their own
+    uint32_t idle_max = 0;                // upstream.pool.max_idle
+};
+
+/// A client's connection, whether a request runs on it or not.
+[[nodiscard]] MemoryTerms connection_memory(const MemoryShape& shape);
+/// What a request on it adds, from its head to the end of its answer.
+[[nodiscard]] MemoryTerms exchange_memory(const MemoryShape& shape);
+/// What an exchange adds with its upstream's connection; a kept one is `idle_connection_bytes` of the shard's.
+[[nodiscard]] MemoryTerms upstream_memory(const MemoryShape& shape);
+/// The admin listener's connections and the requests on them, which have no body and no upstream.
+[[nodiscard]] MemoryTerm admin_memory(const MemoryShape& shape);
+/// Of the shard: idle upstream connections, and what one call needs while it runs.
+[[nodiscard]] MemoryTerms services_memory(const MemoryShape& shape);
+
+}  // namespace loom::proxy

@@ -1,0 +1,113 @@
+#include "memory.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "loom/net/resolver.h"
+#include "loom/observe/access_log.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/memory.h"
+#include "loom/proxy/services.h"
+#include "server.h"
+
+namespace loom::app {
+
+namespace {
+
+constexpr uint64_t mib = 1024 * 1024;
+constexpr uint64_t program_bytes = 24 * mib;  // code, libraries, the system's authorities, stacks as far as touched
+constexpr uint64_t plan_bytes_per_name = 16 * 1024;  // of a provider, route, consumer or model, in two generations
+
+proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan) {
+    proxy::MemoryShape shape{.limits = plan.limits, .buffer_bytes = server.shard.buffer_bytes, .inspects = false};
+    for (const auto& listener : server.listeners) shape.has_tls_listeners = shape.has_tls_listeners || listener.tls;
+    const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
+        shape.upstream_count += 1;
+        shape.idle_max = std::max(shape.idle_max, endpoint.idle_max);
+        shape.has_tls_upstreams = shape.has_tls_upstreams || endpoint.tls;
+        shape.static_lines_bytes_max = std::max(shape.static_lines_bytes_max, line_bytes);
+    };
+    for (const auto& provider : plan.providers) {
+        const bool is_echo = provider.kind == proxy::ProviderKind::echo;
+        shape.has_echo = shape.has_echo || is_echo;
+        if (!is_echo) add_upstream(provider.endpoint, provider.static_lines.size() + provider.base_path.size());
+    }
+    for (const auto& route : plan.routes) {
+        shape.inspects = shape.inspects || route.ai;
+        if (!route.ai) add_upstream(route.upstream, route.upstream_static_lines.size());
+    }
+    return shape;
+}
+
+MemoryTerms shard_terms(const ServerOptions& server, const proxy::MemoryShape& shape) {
+    MemoryTerms terms = io::shard_memory(server.shard);
+    for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
+    if (server.log_path != "off")
+        terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
+    terms.push_back({"counters", sizeof(observe::ShardMetrics), ""});
+    return terms;
+}
+
+MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, const proxy::MemoryShape& shape) {
+    const uint64_t model_count = plan.catalogue.models().size();
+    const uint64_t name_count =
+        plan.providers.size() + plan.routes.size() + plan.consumers.consumers().size() + model_count;
+    MemoryTerms terms = {{"the program", program_bytes, ""},
+                         {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
+                         {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
+    if (server.admin_listen == "off") return terms;
+    const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
+    terms.push_back(proxy::admin_memory(shape));
+    terms.push_back({"the admin listener's own shard", sum_of(io::shard_memory(admin_shard({}))), "admin.listen"});
+    terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});
+    return terms;
+}
+
+void print_terms(std::string& text, const std::string& title, MemoryTerms terms) {
+    text += fmt::format("  {:>10}  {}\n", byte_text(sum_of(terms)), title);
+    std::ranges::sort(terms, std::ranges::greater(), &MemoryTerm::bytes);
+    for (const auto& term : terms) {
+        const auto key = term.key.empty() ? "" : fmt::format("  ({})", term.key);
+        text += fmt::format("    {:>10}  {}{}\n", byte_text(term.bytes), term.what, key);
+    }
+}
+
+}  // namespace
+
+MemoryBound memory_bound(const ServerOptions& server, const proxy::Plan& plan) {
+    const proxy::MemoryShape shape = shape_of(server, plan);
+    return {.connection = proxy::connection_memory(shape),
+            .exchange = proxy::exchange_memory(shape),
+            .upstream = proxy::upstream_memory(shape),
+            .shard = shard_terms(server, shape),
+            .process = process_terms(server, plan, shape),
+            .connection_count = std::max<uint64_t>(plan.limits.connections, server.shard_count),  // one each at least
+            .shard_count = server.shard_count};
+}
+
+std::string to_string(const MemoryBound& bound) {
+    std::string text =
+        fmt::format("memory at worst: {}, if each of {} connections did its worst; without kernel memory of sockets\n",
+                    byte_text(bound.process_bytes()), bound.connection_count);
+    print_terms(text, fmt::format("each connection, {} at most (limit.connections)", bound.connection_count),
+                bound.connection);
+    print_terms(text, "and with a request on it (a stream counts as one)", bound.exchange);
+    print_terms(text, "and with that request's upstream", bound.upstream);
+    print_terms(text, fmt::format("each shard, {} of them (loop.shards)", bound.shard_count), bound.shard);
+    print_terms(text, "the process", bound.process);
+    return text +
+           fmt::format("  {:>10}  the allocator's share of all this, an eighth\n", byte_text(bound.allocator_bytes()));
+}
+
+std::string byte_text(uint64_t bytes) {
+    constexpr const char* units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+    if (bytes < 1024) return fmt::format("{} B", bytes);
+    size_t unit = 0;
+    auto value = static_cast<double>(bytes);
+    for (; value >= 1024 && unit + 1 < std::size(units); value /= 1024) unit += 1;
+    return fmt::format("{:.1f} {}", std::ceil(value * 10) / 10, units[unit]);
+}
+
+}  // namespace loom::app

@@ -1,0 +1,122 @@
+#include "loom/proxy/memory.h"
+
+#include <algorithm>
+
+#include "client_connection.h"
+#include "client_tls.h"
+#include "exchange.h"
+#include "loom/http/content_coding.h"
+#include "loom/llm/echo.h"
+#include "loom/llm/request.h"
+
+namespace loom::proxy {
+namespace {
+
+/// Blocks of the shard's pool: what is in them, and what buffers of changing sizes leave behind.
+class Blocks {
+  public:
+    /// One that always has this size.
+    void add_fixed(const char* what, const char* key, size_t bytes) { put(what, key, BlockPool::footprint(bytes)); }
+    /// One that has any size up to this.
+    void add(const char* what, const char* key, size_t bytes, size_t count = 1) {
+        put(what, key, count * BlockPool::footprint(bytes));
+        leftover_bytes_ += count * BlockPool::leftover(bytes);
+    }
+    void put(const char* what, const char* key, uint64_t bytes) { terms_.push_back({what, bytes, key}); }
+
+    [[nodiscard]] MemoryTerms finish() {
+        if (leftover_bytes_ > 0) put("smaller blocks that these left in the pool as they grew", "", leftover_bytes_);
+        return std::move(terms_);
+    }
+
+  private:
+    MemoryTerms terms_;
+    uint64_t leftover_bytes_ = 0;
+};
+
+/// What a source still hands over when it has been told to pause.
+size_t go_bytes(const MemoryShape& shape) { return size_t{net::Stream::receives_per_go_max} * shape.buffer_bytes; }
+
+/// An event that is held until it is whole, with the read that ends it.
+size_t event_bytes(const MemoryShape& shape) { return shape.limits.event_bytes + size_t{shape.buffer_bytes}; }
+
+void add_tls(Blocks& blocks, const MemoryShape& shape) {
+    blocks.put("its TLS: keys, certificates, one record", "", net::TlsSession::library_bytes_max);
+    blocks.put("sealed bytes on their way", "", net::TlsSession::pending_handshake_max);
+    blocks.add("received bytes that wait for a buffer", "buffer.size", go_bytes(shape));
+}
+
+}  // namespace
+
+MemoryTerms connection_memory(const MemoryShape& shape) {
+    Blocks blocks;
+    blocks.add_fixed("the connection itself", "limit.connections",
+                     sizeof(ClientConnection) + (shape.has_tls_listeners ? sizeof(ClientTls) : 0));
+    if (shape.has_tls_listeners) add_tls(blocks, shape);
+    blocks.add("a head in pieces, or requests ahead of their turn", "limit.head_size",
+               shape.limits.head_bytes + go_bytes(shape));
+    return blocks.finish();
+}
+
+MemoryTerms exchange_memory(const MemoryShape& shape) {
+    const Limits& limits = shape.limits;
+    Blocks blocks;
+    blocks.add_fixed("the exchange", "limit.connections", sizeof(Exchange));
+    blocks.add_fixed("its coroutine", "limit.connections", io::Task::frame_bytes_max);
+    blocks.add_fixed("what is to change of the request", "limit.connections", sizeof(Exchange::Draft));
+    blocks.add("the head's texts, and the lines that go on", "limit.head_size",
+               limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
+    blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    blocks.add(
+        "the body", "limit.body_size",
+        std::max<size_t>(shape.inspects ? limits.body_bytes : 0, Exchange::early_body_bytes_max + go_bytes(shape)));
+    blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
+    if (shape.inspects) {
+        blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
+        blocks.add("data lines joined, or an answer's usage", "stream.event_max",
+                   std::max(event_bytes(shape), Relay::collected_bytes_max + shape.buffer_bytes));
+        blocks.put("the decoder of a compressed answer", "", http::Inflater::memory_bytes);
+        blocks.add("what is not decoded of it yet", "buffer.size", go_bytes(shape));
+    }
+    blocks.add("bytes for a client that reads slowly, waiting and being sent", "stream.buffer_max",
+               limits.pause_bytes() + go_bytes(shape) + (shape.inspects ? event_bytes(shape) : 0), 2);
+    blocks.add_fixed("a send to the client", "", net::Sender::gather_block_bytes);
+    if (shape.has_echo) blocks.put("an answer of the embedded model", "", llm::EchoAnswer::memory_bytes_max);
+    return blocks.finish();
+}
+
+MemoryTerms upstream_memory(const MemoryShape& shape) {
+    Blocks blocks;
+    blocks.add_fixed("the connection itself", "limit.connections",
+                     upstream::Connection::block_bytes(shape.has_tls_upstreams));
+    blocks.add("an upload that the upstream takes slowly, waiting and being sent", "stream.buffer_max",
+               shape.limits.pause_bytes() + go_bytes(shape), 2);
+    blocks.add_fixed("a send to the upstream", "", net::Sender::gather_block_bytes);
+    if (shape.has_tls_upstreams) add_tls(blocks, shape);
+    return blocks.finish();
+}
+
+MemoryTerm admin_memory(const MemoryShape& shape) {
+    const size_t head_bytes = shape.limits.head_bytes + Exchange::head_slack_bytes;
+    const uint64_t one = sum_of(connection_memory(shape)) + BlockPool::footprint(sizeof(Exchange)) +
+                         BlockPool::footprint(io::Task::frame_bytes_max) + BlockPool::footprint(head_bytes) +
+                         BlockPool::leftover(head_bytes) + BlockPool::footprint(net::Sender::gather_block_bytes);
+    return {"the admin listener's connections", one * Services::admin_connections_max, "admin.listen"};
+}
+
+MemoryTerms services_memory(const MemoryShape& shape) {
+    const uint64_t kept = BlockPool::footprint(upstream::Connection::block_bytes(shape.has_tls_upstreams)) +
+                          (shape.has_tls_upstreams ? net::TlsSession::library_bytes_max : 0);
+    MemoryTerms terms = {
+        {"the index of one JSON body", llm::RequestReader::memory_bytes(shape.limits.body_bytes), "limit.body_size"},
+        {"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"},
+        {"one body while it moves to a larger block", BlockPool::footprint(shape.limits.body_bytes), "limit.body_size"},
+        {"idle connections to upstreams", kept * shape.upstream_count * shape.idle_max, "upstream.pool.max_idle"},
+        {"heads and counters at hand", sizeof(Services), ""}};
+    if (!shape.inspects) terms.erase(terms.begin(), terms.begin() + 3);
+    if (shape.has_tls_upstreams || shape.has_tls_listeners)
+        terms.push_back({"buffers of TLS records", Services::tls_buffer_pool_bytes, ""});
+    return terms;
+}
+
+}  // namespace loom::proxy

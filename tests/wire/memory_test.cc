@@ -1,0 +1,172 @@
+// The bound that `loom --check` prints, attacked: each client does its worst, and the process stays below it.
+#include <sys/socket.h>
+
+#include <atomic>
+
+#include "fixture.h"
+
+namespace loom::wire {
+namespace {
+
+constexpr size_t connections_max = 96;
+constexpr size_t body_bytes = 512 * 1024;
+
+/// "memory at worst: 123.4 MiB, …" → bytes.
+size_t worst_bytes(const std::string& check_text) {
+    const std::string_view lead = "memory at worst: ";
+    const size_t at = check_text.find(lead);
+    if (at == std::string::npos) throw WireError("no bound in:\n" + check_text);
+    size_t digits = 0;
+    const double number = std::stod(check_text.substr(at + lead.size()), &digits);
+    const std::string_view unit = std::string_view(check_text).substr(at + lead.size() + digits + 1, 3);
+    const size_t factor = unit == "KiB" ? 1u << 10 : unit == "MiB" ? 1u << 20 : unit == "GiB" ? 1u << 30 : 0;
+    if (factor == 0) throw WireError("a bound that is no bound: " + check_text.substr(at, 40));
+    return static_cast<size_t>(number * static_cast<double>(factor));
+}
+
+class MemoryBound : public WireTest {
+  protected:
+    MemoryBound() {
+        conf.set("limit.connections", std::to_string(connections_max)).set("limit.head_size", "16KiB");
+        conf.set("limit.body_size", std::to_string(body_bytes)).set("stream.event_max", "64KiB");
+        conf.set("stream.buffer_max", "64KiB").set("buffer.size", "4KiB").set("buffer.count", "64");
+        conf.set("upstream.pool.max_idle", "8");
+        for (const auto* key : {"timeout.client_head", "timeout.client_body", "timeout.client_write",
+                                "timeout.inter_event", "timeout.first_token", "timeout.client_idle"})
+            conf.set(key, "120s");
+    }
+
+    void begin(ScriptedUpstream::Script script) {
+        start(std::move(script));
+        const std::string text = loom().check_conf();
+        bound_ = worst_bytes(text);
+        ASSERT_EQ(ask(get("/v1/models")).status(), 200);
+        resident_before_ = loom().resident_bytes();
+        RecordProperty("bound", std::to_string(bound_));
+    }
+    /// Sanitizers keep freed memory and shadow it: there only the wire is tested.
+    void expect_within(const char* stage) {
+        resident_max_ = std::max(resident_max_, loom().resident_bytes());
+        if (!is_sanitized()) EXPECT_LT(loom().resident_bytes(), bound_) << stage;
+    }
+    /// The attack was one.
+    void expect_grown_by(size_t bytes) { EXPECT_GT(resident_max_, resident_before_ + bytes); }
+
+    size_t bound_ = 0;
+    size_t resident_before_ = 0;
+    size_t resident_max_ = 0;
+};
+
+/// All of them send what they may, in steps, so that every buffer grows through every size; none ends.
+TEST_F(MemoryBound, HeadsAndBodiesInPieces) {
+    begin(answer_always(answer(chat_answer)));
+    const std::string head =
+        request("POST", "/v1/chat/completions",
+                auth_header() + "content-type: application/json\r\n" + "content-length: " + std::to_string(body_bytes) +
+                    "\r\nx-filler: " + std::string(14'000, 'h') + "\r\n");
+    const std::string body(body_bytes - 1, ' ');  // one byte is missing for ever
+    std::vector<RawClient> clients;
+    for (size_t i = 0; i < connections_max; ++i) clients.push_back(client());
+    for (size_t from = 0, size = 200; from < head.size(); from += size, size += size / 2) {
+        for (auto& one : clients) {
+            one.send(std::string_view(head).substr(from, size));
+            ASSERT_TRUE(one.wait_until_loom_has_read());
+        }
+        expect_within("heads");
+    }
+    for (size_t from = 0, size = 1'000; from < body.size(); from += size, size *= 2) {
+        for (auto& one : clients) {
+            one.send(std::string_view(body).substr(from, size));
+            ASSERT_TRUE(one.wait_until_loom_has_read());
+        }
+        expect_within("bodies");
+    }
+    expect_grown_by(connections_max * body_bytes);
+    // Those above the limit wait; admin's door stays open.
+    std::vector<RawClient> waiting;
+    for (size_t i = 0; i < 2 * connections_max; ++i) {
+        waiting.push_back(client());
+        (void)waiting.back().try_send(head);
+    }
+    EXPECT_EQ(loom().metric("loom_connections_open"), connections_max);
+    expect_within("with a queue at the door");
+    clients.clear();
+    wait_until("the next in the queue", [&] { return loom().metric_sum("loom_exchanges_live") == connections_max; });
+    expect_within("with the next ones");
+    waiting.clear();
+    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    expect_within("afterwards");
+}
+
+/// A stalled reader behind an upstream that never stops: events as long as they may be, plain and compressed.
+TEST_F(MemoryBound, StalledReadersOfEndlessStreams) {
+    std::atomic<size_t> streams = 0;
+    begin([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        if (!connection.send(sse_head)) return;
+        ++streams;
+        connection.send_forever(chunk(delta_event(std::string(60'000, 'x'))), size_t{1} << 30);
+    });
+    std::vector<RawClient> clients;
+    for (size_t i = 0; i < connections_max; ++i) {
+        clients.push_back(client(2048));
+        clients.back().send(chat_request(stream_body));
+    }
+    wait_until("every stream", [&] { return streams == connections_max; });
+    wait_until("every stall", [&] { return loom().metric_sum("loom_stream_stalls_total") >= connections_max; });
+    for (int turn = 0; turn < 20; ++turn) {
+        (void)loom().metrics();
+        expect_within("stalled");
+    }
+    expect_grown_by(connections_max * 32 * 1024);
+    clients.clear();
+    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    wait_until("no leased buffer", [&] { return loom().metric_sum("loom_buffers_leased") == 0; });
+}
+
+/// Requests without end before their turn, on every connection, and many who watch.
+TEST_F(MemoryBound, PipelinedFloods) {
+    Gate over;
+    begin([&](UpstreamConnection& connection) {
+        if (!connection.read_request() || !connection.send(sse_head)) return;
+        over.wait(Deadline::in(std::chrono::seconds(60)));
+    });
+    std::string flood = chat_request(stream_body);
+    while (flood.size() < 1'000'000) flood += get("/v1/models");
+    std::vector<RawClient> clients;
+    for (size_t i = 0; i < connections_max; ++i) clients.push_back(client());
+    for (int turn = 0; turn < 4; ++turn) {
+        for (auto& one : clients) {
+            // Until the kernel takes no more: Loom has stopped reading.
+            (void)::send(one.fd(), flood.data(), flood.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+        }
+        for (int scrape = 0; scrape < 5; ++scrape) (void)loom().metrics();
+        expect_within("flooded");
+    }
+    clients.clear();
+    over.open();  // Loom reads nothing of these clients: it is their answers' ends that show it that they have gone
+    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+}
+
+/// Whoever asks admin's listener without end takes nothing from the clients, and no more than a few connections.
+TEST_F(MemoryBound, AdminHasAFewConnectionsOfItsOwn) {
+    constexpr size_t admin_connections_max = 64;
+    begin(answer_always(answer(chat_answer)));
+    const std::string scrape = get("/metrics");
+    std::vector<RawClient> watchers;
+    for (size_t i = 0; i < admin_connections_max; ++i) {
+        watchers.emplace_back(loom().admin_port());
+        ASSERT_EQ(watchers.back().ask(get("/healthz")).status(), 200);
+    }
+    RawClient late(loom().admin_port());
+    late.send(scrape);
+    EXPECT_THROW((void)wait_until_peer_has_read(late.fd(), Deadline::in(std::chrono::milliseconds(100))), WireError);
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200) << "clients do not";
+    watchers.pop_back();
+    EXPECT_EQ(late.read_response().status(), 200);
+    watchers.clear();
+    late.close();
+}
+
+}  // namespace
+}  // namespace loom::wire
