@@ -234,7 +234,8 @@ class Importer {
 
     void keep(const std::string& path, const Place& key_place, const YamlNode& value) {
         const auto match = schema_.match(path);
-        if (!match || path.size() > key_bytes_max) {
+        const bool has_spelling = path.size() <= key_bytes_max && path.find('#') == std::string::npos;  // X-#: a header
+        if (!match || !has_spelling) {
             return error(key_place, fmt::format("'{}' has no spelling in the flat file", printable(path)));
         }
         const bool several = match->row->repeatable && match->row->type != KeyType::list && value.kind == Kind::list;
