@@ -1,17 +1,15 @@
 #include "loom/config/import.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
 
-#include "expand.h"
-#include "flat_text.h"
 #include "import_value.h"
 #include "import_writer.h"
 #include "key_tree.h"
