@@ -112,9 +112,8 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
-        shards_.push_back(
-            std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_, metrics_.shard(index),
-                                          log_->shard(index)));
+        shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
+                                                        metrics_.shard(index), log_->shard(index)));
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan)) return exit_config;
@@ -194,7 +193,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return !draining_.load(); }};
-    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_, metrics_.admin(), nullptr);
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
+                                           metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     const auto started = admin_->start(std::move(plan));
     if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));

@@ -1,17 +1,15 @@
 #include "loom/config/import.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <tuple>
 
-#include "expand.h"
-#include "flat_text.h"
 #include "import_value.h"
 #include "import_writer.h"
 #include "key_tree.h"
@@ -234,7 +232,8 @@ class Importer {
 
     void keep(const std::string& path, const Place& key_place, const YamlNode& value) {
         const auto match = schema_.match(path);
-        if (!match || path.size() > key_bytes_max) {
+        const bool has_spelling = path.size() <= key_bytes_max && path.find('#') == std::string::npos;  // X-#: a header
+        if (!match || !has_spelling) {
             return error(key_place, fmt::format("'{}' has no spelling in the flat file", printable(path)));
         }
         const bool several = match->row->repeatable && match->row->type != KeyType::list && value.kind == Kind::list;

@@ -21,6 +21,10 @@ std::string_view view(const yaml_char_t* text) {
     return text == nullptr ? std::string_view() : reinterpret_cast<const char*>(text);
 }
 
+size_t count_characters(std::string_view text) {
+    return static_cast<size_t>(std::ranges::count_if(text, [](char c) { return (c & 0xc0) != 0x80; }));
+}
+
 /// One event, freed with it.
 class Event {
   public:
@@ -52,7 +56,7 @@ std::string_view remedy_for(std::string_view problem) {
 class Reader {
   public:
     Reader(std::string_view text, const std::string& file, std::vector<Diagnostic>& diagnostics)
-        : text_(text), file_(file), diagnostics_(diagnostics) {
+        : text_(text), file_(file), diagnostics_(diagnostics), character_count_(count_characters(text)) {
         is_ready_ = yaml_parser_initialize(&parser_) == 1;
         if (!is_ready_) return;
         yaml_parser_set_encoding(&parser_, YAML_UTF8_ENCODING);
@@ -275,6 +279,8 @@ class Reader {
     }
 
     [[nodiscard]] Place place(const yaml_mark_t& mark) const {
+        // libyaml takes the end of the file for the beginning of one more line.
+        if (mark.index >= character_count_) return place_of_byte(text_.size());
         return {file_, static_cast<uint32_t>(mark.line + 1), static_cast<uint32_t>(mark.column + 1)};
     }
 
@@ -282,8 +288,7 @@ class Reader {
         const auto before = text_.substr(0, offset);
         const auto lines = static_cast<uint32_t>(std::ranges::count(before, '\n'));
         const size_t line_start = before.rfind('\n') + 1;  // 0 when there is none
-        const auto column = std::ranges::count_if(before.substr(line_start), [](char c) { return (c & 0xc0) != 0x80; });
-        return {file_, lines + 1, static_cast<uint32_t>(column + 1)};
+        return {file_, lines + 1, static_cast<uint32_t>(count_characters(before.substr(line_start)) + 1)};
     }
 
     using Keys = std::map<std::string, const YamlNode*, std::less<>>;
@@ -292,6 +297,7 @@ class Reader {
     const std::string& file_;
     std::vector<Diagnostic>& diagnostics_;
     yaml_parser_t parser_ = {};
+    size_t character_count_;
     bool is_ready_ = false;
     YamlDocument document_;
     std::vector<ScalarSpan> scalars_;

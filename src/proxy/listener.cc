@@ -1,7 +1,5 @@
 #include "loom/proxy/listener.h"
 
-#include <unistd.h>
-
 #include "client_connection.h"
 
 namespace loom::proxy {
@@ -31,7 +29,7 @@ void ProxyListener::make_room() {
 }
 
 void ProxyListener::close_parked() noexcept {
-    for (const int client_fd : parked_) ::close(client_fd);
+    for (const int client_fd : parked_) services_.shard().ring().close(client_fd);
     parked_.clear();
 }
 

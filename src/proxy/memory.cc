@@ -42,7 +42,7 @@ size_t event_bytes(const MemoryShape& shape) { return shape.limits.event_bytes +
 
 void add_tls(Blocks& blocks, const MemoryShape& shape) {
     blocks.put("its TLS: keys, certificates, one record", "", net::TlsSession::library_bytes_max);
-    blocks.put("sealed bytes on their way", "", net::TlsSession::pending_max);
+    blocks.put("sealed bytes on their way", "", net::TlsSession::pending_handshake_max);
     blocks.add("received bytes that wait for a buffer", "buffer.size", go_bytes(shape));
 }
 

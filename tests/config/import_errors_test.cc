@@ -76,6 +76,7 @@ TEST(ImportErrors, WhatIsNoYamlIsExplained) {
     EXPECT_EQ(errors("loop:\n\tpin: on\n"),
               "l.yaml:2:1: found character that cannot start any token, while scanning for the next token at line 2; "
               "indent with spaces, and quote a value that begins with @, `, % or a tab\n");
+    EXPECT_EQ(errors("cors: {origins: [a").substr(0, 12), "l.yaml:1:19:") << "at the end of the file, not behind it";
     EXPECT_EQ(errors("health:\n  path: *\n").substr(0, 12), "l.yaml:2:10:");
     EXPECT_EQ(errors("health: {path: *x}\n"),
               "l.yaml:1:16: no anchor '&x' stands before '*x'; quote a value that begins with *\n");
@@ -116,6 +117,8 @@ TEST(ImportErrors, BombsAreBounded) {
 }
 
 TEST(ImportErrors, WhatTheFlatFileCannotSpell) {
+    EXPECT_EQ(errors("providers: [{name: a, headers: {X-#: '${B}'}}]\n"),
+              "l.yaml:1:33: 'provider.a.header.X-#' has no spelling in the flat file\n");
     EXPECT_EQ(errors("health: {path: \"a\\x01\"}\n"),
               "l.yaml:1:16: health.path: holds the control byte 0x01, which the flat file cannot\n");
     EXPECT_EQ(errors("cors: {origins: [\"a\\nb\", c]}\n"),

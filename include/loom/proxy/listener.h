@@ -22,7 +22,7 @@ struct ListenerPlan {
 class ProxyListener {
   public:
     ProxyListener(Services& services, ListenerPlan plan, int fd);
-    ~ProxyListener() { close_parked(); }
+    ~ProxyListener() { LOOM_ASSERT(parked_.empty()); }
     ProxyListener(const ProxyListener&) = delete;
     void start() { listener_.start(); }
     void stop() {
