@@ -28,7 +28,8 @@ void DnsAnswer::take(Family& family, int status, const ares_addrinfo* info) {
     std::vector<Address>& addresses = family.addresses;
     for (const auto* node = info->nodes; node != nullptr && addresses.size() < addresses_max; node = node->ai_next) {
         const Address address = Address::from_sockaddr(node->ai_addr, node->ai_addrlen);
-        if (address.empty() || std::find(addresses.begin(), addresses.end(), address) != addresses.end()) continue;
+        const bool asked = address.family() == family.asked;
+        if (!asked || std::find(addresses.begin(), addresses.end(), address) != addresses.end()) continue;
         addresses.push_back(address);
         ttl_seconds_ = std::min(ttl_seconds_, node->ai_ttl);
     }

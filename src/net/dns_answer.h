@@ -18,13 +18,14 @@ class DnsAnswer {
     static constexpr size_t addresses_max = 64;  // no caller tries more, and a hostile answer can hold thousands
 
     struct Family {
-        std::vector<Address> addresses;  // without ports
+        sa_family_t asked;
+        std::vector<Address> addresses = {};  // without ports
         int status = ARES_SUCCESS;
     };
-    Family v4;
-    Family v6;
+    Family v4{AF_INET};
+    Family v6{AF_INET6};
 
-    /// `info` may be null, and is borrowed.
+    /// Records of another family than was asked for are left out. `info` may be null, and is borrowed.
     void take(Family& family, int status, const ares_addrinfo* info);
     [[nodiscard]] bool has_addresses() const noexcept { return !v4.addresses.empty() || !v6.addresses.empty(); }
     /// IPv4, IPv6, IPv4, …: whichever family is broken here, the second attempt is of the other. 1..addresses_max of
