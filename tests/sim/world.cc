@@ -172,8 +172,10 @@ void World::check_waits() {
     }
 }
 
-/// What the configuration bounds, for each exchange that may be live.
+/// What the configuration bounds, for each exchange that may be live; and no buffer of the ring's waits for a reader.
 void World::check_memory() {
+    if (proxy_->ring().quiet() && proxy_->shard().buffers().leased_count() > 0)
+        complain(fmt::format("{} buffers are held while nothing moves", proxy_->shard().buffers().leased_count()));
     proxy::Services& services = proxy_->services();
     const proxy::Limits& limits = services.plan().limits;
     // A buffer grows by doubling, and both the old and the new are there while it does.
@@ -191,7 +193,7 @@ WorldResult World::run() {
         turn();
         if (result_.turn_count == options_.drain_after_turns) proxy_->drain();
         if (result_.turn_count % 64 == 0) check_waits();
-        if (result_.turn_count % 16 == 0) check_memory();
+        check_memory();
     }
     if (result_.turn_count >= turns_max) complain("a run without an end");
     finish();
