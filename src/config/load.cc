@@ -26,7 +26,7 @@ class Loader {
         : schema_(schema), source_(source), builder_(schema, path, diagnostics_) {}
 
     Loaded run(const std::string& path, std::span<const Override> overrides) {
-        read(path, Place{path}, "");
+        read(path, Place{path}, "", path);
         for (const auto& item : overrides) take_override(item);
         Loaded loaded;
         loaded.partial = builder_.finish();
@@ -39,11 +39,11 @@ class Loader {
   private:
     using Rank = std::tuple<size_t, uint32_t, uint32_t>;  // file, line, column
 
-    /// Reads one file; `from` is where it was asked for.
-    void read(const std::string& path, const Place& from, const std::string& key) {
+    /// Reads one file; `from` is where it was asked for, `shown` what errors call it.
+    void read(const std::string& path, const Place& from, const std::string& key, const std::string& shown) {
         const auto normal = std::filesystem::path(path).lexically_normal().string();
         if (const auto cycle = std::ranges::find(open_files_, normal); cycle != open_files_.end()) {
-            return builder_.error(from, fmt::format("'{}' includes itself", printable(path)), key);
+            return builder_.error(from, fmt::format("'{}' includes itself", printable(shown)), key);
         }
         if (open_files_.size() == include_depth_max) {
             return builder_.error(from, fmt::format("more than {} files deep", include_depth_max), key);
@@ -53,7 +53,7 @@ class Loader {
         const auto text = source_.read_file(path, file_bytes_max);
         if (!text) {
             return builder_.error(
-                from, fmt::format("cannot read '{}': {}", printable(path), read_failure(text.error())), key);
+                from, fmt::format("cannot read '{}': {}", printable(shown), read_failure(text.error())), key);
         }
         file_order_.try_emplace(path, file_order_.size());
         open_files_.push_back(normal);
@@ -113,10 +113,12 @@ class Loader {
         if (!value) return;
         if (value->empty()) return builder_.error(entry.value_place, "include: expected a path", entry.key);
         const auto path = resolve_path(directory_of(entry.key_place.file), *value);
-        if (!is_pattern(path)) return read(path, entry.value_place, entry.key);
+        // What a variable holds may be a secret that stands here by mistake: errors show the line as it was written.
+        const bool literal = entry.value.find("${") == std::string::npos;
+        if (!is_pattern(path)) return read(path, entry.value_place, entry.key, literal ? path : entry.value);
         auto paths = source_.glob(path);
         std::ranges::sort(paths);
-        for (const auto& found : paths) read(found, entry.value_place, entry.key);
+        for (const auto& found : paths) read(found, entry.value_place, entry.key, found);
     }
 
     /// Files in the order they were opened, lines in theirs; what the command line did comes last.

@@ -10,6 +10,14 @@ namespace loom::io {
 namespace {
 
 constexpr size_t trims_max = 16;  // system calls at the end of a window
+constexpr uintptr_t page_bytes = 4096;
+
+/// Whole pages only: the rest of a page is a neighbour's, who may be in use.
+void give_up_pages(char* data, size_t bytes) noexcept {
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(data) + page_bytes - 1) & ~(page_bytes - 1);
+    const uintptr_t end = reinterpret_cast<uintptr_t>(data + bytes) & ~(page_bytes - 1);
+    if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
 
 }  // namespace
 
@@ -128,7 +136,7 @@ void BufferPool::end_window(uint64_t now_ms) noexcept {
         State& state = states_[reserve_[at]];
         if (!std::exchange(state.touched, false)) continue;
         trimmed += 1;
-        ::madvise(buffer(reserve_[at]), buffer_bytes_, MADV_DONTNEED);
+        give_up_pages(buffer(reserve_[at]), buffer_bytes_);
     }
 }
 

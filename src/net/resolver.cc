@@ -13,6 +13,7 @@
 #include <thread>
 #include <unordered_map>
 
+#include "dns_answer.h"
 #include "loom/base/assert.h"
 
 static_assert(ARES_VERSION >= 0x011000, "ares_getaddrinfo with TTLs came with c-ares 1.16");
@@ -24,38 +25,10 @@ using Clock = std::chrono::steady_clock;
 using Addresses = std::vector<Address>;
 using std::chrono::seconds;
 
-constexpr size_t addresses_max = 64;    // of one answer: no caller tries more, and a hostile answer can hold thousands
 constexpr size_t host_bytes_max = 255;  // RFC 1035, 2.3.4
 
-Error error_of(int ares_status) noexcept {
-    const auto upstream = [](Errc code, const char* what) { return Error{code, Side::upstream, Retry::safe, 0, what}; };
-    switch (ares_status) {
-        case ARES_ENOTFOUND:
-        case ARES_ENONAME:
-        case ARES_EBADNAME: return upstream(Errc::unreachable, "no such host name");
-        case ARES_ENODATA: return upstream(Errc::unreachable, "the host name has no address");
-        case ARES_ETIMEOUT: return upstream(Errc::timed_out, "the DNS servers did not answer in time");
-        case ARES_EBADRESP: return upstream(Errc::bad_message, "the DNS server's answer cannot be read");
-        case ARES_ECANCELLED:
-        case ARES_EDESTRUCTION: return {Errc::cancelled, Side::internal, Retry::safe, 0, "the resolver stops"};
-        case ARES_ENOMEM: return {Errc::exhausted, Side::internal, Retry::safe, 0, "no memory for a DNS look-up"};
-        default: return upstream(Errc::unreachable, "the DNS servers refused the question");
-    }
-}
-
-/// IPv4, IPv6, IPv4, …: whichever family is broken here, the second attempt is of the other.
-Addresses interleave(const Addresses& v4, const Addresses& v6) {
-    Addresses mixed;
-    for (size_t i = 0; i < std::max(v4.size(), v6.size()); ++i) {
-        if (i < v4.size()) mixed.push_back(v4[i]);
-        if (i < v6.size()) mixed.push_back(v6[i]);
-    }
-    if (mixed.size() > addresses_max) mixed.resize(addresses_max);
-    return mixed;
-}
-
 /// An answer with its name, in the cache or on its way.
-constexpr size_t answer_bytes_max = addresses_max * sizeof(Address) + host_bytes_max + 256;
+constexpr size_t answer_bytes_max = DnsAnswer::addresses_max * sizeof(Address) + host_bytes_max + 256;
 
 bool is_localhost(std::string_view host) {
     return host == "localhost" || host == "localhost." || host.ends_with(".localhost");
@@ -91,21 +64,20 @@ class Resolver::Impl {
         seconds ttl{};
         Clock::time_point expires;
     };
-    /// One name on its way: A and AAAA are asked apart, so that a server silent about one does not hide the other.
+    /// One name on its way.
     struct Lookup {
         struct Half {
             Lookup* lookup;
-            Addresses addresses;
-            int status = ARES_SUCCESS;
+            DnsAnswer::Family* family;
         };
         Lookup(Impl* owner, std::string name) : impl(owner), host(std::move(name)) {}
         Impl* impl;
         std::string host;
         std::vector<Question> waiters;
-        Half v4{this, {}};
-        Half v6{this, {}};
+        DnsAnswer answer;
+        Half v4{this, &answer.v4};
+        Half v6{this, &answer.v6};
         int pending = 2;
-        int ttl_seconds = INT32_MAX;
         Clock::time_point grace_end = Clock::time_point::max();
     };
 
@@ -297,25 +269,11 @@ void Resolver::Impl::on_half(void* half, int status, int, ares_addrinfo* info) n
 
 void Resolver::Impl::take_half(Lookup::Half& half, int status, const ares_addrinfo* info) {
     Lookup& lookup = *half.lookup;
-    half.status = status;
-    if (status == ARES_SUCCESS && info != nullptr) {
-        for (const auto* cname = info->cnames; cname != nullptr; cname = cname->next) {
-            lookup.ttl_seconds = std::min(lookup.ttl_seconds, cname->ttl);
-        }
-        for (const auto* node = info->nodes; node != nullptr && half.addresses.size() < addresses_max;
-             node = node->ai_next) {
-            const Address address = Address::from_sockaddr(node->ai_addr, node->ai_addrlen);
-            if (address.empty() ||
-                std::find(half.addresses.begin(), half.addresses.end(), address) != half.addresses.end())
-                continue;
-            half.addresses.push_back(address);
-            lookup.ttl_seconds = std::min(lookup.ttl_seconds, node->ai_ttl);
-        }
-    }
+    lookup.answer.take(*half.family, status, info);
     LOOM_ASSERT(lookup.pending > 0);
     lookup.pending -= 1;
     if (lookup.pending > 0) {
-        if (!half.addresses.empty()) lookup.grace_end = Clock::now() + options_.family_grace;
+        if (!half.family->addresses.empty()) lookup.grace_end = Clock::now() + options_.family_grace;
         return;
     }
     const auto owned = std::move(lookups_.find(lookup.host)->second);
@@ -333,16 +291,9 @@ void Resolver::Impl::settle(Lookup& lookup) {
 }
 
 Resolver::Impl::Answer Resolver::Impl::answer_of(const Lookup& lookup) const {
-    Addresses addresses = interleave(lookup.v4.addresses, lookup.v6.addresses);
-    if (!addresses.empty()) {
-        const seconds ttl = std::clamp(seconds(lookup.ttl_seconds), options_.ttl_min, options_.ttl_max);
-        return {std::move(addresses), ttl, Clock::now() + ttl};
-    }
-    // "No such record" of one family says nothing; whatever the other met does.
-    const int status =
-        lookup.v4.status == ARES_ENODATA || lookup.v4.status == ARES_SUCCESS ? lookup.v6.status : lookup.v4.status;
-    const int known = status == ARES_SUCCESS ? int{ARES_ENODATA} : status;
-    return {std::unexpected(error_of(known)), options_.negative_ttl, Clock::now() + options_.negative_ttl};
+    auto addresses = lookup.answer.addresses();
+    const seconds ttl = addresses ? lookup.answer.ttl(options_.ttl_min, options_.ttl_max) : options_.negative_ttl;
+    return {std::move(addresses), ttl, Clock::now() + ttl};
 }
 
 void Resolver::Impl::remember(const std::string& host, const Answer& answer) {
@@ -372,7 +323,7 @@ void Resolver::Impl::deliver(Question question, const Answer& answer) {
 }
 
 void Resolver::Impl::deliver_error(Question question, int ares_status) {
-    deliver(std::move(question), {std::unexpected(error_of(ares_status)), options_.negative_ttl, {}});
+    deliver(std::move(question), {std::unexpected(dns_error(ares_status)), options_.negative_ttl, {}});
 }
 
 /// Answers questions whose time is over. Their look-up goes on: its answer will be kept for those who ask again.
@@ -381,7 +332,7 @@ void Resolver::Impl::expire(Clock::time_point now) {
     std::vector<Lookup*> enough;
     for (auto& [host, lookup] : lookups_) {
         auto& waiters = lookup->waiters;
-        const bool some = !lookup->v4.addresses.empty() || !lookup->v6.addresses.empty();
+        const bool some = lookup->answer.has_addresses();
         const auto first_late = std::partition(waiters.begin(), waiters.end(),
                                                [now](const Question& question) { return question.deadline > now; });
         if (some && (first_late != waiters.end() || lookup->grace_end <= now)) {

@@ -128,6 +128,13 @@ TEST(Include, APatternMayMatchNothingAPathMayNot) {
               "loom.conf:1:11: cannot read 'other.conf': No such file or directory\n");
 }
 
+// What a variable holds may be a key that stands there by mistake.
+TEST(Include, AnErrorShowsTheVariableAndNotItsValue) {
+    const auto loaded = load_world(
+        {.files = {{"loom.conf", "include = x${SECRET}"}}, .environment = {{"SECRET", "never-print-me"}}});
+    EXPECT_EQ(all_of(loaded.diagnostics), "loom.conf:1:11: cannot read 'x${SECRET}': No such file or directory\n");
+}
+
 TEST(Include, ACycleIsAnError) {
     const auto loaded =
         load_world({.files = {{"loom.conf", "include = a/b.conf"}, {"a/b.conf", "include = ../loom.conf"}}});

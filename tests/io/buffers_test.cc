@@ -221,6 +221,23 @@ TEST_F(BufferDepth, WhatIsNotNeededGivesItsMemoryBack) {
     EXPECT_LE(resident(), 2 * BufferPool::depth_min);
 }
 
+TEST_F(BufferDepth, ABufferThatIsGivenUpTakesNothingFromANeighbourInItsPage) {
+    for (const uint32_t bytes : {1024u, 6000u}) {
+        BufferPool pool(64, bytes);
+        sim::SimRing ring(pool);
+        pool.attach(ring, false);
+        std::vector<BufferLease> leases;
+        for (uint64_t now_ms = 1; leases.size() < 64; pool.replenish(now_ms++))
+            while (ring.free_buffer_count() > 0 && leases.size() < 64) leases.push_back(ring.lease(std::string(bytes, 'x')));
+        std::vector<BufferLease> kept;  // each third stays in use
+        for (size_t i = 0; i < leases.size(); i += 3) kept.push_back(std::move(leases[i]));
+        leases.clear();
+        for (uint64_t now_ms = 1; now_ms < 40; ++now_ms) pool.replenish(now_ms * BufferPool::window_ms);
+        EXPECT_EQ(pool.depth(), BufferPool::depth_min);
+        for (const BufferLease& lease : kept) ASSERT_EQ(lease.view(), std::string(bytes, 'x')) << bytes;
+    }
+}
+
 TEST_F(BufferDepth, IsOfBuffersNotOfReceivesWhereOneServesSeveral) {
     BufferPool pool(64, 4096);
     sim::SimRing ring(pool);

@@ -170,6 +170,12 @@ TEST(Resolver, OneFamilyIsEnough) {
     EXPECT_EQ(spelled(ask(*start(six), "v6.example.com")), "[fd00::1]:443");
 }
 
+// c-ares passes on what a server puts into its answer, also A records in one for AAAA.
+TEST(Resolver, RecordsOfTheOtherFamilyAreLeftOut) {
+    DnsServer server([](const auto& q) { return answer(q, {a(1), aaaa(1)}); });
+    EXPECT_EQ(spelled(ask(*start(server), "both.example.com")), "10.0.0.1:443 [fd00::1]:443");
+}
+
 TEST(Resolver, AServerSilentAboutOneFamilyDoesNotHideTheOther) {
     DnsServer server([](const auto& q) { return q.type == 1 ? answer(q, {a(1)}) : ""; });
     auto resolver = start(server);

@@ -149,7 +149,7 @@ std::string draw_payload(Case& c, Random& random, const Temper& temper) {
             R"({{"id":"c{}","choices":[{{"message":{{"content":"{}"}}}}],"usage":{{"prompt_tokens":3,"completion_tokens":4}}}})",
             c.number, words(random, draw_size(random, temper, 400, 200'000)));
     else
-        c.payload = words(random, draw_size(random, temper, 1'000, 200'000));
+        c.payload = words(random, draw_size(random, temper, 1'000, 1'500'000));  // beyond all that may be held
     return c.payload;
 }
 

@@ -1,5 +1,5 @@
-// Runs of whole worlds. A run that fails is named by its seed, and LOOM_SIM_SEED=N tests/sim/sim_test replays it.
-// LOOM_SIM_FIRST and LOOM_SIM_WORLDS choose others than the suite's.
+// Runs of whole worlds. A run that fails is named by its seed, and LOOM_SIM_SEED=N build-release/tests/sim/sim_test
+// replays it. LOOM_SIM_FIRST and LOOM_SIM_WORLDS choose others than the suite's.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -32,7 +32,9 @@ uint64_t env_number(const char* name, uint64_t otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
 }
 
-std::string replay(uint64_t seed) { return fmt::format("replay: LOOM_SIM_SEED={} tests/sim/sim_test", seed); }
+std::string replay(uint64_t seed) {
+    return fmt::format("replay: LOOM_SIM_SEED={} build-release/tests/sim/sim_test", seed);
+}
 
 // An assertion of the product's ends the process: the seed has to be told before.
 volatile uint64_t seed_at_hand = 0;

@@ -12,7 +12,8 @@ namespace loom::sim {
 namespace {
 
 constexpr uint64_t turns_max = 4'000'000;
-constexpr uint64_t connection_bytes = 160 * 1024;  // of memory, beside what the plan bounds
+constexpr uint64_t exchange_bytes = 64 * 1024;   // of memory, beside what the plan bounds
+constexpr uint64_t body_bytes_max = 128 * 1024;  // the largest collected body of a case, in its block
 constexpr size_t complaints_max = 8;
 
 }  // namespace
@@ -171,14 +172,16 @@ void World::check_waits() {
     }
 }
 
-/// What the configuration bounds, for each exchange that may be live.
+/// What the configuration bounds, for each exchange that may be live; and no buffer of the ring's waits for a reader.
 void World::check_memory() {
+    if (proxy_->ring().quiet() && proxy_->shard().buffers().leased_count() > 0)
+        complain(fmt::format("{} buffers are held while nothing moves", proxy_->shard().buffers().leased_count()));
     proxy::Services& services = proxy_->services();
     const proxy::Limits& limits = services.plan().limits;
-    // A buffer grows by doubling, and both the old and the new are there while it does.
-    const uint64_t each = 3 * (uint64_t{limits.stream_buffer_bytes} + limits.burst_bytes) + 3 * limits.head_bytes +
-                          connection_bytes + 256 * 1024;
-    const uint64_t bound = (services.client_count() + services.exchange_count + 8) * each;
+    // A buffer's block is up to twice its bytes, and the old and the new are there while it grows.
+    const uint64_t each = 2 * (uint64_t{limits.stream_buffer_bytes} + limits.burst_bytes + limits.head_bytes) +
+                          body_bytes_max + exchange_bytes;
+    const uint64_t bound = std::max(services.client_count(), services.exchange_count) * each + 256 * 1024;
     if (proxy_->shard().blocks().live_bytes() > bound)
         complain(fmt::format("{} bytes of memory for {} clients and {} exchanges",
                              proxy_->shard().blocks().live_bytes(), services.client_count(), services.exchange_count));
@@ -190,7 +193,7 @@ WorldResult World::run() {
         turn();
         if (result_.turn_count == options_.drain_after_turns) proxy_->drain();
         if (result_.turn_count % 64 == 0) check_waits();
-        if (result_.turn_count % 16 == 0) check_memory();
+        check_memory();
     }
     if (result_.turn_count >= turns_max) complain("a run without an end");
     finish();
