@@ -171,6 +171,9 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
         why.side = Side::upstream;
         return on_upstream_end(why);
     }
+    // A large body on its way to a slow upstream: the wait for the answer begins with its last byte.
+    if (deadline_ == Deadline::response_header) arm(Deadline::response_header, timeouts().response_header_ms);
+    if (state == net::Sender::State::busy) return;
     if (upload_paused_ && request_sent_) {
         upload_paused_ = false;
         client_.resume_reading();

@@ -57,7 +57,7 @@ void Connection::on_end(net::Stream&, Error why) noexcept {
 
 void Connection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
     const net::Sender::State state = sender_.on_sent(sent);
-    if (state != net::Sender::State::busy && user_ != nullptr) user_->on_upstream_sent(state);
+    if (user_ != nullptr) user_->on_upstream_sent(state);
 }
 
 void Connection::on_closed(net::Stream&) noexcept {

@@ -28,6 +28,24 @@ TEST_F(Timeout, OfTheResponseHeadIs504) {
     EXPECT_GE(loom().metric_sum("loom_timeouts_total"), 2);
 }
 
+TEST_F(Timeout, OfTheResponseHeadBeginsWhenTheRequestHasLeft) {
+    conf.set("timeout.response_header", "400ms");
+    const std::string body =
+        R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + std::string(24'000'000, 'x') + "\"}]}";
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request_head()) return;
+        std::string room(1'000'000, '\0');
+        for (size_t left = body.size() - connection.reader().unread().size(); left > 0;) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(60));  // the pace of a peer
+            const ssize_t got = ::recv(connection.fd(), room.data(), std::min(left, room.size()), MSG_WAITALL);
+            if (got <= 0) return;
+            left -= static_cast<size_t>(got);
+        }
+        connection.send(answer(chat_answer));
+    });
+    EXPECT_EQ(ask(chat_request(body)).status(), 200) << "it moved all the time";
+}
+
 TEST_F(Timeout, OfConnectIs504) {
     conf.set("timeout.connect", "200ms");
     // A backlog that is full drops what knocks, as a firewall does.

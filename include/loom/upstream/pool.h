@@ -35,7 +35,7 @@ class ConnectionUser {
     virtual void on_upstream_connected(Result<void>) noexcept = 0;
     virtual void on_upstream_bytes(io::BufferLease bytes) noexcept = 0;
     virtual void on_upstream_end(Error why) noexcept = 0;
-    /// Everything given to the sender has left, or sending failed.
+    /// Some of what was given to the sender has left (busy), all of it (idle), or sending failed.
     virtual void on_upstream_sent(net::Sender::State state) noexcept = 0;
     /// After `Pool::drop`: no byte of the user's is in the kernel's hands any more.
     virtual void on_upstream_closed() noexcept = 0;
