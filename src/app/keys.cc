@@ -117,6 +117,13 @@ constexpr KeyRow net_rows[] = {
      .default_text = "60000",
      .meaning = "client connections at once, over all shards; more wait in the backlog",
      .range = "1..10000000"},
+    {.pattern = "limit.connections_per_address",
+     .type = integer,
+     .default_text = "0",
+     .meaning = "client connections at once from one address (IPv6: from its /64); more are closed. Each shard allows its "
+                "part, rounded up: leave room. Not for unix sockets and forwarded.trust. 0: any number, as behind a "
+                "balancer all share one; where clients connect directly, set it",
+     .range = "0..10000000"},
     {.pattern = "tcp.nodelay",
      .type = boolean,
      .default_text = "on",

@@ -229,6 +229,7 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
         .body_bytes = config.bytes("limit.body_size"),
         .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
         .connections = static_cast<uint32_t>(config.integer("limit.connections")),
+        .connections_per_address = static_cast<uint32_t>(config.integer("limit.connections_per_address")),
         .stream_buffer_bytes = static_cast<uint32_t>(config.bytes("stream.buffer_max")),
         .event_bytes = static_cast<uint32_t>(config.bytes("stream.event_max")),
         .burst_bytes = static_cast<uint32_t>(config.bytes("buffer.size") * (net::Stream::burst_receives_max + 1))};

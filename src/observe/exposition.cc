@@ -26,8 +26,10 @@ struct ShardCounter {
 };
 constexpr ShardCounter shard_counters[] = {
     {"loom_connections_accepted_total", "Client connections accepted.", &ShardMetrics::connections_accepted},
-    {"loom_connections_refused_total", "Client connections closed at once, over limit.connections.",
+    {"loom_connections_refused_total", "Client connections whose request head or TLS handshake could not be read.",
      &ShardMetrics::connections_refused},
+    {"loom_connections_over_address_limit_total",
+     "Client connections closed at once, over limit.connections_per_address.", &ShardMetrics::connections_over_address},
     {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
     {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
     {"loom_stream_stalls_total", "Times that reading an upstream paused for a slower client.",

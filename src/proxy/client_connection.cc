@@ -46,24 +46,29 @@ std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::
 }  // namespace
 
 void ClientConnection::accept(Services& services, const ListenerPlan& listener, int fd) {
+    const net::PeerAddress peer = peer_of(services.shard().ring(), fd);
+    const auto share = services.take_share(listener, peer);
+    if (share == AddressShare::exceeded) return services.shard().ring().close(fd);
     Block home = services.shard().blocks().take(block_bytes(listener.tls != nullptr));
     char* const memory = home.data();
-    auto* const client = ::new (memory) ClientConnection(services, listener, fd, std::move(home));
+    auto* const client = ::new (memory) ClientConnection(services, listener, peer, share, std::move(home));
     services.add_client(*client);
     client->begin(fd);
     if (services.draining()) client->close();
 }
 
-ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home)
+ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, const net::PeerAddress& peer,
+                                   AddressShare share, Block home)
     : Doomed(&ClientConnection::free_client),
       Timer(&ClientConnection::on_deadline),
       Runnable(&ClientConnection::on_next_turn),
       services_(services),
       listener_(listener),
-      peer_(peer_of(services.shard().ring(), fd)),
+      peer_(peer),
       stream_(make_stream()),
       sender_(*stream_, services.shard()),
       inbox_(services.shard().blocks()),
+      share_(share),
       home_(std::move(home)) {}
 
 ClientConnection::~ClientConnection() {

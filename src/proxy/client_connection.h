@@ -18,7 +18,8 @@ class Exchange;
 /// turn on the ready list are its bases, which need no pointer back: an idle client is to cost little.
 class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runnable, public ListLink<ClientTag> {
   public:
-    /// Takes over an accepted socket; lives until its peer and the kernel have let go.
+    /// Takes over an accepted socket; lives until its peer and the kernel have let go. Over its address's share the
+    /// socket is closed, and nothing else was spent on it.
     static void accept(Services& services, const ListenerPlan& listener, int fd);
 
     /// Of its block, the stream behind it included.
@@ -30,6 +31,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     /// The peer's IP as text, written into `room` once per call.
     [[nodiscard]] std::string_view peer_text(std::span<char> room) const noexcept;
     [[nodiscard]] const ListenerPlan& listener() const noexcept { return listener_; }
+    [[nodiscard]] AddressShare share() const noexcept { return share_; }
     [[nodiscard]] bool is_tls() const noexcept { return listener_.tls != nullptr; }
     /// Whose certificate the client has shown; null without one. Verified by the listener's client_ca.
     [[nodiscard]] const net::TlsPeer* certificate() const noexcept;
@@ -54,7 +56,8 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     [[nodiscard]] io::Timer& deadline() noexcept { return *this; }
     /// What is left to read after an exchange: not from inside its last step.
     [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
-    ClientConnection(Services& services, const ListenerPlan& listener, int fd, Block home);
+    ClientConnection(Services& services, const ListenerPlan& listener, const net::PeerAddress& peer, AddressShare share,
+                     Block home);
     ~ClientConnection();
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] ClientTls& tls() const noexcept;
@@ -90,6 +93,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     ByteBuffer inbox_;  // bytes of a head that is not whole, or of requests that follow
     Exchange* exchange_ = nullptr;
     State state_ = State::idle;
+    const AddressShare share_;
     bool ended_ = false;   // the peer sends no more
     bool closed_ = false;  // the kernel has let go of the socket
     bool paused_ = false;  // requests ahead of their turn wait in the kernel

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "address_table.h"
 #include "client_connection.h"
 #include "client_tls.h"
 #include "exchange.h"
@@ -112,6 +113,9 @@ MemoryTerms services_memory(const MemoryShape& shape) {
         {"one body while it moves to a larger block", BlockPool::footprint(shape.limits.body_bytes), "limit.body_size"},
         {"idle connections to upstreams", kept * shape.upstream_count * shape.idle_max, "upstream.pool.max_idle"},
         {"heads and counters at hand", sizeof(Services), ""}};
+    if (shape.limits.connections_per_address > 0)
+        terms.push_back({"connections counted by address", AddressTable::memory_bytes_max(shape.limits.connections),
+                         "limit.connections_per_address"});
     if (!shape.inspects) terms.erase(terms.begin(), terms.begin() + 3);
     if (shape.has_tls_upstreams || shape.has_tls_clients) terms.push_back({"buffers of TLS records", Services::tls_pool_bytes, ""});
     return terms;

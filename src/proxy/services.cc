@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "address_table.h"
 #include "client_connection.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
@@ -13,6 +14,7 @@ namespace loom::proxy {
 namespace {
 
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
+constexpr uint64_t flood_repeat_ms = 60 * 1000;
 
 observe::ConnectResult connect_result(Errc code) noexcept {
     switch (code) {
@@ -60,6 +62,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       log_(log),
       shard_count_(shard_count),
       clients_(std::make_unique<Clients>()),
+      addresses_(std::make_unique<AddressTable>()),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -185,6 +188,7 @@ void Services::remove_client(ClientConnection& client) noexcept {
     const ListenerPlan& listener = client.listener();
     const bool was_full = !has_room_for_client(listener);
     client_count_ -= 1;
+    if (client.share() == AddressShare::counted) addresses_->give_back(client.peer());
     metrics_.connections_open.sub();
     if (was_full && has_room_for_client(listener) && !draining_ && tell_room_) tell_room_();
 }
@@ -192,6 +196,28 @@ void Services::remove_client(ClientConnection& client) noexcept {
 bool Services::has_room_for_client(const ListenerPlan& listener) const noexcept {
     if (listener.local) return client_count_ < admin_connections_max;
     return client_count_ < std::max<uint32_t>(1, plan().limits.connections / shard_count_);
+}
+
+AddressShare Services::take_share(const ListenerPlan& listener, const net::PeerAddress& peer) {
+    const uint32_t limit = plan().limits.connections_per_address;
+    const bool is_ip = peer.family == AF_INET || peer.family == AF_INET6;
+    const auto holds_peer = [&peer](const net::Network& network) { return network.contains(peer); };
+    if (limit == 0 || !is_ip || listener.local || std::ranges::any_of(plan().forwarded_trust, holds_peer))
+        return AddressShare::free;
+    const uint32_t part = limit / shard_count_ + (limit % shard_count_ > 0 ? 1 : 0);
+    if (addresses_->take(peer, part)) return AddressShare::counted;
+    metrics_.connections_over_address.add();
+    tell_flood(peer, part);
+    return AddressShare::exceeded;
+}
+
+/// A flood is not to flood the log as well: one address a minute is named, and all are counted.
+void Services::tell_flood(const net::PeerAddress& peer, uint32_t connections) {
+    const uint64_t now_ms = shard_.timers().now_ms();
+    if (now_ms < flood_told_until_ms_) return;
+    flood_told_until_ms_ = now_ms + flood_repeat_ms;
+    observe::log_warn("{} has {} connections on shard {} and gets no more there (limit.connections_per_address)",
+                      peer.to_address().ip_string(), connections, shard_.index());
 }
 
 void Services::begin_drain() {

@@ -55,19 +55,22 @@ TEST(MemoryBound, HoldsWhatItsKeysAllow) {
 }
 
 TEST(MemoryBound, EachKeyThatItNamesTurnsIt) {
-    const std::map<std::string, std::string> less = {{"limit.connections", "limit.connections = 1000"},
-                                                     {"limit.head_size", "limit.head_size = 1KiB"},
-                                                     {"limit.body_size", "limit.body_size = 1MiB"},
-                                                     {"stream.event_max", "stream.event_max = 4KiB"},
-                                                     {"stream.buffer_max", "stream.buffer_max = 16KiB"},
-                                                     {"buffer.size", "buffer.size = 4KiB"},
-                                                     {"buffer.count, buffer.size", "buffer.count = 64"},
-                                                     {"loop.ring_entries", "loop.ring_entries = 64"},
-                                                     {"upstream.pool.max_idle", "upstream.pool.max_idle = 1"},
-                                                     {"log.access.path", "log.access.path = off"},
-                                                     {"admin.listen", "admin.listen = off"}};
+    const std::map<std::string, std::string> less = {
+        {"limit.connections", "limit.connections = 1000"},
+        {"limit.connections_per_address", "limit.connections_per_address = 0"},
+        {"limit.head_size", "limit.head_size = 1KiB"},
+        {"limit.body_size", "limit.body_size = 1MiB"},
+        {"stream.event_max", "stream.event_max = 4KiB"},
+        {"stream.buffer_max", "stream.buffer_max = 16KiB"},
+        {"buffer.size", "buffer.size = 4KiB"},
+        {"buffer.count, buffer.size", "buffer.count = 64"},
+        {"loop.ring_entries", "loop.ring_entries = 64"},
+        {"upstream.pool.max_idle", "upstream.pool.max_idle = 1"},
+        {"log.access.path", "log.access.path = off"},
+        {"admin.listen", "admin.listen = off"}};
     // Small enough that no term hides in the rounding of another's block.
-    const std::map<std::string, std::string> given = {{"stream.event_max", "64KiB"}, {"buffer.size", "8KiB"}};
+    const std::map<std::string, std::string> given = {
+        {"stream.event_max", "64KiB"}, {"buffer.size", "8KiB"}, {"limit.connections_per_address", "100"}};
     const auto conf_with = [&](const std::string& line) {
         std::string conf = base;
         for (const auto& [key, value] : given) {

@@ -195,9 +195,9 @@ void LoomProcess::stop_cleanly() {
 }
 
 std::string LoomProcess::complaint_in(const std::string& log) {
-    constexpr std::array<std::string_view, 6> complaints = {
-        "broken promise:", "ERROR: AddressSanitizer", "ERROR: LeakSanitizer",
-        "runtime error:",  "terminate called",        "UndefinedBehaviorSanitizer"};
+    constexpr std::array<std::string_view, 7> complaints = {
+        "broken promise:",  "ERROR: AddressSanitizer",    "ERROR: LeakSanitizer",    "runtime error:",
+        "terminate called", "UndefinedBehaviorSanitizer", "WARNING: ThreadSanitizer"};
     for (const std::string_view complaint : complaints) {
         if (log.find(complaint) != std::string::npos) return std::string(complaint);
     }

@@ -5,7 +5,9 @@
 namespace loom::wire {
 
 RawClient::RawClient(uint16_t port, int receive_buffer_bytes)
-    : fd_(connect_loopback(port, receive_buffer_bytes)), reader_(std::make_unique<MessageReader>(fd_.get())) {}
+    : RawClient(connect_loopback(port, receive_buffer_bytes)) {}
+
+RawClient::RawClient(Fd connected) : fd_(std::move(connected)), reader_(std::make_unique<MessageReader>(fd_.get())) {}
 
 void RawClient::send(std::string_view bytes) {
     if (!send_all(fd_.get(), bytes)) throw WireError("the connection was closed while the client sent");

@@ -13,6 +13,7 @@ namespace loom::wire {
 class RawClient {
   public:
     explicit RawClient(uint16_t port, int receive_buffer_bytes = 0);
+    explicit RawClient(Fd connected);
 
     void send(std::string_view bytes);  // throws when Loom has gone
     bool try_send(std::string_view bytes) { return send_all(fd_.get(), bytes); }

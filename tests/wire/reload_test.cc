@@ -202,5 +202,45 @@ TEST_F(Drain, ReadyzSaysNoWhileItDrainsAndTheAdminStillAnswers) {
     EXPECT_EQ(loom().wait_for_exit().code, 0);
 }
 
+/// All threads at once: two shards at work, scrapes on the admin's, a reload, and an end in the middle of it.
+TEST_F(Drain, UnderLoadAndScrapesEndsInOrder) {
+    conf.set("loop.shards", "2");
+    start(answer_always(answer(chat_answer)));
+    std::atomic<bool> is_ending = false;
+    std::atomic<int> served = 0;
+    std::atomic<int> scraped = 0;
+    const auto until_the_end = [&](const auto& ask_again) {
+        return std::thread([&is_ending, ask_again] {
+            try {
+                for (;;) ask_again();
+            } catch (const WireError& error) {
+                if (!is_ending) ADD_FAILURE() << error.what();
+            }
+        });
+    };
+    std::vector<std::thread> threads;
+    for (int thread = 0; thread < 3; ++thread)
+        threads.push_back(until_the_end([&] {
+            if (ask(chat_request(chat_body)).status() == 200) ++served;
+        }));
+    threads.push_back(until_the_end([&] {
+        if (loom().metric_sum("loom_http_requests_total") > 0) ++scraped;
+    }));
+    try {
+        wait_until("load and scrapes", [&] { return (served > 50 && scraped > 5) || HasFailure(); });
+        loom().reload(conf.set("timeout.total", "5m").text());
+        const int before = served;
+        wait_until("load on the new conf", [&] { return served > before + 50 || HasFailure(); });
+    } catch (const WireError& error) {
+        ADD_FAILURE() << error.what();
+    }
+    is_ending = true;
+    loom().signal(SIGTERM);
+    for (std::thread& thread : threads) thread.join();
+    const Exit exit = loom().wait_for_exit();
+    EXPECT_EQ(exit.code, 0) << exit.log;
+    EXPECT_EQ(LoomProcess::complaint_in(exit.log), "");
+}
+
 }  // namespace
 }  // namespace loom::wire

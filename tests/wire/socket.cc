@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -218,6 +219,28 @@ Fd connect_loopback(uint16_t port, int receive_buffer_bytes) {
         fail_with_errno("connect to 127.0.0.1:" + std::to_string(port));
     }
     set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    return fd;
+}
+
+Fd connect_loopback_from(uint8_t host, uint16_t port) {
+    Fd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in source = loopback(0);
+    source.sin_addr.s_addr = htonl((INADDR_LOOPBACK & 0xFFFFFF00u) | host);
+    const sockaddr_in address = loopback(port);
+    if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&source), sizeof source) != 0 ||
+        ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        fail_with_errno("connect from 127.0.0." + std::to_string(host));
+    set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+    return fd;
+}
+
+Fd connect_unix(const std::string& path) {
+    Fd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    path.copy(address.sun_path, sizeof address.sun_path - 1);
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        fail_with_errno("connect to " + path);
     return fd;
 }
 

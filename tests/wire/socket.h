@@ -59,6 +59,9 @@ struct Listening {
 Listening listen_on_loopback6();
 [[nodiscard]] uint16_t free_port();  // free at the time of asking
 [[nodiscard]] Fd connect_loopback(uint16_t port, int receive_buffer_bytes = 0);
+/// To 127.0.0.1 as another client: from 127.0.0.`host`.
+[[nodiscard]] Fd connect_loopback_from(uint8_t host, uint16_t port);
+[[nodiscard]] Fd connect_unix(const std::string& path);
 [[nodiscard]] bool can_connect(uint16_t port);
 
 /// False when the peer has closed or reset; throws at the deadline.

@@ -64,7 +64,8 @@ enum class ForwardedFor : uint8_t { off, append, replace };
 struct Limits {
     uint64_t body_bytes = 32u << 20;
     uint32_t head_bytes = 32u << 10;
-    uint32_t connections = 60'000;  // per process; each shard takes its part
+    uint32_t connections = 60'000;         // per process; each shard takes its part
+    uint32_t connections_per_address = 0;  // likewise, rounded up; 0: any number
     uint32_t stream_buffer_bytes = 256u << 10;
     uint32_t event_bytes = 1u << 20;
     uint32_t burst_bytes = 64u << 10;  // what a source may still deliver when it has been told to pause

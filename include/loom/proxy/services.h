@@ -22,6 +22,10 @@ namespace loom::proxy {
 class ClientConnection;
 struct ClientTag;
 struct ListenerPlan;
+class AddressTable;
+
+/// Whether a connection counts against limit.connections_per_address: `free` ones do not.
+enum class AddressShare : uint8_t { free, counted, exceeded };
 
 /// A pool with its counters; shared by the plans that name the same place.
 struct PoolEntry final : upstream::PoolWatch {
@@ -107,6 +111,10 @@ class Services {
     /// limit.connections, this shard's part of it; on the admin's, which has a thread of its own, a few.
     [[nodiscard]] bool has_room_for_client(const ListenerPlan& listener) const noexcept;
     static constexpr uint32_t admin_connections_max = 64;
+    /// One connection of limit.connections_per_address, this shard's part of it, which remove_client gives back. Free
+    /// are unix sockets' peers, the admin's, and proxies (forwarded.trust), behind which many clients stand. Those of
+    /// before the limit was switched on are not counted.
+    [[nodiscard]] AddressShare take_share(const ListenerPlan& listener, const net::PeerAddress& peer);
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -129,6 +137,7 @@ class Services {
     [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const upstream::TlsTerms& terms);
     PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
     void retire(PlanUse& use);
+    void tell_flood(const net::PeerAddress& peer, uint32_t connections);
     void sweep_pools();
 
     io::Shard& shard_;
@@ -142,6 +151,8 @@ class Services {
     PlanUse* current_ = nullptr;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
+    std::unique_ptr<AddressTable> addresses_;
+    uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;
     DrainLimit drain_limit_{*this};
