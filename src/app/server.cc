@@ -75,6 +75,7 @@ class Server {
     uint64_t generation_ = 1;
     std::atomic<uint64_t> reloads_{0};
     std::atomic<uint64_t> reload_failures_{0};
+    std::atomic<bool> serving_ = false;  // every shard has its ring and accepts
     std::atomic<bool> draining_{false};
 };
 
@@ -123,6 +124,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         log_error("cannot start a shard: {}", io::explain_refusal(started.error().sys_errno));
         return exit_config;
     }
+    serving_ = true;
     for (const ListenerOptions& listener : options_.listeners)
         log_info("serving {} on {} with {} shard{}", listener.name, listener.address.to_string(), options_.shard_count,
                  options_.shard_count == 1 ? "" : "s");
@@ -192,7 +194,7 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .health_path = "/healthz",
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
-                          .ready = [this] { return !draining_.load(); }};
+                          .ready = [this] { return serving_.load() && !draining_.load(); }};
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
                                            metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);

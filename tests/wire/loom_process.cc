@@ -217,6 +217,14 @@ size_t LoomProcess::descriptor_count() const {
     return static_cast<size_t>(std::distance(fs::begin(entries), fs::end(entries)));
 }
 
+std::string LoomProcess::descriptors() const {
+    std::string text;
+    std::error_code gone;
+    for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid_) + "/fd"))
+        text += entry.path().filename().string() + " " + fs::read_symlink(entry.path(), gone).string() + "; ";
+    return text;
+}
+
 std::map<std::string, double> LoomProcess::metrics() const {
     const Message answer = ask_once(admin_port_, "GET /metrics HTTP/1.1\r\nHost: loom\r\nConnection: close\r\n\r\n");
     if (answer.status() != 200) throw WireError("/metrics answers " + answer.head.start_line);

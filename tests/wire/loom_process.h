@@ -52,6 +52,7 @@ class LoomProcess {
 
     size_t resident_bytes() const;
     size_t descriptor_count() const;
+    std::string descriptors() const;  // what they are, for who has too many
     std::map<std::string, double> metrics() const;
     /// The metric with this spelling, labels included; absent is 0.
     double metric(const std::string& name) const;

@@ -87,6 +87,17 @@ TEST_F(Reload, KeysAndConsumersAreThoseOfTheNewConf) {
     expect_error(kept.ask(chat_request(chat_body)), 401);
 }
 
+TEST(Start, IsReadyOnceEveryShardIs) {
+    constexpr size_t shard_count = 16;
+    LoomProcess loom(
+        Conf().use_upstream(1).set("loop.shards", std::to_string(shard_count)).text());  // waits for /readyz
+    const std::string descriptors = loom.descriptors();
+    size_t ring_count = 0;
+    for (size_t at = 0; (at = descriptors.find("[io_uring]", at)) != std::string::npos; ++at) ++ring_count;
+    EXPECT_EQ(ring_count, shard_count + 1) << "admin's is one more; " << descriptors;
+    loom.stop_cleanly();
+}
+
 TEST(Start, ABadConfEndsWith78AndSaysWhere) {
     const Exit exit = LoomProcess::run_to_end(Conf().use_upstream(1).set("routng.strategy", "priority").text());
     EXPECT_EQ(exit.code, 78) << exit.log;

@@ -78,13 +78,15 @@ ScriptedUpstream::ScriptedUpstream(Script script, Listening listening) : script_
 
 ScriptedUpstream::~ScriptedUpstream() {
     stop_listening();
+    end_connections();
     std::vector<std::thread> threads;
     {
         const std::lock_guard lock(mutex_);
-        for (const int fd : live_fds_) ::shutdown(fd, SHUT_RDWR);  // -1 is none, and refused
         threads.swap(threads_);
     }
-    for (std::thread& thread : threads) thread.join();
+    for (std::thread& thread : threads) {
+        if (thread.joinable()) thread.join();
+    }
 }
 
 void ScriptedUpstream::stop_listening() {
@@ -92,6 +94,11 @@ void ScriptedUpstream::stop_listening() {
     ::shutdown(listener_.get(), SHUT_RDWR);
     acceptor_.join();
     listener_.close();
+}
+
+void ScriptedUpstream::end_connections() {
+    const std::lock_guard lock(mutex_);
+    for (const int fd : live_fds_) ::shutdown(fd, SHUT_RDWR);  // -1 is none, and refused
 }
 
 void ScriptedUpstream::set_script(Script script) {
@@ -106,9 +113,15 @@ void ScriptedUpstream::accept_all() {
         if (fd < 0) return;
         const size_t index = connection_count_.fetch_add(1);
         const std::lock_guard lock(mutex_);
+        join_finished();
         live_fds_.push_back(-1);
         threads_.emplace_back([this, index, fd] { run(index, fd); });
     }
+}
+
+void ScriptedUpstream::join_finished() {
+    for (const size_t index : finished_) threads_[index].join();
+    finished_.clear();
 }
 
 void ScriptedUpstream::run(size_t index, int fd) {
@@ -129,6 +142,7 @@ void ScriptedUpstream::run(size_t index, int fd) {
     live_fds_[index] = -1;
     if (!failure.empty() && !is_stopping_) failures_.push_back(failure);
     connection.close();
+    if (!is_stopping_) finished_.push_back(index);
 }
 
 void ScriptedUpstream::record(Message request) {

@@ -69,6 +69,8 @@ class ScriptedUpstream {
     std::string origin() const { return "http://127.0.0.1:" + std::to_string(port_); }
     /// Stops listening: from now on connections to it are refused.
     void stop_listening();
+    /// Ends every connection, whatever its script is at.
+    void end_connections();
     void set_script(Script script);
 
     size_t connection_count() const { return connection_count_; }
@@ -84,6 +86,7 @@ class ScriptedUpstream {
     friend class UpstreamConnection;
     void accept_all();
     void run(size_t index, int fd);
+    void join_finished();  // a soak opens millions of connections: none keeps its stack
     void record(Message request);
 
     mutable std::mutex mutex_;
@@ -92,7 +95,8 @@ class ScriptedUpstream {
     std::vector<Message> requests_;
     std::vector<std::string> failures_;
     std::vector<int> live_fds_;  // by connection; the destructor ends what their scripts wait for
-    std::vector<std::thread> threads_;
+    std::vector<std::thread> threads_;  // by connection
+    std::vector<size_t> finished_;      // threads that need nothing any more: to be joined
     std::atomic<size_t> connection_count_ = 0;
     std::atomic<size_t> received_bytes_ = 0;
     std::atomic<bool> is_stopping_ = false;

@@ -192,8 +192,8 @@ Listening listen_at(const sockaddr* address, socklen_t address_bytes, int send_b
 
 }  // namespace
 
-Listening listen_on_loopback(int send_buffer_bytes) {
-    const sockaddr_in address = loopback(0);
+Listening listen_on_loopback(int send_buffer_bytes, uint16_t port) {
+    const sockaddr_in address = loopback(port);
     return listen_at(reinterpret_cast<const sockaddr*>(&address), sizeof address, send_buffer_bytes);
 }
 

@@ -54,7 +54,8 @@ struct Listening {
     uint16_t port = 0;
 };
 
-[[nodiscard]] Listening listen_on_loopback(int send_buffer_bytes = 0);
+/// `port` 0 is any free one; a given one may have been used before, by somebody who has closed it.
+[[nodiscard]] Listening listen_on_loopback(int send_buffer_bytes = 0, uint16_t port = 0);
 /// On [::1] alone, where 127.0.0.1 refuses.
 Listening listen_on_loopback6();
 [[nodiscard]] uint16_t free_port();  // free at the time of asking
