@@ -124,17 +124,6 @@ void run_traffic(const Options& options, Site& site, Ledger& ledger, Operator& o
     operation.end();
 }
 
-/// Once each shard has its ring: /readyz, which admin's shard answers, may be ahead of the others' threads.
-size_t count_descriptors(wire::LoomProcess& loom, size_t ring_count) {
-    wire::wait_until("every shard's ring", [&] {
-        const std::string all = loom.descriptors();
-        size_t count = 0;
-        for (size_t at = 0; (at = all.find("[io_uring]", at)) != std::string::npos; ++at) ++count;
-        return count == ring_count;
-    });
-    return loom.descriptor_count();
-}
-
 void check_home(Verdict& verdict, Site& site, size_t descriptors_before) {
     const auto comes_home = [&](const std::string& what, auto&& condition) {
         try {
@@ -170,7 +159,7 @@ int run(const Options& options) {
                options.clients, options.shards, options.seed);
     Ledger ledger;
     Site site(static_cast<uint32_t>(options.shards), ledger);
-    const size_t descriptors_before = count_descriptors(site.loom(), options.shards + 1);  // admin's is one more
+    const size_t descriptors_before = site.loom().descriptor_count();
     Operator operation(site, ledger, options.seed);
     run_traffic(options, site, ledger, operation);
     operation.print_progress(options.seconds);
