@@ -195,10 +195,11 @@ int check(const CommandLine& line) {
 }
 
 int serve(const CommandLine& line) {
-    const auto loaded = load_and_check(line);
+    auto loaded = load_and_check(line);
     print_diagnostics(loaded.diagnostics);
     if (loaded.config == nullptr) return exit_config;
-    return run_server(loaded.config, {line.path, line.overrides});
+    loaded.partial.reset();  // the server keeps what it needs of it, and no client's key
+    return run_server(std::move(loaded.config), {line.path, line.overrides});
 }
 
 int import(const CommandLine& line) {

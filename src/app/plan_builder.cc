@@ -287,6 +287,19 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     return plan;
 }
 
+std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const proxy::Plan& plan, const Config& config,
+                                                                      TlsFiles& files, uint64_t generation) {
+    Messages messages;
+    auto renewed = std::make_shared<proxy::Plan>(plan);
+    renewed->generation = generation;
+    for (proxy::ProviderPlan& provider : renewed->providers)
+        fill_tls(config, fmt::format("provider.{}.tls.", provider.name), provider.endpoint, files, messages);
+    for (proxy::RoutePlan& route : renewed->routes)
+        if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);
+    if (!messages.empty()) return std::unexpected(std::move(messages));
+    return renewed;
+}
+
 std::expected<ServerOptions, Messages> build_server_options(const Config& config) {
     Messages messages;
     ServerOptions options;

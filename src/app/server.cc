@@ -33,6 +33,13 @@ using observe::log_warn;
 
 constexpr uint64_t ns_per_ms = 1'000'000;
 
+observe::LogLevel log_level(std::string_view name) {
+    if (name == "debug") return observe::LogLevel::debug;
+    if (name == "warn") return observe::LogLevel::warn;
+    if (name == "error") return observe::LogLevel::error;
+    return observe::LogLevel::info;
+}
+
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
 class Server {
   public:
@@ -54,14 +61,19 @@ class Server {
     /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     observe::ProcessFacts facts() const;
-    [[nodiscard]] std::shared_ptr<const proxy::Plan> read(const config::Config& config, TlsFiles::Fault fault);
-    [[nodiscard]] bool apply(const config::Config& config, TlsFiles::Fault fault);
+    using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
+    [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const config::Config& config);
+    void put_in_force();
+    void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
 
     ServerOptions options_;
-    const config::Schema schema_{all_keys()};       // outlives the configuration
+    const config::Schema schema_{all_keys()};  // outlives the configuration
+    // Without secrets: of clients' keys the plan has the hashes.
+    std::shared_ptr<const config::Config> started_with_;
     std::shared_ptr<const config::Config> config_;  // in force: renewed files are read by it
+    std::shared_ptr<const proxy::Plan> plan_;       // in force
     observe::Metrics metrics_;
     TlsFiles files_;
     ListenerTls listener_tls_;
@@ -87,7 +99,7 @@ bool Server::raise_descriptor_limit() {
 }
 
 int Server::start(std::shared_ptr<const config::Config> config) {
-    config_ = std::move(config);
+    config_ = started_with_ = config::without_secrets(*config);
     const auto features = io::probe_features(options_.shard.features);
     if (!features) {
         log_error("cannot start: {}", io::explain_refusal(features.error().sys_errno));
@@ -108,8 +120,10 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
-    const auto plan = read(*config_, TlsFiles::Fault::refuse);
-    if (plan == nullptr) return exit_config;
+    files_.begin(TlsFiles::Fault::refuse);
+    const PlanOrFaults plan = build_plan(*config, metrics_, files_, generation_);
+    config.reset();
+    if (!take_plan(plan, *config_)) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
@@ -117,9 +131,9 @@ int Server::start(std::shared_ptr<const config::Config> config) {
                                                         metrics_.shard(index), log_->shard(index)));
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    if (!open_admin(plan)) return exit_config;
+    if (!open_admin(plan_)) return exit_config;
     for (const auto& shard : shards_) {
-        const auto started = shard->start(plan);
+        const auto started = shard->start(plan_);
         if (started) continue;
         log_error("cannot start a shard: {}", io::explain_refusal(started.error().sys_errno));
         return exit_config;
@@ -134,33 +148,25 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     return exit_ok;
 }
 
-/// What the configuration and its files say, for the shards; null with its errors in the log.
-std::shared_ptr<const proxy::Plan> Server::read(const config::Config& config, TlsFiles::Fault fault) {
-    files_.begin(fault);
-    const auto plan = build_plan(config, metrics_, files_, generation_);
+/// All or nothing: what the configuration and its files say, for the shards; errors go to the log.
+bool Server::take_plan(const PlanOrFaults& plan, const config::Config& config) {
     std::vector<std::string> https;
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.tls) https.push_back(listener.name);
     const auto messages = listener_tls_.read(config, https, files_);
     for (const std::string& message : messages) log_error("{}", message);
-    if (plan && messages.empty()) return *plan;
     if (!plan)
         for (const std::string& message : plan.error()) log_error("{}", message);
-    return nullptr;
+    if (!plan || !messages.empty()) return false;
+    plan_ = *plan;
+    return true;
 }
 
-/// All or nothing.
-bool Server::apply(const config::Config& config, TlsFiles::Fault fault) {
+void Server::put_in_force() {
     generation_ += 1;
-    const auto plan = read(config, fault);
-    if (plan == nullptr) {
-        generation_ -= 1;
-        return false;
-    }
-    for (const auto& shard : shards_) shard->set_plan(plan, listener_tls_.make_contexts());
-    if (admin_) admin_->set_plan(plan, {});
+    for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
+    if (admin_) admin_->set_plan(plan_, {});
     files_.watch();
-    return true;
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -218,15 +224,26 @@ void Server::reload(const StartArguments& arguments) {
     auto loaded = config::load(arguments.conf_path, arguments.overrides, schema_, config::system_source());
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
-    if (loaded.config == nullptr || !apply(*loaded.config, TlsFiles::Fault::refuse)) {
+    files_.begin(TlsFiles::Fault::refuse);
+    const bool taken = loaded.config != nullptr &&
+                       take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), *loaded.config);
+    if (!taken) {
         reload_failures_ += 1;
         log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;
     }
-    config_ = std::move(loaded.config);
+    put_in_force();
+    config_ = config::without_secrets(*loaded.config);
+    observe::set_log_level(log_level(config_->text("log.level")));
     schedule_chores();
     reloads_ += 1;
+    tell_what_waits_for_a_start();
     log_info("reloaded: generation {}", generation_);
+}
+
+void Server::tell_what_waits_for_a_start() const {
+    for (const std::string& key : config::changed_keys(*started_with_, *config_, KeyChange::restart))
+        log_warn("{} has changed and takes effect with the next start", key);
 }
 
 void Server::schedule_chores() {
@@ -254,15 +271,17 @@ void Server::do_chores() {
     for (const auto& shard : shards_) shard->set_ticket_keys(listener_tls_.ticket_keys());
 }
 
-/// The configuration in force, with its TLS files as they are now. One that cannot be used leaves the old in force; it
-/// is looked at again when it changes.
+/// The plan in force, with its TLS files as they are now. One that cannot be used leaves the old in force; it is looked
+/// at again when it changes.
 void Server::renew() {
-    const bool done = apply(*config_, TlsFiles::Fault::keep);
-    if (!done) files_.watch();
-    if (done)
+    files_.begin(TlsFiles::Fault::keep);
+    if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), *config_)) {
+        put_in_force();
         log_info("TLS files have changed and were read: generation {}", generation_);
-    else
+    } else {
+        files_.watch();
         log_error("TLS files have changed and cannot be used; the old ones stay in force");
+    }
 }
 
 void Server::drain(const sigset_t& signals) {
@@ -288,13 +307,6 @@ void Server::drain(const sigset_t& signals) {
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
     log_->flush();
     log_info("stopped");
-}
-
-observe::LogLevel log_level(std::string_view name) {
-    if (name == "debug") return observe::LogLevel::debug;
-    if (name == "warn") return observe::LogLevel::warn;
-    if (name == "error") return observe::LogLevel::error;
-    return observe::LogLevel::info;
 }
 
 /// The signal, or 0 when `until_ms` has come.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "loom/base/assert.h"
+#include "loom/base/crypto.h"
 
 namespace loom::config {
 
@@ -140,6 +141,19 @@ std::vector<std::string> changed_keys(const Config& before, const Config& after,
     }
     std::ranges::sort(changed);
     return changed;
+}
+
+std::shared_ptr<const Config> without_secrets(const Config& config) {
+    static const uint64_t salt = random_u64();
+    const std::shared_ptr<Config> copy(new Config(config));
+    for (auto& [key, entry] : copy->entries_) {
+        if (entry.row->type != KeyType::secret) continue;
+        for (auto& setting : entry.settings) {
+            const std::string& secret = setting.value.text;
+            setting.value = {.text = secret.empty() ? "" : hex_encode(sha256(fmt::format("{}:{}", salt, secret)))};
+        }
+    }
+    return copy;
 }
 
 std::string dump(const Config& config) {

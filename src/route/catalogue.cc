@@ -271,6 +271,22 @@ const std::vector<Candidate>* Catalogue::lookup(std::string_view model) const no
     return any_known_ ? &any_ : nullptr;
 }
 
+/// The listing views the names of its own catalogue.
+Catalogue::Catalogue(const Catalogue& other)
+    : entries_(other.entries_),
+      exact_(other.exact_),
+      patterns_(other.patterns_),
+      any_(other.any_),
+      any_known_(other.any_known_),
+      listed_(other.listed_),
+      provider_names_(other.provider_names_),
+      warnings_(other.warnings_) {
+    for (ListedModel& model : listed_) {
+        model.id = exact_.find(model.id)->first;
+        model.owned_by = *std::ranges::find(provider_names_, model.owned_by);
+    }
+}
+
 std::span<const Candidate> Catalogue::find(std::string_view model) const noexcept {
     const std::vector<Candidate>* candidates = lookup(model);
     return candidates ? std::span<const Candidate>(*candidates) : std::span<const Candidate>();

@@ -106,6 +106,20 @@ TEST(Reload, SaysWhatChangedAndNeedsARestart) {
     EXPECT_TRUE(changed_keys(*before, *before, KeyChange::restart).empty());
 }
 
+TEST(Reload, ComparesSecretsThatNobodyKeeps) {
+    const auto before =
+        without_secrets(*config_of("admin.token = one\nconsumer.a.api_key = k1\nconsumer.b.api_key = k2\n"));
+    const auto same =
+        without_secrets(*config_of("consumer.b.api_key = k2\nconsumer.a.api_key = k1\nadmin.token = one\n"));
+    const auto other =
+        without_secrets(*config_of("admin.token = two\nconsumer.a.api_key = k2\nconsumer.b.api_key = k2\n"));
+    EXPECT_TRUE(changed_keys(*before, *same, KeyChange::restart).empty());
+    EXPECT_TRUE(changed_keys(*before, *same, KeyChange::reload).empty());
+    EXPECT_EQ(changed_keys(*before, *other, KeyChange::restart), std::vector<std::string>{"admin.token"});
+    EXPECT_EQ(changed_keys(*before, *other, KeyChange::reload), std::vector<std::string>{"consumer.a.api_key"});
+    for (const auto key : {"admin.token", "consumer.a.api_key"}) EXPECT_EQ(before->text(key).size(), 64u) << key;
+}
+
 TEST(ConfigDeathTest, AskingForAKeyThatIsNoneStopsTheProcess) {
     const auto config = config_of("");
     EXPECT_DEATH((void)config->text("timeout.conect"), "broken promise");

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
+
 namespace loom::route {
 namespace {
 
@@ -42,6 +44,20 @@ TEST(Candidates, AreTheProvidersThatListTheModelInFileOrder) {
     EXPECT_EQ(candidates(o, "claude-3"), "anthropic");
     EXPECT_EQ(candidates(o, "gpt-5"), "");
     EXPECT_EQ(candidates(o, "gpt-4o-mini"), "") << "a name is no prefix";
+}
+
+TEST(Catalogue, ACopyStandsByItself) {
+    auto original = std::make_unique<Catalogue>(catalogue_of(
+        {.providers = {provider("a-provider-with-a-long-name", Models{"gpt-4", "a-model-with-a-long-name"}),
+                       provider("b", Models{"gpt-4"})}}));
+    const Catalogue copy = *original;
+    original.reset();
+    ASSERT_EQ(copy.models().size(), 2u);
+    for (const ListedModel& model : copy.models()) {
+        EXPECT_EQ(model.owned_by, "a-provider-with-a-long-name");
+        EXPECT_FALSE(copy.find(model.id).empty());
+    }
+    EXPECT_EQ(copy.find("gpt-4").size(), 2u);
 }
 
 TEST(Candidates, TheLowestPriorityNumberGoesFirst) {

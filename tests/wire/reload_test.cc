@@ -79,6 +79,15 @@ TEST_F(Reload, ABadConfKeepsTheOldOne) {
     EXPECT_EQ(ask(chat_request(chat_body)).body, chat_answer);
 }
 
+TEST_F(Reload, WhatOnlyAStartChangesIsNamed) {
+    start(answer_always(answer(chat_answer)));
+    Conf changed = conf;
+    changed.set("buffer.count", "128").set("limit.body_size", "1MiB");
+    loom().reload(changed.text());
+    EXPECT_TRUE(contains(loom().log(), "buffer.count has changed and takes effect with the next start"));
+    EXPECT_FALSE(contains(loom().log(), "limit.body_size has changed"));
+}
+
 TEST_F(Reload, KeysAndConsumersAreThoseOfTheNewConf) {
     start(answer_always(answer(chat_answer)));
     RawClient kept = client();

@@ -75,6 +75,7 @@ class Config {
   private:
     friend class Builder;
     friend std::vector<std::string> changed_keys(const Config& before, const Config& after, KeyChange needs);
+    friend std::shared_ptr<const Config> without_secrets(const Config& config);
     explicit Config(const Schema& schema, std::string path) : schema_(&schema), path_(std::move(path)) {}
 
     struct Entry {
@@ -113,6 +114,10 @@ inline constexpr size_t entry_count_max = 100'000;
 /// Keys whose values differ between two snapshots of one schema and need `needs` to take effect: what a reload must
 /// say.
 [[nodiscard]] std::vector<std::string> changed_keys(const Config& before, const Config& after, KeyChange needs);
+
+/// The same with each secret's SHA-256 in its place, salted anew by each process: good for changed_keys, and for all that
+/// asks for no secret.
+[[nodiscard]] std::shared_ptr<const Config> without_secrets(const Config& config);
 
 /// Every key given, `key = value` a line, secrets as `[redacted]`.
 [[nodiscard]] std::string dump(const Config& config);

@@ -72,7 +72,8 @@ class Catalogue {
     /// Errors  messages, all of them: an undefined provider, a malformed pattern, a provider defined twice.
     [[nodiscard]] static std::expected<Catalogue, std::vector<std::string>> build(const CatalogueOptions& options);
     Catalogue() = default;
-    Catalogue(Catalogue&&) = default;  // not copied: the listing views its own names
+    Catalogue(const Catalogue& other);
+    Catalogue(Catalogue&&) = default;
     Catalogue& operator=(Catalogue&&) = default;
 
     /// Best first: exact name, then the longest pattern, then providers of any model, then the default. Empty: unknown
