@@ -116,6 +116,12 @@ void TlsStream::read_into_plain(std::string_view ciphertext) noexcept {
 
 /// Tells the user what a read brought. False when no more is to be read.
 bool TlsStream::take(const TlsSession::Progress& progress, io::BufferLease plaintext) noexcept {
+    // One read held the handshake's end, good records and a broken one: nobody was told of the first yet, and who sends
+    // the last is no peer to talk to.
+    if (!connected_ && session_.failed()) {
+        fail(session_.error(), session_.last_error_text());
+        return false;
+    }
     if (!connected_ && session_.handshake_done()) {
         connected_ = true;
         shaking_ = false;

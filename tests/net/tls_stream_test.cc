@@ -457,6 +457,44 @@ class TlsServerAlone : public TlsStreamTest {
     int raw_ = -1;
 };
 
+/// It had ended the process: bytes were handed on before anybody was told of the handshake's end.
+TEST_F(TlsServerAlone, TheHandshakesEndWithGoodAndBrokenRecordsInOneReadIsAFailure) {
+    start_raw();
+    TlsSession client(*client_context_);
+    ASSERT_TRUE(client.start_client("a.example", 443));
+    const auto take_all = [&client] {
+        std::string all;
+        while (client.pending_bytes() > 0) {
+            const std::string part(client.pending_ciphertext());
+            client.consume_ciphertext(part.size());
+            all += part;
+        }
+        return all;
+    };
+    say_raw(take_all());
+    tick_until("the client's end of the handshake", [&] {
+        char bytes[4000];
+        char none[1];
+        const ssize_t count = ::recv(raw_, bytes, sizeof bytes, MSG_DONTWAIT);
+        std::string_view ciphertext(bytes, count > 0 ? static_cast<size_t>(count) : 0);
+        while (!ciphertext.empty()) {
+            const auto progress = client.feed(ciphertext, none);
+            if (!progress) return true;
+            ciphertext.remove_prefix(progress->consumed_bytes);
+        }
+        return client.handshake_done();
+    });
+    ASSERT_TRUE(client.handshake_done());
+    ASSERT_TRUE(client.write("GET / HTTP/1.1\r\n\r\n"));
+    say_raw(take_all() + std::string("\x17\x03\x03\x00\x20", 5) + std::string(32, 'x'));
+    tick_until("the verdict", [&] { return server_.connected.has_value(); });
+    ASSERT_FALSE(server_.connected->has_value());
+    EXPECT_EQ(server_.connected->error().code, Errc::tls_failed);
+    EXPECT_EQ(server_.received, "");
+    EXPECT_EQ(server_watch_.opened, 0);
+    EXPECT_EQ(server_watch_.faults.size(), 1u);
+}
+
 TEST_F(TlsServerAlone, WhoSpeaksHttpReadsAnAnswerWhateverItStillSends) {
     start_raw();
     say_raw("POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n");

@@ -91,6 +91,8 @@ class TlsSession {
 
     [[nodiscard]] bool handshake_done() const noexcept { return state_ == State::open; }
     [[nodiscard]] bool failed() const noexcept { return state_ == State::failed; }
+    /// Why, where it has.
+    [[nodiscard]] const Error& error() const noexcept { return error_; }
     [[nodiscard]] bool peer_closed() const noexcept { return peer_closed_; }
     [[nodiscard]] bool resumed() const noexcept;
     [[nodiscard]] std::string_view alpn() const noexcept;         // "" when none was agreed
