@@ -180,12 +180,12 @@ int check(const CommandLine& line) {
     print_diagnostics(loaded.diagnostics);
     size_t errors = 0;
     for (const auto& diagnostic : loaded.diagnostics) errors += diagnostic.is_error ? 1 : 0;
+    const auto warnings = loaded.diagnostics.size() - errors;
     const auto bound = errors == 0 ? bound_of(*loaded.config) : std::unexpected(Messages());
     if (errors == 0 && !bound) {
         errors += bound.error().size();
         for (const auto& message : bound.error()) print(stderr, fmt::format("{}: {}\n", line.path, message));
     }
-    const auto warnings = loaded.diagnostics.size() - errors;
     const auto verdict = errors == 0 ? "ok" : count_of(errors, "error");
     print(stdout,
           fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
@@ -247,7 +247,12 @@ const char* usage() { return usage_text; }
 
 int run_command(std::span<const char* const> arguments) {
     const auto line = parse_command_line(arguments);
-    if (line) return run_line(*line);
+    if (line) {
+        const int status = run_line(*line);
+        if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return status;
+        print(stderr, "loom: what was to be printed could not be written: is the disk full?\n");
+        return exit_internal;
+    }
     print(stderr, fmt::format("loom: {}\nTry `loom --help`.\n", line.error()));
     return exit_usage;
 }

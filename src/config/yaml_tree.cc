@@ -193,8 +193,8 @@ class Reader {
                     return refuse(source->place, "'<<' takes mappings only: <<: *anchor");
                 }
                 for (const auto& pair : source->pairs) {
+                    if (!count(pair.key->place)) return false;  // those that are there already take time too
                     if (find_key(node, pair.key->text) != nullptr) continue;
-                    if (!count(pair.key->place)) return false;
                     keys_[&node].try_emplace(pair.key->text, pair.key);
                     node.pairs.push_back(pair);
                 }

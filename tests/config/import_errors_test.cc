@@ -101,6 +101,11 @@ TEST(ImportErrors, BombsAreBounded) {
     square += "}\n";
     for (int i = 1; i < 400; i++) square += "  m" + std::to_string(i) + ": *m\n";
     EXPECT_EQ(errors(square), "l.yaml:2:1242: aliases make it more than 100000 values\n");
+    std::string merged = "a: &a {k0: x";
+    for (int i = 1; i < 1000; i++) merged += ", k" + std::to_string(i) + ": x";
+    merged += "}\nb: {<<: [*a";
+    for (int i = 1; i < 1000; i++) merged += ", *a";
+    EXPECT_NE(errors(merged + "]}\n").find("more than 100000 values"), std::string::npos) << "what is there counts too";
     EXPECT_EQ(errors("loop: &l {pin: *l}\n"), "l.yaml:1:16: '*l' stands inside its own anchor\n");
     EXPECT_EQ(errors(std::string(70, '[') + std::string(70, ']')), "l.yaml:1:65: nested more than 64 deep\n");
     EXPECT_EQ(errors("cors: {origins: [" +
