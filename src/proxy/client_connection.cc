@@ -223,7 +223,7 @@ void ClientConnection::on_next_turn(io::Runnable& work) noexcept {
     ByteBuffer bytes = std::move(client.inbox_);
     client.inbox_ = ByteBuffer(client.services_.shard().blocks());
     client.take_head(bytes.view());
-    if (client.ended_ && client.exchange_ == nullptr) client.close();
+    if (client.ended_ && client.exchange_ == nullptr) client.close_when_told();
 }
 
 void ClientConnection::wait_for_next() noexcept {
@@ -315,7 +315,9 @@ void ClientConnection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
     const net::Sender::State state = sender_.on_sent(sent);
     if (exchange_ != nullptr) return exchange_->on_client_sent(state);
     if (state == net::Sender::State::failed) return abort();
-    if (state == net::Sender::State::idle && state_ == State::lingering) stream_->shutdown_sending();
+    if (state != net::Sender::State::idle || state_ != State::lingering) return;
+    if (ended_) return close();
+    stream_->shutdown_sending();
 }
 
 void ClientConnection::on_end(net::Stream&, Error why) noexcept {
@@ -324,7 +326,12 @@ void ClientConnection::on_end(net::Stream&, Error why) noexcept {
         if (!exchange_->delivered()) exchange_->on_client_gone(why);
         return;  // who has it all may go, and has not left early
     }
-    if (!next_turn().linked()) close();
+    if (!next_turn().linked()) close_when_told();
+}
+
+/// A refusal that is on its way arrives first, within linger_ms.
+void ClientConnection::close_when_told() noexcept {
+    if (state_ != State::lingering || sender_.idle()) close();
 }
 
 void ClientConnection::on_deadline(io::Timer& timer) noexcept {

@@ -82,6 +82,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     void arm(uint64_t delay_ms) noexcept;  // 0: none
     void linger() noexcept;
     void close() noexcept;
+    void close_when_told() noexcept;
     void free_when_done() noexcept;
 
     Services& services_;

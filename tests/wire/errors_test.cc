@@ -161,6 +161,16 @@ TEST_F(WireTest, AHeadThatCannotBeReadHasItsLineInTheLog) {
     EXPECT_TRUE(contains(line, "error")) << line;
 }
 
+TEST_F(WireTest, ARefusalReachesAClientThatSendsNoMore) {
+    start(answer_always(answer(chat_answer)));
+    for (int i = 0; i < 20; ++i) {
+        RawClient one = client();
+        one.send("BAD\r\n\r\n");
+        one.half_close();
+        EXPECT_EQ(one.read_response().status(), 400);
+    }
+}
+
 TEST_F(BadUpstream, WhoseFirstAddressRefusesIsReachedByTheNext) {
     ScriptedUpstream only6(answer_always(answer(chat_answer)), listen_on_loopback6());
     conf.set("provider.mock.base_url", "http://localhost:" + std::to_string(only6.port()) + "/v1");  // 127.0.0.1, [::1]
