@@ -206,6 +206,7 @@ TEST(Resolver, EtcHostsGoesBeforeDns) {
             name.clear();
         if (!name.empty()) break;
     }
+    // Nothing to ask for; scripts/test lets this one skip pass, by name.
     if (name.empty()) GTEST_SKIP() << "/etc/hosts names nothing but localhost";
     DnsServer server([](const auto& q) { return answer(q, {}, 3); });
     EXPECT_EQ(spelled(ask(*start(server), name, 80)).substr(0, ip.size()), ip);

@@ -23,7 +23,7 @@ struct MemoryShape {
 [[nodiscard]] MemoryTerms connection_memory(const MemoryShape& shape);
 /// What a request on it adds, from its head to the end of its answer.
 [[nodiscard]] MemoryTerms exchange_memory(const MemoryShape& shape);
-/// What an exchange adds with its upstream's connection; a kept one is `idle_connection_bytes` of the shard's.
+/// What an exchange adds with its upstream's connection; those kept idle are of services_memory.
 [[nodiscard]] MemoryTerms upstream_memory(const MemoryShape& shape);
 /// The admin listener's connections and the requests on them, which have no body and no upstream.
 [[nodiscard]] MemoryTerm admin_memory(const MemoryShape& shape);
