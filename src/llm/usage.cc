@@ -65,8 +65,8 @@ bool read_document(Structure& structure, std::string_view text, Usage& usage, bo
     return cursor.each_member([&](Range key) { return read_member(cursor, key, usage, found); }) && cursor.at_end();
 }
 
-/// Counts of one details object: cached_tokens and reasoning_tokens.
-bool read_details(Cursor& cursor, Usage& usage) {
+/// Counts of one details object: cached_tokens, reasoning_tokens and audio_tokens.
+bool read_details(Cursor& cursor, Usage& usage, bool is_input) {
     if (cursor.peek() != '{') return cursor.skip_value();
     return cursor.each_member([&](Range key) {
         const std::string_view name = inside(cursor.text(), key);
@@ -74,14 +74,23 @@ bool read_details(Cursor& cursor, Usage& usage) {
         if (!cursor.take_count(count)) return cursor.skip_value();
         if (name == "cached_tokens") usage.cached_input = count;
         if (name == "reasoning_tokens") usage.reasoning = count;
+        if (name == "audio_tokens") (is_input ? usage.audio_input : usage.audio_output) = count;
         return true;
     });
 }
 
 /// Anthropic counts cached tokens beside input_tokens, not among them.
 struct Beside {
-    uint64_t read = 0, created = 0;
+    uint64_t read = 0, created = 0, created_1h = 0;
 };
+
+bool read_cache_creation(Cursor& cursor, Beside& beside) {
+    if (cursor.peek() != '{') return cursor.skip_value();
+    return cursor.each_member([&](Range key) {
+        const bool is_hour = inside(cursor.text(), key) == "ephemeral_1h_input_tokens";
+        return (is_hour && cursor.take_count(beside.created_1h)) || cursor.skip_value();
+    });
+}
 
 bool set_count(std::string_view name, uint64_t count, Usage& usage, Beside& beside) {
     if (name == "prompt_tokens" || name == "input_tokens") {
@@ -109,7 +118,10 @@ bool read_usage_object(Cursor& cursor, Usage& usage, bool& found) {
     bool any = false;
     const bool good = cursor.each_member([&](Range key) {
         const std::string_view name = inside(cursor.text(), key);
-        if (name.ends_with("_details")) return read_details(cursor, read);
+        if (name.ends_with("_details")) {
+            return read_details(cursor, read, name.starts_with("prompt") || name.starts_with("input"));
+        }
+        if (name == "cache_creation") return read_cache_creation(cursor, beside);
         uint64_t count = 0;
         if (!cursor.take_count(count)) return cursor.skip_value();
         any |= set_count(name, count, read, beside);
@@ -121,6 +133,8 @@ bool read_usage_object(Cursor& cursor, Usage& usage, bool& found) {
     if (beside.read + beside.created > 0) {
         read.input += beside.read + beside.created;
         read.cached_input = beside.read;
+        read.cache_write = beside.created;
+        read.cache_write_1h = beside.created_1h;
     }
     if (read.total == 0) read.total = read.input + read.output;
     read.provenance = Usage::Provenance::reported;

@@ -11,13 +11,19 @@ namespace loom::llm {
 
 class Structure;
 
+/// One normal form for every provider, whose parts sum to its total: input is what was neither read from nor written to
+/// a prompt cache, plus cached_input, plus cache_write; reasoning and audio are parts of the side that they stand at.
 struct Usage {
     enum class Provenance : uint8_t { none, reported, counted, estimated };
 
     uint64_t input = 0;         // prompt tokens, cached ones included
     uint64_t output = 0;        // completion tokens, reasoning included
-    uint64_t cached_input = 0;  // of input
-    uint64_t reasoning = 0;     // of output
+    uint64_t cached_input = 0;  // of input: read from the provider's prompt cache
+    uint64_t cache_write = 0;     // of input: written to the provider's prompt cache
+    uint64_t cache_write_1h = 0;  // of cache_write: kept for an hour, at a price of its own
+    uint64_t audio_input = 0;     // of input
+    uint64_t reasoning = 0;       // of output
+    uint64_t audio_output = 0;    // of output
     uint64_t total = 0;
     Provenance provenance = Provenance::none;
 

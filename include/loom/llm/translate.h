@@ -1,0 +1,100 @@
+// One exchange between a client and a provider that speak different protocols: the request's translation, and its
+// answer's back. Pure: bytes in, bytes out.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "loom/base/arena_list.h"
+#include "loom/base/block_pool.h"
+#include "loom/base/result.h"
+#include "loom/llm/protocol.h"
+#include "loom/llm/stream_reader.h"
+#include "loom/llm/usage.h"
+
+namespace loom::llm {
+
+/// Views stay for the exchange. Plain text, not JSON.
+struct TranslateTerms {
+    Protocol client = Protocol::openai_chat;
+    Protocol provider = Protocol::openai_chat;
+    std::string_view model;           // the name at the provider
+    std::string_view client_model;    // the name that the client asked for: what its answer says
+    std::string_view fallback_id;     // unique, for an answer that has no id of its own
+    uint64_t created = 0;             // Unix seconds, for an answer that has no time of its own
+    uint64_t max_tokens_default = 4096;  // where the provider must be told a bound and the client said none
+    bool stream = false;
+    bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
+    Quirks quirks;
+};
+
+/// Scratch that the translations of a shard share; nothing of it outlives a call.
+class TranslateScratch {
+  public:
+    TranslateScratch();
+    ~TranslateScratch();
+    TranslateScratch(const TranslateScratch&) = delete;
+
+  private:
+    friend class Translation;
+    friend class StreamWatch;
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+class Translation {
+  public:
+    Translation(TranslateScratch& scratch, BlockPool& pool, const TranslateTerms& terms);
+    ~Translation();
+    Translation(const Translation&) = delete;
+
+    /// Appends the provider's document. body: JSON in the client's protocol, complete.
+    /// Errors  bad_message, unsupported (downstream); error_param() and error_offset() tell where.
+    [[nodiscard]] Result<void> request(std::string_view body, ByteBuffer& out);
+    [[nodiscard]] const char* error_param() const noexcept { return error_param_; }
+    [[nodiscard]] uint32_t error_offset() const noexcept { return error_offset_; }
+
+    /// Appends the client's document for a whole answer of the provider's (status 2xx).
+    /// Errors  bad_message (upstream).
+    [[nodiscard]] Result<void> answer(std::string_view body, ByteBuffer& out, Usage& usage);
+
+    /// Appends the client's document for an error of the provider's: its own message, in the client's shape.
+    void error(int status, std::string_view body, ByteBuffer& out);
+
+    /// One event of the provider's stream: appends what the client gets for it, nothing or several whole events.
+    /// The facts are those of what was appended; usage is written when it was told. An event that is not understood
+    /// appends nothing and has `malformed` set.
+    EventFacts event(std::string_view name, std::string_view data, ByteBuffer& out, Usage& usage);
+    /// The provider's stream ended in an orderly way. Appends what the client's protocol owes; false when the answer is
+    /// not whole (fail() follows).
+    [[nodiscard]] bool end(ByteBuffer& out, Usage& usage);
+    /// The stream broke: appends the client's error event. `type` is a word of error.h.
+    void fail(std::string_view message, std::string_view type, ByteBuffer& out);
+
+    /// What could not be carried so far.
+    [[nodiscard]] const ArenaList<std::string_view>& dropped() const noexcept;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+    const char* error_param_ = "";
+    uint32_t error_offset_ = 0;
+};
+
+/// Reads the events of a stream that passes as it came, where its protocol is not openai_chat (StreamReader is for that):
+/// what the relay has to know of each.
+class StreamWatch {
+  public:
+    StreamWatch(TranslateScratch& scratch, BlockPool& pool, Protocol protocol);
+    ~StreamWatch();
+    StreamWatch(const StreamWatch&) = delete;
+
+    EventFacts event(std::string_view name, std::string_view data, Usage& usage);
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace loom::llm

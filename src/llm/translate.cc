@@ -1,0 +1,224 @@
+#include "loom/llm/translate.h"
+
+#include <array>
+
+#include "dialect/dialect.h"
+#include "loom/llm/error.h"
+
+namespace loom::llm {
+
+namespace {
+
+constexpr size_t exchange_block_bytes = 512;
+constexpr size_t call_block_bytes = 2048;
+
+void note(const Delta& delta, EventFacts& facts, Usage& usage) {
+    using Kind = Delta::Kind;
+    switch (delta.kind) {
+        case Kind::text:
+        case Kind::refusal:
+        case Kind::thinking: facts.has_content |= !delta.text.empty(); break;
+        case Kind::redacted_thinking: facts.has_content = true; break;
+        case Kind::tool_call:
+        case Kind::arguments: facts.has_content = facts.has_tool_call = true; break;
+        case Kind::finish: facts.finished = true; break;
+        case Kind::error: facts.is_error = true; break;
+        case Kind::end: facts.done = true; break;
+        default: break;
+    }
+    if (delta.usage == nullptr) return;
+    usage = *delta.usage;
+    facts.usage_present = true;
+}
+
+}  // namespace
+
+struct TranslateScratch::Parts {
+    Structure structure;
+    Structure nested;
+};
+
+TranslateScratch::TranslateScratch() : parts_(std::make_unique<Parts>()) {}
+TranslateScratch::~TranslateScratch() = default;
+
+struct Translation::State {
+    State(TranslateScratch::Parts& scratch, BlockPool& pool, const TranslateTerms& given)
+        : terms(given),
+          scratch(scratch),
+          kept(pool, exchange_block_bytes),
+          losses(kept),
+          aliases(kept),
+          call(pool, call_block_bytes),
+          client(dialect_of(given.client)),
+          provider(dialect_of(given.provider)) {}
+
+    Context context() {
+        return {.arena = call,
+                .structure = scratch.structure,
+                .nested = scratch.nested,
+                .losses = losses,
+                .aliases = aliases,
+                .terms = terms};
+    }
+    void finish_call() {
+        call.release();
+        scratch.structure.trim();
+        scratch.nested.trim();
+    }
+
+    TranslateTerms terms;
+    TranslateScratch::Parts& scratch;
+    Arena kept;  // for the exchange
+    Losses losses;
+    Aliases aliases;
+    Arena call;  // for one call
+    const Dialect& client;
+    const Dialect& provider;
+    std::unique_ptr<StreamDecoder> decoder;
+    std::unique_ptr<StreamEncoder> encoder;
+};
+
+namespace {
+
+/// Notes what the deltas of one event say, and hands them to the client's encoder.
+class Teller final : public DeltaSink {
+  public:
+    Teller(StreamEncoder& encoder, Context& context, ByteBuffer& out, EventFacts& facts, Usage& usage) noexcept
+        : encoder_(encoder), context_(context), out_(out), facts_(facts), usage_(usage) {}
+    void on_delta(const Delta& delta) override {
+        note(delta, facts_, usage_);
+        encoder_.write(delta, context_, out_);
+    }
+
+  private:
+    StreamEncoder& encoder_;
+    Context& context_;
+    ByteBuffer& out_;
+    EventFacts& facts_;
+    Usage& usage_;
+};
+
+/// Notes what they say and no more.
+class Noter final : public DeltaSink {
+  public:
+    Noter(EventFacts& facts, Usage& usage) noexcept : facts_(facts), usage_(usage) {}
+    void on_delta(const Delta& delta) override { note(delta, facts_, usage_); }
+
+  private:
+    EventFacts& facts_;
+    Usage& usage_;
+};
+
+}  // namespace
+
+Translation::Translation(TranslateScratch& scratch, BlockPool& pool, const TranslateTerms& terms)
+    : state_(std::make_unique<State>(*scratch.parts_, pool, terms)) {}
+Translation::~Translation() = default;
+
+Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
+    Context context = state_->context();
+    ChatRequest request;
+    Result<void> step = state_->client.read_request(body, context, request);
+    if (step) {
+        request.stream = state_->terms.stream;
+        step = state_->provider.write_request(request, context, out);
+    }
+    error_param_ = context.error_param;
+    error_offset_ = context.error_offset;
+    state_->finish_call();
+    return step;
+}
+
+Result<void> Translation::answer(std::string_view body, ByteBuffer& out, Usage& usage) {
+    Context context = state_->context();
+    ChatAnswer answer;
+    const Result<void> step = state_->provider.read_answer(body, context, answer);
+    if (step) {
+        usage = answer.usage;
+        state_->client.write_answer(answer, context, out);
+    }
+    state_->finish_call();
+    return step;
+}
+
+void Translation::error(int status, std::string_view body, ByteBuffer& out) {
+    Context context = state_->context();
+    ErrorAnswer error{.status = status};
+    state_->provider.read_error(body, context, error);
+    state_->client.write_error(error, context, out);
+    state_->finish_call();
+}
+
+EventFacts Translation::event(std::string_view name, std::string_view data, ByteBuffer& out, Usage& usage) {
+    State& state = *state_;
+    if (state.decoder == nullptr) {
+        state.decoder = state.provider.decoder();
+        state.encoder = state.client.encoder();
+    }
+    Context context = state.context();
+    EventFacts facts;
+    Teller teller(*state.encoder, context, out, facts, usage);
+    facts.malformed = !state.decoder->read(name, data, context, teller);
+    state.finish_call();
+    return facts;
+}
+
+bool Translation::end(ByteBuffer& out, Usage& usage) {
+    State& state = *state_;
+    if (state.decoder == nullptr) return false;
+    Context context = state.context();
+    EventFacts facts;
+    Teller teller(*state.encoder, context, out, facts, usage);
+    const bool whole = state.decoder->read_end(context, teller);
+    state.finish_call();
+    return whole;
+}
+
+void Translation::fail(std::string_view message, std::string_view type, ByteBuffer& out) {
+    State& state = *state_;
+    if (state.encoder == nullptr) state.encoder = state.client.encoder();
+    Context context = state.context();
+    const ErrorAnswer error{.message = escaped(message, state.call), .type = type};
+    state.encoder->write({.kind = Delta::Kind::error, .error = &error}, context, out);
+    state.finish_call();
+}
+
+const ArenaList<std::string_view>& Translation::dropped() const noexcept { return state_->losses.names(); }
+
+struct StreamWatch::State {
+    State(TranslateScratch::Parts& scratch, BlockPool& pool, Protocol protocol)
+        : scratch(scratch), kept(pool, exchange_block_bytes), call(pool, call_block_bytes), losses(kept), aliases(kept) {
+        terms.client = terms.provider = protocol;
+        decoder = dialect_of(protocol).decoder();
+    }
+    TranslateTerms terms;
+    TranslateScratch::Parts& scratch;
+    Arena kept;
+    Arena call;
+    Losses losses;
+    Aliases aliases;
+    std::unique_ptr<StreamDecoder> decoder;
+};
+
+StreamWatch::StreamWatch(TranslateScratch& scratch, BlockPool& pool, Protocol protocol)
+    : state_(std::make_unique<State>(*scratch.parts_, pool, protocol)) {}
+StreamWatch::~StreamWatch() = default;
+
+EventFacts StreamWatch::event(std::string_view name, std::string_view data, Usage& usage) {
+    State& state = *state_;
+    Context context{.arena = state.call,
+                    .structure = state.scratch.structure,
+                    .nested = state.scratch.nested,
+                    .losses = state.losses,
+                    .aliases = state.aliases,
+                    .terms = state.terms};
+    EventFacts facts;
+    Noter noter(facts, usage);
+    facts.malformed = !state.decoder->read(name, data, context, noter);
+    state.call.release();
+    state.scratch.structure.trim();
+    state.scratch.nested.trim();
+    return facts;
+}
+
+}  // namespace loom::llm
