@@ -45,7 +45,7 @@ TEST(StreamReader, ReadsAWholeStream) {
     facts = read(R"({"id":"c","choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4,"total_tokens":7}})");
     EXPECT_TRUE(facts.usage_present);
     EXPECT_TRUE(facts.usage_only);
-    EXPECT_EQ(read.usage, (Usage{3, 4, 0, 0, 7, Usage::Provenance::reported}));
+    EXPECT_EQ(read.usage, (Usage{.input = 3, .output = 4, .total = 7, .provenance = Usage::Provenance::reported}));
 
     facts = read("[DONE]");
     EXPECT_TRUE(facts.done);

@@ -23,29 +23,42 @@ TEST(UsageReader, KnowsTheProtocols) {
             // chat, with details
             Case{
                 R"({"id":"c","choices":[{"message":{"content":"hi"}}],"usage":{"prompt_tokens":19,"completion_tokens":10,"total_tokens":29,"prompt_tokens_details":{"cached_tokens":5,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":3}},"service_tier":"default"})",
-                {19, 10, 5, 3, 29, reported}},
+                {.input = 19, .output = 10, .cached_input = 5, .reasoning = 3, .total = 29, .provenance = reported}},
             // completions, spaces
             Case{"{\"choices\" : [ ] , \"usage\" : { \"prompt_tokens\" : 1 , \"completion_tokens\" : 2 } }\n",
-                 {1, 2, 0, 0, 3, reported}},
+                 {.input = 1, .output = 2, .total = 3, .provenance = reported}},
             // embeddings
             Case{
                 R"({"object":"list","data":[{"embedding":[0.1,0.2]}],"model":"e","usage":{"prompt_tokens":8,"total_tokens":8}})",
-                {8, 0, 0, 0, 8, reported}},
+                {.input = 8, .output = 0, .total = 8, .provenance = reported}},
             // usage first
             Case{R"({"usage":{"prompt_tokens":8,"total_tokens":8},"data":[{"a":{"b":[{}]}}]})",
-                 {8, 0, 0, 0, 8, reported}},
+                 {.input = 8, .output = 0, .total = 8, .provenance = reported}},
             // responses
             Case{
                 R"({"output":[],"usage":{"input_tokens":36,"input_tokens_details":{"cached_tokens":2},"output_tokens":87,"output_tokens_details":{"reasoning_tokens":1},"total_tokens":123}})",
-                {36, 87, 2, 1, 123, reported}},
+                {.input = 36, .output = 87, .cached_input = 2, .reasoning = 1, .total = 123, .provenance = reported}},
             // messages: cached ones are told apart
             Case{
                 R"({"content":[],"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":20,"output_tokens":7}})",
-                {35, 7, 20, 0, 42, reported}},
+                {.input = 35, .output = 7, .cached_input = 20, .cache_write = 5, .total = 42, .provenance = reported}},
+            // and those written to the cache, by how long they stay; audio on each side
+            Case{
+                R"({"content":[],"usage":{"input_tokens":10,"cache_creation_input_tokens":5,"cache_read_input_tokens":20,"cache_creation":{"ephemeral_5m_input_tokens":2,"ephemeral_1h_input_tokens":3},"output_tokens":7}})",
+                {.input = 35,
+                 .output = 7,
+                 .cached_input = 20,
+                 .cache_write = 5,
+                 .cache_write_1h = 3,
+                 .total = 42,
+                 .provenance = reported}},
+            Case{
+                R"({"usage":{"prompt_tokens":9,"completion_tokens":8,"total_tokens":17,"prompt_tokens_details":{"audio_tokens":4},"completion_tokens_details":{"audio_tokens":6}}})",
+                {.input = 9, .output = 8, .audio_input = 4, .audio_output = 6, .total = 17, .provenance = reported}},
             // null details
             Case{
                 R"({"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":null}})",
-                {1, 1, 0, 0, 2, reported}},
+                {.input = 1, .output = 1, .total = 2, .provenance = reported}},
         }) {
         Usage usage;
         const auto found = reader.read(c.answer, usage);
@@ -70,7 +83,12 @@ TEST(UsageReader, LeavesUsageAloneWhereNoneIsReported) {
              R"({"a\"usage":{"prompt_tokens":9}})",
              "",
          }) {
-        Usage usage{1, 2, 3, 4, 5, Usage::Provenance::estimated};
+        Usage usage{.input = 1,
+                    .output = 2,
+                    .cached_input = 3,
+                    .reasoning = 4,
+                    .total = 5,
+                    .provenance = Usage::Provenance::estimated};
         const Usage before = usage;
         const auto found = reader.read(answer, usage);
         ASSERT_TRUE(found) << answer;
