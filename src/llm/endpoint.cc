@@ -34,14 +34,53 @@ constexpr std::array inspected{
     Family{"model", Endpoint::model},
     Family{"responses", Endpoint::responses},
     Family{"messages", Endpoint::messages},
+    Family{"count_tokens", Endpoint::count_tokens},
+    Family{"generate_content", Endpoint::generate_content},
+    Family{"stream_generate_content", Endpoint::stream_generate_content},
+    Family{"gemini_count_tokens", Endpoint::gemini_count_tokens},
+    Family{"embed_content", Endpoint::embed_content},
+    Family{"batch_embed_contents", Endpoint::batch_embed_contents},
 };
 
-/// What follows `/v1/`, without query and trailing slashes; empty when there is nothing.
-std::string_view below_v1(std::string_view path) {
+constexpr std::array gemini_methods{
+    Family{"generateContent", Endpoint::generate_content},
+    Family{"streamGenerateContent", Endpoint::stream_generate_content},
+    Family{"countTokens", Endpoint::gemini_count_tokens},
+    Family{"embedContent", Endpoint::embed_content},
+    Family{"batchEmbedContents", Endpoint::batch_embed_contents},
+};
+
+/// Without query and trailing slashes.
+std::string_view without_query(std::string_view path) {
     path = path.substr(0, path.find_first_of("?#"));
     while (path.size() > 1 && path.ends_with('/')) path.remove_suffix(1);
-    constexpr std::string_view prefix = "/v1/";
-    return path.starts_with(prefix) ? path.substr(prefix.size()) : std::string_view();
+    return path;
+}
+
+/// What follows `/v1/`, or Gemini's `/v1beta/`; empty when there is nothing.
+std::string_view below_version(std::string_view path, std::string_view version) {
+    path = without_query(path);
+    return path.starts_with(version) ? path.substr(version.size()) : std::string_view();
+}
+std::string_view below_v1(std::string_view path) { return below_version(path, "/v1/"); }
+
+/// `models/{model}:method`, wherever below a version the resource begins (Vertex: projects/…/publishers/google/models/).
+struct GeminiCall {
+    std::string_view model;
+    Endpoint endpoint = Endpoint::unknown;
+};
+GeminiCall gemini_call_of(std::string_view path) {
+    path = without_query(path);
+    constexpr std::string_view models = "/models/";
+    const size_t colon = path.rfind(':');
+    const size_t begin = path.find(models);
+    if (!path.starts_with("/v1") || colon == path.npos || begin == path.npos || begin + models.size() > colon) return {};
+    for (const Family& method : gemini_methods) {
+        if (path.substr(colon + 1) != method.name) continue;
+        const size_t model = begin + models.size();
+        return {path.substr(model, colon - model), method.endpoint};
+    }
+    return {};
 }
 
 /// A path with `.` or `..` or empty segments may be another one to the upstream: it belongs to no family.
@@ -62,9 +101,12 @@ Endpoint family_of(std::string_view segment) {
 Endpoint classify(bool method_is_get, std::string_view path) noexcept {
     const std::string_view rest = below_v1(path);
     if (method_is_get) {
-        if (rest == "models") return Endpoint::models;
-        if (rest.starts_with("models/")) return Endpoint::model;
+        const std::string_view beta = below_version(path, "/v1beta/");
+        if (rest == "models" || beta == "models") return Endpoint::models;
+        if (rest.starts_with("models/") || beta.starts_with("models/")) return Endpoint::model;
     } else {
+        if (rest == "messages/count_tokens") return Endpoint::count_tokens;
+        if (const GeminiCall call = gemini_call_of(path); !call.model.empty() && is_plain(path)) return call.endpoint;
         if (rest == "chat/completions") return Endpoint::chat_completions;
         if (rest == "embeddings") return Endpoint::embeddings;
         if (rest == "completions") return Endpoint::completions;
@@ -75,9 +117,30 @@ Endpoint classify(bool method_is_get, std::string_view path) noexcept {
 }
 
 std::string_view model_of_path(std::string_view path) noexcept {
-    const std::string_view rest = below_v1(path);
+    if (const GeminiCall call = gemini_call_of(path); !call.model.empty()) return call.model;
     constexpr std::string_view prefix = "models/";
-    return rest.starts_with(prefix) ? rest.substr(prefix.size()) : std::string_view();
+    for (const std::string_view version : {"/v1/", "/v1beta/"}) {
+        const std::string_view rest = below_version(path, version);
+        if (rest.starts_with(prefix)) return rest.substr(prefix.size());
+    }
+    return {};
+}
+
+std::optional<Protocol> chat_protocol_of(Endpoint endpoint) noexcept {
+    switch (endpoint) {
+        case Endpoint::chat_completions: return Protocol::openai_chat;
+        case Endpoint::responses: return Protocol::openai_responses;
+        case Endpoint::messages: return Protocol::anthropic;
+        case Endpoint::generate_content:
+        case Endpoint::stream_generate_content: return Protocol::gemini;
+        default: return std::nullopt;
+    }
+}
+
+Protocol error_protocol_of(Endpoint endpoint) noexcept {
+    if (endpoint == Endpoint::messages || endpoint == Endpoint::count_tokens) return Protocol::anthropic;
+    if (names_model_in_path(endpoint)) return Protocol::gemini;
+    return endpoint == Endpoint::responses ? Protocol::openai_responses : Protocol::openai_chat;
 }
 
 std::string_view endpoint_name(Endpoint endpoint) noexcept {

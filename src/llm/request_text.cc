@@ -129,4 +129,55 @@ bool RequestWalk::read_input_element(Range& last_text, uint32_t& tokens) {
     return count_raw();
 }
 
+/// Gemini's documents name neither model nor stream: both stand in the path. Keys come in both of proto JSON's spellings.
+bool RequestWalk::read_gemini_member(Range key) {
+    const std::string_view name = inside(cursor_.text(), key);
+    if (name == "contents" || name == "requests") {
+        Range& range = request_.messages_range;
+        range.offset = cursor_.offset();
+        const bool is_list = cursor_.peek() == '[';
+        const bool good = is_list ? cursor_.each_element([&] { return read_gemini_content(); }) : read_gemini_content();
+        if (good) range.length = cursor_.last_end() - range.offset;
+        return good;
+    }
+    if (name == "content" || name == "systemInstruction" || name == "system_instruction") return read_gemini_content();
+    if (name == "tools") {
+        request_.has_tools = cursor_.peek() == '[';
+        return count_raw();
+    }
+    return cursor_.skip_value();
+}
+
+/// `{"role":…,"parts":[{"text":…}]}`; of the last user's, the last text.
+bool RequestWalk::read_gemini_content() {
+    if (cursor_.peek() != '{') return count_raw();
+    request_.message_count += 1;
+    bool is_user = true;  // a content without a role is the user's
+    Range last_text;
+    const auto read_part_member = [&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if (name == "text" && cursor_.peek() == '"') {
+            last_text = cursor_.take_string();
+            count_text(last_text);
+            return true;
+        }
+        request_.has_images |= name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data";
+        const bool is_prompt = name.starts_with("function");
+        return is_prompt ? count_raw() : cursor_.skip_value();
+    };
+    const bool good = cursor_.each_member([&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if (name == "role" && cursor_.peek() == '"') {
+            is_user = inside(cursor_.text(), cursor_.take_string()) == "user";
+            return true;
+        }
+        if (name == "content" && cursor_.peek() == '{') return read_gemini_content();  // of batchEmbedContents
+        if (name != "parts" || cursor_.peek() != '[') return cursor_.skip_value();
+        return cursor_.each_element(
+            [&] { return cursor_.peek() == '{' ? cursor_.each_member(read_part_member) : cursor_.skip_value(); });
+    });
+    if (good && is_user && !last_text.absent()) set_last_user(last_text);
+    return good;
+}
+
 }  // namespace loom::llm

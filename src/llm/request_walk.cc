@@ -23,6 +23,7 @@ bool RequestWalk::run() {
 bool RequestWalk::read_member(Range key) {
     bool disguised = false;
     const Key which = key_of(inside(cursor_.text(), key), disguised);
+    if (names_model_in_path(endpoint_)) return read_gemini_member(key);
     if (which >= Key::include_usage) return cursor_.skip_value();
     return first_time(which, key.offset, disguised) && read_value(which);
 }
@@ -43,10 +44,11 @@ bool RequestWalk::check_required() {
         param_ = facts_of(key).param;
         return cursor_.fail_at(request_.object_insert_offset - 1, what);
     };
+    if (names_model_in_path(endpoint_)) return true;
     if (!has(Key::model)) return missing(Key::model, "'model' is missing: name the model to use");
-    if (endpoint_ == Endpoint::chat_completions || endpoint_ == Endpoint::messages) {
-        if (!has(Key::messages)) return missing(Key::messages, "'messages' is missing");
-    }
+    const bool talks = endpoint_ == Endpoint::chat_completions || endpoint_ == Endpoint::messages ||
+                       endpoint_ == Endpoint::count_tokens;
+    if (talks && !has(Key::messages)) return missing(Key::messages, "'messages' is missing");
     if (endpoint_ == Endpoint::embeddings && !has(Key::input)) return missing(Key::input, "'input' is missing");
     return true;
 }

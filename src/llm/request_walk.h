@@ -24,6 +24,8 @@ class RequestWalk {
 
   private:
     bool read_member(Range key);
+    bool read_gemini_member(Range key);
+    bool read_gemini_content();
     bool read_value(Key key);
     bool first_time(Key key, uint32_t offset, bool disguised);
     bool check_required();

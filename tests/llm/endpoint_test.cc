@@ -13,6 +13,7 @@ TEST(Classify, KnowsTheCreateCalls) {
     EXPECT_EQ(classify(false, "/v1/embeddings"), Endpoint::embeddings);
     EXPECT_EQ(classify(false, "/v1/responses"), Endpoint::responses);
     EXPECT_EQ(classify(false, "/v1/messages"), Endpoint::messages);
+    EXPECT_EQ(classify(false, "/v1/messages/count_tokens"), Endpoint::count_tokens);
 }
 
 TEST(Classify, KnowsTheModels) {
@@ -24,6 +25,35 @@ TEST(Classify, KnowsTheModels) {
     EXPECT_EQ(model_of_path("/v1/models/org/name?x=1"), "org/name");
     EXPECT_EQ(model_of_path("/v1/models"), "");
     EXPECT_EQ(model_of_path("/v1/files/f"), "");
+}
+
+TEST(Classify, KnowsGeminisCallsByTheirEnd) {
+    const auto call = [](std::string_view path) { return classify(false, path); };
+    EXPECT_EQ(call("/v1beta/models/gemini-2.5-pro:generateContent"), Endpoint::generate_content);
+    EXPECT_EQ(call("/v1/models/gemini-2.5-pro:streamGenerateContent?alt=sse"), Endpoint::stream_generate_content);
+    EXPECT_EQ(call("/v1beta/models/m:countTokens"), Endpoint::gemini_count_tokens);
+    EXPECT_EQ(call("/v1beta/models/m:embedContent"), Endpoint::embed_content);
+    EXPECT_EQ(call("/v1beta/models/m:batchEmbedContents"), Endpoint::batch_embed_contents);
+    EXPECT_EQ(call("/v1/projects/p/locations/l/publishers/google/models/m:generateContent"), Endpoint::generate_content);
+    EXPECT_EQ(model_of_path("/v1beta/models/openai:gpt-4o:generateContent?key=k"), "openai:gpt-4o");
+    EXPECT_EQ(model_of_path("/v1beta/models/meta-llama/Llama-3:countTokens"), "meta-llama/Llama-3");
+    EXPECT_EQ(model_of_path("/v1beta/models/gemini-2.5-pro"), "gemini-2.5-pro");
+    EXPECT_EQ(classify(true, "/v1beta/models"), Endpoint::models);
+    EXPECT_EQ(classify(true, "/v1beta/models/gemini-2.5-pro"), Endpoint::model);
+    for (const std::string_view path :
+         {"/v1beta/models/:generateContent", "/v1beta/models/m:other", "/v1beta/models:generateContent",
+          "/x/models/m:generateContent", "/v1beta/models/../m:generateContent", "/v1beta/models/m%2e%2e:generateContent"})
+        EXPECT_EQ(call(path), Endpoint::unknown) << path;
+}
+
+TEST(Classify, EachEndpointHasTheProtocolOfItsClients) {
+    EXPECT_EQ(chat_protocol_of(Endpoint::messages), Protocol::anthropic);
+    EXPECT_EQ(chat_protocol_of(Endpoint::stream_generate_content), Protocol::gemini);
+    EXPECT_EQ(chat_protocol_of(Endpoint::responses), Protocol::openai_responses);
+    EXPECT_EQ(chat_protocol_of(Endpoint::embeddings), std::nullopt);
+    EXPECT_EQ(error_protocol_of(Endpoint::count_tokens), Protocol::anthropic);
+    EXPECT_EQ(error_protocol_of(Endpoint::embed_content), Protocol::gemini);
+    EXPECT_EQ(error_protocol_of(Endpoint::files), Protocol::openai_chat);
 }
 
 TEST(Classify, NobodyReadsWhatIsStoredUnderASharedKey) {

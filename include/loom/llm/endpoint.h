@@ -1,8 +1,11 @@
-// What a path under `/v1` is: which requests are read, and which pass by family name only.
+// What a path is: which requests are read, in which protocol, and which pass by family name only.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
+
+#include "loom/llm/protocol.h"
 
 namespace loom::llm {
 
@@ -15,6 +18,12 @@ enum class Endpoint : uint8_t {
     model,   // GET /v1/models/{id}
     responses,
     messages,
+    count_tokens,             // POST /v1/messages/count_tokens
+    generate_content,         // POST /v1beta/models/{model}:generateContent
+    stream_generate_content,  // … and so on, as Google's own are called
+    gemini_count_tokens,
+    embed_content,
+    batch_embed_contents,
     // relayed only where route.X.passthrough names the family
     files,
     batches,
@@ -32,11 +41,13 @@ enum class Endpoint : uint8_t {
 };
 
 /// path    as in the request line: `/v1/chat/completions`, with or without a query; a trailing slash is tolerated.
+/// Gemini's paths are known by their end, below /v1beta, /v1, /v1alpha and (of Vertex) /v1/projects/….
 /// Only an exact create call (`POST /v1/chat/completions`, not GET and not `/v1/chat/completions/{id}`) is inspected;
 /// stored chats and responses (`GET /v1/responses/{id}`, …) are `unknown`: nobody may read them through a shared key.
 [[nodiscard]] Endpoint classify(bool method_is_get, std::string_view path) noexcept;
 
-/// The `{id}` of `/v1/models/{id}`, still percent-encoded; may contain slashes. Empty for other paths.
+/// The `{id}` of `/v1/models/{id}` or `/v1beta/models/{id}:method`, still percent-encoded; may contain slashes and
+/// colons. Empty for other paths.
 [[nodiscard]] std::string_view model_of_path(std::string_view path) noexcept;
 
 /// "chat_completions", "files", …: the spelling of metrics labels and of route.X.passthrough.
@@ -47,9 +58,19 @@ enum class Endpoint : uint8_t {
 
 /// Does a RequestReader read its body?
 [[nodiscard]] constexpr bool is_inspected(Endpoint e) noexcept {
-    return e == Endpoint::chat_completions || e == Endpoint::completions || e == Endpoint::embeddings ||
-           e == Endpoint::responses || e == Endpoint::messages;
+    return e < Endpoint::files && e != Endpoint::models && e != Endpoint::model;
 }
+
+/// Is it one of Gemini's, whose path names the model and says whether it streams?
+[[nodiscard]] constexpr bool names_model_in_path(Endpoint e) noexcept {
+    return e >= Endpoint::generate_content && e <= Endpoint::batch_embed_contents;
+}
+
+/// The protocol of a conversation that it carries; nothing for what is none (embeddings, counts, files …).
+[[nodiscard]] std::optional<Protocol> chat_protocol_of(Endpoint endpoint) noexcept;
+
+/// The protocol in which its client reads an error.
+[[nodiscard]] Protocol error_protocol_of(Endpoint endpoint) noexcept;
 
 /// Is it relayed as a family (files, batches, …)?
 [[nodiscard]] constexpr bool is_passthrough(Endpoint e) noexcept {
