@@ -64,7 +64,8 @@ std::string_view below_version(std::string_view path, std::string_view version) 
 }
 std::string_view below_v1(std::string_view path) { return below_version(path, "/v1/"); }
 
-/// `models/{model}:method`, wherever below a version the resource begins (Vertex: projects/…/publishers/google/models/).
+/// `models/{model}:method`, wherever below a version the resource begins (Vertex:
+/// projects/…/publishers/google/models/).
 struct GeminiCall {
     std::string_view model;
     Endpoint endpoint = Endpoint::unknown;
@@ -74,7 +75,8 @@ GeminiCall gemini_call_of(std::string_view path) {
     constexpr std::string_view models = "/models/";
     const size_t colon = path.rfind(':');
     const size_t begin = path.find(models);
-    if (!path.starts_with("/v1") || colon == path.npos || begin == path.npos || begin + models.size() > colon) return {};
+    if (!path.starts_with("/v1") || colon == path.npos || begin == path.npos || begin + models.size() > colon)
+        return {};
     for (const Family& method : gemini_methods) {
         if (path.substr(colon + 1) != method.name) continue;
         const size_t model = begin + models.size();

@@ -129,7 +129,8 @@ bool RequestWalk::read_input_element(Range& last_text, uint32_t& tokens) {
     return count_raw();
 }
 
-/// Gemini's documents name neither model nor stream: both stand in the path. Keys come in both of proto JSON's spellings.
+/// Gemini's documents name neither model nor stream: both stand in the path. Keys come in both of proto JSON's
+/// spellings.
 bool RequestWalk::read_gemini_member(Range key) {
     const std::string_view name = inside(cursor_.text(), key);
     if (name == "contents" || name == "requests") {
@@ -161,7 +162,8 @@ bool RequestWalk::read_gemini_content() {
             count_text(last_text);
             return true;
         }
-        request_.has_images |= name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data";
+        request_.has_images |=
+            name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data";
         const bool is_prompt = name.starts_with("function");
         return is_prompt ? count_raw() : cursor_.skip_value();
     };

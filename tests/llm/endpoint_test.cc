@@ -34,7 +34,8 @@ TEST(Classify, KnowsGeminisCallsByTheirEnd) {
     EXPECT_EQ(call("/v1beta/models/m:countTokens"), Endpoint::gemini_count_tokens);
     EXPECT_EQ(call("/v1beta/models/m:embedContent"), Endpoint::embed_content);
     EXPECT_EQ(call("/v1beta/models/m:batchEmbedContents"), Endpoint::batch_embed_contents);
-    EXPECT_EQ(call("/v1/projects/p/locations/l/publishers/google/models/m:generateContent"), Endpoint::generate_content);
+    EXPECT_EQ(call("/v1/projects/p/locations/l/publishers/google/models/m:generateContent"),
+              Endpoint::generate_content);
     EXPECT_EQ(model_of_path("/v1beta/models/openai:gpt-4o:generateContent?key=k"), "openai:gpt-4o");
     EXPECT_EQ(model_of_path("/v1beta/models/meta-llama/Llama-3:countTokens"), "meta-llama/Llama-3");
     EXPECT_EQ(model_of_path("/v1beta/models/gemini-2.5-pro"), "gemini-2.5-pro");
@@ -42,7 +43,8 @@ TEST(Classify, KnowsGeminisCallsByTheirEnd) {
     EXPECT_EQ(classify(true, "/v1beta/models/gemini-2.5-pro"), Endpoint::model);
     for (const std::string_view path :
          {"/v1beta/models/:generateContent", "/v1beta/models/m:other", "/v1beta/models:generateContent",
-          "/x/models/m:generateContent", "/v1beta/models/../m:generateContent", "/v1beta/models/m%2e%2e:generateContent"})
+          "/x/models/m:generateContent", "/v1beta/models/../m:generateContent",
+          "/v1beta/models/m%2e%2e:generateContent"})
         EXPECT_EQ(call(path), Endpoint::unknown) << path;
 }
 

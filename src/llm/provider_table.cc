@@ -1,0 +1,312 @@
+#include "loom/llm/provider_table.h"
+
+#include <algorithm>
+#include <array>
+
+namespace loom::llm {
+
+namespace {
+
+using E = Endpoint;
+
+constexpr EndpointSet chat = set_of(E::chat_completions);
+constexpr EndpointSet chat_embed = set_of(E::chat_completions, E::embeddings);
+constexpr EndpointSet classic = set_of(E::chat_completions, E::completions, E::embeddings);
+constexpr EndpointSet all_openai = classic | set_of(E::responses);
+constexpr EndpointSet local_servers = classic | set_of(E::responses, E::messages);
+constexpr EndpointSet all_anthropic = set_of(E::messages, E::count_tokens);
+constexpr EndpointSet all_gemini = set_of(E::generate_content, E::stream_generate_content, E::gemini_count_tokens,
+                                          E::embed_content, E::batch_embed_contents);
+
+constexpr std::string_view anthropic_lines = "anthropic-version: 2023-06-01\r\n";
+
+// What a server of OpenAI's API that is older than its latest fields refuses or does not know.
+constexpr Quirks older{.no_developer_role = true, .max_tokens_only = true};
+
+// Sources: each provider's API reference, "OpenAI compatibility" where there is such a page.
+constexpr std::array types{
+    ProviderType{
+        .name = "openai", .base_url = "https://api.openai.com/v1", .endpoints = all_openai, .serves_families = true},
+    ProviderType{.name = "azure_openai",
+                 .path = PathStyle::azure,
+                 .auth = AuthStyle::header,
+                 .auth_header = "api-key",
+                 .endpoints = all_openai,
+                 .serves_families = true},
+    ProviderType{.name = "anthropic",
+                 .base_url = "https://api.anthropic.com",
+                 .protocol = Protocol::anthropic,
+                 .path = PathStyle::anthropic,
+                 .auth = AuthStyle::header,
+                 .auth_header = "x-api-key",
+                 .lines = anthropic_lines,
+                 .endpoints = all_anthropic,
+                 .serves_families = true},
+    ProviderType{.name = "gemini",
+                 .base_url = "https://generativelanguage.googleapis.com",
+                 .protocol = Protocol::gemini,
+                 .path = PathStyle::gemini,
+                 .auth = AuthStyle::header,
+                 .auth_header = "x-goog-api-key",
+                 .endpoints = all_gemini},
+    ProviderType{.name = "vertex",
+                 .base_url = "https://{location}-aiplatform.googleapis.com",
+                 .protocol = Protocol::gemini,
+                 .path = PathStyle::vertex,
+                 .auth = AuthStyle::google_token,
+                 .endpoints = set_of(E::generate_content, E::stream_generate_content, E::gemini_count_tokens)},
+    ProviderType{.name = "bedrock",
+                 .base_url = "https://bedrock-runtime.{location}.amazonaws.com",
+                 .protocol = Protocol::bedrock,
+                 .path = PathStyle::bedrock,
+                 .auth = AuthStyle::aws_sigv4},
+    ProviderType{.name = "cohere",
+                 .base_url = "https://api.cohere.com",
+                 .protocol = Protocol::cohere,
+                 .path = PathStyle::cohere},
+    ProviderType{.name = "mistral",
+                 .base_url = "https://api.mistral.ai/v1",
+                 .endpoints = chat_embed,
+                 .quirks = {.no_stream_options = true,
+                            .no_developer_role = true,
+                            .max_tokens_only = true,
+                            .no_tool_choice_required = true,
+                            .no_logprobs = true,
+                            .no_user = true,
+                            .seed_is_random_seed = true},
+                 .serves_families = true},
+    ProviderType{
+        .name = "ollama",
+        .base_url = "http://127.0.0.1:11434/v1",
+        .endpoints = classic,
+        .quirks = {.no_developer_role = true, .max_tokens_only = true, .no_parallel_tool_calls = true, .no_n = true},
+        .key_optional = true},
+    ProviderType{.name = "local", .endpoints = classic, .quirks = older, .key_optional = true, .serves_families = true},
+    ProviderType{.name = "vllm",
+                 .base_url = "http://127.0.0.1:8000/v1",
+                 .endpoints = local_servers,
+                 .key_optional = true,
+                 .serves_families = true},
+    ProviderType{.name = "sglang",
+                 .base_url = "http://127.0.0.1:30000/v1",
+                 .endpoints = classic,
+                 .quirks = older,
+                 .key_optional = true},
+    ProviderType{.name = "lmstudio",
+                 .base_url = "http://127.0.0.1:1234/v1",
+                 .endpoints = all_openai,
+                 .quirks = older,
+                 .key_optional = true},
+    ProviderType{.name = "llamacpp",
+                 .base_url = "http://127.0.0.1:8080/v1",
+                 .endpoints = classic,
+                 .quirks = older,
+                 .key_optional = true},
+    ProviderType{.name = "groq",
+                 .base_url = "https://api.groq.com/openai/v1",
+                 .endpoints = set_of(E::chat_completions, E::responses),
+                 .quirks = {.no_n = true, .no_logprobs = true},
+                 .serves_families = true},
+    ProviderType{.name = "deepseek",
+                 .base_url = "https://api.deepseek.com/v1",
+                 .endpoints = chat,
+                 .quirks = {.no_developer_role = true,
+                            .max_tokens_only = true,
+                            .no_parallel_tool_calls = true,
+                            .no_json_schema = true,
+                            .no_seed = true,
+                            .no_n = true,
+                            .no_user = true}},
+    ProviderType{.name = "together",
+                 .base_url = "https://api.together.xyz/v1",
+                 .endpoints = classic,
+                 .quirks = older,
+                 .serves_families = true},
+    ProviderType{.name = "fireworks",
+                 .base_url = "https://api.fireworks.ai/inference/v1",
+                 .endpoints = all_openai,
+                 .quirks = older},
+    ProviderType{.name = "openrouter",
+                 .base_url = "https://openrouter.ai/api/v1",
+                 .endpoints = all_openai | set_of(E::messages)},
+    ProviderType{.name = "xai",
+                 .base_url = "https://api.x.ai/v1",
+                 .endpoints = set_of(E::chat_completions, E::responses, E::messages),
+                 .serves_families = true},
+    ProviderType{.name = "perplexity",
+                 .base_url = "https://api.perplexity.ai",
+                 .endpoints = chat,
+                 .quirks = {.no_stream_options = true,
+                            .no_developer_role = true,
+                            .max_tokens_only = true,
+                            .no_parallel_tool_calls = true,
+                            .no_seed = true,
+                            .no_n = true,
+                            .no_logprobs = true,
+                            .no_user = true}},
+    ProviderType{.name = "cerebras",
+                 .base_url = "https://api.cerebras.ai/v1",
+                 .endpoints = set_of(E::chat_completions, E::completions),
+                 .quirks = {.no_penalties = true, .no_n = true}},
+    ProviderType{
+        .name = "nvidia", .base_url = "https://integrate.api.nvidia.com/v1", .endpoints = classic, .quirks = older},
+    ProviderType{.name = "huggingface",
+                 .base_url = "https://router.huggingface.co/v1",
+                 .endpoints = set_of(E::chat_completions, E::responses),
+                 .quirks = older},
+    ProviderType{
+        .name = "sambanova", .base_url = "https://api.sambanova.ai/v1", .endpoints = chat_embed, .quirks = older},
+    ProviderType{
+        .name = "deepinfra", .base_url = "https://api.deepinfra.com/v1/openai", .endpoints = classic, .quirks = older},
+    ProviderType{
+        .name = "novita", .base_url = "https://api.novita.ai/openai/v1", .endpoints = classic, .quirks = older},
+    ProviderType{.name = "hyperbolic", .base_url = "https://api.hyperbolic.xyz/v1", .endpoints = chat, .quirks = older},
+    ProviderType{
+        .name = "nebius", .base_url = "https://api.studio.nebius.com/v1", .endpoints = classic, .quirks = older},
+    ProviderType{.name = "moonshot", .base_url = "https://api.moonshot.ai/v1", .endpoints = chat, .quirks = older},
+    ProviderType{.name = "dashscope",
+                 .base_url = "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+                 .endpoints = chat_embed,
+                 .quirks = older},
+    ProviderType{.name = "zai", .base_url = "https://api.z.ai/api/paas/v4", .endpoints = chat, .quirks = older},
+    ProviderType{.name = "github", .base_url = "https://models.github.ai/inference", .endpoints = chat_embed},
+};
+
+constexpr ProviderType vertex_claude{.name = "vertex",
+                                     .protocol = Protocol::anthropic,
+                                     .path = PathStyle::vertex,
+                                     .auth = AuthStyle::google_token,
+                                     .endpoints = all_anthropic};
+
+struct Alias {
+    std::string_view name, of;
+};
+constexpr std::array aliases{Alias{"azure", "azure_openai"}, Alias{"google", "gemini"}, Alias{"vertex_ai", "vertex"},
+                             Alias{"openai_compatible", "local"}};
+
+bool is_claude(std::string_view model) noexcept { return model.starts_with("claude"); }
+
+bool is_unreserved(char c) noexcept {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+           c == '_' || c == '~';
+}
+
+/// One segment of a path. RFC 3986, 3.3; colons too, since `:method` follows (and an ARN's would split Bedrock's path).
+void append_segment(std::string& out, std::string_view text) {
+    for (const char c : text) {
+        if (is_unreserved(c)) {
+            out += c;
+            continue;
+        }
+        const auto byte = static_cast<uint8_t>(c);
+        out += '%';
+        out += "0123456789ABCDEF"[byte >> 4];
+        out += "0123456789ABCDEF"[byte & 15];
+    }
+}
+
+std::string_view openai_path(Endpoint endpoint) noexcept {
+    switch (endpoint) {
+        case E::completions: return "/completions";
+        case E::embeddings: return "/embeddings";
+        case E::responses: return "/responses";
+        case E::messages: return "/messages";
+        default: return "/chat/completions";
+    }
+}
+
+std::string_view gemini_method(Endpoint endpoint, bool stream) noexcept {
+    switch (endpoint) {
+        case E::gemini_count_tokens:
+        case E::count_tokens: return ":countTokens";
+        case E::embed_content: return ":embedContent";
+        case E::embeddings:
+        case E::batch_embed_contents: return ":batchEmbedContents";
+        default: return stream ? ":streamGenerateContent?alt=sse" : ":generateContent";
+    }
+}
+
+void append_azure(std::string& out, Endpoint endpoint, const UpstreamPath& path) {
+    if (path.api_version.empty()) {
+        out += "/openai/v1";
+        out += openai_path(endpoint);
+        return;
+    }
+    out += "/openai";
+    if (endpoint != E::responses) {  // which names its deployment in the body
+        out += "/deployments/";
+        append_segment(out, path.model);
+    }
+    out += openai_path(endpoint);
+    out += "?api-version=";
+    append_segment(out, path.api_version);
+}
+
+void append_vertex(std::string& out, Endpoint endpoint, const UpstreamPath& path) {
+    out += "/v1/projects/";
+    append_segment(out, path.project);
+    out += "/locations/";
+    append_segment(out, path.location);
+    const bool claude = is_claude(path.model);
+    out += claude ? "/publishers/anthropic/models/" : "/publishers/google/models/";
+    if (claude && (endpoint == E::count_tokens || endpoint == E::gemini_count_tokens)) {
+        out += "count-tokens:rawPredict";
+        return;
+    }
+    append_segment(out, path.model);
+    if (claude)
+        out += path.stream ? ":streamRawPredict" : ":rawPredict";
+    else
+        out += gemini_method(endpoint, path.stream);
+}
+
+}  // namespace
+
+std::span<const ProviderType> provider_types() noexcept { return types; }
+
+const ProviderType* find_provider_type(std::string_view name) noexcept {
+    for (const Alias& alias : aliases)
+        if (alias.name == name) name = alias.of;
+    const auto found = std::ranges::find(types, name, &ProviderType::name);
+    return found == types.end() ? nullptr : &*found;
+}
+
+const ProviderType& type_for_model(const ProviderType& type, std::string_view model) noexcept {
+    return type.path == PathStyle::vertex && is_claude(model) ? vertex_claude : type;
+}
+
+const char* withdrawn_model(std::string_view model) noexcept {
+    for (const std::string_view name : {"text-bison", "chat-bison", "code-bison", "codechat-bison", "code-gecko",
+                                        "text-unicorn", "textembedding-gecko"})
+        if (model.starts_with(name)) return "PaLM models are withdrawn: name a Gemini model, such as gemini-2.5-flash";
+    return nullptr;
+}
+
+void write_upstream_path(std::string& out, const ProviderType& type, Endpoint endpoint, const UpstreamPath& path) {
+    switch (type.path) {
+        case PathStyle::openai: out += openai_path(endpoint); return;
+        case PathStyle::azure: return append_azure(out, endpoint, path);
+        case PathStyle::anthropic:
+            out += endpoint == E::count_tokens || endpoint == E::gemini_count_tokens ? "/v1/messages/count_tokens"
+                                                                                     : "/v1/messages";
+            return;
+        case PathStyle::gemini:
+            out += "/v1beta/models/";
+            append_segment(out, path.model);
+            out += gemini_method(endpoint, path.stream);
+            return;
+        case PathStyle::vertex: return append_vertex(out, endpoint, path);
+        case PathStyle::bedrock:
+            out += "/model/";
+            append_segment(out, path.model);
+            out += path.stream ? "/converse-stream" : "/converse";
+            return;
+        case PathStyle::cohere:
+            out += endpoint == E::embeddings || endpoint == E::embed_content || endpoint == E::batch_embed_contents
+                       ? "/v2/embed"
+                       : "/v2/chat";
+            return;
+    }
+}
+
+}  // namespace loom::llm
