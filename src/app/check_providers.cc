@@ -7,6 +7,7 @@
 #include "check_report.h"
 #include "loom/base/crypto.h"
 #include "loom/http/url.h"
+#include "loom/llm/provider_table.h"
 
 namespace loom::app {
 
@@ -37,30 +38,32 @@ bool is_listed(const std::vector<std::string>& patterns, std::string_view name) 
     });
 }
 
-void check_base_url(Report& report, const std::string& name, const std::string& type) {
+void check_base_url(Report& report, const std::string& name, const llm::ProviderType& type) {
     const auto key = fmt::format("provider.{}.base_url", name);
     if (!report.config.has(key)) {
-        if (type != "local") return;
-        return report.missing(report.config.place_of_name("provider", name), key, "is missing; local needs one");
+        if (!type.base_url.empty() || type.name == "echo") return;
+        return report.missing(report.config.place_of_name("provider", name), key,
+                              fmt::format("is missing; {} needs one", type.name));
     }
     const auto url = http::parse_url(report.config.text(key));
     if (!url) report.error(key, fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
 }
 
-void check_tls(Report& report, const std::string& name, const std::string& type) {
+void check_tls(Report& report, const std::string& name, const llm::ProviderType& type) {
     const Config& config = report.config;
     const auto base_url = fmt::format("provider.{}.base_url", name);
     const auto url = http::parse_url(config.text(base_url));
-    const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type == "openai";
+    const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type.base_url.starts_with("https");
     check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
-void check_api_key(Report& report, const std::string& name, const std::string& type) {
+void check_api_key(Report& report, const std::string& name, const llm::ProviderType& type) {
     const Config& config = report.config;
     const auto key = fmt::format("provider.{}.api_key", name);
     if (!fits_a_header(config.text(key))) report.error(key, "holds a control byte");
     if (config.has(key) && config.text(key).empty()) return report.warning(key, "is empty: the provider is left out");
-    if (type != "openai" || config.has(key) || !report.complete) return;
+    const bool by_key = type.auth == llm::AuthStyle::bearer || type.auth == llm::AuthStyle::header;
+    if (!by_key || type.key_optional || config.has(key) || !report.complete) return;
     report.add(config.place_of_name("provider", name), false, key, "is not set: requests go there without a key");
 }
 
@@ -77,25 +80,57 @@ void check_headers(Report& report, const std::string& name) {
     if (!fits_a_header(report.config.text(organization))) report.error(organization, "holds a control byte");
 }
 
-void warn_of_idle_keys(Report& report, const std::string& name, const std::string& type) {
-    if (type == "echo") return;
-    for (const auto* word : {"delay", "token_interval"}) {
-        const auto key = fmt::format("provider.{}.{}", name, word);
-        if (report.config.has(key)) report.warning(key, "means something to echo providers only");
+/// Keys that mean something to other types alone.
+void warn_of_idle_keys(Report& report, const std::string& name, const llm::ProviderType& type) {
+    struct Owner {
+        const char* key;
+        bool owns;
+        const char* who;
+    };
+    const bool echo = type.name == "echo", azure = type.path == llm::PathStyle::azure;
+    const bool vertex = type.path == llm::PathStyle::vertex, bedrock = type.path == llm::PathStyle::bedrock;
+    for (const Owner& one : {Owner{"delay", echo, "echo"}, Owner{"token_interval", echo, "echo"},
+                             Owner{"api_version", azure, "azure_openai"}, Owner{"project_id", vertex, "vertex"},
+                             Owner{"location", vertex || bedrock, "vertex and bedrock"}}) {
+        const auto key = fmt::format("provider.{}.{}", name, one.key);
+        if (!one.owns && report.config.has(key))
+            report.warning(key, fmt::format("means something to {} providers only", one.who));
     }
+}
+
+/// What its paths are made of.
+void check_place(Report& report, const std::string& name, const llm::ProviderType& type) {
+    const bool vertex = type.path == llm::PathStyle::vertex, bedrock = type.path == llm::PathStyle::bedrock;
+    const auto need = [&](const char* word, const char* example) {
+        const auto key = fmt::format("provider.{}.{}", name, word);
+        const std::string& text = report.config.text(key);
+        if (!report.config.has(key))
+            return report.missing(report.config.place_of_name("provider", name), key,
+                                  fmt::format("is missing; {} needs one, such as {}", type.name, example));
+        const bool plain = std::ranges::all_of(text, [](char c) {
+            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == ':' || c == '.';
+        });
+        if (!plain || text.empty()) report.error(key, fmt::format("expected a name such as {}", example));
+    };
+    if (vertex) need("project_id", "my-project");
+    if (vertex) need("location", "us-central1");
+    if (bedrock && !report.config.has(fmt::format("provider.{}.base_url", name))) need("location", "us-east-1");
 }
 
 void check_provider(Report& report, const std::string& name) {
     const auto type_key = fmt::format("provider.{}.type", name);
     const auto& type = report.config.text(type_key);
-    if (!report.config.has(type_key)) {
-        report.missing(report.config.place_of_name("provider", name), type_key, "is missing");
+    const llm::ProviderType* const row = llm::find_provider_type(type);
+    if (row == nullptr) {  // a type that is no type was told by the key's own row
+        if (!report.config.has(type_key))
+            report.missing(report.config.place_of_name("provider", name), type_key, "is missing");
     } else {
-        warn_of_idle_keys(report, name, type);
-        check_api_key(report, name, type);
+        warn_of_idle_keys(report, name, *row);
+        check_api_key(report, name, *row);
+        check_place(report, name, *row);
+        check_base_url(report, name, *row);
+        check_tls(report, name, *row);
     }
-    check_base_url(report, name, type);
-    check_tls(report, name, type);
     check_headers(report, name);
 }
 

@@ -230,19 +230,21 @@ constexpr KeyRow route_rows[] = {
 constexpr KeyRow llm_rows[] = {
     {.pattern = "provider.<name>.type",
      .type = choice,
-     .meaning = "the API it speaks. openai: api.openai.com and what is like it; local: the same with no key needed; "
-                "echo: built in, deterministic, for trying out",
+     .meaning = "whose API it is: where it is, how its key is sent, what it takes and what has to be translated for it "
+                "(conf/providers.conf has a block for each). local: any server of OpenAI's API; echo: built in, "
+                "deterministic, for trying out",
      .choices =
-         "openai|local|echo|-azure_openai|-azure|-anthropic|-vertex|-gemini|-bedrock|-cohere|-mistral|-ollama|"
-         "-groq|-deepseek|-together|-fireworks|-openrouter|-xai|-perplexity|-cerebras|-nvidia|-huggingface|-vllm|"
-         "-sglang|-lmstudio"},
+         "openai|azure_openai|azure|anthropic|gemini|google|vertex|vertex_ai|bedrock|cohere|mistral|ollama|local|"
+         "openai_compatible|echo|vllm|sglang|lmstudio|llamacpp|groq|deepseek|together|fireworks|openrouter|xai|perplexity|"
+         "cerebras|nvidia|huggingface|sambanova|deepinfra|novita|hyperbolic|nebius|moonshot|dashscope|zai|github"},
     {.pattern = "provider.<name>.api_key",
      .type = secret,
      .meaning =
-         "sent as `Authorization: Bearer`; an openai provider with an empty one at OpenAI itself takes no requests"},
+         "sent in the header that the provider's API has for it; a provider with an empty one takes no requests"},
     {.pattern = "provider.<name>.base_url",
      .type = text,
-     .meaning = "http:// or https://, with the /v1; openai has https://api.openai.com/v1 when unset, local needs one"},
+     .meaning = "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "
+                "gemini, vertex, bedrock and cohere. Unset: the provider's own; local and azure_openai need one"},
     {.pattern = "provider.<name>.endpoint", .type = text, .alias_of = "provider.<name>.base_url"},
     {.pattern = "provider.<name>.tls.ca_file",
      .type = path,
@@ -259,6 +261,34 @@ constexpr KeyRow llm_rows[] = {
      .default_text = "1.2",
      .meaning = "the oldest TLS that Loom speaks with it",
      .choices = "1.2|1.3"},
+    {.pattern = "provider.<name>.api_version",
+     .type = text,
+     .meaning = "azure_openai: the version of its deployments' API (2024-10-21 …); unset: the v1 path, which has none"},
+    {.pattern = "provider.<name>.deployment.<model>",
+     .type = text,
+     .meaning = "azure_openai: the deployment that serves the model; unset: it is called as the model is"},
+    {.pattern = "provider.<name>.project_id", .type = text, .meaning = "vertex: the project that pays"},
+    {.pattern = "provider.<name>.location",
+     .type = text,
+     .meaning = "vertex and bedrock: the region (us-central1, eu-west-1 …), or vertex's `global`"},
+    {.pattern = "provider.<name>.quirks",
+     .type = list,
+     .meaning = "what its server refuses or spells otherwise, beside what its type is known for: such fields are left "
+                "out or renamed in requests that are translated for it, and stream_options in all",
+     .choices = "no_stream_options|no_developer_role|max_tokens_only|no_parallel_tool_calls|no_json_schema|"
+                "no_tool_choice_required|no_seed|no_penalties|no_n|no_logprobs|no_user|seed_is_random_seed|"
+                "no_system_in_messages"},
+    {.pattern = "translate.unsupported",
+     .type = choice,
+     .default_text = "warn",
+     .meaning = "fields of a request that its provider's protocol cannot carry. warn: left out, and named in "
+                "x-loom-dropped; drop: left out; reject: 400 with their names",
+     .choices = "warn|drop|reject"},
+    {.pattern = "translate.max_tokens_default",
+     .type = integer,
+     .default_text = "4096",
+     .meaning = "the answer's bound where a provider must be told one (Anthropic's) and the client said none",
+     .range = "1..1000000"},
     {.pattern = "provider.<name>.organization", .type = text, .meaning = "sent as `OpenAI-Organization`"},
     {.pattern = "provider.<name>.models",
      .type = list,

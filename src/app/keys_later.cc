@@ -27,10 +27,6 @@ constexpr KeyRow rows[] = {
     // llm: providers
     later("provider.<name>.weight", integer),
     later("provider.<name>.region", text),
-    later("provider.<name>.api_version", text),
-    later("provider.<name>.deployment.<model>", text),
-    later("provider.<name>.project_id", text),
-    later("provider.<name>.location", text),
     later("provider.<name>.credentials_file", path),
     later("provider.<name>.rate_limit.requests_per_minute", integer),
     later("provider.<name>.rate_limit.tokens_per_minute", integer),
@@ -178,7 +174,6 @@ constexpr KeyRow rows[] = {
     later("security.rule.<name>.action", text),
     later("security.max_tokens_per_request", integer),
     // dialects
-    later("translate.unsupported", text),
 };
 
 }  // namespace

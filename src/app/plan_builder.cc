@@ -92,10 +92,26 @@ void fill_tls(const Config& config, const std::string& prefix, upstream::Endpoin
         messages.push_back(std::move(terms.error()));
 }
 
+std::string base_url_of(const Config& config, const std::string& name, const llm::ProviderType& type) {
+    std::string url = config.text(fmt::format("provider.{}.base_url", name));
+    if (!url.empty()) return url;
+    url = type.base_url;
+    constexpr std::string_view hole = "{location}";
+    const size_t at = url.find(hole);
+    if (at == url.npos) return url;
+    const std::string& location = config.text(fmt::format("provider.{}.location", name));
+    // Vertex's global endpoint has no region in its name.
+    if (location == "global") return url.replace(at, hole.size() + 1, "");
+    return url.replace(at, hole.size(), location);
+}
+
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
-    std::string base_url = config.text(prefix + "base_url");
-    if (base_url.empty()) base_url = "https://api.openai.com/v1";
+    const llm::ProviderType& type = *provider.type;
+    provider.api_version = config.text(prefix + "api_version");
+    provider.project = config.text(prefix + "project_id");
+    provider.location = config.text(prefix + "location");
+    const std::string base_url = base_url_of(config, provider.name, type);
     const auto url = http::parse_url(base_url);
     if (!url) {
         messages.push_back(fmt::format("{}base_url: {}", prefix, url.error().what));
@@ -112,7 +128,9 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     };
     std::string lines = fmt::format("host: {}\r\n", url->authority);
     const std::string& key = config.text(prefix + "api_key");
-    if (!key.empty() && !overridden("authorization")) lines += fmt::format("authorization: Bearer {}\r\n", key);
+    const std::string_view header = type.auth == llm::AuthStyle::header ? type.auth_header : "authorization";
+    const std::string_view scheme = type.auth == llm::AuthStyle::header ? "" : "Bearer ";
+    if (!key.empty() && !overridden(header)) lines += fmt::format("{}: {}{}\r\n", header, scheme, key);
     const std::string& organization = config.text(prefix + "organization");
     if (!organization.empty()) lines += fmt::format("openai-organization: {}\r\n", organization);
     for (const auto& [name, value] : extra) lines += fmt::format("{}: {}\r\n", name, value);
@@ -130,7 +148,11 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
         provider.timeouts = provider_timeouts(config, name);
         provider.delay_ms = ms(config, fmt::format("provider.{}.delay", name));
         provider.token_interval_ms = ms(config, fmt::format("provider.{}.token_interval", name));
-        if (config.text(fmt::format("provider.{}.type", name)) == "echo")
+        provider.type = llm::find_provider_type(config.text(fmt::format("provider.{}.type", name)));
+        provider.quirks = provider.type->quirks;
+        for (const std::string& quirk : config.list(fmt::format("provider.{}.quirks", name)))
+            llm::set_quirk(provider.quirks, quirk);
+        if (provider.type->name == "echo")
             provider.kind = proxy::ProviderKind::echo;
         else
             fill_http_provider(config, provider, files, messages);
@@ -149,6 +171,11 @@ route::Catalogue build_catalogue(const Config& config, const std::vector<proxy::
         const std::string key = fmt::format("provider.{}.models", provider.name);
         route::ProviderOptions one{.name = provider.name, .label_ix = provider.label_ix};
         if (config.has(key)) one.models = config.list(key);
+        for (const auto& [model, deployment] :
+             config.entries_below(fmt::format("provider.{}.deployment.", provider.name))) {
+            one.deployments.emplace_back(model);
+            options.mappings.push_back({std::string(model), provider.name, std::string(deployment)});
+        }
         one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
         options.providers.push_back(std::move(one));
     }
@@ -241,6 +268,10 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
                    .drain_ms = ms(config, "timeout.drain")};
     plan.timeouts = common_timeouts(config);
     plan.streaming = config.boolean("streaming.enabled");
+    const std::string& unsupported = config.text("translate.unsupported");
+    if (unsupported == "drop") plan.unsupported = proxy::Unsupported::drop;
+    if (unsupported == "reject") plan.unsupported = proxy::Unsupported::reject;
+    plan.max_tokens_default = config.integer("translate.max_tokens_default");
     plan.flush_interval_ms = ms(config, "streaming.flush_interval");
     plan.health_path = config.text("health.path");
     plan.cors_origins = config.list("cors.origins");

@@ -81,6 +81,7 @@ constexpr std::array types{
         .endpoints = classic,
         .quirks = {.no_developer_role = true, .max_tokens_only = true, .no_parallel_tool_calls = true, .no_n = true},
         .key_optional = true},
+    ProviderType{.name = "echo", .auth = AuthStyle::none, .endpoints = classic, .key_optional = true},
     ProviderType{.name = "local", .endpoints = classic, .quirks = older, .key_optional = true, .serves_families = true},
     ProviderType{.name = "vllm",
                  .base_url = "http://127.0.0.1:8000/v1",

@@ -191,6 +191,20 @@ struct StreamWatch::State {
         terms.client = terms.provider = protocol;
         decoder = dialect_of(protocol).decoder();
     }
+    Context context() {
+        return {.arena = call,
+                .structure = scratch.structure,
+                .nested = scratch.nested,
+                .losses = losses,
+                .aliases = aliases,
+                .terms = terms};
+    }
+    void finish_call() {
+        call.release();
+        scratch.structure.trim();
+        scratch.nested.trim();
+    }
+
     TranslateTerms terms;
     TranslateScratch::Parts& scratch;
     Arena kept;
@@ -206,19 +220,21 @@ StreamWatch::~StreamWatch() = default;
 
 EventFacts StreamWatch::event(std::string_view name, std::string_view data, Usage& usage) {
     State& state = *state_;
-    Context context{.arena = state.call,
-                    .structure = state.scratch.structure,
-                    .nested = state.scratch.nested,
-                    .losses = state.losses,
-                    .aliases = state.aliases,
-                    .terms = state.terms};
+    Context context = state.context();
     EventFacts facts;
     Noter noter(facts, usage);
     facts.malformed = !state.decoder->read(name, data, context, noter);
-    state.call.release();
-    state.scratch.structure.trim();
-    state.scratch.nested.trim();
+    state.finish_call();
     return facts;
+}
+
+bool StreamWatch::answer(std::string_view body, Usage& usage) {
+    Context context = state_->context();
+    ChatAnswer answer;
+    const bool read = dialect_of(state_->terms.provider).read_answer(body, context, answer).has_value();
+    if (read) usage = answer.usage;
+    state_->finish_call();
+    return read;
 }
 
 }  // namespace loom::llm

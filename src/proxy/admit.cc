@@ -116,8 +116,6 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
         return {};
     }
     if (llm::is_inspected(endpoint_)) {
-        if (endpoint_ == llm::Endpoint::responses || endpoint_ == llm::Endpoint::messages)
-            return fail(Errc::unsupported, Side::downstream, "this endpoint is not available in this version");
         if (head.method != http::Method::post)
             return fail(Errc::bad_method, Side::downstream, "this endpoint takes POST");
         return {};
@@ -185,6 +183,22 @@ void Exchange::note_client(const http::RequestHead& head) {
     }
 }
 
+/// Keeps apart what goes on only to a server of the client's own protocol.
+bool Exchange::note_family_field(const http::Header& header) {
+    std::string_view* kept = nullptr;
+    switch (header.id) {
+        case HeaderId::content_type: kept = &family_.content_type; break;
+        case HeaderId::accept: kept = &family_.accept; break;
+        case HeaderId::openai_beta: kept = &family_.openai_beta; break;
+        case HeaderId::anthropic_version: kept = &family_.anthropic_version; break;
+        case HeaderId::anthropic_beta: kept = &family_.anthropic_beta; break;
+        default: return false;
+    }
+    if (header.named_in_connection) return true;
+    *kept = kept->empty() ? text_.keep(header.value) : text_.join(*kept, ", ", header.value);
+    return true;
+}
+
 /// Writes the fields that go on, once; every attempt sends the same.
 void Exchange::keep_request_lines(const http::RequestHead& head) {
     request_lines_.reserve(512);
@@ -195,6 +209,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         request_lines_.append("\r\n");
     };
     for (const http::Header& header : head.headers()) {
+        if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
         const bool passes = route_->ai ? reaches_provider(header)
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);

@@ -6,6 +6,7 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -14,13 +15,13 @@ using http::HeaderId;
 
 constexpr std::string_view keepalive_comment = ": keep-alive\n\n";
 
-bool is_event_stream(const http::ResponseHead& head) noexcept {
+}  // namespace
+
+bool Exchange::is_event_stream(const http::ResponseHead& head) noexcept {
     const std::string_view type = head.value_of(HeaderId::content_type);
     constexpr std::string_view wanted = "text/event-stream";
     return type.size() >= wanted.size() && http::equal_ignoring_case(type.substr(0, wanted.size()), wanted);
 }
-
-}  // namespace
 
 void Exchange::begin_relay() {
     if (echo_ != nullptr) return begin_made_relay();
@@ -36,6 +37,7 @@ void Exchange::begin_relay() {
     options.event_stream = route_->ai && is_event_stream(head);
     options.read_usage = route_->ai && !options.event_stream && head.status == 200 && llm::is_inspected(endpoint_);
     options.strip_usage = strip_usage_ && head.status == 200;
+    watch_stream(options);
 
     const bool counted = head.framing == http::BodyFraming::length && !decoded && !options.event_stream;
     if (head.framing == http::BodyFraming::none)
@@ -52,6 +54,7 @@ void Exchange::begin_relay() {
         options = RelayOptions{};
         options.event_stream = true;
         options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
+        watch_stream(options);
     }
     status_ = answered_ ? status_ : head.status;
     if (!answered_) write_answer_head(head, options);
@@ -97,6 +100,7 @@ void Exchange::start_relay(const RelayOptions& given) {
 
 /// From here on no other attempt can follow: what a stream of minutes would hold for one goes home.
 void Exchange::release_request() noexcept {
+    if (translated_ != nullptr) translated_->request.release();
     if (draft_ != nullptr) {
         Block home = std::move(draft_->home);
         std::exchange(draft_, nullptr)->~Draft();
@@ -107,7 +111,7 @@ void Exchange::release_request() noexcept {
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
-    const size_t bytes_max = source.head_bytes + origin_.size() + head_slack_bytes;
+    const size_t bytes_max = source.head_bytes + origin_.size() + dropped_.size() + head_slack_bytes;
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
@@ -139,6 +143,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
+    if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();
     if (closing_told_)

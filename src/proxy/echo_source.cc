@@ -2,6 +2,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -16,7 +17,9 @@ Result<void> EchoSource::start(io::Shard& shard) {
     streams_ = request.stream;
     const auto created = static_cast<int64_t>(exchange_.begun_wall_us_ / 1'000'000);
     const auto id = exchange_.services_.new_request_id();
-    const auto started = answer_.start(exchange_.endpoint_, request, exchange_.body_.view(), {id.data(), 24}, created);
+    const bool made = exchange_.translated_ != nullptr;
+    const llm::Endpoint endpoint = made ? llm::Endpoint::chat_completions : exchange_.endpoint_;
+    const auto started = answer_.start(endpoint, request, exchange_.document(), {id.data(), 24}, created);
     if (!started) return started;
     exchange_.forwarded_ns_ = shard.read_clock_ns();
     if (!streams_) answer_.whole(text_);
@@ -89,6 +92,7 @@ void Exchange::begin_made_relay() {
         options.source_length = head.content_length;
         options.read_usage = true;
     }
+    watch_stream(options);
     status_ = 200;
     if (!answered_) write_answer_head(head, options);
     start_relay(options);

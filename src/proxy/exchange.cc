@@ -2,6 +2,7 @@
 
 #include "client_connection.h"
 #include "echo_source.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -66,7 +67,15 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
             co_await x.wait_;
             step = x.look_at_answer();
         }
-        if (step) {
+        if (step && x.collects_answer()) {
+            step = x.begin_collecting();
+            while (step && x.collecting_) {
+                co_await x.wait_;
+                step = x.look_at_collected();
+            }
+            if (step) step = x.deliver_collected();
+            if (step) break;
+        } else if (step) {
             x.begin_relay();
             while (!x.relay_.ended()) co_await x.wait_;
             break;

@@ -25,6 +25,7 @@ namespace loom::proxy {
 class ClientConnection;
 class EchoSource;
 struct ListenerPlan;
+struct Translated;
 
 /// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
 enum class Phase : uint8_t { admit, body, inspect, forward, relay, deliver, settle };
@@ -62,6 +63,19 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
         inter_event,
         client_write
     };
+    /// Fields that only servers of the client's own protocol understand.
+    struct FamilyFields {
+        std::string_view content_type;
+        std::string_view accept;
+        std::string_view openai_beta;
+        std::string_view anthropic_version;
+        std::string_view anthropic_beta;
+        [[nodiscard]] size_t bytes() const noexcept {
+            constexpr size_t names = 128;
+            return names + content_type.size() + accept.size() + openai_beta.size() + anthropic_version.size() +
+                   anthropic_beta.size();
+        }
+    };
     /// Needed until the request is on its way for good.
     struct Draft {
         llm::Request request;
@@ -90,6 +104,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     Result<void> admit_endpoint(const http::RequestHead& head);
     void note_client(const http::RequestHead& head);
     void note_request_id(const http::RequestHead& head);
+    bool note_family_field(const http::Header& header);
     void keep_request_lines(const http::RequestHead& head);
     bool answer_without_upstream(const http::RequestHead& head);
     bool answer_cors(const http::RequestHead& head);
@@ -110,12 +125,33 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> note_model(const llm::Request& request);
     Result<void> find_candidate(std::string_view model);
+    Result<void> prepare_document(const llm::Request& request);
     void answer_models();
+
+    // translate.cc: a provider of another protocol
+    [[nodiscard]] bool takes_as_it_comes() const noexcept;
+    [[nodiscard]] bool path_asks_for_events() const noexcept;
+    Result<void> translate();
+    Result<void> tell_dropped();
+    [[nodiscard]] std::string_view document() const noexcept;
+    [[nodiscard]] bool collects_answer() const noexcept;
+    Result<void> begin_collecting();
+    Result<void> look_at_collected();
+    Result<void> deliver_collected();
+    void take_collected(std::string_view bytes) noexcept;
+    void end_collected(const Error& why) noexcept;
+    void watch_stream(RelayOptions& options);
+    [[nodiscard]] static bool is_event_stream(const http::ResponseHead& head) noexcept;
+    [[nodiscard]] const llm::Usage& usage() const noexcept;
+    [[nodiscard]] bool answer_whole() const noexcept;
 
     // forward.cc
     Result<void> start_attempt();
     void write_attempt_head();
+    [[nodiscard]] std::string_view upstream_target();
+    void write_family_lines(http::HeadWriter& head);
     void send_attempt();
     Result<void> look_at_answer();
     [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
@@ -173,6 +209,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     const tenant::Consumer* consumer_ = nullptr;
     const route::Candidate* candidate_ = nullptr;
     const ProviderPlan* provider_ = nullptr;
+    const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
+    std::unique_ptr<Translated> translated_;
+    std::unique_ptr<llm::StreamWatch> watch_;
     Draft* draft_ = nullptr;
     Arena text_;
     std::string_view method_text_;
@@ -183,6 +222,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     std::string_view user_agent_;
     std::string_view origin_;  // of a CORS request that is allowed
     std::string_view model_;
+    std::string_view upstream_model_;  // the name at the provider
+    std::string_view detail_;          // behind the text of a refusal
+    std::string_view dropped_;         // what the provider's protocol cannot carry: "logit_bias, seed"
+    FamilyFields family_;
     ByteBuffer request_lines_;  // headers for the upstream
     ByteBuffer body_;           // a collected body, or what came before the upstream was there
     ByteBuffer attempt_head_;
@@ -220,6 +263,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     Relay relay_;
     bool answered_ = false;  // a head has been given to the client
     bool relaying_ = false;
+    bool collecting_ = false;  // the answer is needed whole
     bool streaming_ = false;  // counted among the open streams
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us

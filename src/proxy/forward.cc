@@ -42,23 +42,60 @@ Result<void> Exchange::start_attempt() {
     return {};
 }
 
+/// Below the base URL's path: what the provider calls the endpoint, or for what passes unread, what the client said.
+std::string_view Exchange::upstream_target() {
+    if (!route_->ai) return target_;
+    if (type_ == nullptr) {  // /v1/files below a base_url that ends in /v1
+        std::string_view rest = target_;
+        if (rest.starts_with("/v1")) rest.remove_prefix(3);
+        return rest;
+    }
+    std::string path;
+    llm::write_upstream_path(path, *type_, translated_ == nullptr ? endpoint_ : llm::Endpoint::chat_completions,
+                             {.model = upstream_model_,
+                              .api_version = provider_->api_version,
+                              .project = provider_->project,
+                              .location = provider_->location,
+                              .stream = stream_});
+    return text_.keep(path);
+}
+
+/// Versions and features of a protocol go to servers of that protocol alone.
+void Exchange::write_family_lines(http::HeadWriter& head) {
+    const auto line = [&head](std::string_view name, std::string_view value) {
+        if (!value.empty()) head.header(name, value);
+    };
+    if (translated_ != nullptr) {
+        head.raw("content-type: application/json\r\n");
+        head.raw(type_->lines);
+        return;
+    }
+    line("content-type", family_.content_type);
+    line("accept", family_.accept);
+    line("openai-beta", family_.openai_beta);
+    line("anthropic-beta", family_.anthropic_beta);
+    if (!family_.anthropic_version.empty())
+        head.header("anthropic-version", family_.anthropic_version);
+    else if (type_ != nullptr)
+        head.raw(type_->lines);
+}
+
 /// The request line, what the provider is to be told, what goes on of the client's head, the framing.
 void Exchange::write_attempt_head() {
     const bool ai = route_->ai;
     const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
-    attempt_head_.reserve(method_text_.size() + base.size() + target_.size() + static_lines.size() +
-                          request_lines_.size() + attempt_head_slack_bytes);
+    const std::string_view rest = upstream_target();
+    attempt_head_.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
+                          request_lines_.size() + family_.bytes() + attempt_head_slack_bytes);
     http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
-    // /v1/chat/completions below a base_url that ends in /v1
-    std::string_view rest = target_;
-    if (ai && rest.starts_with("/v1")) rest.remove_prefix(3);
     head.request_line(method_text_, base, rest);
     head.raw(static_lines);
     head.raw(request_lines_.view());
+    if (ai) write_family_lines(head);
     if (ai) head.raw("accept-encoding: identity\r\n");
     if (draft_ != nullptr)
-        head.header("content-length", draft_->edits.output_bytes(body_.size()));
+        head.header("content-length", draft_->edits.output_bytes(document().size()));
     else if (client_body_.framing() == http::BodyFraming::length)
         head.header("content-length", client_body_.payload_bytes() + client_body_.remaining_bytes());
     else if (client_body_.framing() == http::BodyFraming::chunked)
@@ -72,7 +109,7 @@ void Exchange::send_attempt() {
     net::Sender& sender = upstream_->sender();
     sender.add_stable(attempt_head_.view());
     if (draft_ != nullptr) {
-        draft_->edits.gather(body_.view(), [&sender](std::string_view piece) { sender.add_stable(piece); });
+        draft_->edits.gather(document(), [&sender](std::string_view piece) { sender.add_stable(piece); });
     } else if (body_mode_ == BodyMode::stream) {
         upload_piece(body_.view(), false);
         body_.release();
@@ -95,6 +132,7 @@ void Exchange::on_upstream_connected(Result<void> result) noexcept {
 
 void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
     upstream_spoke_ = true;
+    if (collecting_) return take_collected(bytes.view());
     if (relaying_) {
         const size_t consumed = bytes.view().size();
         if (relay_.on_source_bytes(std::move(bytes)) != consumed) upstream_reusable_ = false;
@@ -153,6 +191,7 @@ void Exchange::on_upstream_end(Error why) noexcept {
         upstream_reusable_ = false;
         return relay_.on_source_end(why);
     }
+    if (collecting_) return end_collected(why);
     why.retry = Retry::never;
     const bool at_once = services_.shard().now_ns() < forwarded_ns_ + stale_ns;
     if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_ && at_once) why.retry = Retry::if_reused;
@@ -224,7 +263,7 @@ void Exchange::release_upstream() noexcept {
         return;
     }
     const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();
-    if (upstream_reusable_ && request_whole && relay_.source_done() && relay_.end() == Relay::End::whole)
+    if (upstream_reusable_ && request_whole && answer_whole() && (!relaying_ || relay_.source_done()))
         return pool_->pool.give_back(*std::exchange(upstream_, nullptr));
     drop_upstream(net::Close::abort);
 }

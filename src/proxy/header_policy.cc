@@ -32,15 +32,10 @@ bool written_by_loom(const http::Header& header) noexcept {
 
 bool reaches_provider(const http::Header& header) noexcept {
     switch (header.id) {
-        case HeaderId::content_type:
-        case HeaderId::accept:
         case HeaderId::accept_language:
         case HeaderId::user_agent:
         case HeaderId::traceparent:
         case HeaderId::tracestate:
-        case HeaderId::openai_beta:
-        case HeaderId::anthropic_version:
-        case HeaderId::anthropic_beta:
         case HeaderId::idempotency_key: return !header.named_in_connection;
         default: return false;
     }

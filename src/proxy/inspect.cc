@@ -1,5 +1,7 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "exchange.h"
+#include "loom/llm/models.h"
+#include "translated.h"
 
 namespace loom::proxy {
 
@@ -22,23 +24,32 @@ Result<void> Exchange::inspect_model() {
         json_fault_ = true;
         return std::unexpected(request.error());
     }
-    model_ = text_.keep(request->model);
-    if (model_.empty()) return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
-    stream_ = request->stream;
+    if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (consumer_ != nullptr && !consumer_->may_use_model(model_))
         return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
-    const auto found = find_candidate(model_);
-    if (!found) return found;
+    if (const auto found = find_candidate(model_); !found) return found;
+    return prepare_document(*request);
+}
 
-    Block home = services_.shard().blocks().take(sizeof(Draft));
-    char* const memory = home.data();
-    draft_ = ::new (memory) Draft{*request, {}, std::move(home)};
-    draft_->request.model = model_;
-    if (candidate_ != nullptr && candidate_->renamed)
-        llm::rename_model(draft_->edits, draft_->request, candidate_->quoted_upstream_model);
-    if (provider_->kind != ProviderKind::echo) strip_usage_ = llm::ask_for_usage(draft_->edits, draft_->request);
+/// Gemini's clients name the model in the path, and say there whether they stream.
+Result<void> Exchange::note_model(const llm::Request& request) {
+    stream_ = request.stream;
+    model_ = request.model;
+    std::string decoded;
+    if (llm::names_model_in_path(endpoint_)) {
+        stream_ = endpoint_ == llm::Endpoint::stream_generate_content;
+        if (!llm::decode_path_id(llm::model_of_path(path_), decoded))
+            return fail(Errc::bad_message, Side::downstream, "the model's name in the path is not well encoded");
+        model_ = decoded;
+    }
+    model_ = text_.keep(model_);
+    // Some providers name the model in the path: there these would leave its segment.
+    if (model_.empty() || model_ == "." || model_ == "..")
+        return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
+    if (const char* const withdrawn = llm::withdrawn_model(model_); withdrawn != nullptr)
+        return fail(Errc::bad_message, Side::downstream, withdrawn);
     return {};
 }
 
@@ -57,6 +68,25 @@ Result<void> Exchange::find_candidate(std::string_view model) {
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     }
     pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
+    const bool renamed = candidate_ != nullptr && candidate_->renamed;
+    upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : model_;
+    type_ = &llm::type_for_model(*provider_->type, upstream_model_);
+    return {};
+}
+
+/// What the provider is sent: the client's own bytes with edits, or a document in its own protocol.
+Result<void> Exchange::prepare_document(const llm::Request& request) {
+    Block home = services_.shard().blocks().take(sizeof(Draft));
+    char* const memory = home.data();
+    draft_ = ::new (memory) Draft{request, {}, std::move(home)};
+    draft_->request.model = model_;
+    if (!takes_as_it_comes()) return translate();
+    const bool in_path = llm::names_model_in_path(endpoint_);
+    if (candidate_ != nullptr && candidate_->renamed && !in_path)
+        llm::rename_model(draft_->edits, draft_->request, candidate_->quoted_upstream_model);
+    const bool openai = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::completions;
+    if (openai && provider_->kind != ProviderKind::echo && !provider_->quirks.no_stream_options)
+        strip_usage_ = llm::ask_for_usage(draft_->edits, draft_->request);
     return {};
 }
 

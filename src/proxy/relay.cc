@@ -161,7 +161,7 @@ void Relay::take_events(Output& output, std::string_view payload) {
 /// passes in parts, unless an observer must see it.
 void Relay::hold_front(Output& output, std::string_view part) {
     if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
-    if (options_.observer != nullptr) {
+    if (options_.observer != nullptr || options_.translation != nullptr) {
         frame(output);
         return fail(Error{.code = Errc::too_large,
                           .side = Side::upstream,
@@ -177,31 +177,69 @@ void Relay::hold_front(Output& output, std::string_view part) {
     put(output, part);
 }
 
-Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
-    http::SseEvent parsed;
+/// False for an event without data: a comment, or nothing that is known.
+bool Relay::parse(std::string_view event, http::SseEvent& parsed) {
     auto read = http::parse_event(event, parsed, {});
     if (!read) {  // several data lines: they are joined in the scratch
         collected_.reserve(event.size());
         read = http::parse_event(event, parsed, {collected_.data(), collected_.capacity()});
     }
-    if (!read || !parsed.has_data) return Verdict::pass;
+    return read && parsed.has_data;
+}
+
+llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
+    if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
+    return stream_reader_.read(event.data, usage_);
+}
+
+void Relay::note(const llm::EventFacts& facts) {
+    done_seen_ |= facts.done;
+    error_told_ |= facts.is_error;
+    event_count_ += 1;
+}
+
+Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
+    http::SseEvent parsed;
+    if (!parse(event, parsed)) return Verdict::pass;
     EventView view{.bytes = event,
                    .data = parsed.data,
                    .data_offset = parsed.data_offset,
                    .data_in_place = parsed.data_in_place,
-                   .facts = stream_reader_.read(parsed.data, usage_)};
+                   .facts = read_facts(parsed)};
     Verdict verdict = Verdict::pass;
     if (options_.observer != nullptr) verdict = options_.observer->on_event(view, edits);
     if (verdict == Verdict::suspend) return verdict;
-    done_seen_ = done_seen_ || view.facts.done;
-    event_count_ += 1;
+    note(view.facts);
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();
     owner_.on_event_passed();
     return verdict;
 }
 
+/// What the client gets for an event of another protocol: nothing, or events of its own.
+void Relay::put_translated(Output& output, std::string_view event) {
+    changed_ = true;
+    http::SseEvent parsed;
+    if (!parse(event, parsed)) return;
+    ByteBuffer made(shard_.blocks());
+    const llm::EventFacts facts = options_.translation->event(parsed.event, parsed.data, made, usage_);
+    note(facts);
+    if (facts.has_content || facts.finished || facts.done || facts.is_error) note_content();
+    owner_.on_event_passed();
+    put_made(output, made.view());
+}
+
+/// What the client's protocol owes behind the last event. False when the answer is not whole.
+bool Relay::end_translation(Output& output) {
+    if (done_seen_ || error_told_) return true;
+    ByteBuffer made(shard_.blocks());
+    const bool whole = options_.translation->end(made, usage_);
+    put_made(output, made.view());
+    return whole;
+}
+
 void Relay::put_event(Output& output, std::string_view event, std::string_view& run) {
+    if (options_.translation != nullptr) return put_translated(output, event);
     llm::Edits edits;
     switch (judge(event, edits)) {
         case Verdict::pass:
@@ -235,6 +273,7 @@ void Relay::put_held_event(Output& output, std::string_view end) {
     ByteBuffer event = std::move(held_);
     held_ = ByteBuffer(shard_.blocks());
     changed_ = true;
+    if (options_.translation != nullptr) return put_translated(output, event.view());
     llm::Edits edits;
     switch (judge(event.view(), edits)) {
         case Verdict::pass: return put_made(output, event.view());
@@ -380,7 +419,7 @@ void Relay::add_comment(std::string_view comment) {
 
 void Relay::collect(std::string_view payload) {
     if (collected_.empty() && body_.done() && inflater_ == nullptr) {
-        (void)usage_reader_.read(payload, usage_);  // an answer without usage is booked without
+        read_usage_of(payload);
         options_.read_usage = false;
         return;
     }
@@ -396,8 +435,16 @@ void Relay::collect(std::string_view payload) {
 }
 
 void Relay::read_usage() {
-    if (options_.read_usage && !collected_.empty()) (void)usage_reader_.read(collected_.view(), usage_);
+    if (options_.read_usage && !collected_.empty()) read_usage_of(collected_.view());
     collected_.release();
+}
+
+/// An answer without usage is booked without.
+void Relay::read_usage_of(std::string_view answer) {
+    if (options_.watch != nullptr)
+        (void)options_.watch->answer(answer, usage_);
+    else
+        (void)usage_reader_.read(answer, usage_);
 }
 
 void Relay::on_source_end(const Error& why) {
@@ -409,7 +456,7 @@ void Relay::on_source_end(const Error& why) {
     }
     const auto regular = why.code == Errc::closed ? body_.on_eof() : Result<void>(std::unexpected(why));
     if (!regular) return fail(regular.error());
-    if (options_.event_stream && !done_seen_ && !holds_done()) {
+    if (options_.event_stream && options_.translation == nullptr && !done_seen_ && !holds_done()) {
         // Only the closing says that this stream has ended, and a provider that died closes just the same.
         return fail(Error{.code = Errc::closed, .side = Side::upstream, .what = "the stream ended without [DONE]"});
     }
@@ -436,6 +483,11 @@ void Relay::finish_source() {
     else if (!held_.empty())
         put_held_event(output, {});  // a last event without its blank line
     if (suspended_) return;
+    if (options_.translation != nullptr && options_.event_stream && !end_translation(output)) {
+        return fail(Error{.code = Errc::closed,
+                          .side = Side::upstream,
+                          .what = "the upstream's stream ended before its answer was whole"});
+    }
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);
@@ -457,10 +509,17 @@ void Relay::tell_broken() {
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     std::array<char, llm::error_bytes_max> room;
     const bool late = error_.code == Errc::timed_out;
-    const llm::ErrorBody body{.message = error_.what,
-                              .type = llm::error_type::api,
-                              .code = late ? "upstream_timeout" : "upstream_stream_broken"};
-    put_made(output, llm::write_error_event(room, body));
+    if (error_told_) {  // by the upstream itself
+    } else if (options_.translation != nullptr) {
+        ByteBuffer made(shard_.blocks());
+        options_.translation->fail(error_.what, llm::error_type::api, made);
+        put_made(output, made.view());
+    } else {
+        const llm::ErrorBody body{.message = error_.what,
+                                  .type = llm::error_type::api,
+                                  .code = late ? "upstream_timeout" : "upstream_stream_broken"};
+        put_made(output, llm::write_error_event(room, body));
+    }
     if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
 }
 

@@ -92,6 +92,7 @@ void Exchange::refuse(const Error& why) {
         }
     } else {
         fmt::format_to(std::back_inserter(message), "{}", why.what);
+        if (!detail_.empty()) fmt::format_to(std::back_inserter(message), ": {}", detail_);
     }
     std::array<char, llm::error_bytes_max> room;
     const llm::ErrorBody body{
@@ -120,7 +121,7 @@ void Exchange::refuse_in_stream(const Error& why) {
 }
 
 void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
-    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + extra_lines.size());
+    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + extra_lines.size());
     http::HeadWriter head(room.data(), room.capacity());
     status_ = static_cast<uint16_t>(status);
     head.status(status);

@@ -2,6 +2,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -58,10 +59,10 @@ void Exchange::book(uint64_t now_ns) {
 
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
     const uint16_t provider = provider_->label_ix;
-    const bool good = !left && relay_.end() == Relay::End::whole;
+    const bool good = !left && answer_whole();
     metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
                          (now_ns - begun_ns_) / 1000);
-    const llm::Usage& usage = relay_.usage();
+    const llm::Usage& usage = this->usage();
     metrics.tokens(
         provider,
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
@@ -77,7 +78,7 @@ void Exchange::write_log(uint64_t now_ns) {
     std::string_view client = client_text_;
     if (client.empty()) client = client_.peer_text(address);
     const bool left = client_gone_ && !aborted_;
-    const llm::Usage& usage = relay_.usage();
+    const llm::Usage& usage = this->usage();
     observe::AccessRecord record{
         .time_us = begun_wall_us_,
         .request_id = request_id_,

@@ -28,6 +28,13 @@ class Arena {
         std::memcpy(copy, text.data(), text.size());
         return {copy, text.size()};
     }
+    [[nodiscard]] std::string_view join(std::string_view a, std::string_view between, std::string_view b) {
+        char* const copy = take(a.size() + between.size() + b.size());
+        char* end = std::copy(a.begin(), a.end(), copy);
+        end = std::copy(between.begin(), between.end(), end);
+        end = std::copy(b.begin(), b.end(), end);
+        return {copy, static_cast<size_t>(end - copy)};
+    }
     void release() noexcept {
         while (newest_ != nullptr) {
             Block block = std::move(newest_->block);

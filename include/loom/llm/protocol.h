@@ -40,4 +40,7 @@ struct Quirks {
     friend constexpr bool operator==(const Quirks&, const Quirks&) = default;
 };
 
+/// Sets the quirk of this name; false for a name that none has.
+bool set_quirk(Quirks& quirks, std::string_view name) noexcept;
+
 }  // namespace loom::llm

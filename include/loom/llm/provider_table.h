@@ -44,7 +44,7 @@ struct ProviderType {
     PathStyle path = PathStyle::openai;
     AuthStyle auth = AuthStyle::bearer;
     std::string_view auth_header = {};
-    std::string_view lines = {};  // header lines of each request
+    std::string_view lines = {};  // header lines of a request whose client did not write them
     EndpointSet endpoints = 0;    // taken as they come: the client's bytes with edits
     Quirks quirks = {};
     bool key_optional = false;
@@ -52,7 +52,7 @@ struct ProviderType {
 };
 
 [[nodiscard]] std::span<const ProviderType> provider_types() noexcept;
-/// Null for a name that no row has (`echo` is none: it is built in).
+/// Null for a name that no row has.
 [[nodiscard]] const ProviderType* find_provider_type(std::string_view name) noexcept;
 
 /// Vertex serves Claude in Anthropic's protocol beside Gemini in its own: the row, or the one that the model asks for.

@@ -91,6 +91,8 @@ class StreamWatch {
     StreamWatch(const StreamWatch&) = delete;
 
     EventFacts event(std::string_view name, std::string_view data, Usage& usage);
+    /// Of a whole answer. False, and usage untouched, when it cannot be read.
+    bool answer(std::string_view body, Usage& usage);
 
   private:
     struct State;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loom/llm/endpoint.h"
+#include "loom/llm/provider_table.h"
 #include "loom/net/address.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/route_table.h"
@@ -28,10 +29,15 @@ enum class ProviderKind : uint8_t { http, echo };
 
 struct ProviderPlan {
     std::string name;
+    const llm::ProviderType* type = nullptr;
     ProviderKind kind = ProviderKind::http;
     upstream::EndpointOptions endpoint;
     std::string base_path;     // "/v1", without a slash at its end
     std::string static_lines;  // host, authorization, organization and provider.X.header.*: header lines, ready to send
+    std::string api_version;   // Azure's
+    std::string project;       // Vertex's
+    std::string location;      // Vertex's and Bedrock's region
+    llm::Quirks quirks;        // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
     // echo
@@ -57,6 +63,13 @@ struct RoutePlan {
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
     }
+};
+
+/// What becomes of a request's fields that its provider's protocol cannot carry.
+enum class Unsupported : uint8_t {
+    warn,    // left out, and named in x-loom-dropped
+    drop,    // left out
+    reject,  // 400 with their names
 };
 
 enum class ForwardedFor : uint8_t { off, append, replace };
@@ -97,6 +110,8 @@ struct Plan {
     Timeouts timeouts;  // for plain routes
     ClientTimeouts client;
     bool streaming = true;
+    Unsupported unsupported = Unsupported::warn;
+    uint64_t max_tokens_default = 4096;  // of a translated request that says none, where the provider must be told
     uint64_t flush_interval_ms = 0;
     std::string health_path = "/healthz";
     std::vector<std::string> cors_origins;  // "*" allows any

@@ -17,6 +17,7 @@
 #include "loom/io/shard.h"
 #include "loom/llm/edits.h"
 #include "loom/llm/stream_reader.h"
+#include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
 #include "loom/net/sender.h"
 
@@ -80,6 +81,9 @@ struct RelayOptions {
     uint32_t buffer_bytes_max = 256 * 1024;
     uint32_t event_bytes_max = 1024 * 1024;
     EventObserver* observer = nullptr;
+    llm::Protocol client_protocol = llm::Protocol::openai_chat;  // of an error event
+    llm::Translation* translation = nullptr;  // the source's events are of another protocol than the client's
+    llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
 };
 
 class Relay {
@@ -166,6 +170,11 @@ class Relay {
     void take_events(Output& output, std::string_view payload);
     void hold_front(Output& output, std::string_view part);
     Verdict judge(std::string_view event, llm::Edits& edits);
+    [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
+    [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
+    void note(const llm::EventFacts& facts);
+    void put_translated(Output& output, std::string_view event);
+    [[nodiscard]] bool end_translation(Output& output);
     void put_event(Output& output, std::string_view event, std::string_view& run);
     void put_held_event(Output& output, std::string_view end);
     void put_edited(Output& output, std::string_view event, const llm::Edits& edits);
@@ -175,6 +184,7 @@ class Relay {
     void put_made(Output& output, std::string_view bytes);
     void collect(std::string_view payload);
     void read_usage();
+    void read_usage_of(std::string_view answer);
     void emit(std::string_view bytes, Origin origin);
     [[nodiscard]] bool holds_done() const;
     void finish_source();
@@ -208,7 +218,8 @@ class Relay {
     bool suspended_ = false;
     bool unpack_waits_ = false;  // for the client: coded_, and what the decoder has ready, come later
     bool content_seen_ = false;
-    bool done_seen_ = false;       // `[DONE]`
+    bool done_seen_ = false;       // `[DONE]`, or what is its like in the source's protocol
+    bool error_told_ = false;      // by the source, in an event
     bool oversize_event_ = false;  // an event too long to hold passes in parts
     bool source_over_ = false;     // the source has ended (error_: how); what it left may wait for a verdict
     bool terminated_ = false;      // the source's own last chunk went to the client

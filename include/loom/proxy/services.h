@@ -10,6 +10,7 @@
 #include "loom/io/shard.h"
 #include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
+#include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
@@ -96,6 +97,7 @@ class Services {
     llm::RequestReader request_reader;
     llm::StreamReader stream_reader;
     llm::UsageReader usage_reader;
+    llm::TranslateScratch translate_scratch;
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;

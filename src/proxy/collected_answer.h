@@ -1,0 +1,50 @@
+// An answer that is needed whole before its client gets any of it: one that has to be translated.
+#pragma once
+
+#include <memory>
+#include <string_view>
+
+#include "loom/base/block_pool.h"
+#include "loom/http/body.h"
+#include "loom/http/content_coding.h"
+#include "loom/http/message.h"
+
+namespace loom::proxy {
+
+class CollectedAnswer {
+  public:
+    /// bytes_max  of the decoded body.
+    CollectedAnswer(BlockPool& blocks, uint64_t bytes_max) : lines_(blocks), body_(blocks), bytes_max_(bytes_max) {}
+
+    /// Keeps of the head what its client is told.
+    [[nodiscard]] Result<void> begin(const http::ResponseHead& head);
+    /// Bytes with the upstream's framing.
+    /// Errors  bad_message, too_large (upstream).
+    [[nodiscard]] Result<void> take(std::string_view bytes);
+    /// The upstream's connection ended. Regular only where that ends the body.
+    [[nodiscard]] Result<void> on_end(const Error& why);
+
+    [[nodiscard]] bool whole() const noexcept { return whole_; }
+    /// Nothing came behind it: its connection may be used again.
+    [[nodiscard]] bool in_step() const noexcept { return in_step_; }
+    [[nodiscard]] int status() const noexcept { return status_; }
+    /// Header lines that go on to the client.
+    [[nodiscard]] std::string_view lines() const noexcept { return lines_.view(); }
+    [[nodiscard]] std::string_view body() const noexcept { return body_.view(); }
+
+  private:
+    [[nodiscard]] Result<void> put(std::string_view payload);
+    [[nodiscard]] Result<void> keep(std::string_view plain);
+    [[nodiscard]] Result<void> finish();
+
+    ByteBuffer lines_;
+    ByteBuffer body_;
+    http::BodyReader reader_;
+    std::unique_ptr<http::Inflater> inflater_;
+    uint64_t bytes_max_;
+    int status_ = 0;
+    bool whole_ = false;
+    bool in_step_ = true;
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,182 @@
+// A request whose provider speaks another protocol than its client: the document that goes there, and the answer's way
+// back. Streams are translated in the relay, event by event; what comes whole is collected here.
+#include <algorithm>
+
+#include "client_connection.h"
+#include "echo_source.h"
+#include "exchange.h"
+#include "translated.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr size_t dropped_bytes_max = 1024;
+
+}  // namespace
+
+/// Can the provider take the client's own document?
+bool Exchange::takes_as_it_comes() const noexcept {
+    if ((type_->endpoints & llm::set_of(endpoint_)) == 0) return false;
+    // Without alt=sse Gemini streams one JSON array, in which nothing can be read, cut or told on the way.
+    return endpoint_ != llm::Endpoint::stream_generate_content || path_asks_for_events();
+}
+
+bool Exchange::path_asks_for_events() const noexcept {
+    const size_t query = target_.find('?');
+    return query != target_.npos && target_.substr(query).find("alt=sse") != target_.npos;
+}
+
+Result<void> Exchange::translate() {
+    const auto client = llm::chat_protocol_of(endpoint_);
+    if (!client) {
+        detail_ = provider_->name;
+        return fail(Errc::unsupported, Side::downstream, "this endpoint cannot be translated for the provider");
+    }
+    const std::string_view sent = draft_->request.model;
+    llm::TranslateTerms terms{.client = *client,
+                              .provider = type_->protocol,
+                              .model = upstream_model_,
+                              .client_model = sent,
+                              .fallback_id = request_id_,
+                              .created = begun_wall_us_ / 1'000'000,
+                              .max_tokens_default = plan().max_tokens_default,
+                              .stream = stream_,
+                              .include_usage = draft_->request.include_usage,
+                              .quirks = provider_->quirks};
+    translated_ = std::make_unique<Translated>(services_.translate_scratch, services_.shard().blocks(), terms,
+                                               plan().limits.body_bytes);
+    const auto made = translated_->translation.request(body_.view(), translated_->request);
+    if (!made) {
+        detail_ = translated_->translation.error_param();
+        return made;
+    }
+    if (const auto told = tell_dropped(); !told) return told;
+    // What follows (edits, the embedded model) reads the document that goes out.
+    const bool openai = type_->protocol == llm::Protocol::openai_chat;
+    if (!openai || provider_->kind != ProviderKind::echo) return {};
+    const auto request = services_.request_reader.read(llm::Endpoint::chat_completions, document());
+    if (!request) return fail(Errc::bad_message, Side::internal, "the translated request cannot be read");
+    draft_->request = *request;
+    draft_->request.model = model_;
+    return {};
+}
+
+/// What was left out is never left out in silence, unless the conf says so.
+Result<void> Exchange::tell_dropped() {
+    if (plan().unsupported == Unsupported::drop || translated_->translation.dropped().empty()) return {};
+    ByteBuffer names(services_.shard().blocks());
+    for (const std::string_view name : translated_->translation.dropped()) {
+        if (names.size() + name.size() > dropped_bytes_max) break;
+        if (!names.empty()) names.append(", ");
+        names.append(name);
+    }
+    dropped_ = text_.keep(names.view());
+    if (plan().unsupported == Unsupported::warn) return {};
+    detail_ = dropped_;
+    return fail(Errc::bad_message, Side::downstream,
+                "the model's provider cannot do this (translate.unsupported = reject)");
+}
+
+/// The document that goes to the provider, before its edits.
+std::string_view Exchange::document() const noexcept {
+    return translated_ != nullptr ? translated_->request.view() : body_.view();
+}
+
+/// Is the answer at hand needed whole before the client gets any of it?
+bool Exchange::collects_answer() const noexcept {
+    if (translated_ == nullptr) return false;
+    if (echo_ != nullptr) return !echo_->streams();
+    return services_.response_head.status / 100 != 2 || !is_event_stream(services_.response_head);
+}
+
+Result<void> Exchange::begin_collecting() {
+    CollectedAnswer& answer = translated_->answer;
+    collecting_ = true;
+    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
+    if (echo_ != nullptr) {
+        http::ResponseHead head;
+        head.status = 200;
+        head.framing = http::BodyFraming::length;
+        head.content_length = echo_->whole().size();
+        LOOM_TRY(answer.begin(head));
+        LOOM_TRY(answer.take(echo_->whole()));
+        return look_at_collected();
+    }
+    const http::ResponseHead& head = services_.response_head;
+    const size_t head_bytes = head.head_bytes;
+    upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
+    LOOM_TRY(answer.begin(head));
+    arm(Deadline::inter_event, timeouts().inter_event_ms);
+    if (answer_lease_) {
+        answer_lease_.remove_prefix(head_bytes);
+        const io::BufferLease rest = std::move(answer_lease_);
+        LOOM_TRY(answer.take(rest.view()));
+    } else {
+        LOOM_TRY(answer.take(answer_bytes_.view().substr(head_bytes)));
+        answer_bytes_.release();
+    }
+    if (!answer.whole() && upstream_->ended()) LOOM_TRY(answer.on_end(upstream_->end()));
+    return look_at_collected();
+}
+
+void Exchange::take_collected(std::string_view bytes) noexcept {
+    const auto taken = translated_->answer.take(bytes);
+    arm(Deadline::inter_event, timeouts().inter_event_ms);
+    if (!taken && error_.code == Errc::ok) error_ = taken.error();
+    if (!taken || translated_->answer.whole()) wake();
+}
+
+void Exchange::end_collected(const Error& why) noexcept {
+    const auto ended = translated_->answer.on_end(why);
+    if (!ended && error_.code == Errc::ok) error_ = ended.error();
+    wake();
+}
+
+/// After a wake-up: is it whole, has something gone wrong, or is there more to wait for?
+Result<void> Exchange::look_at_collected() {
+    if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
+    collecting_ = !translated_->answer.whole();
+    return {};
+}
+
+Result<void> Exchange::deliver_collected() {
+    CollectedAnswer& answer = translated_->answer;
+    if (!answer.in_step()) upstream_reusable_ = false;
+    if (answered_)  // the client has a stream's head already
+        return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
+    ByteBuffer document(services_.shard().blocks());
+    if (answer.status() / 100 == 2)
+        LOOM_TRY(translated_->translation.answer(answer.body(), document, translated_->usage));
+    else
+        translated_->translation.error(answer.status(), answer.body(), document);
+    reply(answer.status(), "application/json", document.view(), answer.lines());
+    return {};
+}
+
+/// What the relay needs to know of a stream's protocols.
+void Exchange::watch_stream(RelayOptions& options) {
+    options.client_protocol = llm::error_protocol_of(endpoint_);
+    if (type_ == nullptr) return;
+    if (translated_ != nullptr) {
+        if (options.event_stream) options.translation = &translated_->translation;
+        return;
+    }
+    const auto protocol = llm::chat_protocol_of(endpoint_);
+    if (!protocol || *protocol == llm::Protocol::openai_chat) return;
+    // The usage of a whole answer is found from its end, whatever else it says, but for Gemini's.
+    if (!options.event_stream && *protocol != llm::Protocol::gemini) return;
+    watch_ = std::make_unique<llm::StreamWatch>(services_.translate_scratch, services_.shard().blocks(), *protocol);
+    options.watch = watch_.get();
+}
+
+const llm::Usage& Exchange::usage() const noexcept {
+    return translated_ != nullptr && !relaying_ ? translated_->usage : relay_.usage();
+}
+
+/// The upstream's whole answer came, and went on to the client.
+bool Exchange::answer_whole() const noexcept {
+    if (relaying_) return relay_.end() == Relay::End::whole;
+    return translated_ != nullptr && translated_->answer.whole();
+}
+
+}  // namespace loom::proxy
