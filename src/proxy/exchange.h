@@ -126,7 +126,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     Result<void> inspect();
     Result<void> inspect_model();
     Result<void> note_model(const llm::Request& request);
-    Result<void> find_candidate(std::string_view model);
+    Result<void> find_candidate();
+    [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
     void answer_models();
 

@@ -1,5 +1,6 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "exchange.h"
+#include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
 #include "translated.h"
 
@@ -27,9 +28,7 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (consumer_ != nullptr && !consumer_->may_use_model(model_))
-        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
-    if (const auto found = find_candidate(model_); !found) return found;
+    if (const auto found = find_candidate(); !found) return found;
     return prepare_document(*request);
 }
 
@@ -53,8 +52,11 @@ Result<void> Exchange::note_model(const llm::Request& request) {
     return {};
 }
 
-Result<void> Exchange::find_candidate(std::string_view model) {
-    const auto candidates = plan().catalogue.find(model);
+Result<void> Exchange::find_candidate() {
+    const route::ModelMatch match = plan().catalogue.match(model_);
+    const auto candidates = match.candidates;
+    if (consumer_ != nullptr && !consumer_->may_use_model(match.model))
+        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
     if (route_->provider_ix >= 0) {
         provider_ = &plan().providers[static_cast<size_t>(route_->provider_ix)];
         for (const route::Candidate& one : candidates)
@@ -62,16 +64,24 @@ Result<void> Exchange::find_candidate(std::string_view model) {
     } else if (!candidates.empty()) {
         candidate_ = &candidates.front();
         provider_ = &plan().providers[candidate_->provider_ix];
-    } else if (plan().catalogue.known(model)) {
+    } else if (match.known) {
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
     } else {
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     }
     pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
     const bool renamed = candidate_ != nullptr && candidate_->renamed;
-    upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : model_;
+    upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : match.model;
     type_ = &llm::type_for_model(*provider_->type, upstream_model_);
     return {};
+}
+
+/// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
+std::string_view Exchange::quoted_upstream_model() {
+    if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
+    std::string quoted;
+    llm::quote(upstream_model_, quoted);
+    return text_.keep(quoted);
 }
 
 /// What the provider is sent: the client's own bytes with edits, or a document in its own protocol.
@@ -82,8 +92,8 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     draft_->request.model = model_;
     if (!takes_as_it_comes()) return translate();
     const bool in_path = llm::names_model_in_path(endpoint_);
-    if (candidate_ != nullptr && candidate_->renamed && !in_path)
-        llm::rename_model(draft_->edits, draft_->request, candidate_->quoted_upstream_model);
+    if (upstream_model_ != model_ && !in_path)
+        llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());
     const bool openai = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::completions;
     if (openai && provider_->kind != ProviderKind::echo && !provider_->quirks.no_stream_options)
         strip_usage_ = llm::ask_for_usage(draft_->edits, draft_->request);

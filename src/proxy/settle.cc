@@ -91,8 +91,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .path = path_,
         .endpoint = route_ != nullptr && route_->ai ? llm::endpoint_name(endpoint_) : std::string_view{},
         .model = model_,
-        .upstream_model = candidate_ != nullptr && candidate_->renamed ? std::string_view(candidate_->upstream_model)
-                                                                       : std::string_view{},
+        .upstream_model = upstream_model_ != model_ ? upstream_model_ : std::string_view{},
         .provider = provider_ != nullptr ? std::string_view(provider_->name) : std::string_view{},
         .user_agent = user_agent_,
         .error = error_.code == Errc::ok ? std::string_view{} : errc_name(error_.code),

@@ -263,11 +263,16 @@ std::expected<Catalogue, std::vector<std::string>> Catalogue::build(const Catalo
     return CatalogueBuilder(options).build();
 }
 
-const std::vector<Candidate>* Catalogue::lookup(std::string_view model) const noexcept {
+const std::vector<Candidate>* Catalogue::listed(std::string_view model) const noexcept {
     if (const auto it = exact_.find(model); it != exact_.end()) return &entries_[it->second];
     for (const Pattern& p : patterns_) {
         if (model.starts_with(p.prefix)) return &entries_[p.entry];
     }
+    return nullptr;
+}
+
+const std::vector<Candidate>* Catalogue::lookup(std::string_view model) const noexcept {
+    if (const std::vector<Candidate>* const entry = listed(model); entry != nullptr) return entry;
     return any_known_ ? &any_ : nullptr;
 }
 
@@ -293,6 +298,22 @@ std::span<const Candidate> Catalogue::find(std::string_view model) const noexcep
 }
 
 bool Catalogue::known(std::string_view model) const noexcept { return lookup(model) != nullptr; }
+
+ModelMatch Catalogue::match(std::string_view asked) const noexcept {
+    const ModelMatch as_asked{find(asked), asked, known(asked)};
+    const size_t mark = asked.find_first_of("/:");
+    if (mark == asked.npos || listed(asked) != nullptr) return as_asked;
+    const auto provider = std::ranges::find(provider_names_, asked.substr(0, mark));
+    const std::string_view model = asked.substr(mark + 1);
+    if (provider == provider_names_.end() || model.empty()) return as_asked;
+    const auto provider_ix = static_cast<uint16_t>(provider - provider_names_.begin());
+    for (const std::vector<Candidate>* const entry : {listed(model), &any_}) {
+        if (entry == nullptr) continue;
+        const auto one = std::ranges::find(*entry, provider_ix, &Candidate::provider_ix);
+        if (one != entry->end()) return {{&*one, 1}, model, true};
+    }
+    return {{}, model, false};
+}
 
 std::vector<std::string_view> Catalogue::nearest(std::string_view model) const {
     if (model.empty()) return {};

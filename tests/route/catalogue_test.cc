@@ -195,6 +195,36 @@ TEST(Models, AreListedOnceOverAllProviders) {
     EXPECT_EQ(seen, (decltype(seen){{"gpt-4", "openai"}, {"gpt-35", "openai"}, {"fast", "azure"}}));
 }
 
+/// "openai: gpt-4o": who is asked for what; "?" for nobody.
+std::string matched(const Catalogue& catalogue, std::string_view asked) {
+    const ModelMatch match = catalogue.match(asked);
+    if (match.candidates.empty()) return "?";
+    return std::to_string(match.candidates.front().provider_ix) + "/" + std::to_string(match.candidates.size()) + ": " +
+           std::string(match.model);
+}
+
+TEST(Match, AProvidersNameInFrontAsksItAlone) {
+    const Catalogue catalogue = catalogue_of({.providers = {provider("openai", Models{"gpt-4o", "o3*"}),
+                                                            provider("azure", Models{"gpt-4o"}),
+                                                            provider("router", Models{"openai/gpt-4o-mini", "meta/*"}),
+                                                            provider("local", std::nullopt)}});
+    EXPECT_EQ(matched(catalogue, "gpt-4o"), "0/3: gpt-4o");
+    EXPECT_EQ(matched(catalogue, "azure/gpt-4o"), "1/1: gpt-4o");
+    EXPECT_EQ(matched(catalogue, "azure:gpt-4o"), "1/1: gpt-4o");
+    EXPECT_EQ(matched(catalogue, "openai/o3-mini"), "0/1: o3-mini");
+    EXPECT_EQ(matched(catalogue, "local/qwen2:7b"), "3/1: qwen2:7b");
+    // a listed name, or one of a listed pattern, is that name
+    EXPECT_EQ(matched(catalogue, "openai/gpt-4o-mini"), "2/2: openai/gpt-4o-mini");
+    EXPECT_EQ(matched(catalogue, "meta/llama"), "2/2: meta/llama");
+    // what the provider does not list it is not asked for, though another takes any name
+    EXPECT_EQ(matched(catalogue, "azure/gpt-5"), "?");
+    EXPECT_EQ(catalogue.match("azure/gpt-5").model, "gpt-5");
+    EXPECT_FALSE(catalogue.match("azure/gpt-5").known);
+    // no provider's name: a model's own
+    EXPECT_EQ(matched(catalogue, "nobody/gpt-4o"), "3/1: nobody/gpt-4o");
+    EXPECT_EQ(matched(catalogue, "azure/"), "3/1: azure/");
+}
+
 TEST(Models, StayReadableWhenTheCatalogueMoves) {
     Catalogue a = catalogue_of({.providers = {provider("p", Models{"m"})}});
     const Catalogue b = std::move(a);

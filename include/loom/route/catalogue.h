@@ -62,6 +62,13 @@ struct ListedModel {
     std::string_view owned_by;  // the provider that would be asked first
 };
 
+/// Who can answer, and for which name.
+struct ModelMatch {
+    std::span<const Candidate> candidates;  // best first; none: unknown, or (known) all drained
+    std::string_view model;                 // the name asked for, without a provider's in front
+    bool known = false;
+};
+
 /// Immutable: part of a configuration snapshot. What it returns lives as long as it does.
 ///
 /// The candidates of a model are the providers that list it (by name, by pattern, or by listing nothing) and those it
@@ -80,6 +87,9 @@ class Catalogue {
     /// model (404), or, when known() says so, one whose providers are all drained (503). No allocation.
     [[nodiscard]] std::span<const Candidate> find(std::string_view model) const noexcept;
     [[nodiscard]] bool known(std::string_view model) const noexcept;
+    /// The same for a client's spelling: a name that nobody lists may begin with a provider's, `openai/gpt-4o` or
+    /// `openai:gpt-4o`, which then alone is asked for the rest.
+    [[nodiscard]] ModelMatch match(std::string_view asked) const noexcept;
 
     /// Up to three names that the client may have meant, nearest first. For the text of a 404.
     [[nodiscard]] std::vector<std::string_view> nearest(std::string_view model) const;
@@ -98,6 +108,7 @@ class Catalogue {
         uint32_t entry;
     };
     [[nodiscard]] const std::vector<Candidate>* lookup(std::string_view model) const noexcept;
+    [[nodiscard]] const std::vector<Candidate>* listed(std::string_view model) const noexcept;
 
     std::vector<std::vector<Candidate>> entries_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> exact_;
