@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "../../src/llm/dialect/dialect.h"
+#include "dialect.h"
 #include "loom/llm/translate.h"
 
 namespace loom::llm {

@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdlib>
 
-#include "../../src/llm/dialect/dialect.h"
+#include "dialect.h"
 #include "loom/base/json.h"
 #include "loom/http/sse.h"
 #include "loom/llm/translate.h"

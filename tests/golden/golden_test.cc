@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../../src/llm/dialect/dialect.h"
+#include "dialect.h"
 #include "loom/http/sse.h"
 #include "loom/llm/translate.h"
 
