@@ -74,6 +74,7 @@ bool read_details(Cursor& cursor, Usage& usage, bool is_input) {
         if (!cursor.take_count(count)) return cursor.skip_value();
         if (name == "cached_tokens") usage.cached_input = count;
         if (name == "reasoning_tokens") usage.reasoning = count;
+        if (name == "cache_write_tokens" && is_input) usage.cache_write = count;
         if (name == "audio_tokens") (is_input ? usage.audio_input : usage.audio_output) = count;
         return true;
     });
@@ -136,6 +137,8 @@ bool read_usage_object(Cursor& cursor, Usage& usage, bool& found) {
         read.cache_write = beside.created;
         read.cache_write_1h = beside.created_1h;
     }
+    // xAI, and Google where it speaks OpenAI, count reasoning beside the completion; the total tells.
+    if (read.reasoning > 0 && read.total == read.input + read.output + read.reasoning) read.output += read.reasoning;
     if (read.total == 0) read.total = read.input + read.output;
     read.provenance = Usage::Provenance::reported;
     usage = read;

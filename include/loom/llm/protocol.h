@@ -38,6 +38,8 @@ struct Quirks {
     bool no_user : 1 = false;
     bool seed_is_random_seed : 1 = false;  // Mistral's spelling
     bool no_system_in_messages : 1 = false;  // system texts become the front of the first user message
+    bool no_content_parts : 1 = false;       // a list of texts must be one string
+    bool no_reasoning_content : 1 = false;   // refuses thinking in the assistant's messages
     friend constexpr bool operator==(const Quirks&, const Quirks&) = default;
 };
 

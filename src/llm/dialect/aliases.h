@@ -24,6 +24,9 @@ class Aliases {
     /// The name behind an alias; the name itself when it is none.
     [[nodiscard]] Text original_of(Text alias) const noexcept;
 
+    /// The client spoke of OpenAI's `functions`, before there were tools: its answer's call is a `function_call`.
+    bool legacy_functions = false;
+
   private:
     struct Pair {
         Text name;
