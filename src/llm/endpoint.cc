@@ -131,6 +131,7 @@ std::string_view model_of_path(std::string_view path) noexcept {
 std::optional<Protocol> chat_protocol_of(Endpoint endpoint) noexcept {
     switch (endpoint) {
         case Endpoint::chat_completions: return Protocol::openai_chat;
+        case Endpoint::completions: return Protocol::openai_completions;
         case Endpoint::responses: return Protocol::openai_responses;
         case Endpoint::messages: return Protocol::anthropic;
         case Endpoint::generate_content:

@@ -17,10 +17,15 @@ constexpr std::string_view keepalive_comment = ": keep-alive\n\n";
 
 }  // namespace
 
-bool Exchange::is_event_stream(const http::ResponseHead& head) noexcept {
+bool Exchange::has_type(const http::ResponseHead& head, std::string_view wanted) noexcept {
     const std::string_view type = head.value_of(HeaderId::content_type);
-    constexpr std::string_view wanted = "text/event-stream";
     return type.size() >= wanted.size() && http::equal_ignoring_case(type.substr(0, wanted.size()), wanted);
+}
+
+bool Exchange::is_event_stream(const http::ResponseHead& head) noexcept { return has_type(head, "text/event-stream"); }
+
+bool Exchange::is_frame_stream(const http::ResponseHead& head) noexcept {
+    return has_type(head, "application/vnd.amazon.eventstream");
 }
 
 void Exchange::begin_relay() {
@@ -34,7 +39,8 @@ void Exchange::begin_relay() {
     if (route_->ai) options.coding = http::content_coding(coding);
     const bool decoded = options.coding != http::ContentCoding::identity && head.framing != http::BodyFraming::none;
     if (!decoded) options.coding = http::ContentCoding::identity;
-    options.event_stream = route_->ai && is_event_stream(head);
+    options.frames = translated_ != nullptr && is_frame_stream(head);
+    options.event_stream = route_->ai && (options.frames || is_event_stream(head));
     options.read_usage = route_->ai && !options.event_stream && head.status == 200 && llm::is_inspected(endpoint_);
     options.strip_usage = strip_usage_ && head.status == 200;
     watch_stream(options);
@@ -115,9 +121,11 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
+    const bool made = options.translation != nullptr;  // events of ours: their type is too
+    if (made) head.header("content-type", wants_json_array() ? "application/json" : "text/event-stream; charset=utf-8");
     for (const http::Header& header : source.headers()) {
         const bool passes = route_->ai ? reaches_client(header) : passes_to_client(header);
-        if (passes) head.header(header.name, header.value);
+        if (passes && !(made && header.id == HeaderId::content_type)) head.header(header.name, header.value);
     }
     if (route_->ai && options.coding == http::ContentCoding::identity &&
         http::content_coding(source.value_of(HeaderId::content_encoding)) == http::ContentCoding::unknown)

@@ -129,11 +129,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     Result<void> find_candidate();
     [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
+    [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
-    [[nodiscard]] bool path_asks_for_events() const noexcept;
+    bool answers_count();
+    [[nodiscard]] bool wants_json_array() const noexcept;
+    [[nodiscard]] std::string_view query() const noexcept;
     Result<void> translate();
     Result<void> tell_dropped();
     [[nodiscard]] std::string_view document() const noexcept;
@@ -144,7 +147,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     void take_collected(std::string_view bytes) noexcept;
     void end_collected(const Error& why) noexcept;
     void watch_stream(RelayOptions& options);
+    [[nodiscard]] static bool has_type(const http::ResponseHead& head, std::string_view wanted) noexcept;
     [[nodiscard]] static bool is_event_stream(const http::ResponseHead& head) noexcept;
+    [[nodiscard]] static bool is_frame_stream(const http::ResponseHead& head) noexcept;
     [[nodiscard]] const llm::Usage& usage() const noexcept;
     [[nodiscard]] bool answer_whole() const noexcept;
 

@@ -90,7 +90,7 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{request, {}, std::move(home)};
     draft_->request.model = model_;
-    if (!takes_as_it_comes()) return translate();
+    if (!takes_as_it_comes()) return answers_count() ? Result<void>() : translate();
     const bool in_path = llm::names_model_in_path(endpoint_);
     if (upstream_model_ != model_ && !in_path)
         llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());

@@ -62,21 +62,30 @@ bool Exchange::answer_cors(const http::RequestHead& head) {
     return true;
 }
 
+/// The list has one path in two protocols: Anthropic's clients say their version.
+llm::Protocol Exchange::models_protocol() const noexcept {
+    if (path_.starts_with("/v1beta/")) return llm::Protocol::gemini;
+    const bool anthropic = services_.request_head.find(HeaderId::anthropic_version) != nullptr;
+    return anthropic ? llm::Protocol::anthropic : llm::Protocol::openai_chat;
+}
+
 void Exchange::answer_models() {
     const auto may_see = [this](std::string_view id) { return consumer_ == nullptr || consumer_->may_use_model(id); };
+    const llm::Protocol protocol = models_protocol();
     std::string body;
     if (endpoint_ == llm::Endpoint::models) {
         std::vector<llm::ModelEntry> entries;
         for (const route::ListedModel& model : plan().catalogue.models())
             if (may_see(model.id)) entries.push_back({.id = model.id, .owned_by = model.owned_by});
-        llm::write_models(body, entries);
+        const auto written = llm::write_models(body, protocol, services_.request_head.query, entries);
+        if (!written) return refuse(written.error());
         return reply(200, "application/json", body);
     }
     std::string id;
     if (llm::decode_path_id(llm::model_of_path(path_), id) && may_see(id)) {
         for (const route::ListedModel& model : plan().catalogue.models()) {
             if (model.id != id) continue;
-            llm::write_model(body, {.id = model.id, .owned_by = model.owned_by});
+            llm::write_model(body, protocol, {.id = model.id, .owned_by = model.owned_by});
             return reply(200, "application/json", body);
         }
     }

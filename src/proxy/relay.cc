@@ -26,6 +26,7 @@ Relay::~Relay() = default;
 
 void Relay::begin(const RelayOptions& options) {
     options_ = options;
+    if (options.frames) frames_ = http::FrameSplitter(options.event_bytes_max);
     body_.start(options.source_framing, options.source_length, Side::upstream);
     if (options.coding == http::ContentCoding::identity) return;
     inflater_ = std::make_unique<http::Inflater>();
@@ -138,7 +139,11 @@ void Relay::take_events(Output& output, std::string_view payload) {
             backlog_.append(payload);
             break;
         }
-        const size_t end = splitter_.next_event_end(payload);
+        const size_t end = next_event_end(payload);
+        if (frames_.fault() != nullptr) {
+            frame(output);
+            return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = frames_.fault()});
+        }
         if (end == 0) {
             put(output, run);
             return hold_front(output, payload);
@@ -177,8 +182,19 @@ void Relay::hold_front(Output& output, std::string_view part) {
     put(output, part);
 }
 
+size_t Relay::next_event_end(std::string_view payload) noexcept {
+    return options_.frames ? frames_.next_event_end(payload) : splitter_.next_event_end(payload);
+}
+
 /// False for an event without data: a comment, or nothing that is known.
 bool Relay::parse(std::string_view event, http::SseEvent& parsed) {
+    if (options_.frames) {
+        http::EventFrame frame;
+        if (!http::parse_frame(event, frame)) return false;
+        parsed.event = frame.name;
+        parsed.data = frame.data;
+        return true;
+    }
     auto read = http::parse_event(event, parsed, {});
     if (!read) {  // several data lines: they are joined in the scratch
         collected_.reserve(event.size());
@@ -518,7 +534,7 @@ void Relay::tell_broken() {
         const llm::ErrorBody body{.message = error_.what,
                                   .type = llm::error_type::api,
                                   .code = late ? "upstream_timeout" : "upstream_stream_broken"};
-        put_made(output, llm::write_error_event(room, body));
+        put_made(output, llm::write_error_event(options_.client_protocol, late ? 504 : 502, room, body));
     }
     if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
 }

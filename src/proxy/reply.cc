@@ -102,7 +102,8 @@ void Exchange::refuse(const Error& why) {
     if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
     if (shape.status == 408) keep_alive_ = false;
-    reply(shape.status, "application/json", llm::write_error(room, body), extra);
+    const llm::Protocol protocol = llm::error_protocol_of(endpoint_);
+    reply(shape.status, "application/json", llm::write_error(protocol, shape.status, room, body), extra);
 }
 
 /// The stream was opened already (keep-alive comments): the error is an event, and the stream ends with it.

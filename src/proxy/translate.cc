@@ -1,6 +1,6 @@
 // A request whose provider speaks another protocol than its client: the document that goes there, and the answer's way
 // back. Streams are translated in the relay, event by event; what comes whole is collected here.
-#include <algorithm>
+#include <fmt/format.h>
 
 #include "client_connection.h"
 #include "echo_source.h"
@@ -17,13 +17,29 @@ constexpr size_t dropped_bytes_max = 1024;
 /// Can the provider take the client's own document?
 bool Exchange::takes_as_it_comes() const noexcept {
     if ((type_->endpoints & llm::set_of(endpoint_)) == 0) return false;
-    // Without alt=sse Gemini streams one JSON array, in which nothing can be read, cut or told on the way.
-    return endpoint_ != llm::Endpoint::stream_generate_content || path_asks_for_events();
+    // In one JSON array nothing could be read, cut or told on the way.
+    return !wants_json_array();
 }
 
-bool Exchange::path_asks_for_events() const noexcept {
-    const size_t query = target_.find('?');
-    return query != target_.npos && target_.substr(query).find("alt=sse") != target_.npos;
+std::string_view Exchange::query() const noexcept {
+    const size_t mark = target_.find('?');
+    return mark == target_.npos ? std::string_view{} : target_.substr(mark + 1);
+}
+
+/// What Gemini streams to a client that does not say alt=sse.
+bool Exchange::wants_json_array() const noexcept {
+    return endpoint_ == llm::Endpoint::stream_generate_content && query().find("alt=sse") == std::string_view::npos;
+}
+
+/// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
+bool Exchange::answers_count() {
+    constexpr uint64_t bytes_per_token = 4;
+    const bool anthropic = endpoint_ == llm::Endpoint::count_tokens;
+    if (!anthropic && endpoint_ != llm::Endpoint::gemini_count_tokens) return false;
+    const uint64_t tokens = (draft_->request.prompt_bytes + bytes_per_token - 1) / bytes_per_token;
+    const std::string body = fmt::format(R"({{"{}":{}}})", anthropic ? "input_tokens" : "totalTokens", tokens);
+    reply(200, "application/json", body, "x-loom-token-count: estimated\r\n");
+    return true;
 }
 
 Result<void> Exchange::translate() {
@@ -42,7 +58,8 @@ Result<void> Exchange::translate() {
                               .max_tokens_default = plan().max_tokens_default,
                               .stream = stream_,
                               .include_usage = draft_->request.include_usage,
-                              .quirks = provider_->quirks};
+                              .quirks = provider_->quirks,
+                              .json_array = wants_json_array()};
     translated_ = std::make_unique<Translated>(services_.translate_scratch, services_.shard().blocks(), terms,
                                                plan().limits.body_bytes);
     const auto made = translated_->translation.request(body_.view(), translated_->request);
@@ -86,7 +103,8 @@ std::string_view Exchange::document() const noexcept {
 bool Exchange::collects_answer() const noexcept {
     if (translated_ == nullptr) return false;
     if (echo_ != nullptr) return !echo_->streams();
-    return services_.response_head.status / 100 != 2 || !is_event_stream(services_.response_head);
+    const http::ResponseHead& head = services_.response_head;
+    return head.status / 100 != 2 || (!is_event_stream(head) && !is_frame_stream(head));
 }
 
 Result<void> Exchange::begin_collecting() {

@@ -13,6 +13,7 @@
 #include "loom/base/block_pool.h"
 #include "loom/http/body.h"
 #include "loom/http/content_coding.h"
+#include "loom/http/event_stream.h"
 #include "loom/http/sse.h"
 #include "loom/io/shard.h"
 #include "loom/llm/edits.h"
@@ -75,6 +76,7 @@ struct RelayOptions {
     ClientFraming client_framing = ClientFraming::none;
     http::ContentCoding coding = http::ContentCoding::identity;  // to be taken off
     bool event_stream = false;
+    bool frames = false;       // the events are AWS's frames; only where they are translated
     bool read_usage = false;   // of a whole JSON answer
     bool strip_usage = false;  // the usage chunk that Loom asked for and the client did not
     uint64_t flush_interval_ms = 0;
@@ -170,6 +172,7 @@ class Relay {
     void take_events(Output& output, std::string_view payload);
     void hold_front(Output& output, std::string_view part);
     Verdict judge(std::string_view event, llm::Edits& edits);
+    [[nodiscard]] size_t next_event_end(std::string_view payload) noexcept;
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
     void note(const llm::EventFacts& facts);
@@ -201,6 +204,7 @@ class Relay {
     RelayOptions options_;
     http::BodyReader body_;
     http::SseSplitter splitter_;
+    http::FrameSplitter frames_;
     ByteBuffer held_;       // the front of an event that is not whole yet
     ByteBuffer backlog_;    // payload that waits for an observer's verdict
     ByteBuffer coded_;      // what is not decoded yet, since the client is behind
