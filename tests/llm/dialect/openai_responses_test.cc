@@ -306,6 +306,27 @@ TEST_F(ResponsesClient, ACustomToolsCallComesBackAsOne) {
     EXPECT_EQ(dom.text("/output/1/input"), R"({"patch":1})");
 }
 
+/// As Codex sends it: everything has a place but the grammar of its patches and the search that OpenAI runs.
+TEST_F(ResponsesClient, ARequestOfCodexIsRead) {
+    ASSERT_TRUE(read(R"({"model":"gpt-5-codex","instructions":"You are Codex","input":[
+        {"type":"message","role":"developer","content":[{"type":"input_text","text":"<permissions>"}]},
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"fix it"}]},
+        {"type":"reasoning","summary":[{"type":"summary_text","text":"**Looking**"}],"content":null,"encrypted_content":"loom.anthropic.thinking:Eq"},
+        {"type":"function_call","name":"shell","arguments":"{\"command\":[\"ls\"]}","call_id":"call_1"},
+        {"type":"function_call_output","call_id":"call_1","output":"{\"output\":\"a.c\",\"metadata\":{\"exit_code\":0}}"}],
+        "tools":[{"type":"function","name":"shell","description":"Runs","strict":false,"parameters":{"type":"object","properties":{}}},
+        {"type":"custom","name":"apply_patch","description":"FREEFORM","format":{"type":"grammar","syntax":"lark","definition":"x"}},
+        {"type":"web_search","external_web_access":false}],"tool_choice":"auto","parallel_tool_calls":false,
+        "reasoning":{"effort":"medium","summary":"auto"},"store":false,"stream":true,"include":["reasoning.encrypted_content"],
+        "prompt_cache_key":"0199","text":{"verbosity":"medium"}})"));
+    ASSERT_EQ(request.messages.count(), 5u);
+    EXPECT_EQ(message(3).role, Role::assistant);
+    EXPECT_EQ(part(3, 0).signature, "Eq");
+    EXPECT_EQ(part(3, 1).tool_name, "shell");
+    EXPECT_EQ(request.tools.count(), 3u);
+    EXPECT_EQ(call.dropped(), "tools[].format");
+}
+
 TEST_F(ResponsesClient, AShellsHistoryIsCarried) {
     ASSERT_TRUE(read(R"({"input":[
         {"type":"local_shell_call","id":"ls1","call_id":"c1","status":"completed","action":{"type":"exec","command":["ls"],"env":{}}},
@@ -438,6 +459,14 @@ TEST_F(ResponsesProvider, ParametersAreWrittenClampedOrNamed) {
         R"("reasoning":{"effort":"low","summary":"auto"},"max_output_tokens":16,"temperature":2,"user":"u","store":false,)"
         R"("include":["reasoning.encrypted_content"],"stream":true})");
     EXPECT_EQ(call.dropped(), "tools[].type,max_tokens,temperature,top_k,seed,stop,n,service_tier");
+}
+
+TEST_F(ResponsesProvider, InstructionsAloneAreItsInput) {
+    add(Role::system, {.text = "x"});
+    EXPECT_EQ(
+        write(),
+        R"({"model":"provider-model","input":[{"type":"message","role":"system","content":[{"type":"input_text","text":"x"}]}],)"
+        R"("store":false})");
 }
 
 // apisix#13583: a choice without tools was sent, and refused.
