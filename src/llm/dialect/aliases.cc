@@ -39,7 +39,7 @@ Text Aliases::alias_of(Text name, NameRule rule) {
         size_t end = bytes;
         alias[end++] = '_';
         for (int shift = 28; shift >= 0; shift -= 4) alias[end++] = "0123456789abcdef"[hash >> shift & 15];
-        if (!taken({alias, end})) return pairs_.add(arena_, {name, {alias, end}}).alias;
+        if (!taken({alias, end})) return pairs_.add(arena_, {arena_.keep(name), {alias, end}}).alias;
     }
 }
 

@@ -11,7 +11,7 @@ using Kind = Part::Kind;
 class ResponsesClient : public ::testing::Test {
   protected:
     Result<void> read(std::string_view body) {
-        return openai_responses_dialect().read_request(body, call.context, request);
+        return openai_responses_dialect().read_request(call.keep(body), call.context, request);
     }
     const Message& message(size_t index) {
         auto at = request.messages.begin();
@@ -389,7 +389,7 @@ class ResponsesProvider : public ::testing::Test {
         return request.messages.back().parts.add(call.call, part);
     }
     Result<void> read(std::string_view body) {
-        return openai_responses_dialect().read_answer(body, call.context, answer);
+        return openai_responses_dialect().read_answer(call.keep(body), call.context, answer);
     }
 
     OpenaiCall call{Protocol::anthropic, Protocol::openai_responses};
@@ -627,6 +627,33 @@ TEST(ResponsesRoundTrip, KeepsWhatBothSidesKnow) {
     EXPECT_EQ(
         simdjson::minify(after.root().at_pointer("/tools").value()),
         R"([{"type":"function","name":"f","parameters":{"type":"object"},"strict":true},{"type":"mcp","server_label":"x"}])");
+}
+
+/// The request's body is gone when its answer comes: what is remembered of it is a copy.
+TEST(ResponsesRoundTrip, NothingOfTheRequestIsNeededForItsAnswer) {
+    BlockPool pool;
+    TranslateScratch scratch;
+    Translation translation(scratch, pool,
+                            {.client = Protocol::openai_responses, .provider = Protocol::openai_responses});
+    ByteBuffer out(pool);
+    const std::string name(80, 'n');
+    auto body =
+        std::make_unique<std::string>(R"({"input":"x","instructions":"keep me","tools":[{"type":"function","name":")" +
+                                      name + R"("},{"type":"custom","name":"patch"}]})");
+    ASSERT_TRUE(translation.request(*body, out));
+    std::ranges::fill(*body, '?');
+    body.reset();
+    const std::string alias = Dom(out.view()).text("/tools/0/name");
+    out.clear();
+    Usage usage;
+    ASSERT_TRUE(translation.answer(
+        R"({"output":[{"type":"function_call","call_id":"c","name":")" + alias +
+            R"(","arguments":"{}"},{"type":"function_call","call_id":"d","name":"patch","arguments":"{\"input\":\"i\"}"}]})",
+        out, usage));
+    Dom dom(out.view());
+    EXPECT_EQ(dom.text("/output/0/name"), name);
+    EXPECT_EQ(dom.text("/output/1/input"), "i");
+    EXPECT_EQ(dom.text("/instructions"), "keep me");
 }
 
 }  // namespace
