@@ -43,7 +43,8 @@ class RequestWriter {
 
     Result<void> write_conversation() {
         auto message = request_.messages.begin();
-        const bool has_instructions = message != request_.messages.end() && message->role == Role::system;
+        // A request of instructions alone is refused: then they are its input.
+        const bool has_instructions = request_.messages.count() > 1 && message->role == Role::system;
         if (has_instructions) {
             json_.member("instructions", joined_text(message->parts, "\\n\\n", context_.arena));
             ++message;
@@ -303,7 +304,8 @@ class RequestWriter {
         if (format.kind != Kind::unset) {
             json_.key("format");
             json_.open_object();
-            const bool is_schema = format.kind == Kind::json_schema;
+            const bool is_schema = format.kind == Kind::json_schema && !context_.terms.quirks.no_json_schema;
+            lose_if(format.kind == Kind::json_schema && !is_schema, "response_format.json_schema");
             json_.member("type", is_schema ? "json_schema" : format.kind == Kind::text ? "text" : "json_object");
             if (is_schema) write_schema(format);
             json_.close_object();

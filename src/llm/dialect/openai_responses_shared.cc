@@ -17,6 +17,10 @@ bool says_nothing(Json value) noexcept {
     return value == "null" || value == "false" || value == "[]" || value == "{}" || value == "\"\"";
 }
 
+bool is_plain(char c) noexcept {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+}
+
 /// Pieces one behind the other, in the arena.
 template <class... Pieces>
 Text concat(Arena& arena, Pieces... pieces) {
@@ -177,8 +181,8 @@ ItemId::ItemId(std::string_view kind, Text response_id, uint64_t index) noexcept
     if (response_id.size() > tail_bytes_max) response_id.remove_prefix(response_id.size() - tail_bytes_max);
     add(kind);
     add("_");
-    // What escapes would not survive a cut; ids have none of them.
-    for (const char c : response_id) add({c == '\\' || c == '"' ? "_" : &c, 1});
+    // Escapes and characters of several bytes would not survive the cut; ids have none of them.
+    for (const char c : response_id) add({is_plain(c) ? &c : "_", 1});
     add("_");
     add({digits, static_cast<size_t>(end - digits)});
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <map>
 #include <random>
 #include <string>
@@ -28,6 +29,8 @@ struct OpenaiCall {
             names += std::string(names.empty() ? "" : ",") + std::string(name);
         return names;
     }
+    /// Views of what was read point into its document.
+    std::string_view keep(std::string_view document) { return documents.emplace_back(document); }
     /// What was written since the last call.
     std::string taken() {
         std::string text(out.view());
@@ -35,6 +38,7 @@ struct OpenaiCall {
         return text;
     }
 
+    std::deque<std::string> documents;
     BlockPool pool;
     Arena kept{pool, 512};
     Arena call{pool, 2048};

@@ -10,7 +10,7 @@ class CompletionsClient : public ::testing::Test {
   protected:
     Result<void> read(std::string_view body) {
         request = {};
-        return openai_completions_dialect().read_request(body, call.context, request);
+        return openai_completions_dialect().read_request(call.keep(body), call.context, request);
     }
     void tell(const Delta& delta) { encoder->write(delta, call.context, call.out); }
 

@@ -11,7 +11,7 @@ using Kind = Part::Kind;
 class ResponsesClient : public ::testing::Test {
   protected:
     Result<void> read(std::string_view body) {
-        return openai_responses_dialect().read_request(body, call.context, request);
+        return openai_responses_dialect().read_request(call.keep(body), call.context, request);
     }
     const Message& message(size_t index) {
         auto at = request.messages.begin();
@@ -306,6 +306,27 @@ TEST_F(ResponsesClient, ACustomToolsCallComesBackAsOne) {
     EXPECT_EQ(dom.text("/output/1/input"), R"({"patch":1})");
 }
 
+/// As Codex sends it: everything has a place but the grammar of its patches and the search that OpenAI runs.
+TEST_F(ResponsesClient, ARequestOfCodexIsRead) {
+    ASSERT_TRUE(read(R"({"model":"gpt-5-codex","instructions":"You are Codex","input":[
+        {"type":"message","role":"developer","content":[{"type":"input_text","text":"<permissions>"}]},
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"fix it"}]},
+        {"type":"reasoning","summary":[{"type":"summary_text","text":"**Looking**"}],"content":null,"encrypted_content":"loom.anthropic.thinking:Eq"},
+        {"type":"function_call","name":"shell","arguments":"{\"command\":[\"ls\"]}","call_id":"call_1"},
+        {"type":"function_call_output","call_id":"call_1","output":"{\"output\":\"a.c\",\"metadata\":{\"exit_code\":0}}"}],
+        "tools":[{"type":"function","name":"shell","description":"Runs","strict":false,"parameters":{"type":"object","properties":{}}},
+        {"type":"custom","name":"apply_patch","description":"FREEFORM","format":{"type":"grammar","syntax":"lark","definition":"x"}},
+        {"type":"web_search","external_web_access":false}],"tool_choice":"auto","parallel_tool_calls":false,
+        "reasoning":{"effort":"medium","summary":"auto"},"store":false,"stream":true,"include":["reasoning.encrypted_content"],
+        "prompt_cache_key":"0199","text":{"verbosity":"medium"}})"));
+    ASSERT_EQ(request.messages.count(), 5u);
+    EXPECT_EQ(message(3).role, Role::assistant);
+    EXPECT_EQ(part(3, 0).signature, "Eq");
+    EXPECT_EQ(part(3, 1).tool_name, "shell");
+    EXPECT_EQ(request.tools.count(), 3u);
+    EXPECT_EQ(call.dropped(), "tools[].format");
+}
+
 TEST_F(ResponsesClient, AShellsHistoryIsCarried) {
     ASSERT_TRUE(read(R"({"input":[
         {"type":"local_shell_call","id":"ls1","call_id":"c1","status":"completed","action":{"type":"exec","command":["ls"],"env":{}}},
@@ -368,7 +389,7 @@ class ResponsesProvider : public ::testing::Test {
         return request.messages.back().parts.add(call.call, part);
     }
     Result<void> read(std::string_view body) {
-        return openai_responses_dialect().read_answer(body, call.context, answer);
+        return openai_responses_dialect().read_answer(call.keep(body), call.context, answer);
     }
 
     OpenaiCall call{Protocol::anthropic, Protocol::openai_responses};
@@ -438,6 +459,14 @@ TEST_F(ResponsesProvider, ParametersAreWrittenClampedOrNamed) {
         R"("reasoning":{"effort":"low","summary":"auto"},"max_output_tokens":16,"temperature":2,"user":"u","store":false,)"
         R"("include":["reasoning.encrypted_content"],"stream":true})");
     EXPECT_EQ(call.dropped(), "tools[].type,max_tokens,temperature,top_k,seed,stop,n,service_tier");
+}
+
+TEST_F(ResponsesProvider, InstructionsAloneAreItsInput) {
+    add(Role::system, {.text = "x"});
+    EXPECT_EQ(
+        write(),
+        R"({"model":"provider-model","input":[{"type":"message","role":"system","content":[{"type":"input_text","text":"x"}]}],)"
+        R"("store":false})");
 }
 
 // apisix#13583: a choice without tools was sent, and refused.
@@ -598,6 +627,33 @@ TEST(ResponsesRoundTrip, KeepsWhatBothSidesKnow) {
     EXPECT_EQ(
         simdjson::minify(after.root().at_pointer("/tools").value()),
         R"([{"type":"function","name":"f","parameters":{"type":"object"},"strict":true},{"type":"mcp","server_label":"x"}])");
+}
+
+/// The request's body is gone when its answer comes: what is remembered of it is a copy.
+TEST(ResponsesRoundTrip, NothingOfTheRequestIsNeededForItsAnswer) {
+    BlockPool pool;
+    TranslateScratch scratch;
+    Translation translation(scratch, pool,
+                            {.client = Protocol::openai_responses, .provider = Protocol::openai_responses});
+    ByteBuffer out(pool);
+    const std::string name(80, 'n');
+    auto body =
+        std::make_unique<std::string>(R"({"input":"x","instructions":"keep me","tools":[{"type":"function","name":")" +
+                                      name + R"("},{"type":"custom","name":"patch"}]})");
+    ASSERT_TRUE(translation.request(*body, out));
+    std::ranges::fill(*body, '?');
+    body.reset();
+    const std::string alias = Dom(out.view()).text("/tools/0/name");
+    out.clear();
+    Usage usage;
+    ASSERT_TRUE(translation.answer(
+        R"({"output":[{"type":"function_call","call_id":"c","name":")" + alias +
+            R"(","arguments":"{}"},{"type":"function_call","call_id":"d","name":"patch","arguments":"{\"input\":\"i\"}"}]})",
+        out, usage));
+    Dom dom(out.view());
+    EXPECT_EQ(dom.text("/output/0/name"), name);
+    EXPECT_EQ(dom.text("/output/1/input"), "i");
+    EXPECT_EQ(dom.text("/instructions"), "keep me");
 }
 
 }  // namespace
