@@ -4,6 +4,7 @@
 
 #include "dialect/dialect.h"
 #include "loom/llm/error.h"
+#include "translate_scratch.h"
 
 namespace loom::llm {
 
@@ -32,11 +33,6 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
 }
 
 }  // namespace
-
-struct TranslateScratch::Parts {
-    Structure structure;
-    Structure nested;
-};
 
 TranslateScratch::TranslateScratch() : parts_(std::make_unique<Parts>()) {}
 TranslateScratch::~TranslateScratch() = default;

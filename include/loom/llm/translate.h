@@ -40,6 +40,7 @@ class TranslateScratch {
   private:
     friend class Translation;
     friend class StreamWatch;
+    friend class EmbedTranslation;
     struct Parts;
     std::unique_ptr<Parts> parts_;
 };

@@ -107,7 +107,8 @@ struct Response {
 /// A GenerateContentResponse or an error, bare, in a `response` envelope, or alone in an array. Calls keep an absent
 /// id.
 [[nodiscard]] bool read_response(std::string_view body, Context& context, Response& response, Fault& fault);
-/// Appends a call's id where the document had none: unique in the conversation, for the client sends it back.
+/// An id for a call that came without one: unique in the conversation (of Terms::fallback_id), for the client sends it
+/// back.
 [[nodiscard]] Text made_call_id(uint32_t ordinal, Context& context);
 
 [[nodiscard]] bool read_usage(Cursor& cursor, Usage& usage);
