@@ -186,18 +186,25 @@ bool AnswerReader::read_block(Choice& choice) {
     });
 }
 
+/// What a tool of Bedrock's own was asked is no call for the client to answer.
 bool AnswerReader::read_call(Choice& choice) {
-    Part& call = add(choice, Part::Kind::tool_call);
-    call.arguments = "{}";
-    return cursor_.each_member([&](Range key) {
+    Part call{.kind = Part::Kind::tool_call, .arguments = "{}"};
+    Text type;
+    const bool good = cursor_.each_member([&](Range key) {
         const std::string_view name = name_of(cursor_, key);
         if (name == "toolUseId") return take_text(cursor_, call.tool_id);
         if (name == "input") return take_json(cursor_, call.arguments);
-        if (name != "name") return cursor_.skip_value();
-        if (!take_text(cursor_, call.tool_name)) return false;
-        call.tool_name = context_.aliases.original_of(call.tool_name);
-        return true;
+        if (name == "type") return take_text(cursor_, type);
+        return name == "name" ? take_text(cursor_, call.tool_name) : cursor_.skip_value();
     });
+    if (!good) return false;
+    if (type == "server_tool_use") {
+        context_.losses.add(type);
+        return true;
+    }
+    call.tool_name = context_.aliases.original_of(call.tool_name);
+    choice.parts.add(context_.arena, call);
+    return true;
 }
 
 bool AnswerReader::read_thinking(Choice& choice) {

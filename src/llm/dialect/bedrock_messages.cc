@@ -418,15 +418,15 @@ void MessagesWriter::write_source(const Media& media) {
 
 std::string_view MessagesWriter::document_name(Text name) {
     const std::string_view clean = clean_document_name(name, context_.arena);
-    const uint32_t index = names_.count();
-    // Of many, all are numbered: comparing each with each would take for ever.
-    const bool numbered = index >= document_names_compared_max || std::ranges::find(names_, clean) != names_.end();
+    // Of many, all are numbered by their place: comparing each with each would take for ever.
+    const bool is_one_of_many = names_.count() >= document_names_compared_max;
+    const auto is_taken = [this](std::string_view tried) { return std::ranges::find(names_, tried) != names_.end(); };
     std::string_view unique = clean;
-    if (numbered) {
+    for (uint32_t number = names_.count() + 1; is_one_of_many ? unique == clean : is_taken(unique); ++number) {
         char* const room = context_.arena.take(clean.size() + 16);
         char* end = std::ranges::copy(clean, room).out;
         *end++ = ' ';
-        end = std::to_chars(end, end + 12, index + 1).ptr;
+        end = std::to_chars(end, end + 12, number).ptr;
         unique = {room, static_cast<size_t>(end - room)};
     }
     return names_.add(context_.arena, unique);

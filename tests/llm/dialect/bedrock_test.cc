@@ -1,6 +1,7 @@
 // Bedrock's Converse, provider side. Documents and events after the API reference and user guide of Amazon Bedrock;
 // each test of a lesson carries the issue of the gateway that shipped the bug.
 #include <random>
+#include <set>
 
 #include "provider_side.h"
 
@@ -129,6 +130,22 @@ TEST(BedrockRequest, DocumentsGetNamesThatConverseTakesAndNoTwoTheSame) {
               R"x({"document":{"format":"pdf","name":"Q3 report v2 (final) 2","source":{"bytes":"JVBE"}}},)x"
               R"({"document":{"format":"txt","name":"document","source":{"text":"Text."}}},)"
               R"({"text":"document"}]}]})");
+}
+
+TEST(BedrockRequest, ManyDocumentsHaveAsManyNames) {
+    Bedrock bedrock;
+    ChatRequest request;
+    Message& message = bedrock.say(request, Role::user, "Read");
+    for (const Text name : {"a 3", "a", "a", "a 2", "a.txt"})
+        bedrock.add(message, {.kind = Kind::file, .media = {.source = Media::Source::text, .data = "x", .name = name}});
+    for (int i = 0; i < 60; ++i)
+        bedrock.add(message, {.kind = Kind::file, .media = {.source = Media::Source::text, .data = "x"}});
+    const std::string document = bedrock.write(request);
+    const Dom dom(document);
+    std::set<std::string> names;
+    for (int i = 1; i <= 65; ++i) names.insert(dom.text("/messages/0/content/" + std::to_string(i) + "/document/name"));
+    EXPECT_EQ(names.size(), 65u);
+    EXPECT_TRUE(names.contains("a 3") && names.contains("a") && names.contains("document 65"));
 }
 
 TEST(BedrockRequest, SoundsAndVideosHaveTheirFormats) {
@@ -615,6 +632,23 @@ TEST(BedrockAnswer, UsageSumsToTheTotal) {
         EXPECT_EQ(answer.usage.cached_input, read);
         EXPECT_EQ(answer.usage.input - read - written, in);
     }
+}
+
+TEST(BedrockAnswer, BedrocksOwnToolsAreNoCallsOfTheClients) {
+    Bedrock bedrock;
+    ChatAnswer answer;
+    ASSERT_TRUE(bedrock.read(R"({"output":{"message":{"content":[{"toolUse":{"toolUseId":"t","name":"web","input":{},)"
+                             R"("type":"server_tool_use"}},{"text":"a"}]}}})",
+                             answer));
+    EXPECT_EQ(answer.choices.front().parts.count(), 1u);
+    EXPECT_EQ(bedrock.losses(), "server_tool_use");
+    EXPECT_EQ(
+        bedrock.stream(
+            {{"contentBlockStart",
+              R"({"contentBlockIndex":0,"start":{"toolUse":{"toolUseId":"t","name":"web","type":"server_tool_use"}}})"},
+             {"contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"toolUse":{"input":"{}"}}})"},
+             {"contentBlockStop", R"({"contentBlockIndex":0})"}}),
+        "part_end\ncut off\n");
 }
 
 TEST(BedrockAnswer, UnknownBlocksAreNamed) {
