@@ -29,7 +29,7 @@ enum class Form : uint8_t { message, count };
 /// told. text         the provider's own word, which stays where it is one of Anthropic's.
 [[nodiscard]] std::string_view stop_reason_of(FinishReason reason, Text text, bool tool_called) noexcept;
 
-/// An answer's tier: Anthropic says standard, OpenAI default.
+/// An answer's tier: Anthropic says standard, OpenAI default. Absent where the other side has no such word.
 [[nodiscard]] Text read_tier(Text tier) noexcept;
 [[nodiscard]] Text write_tier(Text tier) noexcept;
 
@@ -45,6 +45,10 @@ void write_error_document(const ErrorAnswer& error, ByteBuffer& out);
     return citation.find("\"cited_text\"") != citation.npos;
 }
 
+/// What names and ids of tools must be: ^[a-zA-Z0-9_-]{1,64}$, and of the same letters.
+inline constexpr NameRule tool_name_rule{.bytes_max = 64};
+inline constexpr NameRule tool_id_rule{.bytes_max = 128};
+
 // Reading: of the value under the cursor.
 
 /// A member that nothing here knows: a loss by its name, unless its value says nothing (null, false, "", [], {}).
@@ -53,8 +57,5 @@ void write_error_document(const ErrorAnswer& error, ByteBuffer& out);
 [[nodiscard]] bool read_text(Cursor& cursor, Text& text);
 /// A number, or null; anything else is a fault.
 [[nodiscard]] bool read_number(Cursor& cursor, Json& number);
-/// What ids and names must be made of: ^[a-zA-Z0-9_-]{1,64}$ for tools.
-inline constexpr NameRule tool_name_rule{.bytes_max = 64};
-inline constexpr NameRule tool_id_rule{.bytes_max = 128};
 
 }  // namespace loom::llm::anthropic

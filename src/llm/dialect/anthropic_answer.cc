@@ -110,7 +110,10 @@ std::string_view stop_reason_of(FinishReason reason, Text text, bool tool_called
 }
 
 Text read_tier(Text tier) noexcept { return tier == "standard" ? Text("default") : tier; }
-Text write_tier(Text tier) noexcept { return tier == "default" ? Text("standard") : tier; }
+Text write_tier(Text tier) noexcept {
+    if (tier == "default") return "standard";
+    return tier == "priority" || tier == "batch" ? tier : Text();  // Anthropic's clients know no others
+}
 
 Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& answer) {
     Tokens tokens;

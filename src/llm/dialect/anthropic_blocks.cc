@@ -1,6 +1,7 @@
 #include "anthropic_blocks.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 
 namespace loom::llm::anthropic {
@@ -54,22 +55,71 @@ Result<void> write_image(const Part& part, Context& context, JsonOut& json) {
     return {};
 }
 
-Result<void> write_document(const Part& part, JsonOut& json) {
-    const Media& media = part.media;
-    const bool is_pdf =
-        media.media_type.empty() || media.media_type == "application/pdf" || media.media_type == "application\\/pdf";
-    if (media.source == Media::Source::base64 && !is_pdf)
-        return refuse("Anthropic reads files that are PDF or plain text: send another kind as text");
-    if (media.source == Media::Source::url && !is_fetched(media.data))
-        return refuse("Anthropic fetches files by http and https only: send the file itself, as base64");
-    open_block("document", json);
-    switch (media.source) {
-        case Media::Source::base64: write_source("base64", "data", media.data, "application/pdf", json); break;
-        case Media::Source::text: write_source("text", "data", media.data, "text/plain", json); break;
-        case Media::Source::url: write_source("url", "url", media.data, {}, json); break;
-        case Media::Source::file_id: write_source("file", "file_id", media.data, {}, json); break;
+constexpr std::array<uint8_t, 256> base64_values = [] {
+    constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    std::array<uint8_t, 256> values{};
+    values.fill(64);
+    for (size_t i = 0; i < letters.size(); ++i) values[static_cast<uint8_t>(letters[i])] = static_cast<uint8_t>(i);
+    return values;
+}();
+
+/// The text that is in base64; absent where it is no base64 or no text.
+Text text_of_base64(Text base64, Context& context) {
+    std::string_view left = plain(base64, context.arena);
+    while (left.ends_with('=')) left.remove_suffix(1);
+    char* const room = context.arena.take(left.size());
+    size_t bytes = 0;
+    uint32_t bits = 0, bit_count = 0;
+    for (const char c : left) {
+        const uint8_t value = base64_values[static_cast<uint8_t>(c)];
+        if (value == 64) return {};
+        bits = bits << 6 | value;
+        bit_count += 6;
+        if (bit_count < 8) continue;
+        bit_count -= 8;
+        room[bytes++] = static_cast<char>(bits >> bit_count);
     }
-    if (!media.name.empty()) json.member("title", media.name);
+    const Text text = escaped({room, bytes}, context.arena);
+    char* const quoted = context.arena.take(text.size() + 2);
+    *std::copy(text.begin(), text.end(), quoted + 1) = *quoted = '"';
+    Tokens tokens;
+    Fault fault;
+    const bool is_utf8 = context.nested.index({quoted, text.size() + 2}, Structure::Utf8::checked, tokens, fault);
+    return is_utf8 ? text : Text();
+}
+
+/// How a file is told to Anthropic, which reads PDF and plain text only.
+struct DocumentSource {
+    std::string_view type, key;
+    Text value, media_type;
+};
+
+Result<DocumentSource> document_source(const Media& media, Context& context) {
+    const Text type = media.media_type;
+    switch (media.source) {
+        case Media::Source::text: return DocumentSource{"text", "data", media.data, "text/plain"};
+        case Media::Source::file_id: return DocumentSource{"file", "file_id", media.data, {}};
+        case Media::Source::url:
+            if (is_fetched(media.data)) return DocumentSource{"url", "url", media.data, {}};
+            return fail(Errc::unsupported, Side::downstream,
+                        "Anthropic fetches files by http and https only: send the file itself, as base64");
+        case Media::Source::base64: break;
+    }
+    if (type.empty() || type == "application/pdf" || type == "application\\/pdf")
+        return DocumentSource{"base64", "data", media.data, "application/pdf"};
+    if (type.starts_with("text/") || type.starts_with("text\\/") || type.ends_with("json")) {
+        const Text text = text_of_base64(media.data, context);
+        if (has(text)) return DocumentSource{"text", "data", text, "text/plain"};
+    }
+    return fail(Errc::unsupported, Side::downstream,
+                "Anthropic reads files that are PDF or plain text: send another kind as text");
+}
+
+Result<void> write_document(const Part& part, Context& context, JsonOut& json) {
+    const DocumentSource source = LOOM_TRY(document_source(part.media, context));
+    open_block("document", json);
+    write_source(source.type, source.key, source.value, source.media_type, json);
+    if (!part.media.name.empty()) json.member("title", part.media.name);
     close_block(part, json);
     return {};
 }
@@ -79,7 +129,7 @@ Result<void> write_result_part(const Part& part, Context& context, JsonOut& json
         case Part::Kind::text:
         case Part::Kind::refusal: write_text_block(part, part.text, context, json); return {};
         case Part::Kind::image: return write_image(part, context, json);
-        case Part::Kind::file: return write_document(part, json);
+        case Part::Kind::file: return write_document(part, context, json);
         default: return refuse("Anthropic takes texts, images and files as a tool's result");
     }
 }
@@ -167,7 +217,7 @@ Result<void> write_block(const Part& part, Role role, Context& context, JsonOut&
             return write_image(part, context, json);
         case Part::Kind::file:
             if (is_assistant) break;
-            return write_document(part, json);
+            return write_document(part, context, json);
         case Part::Kind::audio: return refuse("Anthropic takes no audio");
         case Part::Kind::video: return refuse("Anthropic takes no video");
     }

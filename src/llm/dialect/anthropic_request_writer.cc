@@ -356,11 +356,12 @@ void RequestWriter::write_rest() {
         json_.member("user_id", request_.user);
         json_.close_object();
     }
-    const Text tier = request_.service_tier;
-    if (tier == "auto") json_.member("service_tier", tier);
-    if (tier == "default" || tier == "standard_only") json_.member("service_tier", "standard_only");
-    if (has(tier) && tier != "auto" && tier != "default" && tier != "standard_only")
+    const Text tier = request_.service_tier;  // `auto` is what is done unasked
+    if (tier == "default" || tier == "standard_only") {
+        json_.member("service_tier", "standard_only");
+    } else if (has(tier) && tier != "auto") {
         context_.losses.add("service_tier");
+    }
     if (request_.stream) json_.member_boolean("stream", true);
 }
 

@@ -383,6 +383,32 @@ TEST(AnthropicWriter, WhatItCannotSayIsNamedOrRefused) {
     }
 }
 
+TEST(AnthropicWriter, FilesArePdfOrText) {
+    const auto written = [](Media media) {
+        Desk desk;
+        ChatRequest request;
+        desk.part(desk.say(request, Role::user), {.kind = Part::Kind::file, .media = media});
+        ByteBuffer out(desk.pool);
+        const Result<void> result = anthropic_dialect().write_request(request, desk.context, out);
+        if (!result) EXPECT_EQ(result.error().code, Errc::unsupported);
+        return result ? member(out.view(), "source") : std::string("refused");
+    };
+    EXPECT_EQ(written({.data = "JVBERi0=", .media_type = "application/pdf"}),
+              R"({"type":"base64","media_type":"application/pdf","data":"JVBERi0="})");
+    EXPECT_EQ(written({.data = "YSJiCsOp", .media_type = "text/csv"}),
+              R"({"type":"text","media_type":"text/plain","data":"a\"b\né"})");
+    EXPECT_EQ(written({.data = "eyJhIjoxfQ==", .media_type = "application/json"}),
+              R"({"type":"text","media_type":"text/plain","data":"{\"a\":1}"})");
+    EXPECT_EQ(written({.data = "YQ==", .media_type = "text\\/plain"}),
+              R"({"type":"text","media_type":"text/plain","data":"a"})");
+    EXPECT_EQ(written({.data = "w7==", .media_type = "text/plain"}), "refused");  // half a letter
+    EXPECT_EQ(written({.data = "a b", .media_type = "text/plain"}), "refused");
+    EXPECT_EQ(written({.data = "UEsDBA==", .media_type = "application/zip"}), "refused");
+    EXPECT_EQ(written({.source = Media::Source::url, .data = "gs://b/f.pdf"}), "refused");
+    EXPECT_EQ(written({.source = Media::Source::url, .data = "https://a.example/f.pdf"}),
+              R"({"type":"url","url":"https://a.example/f.pdf"})");
+}
+
 /// The members that tell how to think and to sample, of a request for `model`.
 std::string thinking(std::string_view model, Reasoning reasoning, uint64_t max_tokens, std::string* dropped = nullptr,
                      ToolChoice::Kind choice = ToolChoice::Kind::unset) {
