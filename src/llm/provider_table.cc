@@ -276,6 +276,24 @@ const ProviderType& type_for_model(const ProviderType& type, std::string_view mo
     return type.path == PathStyle::vertex && is_claude(model) ? vertex_claude : type;
 }
 
+std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::string_view model) noexcept {
+    switch (type.path) {
+        case PathStyle::openai:
+        case PathStyle::azure:
+            if ((type.endpoints & set_of(E::embeddings)) != 0) return EmbedProtocol::openai;
+            return std::nullopt;
+        case PathStyle::gemini: return EmbedProtocol::gemini_batch;
+        case PathStyle::cohere: return EmbedProtocol::cohere;
+        case PathStyle::bedrock:
+            if (model.find("titan-embed") != model.npos) return EmbedProtocol::bedrock_titan;
+            if (model.find("cohere.embed") != model.npos) return EmbedProtocol::bedrock_cohere;
+            return std::nullopt;
+        case PathStyle::anthropic:
+        case PathStyle::vertex: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 const char* withdrawn_model(std::string_view model) noexcept {
     for (const std::string_view name : {"text-bison", "chat-bison", "code-bison", "codechat-bison", "code-gecko",
                                         "text-unicorn", "textembedding-gecko"})
@@ -300,7 +318,10 @@ void write_upstream_path(std::string& out, const ProviderType& type, Endpoint en
         case PathStyle::bedrock:
             out += "/model/";
             append_segment(out, path.model);
-            out += path.stream ? "/converse-stream" : "/converse";
+            if (endpoint == E::embeddings)
+                out += "/invoke";
+            else
+                out += path.stream ? "/converse-stream" : "/converse";
             return;
         case PathStyle::cohere:
             out += endpoint == E::embeddings || endpoint == E::embed_content || endpoint == E::batch_embed_contents

@@ -138,7 +138,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     [[nodiscard]] bool wants_json_array() const noexcept;
     [[nodiscard]] std::string_view query() const noexcept;
     Result<void> translate();
-    Result<void> tell_dropped();
+    Result<void> translate_chat();
+    Result<void> translate_embedding(std::string_view asked);
+    Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
     [[nodiscard]] std::string_view document() const noexcept;
     [[nodiscard]] bool collects_answer() const noexcept;
     Result<void> begin_collecting();

@@ -4,6 +4,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -50,8 +51,11 @@ std::string_view Exchange::upstream_target() {
         if (rest.starts_with("/v1")) rest.remove_prefix(3);
         return rest;
     }
+    llm::Endpoint endpoint = endpoint_;
+    if (translated_ != nullptr)
+        endpoint = translated_->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
     std::string path;
-    llm::write_upstream_path(path, *type_, translated_ == nullptr ? endpoint_ : llm::Endpoint::chat_completions,
+    llm::write_upstream_path(path, *type_, endpoint,
                              {.model = upstream_model_,
                               .api_version = provider_->api_version,
                               .project = provider_->project,

@@ -43,46 +43,75 @@ bool Exchange::answers_count() {
 }
 
 Result<void> Exchange::translate() {
-    const auto client = llm::chat_protocol_of(endpoint_);
-    if (!client) {
-        detail_ = provider_->name;
-        return fail(Errc::unsupported, Side::downstream, "this endpoint cannot be translated for the provider");
-    }
-    const std::string_view sent = draft_->request.model;
-    llm::TranslateTerms terms{.client = *client,
-                              .provider = type_->protocol,
-                              .model = upstream_model_,
-                              .client_model = sent,
-                              .fallback_id = request_id_,
-                              .created = begun_wall_us_ / 1'000'000,
-                              .max_tokens_default = plan().max_tokens_default,
-                              .stream = stream_,
-                              .include_usage = draft_->request.include_usage,
-                              .quirks = provider_->quirks,
-                              .json_array = wants_json_array()};
+    const std::string_view asked = draft_->request.model;
+    const auto chat = llm::chat_protocol_of(endpoint_);
+    const llm::TranslateTerms terms{.client = chat.value_or(llm::error_protocol_of(endpoint_)),
+                                    .provider = type_->protocol,
+                                    .model = upstream_model_,
+                                    .client_model = asked,
+                                    .fallback_id = request_id_,
+                                    .created = begun_wall_us_ / 1'000'000,
+                                    .max_tokens_default = plan().max_tokens_default,
+                                    .stream = stream_,
+                                    .include_usage = draft_->request.include_usage,
+                                    .quirks = provider_->quirks,
+                                    .json_array = wants_json_array()};
     translated_ = std::make_unique<Translated>(services_.translate_scratch, services_.shard().blocks(), terms,
                                                plan().limits.body_bytes);
-    const auto made = translated_->translation.request(body_.view(), translated_->request);
-    if (!made) {
-        detail_ = translated_->translation.error_param();
-        return made;
-    }
-    if (const auto told = tell_dropped(); !told) return told;
+    const auto made = chat ? translate_chat() : translate_embedding(asked);
+    if (!made) return made;
     // What follows (edits, the embedded model) reads the document that goes out.
-    const bool openai = type_->protocol == llm::Protocol::openai_chat;
-    if (!openai || provider_->kind != ProviderKind::echo) return {};
-    const auto request = services_.request_reader.read(llm::Endpoint::chat_completions, document());
+    if (provider_->kind != ProviderKind::echo) return {};
+    const auto made_endpoint = chat ? llm::Endpoint::chat_completions : llm::Endpoint::embeddings;
+    const auto request = services_.request_reader.read(made_endpoint, document());
     if (!request) return fail(Errc::bad_message, Side::internal, "the translated request cannot be read");
     draft_->request = *request;
     draft_->request.model = model_;
     return {};
 }
 
+Result<void> Exchange::translate_chat() {
+    const auto made = translated_->translation.request(body_.view(), translated_->request);
+    if (made) return tell_dropped(translated_->translation.dropped());
+    detail_ = translated_->translation.error_param();
+    return made;
+}
+
+Result<void> Exchange::translate_embedding(std::string_view asked) {
+    const auto protocol = llm::embed_protocol_of(*type_, upstream_model_);
+    if (!protocol) {
+        detail_ = provider_->name;
+        return fail(Errc::unsupported, Side::downstream, "the model's provider has no such endpoint");
+    }
+    llm::EmbedProtocol client = llm::EmbedProtocol::openai;
+    if (endpoint_ == llm::Endpoint::embed_content) client = llm::EmbedProtocol::gemini;
+    if (endpoint_ == llm::Endpoint::batch_embed_contents) client = llm::EmbedProtocol::gemini_batch;
+    const llm::EmbedTerms terms{.client = client,
+                                .provider = *protocol,
+                                .model = upstream_model_,
+                                .client_model = asked,
+                                .fallback_id = request_id_};
+    auto& embedding = translated_->embedding;
+    embedding = std::make_unique<llm::EmbedTranslation>(services_.translate_scratch, services_.shard().blocks(), terms);
+    const auto made = embedding->request(body_.view(), translated_->request);
+    if (made) return tell_dropped(embedding->dropped());
+    detail_ = embedding->error_param();
+    return made;
+}
+
+Result<void> Translated::write_answer(ByteBuffer& out) {
+    const bool good = answer.status() / 100 == 2;
+    if (good && embedding != nullptr) return embedding->answer(answer.body(), out, usage);
+    if (good) return translation.answer(answer.body(), out, usage);
+    translation.error(answer.status(), answer.body(), out);
+    return {};
+}
+
 /// What was left out is never left out in silence, unless the conf says so.
-Result<void> Exchange::tell_dropped() {
-    if (plan().unsupported == Unsupported::drop || translated_->translation.dropped().empty()) return {};
+Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) {
+    if (plan().unsupported == Unsupported::drop || dropped.empty()) return {};
     ByteBuffer names(services_.shard().blocks());
-    for (const std::string_view name : translated_->translation.dropped()) {
+    for (const std::string_view name : dropped) {
         if (names.size() + name.size() > dropped_bytes_max) break;
         if (!names.empty()) names.append(", ");
         names.append(name);
@@ -163,10 +192,7 @@ Result<void> Exchange::deliver_collected() {
     if (answered_)  // the client has a stream's head already
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
     ByteBuffer document(services_.shard().blocks());
-    if (answer.status() / 100 == 2)
-        LOOM_TRY(translated_->translation.answer(answer.body(), document, translated_->usage));
-    else
-        translated_->translation.error(answer.status(), answer.body(), document);
+    LOOM_TRY(translated_->write_answer(document));
     reply(answer.status(), "application/json", document.view(), answer.lines());
     return {};
 }

@@ -60,6 +60,10 @@ TEST(ProviderTable, PathsAreThoseOfTheProvidersPages) {
     EXPECT_EQ(path_of("bedrock", E::chat_completions,
                       {.model = "us.anthropic.claude-3-5-sonnet-20241022-v2:0", .stream = true}),
               "/model/us.anthropic.claude-3-5-sonnet-20241022-v2%3A0/converse-stream");
+    EXPECT_EQ(path_of("bedrock", E::embeddings, {.model = "amazon.titan-embed-text-v2:0"}),
+              "/model/amazon.titan-embed-text-v2%3A0/invoke");
+    EXPECT_EQ(path_of("cohere", E::embeddings, {}), "/v2/embed");
+    EXPECT_EQ(path_of("gemini", E::embeddings, {.model = "e"}), "/v1beta/models/e:batchEmbedContents");
     EXPECT_EQ(path_of("cohere", E::messages, {.model = "command-r"}), "/v2/chat");
 }
 
