@@ -1,11 +1,16 @@
 #include "loom/base/crypto.h"
 
+#include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
+#include <new>
+
 namespace loom {
 namespace {
+
+constexpr char hex_digits[] = "0123456789abcdef";
 
 const uint8_t* bytes_of(std::string_view s) noexcept { return reinterpret_cast<const uint8_t*>(s.data()); }
 
@@ -25,6 +30,32 @@ Sha256 sha256(std::string_view bytes) noexcept {
     return out;
 }
 
+Sha256Stream::Sha256Stream() noexcept {
+    static_assert(sizeof(SHA256_CTX) <= sizeof state_ && alignof(SHA256_CTX) <= 8);
+    SHA256_Init(::new (state_.data()) SHA256_CTX);
+}
+
+void Sha256Stream::add(std::string_view bytes) noexcept {
+    SHA256_Update(std::launder(reinterpret_cast<SHA256_CTX*>(state_.data())), bytes.data(), bytes.size());
+}
+
+Sha256 Sha256Stream::finish() noexcept {
+    Sha256 out;
+    SHA256_Final(out.data(), std::launder(reinterpret_cast<SHA256_CTX*>(state_.data())));
+    return out;
+}
+
+Sha256 hmac_sha256(std::span<const uint8_t> key, std::string_view bytes) noexcept {
+    Sha256 out;
+    unsigned out_bytes = 0;
+    HMAC(EVP_sha256(), key.data(), key.size(), bytes_of(bytes), bytes.size(), out.data(), &out_bytes);
+    return out;
+}
+
+Sha256 hmac_sha256(std::string_view key, std::string_view bytes) noexcept {
+    return hmac_sha256(std::span(bytes_of(key), key.size()), bytes);
+}
+
 bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b) noexcept {
     if (a.size() != b.size()) return false;
     return CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
@@ -35,12 +66,20 @@ bool equal_constant_time(std::string_view a, std::string_view b) noexcept {
 }
 
 std::string hex_encode(std::span<const uint8_t> bytes) {
-    static constexpr char digits[] = "0123456789abcdef";
     std::string out;
     out.reserve(bytes.size() * 2);
     for (const uint8_t b : bytes) {
-        out += digits[b >> 4];
-        out += digits[b & 15];
+        out += hex_digits[b >> 4];
+        out += hex_digits[b & 15];
+    }
+    return out;
+}
+
+std::array<char, 64> hex_of(const Sha256& digest) noexcept {
+    std::array<char, 64> out;
+    for (size_t i = 0; i < digest.size(); ++i) {
+        out[2 * i] = hex_digits[digest[i] >> 4];
+        out[2 * i + 1] = hex_digits[digest[i] & 15];
     }
     return out;
 }

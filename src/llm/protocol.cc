@@ -12,6 +12,7 @@ std::string_view protocol_name(Protocol protocol) noexcept {
         case Protocol::gemini: return "gemini";
         case Protocol::bedrock: return "bedrock";
         case Protocol::cohere: return "cohere";
+        case Protocol::openai_completions: return "openai_completions";
     }
     LOOM_ASSERT(!"a protocol without a name");
     return {};

@@ -48,6 +48,7 @@ struct Translation::State {
           kept(pool, exchange_block_bytes),
           losses(kept),
           aliases(kept),
+          memo(kept),
           call(pool, call_block_bytes),
           client(dialect_of(given.client)),
           provider(dialect_of(given.provider)) {}
@@ -58,7 +59,8 @@ struct Translation::State {
                 .nested = scratch.nested,
                 .losses = losses,
                 .aliases = aliases,
-                .terms = terms};
+                .terms = terms,
+                .memo = &memo};
     }
     void finish_call() {
         call.release();
@@ -71,6 +73,7 @@ struct Translation::State {
     Arena kept;  // for the exchange
     Losses losses;
     Aliases aliases;
+    Memo memo;
     Arena call;  // for one call
     const Dialect& client;
     const Dialect& provider;

@@ -16,6 +16,29 @@ TEST(Sha256, GivesTheDigestsOfTheStandard) {
               "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
 }
 
+TEST(Sha256, OfPiecesIsThatOfTheWhole) {
+    const std::string text = "abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq";
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+        Sha256Stream digest;
+        digest.add(std::string_view(text).substr(0, cut));
+        digest.add("");
+        digest.add(std::string_view(text).substr(cut));
+        EXPECT_EQ(digest.finish(), sha256(text)) << cut;
+    }
+    const std::array<char, 64> hex = hex_of(sha256("abc"));
+    EXPECT_EQ(std::string_view(hex.data(), hex.size()), hex_encode(sha256("abc")));
+}
+
+TEST(Hmac, GivesTheDigestsOfRfc4231) {
+    EXPECT_EQ(hex_encode(hmac_sha256(std::string(20, '\x0b'), "Hi There")),
+              "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7");
+    EXPECT_EQ(hex_encode(hmac_sha256("Jefe", "what do ya want for nothing?")),
+              "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    EXPECT_EQ(
+        hex_encode(hmac_sha256(std::string(131, '\xaa'), "Test Using Larger Than Block-Size Key - Hash Key First")),
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
+}
+
 TEST(EqualConstantTime, ComparesWholeContents) {
     EXPECT_TRUE(equal_constant_time("secret", "secret"));
     EXPECT_TRUE(equal_constant_time("", ""));

@@ -16,6 +16,21 @@ using Sha256 = std::array<uint8_t, 32>;
 
 [[nodiscard]] Sha256 sha256(std::string_view bytes) noexcept;
 
+/// The digest of bytes that come in pieces. One digest each.
+class Sha256Stream {
+  public:
+    Sha256Stream() noexcept;
+    void add(std::string_view bytes) noexcept;
+    [[nodiscard]] Sha256 finish() noexcept;
+
+  private:
+    alignas(8) std::array<uint8_t, 128> state_;  // BoringSSL's SHA256_CTX; crypto.cc holds it to this room
+};
+
+/// HMAC with SHA-256 (RFC 2104).
+[[nodiscard]] Sha256 hmac_sha256(std::span<const uint8_t> key, std::string_view bytes) noexcept;
+[[nodiscard]] Sha256 hmac_sha256(std::string_view key, std::string_view bytes) noexcept;
+
 /// Takes a time that depends on the lengths alone, never on where the contents differ.
 [[nodiscard]] bool equal_constant_time(std::span<const uint8_t> a, std::span<const uint8_t> b) noexcept;
 [[nodiscard]] bool equal_constant_time(std::string_view a, std::string_view b) noexcept;
@@ -32,6 +47,8 @@ using Sha256 = std::array<uint8_t, 32>;
 
 /// Lower-case hexadecimal.
 [[nodiscard]] std::string hex_encode(std::span<const uint8_t> bytes);
+/// The same of a digest, without asking the heap.
+[[nodiscard]] std::array<char, 64> hex_of(const Sha256& digest) noexcept;
 
 /// Either case. False, with `out` unspecified, unless `hex` is exactly 2 * out.size() hexadecimal digits.
 [[nodiscard]] bool hex_decode(std::string_view hex, std::span<uint8_t> out) noexcept;

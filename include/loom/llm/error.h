@@ -1,8 +1,11 @@
-// Errors in OpenAI's shape: `{"error":{"message":…,"type":…,"param":…,"code":…}}`.
+// Errors of Loom's own, in the shape of the protocol that the client speaks.
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string_view>
+
+#include "loom/llm/protocol.h"
 
 namespace loom::llm {
 
@@ -28,11 +31,26 @@ inline constexpr size_t error_bytes_max = 1024;
 /// Below this there is no room for the shape itself; the writers assert it.
 inline constexpr size_t error_bytes_min = 256;
 
-/// Writes the JSON document into out and returns it. Never overflows, always a complete document: type, code and param
-/// are cut at 48 bytes each, the message where the room ends.
+/// OpenAI's word for an HTTP status: of an error whose sender gave none.
+[[nodiscard]] std::string_view error_type_of(int status) noexcept;
+
+/// Writes OpenAI's JSON document, `{"error":{"message":…,"type":…,"param":…,"code":…}}`, into out and returns it. Never
+/// overflows, always a complete document: type, code and param are cut at 48 bytes each, the message where the room
+/// ends.
 [[nodiscard]] std::string_view write_error(std::span<char> out, const ErrorBody& error) noexcept;
 
-/// The event that ends a broken stream: `data: {"error":{…}}\n\n`. Without [DONE]: the answer is not whole.
+/// The event that ends a broken stream of OpenAI's chat: `data: {"error":{…}}\n\n`. Without [DONE]: the answer is not whole.
 [[nodiscard]] std::string_view write_error_event(std::span<char> out, const ErrorBody& error) noexcept;
+
+/// The same in any protocol's shape: Anthropic's `{"type":"error","error":{"type":…,"message":…}}`, Gemini's
+/// `{"error":{"code":…,"message":…,"status":…}}`, Bedrock's and Cohere's `{"message":…}`. Their words are made of the
+/// HTTP status, which for a stream is what it would have been; param and code stand where a protocol has them.
+[[nodiscard]] std::string_view write_error(Protocol protocol, int status, std::span<char> out,
+                                           const ErrorBody& error) noexcept;
+
+/// The event that ends a broken stream. Not Bedrock's: its stream is no text, and its frames are made elsewhere.
+/// sequence_number  of Responses: one more than the last event's.
+[[nodiscard]] std::string_view write_error_event(Protocol protocol, int status, std::span<char> out,
+                                                 const ErrorBody& error, uint64_t sequence_number = 0) noexcept;
 
 }  // namespace loom::llm

@@ -7,7 +7,7 @@
 namespace loom::llm {
 
 /// A family: what one of its servers takes, another takes too, so between equal ones bytes pass as they came. Legacy
-/// completions and embeddings belong to openai_chat's servers.
+/// completions and embeddings belong to openai_chat's servers, which take them as they came.
 enum class Protocol : uint8_t {
     openai_chat,       // POST /v1/chat/completions
     openai_responses,  // POST /v1/responses
@@ -15,8 +15,9 @@ enum class Protocol : uint8_t {
     gemini,            // POST /v1beta/models/{model}:generateContent, :streamGenerateContent
     bedrock,           // POST /model/{model}/converse, /converse-stream
     cohere,            // POST /v2/chat
+    openai_completions,  // POST /v1/completions, of a client whose provider has chat alone; no provider's
 };
-inline constexpr uint32_t protocol_count = 6;
+inline constexpr uint32_t protocol_count = 7;
 
 /// "openai_chat", …: of logs, headers and golden files.
 [[nodiscard]] std::string_view protocol_name(Protocol protocol) noexcept;

@@ -27,6 +27,7 @@ struct TranslateTerms {
     bool stream = false;
     bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
     Quirks quirks;
+    bool json_array = false;  // of a Gemini stream: the client did not say alt=sse, and gets one array of events
 };
 
 /// Scratch that the translations of a shard share; nothing of it outlives a call.

@@ -1,4 +1,4 @@
-#include "dialect.h"
+#include "anthropic.h"
 
 namespace loom::llm {
 
@@ -6,17 +6,26 @@ namespace {
 
 class Anthropic final : public Dialect {
   public:
-    Result<void> read_request(std::string_view, Context&, ChatRequest&) const override { return missing(); }
-    Result<void> write_request(const ChatRequest&, Context&, ByteBuffer&) const override { return missing(); }
-    Result<void> read_answer(std::string_view, Context&, ChatAnswer&) const override { return missing(); }
-    void write_answer(const ChatAnswer&, Context&, ByteBuffer&) const override {}
-    void read_error(std::string_view, Context&, ErrorAnswer&) const override {}
-    void write_error(const ErrorAnswer&, Context&, ByteBuffer&) const override {}
-    [[nodiscard]] std::unique_ptr<StreamDecoder> decoder() const override { return nullptr; }
-    [[nodiscard]] std::unique_ptr<StreamEncoder> encoder() const override { return nullptr; }
-
-  private:
-    static Result<void> missing() { return fail(Errc::unsupported, Side::internal, "not written yet"); }
+    Result<void> read_request(std::string_view body, Context& context, ChatRequest& request) const override {
+        return anthropic::read_request(body, context, request);
+    }
+    Result<void> write_request(const ChatRequest& request, Context& context, ByteBuffer& out) const override {
+        return anthropic::write_request(request, context, out);
+    }
+    Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& answer) const override {
+        return anthropic::read_answer(body, context, answer);
+    }
+    void write_answer(const ChatAnswer& answer, Context& context, ByteBuffer& out) const override {
+        anthropic::write_answer(answer, context, out);
+    }
+    void read_error(std::string_view body, Context& context, ErrorAnswer& error) const override {
+        anthropic::read_error(body, context, error);
+    }
+    void write_error(const ErrorAnswer& error, Context& context, ByteBuffer& out) const override {
+        anthropic::write_error(error, context, out);
+    }
+    [[nodiscard]] std::unique_ptr<StreamDecoder> decoder() const override { return anthropic::make_decoder(); }
+    [[nodiscard]] std::unique_ptr<StreamEncoder> encoder() const override { return anthropic::make_encoder(); }
 };
 
 }  // namespace

@@ -1,22 +1,33 @@
-#include "dialect.h"
+#include "cohere.h"
 
 namespace loom::llm {
 
 namespace {
 
+/// No application speaks Cohere's protocol to Loom.
+class NoEncoder final : public StreamEncoder {
+  public:
+    void write(const Delta&, Context&, ByteBuffer&) override {}
+};
+
 class Cohere final : public Dialect {
   public:
-    Result<void> read_request(std::string_view, Context&, ChatRequest&) const override { return missing(); }
-    Result<void> write_request(const ChatRequest&, Context&, ByteBuffer&) const override { return missing(); }
-    Result<void> read_answer(std::string_view, Context&, ChatAnswer&) const override { return missing(); }
+    Result<void> read_request(std::string_view, Context&, ChatRequest&) const override {
+        return fail(Errc::unsupported, Side::internal, "Cohere's chat is spoken to providers alone");
+    }
+    Result<void> write_request(const ChatRequest& request, Context& context, ByteBuffer& out) const override {
+        return cohere::write_request(request, context, out);
+    }
+    Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& answer) const override {
+        return cohere::read_answer(body, context, answer);
+    }
     void write_answer(const ChatAnswer&, Context&, ByteBuffer&) const override {}
-    void read_error(std::string_view, Context&, ErrorAnswer&) const override {}
+    void read_error(std::string_view body, Context& context, ErrorAnswer& error) const override {
+        cohere::read_error(body, context, error);
+    }
     void write_error(const ErrorAnswer&, Context&, ByteBuffer&) const override {}
-    [[nodiscard]] std::unique_ptr<StreamDecoder> decoder() const override { return nullptr; }
-    [[nodiscard]] std::unique_ptr<StreamEncoder> encoder() const override { return nullptr; }
-
-  private:
-    static Result<void> missing() { return fail(Errc::unsupported, Side::internal, "not written yet"); }
+    [[nodiscard]] std::unique_ptr<StreamDecoder> decoder() const override { return cohere::make_decoder(); }
+    [[nodiscard]] std::unique_ptr<StreamEncoder> encoder() const override { return std::make_unique<NoEncoder>(); }
 };
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "loom/base/result.h"
 #include "loom/llm/translate.h"
 #include "losses.h"
+#include "memo.h"
 #include "structure.h"
 
 namespace loom::llm {
@@ -20,6 +21,7 @@ struct Context {
     const TranslateTerms& terms;
     const char* error_param = "";  // of a request that is refused: the field at fault
     uint32_t error_offset = 0;     // and its place in the body
+    Memo* memo = nullptr;          // of the exchange; null where no client waits for an answer (StreamWatch)
 };
 
 // Reading: of the value under the cursor, which is consumed. A value of another type reads as absent.

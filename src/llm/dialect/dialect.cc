@@ -12,6 +12,7 @@ const Dialect& dialect_of(Protocol protocol) {
         case Protocol::gemini: return gemini_dialect();
         case Protocol::bedrock: return bedrock_dialect();
         case Protocol::cohere: return cohere_dialect();
+        case Protocol::openai_completions: return openai_completions_dialect();
     }
     LOOM_ASSERT(!"a protocol without a dialect");
     return openai_chat_dialect();

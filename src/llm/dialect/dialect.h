@@ -59,6 +59,7 @@ class Dialect {
 [[nodiscard]] const Dialect& gemini_dialect();
 [[nodiscard]] const Dialect& bedrock_dialect();
 [[nodiscard]] const Dialect& cohere_dialect();
+[[nodiscard]] const Dialect& openai_completions_dialect();
 [[nodiscard]] const Dialect& dialect_of(Protocol protocol);
 
 }  // namespace loom::llm

@@ -1,0 +1,177 @@
+#include "anthropic_blocks.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace loom::llm::anthropic {
+
+namespace {
+
+void open_block(std::string_view type, JsonOut& json) {
+    json.open_object();
+    json.member("type", type);
+}
+
+void close_block(const Part& part, JsonOut& json) {
+    json.member_json("cache_control", part.cache_control);
+    json.close_object();
+}
+
+Result<void> refuse(const char* what) { return fail(Errc::unsupported, Side::downstream, what); }
+
+/// What base64 begins with says what it is, where the client's protocol did not.
+Text image_type(const Media& media) noexcept {
+    if (!media.media_type.empty()) return media.media_type;
+    if (media.data.starts_with("/9j/") || media.data.starts_with("\\/9j\\/")) return "image/jpeg";
+    if (media.data.starts_with("R0lGOD")) return "image/gif";
+    if (media.data.starts_with("UklGR")) return "image/webp";
+    return "image/png";
+}
+
+void write_source(std::string_view type, std::string_view key, Text value, Text media_type, JsonOut& json) {
+    json.key("source");
+    json.open_object();
+    json.member("type", type);
+    json.member("media_type", media_type);
+    json.member(key, value);
+    json.close_object();
+}
+
+/// Anthropic fetches http(s) itself; gs:// and s3:// are open to their own cloud alone.
+bool is_fetched(Text url) noexcept { return url.starts_with("http"); }
+
+Result<void> write_image(const Part& part, Context& context, JsonOut& json) {
+    const Media& media = part.media;
+    if (has(media.detail) && media.detail != "auto") context.losses.add("detail");
+    if (media.source == Media::Source::text) return refuse("an image cannot be text");
+    if (media.source == Media::Source::url && !is_fetched(media.data))
+        return refuse("Anthropic fetches images by http and https only: send the image itself, as base64");
+    open_block("image", json);
+    if (media.source == Media::Source::base64) write_source("base64", "data", media.data, image_type(media), json);
+    if (media.source == Media::Source::url) write_source("url", "url", media.data, {}, json);
+    if (media.source == Media::Source::file_id) write_source("file", "file_id", media.data, {}, json);
+    close_block(part, json);
+    return {};
+}
+
+Result<void> write_document(const Part& part, JsonOut& json) {
+    const Media& media = part.media;
+    const bool is_pdf =
+        media.media_type.empty() || media.media_type == "application/pdf" || media.media_type == "application\\/pdf";
+    if (media.source == Media::Source::base64 && !is_pdf)
+        return refuse("Anthropic reads files that are PDF or plain text: send another kind as text");
+    if (media.source == Media::Source::url && !is_fetched(media.data))
+        return refuse("Anthropic fetches files by http and https only: send the file itself, as base64");
+    open_block("document", json);
+    switch (media.source) {
+        case Media::Source::base64: write_source("base64", "data", media.data, "application/pdf", json); break;
+        case Media::Source::text: write_source("text", "data", media.data, "text/plain", json); break;
+        case Media::Source::url: write_source("url", "url", media.data, {}, json); break;
+        case Media::Source::file_id: write_source("file", "file_id", media.data, {}, json); break;
+    }
+    if (!media.name.empty()) json.member("title", media.name);
+    close_block(part, json);
+    return {};
+}
+
+Result<void> write_result_part(const Part& part, Context& context, JsonOut& json) {
+    switch (part.kind) {
+        case Part::Kind::text:
+        case Part::Kind::refusal: write_text_block(part, part.text, context, json); return {};
+        case Part::Kind::image: return write_image(part, context, json);
+        case Part::Kind::file: return write_document(part, json);
+        default: return refuse("Anthropic takes texts, images and files as a tool's result");
+    }
+}
+
+Result<void> write_tool_result(const Part& part, Context& context, JsonOut& json) {
+    open_block("tool_result", json);
+    json.member("tool_use_id", context.aliases.alias_of(part.tool_id, tool_id_rule));
+    const auto is_written = [](const Part& one) { return one.kind != Part::Kind::text || !is_blank(one.text); };
+    if (has(part.result_json)) {
+        json.member("content", escaped(part.result_json, context.arena));
+    } else if (std::ranges::any_of(part.content, is_written)) {
+        json.key("content");
+        json.open_array();
+        for (const Part& one : part.content)
+            if (is_written(one)) LOOM_TRY(write_result_part(one, context, json));
+        json.close_array();
+    }
+    if (part.is_error) json.member_boolean("is_error", true);
+    close_block(part, json);
+    return {};
+}
+
+}  // namespace
+
+void write_text_block(const Part& part, Text text, Context& context, JsonOut& json) {
+    open_block("text", json);
+    json.member("text", text);
+    if (is_citation(part.citations)) {
+        json.member_json("citations", part.citations);
+    } else if (has(part.citations)) {
+        context.losses.add("annotations");
+    }
+    close_block(part, json);
+}
+
+void write_thinking_block(const Part& part, JsonOut& json) {
+    open_block("thinking", json);
+    json.member("thinking", has(part.text) ? part.text : Text(""));
+    json.member("signature", has(part.signature) ? part.signature : Text(""));
+    json.close_object();
+}
+
+void write_redacted_block(const Part& part, JsonOut& json) {
+    open_block("redacted_thinking", json);
+    json.member("data", has(part.text) ? part.text : Text(""));
+    json.close_object();
+}
+
+void write_tool_use_block(const Part& call, Text id, Text name, Context& context, JsonOut& json) {
+    open_block("tool_use", json);
+    json.member("id", id);
+    json.member("name", name);
+    json.member_json("input", arguments_object(call, context));
+    if (has(call.signature)) context.losses.add("thought_signature");
+    close_block(call, json);
+}
+
+Text call_id(Text id, uint32_t index, Context& context) {
+    if (!id.empty()) return id;
+    constexpr std::string_view front = "toolu_";
+    constexpr size_t digits_max = 10;
+    const std::string_view answer = context.terms.fallback_id;
+    char* const room = context.arena.take(front.size() + answer.size() + 1 + digits_max);
+    char* end = std::ranges::copy(front, room).out;
+    end = std::ranges::copy(answer, end).out;
+    *end++ = '_';
+    end = std::to_chars(end, end + digits_max, index).ptr;
+    return escaped({room, static_cast<size_t>(end - room)}, context.arena);
+}
+
+Result<void> write_block(const Part& part, Role role, Context& context, JsonOut& json) {
+    const bool is_assistant = role == Role::assistant;
+    switch (part.kind) {
+        case Part::Kind::text:
+        case Part::Kind::refusal: write_text_block(part, part.text, context, json); return {};
+        case Part::Kind::thinking: write_thinking_block(part, json); return {};
+        case Part::Kind::redacted_thinking: write_redacted_block(part, json); return {};
+        case Part::Kind::tool_call:
+            write_tool_use_block(part, context.aliases.alias_of(part.tool_id, tool_id_rule),
+                                 context.aliases.alias_of(part.tool_name, tool_name_rule), context, json);
+            return {};
+        case Part::Kind::tool_result: return write_tool_result(part, context, json);
+        case Part::Kind::image:
+            if (is_assistant) break;
+            return write_image(part, context, json);
+        case Part::Kind::file:
+            if (is_assistant) break;
+            return write_document(part, json);
+        case Part::Kind::audio: return refuse("Anthropic takes no audio");
+        case Part::Kind::video: return refuse("Anthropic takes no video");
+    }
+    return refuse("Anthropic takes no images and files in the assistant's messages");
+}
+
+}  // namespace loom::llm::anthropic

@@ -1,0 +1,471 @@
+// A conversation as Converse's messages: user and assistant in turn, each a list of blocks that are not empty.
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "bedrock.h"
+#include "loom/base/hash.h"
+
+namespace loom::llm::bedrock {
+
+namespace {
+
+struct Format {
+    std::string_view subtype;  // of the media type
+    std::string_view name;     // in Converse, and of a file's extension
+};
+constexpr std::array<Format, 5> image_formats = {
+    {{"png", "png"}, {"jpeg", "jpeg"}, {"jpg", "jpeg"}, {"gif", "gif"}, {"webp", "webp"}}};
+constexpr std::array<Format, 11> document_formats = {
+    {{"pdf", "pdf"},
+     {"csv", "csv"},
+     {"msword", "doc"},
+     {"vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"},
+     {"vnd.ms-excel", "xls"},
+     {"vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"},
+     {"html", "html"},
+     {"plain", "txt"},
+     {"markdown", "md"},
+     {"x-markdown", "md"},
+     {"txt", "txt"}}};
+constexpr std::array<Format, 9> video_formats = {{{"mp4", "mp4"},
+                                                  {"quicktime", "mov"},
+                                                  {"x-matroska", "mkv"},
+                                                  {"webm", "webm"},
+                                                  {"x-flv", "flv"},
+                                                  {"mpeg", "mpeg"},
+                                                  {"mpg", "mpg"},
+                                                  {"x-ms-wmv", "wmv"},
+                                                  {"3gpp", "three_gp"}}};
+constexpr std::array<Format, 11> audio_formats = {{{"wav", "wav"},
+                                                   {"x-wav", "wav"},
+                                                   {"mp3", "mp3"},
+                                                   {"mpeg", "mp3"},
+                                                   {"flac", "flac"},
+                                                   {"ogg", "ogg"},
+                                                   {"opus", "opus"},
+                                                   {"aac", "aac"},
+                                                   {"mp4", "mp4"},
+                                                   {"m4a", "m4a"},
+                                                   {"webm", "webm"}}};
+
+constexpr size_t document_name_bytes_max = 180;  // 200 with what keeps two apart
+constexpr uint32_t document_names_compared_max = 32;
+
+/// Empty where the table has none. Where no type is given, the file's name may tell.
+template <size_t count>
+std::string_view format_of(const Media& media, const std::array<Format, count>& formats) noexcept {
+    const Text type = media.media_type.substr(0, media.media_type.find(';'));
+    const Text subtype = type.substr(type.rfind('/') + 1);  // npos + 1 is 0
+    for (const Format& format : formats)
+        if (subtype == format.subtype) return format.name;
+    if (media.source == Media::Source::text) return "txt";
+    const Text name = media.name.empty() && media.source == Media::Source::url ? media.data : media.name;
+    const size_t dot = name.rfind('.');
+    if (dot == name.npos) return {};
+    for (const Format& format : formats)
+        if (name.substr(dot + 1) == format.name) return format.name;
+    return {};
+}
+
+/// What an image's first bytes in base64 tell, where nobody named its type.
+std::string_view image_format_of(const Media& media) noexcept {
+    const std::string_view named = format_of(media, image_formats);
+    if (!named.empty() || !media.media_type.empty()) return named;
+    if (media.data.starts_with("iVBORw0KGgo")) return "png";
+    if (media.data.starts_with("/9j/")) return "jpeg";
+    if (media.data.starts_with("R0lGOD")) return "gif";
+    return media.data.starts_with("UklGR") ? "webp" : std::string_view{};
+}
+
+/// Claude refuses an answer to go on with that ends with white space.
+Text without_trailing_blanks(Text text) noexcept {
+    while (!text.empty()) {
+        if (text.back() == ' ') {
+            text.remove_suffix(1);
+            continue;
+        }
+        size_t slashes = 0;
+        while (slashes + 1 < text.size() && text[text.size() - 2 - slashes] == '\\') ++slashes;
+        const bool is_blank_letter = text.back() == 'n' || text.back() == 't' || text.back() == 'r';
+        if (!is_blank_letter || slashes % 2 == 0) break;
+        text.remove_suffix(2);
+    }
+    return text;
+}
+
+/// A document's name as Converse takes it: letters and digits, single blanks, hyphens, parentheses, square brackets.
+std::string_view clean_document_name(Text name, Arena& arena) {
+    name = plain(name, arena);
+    const size_t dot = name.rfind('.');
+    if (dot != name.npos && dot > 0) name = name.substr(0, dot);  // the format tells what the extension did
+    name = name.substr(0, document_name_bytes_max);
+    char* const room = arena.take(name.size());
+    size_t bytes = 0;
+    for (const char c : name) {
+        const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+                          c == '(' || c == ')' || c == '[' || c == ']';
+        if (fits) room[bytes++] = c;
+        if (!fits && bytes > 0 && room[bytes - 1] != ' ') room[bytes++] = ' ';
+    }
+    while (bytes > 0 && room[bytes - 1] == ' ') --bytes;
+    return bytes == 0 ? std::string_view("document") : std::string_view(room, bytes);
+}
+
+class MessagesWriter {
+  public:
+    MessagesWriter(const ChatRequest& request, const Model& model, Context& context, JsonOut& out) noexcept
+        : request_(request), model_(model), context_(context), out_(out) {}
+
+    Result<void> run(bool& system_moved);
+
+  private:
+    Result<void> write(const Message& message);
+    Result<void> write_part(const Part& part, Role role);
+    void write_text(const Part& part, Role role);
+    void write_thinking(const Part& part, Role role);
+    void write_call(const Part& call);
+    Result<void> write_result(const Part& result);
+    Result<void> write_result_content(const Part& part);
+    Result<void> write_image(const Media& media);
+    Result<void> write_document(const Media& media);
+    Result<void> write_clip(const Media& media, std::string_view kind, std::string_view format);
+    Result<void> check_source(const Media& media);
+    void write_source(const Media& media);
+    Result<void> move_system();
+
+    void begin_block(Role role);
+    void end_block() { out_.close_object(); }
+    void close_message();
+    std::string_view document_name(Text name);
+    Result<void> refuse(const char* what) {
+        context_.error_param = "messages";
+        return fail(Errc::unsupported, Side::downstream, what);
+    }
+
+    const ChatRequest& request_;
+    const Model& model_;
+    Context& context_;
+    JsonOut& out_;
+    const Part* prefill_ = nullptr;  // the text that ends the conversation, an assistant's, to be gone on with
+    Role open_role_ = Role::system;  // of the message being written; system: none is
+    uint32_t message_count_ = 0;
+    bool has_text_ = false;              // in the message being written …
+    std::string_view document_;          // … the last document's name
+    ArenaList<std::string_view> names_;  // of documents: no two may be the same
+};
+
+Result<void> MessagesWriter::run(bool& system_moved) {
+    out_.key("messages");
+    out_.open_array();
+    if (!request_.messages.empty() && model_.family == Model::Family::claude) {
+        const Message& last = request_.messages.back();
+        if (last.role == Role::assistant && !last.parts.empty()) prefill_ = &last.parts.back();
+    }
+    for (const Message& message : request_.messages) LOOM_TRY(write(message));
+    if (message_count_ == 0) {
+        LOOM_TRY(move_system());
+        system_moved = true;
+    }
+    close_message();
+    out_.close_array();
+    return {};
+}
+
+/// Converse wants a user's message; a conversation of instructions alone has its instructions there.
+Result<void> MessagesWriter::move_system() {
+    for (const Message& message : request_.messages) {
+        if (message.role != Role::system && message.role != Role::developer) continue;
+        for (const Part& part : message.parts) LOOM_TRY(write_part(part, Role::user));
+    }
+    if (message_count_ == 0) return refuse("Bedrock takes no conversation without a text");
+    context_.losses.add("messages[].role");
+    return {};
+}
+
+Result<void> MessagesWriter::write(const Message& message) {
+    if (message.role == Role::system || message.role == Role::developer) return {};
+    if (has(message.name)) context_.losses.add("messages[].name");
+    const Role role = message.role == Role::assistant ? Role::assistant : Role::user;
+    for (const Part& part : message.parts) LOOM_TRY(write_part(part, role));
+    return {};
+}
+
+/// Blocks of one role follow each other in one message, whichever messages they come from.
+void MessagesWriter::begin_block(Role role) {
+    if (open_role_ != role) {
+        close_message();
+        if (message_count_ == 0 && role == Role::assistant) {
+            // Converse refuses a conversation that the assistant begins.
+            out_.json(R"({"role":"user","content":[{"text":"Continue."}]})");
+            context_.losses.add("messages[0].role");
+            message_count_ += 1;
+        }
+        out_.open_object();
+        out_.member("role", role == Role::assistant ? "assistant" : "user");
+        out_.key("content");
+        out_.open_array();
+        open_role_ = role;
+        message_count_ += 1;
+    }
+    out_.open_object();
+}
+
+void MessagesWriter::close_message() {
+    if (open_role_ == Role::system) return;
+    if (!document_.empty() && !has_text_) {
+        // A document without a text beside it is refused. Its name is the one text that says nothing new.
+        out_.open_object();
+        out_.member_string("text", document_);
+        out_.close_object();
+    }
+    out_.close_array();
+    out_.close_object();
+    open_role_ = Role::system;
+    has_text_ = false;
+    document_ = {};
+}
+
+Result<void> MessagesWriter::write_part(const Part& part, Role role) {
+    const bool is_call = part.kind == Part::Kind::tool_call;
+    if ((is_call || part.kind == Part::Kind::text) && has(part.signature)) context_.losses.add("thought_signature");
+    switch (part.kind) {
+        case Part::Kind::text:
+        case Part::Kind::refusal: write_text(part, role); break;
+        case Part::Kind::thinking:
+        case Part::Kind::redacted_thinking: write_thinking(part, role); break;
+        case Part::Kind::tool_call:
+            begin_block(role);
+            write_call(part);
+            end_block();
+            break;
+        case Part::Kind::tool_result:
+            begin_block(role);
+            LOOM_TRY(write_result(part));
+            end_block();
+            break;
+        case Part::Kind::image:
+            begin_block(role);
+            LOOM_TRY(write_image(part.media));
+            end_block();
+            break;
+        case Part::Kind::file:
+            begin_block(role);
+            LOOM_TRY(write_document(part.media));
+            end_block();
+            break;
+        case Part::Kind::video:
+            begin_block(role);
+            LOOM_TRY(write_clip(part.media, "video", format_of(part.media, video_formats)));
+            end_block();
+            break;
+        case Part::Kind::audio:
+            begin_block(role);
+            LOOM_TRY(write_clip(part.media, "audio", format_of(part.media, audio_formats)));
+            end_block();
+            break;
+    }
+    if (has(part.cache_control) && open_role_ == role) write_cache_point(part.cache_control, model_, context_, out_);
+    return {};
+}
+
+/// A blank text is refused by Converse, and says nothing.
+void MessagesWriter::write_text(const Part& part, Role role) {
+    if (has(part.citations)) context_.losses.add("citations");
+    if (part.thought) return context_.losses.add("reasoning_content");
+    const Text text = &part == prefill_ ? without_trailing_blanks(part.text) : part.text;
+    if (is_blank(text)) return;
+    begin_block(role);
+    out_.member("text", text);
+    end_block();
+    has_text_ = true;
+}
+
+/// Only the model's own signature makes thinking welcome: without it a request is refused, or the text taken for said.
+void MessagesWriter::write_thinking(const Part& part, Role role) {
+    const bool redacted = part.kind == Part::Kind::redacted_thinking;
+    if (!redacted && part.signature.empty()) return context_.losses.add("reasoning_content");
+    begin_block(role);
+    out_.key("reasoningContent");
+    out_.open_object();
+    if (redacted) {
+        out_.member("redactedContent", part.text);
+    } else {
+        out_.key("reasoningText");
+        out_.open_object();
+        out_.member("text", has(part.text) ? part.text : Text(""));
+        out_.member("signature", part.signature);
+        out_.close_object();
+    }
+    out_.close_object();
+    end_block();
+}
+
+void MessagesWriter::write_call(const Part& call) {
+    out_.key("toolUse");
+    out_.open_object();
+    out_.member("toolUseId", tool_id(call.tool_id, model_, context_));
+    out_.member("name", tool_name(call.tool_name, context_));
+    out_.member_json("input", arguments_object(call, context_));
+    out_.close_object();
+}
+
+Result<void> MessagesWriter::write_result(const Part& result) {
+    const bool tells_status = model_.family == Model::Family::claude || model_.family == Model::Family::nova;
+    out_.key("toolResult");
+    out_.open_object();
+    out_.member("toolUseId", tool_id(result.tool_id, model_, context_));
+    out_.key("content");
+    out_.open_array();
+    bool is_empty = true;
+    if (has(result.result_json)) {
+        out_.open_object();
+        if (result.result_json.starts_with('{')) {
+            out_.member_json("json", result.result_json);
+        } else {
+            out_.member_string("text", result.result_json);
+        }
+        out_.close_object();
+        is_empty = false;
+    }
+    for (const Part& part : result.content) {
+        const bool is_text = part.kind == Part::Kind::text || part.kind == Part::Kind::refusal;
+        if (is_text && is_blank(part.text)) continue;
+        LOOM_TRY(write_result_content(part));
+        is_empty = false;
+    }
+    if (is_empty) out_.json(R"({"text":"no output"})");  // neither no block nor a blank one is taken
+    out_.close_array();
+    if (result.is_error && tells_status) out_.member("status", "error");
+    if (result.is_error && !tells_status) context_.losses.add("tool_result.is_error");
+    out_.close_object();
+    return {};
+}
+
+Result<void> MessagesWriter::write_result_content(const Part& part) {
+    if (has(part.cache_control)) context_.losses.add("cache_control");
+    out_.open_object();
+    switch (part.kind) {
+        case Part::Kind::text:
+        case Part::Kind::refusal: out_.member("text", part.text); break;
+        case Part::Kind::image: LOOM_TRY(write_image(part.media)); break;
+        case Part::Kind::file: LOOM_TRY(write_document(part.media)); break;
+        case Part::Kind::video: LOOM_TRY(write_clip(part.media, "video", format_of(part.media, video_formats))); break;
+        default: return refuse("Bedrock takes texts, images, files and videos as a tool's result");
+    }
+    out_.close_object();
+    return {};
+}
+
+Result<void> MessagesWriter::write_image(const Media& media) {
+    if (has(media.detail) && media.detail != "auto") context_.losses.add("image_url.detail");
+    Media image = media;
+    if (media.source == Media::Source::url) (void)split_data_url(media.data, image);
+    LOOM_TRY(check_source(image));
+    const std::string_view format = image_format_of(image);
+    if (format.empty()) return refuse("Bedrock takes images of PNG, JPEG, GIF and WebP");
+    return write_clip(image, "image", format);
+}
+
+/// {kind:{"format":…,"source":…}}
+Result<void> MessagesWriter::write_clip(const Media& media, std::string_view kind, std::string_view format) {
+    LOOM_TRY(check_source(media));
+    if (format.empty()) return refuse("Bedrock does not take a sound or video of this media type");
+    out_.key(kind);
+    out_.open_object();
+    out_.member("format", format);
+    write_source(media);
+    out_.close_object();
+    return {};
+}
+
+Result<void> MessagesWriter::write_document(const Media& media) {
+    Media file = media;
+    if (media.source == Media::Source::url) (void)split_data_url(media.data, file);
+    LOOM_TRY(check_source(file));
+    const std::string_view format = format_of(file, document_formats);
+    if (format.empty()) return refuse("Bedrock takes files of PDF, CSV, DOC(X), XLS(X), HTML, TXT and Markdown");
+    document_ = document_name(file.name);
+    out_.key("document");
+    out_.open_object();
+    out_.member("format", format);
+    out_.member_string("name", document_);
+    write_source(file);
+    out_.close_object();
+    return {};
+}
+
+Result<void> MessagesWriter::check_source(const Media& media) {
+    if (media.source == Media::Source::file_id) return refuse("Bedrock keeps no files: send the bytes as base64");
+    if (media.source == Media::Source::url && !media.data.starts_with("s3:"))
+        return refuse("Bedrock fetches no URLs: send the bytes as base64, or an s3:// address");
+    return {};
+}
+
+void MessagesWriter::write_source(const Media& media) {
+    out_.key("source");
+    out_.open_object();
+    if (media.source == Media::Source::url) {
+        out_.key("s3Location");
+        out_.open_object();
+        out_.member("uri", media.data);
+        out_.close_object();
+    } else {
+        out_.member(media.source == Media::Source::text ? "text" : "bytes", media.data);
+    }
+    out_.close_object();
+}
+
+std::string_view MessagesWriter::document_name(Text name) {
+    const std::string_view clean = clean_document_name(name, context_.arena);
+    // Of many, all are numbered by their place: comparing each with each would take for ever.
+    const bool is_one_of_many = names_.count() >= document_names_compared_max;
+    const auto is_taken = [this](std::string_view tried) { return std::ranges::find(names_, tried) != names_.end(); };
+    std::string_view unique = clean;
+    for (uint32_t number = names_.count() + 1; is_one_of_many ? unique == clean : is_taken(unique); ++number) {
+        char* const room = context_.arena.take(clean.size() + 16);
+        char* end = std::ranges::copy(clean, room).out;
+        *end++ = ' ';
+        end = std::to_chars(end, end + 12, number).ptr;
+        unique = {room, static_cast<size_t>(end - room)};
+    }
+    return names_.add(context_.arena, unique);
+}
+
+/// Mistral's models want ids of nine letters and digits.
+Text nine_letters(Text id, Arena& arena) {
+    constexpr size_t wanted = 9;
+    constexpr std::string_view digits = "0123456789abcdefghijklmnopqrstuvwxyz";
+    const bool fits = id.size() == wanted && std::ranges::all_of(id, [](char c) {
+                          return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+                      });
+    if (fits) return id;
+    char* const room = arena.take(wanted);
+    uint64_t hash = hash64(id);
+    for (size_t i = 0; i < wanted; ++i, hash /= digits.size()) room[i] = digits[hash % digits.size()];
+    return {room, wanted};
+}
+
+}  // namespace
+
+Text tool_name(Text name, Context& context) { return context.aliases.alias_of(name, {}); }
+
+Text tool_id(Text id, const Model& model, Context& context) {
+    if (model.family == Model::Family::mistral) return nine_letters(id, context.arena);
+    return context.aliases.alias_of(id, {});
+}
+
+void write_cache_point(Json cache_control, const Model& model, Context& context, JsonOut& out) {
+    if (!model.caches) return context.losses.add("cache_control");
+    const bool for_an_hour = cache_control.find(R"("1h")") != cache_control.npos;
+    const bool tells_ttl = for_an_hour && model.family == Model::Family::claude;
+    if (for_an_hour && !tells_ttl) context.losses.add("cache_control.ttl");
+    out.json(tells_ttl ? R"({"cachePoint":{"type":"default","ttl":"1h"}})" : R"({"cachePoint":{"type":"default"}})");
+}
+
+Result<void> write_messages(const ChatRequest& request, const Model& model, Context& context, JsonOut& out,
+                            bool& system_moved) {
+    return MessagesWriter(request, model, context, out).run(system_moved);
+}
+
+}  // namespace loom::llm::bedrock

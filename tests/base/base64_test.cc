@@ -1,0 +1,28 @@
+#include "loom/base/base64.h"
+
+#include <gtest/gtest.h>
+
+#include <string_view>
+
+namespace loom {
+namespace {
+
+std::string encoded(std::string_view text) {
+    std::string out = ">";
+    base64url_encode({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, out);
+    return out;
+}
+
+TEST(Base64Url, VectorsOfTheStandardWithoutPadding) {
+    EXPECT_EQ(encoded(""), ">");
+    EXPECT_EQ(encoded("f"), ">Zg");
+    EXPECT_EQ(encoded("fo"), ">Zm8");
+    EXPECT_EQ(encoded("foo"), ">Zm9v");
+    EXPECT_EQ(encoded("foob"), ">Zm9vYg");
+    EXPECT_EQ(encoded("fooba"), ">Zm9vYmE");
+    EXPECT_EQ(encoded("foobar"), ">Zm9vYmFy");
+    EXPECT_EQ(encoded("\xfb\xff\xfe"), ">-__-");
+}
+
+}  // namespace
+}  // namespace loom
