@@ -164,6 +164,16 @@ TEST(ChatRequestReader, KeepsThinkingAndItsSignatures) {
     EXPECT_EQ(read.part(2, 0).signature, "S");
 }
 
+// SDKs send a message back as it came: its empty lists are no citations that another protocol would miss.
+TEST(ChatRequestReader, AnEmptyListOfAnnotationsIsNone) {
+    Read read(saying(R"({"role":"assistant","content":"A","annotations":[],"audio":null,"function_call":null},
+      {"role":"assistant","content":"B","annotations":[{"type":"url_citation","url_citation":{"url":"u"}}]})"));
+    ASSERT_TRUE(read.result);
+    EXPECT_FALSE(has(read.part(0, 0).citations));
+    EXPECT_TRUE(has(read.part(1, 0).citations));
+    EXPECT_EQ(read.lost(), "");
+}
+
 TEST(ChatRequestReader, ReadsEveryParameter) {
     Read read(with(R"("top_p":0.5,"n":2,"stop":["a","\n"],"presence_penalty":0.5,"frequency_penalty":-1,"seed":7,
       "logit_bias":{"50256":-100},"logprobs":true,"top_logprobs":3,"user":"u1","service_tier":"flex","verbosity":"low",
