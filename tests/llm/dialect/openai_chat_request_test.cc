@@ -514,6 +514,18 @@ TEST(ChatRequestWriter, NamesWhatOpenaiHasNoPlaceFor) {
     EXPECT_EQ(made.lost(), "cache_control, tools[].web_search_20250305, top_k, service_tier, metadata");
 }
 
+// Found by dialect_fuzz: arguments with a broken escape inside went into Anthropic's document as they were, and broke
+// it.
+TEST(ChatRequest, ArgumentsThatAreNoJsonBecomeSome) {
+    OneCall call;
+    const auto object = [&](Text text) {
+        return std::string(arguments_object({.kind = Part::Kind::tool_call, .arguments_text = text}, call.context));
+    };
+    EXPECT_EQ(object(R"({\"a\":\"\\u00b0\\n\"})"), R"({"a":"\u00b0\n"})");
+    for (const Text text : {R"({\"a\":\"\\u00)b0\"})", R"({\"a\":\"\\q\"})", R"({\"a\":\"\\u12\"})", "[1]", "x"})
+        EXPECT_EQ(object(text), R"({"_unparsed":")" + std::string(text) + R"("})") << text;
+}
+
 // Whatever the bytes.
 
 TEST(ChatRequest, EveryTruncationIsRefused) {
