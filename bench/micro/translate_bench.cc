@@ -111,6 +111,7 @@ Stream stream_of(Protocol provider) {
                   R"({"type":"content-start","index":0,"delta":{"message":{"content":{"type":"text","text":""}}}})"}},
                 {"content-delta",
                  R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":" the word"}}}})"}};
+        default: break;  // no provider's
     }
     return {};
 }
@@ -149,12 +150,20 @@ void BM_stream(benchmark::State& state, Protocol client, Protocol provider) {
                                                      benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 
+bool is_provider(Protocol protocol) {
+    return protocol != Protocol::openai_completions && dialect_of(protocol).decoder() != nullptr;
+}
+/// Its request is made by its own writer: of legacy completions there is none.
+bool is_client(Protocol protocol) {
+    return protocol != Protocol::bedrock && protocol != Protocol::cohere && is_provider(protocol) &&
+           dialect_of(protocol).encoder() != nullptr;
+}
+
 void list() {
     for (uint32_t c = 0; c < protocol_count; ++c) {
         for (uint32_t p = 0; p < protocol_count; ++p) {
             const auto client = static_cast<Protocol>(c), provider = static_cast<Protocol>(p);
-            const bool is_pair = dialect_of(client).encoder() != nullptr && dialect_of(provider).decoder() != nullptr;
-            if (client == provider || !is_pair) continue;
+            if (client == provider || !is_client(client) || !is_provider(provider)) continue;
             const std::string pair = std::string(protocol_name(client)) + "/" + std::string(protocol_name(provider));
             benchmark::RegisterBenchmark(("request/" + pair).c_str(), BM_request, client, provider);
             benchmark::RegisterBenchmark(("stream/" + pair).c_str(), BM_stream, client, provider)->Arg(64)->Arg(4096);

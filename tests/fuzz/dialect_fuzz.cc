@@ -1,7 +1,8 @@
 // Whatever the bytes: every dialect's readers answer, and what every other dialect's writer makes of it is whole: a
 // document is JSON where the input was, a stream is whole events. The first byte says what comes (r request, a answer,
-// s stream, e error), the second whose it is (0 … 5, a Protocol); streams are event streams, Bedrock's too.
+// s stream, e error), the second whose it is (a digit, of enum Protocol); streams are event streams, Bedrock's too.
 #include <array>
+#include <cstdio>
 #include <cstdlib>
 
 #include "dialect.h"
@@ -14,8 +15,14 @@ using namespace loom::llm;
 
 namespace {
 
+std::string_view input;     // at work, for who reads of a failure
+Protocol other_protocol{};  // and the other side
+
 void require(bool good) {
-    if (!good) std::abort();
+    if (good) return;
+    std::fprintf(stderr, "with %.*s: %.*s\n", static_cast<int>(protocol_name(other_protocol).size()),
+                 protocol_name(other_protocol).data(), static_cast<int>(input.size()), input.data());
+    std::abort();
 }
 
 bool is_json(std::string_view text) {
@@ -23,8 +30,12 @@ bool is_json(std::string_view text) {
     return parser.parse(simdjson::padded_string(text)).error() == simdjson::SUCCESS;
 }
 
-bool is_client(Protocol protocol) { return dialect_of(protocol).encoder() != nullptr; }
-bool is_provider(Protocol protocol) { return dialect_of(protocol).decoder() != nullptr; }
+bool is_client(Protocol protocol) {
+    return protocol != Protocol::bedrock && protocol != Protocol::cohere && dialect_of(protocol).encoder() != nullptr;
+}
+bool is_provider(Protocol protocol) {
+    return protocol != Protocol::openai_completions && dialect_of(protocol).decoder() != nullptr;
+}
 
 TranslateTerms terms_of(Protocol client, Protocol provider, bool stream) {
     return {.client = client,
@@ -109,13 +120,15 @@ void stream(Protocol client, Protocol provider, std::string_view bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (size < 2) return 0;
-    const auto whose = static_cast<Protocol>(data[1] % protocol_count);
+    const auto whose = static_cast<Protocol>((data[1] - '0') % protocol_count);
     const std::string_view text(reinterpret_cast<const char*>(data) + 2, size - 2);
     const bool is_request = data[0] == 'r';
     if (is_request ? !is_client(whose) : !is_provider(whose)) return 0;
     for (uint32_t i = 0; i < protocol_count; ++i) {
         const auto other = static_cast<Protocol>(i);
         if (is_request ? !is_provider(other) : !is_client(other)) continue;
+        input = {reinterpret_cast<const char*>(data), size};
+        other_protocol = other;
         switch (data[0]) {
             case 'r': request(whose, other, text); break;
             case 'a': answer(other, whose, text); break;

@@ -191,9 +191,14 @@ class Golden : public testing::Test {
     Case case_;
 };
 
-// Who may stand where. A dialect that is not written has neither; Bedrock and Cohere are no clients'.
-bool is_client(Protocol protocol) { return dialect_of(protocol).encoder() != nullptr; }
-bool is_provider(Protocol protocol) { return dialect_of(protocol).decoder() != nullptr; }
+// Who may stand where: Bedrock and Cohere are no clients', legacy completions no provider's; a dialect that is not
+// written has neither a decoder nor an encoder.
+bool is_client(Protocol protocol) {
+    return protocol != Protocol::bedrock && protocol != Protocol::cohere && dialect_of(protocol).encoder() != nullptr;
+}
+bool is_provider(Protocol protocol) {
+    return protocol != Protocol::openai_completions && dialect_of(protocol).decoder() != nullptr;
+}
 
 bool is_pair(const Case& one) {
     const Protocol client = one.comes_from_provider() ? one.out : one.in;

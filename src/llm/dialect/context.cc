@@ -11,7 +11,25 @@ namespace loom::llm {
 
 namespace {
 
+/// The first stage does not look into strings, and what was text here becomes part of a document: its escapes must
+/// hold.
+bool escapes_hold(std::string_view document) noexcept {
+    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); };
+    for (size_t at = document.find('\\'); at != document.npos; at = document.find('\\', at)) {
+        const std::string_view escape = document.substr(at + 1, 5);
+        if (escape.starts_with('u')) {
+            if (escape.size() < 5 || !std::ranges::all_of(escape.substr(1), is_hex)) return false;
+            at += 6;
+        } else {
+            if (escape.empty() || std::string_view("\"\\/bfnrt").find(escape[0]) == escape.npos) return false;
+            at += 2;
+        }
+    }
+    return true;
+}
+
 bool is_object(std::string_view document, Structure& structure) {
+    if (!escapes_hold(document)) return false;
     Tokens tokens;
     Fault fault;
     if (!structure.index(document, Structure::Utf8::passed, tokens, fault)) return false;

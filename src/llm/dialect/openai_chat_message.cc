@@ -69,10 +69,17 @@ class MessageReader {
         if (name == "thinking_blocks" && cursor_.peek() == '[') return each_object([&] { return read_thinking(); });
         if (name == "extra_content") return read_extra_content(cursor_, signature_);
         if (name == "cache_control") return take_json(cursor_, cache_control_);
-        if (name == "annotations" && cursor_.peek() == '[') return take_json(cursor_, annotations_);
+        if (name == "annotations" && cursor_.peek() == '[') return read_annotations();
         if (name == "images" && cursor_.peek() == '[') return each_object([&] { return read_part(); });
         if (name == "audio" && cursor_.peek() == '{') return read_audio();
         return lose("messages[].", name);
+    }
+
+    /// SDKs send back the empty list that the answer had.
+    bool read_annotations() {
+        if (!take_json(cursor_, annotations_)) return false;
+        if (says_nothing(annotations_)) annotations_ = {};
+        return true;
     }
 
     bool read_content() {

@@ -17,8 +17,10 @@ std::vector<Protocol> protocols(bool clients) {
     for (uint32_t i = 0; i < protocol_count; ++i) {
         const auto protocol = static_cast<Protocol>(i);
         const Dialect& dialect = dialect_of(protocol);
-        const bool is_provider = dialect.decoder() != nullptr;
-        if (is_provider && (!clients || dialect.encoder() != nullptr)) all.push_back(protocol);
+        const bool is_provider = protocol != Protocol::openai_completions && dialect.decoder() != nullptr;
+        const bool is_client =
+            protocol != Protocol::bedrock && protocol != Protocol::cohere && dialect.encoder() != nullptr;
+        if (is_provider && (is_client || !clients)) all.push_back(protocol);
     }
     return all;
 }

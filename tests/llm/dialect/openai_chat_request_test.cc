@@ -164,6 +164,16 @@ TEST(ChatRequestReader, KeepsThinkingAndItsSignatures) {
     EXPECT_EQ(read.part(2, 0).signature, "S");
 }
 
+// SDKs send a message back as it came: its empty lists are no citations that another protocol would miss.
+TEST(ChatRequestReader, AnEmptyListOfAnnotationsIsNone) {
+    Read read(saying(R"({"role":"assistant","content":"A","annotations":[],"audio":null,"function_call":null},
+      {"role":"assistant","content":"B","annotations":[{"type":"url_citation","url_citation":{"url":"u"}}]})"));
+    ASSERT_TRUE(read.result);
+    EXPECT_FALSE(has(read.part(0, 0).citations));
+    EXPECT_TRUE(has(read.part(1, 0).citations));
+    EXPECT_EQ(read.lost(), "");
+}
+
 TEST(ChatRequestReader, ReadsEveryParameter) {
     Read read(with(R"("top_p":0.5,"n":2,"stop":["a","\n"],"presence_penalty":0.5,"frequency_penalty":-1,"seed":7,
       "logit_bias":{"50256":-100},"logprobs":true,"top_logprobs":3,"user":"u1","service_tier":"flex","verbosity":"low",
@@ -502,6 +512,18 @@ TEST(ChatRequestWriter, NamesWhatOpenaiHasNoPlaceFor) {
     made.request.reasoning.budget_tokens = 10000;
     EXPECT_EQ(made.messages(), R"("messages":[{"role":"user","content":"Hi"}],"reasoning_effort":"medium"})");
     EXPECT_EQ(made.lost(), "cache_control, tools[].web_search_20250305, top_k, service_tier, metadata");
+}
+
+// Found by dialect_fuzz: arguments with a broken escape inside went into Anthropic's document as they were, and broke
+// it.
+TEST(ChatRequest, ArgumentsThatAreNoJsonBecomeSome) {
+    OneCall call;
+    const auto object = [&](Text text) {
+        return std::string(arguments_object({.kind = Part::Kind::tool_call, .arguments_text = text}, call.context));
+    };
+    EXPECT_EQ(object(R"({\"a\":\"\\u00b0\\n\"})"), R"({"a":"\u00b0\n"})");
+    for (const Text text : {R"({\"a\":\"\\u00)b0\"})", R"({\"a\":\"\\q\"})", R"({\"a\":\"\\u12\"})", "[1]", "x"})
+        EXPECT_EQ(object(text), R"({"_unparsed":")" + std::string(text) + R"("})") << text;
 }
 
 // Whatever the bytes.
