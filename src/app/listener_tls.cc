@@ -9,7 +9,7 @@ namespace {
 
 using config::Config;
 
-/// Resumption skips the look at a client's certificate: what may have been revoked since is looked at this often.
+/// Who comes back later than this shows anew that he has his certificate's key.
 constexpr std::chrono::seconds client_session_lifetime{3600};
 
 std::expected<net::TlsServerOptions, std::string> server_options(const Config& config, const std::string& listener,
