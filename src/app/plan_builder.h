@@ -27,11 +27,11 @@ struct ListenerOptions {
     bool tls = false;
 };
 
-/// What is fixed from start to stop.
 /// `plan` with the TLS files of its upstreams as they are now, and all else as it was. `config` needs no secrets.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> renew_tls(
     const proxy::Plan& plan, const config::Config& config, TlsFiles& files, uint64_t generation);
 
+/// What is fixed from start to stop.
 struct ServerOptions {
     uint32_t shard_count = 1;
     bool pin = true;

@@ -28,6 +28,11 @@ using TlsTrustPtr = std::shared_ptr<const TlsTrust>;
 /// bad_conf (nothing readable in it).                  Blocks on files: not for a shard.
 [[nodiscard]] Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text = nullptr);
 
+/// The same in two steps, for who wants to know first whether the bytes are those of before. `name` is for messages.
+[[nodiscard]] Result<std::string> read_tls_authorities(const std::string& path, std::string* text = nullptr);
+[[nodiscard]] Result<TlsTrustPtr> parse_tls_authorities(std::string_view pem, const std::string& name,
+                                                        std::string* text = nullptr);
+
 enum class TlsVersion : uint8_t { tls12, tls13 };
 
 struct TlsKeyPair {
