@@ -23,6 +23,7 @@
 #include "loom/observe/log.h"
 #include "plan_builder.h"
 #include "shard_thread.h"
+#include "shown_certificates.h"
 
 namespace loom::app {
 namespace {
@@ -32,6 +33,7 @@ using observe::log_info;
 using observe::log_warn;
 
 constexpr uint64_t ns_per_ms = 1'000'000;
+constexpr uint64_t day_ms = 24ull * 3600 * 1000;
 
 observe::LogLevel log_level(std::string_view name) {
     if (name == "debug") return observe::LogLevel::debug;
@@ -52,7 +54,7 @@ class Server {
     void drain(const sigset_t& signals);
     /// When there is something to do that no signal asks for, monotonic; nothing when there never is.
     [[nodiscard]] std::optional<uint64_t> next_chore_ms() const;
-    /// Renewed TLS files are picked up, ticket keys changed, as far as it is time.
+    /// Renewed TLS files are picked up, ticket keys changed, certificates that end soon told of, as far as it is time.
     void do_chores();
 
   private:
@@ -62,11 +64,12 @@ class Server {
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
-    [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const config::Config& config);
+    [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
     void put_in_force();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
+    void warn_of_certificates() const;
 
     ServerOptions options_;
     const config::Schema schema_{all_keys()};  // outlives the configuration
@@ -77,8 +80,10 @@ class Server {
     observe::Metrics metrics_;
     TlsFiles files_;
     ListenerTls listener_tls_;
+    ShownCertificates certificates_;
     uint64_t watch_at_ms_ = UINT64_MAX;
     uint64_t rotate_at_ms_ = UINT64_MAX;
+    uint64_t warn_at_ms_ = UINT64_MAX;
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
@@ -123,7 +128,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, generation_);
     config.reset();
-    if (!take_plan(plan, *config_)) return exit_config;
+    if (!take_plan(plan, config_)) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
@@ -149,7 +154,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
 }
 
 /// All or nothing: what the configuration and its files say, for the shards; errors go to the log.
-bool Server::take_plan(const PlanOrFaults& plan, const config::Config& config) {
+bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config) {
     std::vector<std::string> https;
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.tls) https.push_back(listener.name);
@@ -159,6 +164,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const config::Config& config) {
         for (const std::string& message : plan.error()) log_error("{}", message);
     if (!plan || !messages.empty()) return false;
     plan_ = *plan;
+    certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
 }
 
@@ -215,7 +221,10 @@ observe::ProcessFacts Server::facts() const {
             .access_log_dropped = log_->dropped(),
             .access_log_write_errors = log_->write_errors(),
             .config_reloads = reloads_.load(),
-            .config_reload_failures = reload_failures_.load()};
+            .config_reload_failures = reload_failures_.load(),
+            .tls_renewals = certificates_.renewal_count(),
+            .tls_renewal_failures = files_.failure_count(),
+            .certificates = certificates_.ends()};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -225,15 +234,14 @@ void Server::reload(const StartArguments& arguments) {
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
     files_.begin(TlsFiles::Fault::refuse);
-    const bool taken = loaded.config != nullptr &&
-                       take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), *loaded.config);
-    if (!taken) {
+    const auto named = loaded.config != nullptr ? config::without_secrets(*loaded.config) : nullptr;
+    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), named)) {
         reload_failures_ += 1;
         log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;
     }
     put_in_force();
-    config_ = config::without_secrets(*loaded.config);
+    config_ = named;
     observe::set_log_level(log_level(config_->text("log.level")));
     schedule_chores();
     reloads_ += 1;
@@ -244,6 +252,11 @@ void Server::reload(const StartArguments& arguments) {
 void Server::tell_what_waits_for_a_start() const {
     for (const std::string& key : config::changed_keys(*started_with_, *config_, KeyChange::restart))
         log_warn("{} has changed and takes effect with the next start", key);
+    for (const ListenerOptions& listener : options_.listeners)
+        if (config_->has(fmt::format("listener.{}.address", listener.name)) &&
+            speaks_tls(*config_, listener.name) != listener.tls)
+            log_warn("listener.{}: that it speaks {} takes effect with the next start", listener.name,
+                     listener.tls ? "http" : "https");
 }
 
 void Server::schedule_chores() {
@@ -252,10 +265,16 @@ void Server::schedule_chores() {
     watch_at_ms_ = watches ? now_ms + options_.watch_interval_ms : UINT64_MAX;
     const bool serves_tls = std::ranges::any_of(options_.listeners, &ListenerOptions::tls);
     if (serves_tls && rotate_at_ms_ == UINT64_MAX) rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
+    // Start and reload have just warned, by the configuration's checks.
+    warn_at_ms_ = certificates_.any() ? now_ms + day_ms : UINT64_MAX;
+}
+
+void Server::warn_of_certificates() const {
+    for (const std::string& line : certificates_.warnings(wall_clock_s())) log_warn("{}", line);
 }
 
 std::optional<uint64_t> Server::next_chore_ms() const {
-    const uint64_t next_ms = std::min(watch_at_ms_, rotate_at_ms_);
+    const uint64_t next_ms = std::min({watch_at_ms_, rotate_at_ms_, warn_at_ms_});
     return next_ms == UINT64_MAX ? std::nullopt : std::optional(next_ms);
 }
 
@@ -264,6 +283,10 @@ void Server::do_chores() {
     if (now_ms >= watch_at_ms_) {
         watch_at_ms_ = now_ms + options_.watch_interval_ms;
         if (files_.changed()) renew();
+    }
+    if (now_ms >= warn_at_ms_) {
+        warn_at_ms_ = now_ms + day_ms;
+        warn_of_certificates();
     }
     if (now_ms < rotate_at_ms_) return;
     rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
@@ -275,12 +298,13 @@ void Server::do_chores() {
 /// at again when it changes.
 void Server::renew() {
     files_.begin(TlsFiles::Fault::keep);
-    if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), *config_)) {
+    if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), config_)) {
         put_in_force();
         log_info("TLS files have changed and were read: generation {}", generation_);
+        warn_of_certificates();
     } else {
         files_.watch();
-        log_error("TLS files have changed and cannot be used; the old ones stay in force");
+        files_.tell_failure("TLS files have changed and cannot be used; the old ones stay in force");
     }
 }
 

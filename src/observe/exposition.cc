@@ -244,6 +244,20 @@ class Exposition {
                 [&](const ShardMetrics& s) -> const TlsHistogram& { return series(s, side).duration; });
             out_.histogram({{"side", tls_side_names[side]}}, tls_le_, total, us_per_s);
         }
+        write_certificates();
+    }
+    void write_certificates() {
+        out_.family("loom_tls_certificate_renewals_total", "counter",
+                    "Certificates in force that renewed ones took the place of; error: TLS files that changed and "
+                    "cannot be used, so that the old stay.");
+        out_.sample({{"result", "success"}}, facts_.tls_renewals);
+        out_.sample({{"result", "error"}}, facts_.tls_renewal_failures);
+        if (facts_.certificates.empty()) return;
+        out_.family("loom_tls_certificate_expiry_timestamp_seconds", "gauge",
+                    "When a certificate that Loom shows ends, or one of its chain, in seconds since 1970; of many the "
+                    "soonest.");
+        for (const CertificateEnd& one : facts_.certificates)
+            out_.sample({{"owner", one.owner}, {"certificate", one.certificate}}, one.ends_s);
     }
 
     void write_http() {

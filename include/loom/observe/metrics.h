@@ -202,6 +202,15 @@ class ShardMetrics {
     std::array<ModelSeries, size_t{provider_slots_max} * model_slots_max> series_;
 };
 
+/// A certificate that Loom shows, and its end.
+struct CertificateEnd {
+    std::string owner;        // "listener.https", "provider.openai"
+    std::string certificate;  // its file; certificate_label_max bytes at most
+    int64_t ends_s = 0;       // seconds since 1970
+};
+inline constexpr size_t certificates_max = 64;  // in one exposition
+inline constexpr size_t certificate_label_max = 128;
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
@@ -210,6 +219,9 @@ struct ProcessFacts {
     uint64_t access_log_write_errors = 0;
     uint64_t config_reloads = 0;
     uint64_t config_reload_failures = 0;
+    uint64_t tls_renewals = 0;  // certificates in force that others took the place of
+    uint64_t tls_renewal_failures = 0;
+    std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.
