@@ -95,7 +95,7 @@ std::string refused_in_time(TlsContext& client, TlsContext& server, bool server_
 
 /// Each connection brings a new ticket: what is renewed in time would outlive its certificate.
 TEST(TlsResumption, EndsWithTheServersCertificate) {
-    Pair pair({.names = "DNS:a.example", .ends_in_seconds = 2});
+    Pair pair({.names = "DNS:a.example", .ends_in_seconds = 3});
     TlsTicketKeys keys;
     keys.rotate();
     pair.server_context->set_ticket_keys(keys);
@@ -104,7 +104,7 @@ TEST(TlsResumption, EndsWithTheServersCertificate) {
 }
 
 TEST(TlsResumption, AServersRenewedCertificateIsSeenWhenTheOldHasEnded) {
-    Pair pair({.names = "DNS:a.example", .ends_in_seconds = 2});
+    Pair pair({.names = "DNS:a.example", .ends_in_seconds = 3});
     TlsTicketKeys keys;
     keys.rotate();
     pair.server_context->set_ticket_keys(keys);
@@ -131,7 +131,7 @@ TEST(TlsResumption, EndsWithTheClientsCertificate) {
     const auto client =
         make_client({.trust = authority.trust(),
                      .certificate = people.issue(
-                         {.names = "", .common_name = "agent-7", .ends_in_seconds = 2, .usage = "clientAuth"})});
+                         {.names = "", .common_name = "agent-7", .ends_in_seconds = 3, .usage = "clientAuth"})});
     expect_says(refused_in_time(*client, *server, true), {"the client's certificate", "expired on", "CN=agent-7"});
 }
 
