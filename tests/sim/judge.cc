@@ -104,7 +104,8 @@ std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& con
         return "no answer, and the connection is over";
     }
     // A reset could take earlier answers along that their reader has not taken yet.
-    const bool reset_due = answer.ends_by_close() || c.http10 || c.hurt || context.links_fail || context.draining || c.slow_client;
+    const bool reset_due =
+        answer.ends_by_close() || c.http10 || c.hurt || context.links_fail || context.draining || c.slow_client;
     if (outcome.how == Outcome::How::reset && !reset_due && !outcome.asked_ahead && c.has_upstream())
         return fmt::format("reset where its framing shows the cut, after {} bytes of body", answer.body().size());
     if (!may_fail && !outcome.asked_ahead && !(context.draining && !answer.head_done())) {

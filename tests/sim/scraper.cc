@@ -56,7 +56,8 @@ void Scraper::read_page(const std::string& page) {
         if (line.starts_with('#')) continue;
         const size_t at = line.rfind(' ');
         double value = 0;
-        if (at == line.npos || std::from_chars(line.data() + at + 1, line.data() + line.size(), value).ec != std::errc())
+        if (at == line.npos ||
+            std::from_chars(line.data() + at + 1, line.data() + line.size(), value).ec != std::errc())
             return book_.complain("a line of /metrics without a number: " + std::string(line));
         if (line.starts_with("loom_http_requests_total")) requests += value;
     }

@@ -108,7 +108,8 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     generation_ += 1;
     plan->generation = generation_;
     const auto idle_max = static_cast<uint32_t>(random_.between(0, 4));
-    plan->providers.push_back(provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max, options_.tls_upstreams));
+    plan->providers.push_back(
+        provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max, options_.tls_upstreams));
     plan->providers.push_back(provider_plan(metrics_, "echo", 0, false));
     plan->providers.back().kind = proxy::ProviderKind::echo;
     plan->providers.back().delay_ms = random_.below(3) * 10;

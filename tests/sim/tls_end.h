@@ -1,6 +1,7 @@
 // TLS as an actor speaks it: bare BoringSSL over the bytes of a link, and nothing of the product's own.
 //
-// The authority's keys are RSA: its signatures are all of one length, so that a run of a seed is the same run each time.
+// The authority's keys are RSA: its signatures are all of one length, so that a run of a seed is the same run each
+// time.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@ struct Link;
 
 /// What one process of runs needs of certificates; made once.
 struct TlsIdentity {
-    net::TlsKeyPair host;      // of every name of the simulated world
-    net::TlsTrustPtr trust;    // who believes it
+    net::TlsKeyPair host;    // of every name of the simulated world
+    net::TlsTrustPtr trust;  // who believes it
     static const TlsIdentity& get();
 };
 
@@ -31,7 +32,8 @@ class TlsEnd {
     ~TlsEnd();
     TlsEnd(const TlsEnd&) = delete;
 
-    /// Moves what can be moved: the handshake, what the link holds while nothing waits to be read, what it has room for.
+    /// Moves what can be moved: the handshake, what the link holds while nothing waits to be read, what it has room
+    /// for.
     void pump(Link& link);
     /// Returns how many bytes are on their way, none before the handshake's end.
     size_t write(Link& link, std::string_view bytes);
@@ -48,7 +50,7 @@ class TlsEnd {
     void flush(Link& link, size_t bytes_max);
 
     ssl_st* const ssl_;
-    bio_st* const in_;   // ssl_'s
+    bio_st* const in_;  // ssl_'s
     bio_st* const out_;
     std::string plaintext_;
     size_t read_ = 0;  // of it

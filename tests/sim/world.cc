@@ -174,7 +174,8 @@ void World::turn() {
     if (random_.chance(options_.reload)) proxy_->reload();
     WallClock& wall = proxy_->ring().wall();
     if (!random_.chance(options_.wall_jumps) || wall.jump_count() == wall_jumps_max) return;
-    const auto us = static_cast<int64_t>(random_.below(2) == 0 ? random_.below(5'000'000) : random_.below(wall_jump_us_max));
+    const auto us =
+        static_cast<int64_t>(random_.below(2) == 0 ? random_.below(5'000'000) : random_.below(wall_jump_us_max));
     wall.jump(proxy_->ring().now_ns(), random_.chance(500) ? us : -us);
 }
 
@@ -284,7 +285,8 @@ void World::check_log_time(const Case& c, std::string_view line) {
     const size_t total_at = line.find(total_key);
     if (total_at != line.npos)
         std::from_chars(line.data() + total_at + total_key.size(), line.data() + line.size(), total_us);
-    if (total_us > (now_ns - c.asked_ns) / 1000) complain(c.id() + ": it took longer than the run: " + std::string(line));
+    if (total_us > (now_ns - c.asked_ns) / 1000)
+        complain(c.id() + ": it took longer than the run: " + std::string(line));
 }
 
 /// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A head

@@ -23,7 +23,7 @@ struct WorldOptions {
     SimProxyOptions proxy;
     uint32_t reload = 0;           // per mille, of a turn
     uint32_t upstream_closes = 0;  // per mille, of an idle connection
-    uint32_t wall_jumps = 0;  // per mille, of a turn: somebody sets the wall's clock
+    uint32_t wall_jumps = 0;       // per mille, of a turn: somebody sets the wall's clock
     bool scraped = false;
     uint64_t drain_after_turns = UINT64_MAX;
     bool log = true;

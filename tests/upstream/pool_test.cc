@@ -129,7 +129,8 @@ TEST_F(PoolTest, BytesThatCameBeforeTheRequestAreNoAnswerToIt) {
 TEST_F(PoolTest, WhatComesInSeveralPiecesBeforeTheRequestIsToldOnce) {
     ASSERT_NO_FATAL_FAILURE(have_idle());
     next_tick();
-    for (const std::string_view piece : {"HTTP/1.1 200 OK\r\n", "content-length: 0\r\n\r\n"}) ring().deliver(fd_, piece);
+    for (const std::string_view piece : {"HTTP/1.1 200 OK\r\n", "content-length: 0\r\n\r\n"})
+        ring().deliver(fd_, piece);
     ring().end_of_stream(fd_);
     User user;
     Connection& connection = lend(user);

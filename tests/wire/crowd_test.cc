@@ -1,5 +1,5 @@
-// A crowd at its working size: thousands of clients that hold their connection and say nothing, beside hundreds of paced
-// streams of which not one event may be lost. scripts/bench has it five times as large.
+// A crowd at its working size: thousands of clients that hold their connection and say nothing, beside hundreds of
+// paced streams of which not one event may be lost. scripts/bench has it five times as large.
 #include <fmt/format.h>
 #include <poll.h>
 

@@ -75,7 +75,8 @@ TEST_F(Edge, AnAnswerThatIsBrokenInTheReadOfItsHeadIs502) {
         expect_error(one.ask(chat_request(chat_body)), 502);
         EXPECT_EQ(one.ask(get("/v1/models")).status(), 200) << "the connection stands at the border of an answer";
     }
-    EXPECT_EQ(upstream().request_count(), std::size(broken)) << "who spoke may have done the work: it is not asked again";
+    EXPECT_EQ(upstream().request_count(), std::size(broken))
+        << "who spoke may have done the work: it is not asked again";
 }
 
 // The end may be told in the turn of the head, or in the next: then the head has left.

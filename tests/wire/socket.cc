@@ -59,8 +59,8 @@ std::optional<Ends> ends_of(int fd) {
 
 enum class Peer : uint8_t { gone, behind, has_read_all, unknown };
 
-/// Bytes that were given to this socket, without those it had to send twice. Some may still wait in it: a window of small
-/// segments is ten of them, and a reset would throw the rest away.
+/// Bytes that were given to this socket, without those it had to send twice. Some may still wait in it: a window of
+/// small segments is ten of them, and a reset would throw the rest away.
 uint64_t sent_bytes(int fd) {
     tcp_info info{};
     socklen_t bytes = sizeof info;
