@@ -83,6 +83,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     std::array<std::string_view, 32> payloads;
     size_t taken = 0;
     const bool ready = request_sent_ && upstream_ != nullptr;
+    if (ready && upstream_->waits_to_speak()) lease = nullptr;  // perhaps beyond this tick: the bytes are copied
     while (taken < bytes.size() && !client_body_.done()) {
         const auto walk = client_body_.walk(bytes.substr(taken), payloads);
         if (walk.fault.code != Errc::ok) {
@@ -105,7 +106,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     if (client_body_.done()) finish_upload();
     // Also where the next request lies behind the body: the bytes stay readable until the end of the tick.
     if (lease != nullptr) upstream_->sender().keep(std::move(*lease));
-    upstream_->sender().flush();
+    upstream_->flush();
     if (upstream_->sender().held_bytes() > plan().limits.pause_bytes() && !std::exchange(upload_paused_, true))
         client_.pause_reading();
     if (!client_body_.done()) await_upload();

@@ -66,8 +66,8 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
             co_await x.wait_;
             step = x.look_at_answer();
         }
+        if (step) step = x.begin_relay();
         if (step) {
-            x.begin_relay();
             while (!x.relay_.ended()) co_await x.wait_;
             break;
         }

@@ -129,7 +129,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     void on_upstream_closed() noexcept override;
 
     // answer.cc: from the upstream's head to the relay
-    void begin_relay();
+    Result<void> begin_relay();
+    void relay_answer();
+    void take_back_answer(size_t held_before);
     void begin_made_relay();
     void release_request() noexcept;
     void start_relay(const RelayOptions& options);
@@ -219,6 +221,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     // the answer
     Relay relay_;
     bool answered_ = false;  // a head has been given to the client
+    bool answer_is_ours_ = false;  // whatever of it there is waits for the end of this turn
     bool relaying_ = false;
     bool streaming_ = false;  // counted among the open streams
     bool client_gone_ = false;

@@ -78,7 +78,7 @@ void Exchange::send_attempt() {
         body_.release();
         if (client_body_.done()) finish_upload();
     }
-    sender.flush();
+    upstream_->flush();
     request_sent_ = true;
     forwarded_ns_ = services_.shard().read_clock_ns();
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
@@ -158,7 +158,7 @@ void Exchange::on_upstream_end(Error why) noexcept {
     if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_ && at_once) why.retry = Retry::if_reused;
     if (why.code == Errc::closed)
         why.what = "the upstream closed the connection before it answered";
-    else
+    else if (why.code != Errc::bad_message)
         why.what = "the connection to the upstream broke before it answered";
     if (error_.code == Errc::ok) error_ = why;
     wake();

@@ -145,7 +145,7 @@ uint64_t Services::wall_now_us() noexcept {
     constexpr uint64_t believed_ns = 100'000'000;
     const uint64_t now_ns = shard_.now_ns();
     if (wall_base_us_ == 0 || now_ns - wall_base_ns_ >= believed_ns) {
-        wall_base_us_ = wall_us();
+        wall_base_us_ = shard_.ring().wall_us();
         wall_base_ns_ = now_ns;
     }
     return wall_base_us_ + (now_ns - wall_base_ns_) / 1000;

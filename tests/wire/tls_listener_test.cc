@@ -296,21 +296,26 @@ TEST_F(TlsListener, AConnectionThatIsNotKeptEndsWithCloseNotify) {
     EXPECT_EQ(one.read_end(), End::cut_by_fin);
 }
 
-/// What ends half an answer must not look like its end.
-TEST_F(TlsListener, ABrokenAnswerIsCutWithoutCloseNotify) {
-    Gate gate;
+/// What ends half an answer must not look like its end: where only the closing is its end, there is no close_notify.
+TEST_F(TlsListener, ABrokenAnswerThatOnlyItsEndDelimitsIsCutWithoutCloseNotify) {
+    std::unique_ptr<Gate> gate;
     start([&](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
-        connection.send("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\nhalf");
-        gate.wait();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("half"));
+        gate->wait();
         connection.reset();
     });
-    TlsClient one = connect();
-    one.send(chat_request(chat_body));
-    one.reader().start_response();
-    one.reader().read_body_until("half");
-    gate.open();
-    EXPECT_EQ(one.reader().read_rest().end, End::cut_by_rst);
+    for (const bool chunked : {true, false}) {  // for HTTP/1.1, and until the close for 1.0
+        gate = std::make_unique<Gate>();
+        std::string bytes = chat_request(chat_body);
+        if (!chunked) bytes.replace(bytes.find("HTTP/1.1"), 8, "HTTP/1.0");
+        TlsClient one = connect();
+        one.send(bytes);
+        one.reader().start_response();
+        one.reader().read_body_until("half");
+        gate->open();
+        EXPECT_EQ(one.reader().read_rest().end, chunked ? End::cut_by_fin : End::cut_by_rst);
+    }
 }
 
 TEST_F(TlsListener, AClientThatLeavesMidStreamIsNoticed) {
