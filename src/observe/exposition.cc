@@ -30,6 +30,8 @@ constexpr ShardCounter shard_counters[] = {
      &ShardMetrics::connections_refused},
     {"loom_connections_over_address_limit_total",
      "Client connections closed at once, over limit.connections_per_address.", &ShardMetrics::connections_over_address},
+    {"loom_connections_gone_total", "Client connections that their clients had reset before they were accepted.",
+     &ShardMetrics::connections_gone},
     {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
     {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
     {"loom_stream_stalls_total", "Times that reading an upstream paused for a slower client.",

@@ -18,9 +18,8 @@ class Exchange;
 /// turn on the ready list are its bases, which need no pointer back: an idle client is to cost little.
 class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runnable, public ListLink<ClientTag> {
   public:
-    /// Takes over an accepted socket; lives until its peer and the kernel have let go. Over its address's share the
-    /// socket is closed, and nothing else was spent on it.
-    static void accept(Services& services, const ListenerPlan& listener, int fd);
+    /// Takes over an accepted socket and its share; lives until its peer and the kernel have let go.
+    static void accept(Services& services, const ListenerPlan& listener, const Arrival& arrival);
 
     /// Of its block, the stream behind it included.
     [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
@@ -56,8 +55,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     [[nodiscard]] io::Timer& deadline() noexcept { return *this; }
     /// What is left to read after an exchange: not from inside its last step.
     [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
-    ClientConnection(Services& services, const ListenerPlan& listener, const net::PeerAddress& peer, AddressShare share,
-                     Block home);
+    ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home);
     ~ClientConnection();
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] ClientTls& tls() const noexcept;

@@ -16,6 +16,14 @@ namespace {
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 constexpr uint64_t flood_repeat_ms = 60 * 1000;
 
+net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
+    net::Address address;
+    const socklen_t length = ring.peer_name(fd, address.data(), net::Address::capacity());
+    if (length == 0) return {};
+    address.set_length(length);
+    return net::PeerAddress::from(address);
+}
+
 observe::ConnectResult connect_result(Errc code) noexcept {
     switch (code) {
         case Errc::refused: return observe::ConnectResult::refused;
@@ -196,6 +204,23 @@ void Services::remove_client(ClientConnection& client) noexcept {
 bool Services::has_room_for_client(const ListenerPlan& listener) const noexcept {
     if (listener.local) return client_count_ < admin_connections_max;
     return client_count_ < std::max<uint32_t>(1, plan().limits.connections / shard_count_);
+}
+
+std::optional<Arrival> Services::welcome(const ListenerPlan& listener, int fd) {
+    const net::PeerAddress peer = peer_of(shard_.ring(), fd);
+    AddressShare share = AddressShare::exceeded;
+    if (peer.family == AF_UNSPEC)  // nobody is there any more, and nobody could be counted or logged
+        metrics_.connections_gone.add();
+    else
+        share = take_share(listener, peer);
+    if (share != AddressShare::exceeded) return Arrival{fd, peer, share};
+    shard_.ring().close(fd);
+    return std::nullopt;
+}
+
+void Services::dismiss(const Arrival& arrival) noexcept {
+    if (arrival.share == AddressShare::counted) addresses_->give_back(arrival.peer);
+    shard_.ring().close(arrival.fd);
 }
 
 AddressShare Services::take_share(const ListenerPlan& listener, const net::PeerAddress& peer) {

@@ -116,7 +116,7 @@ class ShardMetrics {
     // Levels of this shard. The owner of the thing counted keeps them true.
     Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total;
     // Events of this shard.
-    Counter connections_accepted, connections_refused, connections_over_address;
+    Counter connections_accepted, connections_refused, connections_over_address, connections_gone;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
     Counter stream_events;
     Counter client_cancels, stream_stalls,
