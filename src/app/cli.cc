@@ -14,6 +14,7 @@
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
+#include "machine.h"
 #include "memory.h"
 #include "plan_builder.h"
 #include "server.h"
@@ -195,6 +196,7 @@ int check(const CommandLine& line) {
           fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
     if (errors > 0) return exit_config;
     print(stdout, to_string(*bound));
+    print(stdout, advice(*bound, machine_memory_bytes()));
     return exit_ok;
 }
 

@@ -152,6 +152,13 @@ constexpr KeyRow http_rows[] = {
      .default_text = "32MiB",
      .meaning = "a request body that is read; a larger one is answered 413. It bounds the memory of a request",
      .range = "1KiB..1GiB"},
+    {.pattern = "limit.bodies_in_memory",
+     .type = size,
+     .default_text = "256MiB",
+     .meaning = "the memory of all request bodies held at once; each shard has its part, and one body beyond it. Beyond "
+                "it clients are read no further until there is room, timeout.client_body at most; then 503. A body is "
+                "held until its answer begins: slow models need more",
+     .range = "1MiB..16TiB"},
     {.pattern = "stream.event_max",
      .type = size,
      .default_text = "1MiB",

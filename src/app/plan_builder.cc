@@ -227,6 +227,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
 void fill_limits(const Config& config, proxy::Plan& plan) {
     plan.limits = {
         .body_bytes = config.bytes("limit.body_size"),
+        .bodies_bytes = config.bytes("limit.bodies_in_memory"),
         .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
         .connections = static_cast<uint32_t>(config.integer("limit.connections")),
         .connections_per_address = static_cast<uint32_t>(config.integer("limit.connections_per_address")),

@@ -42,6 +42,8 @@ constexpr ShardCounter shard_counters[] = {
     {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
     {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
      &ShardMetrics::ring_cq_overflows},
+    {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
+     &ShardMetrics::bodies_waited},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
 };
 
@@ -56,6 +58,8 @@ constexpr ShardGauge shard_gauges[] = {
     {"loom_exchanges_live", "Exchanges between their first byte and their settlement.", &ShardMetrics::exchanges_live},
     {"loom_buffers", "Receive buffers there are.", &ShardMetrics::buffers_total},
     {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
+    {"loom_body_memory_bytes", "Memory of request bodies held, of limit.bodies_in_memory.",
+     &ShardMetrics::body_memory_bytes},
 };
 
 }  // namespace

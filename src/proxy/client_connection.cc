@@ -207,11 +207,23 @@ void ClientConnection::exchange_done(bool keep) noexcept {
 
 void ClientConnection::on_next_turn(io::Runnable& work) noexcept {
     ClientConnection& client = static_cast<ClientConnection&>(work);
-    if (client.exchange_ != nullptr || client.inbox_.empty() || client.state_ == State::closing) return;
+    if (client.inbox_.empty() || client.state_ == State::closing) return;
+    if (client.exchange_ != nullptr) return client.feed_exchange();
     ByteBuffer bytes = std::move(client.inbox_);
     client.inbox_ = ByteBuffer(client.services_.shard().blocks());
     client.take_head(bytes.view());
     if (client.ended_ && client.exchange_ == nullptr) client.close_when_told();
+}
+
+/// The body's bytes that waited in the inbox, as far as there is room for them now; then those in the kernel.
+void ClientConnection::feed_exchange() {
+    if (!exchange_->wants_client_bytes()) return;
+    const size_t taken = exchange_->on_client_bytes(inbox_.view(), nullptr);
+    inbox_.remove_prefix(taken);
+    if (inbox_.empty()) inbox_.release();
+    if (taken == 0) return;
+    paused_ = inbox_.size() > services_.plan().limits.head_bytes;
+    if (!paused_) stream_->start_reading();
 }
 
 void ClientConnection::wait_for_next() noexcept {

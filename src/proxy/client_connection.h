@@ -41,6 +41,8 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     void resume_reading() noexcept {
         if (!paused_) stream_->start_reading();
     }
+    /// The exchange takes bytes again that it had left in the connection's hands.
+    void read_on() noexcept { services_.shard().schedule(next_turn()); }
     /// The exchange is over. `keep`: the answer was whole and the request's body was read to its end.
     void exchange_done(bool keep) noexcept;
     /// The answer cannot be made whole any more, and the client must see that.
@@ -53,7 +55,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
   private:
     enum class State : uint8_t { handshake, idle, head, exchange, lingering, closing };
     [[nodiscard]] io::Timer& deadline() noexcept { return *this; }
-    /// What is left to read after an exchange: not from inside its last step.
+    /// What is left to read after an exchange, not from inside its last step; or of a body that had to wait for room.
     [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
     ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home);
     ~ClientConnection();
@@ -63,6 +65,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     static void free_client(io::Doomed& doomed) noexcept;
     static void on_deadline(io::Timer& timer) noexcept;
     static void on_next_turn(io::Runnable& work) noexcept;
+    void feed_exchange();
 
     void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "address_table.h"
+#include "body_budget.h"
 #include "client_connection.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
@@ -71,6 +72,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       shard_count_(shard_count),
       clients_(std::make_unique<Clients>()),
       addresses_(std::make_unique<AddressTable>()),
+      bodies_(std::make_unique<BodyBudget>(metrics)),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -90,6 +92,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
+    bodies_->set_part(current_->plan->limits.bodies_bytes / shard_count_);
     if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
 }
 

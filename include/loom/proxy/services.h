@@ -24,6 +24,7 @@ class ClientConnection;
 struct ClientTag;
 struct ListenerPlan;
 class AddressTable;
+class BodyBudget;
 
 /// Whether a connection counts against limit.connections_per_address: `free` ones do not.
 enum class AddressShare : uint8_t { free, counted, exceeded };
@@ -126,6 +127,8 @@ class Services {
     [[nodiscard]] std::optional<Arrival> welcome(const ListenerPlan& listener, int fd);
     /// Closes one that never became a client.
     void dismiss(const Arrival& arrival) noexcept;
+    /// This shard's part of limit.bodies_in_memory.
+    [[nodiscard]] BodyBudget& bodies() noexcept { return *bodies_; }
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -164,6 +167,7 @@ class Services {
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;
+    std::unique_ptr<BodyBudget> bodies_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;
