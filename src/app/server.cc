@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -347,7 +346,6 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
         return exit_config;
     }
     observe::set_log_level(log_level(options->log_level));
-    ::prctl(PR_SET_DUMPABLE, 0);  // keys of providers are in memory: no core dump, no ptrace by other processes
 
     // Signals are taken by this thread alone, one after the other; shards never see them.
     sigset_t signals;
