@@ -209,6 +209,7 @@ void ClientConnection::on_next_turn(io::Runnable& work) noexcept {
     ClientConnection& client = static_cast<ClientConnection&>(work);
     if (client.inbox_.empty() || client.state_ == State::closing) return;
     if (client.exchange_ != nullptr) return client.feed_exchange();
+    if (client.state_ == State::lingering) return;  // a body that was refused after it had been given room: no head
     ByteBuffer bytes = std::move(client.inbox_);
     client.inbox_ = ByteBuffer(client.services_.shard().blocks());
     client.take_head(bytes.view());
