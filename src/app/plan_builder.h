@@ -25,6 +25,7 @@ struct ListenerOptions {
     std::string name;
     net::Address address;
     bool tls = false;
+    bool share_address = false;  // with other processes
 };
 
 /// `plan` with the TLS files of its upstreams as they are now, and all else as it was. `config` needs no secrets.
@@ -41,6 +42,7 @@ struct ServerOptions {
     uint64_t ticket_rotation_ms = 0;
     uint64_t watch_interval_ms = 0;  // of TLS files; 0: never
     std::string admin_listen;        // "off": none
+    bool admin_share_address = false;
     std::string admin_token;
     std::string log_path;
     double log_sample = 1.0;

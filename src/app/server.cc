@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -59,6 +58,9 @@ class Server {
 
   private:
     [[nodiscard]] bool raise_descriptor_limit();
+    /// Nothing after an error in the log, which names the address, its key and a remedy.
+    [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
+                                                   const char* word, net::Claim claim) const;
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
     /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
@@ -175,18 +177,30 @@ void Server::put_in_force() {
     files_.watch();
 }
 
+std::optional<int> Server::open_listener(const net::Address& address, const std::string& prefix, const char* word,
+                                         net::Claim claim) const {
+    const auto fd = net::open_listener(address, options_.listen, claim);
+    if (fd) return *fd;
+    const int number = fd.error().sys_errno;
+    std::string remedy;
+    if (number == EADDRINUSE && address.is_ip())
+        remedy = fmt::format("; stop who listens there, choose another, or set {}.share_address = on to listen beside it",
+                             prefix);
+    log_error("cannot listen on {} ({}.{}): {}{}", address.to_string(), prefix, word, std::strerror(number), remedy);
+    return std::nullopt;
+}
+
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
     const TlsContexts tls = listener_tls_.make_contexts();
     for (size_t i = 0; i < options_.listeners.size(); ++i) {
         const ListenerOptions& listener = options_.listeners[i];
         const bool shared = listener.address.is_unix() && index > 0;  // a path can be bound once: shards share it
-        Result<int> fd =
-            shared ? Result<int>(::dup(unix_fds_[i])) : net::open_listener(listener.address, options_.listen);
-        if (!fd) {
-            log_error("cannot listen on {} (listener.{}.address): {}", listener.address.to_string(), listener.name,
-                      std::strerror(fd.error().sys_errno));
-            return false;
-        }
+        const net::Claim claim = index > 0 || listener.share_address ? net::Claim::joined : net::Claim::alone;
+        const auto fd = shared ? std::optional(::dup(unix_fds_[i]))
+                               : open_listener(listener.address, "listener." + listener.name, "address", claim);
+        if (fd && *fd < 0)
+            log_error("cannot share {} among the shards: {}", listener.address.to_string(), std::strerror(errno));
+        if (!fd || *fd < 0) return false;
         if (index == 0) unix_fds_.push_back(*fd);
         shard.add_listener({.name = listener.name, .tls = listener.tls ? tls.at(listener.name) : nullptr}, *fd);
     }
@@ -196,12 +210,13 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
 bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
     const auto address = net::Address::parse(options_.admin_listen);
-    const auto fd = address ? net::open_listener(*address, options_.listen) : std::unexpected(address.error());
-    if (!fd) {
-        log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen,
-                  fd.error().sys_errno != 0 ? std::strerror(fd.error().sys_errno) : fd.error().what);
+    if (!address) {
+        log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen, address.error().what);
         return false;
     }
+    const auto fd = open_listener(*address, "admin", "listen",
+                                  options_.admin_share_address ? net::Claim::joined : net::Claim::alone);
+    if (!fd) return false;
     admin::ApiOptions api{.token = options_.admin_token,
                           .health_path = "/healthz",
                           .metrics = &metrics_,
@@ -355,7 +370,6 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
         return exit_config;
     }
     observe::set_log_level(log_level(options->log_level));
-    ::prctl(PR_SET_DUMPABLE, 0);  // keys of providers are in memory: no core dump, no ptrace by other processes
 
     // Signals are taken by this thread alone, one after the other; shards never see them.
     sigset_t signals;

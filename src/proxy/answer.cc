@@ -136,7 +136,7 @@ void Exchange::release_request() noexcept {
         Block home = std::move(draft_->home);
         std::exchange(draft_, nullptr)->~Draft();
     }
-    if (body_mode_ != BodyMode::stream) body_.release();
+    if (body_mode_ != BodyMode::stream) release_body();
     attempt_head_.release();
     request_lines_.release();
 }

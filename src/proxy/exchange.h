@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "body_budget.h"
 #include "loom/base/arena.h"
 #include "loom/http/body.h"
 #include "loom/http/head_parser.h"
@@ -29,7 +30,7 @@ struct ListenerPlan;
 /// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
 enum class Phase : uint8_t { admit, body, inspect, forward, relay, deliver, settle };
 
-class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
+class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHold {
   public:
     /// Begins with the head that lies parsed in `services.request_head`. `body` is what came behind the head in the
     /// same read; the exchange takes what is its own and says how much by `first_bytes_taken()`.
@@ -101,6 +102,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     void expect_body();
     [[nodiscard]] bool waits_for_body() const noexcept;
     size_t collect(std::string_view bytes);
+    [[nodiscard]] bool make_room_for(size_t more_bytes);
+    void on_room() noexcept override;
+    void release_body() noexcept;
     size_t upload(std::string_view bytes, io::BufferLease* lease);
     void upload_piece(std::string_view payload, bool leased);
     void finish_upload();

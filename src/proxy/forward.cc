@@ -220,7 +220,7 @@ void Exchange::release_upstream() noexcept {
     if (body_mode_ == BodyMode::stream) body_mode_ = BodyMode::discard;  // nobody is left to take it
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
     if (upstream_ == nullptr) {
-        echo_.reset();
+        if (echo_ != nullptr && echo_->streams()) echo_.reset();  // a whole answer is counted until the client has it
         return;
     }
     const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();

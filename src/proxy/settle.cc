@@ -24,7 +24,7 @@ void Exchange::settle() {
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
-    body_.release();
+    release_body();
     echo_.reset();
     // An answer that broke and said so in an event is a whole message all the same: the connection stands at its end.
     const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken;

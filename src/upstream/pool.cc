@@ -191,7 +191,7 @@ void Pool::connect_failed(Connection& connection, const Error& why) noexcept {
     watch_.on_connect_failed(why.code);
     pass_over(connection);
     Error error = why;
-    error.side = Side::upstream;
+    if (why.code != Errc::exhausted) error.side = Side::upstream;  // what Loom itself ran out of is no upstream's fault
     error.retry = Retry::safe;
     ConnectionUser* const user = connection.user_;
     if (user != nullptr) user->on_upstream_connected(std::unexpected(error));

@@ -114,15 +114,16 @@ struct ModelSeries {  // one per provider and model
 class ShardMetrics {
   public:
     // Levels of this shard. The owner of the thing counted keeps them true.
-    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total;
+    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, body_memory_bytes;
     // Events of this shard.
-    Counter connections_accepted, connections_refused, connections_over_address;
+    Counter connections_accepted, connections_refused, connections_over_address, connections_gone;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
     Counter stream_events;
     Counter client_cancels, stream_stalls,
         stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
     Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
     Counter timeouts;
+    Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
