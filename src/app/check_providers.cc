@@ -8,6 +8,7 @@
 #include "loom/base/crypto.h"
 #include "loom/http/url.h"
 #include "loom/llm/provider_table.h"
+#include "loom/route/catalogue.h"
 
 namespace loom::app {
 
@@ -117,6 +118,17 @@ void check_place(Report& report, const std::string& name, const llm::ProviderTyp
     if (bedrock && !report.config.has(fmt::format("provider.{}.base_url", name))) need("location", "us-east-1");
 }
 
+void check_model_name(Report& report, const config::Place& place, const std::string& key, const std::string& name) {
+    if (route::is_model_name(name)) return;
+    report.add(place, true, key,
+               fmt::format("'{}' is no model name; '*' may only stand at its end", config::printable(name)));
+}
+
+void check_models(Report& report, const std::string& provider) {
+    const auto key = fmt::format("provider.{}.models", provider);
+    for (const auto& model : report.config.list(key)) check_model_name(report, report.config.place(key), key, model);
+}
+
 void check_provider(Report& report, const std::string& name) {
     const auto type_key = fmt::format("provider.{}.type", name);
     const auto& type = report.config.text(type_key);
@@ -131,6 +143,7 @@ void check_provider(Report& report, const std::string& name) {
         check_base_url(report, name, *row);
         check_tls(report, name, *row);
     }
+    check_models(report, name);
     check_headers(report, name);
 }
 
@@ -146,6 +159,7 @@ void check_model_routes(Report& report) {
     for (const auto& model : config.names("routing.model_route")) {
         const auto key = "routing.model_route." + model;
         const auto& provider = config.text(key);
+        check_model_name(report, config.place_of_name("routing.model_route", model), key, model);
         require_provider(report, key, provider);
         if (model == "default" || !report.complete || !is_defined_provider(config, provider)) continue;
         if (takes_model(config, provider, model)) continue;
@@ -234,8 +248,12 @@ void check_routing(Report& report) {
     for (const auto& name : config.list("routing.providers")) require_provider(report, "routing.providers", name);
     check_model_routes(report);
     for (const auto& model : config.names("model_mapping")) {
-        for (const auto& provider : config.names("model_mapping." + model)) {
-            require_provider(report, fmt::format("model_mapping.{}.{}", model, provider), provider);
+        const auto model_key = "model_mapping." + model;
+        check_model_name(report, config.place_of_name("model_mapping", model), model_key, model);
+        for (const auto& provider : config.names(model_key)) {
+            const auto key = fmt::format("{}.{}", model_key, provider);
+            require_provider(report, key, provider);
+            if (!route::is_one_model(config.text(key))) report.error(key, "must be one model's name");
         }
     }
 }

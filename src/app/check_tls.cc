@@ -2,24 +2,15 @@
 // can read.
 #include <sys/stat.h>
 
-#include <chrono>
-
 #include "check_report.h"
 #include "listener_tls.h"
+#include "shown_certificates.h"
 
 namespace loom::app {
 
 namespace {
 
 using config::Config;
-
-constexpr int64_t day_s = 86'400;
-constexpr int64_t soon_days = 14;
-
-int64_t now_s() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 /// Where a key lies: in the certificate's own file when that holds one.
 std::string key_file_of(const TlsFilePair& pair, const net::TlsKeyPair& read) {
@@ -34,27 +25,13 @@ void warn_of_readers(Report& report, const std::string& key, const std::string& 
         key, fmt::format("{}: every user of this machine can read this private key; remedy: chmod 640 {}", path, path));
 }
 
-void warn_of_dates(Report& report, const std::string& key, const std::string& path,
-                   const net::TlsCertificateFacts& facts) {
-    const std::string whose = fmt::format("{} (subject \"{}\", issuer \"{}\")", path, facts.subject, facts.issuer);
-    const int64_t left_s = facts.ends_s - now_s();
-    if (left_s < 0) {
-        report.warning(key, fmt::format("{}: expired on {}; remedy: renew it", whose, facts.ends_text));
-    } else if (left_s < soon_days * day_s) {
-        report.warning(key, fmt::format("{}: expires on {}, in {} day{}; remedy: renew it", whose, facts.ends_text,
-                                        left_s / day_s, left_s / day_s == 1 ? "" : "s"));
-    }
-    if (facts.begins_s > now_s())
-        report.warning(key, fmt::format("{}: is not valid yet; remedy: set this machine's clock, or wait", whose));
-}
-
 void check_pair(Report& report, const std::string& key, const TlsFilePair& pair) {
     std::string text;
     const auto read = net::read_tls_key_pair(pair.certificate, pair.key, &text);
     if (!read) return report.error(key, text);
     const auto facts = net::inspect_tls_key_pair(*read, &text);
     if (!facts) return report.error(key, text);
-    warn_of_dates(report, key, pair.certificate, *facts);
+    for (const std::string& line : date_warnings(pair.certificate, *facts, wall_clock_s())) report.warning(key, line);
     warn_of_readers(report, key, key_file_of(pair, *read));
     if (facts->chain_in_order) return;
     report.warning(key, fmt::format("{}: its certificates are not in order, and clients may not find the way to their "

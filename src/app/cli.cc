@@ -14,6 +14,7 @@
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
+#include "machine.h"
 #include "memory.h"
 #include "plan_builder.h"
 #include "server.h"
@@ -62,8 +63,12 @@ class Parser {
         std::string_view word = rest_.front();
         rest_ = rest_.subspan(1);
         if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
-        if (!word.starts_with('-'))
-            return wrong(fmt::format("'{}' is no option; did you mean -config {}?", word, word));
+        if (!word.starts_with('-') && chosen_)
+            return wrong(fmt::format("'{}' is one word too many: a command takes one file", word));
+        if (!word.starts_with('-')) {
+            const char* const meant = is_yaml(word) ? "import" : "-config";
+            return wrong(fmt::format("'{}' is no option; did you mean {} {}?", word, meant, word));
+        }
         word.remove_prefix(word.starts_with("--") ? 2 : 1);
         const size_t equals = word.find('=');
         const auto name = word.substr(0, equals);
@@ -115,8 +120,8 @@ class Parser {
     std::expected<std::string, std::string> argument(std::string_view name, std::string_view attached,
                                                      std::string_view what) {
         if (!attached.empty()) return std::string(attached);
-        if (rest_.empty()) return wrong(fmt::format("{} needs {}", name, what));
-        std::string text = rest_.front();
+        std::string text = rest_.empty() ? "" : rest_.front();
+        if (text.empty()) return wrong(fmt::format("{}{} needs {}", name == "import" ? "" : "-", name, what));
         rest_ = rest_.subspan(1);
         return text;
     }
@@ -191,6 +196,7 @@ int check(const CommandLine& line) {
           fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
     if (errors > 0) return exit_config;
     print(stdout, to_string(*bound));
+    print(stdout, advice(*bound, machine_memory_bytes()));
     return exit_ok;
 }
 
@@ -202,12 +208,21 @@ int serve(const CommandLine& line) {
     return run_server(std::move(loaded.config), {line.path, line.overrides});
 }
 
+std::string why_unread(const Error& error) {
+    if (error.code == Errc::too_large)
+        return fmt::format("it has more than {} bytes; import it in parts, which an `include` joins",
+                           config::file_bytes_max);
+    const auto* remedy = "";
+    if (error.sys_errno == ENOENT) remedy = "; look at the path, which begins in the working directory";
+    if (error.sys_errno == EACCES) remedy = "; run as a user who may read it";
+    if (error.sys_errno == EISDIR) remedy = "; name a file in it";
+    return fmt::format("{}{}", std::strerror(error.sys_errno), remedy);
+}
+
 int import(const CommandLine& line) {
     const auto yaml = config::system_source().read_file(line.path, config::file_bytes_max);
     if (!yaml) {
-        const bool is_large = yaml.error().code == Errc::too_large;
-        print(stderr, fmt::format("loom: cannot read {}: {}\n", line.path,
-                                  is_large ? yaml.error().what : std::strerror(yaml.error().sys_errno)));
+        print(stderr, fmt::format("loom: cannot read {}: {}\n", line.path, why_unread(yaml.error())));
         return exit_config;
     }
     const auto imported = config::import_yaml(*yaml, line.path, schema());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
@@ -20,7 +21,11 @@ constexpr uint64_t program_bytes = 24 * mib;  // code, libraries, the system's a
 constexpr uint64_t plan_bytes_per_name = 16 * 1024;  // of a provider, route, consumer or model, in two generations
 
 proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan) {
-    proxy::MemoryShape shape{.limits = plan.limits, .buffer_bytes = server.shard.buffer_bytes, .inspects = false};
+    proxy::MemoryShape shape{.limits = plan.limits,
+                             .shard_count = server.shard_count,
+                             .backlog = static_cast<uint32_t>(server.listen.backlog),
+                             .buffer_bytes = server.shard.buffer_bytes,
+                             .inspects = false};
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -35,6 +40,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     }
     for (const auto& route : plan.routes) {
         shape.inspects = shape.inspects || route.ai;
+        shape.streams_bodies = shape.streams_bodies || !route.ai || route.passthrough != 0;
         if (!route.ai) add_upstream(route.upstream, route.upstream_static_lines.size());
     }
     return shape;
@@ -62,6 +68,15 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     terms.push_back(proxy::admin_memory(shape));
     terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});
     return terms;
+}
+
+/// The key that the most of these terms' bytes hang on.
+std::string largest_key(std::initializer_list<const MemoryTerms*> parts) {
+    std::map<std::string, uint64_t> bytes;
+    for (const MemoryTerms* const terms : parts)
+        for (const MemoryTerm& term : *terms)
+            if (!term.key.empty()) bytes[term.key] += term.bytes;
+    return std::ranges::max_element(bytes, {}, [](const auto& one) { return one.second; })->first;
 }
 
 void print_terms(std::string& text, const std::string& title, MemoryTerms terms) {
@@ -98,6 +113,19 @@ std::string to_string(const MemoryBound& bound) {
     print_terms(text, "the process", bound.process);
     return text +
            fmt::format("  {:>10}  the allocator's share of all this, an eighth\n", byte_text(bound.allocator_bytes()));
+}
+
+std::string advice(const MemoryBound& bound, uint64_t machine_bytes) {
+    if (machine_bytes == 0 || bound.process_bytes() <= machine_bytes) return "";
+    const std::string lead = fmt::format("  more than the {} that this machine has: ", byte_text(machine_bytes));
+    const uint64_t fixed_bytes = bound.shard_count * sum_of(bound.shard) + sum_of(bound.process);
+    const uint64_t named_bytes_max = machine_bytes / 9 * 8;  // the rest is the allocator's eighth on top
+    const uint64_t connections =
+        named_bytes_max < fixed_bytes ? 0 : (named_bytes_max - fixed_bytes) / bound.client_bytes();
+    if (connections < bound.shard_count)
+        return lead + fmt::format("its shards alone are too much; lower {}, or loop.shards\n", largest_key({&bound.shard}));
+    return lead + fmt::format("limit.connections = {} fits; or lower {}\n", connections,
+                              largest_key({&bound.connection, &bound.exchange, &bound.upstream}));
 }
 
 std::string byte_text(uint64_t bytes) {

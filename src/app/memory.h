@@ -37,6 +37,10 @@ struct MemoryBound {
 /// The sum in one line, and each term with the key that turns it, largest first.
 [[nodiscard]] std::string to_string(const MemoryBound& bound);
 
+/// One line that says which keys to turn where the bound is more than the machine has (machine.h); "" where it is not,
+/// or `machine_bytes` is 0.
+[[nodiscard]] std::string advice(const MemoryBound& bound, uint64_t machine_bytes);
+
 /// "37.5 MiB", rounded up to the last digit shown.
 [[nodiscard]] std::string byte_text(uint64_t bytes);
 

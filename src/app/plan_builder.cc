@@ -254,6 +254,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
 void fill_limits(const Config& config, proxy::Plan& plan) {
     plan.limits = {
         .body_bytes = config.bytes("limit.body_size"),
+        .bodies_bytes = config.bytes("limit.bodies_in_memory"),
         .head_bytes = static_cast<uint32_t>(config.bytes("limit.head_size")),
         .connections = static_cast<uint32_t>(config.integer("limit.connections")),
         .connections_per_address = static_cast<uint32_t>(config.integer("limit.connections_per_address")),
@@ -351,13 +352,15 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     for (const std::string& name : config.names("listener")) {
         const auto address = net::Address::parse(config.text(fmt::format("listener.{}.address", name)));
         if (address)
-            options.listeners.push_back({name, *address, speaks_tls(config, name)});
+            options.listeners.push_back({name, *address, speaks_tls(config, name),
+                                         config.boolean(fmt::format("listener.{}.share_address", name))});
         else
             messages.push_back(fmt::format("listener.{}.address: {}", name, address.error().what));
     }
     options.ticket_rotation_ms = ms(config, "tls.ticket_rotation");
     options.watch_interval_ms = ms(config, "tls.watch_interval");
     options.admin_listen = config.text("admin.listen");
+    options.admin_share_address = config.boolean("admin.share_address");
     options.admin_token = config.text("admin.token");
     options.log_path = config.text("log.access.path");
     options.log_sample = config.decimal("log.access.sample");

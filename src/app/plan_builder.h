@@ -25,13 +25,14 @@ struct ListenerOptions {
     std::string name;
     net::Address address;
     bool tls = false;
+    bool share_address = false;  // with other processes
 };
 
-/// What is fixed from start to stop.
 /// `plan` with the TLS files of its upstreams as they are now, and all else as it was. `config` needs no secrets.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> renew_tls(
     const proxy::Plan& plan, const config::Config& config, TlsFiles& files, uint64_t generation);
 
+/// What is fixed from start to stop.
 struct ServerOptions {
     uint32_t shard_count = 1;
     bool pin = true;
@@ -41,6 +42,7 @@ struct ServerOptions {
     uint64_t ticket_rotation_ms = 0;
     uint64_t watch_interval_ms = 0;  // of TLS files; 0: never
     std::string admin_listen;        // "off": none
+    bool admin_share_address = false;
     std::string admin_token;
     std::string log_path;
     double log_sample = 1.0;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -23,6 +22,7 @@
 #include "loom/observe/log.h"
 #include "plan_builder.h"
 #include "shard_thread.h"
+#include "shown_certificates.h"
 
 namespace loom::app {
 namespace {
@@ -32,6 +32,7 @@ using observe::log_info;
 using observe::log_warn;
 
 constexpr uint64_t ns_per_ms = 1'000'000;
+constexpr uint64_t day_ms = 24ull * 3600 * 1000;
 
 observe::LogLevel log_level(std::string_view name) {
     if (name == "debug") return observe::LogLevel::debug;
@@ -52,21 +53,25 @@ class Server {
     void drain(const sigset_t& signals);
     /// When there is something to do that no signal asks for, monotonic; nothing when there never is.
     [[nodiscard]] std::optional<uint64_t> next_chore_ms() const;
-    /// Renewed TLS files are picked up, ticket keys changed, as far as it is time.
+    /// Renewed TLS files are picked up, ticket keys changed, certificates that end soon told of, as far as it is time.
     void do_chores();
 
   private:
     [[nodiscard]] bool raise_descriptor_limit();
+    /// Nothing after an error in the log, which names the address, its key and a remedy.
+    [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
+                                                   const char* word, net::Claim claim) const;
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
     /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
-    [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const config::Config& config);
+    [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
     void put_in_force();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
+    void warn_of_certificates() const;
 
     ServerOptions options_;
     const config::Schema schema_{all_keys()};  // outlives the configuration
@@ -77,8 +82,10 @@ class Server {
     observe::Metrics metrics_;
     TlsFiles files_;
     ListenerTls listener_tls_;
+    ShownCertificates certificates_;
     uint64_t watch_at_ms_ = UINT64_MAX;
     uint64_t rotate_at_ms_ = UINT64_MAX;
+    uint64_t warn_at_ms_ = UINT64_MAX;
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
@@ -123,7 +130,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, generation_);
     config.reset();
-    if (!take_plan(plan, *config_)) return exit_config;
+    if (!take_plan(plan, config_)) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
@@ -149,7 +156,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
 }
 
 /// All or nothing: what the configuration and its files say, for the shards; errors go to the log.
-bool Server::take_plan(const PlanOrFaults& plan, const config::Config& config) {
+bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config) {
     std::vector<std::string> https;
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.tls) https.push_back(listener.name);
@@ -159,6 +166,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const config::Config& config) {
         for (const std::string& message : plan.error()) log_error("{}", message);
     if (!plan || !messages.empty()) return false;
     plan_ = *plan;
+    certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
 }
 
@@ -169,18 +177,30 @@ void Server::put_in_force() {
     files_.watch();
 }
 
+std::optional<int> Server::open_listener(const net::Address& address, const std::string& prefix, const char* word,
+                                         net::Claim claim) const {
+    const auto fd = net::open_listener(address, options_.listen, claim);
+    if (fd) return *fd;
+    const int number = fd.error().sys_errno;
+    std::string remedy;
+    if (number == EADDRINUSE && address.is_ip())
+        remedy = fmt::format("; stop who listens there, choose another, or set {}.share_address = on to listen beside it",
+                             prefix);
+    log_error("cannot listen on {} ({}.{}): {}{}", address.to_string(), prefix, word, std::strerror(number), remedy);
+    return std::nullopt;
+}
+
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
     const TlsContexts tls = listener_tls_.make_contexts();
     for (size_t i = 0; i < options_.listeners.size(); ++i) {
         const ListenerOptions& listener = options_.listeners[i];
         const bool shared = listener.address.is_unix() && index > 0;  // a path can be bound once: shards share it
-        Result<int> fd =
-            shared ? Result<int>(::dup(unix_fds_[i])) : net::open_listener(listener.address, options_.listen);
-        if (!fd) {
-            log_error("cannot listen on {} (listener.{}.address): {}", listener.address.to_string(), listener.name,
-                      std::strerror(fd.error().sys_errno));
-            return false;
-        }
+        const net::Claim claim = index > 0 || listener.share_address ? net::Claim::joined : net::Claim::alone;
+        const auto fd = shared ? std::optional(::dup(unix_fds_[i]))
+                               : open_listener(listener.address, "listener." + listener.name, "address", claim);
+        if (fd && *fd < 0)
+            log_error("cannot share {} among the shards: {}", listener.address.to_string(), std::strerror(errno));
+        if (!fd || *fd < 0) return false;
         if (index == 0) unix_fds_.push_back(*fd);
         shard.add_listener({.name = listener.name, .tls = listener.tls ? tls.at(listener.name) : nullptr}, *fd);
     }
@@ -190,12 +210,13 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
 bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
     const auto address = net::Address::parse(options_.admin_listen);
-    const auto fd = address ? net::open_listener(*address, options_.listen) : std::unexpected(address.error());
-    if (!fd) {
-        log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen,
-                  fd.error().sys_errno != 0 ? std::strerror(fd.error().sys_errno) : fd.error().what);
+    if (!address) {
+        log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen, address.error().what);
         return false;
     }
+    const auto fd = open_listener(*address, "admin", "listen",
+                                  options_.admin_share_address ? net::Claim::joined : net::Claim::alone);
+    if (!fd) return false;
     admin::ApiOptions api{.token = options_.admin_token,
                           .health_path = "/healthz",
                           .metrics = &metrics_,
@@ -215,7 +236,10 @@ observe::ProcessFacts Server::facts() const {
             .access_log_dropped = log_->dropped(),
             .access_log_write_errors = log_->write_errors(),
             .config_reloads = reloads_.load(),
-            .config_reload_failures = reload_failures_.load()};
+            .config_reload_failures = reload_failures_.load(),
+            .tls_renewals = certificates_.renewal_count(),
+            .tls_renewal_failures = files_.failure_count(),
+            .certificates = certificates_.ends()};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -225,15 +249,14 @@ void Server::reload(const StartArguments& arguments) {
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
     files_.begin(TlsFiles::Fault::refuse);
-    const bool taken = loaded.config != nullptr &&
-                       take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), *loaded.config);
-    if (!taken) {
+    const auto named = loaded.config != nullptr ? config::without_secrets(*loaded.config) : nullptr;
+    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), named)) {
         reload_failures_ += 1;
         log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;
     }
     put_in_force();
-    config_ = config::without_secrets(*loaded.config);
+    config_ = named;
     observe::set_log_level(log_level(config_->text("log.level")));
     schedule_chores();
     reloads_ += 1;
@@ -244,6 +267,11 @@ void Server::reload(const StartArguments& arguments) {
 void Server::tell_what_waits_for_a_start() const {
     for (const std::string& key : config::changed_keys(*started_with_, *config_, KeyChange::restart))
         log_warn("{} has changed and takes effect with the next start", key);
+    for (const ListenerOptions& listener : options_.listeners)
+        if (config_->has(fmt::format("listener.{}.address", listener.name)) &&
+            speaks_tls(*config_, listener.name) != listener.tls)
+            log_warn("listener.{}: that it speaks {} takes effect with the next start", listener.name,
+                     listener.tls ? "http" : "https");
 }
 
 void Server::schedule_chores() {
@@ -252,10 +280,16 @@ void Server::schedule_chores() {
     watch_at_ms_ = watches ? now_ms + options_.watch_interval_ms : UINT64_MAX;
     const bool serves_tls = std::ranges::any_of(options_.listeners, &ListenerOptions::tls);
     if (serves_tls && rotate_at_ms_ == UINT64_MAX) rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
+    // Start and reload have just warned, by the configuration's checks.
+    warn_at_ms_ = certificates_.any() ? now_ms + day_ms : UINT64_MAX;
+}
+
+void Server::warn_of_certificates() const {
+    for (const std::string& line : certificates_.warnings(wall_clock_s())) log_warn("{}", line);
 }
 
 std::optional<uint64_t> Server::next_chore_ms() const {
-    const uint64_t next_ms = std::min(watch_at_ms_, rotate_at_ms_);
+    const uint64_t next_ms = std::min({watch_at_ms_, rotate_at_ms_, warn_at_ms_});
     return next_ms == UINT64_MAX ? std::nullopt : std::optional(next_ms);
 }
 
@@ -264,6 +298,10 @@ void Server::do_chores() {
     if (now_ms >= watch_at_ms_) {
         watch_at_ms_ = now_ms + options_.watch_interval_ms;
         if (files_.changed()) renew();
+    }
+    if (now_ms >= warn_at_ms_) {
+        warn_at_ms_ = now_ms + day_ms;
+        warn_of_certificates();
     }
     if (now_ms < rotate_at_ms_) return;
     rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
@@ -275,12 +313,13 @@ void Server::do_chores() {
 /// at again when it changes.
 void Server::renew() {
     files_.begin(TlsFiles::Fault::keep);
-    if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), *config_)) {
+    if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), config_)) {
         put_in_force();
         log_info("TLS files have changed and were read: generation {}", generation_);
+        warn_of_certificates();
     } else {
         files_.watch();
-        log_error("TLS files have changed and cannot be used; the old ones stay in force");
+        files_.tell_failure("TLS files have changed and cannot be used; the old ones stay in force");
     }
 }
 
@@ -331,7 +370,6 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
         return exit_config;
     }
     observe::set_log_level(log_level(options->log_level));
-    ::prctl(PR_SET_DUMPABLE, 0);  // keys of providers are in memory: no core dump, no ptrace by other processes
 
     // Signals are taken by this thread alone, one after the other; shards never see them.
     sigset_t signals;

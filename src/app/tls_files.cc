@@ -1,22 +1,15 @@
 #include "tls_files.h"
 
+#include <fmt/format.h>
 #include <glob.h>
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <fstream>
-#include <sstream>
 
 #include "loom/observe/log.h"
 
 namespace loom::app {
 namespace {
-
-Sha256 digest_of(const std::string& path) {
-    std::ostringstream bytes;
-    bytes << std::ifstream(path, std::ios::binary).rdbuf();
-    return sha256(bytes.view());
-}
 
 /// A pair is of use only when its halves belong together.
 Result<TlsKeyPairPtr> read_pair(const std::string& certificate, const std::string& key, std::string& text) {
@@ -68,17 +61,27 @@ Result<std::shared_ptr<const T>> TlsFiles::settle(Held<T>& held, const Sha256& d
         return read;
     }
     if (fault_ == Fault::refuse || held.value == nullptr) return read;
-    observe::log_error("{}; what it held before stays in force", text);
+    tell_failure(fmt::format("{}; what it held before stays in force", text));
     return held.value;
 }
 
+void TlsFiles::tell_failure(std::string_view line) {
+    failure_count_.fetch_add(1, std::memory_order_relaxed);
+    observe::log_error("{}", line);
+}
+
 Result<net::TlsTrustPtr> TlsFiles::trust(const std::string& path, std::string& text) {
-    const bool is_system = path.empty();
-    if (!is_system) reading_.stamps[path] = stamp_of(path);
-    const Sha256 digest = is_system ? Sha256{} : digest_of(path);
     auto& held = trusts_[path];
+    if (path.empty()) {
+        if (held.value == nullptr) held.value = LOOM_TRY(net::load_tls_trust(path, &text));
+        return held.value;
+    }
+    reading_.stamps[path] = stamp_of(path);
+    const auto pem = net::read_tls_authorities(path, &text);
+    if (!pem) return settle(held, {}, Result<net::TlsTrustPtr>(std::unexpected(pem.error())), text);
+    const Sha256 digest = sha256(*pem);
     if (held.value != nullptr && held.digest == digest) return held.value;
-    return settle(held, digest, net::load_tls_trust(path, &text), text);
+    return settle(held, digest, net::parse_tls_authorities(*pem, path, &text), text);
 }
 
 Result<TlsKeyPairPtr> TlsFiles::key_pair(const std::string& certificate, const std::string& key, std::string& text) {

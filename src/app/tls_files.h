@@ -3,10 +3,12 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "loom/base/crypto.h"
@@ -34,6 +36,12 @@ class TlsFiles {
     /// One of the watched files is another than it was, is there or is not, or another matches a pattern.
     [[nodiscard]] bool changed() const;
     [[nodiscard]] bool watches_any() const noexcept { return !watched_.stamps.empty(); }
+    /// What begin() was told.
+    [[nodiscard]] Fault fault() const noexcept { return fault_; }
+    /// A renewal that cannot be used, and what holds instead: a line for the log, and for the count.
+    void tell_failure(std::string_view line);
+    /// Since the start. From any thread.
+    [[nodiscard]] uint64_t failure_count() const noexcept { return failure_count_.load(std::memory_order_relaxed); }
 
     // Of all: `text` is, on an error, one line: what is wrong with which file and what to do. Errors  not_found,
     // bad_conf.
@@ -74,6 +82,7 @@ class TlsFiles {
                                             const std::string& text);
 
     Fault fault_ = Fault::refuse;
+    std::atomic<uint64_t> failure_count_ = 0;
     Seen reading_, watched_;
     // Bounded by the names that confs of this process have used.
     Shelf<net::TlsTrust> trusts_;

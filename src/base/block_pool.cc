@@ -1,5 +1,6 @@
 #include "loom/base/block_pool.h"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <cstring>
@@ -124,11 +125,13 @@ size_t BlockPool::footprint(size_t bytes) noexcept {
     return (slab_bytes + alignment + in_a_slab - 1) / in_a_slab;
 }
 
-size_t BlockPool::leftover(size_t bytes) noexcept {
+size_t BlockPool::leftover(size_t bytes) noexcept { return leftover(bytes, 1, UINT64_MAX); }
+
+uint64_t BlockPool::leftover(size_t bytes, uint64_t count, uint64_t live_bytes_max) noexcept {
     const uint8_t last = class_for(bytes);
-    size_t sum = 0;
+    uint64_t sum = 0;
     for (uint8_t size_class = 2 * order_min; size_class <= small_class_max && size_class < last; ++size_class)
-        sum += footprint(class_bytes(size_class));
+        sum += std::min(count * footprint(class_bytes(size_class)), live_bytes_max);
     return sum;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <climits>
 #include <cstring>
 #include <filesystem>
 
@@ -16,8 +17,9 @@ constexpr std::string_view file_prefix = "file:";
 
 std::unexpected<std::string> wrong(std::string text) { return std::unexpected(std::move(text)); }
 
+bool is_word(char c) { return is_name_byte(c) && c != '-'; }
+
 bool is_variable_name(std::string_view name) {
-    const auto is_word = [](char c) { return is_name_byte(c) && c != '-'; };
     return !name.empty() && !(name[0] >= '0' && name[0] <= '9') && std::ranges::all_of(name, is_word);
 }
 
@@ -105,15 +107,20 @@ Parsed<std::string> expand(std::string_view raw, Quoting quoting, const std::str
     return Expander(raw, quoting, directory, source).run();
 }
 
+// Looks no further than it must: asked at each dollar of a long text, the sum of all answers is still one reading of it.
 size_t reference_bytes(std::string_view text) {
     if (!text.starts_with("${")) return 0;
-    const size_t end = text.find('}');
-    if (end == std::string_view::npos) return 0;
-    const auto inside = text.substr(2, end - 2);
-    const size_t dash = inside.find(":-");
-    const bool has_plain_default = dash == std::string_view::npos || inside.find('$', dash) == std::string_view::npos;
-    const bool is_file = inside.starts_with(file_prefix) && inside.size() > file_prefix.size();
-    return is_file || (is_variable_name(inside.substr(0, dash)) && has_plain_default) ? end + 1 : 0;
+    const auto inside = text.substr(2);
+    if (inside.starts_with(file_prefix)) {
+        const size_t end = inside.substr(0, file_prefix.size() + PATH_MAX).find('}');  // no longer path can be opened
+        return end == std::string_view::npos || end == file_prefix.size() ? 0 : 2 + end + 1;
+    }
+    const auto name_end = std::ranges::find_if_not(inside, is_word);
+    const auto name = std::string_view(inside.begin(), name_end);
+    auto rest = inside.substr(name.size());
+    if (!is_variable_name(name)) return 0;
+    if (rest.starts_with(":-")) rest.remove_prefix(std::min(rest.find_first_of("}$"), rest.size()));
+    return rest.starts_with('}') ? static_cast<size_t>(rest.data() + 1 - text.data()) : 0;
 }
 
 std::string resolve_path(const std::string& directory, const std::string& path) {

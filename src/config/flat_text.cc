@@ -90,7 +90,7 @@ Parsed<std::string> flat_list(std::span<const std::string_view> items) {
     for (const auto item : items) {
         auto spelled = list_item(item);
         if (!spelled) return spelled;
-        text += fmt::format("{}{}", text.empty() ? "" : ", ", *spelled);
+        text += fmt::format("{}{}", text.empty() ? "" : list_separator, *spelled);
     }
     return text;
 }

@@ -13,6 +13,8 @@ namespace loom::config {
 /// Errors  a control byte, or a reference whose default would need an escape: the flat file has no spelling for these.
 [[nodiscard]] Parsed<std::string> flat_scalar(std::string_view text);
 
+inline constexpr std::string_view list_separator = ", ";
+
 /// What reads back as the list of these items.
 [[nodiscard]] Parsed<std::string> flat_list(std::span<const std::string_view> items);
 

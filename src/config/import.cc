@@ -77,8 +77,9 @@ class Importer {
     }
 
     void take(const Spot& spot, const YamlNode::Pair& pair) {
-        value_count_ += 1;
-        if (value_count_ > yaml_value_count_max || diagnostics_.size() >= diagnostic_count_max) return stop(pair);
+        value_count_ += 1 + pair.value->items.size();
+        const bool is_too_much = value_count_ > yaml_value_count_max || flat_bytes_ > file_bytes_max;
+        if (is_too_much || diagnostics_.size() >= diagnostic_count_max) return stop(pair);
         const auto next = step(spot, pair);
         if (next) take_value(*next, pair);
     }
@@ -87,9 +88,14 @@ class Importer {
     void stop(const YamlNode::Pair& pair) {
         if (stopped_) return;
         stopped_ = true;
-        error(pair.key->place, value_count_ > yaml_value_count_max
-                                   ? fmt::format("aliases make it more than {} values", yaml_value_count_max)
-                                   : "too many errors, the rest is not read");
+        std::string text = "too many errors, the rest is not read";
+        if (value_count_ > yaml_value_count_max)
+            text = fmt::format("aliases make it more than {} values", yaml_value_count_max);
+        else if (flat_bytes_ > file_bytes_max)
+            text = fmt::format("up to here it makes more than the {} bytes that a flat file may have; import it in "
+                               "parts, which an `include` joins",
+                               file_bytes_max);
+        error(pair.key->place, std::move(text));
     }
 
     /// One segment further: a word of the table, a plural's singular, or a name of the user's.
@@ -233,6 +239,7 @@ class Importer {
     void keep(const std::string& path, const Place& key_place, const YamlNode& value) {
         const auto match = schema_.match(path);
         const bool has_spelling = path.size() <= key_bytes_max && path.find('#') == std::string::npos;  // X-#: a header
+        flat_bytes_ += path.size() + text_bytes(value);  // before anything is made of it
         if (!match || !has_spelling) {
             return error(key_place, fmt::format("'{}' has no spelling in the flat file", printable(path)));
         }
@@ -294,6 +301,7 @@ class Importer {
     std::set<std::string> consumers_;       // that the YAML defines
     std::set<std::string> tiers_;           // that its consumers are in
     size_t value_count_ = 0;
+    size_t flat_bytes_ = 0;  // of the flat file, or a little less
     bool stopped_ = false;
 };
 

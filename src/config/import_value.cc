@@ -7,6 +7,7 @@
 
 #include "expand.h"
 #include "flat_text.h"
+#include "lexer.h"
 
 namespace loom::config {
 
@@ -14,23 +15,31 @@ namespace {
 
 using Kind = YamlNode::Kind;
 
-bool refers(std::string_view text) {
-    for (size_t at = text.find('$'); at != std::string_view::npos; at = text.find('$', at + 1)) {
-        if (reference_bytes(text.substr(at)) > 0) return true;
-    }
-    return false;
-}
+/// What the dollars of a text say.
+struct Dollars {
+    bool has_reference = false;
+    bool has_escaped_reference = false;  // `$${NAME}`
+    std::string_view mistaken;           // from a `$NAME` on, or a `${` that is no reference: was one meant?
+};
 
-/// `$NAME`, or a `${` that is no reference: what somebody may have meant as one.
-std::string_view mistaken_reference(std::string_view text) {
-    for (size_t at = text.find('$'); at != std::string_view::npos; at = text.find('$', at + 1)) {
+Dollars dollars_of(std::string_view text) {
+    Dollars found;
+    bool is_behind_dollar = false;
+    for (size_t at = text.find('$'); at != std::string_view::npos; at = text.find('$', at)) {
         const auto rest = text.substr(at);
         const size_t bytes = reference_bytes(rest);
-        if (rest.starts_with("${") && bytes == 0) return rest;
-        if (rest.size() > 1 && rest[1] >= 'A' && rest[1] <= 'Z') return rest;
+        found.has_reference = found.has_reference || bytes > 0;
+        found.has_escaped_reference = found.has_escaped_reference || (bytes > 0 && is_behind_dollar);
+        const bool names = rest.size() > 1 && rest[1] >= 'A' && rest[1] <= 'Z';
+        const bool opens = rest.starts_with("${") && bytes == 0;
+        if (found.mistaken.empty() && (names || opens)) found.mistaken = rest;
+        is_behind_dollar = bytes == 0 && rest.starts_with("$$");
+        at += std::max<size_t>(bytes, 1);
     }
-    return "";
+    return found;
 }
+
+bool refers(std::string_view text) { return dollars_of(text).has_reference; }
 
 /// YAML has more spellings of a boolean: True, TRUE, On.
 std::string boolean_text(const YamlNode& scalar) {
@@ -89,12 +98,18 @@ ImportedValue import_typed(const KeyRow& row, const YamlNode& value) {
 }
 
 void warn(const KeyRow& row, const YamlNode& scalar, std::vector<std::string>& warnings) {
-    if (const auto mistaken = mistaken_reference(scalar.text); !mistaken.empty()) {
-        const auto shown =
-            row.type == KeyType::secret ? "a dollar in it" : fmt::format("'{}'", printable(std::string(mistaken)));
+    const Dollars dollars = dollars_of(scalar.text);
+    if (dollars.has_escaped_reference) {
+        warnings.emplace_back(
+            "'$$' stays a dollar before what ${NAME} reads from the environment; if it was to keep '${NAME}' as it "
+            "stands, write $${NAME} in the flat file");
+    }
+    if (!dollars.mistaken.empty()) {
+        const auto shown = row.type == KeyType::secret ? "a dollar in it"
+                                                       : fmt::format("'{}'", printable(std::string(dollars.mistaken)));
         warnings.push_back(fmt::format("{} is kept as it stands; the environment is read by ${{NAME}}", shown));
     }
-    if (row.type == KeyType::secret && !scalar.text.empty() && !refers(scalar.text)) {
+    if (row.type == KeyType::secret && !scalar.text.empty() && !dollars.has_reference) {
         warnings.emplace_back(
             "stands in the file for all to read, and is kept so; ${NAME} takes it from the environment, "
             "${file:/run/secrets/NAME} from a file");
@@ -113,7 +128,15 @@ std::string expected_of(const KeyRow& row) {
     }
 }
 
+size_t text_bytes(const YamlNode& value) {
+    size_t bytes = value.text.size();
+    for (const auto* item : value.items) bytes += item->text.size() + list_separator.size();
+    return bytes;
+}
+
 ImportedValue import_value(const KeyRow& row, const YamlNode& value) {
+    if (text_bytes(value) > line_bytes_max)  // before anything is made of it
+        return {std::unexpected(fmt::format("longer than the {} bytes of a line", line_bytes_max)), {}, {}};
     auto imported = import_typed(row, value);
     if (value.kind == Kind::scalar) warn(row, value, imported.warnings);
     for (const auto* item : value.items) {

@@ -19,6 +19,9 @@ struct ImportedValue {
 /// value  a scalar or a list of scalars. A choice that this version does not have is as good as one it has.
 [[nodiscard]] ImportedValue import_value(const KeyRow& row, const YamlNode& value);
 
+/// About what it takes in the flat file.
+[[nodiscard]] size_t text_bytes(const YamlNode& value);
+
 /// "an integer", "a list", "one of priority, model": what the row wants, in words.
 [[nodiscard]] std::string expected_of(const KeyRow& row);
 

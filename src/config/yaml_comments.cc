@@ -6,6 +6,14 @@ namespace loom::config {
 
 namespace {
 
+/// Bytes of the line break that `text` begins with, 0 when there is none: those that libyaml counts lines by.
+size_t break_bytes(std::string_view text) {
+    for (const std::string_view one : {"\r\n", "\n", "\r", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"}) {
+        if (text.starts_with(one)) return one.size();
+    }
+    return 0;
+}
+
 class Finder {
   public:
     Finder(std::string_view text, std::span<const ScalarSpan> scalars, YamlDocument& document)
@@ -13,8 +21,8 @@ class Finder {
 
     void run() {
         while (at_ < text_.size()) {
-            if (text_[at_] == '\n') {
-                end_line();
+            if (const size_t bytes = break_bytes(text_.substr(at_)); bytes > 0) {
+                end_line(bytes);
             } else if (is_comment()) {
                 take_comment();
             } else {
@@ -30,19 +38,18 @@ class Finder {
         return text_[at_] == '#' && !in_scalar() && (at_ == line_start_ || is_blank(text_[at_ - 1]));
     }
 
-    void end_line() {
-        auto line = text_.substr(line_start_, at_ - line_start_);
-        if (line.ends_with('\r')) line.remove_suffix(1);
+    void end_line(size_t bytes) {
+        const auto line = text_.substr(line_start_, at_ - line_start_);
         if (trim(line).empty() && !in_scalar()) document_.blank_lines.push_back(line_number_);
-        step();
+        for (size_t i = 0; i < bytes; i++) step();
         line_start_ = at_;
         line_number_ += 1;
     }
 
     void take_comment() {
-        auto comment = text_.substr(at_, text_.find('\n', at_) - at_);
-        const size_t bytes = comment.size();
-        if (comment.ends_with('\r')) comment.remove_suffix(1);
+        size_t bytes = 1;
+        while (at_ + bytes < text_.size() && break_bytes(text_.substr(at_ + bytes)) == 0) bytes += 1;
+        const auto comment = text_.substr(at_, bytes);
         auto beside = trim(text_.substr(line_start_, at_ - line_start_));
         if (beside.starts_with("- ")) beside = trim(beside.substr(2));
         document_.comments.push_back({line_number_, trim(comment), beside});

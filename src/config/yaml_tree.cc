@@ -38,7 +38,7 @@ class Event {
     yaml_event_t event_ = {};
 };
 
-/// What usually brought the parser to a problem, for those that are hard to guess; "" for the others.
+/// What usually brought the parser to a problem.
 std::string_view remedy_for(std::string_view problem) {
     if (problem.find("cannot start any token") != std::string_view::npos) {
         return "indent with spaces, and quote a value that begins with @, `, % or a tab";
@@ -50,7 +50,7 @@ std::string_view remedy_for(std::string_view problem) {
         return "close the bracket, and quote what holds { or } inside one: [\"${NAME}\"]";
     }
     if (problem.find("did not find expected key") != std::string_view::npos) return "look at the indentation";
-    return "";
+    return "quote a value that holds one of : # { } [ ] , & * ! | > ' \" % @ `";
 }
 
 class Reader {
@@ -265,7 +265,7 @@ class Reader {
         if (parser_.context != nullptr) {
             text += fmt::format(", {} at line {}", parser_.context, parser_.context_mark.line + 1);
         }
-        if (const auto remedy = remedy_for(problem); !remedy.empty()) text += fmt::format("; {}", remedy);
+        text += fmt::format("; {}", remedy_for(problem));
         return refuse(place(parser_.problem_mark), std::move(text));
     }
 

@@ -34,12 +34,12 @@ std::unexpected<Error> close_and_fail(int fd, const char* what) noexcept {
 
 }  // namespace
 
-Result<int> open_listener(const Address& address, const ListenOptions& options) {
+Result<int> open_listener(const Address& address, const ListenOptions& options, Claim claim) {
     const int fd = ::socket(address.family(), SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) return fail(Errc::io, Side::internal, "socket", errno);
     if (address.is_ip()) {
-        set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-        set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+        set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);  // past connections in TIME_WAIT are in nobody's way
+        if (claim == Claim::joined) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
         if (options.nodelay) set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
         set_keepalive(fd, options.keepalive_s);
         if (address.family() == AF_INET6 && address.is_wildcard()) set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
@@ -48,6 +48,8 @@ Result<int> open_listener(const Address& address, const ListenOptions& options) 
     }
     if (::bind(fd, address.get(), address.length()) < 0) return close_and_fail(fd, "bind");
     if (::listen(fd, options.backlog) < 0) return close_and_fail(fd, "listen");
+    // Only now: with it before, two that start at once would both have been alone.
+    if (address.is_ip()) set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
     return fd;
 }
 

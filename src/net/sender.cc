@@ -53,6 +53,14 @@ void Sender::flush() noexcept {
     if (held_bytes() > 0) send_held();
 }
 
+void Sender::take_back(size_t held_before) noexcept {
+    if (gather_ != nullptr && !gather_->in_flight) close_gather();
+    LOOM_ASSERT(held_bytes() >= held_before);
+    if (held_ == nullptr) return;
+    held_->waiting.resize(held_->waiting.size() - (held_bytes() - held_before));
+    if (held_->bytes() == 0) drop_held();
+}
+
 void Sender::send_gather() noexcept {
     LOOM_ASSERT(gather_->piece_count > gather_->first_piece);
     gather_->in_flight = true;

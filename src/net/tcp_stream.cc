@@ -65,7 +65,7 @@ void TcpStream::adopt(int fd) noexcept {
 Result<void> TcpStream::connect(const Address& address, const SocketOptions& options) noexcept {
     LOOM_ASSERT(state_ == State::idle);
     const int fd = shard_.ring().open_socket(address.family());
-    if (fd < 0) return std::unexpected(error_of(fd, "no socket for an upstream", Retry::safe));
+    if (fd < 0) return std::unexpected(error_of(fd, "no socket for an upstream: Loom is out of descriptors (ulimit -n) or kernel memory", Retry::safe));
     fd_ = fd;
     if (options.nodelay) set_flag(fd_, IPPROTO_TCP, TCP_NODELAY);
     set_keepalive(fd_, options.keepalive_s);

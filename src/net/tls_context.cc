@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
-#include <openssl/rand.h>
 #include <openssl/ssl.h>
 
 #include "tls_context_impl.h"
 #include "tls_hooks.h"
+#include "tls_ticket.h"
 #include "tls_verify.h"
 
 namespace loom::net {
@@ -106,15 +106,6 @@ const TlsCertificate& TlsContext::Impl::certificate_for(std::string_view name) c
     return certificates[found == certificate_of.end() ? 0 : found->second];
 }
 
-void TlsTicketKeys::rotate() noexcept {
-    for (size_t i = keys_max - 1; i > 0; --i) keys[i] = keys[i - 1];
-    Key& fresh = keys.front();
-    RAND_bytes(fresh.name.data(), fresh.name.size());
-    RAND_bytes(fresh.aes_key.data(), fresh.aes_key.size());
-    RAND_bytes(fresh.hmac_key.data(), fresh.hmac_key.size());
-    if (count < keys_max) count += 1;
-}
-
 TlsContext::TlsContext(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 
 TlsContext::~TlsContext() { OPENSSL_cleanse(&impl_->ticket_keys, sizeof impl_->ticket_keys); }
@@ -152,7 +143,7 @@ Result<std::unique_ptr<TlsContext>> TlsContext::server(const TlsServerOptions& o
     SSL_CTX* ctx = impl->ctx.get();
     SSL_CTX_set_select_certificate_cb(ctx, TlsHooks::select_certificate);
     SSL_CTX_set_alpn_select_cb(ctx, TlsHooks::select_alpn, nullptr);
-    SSL_CTX_set_tlsext_ticket_key_cb(ctx, TlsHooks::ticket_key);
+    SSL_CTX_set_ticket_aead_method(ctx, ticket_method());
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);  // tickets hold the state, not we
     set_session_lifetime(ctx, options.session_lifetime);
     impl->trust = options.client_ca;

@@ -1,13 +1,5 @@
 #include "tls_hooks.h"
 
-#include <openssl/digest.h>
-#include <openssl/hmac.h>
-#include <openssl/mem.h>
-#include <openssl/rand.h>
-
-#include <algorithm>
-#include <cstring>
-
 #include "tls_context_impl.h"
 #include "tls_verify.h"
 
@@ -24,13 +16,6 @@ const BIO_METHOD* bio_method() {
         return made;
     }();
     return method;
-}
-
-const TlsTicketKeys::Key* find_key(const TlsTicketKeys& keys, const uint8_t* name) {
-    for (size_t i = 0; i < keys.count; ++i) {
-        if (std::memcmp(keys.keys[i].name.data(), name, keys.keys[i].name.size()) == 0) return &keys.keys[i];
-    }
-    return nullptr;
 }
 
 }  // namespace
@@ -101,21 +86,6 @@ int TlsHooks::select_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, cons
                                             static_cast<unsigned>(ours.size()), offered, offered_size);
     *out = chosen;
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-int TlsHooks::ticket_key(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC_CTX* hmac, int encrypt) {
-    const TlsTicketKeys& keys = context_of(ssl).ticket_keys;
-    const TlsTicketKeys::Key* key = encrypt ? &keys.keys[0] : find_key(keys, name);
-    if (key == nullptr) return 0;  // too old, or another server's: a full handshake
-    if (encrypt) {
-        std::memcpy(name, key->name.data(), key->name.size());
-        RAND_bytes(iv, 16);
-    }
-    if (!HMAC_Init_ex(hmac, key->hmac_key.data(), key->hmac_key.size(), EVP_sha256(), nullptr) ||
-        !EVP_CipherInit_ex(cipher, EVP_aes_256_cbc(), nullptr, key->aes_key.data(), iv, encrypt)) {
-        return -1;
-    }
-    return encrypt || key == &keys.keys[0] ? 1 : 2;  // 2: opened by an older key, so the client gets a fresh ticket
 }
 
 }  // namespace loom::net

@@ -23,7 +23,6 @@ struct TlsHooks {
     static ssl_select_cert_result_t select_certificate(const SSL_CLIENT_HELLO* hello);
     static int select_alpn(SSL* ssl, const uint8_t** out, uint8_t* out_size, const uint8_t* offered,
                            unsigned offered_size, void*);
-    static int ticket_key(SSL* ssl, uint8_t* name, uint8_t* iv, EVP_CIPHER_CTX* cipher, HMAC_CTX* hmac, int encrypt);
 };
 
 }  // namespace loom::net

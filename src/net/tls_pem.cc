@@ -171,6 +171,26 @@ Result<bssl::UniquePtr<X509_STORE>> make_store(const std::vector<bssl::UniquePtr
     return store;
 }
 
+namespace {
+
+/// partial_chain  every certificate of the text is an authority, an intermediate and a server's own too.
+Result<TlsTrustPtr> make_trust(std::string_view pem, const std::string& name, bool partial_chain, std::string* text) {
+    const auto authorities = LOOM_TRY(parse_authorities(pem, name, text));
+    TlsTrust::Digest digest;
+    SHA256(reinterpret_cast<const uint8_t*>(pem.data()), pem.size(), digest.data());
+    return std::make_shared<const TlsTrust>(LOOM_TRY(make_store(authorities, partial_chain)), digest);
+}
+
+}  // namespace
+
+Result<std::string> read_tls_authorities(const std::string& path, std::string* text) {
+    return read_file(path, trust_bytes_max, text);
+}
+
+Result<TlsTrustPtr> parse_tls_authorities(std::string_view pem, const std::string& name, std::string* text) {
+    return make_trust(pem, name, true, text);
+}
+
 Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text) {
     std::string bundle = path;
     for (const char* candidate : system_bundles) {
@@ -180,11 +200,7 @@ Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text) {
         return bad(text, "this system has no CA bundle; remedy: install ca-certificates, or name a CA file",
                    "no CA bundle", Errc::not_found);
     }
-    const std::string pem = LOOM_TRY(read_file(bundle, trust_bytes_max, text));
-    const auto authorities = LOOM_TRY(parse_authorities(pem, bundle, text));
-    TlsTrust::Digest digest;
-    SHA256(reinterpret_cast<const uint8_t*>(pem.data()), pem.size(), digest.data());
-    return std::make_shared<const TlsTrust>(LOOM_TRY(make_store(authorities, !path.empty())), digest);
+    return make_trust(LOOM_TRY(read_tls_authorities(bundle, text)), bundle, !path.empty(), text);
 }
 
 Result<TlsCertificateFacts> inspect_tls_key_pair(const TlsKeyPair& pair, std::string* text) {

@@ -63,6 +63,17 @@ class Gather {
     size_t offset_ = 0;
 };
 
+/// The session to go on with; nothing without one. Resuming shows no certificate, so the one of the session's beginning
+/// is verified anew: were it refused today, a full handshake finds it renewed or says what is wrong.
+bssl::UniquePtr<SSL_SESSION> session_to_resume(TlsContext::Impl& context, const std::string& host, uint16_t port) {
+    auto session = context.sessions.take(host, port);
+    if (!session || verify_chain(SSL_SESSION_get0_peer_certificates(session.get()), context.trusted(), host).ok())
+        return session;
+    context.sessions.forget(host, port);
+    ERR_clear_error();
+    return nullptr;
+}
+
 std::string_view or_empty(const char* text) { return text != nullptr ? text : ""; }
 
 }  // namespace
@@ -109,7 +120,7 @@ Result<void> TlsSession::start_client(std::string_view host, uint16_t port) {
     if (!whole || (is_name && SSL_set_tlsext_host_name(ssl_, host_.c_str()) != 1)) {
         return fail_with(Errc::tls_failed, "not a host name");
     }
-    if (const auto session = context_.impl().sessions.take(host_, port_)) SSL_set_session(ssl_, session.get());
+    if (const auto session = session_to_resume(context_.impl(), host_, port_)) SSL_set_session(ssl_, session.get());
     return drive_handshake();
 }
 

@@ -30,6 +30,8 @@ constexpr ShardCounter shard_counters[] = {
      &ShardMetrics::connections_refused},
     {"loom_connections_over_address_limit_total",
      "Client connections closed at once, over limit.connections_per_address.", &ShardMetrics::connections_over_address},
+    {"loom_connections_gone_total", "Client connections that their clients had reset before they were accepted.",
+     &ShardMetrics::connections_gone},
     {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
     {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
     {"loom_stream_stalls_total", "Times that reading an upstream paused for a slower client.",
@@ -40,6 +42,8 @@ constexpr ShardCounter shard_counters[] = {
     {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
     {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
      &ShardMetrics::ring_cq_overflows},
+    {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
+     &ShardMetrics::bodies_waited},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
 };
 
@@ -54,6 +58,8 @@ constexpr ShardGauge shard_gauges[] = {
     {"loom_exchanges_live", "Exchanges between their first byte and their settlement.", &ShardMetrics::exchanges_live},
     {"loom_buffers", "Receive buffers there are.", &ShardMetrics::buffers_total},
     {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
+    {"loom_body_memory_bytes", "Memory of request bodies held, of limit.bodies_in_memory.",
+     &ShardMetrics::body_memory_bytes},
 };
 
 }  // namespace
@@ -244,6 +250,20 @@ class Exposition {
                 [&](const ShardMetrics& s) -> const TlsHistogram& { return series(s, side).duration; });
             out_.histogram({{"side", tls_side_names[side]}}, tls_le_, total, us_per_s);
         }
+        write_certificates();
+    }
+    void write_certificates() {
+        out_.family("loom_tls_certificate_renewals_total", "counter",
+                    "Certificates in force that renewed ones took the place of; error: TLS files that changed and "
+                    "cannot be used, so that the old stay.");
+        out_.sample({{"result", "success"}}, facts_.tls_renewals);
+        out_.sample({{"result", "error"}}, facts_.tls_renewal_failures);
+        if (facts_.certificates.empty()) return;
+        out_.family("loom_tls_certificate_expiry_timestamp_seconds", "gauge",
+                    "When a certificate that Loom shows ends, or one of its chain, in seconds since 1970; of many the "
+                    "soonest.");
+        for (const CertificateEnd& one : facts_.certificates)
+            out_.sample({{"owner", one.owner}, {"certificate", one.certificate}}, one.ends_s);
     }
 
     void write_http() {

@@ -75,7 +75,10 @@ size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count) 
     constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + 128;
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);
     const size_t models = std::min<size_t>(model_count + 1, model_slots_max);
-    return line_bytes * (providers * models * lines_of_pair * 2 + providers * lines_of_provider * 2 + lines_of_process);
+    constexpr size_t certificate_bytes = 512;  // every byte of the file's name may be escaped
+    return line_bytes *
+               (providers * models * lines_of_pair * 2 + providers * lines_of_provider * 2 + lines_of_process) +
+           certificate_bytes * certificates_max;
 }
 
 }  // namespace loom::observe

@@ -1,6 +1,7 @@
 // From the upstream's head to the relay: what the client is told, and how the bytes behind it are framed.
 #include <algorithm>
 #include <array>
+#include <memory>
 
 #include "client_connection.h"
 #include "echo_source.h"
@@ -28,8 +29,42 @@ bool Exchange::is_frame_stream(const http::ResponseHead& head) noexcept {
     return has_type(head, "application/vnd.amazon.eventstream");
 }
 
-void Exchange::begin_relay() {
-    if (echo_ != nullptr) return begin_made_relay();
+/// Errors  what broke the answer in the very turn in which its head came: nothing of it was handed to the kernel yet,
+///         and so it is no answer.
+Result<void> Exchange::begin_relay() {
+    if (echo_ != nullptr) {
+        begin_made_relay();
+        return {};
+    }
+    if (answered_) {
+        relay_answer();
+        return {};
+    }
+    const size_t held_before = client_.sender().held_bytes();
+    answer_is_ours_ = true;
+    relay_answer();
+    answer_is_ours_ = false;
+    const bool untold = relay_.end() == Relay::End::unfinished ||
+                        (relay_.end() == Relay::End::broken && content_ns_ == 0);  // a stream's content is worth more
+    if (!untold || aborted_) return {};
+    take_back_answer(held_before);
+    return std::unexpected(error_);
+}
+
+void Exchange::take_back_answer(size_t held_before) {
+    error_ = relay_.error();
+    error_.retry = Retry::never;  // the upstream has taken the request, and perhaps done what it asks for
+    client_.sender().take_back(held_before);
+    std::destroy_at(&relay_);
+    std::construct_at(&relay_, services_.shard(), client_.sender(), services_.stream_reader, services_.usage_reader,
+                      static_cast<RelayOwner&>(*this));
+    if (std::exchange(streaming_, false)) services_.metrics().streams_open.sub();
+    relaying_ = answered_ = false;
+    status_ = 0;
+    head_ns_ = 0;
+}
+
+void Exchange::relay_answer() {
     error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     const http::ResponseHead& head = services_.response_head;
     RelayOptions options;
@@ -111,7 +146,7 @@ void Exchange::release_request() noexcept {
         Block home = std::move(draft_->home);
         std::exchange(draft_, nullptr)->~Draft();
     }
-    if (body_mode_ != BodyMode::stream) body_.release();
+    if (body_mode_ != BodyMode::stream) release_body();
     attempt_head_.release();
     request_lines_.release();
 }
@@ -226,7 +261,7 @@ void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
-    if (relay_.end() == Relay::End::unfinished) {
+    if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;
         client_.abort();
     }

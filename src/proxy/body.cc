@@ -9,6 +9,11 @@ namespace loom::proxy {
 namespace {
 
 constexpr uint64_t claimed_bytes_max = 256 * 1024;
+/// Of a body that says how long it is: a length is a claim, so only so much is believed before the bytes are there.
+uint64_t claimed_bytes(uint64_t length, uint64_t here) noexcept {
+    return std::min(length, std::max(here, claimed_bytes_max));
+}
+
 constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
 
 }  // namespace
@@ -52,6 +57,7 @@ size_t Exchange::on_client_bytes(std::string_view bytes, io::BufferLease* lease)
 
 size_t Exchange::collect(std::string_view bytes) {
     size_t taken = 0;
+    if (!client_body_.done() && !make_room_for(bytes.size())) return 0;
     while (taken < bytes.size() && !client_body_.done()) {
         const auto step = client_body_.next(bytes.substr(taken));
         if (!step) {
@@ -66,8 +72,8 @@ size_t Exchange::collect(std::string_view bytes) {
             return bytes.size();
         }
         const bool counted = client_body_.framing() == http::BodyFraming::length;
-        if (body_.empty() && counted)  // a length is a claim: only so much is believed before the bytes are there
-            body_.reserve(std::min<uint64_t>(step->payload.size() + client_body_.remaining_bytes(), claimed_bytes_max));
+        if (body_.empty() && counted)
+            body_.reserve(claimed_bytes(step->payload.size() + client_body_.remaining_bytes(), step->payload.size()));
         body_.append(step->payload);
     }
     if (client_body_.done())
@@ -77,12 +83,35 @@ size_t Exchange::collect(std::string_view bytes) {
     return taken;
 }
 
+/// Whether the body may grow by so many bytes. If not, the client is no longer read, and on_room follows. It waits
+/// instead of being refused at once: what is in the way are bodies that go home within a provider's answer, and whoever
+/// was told 503 would send the same bytes again. Who waits longer than timeout.client_body gets the 503.
+bool Exchange::make_room_for(size_t more_bytes) {
+    uint64_t bytes = body_.size() + more_bytes;
+    if (client_body_.framing() == http::BodyFraming::length) {
+        const uint64_t length = body_.size() + client_body_.remaining_bytes();
+        bytes = body_.empty() ? claimed_bytes(length, bytes) : std::min(length, bytes);
+    }
+    bytes = std::min(bytes, plan().limits.body_bytes);
+    if (bytes <= body_.capacity() || hold(BlockPool::footprint(bytes))) return true;
+    client_.pause_reading();
+    return false;
+}
+
+void Exchange::on_room() noexcept { client_.read_on(); }
+
+void Exchange::release_body() noexcept {
+    body_.release();
+    let_go();
+}
+
 /// A streamed body goes on as it comes. Before its upstream is there it waits in a small buffer; later, what the
 /// upstream does not take holds the client back.
 size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     std::array<std::string_view, 32> payloads;
     size_t taken = 0;
     const bool ready = request_sent_ && upstream_ != nullptr;
+    if (ready && upstream_->waits_to_speak()) lease = nullptr;  // perhaps beyond this tick: the bytes are copied
     while (taken < bytes.size() && !client_body_.done()) {
         const auto walk = client_body_.walk(bytes.substr(taken), payloads);
         if (walk.fault.code != Errc::ok) {
@@ -105,7 +134,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     if (client_body_.done()) finish_upload();
     // Also where the next request lies behind the body: the bytes stay readable until the end of the tick.
     if (lease != nullptr) upstream_->sender().keep(std::move(*lease));
-    upstream_->sender().flush();
+    upstream_->flush();
     if (upstream_->sender().held_bytes() > plan().limits.pause_bytes() && !std::exchange(upload_paused_, true))
         client_.pause_reading();
     if (!client_body_.done()) await_upload();
@@ -144,6 +173,7 @@ void Exchange::finish_upload() {
 
 void Exchange::fail_body(const Error& why) {
     if (error_.code == Errc::ok) error_ = why;
+    if (body_mode_ == BodyMode::collect) release_body();
     body_mode_ = BodyMode::discard;
     keep_alive_ = false;
     wake();

@@ -19,14 +19,6 @@ constexpr uint64_t linger_ms = 1'000;
 constexpr uint32_t linger_bytes_max = 4u << 20;
 constexpr size_t head_room_bytes = 512;
 
-net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
-    net::Address address;
-    const socklen_t length = ring.peer_name(fd, address.data(), net::Address::capacity());
-    if (length == 0) return {};
-    address.set_length(length);
-    return net::PeerAddress::from(address);
-}
-
 /// A whole answer of Loom's that ends the connection: head and body in one.
 using RefusalRoom = std::array<char, head_room_bytes + llm::error_bytes_max>;
 std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::string_view what,
@@ -45,30 +37,26 @@ std::string_view write_refusal(RefusalRoom& room, const ReplyShape& shape, std::
 
 }  // namespace
 
-void ClientConnection::accept(Services& services, const ListenerPlan& listener, int fd) {
-    const net::PeerAddress peer = peer_of(services.shard().ring(), fd);
-    const auto share = services.take_share(listener, peer);
-    if (share == AddressShare::exceeded) return services.shard().ring().close(fd);
+void ClientConnection::accept(Services& services, const ListenerPlan& listener, const Arrival& arrival) {
     Block home = services.shard().blocks().take(block_bytes(listener.tls != nullptr));
     char* const memory = home.data();
-    auto* const client = ::new (memory) ClientConnection(services, listener, peer, share, std::move(home));
+    auto* const client = ::new (memory) ClientConnection(services, listener, arrival, std::move(home));
     services.add_client(*client);
-    client->begin(fd);
+    client->begin(arrival.fd);
     if (services.draining()) client->close();
 }
 
-ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, const net::PeerAddress& peer,
-                                   AddressShare share, Block home)
+ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home)
     : Doomed(&ClientConnection::free_client),
       Timer(&ClientConnection::on_deadline),
       Runnable(&ClientConnection::on_next_turn),
       services_(services),
       listener_(listener),
-      peer_(peer),
+      peer_(arrival.peer),
       stream_(make_stream()),
       sender_(*stream_, services.shard()),
       inbox_(services.shard().blocks()),
-      share_(share),
+      share_(arrival.share),
       home_(std::move(home)) {}
 
 ClientConnection::~ClientConnection() {
@@ -219,11 +207,24 @@ void ClientConnection::exchange_done(bool keep) noexcept {
 
 void ClientConnection::on_next_turn(io::Runnable& work) noexcept {
     ClientConnection& client = static_cast<ClientConnection&>(work);
-    if (client.exchange_ != nullptr || client.inbox_.empty() || client.state_ == State::closing) return;
+    if (client.inbox_.empty() || client.state_ == State::closing) return;
+    if (client.exchange_ != nullptr) return client.feed_exchange();
+    if (client.state_ == State::lingering) return;  // a body that was refused after it had been given room: no head
     ByteBuffer bytes = std::move(client.inbox_);
     client.inbox_ = ByteBuffer(client.services_.shard().blocks());
     client.take_head(bytes.view());
     if (client.ended_ && client.exchange_ == nullptr) client.close_when_told();
+}
+
+/// The body's bytes that waited in the inbox, as far as there is room for them now; then those in the kernel.
+void ClientConnection::feed_exchange() {
+    if (!exchange_->wants_client_bytes()) return;
+    const size_t taken = exchange_->on_client_bytes(inbox_.view(), nullptr);
+    inbox_.remove_prefix(taken);
+    if (inbox_.empty()) inbox_.release();
+    if (taken == 0) return;
+    paused_ = inbox_.size() > services_.plan().limits.head_bytes;
+    if (!paused_) stream_->start_reading();
 }
 
 void ClientConnection::wait_for_next() noexcept {

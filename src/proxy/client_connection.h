@@ -18,9 +18,8 @@ class Exchange;
 /// turn on the ready list are its bases, which need no pointer back: an idle client is to cost little.
 class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runnable, public ListLink<ClientTag> {
   public:
-    /// Takes over an accepted socket; lives until its peer and the kernel have let go. Over its address's share the
-    /// socket is closed, and nothing else was spent on it.
-    static void accept(Services& services, const ListenerPlan& listener, int fd);
+    /// Takes over an accepted socket and its share; lives until its peer and the kernel have let go.
+    static void accept(Services& services, const ListenerPlan& listener, const Arrival& arrival);
 
     /// Of its block, the stream behind it included.
     [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
@@ -42,6 +41,8 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     void resume_reading() noexcept {
         if (!paused_) stream_->start_reading();
     }
+    /// The exchange takes bytes again that it had left in the connection's hands.
+    void read_on() noexcept { services_.shard().schedule(next_turn()); }
     /// The exchange is over. `keep`: the answer was whole and the request's body was read to its end.
     void exchange_done(bool keep) noexcept;
     /// The answer cannot be made whole any more, and the client must see that.
@@ -54,10 +55,9 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
   private:
     enum class State : uint8_t { handshake, idle, head, exchange, lingering, closing };
     [[nodiscard]] io::Timer& deadline() noexcept { return *this; }
-    /// What is left to read after an exchange: not from inside its last step.
+    /// What is left to read after an exchange, not from inside its last step; or of a body that had to wait for room.
     [[nodiscard]] io::Runnable& next_turn() noexcept { return *this; }
-    ClientConnection(Services& services, const ListenerPlan& listener, const net::PeerAddress& peer, AddressShare share,
-                     Block home);
+    ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home);
     ~ClientConnection();
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] ClientTls& tls() const noexcept;
@@ -65,6 +65,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     static void free_client(io::Doomed& doomed) noexcept;
     static void on_deadline(io::Timer& timer) noexcept;
     static void on_next_turn(io::Runnable& work) noexcept;
+    void feed_exchange();
 
     void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;

@@ -11,6 +11,16 @@ constexpr int events_per_burst = 16;  // unpaced: a quantum, so that one stream 
 
 }  // namespace
 
+EchoSource::EchoSource(Exchange& exchange) : exchange_(exchange), hold_(exchange.services_.bodies()) {}
+
+/// The texts that were embedded, the answer, and its copy on the way out.
+Result<void> EchoSource::hold_whole() {
+    if (hold_.hold(exchange_.body_.size() + 2 * text_.capacity())) return {};
+    hold_.let_go();
+    return fail(Errc::exhausted, Side::internal,
+                "too many bodies are held here at once (limit.bodies_in_memory); try again");
+}
+
 Result<void> EchoSource::start(io::Shard& shard) {
     shard_ = &shard;
     const llm::Request& request = exchange_.draft_->request;
@@ -23,7 +33,10 @@ Result<void> EchoSource::start(io::Shard& shard) {
     const auto started = answer_.start(endpoint, request, exchange_.document(), {id.data(), 24}, created);
     if (!started) return started;
     exchange_.forwarded_ns_ = shard.read_clock_ns();
-    if (!streams_) answer_.whole(text_);
+    if (!streams_) {
+        answer_.whole(text_);
+        LOOM_TRY(hold_whole());
+    }
     shard.timers().arm(pace_, exchange_.provider_->delay_ms);
     if (exchange_.provider_->delay_ms > 0) return {};
     pace_.disarm();

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "body_budget.h"
 #include "loom/io/shard.h"
 #include "loom/llm/echo.h"
 
@@ -12,7 +13,7 @@ class Exchange;
 
 class EchoSource {
   public:
-    explicit EchoSource(Exchange& exchange) : exchange_(exchange) {}
+    explicit EchoSource(Exchange& exchange);
 
     /// Prepares the answer; after the provider's delay the exchange finds its answer ready.
     [[nodiscard]] Result<void> start(io::Shard& shard);
@@ -22,6 +23,9 @@ class EchoSource {
     void pause() noexcept { paused_ = true; }
     void resume();
     [[nodiscard]] std::string_view whole() const noexcept { return text_; }
+
+    /// What a stream takes: the message that it repeats, and its words.
+    static constexpr size_t stream_bytes_max = 64 * 1024;
 
   private:
     enum class Step : uint8_t { delay, events };
@@ -33,6 +37,12 @@ class EchoSource {
         explicit Burst(EchoSource& s) : Runnable(&EchoSource::on_burst), source(s) {}
         EchoSource& source;
     };
+    /// A batch of vectors is as large as a request's body, and is counted as one; it never waits.
+    struct Hold final : BodyHold {
+        using BodyHold::BodyHold;
+        void on_room() noexcept override {}
+    };
+    [[nodiscard]] Result<void> hold_whole();
     static void on_pace(io::Timer& timer) noexcept;
     static void on_burst(io::Runnable& work) noexcept;
     void next_events();
@@ -41,6 +51,7 @@ class EchoSource {
     io::Shard* shard_ = nullptr;
     llm::EchoAnswer answer_;
     std::string text_;
+    Hold hold_;
     Pace pace_{*this};
     Burst burst_{*this};
     Step step_ = Step::delay;

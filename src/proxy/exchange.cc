@@ -9,10 +9,18 @@ namespace {
 
 constexpr size_t text_block_bytes = 512;
 
+constexpr Error body_late{.code = Errc::timed_out,
+                          .side = Side::downstream,
+                          .what = "the request's body did not arrive in time (timeout.client_body)"};
+constexpr Error no_room{.code = Errc::exhausted,
+                        .side = Side::internal,
+                        .what = "too many request bodies are held here at once (limit.bodies_in_memory); try again"};
+
 }  // namespace
 
 Exchange::Exchange(Services& services, ClientConnection& client, Block home)
     : Doomed(&Exchange::free_exchange),
+      BodyHold(services.bodies()),
       services_(services),
       client_(client),
       use_(services.use_plan()),
@@ -76,9 +84,9 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
             if (step) step = x.deliver_collected();
             if (step) break;
         } else if (step) {
-            x.begin_relay();
-            while (!x.relay_.ended()) co_await x.wait_;
-            break;
+            step = x.begin_relay();
+            while (step && !x.relay_.ended()) co_await x.wait_;
+            if (step) break;
         }
         const bool again = x.may_try_again(step.error());
         x.drop_upstream(net::Close::abort);
@@ -94,7 +102,9 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     x.settle();
 }
 
-bool Exchange::wants_client_bytes() const noexcept { return body_mode_ != BodyMode::none && !client_body_.done(); }
+bool Exchange::wants_client_bytes() const noexcept {
+    return body_mode_ != BodyMode::none && !client_body_.done() && !waits_for_room();
+}
 
 void Exchange::on_client_gone(const Error& why) {
     if (client_gone_) return;
@@ -141,9 +151,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
     switch (x.deadline_) {
         case Deadline::none: return;
         case Deadline::client_body:
-            why.side = Side::downstream;
-            why.what = "the request's body did not arrive in time (timeout.client_body)";
-            return x.fail_body(why);
+            return x.fail_body(x.waits_for_room() ? no_room : body_late);
         case Deadline::connect:
             why.retry = Retry::safe;
             why.what = "no connection to the upstream in time (timeout.connect)";

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "body_budget.h"
 #include "loom/base/arena.h"
 #include "loom/http/body.h"
 #include "loom/http/head_parser.h"
@@ -30,7 +31,7 @@ struct Translated;
 /// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
 enum class Phase : uint8_t { admit, body, inspect, forward, relay, deliver, settle };
 
-class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
+class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHold {
   public:
     /// Begins with the head that lies parsed in `services.request_head`. `body` is what came behind the head in the
     /// same read; the exchange takes what is its own and says how much by `first_bytes_taken()`.
@@ -116,6 +117,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     void expect_body();
     [[nodiscard]] bool waits_for_body() const noexcept;
     size_t collect(std::string_view bytes);
+    [[nodiscard]] bool make_room_for(size_t more_bytes);
+    void on_room() noexcept override;
+    void release_body() noexcept;
     size_t upload(std::string_view bytes, io::BufferLease* lease);
     void upload_piece(std::string_view payload, bool leased);
     void finish_upload();
@@ -173,7 +177,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     void on_upstream_closed() noexcept override;
 
     // answer.cc: from the upstream's head to the relay
-    void begin_relay();
+    Result<void> begin_relay();
+    void relay_answer();
+    void take_back_answer(size_t held_before);
     void begin_made_relay();
     void release_request() noexcept;
     void start_relay(const RelayOptions& options);
@@ -270,6 +276,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed {
     // the answer
     Relay relay_;
     bool answered_ = false;  // a head has been given to the client
+    bool answer_is_ours_ = false;  // whatever of it there is waits for the end of this turn
     bool relaying_ = false;
     bool collecting_ = false;  // the answer is needed whole
     bool streaming_ = false;  // counted among the open streams

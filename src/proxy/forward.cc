@@ -119,7 +119,7 @@ void Exchange::send_attempt() {
         body_.release();
         if (client_body_.done()) finish_upload();
     }
-    sender.flush();
+    upstream_->flush();
     request_sent_ = true;
     forwarded_ns_ = services_.shard().read_clock_ns();
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
@@ -201,7 +201,7 @@ void Exchange::on_upstream_end(Error why) noexcept {
     if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_ && at_once) why.retry = Retry::if_reused;
     if (why.code == Errc::closed)
         why.what = "the upstream closed the connection before it answered";
-    else
+    else if (why.code != Errc::bad_message)
         why.what = "the connection to the upstream broke before it answered";
     if (error_.code == Errc::ok) error_ = why;
     wake();
@@ -263,7 +263,7 @@ void Exchange::release_upstream() noexcept {
     if (body_mode_ == BodyMode::stream) body_mode_ = BodyMode::discard;  // nobody is left to take it
     if (std::exchange(upload_paused_, false)) client_.resume_reading();
     if (upstream_ == nullptr) {
-        echo_.reset();
+        if (echo_ != nullptr && echo_->streams()) echo_.reset();  // a whole answer is counted until the client has it
         return;
     }
     const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();

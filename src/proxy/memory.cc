@@ -5,6 +5,7 @@
 #include "address_table.h"
 #include "client_connection.h"
 #include "client_tls.h"
+#include "echo_source.h"
 #include "exchange.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
@@ -47,6 +48,23 @@ void add_tls(Blocks& blocks, const MemoryShape& shape) {
     blocks.add("received bytes that wait for a buffer", "buffer.size", go_bytes(shape));
 }
 
+/// Bodies that are read, up to the shard's part of limit.bodies_in_memory.
+void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
+    const Limits& limits = shape.limits;
+    const uint64_t part_bytes = limits.bodies_bytes / shape.shard_count;
+    const uint64_t count = limits.connections / shape.shard_count + 1;
+    const uint64_t one = BlockPool::footprint(limits.body_bytes);
+    terms.push_back({"request bodies", std::min(part_bytes, count * one), "limit.bodies_in_memory"});
+    terms.push_back({"one body beyond them, and one while it moves to a larger block", 2 * one, "limit.body_size"});
+    terms.push_back({"smaller blocks that bodies left in the pool as they grew",
+                     BlockPool::leftover(limits.body_bytes, count, part_bytes + one), "limit.bodies_in_memory"});
+    terms.push_back({"the index of one JSON body", llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
+    terms.push_back({"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
+    if (shape.has_echo)
+        terms.push_back({"an answer of the embedded model as it is made, and one beyond the bodies",
+                         2 * llm::EchoAnswer::memory_bytes_max, ""});
+}
+
 }  // namespace
 
 MemoryTerms connection_memory(const MemoryShape& shape) {
@@ -67,9 +85,8 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
-    blocks.add(
-        "the body", "limit.body_size",
-        std::max<size_t>(shape.inspects ? limits.body_bytes : 0, Exchange::early_body_bytes_max + go_bytes(shape)));
+    if (shape.streams_bodies)
+        blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
     if (shape.inspects) {
         blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
@@ -81,7 +98,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("bytes for a client that reads slowly, waiting and being sent", "stream.buffer_max",
                limits.pause_bytes() + go_bytes(shape) + (shape.inspects ? event_bytes(shape) : 0), 2);
     blocks.add_fixed("a send to the client", "", net::Sender::gather_block_bytes);
-    if (shape.has_echo) blocks.put("an answer of the embedded model", "", llm::EchoAnswer::memory_bytes_max);
+    if (shape.has_echo) blocks.put("a stream of the embedded model", "", EchoSource::stream_bytes_max);
     return blocks.finish();
 }
 
@@ -108,15 +125,13 @@ MemoryTerms services_memory(const MemoryShape& shape) {
     const uint64_t kept = BlockPool::footprint(upstream::Connection::block_bytes(shape.has_tls_upstreams)) +
                           (shape.has_tls_upstreams ? net::TlsSession::library_bytes_max : 0);
     MemoryTerms terms = {
-        {"the index of one JSON body", llm::RequestReader::memory_bytes(shape.limits.body_bytes), "limit.body_size"},
-        {"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"},
-        {"one body while it moves to a larger block", BlockPool::footprint(shape.limits.body_bytes), "limit.body_size"},
         {"idle connections to upstreams", kept * shape.upstream_count * shape.idle_max, "upstream.pool.max_idle"},
+        {"clients accepted before there is room", uint64_t{shape.backlog} * 2 * sizeof(Arrival), "tcp.backlog"},
         {"heads and counters at hand", sizeof(Services), ""}};
     if (shape.limits.connections_per_address > 0)
-        terms.push_back({"connections counted by address", AddressTable::memory_bytes_max(shape.limits.connections),
+        terms.push_back({"connections counted by address", AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
                          "limit.connections_per_address"});
-    if (!shape.inspects) terms.erase(terms.begin(), terms.begin() + 3);
+    if (shape.inspects) add_bodies(terms, shape);
     if (shape.has_tls_upstreams || shape.has_tls_clients) terms.push_back({"buffers of TLS records", Services::tls_pool_bytes, ""});
     return terms;
 }

@@ -547,7 +547,7 @@ void Relay::end_with(End end) {
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();
-    if (end == End::whole || end == End::broken)
+    if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
         shard_.schedule_bulk(flush_);
     else
         flush_.unlink();

@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "address_table.h"
+#include "body_budget.h"
 #include "client_connection.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
@@ -15,6 +16,14 @@ namespace {
 
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 constexpr uint64_t flood_repeat_ms = 60 * 1000;
+
+net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
+    net::Address address;
+    const socklen_t length = ring.peer_name(fd, address.data(), net::Address::capacity());
+    if (length == 0) return {};
+    address.set_length(length);
+    return net::PeerAddress::from(address);
+}
 
 observe::ConnectResult connect_result(Errc code) noexcept {
     switch (code) {
@@ -63,6 +72,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       shard_count_(shard_count),
       clients_(std::make_unique<Clients>()),
       addresses_(std::make_unique<AddressTable>()),
+      bodies_(std::make_unique<BodyBudget>(metrics)),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -82,6 +92,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
+    bodies_->set_part(current_->plan->limits.bodies_bytes / shard_count_);
     if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
 }
 
@@ -145,7 +156,7 @@ uint64_t Services::wall_now_us() noexcept {
     constexpr uint64_t believed_ns = 100'000'000;
     const uint64_t now_ns = shard_.now_ns();
     if (wall_base_us_ == 0 || now_ns - wall_base_ns_ >= believed_ns) {
-        wall_base_us_ = wall_us();
+        wall_base_us_ = shard_.ring().wall_us();
         wall_base_ns_ = now_ns;
     }
     return wall_base_us_ + (now_ns - wall_base_ns_) / 1000;
@@ -196,6 +207,23 @@ void Services::remove_client(ClientConnection& client) noexcept {
 bool Services::has_room_for_client(const ListenerPlan& listener) const noexcept {
     if (listener.local) return client_count_ < admin_connections_max;
     return client_count_ < std::max<uint32_t>(1, plan().limits.connections / shard_count_);
+}
+
+std::optional<Arrival> Services::welcome(const ListenerPlan& listener, int fd) {
+    const net::PeerAddress peer = peer_of(shard_.ring(), fd);
+    AddressShare share = AddressShare::exceeded;
+    if (peer.family == AF_UNSPEC)  // nobody is there any more, and nobody could be counted or logged
+        metrics_.connections_gone.add();
+    else
+        share = take_share(listener, peer);
+    if (share != AddressShare::exceeded) return Arrival{fd, peer, share};
+    shard_.ring().close(fd);
+    return std::nullopt;
+}
+
+void Services::dismiss(const Arrival& arrival) noexcept {
+    if (arrival.share == AddressShare::counted) addresses_->give_back(arrival.peer);
+    shard_.ring().close(arrival.fd);
 }
 
 AddressShare Services::take_share(const ListenerPlan& listener, const net::PeerAddress& peer) {

@@ -25,14 +25,16 @@ void Exchange::settle() {
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
-    body_.release();
+    release_body();
     echo_.reset();
     // An answer that broke and said so in an event is a whole message all the same: the connection stands at its end.
     const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken;
     const bool whole = !client_gone_ && !aborted_ && (!relaying_ || ended_well);
     const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
-    // An end in order would let a client take the part it has for the whole, where only the end says which it is.
-    if (client_gone_) client_.abort();
+    // An end in order would let a client take the part it has for the whole, where only the end says which it is;
+    // anywhere else a reset could destroy earlier answers that the client has not read yet.
+    const bool looks_whole = relaying_ && !relay_.shows_cut();
+    if (client_gone_ && (looks_whole || client_.sender().failed())) client_.abort();
     client_.exchange_done(keep);
     services_.shard().free_later(*this);
 }

@@ -49,6 +49,12 @@ std::string quote_json(std::string_view text) {
 
 }  // namespace
 
+bool is_model_name(std::string_view name) noexcept {
+    return !name.empty() && name.substr(0, name.size() - 1).find('*') == name.npos;
+}
+
+bool is_one_model(std::string_view name) noexcept { return !name.empty() && !is_pattern(name); }
+
 /// Makes a catalogue in one pass over the names that the options mention, in their order.
 class CatalogueBuilder {
   public:
@@ -89,7 +95,7 @@ class CatalogueBuilder {
         for (const MappingOptions& m : options_.mappings) {
             check_name(m.model, "model_mapping");
             check_provider(m.provider, "model_mapping." + m.model);
-            if (m.upstream_model.empty() || is_pattern(m.upstream_model))
+            if (!is_one_model(m.upstream_model))
                 errors_.push_back("model_mapping." + m.model + "." + m.provider + " must be one model's name");
         }
         for (const ModelRouteOptions& r : options_.model_routes) {
@@ -99,7 +105,7 @@ class CatalogueBuilder {
         for (const std::string& name : options_.selection) check_provider(name, "routing.providers");
     }
     void check_name(std::string_view name, const std::string& where) {
-        if (name.empty() || (name.find('*') != name.npos && name.find('*') + 1 != name.size()))
+        if (!is_model_name(name))
             errors_.push_back(where + ": '" + std::string(name) + "' is no model name; '*' may only stand at its end");
     }
     void check_provider(std::string_view name, const std::string& where) {

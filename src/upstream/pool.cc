@@ -6,6 +6,7 @@ namespace loom::upstream {
 
 Connection::Connection(Pool& pool, Block home)
     : Doomed(&Connection::free_connection),
+      Runnable(&Connection::on_turn),
       pool_(pool),
       stream_(make_stream()),
       sender_(*stream_, pool.shard_),
@@ -43,16 +44,42 @@ void Connection::on_connected(net::Stream&, Result<void> result) noexcept {
     if (user_ != nullptr) user_->on_upstream_connected({});
 }
 
+void Connection::flush() noexcept {
+    if (std::exchange(spoken_to_, true)) {
+        if (!waits_to_speak()) sender_.flush();
+        return;
+    }
+    // Given back in this very tick, it may hold what its receive, armed anew, can only tell in the next.
+    if (idle_since_tick_ == pool_.shard_.tick_count()) return pool_.shard_.schedule_next_tick(*this);
+    pool_.shard_.schedule(*this);
+}
+
+void Connection::on_turn(io::Runnable& work) noexcept { static_cast<Connection&>(work).sender_.flush(); }
+
+/// What waited to be sent is forgotten: not a byte of it has left.
+void Connection::say_nothing() noexcept {
+    io::Runnable::unlink();
+    sender_.abandon();
+}
+
 void Connection::on_bytes(net::Stream&, io::BufferLease bytes) noexcept {
-    if (user_ != nullptr) return user_->on_upstream_bytes(std::move(bytes));
-    pool_.close_idle(*this);  // an idle upstream that talks is out of step: its next answer could be another's
+    if (ended()) return;
+    // An idle upstream that talks is out of step: its next answer could be another's.
+    if (user_ == nullptr) return pool_.close_idle(*this);
+    if (!waits_to_speak()) return user_->on_upstream_bytes(std::move(bytes));
+    say_nothing();
+    end_ = Error{
+        .code = Errc::bad_message, .side = Side::upstream, .what = "the upstream spoke before it was asked anything"};
+    user_->on_upstream_end(end_);
 }
 
 void Connection::on_end(net::Stream&, Error why) noexcept {
+    if (ended()) return;
     why.side = Side::upstream;
     end_ = why;
-    if (user_ != nullptr) return user_->on_upstream_end(why);
-    pool_.close_idle(*this);
+    if (user_ == nullptr) return pool_.close_idle(*this);
+    if (waits_to_speak()) say_nothing();
+    user_->on_upstream_end(why);
 }
 
 void Connection::on_sent(net::Stream&, Result<size_t> sent) noexcept {
@@ -89,6 +116,7 @@ Result<Connection*> Pool::acquire(ConnectionUser& user) {
     leave_idle(connection);
     connection.user_ = &user;
     connection.reused_ = true;
+    connection.spoken_to_ = false;
     connection.stream_->watch_bursts();
     watch_.on_reused();
     watch_.on_level(0, 1);
@@ -163,7 +191,7 @@ void Pool::connect_failed(Connection& connection, const Error& why) noexcept {
     watch_.on_connect_failed(why.code);
     pass_over(connection);
     Error error = why;
-    error.side = Side::upstream;
+    if (why.code != Errc::exhausted) error.side = Side::upstream;  // what Loom itself ran out of is no upstream's fault
     error.retry = Retry::safe;
     ConnectionUser* const user = connection.user_;
     if (user != nullptr) user->on_upstream_connected(std::unexpected(error));
@@ -180,6 +208,7 @@ void Pool::give_back(Connection& connection) noexcept {
     if (!reusable) return connection.stream_->begin_close(net::Close::orderly);
     connection.stream_->start_reading();  // so that its closing is seen while it waits
     connection.idle_since_ms_ = shard_.timers().now_ms();
+    connection.idle_since_tick_ = shard_.tick_count();
     idle_.push_front(connection);
     idle_count_ += 1;
     watch_.on_level(1, 0);
@@ -188,8 +217,9 @@ void Pool::give_back(Connection& connection) noexcept {
 
 bool Pool::drop(Connection& connection, net::Close how) noexcept {
     watch_.on_level(0, -1);
+    if (connection.waits_to_speak()) connection.say_nothing();
     if (connection.waits_for_address_)
-        connection.unlink();
+        static_cast<ListLink<PooledTag>&>(connection).unlink();
     else if (!connection.connected_)
         pass_over(connection);  // given up while connecting: most often for want of an answer
     const bool sending = connection.stream_->send_in_flight() && connection.connected_;
@@ -199,19 +229,19 @@ bool Pool::drop(Connection& connection, net::Close how) noexcept {
 }
 
 void Pool::leave_idle(Connection& connection) noexcept {
-    connection.unlink();
+    static_cast<ListLink<PooledTag>&>(connection).unlink();
     idle_count_ -= 1;
     watch_.on_level(-1, 0);
 }
 
 void Pool::close_idle(Connection& connection) noexcept {
-    if (!connection.linked()) return;
+    if (!connection.pooled()) return;
     leave_idle(connection);
     connection.stream_->begin_close(net::Close::orderly);
 }
 
 void Pool::gone(Connection& connection) noexcept {
-    LOOM_ASSERT(connection_count_ > 0 && !connection.linked());
+    LOOM_ASSERT(connection_count_ > 0 && !connection.pooled());
     connection_count_ -= 1;
     shard_.free_later(connection);
 }

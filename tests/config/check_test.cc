@@ -32,6 +32,17 @@ TEST(Check, WhatIsMissingIsNotSaidWhenALineCouldNotBeRead) {
               "loom.conf:2:17: route.ai.path: expected /exact or /prefix/*\n");
 }
 
+TEST(Check, AModelNameThatCannotBeUsedIsNamedWhereItStands) {
+    EXPECT_EQ(more("provider.demo.models = gpt-4o, a*b, gpt-*, **\n"),
+              "loom.conf:4:24: provider.demo.models: 'a*b' is no model name; '*' may only stand at its end\n"
+              "loom.conf:4:24: provider.demo.models: '**' is no model name; '*' may only stand at its end\n");
+    EXPECT_EQ(more("model_mapping.a*b.demo = c\nmodel_mapping.fast.demo = c*\n"),
+              "loom.conf:4:1: model_mapping.a*b: 'a*b' is no model name; '*' may only stand at its end\n"
+              "loom.conf:5:27: model_mapping.fast.demo: must be one model's name\n");
+    EXPECT_EQ(more("routing.model_route.a*b = demo\n"),
+              "loom.conf:4:1: routing.model_route.a*b: 'a*b' is no model name; '*' may only stand at its end\n");
+}
+
 TEST(Check, AnErrorTakesTheConfigurationAway) {
     auto loaded = config::load_text("");
     EXPECT_TRUE(loaded.config);

@@ -45,14 +45,18 @@ TEST(CommandLine, OverridesInOrder) {
 TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({}).error(), "nothing to do");
     EXPECT_EQ(parse({"loom.conf"}).error(), "'loom.conf' is no option; did you mean -config loom.conf?");
-    EXPECT_EQ(parse({"-config"}).error(), "config needs a file");
+    EXPECT_EQ(parse({"-config"}).error(), "-config needs a file");
     EXPECT_EQ(parse({"-set", "x"}).error(), "-set 'x': expected KEY=VALUE");
     EXPECT_EQ(parse({"--speed"}).error(), "unknown option --speed");
     EXPECT_EQ(parse({"-config", "a", "--check", "b"}).error(), "one command at a time");
     EXPECT_EQ(parse({"--keys", "-set", "a=b"}).error(), "-set goes with -config or --check");
     EXPECT_EQ(parse({"-config", "a", "--conf"}).error(), "--conf goes with --keys");
     EXPECT_EQ(parse({"-config", "a", "-o", "b"}).error(), "-o goes with import");
-    EXPECT_EQ(parse({"import", "a", "-o"}).error(), "o needs a file");
+    EXPECT_EQ(parse({"import", "a", "-o"}).error(), "-o needs a file");
+    EXPECT_EQ(parse({"import", "a", "-o", ""}).error(), "-o needs a file") << "an unset variable, not standard output";
+    EXPECT_EQ(parse({"import"}).error(), "import needs a file");
+    EXPECT_EQ(parse({"import", "a.yaml", "b"}).error(), "'b' is one word too many: a command takes one file");
+    EXPECT_EQ(parse({"a.yaml"}).error(), "'a.yaml' is no option; did you mean import a.yaml?");
 }
 
 struct Output {
@@ -77,7 +81,9 @@ TEST(Command, StatusAsInSysexits) {
     EXPECT_EQ(run({}).err, "loom: nothing to do\nTry `loom --help`.\n");
     EXPECT_EQ(run({"-config", "/no/such.conf"}).status, 78);
     EXPECT_EQ(run({"import", "/no/such.yaml"}).status, 78);
-    EXPECT_EQ(run({"import", "/no/such.yaml"}).err, "loom: cannot read /no/such.yaml: No such file or directory\n");
+    EXPECT_EQ(run({"import", "/no/such.yaml"}).err, "loom: cannot read /no/such.yaml: No such file or directory; look at the path, which begins in the working "
+              "directory\n");
+    EXPECT_EQ(run({"import", "/"}).err, "loom: cannot read /: Is a directory; name a file in it\n");
 }
 
 std::string read(const std::string& path) {

@@ -1,6 +1,8 @@
 // What import refuses: each error has a place in the YAML and a way out.
 #include <gtest/gtest.h>
 
+#include <chrono>
+
 #include "fake_source.h"
 #include "loom/config/import.h"
 
@@ -100,7 +102,8 @@ TEST(ImportErrors, BombsAreBounded) {
     for (int i = 1; i < 400; i++) square += ", p" + std::to_string(i) + ": x";
     square += "}\n";
     for (int i = 1; i < 400; i++) square += "  m" + std::to_string(i) + ": *m\n";
-    EXPECT_EQ(errors(square), "l.yaml:2:1242: aliases make it more than 100000 values\n");
+    EXPECT_EQ(errors(square), "l.yaml:2:433: up to here it makes more than the 1048576 bytes that a flat file may have; import it in parts, "
+              "which an `include` joins\n");
     std::string merged = "a: &a {k0: x";
     for (int i = 1; i < 1000; i++) merged += ", k" + std::to_string(i) + ": x";
     merged += "}\nb: {<<: [*a";
@@ -119,6 +122,37 @@ TEST(ImportErrors, BombsAreBounded) {
     EXPECT_EQ(errors(std::string(file_bytes_max + 1, ' ')), "l.yaml: more than 1048576 bytes\n");
     EXPECT_EQ(errors("health: {path: " + std::string(70'000, 'a') + "}\n"),
               "l.yaml:1:16: health.path: longer than the 65536 bytes of a line\n");
+}
+
+/// A value counts as often as it is used, with each of its items; so do the bytes of what is made of it.
+TEST(ImportErrors, BombsOfListsAndLongTextsAreBounded) {
+    std::string lists = "providers:\n  - {name: p0, models: &m [m0";
+    for (int i = 1; i < 1000; i++) lists += ", m" + std::to_string(i);
+    lists += "]}\n";
+    std::string texts = "providers:\n  - {name: p0, organization: &o " + std::string(60'000, 'a') + "}\n";
+    for (int i = 1; i < 200; i++) {
+        lists += "  - {name: p" + std::to_string(i) + ", models: *m}\n";
+        texts += "  - {name: p" + std::to_string(i) + ", organization: *o}\n";
+    }
+    EXPECT_NE(errors(lists).find(": aliases make it more than 100000 values\n"), std::string::npos);
+    EXPECT_NE(errors(texts).find(": up to here it makes more than the 1048576 bytes that a flat file may have; import "
+                                 "it in parts, which an `include` joins\n"),
+              std::string::npos);
+    EXPECT_EQ(errors("cors: {origins: [&a " + std::string(40'000, 'a') + ", *a]}\n"),
+              "l.yaml:1:17: cors.origins: longer than the 65536 bytes of a line\n");
+}
+
+/// Each dollar is looked at once, however many braces never close.
+TEST(ImportErrors, OpenReferencesTakeLinearTime) {
+    for (const std::string part : {"${", "${a", "${A:-", "${file:", "$${file:a"}) {
+        std::string text;
+        while (text.size() < 60'000) text += part;
+        std::string yaml = "providers:\n  - {name: p0, organization: &o \"" + text + "\"}\n";
+        for (int i = 1; i < 16; i++) yaml += "  - {name: p" + std::to_string(i) + ", organization: *o}\n";
+        const auto begun = std::chrono::steady_clock::now();
+        (void)import_yaml(yaml, "l.yaml", loom_schema());
+        EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(5)) << part;
+    }
 }
 
 TEST(ImportErrors, WhatTheFlatFileCannotSpell) {

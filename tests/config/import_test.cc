@@ -121,6 +121,24 @@ TEST(Import, ADollarThatIsNoReferenceStaysOne) {
         "loom.yaml:1:16: warning: health.path: '$HOME' is kept as it stands; the environment is read by ${NAME}\n");
 }
 
+/// Elsewhere `$${NAME}` is how to write `${NAME}` itself. Here the first dollar stays and the variable is read.
+TEST(Import, AReferenceBehindADollarIsWarnedOf) {
+    const std::string yaml = "health: {path: '/$${HOME}'}\n";
+    EXPECT_EQ(imported(yaml), "health.path = /$$${HOME}\n");
+    EXPECT_EQ(warnings(yaml),
+              "loom.yaml:1:16: warning: health.path: '$$' stays a dollar before what ${NAME} reads from the "
+              "environment; if it was to keep '${NAME}' as it stands, write $${NAME} in the flat file\n");
+    EXPECT_EQ(warnings("health: {path: '${A}$/${B}'}\n"), "") << "a dollar that stands alone";
+}
+
+/// libyaml counts lines by them too: a comment ends there, and what follows is no part of it.
+TEST(Import, CommentsEndAtEveryLineBreakThatYamlKnows) {
+    for (const std::string end : {"\n", "\r\n", "\r", "\xc2\x85", "\xe2\x80\xa8", "\xe2\x80\xa9"}) {
+        EXPECT_EQ(imported("# one" + end + "loop: {pin: on} # two" + end + end + "tcp: {nodelay: off} # three" + end),
+                  "# one\nloop.pin = on  # two\n\ntcp.nodelay = off  # three\n");
+    }
+}
+
 TEST(Import, ValuesAreQuotedAsTheFlatGrammarNeeds) {
     EXPECT_EQ(imported("health: {path: ' a #b'}\n"), "health.path = \" a #b\"\n");
     EXPECT_EQ(imported("health: {path: 'a#b \"c\"'}\n"), "health.path = \"a#b \\\"c\\\"\"\n");

@@ -47,9 +47,11 @@ TEST(MemoryBound, IsTheSumOfItsTerms) {
 TEST(MemoryBound, HoldsWhatItsKeysAllow) {
     const auto bound = bound_of(base +
                                 "limit.connections = 100\nlimit.body_size = 1MiB\nstream.buffer_max = 4MiB\n"
-                                "stream.event_max = 2MiB\nlimit.head_size = 512KiB\nbuffer.count = 64\n");
+                                "stream.event_max = 2MiB\nlimit.head_size = 512KiB\nbuffer.count = 64\n"
+                                "limit.bodies_in_memory = 20MiB\n");
     EXPECT_GE(sum_of(bound.connection), 512u << 10);
-    EXPECT_GE(sum_of(bound.exchange), (1u << 20) + (4u << 20) + (2u << 20));
+    EXPECT_GE(sum_of(bound.exchange), (4u << 20) + (2u << 20));
+    EXPECT_GE(sum_of(bound.shard), (10u << 20) + (1u << 20)) << "its part of the bodies, and one beyond it";
     EXPECT_GE(sum_of(bound.shard), 64u * 16 * 1024);
     EXPECT_GE(bound.process_bytes(), 100 * bound.client_bytes() + 2 * sum_of(bound.shard));
 }
@@ -60,6 +62,8 @@ TEST(MemoryBound, EachKeyThatItNamesTurnsIt) {
         {"limit.connections_per_address", "limit.connections_per_address = 0"},
         {"limit.head_size", "limit.head_size = 1KiB"},
         {"limit.body_size", "limit.body_size = 1MiB"},
+        {"limit.bodies_in_memory", "limit.bodies_in_memory = 8MiB"},
+        {"tcp.backlog", "tcp.backlog = 16"},
         {"stream.event_max", "stream.event_max = 4KiB"},
         {"stream.buffer_max", "stream.buffer_max = 16KiB"},
         {"buffer.size", "buffer.size = 4KiB"},
@@ -101,6 +105,38 @@ TEST(MemoryBound, CountsWhatIsConfiguredAlone) {
     EXPECT_GT(sum_of(echo.exchange), sum_of(ai.exchange));
 }
 
+/// However many clients there may be and however large a body, bodies take their budget and no more.
+TEST(MemoryBound, BodiesAreBoundedTogether) {
+    const std::string small = base + "limit.bodies_in_memory = 1MiB\nlimit.body_size = 1MiB\n";
+    const auto few = bound_of(small + "limit.connections = 20000\n");
+    const auto many = bound_of(small + "limit.connections = 40000\n");
+    EXPECT_EQ(few.client_bytes(), many.client_bytes());
+    EXPECT_EQ(few.client_bytes(), bound_of(base + "limit.body_size = 1GiB\n").client_bytes());
+    const auto bodies = [](const MemoryBound& bound) {
+        uint64_t sum = 0;
+        for (const auto& term : bound.shard) sum += term.key == "limit.bodies_in_memory" ? term.bytes : 0;
+        return sum;
+    };
+    EXPECT_EQ(bodies(few), bodies(many)) << "so many could fill it with the smallest";
+}
+
+TEST(MemoryBound, SaysWhatWouldFitTheMachine) {
+    auto bound = bound_of(base);
+    EXPECT_EQ(advice(bound, 0), "") << "a machine that does not say";
+    EXPECT_EQ(advice(bound, bound.process_bytes()), "");
+    const uint64_t machine_bytes = uint64_t{8} << 30;
+    const auto text = advice(bound, machine_bytes);
+    const std::string_view lead = "  more than the 8.0 GiB that this machine has: limit.connections = ";
+    ASSERT_TRUE(text.starts_with(lead)) << text;
+    bound.connection_count = std::stoull(text.substr(lead.size()));
+    EXPECT_LE(bound.process_bytes(), machine_bytes);
+    bound.connection_count += 2;
+    EXPECT_GT(bound.process_bytes(), machine_bytes) << "no fewer than need be";
+    EXPECT_TRUE(text.ends_with(" fits; or lower stream.buffer_max\n")) << text;
+    const auto small = advice(bound_of(base), 64u << 20);
+    EXPECT_NE(small.find("its shards alone are too much; lower limit.bodies_in_memory"), std::string::npos) << small;
+}
+
 TEST(MemoryBound, IsReadByPeople) {
     EXPECT_EQ(byte_text(0), "0 B");
     EXPECT_EQ(byte_text(1023), "1023 B");
@@ -109,7 +145,7 @@ TEST(MemoryBound, IsReadByPeople) {
     EXPECT_EQ(byte_text(uint64_t{3} << 40), "3.0 TiB");
     const auto text = to_string(bound_of(base));
     EXPECT_TRUE(text.starts_with("memory at worst: ")) << text;
-    EXPECT_NE(text.find("  the body  (limit.body_size)\n"), std::string::npos) << text;
+    EXPECT_NE(text.find("  request bodies  (limit.bodies_in_memory)\n"), std::string::npos) << text;
 }
 
 }  // namespace

@@ -171,6 +171,41 @@ TEST_F(SenderTest, AbandonGivesEverythingBackFromWhereverItStands) {
     }
 }
 
+TEST_F(SenderTest, WhatWasNotHandedOverCanBeTakenBack) {
+    sender_.add_copy("head");
+    add_leased("body");
+    sender_.take_back(sender_.held_bytes());
+    EXPECT_TRUE(sender_.idle());
+    EXPECT_EQ(leased_count(), 0u);
+    sender_.flush();
+    EXPECT_FALSE(stream_.send_in_flight());
+    sender_.add_copy("another");
+    sender_.flush();
+    take_all();
+    EXPECT_EQ(stream_.received, "another");
+}
+
+TEST_F(SenderTest, WhatTheKernelHasOrIsToHaveBeforeStaysWhenTheRestIsTakenBack) {
+    for (const bool behind : {false, true}) {  // bytes of before that wait already
+        stream_.received.clear();
+        sender_.add_copy("HTTP/1.1 100 Continue\r\n\r\n");
+        sender_.flush();
+        std::string before = "HTTP/1.1 100 Continue\r\n\r\n";
+        if (behind) {
+            sender_.add_copy("waits");
+            before += "waits";
+        }
+        const size_t held_before = sender_.held_bytes();
+        sender_.add_copy("head");
+        add_leased("body");
+        sender_.take_back(held_before);
+        EXPECT_EQ(sender_.held_bytes(), held_before);
+        sender_.add_copy("|502");
+        take_all();
+        EXPECT_EQ(stream_.received, before + "|502");
+    }
+}
+
 TEST_F(SenderTest, AnIdleSenderHoldsNoMemory) {
     add_leased("x");
     sender_.flush();

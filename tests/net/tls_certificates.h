@@ -52,13 +52,13 @@ struct HostSpec {
 
 class Authority {
   public:
-    explicit Authority(std::string name = "Test CA") : name_(std::move(name)), key_(make_key()) {
+    explicit Authority(std::string name = "Test CA", bssl::UniquePtr<EVP_PKEY> key = make_key())
+        : name_(std::move(name)), key_(std::move(key)) {
         certificate_ = make(name_, key_.get(), {.names = "", .common_name = name_, .usage = ""}, true);
     }
     std::string pem() const { return test::pem(certificate_.get()); }
 
-    TlsKeyPair issue(const HostSpec& spec) {
-        const auto key = make_key();
+    TlsKeyPair issue(const HostSpec& spec, bssl::UniquePtr<EVP_PKEY> key = make_key()) {
         return {test::pem(make(spec.common_name, key.get(), spec, false).get()), key_pem(key.get()),
                 spec.common_name + ".crt"};
     }

@@ -84,7 +84,7 @@ class TlsStreamTest : public testing::Test {
   protected:
     void SetUp() override {
         ASSERT_TRUE(shard_.open());
-        listener_ = open_listener(*Address::parse_ip("127.0.0.1"), {}).value();
+        listener_ = open_listener(*Address::parse_ip("127.0.0.1"), {}, Claim::alone).value();
         sockaddr_storage bound{};
         socklen_t length = sizeof bound;
         ::getsockname(listener_, reinterpret_cast<sockaddr*>(&bound), &length);

@@ -1,4 +1,4 @@
-// TLS before the first byte of data: handshakes at every cut, bad certificates, versions, names, resumption.
+// TLS before the first byte of data: handshakes at every cut, bad certificates, versions, names.
 #include <gtest/gtest.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
@@ -305,83 +305,6 @@ TEST(TlsClientCertificates, AreAskedForAndNamed) {
     EXPECT_FALSE(stranger.has_value());
     expect_says(raw->server.last_error_text(), {"the client's certificate", "CN=eve", "CN=Elsewhere"});
     delete raw;
-}
-
-// ---- resumption ----
-
-TEST(TlsResumption, ASecondConnectionNeedsNoCertificate) {
-    Pair pair;
-    Connection first(pair);
-    ASSERT_TRUE(first.open().has_value());
-    EXPECT_FALSE(first.client.resumed());
-    EXPECT_GT(pair.client_context->cached_sessions(), 0u);
-    for (int i = 0; i < 20; ++i) {
-        Connection again(pair);
-        ASSERT_TRUE(again.open().has_value());
-        EXPECT_TRUE(again.client.resumed() && again.server.resumed());
-    }
-    EXPECT_LE(pair.client_context->cached_sessions(), 8u);
-    Connection elsewhere(pair);  // another port is another server
-    ASSERT_TRUE(elsewhere.server.start_server().has_value());
-    ASSERT_TRUE(elsewhere.client.start_client("a.example", 8443).has_value());
-    ASSERT_TRUE(shake(elsewhere.client, elsewhere.server).has_value());
-    EXPECT_FALSE(elsewhere.client.resumed());
-}
-
-TEST(TlsResumption, TicketsOpenOnEveryShardAndUntilTheirKeyIsRotatedOut) {
-    Authority authority;
-    const TlsKeyPair pair = authority.issue({.names = "DNS:a.example"});
-    const auto one = make_server({.certificates = {pair}});
-    const auto two = make_server({.certificates = {pair}});
-    const auto client = make_client({.trust = authority.trust(), .sessions_per_host_max = 1});
-    TlsTicketKeys keys;
-    keys.rotate();
-    one->set_ticket_keys(keys);
-    two->set_ticket_keys(keys);
-    const auto resumes = [&](TlsContext& server) {
-        Connection c(*client, server);
-        EXPECT_TRUE(c.open().has_value());
-        return c.client.resumed();
-    };
-    EXPECT_FALSE(resumes(*one));
-    EXPECT_TRUE(resumes(*two)) << "another shard, the same keys";
-    keys.rotate();
-    two->set_ticket_keys(keys);
-    EXPECT_TRUE(resumes(*two)) << "sealed by the key before";
-    for (size_t i = 0; i < TlsTicketKeys::keys_max; ++i) keys.rotate();
-    two->set_ticket_keys(keys);
-    EXPECT_FALSE(resumes(*two)) << "its key is gone: a full handshake";
-    EXPECT_TRUE(resumes(*two));
-}
-
-TEST(TlsResumption, ATicketDoesNotOpenAListenerThatAsksForCertificates) {
-    Authority authority;
-    const TlsKeyPair pair = authority.issue({.names = "DNS:a.example"});
-    const auto open = make_server({.certificates = {pair}});
-    const auto strict = make_server({.certificates = {pair}, .client_ca = authority.trust()});
-    const auto client = make_client({.trust = authority.trust()});
-    TlsTicketKeys keys;
-    keys.rotate();
-    open->set_ticket_keys(keys);
-    strict->set_ticket_keys(keys);
-    Connection first(*client, *open);
-    ASSERT_TRUE(first.open().has_value());
-    Connection second(*client, *strict);
-    EXPECT_FALSE(second.open().has_value());
-}
-
-TEST(TlsResumption, TheCacheIsBounded) {
-    Pair pair({.names = "DNS:*.b.example"});
-    pair.client_context =
-        make_client({.trust = pair.authority.trust(), .session_hosts_max = 3, .sessions_per_host_max = 2});
-    for (int i = 0; i < 10; ++i) {
-        Connection c(pair);
-        ASSERT_TRUE(c.open("h" + std::to_string(i) + ".b.example").has_value());
-        EXPECT_LE(pair.client_context->cached_sessions(), 6u);
-    }
-    Connection oldest(pair);
-    ASSERT_TRUE(oldest.open("h0.b.example").has_value());
-    EXPECT_FALSE(oldest.client.resumed());
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -167,16 +168,26 @@ class SlowReader {
   public:
     explicit SlowReader(const std::string& path) {
         EXPECT_EQ(::mkfifo(path.c_str(), 0600), 0);
-        fd_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+        start(path);
     }
     ~SlowReader() { stop(); }
+    void start(const std::string& path) { fd_ = ::open(path.c_str(), O_RDONLY | O_NONBLOCK); }
     void stop() {
         if (fd_ >= 0) ::close(std::exchange(fd_, -1));
     }
-    std::string take() {
+    /// Until there is something to read, or the other side has closed.
+    bool wait() {
+        pollfd p{fd_, POLLIN, 0};
+        return ::poll(&p, 1, 20'000) == 1;
+    }
+    std::string take_until_the_end() {
         std::string out;
         char buffer[64 * 1024];
-        for (ssize_t n; (n = ::read(fd_, buffer, sizeof buffer)) > 0;) out.append(buffer, static_cast<size_t>(n));
+        while (wait()) {
+            const ssize_t n = ::read(fd_, buffer, sizeof buffer);
+            if (n <= 0) break;
+            out.append(buffer, static_cast<size_t>(n));
+        }
         return out;
     }
 
@@ -186,21 +197,21 @@ class SlowReader {
 
 TEST_F(AccessLogTest, AReaderThatStopsReadingCostsLinesAndNotTheShard) {
     SlowReader reader(path());
-    const auto log = open({.ring_bytes = 64 * 1024});
+    auto log = open({.ring_bytes = 64 * 1024});
     int dropped = 0;
     for (int i = 0; i < 5000; ++i) dropped += !log->shard(0)->record(record_of("a line that nobody reads"));
     EXPECT_GT(dropped, 0);
     EXPECT_EQ(log->dropped(), static_cast<uint64_t>(dropped));
     // Once it reads on, whole lines come, and all of those that were taken.
     std::string got;
-    for (int i = 0; i < 400 && log->written() + log->dropped() < 5000; ++i) {
-        got += reader.take();
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    got += reader.take();
-    EXPECT_EQ(log->written() + log->dropped(), 5000u);
-    EXPECT_EQ(static_cast<uint64_t>(std::count(got.begin(), got.end(), '\n')), log->written());
+    std::thread reading([&] { got = reader.take_until_the_end(); });
+    for (int i = 0; i < 20 && log->written() + log->dropped() < 5000; ++i) log->flush();
+    const uint64_t written = log->written();
+    EXPECT_EQ(written + log->dropped(), 5000u);
     EXPECT_EQ(log->write_errors(), 0u);
+    log.reset();  // the pipe's end
+    reading.join();
+    EXPECT_EQ(static_cast<uint64_t>(std::count(got.begin(), got.end(), '\n')), written);
 }
 
 TEST_F(AccessLogTest, AReaderThatLeavesIsAnErrorAndNotTheEnd) {
@@ -212,18 +223,20 @@ TEST_F(AccessLogTest, AReaderThatLeavesIsAnErrorAndNotTheEnd) {
     EXPECT_GE(log->write_errors(), 1u);
     EXPECT_EQ(log->written(), 0u);
     // A new reader gets what was kept. (EPIPE of a fifo ends when somebody opens it again.)
-    const int fd = ::open(path().c_str(), O_RDONLY | O_NONBLOCK);
-    for (int i = 0; i < 400 && log->written() == 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    reader.start(path());
+    EXPECT_TRUE(reader.wait());
+    log->flush();  // what was read is counted, too
     EXPECT_EQ(log->written(), 1u);
-    ::close(fd);
 }
 
 TEST_F(AccessLogTest, AFullDiskIsTriedAgainWithoutSpinning) {
+    const auto begun = std::chrono::steady_clock::now();
     const auto log = open({.path = "/dev/full"});
     log->shard(0)->record(record_of("no space"));
-    log->flush();
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    EXPECT_EQ(log->write_errors(), 1u) << "one try a second";
+    for (int i = 0; i < 5; ++i) log->flush();  // each wakes the writer
+    const auto passed = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun);
+    EXPECT_GE(log->write_errors(), 1u);
+    EXPECT_LE(log->write_errors(), 1u + static_cast<uint64_t>(passed.count())) << "one try a second";
     EXPECT_EQ(log->written(), 0u);
 }
 

@@ -57,6 +57,26 @@ TEST(Exposition, HasTheDocumentsNamesAndTypes) {
     }
 }
 
+TEST(Exposition, TellsWhenCertificatesEndAndHowOftenTheyWereRenewed) {
+    Metrics metrics(1);
+    const std::string renewals = "loom_tls_certificate_renewals_total";
+    const std::string expiry = "loom_tls_certificate_expiry_timestamp_seconds";
+    const Exposed none = exposed(metrics);
+    EXPECT_EQ(none.at(renewals + "{result=\"success\"}"), 0);
+    EXPECT_FALSE(none.types.contains(expiry));
+    const Exposed some = exposed(metrics, {.now_us = minute_us,
+                                           .tls_renewals = 3,
+                                           .tls_renewal_failures = 2,
+                                           .certificates = {{"listener.https", "/etc/a \"b\".crt", 1'795'000'000},
+                                                            {"provider.openai", "/etc/own.crt", -1}}});
+    EXPECT_EQ(some.types.at(renewals), "counter");
+    EXPECT_EQ(some.at(renewals + "{result=\"success\"}"), 3);
+    EXPECT_EQ(some.at(renewals + "{result=\"error\"}"), 2);
+    EXPECT_EQ(some.types.at(expiry), "gauge");
+    EXPECT_EQ(some.at(expiry + "{owner=\"listener.https\",certificate=\"/etc/a \"b\".crt\"}"), 1'795'000'000);
+    EXPECT_EQ(some.at(expiry + "{owner=\"provider.openai\",certificate=\"/etc/own.crt\"}"), -1);
+}
+
 TEST(Exposition, AddsUpTheShards) {
     Metrics metrics(2);
     const uint16_t openai = metrics.provider("openai"), gpt = metrics.model("gpt-4");

@@ -1,6 +1,7 @@
 #include "client.h"
 
 #include <algorithm>
+#include <ctime>
 #include <utility>
 
 namespace loom::sim {
@@ -38,6 +39,7 @@ uint64_t Client::connect(uint64_t now_ns) {
 }
 
 uint64_t Client::step(uint64_t now_ns, const JudgeContext& context) {
+    now_ns_ = now_ns;
     if (!end_) return connect(now_ns);
     const uint64_t write_ns = write(now_ns, context);
     if (!end_) return now_ns;
@@ -63,7 +65,7 @@ uint64_t Client::write(uint64_t now_ns, const JudgeContext& context) {
                                       c.leaves_after_sent - std::min(c.leaves_after_sent, written_bytes_)});
         const size_t taken = end_.write(std::string_view(c.request).substr(written_bytes_, part));
         if (taken > 0) {
-            c.asked = true;
+            if (!std::exchange(c.asked, true)) c.asked_ns = now_ns;
             waits_since_ns_ = now_ns;
         }
         written_bytes_ += taken;
@@ -147,8 +149,24 @@ void Client::settle(Outcome::How how, bool behind_another, const JudgeContext& c
         c, {.how = how, .answer = reader_, .behind_another = behind_another, .asked_ahead = write_at_ > read_at_ + 1},
         context);
     if (!wrong.empty()) book_.complain(c.describe() + ": " + wrong);
+    if (how == Outcome::How::whole) c.settled_ns = now_ns_;
+    if (reader_.head_done()) check_date(c);
     read_at_ += 1;
     waits_since_ns_ = 0;
+}
+
+/// Loom's answers carry the wall's time of their making, whoever sets that clock meanwhile.
+void Client::check_date(const Case& c) {
+    const std::string date(reader_.field("date"));
+    if (date.empty()) {
+        if (!c.has_upstream() || c.ask == Ask::chat) book_.complain(c.id() + ": an answer without a date");
+        return;
+    }
+    std::tm fields{};
+    const char* const end = ::strptime(date.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &fields);
+    const auto first_us = static_cast<uint64_t>(::timegm(&fields)) * 1'000'000;
+    if (end == nullptr || *end != '\0' || !book_.wall_showed(first_us, first_us + 999'999, c.asked_ns, now_ns_))
+        book_.complain(c.id() + ": no time that the clock has shown: " + date);
 }
 
 /// Everything that was asked on this connection and not answered is judged; the rest is asked on the next.

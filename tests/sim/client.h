@@ -57,6 +57,7 @@ class Client {
     void answer_is_whole(const JudgeContext& context);
     void connection_over(Outcome::How how, const JudgeContext& context);
     void settle(Outcome::How how, bool behind_another, const JudgeContext& context);
+    void check_date(const Case& c);
     void start_reader();
     void break_off(const JudgeContext& context);
 
@@ -76,6 +77,7 @@ class Client {
     uint64_t think_until_ns_ = 0;
     uint64_t half_close_ns_ = 0;  // 0: it does not
     uint64_t waits_since_ns_ = 0;
+    uint64_t now_ns_ = 0;
     bool thought_ = false;
     bool half_closed_ = false;
 };

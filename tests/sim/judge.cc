@@ -98,11 +98,16 @@ std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& con
                           (c.has_upstream() && (context.links_fail || context.spoiled || raced));
     if (outcome.how == Outcome::How::whole) return judge_whole(c, answer, context, may_fail || c.early);
     if (outcome.how == Outcome::How::nothing) {
-        // An answer that broke before its head had left breaks the connection off without a byte of it.
-        const bool broke = fate_fails || c.slow_upstream || (context.links_fail && c.has_upstream());
+        // Where only the end delimits the answer, the reset that ends a broken one may take all of it along.
+        const bool broke = c.http10 && (fate_fails || c.slow_upstream || (context.links_fail && c.has_upstream()));
         if (c.hurt || c.half_closes || broke || outcome.behind_another || context.draining || c.slow_client) return "";
         return "no answer, and the connection is over";
     }
+    // A reset could take earlier answers along that their reader has not taken yet.
+    const bool reset_due =
+        answer.ends_by_close() || c.http10 || c.hurt || context.links_fail || context.draining || c.slow_client;
+    if (outcome.how == Outcome::How::reset && !reset_due && !outcome.asked_ahead && c.has_upstream())
+        return fmt::format("reset where its framing shows the cut, after {} bytes of body", answer.body().size());
     if (!may_fail && !outcome.asked_ahead && !(context.draining && !answer.head_done())) {
         return fmt::format("cut after {} bytes of body of {} (status {})", answer.body().size(), c.payload.size(),
                            answer.status());

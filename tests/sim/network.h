@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -12,6 +13,7 @@
 
 #include "loom/base/assert.h"
 #include "random.h"
+#include "tls_end.h"
 
 namespace loom::sim {
 
@@ -79,14 +81,15 @@ struct Link {
     bool hurt = false;            // something was done to it that no peer did: what it carries may break
 };
 
-/// The actor's hold on a link. Everything happens at once on this side; the world's turn decides when.
+/// The actor's hold on a link, with TLS on it or without. Everything happens at once on this side; the world's turn
+/// decides when.
 class FarEnd {
   public:
     FarEnd() = default;
-    explicit FarEnd(std::shared_ptr<Link> link) : link_(std::move(link)) {}
+    explicit FarEnd(std::shared_ptr<Link> link, std::shared_ptr<TlsEnd> tls = nullptr)
+        : link_(std::move(link)), tls_(std::move(tls)) {}
 
     [[nodiscard]] explicit operator bool() const noexcept { return link_ != nullptr; }
-    [[nodiscard]] size_t room() const noexcept { return link_->to_proxy.room(); }
     /// Returns how many bytes found room.
     size_t write(std::string_view bytes) {
         if (link_->reset_by_actor) return bytes.size();  // broken on the way: nobody gets them
@@ -94,23 +97,39 @@ class FarEnd {
             link_->reset_by_proxy = true;
             return bytes.size();
         }
-        const size_t count = std::min(bytes.size(), room());
+        if (tls_ != nullptr) return tls_->write(*link_, bytes);
+        const size_t count = std::min(bytes.size(), link_->to_proxy.room());
         link_->to_proxy.write(bytes.substr(0, count));
         return count;
     }
-    [[nodiscard]] std::string_view readable() const noexcept { return link_->to_actor.view(); }
-    void consume(size_t count) { link_->to_actor.consume(count); }
-    /// The proxy's end, seen once everything before it was read.
-    [[nodiscard]] bool at_end() const noexcept { return readable().empty() && link_->to_actor.ended; }
-    [[nodiscard]] bool at_reset() const noexcept {
-        return readable().empty() && (link_->reset_by_proxy || link_->reset_by_actor);
+    [[nodiscard]] std::string_view readable() const {
+        if (tls_ == nullptr) return link_->to_actor.view();
+        tls_->pump(*link_);
+        return tls_->readable();
     }
-    void end_sending() noexcept { link_->to_proxy.ended = true; }
+    void consume(size_t count) {
+        if (tls_ != nullptr) return tls_->consume(count);
+        link_->to_actor.consume(count);
+    }
+    /// The proxy's end, seen once everything before it was read. Of TLS: by close_notify, a FIN alone is a cut.
+    [[nodiscard]] bool at_end() const {
+        return readable().empty() && (tls_ != nullptr ? tls_->peer_ended() : link_->to_actor.ended);
+    }
+    [[nodiscard]] bool at_reset() const {
+        if (!readable().empty()) return false;
+        const bool cut = tls_ != nullptr && !tls_->peer_ended() && (tls_->failed() || link_->to_actor.ended);
+        return link_->reset_by_proxy || link_->reset_by_actor || cut;
+    }
+    void end_sending() {
+        if (tls_ != nullptr) tls_->end_sending(*link_);
+        link_->to_proxy.ended = true;
+    }
     void close() {
         if (link_ == nullptr) return;
-        link_->to_proxy.ended = true;
+        end_sending();
         link_->actor_closed = true;
         link_ = nullptr;
+        tls_ = nullptr;
     }
     /// `kept`  how many of the bytes that were not yet read reach the proxy all the same.
     void reset(size_t kept) {
@@ -120,12 +139,14 @@ class FarEnd {
         link_->reset_by_actor = true;
         link_->actor_closed = true;
         link_ = nullptr;
+        tls_ = nullptr;
     }
     [[nodiscard]] size_t unread_by_proxy() const noexcept { return link_->to_proxy.size(); }
     [[nodiscard]] bool hurt() const noexcept { return link_->hurt; }
 
   private:
     std::shared_ptr<Link> link_;
+    std::shared_ptr<TlsEnd> tls_;  // null: plain
 };
 
 /// Who answers connections to a port.
@@ -135,6 +156,14 @@ class Host {
 
   protected:
     ~Host() = default;
+};
+
+/// The proxy's listeners.
+enum class Door : uint8_t { clients, admin };
+
+struct Listener {
+    std::deque<std::shared_ptr<Link>> backlog;
+    bool listening = false;
 };
 
 class Network {
@@ -153,21 +182,29 @@ class Network {
         return std::make_shared<Link>(inward, bytes());
     }
     /// A client knocks. Refused (an empty end) where nobody listens.
-    [[nodiscard]] FarEnd knock() {
-        if (!listening) return FarEnd();
-        backlog.push_back(make_link());
-        return FarEnd(backlog.back());
+    [[nodiscard]] FarEnd knock(Door door = Door::clients) {
+        Listener& at = listener(door);
+        if (!at.listening) return FarEnd();
+        at.backlog.push_back(make_link());
+        const bool tls = tls_clients && door == Door::clients;
+        return FarEnd(at.backlog.back(), tls ? std::make_shared<TlsEnd>(TlsEnd::Role::client) : nullptr);
     }
+    /// The proxy has connected to a host.
+    [[nodiscard]] FarEnd host_end(std::shared_ptr<Link> link) const {
+        return FarEnd(std::move(link), tls_hosts ? std::make_shared<TlsEnd>(TlsEnd::Role::server) : nullptr);
+    }
+    [[nodiscard]] Listener& listener(Door door) noexcept { return listeners_[static_cast<size_t>(door)]; }
     [[nodiscard]] Random& random() noexcept { return random_; }
     [[nodiscard]] const Faults& faults() const noexcept { return faults_; }
 
-    std::deque<std::shared_ptr<Link>> backlog;  // of the proxy's one listener
-    bool listening = false;
+    bool tls_clients = false;
+    bool tls_hosts = false;
 
   private:
     Random& random_;
     const Faults& faults_;
     std::vector<std::pair<uint16_t, Host*>> hosts_;
+    std::array<Listener, 2> listeners_;
 };
 
 }  // namespace loom::sim

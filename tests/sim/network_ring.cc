@@ -24,8 +24,10 @@ int one_of(Random& random, const int (&numbers)[N]) {
 
 NetworkRing::NetworkRing(io::BufferPool& buffers, Network& network)
     : network_(network), random_(network.random()), faults_(network.faults()), buffers_(buffers) {
-    sockets_.emplace_back().open = true;  // the listener
-    network_.listening = true;
+    for (const int fd : {listener_fd, admin_listener_fd}) {
+        sockets_.emplace_back().open = true;
+        listener_of(fd).listening = true;
+    }
 }
 
 NetworkRing::~NetworkRing() = default;
@@ -154,10 +156,11 @@ void NetworkRing::close_now(int fd) {
     LOOM_ASSERT(s.connect.completion == nullptr && s.accept == nullptr);
     s.open = false;
     free_fds_.push_back(fd);
-    if (fd == listener_fd) {
-        network_.listening = false;
-        for (const auto& link : network_.backlog) link->proxy_closed = link->reset_by_proxy = true;
-        network_.backlog.clear();
+    if (is_listener(fd)) {
+        Listener& listener = listener_of(fd);
+        listener.listening = false;
+        for (const auto& link : listener.backlog) link->proxy_closed = link->reset_by_proxy = true;
+        listener.backlog.clear();
         free_fds_.pop_back();
         return;
     }
@@ -223,7 +226,7 @@ void NetworkRing::pump_socket(Socket& s) {
     if (s.receive.completion != nullptr) pump_receive(s);
     if (!send_first && s.send.completion != nullptr) pump_send(s);
     if (s.connect.completion != nullptr) pump_connect(s);
-    if (s.accept != nullptr) pump_accept(s);
+    if (s.accept != nullptr) pump_accept(s, listener_of(&s == &sockets_[0] ? listener_fd : admin_listener_fd));
 }
 
 void NetworkRing::pump_receive(Socket& s) {
@@ -317,26 +320,26 @@ void NetworkRing::pump_connect(Socket& s) {
     if (!connect.cancelled && held_back()) return;
     if (connect.result == 0) {
         s.link = network_.make_link();
-        network_.host_at(connect.port)->on_connection(FarEnd(s.link));
+        network_.host_at(connect.port)->on_connection(network_.host_end(s.link));
     }
     post(connect.completion, connect.result);
 }
 
-void NetworkRing::pump_accept(Socket& s) {
-    while (!network_.backlog.empty()) {
+void NetworkRing::pump_accept(Socket& s, Listener& listener) {
+    while (!listener.backlog.empty()) {
         if (s.accept_cancelled && !random_.chance(faults_.cancel_races)) break;
         if (!s.accept_cancelled && held_back()) return;
         if (random_.chance(faults_.accept_error)) {
             const int error = one_of(random_, {EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED});
             if (error == -ECONNABORTED) {
-                network_.backlog.front()->proxy_closed = network_.backlog.front()->reset_by_proxy = true;
-                network_.backlog.front()->hurt = true;
-                network_.backlog.pop_front();
+                listener.backlog.front()->proxy_closed = listener.backlog.front()->reset_by_proxy = true;
+                listener.backlog.front()->hurt = true;
+                listener.backlog.pop_front();
             }
             return post(s.accept, error);
         }
-        std::shared_ptr<Link> link = std::move(network_.backlog.front());
-        network_.backlog.pop_front();
+        std::shared_ptr<Link> link = std::move(listener.backlog.front());
+        listener.backlog.pop_front();
         const bool last = random_.chance(faults_.end_multishot);
         post(s.accept, add_socket(std::move(link)), last ? 0 : ProvidedBuffers::flag_more);
         if (last) return;

@@ -13,6 +13,7 @@
 #include "loom/io/ring.h"
 #include "network.h"
 #include "provided_buffers.h"
+#include "wall_clock.h"
 
 namespace loom::sim {
 
@@ -22,6 +23,7 @@ class NetworkRing final : public io::Ring {
     static constexpr uint64_t start_ns = 1'000'000'000'000'000'000;
     static constexpr int fd_base = 1 << 24;  // descriptors that no kernel knows
     static constexpr int listener_fd = fd_base;
+    static constexpr int admin_listener_fd = fd_base + 1;
     static constexpr uint64_t never_ns = UINT64_MAX;
 
     NetworkRing(io::BufferPool& buffers, Network& network);
@@ -45,12 +47,14 @@ class NetworkRing final : public io::Ring {
     void reset_on_close(int fd) noexcept override { socket(fd).reset_on_close = true; }
     [[nodiscard]] socklen_t peer_name(int fd, sockaddr* address, socklen_t capacity) noexcept override;
     [[nodiscard]] uint64_t now_ns() const noexcept override { return now_ns_; }
+    [[nodiscard]] uint64_t wall_us() const noexcept override { return wall_.at(now_ns_); }
 
     // The world's side.
     /// The far ends have nothing to do before `until_ns`: when the proxy has nothing to do either, time passes.
     void let_time_pass_until(uint64_t until_ns) noexcept { idle_until_ns_ = until_ns; }
     /// The last wait found nothing to say, and nothing was held back: only time or an actor can change that.
     [[nodiscard]] bool quiet() const noexcept { return quiet_; }
+    [[nodiscard]] WallClock& wall() noexcept { return wall_; }
     /// A letter lies in the shard's mailbox.
     void ring_mailbox() noexcept { mailbox_rung_ = true; }
     [[nodiscard]] size_t open_count() const noexcept;
@@ -109,6 +113,10 @@ class NetworkRing final : public io::Ring {
     }
     void queue(const Submission& submission);
     [[nodiscard]] int add_socket(std::shared_ptr<Link> link);
+    [[nodiscard]] static bool is_listener(int fd) noexcept { return fd == listener_fd || fd == admin_listener_fd; }
+    [[nodiscard]] Listener& listener_of(int fd) noexcept {
+        return network_.listener(fd == listener_fd ? Door::clients : Door::admin);
+    }
     void submit(const Submission& submission);
     void start_connect(Socket& s);
     void end(const io::Completion& target);
@@ -118,7 +126,7 @@ class NetworkRing final : public io::Ring {
     void pump_receive(Socket& s);
     void pump_send(Socket& s);
     void pump_connect(Socket& s);
-    void pump_accept(Socket& s);
+    void pump_accept(Socket& s, Listener& listener);
     [[nodiscard]] int move_out(Socket& s, size_t from, size_t& wanted);
     void post(io::Completion*& completion, int res, uint32_t flags = 0);
     [[nodiscard]] bool held_back() noexcept;
@@ -138,6 +146,7 @@ class NetworkRing final : public io::Ring {
     bool held_back_ = false;
     bool quiet_ = false;
     uint64_t now_ns_ = start_ns;
+    WallClock wall_{start_ns};
     uint64_t idle_until_ns_ = 0;
     uint64_t next_connect_ns_ = never_ns;
     uint64_t completion_count_ = 0;

@@ -89,6 +89,8 @@ struct Case {
     bool answered = false;  // the upstream's answer left whole
     bool asked = false;     // the client sent some of it
     bool judged = false;
+    uint64_t asked_ns = 0;
+    uint64_t settled_ns = 0;  // its answer was whole
     int seen_status = 0;  // of the head that the client got
 
     [[nodiscard]] std::string id() const;

@@ -83,6 +83,62 @@ TEST(Scenario, AHeadAboveTheLimitIsRefusedThoughItCameWhole) {
     EXPECT_EQ(run(std::move(c), options).seen_status, 502);
 }
 
+// The head had been written and not sent, and the client got a reset instead of a 502.
+TEST(Scenario, AnAnswerThatBreaksInTheTurnOfItsHeadIs502WhereverItIsCut) {
+    const std::string head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n";
+    for (const Frame frame : {Frame::length, Frame::chunked}) {
+        const bool chunks = frame == Frame::chunked;
+        const std::string framing = chunks ? "transfer-encoding: chunked\r\n" : "content-length: 9\r\n";
+        const std::string body = chunks ? "9\r\n{\"a\":\"b\"}\r\n0\r\n\r\n" : "{\"a\":\"b\"}";
+        for (const Fate fate : {Fate::dies, Fate::resets}) {
+            for (size_t cut = 0; cut < body.size(); ++cut) {
+                Case c = ask_case(Ask::chat, "POST /v1/chat/completions HTTP/1.1");
+                answer(c, head + framing, body, fate);
+                c.frame = frame;
+                c.payload = "{\"a\":\"b\"}";
+                c.stops_at = c.answer_head_bytes + cut;
+                const int status = run(std::move(c)).seen_status;
+                const bool timed_out = fate == Fate::resets && status == 504;  // how the kernel may tell a break
+                ASSERT_TRUE(status == 502 || timed_out) << status << ", cut at " << cut;
+            }
+        }
+        Case c = ask_case(Ask::chat, "POST /v1/chat/completions HTTP/1.1");
+        answer(c, head + "transfer-encoding: chunked\r\n", "z" + body, Fate::bad_chunk);
+        c.frame = Frame::chunked;
+        ASSERT_EQ(run(std::move(c)).seen_status, 502);
+    }
+}
+
+TEST(Scenario, AStreamThatBreaksBeforeItsFirstContentIs502) {
+    for (const std::string_view body : {"", ": hello\n\n", "data: {\"choices\":[{\"del"}) {
+        Case c = ask_case(Ask::stream, "POST /v1/chat/completions HTTP/1.1");
+        answer(c, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n", body, Fate::dies);
+        c.frame = Frame::close;
+        c.closes_after = true;
+        EXPECT_EQ(run(std::move(c)).seen_status, 502) << body;
+    }
+}
+
+// In the read of the answer's end, or between two exchanges. tests/upstream has those that come with the next request.
+TEST(Scenario, BytesBehindAnAnswerAreNobodysWhereverTheyAreCut) {
+    const std::string behind = "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison";
+    for (size_t cut = 0; cut <= behind.size(); ++cut) {
+        World world(kind_world());
+        std::vector<std::vector<Case>> clients(1);
+        for (uint64_t number = 0; number < 3; ++number) {
+            Case c = ask_case(Ask::chat, "POST /v1/chat/completions HTTP/1.1", number);
+            answer(c, "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n", R"({"a":"b"})", Fate::too_long);
+            c.answer += behind;
+            c.answering = {.bytes = c.answer.size() - behind.size() + cut, .ms = 20};
+            c.think_ms = 50;
+            clients[0].push_back(std::move(c));
+        }
+        world.script(std::move(clients));
+        const WorldResult result = world.run();
+        for (const std::string& what : result.complaints) ADD_FAILURE() << "cut at " << cut << ": " << what;
+    }
+}
+
 // A client that sends no more counts as gone, and its answer ends where it stands: with a FIN, a body that only the
 // closing ends looked whole.
 TEST(Scenario, ABodyThatTheClosingEndsIsNotCutByAnEndInOrder) {

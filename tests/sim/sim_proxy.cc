@@ -4,16 +4,21 @@
 
 #include <utility>
 
+#include "loom/admin/api.h"
+#include "tls_end.h"
+
 namespace loom::sim {
 namespace {
 
-proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, uint32_t idle_max) {
+proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, uint32_t idle_max, bool tls) {
     proxy::ProviderPlan plan;
     plan.label_ix = metrics.provider(name);
     plan.endpoint.name = name;
     plan.endpoint.host = name + ".sim";
     plan.endpoint.port = SimProxy::provider_port;
     plan.endpoint.idle_max = idle_max;
+    plan.endpoint.tls = tls;
+    if (tls) plan.endpoint.terms.trust = TlsIdentity::get().trust;
     plan.base_path = "/v1";
     plan.static_lines = "host: provider.sim\r\n";
     plan.timeouts = {.connect_ms = 5'000,
@@ -23,6 +28,16 @@ proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, u
                      .total_ms = 60'000};
     plan.name = std::move(name);
     return plan;
+}
+
+/// Without what is of the real process (its memory, its processor time): two runs of a seed get the same page.
+proxy::LocalHandler of_this_world(proxy::LocalHandler api) {
+    return [api = std::move(api)](std::string_view method, std::string_view path, std::string_view authorization) {
+        proxy::LocalAnswer answer = api(method, path, authorization);
+        const size_t at = answer.body.find("# HELP process_");
+        if (at != answer.body.npos) answer.body.resize(at);
+        return answer;
+    };
 }
 
 }  // namespace
@@ -63,10 +78,29 @@ SimProxy::SimProxy(Network& network, const SimProxyOptions& options, observe::Me
     shard_.open_on(std::move(ring), options.incremental_buffers);
     services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0), log, 1);
     services_->set_plan(make_plan());
-    listener_ = std::make_unique<proxy::ProxyListener>(*services_, proxy::ListenerPlan{.name = "sim"},
-                                                       NetworkRing::listener_fd);
+    proxy::ListenerPlan listener{.name = "sim"};
+    if (options.tls_clients) {
+        auto context = net::TlsContext::server({.certificates = {TlsIdentity::get().host}});
+        LOOM_ASSERT(context);
+        listener.tls = std::move(*context);
+    }
+    listener_ = std::make_unique<proxy::ProxyListener>(*services_, std::move(listener), NetworkRing::listener_fd);
     services_->on_room([this] { listener_->make_room(); });
     listener_->start();
+    open_admin();
+}
+
+void SimProxy::open_admin() {
+    admin_services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.admin(), nullptr, 1);
+    admin_services_->set_plan(make_plan());
+    admin::ApiOptions api{.health_path = "/healthz", .metrics = &metrics_};
+    api.facts = [this] { return observe::ProcessFacts{.now_us = ring_->now_ns() / 1000}; };
+    api.ready = [this] { return !draining_; };
+    admin_listener_ = std::make_unique<proxy::ProxyListener>(
+        *admin_services_, proxy::ListenerPlan{.name = "admin", .local = of_this_world(admin::make_api(std::move(api)))},
+        NetworkRing::admin_listener_fd);
+    admin_services_->on_room([this] { admin_listener_->make_room(); });
+    admin_listener_->start();
 }
 
 std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
@@ -74,8 +108,9 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     generation_ += 1;
     plan->generation = generation_;
     const auto idle_max = static_cast<uint32_t>(random_.between(0, 4));
-    plan->providers.push_back(provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max));
-    plan->providers.push_back(provider_plan(metrics_, "echo", 0));
+    plan->providers.push_back(
+        provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max, options_.tls_upstreams));
+    plan->providers.push_back(provider_plan(metrics_, "echo", 0, false));
     plan->providers.back().kind = proxy::ProviderKind::echo;
     plan->providers.back().delay_ms = random_.below(3) * 10;
     plan->providers.back().token_interval_ms = random_.below(2) * 3;
@@ -129,6 +164,8 @@ std::string SimProxy::close() {
     turn(0);
     listener_.reset();
     services_.reset();
+    admin_listener_.reset();
+    admin_services_.reset();
     turn(0);
     ring_->let_time_pass_until(NetworkRing::never_ns);
     shard_.close();

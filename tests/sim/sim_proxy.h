@@ -38,8 +38,11 @@ struct SimProxyOptions {
     bool incremental_buffers = false;
     uint32_t connections_max = 60'000;
     uint32_t stream_buffer_bytes = 64 * 1024;
+    bool tls_clients = false;
+    bool tls_upstreams = false;
 };
 
+/// With an admin listener, which has services of its own, as in the process.
 /// Routes: /v1/* to the provider of the model `m`, or the echo of the model `echo`; /plain/* to a web server.
 class SimProxy {
   public:
@@ -60,9 +63,12 @@ class SimProxy {
     template <class Turn>
     [[nodiscard]] bool bring_home(Turn&& one_turn) {
         if (!draining_) drain();
+        admin_listener_->stop();
+        admin_services_->begin_drain();
         const uint64_t until_ns = ring().now_ns() + longest_wait_ns;
         while (services_->client_count() > 0 && ring().now_ns() < until_ns) one_turn();
         services_->close_all();
+        admin_services_->close_all();
         while (!home() && ring().now_ns() < until_ns + longest_wait_ns) one_turn();
         return home();
     }
@@ -74,7 +80,10 @@ class SimProxy {
     [[nodiscard]] proxy::Services& services() noexcept { return *services_; }
 
   private:
-    [[nodiscard]] bool home() const noexcept { return listener_->stopped() && services_->idle(); }
+    [[nodiscard]] bool home() const noexcept {
+        return listener_->stopped() && services_->idle() && admin_listener_->stopped() && admin_services_->idle();
+    }
+    void open_admin();
     [[nodiscard]] std::shared_ptr<const proxy::Plan> make_plan();
 
     SimProxyOptions options_;
@@ -85,6 +94,8 @@ class SimProxy {
     SimNames names_;
     std::unique_ptr<proxy::Services> services_;
     std::unique_ptr<proxy::ProxyListener> listener_;
+    std::unique_ptr<proxy::Services> admin_services_;
+    std::unique_ptr<proxy::ProxyListener> admin_listener_;
     uint64_t generation_ = 0;
     bool draining_ = false;
 };

@@ -20,6 +20,9 @@ class CaseBook {
   public:
     [[nodiscard]] virtual Case* find(std::string_view id) = 0;
     virtual void complain(const std::string& what) = 0;
+    /// Whether the wall's clock showed one of these microseconds between two moments.
+    [[nodiscard]] virtual bool wall_showed(uint64_t first_us, uint64_t last_us, uint64_t from_ns,
+                                           uint64_t to_ns) const = 0;
 
   protected:
     ~CaseBook() = default;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ctime>
 #include <utility>
 
 namespace loom::sim {
@@ -15,6 +16,9 @@ constexpr uint64_t turns_max = 4'000'000;
 constexpr uint64_t exchange_bytes = 64 * 1024;   // of memory, beside what the plan bounds
 constexpr uint64_t body_bytes_max = 128 * 1024;  // the largest collected body of a case, in its block
 constexpr size_t complaints_max = 8;
+constexpr uint64_t tls_bytes = 256 * 1024;  // of one session's output and the library's pieces in blocks
+constexpr size_t wall_jumps_max = 20;
+constexpr uint64_t wall_jump_us_max = 2 * 86'400'000'000;
 
 }  // namespace
 
@@ -52,6 +56,15 @@ WorldOptions draw_world(uint64_t seed) {
     if (random.chance(100)) o.faults.socket_error = 150;
     if (random.chance(100)) o.faults.dns_error = 150;
     o.temper.stream = static_cast<uint32_t>(random.below(1001));
+    if (random.chance(300)) o.wall_jumps = 20;
+    o.scraped = random.chance(150);
+    if (random.chance(60)) {  // handshakes are dear: few connections, on either side or both
+        const uint64_t sides = random.between(1, 3);
+        o.proxy.tls_clients = (sides & 1) != 0;
+        o.proxy.tls_upstreams = (sides & 2) != 0;
+        o.client_count = std::min<size_t>(o.client_count, 4);
+        o.cases_per_client = std::min<size_t>(o.cases_per_client, 15);
+    }
     return o;
 }
 
@@ -61,12 +74,14 @@ std::string describe(const WorldOptions& o) {
         "seed {}: {} clients of {} cases, {} ahead; {} buffers of {}{}; connections {}, stream buffer {}, reload {}, "
         "upstream closes {}, drain after {}; late {} cut {} multishot {} cancel {} no buffers {} reset {} send {} "
         "accept "
-        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}",
+        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}",
         o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
         o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
         o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot,
         f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
-        f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow);
+        f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow,
+        o.wall_jumps, o.scraped ? ", scraped" : "", o.proxy.tls_clients ? ", TLS of clients" : "",
+        o.proxy.tls_upstreams ? ", TLS to upstreams" : "");
 }
 
 World::World(const WorldOptions& options)
@@ -74,7 +89,10 @@ World::World(const WorldOptions& options)
       random_(options.seed),
       network_(random_, options_.faults),
       provider_(*this, random_, options.upstream_closes),
-      web_(*this, random_, options.upstream_closes) {
+      web_(*this, random_, options.upstream_closes),
+      scraper_(*this, network_) {
+    network_.tls_clients = options.proxy.tls_clients;
+    network_.tls_hosts = options.proxy.tls_upstreams;
     if (options.log) {
         log_fd_ = ::memfd_create("sim-log", MFD_CLOEXEC);
         auto log = observe::AccessLog::open({.path = fmt::format("/proc/self/fd/{}", log_fd_)});
@@ -146,6 +164,7 @@ uint64_t World::step_actors() {
         else
             next_ns = now_ns;
     next_ns = std::min({next_ns, provider_.step(now_ns), web_.step(now_ns)});
+    if (options_.scraped) next_ns = std::min(next_ns, scraper_.step(now_ns));
     return next_ns;
 }
 
@@ -153,6 +172,11 @@ void World::turn() {
     proxy_->turn(step_actors());
     result_.turn_count += 1;
     if (random_.chance(options_.reload)) proxy_->reload();
+    WallClock& wall = proxy_->ring().wall();
+    if (!random_.chance(options_.wall_jumps) || wall.jump_count() == wall_jumps_max) return;
+    const auto us =
+        static_cast<int64_t>(random_.below(2) == 0 ? random_.below(5'000'000) : random_.below(wall_jump_us_max));
+    wall.jump(proxy_->ring().now_ns(), random_.chance(500) ? us : -us);
 }
 
 bool World::everyone_done() const {
@@ -180,7 +204,8 @@ void World::check_memory() {
     const proxy::Limits& limits = services.plan().limits;
     // A buffer's block is up to twice its bytes, and the old and the new are there while it grows.
     const uint64_t each = 2 * (uint64_t{limits.stream_buffer_bytes} + limits.burst_bytes + limits.head_bytes) +
-                          body_bytes_max + exchange_bytes;
+                          body_bytes_max + exchange_bytes +
+                          (options_.proxy.tls_clients || options_.proxy.tls_upstreams ? 2 * tls_bytes : 0);
     const uint64_t bound = std::max(services.client_count(), services.exchange_count) * each + 256 * 1024;
     if (proxy_->shard().blocks().live_bytes() > bound)
         complain(fmt::format("{} bytes of memory for {} clients and {} exchanges",
@@ -203,6 +228,7 @@ WorldResult World::run() {
 /// The clients have gone; what is left comes home, as at the end of a process.
 void World::finish() {
     for (const auto& client : clients_) client->leave();
+    scraper_.leave();
     const bool home = proxy_->bring_home([this] { turn(); });
     result_.completion_count = proxy_->ring().completion_count();
     if (!home) {
@@ -241,6 +267,28 @@ void World::check_counts() {
     check_log(text);
 }
 
+/// A line's time is the wall's when its exchange began, and what it says of durations is of no clock that can be set.
+void World::check_log_time(const Case& c, std::string_view line) {
+    constexpr std::string_view time_key = "\"time\":\"";
+    constexpr std::string_view total_key = "\"total_us\":";
+    const uint64_t now_ns = proxy_->ring().now_ns();
+    const uint64_t until_ns = c.settled_ns != 0 ? c.settled_ns : now_ns;
+    std::tm fields{};
+    const size_t time_at = line.find(time_key);
+    if (time_at == line.npos) return complain("a line of the log without a time: " + std::string(line));
+    const std::string text(line.substr(time_at + time_key.size(), 40));
+    const char* const rest = ::strptime(text.c_str(), "%Y-%m-%dT%H:%M:%S", &fields);
+    const auto first_us = static_cast<uint64_t>(::timegm(&fields)) * 1'000'000;
+    if (rest == nullptr || !wall_showed(first_us, first_us + 999'999, c.asked_ns, until_ns))
+        complain(c.id() + ": a line of the log at no time that the clock has shown: " + std::string(line));
+    uint64_t total_us = UINT64_MAX;
+    const size_t total_at = line.find(total_key);
+    if (total_at != line.npos)
+        std::from_chars(line.data() + total_at + total_key.size(), line.data() + line.size(), total_us);
+    if (total_us > (now_ns - c.asked_ns) / 1000)
+        complain(c.id() + ": it took longer than the run: " + std::string(line));
+}
+
 /// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A head
 /// that was refused has a line and no id.
 void World::check_log(const std::string& log) {
@@ -263,6 +311,7 @@ void World::check_log(const std::string& log) {
             complain("a line of the log that is of no case: " + std::string(line));
             continue;
         }
+        check_log_time(*c, line);
         int status = 0;
         std::from_chars(line.data() + status_at + status_key.size(), line.data() + line.size(), status);
         seen[c->number] += 1;
@@ -272,9 +321,9 @@ void World::check_log(const std::string& log) {
         if (c->seen_status != 0 && status != c->seen_status && status != 499)
             complain(fmt::format("{}: the client saw status {}, the log has {}", c->id(), c->seen_status, status));
     }
-    if (refused_count != metrics_.shard(0).connections_refused.value())
-        complain(fmt::format("{} heads were refused, and {} of them are in the log",
-                             metrics_.shard(0).connections_refused.value(), refused_count));
+    const uint64_t counted = metrics_.shard(0).connections_refused.value();  // handshakes, too, which have no line
+    if (options_.proxy.tls_clients ? refused_count > counted : refused_count != counted)
+        complain(fmt::format("{} heads were refused, and {} of them are in the log", counted, refused_count));
     for (const auto& c : cases_)
         if (c->seen_status != 0 && c->ask != Ask::bad_head && c->seen_status != 408 && seen[c->number] == 0)
             complain(fmt::format("{}: answered with {}, and not in the log", c->id(), c->seen_status));

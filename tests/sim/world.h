@@ -9,6 +9,7 @@
 #include "client.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "scraper.h"
 #include "sim_proxy.h"
 #include "upstream_host.h"
 
@@ -22,6 +23,8 @@ struct WorldOptions {
     SimProxyOptions proxy;
     uint32_t reload = 0;           // per mille, of a turn
     uint32_t upstream_closes = 0;  // per mille, of an idle connection
+    uint32_t wall_jumps = 0;       // per mille, of a turn: somebody sets the wall's clock
+    bool scraped = false;
     uint64_t drain_after_turns = UINT64_MAX;
     bool log = true;
     Faults faults;
@@ -56,6 +59,10 @@ class World final : CaseBook {
   private:
     Case* find(std::string_view id) override;
     void complain(const std::string& what) override;
+    [[nodiscard]] bool wall_showed(uint64_t first_us, uint64_t last_us, uint64_t from_ns,
+                                   uint64_t to_ns) const override {
+        return proxy_->ring().wall().showed(first_us, last_us, from_ns, to_ns);
+    }
 
     void draw_cases();
     void turn();
@@ -66,6 +73,7 @@ class World final : CaseBook {
     void finish();
     void check_counts();
     void check_log(const std::string& log);
+    void check_log_time(const Case& c, std::string_view line);
     [[nodiscard]] JudgeContext context() const noexcept;
 
     WorldOptions options_;
@@ -78,6 +86,7 @@ class World final : CaseBook {
     std::unique_ptr<observe::AccessLog> log_;
     UpstreamHost provider_;
     UpstreamHost web_;
+    Scraper scraper_;
     std::unique_ptr<SimProxy> proxy_;
     std::vector<std::unique_ptr<Client>> clients_;
 };

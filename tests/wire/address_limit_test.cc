@@ -78,6 +78,37 @@ TEST_F(AddressLimit, AUnixSocketHasNoAddress) {
     }
 }
 
+/// Those that the kernel hands over in one go, behind the one that fills the shard, wait as open descriptors: they are
+/// counted there too, or one address would hold all that the backlog does.
+TEST_F(AddressLimit, CountsThoseWhoWaitForRoom) {
+    conf.set("limit.connections", "1").set("limit.connections_per_address", "3");
+    start(answer_always(answer(chat_answer)));
+    auto first = served_from(1, 1);
+    std::vector<RawClient> flood;
+    for (int count = 0; count < 10; ++count) flood.push_back(client_from(2));
+    first.clear();
+    wait_until("the flood to be counted", [&] { return loom().metric(over_limit) == 7; });
+    flood.clear();
+    wait_until("the address to have room again", [&] { return is_served(2); });
+}
+
+/// The kernel still hands over a connection that was reset in the backlog. It has no peer: it is nobody's, not "unix".
+TEST_F(AddressLimit, WhoResetsBeforeBeingAcceptedIsNobody) {
+    conf.set("limit.connections", "1").set("limit.connections_per_address", "1");
+    start(answer_always(answer(chat_answer)));
+    auto first = served_from(1, 1);
+    for (int count = 0; count < 3; ++count) {
+        Fd waiting = connect_loopback_from(2, loom().port());
+        ASSERT_TRUE(send_all(waiting.get(), "nonsense\r\n\r\n"));
+        waiting.reset();
+    }
+    first.clear();
+    wait_until("them to be found gone", [&] { return loom().metric("loom_connections_gone_total") == 3; });
+    EXPECT_EQ(served_from(2, 1).size(), 1u);
+    EXPECT_EQ(loom().access_log().find("unix"), std::string::npos) << loom().access_log();
+    EXPECT_EQ(loom().metric("loom_connections_refused_total"), 0);
+}
+
 TEST_F(AddressLimit, AReloadChangesItForNewConnections) {
     conf.set("limit.connections_per_address", "4");
     start(answer_always(answer(chat_answer)));

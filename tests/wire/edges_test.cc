@@ -54,30 +54,113 @@ TEST_F(Edge, AClientLeavesInTheTurnOfItsLastBytes) {
     EXPECT_EQ(ask(get("/v1/models")).status(), 200);
 }
 
-TEST_F(Edge, AnAnswerUntilCloseThatIsResetInTheTurnOfItsHeadIsNotWhole) {
-    Gate stopped, sent;
+// The head had been written, though not one byte of it had left: the client got a reset.
+TEST_F(Edge, AnAnswerThatIsBrokenInTheReadOfItsHeadIs502) {
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    const std::string chunked = head + "Transfer-Encoding: chunked\r\n";
+    const std::string broken[] = {
+        chunked + "\r\nzz\r\n",
+        chunked + "\r\n" + chunk("{\"half\":") + "zz\r\n",
+        chunked + "\r\n" + chunk("{\"half\":}") + "0\r\nno trailer\r\n\r\n",
+        head + "Content-Encoding: gzip\r\nContent-Length: 9\r\n\r\nno gzip..",
+    };
+    const std::string* now = nullptr;
     start([&](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        stopped.wait();
-        connection.send("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"half\":");
-        pace(10);
-        connection.reset();
-        sent.open();
+        if (connection.read_request()) connection.send(*now);
+        connection.wait_closed();
     });
     RawClient one = client();
-    one.send(chat_request(chat_body));
-    upstream().request(0);
-    in_one_turn([&] {
-        stopped.open();
-        sent.wait();
-    });
-    bool whole = false;
-    try {
-        const Message response = one.read_response();
-        whole = response.status() == 200 && response.is_whole();
-    } catch (const WireError&) {
+    for (const std::string& bytes : broken) {
+        now = &bytes;
+        expect_error(one.ask(chat_request(chat_body)), 502);
+        EXPECT_EQ(one.ask(get("/v1/models")).status(), 200) << "the connection stands at the border of an answer";
     }
-    EXPECT_FALSE(whole);
+    EXPECT_EQ(upstream().request_count(), std::size(broken))
+        << "who spoke may have done the work: it is not asked again";
+}
+
+// The end may be told in the turn of the head, or in the next: then the head has left.
+TEST_F(Edge, AnAnswerThatEndsEarlyBehindItsHeadIs502OrCut) {
+    const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+    const std::string early[] = {
+        head + "\r\n{\"half\":",  // until close: reset
+        head + "Content-Length: 99\r\n\r\n{\"half\":",
+        head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"half\":"),
+    };
+    for (const std::string& bytes : early) {
+        for (const bool is_reset : {true, false}) {
+            if (&bytes == early && !is_reset) continue;  // that is its regular end
+            Gate stopped, sent;
+            ScriptedUpstream ending([&](UpstreamConnection& connection) {
+                if (!connection.read_request()) return;
+                stopped.wait();
+                connection.send(bytes);
+                pace(10);
+                is_reset ? connection.reset() : connection.half_close();
+                sent.open();
+            });
+            LoomProcess loom(Conf().use_upstream(ending.port()).text());
+            RawClient one(loom.port());
+            one.send(chat_request(chat_body));
+            ending.request(0);
+            loom.signal(SIGSTOP);
+            stopped.open();
+            sent.wait();
+            pace(20);  // loopback has delivered it by then
+            loom.signal(SIGCONT);
+            const Message response = one.read_response();
+            EXPECT_TRUE(response.status() == 502 || response.end == End::cut_by_fin) << bytes;
+            EXPECT_EQ(response.is_whole(), response.status() == 502) << bytes;
+        }
+    }
+}
+
+// A reset destroys what the client has not read yet, answers to earlier requests among it.
+TEST_F(Edge, ABrokenAnswerEndsInOrderWhereItsFramingShowsTheCut) {
+    bool is_chunked = false;
+    std::unique_ptr<Gate> read;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(answer(chat_answer));
+        if (!connection.read_request()) return;
+        const std::string head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n";
+        connection.send(is_chunked ? head + "Transfer-Encoding: chunked\r\n\r\n" + chunk("{\"half\":")
+                                   : head + "Content-Length: 99\r\n\r\n{\"half\":");
+        read->wait();
+        connection.reset();
+    });
+    for (const bool chunked : {false, true}) {
+        SCOPED_TRACE(chunked ? "chunks" : "a length");
+        is_chunked = chunked;
+        read = std::make_unique<Gate>();
+        RawClient one = client();
+        one.send(chat_request(chat_body) + chat_request(chat_body));  // the second before its turn
+        EXPECT_EQ(one.read_response().body, chat_answer);
+        one.reader().start_response();
+        one.reader().read_body_until("half");
+        read->open();
+        const Message& cut = one.reader().read_rest();
+        EXPECT_EQ(cut.end, End::cut_by_fin);
+        EXPECT_EQ(cut.body, "{\"half\":");
+    }
+}
+
+TEST_F(Edge, ABrokenAnswerThatOnlyItsEndDelimitsIsReset) {
+    Gate read;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("{\"half\":"));
+        read.wait();
+        connection.reset();
+    });
+    RawClient one = client();
+    std::string old = chat_request(chat_body);
+    old.replace(old.find("HTTP/1.1"), 8, "HTTP/1.0");
+    one.send(old);
+    one.reader().start_response();
+    one.reader().read_body_until("half");
+    read.open();
+    EXPECT_EQ(one.reader().read_rest().end, End::cut_by_rst);
 }
 
 TEST_F(Edge, AnAnswerAndTheEndOfItsConnectionInOneTurnAreNoError) {

@@ -1,4 +1,6 @@
 // A bad request gets its clear error, in OpenAI's shape, and the next one on the same connection is served.
+#include <sys/socket.h>
+
 #include "fixture.h"
 
 namespace loom::wire {
@@ -113,7 +115,8 @@ TEST_F(Errors, AHeadOverItsLimitIs431) {
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
 }
 
-TEST_F(Errors, ConnectionsOverTheLimitAreTurnedAwayAndCounted) {
+/// limit.connections turns nobody away: who is over it waits in the backlog, unread, until another has gone.
+TEST_F(Errors, ClientsOverTheLimitWaitForTheirTurn) {
     conf.set("limit.connections", "8");
     start(answer_always(answer(chat_answer)));
     std::vector<RawClient> kept;
@@ -122,20 +125,17 @@ TEST_F(Errors, ConnectionsOverTheLimitAreTurnedAwayAndCounted) {
         EXPECT_EQ(kept.back().ask(chat_request(chat_body)).status(), 200);
     }
     RawClient ninth = client();
-    ninth.try_send(chat_request(chat_body));
-    try {
-        EXPECT_EQ(ninth.read_response().status(), 503);
-    } catch (const WireError&) {
-        // closed without an answer is turned away too
-    }
-    kept.clear();
-    wait_until("room for another", [&] {
-        try {
-            return ask(chat_request(chat_body)).status() == 200;
-        } catch (const WireError&) {
-            return false;
-        }
-    });
+    ninth.send(chat_request(chat_body));
+    for (RawClient& one : kept) EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200) << "the others are served";
+    char byte = 0;
+    EXPECT_EQ(::recv(ninth.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1) << "neither answered nor closed";
+    EXPECT_EQ(loom().metric("loom_connections_open"), 8);
+    EXPECT_EQ(loom().metric("loom_connections_accepted_total"), 8);
+    EXPECT_EQ(upstream().request_count(), 16u) << "nor read";
+    kept.pop_back();
+    EXPECT_EQ(ninth.read_response().status(), 200);
+    EXPECT_EQ(loom().metric("loom_connections_open"), 8);
+    EXPECT_EQ(loom().metric("loom_connections_accepted_total"), 9);
 }
 
 // --- what an upstream does wrong

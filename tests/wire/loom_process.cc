@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,7 +39,7 @@ std::string loom_binary() {
     return path;
 }
 
-pid_t spawn(const std::string& conf_path, const std::string& log_path) {
+pid_t spawn(const std::string& conf_path, const std::string& log_path, size_t descriptors_max = 0) {
     const std::string binary = loom_binary();
     const pid_t parent = ::getpid();
     const pid_t child = ::fork();
@@ -51,6 +52,8 @@ pid_t spawn(const std::string& conf_path, const std::string& log_path) {
     ::dup2(nothing, 0);
     ::dup2(log, 1);
     ::dup2(log, 2);
+    const rlimit limit{.rlim_cur = descriptors_max, .rlim_max = descriptors_max};
+    if (descriptors_max > 0 && ::setrlimit(RLIMIT_NOFILE, &limit) != 0) ::_exit(127);
     ::execl(binary.c_str(), binary.c_str(), "-config", conf_path.c_str(), nullptr);
     ::_exit(127);
 }
@@ -65,14 +68,14 @@ bool is_ready(uint16_t admin_port) {
 
 }  // namespace
 
-LoomProcess::LoomProcess(std::string conf) : directory_(make_directory()) {
+LoomProcess::LoomProcess(std::string conf, size_t descriptors_max) : directory_(make_directory()) {
     raise_descriptor_limit();
     // A free port may be taken by somebody else before Loom binds it: three tries.
     for (int tries_left = 3;; --tries_left) {
         main_port_ = free_port();
         admin_port_ = free_port();
         write_conf(conf);
-        start();
+        start(descriptors_max);
         const Deadline deadline = Deadline::standard();
         while (is_running() && !is_ready(admin_port_)) {
             deadline.check("/readyz; Loom's log:\n" + log());
@@ -125,7 +128,9 @@ Exit LoomProcess::run_to_end(const std::string& conf) {
     return exit;
 }
 
-void LoomProcess::start() { pid_ = spawn(path("loom.conf"), path("loom.log")); }
+void LoomProcess::start(size_t descriptors_max) {
+    pid_ = spawn(path("loom.conf"), path("loom.log"), descriptors_max);
+}
 
 std::string LoomProcess::write_conf(std::string conf) const {
     conf = replace_all(std::move(conf), "@MAIN@", std::to_string(main_port_));

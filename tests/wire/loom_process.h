@@ -20,8 +20,8 @@ struct Exit {
 class LoomProcess {
   public:
     /// `conf` may say @MAIN@ and @ADMIN@ (free ports) and @DIR@ (a directory of its own). Returns once /readyz answers
-    /// 200.
-    explicit LoomProcess(std::string conf);
+    /// 200. It may open `descriptors_max` descriptors; 0: as many as this process.
+    explicit LoomProcess(std::string conf, size_t descriptors_max = 0);
     ~LoomProcess();
     LoomProcess(const LoomProcess&) = delete;
 
@@ -60,7 +60,7 @@ class LoomProcess {
     double metric_sum(std::string_view family) const;
 
   private:
-    void start();
+    void start(size_t descriptors_max);
     std::string write_conf(std::string conf) const;
 
     std::string directory_;

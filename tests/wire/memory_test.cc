@@ -2,6 +2,8 @@
 #include <sys/socket.h>
 
 #include <atomic>
+#include <memory>
+#include <thread>
 
 #include "fixture.h"
 
@@ -96,6 +98,78 @@ TEST_F(MemoryBound, HeadsAndBodiesInPieces) {
     waiting.clear();
     wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
     expect_within("afterwards");
+}
+
+/// A request as large as it may be.
+std::string large_request() {
+    const std::string lead = R"({"model":"gpt-4o","messages":[{"role":"user","content":")";
+    const std::string tail = R"("}]})";
+    return chat_request(lead + std::string(body_bytes - lead.size() - tail.size(), 'x') + tail);
+}
+
+/// Reads every request, and answers when the gate is open.
+ScriptedUpstream::Script answer_once_open(std::shared_ptr<Gate> gate) {
+    return [gate = std::move(gate)](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate->wait(Deadline::in(std::chrono::seconds(60)));
+            if (!connection.send(answer(chat_answer))) return;
+        }
+    };
+}
+
+/// All together they would take ten times what bodies may: those beyond it wait in their turn, and none is lost.
+TEST_F(MemoryBound, BodiesBeyondTheirBudgetWaitAndAreServed) {
+    constexpr size_t budget_bytes = 2u << 20;
+    constexpr size_t client_count = 40;
+    conf.set("limit.bodies_in_memory", std::to_string(budget_bytes));
+    const auto answers = std::make_shared<Gate>();
+    begin(answer_once_open(answers));
+    std::atomic<int> served_count = 0;
+    std::vector<std::jthread> clients;
+    for (size_t i = 0; i < client_count; ++i)
+        clients.emplace_back([&] { served_count += ask(large_request()).status() == 200 ? 1 : 0; });
+    constexpr size_t whole_count = budget_bytes / body_bytes + 1;  // one goes beyond
+    wait_until("the others to wait", [&] {
+        return loom().metric("loom_bodies_waited_total") >= client_count - whole_count;
+    });
+    EXPECT_LE(loom().metric("loom_body_memory_bytes"), budget_bytes + body_bytes);
+    expect_within("full of bodies");
+    answers->open();
+    for (bool is_done = false; !is_done;) {
+        const auto metrics = loom().metrics();
+        EXPECT_LE(metrics.at("loom_body_memory_bytes"), budget_bytes + body_bytes);
+        expect_within("bodies taking turns");
+        is_done = sum_where(metrics, "loom_exchanges_live") == 0 && served_count == client_count;
+    }
+    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+}
+
+/// Who waits for room has as long as for its body's bytes, and is told what to do then.
+TEST_F(MemoryBound, WhoWaitsTooLongForRoomIsToldToTryAgain) {
+    conf.set("limit.bodies_in_memory", "1MiB").set("timeout.client_body", "2s");
+    const auto answers = std::make_shared<Gate>();
+    begin(answer_once_open(answers));
+    constexpr size_t whole_count = 3;  // two in the budget, one beyond it
+    std::vector<RawClient> holders;
+    for (size_t i = 0; i < whole_count; ++i) {
+        holders.push_back(client());
+        holders.back().send(large_request());
+        wait_until("it to be upstream", [&] { return upstream().request_count() == i + 1; });
+    }
+    RawClient late = client();
+    (void)late.try_send(large_request());
+    RawClient leaver = client();
+    (void)leaver.try_send(large_request());
+    leaver.close();
+    const Message refused = late.read_response();
+    expect_error(refused, 503, "overloaded");
+    EXPECT_TRUE(contains(refused.body, "limit.bodies_in_memory")) << refused.body;
+    EXPECT_EQ(refused.head.value("Retry-After"), "1");
+    answers->open();
+    for (auto& holder : holders) EXPECT_EQ(holder.read_response().status(), 200);
+    wait_until("all to have come home", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(ask(large_request()).status(), 200);
 }
 
 /// A stalled reader behind an upstream that never stops: events as long as they may be, plain and compressed.

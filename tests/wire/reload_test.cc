@@ -132,7 +132,64 @@ TEST(Start, ATakenPortIsSaid) {
     EXPECT_TRUE(contains(exit.log, std::to_string(taken.port))) << exit.log;
 }
 
-class Drain : public WireTest {};
+/// SO_REUSEPORT would let the kernel spread the clients over both, silently: a second start by mistake, or an old process
+/// that has not ended.
+TEST(Start, ASecondLoomOnTheSameAddressIsRefused) {
+    LoomProcess first(Conf().use_upstream(1).set("loop.shards", "2").text());
+    const std::string main = "127.0.0.1:" + std::to_string(first.port());
+    const std::string admin = "127.0.0.1:" + std::to_string(first.admin_port());
+    Exit exit = LoomProcess::run_to_end(Conf().use_upstream(1).set("listener.http.address", main).text());
+    EXPECT_EQ(exit.code, 78) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "cannot listen on " + main + " (listener.http.address)")) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "listener.http.share_address = on")) << exit.log;
+    exit = LoomProcess::run_to_end(Conf().use_upstream(1).set("admin.listen", admin).text());
+    EXPECT_EQ(exit.code, 78) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "cannot listen on " + admin + " (admin.listen)")) << exit.log;
+    EXPECT_TRUE(contains(exit.log, "admin.share_address = on")) << exit.log;
+    first.stop_cleanly();
+}
+
+/// Whoever rolls over to a new process says so; then the old one can go without a refused connection.
+TEST(Start, AnAddressMayBeSharedOnPurpose) {
+    LoomProcess first(Conf().use_echo().text());
+    const std::string main = "127.0.0.1:" + std::to_string(first.port());
+    LoomProcess second(
+        Conf().use_echo().set("listener.http.address", main).set("listener.http.share_address", "on").text());
+    first.stop_cleanly();
+    EXPECT_EQ(ask_once(first.port(), get("/v1/models")).status(), 200);
+    second.stop_cleanly();
+}
+
+/// The side that closes first leaves its end in TIME_WAIT: a restart is not kept waiting by it.
+TEST(Start, ConnectionsOfThePastAreInNobodysWay) {
+    LoomProcess first(Conf().use_echo().text());
+    const std::string main = "127.0.0.1:" + std::to_string(first.port());
+    RawClient idle(first.port());
+    EXPECT_EQ(idle.ask(get("/v1/models")).status(), 200);
+    first.stop_cleanly();
+    EXPECT_NE(idle.read_end(), End::open);
+    idle.close();
+    LoomProcess second(Conf().use_echo().set("listener.http.address", main).text());
+    EXPECT_EQ(ask_once(first.port(), get("/v1/models")).status(), 200);
+    second.stop_cleanly();
+}
+
+class Drain : public WireTest {
+  protected:
+    /// A client that has the first event of a stream which goes on until somebody ends it.
+    RawClient begin_endless_stream() {
+        start([](UpstreamConnection& connection) {
+            if (!connection.read_request()) return;
+            connection.send(sse_head + chunk(delta_event("Hello")));
+            connection.wait_closed();
+        });
+        RawClient one = client();
+        one.send(chat_request(stream_body));
+        one.reader().start_response();
+        one.reader().read_body_until("Hello");
+        return one;
+    }
+};
 
 TEST_F(Drain, AStreamInFlightEndsWholeAndNewConnectionsAreRefused) {
     const std::string& events = golden_streams().front().events;
@@ -163,15 +220,7 @@ TEST_F(Drain, AStreamInFlightEndsWholeAndNewConnectionsAreRefused) {
 
 TEST_F(Drain, IsBounded) {
     conf.set("timeout.drain", "300ms");
-    start([](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        connection.send(sse_head + chunk(delta_event("Hello")));
-        connection.wait_closed();
-    });
-    RawClient one = client();
-    one.send(chat_request(stream_body));
-    one.reader().start_response();
-    one.reader().read_body_until("Hello");
+    RawClient one = begin_endless_stream();
     loom().signal(SIGTERM);
     const Exit exit = loom().wait_for_exit(Deadline::in(std::chrono::seconds(5)));
     EXPECT_EQ(exit.code, 0) << exit.log;
@@ -182,15 +231,7 @@ TEST_F(Drain, IsBounded) {
 
 TEST_F(Drain, ASecondSignalBreaksOffWhatStillRuns) {
     conf.set("timeout.drain", "10m");
-    start([](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        connection.send(sse_head + chunk(delta_event("Hello")));
-        connection.wait_closed();
-    });
-    RawClient one = client();
-    one.send(chat_request(stream_body));
-    one.reader().start_response();
-    one.reader().read_body_until("Hello");
+    RawClient one = begin_endless_stream();
     loom().signal(SIGTERM);
     wait_until("the listener's end", [&] { return !can_connect(loom().port()); });
     EXPECT_TRUE(loom().is_running());
@@ -206,14 +247,7 @@ TEST_F(Drain, SigintIsTheSame) {
 }
 
 TEST_F(Drain, ReadyzSaysNoWhileItDrainsAndTheAdminStillAnswers) {
-    start([](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        connection.send(sse_head + chunk(delta_event("Hello")));
-        connection.wait_closed();
-    });
-    RawClient one = client();
-    one.send(chat_request(stream_body));
-    one.reader().start_response();
+    RawClient one = begin_endless_stream();
     loom().signal(SIGTERM);
     wait_until("/readyz to say 503", [&] {
         return ask_once(loom().admin_port(), request("GET", "/readyz", "Connection: close\r\n")).status() == 503;

@@ -78,6 +78,10 @@ ScriptedUpstream::ScriptedUpstream(Script script, Listening listening) : script_
 
 ScriptedUpstream::~ScriptedUpstream() {
     stop_listening();
+    {
+        const std::lock_guard lock(mutex_);
+        is_ending_ = true;
+    }
     end_connections();
     std::vector<std::thread> threads;
     {
@@ -130,6 +134,7 @@ void ScriptedUpstream::run(size_t index, int fd) {
         const std::lock_guard lock(mutex_);
         live_fds_[index] = fd;
         script = script_;
+        if (is_ending_) ::shutdown(fd, SHUT_RDWR);  // its thread came too late for end_connections
     }
     UpstreamConnection connection(*this, Fd(fd), index);
     std::string failure;

@@ -100,6 +100,7 @@ class ScriptedUpstream {
     std::atomic<size_t> connection_count_ = 0;
     std::atomic<size_t> received_bytes_ = 0;
     std::atomic<bool> is_stopping_ = false;
+    bool is_ending_ = false;  // the destructor waits for every script
     Fd listener_;
     uint16_t port_ = 0;
     std::thread acceptor_;

@@ -59,12 +59,13 @@ std::optional<Ends> ends_of(int fd) {
 
 enum class Peer : uint8_t { gone, behind, has_read_all, unknown };
 
-/// Bytes that this socket's TCP has sent, without those it had to send twice.
+/// Bytes that were given to this socket, without those it had to send twice. Some may still wait in it: a window of
+/// small segments is ten of them, and a reset would throw the rest away.
 uint64_t sent_bytes(int fd) {
     tcp_info info{};
     socklen_t bytes = sizeof info;
     ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &bytes);
-    return info.tcpi_bytes_sent - info.tcpi_bytes_retrans;
+    return info.tcpi_bytes_sent - info.tcpi_bytes_retrans + info.tcpi_notsent_bytes;
 }
 
 Peer judge(const inet_diag_msg& peer, size_t bytes, uint64_t sent) {

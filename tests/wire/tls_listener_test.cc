@@ -1,90 +1,12 @@
 // https listeners: what a client gets is what it would get without TLS; who may not connect is told why, and so is the
 // log.
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <filesystem>
-#include <fstream>
-
-#include "fixture.h"
 #include "tls_bare_peer.h"
-#include "tls_certificates.h"
-#include "tls_client.h"
+#include "tls_listener_fixture.h"
 
 namespace loom::wire {
 namespace {
-
-using net::test::Authority;
-using net::test::HostSpec;
-
-const HostSpec local = {.names = "IP:127.0.0.1,DNS:localhost", .common_name = "local"};
-
-class TlsListener : public WireTest {
-  protected:
-    TlsListener() {
-        std::string pattern = testing::TempDir() + "loom-tls-XXXXXX";
-        directory_ = ::mkdtemp(pattern.data());
-        conf.set("listener.http.protocol", "https");
-        conf.set("listener.http.tls.certificate", file("host.crt"));
-        issue("host", local);
-        trusting_ = client_context({.trust = authority_.trust()});
-    }
-    ~TlsListener() override { std::filesystem::remove_all(directory_); }
-
-    std::string file(const std::string& name) const { return directory_ + "/" + name; }
-    /// Moved into place, as renewing programs do: nobody meets half a file.
-    void write(const std::string& name, const std::string& text) const {
-        std::ofstream(file(name + ".new")) << text;
-        ::chmod(file(name + ".new").c_str(), 0600);
-        std::filesystem::rename(file(name + ".new"), file(name));
-    }
-    void issue(const std::string& name, const HostSpec& spec) {
-        const net::TlsKeyPair pair = authority_.issue(spec);
-        write(name + ".key", pair.key_pem);
-        write(name + ".crt", pair.certificate_pem);
-    }
-    static std::unique_ptr<net::TlsContext> client_context(const net::TlsClientOptions& options) {
-        std::string text;
-        auto context = net::TlsContext::client(options, &text);
-        if (!context) throw WireError(text);
-        return std::move(*context);
-    }
-    TlsClient connect(std::string_view host = "127.0.0.1") { return TlsClient(loom().port(), *trusting_, host); }
-    Message ask_tls(std::string_view bytes) { return ask_over_tls(loom().port(), *trusting_, bytes); }
-    std::string subject_shown(std::string_view host = "127.0.0.1") {
-        const auto fresh = client_context({.trust = authority_.trust()});
-        return TlsClient(loom().port(), *fresh, host).session().peer()->subject;
-    }
-    double handshakes(std::string_view result) {
-        return loom().metric(fmt::format("loom_tls_handshakes_total{{side=\"client\",result=\"{}\"}}", result));
-    }
-    void wait_for_log(std::string_view part) {
-        wait_until(fmt::format("'{}' in the log", part), [&] { return contains(loom().log(), part); });
-    }
-    /// The text of the error that the client meets.
-    std::string refusal_of(net::TlsContext& context, std::string_view host = "127.0.0.1") {
-        try {
-            TlsClient one(loom().port(), context, host);
-            (void)one.ask(chat_request(chat_body));
-        } catch (const WireError& error) {
-            return error.what();
-        }
-        ADD_FAILURE() << "the client was let in";
-        return "";
-    }
-    void expect_start_refused(std::initializer_list<std::string_view> parts) {
-        const Exit exit = LoomProcess::run_to_end(conf.use_upstream(1).text());
-        EXPECT_EQ(exit.code, 78);
-        for (const std::string_view part : parts)
-            EXPECT_TRUE(contains(exit.log, part)) << part << " is missing in\n" << exit.log;
-    }
-
-    Authority authority_{"Loom's test CA"};
-    std::unique_ptr<net::TlsContext> trusting_;
-
-  private:
-    std::string directory_;
-};
 
 TEST_F(TlsListener, AChatPassesByteForByteAndTheConnectionIsKept) {
     start(answer_always(answer(chat_answer)));
@@ -284,72 +206,6 @@ TEST_F(TlsClientCertificate, AnExpiredOneIsRefusedWithItsDate) {
     EXPECT_TRUE(contains(loom().log(), "subject \"CN=old\""));
 }
 
-// ---- renewed files ----
-
-TEST_F(TlsListener, ARenewedCertificateIsPickedUpAndOldConnectionsLiveOn) {
-    conf.set("loop.shards", "2").set("tls.watch_interval", "20ms");
-    start(answer_always(answer(chat_answer)));
-    TlsClient old = connect();
-    EXPECT_EQ(old.ask(chat_request(chat_body)).status(), 200);
-    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
-    wait_until("the new certificate", [&] { return subject_shown() == "CN=renewed"; });
-    wait_for_log("TLS files have changed and were read");
-    for (int i = 0; i < 10; ++i) EXPECT_EQ(subject_shown(), "CN=renewed") << "on every shard";
-    EXPECT_EQ(old.session().peer()->subject, "CN=local");
-    EXPECT_EQ(old.ask(chat_request(chat_body)).status(), 200);
-    EXPECT_EQ(loom().metric_sum("loom_config_reloads_total"), 0);
-}
-
-TEST_F(TlsListener, ABrokenRenewalKeepsTheOldCertificateAndTheNextOneIsTaken) {
-    conf.set("tls.watch_interval", "20ms");
-    issue("other", {.names = "DNS:other.example", .common_name = "other"});
-    conf.set("listener.http.tls.certificate", file("host.crt") + ", " + file("other.crt"));
-    start(answer_always(answer(chat_answer)));
-    write("host.crt", "-----BEGIN CERTIFICATE-----\nhalf");
-    wait_for_log("what it held before stays in force");
-    EXPECT_TRUE(contains(loom().log(), "host.crt")) << loom().log();
-    EXPECT_EQ(subject_shown(), "CN=local");
-    issue("other", {.names = "DNS:other.example", .common_name = "other renewed"});
-    wait_until("the other one's renewal", [&] { return subject_shown("other.example") == "CN=other renewed"; });
-    EXPECT_EQ(subject_shown(), "CN=local");
-    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
-    wait_until("the new certificate", [&] { return subject_shown() == "CN=renewed"; });
-}
-
-TEST_F(TlsListener, AReloadPicksUpRenewedFilesAndRefusesBrokenOnes) {
-    conf.set("tls.watch_interval", "0");
-    start(answer_always(answer(chat_answer)));
-    issue("host", {.names = "IP:127.0.0.1", .common_name = "renewed"});
-    EXPECT_EQ(subject_shown(), "CN=local");
-    loom().reload(conf.text());
-    EXPECT_EQ(subject_shown(), "CN=renewed");
-    write("host.key", "no key at all");
-    loom().reload(conf.text(), false);
-    EXPECT_TRUE(contains(loom().log(), "listener.http.tls.certificate: ")) << loom().log();
-    EXPECT_EQ(subject_shown(), "CN=renewed");
-}
-
-TEST_F(TlsListener, AReloadKeepsTicketsGood) {
-    start(answer_always(answer(chat_answer)));
-    EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
-    loom().reload(conf.text());
-    EXPECT_EQ(ask_tls(get("/v1/models")).status(), 200);
-    EXPECT_EQ(handshakes("resumed"), 1);
-}
-
-TEST_F(TlsListener, ANewFileOfAPatternIsServed) {
-    conf.set("tls.watch_interval", "20ms").set("listener.http.tls.certificate", file("*.crt"));
-    start(answer_always(answer(chat_answer)));
-    issue("late", {.names = "DNS:late.example", .common_name = "late"});
-    wait_until("the late one", [&] {
-        try {
-            return subject_shown("late.example") == "CN=late";
-        } catch (const WireError&) {
-            return false;  // the first certificate, which is not for that name
-        }
-    });
-}
-
 // ---- clients that do not shake hands ----
 
 TEST_F(TlsListener, AHandshakeHasATime) {
@@ -440,21 +296,26 @@ TEST_F(TlsListener, AConnectionThatIsNotKeptEndsWithCloseNotify) {
     EXPECT_EQ(one.read_end(), End::cut_by_fin);
 }
 
-/// What ends half an answer must not look like its end.
-TEST_F(TlsListener, ABrokenAnswerIsCutWithoutCloseNotify) {
-    Gate gate;
+/// What ends half an answer must not look like its end: where only the closing is its end, there is no close_notify.
+TEST_F(TlsListener, ABrokenAnswerThatOnlyItsEndDelimitsIsCutWithoutCloseNotify) {
+    std::unique_ptr<Gate> gate;
     start([&](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
-        connection.send("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nContent-Length: 100000\r\n\r\nhalf");
-        gate.wait();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("half"));
+        gate->wait();
         connection.reset();
     });
-    TlsClient one = connect();
-    one.send(chat_request(chat_body));
-    one.reader().start_response();
-    one.reader().read_body_until("half");
-    gate.open();
-    EXPECT_EQ(one.reader().read_rest().end, End::cut_by_rst);
+    for (const bool chunked : {true, false}) {  // for HTTP/1.1, and until the close for 1.0
+        gate = std::make_unique<Gate>();
+        std::string bytes = chat_request(chat_body);
+        if (!chunked) bytes.replace(bytes.find("HTTP/1.1"), 8, "HTTP/1.0");
+        TlsClient one = connect();
+        one.send(bytes);
+        one.reader().start_response();
+        one.reader().read_body_until("half");
+        gate->open();
+        EXPECT_EQ(one.reader().read_rest().end, chunked ? End::cut_by_fin : End::cut_by_rst);
+    }
 }
 
 TEST_F(TlsListener, AClientThatLeavesMidStreamIsNoticed) {

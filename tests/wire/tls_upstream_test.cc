@@ -217,6 +217,12 @@ TEST_F(TlsUpstreamCertificate, ARenewedOneIsShownFromThenOn) {
         EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
         return front_->client_subject() == "CN=renewed";
     });
+    const double ends_s =
+        loom().metric(fmt::format("loom_tls_certificate_expiry_timestamp_seconds{{owner=\"provider."
+                                  "mock\",certificate=\"{}.crt\"}}",
+                                  path_));
+    EXPECT_NEAR(ends_s - static_cast<double>(::time(nullptr)), 86'400, 300);
+    EXPECT_EQ(loom().metric("loom_tls_certificate_renewals_total{result=\"success\"}"), 1);
 }
 
 TEST_F(TlsUpstreamCertificate, AKeyThatIsNotItsRefusesTheStart) {

@@ -76,6 +76,8 @@ class BlockPool {
     /// keep their slabs and never serve each other, so many buffers that grow together leave each smaller class at its
     /// peak.
     [[nodiscard]] static size_t leftover(size_t bytes) noexcept;
+    /// The same of `count` such buffers that never hold more than `live_bytes_max` together.
+    [[nodiscard]] static uint64_t leftover(size_t bytes, uint64_t count, uint64_t live_bytes_max) noexcept;
     /// What a pool keeps when nothing is taken: a slab begun in each small class, and spare large blocks.
     [[nodiscard]] static size_t idle_bytes_max() noexcept;
 

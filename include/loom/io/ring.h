@@ -61,6 +61,8 @@ class Ring {
     [[nodiscard]] virtual uint64_t overflow_count() const noexcept { return 0; }
     /// What time it is where this ring is: a simulated one has a clock of its own.
     [[nodiscard]] virtual uint64_t now_ns() const noexcept { return monotonic_ns(); }
+    /// The wall's clock there, in microseconds since 1970: it may be set at any time, forward or back.
+    [[nodiscard]] virtual uint64_t wall_us() const noexcept { return loom::wall_us(); }
 };
 
 }  // namespace loom::io

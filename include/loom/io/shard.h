@@ -86,6 +86,8 @@ class Shard {
     [[nodiscard]] Mailbox& mailbox() noexcept { return mailbox_; }
     [[nodiscard]] LoopStats& stats() noexcept { return stats_; }
 
+    /// Ticks that have ended: the number of the one at hand.
+    [[nodiscard]] uint64_t tick_count() const noexcept { return stats_.ticks.load(std::memory_order_relaxed); }
     /// The time at which this tick's completions were taken.
     [[nodiscard]] uint64_t now_ns() const noexcept { return now_ns_; }
     /// The time now, later than now_ns() by what the tick has done since.

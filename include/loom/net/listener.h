@@ -14,10 +14,17 @@ struct ListenOptions {
     int keepalive_s = 60;
 };
 
-/// Binds and listens. TCP: with SO_REUSEPORT, so that every shard opens its own. Unix: a stale socket file is replaced,
-/// one in use is an error; shards share the descriptor by `dup`.
+/// Whose an IP address is to be. SO_REUSEPORT lets any process of this user listen beside another, each with a part of
+/// the clients and neither told.
+enum class Claim : uint8_t {
+    alone,   // nobody listens there yet; others may join it from then on
+    joined,  // beside those who listen there
+};
+
+/// Binds and listens. TCP: every shard opens its own, the first alone and the others joined to it. Unix: a stale socket
+/// file is replaced, one in use is an error; shards share the descriptor by `dup`.
 /// Errors  io with sys_errno (EADDRINUSE, EACCES, …).
-[[nodiscard]] Result<int> open_listener(const Address& address, const ListenOptions& options);
+[[nodiscard]] Result<int> open_listener(const Address& address, const ListenOptions& options, Claim claim);
 
 class Listener {
   public:

@@ -29,6 +29,9 @@ class Sender {
 
     /// Starts sending what was added, unless a send is in flight: then it follows by itself.
     void flush() noexcept;
+    /// Forgets what was added since held_bytes() was `held_before`, when the sender was idle or a send in flight, and
+    /// nothing was flushed since: none of it has been handed over.
+    void take_back(size_t held_before) noexcept;
 
     enum class State : uint8_t { idle, busy, failed };
     /// To be called from the owner's on_sent. `idle`: everything was taken by the kernel and stable bytes are free

@@ -28,6 +28,11 @@ using TlsTrustPtr = std::shared_ptr<const TlsTrust>;
 /// bad_conf (nothing readable in it).                  Blocks on files: not for a shard.
 [[nodiscard]] Result<TlsTrustPtr> load_tls_trust(const std::string& path, std::string* text = nullptr);
 
+/// The same in two steps, for who wants to know first whether the bytes are those of before. `name` is for messages.
+[[nodiscard]] Result<std::string> read_tls_authorities(const std::string& path, std::string* text = nullptr);
+[[nodiscard]] Result<TlsTrustPtr> parse_tls_authorities(std::string_view pem, const std::string& name,
+                                                        std::string* text = nullptr);
+
 enum class TlsVersion : uint8_t { tls12, tls13 };
 
 struct TlsKeyPair {
@@ -61,8 +66,9 @@ struct TlsClientOptions {
     TlsKeyPair certificate;                        // empty: none is offered
     std::vector<std::string> alpn = {"http/1.1"};  // best first; a server that chooses none is taken as http/1.1
     TlsVersion min_version = TlsVersion::tls12;
-    std::chrono::seconds session_lifetime{
-        2 * 3600};  // how long a session is resumed before the certificate is looked at again
+    /// Of a session that was kept. Each connection renews it, up to 7 days after the handshake that it began with; the
+    /// certificate is verified each time.
+    std::chrono::seconds session_lifetime{2 * 3600};
     size_t session_hosts_max = 1024;
     size_t sessions_per_host_max = 8;  // TLS 1.3 tickets are used once, so a burst of connects needs several
 };
@@ -72,8 +78,9 @@ struct TlsServerOptions {
     std::vector<std::string> alpn = {"http/1.1"};  // best first; a client that offers only others is refused
     TlsTrustPtr client_ca;                         // set: clients must show a certificate by one of these (mTLS)
     TlsVersion min_version = TlsVersion::tls12;
-    std::chrono::seconds session_lifetime{24 * 3600};  // since the certificates were last looked at; tickets' keys may
-                                                       // end it sooner
+    /// Of a ticket; its key may end it sooner. Each connection brings a new one, up to 7 days after the handshake that
+    /// it began with; a client's certificate is verified each time.
+    std::chrono::seconds session_lifetime{24 * 3600};
 };
 
 /// Keys that seal session tickets. All shards (and all processes that share a name) hold the same, so that a client may
@@ -81,8 +88,7 @@ struct TlsServerOptions {
 struct TlsTicketKeys {
     struct Key {
         std::array<uint8_t, 16> name{};
-        std::array<uint8_t, 32> aes_key{};
-        std::array<uint8_t, 32> hmac_key{};
+        std::array<uint8_t, 32> secret{};
     };
     static constexpr size_t keys_max = 3;
     std::array<Key, keys_max> keys{};

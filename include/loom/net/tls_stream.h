@@ -12,7 +12,7 @@ namespace loom::net {
 /// Who hears about the TLS of streams: the owner's log and counters.
 class TlsWatch {
   public:
-    /// A handshake succeeded. resumed  by a session of before: no certificate was sent or looked at.
+    /// A handshake succeeded. resumed  by a session of before: no certificate was sent.
     /// duration_ns  since the connection was there.
     virtual void on_tls_open(bool resumed, uint64_t duration_ns) noexcept = 0;
     /// The handshake failed, or later a record. One line for people: what failed; of a certificate at fault subject and

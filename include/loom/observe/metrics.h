@@ -114,15 +114,16 @@ struct ModelSeries {  // one per provider and model
 class ShardMetrics {
   public:
     // Levels of this shard. The owner of the thing counted keeps them true.
-    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total;
+    Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, body_memory_bytes;
     // Events of this shard.
-    Counter connections_accepted, connections_refused, connections_over_address;
+    Counter connections_accepted, connections_refused, connections_over_address, connections_gone;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
     Counter stream_events;
     Counter client_cancels, stream_stalls,
         stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
     Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
     Counter timeouts;
+    Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
@@ -202,6 +203,15 @@ class ShardMetrics {
     std::array<ModelSeries, size_t{provider_slots_max} * model_slots_max> series_;
 };
 
+/// A certificate that Loom shows, and its end.
+struct CertificateEnd {
+    std::string owner;        // "listener.https", "provider.openai"
+    std::string certificate;  // its file; certificate_label_max bytes at most
+    int64_t ends_s = 0;       // seconds since 1970
+};
+inline constexpr size_t certificates_max = 64;  // in one exposition
+inline constexpr size_t certificate_label_max = 128;
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
@@ -210,6 +220,9 @@ struct ProcessFacts {
     uint64_t access_log_write_errors = 0;
     uint64_t config_reloads = 0;
     uint64_t config_reload_failures = 0;
+    uint64_t tls_renewals = 0;  // certificates in force that others took the place of
+    uint64_t tls_renewal_failures = 0;
+    std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.

@@ -50,7 +50,7 @@ class ProxyListener {
     Services& services_;
     ListenerPlan plan_;
     net::Listener listener_;
-    std::vector<int> parked_;  // accepted in the same go as the last that there was room for
+    std::vector<Arrival> parked_;  // accepted in the same go as the last that there was room for
 };
 
 }  // namespace loom::proxy

@@ -9,8 +9,11 @@ namespace loom::proxy {
 /// What the terms depend on.
 struct MemoryShape {
     Limits limits;
+    uint32_t shard_count = 1;
+    uint32_t backlog = 4096;            // clients that may be accepted before there is room for them
     uint32_t buffer_bytes = 16 * 1024;  // of the ring
     bool inspects = true;               // some route is an AI route
+    bool streams_bodies = false;        // some requests are relayed without being read
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS
     bool has_tls_upstreams = false;

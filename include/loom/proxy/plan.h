@@ -76,6 +76,7 @@ enum class ForwardedFor : uint8_t { off, append, replace };
 
 struct Limits {
     uint64_t body_bytes = 32u << 20;
+    uint64_t bodies_bytes = 256u << 20;  // of all that are held at once, per process; each shard has its part
     uint32_t head_bytes = 32u << 10;
     uint32_t connections = 60'000;         // per process; each shard takes its part
     uint32_t connections_per_address = 0;  // likewise, rounded up; 0: any number

@@ -95,7 +95,7 @@ class Relay {
         open,
         whole,        // the client has, or will have, all of it
         broken,       // the source broke; the client was told by an error event
-        unfinished,   // the source broke and the client can only be told by an abort of the connection
+        unfinished,   // the source broke, and only the end of the connection can tell the client
         client_lost,  // sending failed
     };
 
@@ -135,6 +135,9 @@ class Relay {
     [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
     [[nodiscard]] bool stalled() const noexcept { return source_paused_; }
+    /// The framing itself shows the client that bytes are missing (RFC 9112, 8), so that an end in order tells enough.
+    /// Where only the closing ends a body, a FIN would make a part look whole.
+    [[nodiscard]] bool shows_cut() const noexcept { return options_.client_framing != ClientFraming::until_close; }
 
   private:
     static constexpr size_t pieces_max = 40;

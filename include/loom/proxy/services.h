@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,17 @@ class ClientConnection;
 struct ClientTag;
 struct ListenerPlan;
 class AddressTable;
+class BodyBudget;
 
 /// Whether a connection counts against limit.connections_per_address: `free` ones do not.
 enum class AddressShare : uint8_t { free, counted, exceeded };
+
+/// A client's socket before anything was spent on it. Its share is counted from here on, also while it waits for room.
+struct Arrival {
+    int fd = -1;
+    net::PeerAddress peer;
+    AddressShare share = AddressShare::free;
+};
 
 /// A pool with its counters; shared by the plans that name the same place.
 struct PoolEntry final : upstream::PoolWatch {
@@ -113,10 +122,15 @@ class Services {
     /// limit.connections, this shard's part of it; on the admin's, which has a thread of its own, a few.
     [[nodiscard]] bool has_room_for_client(const ListenerPlan& listener) const noexcept;
     static constexpr uint32_t admin_connections_max = 64;
-    /// One connection of limit.connections_per_address, this shard's part of it, which remove_client gives back. Free
-    /// are unix sockets' peers, the admin's, and proxies (forwarded.trust), behind which many clients stand. Those of
-    /// before the limit was switched on are not counted.
-    [[nodiscard]] AddressShare take_share(const ListenerPlan& listener, const net::PeerAddress& peer);
+    /// Looks who has come in by `fd`, which it takes over. Nothing, and the socket closed, where the peer has reset its
+    /// connection before it was accepted, and over its address's part of limit.connections_per_address. An arrival's
+    /// share is given back by remove_client, or by dismiss. Free are unix sockets' peers, the admin's, and proxies
+    /// (forwarded.trust), behind which many clients stand. Those of before the limit was switched on are not counted.
+    [[nodiscard]] std::optional<Arrival> welcome(const ListenerPlan& listener, int fd);
+    /// Closes one that never became a client.
+    void dismiss(const Arrival& arrival) noexcept;
+    /// This shard's part of limit.bodies_in_memory.
+    [[nodiscard]] BodyBudget& bodies() noexcept { return *bodies_; }
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -139,6 +153,7 @@ class Services {
     [[nodiscard]] std::shared_ptr<net::TlsContext> tls_for(const upstream::TlsTerms& terms);
     PoolEntry* pool_for(const upstream::EndpointOptions& options, uint16_t label_ix);
     void retire(PlanUse& use);
+    [[nodiscard]] AddressShare take_share(const ListenerPlan& listener, const net::PeerAddress& peer);
     void tell_flood(const net::PeerAddress& peer, uint32_t connections);
     void sweep_pools();
 
@@ -154,6 +169,7 @@ class Services {
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;
+    std::unique_ptr<BodyBudget> bodies_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

@@ -69,6 +69,11 @@ struct ModelMatch {
     bool known = false;
 };
 
+/// What a list of models or a mapping may name: a model, or all whose names begin as it does (`gpt-*`).
+[[nodiscard]] bool is_model_name(std::string_view name) noexcept;
+/// The same of one model alone.
+[[nodiscard]] bool is_one_model(std::string_view name) noexcept;
+
 /// Immutable: part of a configuration snapshot. What it returns lives as long as it does.
 ///
 /// The candidates of a model are the providers that list it (by name, by pattern, or by listing nothing) and those it

@@ -34,6 +34,7 @@ class ConnectionUser {
   public:
     virtual void on_upstream_connected(Result<void>) noexcept = 0;
     virtual void on_upstream_bytes(io::BufferLease bytes) noexcept = 0;
+    /// bad_message: the upstream had said something before it was asked, and was not asked.
     virtual void on_upstream_end(Error why) noexcept = 0;
     /// Some of what was given to the sender has left (busy), all of it (idle), or sending failed.
     virtual void on_upstream_sent(net::Sender::State state) noexcept = 0;
@@ -47,10 +48,15 @@ class ConnectionUser {
 struct PooledTag;
 
 /// One connection to an upstream: idle in its pool, or lent to one user. Its stream, TCP or TLS, lies behind it in one
-/// block.
-class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag> {
+/// block. Its turn on the ready list is its base, which needs no pointer back.
+class Connection final : net::StreamUser, io::Doomed, io::Runnable, public ListLink<PooledTag> {
   public:
     [[nodiscard]] net::Sender& sender() noexcept { return sender_; }
+    /// Sends what was added to the sender. One that was idle in its pool is spoken to when the kernel has told all that
+    /// had come on it by then: an end, or bytes that nobody had asked for and that would be taken for the answer.
+    void flush() noexcept;
+    /// `flush` has been called and nothing has left yet.
+    [[nodiscard]] bool waits_to_speak() const noexcept { return io::Runnable::linked(); }
     [[nodiscard]] net::Stream& stream() noexcept { return *stream_; }
     [[nodiscard]] bool connected() const noexcept { return connected_; }
     /// It has served an exchange before: its peer may have closed it unseen.
@@ -69,12 +75,15 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
     [[nodiscard]] net::Stream* make_stream() noexcept;
     [[nodiscard]] Result<void> connect(const net::Address& address) noexcept;
     static void free_connection(io::Doomed& doomed) noexcept;
+    static void on_turn(io::Runnable& work) noexcept;
 
     void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
     void on_end(net::Stream&, Error why) noexcept override;
     void on_sent(net::Stream&, Result<size_t> sent) noexcept override;
     void on_closed(net::Stream&) noexcept override;
+    void say_nothing() noexcept;
+    [[nodiscard]] bool pooled() const noexcept { return ListLink<PooledTag>::linked(); }
 
     Pool& pool_;
     ConnectionUser* user_ = nullptr;
@@ -82,7 +91,9 @@ class Connection final : net::StreamUser, io::Doomed, public ListLink<PooledTag>
     net::Sender sender_;
     Error end_;
     uint64_t idle_since_ms_ = 0;
+    uint64_t idle_since_tick_ = 0;
     uint32_t address_index_ = 0;
+    bool spoken_to_ = true;  // by the user at hand
     bool connected_ = false;
     bool reused_ = false;
     bool waits_for_address_ = false;
