@@ -141,7 +141,10 @@ void Exchange::start_relay(const RelayOptions& given) {
 
 /// From here on no other attempt can follow: what a stream of minutes would hold for one goes home.
 void Exchange::release_request() noexcept {
-    if (translated_ != nullptr) translated_->request.release();
+    if (translated_ != nullptr) {
+        translated_->request.release();
+        (void)translated_->hold_documents();  // less than before
+    }
     if (draft_ != nullptr) {
         Block home = std::move(draft_->home);
         std::exchange(draft_, nullptr)->~Draft();

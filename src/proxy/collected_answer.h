@@ -31,6 +31,7 @@ class CollectedAnswer {
     /// Header lines that go on to the client.
     [[nodiscard]] std::string_view lines() const noexcept { return lines_.view(); }
     [[nodiscard]] std::string_view body() const noexcept { return body_.view(); }
+    [[nodiscard]] size_t memory_bytes() const noexcept { return body_.capacity(); }
 
   private:
     [[nodiscard]] Result<void> put(std::string_view payload);

@@ -59,6 +59,9 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
     terms.push_back({"smaller blocks that bodies left in the pool as they grew",
                      BlockPool::leftover(limits.body_bytes, count, part_bytes + one), "limit.bodies_in_memory"});
     terms.push_back({"the index of one JSON body", llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
+    terms.push_back({"the index of one translated answer, and of JSON inside its strings",
+                     2 * llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
+    terms.push_back({"a translated document as it is written, and one beyond the bodies", 2 * one, "limit.body_size"});
     terms.push_back({"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
     if (shape.has_echo)
         terms.push_back({"an answer of the embedded model as it is made, and one beyond the bodies",
@@ -89,6 +92,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
     if (shape.inspects) {
+        blocks.put("what a translation keeps of a stream", "", llm::Translation::memory_bytes_max);
         blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
         blocks.add("data lines joined, or an answer's usage", "stream.event_max",
                    std::max(event_bytes(shape), Relay::collected_bytes_max + shape.buffer_bytes));

@@ -56,10 +56,10 @@ Result<void> Exchange::translate() {
                                     .include_usage = draft_->request.include_usage,
                                     .quirks = provider_->quirks,
                                     .json_array = wants_json_array()};
-    translated_ = std::make_unique<Translated>(services_.translate_scratch, services_.shard().blocks(), terms,
-                                               plan().limits.body_bytes);
+    translated_ = std::make_unique<Translated>(services_, terms);
     const auto made = chat ? translate_chat() : translate_embedding(asked);
     if (!made) return made;
+    LOOM_TRY(translated_->hold_documents());
     // What follows (edits, the embedded model) reads the document that goes out.
     if (provider_->kind != ProviderKind::echo) return {};
     const auto made_endpoint = chat ? llm::Endpoint::chat_completions : llm::Endpoint::embeddings;
@@ -97,6 +97,18 @@ Result<void> Exchange::translate_embedding(std::string_view asked) {
     if (made) return tell_dropped(embedding->dropped());
     detail_ = embedding->error_param();
     return made;
+}
+
+Translated::Translated(Services& services, const llm::TranslateTerms& terms)
+    : BodyHold(services.bodies()),
+      translation(services.translate_scratch, services.shard().blocks(), terms),
+      request(services.shard().blocks()),
+      answer(services.shard().blocks(), services.plan().limits.body_bytes) {}
+
+Result<void> Translated::hold_documents() {
+    if (hold(request.capacity() + answer.memory_bytes())) return {};
+    let_go();
+    return fail(Errc::exhausted, Side::internal, "no memory for one more translated body (limit.bodies_in_memory)");
 }
 
 Result<void> Translated::write_answer(ByteBuffer& out) {
@@ -153,6 +165,7 @@ Result<void> Exchange::begin_collecting() {
     const size_t head_bytes = head.head_bytes;
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
     LOOM_TRY(answer.begin(head));
+    LOOM_TRY(translated_->hold_documents());
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (answer_lease_) {
         answer_lease_.remove_prefix(head_bytes);
@@ -167,7 +180,9 @@ Result<void> Exchange::begin_collecting() {
 }
 
 void Exchange::take_collected(std::string_view bytes) noexcept {
-    const auto taken = translated_->answer.take(bytes);
+    const size_t before = translated_->answer.memory_bytes();
+    Result<void> taken = translated_->answer.take(bytes);
+    if (taken && translated_->answer.memory_bytes() != before) taken = translated_->hold_documents();
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (!taken && error_.code == Errc::ok) error_ = taken.error();
     if (!taken || translated_->answer.whole()) wake();

@@ -1,15 +1,21 @@
 // What an exchange holds whose provider speaks another protocol than its client.
 #pragma once
 
+#include "body_budget.h"
 #include "collected_answer.h"
 #include "loom/llm/embed.h"
 #include "loom/llm/translate.h"
 
 namespace loom::proxy {
 
-struct Translated {
-    Translated(llm::TranslateScratch& scratch, BlockPool& blocks, const llm::TranslateTerms& terms, uint64_t answer_max)
-        : translation(scratch, blocks, terms), request(blocks), answer(blocks, answer_max) {}
+class Services;
+
+struct Translated final : BodyHold {
+    Translated(Services& services, const llm::TranslateTerms& terms);
+
+    /// Counts its documents among the bodies of limit.bodies_in_memory. No waiting: who waits with a body in hand keeps
+    /// others waiting.
+    [[nodiscard]] Result<void> hold_documents();
 
     /// The client's document for the answer that was collected, whatever its status.
     [[nodiscard]] Result<void> write_answer(ByteBuffer& out);
@@ -19,6 +25,9 @@ struct Translated {
     ByteBuffer request;      // the provider's document
     CollectedAnswer answer;  // where it does not stream
     llm::Usage usage;        // of such an answer
+
+  private:
+    void on_room() noexcept override {}
 };
 
 }  // namespace loom::proxy
