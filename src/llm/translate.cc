@@ -3,6 +3,7 @@
 #include <array>
 
 #include "dialect/dialect.h"
+#include "dialect/seal.h"
 #include "loom/llm/error.h"
 #include "translate_scratch.h"
 
@@ -86,7 +87,7 @@ class Teller final : public DeltaSink {
         : encoder_(encoder), context_(context), out_(out), facts_(facts), usage_(usage) {}
     void on_delta(const Delta& delta) override {
         note(delta, facts_, usage_);
-        encoder_.write(delta, context_, out_);
+        encoder_.write(with_sealed_proof(delta, context_), context_, out_);
     }
 
   private:
@@ -120,6 +121,7 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     Result<void> step = state_->client.read_request(body, context, request);
     if (step) {
         request.stream = state_->terms.stream;
+        keep_own_proofs(request, context);
         step = state_->provider.write_request(request, context, out);
     }
     error_param_ = context.error_param;
@@ -134,6 +136,7 @@ Result<void> Translation::answer(std::string_view body, ByteBuffer& out, Usage& 
     const Result<void> step = state_->provider.read_answer(body, context, answer);
     if (step) {
         usage = answer.usage;
+        seal_proofs(answer, context);
         state_->client.write_answer(answer, context, out);
     }
     state_->finish_call();

@@ -70,8 +70,6 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'routing.fallback' is not available in this version\n");
     EXPECT_EQ(errors_of("routing.strategy = round_robin"),
               "loom.conf:1:20: routing.strategy: 'round_robin' is not available in this version\n");
-    EXPECT_EQ(errors_of("provider.a.type = anthropic"),
-              "loom.conf:1:19: provider.a.type: 'anthropic' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }

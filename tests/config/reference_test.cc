@@ -7,6 +7,7 @@
 #include "check.h"
 #include "fake_source.h"
 #include "loom/config/keys.h"
+#include "loom/llm/provider_table.h"
 
 namespace loom::config {
 namespace {
@@ -54,7 +55,8 @@ TEST(ConfFiles, QuickstartServesWithAndWithoutAKey) {
     ASSERT_TRUE(without.config) << all_of(without.diagnostics);
     EXPECT_FALSE(app::provider_is_active(*without.config, "openai"));
     EXPECT_TRUE(app::provider_is_active(*without.config, "demo"));
-    const auto with = load_shipped("quickstart.conf", {{"OPENAI_API_KEY", "sk-x"}});
+    const auto with = load_shipped(
+        "quickstart.conf", {{"OPENAI_API_KEY", "sk-x"}, {"ANTHROPIC_API_KEY", "sk-y"}, {"GEMINI_API_KEY", "z"}});
     EXPECT_EQ(all_of(with.diagnostics), "");
     EXPECT_TRUE(app::provider_is_active(*with.config, "openai"));
 }
@@ -62,9 +64,22 @@ TEST(ConfFiles, QuickstartServesWithAndWithoutAKey) {
 TEST(ConfFiles, Bench) { EXPECT_EQ(all_of(load_shipped("bench.conf", {}).diagnostics), ""); }
 
 TEST(ConfFiles, ProvidersCompletedByASkeleton) {
-    const auto loaded = load_shipped("providers.conf", {{"OPENAI_API_KEY", "sk-x"}},
+    std::map<std::string, std::string> keys;
+    for (const char* name : {"OPENAI", "AZURE_OPENAI", "ANTHROPIC", "GEMINI", "COHERE", "MISTRAL", "GROQ", "DEEPSEEK",
+                             "TOGETHER", "FIREWORKS", "OPENROUTER", "XAI", "PERPLEXITY", "CEREBRAS", "NVIDIA"})
+        keys[std::string(name) + "_API_KEY"] = "sk-x";
+    keys["HF_TOKEN"] = "hf-x";
+    const auto loaded = load_shipped("providers.conf", keys,
                                      {{"listener.http.address", "127.0.0.1:8080"}, {"route.ai.path", "/v1/*"}});
     EXPECT_EQ(all_of(loaded.diagnostics), "");
+}
+
+/// The table says what types there are; the key's row, which types a conf may name.
+TEST(ProviderTypes, AreTheSameInTheTableAndInTheConf) {
+    for (const llm::ProviderType& type : llm::provider_types()) {
+        const std::string conf = "provider.x.type = " + std::string(type.name);
+        EXPECT_EQ(errors_of(conf).find("expected one of"), std::string::npos) << type.name;
+    }
 }
 
 }  // namespace

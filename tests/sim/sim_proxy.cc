@@ -19,6 +19,7 @@ proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, u
     plan.endpoint.idle_max = idle_max;
     plan.endpoint.tls = tls;
     if (tls) plan.endpoint.terms.trust = TlsIdentity::get().trust;
+    plan.type = llm::find_provider_type("openai");
     plan.base_path = "/v1";
     plan.static_lines = "host: provider.sim\r\n";
     plan.timeouts = {.connect_ms = 5'000,
@@ -112,6 +113,7 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
         provider_plan(metrics_, random_.chance(700) ? "one" : "two", idle_max, options_.tls_upstreams));
     plan->providers.push_back(provider_plan(metrics_, "echo", 0, false));
     plan->providers.back().kind = proxy::ProviderKind::echo;
+    plan->providers.back().type = llm::find_provider_type("echo");
     plan->providers.back().delay_ms = random_.below(3) * 10;
     plan->providers.back().token_interval_ms = random_.below(2) * 3;
     route::CatalogueOptions catalogue;

@@ -66,7 +66,7 @@ struct Part {
     Json result_json;         // of a result that is an object (Gemini, Bedrock), then content is empty
     // carried where both sides know them, else a loss
     Json cache_control;  // Anthropic's; where only its place matters (Bedrock's cachePoint) it is {"type":"ephemeral"}
-    Json citations;      // of a text: Anthropic's or OpenAI's array as it stands; `citations_of` says whose
+    Json citations;      // of a text: Anthropic's array (its members have "cited_text") or OpenAI's, as it stands
 };
 
 struct Message {

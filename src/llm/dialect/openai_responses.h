@@ -6,6 +6,7 @@
 
 #include "dialect.h"
 #include "json_out.h"
+#include "seal.h"
 
 namespace loom::llm::responses {
 
@@ -66,21 +67,8 @@ struct Item {
 [[nodiscard]] Text wrapped_input(Text input, Arena& arena);
 [[nodiscard]] Text unwrapped_input(const Part& call, Context& context);
 
-// Seals. What proves a provider's thinking travels through the client as a reasoning item's encrypted_content. In front
-// stands whose it is, so that it never goes to another provider; OpenAI's own goes as it is.
-
-enum class Seal : uint8_t {
-    thinking,
-    redacted,  // the opaque text of redacted thinking
-    call,      // of the call behind it (Gemini's thoughtSignature)
-};
-struct Sealed {
-    Seal seal = Seal::thinking;
-    Text opaque;
-};
-[[nodiscard]] Text sealed(Sealed what, Protocol origin, Arena& arena);
-/// Empty where the text is another provider's.
-[[nodiscard]] std::optional<Sealed> unsealed(Text text, Protocol origin) noexcept;
+// What proves a provider's thinking travels through the client as a reasoning item's encrypted_content, sealed (seal.h);
+// OpenAI's own goes as it is.
 
 /// The inside of `logprobs` in chat's shape, from an array of ours, and back.
 [[nodiscard]] Json chat_logprobs(Json array, Arena& arena);

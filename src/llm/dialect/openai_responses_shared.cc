@@ -10,9 +10,6 @@ namespace loom::llm::responses {
 
 namespace {
 
-constexpr std::string_view seal_mark = "loom.";
-constexpr std::string_view seal_names[] = {".thinking:", ".redacted:", ".call:"};
-
 bool says_nothing(Json value) noexcept {
     return value == "null" || value == "false" || value == "[]" || value == "{}" || value == "\"\"";
 }
@@ -78,25 +75,6 @@ Text unwrapped_input(const Part& call, Context& context) {
     });
     if (good && members == 1 && has(input)) return input;
     return has(call.arguments_text) ? call.arguments_text : escaped(arguments, context.arena);
-}
-
-Text sealed(Sealed what, Protocol origin, Arena& arena) {
-    if (what.opaque.starts_with(seal_mark)) return what.opaque;  // it was, where the answer was read
-    return concat(arena, seal_mark, protocol_name(origin), seal_names[static_cast<size_t>(what.seal)], what.opaque);
-}
-
-std::optional<Sealed> unsealed(Text text, Protocol origin) noexcept {
-    if (!text.starts_with(seal_mark)) {
-        if (origin != Protocol::openai_responses) return {};
-        return Sealed{Seal::thinking, text};
-    }
-    text.remove_prefix(seal_mark.size());
-    const std::string_view name = protocol_name(origin);
-    if (!text.starts_with(name)) return {};
-    text.remove_prefix(name.size());
-    for (size_t i = 0; i < std::size(seal_names); ++i)
-        if (text.starts_with(seal_names[i])) return Sealed{static_cast<Seal>(i), text.substr(seal_names[i].size())};
-    return {};
 }
 
 Json chat_logprobs(Json array, Arena& arena) { return concat(arena, R"({"content":)", array, R"(,"refusal":null})"); }
