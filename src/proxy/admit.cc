@@ -1,6 +1,8 @@
 // The first phase: which route, whose request, may they, and what of the head goes on.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client_connection.h"
 #include "exchange.h"
 #include "header_policy.h"
@@ -37,7 +39,35 @@ bool has_dot_segment(std::string_view path) noexcept {
     return false;
 }
 
-/// The key in whichever header this route takes it from.
+constexpr std::string_view key_parameter = "key=";  // Google's clients may send their key in the query
+
+/// The parameter's place in a query, "key=…" without the '&' around; empty where there is none.
+std::string_view find_key_parameter(std::string_view query) noexcept {
+    while (!query.empty()) {
+        const std::string_view parameter = query.substr(0, query.find('&'));
+        if (parameter.starts_with(key_parameter)) return parameter;
+        query.remove_prefix(std::min(parameter.size() + 1, query.size()));
+    }
+    return {};
+}
+
+/// What an AI provider is sent of a target: never a client's key.
+void append_without_keys(std::string& out, std::string_view target) {
+    const size_t mark = target.find('?');
+    out += target.substr(0, mark);
+    if (mark == target.npos) return;
+    char separator = '?';
+    for (std::string_view query = target.substr(mark + 1); !query.empty();) {
+        const std::string_view parameter = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(parameter.size() + 1, query.size()));
+        if (parameter.starts_with(key_parameter)) continue;
+        out += separator;
+        out += parameter;
+        separator = '&';
+    }
+}
+
+/// The key in whichever header this route takes it from; in the query last.
 std::string_view presented_key(const http::RequestHead& head, const RoutePlan& route) noexcept {
     if (route.bearer) {
         const std::string_view token = tenant::bearer_token(head.value_of(HeaderId::authorization));
@@ -47,7 +77,9 @@ std::string_view presented_key(const http::RequestHead& head, const RoutePlan& r
         if (const http::Header* const header = head.find(std::string_view(route.auth_header))) return header->value;
     for (const HeaderId id : {HeaderId::x_api_key, HeaderId::api_key, HeaderId::x_goog_api_key})
         if (const std::string_view value = head.value_of(id); !value.empty()) return value;
-    return {};
+    if (!route.ai) return {};
+    const std::string_view parameter = find_key_parameter(head.query);
+    return parameter.empty() ? parameter : parameter.substr(key_parameter.size());
 }
 
 }  // namespace
@@ -141,6 +173,11 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         if (!head.query.empty()) *end++ = '?';
         end = std::copy(head.query.begin(), head.query.end(), end);
         target_ = {text, static_cast<size_t>(end - text)};
+    }
+    if (route_->ai && !find_key_parameter(head.query).empty()) {
+        std::string without;
+        append_without_keys(without, target_);
+        target_ = text_.keep(without);
     }
     const bool inspected = route_->ai && llm::is_inspected(endpoint_);
     if (inspected && head.framing == http::BodyFraming::length && head.content_length > plan().limits.body_bytes)

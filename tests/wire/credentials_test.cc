@@ -21,13 +21,24 @@ TEST_F(Credentials, OfTheClientNeverReachTheUpstream) {
     EXPECT_FALSE(contains(seen.head.raw, client_key)) << seen.head.raw;
 }
 
-TEST_F(Credentials, AKeyInTheQueryIsNotSentOn) {
+/// As Google's clients may send it.
+TEST_F(Credentials, AKeyInTheQueryIsTakenAndNotSentOn) {
+    conf.set("route.ai.passthrough", "files");
     start(answer_always(answer(chat_answer)));
-    ask(request("POST", "/v1/chat/completions?key=" + std::string(client_key), "Content-Type: application/json\r\n",
-                chat_body));
+    const std::string key = "key=" + std::string(client_key);
+    const std::string type = "Content-Type: application/json\r\n";
+    EXPECT_EQ(ask(request("POST", "/v1/chat/completions?" + key, type, chat_body)).status(), 200);
+    EXPECT_EQ(ask(request("POST", "/v1/chat/completions?monkey=1&" + key + "&b=2", type, chat_body)).status(), 200);
+    expect_error(ask(request("POST", "/v1/chat/completions?key=wrong", type, chat_body)), 401);
+    expect_error(ask(request("POST", "/v1/chat/completions?monkey=" + std::string(client_key), type, chat_body)), 401);
+    EXPECT_EQ(ask(request("GET", "/v1/files?a=1&" + key + "&b=2&" + key, "")).status(), 200);
+    EXPECT_EQ(ask(request("GET", "/v1/files?" + key, "")).status(), 200);
+    ASSERT_EQ(upstream().requests().size(), 4U);
+    EXPECT_TRUE(contains(upstream().request(2).head.raw, "GET /v1/files?a=1&b=2 HTTP/1.1\r\n"));
+    EXPECT_TRUE(contains(upstream().request(3).head.raw, "GET /v1/files HTTP/1.1\r\n"));
     for (const Message& seen : upstream().requests())
         EXPECT_FALSE(contains(seen.head.raw, client_key)) << seen.head.raw;
-    loom().wait_for_access_line("chat");
+    loom().wait_for_access_line("files");
     EXPECT_FALSE(contains(loom().access_log(), client_key));
 }
 
