@@ -147,13 +147,6 @@ void ByteBuffer::reserve(size_t capacity) {
     block_ = std::move(larger);
 }
 
-void ByteBuffer::append(std::string_view bytes) {
-    if (bytes.empty()) return;
-    if (size_ + bytes.size() > block_.capacity()) reserve(size_ + bytes.size());
-    std::memcpy(block_.data() + size_, bytes.data(), bytes.size());
-    size_ += bytes.size();
-}
-
 void ByteBuffer::remove_prefix(size_t count) noexcept {
     LOOM_ASSERT(count <= size_);
     size_ -= count;

@@ -122,6 +122,7 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     if (step) {
         request.stream = state_->terms.stream;
         keep_own_proofs(request, context);
+        out.reserve(out.size() + body.size() + body.size() / 4);  // most documents grow a little
         step = state_->provider.write_request(request, context, out);
     }
     error_param_ = context.error_param;

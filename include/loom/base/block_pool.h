@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
@@ -122,7 +123,13 @@ class ByteBuffer {
     [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
     [[nodiscard]] size_t capacity() const noexcept { return block_.capacity(); }
     void reserve(size_t capacity);
-    void append(std::string_view bytes);
+    void append(std::string_view bytes) {
+        if (bytes.empty()) return;
+        if (size_ + bytes.size() > capacity()) [[unlikely]]
+            reserve(size_ + bytes.size());
+        std::memcpy(block_.data() + size_, bytes.data(), bytes.size());
+        size_ += bytes.size();
+    }
     void resize(size_t size) noexcept {
         LOOM_ASSERT(size <= capacity());
         size_ = size;
