@@ -38,6 +38,7 @@ struct SimProxyOptions {
     bool incremental_buffers = false;
     uint32_t connections_max = 60'000;
     uint32_t stream_buffer_bytes = 64 * 1024;
+    uint32_t keepalive_ms = 0;  // of the models' route; 0: drawn, and mostly none
     bool tls_clients = false;
     bool tls_upstreams = false;
 };
