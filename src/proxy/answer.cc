@@ -191,6 +191,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
+    ends_by_close_ = ends_by_close;
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();
     if (closing_told_)
         head.raw("connection: close\r\n");

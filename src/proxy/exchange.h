@@ -253,7 +253,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool stream_ = false;
     bool strip_usage_ = false;
     bool json_fault_ = false;  // the reader of the request knows where
-    bool closing_told_ = false;  // "connection: close" was sent
+    bool closing_told_ = false;   // "connection: close" was sent
+    bool ends_by_close_ = false;  // only the connection's end says where the answer's body ends
     size_t first_bytes_taken_ = 0;
 
     // the upstream

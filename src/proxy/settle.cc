@@ -33,7 +33,8 @@ void Exchange::settle() {
     const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
     // An end in order would let a client take the part it has for the whole, where only the end says which it is;
     // anywhere else a reset could destroy earlier answers that the client has not read yet.
-    const bool looks_whole = relaying_ && !relay_.shows_cut();
+    // A stream that keep-alives have opened has such a head before there is anything to relay.
+    const bool looks_whole = answered_ && ends_by_close_;
     if (client_gone_ && (looks_whole || client_.sender().failed())) client_.abort();
     client_.exchange_done(keep);
     services_.shard().free_later(*this);

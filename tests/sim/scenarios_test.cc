@@ -152,5 +152,22 @@ TEST(Scenario, ABodyThatTheClosingEndsIsNotCutByAnEndInOrder) {
     EXPECT_EQ(run(std::move(c)).seen_status, 200);
 }
 
+// The same before its upstream has said anything: the stream that keep-alives had opened ended in order, and looked
+// like a whole one without events.
+TEST(Scenario, AStreamThatKeepAlivesOpenedIsNotCutByAnEndInOrder) {
+    for (const std::string_view version : {"1.0", "1.1"}) {
+        Case c = ask_case(Ask::stream, fmt::format("POST /v1/chat/completions HTTP/{}", version));
+        answer(c, "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n", "data: {}\n\ndata: [DONE]\n\n");
+        c.frame = Frame::close;
+        c.closes_after = true;
+        c.delay_ms = 400;
+        c.half_closes = true;
+        c.half_close_ms = 200;
+        WorldOptions options = kind_world();
+        options.proxy.keepalive_ms = 50;
+        EXPECT_EQ(run(std::move(c), options).seen_status, 200) << version;
+    }
+}
+
 }  // namespace
 }  // namespace loom::sim

@@ -14,8 +14,8 @@ class Scraper {
     Scraper(CaseBook& book, Network& network) noexcept : book_(book), network_(network) {}
 
     /// As an actor's: when there is more to do.
-    [[nodiscard]] uint64_t step(uint64_t now_ns);
-    void leave() { end_.close(); }
+    /// open  the admin listener was not told to stop, and owes every scrape its answer.
+    [[nodiscard]] uint64_t step(uint64_t now_ns, bool open);
     [[nodiscard]] uint32_t scrape_count() const noexcept { return scrape_count_; }
 
   private:

@@ -138,6 +138,7 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     plan->timeouts = plan->providers[0].timeouts;
     plan->client = {.head_ms = 10'000, .body_ms = 10'000, .idle_ms = 20'000, .write_ms = 10'000, .drain_ms = 30'000};
     if (random_.chance(200)) plan->routes[0].keepalive_ms = random_.between(50, 400);
+    if (options_.keepalive_ms > 0) plan->routes[0].keepalive_ms = options_.keepalive_ms;
     if (random_.chance(200)) plan->flush_interval_ms = random_.between(1, 20);
     return plan;
 }

@@ -38,6 +38,7 @@ struct SimProxyOptions {
     bool incremental_buffers = false;
     uint32_t connections_max = 60'000;
     uint32_t stream_buffer_bytes = 64 * 1024;
+    uint32_t keepalive_ms = 0;  // of the models' route; 0: drawn, and mostly none
     bool tls_clients = false;
     bool tls_upstreams = false;
 };
@@ -59,17 +60,24 @@ class SimProxy {
     void reload();
     void drain();
     [[nodiscard]] bool draining() const noexcept { return draining_; }
-    /// Everyone has gone: everything comes home, `turn` by turn. What did not, in words; the process cannot go on then.
+    /// The admin listener was not told to stop: whoever knocks there is answered whole.
+    [[nodiscard]] bool admin_open() const noexcept { return admin_open_; }
+    /// Everyone has gone: everything comes home, `one_turn` after the other, in the order of app's Server::drain. Who
+    /// watches the drain sees it through, and is cut off at its end. False: something did not, and the process cannot
+    /// go on.
     template <class Turn>
     [[nodiscard]] bool bring_home(Turn&& one_turn) {
         if (!draining_) drain();
-        admin_listener_->stop();
-        admin_services_->begin_drain();
         const uint64_t until_ns = ring().now_ns() + longest_wait_ns;
         while (services_->client_count() > 0 && ring().now_ns() < until_ns) one_turn();
         services_->close_all();
+        const uint64_t home_until_ns = until_ns + longest_wait_ns;
+        while (!clients_home() && ring().now_ns() < home_until_ns) one_turn();
+        admin_open_ = false;
+        admin_listener_->stop();
+        admin_services_->begin_drain();
         admin_services_->close_all();
-        while (!home() && ring().now_ns() < until_ns + longest_wait_ns) one_turn();
+        while (!home() && ring().now_ns() < home_until_ns) one_turn();
         return home();
     }
     /// After bring_home: the shard ends. Returns what is left of its resources, in words; empty: nothing.
@@ -80,8 +88,9 @@ class SimProxy {
     [[nodiscard]] proxy::Services& services() noexcept { return *services_; }
 
   private:
+    [[nodiscard]] bool clients_home() const noexcept { return listener_->stopped() && services_->idle(); }
     [[nodiscard]] bool home() const noexcept {
-        return listener_->stopped() && services_->idle() && admin_listener_->stopped() && admin_services_->idle();
+        return clients_home() && admin_listener_->stopped() && admin_services_->idle();
     }
     void open_admin();
     [[nodiscard]] std::shared_ptr<const proxy::Plan> make_plan();
@@ -98,6 +107,7 @@ class SimProxy {
     std::unique_ptr<proxy::ProxyListener> admin_listener_;
     uint64_t generation_ = 0;
     bool draining_ = false;
+    bool admin_open_ = true;
 };
 
 }  // namespace loom::sim

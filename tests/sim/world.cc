@@ -164,7 +164,7 @@ uint64_t World::step_actors() {
         else
             next_ns = now_ns;
     next_ns = std::min({next_ns, provider_.step(now_ns), web_.step(now_ns)});
-    if (options_.scraped) next_ns = std::min(next_ns, scraper_.step(now_ns));
+    if (options_.scraped) next_ns = std::min(next_ns, scraper_.step(now_ns, proxy_->admin_open()));
     return next_ns;
 }
 
@@ -228,7 +228,6 @@ WorldResult World::run() {
 /// The clients have gone; what is left comes home, as at the end of a process.
 void World::finish() {
     for (const auto& client : clients_) client->leave();
-    scraper_.leave();
     const bool home = proxy_->bring_home([this] { turn(); });
     result_.completion_count = proxy_->ring().completion_count();
     if (!home) {
