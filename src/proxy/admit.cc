@@ -67,7 +67,7 @@ void append_without_keys(std::string& out, std::string_view target) {
     }
 }
 
-/// The key in whichever header this route takes it from; in the query last.
+/// The key in whichever header this route takes it from.
 std::string_view presented_key(const http::RequestHead& head, const RoutePlan& route) noexcept {
     if (route.bearer) {
         const std::string_view token = tenant::bearer_token(head.value_of(HeaderId::authorization));
@@ -77,9 +77,7 @@ std::string_view presented_key(const http::RequestHead& head, const RoutePlan& r
         if (const http::Header* const header = head.find(std::string_view(route.auth_header))) return header->value;
     for (const HeaderId id : {HeaderId::x_api_key, HeaderId::api_key, HeaderId::x_goog_api_key})
         if (const std::string_view value = head.value_of(id); !value.empty()) return value;
-    if (!route.ai) return {};
-    const std::string_view parameter = find_key_parameter(head.query);
-    return parameter.empty() ? parameter : parameter.substr(key_parameter.size());
+    return {};
 }
 
 }  // namespace
@@ -113,6 +111,8 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     route_ = &plan().routes[index];
     note_client(head);
     if (answer_cors(head)) return {};
+    const bool reads = head.method == http::Method::get || head.method == http::Method::head;
+    if (route_->ai) endpoint_ = llm::classify(reads, head.path);  // first: a refusal has its client's own shape
     auto step = authenticate(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
@@ -121,7 +121,10 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
 
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
     if (route_->auth == AuthType::none) return {};
-    const std::string_view key = presented_key(head, *route_);
+    std::string_view key = presented_key(head, *route_);
+    const bool google = path_.starts_with("/v1beta/") || llm::names_model_in_path(endpoint_);
+    if (const auto given = find_key_parameter(head.query); google && key.empty() && !given.empty())
+        key = given.substr(key_parameter.size());
     if (key.empty())
         return fail(Errc::unauthenticated, Side::downstream,
                     "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
@@ -141,8 +144,6 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
         pool_ = use_->route_pools[static_cast<size_t>(route_ - plan().routes.data())];
         return {};
     }
-    const bool reads = head.method == http::Method::get || head.method == http::Method::head;
-    endpoint_ = llm::classify(reads, head.path);
     if (endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model) {
         answer_models();
         return {};

@@ -131,7 +131,7 @@ bool BlockReader::take_block(const Block& block, ArenaList<Part>& parts) {
         if (block.type == "thinking") {
             Part& part = add(block, Part::Kind::thinking, parts);
             part.text = has(block.thinking) ? block.thinking : Text("");
-            part.signature = block.signature;
+            if (!block.signature.empty()) part.signature = block.signature;  // "" stands where a provider gave none
             return true;
         }
         if (block.type == "redacted_thinking") {

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "gemini.h"
 
 namespace loom::llm::gemini {
@@ -81,6 +83,14 @@ std::string_view media_type_of(const Part& part) noexcept {
     }
 }
 
+/// In the alphabet that every protocol takes: protobuf's JSON reads the URL's too, and its SDK for Python writes it.
+Text standard_base64(Text data, Arena& arena) {
+    if (data.find('-') == data.npos && data.find('_') == data.npos) return data;
+    char* const copy = arena.take(data.size());
+    std::ranges::transform(data, copy, [](char c) { return c == '-' ? '+' : c == '_' ? '/' : c; });
+    return {copy, data.size()};
+}
+
 class PartReader {
   public:
     PartReader(Cursor& cursor, Context& context, std::string_view where, Part& part) noexcept
@@ -101,13 +111,19 @@ class PartReader {
             thought_ = cursor_.is_true();
             return cursor_.skip_value();
         }
-        if (field == "thoughtSignature") return take_text(cursor_, part_.signature);
+        if (field == "thoughtSignature") return base64(part_.signature);
         if (field == "inlineData") return media(Media::Source::base64);
         if (field == "fileData") return media(Media::Source::url);
         if (field == "functionCall") return call();
         if (field == "functionResponse") return result();
         if (field == "partMetadata") return metadata();
         return lose(cursor_, context_, where_, field.view());
+    }
+
+    bool base64(Text& into) {
+        if (!take_text(cursor_, into)) return false;
+        if (has(into)) into = standard_base64(into, context_.arena);
+        return true;
     }
 
     bool text() {
@@ -120,7 +136,8 @@ class PartReader {
         part_.media.source = source;
         const bool good = each_field(cursor_, [&](const FieldName& field) {
             if (field == "mimeType") return take_text(cursor_, part_.media.media_type);
-            if (field == "data" || field == "fileUri") return take_text(cursor_, part_.media.data);
+            if (field == "data") return base64(part_.media.data);
+            if (field == "fileUri") return take_text(cursor_, part_.media.data);
             if (field == "displayName") return take_text(cursor_, part_.media.name);
             return lose(cursor_, context_, where_, field.view());
         });
