@@ -26,11 +26,6 @@ std::string lower(std::string_view text) {
     return lowered;
 }
 
-bool fits_a_header(std::string_view value) {
-    return std::ranges::none_of(
-        value, [](char c) { return (static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7f; });
-}
-
 /// `gpt-4`, or `gpt-*` for every name that begins so.
 bool is_listed(const std::vector<std::string>& patterns, std::string_view name) {
     return std::ranges::any_of(patterns, [name](std::string_view pattern) {
@@ -58,16 +53,6 @@ void check_tls(Report& report, const std::string& name, const llm::ProviderType&
     check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
-void check_api_key(Report& report, const std::string& name, const llm::ProviderType& type) {
-    const Config& config = report.config;
-    const auto key = fmt::format("provider.{}.api_key", name);
-    if (!fits_a_header(config.text(key))) report.error(key, "holds a control byte");
-    if (config.has(key) && config.text(key).empty()) return report.warning(key, "is empty: the provider is left out");
-    const bool by_key = type.auth == llm::AuthStyle::bearer || type.auth == llm::AuthStyle::header;
-    if (!by_key || type.key_optional || config.has(key) || !report.complete) return;
-    report.add(config.place_of_name("provider", name), false, key, "is not set: requests go there without a key");
-}
-
 void check_headers(Report& report, const std::string& name) {
     const auto prefix = fmt::format("provider.{}.header.", name);
     for (const auto& [header, value] : report.config.entries_below(prefix)) {
@@ -92,7 +77,9 @@ void warn_of_idle_keys(Report& report, const std::string& name, const llm::Provi
     const bool vertex = type.path == llm::PathStyle::vertex, bedrock = type.path == llm::PathStyle::bedrock;
     for (const Owner& one : {Owner{"delay", echo, "echo"}, Owner{"token_interval", echo, "echo"},
                              Owner{"api_version", azure, "azure_openai"}, Owner{"project_id", vertex, "vertex"},
-                             Owner{"location", vertex || bedrock, "vertex and bedrock"}}) {
+                             Owner{"location", vertex || bedrock, "vertex and bedrock"},
+                             Owner{"access_key_id", bedrock, "bedrock"}, Owner{"secret_access_key", bedrock, "bedrock"},
+                             Owner{"session_token", bedrock, "bedrock"}}) {
         const auto key = fmt::format("provider.{}.{}", name, one.key);
         if (!one.owns && report.config.has(key))
             report.warning(key, fmt::format("means something to {} providers only", one.who));
@@ -115,7 +102,8 @@ void check_place(Report& report, const std::string& name, const llm::ProviderTyp
     };
     if (vertex) need("project_id", "my-project");
     if (vertex) need("location", "us-central1");
-    if (bedrock && !report.config.has(fmt::format("provider.{}.base_url", name))) need("location", "us-east-1");
+    const auto has = [&](const char* word) { return report.config.has(fmt::format("provider.{}.{}", name, word)); };
+    if (bedrock && (!has("base_url") || has("access_key_id"))) need("location", "us-east-1");
 }
 
 void check_model_name(Report& report, const config::Place& place, const std::string& key, const std::string& name) {
@@ -138,7 +126,7 @@ void check_provider(Report& report, const std::string& name) {
             report.missing(report.config.place_of_name("provider", name), type_key, "is missing");
     } else {
         warn_of_idle_keys(report, name, *row);
-        check_api_key(report, name, *row);
+        check_credentials(report, name, *row);
         check_place(report, name, *row);
         check_base_url(report, name, *row);
         check_tls(report, name, *row);
@@ -215,12 +203,6 @@ void check_routes_of(Report& report, const std::string& consumer) {
 
 bool is_defined_provider(const Config& config, std::string_view name) {
     return std::ranges::find(config.names("provider"), name) != config.names("provider").end();
-}
-
-bool provider_is_active(const Config& config, const std::string& name) {
-    if (!is_defined_provider(config, name) || !config.has(fmt::format("provider.{}.type", name))) return false;
-    const auto api_key = fmt::format("provider.{}.api_key", name);
-    return !config.has(api_key) || !config.text(api_key).empty();
 }
 
 void require_provider(Report& report, const std::string& key, const std::string& name) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loom/config/config.h"
+#include "loom/llm/provider_table.h"
 
 namespace loom::app {
 
@@ -28,6 +29,9 @@ struct Report {
     }
 };
 
+/// No control byte in it.
+[[nodiscard]] bool fits_a_header(std::string_view value);
+
 [[nodiscard]] bool is_defined_provider(const config::Config& config, std::string_view name);
 
 /// A name of `names("provider")` must be there; else an error at `key`'s value.
@@ -36,6 +40,8 @@ void require_provider(Report& report, const std::string& key, const std::string&
 /// prefix  "provider.X.tls." or "route.X.tls.".
 void check_upstream_tls(Report& report, const std::string& prefix, bool is_https);
 void check_listener_tls(Report& report, const std::string& listener);
+/// What a provider knows its customer by.
+void check_credentials(Report& report, const std::string& provider, const llm::ProviderType& type);
 void check_providers(Report& report);
 void check_routing(Report& report);
 void check_consumers(Report& report);

@@ -259,6 +259,14 @@ constexpr KeyRow llm_rows[] = {
      .type = secret,
      .meaning =
          "sent in the header that the provider's API has for it; a provider with an empty one takes no requests"},
+    {.pattern = "provider.<name>.access_key_id",
+     .type = text,
+     .meaning = "bedrock: of the AWS access key that each request is signed with; empty: the provider takes no requests. "
+                "An api_key goes before it"},
+    {.pattern = "provider.<name>.secret_access_key", .type = secret, .meaning = "bedrock: the key itself"},
+    {.pattern = "provider.<name>.session_token",
+     .type = secret,
+     .meaning = "bedrock: what temporary keys come with"},
     {.pattern = "provider.<name>.base_url",
      .type = text,
      .meaning = "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "

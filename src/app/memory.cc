@@ -36,7 +36,8 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     for (const auto& provider : plan.providers) {
         const bool is_echo = provider.kind == proxy::ProviderKind::echo;
         shape.has_echo = shape.has_echo || is_echo;
-        if (!is_echo) add_upstream(provider.endpoint, provider.static_lines.size() + provider.base_path.size());
+        if (!is_echo) add_upstream(provider.endpoint, provider.static_lines.size() + provider.base_path.size() +
+                                                         provider.credentials_bytes_max());
     }
     for (const auto& route : plan.routes) {
         shape.inspects = shape.inspects || route.ai;

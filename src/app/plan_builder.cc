@@ -105,6 +105,19 @@ std::string base_url_of(const Config& config, const std::string& name, const llm
     return url.replace(at, hole.size(), location);
 }
 
+/// Null where the provider's requests are not signed.
+std::shared_ptr<const proxy::AwsKeys> aws_keys(const Config& config, const std::string& prefix,
+                                               const llm::ProviderType& type) {
+    const std::string& id = config.text(prefix + "access_key_id");
+    if (type.auth != llm::AuthStyle::aws_sigv4 || id.empty() || !config.text(prefix + "api_key").empty()) return nullptr;
+    auto keys = std::make_shared<proxy::AwsKeys>();
+    keys->region = config.text(prefix + "location");
+    keys->access_key_id = id;
+    keys->secret_access_key = Secret(config.text(prefix + "secret_access_key"));
+    keys->session_token = Secret(config.text(prefix + "session_token"));
+    return keys;
+}
+
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     const llm::ProviderType& type = *provider.type;
@@ -120,13 +133,15 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     provider.endpoint = endpoint(config, provider.name, *url);
     fill_tls(config, prefix + "tls.", provider.endpoint, files, messages);
     provider.base_path = std::string(url->path);
+    provider.authority = std::string(url->authority);
+    provider.aws_keys = aws_keys(config, prefix, type);
 
     const auto extra = config.entries_below(prefix + "header.");
     const auto overridden = [&extra](std::string_view name) {
         return std::ranges::any_of(extra,
                                    [name](const auto& one) { return http::equal_ignoring_case(one.first, name); });
     };
-    std::string lines = fmt::format("host: {}\r\n", url->authority);
+    std::string lines = fmt::format("host: {}\r\n", provider.authority);
     const std::string& key = config.text(prefix + "api_key");
     const std::string_view header = type.auth == llm::AuthStyle::header ? type.auth_header : "authorization";
     const std::string_view scheme = type.auth == llm::AuthStyle::header ? "" : "Bearer ";

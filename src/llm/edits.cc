@@ -32,6 +32,24 @@ void rename_model(Edits& edits, const Request& request, std::string_view quoted_
     LOOM_ASSERT(edits.replace(request.model_range, quoted_name));
 }
 
+void drop_model(Edits& edits, const Request& request) noexcept {
+    LOOM_ASSERT(!request.model_member.absent());
+    LOOM_ASSERT(edits.replace(request.model_member, {}));
+}
+
+void put_anthropic_version(Edits& edits, const Request& request, std::string_view version) noexcept {
+    const Range said = request.anthropic_version_range;
+    bool placed = false;
+    if (said.absent()) {
+        const uint32_t at = request.object_insert_offset;
+        LOOM_ASSERT(!request.object_empty);  // Anthropic's requests have messages
+        placed = edits.insert(at, R"("anthropic_version":")") && edits.insert(at, version) && edits.insert(at, R"(",)");
+    } else {
+        placed = edits.insert(said.offset, "\"") && edits.replace(said, version) && edits.insert(said.end(), "\"");
+    }
+    LOOM_ASSERT(placed);
+}
+
 bool ask_for_usage(Edits& edits, const Request& request) noexcept {
     if (!request.stream || request.include_usage) return false;
     bool placed = false;

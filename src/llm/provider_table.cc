@@ -177,7 +177,9 @@ constexpr ProviderType vertex_claude{.name = "vertex",
                                      .protocol = Protocol::anthropic,
                                      .path = PathStyle::vertex,
                                      .auth = AuthStyle::google_token,
-                                     .endpoints = all_anthropic};
+                                     .body_version = "vertex-2023-10-16",
+                                     .endpoints = all_anthropic,
+                                     .quirks = {.no_system_in_messages = true}};
 
 struct Alias {
     std::string_view name, of;

@@ -29,6 +29,7 @@ constexpr std::array key_facts{
     LOOM_KEY(tool_choice, "a string or an object"),
     LOOM_KEY(system, "a string or an array"),
     LOOM_KEY(instructions, "a string or an array"),
+    LOOM_KEY(anthropic_version, "a string"),
     LOOM_KEY(include_usage, "true or false"),
 };
 #undef LOOM_KEY
@@ -56,7 +57,7 @@ Key exact_key(std::string_view name) noexcept {
         case 12: return either({Key::instructions});
         case 13: return either({Key::include_usage});
         case 14: return either({Key::stream_options});
-        case 17: return either({Key::max_output_tokens});
+        case 17: return either({Key::max_output_tokens, Key::anthropic_version});
         case 21: return either({Key::max_completion_tokens});
         default: return Key::other;
     }

@@ -23,6 +23,7 @@ enum class Key : uint8_t {
     tool_choice,
     system,
     instructions,
+    anthropic_version,
     include_usage,  // inside stream_options
     other,
 };

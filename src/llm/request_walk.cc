@@ -10,7 +10,11 @@ bool RequestWalk::run() {
     request_.object_empty = true;
     const bool good = cursor_.each_member([&](Range key) {
         request_.object_empty = false;
-        return read_member(key);
+        const bool had_model = !request_.model_range.absent();
+        if (!read_member(key)) return false;
+        if (!had_model && !request_.model_range.absent()) note_model_member(key);
+        comma_ = cursor_.offset();
+        return true;
     });
     if (!good) return false;
     if (!cursor_.at_end()) return cursor_.fail_here("there are bytes behind the JSON object");
@@ -18,6 +22,14 @@ bool RequestWalk::run() {
                           : max_tokens_ != 0          ? max_tokens_
                                                       : max_output_tokens_;
     return check_required();
+}
+
+/// Just read: the comma behind it goes with it, or the one in front of the last.
+void RequestWalk::note_model_member(Range key) {
+    const bool is_last = cursor_.peek() != ',';
+    const uint32_t begin = is_last && comma_ != 0 ? comma_ : key.offset;
+    const uint32_t end = is_last ? cursor_.last_end() : cursor_.offset() + 1;
+    request_.model_member = {begin, end - begin};
 }
 
 bool RequestWalk::read_member(Range key) {
@@ -74,6 +86,7 @@ bool RequestWalk::read_value(Key key) {
             return good;
         }
         case Key::tool_choice: return cursor_.skip_value(request_.tool_choice_range);
+        case Key::anthropic_version: return cursor_.skip_value(request_.anthropic_version_range);
         case Key::system:
         case Key::instructions: {
             Range text;

@@ -24,6 +24,7 @@ class RequestWalk {
 
   private:
     bool read_member(Range key);
+    void note_model_member(Range key);
     bool read_gemini_member(Range key);
     bool read_gemini_content();
     bool read_value(Key key);
@@ -57,7 +58,8 @@ class RequestWalk {
     Request request_;
     Range user_range_;
     uint64_t max_completion_tokens_ = 0, max_tokens_ = 0, max_output_tokens_ = 0;
-    uint32_t seen_ = 0;  // one bit a Key
+    uint32_t seen_ = 0;   // one bit a Key
+    uint32_t comma_ = 0;  // offset of the one in front of the member at hand; 0: it is the first
     const char* param_ = "";
 };
 

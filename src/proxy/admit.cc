@@ -163,6 +163,9 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
     pool_ = use_->provider_pools[owner];
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
+    if (provider_->aws_keys != nullptr)
+        return fail(Errc::unsupported, Side::downstream,
+                    "this provider's requests are signed whole: nothing can be relayed to it unread");
     return {};
 }
 

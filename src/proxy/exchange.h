@@ -161,7 +161,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // forward.cc
     Result<void> start_attempt();
-    void write_attempt_head();
+    Result<void> write_attempt_head();
     [[nodiscard]] std::string_view upstream_target();
     void write_family_lines(http::HeadWriter& head);
     void send_attempt();
@@ -175,6 +175,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_upstream_end(Error why) noexcept override;
     void on_upstream_sent(net::Sender::State state) noexcept override;
     void on_upstream_closed() noexcept override;
+
+    // credentials.cc: those that are not lines of the conf
+    Result<void> write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest);
+    Result<void> sign(http::HeadWriter& head, std::string_view base, std::string_view rest);
 
     // answer.cc: from the upstream's head to the relay
     Result<void> begin_relay();

@@ -36,7 +36,7 @@ Result<void> Exchange::start_attempt() {
     if (!connection) return std::unexpected(connection.error());
     upstream_ = *connection;
     request_sent_ = false;
-    write_attempt_head();
+    if (const auto written = write_attempt_head(); !written) return written;
     arm(Deadline::connect, limits.connect_ms);
     connect_from_ns_ = services_.shard().now_ns();
     if (upstream_->connected()) send_attempt();
@@ -85,19 +85,21 @@ void Exchange::write_family_lines(http::HeadWriter& head) {
 }
 
 /// The request line, what the provider is to be told, what goes on of the client's head, the framing.
-void Exchange::write_attempt_head() {
+Result<void> Exchange::write_attempt_head() {
     const bool ai = route_->ai;
     const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
     const std::string_view rest = upstream_target();
     attempt_head_.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
-                          request_lines_.size() + family_.bytes() + attempt_head_slack_bytes);
+                          (ai ? provider_->credentials_bytes_max() : 0) + request_lines_.size() + family_.bytes() +
+                          attempt_head_slack_bytes);
     http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
     head.request_line(method_text_, base, rest);
     head.raw(static_lines);
     head.raw(request_lines_.view());
     if (ai) write_family_lines(head);
     if (ai) head.raw("accept-encoding: identity\r\n");
+    if (ai) LOOM_TRY(write_credentials(head, base, rest));
     if (draft_ != nullptr)
         head.header("content-length", draft_->edits.output_bytes(document().size()));
     else if (client_body_.framing() == http::BodyFraming::length)
@@ -107,6 +109,7 @@ void Exchange::write_attempt_head() {
     head.end();
     LOOM_ASSERT(head.ok());
     attempt_head_.resize(head.size());
+    return {};
 }
 
 void Exchange::send_attempt() {

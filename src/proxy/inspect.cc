@@ -92,7 +92,11 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     draft_->request.model = model_;
     if (!takes_as_it_comes()) return answers_count() ? Result<void>() : translate();
     const bool in_path = llm::names_model_in_path(endpoint_);
-    if (upstream_model_ != model_ && !in_path)
+    const std::string_view version = type_->body_version;
+    if (!version.empty()) llm::put_anthropic_version(draft_->edits, draft_->request, version);
+    if (!version.empty() && endpoint_ != llm::Endpoint::count_tokens)  // whose path names none
+        llm::drop_model(draft_->edits, draft_->request);
+    else if (upstream_model_ != model_ && !in_path)
         llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());
     const bool openai = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::completions;
     if (openai && provider_->kind != ProviderKind::echo && !provider_->quirks.no_stream_options)

@@ -16,6 +16,7 @@ namespace {
 
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 constexpr uint64_t flood_repeat_ms = 60 * 1000;
+constexpr std::string_view bedrock_service = "bedrock";  // in a signature's scope
 
 net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
     net::Address address;
@@ -34,6 +35,16 @@ observe::ConnectResult connect_result(Errc code) noexcept {
         case Errc::exhausted: return observe::ConnectResult::exhausted;
         default: return observe::ConnectResult::unreachable;
     }
+}
+
+std::unique_ptr<http::SigV4Signer> make_signer(const ProviderPlan& provider) {
+    if (provider.aws_keys == nullptr) return nullptr;
+    const AwsKeys& keys = *provider.aws_keys;
+    auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
+    signer->use({.access_key_id = keys.access_key_id,
+                 .secret_access_key = keys.secret_access_key.view(),
+                 .session_token = keys.session_token.view()});
+    return signer;
 }
 
 }  // namespace
@@ -87,6 +98,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     for (const ProviderPlan& provider : use->plan->providers)
         use->provider_pools.push_back(
             provider.kind == ProviderKind::echo ? nullptr : pool_for(provider.endpoint, provider.label_ix));
+    for (const ProviderPlan& provider : use->plan->providers) use->signers.push_back(make_signer(provider));
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
     PlanUse* const before = std::exchange(current_, use.get());

@@ -54,7 +54,8 @@ Result<void> Exchange::translate() {
                                     .max_tokens_default = plan().max_tokens_default,
                                     .stream = stream_,
                                     .include_usage = draft_->request.include_usage,
-                                    .quirks = provider_->quirks,
+                                    .quirks = provider_->quirks | type_->quirks,
+                                    .body_version = type_->body_version,
                                     .json_array = wants_json_array()};
     translated_ = std::make_unique<Translated>(services_, terms);
     const auto made = chat ? translate_chat() : translate_embedding(asked);

@@ -79,6 +79,34 @@ TEST(Check, TlsKeysOfUpstreamsThatDoNotGoTogether) {
               "loom.conf:7:27: warning: route.b.tls.min_version: means something with an https:// address only\n");
 }
 
+TEST(Check, BedrockNeedsAKeyOfAws) {
+    const std::string bedrock = "provider.b.type = bedrock\nprovider.b.location = eu-west-1\n";
+    EXPECT_EQ(more(bedrock),
+              "loom.conf:4:1: provider.b.access_key_id: is missing; b needs an access key (access_key_id and "
+              "secret_access_key) or a Bedrock API key (api_key)\n");
+    EXPECT_EQ(more(bedrock + "provider.b.api_key = k\n"), "");
+    EXPECT_EQ(more(bedrock + "provider.b.access_key_id = i\nprovider.b.secret_access_key = s\n"), "");
+    EXPECT_EQ(more(bedrock + "provider.b.access_key_id = i\n"),
+              "loom.conf:4:1: provider.b.secret_access_key: is missing, and access_key_id is set\n");
+    EXPECT_EQ(more(bedrock + "provider.b.api_key = k\nprovider.b.session_token = t\n"),
+              "loom.conf:7:28: provider.b.session_token: needs provider.b.access_key_id\n");
+    const std::string keys = "provider.b.access_key_id = i\nprovider.b.secret_access_key = s\n";
+    EXPECT_EQ(more(bedrock + keys + "provider.b.api_key = k\n"),
+              "loom.conf:6:28: warning: provider.b.access_key_id: provider.b.api_key goes before it\n");
+    EXPECT_EQ(more(bedrock + keys + "provider.b.header.Authorization = x\n"),
+              "loom.conf:8:35: provider.b.header.Authorization: stands in the signature that access_key_id asks for\n");
+    EXPECT_EQ(more("provider.b.type = bedrock\nprovider.b.base_url = https://h\n" + keys),
+              "loom.conf:4:1: provider.b.location: is missing; bedrock needs one, such as us-east-1\n");
+}
+
+TEST(Check, ABedrockProviderWithEmptyKeysIsLeftOut) {
+    const std::string bedrock = "provider.b.type = bedrock\nprovider.b.location = eu-west-1\n";
+    const std::string empty = "provider.b.access_key_id =\nprovider.b.secret_access_key =\n";
+    EXPECT_EQ(more(bedrock + empty),
+              "loom.conf:6:27: warning: provider.b.access_key_id: is empty: the provider is left out\n");
+    EXPECT_EQ(more(bedrock + empty + "provider.b.api_key = k\n"), "") << "one of the two is enough";
+}
+
 TEST(Check, TheAdminListenerIsNotForEveryone) {
     EXPECT_EQ(more("admin.listen = :9091\n"),
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "

@@ -95,6 +95,70 @@ TEST(Edits, EqualAPlainRewriteForRandomSplices) {
     }
 }
 
+TEST(Edits, AModelLeavesWithOneCommaWhereverItStands) {
+    RequestReader reader;
+    struct Case {
+        std::string_view body, expected;
+    };
+    for (const Case& one : {
+             Case{R"({"model":"m","messages":[]})", R"({"messages":[]})"},
+             Case{R"({ "model" : "m" , "messages" : [] })", R"({  "messages" : [] })"},
+             Case{R"({"messages":[],"model":"m"})", R"({"messages":[]})"},
+             Case{"{\"messages\":[] ,\n \"model\" : \"m\"\n}", "{\"messages\":[] \n}"},
+             Case{R"({"max_tokens":1,"model":"m","messages":[{"model":"x"}]})", R"({"max_tokens":1,"messages":[{"model":"x"}]})"},
+         }) {
+        const auto request = reader.read(Endpoint::messages, one.body);
+        ASSERT_TRUE(request) << one.body;
+        Edits edits;
+        drop_model(edits, *request);
+        EXPECT_EQ(applied(edits, one.body), one.expected);
+    }
+}
+
+TEST(Edits, ABodySaysTheVersionOnceWhateverTheClientSaid) {
+    RequestReader reader;
+    for (const std::string_view said : {R"("2023-06-01")", R"("")", "null", "7", R"({"a":[1]})"}) {
+        const std::string body = R"({"messages":[],"anthropic_version": )" + std::string(said) + R"( ,"model":"m"})";
+        const auto request = reader.read(Endpoint::messages, body);
+        ASSERT_TRUE(request) << body;
+        Edits edits;
+        put_anthropic_version(edits, *request, "v-1");
+        drop_model(edits, *request);
+        EXPECT_EQ(applied(edits, body), R"({"messages":[],"anthropic_version": "v-1" })");
+    }
+    EXPECT_FALSE(reader.read(Endpoint::messages, R"({"model":"m","messages":[],"anthropic_version":1,"anthropic_version":2})"));
+}
+
+/// Members in every order, around random others: what is left reparses to the other members and the version.
+TEST(Edits, TheVersionInTheModelsPlaceIsAnObjectForRandomBodies) {
+    RequestReader reader;
+    RandomJson random(7);
+    for (int round = 0; round < 3000; ++round) {
+        std::vector<std::string> others = {R"("messages":[])"};
+        for (uint32_t i = 0; i < random.below(4); ++i)
+            others.push_back("\"x" + std::to_string(i) + "\"" + random.space() + ":" + random.space() + random.value());
+        const size_t at = random.below(static_cast<uint32_t>(others.size()) + 1);
+        std::string body = "{", expected = R"({"anthropic_version":"v-1")";
+        for (size_t i = 0; i <= others.size(); ++i) {
+            const std::string member = i == at ? R"("model":"m")" : others[i < at ? i : i - 1];
+            body += (i == 0 ? "" : random.space() + "," + random.space()) + member;
+            if (i != at) expected += "," + member;
+        }
+        body += random.space() + "}";
+        expected += "}";
+        const auto request = reader.read(Endpoint::messages, body);
+        ASSERT_TRUE(request) << body;
+        Edits edits;
+        put_anthropic_version(edits, *request, "v-1");
+        drop_model(edits, *request);
+        const auto bare = [](std::string text) {
+            std::erase_if(text, [](char c) { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; });
+            return text;
+        };
+        EXPECT_EQ(bare(applied(edits, body)), bare(expected)) << body;
+    }
+}
+
 struct Asked {
     std::string_view body;
     std::string_view expected;  // "" unchanged, and the client asked itself or does not stream

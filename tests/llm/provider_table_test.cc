@@ -75,7 +75,10 @@ TEST(ProviderTable, AModelsNameCannotLeaveItsSegment) {
 TEST(ProviderTable, VertexSpeaksTheModelsProtocol) {
     const ProviderType& vertex = *find_provider_type("vertex");
     EXPECT_EQ(type_for_model(vertex, "claude-opus-4").protocol, Protocol::anthropic);
+    EXPECT_EQ(type_for_model(vertex, "claude-opus-4").body_version, "vertex-2023-10-16");
+    EXPECT_TRUE(type_for_model(vertex, "claude-opus-4").quirks.no_system_in_messages);
     EXPECT_EQ(type_for_model(vertex, "gemini-2.5-pro").protocol, Protocol::gemini);
+    EXPECT_EQ(type_for_model(vertex, "gemini-2.5-pro").body_version, "");
     EXPECT_EQ(&type_for_model(*find_provider_type("openai"), "claude"), find_provider_type("openai"));
 }
 

@@ -62,6 +62,13 @@ void Edits::gather(std::string_view original, Sink&& piece) const {
 /// quoted_name  a JSON string, quotes included ("\"gpt-4o\"": escape it once, at load, with json_text.h).
 void rename_model(Edits& edits, const Request& request, std::string_view quoted_name) noexcept;
 
+/// For a provider that names the model in its path.
+void drop_model(Edits& edits, const Request& request) noexcept;
+
+/// Makes the body say `version` as its anthropic_version, whatever the client said.
+/// version  plain text that needs no escape ("vertex-2023-10-16").
+void put_anthropic_version(Edits& edits, const Request& request, std::string_view version) noexcept;
+
 /// Makes the upstream report usage on a stream: injects `"stream_options":{"include_usage":true}`, or the member into
 /// an existing object, whose other members stay. Returns true when the client did not ask itself, so that the usage
 /// chunk must be stripped from its answer; false when nothing was to be changed (it asked, or this is not a stream).

@@ -43,6 +43,9 @@ struct Quirks {
     friend constexpr bool operator==(const Quirks&, const Quirks&) = default;
 };
 
+/// What either has.
+[[nodiscard]] Quirks operator|(const Quirks& a, const Quirks& b) noexcept;
+
 /// Sets the quirk of this name; false for a name that none has.
 bool set_quirk(Quirks& quirks, std::string_view name) noexcept;
 

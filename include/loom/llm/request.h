@@ -19,6 +19,8 @@ class Structure;
 struct Request {
     std::string_view model;  // decoded
     Range model_range;       // the raw JSON string, quotes included
+    Range model_member;      // from its key to its value, with one comma beside it: without this an object is left
+    Range anthropic_version_range;  // the raw value, of what Anthropic's servers on other clouds take in the body
     bool stream = false;
     Range stream_range;               // absent when the client did not say; may be the text `null`
     bool has_stream_options = false;  // present and an object

@@ -27,6 +27,7 @@ struct TranslateTerms {
     bool stream = false;
     bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
     Quirks quirks;
+    std::string_view body_version;  // of Anthropic's protocol where the path names the model; "": the body names it
     bool json_array = false;  // of a Gemini stream: the client did not say alt=sse, and gets one array of events
 };
 

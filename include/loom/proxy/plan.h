@@ -3,9 +3,11 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "loom/base/secret.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/provider_table.h"
 #include "loom/net/address.h"
@@ -27,22 +29,35 @@ struct Timeouts {
 
 enum class ProviderKind : uint8_t { http, echo };
 
+/// What a provider's requests are signed with. Overwritten with the last plan that holds it.
+struct AwsKeys {
+    std::string region;
+    std::string access_key_id;
+    Secret secret_access_key;
+    Secret session_token;  // of temporary keys, else ""
+};
+
 struct ProviderPlan {
     std::string name;
     const llm::ProviderType* type = nullptr;
     ProviderKind kind = ProviderKind::http;
     upstream::EndpointOptions endpoint;
+    std::string authority;     // what the Host header says
     std::string base_path;     // "/v1", without a slash at its end
     std::string static_lines;  // host, authorization, organization and provider.X.header.*: header lines, ready to send
     std::string api_version;   // Azure's
     std::string project;       // Vertex's
     std::string location;      // Vertex's and Bedrock's region
+    std::shared_ptr<const AwsKeys> aws_keys;  // null: nothing is signed
     llm::Quirks quirks;        // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
+
+    /// Of the lines that each attempt writes anew to say who asks.
+    [[nodiscard]] size_t credentials_bytes_max() const noexcept;
 };
 
 enum class AuthType : uint8_t { none, api_key };

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "loom/http/head_parser.h"
+#include "loom/http/sigv4.h"
 #include "loom/io/shard.h"
 #include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
@@ -71,6 +72,7 @@ struct PlanUse {
     std::shared_ptr<const Plan> plan;
     std::vector<PoolEntry*> provider_pools;  // null for echo
     std::vector<PoolEntry*> route_pools;     // of plain routes, else null
+    std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
     uint32_t exchanges = 0;
 };
 

@@ -81,6 +81,9 @@ Result<void> RequestWriter::write() {
 }
 
 void RequestWriter::write_model() {
+    const std::string_view version = context_.terms.body_version;
+    if (!version.empty()) json_.member_string("anthropic_version", version);
+    if (!version.empty() && form_ == Form::message) return;
     if (context_.terms.model.empty()) {
         json_.member("model", request_.model);
     } else {

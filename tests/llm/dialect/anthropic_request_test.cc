@@ -239,6 +239,17 @@ TEST(AnthropicWriter, SystemTextsInTheMiddleStayWhereTheModelTakesThemThere) {
     EXPECT_EQ(vertex.dropped(), "messages[].role");
 }
 
+TEST(AnthropicWriter, OnVertexTheBodySaysItsVersionAndNoModel) {
+    Desk desk;
+    desk.terms.model = "claude-opus-4-8";
+    desk.terms.body_version = "vertex-2023-10-16";
+    ChatRequest request;
+    desk.say(request, Role::user, "u1");
+    const std::string text = desk.written(request);
+    EXPECT_EQ(member(text, "anthropic_version"), R"("vertex-2023-10-16")");
+    EXPECT_EQ(text.find(R"("model")"), std::string::npos) << text;
+}
+
 TEST(AnthropicWriter, ASystemTextBehindTheUsersIsAtItsPlace) {
     Desk desk;
     desk.terms.model = "claude-opus-4-8";

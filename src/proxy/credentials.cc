@@ -1,0 +1,48 @@
+// What an attempt says of who asks where that is no line of the conf: AWS's signature of this very request.
+#include "exchange.h"
+#include "loom/http/sigv4.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr size_t signature_names_bytes = 96;  // of the three headers that a signed request carries
+
+}  // namespace
+
+size_t ProviderPlan::credentials_bytes_max() const noexcept {
+    if (aws_keys == nullptr) return 0;
+    return http::SigV4Signer::out_bytes_max + signature_names_bytes + aws_keys->session_token.view().size();
+}
+
+Result<void> Exchange::write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest) {
+    if (provider_->aws_keys != nullptr) return sign(head, base, rest);
+    return {};
+}
+
+/// base, rest  of the target, as the request line has them.
+Result<void> Exchange::sign(http::HeadWriter& head, std::string_view base, std::string_view rest) {
+    LOOM_ASSERT(draft_ != nullptr);  // admit lets nothing pass unread to a provider whose requests are signed
+    std::array<std::string_view, llm::Edits::pieces_max> pieces;
+    size_t piece_count = 0;
+    draft_->edits.gather(document(), [&](std::string_view piece) { pieces[piece_count++] = piece; });
+    const std::string_view target = text_.join(base, rest, "");
+    const size_t mark = std::min(target.find('?'), target.size());
+    const std::string_view content_type = translated_ != nullptr ? "application/json" : family_.content_type;
+    const http::SignedHeader type_header{.name = "content-type", .value = content_type};
+    std::array<char, http::SigV4Signer::out_bytes_max> room;
+    http::SigV4Signer& signer = *use_->signers[static_cast<size_t>(provider_ - plan().providers.data())];
+    const http::SigV4Headers lines =
+        LOOM_TRY(signer.sign({.method = method_text_,
+                              .host = provider_->authority,
+                              .path = target.substr(0, mark),
+                              .query = target.substr(std::min(mark + 1, target.size())),
+                              .headers = {&type_header, content_type.empty() ? size_t{0} : size_t{1}},
+                              .body = {pieces.data(), piece_count}},
+                             services_.wall_now_us() / 1'000'000, room));
+    head.header("x-amz-date", lines.date);
+    if (!lines.security_token.empty()) head.header("x-amz-security-token", lines.security_token);
+    head.header("authorization", lines.authorization);
+    return {};
+}
+
+}  // namespace loom::proxy
