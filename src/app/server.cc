@@ -58,12 +58,15 @@ class Server {
   private:
     [[nodiscard]] bool raise_descriptor_limit();
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
-    /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
+    /// The admin has a thread and a ring of its own: what it renders, and the tokens it fetches, keep no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
+    [[nodiscard]] bool listen_as_admin();
+    /// On the admin's thread.
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
     [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const config::Config& config);
     void put_in_force();
+    void keep_google_tokens();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
@@ -132,6 +135,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan_)) return exit_config;
+    keep_google_tokens();
     for (const auto& shard : shards_) {
         const auto started = shard->start(plan_);
         if (started) continue;
@@ -166,7 +170,12 @@ void Server::put_in_force() {
     generation_ += 1;
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
+    if (admin_ || open_admin(plan_)) keep_google_tokens();
     files_.watch();
+}
+
+void Server::keep_google_tokens() {
+    if (admin_) admin_->set_google_accounts(files_.google_accounts());
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -188,7 +197,22 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
 }
 
 bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
-    if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
+    const bool listens = options_.admin_listen != "off" && !options_.admin_listen.empty();
+    if (!listens && files_.google_accounts().empty()) return true;
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
+                                           metrics_.admin(), nullptr);
+    admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
+        for (const auto& shard : shards_) shard->set_access_tokens(tokens);
+    });
+    if (listens && !listen_as_admin()) return false;
+    const auto started = admin_->start(std::move(plan));
+    if (started) return true;
+    log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
+    admin_.reset();
+    return false;
+}
+
+bool Server::listen_as_admin() {
     const auto address = net::Address::parse(options_.admin_listen);
     const auto fd = address ? net::open_listener(*address, options_.listen) : std::unexpected(address.error());
     if (!fd) {
@@ -201,12 +225,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return serving_.load() && !draining_.load(); }};
-    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
-                                           metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
-    const auto started = admin_->start(std::move(plan));
-    if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
-    return started.has_value();
+    return true;
 }
 
 observe::ProcessFacts Server::facts() const {
@@ -215,7 +235,8 @@ observe::ProcessFacts Server::facts() const {
             .access_log_dropped = log_->dropped(),
             .access_log_write_errors = log_->write_errors(),
             .config_reloads = reloads_.load(),
-            .config_reload_failures = reload_failures_.load()};
+            .config_reload_failures = reload_failures_.load(),
+            .access_tokens = admin_->token_facts()};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -277,10 +298,10 @@ void Server::renew() {
     files_.begin(TlsFiles::Fault::keep);
     if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), *config_)) {
         put_in_force();
-        log_info("TLS files have changed and were read: generation {}", generation_);
+        log_info("credentials or TLS files have changed and were read: generation {}", generation_);
     } else {
         files_.watch();
-        log_error("TLS files have changed and cannot be used; the old ones stay in force");
+        log_error("credentials or TLS files have changed and cannot be used; the old ones stay in force");
     }
 }
 

@@ -63,7 +63,8 @@ TEST(ConfFiles, Bench) { EXPECT_EQ(all_of(load_shipped("bench.conf", {}).diagnos
 
 TEST(ConfFiles, ProvidersCompletedByASkeleton) {
     const auto loaded = load_shipped("providers.conf",
-                                     {{"OPENAI_API_KEY", "sk-x"}, {"AWS_ACCESS_KEY_ID", "AK"}, {"AWS_SECRET_ACCESS_KEY", "s"}},
+                                     {{"OPENAI_API_KEY", "sk-x"}, {"AWS_ACCESS_KEY_ID", "AK"}, {"AWS_SECRET_ACCESS_KEY", "s"},
+                                      {"GOOGLE_APPLICATION_CREDENTIALS", "/a.json"}},
                                      {{"listener.http.address", "127.0.0.1:8080"}, {"route.ai.path", "/v1/*"}});
     EXPECT_EQ(all_of(loaded.diagnostics), "");
 }

@@ -202,6 +202,14 @@ class ShardMetrics {
     std::array<ModelSeries, size_t{provider_slots_max} * model_slots_max> series_;
 };
 
+/// Of a provider whose requests carry access tokens.
+struct AccessTokenFacts {
+    std::string provider;
+    uint64_t renewals = 0;  // that brought a token
+    uint64_t failures = 0;
+    uint64_t expires_s = 0;  // Unix; 0 before the first
+};
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
@@ -210,6 +218,7 @@ struct ProcessFacts {
     uint64_t access_log_write_errors = 0;
     uint64_t config_reloads = 0;
     uint64_t config_reload_failures = 0;
+    std::vector<AccessTokenFacts> access_tokens;
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.
