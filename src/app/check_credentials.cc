@@ -16,7 +16,9 @@ using llm::AuthStyle;
 std::span<const char* const> credential_words(AuthStyle auth) {
     static constexpr const char* api_key[] = {"api_key"};
     static constexpr const char* aws[] = {"api_key", "access_key_id"};
+    static constexpr const char* google[] = {"credentials_file"};
     if (auth == AuthStyle::aws_sigv4) return aws;
+    if (auth == AuthStyle::google_token) return google;
     return api_key;
 }
 
@@ -62,6 +64,22 @@ void check_aws_keys(Report& report, const std::string& name) {
                              "stands in the signature that access_key_id asks for");
 }
 
+void check_google_credentials(Report& report, const std::string& name) {
+    const auto file = key_of(name, "credentials_file"), api_key = key_of(name, "api_key");
+    const bool has_own = std::ranges::any_of(
+        report.config.entries_below(fmt::format("provider.{}.header.", name)), [](const auto& entry) {
+            return std::ranges::equal(entry.first, std::string_view("authorization"), {},
+                                      [](char c) { return c >= 'A' && c <= 'Z' ? c | 0x20 : c; });
+        });
+    if (report.config.has(api_key))
+        report.warning(api_key, fmt::format("is not sent: Vertex AI takes access tokens ({})", file));
+    if (!report.config.has(file) && !has_own)
+        report.missing(report.config.place_of_name("provider", name), file,
+                       "is missing; Vertex AI is asked with access tokens, which a credentials file is good for");
+    if (report.config.has(file) && has_own)
+        report.error(file, "the provider has a header.Authorization of its own: one of the two");
+}
+
 }  // namespace
 
 bool fits_a_header(std::string_view value) {
@@ -80,6 +98,7 @@ void check_credentials(Report& report, const std::string& provider, const llm::P
     const auto key = key_of(provider, "api_key");
     if (!fits_a_header(config.text(key))) report.error(key, "holds a control byte");
     if (type.auth == AuthStyle::aws_sigv4) check_aws_keys(report, provider);
+    if (type.auth == AuthStyle::google_token) check_google_credentials(report, provider);
     if (is_left_out(config, provider, type.auth)) {
         for (const char* const word : credential_words(type.auth))
             if (config.has(key_of(provider, word)))

@@ -79,7 +79,8 @@ void warn_of_idle_keys(Report& report, const std::string& name, const llm::Provi
                              Owner{"api_version", azure, "azure_openai"}, Owner{"project_id", vertex, "vertex"},
                              Owner{"location", vertex || bedrock, "vertex and bedrock"},
                              Owner{"access_key_id", bedrock, "bedrock"}, Owner{"secret_access_key", bedrock, "bedrock"},
-                             Owner{"session_token", bedrock, "bedrock"}}) {
+                             Owner{"session_token", bedrock, "bedrock"},
+                             Owner{"credentials_file", vertex, "vertex"}}) {
         const auto key = fmt::format("provider.{}.{}", name, one.key);
         if (!one.owns && report.config.has(key))
             report.warning(key, fmt::format("means something to {} providers only", one.who));

@@ -122,7 +122,7 @@ constexpr KeyRow net_rows[] = {
     {.pattern = "tls.watch_interval",
      .type = duration,
      .default_text = "10s",
-     .meaning = "how often certificates, keys and CA files are looked at for a change; 0: on SIGHUP only",
+     .meaning = "how often certificates, keys, CA and credentials files are looked at for a change; 0: on SIGHUP only",
      .change = KeyChange::restart},
     {.pattern = "limit.connections",
      .type = integer,
@@ -267,6 +267,11 @@ constexpr KeyRow llm_rows[] = {
     {.pattern = "provider.<name>.session_token",
      .type = secret,
      .meaning = "bedrock: what temporary keys come with"},
+    {.pattern = "provider.<name>.credentials_file",
+     .type = path,
+     .meaning = "vertex: what GOOGLE_APPLICATION_CREDENTIALS names: the JSON of a service account, of a user (gcloud auth "
+                "application-default login) or of workload identity federation with a token in a file. Access tokens are "
+                "fetched with it and renewed; a renewed file is picked up by itself. Empty: the provider takes no requests"},
     {.pattern = "provider.<name>.base_url",
      .type = text,
      .meaning = "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "

@@ -27,7 +27,6 @@ constexpr KeyRow rows[] = {
     // llm: providers
     later("provider.<name>.weight", integer),
     later("provider.<name>.region", text),
-    later("provider.<name>.credentials_file", path),
     later("provider.<name>.rate_limit.requests_per_minute", integer),
     later("provider.<name>.rate_limit.tokens_per_minute", integer),
     later("provider.<name>.rate_limit.concurrent_requests", integer),

@@ -11,6 +11,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/services.h"
+#include "loom/upstream/client.h"
 
 namespace loom::app {
 
@@ -63,6 +64,17 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     MemoryTerms terms = {{"the program", program_bytes, ""},
                          {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
                          {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
+    const size_t token_count =
+        static_cast<size_t>(std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
+    if (token_count > 0) {
+        upstream::ClientOptions client{.exchange_count_max = 1};
+        client.endpoint.tls = true;
+        const uint64_t clients = 2 * token_count;  // the token's, and the impersonation's
+        terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
+                         "provider.NAME.credentials_file"});
+    }
+    if (server.admin_listen == "off" && token_count > 0)
+        terms.push_back({"the ring and blocks that tokens come by", sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});

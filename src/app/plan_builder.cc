@@ -118,6 +118,19 @@ std::shared_ptr<const proxy::AwsKeys> aws_keys(const Config& config, const std::
     return keys;
 }
 
+/// 0 where there is none.
+uint64_t google_account(const Config& config, const std::string& name, const llm::ProviderType& type, TlsFiles& files,
+                        Messages& messages) {
+    const std::string key = fmt::format("provider.{}.credentials_file", name);
+    const std::string& path = config.text(key);
+    if (type.auth != llm::AuthStyle::google_token || path.empty()) return 0;
+    std::string text;
+    const auto account = files.google_account(name, path, text);
+    if (account) return (*account)->id;
+    messages.push_back(fmt::format("{}: {}", key, text));
+    return 0;
+}
+
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     const llm::ProviderType& type = *provider.type;
@@ -135,6 +148,7 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     provider.base_path = std::string(url->path);
     provider.authority = std::string(url->authority);
     provider.aws_keys = aws_keys(config, prefix, type);
+    provider.google_account = google_account(config, provider.name, type, files, messages);
 
     const auto extra = config.entries_below(prefix + "header.");
     const auto overridden = [&extra](std::string_view name) {
@@ -145,7 +159,8 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     const std::string& key = config.text(prefix + "api_key");
     const std::string_view header = type.auth == llm::AuthStyle::header ? type.auth_header : "authorization";
     const std::string_view scheme = type.auth == llm::AuthStyle::header ? "" : "Bearer ";
-    if (!key.empty() && !overridden(header)) lines += fmt::format("{}: {}{}\r\n", header, scheme, key);
+    const bool sends_key = !key.empty() && type.auth != llm::AuthStyle::google_token;
+    if (sends_key && !overridden(header)) lines += fmt::format("{}: {}{}\r\n", header, scheme, key);
     const std::string& organization = config.text(prefix + "organization");
     if (!organization.empty()) lines += fmt::format("openai-organization: {}\r\n", organization);
     for (const auto& [name, value] : extra) lines += fmt::format("{}: {}\r\n", name, value);
@@ -339,8 +354,10 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
     Messages messages;
     auto renewed = std::make_shared<proxy::Plan>(plan);
     renewed->generation = generation;
-    for (proxy::ProviderPlan& provider : renewed->providers)
+    for (proxy::ProviderPlan& provider : renewed->providers) {
         fill_tls(config, fmt::format("provider.{}.tls.", provider.name), provider.endpoint, files, messages);
+        provider.google_account = google_account(config, provider.name, *provider.type, files, messages);
+    }
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);
     if (!messages.empty()) return std::unexpected(std::move(messages));

@@ -62,12 +62,15 @@ class Server {
     [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
                                                    const char* word, net::Claim claim) const;
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
-    /// The admin has a thread and a ring of its own: what it renders keeps no request waiting.
+    /// The admin has a thread and a ring of its own: what it renders, and the tokens it fetches, keep no request waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
+    [[nodiscard]] bool listen_as_admin();
+    /// On the admin's thread.
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
     [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
     void put_in_force();
+    void keep_google_tokens();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
@@ -139,6 +142,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan_)) return exit_config;
+    keep_google_tokens();
     for (const auto& shard : shards_) {
         const auto started = shard->start(plan_);
         if (started) continue;
@@ -174,6 +178,7 @@ void Server::put_in_force() {
     generation_ += 1;
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
+    if (admin_ || open_admin(plan_)) keep_google_tokens();
     files_.watch();
 }
 
@@ -188,6 +193,10 @@ std::optional<int> Server::open_listener(const net::Address& address, const std:
                              prefix);
     log_error("cannot listen on {} ({}.{}): {}{}", address.to_string(), prefix, word, std::strerror(number), remedy);
     return std::nullopt;
+}
+
+void Server::keep_google_tokens() {
+    if (admin_) admin_->set_google_accounts(files_.google_accounts());
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -208,7 +217,22 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
 }
 
 bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
-    if (options_.admin_listen == "off" || options_.admin_listen.empty()) return true;
+    const bool listens = options_.admin_listen != "off" && !options_.admin_listen.empty();
+    if (!listens && files_.google_accounts().empty()) return true;
+    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
+                                           metrics_.admin(), nullptr);
+    admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
+        for (const auto& shard : shards_) shard->set_access_tokens(tokens);
+    });
+    if (listens && !listen_as_admin()) return false;
+    const auto started = admin_->start(std::move(plan));
+    if (started) return true;
+    log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
+    admin_.reset();
+    return false;
+}
+
+bool Server::listen_as_admin() {
     const auto address = net::Address::parse(options_.admin_listen);
     if (!address) {
         log_error("cannot listen on {} (admin.listen): {}", options_.admin_listen, address.error().what);
@@ -222,12 +246,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return serving_.load() && !draining_.load(); }};
-    admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
-                                           metrics_.admin(), nullptr);
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
-    const auto started = admin_->start(std::move(plan));
-    if (!started) log_error("cannot start the admin: {}", io::explain_refusal(started.error().sys_errno));
-    return started.has_value();
+    return true;
 }
 
 observe::ProcessFacts Server::facts() const {
@@ -239,7 +259,8 @@ observe::ProcessFacts Server::facts() const {
             .config_reload_failures = reload_failures_.load(),
             .tls_renewals = certificates_.renewal_count(),
             .tls_renewal_failures = files_.failure_count(),
-            .certificates = certificates_.ends()};
+            .certificates = certificates_.ends(),
+            .access_tokens = admin_->token_facts()};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -320,6 +341,12 @@ void Server::renew() {
     } else {
         files_.watch();
         files_.tell_failure("TLS files have changed and cannot be used; the old ones stay in force");
+}
+
+        log_info("credentials or TLS files have changed and were read: generation {}", generation_);
+    } else {
+        files_.watch();
+        log_error("credentials or TLS files have changed and cannot be used; the old ones stay in force");
     }
 }
 

@@ -50,6 +50,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     count_allocations_of_this_thread(true);
     services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
     services_->set_plan(std::move(plan));
+    if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
     services_->on_room([this] {
         for (const auto& listener : listeners_) listener->make_room();
     });
@@ -64,6 +65,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     housekeeping_.disarm();
     housekeeping_.unlink();
     listeners_.clear();
+    google_tokens_.reset();
     services_.reset();
     shard_.close();
     finished_.store(true, std::memory_order_release);
@@ -72,6 +74,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
 bool ShardThread::idle() {
     for (const auto& listener : listeners_)
         if (!listener->stopped()) return false;
+    if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
     return services_->idle();
 }
 
@@ -89,10 +92,27 @@ void ShardThread::set_ticket_keys(const net::TlsTicketKeys& keys) {
     });
 }
 
+void ShardThread::set_access_tokens(proxy::AccessTokensPtr tokens) {
+    shard_.mailbox().post([this, tokens = std::move(tokens)]() mutable {
+        services_->set_access_tokens(std::move(tokens));
+    });
+}
+
+void ShardThread::set_google_accounts(std::vector<GoogleAccountPtr> accounts) {
+    shard_.mailbox().post([this, accounts = std::move(accounts)]() mutable {
+        if (!shard_.stopping()) google_tokens_->use(std::move(accounts));
+    });
+}
+
+std::vector<observe::AccessTokenFacts> ShardThread::token_facts() const {
+    return google_tokens_ == nullptr ? std::vector<observe::AccessTokenFacts>() : google_tokens_->facts();
+}
+
 void ShardThread::drain() {
     shard_.mailbox().post([this] {
         for (const auto& listener : listeners_) listener->stop();
         services_->begin_drain();
+        if (google_tokens_ != nullptr) google_tokens_->stop();
         shard_.stop();
     });
 }

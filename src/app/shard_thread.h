@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "google_tokens.h"
 #include "listener_tls.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
@@ -23,11 +24,18 @@ class ShardThread {
 
     /// Before start. Owns `fd`.
     void add_listener(proxy::ListenerPlan plan, int fd);
+    /// Before start: this thread fetches access tokens beside what it serves.
+    void keep_google_tokens(GoogleTokens::Deliver deliver) { deliver_tokens_ = std::move(deliver); }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
     /// tls  this shard's own, for its https listeners.
     void set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
+    void set_access_tokens(proxy::AccessTokensPtr tokens);
+    /// Of a thread that keeps tokens.
+    void set_google_accounts(std::vector<GoogleAccountPtr> accounts);
+    /// The same, on its own thread.
+    [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.
@@ -54,6 +62,8 @@ class ShardThread {
     std::vector<std::pair<proxy::ListenerPlan, int>> pending_;
     std::unique_ptr<proxy::Services> services_;
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
+    GoogleTokens::Deliver deliver_tokens_;
+    std::unique_ptr<GoogleTokens> google_tokens_;
     Housekeeping housekeeping_{*this};
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;

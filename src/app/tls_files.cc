@@ -39,6 +39,7 @@ std::vector<std::string> TlsFiles::matches(const std::string& pattern) {
 void TlsFiles::begin(Fault fault) {
     fault_ = fault;
     reading_ = {};
+    accounts_read_.clear();
 }
 
 void TlsFiles::watch() { watched_ = std::move(reading_); }
@@ -93,6 +94,26 @@ Result<TlsKeyPairPtr> TlsFiles::key_pair(const std::string& certificate, const s
     auto& held = key_pairs_[certificate + '\n' + key_path];
     if (read && held.value != nullptr && held.digest == digest) return held.value;
     return settle(held, digest, std::move(read), text);
+}
+
+Result<GoogleAccountPtr> TlsFiles::google_account(const std::string& provider, const std::string& path,
+                                                  std::string& text) {
+    reading_.stamps[path] = stamp_of(path);
+    auto& held = accounts_[provider + '\n' + path];
+    const auto read = [&]() -> Result<GoogleAccountPtr> {
+        const Secret bytes = LOOM_TRY(read_credentials_file(path, text));
+        const Sha256 digest = sha256(bytes.view());
+        if (held.value != nullptr && held.digest == digest) return held.value;
+        const net::TlsTrustPtr system = LOOM_TRY(trust("", text));
+        auto account = std::make_shared<GoogleAccount>(
+            LOOM_TRY(read_google_account(provider, path, bytes.view(), system, text)));
+        account->id = ++last_account_;
+        held = {digest, account};
+        return held.value;
+    };
+    const auto account = settle(held, held.digest, read(), text);
+    if (account) accounts_read_.push_back(*account);
+    return account;
 }
 
 }  // namespace loom::app

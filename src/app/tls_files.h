@@ -1,4 +1,5 @@
-// The files that TLS lives from, as a configuration names them: authorities, certificates, keys.
+// The files that TLS lives from, as a configuration names them: authorities, certificates, keys. And those of providers'
+// credentials, which are kept and watched by the same rules.
 #pragma once
 
 #include <sys/types.h>
@@ -11,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "google_account.h"
 #include "loom/base/crypto.h"
 #include "loom/net/tls_context.h"
 
@@ -51,6 +53,11 @@ class TlsFiles {
     /// key  "" is the file beside the certificate, or the certificate's own.
     [[nodiscard]] Result<TlsKeyPairPtr> key_pair(const std::string& certificate, const std::string& key,
                                                  std::string& text);
+    /// path  a credentials file of Google's; its tokens are asked for over TLS on the system's trust.
+    [[nodiscard]] Result<GoogleAccountPtr> google_account(const std::string& provider, const std::string& path,
+                                                          std::string& text);
+    /// Of what was read since begin().
+    [[nodiscard]] const std::vector<GoogleAccountPtr>& google_accounts() const noexcept { return accounts_read_; }
     /// The files that match, sorted; what holds no wildcard is a file, there or not.
     [[nodiscard]] std::vector<std::string> expand(const std::string& pattern);
 
@@ -87,6 +94,9 @@ class TlsFiles {
     // Bounded by the names that confs of this process have used.
     Shelf<net::TlsTrust> trusts_;
     Shelf<net::TlsKeyPair> key_pairs_;
+    Shelf<GoogleAccount> accounts_;
+    std::vector<GoogleAccountPtr> accounts_read_;
+    uint64_t last_account_ = 0;
 };
 
 }  // namespace loom::app

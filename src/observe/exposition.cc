@@ -302,6 +302,18 @@ class Exposition {
                         static_cast<int64_t>(sum([&](const ShardMetrics& s) { return (s.*g.member).value(); })));
     }
 
+    void write_access_tokens() {
+        if (facts_.access_tokens.empty()) return;
+        out_.family("loom_access_token_renewals_total", "counter",
+                    "Access tokens asked for, of providers that are asked with them.");
+        for (const AccessTokenFacts& one : facts_.access_tokens) {
+            out_.sample({{"provider", one.provider}, {"result", "success"}}, one.renewals);
+            out_.sample({{"provider", one.provider}, {"result", "error"}}, one.failures);
+        }
+        out_.family("loom_access_token_expiry_timestamp_seconds", "gauge",
+                    "When the access token at hand ends, since 1970; 0 before the first.");
+        for (const AccessTokenFacts& one : facts_.access_tokens) out_.sample({{"provider", one.provider}}, one.expires_s);
+    }
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
                     facts_.access_log_written);
@@ -312,6 +324,7 @@ class Exposition {
         out_.family("loom_config_reloads_total", "counter", "Configurations read after the first.");
         out_.sample({{"result", "success"}}, facts_.config_reloads);
         out_.sample({{"result", "error"}}, facts_.config_reload_failures);
+        write_access_tokens();
         if constexpr (counts_allocations)
             out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
                         counted_allocations());

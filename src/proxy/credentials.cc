@@ -1,4 +1,5 @@
-// What an attempt says of who asks where that is no line of the conf: AWS's signature of this very request.
+// What an attempt says of who asks where that is no line of the conf: AWS's signature of this very request,
+// Google's access token of the hour.
 #include "exchange.h"
 #include "loom/http/sigv4.h"
 
@@ -10,13 +11,35 @@ constexpr size_t signature_names_bytes = 96;  // of the three headers that a sig
 }  // namespace
 
 size_t ProviderPlan::credentials_bytes_max() const noexcept {
+    if (google_account != 0) return access_token_bytes_max;
     if (aws_keys == nullptr) return 0;
     return http::SigV4Signer::out_bytes_max + signature_names_bytes + aws_keys->session_token.view().size();
 }
 
 Result<void> Exchange::write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest) {
     if (provider_->aws_keys != nullptr) return sign(head, base, rest);
+    if (provider_->google_account != 0) head.raw(LOOM_TRY(access_token_line()));
     return {};
+}
+
+/// Requests that come before the first token, or after the last, are told so: none waits for it.
+Result<std::string_view> Exchange::access_token_line() {
+    const AccessToken* const token = services_.access_token(provider_->google_account);
+    detail_ = provider_->name;
+    if (token == nullptr)
+        return fail(Errc::unauthenticated, Side::internal,
+                    "no access token has been fetched for this provider yet; Loom's log tells of faults");
+    if (token->expires_s <= services_.wall_now_us() / 1'000'000)
+        return fail(Errc::unauthenticated, Side::internal,
+                    "this provider's access token has expired and could not be renewed; Loom's log says why");
+    detail_ = {};
+    return token->line.view();
+}
+
+size_t Exchange::credentials_bytes() const noexcept {
+    const AccessToken* const token =
+        provider_->google_account == 0 ? nullptr : services_.access_token(provider_->google_account);
+    return token != nullptr ? token->line.view().size() : provider_->credentials_bytes_max();
 }
 
 /// base, rest  of the target, as the request line has them.

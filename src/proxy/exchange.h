@@ -177,6 +177,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_upstream_closed() noexcept override;
 
     // credentials.cc: those that are not lines of the conf
+    Result<std::string_view> access_token_line();
+    [[nodiscard]] size_t credentials_bytes() const noexcept;
     Result<void> write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest);
     Result<void> sign(http::HeadWriter& head, std::string_view base, std::string_view rest);
 

@@ -32,6 +32,7 @@ Result<void> Exchange::start_attempt() {
         echo_ = std::make_unique<EchoSource>(*this);
         return echo_->start(services_.shard());
     }
+    if (provider_ != nullptr && provider_->google_account != 0) LOOM_TRY(access_token_line());
     const auto connection = fresh_only_ ? pool_->pool.acquire_fresh(*this) : pool_->pool.acquire(*this);
     if (!connection) return std::unexpected(connection.error());
     upstream_ = *connection;
@@ -91,7 +92,7 @@ Result<void> Exchange::write_attempt_head() {
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
     const std::string_view rest = upstream_target();
     attempt_head_.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
-                          (ai ? provider_->credentials_bytes_max() : 0) + request_lines_.size() + family_.bytes() +
+                          (ai ? credentials_bytes() : 0) + request_lines_.size() + family_.bytes() +
                           attempt_head_slack_bytes);
     http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
     head.request_line(method_text_, base, rest);

@@ -142,6 +142,13 @@ std::shared_ptr<net::TlsContext> Services::tls_for(const upstream::TlsTerms& ter
     return std::move(*context);
 }
 
+const AccessToken* Services::access_token(uint64_t account) const noexcept {
+    if (access_tokens_ == nullptr) return nullptr;
+    for (const auto& token : *access_tokens_)
+        if (token->account == account) return token.get();
+    return nullptr;
+}
+
 void Services::leave_plan(PlanUse* use) noexcept {
     LOOM_ASSERT(use->exchanges > 0);
     use->exchanges -= 1;

@@ -290,6 +290,13 @@ void Client::close() noexcept {
     }
 }
 
+size_t Client::memory_bytes_max(const ClientOptions& options) noexcept {
+    const size_t exchange = sizeof(Call) + 2 * head_bytes_max + 2 * options.answer_bytes_max +
+                            Connection::block_bytes(options.endpoint.tls) + net::Sender::gather_block_bytes;
+    const size_t tls = size_t{tls_buffer_count} * tls_buffer_bytes + net::TlsSession::library_bytes_max;
+    return sizeof(Client) + options.exchange_count_max * exchange + (options.endpoint.tls ? tls : 0);
+}
+
 bool Client::idle() const noexcept { return calls_->count == 0 && pool_.empty(); }
 
 }  // namespace loom::upstream

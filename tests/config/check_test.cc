@@ -107,6 +107,23 @@ TEST(Check, ABedrockProviderWithEmptyKeysIsLeftOut) {
     EXPECT_EQ(more(bedrock + empty + "provider.b.api_key = k\n"), "") << "one of the two is enough";
 }
 
+TEST(Check, VertexNeedsACredentialsFile) {
+    const std::string vertex = "provider.v.type = vertex\nprovider.v.project_id = p\nprovider.v.location = global\n";
+    EXPECT_EQ(more(vertex),
+              "loom.conf:4:1: provider.v.credentials_file: is missing; Vertex AI is asked with access tokens, which a "
+              "credentials file is good for\n");
+    EXPECT_EQ(more(vertex + "provider.v.credentials_file = /a.json\n"), "");
+    EXPECT_EQ(more(vertex + "provider.v.credentials_file =\n"),
+              "loom.conf:7:30: warning: provider.v.credentials_file: is empty: the provider is left out\n");
+    EXPECT_EQ(more(vertex + "provider.v.header.Authorization = Bearer x\n"), "");
+    EXPECT_EQ(more(vertex + "provider.v.credentials_file = /a.json\nprovider.v.header.authorization = Bearer x\n"),
+              "loom.conf:7:31: provider.v.credentials_file: the provider has a header.Authorization of its own: one of "
+              "the two\n");
+    EXPECT_EQ(more(vertex + "provider.v.credentials_file = /a.json\nprovider.v.api_key = k\n"),
+              "loom.conf:8:22: warning: provider.v.api_key: is not sent: Vertex AI takes access tokens "
+              "(provider.v.credentials_file)\n");
+}
+
 TEST(Check, TheAdminListenerIsNotForEveryone) {
     EXPECT_EQ(more("admin.listen = :9091\n"),
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "

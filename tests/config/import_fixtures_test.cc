@@ -83,7 +83,7 @@ const Fixture fixtures[] = {
      {"provider.openai.rate_limit.requests_per_minute", "provider.openai.rate_limit.tokens_per_minute"}},
     {"003_02_anthropic.yaml", {}},
     {"003_03_azure_openai.yaml", {}},
-    {"003_04_google_vertex_ai.yaml", {"provider.vertex.credentials_file"}},
+    {"003_04_google_vertex_ai.yaml", {}},
     {"003_05_local_self_hosted.yaml", {}},
     {"003_06_priority_based_routing.yaml",
      {"provider.openai.health_check.enabled", "provider.openai.health_check.interval"}},

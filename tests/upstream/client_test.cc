@@ -3,10 +3,14 @@
 
 #include <gtest/gtest.h>
 
-#include <atomic>
+#include <unistd.h>
+
+#include <fstream>
 #include <optional>
 
 #include "../wire/scripted_upstream.h"
+#include "../wire/tls_front.h"
+#include "tls_certificates.h"
 
 namespace loom::upstream {
 namespace {
@@ -27,13 +31,15 @@ class ClientTest : public testing::Test {
   protected:
     void SetUp() override { ASSERT_TRUE(shard.open()); }
     void TearDown() override {
-        if (client != nullptr) {
-            client->close();
-            for (int turn = 0; turn < 1000 && !client->idle(); ++turn) shard.tick();
-            EXPECT_TRUE(client->idle());
-        }
-        client.reset();
+        end_client();
         shard.close();
+    }
+    void end_client() {
+        if (client == nullptr) return;
+        client->close();
+        for (int turn = 0; turn < 1000 && !client->idle(); ++turn) shard.tick();
+        EXPECT_TRUE(client->idle());
+        client.reset();
     }
     void start(ScriptedUpstream::Script script, ClientOptions options = {}) {
         upstream = std::make_unique<ScriptedUpstream>(std::move(script));
@@ -169,6 +175,37 @@ TEST_F(ClientTest, ANameThatIsNone) {
     const auto answer = ask();
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, Errc::unreachable);
+}
+
+/// The front's certificate is the host's; whether it is believed is up to the trust.
+TEST_F(ClientTest, SpeaksTlsWithWhomItTrustsAndSaysWhyNotWithOthers) {
+    net::test::Authority good("Good CA"), other("Other CA");
+    ScriptedUpstream scripted(says("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"));
+    wire::TlsFront front(scripted.port(), {.certificates = {good.issue({.names = "DNS:issuer.test"})}});
+    const std::string ca_path = testing::TempDir() + "/loom-client-ca-" + std::to_string(::getpid()) + ".pem";
+    for (const net::test::Authority* authority : {&good, &other}) {
+        std::ofstream(ca_path, std::ios::trunc) << authority->pem();
+        const auto trust = net::load_tls_trust(ca_path);
+        ASSERT_TRUE(trust);
+        ClientOptions options{.authority = "issuer.test"};
+        options.endpoint.host = "issuer.test";
+        options.endpoint.port = front.port();
+        options.endpoint.tls = true;
+        options.endpoint.terms.trust = *trust;
+        client = std::make_unique<Client>(shard, names, options);
+        const auto answer = ask();
+        if (authority == &good) {
+            ASSERT_TRUE(answer) << answer.error().what;
+            EXPECT_EQ(answer->body.view(), "ok");
+            EXPECT_EQ(client->tls_fault(), "");
+        } else {
+            ASSERT_FALSE(answer);
+            EXPECT_EQ(answer.error().code, Errc::tls_failed);
+            EXPECT_NE(client->tls_fault().find("Good CA"), std::string::npos) << client->tls_fault();
+        }
+        end_client();
+    }
+    ::unlink(ca_path.c_str());
 }
 
 TEST_F(ClientTest, IsBoundedAndCancelsWhatRuns) {

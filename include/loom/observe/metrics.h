@@ -212,6 +212,14 @@ struct CertificateEnd {
 inline constexpr size_t certificates_max = 64;  // in one exposition
 inline constexpr size_t certificate_label_max = 128;
 
+/// Of a provider whose requests carry access tokens.
+struct AccessTokenFacts {
+    std::string provider;
+    uint64_t renewals = 0;  // that brought a token
+    uint64_t failures = 0;
+    uint64_t expires_s = 0;  // Unix; 0 before the first
+};
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
@@ -223,6 +231,7 @@ struct ProcessFacts {
     uint64_t tls_renewals = 0;  // certificates in force that others took the place of
     uint64_t tls_renewal_failures = 0;
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
+    std::vector<AccessTokenFacts> access_tokens;
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.

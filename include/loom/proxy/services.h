@@ -17,6 +17,7 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/access_token.h"
 #include "loom/proxy/plan.h"
 #include "loom/upstream/pool.h"
 
@@ -90,6 +91,10 @@ class Services {
         return current_;
     }
     void leave_plan(PlanUse* use) noexcept;
+    /// In place of those before.
+    void set_access_tokens(AccessTokensPtr tokens) noexcept { access_tokens_ = std::move(tokens); }
+    /// Null while none has come. Good until the next tick.
+    [[nodiscard]] const AccessToken* access_token(uint64_t account) const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
 
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
@@ -168,6 +173,7 @@ class Services {
     std::vector<std::unique_ptr<PoolEntry>> pools_;
     std::vector<std::unique_ptr<PlanUse>> uses_;
     PlanUse* current_ = nullptr;
+    AccessTokensPtr access_tokens_;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;

@@ -56,6 +56,8 @@ class Client final : PoolWatch {
     void close() noexcept;
     /// Nothing runs, and no connection is left.
     [[nodiscard]] bool idle() const noexcept;
+    /// What one takes at worst, with all its exchanges.
+    [[nodiscard]] static size_t memory_bytes_max(const ClientOptions& options) noexcept;
     /// What TLS failed by the last time, one line for people; "" where it did not.
     [[nodiscard]] const std::string& tls_fault() const noexcept { return tls_fault_; }
 

@@ -1,0 +1,58 @@
+// Keeps an access token of Google's for each account: asked for at start, renewed before it expires, tried again with
+// growing pauses where that fails. Nothing of it is on the way of a request.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "google_account.h"
+#include "loom/io/shard.h"
+#include "loom/net/resolver.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/access_token.h"
+
+namespace loom::app {
+
+/// When to ask again. Milliseconds.
+struct TokenSchedule {
+    /// lifetime_ms  of the token just got.     random  any: spreads the askers of one moment over a tenth of it.
+    [[nodiscard]] static uint64_t renewal_ms(uint64_t lifetime_ms, uint64_t random) noexcept;
+    /// failures  in a row, 1 and above.
+    [[nodiscard]] static uint64_t retry_ms(uint32_t failures, uint64_t random) noexcept;
+    static constexpr uint64_t retry_first_ms = 1'000;
+    static constexpr uint64_t retry_max_ms = 60'000;
+};
+
+/// Lives on one shard and is used from its loop alone.
+class GoogleTokens {
+  public:
+    /// Told all tokens there are whenever one of them has changed.
+    using Deliver = std::function<void(proxy::AccessTokensPtr)>;
+
+    GoogleTokens(io::Shard& shard, net::NameService& names, Deliver deliver);
+    ~GoogleTokens();  // idle() first
+    GoogleTokens(const GoogleTokens&) = delete;
+
+    /// In place of those before. An account that stays keeps its token and its schedule.
+    void use(std::vector<GoogleAccountPtr> accounts);
+    /// Asks nothing any more.
+    void stop() noexcept;
+    [[nodiscard]] bool idle() noexcept;
+    [[nodiscard]] std::vector<observe::AccessTokenFacts> facts() const;
+
+  private:
+    class Source;
+    void deliver();
+
+    io::Shard& shard_;
+    net::NameService& names_;
+    Deliver deliver_;
+    std::map<std::string, observe::AccessTokenFacts> counts_;  // by provider, for the life of the process
+    std::vector<std::unique_ptr<Source>> sources_;
+    std::vector<std::unique_ptr<Source>> leaving_;  // until their connections are gone
+};
+
+}  // namespace loom::app
