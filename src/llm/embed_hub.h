@@ -5,6 +5,7 @@
 #include "dialect/context.h"
 #include "dialect/json_out.h"
 #include "loom/llm/embed.h"
+#include "loom/llm/json_text.h"
 
 namespace loom::llm {
 
@@ -74,6 +75,10 @@ class EmbedDialect {
 /// Reads a document with read(cursor); a fault becomes the error of that side.
 template <class Read>
 [[nodiscard]] Result<void> read_embed_document(std::string_view body, Side side, Context& context, Read&& read) {
+    if (const size_t at = find_bad_escape(body); at != body.npos) {
+        context.error_offset = static_cast<uint32_t>(at);
+        return fail(Errc::bad_message, side, "a string of the document holds a broken escape");
+    }
     Tokens tokens;
     Fault fault;
     const auto utf8 = side == Side::downstream ? Structure::Utf8::checked : Structure::Utf8::passed;

@@ -114,6 +114,15 @@ bool unescape(std::string_view raw, std::string& out) {
     return written != bad_text;
 }
 
+size_t find_bad_escape(std::string_view text) noexcept {
+    for (size_t at = text.find('\\'); at != text.npos; at = text.find('\\', at)) {
+        const Decoded decoded = escape_at(text, at);
+        if (decoded.code == no_code) return at;
+        at += decoded.raw_bytes;
+    }
+    return text.npos;
+}
+
 size_t raw_offset(std::string_view raw, size_t text_offset) noexcept {
     size_t at = 0, text = 0;
     while (at < raw.size() && text < text_offset) {

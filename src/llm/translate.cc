@@ -3,8 +3,10 @@
 #include <array>
 
 #include "dialect/dialect.h"
+#include "dialect/gemini.h"
 #include "dialect/seal.h"
 #include "loom/llm/error.h"
+#include "loom/llm/json_text.h"
 #include "translate_scratch.h"
 
 namespace loom::llm {
@@ -13,6 +15,8 @@ namespace {
 
 constexpr size_t exchange_block_bytes = 512;
 constexpr size_t call_block_bytes = 2048;
+constexpr size_t raw_message_bytes_max = 512;
+constexpr const char* bad_escape = "a string of the document holds a broken escape";
 
 void note(const Delta& delta, EventFacts& facts, Usage& usage) {
     using Kind = Delta::Kind;
@@ -116,6 +120,10 @@ Translation::Translation(TranslateScratch& scratch, BlockPool& pool, const Trans
 Translation::~Translation() = default;
 
 Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
+    if (const size_t at = find_bad_escape(body); at != body.npos) {
+        error_offset_ = static_cast<uint32_t>(at);
+        return loom::fail(Errc::bad_message, Side::downstream, bad_escape);
+    }
     Context context = state_->context();
     ChatRequest request;
     Result<void> step = state_->client.read_request(body, context, request);
@@ -132,6 +140,7 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
 }
 
 Result<void> Translation::answer(std::string_view body, ByteBuffer& out, Usage& usage) {
+    if (find_bad_escape(body) != body.npos) return loom::fail(Errc::bad_message, Side::upstream, bad_escape);
     Context context = state_->context();
     ChatAnswer answer;
     const Result<void> step = state_->provider.read_answer(body, context, answer);
@@ -147,7 +156,10 @@ Result<void> Translation::answer(std::string_view body, ByteBuffer& out, Usage& 
 void Translation::error(int status, std::string_view body, ByteBuffer& out) {
     Context context = state_->context();
     ErrorAnswer error{.status = status};
-    state_->provider.read_error(body, context, error);
+    if (find_bad_escape(body) == body.npos)
+        state_->provider.read_error(body, context, error);
+    else  // no JSON: a page of HTML, say
+        error.message = escaped(body.substr(0, utf8_cut(body, raw_message_bytes_max)), state_->call);
     state_->client.write_error(error, context, out);
     state_->finish_call();
 }
@@ -158,10 +170,12 @@ EventFacts Translation::event(std::string_view name, std::string_view data, Byte
         state.decoder = state.provider.decoder();
         state.encoder = state.client.encoder();
     }
+    if (find_bad_escape(data) != data.npos) return {.malformed = true};
     Context context = state.context();
     EventFacts facts;
     Teller teller(*state.encoder, context, out, facts, usage);
-    facts.malformed = !state.decoder->read(name, data, context, teller);
+    // What is written as it stands goes into lines: data of several lines is a document with line ends.
+    facts.malformed = !state.decoder->read(name, one_line(data, state.call), context, teller);
     state.finish_call();
     return facts;
 }
@@ -231,11 +245,24 @@ EventFacts StreamWatch::event(std::string_view name, std::string_view data, Usag
     return facts;
 }
 
+bool StreamWatch::end() {
+    State& state = *state_;
+    Context context = state.context();
+    EventFacts facts;
+    Usage usage;
+    Noter noter(facts, usage);
+    const bool whole = state.decoder->read_end(context, noter);
+    state.finish_call();
+    return whole;
+}
+
 bool StreamWatch::answer(std::string_view body, Usage& usage) {
     Context context = state_->context();
     ChatAnswer answer;
-    const bool read = dialect_of(state_->terms.provider).read_answer(body, context, answer).has_value();
+    bool read = dialect_of(state_->terms.provider).read_answer(body, context, answer).has_value();
     if (read) usage = answer.usage;
+    // Of a long answer (a picture) the relay keeps the end.
+    if (!read && state_->terms.provider == Protocol::gemini) read = gemini::find_usage(body, state_->scratch.structure, usage);
     state_->finish_call();
     return read;
 }

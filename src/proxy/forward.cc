@@ -27,7 +27,8 @@ Result<void> Exchange::start_attempt() {
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
-    if (route_->keepalive_ms > 0 && stream_) services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
+    // In a JSON array no comment can stand.
+    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array()) services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
         echo_ = std::make_unique<EchoSource>(*this);
         return echo_->start(services_.shard());

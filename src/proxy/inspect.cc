@@ -44,9 +44,7 @@ Result<void> Exchange::note_model(const llm::Request& request) {
         model_ = decoded;
     }
     model_ = text_.keep(model_);
-    // Some providers name the model in the path: there these would leave its segment.
-    if (model_.empty() || model_ == "." || model_ == "..")
-        return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
+    if (model_.empty()) return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
     if (const char* const withdrawn = llm::withdrawn_model(model_); withdrawn != nullptr)
         return fail(Errc::bad_message, Side::downstream, withdrawn);
     return {};
@@ -72,6 +70,10 @@ Result<void> Exchange::find_candidate() {
     pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
     const bool renamed = candidate_ != nullptr && candidate_->renamed;
     upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : match.model;
+    // Some providers name the model in the path: there these would leave its segment. Only the name at the provider
+    // tells: what the client said may have begun with the provider's own.
+    if (upstream_model_ == "." || upstream_model_ == "..")
+        return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
     type_ = &llm::type_for_model(*provider_->type, upstream_model_);
     return {};
 }

@@ -245,6 +245,11 @@ void Relay::put_translated(Output& output, std::string_view event) {
     if (facts.has_content || facts.finished || facts.done || facts.is_error) note_content();
     owner_.on_event_passed();
     put_made(output, made.view());
+    // What it said is lost to the client, which would take what is left for the whole.
+    if (facts.malformed && !parsed.data.empty())
+        fail(Error{.code = Errc::bad_message,
+                   .side = Side::upstream,
+                   .what = "an event of the upstream's stream cannot be translated"});
 }
 
 /// What the client's protocol owes behind the last event. False when the answer is not whole.
@@ -474,7 +479,8 @@ void Relay::on_source_end(const Error& why) {
     }
     const auto regular = why.code == Errc::closed ? body_.on_eof() : Result<void>(std::unexpected(why));
     if (!regular) return fail(regular.error());
-    if (options_.event_stream && options_.translation == nullptr && !done_seen_ && !holds_done()) {
+    const bool ends_here = options_.watch != nullptr && options_.watch->end();
+    if (options_.event_stream && options_.translation == nullptr && !done_seen_ && !ends_here && !holds_done()) {
         // Only the closing says that this stream has ended, and a provider that died closes just the same.
         return fail(Error{.code = Errc::closed, .side = Side::upstream, .what = "the stream ended without [DONE]"});
     }
@@ -500,7 +506,7 @@ void Relay::finish_source() {
         put_made(output, held_.view());
     else if (!held_.empty())
         put_held_event(output, {});  // a last event without its blank line
-    if (suspended_) return;
+    if (suspended_ || ended()) return;
     if (options_.translation != nullptr && options_.event_stream && !end_translation(output)) {
         return fail(Error{.code = Errc::closed,
                           .side = Side::upstream,

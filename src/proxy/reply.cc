@@ -135,6 +135,7 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
     client_.sender().add_copy(head.view());
     if (method_ != http::Method::head) client_.sender().add_copy(body);
     client_.sender().flush();
+    keepalive_.disarm();  // a comment behind a whole answer would be the front of the next one
     total_deadline_ms_ = 0;
     arm(Deadline::client_write, plan().client.write_ms);
 }

@@ -2,6 +2,8 @@
 // back. Streams are translated in the relay, event by event; what comes whole is collected here.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
@@ -28,7 +30,13 @@ std::string_view Exchange::query() const noexcept {
 
 /// What Gemini streams to a client that does not say alt=sse.
 bool Exchange::wants_json_array() const noexcept {
-    return endpoint_ == llm::Endpoint::stream_generate_content && query().find("alt=sse") == std::string_view::npos;
+    if (endpoint_ != llm::Endpoint::stream_generate_content) return false;
+    for (std::string_view rest = query(); !rest.empty();) {
+        const std::string_view field = rest.substr(0, rest.find('&'));
+        if (field == "alt=sse") return false;
+        rest.remove_prefix(std::min(rest.size(), field.size() + 1));
+    }
+    return true;
 }
 
 /// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
@@ -190,7 +198,8 @@ void Exchange::take_collected(std::string_view bytes) noexcept {
 }
 
 void Exchange::end_collected(const Error& why) noexcept {
-    const auto ended = translated_->answer.on_end(why);
+    auto ended = translated_->answer.on_end(why);
+    if (!ended) ended.error().retry = Retry::never;  // a part of an answer came: the model has worked
     if (!ended && error_.code == Errc::ok) error_ = ended.error();
     wake();
 }
@@ -233,9 +242,9 @@ const llm::Usage& Exchange::usage() const noexcept {
     return translated_ != nullptr && !relaying_ ? translated_->usage : relay_.usage();
 }
 
-/// The upstream's whole answer came, and went on to the client.
+/// The upstream's whole answer came, and went on to the client: no error in the middle of its stream.
 bool Exchange::answer_whole() const noexcept {
-    if (relaying_) return relay_.end() == Relay::End::whole;
+    if (relaying_) return relay_.end() == Relay::End::whole && !relay_.error_told();
     return translated_ != nullptr && translated_->answer.whole();
 }
 

@@ -18,6 +18,11 @@ inline constexpr size_t bad_text = SIZE_MAX;
 /// The same, appended; false (and out as before) for a broken escape.
 [[nodiscard]] bool unescape(std::string_view raw, std::string& out);
 
+/// Where the first broken escape of a JSON document (or of a string's inside) stands, npos when all of them hold. The
+/// index of a document's tokens (structure.h) does not look into strings: what goes from one document into another as
+/// it stands, or becomes a document, has to be asked here.
+[[nodiscard]] size_t find_bad_escape(std::string_view text) noexcept;
+
 /// Where byte `text_offset` of the decoded text comes from: the offset in raw of the (whole) escape or byte behind it.
 /// text_offset == size of the decoded text gives raw.size().
 [[nodiscard]] size_t raw_offset(std::string_view raw, size_t text_offset) noexcept;

@@ -98,7 +98,9 @@ class StreamWatch {
     StreamWatch(const StreamWatch&) = delete;
 
     EventFacts event(std::string_view name, std::string_view data, Usage& usage);
-    /// Of a whole answer. False, and usage untouched, when it cannot be read.
+    /// The stream ended in an orderly way. Is the answer whole?
+    [[nodiscard]] bool end();
+    /// Of a whole answer, or of its end alone. False, and usage untouched, when it cannot be read.
     bool answer(std::string_view body, Usage& usage);
 
   private:

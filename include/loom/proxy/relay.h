@@ -131,6 +131,8 @@ class Relay {
     /// Ended, and nothing of it waits in Loom any more.
     [[nodiscard]] bool delivered() const noexcept { return ended() && client_.idle(); }
     [[nodiscard]] const Error& error() const noexcept { return error_; }
+    /// The upstream itself said in its stream that it failed, however orderly its bytes ended.
+    [[nodiscard]] bool error_told() const noexcept { return error_told_; }
     [[nodiscard]] const llm::Usage& usage() const noexcept { return usage_; }
     [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "loom/base/hash.h"
-
 namespace loom::llm {
 
 namespace {
@@ -27,30 +25,29 @@ bool fits(Text name, NameRule rule) noexcept {
 
 Text Aliases::alias_of(Text name, NameRule rule) {
     if (fits(name, rule)) return name;
-    for (const Pair& pair : pairs_)
-        if (pair.name == name) return pair.alias;
+    if (const auto made = aliases_.find(name); made != aliases_.end()) return made->second;
     // As much of the name as fits, and its hash: the same in every request, for the provider's prompt cache.
-    const size_t kept = std::min<size_t>(name.size(), rule.bytes_max - mark_bytes - 1);
-    char* const alias = arena_.take(kept + mark_bytes + 1);
+    const size_t kept_bytes = std::min<size_t>(name.size(), rule.bytes_max - mark_bytes - 1);
+    char* const alias = arena_.take(kept_bytes + mark_bytes + 1);
     size_t bytes = 0;
     if (rule.letter_first && (name.empty() || !is_letter(name.front()))) alias[bytes++] = '_';
-    for (size_t i = 0; i < kept; ++i) alias[bytes++] = allowed(name[i], rule) ? name[i] : '_';
+    for (size_t i = 0; i < kept_bytes; ++i) alias[bytes++] = allowed(name[i], rule) ? name[i] : '_';
     for (uint64_t hash = hash64(name);; ++hash) {
         size_t end = bytes;
         alias[end++] = '_';
         for (int shift = 28; shift >= 0; shift -= 4) alias[end++] = "0123456789abcdef"[hash >> shift & 15];
-        if (!taken({alias, end})) return pairs_.add(arena_, {arena_.keep(name), {alias, end}}).alias;
+        const Text made(alias, end);
+        if (originals_.contains(made)) continue;
+        const Text kept = arena_.keep(name);
+        aliases_.emplace(kept, made);
+        originals_.emplace(made, kept);
+        return made;
     }
 }
 
 Text Aliases::original_of(Text alias) const noexcept {
-    for (const Pair& pair : pairs_)
-        if (pair.alias == alias) return pair.name;
-    return alias;
-}
-
-bool Aliases::taken(Text alias) const noexcept {
-    return std::ranges::any_of(pairs_, [alias](const Pair& pair) { return pair.alias == alias; });
+    const auto found = originals_.find(alias);
+    return found == originals_.end() ? alias : found->second;
 }
 
 }  // namespace loom::llm

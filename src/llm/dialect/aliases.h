@@ -3,8 +3,10 @@
 #pragma once
 
 #include <cstdint>
+#include <unordered_map>
 
 #include "chat.h"
+#include "loom/base/hash.h"
 
 namespace loom::llm {
 
@@ -28,14 +30,11 @@ class Aliases {
     bool legacy_functions = false;
 
   private:
-    struct Pair {
-        Text name;
-        Text alias;
-    };
-    [[nodiscard]] bool taken(Text alias) const noexcept;
+    using Names = std::unordered_map<Text, Text, StringHash>;  // a request may hold as many as it has bytes for
 
     Arena& arena_;
-    ArenaList<Pair> pairs_;
+    Names aliases_;    // by name
+    Names originals_;  // by alias
 };
 
 }  // namespace loom::llm

@@ -218,7 +218,7 @@ bool Decoder::tell_block_delta(const Event& event, DeltaSink& sink) {
 
 bool Decoder::tell_block_stop(const Event& event, DeltaSink& sink) {
     Block* const block = block_of(event.index);
-    if (block == nullptr) return false;
+    if (block == nullptr) return true;  // told twice: nothing is lost
     if (block->kind == Block::Kind::tool && !block->has_arguments)
         sink.on_delta({.kind = Delta::Kind::arguments, .tool = block->tool, .json = "{}"});
     if (block->kind != Block::Kind::other) sink.on_delta({.kind = Delta::Kind::part_end, .tool = block->tool});

@@ -55,15 +55,6 @@ class ArgumentsScan {
     bool is_escaped_ = false;
 };
 
-/// A document on one line: white space between tokens is all that a line's end can be.
-Json one_line(Json json, Arena& arena) {
-    const auto is_break = [](char c) { return c == '\n' || c == '\r'; };
-    if (std::ranges::none_of(json, is_break)) return json;
-    char* const room = arena.take(json.size());
-    std::ranges::replace_copy_if(json, room, is_break, ' ');
-    return {room, json.size()};
-}
-
 class Encoder final : public StreamEncoder {
   public:
     void write(const Delta& delta, Context& context, ByteBuffer& out) override;

@@ -4,6 +4,7 @@
 #include <initializer_list>
 
 #include "bedrock.h"
+#include "loom/llm/json_text.h"
 
 namespace loom::llm::bedrock {
 
@@ -377,7 +378,7 @@ void read_error(std::string_view body, Context& context, ErrorAnswer& error) {
         });
         if (!good) message = {};
     }
-    error.message = has(message) ? message : escaped(body.substr(0, message_bytes_max), context.arena);
+    error.message = has(message) ? message : escaped(body.substr(0, utf8_cut(body, message_bytes_max)), context.arena);
     if (has(type)) error.type = type.substr(type.rfind('#') + 1);  // "com.amazon.coral.service#ThrottlingException"
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cohere.h"
+#include "loom/llm/json_text.h"
 
 namespace loom::llm::cohere {
 
@@ -188,7 +189,7 @@ void read_error(std::string_view body, Context& context, ErrorAnswer& error) {
         });
         if (!good) message = {};
     }
-    error.message = has(message) ? message : escaped(body.substr(0, message_bytes_max), context.arena);
+    error.message = has(message) ? message : escaped(body.substr(0, utf8_cut(body, message_bytes_max)), context.arena);
 }
 
 }  // namespace loom::llm::cohere

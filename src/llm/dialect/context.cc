@@ -11,25 +11,8 @@ namespace loom::llm {
 
 namespace {
 
-/// The first stage does not look into strings, and what was text here becomes part of a document: its escapes must
-/// hold.
-bool escapes_hold(std::string_view document) noexcept {
-    const auto is_hex = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); };
-    for (size_t at = document.find('\\'); at != document.npos; at = document.find('\\', at)) {
-        const std::string_view escape = document.substr(at + 1, 5);
-        if (escape.starts_with('u')) {
-            if (escape.size() < 5 || !std::ranges::all_of(escape.substr(1), is_hex)) return false;
-            at += 6;
-        } else {
-            if (escape.empty() || std::string_view("\"\\/bfnrt").find(escape[0]) == escape.npos) return false;
-            at += 2;
-        }
-    }
-    return true;
-}
-
 bool is_object(std::string_view document, Structure& structure) {
-    if (!escapes_hold(document)) return false;
+    if (find_bad_escape(document) != document.npos) return false;
     Tokens tokens;
     Fault fault;
     if (!structure.index(document, Structure::Utf8::passed, tokens, fault)) return false;
@@ -76,15 +59,23 @@ bool is_blank(Text text) noexcept {
     return true;
 }
 
+Json one_line(Json json, Arena& arena) {
+    const auto is_break = [](char c) { return c == '\n' || c == '\r'; };
+    if (std::ranges::none_of(json, is_break)) return json;
+    char* const room = arena.take(json.size());
+    std::ranges::replace_copy_if(json, room, is_break, ' ');
+    return {room, json.size()};
+}
+
 Json arguments_object(const Part& call, Context& context) {
-    if (has(call.arguments) && call.arguments.starts_with('{')) return call.arguments;
+    if (has(call.arguments) && call.arguments.starts_with('{')) return one_line(call.arguments, context.arena);
     Text inside = call.arguments_text;
     if (has(call.arguments)) {
         inside = escaped(call.arguments, context.arena);
     } else {
         if (is_blank(inside)) return "{}";
         const std::string_view document = plain(inside, context.arena);
-        if (is_object(document, context.nested)) return document;
+        if (is_object(document, context.nested)) return one_line(document, context.arena);
     }
     constexpr std::string_view front = R"({"_unparsed":")", back = R"("})";
     char* const room = context.arena.take(front.size() + inside.size() + back.size());
@@ -127,14 +118,6 @@ Text joined_text(const ArenaList<Part>& parts, Text between, Arena& arena) {
         end = std::copy(part.text.begin(), part.text.end(), end);
     }
     return {room, static_cast<size_t>(end - room)};
-}
-
-Text tool_name_of(const ChatRequest& request, Text tool_id) noexcept {
-    Text name;  // of the last call with this id: ids may be used again
-    for (const Message& message : request.messages)
-        for (const Part& part : message.parts)
-            if (part.kind == Part::Kind::tool_call && part.tool_id == tool_id) name = part.tool_name;
-    return name;
 }
 
 Json clamped(Json number, double low, double high, std::string_view name, Context& context) {

@@ -62,17 +62,17 @@ struct Context {
 [[nodiscard]] bool is_blank(Text text) noexcept;
 
 /// A call's arguments as a JSON object, whoever spelled them: `{}` for none. What is no JSON object (a model may write
-/// anything) becomes {"_unparsed": text}, so that nothing is lost and the conversation goes on.
+/// anything) becomes {"_unparsed": text}, so that nothing is lost and the conversation goes on. On one line.
 [[nodiscard]] Json arguments_object(const Part& call, Context& context);
+
+/// A document on one line, as an event's data wants it: white space between tokens is all that a line's end can be.
+[[nodiscard]] Json one_line(Json json, Arena& arena);
 
 /// Splits "data:image/png;base64,AAAA". False where the text is no such URL; then media is as it was.
 [[nodiscard]] bool split_data_url(Text url, Media& media) noexcept;
 
 /// The text of a part list: one text as it stands, several joined (with `between`, an inside of a string) in the arena.
 [[nodiscard]] Text joined_text(const ArenaList<Part>& parts, Text between, Arena& arena);
-
-/// The name of the function that the call `tool_id` asked for, in the messages before; absent where there is none.
-[[nodiscard]] Text tool_name_of(const ChatRequest& request, Text tool_id) noexcept;
 
 /// A number within [low, high]: written as it stands, or its bound with a loss noted as "name (range)".
 [[nodiscard]] Json clamped(Json number, double low, double high, std::string_view name, Context& context);

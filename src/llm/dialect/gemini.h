@@ -112,6 +112,8 @@ struct Response {
 [[nodiscard]] Text made_call_id(uint32_t ordinal, Context& context);
 
 [[nodiscard]] bool read_usage(Cursor& cursor, Usage& usage);
+/// The same of an answer's end alone, whatever stands before. False, and usage as before, where it is not found.
+[[nodiscard]] bool find_usage(std::string_view end, Structure& structure, Usage& usage);
 void write_usage(const Usage& usage, JsonOut& json);
 
 [[nodiscard]] FinishReason finish_of(Text word, bool has_calls) noexcept;

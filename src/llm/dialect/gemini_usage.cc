@@ -85,6 +85,23 @@ bool read_usage(Cursor& cursor, Usage& usage) {
     return good;
 }
 
+bool find_usage(std::string_view end, Structure& structure, Usage& usage) {
+    const size_t at = end.rfind(R"("usageMetadata")");  // raw: text of the model would have its quotes escaped
+    if (at == end.npos || (at > 0 && end[at - 1] == '\\')) return false;
+    const std::string_view tail = end.substr(at);
+    Tokens tokens;
+    Fault fault;
+    if (!structure.index(tail, Structure::Utf8::passed, tokens, fault)) return false;
+    Cursor cursor(tail, tokens);
+    Usage read;
+    const bool good = cursor.members_until_end([&](Range key) {
+        return name_of(cursor, key) == "usageMetadata" ? read_usage(cursor, read) : cursor.skip_value();
+    });
+    if (!good || !cursor.at_end() || read.provenance == Usage::Provenance::none) return false;
+    usage = read;
+    return true;
+}
+
 void write_usage(const Usage& usage, JsonOut& json) {
     if (usage.provenance == Usage::Provenance::none) return;
     const uint64_t shown = usage.output - std::min(usage.reasoning, usage.output);

@@ -1,7 +1,10 @@
 // What a client's dialect notes of the request, for the answer that comes back to it.
 #pragma once
 
+#include <unordered_set>
+
 #include "chat.h"
+#include "loom/base/hash.h"
 
 namespace loom::llm {
 
@@ -27,12 +30,10 @@ class Memo {
 
     /// A tool whose input is free text: the provider is told of a function with one string instead.
     void note_free_text_tool(Text name) {
-        if (!is_free_text_tool(name)) free_text_tools_.add(arena_, arena_.keep(name));
+        if (!is_free_text_tool(name)) free_text_tools_.insert(arena_.keep(name));
     }
     [[nodiscard]] bool is_free_text_tool(Text name) const noexcept {
-        for (const Text one : free_text_tools_)
-            if (one == name) return true;
-        return false;
+        return free_text_tools_.contains(name);
     }
 
     static constexpr uint32_t repeated_bytes_max = 32 << 10;
@@ -44,7 +45,7 @@ class Memo {
     };
     Arena& arena_;
     ArenaList<Field> repeated_;
-    ArenaList<Text> free_text_tools_;
+    std::unordered_set<Text, StringHash> free_text_tools_;  // of a request there may be as many as it has bytes for
     uint32_t repeated_bytes_ = 0;
 };
 

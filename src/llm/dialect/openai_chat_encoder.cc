@@ -49,7 +49,7 @@ class Encoder final : public StreamEncoder {
     };
 
     void start(const Delta& delta) {
-        id_ = delta.id.substr(0, id_bytes_max);
+        if (delta.id.size() <= id_bytes_max) id_ = delta.id;  // else ours: a cut could split an escape
         created_ = delta.created;
         note_usage(delta);
     }

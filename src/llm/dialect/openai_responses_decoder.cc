@@ -241,7 +241,7 @@ class Decoder final : public StreamDecoder {
     /// Some servers tell the arguments only here.
     bool arguments_done(const Event& event, Context& context, DeltaSink& sink) {
         Call* const call = find(event.output_index);
-        if (call == nullptr) return false;
+        if (call == nullptr) return true;  // the item itself tells them once more
         if (!call->has_arguments && !call->is_done) pass_input(*call, event.arguments, context, sink);
         return true;
     }
