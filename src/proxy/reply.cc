@@ -101,6 +101,7 @@ void Exchange::refuse(const Error& why) {
     if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
     if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
+    if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5
     if (shape.status == 408) keep_alive_ = false;
     const llm::Protocol protocol = llm::error_protocol_of(endpoint_);
     reply(shape.status, "application/json", llm::write_error(protocol, shape.status, room, body), extra);
