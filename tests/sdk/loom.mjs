@@ -7,6 +7,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { clientKey, providerKey } from './mock_http.mjs';
+
 async function freePort() {
     const server = net.createServer();
     await new Promise((done) => server.listen(0, '127.0.0.1', done));
@@ -25,10 +27,17 @@ function status(port, target) {
     });
 }
 
-export const clientKey = 'sk-client-of-the-sdk';
-export const providerKey = 'sk-provider-of-the-sdk';
+/** The providers of the suite that speaks OpenAI's protocol alone. */
+export const openaiConf = (upstreamPort) => [
+    'provider.mock.type = openai',
+    `provider.mock.base_url = http://127.0.0.1:${upstreamPort}/v1`,
+    `provider.mock.api_key = ${providerKey}`,
+    'provider.mock.models = gpt-4o, text-embedding-3-small',
+    'provider.demo.type = echo',
+    'provider.demo.models = echo',
+];
 
-export async function startLoom(upstreamPort) {
+export async function startLoom(providerLines) {
     const binary = process.env.LOOM_BIN;
     if (!binary || !fs.existsSync(binary)) throw new Error('LOOM_BIN does not name the loom binary (run by meson test)');
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loom-sdk-'));
@@ -42,13 +51,11 @@ export async function startLoom(upstreamPort) {
         'route.ai.path = /v1/*',
         'route.ai.ai_gateway = on',
         'route.ai.auth.type = api_key',
+        'route.gemini.path = /v1beta/*',
+        'route.gemini.ai_gateway = on',
+        'route.gemini.auth.type = api_key',
         `consumer.sdk.api_key = ${clientKey}`,
-        'provider.mock.type = openai',
-        `provider.mock.base_url = http://127.0.0.1:${upstreamPort}/v1`,
-        `provider.mock.api_key = ${providerKey}`,
-        'provider.mock.models = gpt-4o, text-embedding-3-small',
-        'provider.demo.type = echo',
-        'provider.demo.models = echo',
+        ...providerLines,
         `log.access.path = ${directory}/access.log`,
         '',
     ].join('\n'));
@@ -65,6 +72,7 @@ export async function startLoom(upstreamPort) {
         await sleep(10);
     }
     return {
+        origin: `http://127.0.0.1:${port}`,
         baseURL: `http://127.0.0.1:${port}/v1`,
         async stop() {
             child.kill('SIGTERM');

@@ -6,7 +6,8 @@ import { after, before, test } from 'node:test';
 import * as openai5 from 'openai';
 import * as openai4 from 'openai-4';
 
-import { clientKey, providerKey, startLoom } from './loom.mjs';
+import { openaiConf, startLoom } from './loom.mjs';
+import { clientKey, providerKey } from './mock_http.mjs';
 import { startUpstream, usage, words } from './upstream.mjs';
 
 let upstream;
@@ -14,7 +15,7 @@ let loom;
 
 before(async () => {
     upstream = await startUpstream();
-    loom = await startLoom(upstream.port);
+    loom = await startLoom(openaiConf(upstream.port));
 });
 
 after(async () => {
