@@ -83,8 +83,10 @@ size_t Relay::take(std::string_view raw, Origin origin) {
 bool Relay::may_pass_raw() const noexcept {
     const bool same_framing =
         options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
-    // Trailers stay behind: they are fields that no list of ours has let through.
-    const bool own_end = body_.done() && (options_.observer != nullptr || body_.trailer_count() > 0);
+    // Trailers stay behind: they are fields that no list of ours has let through. And who has something to say behind
+    // the last event says it before the end.
+    const bool adds = options_.observer != nullptr || options_.translation != nullptr;
+    const bool own_end = body_.done() && (adds || body_.trailer_count() > 0);
     return same_framing && !changed_ && body_.at_chunk_boundary() && held_.empty() && !suspended_ && !own_end;
 }
 

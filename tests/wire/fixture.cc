@@ -97,7 +97,9 @@ Conf& Conf::set(const std::string& key, const std::string& value) {
 }
 
 Conf& Conf::use_upstream(uint16_t port) {
-    return set("provider.mock.base_url", fmt::format("http://127.0.0.1:{}/v1", port));
+    // OpenAI's base URLs carry the version, others' paths do.
+    const bool is_openai = lines_["provider.mock.type"] == "openai";
+    return set("provider.mock.base_url", fmt::format("http://127.0.0.1:{}{}", port, is_openai ? "/v1" : ""));
 }
 
 Conf& Conf::use_echo() {
