@@ -1,4 +1,6 @@
 // The first phase: which route, whose request, may they, and what of the head goes on.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "client_connection.h"
@@ -35,6 +37,17 @@ bool has_dot_segment(std::string_view path) noexcept {
         path.remove_prefix(slash + 1);
     }
     return false;
+}
+
+/// What `?key=` holds, where Gemini's clients may put it.
+std::string_view key_of_query(std::string_view query) noexcept {
+    constexpr std::string_view name = "key=";
+    while (!query.empty()) {
+        const std::string_view field = query.substr(0, query.find('&'));
+        if (field.starts_with(name)) return field.substr(name.size());
+        query.remove_prefix(std::min(query.size(), field.size() + 1));
+    }
+    return {};
 }
 
 /// The key in whichever header this route takes it from.
@@ -81,6 +94,8 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     route_ = &plan().routes[index];
     note_client(head);
     if (answer_cors(head)) return {};
+    const bool reads = head.method == http::Method::get || head.method == http::Method::head;
+    if (route_->ai) endpoint_ = llm::classify(reads, head.path);  // first: a refusal has its client's own shape
     auto step = authenticate(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
@@ -89,7 +104,9 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
 
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
     if (route_->auth == AuthType::none) return {};
-    const std::string_view key = presented_key(head, *route_);
+    std::string_view key = presented_key(head, *route_);
+    if (key.empty() && (path_.starts_with("/v1beta/") || llm::names_model_in_path(endpoint_)))
+        key = key_of_query(head.query);
     if (key.empty())
         return fail(Errc::unauthenticated, Side::downstream,
                     "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
@@ -109,8 +126,6 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
         pool_ = use_->route_pools[static_cast<size_t>(route_ - plan().routes.data())];
         return {};
     }
-    const bool reads = head.method == http::Method::get || head.method == http::Method::head;
-    endpoint_ = llm::classify(reads, head.path);
     if (endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model) {
         answer_models();
         return {};
