@@ -30,10 +30,14 @@ after(async () => {
 const cached = { cache_control: { type: 'ephemeral' } };
 const agentTest = (name, body) => test(name, { timeout: 30_000 }, body);
 const claude = (headers = {}) =>
-    new Anthropic({ baseURL: loom.origin, authToken: clientKey, apiKey: null, maxRetries: 0, timeout: 10_000, defaultHeaders: headers });
+    new Anthropic({
+        baseURL: loom.origin, authToken: clientKey, apiKey: null, maxRetries: 0, timeout: 10_000, defaultHeaders: headers,
+    });
 const betas = 'claude-code-20250219,interleaved-thinking-2025-05-14,fine-grained-tool-streaming-2025-05-14';
-const claudeTools = Object.entries(schemas).map(([name, input_schema], index) => (
-    { name, description: `Tells ${name}`, input_schema: { ...input_schema, $schema: 'http://json-schema.org/draft-07/schema#', additionalProperties: false }, ...(index === 1 ? cached : {}) }));
+const dialect = { $schema: 'http://json-schema.org/draft-07/schema#', additionalProperties: false };
+const claudeTools = Object.entries(schemas).map(([name, schema], index) => ({
+    name, description: `Tells ${name}`, input_schema: { ...schema, ...dialect }, ...(index === 1 ? cached : {}),
+}));
 
 for (const family of ['anthropic', 'openai', 'chat', 'gemini', 'bedrock']) {
     const { model } = families[family];
@@ -53,7 +57,8 @@ for (const family of ['anthropic', 'openai', 'chat', 'gemini', 'bedrock']) {
             const [use] = answer.content.filter((one) => one.type === 'tool_use');
             assert.deepEqual(use.input, { city: 'Zürich' });
             messages.push({ role: 'assistant', content: answer.content });
-            messages.push({ role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: [{ type: 'text', text: `step ${left}` }], ...cached }] });
+            const told = [{ type: 'text', text: `step ${left}` }];
+            messages.push({ role: 'user', content: [{ type: 'tool_result', tool_use_id: use.id, content: told, ...cached }] });
         }
         const final = await client.messages.create({ model, max_tokens: 32000, system, tools: claudeTools, messages });
         assert.match(final.content.at(-1).text, /=step 0$/);
@@ -61,7 +66,8 @@ for (const family of ['anthropic', 'openai', 'chat', 'gemini', 'bedrock']) {
     });
 
     agentTest(`Claude Code → ${family}: counts tokens`, async () => {
-        const count = await claude().messages.countTokens({ model, messages: [{ role: 'user', content: 'hi there' }], tools: claudeTools });
+        const messages = [{ role: 'user', content: 'hi there' }];
+        const count = await claude().messages.countTokens({ model, messages, tools: claudeTools });
         if (family === 'anthropic') assert.equal(count.input_tokens, 2095);
         assert.ok(count.input_tokens > 0);
     });
@@ -84,7 +90,8 @@ agentTest('Claude Code: versions, betas and cache marks reach Anthropic as they 
 });
 
 agentTest('Claude Code: an overloaded provider is 529, and the type of its error', async () => {
-    const ask = claude().messages.create({ model: families.anthropic.model, max_tokens: 9, messages: [{ role: 'user', content: 'error 529' }] });
+    const messages = [{ role: 'user', content: 'error 529' }];
+    const ask = claude().messages.create({ model: families.anthropic.model, max_tokens: 9, messages });
     await assert.rejects(ask, (error) => error.status === 529 && error.error.error.type === 'overloaded_error');
 });
 

@@ -224,27 +224,27 @@ class VercelAi {
 
 class VercelOpenAIChat extends VercelAi {
     constructor(terms) {
-        super(terms, createOpenAI({ baseURL: `${terms.origin}/v1`, apiKey: clientKey }).chat(terms.model));
+        super(terms, createOpenAI({ baseURL: `${terms.origin}/v1`, apiKey: terms.key ?? clientKey }).chat(terms.model));
     }
 }
 
 class VercelOpenAIResponses extends VercelAi {
     constructor(terms) {
-        super(terms, createOpenAI({ baseURL: `${terms.origin}/v1`, apiKey: clientKey }).responses(terms.model));
+        super(terms, createOpenAI({ baseURL: `${terms.origin}/v1`, apiKey: terms.key ?? clientKey }).responses(terms.model));
         this.terms.providerOptions = { openai: { store: false } };
     }
 }
 
 class VercelAnthropic extends VercelAi {
     constructor(terms) {
-        super(terms, createAnthropic({ baseURL: `${terms.origin}/v1`, apiKey: clientKey })(terms.model));
+        super(terms, createAnthropic({ baseURL: `${terms.origin}/v1`, apiKey: terms.key ?? clientKey })(terms.model));
     }
 }
 
 class LangChain {
-    constructor({ origin, model, system, tools }) {
+    constructor({ origin, model, system, tools, key = clientKey }) {
         const chat = new ChatOpenAI({
-            model, apiKey: clientKey, maxRetries: 0, timeout: 10_000, configuration: { baseURL: `${origin}/v1` }, streamUsage: true,
+            model, apiKey: key, maxRetries: 0, timeout: 10_000, configuration: { baseURL: `${origin}/v1` }, streamUsage: true,
             useResponsesApi: false,
         });
         this.chat = tools ? chat.bindTools(described.map((one) => ({ type: 'function', function: one }))) : chat;

@@ -111,4 +111,9 @@ for (const [name, Client] of Object.entries(clients)) {
         const chat = new Client({ origin: loom.origin, model: 'gpt-4oo' });
         await assert.rejects(chat.user('hi'), (error) => Client.statusOf(error) === 404 && error.message.includes('gpt-4o'));
     });
+
+    test(`${name}: a key that nobody has`, { timeout: 20_000 }, async () => {
+        const chat = new Client({ origin: loom.origin, model: families.gemini.model, key: 'sk-of-nobody' });
+        await assert.rejects(chat.user('hi'), (error) => Client.statusOf(error) === 401 && error.message.includes('key'));
+    });
 }

@@ -1,7 +1,10 @@
 // Anthropic's Messages API, from docs.claude.com/en/api: messages, streaming, count_tokens, errors.
 import { decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
-import { anything, base64, demand, either, flag, integer, json, list, nonEmpty, nullable, number, Refusal, shape, tagged, text, word } from './strict.mjs';
+import {
+    anything, base64, demand, either, flag, integer, json, list,
+    nonEmpty, nullable, number, Refusal, shape, tagged, text, word,
+} from './strict.mjs';
 
 const cache = { 'cache_control?': nullable(shape({ type: word('ephemeral'), 'ttl?': word('5m', '1h') })) };
 const textBlock = shape({ type: word('text'), text: nonEmpty, ...cache, 'citations?': anything });

@@ -133,7 +133,10 @@ function stream(response, content, decision, stopReason) {
     response.end();
 }
 
-const errorTypes = { 400: 'ValidationException', 403: 'AccessDeniedException', 404: 'ResourceNotFoundException', 429: 'ThrottlingException', 500: 'InternalServerException', 503: 'ServiceUnavailableException' };
+const errorTypes = {
+    400: 'ValidationException', 403: 'AccessDeniedException', 404: 'ResourceNotFoundException', 429: 'ThrottlingException',
+    500: 'InternalServerException', 503: 'ServiceUnavailableException',
+};
 
 export const startBedrock = () => startMock({
     error: (status, message) => ({ document: { message }, headers: { 'x-amzn-errortype': errorTypes[status] ?? 'UnknownException' } }),

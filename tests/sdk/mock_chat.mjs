@@ -1,7 +1,10 @@
 // OpenAI's chat completions, from platform.openai.com/docs/api-reference/chat.
 import { decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
-import { anything, demand, either, flag, integer, json, list, nonEmpty, nullable, number, Refusal, shape, tagged, text, word } from './strict.mjs';
+import {
+    anything, demand, either, flag, integer, json, list,
+    nonEmpty, nullable, number, Refusal, shape, tagged, text, word,
+} from './strict.mjs';
 
 const textPart = shape({ type: word('text'), text });
 const parts = list(tagged('type', {

@@ -1,7 +1,10 @@
 // Google's Gemini API, from ai.google.dev/api: generateContent, streamGenerateContent, countTokens, errors.
 import { decide, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
-import { anything, base64, demand, flag, integer, json, list, nonEmpty, number, Refusal, shape, text, union, word } from './strict.mjs';
+import {
+    anything, base64, demand, flag, integer, json, list,
+    nonEmpty, number, Refusal, shape, text, union, word,
+} from './strict.mjs';
 
 export const thoughtSignature = '+/++dGhvdWdodCBzaWduYXR1cmUgb2YgZ2VtaW5p';
 
@@ -72,9 +75,13 @@ function read(body, model) {
         for (const each of one.parts) {
             if (each.text !== undefined && !each.thought) turn.text += each.text;
             if (each.inlineData) turn.images.push({ type: each.inlineData.mimeType, data: standard(each.inlineData.data) });
-            if (each.functionCall) turn.calls.push({ id: turn.calls.length, name: each.functionCall.name, arguments: each.functionCall.args ?? {} });
+            if (each.functionCall) {
+                const { name, args } = each.functionCall;
+                turn.calls.push({ id: turn.calls.length, name, arguments: args ?? {} });
+            }
             if (each.functionResponse) {
-                turn.results.push({ id: turn.results.length, name: each.functionResponse.name, text: resultText(each.functionResponse.response) });
+                const { name, response } = each.functionResponse;
+                turn.results.push({ id: turn.results.length, name, text: resultText(response) });
             }
         }
         const first = one.parts.find((each) => each.functionCall);
@@ -139,7 +146,10 @@ function answer(http, body, response) {
     return events.end();
 }
 
-const statuses = { 400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 429: 'RESOURCE_EXHAUSTED', 500: 'INTERNAL', 503: 'UNAVAILABLE' };
+const statuses = {
+    400: 'INVALID_ARGUMENT', 401: 'UNAUTHENTICATED', 403: 'PERMISSION_DENIED', 404: 'NOT_FOUND', 429: 'RESOURCE_EXHAUSTED',
+    500: 'INTERNAL', 503: 'UNAVAILABLE',
+};
 
 export const startGemini = () => startMock({
     answer,

@@ -1,7 +1,10 @@
 // OpenAI's Responses API, from platform.openai.com/docs/api-reference/responses: create and its stream.
 import { decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
-import { anything, demand, either, flag, integer, json, list, nonEmpty, nullable, number, Refusal, shape, tagged, text, word } from './strict.mjs';
+import {
+    anything, demand, either, flag, integer, json, list,
+    nonEmpty, nullable, number, Refusal, shape, tagged, text, word,
+} from './strict.mjs';
 
 const part = tagged('type', {
     input_text: shape({ type: text, text }),

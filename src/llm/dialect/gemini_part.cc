@@ -83,7 +83,7 @@ std::string_view media_type_of(const Part& part) noexcept {
     }
 }
 
-/// In the alphabet that every protocol takes: protobuf's JSON reads the URL's too, and its SDK for Python writes it.
+/// In the alphabet that every protocol takes. Google reads the URL's too, and its SDK for Python writes it.
 Text standard_base64(Text data, Arena& arena) {
     if (data.find('-') == data.npos && data.find('_') == data.npos) return data;
     char* const copy = arena.take(data.size());
