@@ -336,17 +336,11 @@ void Server::renew() {
     files_.begin(TlsFiles::Fault::keep);
     if (take_plan(renew_tls(*plan_, *config_, files_, generation_ + 1), config_)) {
         put_in_force();
-        log_info("TLS files have changed and were read: generation {}", generation_);
+        log_info("credentials or TLS files have changed and were read: generation {}", generation_);
         warn_of_certificates();
     } else {
         files_.watch();
-        files_.tell_failure("TLS files have changed and cannot be used; the old ones stay in force");
-}
-
-        log_info("credentials or TLS files have changed and were read: generation {}", generation_);
-    } else {
-        files_.watch();
-        log_error("credentials or TLS files have changed and cannot be used; the old ones stay in force");
+        files_.tell_failure("credentials or TLS files have changed and cannot be used; the old ones stay in force");
     }
 }
 
