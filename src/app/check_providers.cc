@@ -49,7 +49,8 @@ void check_tls(Report& report, const std::string& name, const llm::ProviderType&
     const Config& config = report.config;
     const auto base_url = fmt::format("provider.{}.base_url", name);
     const auto url = http::parse_url(config.text(base_url));
-    const bool is_https = config.has(base_url) ? url && url->scheme == http::Scheme::https : type.base_url.starts_with("https");
+    const bool is_https =
+        config.has(base_url) ? url && url->scheme == http::Scheme::https : type.base_url.starts_with("https");
     check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
@@ -79,8 +80,7 @@ void warn_of_idle_keys(Report& report, const std::string& name, const llm::Provi
                              Owner{"api_version", azure, "azure_openai"}, Owner{"project_id", vertex, "vertex"},
                              Owner{"location", vertex || bedrock, "vertex and bedrock"},
                              Owner{"access_key_id", bedrock, "bedrock"}, Owner{"secret_access_key", bedrock, "bedrock"},
-                             Owner{"session_token", bedrock, "bedrock"},
-                             Owner{"credentials_file", vertex, "vertex"}}) {
+                             Owner{"session_token", bedrock, "bedrock"}, Owner{"credentials_file", vertex, "vertex"}}) {
         const auto key = fmt::format("provider.{}.{}", name, one.key);
         if (!one.owns && report.config.has(key))
             report.warning(key, fmt::format("means something to {} providers only", one.who));

@@ -32,7 +32,8 @@ inline constexpr size_t credentials_file_bytes_max = 64 * 1024;
 /// Errors  not_found, too_large, io; `text` is one line: which file, what is wrong.       Blocks on the file.
 [[nodiscard]] Result<Secret> read_credentials_file(const std::string& path, std::string& text);
 
-/// bytes  of a credentials file, which is `path`.     trust  the system's: tokens are asked for over https, or over http of
+/// bytes  of a credentials file, which is `path`.     trust  the system's: tokens are asked for over https, or over
+/// http of
 ///        this machine itself.
 /// Errors  bad_conf; `text` is one line.
 [[nodiscard]] Result<GoogleAccount> read_google_account(const std::string& provider, const std::string& path,

@@ -63,7 +63,8 @@ class GoogleTokens::Source {
             const auto file = read_credentials_file(account_->credentials.subject_token_file, text);
             if (!file) return failed(text);
             auto token = llm::google_subject_token(account_->credentials, file->view());
-            if (!token) return failed(fmt::format("{}: {}", account_->credentials.subject_token_file, token.error().what));
+            if (!token)
+                return failed(fmt::format("{}: {}", account_->credentials.subject_token_file, token.error().what));
             subject = std::move(*token);
         }
         auto body = llm::google_token_request(account_->credentials, subject.view(), wall_s());
@@ -123,14 +124,14 @@ class GoogleTokens::Source {
         request.lines = Secret(std::string(json_lines) + bearer_line(token.access_token.view()));
         request.body = Secret(llm::google_impersonation_request());
         impersonation_client_->ask(std::move(request), [this](Result<upstream::ClientAnswer> answer) {
-            auto changed =
-                read(std::move(answer), *impersonation_client_, account_->credentials.impersonation_url);
+            auto changed = read(std::move(answer), *impersonation_client_, account_->credentials.impersonation_url);
             if (changed) got(std::move(*changed));
         });
     }
 
     void got(llm::GoogleToken token) {
-        const uint64_t now_ms = wall_us() / 1000, expires_ms = token.expires * 1000;  // to the second is not exact enough
+        const uint64_t now_ms = wall_us() / 1000,
+                       expires_ms = token.expires * 1000;  // to the second is not exact enough
         const uint64_t lifetime_ms = expires_ms > now_ms ? expires_ms - now_ms : 0;
         auto made = std::make_shared<proxy::AccessToken>();
         made->account = account_->id;

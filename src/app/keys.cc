@@ -88,8 +88,9 @@ constexpr KeyRow net_rows[] = {
     {.pattern = "listener.<name>.share_address",
      .type = boolean,
      .default_text = "off",
-     .meaning = "on: may listen where another process of this user does, and the kernel spreads the clients over both: to "
-                "roll over to a new process. off: an address in use is an error",
+     .meaning =
+         "on: may listen where another process of this user does, and the kernel spreads the clients over both: to "
+         "roll over to a new process. off: an address in use is an error",
      .change = KeyChange::restart},
     {.pattern = "listener.<name>.protocol",
      .type = choice,
@@ -132,9 +133,10 @@ constexpr KeyRow net_rows[] = {
     {.pattern = "limit.connections_per_address",
      .type = integer,
      .default_text = "0",
-     .meaning = "client connections at once from one address (IPv6: from its /64); more are closed. Each shard allows its "
-                "part, rounded up: leave room. Not for unix sockets and forwarded.trust. 0: any number, as behind a "
-                "balancer all share one; where clients connect directly, set it",
+     .meaning =
+         "client connections at once from one address (IPv6: from its /64); more are closed. Each shard allows its "
+         "part, rounded up: leave room. Not for unix sockets and forwarded.trust. 0: any number, as behind a "
+         "balancer all share one; where clients connect directly, set it",
      .range = "0..10000000"},
     {.pattern = "tcp.nodelay",
      .type = boolean,
@@ -166,9 +168,10 @@ constexpr KeyRow http_rows[] = {
     {.pattern = "limit.bodies_in_memory",
      .type = size,
      .default_text = "256MiB",
-     .meaning = "the memory of all request bodies held at once; each shard has its part, and one body beyond it. Beyond "
-                "it clients are read no further until there is room, timeout.client_body at most; then 503. A body is "
-                "held until its answer begins: slow models need more",
+     .meaning =
+         "the memory of all request bodies held at once; each shard has its part, and one body beyond it. Beyond "
+         "it clients are read no further until there is room, timeout.client_body at most; then 503. A body is "
+         "held until its answer begins: slow models need more",
      .range = "1MiB..16TiB"},
     {.pattern = "stream.event_max",
      .type = size,
@@ -253,7 +256,8 @@ constexpr KeyRow llm_rows[] = {
                 "deterministic, for trying out",
      .choices =
          "openai|azure_openai|azure|anthropic|gemini|google|vertex|vertex_ai|bedrock|cohere|mistral|ollama|local|"
-         "openai_compatible|echo|vllm|sglang|lmstudio|llamacpp|groq|deepseek|together|fireworks|openrouter|xai|perplexity|"
+         "openai_compatible|echo|vllm|sglang|lmstudio|llamacpp|groq|deepseek|together|fireworks|openrouter|xai|"
+         "perplexity|"
          "cerebras|nvidia|huggingface|sambanova|deepinfra|novita|hyperbolic|nebius|moonshot|dashscope|zai|github"},
     {.pattern = "provider.<name>.api_key",
      .type = secret,
@@ -261,21 +265,22 @@ constexpr KeyRow llm_rows[] = {
          "sent in the header that the provider's API has for it; a provider with an empty one takes no requests"},
     {.pattern = "provider.<name>.access_key_id",
      .type = text,
-     .meaning = "bedrock: of the AWS access key that each request is signed with; empty: the provider takes no requests. "
-                "An api_key goes before it"},
+     .meaning =
+         "bedrock: of the AWS access key that each request is signed with; empty: the provider takes no requests. "
+         "An api_key goes before it"},
     {.pattern = "provider.<name>.secret_access_key", .type = secret, .meaning = "bedrock: the key itself"},
-    {.pattern = "provider.<name>.session_token",
-     .type = secret,
-     .meaning = "bedrock: what temporary keys come with"},
+    {.pattern = "provider.<name>.session_token", .type = secret, .meaning = "bedrock: what temporary keys come with"},
     {.pattern = "provider.<name>.credentials_file",
      .type = path,
-     .meaning = "vertex: what GOOGLE_APPLICATION_CREDENTIALS names: the JSON of a service account, of a user (gcloud auth "
-                "application-default login) or of workload identity federation with a token in a file. Access tokens are "
-                "fetched with it and renewed; a renewed file is picked up by itself. Empty: the provider takes no requests"},
+     .meaning =
+         "vertex: what GOOGLE_APPLICATION_CREDENTIALS names: the JSON of a service account, of a user (gcloud auth "
+         "application-default login) or of workload identity federation with a token in a file. Access tokens are "
+         "fetched with it and renewed; a renewed file is picked up by itself. Empty: the provider takes no requests"},
     {.pattern = "provider.<name>.base_url",
      .type = text,
-     .meaning = "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "
-                "gemini, vertex, bedrock and cohere. Unset: the provider's own; local and azure_openai need one"},
+     .meaning =
+         "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "
+         "gemini, vertex, bedrock and cohere. Unset: the provider's own; local and azure_openai need one"},
     {.pattern = "provider.<name>.endpoint", .type = text, .alias_of = "provider.<name>.base_url"},
     {.pattern = "provider.<name>.tls.ca_file",
      .type = path,

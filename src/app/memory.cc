@@ -37,8 +37,9 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     for (const auto& provider : plan.providers) {
         const bool is_echo = provider.kind == proxy::ProviderKind::echo;
         shape.has_echo = shape.has_echo || is_echo;
-        if (!is_echo) add_upstream(provider.endpoint, provider.static_lines.size() + provider.base_path.size() +
-                                                         provider.credentials_bytes_max());
+        if (!is_echo)
+            add_upstream(provider.endpoint,
+                         provider.static_lines.size() + provider.base_path.size() + provider.credentials_bytes_max());
     }
     for (const auto& route : plan.routes) {
         shape.inspects = shape.inspects || route.ai;
@@ -64,8 +65,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     MemoryTerms terms = {{"the program", program_bytes, ""},
                          {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
                          {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
-    const size_t token_count =
-        static_cast<size_t>(std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
+    const size_t token_count = static_cast<size_t>(
+        std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
     if (token_count > 0) {
         upstream::ClientOptions client{.exchange_count_max = 1};
         client.endpoint.tls = true;
@@ -74,7 +75,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                          "provider.NAME.credentials_file"});
     }
     if (server.admin_listen == "off" && token_count > 0)
-        terms.push_back({"the ring and blocks that tokens come by", sum_of(io::shard_memory(server.admin_shard())), ""});
+        terms.push_back(
+            {"the ring and blocks that tokens come by", sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});
@@ -136,7 +138,8 @@ std::string advice(const MemoryBound& bound, uint64_t machine_bytes) {
     const uint64_t connections =
         named_bytes_max < fixed_bytes ? 0 : (named_bytes_max - fixed_bytes) / bound.client_bytes();
     if (connections < bound.shard_count)
-        return lead + fmt::format("its shards alone are too much; lower {}, or loop.shards\n", largest_key({&bound.shard}));
+        return lead +
+               fmt::format("its shards alone are too much; lower {}, or loop.shards\n", largest_key({&bound.shard}));
     return lead + fmt::format("limit.connections = {} fits; or lower {}\n", connections,
                               largest_key({&bound.connection, &bound.exchange, &bound.upstream}));
 }

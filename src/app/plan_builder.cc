@@ -109,7 +109,8 @@ std::string base_url_of(const Config& config, const std::string& name, const llm
 std::shared_ptr<const proxy::AwsKeys> aws_keys(const Config& config, const std::string& prefix,
                                                const llm::ProviderType& type) {
     const std::string& id = config.text(prefix + "access_key_id");
-    if (type.auth != llm::AuthStyle::aws_sigv4 || id.empty() || !config.text(prefix + "api_key").empty()) return nullptr;
+    if (type.auth != llm::AuthStyle::aws_sigv4 || id.empty() || !config.text(prefix + "api_key").empty())
+        return nullptr;
     auto keys = std::make_shared<proxy::AwsKeys>();
     keys->region = config.text(prefix + "location");
     keys->access_key_id = id;

@@ -28,7 +28,8 @@ struct ListenerOptions {
     bool share_address = false;  // with other processes
 };
 
-/// `plan` with the TLS and credentials files of its upstreams as they are now, and all else as it was. `config` needs no secrets.
+/// `plan` with the TLS and credentials files of its upstreams as they are now, and all else as it was. `config` needs
+/// no secrets.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> renew_tls(
     const proxy::Plan& plan, const config::Config& config, TlsFiles& files, uint64_t generation);
 

@@ -62,7 +62,8 @@ class Server {
     [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
                                                    const char* word, net::Claim claim) const;
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
-    /// The admin has a thread and a ring of its own: what it renders, and the tokens it fetches, keep no request waiting.
+    /// The admin has a thread and a ring of its own: what it renders, and the tokens it fetches, keep no request
+    /// waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     [[nodiscard]] bool listen_as_admin();
     /// On the admin's thread.
@@ -189,8 +190,8 @@ std::optional<int> Server::open_listener(const net::Address& address, const std:
     const int number = fd.error().sys_errno;
     std::string remedy;
     if (number == EADDRINUSE && address.is_ip())
-        remedy = fmt::format("; stop who listens there, choose another, or set {}.share_address = on to listen beside it",
-                             prefix);
+        remedy = fmt::format(
+            "; stop who listens there, choose another, or set {}.share_address = on to listen beside it", prefix);
     log_error("cannot listen on {} ({}.{}): {}{}", address.to_string(), prefix, word, std::strerror(number), remedy);
     return std::nullopt;
 }

@@ -93,9 +93,8 @@ void ShardThread::set_ticket_keys(const net::TlsTicketKeys& keys) {
 }
 
 void ShardThread::set_access_tokens(proxy::AccessTokensPtr tokens) {
-    shard_.mailbox().post([this, tokens = std::move(tokens)]() mutable {
-        services_->set_access_tokens(std::move(tokens));
-    });
+    shard_.mailbox().post(
+        [this, tokens = std::move(tokens)]() mutable { services_->set_access_tokens(std::move(tokens)); });
 }
 
 void ShardThread::set_google_accounts(std::vector<GoogleAccountPtr> accounts) {

@@ -105,8 +105,8 @@ Result<GoogleAccountPtr> TlsFiles::google_account(const std::string& provider, c
         const Sha256 digest = sha256(bytes.view());
         if (held.value != nullptr && held.digest == digest) return held.value;
         const net::TlsTrustPtr system = LOOM_TRY(trust("", text));
-        auto account = std::make_shared<GoogleAccount>(
-            LOOM_TRY(read_google_account(provider, path, bytes.view(), system, text)));
+        auto account =
+            std::make_shared<GoogleAccount>(LOOM_TRY(read_google_account(provider, path, bytes.view(), system, text)));
         account->id = ++last_account_;
         held = {digest, account};
         return held.value;

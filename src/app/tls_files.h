@@ -1,5 +1,5 @@
-// The files that TLS lives from, as a configuration names them: authorities, certificates, keys. And those of providers'
-// credentials, which are kept and watched by the same rules.
+// The files that TLS lives from, as a configuration names them: authorities, certificates, keys. And those of
+// providers' credentials, which are kept and watched by the same rules.
 #pragma once
 
 #include <sys/types.h>

@@ -204,7 +204,11 @@ const ArenaList<std::string_view>& Translation::dropped() const noexcept { retur
 
 struct StreamWatch::State {
     State(TranslateScratch::Parts& scratch, BlockPool& pool, Protocol protocol)
-        : scratch(scratch), kept(pool, exchange_block_bytes), call(pool, call_block_bytes), losses(kept), aliases(kept) {
+        : scratch(scratch),
+          kept(pool, exchange_block_bytes),
+          call(pool, call_block_bytes),
+          losses(kept),
+          aliases(kept) {
         terms.client = terms.provider = protocol;
         decoder = dialect_of(protocol).decoder();
     }
@@ -262,7 +266,8 @@ bool StreamWatch::answer(std::string_view body, Usage& usage) {
     bool read = dialect_of(state_->terms.provider).read_answer(body, context, answer).has_value();
     if (read) usage = answer.usage;
     // Of a long answer (a picture) the relay keeps the end.
-    if (!read && state_->terms.provider == Protocol::gemini) read = gemini::find_usage(body, state_->scratch.structure, usage);
+    if (!read && state_->terms.provider == Protocol::gemini)
+        read = gemini::find_usage(body, state_->scratch.structure, usage);
     state_->finish_call();
     return read;
 }

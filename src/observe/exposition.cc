@@ -312,7 +312,8 @@ class Exposition {
         }
         out_.family("loom_access_token_expiry_timestamp_seconds", "gauge",
                     "When the access token at hand ends, since 1970; 0 before the first.");
-        for (const AccessTokenFacts& one : facts_.access_tokens) out_.sample({{"provider", one.provider}}, one.expires_s);
+        for (const AccessTokenFacts& one : facts_.access_tokens)
+            out_.sample({{"provider", one.provider}}, one.expires_s);
     }
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",

@@ -150,8 +150,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
     Error why{.code = Errc::timed_out, .side = Side::upstream, .what = "the upstream took too long"};
     switch (x.deadline_) {
         case Deadline::none: return;
-        case Deadline::client_body:
-            return x.fail_body(x.waits_for_room() ? no_room : body_late);
+        case Deadline::client_body: return x.fail_body(x.waits_for_room() ? no_room : body_late);
         case Deadline::connect:
             why.retry = Retry::safe;
             why.what = "no connection to the upstream in time (timeout.connect)";

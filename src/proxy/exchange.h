@@ -258,7 +258,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool expect_continue_ = false;
     bool stream_ = false;
     bool strip_usage_ = false;
-    bool json_fault_ = false;  // the reader of the request knows where
+    bool json_fault_ = false;     // the reader of the request knows where
     bool closing_told_ = false;   // "connection: close" was sent
     bool ends_by_close_ = false;  // only the connection's end says where the answer's body ends
     size_t first_bytes_taken_ = 0;
@@ -272,7 +272,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     http::HeadScan answer_scan_{Side::upstream};
     AnswerState answer_ = AnswerState::none;
     uint8_t attempts_ = 0;
-    uint8_t interim_heads_ = 0;  // of this attempt
+    uint8_t interim_heads_ = 0;       // of this attempt
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;
     bool request_sent_ = false;
@@ -282,11 +282,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // the answer
     Relay relay_;
-    bool answered_ = false;  // a head has been given to the client
+    bool answered_ = false;        // a head has been given to the client
     bool answer_is_ours_ = false;  // whatever of it there is waits for the end of this turn
     bool relaying_ = false;
     bool collecting_ = false;  // the answer is needed whole
-    bool streaming_ = false;  // counted among the open streams
+    bool streaming_ = false;   // counted among the open streams
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
     bool counted_ = false;  // among the live exchanges

@@ -9,9 +9,9 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint8_t stale_attempts_max = 2;    // a pooled connection that had died unseen, and a fresh one
-constexpr uint8_t connect_attempts_max = 4;  // of a host's addresses
-constexpr uint8_t interim_heads_max = 16;    // of one attempt, however they come
+constexpr uint8_t stale_attempts_max = 2;         // a pooled connection that had died unseen, and a fresh one
+constexpr uint8_t connect_attempts_max = 4;       // of a host's addresses
+constexpr uint8_t interim_heads_max = 16;         // of one attempt, however they come
 constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
 constexpr uint64_t stale_ns = 1'000'000'000;
 
@@ -28,7 +28,8 @@ Result<void> Exchange::start_attempt() {
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
     // In a JSON array no comment can stand.
-    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array()) services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
+    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array())
+        services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
         echo_ = std::make_unique<EchoSource>(*this);
         return echo_->start(services_.shard());

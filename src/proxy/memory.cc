@@ -58,11 +58,13 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
     terms.push_back({"one body beyond them, and one while it moves to a larger block", 2 * one, "limit.body_size"});
     terms.push_back({"smaller blocks that bodies left in the pool as they grew",
                      BlockPool::leftover(limits.body_bytes, count, part_bytes + one), "limit.bodies_in_memory"});
-    terms.push_back({"the index of one JSON body", llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
+    terms.push_back(
+        {"the index of one JSON body", llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
     terms.push_back({"the index of one translated answer, and of JSON inside its strings",
                      2 * llm::RequestReader::memory_bytes(limits.body_bytes), "limit.body_size"});
     terms.push_back({"a translated document as it is written, and one beyond the bodies", 2 * one, "limit.body_size"});
-    terms.push_back({"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
+    terms.push_back(
+        {"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
     if (shape.has_echo)
         terms.push_back({"an answer of the embedded model as it is made, and one beyond the bodies",
                          2 * llm::EchoAnswer::memory_bytes_max, ""});
@@ -72,7 +74,8 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
 
 MemoryTerms connection_memory(const MemoryShape& shape) {
     Blocks blocks;
-    blocks.add_fixed("the connection itself", "limit.connections", ClientConnection::block_bytes(shape.has_tls_clients));
+    blocks.add_fixed("the connection itself", "limit.connections",
+                     ClientConnection::block_bytes(shape.has_tls_clients));
     if (shape.has_tls_clients) add_tls(blocks, shape);
     blocks.add("a head in pieces, or requests ahead of their turn", "limit.head_size",
                shape.limits.head_bytes + go_bytes(shape));
@@ -133,10 +136,12 @@ MemoryTerms services_memory(const MemoryShape& shape) {
         {"clients accepted before there is room", uint64_t{shape.backlog} * 2 * sizeof(Arrival), "tcp.backlog"},
         {"heads and counters at hand", sizeof(Services), ""}};
     if (shape.limits.connections_per_address > 0)
-        terms.push_back({"connections counted by address", AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
+        terms.push_back({"connections counted by address",
+                         AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
                          "limit.connections_per_address"});
     if (shape.inspects) add_bodies(terms, shape);
-    if (shape.has_tls_upstreams || shape.has_tls_clients) terms.push_back({"buffers of TLS records", Services::tls_pool_bytes, ""});
+    if (shape.has_tls_upstreams || shape.has_tls_clients)
+        terms.push_back({"buffers of TLS records", Services::tls_pool_bytes, ""});
     return terms;
 }
 

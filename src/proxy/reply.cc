@@ -124,7 +124,8 @@ void Exchange::refuse_in_stream(const Error& why) {
 }
 
 void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
-    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + extra_lines.size());
+    Block room =
+        services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + extra_lines.size());
     http::HeadWriter head(room.data(), room.capacity());
     status_ = static_cast<uint16_t>(status);
     head.status(status);

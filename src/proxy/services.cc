@@ -120,8 +120,7 @@ PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t
     }
     auto tls = options.tls ? tls_for(options.terms) : nullptr;
     io::BufferPool* const buffers = options.tls ? &tls_buffers() : nullptr;
-    pools_.push_back(
-        std::make_unique<PoolEntry>(shard_, names_, metrics_, label_ix, options, std::move(tls), buffers));
+    pools_.push_back(std::make_unique<PoolEntry>(shard_, names_, metrics_, label_ix, options, std::move(tls), buffers));
     pools_.back()->plans = 1;
     return pools_.back().get();
 }

@@ -22,9 +22,9 @@ struct Translated final : BodyHold {
 
     llm::Translation translation;
     std::unique_ptr<llm::EmbedTranslation> embedding;  // of such a request: then `translation` is for errors alone
-    ByteBuffer request;      // the provider's document
-    CollectedAnswer answer;  // where it does not stream
-    llm::Usage usage;        // of such an answer
+    ByteBuffer request;                                // the provider's document
+    CollectedAnswer answer;                            // where it does not stream
+    llm::Usage usage;                                  // of such an answer
 
   private:
     void on_room() noexcept override {}

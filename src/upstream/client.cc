@@ -38,7 +38,10 @@ Error upstream_error(Errc code, const char* what) noexcept {
 class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public ListLink<CallTag> {
   public:
     Call(Client& client, ClientRequest request, Done done)
-        : Runnable(&Call::on_ready), Doomed(&Call::free_call), client_(client), request_(std::move(request)),
+        : Runnable(&Call::on_ready),
+          Doomed(&Call::free_call),
+          client_(client),
+          request_(std::move(request)),
           done_(std::move(done)) {
         answer_.body.text().reserve(client.options_.answer_bytes_max);  // growth would leave copies behind
         head_text_.text().reserve(head_bytes_max);
@@ -51,9 +54,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
     void refuse() noexcept {
         fail({.code = Errc::exhausted, .side = Side::internal, .what = "too many exchanges run already"});
     }
-    void cancel() noexcept {
-        fail({.code = Errc::cancelled, .side = Side::internal, .what = "the client was closed"});
-    }
+    void cancel() noexcept { fail({.code = Errc::cancelled, .side = Side::internal, .what = "the client was closed"}); }
 
   private:
     struct Deadline : io::Timer {

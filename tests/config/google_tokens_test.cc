@@ -75,10 +75,12 @@ TEST_F(CredentialsFile, IsAFileOfBoundedSize) {
 
 TEST(GoogleAccount, TokensAreAskedForOverHttpsOrOnThisMachine) {
     const auto account = [](const std::string& url, std::string& text) {
-        return read_google_account("v", "a.json",
-                                   R"({"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r",)"
-                                   R"("token_uri":")" + url + "\"}",
-                                   nullptr, text);
+        return read_google_account(
+            "v", "a.json",
+            R"({"type":"authorized_user","client_id":"i","client_secret":"s","refresh_token":"r",)"
+            R"("token_uri":")" +
+                url + "\"}",
+            nullptr, text);
     };
     std::string text;
     const auto https = account("https://sts.example/v1/token", text);

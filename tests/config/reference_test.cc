@@ -71,8 +71,8 @@ TEST(ConfFiles, ProvidersCompletedByASkeleton) {
     keys["HF_TOKEN"] = "hf-x";
     keys["AWS_ACCESS_KEY_ID"] = keys["AWS_SECRET_ACCESS_KEY"] = "aws-x";
     keys["GOOGLE_APPLICATION_CREDENTIALS"] = "/a.json";
-    const auto loaded = load_shipped("providers.conf", keys,
-                                     {{"listener.http.address", "127.0.0.1:8080"}, {"route.ai.path", "/v1/*"}});
+    const auto loaded =
+        load_shipped("providers.conf", keys, {{"listener.http.address", "127.0.0.1:8080"}, {"route.ai.path", "/v1/*"}});
     EXPECT_EQ(all_of(loaded.diagnostics), "");
 }
 

@@ -105,7 +105,8 @@ TEST(Edits, AModelLeavesWithOneCommaWhereverItStands) {
              Case{R"({ "model" : "m" , "messages" : [] })", R"({  "messages" : [] })"},
              Case{R"({"messages":[],"model":"m"})", R"({"messages":[]})"},
              Case{"{\"messages\":[] ,\n \"model\" : \"m\"\n}", "{\"messages\":[] \n}"},
-             Case{R"({"max_tokens":1,"model":"m","messages":[{"model":"x"}]})", R"({"max_tokens":1,"messages":[{"model":"x"}]})"},
+             Case{R"({"max_tokens":1,"model":"m","messages":[{"model":"x"}]})",
+                  R"({"max_tokens":1,"messages":[{"model":"x"}]})"},
          }) {
         const auto request = reader.read(Endpoint::messages, one.body);
         ASSERT_TRUE(request) << one.body;
@@ -126,7 +127,8 @@ TEST(Edits, ABodySaysTheVersionOnceWhateverTheClientSaid) {
         drop_model(edits, *request);
         EXPECT_EQ(applied(edits, body), R"({"messages":[],"anthropic_version": "v-1" })");
     }
-    EXPECT_FALSE(reader.read(Endpoint::messages, R"({"model":"m","messages":[],"anthropic_version":1,"anthropic_version":2})"));
+    EXPECT_FALSE(
+        reader.read(Endpoint::messages, R"({"model":"m","messages":[],"anthropic_version":1,"anthropic_version":2})"));
 }
 
 /// Members in every order, around random others: what is left reparses to the other members and the version.

@@ -34,7 +34,8 @@ TEST(Exposition, IsWellFormedBeforeAnythingHappened) {
 TEST(Exposition, TellsOfAccessTokensWhereThereAreAny) {
     Metrics metrics(1);
     EXPECT_EQ(metrics.expose({}).find("access_token"), std::string::npos);
-    const Exposed e = exposed(metrics, {.access_tokens = {{.provider = "v", .renewals = 3, .failures = 1, .expires_s = 7}}});
+    const Exposed e =
+        exposed(metrics, {.access_tokens = {{.provider = "v", .renewals = 3, .failures = 1, .expires_s = 7}}});
     EXPECT_EQ(e.at("loom_access_token_renewals_total{provider=\"v\",result=\"success\"}"), 3);
     EXPECT_EQ(e.at("loom_access_token_renewals_total{provider=\"v\",result=\"error\"}"), 1);
     EXPECT_EQ(e.at("loom_access_token_expiry_timestamp_seconds{provider=\"v\"}"), 7);

@@ -204,10 +204,9 @@ std::string matched(const Catalogue& catalogue, std::string_view asked) {
 }
 
 TEST(Match, AProvidersNameInFrontAsksItAlone) {
-    const Catalogue catalogue = catalogue_of({.providers = {provider("openai", Models{"gpt-4o", "o3*"}),
-                                                            provider("azure", Models{"gpt-4o"}),
-                                                            provider("router", Models{"openai/gpt-4o-mini", "meta/*"}),
-                                                            provider("local", std::nullopt)}});
+    const Catalogue catalogue = catalogue_of(
+        {.providers = {provider("openai", Models{"gpt-4o", "o3*"}), provider("azure", Models{"gpt-4o"}),
+                       provider("router", Models{"openai/gpt-4o-mini", "meta/*"}), provider("local", std::nullopt)}});
     EXPECT_EQ(matched(catalogue, "gpt-4o"), "0/3: gpt-4o");
     EXPECT_EQ(matched(catalogue, "azure/gpt-4o"), "1/1: gpt-4o");
     EXPECT_EQ(matched(catalogue, "azure:gpt-4o"), "1/1: gpt-4o");

@@ -155,10 +155,12 @@ TEST_F(ClientTest, AConnectionThatDiedUnseenIsReplacedOnce) {
 TEST_F(ClientTest, NoAnswerInTimeAndNoneAtAll) {
     ClientOptions options;
     options.timeout_ms = 50;
-    start([&](UpstreamConnection& connection) {
-        (void)connection.read_request();
-        gate.wait();
-    }, options);
+    start(
+        [&](UpstreamConnection& connection) {
+            (void)connection.read_request();
+            gate.wait();
+        },
+        options);
     const auto late = ask();
     ASSERT_FALSE(late);
     EXPECT_EQ(late.error().code, Errc::timed_out);
@@ -211,15 +213,16 @@ TEST_F(ClientTest, SpeaksTlsWithWhomItTrustsAndSaysWhyNotWithOthers) {
 TEST_F(ClientTest, IsBoundedAndCancelsWhatRuns) {
     ClientOptions options;
     options.exchange_count_max = 2;
-    start([&](UpstreamConnection& connection) {
-        (void)connection.read_request();
-        gate.wait();
-    }, options);
+    start(
+        [&](UpstreamConnection& connection) {
+            (void)connection.read_request();
+            gate.wait();
+        },
+        options);
     std::vector<Errc> ends;
     for (int i = 0; i < 3; ++i) {
-        client->ask({.target = "/"}, [&](Result<ClientAnswer> answer) {
-            ends.push_back(answer ? Errc::ok : answer.error().code);
-        });
+        client->ask({.target = "/"},
+                    [&](Result<ClientAnswer> answer) { ends.push_back(answer ? Errc::ok : answer.error().code); });
     }
     while (ends.empty()) shard.tick();
     EXPECT_EQ(ends, std::vector{Errc::exhausted}) << "the third";

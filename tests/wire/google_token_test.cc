@@ -3,17 +3,17 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fixture.h"
 #include "../base/test_key.h"
+#include "fixture.h"
 
 namespace loom::wire {
 namespace {
 
 namespace fs = std::filesystem;
 
-const std::string gemini_answer = answer(
-    R"({"candidates":[{"content":{"role":"model","parts":[{"text":"Hello"}]},"finishReason":"STOP","index":0}],)"
-    R"("usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":12,"totalTokenCount":21}})");
+const std::string gemini_answer =
+    answer(R"({"candidates":[{"content":{"role":"model","parts":[{"text":"Hello"}]},"finishReason":"STOP","index":0}],)"
+           R"("usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":12,"totalTokenCount":21}})");
 const std::string claude_answer = answer(
     R"({"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5","content":[{"type":"text","text":"Hello"}],)"
     R"("stop_reason":"end_turn","usage":{"input_tokens":9,"output_tokens":12}})");
@@ -53,7 +53,8 @@ class Vertex : public WireTest {
     }
     void write_user() const {
         write("account.json", R"({"type":"authorized_user","client_id":"id","client_secret":"client-secret-1",)"
-                              R"("refresh_token":")" + refresh_secret + R"(","token_uri":"@ISSUER@/token"})");
+                              R"("refresh_token":")" +
+                                  refresh_secret + R"(","token_uri":"@ISSUER@/token"})");
     }
     void issue(ScriptedUpstream::Script script) { issuer = std::make_unique<ScriptedUpstream>(std::move(script)); }
     void wait_for_token(double renewals = 1) {
@@ -76,8 +77,8 @@ class Vertex : public WireTest {
         return response;
     }
     void expect_nowhere(const std::vector<std::string>& secrets) {
-        for (const std::string& text : {loom().log(), loom().access_log(),
-                                        ask_once(loom().admin_port(), request("GET", "/metrics")).body})
+        for (const std::string& text :
+             {loom().log(), loom().access_log(), ask_once(loom().admin_port(), request("GET", "/metrics")).body})
             for (const std::string& secret : secrets) EXPECT_FALSE(contains(text, secret)) << secret << " in\n" << text;
     }
 
@@ -113,7 +114,8 @@ TEST_F(Vertex, AServiceAccountSignsForItsToken) {
     issue(answer_always(token_answer("ya29.service")));
     std::string pem = key.private_pem;
     for (size_t at = 0; (at = pem.find('\n', at)) != pem.npos;) pem.replace(at, 1, "\\n");
-    write("account.json", R"({"type":"service_account","project_id":"p-1","private_key_id":"abc","private_key":")" + pem +
+    write("account.json", R"({"type":"service_account","project_id":"p-1","private_key_id":"abc","private_key":")" +
+                              pem +
                               R"(","client_email":"loom@p-1.iam.gserviceaccount.com","token_uri":"@ISSUER@/token"})");
     start(answer_always(gemini_answer));
     wait_for_token();
@@ -128,11 +130,11 @@ TEST_F(Vertex, AnExternalAccountReadsItsTokenAnewAndBecomesAServiceAccount) {
         return answer(R"({"accessToken":"ya29.impersonated","expireTime":"2099-01-01T00:00:00Z"})");
     }));
     write("subject", "subject-token-1");
-    write("account.json",
-          R"({"type":"external_account","audience":"//iam.googleapis.com/projects/1/providers/k8s",)"
-          R"("subject_token_type":"urn:ietf:params:oauth:token-type:jwt","token_url":"@ISSUER@/sts",)"
-          R"("service_account_impersonation_url":"@ISSUER@/v1/sa:generateAccessToken",)"
-          R"("credential_source":{"file":")" + file("subject") + R"("}})");
+    write("account.json", R"({"type":"external_account","audience":"//iam.googleapis.com/projects/1/providers/k8s",)"
+                          R"("subject_token_type":"urn:ietf:params:oauth:token-type:jwt","token_url":"@ISSUER@/sts",)"
+                          R"("service_account_impersonation_url":"@ISSUER@/v1/sa:generateAccessToken",)"
+                          R"("credential_source":{"file":")" +
+                              file("subject") + R"("}})");
     start(answer_always(gemini_answer));
     wait_for_token();
     EXPECT_EQ(ask_until_authorized(chat_with("gemini-2.5-flash")).status(), 200);
@@ -275,8 +277,9 @@ TEST_F(Vertex, ClaudesOwnBytesGoThereWithoutTheirModel) {
         seen.body,
         R"({"anthropic_version":"vertex-2023-10-16","max_tokens":5, "messages":[{"role":"user","content":"Hi"}],"x":1e2})");
     EXPECT_TRUE(seen.target().ends_with("/publishers/anthropic/models/claude-sonnet-4-5:rawPredict"));
-    EXPECT_EQ(ask(messages_request(R"({"messages":[],"model":"claude-sonnet-4-5"})", "/v1/messages/count_tokens")).status(),
-              200);
+    EXPECT_EQ(
+        ask(messages_request(R"({"messages":[],"model":"claude-sonnet-4-5"})", "/v1/messages/count_tokens")).status(),
+        200);
     EXPECT_EQ(upstream().last_request().body,
               R"({"anthropic_version":"vertex-2023-10-16","messages":[],"model":"claude-sonnet-4-5"})");
     EXPECT_TRUE(upstream().last_request().target().ends_with("/models/count-tokens:rawPredict"));

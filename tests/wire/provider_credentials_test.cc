@@ -10,9 +10,9 @@ const AwsCustomer customer{.access_key_id = "AKIDEXAMPLE0123",
                            .session_token = "",
                            .region = "eu-west-1"};
 const std::string bedrock_model = "us.anthropic.claude-sonnet-4-5-20250929-v1:0";
-const std::string bedrock_answer = answer(
-    R"({"output":{"message":{"role":"assistant","content":[{"text":"Hello"}]}},"stopReason":"end_turn",)"
-    R"("usage":{"inputTokens":9,"outputTokens":12,"totalTokens":21}})");
+const std::string bedrock_answer =
+    answer(R"({"output":{"message":{"role":"assistant","content":[{"text":"Hello"}]}},"stopReason":"end_turn",)"
+           R"("usage":{"inputTokens":9,"outputTokens":12,"totalTokens":21}})");
 
 std::string chat_with(const std::string& model, const std::string& text) {
     return chat_request(R"({"model":")" + model + R"(","messages":[{"role":"user","content":")" + text + "\"}]}");

@@ -21,7 +21,8 @@ std::string between(const std::string& text, const std::string& before, const st
 std::string encoded(std::string_view path) {
     std::string out;
     for (const char c : path) {
-        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string_view("-._~/").find(c) != std::string_view::npos;
+        const bool plain = std::isalnum(static_cast<unsigned char>(c)) != 0 ||
+                           std::string_view("-._~/").find(c) != std::string_view::npos;
         char escape[4];
         std::snprintf(escape, sizeof escape, "%%%02X", static_cast<unsigned char>(c));
         out += plain ? std::string(1, c) : std::string(escape);

@@ -39,7 +39,8 @@ inline constexpr size_t error_bytes_min = 256;
 /// ends.
 [[nodiscard]] std::string_view write_error(std::span<char> out, const ErrorBody& error) noexcept;
 
-/// The event that ends a broken stream of OpenAI's chat: `data: {"error":{…}}\n\n`. Without [DONE]: the answer is not whole.
+/// The event that ends a broken stream of OpenAI's chat: `data: {"error":{…}}\n\n`. Without [DONE]: the answer is not
+/// whole.
 [[nodiscard]] std::string_view write_error_event(std::span<char> out, const ErrorBody& error) noexcept;
 
 /// The same in any protocol's shape: Anthropic's `{"type":"error","error":{"type":…,"message":…}}`, Gemini's

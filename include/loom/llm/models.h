@@ -27,7 +27,8 @@ void write_model(std::string& out, const ModelEntry& model);
 /// The same in any protocol's shape.
 /// Anthropic  {"data":[{"type":"model","id":…,"display_name":…,"created_at":RFC 3339}],"has_more":…,"first_id":…,
 ///            "last_id":…}: `limit` (20; 1..1000) models, the first, or those next to `after_id` or `before_id`.
-/// Gemini     {"models":[{"name":"models/…",…}],"nextPageToken":…}: `pageSize` (50; more than 1000 is 1000) models, from
+/// Gemini     {"models":[{"name":"models/…",…}],"nextPageToken":…}: `pageSize` (50; more than 1000 is 1000) models,
+/// from
 ///            behind `pageToken`.
 /// All others' is OpenAI's, which has no pages.
 /// query      what stands behind the target's '?'.

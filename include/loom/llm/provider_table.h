@@ -47,8 +47,9 @@ struct ProviderType {
     AuthStyle auth = AuthStyle::bearer;
     std::string_view auth_header = {};
     std::string_view lines = {};  // header lines of a request whose client did not write them
-    std::string_view body_version = {};  // Anthropic's protocol where the path names the model: what the body says of it
-    EndpointSet endpoints = 0;    // taken as they come: the client's bytes with edits
+    std::string_view body_version =
+        {};                     // Anthropic's protocol where the path names the model: what the body says of it
+    EndpointSet endpoints = 0;  // taken as they come: the client's bytes with edits
     Quirks quirks = {};
     bool key_optional = false;
     bool serves_families = false;  // files, batches, audio … under the same base URL

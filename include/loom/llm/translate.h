@@ -19,16 +19,16 @@ namespace loom::llm {
 struct TranslateTerms {
     Protocol client = Protocol::openai_chat;
     Protocol provider = Protocol::openai_chat;
-    std::string_view model;           // the name at the provider
-    std::string_view client_model;    // the name that the client asked for: what its answer says
-    std::string_view fallback_id;     // unique, for an answer that has no id of its own
-    uint64_t created = 0;             // Unix seconds, for an answer that has no time of its own
+    std::string_view model;              // the name at the provider
+    std::string_view client_model;       // the name that the client asked for: what its answer says
+    std::string_view fallback_id;        // unique, for an answer that has no id of its own
+    uint64_t created = 0;                // Unix seconds, for an answer that has no time of its own
     uint64_t max_tokens_default = 4096;  // where the provider must be told a bound and the client said none
     bool stream = false;
     bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
     Quirks quirks;
     std::string_view body_version;  // of Anthropic's protocol where the path names the model; "": the body names it
-    bool json_array = false;  // of a Gemini stream: the client did not say alt=sse, and gets one array of events
+    bool json_array = false;        // of a Gemini stream: the client did not say alt=sse, and gets one array of events
 };
 
 /// Scratch that the translations of a shard share; nothing of it outlives a call.
@@ -48,8 +48,8 @@ class TranslateScratch {
 
 class Translation {
   public:
-    /// What one may keep between two calls: the texts that a Responses client is told again at the end (8 MiB), or calls
-    /// that Gemini's and Anthropic's clients are told whole (4 MiB, 1 MiB), and names.
+    /// What one may keep between two calls: the texts that a Responses client is told again at the end (8 MiB), or
+    /// calls that Gemini's and Anthropic's clients are told whole (4 MiB, 1 MiB), and names.
     static constexpr size_t memory_bytes_max = size_t{9} << 20;
 
     Translation(TranslateScratch& scratch, BlockPool& pool, const TranslateTerms& terms);
@@ -89,8 +89,8 @@ class Translation {
     uint32_t error_offset_ = 0;
 };
 
-/// Reads the events of a stream that passes as it came, where its protocol is not openai_chat (StreamReader is for that):
-/// what the relay has to know of each.
+/// Reads the events of a stream that passes as it came, where its protocol is not openai_chat (StreamReader is for
+/// that): what the relay has to know of each.
 class StreamWatch {
   public:
     StreamWatch(TranslateScratch& scratch, BlockPool& pool, Protocol protocol);

@@ -16,9 +16,9 @@ class Structure;
 struct Usage {
     enum class Provenance : uint8_t { none, reported, counted, estimated };
 
-    uint64_t input = 0;         // prompt tokens, cached ones included
-    uint64_t output = 0;        // completion tokens, reasoning included
-    uint64_t cached_input = 0;  // of input: read from the provider's prompt cache
+    uint64_t input = 0;           // prompt tokens, cached ones included
+    uint64_t output = 0;          // completion tokens, reasoning included
+    uint64_t cached_input = 0;    // of input: read from the provider's prompt cache
     uint64_t cache_write = 0;     // of input: written to the provider's prompt cache
     uint64_t cache_write_1h = 0;  // of cache_write: kept for an hour, at a price of its own
     uint64_t audio_input = 0;     // of input

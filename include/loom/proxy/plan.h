@@ -50,7 +50,7 @@ struct ProviderPlan {
     std::string location;      // Vertex's and Bedrock's region
     std::shared_ptr<const AwsKeys> aws_keys;  // null: nothing is signed
     uint64_t google_account = 0;              // whose access tokens its requests carry; 0: none
-    llm::Quirks quirks;        // the type's, as provider.X.quirk.* changed them
+    llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
     // echo

@@ -71,8 +71,8 @@ struct PoolEntry final : upstream::PoolWatch {
 /// One shard's hold on one plan: an exchange keeps the plan it began with, however long its stream runs.
 struct PlanUse {
     std::shared_ptr<const Plan> plan;
-    std::vector<PoolEntry*> provider_pools;  // null for echo
-    std::vector<PoolEntry*> route_pools;     // of plain routes, else null
+    std::vector<PoolEntry*> provider_pools;                   // null for echo
+    std::vector<PoolEntry*> route_pools;                      // of plain routes, else null
     std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
     uint32_t exchanges = 0;
 };

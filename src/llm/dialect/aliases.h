@@ -13,7 +13,7 @@ namespace loom::llm {
 /// What a protocol allows in a name.
 struct NameRule {
     uint32_t bytes_max = 64;
-    bool dots = false;         // '.' and ':' beside letters, digits, '_' and '-'
+    bool dots = false;          // '.' and ':' beside letters, digits, '_' and '-'
     bool letter_first = false;  // a letter or '_' must come first
 };
 

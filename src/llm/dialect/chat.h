@@ -1,8 +1,8 @@
 // A conversation in no protocol's words: what every dialect reads into and writes from.
 //
-// Text stays as it stands in its document, escapes and all. JSON's escapes are the same in every protocol, so a text goes
-// from one to the other undecoded, the same to the byte. Nothing here owns memory: views point into the document or
-// into the arena, lists live in the arena, and both must stay until the writer is done.
+// Text stays as it stands in its document, escapes and all. JSON's escapes are the same in every protocol, so a text
+// goes from one to the other undecoded, the same to the byte. Nothing here owns memory: views point into the document
+// or into the arena, lists live in the arena, and both must stay until the writer is done.
 #pragma once
 
 #include <cstdint>
@@ -59,9 +59,9 @@ struct Part {
     Media media;
     // tool_call and tool_result
     Text tool_id;
-    Text tool_name;       // of a result: where the protocol says it, else absent (find it by the call's id)
-    Json arguments;       // of a call: as a JSON value (Anthropic, Gemini, Bedrock) …
-    Text arguments_text;  // … or inside a string (OpenAI, Cohere); exactly one is there
+    Text tool_name;           // of a result: where the protocol says it, else absent (find it by the call's id)
+    Json arguments;           // of a call: as a JSON value (Anthropic, Gemini, Bedrock) …
+    Text arguments_text;      // … or inside a string (OpenAI, Cohere); exactly one is there
     ArenaList<Part> content;  // of a result: text, image and file parts
     Json result_json;         // of a result that is an object (Gemini, Bedrock), then content is empty
     // carried where both sides know them, else a loss

@@ -24,7 +24,7 @@ struct Delta {
         usage,              // usage: all that is known so far; the last one counts
         error,              // error; nothing follows
         ping,
-        end,                // the answer is whole: the protocol's own last event was there
+        end,  // the answer is whole: the protocol's own last event was there
     };
     Kind kind = Kind::ping;
     FinishReason reason = FinishReason::none;

@@ -11,7 +11,8 @@ class Losses {
   public:
     explicit Losses(Arena& arena) noexcept : arena_(arena) {}
 
-    /// name  "logit_bias", "tools[].strict", …: of a client's own field, as it stands; it is kept once, and made fit for
+    /// name  "logit_bias", "tools[].strict", …: of a client's own field, as it stands; it is kept once, and made fit
+    /// for
     ///       a header (other bytes than visible ASCII without comma become '?', over 64 bytes it is cut).
     void add(std::string_view name);
     [[nodiscard]] const ArenaList<std::string_view>& names() const noexcept { return names_; }

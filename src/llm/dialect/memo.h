@@ -32,9 +32,7 @@ class Memo {
     void note_free_text_tool(Text name) {
         if (!is_free_text_tool(name)) free_text_tools_.insert(arena_.keep(name));
     }
-    [[nodiscard]] bool is_free_text_tool(Text name) const noexcept {
-        return free_text_tools_.contains(name);
-    }
+    [[nodiscard]] bool is_free_text_tool(Text name) const noexcept { return free_text_tools_.contains(name); }
 
     static constexpr uint32_t repeated_bytes_max = 32 << 10;
 

@@ -67,8 +67,8 @@ struct Item {
 [[nodiscard]] Text wrapped_input(Text input, Arena& arena);
 [[nodiscard]] Text unwrapped_input(const Part& call, Context& context);
 
-// What proves a provider's thinking travels through the client as a reasoning item's encrypted_content, sealed (seal.h);
-// OpenAI's own goes as it is.
+// What proves a provider's thinking travels through the client as a reasoning item's encrypted_content, sealed
+// (seal.h); OpenAI's own goes as it is.
 
 /// The inside of `logprobs` in chat's shape, from an array of ours, and back.
 [[nodiscard]] Json chat_logprobs(Json array, Arena& arena);

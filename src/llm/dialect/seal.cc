@@ -35,8 +35,8 @@ Seal seal_of(Kind kind) noexcept {
     return kind == Kind::tool_call ? Seal::call : Seal::thinking;
 }
 
-/// Google's SDKs take a thoughtSignature for base64 and write it anew, some with another alphabet: hexadecimal digits, by
-/// fours, are the same in each.
+/// Google's SDKs take a thoughtSignature for base64 and write it anew, some with another alphabet: hexadecimal digits,
+/// by fours, are the same in each.
 Text as_hex(Text text, Arena& arena) {
     const size_t bytes = text.size() + text.size() % 2;
     char* const room = arena.take(2 * bytes);
@@ -152,7 +152,9 @@ Delta with_sealed_proof(const Delta& delta, Context& context) {
         case Delta::Kind::signature: told.signature = for_client(delta.signature, Kind::thinking, context); break;
         case Delta::Kind::text: told.signature = for_client(delta.signature, Kind::text, context); break;
         case Delta::Kind::tool_call: told.signature = for_client(delta.signature, Kind::tool_call, context); break;
-        case Delta::Kind::redacted_thinking: told.text = for_client(delta.text, Kind::redacted_thinking, context); break;
+        case Delta::Kind::redacted_thinking:
+            told.text = for_client(delta.text, Kind::redacted_thinking, context);
+            break;
         default: break;
     }
     return told;

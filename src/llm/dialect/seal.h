@@ -1,7 +1,7 @@
-// Whose proof it is. Providers sign what their models thought (Anthropic's signatures, Gemini's thoughtSignature, OpenAI's
-// encrypted_content), and want it back in the next request, byte for byte; another provider refuses the request for it.
-// So a proof that a client keeps where another provider's would stand is sealed: whose it is stands in front. It goes back
-// to that provider alone, without the seal, and to any other it is a loss.
+// Whose proof it is. Providers sign what their models thought (Anthropic's signatures, Gemini's thoughtSignature,
+// OpenAI's encrypted_content), and want it back in the next request, byte for byte; another provider refuses the
+// request for it. So a proof that a client keeps where another provider's would stand is sealed: whose it is stands in
+// front. It goes back to that provider alone, without the seal, and to any other it is a loss.
 #pragma once
 
 #include <optional>

@@ -174,8 +174,7 @@ TEST(AnthropicDecoder, AMalformedEventChangesNothing) {
           R"({"type":"content_block_delta","index":0})",
           R"({"type":"content_block_start","index":0,"content_block":7})",
           R"({"type":"content_block_start","index":0,"content_block":{"type":"tool_use","name":"f"}})",
-          R"({"type":"message_start"})",
-          R"({"type":"message_stop"} x)"}) {
+          R"({"type":"message_start"})", R"({"type":"message_stop"} x)"}) {
         Desk desk;
         const auto decoder = anthropic_dialect().decoder();
         Teller teller;

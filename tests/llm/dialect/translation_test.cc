@@ -61,7 +61,8 @@ const std::vector<Stream>& streams() {
            R"({"type":"response.completed","response":{"id":"resp_1","usage":{"input_tokens":3,"output_tokens":1}}})"}}},
         {Protocol::anthropic,
          {{"message_start", R"({"type":"message_start","message":{"id":"m","usage":{"input_tokens":3}}})"},
-          {"content_block_start", R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})"},
+          {"content_block_start",
+           R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}})"},
           {"content_block_delta",
            R"({"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hi"}})"},
           {"content_block_stop", R"({"type":"content_block_stop","index":0})"},
@@ -76,9 +77,8 @@ const std::vector<Stream>& streams() {
         {Protocol::cohere,
          {{"", R"({"type":"message-start","id":"m"})"},
           {"", R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"hi"}}}})"},
-          {"",
-           R"({"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"tokens":{"input_tokens":3,)"
-           R"("output_tokens":1}}}})"}}},
+          {"", R"({"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":{"tokens":{"input_tokens":3,)"
+               R"("output_tokens":1}}}})"}}},
         {Protocol::bedrock,
          {{"messageStart", R"({"role":"assistant"})"},
           {"contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":"hi"}})"},
@@ -200,8 +200,9 @@ TEST(TranslatedStream, ALineEndInADocumentIsNoneOfTheStreams) {
     for (const Ending& ending : endings) {
         Exchange x(ending.client, Protocol::openai_chat);
         std::string out = x.data_of("", call);
-        out += x.data_of("", "{\"id\":\"c\",\n\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\",\n"
-                             "\"logprobs\":{\"content\":[\n]}}]}");
+        out += x.data_of("",
+                         "{\"id\":\"c\",\n\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"tool_calls\",\n"
+                         "\"logprobs\":{\"content\":[\n]}}]}");
         out += x.data_of("", "[DONE]");
         EXPECT_FALSE(x.facts.malformed);
         for (size_t at = 0; at < out.size();) {
