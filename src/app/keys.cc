@@ -396,9 +396,11 @@ constexpr KeyRow proxy_rows[] = {
      .meaning = "the one provider of this route, whatever the model; also who gets the passthrough families"},
     {.pattern = "route.<name>.passthrough",
      .type = list,
-     .meaning = "endpoint families relayed without being read; others are refused",
+     .meaning =
+         "endpoint families relayed without being read; others are refused. responses: its requests may name what "
+         "was stored at the provider, whoever stored it (previous_response_id, conversation)",
      .choices = "files|batches|audio|images|moderations|uploads|fine_tuning|assistants|threads|vector_stores|rerank|"
-                "-realtime"},
+                "responses|-realtime"},
     {.pattern = "route.<name>.keepalive",
      .type = duration,
      .default_text = "0",

@@ -30,6 +30,8 @@ constexpr std::array key_facts{
     LOOM_KEY(system, "a string or an array"),
     LOOM_KEY(instructions, "a string or an array"),
     LOOM_KEY(anthropic_version, "a string"),
+    LOOM_KEY(previous_response_id, "a string"),
+    LOOM_KEY(conversation, "a string or an object"),
     LOOM_KEY(include_usage, "true or false"),
 };
 #undef LOOM_KEY
@@ -54,10 +56,11 @@ Key exact_key(std::string_view name) noexcept {
         case 9: return either({Key::functions});
         case 10: return either({Key::max_tokens});
         case 11: return either({Key::tool_choice});
-        case 12: return either({Key::instructions});
+        case 12: return either({Key::instructions, Key::conversation});
         case 13: return either({Key::include_usage});
         case 14: return either({Key::stream_options});
         case 17: return either({Key::max_output_tokens, Key::anthropic_version});
+        case 20: return either({Key::previous_response_id});
         case 21: return either({Key::max_completion_tokens});
         default: return Key::other;
     }

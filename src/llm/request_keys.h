@@ -24,6 +24,8 @@ enum class Key : uint8_t {
     system,
     instructions,
     anthropic_version,
+    previous_response_id,
+    conversation,
     include_usage,  // inside stream_options
     other,
 };

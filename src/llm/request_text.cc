@@ -44,6 +44,10 @@ bool RequestWalk::read_message_member(Range key, Message& message) {
         if (std::exchange(message.has_content, true)) return twice("'content' stands twice in a message");
         return read_content(message.last_text);
     }
+    if (name == "type" && cursor_.peek() == '"') {
+        request_.uses_stored |= inside(cursor_.text(), cursor_.take_string()) == "item_reference";
+        return true;
+    }
     // What the model said or was told by tools is part of its prompt as well.
     if (name == "tool_calls" || name == "function_call" || name == "arguments" || name == "output" ||
         name == "refusal" || name == "reasoning_content" || name == "summary") {

@@ -103,6 +103,10 @@ bool RequestWalk::read_value(Key key) {
             param_ = facts_of(key).param;
             return cursor_.fail_at(offset, facts_of(key).wrong_type);
         }
+        case Key::previous_response_id:
+        case Key::conversation:
+            request_.uses_stored |= endpoint_ == Endpoint::responses && !cursor_.is_null();
+            return cursor_.skip_value();
         case Key::include_usage:
         case Key::other: break;
     }

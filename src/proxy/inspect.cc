@@ -92,6 +92,12 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{request, {}, std::move(home)};
     draft_->request.model = model_;
+    // Under the provider's one key every consumer could go on with what another one said.
+    const bool shared = consumer_ != nullptr && !route_->passes(llm::Endpoint::responses);
+    if (request.uses_stored && shared && takes_as_it_comes())
+        return fail(Errc::forbidden, Side::downstream,
+                    "what is stored at the provider is not kept apart by consumer: send the conversation itself "
+                    "(allowed where route.NAME.passthrough names responses)");
     if (!takes_as_it_comes()) return answers_count() ? Result<void>() : translate();
     const bool in_path = llm::names_model_in_path(endpoint_);
     const std::string_view version = type_->body_version;

@@ -139,5 +139,28 @@ TEST_F(TranslateReview, NoCommentFollowsAWholeAnswer) {
     EXPECT_EQ(stalled.ask(get("/v1/models")).status(), 200);
 }
 
+/// All consumers share the provider's key, and so what is stored under it.
+TEST_F(TranslateReview, WhatIsStoredAtTheProviderIsNobodysToName) {
+    conf.set("provider.mock.type", "openai");
+    start(answer_always(answer(R"({"id":"resp_1","object":"response","output":[]})")));
+    const auto respond = [&](std::string_view members) {
+        return ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                           R"({"model":"gpt-4o","input":"hi")" + std::string(members) + "}"));
+    };
+    for (const char* members : {R"(,"previous_response_id":"resp_of_another")", R"(,"conversation":{"id":"conv_1"})",
+                                R"(,"conversation":"conv_1")"})
+        expect_error(respond(members), 403, "forbidden");
+    const Message referred =
+        ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                    R"({"model":"gpt-4o","input":[{"type":"item_reference","id":"msg_of_another"}]})"));
+    expect_error(referred, 403, "forbidden");
+    expect_error(respond(R"(,"previous\u005fresponse_id":"resp_of_another")"), 400);  // an upstream would read it
+    EXPECT_EQ(upstream().requests().size(), 0U);
+    EXPECT_EQ(respond(R"(,"previous_response_id":null,"conversation":null)").status(), 200);
+    conf.set("route.ai.passthrough", "responses");
+    loom().reload(conf.text());
+    EXPECT_EQ(respond(R"(,"previous_response_id":"resp_1")").status(), 200);
+}
+
 }  // namespace
 }  // namespace loom::wire
