@@ -47,6 +47,7 @@ Result<void> Exchange::start_attempt() {
 }
 
 /// Below the base URL's path: what the provider calls the endpoint, or for what passes unread, what the client said.
+/// Good until the shard writes the next.
 std::string_view Exchange::upstream_target() {
     if (!route_->ai) return target_;
     if (type_ == nullptr) {  // /v1/files below a base_url that ends in /v1
@@ -57,14 +58,15 @@ std::string_view Exchange::upstream_target() {
     llm::Endpoint endpoint = endpoint_;
     if (translated_ != nullptr)
         endpoint = translated_->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
-    std::string path;
+    std::string& path = services_.upstream_path;
+    path.clear();
     llm::write_upstream_path(path, *type_, endpoint,
                              {.model = upstream_model_,
                               .api_version = provider_->api_version,
                               .project = provider_->project,
                               .location = provider_->location,
                               .stream = stream_});
-    return text_.keep(path);
+    return path;
 }
 
 /// Versions and features of a protocol go to servers of that protocol alone.

@@ -114,6 +114,7 @@ class Services {
     llm::StreamReader stream_reader;
     llm::UsageReader usage_reader;
     llm::TranslateScratch translate_scratch;
+    std::string upstream_path;
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;
