@@ -51,7 +51,7 @@ def run_once(stage, workload, name, duration, warmup):
     stage.running["mock"].move_to(LOAD_CPU[workload.place])
     pids = []
     if name != "direct":
-        process = stage.restart(name) if workload.fresh else stage.alive(name)
+        process = stage.ready(name, workload.upstream_tls, workload.fresh)
         pids = process.pids()
     empty_logs(stage)
     rss_before = rss_kb(pids)

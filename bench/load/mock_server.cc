@@ -32,9 +32,19 @@ static std::string json_answer(std::string_view status, std::string_view body) {
 
 MockServer::MockServer(std::string_view address, const MockParams& defaults)
     : listener_(listen_on(address)), epoll_(epoll_create1(EPOLL_CLOEXEC)), defaults_(defaults), scratch_(256 * 1024) {
-    epoll_event event{EPOLLIN, {.fd = listener_}};
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, listener_, &event) != 0) die("epoll_ctl");
+    add_listener(listener_);
     wheel_tick_ = now_ns() / tick_ns;
+}
+
+void MockServer::listen_with_tls(std::string_view address, const std::string& certificate, const std::string& key) {
+    tls_ = std::make_unique<TlsServer>(certificate, key);
+    tls_listener_ = listen_on(address);
+    add_listener(tls_listener_);
+}
+
+void MockServer::add_listener(int fd) {
+    epoll_event event{EPOLLIN, {.fd = fd}};
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
 }
 
 void MockServer::run(const volatile std::sig_atomic_t& stop) {
@@ -43,8 +53,8 @@ void MockServer::run(const volatile std::sig_atomic_t& stop) {
         const int count = epoll_wait(epoll_, events, 512, wait_ms(now_ns()));
         for (int i = 0; i < count; ++i) {
             const int fd = events[i].data.fd;
-            if (fd == listener_) {
-                accept_all();
+            if (fd == listener_ || fd == tls_listener_) {
+                accept_all(fd);
                 continue;
             }
             if (events[i].events & EPOLLOUT) on_writable(*conns_[fd]);
@@ -55,13 +65,14 @@ void MockServer::run(const volatile std::sig_atomic_t& stop) {
     }
 }
 
-void MockServer::accept_all() {
+void MockServer::accept_all(int listener) {
     for (;;) {
-        const int fd = accept4(listener_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) return;
         if (conns_.size() <= size_t(fd)) conns_.resize(size_t(fd) + 1);
         conns_[fd] = std::make_unique<Conn>();
         conns_[fd]->fd = fd;
+        if (listener == tls_listener_) conns_[fd]->tls = std::make_unique<TlsLink>(fd, *tls_);
         conns_[fd]->generation = ++generations_;
         epoll_event event{EPOLLIN, {.fd = fd}};
         if (epoll_ctl(epoll_, EPOLL_CTL_ADD, fd, &event) != 0) die("epoll_ctl");
@@ -77,7 +88,8 @@ void MockServer::close(Conn& conn) {
 }
 
 void MockServer::on_readable(Conn& conn) {
-    const ssize_t count = recv(conn.fd, scratch_.data(), scratch_.size(), 0);
+    const ssize_t count = conn.tls ? conn.tls->recv(scratch_.data(), scratch_.size())
+                                   : recv(conn.fd, scratch_.data(), scratch_.size(), 0);
     if (count < 0 && errno == EAGAIN) return;
     if (count <= 0 || conn.busy) return close(conn);  // nobody here pipelines: bytes during an answer are a fault
     const std::string_view bytes(scratch_.data(), size_t(count));
@@ -211,7 +223,8 @@ void MockServer::end_request(Conn& conn) {
 }
 
 bool MockServer::send(Conn& conn, std::string_view bytes) {
-    const ssize_t sent = ::send(conn.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+    const ssize_t sent = conn.tls ? conn.tls->send(bytes.data(), bytes.size())
+                                  : ::send(conn.fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent == ssize_t(bytes.size())) return true;
     // A broken connection shows itself as readable too; there it is closed.
     if (sent < 0 && errno != EAGAIN) return false;

@@ -11,6 +11,7 @@
 
 #include "message_reader.h"
 #include "mock_plan.h"
+#include "tls_link.h"
 
 namespace bench {
 
@@ -21,6 +22,8 @@ class MockServer {
     };
 
     MockServer(std::string_view address, const MockParams& defaults);
+    /// Listens there too, and speaks TLS with who comes.
+    void listen_with_tls(std::string_view address, const std::string& certificate, const std::string& key);
     void run(const volatile std::sig_atomic_t& stop);
     const Stats& stats() const { return stats_; }
 
@@ -28,6 +31,7 @@ class MockServer {
     /// A client's connection. It serves one request at a time: `busy` from the request's end to the answer's end.
     struct Conn {
         int fd = -1;
+        std::unique_ptr<TlsLink> tls;  // null: plain
         uint32_t generation = 0;  // tells a timer of a connection that is gone from one of its successor on the same fd
         bool busy = false;
         bool streaming = false;
@@ -48,7 +52,8 @@ class MockServer {
         int64_t due_ns;
     };
 
-    void accept_all();
+    void add_listener(int fd);
+    void accept_all(int listener);
     void close(Conn& conn);
     void on_readable(Conn& conn);
     void on_writable(Conn& conn);
@@ -78,6 +83,8 @@ class MockServer {
     static constexpr int64_t tick_ns = 1'000'000;
 
     int listener_;
+    int tls_listener_ = -1;
+    std::unique_ptr<TlsServer> tls_;
     int epoll_;
     MockParams defaults_;
     PlanShelf shelf_;

@@ -13,6 +13,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "bench/peers"
 MOCK_ADDRESS = "127.0.0.1:9000"
+TLS_MOCK_ADDRESS = "127.0.0.1:9020"
 PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004}
 TLS_PORTS = {"nginx": 9021, "haproxy": 9022, "loom": 9023}  # the same again, for clients that speak TLS
 NAMES = ["loom", "nginx", "haproxy", "floor"]
@@ -84,34 +85,40 @@ class Stage:
         self.dir = pathlib.Path(directory)
         self.proxy_cpu = proxy_cpu
         self.running = {}
+        self.upstream_tls = {}  # proxy → how it was started
         self.make_certificate()
 
     def make_certificate(self):
         """One for all proxies, P-256, as most of the world's are."""
         crt, key = self.dir / "bench.crt", self.dir / "bench.key"
         command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-                   "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                   "-days", "30", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
                    "-keyout", str(key), "-out", str(crt)]
         subprocess.run(command, check=True, capture_output=True)
         (self.dir / "bench.pem").write_text(crt.read_text() + key.read_text())
 
     def start_mock(self, cpu):
-        mock = Process("mock", [str(self.build / "bench/load/loom-mock"), "--listen", MOCK_ADDRESS], cpu,
-                       self.dir / "mock.log")
+        mock = Process("mock", [str(self.build / "bench/load/loom-mock"), "--listen", MOCK_ADDRESS,
+                                "--tls-listen", TLS_MOCK_ADDRESS, "--certificate", str(self.dir / "bench.crt"), "--key",
+                                str(self.dir / "bench.key")], cpu, self.dir / "mock.log")
         self.running["mock"] = mock
         mock.wait_until_listening(MOCK_ADDRESS)
 
-    def start(self, name):
+    def start(self, name, upstream_tls=False):
         """Starts a proxy and returns its Process; CannotStart says why not."""
-        command = self.command(name)
+        command = self.command(name, upstream_tls)
+        self.upstream_tls[name] = upstream_tls
         process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log", self.environment())
         self.running[name] = process
         process.wait_until_listening(f"127.0.0.1:{PORTS[name]}")
         return process
 
-    def restart(self, name):
+    def ready(self, name, upstream_tls, fresh):
+        """The running process, started anew where it speaks otherwise with the upstream or is wanted `fresh`."""
+        if not fresh and self.upstream_tls.get(name) == upstream_tls:
+            return self.alive(name)
         self.stop(name)
-        return self.start(name)
+        return self.start(name, upstream_tls)
 
     def alive(self, name):
         """The running process. One that has died is started anew, but CannotStart tells of it first."""
@@ -119,7 +126,7 @@ class Stage:
         if process.popen.poll() is None:
             return process
         words = f"{name} died with code {process.popen.returncode}: {process.last_words()}"
-        self.start(name)
+        self.start(name, self.upstream_tls[name])
         raise CannotStart(words)
 
     def stop(self, name):
@@ -130,14 +137,16 @@ class Stage:
         for name in list(self.running):
             self.stop(name)
 
-    def command(self, name):
+    def command(self, name, upstream_tls):
         if name == "nginx":
-            conf = self.fill("nginx.conf", name)
+            conf = self.fill("nginx.conf", name, upstream_tls)
             return [find("nginx"), "-c", conf, "-p", str(self.dir), "-e", str(self.dir / "nginx-error.log")]
         if name == "haproxy":
-            return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name)]
+            return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name, upstream_tls)]
         if name == "loom":
-            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf"),
+            upstream = ["-set", f"provider.mock.base_url=https://{TLS_MOCK_ADDRESS}/v1",
+                        "-set", f"provider.mock.tls.ca_file={self.dir / 'bench.crt'}"] if upstream_tls else []
+            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf"), *upstream,
                     "-set", f"listener.https.address=127.0.0.1:{TLS_PORTS[name]}",
                     "-set", f"listener.https.tls.certificate={self.dir / 'bench.crt'}"]
         return [existing(self.build / "bench/load/loom-floor"), "--listen", f"127.0.0.1:{PORTS[name]}", "--upstream",
@@ -148,10 +157,12 @@ class Stage:
         return {"LOOM_BENCH_PORT": str(PORTS["loom"]), "LOOM_BENCH_ADMIN_PORT": "9013", "LOOM_BENCH_KEY": "bench-key",
                 "LOOM_BENCH_UPSTREAM": MOCK_ADDRESS, "LOOM_BENCH_LOG": str(self.dir / "loom-access.log")}
 
-    def fill(self, template, name):
+    def fill(self, template, name, upstream_tls):
         text = (PEERS / template).read_text()
-        values = {"LISTEN": address_of(name), "TLS_LISTEN": address_of(name, tls=True), "UPSTREAM": MOCK_ADDRESS,
-                  "DIR": str(self.dir)}
+        values = {"LISTEN": address_of(name), "TLS_LISTEN": address_of(name, tls=True), "DIR": str(self.dir),
+                  "UPSTREAM": TLS_MOCK_ADDRESS if upstream_tls else MOCK_ADDRESS,
+                  "UPSTREAM_SCHEME": "https" if upstream_tls else "http",
+                  "UPSTREAM_TLS": f"ssl verify required verifyhost localhost ca-file {self.dir / 'bench.crt'}" if upstream_tls else ""}
         for key, value in values.items():
             text = text.replace(f"@{key}@", value)
         path = self.dir / template

@@ -11,20 +11,36 @@
 
 namespace bench {
 
+static constexpr long write_mode = SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+
 static SSL_CTX* context() {
     static SSL_CTX* const made = [] {
         SSL_CTX* ctx = SSL_CTX_new(TLS_method());
         if (ctx == nullptr) die("SSL_CTX_new");
         SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE, nullptr);
-        SSL_CTX_set_mode(ctx, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+        SSL_CTX_set_mode(ctx, write_mode);
         return ctx;
     }();
     return made;
 }
 
+TlsServer::TlsServer(const std::string& certificate, const std::string& key) : context_(SSL_CTX_new(TLS_method())) {
+    if (context_ == nullptr || SSL_CTX_use_certificate_chain_file(context_, certificate.c_str()) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context_, key.c_str(), SSL_FILETYPE_PEM) != 1)
+        die("the certificate or its key");
+    SSL_CTX_set_mode(context_, write_mode);
+}
+
+TlsServer::~TlsServer() { SSL_CTX_free(context_); }
+
 TlsLink::TlsLink(int fd) : ssl_(SSL_new(context())) {
     if (ssl_ == nullptr || SSL_set_fd(ssl_, fd) != 1) die("SSL_new");
     SSL_set_connect_state(ssl_);
+}
+
+TlsLink::TlsLink(int fd, const TlsServer& server) : ssl_(SSL_new(server.context_)) {
+    if (ssl_ == nullptr || SSL_set_fd(ssl_, fd) != 1) die("SSL_new");
+    SSL_set_accept_state(ssl_);
 }
 
 TlsLink::~TlsLink() { SSL_free(ssl_); }

@@ -17,6 +17,7 @@ class Workload:
     without: tuple = ()        # proxies that cannot take part
     nominal: int = 0           # events a second that the mock should pace; fewer mean that core 1 is the bottleneck
     tls: bool = False          # clients speak TLS with the proxy
+    upstream_tls: bool = False  # the proxy speaks TLS with the upstream
     bar: float = 0             # the bar for Loom: CPU relative to nginx
 
 
@@ -39,6 +40,10 @@ WORKLOADS = [
     Workload("1m-same", "request 1 MiB, same core", closed(1 << 20), place="same"),
     Workload("300-tls-client", "request 300 B, TLS from the client, own core", closed(300), tls=True, bar=0.95,
              without=("floor",)),
+    Workload("300-tls-upstream", "request 300 B, TLS to the upstream, own core", closed(300), upstream_tls=True,
+             bar=0.88, without=("floor",)),
+    Workload("300-tls-both", "request 300 B, TLS on both sides, own core", closed(300), tls=True, upstream_tls=True,
+             without=("floor",)),
     Workload("events-1", "event, 64 streams unpaced, one a write", streams(64, "events=200"), per="events", bar=1.00),
     Workload("events-16", "event, 64 streams unpaced, 16 a write", streams(64, "events=200,per_write=16"),
              per="events", bar=1.50),
@@ -47,6 +52,9 @@ WORKLOADS = [
     Workload("paced-500-tls-client", "event, 500 streams at 20 ms, TLS from the client",
              streams(500, "events=200,interval_us=20000"), per="events", ramp=1, settle=0.5, fresh=True, nominal=25_000,
              tls=True, bar=1.00, without=("floor",)),
+    Workload("paced-500-tls-both", "event, 500 streams at 20 ms, TLS on both sides",
+             streams(500, "events=200,interval_us=20000"), per="events", ramp=1, settle=0.5, fresh=True, nominal=25_000,
+             tls=True, upstream_tls=True, bar=1.00, without=("floor",)),
     Workload("paced-2000-slow", "event, 2 000 streams at 80 ms", streams(2000, "events=50,interval_us=80000"),
              per="events", ramp=2, settle=0.5, nominal=25_000),
     Workload("paced-2000", "event, 2 000 streams at 20 ms", streams(2000, "events=200,interval_us=20000"),
