@@ -5,6 +5,8 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "loom/base/percent.h"
+
 namespace loom::http {
 
 namespace {
@@ -66,26 +68,6 @@ std::array<char, 16> date_text(uint64_t unix_seconds) noexcept {
     return out;
 }
 
-bool is_unreserved(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
-
-/// Percent-encodes what is not unreserved, slashes where wanted, and gives it to `sink` in pieces.
-template <class Sink>
-void encode(std::string_view text, bool slashes_stay, Sink&& sink) {
-    size_t clean = 0;
-    for (size_t i = 0; i <= text.size(); ++i) {
-        if (i < text.size() && (is_unreserved(text[i]) || (slashes_stay && text[i] == '/'))) continue;
-        if (i > clean) sink(text.substr(clean, i - clean));
-        if (i == text.size()) return;
-        const auto byte = static_cast<uint8_t>(text[i]);
-        const char escape[3] = {'%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]};
-        sink(std::string_view(escape, 3));
-        clean = i + 1;
-    }
-}
-
 struct Parameter {
     std::string_view name;
     std::string_view value;
@@ -100,7 +82,7 @@ std::string_view canonical(std::string_view text, Writer& scratch) noexcept {
         uint8_t byte = 0;
         const bool escaped = text[i] == '%' && i + 2 < text.size() && hex_decode(text.substr(i + 1, 2), {&byte, 1});
         const char plain = escaped ? static_cast<char>(byte) : text[i];
-        encode({&plain, 1}, false, put);
+        percent_encode({&plain, 1}, "", put);
         if (escaped) i += 2;
     }
     return scratch.from(begin);
@@ -169,8 +151,8 @@ struct HeaderList {
 bool add_head(const SigV4Request& request, const HeaderList& headers, Sha256Stream& digest) {
     digest.add(request.method);
     digest.add("\n");
-    encode(request.path.empty() ? std::string_view("/") : request.path, true,
-           [&digest](std::string_view piece) { digest.add(piece); });
+    percent_encode(request.path.empty() ? std::string_view("/") : request.path, "/",
+                   [&digest](std::string_view piece) { digest.add(piece); });
     digest.add("\n");
     if (!add_query(request.query, digest)) return false;
     digest.add("\n");

@@ -2,14 +2,11 @@
 
 #include "embed_hub.h"
 #include "loom/base/assert.h"
-#include "translate_scratch.h"
+#include "translation_state.h"
 
 namespace loom::llm {
 
 namespace {
-
-constexpr size_t exchange_block_bytes = 512;
-constexpr size_t call_block_bytes = 2048;
 
 const EmbedDialect& dialect_of(EmbedProtocol protocol) {
     switch (protocol) {
@@ -26,40 +23,17 @@ const EmbedDialect& dialect_of(EmbedProtocol protocol) {
 
 }  // namespace
 
-struct EmbedTranslation::State {
-    State(TranslateScratch::Parts& scratch, BlockPool& pool, const EmbedTerms& terms)
-        : scratch(scratch),
-          kept(pool, exchange_block_bytes),
-          losses(kept),
-          aliases(kept),
-          call(pool, call_block_bytes),
-          terms{.model = terms.model, .client_model = terms.client_model, .fallback_id = terms.fallback_id},
-          client(dialect_of(terms.client)),
-          provider(dialect_of(terms.provider)) {}
-
-    Context context() {
-        return {.arena = call,
-                .structure = scratch.structure,
-                .nested = scratch.nested,
-                .losses = losses,
-                .aliases = aliases,
-                .terms = terms};
-    }
-    void finish_call() {
-        call.release();
-        scratch.structure.trim();
-        scratch.nested.trim();
-    }
+struct EmbedTranslation::State : TranslationState {
+    State(TranslateScratch::Parts& scratch, BlockPool& pool, const EmbedTerms& given)
+        : TranslationState(
+              scratch, pool,
+              {.model = given.model, .client_model = given.client_model, .fallback_id = given.fallback_id}),
+          client(dialect_of(given.client)),
+          provider(dialect_of(given.provider)) {}
 
     Result<void> translate_request(std::string_view body, Context& context, ByteBuffer& out);
     Result<void> translate_answer(std::string_view body, Context& context, ByteBuffer& out, Usage& usage) const;
 
-    TranslateScratch::Parts& scratch;
-    Arena kept;  // for the exchange
-    Losses losses;
-    Aliases aliases;
-    Arena call;  // for one call
-    TranslateTerms terms;
     const EmbedDialect& client;
     const EmbedDialect& provider;
     EmbeddingRequest wanted;  // the client's; after its call the flags alone

@@ -7,6 +7,7 @@
 
 #include "cursor.h"
 #include "loom/base/base64.h"
+#include "loom/base/percent.h"
 #include "loom/llm/json_text.h"
 #include "structure.h"
 
@@ -121,18 +122,7 @@ Result<GoogleCredentials> external_account(File& file) {
 void add_field(std::string_view name, std::string_view value, std::string& out) {
     if (!out.empty()) out += '&';
     out.append(name) += '=';
-    for (const char c : value) {
-        const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                           c == '.' || c == '_' || c == '~';
-        if (plain) {
-            out += c;
-            continue;
-        }
-        const auto byte = static_cast<uint8_t>(c);
-        out += '%';
-        out += "0123456789ABCDEF"[byte >> 4];
-        out += "0123456789ABCDEF"[byte & 15];
-    }
+    percent_encode(value, out);
 }
 
 void encode(std::string_view bytes, std::string& out) {

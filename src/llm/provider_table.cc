@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 
+#include "loom/base/percent.h"
+
 namespace loom::llm {
 
 namespace {
@@ -189,24 +191,8 @@ constexpr std::array aliases{Alias{"azure", "azure_openai"}, Alias{"google", "ge
 
 bool is_claude(std::string_view model) noexcept { return model.starts_with("claude"); }
 
-bool is_unreserved(char c) noexcept {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-           c == '_' || c == '~';
-}
-
 /// One segment of a path. RFC 3986, 3.3; colons too, since `:method` follows (and an ARN's would split Bedrock's path).
-void append_segment(std::string& out, std::string_view text) {
-    for (const char c : text) {
-        if (is_unreserved(c)) {
-            out += c;
-            continue;
-        }
-        const auto byte = static_cast<uint8_t>(c);
-        out += '%';
-        out += "0123456789ABCDEF"[byte >> 4];
-        out += "0123456789ABCDEF"[byte & 15];
-    }
-}
+void append_segment(std::string& out, std::string_view text) { percent_encode(text, out); }
 
 std::string_view openai_path(Endpoint endpoint) noexcept {
     switch (endpoint) {

@@ -7,14 +7,12 @@
 #include "dialect/seal.h"
 #include "loom/llm/error.h"
 #include "loom/llm/json_text.h"
-#include "translate_scratch.h"
+#include "translation_state.h"
 
 namespace loom::llm {
 
 namespace {
 
-constexpr size_t exchange_block_bytes = 512;
-constexpr size_t call_block_bytes = 2048;
 constexpr size_t raw_message_bytes_max = 512;
 constexpr const char* bad_escape = "a string of the document holds a broken escape";
 
@@ -42,40 +40,16 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
 TranslateScratch::TranslateScratch() : parts_(std::make_unique<Parts>()) {}
 TranslateScratch::~TranslateScratch() = default;
 
-struct Translation::State {
+struct Translation::State : TranslationState {
     State(TranslateScratch::Parts& scratch, BlockPool& pool, const TranslateTerms& given)
-        : terms(given),
-          scratch(scratch),
-          kept(pool, exchange_block_bytes),
-          losses(kept),
-          aliases(kept),
+        : TranslationState(scratch, pool, given),
           memo(kept),
-          call(pool, call_block_bytes),
           client(dialect_of(given.client)),
           provider(dialect_of(given.provider)) {}
 
-    Context context() {
-        return {.arena = call,
-                .structure = scratch.structure,
-                .nested = scratch.nested,
-                .losses = losses,
-                .aliases = aliases,
-                .terms = terms,
-                .memo = &memo};
-    }
-    void finish_call() {
-        call.release();
-        scratch.structure.trim();
-        scratch.nested.trim();
-    }
+    Context context() { return TranslationState::context(&memo); }
 
-    TranslateTerms terms;
-    TranslateScratch::Parts& scratch;
-    Arena kept;  // for the exchange
-    Losses losses;
-    Aliases aliases;
     Memo memo;
-    Arena call;  // for one call
     const Dialect& client;
     const Dialect& provider;
     std::unique_ptr<StreamDecoder> decoder;
@@ -202,36 +176,11 @@ void Translation::fail(std::string_view message, std::string_view type, ByteBuff
 
 const ArenaList<std::string_view>& Translation::dropped() const noexcept { return state_->losses.names(); }
 
-struct StreamWatch::State {
+struct StreamWatch::State : TranslationState {
     State(TranslateScratch::Parts& scratch, BlockPool& pool, Protocol protocol)
-        : scratch(scratch),
-          kept(pool, exchange_block_bytes),
-          call(pool, call_block_bytes),
-          losses(kept),
-          aliases(kept) {
-        terms.client = terms.provider = protocol;
-        decoder = dialect_of(protocol).decoder();
-    }
-    Context context() {
-        return {.arena = call,
-                .structure = scratch.structure,
-                .nested = scratch.nested,
-                .losses = losses,
-                .aliases = aliases,
-                .terms = terms};
-    }
-    void finish_call() {
-        call.release();
-        scratch.structure.trim();
-        scratch.nested.trim();
-    }
+        : TranslationState(scratch, pool, {.client = protocol, .provider = protocol}),
+          decoder(dialect_of(protocol).decoder()) {}
 
-    TranslateTerms terms;
-    TranslateScratch::Parts& scratch;
-    Arena kept;
-    Arena call;
-    Losses losses;
-    Aliases aliases;
     std::unique_ptr<StreamDecoder> decoder;
 };
 

@@ -38,11 +38,12 @@ class TranslateScratch {
     ~TranslateScratch();
     TranslateScratch(const TranslateScratch&) = delete;
 
+    struct Parts;  // translation_state.h
+
   private:
     friend class Translation;
     friend class StreamWatch;
     friend class EmbedTranslation;
-    struct Parts;
     std::unique_ptr<Parts> parts_;
 };
 
