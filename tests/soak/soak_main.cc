@@ -25,9 +25,9 @@ using namespace std::chrono_literals;
 struct Options {
     uint64_t seconds = 300;
     uint64_t seed = std::random_device{}();
-    uint64_t clients = 12;
+    uint64_t clients = wire::is_sanitized() ? 4 : 12;
     uint64_t shards = 2;
-    uint64_t think_us = 8000;  // between two requests of a client, at most
+    uint64_t think_us = wire::is_sanitized() ? 40'000 : 8000;  // between two requests of a client, at most
 };
 
 bool parse(int count, char** arguments, Options& options) {
