@@ -196,6 +196,20 @@ TEST_F(TlsUpstreamCertificate, LoomShowsItsOwnWhereAsked) {
     EXPECT_EQ(front_->client_subject(), "CN=loom");
 }
 
+TEST_F(TlsUpstreamCertificate, APlainRouteHasItsOwn) {
+    issue(people_, loom_);
+    start_asking(answer_always(answer("a file")));
+    conf.set("route.plain.path", "/files/*").set("route.plain.ai_gateway", "off").set("route.plain.auth.type", "none");
+    conf.set("route.plain.upstream", fmt::format("https://127.0.0.1:{}", front_->port()));
+    conf.set("route.plain.tls.ca_file", ca_path_);
+    std::ofstream(path_ + ".pem", std::ios::trunc) << read_file(path_ + ".crt");
+    conf.set("route.plain.tls.certificate", path_ + ".pem").set("route.plain.tls.key", path_ + ".key");
+    start_without_upstream();
+    EXPECT_EQ(ask(request("GET", "/files/a")).body, "a file");
+    EXPECT_EQ(front_->client_subject(), "CN=loom");
+    ::unlink((path_ + ".pem").c_str());
+}
+
 TEST_F(TlsUpstreamCertificate, WithoutOneTheLogSaysWhichKeyIsMissing) {
     start_asking();
     start_without_upstream();
