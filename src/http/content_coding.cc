@@ -32,6 +32,7 @@ struct Inflater::State {
     uint64_t in_bytes = 0;
     uint64_t out_bytes = 0;
     ContentCoding coding = ContentCoding::identity;
+    Side side = Side::upstream;
     bool opened = false;       // zlib has been told which header comes
     bool stream_done = false;  // of one gzip member, or of deflate
     bool has_first = false;    // of a deflate body, whose second byte is awaited
@@ -43,12 +44,13 @@ struct Inflater::State {
     [[nodiscard]] Result<bool> open_deflate(std::string_view& in) noexcept;
     [[nodiscard]] Result<void> inflate_once() noexcept;
     [[nodiscard]] Result<bool> go_on_behind_end() noexcept;
-    [[nodiscard]] Result<void> check_limits() const noexcept;
+    [[nodiscard]] Result<void> decode(std::string_view in, std::span<char> out) noexcept;
+    [[nodiscard]] std::unexpected<Error> bad(const char* what) const noexcept {
+        return fail(Errc::bad_message, side, what);
+    }
 };
 
 namespace {
-
-std::unexpected<Error> bad(const char* what) noexcept { return fail(Errc::bad_message, Side::upstream, what); }
 
 constexpr int gzip_window = 16 + MAX_WBITS;
 constexpr int zlib_window = MAX_WBITS;
@@ -65,7 +67,16 @@ ContentCoding content_coding(std::string_view value) noexcept {
     if (value.empty() || equal_ignoring_case(value, "identity")) return ContentCoding::identity;
     if (equal_ignoring_case(value, "gzip") || equal_ignoring_case(value, "x-gzip")) return ContentCoding::gzip;
     if (equal_ignoring_case(value, "deflate")) return ContentCoding::deflate;
+    if (equal_ignoring_case(value, "zstd")) return ContentCoding::zstd;
     return ContentCoding::unknown;
+}
+
+Result<void> DecodeLimits::check(uint64_t in_bytes, uint64_t out_bytes, Side side) const noexcept {
+    if (out_bytes > output_bytes_max)
+        return fail(Errc::too_large, side, "a compressed body that is too large when decoded");
+    if (out_bytes > ratio_free_bytes && out_bytes / ratio_max > in_bytes)
+        return fail(Errc::too_large, side, "a compressed body that expands beyond reason");
+    return {};
 }
 
 Inflater::Inflater() noexcept = default;
@@ -88,14 +99,15 @@ void Inflater::State::feed(std::string_view in, std::span<char> out) noexcept {
     zlib.avail_out = static_cast<uInt>(out.size());
 }
 
-Result<void> Inflater::start(ContentCoding coding, Limits limits) noexcept {
+Result<void> Inflater::start(ContentCoding coding, Limits limits, Side side) noexcept {
     if (coding != ContentCoding::gzip && coding != ContentCoding::deflate)
-        return fail(Errc::unsupported, Side::upstream, "a Content-Encoding other than gzip and deflate");
+        return fail(Errc::unsupported, side, "a Content-Encoding other than gzip and deflate");
     if (state_ == nullptr) state_.reset(new (std::nothrow) State);
-    if (state_ == nullptr) return fail(Errc::exhausted, Side::internal, "no memory to decode a compressed answer");
+    if (state_ == nullptr) return fail(Errc::exhausted, Side::internal, "no memory to decode a compressed body");
     State& s = *state_;
     s.zlib = {};
     s.limits = limits;
+    s.side = side;
     s.in_bytes = s.out_bytes = 0;
     s.coding = coding;
     s.opened = s.stream_done = s.has_first = false;
@@ -127,7 +139,7 @@ Result<void> Inflater::State::inflate_once() noexcept {
         case Z_OK:
         case Z_BUF_ERROR: return {};  // more input or more room is needed
         case Z_STREAM_END: stream_done = true; return {};
-        case Z_MEM_ERROR: return fail(Errc::exhausted, Side::internal, "no memory to decode a compressed answer");
+        case Z_MEM_ERROR: return fail(Errc::exhausted, Side::internal, "no memory to decode a compressed body");
         default: return bad("a broken gzip or deflate body");
     }
 }
@@ -145,11 +157,15 @@ Result<bool> Inflater::State::go_on_behind_end() noexcept {
     return true;
 }
 
-Result<void> Inflater::State::check_limits() const noexcept {
-    if (out_bytes > limits.output_bytes_max)
-        return fail(Errc::too_large, Side::upstream, "a compressed body that is too large when decoded");
-    if (out_bytes > limits.ratio_free_bytes && out_bytes / limits.ratio_max > in_bytes)
-        return fail(Errc::too_large, Side::upstream, "a compressed body that expands beyond reason");
+/// Until the input is used up or the output is full; `zlib` tells how far it came, also where it failed.
+Result<void> Inflater::State::decode(std::string_view in, std::span<char> out) noexcept {
+    feed(in, out);
+    bool more = true;
+    while (more) {
+        if (stream_done) more = LOOM_TRY(go_on_behind_end());
+        if (more) LOOM_TRY(inflate_once());
+        more = more && stream_done;
+    }
     return {};
 }
 
@@ -158,24 +174,24 @@ Result<Inflater::Step> Inflater::next(std::string_view in, std::span<char> out) 
     LOOM_ASSERT(in.size() <= UINT32_MAX && out.size() <= UINT32_MAX);
     State& s = *state_;
     const size_t given = in.size();
-    if (!s.opened && !LOOM_TRY(s.open_deflate(in))) return Step{given, 0, false};
-    s.feed(in, out);
-    bool more = true;
-    while (more) {
-        if (s.stream_done) more = LOOM_TRY(s.go_on_behind_end());
-        if (more) LOOM_TRY(s.inflate_once());
-        more = more && s.stream_done;
+    if (!s.opened && !LOOM_TRY(s.open_deflate(in))) {
+        s.in_bytes += given;
+        return Step{given, 0, false};
     }
+    const Result<void> decoded = s.decode(in, out);
     const Step step{given - s.zlib.avail_in, out.size() - s.zlib.avail_out, s.stream_done};
     s.in_bytes += step.consumed;
     s.out_bytes += step.produced;
-    LOOM_TRY(s.check_limits());
+    if (!decoded) return std::unexpected(decoded.error());
+    LOOM_TRY(s.limits.check(s.in_bytes, s.out_bytes, s.side));
     return step;
 }
 
+uint64_t Inflater::consumed_bytes() const noexcept { return state_ == nullptr ? 0 : state_->in_bytes; }
+
 Result<void> Inflater::on_end() const noexcept {
     LOOM_ASSERT(state_ != nullptr);
-    if (!state_->stream_done) return bad("a compressed body that ends too early");
+    if (!state_->stream_done) return state_->bad("a compressed body that ends too early");
     return {};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client_connection.h"
+#include "coded_body.h"
 #include "exchange.h"
 #include "header_policy.h"
 
@@ -65,6 +66,17 @@ void append_without_keys(std::string& out, std::string_view target) {
         out += parameter;
         separator = '&';
     }
+}
+
+/// How the body is coded. Two fields in a row are one list of two codings.
+http::ContentCoding coding_of(const http::RequestHead& head) noexcept {
+    const http::Header* first = nullptr;
+    for (const http::Header& header : head.headers()) {
+        if (header.id != HeaderId::content_encoding) continue;
+        if (first != nullptr) return http::ContentCoding::unknown;
+        first = &header;
+    }
+    return first == nullptr ? http::ContentCoding::identity : http::content_coding(first->value);
 }
 
 /// The key in whichever header this route takes it from.
@@ -186,16 +198,25 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
     const bool inspected = route_->ai && llm::is_inspected(endpoint_);
     if (inspected && head.framing == http::BodyFraming::length && head.content_length > plan().limits.body_bytes)
         return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");
-    if (inspected && !head.value_of(HeaderId::content_encoding).empty() &&
-        !http::equal_ignoring_case(head.value_of(HeaderId::content_encoding), "identity"))
-        return fail(Errc::bad_content_type, Side::downstream,
-                    "this gateway reads the body: send it without Content-Encoding");
+    if (inspected) LOOM_TRY(admit_coding(head));
     keep_request_lines(head);
     if (inspected)
         body_mode_ = BodyMode::collect;
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
     if (body_mode_ == BodyMode::stream) client_.watch_bursts();
+    return {};
+}
+
+/// What is sent compressed is decoded as it comes, and from then on as if it had been sent plain.
+Result<void> Exchange::admit_coding(const http::RequestHead& head) {
+    const http::ContentCoding coding = coding_of(head);
+    if (coding == http::ContentCoding::unknown)
+        return fail(Errc::bad_content_type, Side::downstream,
+                    "this gateway reads the body: its Content-Encoding may be one of gzip, deflate and zstd, once");
+    if (coding == http::ContentCoding::identity || client_body_.done()) return {};
+    coded_ = std::make_unique<CodedBody>(&Exchange::on_decoding_turn, *this, services_.shard().blocks(), coding,
+                                         plan().limits.body_bytes);
     return {};
 }
 
@@ -252,7 +273,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
-        const bool passes = route_->ai ? reaches_provider(header)
+        const bool passes = route_->ai ? reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (passes) line(header.name, header.value);
     }

@@ -1,8 +1,11 @@
 // The request's body: collected whole where Loom reads it, streamed in bounded memory where it does not.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
 #include "client_connection.h"
+#include "coded_body.h"
 #include "exchange.h"
 
 namespace loom::proxy {
@@ -13,6 +16,8 @@ constexpr uint64_t claimed_bytes_max = 256 * 1024;
 uint64_t claimed_bytes(uint64_t length, uint64_t here) noexcept {
     return std::min(length, std::max(here, claimed_bytes_max));
 }
+
+constexpr uint64_t plain_bytes_min = 16 * 1024;  // of a compressed body, at first
 
 constexpr std::string_view continue_head = "HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -34,14 +39,15 @@ void Exchange::expect_body() {
 }
 
 bool Exchange::waits_for_body() const noexcept {
-    return body_mode_ == BodyMode::collect && !client_body_.done() && !client_gone_ && error_.code == Errc::ok;
+    const bool whole = client_body_.done() && coded_ == nullptr;
+    return body_mode_ == BodyMode::collect && !whole && !client_gone_ && error_.code == Errc::ok;
 }
 
 size_t Exchange::on_client_bytes(std::string_view bytes, io::BufferLease* lease) {
     size_t taken = 0;
     switch (body_mode_) {
         case BodyMode::none: return 0;
-        case BodyMode::collect: taken = collect(bytes); break;
+        case BodyMode::collect: taken = coded_ == nullptr ? collect(bytes) : collect_coded(bytes); break;
         case BodyMode::stream: taken = upload(bytes, lease); break;
         case BodyMode::discard:
             while (taken < bytes.size() && !client_body_.done()) {
@@ -98,9 +104,85 @@ bool Exchange::make_room_for(size_t more_bytes) {
     return false;
 }
 
-void Exchange::on_room() noexcept { client_.read_on(); }
+void Exchange::on_room() noexcept {
+    if (coded_ != nullptr && coded_->busy()) return services_.shard().schedule(*coded_);
+    client_.read_on();
+}
+
+/// Of a compressed body: what comes is kept, and decoded in turns. As long as some of it waits the client is not read.
+size_t Exchange::collect_coded(std::string_view bytes) {
+    const uint64_t plain_bytes = body_.capacity() == 0 ? 0 : BlockPool::footprint(body_.capacity());
+    if (!hold(plain_bytes + coded_->memory_bytes() + BlockPool::footprint(bytes.size()))) {
+        client_.pause_reading();
+        return 0;
+    }
+    size_t taken = 0;
+    while (taken < bytes.size() && !client_body_.done()) {
+        const auto step = client_body_.next(bytes.substr(taken));
+        const Result<void> kept = step ? coded_->add(step->payload) : std::unexpected(step.error());
+        if (!kept) {
+            fail_body(kept.error());
+            return bytes.size();
+        }
+        taken += step->consumed;
+    }
+    decode_on();
+    return taken;
+}
+
+void Exchange::on_decoding_turn(io::Runnable& coded) noexcept { static_cast<CodedBody&>(coded).exchange.decode_on(); }
+
+/// One turn of decoding; then the next one, more from the client, or the body's end.
+void Exchange::decode_on() {
+    if (!waits_for_body()) return;
+    for (size_t left = CodedBody::turn_bytes; coded_->busy() && left > 0;) {
+        if (!make_room_for_plain()) return pause_for_decoding();
+        const size_t before = body_.size();
+        const Result<void> decoded = coded_->decode(body_, left);
+        if (!decoded) return fail_coded(decoded.error());
+        left -= body_.size() - before;
+    }
+    if (coded_->busy()) {
+        services_.shard().schedule_next_tick(*coded_);
+        return pause_for_decoding();
+    }
+    if (client_body_.done()) return end_coded();
+    if (deadline_ == Deadline::client_body) arm(Deadline::client_body, plan().client.body_ms);
+    if (!std::exchange(coded_->paused, false)) return;
+    client_.read_on();
+    client_.resume_reading();
+}
+
+void Exchange::pause_for_decoding() noexcept {
+    coded_->paused = true;
+    client_.pause_reading();
+}
+
+/// Whether the decoder may go on, with room to write to; if not, on_room follows.
+bool Exchange::make_room_for_plain() {
+    const uint64_t bytes_max = plan().limits.body_bytes;
+    uint64_t bytes = body_.capacity();
+    if (body_.size() == bytes && bytes < bytes_max) bytes = std::min(std::max(2 * bytes, plain_bytes_min), bytes_max);
+    if (!hold(BlockPool::footprint(bytes) + coded_->memory_bytes())) return false;
+    body_.reserve(bytes);
+    return true;
+}
+
+void Exchange::end_coded() {
+    if (const auto whole = coded_->on_end(); !whole) return fail_coded(whole.error());
+    coded_.reset();
+    hold_less(body_.capacity() == 0 ? 0 : BlockPool::footprint(body_.capacity()));
+    wake();
+}
+
+void Exchange::fail_coded(const Error& why) {
+    if (why.code == Errc::bad_message)
+        detail_ = text_.keep(fmt::format("at byte {} of the compressed body", coded_->offset()));
+    fail_body(why);
+}
 
 void Exchange::release_body() noexcept {
+    coded_.reset();
     body_.release();
     let_go();
 }

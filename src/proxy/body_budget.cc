@@ -16,6 +16,14 @@ bool BodyHold::hold(uint64_t bytes) noexcept {
     return false;
 }
 
+void BodyHold::hold_less(uint64_t bytes) noexcept {
+    LOOM_ASSERT(!linked());
+    if (bytes >= held_bytes_) return;
+    budget_.set(*this, bytes);
+    if (budget_.beyond_ == this && budget_.held_bytes_ <= budget_.part_bytes_) budget_.beyond_ = nullptr;
+    budget_.serve();
+}
+
 void BodyHold::let_go() noexcept {
     const bool was_waiting = linked();
     unlink();
@@ -29,10 +37,14 @@ bool BodyBudget::admits(const BodyHold& hold, uint64_t bytes) const noexcept {
     return held_bytes_ - hold.held_bytes_ + bytes <= part_bytes_ || beyond_ == nullptr || beyond_ == &hold;
 }
 
-void BodyBudget::count(BodyHold& hold, uint64_t bytes) noexcept {
+void BodyBudget::set(BodyHold& hold, uint64_t bytes) noexcept {
     metrics_.body_memory_bytes.add(static_cast<int64_t>(bytes) - static_cast<int64_t>(hold.held_bytes_));
     held_bytes_ = held_bytes_ - hold.held_bytes_ + bytes;
     hold.held_bytes_ = bytes;
+}
+
+void BodyBudget::count(BodyHold& hold, uint64_t bytes) noexcept {
+    set(hold, bytes);
     if (bytes > 0 && held_bytes_ > part_bytes_) beyond_ = &hold;
 }
 

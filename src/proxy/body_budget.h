@@ -20,6 +20,8 @@ class BodyHold : public ListLink<BodyTag> {
     /// Counts `bytes` for this body instead of what it held. False: there is no room, and it waits for its turn, first
     /// come first served; on_room tells when they are counted. Not while it waits.
     [[nodiscard]] bool hold(uint64_t bytes) noexcept;
+    /// Counts fewer bytes than it held. Not while it waits.
+    void hold_less(uint64_t bytes) noexcept;
     /// Gives back what it holds, or leaves the queue.
     void let_go() noexcept;
     [[nodiscard]] bool waits_for_room() const noexcept { return linked(); }
@@ -38,7 +40,7 @@ class BodyHold : public ListLink<BodyTag> {
 
 /// A shard's part of the budget. One body at a time may go beyond it, to its end: bodies that each hold a part of what
 /// they need would otherwise wait for each other until they all time out. So what is held never passes the part and one
-/// body as large as limit.body_size, and somebody always gets on, however small the part is.
+/// body as large as limit.body_size with its decoder, and somebody always gets on, however small the part is.
 class BodyBudget {
   public:
     explicit BodyBudget(observe::ShardMetrics& metrics) noexcept : metrics_(metrics) {}
@@ -52,6 +54,7 @@ class BodyBudget {
     friend class BodyHold;
     [[nodiscard]] bool admits(const BodyHold& hold, uint64_t bytes) const noexcept;
     void count(BodyHold& hold, uint64_t bytes) noexcept;
+    void set(BodyHold& hold, uint64_t bytes) noexcept;
     void serve() noexcept;
 
     observe::ShardMetrics& metrics_;

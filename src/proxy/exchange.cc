@@ -1,6 +1,7 @@
 #include "exchange.h"
 
 #include "client_connection.h"
+#include "coded_body.h"
 #include "echo_source.h"
 #include "translated.h"
 
@@ -103,6 +104,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
 }
 
 bool Exchange::wants_client_bytes() const noexcept {
+    if (coded_ != nullptr && coded_->busy()) return false;
     return body_mode_ != BodyMode::none && !client_body_.done() && !waits_for_room();
 }
 

@@ -24,6 +24,7 @@
 namespace loom::proxy {
 
 class ClientConnection;
+class CodedBody;
 class EchoSource;
 struct ListenerPlan;
 struct Translated;
@@ -102,6 +103,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit_route(const http::RequestHead& head);
     Result<void> authenticate(const http::RequestHead& head);
     Result<void> admit_body(const http::RequestHead& head);
+    Result<void> admit_coding(const http::RequestHead& head);
     Result<void> admit_endpoint(const http::RequestHead& head);
     void note_client(const http::RequestHead& head);
     void note_request_id(const http::RequestHead& head);
@@ -117,6 +119,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void expect_body();
     [[nodiscard]] bool waits_for_body() const noexcept;
     size_t collect(std::string_view bytes);
+    size_t collect_coded(std::string_view bytes);
+    static void on_decoding_turn(io::Runnable& coded) noexcept;
+    void decode_on();
+    [[nodiscard]] bool make_room_for_plain();
+    void pause_for_decoding() noexcept;
+    void end_coded();
+    void fail_coded(const Error& why);
     [[nodiscard]] bool make_room_for(size_t more_bytes);
     void on_room() noexcept override;
     void release_body() noexcept;
@@ -248,6 +257,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     FamilyFields family_;
     ByteBuffer request_lines_;  // headers for the upstream
     ByteBuffer body_;           // a collected body, or what came before the upstream was there
+    std::unique_ptr<CodedBody> coded_;  // of a body that came compressed, until it is plain
     ByteBuffer attempt_head_;
     http::BodyReader client_body_;
     http::Method method_ = http::Method::other;
@@ -261,7 +271,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool json_fault_ = false;     // the reader of the request knows where
     bool closing_told_ = false;   // "connection: close" was sent
     bool ends_by_close_ = false;  // only the connection's end says where the answer's body ends
-    size_t first_bytes_taken_ = 0;
+    uint32_t first_bytes_taken_ = 0;
 
     // the upstream
     upstream::Connection* upstream_ = nullptr;

@@ -30,8 +30,9 @@ bool written_by_loom(const http::Header& header) noexcept {
 
 }  // namespace
 
-bool reaches_provider(const http::Header& header) noexcept {
+bool reaches_provider(const http::Header& header, bool inspected) noexcept {
     switch (header.id) {
+        case HeaderId::content_encoding: return !inspected && !header.named_in_connection;
         case HeaderId::accept_language:
         case HeaderId::user_agent:
         case HeaderId::traceparent:

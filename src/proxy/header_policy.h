@@ -7,8 +7,8 @@
 namespace loom::proxy {
 
 /// Request fields that an AI provider may see, beside those of the client's protocol (Exchange::note_family_field).
-/// Credentials, cookies and addresses of clients are none of them.
-[[nodiscard]] bool reaches_provider(const http::Header& header) noexcept;
+/// Credentials, cookies and addresses of clients are none of them. `inspected`: the body was decoded here.
+[[nodiscard]] bool reaches_provider(const http::Header& header, bool inspected) noexcept;
 /// Request fields of a plain reverse proxy route: all but hop-by-hop ones, what Loom writes itself, and where Loom asks
 /// for a key (`keyed`), every field that may carry one: `key_header` ("" for none), Authorization where `bearer`.
 [[nodiscard]] bool reaches_upstream(const http::Header& header, bool keyed, std::string_view key_header,

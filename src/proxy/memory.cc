@@ -5,6 +5,7 @@
 #include "address_table.h"
 #include "client_connection.h"
 #include "client_tls.h"
+#include "coded_body.h"
 #include "echo_source.h"
 #include "exchange.h"
 #include "loom/http/content_coding.h"
@@ -54,8 +55,10 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
     const uint64_t part_bytes = limits.bodies_bytes / shape.shard_count;
     const uint64_t count = limits.connections / shape.shard_count + 1;
     const uint64_t one = BlockPool::footprint(limits.body_bytes);
-    terms.push_back({"request bodies", std::min(part_bytes, count * one), "limit.bodies_in_memory"});
+    const uint64_t decoding = CodedBody::memory_bytes_max + BlockPool::footprint(limits.head_bytes + go_bytes(shape));
+    terms.push_back({"request bodies", std::min(part_bytes, count * (one + decoding)), "limit.bodies_in_memory"});
     terms.push_back({"one body beyond them, and one while it moves to a larger block", 2 * one, "limit.body_size"});
+    terms.push_back({"the decoder of that body, and what it has not decoded yet", decoding, ""});
     terms.push_back({"smaller blocks that bodies left in the pool as they grew",
                      BlockPool::leftover(limits.body_bytes, count, part_bytes + one), "limit.bodies_in_memory"});
     terms.push_back(
@@ -99,6 +102,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
         blocks.add("data lines joined, or an answer's usage", "stream.event_max",
                    std::max(event_bytes(shape), Relay::collected_bytes_max + shape.buffer_bytes));
+        blocks.put("who has a compressed request decoded", "", sizeof(CodedBody));
         blocks.put("the decoder of a compressed answer", "", http::Inflater::memory_bytes);
         blocks.add("what is not decoded of it yet", "buffer.size", go_bytes(shape));
     }

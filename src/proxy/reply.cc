@@ -20,6 +20,8 @@ using llm::error_type::server;
 
 constexpr size_t reply_head_bytes = 1024;  // of a head, beside what is counted
 constexpr size_t message_bytes = 640;
+// RFC 9110, 15.5.16: the codings that would have been taken.
+constexpr std::string_view accept_encoding_line = "accept-encoding: gzip, deflate, zstd\r\n";
 
 ReplyShape downstream_shape(Errc code) noexcept {
     switch (code) {
@@ -101,6 +103,7 @@ void Exchange::refuse(const Error& why) {
     std::string_view extra;
     if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
     if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
+    if (shape.status == 415) extra = accept_encoding_line;
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
     if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5
     if (shape.status == 408) keep_alive_ = false;

@@ -126,6 +126,31 @@ TEST(Inflater, RefusesWhatIsBroken) {
     }
 }
 
+TEST(Inflater, SaysWhereItBroke) {
+    const std::string good = deflated(sample(300), gzip);
+    const auto offset_of = [](std::string_view bytes, size_t step) {
+        Inflater inflater;
+        EXPECT_TRUE(inflater.start(ContentCoding::gzip, {}, Side::downstream));
+        std::vector<char> out(1000);
+        for (size_t at = 0; at < bytes.size(); at += step) {
+            const auto done = inflater.next(bytes.substr(at, step), out);
+            if (done) continue;
+            EXPECT_EQ(done.error().side, Side::downstream);
+            break;
+        }
+        return inflater.consumed_bytes();
+    };
+    for (const size_t step : {size_t{1}, size_t{7}, size_t{1000}}) {
+        EXPECT_EQ(offset_of(good, step), good.size());
+        EXPECT_EQ(offset_of(good + "x", step), good.size()) << "what stands behind the end";
+        EXPECT_LE(offset_of("{\"plain\":1}", step), 4u);
+        std::string wrong_check = good;
+        wrong_check[good.size() - 8] ^= 1;
+        const uint64_t offset = offset_of(wrong_check, step);
+        EXPECT_TRUE(offset >= good.size() - 8 && offset <= good.size() - 4) << offset;
+    }
+}
+
 TEST(Inflater, RefusesBombs) {
     const std::string bomb = deflated(std::string(8 << 20, '\0'), gzip);
     const Inflated by_ratio = inflate_in_steps(ContentCoding::gzip, bomb, 512, 65536);
@@ -158,10 +183,12 @@ TEST(ContentCodings, AreNamed) {
     EXPECT_EQ(content_coding("deflate"), ContentCoding::deflate);
     EXPECT_EQ(content_coding(""), ContentCoding::identity);
     EXPECT_EQ(content_coding("identity"), ContentCoding::identity);
-    for (std::string_view other : {"br", "zstd", "gzip, gzip", "gzip;q=1"})
+    EXPECT_EQ(content_coding("Zstd"), ContentCoding::zstd);
+    for (std::string_view other : {"br", "gzip, gzip", "gzip, zstd", "gzip;q=1"})
         EXPECT_EQ(content_coding(other), ContentCoding::unknown);
     Inflater inflater;
     EXPECT_EQ(inflater.start(ContentCoding::unknown).error().code, Errc::unsupported);
+    EXPECT_EQ(inflater.start(ContentCoding::zstd).error().code, Errc::unsupported) << "zstd.h's";
 }
 
 }  // namespace

@@ -74,6 +74,24 @@ TEST_F(Budget, WhoLeavesTheQueueIsInNobodysWay) {
     EXPECT_EQ(small.told_count, 1);
 }
 
+TEST_F(Budget, WhoNeedsLessLetsOthersIn) {
+    Body one(budget), other(budget), third(budget);
+    ASSERT_TRUE(one.hold(150)) << "beyond the part";
+    ASSERT_FALSE(other.hold(40));
+    ASSERT_FALSE(third.hold(70));
+    one.hold_less(200);
+    EXPECT_EQ(budget.held_bytes(), 150u) << "no way to hold more";
+    one.hold_less(120);
+    EXPECT_EQ(other.told_count, 0) << "it is the one beyond, still";
+    one.hold_less(30);
+    EXPECT_EQ(other.told_count, 1);
+    EXPECT_EQ(third.told_count, 1) << "the next to go beyond";
+    EXPECT_EQ(budget.held_bytes(), 140u);
+    third.hold_less(20);
+    EXPECT_EQ(budget.held_bytes(), 90u);
+    EXPECT_TRUE(one.hold(1000)) << "nobody is beyond now";
+}
+
 TEST_F(Budget, AReloadChangesIt) {
     Body one(budget), other(budget), third(budget);
     ASSERT_TRUE(one.hold(90));

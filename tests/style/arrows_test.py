@@ -37,6 +37,7 @@ THIRD_PARTY = [
     (r"openssl/.*", ["base", "net", "bench/load/tls_link.cc", "tests/sim/tls_end.cc"]),
     (r"ares(_.*)?\.h", ["net"]),
     (r"zlib\.h|zconf\.h", ["http"]),
+    (r"zstd(_errors)?\.h", ["http"]),
     (r"xxhash\.h", ["base"]),
     (r"yaml\.h", ["config"]),
     (r"mimalloc.*\.h", ["base", "app"]),

@@ -144,6 +144,28 @@ TEST_F(MemoryBound, BodiesBeyondTheirBudgetWaitAndAreServed) {
     EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
 }
 
+/// Compressed bodies, each of which wants the widest window and does not end.
+TEST_F(MemoryBound, DecodersTakeTheirTurnsToo) {
+    using namespace std::string_literals;
+    conf.set("limit.bodies_in_memory", "2MiB").set("timeout.client_body", "2s");
+    begin(answer_always(answer(chat_answer)));
+    const std::string block = "\x00\x00\x08 "s;  // raw, 64 KiB
+    const std::string body = "\x28\xB5\x2F\xFD\x00\x68"s + block.substr(0, 3) + std::string(64 * 1024, ' ') + block;
+    const std::string asked = chat_request(body, "content-encoding: zstd\r\n");
+    std::vector<RawClient> clients;
+    for (size_t i = 0; i < connections_max; ++i) {
+        clients.push_back(client());
+        (void)clients.back().try_send(std::string_view(asked).substr(0, asked.size() - 1));
+        expect_within("as they come");
+    }
+    wait_until("the others to wait", [&] { return loom().metric("loom_bodies_waited_total") >= connections_max - 1; });
+    EXPECT_LE(loom().metric("loom_body_memory_bytes"), size_t{12} << 20);
+    expect_within("in their turns");
+    clients.clear();
+    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+}
+
 /// Who waits for room has as long as for its body's bytes, and is told what to do then.
 TEST_F(MemoryBound, WhoWaitsTooLongForRoomIsToldToTryAgain) {
     conf.set("limit.bodies_in_memory", "1MiB").set("timeout.client_body", "2s");
