@@ -249,11 +249,11 @@ void Exchange::note_client(const http::RequestHead& head) {
 bool Exchange::note_family_field(const http::Header& header) {
     std::string_view* kept = nullptr;
     switch (header.id) {
-        case HeaderId::content_type: kept = &family_.content_type; break;
-        case HeaderId::accept: kept = &family_.accept; break;
-        case HeaderId::openai_beta: kept = &family_.openai_beta; break;
-        case HeaderId::anthropic_version: kept = &family_.anthropic_version; break;
-        case HeaderId::anthropic_beta: kept = &family_.anthropic_beta; break;
+        case HeaderId::content_type: kept = &family_->content_type; break;
+        case HeaderId::accept: kept = &family_->accept; break;
+        case HeaderId::openai_beta: kept = &family_->openai_beta; break;
+        case HeaderId::anthropic_version: kept = &family_->anthropic_version; break;
+        case HeaderId::anthropic_beta: kept = &family_->anthropic_beta; break;
         default: return false;
     }
     if (header.named_in_connection) return true;
@@ -263,6 +263,7 @@ bool Exchange::note_family_field(const http::Header& header) {
 
 /// Writes the fields that go on, once; every attempt sends the same.
 void Exchange::keep_request_lines(const http::RequestHead& head) {
+    family_ = &text_.make<FamilyFields>();
     request_lines_.reserve(512);
     const auto line = [this](std::string_view name, std::string_view value) {
         request_lines_.append(name);

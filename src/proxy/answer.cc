@@ -99,6 +99,8 @@ void Exchange::relay_answer() {
     }
     status_ = answered_ ? status_ : head.status;
     if (!answered_) write_answer_head(head, options);
+    io::BufferLease came = std::move(attempt_->answer_lease);
+    const ByteBuffer came_before = std::move(attempt_->answer_bytes);
     start_relay(options);
     if (refused_early)
         return relay_.fail(
@@ -108,16 +110,14 @@ void Exchange::relay_answer() {
     if (options.source_framing == http::BodyFraming::none) relay_.on_source_copy({});
 
     // What came with the head is the first of the body.
-    if (answer_lease_) {
-        answer_lease_.remove_prefix(head_bytes);
-        io::BufferLease rest = std::move(answer_lease_);
-        const size_t rest_bytes = rest.view().size();
-        if (rest_bytes > 0 && relay_.on_source_bytes(std::move(rest)) != rest_bytes) upstream_reusable_ = false;
-    } else if (answer_bytes_.size() > head_bytes) {
-        const std::string_view rest = answer_bytes_.view().substr(head_bytes);
+    if (came) {
+        came.remove_prefix(head_bytes);
+        const size_t rest_bytes = came.view().size();
+        if (rest_bytes > 0 && relay_.on_source_bytes(std::move(came)) != rest_bytes) upstream_reusable_ = false;
+    } else if (came_before.size() > head_bytes) {
+        const std::string_view rest = came_before.view().substr(head_bytes);
         if (relay_.on_source_copy(rest) != rest.size()) upstream_reusable_ = false;
     }
-    answer_bytes_.release();
     if (!relay_.ended() && upstream_ != nullptr && upstream_->ended()) relay_.on_source_end(upstream_->end());
 }
 
@@ -150,7 +150,7 @@ void Exchange::release_request() noexcept {
         std::exchange(draft_, nullptr)->~Draft();
     }
     if (body_mode_ != BodyMode::stream) release_body();
-    attempt_head_.release();
+    end_attempt();
     request_lines_.release();
 }
 

@@ -50,7 +50,7 @@ Result<void> Exchange::sign(http::HeadWriter& head, std::string_view base, std::
     draft_->edits.gather(document(), [&](std::string_view piece) { pieces[piece_count++] = piece; });
     const std::string_view target = text_.join(base, rest, "");
     const size_t mark = std::min(target.find('?'), target.size());
-    const std::string_view content_type = translated_ != nullptr ? "application/json" : family_.content_type;
+    const std::string_view content_type = translated_ != nullptr ? "application/json" : family_->content_type;
     const http::SignedHeader type_header{.name = "content-type", .value = content_type};
     std::array<char, http::SigV4Signer::out_bytes_max> room;
     http::SigV4Signer& signer = *use_->signers[static_cast<size_t>(provider_ - plan().providers.data())];

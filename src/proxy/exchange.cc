@@ -28,8 +28,6 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       text_(services.shard().blocks(), text_block_bytes),
       request_lines_(services.shard().blocks()),
       body_(services.shard().blocks()),
-      attempt_head_(services.shard().blocks()),
-      answer_bytes_(services.shard().blocks()),
       relay_(services.shard(), client.sender(), services.stream_reader, services.usage_reader, *this),
       begun_ns_(services.shard().now_ns()),
       begun_wall_us_(services.wall_now_us()),
@@ -41,7 +39,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
 }
 
 Exchange::~Exchange() {
-    LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr);
+    LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr && attempt_ == nullptr);
     services_.exchange_count -= 1;
     if (counted_) services_.metrics().exchanges_live.sub();  // the client may have died before, in this very turn
     services_.leave_plan(use_);

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "attempt.h"
 #include "body_budget.h"
 #include "loom/base/arena.h"
 #include "loom/http/body.h"
@@ -170,6 +171,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // forward.cc
     Result<void> start_attempt();
+    void begin_attempt();
+    void end_attempt() noexcept;
     Result<void> write_attempt_head();
     [[nodiscard]] std::string_view upstream_target();
     void write_family_lines(http::HeadWriter& head);
@@ -254,11 +257,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view upstream_model_;  // the name at the provider
     std::string_view detail_;          // behind the text of a refusal
     std::string_view dropped_;         // what the provider's protocol cannot carry: "logit_bias, seed"
-    FamilyFields family_;
-    ByteBuffer request_lines_;  // headers for the upstream
-    ByteBuffer body_;           // a collected body, or what came before the upstream was there
+    FamilyFields* family_ = nullptr;    // in text_
+    ByteBuffer request_lines_;          // headers for the upstream
+    ByteBuffer body_;                   // a collected body, or what came before the upstream was there
     std::unique_ptr<CodedBody> coded_;  // of a body that came compressed, until it is plain
-    ByteBuffer attempt_head_;
     http::BodyReader client_body_;
     http::Method method_ = http::Method::other;
     llm::Endpoint endpoint_ = llm::Endpoint::unknown;
@@ -277,17 +279,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
-    io::BufferLease answer_lease_;  // the read that holds the answer's head; never past its tick
-    ByteBuffer answer_bytes_;       // a head that came in pieces
-    http::HeadScan answer_scan_{Side::upstream};
+    Attempt* attempt_ = nullptr;  // null once its answer passes
     AnswerState answer_ = AnswerState::none;
     uint8_t attempts_ = 0;
-    uint8_t interim_heads_ = 0;       // of this attempt
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;
     bool request_sent_ = false;
     bool upload_paused_ = false;
-    bool upstream_spoke_ = false;
     bool fresh_only_ = false;
 
     // the answer

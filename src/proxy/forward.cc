@@ -17,13 +17,26 @@ constexpr uint64_t stale_ns = 1'000'000'000;
 
 }  // namespace
 
+void Exchange::begin_attempt() {
+    end_attempt();
+    Block home = services_.shard().blocks().take(sizeof(Attempt));
+    char* const memory = home.data();
+    attempt_ = ::new (memory) Attempt(services_.shard().blocks(), std::move(home));
+}
+
+/// No byte of it is in the kernel's hands.
+void Exchange::end_attempt() noexcept {
+    if (attempt_ == nullptr) return;
+    Block home = std::move(attempt_->home);
+    std::exchange(attempt_, nullptr)->~Attempt();
+}
+
 Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
     attempts_ += 1;
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
-    interim_heads_ = 0;
-    upstream_spoke_ = false;
+    begin_attempt();
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
@@ -79,12 +92,12 @@ void Exchange::write_family_lines(http::HeadWriter& head) {
         head.raw(type_->lines);
         return;
     }
-    line("content-type", family_.content_type);
-    line("accept", family_.accept);
-    line("openai-beta", family_.openai_beta);
-    line("anthropic-beta", family_.anthropic_beta);
-    if (!family_.anthropic_version.empty())
-        head.header("anthropic-version", family_.anthropic_version);
+    line("content-type", family_->content_type);
+    line("accept", family_->accept);
+    line("openai-beta", family_->openai_beta);
+    line("anthropic-beta", family_->anthropic_beta);
+    if (!family_->anthropic_version.empty())
+        head.header("anthropic-version", family_->anthropic_version);
     else if (type_ != nullptr)
         head.raw(type_->lines);
 }
@@ -95,10 +108,10 @@ Result<void> Exchange::write_attempt_head() {
     const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
     const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
     const std::string_view rest = upstream_target();
-    attempt_head_.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
-                          (ai ? credentials_bytes() : 0) + request_lines_.size() + family_.bytes() +
-                          attempt_head_slack_bytes);
-    http::HeadWriter head(attempt_head_.data(), attempt_head_.capacity());
+    attempt_->head.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
+                           (ai ? credentials_bytes() : 0) + request_lines_.size() + family_->bytes() +
+                           attempt_head_slack_bytes);
+    http::HeadWriter head(attempt_->head.data(), attempt_->head.capacity());
     head.request_line(method_text_, base, rest);
     head.raw(static_lines);
     head.raw(request_lines_.view());
@@ -113,13 +126,13 @@ Result<void> Exchange::write_attempt_head() {
         head.raw("transfer-encoding: chunked\r\n");
     head.end();
     LOOM_ASSERT(head.ok());
-    attempt_head_.resize(head.size());
+    attempt_->head.resize(head.size());
     return {};
 }
 
 void Exchange::send_attempt() {
     net::Sender& sender = upstream_->sender();
-    sender.add_stable(attempt_head_.view());
+    sender.add_stable(attempt_->head.view());
     if (draft_ != nullptr) {
         draft_->edits.gather(document(), [&sender](std::string_view piece) { sender.add_stable(piece); });
     } else if (body_mode_ == BodyMode::stream) {
@@ -143,7 +156,7 @@ void Exchange::on_upstream_connected(Result<void> result) noexcept {
 }
 
 void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
-    upstream_spoke_ = true;
+    if (attempt_ != nullptr) attempt_->upstream_spoke = true;
     if (collecting_) return take_collected(bytes.view());
     if (relaying_) {
         const size_t consumed = bytes.view().size();
@@ -152,12 +165,13 @@ void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
         return;
     }
     if (answer_ns_ == 0) answer_ns_ = services_.shard().now_ns();
-    if (answer_lease_ || !answer_bytes_.empty()) {  // more of a head that is not whole, or bytes close behind it
-        if (answer_lease_) answer_bytes_.append(answer_lease_.view());
-        answer_lease_.release();
-        answer_bytes_.append(bytes.view());
+    if (attempt_->answer_lease ||
+        !attempt_->answer_bytes.empty()) {  // more of a head that is not whole, or bytes close behind it
+        if (attempt_->answer_lease) attempt_->answer_bytes.append(attempt_->answer_lease.view());
+        attempt_->answer_lease.release();
+        attempt_->answer_bytes.append(bytes.view());
     } else {
-        answer_lease_ = std::move(bytes);
+        attempt_->answer_lease = std::move(bytes);
     }
     wake();
 }
@@ -165,9 +179,10 @@ void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
 /// After a wake-up: is the answer's head there, has something gone wrong, or is there more to wait for?
 Result<void> Exchange::look_at_answer() {
     if (client_gone_) return std::unexpected(error_);
-    while (answer_lease_ || !answer_bytes_.empty()) {
-        const std::string_view bytes = answer_lease_ ? answer_lease_.view() : answer_bytes_.view();
-        const auto end = answer_scan_.end_of(bytes);
+    while (attempt_->answer_lease || !attempt_->answer_bytes.empty()) {
+        const std::string_view bytes =
+            attempt_->answer_lease ? attempt_->answer_lease.view() : attempt_->answer_bytes.view();
+        const auto end = attempt_->answer_scan.end_of(bytes);
         if (!end) return std::unexpected(end.error());
         const size_t head_bytes = *end != 0 ? *end : bytes.size();
         if (head_bytes > plan().limits.head_bytes)
@@ -180,20 +195,20 @@ Result<void> Exchange::look_at_answer() {
             return {};
         }
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.
-        interim_heads_ += 1;
-        if (services_.response_head.status == 101 || interim_heads_ > interim_heads_max)
+        attempt_->interim_heads += 1;
+        if (services_.response_head.status == 101 || attempt_->interim_heads > interim_heads_max)
             return fail(Errc::bad_message, Side::upstream, "the upstream sent an interim answer that nobody asked for");
-        if (answer_lease_)
-            answer_lease_.remove_prefix(*end);
+        if (attempt_->answer_lease)
+            attempt_->answer_lease.remove_prefix(*end);
         else
-            answer_bytes_.remove_prefix(*end);
-        answer_scan_.reset();
-        if (answer_lease_ && answer_lease_.view().empty()) answer_lease_.release();
+            attempt_->answer_bytes.remove_prefix(*end);
+        attempt_->answer_scan.reset();
+        if (attempt_->answer_lease && attempt_->answer_lease.view().empty()) attempt_->answer_lease.release();
     }
     if (error_.code != Errc::ok) return std::unexpected(error_);
-    if (answer_lease_) {  // a head that goes on in the next read: no lease is kept past its tick
-        answer_bytes_.append(answer_lease_.view());
-        answer_lease_.release();
+    if (attempt_->answer_lease) {  // a head that goes on in the next read: no lease is kept past its tick
+        attempt_->answer_bytes.append(attempt_->answer_lease.view());
+        attempt_->answer_lease.release();
     }
     return {};
 }
@@ -206,7 +221,8 @@ void Exchange::on_upstream_end(Error why) noexcept {
     if (collecting_) return end_collected(why);
     why.retry = Retry::never;
     const bool at_once = services_.shard().now_ns() < forwarded_ns_ + stale_ns;
-    if (upstream_ != nullptr && upstream_->reused() && !upstream_spoke_ && at_once) why.retry = Retry::if_reused;
+    if (upstream_ != nullptr && upstream_->reused() && !attempt_->upstream_spoke && at_once)
+        why.retry = Retry::if_reused;
     if (why.code == Errc::closed)
         why.what = "the upstream closed the connection before it answered";
     else if (why.code != Errc::bad_message)
@@ -217,7 +233,8 @@ void Exchange::on_upstream_end(Error why) noexcept {
 
 void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
     if (state == net::Sender::State::failed) {
-        if (upstream_spoke_ || relaying_) return;  // an early answer: what it says matters, not that we could say all
+        if (relaying_ || attempt_->upstream_spoke)
+            return;  // an early answer: what it says matters, not that we could say all
         Error why = upstream_->sender().error();
         why.side = Side::upstream;
         return on_upstream_end(why);
@@ -245,9 +262,7 @@ bool Exchange::may_try_again(const Error& why) const noexcept {
 
 void Exchange::drop_upstream(net::Close how) noexcept {
     echo_.reset();
-    answer_lease_.release();
-    answer_bytes_.release();
-    answer_scan_.reset();
+    if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
     keepalive_.disarm();
     if (phase_ != Phase::deliver) timer_.disarm();  // there it is the client's, for taking its answer

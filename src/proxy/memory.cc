@@ -91,6 +91,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add_fixed("the exchange", "limit.connections", sizeof(Exchange));
     blocks.add_fixed("its coroutine", "limit.connections", io::Task::frame_bytes_max);
     blocks.add_fixed("what is to change of the request", "limit.connections", sizeof(Exchange::Draft));
+    blocks.add_fixed("its attempt", "limit.connections", sizeof(Attempt));
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);

@@ -176,13 +176,13 @@ Result<void> Exchange::begin_collecting() {
     LOOM_TRY(answer.begin(head));
     LOOM_TRY(translated_->hold_documents());
     arm(Deadline::inter_event, timeouts().inter_event_ms);
-    if (answer_lease_) {
-        answer_lease_.remove_prefix(head_bytes);
-        const io::BufferLease rest = std::move(answer_lease_);
+    if (attempt_->answer_lease) {
+        attempt_->answer_lease.remove_prefix(head_bytes);
+        const io::BufferLease rest = std::move(attempt_->answer_lease);
         LOOM_TRY(answer.take(rest.view()));
     } else {
-        LOOM_TRY(answer.take(answer_bytes_.view().substr(head_bytes)));
-        answer_bytes_.release();
+        LOOM_TRY(answer.take(attempt_->answer_bytes.view().substr(head_bytes)));
+        attempt_->answer_bytes.release();
     }
     if (!answer.whole() && upstream_->ended()) LOOM_TRY(answer.on_end(upstream_->end()));
     return look_at_collected();

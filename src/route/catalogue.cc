@@ -103,6 +103,9 @@ class CatalogueBuilder {
             check_provider(r.provider, "routing.model_route." + r.model);
         }
         for (const std::string& name : options_.selection) check_provider(name, "routing.providers");
+        if (!options_.fallback.empty()) check_provider(options_.fallback, "routing.fallback.provider");
+        if (options_.providers.size() > candidates_max)
+            errors_.push_back("more than " + std::to_string(candidates_max) + " providers cannot be chosen among");
     }
     void check_name(std::string_view name, const std::string& where) {
         if (!is_model_name(name))
@@ -177,6 +180,9 @@ class CatalogueBuilder {
         c.model_label_ix = model_label;
         c.priority = provider(ix).priority;
         c.weight = provider(ix).weight;
+        c.fallback = provider(ix).name == options_.fallback;
+        c.price = provider(ix).price;
+        c.provider_state = provider(ix).state;
         const MappingOptions* mapping = mapping_of(model, ix);
         c.renamed = mapping && mapping->upstream_model != model;
         if (mapping)
@@ -184,19 +190,43 @@ class CatalogueBuilder {
         else if (!is_pattern(model))
             c.upstream_model = model;
         if (!c.upstream_model.empty()) c.quoted_upstream_model = quote_json(c.upstream_model);
+        if (options_.model_state)
+            c.model_state = options_.model_state(provider(ix), c.upstream_model.empty() ? model : c.upstream_model);
         return c;
+    }
+
+    /// The strategy of a name: its own, else of the longest pattern that covers it, else everybody's.
+    Strategy strategy_of(std::string_view model) const {
+        const std::pair<std::string, Strategy>* best = nullptr;
+        for (const auto& one : options_.model_strategies) {
+            if (one.first == model) return one.second;
+            if (covers(one.first, model) && (best == nullptr || one.first.size() > best->first.size())) best = &one;
+        }
+        return best != nullptr ? best->second : options_.strategy;
+    }
+
+    /// Who is asked when the others have failed stands behind them.
+    static void put_fallback_last(std::vector<Candidate>& candidates) {
+        const auto one = std::ranges::find(candidates, true, &Candidate::fallback);
+        if (one != candidates.end()) std::rotate(one, one + 1, candidates.end());
     }
 
     void add_entry(std::string_view name) {
         const uint16_t label = options_.model_label ? options_.model_label(name) : uint16_t{0};
         const uint32_t entry = static_cast<uint32_t>(out_.entries_.size());
-        std::vector<Candidate>& candidates = out_.entries_.emplace_back();
+        Catalogue::Set& set = out_.entries_.emplace_back();
+        set.strategy = strategy_of(name);
+        std::vector<Candidate>& candidates = set.candidates;
         const std::optional<ProviderIx> first = routed(name);
-        if (first && provider(*first).weight > 0) candidates.push_back(candidate(*first, name, label));
+        if (first && provider(*first).weight > 0) {
+            candidates.push_back(candidate(*first, name, label));
+            candidates.back().routed = true;
+        }
         for (const ProviderIx ix : order_) {
             if (ix == first || !takes(ix, name) || provider(ix).weight == 0) continue;
             candidates.push_back(candidate(ix, name, label));
         }
+        put_fallback_last(candidates);
         warn(name, candidates);
         if (is_pattern(name))
             out_.patterns_.push_back({std::string(name.substr(0, name.size() - 1)), entry});
@@ -213,6 +243,8 @@ class CatalogueBuilder {
             out_.warnings_.push_back("model '" + std::string(name) + "' has no provider in use");
         } else if (mapped) {
             for (const ProviderIx ix : order_) warn_unmapped(name, ix);
+        } else if (!options_.fallback.empty() && !takes(*index_of(options_.fallback), name)) {
+            warn_unmapped(name, *index_of(options_.fallback));
         }
     }
     void warn_unmapped(std::string_view name, ProviderIx ix) {
@@ -225,19 +257,24 @@ class CatalogueBuilder {
     }
 
     void add_any() {
+        std::vector<Candidate>& any = out_.any_.candidates;
+        out_.any_.strategy = options_.strategy;
         for (const ProviderIx ix : order_) {
             if (!lists_nothing(ix)) continue;
             any_known_ = true;
-            if (provider(ix).weight > 0) out_.any_.push_back(candidate(ix, "*", 0));
+            if (provider(ix).weight > 0) any.push_back(candidate(ix, "*", 0));
         }
         // The default goes first among those that take any name: it was named for just this.
         for (const ModelRouteOptions& r : options_.model_routes) {
             if (r.model != default_model) continue;
             const ProviderIx ix = *index_of(r.provider);
             any_known_ = true;
-            std::erase_if(out_.any_, [&](const Candidate& c) { return c.provider_ix == ix; });
-            if (provider(ix).weight > 0) out_.any_.insert(out_.any_.begin(), candidate(ix, "*", 0));
+            std::erase_if(any, [&](const Candidate& c) { return c.provider_ix == ix; });
+            if (provider(ix).weight == 0) continue;
+            any.insert(any.begin(), candidate(ix, "*", 0));
+            any.front().routed = true;
         }
+        put_fallback_last(any);
         out_.any_known_ = any_known_;
     }
 
@@ -251,8 +288,9 @@ class CatalogueBuilder {
         for (const ProviderOptions& p : options_.providers) out_.provider_names_.push_back(p.name);
         for (const std::string_view name : names_) {
             const auto it = out_.exact_.find(name);
-            if (it == out_.exact_.end() || out_.entries_[it->second].empty()) continue;
-            out_.listed_.push_back({it->first, out_.provider_names_[out_.entries_[it->second].front().provider_ix]});
+            if (it == out_.exact_.end() || out_.entries_[it->second].candidates.empty()) continue;
+            out_.listed_.push_back(
+                {it->first, out_.provider_names_[out_.entries_[it->second].candidates.front().provider_ix]});
         }
     }
 
@@ -269,7 +307,7 @@ std::expected<Catalogue, std::vector<std::string>> Catalogue::build(const Catalo
     return CatalogueBuilder(options).build();
 }
 
-const std::vector<Candidate>* Catalogue::listed(std::string_view model) const noexcept {
+const Catalogue::Set* Catalogue::listed(std::string_view model) const noexcept {
     if (const auto it = exact_.find(model); it != exact_.end()) return &entries_[it->second];
     for (const Pattern& p : patterns_) {
         if (model.starts_with(p.prefix)) return &entries_[p.entry];
@@ -277,8 +315,8 @@ const std::vector<Candidate>* Catalogue::listed(std::string_view model) const no
     return nullptr;
 }
 
-const std::vector<Candidate>* Catalogue::lookup(std::string_view model) const noexcept {
-    if (const std::vector<Candidate>* const entry = listed(model); entry != nullptr) return entry;
+const Catalogue::Set* Catalogue::lookup(std::string_view model) const noexcept {
+    if (const Set* const entry = listed(model); entry != nullptr) return entry;
     return any_known_ ? &any_ : nullptr;
 }
 
@@ -299,26 +337,51 @@ Catalogue::Catalogue(const Catalogue& other)
 }
 
 std::span<const Candidate> Catalogue::find(std::string_view model) const noexcept {
-    const std::vector<Candidate>* candidates = lookup(model);
-    return candidates ? std::span<const Candidate>(*candidates) : std::span<const Candidate>();
+    const Set* const set = lookup(model);
+    return set != nullptr ? std::span<const Candidate>(set->candidates) : std::span<const Candidate>();
 }
 
 bool Catalogue::known(std::string_view model) const noexcept { return lookup(model) != nullptr; }
 
+std::vector<size_t> Catalogue::set_sizes() const {
+    std::vector<size_t> sizes;
+    for (const Set& set : entries_) sizes.push_back(set.candidates.size());
+    sizes.push_back(any_.candidates.size());
+    return sizes;
+}
+
+ModelMatch Catalogue::match_of(const Set* set, std::string_view model) const noexcept {
+    if (set == nullptr) return {.model = model};
+    const bool any = set == &any_;
+    return {.candidates = set->candidates,
+            .model = model,
+            .known = true,
+            .set = static_cast<uint32_t>(any ? entries_.size() : static_cast<size_t>(set - entries_.data())),
+            .strategy = set->strategy};
+}
+
 ModelMatch Catalogue::match(std::string_view asked) const noexcept {
-    const ModelMatch as_asked{find(asked), asked, known(asked)};
-    const size_t mark = asked.find_first_of("/:");
-    if (mark == asked.npos || listed(asked) != nullptr) return as_asked;
+    const Set* const as_listed = listed(asked);
+    const size_t mark = as_listed != nullptr ? asked.npos : asked.find_first_of("/:");
+    const auto as_asked = [&] {
+        const Set* const any = any_known_ ? &any_ : nullptr;
+        return match_of(as_listed != nullptr ? as_listed : any, asked);
+    };
+    if (mark == asked.npos) return as_asked();
     const auto provider = std::ranges::find(provider_names_, asked.substr(0, mark));
     const std::string_view model = asked.substr(mark + 1);
-    if (provider == provider_names_.end() || model.empty()) return as_asked;
+    if (provider == provider_names_.end() || model.empty()) return as_asked();
     const auto provider_ix = static_cast<uint16_t>(provider - provider_names_.begin());
-    for (const std::vector<Candidate>* const entry : {listed(model), &any_}) {
-        if (entry == nullptr) continue;
-        const auto one = std::ranges::find(*entry, provider_ix, &Candidate::provider_ix);
-        if (one != entry->end()) return {{&*one, 1}, model, true};
+    for (const Set* const set : {listed(model), &any_}) {
+        if (set == nullptr) continue;
+        const auto one = std::ranges::find(set->candidates, provider_ix, &Candidate::provider_ix);
+        if (one == set->candidates.end()) continue;
+        ModelMatch match = match_of(set, model);
+        match.candidates = {&*one, 1};
+        match.strategy = Strategy::priority;  // the client has chosen
+        return match;
     }
-    return {{}, model, false};
+    return {.model = model};
 }
 
 std::vector<std::string_view> Catalogue::nearest(std::string_view model) const {

@@ -12,8 +12,17 @@
 #include <vector>
 
 #include "loom/base/hash.h"
+#include "loom/route/strategy.h"
+#include "loom/route/target_state.h"
 
 namespace loom::route {
+
+/// What a provider asks for tokens, in any one currency.
+struct Price {
+    double input_per_1k = 0;
+    double output_per_1k = 0;
+    bool operator==(const Price&) const = default;
+};
 
 /// One provider that can take a request for a model.
 struct Candidate {
@@ -26,6 +35,12 @@ struct Candidate {
     std::string quoted_upstream_model;  // the same as a JSON string, quotes included: what is spliced into the body
     int32_t priority = 0;
     uint32_t weight = 1;
+    bool routed = false;    // by routing.model_route: asked before any strategy
+    bool fallback = false;  // asked when the others have failed; last in its set
+    std::optional<Price> price;
+    // Null where the options make none: then it is never known to be unwell.
+    std::shared_ptr<TargetState> provider_state;
+    std::shared_ptr<TargetState> model_state;  // of this model at this provider
 };
 
 struct ProviderOptions {
@@ -35,6 +50,8 @@ struct ProviderOptions {
     std::vector<std::string> deployments;            // with `models` absent, these are the models
     int32_t priority = 0;                            // the lowest goes first
     uint32_t weight = 1;                             // 0: drained, takes no new request
+    std::optional<Price> price;
+    std::shared_ptr<TargetState> state;
 };
 
 struct MappingOptions {  // model_mapping.<model>.<provider> = <upstream_model>
@@ -53,8 +70,13 @@ struct CatalogueOptions {
     std::vector<MappingOptions> mappings;
     std::vector<ModelRouteOptions> model_routes;
     std::vector<std::string>
-        selection;  // routing.providers: selects and orders; empty: all, by priority, then file order
-    std::function<uint16_t(std::string_view)> model_label;  // the metrics slot of a configured name; absent: 0
+        selection;         // routing.providers: selects and orders; empty: all, by priority, then file order
+    std::string fallback;  // routing.fallback.provider; "": none
+    Strategy strategy = Strategy::priority;
+    std::vector<std::pair<std::string, Strategy>> model_strategies;  // routing.model.<model>.strategy
+    std::function<uint16_t(std::string_view)> model_label;           // the metrics slot of a configured name; absent: 0
+    /// The row of a provider's model, by its name there (a pattern or "*" for names that clients say); absent: none.
+    std::function<std::shared_ptr<TargetState>(const ProviderOptions&, std::string_view)> model_state;
 };
 
 struct ListedModel {
@@ -67,6 +89,8 @@ struct ModelMatch {
     std::span<const Candidate> candidates;  // best first; none: unknown, or (known) all drained
     std::string_view model;                 // the name asked for, without a provider's in front
     bool known = false;
+    uint32_t set = 0;  // whose turns these are, of Catalogue::set_sizes()
+    Strategy strategy = Strategy::priority;
 };
 
 /// What a list of models or a mapping may name: a model, or all whose names begin as it does (`gpt-*`).
@@ -102,6 +126,9 @@ class Catalogue {
     /// Every model that can be asked for by name, merged over providers, in file order: GET /v1/models.
     [[nodiscard]] std::span<const ListedModel> models() const noexcept { return listed_; }
 
+    /// How many candidates each set has: a shard keeps one Turn for each.
+    [[nodiscard]] std::vector<size_t> set_sizes() const;
+
     /// What --check should tell, e.g. a failover candidate that has no name for a model ("add
     /// model_mapping.gpt-4.anthropic").
     [[nodiscard]] const std::vector<std::string>& warnings() const noexcept { return warnings_; }
@@ -112,13 +139,19 @@ class Catalogue {
         std::string prefix;
         uint32_t entry;
     };
-    [[nodiscard]] const std::vector<Candidate>* lookup(std::string_view model) const noexcept;
-    [[nodiscard]] const std::vector<Candidate>* listed(std::string_view model) const noexcept;
+    /// Those who can answer for one name, pattern, or any name.
+    struct Set {
+        std::vector<Candidate> candidates;
+        Strategy strategy = Strategy::priority;
+    };
+    [[nodiscard]] const Set* lookup(std::string_view model) const noexcept;
+    [[nodiscard]] const Set* listed(std::string_view model) const noexcept;
+    [[nodiscard]] ModelMatch match_of(const Set* set, std::string_view model) const noexcept;
 
-    std::vector<std::vector<Candidate>> entries_;
+    std::vector<Set> entries_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> exact_;
     std::vector<Pattern> patterns_;    // longest prefix first
-    std::vector<Candidate> any_;       // for a name that nobody lists: the default, then providers without a list
+    Set any_;                          // for a name that nobody lists: the default, then providers without a list
     bool any_known_ = false;           // there are such, if drained
     std::vector<ListedModel> listed_;  // views into exact_'s keys and provider_names_
     std::vector<std::string> provider_names_;

@@ -1,0 +1,94 @@
+// Which candidate takes a request: those that are well, by the strategy; else those that must do.
+#pragma once
+
+#include <bitset>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "loom/route/catalogue.h"
+
+namespace loom::route {
+
+/// xorshift64* (Vigna): for spreading load, not for secrets.
+class Random {
+  public:
+    explicit Random(uint64_t seed) noexcept : state_(seed | 1) {}
+    [[nodiscard]] uint64_t next() noexcept {
+        state_ ^= state_ >> 12;
+        state_ ^= state_ << 25;
+        state_ ^= state_ >> 27;
+        return state_ * 0x2545'f491'4f6c'dd1d;
+    }
+
+  private:
+    uint64_t state_;
+};
+
+/// How the attempts of a request are chosen, for all requests of a configuration.
+struct ChoiceOptions {
+    BreakerOptions breaker{.failure_threshold = 0};  // without failover there is none
+    LatencyOptions latency;
+    bool fallback_on_error = true;
+    bool fallback_on_rate_limit = true;
+};
+
+/// Why a candidate was passed over, or an attempt failed: the fallback may be meant for one and not for the other.
+enum class Trouble : uint8_t { none, error, rate_limit };
+
+struct ChoiceTerms {
+    Strategy strategy = Strategy::priority;
+    uint64_t now_ms = 0;  // monotonic, the same for all shards
+    bool stream = false;
+    uint64_t input_tokens = 0;        // as far as can be told
+    uint64_t output_tokens = 0;       // expected
+    Trouble trouble = Trouble::none;  // how the attempt before ended
+    bool fallback_only = false;       // the others have had their attempts
+};
+
+using Tried = std::bitset<candidates_max>;
+
+/// What was taken of a candidate's rows when it was chosen: to be given back by `leave`, once.
+struct Passage {
+    BreakerPass provider;
+    BreakerPass model;
+    bool counted = false;  // among the provider's attempts under way
+};
+
+enum class ChoiceReason : uint8_t {
+    strategy,
+    explored,     // to see how it does
+    fallback,     // the others have failed, or are known to
+    unrested,     // all that are well have asked for rest
+    last_resort,  // every breaker is open: somebody has to be asked
+};
+[[nodiscard]] std::string_view reason_name(ChoiceReason reason) noexcept;
+
+struct Choice {
+    size_t index = 0;  // of the candidates
+    ChoiceReason reason = ChoiceReason::strategy;
+    Passage passage;
+};
+
+/// Chooses among candidates that were not tried, and enters the chosen one's breakers. Nothing when none is left.
+///   1. not the fallback; breaker closed or probing, not resting; while it recovers, its growing share of the requests
+///   2. the same, whatever their share    3. the fallback    4. those that rest
+///   5. where the breaker of every candidate is open, tried or not: the strategy among those left (panic)
+/// Each step goes by the strategy. No allocation.
+[[nodiscard]] std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& terms,
+                                           std::span<const Candidate> candidates, const Tried& tried, Turn& turn,
+                                           Random& random) noexcept;
+
+/// How an attempt ended, for the provider and for its model: a connection that fails is the provider's fault, an error
+/// that it answers may be the model's alone.
+struct Verdicts {
+    BreakerOutcome provider = BreakerOutcome::none;
+    BreakerOutcome model = BreakerOutcome::none;
+};
+/// Tells the candidate's breakers. Once for a passage; again is nothing.
+void judge(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage,
+           Verdicts verdicts) noexcept;
+/// The attempt is over; what was not judged was broken off.
+void leave(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage) noexcept;
+
+}  // namespace loom::route

@@ -1,0 +1,75 @@
+// What is known of a target: a provider, or one model of a provider. One row for all shards, which read and write it
+// with relaxed atomics, and which a reload finds again by the target's identity.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "loom/base/hash.h"
+#include "loom/route/breaker.h"
+#include "loom/route/latency_window.h"
+
+namespace loom::route {
+
+/// Where a request's time is measured: streams until their first content, others until their end.
+struct TargetLatency {
+    LatencyWindow first_token;
+    LatencyWindow whole;
+    [[nodiscard]] LatencyWindow& of(bool stream) noexcept { return stream ? first_token : whole; }
+};
+
+/// Lines of its own: what one target's traffic writes keeps no other's reader waiting.
+class alignas(64) TargetState {
+  public:
+    explicit TargetState(bool measured);
+
+    Breaker breaker;
+    /// Attempts under way, of all shards. Counted where a strategy asks for it.
+    std::atomic<int64_t> in_flight{0};
+    std::atomic<uint64_t> explored_ms{0};  // when a request was last sent to see how it does; 0: never
+
+    /// It asked not to be bothered until then (429 with Retry-After); monotonic.
+    void rest_until(uint64_t at_ms) noexcept;
+    [[nodiscard]] bool rests(uint64_t now_ms) const noexcept {
+        return rests_until_ms_.load(std::memory_order_relaxed) > now_ms;
+    }
+    [[nodiscard]] uint64_t rests_until_ms() const noexcept { return rests_until_ms_.load(std::memory_order_relaxed); }
+
+    /// Null where no strategy needs it: its buckets take some KiB.
+    [[nodiscard]] TargetLatency* latency() const noexcept { return latency_.get(); }
+
+    // For those who ask how it does.
+    void note_success(uint64_t now_ms) noexcept { succeeded_ms_.store(now_ms, std::memory_order_relaxed); }
+    /// what  a literal.
+    void note_failure(uint64_t now_ms, const char* what) noexcept;
+    [[nodiscard]] uint64_t succeeded_ms() const noexcept { return succeeded_ms_.load(std::memory_order_relaxed); }
+    [[nodiscard]] uint64_t failed_ms() const noexcept { return failed_ms_.load(std::memory_order_relaxed); }
+    /// Of the last failure; "" before the first.
+    [[nodiscard]] const char* failure() const noexcept { return failure_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<uint64_t> rests_until_ms_{0};
+    std::atomic<uint64_t> succeeded_ms_{0};
+    std::atomic<uint64_t> failed_ms_{0};
+    std::atomic<const char*> failure_{""};
+    std::unique_ptr<TargetLatency> latency_;
+};
+
+/// The rows of a process. A row lives as long as a configuration that names it; asked for again before that, it is the
+/// same. Of the thread that builds configurations: the request path has the rows' addresses.
+class TargetTable {
+  public:
+    /// identity  what makes it the same target: a provider's name and base URL, and the model's name there.
+    /// measured  with latencies. A row that had none gets new ones, and begins anew.
+    [[nodiscard]] std::shared_ptr<TargetState> row(std::string_view identity, bool measured);
+    [[nodiscard]] size_t size() const noexcept { return rows_.size(); }
+
+  private:
+    std::unordered_map<std::string, std::weak_ptr<TargetState>, StringHash, std::equal_to<>> rows_;
+};
+
+}  // namespace loom::route

@@ -1,0 +1,190 @@
+#include "loom/route/choose.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "strategy/strategies.h"
+
+namespace loom::route {
+namespace {
+
+/// How well a candidate is: what step of a choice may take it.
+enum class Standing : uint8_t { well, recovering, resting, broken };
+
+/// One choice under way.
+class Chooser {
+  public:
+    Chooser(const ChoiceOptions& options, const ChoiceTerms& terms, std::span<const Candidate> candidates,
+            const Tried& tried, Turn& turn, Random& random) noexcept
+        : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {}
+
+    std::optional<Choice> run() noexcept {
+        // A race for the last probe may be lost: then the choice is made again without that one.
+        for (size_t n = 0; n <= candidates_.size(); ++n) {
+            const auto choice = once();
+            if (!choice) return std::nullopt;
+            Choice chosen = *choice;
+            if (enter(chosen)) return chosen;
+            out_.set(chosen.index);
+        }
+        return std::nullopt;
+    }
+
+  private:
+    std::optional<Choice> once() noexcept {
+        if (terms_.fallback_only) return fallback(terms_.trouble);
+        if (terms_.strategy == Strategy::priority) {
+            if (const auto first = first_well()) return first;
+        } else if (const auto chosen = by_strategy(Standing::well)) {
+            return chosen;
+        }
+        if (const auto chosen = by_strategy(Standing::recovering)) return chosen;
+        if (const auto chosen = fallback(terms_.trouble != Trouble::none ? terms_.trouble : trouble_of_all()))
+            return chosen;
+        if (const auto chosen = by_strategy(Standing::resting, ChoiceReason::unrested)) return chosen;
+        return panics() ? by_strategy(Standing::broken, ChoiceReason::last_resort) : std::nullopt;
+    }
+
+    /// The common case, at its cost: the first that is well.
+    std::optional<Choice> first_well() noexcept {
+        for (size_t i = 0; i < candidates_.size(); ++i)
+            if (usable(i) && standing(candidates_[i]) == Standing::well) return Choice{.index = i};
+        return std::nullopt;
+    }
+
+    /// Among those that are no worse than `worst`.
+    std::optional<Choice> by_strategy(Standing worst, ChoiceReason reason = ChoiceReason::strategy) noexcept {
+        std::array<uint16_t, candidates_max> eligible;
+        size_t count = 0;
+        for (size_t i = 0; i < candidates_.size(); ++i) {
+            if (!usable(i)) continue;
+            if (standing(candidates_[i]) > worst) continue;
+            if (candidates_[i].routed && count == 0) return Choice{.index = i, .reason = reason};
+            eligible[count++] = static_cast<uint16_t>(i);
+        }
+        if (count == 0) return std::nullopt;
+        const Field field{options_, terms_, candidates_, {eligible.data(), count}, turn_, random_};
+        bool explored = false;
+        const size_t position = count == 1 ? 0 : pick(field, explored);
+        return Choice{.index = eligible[position], .reason = explored ? ChoiceReason::explored : reason};
+    }
+
+    static size_t pick(const Field& field, bool& explored) noexcept {
+        switch (field.terms.strategy) {
+            case Strategy::priority: return 0;
+            case Strategy::round_robin: return pick_round_robin(field);
+            case Strategy::weighted: return pick_weighted(field);
+            case Strategy::random: return pick_random(field);
+            case Strategy::least_connections: return pick_least_connections(field);
+            case Strategy::latency: return pick_latency(field, explored);
+            case Strategy::cost: return pick_cost(field);
+        }
+        return 0;
+    }
+
+    /// Where it is the only one, it is no fallback but who is asked.
+    [[nodiscard]] bool usable(size_t index) const noexcept {
+        return !out_[index] && (!candidates_[index].fallback || candidates_.size() == 1);
+    }
+
+    std::optional<Choice> fallback(Trouble trouble) noexcept {
+        const size_t last = candidates_.size() - 1;
+        if (candidates_.size() < 2 || out_[last] || !candidates_[last].fallback) return std::nullopt;
+        const bool wanted =
+            trouble == Trouble::rate_limit ? options_.fallback_on_rate_limit : options_.fallback_on_error;
+        if (!wanted || standing(candidates_[last]) == Standing::broken) return std::nullopt;
+        return Choice{.index = last, .reason = ChoiceReason::fallback};
+    }
+
+    [[nodiscard]] Standing standing(const Candidate& candidate) noexcept {
+        const TargetState* const provider = candidate.provider_state.get();
+        const TargetState* const model = candidate.model_state.get();
+        Standing worst = Standing::well;
+        for (const TargetState* const state : {provider, model}) {
+            if (state == nullptr) continue;
+            if (!state->breaker.admits(options_.breaker, terms_.now_ms)) return Standing::broken;
+            if (state->rests(terms_.now_ms)) worst = Standing::resting;
+            if (worst == Standing::well && !takes_its_share(state->breaker)) worst = Standing::recovering;
+        }
+        return worst;
+    }
+    [[nodiscard]] bool takes_its_share(const Breaker& breaker) noexcept {
+        const uint32_t share = breaker.share(options_.breaker, terms_.now_ms);
+        return share >= 256 || (random_.next() >> 56) < share;
+    }
+
+    [[nodiscard]] bool panics() noexcept {
+        for (const Candidate& one : candidates_)
+            if (standing(one) != Standing::broken) return false;
+        return true;
+    }
+    [[nodiscard]] Trouble trouble_of_all() noexcept {
+        for (const Candidate& one : candidates_)
+            if (!one.fallback && standing(one) == Standing::broken) return Trouble::error;
+        return Trouble::rate_limit;
+    }
+
+    bool enter(Choice& choice) noexcept {
+        const Candidate& candidate = candidates_[choice.index];
+        if (choice.reason == ChoiceReason::last_resort) return count(candidate, choice.passage);
+        if (candidate.provider_state != nullptr &&
+            !candidate.provider_state->breaker.enter(options_.breaker, terms_.now_ms, choice.passage.provider))
+            return false;
+        if (candidate.model_state != nullptr &&
+            !candidate.model_state->breaker.enter(options_.breaker, terms_.now_ms, choice.passage.model)) {
+            leave(options_, candidate, terms_.now_ms, choice.passage);
+            return false;
+        }
+        return count(candidate, choice.passage);
+    }
+    bool count(const Candidate& candidate, Passage& passage) noexcept {
+        if (terms_.strategy != Strategy::least_connections || candidate.provider_state == nullptr) return true;
+        candidate.provider_state->in_flight.fetch_add(1, std::memory_order_relaxed);
+        passage.counted = true;
+        return true;
+    }
+
+    const ChoiceOptions& options_;
+    const ChoiceTerms& terms_;
+    std::span<const Candidate> candidates_;
+    Tried out_;
+    Turn& turn_;
+    Random& random_;
+};
+
+}  // namespace
+
+std::string_view reason_name(ChoiceReason reason) noexcept {
+    switch (reason) {
+        case ChoiceReason::strategy: return "strategy";
+        case ChoiceReason::explored: return "explored";
+        case ChoiceReason::fallback: return "fallback";
+        case ChoiceReason::unrested: return "unrested";
+        case ChoiceReason::last_resort: return "last_resort";
+    }
+    return "";
+}
+
+std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& terms,
+                             std::span<const Candidate> candidates, const Tried& tried, Turn& turn,
+                             Random& random) noexcept {
+    if (candidates.empty()) return std::nullopt;
+    return Chooser(options, terms, candidates, tried, turn, random).run();
+}
+
+void judge(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage,
+           Verdicts verdicts) noexcept {
+    if (candidate.provider_state != nullptr)
+        candidate.provider_state->breaker.leave(options.breaker, now_ms, passage.provider, verdicts.provider);
+    if (candidate.model_state != nullptr)
+        candidate.model_state->breaker.leave(options.breaker, now_ms, passage.model, verdicts.model);
+}
+
+void leave(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage) noexcept {
+    judge(options, candidate, now_ms, passage, {});
+    if (std::exchange(passage.counted, false))
+        candidate.provider_state->in_flight.fetch_sub(1, std::memory_order_relaxed);
+}
+
+}  // namespace loom::route

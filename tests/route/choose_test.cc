@@ -1,0 +1,325 @@
+// Who is asked: the strategies' distributions over seeded runs, and who stands in when somebody is unwell.
+#include "loom/route/choose.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <string>
+
+namespace loom::route {
+namespace {
+
+constexpr BreakerOptions breaker{.failure_threshold = 2, .success_threshold = 1, .timeout_ms = 1'000, .restore_ms = 0};
+
+/// A set of candidates with states, and a clock that the test turns.
+class Choosing : public testing::Test {
+  protected:
+    void add(uint32_t weight = 1, std::optional<Price> price = {}) {
+        Candidate one;
+        one.provider_ix = static_cast<uint16_t>(candidates.size());
+        one.weight = weight;
+        one.price = price;
+        one.provider_state = std::make_shared<TargetState>(false);
+        one.model_state = std::make_shared<TargetState>(true);
+        candidates.push_back(std::move(one));
+        turn = Turn(candidates.size());
+    }
+    std::optional<Choice> choose_one() { return choose(options, terms, candidates, tried, turn, random); }
+    /// How often each was chosen. Nobody's attempt lasts.
+    std::map<size_t, int> choose_many(int count) {
+        std::map<size_t, int> counts;
+        for (int i = 0; i < count; ++i) {
+            auto choice = choose_one();
+            if (!choice) continue;
+            counts[choice->index] += 1;
+            leave(options, candidates[choice->index], terms.now_ms, choice->passage);
+        }
+        return counts;
+    }
+    void fail(size_t index, int times = 2) {
+        for (int i = 0; i < times; ++i) {
+            BreakerPass pass;
+            Breaker& one = candidates[index].provider_state->breaker;
+            if (one.enter(breaker, terms.now_ms, pass)) one.leave(breaker, terms.now_ms, pass, BreakerOutcome::failure);
+        }
+    }
+    void took(size_t index, uint64_t us) {
+        candidates[index].model_state->latency()->of(terms.stream).record(options.latency, terms.now_ms, us);
+    }
+
+    ChoiceOptions options{.breaker = breaker};
+    ChoiceTerms terms{.now_ms = 10'000};
+    std::vector<Candidate> candidates;
+    Tried tried;
+    Turn turn{0};
+    Random random{42};
+};
+
+TEST_F(Choosing, PriorityAsksTheFirst) {
+    for (int i = 0; i < 3; ++i) add();
+    EXPECT_EQ(choose_many(100), (std::map<size_t, int>{{0, 100}}));
+    tried.set(0);
+    EXPECT_EQ(choose_one()->index, 1u);
+    tried.set();
+    EXPECT_FALSE(choose_one().has_value());
+}
+
+TEST_F(Choosing, RoundRobinIsEvenAndStaysSoWhileOneIsAway) {
+    for (int i = 0; i < 4; ++i) add();
+    terms.strategy = Strategy::round_robin;
+    for (const auto& [index, count] : choose_many(400)) EXPECT_EQ(count, 100) << index;
+    fail(2);
+    const auto counts = choose_many(300);
+    EXPECT_FALSE(counts.contains(2));
+    EXPECT_EQ(counts.at(0), 100);
+    EXPECT_EQ(counts.at(1), 100);
+    EXPECT_EQ(counts.at(3), 100);
+}
+
+TEST_F(Choosing, WeightedIsExactAndSmooth) {
+    add(5);
+    add(1);
+    add(1);
+    terms.strategy = Strategy::weighted;
+    std::string order;
+    for (int i = 0; i < 14; ++i) order += static_cast<char>('a' + choose_one()->index);
+    EXPECT_EQ(order, "aabacaaaabacaa");
+}
+
+TEST_F(Choosing, WeightedIsExactForAnyWeights) {
+    Random seeds(1);
+    for (int run = 0; run < 50; ++run) {
+        candidates.clear();
+        uint32_t total = 0;
+        const size_t count = 2 + seeds.next() % 9;
+        for (size_t i = 0; i < count; ++i) {
+            add(1 + static_cast<uint32_t>(seeds.next() % 40));
+            total += candidates.back().weight;
+        }
+        terms.strategy = Strategy::weighted;
+        for (const auto& [index, n] : choose_many(static_cast<int>(total)))
+            EXPECT_EQ(static_cast<uint32_t>(n), candidates[index].weight) << "run " << run;
+    }
+}
+
+TEST_F(Choosing, RandomGoesByWeight) {
+    add(70);
+    add(20);
+    add(10);
+    terms.strategy = Strategy::random;
+    auto counts = choose_many(100'000);
+    EXPECT_NEAR(counts[0], 70'000, 700);
+    EXPECT_NEAR(counts[1], 20'000, 700);
+    EXPECT_NEAR(counts[2], 10'000, 700);
+}
+
+TEST_F(Choosing, LeastConnectionsFillsWhoHasFewest) {
+    add(1);
+    add(1);
+    add(2);
+    terms.strategy = Strategy::least_connections;
+    std::vector<Choice> open;
+    for (int i = 0; i < 40; ++i) open.push_back(*choose_one());
+    EXPECT_EQ(candidates[0].provider_state->in_flight.load(), 10);
+    EXPECT_EQ(candidates[1].provider_state->in_flight.load(), 10);
+    EXPECT_EQ(candidates[2].provider_state->in_flight.load(), 20);
+    for (Choice& one : open) {
+        leave(options, candidates[one.index], terms.now_ms, one.passage);
+        leave(options, candidates[one.index], terms.now_ms, one.passage);  // again is nothing
+    }
+    for (const Candidate& one : candidates) EXPECT_EQ(one.provider_state->in_flight.load(), 0);
+}
+
+TEST_F(Choosing, LatencyAsksTheFastestOnceAllAreKnown) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::latency;
+    took(0, 300'000);
+    took(1, 100'000);
+    took(2, 200'000);
+    EXPECT_EQ(choose_many(100), (std::map<size_t, int>{{1, 100}}));
+}
+
+TEST_F(Choosing, LatencyLooksAtEachThatIsUnknownOnceAtATime) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::latency;
+    took(0, 300'000);
+    const auto counts = choose_many(100);
+    EXPECT_EQ(counts, (std::map<size_t, int>{{0, 98}, {1, 1}, {2, 1}}));
+}
+
+TEST_F(Choosing, LatencyFindsOneThatHasRecovered) {
+    add();
+    add();
+    terms.strategy = Strategy::latency;
+    took(0, 100'000);
+    took(1, 2'000'000);
+    EXPECT_EQ(choose_many(100), (std::map<size_t, int>{{0, 100}}));
+    // From now on it is the faster one; samples come of whoever is asked.
+    int asked = 0;
+    for (int second = 0; second < 1'200; ++second) {
+        terms.now_ms += 1'000;
+        const auto choice = choose_one();
+        took(choice->index, choice->index == 1 ? 10'000 : 100'000);
+        if (second >= 900 && choice->index == 1) asked += 1;
+    }
+    EXPECT_GT(asked, 280) << "but for looks at the other one, all of the last 300";
+}
+
+TEST_F(Choosing, LatencyOfStreamsAndOfWholeAnswersAreApart) {
+    add();
+    add();
+    terms.strategy = Strategy::latency;
+    took(0, 100);
+    took(1, 200);
+    terms.stream = true;
+    took(0, 200);
+    took(1, 100);
+    EXPECT_EQ(choose_one()->index, 1u);
+    terms.stream = false;
+    EXPECT_EQ(choose_one()->index, 0u);
+}
+
+TEST_F(Choosing, CostGoesByWhatThisRequestWouldTake) {
+    add(1, Price{.input_per_1k = 1, .output_per_1k = 10});
+    add(1, Price{.input_per_1k = 3, .output_per_1k = 3});
+    add();
+    terms.strategy = Strategy::cost;
+    terms.input_tokens = 10'000;
+    terms.output_tokens = 100;
+    EXPECT_EQ(choose_one()->index, 0u);
+    terms.input_tokens = 100;
+    terms.output_tokens = 10'000;
+    EXPECT_EQ(choose_one()->index, 1u);
+    tried.set(0);
+    tried.set(1);
+    EXPECT_EQ(choose_one()->index, 2u) << "who has no price comes last";
+}
+
+TEST_F(Choosing, AModelRouteGoesBeforeTheStrategy) {
+    for (int i = 0; i < 3; ++i) add();
+    candidates[0].routed = true;
+    terms.strategy = Strategy::round_robin;
+    EXPECT_EQ(choose_many(30), (std::map<size_t, int>{{0, 30}}));
+    tried.set(0);
+    EXPECT_EQ(choose_many(30), (std::map<size_t, int>{{1, 15}, {2, 15}}));
+}
+
+TEST_F(Choosing, AnOpenBreakerIsPassedOverAndProbedAfterItsTimeout) {
+    add();
+    add();
+    fail(0);
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{1, 10}}));
+    terms.now_ms += breaker.timeout_ms;
+    auto probe = choose_one();
+    EXPECT_EQ(probe->index, 0u);
+    EXPECT_EQ(choose_one()->index, 1u) << "one probe at a time";
+    judge(options, candidates[0], terms.now_ms, probe->passage, {.provider = BreakerOutcome::success});
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{0, 10}}));
+}
+
+TEST_F(Choosing, AModelsBreakerLeavesTheProvidersOtherModelsAlone) {
+    add();
+    add();
+    Candidate other = candidates[0];
+    other.model_state = std::make_shared<TargetState>(true);
+    for (int i = 0; i < 2; ++i) {
+        auto choice = choose_one();
+        judge(options, candidates[0], terms.now_ms, choice->passage,
+              {.provider = BreakerOutcome::success, .model = BreakerOutcome::failure});
+    }
+    EXPECT_EQ(choose_one()->index, 1u);
+    candidates[0] = other;
+    EXPECT_EQ(choose_one()->index, 0u);
+}
+
+TEST_F(Choosing, WhenAllAreOpenSomebodyIsAskedAllTheSame) {
+    add();
+    add();
+    fail(0);
+    fail(1);
+    const auto choice = choose_one();
+    ASSERT_TRUE(choice.has_value());
+    EXPECT_EQ(choice->reason, ChoiceReason::last_resort);
+    tried.set(choice->index);
+    EXPECT_TRUE(choose_one().has_value());
+}
+
+TEST_F(Choosing, OneThatIsOpenIsNoRefugeFromOneThatJustFailed) {
+    add();
+    add();
+    fail(1);
+    tried.set(0);
+    EXPECT_FALSE(choose_one().has_value());
+}
+
+TEST_F(Choosing, WhoAskedForRestComesAfterThoseWhoDidNot) {
+    add();
+    add();
+    candidates[0].provider_state->rest_until(terms.now_ms + 500);
+    EXPECT_EQ(choose_one()->index, 1u);
+    candidates[1].model_state->rest_until(terms.now_ms + 500);
+    EXPECT_EQ(choose_one()->reason, ChoiceReason::unrested);
+    terms.now_ms += 500;
+    EXPECT_EQ(choose_one()->index, 0u);
+}
+
+TEST_F(Choosing, TheFallbackComesWhenTheOthersAreOutAndAsItsPolicySays) {
+    add();
+    add();
+    candidates[1].fallback = true;
+    terms.strategy = Strategy::round_robin;
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{0, 10}})) << "it takes no turns";
+    candidates[0].provider_state->rest_until(terms.now_ms + 500);
+    EXPECT_EQ(choose_one()->index, 1u);
+    options.fallback_on_rate_limit = false;
+    EXPECT_EQ(choose_one()->index, 0u);
+    fail(0);
+    EXPECT_EQ(choose_one()->reason, ChoiceReason::fallback);
+    options.fallback_on_error = false;
+    EXPECT_FALSE(choose_one().has_value());
+    tried.set(0);
+    terms.trouble = Trouble::error;
+    terms.fallback_only = true;
+    EXPECT_FALSE(choose_one().has_value());
+    options.fallback_on_error = true;
+    EXPECT_EQ(choose_one()->index, 1u);
+}
+
+TEST_F(Choosing, ARecoveredOneGetsItsTrafficBackBitByBit) {
+    add();
+    add();
+    options.breaker.restore_ms = 10'000;
+    terms.strategy = Strategy::round_robin;
+    fail(0);
+    terms.now_ms += breaker.timeout_ms;
+    for (;;) {  // whose turn it is
+        auto probe = choose_one();
+        judge(options, candidates[probe->index], terms.now_ms, probe->passage, {.provider = BreakerOutcome::success});
+        if (probe->index == 0) break;
+    }
+    terms.now_ms += 1;
+    const int early = choose_many(1'000)[0];
+    EXPECT_GT(early, 20);
+    EXPECT_LT(early, 180);
+    terms.now_ms += 5'000;
+    const int later = choose_many(1'000)[0];
+    EXPECT_GT(later, early + 100);
+    terms.now_ms += 5'000;
+    EXPECT_EQ(choose_many(1'000)[0], 500);
+}
+
+TEST(TargetTable, FindsARowAgainAsLongAsSomebodyNamesIt) {
+    TargetTable table;
+    auto one = table.row("openai\nhttps://a", false);
+    one->rest_until(7);
+    EXPECT_EQ(table.row("openai\nhttps://a", false), one) << "over a reload";
+    EXPECT_NE(table.row("openai\nhttps://b", false), one);
+    EXPECT_NE(table.row("openai\nhttps://a", true)->latency(), nullptr);
+    one.reset();
+    EXPECT_EQ(table.row("openai\nhttps://a", false)->rests_until_ms(), 0u);
+    EXPECT_LE(table.size(), 2u) << "what nobody names is gone";
+}
+
+}  // namespace
+}  // namespace loom::route
