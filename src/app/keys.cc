@@ -227,6 +227,15 @@ constexpr KeyRow upstream_rows[] = {
      .type = duration,
      .default_text = "15m",
      .meaning = "a whole request, stream included; 0: no bound"},
+    {.pattern = "timeout.realtime_idle",
+     .type = duration,
+     .default_text = "5m",
+     .meaning =
+         "without a frame of a realtime session in either direction, pings included; then it is closed; 0: no bound"},
+    {.pattern = "timeout.realtime_total",
+     .type = duration,
+     .default_text = "2h",
+     .meaning = "a whole realtime session, in place of timeout.total; providers end theirs after an hour; 0: no bound"},
 };
 
 constexpr KeyRow route_rows[] = {

@@ -298,6 +298,7 @@ void fill_limits(const Config& config, proxy::Plan& plan) {
                    .idle_ms = ms(config, "timeout.client_idle"),
                    .write_ms = ms(config, "timeout.client_write"),
                    .drain_ms = ms(config, "timeout.drain")};
+    plan.realtime = {.idle_ms = ms(config, "timeout.realtime_idle"), .total_ms = ms(config, "timeout.realtime_total")};
     plan.timeouts = common_timeouts(config);
     plan.streaming = config.boolean("streaming.enabled");
     const std::string& unsupported = config.text("translate.unsupported");

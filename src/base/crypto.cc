@@ -45,6 +45,13 @@ Sha256 Sha256Stream::finish() noexcept {
     return out;
 }
 
+Sha1 sha1(std::string_view bytes) noexcept {
+    static_assert(SHA_DIGEST_LENGTH == std::tuple_size_v<Sha1>);
+    Sha1 out;
+    SHA1(bytes_of(bytes), bytes.size(), out.data());
+    return out;
+}
+
 Sha256 hmac_sha256(std::span<const uint8_t> key, std::string_view bytes) noexcept {
     Sha256 out;
     unsigned out_bytes = 0;

@@ -16,6 +16,7 @@ constexpr EndpointSet chat_embed = set_of(E::chat_completions, E::embeddings);
 constexpr EndpointSet classic = set_of(E::chat_completions, E::completions, E::embeddings);
 constexpr EndpointSet all_openai = classic | set_of(E::responses);
 constexpr EndpointSet local_servers = classic | set_of(E::responses, E::messages);
+constexpr EndpointSet realtime = set_of(E::realtime);
 constexpr EndpointSet all_anthropic = set_of(E::messages, E::count_tokens);
 constexpr EndpointSet all_gemini = set_of(E::generate_content, E::stream_generate_content, E::gemini_count_tokens,
                                           E::embed_content, E::batch_embed_contents);
@@ -27,13 +28,15 @@ constexpr Quirks older{.no_developer_role = true, .max_tokens_only = true};
 
 // Sources: each provider's API reference, "OpenAI compatibility" where there is such a page.
 constexpr std::array types{
-    ProviderType{
-        .name = "openai", .base_url = "https://api.openai.com/v1", .endpoints = all_openai, .serves_families = true},
+    ProviderType{.name = "openai",
+                 .base_url = "https://api.openai.com/v1",
+                 .endpoints = all_openai | realtime,
+                 .serves_families = true},
     ProviderType{.name = "azure_openai",
                  .path = PathStyle::azure,
                  .auth = AuthStyle::header,
                  .auth_header = "api-key",
-                 .endpoints = all_openai,
+                 .endpoints = all_openai | realtime,
                  .serves_families = true},
     ProviderType{.name = "anthropic",
                  .base_url = "https://api.anthropic.com",
@@ -84,10 +87,14 @@ constexpr std::array types{
         .quirks = {.no_developer_role = true, .max_tokens_only = true, .no_parallel_tool_calls = true, .no_n = true},
         .key_optional = true},
     ProviderType{.name = "echo", .auth = AuthStyle::none, .endpoints = classic, .key_optional = true},
-    ProviderType{.name = "local", .endpoints = classic, .quirks = older, .key_optional = true, .serves_families = true},
+    ProviderType{.name = "local",
+                 .endpoints = classic | realtime,
+                 .quirks = older,
+                 .key_optional = true,
+                 .serves_families = true},
     ProviderType{.name = "vllm",
                  .base_url = "http://127.0.0.1:8000/v1",
-                 .endpoints = local_servers,
+                 .endpoints = local_servers | realtime,
                  .key_optional = true,
                  .serves_families = true},
     ProviderType{.name = "sglang",
@@ -134,7 +141,7 @@ constexpr std::array types{
                  .endpoints = all_openai | set_of(E::messages)},
     ProviderType{.name = "xai",
                  .base_url = "https://api.x.ai/v1",
-                 .endpoints = set_of(E::chat_completions, E::responses, E::messages),
+                 .endpoints = set_of(E::chat_completions, E::responses, E::messages, E::realtime),
                  .serves_families = true},
     ProviderType{.name = "perplexity",
                  .base_url = "https://api.perplexity.ai",
@@ -200,6 +207,7 @@ std::string_view openai_path(Endpoint endpoint) noexcept {
         case E::embeddings: return "/embeddings";
         case E::responses: return "/responses";
         case E::messages: return "/messages";
+        case E::realtime: return "/realtime";
         default: return "/chat/completions";
     }
 }
@@ -215,7 +223,30 @@ std::string_view gemini_method(Endpoint endpoint, bool stream) noexcept {
     }
 }
 
+/// A session's model is in its query; a transcription's in its events, and there alone.
+void append_realtime(std::string& out, std::string_view model_parameter, char separator, const UpstreamPath& path) {
+    out += separator;
+    if (path.transcribes) {
+        out += "intent=transcription";
+        return;
+    }
+    out += model_parameter;
+    out += '=';
+    append_segment(out, path.model);
+}
+
+void append_azure_realtime(std::string& out, const UpstreamPath& path) {
+    if (path.api_version.empty()) {
+        out += "/openai/v1/realtime";
+        return append_realtime(out, "model", '?', path);
+    }
+    out += "/openai/realtime?api-version=";
+    append_segment(out, path.api_version);
+    append_realtime(out, "deployment", '&', path);
+}
+
 void append_azure(std::string& out, Endpoint endpoint, const UpstreamPath& path) {
+    if (endpoint == E::realtime) return append_azure_realtime(out, path);
     if (path.api_version.empty()) {
         out += "/openai/v1";
         out += openai_path(endpoint);
@@ -291,7 +322,10 @@ const char* withdrawn_model(std::string_view model) noexcept {
 
 void write_upstream_path(std::string& out, const ProviderType& type, Endpoint endpoint, const UpstreamPath& path) {
     switch (type.path) {
-        case PathStyle::openai: out += openai_path(endpoint); return;
+        case PathStyle::openai:
+            out += openai_path(endpoint);
+            if (endpoint == E::realtime) append_realtime(out, "model", '?', path);
+            return;
         case PathStyle::azure: return append_azure(out, endpoint, path);
         case PathStyle::anthropic:
             out += endpoint == E::count_tokens || endpoint == E::gemini_count_tokens ? "/v1/messages/count_tokens"

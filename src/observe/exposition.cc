@@ -34,7 +34,7 @@ constexpr ShardCounter shard_counters[] = {
      &ShardMetrics::connections_gone},
     {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
     {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
-    {"loom_stream_stalls_total", "Times that reading an upstream paused for a slower client.",
+    {"loom_stream_stalls_total", "Times that a source was left unread for a while since its reader was slower.",
      &ShardMetrics::stream_stalls},
     {"loom_stream_breaks_total", "Streams that the upstream broke after the first byte.", &ShardMetrics::stream_breaks},
     {"loom_timeouts_total", "Deadlines that passed, of clients and of upstreams.", &ShardMetrics::timeouts},

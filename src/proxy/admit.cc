@@ -7,6 +7,7 @@
 #include "coded_body.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "realtime.h"
 
 namespace loom::proxy {
 namespace {
@@ -89,7 +90,7 @@ std::string_view presented_key(const http::RequestHead& head, const RoutePlan& r
         if (const http::Header* const header = head.find(std::string_view(route.auth_header))) return header->value;
     for (const HeaderId id : {HeaderId::x_api_key, HeaderId::api_key, HeaderId::x_goog_api_key})
         if (const std::string_view value = head.value_of(id); !value.empty()) return value;
-    return {};
+    return head.upgrade ? websocket_key_of(head) : std::string_view();
 }
 
 }  // namespace
@@ -165,6 +166,7 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
             return fail(Errc::bad_method, Side::downstream, "this endpoint takes POST");
         return {};
     }
+    if (is_realtime_session()) return admit_realtime(head);
     if (!llm::is_passthrough(endpoint_))
         return fail(Errc::not_found, Side::downstream, "no endpoint of this gateway has this path");
     if (!route_->passes(endpoint_))

@@ -7,6 +7,7 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -36,6 +37,8 @@ Result<void> Exchange::begin_relay() {
         begin_made_relay();
         return {};
     }
+    if (realtime_ != nullptr && services_.response_head.status == 101) return begin_session();
+    realtime_.reset();  // refused: an answer like any other
     if (answered_) {
         relay_answer();
         return {};

@@ -7,6 +7,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
+#include "realtime.h"
 
 namespace loom::proxy {
 namespace {
@@ -46,7 +47,11 @@ bool Exchange::waits_for_body() const noexcept {
 size_t Exchange::on_client_bytes(std::string_view bytes, io::BufferLease* lease) {
     size_t taken = 0;
     switch (body_mode_) {
-        case BodyMode::none: return 0;
+        case BodyMode::none:
+            if (!in_session()) return 0;
+            realtime_->on_client_bytes(bytes, lease);
+            taken = bytes.size();
+            break;
         case BodyMode::collect: taken = coded_ == nullptr ? collect(bytes) : collect_coded(bytes); break;
         case BodyMode::stream: taken = upload(bytes, lease); break;
         case BodyMode::discard:

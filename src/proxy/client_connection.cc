@@ -309,6 +309,7 @@ void ClientConnection::force_close() noexcept {
 }
 
 void ClientConnection::drain() noexcept {
+    if (exchange_ != nullptr) return exchange_->on_drain();
     if (state_ == State::handshake || state_ == State::idle || state_ == State::head) close();
 }
 

@@ -3,6 +3,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "echo_source.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -84,7 +85,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
             if (step) break;
         } else if (step) {
             step = x.begin_relay();
-            while (step && !x.relay_.ended()) co_await x.wait_;
+            while (step && !x.relay_over()) co_await x.wait_;
             if (step) break;
         }
         const bool again = x.may_try_again(step.error());
@@ -102,6 +103,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
 }
 
 bool Exchange::wants_client_bytes() const noexcept {
+    if (in_session()) return true;
     if (coded_ != nullptr && coded_->busy()) return false;
     return body_mode_ != BodyMode::none && !client_body_.done() && !waits_for_room();
 }
@@ -109,10 +111,12 @@ bool Exchange::wants_client_bytes() const noexcept {
 void Exchange::on_client_gone(const Error& why) {
     if (client_gone_) return;
     client_gone_ = true;
-    if (!aborted_ && error_.code == Errc::ok)
+    const bool said_so = in_session() && realtime_->session().client_said_close();
+    if (!aborted_ && !said_so && error_.code == Errc::ok)
         error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
                        "the client left before the answer was whole"};
     if (relaying_) relay_.on_client_failed(error_);
+    if (in_session()) realtime_->session().on_client_gone(error_);
     wake();
 }
 
@@ -126,6 +130,7 @@ void Exchange::on_client_sent(net::Sender::State state) {
         return;
     }
     if (relaying_) relay_.on_client_progress();
+    if (in_session()) realtime_->session().on_client_sent();
     if (deadline_ == Deadline::client_write) arm(Deadline::client_write, plan().client.write_ms);
     if (state == net::Sender::State::idle && phase_ == Phase::deliver) wake();
 }
@@ -145,11 +150,16 @@ void Exchange::arm(Deadline what, uint64_t delay_ms) noexcept {
         timers.arm_at(timer_, at);
 }
 
+bool Exchange::total_passed() const noexcept {
+    return total_deadline_ms_ != 0 && services_.shard().timers().now_ms() >= total_deadline_ms_;
+}
+
 void Exchange::on_deadline(io::Timer& timer) noexcept {
     Exchange& x = static_cast<Timer&>(timer).exchange;
     Error why{.code = Errc::timed_out, .side = Side::upstream, .what = "the upstream took too long"};
     switch (x.deadline_) {
         case Deadline::none: return;
+        case Deadline::session: return x.on_session_deadline(x.total_passed());
         case Deadline::client_body: return x.fail_body(x.waits_for_room() ? no_room : body_late);
         case Deadline::connect:
             why.retry = Retry::safe;
@@ -168,8 +178,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             x.client_.abort();
             return x.on_client_gone(x.error_);
     }
-    const bool total = x.total_deadline_ms_ != 0 && x.services_.shard().timers().now_ms() >= x.total_deadline_ms_;
-    if (total) {
+    if (x.total_passed()) {
         why.retry = Retry::never;
         why.what = "the exchange took longer than it may (timeout.total)";
     }

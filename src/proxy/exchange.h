@@ -27,6 +27,7 @@ namespace loom::proxy {
 class ClientConnection;
 class CodedBody;
 class EchoSource;
+class Realtime;
 struct ListenerPlan;
 struct Translated;
 
@@ -46,6 +47,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     /// The client is gone: it closed, broke, or was closed by us.
     void on_client_gone(const Error& why);
     void on_client_sent(net::Sender::State state);
+    /// The shard takes no new requests: a session, which has no end of its own, is ended.
+    void on_drain();
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
@@ -54,6 +57,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
   private:
     friend class EchoSource;
+    friend class Realtime;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
@@ -64,7 +68,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
         response_header,
         first_token,
         inter_event,
-        client_write
+        client_write,
+        session
     };
     /// Fields that only servers of the client's own protocol understand.
     struct FamilyFields {
@@ -211,6 +216,21 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_event_passed() noexcept override;
     void on_relay_end() noexcept override;
 
+    // realtime.cc: a WebSocket in place of an answer
+    [[nodiscard]] bool is_realtime_session() const noexcept;
+    [[nodiscard]] bool in_session() const noexcept { return realtime_ != nullptr && session_begun(); }
+    [[nodiscard]] bool session_begun() const noexcept;
+    [[nodiscard]] bool relay_over() const noexcept { return realtime_ != nullptr ? session_ended() : relay_.ended(); }
+    [[nodiscard]] bool session_ended() const noexcept;
+    Result<void> admit_realtime(const http::RequestHead& head);
+    Result<void> find_realtime_provider();
+    Result<void> find_transcriber();
+    void ask_for_upgrade(const char* what);
+    Result<void> begin_session();
+    void arm_session(uint64_t at_ms) noexcept;
+    void on_session_deadline(bool total);
+    void on_session_end() noexcept;
+
     // reply.cc: answers of Loom's own
     void refuse(const Error& why);
     void refuse_in_stream(const Error& why);
@@ -219,6 +239,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // settle.cc
     void settle();
+    [[nodiscard]] bool left_early() const noexcept;
+    [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
     void write_log(uint64_t now_ns);
 
@@ -226,6 +248,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static void on_deadline(io::Timer& timer) noexcept;
     static void on_keepalive(io::Timer& timer) noexcept;
     void arm(Deadline what, uint64_t delay_ms) noexcept;
+    [[nodiscard]] bool total_passed() const noexcept;
     void wake() noexcept { wait_.wake(services_.shard()); }
     [[nodiscard]] const Timeouts& timeouts() const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *use_->plan; }
@@ -244,6 +267,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
+    std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
     Draft* draft_ = nullptr;
     Arena text_;
     std::string_view method_text_;
@@ -287,6 +311,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool request_sent_ = false;
     bool upload_paused_ = false;
     bool fresh_only_ = false;
+    Deadline deadline_ = Deadline::none;
 
     // the answer
     Relay relay_;
@@ -304,7 +329,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // times
     Timer timer_{*this};
     KeepAlive keepalive_{*this};
-    Deadline deadline_ = Deadline::none;
     uint64_t total_deadline_ms_ = 0;
     uint64_t begun_ns_;
     uint64_t begun_wall_us_;

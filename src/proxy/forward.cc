@@ -4,6 +4,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -78,7 +79,8 @@ std::string_view Exchange::upstream_target() {
                               .api_version = provider_->api_version,
                               .project = provider_->project,
                               .location = provider_->location,
-                              .stream = stream_});
+                              .stream = stream_,
+                              .transcribes = realtime_ != nullptr && realtime_->transcribes});
     return path;
 }
 
@@ -110,7 +112,7 @@ Result<void> Exchange::write_attempt_head() {
     const std::string_view rest = upstream_target();
     attempt_->head.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
                            (ai ? credentials_bytes() : 0) + request_lines_.size() + family_->bytes() +
-                           attempt_head_slack_bytes);
+                           (realtime_ != nullptr ? realtime_->request_lines_bytes() : 0) + attempt_head_slack_bytes);
     http::HeadWriter head(attempt_->head.data(), attempt_->head.capacity());
     head.request_line(method_text_, base, rest);
     head.raw(static_lines);
@@ -118,6 +120,7 @@ Result<void> Exchange::write_attempt_head() {
     if (ai) write_family_lines(head);
     if (ai) head.raw("accept-encoding: identity\r\n");
     if (ai) LOOM_TRY(write_credentials(head, base, rest));
+    if (realtime_ != nullptr) realtime_->write_request_lines(head);
     if (draft_ != nullptr)
         head.header("content-length", draft_->edits.output_bytes(document().size()));
     else if (client_body_.framing() == http::BodyFraming::length)
@@ -158,6 +161,7 @@ void Exchange::on_upstream_connected(Result<void> result) noexcept {
 void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
     if (attempt_ != nullptr) attempt_->upstream_spoke = true;
     if (collecting_) return take_collected(bytes.view());
+    if (in_session()) return realtime_->on_upstream_bytes(std::move(bytes));
     if (relaying_) {
         const size_t consumed = bytes.view().size();
         if (relay_.on_source_bytes(std::move(bytes)) != consumed) upstream_reusable_ = false;
@@ -190,7 +194,8 @@ Result<void> Exchange::look_at_answer() {
         if (*end == 0) break;
         const auto parsed = http::parse_response_head(bytes, method_, services_.response_head);
         if (!parsed) return parsed;
-        if (!services_.response_head.is_interim()) {
+        const bool upgraded = realtime_ != nullptr && services_.response_head.status == 101;
+        if (upgraded || !services_.response_head.is_interim()) {
             answer_ = AnswerState::ready;
             return {};
         }
@@ -214,6 +219,7 @@ Result<void> Exchange::look_at_answer() {
 }
 
 void Exchange::on_upstream_end(Error why) noexcept {
+    if (in_session()) return realtime_->session().on_upstream_end(why);
     if (relaying_) {
         upstream_reusable_ = false;
         return relay_.on_source_end(why);
@@ -232,8 +238,9 @@ void Exchange::on_upstream_end(Error why) noexcept {
 }
 
 void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
+    if (in_session() && state != net::Sender::State::failed) return realtime_->session().on_upstream_sent();
     if (state == net::Sender::State::failed) {
-        if (relaying_ || attempt_->upstream_spoke)
+        if (!in_session() && (relaying_ || attempt_->upstream_spoke))
             return;  // an early answer: what it says matters, not that we could say all
         Error why = upstream_->sender().error();
         why.side = Side::upstream;
@@ -289,6 +296,7 @@ void Exchange::release_upstream() noexcept {
         if (echo_ != nullptr && echo_->streams()) echo_.reset();  // a whole answer is counted until the client has it
         return;
     }
+    if (in_session()) return drop_upstream(realtime_->session().upstream_close());
     const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();
     if (upstream_reusable_ && request_whole && answer_whole() && (!relaying_ || relay_.source_done()))
         return pool_->pool.give_back(*std::exchange(upstream_, nullptr));

@@ -11,6 +11,7 @@
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
 #include "loom/llm/request.h"
+#include "realtime.h"
 
 namespace loom::proxy {
 namespace {
@@ -99,6 +100,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
     if (shape.inspects) {
+        blocks.put("a realtime session", "", sizeof(Realtime));
         blocks.put("what a translation keeps of a stream", "", llm::Translation::memory_bytes_max);
         blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
         blocks.add("data lines joined, or an answer's usage", "stream.event_max",

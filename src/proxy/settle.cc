@@ -2,6 +2,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -40,16 +41,25 @@ void Exchange::settle() {
     services_.shard().free_later(*this);
 }
 
+/// Without its answer, or without a word: who says Close may go.
+bool Exchange::left_early() const noexcept {
+    return client_gone_ && !aborted_ && !(in_session() && realtime_->session().client_said_close());
+}
+
+uint32_t Exchange::event_count() const noexcept {
+    return realtime_ != nullptr ? realtime_->message_count() : relay_.event_count();
+}
+
 void Exchange::book(uint64_t now_ns) {
     observe::ShardMetrics& metrics = services_.metrics();
-    const bool left = client_gone_ && !aborted_;
+    const bool left = left_early();
     metrics.http_request(left ? uint16_t{499} : status_);
     metrics.body_in_bytes.add(bytes_in_);
     if (left) metrics.client_cancels.add();
     if (!relaying_ && attempts_ == 0) return;
 
-    metrics.body_out_bytes.add(relay_.payload_bytes());
-    metrics.stream_events.add(relay_.event_count());
+    metrics.body_out_bytes.add(realtime_ != nullptr ? realtime_->upstream_bytes() : relay_.payload_bytes());
+    metrics.stream_events.add(event_count());
     if (relay_.end() == Relay::End::broken || relay_.end() == Relay::End::unfinished) metrics.stream_breaks.add();
     const uint64_t overhead = overhead_ns();
     if (head_ns_ != 0) metrics.overhead(Stage::total, overhead);
@@ -80,7 +90,7 @@ void Exchange::write_log(uint64_t now_ns) {
     std::array<char, 64> address;
     std::string_view client = client_text_;
     if (client.empty()) client = client_.peer_text(address);
-    const bool left = client_gone_ && !aborted_;
+    const bool left = left_early();
     const llm::Usage& usage = this->usage();
     observe::AccessRecord record{
         .time_us = begun_wall_us_,
@@ -104,7 +114,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .attempts = attempts_,
         .bytes_in = bytes_in_,
         .bytes_out = client_.sender().sent_bytes() - sent_before_,
-        .events = relay_.event_count(),
+        .events = event_count(),
         .usage = usage.provenance == llm::Usage::Provenance::reported ? observe::UsageSource::reported
                                                                       : observe::UsageSource::none,
         .tokens_input = usage.input,

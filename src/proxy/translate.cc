@@ -7,6 +7,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -239,12 +240,14 @@ void Exchange::watch_stream(RelayOptions& options) {
 }
 
 const llm::Usage& Exchange::usage() const noexcept {
+    if (realtime_ != nullptr) return realtime_->usage();
     return translated_ != nullptr && !relaying_ ? translated_->usage : relay_.usage();
 }
 
 /// The upstream's whole answer came, and went on to the client: no error in the middle of its stream.
 bool Exchange::answer_whole() const noexcept {
     if (relaying_) return relay_.end() == Relay::End::whole && !relay_.error_told();
+    if (in_session()) return realtime_->session().ended_well();
     return translated_ != nullptr && translated_->answer.whole();
 }
 

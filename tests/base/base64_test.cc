@@ -24,5 +24,19 @@ TEST(Base64Url, VectorsOfTheStandardWithoutPadding) {
     EXPECT_EQ(encoded("\xfb\xff\xfe"), ">-__-");
 }
 
+TEST(Base64, VectorsOfTheStandardWithPadding) {
+    const auto padded = [](std::string_view text) {
+        std::string out = ">";
+        base64_encode({reinterpret_cast<const uint8_t*>(text.data()), text.size()}, out);
+        return out;
+    };
+    EXPECT_EQ(padded(""), ">");
+    EXPECT_EQ(padded("f"), ">Zg==");
+    EXPECT_EQ(padded("fo"), ">Zm8=");
+    EXPECT_EQ(padded("foo"), ">Zm9v");
+    EXPECT_EQ(padded("foob"), ">Zm9vYg==");
+    EXPECT_EQ(padded("\xfb\xff\xfe"), ">+//+");
+}
+
 }  // namespace
 }  // namespace loom

@@ -65,6 +65,13 @@ TEST(ProviderTable, PathsAreThoseOfTheProvidersPages) {
     EXPECT_EQ(path_of("cohere", E::embeddings, {}), "/v2/embed");
     EXPECT_EQ(path_of("gemini", E::embeddings, {.model = "e"}), "/v1beta/models/e:batchEmbedContents");
     EXPECT_EQ(path_of("cohere", E::messages, {.model = "command-r"}), "/v2/chat");
+    EXPECT_EQ(path_of("openai", E::realtime, {.model = "gpt-realtime"}), "/realtime?model=gpt-realtime");
+    EXPECT_EQ(path_of("xai", E::realtime, {.model = "a&b"}), "/realtime?model=a%26b");
+    EXPECT_EQ(path_of("openai", E::realtime, {.model = "gpt-4o-transcribe", .transcribes = true}),
+              "/realtime?intent=transcription");
+    EXPECT_EQ(path_of("azure", E::realtime, {.model = "mine"}), "/openai/v1/realtime?model=mine");
+    EXPECT_EQ(path_of("azure", E::realtime, {.model = "mine", .api_version = "2025-04-01-preview"}),
+              "/openai/realtime?api-version=2025-04-01-preview&deployment=mine");
 }
 
 TEST(ProviderTable, AModelsNameCannotLeaveItsSegment) {

@@ -37,11 +37,19 @@ export const openaiConf = (upstreamPort) => [
     'provider.demo.models = echo',
 ];
 
-export async function startLoom(providerLines) {
+/** `tls`: files of a certificate and its key, for a second listener at `secureURL`. */
+export async function startLoom(providerLines, tls) {
     const binary = process.env.LOOM_BIN;
     if (!binary || !fs.existsSync(binary)) throw new Error('LOOM_BIN does not name the loom binary (run by meson test)');
     const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'loom-sdk-'));
     const [port, adminPort] = [await freePort(), await freePort()];
+    const securePort = tls ? await freePort() : 0;
+    const tlsLines = tls ? [
+        `listener.https.address = 127.0.0.1:${securePort}`,
+        'listener.https.protocol = https',
+        `listener.https.tls.certificate = ${tls.certificate}`,
+        `listener.https.tls.key = ${tls.key}`,
+    ] : [];
     const file = path.join(directory, 'loom.conf');
     fs.writeFileSync(file, [
         `listener.http.address = 127.0.0.1:${port}`,
@@ -56,6 +64,7 @@ export async function startLoom(providerLines) {
         'route.gemini.auth.type = api_key',
         `consumer.sdk.api_key = ${clientKey}`,
         ...providerLines,
+        ...tlsLines,
         `log.access.path = ${directory}/access.log`,
         '',
     ].join('\n'));
@@ -74,6 +83,7 @@ export async function startLoom(providerLines) {
     return {
         origin: `http://127.0.0.1:${port}`,
         baseURL: `http://127.0.0.1:${port}/v1`,
+        secureURL: `https://127.0.0.1:${securePort}/v1`,
         async stop() {
             child.kill('SIGTERM');
             const timer = setTimeout(() => child.kill('SIGKILL'), 20_000);

@@ -7,6 +7,7 @@
 #include "fixture.h"
 #include "tls_certificates.h"
 #include "tls_front.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -66,6 +67,33 @@ class TlsUpstream : public WireTest {
     std::string ca_path_ = fmt::format("{}/loom-wire-ca-{}.pem", testing::TempDir(), ::getpid());
     bool are_failures_expected = false;
 };
+
+TEST_F(TlsUpstream, ARealtimeSessionAndItsCloseInBothDirections) {
+    conf.set("provider.mock.models", "gpt-realtime");
+    start_tls([](UpstreamConnection& connection) {
+        auto end = accept_websocket(connection);
+        if (!end) return;
+        for (;;) {
+            const Frame frame = end->read();
+            end->send(frame.opcode, frame.payload, frame.fin);
+            if (frame.opcode != opcode::close) continue;
+            EXPECT_EQ(end->read_to_end(), Got::fin);
+            return;
+        }
+    });
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime", auth_header()));
+    EXPECT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd end(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
+    for (const size_t size : {5UL, 20'000UL, 200'000UL}) {  // within a record and over several
+        const std::string audio(size, 'a');
+        end.send(opcode::binary, audio);
+        EXPECT_EQ(end.read_message(), audio);
+    }
+    end.send_close(4000, "over TLS");
+    EXPECT_EQ(end.read_close(), 4000);
+    EXPECT_EQ(end.read_to_end(), Got::fin);
+}
 
 TEST_F(TlsUpstream, AChatPassesByteForByteAndTheConnectionIsKept) {
     start_tls(answer_always(answer(chat_answer)));

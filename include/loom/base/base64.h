@@ -1,4 +1,4 @@
-// Base64 for addresses and file names (RFC 4648, 5): "-" and "_", without "=" at the end.
+// Base64 (RFC 4648).
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,10 @@
 
 namespace loom {
 
-/// Appends.
+/// Appends. Section 4: "+" and "/", padded with "=".
+void base64_encode(std::span<const uint8_t> bytes, std::string& out);
+
+/// Appends. Section 5, for addresses and file names: "-" and "_", without "=" at the end.
 void base64url_encode(std::span<const uint8_t> bytes, std::string& out);
 
 }  // namespace loom

@@ -27,6 +27,10 @@ class Sha256Stream {
     alignas(8) std::array<uint8_t, 128> state_;  // BoringSSL's SHA256_CTX; crypto.cc holds it to this room
 };
 
+using Sha1 = std::array<uint8_t, 20>;
+/// For WebSocket's handshake, which asks for it (RFC 6455, 4.2.2); it protects nothing.
+[[nodiscard]] Sha1 sha1(std::string_view bytes) noexcept;
+
 /// HMAC with SHA-256 (RFC 2104).
 [[nodiscard]] Sha256 hmac_sha256(std::span<const uint8_t> key, std::string_view bytes) noexcept;
 [[nodiscard]] Sha256 hmac_sha256(std::string_view key, std::string_view bytes) noexcept;

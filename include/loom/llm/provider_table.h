@@ -59,6 +59,10 @@ struct ProviderType {
 /// Null for a name that no row has.
 [[nodiscard]] const ProviderType* find_provider_type(std::string_view name) noexcept;
 
+[[nodiscard]] constexpr bool takes_endpoint(const ProviderType& type, Endpoint endpoint) noexcept {
+    return (type.endpoints & set_of(endpoint)) != 0;
+}
+
 /// Vertex serves Claude in Anthropic's protocol beside Gemini in its own: the row, or the one that the model asks for.
 [[nodiscard]] const ProviderType& type_for_model(const ProviderType& type, std::string_view model) noexcept;
 
@@ -75,6 +79,7 @@ struct UpstreamPath {
     std::string_view project;
     std::string_view location;
     bool stream = false;
+    bool transcribes = false;  // of a realtime session
 };
 /// Appends the path below the base URL's own, with its query: what `type` calls `endpoint`. An endpoint that the type
 /// does not take as it comes stands for a conversation in the type's own protocol.

@@ -27,6 +27,12 @@ struct Timeouts {
     uint64_t total_ms = 900'000;
 };
 
+/// Of a realtime session, which lasts as long as a talk; milliseconds, 0 switches one off.
+struct RealtimeTimeouts {
+    uint64_t idle_ms = 300'000;
+    uint64_t total_ms = 7'200'000;
+};
+
 enum class ProviderKind : uint8_t { http, echo };
 
 /// What a provider's requests are signed with. Overwritten with the last plan that holds it.
@@ -126,6 +132,7 @@ struct Plan {
     Limits limits;
     Timeouts timeouts;  // for plain routes
     ClientTimeouts client;
+    RealtimeTimeouts realtime;
     bool streaming = true;
     Unsupported unsupported = Unsupported::warn;
     uint64_t max_tokens_default = 4096;  // of a translated request that says none, where the provider must be told

@@ -10,6 +10,7 @@
 #include "loom/http/head_parser.h"
 #include "loom/http/sigv4.h"
 #include "loom/io/shard.h"
+#include "loom/llm/realtime.h"
 #include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
 #include "loom/llm/translate.h"
@@ -113,6 +114,7 @@ class Services {
     llm::RequestReader request_reader;
     llm::StreamReader stream_reader;
     llm::UsageReader usage_reader;
+    llm::RealtimeReader realtime_reader;
     llm::TranslateScratch translate_scratch;
     std::string upstream_path;
 
