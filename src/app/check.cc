@@ -154,6 +154,32 @@ void check_rest(Report& report) {
     }
 }
 
+/// Families whose calls leave something behind, so that it matters who asks for it.
+constexpr std::string_view storing_families[] = {"files",       "uploads",    "batches", "responses", "vector_stores",
+                                                 "fine_tuning", "containers", "threads", "assistants"};
+
+void check_state(Report& report) {
+    const Config& config = report.config;
+    if (config.has("state.directory")) {
+        if (!config.text("state.directory").starts_with('/'))
+            report.error("state.directory", "expected a path that begins with /");
+        return;
+    }
+    const size_t tenants = config.names("consumer").size();
+    for (const auto& name : config.names("route")) {
+        const auto key = fmt::format("route.{}.passthrough", name);
+        for (const auto& family : config.list(key)) {
+            if (std::ranges::find(storing_families, family) == std::end(storing_families)) continue;
+            const char* const follows =
+                tenants > 0 ? "after it every client's own are not found here any more, though the provider has them"
+                            : "after it the first provider is asked for them";
+            return report.warning(key, fmt::format("whose the {} are is kept in memory and lost at a restart: {}; set "
+                                                   "state.directory = /var/lib/loom",
+                                                   family, follows));
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<config::Diagnostic> check(const Config& config, bool complete) {
@@ -163,6 +189,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_providers(report);
     check_routing(report);
     check_consumers(report);
+    check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);
 }

@@ -4,6 +4,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "ownership.h"
 
 namespace loom::proxy {
 namespace {
@@ -34,6 +35,7 @@ void Exchange::expect_body() {
 }
 
 bool Exchange::waits_for_body() const noexcept {
+    if (body_mode_ == BodyMode::stream) return waits_for_form();
     return body_mode_ == BodyMode::collect && !client_body_.done() && !client_gone_ && error_.code == Errc::ok;
 }
 
@@ -128,6 +130,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
         }
     }
     if (!ready) {
+        if (owned_ != nullptr) wake();  // it may know its model now
         if (body_.size() > early_body_bytes_max && !std::exchange(upload_paused_, true)) client_.pause_reading();
         return taken;
     }

@@ -24,7 +24,10 @@
 namespace loom::proxy {
 
 class ClientConnection;
+class CollectedAnswer;
 class EchoSource;
+class Ownership;
+enum class RegisterStage : uint8_t;
 struct ListenerPlan;
 struct Translated;
 
@@ -52,6 +55,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
   private:
     friend class EchoSource;
+    friend class Ownership;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
@@ -131,10 +135,39 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect_model();
     Result<void> note_model(const llm::Request& request);
     Result<void> find_candidate();
+    void take_candidate(const route::Candidate& candidate, std::string_view model) noexcept;
+    void take_provider(size_t provider_ix) noexcept;
     [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
     [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
+
+    // resource_call.cc: what providers keep
+    Result<void> admit_family(const http::RequestHead& head);
+    Result<void> check_family_provider() const;
+    [[nodiscard]] size_t family_provider() const noexcept;
+    [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] bool waits_for_form() const noexcept;
+    [[nodiscard]] std::string_view form_front() const noexcept;
+    Result<void> inspect_unread();
+    Result<void> inspect_form();
+    Result<void> inspect_family();
+    Result<void> choose_by_model();
+    Result<void> look_for_ids();
+    Result<void> ask_owners();
+    [[nodiscard]] bool asks_register() const noexcept;
+    void on_register_answer() noexcept;
+    Result<void> look_at_register();
+    Result<void> go_to_owner(const store::ResourceAnswer& answer);
+    Result<void> prepare_for_owner();
+    [[nodiscard]] bool collects_resource() const noexcept;
+    [[nodiscard]] bool watches_ids() const noexcept;
+    void ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made);
+    Result<void> ask_about_answer();
+    Result<void> keep_own_elements(const store::ResourceAnswer& answer);
+    Result<void> deliver_resource();
+    Result<void> ask_for_next_page();
+    [[nodiscard]] std::string tenant() const;
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
@@ -147,6 +180,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
     [[nodiscard]] std::string_view document() const noexcept;
     [[nodiscard]] bool collects_answer() const noexcept;
+    [[nodiscard]] CollectedAnswer& collected() noexcept;
+    Result<void> hold_collected();
     Result<void> begin_collecting();
     Result<void> look_at_collected();
     Result<void> deliver_collected();
@@ -164,6 +199,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> write_attempt_head();
     [[nodiscard]] std::string_view upstream_target();
     void write_family_lines(http::HeadWriter& head);
+    [[nodiscard]] uint64_t uploaded_bytes() const noexcept;
     void send_attempt();
     Result<void> look_at_answer();
     [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
@@ -204,6 +240,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void refuse_in_stream(const Error& why);
     void reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines = {});
     [[nodiscard]] bool client_settled() const noexcept;
+    [[nodiscard]] llm::Protocol error_protocol() const noexcept;
 
     // settle.cc
     void settle();
@@ -232,6 +269,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
+    std::unique_ptr<Ownership> owned_;  // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Arena text_;
     std::string_view method_text_;
@@ -256,6 +294,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     uint8_t minor_version_ = 1;
     bool keep_alive_ = false;
     bool expect_continue_ = false;
+    bool speaks_anthropic_ = false;  // a family's client, whose path alone does not tell
     bool stream_ = false;
     bool strip_usage_ = false;
     bool json_fault_ = false;     // the reader of the request knows where

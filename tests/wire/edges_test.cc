@@ -189,7 +189,8 @@ TEST_F(Edge, AnAnswerAndTheEndOfItsConnectionInOneTurnAreNoError) {
 // --- connections that are out of step
 
 TEST_F(Edge, BytesBehindABodilessAnswerSpoilTheConnection) {
-    conf.set("route.ai.passthrough", "files");
+    // Without consumers, since nobody's file-1 would be asked for.
+    conf.set("route.ai.passthrough", "files").set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");
     start(answer_always("HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison"));
     RawClient one = client();
     const std::string bytes = request("DELETE", "/v1/files/file-1", auth_header());
@@ -256,9 +257,9 @@ TEST_F(Edge, APreflightThatAsksForMuchIsAnsweredWhole) {
     std::string names = "x-a";
     for (int count = 0; count < 500; ++count) names += ", x-header-" + std::to_string(count);
     const std::string headers = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
-    const Message response = ask(request("OPTIONS", "/v1/chat/completions",
-                                         headers + "Access-Control-Request-Headers: " + names + "\r\n"),
-                                 true);
+    const Message response =
+        ask(request("OPTIONS", "/v1/chat/completions", headers + "Access-Control-Request-Headers: " + names + "\r\n"),
+            true);
     EXPECT_EQ(response.status(), 204);
     EXPECT_EQ(response.head.value("Access-Control-Allow-Headers"), names);
 }
@@ -351,8 +352,9 @@ TEST_F(Edge, AReaderThatStopsIsCutOffThoughItsAnswerIsAllHere) {
     RawClient one = client(4096);
     one.send(chat_request(chat_body));
     sent.wait();
-    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
-               Deadline::in(std::chrono::seconds(5)));
+    wait_until(
+        "no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
+        Deadline::in(std::chrono::seconds(5)));
 }
 
 TEST_F(Edge, ZeroSwitchesAClientsDeadlinesOff) {
