@@ -7,6 +7,7 @@
 
 #include "check_report.h"
 #include "loom/http/url.h"
+#include "loom/llm/resource.h"
 #include "loom/net/address.h"
 
 namespace loom::app {
@@ -154,10 +155,7 @@ void check_rest(Report& report) {
     }
 }
 
-/// Families whose calls leave something behind, so that it matters who asks for it.
-constexpr std::string_view storing_families[] = {"files",       "uploads",    "batches", "responses", "vector_stores",
-                                                 "fine_tuning", "containers", "threads", "assistants"};
-
+/// What families leave at providers is kept apart by ids, which are to outlive a restart.
 void check_state(Report& report) {
     const Config& config = report.config;
     if (config.has("state.directory")) {
@@ -169,7 +167,7 @@ void check_state(Report& report) {
     for (const auto& name : config.names("route")) {
         const auto key = fmt::format("route.{}.passthrough", name);
         for (const auto& family : config.list(key)) {
-            if (std::ranges::find(storing_families, family) == std::end(storing_families)) continue;
+            if (!llm::stores_things(llm::endpoint_of_name(family))) continue;
             const char* const follows =
                 tenants > 0 ? "after it every client's own are not found here any more, though the provider has them"
                             : "after it the first provider is asked for them";

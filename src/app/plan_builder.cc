@@ -261,9 +261,11 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
         route.auth_header = config.text(prefix + "auth.header");
         route.bearer = config.boolean(prefix + "auth.bearer");
         route.keepalive_ms = ms(config, prefix + "keepalive");
-        for (const std::string& family : config.list(prefix + "passthrough"))
-            route.passthrough |= uint64_t{1} << static_cast<unsigned>(llm::endpoint_of_name(family));
-        if (route.ai) plan.families |= route.passthrough;
+        for (const std::string& name_of_family : config.list(prefix + "passthrough")) {
+            const llm::Endpoint family = llm::endpoint_of_name(name_of_family);
+            route.passthrough |= llm::set_of(family);
+            if (route.ai && llm::stores_things(family)) plan.storing_families |= llm::set_of(family);
+        }
         const std::string& provider = config.text(prefix + "provider");
         for (size_t i = 0; i < plan.providers.size(); ++i)
             if (plan.providers[i].name == provider) route.provider_ix = static_cast<int>(i);

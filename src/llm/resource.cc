@@ -34,10 +34,10 @@ constexpr std::array calls{
     ResourceCall{post, "batches/{id}/cancel", E::batches, K::batch, B::json, A::object},
     ResourceCall{get, "messages/batches", E::message_batches, K::batch, B::none, A::list},
     ResourceCall{post, "messages/batches", E::message_batches, K::batch, B::json, A::object},
-    ResourceCall{get, "messages/batches/{id}", E::message_batches, K::batch},
+    ResourceCall{get, "messages/batches/{id}", E::message_batches, K::batch, B::none, A::object},
     ResourceCall{remove, "messages/batches/{id}", E::message_batches, K::batch, B::none, A::deletion},
     ResourceCall{get, "messages/batches/{id}/results", E::message_batches, K::batch},
-    ResourceCall{post, "messages/batches/{id}/cancel", E::message_batches, K::batch, B::json},
+    ResourceCall{post, "messages/batches/{id}/cancel", E::message_batches, K::batch, B::json, A::object},
     // Stored responses, and conversations. That a response is made is an inspected call.
     ResourceCall{post, "responses/input_tokens", E::stored_responses, K::none, B::json, A::opaque, true},
     ResourceCall{get, "responses/{id}", E::stored_responses, K::response},
@@ -162,6 +162,13 @@ Endpoint family_of(ResourceKind kind) noexcept {
         case K::thread: return E::threads;
     }
     return E::unknown;
+}
+
+bool stores_things(Endpoint family) noexcept {
+    if (family == E::unknown) return false;
+    for (auto kind = K::file; kind <= K::thread; kind = static_cast<K>(static_cast<uint8_t>(kind) + 1))
+        if (family_of(kind) == family) return true;
+    return false;
 }
 
 Endpoint passthrough_family(Endpoint endpoint) noexcept {

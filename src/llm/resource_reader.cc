@@ -338,6 +338,37 @@ Result<ResourceList> ResourceReader::read_list(ResourceKind kind, std::string_vi
     return list;
 }
 
+Result<void> ResourceReader::write_results_paths(std::string_view answer, std::string& out) {
+    constexpr std::string_view path = "/v1/messages/batches/";
+    std::vector<Range> origins;
+    Tokens tokens;
+    Fault fault;
+    bool good = structure_->index(answer, Structure::Utf8::passed, tokens, fault);
+    Cursor cursor(answer, tokens);
+    const auto batch_member = [&](Range key) {
+        if (inside(answer, key) != "results_url" || cursor.peek() != '"') return cursor.skip_value();
+        const Range url = cursor.take_string();
+        const size_t origin_bytes = inside(answer, url).find(path);
+        if (origin_bytes != answer.npos) origins.push_back({url.offset + 1, static_cast<uint32_t>(origin_bytes)});
+        return true;
+    };
+    const auto element = [&] { return cursor.peek() == '{' ? cursor.each_member(batch_member) : cursor.skip_value(); };
+    good = good && cursor.each_member([&](Range key) {
+        const bool is_list = inside(answer, key) == "data" && cursor.peek() == '[';
+        return is_list ? cursor.each_element(element) : batch_member(key);
+    });
+    good = good && cursor.at_end();
+    structure_->trim();
+    if (!good) return fail(Errc::bad_message, Side::upstream, "the upstream's answer is no JSON object");
+    size_t at = 0;
+    for (const Range origin : origins) {
+        out += answer.substr(at, origin.offset - at);
+        at = origin.end();
+    }
+    out += answer.substr(at);
+    return {};
+}
+
 void write_list(std::string_view answer, const ResourceList& list, const std::vector<bool>& keeps, std::string& out) {
     struct Splice {
         Range range;

@@ -166,6 +166,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> ask_about_answer();
     Result<void> keep_own_elements(const store::ResourceAnswer& answer);
     Result<void> deliver_resource();
+    Result<void> reply_own(std::string_view body);
     Result<void> ask_for_next_page();
     [[nodiscard]] std::string tenant() const;
 

@@ -181,6 +181,8 @@ Result<void> Exchange::choose_by_model() {
         return fail(Errc::bad_message, Side::downstream,
                     "'model' must name a model, in a form before its files: this consumer may use some only");
     }
+    if (model_.size() > llm::RequestReader::name_bytes_max)
+        return fail(Errc::bad_message, Side::downstream, "'model' is longer than any model's name (4096 bytes)");
     if (owned_->call.by_model) {
         LOOM_TRY(find_candidate());
         type_ = nullptr;  // the path stays the client's
@@ -193,8 +195,6 @@ Result<void> Exchange::choose_by_model() {
 
 /// An inspected request: does it name what is kept, or make it?
 Result<void> Exchange::look_for_ids() {
-    const bool makes = endpoint_ == llm::Endpoint::responses && route_->passes(llm::Endpoint::responses) &&
-                       provider_->kind == ProviderKind::http && takes_as_it_comes();
     if (llm::names_model_in_path(endpoint_)) return {};  // Google's files have addresses, and no ids
     auto read = services_.resource_reader.read_request(body_.view());
     if (!read) return std::unexpected(read.error());
@@ -203,9 +203,10 @@ Result<void> Exchange::look_for_ids() {
     if (!route_->passes(llm::Endpoint::responses))
         std::erase_if(read->named,
                       [](const auto& name) { return llm::family_of(name.kind) == llm::Endpoint::responses; });
-    const bool registers = makes && read->stores;
-    if (read->named.empty() && !registers) return {};
-    owned_ = std::make_unique<Ownership>(*this, services_, registers ? response_call : naming_call, std::string_view{});
+    const bool makes =
+        endpoint_ == llm::Endpoint::responses && route_->passes(llm::Endpoint::responses) && read->stores;
+    if (read->named.empty() && !makes) return {};
+    owned_ = std::make_unique<Ownership>(*this, services_, makes ? response_call : naming_call, std::string_view{});
     owned_->named = std::move(read->named);
     return owned_->named.empty() ? Result<void>() : ask_owners();
 }
@@ -281,7 +282,8 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
     if (llm::is_inspected(endpoint_)) return prepare_for_owner();
     if (owned_->provider_ix >= 0) take_provider(static_cast<size_t>(owned_->provider_ix));
     LOOM_TRY(check_family_provider());
-    const bool nothing_own = owned_->call.answer == CallAnswer::list && answer.count == 0;
+    // Counted at the provider that would have been asked: a place in the list may lead to another.
+    const bool nothing_own = owned_->call.answer == CallAnswer::list && answer.count == 0 && answer.accounts.empty();
     if (nothing_own && plan().keeps_apart())
         reply(200, "application/json",
               R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
@@ -311,15 +313,17 @@ Result<void> Exchange::prepare_for_owner() {
 
 /// Must the answer at hand be known before its client sees it?
 bool Exchange::collects_resource() const noexcept {
-    if (owned_ == nullptr || translated_ != nullptr) return false;
+    if (owned_ == nullptr || translated_ != nullptr || echo_ != nullptr) return false;
     const http::ResponseHead& head = services_.response_head;
     if (head.status / 100 != 2 || is_event_stream(head)) return false;
     const CallAnswer answer = owned_->call.answer;
     return answer == CallAnswer::list ? plan().keeps_apart() : answer != CallAnswer::opaque;
 }
 
-/// Does a streamed response bring ids?
-bool Exchange::watches_ids() const noexcept { return owned_ != nullptr && owned_->call.answer == CallAnswer::object; }
+/// Does a streamed response bring ids? A translated one is stored nowhere.
+bool Exchange::watches_ids() const noexcept {
+    return owned_ != nullptr && translated_ == nullptr && owned_->call.answer == CallAnswer::object;
+}
 
 void Exchange::ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made) {
     store::ResourceQuestion question{.tenant = tenant()};
@@ -387,16 +391,23 @@ Result<void> Exchange::deliver_resource() {
     if (!answer.in_step()) upstream_reusable_ = false;
     if (answered_)  // the client has a stream's head already
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
-    if (owned_->call.answer != CallAnswer::list) {
-        reply(answer.status(), answer.body().empty() ? "" : "application/json", answer.body(), answer.lines());
-        return {};
-    }
+    if (owned_->call.answer != CallAnswer::list) return reply_own(answer.body());
     const llm::ResourceList& list = owned_->list;
     const bool any = std::ranges::find(owned_->keeps, true) != owned_->keeps.end();
     if (!any && list.has_more && !list.elements.empty()) return ask_for_next_page();
     std::string filtered;
     llm::write_list(answer.body(), list, owned_->keeps, filtered);
-    reply(answer.status(), "application/json", filtered, answer.lines());
+    return reply_own(filtered);
+}
+
+Result<void> Exchange::reply_own(std::string_view body) {
+    std::string edited;
+    if (endpoint_ == llm::Endpoint::message_batches && !body.empty()) {
+        LOOM_TRY(services_.resource_reader.write_results_paths(body, edited));
+        body = edited;
+    }
+    const CollectedAnswer& answer = owned_->collected();
+    reply(answer.status(), body.empty() ? "" : "application/json", body, answer.lines());
     return {};
 }
 

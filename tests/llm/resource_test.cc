@@ -62,6 +62,15 @@ TEST(ResourceCall, WhatIsNotKnownIsNoCall) {
     EXPECT_EQ(match_resource_call(Verb::remove, "/v1/files").call, nullptr);
 }
 
+TEST(ResourceCall, TellsTheFamiliesThatLeaveSomethingBehind) {
+    for (const Endpoint family : {Endpoint::files, Endpoint::uploads, Endpoint::batches, Endpoint::responses,
+                                  Endpoint::vector_stores, Endpoint::fine_tuning, Endpoint::containers})
+        EXPECT_TRUE(stores_things(family)) << endpoint_name(family);
+    for (const Endpoint family : {Endpoint::images, Endpoint::audio, Endpoint::moderations, Endpoint::rerank,
+                                  Endpoint::chat_completions, Endpoint::unknown})
+        EXPECT_FALSE(stores_things(family)) << endpoint_name(family);
+}
+
 TEST(ResourceCall, AListsPlaceIsNamedByAnId) {
     size_t from = 0;
     const std::string_view query = "limit=2&after=file-1&afterwards=x&before_id=&order=asc&after_id";
@@ -179,6 +188,27 @@ TEST(ResourceReader, FindsWhatAnAnswerBrings) {
               Names{});
     EXPECT_EQ(reader.read_event("[DONE]"), Names{});
     for (const char* bad : {"", "[]", "{", R"({"id":"x"} y)"}) EXPECT_FALSE(reader.read_made(K::file, bad)) << bad;
+}
+
+TEST(ResourceReader, TheResultsOfAMessageBatchAreAskedForHere) {
+    ResourceReader reader;
+    const auto with_paths = [&](std::string_view answer) {
+        std::string out;
+        EXPECT_TRUE(reader.write_results_paths(answer, out)) << answer;
+        return out;
+    };
+    EXPECT_EQ(with_paths(R"({"id":"b","results_url":"https://api.anthropic.com/v1/messages/batches/b/results","x":1})"),
+              R"({"id":"b","results_url":"/v1/messages/batches/b/results","x":1})");
+    EXPECT_EQ(
+        with_paths(R"({"data":[{"results_url":null},{"results_url":"http://h:1/p/v1/messages/batches/b/results"}]})"),
+        R"({"data":[{"results_url":null},{"results_url":"/v1/messages/batches/b/results"}]})");
+    for (const char* same :
+         {R"({"results_url":"https://elsewhere/x"})", R"({"a":{"results_url":"https://h/v1/messages/batches/"}})",
+          R"({"results_url":"/v1/messages/batches/b/results"})", "{}"})
+        EXPECT_EQ(with_paths(same), same);
+    std::string out;
+    EXPECT_FALSE(reader.write_results_paths("[]", out));
+    EXPECT_EQ(out, "");
 }
 
 std::string filtered(std::string_view answer, const std::vector<std::string_view>& own) {

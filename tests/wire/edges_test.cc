@@ -280,6 +280,7 @@ TEST_F(Edge, AKeyInAnyHeaderThatWasForLoomEndsAtLoom) {
 
 TEST_F(Edge, AnAnswerThatFlowsIsNotCutForItsDuration) {
     conf.set("timeout.inter_event", "400ms").set("route.ai.passthrough", "files");
+    conf.set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");  // nobody to keep files apart for
     start([](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
         connection.send("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 100\r\n\r\n");
@@ -333,7 +334,7 @@ TEST_F(Edge, AStreamThatBeganBeforeItsRequestHadEndedIsNotCut) {
         connection.send(chunk(done_event) + std::string(last_chunk));
     });
     RawClient one = client();
-    one.send(request("POST", "/v1/audio/speech", auth_header() + "Content-Length: 10\r\n") + "half ");
+    one.send(request("POST", "/v1/audio/transcriptions", auth_header() + "Content-Length: 10\r\n") + "half ");
     answered.wait();
     one.reader().start_response();
     one.send("whole");
@@ -422,12 +423,12 @@ TEST_F(Edge, TheEmbeddedProvidersLatencyIsNoOverflow) {
 }
 
 TEST_F(Edge, RequestsBehindAStreamedBodyAreTheNext) {
-    conf.set("route.ai.passthrough", "files");
+    conf.set("route.ai.passthrough", "audio");
     start(answer_with([](const Message& request) { return answer(request.body.empty() ? "{}" : request.body); }));
     RawClient one = client();
     for (int turn = 0; turn < 20; ++turn) {
         const std::string body(static_cast<size_t>(100 + turn * 997), static_cast<char>('a' + turn));
-        one.send(request("POST", "/v1/files", auth_header(), body) + chat_request(chat_body));
+        one.send(request("POST", "/v1/audio/transcriptions", auth_header(), body) + chat_request(chat_body));
         EXPECT_EQ(one.read_response().body, body);
         EXPECT_EQ(one.read_response().body, chat_body);
     }

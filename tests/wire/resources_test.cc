@@ -201,6 +201,25 @@ TEST_F(Resources, AStreamedResponseCanBeGoneOnWith) {
     expect_not_there(client_key, "POST", "/v1/responses", "resp-1", next);
 }
 
+/// The event that brings the last ids is the one that tells of the failure: it is read once, however it waits.
+TEST_F(Resources, AStreamThatFailsIsCountedAsFailed) {
+    const std::string failed =
+        R"({"type":"response.failed","response":{"id":"resp-1","output":[{"id":"msg-1"}],"error":{"code":"x","message":"y"}}})";
+    start(answer_with([&](const Message&) {
+        return sse_answer(
+            "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"resp-1\"}}\n\n"
+            "event: response.failed\ndata: " +
+            failed + "\n\n");
+    }));
+    const Message stream = call(client_key, "POST", "/v1/responses", R"({"model":"gpt-4o","stream":true,"input":"x"})");
+    EXPECT_TRUE(contains(stream.body, failed)) << stream.body;
+    (void)loom().wait_for_access_line("/v1/responses");
+    const auto metrics = loom().metrics();
+    EXPECT_EQ(sum_where(metrics, "loom_ai_requests_total", {"provider=\"mock\"", "outcome=\"error\""}) +
+                  sum_where(metrics, "loom_ai_requests_total", {"provider=\"mock\"", "status=\"error\""}),
+              1);
+}
+
 TEST_F(Resources, AListShowsItsReadersOwn) {
     start_storing();
     EXPECT_EQ(call(other_key, "GET", "/v1/files").body,
@@ -289,7 +308,7 @@ TEST_F(Resources, GoToTheProviderThatHasThem) {
     ASSERT_EQ(json_text(made.body, "id"), "resp-1");
     EXPECT_EQ(second.request_count(), 1U);
     EXPECT_EQ(call(client_key, "GET", "/v1/responses/resp-1").status(), 200);
-    // The model alone would lead to the first.
+    // The model alone would lead to the first; so would it for a provider that stores nothing.
     EXPECT_EQ(
         call(client_key, "POST", "/v1/responses", R"({"model":"gpt-4o","input":"x","previous_response_id":"resp-1"})")
             .status(),

@@ -31,6 +31,9 @@ enum class ResourceKind : uint8_t {
 /// The family whose calls make and read it: where a route does not relay that, nobody can know whose an id is.
 [[nodiscard]] Endpoint family_of(ResourceKind kind) noexcept;
 
+/// Do calls of this family leave something at the provider?
+[[nodiscard]] bool stores_things(Endpoint family) noexcept;
+
 enum class Verb : uint8_t { get, post, remove, other };
 
 /// What has to be done with the request's body before it goes on.

@@ -72,6 +72,11 @@ class ResourceReader {
     /// Errors  bad_message (upstream): no JSON object with an array `data`, or one of more than elements_max.
     [[nodiscard]] Result<ResourceList> read_list(ResourceKind kind, std::string_view answer);
 
+    /// Anthropic says where the results of a message batch are by an address of its own, which its SDKs then ask.
+    /// Appends `answer`, a batch or a list of them, with the path alone in each place, so that it is asked for here.
+    /// Errors  bad_message (upstream): no JSON object.
+    [[nodiscard]] Result<void> write_results_paths(std::string_view answer, std::string& out);
+
     static constexpr size_t names_max = 2'000;      // of one request
     static constexpr size_t elements_max = 10'000;  // of one list
 

@@ -136,15 +136,15 @@ struct Plan {
     std::vector<net::Network> forwarded_trust;
     ForwardedFor forwarded_for = ForwardedFor::append;
     bool access_log = true;
-    uint64_t families = 0;  // bit i: some AI route relays llm::Endpoint(i)
+    llm::EndpointSet storing_families = 0;  // that some AI route relays
 
     /// Are there clients to be told apart? Else all are one, and what a provider stores is theirs.
     [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty(); }
     /// Is it known whose things of this kind are? Only where they can be made through here.
     [[nodiscard]] bool keeps(llm::ResourceKind kind) const noexcept {
-        return (families >> static_cast<unsigned>(llm::family_of(kind)) & 1) != 0;
+        return (storing_families & llm::set_of(llm::family_of(kind))) != 0;
     }
-    [[nodiscard]] bool keeps_any() const noexcept { return families != 0; }
+    [[nodiscard]] bool keeps_any() const noexcept { return storing_families != 0; }
 };
 
 /// An answer made in the process, for the admin listener: status, type and body.
