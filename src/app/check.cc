@@ -7,6 +7,7 @@
 
 #include "check_report.h"
 #include "loom/http/url.h"
+#include "loom/llm/resource.h"
 #include "loom/net/address.h"
 
 namespace loom::app {
@@ -154,6 +155,29 @@ void check_rest(Report& report) {
     }
 }
 
+/// What families leave at providers is kept apart by ids, which are to outlive a restart.
+void check_state(Report& report) {
+    const Config& config = report.config;
+    if (config.has("state.directory")) {
+        if (!config.text("state.directory").starts_with('/'))
+            report.error("state.directory", "expected a path that begins with /");
+        return;
+    }
+    const size_t tenants = config.names("consumer").size();
+    for (const auto& name : config.names("route")) {
+        const auto key = fmt::format("route.{}.passthrough", name);
+        for (const auto& family : config.list(key)) {
+            if (!llm::stores_things(llm::endpoint_of_name(family))) continue;
+            const char* const follows =
+                tenants > 0 ? "after it every client's own are not found here any more, though the provider has them"
+                            : "after it the first provider is asked for them";
+            return report.warning(key, fmt::format("whose the {} are is kept in memory and lost at a restart: {}; set "
+                                                   "state.directory = /var/lib/loom",
+                                                   family, follows));
+        }
+    }
+}
+
 }  // namespace
 
 std::vector<config::Diagnostic> check(const Config& config, bool complete) {
@@ -163,6 +187,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_providers(report);
     check_routing(report);
     check_consumers(report);
+    check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);
 }

@@ -20,6 +20,8 @@ using config::Config;
 constexpr std::string_view framing_headers[] = {
     "host", "content-length", "transfer-encoding", "connection", "keep-alive", "upgrade", "te", "trailer", "expect"};
 
+constexpr size_t tenant_bytes_max = 256;
+
 std::string lower(std::string_view text) {
     std::string lowered(text);
     for (char& c : lowered) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -253,6 +255,9 @@ void check_consumers(Report& report) {
             report.missing(config.place_of_name("consumer", name), fmt::format("consumer.{}.api_key", name),
                            "is missing");
         }
+        const auto tenant = fmt::format("consumer.{}.tenant", name);
+        if (config.text(tenant).size() > tenant_bytes_max)
+            report.error(tenant, fmt::format("is longer than {} bytes", tenant_bytes_max));
         check_routes_of(report, name);
     }
 }

@@ -22,6 +22,23 @@ constexpr KeyRow app_rows[] = {
      .type = duration,
      .default_text = "30s",
      .meaning = "how long SIGTERM waits for requests in flight; longer spares streams, shorter restarts sooner"},
+    {.pattern = "state.directory",
+     .type = path,
+     .meaning = "where is kept what outlives a restart: whose the files, batches and stored responses at providers are "
+                "(resources.db). Made with mode 0700 where it is missing; unset: kept in memory, and lost",
+     .change = KeyChange::restart},
+    {.pattern = "state.resources.count_max",
+     .type = integer,
+     .default_text = "1000000",
+     .meaning = "ids of such things that are kept, 200 bytes each; above it the oldest of the tenant that has the most "
+                "are forgotten, and then not found. Without state.directory 50000 at most",
+     .change = KeyChange::restart,
+     .range = "1000..1000000000"},
+    {.pattern = "state.resources.max_age",
+     .type = duration,
+     .default_text = "0",
+     .meaning = "ids are forgotten so long after they were made; 0: never",
+     .change = KeyChange::restart},
 };
 
 constexpr KeyRow admin_rows[] = {
@@ -377,6 +394,11 @@ constexpr KeyRow tenant_rows[] = {
      .type = list,
      .meaning = "models it may ask for, a trailing * for any ending; unset: all"},
     {.pattern = "consumer.<name>.routes", .type = list, .meaning = "routes it may use, likewise; unset: all"},
+    {.pattern = "consumer.<name>.tenant",
+     .type = text,
+     .meaning =
+         "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
+         "is the consumer's own"},
 };
 
 constexpr KeyRow proxy_rows[] = {
@@ -402,14 +424,16 @@ constexpr KeyRow proxy_rows[] = {
      .choices = "1.2|1.3"},
     {.pattern = "route.<name>.provider",
      .type = text,
-     .meaning = "the one provider of this route, whatever the model; also who gets the passthrough families"},
+     .meaning = "the one provider of this route, whatever the model; also where the passthrough families store things"},
     {.pattern = "route.<name>.passthrough",
      .type = list,
-     .meaning =
-         "endpoint families relayed without being read; others are refused. responses: its requests may name what "
-         "was stored at the provider, whoever stored it (previous_response_id, conversation)",
-     .choices = "files|batches|audio|images|moderations|uploads|fine_tuning|assistants|threads|vector_stores|rerank|"
-                "responses|-realtime"},
+     .meaning = "endpoint families relayed without being inspected; others are refused. What they store at the "
+                "provider is its "
+                "tenant's alone, and not found by others. responses: stored responses and conversations, also named in "
+                "requests (previous_response_id, conversation); batches: Anthropic's message batches too",
+     .choices =
+         "files|batches|audio|images|moderations|uploads|fine_tuning|assistants|threads|vector_stores|containers|"
+         "rerank|responses|-realtime"},
     {.pattern = "route.<name>.keepalive",
      .type = duration,
      .default_text = "0",

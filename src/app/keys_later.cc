@@ -17,7 +17,6 @@ constexpr KeyRow alias(const char* pattern, const char* canonical) {
 
 constexpr KeyRow rows[] = {
     // app
-    later("state.directory", path),
     later("state.encryption_key", secret),
     // proxy
     later("route.<name>.strategy", text),
@@ -91,7 +90,6 @@ constexpr KeyRow rows[] = {
     later("consumer.<name>.tier", text),
     later("consumer.<name>.team", text),
     later("consumer.<name>.project", text),
-    later("consumer.<name>.tenant", text),
     later("consumer.<name>.regions", list),
     later("consumer.<name>.roles", list),
     later("consumer.<name>.expires", text),

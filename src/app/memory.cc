@@ -27,6 +27,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .backlog = static_cast<uint32_t>(server.listen.backlog),
                              .buffer_bytes = server.shard.buffer_bytes,
                              .inspects = false};
+    shape.keeps_ids = plan.keeps_any();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -65,6 +66,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     MemoryTerms terms = {{"the program", program_bytes, ""},
                          {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
                          {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
+    if (plan.keeps_any())
+        terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
+                         server.resources.directory.empty() ? "state.directory" : ""});
     const size_t token_count = static_cast<size_t>(
         std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
     if (token_count > 0) {

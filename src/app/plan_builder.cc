@@ -11,6 +11,7 @@
 #include "loom/http/message.h"
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
+#include "loom/observe/log.h"
 
 namespace loom::app {
 namespace {
@@ -233,6 +234,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.name = name;
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
+        one.consumer.tenant = config.text(fmt::format("consumer.{}.tenant", name));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);
@@ -259,8 +261,11 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
         route.auth_header = config.text(prefix + "auth.header");
         route.bearer = config.boolean(prefix + "auth.bearer");
         route.keepalive_ms = ms(config, prefix + "keepalive");
-        for (const std::string& family : config.list(prefix + "passthrough"))
-            route.passthrough |= uint64_t{1} << static_cast<unsigned>(llm::endpoint_of_name(family));
+        for (const std::string& name_of_family : config.list(prefix + "passthrough")) {
+            const llm::Endpoint family = llm::endpoint_of_name(name_of_family);
+            route.passthrough |= llm::set_of(family);
+            if (route.ai && llm::stores_things(family)) plan.storing_families |= llm::set_of(family);
+        }
         const std::string& provider = config.text(prefix + "provider");
         for (size_t i = 0; i < plan.providers.size(); ++i)
             if (plan.providers[i].name == provider) route.provider_ix = static_cast<int>(i);
@@ -396,6 +401,10 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     options.admin_listen = config.text("admin.listen");
     options.admin_share_address = config.boolean("admin.share_address");
     options.admin_token = config.text("admin.token");
+    options.resources = {.directory = config.text("state.directory"),
+                         .count_max = static_cast<uint64_t>(config.integer("state.resources.count_max")),
+                         .keep_s = ms(config, "state.resources.max_age") / 1000,
+                         .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
     options.log_path = config.text("log.access.path");
     options.log_sample = config.decimal("log.access.sample");
     options.log_level = config.text("log.level");

@@ -11,6 +11,7 @@
 #include "loom/net/listener.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
+#include "loom/store/resource_register.h"
 #include "tls_files.h"
 
 namespace loom::app {
@@ -45,6 +46,7 @@ struct ServerOptions {
     std::string admin_listen;        // "off": none
     bool admin_share_address = false;
     std::string admin_token;
+    store::ResourceRegister::Options resources;
     std::string log_path;
     double log_sample = 1.0;
     std::string log_level;

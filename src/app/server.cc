@@ -45,6 +45,7 @@ observe::LogLevel log_level(std::string_view name) {
 class Server {
   public:
     explicit Server(ServerOptions options) : options_(std::move(options)), metrics_(options_.shard_count) {}
+    ~Server() { stop_register(); }
 
     /// Errors are logged; the exit status says which.
     int start(std::shared_ptr<const config::Config> config);
@@ -70,6 +71,9 @@ class Server {
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
     [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
+    /// The register of ids, once a plan has families that store things. Faults are in the log.
+    [[nodiscard]] bool open_register();
+    void stop_register() noexcept;
     void put_in_force();
     void keep_google_tokens();
     void tell_what_waits_for_a_start() const;
@@ -92,6 +96,7 @@ class Server {
     uint64_t warn_at_ms_ = UINT64_MAX;
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
+    std::unique_ptr<store::ResourceRegister> register_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
@@ -140,6 +145,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         shard.core = options_.pin ? static_cast<int>(index) : -1;
         shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
                                                         metrics_.shard(index), log_->shard(index)));
+        shards_.back()->set_register(register_.get());
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan_)) return exit_config;
@@ -170,13 +176,31 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
     if (!plan)
         for (const std::string& message : plan.error()) log_error("{}", message);
     if (!plan || !messages.empty()) return false;
+    if ((*plan)->keeps_any() && !open_register()) return false;
     plan_ = *plan;
     certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
 }
 
+bool Server::open_register() {
+    if (register_ != nullptr) return true;
+    auto opened = store::ResourceRegister::open(options_.resources);
+    if (opened) {
+        register_ = std::move(*opened);
+        return true;
+    }
+    log_error("the register of ids cannot be opened: {}", opened.error());
+    return false;
+}
+
+/// Its answers go to the shards' mailboxes, which must still be there.
+void Server::stop_register() noexcept {
+    if (register_ != nullptr) register_->stop();
+}
+
 void Server::put_in_force() {
     generation_ += 1;
+    for (const auto& shard : shards_) shard->set_register(register_.get());
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
     if (admin_ || open_admin(plan_)) keep_google_tokens();
@@ -358,6 +382,7 @@ void Server::drain(const sigset_t& signals) {
         for (const auto& shard : shards_) shard->cut();
     }
     for (const auto& shard : shards_) shard->join();
+    stop_register();
     if (admin_) {  // who watches the drain sees it through
         admin_->drain();
         admin_->cut();

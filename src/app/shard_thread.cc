@@ -49,6 +49,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     if (!opened) return started.tell(opened);
     count_allocations_of_this_thread(true);
     services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
+    services_->set_register(register_);
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
     services_->on_room([this] {
@@ -83,6 +84,16 @@ void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts 
         services_->set_plan(std::move(plan));
         for (const auto& listener : listeners_)
             if (const auto found = tls.find(listener->name()); found != tls.end()) listener->set_tls(found->second);
+    });
+}
+
+void ShardThread::set_register(store::ResourceRegister* resources) {
+    if (!thread_.joinable()) {
+        register_ = resources;
+        return;
+    }
+    shard_.mailbox().post([this, resources] {
+        if (services_ != nullptr) services_->set_register(resources);
     });
 }
 

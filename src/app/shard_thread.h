@@ -30,6 +30,8 @@ class ShardThread {
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
     /// tls  this shard's own, for its https listeners.
     void set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls);
+    /// Before a plan that needs it. It outlives the thread, or is stopped first.
+    void set_register(store::ResourceRegister* resources);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
     void set_access_tokens(proxy::AccessTokensPtr tokens);
     /// Of a thread that keeps tokens.
@@ -61,6 +63,7 @@ class ShardThread {
     observe::ShardAccessLog* log_;
     std::vector<std::pair<proxy::ListenerPlan, int>> pending_;
     std::unique_ptr<proxy::Services> services_;
+    store::ResourceRegister* register_ = nullptr;  // before the start
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
     GoogleTokens::Deliver deliver_tokens_;
     std::unique_ptr<GoogleTokens> google_tokens_;

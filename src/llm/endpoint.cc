@@ -7,7 +7,7 @@ namespace loom::llm {
 namespace {
 
 struct Family {
-    std::string_view name;  // also its path below /v1, but for the inspected ones
+    std::string_view name;  // also its path below /v1, but for those of named_otherwise
     Endpoint endpoint;
 };
 
@@ -24,9 +24,12 @@ constexpr std::array families{
     Family{"vector_stores", Endpoint::vector_stores},
     Family{"rerank", Endpoint::rerank},
     Family{"realtime", Endpoint::realtime},
+    Family{"containers", Endpoint::containers},
+    Family{"conversations", Endpoint::conversations},
 };
 
-constexpr std::array inspected{
+/// What no first segment tells.
+constexpr std::array named_otherwise{
     Family{"chat_completions", Endpoint::chat_completions},
     Family{"completions", Endpoint::completions},
     Family{"embeddings", Endpoint::embeddings},
@@ -40,6 +43,8 @@ constexpr std::array inspected{
     Family{"gemini_count_tokens", Endpoint::gemini_count_tokens},
     Family{"embed_content", Endpoint::embed_content},
     Family{"batch_embed_contents", Endpoint::batch_embed_contents},
+    Family{"stored_responses", Endpoint::stored_responses},
+    Family{"message_batches", Endpoint::message_batches},
 };
 
 constexpr std::array gemini_methods{
@@ -114,7 +119,11 @@ Endpoint classify(bool method_is_get, std::string_view path) noexcept {
         if (rest == "completions") return Endpoint::completions;
         if (rest == "responses") return Endpoint::responses;
         if (rest == "messages") return Endpoint::messages;
+        if (without_query(path) == "/v2/rerank") return Endpoint::rerank;  // Cohere's
     }
+    if (is_plain(rest) && rest.starts_with("responses/")) return Endpoint::stored_responses;
+    if (is_plain(rest) && (rest == "messages/batches" || rest.starts_with("messages/batches/")))
+        return Endpoint::message_batches;
     return is_plain(rest) ? family_of(rest.substr(0, rest.find('/'))) : Endpoint::unknown;
 }
 
@@ -141,13 +150,14 @@ std::optional<Protocol> chat_protocol_of(Endpoint endpoint) noexcept {
 }
 
 Protocol error_protocol_of(Endpoint endpoint) noexcept {
-    if (endpoint == Endpoint::messages || endpoint == Endpoint::count_tokens) return Protocol::anthropic;
+    if (endpoint == Endpoint::messages || endpoint == Endpoint::count_tokens || endpoint == Endpoint::message_batches)
+        return Protocol::anthropic;
     if (names_model_in_path(endpoint)) return Protocol::gemini;
     return endpoint == Endpoint::responses ? Protocol::openai_responses : Protocol::openai_chat;
 }
 
 std::string_view endpoint_name(Endpoint endpoint) noexcept {
-    for (const Family& family : inspected) {
+    for (const Family& family : named_otherwise) {
         if (family.endpoint == endpoint) return family.name;
     }
     for (const Family& family : families) {
@@ -157,7 +167,7 @@ std::string_view endpoint_name(Endpoint endpoint) noexcept {
 }
 
 Endpoint endpoint_of_name(std::string_view name) noexcept {
-    for (const Family& family : inspected) {
+    for (const Family& family : named_otherwise) {
         if (family.name == name) return family.endpoint;
     }
     return family_of(name);

@@ -353,4 +353,21 @@ void write_upstream_path(std::string& out, const ProviderType& type, Endpoint en
     }
 }
 
+void write_family_path(std::string& out, const ProviderType& type, std::string_view target,
+                       std::string_view api_version) {
+    const bool versioned = target.starts_with("/v1/") || target.starts_with("/v2/");
+    const std::string_view rest = versioned ? target.substr(3) : target;
+    if (type.path == PathStyle::openai) {
+        out += rest;
+    } else if (type.path == PathStyle::azure) {
+        out += api_version.empty() ? "/openai/v1" : "/openai";
+        out += rest;
+        if (api_version.empty()) return;
+        out += rest.find('?') == rest.npos ? "?api-version=" : "&api-version=";
+        append_segment(out, api_version);
+    } else {
+        out += target;
+    }
+}
+
 }  // namespace loom::llm

@@ -7,6 +7,7 @@
 #include "coded_body.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "ownership.h"
 #include "realtime.h"
 
 namespace loom::proxy {
@@ -125,7 +126,10 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     note_client(head);
     if (answer_cors(head)) return {};
     const bool reads = head.method == http::Method::get || head.method == http::Method::head;
-    if (route_->ai) endpoint_ = llm::classify(reads, head.path);  // first: a refusal has its client's own shape
+    if (route_->ai) {  // first: a refusal has its client's own shape
+        endpoint_ = llm::classify(reads, head.path);
+        speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
+    }
     auto step = authenticate(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
@@ -169,18 +173,10 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
     if (is_realtime_session()) return admit_realtime(head);
     if (!llm::is_passthrough(endpoint_))
         return fail(Errc::not_found, Side::downstream, "no endpoint of this gateway has this path");
-    if (!route_->passes(endpoint_))
+    if (!route_->passes(llm::passthrough_family(endpoint_)))
         return fail(Errc::forbidden, Side::downstream,
                     "this endpoint is relayed only where route.NAME.passthrough names its family");
-    const size_t owner = route_->provider_ix >= 0 ? static_cast<size_t>(route_->provider_ix) : 0;
-    provider_ = &plan().providers[owner];
-    pool_ = use_->provider_pools[owner];
-    if (pool_ == nullptr)
-        return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
-    if (provider_->aws_keys != nullptr)
-        return fail(Errc::unsupported, Side::downstream,
-                    "this provider's requests are signed whole: nothing can be relayed to it unread");
-    return {};
+    return admit_family(head);
 }
 
 Result<void> Exchange::admit_body(const http::RequestHead& head) {
@@ -197,7 +193,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         append_without_keys(without, target_);
         target_ = text_.keep(without);
     }
-    const bool inspected = route_->ai && llm::is_inspected(endpoint_);
+    const bool inspected = route_->ai && (llm::is_inspected(endpoint_) || reads_family_body(head));
     if (inspected && head.framing == http::BodyFraming::length && head.content_length > plan().limits.body_bytes)
         return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");
     if (inspected) LOOM_TRY(admit_coding(head));

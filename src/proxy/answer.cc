@@ -7,6 +7,7 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 
@@ -79,7 +80,9 @@ void Exchange::relay_answer() {
     if (!decoded) options.coding = http::ContentCoding::identity;
     options.frames = translated_ != nullptr && is_frame_stream(head);
     options.event_stream = route_->ai && (options.frames || is_event_stream(head));
-    options.read_usage = route_->ai && !options.event_stream && head.status == 200 && llm::is_inspected(endpoint_);
+    const bool tells_usage = llm::is_inspected(endpoint_) || (owned_ != nullptr && owned_->call.by_model);
+    options.read_usage = route_->ai && !options.event_stream && head.status == 200 && tells_usage &&
+                         (owned_ == nullptr || has_type(head, "application/json"));
     options.strip_usage = strip_usage_ && head.status == 200;
     watch_stream(options);
 

@@ -7,6 +7,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
+#include "ownership.h"
 #include "realtime.h"
 
 namespace loom::proxy {
@@ -40,6 +41,7 @@ void Exchange::expect_body() {
 }
 
 bool Exchange::waits_for_body() const noexcept {
+    if (body_mode_ == BodyMode::stream) return waits_for_form();
     const bool whole = client_body_.done() && coded_ == nullptr;
     return body_mode_ == BodyMode::collect && !whole && !client_gone_ && error_.code == Errc::ok;
 }
@@ -215,6 +217,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
         }
     }
     if (!ready) {
+        if (owned_ != nullptr) wake();  // it may know its model now
         if (body_.size() > early_body_bytes_max && !std::exchange(upload_paused_, true)) client_.pause_reading();
         return taken;
     }

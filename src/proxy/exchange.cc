@@ -3,6 +3,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "echo_source.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 
@@ -68,6 +69,10 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;
         step = x.inspect();
+        while (step && x.asks_register()) {
+            co_await x.wait_;
+            step = x.look_at_register();
+        }
     }
     while (step && !x.answered_) {
         step = x.start_attempt();
@@ -81,8 +86,13 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
                 co_await x.wait_;
                 step = x.look_at_collected();
             }
+            if (step) step = x.ask_about_answer();
+            while (step && x.asks_register()) {
+                co_await x.wait_;
+                step = x.look_at_register();
+            }
             if (step) step = x.deliver_collected();
-            if (step) break;
+            if (step) continue;  // answered, but for a list's next page
         } else if (step) {
             step = x.begin_relay();
             while (step && !x.relay_over()) co_await x.wait_;

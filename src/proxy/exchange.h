@@ -26,8 +26,11 @@ namespace loom::proxy {
 
 class ClientConnection;
 class CodedBody;
+class CollectedAnswer;
 class EchoSource;
+class Ownership;
 class Realtime;
+enum class RegisterStage : uint8_t;
 struct ListenerPlan;
 struct Translated;
 
@@ -57,6 +60,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
   private:
     friend class EchoSource;
+    friend class Ownership;
     friend class Realtime;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
@@ -146,10 +150,40 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect_model();
     Result<void> note_model(const llm::Request& request);
     Result<void> find_candidate();
+    void take_candidate(const route::Candidate& candidate, std::string_view model) noexcept;
+    void take_provider(size_t provider_ix) noexcept;
     [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
     [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
+
+    // resource_call.cc: what providers keep
+    Result<void> admit_family(const http::RequestHead& head);
+    Result<void> check_family_provider() const;
+    [[nodiscard]] size_t family_provider() const noexcept;
+    [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] bool waits_for_form() const noexcept;
+    [[nodiscard]] std::string_view form_front() const noexcept;
+    Result<void> inspect_unread();
+    Result<void> inspect_form();
+    Result<void> inspect_family();
+    Result<void> choose_by_model();
+    Result<void> look_for_ids();
+    Result<void> ask_owners();
+    [[nodiscard]] bool asks_register() const noexcept;
+    void on_register_answer() noexcept;
+    Result<void> look_at_register();
+    Result<void> go_to_owner(const store::ResourceAnswer& answer);
+    Result<void> prepare_for_owner();
+    [[nodiscard]] bool collects_resource() const noexcept;
+    [[nodiscard]] bool watches_ids() const noexcept;
+    void ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made);
+    Result<void> ask_about_answer();
+    Result<void> keep_own_elements(const store::ResourceAnswer& answer);
+    Result<void> deliver_resource();
+    Result<void> reply_own(std::string_view body);
+    Result<void> ask_for_next_page();
+    [[nodiscard]] std::string tenant() const;
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
@@ -162,6 +196,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
     [[nodiscard]] std::string_view document() const noexcept;
     [[nodiscard]] bool collects_answer() const noexcept;
+    [[nodiscard]] CollectedAnswer& collected() noexcept;
+    Result<void> hold_collected();
     Result<void> begin_collecting();
     Result<void> look_at_collected();
     Result<void> deliver_collected();
@@ -181,6 +217,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> write_attempt_head();
     [[nodiscard]] std::string_view upstream_target();
     void write_family_lines(http::HeadWriter& head);
+    [[nodiscard]] uint64_t uploaded_bytes() const noexcept;
     void send_attempt();
     Result<void> look_at_answer();
     [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
@@ -236,6 +273,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void refuse_in_stream(const Error& why);
     void reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines = {});
     [[nodiscard]] bool client_settled() const noexcept;
+    [[nodiscard]] llm::Protocol error_protocol() const noexcept;
 
     // settle.cc
     void settle();
@@ -268,6 +306,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
     std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
+    std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Arena text_;
     std::string_view method_text_;
@@ -278,9 +317,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view user_agent_;
     std::string_view origin_;  // of a CORS request that is allowed
     std::string_view model_;
-    std::string_view upstream_model_;  // the name at the provider
-    std::string_view detail_;          // behind the text of a refusal
-    std::string_view dropped_;         // what the provider's protocol cannot carry: "logit_bias, seed"
+    std::string_view upstream_model_;   // the name at the provider
+    std::string_view detail_;           // behind the text of a refusal
+    std::string_view dropped_;          // what the provider's protocol cannot carry: "logit_bias, seed"
     FamilyFields* family_ = nullptr;    // in text_
     ByteBuffer request_lines_;          // headers for the upstream
     ByteBuffer body_;                   // a collected body, or what came before the upstream was there
@@ -292,6 +331,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     uint8_t minor_version_ = 1;
     bool keep_alive_ = false;
     bool expect_continue_ = false;
+    bool speaks_anthropic_ = false;  // a family's client, whose path alone does not tell
     bool stream_ = false;
     bool strip_usage_ = false;
     bool json_fault_ = false;     // the reader of the request knows where

@@ -4,6 +4,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 
@@ -64,16 +65,15 @@ Result<void> Exchange::start_attempt() {
 /// Good until the shard writes the next.
 std::string_view Exchange::upstream_target() {
     if (!route_->ai) return target_;
-    if (type_ == nullptr) {  // /v1/files below a base_url that ends in /v1
-        std::string_view rest = target_;
-        if (rest.starts_with("/v1")) rest.remove_prefix(3);
-        return rest;
+    std::string& path = services_.upstream_path;
+    path.clear();
+    if (type_ == nullptr) {
+        llm::write_family_path(path, *provider_->type, target_, provider_->api_version);
+        return path;
     }
     llm::Endpoint endpoint = endpoint_;
     if (translated_ != nullptr)
         endpoint = translated_->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
-    std::string& path = services_.upstream_path;
-    path.clear();
     llm::write_upstream_path(path, *type_, endpoint,
                              {.model = upstream_model_,
                               .api_version = provider_->api_version,
@@ -100,8 +100,8 @@ void Exchange::write_family_lines(http::HeadWriter& head) {
     line("anthropic-beta", family_->anthropic_beta);
     if (!family_->anthropic_version.empty())
         head.header("anthropic-version", family_->anthropic_version);
-    else if (type_ != nullptr)
-        head.raw(type_->lines);
+    else
+        head.raw(type_ != nullptr ? type_->lines : provider_->type->lines);
 }
 
 /// The request line, what the provider is to be told, what goes on of the client's head, the framing.
@@ -124,13 +124,19 @@ Result<void> Exchange::write_attempt_head() {
     if (draft_ != nullptr)
         head.header("content-length", draft_->edits.output_bytes(document().size()));
     else if (client_body_.framing() == http::BodyFraming::length)
-        head.header("content-length", client_body_.payload_bytes() + client_body_.remaining_bytes());
+        head.header("content-length", uploaded_bytes());
     else if (client_body_.framing() == http::BodyFraming::chunked)
         head.raw("transfer-encoding: chunked\r\n");
     head.end();
     LOOM_ASSERT(head.ok());
     attempt_->head.resize(head.size());
     return {};
+}
+
+/// Of a body that streams and says how long it is.
+uint64_t Exchange::uploaded_bytes() const noexcept {
+    const uint64_t given = client_body_.payload_bytes() + client_body_.remaining_bytes();
+    return owned_ == nullptr ? given : given + static_cast<uint64_t>(owned_->grown_bytes);
 }
 
 void Exchange::send_attempt() {

@@ -2,6 +2,7 @@
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
+#include "ownership.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -9,12 +10,13 @@ namespace loom::proxy {
 Result<void> Exchange::inspect() {
     phase_ = Phase::inspect;
     if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
-    if (body_mode_ != BodyMode::collect) return {};  // streamed and bodiless requests are not read
+    if (body_mode_ != BodyMode::collect)  // streamed and bodiless requests are not read
+        return owned_ != nullptr ? inspect_unread() : Result<void>();
     body_mode_ = BodyMode::none;
     body_ns_ = services_.shard().now_ns();
     timer_.disarm();
     deadline_ = Deadline::none;
-    const Result<void> step = inspect_model();
+    const Result<void> step = llm::is_inspected(endpoint_) ? inspect_model() : inspect_family();
     inspected_ns_ = services_.shard().read_clock_ns();
     return step;
 }
@@ -29,6 +31,9 @@ Result<void> Exchange::inspect_model() {
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (const auto found = find_candidate(); !found) return found;
+    if (plan().keeps_any()) {
+        if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
+    }
     return prepare_document(*request);
 }
 
@@ -78,6 +83,13 @@ Result<void> Exchange::find_candidate() {
     return {};
 }
 
+void Exchange::take_candidate(const route::Candidate& candidate, std::string_view model) noexcept {
+    candidate_ = &candidate;
+    take_provider(candidate.provider_ix);
+    upstream_model_ = candidate.renamed ? std::string_view(candidate.upstream_model) : model;
+    type_ = &llm::type_for_model(*provider_->type, upstream_model_);
+}
+
 /// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
 std::string_view Exchange::quoted_upstream_model() {
     if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
@@ -92,7 +104,8 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{request, {}, std::move(home)};
     draft_->request.model = model_;
-    // Under the provider's one key every consumer could go on with what another one said.
+    // Under the provider's one key every consumer could go on with what another one said. Where the route passes stored
+    // responses, whose they are was asked before (resource_call.cc).
     const bool shared = consumer_ != nullptr && !route_->passes(llm::Endpoint::responses);
     if (request.uses_stored && shared && takes_as_it_comes())
         return fail(Errc::forbidden, Side::downstream,

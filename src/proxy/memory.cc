@@ -11,6 +11,7 @@
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
 #include "loom/llm/request.h"
+#include "ownership.h"
 #include "realtime.h"
 
 namespace loom::proxy {
@@ -96,6 +97,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    if (shape.keeps_ids) blocks.put("what it asks of a provider's", "", sizeof(Ownership));
     if (shape.streams_bodies)
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
@@ -147,6 +149,11 @@ MemoryTerms services_memory(const MemoryShape& shape) {
                          AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
                          "limit.connections_per_address"});
     if (shape.inspects) add_bodies(terms, shape);
+    if (shape.keeps_ids)
+        terms.push_back({"the index of one document with ids, and a list as it is filtered",
+                         llm::RequestReader::memory_bytes(shape.limits.body_bytes) +
+                             2 * BlockPool::footprint(shape.limits.body_bytes),
+                         "limit.body_size"});
     if (shape.has_tls_upstreams || shape.has_tls_clients)
         terms.push_back({"buffers of TLS records", Services::tls_pool_bytes, ""});
     return terms;

@@ -223,10 +223,14 @@ Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
                    .data = parsed.data,
                    .data_offset = parsed.data_offset,
                    .data_in_place = parsed.data_in_place,
-                   .facts = read_facts(parsed)};
+                   .facts = suspended_facts_ != nullptr ? *suspended_facts_ : read_facts(parsed)};
+    suspended_facts_.reset();
     Verdict verdict = Verdict::pass;
     if (options_.observer != nullptr) verdict = options_.observer->on_event(view, edits);
-    if (verdict == Verdict::suspend) return verdict;
+    if (verdict == Verdict::suspend) {  // a watch that reads an event twice takes it for two
+        suspended_facts_ = std::make_unique<llm::EventFacts>(view.facts);
+        return verdict;
+    }
     note(view.facts);
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();

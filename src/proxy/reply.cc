@@ -58,6 +58,7 @@ ReplyShape reply_shape(const Error& why) noexcept {
     if (why.side == Side::downstream) return downstream_shape(why.code);
     if (why.side == Side::upstream) return upstream_shape(why.code);
     if (why.code == Errc::exhausted || why.code == Errc::cancelled) return {503, server, "overloaded"};
+    if (why.code == Errc::io) return {503, server, "store_unavailable"};
     if (why.code == Errc::unauthenticated) return {503, server, "provider_unauthenticated"};
     if (why.code == Errc::limited) return {429, rate_limit, "rate_limit_exceeded"};
     return {500, server, "internal_error"};
@@ -107,8 +108,13 @@ void Exchange::refuse(const Error& why) {
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
     if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5
     if (shape.status == 408) keep_alive_ = false;
-    const llm::Protocol protocol = llm::error_protocol_of(endpoint_);
+    const llm::Protocol protocol = error_protocol();
     reply(shape.status, "application/json", llm::write_error(protocol, shape.status, room, body), extra);
+}
+
+/// The protocol in which the client reads an error.
+llm::Protocol Exchange::error_protocol() const noexcept {
+    return speaks_anthropic_ ? llm::Protocol::anthropic : llm::error_protocol_of(endpoint_);
 }
 
 /// The stream was opened already (keep-alive comments): the error is an event, and the stream ends with it.

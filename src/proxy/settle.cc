@@ -2,6 +2,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 

@@ -7,6 +7,7 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 
@@ -152,14 +153,22 @@ std::string_view Exchange::document() const noexcept {
 
 /// Is the answer at hand needed whole before the client gets any of it?
 bool Exchange::collects_answer() const noexcept {
-    if (translated_ == nullptr) return false;
+    if (translated_ == nullptr) return collects_resource();
     if (echo_ != nullptr) return !echo_->streams();
     const http::ResponseHead& head = services_.response_head;
     return head.status / 100 != 2 || (!is_event_stream(head) && !is_frame_stream(head));
 }
 
+CollectedAnswer& Exchange::collected() noexcept {
+    return translated_ != nullptr ? translated_->answer : owned_->collected();
+}
+
+Result<void> Exchange::hold_collected() {
+    return translated_ != nullptr ? translated_->hold_documents() : owned_->hold_memory();
+}
+
 Result<void> Exchange::begin_collecting() {
-    CollectedAnswer& answer = translated_->answer;
+    CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
     error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
@@ -175,7 +184,7 @@ Result<void> Exchange::begin_collecting() {
     const size_t head_bytes = head.head_bytes;
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
     LOOM_TRY(answer.begin(head));
-    LOOM_TRY(translated_->hold_documents());
+    LOOM_TRY(hold_collected());
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (attempt_->answer_lease) {
         attempt_->answer_lease.remove_prefix(head_bytes);
@@ -190,16 +199,17 @@ Result<void> Exchange::begin_collecting() {
 }
 
 void Exchange::take_collected(std::string_view bytes) noexcept {
-    const size_t before = translated_->answer.memory_bytes();
-    Result<void> taken = translated_->answer.take(bytes);
-    if (taken && translated_->answer.memory_bytes() != before) taken = translated_->hold_documents();
+    CollectedAnswer& answer = collected();
+    const size_t before = answer.memory_bytes();
+    Result<void> taken = answer.take(bytes);
+    if (taken && answer.memory_bytes() != before) taken = hold_collected();
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (!taken && error_.code == Errc::ok) error_ = taken.error();
-    if (!taken || translated_->answer.whole()) wake();
+    if (!taken || answer.whole()) wake();
 }
 
 void Exchange::end_collected(const Error& why) noexcept {
-    auto ended = translated_->answer.on_end(why);
+    auto ended = collected().on_end(why);
     if (!ended) ended.error().retry = Retry::never;  // a part of an answer came: the model has worked
     if (!ended && error_.code == Errc::ok) error_ = ended.error();
     wake();
@@ -208,11 +218,12 @@ void Exchange::end_collected(const Error& why) noexcept {
 /// After a wake-up: is it whole, has something gone wrong, or is there more to wait for?
 Result<void> Exchange::look_at_collected() {
     if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
-    collecting_ = !translated_->answer.whole();
+    collecting_ = !collected().whole();
     return {};
 }
 
 Result<void> Exchange::deliver_collected() {
+    if (translated_ == nullptr) return deliver_resource();
     CollectedAnswer& answer = translated_->answer;
     if (!answer.in_step()) upstream_reusable_ = false;
     if (answered_)  // the client has a stream's head already
@@ -225,7 +236,8 @@ Result<void> Exchange::deliver_collected() {
 
 /// What the relay needs to know of a stream's protocols.
 void Exchange::watch_stream(RelayOptions& options) {
-    options.client_protocol = llm::error_protocol_of(endpoint_);
+    options.client_protocol = error_protocol();
+    if (options.event_stream && watches_ids()) options.observer = owned_.get();
     if (type_ == nullptr) return;
     if (translated_ != nullptr) {
         if (options.event_stream) options.translation = &translated_->translation;
@@ -241,14 +253,16 @@ void Exchange::watch_stream(RelayOptions& options) {
 
 const llm::Usage& Exchange::usage() const noexcept {
     if (realtime_ != nullptr) return realtime_->usage();
-    return translated_ != nullptr && !relaying_ ? translated_->usage : relay_.usage();
+    if (translated_ != nullptr && !relaying_) return translated_->usage;
+    return owned_ != nullptr && !relaying_ ? owned_->usage : relay_.usage();
 }
 
 /// The upstream's whole answer came, and went on to the client: no error in the middle of its stream.
 bool Exchange::answer_whole() const noexcept {
     if (relaying_) return relay_.end() == Relay::End::whole && !relay_.error_told();
     if (in_session()) return realtime_->session().ended_well();
-    return translated_ != nullptr && translated_->answer.whole();
+    if (translated_ == nullptr) return owned_ != nullptr && owned_->answer_whole();
+    return translated_->answer.whole();
 }
 
 }  // namespace loom::proxy

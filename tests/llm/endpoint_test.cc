@@ -61,8 +61,20 @@ TEST(Classify, EachEndpointHasTheProtocolOfItsClients) {
 TEST(Classify, NobodyReadsWhatIsStoredUnderASharedKey) {
     EXPECT_EQ(classify(true, "/v1/chat/completions"), Endpoint::unknown);
     EXPECT_EQ(classify(true, "/v1/chat/completions/chatcmpl-1"), Endpoint::unknown);
-    EXPECT_EQ(classify(true, "/v1/responses/resp_1"), Endpoint::unknown);
-    EXPECT_EQ(classify(false, "/v1/responses/resp_1/cancel"), Endpoint::unknown);
+    EXPECT_EQ(classify(true, "/v1/responses"), Endpoint::unknown);
+}
+
+TEST(Classify, StoredResponsesAndMessageBatchesAreFamiliesBelowAnInspectedPath) {
+    EXPECT_EQ(classify(true, "/v1/responses/resp_1"), Endpoint::stored_responses);
+    EXPECT_EQ(classify(false, "/v1/responses/resp_1/cancel"), Endpoint::stored_responses);
+    EXPECT_EQ(classify(true, "/v1/responses/../files"), Endpoint::unknown);
+    EXPECT_EQ(classify(true, "/v1/messages/batches"), Endpoint::message_batches);
+    EXPECT_EQ(classify(false, "/v1/messages/batches/b/cancel"), Endpoint::message_batches);
+    EXPECT_EQ(classify(true, "/v1/messages/batchesx"), Endpoint::unknown);
+    EXPECT_EQ(classify(true, "/v1/conversations/c"), Endpoint::conversations);
+    EXPECT_EQ(classify(false, "/v2/rerank"), Endpoint::rerank);
+    EXPECT_EQ(error_protocol_of(Endpoint::message_batches), Protocol::anthropic);
+    EXPECT_EQ(endpoint_name(Endpoint::stored_responses), "stored_responses");
 }
 
 TEST(Classify, KnowsTheFamilies) {

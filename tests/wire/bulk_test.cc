@@ -109,6 +109,7 @@ TEST_F(Passthrough, AnUploadOf64MiBInBoundedMemory) {
 
 TEST_F(Passthrough, ADownloadOf64MiBInBoundedMemory) {
     conf.set("route.ai.passthrough", "files");
+    conf.set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");  // nobody to keep files apart for
     const std::string body = payload(64 * mib);
     const std::string bytes =
         "HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: " + std::to_string(body.size()) +

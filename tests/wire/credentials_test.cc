@@ -23,20 +23,23 @@ TEST_F(Credentials, OfTheClientNeverReachTheUpstream) {
 
 /// Google's clients may send it so (translate_test.cc); whoever does, it goes no further.
 TEST_F(Credentials, AKeyInTheQueryIsNotSentOn) {
-    conf.set("route.ai.passthrough", "files");
+    conf.set("route.ai.passthrough", "moderations");
     start(answer_always(answer(chat_answer)));
     const std::string key = "key=" + std::string(client_key);
     const std::string type = "Content-Type: application/json\r\n";
     expect_error(ask(request("POST", "/v1/chat/completions?" + key, type, chat_body)), 401);
     EXPECT_EQ(ask(request("POST", "/v1/chat/completions?" + key, auth_header() + type, chat_body)).status(), 200);
-    EXPECT_EQ(ask(get("/v1/files?monkey=1&" + key + "&b=2&" + key)).status(), 200);
-    EXPECT_EQ(ask(get("/v1/files?" + key)).status(), 200);
+    const auto moderate = [&](const std::string& query) {
+        return ask(request("POST", "/v1/moderations?" + query, auth_header() + type, R"({"input":"x"})"));
+    };
+    EXPECT_EQ(moderate("monkey=1&" + key + "&b=2&" + key).status(), 200);
+    EXPECT_EQ(moderate(key).status(), 200);
     ASSERT_EQ(upstream().requests().size(), 3U);
-    EXPECT_TRUE(contains(upstream().request(1).head.raw, "GET /v1/files?monkey=1&b=2 HTTP/1.1\r\n"));
-    EXPECT_TRUE(contains(upstream().request(2).head.raw, "GET /v1/files HTTP/1.1\r\n"));
+    EXPECT_TRUE(contains(upstream().request(1).head.raw, "POST /v1/moderations?monkey=1&b=2 HTTP/1.1\r\n"));
+    EXPECT_TRUE(contains(upstream().request(2).head.raw, "POST /v1/moderations HTTP/1.1\r\n"));
     for (const Message& seen : upstream().requests())
         EXPECT_FALSE(contains(seen.head.raw, client_key)) << seen.head.raw;
-    loom().wait_for_access_line("files");
+    loom().wait_for_access_line("moderations");
     EXPECT_FALSE(contains(loom().access_log(), client_key));
 }
 

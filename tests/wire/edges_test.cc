@@ -189,7 +189,8 @@ TEST_F(Edge, AnAnswerAndTheEndOfItsConnectionInOneTurnAreNoError) {
 // --- connections that are out of step
 
 TEST_F(Edge, BytesBehindABodilessAnswerSpoilTheConnection) {
-    conf.set("route.ai.passthrough", "files");
+    // Without consumers, since nobody's file-1 would be asked for.
+    conf.set("route.ai.passthrough", "files").set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");
     start(answer_always("HTTP/1.1 204 No Content\r\nContent-Length: 6\r\n\r\npoison"));
     RawClient one = client();
     const std::string bytes = request("DELETE", "/v1/files/file-1", auth_header());
@@ -256,9 +257,9 @@ TEST_F(Edge, APreflightThatAsksForMuchIsAnsweredWhole) {
     std::string names = "x-a";
     for (int count = 0; count < 500; ++count) names += ", x-header-" + std::to_string(count);
     const std::string headers = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
-    const Message response = ask(request("OPTIONS", "/v1/chat/completions",
-                                         headers + "Access-Control-Request-Headers: " + names + "\r\n"),
-                                 true);
+    const Message response =
+        ask(request("OPTIONS", "/v1/chat/completions", headers + "Access-Control-Request-Headers: " + names + "\r\n"),
+            true);
     EXPECT_EQ(response.status(), 204);
     EXPECT_EQ(response.head.value("Access-Control-Allow-Headers"), names);
 }
@@ -279,6 +280,7 @@ TEST_F(Edge, AKeyInAnyHeaderThatWasForLoomEndsAtLoom) {
 
 TEST_F(Edge, AnAnswerThatFlowsIsNotCutForItsDuration) {
     conf.set("timeout.inter_event", "400ms").set("route.ai.passthrough", "files");
+    conf.set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");  // nobody to keep files apart for
     start([](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
         connection.send("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 100\r\n\r\n");
@@ -332,7 +334,7 @@ TEST_F(Edge, AStreamThatBeganBeforeItsRequestHadEndedIsNotCut) {
         connection.send(chunk(done_event) + std::string(last_chunk));
     });
     RawClient one = client();
-    one.send(request("POST", "/v1/audio/speech", auth_header() + "Content-Length: 10\r\n") + "half ");
+    one.send(request("POST", "/v1/audio/transcriptions", auth_header() + "Content-Length: 10\r\n") + "half ");
     answered.wait();
     one.reader().start_response();
     one.send("whole");
@@ -351,8 +353,9 @@ TEST_F(Edge, AReaderThatStopsIsCutOffThoughItsAnswerIsAllHere) {
     RawClient one = client(4096);
     one.send(chat_request(chat_body));
     sent.wait();
-    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
-               Deadline::in(std::chrono::seconds(5)));
+    wait_until(
+        "no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
+        Deadline::in(std::chrono::seconds(5)));
 }
 
 TEST_F(Edge, ZeroSwitchesAClientsDeadlinesOff) {
@@ -420,12 +423,12 @@ TEST_F(Edge, TheEmbeddedProvidersLatencyIsNoOverflow) {
 }
 
 TEST_F(Edge, RequestsBehindAStreamedBodyAreTheNext) {
-    conf.set("route.ai.passthrough", "files");
+    conf.set("route.ai.passthrough", "audio");
     start(answer_with([](const Message& request) { return answer(request.body.empty() ? "{}" : request.body); }));
     RawClient one = client();
     for (int turn = 0; turn < 20; ++turn) {
         const std::string body(static_cast<size_t>(100 + turn * 997), static_cast<char>('a' + turn));
-        one.send(request("POST", "/v1/files", auth_header(), body) + chat_request(chat_body));
+        one.send(request("POST", "/v1/audio/transcriptions", auth_header(), body) + chat_request(chat_body));
         EXPECT_EQ(one.read_response().body, body);
         EXPECT_EQ(one.read_response().body, chat_body);
     }

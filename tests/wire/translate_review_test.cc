@@ -159,6 +159,8 @@ TEST_F(TranslateReview, WhatIsStoredAtTheProviderIsNobodysToName) {
     EXPECT_EQ(respond(R"(,"previous_response_id":null,"conversation":null)").status(), 200);
     conf.set("route.ai.passthrough", "responses");
     loom().reload(conf.text());
+    expect_error(respond(R"(,"previous_response_id":"resp_1")"), 404);  // of before: nobody knows whose it is
+    EXPECT_EQ(respond("").status(), 200);
     EXPECT_EQ(respond(R"(,"previous_response_id":"resp_1")").status(), 200);
 }
 

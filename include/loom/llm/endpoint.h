@@ -37,13 +37,18 @@ enum class Endpoint : uint8_t {
     vector_stores,
     rerank,
     realtime,
+    containers,
+    conversations,     // with `responses`
+    stored_responses,  // /v1/responses/{id} and below: likewise
+    message_batches,   // /v1/messages/batches, Anthropic's: with `batches`
     unknown,
 };
 
 /// path    as in the request line: `/v1/chat/completions`, with or without a query; a trailing slash is tolerated.
 /// Gemini's paths are known by their end, below /v1beta, /v1, /v1alpha and (of Vertex) /v1/projects/….
 /// Only an exact create call (`POST /v1/chat/completions`, not GET and not `/v1/chat/completions/{id}`) is inspected;
-/// stored chats and responses (`GET /v1/responses/{id}`, …) are `unknown`: nobody may read them through a shared key.
+/// stored chats (`GET /v1/chat/completions/{id}`) are `unknown`: nobody may read them through a shared key. Stored
+/// responses and the like are families: see resource.h.
 [[nodiscard]] Endpoint classify(bool method_is_get, std::string_view path) noexcept;
 
 /// The `{id}` of `/v1/models/{id}` or `/v1beta/models/{id}:method`, still percent-encoded; may contain slashes and

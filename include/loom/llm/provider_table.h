@@ -85,4 +85,8 @@ struct UpstreamPath {
 /// does not take as it comes stands for a conversation in the type's own protocol.
 void write_upstream_path(std::string& out, const ProviderType& type, Endpoint endpoint, const UpstreamPath& path);
 
+/// The same of a call that goes on as its client spelled it: `target` is path and query, `/v1/files?limit=2`.
+void write_family_path(std::string& out, const ProviderType& type, std::string_view target,
+                       std::string_view api_version);
+
 }  // namespace loom::llm

@@ -10,6 +10,7 @@
 #include "loom/base/secret.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/provider_table.h"
+#include "loom/llm/resource.h"
 #include "loom/net/address.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/route_table.h"
@@ -142,6 +143,15 @@ struct Plan {
     std::vector<net::Network> forwarded_trust;
     ForwardedFor forwarded_for = ForwardedFor::append;
     bool access_log = true;
+    llm::EndpointSet storing_families = 0;  // that some AI route relays
+
+    /// Are there clients to be told apart? Else all are one, and what a provider stores is theirs.
+    [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty(); }
+    /// Is it known whose things of this kind are? Only where they can be made through here.
+    [[nodiscard]] bool keeps(llm::ResourceKind kind) const noexcept {
+        return (storing_families & llm::set_of(llm::family_of(kind))) != 0;
+    }
+    [[nodiscard]] bool keeps_any() const noexcept { return storing_families != 0; }
 };
 
 /// An answer made in the process, for the admin listener: status, type and body.

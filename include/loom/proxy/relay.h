@@ -215,6 +215,7 @@ class Relay {
     ByteBuffer coded_;      // what is not decoded yet, since the client is behind
     ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
     std::unique_ptr<http::Inflater> inflater_;
+    std::unique_ptr<llm::EventFacts> suspended_facts_;  // of the event that the stream stands at
     llm::Usage usage_;
     Error error_;
     Flush flush_{*this};

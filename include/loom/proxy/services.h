@@ -12,6 +12,7 @@
 #include "loom/io/shard.h"
 #include "loom/llm/realtime.h"
 #include "loom/llm/request.h"
+#include "loom/llm/resource_reader.h"
 #include "loom/llm/stream_reader.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
@@ -20,6 +21,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/access_token.h"
 #include "loom/proxy/plan.h"
+#include "loom/store/resource_register.h"
 #include "loom/upstream/pool.h"
 
 namespace loom::proxy {
@@ -97,6 +99,9 @@ class Services {
     /// Null while none has come. Good until the next tick.
     [[nodiscard]] const AccessToken* access_token(uint64_t account) const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
+    /// Must be there, and not stopped, as long as exchanges of a plan that keeps_any() run.
+    void set_register(store::ResourceRegister* resources) noexcept { register_ = resources; }
+    [[nodiscard]] store::ResourceRegister* resource_register() const noexcept { return register_; }
 
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
     [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
@@ -117,6 +122,7 @@ class Services {
     llm::RealtimeReader realtime_reader;
     llm::TranslateScratch translate_scratch;
     std::string upstream_path;
+    llm::ResourceReader resource_reader;
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;
@@ -177,6 +183,7 @@ class Services {
     std::vector<std::unique_ptr<PlanUse>> uses_;
     PlanUse* current_ = nullptr;
     AccessTokensPtr access_tokens_;
+    store::ResourceRegister* register_ = nullptr;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;

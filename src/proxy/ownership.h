@@ -1,0 +1,92 @@
+// What an exchange holds whose request makes, names or lists what a provider keeps: whose that is, as the register
+// says, and the answer, where its ids must be known before its client sees them.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "body_budget.h"
+#include "collected_answer.h"
+#include "loom/io/shard.h"
+#include "loom/llm/resource_reader.h"
+#include "loom/llm/usage.h"
+#include "loom/proxy/relay.h"
+#include "loom/store/resource_register.h"
+
+namespace loom::proxy {
+
+class Exchange;
+class Services;
+
+/// What the register is asked about.
+enum class RegisterStage : uint8_t {
+    request,   // what the request names
+    elements,  // those of a list that came
+    answer,    // what the answer brings
+    event,     // what an event of a streamed answer brings; the stream is suspended meanwhile
+};
+
+class Ownership final : public EventObserver, BodyHold {
+  public:
+    /// call  a row of the table, or one of the exchange's own that lives as long as the process.
+    Ownership(Exchange& exchange, Services& services, const llm::ResourceCall& call, std::string_view id);
+    ~Ownership() override;
+
+    /// One question at a time; Exchange::on_register_answer follows, within wait_ms whatever becomes of the register.
+    void ask(RegisterStage what, store::ResourceQuestion question);
+    [[nodiscard]] bool asks() const noexcept { return ticket_ != nullptr; }
+    [[nodiscard]] RegisterStage stage() const noexcept { return stage_; }
+    [[nodiscard]] Result<store::ResourceAnswer> take_answer() noexcept { return std::move(answer_); }
+    static constexpr uint64_t wait_ms = 5'000;
+
+    /// A place for one more answer.
+    CollectedAnswer& collect();
+    [[nodiscard]] CollectedAnswer& collected() noexcept { return *collected_; }
+    [[nodiscard]] bool answer_whole() const noexcept { return collected_ && collected_->whole(); }
+    /// Counts what was collected, and what is known of its elements and of the request's names, among the bodies of
+    /// limit.bodies_in_memory.
+    [[nodiscard]] Result<void> hold_memory();
+
+    // Of a streamed response: its ids are in the register before the client sees them.
+    Verdict on_event(const EventView& event, llm::Edits& edits) override;
+    std::string_view on_end() override { return {}; }
+
+    const llm::ResourceCall& call;
+    const std::string_view id;                // of the path
+    std::vector<llm::ResourceName> named;     // in the request
+    std::vector<std::string_view> asked_ids;  // as the register was asked, in its order
+    int64_t grown_bytes = 0;                  // of a form, by another name of its model
+    int provider_ix = -1;                     // who has what is named; -1: nobody yet
+    llm::ResourceList list;                   // that came
+    std::vector<bool> keeps;                  // of it, by element
+    llm::Usage usage;                         // of an answer that was collected
+    uint32_t pages = 0;                       // of a list, asked for in the client's place
+    size_t list_limit = 0;                    // that the client set for one page; known from the second on
+
+  private:
+    /// Outlives the exchange where the register is slow.
+    struct Ticket {
+        Ownership* asker;
+    };
+    struct Deadline : io::Timer {
+        explicit Deadline(Ownership& o) : Timer(&Ownership::on_deadline), ownership(o) {}
+        Ownership& ownership;
+    };
+    static void on_deadline(io::Timer& timer) noexcept;
+    void on_answer(Result<store::ResourceAnswer> answer) noexcept;
+    void on_room() noexcept override {}
+
+    Exchange& exchange_;
+    Services& services_;
+    std::shared_ptr<Ticket> ticket_;  // null: nothing is asked
+    Result<store::ResourceAnswer> answer_;
+    Deadline deadline_{*this};
+    std::optional<CollectedAnswer> collected_;
+    std::vector<llm::ResourceName> written_;  // of the stream
+    RegisterStage stage_ = RegisterStage::request;
+    bool event_written_ = false;  // the one that the stream stands at
+};
+
+}  // namespace loom::proxy

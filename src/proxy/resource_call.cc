@@ -1,0 +1,455 @@
+// Calls that make, name or list what a provider keeps: whose it is decides whether they go on, and where to; what their
+// answer brings is written down before its client sees it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "loom/http/form_data.h"
+#include "ownership.h"
+
+namespace loom::proxy {
+namespace {
+
+using llm::CallAnswer;
+using llm::CallBody;
+
+constexpr uint32_t pages_max = 64;  // of a list, one behind the other, of which nothing is the client's
+constexpr size_t page_limit = 100;  // what every provider gives at once
+constexpr size_t page_limit_default = 20;
+
+/// That a response is made is an inspected call; its answer is handled like a row's.
+constexpr llm::ResourceCall response_call{.verb = llm::Verb::post,
+                                          .path = "responses",
+                                          .family = llm::Endpoint::responses,
+                                          .kind = llm::ResourceKind::response,
+                                          .body = CallBody::json,
+                                          .answer = CallAnswer::object,
+                                          .by_model = true};
+/// An inspected call that names what is kept, and makes nothing.
+constexpr llm::ResourceCall naming_call{.verb = llm::Verb::post, .body = CallBody::json};
+
+llm::Verb verb_of(http::Method method) noexcept {
+    switch (method) {
+        case http::Method::get: return llm::Verb::get;
+        case http::Method::post: return llm::Verb::post;
+        case http::Method::delete_: return llm::Verb::remove;
+        default: return llm::Verb::other;
+    }
+}
+
+/// The parameter's value; "" where it is not there.
+std::string_view query_value(std::string_view query, std::string_view name) noexcept {
+    while (!query.empty()) {
+        const std::string_view parameter = query.substr(0, query.find('&'));
+        query.remove_prefix(std::min(query.size(), parameter.size() + 1));
+        if (parameter.size() > name.size() && parameter[name.size()] == '=' && parameter.starts_with(name))
+            return parameter.substr(name.size() + 1);
+    }
+    return {};
+}
+
+bool reads_backwards(std::string_view query) noexcept {
+    size_t from = 0;
+    return llm::next_list_place(query, from).name.starts_with("before");
+}
+
+store::ResourceKey key_of(const llm::ResourceName& name) {
+    return {.kind = std::string(llm::kind_name(name.kind)), .id = name.id};
+}
+
+}  // namespace
+
+/// As the register knows the client. A tenant and a consumer of one name are two.
+std::string Exchange::tenant() const {
+    if (consumer_ == nullptr) return {};
+    return consumer_->tenant.empty() ? "consumer/" + consumer_->name : "tenant/" + consumer_->tenant;
+}
+
+void Exchange::take_provider(size_t provider_ix) noexcept {
+    provider_ = &plan().providers[provider_ix];
+    pool_ = use_->provider_pools[provider_ix];
+}
+
+/// Who is asked where neither an id nor a model tells: the route's provider, else the first that has such calls and
+/// speaks the client's protocol.
+size_t Exchange::family_provider() const noexcept {
+    if (route_->provider_ix >= 0) return static_cast<size_t>(route_->provider_ix);
+    const bool anthropic = error_protocol() == llm::Protocol::anthropic;
+    size_t first = plan().providers.size();
+    for (size_t i = 0; i < plan().providers.size(); ++i) {
+        const ProviderPlan& provider = plan().providers[i];
+        if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
+        if ((provider.type->path == llm::PathStyle::anthropic) == anthropic) return i;
+        first = std::min(first, i);
+    }
+    return first < plan().providers.size() ? first : 0;
+}
+
+Result<void> Exchange::admit_family(const http::RequestHead& head) {
+    take_provider(family_provider());
+    const auto match = llm::match_resource_call(verb_of(head.method), head.path);
+    if (match.call != nullptr) {
+        owned_ = std::make_unique<Ownership>(*this, services_, *match.call, text_.keep(match.id));
+        return {};
+    }
+    // Where all clients are one there is nothing to tell apart, and what this table does not know may pass.
+    if (plan().keeps_apart())
+        return fail(Errc::not_found, Side::downstream,
+                    "no call of this family that is known here has this method and path");
+    return check_family_provider();
+}
+
+Result<void> Exchange::check_family_provider() const {
+    if (pool_ == nullptr)
+        return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
+    if (provider_->aws_keys != nullptr)
+        return fail(Errc::unsupported, Side::downstream,
+                    "this provider's requests are signed whole: nothing can be relayed to it unread");
+    return {};
+}
+
+/// Must its body be read? A form passes as it comes.
+bool Exchange::reads_family_body(const http::RequestHead& head) const noexcept {
+    if (owned_ == nullptr || owned_->call.body == CallBody::none || client_body_.done()) return false;
+    constexpr std::string_view json = "application/json";
+    const std::string_view type = head.value_of(http::HeaderId::content_type);
+    const bool is_json = type.size() >= json.size() && http::equal_ignoring_case(type.substr(0, json.size()), json);
+    if (owned_->call.body == CallBody::multipart && !is_json) return false;
+    return owned_->call.by_model || plan().keeps_apart() || plan().providers.size() > 1;
+}
+
+/// A form's model stands in its first part, or behind a file that is not waited for.
+bool Exchange::waits_for_form() const noexcept {
+    if (owned_ == nullptr || body_mode_ != BodyMode::stream || !owned_->call.by_model) return false;
+    if (client_body_.done() || body_.size() >= early_body_bytes_max || client_gone_ || error_.code != Errc::ok)
+        return false;
+    return http::find_form_field(family_->content_type, form_front(), "model").state == http::FormField::State::open;
+}
+
+/// As much of a form as is looked at, however much has come.
+std::string_view Exchange::form_front() const noexcept { return body_.view().substr(0, early_body_bytes_max); }
+
+/// A request whose body passes, or that has none.
+Result<void> Exchange::inspect_unread() {
+    timer_.disarm();
+    deadline_ = Deadline::none;
+    if (body_mode_ == BodyMode::stream && owned_->call.by_model) LOOM_TRY(inspect_form());
+    return ask_owners();
+}
+
+Result<void> Exchange::inspect_form() {
+    const auto field = http::find_form_field(family_->content_type, form_front(), "model");
+    const bool found = field.state == http::FormField::State::found;
+    if (!found) return choose_by_model();
+    model_ = text_.keep(field.value);
+    LOOM_TRY(choose_by_model());
+    if (upstream_model_ == model_) return {};
+    // The provider's own name in its place; what the head says of the length follows (forward.cc).
+    ByteBuffer edited(services_.shard().blocks());
+    const std::string_view whole = body_.view();
+    edited.append(whole.substr(0, field.offset));
+    edited.append(upstream_model_);
+    edited.append(whole.substr(field.offset + field.value.size()));
+    owned_->grown_bytes = static_cast<int64_t>(upstream_model_.size()) - static_cast<int64_t>(field.value.size());
+    body_ = std::move(edited);
+    return {};
+}
+
+Result<void> Exchange::inspect_family() {
+    auto read = services_.resource_reader.read_request(body_.view());
+    if (!read) return std::unexpected(read.error());
+    Block home = services_.shard().blocks().take(sizeof(Draft));
+    char* const memory = home.data();
+    draft_ = ::new (memory) Draft{{}, {}, std::move(home)};
+    draft_->request.model_range = read->model_range;
+    model_ = text_.keep(read->model);
+    owned_->named = std::move(read->named);
+    LOOM_TRY(choose_by_model());
+    if (owned_->call.by_model && upstream_model_ != model_)
+        llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());
+    return ask_owners();
+}
+
+/// The model's provider, where the call is for a model.
+Result<void> Exchange::choose_by_model() {
+    upstream_model_ = model_;
+    if (model_.empty()) {
+        if (!owned_->call.by_model || consumer_ == nullptr || consumer_->models.empty()) return {};
+        return fail(Errc::bad_message, Side::downstream,
+                    "'model' must name a model, in a form before its files: this consumer may use some only");
+    }
+    if (model_.size() > llm::RequestReader::name_bytes_max)
+        return fail(Errc::bad_message, Side::downstream, "'model' is longer than any model's name (4096 bytes)");
+    if (owned_->call.by_model) {
+        LOOM_TRY(find_candidate());
+        type_ = nullptr;  // the path stays the client's
+        return {};
+    }
+    if (consumer_ != nullptr && !consumer_->may_use_model(model_))
+        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
+    return {};
+}
+
+/// An inspected request: does it name what is kept, or make it?
+Result<void> Exchange::look_for_ids() {
+    if (llm::names_model_in_path(endpoint_)) return {};  // Google's files have addresses, and no ids
+    auto read = services_.resource_reader.read_request(body_.view());
+    if (!read) return std::unexpected(read.error());
+    std::erase_if(read->named, [this](const auto& name) { return !plan().keeps(name.kind); });
+    // Where a route does not pass them, what is stored is refused as such (prepare_document).
+    if (!route_->passes(llm::Endpoint::responses))
+        std::erase_if(read->named,
+                      [](const auto& name) { return llm::family_of(name.kind) == llm::Endpoint::responses; });
+    const bool makes =
+        endpoint_ == llm::Endpoint::responses && route_->passes(llm::Endpoint::responses) && read->stores;
+    if (read->named.empty() && !makes) return {};
+    owned_ = std::make_unique<Ownership>(*this, services_, makes ? response_call : naming_call, std::string_view{});
+    owned_->named = std::move(read->named);
+    return owned_->named.empty() ? Result<void>() : ask_owners();
+}
+
+Result<void> Exchange::ask_owners() {
+    const llm::ResourceCall& call = owned_->call;
+    store::ResourceQuestion question{.tenant = tenant()};
+    if (!owned_->id.empty())
+        question.named.push_back({std::string(llm::kind_name(call.kind)), std::string(owned_->id)});
+    if (call.answer == CallAnswer::list) {
+        size_t from = 0;
+        for (;;) {
+            const auto place = llm::next_list_place(query(), from);
+            if (place.name.empty()) break;
+            question.named.push_back({std::string(llm::kind_name(call.kind)), std::string(place.id)});
+        }
+        question.counted_kind = llm::kind_name(call.kind);
+        question.counted_account = provider_->name;
+    }
+    for (const llm::ResourceName& name : owned_->named)
+        if (plan().keeps(name.kind)) question.named.push_back(key_of(name));
+    owned_->named.clear();
+    for (const store::ResourceKey& key : question.named) owned_->asked_ids.push_back(text_.keep(key.id));
+    if (question.named.empty() && question.counted_kind.empty())
+        return llm::is_inspected(endpoint_) ? Result<void>() : check_family_provider();
+    LOOM_TRY(owned_->hold_memory());
+    owned_->ask(RegisterStage::request, std::move(question));
+    return {};
+}
+
+bool Exchange::asks_register() const noexcept { return owned_ != nullptr && owned_->asks(); }
+
+void Exchange::on_register_answer() noexcept {
+    if (owned_->stage() != RegisterStage::event) return wake();
+    const auto answer = owned_->take_answer();
+    if (answer)
+        relay_.resume();
+    else
+        relay_.fail(answer.error());
+}
+
+/// After a wake-up: has the register answered, has something gone wrong, or is there more to wait for?
+Result<void> Exchange::look_at_register() {
+    if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
+    if (asks_register()) return {};
+    const auto answer = owned_->take_answer();
+    if (!answer) return std::unexpected(answer.error());
+    switch (owned_->stage()) {
+        case RegisterStage::request: return go_to_owner(*answer);
+        case RegisterStage::elements: return keep_own_elements(*answer);
+        case RegisterStage::answer:
+        case RegisterStage::event: return {};
+    }
+    return {};
+}
+
+/// What is another's is not there, and neither is what nobody has: both answers are the same, and nobody else is asked.
+Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
+    for (size_t i = 0; i < answer.accounts.size(); ++i) {
+        const auto found = std::ranges::find(plan().providers, answer.accounts[i], &ProviderPlan::name);
+        if (found == plan().providers.end() || found->kind == ProviderKind::echo) {
+            if (!plan().keeps_apart()) continue;
+            detail_ = owned_->asked_ids[i].substr(0, 128);
+            return fail(Errc::not_found, Side::downstream, "nothing is stored here under this id");
+        }
+        const int index = static_cast<int>(found - plan().providers.begin());
+        if (owned_->provider_ix >= 0 && owned_->provider_ix != index)
+            return fail(Errc::bad_message, Side::downstream,
+                        "what this request names is stored at different providers, and none has all of it");
+        owned_->provider_ix = index;
+    }
+    owned_->asked_ids.clear();
+    if (llm::is_inspected(endpoint_)) return prepare_for_owner();
+    if (owned_->provider_ix >= 0) take_provider(static_cast<size_t>(owned_->provider_ix));
+    LOOM_TRY(check_family_provider());
+    // Counted at the provider that would have been asked: a place in the list may lead to another.
+    const bool nothing_own = owned_->call.answer == CallAnswer::list && answer.count == 0 && answer.accounts.empty();
+    if (nothing_own && plan().keeps_apart())
+        reply(200, "application/json",
+              R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
+    return {};
+}
+
+/// The model at the provider that has what the request names.
+Result<void> Exchange::prepare_for_owner() {
+    const int owner = owned_->provider_ix;
+    if (owner >= 0 && provider_ != &plan().providers[static_cast<size_t>(owner)]) {
+        const auto candidates = plan().catalogue.match(model_).candidates;
+        const auto there = std::ranges::find(candidates, static_cast<uint16_t>(owner), &route::Candidate::provider_ix);
+        if (there == candidates.end() || route_->provider_ix >= 0) {
+            detail_ = plan().providers[static_cast<size_t>(owner)].name;
+            return fail(Errc::bad_message, Side::downstream,
+                        "what this request names is stored at a provider that is not asked for this model");
+        }
+        take_candidate(*there, plan().catalogue.match(model_).model);
+    }
+    // Read again: while the register was asked, the reader has read for others.
+    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    if (!request) return std::unexpected(request.error());
+    const auto prepared = prepare_document(*request);
+    inspected_ns_ = services_.shard().read_clock_ns();
+    return prepared;
+}
+
+/// Must the answer at hand be known before its client sees it?
+bool Exchange::collects_resource() const noexcept {
+    if (owned_ == nullptr || translated_ != nullptr || echo_ != nullptr) return false;
+    const http::ResponseHead& head = services_.response_head;
+    if (head.status / 100 != 2 || is_event_stream(head)) return false;
+    const CallAnswer answer = owned_->call.answer;
+    return answer == CallAnswer::list ? plan().keeps_apart() : answer != CallAnswer::opaque;
+}
+
+/// Does a streamed response bring ids? A translated one is stored nowhere.
+bool Exchange::watches_ids() const noexcept {
+    return owned_ != nullptr && translated_ == nullptr && owned_->call.answer == CallAnswer::object;
+}
+
+void Exchange::ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made) {
+    store::ResourceQuestion question{.tenant = tenant()};
+    for (const llm::ResourceName& name : made)
+        question.made.push_back({key_of(name), provider_->name, std::string(model_.substr(0, 256))});
+    owned_->ask(stage, std::move(question));
+}
+
+/// What the collected answer brings, takes away or lists is asked of the register, if it is anything.
+Result<void> Exchange::ask_about_answer() {
+    if (owned_ == nullptr || translated_ != nullptr) return {};
+    timer_.disarm();
+    deadline_ = Deadline::none;
+    const llm::ResourceCall& call = owned_->call;
+    const std::string_view answer = owned_->collected().body();
+    if (call.answer == CallAnswer::deletion) {
+        store::ResourceQuestion question{.tenant = tenant()};
+        question.gone.push_back(
+            {{std::string(llm::kind_name(call.kind)), std::string(owned_->id)}, provider_->name, {}});
+        owned_->ask(RegisterStage::answer, std::move(question));
+        return {};
+    }
+    if (call.answer == CallAnswer::list) {
+        owned_->list = LOOM_TRY(services_.resource_reader.read_list(call.kind, answer));
+        LOOM_TRY(owned_->hold_memory());
+        store::ResourceQuestion question{.tenant = tenant()};
+        for (const llm::ListedResource& element : owned_->list.elements)
+            question.named.push_back({std::string(llm::kind_name(call.kind)), element.id});
+        owned_->ask(RegisterStage::elements, std::move(question));
+        return {};
+    }
+    (void)services_.usage_reader.read(answer, owned_->usage);
+    const auto made = LOOM_TRY(services_.resource_reader.read_made(call.kind, answer));
+    if (!made.empty()) ask_to_write(RegisterStage::answer, made);
+    return {};
+}
+
+/// Of a list, what is the client's, at the provider that was asked. What such an element brings is the client's too.
+Result<void> Exchange::keep_own_elements(const store::ResourceAnswer& answer) {
+    llm::ResourceList& list = owned_->list;
+    owned_->keeps.assign(list.elements.size(), false);
+    std::vector<llm::ResourceName> made;
+    const size_t count = list.elements.size();
+    size_t room = owned_->pages > 0 ? owned_->list_limit : count;
+    const bool backwards = reads_backwards(query());
+    for (size_t turn = 0; turn < count; ++turn) {
+        const size_t i = backwards ? count - 1 - turn : turn;  // from the place that the client named
+        if (answer.accounts[i] != provider_->name) continue;
+        if (room == 0) {
+            list.has_more = true;
+            break;
+        }
+        owned_->keeps[i] = true;
+        room -= 1;
+        made.insert(made.end(), list.elements[i].made.begin(), list.elements[i].made.end());
+    }
+    if (!made.empty()) ask_to_write(RegisterStage::answer, made);
+    return {};
+}
+
+/// Hands the collected answer on. A page of a list that holds nothing of the client's is not handed on while there are
+/// more: clients take an empty page for the last one. The next is asked for instead.
+Result<void> Exchange::deliver_resource() {
+    CollectedAnswer& answer = owned_->collected();
+    if (!answer.in_step()) upstream_reusable_ = false;
+    if (answered_)  // the client has a stream's head already
+        return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
+    if (owned_->call.answer != CallAnswer::list) return reply_own(answer.body());
+    const llm::ResourceList& list = owned_->list;
+    const bool any = std::ranges::find(owned_->keeps, true) != owned_->keeps.end();
+    if (!any && list.has_more && !list.elements.empty()) return ask_for_next_page();
+    std::string filtered;
+    llm::write_list(answer.body(), list, owned_->keeps, filtered);
+    return reply_own(filtered);
+}
+
+Result<void> Exchange::reply_own(std::string_view body) {
+    std::string edited;
+    if (endpoint_ == llm::Endpoint::message_batches && !body.empty()) {
+        LOOM_TRY(services_.resource_reader.write_results_paths(body, edited));
+        body = edited;
+    }
+    const CollectedAnswer& answer = owned_->collected();
+    reply(answer.status(), body.empty() ? "" : "application/json", body, answer.lines());
+    return {};
+}
+
+/// In the direction in which the client reads, from where the page at hand ended.
+Result<void> Exchange::ask_for_next_page() {
+    if (owned_->pages == pages_max)
+        return fail(Errc::exhausted, Side::internal,
+                    "too much of other tenants lies before the next of this list: name a place in it (after)");
+    owned_->pages += 1;
+    const std::string_view before = query();
+    size_t from = 0;
+    const auto place = llm::next_list_place(before, from);
+    const bool backwards = reads_backwards(before);
+    const bool anthropic = error_protocol() == llm::Protocol::anthropic;
+    std::string_view name = place.name;
+    if (name.empty()) name = anthropic ? "after_id" : "after";
+    const auto& elements = owned_->list.elements;
+    const std::string& edge = backwards ? elements.front().id : elements.back().id;
+    if (!llm::is_resource_id(edge))
+        return fail(Errc::bad_message, Side::upstream, "the upstream's list holds what has no id to go on from");
+    if (owned_->pages == 1) {
+        const std::string_view asked = query_value(before, "limit");
+        owned_->list_limit = page_limit_default;
+        (void)std::from_chars(asked.data(), asked.data() + asked.size(), owned_->list_limit);
+        owned_->list_limit = std::max<size_t>(1, owned_->list_limit);
+    }
+    std::string target(target_.substr(0, target_.find('?')));
+    target += fmt::format("?limit={}&{}={}", std::max(page_limit, owned_->list_limit), name, edge);
+    for (std::string_view rest = before; !rest.empty();) {
+        const std::string_view parameter = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(rest.size(), parameter.size() + 1));
+        size_t at = 0;
+        if (!parameter.starts_with("limit=") && llm::next_list_place(parameter, at).name.empty())
+            target.append("&").append(parameter);
+    }
+    target_ = text_.keep(target);
+    release_upstream();
+    if (attempt_ != nullptr) attempt_->forget_answer();
+    answer_ = AnswerState::none;
+    attempts_ = 0;
+    fresh_only_ = false;
+    return {};
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,109 @@
+#include "database.h"
+
+#include "loom/base/assert.h"
+
+namespace loom::store {
+namespace {
+
+constexpr int busy_wait_ms = 2'000;  // for another process on the same file: one that drains while its successor starts
+
+std::unexpected<DatabaseFault> fault_of(sqlite3* database) {
+    return std::unexpected(DatabaseFault{sqlite3_errcode(database), sqlite3_errmsg(database)});
+}
+
+}  // namespace
+
+Statement& Statement::bind(int at, std::string_view text) {
+    const int bound = sqlite3_bind_text64(handle_.get(), at, text.data() == nullptr ? "" : text.data(), text.size(),
+                                          SQLITE_STATIC, SQLITE_UTF8);
+    LOOM_ASSERT(bound == SQLITE_OK);
+    return *this;
+}
+
+Statement& Statement::bind(int at, int64_t number) {
+    const int bound = sqlite3_bind_int64(handle_.get(), at, number);
+    LOOM_ASSERT(bound == SQLITE_OK);
+    return *this;
+}
+
+DatabaseResult<bool> Statement::step() {
+    const int stepped = sqlite3_step(handle_.get());
+    if (stepped == SQLITE_ROW) return true;
+    if (stepped == SQLITE_DONE) return false;
+    auto fault = fault_of(database_);
+    reset();
+    return fault;
+}
+
+DatabaseResult<void> Statement::run() {
+    for (;;) {
+        const auto row = step();
+        if (!row) return std::unexpected(row.error());
+        if (*row) continue;
+        reset();
+        return {};
+    }
+}
+
+void Statement::reset() noexcept {
+    sqlite3_reset(handle_.get());
+    sqlite3_clear_bindings(handle_.get());
+}
+
+std::string_view Statement::text(int column) const noexcept {
+    const auto* const bytes = reinterpret_cast<const char*>(sqlite3_column_text(handle_.get(), column));
+    if (bytes == nullptr) return {};
+    return {bytes, static_cast<size_t>(sqlite3_column_bytes(handle_.get(), column))};
+}
+
+int64_t Statement::number(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
+
+DatabaseResult<Database> Database::open(const std::string& path) {
+    Database database;
+    sqlite3* handle = nullptr;
+    const int opened = sqlite3_open_v2(path.c_str(), &handle,
+                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    database.handle_.reset(handle);  // also where it failed: its words are in there
+    if (handle == nullptr) return std::unexpected(DatabaseFault{SQLITE_NOMEM, "no memory"});
+    if (opened != SQLITE_OK) return fault_of(handle);
+    sqlite3_busy_timeout(handle, busy_wait_ms);
+    return database;
+}
+
+DatabaseResult<void> Database::run(const char* sql) {
+    if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return fault_of(handle_.get());
+    return {};
+}
+
+DatabaseResult<Statement> Database::prepare(std::string_view sql) {
+    sqlite3_stmt* handle = nullptr;
+    const int prepared = sqlite3_prepare_v3(handle_.get(), sql.data(), static_cast<int>(sql.size()),
+                                            SQLITE_PREPARE_PERSISTENT, &handle, nullptr);
+    if (prepared != SQLITE_OK) return fault_of(handle_.get());
+    Statement statement;
+    statement.handle_.reset(handle);
+    statement.database_ = handle_.get();
+    return statement;
+}
+
+DatabaseResult<int64_t> Database::number(std::string_view sql) {
+    auto statement = prepare(sql);
+    if (!statement) return std::unexpected(statement.error());
+    const auto row = statement->step();
+    if (!row) return std::unexpected(row.error());
+    return *row ? statement->number(0) : 0;
+}
+
+DatabaseResult<std::string> Database::text(std::string_view sql) {
+    auto statement = prepare(sql);
+    if (!statement) return std::unexpected(statement.error());
+    const auto row = statement->step();
+    if (!row) return std::unexpected(row.error());
+    return *row ? std::string(statement->text(0)) : std::string();
+}
+
+uint64_t Database::changes() const noexcept { return static_cast<uint64_t>(sqlite3_changes64(handle_.get())); }
+
+bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+}  // namespace loom::store

@@ -1,0 +1,71 @@
+// The one door to SQLite: a connection and its prepared statements. For one thread at a time.
+#pragma once
+
+#include <sqlite3.h>
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace loom::store {
+
+/// Something that SQLite refused, in its words.
+struct DatabaseFault {
+    int code = SQLITE_OK;  // primary
+    std::string text;
+    [[nodiscard]] bool damaged() const noexcept { return code == SQLITE_CORRUPT || code == SQLITE_NOTADB; }
+};
+
+template <class T>
+using DatabaseResult = std::expected<T, DatabaseFault>;
+
+class Database;
+
+/// A prepared statement, used again and again: bind, step until done, reset.
+class Statement {
+  public:
+    Statement() = default;
+    Statement& bind(int at, std::string_view text);  // borrowed until the next reset
+    Statement& bind(int at, int64_t number);
+    /// True for a row, false at the end.
+    [[nodiscard]] DatabaseResult<bool> step();
+    /// For a statement without rows: steps to its end and resets.
+    [[nodiscard]] DatabaseResult<void> run();
+    void reset() noexcept;
+
+    [[nodiscard]] std::string_view text(int column) const noexcept;  // good until the next step or reset
+    [[nodiscard]] int64_t number(int column) const noexcept;
+
+  private:
+    friend class Database;
+    struct Finalize {
+        void operator()(sqlite3_stmt* statement) const noexcept { sqlite3_finalize(statement); }
+    };
+    std::unique_ptr<sqlite3_stmt, Finalize> handle_;
+    sqlite3* database_ = nullptr;
+};
+
+class Database {
+  public:
+    /// path  ":memory:" for one that dies with the connection.
+    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path);
+
+    [[nodiscard]] DatabaseResult<void> run(const char* sql);
+    [[nodiscard]] DatabaseResult<Statement> prepare(std::string_view sql);
+    /// The first column of the first row; 0 where there is none.
+    [[nodiscard]] DatabaseResult<int64_t> number(std::string_view sql);
+    [[nodiscard]] DatabaseResult<std::string> text(std::string_view sql);
+    /// Rows that the last statement inserted or deleted.
+    [[nodiscard]] uint64_t changes() const noexcept;
+    [[nodiscard]] bool in_transaction() const noexcept;
+
+  private:
+    struct Close {
+        void operator()(sqlite3* database) const noexcept { sqlite3_close_v2(database); }
+    };
+    std::unique_ptr<sqlite3, Close> handle_;
+};
+
+}  // namespace loom::store

@@ -1,0 +1,106 @@
+// Two clients with the official SDKs behind one key of the provider: what one stores is not there for the other, and
+// the SDKs' own paging, streaming and errors hold.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI, { toFile } from 'openai-7';
+
+import { startLoom } from './loom.mjs';
+import { clientKey, providerKey } from './mock_http.mjs';
+import { startStore } from './mock_store.mjs';
+
+const otherKey = 'sk-another-client-of-the-sdk';
+let store;
+let loom;
+
+before(async () => {
+    store = await startStore();
+    loom = await startLoom([
+        'provider.mock.type = openai', `provider.mock.base_url = http://127.0.0.1:${store.port}/v1`,
+        `provider.mock.api_key = ${providerKey}`, 'provider.mock.models = gpt-4o',
+        'provider.claude.type = anthropic', `provider.claude.base_url = http://127.0.0.1:${store.port}`,
+        `provider.claude.api_key = ${providerKey}`, 'provider.claude.models = claude-sonnet-4-5',
+        'route.ai.passthrough = files, batches, responses', `consumer.another.api_key = ${otherKey}`,
+    ]);
+});
+
+after(async () => {
+    await loom?.stop();
+    await store?.stop();
+});
+
+const openai = (apiKey) => new OpenAI({ baseURL: loom.baseURL, apiKey, maxRetries: 0, timeout: 10_000 });
+const anthropic = (apiKey) => new Anthropic({ baseURL: loom.origin, apiKey, maxRetries: 0, timeout: 10_000 });
+const upload = async (client) => client.files.create({ file: await toFile(Buffer.from('x'), 'f.jsonl'), purpose: 'batch' });
+const notFound = (error) => error.status === 404 && error instanceof OpenAI.NotFoundError;
+
+test('files and batches are their makers', { timeout: 30_000 }, async () => {
+    const [one, other] = [openai(clientKey), openai(otherKey)];
+    const file = await upload(one);
+    assert.equal((await one.files.retrieve(file.id)).id, file.id);
+    assert.equal(await (await one.files.content(file.id)).text(), 'content');
+    const asked = store.requests.length;
+    await assert.rejects(other.files.retrieve(file.id), notFound);
+    await assert.rejects(other.files.content(file.id), notFound);
+    await assert.rejects(other.files.delete(file.id), notFound);
+    const terms = { endpoint: '/v1/chat/completions', completion_window: '24h', input_file_id: file.id };
+    await assert.rejects(other.batches.create(terms), notFound);
+    assert.equal(store.requests.length, asked);
+    const batch = await one.batches.create(terms);
+    assert.equal(batch.input_file_id, file.id);
+    await assert.rejects(other.batches.cancel(batch.id), notFound);
+    assert.equal((await one.files.delete(file.id)).deleted, true);
+    await assert.rejects(one.files.retrieve(file.id), notFound);
+});
+
+test('a list is read to its end, over pages that hold nothing of its reader', { timeout: 60_000 }, async () => {
+    const [one, other] = [openai(clientKey), openai(otherKey)];
+    const own = [];
+    for (let i = 0; i < 61; ++i) {
+        const file = await upload(i % 30 === 0 ? other : one);
+        if (i % 30 === 0) own.unshift(file.id);
+    }
+    const read = [];
+    for await (const file of other.files.list({ limit: 2 })) read.push(file.id);
+    assert.deepEqual(read, own);
+});
+
+test('a stored response is gone on with by who made it, streamed or whole', { timeout: 30_000 }, async () => {
+    const [one, other] = [openai(clientKey), openai(otherKey)];
+    const stream = one.responses.stream({ model: 'gpt-4o', input: 'hi' });
+    const first = await stream.finalResponse();
+    const second = await one.responses.create({ model: 'gpt-4o', input: 'on', previous_response_id: first.id });
+    assert.equal(second.previous_response_id, first.id);
+    assert.equal((await one.responses.retrieve(first.id)).id, first.id);
+    const reference = [{ type: 'item_reference', id: first.output[0].id }];
+    await one.responses.create({ model: 'gpt-4o', input: reference });
+    const asked = store.requests.length;
+    await assert.rejects(other.responses.create({ model: 'gpt-4o', input: 'on', previous_response_id: first.id }), notFound);
+    await assert.rejects(other.responses.create({ model: 'gpt-4o', input: reference }), notFound);
+    await assert.rejects(other.responses.retrieve(second.id), notFound);
+    await assert.rejects(other.responses.delete(second.id), notFound);
+    assert.equal(store.requests.length, asked);
+    await one.responses.delete(second.id);
+    await assert.rejects(one.responses.retrieve(second.id), notFound);
+});
+
+test("Anthropic's message batches, with its own provider and its own errors", { timeout: 30_000 }, async () => {
+    const [one, other] = [anthropic(clientKey), anthropic(otherKey)];
+    const requests = [{ custom_id: 'a', params: { model: 'claude-sonnet-4-5', max_tokens: 9, messages: [{ role: 'user', content: 'hi' }] } }];
+    const batch = await one.messages.batches.create({ requests });
+    const read = async (client) => {
+        const ids = [];
+        for await (const each of client.messages.batches.list({ limit: 1 })) ids.push(each.id);
+        return ids;
+    };
+    await other.messages.batches.create({ requests });
+    assert.deepEqual(await read(one), [batch.id]);
+    await assert.rejects(other.messages.batches.retrieve(batch.id),
+        (error) => error instanceof Anthropic.NotFoundError && error.error.error.type === 'not_found_error');
+    const results = [];
+    for await (const each of await one.messages.batches.results(batch.id)) results.push(each.custom_id);  // by its results_url
+    assert.deepEqual(results, ['a']);
+    await one.messages.batches.delete(batch.id);
+    assert.deepEqual(await read(one), []);
+});
