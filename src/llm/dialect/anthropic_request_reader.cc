@@ -291,8 +291,7 @@ void RequestReader::finish() {
 void RequestReader::finish_reasoning() {
     Reasoning& reasoning = request_.reasoning;
     reasoning.effort = effort_named(effort_);
-    if (effort_ == "max" || (has(effort_) && reasoning.effort == Effort::unset))
-        context_.losses.add("output_config.effort");  // max: as much as there is a word for
+    if (has(effort_) && reasoning.effort == Effort::unset) context_.losses.add("output_config.effort");
     if (!has(thinking_type_)) return;
     if (thinking_type_ == "disabled") {
         if (reasoning.effort != Effort::unset) context_.losses.add("output_config.effort");

@@ -439,7 +439,7 @@ class RequestWriter {
     }
     void write_reasoning() {
         const Reasoning& reasoning = request_.reasoning;
-        const Reasoning::Effort effort = effort_of(reasoning);
+        const Reasoning::Effort effort = openai_effort(reasoning, context_);
         if (effort != Reasoning::Effort::unset) json_.member_string("reasoning_effort", effort_name(effort));
         if (has(reasoning.summary)) lose("reasoning.summary");
     }

@@ -322,7 +322,7 @@ class RequestWriter {
 
     void write_reasoning() {
         const Reasoning& reasoning = request_.reasoning;
-        const Reasoning::Effort effort = effort_of(reasoning);
+        const Reasoning::Effort effort = openai_effort(reasoning, context_);
         const bool is_shown = has(reasoning.summary) || reasoning.include_thoughts.value_or(false);
         if (effort == Reasoning::Effort::unset && !is_shown) return;
         has_thinking_ = true;
