@@ -356,6 +356,7 @@ void write_format(const ResponseFormat& format, JsonOut& out) {
 
 void write_service_tier(Text tier, Context& context, JsonOut& out) {
     if (!has(tier) || tier == "auto") return;
+    if (tier == "fast") tier = "priority";  // OpenAI's other word for it
     if (tier != "default" && tier != "flex" && tier != "priority") return context.losses.add("service_tier");
     out.key("serviceTier");
     out.open_object();

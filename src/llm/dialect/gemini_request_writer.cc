@@ -33,6 +33,7 @@ class RequestWriter {
         write_tools();
         write_tool_config();
         write_generation_config();
+        write_service_tier();
         json_.close_object();
         note_losses();
         return {};
@@ -233,14 +234,24 @@ class RequestWriter {
         if (request_.top_logprobs > 0) json_.member_number("logprobs", std::min(request_.top_logprobs, logprobs_max));
     }
 
+    void write_service_tier() {
+        const Text tier = request_.service_tier;
+        if (!has(tier) || tier == "auto") return;
+        if (tier == "default" || tier == "flex" || tier == "priority") {
+            json_.member("serviceTier", tier == "default" ? Text("standard") : tier);
+        } else if (tier == "fast") {  // OpenAI's other word for it
+            json_.member("serviceTier", "priority");
+        } else {
+            context_.losses.add("service_tier");
+        }
+    }
+
     void note_losses() {
         const auto note = [this](bool lost, std::string_view name) {
             if (lost) context_.losses.add(name);
         };
-        const Text tier = request_.service_tier;
         note(has(request_.logit_bias) && request_.logit_bias != "{}", "logit_bias");
         note(has(request_.user), "user");
-        note(has(tier) && tier != "auto" && tier != "default", "service_tier");
         note(has(request_.verbosity) && request_.verbosity != "medium", "verbosity");
         note(has(request_.prompt_cache_key), "prompt_cache_key");
         note(has(request_.metadata) && request_.metadata != "{}", "metadata");

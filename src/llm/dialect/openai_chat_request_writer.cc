@@ -501,7 +501,7 @@ class RequestWriter {
     void write_service_tier() {
         const Text tier = request_.service_tier;
         if (!has(tier) || tier == "auto") return;
-        if (tier == "default" || tier == "flex" || tier == "priority" || tier == "scale") {
+        if (tier == "default" || tier == "flex" || tier == "priority" || tier == "scale" || tier == "fast") {
             json_.member("service_tier", tier);
         } else if (tier == "standard_only" || tier == "standard") {  // Anthropic's
             json_.member_string("service_tier", "default");

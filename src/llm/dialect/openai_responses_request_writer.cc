@@ -366,7 +366,8 @@ class RequestWriter {
         if (r.stream) json_.member_boolean("stream", true);
     }
     void write_tier() {
-        constexpr std::array<std::string_view, 5> tiers = {"auto", "default", "flex", "scale", "priority"};
+        constexpr std::array<std::string_view, 7> tiers = {"auto",     "default", "flex",     "scale",
+                                                           "priority", "fast",    "ultrafast"};
         if (!has(request_.service_tier)) return;
         for (const std::string_view tier : tiers)
             if (tier == request_.service_tier) return json_.member("service_tier", tier);
