@@ -43,6 +43,7 @@ class RequestReader {
     bool read_stop_sequences();
     bool read_stream();
     bool read_service_tier();
+    bool read_speed();
     bool read_temperature() { return read_number(cursor_, request_.temperature); }
     bool read_top_p() { return read_number(cursor_, request_.top_p); }
     bool read_top_k() { return read_number(cursor_, request_.top_k); }
@@ -79,6 +80,7 @@ const RequestReader::Member RequestReader::members[] = {
     {"temperature", &RequestReader::read_temperature},
     {"top_p", &RequestReader::read_top_p},
     {"top_k", &RequestReader::read_top_k},
+    {"speed", &RequestReader::read_speed},
     {"anthropic_version", &RequestReader::skip},  // Vertex's and Bedrock's, in place of the header
 };
 
@@ -279,6 +281,13 @@ bool RequestReader::read_stream() {
 bool RequestReader::read_service_tier() {
     if (!read_text(cursor_, request_.service_tier)) return false;
     if (request_.service_tier == "standard_only") request_.service_tier = "default";
+    return true;
+}
+
+bool RequestReader::read_speed() {
+    Text speed;
+    if (!read_text(cursor_, speed)) return false;
+    if (has(speed) && speed != "standard") context_.losses.add("speed");  // which is the default
     return true;
 }
 

@@ -45,6 +45,7 @@ class RequestWriter {
         for (const Message& message : request_.messages) {
             if (message.role != Role::system && message.role != Role::developer) continue;
             for (const Part& part : message.parts) {
+                if (part.kind != Part::Kind::text) context_.losses.add("messages[].content[]");
                 if (part.kind != Part::Kind::text || part.text.empty()) continue;
                 if (has(part.cache_control)) context_.losses.add("cache_control");
                 if (!open) open_system();
@@ -226,6 +227,7 @@ class RequestWriter {
         if (format.kind == ResponseFormat::Kind::unset || format.kind == ResponseFormat::Kind::text) return;
         json_.member_string("responseMimeType", "application/json");
         if (format.kind == ResponseFormat::Kind::json_schema) json_.member_json("responseJsonSchema", format.schema);
+        if (has(format.description)) context_.losses.add("response_format.json_schema.description");
     }
 
     void write_logprobs_setting() {

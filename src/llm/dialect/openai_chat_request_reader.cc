@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <unordered_set>
 
 #include "openai_chat.h"
 #include "reasoning.h"
@@ -119,11 +120,16 @@ class RequestReader {
         const uint32_t offset = cursor_.offset();
         if (cursor_.peek() != '{') return cursor_.fail_here("a tool must be an object");
         Tool tool;
+        std::string_view unknown;  // of a tool that the provider runs it is a part, of a function a loss
+        Cursor unknown_value = cursor_;
         const bool good = each([&](std::string_view name) {
             if (name == "type") return take_text(cursor_, tool.type);
             if (name == "cache_control") return take_json(cursor_, tool.cache_control);
             if (name == "function" && cursor_.peek() == '{') return read_function(tool);
-            return name == "custom" && cursor_.peek() == '{' ? read_name(tool.name) : cursor_.skip_value();
+            if (name == "custom" && cursor_.peek() == '{') return read_name(tool.name);
+            unknown = name;
+            unknown_value = cursor_;
+            return cursor_.skip_value();
         });
         if (!good) return false;
         tool.is_function = tool.type == "function" || (!has(tool.type) && has(tool.name));
@@ -132,6 +138,8 @@ class RequestReader {
             if (!has(tool.type)) return cursor_.fail_at(offset, "a tool must have a 'type'");
         } else if (!has(tool.name)) {
             return cursor_.fail_at(offset, "a tool's 'function' must have a 'name'");
+        } else if (!unknown.empty() && !skip_lost(unknown_value, context_, "tools[].", unknown)) {
+            return false;
         }
         request_.tools.add(context_.arena, tool);
         return true;
@@ -214,7 +222,10 @@ class RequestReader {
         if (cursor_.peek() != '{') return cursor_.skip_value();
         return each([&](std::string_view name) {
             if ((name != "function" && name != "custom") || cursor_.peek() != '{') return cursor_.skip_value();
-            return read_name(allowed_tools_.add(context_.arena));
+            Text allowed;
+            if (!read_name(allowed)) return false;
+            allowed_tools_.insert(allowed);
+            return true;
         });
     }
     /// No other protocol has a list of allowed ones: the model is shown those alone.
@@ -223,8 +234,7 @@ class RequestReader {
         const ArenaList<Tool> all = request_.tools;
         request_.tools = {};
         for (const Tool& tool : all)
-            if (std::ranges::find(allowed_tools_, tool.name) != allowed_tools_.end())
-                request_.tools.add(context_.arena, tool);
+            if (allowed_tools_.contains(tool.name)) request_.tools.add(context_.arena, tool);
     }
     bool read_function_call() { return cursor_.peek() == '"' ? read_tool_choice_word() : read_named_function(); }
     bool read_named_function() {
@@ -295,10 +305,13 @@ class RequestReader {
         });
     }
     bool read_modalities() {
-        Range range;
-        if (!cursor_.skip_value(range)) return false;
-        if (text_of(cursor_.text(), range).find("audio") != std::string_view::npos) context_.losses.add("modalities");
-        return true;
+        if (cursor_.peek() != '[') return cursor_.fail_here("'modalities' must be a list");
+        return cursor_.each_element([&] {
+            Text word;
+            if (!take_text(cursor_, word)) return false;
+            if (word != "text") context_.losses.add("modalities");
+            return true;
+        });
     }
 
     // scalars
@@ -392,7 +405,7 @@ class RequestReader {
     uint64_t max_completion_tokens_ = 0;
     uint32_t legacy_calls_ = 0;
     bool tools_are_bounded_ = false;
-    ArenaList<Text> allowed_tools_;
+    std::unordered_set<Text> allowed_tools_;
 };
 
 // Those that every request has come first.

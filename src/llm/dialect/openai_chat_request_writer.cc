@@ -250,7 +250,8 @@ class MessageWriter {
             if (part.kind == Kind::text) texts.add(context_.arena, part);
             if (part.kind == Kind::refusal) refusal = part.text;
             has_calls |= part.kind == Kind::tool_call;
-            const bool is_lost = is_media(part) && part.media.source != Media::Source::file_id;
+            const bool is_spoken = part.kind == Kind::audio && part.media.source == Media::Source::file_id;
+            const bool is_lost = (is_media(part) && !is_spoken) || part.kind == Kind::tool_result;
             if (is_lost) context_.losses.add("messages[].content[]");
             note_lost(part);
         }

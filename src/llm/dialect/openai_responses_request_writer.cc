@@ -47,12 +47,17 @@ class RequestWriter {
         const bool has_instructions = request_.messages.count() > 1 && message->role == Role::system;
         if (has_instructions) {
             json_.member("instructions", joined_text(message->parts, "\\n\\n", context_.arena));
+            for (const Part& part : message->parts) {
+                lose_if(has(part.cache_control), "cache_control");
+                lose_if(part.kind != Part::Kind::text, "instructions");  // which are a text
+            }
+            lose_if(has(message->name), "messages[].name");
             ++message;
         }
         json_.key("input");
         json_.open_array();
         for (; message != request_.messages.end(); ++message) {
-            lose_if(has(message->name), "name");
+            lose_if(has(message->name), "messages[].name");
             LOOM_TRY(write_items(*message));
         }
         json_.close_array();
