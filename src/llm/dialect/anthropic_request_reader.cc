@@ -313,6 +313,9 @@ void RequestReader::finish_reasoning() {
         context_.losses.add("thinking");
         return;
     }
+    if (thinking_type_ != "enabled" && thinking_type_ != "adaptive") context_.losses.add("thinking");
+    const bool is_display = thinking_display_.empty() || thinking_display_ == "summarized";
+    if (!is_display && thinking_display_ != "omitted") context_.losses.add("thinking.display");
     if (thinking_type_ == "enabled" && thinking_budget_) {
         reasoning.budget_tokens = static_cast<int64_t>(std::min<uint64_t>(*thinking_budget_, INT64_MAX));
     } else if (reasoning.effort == Effort::unset) {

@@ -289,12 +289,23 @@ class RequestReader {
                 request_.reasoning.budget_tokens = static_cast<int64_t>(std::min<uint64_t>(tokens, INT64_MAX));
                 return true;
             }
-            Text type;
-            if (!take_text(cursor_, type)) return false;
-            if (name == "type" && type == "disabled") request_.reasoning.effort = Reasoning::Effort::none;
-            if (name == "type" && type == "enabled") request_.reasoning.include_thoughts = true;
-            return true;
+            return name == "type" ? read_thinking_type() : skip_lost(cursor_, context_, "thinking.", name);
         });
+    }
+    bool read_thinking_type() {
+        Text type;
+        if (!take_text(cursor_, type)) return false;
+        Reasoning& reasoning = request_.reasoning;
+        if (type == "disabled") {
+            reasoning.effort = Reasoning::Effort::none;
+        } else if (type == "enabled" || type == "adaptive") {
+            reasoning.include_thoughts = true;
+            const bool is_told = reasoning.effort != Reasoning::Effort::unset || reasoning.budget_tokens;
+            if (type == "adaptive" && !is_told) reasoning.budget_tokens = -1;
+        } else {
+            context_.losses.add("thinking");
+        }
+        return true;
     }
     bool read_stop() {
         if (cursor_.peek() == '"') return take_text(cursor_, request_.stop.add(context_.arena));

@@ -494,7 +494,9 @@ class RequestWriter {
         if (has(request_.user)) quirks_.no_user ? lose("user") : json_.member("user", request_.user);
         write_service_tier();
         const Text verbosity = request_.verbosity;
-        if (verbosity == "low" || verbosity == "medium" || verbosity == "high") json_.member("verbosity", verbosity);
+        const bool is_verbosity = verbosity == "low" || verbosity == "medium" || verbosity == "high";
+        if (is_verbosity) json_.member("verbosity", verbosity);
+        if (!is_verbosity && has(verbosity)) lose("verbosity");
         json_.member("prompt_cache_key", request_.prompt_cache_key);
         // "The 'metadata' parameter is only allowed when 'store' is enabled", and we store nothing unasked.
         if (has(request_.metadata)) lose("metadata");
