@@ -2,9 +2,10 @@
 //
 //   DIR/<dialect>.txt   a fact a line: its name (scripts/facts says whence) | a sample | outcomes | why it is ignored
 //
-// A name that ends in ".*" stands for all below: they go where the fact before the dot goes. The sample is the members
-// of a request that holds the fact between « and »; what any request must have is added. It is translated with the fact
-// and without it, for each provider, and the outcome is one of
+// A name that begins with "beyond." is none of the SDK's. One that ends in ".*" stands for all below: they go where the
+// fact before the dot goes. The sample is the members of a request that holds the fact between « and »; what any
+// request must have is added. It is translated with the fact and without it, for each provider, and the outcome is one
+// of
 //   carried   the provider's document is another for it
 //   a name    which x-loom-dropped has for it alone
 //   refused   the request is answered 400
