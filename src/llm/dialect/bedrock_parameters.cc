@@ -153,6 +153,12 @@ std::string_view three_efforts(Effort effort) noexcept {
     return effort == Effort::medium ? "medium" : "high";
 }
 
+/// Of a model for which "high" is the most.
+std::string_view bounded_effort(Effort effort, Context& context) {
+    if (effort > Effort::high) context.losses.add("reasoning_effort");
+    return three_efforts(effort);
+}
+
 /// Claude 4.6 has "max" above "high", and nothing between.
 std::string_view claude_effort(Effort effort, const Model& model, Context& context) {
     const bool has_xhigh = model.thinking == Model::Thinking::effort;
@@ -191,13 +197,13 @@ void write_thinking(const Thinking& thinking, const ChatRequest& request, const 
     if (model.family == Model::Family::claude) return write_claude_thinking(thinking, request, model, context, out);
     if (model.family == Model::Family::openai) {
         if (context.terms.model.find("gpt-oss") != std::string_view::npos)
-            return out.member("reasoning_effort", three_efforts(thinking.effort));
+            return out.member("reasoning_effort", bounded_effort(thinking.effort, context));
         out.key("reasoning");
         out.open_object();
-        out.member("effort", effort_name(thinking.effort));
+        out.member("effort", effort_name(openai_effort(request.reasoning, context)));
         return out.close_object();
     }
-    std::string_view effort = three_efforts(thinking.effort);
+    std::string_view effort = bounded_effort(thinking.effort, context);
     if (effort == "high" && bounds_nova(request)) {
         effort = "medium";
         context.losses.add("reasoning_effort");

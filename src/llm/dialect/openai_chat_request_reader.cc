@@ -3,6 +3,7 @@
 #include <charconv>
 #include <unordered_set>
 
+#include "loom/base/hash.h"
 #include "openai_chat.h"
 #include "reasoning.h"
 
@@ -120,15 +121,12 @@ class RequestReader {
         const uint32_t offset = cursor_.offset();
         if (cursor_.peek() != '{') return cursor_.fail_here("a tool must be an object");
         Tool tool;
-        std::string_view unknown;  // of a tool that the provider runs it is a part, of a function a loss
-        Cursor unknown_value = cursor_;
+        Cursor again = cursor_;
         const bool good = each([&](std::string_view name) {
             if (name == "type") return take_text(cursor_, tool.type);
             if (name == "cache_control") return take_json(cursor_, tool.cache_control);
             if (name == "function" && cursor_.peek() == '{') return read_function(tool);
             if (name == "custom" && cursor_.peek() == '{') return read_name(tool.name);
-            unknown = name;
-            unknown_value = cursor_;
             return cursor_.skip_value();
         });
         if (!good) return false;
@@ -138,11 +136,18 @@ class RequestReader {
             if (!has(tool.type)) return cursor_.fail_at(offset, "a tool must have a 'type'");
         } else if (!has(tool.name)) {
             return cursor_.fail_at(offset, "a tool's 'function' must have a 'name'");
-        } else if (!unknown.empty() && !skip_lost(unknown_value, context_, "tools[].", unknown)) {
-            return false;
         }
+        if (tool.is_function && !note_unknown(again)) return false;
         request_.tools.add(context_.arena, tool);
         return true;
+    }
+    /// What else a tool has: of one that the provider runs a part of it, of a function a loss.
+    bool note_unknown(Cursor& tool) {
+        return tool.each_member([&](Range key) {
+            const std::string_view name = name_of(tool, key);
+            const bool is_known = name == "type" || name == "function" || name == "custom" || name == "cache_control";
+            return is_known ? tool.skip_value() : skip_lost(tool, context_, "tools[].", name);
+        });
     }
     bool read_function(Tool& tool) {
         return each([&](std::string_view name) {
@@ -416,7 +421,7 @@ class RequestReader {
     uint64_t max_completion_tokens_ = 0;
     uint32_t legacy_calls_ = 0;
     bool tools_are_bounded_ = false;
-    std::unordered_set<Text> allowed_tools_;
+    std::unordered_set<Text, StringHash> allowed_tools_;
 };
 
 // Those that every request has come first.

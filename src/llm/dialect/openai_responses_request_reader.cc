@@ -3,6 +3,7 @@
 #include <span>
 #include <unordered_set>
 
+#include "loom/base/hash.h"
 #include "reasoning.h"
 
 namespace loom::llm::responses {
@@ -418,8 +419,8 @@ class RequestReader {
     Text user_;
     bool has_input_ = false;
     bool tools_are_bounded_ = false;
-    std::unordered_set<Text> allowed_names_;
-    std::unordered_set<Text> allowed_types_;
+    std::unordered_set<Text, StringHash> allowed_names_;
+    std::unordered_set<Text, StringHash> allowed_types_;
 };
 
 std::span<const RequestReader::Field> RequestReader::fields() {

@@ -464,7 +464,7 @@ TEST(BedrockRequest, ClaudesThinkingByGeneration) {
          {.effort = Effort::xhigh},
          0,
          R"("additionalModelRequestFields":{"reasoning_effort":"high"}})",
-         ""},
+         "reasoning_effort"},
         {"openai.gpt-5.6",
          {.effort = Effort::xhigh},
          0,
