@@ -220,11 +220,12 @@ class Facts : public testing::Test {
         for (Fact& fact : facts) {
             if (fact.sample.empty() || fact.name.ends_with(".*")) continue;
             const std::string outcomes = outcomes_of(fact);
-            if (!is_update) EXPECT_EQ(fact.outcomes, outcomes) << fact.name << "\n" << fact.sample;
+            if (!is_update) {
+                EXPECT_EQ(fact.outcomes, outcomes) << fact.name << "\n" << fact.sample;
+            }
             const bool is_ignored = outcomes.contains("ignored") || outcomes == "unknown";
             EXPECT_EQ(is_ignored, !fact.reason.empty())
-                << fact.name << ": a reason goes with what is ignored, and with "
-                << "nothing else\n"
+                << fact.name << ": a reason goes with what is ignored, and with nothing else\n"
                 << outcomes << "\n"
                 << fact.sample;
             fact.outcomes = outcomes;
