@@ -43,7 +43,7 @@ const config = shape({
 });
 const request = shape({
     contents: list(content, 1), 'systemInstruction?': content, 'safetySettings?': anything, 'cachedContent?': nonEmpty,
-    'generationConfig?': config, 'labels?': anything,
+    'generationConfig?': config, 'labels?': anything, 'serviceTier?': word('standard', 'flex', 'priority'),
     'tools?': list(shape({
         functionDeclarations: list(shape({
             name: nonEmpty, 'description?': text, 'parameters?': schema, 'parametersJsonSchema?': json,

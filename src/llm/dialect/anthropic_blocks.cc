@@ -43,7 +43,7 @@ bool is_fetched(Text url) noexcept { return url.starts_with("http"); }
 
 Result<void> write_image(const Part& part, Context& context, JsonOut& json) {
     const Media& media = part.media;
-    if (has(media.detail) && media.detail != "auto") context.losses.add("detail");
+    if (has(media.detail) && media.detail != "auto") context.losses.add("image_url.detail");
     if (media.source == Media::Source::text) return refuse("an image cannot be text");
     if (media.source == Media::Source::url && !is_fetched(media.data))
         return refuse("Anthropic fetches images by http and https only: send the image itself, as base64");

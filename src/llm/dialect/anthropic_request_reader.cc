@@ -43,6 +43,7 @@ class RequestReader {
     bool read_stop_sequences();
     bool read_stream();
     bool read_service_tier();
+    bool read_speed();
     bool read_temperature() { return read_number(cursor_, request_.temperature); }
     bool read_top_p() { return read_number(cursor_, request_.top_p); }
     bool read_top_k() { return read_number(cursor_, request_.top_k); }
@@ -79,6 +80,7 @@ const RequestReader::Member RequestReader::members[] = {
     {"temperature", &RequestReader::read_temperature},
     {"top_p", &RequestReader::read_top_p},
     {"top_k", &RequestReader::read_top_k},
+    {"speed", &RequestReader::read_speed},
     {"anthropic_version", &RequestReader::skip},  // Vertex's and Bedrock's, in place of the header
 };
 
@@ -282,6 +284,13 @@ bool RequestReader::read_service_tier() {
     return true;
 }
 
+bool RequestReader::read_speed() {
+    Text speed;
+    if (!read_text(cursor_, speed)) return false;
+    if (has(speed) && speed != "standard") context_.losses.add("speed");  // which is the default
+    return true;
+}
+
 void RequestReader::finish() {
     if (!system_.empty()) request_.messages.add(context_.arena, {.role = Role::system, .parts = system_});
     for (const Message& message : messages_) request_.messages.add(context_.arena, message);
@@ -291,8 +300,7 @@ void RequestReader::finish() {
 void RequestReader::finish_reasoning() {
     Reasoning& reasoning = request_.reasoning;
     reasoning.effort = effort_named(effort_);
-    if (effort_ == "max" || (has(effort_) && reasoning.effort == Effort::unset))
-        context_.losses.add("output_config.effort");  // max: as much as there is a word for
+    if (has(effort_) && reasoning.effort == Effort::unset) context_.losses.add("output_config.effort");
     if (!has(thinking_type_)) return;
     if (thinking_type_ == "disabled") {
         if (reasoning.effort != Effort::unset) context_.losses.add("output_config.effort");
@@ -305,6 +313,9 @@ void RequestReader::finish_reasoning() {
         context_.losses.add("thinking");
         return;
     }
+    if (thinking_type_ != "enabled" && thinking_type_ != "adaptive") context_.losses.add("thinking");
+    const bool is_display = thinking_display_.empty() || thinking_display_ == "summarized";
+    if (!is_display && thinking_display_ != "omitted") context_.losses.add("thinking.display");
     if (thinking_type_ == "enabled" && thinking_budget_) {
         reasoning.budget_tokens = static_cast<int64_t>(std::min<uint64_t>(*thinking_budget_, INT64_MAX));
     } else if (reasoning.effort == Effort::unset) {

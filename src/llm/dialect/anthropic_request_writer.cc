@@ -381,6 +381,7 @@ void RequestWriter::note_losses() {
     lose(request_.top_logprobs > 0, "top_logprobs");
     lose(has(request_.verbosity) && request_.verbosity != "medium", "verbosity");
     lose(has(request_.prompt_cache_key), "prompt_cache_key");
+    lose(has(request_.reasoning.summary) && request_.reasoning.summary != "auto", "reasoning.summary");
     lose(has(request_.metadata) && request_.metadata != "{}", "metadata");
 }
 

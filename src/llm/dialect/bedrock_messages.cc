@@ -184,8 +184,8 @@ Result<void> MessagesWriter::move_system() {
 }
 
 Result<void> MessagesWriter::write(const Message& message) {
-    if (message.role == Role::system || message.role == Role::developer) return {};
     if (has(message.name)) context_.losses.add("messages[].name");
+    if (message.role == Role::system || message.role == Role::developer) return {};
     const Role role = message.role == Role::assistant ? Role::assistant : Role::user;
     for (const Part& part : message.parts) LOOM_TRY(write_part(part, role));
     return {};

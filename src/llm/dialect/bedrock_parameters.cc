@@ -153,7 +153,22 @@ std::string_view three_efforts(Effort effort) noexcept {
     return effort == Effort::medium ? "medium" : "high";
 }
 
-void write_claude_thinking(const Thinking& thinking, const ChatRequest& request, JsonOut& out) {
+/// Of a model for which "high" is the most.
+std::string_view bounded_effort(Effort effort, Context& context) {
+    if (effort > Effort::high) context.losses.add("reasoning_effort");
+    return three_efforts(effort);
+}
+
+/// Claude 4.6 has "max" above "high", and nothing between.
+std::string_view claude_effort(Effort effort, const Model& model, Context& context) {
+    const bool has_xhigh = model.thinking == Model::Thinking::effort;
+    if (effort == Effort::max || (effort == Effort::xhigh && has_xhigh)) return effort_name(effort);
+    if (effort == Effort::xhigh) context.losses.add("reasoning_effort");
+    return three_efforts(effort);
+}
+
+void write_claude_thinking(const Thinking& thinking, const ChatRequest& request, const Model& model, Context& context,
+                           JsonOut& out) {
     out.key("thinking");
     out.open_object();
     if (thinking.budget_tokens > 0) {
@@ -168,7 +183,7 @@ void write_claude_thinking(const Thinking& thinking, const ChatRequest& request,
     out.close_object();
     out.key("output_config");
     out.open_object();
-    out.member("effort", thinking.effort == Effort::xhigh ? "max" : three_efforts(thinking.effort));
+    out.member("effort", claude_effort(thinking.effort, model, context));
     out.close_object();
 }
 
@@ -179,16 +194,16 @@ bool bounds_nova(const ChatRequest& request) noexcept {
 
 void write_thinking(const Thinking& thinking, const ChatRequest& request, const Model& model, Context& context,
                     JsonOut& out) {
-    if (model.family == Model::Family::claude) return write_claude_thinking(thinking, request, out);
+    if (model.family == Model::Family::claude) return write_claude_thinking(thinking, request, model, context, out);
     if (model.family == Model::Family::openai) {
         if (context.terms.model.find("gpt-oss") != std::string_view::npos)
-            return out.member("reasoning_effort", three_efforts(thinking.effort));
+            return out.member("reasoning_effort", bounded_effort(thinking.effort, context));
         out.key("reasoning");
         out.open_object();
-        out.member("effort", effort_name(thinking.effort));
+        out.member("effort", effort_name(openai_effort(request.reasoning, context)));
         return out.close_object();
     }
-    std::string_view effort = three_efforts(thinking.effort);
+    std::string_view effort = bounded_effort(thinking.effort, context);
     if (effort == "high" && bounds_nova(request)) {
         effort = "medium";
         context.losses.add("reasoning_effort");
@@ -347,6 +362,7 @@ void write_format(const ResponseFormat& format, JsonOut& out) {
 
 void write_service_tier(Text tier, Context& context, JsonOut& out) {
     if (!has(tier) || tier == "auto") return;
+    if (tier == "fast") tier = "priority";  // OpenAI's other word for it
     if (tier != "default" && tier != "flex" && tier != "priority") return context.losses.add("service_tier");
     out.key("serviceTier");
     out.open_object();

@@ -105,7 +105,7 @@ struct ResponseFormat {
 /// How much the model may think. OpenAI says an effort, Anthropic and Gemini a budget of tokens; `effort_of_budget` and
 /// `budget_of_effort` (reasoning.h) are the one table between.
 struct Reasoning {
-    enum class Effort : uint8_t { unset, none, minimal, low, medium, high, xhigh };
+    enum class Effort : uint8_t { unset, none, minimal, low, medium, high, xhigh, max };
     Effort effort = Effort::unset;
     std::optional<int64_t> budget_tokens;  // -1: as much as the model likes; 0: none
     std::optional<bool> include_thoughts;  // is the thinking, or a summary of it, to be shown?

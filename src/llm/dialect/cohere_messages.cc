@@ -18,6 +18,10 @@ bool is_document(const Part& part) noexcept {
     return part.kind == Kind::file && part.media.source == Media::Source::text;
 }
 
+bool is_file(const Part& part) noexcept {
+    return part.kind == Kind::image || part.kind == Kind::audio || part.kind == Kind::video || part.kind == Kind::file;
+}
+
 bool is_said(const Part& part) noexcept {
     return (part.kind == Kind::text || part.kind == Kind::refusal) && !part.thought && !is_blank(part.text);
 }
@@ -80,6 +84,7 @@ Result<void> MessagesWriter::write_system() {
     bool open = false;
     for (const Message& message : request_.messages) {
         if (!is_system(message)) continue;
+        if (has(message.name)) context_.losses.add("messages[].name");
         for (const Part& part : message.parts) {
             if (part.kind != Kind::text) return refuse("Cohere takes texts alone as the system's");
             note(part);
@@ -150,6 +155,7 @@ void MessagesWriter::write_assistant(const Message& message) {
     for (const Part& part : message.parts) {
         note(part);
         if (part.kind == Kind::redacted_thinking) context_.losses.add("thinking_blocks");
+        if (is_file(part)) context_.losses.add("messages[].content[]");  // Cohere's models say texts alone
         if (part.kind == Kind::thinking && has(part.signature)) context_.losses.add("thinking_blocks[].signature");
     }
     const bool speaks = std::ranges::any_of(message.parts, is_content);
@@ -254,7 +260,9 @@ Result<void> MessagesWriter::write_image(const Media& media) {
     }
     out_.piece(media.data);
     out_.close_text();
-    out_.member("detail", media.detail);
+    const bool is_known = media.detail == "auto" || media.detail == "low" || media.detail == "high";
+    if (is_known) out_.member("detail", media.detail);
+    if (!is_known && has(media.detail)) context_.losses.add("image_url.detail");
     out_.close_object();
     out_.close_object();
     return {};

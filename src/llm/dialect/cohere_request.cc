@@ -89,6 +89,7 @@ void write_format(const ChatRequest& request, bool is_alone, Context& context, J
     out.open_object();
     out.member("type", "json_object");
     out.member_json("json_schema", request.format.schema);
+    if (has(request.format.description)) context.losses.add("response_format.json_schema.description");
     out.close_object();
 }
 

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "loom/llm/json_text.h"
+#include "reasoning.h"
 
 namespace loom::llm {
 
@@ -118,6 +119,15 @@ Text joined_text(const ArenaList<Part>& parts, Text between, Arena& arena) {
         end = std::copy(part.text.begin(), part.text.end(), end);
     }
     return {room, static_cast<size_t>(end - room)};
+}
+
+Reasoning::Effort openai_effort(const Reasoning& reasoning, Context& context) {
+    const Reasoning::Effort effort = effort_of(reasoning);
+    const Protocol client = context.terms.client;
+    const bool knows_the_model = client == Protocol::openai_chat || client == Protocol::openai_responses;
+    if (effort != Reasoning::Effort::max || knows_the_model) return effort;
+    context.losses.add("reasoning_effort");
+    return Reasoning::Effort::xhigh;
 }
 
 Json clamped(Json number, double low, double high, std::string_view name, Context& context) {

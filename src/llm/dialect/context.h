@@ -74,6 +74,10 @@ struct Context {
 /// The text of a part list: one text as it stands, several joined (with `between`, an inside of a string) in the arena.
 [[nodiscard]] Text joined_text(const ArenaList<Part>& parts, Text between, Arena& arena);
 
+/// The effort that a request asks for, as OpenAI's models take it. Few know "max": it is sent to whoever said it in
+/// OpenAI's words, and so knows the model; of another's clients (Claude Code's "max") it is xhigh, with a loss noted.
+[[nodiscard]] Reasoning::Effort openai_effort(const Reasoning& reasoning, Context& context);
+
 /// A number within [low, high]: written as it stands, or its bound with a loss noted as "name (range)".
 [[nodiscard]] Json clamped(Json number, double low, double high, std::string_view name, Context& context);
 

@@ -134,7 +134,7 @@ struct FinishRow {
     std::string_view word;
     FinishReason reason;
 };
-constexpr std::array<FinishRow, 22> finish_rows = {{
+constexpr std::array<FinishRow, 24> finish_rows = {{
     {"STOP", FinishReason::stop},
     {"MAX_TOKENS", FinishReason::length},
     {"SAFETY", FinishReason::content_filter},
@@ -143,6 +143,8 @@ constexpr std::array<FinishRow, 22> finish_rows = {{
     {"PROHIBITED_CONTENT", FinishReason::content_filter},
     {"SPII", FinishReason::content_filter},
     {"MODEL_ARMOR", FinishReason::content_filter},
+    {"ESCALATION", FinishReason::content_filter},
+    {"PUP_LIMITED_DISABLED", FinishReason::content_filter},
     {"IMAGE_SAFETY", FinishReason::content_filter},
     {"IMAGE_PROHIBITED_CONTENT", FinishReason::content_filter},
     {"IMAGE_RECITATION", FinishReason::content_filter},
@@ -151,7 +153,7 @@ constexpr std::array<FinishRow, 22> finish_rows = {{
     {"TOO_MANY_TOOL_CALLS", FinishReason::error},
     {"MISSING_THOUGHT_SIGNATURE", FinishReason::error},
     {"MALFORMED_RESPONSE", FinishReason::error},
-    {"CONTINUATION", FinishReason::pause},
+    {"CONTINUATION", FinishReason::length},  // of one request; only Google's own token goes on from there
     {"LANGUAGE", FinishReason::other},
     {"NO_IMAGE", FinishReason::other},
     {"IMAGE_OTHER", FinishReason::other},

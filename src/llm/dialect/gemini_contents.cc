@@ -79,12 +79,12 @@ class ContentsWriter {
         json_.open_array();
         bool open = false;
         for (const Message& message : messages) {
+            if (has(message.name)) context_.losses.add("messages[].name");
             if (message.role == Role::system || message.role == Role::developer) continue;
             const bool is_model = message.role == Role::assistant;
             if (open && is_model != is_model_) flush();
             open = true;
             is_model_ = is_model;
-            if (has(message.name)) context_.losses.add("messages[].name");
             for (const Part& part : message.parts) LOOM_TRY(take(part));
         }
         if (open) flush();
@@ -98,6 +98,7 @@ class ContentsWriter {
     Result<void> take(const Part& part) {
         if (has(part.cache_control)) context_.losses.add("cache_control");
         if (has(part.citations)) context_.losses.add("citations");
+        if (has(part.media.detail) && part.media.detail != "auto") context_.losses.add("image_url.detail");
         LOOM_TRY(check_file(part));
         if (part.kind == Kind::tool_call) calls_.add(part);
         if (part.kind == Kind::tool_result) return take_result(part);

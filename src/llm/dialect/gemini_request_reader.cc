@@ -275,6 +275,8 @@ class RequestReader {
         if (mode == "AUTO") choice.kind = ToolChoice::Kind::automatic;
         if (mode == "NONE") choice.kind = ToolChoice::Kind::none;
         if (mode == "ANY") choice.kind = ToolChoice::Kind::any;
+        const bool is_known = mode.empty() || mode == "MODE_UNSPECIFIED" || choice.kind != ToolChoice::Kind::unset;
+        if (!is_known && mode != "VALIDATED") context_.losses.add("functionCallingConfig.mode");
         if (mode == "VALIDATED") {  // arguments that keep to the schema: other protocols say so of each function
             choice.kind = ToolChoice::Kind::automatic;
             context_.losses.add("functionCallingConfig.mode");
@@ -379,6 +381,9 @@ class RequestReader {
         std::ranges::transform(word.substr(0, bytes), room.begin(),
                                [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
         request_.reasoning.effort = effort_named({room.data(), bytes});
+        const bool is_told = has(word) && word != "THINKING_LEVEL_UNSPECIFIED";
+        if (is_told && request_.reasoning.effort == Reasoning::Effort::unset)
+            context_.losses.add("thinkingConfig.thinkingLevel");
         return true;
     }
 

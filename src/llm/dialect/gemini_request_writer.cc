@@ -33,6 +33,7 @@ class RequestWriter {
         write_tools();
         write_tool_config();
         write_generation_config();
+        write_service_tier();
         json_.close_object();
         note_losses();
         return {};
@@ -44,6 +45,7 @@ class RequestWriter {
         for (const Message& message : request_.messages) {
             if (message.role != Role::system && message.role != Role::developer) continue;
             for (const Part& part : message.parts) {
+                if (part.kind != Part::Kind::text) context_.losses.add("messages[].content[]");
                 if (part.kind != Part::Kind::text || part.text.empty()) continue;
                 if (has(part.cache_control)) context_.losses.add("cache_control");
                 if (!open) open_system();
@@ -225,6 +227,7 @@ class RequestWriter {
         if (format.kind == ResponseFormat::Kind::unset || format.kind == ResponseFormat::Kind::text) return;
         json_.member_string("responseMimeType", "application/json");
         if (format.kind == ResponseFormat::Kind::json_schema) json_.member_json("responseJsonSchema", format.schema);
+        if (has(format.description)) context_.losses.add("response_format.json_schema.description");
     }
 
     void write_logprobs_setting() {
@@ -233,14 +236,24 @@ class RequestWriter {
         if (request_.top_logprobs > 0) json_.member_number("logprobs", std::min(request_.top_logprobs, logprobs_max));
     }
 
+    void write_service_tier() {
+        const Text tier = request_.service_tier;
+        if (!has(tier) || tier == "auto") return;
+        if (tier == "default" || tier == "flex" || tier == "priority") {
+            json_.member("serviceTier", tier == "default" ? Text("standard") : tier);
+        } else if (tier == "fast") {  // OpenAI's other word for it
+            json_.member("serviceTier", "priority");
+        } else {
+            context_.losses.add("service_tier");
+        }
+    }
+
     void note_losses() {
         const auto note = [this](bool lost, std::string_view name) {
             if (lost) context_.losses.add(name);
         };
-        const Text tier = request_.service_tier;
         note(has(request_.logit_bias) && request_.logit_bias != "{}", "logit_bias");
         note(has(request_.user), "user");
-        note(has(tier) && tier != "auto" && tier != "default", "service_tier");
         note(has(request_.verbosity) && request_.verbosity != "medium", "verbosity");
         note(has(request_.prompt_cache_key), "prompt_cache_key");
         note(has(request_.metadata) && request_.metadata != "{}", "metadata");

@@ -52,8 +52,8 @@ void write_level(const Reasoning& reasoning, const ThinkingFamily& family, Conte
     if (reasoning.effort == Effort::unset && *reasoning.budget_tokens < 0) return;  // as much as it likes: its default
     const Effort effort = effort_of(reasoning);
     const std::string_view level = level_of(effort, family);
-    // "none" goes on thinking, if little; "xhigh" is as high as it goes
-    const bool kept = effort != Effort::none && effort != Effort::xhigh && (effort != Effort::medium || family.medium);
+    // "none" goes on thinking, if little; what is above "high" is as high as it goes
+    const bool kept = effort != Effort::none && effort <= Effort::high && (effort != Effort::medium || family.medium);
     if (!kept) context.losses.add("reasoning_effort");
     json.member_string("thinkingLevel", level);
 }

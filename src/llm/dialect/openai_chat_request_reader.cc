@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <unordered_set>
 
+#include "loom/base/hash.h"
 #include "openai_chat.h"
 #include "reasoning.h"
 
@@ -119,11 +121,13 @@ class RequestReader {
         const uint32_t offset = cursor_.offset();
         if (cursor_.peek() != '{') return cursor_.fail_here("a tool must be an object");
         Tool tool;
+        Cursor again = cursor_;
         const bool good = each([&](std::string_view name) {
             if (name == "type") return take_text(cursor_, tool.type);
             if (name == "cache_control") return take_json(cursor_, tool.cache_control);
             if (name == "function" && cursor_.peek() == '{') return read_function(tool);
-            return name == "custom" && cursor_.peek() == '{' ? read_name(tool.name) : cursor_.skip_value();
+            if (name == "custom" && cursor_.peek() == '{') return read_name(tool.name);
+            return cursor_.skip_value();
         });
         if (!good) return false;
         tool.is_function = tool.type == "function" || (!has(tool.type) && has(tool.name));
@@ -133,8 +137,17 @@ class RequestReader {
         } else if (!has(tool.name)) {
             return cursor_.fail_at(offset, "a tool's 'function' must have a 'name'");
         }
+        if (tool.is_function && !note_unknown(again)) return false;
         request_.tools.add(context_.arena, tool);
         return true;
+    }
+    /// What else a tool has: of one that the provider runs a part of it, of a function a loss.
+    bool note_unknown(Cursor& tool) {
+        return tool.each_member([&](Range key) {
+            const std::string_view name = name_of(tool, key);
+            const bool is_known = name == "type" || name == "function" || name == "custom" || name == "cache_control";
+            return is_known ? tool.skip_value() : skip_lost(tool, context_, "tools[].", name);
+        });
     }
     bool read_function(Tool& tool) {
         return each([&](std::string_view name) {
@@ -214,7 +227,10 @@ class RequestReader {
         if (cursor_.peek() != '{') return cursor_.skip_value();
         return each([&](std::string_view name) {
             if ((name != "function" && name != "custom") || cursor_.peek() != '{') return cursor_.skip_value();
-            return read_name(allowed_tools_.add(context_.arena));
+            Text allowed;
+            if (!read_name(allowed)) return false;
+            allowed_tools_.insert(allowed);
+            return true;
         });
     }
     /// No other protocol has a list of allowed ones: the model is shown those alone.
@@ -223,8 +239,7 @@ class RequestReader {
         const ArenaList<Tool> all = request_.tools;
         request_.tools = {};
         for (const Tool& tool : all)
-            if (std::ranges::find(allowed_tools_, tool.name) != allowed_tools_.end())
-                request_.tools.add(context_.arena, tool);
+            if (allowed_tools_.contains(tool.name)) request_.tools.add(context_.arena, tool);
     }
     bool read_function_call() { return cursor_.peek() == '"' ? read_tool_choice_word() : read_named_function(); }
     bool read_named_function() {
@@ -279,12 +294,23 @@ class RequestReader {
                 request_.reasoning.budget_tokens = static_cast<int64_t>(std::min<uint64_t>(tokens, INT64_MAX));
                 return true;
             }
-            Text type;
-            if (!take_text(cursor_, type)) return false;
-            if (name == "type" && type == "disabled") request_.reasoning.effort = Reasoning::Effort::none;
-            if (name == "type" && type == "enabled") request_.reasoning.include_thoughts = true;
-            return true;
+            return name == "type" ? read_thinking_type() : skip_lost(cursor_, context_, "thinking.", name);
         });
+    }
+    bool read_thinking_type() {
+        Text type;
+        if (!take_text(cursor_, type)) return false;
+        Reasoning& reasoning = request_.reasoning;
+        if (type == "disabled") {
+            reasoning.effort = Reasoning::Effort::none;
+        } else if (type == "enabled" || type == "adaptive") {
+            reasoning.include_thoughts = true;
+            const bool is_told = reasoning.effort != Reasoning::Effort::unset || reasoning.budget_tokens;
+            if (type == "adaptive" && !is_told) reasoning.budget_tokens = -1;
+        } else {
+            context_.losses.add("thinking");
+        }
+        return true;
     }
     bool read_stop() {
         if (cursor_.peek() == '"') return take_text(cursor_, request_.stop.add(context_.arena));
@@ -295,10 +321,13 @@ class RequestReader {
         });
     }
     bool read_modalities() {
-        Range range;
-        if (!cursor_.skip_value(range)) return false;
-        if (text_of(cursor_.text(), range).find("audio") != std::string_view::npos) context_.losses.add("modalities");
-        return true;
+        if (cursor_.peek() != '[') return cursor_.fail_here("'modalities' must be a list");
+        return cursor_.each_element([&] {
+            Text word;
+            if (!take_text(cursor_, word)) return false;
+            if (word != "text") context_.losses.add("modalities");
+            return true;
+        });
     }
 
     // scalars
@@ -392,7 +421,7 @@ class RequestReader {
     uint64_t max_completion_tokens_ = 0;
     uint32_t legacy_calls_ = 0;
     bool tools_are_bounded_ = false;
-    ArenaList<Text> allowed_tools_;
+    std::unordered_set<Text, StringHash> allowed_tools_;
 };
 
 // Those that every request has come first.

@@ -250,7 +250,8 @@ class MessageWriter {
             if (part.kind == Kind::text) texts.add(context_.arena, part);
             if (part.kind == Kind::refusal) refusal = part.text;
             has_calls |= part.kind == Kind::tool_call;
-            const bool is_lost = is_media(part) && part.media.source != Media::Source::file_id;
+            const bool is_spoken = part.kind == Kind::audio && part.media.source == Media::Source::file_id;
+            const bool is_lost = (is_media(part) && !is_spoken) || part.kind == Kind::tool_result;
             if (is_lost) context_.losses.add("messages[].content[]");
             note_lost(part);
         }
@@ -439,7 +440,7 @@ class RequestWriter {
     }
     void write_reasoning() {
         const Reasoning& reasoning = request_.reasoning;
-        const Reasoning::Effort effort = effort_of(reasoning);
+        const Reasoning::Effort effort = openai_effort(reasoning, context_);
         if (effort != Reasoning::Effort::unset) json_.member_string("reasoning_effort", effort_name(effort));
         if (has(reasoning.summary)) lose("reasoning.summary");
     }
@@ -493,7 +494,9 @@ class RequestWriter {
         if (has(request_.user)) quirks_.no_user ? lose("user") : json_.member("user", request_.user);
         write_service_tier();
         const Text verbosity = request_.verbosity;
-        if (verbosity == "low" || verbosity == "medium" || verbosity == "high") json_.member("verbosity", verbosity);
+        const bool is_verbosity = verbosity == "low" || verbosity == "medium" || verbosity == "high";
+        if (is_verbosity) json_.member("verbosity", verbosity);
+        if (!is_verbosity && has(verbosity)) lose("verbosity");
         json_.member("prompt_cache_key", request_.prompt_cache_key);
         // "The 'metadata' parameter is only allowed when 'store' is enabled", and we store nothing unasked.
         if (has(request_.metadata)) lose("metadata");
@@ -501,7 +504,7 @@ class RequestWriter {
     void write_service_tier() {
         const Text tier = request_.service_tier;
         if (!has(tier) || tier == "auto") return;
-        if (tier == "default" || tier == "flex" || tier == "priority" || tier == "scale") {
+        if (tier == "default" || tier == "flex" || tier == "priority" || tier == "scale" || tier == "fast") {
             json_.member("service_tier", tier);
         } else if (tier == "standard_only" || tier == "standard") {  // Anthropic's
             json_.member_string("service_tier", "default");

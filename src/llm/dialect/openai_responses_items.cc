@@ -58,7 +58,7 @@ Media image_of(const RawPart& raw) {
 }
 
 Media file_of(const RawPart& raw) {
-    Media media{.name = raw.filename, .detail = raw.detail};
+    Media media{.name = raw.filename};
     if (has(raw.file_id)) {
         media.source = Media::Source::file_id;
         media.data = raw.file_id;
@@ -131,6 +131,8 @@ bool read_parts(Reading& reading, ArenaList<Part>& parts, Json* logprobs) {
             reading.context.error_param = "input";
             return reading.cursor.fail_at(offset, "this content part has no data, URL or file_id");
         }
+        const bool is_detailed = part.kind == Part::Kind::file && has(raw.detail) && raw.detail != "auto";
+        if (is_detailed && !reading.is_answer) reading.context.losses.add("input[].content[].detail");
         if (logprobs != nullptr && has(raw.logprobs) && !is_empty_list(raw.logprobs)) *logprobs = raw.logprobs;
         parts.add(reading.context.arena, part);
         return true;
@@ -163,6 +165,14 @@ constexpr ItemField item_fields[] = {
     {"input", &Item::input},     {"encrypted_content", &Item::encrypted},
 };
 
+/// The model itself, which is everyone's: not told. Else a program that the provider runs.
+bool read_caller(Reading& reading) {
+    Cursor ahead = reading.cursor;
+    Json caller;
+    const bool is_direct = take_json(ahead, caller) && caller.find("\"direct\"") != caller.npos;
+    return is_direct ? reading.cursor.skip_value() : reading.lose("input[].", "caller");
+}
+
 bool read_item_member(Reading& reading, std::string_view name, Item& item) {
     for (const ItemField& field : item_fields)
         if (field.name == name) return reading.take(item.*field.text, "input");
@@ -170,6 +180,7 @@ bool read_item_member(Reading& reading, std::string_view name, Item& item) {
     if (name == "summary") return read_content(reading, item.summary, nullptr);
     if (name == "output") return read_output(reading, item);
     if (name == "action" || name == "operation") return take_json(reading.cursor, item.action);
+    if (name == "caller") return read_caller(reading);
     if (name == "status") return reading.cursor.skip_value();  // of an item that is history, or in a whole answer
     return reading.lose("input[].", name);
 }

@@ -1,7 +1,9 @@
 #include "openai_responses.h"
 
 #include <span>
+#include <unordered_set>
 
+#include "loom/base/hash.h"
 #include "reasoning.h"
 
 namespace loom::llm::responses {
@@ -203,6 +205,7 @@ class RequestReader {
             if (member == "type") return reading_.take(type, "tool_choice");
             if (member == "name") return reading_.take(name, "tool_choice");
             if (member == "mode") return reading_.take(mode, "tool_choice");
+            if (member == "tools" && cursor_.peek() == '[') return allowed_tools();
             return reading_.lose("tool_choice.", member);
         });
         if (!good) return false;
@@ -210,11 +213,38 @@ class RequestReader {
             choice.kind = ToolChoice::Kind::named;
             choice.name = name;
         } else if (type == "allowed_tools") {
+            tools_are_bounded_ = true;
             return choose(has(mode) ? mode : Text("auto"));
         } else {
             context_.losses.add("tool_choice");
         }
         return true;
+    }
+    /// Functions by their name, what the provider runs by its type.
+    bool allowed_tools() {
+        return cursor_.each_element([this] {
+            if (cursor_.peek() != '{') return cursor_.skip_value();
+            Text type, name;
+            const bool good = cursor_.each_member([&](Range key) {
+                const std::string_view member = reading_.name_of(key);
+                if (member == "type") return reading_.take(type, "tool_choice");
+                return member == "name" ? reading_.take(name, "tool_choice") : cursor_.skip_value();
+            });
+            const bool is_function = type == "function" || type == "custom";
+            (is_function ? allowed_names_ : allowed_types_).insert(is_function ? name : type);
+            return good;
+        });
+    }
+    /// No other protocol has a list of allowed ones: the model is shown those alone.
+    void keep_allowed_tools() {
+        if (!tools_are_bounded_) return;
+        const ArenaList<Tool> all = request_.tools;
+        request_.tools = {};
+        for (const Tool& tool : all) {
+            const bool is_allowed =
+                tool.is_function ? allowed_names_.contains(tool.name) : allowed_types_.contains(tool.type);
+            if (is_allowed) request_.tools.add(arena_, tool);
+        }
     }
     bool choose(Text word) {
         using Kind = ToolChoice::Kind;
@@ -234,10 +264,15 @@ class RequestReader {
         if (cursor_.peek() != '{') return reading_.refuse("text", "text must be an object");
         return cursor_.each_member([this](Range key) {
             const std::string_view name = reading_.name_of(key);
-            if (name == "verbosity") return reading_.take(request_.verbosity, "text");
+            if (name == "verbosity") return verbosity();
             if (name == "format" && cursor_.peek() == '{') return format();
             return reading_.lose("text.", name);
         });
+    }
+    bool verbosity() {
+        if (!reading_.take(request_.verbosity, "text")) return false;
+        if (request_.verbosity == "medium") request_.verbosity = {};  // which is the default
+        return true;
     }
     bool format() {
         using Kind = ResponseFormat::Kind;
@@ -269,8 +304,17 @@ class RequestReader {
             const std::string_view name = reading_.name_of(key);
             if (name == "effort") return effort();
             if (name == "summary" || name == "generate_summary") return summary();
+            if (name == "context") return lose_unless("auto", "reasoning.", name);
+            if (name == "mode") return lose_unless("standard", "reasoning.", name);
             return reading_.lose("reasoning.", name);
         });
+    }
+    /// The word that is the default says nothing.
+    bool lose_unless(std::string_view standard, std::string_view prefix, std::string_view name) {
+        Cursor ahead = cursor_;
+        Text word;
+        const bool is_standard = take_text(ahead, word) && word == standard;
+        return is_standard ? cursor_.skip_value() : reading_.lose(prefix, name);
     }
     bool effort() {
         Text word;
@@ -328,12 +372,7 @@ class RequestReader {
     bool safety_identifier() { return reading_.take(request_.user, "safety_identifier"); }
     bool prompt_cache_key() { return reading_.take(request_.prompt_cache_key, "prompt_cache_key"); }
     bool service_tier() { return reading_.take(request_.service_tier, "service_tier"); }
-    bool truncation() {
-        Text word;
-        if (!reading_.take(word, "truncation")) return false;
-        if (word != "disabled") context_.losses.add("truncation");
-        return true;
-    }
+    bool truncation() { return lose_unless("disabled", "", "truncation"); }
     bool store() { return reading_.lose("", "store"); }
     bool max_tool_calls() { return reading_.lose("", "max_tool_calls"); }
     /// Padding against those who measure events: none is written, whether it is wanted or not.
@@ -363,6 +402,7 @@ class RequestReader {
 
     void finish() {
         context_.error_param = "";
+        keep_allowed_tools();
         if (!has(request_.user)) request_.user = user_;
         if (has(instructions_))
             request_.messages.add(arena_, {.role = Role::system}).parts.add(arena_, {.text = instructions_});
@@ -378,6 +418,9 @@ class RequestReader {
     Text instructions_;
     Text user_;
     bool has_input_ = false;
+    bool tools_are_bounded_ = false;
+    std::unordered_set<Text, StringHash> allowed_names_;
+    std::unordered_set<Text, StringHash> allowed_types_;
 };
 
 std::span<const RequestReader::Field> RequestReader::fields() {

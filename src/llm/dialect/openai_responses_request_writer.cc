@@ -47,12 +47,17 @@ class RequestWriter {
         const bool has_instructions = request_.messages.count() > 1 && message->role == Role::system;
         if (has_instructions) {
             json_.member("instructions", joined_text(message->parts, "\\n\\n", context_.arena));
+            for (const Part& part : message->parts) {
+                lose_if(has(part.cache_control), "cache_control");
+                lose_if(part.kind != Part::Kind::text, "instructions");  // which are a text
+            }
+            lose_if(has(message->name), "messages[].name");
             ++message;
         }
         json_.key("input");
         json_.open_array();
         for (; message != request_.messages.end(); ++message) {
-            lose_if(has(message->name), "name");
+            lose_if(has(message->name), "messages[].name");
             LOOM_TRY(write_items(*message));
         }
         json_.close_array();
@@ -322,7 +327,7 @@ class RequestWriter {
 
     void write_reasoning() {
         const Reasoning& reasoning = request_.reasoning;
-        const Reasoning::Effort effort = effort_of(reasoning);
+        const Reasoning::Effort effort = openai_effort(reasoning, context_);
         const bool is_shown = has(reasoning.summary) || reasoning.include_thoughts.value_or(false);
         if (effort == Reasoning::Effort::unset && !is_shown) return;
         has_thinking_ = true;
@@ -366,7 +371,8 @@ class RequestWriter {
         if (r.stream) json_.member_boolean("stream", true);
     }
     void write_tier() {
-        constexpr std::array<std::string_view, 5> tiers = {"auto", "default", "flex", "scale", "priority"};
+        constexpr std::array<std::string_view, 7> tiers = {"auto",     "default", "flex",     "scale",
+                                                           "priority", "fast",    "ultrafast"};
         if (!has(request_.service_tier)) return;
         for (const std::string_view tier : tiers)
             if (tier == request_.service_tier) return json_.member("service_tier", tier);

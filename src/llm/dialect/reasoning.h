@@ -18,16 +18,18 @@ struct EffortRow {
     int64_t budget_max;     // the largest budget that is still this effort
 };
 
-/// Budgets low, medium and high are those of Google's own OpenAI endpoint; xhigh is the most that a Gemini Pro takes.
+/// Budgets low, medium and high are those of Google's own OpenAI endpoint; xhigh is the most that a Gemini Pro takes,
+/// and max, a word of OpenAI's and Anthropic's that no budget stands for, asks for no more where tokens are told.
 /// The bounds between two rows keep the meaning of the budgets that Claude Code is known to send: "think" is 4000,
 /// "think hard" 10000, "ultrathink" 31999.
-inline constexpr std::array<EffortRow, 6> effort_rows = {{
+inline constexpr std::array<EffortRow, 7> effort_rows = {{
     {Reasoning::Effort::none, "none", 0, 0},
     {Reasoning::Effort::minimal, "minimal", 512, 767},
     {Reasoning::Effort::low, "low", 1024, 4095},
     {Reasoning::Effort::medium, "medium", 8192, 16383},
     {Reasoning::Effort::high, "high", 24576, 31999},
     {Reasoning::Effort::xhigh, "xhigh", 32768, INT64_MAX},
+    {Reasoning::Effort::max, "max", 32768, INT64_MAX},
 }};
 
 /// budget_tokens  0: none. Below 0 (as much as the model likes) is medium, which OpenAI's models take unasked: with no
@@ -46,16 +48,15 @@ inline constexpr std::array<EffortRow, 6> effort_rows = {{
     return 0;
 }
 
-/// "none" … "xhigh"; empty for unset.
+/// "none" … "max"; empty for unset.
 [[nodiscard]] constexpr std::string_view effort_name(Reasoning::Effort effort) noexcept {
     for (const EffortRow& row : effort_rows)
         if (row.effort == effort) return row.name;
     return {};
 }
 
-/// unset for a word that is none of them. Anthropic's highest, "max", is xhigh.
+/// unset for a word that is none of them.
 [[nodiscard]] constexpr Reasoning::Effort effort_named(std::string_view name) noexcept {
-    if (name == "max") return Reasoning::Effort::xhigh;
     for (const EffortRow& row : effort_rows)
         if (row.name == name) return row.effort;
     return Reasoning::Effort::unset;

@@ -113,9 +113,9 @@ TEST(AnthropicRequest, WhatHasNoWordIsNamed) {
          "output_config":{"effort":"max","task_budget":{"type":"tokens","total":5}}})");
     EXPECT_EQ(desk.dropped(),
               "container inference_geo new_field file_id container_upload glow server_tool_use web_search_tool_result "
-              "defer_loading allowed_callers task_budget output_config.effort");
+              "defer_loading allowed_callers task_budget");
     EXPECT_EQ(request.messages.back().parts.front().text, "b");
-    EXPECT_EQ(request.reasoning.effort, Reasoning::Effort::xhigh);
+    EXPECT_EQ(request.reasoning.effort, Reasoning::Effort::max);
 }
 
 TEST(AnthropicRequest, SearchResultsAndDocumentsOfBlocksBecomeText) {

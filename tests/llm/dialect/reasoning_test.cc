@@ -9,10 +9,11 @@ using Effort = Reasoning::Effort;
 
 TEST(Reasoning, EveryEffortComesBackFromItsBudget) {
     for (const EffortRow& row : effort_rows) {
-        EXPECT_EQ(effort_of_budget(budget_of_effort(row.effort)), row.effort) << row.name;
         EXPECT_EQ(effort_named(effort_name(row.effort)), row.effort);
+        if (row.effort == Effort::max) continue;  // no budget is more than all that there is
+        EXPECT_EQ(effort_of_budget(budget_of_effort(row.effort)), row.effort) << row.name;
     }
-    EXPECT_EQ(effort_named("max"), Effort::xhigh);
+    EXPECT_EQ(effort_named("max"), Effort::max);
     EXPECT_EQ(effort_named("a lot"), Effort::unset);
     EXPECT_EQ(effort_name(Effort::unset), "");
 }
