@@ -25,8 +25,10 @@ constexpr Quirks older{.no_developer_role = true, .max_tokens_only = true};
 
 // Sources: each provider's API reference, "OpenAI compatibility" where there is such a page.
 constexpr std::array types{
-    ProviderType{
-        .name = "openai", .base_url = "https://api.openai.com/v1", .endpoints = all_openai, .serves_families = true},
+    ProviderType{.name = "openai",
+                 .base_url = "https://api.openai.com/v1",
+                 .endpoints = all_openai | set_of(E::input_tokens),
+                 .serves_families = true},
     ProviderType{.name = "azure_openai",
                  .path = PathStyle::azure,
                  .auth = AuthStyle::header,
@@ -73,7 +75,8 @@ constexpr std::array types{
                             .no_tool_choice_required = true,
                             .no_logprobs = true,
                             .no_user = true,
-                            .seed_is_random_seed = true},
+                            .seed_is_random_seed = true,
+                            .no_reasoning_content = true},
                  .serves_families = true},
     ProviderType{
         .name = "ollama",
@@ -148,7 +151,7 @@ constexpr std::array types{
     ProviderType{.name = "cerebras",
                  .base_url = "https://api.cerebras.ai/v1",
                  .endpoints = set_of(E::chat_completions, E::completions),
-                 .quirks = {.no_penalties = true, .no_n = true}},
+                 .quirks = {.no_penalties = true, .no_n = true, .no_reasoning_content = true}},
     ProviderType{
         .name = "nvidia", .base_url = "https://integrate.api.nvidia.com/v1", .endpoints = classic, .quirks = older},
     ProviderType{.name = "huggingface",
@@ -194,6 +197,11 @@ bool is_unreserved(char c) noexcept {
            c == '_' || c == '~';
 }
 
+/// Bedrock counts for Claude alone, and only under the model's bare name: not under a profile's ("us.anthropic.…").
+std::string_view bedrock_counted_model(std::string_view model) noexcept {
+    return model.substr(std::min(model.find("anthropic."), model.size()));
+}
+
 /// One segment of a path. RFC 3986, 3.3; colons too, since `:method` follows (and an ARN's would split Bedrock's path).
 void append_segment(std::string& out, std::string_view text) {
     for (const char c : text) {
@@ -214,6 +222,7 @@ std::string_view openai_path(Endpoint endpoint) noexcept {
         case E::embeddings: return "/embeddings";
         case E::responses: return "/responses";
         case E::messages: return "/messages";
+        case E::input_tokens: return "/responses/input_tokens";
         default: return "/chat/completions";
     }
 }
@@ -221,7 +230,8 @@ std::string_view openai_path(Endpoint endpoint) noexcept {
 std::string_view gemini_method(Endpoint endpoint, bool stream) noexcept {
     switch (endpoint) {
         case E::gemini_count_tokens:
-        case E::count_tokens: return ":countTokens";
+        case E::count_tokens:
+        case E::input_tokens: return ":countTokens";
         case E::embed_content: return ":embedContent";
         case E::embeddings:
         case E::batch_embed_contents: return ":batchEmbedContents";
@@ -252,7 +262,7 @@ void append_vertex(std::string& out, Endpoint endpoint, const UpstreamPath& path
     append_segment(out, path.location);
     const bool claude = is_claude(path.model);
     out += claude ? "/publishers/anthropic/models/" : "/publishers/google/models/";
-    if (claude && (endpoint == E::count_tokens || endpoint == E::gemini_count_tokens)) {
+    if (claude && counts_tokens(endpoint)) {
         out += "count-tokens:rawPredict";
         return;
     }
@@ -296,6 +306,23 @@ std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::st
     return std::nullopt;
 }
 
+std::optional<CountProtocol> count_protocol_of(const ProviderType& type, std::string_view model) noexcept {
+    switch (type.path) {
+        case PathStyle::openai:
+            if ((type.endpoints & set_of(E::input_tokens)) != 0) return CountProtocol::responses;
+            return std::nullopt;
+        case PathStyle::anthropic: return CountProtocol::anthropic;
+        case PathStyle::gemini: return CountProtocol::gemini;
+        case PathStyle::vertex: return is_claude(model) ? CountProtocol::anthropic : CountProtocol::vertex;
+        case PathStyle::bedrock:
+            if (!bedrock_counted_model(model).empty()) return CountProtocol::bedrock;
+            return std::nullopt;
+        case PathStyle::azure:
+        case PathStyle::cohere: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
 const char* withdrawn_model(std::string_view model) noexcept {
     for (const std::string_view name : {"text-bison", "chat-bison", "code-bison", "codechat-bison", "code-gecko",
                                         "text-unicorn", "textembedding-gecko"})
@@ -305,11 +332,10 @@ const char* withdrawn_model(std::string_view model) noexcept {
 
 void write_upstream_path(std::string& out, const ProviderType& type, Endpoint endpoint, const UpstreamPath& path) {
     switch (type.path) {
-        case PathStyle::openai: out += openai_path(endpoint); return;
+        case PathStyle::openai: out += openai_path(counts_tokens(endpoint) ? E::input_tokens : endpoint); return;
         case PathStyle::azure: return append_azure(out, endpoint, path);
         case PathStyle::anthropic:
-            out += endpoint == E::count_tokens || endpoint == E::gemini_count_tokens ? "/v1/messages/count_tokens"
-                                                                                     : "/v1/messages";
+            out += counts_tokens(endpoint) ? "/v1/messages/count_tokens" : "/v1/messages";
             return;
         case PathStyle::gemini:
             out += "/v1beta/models/";
@@ -319,8 +345,10 @@ void write_upstream_path(std::string& out, const ProviderType& type, Endpoint en
         case PathStyle::vertex: return append_vertex(out, endpoint, path);
         case PathStyle::bedrock:
             out += "/model/";
-            append_segment(out, path.model);
-            if (endpoint == E::embeddings)
+            append_segment(out, counts_tokens(endpoint) ? bedrock_counted_model(path.model) : path.model);
+            if (counts_tokens(endpoint))
+                out += "/count-tokens";
+            else if (endpoint == E::embeddings)
                 out += "/invoke";
             else
                 out += path.stream ? "/converse-stream" : "/converse";

@@ -138,6 +138,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
     Result<void> find_candidate();
     [[nodiscard]] std::string_view quoted_upstream_model();
@@ -147,11 +148,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
-    bool answers_count();
+    void read_collected_usage();
+    void estimate_count();
+    [[nodiscard]] bool cannot_count() const noexcept;
     [[nodiscard]] bool wants_json_array() const noexcept;
     [[nodiscard]] std::string_view query() const noexcept;
     Result<void> translate();
     Result<void> translate_chat();
+    Result<void> translate_count();
     Result<void> translate_embedding(std::string_view asked);
     Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
     [[nodiscard]] std::string_view document() const noexcept;
@@ -188,6 +192,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // credentials.cc: those that are not lines of the conf
     Result<std::string_view> access_token_line();
     [[nodiscard]] size_t credentials_bytes() const noexcept;
+    void note_refused_token() const noexcept;
+    [[nodiscard]] bool hashes_document();
+    static void on_digest_turn(io::Runnable& digest) noexcept;
     Result<void> write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest);
     Result<void> sign(http::HeadWriter& head, std::string_view base, std::string_view rest);
 
@@ -255,8 +262,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view detail_;          // behind the text of a refusal
     std::string_view dropped_;         // what the provider's protocol cannot carry: "logit_bias, seed"
     FamilyFields family_;
-    ByteBuffer request_lines_;  // headers for the upstream
-    ByteBuffer body_;           // a collected body, or what came before the upstream was there
+    ByteBuffer request_lines_;          // headers for the upstream
+    ByteBuffer body_;                   // a collected body, or what came before the upstream was there
     std::unique_ptr<CodedBody> coded_;  // of a body that came compressed, until it is plain
     ByteBuffer attempt_head_;
     http::BodyReader client_body_;

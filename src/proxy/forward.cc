@@ -19,6 +19,7 @@ constexpr uint64_t stale_ns = 1'000'000'000;
 
 Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
+    if (client_gone_) return std::unexpected(error_);
     attempts_ += 1;
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
@@ -55,8 +56,7 @@ std::string_view Exchange::upstream_target() {
         return rest;
     }
     llm::Endpoint endpoint = endpoint_;
-    if (translated_ != nullptr)
-        endpoint = translated_->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
+    if (translated_ != nullptr) endpoint = translated_->endpoint();
     std::string path;
     llm::write_upstream_path(path, *type_, endpoint,
                              {.model = upstream_model_,
@@ -175,6 +175,7 @@ Result<void> Exchange::look_at_answer() {
         if (!parsed) return parsed;
         if (!services_.response_head.is_interim()) {
             answer_ = AnswerState::ready;
+            if (services_.response_head.status == 401) note_refused_token();
             return {};
         }
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.

@@ -14,6 +14,12 @@ namespace {
 
 constexpr size_t dropped_bytes_max = 1024;
 
+/// Of an endpoint that counts tokens.
+llm::CountProtocol count_protocol_of(llm::Endpoint endpoint) noexcept {
+    if (endpoint == llm::Endpoint::count_tokens) return llm::CountProtocol::anthropic;
+    return endpoint == llm::Endpoint::input_tokens ? llm::CountProtocol::responses : llm::CountProtocol::gemini;
+}
+
 }  // namespace
 
 /// Can the provider take the client's own document?
@@ -40,17 +46,29 @@ bool Exchange::wants_json_array() const noexcept {
 }
 
 /// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
-bool Exchange::answers_count() {
+void Exchange::estimate_count() {
     constexpr uint64_t bytes_per_token = 4;
-    const bool anthropic = endpoint_ == llm::Endpoint::count_tokens;
-    if (!anthropic && endpoint_ != llm::Endpoint::gemini_count_tokens) return false;
     const uint64_t tokens = (draft_->request.prompt_bytes + bytes_per_token - 1) / bytes_per_token;
-    const std::string body = fmt::format(R"({{"{}":{}}})", anthropic ? "input_tokens" : "totalTokens", tokens);
-    reply(200, "application/json", body, "x-loom-token-count: estimated\r\n");
-    return true;
+    ByteBuffer body(services_.shard().blocks());
+    llm::write_count(count_protocol_of(endpoint_), tokens, body);
+    reply(200, "application/json", body.view(), "x-loom-token-count: estimated\r\n");
+}
+
+/// The provider was asked for a count in a way that it does not know for this model.
+bool Exchange::cannot_count() const noexcept {
+    if (translated_->counting == nullptr) return false;
+    const int status = translated_->answer.status();
+    if (status == 404 || status == 405 || status == 501) return true;
+    // Bedrock: "The provided model doesn't support counting tokens", or its key may not.
+    return type_->protocol == llm::Protocol::bedrock && (status == 400 || status == 403);
 }
 
 Result<void> Exchange::translate() {
+    const bool counts = llm::counts_tokens(endpoint_);
+    if (counts && !llm::count_protocol_of(*type_, upstream_model_)) {
+        estimate_count();
+        return {};
+    }
     const std::string_view asked = draft_->request.model;
     const auto chat = llm::chat_protocol_of(endpoint_);
     const llm::TranslateTerms terms{.client = chat.value_or(llm::error_protocol_of(endpoint_)),
@@ -66,7 +84,7 @@ Result<void> Exchange::translate() {
                                     .body_version = type_->body_version,
                                     .json_array = wants_json_array()};
     translated_ = std::make_unique<Translated>(services_, terms);
-    const auto made = chat ? translate_chat() : translate_embedding(asked);
+    const auto made = chat ? translate_chat() : counts ? translate_count() : translate_embedding(asked);
     if (!made) return made;
     LOOM_TRY(translated_->hold_documents());
     // What follows (edits, the embedded model) reads the document that goes out.
@@ -83,6 +101,19 @@ Result<void> Exchange::translate_chat() {
     const auto made = translated_->translation.request(body_.view(), translated_->request);
     if (made) return tell_dropped(translated_->translation.dropped());
     detail_ = translated_->translation.error_param();
+    return made;
+}
+
+Result<void> Exchange::translate_count() {
+    const llm::CountTerms terms{.client = count_protocol_of(endpoint_),
+                                .provider = *llm::count_protocol_of(*type_, upstream_model_),
+                                .model = upstream_model_,
+                                .body_version = type_->body_version,
+                                .quirks = provider_->quirks | type_->quirks};
+    auto& counting = translated_->counting;
+    counting = std::make_unique<llm::CountTranslation>(services_.translate_scratch, services_.shard().blocks(), terms);
+    const auto made = counting->request(body_.view(), translated_->request);
+    if (!made) detail_ = counting->error_param();
     return made;
 }
 
@@ -122,6 +153,7 @@ Result<void> Translated::hold_documents() {
 
 Result<void> Translated::write_answer(ByteBuffer& out) {
     const bool good = answer.status() / 100 == 2;
+    if (good && counting != nullptr) return counting->answer(answer.body(), out);
     if (good && embedding != nullptr) return embedding->answer(answer.body(), out, usage);
     if (good) return translation.answer(answer.body(), out, usage);
     translation.error(answer.status(), answer.body(), out);
@@ -137,9 +169,12 @@ Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) 
         if (!names.empty()) names.append(", ");
         names.append(name);
     }
-    dropped_ = text_.keep(names.view());
-    if (plan().unsupported == Unsupported::warn) return {};
-    detail_ = dropped_;
+    const std::string_view told = text_.keep(names.view());
+    if (plan().unsupported == Unsupported::warn) {
+        dropped_ = told;
+        return {};
+    }
+    detail_ = told;  // and no x-loom-dropped: nothing was left out of a request that nobody was sent
     return fail(Errc::bad_message, Side::downstream,
                 "the model's provider cannot do this (translate.unsupported = reject)");
 }
@@ -151,13 +186,20 @@ std::string_view Exchange::document() const noexcept {
 
 /// Is the answer at hand needed whole before the client gets any of it?
 bool Exchange::collects_answer() const noexcept {
-    if (translated_ == nullptr) return false;
-    if (echo_ != nullptr) return !echo_->streams();
     const http::ResponseHead& head = services_.response_head;
+    // Whole behind a head of a stream: the client can be told nothing but that, yet what it cost is in there.
+    if (translated_ == nullptr)
+        return answered_ && echo_ == nullptr && head.status == 200 && !is_event_stream(head) &&
+               llm::chat_protocol_of(endpoint_).has_value();
+    if (echo_ != nullptr) return !echo_->streams();
     return head.status / 100 != 2 || (!is_event_stream(head) && !is_frame_stream(head));
 }
 
 Result<void> Exchange::begin_collecting() {
+    if (translated_ == nullptr) {
+        const llm::Protocol own = *llm::chat_protocol_of(endpoint_);
+        translated_ = std::make_unique<Translated>(services_, llm::TranslateTerms{.client = own, .provider = own});
+    }
     CollectedAnswer& answer = translated_->answer;
     collecting_ = true;
     error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
@@ -214,12 +256,27 @@ Result<void> Exchange::look_at_collected() {
 Result<void> Exchange::deliver_collected() {
     CollectedAnswer& answer = translated_->answer;
     if (!answer.in_step()) upstream_reusable_ = false;
-    if (answered_)  // the client has a stream's head already
+    if (answered_) {  // the client has a stream's head already
+        read_collected_usage();
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
+    }
+    if (cannot_count()) {
+        estimate_count();
+        return {};
+    }
     ByteBuffer document(services_.shard().blocks());
     LOOM_TRY(translated_->write_answer(document));
     reply(answer.status(), "application/json", document.view(), answer.lines());
     return {};
+}
+
+/// Of an answer that reaches nobody: it was paid for all the same.
+void Exchange::read_collected_usage() {
+    if (translated_->answer.status() / 100 != 2) return;
+    ByteBuffer unused(services_.shard().blocks());
+    (void)translated_->translation.answer(translated_->answer.body(), unused, translated_->usage);
+    if (translated_->usage.provenance == llm::Usage::Provenance::none)
+        (void)services_.usage_reader.read(translated_->answer.body(), translated_->usage);
 }
 
 /// What the relay needs to know of a stream's protocols.
@@ -239,7 +296,8 @@ void Exchange::watch_stream(RelayOptions& options) {
 }
 
 const llm::Usage& Exchange::usage() const noexcept {
-    return translated_ != nullptr && !relaying_ ? translated_->usage : relay_.usage();
+    const bool collected = translated_ != nullptr && translated_->usage.provenance != llm::Usage::Provenance::none;
+    return collected ? translated_->usage : relay_.usage();
 }
 
 /// The upstream's whole answer came, and went on to the client: no error in the middle of its stream.

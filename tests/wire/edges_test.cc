@@ -256,9 +256,9 @@ TEST_F(Edge, APreflightThatAsksForMuchIsAnsweredWhole) {
     std::string names = "x-a";
     for (int count = 0; count < 500; ++count) names += ", x-header-" + std::to_string(count);
     const std::string headers = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
-    const Message response = ask(request("OPTIONS", "/v1/chat/completions",
-                                         headers + "Access-Control-Request-Headers: " + names + "\r\n"),
-                                 true);
+    const Message response =
+        ask(request("OPTIONS", "/v1/chat/completions", headers + "Access-Control-Request-Headers: " + names + "\r\n"),
+            true);
     EXPECT_EQ(response.status(), 204);
     EXPECT_EQ(response.head.value("Access-Control-Allow-Headers"), names);
 }
@@ -351,8 +351,9 @@ TEST_F(Edge, AReaderThatStopsIsCutOffThoughItsAnswerIsAllHere) {
     RawClient one = client(4096);
     one.send(chat_request(chat_body));
     sent.wait();
-    wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
-               Deadline::in(std::chrono::seconds(5)));
+    wait_until(
+        "no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; },
+        Deadline::in(std::chrono::seconds(5)));
 }
 
 TEST_F(Edge, ZeroSwitchesAClientsDeadlinesOff) {
@@ -391,6 +392,28 @@ TEST_F(Edge, ARefusalBehindAStreamOpenedEarlyIsAnErrorEvent) {
     const Message& response = one.reader().read_rest();
     EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
     EXPECT_TRUE(response.is_whole());
+}
+
+/// Keep-alives have opened a stream, and the upstream answers whole: that is an error, which was paid for.
+TEST_F(Edge, AWholeAnswerBehindAStreamOpenedEarlyIsAnErrorWhoseUsageIsBooked) {
+    conf.set("route.ai.keepalive", "50ms");
+    Gate client_saw_comment;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        client_saw_comment.wait();
+        connection.send(answer(chat_answer));
+        connection.wait_closed();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("\n\n");
+    client_saw_comment.open();
+    const Message& response = one.reader().read_rest();
+    EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
+    EXPECT_TRUE(response.is_whole());
+    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"input\""}), 9);
+    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"output\""}), 12);
 }
 
 TEST_F(Edge, ALimitOfConnectionsThatWasRaisedLetsWaitingClientsIn) {

@@ -42,6 +42,8 @@ class TranslateScratch {
     friend class Translation;
     friend class StreamWatch;
     friend class EmbedTranslation;
+    friend class CountTranslation;
+    friend class QuirkEdits;
     struct Parts;
     std::unique_ptr<Parts> parts_;
 };
