@@ -267,7 +267,9 @@ void append_vertex(std::string& out, Endpoint endpoint, const UpstreamPath& path
         return;
     }
     append_segment(out, path.model);
-    if (claude)
+    if (endpoint == E::embeddings)
+        out += ":predict";
+    else if (claude)
         out += path.stream ? ":streamRawPredict" : ":rawPredict";
     else
         out += gemini_method(endpoint, path.stream);
@@ -300,8 +302,10 @@ std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::st
             if (model.find("titan-embed") != model.npos) return EmbedProtocol::bedrock_titan;
             if (model.find("cohere.embed") != model.npos) return EmbedProtocol::bedrock_cohere;
             return std::nullopt;
-        case PathStyle::anthropic:
-        case PathStyle::vertex: return std::nullopt;
+        case PathStyle::vertex:
+            if (is_claude(model)) return std::nullopt;
+            return EmbedProtocol::vertex;
+        case PathStyle::anthropic: return std::nullopt;
     }
     return std::nullopt;
 }

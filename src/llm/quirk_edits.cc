@@ -21,6 +21,7 @@ bool is_system(std::string_view role) noexcept { return role == "system" || role
 /// One message as far as it decides what happens to it.
 struct MessageFacts {
     std::string_view role;
+    bool has_content = false;
     bool only_texts = false;  // its content is a list of nothing else
 };
 
@@ -87,7 +88,7 @@ class Editor {
         return look.each_element([&] {
             MessageFacts facts;
             if (look.peek() != '{' || !read_facts(look, facts)) return look.skip_value();
-            has_user_ |= facts.role == "user";
+            has_user_ |= facts.role == "user" && facts.has_content;
             if (!is_system(facts.role)) return look.skip_value();
             return look.each_member([&](Range key) {
                 return name_of(look, key) == "content" ? gather_texts(look, system_texts_) : look.skip_value();
@@ -117,6 +118,7 @@ class Editor {
                 facts.role = inside(body_, look.take_string());
                 return true;
             }
+            facts.has_content |= name == "content";
             if (name != "content" || look.peek() != '[') return look.skip_value();
             facts.only_texts = true;
             return look.each_element([&] {
@@ -317,7 +319,7 @@ class Editor {
     Json schema_;  // that has to be told in words
     bool hinted_ = false;
     ArenaList<std::string_view> system_texts_;  // that must move
-    bool has_user_ = false;
+    bool has_user_ = false;                     // who takes them
     bool told_ = false;
 };
 

@@ -157,7 +157,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> translate_chat();
     Result<void> translate_count();
     Result<void> translate_embedding(std::string_view asked);
+    [[nodiscard]] std::string_view names_of(const ArenaList<std::string_view>& dropped);
     Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
+    void note_lost_of_answer();
     [[nodiscard]] std::string_view document() const noexcept;
     [[nodiscard]] bool collects_answer() const noexcept;
     Result<void> begin_collecting();

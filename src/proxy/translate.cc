@@ -82,7 +82,9 @@ Result<void> Exchange::translate() {
                                     .include_usage = draft_->request.include_usage,
                                     .quirks = provider_->quirks | type_->quirks,
                                     .body_version = type_->body_version,
-                                    .json_array = wants_json_array()};
+                                    .json_array = wants_json_array(),
+                                    .guardrail = provider_->guardrail,
+                                    .guardrail_version = provider_->guardrail_version};
     translated_ = std::make_unique<Translated>(services_, terms);
     const auto made = chat ? translate_chat() : counts ? translate_count() : translate_embedding(asked);
     if (!made) return made;
@@ -160,16 +162,20 @@ Result<void> Translated::write_answer(ByteBuffer& out) {
     return {};
 }
 
-/// What was left out is never left out in silence, unless the conf says so.
-Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) {
-    if (plan().unsupported == Unsupported::drop || dropped.empty()) return {};
+std::string_view Exchange::names_of(const ArenaList<std::string_view>& dropped) {
     ByteBuffer names(services_.shard().blocks());
     for (const std::string_view name : dropped) {
         if (names.size() + name.size() > dropped_bytes_max) break;
         if (!names.empty()) names.append(", ");
         names.append(name);
     }
-    const std::string_view told = text_.keep(names.view());
+    return text_.keep(names.view());
+}
+
+/// What was left out is never left out in silence, unless the conf says so.
+Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) {
+    if (plan().unsupported == Unsupported::drop || dropped.empty()) return {};
+    const std::string_view told = names_of(dropped);
     if (plan().unsupported == Unsupported::warn) {
         dropped_ = told;
         return {};
@@ -177,6 +183,13 @@ Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) 
     detail_ = told;  // and no x-loom-dropped: nothing was left out of a request that nobody was sent
     return fail(Errc::bad_message, Side::downstream,
                 "the model's provider cannot do this (translate.unsupported = reject)");
+}
+
+/// What the answer has that its client's protocol cannot carry is told too, where it came whole; a stream's head has
+/// left when that is known.
+void Exchange::note_lost_of_answer() {
+    const bool chat = translated_->embedding == nullptr && translated_->counting == nullptr;
+    if (chat && plan().unsupported == Unsupported::warn) dropped_ = names_of(translated_->translation.dropped());
 }
 
 /// The document that goes to the provider, before its edits.
@@ -266,6 +279,7 @@ Result<void> Exchange::deliver_collected() {
     }
     ByteBuffer document(services_.shard().blocks());
     LOOM_TRY(translated_->write_answer(document));
+    note_lost_of_answer();
     reply(answer.status(), "application/json", document.view(), answer.lines());
     return {};
 }

@@ -75,6 +75,8 @@ TEST(ProviderTable, PathsAreThoseOfTheProvidersPages) {
     }
     EXPECT_EQ(path_of("cohere", E::embeddings, {}), "/v2/embed");
     EXPECT_EQ(path_of("gemini", E::embeddings, {.model = "e"}), "/v1beta/models/e:batchEmbedContents");
+    EXPECT_EQ(path_of("vertex", E::embeddings, {.model = "text-embedding-005", .project = "p", .location = "l"}),
+              "/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict");
     EXPECT_EQ(path_of("cohere", E::messages, {.model = "command-r"}), "/v2/chat");
 }
 

@@ -155,6 +155,9 @@ TEST_F(QuirkEditsTest, SystemTextsMoveToTheFirstQuestion) {
     EXPECT_EQ(changed(quirks, R"({"messages":[{"role":"system","content":"S"}]})"),
               R"({"messages":[{"role":"user","content":"S"}]})")
         << "nobody else says anything";
+    EXPECT_EQ(changed(quirks, R"({"messages":[)" + system + R"({"role":"user"}]})"),
+              R"({"messages":[{"role":"user","content":"S"},{"role":"user"}]})")
+        << "nothing is lost";
     EXPECT_EQ(changed(quirks, R"({"messages":[{"role":"assistant","content":"A"},)" + system +
                                   R"({"role":"user","content":"1"},{"role":"user","content":"2"}]})"),
               R"({"messages":[{"role":"assistant","content":"A"},{"role":"user","content":"S\n\n1"},)"

@@ -320,5 +320,22 @@ TEST_F(Vertex, ATranslatedDocumentForClaudeSaysItsVersionToo) {
     EXPECT_FALSE(contains(seen, R"("model")")) << seen;
 }
 
+TEST_F(Vertex, EmbeddingsAreAskedForByPredict) {
+    issue(answer_always(token_answer("ya29.first")));
+    write_user();
+    start(answer_always(answer(
+        R"({"predictions":[{"embeddings":{"values":[0.5,1],"statistics":{"truncated":false,"token_count":3}}}]})")));
+    wait_for_token();
+    const Message response = ask_until_authorized(
+        request("POST", "/v1/embeddings", auth_header() + "Content-Type: application/json\r\n",
+                R"({"model":"text-embedding-005","input":"Hi","dimensions":2,"encoding_format":"float"})"));
+    EXPECT_EQ(response.status(), 200) << response.body;
+    EXPECT_TRUE(contains(response.body, R"("embedding":[0.5,1])")) << response.body;
+    EXPECT_TRUE(contains(response.body, R"("prompt_tokens":3)")) << response.body;
+    const Message seen = upstream().last_request();
+    EXPECT_TRUE(seen.target().ends_with("/publishers/google/models/text-embedding-005:predict")) << seen.target();
+    EXPECT_EQ(seen.body, R"({"instances":[{"content":"Hi"}],"parameters":{"outputDimensionality":2}})");
+}
+
 }  // namespace
 }  // namespace loom::wire

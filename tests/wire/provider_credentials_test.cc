@@ -74,6 +74,15 @@ TEST_F(Bedrock, WhoLeavesWhileItsRequestIsHashedLeavesNothingBehind) {
     EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
 }
 
+TEST_F(Bedrock, ItsGuardrailIsNamedInEachConversation) {
+    conf.set("provider.mock.guardrail", "gr1abc").set("provider.mock.guardrail_version", "3");
+    start(answer_always(bedrock_answer));
+    EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body,
+                         R"("guardrailConfig":{"guardrailIdentifier":"gr1abc","guardrailVersion":"3"})"))
+        << upstream().last_request().body;
+}
+
 TEST_F(Bedrock, TheVerifierSeesAByteChanged) {
     start(answer_always(bedrock_answer));
     ask(chat_with(bedrock_model, "Hi"));

@@ -167,6 +167,23 @@ TEST_F(Translate, WhatCannotBeCarriedIsNamedUnlessTheConfSaysOtherwise) {
     EXPECT_EQ(ask(ask_chat_with(R"("temperature":0.5)")).status(), 200);
 }
 
+/// Gemini has run code for its answer, of which no other protocol has a word.
+TEST_F(Translate, WhatOfAWholeAnswerCannotBeCarriedIsNamedToo) {
+    use_type("gemini");
+    start(answer_always(answer(
+        R"({"candidates":[{"content":{"role":"model","parts":[{"executableCode":{"language":"PYTHON","code":"1+1"}},)"
+        R"({"codeExecutionResult":{"outcome":"OUTCOME_OK","output":"2"}},{"text":"It is 2."}]},"finishReason":"STOP"}]})")));
+    const Message response = ask(ask_chat_with(R"("temperature":0.5)"));
+    EXPECT_EQ(json_text(response.body, "content"), "It is 2.") << response.body;
+    const std::string lost = response.head.value("x-loom-dropped");
+    EXPECT_TRUE(contains(lost, "executableCode") && contains(lost, "codeExecutionResult")) << lost;
+    conf.set("translate.unsupported", "reject");
+    loom().reload(conf.text());
+    const Message whole_answer = ask(ask_chat_with(R"("temperature":0.5)"));
+    EXPECT_EQ(whole_answer.status(), 200) << "what was asked could be done: " << whole_answer.body;
+    EXPECT_FALSE(whole_answer.head.has("x-loom-dropped"));
+}
+
 TEST_F(Translate, WhatCannotBeCarriedIsNamedInAStreamsHeadToo) {
     start(answer_always(stream_answer(provider_protocol("anthropic"))));
     const Message response = ask(ask_chat_with(R"("stream":true,"seed":7)"));

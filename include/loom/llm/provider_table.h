@@ -63,8 +63,7 @@ struct ProviderType {
 /// Vertex serves Claude in Anthropic's protocol beside Gemini in its own: the row, or the one that the model asks for.
 [[nodiscard]] const ProviderType& type_for_model(const ProviderType& type, std::string_view model) noexcept;
 
-/// The protocol in which embeddings of this model are asked for; nothing where the provider has none, or none that a
-/// translation reaches (Vertex's :predict).
+/// The protocol in which embeddings of this model are asked for; nothing where the provider has none.
 [[nodiscard]] std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::string_view model) noexcept;
 
 /// The protocol in which the provider is asked how many tokens a prompt of this model is; nothing where it cannot be

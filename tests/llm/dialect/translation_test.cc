@@ -328,5 +328,55 @@ TEST(Translation, AStreamsUsageThatIsNullLeavesItsEnd) {
     }
 }
 
+// A picture that Gemini streams went to nobody.
+TEST(Translation, APictureInAStreamGoesWhereAWholeAnswersWould) {
+    constexpr std::string_view event =
+        R"({"candidates":[{"content":{"role":"model","parts":[{"text":"Here:"},{"inlineData":)"
+        R"({"mimeType":"image/png","data":"iVBORw0KGgo="}}]},"finishReason":"STOP"}]})";
+    const struct {
+        Protocol client;
+        std::string_view holds;
+        bool json_array;
+    } clients[] = {
+        {Protocol::openai_chat,
+         R"("delta":{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]})",
+         false},
+        {Protocol::gemini, R"("parts":[{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}}])", true},
+        {Protocol::anthropic, "", false},
+        {Protocol::openai_responses, "", false},
+        {Protocol::openai_completions, "", false},
+    };
+    for (const auto& one : clients) {
+        Exchange x(one.client, Protocol::gemini);
+        x.terms.json_array = one.json_array;
+        std::string all = x.data_of("", event);
+        EXPECT_TRUE(x.facts.has_content);
+        ByteBuffer out(x.pool);
+        EXPECT_TRUE(x.translation().end(out, x.usage));
+        all += out.view();
+        EXPECT_NE(all.find("Here:"), std::string::npos) << all;
+        EXPECT_NE(all.find(one.holds), std::string::npos) << all;
+        const bool lost = one.holds.empty();
+        EXPECT_EQ(x.translation().dropped().count(), lost ? 1u : 0u) << protocol_name(one.client);
+        if (lost) EXPECT_EQ(x.translation().dropped().front(), "inlineData");
+    }
+}
+
+TEST(Translation, BedrocksGuardrailIsTheConfs) {
+    const auto asked = [](std::string_view guardrail) {
+        Exchange x(Protocol::openai_chat, Protocol::bedrock);
+        x.terms.guardrail = guardrail;
+        x.terms.guardrail_version = "DRAFT";
+        ByteBuffer out(x.pool);
+        EXPECT_TRUE(x.translation().request(R"({"model":"m","messages":[{"role":"user","content":"hi"}]})", out));
+        EXPECT_TRUE(Dom(out.view()).valid());
+        return std::string(out.view());
+    };
+    EXPECT_EQ(asked("").find("guardrail"), std::string::npos);
+    EXPECT_TRUE(
+        asked("gr-1\"").ends_with(R"("guardrailConfig":{"guardrailIdentifier":"gr-1\"","guardrailVersion":"DRAFT"}})"))
+        << asked("gr-1\"");
+}
+
 }  // namespace
 }  // namespace loom::llm
