@@ -81,6 +81,7 @@ void warn_of_idle_keys(Report& report, const std::string& name, const llm::Provi
     for (const Owner& one : {Owner{"delay", echo, "echo"}, Owner{"token_interval", echo, "echo"},
                              Owner{"api_version", azure, "azure_openai"}, Owner{"project_id", vertex, "vertex"},
                              Owner{"location", vertex || bedrock, "vertex and bedrock"},
+                             Owner{"guardrail", bedrock, "bedrock"}, Owner{"guardrail_version", bedrock, "bedrock"},
                              Owner{"access_key_id", bedrock, "bedrock"}, Owner{"secret_access_key", bedrock, "bedrock"},
                              Owner{"session_token", bedrock, "bedrock"}, Owner{"credentials_file", vertex, "vertex"}}) {
         const auto key = fmt::format("provider.{}.{}", name, one.key);

@@ -54,6 +54,8 @@ class GoogleTokens::Source {
     ~Source() {
         renewal_.disarm();
         renewal_.unlink();
+        watch_.disarm();
+        watch_.unlink();
     }
 
     void ask() {
@@ -83,6 +85,7 @@ class GoogleTokens::Source {
     void stop() noexcept {
         stopped_ = true;
         renewal_.disarm();
+        watch_.disarm();
         token_client_.close();
         if (impersonation_client_ != nullptr) impersonation_client_->close();
     }
@@ -98,7 +101,28 @@ class GoogleTokens::Source {
         explicit Renewal(Source& s) : Timer(&Source::on_renewal), source(s) {}
         Source& source;
     };
-    static void on_renewal(io::Timer& timer) noexcept { static_cast<Renewal&>(timer).source.ask(); }
+    static void on_renewal(io::Timer& timer) noexcept {
+        Source& source = static_cast<Renewal&>(timer).source;
+        source.watch_.disarm();
+        source.ask();
+    }
+    struct Watch : io::Timer {
+        explicit Watch(Source& s) : Timer(&Source::on_watch), source(s) {}
+        Source& source;
+    };
+    static void on_watch(io::Timer& timer) noexcept { static_cast<Watch&>(timer).source.look_whether_refused(); }
+
+    /// Shards only leave a mark on the token: none of them waits for anything, and a storm of refusals is one mark.
+    void look_whether_refused() {
+        io::TimerWheel& timers = tokens_.shard_.timers();
+        const bool refused = token_->refused.load(std::memory_order_relaxed);
+        if (!refused || timers.now_ms() < refused_before_ms_) return timers.arm(watch_, TokenSchedule::watch_ms);
+        refused_before_ms_ = timers.now_ms() + TokenSchedule::refused_pause_ms;
+        observe::log_warn("provider {}: its access token was refused before its end; another one is fetched",
+                          account_->provider);
+        renewal_.disarm();
+        ask();
+    }
 
     /// Nothing, and the fault told, when the answer holds no token.
     std::optional<llm::GoogleToken> read(Result<upstream::ClientAnswer> answer, const upstream::Client& client,
@@ -144,6 +168,7 @@ class GoogleTokens::Source {
         counts_.expires_s = token_->expires_s;
         failures_in_row_ = 0;
         tokens_.shard_.timers().arm(renewal_, TokenSchedule::renewal_ms(lifetime_ms, random_u64()));
+        tokens_.shard_.timers().arm(watch_, TokenSchedule::watch_ms);
         tokens_.deliver();
     }
 
@@ -163,6 +188,8 @@ class GoogleTokens::Source {
     std::unique_ptr<upstream::Client> impersonation_client_;
     std::shared_ptr<const proxy::AccessToken> token_;
     Renewal renewal_{*this};
+    Watch watch_{*this};
+    uint64_t refused_before_ms_ = 0;  // until then no other one is fetched because a token was refused
     uint32_t failures_in_row_ = 0;
     bool stopped_ = false;
 };

@@ -24,6 +24,10 @@ struct TokenSchedule {
     [[nodiscard]] static uint64_t retry_ms(uint32_t failures, uint64_t random) noexcept;
     static constexpr uint64_t retry_first_ms = 1'000;
     static constexpr uint64_t retry_max_ms = 60'000;
+    /// A token that its provider refuses is replaced at once, and the next such one after this: where every token is
+    /// refused it is not the token's fault, and asking for more of them would not help.
+    static constexpr uint64_t refused_pause_ms = 30'000;
+    static constexpr uint64_t watch_ms = 250;  // how often is it looked whether one was refused
 };
 
 /// Lives on one shard and is used from its loop alone.

@@ -2,6 +2,7 @@
 #include "keys.h"
 
 #include "loom/config/keys.h"
+#include "loom/llm/protocol.h"
 
 namespace loom::app {
 
@@ -333,13 +334,18 @@ constexpr KeyRow llm_rows[] = {
     {.pattern = "provider.<name>.location",
      .type = text,
      .meaning = "vertex and bedrock: the region (us-central1, eu-west-1 …), or vertex's `global`"},
+    {.pattern = "provider.<name>.guardrail",
+     .type = text,
+     .meaning = "bedrock: the guardrail, by its id or ARN, that AWS puts every conversation through"},
+    {.pattern = "provider.<name>.guardrail_version",
+     .type = text,
+     .default_text = "DRAFT",
+     .meaning = "its version: a number, or DRAFT"},
     {.pattern = "provider.<name>.quirks",
      .type = list,
      .meaning = "what its server refuses or spells otherwise, beside what its type is known for: such fields are left "
-                "out or renamed in requests that are translated for it, and stream_options in all",
-     .choices = "no_stream_options|no_developer_role|max_tokens_only|no_parallel_tool_calls|no_json_schema|"
-                "no_tool_choice_required|no_seed|no_penalties|no_n|no_logprobs|no_user|seed_is_random_seed|"
-                "no_system_in_messages"},
+                "out or renamed, in requests that are translated for it and in chats that go there as they came",
+     .choices = llm::quirk_choices.data()},  // the end of a literal
     {.pattern = "translate.unsupported",
      .type = choice,
      .default_text = "warn",

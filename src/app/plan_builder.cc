@@ -139,6 +139,8 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     provider.api_version = config.text(prefix + "api_version");
     provider.project = config.text(prefix + "project_id");
     provider.location = config.text(prefix + "location");
+    provider.guardrail = config.text(prefix + "guardrail");
+    provider.guardrail_version = config.text(prefix + "guardrail_version");
     const std::string base_url = base_url_of(config, provider.name, type);
     const auto url = http::parse_url(base_url);
     if (!url) {

@@ -167,13 +167,16 @@ bool add_head(const SigV4Request& request, const HeaderList& headers, Sha256Stre
 }
 
 /// … and from there on.
-std::array<char, 64> finish(Sha256Stream& digest, std::string_view header_names,
-                            std::span<const std::string_view> body) noexcept {
-    Sha256Stream body_digest;
-    for (const std::string_view piece : body) body_digest.add(piece);
+std::array<char, 64> finish(Sha256Stream& digest, std::string_view header_names, const SigV4Request& request) noexcept {
     digest.add(header_names);
     digest.add("\n");
-    digest.add(view(hex_of(body_digest.finish())));
+    if (request.body_digest != nullptr) {
+        digest.add(view(hex_of(*request.body_digest)));
+    } else {
+        Sha256Stream body;
+        for (const std::string_view piece : request.body) body.add(piece);
+        digest.add(view(hex_of(body.finish())));
+    }
     return hex_of(digest.finish());
 }
 
@@ -232,7 +235,7 @@ Result<SigV4Headers> SigV4Signer::sign(const SigV4Request& request, uint64_t uni
     const size_t names_begin = writer.used();
     for (const SignedHeader& header : headers.sorted())
         (void)writer.put({writer.used() > names_begin ? ";" : "", header.name});
-    const std::array<char, 64> request_hash = finish(digest, writer.from(names_begin), request.body);
+    const std::array<char, 64> request_hash = finish(digest, writer.from(names_begin), request);
 
     derive_key(day);
     std::array<char, 512> room;

@@ -16,6 +16,7 @@ const EmbedDialect& dialect_of(EmbedProtocol protocol) {
         case EmbedProtocol::cohere: return cohere_embed_dialect(false);
         case EmbedProtocol::bedrock_cohere: return cohere_embed_dialect(true);
         case EmbedProtocol::bedrock_titan: return titan_embed_dialect();
+        case EmbedProtocol::vertex: return vertex_embed_dialect();
     }
     LOOM_ASSERT(!"a protocol without embeddings");
     return openai_embed_dialect();

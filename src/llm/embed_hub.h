@@ -71,6 +71,7 @@ class EmbedDialect {
 [[nodiscard]] const EmbedDialect& gemini_embed_dialect(bool batch);
 [[nodiscard]] const EmbedDialect& cohere_embed_dialect(bool bedrock);
 [[nodiscard]] const EmbedDialect& titan_embed_dialect();
+[[nodiscard]] const EmbedDialect& vertex_embed_dialect();
 
 /// Reads a document with read(cursor); a fault becomes the error of that side.
 template <class Read>

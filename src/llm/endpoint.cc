@@ -37,6 +37,7 @@ constexpr std::array named_otherwise{
     Family{"model", Endpoint::model},
     Family{"responses", Endpoint::responses},
     Family{"messages", Endpoint::messages},
+    Family{"input_tokens", Endpoint::input_tokens},
     Family{"count_tokens", Endpoint::count_tokens},
     Family{"generate_content", Endpoint::generate_content},
     Family{"stream_generate_content", Endpoint::stream_generate_content},
@@ -112,6 +113,7 @@ Endpoint classify(bool method_is_get, std::string_view path) noexcept {
         if (rest == "models" || beta == "models") return Endpoint::models;
         if (rest.starts_with("models/") || beta.starts_with("models/")) return Endpoint::model;
     } else {
+        if (rest == "responses/input_tokens") return Endpoint::input_tokens;
         if (rest == "messages/count_tokens") return Endpoint::count_tokens;
         if (const GeminiCall call = gemini_call_of(path); !call.model.empty() && is_plain(path)) return call.endpoint;
         if (rest == "chat/completions") return Endpoint::chat_completions;
@@ -153,7 +155,8 @@ Protocol error_protocol_of(Endpoint endpoint) noexcept {
     if (endpoint == Endpoint::messages || endpoint == Endpoint::count_tokens || endpoint == Endpoint::message_batches)
         return Protocol::anthropic;
     if (names_model_in_path(endpoint)) return Protocol::gemini;
-    return endpoint == Endpoint::responses ? Protocol::openai_responses : Protocol::openai_chat;
+    const bool responses = endpoint == Endpoint::responses || endpoint == Endpoint::input_tokens;
+    return responses ? Protocol::openai_responses : Protocol::openai_chat;
 }
 
 std::string_view endpoint_name(Endpoint endpoint) noexcept {

@@ -30,7 +30,7 @@ constexpr Quirks older{.no_developer_role = true, .max_tokens_only = true};
 constexpr std::array types{
     ProviderType{.name = "openai",
                  .base_url = "https://api.openai.com/v1",
-                 .endpoints = all_openai | realtime,
+                 .endpoints = all_openai | realtime | set_of(E::input_tokens),
                  .serves_families = true},
     ProviderType{.name = "azure_openai",
                  .path = PathStyle::azure,
@@ -78,7 +78,8 @@ constexpr std::array types{
                             .no_tool_choice_required = true,
                             .no_logprobs = true,
                             .no_user = true,
-                            .seed_is_random_seed = true},
+                            .seed_is_random_seed = true,
+                            .no_reasoning_content = true},
                  .serves_families = true},
     ProviderType{
         .name = "ollama",
@@ -157,7 +158,7 @@ constexpr std::array types{
     ProviderType{.name = "cerebras",
                  .base_url = "https://api.cerebras.ai/v1",
                  .endpoints = set_of(E::chat_completions, E::completions),
-                 .quirks = {.no_penalties = true, .no_n = true}},
+                 .quirks = {.no_penalties = true, .no_n = true, .no_reasoning_content = true}},
     ProviderType{
         .name = "nvidia", .base_url = "https://integrate.api.nvidia.com/v1", .endpoints = classic, .quirks = older},
     ProviderType{.name = "huggingface",
@@ -198,6 +199,11 @@ constexpr std::array aliases{Alias{"azure", "azure_openai"}, Alias{"google", "ge
 
 bool is_claude(std::string_view model) noexcept { return model.starts_with("claude"); }
 
+/// Bedrock counts for Claude alone, and only under the model's bare name: not under a profile's ("us.anthropic.…").
+std::string_view bedrock_counted_model(std::string_view model) noexcept {
+    return model.substr(std::min(model.find("anthropic."), model.size()));
+}
+
 /// One segment of a path. RFC 3986, 3.3; colons too, since `:method` follows (and an ARN's would split Bedrock's path).
 void append_segment(std::string& out, std::string_view text) { percent_encode(text, out); }
 
@@ -208,6 +214,7 @@ std::string_view openai_path(Endpoint endpoint) noexcept {
         case E::responses: return "/responses";
         case E::messages: return "/messages";
         case E::realtime: return "/realtime";
+        case E::input_tokens: return "/responses/input_tokens";
         default: return "/chat/completions";
     }
 }
@@ -215,7 +222,8 @@ std::string_view openai_path(Endpoint endpoint) noexcept {
 std::string_view gemini_method(Endpoint endpoint, bool stream) noexcept {
     switch (endpoint) {
         case E::gemini_count_tokens:
-        case E::count_tokens: return ":countTokens";
+        case E::count_tokens:
+        case E::input_tokens: return ":countTokens";
         case E::embed_content: return ":embedContent";
         case E::embeddings:
         case E::batch_embed_contents: return ":batchEmbedContents";
@@ -269,12 +277,14 @@ void append_vertex(std::string& out, Endpoint endpoint, const UpstreamPath& path
     append_segment(out, path.location);
     const bool claude = is_claude(path.model);
     out += claude ? "/publishers/anthropic/models/" : "/publishers/google/models/";
-    if (claude && (endpoint == E::count_tokens || endpoint == E::gemini_count_tokens)) {
+    if (claude && counts_tokens(endpoint)) {
         out += "count-tokens:rawPredict";
         return;
     }
     append_segment(out, path.model);
-    if (claude)
+    if (endpoint == E::embeddings)
+        out += ":predict";
+    else if (claude)
         out += path.stream ? ":streamRawPredict" : ":rawPredict";
     else
         out += gemini_method(endpoint, path.stream);
@@ -307,8 +317,27 @@ std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::st
             if (model.find("titan-embed") != model.npos) return EmbedProtocol::bedrock_titan;
             if (model.find("cohere.embed") != model.npos) return EmbedProtocol::bedrock_cohere;
             return std::nullopt;
-        case PathStyle::anthropic:
-        case PathStyle::vertex: return std::nullopt;
+        case PathStyle::vertex:
+            if (is_claude(model)) return std::nullopt;
+            return EmbedProtocol::vertex;
+        case PathStyle::anthropic: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+std::optional<CountProtocol> count_protocol_of(const ProviderType& type, std::string_view model) noexcept {
+    switch (type.path) {
+        case PathStyle::openai:
+            if ((type.endpoints & set_of(E::input_tokens)) != 0) return CountProtocol::responses;
+            return std::nullopt;
+        case PathStyle::anthropic: return CountProtocol::anthropic;
+        case PathStyle::gemini: return CountProtocol::gemini;
+        case PathStyle::vertex: return is_claude(model) ? CountProtocol::anthropic : CountProtocol::vertex;
+        case PathStyle::bedrock:
+            if (!bedrock_counted_model(model).empty()) return CountProtocol::bedrock;
+            return std::nullopt;
+        case PathStyle::azure:
+        case PathStyle::cohere: return std::nullopt;
     }
     return std::nullopt;
 }
@@ -323,13 +352,12 @@ const char* withdrawn_model(std::string_view model) noexcept {
 void write_upstream_path(std::string& out, const ProviderType& type, Endpoint endpoint, const UpstreamPath& path) {
     switch (type.path) {
         case PathStyle::openai:
-            out += openai_path(endpoint);
+            out += openai_path(counts_tokens(endpoint) ? E::input_tokens : endpoint);
             if (endpoint == E::realtime) append_realtime(out, "model", '?', path);
             return;
         case PathStyle::azure: return append_azure(out, endpoint, path);
         case PathStyle::anthropic:
-            out += endpoint == E::count_tokens || endpoint == E::gemini_count_tokens ? "/v1/messages/count_tokens"
-                                                                                     : "/v1/messages";
+            out += counts_tokens(endpoint) ? "/v1/messages/count_tokens" : "/v1/messages";
             return;
         case PathStyle::gemini:
             out += "/v1beta/models/";
@@ -339,8 +367,10 @@ void write_upstream_path(std::string& out, const ProviderType& type, Endpoint en
         case PathStyle::vertex: return append_vertex(out, endpoint, path);
         case PathStyle::bedrock:
             out += "/model/";
-            append_segment(out, path.model);
-            if (endpoint == E::embeddings)
+            append_segment(out, counts_tokens(endpoint) ? bedrock_counted_model(path.model) : path.model);
+            if (counts_tokens(endpoint))
+                out += "/count-tokens";
+            else if (endpoint == E::embeddings)
                 out += "/invoke";
             else
                 out += path.stream ? "/converse-stream" : "/converse";

@@ -105,7 +105,8 @@ bool RequestWalk::read_value(Key key) {
         }
         case Key::previous_response_id:
         case Key::conversation:
-            request_.uses_stored |= endpoint_ == Endpoint::responses && !cursor_.is_null();
+            request_.uses_stored |=
+                (endpoint_ == Endpoint::responses || endpoint_ == Endpoint::input_tokens) && !cursor_.is_null();
             return cursor_.skip_value();
         case Key::include_usage:
         case Key::other: break;

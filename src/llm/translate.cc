@@ -22,6 +22,7 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
         case Kind::text:
         case Kind::refusal:
         case Kind::thinking: facts.has_content |= !delta.text.empty(); break;
+        case Kind::image:
         case Kind::redacted_thinking: facts.has_content = true; break;
         case Kind::tool_call:
         case Kind::arguments: facts.has_content = facts.has_tool_call = true; break;

@@ -171,8 +171,9 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
         const bool passes = route_->ai ? reaches_client(header) : passes_to_client(header);
         if (passes && !(made && header.id == HeaderId::content_type)) head.header(header.name, header.value);
     }
-    if (route_->ai && options.coding == http::ContentCoding::identity &&
-        http::content_coding(source.value_of(HeaderId::content_encoding)) == http::ContentCoding::unknown)
+    const http::ContentCoding coding = http::content_coding(source.value_of(HeaderId::content_encoding));
+    const bool is_foreign = coding == http::ContentCoding::unknown || coding == http::ContentCoding::zstd;
+    if (route_->ai && options.coding == http::ContentCoding::identity && is_foreign)
         head.header("content-encoding", source.value_of(HeaderId::content_encoding));
     if (options.client_framing == ClientFraming::chunked)
         head.raw("transfer-encoding: chunked\r\n");

@@ -1,7 +1,9 @@
 // What an attempt says of who asks where that is no line of the conf: AWS's signature of this very request,
 // Google's access token of the hour.
+#include "body_digest.h"
 #include "exchange.h"
 #include "loom/http/sigv4.h"
+#include "translated.h"
 
 namespace loom::proxy {
 namespace {
@@ -36,6 +38,30 @@ Result<std::string_view> Exchange::access_token_line() {
     return token->line.view();
 }
 
+/// The provider refused this attempt: if that was for its token, another one is fetched, off the requests' way.
+void Exchange::note_refused_token() const noexcept {
+    if (provider_ == nullptr || provider_->google_account == 0) return;
+    const AccessToken* const token = services_.access_token(provider_->google_account);
+    // One that has come since is not the one that was refused.
+    if (token != nullptr && attempt_->head.view().find(token->line.view()) != std::string_view::npos)
+        token->refused.store(true, std::memory_order_relaxed);
+}
+
+/// Is a large document that has to be signed still being hashed? Every attempt takes the same digest.
+bool Exchange::hashes_document() {
+    if (client_gone_ || provider_ == nullptr || provider_->aws_keys == nullptr || translated_ == nullptr) return false;
+    if (document().size() <= BodyDigest::turn_bytes) return false;
+    LOOM_ASSERT(draft_->edits.empty());  // a translated document is as its provider wants it
+    std::unique_ptr<BodyDigest>& digest = translated_->digest;
+    if (digest == nullptr) digest = std::make_unique<BodyDigest>(&Exchange::on_digest_turn, *this);
+    if (!digest->whole()) digest->go_on(document());
+    if (digest->whole()) return false;
+    services_.shard().schedule_next_tick(*digest);
+    return true;
+}
+
+void Exchange::on_digest_turn(io::Runnable& digest) noexcept { static_cast<BodyDigest&>(digest).exchange.wake(); }
+
 size_t Exchange::credentials_bytes() const noexcept {
     const AccessToken* const token =
         provider_->google_account == 0 ? nullptr : services_.access_token(provider_->google_account);
@@ -54,13 +80,15 @@ Result<void> Exchange::sign(http::HeadWriter& head, std::string_view base, std::
     const http::SignedHeader type_header{.name = "content-type", .value = content_type};
     std::array<char, http::SigV4Signer::out_bytes_max> room;
     http::SigV4Signer& signer = *use_->signers[static_cast<size_t>(provider_ - plan().providers.data())];
+    const bool hashed = translated_ != nullptr && translated_->digest != nullptr && translated_->digest->whole();
     const http::SigV4Headers lines =
         LOOM_TRY(signer.sign({.method = method_text_,
                               .host = provider_->authority,
                               .path = target.substr(0, mark),
                               .query = target.substr(std::min(mark + 1, target.size())),
                               .headers = {&type_header, content_type.empty() ? size_t{0} : size_t{1}},
-                              .body = {pieces.data(), piece_count}},
+                              .body = {pieces.data(), piece_count},
+                              .body_digest = hashed ? &translated_->digest->value() : nullptr},
                              services_.wall_now_us() / 1'000'000, room));
     head.header("x-amz-date", lines.date);
     if (!lines.security_token.empty()) head.header("x-amz-security-token", lines.security_token);

@@ -28,8 +28,7 @@ Result<void> EchoSource::start(io::Shard& shard) {
     const auto created = static_cast<int64_t>(exchange_.begun_wall_us_ / 1'000'000);
     const auto id = exchange_.services_.new_request_id();
     llm::Endpoint endpoint = exchange_.endpoint_;
-    if (const auto& made = exchange_.translated_; made != nullptr)
-        endpoint = made->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
+    if (const auto& made = exchange_.translated_; made != nullptr) endpoint = made->endpoint();
     const auto started = answer_.start(endpoint, request, exchange_.document(), {id.data(), 24}, created);
     if (!started) return started;
     exchange_.forwarded_ns_ = shard.read_clock_ns();

@@ -75,6 +75,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         }
     }
     while (step && !x.answered_) {
+        while (x.hashes_document()) co_await x.wait_;
         step = x.start_attempt();
         while (step && x.answer_ == AnswerState::awaited) {
             co_await x.wait_;

@@ -148,6 +148,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> prepare(const llm::Request& request);
+    Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
     Result<void> find_candidate();
     void take_candidate(const route::Candidate& candidate, std::string_view model) noexcept;
@@ -187,13 +189,18 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
-    bool answers_count();
+    void read_collected_usage();
+    void estimate_count();
+    [[nodiscard]] bool cannot_count() const noexcept;
     [[nodiscard]] bool wants_json_array() const noexcept;
     [[nodiscard]] std::string_view query() const noexcept;
     Result<void> translate();
     Result<void> translate_chat();
+    Result<void> translate_count();
     Result<void> translate_embedding(std::string_view asked);
+    [[nodiscard]] std::string_view names_of(const ArenaList<std::string_view>& dropped);
     Result<void> tell_dropped(const ArenaList<std::string_view>& dropped);
+    void note_lost_of_answer();
     [[nodiscard]] std::string_view document() const noexcept;
     [[nodiscard]] bool collects_answer() const noexcept;
     [[nodiscard]] CollectedAnswer& collected() noexcept;
@@ -233,6 +240,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // credentials.cc: those that are not lines of the conf
     Result<std::string_view> access_token_line();
     [[nodiscard]] size_t credentials_bytes() const noexcept;
+    void note_refused_token() const noexcept;
+    [[nodiscard]] bool hashes_document();
+    static void on_digest_turn(io::Runnable& digest) noexcept;
     Result<void> write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest);
     Result<void> sign(http::HeadWriter& head, std::string_view base, std::string_view rest);
 

@@ -35,6 +35,7 @@ void Exchange::end_attempt() noexcept {
 
 Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
+    if (client_gone_) return std::unexpected(error_);
     attempts_ += 1;
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
@@ -72,8 +73,7 @@ std::string_view Exchange::upstream_target() {
         return path;
     }
     llm::Endpoint endpoint = endpoint_;
-    if (translated_ != nullptr)
-        endpoint = translated_->embedding != nullptr ? llm::Endpoint::embeddings : llm::Endpoint::chat_completions;
+    if (translated_ != nullptr) endpoint = translated_->endpoint();
     llm::write_upstream_path(path, *type_, endpoint,
                              {.model = upstream_model_,
                               .api_version = provider_->api_version,
@@ -203,6 +203,7 @@ Result<void> Exchange::look_at_answer() {
         const bool upgraded = realtime_ != nullptr && services_.response_head.status == 101;
         if (upgraded || !services_.response_head.is_interim()) {
             answer_ = AnswerState::ready;
+            if (services_.response_head.status == 401) note_refused_token();
             return {};
         }
         // 100 and 103 are of this hop: the client, which has its own, waits for the real answer.

@@ -2,6 +2,7 @@
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
+#include "loom/llm/quirk_edits.h"
 #include "ownership.h"
 #include "translated.h"
 
@@ -34,6 +35,30 @@ Result<void> Exchange::inspect_model() {
     if (plan().keeps_any()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
+    return prepare(*request);
+}
+
+/// The candidate is known: what it will be sent is made of what the client sent.
+Result<void> Exchange::prepare(const llm::Request& request) {
+    const bool quirky = llm::QuirkEdits::may_change(endpoint_, provider_->quirks) && takes_as_it_comes();
+    return quirky ? prepare_quirky() : prepare_document(request);
+}
+
+/// A provider that takes the client's document but not all of its words: those go, and what is left is read again.
+Result<void> Exchange::prepare_quirky() {
+    llm::QuirkEdits quirks(services_.translate_scratch, services_.shard().blocks());
+    ByteBuffer changed(services_.shard().blocks());
+    if (LOOM_TRY(quirks.apply(endpoint_, body_.view(), provider_->quirks, changed))) {
+        body_ = std::move(changed);
+        if (!hold(BlockPool::footprint(body_.capacity()))) {
+            release_body();  // no waiting: who waits with a body in hand keeps others waiting
+            return fail(Errc::exhausted, Side::internal,
+                        "no memory for one more changed body (limit.bodies_in_memory)");
+        }
+    }
+    LOOM_TRY(tell_dropped(quirks.dropped()));
+    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    if (!request) return fail(Errc::bad_message, Side::internal, "the changed request cannot be read");
     return prepare_document(*request);
 }
 
@@ -111,11 +136,11 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
         return fail(Errc::forbidden, Side::downstream,
                     "what is stored at the provider is not kept apart by consumer: send the conversation itself "
                     "(allowed where route.NAME.passthrough names responses)");
-    if (!takes_as_it_comes()) return answers_count() ? Result<void>() : translate();
+    if (!takes_as_it_comes()) return translate();
     const bool in_path = llm::names_model_in_path(endpoint_);
     const std::string_view version = type_->body_version;
     if (!version.empty()) llm::put_anthropic_version(draft_->edits, draft_->request, version);
-    if (!version.empty() && endpoint_ != llm::Endpoint::count_tokens)  // whose path names none
+    if (!version.empty() && !llm::counts_tokens(endpoint_))  // whose path names none
         llm::drop_model(draft_->edits, draft_->request);
     else if (upstream_model_ != model_ && !in_path)
         llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());

@@ -124,6 +124,7 @@ void Exchange::refuse_in_stream(const Error& why) {
         RelayOptions options;
         options.source_framing = http::BodyFraming::until_close;
         options.event_stream = true;
+        options.client_protocol = llm::error_protocol_of(endpoint_);
         options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
         start_relay(options);
     }

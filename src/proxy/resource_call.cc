@@ -306,7 +306,7 @@ Result<void> Exchange::prepare_for_owner() {
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());
-    const auto prepared = prepare_document(*request);
+    const auto prepared = prepare(*request);
     inspected_ns_ = services_.shard().read_clock_ns();
     return prepared;
 }

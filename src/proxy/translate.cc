@@ -16,6 +16,12 @@ namespace {
 
 constexpr size_t dropped_bytes_max = 1024;
 
+/// Of an endpoint that counts tokens.
+llm::CountProtocol count_protocol_of(llm::Endpoint endpoint) noexcept {
+    if (endpoint == llm::Endpoint::count_tokens) return llm::CountProtocol::anthropic;
+    return endpoint == llm::Endpoint::input_tokens ? llm::CountProtocol::responses : llm::CountProtocol::gemini;
+}
+
 }  // namespace
 
 /// Can the provider take the client's own document?
@@ -42,17 +48,29 @@ bool Exchange::wants_json_array() const noexcept {
 }
 
 /// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
-bool Exchange::answers_count() {
+void Exchange::estimate_count() {
     constexpr uint64_t bytes_per_token = 4;
-    const bool anthropic = endpoint_ == llm::Endpoint::count_tokens;
-    if (!anthropic && endpoint_ != llm::Endpoint::gemini_count_tokens) return false;
     const uint64_t tokens = (draft_->request.prompt_bytes + bytes_per_token - 1) / bytes_per_token;
-    const std::string body = fmt::format(R"({{"{}":{}}})", anthropic ? "input_tokens" : "totalTokens", tokens);
-    reply(200, "application/json", body, "x-loom-token-count: estimated\r\n");
-    return true;
+    ByteBuffer body(services_.shard().blocks());
+    llm::write_count(count_protocol_of(endpoint_), tokens, body);
+    reply(200, "application/json", body.view(), "x-loom-token-count: estimated\r\n");
+}
+
+/// The provider was asked for a count in a way that it does not know for this model.
+bool Exchange::cannot_count() const noexcept {
+    if (translated_->counting == nullptr) return false;
+    const int status = translated_->answer.status();
+    if (status == 404 || status == 405 || status == 501) return true;
+    // Bedrock: "The provided model doesn't support counting tokens", or its key may not.
+    return type_->protocol == llm::Protocol::bedrock && (status == 400 || status == 403);
 }
 
 Result<void> Exchange::translate() {
+    const bool counts = llm::counts_tokens(endpoint_);
+    if (counts && !llm::count_protocol_of(*type_, upstream_model_)) {
+        estimate_count();
+        return {};
+    }
     const std::string_view asked = draft_->request.model;
     const auto chat = llm::chat_protocol_of(endpoint_);
     const llm::TranslateTerms terms{.client = chat.value_or(llm::error_protocol_of(endpoint_)),
@@ -66,9 +84,11 @@ Result<void> Exchange::translate() {
                                     .include_usage = draft_->request.include_usage,
                                     .quirks = provider_->quirks | type_->quirks,
                                     .body_version = type_->body_version,
-                                    .json_array = wants_json_array()};
+                                    .json_array = wants_json_array(),
+                                    .guardrail = provider_->guardrail,
+                                    .guardrail_version = provider_->guardrail_version};
     translated_ = std::make_unique<Translated>(services_, terms);
-    const auto made = chat ? translate_chat() : translate_embedding(asked);
+    const auto made = chat ? translate_chat() : counts ? translate_count() : translate_embedding(asked);
     if (!made) return made;
     LOOM_TRY(translated_->hold_documents());
     // What follows (edits, the embedded model) reads the document that goes out.
@@ -85,6 +105,19 @@ Result<void> Exchange::translate_chat() {
     const auto made = translated_->translation.request(body_.view(), translated_->request);
     if (made) return tell_dropped(translated_->translation.dropped());
     detail_ = translated_->translation.error_param();
+    return made;
+}
+
+Result<void> Exchange::translate_count() {
+    const llm::CountTerms terms{.client = count_protocol_of(endpoint_),
+                                .provider = *llm::count_protocol_of(*type_, upstream_model_),
+                                .model = upstream_model_,
+                                .body_version = type_->body_version,
+                                .quirks = provider_->quirks | type_->quirks};
+    auto& counting = translated_->counting;
+    counting = std::make_unique<llm::CountTranslation>(services_.translate_scratch, services_.shard().blocks(), terms);
+    const auto made = counting->request(body_.view(), translated_->request);
+    if (!made) detail_ = counting->error_param();
     return made;
 }
 
@@ -124,26 +157,41 @@ Result<void> Translated::hold_documents() {
 
 Result<void> Translated::write_answer(ByteBuffer& out) {
     const bool good = answer.status() / 100 == 2;
+    if (good && counting != nullptr) return counting->answer(answer.body(), out);
     if (good && embedding != nullptr) return embedding->answer(answer.body(), out, usage);
     if (good) return translation.answer(answer.body(), out, usage);
     translation.error(answer.status(), answer.body(), out);
     return {};
 }
 
-/// What was left out is never left out in silence, unless the conf says so.
-Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) {
-    if (plan().unsupported == Unsupported::drop || dropped.empty()) return {};
+std::string_view Exchange::names_of(const ArenaList<std::string_view>& dropped) {
     ByteBuffer names(services_.shard().blocks());
     for (const std::string_view name : dropped) {
         if (names.size() + name.size() > dropped_bytes_max) break;
         if (!names.empty()) names.append(", ");
         names.append(name);
     }
-    dropped_ = text_.keep(names.view());
-    if (plan().unsupported == Unsupported::warn) return {};
-    detail_ = dropped_;
+    return text_.keep(names.view());
+}
+
+/// What was left out is never left out in silence, unless the conf says so.
+Result<void> Exchange::tell_dropped(const ArenaList<std::string_view>& dropped) {
+    if (plan().unsupported == Unsupported::drop || dropped.empty()) return {};
+    const std::string_view told = names_of(dropped);
+    if (plan().unsupported == Unsupported::warn) {
+        dropped_ = told;
+        return {};
+    }
+    detail_ = told;  // and no x-loom-dropped: nothing was left out of a request that nobody was sent
     return fail(Errc::bad_message, Side::downstream,
                 "the model's provider cannot do this (translate.unsupported = reject)");
+}
+
+/// What the answer has that its client's protocol cannot carry is told too, where it came whole; a stream's head has
+/// left when that is known.
+void Exchange::note_lost_of_answer() {
+    const bool chat = translated_->embedding == nullptr && translated_->counting == nullptr;
+    if (chat && plan().unsupported == Unsupported::warn) dropped_ = names_of(translated_->translation.dropped());
 }
 
 /// The document that goes to the provider, before its edits.
@@ -153,9 +201,13 @@ std::string_view Exchange::document() const noexcept {
 
 /// Is the answer at hand needed whole before the client gets any of it?
 bool Exchange::collects_answer() const noexcept {
-    if (translated_ == nullptr) return collects_resource();
-    if (echo_ != nullptr) return !echo_->streams();
+    if (collects_resource()) return true;
     const http::ResponseHead& head = services_.response_head;
+    // Whole behind a head of a stream: the client can be told nothing but that, yet what it cost is in there.
+    if (translated_ == nullptr)
+        return answered_ && echo_ == nullptr && head.status == 200 && !is_event_stream(head) &&
+               llm::chat_protocol_of(endpoint_).has_value();
+    if (echo_ != nullptr) return !echo_->streams();
     return head.status / 100 != 2 || (!is_event_stream(head) && !is_frame_stream(head));
 }
 
@@ -168,6 +220,10 @@ Result<void> Exchange::hold_collected() {
 }
 
 Result<void> Exchange::begin_collecting() {
+    if (translated_ == nullptr && !collects_resource()) {
+        const llm::Protocol own = *llm::chat_protocol_of(endpoint_);
+        translated_ = std::make_unique<Translated>(services_, llm::TranslateTerms{.client = own, .provider = own});
+    }
     CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
     error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
@@ -226,12 +282,28 @@ Result<void> Exchange::deliver_collected() {
     if (translated_ == nullptr) return deliver_resource();
     CollectedAnswer& answer = translated_->answer;
     if (!answer.in_step()) upstream_reusable_ = false;
-    if (answered_)  // the client has a stream's head already
+    if (answered_) {  // the client has a stream's head already
+        read_collected_usage();
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
+    }
+    if (cannot_count()) {
+        estimate_count();
+        return {};
+    }
     ByteBuffer document(services_.shard().blocks());
     LOOM_TRY(translated_->write_answer(document));
+    note_lost_of_answer();
     reply(answer.status(), "application/json", document.view(), answer.lines());
     return {};
+}
+
+/// Of an answer that reaches nobody: it was paid for all the same.
+void Exchange::read_collected_usage() {
+    if (translated_->answer.status() / 100 != 2) return;
+    ByteBuffer unused(services_.shard().blocks());
+    (void)translated_->translation.answer(translated_->answer.body(), unused, translated_->usage);
+    if (translated_->usage.provenance == llm::Usage::Provenance::none)
+        (void)services_.usage_reader.read(translated_->answer.body(), translated_->usage);
 }
 
 /// What the relay needs to know of a stream's protocols.
@@ -253,7 +325,8 @@ void Exchange::watch_stream(RelayOptions& options) {
 
 const llm::Usage& Exchange::usage() const noexcept {
     if (realtime_ != nullptr) return realtime_->usage();
-    if (translated_ != nullptr && !relaying_) return translated_->usage;
+    if (translated_ != nullptr && translated_->usage.provenance != llm::Usage::Provenance::none)
+        return translated_->usage;
     return owned_ != nullptr && !relaying_ ? owned_->usage : relay_.usage();
 }
 

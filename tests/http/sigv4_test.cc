@@ -39,6 +39,7 @@ TEST(SigV4, PublishedSuite) {
     const SignedHeader form_utf8[] = {{"content-type", "application/x-www-form-urlencoded; charset=utf8"}};
     const std::string_view whole_body[] = {"Param1=value1"};
     const std::string_view body_in_pieces[] = {"Param1", "", "=value", "1"};
+    const Sha256 body_digest = sha256("Param1=value1");
     const Vector suite[] = {
         {"get-vanilla",
          {.method = "GET", .path = "/"},
@@ -104,6 +105,10 @@ TEST(SigV4, PublishedSuite) {
          "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
         {"the same, in pieces",
          {.path = "/", .headers = form, .body = body_in_pieces},
+         "content-type;host;x-amz-date, "
+         "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
+        {"the same, hashed before",
+         {.path = "/", .headers = form, .body_digest = &body_digest},
          "content-type;host;x-amz-date, "
          "Signature=ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a"},
         {"post-x-www-form-urlencoded-parameters",

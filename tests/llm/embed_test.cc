@@ -78,6 +78,14 @@ TEST(Embed, OpenaiIsAskedOfEveryProvider) {
         EXPECT_EQ(c.request(two_texts), row.document);
         EXPECT_EQ(c.lost(), row.lost);
     }
+    EmbedCase vertex(P::openai, P::vertex, "text-embedding-005");
+    EXPECT_EQ(
+        vertex.request(two_texts),
+        R"({"instances":[{"content":"a \"b\""},{"content":"\u00e4"}],"parameters":{"outputDimensionality":256}})");
+    EmbedCase one_input(P::openai, P::vertex, "gemini-embedding-001");
+    EXPECT_EQ(one_input.request(R"({"input":"one","task_type":"CLUSTERING"})"),
+              R"({"instances":[{"task_type":"CLUSTERING","content":"one"}]})");
+    EXPECT_TRUE(EmbedCase(P::openai, P::vertex, "gemini-embedding-001").request(two_texts).starts_with("unsupported"));
     EmbedCase titan(P::openai, P::bedrock_titan, "amazon.titan-embed-text-v2:0");
     EXPECT_EQ(titan.request(R"({"input":"one","dimensions":512,"user":"u","task_type":"CLUSTERING"})"),
               R"({"inputText":"one","dimensions":512})");
@@ -100,6 +108,9 @@ TEST(Embed, EveryProvidersAnswerIsOpenais) {
                 R"({"embedding":[1, 2],"index":1}],"model":"m","usage":{"prompt_tokens":7,"total_tokens":7}})"},
             Row{P::gemini_batch,
                 R"({"embeddings":[{"values":[0.5,-1e-3]},{"values":[1, 2]}],"usageMetadata":{"promptTokenCount":7}})"},
+            Row{P::vertex,
+                R"({"predictions":[{"embeddings":{"values":[0.5,-1e-3],"statistics":{"truncated":false,"token_count":3.0}}},)"
+                R"({"embeddings":{"statistics":{"token_count":4},"values":[1, 2]}}],"metadata":{"billableCharacterCount":9}})"},
             Row{P::cohere,
                 R"({"id":"i","embeddings":{"float":[[0.5,-1e-3],[1, 2]]},"texts":["a","b"],"meta":)"
                 R"({"tokens":{"input_tokens":9},"billed_units":{"input_tokens":7}},"response_type":"embeddings_by_type"})"},
@@ -293,6 +304,31 @@ TEST(Embed, HurtDocumentsAreRefusedAndNothingElse) {
                 (void)answered.answer(answer);
             }
         }
+    }
+}
+
+TEST(Embed, AHurtAnswerOfVertexIsRefusedAndNothingElse) {
+    constexpr std::string_view whole =
+        R"({"predictions":[{"embeddings":{"values":[1,2],"statistics":{"token_count":3}}}],"metadata":{}})";
+    for (size_t size = 0; size < whole.size(); ++size) {
+        EmbedCase c(P::openai, P::vertex);
+        (void)c.request(R"({"input":"x"})");
+        EXPECT_TRUE(c.answer(whole.substr(0, size)).starts_with("bad_message: ")) << size;
+    }
+    for (const std::string_view none : {R"({"predictions":[]})", R"({"predictions":[{"embeddings":{}}]})",
+                                        R"({"predictions":[{"embeddings":{"values":"x"}}]})", "{}"}) {
+        EmbedCase c(P::openai, P::vertex);
+        (void)c.request(R"({"input":"x"})");
+        EXPECT_TRUE(c.answer(none).starts_with("bad_message: ")) << none;
+    }
+    uint32_t state = 17;
+    const auto random = [&state] { return (state = state * 1664525u + 1013904223u) >> 8; };
+    for (int round = 0; round < 2000; ++round) {
+        std::string answer(whole);
+        answer[random() % answer.size()] = "\"\\{}[]:,0a \x01\xff"[random() % 13];
+        EmbedCase c(P::openai, P::vertex);
+        (void)c.request(R"({"input":"x"})");
+        (void)c.answer(answer);
     }
 }
 

@@ -14,6 +14,9 @@ TEST(Classify, KnowsTheCreateCalls) {
     EXPECT_EQ(classify(false, "/v1/responses"), Endpoint::responses);
     EXPECT_EQ(classify(false, "/v1/messages"), Endpoint::messages);
     EXPECT_EQ(classify(false, "/v1/messages/count_tokens"), Endpoint::count_tokens);
+    EXPECT_EQ(classify(false, "/v1/responses/input_tokens"), Endpoint::input_tokens);
+    EXPECT_EQ(classify(true, "/v1/responses/input_tokens"), Endpoint::unknown);
+    EXPECT_EQ(classify(false, "/v1/responses/input_tokens/x"), Endpoint::unknown);
 }
 
 TEST(Classify, KnowsTheModels) {

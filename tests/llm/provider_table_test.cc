@@ -62,8 +62,21 @@ TEST(ProviderTable, PathsAreThoseOfTheProvidersPages) {
               "/model/us.anthropic.claude-3-5-sonnet-20241022-v2%3A0/converse-stream");
     EXPECT_EQ(path_of("bedrock", E::embeddings, {.model = "amazon.titan-embed-text-v2:0"}),
               "/model/amazon.titan-embed-text-v2%3A0/invoke");
+    for (const E counting : {E::count_tokens, E::gemini_count_tokens, E::input_tokens}) {
+        EXPECT_EQ(path_of("openai", counting, {}), "/responses/input_tokens");
+        EXPECT_EQ(path_of("anthropic", counting, {}), "/v1/messages/count_tokens");
+        EXPECT_EQ(path_of("gemini", counting, {.model = "g"}), "/v1beta/models/g:countTokens");
+        EXPECT_EQ(path_of("vertex", counting, {.model = "g", .project = "p", .location = "l"}),
+                  "/v1/projects/p/locations/l/publishers/google/models/g:countTokens");
+        for (const std::string_view model :
+             {"anthropic.claude-x-v1:0", "eu.anthropic.claude-x-v1:0",
+              "arn:aws:bedrock:us-east-1:1:inference-profile/us.anthropic.claude-x-v1:0"})
+            EXPECT_EQ(path_of("bedrock", counting, {.model = model}), "/model/anthropic.claude-x-v1%3A0/count-tokens");
+    }
     EXPECT_EQ(path_of("cohere", E::embeddings, {}), "/v2/embed");
     EXPECT_EQ(path_of("gemini", E::embeddings, {.model = "e"}), "/v1beta/models/e:batchEmbedContents");
+    EXPECT_EQ(path_of("vertex", E::embeddings, {.model = "text-embedding-005", .project = "p", .location = "l"}),
+              "/v1/projects/p/locations/l/publishers/google/models/text-embedding-005:predict");
     EXPECT_EQ(path_of("cohere", E::messages, {.model = "command-r"}), "/v2/chat");
     EXPECT_EQ(path_of("openai", E::realtime, {.model = "gpt-realtime"}), "/realtime?model=gpt-realtime");
     EXPECT_EQ(path_of("xai", E::realtime, {.model = "a&b"}), "/realtime?model=a%26b");
@@ -72,6 +85,27 @@ TEST(ProviderTable, PathsAreThoseOfTheProvidersPages) {
     EXPECT_EQ(path_of("azure", E::realtime, {.model = "mine"}), "/openai/v1/realtime?model=mine");
     EXPECT_EQ(path_of("azure", E::realtime, {.model = "mine", .api_version = "2025-04-01-preview"}),
               "/openai/realtime?api-version=2025-04-01-preview&deployment=mine");
+}
+
+TEST(ProviderTable, WhoCanBeAskedForACount) {
+    const auto protocol = [](std::string_view type, std::string_view model) {
+        const ProviderType& row = *find_provider_type(type);
+        return count_protocol_of(type_for_model(row, model), model);
+    };
+    EXPECT_EQ(protocol("openai", "gpt-5"), CountProtocol::responses);
+    EXPECT_EQ(protocol("anthropic", "claude-x"), CountProtocol::anthropic);
+    EXPECT_EQ(protocol("gemini", "gemini-x"), CountProtocol::gemini);
+    EXPECT_EQ(protocol("vertex", "gemini-x"), CountProtocol::vertex);
+    EXPECT_EQ(protocol("vertex", "claude-x"), CountProtocol::anthropic);
+    EXPECT_EQ(protocol("bedrock", "us.anthropic.claude-x"), CountProtocol::bedrock);
+    for (const auto& [type, model] : {std::pair{"bedrock", "amazon.nova-pro-v1:0"},
+                                      {"bedrock", "arn:aws:bedrock:r:1:application-inference-profile/x"},
+                                      {"cohere", "command-r"},
+                                      {"groq", "x"},
+                                      {"local", "x"},
+                                      {"azure", "gpt-5"},
+                                      {"echo", "echo"}})
+        EXPECT_EQ(protocol(type, model), std::nullopt) << type << " " << model;
 }
 
 TEST(ProviderTable, AModelsNameCannotLeaveItsSegment) {

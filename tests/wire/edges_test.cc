@@ -396,6 +396,28 @@ TEST_F(Edge, ARefusalBehindAStreamOpenedEarlyIsAnErrorEvent) {
     EXPECT_TRUE(response.is_whole());
 }
 
+/// Keep-alives have opened a stream, and the upstream answers whole: that is an error, which was paid for.
+TEST_F(Edge, AWholeAnswerBehindAStreamOpenedEarlyIsAnErrorWhoseUsageIsBooked) {
+    conf.set("route.ai.keepalive", "50ms");
+    Gate client_saw_comment;
+    start([&](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        client_saw_comment.wait();
+        connection.send(answer(chat_answer));
+        connection.wait_closed();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    one.reader().start_response();
+    one.reader().read_body_until("\n\n");
+    client_saw_comment.open();
+    const Message& response = one.reader().read_rest();
+    EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
+    EXPECT_TRUE(response.is_whole());
+    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"input\""}), 9);
+    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"output\""}), 12);
+}
+
 TEST_F(Edge, ALimitOfConnectionsThatWasRaisedLetsWaitingClientsIn) {
     conf.set("limit.connections", "4");
     start(answer_always(answer(chat_answer)));

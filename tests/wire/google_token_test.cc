@@ -193,6 +193,30 @@ TEST_F(Vertex, ATokenIsRenewedBeforeItExpires) {
     });
 }
 
+TEST_F(Vertex, ATokenThatItsProviderRefusesIsReplacedButNotWithoutEnd) {
+    std::atomic<int> turn = 0;
+    issue(answer_with([&](const Message&) { return token_answer("ya29.n" + std::to_string(++turn), 3600); }));
+    write_user();
+    std::atomic<bool> refuses_all = false;
+    start(answer_with([&](const Message& asked) {
+        const bool good = !refuses_all && asked.head.value("Authorization") != "Bearer ya29.n1";
+        return good ? std::string(gemini_answer)
+                    : answer(R"({"error":{"code":401,"message":"revoked","status":"UNAUTHENTICATED"}})",
+                             "401 Unauthorized");
+    }));
+    wait_for_token();
+    EXPECT_EQ(ask_until_authorized(chat_with("gemini-2.5-flash")).status(), 401) << "the provider's own word";
+    wait_for_token(2);
+    wait_until("the second token's use", [&] { return ask(chat_with("gemini-2.5-flash")).status() == 200; });
+    EXPECT_TRUE(contains(loom().log(), "its access token was refused before its end")) << loom().log();
+    refuses_all = true;
+    const auto begun = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begun < std::chrono::seconds(2))
+        EXPECT_EQ(ask(chat_with("gemini-2.5-flash")).status(), 401);
+    EXPECT_EQ(issuer->request_count(), 2U) << "it is not the token's fault";
+    expect_nowhere({"ya29.n1", "ya29.n2", refresh_secret});
+}
+
 TEST_F(Vertex, AnExpiredTokenIsNotSent) {
     std::atomic<int> turn = 0;
     issue(answer_with([&](const Message&) {
@@ -294,6 +318,23 @@ TEST_F(Vertex, ATranslatedDocumentForClaudeSaysItsVersionToo) {
     const std::string& seen = upstream().last_request().body;
     EXPECT_TRUE(seen.starts_with(R"({"anthropic_version":"vertex-2023-10-16",)")) << seen;
     EXPECT_FALSE(contains(seen, R"("model")")) << seen;
+}
+
+TEST_F(Vertex, EmbeddingsAreAskedForByPredict) {
+    issue(answer_always(token_answer("ya29.first")));
+    write_user();
+    start(answer_always(answer(
+        R"({"predictions":[{"embeddings":{"values":[0.5,1],"statistics":{"truncated":false,"token_count":3}}}]})")));
+    wait_for_token();
+    const Message response = ask_until_authorized(
+        request("POST", "/v1/embeddings", auth_header() + "Content-Type: application/json\r\n",
+                R"({"model":"text-embedding-005","input":"Hi","dimensions":2,"encoding_format":"float"})"));
+    EXPECT_EQ(response.status(), 200) << response.body;
+    EXPECT_TRUE(contains(response.body, R"("embedding":[0.5,1])")) << response.body;
+    EXPECT_TRUE(contains(response.body, R"("prompt_tokens":3)")) << response.body;
+    const Message seen = upstream().last_request();
+    EXPECT_TRUE(seen.target().ends_with("/publishers/google/models/text-embedding-005:predict")) << seen.target();
+    EXPECT_EQ(seen.body, R"({"instances":[{"content":"Hi"}],"parameters":{"outputDimensionality":2}})");
 }
 
 }  // namespace

@@ -47,6 +47,43 @@ TEST_F(Bedrock, EachRequestIsSignedAsItIsSent) {
     expect_no_secret(customer);
 }
 
+/// A large document is hashed in turns of 512 KiB, between which others are served.
+TEST_F(Bedrock, ALargeRequestIsSignedAsItIsSentToo) {
+    start(answer_always(bedrock_answer));
+    RawClient one = client();
+    constexpr size_t turn = 512 * 1024;
+    for (const size_t bytes : {turn - 200, turn - 100, turn, turn + 1, 3 * turn - 120, 9 * turn}) {
+        one.send(chat_with(bedrock_model, std::string(bytes, 'x')));
+        EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
+        EXPECT_EQ(one.read_response().status(), 200);
+    }
+    for (size_t i = 0; i < upstream().request_count(); ++i)
+        EXPECT_EQ(signature_fault(upstream().request(i), customer), "") << upstream().request(i).body.size();
+}
+
+TEST_F(Bedrock, WhoLeavesWhileItsRequestIsHashedLeavesNothingBehind) {
+    start(answer_always(bedrock_answer));
+    const std::string asked = chat_with(bedrock_model, std::string(24 << 20, 'x'));
+    for (int turn = 0; turn < 3; ++turn) {
+        RawClient one = client();
+        one.send(asked);
+        EXPECT_TRUE(one.wait_until_loom_has_read());
+        one.reset();
+    }
+    wait_until("all to have come home", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
+}
+
+TEST_F(Bedrock, ItsGuardrailIsNamedInEachConversation) {
+    conf.set("provider.mock.guardrail", "gr1abc").set("provider.mock.guardrail_version", "3");
+    start(answer_always(bedrock_answer));
+    EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body,
+                         R"("guardrailConfig":{"guardrailIdentifier":"gr1abc","guardrailVersion":"3"})"))
+        << upstream().last_request().body;
+}
+
 TEST_F(Bedrock, TheVerifierSeesAByteChanged) {
     start(answer_always(bedrock_answer));
     ask(chat_with(bedrock_model, "Hi"));

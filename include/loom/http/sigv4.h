@@ -34,6 +34,7 @@ struct SigV4Request {
     std::string_view query;  // behind the "?", or ""
     std::span<const SignedHeader> headers;
     std::span<const std::string_view> body;  // its pieces, in order
+    const Sha256* body_digest = nullptr;     // of these bytes, where it is known already
 };
 
 /// Header values that a signed request must carry.
@@ -63,7 +64,7 @@ class SigV4Signer {
     /// unix_seconds  AWS refuses a signature five minutes off its own clock.
     /// out           borrowed as long as the result is; out_bytes_max suffices.
     /// Errors  too_large (internal): more headers, query or names than the bounds above, or `out` is too small.
-    /// Cost    one pass of SHA-256 over the body; the key of the day is derived once a day.
+    /// Cost    one pass of SHA-256 over the body, unless its digest is given; the key of the day is derived once a day.
     [[nodiscard]] Result<SigV4Headers> sign(const SigV4Request& request, uint64_t unix_seconds, std::span<char> out);
 
   private:

@@ -21,8 +21,9 @@ enum class EmbedProtocol : uint8_t {
     cohere,          // POST /v2/embed
     bedrock_cohere,  // POST /model/cohere.embed-…/invoke
     bedrock_titan,   // POST /model/amazon.titan-embed-text-…/invoke; one input
+    vertex,          // POST …/publishers/google/models/{model}:predict; gemini-embedding-… takes one input; no client's
 };
-inline constexpr uint32_t embed_protocol_count = 6;
+inline constexpr uint32_t embed_protocol_count = 7;
 
 /// Views stay for the exchange. Plain text, not JSON.
 struct EmbedTerms {

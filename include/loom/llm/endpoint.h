@@ -18,6 +18,7 @@ enum class Endpoint : uint8_t {
     model,   // GET /v1/models/{id}
     responses,
     messages,
+    input_tokens,             // POST /v1/responses/input_tokens
     count_tokens,             // POST /v1/messages/count_tokens
     generate_content,         // POST /v1beta/models/{model}:generateContent
     stream_generate_content,  // … and so on, as Google's own are called
@@ -64,6 +65,11 @@ enum class Endpoint : uint8_t {
 /// Does a RequestReader read its body?
 [[nodiscard]] constexpr bool is_inspected(Endpoint e) noexcept {
     return e < Endpoint::files && e != Endpoint::models && e != Endpoint::model;
+}
+
+/// Does it ask how many tokens a prompt is?
+[[nodiscard]] constexpr bool counts_tokens(Endpoint e) noexcept {
+    return e == Endpoint::input_tokens || e == Endpoint::count_tokens || e == Endpoint::gemini_count_tokens;
 }
 
 /// Is it one of Gemini's, whose path names the model and says whether it streams?

@@ -22,26 +22,37 @@ inline constexpr uint32_t protocol_count = 7;
 /// "openai_chat", …: of logs, headers and golden files.
 [[nodiscard]] std::string_view protocol_name(Protocol protocol) noexcept;
 
-/// Where a server differs from what its protocol's page says. A provider's row (and `provider.X.quirk`) sets them; the
-/// writer of its protocol obeys.
+// Every quirk, once: the words of provider.X.quirks, and what they mean.
+#define LOOM_QUIRKS(quirk)                                                                                    \
+    quirk(no_stream_options)           /* refuses `stream_options` */                                         \
+        quirk(no_developer_role)       /* `developer` becomes `system` */                                     \
+        quirk(max_tokens_only)         /* knows `max_tokens`, not `max_completion_tokens` */                  \
+        quirk(no_parallel_tool_calls)  /* refuses `parallel_tool_calls` */                                    \
+        quirk(no_json_schema)          /* json_schema becomes json_object, the schema is told to the model */ \
+        quirk(no_tool_choice_required) /* "required" becomes "any" */                                         \
+        quirk(no_seed)                 /* refuses `seed` */                                                   \
+        quirk(no_penalties)            /* refuses `presence_penalty` and `frequency_penalty` */               \
+        quirk(no_n)                    /* refuses `n` */                                                      \
+        quirk(no_logprobs)             /* refuses `logprobs` and `top_logprobs` */                            \
+        quirk(no_user)                 /* refuses `user` */                                                   \
+        quirk(seed_is_random_seed)     /* Mistral's spelling */                                               \
+        quirk(no_system_in_messages)   /* system texts become the front of the first user message */          \
+        quirk(no_content_parts)        /* a list of texts must be one string */                               \
+        quirk(no_reasoning_content)    /* refuses thinking in the assistant's messages */
+
+/// Where a server differs from what its protocol's page says. A provider's row (and `provider.X.quirks`) sets them; the
+/// writer of its protocol obeys, and quirk_edits.h where a document goes there as it came.
 struct Quirks {
-    bool no_stream_options : 1 = false;        // refuses `stream_options`
-    bool no_developer_role : 1 = false;        // `developer` becomes `system`
-    bool max_tokens_only : 1 = false;          // knows `max_tokens`, not `max_completion_tokens`
-    bool no_parallel_tool_calls : 1 = false;   // refuses the field `parallel_tool_calls`
-    bool no_json_schema : 1 = false;           // json_schema becomes json_object, the schema is told to the model
-    bool no_tool_choice_required : 1 = false;  // "required" becomes "any" (Mistral)
-    bool no_seed : 1 = false;
-    bool no_penalties : 1 = false;
-    bool no_n : 1 = false;
-    bool no_logprobs : 1 = false;
-    bool no_user : 1 = false;
-    bool seed_is_random_seed : 1 = false;    // Mistral's spelling
-    bool no_system_in_messages : 1 = false;  // system texts become the front of the first user message
-    bool no_content_parts : 1 = false;       // a list of texts must be one string
-    bool no_reasoning_content : 1 = false;   // refuses thinking in the assistant's messages
+#define LOOM_QUIRK(word) bool word : 1 = false;
+    LOOM_QUIRKS(LOOM_QUIRK)
+#undef LOOM_QUIRK
     friend constexpr bool operator==(const Quirks&, const Quirks&) = default;
 };
+
+/// "no_stream_options|no_developer_role|…": the choices of provider.X.quirks.
+#define LOOM_QUIRK(word) "|" #word
+inline constexpr std::string_view quirk_choices = std::string_view(LOOM_QUIRKS(LOOM_QUIRK)).substr(1);
+#undef LOOM_QUIRK
 
 /// What either has.
 [[nodiscard]] Quirks operator|(const Quirks& a, const Quirks& b) noexcept;

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "loom/llm/count.h"
 #include "loom/llm/embed.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/protocol.h"
@@ -66,9 +67,12 @@ struct ProviderType {
 /// Vertex serves Claude in Anthropic's protocol beside Gemini in its own: the row, or the one that the model asks for.
 [[nodiscard]] const ProviderType& type_for_model(const ProviderType& type, std::string_view model) noexcept;
 
-/// The protocol in which embeddings of this model are asked for; nothing where the provider has none, or none that a
-/// translation reaches (Vertex's :predict).
+/// The protocol in which embeddings of this model are asked for; nothing where the provider has none.
 [[nodiscard]] std::optional<EmbedProtocol> embed_protocol_of(const ProviderType& type, std::string_view model) noexcept;
+
+/// The protocol in which the provider is asked how many tokens a prompt of this model is; nothing where it cannot be
+/// asked. Cohere's /v1/tokenize counts a text alone, and no conversation.
+[[nodiscard]] std::optional<CountProtocol> count_protocol_of(const ProviderType& type, std::string_view model) noexcept;
 
 /// A model that Google has withdrawn (PaLM): its name is refused, and what to ask for instead is said. Null for others.
 [[nodiscard]] const char* withdrawn_model(std::string_view model) noexcept;

@@ -29,6 +29,8 @@ struct TranslateTerms {
     Quirks quirks;
     std::string_view body_version;  // of Anthropic's protocol where the path names the model; "": the body names it
     bool json_array = false;        // of a Gemini stream: the client did not say alt=sse, and gets one array of events
+    std::string_view guardrail = {};          // Bedrock's, by id or ARN …
+    std::string_view guardrail_version = {};  // … and its version
 };
 
 /// Scratch that the translations of a shard share; nothing of it outlives a call.
@@ -44,6 +46,8 @@ class TranslateScratch {
     friend class Translation;
     friend class StreamWatch;
     friend class EmbedTranslation;
+    friend class CountTranslation;
+    friend class QuirkEdits;
     std::unique_ptr<Parts> parts_;
 };
 

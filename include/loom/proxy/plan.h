@@ -55,6 +55,8 @@ struct ProviderPlan {
     std::string api_version;   // Azure's
     std::string project;       // Vertex's
     std::string location;      // Vertex's and Bedrock's region
+    std::string guardrail;     // Bedrock's, and its version
+    std::string guardrail_version;
     std::shared_ptr<const AwsKeys> aws_keys;  // null: nothing is signed
     uint64_t google_account = 0;              // whose access tokens its requests carry; 0: none
     llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them

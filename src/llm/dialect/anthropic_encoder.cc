@@ -143,6 +143,7 @@ void Encoder::write(const Delta& delta, Context& context, ByteBuffer& out) {
         case Kind::usage: break;
         case Kind::ping: EventOut("ping", out); break;
         case Kind::logprobs: context.losses.add("logprobs"); break;
+        case Kind::image: context.losses.add("inlineData"); break;
         case Kind::finish:
             reason_ = delta.reason;
             finish_text_ = delta.finish_text;

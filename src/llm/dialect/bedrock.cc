@@ -91,6 +91,16 @@ class Bedrock final : public Dialect {
     [[nodiscard]] std::unique_ptr<StreamEncoder> encoder() const override { return std::make_unique<NoEncoder>(); }
 };
 
+/// What looks at the conversation on AWS's side, where the conf names it.
+void write_guardrail(const TranslateTerms& terms, JsonOut& json) {
+    if (terms.guardrail.empty()) return;
+    json.key("guardrailConfig");
+    json.open_object();
+    json.member_string("guardrailIdentifier", terms.guardrail);
+    json.member_string("guardrailVersion", terms.guardrail_version);
+    json.close_object();
+}
+
 /// The model and whether it streams stand in the path: /model/{id}/converse, /model/{id}/converse-stream.
 Result<void> Bedrock::write_request(const ChatRequest& request, Context& context, ByteBuffer& out) const {
     const bedrock::Model model = bedrock::model_of(context.terms.model);
@@ -101,6 +111,7 @@ Result<void> Bedrock::write_request(const ChatRequest& request, Context& context
     LOOM_TRY(bedrock::write_system(request, model, system_moved, context, json));
     bedrock::write_parameters(request, model, context, json);
     bedrock::write_tools(request, model, context, json);
+    write_guardrail(context.terms, json);
     json.close_object();
     return {};
 }

@@ -291,6 +291,7 @@ FinishReason finish_reason(Text stop_reason) noexcept {
 }
 
 bool read_usage(Cursor& cursor, Usage& usage) {
+    if (cursor.peek() != '{') return cursor.skip_value();
     uint64_t input = 0, output = 0, cache_read = 0, cache_write = 0, total = 0, for_an_hour = 0;
     const auto read_details = [&] {
         return cursor.each_element([&] {

@@ -142,6 +142,7 @@ FinishReason finish_reason(Text word) noexcept {
 }
 
 bool read_usage(Cursor& cursor, Usage& usage) {
+    if (cursor.peek() != '{') return cursor.skip_value();
     uint64_t input = 0, output = 0, billed_input = 0, billed_output = 0, cached = 0;
     bool has_tokens = false, has_billed = false;
     const bool good = cursor.each_member([&](Range key) {

@@ -24,7 +24,8 @@ struct Delta {
         usage,              // usage: all that is known so far; the last one counts
         error,              // error; nothing follows
         ping,
-        end,  // the answer is whole: the protocol's own last event was there
+        end,    // the answer is whole: the protocol's own last event was there
+        image,  // media: a picture that the model made, whole
     };
     Kind kind = Kind::ping;
     FinishReason reason = FinishReason::none;
@@ -42,6 +43,7 @@ struct Delta {
     Json json;
     const Usage* usage = nullptr;
     const ErrorAnswer* error = nullptr;
+    const Media* media = nullptr;
 };
 
 class DeltaSink {

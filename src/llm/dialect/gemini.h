@@ -76,8 +76,8 @@ inline constexpr NameRule name_rule = {.bytes_max = 128, .dots = true, .letter_f
 [[nodiscard]] Result<bool> write_contents(const ChatRequest& request, Context& context, JsonOut& json);
 /// countTokens: `contents`, or a whole `generateContentRequest`.
 [[nodiscard]] Result<void> read_count_request(std::string_view body, Context& context, ChatRequest& request);
-/// {"totalTokens":N}
-void write_count_answer(uint64_t tokens, ByteBuffer& out);
+/// As a whole `generateContentRequest`: Vertex, which does not know it, takes what write_request() writes.
+[[nodiscard]] Result<void> write_count_request(const ChatRequest& request, Context& context, ByteBuffer& out);
 
 /// How a family of models is told how much to think.
 struct ThinkingFamily {

@@ -80,7 +80,10 @@ class Decoder final : public StreamDecoder {
                 sink.on_delta({.kind = Delta::Kind::redacted_thinking, .choice = choice, .text = part.text});
                 return;
             case Part::Kind::tool_call: return tell_call(choice, part, context, sink);
-            default: context.losses.add("inlineData");  // no stream but this one carries pictures
+            case Part::Kind::image:
+                sink.on_delta({.kind = Delta::Kind::image, .choice = choice, .media = &part.media});
+                return;
+            default: context.losses.add("inlineData");  // no stream but this one carries sounds and files
         }
     }
 

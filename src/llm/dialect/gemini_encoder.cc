@@ -54,6 +54,7 @@ class Encoder final : public StreamEncoder {
             case Kind::arguments: return add_arguments(delta, context);
             case Kind::logprobs: return write_logprobs_event(delta, context, out);
             case Kind::citation: return context.losses.add("citations");
+            case Kind::image: return write_image(delta, context, out);
             case Kind::finish: return finish(delta, context, out);
             case Kind::error: return fail(delta, context, out);
             case Kind::end: return end(context, out);
@@ -138,6 +139,18 @@ class Encoder final : public StreamEncoder {
         close_event(context, json);
     }
 
+    void write_image(const Delta& delta, Context& context, ByteBuffer& out) {
+        flush_calls(delta.choice, context, out);
+        JsonOut json(out);
+        open_event(context, json);
+        open_parts(json);
+        json.open_object();
+        write_media({.kind = Part::Kind::image, .media = *delta.media}, json);
+        json.close_object();
+        close_parts(delta.choice, json);
+        json.close_object();
+        close_event(context, json);
+    }
     void write_logprobs_event(const Delta& delta, Context& context, ByteBuffer& out) {
         JsonOut json(out);
         open_event(context, json);

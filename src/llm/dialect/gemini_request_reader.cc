@@ -451,11 +451,4 @@ Result<void> read_count_request(std::string_view body, Context& context, ChatReq
     return finish_reading(reader, cursor, good, context);
 }
 
-void write_count_answer(uint64_t tokens, ByteBuffer& out) {
-    JsonOut json(out);
-    json.open_object();
-    json.member_number("totalTokens", tokens);
-    json.close_object();
-}
-
 }  // namespace loom::llm::gemini

@@ -28,6 +28,25 @@ class RequestWriter {
 
     Result<void> run() {
         json_.open_object();
+        return write_members();
+    }
+    /// The Gemini API weighs instructions and tools of a whole request alone, which names its model once more.
+    Result<void> run_for_count() {
+        json_.open_object();
+        json_.key("generateContentRequest");
+        json_.open_object();
+        json_.key("model");
+        json_.open_text();
+        json_.piece("models/");
+        json_.escaped(context_.terms.model);
+        json_.close_text();
+        LOOM_TRY(write_members());
+        json_.close_object();
+        return {};
+    }
+
+  private:
+    Result<void> write_members() {
         const bool system_is_written = LOOM_TRY(write_contents(request_, context_, json_));
         if (!system_is_written) write_system();
         write_tools();
@@ -38,8 +57,6 @@ class RequestWriter {
         note_losses();
         return {};
     }
-
-  private:
     void write_system() {
         bool open = false;
         for (const Message& message : request_.messages) {
@@ -272,6 +289,10 @@ class RequestWriter {
 };
 
 }  // namespace
+
+Result<void> write_count_request(const ChatRequest& request, Context& context, ByteBuffer& out) {
+    return RequestWriter(request, context, out).run_for_count();
+}
 
 Result<void> write_request(const ChatRequest& request, Context& context, ByteBuffer& out) {
     return RequestWriter(request, context, out).run();

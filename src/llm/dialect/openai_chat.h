@@ -69,6 +69,8 @@ void write_extra_content(Text signature, JsonOut& json);
 /// The value of `arguments`: a string with JSON inside.
 void write_arguments(const Part& call, JsonOut& json);
 void write_data_url(const Media& media, std::string_view type_default, JsonOut& json);
+/// A picture that the model made, as an element of `images`.
+void write_image_url(const Media& media, JsonOut& json);
 /// An element of `annotations`: a citation that has a URL. False, and nothing written, for one that has none.
 bool write_annotation(Json citation, Context& context, JsonOut& json);
 void write_usage(const Usage& usage, JsonOut& json);

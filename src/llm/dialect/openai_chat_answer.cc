@@ -211,23 +211,13 @@ class AnswerWriter {
             json_.key("images");
             json_.open_array();
             for (const Part& part : parts)
-                if (is_image(part)) write_image(part.media);
+                if (is_image(part)) write_image_url(part.media, json_);
             json_.close_array();
         }
         for (const Part& part : parts) {
             if (part.kind == Kind::audio && part.media.source == Media::Source::base64) return write_audio(part);
             if (part.kind == Kind::video || part.kind == Kind::file) context_.losses.add("content");
         }
-    }
-    void write_image(const Media& media) {
-        json_.open_object();
-        json_.member_string("type", "image_url");
-        json_.key("image_url");
-        json_.open_object();
-        json_.key("url");
-        media.source == Media::Source::base64 ? write_data_url(media, "image/png", json_) : json_.text(media.data);
-        json_.close_object();
-        json_.close_object();
     }
     void write_audio(const Part& part) {
         json_.key("audio");

@@ -110,6 +110,7 @@ class Encoder final : public StreamEncoder {
             case Kind::tool_call: return write_call(delta, context, json);
             case Kind::arguments: return write_arguments_piece(delta, context, json);
             case Kind::citation: return write_citation(delta, context, out);
+            case Kind::image: return write_image(delta, context, json);
             case Kind::logprobs: open_delta(delta.choice, context, json); return close_delta(context, json, delta.json);
             case Kind::finish: return write_finish(delta.choice, delta.reason, context, out);
             default: return;
@@ -133,6 +134,15 @@ class Encoder final : public StreamEncoder {
         json.key("thinking_blocks");
         json.open_array();
         write_thinking_block(block, json);
+        json.close_array();
+        close_delta(context, json);
+    }
+    /// As in a whole answer.
+    void write_image(const Delta& delta, Context& context, JsonOut& json) {
+        open_delta(delta.choice, context, json);
+        json.key("images");
+        json.open_array();
+        write_image_url(*delta.media, json);
         json.close_array();
         close_delta(context, json);
     }

@@ -123,6 +123,17 @@ void write_arguments(const Part& call, JsonOut& json) {
     }
 }
 
+void write_image_url(const Media& media, JsonOut& json) {
+    json.open_object();
+    json.member_string("type", "image_url");
+    json.key("image_url");
+    json.open_object();
+    json.key("url");
+    media.source == Media::Source::base64 ? write_data_url(media, "image/png", json) : json.text(media.data);
+    json.close_object();
+    json.close_object();
+}
+
 void write_data_url(const Media& media, std::string_view type_default, JsonOut& json) {
     json.open_text();
     json.piece("data:");

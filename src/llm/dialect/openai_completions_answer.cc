@@ -92,6 +92,7 @@ class Encoder final : public StreamEncoder {
                 return;
             case Kind::thinking: return context.losses.add("reasoning_content");
             case Kind::tool_call: return context.losses.add("tool_calls");
+            case Kind::image: return context.losses.add("inlineData");
             case Kind::finish: return finish(delta, context, out);
             case Kind::end: return end(context, out);
             default: return;

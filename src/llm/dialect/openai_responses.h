@@ -114,6 +114,8 @@ void close_envelope(JsonOut& json, const Envelope& envelope, Context& context);
 
 Result<void> read_request(std::string_view body, Context& context, ChatRequest& request);
 Result<void> write_request(const ChatRequest& request, Context& context, ByteBuffer& out);
+/// The body for `POST /v1/responses/input_tokens`.
+Result<void> write_count_request(const ChatRequest& request, Context& context, ByteBuffer& out);
 Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& answer);
 void write_answer(const ChatAnswer& answer, Context& context, ByteBuffer& out);
 [[nodiscard]] std::unique_ptr<StreamDecoder> make_decoder();

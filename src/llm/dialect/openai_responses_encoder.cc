@@ -55,6 +55,7 @@ class Encoder final : public StreamEncoder {
             case Kind::tool_call: return begin_call(delta, context, out);
             case Kind::arguments: return write_arguments(delta, context, out);
             case Kind::citation: return write_citation(delta, context, out);
+            case Kind::image: return context.losses.add("inlineData");
             case Kind::logprobs: return write_logprobs(delta, context, out);
             case Kind::part_end: return end_part(context, out);
             case Kind::finish: finish_ = delta.reason; return;

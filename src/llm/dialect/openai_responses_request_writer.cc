@@ -19,18 +19,29 @@ class RequestWriter {
 
     Result<void> write() {
         json_.open_object();
-        json_.member_string("model", context_.terms.model);
-        LOOM_TRY(write_conversation());
-        write_tools();
-        write_format();
-        write_reasoning();
+        LOOM_TRY(write_prompt());
         write_sampling();
         write_words();
         json_.close_object();
         return {};
     }
+    /// What is counted.
+    Result<void> write_counted() {
+        json_.open_object();
+        LOOM_TRY(write_prompt());
+        json_.close_object();
+        return {};
+    }
 
   private:
+    Result<void> write_prompt() {
+        json_.member_string("model", context_.terms.model);
+        LOOM_TRY(write_conversation());
+        write_tools();
+        write_format();
+        write_reasoning();
+        return {};
+    }
     Result<void> unsupported(const char* param, const char* what) {
         context_.error_param = param;
         return fail(Errc::unsupported, Side::downstream, what);
@@ -396,6 +407,10 @@ class RequestWriter {
 };
 
 }  // namespace
+
+Result<void> write_count_request(const ChatRequest& request, Context& context, ByteBuffer& out) {
+    return RequestWriter(request, context, out).write_counted();
+}
 
 Result<void> write_request(const ChatRequest& request, Context& context, ByteBuffer& out) {
     return RequestWriter(request, context, out).write();

@@ -565,23 +565,6 @@ TEST(AnthropicCount, AsksWithoutWhatOnlyAnAnswerNeeds) {
     EXPECT_EQ(desk.dropped(), "");
 }
 
-TEST(AnthropicCount, IsReadAndWritten) {
-    Desk desk;
-    ByteBuffer out(desk.pool);
-    anthropic::write_count_answer(2095, out);
-    EXPECT_EQ(out.view(), R"({"input_tokens":2095})");
-    EXPECT_EQ(anthropic::read_count_answer(
-                  R"({ "input_tokens": 2095, "context_management": {"original_input_tokens": 9} })", desk.context)
-                  .value(),
-              2095u);
-    for (const std::string_view bad :
-         {"", "{}", "[]", R"({"input_tokens":"9"})", R"({"input_tokens":9)", R"({"input_tokens":9}{})"}) {
-        const Result<uint64_t> count = anthropic::read_count_answer(bad, desk.context);
-        ASSERT_FALSE(count) << bad;
-        EXPECT_EQ(count.error().side, Side::upstream);
-    }
-}
-
 // Any bytes.
 
 TEST(AnthropicRequest, ATruncatedOneIsAnErrorAndNeverMore) {

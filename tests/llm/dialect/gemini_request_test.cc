@@ -439,9 +439,16 @@ TEST(GeminiCount, ReadsBothFormsOfItsRequest) {
     GeminiCase c;
     EXPECT_FALSE(gemini::read_count_request("{}", c.context, c.request));
     EXPECT_FALSE(gemini::read_count_request("7", c.context, c.request));
+}
+
+TEST(GeminiCount, AsksForAWholeRequestThatNamesItsModel) {
+    GeminiCase c;
+    c.terms.model = "gemini-2.5-pro";
+    ASSERT_TRUE(c.read(R"({"contents":[{"role":"user","parts":[{"text":"Hi"}]}]})"));
     ByteBuffer out(c.pool);
-    gemini::write_count_answer(31, out);
-    EXPECT_EQ(out.view(), R"({"totalTokens":31})");
+    ASSERT_TRUE(gemini::write_count_request(c.request, c.context, out));
+    EXPECT_EQ(out.view(), R"({"generateContentRequest":{"model":"models/gemini-2.5-pro",)"
+                          R"("contents":[{"role":"user","parts":[{"text":"Hi"}]}],"generationConfig":{}}})");
 }
 
 }  // namespace

@@ -262,5 +262,121 @@ TEST(StreamWatch, KnowsWhetherAStreamWithoutAMarkIsWhole) {
     EXPECT_EQ(usage.output, 1U);
 }
 
+// A usage that is told as null, or as something else, made the answer of some protocols unreadable.
+TEST(Translation, AUsageThatIsNoneLeavesTheAnswer) {
+    const struct {
+        Protocol provider;
+        std::string_view front, name, behind;
+    } answers[] = {
+        {Protocol::openai_chat,
+         R"({"id":"c","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],)",
+         "usage", R"(,"model":"m"})"},
+        {Protocol::openai_responses,
+         R"({"id":"r","object":"response","status":"completed","model":"m","output":[{"type":"message","id":"msg",)"
+         R"("role":"assistant","content":[{"type":"output_text","text":"hi","annotations":[]}]}],)",
+         "usage", "}"},
+        {Protocol::anthropic,
+         R"({"id":"m","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"hi"}],)"
+         R"("stop_reason":"end_turn",)",
+         "usage", "}"},
+        {Protocol::gemini,
+         R"({"candidates":[{"content":{"role":"model","parts":[{"text":"hi"}]},"finishReason":"STOP"}],)",
+         "usageMetadata", "}"},
+        {Protocol::bedrock,
+         R"({"output":{"message":{"role":"assistant","content":[{"text":"hi"}]}},"stopReason":"end_turn",)", "usage",
+         R"(,"metrics":null})"},
+        {Protocol::cohere,
+         R"({"id":"c","finish_reason":"COMPLETE","message":{"role":"assistant","content":[{"type":"text","text":"hi"}]},)",
+         "usage", "}"},
+    };
+    for (const auto& answer : answers) {
+        for (const std::string_view value : {"null", "7", "\"none\"", "[]", "{}"}) {
+            Exchange x(Protocol::openai_chat, answer.provider);
+            const std::string body = std::string(answer.front) + "\"" + std::string(answer.name) +
+                                     "\":" + std::string(value) + std::string(answer.behind);
+            ByteBuffer out(x.pool);
+            ASSERT_TRUE(x.translation().answer(body, out, x.usage)) << body;
+            EXPECT_NE(out.view().find(R"("content":"hi")"), std::string_view::npos) << out.view();
+            EXPECT_TRUE(Dom(out.view()).valid()) << out.view();
+            EXPECT_EQ(x.usage.input + x.usage.output, 0u) << body;
+        }
+    }
+}
+
+TEST(Translation, AStreamsUsageThatIsNullLeavesItsEnd) {
+    const Stream ends[] = {
+        {Protocol::bedrock,
+         {{"contentBlockDelta", R"({"contentBlockIndex":0,"delta":{"text":"hi"}})"},
+          {"messageStop", R"({"stopReason":"end_turn"})"},
+          {"metadata", R"({"usage":null,"metrics":{"latencyMs":1}})"}}},
+        {Protocol::cohere,
+         {{"content-delta", R"({"type":"content-delta","index":0,"delta":{"message":{"content":{"text":"hi"}}}})"},
+          {"message-end", R"({"type":"message-end","delta":{"finish_reason":"COMPLETE","usage":null}})"}}},
+    };
+    for (const Stream& stream : ends) {
+        Exchange x(Protocol::openai_chat, stream.provider);
+        std::string all;
+        for (const Event& event : stream.events) {
+            all += x.data_of(event.name, event.data);
+            EXPECT_FALSE(x.facts.malformed) << event.data;
+        }
+        ByteBuffer out(x.pool);
+        EXPECT_TRUE(x.translation().end(out, x.usage));
+        all += out.view();
+        EXPECT_NE(all.find(R"("finish_reason":"stop")"), std::string::npos) << all;
+        EXPECT_NE(all.find("[DONE]"), std::string::npos) << all;
+    }
+}
+
+// A picture that Gemini streams went to nobody.
+TEST(Translation, APictureInAStreamGoesWhereAWholeAnswersWould) {
+    constexpr std::string_view event =
+        R"({"candidates":[{"content":{"role":"model","parts":[{"text":"Here:"},{"inlineData":)"
+        R"({"mimeType":"image/png","data":"iVBORw0KGgo="}}]},"finishReason":"STOP"}]})";
+    const struct {
+        Protocol client;
+        std::string_view holds;
+        bool json_array;
+    } clients[] = {
+        {Protocol::openai_chat,
+         R"("delta":{"images":[{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}]})",
+         false},
+        {Protocol::gemini, R"("parts":[{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgo="}}])", true},
+        {Protocol::anthropic, "", false},
+        {Protocol::openai_responses, "", false},
+        {Protocol::openai_completions, "", false},
+    };
+    for (const auto& one : clients) {
+        Exchange x(one.client, Protocol::gemini);
+        x.terms.json_array = one.json_array;
+        std::string all = x.data_of("", event);
+        EXPECT_TRUE(x.facts.has_content);
+        ByteBuffer out(x.pool);
+        EXPECT_TRUE(x.translation().end(out, x.usage));
+        all += out.view();
+        EXPECT_NE(all.find("Here:"), std::string::npos) << all;
+        EXPECT_NE(all.find(one.holds), std::string::npos) << all;
+        const bool lost = one.holds.empty();
+        EXPECT_EQ(x.translation().dropped().count(), lost ? 1u : 0u) << protocol_name(one.client);
+        if (lost) EXPECT_EQ(x.translation().dropped().front(), "inlineData");
+    }
+}
+
+TEST(Translation, BedrocksGuardrailIsTheConfs) {
+    const auto asked = [](std::string_view guardrail) {
+        Exchange x(Protocol::openai_chat, Protocol::bedrock);
+        x.terms.guardrail = guardrail;
+        x.terms.guardrail_version = "DRAFT";
+        ByteBuffer out(x.pool);
+        EXPECT_TRUE(x.translation().request(R"({"model":"m","messages":[{"role":"user","content":"hi"}]})", out));
+        EXPECT_TRUE(Dom(out.view()).valid());
+        return std::string(out.view());
+    };
+    EXPECT_EQ(asked("").find("guardrail"), std::string::npos);
+    EXPECT_TRUE(
+        asked("gr-1\"").ends_with(R"("guardrailConfig":{"guardrailIdentifier":"gr-1\"","guardrailVersion":"DRAFT"}})"))
+        << asked("gr-1\"");
+}
+
 }  // namespace
 }  // namespace loom::llm
