@@ -5,7 +5,7 @@ namespace loom::llm {
 
 struct Message {
     bool is_user = false;
-    bool has_role = false, has_content = false;
+    bool has_role = false, has_content = false, has_id = false, has_type = false;
     Range last_text;
 };
 
@@ -25,6 +25,9 @@ bool RequestWalk::read_message() {
     Message message;
     if (!cursor_.each_member([&](Range key) { return read_message_member(key, message); })) return false;
     if (message.is_user && !message.last_text.absent()) set_last_user(message.last_text);
+    // An item of Responses that says nothing but an id is an item_reference too, whose type may be left out.
+    const bool is_bare = message.has_id && !message.has_type && !message.has_role;
+    request_.uses_stored |= is_bare && endpoint_ == Endpoint::responses;
     return true;
 }
 
@@ -44,7 +47,9 @@ bool RequestWalk::read_message_member(Range key, Message& message) {
         if (std::exchange(message.has_content, true)) return twice("'content' stands twice in a message");
         return read_content(message.last_text);
     }
+    message.has_id |= name == "id";
     if (name == "type" && cursor_.peek() == '"') {
+        message.has_type = true;
         request_.uses_stored |= inside(cursor_.text(), cursor_.take_string()) == "item_reference";
         return true;
     }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "loom/llm/resource_reader.h"
 
 namespace loom::llm {

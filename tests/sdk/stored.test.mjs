@@ -1,6 +1,7 @@
 // Two clients with the official SDKs behind one key of the provider: what one stores is not there for the other, and
 // the SDKs' own paging, streaming and errors hold.
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 
 import Anthropic from '@anthropic-ai/sdk';
@@ -103,4 +104,13 @@ test("Anthropic's message batches, with its own provider and its own errors", { 
     assert.deepEqual(results, ['a']);
     await one.messages.batches.delete(batch.id);
     assert.deepEqual(await read(one), []);
+});
+
+test('openai of Python (stored_test.py)', { timeout: 60_000 }, async () => {
+    const env = { ...process.env, LOOM_ORIGIN: loom.origin, LOOM_KEY: clientKey, LOOM_OTHER_KEY: otherKey };
+    const child = spawn('venv/bin/python', ['-m', 'unittest', '-q', 'stored_test'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let report = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes) => { report += bytes; });
+    const code = await new Promise((done) => child.on('close', done));
+    assert.equal(code, 0, report);
 });

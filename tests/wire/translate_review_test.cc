@@ -150,10 +150,13 @@ TEST_F(TranslateReview, WhatIsStoredAtTheProviderIsNobodysToName) {
     for (const char* members : {R"(,"previous_response_id":"resp_of_another")", R"(,"conversation":{"id":"conv_1"})",
                                 R"(,"conversation":"conv_1")"})
         expect_error(respond(members), 403, "forbidden");
-    const Message referred =
-        ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
-                    R"({"model":"gpt-4o","input":[{"type":"item_reference","id":"msg_of_another"}]})"));
-    expect_error(referred, 403, "forbidden");
+    for (const char* item : {R"({"type":"item_reference","id":"msg_of_another"})", R"({"id":"msg_of_another"})",
+                             R"({"id":"msg_of_another","type":null})"}) {
+        const Message referred =
+            ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                        R"({"model":"gpt-4o","input":[)" + std::string(item) + "]}"));
+        expect_error(referred, 403, "forbidden");
+    }
     expect_error(respond(R"(,"previous\u005fresponse_id":"resp_of_another")"), 400);  // an upstream would read it
     EXPECT_EQ(upstream().requests().size(), 0U);
     EXPECT_EQ(respond(R"(,"previous_response_id":null,"conversation":null)").status(), 200);
