@@ -6,6 +6,7 @@
 #include "collected_answer.h"
 #include "loom/llm/count.h"
 #include "loom/llm/embed.h"
+#include "loom/llm/endpoint.h"
 #include "loom/llm/translate.h"
 
 namespace loom::proxy {
