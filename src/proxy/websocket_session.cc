@@ -47,11 +47,13 @@ class WebSocketSession::Output {
     bool leased_;
 };
 
-WebSocketSession::WebSocketSession(io::Shard& shard, net::Sender& client, upstream::Connection& upstream,
-                                   const WebSocketTerms& terms, MessageCollector& messages, WebSocketOwner& owner)
+WebSocketSession::WebSocketSession(io::Shard& shard, net::Sender& client, upstream::Connection* upstream,
+                                   LocalUpstream* local, const WebSocketTerms& terms, MessageCollector& messages,
+                                   WebSocketOwner& owner)
     : shard_(shard),
       client_(client),
       upstream_(upstream),
+      local_(local),
       terms_(terms),
       messages_(messages),
       owner_(owner),
@@ -87,6 +89,7 @@ void WebSocketSession::take(Direction& direction, std::span<char> bytes, io::Buf
 
 /// The frame's own bytes go on, with another mask where they are to have one.
 void WebSocketSession::pass(Direction& direction, http::FrameStep& step, Output& output) {
+    if (&direction == &up_ && local_ != nullptr) return hear(step);
     const bool is_data = step.kind == http::FrameStep::Kind::data;
     if (&direction == &down_ && is_data && step.message == http::Opcode::text) messages_.add(step);
     if (&direction == &up_) {
@@ -111,6 +114,36 @@ void WebSocketSession::pass(Direction& direction, http::FrameStep& step, Output&
     if (ending_ms_ == 0) ending_ms_ = now_ms();
 }
 
+/// What an upstream does with a frame, done by the session for the one inside.
+void WebSocketSession::hear(const http::FrameStep& step) {
+    if (step.kind == http::FrameStep::Kind::data) {
+        if (step.message == http::Opcode::text) messages_.add(step);
+        return;
+    }
+    if (step.opcode == http::Opcode::ping) return put_control(http::Opcode::pong, step.payload_view());
+    if (step.opcode != http::Opcode::close) return;
+    up_.closed = true;
+    ending_ms_ = now_ms();
+    if (std::exchange(down_.closed, true)) return;
+    put_control(http::Opcode::close, step.payload_view());
+}
+
+void WebSocketSession::put_control(http::Opcode opcode, std::string_view payload) {
+    std::array<char, http::control_frame_bytes_max> frame;
+    client_.add_copy({frame.data(), http::write_control_frame(frame, opcode, payload)});
+}
+
+void WebSocketSession::say(std::string_view message) {
+    LOOM_ASSERT(local_ != nullptr);
+    if (state_ != State::open || down_.closed) return;
+    moved_ms_ = now_ms();
+    std::array<char, http::frame_head_bytes_max> head;
+    const size_t head_bytes = http::write_frame_head(head, true, http::Opcode::text, message.size());
+    client_.add_copy({head.data(), head_bytes});
+    client_.add_copy(message);
+    client_.flush();
+}
+
 /// Whoever broke a rule is told which; the other side, that its peer has gone.
 void WebSocketSession::on_fault(Direction& direction, const http::FrameStep& step) {
     const bool by_client = &direction == &up_;
@@ -132,6 +165,7 @@ void WebSocketSession::close(uint16_t close_code, const Error& why) {
 void WebSocketSession::put_close(Direction& direction, uint16_t close_code, std::string_view reason) {
     if (direction.closed || direction.mid_frame) return;
     direction.closed = true;
+    if (&direction == &up_ && local_ != nullptr) return;
     std::array<char, http::control_payload_bytes_max> payload;
     const size_t payload_bytes = http::write_close_payload(payload, close_code, reason);
     const http::MaskKey key = fresh_key();
@@ -148,6 +182,7 @@ void WebSocketSession::end(const Error& why) noexcept {
     if (error_.code == Errc::ok) error_ = why;
     client_cut_ = client_cut_ || down_.mid_frame;
     ending_ms_ = now_ms();
+    armed_ms_ = UINT64_MAX;  // the owner may have had a deadline of its own
     flush(up_);
     flush(down_);
     look();
@@ -156,14 +191,21 @@ void WebSocketSession::end(const Error& why) noexcept {
 void WebSocketSession::flush(Direction& direction) {
     if (&direction == &down_) {
         if (!client_gone_) client_.flush();
+    } else if (local_ != nullptr) {
+        client_.flush();  // what it was answered
     } else if (!upstream_gone_) {
-        upstream_.flush();
+        upstream_->flush();
     }
 }
 
 void WebSocketSession::on_client_sent() {
     moved_ms_ = down_.progress_ms = now_ms();
     let_go_on(down_);
+    if (local_ != nullptr) {
+        up_.progress_ms = moved_ms_;
+        let_go_on(up_);
+        if (state_ == State::open) local_->on_client_progress();
+    }
     look();
 }
 
@@ -204,7 +246,8 @@ void WebSocketSession::look() {
     if (state_ == State::over) return;
     if (state_ == State::open && up_.closed && down_.closed) state_ = State::ending;
     const bool client_done = client_gone_ || client_.idle();
-    const bool upstream_done = upstream_gone_ || upstream_.sender().idle() || (client_gone_ && !up_.closed);
+    const bool upstream_done =
+        local_ != nullptr || upstream_gone_ || upstream_->sender().idle() || (client_gone_ && !up_.closed);
     if (state_ == State::ending && client_done && upstream_done) {
         state_ = State::over;
         client_cut_ = client_cut_ || down_.mid_frame;
@@ -239,7 +282,7 @@ uint64_t WebSocketSession::deadline_of(const Direction& direction, uint64_t limi
 void WebSocketSession::arm() {
     uint64_t at = ending_ms_ != 0 ? ending_ms_ + close_wait_ms : UINT64_MAX;
     if (state_ == State::open) {
-        at = std::min(at, deadline_of(up_, terms_.upstream_write_ms));
+        at = std::min(at, deadline_of(up_, local_ != nullptr ? terms_.client_write_ms : terms_.upstream_write_ms));
         at = std::min(at, deadline_of(down_, terms_.client_write_ms));
         if (terms_.idle_ms != 0) at = std::min(at, moved_ms_ + terms_.idle_ms);
     }
@@ -260,14 +303,16 @@ void WebSocketSession::on_deadline() {
         return owner_.on_session_end();
     }
     if (state_ == State::ending) return arm();
-    if (passed(deadline_of(down_, terms_.client_write_ms))) {
+    const bool client_stalled = passed(deadline_of(down_, terms_.client_write_ms)) ||
+                                (local_ != nullptr && passed(deadline_of(up_, terms_.client_write_ms)));
+    if (client_stalled) {
         client_gone_ = client_cut_ = true;  // it would not read a Close either
         put_close(up_, code::going_away, "the client does not read");
         return end(Error{.code = Errc::timed_out,
                          .side = Side::downstream,
                          .what = "the client did not read its session (timeout.client_write)"});
     }
-    if (passed(deadline_of(up_, terms_.upstream_write_ms))) {
+    if (local_ == nullptr && passed(deadline_of(up_, terms_.upstream_write_ms))) {
         put_close(down_, code::bad_gateway, "the upstream does not read");
         return end(Error{.code = Errc::timed_out,
                          .side = Side::upstream,
