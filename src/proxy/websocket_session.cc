@@ -78,10 +78,12 @@ void WebSocketSession::take(Direction& direction, std::span<char> bytes, io::Buf
             bytes = bytes.subspan(step.consumed);
             if (step.kind == http::FrameStep::Kind::fault) break;
             if (step.kind != http::FrameStep::Kind::starved) pass(direction, step, output);
+            if (direction.leave_code != 0 && !direction.mid_frame) break;
         }
     }
     if (lease != nullptr) sender.keep(std::move(*lease));
     if (step.kind == http::FrameStep::Kind::fault) return on_fault(direction, step);
+    if (direction.leave_code != 0) leave(direction, direction.leave_code, direction.leave_reason);
     flush(direction);
     if (!direction.paused && sender.held_bytes() > terms_.pause_bytes) hold_back(direction);
     look();
@@ -144,21 +146,39 @@ void WebSocketSession::say(std::string_view message) {
     client_.flush();
 }
 
-/// Whoever broke a rule is told which; the other side, that its peer has gone.
+/// Whoever broke a rule is told which; the other side, that its peer has gone. A frame that the fault cut short can
+/// never be ended: who has its front only learns it from a connection that breaks.
 void WebSocketSession::on_fault(Direction& direction, const http::FrameStep& step) {
     const bool by_client = &direction == &up_;
     const Errc what = step.close_code == code::too_large ? Errc::too_large : Errc::bad_message;
-    put_close(by_client ? down_ : up_, step.close_code, step.what);
-    put_close(direction, by_client ? code::going_away : code::bad_gateway,
-              by_client ? "the client broke the protocol" : "the upstream broke the protocol");
-    end(Error{.code = what, .side = by_client ? Side::downstream : Side::upstream, .what = step.what});
+    leave(by_client ? down_ : up_, step.close_code, step.what);
+    leave(direction, by_client ? code::going_away : code::bad_gateway,
+          by_client ? "the client broke the protocol" : "the upstream broke the protocol");
+    direction.closed = true;
+    leave_by(Error{.code = what, .side = by_client ? Side::downstream : Side::upstream, .what = step.what});
 }
 
 void WebSocketSession::close(uint16_t close_code, const Error& why) {
     if (state_ != State::open) return;
-    put_close(down_, close_code, why.what);
-    put_close(up_, close_code, why.what);
-    end(why);
+    leave(down_, close_code, why.what);
+    leave(up_, close_code, why.what);
+    leave_by(why);
+}
+
+/// A Close can only stand between two frames: now, or when the one that is passing has passed.
+void WebSocketSession::leave(Direction& direction, uint16_t close_code, const char* reason) {
+    direction.leave_code = close_code;
+    direction.leave_reason = reason;
+    put_close(direction, close_code, reason);
+}
+
+void WebSocketSession::leave_by(const Error& why) {
+    if (error_.code == Errc::ok) error_ = why;
+    if (ending_ms_ == 0) ending_ms_ = now_ms();
+    armed_ms_ = UINT64_MAX;  // the owner may have had a deadline of its own
+    flush(up_);
+    flush(down_);
+    look();
 }
 
 /// A Close of Loom's own, where one still can be said and has not been.
@@ -182,7 +202,6 @@ void WebSocketSession::end(const Error& why) noexcept {
     if (error_.code == Errc::ok) error_ = why;
     client_cut_ = client_cut_ || down_.mid_frame;
     ending_ms_ = now_ms();
-    armed_ms_ = UINT64_MAX;  // the owner may have had a deadline of its own
     flush(up_);
     flush(down_);
     look();
@@ -226,7 +245,7 @@ void WebSocketSession::on_client_gone(const Error& why) {
 void WebSocketSession::on_upstream_end(const Error& why) {
     if (std::exchange(upstream_gone_, true) || state_ == State::over) return;
     const bool asked = up_.closed, told = down_.closed;
-    if (asked && !told) put_close(down_, up_.close_code == code::none ? code::normal : up_.close_code, {});
+    if (asked && !told) answer_close();
     if (!asked && !told) {
         put_close(down_, code::bad_gateway, "the upstream's connection ended without a Close");
         const bool in_order = why.code == Errc::closed;
@@ -239,6 +258,12 @@ void WebSocketSession::on_upstream_end(const Error& why) {
     }
     if (asked) return end({});
     look();  // the client's Close is awaited for a moment
+}
+
+/// In the place of an upstream that does not.
+void WebSocketSession::answer_close() {
+    put_close(down_, up_.close_code == code::none ? code::normal : up_.close_code, {});
+    flush(down_);
 }
 
 /// Which of the two waits is over?
@@ -298,7 +323,8 @@ void WebSocketSession::on_deadline() {
     if (state_ == State::over) return;
     if (ending_ms_ != 0 && passed(ending_ms_ + close_wait_ms)) {
         // The side that was silent is left; what it was told has had its time.
-        client_cut_ = client_cut_ || !client_.idle();
+        client_cut_ = client_cut_ || down_.mid_frame || !client_.idle();
+        if (up_.closed && !client_cut_ && !client_gone_) answer_close();
         state_ = State::over;
         return owner_.on_session_end();
     }
@@ -327,7 +353,7 @@ void WebSocketSession::on_deadline() {
 
 /// After the two sides' Close the connection may end in order; before, the upstream is to stop at once.
 net::Close WebSocketSession::upstream_close() const noexcept {
-    return up_.closed ? net::Close::orderly : net::Close::abort;
+    return up_.closed && !up_.mid_frame ? net::Close::orderly : net::Close::abort;
 }
 
 http::MaskKey WebSocketSession::fresh_key() noexcept {

@@ -74,7 +74,7 @@ class WebSocketSession {
     void on_client_gone(const Error& why);
     void on_upstream_end(const Error& why);
     void on_deadline();
-    /// Loom itself ends the session: both sides are told, as far as their streams stand at a frame's border.
+    /// Loom itself ends the session. Each side is told at its next frame's border, for which close_wait_ms are left.
     void close(uint16_t code, const Error& why);
 
     [[nodiscard]] bool ended() const noexcept { return state_ == State::over; }
@@ -100,6 +100,8 @@ class WebSocketSession {
         bool closed = false;     // a Close has gone out, this side's or one of Loom's
         bool paused = false;     // its source
         uint16_t close_code = 0;
+        uint16_t leave_code = 0;  // of a Close of Loom's own, for the next border
+        const char* leave_reason = "";
         uint64_t progress_ms = 0;
     };
     class Output;
@@ -116,6 +118,9 @@ class WebSocketSession {
     void pass(Direction& direction, http::FrameStep& step, Output& output);
     void on_fault(Direction& direction, const http::FrameStep& step);
     void put_close(Direction& direction, uint16_t code, std::string_view reason);
+    void leave(Direction& direction, uint16_t code, const char* reason);
+    void leave_by(const Error& why);
+    void answer_close();
     void end(const Error& why) noexcept;
     void flush(Direction& direction);
     void look();

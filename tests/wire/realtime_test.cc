@@ -359,7 +359,8 @@ TEST_F(Realtime, AnUpstreamThatNeverAnswersACloseIsNotWaitedForForEver) {
     }));
     Session one = open();
     one.end.send_close(1000);
-    EXPECT_EQ(one.end.read_to_end(Deadline::in(std::chrono::seconds(15))), Got::fin);
+    EXPECT_EQ(one.end.read_close(Deadline::in(std::chrono::seconds(15))), 1000) << "in the upstream's place";
+    EXPECT_EQ(one.end.read_to_end(), Got::fin);
     wait_until("the upstream's end", [&] { return closed.load(); });
     expect_no_session_left();
 }
@@ -618,6 +619,46 @@ TEST_F(Realtime, ADrainSaysGoingAwayToBothSides) {
     EXPECT_EQ(one.end.read_to_end(), Got::fin);
     wait_until("the upstream's Close", [&] { return code == 1001; });
     EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+TEST_F(Realtime, ADrainInTheMiddleOfAFrameWaitsForItsEnd) {
+    Gate draining;
+    std::atomic<int> code = 0;
+    start(talking([&](WebSocketEnd& end) {
+        const std::string bytes = end.bytes_of(opcode::text, done_event) + end.bytes_of(opcode::text, "too late");
+        end.send_raw(std::string_view(bytes).substr(0, 100));
+        draining.wait();
+        end.send_raw(std::string_view(bytes).substr(100));
+        code = end.read_close();
+    }));
+    Session one = open();
+    std::string part = one.end.unread();
+    while (part.size() < 100) ASSERT_EQ(receive(one.client.fd(), part), Got::bytes);
+    loom().signal(SIGTERM);
+    wait_until("the drain", [&] { return contains(loom().log(), "draining"); });
+    draining.open();
+    WebSocketEnd rest(one.client.fd(), WebSocketEnd::Role::client, part);
+    EXPECT_EQ(rest.read_message(), done_event);
+    EXPECT_EQ(rest.read_close(), 1001);
+    wait_until("the upstream's Close", [&] { return code == 1001; });
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+TEST_F(Realtime, ARuleBrokenInTheMiddleOfTheOthersFrameIsToldBehindIt) {
+    start(talking([](WebSocketEnd& end) {
+        const std::string bytes = end.bytes_of(opcode::text, done_event);
+        end.send_raw(std::string_view(bytes).substr(0, 100));
+        EXPECT_EQ(end.read_close(), 1001);
+        end.send_raw(std::string_view(bytes).substr(100));
+    }));
+    Session one = open();
+    std::string part = one.end.unread();
+    while (part.size() < 100) ASSERT_EQ(receive(one.client.fd(), part), Got::bytes);
+    one.end.send_raw(frame_bytes(true, 3, ""));
+    WebSocketEnd rest(one.client.fd(), WebSocketEnd::Role::client, part);
+    EXPECT_EQ(rest.read_message(), done_event);
+    EXPECT_EQ(rest.read_close(), 1002);
+    expect_no_session_left();
 }
 
 TEST_F(Realtime, AReloadLeavesOpenSessionsAloneAndNewOnesTakeTheNewConf) {
