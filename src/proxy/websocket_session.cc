@@ -235,7 +235,7 @@ void WebSocketSession::on_upstream_sent() {
 }
 
 void WebSocketSession::on_client_gone(const Error& why) {
-    if (std::exchange(client_gone_, true)) return;
+    if (std::exchange(client_gone_, true) || state_ == State::over) return;  // the upstream may be gone as well then
     if (!up_.closed && error_.code == Errc::ok) error_ = why;
     state_ = State::ending;
     look();
