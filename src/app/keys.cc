@@ -181,7 +181,8 @@ constexpr KeyRow http_rows[] = {
     {.pattern = "limit.body_size",
      .type = size,
      .default_text = "32MiB",
-     .meaning = "a request body that is read; a larger one is answered 413. It bounds the memory of a request",
+     .meaning = "a request body that is read; a larger one is answered 413. It bounds the memory of a request. Also a "
+                "message of a realtime session, which passes in pieces; a larger one ends it with 1009",
      .range = "1KiB..1GiB"},
     {.pattern = "limit.bodies_in_memory",
      .type = size,

@@ -87,7 +87,7 @@ constexpr std::array types{
         .endpoints = classic,
         .quirks = {.no_developer_role = true, .max_tokens_only = true, .no_parallel_tool_calls = true, .no_n = true},
         .key_optional = true},
-    ProviderType{.name = "echo", .auth = AuthStyle::none, .endpoints = classic, .key_optional = true},
+    ProviderType{.name = "echo", .auth = AuthStyle::none, .endpoints = classic | realtime, .key_optional = true},
     ProviderType{.name = "local",
                  .endpoints = classic | realtime,
                  .quirks = older,

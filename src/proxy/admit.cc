@@ -170,7 +170,11 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
             return fail(Errc::bad_method, Side::downstream, "this endpoint takes POST");
         return {};
     }
-    if (is_realtime_session()) return admit_realtime(head);
+    if (is_realtime_session()) {
+        const auto step = admit_realtime(head);
+        if (realtime_ != nullptr && consumer_ != nullptr) realtime_->key_hash = sha256(presented_key(head, *route_));
+        return step;
+    }
     if (!llm::is_passthrough(endpoint_))
         return fail(Errc::not_found, Side::downstream, "no endpoint of this gateway has this path");
     if (!route_->passes(llm::passthrough_family(endpoint_)))

@@ -308,6 +308,10 @@ void ClientConnection::force_close() noexcept {
     abort();
 }
 
+void ClientConnection::on_new_plan() noexcept {
+    if (exchange_ != nullptr) exchange_->on_new_plan();
+}
+
 void ClientConnection::drain() noexcept {
     if (exchange_ != nullptr) return exchange_->on_drain();
     if (state_ == State::handshake || state_ == State::idle || state_ == State::head) close();

@@ -48,6 +48,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     /// The answer cannot be made whole any more, and the client must see that.
     void abort() noexcept;
 
+    void on_new_plan() noexcept;
     /// Closes at once when idle; else after the answer.
     void drain() noexcept;
     void force_close() noexcept;

@@ -52,6 +52,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_client_sent(net::Sender::State state);
     /// The shard takes no new requests: a session, which has no end of its own, is ended.
     void on_drain();
+    /// Another configuration is in force. A session keeps the one it began with, but not the leave that this one has
+    /// withdrawn: it may last for hours.
+    void on_new_plan();
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
@@ -270,9 +273,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool relay_over() const noexcept { return realtime_ != nullptr ? session_ended() : relay_.ended(); }
     [[nodiscard]] bool session_ended() const noexcept;
     Result<void> admit_realtime(const http::RequestHead& head);
+    [[nodiscard]] bool still_allowed(const Plan& plan) const noexcept;
     Result<void> find_realtime_provider();
     Result<void> find_transcriber();
     void ask_for_upgrade(const char* what);
+    Result<void> answer_upgrade();
     Result<void> begin_session();
     void arm_session(uint64_t at_ms) noexcept;
     void on_session_deadline(bool total);

@@ -47,6 +47,7 @@ Result<void> Exchange::start_attempt() {
     if (route_->keepalive_ms > 0 && stream_ && !wants_json_array())
         services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
+        if (realtime_ != nullptr) return answer_upgrade();
         echo_ = std::make_unique<EchoSource>(*this);
         return echo_->start(services_.shard());
     }

@@ -102,7 +102,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
     if (shape.inspects) {
-        blocks.put("a realtime session", "", sizeof(Realtime));
+        blocks.put("a realtime session", "limit.head_size", sizeof(Realtime) + limits.head_bytes);
         blocks.put("what a translation keeps of a stream", "", llm::Translation::memory_bytes_max);
         blocks.add("an event that is not whole yet", "stream.event_max", event_bytes(shape));
         blocks.add("data lines joined, or an answer's usage", "stream.event_max",
@@ -114,7 +114,9 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("bytes for a client that reads slowly, waiting and being sent", "stream.buffer_max",
                limits.pause_bytes() + go_bytes(shape) + (shape.inspects ? event_bytes(shape) : 0), 2);
     blocks.add_fixed("a send to the client", "", net::Sender::gather_block_bytes);
-    if (shape.has_echo) blocks.put("a stream of the embedded model", "", EchoSource::stream_bytes_max);
+    if (shape.has_echo)
+        blocks.put("a stream or a session of the embedded model", "",
+                   std::max(EchoSource::stream_bytes_max, llm::EchoRealtime::memory_bytes_max));
     return blocks.finish();
 }
 

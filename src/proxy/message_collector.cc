@@ -7,7 +7,7 @@ void MessageCollector::add(const http::FrameStep& step) {
     const std::string_view piece = step.payload_view();
     if (!std::exchange(begun_, true)) wish_ = Wish::more;
     if (wish_ != Wish::none) {
-        const bool alone = held_.empty() && step.message_ends();
+        const bool alone = held_.empty() && step.message_ends() && piece.size() <= message_bytes_max_;
         if (alone) {
             look(piece, true);
             if (wish_ == Wish::whole) reader_.on_message(piece);

@@ -15,14 +15,12 @@ namespace {
 using http::HeaderId;
 
 constexpr std::string_view key_protocol = "openai-insecure-api-key.";
-constexpr std::string_view default_protocol = "realtime";
+constexpr std::string_view common_protocol = "realtime";
 constexpr std::string_view session_path = "/v1/realtime";
 
-/// Subprotocols in which OpenAI's browsers' clients hide what would be header fields: who asks, and for whom. They end
-/// here as those fields do.
-bool is_credential(std::string_view protocol) noexcept {
-    return protocol.starts_with(key_protocol) || protocol.starts_with("openai-organization.") ||
-           protocol.starts_with("openai-project.");
+/// Subprotocols that go on, as header fields do: by name. Browsers' clients hide there who asks, and for whom.
+bool reaches_provider(std::string_view protocol) noexcept {
+    return protocol == common_protocol || protocol.starts_with("openai-beta.");
 }
 
 }  // namespace
@@ -38,7 +36,7 @@ std::string_view websocket_key_of(const http::RequestHead& head) noexcept {
 Realtime::Realtime(Exchange& exchange, const http::RequestHead& head, std::string_view client_key)
     : exchange_(exchange), accept_(http::websocket_accept(client_key)) {
     http::each_list_element(head.list, HeaderId::sec_websocket_protocol, [this](std::string_view protocol) {
-        if (is_credential(protocol)) return;
+        if (!reaches_provider(protocol)) return;
         if (!offered_.empty()) offered_ += ", ";
         offered_ += protocol;
     });
@@ -60,14 +58,26 @@ void Realtime::write_request_lines(http::HeadWriter& head) {
 Result<std::string_view> Realtime::check_answer(const http::ResponseHead& head) const {
     const std::string_view expected(expected_accept_.data(), expected_accept_.size());
     const std::string_view chosen = LOOM_TRY(http::check_upgrade_answer(head, expected, offered_));
-    if (!chosen.empty()) return chosen;
-    bool has_default = false;
-    http::each_list_element(offered_, [&](std::string_view one) { has_default |= one == default_protocol; });
-    return has_default ? default_protocol : std::string_view();
+    return chosen.empty() ? default_protocol() : chosen;
+}
+
+std::string_view Realtime::default_protocol() const noexcept {
+    bool offered = false;
+    http::each_list_element(offered_, [&](std::string_view one) { offered |= one == common_protocol; });
+    return offered ? common_protocol : std::string_view();
 }
 
 void Realtime::begin(const WebSocketTerms& terms, size_t event_bytes_max) {
     io::Shard& shard = exchange_.services_.shard();
+    if (exchange_.upstream_ == nullptr) {
+        const auto id = exchange_.services_.new_request_id();
+        const ProviderPlan& provider = *exchange_.provider_;
+        echo_.emplace(*this, shard, exchange_.model_, std::string_view(id.data(), 24), provider.token_interval_ms);
+        collector_.emplace(shard.blocks(), echo_->listener(), event_bytes_max);
+        session_.emplace(shard, exchange_.client_.sender(), static_cast<LocalUpstream&>(*echo_), terms, *collector_,
+                         static_cast<WebSocketOwner&>(*this));
+        return echo_->begin();
+    }
     collector_.emplace(shard.blocks(), static_cast<MessageReader&>(*this), event_bytes_max);
     session_.emplace(shard, exchange_.client_.sender(), *exchange_.upstream_, terms, *collector_,
                      static_cast<WebSocketOwner&>(*this));
@@ -78,9 +88,12 @@ void Realtime::on_client_bytes(std::string_view bytes, io::BufferLease* lease) {
         LOOM_ASSERT(lease->view().data() == bytes.data());
         return session_->on_client_bytes(lease->room(), lease);
     }
-    Block copy = exchange_.services_.shard().blocks().take(bytes.size());  // unmasked in place, and not ours
-    bytes.copy(copy.data(), bytes.size());
-    session_->on_client_bytes({copy.data(), bytes.size()}, nullptr);
+    std::array<char, 4096> copy;  // unmasked in place, and not ours
+    while (!bytes.empty()) {
+        const size_t count = bytes.copy(copy.data(), copy.size());
+        bytes.remove_prefix(count);
+        session_->on_client_bytes({copy.data(), count}, nullptr);
+    }
 }
 
 void Realtime::on_upstream_bytes(io::BufferLease bytes) {
@@ -104,6 +117,17 @@ MessageReader::Wish Realtime::look_at_front(std::string_view front) noexcept {
 }
 
 void Realtime::on_message(std::string_view message) { (void)exchange_.services_.realtime_reader.read(message, usage_); }
+
+/// An event that the embedded model has said.
+void Realtime::count(std::string_view event) noexcept {
+    upstream_bytes_ += event.size();
+    if (llm::realtime_interest(event) == llm::RealtimeInterest::usage) on_message(event);
+}
+
+uint32_t Realtime::message_count() const noexcept {
+    if (echo_) return echo_->event_count();
+    return collector_ ? collector_->message_count() : 0;
+}
 
 /// It passes unread, as an event of a stream does that is longer than stream.event_max.
 void Realtime::on_message_too_long() noexcept {}
@@ -171,7 +195,7 @@ Result<void> Exchange::find_realtime_provider() {
     return fail(
         Errc::unsupported, Side::downstream,
         "the provider of this model has no realtime sessions; those of the types openai, azure_openai, xai, vllm "
-        "and local have");
+        "local and echo have");
 }
 
 /// The session's events will name the model.
@@ -179,7 +203,8 @@ Result<void> Exchange::find_transcriber() {
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
-        if (!wanted || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
+        const bool has_ears = provider.kind != ProviderKind::echo;
+        if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
         provider_ = &provider;
         type_ = provider.type;
         pool_ = use_->provider_pools[static_cast<size_t>(index)];
@@ -200,10 +225,20 @@ void Exchange::ask_for_upgrade(const char* what) {
           "upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n");
 }
 
+/// As the embedded model's upstream would.
+Result<void> Exchange::answer_upgrade() {
+    services_.response_head = http::ResponseHead{};
+    services_.response_head.status = 101;
+    forwarded_ns_ = answer_ns_ = services_.shard().read_clock_ns();
+    answer_ = AnswerState::ready;
+    return {};
+}
+
 /// The upstream has answered 101: so is the client, and both are sockets from here on.
 Result<void> Exchange::begin_session() {
     const http::ResponseHead& answer = services_.response_head;
-    const std::string_view protocol = LOOM_TRY(realtime_->check_answer(answer));
+    std::string_view protocol = realtime_->default_protocol();
+    if (upstream_ != nullptr) protocol = LOOM_TRY(realtime_->check_answer(answer));
     error_ = {};
     phase_ = Phase::relay;
     status_ = answer.status;
@@ -247,7 +282,7 @@ Result<void> Exchange::begin_session() {
     }
     client_.sender().flush();
     client_.read_on();
-    if (upstream_->ended()) realtime_->session().on_upstream_end(upstream_->end());
+    if (upstream_ != nullptr && upstream_->ended()) realtime_->session().on_upstream_end(upstream_->end());
     if (services_.draining()) on_drain();
     return {};
 }
@@ -257,6 +292,21 @@ void Exchange::on_drain() {
     realtime_->session().close(
         http::close_code::going_away,
         Error{.code = Errc::cancelled, .side = Side::internal, .what = "the gateway is shutting down"});
+}
+
+void Exchange::on_new_plan() {
+    if (!in_session() || still_allowed(services_.plan())) return;
+    realtime_->session().close(http::close_code::policy, Error{.code = Errc::unauthenticated,
+                                                               .side = Side::downstream,
+                                                               .what = "this key is no longer good for this session"});
+}
+
+bool Exchange::still_allowed(const Plan& plan) const noexcept {
+    if (consumer_ == nullptr) return true;
+    const tenant::Consumer* const now = plan.consumers.find(realtime_->key_hash);
+    return now != nullptr && now->name == consumer_->name && now->may_use_route(route_->name) &&
+           (realtime_->transcribes ? now->models.empty() : now->may_use_model(plan.catalogue.match(model_).model)) &&
+           !now->expired(static_cast<int64_t>(services_.wall_now_us() / 1'000'000));
 }
 
 void Exchange::arm_session(uint64_t at_ms) noexcept {

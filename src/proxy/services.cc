@@ -106,6 +106,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     if (before != nullptr && before->exchanges == 0) retire(*before);
     bodies_->set_part(current_->plan->limits.bodies_bytes / shard_count_);
     if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
+    clients_->for_each([](ClientConnection& client) { client.on_new_plan(); });
 }
 
 PoolEntry* Services::pool_for(const upstream::EndpointOptions& options, uint16_t label_ix) {

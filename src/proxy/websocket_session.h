@@ -32,6 +32,16 @@ class WebSocketOwner {
     ~WebSocketOwner() = default;
 };
 
+/// An upstream inside Loom. It hears the client's messages by the session's collector, and speaks by `say`.
+class LocalUpstream {
+  public:
+    /// The client has taken what it was given, or some of it.
+    virtual void on_client_progress() noexcept = 0;
+
+  protected:
+    ~LocalUpstream() = default;
+};
+
 struct WebSocketTerms {
     uint64_t message_bytes_max = 32u << 20;
     size_t pause_bytes = 192u << 10;  // held for a reader; then the other side is not read
@@ -44,7 +54,17 @@ class WebSocketSession {
   public:
     /// messages  of the upstream; reads what it wants of them.
     WebSocketSession(io::Shard& shard, net::Sender& client, upstream::Connection& upstream, const WebSocketTerms& terms,
-                     MessageCollector& messages, WebSocketOwner& owner);
+                     MessageCollector& messages, WebSocketOwner& owner)
+        : WebSocketSession(shard, client, &upstream, nullptr, terms, messages, owner) {}
+    /// messages  of the client.
+    WebSocketSession(io::Shard& shard, net::Sender& client, LocalUpstream& upstream, const WebSocketTerms& terms,
+                     MessageCollector& messages, WebSocketOwner& owner)
+        : WebSocketSession(shard, client, nullptr, &upstream, terms, messages, owner) {}
+
+    /// A text message of the upstream inside; held for a client that is behind, which `crowded` tells.
+    void say(std::string_view message);
+    [[nodiscard]] bool crowded() const noexcept { return client_.held_bytes() > terms_.pause_bytes; }
+    [[nodiscard]] bool open() const noexcept { return state_ == State::open; }
 
     /// All bytes are taken, and written over. lease  null: the bytes are gone after the call.
     void on_client_bytes(std::span<char> bytes, io::BufferLease* lease);
@@ -54,7 +74,7 @@ class WebSocketSession {
     void on_client_gone(const Error& why);
     void on_upstream_end(const Error& why);
     void on_deadline();
-    /// Loom itself ends the session: both sides are told, as far as their streams stand at a frame's border.
+    /// Loom itself ends the session. Each side is told at its next frame's border, for which close_wait_ms are left.
     void close(uint16_t code, const Error& why);
 
     [[nodiscard]] bool ended() const noexcept { return state_ == State::over; }
@@ -80,17 +100,27 @@ class WebSocketSession {
         bool closed = false;     // a Close has gone out, this side's or one of Loom's
         bool paused = false;     // its source
         uint16_t close_code = 0;
+        uint16_t leave_code = 0;  // of a Close of Loom's own, for the next border
+        const char* leave_reason = "";
         uint64_t progress_ms = 0;
     };
     class Output;
 
+    WebSocketSession(io::Shard& shard, net::Sender& client, upstream::Connection* upstream, LocalUpstream* local,
+                     const WebSocketTerms& terms, MessageCollector& messages, WebSocketOwner& owner);
+    /// Where a direction's bytes go; those to an upstream inside go nowhere, and what it answers to the client.
     [[nodiscard]] net::Sender& sender_of(const Direction& direction) noexcept {
-        return &direction == &up_ ? upstream_.sender() : client_;
+        return &direction == &up_ && upstream_ != nullptr ? upstream_->sender() : client_;
     }
+    void hear(const http::FrameStep& step);
+    void put_control(http::Opcode opcode, std::string_view payload);
     void take(Direction& direction, std::span<char> bytes, io::BufferLease* lease);
     void pass(Direction& direction, http::FrameStep& step, Output& output);
     void on_fault(Direction& direction, const http::FrameStep& step);
     void put_close(Direction& direction, uint16_t code, std::string_view reason);
+    void leave(Direction& direction, uint16_t code, const char* reason);
+    void leave_by(const Error& why);
+    void answer_close();
     void end(const Error& why) noexcept;
     void flush(Direction& direction);
     void look();
@@ -103,7 +133,8 @@ class WebSocketSession {
 
     io::Shard& shard_;
     net::Sender& client_;
-    upstream::Connection& upstream_;
+    upstream::Connection* const upstream_;
+    LocalUpstream* const local_;  // in its place
     const WebSocketTerms terms_;
     MessageCollector& messages_;
     WebSocketOwner& owner_;

@@ -102,9 +102,8 @@ bool ConsumerTable::insert(const Sha256& hash, uint32_t consumer, uint32_t& owne
     }
 }
 
-const Consumer* ConsumerTable::find(std::string_view presented_key) const noexcept {
+const Consumer* ConsumerTable::find(const Sha256& hash) const noexcept {
     if (slots_.empty()) return nullptr;
-    const Sha256 hash = sha256(presented_key);
     const size_t mask = slots_.size() - 1;
     const Consumer* found = nullptr;
     size_t i = first_bytes(hash) & mask;

@@ -37,6 +37,8 @@ before(async () => {
         `provider.mock.api_key = ${providerKey}`,
         'provider.mock.models = gpt-realtime, gpt-busy',
         'model_mapping.voice.mock = gpt-realtime',
+        'provider.demo.type = echo',
+        'provider.demo.models = echo',
     ], tls);
 });
 
@@ -110,6 +112,22 @@ for (const [version, Client, Realtime] of [[5, OpenAI, OpenAIRealtimeWS], [7, Op
         }
     });
 }
+
+test('the embedded model talks to the SDK', { timeout: 20_000 }, async () => {
+    const rt = new OpenAIRealtimeWS7({ model: 'echo', options: { ca } }, new OpenAI7({ apiKey: clientKey, baseURL: loom.secureURL }));
+    const deltas = [];
+    rt.on('response.output_text.delta', (event) => deltas.push(event.delta));
+    await until(rt, 'session.created');
+    rt.send({ type: 'conversation.item.create', item: { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'Grüße 👋' }] } });
+    rt.send({ type: 'response.create' });
+    const { response } = await until(rt, 'response.done');
+    assert.match(deltas.join(''), /Grüße 👋$/);
+    assert.equal(response.output[0].content[0].text, deltas.join(''));
+    assert.equal(response.usage.input_tokens, 2);
+    const code = closed(rt.socket);
+    rt.close();
+    assert.equal(await code, 1000);
+});
 
 test('as a browser: the key among the subprotocols', { timeout: 20_000 }, async () => {
     const native = globalThis.WebSocket;

@@ -359,7 +359,8 @@ TEST_F(Realtime, AnUpstreamThatNeverAnswersACloseIsNotWaitedForForEver) {
     }));
     Session one = open();
     one.end.send_close(1000);
-    EXPECT_EQ(one.end.read_to_end(Deadline::in(std::chrono::seconds(15))), Got::fin);
+    EXPECT_EQ(one.end.read_close(Deadline::in(std::chrono::seconds(15))), 1000) << "in the upstream's place";
+    EXPECT_EQ(one.end.read_to_end(), Got::fin);
     wait_until("the upstream's end", [&] { return closed.load(); });
     expect_no_session_left();
 }
@@ -620,6 +621,46 @@ TEST_F(Realtime, ADrainSaysGoingAwayToBothSides) {
     EXPECT_EQ(loom().wait_for_exit().code, 0);
 }
 
+TEST_F(Realtime, ADrainInTheMiddleOfAFrameWaitsForItsEnd) {
+    Gate draining;
+    std::atomic<int> code = 0;
+    start(talking([&](WebSocketEnd& end) {
+        const std::string bytes = end.bytes_of(opcode::text, done_event) + end.bytes_of(opcode::text, "too late");
+        end.send_raw(std::string_view(bytes).substr(0, 100));
+        draining.wait();
+        end.send_raw(std::string_view(bytes).substr(100));
+        code = end.read_close();
+    }));
+    Session one = open();
+    std::string part = one.end.unread();
+    while (part.size() < 100) ASSERT_EQ(receive(one.client.fd(), part), Got::bytes);
+    loom().signal(SIGTERM);
+    wait_until("the drain", [&] { return contains(loom().log(), "draining"); });
+    draining.open();
+    WebSocketEnd rest(one.client.fd(), WebSocketEnd::Role::client, part);
+    EXPECT_EQ(rest.read_message(), done_event);
+    EXPECT_EQ(rest.read_close(), 1001);
+    wait_until("the upstream's Close", [&] { return code == 1001; });
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
+}
+
+TEST_F(Realtime, ARuleBrokenInTheMiddleOfTheOthersFrameIsToldBehindIt) {
+    start(talking([](WebSocketEnd& end) {
+        const std::string bytes = end.bytes_of(opcode::text, done_event);
+        end.send_raw(std::string_view(bytes).substr(0, 100));
+        EXPECT_EQ(end.read_close(), 1001);
+        end.send_raw(std::string_view(bytes).substr(100));
+    }));
+    Session one = open();
+    std::string part = one.end.unread();
+    while (part.size() < 100) ASSERT_EQ(receive(one.client.fd(), part), Got::bytes);
+    one.end.send_raw(frame_bytes(true, 3, ""));
+    WebSocketEnd rest(one.client.fd(), WebSocketEnd::Role::client, part);
+    EXPECT_EQ(rest.read_message(), done_event);
+    EXPECT_EQ(rest.read_close(), 1002);
+    expect_no_session_left();
+}
+
 TEST_F(Realtime, AReloadLeavesOpenSessionsAloneAndNewOnesTakeTheNewConf) {
     start(talking(echo));
     Session one = open();
@@ -633,6 +674,92 @@ TEST_F(Realtime, AReloadLeavesOpenSessionsAloneAndNewOnesTakeTheNewConf) {
         EXPECT_EQ(session->end.read_close(), 1000);
     }
     expect_no_session_left();
+}
+
+TEST_F(Realtime, AKeyThatAReloadWithdrawsEndsItsSessionsAndNoOthers) {
+    conf.set("consumer.other.api_key", "sk-other-1");
+    start(talking(echo));
+    Session kept = open();
+    Session gone = open(target, "Authorization: Bearer sk-other-1\r\n");
+    Session narrowed = open(target, "Sec-WebSocket-Protocol: openai-insecure-api-key.sk-other-1\r\n");
+    loom().reload(conf.set("consumer.other.models", "gpt-4o").text());
+    for (Session* session : {&gone, &narrowed}) {
+        const Frame close = session->end.read();
+        EXPECT_EQ(close.close_code(), 1008);
+        EXPECT_TRUE(contains(close.close_reason(), "key"));
+    }
+    Session later = open(target, auth_header());
+    loom().reload(conf.set("consumer.other.api_key", "sk-other-2").text());
+    for (Session* session : {&kept, &later}) {
+        session->end.send_text("still good");
+        EXPECT_EQ(session->end.read_message(), "still good");
+        session->end.send_close(1000);
+        EXPECT_EQ(session->end.read_close(), 1000);
+    }
+    expect_no_session_left();
+}
+
+// --- the embedded model
+
+TEST_F(Realtime, TheEmbeddedModelTalksWithoutAKeyOrANetwork) {
+    conf.use_echo();
+    start_without_upstream();
+    Session one =
+        open("/v1/realtime?model=echo", auth_header() + "Sec-WebSocket-Protocol: realtime\r\nX-Request-Id: talk\r\n");
+    EXPECT_EQ(one.head.value("sec-websocket-accept"), sample_accept);
+    EXPECT_EQ(one.head.value("sec-websocket-protocol"), "realtime");
+    EXPECT_TRUE(contains(one.end.read_message(), "session.created"));
+    one.end.send(opcode::ping, "p");
+    EXPECT_EQ(one.end.read().payload, "p");
+    const std::string item =
+        R"({"type":"conversation.item.create","item":{"content":[{"type":"input_text","text":"two words"}]}})";
+    one.end.send(opcode::text, item.substr(0, 30), false);
+    one.end.send(opcode::continuation, item.substr(30));
+    one.end.send_text(R"({"type":"response.create"})");
+    std::string text, event;
+    while (!contains(event, "\"response.done\"")) {
+        event = one.end.read_message();
+        if (contains(event, "response.output_text.delta")) text += json_text(event, "delta");
+    }
+    EXPECT_TRUE(contains(text, "two words")) << text;
+    EXPECT_TRUE(contains(event, "\"input_tokens\":2")) << event;
+    one.end.send_close(4000, "bye");
+    const Frame close = one.end.read();
+    EXPECT_EQ(close.close_code(), 4000);
+    EXPECT_EQ(one.end.read_to_end(), Got::fin);
+    const std::string line = loom().wait_for_access_line("talk");
+    EXPECT_TRUE(contains(line, "\"status\":101") && contains(line, "\"tokens_input\":2")) << line;
+    expect_no_session_left();
+}
+
+TEST_F(Realtime, TheEmbeddedModelWaitsForAClientThatDoesNotRead) {
+    conf.use_echo().set("stream.buffer_max", "64KiB").set("timeout.client_write", "500ms");
+    start_without_upstream();
+    const size_t resident_before = loom().resident_bytes();
+    Session one = open("/v1/realtime?model=echo", auth_header() + "X-Request-Id: deaf\r\n", 4096);
+    const std::string ask = one.end.bytes_of(opcode::text, R"({"type":"response.create"})") +
+                            one.end.bytes_of(opcode::ping, std::string(125, 'p'));
+    std::string bytes;
+    while (bytes.size() < 60'000) bytes += ask;
+    while (one.end.try_send_raw(bytes)) {
+    }
+    if (!is_sanitized()) EXPECT_LT(loom().resident_bytes(), resident_before + (6U << 20));
+    EXPECT_TRUE(contains(loom().wait_for_access_line("deaf"), "timeout.client_write"));
+    expect_no_session_left();
+}
+
+TEST_F(Realtime, ADrainAndARuleBrokenAtTheEmbeddedModel) {
+    conf.use_echo();
+    start_without_upstream();
+    Session one = open("/v1/realtime?model=echo");
+    Session two = open("/v1/realtime?model=echo");
+    EXPECT_TRUE(contains(one.end.read_message(), "session.created"));
+    EXPECT_TRUE(contains(two.end.read_message(), "session.created"));
+    one.end.send_raw(frame_bytes(true, 3, ""));
+    EXPECT_EQ(one.end.read_close(), 1002);
+    loom().signal(SIGTERM);
+    EXPECT_EQ(two.end.read_close(), 1001);
+    EXPECT_EQ(loom().wait_for_exit().code, 0);
 }
 
 // --- accounting
