@@ -15,8 +15,8 @@ TEST(Classify, KnowsTheCreateCalls) {
     EXPECT_EQ(classify(false, "/v1/messages"), Endpoint::messages);
     EXPECT_EQ(classify(false, "/v1/messages/count_tokens"), Endpoint::count_tokens);
     EXPECT_EQ(classify(false, "/v1/responses/input_tokens"), Endpoint::input_tokens);
-    EXPECT_EQ(classify(true, "/v1/responses/input_tokens"), Endpoint::unknown);
-    EXPECT_EQ(classify(false, "/v1/responses/input_tokens/x"), Endpoint::unknown);
+    EXPECT_EQ(classify(true, "/v1/responses/input_tokens"), Endpoint::stored_responses) << "by its path an id";
+    EXPECT_EQ(classify(false, "/v1/responses/input_tokens/x"), Endpoint::stored_responses);
 }
 
 TEST(Classify, KnowsTheModels) {

@@ -70,6 +70,7 @@ for (const family of ['anthropic', 'openai', 'chat', 'gemini', 'bedrock']) {
         const count = await claude().messages.countTokens({ model, messages, tools: claudeTools });
         if (family === 'anthropic') assert.equal(count.input_tokens, 2095);
         assert.ok(count.input_tokens > 0);
+        assert.deepEqual(providers.mocks[family].refusals, []);
     });
 }
 

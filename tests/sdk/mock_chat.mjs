@@ -1,6 +1,7 @@
 // OpenAI's chat completions, from platform.openai.com/docs/api-reference/chat.
 import { decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
+import { answerCount } from './mock_responses.mjs';
 import {
     anything, demand, either, flag, integer, json, list,
     nonEmpty, nullable, number, Refusal, shape, tagged, text, word,
@@ -112,6 +113,7 @@ function stream(response, body, decision) {
 
 function answer(http, body, response) {
     checkKey(http, 'authorization', `Bearer ${providerKey}`);
+    if (http.url === '/v1/responses/input_tokens') return answerCount(body, response);
     if (http.url !== '/v1/chat/completions') throw new Refusal(404, `Invalid URL (POST ${http.url})`);
     request(body, 'body');
     const decision = decide(read(body));

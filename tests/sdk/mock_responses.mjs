@@ -38,6 +38,17 @@ const request = shape({
     'metadata?': nullable(json), 'prompt_cache_key?': text, 'truncation?': nullable(text), 'service_tier?': nullable(text),
 });
 
+const countRequest = shape({
+    model: nonEmpty, input: either(text, list(item, 1)), 'instructions?': nullable(text), 'tools?': list(json),
+    'tool_choice?': either(text, json), 'parallel_tool_calls?': flag, 'text?': json, 'reasoning?': nullable(json), 'truncation?': text,
+});
+
+/** POST /v1/responses/input_tokens, which every server of OpenAI's has. */
+export function answerCount(body, response) {
+    countRequest(body, 'body');
+    return sendJson(response, { object: 'response.input_tokens', input_tokens: 31 });
+}
+
 export const encrypted = 'gAAAAABo-encrypted_reasoning==';
 
 function read(body) {
@@ -134,6 +145,7 @@ function stream(response, body, decision, whole) {
 
 function answer(http, body, response) {
     checkKey(http, 'authorization', `Bearer ${providerKey}`);
+    if (http.url === '/v1/responses/input_tokens') return answerCount(body, response);
     if (http.url !== '/v1/responses') throw new Refusal(404, `Invalid URL (POST ${http.url})`);
     request(body, 'body');
     const decision = decide(read(body));
