@@ -26,7 +26,8 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .shard_count = server.shard_count,
                              .backlog = static_cast<uint32_t>(server.listen.backlog),
                              .buffer_bytes = server.shard.buffer_bytes,
-                             .inspects = false};
+                             .inspects = false,
+                             .fails_over = plan.failover.enabled};
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -65,6 +66,12 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     MemoryTerms terms = {{"the program", program_bytes, ""},
                          {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
                          {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
+    if (plan.tells_routing) {
+        uint64_t row_count = plan.providers.size();
+        for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
+        terms.push_back({"what is known of providers and their models, old and new",
+                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
+    }
     const size_t token_count = static_cast<size_t>(
         std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
     if (token_count > 0) {

@@ -7,13 +7,13 @@ namespace {
 constexpr struct {
     size_t request_id = 128, client = 64, client_certificate = 128, consumer = 64, route = 64, method = 16, path = 512,
            endpoint = 32, model = 128, upstream_model = 128, provider = 64, user_agent = 256, error = 32,
-           error_what = 128;
+           error_what = 128, failover = 256;
 } bytes_max;
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + bytes_max.client_certificate +
                                   bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
                                   bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
-                                  bytes_max.user_agent + bytes_max.error + bytes_max.error_what;
-constexpr size_t field_count = 35;
+                                  bytes_max.user_agent + bytes_max.error + bytes_max.error_what + bytes_max.failover;
+constexpr size_t field_count = 36;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
 static_assert(text_bytes_max * escaped_bytes_max + field_count * (key_bytes_max + number_bytes_max) + 8 <=
@@ -114,6 +114,7 @@ void put_outcome(Line& line, const AccessRecord& r) noexcept {
     else
         line.raw(",\"stream\":false");
     line.number(",\"attempts\":", r.attempts);
+    line.text(",\"failover\":\"", r.failover, bytes_max.failover);
     line.number(",\"bytes_in\":", r.bytes_in);
     line.number(",\"bytes_out\":", r.bytes_out);
     if (r.stream) line.number(",\"events\":", r.events);

@@ -9,6 +9,7 @@
 
 #include "attempt.h"
 #include "body_budget.h"
+#include "failover.h"
 #include "loom/base/arena.h"
 #include "loom/http/body.h"
 #include "loom/http/head_parser.h"
@@ -48,8 +49,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
-    static constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
-    static constexpr size_t head_slack_bytes = 1024;           // of a head, beside what others' heads say
+    static constexpr size_t early_body_bytes_max = 64 * 1024;    // of a streamed body, before its upstream is there
+    static constexpr size_t head_slack_bytes = 1536;             // of a head, beside what others' heads say
+    static constexpr uint32_t held_start_bytes_max = 32 * 1024;  // an answer's head, and its events without content
 
   private:
     friend class EchoSource;
@@ -63,7 +65,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
         response_header,
         first_token,
         inter_event,
-        client_write
+        client_write,
+        pause  // before the next attempt
     };
     /// Fields that only servers of the client's own protocol understand.
     struct FamilyFields {
@@ -131,11 +134,39 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect();
     Result<void> inspect_model();
     Result<void> note_model(const llm::Request& request);
-    Result<void> find_candidate();
-    [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
     [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
+
+    // candidate.cc: who is asked
+    Result<void> find_candidate(const llm::Request& request);
+    [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
+    [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
+    Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
+    [[nodiscard]] std::string_view quoted_upstream_model();
+    void judge_candidate(route::Verdicts verdicts) noexcept;
+    void leave_candidate() noexcept;
+    void note_latency(uint64_t now_ns) noexcept;
+
+    // failover.cc: what follows when an attempt has failed
+    [[nodiscard]] bool committed() const noexcept;
+    [[nodiscard]] bool fails_over() const noexcept;
+    Result<void> judge_answer();
+    Result<void> look_at_relay();
+    bool plan_next(const Error& why);
+    bool plan_failover(const Failure& failure);
+    bool go_on_after(const Failure& failure);
+    void note_failure(const Failure& failure);
+    bool choose_next(const Failure& failure);
+    [[nodiscard]] uint64_t rest_of(const route::Candidate& candidate) const noexcept;
+    void begin_pause() noexcept;
+    [[nodiscard]] bool pausing() const noexcept { return pausing_ && !client_gone_; }
+    Result<void> begin_next();
+    void switch_candidate();
+    Result<void> make_request_anew();
+    [[nodiscard]] Error telling_error(const Error& last);
+    void judge_end(uint64_t now_ns);
+    void write_routing_lines(http::HeadWriter& head) const;
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;
@@ -169,7 +200,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void write_family_lines(http::HeadWriter& head);
     void send_attempt();
     Result<void> look_at_answer();
-    [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
+    [[nodiscard]] bool may_reconnect(const Error& why) const noexcept;
     void drop_upstream(net::Close how) noexcept;
     void release_upstream() noexcept;
     [[nodiscard]] bool upstream_sending() const noexcept { return upstream_draining_; }
@@ -189,8 +220,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> begin_relay();
     void relay_answer();
     void take_back_answer(size_t held_before);
+    void forget_relay();
+    [[nodiscard]] uint32_t hold_bytes(const RelayOptions& options) const noexcept;
     void begin_made_relay();
     void release_request() noexcept;
+    void release_draft() noexcept;
     void start_relay(const RelayOptions& options);
     void write_answer_head(const http::ResponseHead& head, const RelayOptions& options);
     void finish_answer_head(http::HeadWriter& head, bool ends_by_close);
@@ -269,14 +303,21 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
+    std::unique_ptr<Failover> failover_;  // once an attempt has failed
+    route::Passage passage_;
+    route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
+    route::Strategy strategy_ = route::Strategy::priority;
     Attempt* attempt_ = nullptr;  // null once its answer passes
     AnswerState answer_ = AnswerState::none;
-    uint8_t attempts_ = 0;
+    uint8_t attempts_ = 0;            // connections that were tried, of all providers
+    uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;
     bool request_sent_ = false;
     bool upload_paused_ = false;
     bool fresh_only_ = false;
+    bool pausing_ = false;
+    bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
 
     // the answer
     Relay relay_;

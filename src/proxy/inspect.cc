@@ -1,6 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "exchange.h"
-#include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
 #include "translated.h"
 
@@ -28,7 +27,7 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (const auto found = find_candidate(); !found) return found;
+    if (const auto found = find_candidate(*request); !found) return found;
     return prepare_document(*request);
 }
 
@@ -48,42 +47,6 @@ Result<void> Exchange::note_model(const llm::Request& request) {
     if (const char* const withdrawn = llm::withdrawn_model(model_); withdrawn != nullptr)
         return fail(Errc::bad_message, Side::downstream, withdrawn);
     return {};
-}
-
-Result<void> Exchange::find_candidate() {
-    const route::ModelMatch match = plan().catalogue.match(model_);
-    const auto candidates = match.candidates;
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model))
-        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
-    if (route_->provider_ix >= 0) {
-        provider_ = &plan().providers[static_cast<size_t>(route_->provider_ix)];
-        for (const route::Candidate& one : candidates)
-            if (one.provider_ix == route_->provider_ix) candidate_ = &one;
-    } else if (!candidates.empty()) {
-        candidate_ = &candidates.front();
-        provider_ = &plan().providers[candidate_->provider_ix];
-    } else if (match.known) {
-        return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
-    } else {
-        return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
-    }
-    pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
-    const bool renamed = candidate_ != nullptr && candidate_->renamed;
-    upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : match.model;
-    // Some providers name the model in the path: there these would leave its segment. Only the name at the provider
-    // tells: what the client said may have begun with the provider's own.
-    if (upstream_model_ == "." || upstream_model_ == "..")
-        return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
-    type_ = &llm::type_for_model(*provider_->type, upstream_model_);
-    return {};
-}
-
-/// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
-std::string_view Exchange::quoted_upstream_model() {
-    if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
-    std::string quoted;
-    llm::quote(upstream_model_, quoted);
-    return text_.keep(quoted);
 }
 
 /// What the provider is sent: the client's own bytes with edits, or a document in its own protocol.

@@ -19,6 +19,7 @@ Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_re
       owner_(owner),
       held_(shard.blocks()),
       backlog_(shard.blocks()),
+      start_(shard.blocks()),
       coded_(shard.blocks()),
       collected_(shard.blocks()) {}
 
@@ -26,6 +27,7 @@ Relay::~Relay() = default;
 
 void Relay::begin(const RelayOptions& options) {
     options_ = options;
+    holding_ = options.hold_bytes_max > 0;
     if (options.frames) frames_ = http::FrameSplitter(options.event_bytes_max);
     body_.start(options.source_framing, options.source_length, Side::upstream);
     if (options.coding == http::ContentCoding::identity) return;
@@ -34,9 +36,28 @@ void Relay::begin(const RelayOptions& options) {
     if (!started) fail(started.error());
 }
 
-void Relay::add_head(std::string_view head) {
+void Relay::add_head(std::string_view head, bool hold) {
+    holding_ = hold;
+    if (hold) {
+        start_.append(head);
+        start_head_bytes_ = static_cast<uint32_t>(head.size());
+        return;
+    }
     client_.add_copy(head);
     shard_.schedule_bulk(flush_);  // with what the tick brings behind it, or alone
+}
+
+void Relay::give_head() {
+    client_.add_copy(start_.view().substr(0, start_head_bytes_));
+    start_.remove_prefix(std::exchange(start_head_bytes_, 0));
+    schedule_flush();
+}
+
+void Relay::give_held() {
+    if (!std::exchange(holding_, false)) return;
+    client_.add_copy(start_.view());
+    start_.release();
+    schedule_flush();
 }
 
 size_t Relay::on_source_bytes(io::BufferLease lease) {
@@ -228,6 +249,10 @@ Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
     if (options_.observer != nullptr) verdict = options_.observer->on_event(view, edits);
     if (verdict == Verdict::suspend) return verdict;
     note(view.facts);
+    if (const char* const fault = fault_at_start(view.facts, parsed); fault != nullptr) {
+        fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
+        return Verdict::pass;
+    }
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();
     owner_.on_event_passed();
@@ -242,6 +267,8 @@ void Relay::put_translated(Output& output, std::string_view event) {
     ByteBuffer made(shard_.blocks());
     const llm::EventFacts facts = options_.translation->event(parsed.event, parsed.data, made, usage_);
     note(facts);
+    if (const char* const fault = fault_at_start(facts, parsed); fault != nullptr)
+        return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
     if (facts.has_content || facts.finished || facts.done || facts.is_error) note_content();
     owner_.on_event_passed();
     put_made(output, made.view());
@@ -250,6 +277,17 @@ void Relay::put_translated(Output& output, std::string_view event) {
         fail(Error{.code = Errc::bad_message,
                    .side = Side::upstream,
                    .what = "an event of the upstream's stream cannot be translated"});
+}
+
+/// What shows, before the first content, that there will be none worth having.
+const char* Relay::fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept {
+    if (!holding_) return nullptr;
+    if (facts.is_error) return "the upstream's stream began with an error";
+    if (facts.malformed && !facts.done && !event.data.empty())
+        return "the upstream's stream began with what is no event";
+    const bool bare_done =
+        facts.done && !facts.finished && options_.watch == nullptr && options_.translation == nullptr;
+    return bare_done ? "the upstream's stream ended before its first content" : nullptr;
 }
 
 /// What the client's protocol owes behind the last event. False when the answer is not whole.
@@ -388,6 +426,13 @@ void Relay::frame(Output& output) {
 
 void Relay::emit(std::string_view bytes, Origin origin) {
     if (options_.client_framing == ClientFraming::none) return;
+    if (holding_) {
+        if (ended()) return;  // of an answer that is none
+        start_.append(bytes);
+        // So many events without content are a sign of life of their own.
+        if (start_.size() > options_.hold_bytes_max) give_held();
+        return;
+    }
     if (origin == Origin::leased)
         client_.add_leased(bytes);
     else
@@ -430,14 +475,17 @@ void Relay::on_client_failed(const Error& why) {
 void Relay::note_content() {
     if (content_seen_) return;
     content_seen_ = true;
+    give_held();
     owner_.on_first_content();
 }
 
 void Relay::add_comment(std::string_view comment) {
     if (ended() || !options_.event_stream || !held_.empty() || suspended_ || oversize_event_) return;
+    const bool held = std::exchange(holding_, false);  // it is for the way, not of the answer
     Output output{.origin = Origin::passing};
     put(output, comment);
     frame(output);
+    holding_ = held;
 }
 
 void Relay::collect(std::string_view payload) {
@@ -512,6 +560,12 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's stream ended before its answer was whole"});
     }
+    if (holding_ && options_.event_stream && options_.translation == nullptr && options_.watch == nullptr) {
+        return fail(Error{.code = Errc::closed,
+                          .side = Side::upstream,
+                          .what = "the upstream's stream ended before its first content"});
+    }
+    give_held();
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);
@@ -520,6 +574,7 @@ void Relay::finish_source() {
 void Relay::fail(const Error& why) {
     if (ended()) return;
     error_ = why;
+    if (holding_) return end_with(End::unfinished);
     if (!options_.event_stream || oversize_event_ || options_.client_framing == ClientFraming::none)
         return end_with(End::unfinished);
     tell_broken();
@@ -549,13 +604,16 @@ void Relay::tell_broken() {
 
 void Relay::end_with(End end) {
     end_ = end;
+    start_.release();
     held_.release();
     backlog_.release();
     coded_.release();
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();
-    if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
+    if (holding_)
+        flush_.unlink();
+    else if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
         shard_.schedule_bulk(flush_);
     else
         flush_.unlink();

@@ -97,6 +97,7 @@ void SimProxy::open_admin() {
     admin::ApiOptions api{.health_path = "/healthz", .metrics = &metrics_};
     api.facts = [this] { return observe::ProcessFacts{.now_us = ring_->now_ns() / 1000}; };
     api.ready = [this] { return !draining_; };
+    api.plan = [this] { return admin_services_->shared_plan(); };
     admin_listener_ = std::make_unique<proxy::ProxyListener>(
         *admin_services_, proxy::ListenerPlan{.name = "admin", .local = of_this_world(admin::make_api(std::move(api)))},
         NetworkRing::admin_listener_fd);

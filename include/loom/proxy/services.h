@@ -74,6 +74,7 @@ struct PlanUse {
     std::vector<PoolEntry*> provider_pools;                   // null for echo
     std::vector<PoolEntry*> route_pools;                      // of plain routes, else null
     std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
+    std::vector<route::Turn> turns;                           // by the catalogue's sets
     uint32_t exchanges = 0;
 };
 
@@ -97,6 +98,8 @@ class Services {
     [[nodiscard]] const AccessToken* access_token(uint64_t account) const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
 
+    [[nodiscard]] std::shared_ptr<const Plan> shared_plan() const { return current_->plan; }
+
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
     [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
     [[nodiscard]] observe::ShardAccessLog* log() noexcept { return log_; }
@@ -114,6 +117,9 @@ class Services {
     llm::StreamReader stream_reader;
     llm::UsageReader usage_reader;
     llm::TranslateScratch translate_scratch;
+
+    route::Random random;
+    route::RetryBudget retries;
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;
