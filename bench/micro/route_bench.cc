@@ -54,7 +54,7 @@ constexpr std::array sizes = {2, 20, 200};
     for (const Strategy strategy : {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random,
                                     Strategy::least_connections, Strategy::latency, Strategy::cost})
         for (const int size : sizes)
-            benchmark::RegisterBenchmark("choose_" + std::string(strategy_name(strategy)),
+            benchmark::RegisterBenchmark(("choose_" + std::string(strategy_name(strategy))).c_str(),
                                          [strategy](benchmark::State& state) { choosing(state, strategy); })
                 ->Arg(size);
     benchmark::RegisterBenchmark("latency_sample", sampling);

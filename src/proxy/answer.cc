@@ -260,7 +260,7 @@ void Exchange::begin_stream_early() {
         status_ = 200;
         write_answer_head(head, options);
     }
-    if (relaying_ && relay_.holding() && !opened_early_) relay_.give_head();
+    if (relaying_ && relay_.holding() && !opened_early_ && !relay_.give_head()) return;
     opened_early_ = true;
     if (relaying_) return relay_.add_comment(keepalive_comment);
     net::Sender& sender = client_.sender();
@@ -287,7 +287,7 @@ void Exchange::on_first_content() noexcept {
     content_ns_ = services_.shard().now_ns();
     keepalive_.disarm();
     if (attempt_ != nullptr) attempt_->deadline_ms = 0;
-    if (stream_) note_latency(content_ns_);
+    if (stream_ && status_ < 400) note_latency(content_ns_);
     if (passage_.provider.probe || passage_.model.probe)  // its stream may last for minutes
         judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
     if (draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle())) release_request();

@@ -141,7 +141,9 @@ void Exchange::arm(Deadline what, uint64_t delay_ms) noexcept {
     io::TimerWheel& timers = services_.shard().timers();
     uint64_t at = delay_ms == 0 ? UINT64_MAX : timers.now_ms() + delay_ms;
     if (total_deadline_ms_ != 0) at = std::min(at, total_deadline_ms_);
-    if (attempt_ != nullptr && attempt_->deadline_ms != 0) at = std::min(at, attempt_->deadline_ms);
+    const bool of_attempt = what == Deadline::connect || what == Deadline::response_header ||
+                            what == Deadline::first_token || what == Deadline::inter_event;
+    if (of_attempt && attempt_ != nullptr && attempt_->deadline_ms != 0) at = std::min(at, attempt_->deadline_ms);
     if (at == UINT64_MAX)
         timer_.disarm();
     else

@@ -259,7 +259,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     ClientConnection& client_;
     PlanUse* use_;
     io::Wait wait_;
-    Phase phase_ = Phase::admit;
 
     // the request
     const RoutePlan* route_ = nullptr;
@@ -289,6 +288,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     http::Method method_ = http::Method::other;
     llm::Endpoint endpoint_ = llm::Endpoint::unknown;
     BodyMode body_mode_ = BodyMode::none;
+    Phase phase_ = Phase::admit;
+    Deadline deadline_ = Deadline::none;
     uint8_t minor_version_ = 1;
     bool keep_alive_ = false;
     bool expect_continue_ = false;
@@ -304,10 +305,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
+    Attempt* attempt_ = nullptr;          // null once its answer passes
     route::Passage passage_;
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
-    Attempt* attempt_ = nullptr;  // null once its answer passes
     AnswerState answer_ = AnswerState::none;
     uint8_t attempts_ = 0;            // connections that were tried, of all providers
     uint8_t connects_ = 0;            // of the one at hand
@@ -317,6 +318,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool upload_paused_ = false;
     bool fresh_only_ = false;
     bool pausing_ = false;
+    uint16_t status_ = 0;        // that the client gets
     bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
 
     // the answer
@@ -329,13 +331,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
     bool counted_ = false;  // among the live exchanges
-    uint16_t status_ = 0;
-    Error error_;  // what went wrong, if anything did
+    Error error_;           // what went wrong, if anything did
 
     // times
     Timer timer_{*this};
     KeepAlive keepalive_{*this};
-    Deadline deadline_ = Deadline::none;
     uint64_t total_deadline_ms_ = 0;
     uint64_t begun_ns_;
     uint64_t begun_wall_us_;

@@ -1,11 +1,12 @@
 // What follows when an attempt has failed before any of its answer's content reached the client: another one, as far as
 // the conf's terms go, or the failure that tells the client most.
+#include "failover.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "exchange.h"
-#include "failover.h"
 #include "loom/llm/error.h"
 #include "translated.h"
 
@@ -16,6 +17,7 @@ using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
 constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
+constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
 
 FailoverReason reason_of(const Error& why) noexcept {
     if (why.code == Errc::tls_failed) return FailoverReason::tls;
@@ -30,10 +32,10 @@ FailoverReason reason_of(const Error& why) noexcept {
 route::Verdicts verdicts_of(const Failure& failure) noexcept {
     switch (failure.reason) {
         case FailoverReason::connect:
-        case FailoverReason::tls:
-        case FailoverReason::credentials: return {.provider = BreakerOutcome::failure};
+        case FailoverReason::tls: return {.provider = BreakerOutcome::failure};
         case FailoverReason::rate_limit: return {.provider = BreakerOutcome::success};
         case FailoverReason::status: return {.provider = BreakerOutcome::success, .model = BreakerOutcome::failure};
+        case FailoverReason::credentials:
         case FailoverReason::untranslatable: return {};  // it was not asked
         default: return {.model = BreakerOutcome::failure};
     }
@@ -171,8 +173,8 @@ void Exchange::note_failure(const Failure& failure) {
     const bool asked = failure.reason != FailoverReason::untranslatable;
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
     if (failure.reason != FailoverReason::rate_limit || candidate_ == nullptr) return;
-    if (candidate_->model_state != nullptr)
-        candidate_->model_state->rest_until(now_ms + failure.retry_after_ms.value_or(rest_default_ms));
+    const uint64_t rest_ms = std::min(failure.retry_after_ms.value_or(rest_default_ms), rest_max_ms);
+    if (candidate_->model_state != nullptr) candidate_->model_state->rest_until(now_ms + rest_ms);
 }
 
 /// Another provider at once; the same again after a pause, where all of them were tried.
@@ -292,15 +294,20 @@ Error Exchange::telling_error(const Error& last) {
 /// The attempt whose answer the client got, as the breakers and the strategies are to know it. At the end, whatever it
 /// was; what failed before was told then.
 void Exchange::judge_end(uint64_t now_ns) {
+    if (failover_ != nullptr && failover_->next) {  // the client left before it was asked
+        const uint64_t now_ms = services_.shard().timers().now_ms();
+        route::leave(plan().choice, *failover_->candidate, now_ms, failover_->next->passage);
+        failover_->next.reset();
+    }
     if (candidate_ == nullptr || !plan().tells_routing) return leave_candidate();
-    const bool served = relaying_ || (translated_ != nullptr && translated_->answer.whole());
-    if (client_gone_ && !aborted_ && !answer_whole()) return leave_candidate();
+    // A client that left or stood still says nothing of who answered it.
+    const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     if (answer_whole() && status_ < 500) {
         judge_candidate({.provider = BreakerOutcome::success, .model = BreakerOutcome::success});
         if (provider_->state != nullptr) provider_->state->note_success(now_ms);
-        if (!streaming_ && status_ < 400) note_latency(now_ns);
-    } else if (served) {
+        if (!stream_ && status_ < 400) note_latency(now_ns);
+    } else if (broke || answer_whole()) {
         judge_candidate({.model = BreakerOutcome::failure});
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;
         if (provider_->state != nullptr) provider_->state->note_failure(now_ms, what);

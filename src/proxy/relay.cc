@@ -19,8 +19,7 @@ Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_re
       owner_(owner),
       held_(shard.blocks()),
       backlog_(shard.blocks()),
-      start_(shard.blocks()),
-      coded_(shard.blocks()),
+      aside_(shard.blocks()),
       collected_(shard.blocks()) {}
 
 Relay::~Relay() = default;
@@ -39,7 +38,7 @@ void Relay::begin(const RelayOptions& options) {
 void Relay::add_head(std::string_view head, bool hold) {
     holding_ = hold;
     if (hold) {
-        start_.append(head);
+        aside_.append(head);
         start_head_bytes_ = static_cast<uint32_t>(head.size());
         return;
     }
@@ -47,16 +46,18 @@ void Relay::add_head(std::string_view head, bool hold) {
     shard_.schedule_bulk(flush_);  // with what the tick brings behind it, or alone
 }
 
-void Relay::give_head() {
-    client_.add_copy(start_.view().substr(0, start_head_bytes_));
-    start_.remove_prefix(std::exchange(start_head_bytes_, 0));
+bool Relay::give_head() {
+    if (!options_.event_stream) return false;
+    client_.add_copy(aside_.view().substr(0, start_head_bytes_));
+    aside_.remove_prefix(std::exchange(start_head_bytes_, 0));
     schedule_flush();
+    return true;
 }
 
 void Relay::give_held() {
     if (!std::exchange(holding_, false)) return;
-    client_.add_copy(start_.view());
-    start_.release();
+    client_.add_copy(aside_.view());
+    aside_.release();
     schedule_flush();
 }
 
@@ -124,7 +125,7 @@ void Relay::take_payload(Output& output, std::string_view payload) {
 void Relay::take_inflated(Output& output, std::string_view coded) {
     changed_ = true;
     frame(output);
-    if (unpack_waits_) return coded_.append(coded);
+    if (unpack_waits_) return aside_.append(coded);
     unpack(output, coded);
 }
 
@@ -133,9 +134,10 @@ void Relay::unpack(Output& output, std::string_view coded) {
     Block block = shard_.blocks().take(inflated_bytes);
     output.origin = Origin::passing;
     for (bool more = true; more && !ended();) {
-        if (client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
+        // While the start is held, little is decoded: more makes it given (RelayOptions::hold_bytes_max).
+        if (!holding_ && client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
             unpack_waits_ = true;
-            return coded_.append(coded);
+            return aside_.append(coded);
         }
         const auto step = inflater_->next(coded, {block.data(), block.capacity()});
         if (!step) return fail(step.error());
@@ -379,8 +381,8 @@ void Relay::resume() {
 void Relay::go_on_unpacking() {
     if (suspended_ || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
     unpack_waits_ = false;
-    ByteBuffer coded = std::move(coded_);
-    coded_ = ByteBuffer(shard_.blocks());
+    ByteBuffer coded = std::move(aside_);
+    aside_ = ByteBuffer(shard_.blocks());
     Output output{.origin = Origin::passing};
     unpack(output, coded.view());
     frame(output);
@@ -428,9 +430,9 @@ void Relay::emit(std::string_view bytes, Origin origin) {
     if (options_.client_framing == ClientFraming::none) return;
     if (holding_) {
         if (ended()) return;  // of an answer that is none
-        start_.append(bytes);
+        aside_.append(bytes);
         // So many events without content are a sign of life of their own.
-        if (start_.size() > options_.hold_bytes_max) give_held();
+        if (aside_.size() > options_.hold_bytes_max) give_held();
         return;
     }
     if (origin == Origin::leased)
@@ -560,11 +562,10 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's stream ended before its answer was whole"});
     }
-    if (holding_ && options_.event_stream && options_.translation == nullptr && options_.watch == nullptr) {
+    if (holding_)
         return fail(Error{.code = Errc::closed,
                           .side = Side::upstream,
-                          .what = "the upstream's stream ended before its first content"});
-    }
+                          .what = "the upstream's answer ended before its first content"});
     give_held();
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
@@ -604,10 +605,9 @@ void Relay::tell_broken() {
 
 void Relay::end_with(End end) {
     end_ = end;
-    start_.release();
     held_.release();
     backlog_.release();
-    coded_.release();
+    aside_.release();
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();

@@ -160,6 +160,7 @@ bool Exchange::collects_answer() const noexcept {
 Result<void> Exchange::begin_collecting() {
     CollectedAnswer& answer = translated_->answer;
     collecting_ = true;
+    attempt_->deadline_ms = 0;  // it answers
     error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;

@@ -372,7 +372,7 @@ TEST_F(Failover, AStreamOpenedByKeepAlivesCanStillBeReplaced) {
 }
 
 TEST_F(Failover, AClientThatLeavesInThePauseIsNotWaitedFor) {
-    conf.set("routing.failover.backoff", "30s");
+    conf.set("routing.failover.backoff", "30s").set("routing.strategy", "least_connections");
     start(answers(answer("{}", "503 Service Unavailable")));
     {
         RawClient gone = client();
@@ -383,6 +383,25 @@ TEST_F(Failover, AClientThatLeavesInThePauseIsNotWaitedFor) {
     const Deadline deadline = Deadline::standard();
     while (loom().metric("loom_exchanges_live") > 0) ASSERT_FALSE(deadline.passed());
     EXPECT_EQ(upstream().request_count(), 1u);
+    const Message stats = ask_once(loom().admin_port(), request("GET", "/ai/providers/mock/stats"), false);
+    EXPECT_TRUE(contains(stats.body, "\"in_flight\":0"))
+        << stats.body << " what was chosen and not begun is given back";
+}
+
+TEST_F(Failover, ThePauseIsKeptAfterATimeout) {
+    conf.set("routing.failover.timeout", "50ms").set("routing.failover.backoff", "400ms");
+    conf.set("routing.failover.max_retries", "1");
+    std::atomic<int> asked = 0;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            if (asked++ == 0) return falls_silent(connection);
+            connection.send(answer(chat_answer));
+        }
+    });
+    const auto before = std::chrono::steady_clock::now();
+    EXPECT_EQ(ask(chat_request(R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hi"}]})")).status(),
+              200);
+    EXPECT_GE(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(240)) << "50, and at least 200";
 }
 
 TEST_F(Failover, TheLogTellsOfIt) {
@@ -391,6 +410,32 @@ TEST_F(Failover, TheLogTellsOfIt) {
     const std::string line = loom().wait_for_access_line("\"failover\"");
     EXPECT_TRUE(contains(line, R"("provider":"spare")")) << line;
     EXPECT_TRUE(contains(line, R"("failover":"mock=status:503")")) << line;
+}
+
+TEST_F(Failover, TheAdminTellsHowProvidersDo) {
+    conf.set("routing.failover.circuit_breaker.failure_threshold", "2");
+    start(answers(answer("{}", "500 Internal Server Error")));
+    const auto shown = [&](const std::string& path) {
+        return ask_once(loom().admin_port(), request("GET", path, ""), false);
+    };
+    EXPECT_TRUE(contains(shown("/ai/providers/mock/health").body, R"("status":"healthy","latency_ms":0.000,)"
+                                                                  R"("last_check":null,"error":null)"));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const Message list = shown("/ai/providers");
+    EXPECT_EQ(list.head.value("Content-Type"), "application/json");
+    EXPECT_TRUE(contains(list.body, R"({"providers":[{"name":"mock","status":"degraded","requests":0,)")) << list.body;
+    EXPECT_TRUE(
+        contains(list.body, R"({"name":"spare","status":"healthy","requests":3,"tokens_in":27,"tokens_out":9,)"))
+        << list.body;
+    const std::string health = shown("/ai/providers/mock/health").body;
+    EXPECT_TRUE(contains(health, R"("error":"the upstream answered with an error","breaker":"closed","models_open":1)"))
+        << health;
+    EXPECT_FALSE(contains(health, R"("last_check":null)")) << health;
+    const std::string stats = shown("/ai/providers/spare/stats").body;
+    EXPECT_TRUE(contains(stats, R"("failovers_from":0,"failovers_to":2)")) << stats;
+    for (const char* const nowhere : {"/ai/providers/none/health", "/ai/providers/mock", "/ai/providers/mock/x"})
+        EXPECT_EQ(shown(nowhere).status(), 404) << nowhere;
+    EXPECT_EQ(ask_once(loom().admin_port(), request("POST", "/ai/providers", ""), false).status(), 405);
 }
 
 TEST_F(Failover, OfItOffTheFirstFailureIsTheAnswer) {

@@ -129,8 +129,9 @@ class Relay {
     /// Not one byte has been given to the client yet: the answer's head and what is no content wait for the first that
     /// is. When it ends like this other than whole, nothing is told: it never was an answer.
     [[nodiscard]] bool holding() const noexcept { return holding_; }
-    /// The head goes to the client all the same, since it was kept waiting for long; events still wait.
-    void give_head();
+    /// A stream's head goes to the client all the same, since it was kept waiting for long; events still wait. False of
+    /// any other answer, whose head says what follows it.
+    bool give_head();
 
     [[nodiscard]] bool source_done() const noexcept { return body_.done(); }
     [[nodiscard]] End end() const noexcept { return end_; }
@@ -221,8 +222,7 @@ class Relay {
     http::FrameSplitter frames_;
     ByteBuffer held_;       // the front of an event that is not whole yet
     ByteBuffer backlog_;    // payload that waits for an observer's verdict
-    ByteBuffer start_;      // what waits for the first content
-    ByteBuffer coded_;      // what is not decoded yet, since the client is behind
+    ByteBuffer aside_;      // while holding_: what waits for the first content; later, while unpack_waits_: coded bytes
     ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
     std::unique_ptr<http::Inflater> inflater_;
     llm::Usage usage_;
@@ -231,12 +231,12 @@ class Relay {
     FlushTimer flush_timer_{*this};
     uint64_t payload_bytes_ = 0;
     uint32_t event_count_ = 0;
-    uint32_t start_head_bytes_ = 0;  // of start_
+    uint32_t start_head_bytes_ = 0;  // of aside_
     End end_ = End::open;
     bool changed_ = false;  // this read's output differs from its input
     bool source_paused_ = false;
     bool suspended_ = false;
-    bool unpack_waits_ = false;  // for the client: coded_, and what the decoder has ready, come later
+    bool unpack_waits_ = false;  // for the client: aside_, and what the decoder has ready, come later
     bool content_seen_ = false;
     bool holding_ = false;
     bool done_seen_ = false;       // `[DONE]`, or what is its like in the source's protocol
