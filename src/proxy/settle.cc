@@ -23,6 +23,7 @@ void Exchange::settle() {
     keepalive_.disarm();
     if (client_gone_ && status_ == 0) status_ = 499;
     const uint64_t now_ns = services_.shard().read_clock_ns();
+    judge_end(now_ns);
     book(now_ns);
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
@@ -82,7 +83,6 @@ void Exchange::book(uint64_t now_ns) {
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
-    for (uint8_t attempt = 1; attempt < attempts_; ++attempt) metrics.retry(provider);
 }
 
 void Exchange::write_log(uint64_t now_ns) {
@@ -113,6 +113,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .status = left ? uint16_t{499} : status_,
         .stream = streaming_,
         .attempts = attempts_,
+        .failover = failover_ != nullptr ? failover_->story() : std::string_view{},
         .bytes_in = bytes_in_,
         .bytes_out = client_.sender().sent_bytes() - sent_before_,
         .events = event_count(),

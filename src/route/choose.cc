@@ -116,7 +116,7 @@ class Chooser {
 
     [[nodiscard]] bool panics() noexcept {
         for (const Candidate& one : candidates_)
-            if (standing(one) != Standing::broken) return false;
+            if ((!one.fallback || candidates_.size() == 1) && standing(one) != Standing::broken) return false;
         return true;
     }
     [[nodiscard]] Trouble trouble_of_all() noexcept {

@@ -43,7 +43,8 @@ TEST(ImportErrors, WrongTypes) {
     EXPECT_EQ(errors("health: {path: [{name: a}]}\n"),
               "l.yaml:1:16: health.path: expected a text, got a list of items\n");
     EXPECT_EQ(errors("routing: {strategy: fastest}\n"),
-              "l.yaml:1:21: routing.strategy: expected one of priority, model, got 'fastest'\n");
+              "l.yaml:1:21: routing.strategy: expected one of priority, model, round_robin, weighted, random, "
+              "least_connections, latency, least_latency, cost, cost_optimized, got 'fastest'\n");
 }
 
 TEST(ImportErrors, ItemsNeedANameThatIsTheirOwn) {

@@ -65,6 +65,7 @@ WorldOptions draw_world(uint64_t seed) {
         o.client_count = std::min<size_t>(o.client_count, 4);
         o.cases_per_client = std::min<size_t>(o.cases_per_client, 15);
     }
+    o.proxy.fails_over = random.chance(300);
     return o;
 }
 
@@ -74,14 +75,14 @@ std::string describe(const WorldOptions& o) {
         "seed {}: {} clients of {} cases, {} ahead; {} buffers of {}{}; connections {}, stream buffer {}, reload {}, "
         "upstream closes {}, drain after {}; late {} cut {} multishot {} cancel {} no buffers {} reset {} send {} "
         "accept "
-        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}",
+        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}{}",
         o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
         o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
         o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot,
         f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
         f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow,
         o.wall_jumps, o.scraped ? ", scraped" : "", o.proxy.tls_clients ? ", TLS of clients" : "",
-        o.proxy.tls_upstreams ? ", TLS to upstreams" : "");
+        o.proxy.tls_upstreams ? ", TLS to upstreams" : "", o.proxy.fails_over ? ", failover" : "");
 }
 
 World::World(const WorldOptions& options)
@@ -91,6 +92,8 @@ World::World(const WorldOptions& options)
       provider_(*this, random_, options.upstream_closes),
       web_(*this, random_, options.upstream_closes),
       scraper_(*this, network_) {
+    // A first attempt, three retries at the most and the fallback, each on a stale connection and a fresh one.
+    if (options.proxy.fails_over) provider_.arrivals_max = 2 * (1 + 3 + 1);
     network_.tls_clients = options.proxy.tls_clients;
     network_.tls_hosts = options.proxy.tls_upstreams;
     if (options.log) {
@@ -151,6 +154,7 @@ JudgeContext World::context() const noexcept {
     return {.draining = proxy_->draining(),
             .links_fail = options_.faults.breaks_links(),
             .spoiled = options_.temper.too_long,
+            .fails_over = options_.proxy.fails_over,
             .closes_idle = options_.upstream_closes > 0};
 }
 
@@ -288,8 +292,8 @@ void World::check_log_time(const Case& c, std::string_view line) {
         complain(c.id() + ": it took longer than the run: " + std::string(line));
 }
 
-/// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A head
-/// that was refused has a line and no id.
+/// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A
+/// head that was refused has a line and no id.
 void World::check_log(const std::string& log) {
     constexpr std::string_view id_key = "\"request_id\":\"";
     constexpr std::string_view status_key = "\"status\":";

@@ -73,7 +73,7 @@ struct Choice {
 /// Chooses among candidates that were not tried, and enters the chosen one's breakers. Nothing when none is left.
 ///   1. not the fallback; breaker closed or probing, not resting; while it recovers, its growing share of the requests
 ///   2. the same, whatever their share    3. the fallback    4. those that rest
-///   5. where the breaker of every candidate is open, tried or not: the strategy among those left (panic)
+///   5. where the breaker of every candidate but the fallback is open, tried or not: the strategy among those left
 /// Each step goes by the strategy. No allocation.
 [[nodiscard]] std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& terms,
                                            std::span<const Candidate> candidates, const Tried& tried, Turn& turn,
