@@ -81,12 +81,12 @@ class TcpStream final : public Stream, TcpRecv, TcpSend, TcpHangUp, io::Runnable
     StreamUser& user_;
     int fd_ = -1;
     State state_ = State::idle;
-    bool reading_ = false;  // wanted
-    bool ended_ = false;    // on_end was told
-    bool hung_up_ = false;  // the peer sends no more: receives of one buffer find the end of what it sent
-    bool reset_ = false;    // and the connection is broken, of which a user learns that has paused
-    bool watches_bursts_ = false;
-    bool one_by_one_ = false;
+    bool reading_ : 1 = false;  // wanted
+    bool ended_ : 1 = false;    // on_end was told
+    bool hung_up_ : 1 = false;  // the peer sends no more: receives of one buffer find the end of what it sent
+    bool reset_ : 1 = false;    // and the connection is broken, of which a user learns that has paused
+    bool watches_bursts_ : 1 = false;
+    bool one_by_one_ : 1 = false;
     uint16_t burst_count_ = 0;    // receives in the tick at hand
     uint32_t burst_tick_ns_ = 0;  // the low half of now_ns: it tells one tick from the next
     Target* target_ = nullptr;
