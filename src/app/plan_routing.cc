@@ -29,13 +29,18 @@ std::vector<std::pair<std::string, route::Strategy>> model_strategies(const Conf
     return strategies;
 }
 
-bool any_uses(const Config& config, const proxy::Plan& plan, route::Strategy wanted) {
-    const auto is_wanted = [wanted](const auto& one) { return one.second == wanted; };
-    if (strategy(config.text("routing.strategy")) == wanted) return true;
-    if (std::ranges::any_of(model_strategies(config, "routing.model"), is_wanted)) return true;
-    return std::ranges::any_of(plan.routes, [&](const proxy::RoutePlan& route) {
-        return route.strategy == wanted || std::ranges::any_of(route.model_strategies, is_wanted);
-    });
+/// All that the conf names, for whatever they are.
+std::vector<route::Strategy> strategies_of(const Config& config, const proxy::Plan& plan) {
+    std::vector<route::Strategy> all = {strategy(config.text("routing.strategy"))};
+    const auto add = [&all](const auto& of_models) {
+        for (const auto& [model, one] : of_models) all.push_back(one);
+    };
+    add(model_strategies(config, "routing.model"));
+    for (const proxy::RoutePlan& route : plan.routes) {
+        if (route.strategy) all.push_back(*route.strategy);
+        add(route.model_strategies);
+    }
+    return all;
 }
 
 std::optional<route::Price> price(const Config& config, const std::string& provider) {
@@ -108,10 +113,14 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
                   Messages& messages) {
     plan.failover = failover(config, messages);
     plan.choice = choice_options(config);
-    const bool measured = any_uses(config, plan, route::Strategy::latency);
-    const bool counted = any_uses(config, plan, route::Strategy::least_connections);
-    const bool has_rows = plan.failover.enabled || measured || counted;
-    plan.tells_routing = has_rows || strategy(config.text("routing.strategy")) != route::Strategy::priority;
+    const std::vector<route::Strategy> strategies = strategies_of(config, plan);
+    const auto uses = [&strategies](route::Strategy one) {
+        return std::ranges::find(strategies, one) != strategies.end();
+    };
+    const bool measured = uses(route::Strategy::latency);
+    const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
+    const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
+    plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;

@@ -265,9 +265,7 @@ bool Exchange::note_family_field(const http::Header& header) {
 
 /// Writes the fields that go on, once; every attempt sends the same.
 void Exchange::keep_request_lines(const http::RequestHead& head) {
-    void* memory = text_.take(sizeof(FamilyFields) + alignof(FamilyFields));  // the arena aligns nothing
-    size_t room = sizeof(FamilyFields) + alignof(FamilyFields);
-    family_ = ::new (std::align(alignof(FamilyFields), sizeof(FamilyFields), memory, room)) FamilyFields();
+    family_ = &text_.make<FamilyFields>();
     request_lines_.reserve(512);
     const auto line = [this](std::string_view name, std::string_view value) {
         request_lines_.append(name);

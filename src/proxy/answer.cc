@@ -65,6 +65,7 @@ void Exchange::take_back_answer(size_t held_before) {
 
 /// Nothing of what it was given has left.
 void Exchange::forget_relay() {
+    if (owned_ != nullptr) owned_->forget_events();
     std::destroy_at(&relay_);
     std::construct_at(&relay_, services_.shard(), client_.sender(), services_.stream_reader, services_.usage_reader,
                       static_cast<RelayOwner&>(*this));
@@ -247,7 +248,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
 uint64_t Exchange::overhead_ns() const noexcept {
     const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
     if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
-    uint64_t sum = answer_ns_ != 0 ? head_ns_ - answer_ns_ : 0;
+    uint64_t sum = answer_ns_ != 0 && head_ns_ > answer_ns_ ? head_ns_ - answer_ns_ : 0;  // it may have left before
     if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_)
         sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
     if (forwarded_ns_ > whole_ns + connect_wait_ns_) sum += forwarded_ns_ - whole_ns - connect_wait_ns_;
@@ -306,9 +307,10 @@ void Exchange::on_event_passed() noexcept {
 }
 
 void Exchange::on_relay_end() noexcept {
-    keepalive_.disarm();
     if (relay_.holding() && relay_.end() != Relay::End::whole) return wake();  // it is no answer
-    total_deadline_ms_ = 0;                                                    // what is left is the client's to take
+    keepalive_.disarm();
+    total_deadline_ms_ = 0;  // what is left is the client's to take
+    if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

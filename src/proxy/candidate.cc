@@ -1,6 +1,8 @@
 // Who is asked: the candidate of an attempt, and what follows from it.
 #include "exchange.h"
 #include "loom/llm/json_text.h"
+#include "loom/llm/provider_table.h"
+#include "realtime.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -26,8 +28,8 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
-    auto choice = route::choose(plan().choice, choice_terms(match, request), match.candidates, {},
-                                use_->turns[match.set], services_.random);
+    const route::ChoiceTerms terms = choice_terms(match, request);
+    const auto choice = realtime_ == nullptr ? choose(match, terms) : choose_for_session(match, terms);
     if (!choice)
         return fail(Errc::exhausted, Side::internal, "every provider of this model is out of service; try again");
     passage_ = choice->passage;
@@ -50,6 +52,25 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
             .stream = stream_,
             .input_tokens = request.prompt_bytes / bytes_per_token,
             .output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected};
+}
+
+std::optional<route::Choice> Exchange::choose(const route::ModelMatch& match,
+                                              const route::ChoiceTerms& terms) noexcept {
+    return route::choose(plan().choice, terms, match.candidates, {}, use_->turns[match.set], services_.random);
+}
+
+/// Among the providers that have sessions. Where none has, any: its name stands in the refusal.
+std::optional<route::Choice> Exchange::choose_for_session(const route::ModelMatch& match,
+                                                          route::ChoiceTerms terms) noexcept {
+    route::Tried unfit;
+    for (size_t i = 0; i < match.candidates.size(); ++i) {
+        const route::Candidate& one = match.candidates[i];
+        const std::string_view model = one.renamed ? std::string_view(one.upstream_model) : match.model;
+        const llm::ProviderType& type = llm::type_for_model(*plan().providers[one.provider_ix].type, model);
+        if (!llm::takes_endpoint(type, llm::Endpoint::realtime)) unfit.set(i);
+    }
+    if (unfit.count() < match.candidates.size()) terms.unfit = &unfit;
+    return choose(match, terms);
 }
 
 /// candidate  null where a route names its provider, which does not list the model.

@@ -109,6 +109,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         x.begin_pause();
         while (x.pausing()) co_await x.wait_;
         step = x.begin_next();
+        asks = !x.committed();  // who is next may need no asking: a count is estimated
     }
     if (!step) x.refuse(x.telling_error(step.error()));
     x.phase_ = Phase::deliver;
@@ -198,6 +199,9 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             x.client_.abort();
             return x.on_client_gone(x.error_);
     }
+    const uint64_t attempt_deadline_ms = x.attempt_ != nullptr ? x.attempt_->deadline_ms : 0;
+    if (attempt_deadline_ms != 0 && x.services_.shard().timers().now_ms() >= attempt_deadline_ms)
+        why.what = "the attempt brought no content in time (routing.failover.timeout)";
     if (x.total_passed()) {
         why.retry = Retry::never;
         why.what = "the exchange took longer than it may (timeout.total)";
@@ -210,7 +214,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
 
 void Exchange::on_keepalive(io::Timer& timer) noexcept {
     Exchange& x = static_cast<KeepAlive&>(timer).exchange;
-    if (x.client_gone_ || x.content_ns_ != 0) return;
+    if (x.client_gone_ || x.content_ns_ != 0 || (x.relaying_ && x.relay_.ended())) return;
     x.begin_stream_early();
     x.services_.shard().timers().arm(timer, x.route_->keepalive_ms);
 }

@@ -194,6 +194,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> find_candidate(const llm::Request& request = {});
     [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
+    [[nodiscard]] std::optional<route::Choice> choose(const route::ModelMatch& match,
+                                                      const route::ChoiceTerms& terms) noexcept;
+    [[nodiscard]] std::optional<route::Choice> choose_for_session(const route::ModelMatch& match,
+                                                                  route::ChoiceTerms terms) noexcept;
     Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
     [[nodiscard]] std::string_view quoted_upstream_model();
     void judge_candidate(route::Verdicts verdicts) noexcept;
@@ -210,6 +214,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool go_on_after(const Failure& failure);
     void note_failure(const Failure& failure);
     bool choose_next(const Failure& failure);
+    void book_attempt();
     [[nodiscard]] uint64_t rest_of(const route::Candidate& candidate) const noexcept;
     void begin_pause() noexcept;
     [[nodiscard]] bool pausing() const noexcept { return pausing_ && !client_gone_; }
@@ -217,7 +222,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void switch_candidate();
     Result<void> make_request_anew();
     [[nodiscard]] Error telling_error(const Error& last);
-    void judge_end(uint64_t now_ns);
+    void judge_end();
     void write_routing_lines(http::HeadWriter& head) const;
 
     // translate.cc: a provider of another protocol
@@ -328,6 +333,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool left_early() const noexcept;
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
+    void book_tokens(const llm::Usage& usage);
     void write_log(uint64_t now_ns);
 
     // deadlines

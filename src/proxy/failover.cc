@@ -111,11 +111,13 @@ Result<void> Exchange::look_at_relay() {
     if (!relay_.holding() || relay_.end() == Relay::End::whole || client_gone_) return {};
     const Error why = relay_.error();
     const bool told = relay_.error_told();
+    book_tokens(relay_.usage());
     forget_relay();
     error_ = why;
     error_.retry = Retry::never;
-    Failure failure{.reason = told ? FailoverReason::error_event : reason_of(why), .error = error_};
-    (void)plan_failover(failure);
+    const bool is_its_fault = why.side == Side::upstream;  // not a register's of ours that is slow
+    if (is_its_fault)
+        (void)plan_failover({.reason = told ? FailoverReason::error_event : reason_of(why), .error = error_});
     return std::unexpected(error_);
 }
 
@@ -136,7 +138,14 @@ bool Exchange::plan_next(const Error& why) {
 }
 
 bool Exchange::plan_failover(const Failure& failure) {
-    if (failover_ == nullptr) failover_ = std::make_unique<Failover>();
+    if (failover_ == nullptr) {
+        LOOM_ASSERT(draft_ != nullptr);  // fails_over
+        failover_ = std::make_unique<Failover>();
+        failover_->terms = choice_terms(plan().catalogue.match(model_), draft_->request);
+        // What is stored is stored there.
+        const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
+        failover_->pinned = route_->provider_ix >= 0 || stored;
+    }
     Failover& course = *failover_;
     course.over = !go_on_after(failure);
     return !course.over;
@@ -149,8 +158,9 @@ bool Exchange::go_on_after(const Failure& failure) {
     note_failure(failure);
     const FailoverPlan& terms = plan().failover;
     const uint64_t now_ms = services_.shard().timers().now_ms();
-    if (total_deadline_ms_ != 0 && now_ms >= total_deadline_ms_) return false;
-    const bool unanswered = request_sent_ && failure.status == 0;
+    if (total_passed()) return false;
+    const bool answered = failure.status != 0 || failure.reason == FailoverReason::error_event;
+    const bool unanswered = request_sent_ && !answered;
     if (unanswered && !terms.retry_sent) return false;
     if (!choose_next(failure)) return false;
     if (!services_.retries.take(now_ms)) {
@@ -187,15 +197,13 @@ bool Exchange::choose_next(const Failure& failure) {
         std::ranges::find(match.candidates, provider_ - plan().providers.data(), &route::Candidate::provider_ix);
     if (own == match.candidates.end()) return false;
     const auto own_index = static_cast<size_t>(own - match.candidates.begin());
-    route::ChoiceTerms choice = choice_terms(match, draft_->request);
+    route::ChoiceTerms choice = course.terms;
+    choice.now_ms = services_.shard().timers().now_ms();
     choice.trouble = failure.reason == FailoverReason::rate_limit ? route::Trouble::rate_limit : route::Trouble::error;
     choice.fallback_only = course.retries >= terms.max_retries;
     const bool after_fallback = own->fallback && match.candidates.size() > 1;
     if (after_fallback) return false;
-    // What is stored is stored there.
-    const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
-    const bool pinned = route_->provider_ix >= 0 || stored;
-    const auto choose = [&](const route::Tried& tried) {
+    const auto choose_among = [&](const route::Tried& tried) {
         course.next =
             route::choose(plan().choice, choice, match.candidates, tried, use_->turns[match.set], services_.random);
         if (course.next) course.candidate = &match.candidates[course.next->index];
@@ -203,23 +211,22 @@ bool Exchange::choose_next(const Failure& failure) {
     };
     course.tried.set(own_index);
     course.pause_ms = 0;
-    if (!pinned && choose(course.tried)) return true;
+    if (!course.pinned && choose_among(course.tried)) return true;
     if (choice.fallback_only) return false;
     // A provider that refuses our key will do so again.
     if (failure.reason == FailoverReason::credentials || failure.reason == FailoverReason::untranslatable) return false;
     course.tried.reset();
     route::Tried others;
-    if (pinned) others.set().reset(own_index);
-    if (!choose(others)) return false;
+    if (course.pinned) others.set().reset(own_index);
+    if (!choose_among(others)) return false;
     const uint64_t rest_ms = rest_of(*course.candidate);
-    const bool hopeless = course.next->reason == route::ChoiceReason::last_resort || rest_ms > terms.retry_after_max_ms;
-    if (hopeless) {
-        route::leave(plan().choice, *course.candidate, choice.now_ms, course.next->passage);
-        course.next.reset();
-        return false;
-    }
     course.pause_ms = std::max(rest_ms, terms.backoff.pause_ms(course.retries, services_.random.next()));
-    return true;
+    const bool too_late = total_deadline_ms_ != 0 && choice.now_ms + course.pause_ms >= total_deadline_ms_;
+    const bool hopeless = course.next->reason == route::ChoiceReason::last_resort || rest_ms > terms.retry_after_max_ms;
+    if (!hopeless && !too_late) return true;
+    route::leave(plan().choice, *course.candidate, choice.now_ms, course.next->passage);
+    course.next.reset();
+    return false;
 }
 
 /// Until the candidate may be asked again, as it said itself.
@@ -242,6 +249,7 @@ void Exchange::begin_pause() noexcept {
 Result<void> Exchange::begin_next() {
     if (client_gone_) return std::unexpected(error_);
     if (failover_ == nullptr || !failover_->next) return {};  // the same request on another connection
+    if (total_passed()) return std::unexpected(failover_->told->error);
     Failover& course = *failover_;
     const uint64_t now_ns = services_.shard().now_ns();
     connect_wait_ns_ += now_ns - (request_sent_ ? forwarded_ns_ : course.failed_ns);
@@ -249,12 +257,22 @@ Result<void> Exchange::begin_next() {
         switch_candidate();
         const auto made = make_request_anew();
         if (made) return {};
+        // Where there was no memory for it, what the client sent is gone too (prepare_quirky).
+        if (body_.empty()) return std::unexpected(made.error());
         const Failure failure{.reason = FailoverReason::untranslatable, .error = made.error()};
         if (!plan_failover(failure)) return std::unexpected(made.error());
     }
 }
 
+/// What the failed attempt's answer said that it took: whoever answers the client in its place is not to be billed for
+/// it.
+void Exchange::book_attempt() {
+    if (translated_ != nullptr) book_tokens(translated_->usage);
+    if (owned_ != nullptr) book_tokens(std::exchange(owned_->usage, {}));
+}
+
 void Exchange::switch_candidate() {
+    book_attempt();
     Failover& course = *failover_;
     const uint16_t from = provider_->label_ix;
     passage_ = course.next->passage;
@@ -271,7 +289,6 @@ void Exchange::switch_candidate() {
     dropped_ = {};
     translated_.reset();
     watch_.reset();
-    if (owned_ != nullptr) owned_->forget_events();
     candidate_ = &candidate;
     const uint16_t to = plan().providers[candidate.provider_ix].label_ix;
     if (from != to) services_.metrics().failover(from, to, course.reason);
@@ -281,6 +298,7 @@ Result<void> Exchange::make_request_anew() {
     const route::ModelMatch match = plan().catalogue.match(model_);
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
+    hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     LOOM_ASSERT(request);  // it was read before
     return prepare(*request);
@@ -291,26 +309,26 @@ Error Exchange::telling_error(const Error& last) {
     if (failover_ == nullptr || client_gone_ || !failover_->told) return last;
     detail_ = text_.keep(failover_->story());
     Error error = failover_->told->error;
-    error.side = Side::upstream;
+    if (failover_->told->reason != FailoverReason::credentials) error.side = Side::upstream;  // those are ours
     return error;
 }
 
 /// The attempt whose answer the client got, as the breakers and the strategies are to know it. At the end, whatever it
 /// was; what failed before was told then.
-void Exchange::judge_end(uint64_t now_ns) {
+void Exchange::judge_end() {
     if (failover_ != nullptr && failover_->next) {  // the client left before it was asked
         const uint64_t now_ms = services_.shard().timers().now_ms();
         route::leave(plan().choice, *failover_->candidate, now_ms, failover_->next->passage);
         failover_->next.reset();
     }
-    if (candidate_ == nullptr || !plan().tells_routing) return leave_candidate();
+    const bool was_judged = failover_ != nullptr && failover_->over;
+    if (candidate_ == nullptr || !plan().tells_routing || was_judged) return leave_candidate();
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     if (answer_whole() && status_ < 500) {
         judge_candidate({.provider = BreakerOutcome::success, .model = BreakerOutcome::success});
         if (provider_->state != nullptr) provider_->state->note_success(now_ms);
-        if (!stream_ && status_ < 400) note_latency(now_ns);
     } else if (broke || answer_whole()) {
         judge_candidate({.model = BreakerOutcome::failure});
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;

@@ -31,6 +31,8 @@ struct Failover {
     /// "openai=rate_limit, azure=connect", as far as there is room.
     [[nodiscard]] std::string_view story() const noexcept { return {story_text.data(), story_bytes}; }
 
+    route::ChoiceTerms terms;                         // of the request, as it was read first
+    bool pinned = false;                              // nobody but the first provider can take it
     route::Tried tried;                               // of the candidates, since all of them were
     std::optional<route::Choice> next;                // chosen, its breakers entered; not begun yet
     const route::Candidate* candidate = nullptr;      // of next

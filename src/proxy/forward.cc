@@ -48,7 +48,7 @@ Result<void> Exchange::start_attempt() {
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
     // In a JSON array no comment can stand.
-    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array())
+    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array() && !keepalive_.armed())
         services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
         if (realtime_ != nullptr) return answer_upgrade();
@@ -282,7 +282,7 @@ void Exchange::drop_upstream(net::Close how) noexcept {
     echo_.reset();
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
-    keepalive_.disarm();
+    if (failover_ == nullptr || !failover_->next) keepalive_.disarm();  // else its client goes on waiting
     if (phase_ != Phase::deliver) timer_.disarm();  // there it is the client's, for taking its answer
     if (upstream_ == nullptr) return;
     fresh_only_ = true;

@@ -109,9 +109,10 @@ void Exchange::refuse(const Error& why) {
     const llm::ErrorBody body{
         .message = {message.data(), message.size()}, .type = shape.type, .code = code, .param = param};
     std::string_view extra;
-    if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
-    if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
-    if (shape.status == 415) extra = accept_encoding_line;
+    const bool of_client = !all_failed;  // what a provider said to Loom is nothing that its client could mend
+    if (shape.status == 401 && of_client) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
+    if (shape.status == 405 && of_client) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
+    if (shape.status == 415 && of_client) extra = accept_encoding_line;
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
     std::array<char, 48> retry_after;
     if (all_failed && failover_->told->retry_after_ms) {
@@ -120,7 +121,7 @@ void Exchange::refuse(const Error& why) {
         extra = {retry_after.data(), static_cast<size_t>(end - retry_after.data())};
     }
     if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5
-    if (shape.status == 408) keep_alive_ = false;
+    if (shape.status == 408 && of_client) keep_alive_ = false;
     const llm::Protocol protocol = error_protocol();
     reply(shape.status, "application/json", llm::write_error(protocol, shape.status, room, body), extra);
 }

@@ -228,7 +228,7 @@ Result<void> Exchange::begin_collecting() {
     CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
     attempt_->deadline_ms = 0;  // it answers
-    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
+    error_ = {};                // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;
         head.status = 200;
@@ -277,6 +277,7 @@ void Exchange::end_collected(const Error& why) noexcept {
 Result<void> Exchange::look_at_collected() {
     if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
     collecting_ = !collected().whole();
+    if (!collecting_ && !stream_ && collected().status() < 400) note_latency(services_.shard().now_ns());
     return {};
 }
 

@@ -18,6 +18,8 @@ const std::string role_event =
     R"({"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,)"
     R"("delta":{"role":"assistant","content":""},"finish_reason":null}]})"
     "\n\n";
+const std::string stream_error = "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n";
+const std::string of_one_provider = R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hi"}]})";
 
 /// Provider `mock` is asked first and goes by a test's script; provider `spare` answers well.
 class Failover : public WireTest {
@@ -163,8 +165,7 @@ TEST_F(Failover, AResetAfterEachByteOfTheHeadAndOfTheStart) {
 }
 
 TEST_F(Failover, AStreamThatBeginsWithAnErrorEvent) {
-    start(answers(
-        sse_answer(role_event + "data: {\"error\":{\"message\":\"overloaded\",\"type\":\"server_error\"}}\n\n")));
+    start(answers(sse_answer(role_event + stream_error)));
     expect_stream_of_the_spare("error_event");
 }
 
@@ -258,6 +259,18 @@ TEST_F(Failover, RetryAfterIsWaitedForWhereThereIsNobodyElseUnlessItIsLong) {
     const Message refused = ask(chat_request(body));
     EXPECT_EQ(refused.status(), 429);
     EXPECT_EQ(refused.head.value("retry-after"), "30") << "its own answer, as it came";
+    const Message health = ask_once(loom().admin_port(), request("GET", "/ai/providers/mock/health"), false);
+    EXPECT_FALSE(contains(health.body, "\"error\":null")) << health.body << " it is no success";
+}
+
+TEST_F(Failover, NobodyWaitsForAPauseThatIsLongerThanItsTime) {
+    conf.set("routing.failover.backoff", "1m").set("timeout.total", "20s");
+    start(answers(answer("{}", "503 Service Unavailable")));
+    const auto before = std::chrono::steady_clock::now();
+    const Message response = ask(chat_request(of_one_provider));
+    EXPECT_EQ(response.status(), 503);
+    EXPECT_EQ(response.body, "{}") << "its own answer, as it came";
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
 }
 
 TEST_F(Failover, ASentRequestIsNotSentAgainWhereThatMayCostTwice) {
@@ -268,6 +281,9 @@ TEST_F(Failover, ASentRequestIsNotSentAgainWhereThatMayCostTwice) {
     upstream().set_script(answers(answer("{}", "503 Service Unavailable")));
     upstream().end_connections();
     expect_failed_over("status:503");
+    upstream().set_script(answers(sse_answer(role_event + stream_error)));
+    upstream().end_connections();
+    expect_stream_of_the_spare("error_event");
 }
 
 TEST_F(Failover, ABreakerOpensAndTheProviderIsFoundAgain) {
@@ -358,6 +374,119 @@ TEST_F(Failover, OfAnotherProtocolIsTranslatedForEach) {
     upstream().set_script(answers(sse_answer("event: error\ndata: " + anthropic_error + "\n\n")));
     upstream().end_connections();
     expect_stream_of_the_spare("error_event");
+}
+
+/// Whoever is next may refuse what it is to be asked: then the one behind it is.
+TEST_F(Failover, WhoCannotTakeTheRequestIsPassedOver) {
+    ScriptedUpstream third(answers(answer(chat_answer)));
+    conf.set("translate.unsupported", "reject").set("provider.spare.type", "mistral");
+    start(answers(answer("{}", "500 Internal Server Error")));
+    const std::string body =
+        R"({"model":"gpt-4o","user":"u","messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":7})";
+    const Message refused = ask(chat_request(body));
+    EXPECT_EQ(refused.status(), 500) << "what is told is what its provider said: " << refused.body;
+    EXPECT_EQ(refused.head.value("x-loom-failover"), "mock=status:500, spare=untranslatable");
+    conf.set("provider.third.type", "openai").set("provider.third.api_key", "sk-of-the-third");
+    conf.set("provider.third.models", "gpt-4o").set("provider.third.base_url", third.origin() + "/v1");
+    loom().reload(conf.text());
+    const Message response = ask(chat_request(body));
+    EXPECT_EQ(response.body, chat_answer);
+    EXPECT_EQ(response.head.value("x-loom-failover"), "mock=status:500, spare=untranslatable");
+    EXPECT_EQ(third.request(0).body, body) << "as it came, whatever the others would have had of it";
+    EXPECT_EQ(spare().request_count(), 0u);
+}
+
+TEST_F(Failover, AChangedDocumentLeavesTheOriginalForTheNext) {
+    conf.set("provider.mock.type", "mistral");
+    start(answers(answer("{}", "500 Internal Server Error")));
+    const std::string body =
+        R"({"model":"gpt-4o","user":"u","messages":[{"role":"user","content":"Hi"}],"max_completion_tokens":7})";
+    const Message response = ask(chat_request(body));
+    EXPECT_EQ(response.body, spare_answer);
+    EXPECT_FALSE(contains(upstream().request(0).body, "\"user\":\"u\""));
+    EXPECT_EQ(spare().request(0).body, body);
+    EXPECT_FALSE(response.head.has("x-loom-dropped")) << "who answered was sent all of it";
+}
+
+/// A count needs no provider to be asked: it is estimated, and nobody is asked in place of who failed.
+TEST_F(Failover, ACountThatIsEstimatedIsTheAnswer) {
+    conf.set("provider.mock.type", "anthropic").set("provider.spare.type", "groq");
+    start(answers(answer("{}", "500 Internal Server Error")));
+    const std::string asked =
+        request("POST", "/v1/messages/count_tokens", auth_header() + "Content-Type: application/json\r\n",
+                R"({"model":"gpt-4o","messages":[{"role":"user","content":"Hi"}]})");
+    RawClient one = client();
+    for (int i = 0; i < 2; ++i) {
+        const Message counted = one.ask(asked);
+        EXPECT_EQ(counted.status(), 200) << counted.body;
+        EXPECT_TRUE(counted.body.starts_with(R"({"input_tokens":)")) << counted.body;
+        EXPECT_EQ(counted.head.value("x-loom-token-count"), "estimated");
+        EXPECT_EQ(counted.head.value("x-loom-provider"), "spare");
+    }
+    EXPECT_EQ(spare().connection_count(), 0u);
+}
+
+/// What a failed attempt says that it took is its provider's, not its successor's.
+TEST_F(Failover, TokensOfAFailedAttemptAreBookedToIt) {
+    const std::string start_of_message =
+        "event: message_start\ndata: "
+        R"({"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"c","content":[],)"
+        R"("stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":25,"output_tokens":1}}})"
+        "\n\n";
+    conf.set("provider.mock.type", "anthropic");
+    start(answers(sse_answer(start_of_message +
+                             "event: error\ndata: "
+                             R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})"
+                             "\n\n")));
+    expect_stream_of_the_spare("error_event");
+    const auto metrics = loom().metrics();
+    EXPECT_EQ(sum_where(metrics, "loom_ai_tokens_total", {"provider=\"mock\"", "type=\"input\""}), 25);
+    EXPECT_EQ(sum_where(metrics, "loom_ai_tokens_total", {"provider=\"spare\"", "type=\"input\""}), 9);
+}
+
+TEST_F(Failover, KeepAlivesGoOnInThePause) {
+    conf.set("route.ai.keepalive", "50ms").set("routing.failover.backoff", "1s");
+    std::atomic<int> asked = 0;
+    const std::string events = role_event + delta_event("at last") + done_event;
+    start(answer_with(
+        [&](const Message&) { return ++asked == 1 ? answer("{}", "503 Service Unavailable") : sse_answer(events); }));
+    const std::string body = R"({"model":"gpt-4o-mini","stream":true,"stream_options":{"include_usage":true},)"
+                             R"("messages":[{"role":"user","content":"Hi"}]})";
+    const Message stream = ask(chat_request(body));
+    EXPECT_EQ(stream.status(), 200);
+    EXPECT_TRUE(stream.is_whole());
+    EXPECT_TRUE(stream.body.ends_with(events)) << stream.body;
+    const std::string comments =
+        stream.body.substr(0, stream.body.size() - std::min(stream.body.size(), events.size()));
+    EXPECT_GE(comments.size(), 3 * std::string_view(": keep-alive\n\n").size()) << "in half a second at least";
+    EXPECT_LT(sum_where(loom().metrics(), "loom_overhead_seconds_sum"), 5) << "a head that left early took no time";
+}
+
+/// Where there is no room for what the next provider would have to be sent, its client is told of the first failure.
+TEST_F(Failover, WithoutMemoryForAChangedDocumentTheFirstFailureIsTheAnswer) {
+    ScriptedUpstream third(answers(answer(chat_answer)));
+    conf.set("limit.bodies_in_memory", "64KiB").set("provider.spare.type", "mistral");
+    conf.set("provider.third.type", "openai").set("provider.third.api_key", "sk-of-the-third");
+    conf.set("provider.third.models", "gpt-4o").set("provider.third.base_url", third.origin() + "/v1");
+    Gate large_is_here;
+    start([&](UpstreamConnection& connection) {
+        while (const auto asked = connection.read_request()) {
+            if (asked->body.size() > 100'000) {
+                large_is_here.open();
+                return falls_silent(connection);
+            }
+            large_is_here.wait();
+            connection.send(answer("{}", "500 Internal Server Error"));
+        }
+    });
+    RawClient small = client(), large = client();
+    small.send(chat_request(R"({"model":"gpt-4o","user":"u","messages":[{"role":"user","content":"Hi"}]})"));
+    (void)upstream().request(0);
+    large.send(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + std::string(200'000, 'x') +
+                            R"("}]})"));
+    const Message response = small.read_response();
+    EXPECT_EQ(response.status(), 500) << response.body;
+    EXPECT_EQ(spare().request_count() + third.request_count(), 0u);
 }
 
 TEST_F(Failover, AStreamOpenedByKeepAlivesCanStillBeReplaced) {
@@ -458,6 +587,8 @@ TEST_F(Failover, StrategiesSpreadTheRequests) {
     EXPECT_EQ(upstream().request_count(), 50u);
     loom().reload(conf.set("provider.mock.weight", "0").text());
     for (int i = 0; i < 5; ++i) EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-provider"), "spare");
+    loom().reload(conf.set("routing.strategy", "").text());
+    EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-choice"), "round_robin") << "a model's own";
 }
 
 }  // namespace

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <new>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "loom/base/block_pool.h"
@@ -34,6 +36,14 @@ class Arena {
         end = std::copy(between.begin(), between.end(), end);
         end = std::copy(b.begin(), b.end(), end);
         return {copy, static_cast<size_t>(end - copy)};
+    }
+    /// One that needs no destructor.
+    template <class T>
+    [[nodiscard]] T& make() {
+        static_assert(std::is_trivially_destructible_v<T>);
+        char* const memory = take(sizeof(T) + alignof(T) - 1);
+        const auto address = reinterpret_cast<uintptr_t>(memory);
+        return *::new (memory + (alignof(T) - address % alignof(T)) % alignof(T)) T();
     }
     void release() noexcept {
         while (newest_ != nullptr) {

@@ -36,6 +36,8 @@ struct ChoiceOptions {
 /// Why a candidate was passed over, or an attempt failed: the fallback may be meant for one and not for the other.
 enum class Trouble : uint8_t { none, error, rate_limit };
 
+using Tried = std::bitset<candidates_max>;
+
 struct ChoiceTerms {
     Strategy strategy = Strategy::priority;
     uint64_t now_ms = 0;  // monotonic, the same for all shards
@@ -44,9 +46,8 @@ struct ChoiceTerms {
     uint64_t output_tokens = 0;       // expected
     Trouble trouble = Trouble::none;  // how the attempt before ended
     bool fallback_only = false;       // the others have had their attempts
+    const Tried* unfit = nullptr;     // candidates that cannot take such a request, as if they were none; null: all can
 };
-
-using Tried = std::bitset<candidates_max>;
 
 /// What was taken of a candidate's rows when it was chosen: to be given back by `leave`, once.
 struct Passage {
