@@ -88,7 +88,7 @@ std::string health(const proxy::Plan& plan, const observe::Metrics& metrics, uin
     const route::TargetState* const row = provider.state.get();
     const uint64_t succeeded_ms = row == nullptr ? 0 : row->succeeded_ms();
     const uint64_t failed_ms = row == nullptr ? 0 : row->failed_ms();
-    const bool failed_last = failed_ms > succeeded_ms;
+    const bool failed_last = failed_ms != 0 && failed_ms >= succeeded_ms;
     static constexpr std::string_view breakers[] = {"closed", "half_open", "open"};
     return fmt::format(
         R"({{"name":{},"status":"{}","latency_ms":{:.3f},"last_check":{},"error":{},"breaker":"{}","models_open":{}}})",

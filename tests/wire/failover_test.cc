@@ -264,13 +264,13 @@ TEST_F(Failover, RetryAfterIsWaitedForWhereThereIsNobodyElseUnlessItIsLong) {
 }
 
 TEST_F(Failover, NobodyWaitsForAPauseThatIsLongerThanItsTime) {
-    conf.set("routing.failover.backoff", "1m").set("timeout.total", "20s");
+    conf.set("routing.failover.backoff", "1m").set("timeout.total", "3s");
     start(answers(answer("{}", "503 Service Unavailable")));
     const auto before = std::chrono::steady_clock::now();
     const Message response = ask(chat_request(of_one_provider));
     EXPECT_EQ(response.status(), 503);
     EXPECT_EQ(response.body, "{}") << "its own answer, as it came";
-    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10));
+    EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::milliseconds(2900)) << "4s at the least";
 }
 
 TEST_F(Failover, ASentRequestIsNotSentAgainWhereThatMayCostTwice) {
@@ -465,7 +465,7 @@ TEST_F(Failover, KeepAlivesGoOnInThePause) {
 /// Where there is no room for what the next provider would have to be sent, its client is told of the first failure.
 TEST_F(Failover, WithoutMemoryForAChangedDocumentTheFirstFailureIsTheAnswer) {
     ScriptedUpstream third(answers(answer(chat_answer)));
-    conf.set("limit.bodies_in_memory", "64KiB").set("provider.spare.type", "mistral");
+    conf.set("limit.bodies_in_memory", "1MiB").set("provider.spare.type", "mistral");
     conf.set("provider.third.type", "openai").set("provider.third.api_key", "sk-of-the-third");
     conf.set("provider.third.models", "gpt-4o").set("provider.third.base_url", third.origin() + "/v1");
     Gate large_is_here;
@@ -482,8 +482,8 @@ TEST_F(Failover, WithoutMemoryForAChangedDocumentTheFirstFailureIsTheAnswer) {
     RawClient small = client(), large = client();
     small.send(chat_request(R"({"model":"gpt-4o","user":"u","messages":[{"role":"user","content":"Hi"}]})"));
     (void)upstream().request(0);
-    large.send(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + std::string(200'000, 'x') +
-                            R"("}]})"));
+    large.send(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" +
+                            std::string(2'000'000, 'x') + R"("}]})"));
     const Message response = small.read_response();
     EXPECT_EQ(response.status(), 500) << response.body;
     EXPECT_EQ(spare().request_count() + third.request_count(), 0u);
@@ -550,6 +550,7 @@ TEST_F(Failover, TheAdminTellsHowProvidersDo) {
     EXPECT_TRUE(contains(shown("/ai/providers/mock/health").body, R"("status":"healthy","latency_ms":0.000,)"
                                                                   R"("last_check":null,"error":null)"));
     for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    wait_until("all to be booked", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
     const Message list = shown("/ai/providers");
     EXPECT_EQ(list.head.value("Content-Type"), "application/json");
     EXPECT_TRUE(contains(list.body, R"({"providers":[{"name":"mock","status":"degraded","requests":0,)")) << list.body;
