@@ -279,7 +279,7 @@ class Encoder final : public StreamEncoder {
     }
 
     void write_citation(const Delta& delta, Context& context, ByteBuffer& out) {
-        const Json annotation = annotation_of(delta.json, context);
+        const Json annotation = annotation_of(delta.json, code_points(text_), context);
         if (!has(annotation)) return context.losses.add("citations");
         open_part(false, context, out);
         if (!annotations_.empty() && !is_cut_) annotations_ += ',';

@@ -1,0 +1,145 @@
+#include "citation.h"
+
+#include <algorithm>
+
+namespace loom::llm {
+
+namespace {
+
+/// Runs `step(bytes)` for each code point's bytes, until it returns false. A low surrogate belongs to the high one.
+template <class Step>
+void each_code_point(Text inside, Step&& step) noexcept {
+    size_t at = 0;
+    const auto is_low_surrogate = [&](size_t from) {
+        if (inside.size() - from < 6 || inside[from] != '\\' || inside[from + 1] != 'u') return false;
+        const char second = static_cast<char>(inside[from + 3] | 0x20);
+        return (inside[from + 2] | 0x20) == 'd' && second >= 'c' && second <= 'f';
+    };
+    const auto is_high_surrogate = [&](size_t from) {
+        const char second = static_cast<char>(inside[from + 3] | 0x20);
+        return (inside[from + 2] | 0x20) == 'd' && (second == '8' || second == '9' || second == 'a' || second == 'b');
+    };
+    while (at < inside.size()) {
+        const size_t begin = at;
+        if (inside[at] == '\\') {
+            const bool is_unicode = inside.size() - at >= 6 && inside[at + 1] == 'u';
+            at = std::min(inside.size(), at + (is_unicode ? 6 : 2));
+            if (is_unicode && is_high_surrogate(begin) && is_low_surrogate(at)) at += 6;
+        } else {
+            at += 1;
+            while (at < inside.size() && (static_cast<uint8_t>(inside[at]) & 0xC0) == 0x80) at += 1;
+        }
+        if (!step(begin)) return;
+    }
+}
+
+bool read_span(Json start, Json end, std::optional<Span>& span) {
+    if (!has(start) || !has(end)) return false;
+    const double begin = value_of(start), stop = value_of(end);
+    if (!(begin >= 0 && stop >= begin && stop < 1e15)) return false;
+    span = Span{static_cast<uint64_t>(begin), static_cast<uint64_t>(stop)};
+    return true;
+}
+
+struct Members {
+    Text source, document_title, filename;
+    Json start, end;
+};
+
+bool read_members(Cursor& cursor, Citation& read, Members& members) {
+    return cursor.each_member([&](Range key) {
+        const std::string_view name = name_of(cursor, key);
+        if (name == "url_citation" && cursor.peek() == '{') {
+            read.is_nested = true;
+            return read_members(cursor, read, members);
+        }
+        if (name == "type") return take_text(cursor, read.type);
+        if (name == "url") return take_text(cursor, read.url);
+        if (name == "title") return take_text(cursor, read.title);
+        if (name == "cited_text") return take_text(cursor, read.cited_text);
+        if (name == "file_id") return take_text(cursor, read.file_id);
+        if (name == "document_index" || name == "index") return take_number(cursor, read.index);
+        if (name == "source") return take_text(cursor, members.source);
+        if (name == "document_title") return take_text(cursor, members.document_title);
+        if (name == "filename") return take_text(cursor, members.filename);
+        if (name == "start_index") return take_number(cursor, members.start);
+        if (name == "end_index") return take_number(cursor, members.end);
+        return cursor.skip_value();
+    });
+}
+
+bool is_web(Text url) noexcept { return url.starts_with("http://") || url.starts_with("https://"); }
+
+}  // namespace
+
+bool read_citation(Json citation, Context& context, Citation& read) {
+    Tokens tokens;
+    Fault fault;
+    if (!context.nested.index(citation, Structure::Utf8::passed, tokens, fault)) return false;
+    Cursor cursor(citation, tokens);
+    Members members;
+    if (cursor.peek() != '{' || !read_members(cursor, read, members) || !cursor.at_end()) return false;
+    // A client's own search may say a page for its source, or a name of its own.
+    if (read.type == "search_result_location" && is_web(plain(members.source, context.arena)))
+        read.url = members.source;
+    if (has(members.document_title)) read.title = members.document_title;
+    if (has(members.filename)) read.title = members.filename;
+    const bool is_document = read.type == "char_location" || read.type == "page_location" ||
+                             read.type == "content_block_location" || read.type == "file_citation";
+    read.kind = has(read.url) ? Citation::Kind::url : is_document ? Citation::Kind::document : Citation::Kind::other;
+    if (!read_span(members.start, members.end, read.span)) read.span = {};
+    return true;
+}
+
+ArenaList<Json> citations_in(Json array, Context& context) {
+    ArenaList<Json> elements;
+    Tokens tokens;
+    Fault fault;
+    if (!has(array) || !context.nested.index(array, Structure::Utf8::passed, tokens, fault)) return elements;
+    Cursor cursor(array, tokens);
+    if (cursor.peek() != '[') return elements;
+    const bool good = cursor.each_element([&] {
+        Json one;
+        if (!take_json(cursor, one)) return false;
+        if (has(one)) elements.add(context.arena, one);
+        return true;
+    });
+    return good ? elements : ArenaList<Json>{};
+}
+
+uint64_t code_points(Text inside) noexcept {
+    uint64_t count = 0;
+    each_code_point(inside, [&](size_t) {
+        count += 1;
+        return true;
+    });
+    return count;
+}
+
+size_t offset_of(Text inside, uint64_t count) noexcept {
+    size_t offset = inside.size();
+    each_code_point(inside, [&](size_t begin) {
+        if (count-- > 0) return true;
+        offset = begin;
+        return false;
+    });
+    return offset;
+}
+
+void HeldCitations::take(Json citation, DeltaSink& sink) {
+    const bool is_one_line = citation.find('\n') == citation.npos;
+    if (!is_one_line || bytes_.size() + citation.size() > bytes_max)
+        return sink.on_delta({.kind = Delta::Kind::citation, .json = citation});
+    bytes_.append(citation) += '\n';
+}
+
+void HeldCitations::tell(DeltaSink& sink) {
+    for (size_t begin = 0; begin < bytes_.size();) {
+        const size_t end = bytes_.find('\n', begin);
+        sink.on_delta({.kind = Delta::Kind::citation, .json = std::string_view(bytes_).substr(begin, end - begin)});
+        begin = end + 1;
+    }
+    bytes_.clear();
+}
+
+}  // namespace loom::llm

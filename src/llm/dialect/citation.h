@@ -1,0 +1,63 @@
+// What a text of an answer rests on: a provider's own object, read into no protocol's words.
+//
+// A citation travels as its document has it (Part::citations, Delta::json), Anthropic's object or OpenAI's annotation,
+// so that it stays the same to the byte where both sides know it. A writer of another family reads it here. Places in
+// the answer's text are counted in code points of Unicode: what OpenAI calls an index of a character, and Cohere.
+// Anthropic and Bedrock say no places: what is cited for a text stands in the same block.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "context.h"
+#include "delta.h"
+
+namespace loom::llm {
+
+/// In code points of a part's text, from its beginning; the end is not within.
+struct Span {
+    uint64_t begin = 0;
+    uint64_t end = 0;
+};
+
+struct Citation {
+    enum class Kind : uint8_t {
+        other,     // what one family alone knows
+        url,       // a page: url, title
+        document,  // one that the request held: index among them, title, file_id where it came by that
+    };
+    Kind kind = Kind::other;
+    bool is_nested = false;  // OpenAI chat's shape: what it says stands in a member of its type's name
+    Text type;               // the family's own word
+    Text url;
+    Text title;
+    Text cited_text;  // of the source; OpenAI does not say it
+    Text file_id;
+    Json index;
+    std::optional<Span> span;  // none: all of its part's text
+};
+
+/// Anthropic's object, OpenAI chat's annotation or Responses'. False for what is no object.
+[[nodiscard]] bool read_citation(Json citation, Context& context, Citation& read);
+/// The objects of an array; none where it is no array.
+[[nodiscard]] ArenaList<Json> citations_in(Json array, Context& context);
+
+/// How many code points the inside of a string stands for. A pair of surrogates is one.
+[[nodiscard]] uint64_t code_points(Text inside) noexcept;
+/// The byte of a text's inside where its code point `count` begins; its size where it has no more.
+[[nodiscard]] size_t offset_of(Text inside, uint64_t count) noexcept;
+
+/// Citations of a stream that say no place are told at their block's end: Anthropic tells them before the text, after
+/// it or amid it, and who writes their places must know the whole of it.
+class HeldCitations {
+  public:
+    static constexpr size_t bytes_max = 256 << 10;  // beyond, they are told as they come
+
+    void take(Json citation, DeltaSink& sink);
+    void tell(DeltaSink& sink);
+
+  private:
+    std::string bytes_;  // each with a line's end, as none has one within
+};
+
+}  // namespace loom::llm

@@ -1,0 +1,97 @@
+#include "citation.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "loom/llm/json_text.h"
+#include "one_dialect.h"
+
+namespace loom::llm {
+namespace {
+
+// Every text of a few pieces: places fall on the pieces' ends, whatever the escapes and the bytes are.
+TEST(CitationPlaces, CountCodePointsOfAnySpelling) {
+    constexpr std::string_view pieces[] = {
+        "a",         R"(\n)",     R"(\")",           R"(\\)",           "é",        "漢", "😀",
+        R"(\u00e9)", R"(\u6f22)", R"(\ud83d\ude00)", R"(\uD83D\uDE00)", R"(\ud7ff)"};
+    constexpr size_t count = std::size(pieces);
+    for (size_t code = 0; code < count * count * count; ++code) {
+        std::string text;
+        std::vector<size_t> begins;
+        for (size_t rest = code, i = 0; i < 3; ++i, rest /= count) {
+            begins.push_back(text.size());
+            text += pieces[rest % count];
+        }
+        ASSERT_EQ(code_points(text), 3u) << text;
+        for (size_t i = 0; i < 3; ++i) ASSERT_EQ(offset_of(text, i), begins[i]) << text;
+        ASSERT_EQ(offset_of(text, 3), text.size());
+        ASSERT_EQ(offset_of(text, UINT64_MAX), text.size());
+    }
+}
+
+// What a broken server cuts stays within its text.
+TEST(CitationPlaces, StandTextsThatEndAmidAnEscape) {
+    const std::string_view whole = R"(\ud83d\ude00é漢)";
+    for (size_t size = 0; size <= whole.size(); ++size) {
+        const std::string text(whole.substr(0, size));
+        EXPECT_LE(code_points(text), size);
+        for (uint64_t i = 0; i < 16; ++i) EXPECT_LE(offset_of(text, i), size);
+    }
+    EXPECT_EQ(code_points(R"(\ud83dx)"), 2u);
+    EXPECT_EQ(code_points(R"(\ud83d\u0041)"), 2u);
+}
+
+TEST(Citation, IsReadInEachFamilysShape) {
+    OneCall call;
+    const auto read = [&](std::string_view json) {
+        Citation citation;
+        EXPECT_TRUE(read_citation(json, call.context, citation)) << json;
+        return citation;
+    };
+    const Citation nested = read(
+        R"({"type":"url_citation","url_citation":{"url":"https://a/","title":"A","start_index":3,"end_index":5}})");
+    EXPECT_EQ(nested.kind, Citation::Kind::url);
+    EXPECT_TRUE(nested.is_nested);
+    EXPECT_EQ(nested.url, "https://a/");
+    ASSERT_TRUE(nested.span);
+    EXPECT_EQ(nested.span->begin, 3u);
+    EXPECT_EQ(nested.span->end, 5u);
+    const Citation found = read(
+        R"({"type":"search_result_location","source":"https:\/\/b\/","title":"B","cited_text":"t","search_result_index":0})");
+    EXPECT_EQ(found.kind, Citation::Kind::url);
+    EXPECT_EQ(found.url, R"(https:\/\/b\/)");
+    EXPECT_EQ(found.cited_text, "t");
+    EXPECT_FALSE(found.span);
+    const Citation own = read(R"({"type":"search_result_location","source":"shelf 3","title":"B"})");
+    EXPECT_EQ(own.kind, Citation::Kind::other);
+    const Citation document =
+        read(R"({"type":"char_location","document_title":"D","document_index":2,"file_id":null,"cited_text":"t"})");
+    EXPECT_EQ(document.kind, Citation::Kind::document);
+    EXPECT_FALSE(has(document.file_id));
+    EXPECT_EQ(document.index, "2");
+    for (const std::string_view wrong : {R"({"start_index":-1,"end_index":2})", R"({"start_index":5,"end_index":2})",
+                                         R"({"start_index":1})", R"({"start_index":1,"end_index":1e300})"})
+        EXPECT_FALSE(read(wrong).span) << wrong;
+    Citation none;
+    for (const std::string_view wrong : {"", "[]", "\"x\"", "{", R"({"url":"u"} {})"})
+        EXPECT_FALSE(read_citation(wrong, call.context, none)) << wrong;
+}
+
+TEST(HeldCitations, AreToldOnceInTheirOrder) {
+    HeldCitations held;
+    DeltaLines told;
+    held.take("{\"a\":1}", told);
+    held.take("{\"b\":2}", told);
+    EXPECT_EQ(told.text(), "");
+    held.tell(told);
+    held.tell(told);
+    EXPECT_EQ(told.text(), "citation(0): {\"a\":1}\ncitation(0): {\"b\":2}\n");
+    const std::string large(HeldCitations::bytes_max + 1, 'x');
+    held.take(large, told);  // there is no room to keep it
+    ASSERT_EQ(told.lines.size(), 3u);
+}
+
+}  // namespace
+}  // namespace loom::llm
