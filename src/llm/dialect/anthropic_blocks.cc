@@ -1,11 +1,11 @@
 #include "anthropic_blocks.h"
 
-#include "arena_text.h"
-#include "citation.h"
-
 #include <algorithm>
 #include <array>
 #include <charconv>
+
+#include "arena_text.h"
+#include "citation.h"
 
 namespace loom::llm::anthropic {
 
@@ -170,13 +170,23 @@ struct CitedText {
                 context.losses.add("annotations");
                 continue;
             }
-            const Span span = read.span.value_or(Span{});
-            const Cited one{own, offset_of(part.text, span.begin), offset_of(part.text, span.end)};
-            const bool is_again = !list.empty() && one.begin == list.back().begin && one.end == list.back().end;
-            has_places &= one.begin < one.end && (is_again || list.empty() || one.begin >= list.back().end);
-            list.add(context.arena, one);
+            list.add(context.arena, place(own, read.span.value_or(Span{}), part.text));
         }
     }
+    /// Each place is counted on from the one before it.
+    Cited place(Json own, Span span, Text text) {
+        const bool is_again = !list.empty() && span.begin == last.begin && span.end == last.end;
+        if (is_again) return {own, list.back().begin, list.back().end};
+        const size_t before = list.empty() ? 0 : list.back().end;
+        has_places &= span.begin >= last.end && span.begin < span.end;
+        if (!has_places) return {own, 0, text.size()};
+        const size_t begin = before + offset_of(text.substr(before), span.begin - last.end);
+        const size_t end = begin + offset_of(text.substr(begin), span.end - span.begin);
+        has_places &= begin < end;
+        last = span;
+        return {own, begin, end};
+    }
+    Span last;
     ArenaList<Cited> list;
     bool has_places = true;  // none overlaps another, and each has one
 };

@@ -1,30 +1,31 @@
 #include "citation.h"
 
 #include <algorithm>
+#include <charconv>
+
+#include "arena_text.h"
 
 namespace loom::llm {
 
 namespace {
 
-/// Runs `step(bytes)` for each code point's bytes, until it returns false. A low surrogate belongs to the high one.
+/// Is it one of \udc00 to \udfff? It stands for no code point of its own: the one before it does, though that may have
+/// come in an earlier piece of the text.
+bool is_low_surrogate(Text escape) noexcept {
+    if (escape.size() < 6 || escape[1] != 'u' || (escape[2] | 0x20) != 'd') return false;
+    const char digit = static_cast<char>(escape[3] | 0x20);
+    return digit >= 'c' && digit <= 'f';
+}
+
+/// Runs `step(begin)` for each code point, until it returns false.
 template <class Step>
 void each_code_point(Text inside, Step&& step) noexcept {
-    size_t at = 0;
-    const auto is_low_surrogate = [&](size_t from) {
-        if (inside.size() - from < 6 || inside[from] != '\\' || inside[from + 1] != 'u') return false;
-        const char second = static_cast<char>(inside[from + 3] | 0x20);
-        return (inside[from + 2] | 0x20) == 'd' && second >= 'c' && second <= 'f';
-    };
-    const auto is_high_surrogate = [&](size_t from) {
-        const char second = static_cast<char>(inside[from + 3] | 0x20);
-        return (inside[from + 2] | 0x20) == 'd' && (second == '8' || second == '9' || second == 'a' || second == 'b');
-    };
-    while (at < inside.size()) {
+    for (size_t at = 0; at < inside.size();) {
         const size_t begin = at;
         if (inside[at] == '\\') {
-            const bool is_unicode = inside.size() - at >= 6 && inside[at + 1] == 'u';
-            at = std::min(inside.size(), at + (is_unicode ? 6 : 2));
-            if (is_unicode && is_high_surrogate(begin) && is_low_surrogate(at)) at += 6;
+            const Text escape = inside.substr(at);
+            at += escape.size() >= 6 && escape[1] == 'u' ? 6 : std::min<size_t>(escape.size(), 2);
+            if (is_low_surrogate(escape)) continue;
         } else {
             at += 1;
             while (at < inside.size() && (static_cast<uint8_t>(inside[at]) & 0xC0) == 0x80) at += 1;
@@ -124,6 +125,20 @@ size_t offset_of(Text inside, uint64_t count) noexcept {
         return false;
     });
     return offset;
+}
+
+Json url_annotation(Text url, Text title, Span span, Arena& arena) {
+    ArenaText text(arena);
+    const auto number = [&](uint64_t value) {
+        char digits[20];
+        const auto end = std::to_chars(digits, digits + sizeof digits, value).ptr;
+        text.append({digits, static_cast<size_t>(end - digits)});
+    };
+    text.append(R"({"type":"url_citation","start_index":)");
+    number(span.begin);
+    text.append(R"(,"end_index":)");
+    number(span.end);
+    return text.append(R"(,"url":")").append(url).append(R"(","title":")").append(title).append(R"("})").view();
 }
 
 void HeldCitations::take(Json citation, DeltaSink& sink) {

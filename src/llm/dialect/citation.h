@@ -42,7 +42,11 @@ struct Citation {
 /// The objects of an array; none where it is no array.
 [[nodiscard]] ArenaList<Json> citations_in(Json array, Context& context);
 
-/// How many code points the inside of a string stands for. A pair of surrogates is one.
+/// A page that is cited, as an annotation of Responses; in the arena.
+[[nodiscard]] Json url_annotation(Text url, Text title, Span span, Arena& arena);
+
+/// How many code points the inside of a string stands for. A pair of surrogates is one, and the low one is none, so
+/// that a text's count is the sum of its pieces'.
 [[nodiscard]] uint64_t code_points(Text inside) noexcept;
 /// The byte of a text's inside where its code point `count` begins; its size where it has no more.
 [[nodiscard]] size_t offset_of(Text inside, uint64_t count) noexcept;

@@ -2,6 +2,7 @@
 #include <charconv>
 
 #include "gemini.h"
+#include "gemini_grounding.h"
 
 namespace loom::llm::gemini {
 
@@ -50,6 +51,7 @@ class ResponseReader {
         if (cursor_.peek() != '{') return cursor_.skip_value();
         response_.has_candidates = true;
         Choice choice;
+        Grounding grounding;
         std::optional<int64_t> index;
         bool has_calls = false;
         const bool good = each_field(cursor_, [&](const FieldName& field) {
@@ -57,14 +59,16 @@ class ResponseReader {
             if (field == "index") return take_integer(cursor_, index);
             if (field == "finishReason") return take_text(cursor_, choice.finish_text);
             if (field == "logprobsResult") return read_logprobs(cursor_, context_, choice.logprobs);
-            const bool is_source = field == "groundingMetadata" || field == "citationMetadata" ||
-                                   field == "urlContextMetadata" || field == "continuationToken";
-            return is_source ? lose(cursor_, context_, "", field.view()) : cursor_.skip_value();
+            if (field == "groundingMetadata") return read_grounding(cursor_, context_, grounding);
+            if (field == "citationMetadata") return read_recitation(cursor_, context_, grounding);
+            const bool is_lost = field == "urlContextMetadata" || field == "continuationToken";
+            return is_lost ? lose(cursor_, context_, "", field.view()) : cursor_.skip_value();
         });
         if (!good) return false;
         if (index && *index >= 0) choice.index = static_cast<uint32_t>(std::min<int64_t>(*index, UINT32_MAX));
         choice.finish = finish_of(choice.finish_text, has_calls);
         response_.answer.choices.add(context_.arena, choice);
+        response_.groundings.add(context_.arena, grounding);
         return true;
     }
 
@@ -119,11 +123,37 @@ void join_texts(Choice& choice, Context& context) {
     choice.parts = joined;
 }
 
+/// Gives each text the sources of what stands in it. Call it with joined texts.
+void cite(Choice& choice, const Grounding& grounding, Context& context) {
+    if (grounding.chunks.empty()) return;
+    const auto is_text = [](const Part& part) { return part.kind == Part::Kind::text; };
+    GroundedText text;
+    for (const Part& part : choice.parts)
+        if (is_text(part)) text.append(part.text, context);
+    const ArenaList<Cited> cited = text.find(grounding, context);
+    uint64_t begin = 0;  // of the part in the whole text
+    for (Part& part : choice.parts) {
+        if (!is_text(part)) continue;
+        const uint64_t end = begin + code_points(part.text);
+        ArenaText array(context.arena);
+        for (const Cited& one : cited) {
+            if (one.span.begin < begin || one.span.begin >= end) continue;
+            const Span span{one.span.begin - begin, std::min(one.span.end, end) - begin};
+            array.append(array.size() == 0 ? "[" : ",").append(url_annotation(one.url, one.title, span, context.arena));
+        }
+        if (array.size() > 0) part.citations = array.append("]").view();
+        begin = end;
+    }
+}
+
 /// Answers have an id for each call, theirs or a made one.
-void settle(ChatAnswer& answer, Context& context) {
+void settle(Response& response, Context& context) {
     uint32_t made = 0;
-    for (Choice& choice : answer.choices) {
+    auto grounding = response.groundings.begin();
+    for (Choice& choice : response.answer.choices) {
         join_texts(choice, context);
+        cite(choice, *grounding, context);
+        ++grounding;
         for (Part& part : choice.parts)
             if (part.kind == Part::Kind::tool_call && (!has(part.tool_id) || part.tool_id.empty()))
                 part.tool_id = made_call_id(made++, context);
@@ -282,8 +312,8 @@ Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& an
     const bool blocked = has(response.block_reason);
     if (response.is_error || (!response.has_candidates && !blocked))
         return fail(Errc::bad_message, Side::upstream, "an answer without candidates");
+    settle(response, context);
     answer = response.answer;
-    settle(answer, context);
     if (!response.has_candidates)
         answer.choices.add(context.arena,
                            {.finish = FinishReason::content_filter, .finish_text = response.block_reason});

@@ -91,16 +91,6 @@ Json logprobs_array(Json chat, Context& context) {
     return good ? array : Json();
 }
 
-namespace {
-
-Text digits_of(uint64_t number, Arena& arena) {
-    char digits[20];
-    const auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
-    return arena.keep({digits, static_cast<size_t>(end - digits)});
-}
-
-}  // namespace
-
 Json annotation_of(Json citation, uint64_t text_size, Context& context) {
     Citation read;
     if (!read_citation(citation, context, read)) return {};
@@ -108,12 +98,8 @@ Json annotation_of(Json citation, uint64_t text_size, Context& context) {
     const bool is_own = std::ranges::find(known, read.type) != std::end(known);
     if (is_own && !read.is_nested && (read.type != "url_citation" || read.span)) return citation;
     const Text title = has(read.title) ? read.title : Text("");
-    if (read.kind == Citation::Kind::url) {
-        const Span span = read.span.value_or(Span{0, text_size});
-        return concat(context.arena, R"({"type":"url_citation","start_index":)", digits_of(span.begin, context.arena),
-                      R"(,"end_index":)", digits_of(span.end, context.arena), R"(,"url":")", read.url, R"(","title":")",
-                      title, R"("})");
-    }
+    if (read.kind == Citation::Kind::url)
+        return url_annotation(read.url, title, read.span.value_or(Span{0, text_size}), context.arena);
     if (read.kind != Citation::Kind::document || !has(read.file_id)) return {};
     return concat(context.arena, R"({"type":"file_citation","file_id":")", read.file_id, R"(","filename":")", title,
                   R"(","index":)", has(read.index) ? read.index : Json("0"), "}");

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "gemini_grounding.h"
 #include "loom/llm/json_text.h"
 #include "one_dialect.h"
 
@@ -91,6 +92,62 @@ TEST(HeldCitations, AreToldOnceInTheirOrder) {
     const std::string large(HeldCitations::bytes_max + 1, 'x');
     held.take(large, told);  // there is no room to keep it
     ASSERT_EQ(told.lines.size(), 3u);
+}
+
+// Each piece of a text, in bytes: the place that comes of it is the piece again.
+TEST(GroundedText, CountsEveryPlaceInCodePoints) {
+    const std::string_view bytes = "a\xc3\xa9\xe6\xbc\xa2\xf0\x9f\x98\x80z";
+    const size_t begins[] = {0, 1, 3, 6, 10, 11};
+    OneCall call;
+    gemini::GroundedText text;
+    text.append("a\\u00e9", call.context);  // in pieces, and however it is spelled
+    text.append("\xe6\xbc\xa2\\ud83d\\ude00z", call.context);
+    for (size_t from = 0; from < 5; ++from) {
+        for (size_t to = from + 1; to <= 5; ++to) {
+            gemini::Grounding grounding;
+            grounding.chunks.add(call.arena, {"https://a/", "A"});
+            gemini::Support& support = grounding.supports.add(call.arena);
+            support.begin = static_cast<int64_t>(begins[from]);
+            support.end = static_cast<int64_t>(begins[to]);
+            support.text = bytes.substr(begins[from], begins[to] - begins[from]);
+            support.chunks.add(call.arena, 0);
+            const ArenaList<gemini::Cited> cited = text.find(grounding, call.context);
+            ASSERT_EQ(cited.count(), 1u);
+            EXPECT_EQ(cited.front().span.begin, from);
+            EXPECT_EQ(cited.front().span.end, to);
+        }
+    }
+    EXPECT_EQ(call.lost(), "");
+}
+
+// A place that is counted otherwise is found by its text; one that cannot be found, or has no page, is named.
+TEST(GroundedText, TrustsTheTextOfAPlaceMoreThanItsNumbers) {
+    OneCall call;
+    gemini::GroundedText text;
+    text.append("\xc3\xa9\xc3\xa9 one, two two", call.context);
+    const auto find = [&](std::string_view segment, int64_t begin, int64_t end, int64_t chunk) {
+        gemini::Grounding grounding;
+        grounding.chunks.add(call.arena, {"https://a/", "A"});
+        grounding.chunks.add(call.arena, {});
+        gemini::Support& support = grounding.supports.add(call.arena);
+        support.begin = begin;
+        support.end = end;
+        support.text = segment;
+        support.chunks.add(call.arena, chunk);
+        return text.find(grounding, call.context);
+    };
+    const ArenaList<gemini::Cited> found = find("one", 3, 6, 0);
+    ASSERT_EQ(found.count(), 1u);
+    EXPECT_EQ(found.front().span.begin, 3u);
+    EXPECT_EQ(found.front().span.end, 6u);
+    EXPECT_EQ(call.lost(), "");
+    EXPECT_TRUE(find("two", 0, 3, 0).empty());  // it stands there twice
+    EXPECT_EQ(call.lost(), "groundingMetadata");
+    EXPECT_TRUE(find("", -1, 3, 0).empty());
+    EXPECT_TRUE(find("", 3, INT64_MAX, 0).empty());
+    EXPECT_TRUE(find("one", 5, 8, 1).empty());  // no page
+    EXPECT_TRUE(find("one", 5, 8, 7).empty());  // no source
+    EXPECT_TRUE(find("one", 5, 8, -1).empty());
 }
 
 }  // namespace
