@@ -3,6 +3,7 @@
 #include <array>
 
 #include "cohere.h"
+#include "cohere_citation.h"
 
 namespace loom::llm::cohere {
 
@@ -22,12 +23,14 @@ struct Event {
     Text arguments;
     Text finish_reason;
     Text error;
+    CohereCitation citation;
     Usage usage;
 };
 
 class EventReader {
   public:
-    EventReader(Cursor& cursor, Event& event) noexcept : cursor_(cursor), event_(event) {}
+    EventReader(Cursor& cursor, Context& context, Event& event) noexcept
+        : cursor_(cursor), context_(context), event_(event) {}
     bool run() {
         return cursor_.each_member([&](Range key) { return read_member(key); }) && cursor_.at_end();
     }
@@ -40,6 +43,7 @@ class EventReader {
     bool read_call();
 
     Cursor& cursor_;
+    Context& context_;
     Event& event_;
 };
 
@@ -68,6 +72,7 @@ bool EventReader::read_message() {
         if (name == "tool_plan") return take_text(cursor_, event_.thinking);
         if (cursor_.peek() != '{') return cursor_.skip_value();
         if (name == "content") return read_content();
+        if (name == "citations") return read_citation(cursor_, context_, event_.citation);
         return name == "tool_calls" ? read_call() : cursor_.skip_value();
     });
 }
@@ -128,7 +133,7 @@ bool Decoder::read(std::string_view name, std::string_view data, Context& contex
     if (!context.structure.index(data, Structure::Utf8::passed, tokens, fault)) return false;
     Cursor cursor(data, tokens);
     Event event;
-    if (!EventReader(cursor, event).run()) return false;
+    if (!EventReader(cursor, context, event).run()) return false;
     if (event.type.empty()) event.type = name;
     return tell(event, context, sink);
 }
@@ -150,7 +155,8 @@ bool Decoder::tell(const Event& event, Context& context, DeltaSink& sink) {
     } else if (type == "tool-call-end") {
         end_call(event, sink);
     } else if (type == "citation-start") {
-        context.losses.add("citations");
+        for (const Json annotation : annotations_of(event.citation, context))
+            sink.on_delta({.kind = Kind::citation, .json = annotation});
     } else if (type == "message-end") {
         end_message(event, sink);
     }
