@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <liburing.h>
+#include <poll.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@ class Uring final : public Ring {
 
     void recv_multishot(int fd, Completion& completion) override;
     void recv_once(int fd, Completion& completion) override;
+    void poll_hang_up(int fd, Completion& completion) override;
     void accept_multishot(int fd, Completion& completion) override;
     void send(int fd, const msghdr& message, SendMode mode, Completion& completion) override;
     void connect(int fd, const sockaddr* address, socklen_t length, Completion& completion) override;
@@ -117,6 +119,12 @@ void Uring::recv_once(int fd, Completion& completion) {
     start(sqe, completion);
 }
 
+void Uring::poll_hang_up(int fd, Completion& completion) {
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_poll_add(&sqe, fd, POLLRDHUP);  // POLLERR and POLLHUP come unasked
+    start(sqe, completion);
+}
+
 void Uring::accept_multishot(int fd, Completion& completion) {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_multishot_accept(&sqe, fd, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -188,7 +196,8 @@ void Uring::wait(uint64_t timeout_ns) {
         timeout.tv_nsec = static_cast<long long>(timeout_ns % 1'000'000'000);
         io_uring_submit_and_wait_timeout(&ring_, &first, 1, &timeout, nullptr);
     }
-    if (io_uring_cq_has_overflow(&ring_)) [[unlikely]] overflow_count_ += 1;
+    if (io_uring_cq_has_overflow(&ring_)) [[unlikely]]
+        overflow_count_ += 1;
 }
 
 uint32_t Uring::dispatch() {

@@ -164,6 +164,10 @@ void TlsStream::on_end(Stream&, Error why) noexcept {
     if (!starved_) end_of_transport(why);
 }
 
+void TlsStream::on_hang_up(Stream&, Error why) noexcept {
+    if (connected_ && !refused_ && !closing_ && !ended_) user_.on_hang_up(*this, why);
+}
+
 void TlsStream::end_of_transport(Error why) noexcept {
     if (connected_) {
         // close_notify would have ended the reading before.

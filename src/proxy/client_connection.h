@@ -71,6 +71,7 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     void on_connected(net::Stream&, Result<void> result) noexcept override;
     void on_bytes(net::Stream&, io::BufferLease bytes) noexcept override;
     void on_end(net::Stream&, Error why) noexcept override;
+    void on_hang_up(net::Stream& stream, Error why) noexcept override { on_end(stream, why); }
     void on_sent(net::Stream&, Result<size_t> sent) noexcept override;
     void on_closed(net::Stream&) noexcept override;
 

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loom/io/uring.h"
@@ -158,6 +159,32 @@ TEST_P(Rules, ShutdownEndsAPendingRecv) {
     run_until([&] { return recv_.ended(); });
     EXPECT_EQ(recv_.last(), 0);
     EXPECT_TRUE(peer_sees_end(pair.peers));
+}
+
+// | a reset behind bytes may be missed by a multishot receive (Linux 6.18, more bytes than one go takes) | watch for
+// the hang-up, then receive buffer by buffer |
+TEST_P(Rules, AResetBehindBytesIsSeenByTheWatchAndFoundBufferByBuffer) {
+    Sockets pair;
+    make_tcp(pair);
+    Operation watch(buffers_);
+    ring_->poll_hang_up(pair.ours, watch);
+    settle();
+    EXPECT_FALSE(watch.ended());
+    const std::string bytes(8 * buffer_bytes, 'x');
+    ASSERT_EQ(::send(pair.peers, bytes.data(), bytes.size(), 0), static_cast<ssize_t>(bytes.size()));
+    const linger reset{.l_onoff = 1, .l_linger = 0};
+    ASSERT_EQ(::setsockopt(pair.peers, SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+    ::close(std::exchange(pair.peers, -1));
+    run_until([&] { return watch.ended(); });
+    EXPECT_NE(watch.last() & POLLERR, 0);
+    while (recv_.last() > 0 || recv_.last() == -ENOBUFS) {
+        recv_.leases.clear();
+        ring_->recv_once(pair.ours, recv_);
+        run_until([&] { return recv_.ended(); });
+        ASSERT_LT(recv_.cqes.size(), 200u);
+    }
+    EXPECT_EQ(recv_.last(), -ECONNRESET);
+    EXPECT_EQ(recv_.bytes.size(), bytes.size());
 }
 
 // | a cancel posts two CQEs in either order; the target's may be a real result | take only the target's CQE as the end

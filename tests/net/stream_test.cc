@@ -1,5 +1,6 @@
 // One TCP connection on a ring of memory: what the kernel may say, in whatever order it says it.
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -32,6 +33,11 @@ struct User final : StreamUser {
         ends += 1;
         end = why;
     }
+    void on_hang_up(Stream&, Error why) noexcept override {
+        EXPECT_FALSE(stream.closing());
+        hang_ups += 1;
+        end = why;
+    }
     void on_sent(Stream&, Result<size_t> sent) noexcept override {
         EXPECT_FALSE(stream.closing());
         sends += 1;
@@ -47,7 +53,7 @@ struct User final : StreamUser {
     Result<size_t> last_sent = size_t{0};
     bool keep_leases = false;
     int pause_after = 0;
-    int connected = 0, reads = 0, ends = 0, sends = 0, closed = 0;
+    int connected = 0, reads = 0, ends = 0, sends = 0, closed = 0, hang_ups = 0;
 };
 
 constexpr int fd = sim::fd_base + 1;
@@ -96,6 +102,81 @@ TEST(Close, WaitsForEveryCqeInWhateverOrderTheyCome) {
             }
         }
     } while (std::next_permutation(order.begin(), order.end()));
+}
+
+TEST(HangUp, IsFoundByAReceiveThatIsArmedAnewWhereTheKernelDoesNotTellOfIt) {
+    SimConnection c;
+    (void)c.sim.ring().deliver(fd, "the last bytes");  // the reset behind them: never a word from this receive
+    c.sim.ring().complete(fd, Op::hang_up, POLLRDHUP | POLLERR | POLLHUP);
+    c.sim.tick();
+    c.sim.tick();
+    const sim::Operation* const recv = c.sim.ring().find(fd, Op::recv);
+    ASSERT_NE(recv, nullptr);
+    EXPECT_TRUE(recv->cancelled);
+    EXPECT_EQ(c.user.hang_ups + c.user.ends, 0) << "bytes may still lie in the socket";
+    c.sim.ring().complete(fd, Op::recv, -ECANCELED);
+    c.sim.tick();
+    ASSERT_TRUE(c.sim.ring().in_flight(fd, Op::recv_once)) << "a multishot may miss it again";
+    (void)c.sim.ring().deliver(fd, ", and more");
+    c.sim.tick();
+    ASSERT_TRUE(c.sim.ring().in_flight(fd, Op::recv_once));
+    c.sim.ring().complete(fd, Op::recv, -ECONNRESET);
+    c.sim.tick();
+    EXPECT_EQ(c.user.bytes, "the last bytes, and more");
+    EXPECT_EQ(c.user.ends, 1);
+    EXPECT_EQ(c.user.hang_ups, 0);
+    EXPECT_EQ(c.user.end.code, Errc::reset);
+}
+
+TEST(HangUp, OfAFinLetsTheReceiveBeArmedAnewToo) {
+    SimConnection c;
+    (void)c.sim.ring().deliver(fd, "the last bytes");
+    c.sim.ring().complete(fd, Op::hang_up, POLLRDHUP);
+    c.sim.tick();
+    c.sim.tick();
+    c.sim.ring().complete(fd, Op::recv, -ECANCELED);
+    c.sim.tick();
+    ASSERT_TRUE(c.sim.ring().in_flight(fd, Op::recv_once));
+    c.sim.ring().complete(fd, Op::recv, 0);
+    c.sim.tick();
+    EXPECT_EQ(c.user.bytes, "the last bytes");
+    EXPECT_EQ(c.user.ends, 1);
+    EXPECT_EQ(c.user.end.code, Errc::closed);
+}
+
+TEST(HangUp, IsToldToWhoHasPaused) {
+    SimConnection c;
+    c.user.stream.pause_reading();
+    c.sim.ring().complete(fd, Op::recv, -ECANCELED);
+    c.sim.ring().complete(fd, Op::hang_up, POLLRDHUP | POLLERR | POLLHUP);
+    c.sim.tick();
+    EXPECT_EQ(c.user.hang_ups, 1);
+    EXPECT_EQ(c.user.end.code, Errc::reset);
+    EXPECT_EQ(c.user.ends, 0);
+    c.user.stream.start_reading();
+    EXPECT_TRUE(c.sim.ring().in_flight(fd, Op::recv_once)) << "what came before it can still be read";
+}
+
+TEST(HangUp, IsToldToWhoPausesAfterIt) {
+    SimConnection c;
+    c.user.pause_after = 1;
+    c.sim.ring().complete(fd, Op::hang_up, POLLERR | POLLHUP);
+    (void)c.sim.ring().deliver(fd, "left in the socket");
+    c.sim.tick();
+    c.sim.ring().complete(fd, Op::recv, -ECANCELED);
+    c.sim.tick();
+    c.sim.tick();
+    EXPECT_FALSE(c.sim.ring().in_flight(fd, Op::recv) || c.sim.ring().in_flight(fd, Op::recv_once));
+    EXPECT_EQ(c.user.hang_ups, 1);
+}
+
+TEST(HangUp, IsNoFinBehindBytesThatAPausedReaderHasToReadYet) {
+    SimConnection c;
+    c.user.stream.pause_reading();
+    c.sim.ring().complete(fd, Op::recv, -ECANCELED);
+    c.sim.ring().complete(fd, Op::hang_up, POLLRDHUP);
+    c.sim.tick();
+    EXPECT_EQ(c.user.hang_ups + c.user.ends, 0);
 }
 
 TEST(Close, BothCqesMayComeInOneTick) {
@@ -255,6 +336,7 @@ TEST(Reading, StarvedAndClosedInOneTickItClosesOnce) {
     c.sim.shard().schedule(closer);
     c.sim.ring().complete(fd, Op::recv, -ENOBUFS);
     c.sim.tick();
+    c.sim.tick();  // the watch for a hang-up ends
     EXPECT_EQ(c.user.closed, 1);
     EXPECT_FALSE(c.sim.ring().in_flight(fd, Op::recv)) << "a closed stream is not armed again";
 }

@@ -1,6 +1,7 @@
 #include "network_ring.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -110,6 +111,10 @@ void NetworkRing::submit(const Submission& submission) {
             LOOM_ASSERT(s.receive.completion == nullptr && s.link != nullptr);
             s.receive = {.completion = submission.completion, .once = submission.op == Op::recv_once};
             return;
+        case Op::hang_up:
+            LOOM_ASSERT(s.hang_up.completion == nullptr && s.link != nullptr);
+            s.hang_up = {.completion = submission.completion};
+            return;
         case Op::send:
             LOOM_ASSERT(s.send.completion == nullptr && s.link != nullptr);
             s.send = {.completion = submission.completion, .message = submission.message, .mode = submission.mode};
@@ -144,6 +149,7 @@ void NetworkRing::end(const io::Completion& target) {
     for (Socket& s : sockets_) {
         if (!s.open) continue;
         if (s.receive.completion == &target) s.receive.cancelled = true;
+        if (s.hang_up.completion == &target) s.hang_up.cancelled = true;
         if (s.send.completion == &target) s.send.cancelled = true;
         if (s.connect.completion == &target) s.connect.cancelled = true;
         if (s.accept == &target) s.accept_cancelled = true;
@@ -153,7 +159,7 @@ void NetworkRing::end(const io::Completion& target) {
 void NetworkRing::close_now(int fd) {
     Socket& s = socket(fd);
     LOOM_ASSERT(s.receive.completion == nullptr && s.send.completion == nullptr);
-    LOOM_ASSERT(s.connect.completion == nullptr && s.accept == nullptr);
+    LOOM_ASSERT(s.connect.completion == nullptr && s.accept == nullptr && s.hang_up.completion == nullptr);
     s.open = false;
     free_fds_.push_back(fd);
     if (is_listener(fd)) {
@@ -224,6 +230,7 @@ void NetworkRing::pump_socket(Socket& s) {
     const bool send_first = s.send.completion != nullptr && random_.chance(500);
     if (send_first) pump_send(s);
     if (s.receive.completion != nullptr) pump_receive(s);
+    if (s.hang_up.completion != nullptr) pump_hang_up(s);
     if (!send_first && s.send.completion != nullptr) pump_send(s);
     if (s.connect.completion != nullptr) pump_connect(s);
     if (s.accept != nullptr) pump_accept(s, listener_of(&s == &sockets_[0] ? listener_fd : admin_listener_fd));
@@ -260,6 +267,14 @@ void NetworkRing::pump_receive(Socket& s) {
     if (link.reset_by_actor && !link.to_proxy.ended && !s.shut_reading && !std::exchange(s.reset_told, true))
         return post(receive.completion, random_.chance(900) ? -ECONNRESET : -ETIMEDOUT);
     if (over || link.reset_by_actor) post(receive.completion, 0);
+}
+
+void NetworkRing::pump_hang_up(Socket& s) {
+    const Link& link = *s.link;
+    if (s.hang_up.cancelled) return post(s.hang_up.completion, -ECANCELED);
+    const bool broken = link.reset_by_actor || s.shut_reading || (link.to_proxy.ended && s.shut_sending);
+    if ((!broken && !link.to_proxy.ended) || held_back()) return;
+    post(s.hang_up.completion, POLLRDHUP | (broken ? POLLHUP : 0) | (link.reset_by_actor ? POLLERR : 0));
 }
 
 /// Moves what fits into the link; the bytes are read from where they lie, as the kernel would. `wanted` is what there

@@ -31,6 +31,7 @@ class NetworkRing final : public io::Ring {
 
     void recv_multishot(int fd, io::Completion& completion) override { queue({Op::recv, fd, &completion}); }
     void recv_once(int fd, io::Completion& completion) override { queue({Op::recv_once, fd, &completion}); }
+    void poll_hang_up(int fd, io::Completion& completion) override { queue({Op::hang_up, fd, &completion}); }
     void accept_multishot(int fd, io::Completion& completion) override { queue({Op::accept, fd, &completion}); }
     void send(int fd, const msghdr& message, io::SendMode mode, io::Completion& completion) override {
         queue({.op = Op::send, .fd = fd, .completion = &completion, .message = &message, .mode = mode});
@@ -61,7 +62,7 @@ class NetworkRing final : public io::Ring {
     [[nodiscard]] uint64_t completion_count() const noexcept { return completion_count_; }
 
   private:
-    enum class Op : uint8_t { recv, recv_once, send, connect, accept, close, cancel };
+    enum class Op : uint8_t { recv, recv_once, hang_up, send, connect, accept, close, cancel };
     struct Submission {
         Op op;
         int fd;
@@ -72,6 +73,10 @@ class NetworkRing final : public io::Ring {
     struct Receive {
         io::Completion* completion = nullptr;
         bool once = false;
+        bool cancelled = false;
+    };
+    struct HangUp {
+        io::Completion* completion = nullptr;
         bool cancelled = false;
     };
     struct Send {
@@ -91,6 +96,7 @@ class NetworkRing final : public io::Ring {
     struct Socket {
         std::shared_ptr<Link> link;
         Receive receive;
+        HangUp hang_up;
         Send send;
         Connect connect;
         io::Completion* accept = nullptr;
@@ -124,6 +130,7 @@ class NetworkRing final : public io::Ring {
     void pump();
     void pump_socket(Socket& s);
     void pump_receive(Socket& s);
+    void pump_hang_up(Socket& s);
     void pump_send(Socket& s);
     void pump_connect(Socket& s);
     void pump_accept(Socket& s, Listener& listener);

@@ -76,7 +76,7 @@ void SimRing::cancel(io::Completion& target) {
     for (Operation& operation : operations_) {
         if (operation.completion != &target) continue;
         operation.cancelled = true;
-        if (operation.op == Op::read) post(operation, -ECANCELED, 0);
+        if (operation.op == Op::read || operation.op == Op::hang_up) post(operation, -ECANCELED, 0);
         return;
     }
 }

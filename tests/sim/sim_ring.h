@@ -14,7 +14,7 @@
 
 namespace loom::sim {
 
-enum class Op : uint8_t { recv, recv_once, accept, send, connect, read };
+enum class Op : uint8_t { recv, recv_once, hang_up, accept, send, connect, read };
 
 /// One operation in flight, as it was given to the ring.
 struct Operation {
@@ -59,6 +59,7 @@ class SimRing final : public io::Ring {
 
     void recv_multishot(int fd, io::Completion& completion) override { start({Op::recv, fd, &completion}); }
     void recv_once(int fd, io::Completion& completion) override { start({Op::recv_once, fd, &completion}); }
+    void poll_hang_up(int fd, io::Completion& completion) override { start({Op::hang_up, fd, &completion}); }
     void accept_multishot(int fd, io::Completion& completion) override { start({Op::accept, fd, &completion}); }
     void send(int fd, const msghdr& message, io::SendMode mode, io::Completion& completion) override;
     void connect(int fd, const sockaddr*, socklen_t, io::Completion& completion) override {

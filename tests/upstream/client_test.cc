@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <mutex>
+
 #include <unistd.h>
 
 #include <fstream>
@@ -124,15 +126,22 @@ TEST_F(ClientTest, WhatIsNoAnswerIsAnErrorWithItsCause) {
         {"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", Errc::bad_message},
         {"", Errc::closed},
     };
+    std::mutex turn;  // the script of the last case may still be at its end
     std::string bytes;
     start([&](UpstreamConnection& connection) {
         (void)connection.read_request();
-        connection.send(bytes);
+        std::unique_lock lock(turn);
+        const std::string mine = bytes;
+        lock.unlock();
+        connection.send(mine);
         connection.half_close();
         (void)connection.wait_closed();
     });
     for (const Case& one : cases) {
-        bytes = one.bytes;
+        {
+            const std::lock_guard lock(turn);
+            bytes = one.bytes;
+        }
         const auto answer = ask();
         ASSERT_FALSE(answer) << one.bytes.substr(0, 60);
         EXPECT_EQ(answer.error().code, one.code) << one.bytes.substr(0, 60) << ": " << answer.error().what;

@@ -29,6 +29,9 @@ class Ring {
     virtual void recv_multishot(int fd, Completion& completion) = 0;
     /// One buffer's worth, then done: for a sender that would fill many before its reader's back-pressure is felt.
     virtual void recv_once(int fd, Completion& completion) = 0;
+    /// Completes once, with the poll events, when the peer has ended or the connection is broken, whether or not
+    /// anybody receives: a multishot receive may miss a reset that comes close behind bytes. POLLERR: it is broken.
+    virtual void poll_hang_up(int fd, Completion& completion) = 0;
     /// A new descriptor a CQE (non-blocking, close-on-exec) until one without `more()`.
     virtual void accept_multishot(int fd, Completion& completion) = 0;
     virtual void send(int fd, const msghdr& message, SendMode mode, Completion& completion) = 0;

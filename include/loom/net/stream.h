@@ -24,6 +24,8 @@ class StreamUser {
     virtual void on_bytes(Stream&, io::BufferLease bytes) noexcept = 0;
     /// Nothing more will be read: Errc::closed when the peer ended in order, reset or another cause else. At most once.
     virtual void on_end(Stream&, Error why) noexcept = 0;
+    /// The connection is broken, and reading is paused: told once a pause. What the peer sent before can still be read.
+    virtual void on_hang_up(Stream&, Error) noexcept {}
     /// The one send in flight is done: bytes taken (0 for a peer that does not read, SendMode::now), or why not.
     virtual void on_sent(Stream&, Result<size_t> bytes) noexcept = 0;
     /// After `begin_close`, when no operation is in flight any more: the stream may go (at the end of the tick).
@@ -44,8 +46,8 @@ class Stream {
 
     virtual void start_reading() noexcept = 0;
     virtual void pause_reading() noexcept = 0;
-    /// For a source whose reader may be slow: from here on a peer that floods is read one buffer at a time, so that what
-    /// comes before back-pressure is felt is bounded by `burst_receives_max` buffers.
+    /// For a source whose reader may be slow: from here on a peer that floods is read one buffer at a time, so that
+    /// what comes before back-pressure is felt is bounded by `burst_receives_max` buffers.
     virtual void watch_bursts() noexcept = 0;
     static constexpr uint16_t burst_receives_max = 3;
     /// What a multishot receive hands over in one go, before any pause can reach it: the kernel's MULTISHOT_MAX_RETRY

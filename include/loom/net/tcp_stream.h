@@ -23,8 +23,11 @@ struct TcpRecv : io::Completion {
 struct TcpSend : io::Completion {  // also connect's
     using Completion::Completion;
 };
+struct TcpHangUp : io::Completion {  // a poll for a peer that ends or resets
+    using Completion::Completion;
+};
 
-class TcpStream final : public Stream, TcpRecv, TcpSend, io::Runnable {
+class TcpStream final : public Stream, TcpRecv, TcpSend, TcpHangUp, io::Runnable {
   public:
     /// `user` outlives the stream.
     TcpStream(io::Shard& shard, StreamUser& user) noexcept;
@@ -59,14 +62,18 @@ class TcpStream final : public Stream, TcpRecv, TcpSend, io::Runnable {
     [[nodiscard]] TcpRecv& recv() noexcept { return *this; }
     [[nodiscard]] TcpSend& sending() noexcept { return *this; }
     [[nodiscard]] const TcpSend& sending() const noexcept { return *this; }
+    [[nodiscard]] TcpHangUp& hang_up() noexcept { return *this; }
+    [[nodiscard]] bool drained() noexcept { return !recv().in_flight && !sending().in_flight && !hang_up().in_flight; }
     static void on_recv_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_send_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
+    static void on_hang_up_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_connect_cqe(io::Completion& completion, io::Cqe cqe) noexcept;
-    static void on_close_ready(io::Runnable& runnable) noexcept;
+    static void on_turn(io::Runnable& runnable) noexcept;
     void on_recv(io::Cqe cqe) noexcept;
     void arm_recv() noexcept;
     void release_target() noexcept;
     void note_burst() noexcept;
+    void tell_reset() noexcept;
     void end_reading(int res) noexcept;
     void close_if_drained() noexcept;
 
@@ -74,12 +81,14 @@ class TcpStream final : public Stream, TcpRecv, TcpSend, io::Runnable {
     StreamUser& user_;
     int fd_ = -1;
     State state_ = State::idle;
-    bool reading_ = false;  // wanted
-    bool ended_ = false;    // on_end was told
-    bool watches_bursts_ = false;
-    bool one_by_one_ = false;
-    uint16_t burst_count_ = 0;   // receives in the tick at hand
-    uint64_t burst_tick_ns_ = 0;
+    bool reading_ : 1 = false;  // wanted
+    bool ended_ : 1 = false;    // on_end was told
+    bool hung_up_ : 1 = false;  // the peer sends no more: receives of one buffer find the end of what it sent
+    bool reset_ : 1 = false;    // and the connection is broken, of which a user learns that has paused
+    bool watches_bursts_ : 1 = false;
+    bool one_by_one_ : 1 = false;
+    uint16_t burst_count_ = 0;    // receives in the tick at hand
+    uint32_t burst_tick_ns_ = 0;  // the low half of now_ns: it tells one tick from the next
     Target* target_ = nullptr;
     msghdr message_{};
 };

@@ -96,6 +96,7 @@ class TlsStream final : public Stream, private StreamUser {
     void on_connected(Stream&, Result<void> result) noexcept override;
     void on_bytes(Stream&, io::BufferLease bytes) noexcept override;
     void on_end(Stream&, Error why) noexcept override;
+    void on_hang_up(Stream&, Error why) noexcept override;
     void on_sent(Stream&, Result<size_t> sent) noexcept override;
     void on_closed(Stream&) noexcept override;
 
