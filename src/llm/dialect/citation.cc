@@ -9,12 +9,18 @@ namespace loom::llm {
 
 namespace {
 
-/// Is it one of \udc00 to \udfff? It stands for no code point of its own: the one before it does, though that may have
-/// come in an earlier piece of the text.
-bool is_low_surrogate(Text escape) noexcept {
-    if (escape.size() < 6 || escape[1] != 'u' || (escape[2] | 0x20) != 'd') return false;
-    const char digit = static_cast<char>(escape[3] | 0x20);
-    return digit >= 'c' && digit <= 'f';
+/// The unit of UTF-16 that \uXXXX stands for; 0 for every other escape.
+uint32_t unit_of(Text escape) noexcept {
+    uint32_t unit = 0;
+    if (escape.size() >= 6 && escape[1] == 'u') std::from_chars(escape.data() + 2, escape.data() + 6, unit, 16);
+    return unit;
+}
+bool is_high_surrogate(uint32_t unit) noexcept { return unit >= 0xD800 && unit < 0xDC00; }
+/// It stands for no code point of its own: the one before it does, though that may have come in an earlier piece.
+bool is_low_surrogate(uint32_t unit) noexcept { return unit >= 0xDC00 && unit < 0xE000; }
+
+size_t size_of_escape(Text escape) noexcept {
+    return escape.size() >= 6 && escape[1] == 'u' ? 6 : std::min<size_t>(escape.size(), 2);
 }
 
 /// Runs `step(begin)` for each code point, until it returns false.
@@ -24,8 +30,8 @@ void each_code_point(Text inside, Step&& step) noexcept {
         const size_t begin = at;
         if (inside[at] == '\\') {
             const Text escape = inside.substr(at);
-            at += escape.size() >= 6 && escape[1] == 'u' ? 6 : std::min<size_t>(escape.size(), 2);
-            if (is_low_surrogate(escape)) continue;
+            at += size_of_escape(escape);
+            if (is_low_surrogate(unit_of(escape))) continue;
         } else {
             at += 1;
             while (at < inside.size() && (static_cast<uint8_t>(inside[at]) & 0xC0) == 0x80) at += 1;
@@ -43,7 +49,7 @@ bool read_span(Json start, Json end, std::optional<Span>& span) {
 }
 
 struct Members {
-    Text source, document_title, filename;
+    Text document_title, filename;
     Json start, end;
 };
 
@@ -60,7 +66,8 @@ bool read_members(Cursor& cursor, Citation& read, Members& members) {
         if (name == "cited_text") return take_text(cursor, read.cited_text);
         if (name == "file_id") return take_text(cursor, read.file_id);
         if (name == "document_index" || name == "index") return take_number(cursor, read.index);
-        if (name == "source") return take_text(cursor, members.source);
+        if (name == "source") return take_text(cursor, read.source);
+        if (name == "start_page_number") return take_number(cursor, read.page);
         if (name == "document_title") return take_text(cursor, members.document_title);
         if (name == "filename") return take_text(cursor, members.filename);
         if (name == "start_index") return take_number(cursor, members.start);
@@ -81,11 +88,11 @@ bool read_citation(Json citation, Context& context, Citation& read) {
     Members members;
     if (cursor.peek() != '{' || !read_members(cursor, read, members) || !cursor.at_end()) return false;
     // A client's own search may say a page for its source, or a name of its own.
-    if (read.type == "search_result_location" && is_web(plain(members.source, context.arena)))
-        read.url = members.source;
+    const bool is_found = read.type == "search_result_location";
+    if (is_found && is_web(plain(read.source, context.arena))) read.url = read.source;
     if (has(members.document_title)) read.title = members.document_title;
     if (has(members.filename)) read.title = members.filename;
-    const bool is_document = read.type == "char_location" || read.type == "page_location" ||
+    const bool is_document = is_found || read.type == "char_location" || read.type == "page_location" ||
                              read.type == "content_block_location" || read.type == "file_citation";
     read.kind = has(read.url) ? Citation::Kind::url : is_document ? Citation::Kind::document : Citation::Kind::other;
     if (!read_span(members.start, members.end, read.span)) read.span = {};
@@ -125,6 +132,49 @@ size_t offset_of(Text inside, uint64_t count) noexcept {
         return false;
     });
     return offset;
+}
+
+uint64_t utf8_bytes(Text inside) noexcept {
+    uint64_t bytes = 0;
+    for (size_t at = 0; at < inside.size();) {
+        if (inside[at] != '\\') {
+            bytes += 1;
+            at += 1;
+            continue;
+        }
+        const uint32_t unit = unit_of(inside.substr(at));
+        at += size_of_escape(inside.substr(at));
+        bytes += is_low_surrogate(unit) ? 0 : is_high_surrogate(unit) ? 4 : unit < 0x80 ? 1 : unit < 0x800 ? 2 : 3;
+    }
+    return bytes;
+}
+
+void PlacedText::append(Text inside) {
+    const size_t before = inside_.size();
+    inside_ += inside;
+    each_code_point(inside, [&](size_t begin) {
+        if (count_ > 0 && count_ % stride == 0) {
+            const Place last = marks_.empty() ? Place{} : marks_.back();
+            const size_t at = before + begin;
+            marks_.push_back({at, last.bytes + utf8_bytes(Text(inside_).substr(last.at, at - last.at))});
+        }
+        count_ += 1;
+        return true;
+    });
+}
+
+void PlacedText::clear() {
+    inside_.clear();
+    marks_.clear();
+    count_ = 0;
+}
+
+PlacedText::Place PlacedText::find(uint64_t count) const noexcept {
+    const uint64_t mark = std::min<uint64_t>(count / stride, marks_.size());
+    const Place near = mark == 0 ? Place{} : marks_[mark - 1];
+    const Text rest = Text(inside_).substr(near.at);
+    const size_t offset = offset_of(rest, count - mark * stride);
+    return {near.at + offset, near.bytes + utf8_bytes(rest.substr(0, offset))};
 }
 
 Json url_annotation(Text url, Text title, Span span, Arena& arena) {

@@ -1,5 +1,9 @@
-// What Cohere cites: {"start":…,"end":…,"text":…,"sources":[…],"content_index":…,"type":…}. The places are those of
-// characters in the answer's content, not in the source. Source: docs.cohere.com/v2/reference/chat, cohere-ai 7.20.
+// What Cohere cites: {"start":…,"end":…,"text":…,"sources":[…],"content_index":…,"type":…}.
+//
+// Source: cohere 7.3 (types/citation.py, types/source.py, CitationStartEvent*). Its docstrings say of start and end "in
+// the original source text"; the examples of docs.cohere.com ("text" is response[start:end]) and Cohere's own parser
+// (cohere-ai/melody, which counts code points) mean the answer's content. `document` and `tool_output` are what the
+// caller gave: a page has its address in a member that nobody but the caller named, `url` by custom.
 #pragma once
 
 #include "citation.h"

@@ -102,6 +102,7 @@ struct Source {
 };
 /// A place of the answer's text, in bytes of UTF-8, with the numbers of the sources that it rests on.
 struct Support {
+    std::optional<int64_t> part;  // of the content
     std::optional<int64_t> begin;
     std::optional<int64_t> end;
     Text text;  // what stands there

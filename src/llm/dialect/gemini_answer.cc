@@ -3,6 +3,7 @@
 
 #include "gemini.h"
 #include "gemini_grounding.h"
+#include "gemini_grounding_writer.h"
 
 namespace loom::llm::gemini {
 
@@ -123,14 +124,22 @@ void join_texts(Choice& choice, Context& context) {
     choice.parts = joined;
 }
 
-/// Gives each text the sources of what stands in it. Call it with joined texts.
-void cite(Choice& choice, const Grounding& grounding, Context& context) {
-    if (grounding.chunks.empty()) return;
-    const auto is_text = [](const Part& part) { return part.kind == Part::Kind::text; };
+bool is_text(const Part& part) noexcept { return part.kind == Part::Kind::text; }
+
+/// In code points of all of the text. Call it with the parts as they came.
+ArenaList<Cited> cited_in(const Choice& choice, const Grounding& grounding, Context& context) {
+    if (grounding.chunks.empty()) return {};
     GroundedText text;
-    for (const Part& part : choice.parts)
-        if (is_text(part)) text.append(part.text, context);
-    const ArenaList<Cited> cited = text.find(grounding, context);
+    uint32_t index = 0;
+    for (const Part& part : choice.parts) {
+        if (is_text(part)) text.append(part.text, index, context);
+        index += 1;
+    }
+    return text.find(grounding, context);
+}
+
+/// Gives each text the sources of what stands in it. Call it with joined texts.
+void cite(Choice& choice, const ArenaList<Cited>& cited, Context& context) {
     uint64_t begin = 0;  // of the part in the whole text
     for (Part& part : choice.parts) {
         if (!is_text(part)) continue;
@@ -151,9 +160,9 @@ void settle(Response& response, Context& context) {
     uint32_t made = 0;
     auto grounding = response.groundings.begin();
     for (Choice& choice : response.answer.choices) {
+        const ArenaList<Cited> cited = cited_in(choice, *grounding++, context);
         join_texts(choice, context);
-        cite(choice, *grounding, context);
-        ++grounding;
+        cite(choice, cited, context);
         for (Part& part : choice.parts)
             if (part.kind == Part::Kind::tool_call && (!has(part.tool_id) || part.tool_id.empty()))
                 part.tool_id = made_call_id(made++, context);
@@ -214,26 +223,57 @@ class AnswerWriter {
         json_.open_object();
         json_.key("parts");
         json_.open_array();
-        for (const Part& part : choice.parts) write_part(part);
+        GroundingWriter grounding;
+        uint32_t index = 0;
+        for (auto part = choice.parts.begin(); part != choice.parts.end();) {
+            if (part->kind == Part::Kind::tool_result) {
+                context_.losses.add("tool_result");
+                ++part;
+                continue;
+            }
+            if (is_text(*part)) {
+                grounding.begin_part(index);
+                part = write_texts(part, choice.parts.end(), grounding);
+            } else {
+                write_part(*part++);
+            }
+            index += 1;
+        }
         json_.close_array();
         json_.member_string("role", "model");
         json_.close_object();
         json_.member_string("finishReason", finish_word(choice.finish));
         json_.member_number("index", choice.index);
         if (has(choice.logprobs)) write_logprobs(choice.logprobs, context_, json_);
+        grounding.write(json_);
         json_.close_object();
     }
 
+    /// Texts that follow each other are one part: others cut their text where they cite, and Google's clients count in
+    /// a part, or in all of the text. Returns what is behind them.
+    ArenaList<Part>::const_iterator write_texts(ArenaList<Part>::const_iterator part,
+                                                ArenaList<Part>::const_iterator end, GroundingWriter& grounding) {
+        ArenaList<Part> run;
+        do {
+            run.add(context_.arena, *part);
+            grounding.append(part->text);
+            for (const Json citation : citations_in(part->citations, context_)) grounding.add(citation, context_);
+            grounding.end_text();
+            ++part;
+        } while (part != end && is_text(*part) && !has(run.back().signature));
+        Part whole = run.back();
+        whole.text = joined_text(run, "", context_.arena);
+        write_text_part(whole, json_);
+        return part;
+    }
+
     void write_part(const Part& part) {
-        if (has(part.citations)) context_.losses.add("citations");
         switch (part.kind) {
-            case Part::Kind::text:
             case Part::Kind::refusal:
             case Part::Kind::thinking:
             case Part::Kind::redacted_thinking: return write_text_part(part, json_);
             case Part::Kind::tool_call:
                 return write_call(part, part.tool_name, arguments_object(part, context_), json_);
-            case Part::Kind::tool_result: return context_.losses.add("tool_result");
             default: break;
         }
         if (part.media.source == Media::Source::text) return write_text_part({.text = part.media.data}, json_);

@@ -77,13 +77,18 @@ class Decoder final : public StreamDecoder {
                            .json = url_annotation(one.url, one.title, one.span, context.arena)});
     }
 
+    void keep(GroundedText& text, Text piece, Context& context) {
+        kept_bytes_ += piece.size();
+        kept_bytes_ > kept_bytes_max ? text.cut() : text.append(piece, 0, context);
+    }
+
     void tell_part(uint32_t choice, const Part& part, Context& context, DeltaSink& sink) {
         switch (part.kind) {
             case Part::Kind::text:
             case Part::Kind::thinking: {
                 if (part.text.empty() && !has(part.signature)) return;
                 const bool is_text = part.kind == Part::Kind::text;
-                if (is_text) choices_[choice].text.append(part.text, context);
+                if (is_text) keep(choices_[choice].text, part.text, context);
                 sink.on_delta({.kind = is_text ? Delta::Kind::text : Delta::Kind::thinking,
                                .choice = choice,
                                .text = part.text,
@@ -121,9 +126,11 @@ class Decoder final : public StreamDecoder {
         sink.on_delta({.kind = Delta::Kind::finish, .reason = FinishReason::content_filter, .finish_text = reason});
     }
 
-    static constexpr uint32_t choices_max = 8;  // candidateCount's most
+    static constexpr uint32_t choices_max = 8;         // candidateCount's most
+    static constexpr size_t kept_bytes_max = 1 << 20;  // of all choices' texts
 
     std::array<ChoiceState, choices_max> choices_;
+    size_t kept_bytes_ = 0;
     Usage usage_;
     uint32_t made_ids_ = 0;
     bool started_ = false;

@@ -19,6 +19,7 @@ bool read_chunk(Cursor& cursor, Context& context, Grounding& grounding) {
 
 bool read_segment(Cursor& cursor, Support& support) {
     return each_field(cursor, [&](const FieldName& field) {
+        if (field == "partIndex") return take_integer(cursor, support.part);
         if (field == "startIndex") return take_integer(cursor, support.begin);
         if (field == "endIndex") return take_integer(cursor, support.end);
         return field == "text" ? take_text(cursor, support.text) : cursor.skip_value();
@@ -74,35 +75,46 @@ bool read_recitation(Cursor& cursor, Context& context, Grounding& grounding) {
     });
 }
 
-void GroundedText::append(Text inside, Context& context) {
-    const std::string_view bytes = plain(inside, context.arena);
-    if (is_cut_ || bytes_.size() + bytes.size() > bytes_max) {
-        is_cut_ = true;
-        bytes_ = {};
-        return;
-    }
-    bytes_ += bytes;
+void GroundedText::append(Text inside, uint32_t part, Context& context) {
+    if (is_cut_) return;
+    if (parts_.empty() || parts_.back().part != part) parts_.push_back({part, bytes_.size()});
+    bytes_ += plain(inside, context.arena);
 }
 
-/// A place that does not hold the text that it is said to hold is counted otherwise than documented: the text itself
-/// says where it is, if it stands there but once.
+void GroundedText::cut() {
+    is_cut_ = true;
+    bytes_ = {};
+    parts_ = {};
+}
+
+size_t GroundedText::begin_of(int64_t part) const noexcept {
+    const auto at = std::ranges::find(parts_, part, [](const PartBegin& one) { return int64_t{one.part}; });
+    return at == parts_.end() ? 0 : at->at;
+}
+
+/// Counted in its part, or in all of the text. A place that does not hold the text that it is said to hold is counted
+/// otherwise than documented: the text itself says where it is, if it stands there but once.
 bool GroundedText::find_span(const Support& support, Context& context, Span& span) const {
-    const std::string_view text = plain(support.text, context.arena);
-    int64_t begin = support.begin.value_or(0);  // proto3 leaves out a zero
-    int64_t end = support.end.value_or(begin + static_cast<int64_t>(text.size()));
-    const auto size = static_cast<int64_t>(bytes_.size());
-    const bool is_within = begin >= 0 && begin < end && end <= size;
-    const auto at = static_cast<size_t>(begin);
-    if (!is_within ||
-        (!text.empty() && std::string_view(bytes_).substr(at, static_cast<size_t>(end - begin)) != text)) {
-        const size_t found = text.empty() ? bytes_.npos : bytes_.find(text);
-        if (found == bytes_.npos || bytes_.find(text, found + 1) != bytes_.npos) return false;
-        begin = static_cast<int64_t>(found);
-        end = begin + static_cast<int64_t>(text.size());
-    }
     const std::string_view all = bytes_;
-    span.begin = count_code_points(all.substr(0, static_cast<size_t>(begin)));
-    span.end = span.begin + count_code_points(all.substr(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+    const std::string_view text = plain(support.text, context.arena);
+    const int64_t begin = support.begin.value_or(0);  // proto3 leaves out a zero
+    const int64_t end = support.end.value_or(begin > INT32_MAX ? begin : begin + static_cast<int64_t>(text.size()));
+    std::string_view found;
+    for (const size_t base : {begin_of(support.part.value_or(0)), size_t{0}}) {
+        const auto size = static_cast<int64_t>(all.size() - base);
+        if (begin < 0 || begin >= end || end > size) continue;
+        const std::string_view there = all.substr(base + static_cast<size_t>(begin), static_cast<size_t>(end - begin));
+        if (!text.empty() && there != text) continue;
+        found = there;
+        break;
+    }
+    if (found.empty() && !text.empty()) {
+        const size_t at = all.find(text);
+        if (at != all.npos && all.find(text, at + 1) == all.npos) found = all.substr(at, text.size());
+    }
+    if (found.empty()) return false;
+    span.begin = count_code_points(all.substr(0, static_cast<size_t>(found.data() - all.data())));
+    span.end = span.begin + count_code_points(found);
     return true;
 }
 

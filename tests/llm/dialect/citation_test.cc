@@ -66,18 +66,63 @@ TEST(Citation, IsReadInEachFamilysShape) {
     EXPECT_EQ(found.cited_text, "t");
     EXPECT_FALSE(found.span);
     const Citation own = read(R"({"type":"search_result_location","source":"shelf 3","title":"B"})");
-    EXPECT_EQ(own.kind, Citation::Kind::other);
+    EXPECT_EQ(own.kind, Citation::Kind::document);
+    EXPECT_EQ(own.source, "shelf 3");
+    EXPECT_FALSE(has(own.url));
     const Citation document =
         read(R"({"type":"char_location","document_title":"D","document_index":2,"file_id":null,"cited_text":"t"})");
     EXPECT_EQ(document.kind, Citation::Kind::document);
     EXPECT_FALSE(has(document.file_id));
     EXPECT_EQ(document.index, "2");
+    EXPECT_EQ(read(R"({"type":"page_location","start_page_number":7,"end_page_number":9})").page, "7");
+    EXPECT_EQ(read(R"({"type":"file_path","file_id":"f","index":0})").kind, Citation::Kind::other);
     for (const std::string_view wrong : {R"({"start_index":-1,"end_index":2})", R"({"start_index":5,"end_index":2})",
                                          R"({"start_index":1})", R"({"start_index":1,"end_index":1e300})"})
         EXPECT_FALSE(read(wrong).span) << wrong;
     Citation none;
     for (const std::string_view wrong : {"", "[]", "\"x\"", "{", R"({"url":"u"} {})"})
         EXPECT_FALSE(read_citation(wrong, call.context, none)) << wrong;
+}
+
+TEST(CitationPlaces, CountBytesOfAnySpelling) {
+    constexpr std::pair<std::string_view, uint64_t> pieces[] = {
+        {"a", 1},         {R"(\n)", 1},     {R"(\/)", 1}, {R"(\u0041)", 1}, {"é", 2},  {R"(\u00e9)", 2},
+        {R"(\u07ff)", 2}, {R"(\u0800)", 3}, {"漢", 3},    {R"(\uFFFD)", 3}, {"😀", 4}, {R"(\ud83d\ude00)", 4}};
+    for (const auto& [a, a_bytes] : pieces)
+        for (const auto& [b, b_bytes] : pieces)
+            EXPECT_EQ(utf8_bytes(std::string(a) + std::string(b)), a_bytes + b_bytes);
+    // A pair that comes in two pieces: its sum is the whole's.
+    EXPECT_EQ(utf8_bytes(R"(\ud83d)") + utf8_bytes(R"(\ude00)"), 4u);
+}
+
+// Every code point of a text that is longer than its marks are apart, whatever pieces it came in.
+TEST(PlacedText, FindsEveryCodePoint) {
+    std::string_view letters[] = {"a", "é", R"(\u6f22)", "😀", R"(\ud83d\ude00)", R"(\n)"};
+    PlacedText text;
+    std::vector<PlacedText::Place> places;
+    std::string whole, piece;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < 1500; ++i) {
+        const std::string_view letter = letters[i * 7 % std::size(letters)];
+        places.push_back({whole.size(), bytes});
+        whole += letter;
+        piece += letter;
+        bytes += utf8_bytes(letter);
+        if (i % 37 != 0) continue;
+        text.append(piece);
+        piece.clear();
+    }
+    text.append(piece);
+    places.push_back({whole.size(), bytes});
+    ASSERT_EQ(text.inside(), whole);
+    ASSERT_EQ(text.count(), 1500u);
+    for (size_t i = 0; i < places.size(); ++i) {
+        ASSERT_EQ(text.find(i).at, places[i].at) << i;
+        ASSERT_EQ(text.find(i).bytes, places[i].bytes) << i;
+    }
+    EXPECT_EQ(text.find(UINT64_MAX).at, whole.size());
+    text.clear();
+    EXPECT_EQ(text.find(3).at, 0u);
 }
 
 TEST(HeldCitations, AreToldOnceInTheirOrder) {
@@ -100,8 +145,8 @@ TEST(GroundedText, CountsEveryPlaceInCodePoints) {
     const size_t begins[] = {0, 1, 3, 6, 10, 11};
     OneCall call;
     gemini::GroundedText text;
-    text.append("a\\u00e9", call.context);  // in pieces, and however it is spelled
-    text.append("\xe6\xbc\xa2\\ud83d\\ude00z", call.context);
+    text.append("a\\u00e9", 0, call.context);  // in pieces, and however it is spelled
+    text.append("\xe6\xbc\xa2\\ud83d\\ude00z", 0, call.context);
     for (size_t from = 0; from < 5; ++from) {
         for (size_t to = from + 1; to <= 5; ++to) {
             gemini::Grounding grounding;
@@ -124,7 +169,7 @@ TEST(GroundedText, CountsEveryPlaceInCodePoints) {
 TEST(GroundedText, TrustsTheTextOfAPlaceMoreThanItsNumbers) {
     OneCall call;
     gemini::GroundedText text;
-    text.append("\xc3\xa9\xc3\xa9 one, two two", call.context);
+    text.append("\xc3\xa9\xc3\xa9 one, two two", 0, call.context);
     const auto find = [&](std::string_view segment, int64_t begin, int64_t end, int64_t chunk) {
         gemini::Grounding grounding;
         grounding.chunks.add(call.arena, {"https://a/", "A"});
@@ -148,6 +193,34 @@ TEST(GroundedText, TrustsTheTextOfAPlaceMoreThanItsNumbers) {
     EXPECT_TRUE(find("one", 5, 8, 1).empty());  // no page
     EXPECT_TRUE(find("one", 5, 8, 7).empty());  // no source
     EXPECT_TRUE(find("one", 5, 8, -1).empty());
+}
+
+// Google counts in the part that it names, in all of the text where it names none, and not always as it says.
+TEST(GroundedText, CountsInItsPartOrInAllOfTheText) {
+    OneCall call;
+    gemini::GroundedText text;
+    text.append("\xc3\xa9 one. ", 1, call.context);
+    text.append("two. three.", 3, call.context);
+    const auto find = [&](std::optional<int64_t> part, int64_t begin, int64_t end, std::string_view segment) {
+        gemini::Grounding grounding;
+        grounding.chunks.add(call.arena, {"https://a/", "A"});
+        gemini::Support& support = grounding.supports.add(call.arena);
+        support.part = part;
+        support.begin = begin;
+        support.end = end;
+        support.text = segment;
+        support.chunks.add(call.arena, 0);
+        const ArenaList<gemini::Cited> found = text.find(grounding, call.context);
+        return found.empty() ? std::string("none")
+                             : std::to_string(found.front().span.begin) + "-" + std::to_string(found.front().span.end);
+    };
+    EXPECT_EQ(find(3, 0, 4, "two."), "7-11");
+    EXPECT_EQ(find(3, 0, 4, ""), "7-11");
+    EXPECT_EQ(find(std::nullopt, 8, 12, "two."), "7-11");
+    EXPECT_EQ(find(1, 3, 7, "one."), "2-6");
+    EXPECT_EQ(find(1, 8, 12, "two."), "7-11");     // counted in all of the text after all
+    EXPECT_EQ(find(2, 100, 104, "two."), "7-11");  // wrong altogether: it stands there once
+    EXPECT_EQ(find(3, 4, 200, ""), "none");
 }
 
 }  // namespace
