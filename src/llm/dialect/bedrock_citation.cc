@@ -153,7 +153,8 @@ ArenaList<Json> citations_of(Json citations, uint32_t document_count, Context& c
         Cited cited;
         const bool is_read = read_anthropic(citation, context, cited);
         const auto* const place = std::ranges::find(document_places, cited.place, &Place::type);
-        if (is_read && place != document_places.end() && value_of(cited.index) < document_count) {
+        const double index = value_of(cited.index);
+        if (is_read && place != document_places.end() && index >= 0 && index < document_count) {
             written.add(context.arena, bedrock_citation(cited, *place, context.arena));
         } else {
             context.losses.add("citations");

@@ -224,6 +224,7 @@ class AnswerWriter {
         json_.key("parts");
         json_.open_array();
         GroundingWriter grounding;
+        cites_ = std::ranges::any_of(choice.parts, [](const Part& part) { return has(part.citations); });
         uint32_t index = 0;
         for (auto part = choice.parts.begin(); part != choice.parts.end();) {
             if (part->kind == Part::Kind::tool_result) {
@@ -256,7 +257,7 @@ class AnswerWriter {
         ArenaList<Part> run;
         do {
             run.add(context_.arena, *part);
-            grounding.append(part->text);
+            if (cites_) grounding.append(part->text);
             for (const Json citation : citations_in(part->citations, context_)) grounding.add(citation, context_);
             grounding.end_text();
             ++part;
@@ -285,6 +286,7 @@ class AnswerWriter {
     const ChatAnswer& answer_;
     Context& context_;
     JsonOut json_;
+    bool cites_ = false;  // the candidate being written: its text is needed for places
 };
 
 }  // namespace
