@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "loom/base/crypto.h"
 #include "ownership.h"
 #include "realtime.h"
 
@@ -79,6 +81,13 @@ http::ContentCoding coding_of(const http::RequestHead& head) noexcept {
         first = &header;
     }
     return first == nullptr ? http::ContentCoding::identity : http::content_coding(first->value);
+}
+
+/// All clients share the provider's key, and so what it remembers of their idempotency keys: each tenant has its own of
+/// them. A tenant's name is part of what is hashed, so nobody can make a key that another one's becomes; and nothing
+/// else is, so it is the same on every shard, and behind a restart.
+std::array<char, 64> own_idempotency_key(std::string_view tenant, std::string_view given) noexcept {
+    return hex_of(hmac_sha256(tenant, given));
 }
 
 /// The key in whichever header this route takes it from.
@@ -273,12 +282,20 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         request_lines_.append(value);
         request_lines_.append("\r\n");
     };
+    bool has_idempotency_key = false;
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
         const bool passes = route_->ai ? reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
-        if (passes) line(header.name, header.value);
+        if (!passes) continue;
+        if (route_->ai && consumer_ != nullptr && header.id == HeaderId::idempotency_key) {
+            if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
+            const auto own = own_idempotency_key(tenant(), header.value);
+            line(header.name, {own.data(), own.size()});
+            continue;
+        }
+        line(header.name, header.value);
     }
     line("x-request-id", request_id_);
     if (route_->ai || plan().forwarded_for == ForwardedFor::off) return;
