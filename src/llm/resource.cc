@@ -18,7 +18,7 @@ using A = CallAnswer;
 constexpr std::array calls{
     // Files: OpenAI's and Anthropic's.
     ResourceCall{get, "files", E::files, K::file, B::none, A::list},
-    ResourceCall{post, "files", E::files, K::file, B::multipart, A::object},
+    ResourceCall{post, "files", E::files, K::file, B::file_form, A::object},
     ResourceCall{get, "files/{id}", E::files, K::file},
     ResourceCall{remove, "files/{id}", E::files, K::file, B::none, A::deletion},
     ResourceCall{get, "files/{id}/content", E::files, K::file},

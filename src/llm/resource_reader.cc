@@ -80,14 +80,26 @@ class RequestNames {
     bool run() {
         if (cursor_.peek() != '{') return cursor_.fail_here("the body must be a JSON object");
         const bool good = cursor_.each_member([this](Range key) { return top_member(key); });
-        if (!good) return false;
-        return cursor_.at_end() || cursor_.fail_here("there are bytes behind the JSON object");
+        return good && ends();
+    }
+
+    /// A line of a batch: the request is its `body`.
+    bool run_line() {
+        if (cursor_.peek() != '{') return cursor_.fail_here("a JSON object is expected");
+        const bool good = cursor_.each_member([this](Range key) {
+            const PlainKey plain(inside(cursor_.text(), key));
+            if (plain.view() != "body" || cursor_.peek() != '{') return member(plain.view());
+            return cursor_.each_member([this](Range inner) { return top_member(inner); });
+        });
+        return good && ends();
     }
     [[nodiscard]] ResourceRequest& request() noexcept { return request_; }
     [[nodiscard]] const Fault& fault() const noexcept { return cursor_.fault(); }
     [[nodiscard]] bool crowded() const noexcept { return crowded_; }
 
   private:
+    bool ends() { return cursor_.at_end() || cursor_.fail_here("there are bytes behind the JSON object"); }
+
     bool top_member(Range key) {
         const PlainKey plain(inside(cursor_.text(), key));
         const std::string_view name = plain.view();
@@ -96,6 +108,7 @@ class RequestNames {
             request_.model_range = cursor_.take_string();
             return text(request_.model_range, request_.model);
         }
+        if (name == "purpose" && cursor_.peek() == '"') return text(cursor_.take_string(), request_.purpose);
         if (name == "store") {
             request_.stores = !cursor_.is_false();
             return cursor_.skip_value();
@@ -292,6 +305,18 @@ Result<ResourceRequest> ResourceReader::read_request(std::string_view body) {
     const bool good = names.run();
     structure_->trim();
     if (good) return std::move(names.request());
+    return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
+}
+
+Result<std::vector<ResourceName>> ResourceReader::read_batch_line(std::string_view line) {
+    Tokens tokens;
+    Fault fault;
+    if (!structure_->index(line, Structure::Utf8::checked, tokens, fault))
+        return fail(Errc::bad_message, Side::downstream, fault.what);
+    RequestNames names(line, tokens);
+    const bool good = names.run_line();
+    structure_->trim();
+    if (good) return std::move(names.request().named);
     return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
 }
 

@@ -216,7 +216,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
     if (body_mode_ == BodyMode::stream) client_.watch_bursts();
-    return {};
+    return route_->ai ? admit_upload(head) : Result<void>();
 }
 
 /// What is sent compressed is decoded as it comes, and from then on as if it had been sent plain.

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "attempt.h"
 #include "body_budget.h"
@@ -62,6 +63,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static constexpr size_t head_slack_bytes = 1024;           // of a head, beside what others' heads say
 
   private:
+    friend class BatchUpload;
     friend class EchoSource;
     friend class Ownership;
     friend class Realtime;
@@ -146,6 +148,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void upload_piece(std::string_view payload, bool leased);
     void finish_upload();
     void await_upload() noexcept;
+    [[nodiscard]] bool judges_upload() const noexcept;
+    [[nodiscard]] bool upload_whole() const noexcept;
+    [[nodiscard]] bool upload_held_up() const noexcept;
+    void upload_kept_end(bool ready);
+    [[nodiscard]] bool judge_upload(std::span<std::string_view> payloads);
+    void on_upload_judged(const Result<void>& judged) noexcept;
+    void refuse_upload(const Error& why);
     void fail_body(const Error& why);
 
     // inspect.cc
@@ -166,6 +175,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit_family(const http::RequestHead& head);
     Result<void> check_family_provider() const;
     [[nodiscard]] size_t family_provider() const noexcept;
+    Result<void> admit_upload(const http::RequestHead& head);
     [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
     [[nodiscard]] bool waits_for_form() const noexcept;
     [[nodiscard]] std::string_view form_front() const noexcept;

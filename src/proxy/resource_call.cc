@@ -111,13 +111,25 @@ Result<void> Exchange::check_family_provider() const {
     return {};
 }
 
+/// A file that is uploaded as it comes, where clients are told apart: what could not be read on the way is not taken.
+Result<void> Exchange::admit_upload(const http::RequestHead& head) {
+    const bool judged = owned_ != nullptr && owned_->call.body == CallBody::file_form && plan().keeps_apart();
+    if (!judged || body_mode_ != BodyMode::stream) return {};
+    if (head.find(http::HeaderId::content_encoding) != nullptr)
+        return fail(Errc::bad_content_type, Side::downstream,
+                    "this gateway reads the file as it passes: send the form without Content-Encoding");
+    owned_->upload = std::make_unique<BatchUpload>(*this, services_, family_->content_type);
+    return {};
+}
+
 /// Must its body be read? A form passes as it comes.
 bool Exchange::reads_family_body(const http::RequestHead& head) const noexcept {
     if (owned_ == nullptr || owned_->call.body == CallBody::none || client_body_.done()) return false;
     constexpr std::string_view json = "application/json";
     const std::string_view type = head.value_of(http::HeaderId::content_type);
     const bool is_json = type.size() >= json.size() && http::equal_ignoring_case(type.substr(0, json.size()), json);
-    if (owned_->call.body == CallBody::multipart && !is_json) return false;
+    const bool form = owned_->call.body == CallBody::multipart || owned_->call.body == CallBody::file_form;
+    if (form && !is_json) return false;
     return owned_->call.by_model || plan().keeps_apart() || plan().providers.size() > 1;
 }
 
@@ -167,6 +179,10 @@ Result<void> Exchange::inspect_family() {
     draft_->request.model_range = read->model_range;
     model_ = text_.keep(read->model);
     owned_->named = std::move(read->named);
+    const bool in_parts = owned_->call.kind == llm::ResourceKind::upload && !read->purpose.empty();
+    if (in_parts && plan().keeps_apart() && may_mean_batch(read->purpose))
+        return fail(Errc::bad_message, Side::downstream,
+                    "a batch's file must be uploaded whole (POST /v1/files): what its lines name is judged on the way");
     LOOM_TRY(choose_by_model());
     if (owned_->call.by_model && upstream_model_ != model_)
         llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());
@@ -355,6 +371,8 @@ Result<void> Exchange::ask_about_answer() {
         owned_->ask(RegisterStage::elements, std::move(question));
         return {};
     }
+    if (owned_->upload != nullptr && !owned_->upload->passed())
+        return fail(Errc::bad_message, Side::upstream, "the upstream answered before it had the whole form");
     (void)services_.usage_reader.read(answer, owned_->usage);
     const auto made = LOOM_TRY(services_.resource_reader.read_made(call.kind, answer));
     if (!made.empty()) ask_to_write(RegisterStage::answer, made);

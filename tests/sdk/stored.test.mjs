@@ -33,7 +33,7 @@ after(async () => {
 
 const openai = (apiKey) => new OpenAI({ baseURL: loom.baseURL, apiKey, maxRetries: 0, timeout: 10_000 });
 const anthropic = (apiKey) => new Anthropic({ baseURL: loom.origin, apiKey, maxRetries: 0, timeout: 10_000 });
-const upload = async (client) => client.files.create({ file: await toFile(Buffer.from('x'), 'f.jsonl'), purpose: 'batch' });
+const upload = async (client) => client.files.create({ file: await toFile(Buffer.from('{}'), 'f.jsonl'), purpose: 'batch' });
 const notFound = (error) => error.status === 404 && error instanceof OpenAI.NotFoundError;
 
 test('files and batches are their makers', { timeout: 30_000 }, async () => {
@@ -104,6 +104,19 @@ test("Anthropic's message batches, with its own provider and its own errors", { 
     assert.deepEqual(results, ['a']);
     await one.messages.batches.delete(batch.id);
     assert.deepEqual(await read(one), []);
+});
+
+test('a batch cannot name what another has stored, and is told the line', { timeout: 30_000 }, async () => {
+    const [one, other] = [openai(clientKey), openai(otherKey)];
+    const { id } = await one.responses.create({ model: 'gpt-4o', input: 'hi' });
+    const body = { model: 'gpt-4o', input: 'on', previous_response_id: id };
+    const lines = [{}, body].map((each, at) => JSON.stringify({ custom_id: `${at}`, method: 'POST', url: '/v1/responses', body: each }));
+    const file = () => toFile(Buffer.from(`${lines.join('\n')}\n`), 'f.jsonl');
+    const asked = store.requests.length;
+    await assert.rejects(other.files.create({ file: await file(), purpose: 'batch' }),
+        (error) => notFound(error) && error.message.includes(`${id} (line 2 of`));
+    assert.equal(store.requests.length, asked);
+    assert.ok((await one.files.create({ file: await file(), purpose: 'batch' })).id);
 });
 
 test('openai of Python (stored_test.py)', { timeout: 60_000 }, async () => {

@@ -17,8 +17,8 @@ class Stored(unittest.TestCase):
 
     def test_files_are_their_makers_and_lists_are_read_to_their_end(self):
         own = {file.id for file in self.other.files.list(limit=1)}
-        mine = [self.one.files.create(file=("f.jsonl", b"x"), purpose="batch").id for _ in range(3)]
-        own.add(self.other.files.create(file=("f.jsonl", b"x"), purpose="batch").id)
+        mine = [self.one.files.create(file=("f.jsonl", b"{}"), purpose="batch").id for _ in range(3)]
+        own.add(self.other.files.create(file=("f.jsonl", b"{}"), purpose="batch").id)
         self.assertEqual({file.id for file in self.other.files.list(limit=1)}, own)
         self.assertTrue(own.isdisjoint(mine))
         self.assertEqual(self.one.files.content(mine[0]).read(), b"content")

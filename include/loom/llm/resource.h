@@ -41,6 +41,7 @@ enum class CallBody : uint8_t {
     none,
     json,       // read: it may name ids, and a model
     multipart,  // passes as it comes; what its first part tells may name the model
+    file_form,  // likewise; what its file's lines name is read on the way, where a batch may be made of it
 };
 
 /// What has to be done with an answer of success before the client sees it.

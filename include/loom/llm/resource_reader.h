@@ -27,6 +27,7 @@ struct ResourceRequest {
     std::vector<ResourceName> named;  // in their order, doubles included
     std::string model;                // of the top level; "" where there is none
     Range model_range;                // the raw JSON string
+    std::string purpose;              // of an upload; where it stands twice, both
     bool stores = true;               // `store` is not false
 };
 
@@ -59,6 +60,9 @@ class ResourceReader {
     /// with, a schema or metadata may hold such keys too, which no provider reads as ids: these are passed over.
     /// Errors  bad_message (downstream): no JSON object.  too_large: more than names_max ids.
     [[nodiscard]] Result<ResourceRequest> read_request(std::string_view body);
+
+    /// The same of one line of a batch's file, whose request is its `body`.
+    [[nodiscard]] Result<std::vector<ResourceName>> read_batch_line(std::string_view line);
 
     /// The ids that an answer of one object brings: its own, which is of `kind`, and those of what came with it (a
     /// batch's output files, an upload's file, a response's items).
