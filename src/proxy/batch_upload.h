@@ -12,8 +12,6 @@
 namespace loom::proxy {
 
 class Exchange;
-struct RoutePlan;
-struct Plan;
 
 /// Lets the form through as it comes, but for its end, which waits until every line is judged: without it no server has
 /// a file. Its exchange refuses what is not the tenant's, in the words that a request with that id would be.

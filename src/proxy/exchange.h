@@ -117,6 +117,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit();
     Result<void> admit_route(const http::RequestHead& head);
     Result<void> authenticate(const http::RequestHead& head);
+    [[nodiscard]] std::string_view client_key(const http::RequestHead& head) const noexcept;
     Result<void> admit_body(const http::RequestHead& head);
     Result<void> admit_coding(const http::RequestHead& head);
     Result<void> admit_endpoint(const http::RequestHead& head);
@@ -198,7 +199,18 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> deliver_resource();
     Result<void> reply_own(std::string_view body);
     Result<void> ask_for_next_page();
+    void ask_again_at(std::string_view target);
     [[nodiscard]] std::string tenant() const;
+
+    // google_files.cc: Gemini's uploads, and its lists
+    [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] const tenant::Consumer* upload_signer(const http::RequestHead& head) const;
+    Result<void> admit_google_upload(const http::RequestHead& head);
+    void aim_google_upload(const http::RequestHead& head);
+    Result<void> take_upload_url(std::vector<llm::ResourceName>& made);
+    Result<void> deliver_google_list();
+    Result<void> ask_for_google_page();
+    void write_google_page();
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;

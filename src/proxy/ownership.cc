@@ -36,7 +36,7 @@ CollectedAnswer& Ownership::collect() {
 
 Result<void> Ownership::hold_memory() {
     const uint64_t collected_bytes = collected_ ? collected_->memory_bytes() : 0;
-    if (hold(collected_bytes + (asked_ids.size() + list.elements.size()) * name_bytes)) return {};
+    if (hold(collected_bytes + page.size() + (asked_ids.size() + list.elements.size()) * name_bytes)) return {};
     let_go();
     return fail(Errc::exhausted, Side::internal, "no memory for one more answer (limit.bodies_in_memory)");
 }

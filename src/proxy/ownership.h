@@ -10,6 +10,7 @@
 #include "batch_upload.h"
 #include "body_budget.h"
 #include "collected_answer.h"
+#include "loom/base/crypto.h"
 #include "loom/llm/resource_reader.h"
 #include "loom/llm/usage.h"
 #include "loom/proxy/relay.h"
@@ -19,6 +20,9 @@ namespace loom::proxy {
 
 class Exchange;
 class Services;
+
+constexpr uint32_t pages_max = 64;  // of a list, one behind the other, of which nothing is the client's
+constexpr size_t page_limit = 100;  // what every provider gives at once
 
 /// What the register is asked about.
 enum class RegisterStage : uint8_t {
@@ -62,6 +66,11 @@ class Ownership final : public EventObserver, RegisterAsker, BodyHold {
     llm::Usage usage;                         // of an answer that was collected
     uint32_t pages = 0;                       // of a list, asked for in the client's place
     size_t list_limit = 0;                    // that the client set for one page; known from the second on
+    std::string page;                         // of a list of Google's, while it is seen whether more follows
+    std::string page_token;                   // the provider's, for what does
+    std::string_view upload_origin;           // of Google's uploads: where their client finds Loom, "https://host"
+    Sha256 key_hash{};                        // of their client's key, which signs the address to go on at
+    std::string upload_url;                   // that address, for the answer
     std::unique_ptr<BatchUpload> upload;      // of a file whose lines are read as it passes
 
   private:
