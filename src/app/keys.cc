@@ -415,13 +415,15 @@ constexpr KeyRow proxy_rows[] = {
      .meaning = "the one provider of this route, whatever the model; also where the passthrough families store things"},
     {.pattern = "route.<name>.passthrough",
      .type = list,
-     .meaning = "endpoint families relayed without being inspected; others are refused. What they store at the "
-                "provider is its "
-                "tenant's alone, and not found by others. responses: stored responses and conversations, also named in "
-                "requests (previous_response_id, conversation); batches: Anthropic's message batches too",
+     .meaning =
+         "endpoint families relayed without being inspected; others are refused. What they store at the "
+         "provider is its "
+         "tenant's alone, and not found by others. responses: stored responses and conversations, also named in "
+         "requests (previous_response_id, conversation); batches: Anthropic's message batches too; files: Gemini's "
+         "too (uploads are asked for at /upload/v1beta/files); cached_contents: Gemini's",
      .choices =
          "files|batches|audio|images|moderations|uploads|fine_tuning|assistants|threads|vector_stores|containers|"
-         "rerank|responses|-realtime"},
+         "rerank|responses|cached_contents|-realtime"},
     {.pattern = "route.<name>.keepalive",
      .type = duration,
      .default_text = "0",

@@ -46,6 +46,8 @@ constexpr std::array named_otherwise{
     Family{"batch_embed_contents", Endpoint::batch_embed_contents},
     Family{"stored_responses", Endpoint::stored_responses},
     Family{"message_batches", Endpoint::message_batches},
+    Family{"gemini_files", Endpoint::gemini_files},
+    Family{"cached_contents", Endpoint::cached_contents},
 };
 
 constexpr std::array gemini_methods{
@@ -97,6 +99,21 @@ bool is_plain(std::string_view path) {
            path.find("%2e") == path.npos && path.find("%2E") == path.npos && path.find('\\') == path.npos;
 }
 
+/// Gemini's, below their version. /v1/files is OpenAI's too: there its client tells (Exchange::admit_route).
+Endpoint gemini_family_of(std::string_view path) {
+    if (!is_plain(path)) return Endpoint::unknown;
+    if (below_version(path, "/upload/v1beta/") == "files" || below_version(path, "/upload/v1/") == "files")
+        return Endpoint::gemini_files;
+    const auto first_below = [path](std::string_view version) {
+        const std::string_view rest = below_version(path, version);
+        return rest.substr(0, rest.find('/'));
+    };
+    const std::string_view first = first_below("/v1beta/");
+    if (first == "files") return Endpoint::gemini_files;
+    const bool cached = first == "cachedContents" || first_below("/v1/") == "cachedContents";
+    return cached ? Endpoint::cached_contents : Endpoint::unknown;
+}
+
 Endpoint family_of(std::string_view segment) {
     for (const Family& family : families) {
         if (family.name == segment) return family.endpoint;
@@ -126,6 +143,7 @@ Endpoint classify(bool method_is_get, std::string_view path) noexcept {
     if (is_plain(rest) && rest.starts_with("responses/")) return Endpoint::stored_responses;
     if (is_plain(rest) && (rest == "messages/batches" || rest.starts_with("messages/batches/")))
         return Endpoint::message_batches;
+    if (const Endpoint family = gemini_family_of(path); family != Endpoint::unknown) return family;
     return is_plain(rest) ? family_of(rest.substr(0, rest.find('/'))) : Endpoint::unknown;
 }
 
@@ -154,7 +172,7 @@ std::optional<Protocol> chat_protocol_of(Endpoint endpoint) noexcept {
 Protocol error_protocol_of(Endpoint endpoint) noexcept {
     if (endpoint == Endpoint::messages || endpoint == Endpoint::count_tokens || endpoint == Endpoint::message_batches)
         return Protocol::anthropic;
-    if (names_model_in_path(endpoint)) return Protocol::gemini;
+    if (names_model_in_path(endpoint) || is_gemini_family(endpoint)) return Protocol::gemini;
     const bool responses = endpoint == Endpoint::responses || endpoint == Endpoint::input_tokens;
     return responses ? Protocol::openai_responses : Protocol::openai_chat;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 namespace loom::llm {
 namespace {
@@ -18,7 +19,7 @@ using A = CallAnswer;
 constexpr std::array calls{
     // Files: OpenAI's and Anthropic's.
     ResourceCall{get, "files", E::files, K::file, B::none, A::list},
-    ResourceCall{post, "files", E::files, K::file, B::multipart, A::object},
+    ResourceCall{post, "files", E::files, K::file, B::file_form, A::object},
     ResourceCall{get, "files/{id}", E::files, K::file},
     ResourceCall{remove, "files/{id}", E::files, K::file, B::none, A::deletion},
     ResourceCall{get, "files/{id}/content", E::files, K::file},
@@ -98,6 +99,21 @@ constexpr std::array calls{
     ResourceCall{post, "rerank", E::rerank, K::none, B::json, A::opaque, true},
 };
 
+// Below /v1beta/; source: ai.google.dev/api.
+constexpr std::array gemini_calls{
+    ResourceCall{get, "files", E::gemini_files, K::gemini_file, B::none, A::list},
+    ResourceCall{get, "files/{id}:download", E::gemini_files, K::gemini_file},
+    ResourceCall{get, "files/{id}", E::gemini_files, K::gemini_file},
+    ResourceCall{remove, "files/{id}", E::gemini_files, K::gemini_file, B::none, A::deletion},
+    ResourceCall{get, "cachedContents", E::cached_contents, K::cached_content, B::none, A::list},
+    ResourceCall{post, "cachedContents", E::cached_contents, K::cached_content, B::json, A::object, true},
+    ResourceCall{get, "cachedContents/{id}", E::cached_contents, K::cached_content},
+    ResourceCall{patch, "cachedContents/{id}", E::cached_contents, K::cached_content, B::json},
+    ResourceCall{remove, "cachedContents/{id}", E::cached_contents, K::cached_content, B::none, A::deletion},
+};
+constexpr ResourceCall upload_begin{post, "files", E::gemini_files, K::gemini_upload, B::json, A::object};
+constexpr ResourceCall upload_go_on{post, "files", E::gemini_files, K::gemini_upload, B::none, A::object};
+
 std::string_view take_segment(std::string_view& path) noexcept {
     const size_t slash = path.find('/');
     const std::string_view segment = path.substr(0, slash);
@@ -118,9 +134,13 @@ bool fits(std::string_view pattern, std::string_view path, std::string_view& id)
         const std::string_view wanted = take_segment(pattern);
         if (wanted == "*") return true;
         const std::string_view given = take_segment(path);
-        if (wanted == "{id}")
+        if (wanted == "{id}") {
             id = given;
-        else if (wanted != given)
+        } else if (wanted.starts_with("{id}:")) {  // one of Google's methods
+            const std::string_view method = wanted.substr(4);
+            if (!given.ends_with(method) || given.size() == method.size()) return false;
+            id = given.substr(0, given.size() - method.size());
+        } else if (wanted != given)
             return false;
     }
     return pattern.empty() && path.empty();
@@ -142,6 +162,9 @@ std::string_view kind_name(ResourceKind kind) noexcept {
         case K::container: return "container";
         case K::assistant: return "assistant";
         case K::thread: return "thread";
+        case K::gemini_file: return "gemini_file";
+        case K::gemini_upload: return "gemini_upload";
+        case K::cached_content: return "cached_content";
     }
     return "";
 }
@@ -149,6 +172,8 @@ std::string_view kind_name(ResourceKind kind) noexcept {
 Endpoint family_of(ResourceKind kind) noexcept {
     switch (kind) {
         case K::none: return E::unknown;
+        case K::gemini_file:
+        case K::gemini_upload:
         case K::file: return E::files;
         case K::upload: return E::uploads;
         case K::batch: return E::batches;
@@ -160,19 +185,21 @@ Endpoint family_of(ResourceKind kind) noexcept {
         case K::container: return E::containers;
         case K::assistant: return E::assistants;
         case K::thread: return E::threads;
+        case K::cached_content: return E::cached_contents;
     }
     return E::unknown;
 }
 
 bool stores_things(Endpoint family) noexcept {
     if (family == E::unknown) return false;
-    for (auto kind = K::file; kind <= K::thread; kind = static_cast<K>(static_cast<uint8_t>(kind) + 1))
+    for (auto kind = K::file; kind <= K::cached_content; kind = static_cast<K>(static_cast<uint8_t>(kind) + 1))
         if (family_of(kind) == family) return true;
     return false;
 }
 
 Endpoint passthrough_family(Endpoint endpoint) noexcept {
     if (endpoint == E::stored_responses || endpoint == E::conversations) return E::responses;
+    if (endpoint == E::gemini_files) return E::files;
     return endpoint == E::message_batches ? E::batches : endpoint;
 }
 
@@ -188,15 +215,26 @@ bool is_resource_id(std::string_view id) noexcept {
 
 ResourceMatch match_resource_call(Verb verb, std::string_view path) noexcept {
     if (path.ends_with('/')) path.remove_suffix(1);
+    const auto match = [verb](std::span<const ResourceCall> table, std::string_view rest) -> ResourceMatch {
+        if (!is_plain_path(rest)) return {};
+        for (const ResourceCall& call : table) {
+            std::string_view id;
+            if (call.verb == verb && fits(call.path, rest, id)) return {&call, id};
+        }
+        return {};
+    };
+    constexpr std::string_view gemini = "/v1beta/";
+    if (path.starts_with(gemini)) return match(gemini_calls, path.substr(gemini.size()));
     const bool second = path == "/v2/rerank";  // Cohere's
     if (!path.starts_with("/v1/") && !second) return {};
-    path.remove_prefix(4);
-    if (!is_plain_path(path)) return {};
-    for (const ResourceCall& call : calls) {
-        std::string_view id;
-        if (call.verb == verb && fits(call.path, path, id)) return {&call, id};
-    }
-    return {};
+    return match(calls, path.substr(4));
+}
+
+const ResourceCall& upload_call(bool begun) noexcept { return begun ? upload_go_on : upload_begin; }
+
+std::string_view name_prefix(ResourceKind kind) noexcept {
+    if (kind == K::gemini_file) return "files/";
+    return kind == K::cached_content ? "cachedContents/" : "";
 }
 
 ListPlace next_list_place(std::string_view query, size_t& from) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 
 #include "cursor.h"
 #include "loom/llm/json_text.h"
@@ -31,13 +32,19 @@ constexpr std::array naming_keys{
     NamingKey{"container_id", K::container},
     NamingKey{"assistant_id", K::assistant},
     NamingKey{"thread_id", K::thread},
+    NamingKey{"cachedcontent", K::cached_content},
+    NamingKey{"cached_content", K::cached_content},
 };
 
+// Whose value is an address, which may be one of a file of Gemini's: a translated request brings it there as well.
+constexpr std::array address_keys{std::string_view("fileuri"), std::string_view("file_uri"), std::string_view("url"),
+                                  std::string_view("image_url"), std::string_view("file_url")};
+
 // Objects of the client's own words.
-constexpr std::array free_keys{std::string_view("metadata"),     std::string_view("attributes"),
-                               std::string_view("parameters"),   std::string_view("schema"),
-                               std::string_view("input_schema"), std::string_view("json_schema"),
-                               std::string_view("arguments"),    std::string_view("args")};
+constexpr std::array free_keys{
+    std::string_view("metadata"),  std::string_view("attributes"),   std::string_view("parameters"),
+    std::string_view("schema"),    std::string_view("input_schema"), std::string_view("json_schema"),
+    std::string_view("arguments"), std::string_view("args"),         std::string_view("response")};
 
 constexpr size_t key_bytes_max = 20;  // previous_response_id
 static_assert(std::ranges::all_of(naming_keys, [](const NamingKey& key) { return key.name.size() <= key_bytes_max; }));
@@ -72,6 +79,46 @@ class PlainKey {
     size_t size_ = 0;
 };
 
+/// "cachedContents/abc" and "projects/p/locations/l/cachedContents/abc" → "abc"; what is no such name, whole.
+std::string google_id(K kind, std::string_view name) {
+    const std::string_view prefix = name_prefix(kind);
+    const size_t at = name.rfind(prefix);
+    const bool is_name = at != name.npos && (at == 0 || name[at - 1] == '/');
+    return std::string(is_name ? name.substr(at + prefix.size()) : name);
+}
+
+/// The id of the file of Gemini's that an address leads to; "" where it leads elsewhere. An address at Google's that
+/// cannot be told is an id that nobody has.
+std::string gemini_file_of(std::string_view uri) {
+    std::string plain;  // as a lenient reader may take it
+    for (size_t at = 0; at < uri.size(); ++at) {
+        const char c = uri[at];
+        uint8_t byte = 0;
+        const char* const digits = uri.data() + at + 1;
+        if (c == '%' && at + 2 < uri.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
+            plain += static_cast<char>(byte);
+            at += 2;
+        } else if (static_cast<uint8_t>(c) > ' ') {
+            plain += c == '\\' ? '/' : c;
+        }
+    }
+    const size_t scheme = plain.find("://");
+    if (scheme == plain.npos) return {};
+    const size_t path_at = std::min(plain.find('/', scheme + 3), plain.size());
+    std::string host = plain.substr(scheme + 3, path_at - scheme - 3);
+    std::ranges::transform(host, host.begin(),
+                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+    const bool googles = host.find("generativelanguage") != host.npos;
+    const std::string path = plain.substr(path_at);
+    const size_t version = std::min(path.find('/', 1), path.size());  // "/v1beta/files/abc"
+    constexpr std::string_view files = "/files/";
+    const bool is_file = path.starts_with("/v1") && path.compare(version, files.size(), files) == 0;
+    if (!is_file) return googles ? std::string(uri) : std::string();
+    std::string id = path.substr(version + files.size());
+    id.resize(std::min(id.find_first_of("?#"), id.size()));
+    return is_resource_id(id) ? id : std::string(uri);
+}
+
 /// Walks a request. A fault is the cursor's; `crowded` tells that there were too many ids.
 class RequestNames {
   public:
@@ -80,14 +127,26 @@ class RequestNames {
     bool run() {
         if (cursor_.peek() != '{') return cursor_.fail_here("the body must be a JSON object");
         const bool good = cursor_.each_member([this](Range key) { return top_member(key); });
-        if (!good) return false;
-        return cursor_.at_end() || cursor_.fail_here("there are bytes behind the JSON object");
+        return good && ends();
+    }
+
+    /// A line of a batch: the request is its `body`.
+    bool run_line() {
+        if (cursor_.peek() != '{') return cursor_.fail_here("a JSON object is expected");
+        const bool good = cursor_.each_member([this](Range key) {
+            const PlainKey plain(inside(cursor_.text(), key));
+            if (plain.view() != "body" || cursor_.peek() != '{') return member(plain.view());
+            return cursor_.each_member([this](Range inner) { return top_member(inner); });
+        });
+        return good && ends();
     }
     [[nodiscard]] ResourceRequest& request() noexcept { return request_; }
     [[nodiscard]] const Fault& fault() const noexcept { return cursor_.fault(); }
     [[nodiscard]] bool crowded() const noexcept { return crowded_; }
 
   private:
+    bool ends() { return cursor_.at_end() || cursor_.fail_here("there are bytes behind the JSON object"); }
+
     bool top_member(Range key) {
         const PlainKey plain(inside(cursor_.text(), key));
         const std::string_view name = plain.view();
@@ -96,6 +155,13 @@ class RequestNames {
             request_.model_range = cursor_.take_string();
             return text(request_.model_range, request_.model);
         }
+        if (name == "file" && cursor_.peek() == '{')
+            return cursor_.each_member([this](Range inner) {
+                const PlainKey of_file(inside(cursor_.text(), inner));
+                request_.names_file |= of_file.view() == "name";
+                return member(of_file.view());
+            });
+        if (name == "purpose" && cursor_.peek() == '"') return text(cursor_.take_string(), request_.purpose);
         if (name == "store") {
             request_.stores = !cursor_.is_false();
             return cursor_.skip_value();
@@ -108,6 +174,8 @@ class RequestNames {
 
     bool member(std::string_view name) {
         const char first = cursor_.peek();
+        if (first == '"' && std::ranges::find(address_keys, name) != address_keys.end())
+            return address(name.starts_with("file"));
         if (const K kind = kind_of_key(name); kind != K::none) return named(kind);
         // A tool's input is an object; a prompt's is text or an array.
         const bool is_free = std::ranges::find(free_keys, name) != free_keys.end() || name == "input";
@@ -172,7 +240,22 @@ class RequestNames {
         }
         ResourceName name{.kind = kind, .id = {}};
         if (!text(quoted, name.id)) return false;
+        if (kind == K::cached_content) name.id = google_id(kind, name.id);
         request_.named.push_back(std::move(name));
+        return true;
+    }
+
+    /// bare  also "files/abc" is one.
+    bool address(bool bare) {
+        const Range quoted = cursor_.take_string();
+        if (inside(cursor_.text(), quoted).starts_with("data:")) return true;
+        std::string uri;
+        if (!text(quoted, uri)) return false;
+        std::string id = gemini_file_of(uri);
+        if (id.empty() && bare && uri.starts_with(name_prefix(K::gemini_file))) id = google_id(K::gemini_file, uri);
+        if (id.empty()) return true;
+        if (request_.named.size() == ResourceReader::names_max) return note(K::gemini_file, quoted);  // which refuses
+        request_.named.push_back({K::gemini_file, std::move(id)});
         return true;
     }
 
@@ -185,6 +268,51 @@ class RequestNames {
     ResourceRequest request_;
     bool crowded_ = false;
 };
+
+bool is_google(K kind) noexcept {
+    return kind == K::gemini_file || kind == K::gemini_upload || kind == K::cached_content;
+}
+
+/// What an answer of Google's calls itself by its `name`, or its `file`.
+bool read_google_object(Cursor& cursor, std::vector<ResourceName>& made) {
+    return cursor.each_member([&](Range key) {
+        const std::string_view name = inside(cursor.text(), key);
+        if (name == "file" && cursor.peek() == '{') return read_google_object(cursor, made);
+        if (name != "name" || cursor.peek() != '"') return cursor.skip_value();
+        std::string full;
+        if (!unescape(inside(cursor.text(), cursor.take_string()), full)) return true;
+        for (const K kind : {K::gemini_file, K::cached_content})
+            if (full.starts_with(name_prefix(kind))) made.push_back({kind, full.substr(name_prefix(kind).size())});
+        return true;
+    });
+}
+
+/// `files` or `cachedContents`, left out where there are none, and `nextPageToken`.
+bool read_google_list_member(Cursor& cursor, Range key, ResourceList& list) {
+    const std::string_view name = inside(cursor.text(), key);
+    if (name == "nextPageToken" && cursor.peek() == '"') {
+        list.next_page.clear();
+        (void)unescape(inside(cursor.text(), cursor.take_string()), list.next_page);
+        list.has_more = !list.next_page.empty();
+        return true;
+    }
+    if ((name != "files" && name != "cachedContents") || cursor.peek() != '[') return cursor.skip_value();
+    if (!list.data_range.absent()) return cursor.fail_at(key.offset, "the list stands twice");
+    list.data_range.offset = cursor.offset();
+    const bool good = cursor.each_element([&] {
+        if (list.elements.size() == ResourceReader::elements_max) return cursor.fail_here("the list is too long");
+        ListedResource& element = list.elements.emplace_back();
+        if (cursor.peek() != '{') return cursor.skip_value(element.range);
+        element.range.offset = cursor.offset();
+        std::vector<ResourceName> own;
+        if (!read_google_object(cursor, own)) return false;
+        if (!own.empty()) element.id = own.front().id;
+        element.range.length = cursor.last_end() - element.range.offset;
+        return true;
+    });
+    list.data_range.length = good ? cursor.last_end() - list.data_range.offset : 0;
+    return good;
+}
 
 /// Ids that an object of an answer brings. The cursor stands at its brace.
 class AnswerNames {
@@ -295,13 +423,27 @@ Result<ResourceRequest> ResourceReader::read_request(std::string_view body) {
     return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
 }
 
+Result<std::vector<ResourceName>> ResourceReader::read_batch_line(std::string_view line) {
+    Tokens tokens;
+    Fault fault;
+    if (!structure_->index(line, Structure::Utf8::checked, tokens, fault))
+        return fail(Errc::bad_message, Side::downstream, fault.what);
+    RequestNames names(line, tokens);
+    const bool good = names.run_line();
+    structure_->trim();
+    if (good) return std::move(names.request().named);
+    return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
+}
+
 Result<std::vector<ResourceName>> ResourceReader::read_made(ResourceKind kind, std::string_view answer) {
     std::vector<ResourceName> made;
     Tokens tokens;
     Fault fault;
+    if (is_google(kind) && answer.empty()) return made;  // of an upload that goes on
     bool good = structure_->index(answer, Structure::Utf8::passed, tokens, fault);
     Cursor cursor(answer, tokens);
-    good = good && AnswerNames(cursor, made).object(kind) && cursor.at_end();
+    good = good && (is_google(kind) ? read_google_object(cursor, made) : AnswerNames(cursor, made).object(kind));
+    good = good && cursor.at_end();
     structure_->trim();
     if (!good) return fail(Errc::bad_message, Side::upstream, "the upstream's answer is no JSON object with an id");
     return made;
@@ -329,8 +471,10 @@ Result<ResourceList> ResourceReader::read_list(ResourceKind kind, std::string_vi
     Fault fault;
     bool good = structure_->index(answer, Structure::Utf8::passed, tokens, fault);
     Cursor cursor(answer, tokens);
-    good = good && cursor.each_member([&](Range key) { return read_list_member(cursor, key, kind, list); });
-    good = good && cursor.at_end() && !list.data_range.absent();
+    good = good && cursor.each_member([&](Range key) {
+        return is_google(kind) ? read_google_list_member(cursor, key, list) : read_list_member(cursor, key, kind, list);
+    });
+    good = good && cursor.at_end() && (is_google(kind) || !list.data_range.absent());
     structure_->trim();
     if (!good)
         return fail(Errc::bad_message, Side::upstream,

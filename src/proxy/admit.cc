@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "loom/base/crypto.h"
 #include "ownership.h"
 #include "realtime.h"
 
@@ -81,6 +83,13 @@ http::ContentCoding coding_of(const http::RequestHead& head) noexcept {
     return first == nullptr ? http::ContentCoding::identity : http::content_coding(first->value);
 }
 
+/// All clients share the provider's key, and so what it remembers of their idempotency keys: each tenant has its own of
+/// them. A tenant's name is part of what is hashed, so nobody can make a key that another one's becomes; and nothing
+/// else is, so it is the same on every shard, and behind a restart.
+std::array<char, 64> own_idempotency_key(std::string_view tenant, std::string_view given) noexcept {
+    return hex_of(hmac_sha256(tenant, given));
+}
+
 /// The key in whichever header this route takes it from.
 std::string_view presented_key(const http::RequestHead& head, const RoutePlan& route) noexcept {
     if (route.bearer) {
@@ -128,6 +137,8 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     const bool reads = head.method == http::Method::get || head.method == http::Method::head;
     if (route_->ai) {  // first: a refusal has its client's own shape
         endpoint_ = llm::classify(reads, head.path);
+        if (endpoint_ == llm::Endpoint::files && head.find(HeaderId::x_goog_api_key) != nullptr)
+            endpoint_ = llm::Endpoint::gemini_files;
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
     auto step = authenticate(head);
@@ -136,16 +147,23 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     return step;
 }
 
+/// Wherever it stands; "" without one.
+std::string_view Exchange::client_key(const http::RequestHead& head) const noexcept {
+    const std::string_view key = presented_key(head, *route_);
+    const bool google =
+        path_.starts_with("/v1beta/") || llm::names_model_in_path(endpoint_) || llm::is_gemini_family(endpoint_);
+    const std::string_view given = find_key_parameter(head.query);
+    return google && key.empty() && !given.empty() ? given.substr(key_parameter.size()) : key;
+}
+
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
     if (route_->auth == AuthType::none) return {};
-    std::string_view key = presented_key(head, *route_);
-    const bool google = path_.starts_with("/v1beta/") || llm::names_model_in_path(endpoint_);
-    if (const auto given = find_key_parameter(head.query); google && key.empty() && !given.empty())
-        key = given.substr(key_parameter.size());
-    if (key.empty())
+    const std::string_view key = client_key(head);
+    if (key.empty()) consumer_ = upload_signer(head);
+    if (key.empty() && consumer_ == nullptr)
         return fail(Errc::unauthenticated, Side::downstream,
                     "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
-    consumer_ = plan().consumers.find(key);
+    if (!key.empty()) consumer_ = plan().consumers.find(key);
     if (consumer_ == nullptr)
         return fail(Errc::unauthenticated, Side::downstream,
                     "this API key is not known here; ask for one of this gateway");
@@ -180,7 +198,10 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
     if (!route_->passes(llm::passthrough_family(endpoint_)))
         return fail(Errc::forbidden, Side::downstream,
                     "this endpoint is relayed only where route.NAME.passthrough names its family");
-    return admit_family(head);
+    const auto step = admit_family(head);
+    const bool uploads = owned_ != nullptr && owned_->call.kind == llm::ResourceKind::gemini_upload;
+    if (uploads && consumer_ != nullptr) owned_->key_hash = sha256(client_key(head));
+    return step;
 }
 
 Result<void> Exchange::admit_body(const http::RequestHead& head) {
@@ -207,7 +228,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
     if (body_mode_ == BodyMode::stream) client_.watch_bursts();
-    return {};
+    return route_->ai ? admit_upload(head) : Result<void>();
 }
 
 /// What is sent compressed is decoded as it comes, and from then on as if it had been sent plain.
@@ -273,12 +294,21 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         request_lines_.append(value);
         request_lines_.append("\r\n");
     };
+    bool has_idempotency_key = false;
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
-        const bool passes = route_->ai ? reaches_provider(header, llm::is_inspected(endpoint_))
+        const bool of_upload = endpoint_ == llm::Endpoint::gemini_files && is_upload_field(header);
+        const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
-        if (passes) line(header.name, header.value);
+        if (!passes) continue;
+        if (route_->ai && consumer_ != nullptr && header.id == HeaderId::idempotency_key) {
+            if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
+            const auto own = own_idempotency_key(tenant(), header.value);
+            line(header.name, {own.data(), own.size()});
+            continue;
+        }
+        line(header.name, header.value);
     }
     line("x-request-id", request_id_);
     if (route_->ai || plan().forwarded_for == ForwardedFor::off) return;

@@ -209,26 +209,83 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
             return bytes.size();
         }
         taken += walk.consumed;
+        if (!judge_upload(std::span(payloads).first(walk.payload_count))) {
+            if (ready && lease != nullptr) upstream_->sender().keep(std::move(*lease));
+            return taken;
+        }
         for (size_t i = 0; i < walk.payload_count; ++i) {
             if (ready)
                 upload_piece(payloads[i], lease != nullptr);
             else
                 body_.append(payloads[i]);
         }
+        upload_kept_end(ready);
     }
     if (!ready) {
         if (owned_ != nullptr) wake();  // it may know its model now
-        if (body_.size() > early_body_bytes_max && !std::exchange(upload_paused_, true)) client_.pause_reading();
+        const bool waits = judges_upload() && owned_->upload->waits();
+        if ((waits || body_.size() > early_body_bytes_max) && !std::exchange(upload_paused_, true))
+            client_.pause_reading();
         return taken;
     }
-    if (client_body_.done()) finish_upload();
+    if (upload_whole()) finish_upload();
     // Also where the next request lies behind the body: the bytes stay readable until the end of the tick.
     if (lease != nullptr) upstream_->sender().keep(std::move(*lease));
     upstream_->flush();
-    if (upstream_->sender().held_bytes() > plan().limits.pause_bytes() && !std::exchange(upload_paused_, true))
-        client_.pause_reading();
+    if (upload_held_up() && !std::exchange(upload_paused_, true)) client_.pause_reading();
     if (!client_body_.done()) await_upload();
     return taken;
+}
+
+bool Exchange::judges_upload() const noexcept { return owned_ != nullptr && owned_->upload != nullptr; }
+
+/// The client has sent all, and nothing of it is kept back.
+bool Exchange::upload_whole() const noexcept {
+    return client_body_.done() && (!judges_upload() || (owned_->upload->passed() && owned_->upload->end().empty()));
+}
+
+/// The upstream takes too slowly, or the register is asked about what is here.
+bool Exchange::upload_held_up() const noexcept {
+    if (judges_upload() && owned_->upload->waits()) return true;
+    return request_sent_ && upstream_ != nullptr && upstream_->sender().held_bytes() > plan().limits.pause_bytes();
+}
+
+/// Shortens the pieces to what may go on now. False: the upload is refused.
+bool Exchange::judge_upload(std::span<std::string_view> payloads) {
+    if (!judges_upload()) return true;
+    const auto judged = owned_->upload->read(payloads, client_body_.done());
+    if (!judged) refuse_upload(judged.error());
+    return judged.has_value();
+}
+
+/// Of a form that is judged: what was kept back of it, and is not any more.
+void Exchange::upload_kept_end(bool ready) {
+    if (!judges_upload() || !owned_->upload->passed()) return;
+    if (ready)
+        upload_piece(owned_->upload->end(), false);
+    else
+        body_.append(owned_->upload->end());
+    owned_->upload->release_end();
+}
+
+/// What was kept back goes on where all is the client's own, and its client is read again.
+void Exchange::on_upload_judged(const Result<void>& judged) noexcept {
+    if (body_mode_ != BodyMode::stream) return;
+    if (!judged) return refuse_upload(judged.error());
+    const bool ready = request_sent_ && upstream_ != nullptr;
+    upload_kept_end(ready);
+    if (ready && upload_whole()) finish_upload();
+    if (ready) upstream_->flush();
+    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
+    if (ready && !client_body_.done()) await_upload();
+}
+
+void Exchange::refuse_upload(const Error& why) {
+    detail_ = text_.keep(owned_->upload->detail());
+    if (!client_body_.done()) return fail_body(why);
+    if (error_.code == Errc::ok) error_ = why;
+    body_mode_ = BodyMode::discard;
+    wake();
 }
 
 /// Whoever holds the upload up has a deadline: the client that sends no more, or the upstream that takes no more.

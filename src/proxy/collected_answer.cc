@@ -20,6 +20,7 @@ Result<void> CollectedAnswer::begin(const http::ResponseHead& head) {
         lines_.append(header.value);
         lines_.append("\r\n");
     }
+    if (const http::Header* const url = head.find("x-goog-upload-url"); url != nullptr) upload_url_ = url->value;
     reader_.start(head.framing, head.content_length, Side::upstream);
     if (head.framing == http::BodyFraming::length) {
         if (head.content_length > bytes_max_)

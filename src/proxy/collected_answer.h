@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "loom/base/block_pool.h"
@@ -30,6 +31,8 @@ class CollectedAnswer {
     [[nodiscard]] int status() const noexcept { return status_; }
     /// Header lines that go on to the client.
     [[nodiscard]] std::string_view lines() const noexcept { return lines_.view(); }
+    /// Where an upload goes on that has begun; "" for any other answer.
+    [[nodiscard]] std::string_view upload_url() const noexcept { return upload_url_; }
     [[nodiscard]] std::string_view body() const noexcept { return body_.view(); }
     [[nodiscard]] size_t memory_bytes() const noexcept { return body_.capacity(); }
 
@@ -43,6 +46,7 @@ class CollectedAnswer {
     http::BodyReader reader_;
     std::unique_ptr<http::Inflater> inflater_;
     uint64_t bytes_max_;
+    std::string upload_url_;
     int status_ = 0;
     bool whole_ = false;
     bool in_step_ = true;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "attempt.h"
 #include "body_budget.h"
@@ -64,6 +65,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static constexpr uint32_t held_start_bytes_max = 32 * 1024;  // an answer's head, and its events without content
 
   private:
+    friend class BatchUpload;
     friend class EchoSource;
     friend class Ownership;
     friend class Realtime;
@@ -119,6 +121,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit();
     Result<void> admit_route(const http::RequestHead& head);
     Result<void> authenticate(const http::RequestHead& head);
+    [[nodiscard]] std::string_view client_key(const http::RequestHead& head) const noexcept;
     Result<void> admit_body(const http::RequestHead& head);
     Result<void> admit_coding(const http::RequestHead& head);
     Result<void> admit_endpoint(const http::RequestHead& head);
@@ -150,6 +153,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void upload_piece(std::string_view payload, bool leased);
     void finish_upload();
     void await_upload() noexcept;
+    [[nodiscard]] bool judges_upload() const noexcept;
+    [[nodiscard]] bool upload_whole() const noexcept;
+    [[nodiscard]] bool upload_held_up() const noexcept;
+    void upload_kept_end(bool ready);
+    [[nodiscard]] bool judge_upload(std::span<std::string_view> payloads);
+    void on_upload_judged(const Result<void>& judged) noexcept;
+    void refuse_upload(const Error& why);
     void fail_body(const Error& why);
 
     // inspect.cc
@@ -167,6 +177,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit_family(const http::RequestHead& head);
     Result<void> check_family_provider() const;
     [[nodiscard]] size_t family_provider() const noexcept;
+    Result<void> admit_upload(const http::RequestHead& head);
     [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
     [[nodiscard]] bool waits_for_form() const noexcept;
     [[nodiscard]] std::string_view form_front() const noexcept;
@@ -189,6 +200,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> deliver_resource();
     Result<void> reply_own(std::string_view body);
     Result<void> ask_for_next_page();
+    void ask_again_at(std::string_view target);
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
@@ -224,6 +236,16 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] Error telling_error(const Error& last);
     void judge_end();
     void write_routing_lines(http::HeadWriter& head) const;
+
+    // google_files.cc: Gemini's uploads, and its lists
+    [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] const tenant::Consumer* upload_signer(const http::RequestHead& head) const;
+    Result<void> admit_google_upload(const http::RequestHead& head);
+    void aim_google_upload(const http::RequestHead& head);
+    Result<void> take_upload_url(std::vector<llm::ResourceName>& made);
+    Result<void> deliver_google_list();
+    Result<void> ask_for_google_page();
+    void write_google_page();
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;

@@ -152,12 +152,12 @@ void Exchange::send_attempt() {
     } else if (body_mode_ == BodyMode::stream) {
         upload_piece(body_.view(), false);
         body_.release();
-        if (client_body_.done()) finish_upload();
+        if (upload_whole()) finish_upload();
     }
     upstream_->flush();
     request_sent_ = true;
     forwarded_ns_ = services_.shard().read_clock_ns();
-    if (std::exchange(upload_paused_, false)) client_.resume_reading();
+    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
     if (body_mode_ == BodyMode::stream && !client_body_.done()) return await_upload();
     arm(Deadline::response_header, timeouts().response_header_ms);
 }
@@ -261,7 +261,7 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
     // A large body on its way to a slow upstream: the wait for the answer begins with its last byte.
     if (deadline_ == Deadline::response_header) arm(Deadline::response_header, timeouts().response_header_ms);
     if (state == net::Sender::State::busy) return;
-    if (upload_paused_ && request_sent_) {
+    if (upload_paused_ && request_sent_ && !upload_held_up()) {
         upload_paused_ = false;
         client_.resume_reading();
         if (body_mode_ == BodyMode::stream && !client_body_.done()) await_upload();
@@ -304,7 +304,7 @@ void Exchange::release_upstream() noexcept {
         return;
     }
     if (in_session()) return drop_upstream(realtime_->session().upstream_close());
-    const bool request_whole = request_sent_ && client_body_.done() && upstream_->sender().idle();
+    const bool request_whole = request_sent_ && upload_whole() && upstream_->sender().idle();
     if (upstream_reusable_ && request_whole && answer_whole() && (!relaying_ || relay_.source_done()))
         return pool_->pool.give_back(*std::exchange(upstream_, nullptr));
     drop_upstream(net::Close::abort);

@@ -55,6 +55,11 @@ bool reaches_upstream(const http::Header& header, bool keyed, std::string_view k
     return key_header.empty() || !http::equal_ignoring_case(header.name, key_header);
 }
 
+bool is_upload_field(const http::Header& header) noexcept {
+    return header.id == HeaderId::other && !header.named_in_connection &&
+           starts_with_ignoring_case(header.name, "x-goog-upload-");
+}
+
 bool reaches_client(const http::Header& header) noexcept {
     if (header.named_in_connection) return false;
     switch (header.id) {
@@ -77,7 +82,11 @@ bool reaches_client(const http::Header& header) noexcept {
                    http::equal_ignoring_case(header.name, "content-disposition") ||
                    http::equal_ignoring_case(header.name, "content-language") ||
                    http::equal_ignoring_case(header.name, "content-range") ||
-                   http::equal_ignoring_case(header.name, "accept-ranges");
+                   http::equal_ignoring_case(header.name, "accept-ranges") ||
+                   // but not the addresses, which are the provider's (CollectedAnswer::upload_url)
+                   http::equal_ignoring_case(header.name, "x-goog-upload-status") ||
+                   http::equal_ignoring_case(header.name, "x-goog-upload-size-received") ||
+                   http::equal_ignoring_case(header.name, "x-goog-upload-chunk-granularity");
         default: return false;
     }
 }

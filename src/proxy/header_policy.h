@@ -13,6 +13,8 @@ namespace loom::proxy {
 /// for a key (`keyed`), every field that may carry one: `key_header` ("" for none), Authorization where `bearer`.
 [[nodiscard]] bool reaches_upstream(const http::Header& header, bool keyed, std::string_view key_header,
                                     bool bearer) noexcept;
+/// Request fields of Google's resumable uploads.
+[[nodiscard]] bool is_upload_field(const http::Header& header) noexcept;
 /// Answer fields that a client of an AI route sees.
 [[nodiscard]] bool reaches_client(const http::Header& header) noexcept;
 /// Answer fields of a plain route: all but hop-by-hop ones and those that Loom writes itself.

@@ -7,18 +7,22 @@
 #include <string_view>
 #include <vector>
 
+#include "batch_upload.h"
 #include "body_budget.h"
 #include "collected_answer.h"
-#include "loom/io/shard.h"
+#include "loom/base/crypto.h"
 #include "loom/llm/resource_reader.h"
 #include "loom/llm/usage.h"
 #include "loom/proxy/relay.h"
-#include "loom/store/resource_register.h"
+#include "register_asker.h"
 
 namespace loom::proxy {
 
 class Exchange;
 class Services;
+
+constexpr uint32_t pages_max = 64;  // of a list, one behind the other, of which nothing is the client's
+constexpr size_t page_limit = 100;  // what every provider gives at once
 
 /// What the register is asked about.
 enum class RegisterStage : uint8_t {
@@ -28,18 +32,16 @@ enum class RegisterStage : uint8_t {
     event,     // what an event of a streamed answer brings; the stream is suspended meanwhile
 };
 
-class Ownership final : public EventObserver, BodyHold {
+class Ownership final : public EventObserver, RegisterAsker, BodyHold {
   public:
     /// call  a row of the table, or one of the exchange's own that lives as long as the process.
     Ownership(Exchange& exchange, Services& services, const llm::ResourceCall& call, std::string_view id);
-    ~Ownership() override;
 
-    /// One question at a time; Exchange::on_register_answer follows, within wait_ms whatever becomes of the register.
+    /// One question at a time; Exchange::on_register_answer follows (register_asker.h).
     void ask(RegisterStage what, store::ResourceQuestion question);
-    [[nodiscard]] bool asks() const noexcept { return ticket_ != nullptr; }
+    [[nodiscard]] bool asks() const noexcept { return waits_for_register(); }
     [[nodiscard]] RegisterStage stage() const noexcept { return stage_; }
     [[nodiscard]] Result<store::ResourceAnswer> take_answer() noexcept { return std::move(answer_); }
-    static constexpr uint64_t wait_ms = 5'000;
 
     /// A place for one more answer.
     CollectedAnswer& collect();
@@ -66,25 +68,20 @@ class Ownership final : public EventObserver, BodyHold {
     llm::Usage usage;                         // of an answer that was collected
     uint32_t pages = 0;                       // of a list, asked for in the client's place
     size_t list_limit = 0;                    // that the client set for one page; known from the second on
+    std::string page;                         // of a list of Google's, while it is seen whether more follows
+    std::string page_token;                   // the provider's, for what does
+    std::string_view upload_origin;           // of Google's uploads: where their client finds Loom, "https://host"
+    Sha256 key_hash{};                        // of their client's key, which signs the address to go on at
+    std::string upload_url;                   // that address, for the answer
+    std::unique_ptr<BatchUpload> upload;      // of a file whose lines are read as it passes
 
   private:
-    /// Outlives the exchange where the register is slow.
-    struct Ticket {
-        Ownership* asker;
-    };
-    struct Deadline : io::Timer {
-        explicit Deadline(Ownership& o) : Timer(&Ownership::on_deadline), ownership(o) {}
-        Ownership& ownership;
-    };
-    static void on_deadline(io::Timer& timer) noexcept;
-    void on_answer(Result<store::ResourceAnswer> answer) noexcept;
+    void on_register_answer(Result<store::ResourceAnswer> answer) noexcept override;
     void on_room() noexcept override {}
 
     Exchange& exchange_;
     Services& services_;
-    std::shared_ptr<Ticket> ticket_;  // null: nothing is asked
     Result<store::ResourceAnswer> answer_;
-    Deadline deadline_{*this};
     std::optional<CollectedAnswer> collected_;
     std::vector<llm::ResourceName> written_;  // of the stream
     RegisterStage stage_ = RegisterStage::request;

@@ -9,6 +9,7 @@
 #include "exchange.h"
 #include "loom/http/form_data.h"
 #include "ownership.h"
+#include "query.h"
 
 namespace loom::proxy {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 using llm::CallAnswer;
 using llm::CallBody;
 
-constexpr uint32_t pages_max = 64;  // of a list, one behind the other, of which nothing is the client's
-constexpr size_t page_limit = 100;  // what every provider gives at once
 constexpr size_t page_limit_default = 20;
 
 /// That a response is made is an inspected call; its answer is handled like a row's.
@@ -35,26 +34,18 @@ llm::Verb verb_of(http::Method method) noexcept {
     switch (method) {
         case http::Method::get: return llm::Verb::get;
         case http::Method::post: return llm::Verb::post;
+        case http::Method::patch: return llm::Verb::patch;
         case http::Method::delete_: return llm::Verb::remove;
         default: return llm::Verb::other;
     }
-}
-
-/// The parameter's value; "" where it is not there.
-std::string_view query_value(std::string_view query, std::string_view name) noexcept {
-    while (!query.empty()) {
-        const std::string_view parameter = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), parameter.size() + 1));
-        if (parameter.size() > name.size() && parameter[name.size()] == '=' && parameter.starts_with(name))
-            return parameter.substr(name.size() + 1);
-    }
-    return {};
 }
 
 bool reads_backwards(std::string_view query) noexcept {
     size_t from = 0;
     return llm::next_list_place(query, from).name.starts_with("before");
 }
+
+constexpr std::string_view model_prefix = "models/";  // of Gemini's names
 
 store::ResourceKey key_of(const llm::ResourceName& name) {
     return {.kind = std::string(llm::kind_name(name.kind)), .id = name.id};
@@ -77,20 +68,29 @@ void Exchange::take_provider(size_t provider_ix) noexcept {
 /// speaks the client's protocol.
 size_t Exchange::family_provider() const noexcept {
     if (route_->provider_ix >= 0) return static_cast<size_t>(route_->provider_ix);
-    const bool anthropic = error_protocol() == llm::Protocol::anthropic;
+    const auto protocol_of = [](llm::PathStyle path) {
+        if (path == llm::PathStyle::anthropic) return llm::Protocol::anthropic;
+        return path == llm::PathStyle::gemini ? llm::Protocol::gemini : llm::Protocol::openai_chat;
+    };
+    llm::Protocol wanted = error_protocol();
+    if (wanted != llm::Protocol::anthropic && wanted != llm::Protocol::gemini) wanted = llm::Protocol::openai_chat;
     size_t first = plan().providers.size();
     for (size_t i = 0; i < plan().providers.size(); ++i) {
         const ProviderPlan& provider = plan().providers[i];
         if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
-        if ((provider.type->path == llm::PathStyle::anthropic) == anthropic) return i;
-        first = std::min(first, i);
+        if (protocol_of(provider.type->path) == wanted) return i;
+        if (provider.type->path != llm::PathStyle::gemini) first = std::min(first, i);
     }
     return first < plan().providers.size() ? first : 0;
 }
 
 Result<void> Exchange::admit_family(const http::RequestHead& head) {
     take_provider(family_provider());
-    const auto match = llm::match_resource_call(verb_of(head.method), head.path);
+    if (is_google_upload(head)) return admit_google_upload(head);
+    std::string path(head.path);
+    // Google's table is that of one version; all of them have the same calls.
+    if (llm::is_gemini_family(endpoint_)) path.replace(0, path.find('/', 1), "/v1beta");
+    const auto match = llm::match_resource_call(verb_of(head.method), path);
     if (match.call != nullptr) {
         owned_ = std::make_unique<Ownership>(*this, services_, *match.call, text_.keep(match.id));
         return {};
@@ -103,11 +103,28 @@ Result<void> Exchange::admit_family(const http::RequestHead& head) {
 }
 
 Result<void> Exchange::check_family_provider() const {
+    if (llm::is_gemini_family(endpoint_) && provider_->type->path != llm::PathStyle::gemini)
+        return fail(Errc::unsupported, Side::downstream, "this provider has no such endpoint: it is Gemini's");
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
     if (provider_->aws_keys != nullptr)
         return fail(Errc::unsupported, Side::downstream,
                     "this provider's requests are signed whole: nothing can be relayed to it unread");
+    return {};
+}
+
+/// A file that is uploaded as it comes, where clients are told apart: what could not be read on the way is not taken.
+Result<void> Exchange::admit_upload(const http::RequestHead& head) {
+    if (owned_ != nullptr && owned_->call.kind == llm::ResourceKind::gemini_upload) {
+        aim_google_upload(head);
+        return {};
+    }
+    const bool judged = owned_ != nullptr && owned_->call.body == CallBody::file_form && plan().keeps_apart();
+    if (!judged || body_mode_ != BodyMode::stream) return {};
+    if (head.find(http::HeaderId::content_encoding) != nullptr)
+        return fail(Errc::bad_content_type, Side::downstream,
+                    "this gateway reads the file as it passes: send the form without Content-Encoding");
+    owned_->upload = std::make_unique<BatchUpload>(*this, services_, family_->content_type);
     return {};
 }
 
@@ -117,7 +134,8 @@ bool Exchange::reads_family_body(const http::RequestHead& head) const noexcept {
     constexpr std::string_view json = "application/json";
     const std::string_view type = head.value_of(http::HeaderId::content_type);
     const bool is_json = type.size() >= json.size() && http::equal_ignoring_case(type.substr(0, json.size()), json);
-    if (owned_->call.body == CallBody::multipart && !is_json) return false;
+    const bool form = owned_->call.body == CallBody::multipart || owned_->call.body == CallBody::file_form;
+    if (form && !is_json) return false;
     return owned_->call.by_model || plan().keeps_apart() || plan().providers.size() > 1;
 }
 
@@ -165,11 +183,24 @@ Result<void> Exchange::inspect_family() {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{{}, {}, ByteBuffer(services_.shard().blocks()), std::move(home)};
     draft_->request.model_range = read->model_range;
-    model_ = text_.keep(read->model);
+    std::string_view model = read->model;
+    const bool prefixed = llm::is_gemini_family(endpoint_) && model.starts_with(model_prefix);
+    if (prefixed) model.remove_prefix(model_prefix.size());
+    model_ = text_.keep(model);
     owned_->named = std::move(read->named);
+    const bool in_parts = owned_->call.kind == llm::ResourceKind::upload && !read->purpose.empty();
+    if (in_parts && plan().keeps_apart() && may_mean_batch(read->purpose))
+        return fail(Errc::bad_message, Side::downstream,
+                    "a batch's file must be uploaded whole (POST /v1/files): what its lines name is judged on the way");
+    if (owned_->call.kind == llm::ResourceKind::gemini_upload && read->names_file && plan().keeps_apart())
+        return fail(Errc::bad_message, Side::downstream,
+                    "'file.name' is the provider's to give: one that was another tenant's would be taken for its");
     LOOM_TRY(choose_by_model());
-    if (owned_->call.by_model && upstream_model_ != model_)
-        llm::rename_model(draft_->edits, draft_->request, quoted_upstream_model());
+    if (owned_->call.by_model && upstream_model_ != model_) {
+        std::string_view quoted = quoted_upstream_model();
+        if (prefixed) quoted = text_.join("\"", model_prefix, quoted.substr(1));
+        llm::rename_model(draft_->edits, draft_->request, quoted);
+    }
     return ask_owners();
 }
 
@@ -195,7 +226,6 @@ Result<void> Exchange::choose_by_model() {
 
 /// An inspected request: does it name what is kept, or make it?
 Result<void> Exchange::look_for_ids() {
-    if (llm::names_model_in_path(endpoint_)) return {};  // Google's files have addresses, and no ids
     auto read = services_.resource_reader.read_request(body_.view());
     if (!read) return std::unexpected(read.error());
     std::erase_if(read->named, [this](const auto& name) { return !plan().keeps(name.kind); });
@@ -286,7 +316,9 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
     const bool nothing_own = owned_->call.answer == CallAnswer::list && answer.count == 0 && answer.accounts.empty();
     if (nothing_own && plan().keeps_apart())
         reply(200, "application/json",
-              R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
+              llm::is_gemini_family(endpoint_)
+                  ? "{}"
+                  : R"({"object":"list","data":[],"first_id":null,"last_id":null,"has_more":false})");
     return {};
 }
 
@@ -330,6 +362,9 @@ void Exchange::ask_to_write(RegisterStage stage, const std::vector<llm::Resource
     store::ResourceQuestion question{.tenant = tenant()};
     for (const llm::ResourceName& name : made)
         question.made.push_back({key_of(name), provider_->name, std::string(model_.substr(0, 256))});
+    if (owned_->call.kind == llm::ResourceKind::gemini_upload && !owned_->id.empty())  // it has brought its file
+        question.gone.push_back(
+            {{std::string(llm::kind_name(owned_->call.kind)), std::string(owned_->id)}, provider_->name, {}});
     owned_->ask(stage, std::move(question));
 }
 
@@ -356,8 +391,11 @@ Result<void> Exchange::ask_about_answer() {
         owned_->ask(RegisterStage::elements, std::move(question));
         return {};
     }
+    if (owned_->upload != nullptr && !owned_->upload->passed())
+        return fail(Errc::bad_message, Side::upstream, "the upstream answered before it had the whole form");
     (void)services_.usage_reader.read(answer, owned_->usage);
-    const auto made = LOOM_TRY(services_.resource_reader.read_made(call.kind, answer));
+    auto made = LOOM_TRY(services_.resource_reader.read_made(call.kind, answer));
+    if (call.kind == llm::ResourceKind::gemini_upload) LOOM_TRY(take_upload_url(made));
     if (!made.empty()) ask_to_write(RegisterStage::answer, made);
     return {};
 }
@@ -368,7 +406,7 @@ Result<void> Exchange::keep_own_elements(const store::ResourceAnswer& answer) {
     owned_->keeps.assign(list.elements.size(), false);
     std::vector<llm::ResourceName> made;
     const size_t count = list.elements.size();
-    size_t room = owned_->pages > 0 ? owned_->list_limit : count;
+    size_t room = owned_->pages > 0 && owned_->list_limit > 0 ? owned_->list_limit : count;
     const bool backwards = reads_backwards(query());
     for (size_t turn = 0; turn < count; ++turn) {
         const size_t i = backwards ? count - 1 - turn : turn;  // from the place that the client named
@@ -394,6 +432,7 @@ Result<void> Exchange::deliver_resource() {
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
     if (owned_->call.answer != CallAnswer::list) return reply_own(answer.body());
     const llm::ResourceList& list = owned_->list;
+    if (llm::is_gemini_family(endpoint_)) return deliver_google_list();
     const bool any = std::ranges::find(owned_->keeps, true) != owned_->keeps.end();
     if (!any && list.has_more && !list.elements.empty()) return ask_for_next_page();
     std::string filtered;
@@ -408,7 +447,9 @@ Result<void> Exchange::reply_own(std::string_view body) {
         body = edited;
     }
     const CollectedAnswer& answer = owned_->collected();
-    reply(answer.status(), body.empty() ? "" : "application/json", body, answer.lines());
+    std::string lines(answer.lines());
+    if (!owned_->upload_url.empty()) lines += fmt::format("x-goog-upload-url: {}\r\n", owned_->upload_url);
+    reply(answer.status(), body.empty() ? "" : "application/json", body, lines);
     return {};
 }
 
@@ -418,6 +459,7 @@ Result<void> Exchange::ask_for_next_page() {
         return fail(Errc::exhausted, Side::internal,
                     "too much of other tenants lies before the next of this list: name a place in it (after)");
     owned_->pages += 1;
+    if (llm::is_gemini_family(endpoint_)) return ask_for_google_page();
     const std::string_view before = query();
     size_t from = 0;
     const auto place = llm::next_list_place(before, from);
@@ -444,13 +486,17 @@ Result<void> Exchange::ask_for_next_page() {
         if (!parameter.starts_with("limit=") && llm::next_list_place(parameter, at).name.empty())
             target.append("&").append(parameter);
     }
+    ask_again_at(target);
+    return {};
+}
+
+void Exchange::ask_again_at(std::string_view target) {
     target_ = text_.keep(target);
     release_upstream();
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
     attempts_ = 0;
     fresh_only_ = false;
-    return {};
 }
 
 }  // namespace loom::proxy

@@ -126,6 +126,17 @@ const Consumer* ConsumerTable::named(std::string_view name) const noexcept {
     return nullptr;
 }
 
+const Consumer* ConsumerTable::find_signer(std::string_view name, std::string_view text,
+                                           std::string_view mac_hex) const noexcept {
+    const Consumer* const signer = named(name);
+    Sha256 mac;
+    if (signer == nullptr || !hex_decode(mac_hex, mac)) return nullptr;
+    bool fits = false;
+    for (const Slot& slot : slots_)
+        if (slot.consumer == signer->index) fits = equal_constant_time(hmac_sha256(slot.hash, text), mac) || fits;
+    return fits ? signer : nullptr;
+}
+
 std::string_view bearer_token(std::string_view authorization_value) noexcept {
     static constexpr std::string_view scheme = "bearer";
     const std::string_view value = trim_blanks(authorization_value);

@@ -80,6 +80,21 @@ TEST(Classify, StoredResponsesAndMessageBatchesAreFamiliesBelowAnInspectedPath) 
     EXPECT_EQ(endpoint_name(Endpoint::stored_responses), "stored_responses");
 }
 
+TEST(Classify, WhatGeminiStoresIsBelowItsOwnVersion) {
+    EXPECT_EQ(classify(true, "/v1beta/files"), Endpoint::gemini_files);
+    EXPECT_EQ(classify(true, "/v1beta/files/abc:download?alt=media"), Endpoint::gemini_files);
+    EXPECT_EQ(classify(false, "/upload/v1beta/files?upload_id=x"), Endpoint::gemini_files);
+    EXPECT_EQ(classify(false, "/v1beta/cachedContents/c"), Endpoint::cached_contents);
+    EXPECT_EQ(classify(false, "/upload/v1/files"), Endpoint::gemini_files);
+    EXPECT_EQ(classify(true, "/v1/cachedContents"), Endpoint::cached_contents);
+    EXPECT_EQ(classify(true, "/v1/files"), Endpoint::files) << "whose client tells more";
+    for (const char* path : {"/upload/v1beta/files/x", "/upload/v2/files", "/v1beta/filesx", "/v1beta/files/../x",
+                             "/v1/cachedContentsx", "/v1beta/cached_contents"})
+        EXPECT_EQ(classify(false, path), Endpoint::unknown) << path;
+    EXPECT_EQ(error_protocol_of(Endpoint::gemini_files), Protocol::gemini);
+    EXPECT_EQ(endpoint_of_name("cached_contents"), Endpoint::cached_contents);
+}
+
 TEST(Classify, KnowsTheFamilies) {
     EXPECT_EQ(classify(true, "/v1/files"), Endpoint::files);
     EXPECT_EQ(classify(true, "/v1/files/f-1/content"), Endpoint::files);

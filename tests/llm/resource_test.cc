@@ -40,7 +40,13 @@ TEST(ResourceCall, TellsTheIdOfEachPath) {
           Case{Verb::post, "/v1/fine_tuning/jobs/j/pause", K::fine_tuning_job, "j", CallAnswer::opaque},
           Case{Verb::post, "/v1/threads/t/runs/r/cancel", K::thread, "t", CallAnswer::opaque},
           Case{Verb::post, "/v1/images/generations", K::none, "", CallAnswer::opaque},
-          Case{Verb::post, "/v2/rerank", K::none, "", CallAnswer::opaque}}) {
+          Case{Verb::post, "/v2/rerank", K::none, "", CallAnswer::opaque},
+          Case{Verb::get, "/v1beta/files", K::gemini_file, "", CallAnswer::list},
+          Case{Verb::get, "/v1beta/files/abc-1", K::gemini_file, "abc-1", CallAnswer::opaque},
+          Case{Verb::get, "/v1beta/files/abc-1:download", K::gemini_file, "abc-1", CallAnswer::opaque},
+          Case{Verb::remove, "/v1beta/files/abc-1", K::gemini_file, "abc-1", CallAnswer::deletion},
+          Case{Verb::post, "/v1beta/cachedContents", K::cached_content, "", CallAnswer::object},
+          Case{Verb::patch, "/v1beta/cachedContents/c", K::cached_content, "c", CallAnswer::opaque}}) {
         const ResourceMatch match = match_resource_call(one.verb, one.path);
         ASSERT_NE(match.call, nullptr) << one.path;
         EXPECT_EQ(match.call->kind, one.kind) << one.path;
@@ -141,6 +147,74 @@ TEST(ResourceReader, NoDisguiseHidesAKey) {
 }
 
 /// A customer's own tool may well have an argument `file_id`.
+/// By whatever key an address may come to Gemini, and however it is written.
+TEST(ResourceReader, FindsTheFilesOfGeminisThatAddressesLeadTo) {
+    ResourceReader reader;
+    const auto file_of = [&](const std::string& key, const std::string& uri) {
+        const auto read = reader.read_request(R"({"contents":[{"parts":[{")" + key + R"(":")" + uri + "\"}]}]}");
+        EXPECT_TRUE(read) << uri;
+        if (!read || read->named.empty()) return std::string();
+        EXPECT_EQ(read->named.size(), 1U) << uri;
+        EXPECT_EQ(read->named[0].kind, K::gemini_file) << uri;
+        return read->named[0].id;
+    };
+    for (const char* key : {"fileUri", "file_uri", "url", "image_url", "FileURI", "file\\u0055ri"})
+        for (const char* uri :
+             {"https://generativelanguage.googleapis.com/v1beta/files/abc-1",
+              "HTTPS://GenerativeLanguage.GoogleAPIs.com:443/v1/files/abc-1?key=x#y",
+              "https://generativelanguage.googleapis.com/v1beta/fil%65s/abc-1", "http://127.0.0.1:9/v1beta/files/abc-1",
+              "https://generativelanguage.googleapis.com\\/v1beta\\/files\\/abc-1"})
+            EXPECT_EQ(file_of(key, uri), "abc-1") << key << " " << uri;
+    EXPECT_EQ(file_of("fileUri", "files/abc-1"), "abc-1");
+    // What cannot be told is nobody's.
+    for (const char* uri : {"https://generativelanguage.googleapis.com/v1beta/files/../files/abc-1",
+                            "https://generativelanguage.googleapis.com//v1beta/files/abc-1",
+                            "https://x@generativelanguage.googleapis.com/download/abc-1"})
+        EXPECT_EQ(file_of("fileUri", uri), uri);
+    for (const char* uri : {"https://www.youtube.com/watch?v=abc-1", "gs://bucket/files/abc-1", "data:;base64,AAAA",
+                            "https://example.com/files/abc-1", "https://storage.googleapis.com/b/files/abc-1"})
+        EXPECT_EQ(file_of("fileUri", uri), "") << uri;
+    EXPECT_EQ(file_of("text", "https://generativelanguage.googleapis.com/v1beta/files/abc-1"), "");
+}
+
+TEST(ResourceReader, ReadsGeminisNames) {
+    ResourceReader reader;
+    for (const char* name : {"cachedContents/c-1", "projects/p/locations/l/cachedContents/c-1"})
+        for (const char* key : {"cachedContent", "cached_content"}) {
+            const auto read = reader.read_request(std::string(R"({")") + key + R"(":")" + name + "\"}");
+            EXPECT_EQ(read->named, (Names{{K::cached_content, "c-1"}})) << name;
+        }
+    EXPECT_TRUE(reader.read_request(R"({"file":{"n\u0061me":"files/x"}})")->names_file);
+    EXPECT_FALSE(reader.read_request(R"({"file":{"displayName":"name"}})")->names_file);
+    EXPECT_EQ(*reader.read_made(K::gemini_upload, R"({"file":{"name":"files/f-1","uri":"u"}})"),
+              (Names{{K::gemini_file, "f-1"}}));
+    EXPECT_EQ(*reader.read_made(K::gemini_upload, ""), Names{});
+    EXPECT_EQ(*reader.read_made(K::cached_content, R"({"name":"cachedContents/c-1","model":"models/m"})"),
+              (Names{{K::cached_content, "c-1"}}));
+    const std::string answer = R"({"files":[{"name":"files/a"},{"name":"files/b"}],"nextPageToken":"t"})";
+    const auto list = reader.read_list(K::gemini_file, answer);
+    ASSERT_TRUE(list);
+    EXPECT_TRUE(list->has_more);
+    EXPECT_EQ(list->next_page, "t");
+    std::string kept;
+    write_list(answer, *list, {false, true}, kept);
+    EXPECT_EQ(kept, R"({"files":[{"name":"files/b"}],"nextPageToken":"t"})");
+    EXPECT_TRUE(reader.read_list(K::gemini_file, "{}")->elements.empty()) << "which is how no file is told";
+    for (size_t cut = 0; cut < answer.size(); ++cut)
+        EXPECT_FALSE(reader.read_list(K::gemini_file, answer.substr(0, cut))) << cut;
+}
+
+TEST(ResourceReader, ALineOfABatchIsTheRequestInItsBody) {
+    ResourceReader reader;
+    EXPECT_EQ(*reader.read_batch_line(R"({"custom_id":"a","body":{"input":[{"type":"item_reference","id":"msg-1"}]}})"),
+              (Names{{K::item, "msg-1"}}));
+    EXPECT_EQ(*reader.read_batch_line(R"({"BODY":{"previous_response_id":"r"},"b\u006fdy":{"file_id":"f"}})"),
+              (Names{{K::response, "r"}, {K::file, "f"}}));
+    EXPECT_EQ(*reader.read_batch_line(R"({"body":{"metadata":{"file_id":"f"}}})"), Names{});
+    for (const char* line : {"", "x", "[]", "{", "{} {}", R"({"body":{"a":1})"})
+        EXPECT_FALSE(reader.read_batch_line(line));
+}
+
 TEST(ResourceReader, WhatIsNotTheProvidersToReadIsPassedOver) {
     for (
         const char* body :

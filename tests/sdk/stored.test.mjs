@@ -5,35 +5,42 @@ import { spawn } from 'node:child_process';
 import { after, before, test } from 'node:test';
 
 import Anthropic from '@anthropic-ai/sdk';
+import { ApiError, GoogleGenAI } from '@google/genai';
 import OpenAI, { toFile } from 'openai-7';
 
 import { startLoom } from './loom.mjs';
+import { startGeminiStore } from './mock_gemini_store.mjs';
 import { clientKey, providerKey } from './mock_http.mjs';
 import { startStore } from './mock_store.mjs';
 
 const otherKey = 'sk-another-client-of-the-sdk';
 let store;
+let google;
 let loom;
 
 before(async () => {
-    store = await startStore();
+    [store, google] = [await startStore(), await startGeminiStore()];
     loom = await startLoom([
         'provider.mock.type = openai', `provider.mock.base_url = http://127.0.0.1:${store.port}/v1`,
         `provider.mock.api_key = ${providerKey}`, 'provider.mock.models = gpt-4o',
         'provider.claude.type = anthropic', `provider.claude.base_url = http://127.0.0.1:${store.port}`,
         `provider.claude.api_key = ${providerKey}`, 'provider.claude.models = claude-sonnet-4-5',
-        'route.ai.passthrough = files, batches, responses', `consumer.another.api_key = ${otherKey}`,
+        'provider.gemini.type = gemini', `provider.gemini.base_url = http://127.0.0.1:${google.port}`,
+        `provider.gemini.api_key = ${providerKey}`, 'provider.gemini.models = gemini-2.5-flash',
+        'route.gemini.passthrough = files, cached_contents', 'route.upload.path = /upload/*',
+        'route.upload.passthrough = files', 'route.ai.passthrough = files, batches, responses, cached_contents', `consumer.another.api_key = ${otherKey}`,
     ]);
 });
 
 after(async () => {
     await loom?.stop();
     await store?.stop();
+    await google?.stop();
 });
 
 const openai = (apiKey) => new OpenAI({ baseURL: loom.baseURL, apiKey, maxRetries: 0, timeout: 10_000 });
 const anthropic = (apiKey) => new Anthropic({ baseURL: loom.origin, apiKey, maxRetries: 0, timeout: 10_000 });
-const upload = async (client) => client.files.create({ file: await toFile(Buffer.from('x'), 'f.jsonl'), purpose: 'batch' });
+const upload = async (client) => client.files.create({ file: await toFile(Buffer.from('{}'), 'f.jsonl'), purpose: 'batch' });
 const notFound = (error) => error.status === 404 && error instanceof OpenAI.NotFoundError;
 
 test('files and batches are their makers', { timeout: 30_000 }, async () => {
@@ -106,7 +113,56 @@ test("Anthropic's message batches, with its own provider and its own errors", { 
     assert.deepEqual(await read(one), []);
 });
 
-test('openai of Python (stored_test.py)', { timeout: 60_000 }, async () => {
+test('a batch cannot name what another has stored, and is told the line', { timeout: 30_000 }, async () => {
+    const [one, other] = [openai(clientKey), openai(otherKey)];
+    const { id } = await one.responses.create({ model: 'gpt-4o', input: 'hi' });
+    const body = { model: 'gpt-4o', input: 'on', previous_response_id: id };
+    const lines = [{}, body].map((each, at) => JSON.stringify({ custom_id: `${at}`, method: 'POST', url: '/v1/responses', body: each }));
+    const file = () => toFile(Buffer.from(`${lines.join('\n')}\n`), 'f.jsonl');
+    const asked = store.requests.length;
+    await assert.rejects(other.files.create({ file: await file(), purpose: 'batch' }),
+        (error) => notFound(error) && error.message.includes(`${id} (line 2 of`));
+    assert.equal(store.requests.length, asked);
+    assert.ok((await one.files.create({ file: await file(), purpose: 'batch' })).id);
+});
+
+test("Gemini's files and cached contents", { timeout: 60_000 }, async () => {
+    const gemini = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl: loom.origin, timeout: 20_000 } });
+    const [one, other] = [gemini(clientKey), gemini(otherKey)];
+    const bytes = new Blob(['x'.repeat(9 << 20)], { type: 'text/plain' });  // two pieces
+    const file = await one.files.upload({ file: bytes, config: { displayName: 'f' } });
+    assert.equal(file.sizeBytes, `${9 << 20}`);
+    assert.equal((await one.files.get({ name: file.name })).uri, file.uri);
+    const theirs = await other.files.upload({ file: new Blob(['y'], { type: 'text/plain' }) });
+    const names = async (pages) => {
+        const read = [];
+        for await (const each of await pages) read.push(each.name);
+        return read;
+    };
+    assert.deepEqual(await names(one.files.list({ config: { pageSize: 1 } })), [file.name]);
+    assert.deepEqual(await names(other.files.list({ config: { pageSize: 1 } })), [theirs.name]);
+    const contents = [{ role: 'user', parts: [{ fileData: { fileUri: file.uri, mimeType: 'text/plain' } }] }];
+    const model = 'gemini-2.5-flash';
+    const cache = await one.caches.create({ model, config: { contents, ttl: '60s' } });
+    assert.equal((await one.models.generateContent({ model, contents, config: { cachedContent: cache.name } })).text, 'seen');
+    await one.caches.update({ name: cache.name, config: { ttl: '90s' } });
+    assert.deepEqual(await names(one.caches.list()), [cache.name]);
+    const asked = google.requests.length;
+    const missing = (error) => error instanceof ApiError && error.status === 404;
+    await assert.rejects(other.files.get({ name: file.name }), missing);
+    await assert.rejects(other.files.delete({ name: file.name }), missing);
+    await assert.rejects(other.caches.get({ name: cache.name }), missing);
+    await assert.rejects(other.caches.create({ model, config: { contents } }), missing);
+    await assert.rejects(other.models.generateContent({ model, contents }), missing);
+    await assert.rejects(other.models.generateContent({ model, contents: 'hi', config: { cachedContent: cache.name } }), missing);
+    assert.deepEqual(await names(other.caches.list()), []);
+    assert.equal(google.requests.length, asked);
+    await one.caches.delete({ name: cache.name });
+    await one.files.delete({ name: file.name });
+    await assert.rejects(one.files.get({ name: file.name }), missing);
+});
+
+test('openai and google-genai of Python (stored_test.py)', { timeout: 60_000 }, async () => {
     const env = { ...process.env, LOOM_ORIGIN: loom.origin, LOOM_KEY: clientKey, LOOM_OTHER_KEY: otherKey };
     const child = spawn('venv/bin/python', ['-m', 'unittest', '-q', 'stored_test'], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     let report = '';

@@ -1,8 +1,12 @@
-"""Python's official openai package between two clients of one provider's key; stored.test.mjs starts both sides."""
+"""Python's official openai and google-genai packages between two clients of one provider's key; stored.test.mjs starts both sides."""
+import io
 import os
 import unittest
 
 import openai
+from google import genai
+from google.genai import errors as google_errors
+from google.genai import types
 
 
 def client(name):
@@ -17,8 +21,8 @@ class Stored(unittest.TestCase):
 
     def test_files_are_their_makers_and_lists_are_read_to_their_end(self):
         own = {file.id for file in self.other.files.list(limit=1)}
-        mine = [self.one.files.create(file=("f.jsonl", b"x"), purpose="batch").id for _ in range(3)]
-        own.add(self.other.files.create(file=("f.jsonl", b"x"), purpose="batch").id)
+        mine = [self.one.files.create(file=("f.jsonl", b"{}"), purpose="batch").id for _ in range(3)]
+        own.add(self.other.files.create(file=("f.jsonl", b"{}"), purpose="batch").id)
         self.assertEqual({file.id for file in self.other.files.list(limit=1)}, own)
         self.assertTrue(own.isdisjoint(mine))
         self.assertEqual(self.one.files.content(mine[0]).read(), b"content")
@@ -37,6 +41,31 @@ class Stored(unittest.TestCase):
             self.other.responses.create(model="gpt-4o", input="on", previous_response_id=first.id)
         with self.assertRaises(openai.NotFoundError):
             self.other.responses.retrieve(first.id)
+
+    def test_geminis_files_are_their_uploaders(self):
+        def gemini(name):
+            options = types.HttpOptions(base_url=os.environ["LOOM_ORIGIN"], timeout=20_000)
+            return genai.Client(api_key=os.environ[name], http_options=options)
+
+        one, other = gemini("LOOM_KEY"), gemini("LOOM_OTHER_KEY")
+        config = {"mime_type": "text/plain"}
+        size = 9 << 20  # two pieces, which bring no key
+        file = one.files.upload(file=io.BytesIO(b"x" * size), config=config)
+        self.assertEqual(file.size_bytes, size)
+        theirs = other.files.upload(file=io.BytesIO(b"y"), config=config)
+        self.assertNotIn(theirs.name, [each.name for each in one.files.list(config={"page_size": 1})])
+        self.assertIn(file.name, [each.name for each in one.files.list(config={"page_size": 1})])
+        self.assertEqual(one.models.generate_content(model="gemini-2.5-flash", contents=[file]).text, "seen")
+        for call in (
+            lambda: other.files.get(name=file.name),
+            lambda: other.files.delete(name=file.name),
+            lambda: other.models.generate_content(model="gemini-2.5-flash", contents=[file]),
+        ):
+            with self.assertRaises(google_errors.ClientError) as caught:
+                call()
+            self.assertEqual(caught.exception.code, 404)
+        one.files.delete(name=file.name)
+        other.files.delete(name=theirs.name)
 
 
 if __name__ == "__main__":

@@ -59,6 +59,26 @@ TEST(ConsumerTable, RefusesWhatCouldNotBeMeant) {
     EXPECT_EQ(error_of({consumer("a", {}, {"abc"})}), "consumer 'a': api_key_sha256 must be 64 hexadecimal digits");
 }
 
+TEST(ConsumerTable, KnowsWhatAKeyOfItsConsumerHasSigned) {
+    std::vector<ConsumerOptions> options(2);
+    options[0].consumer.name = "one";
+    options[0].api_keys = {"old", "new"};
+    options[1].consumer.name = "two";
+    options[1].api_keys = {"other"};
+    const auto table = ConsumerTable::build(std::move(options));
+    ASSERT_TRUE(table);
+    for (const char* key : {"old", "new"}) {
+        const std::string mac = hex_encode(hmac_sha256(sha256(key), "text"));
+        ASSERT_NE(table->find_signer("one", "text", mac), nullptr);
+        EXPECT_EQ(table->find_signer("one", "text", mac)->name, "one");
+        EXPECT_EQ(table->find_signer("two", "text", mac), nullptr);
+        EXPECT_EQ(table->find_signer("one", "texts", mac), nullptr);
+        EXPECT_EQ(table->find_signer("three", "text", mac), nullptr);
+        EXPECT_EQ(table->find_signer("one", "text", mac.substr(1)), nullptr);
+    }
+    EXPECT_EQ(ConsumerTable().find_signer("one", "text", std::string(64, '0')), nullptr);
+}
+
 TEST(ConsumerTable, NobodyIsInAnEmptyOne) {
     EXPECT_FALSE(ConsumerTable().find("sk"));
     EXPECT_FALSE(table_of({}).find(""));

@@ -95,13 +95,15 @@ class Passthrough : public WireTest {
 TEST_F(Passthrough, AnUploadOf64MiBInBoundedMemory) {
     conf.set("route.ai.passthrough", "files").set("limit.body_size", "1MiB");
     start(answer_always(answer("{\"id\":\"file-1\"}")));
-    const std::string body = payload(64 * mib);
-    EXPECT_EQ(
-        ask(request("POST", "/v1/files", auth_header() + "Content-Type: application/octet-stream\r\n", "x")).status(),
-        200);
+    const auto form = [](const std::string& bytes) {
+        return "--B0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n" + bytes +
+               "\r\n--B0\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nuser_data\r\n--B0--\r\n";
+    };
+    const std::string lines = auth_header() + "Content-Type: multipart/form-data; boundary=B0\r\n";
+    EXPECT_EQ(ask(request("POST", "/v1/files", lines, form("x"))).status(), 200);
+    const std::string body = form(payload(64 * mib));
     const size_t before = loom().resident_bytes();
-    const Message response =
-        ask(request("POST", "/v1/files", auth_header() + "Content-Type: application/octet-stream\r\n", body));
+    const Message response = ask(request("POST", "/v1/files", lines, body));
     EXPECT_EQ(response.body, "{\"id\":\"file-1\"}");
     EXPECT_TRUE(upstream().request(1).body == body);
     EXPECT_LT(loom().resident_bytes(), before + bound(16 * mib));

@@ -249,10 +249,12 @@ TEST_F(CodedBody, WhoLeavesWhileItIsDecodedLeavesNothingBehind) {
 }
 
 TEST_F(CodedBody, ThatIsRelayedUnreadKeepsItsCoding) {
-    conf.set("route.ai.passthrough", "files");
+    conf.set("route.ai.passthrough", "audio");
     start(answer_always(answer("{}")));
     const std::string bytes = gzipped("a file");
-    EXPECT_EQ(ask(request("POST", "/v1/files", auth_header() + "Content-Encoding: gzip\r\n", bytes)).status(), 200);
+    EXPECT_EQ(
+        ask(request("POST", "/v1/audio/translations", auth_header() + "Content-Encoding: gzip\r\n", bytes)).status(),
+        200);
     EXPECT_EQ(upstream().request(0).body, bytes);
     EXPECT_EQ(upstream().request(0).head.value("Content-Encoding"), "gzip");
 }

@@ -101,6 +101,48 @@ TEST_F(Credentials, TwoConsumersAndARotatedKey) {
     loom().wait_for_access_line("other");
 }
 
+/// The provider knows one customer: what two of them call alike must not be the same to it.
+TEST_F(Credentials, AnIdempotencyKeyIsItsTenantsOwn) {
+    conf.set("consumer.other.api_key", "sk-other").set("consumer.third.api_key", "sk-third");
+    conf.set("consumer.tester.tenant", "team").set("consumer.third.tenant", "team");
+    conf.set("consumer.team.api_key", "sk-team").set("loop.shards", "2");
+    conf.set("route.plain.path", "/plain/*").set("route.plain.ai_gateway", "off");
+    ScriptedUpstream plain(answer_always(answer("{}")));
+    conf.set("route.plain.upstream", plain.origin());
+    start(answer_always(answer(chat_answer)));
+    const auto sent_on = [&](uint16_t port, std::string_view key, const std::string& lines) {
+        const std::string head = "Authorization: Bearer " + std::string(key) + "\r\nContent-Type: application/json\r\n";
+        EXPECT_EQ(ask_once(port, request("POST", "/v1/chat/completions", head + lines, chat_body)).status(), 200);
+        const Message seen = upstream().last_request();
+        EXPECT_LE(seen.head.count("Idempotency-Key"), 1U);
+        return std::string(seen.head.value("Idempotency-Key"));
+    };
+    const std::string line = "Idempotency-Key: k-1\r\n";
+    const std::string own = sent_on(loom().port(), client_key, line);
+    EXPECT_EQ(own.size(), 64U);
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(sent_on(loom().port(), client_key, line), own) << "on either shard";
+    EXPECT_EQ(sent_on(loom().port(), "sk-third", line), own) << "one tenant";
+    const std::string others = sent_on(loom().port(), "sk-other", line);
+    EXPECT_NE(others, own);
+    EXPECT_NE(sent_on(loom().port(), "sk-team", line), own) << "a consumer of a tenant's name is another";
+    EXPECT_NE(sent_on(loom().port(), "sk-other", "Idempotency-Key: " + own + "\r\n"), own);
+    EXPECT_NE(sent_on(loom().port(), client_key, "Idempotency-Key: k-2\r\n"), own);
+    EXPECT_EQ(sent_on(loom().port(), client_key, line + "Idempotency-Key: k-2\r\n"), own) << "the first counts";
+    EXPECT_EQ(sent_on(loom().port(), client_key, ""), "");
+    EXPECT_EQ(ask(request("POST", "/plain/x", auth_header() + line, "{}")).status(), 200);
+    EXPECT_EQ(plain.last_request().head.value("Idempotency-Key"), "k-1")
+        << "a plain route's upstream is no shared account";
+    LoomProcess second(conf.text());
+    EXPECT_EQ(sent_on(second.port(), client_key, line), own) << "and behind a restart";
+    second.stop_cleanly();
+    conf.set("consumer.tester.api_key", "").set("consumer.other.api_key", "").set("consumer.third.api_key", "");
+    conf.set("consumer.team.api_key", "").set("consumer.tester.tenant", "").set("consumer.third.tenant", "");
+    conf.set("route.ai.auth.type", "none").set("route.plain.auth.type", "none");
+    LoomProcess alone(conf.text());
+    EXPECT_EQ(sent_on(alone.port(), client_key, line), "k-1") << "who is alone shares with nobody";
+    alone.stop_cleanly();
+}
+
 TEST_F(Credentials, AuthNoneLetsEveryoneInOnLoopback) {
     conf.set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");
     start(answer_always(answer(chat_answer)));

@@ -295,10 +295,10 @@ TEST_F(Edge, AnAnswerThatFlowsIsNotCutForItsDuration) {
 }
 
 TEST_F(Edge, AnUploadThatFlowsIsNotCutForItsDuration) {
-    conf.set("timeout.response_header", "400ms").set("route.ai.passthrough", "files");
+    conf.set("timeout.response_header", "400ms").set("route.ai.passthrough", "audio");
     start(answer_always(answer("{\"id\":\"file-1\"}")));
     RawClient one = client();
-    one.send(request("POST", "/v1/files", auth_header() + "Content-Length: 100\r\n"));
+    one.send(request("POST", "/v1/audio/transcriptions", auth_header() + "Content-Length: 100\r\n"));
     for (int count = 0; count < 10; ++count) {
         pace(100);
         one.send(std::string(10, 'x'));
@@ -307,13 +307,13 @@ TEST_F(Edge, AnUploadThatFlowsIsNotCutForItsDuration) {
 }
 
 TEST_F(Edge, AnUploadThatStandsStillIs408) {
-    conf.set("timeout.client_body", "200ms").set("route.ai.passthrough", "files");
+    conf.set("timeout.client_body", "200ms").set("route.ai.passthrough", "audio");
     Gate refused;
     start([&](UpstreamConnection& connection) {
         if (connection.read_request_head()) refused.wait();
     });
     RawClient one = client();
-    one.send(request("POST", "/v1/files", auth_header() + "Content-Length: 100\r\n") + "half");
+    one.send(request("POST", "/v1/audio/transcriptions", auth_header() + "Content-Length: 100\r\n") + "half");
     expect_error(one.read_response(), 408);
     refused.open();
 }

@@ -222,10 +222,10 @@ TEST_F(MemoryBound, StalledReadersOfEndlessStreams) {
 
 /// Requests without end before their turn, on every connection, and many who watch.
 TEST_F(MemoryBound, PipelinedFloods) {
-    Gate over;
-    begin([&](UpstreamConnection& connection) {
+    const auto over = std::make_shared<Gate>();  // a script may be the last to leave it
+    begin([over](UpstreamConnection& connection) {
         if (!connection.read_request() || !connection.send(sse_head)) return;
-        over.wait(Deadline::in(std::chrono::seconds(60)));
+        over->wait(Deadline::in(std::chrono::seconds(60)));
     });
     std::string flood = chat_request(stream_body);
     while (flood.size() < 1'000'000) flood += get("/v1/models");
@@ -240,7 +240,7 @@ TEST_F(MemoryBound, PipelinedFloods) {
         expect_within("flooded");
     }
     clients.clear();
-    over.open();  // Loom reads nothing of these clients: it is their answers' ends that show it that they have gone
+    over->open();  // Loom reads nothing of these clients: it is their answers' ends that show it that they have gone
     wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
 }
 

@@ -105,7 +105,7 @@ class Resources : public WireTest {
     std::string upload(std::string_view key) {
         const std::string form =
             "--B0\r\nContent-Disposition: form-data; name=\"purpose\"\r\n\r\nbatch\r\n"
-            "--B0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\nx\r\n--B0--\r\n";
+            "--B0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n{}\r\n--B0--\r\n";
         return json_text(
             call(key, "POST", "/v1/files", form, "Content-Type: multipart/form-data; boundary=B0\r\n").body, "id");
     }

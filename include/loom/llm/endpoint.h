@@ -42,6 +42,8 @@ enum class Endpoint : uint8_t {
     conversations,     // with `responses`
     stored_responses,  // /v1/responses/{id} and below: likewise
     message_batches,   // /v1/messages/batches, Anthropic's: with `batches`
+    gemini_files,      // /v1beta/files and /upload/v1beta/files, Gemini's, also below /v1/: with `files`
+    cached_contents,   // /v1beta/cachedContents, likewise
     unknown,
 };
 
@@ -82,6 +84,11 @@ enum class Endpoint : uint8_t {
 
 /// The protocol in which its client reads an error.
 [[nodiscard]] Protocol error_protocol_of(Endpoint endpoint) noexcept;
+
+/// Is it of what Gemini keeps?
+[[nodiscard]] constexpr bool is_gemini_family(Endpoint e) noexcept {
+    return e == Endpoint::gemini_files || e == Endpoint::cached_contents;
+}
 
 /// Is it relayed as a family (files, batches, …)?
 [[nodiscard]] constexpr bool is_passthrough(Endpoint e) noexcept {

@@ -24,6 +24,9 @@ enum class ResourceKind : uint8_t {
     container,
     assistant,
     thread,
+    gemini_file,    // of "files/{id}", as is everything of Gemini's
+    gemini_upload,  // that has begun and brings a file
+    cached_content,
 };
 
 /// "file", "vector_store", …: as it is kept on the disk.
@@ -34,13 +37,14 @@ enum class ResourceKind : uint8_t {
 /// Do calls of this family leave something at the provider?
 [[nodiscard]] bool stores_things(Endpoint family) noexcept;
 
-enum class Verb : uint8_t { get, post, remove, other };
+enum class Verb : uint8_t { get, post, patch, remove, other };
 
 /// What has to be done with the request's body before it goes on.
 enum class CallBody : uint8_t {
     none,
     json,       // read: it may name ids, and a model
     multipart,  // passes as it comes; what its first part tells may name the model
+    file_form,  // likewise; what its file's lines name is read on the way, where a batch may be made of it
 };
 
 /// What has to be done with an answer of success before the client sees it.
@@ -54,7 +58,7 @@ enum class CallAnswer : uint8_t {
 /// One row of the table.
 struct ResourceCall {
     Verb verb = Verb::other;
-    std::string_view path;  // below /v1/: "files/{id}/content"; a last segment `*` stands for one or more
+    std::string_view path;  // below the version: "files/{id}/content"; a last segment `*` stands for one or more
     Endpoint family = Endpoint::unknown;
     ResourceKind kind = ResourceKind::none;  // of the id in the path, else of what is made or listed
     CallBody body = CallBody::none;
@@ -67,9 +71,16 @@ struct ResourceMatch {
     std::string_view id;                 // of the path, as it stands there; empty where it has none
 };
 
-/// path  of the request line, without its query; a trailing slash is tolerated.
+/// path  of the request line, without its query; a trailing slash is tolerated. Of Gemini's uploads, see upload_call.
 /// An id is [A-Za-z0-9_.:-]+ and not dots alone: what would have to be decoded is not found.
 [[nodiscard]] ResourceMatch match_resource_call(Verb verb, std::string_view path) noexcept;
+
+/// Gemini's uploads (/upload/v1beta/files) are one path: what begins one, and, with an `upload_id` in the query, what
+/// goes on with it.
+[[nodiscard]] const ResourceCall& upload_call(bool begun) noexcept;
+
+/// The name by which Gemini calls a file or a cached content: its id is what follows. "" for other kinds.
+[[nodiscard]] std::string_view name_prefix(ResourceKind kind) noexcept;
 
 /// The family that route.X.passthrough must name for a call of `endpoint`: stored responses and conversations go by
 /// `responses`.

@@ -27,6 +27,8 @@ struct ResourceRequest {
     std::vector<ResourceName> named;  // in their order, doubles included
     std::string model;                // of the top level; "" where there is none
     Range model_range;                // the raw JSON string
+    std::string purpose;              // of an upload; where it stands twice, both
+    bool names_file = false;          // Gemini's upload says what its file is to be called
     bool stores = true;               // `store` is not false
 };
 
@@ -44,6 +46,7 @@ struct ResourceList {
     Range last_id_range;
     Range has_more_range;
     bool has_more = false;
+    std::string next_page;  // Gemini's token for it
 };
 
 /// One lives per shard; what it returns is the caller's.
@@ -55,10 +58,14 @@ class ResourceReader {
     ResourceReader& operator=(ResourceReader&&) noexcept;
 
     /// Every member that names something by the API's own keys (`file_id`, `previous_response_id`, `vector_store_ids`,
-    /// an item_reference's `id` …), at any depth, also where a key is escaped or in another case. What a tool is called
-    /// with, a schema or metadata may hold such keys too, which no provider reads as ids: these are passed over.
-    /// Errors  bad_message (downstream): no JSON object.  too_large: more than names_max ids.
+    /// an item_reference's `id`, a `fileUri` or any `url` that leads to a file of Gemini's …), at any depth, also where
+    /// a key is escaped or in another case. What a tool is called with, a schema or metadata may hold such keys too,
+    /// which no provider reads as ids: these are passed over. Errors  bad_message (downstream): no JSON object.
+    /// too_large: more than names_max ids.
     [[nodiscard]] Result<ResourceRequest> read_request(std::string_view body);
+
+    /// The same of one line of a batch's file, whose request is its `body`.
+    [[nodiscard]] Result<std::vector<ResourceName>> read_batch_line(std::string_view line);
 
     /// The ids that an answer of one object brings: its own, which is of `kind`, and those of what came with it (a
     /// batch's output files, an upload's file, a response's items).

@@ -53,6 +53,10 @@ class ConsumerTable {
     /// The same of a key's hash, which is all that may be kept of one.
     [[nodiscard]] const Consumer* find(const Sha256& key_hash) const noexcept;
 
+    /// The consumer of this name, where one of its keys has signed `text` (HMAC-SHA-256 by the key's hash); else null.
+    [[nodiscard]] const Consumer* find_signer(std::string_view name, std::string_view text,
+                                              std::string_view mac_hex) const noexcept;
+
     [[nodiscard]] bool empty() const noexcept { return consumers_.empty(); }
     [[nodiscard]] const std::vector<Consumer>& consumers() const noexcept { return consumers_; }
     /// By name, or null.
