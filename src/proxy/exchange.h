@@ -155,6 +155,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void upload_kept_end(bool ready);
     [[nodiscard]] bool judge_upload(std::span<std::string_view> payloads);
     void on_upload_judged(const Result<void>& judged) noexcept;
+    void read_upload_on() noexcept;
     void refuse_upload(const Error& why);
     void fail_body(const Error& why);
 
