@@ -205,6 +205,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] bool passes_upload_field(const http::Header& header) const noexcept;
     [[nodiscard]] const tenant::Consumer* upload_signer(const http::RequestHead& head) const;
     Result<void> admit_google_upload(const http::RequestHead& head);
     void aim_google_upload(const http::RequestHead& head);
