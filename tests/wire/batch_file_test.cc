@@ -256,28 +256,31 @@ TEST_F(BatchFile, OfAnotherPurposeEndsOnce) {
 
 /// However often the register answers meanwhile.
 TEST_F(BatchFile, IsNotReadOnWithoutAnUpstream) {
-    conf.set("timeout.connect", "1s");
+    start_storing();
+    std::array<std::string, 3> lines;  // more than are remembered, so each is asked about whenever it comes
+    for (int i = 0; i < 900; ++i)
+        lines[i / 300] += R"({"previous_response_id":")" + make_response(client_key) + "\"}\n";
+    loom().stop_cleanly();
     const Listening full = listen_on_loopback();
     ::listen(full.fd.get(), 0);  // as in Timeout.OfConnectIs504
     const Fd filler = connect_loopback(full.port);
-    conf.use_upstream(full.port);
-    start_without_upstream();
-    RawClient one = client();
+    conf.use_upstream(full.port).set("timeout.connect", "2s");
+    LoomProcess second(conf.text());
+    RawClient one(second.port());
     one.send("POST /v1/files HTTP/1.1\r\nHost: loom\r\n" + form_type + bearer(client_key) +
              "Transfer-Encoding: chunked\r\n\r\n");
     const std::string form = batch_form("");
     one.send(chunk(std::string_view(form).substr(0, form.find("\r\n--B0--"))));
     int read_count = 0;
     for (; read_count < 30; ++read_count) {
-        std::string lines;
-        for (int i = 0; i < 1'500; ++i) lines += R"({"file_id":"f)" + std::to_string(read_count * 10'000 + i) + "\"}\n";
-        if (!one.try_send(chunk(lines)) || !one.wait_until_loom_has_read()) break;
+        if (!one.try_send(chunk(lines[read_count % 3])) || !one.wait_until_loom_has_read()) break;
         char byte = 0;
-        if (::recv(one.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
-            break;  // it has ended, and what comes is discarded
+        if (::recv(one.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;  // the rest is discarded
     }
-    EXPECT_LT(read_count, 20) << "of 30 kB each, and the first few are kept until somebody takes them";
+    EXPECT_LT(read_count, 15) << "of 10 kB each: the first are kept until somebody takes them";
+    expect_error(one.read_response(), 504);
     one.close();
+    second.stop_cleanly();
 }
 
 /// Message batches come as one document, which is read as one.
