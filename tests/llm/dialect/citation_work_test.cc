@@ -71,6 +71,7 @@ void tell_gemini(const std::string& event) {
     EXPECT_EQ(stream.translation.dropped().front(), "groundingMetadata");
     Work whole(Protocol::gemini);
     EXPECT_TRUE(whole.translation.answer(event, whole.out, whole.usage));
+    ASSERT_FALSE(whole.translation.dropped().empty());
     EXPECT_EQ(whole.translation.dropped().front(), "groundingMetadata");
 }
 
