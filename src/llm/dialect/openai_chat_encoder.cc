@@ -31,7 +31,10 @@ class Encoder final : public StreamEncoder {
         note_usage(delta);
         if (delta.choice >= choices_max) return context.losses.add("n");
         if (delta.choice >= choices_.size()) choices_.resize(delta.choice + 1);
-        if (choices_[delta.choice].finished) return;
+        if (choices_[delta.choice].finished) {
+            if (delta.kind == Kind::citation) context.losses.add("citations");  // Gemini's may come late
+            return;
+        }
         write_choice(delta, context, out);
     }
 
@@ -118,7 +121,9 @@ class Encoder final : public StreamEncoder {
             case Kind::arguments: return write_arguments_piece(delta, context, json);
             case Kind::citation: return write_citation(delta, context, out);
             case Kind::image: return write_image(delta, context, json);
-            case Kind::logprobs: open_delta(delta.choice, context, json); return close_delta(context, json, delta.json);
+            case Kind::logprobs:
+                open_delta(delta.choice, context, json);
+                return close_delta(context, json, one_line(delta.json, context.arena));
             case Kind::finish: return write_finish(delta.choice, delta.reason, context, out);
             default: return;
         }
