@@ -10,7 +10,7 @@ namespace loom::llm {
 
 namespace {
 
-/// \uXXXX. An upstream's escapes are not judged before: without its four digits it is as any other.
+/// \uXXXX. Without its four digits it is as any other: a cut never stands within what is behind it.
 bool is_unicode_escape(Text escape) noexcept {
     const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); };
     return escape.size() >= 6 && escape[1] == 'u' && std::ranges::all_of(escape.substr(2, 4), is_digit);

@@ -121,9 +121,7 @@ class Encoder final : public StreamEncoder {
             case Kind::arguments: return write_arguments_piece(delta, context, json);
             case Kind::citation: return write_citation(delta, context, out);
             case Kind::image: return write_image(delta, context, json);
-            case Kind::logprobs:
-                open_delta(delta.choice, context, json);
-                return close_delta(context, json, one_line(delta.json, context.arena));
+            case Kind::logprobs: open_delta(delta.choice, context, json); return close_delta(context, json, delta.json);
             case Kind::finish: return write_finish(delta.choice, delta.reason, context, out);
             default: return;
         }

@@ -122,7 +122,7 @@ bool write_annotation(Json citation, Span part, Context& context, JsonOut& json)
     Citation read;
     if (!read_citation(citation, context, read) || read.kind != Citation::Kind::url) return false;
     if (read.is_nested) {
-        json.json(one_line(citation, context.arena));
+        json.json(citation);
         return true;
     }
     json.open_object();

@@ -275,9 +275,9 @@ class Encoder final : public StreamEncoder {
 
     /// They come behind their text: with a delta that adds none to it.
     void write_logprobs(const Delta& delta, Context& context, ByteBuffer& out) {
-        const Json array = one_line(logprobs_array(delta.json, context), context.arena);
+        const Json array = logprobs_array(delta.json, context);
         if (array.size() <= 2) return;
-        if (array.find_first_not_of(" \t", 1) >= array.size() - 1) return;
+        if (array.find_first_not_of(" \t\r\n", 1) >= array.size() - 1) return;
         open_part(false, context, out);
         const Text elements = array.substr(1, array.size() - 2);
         keep_element(logprobs_, elements, context);

@@ -96,8 +96,7 @@ Json annotation_of(Json citation, uint64_t text_size, Context& context) {
     if (!read_citation(citation, context, read)) return {};
     constexpr std::string_view known[] = {"url_citation", "file_citation", "container_file_citation", "file_path"};
     const bool is_own = std::ranges::find(known, read.type) != std::end(known);
-    if (is_own && !read.is_nested && (read.type != "url_citation" || read.span))
-        return one_line(citation, context.arena);
+    if (is_own && !read.is_nested && (read.type != "url_citation" || read.span)) return citation;
     const Text title = has(read.title) ? read.title : Text("");
     if (read.kind == Citation::Kind::url)
         return url_annotation(read.url, title, read.span.value_or(Span{0, text_size}), context.arena);

@@ -216,7 +216,7 @@ TEST(TranslatedStream, ALineEndInADocumentIsNoneOfTheStreams) {
     }
 }
 
-// An annotation that passes as it stands kept the line ends between its tokens.
+// What passes as it stands, too: annotations, logprobs.
 TEST(TranslatedStream, AnAnnotationOfSeveralLinesIsOneOfTheStreams) {
     const std::string event =
         "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\",\"annotations\":[{\"type\":\"url_"
