@@ -69,23 +69,13 @@ bool is_boundary(std::string_view text) noexcept {
     return !text.empty() && text.size() <= boundary_bytes_max && std::ranges::all_of(text, fits);
 }
 
-/// The one boundary that a Content-Type names; "" where it names none, or where another reader may find another.
-std::string_view only_boundary(std::string_view content_type) noexcept {
-    if (!is_form(content_type) || content_type.find_first_of(",\\") != text_end) return {};
-    bool found = false, again = false;
-    const std::string_view boundary = parameter(content_type, "boundary", found);
-    if (!found || !is_boundary(boundary)) return {};
-    const size_t behind = static_cast<size_t>(boundary.data() - content_type.data()) + boundary.size();
-    (void)parameter(content_type.substr(behind), "boundary", again);
-    return again ? std::string_view() : boundary;
-}
-
 void drop_blanks(std::string_view& text) noexcept {
     while (text.starts_with(' ') || text.starts_with('\t')) text.remove_prefix(1);
     while (text.ends_with(' ') || text.ends_with('\t')) text.remove_suffix(1);
 }
 
-/// Takes `"…"` or a token from the front. False where it is neither. A quoted text may hold quoted pairs.
+/// Takes `"…"` or a token from the front. False where it is neither, and where a quote may be one of a quoted pair:
+/// some end the text there.
 bool take_value(std::string_view& text, std::string_view& value) noexcept {
     if (!text.starts_with('"')) {
         const auto end = std::ranges::find_if_not(text, is_token_char);
@@ -93,17 +83,41 @@ bool take_value(std::string_view& text, std::string_view& value) noexcept {
         text.remove_prefix(value.size());
         return !value.empty();
     }
-    for (size_t at = 1; at < text.size(); ++at) {
-        if (text[at] == '\\') {
-            ++at;
-            continue;
-        }
-        if (text[at] != '"') continue;
-        value = text.substr(1, at - 1);
-        text.remove_prefix(at + 1);
-        return true;
+    const size_t end = text.find('"', 1);
+    if (end == text.npos || text[end - 1] == '\\') return false;
+    value = text.substr(1, end - 1);
+    text.remove_prefix(end + 1);
+    return true;
+}
+
+/// Takes `; name=value` from the front; both are empty behind a last semicolon.
+bool take_parameter(std::string_view& text, std::string_view& name, std::string_view& value) noexcept {
+    if (!text.starts_with(';')) return false;
+    text.remove_prefix(1);
+    drop_blanks(text);
+    if (text.empty()) return true;
+    const size_t equals = text.find('=');
+    name = text.substr(0, equals);
+    if (equals == text.npos || !is_token(name)) return false;
+    text.remove_prefix(equals + 1);
+    return take_value(text, value);
+}
+
+/// The one boundary that a Content-Type names; "" where it names none, or where another reader may find another.
+std::string_view only_boundary(std::string_view content_type) noexcept {
+    if (!is_form(content_type) || content_type.find_first_of(",\\") != text_end) return {};
+    content_type.remove_prefix(form_type.size());
+    std::string_view boundary;
+    for (;;) {
+        std::string_view name, value;
+        drop_blanks(content_type);
+        if (content_type.empty()) return boundary;
+        if (!take_parameter(content_type, name, value)) return {};
+        if (name.find('*') != text_end) return {};  // RFC 2231: of a part of it, or in another charset
+        if (!equal_ignoring_case(name, "boundary")) continue;
+        if (!boundary.empty() || !is_boundary(value)) return {};
+        boundary = value;
     }
-    return false;
 }
 
 }  // namespace
@@ -186,7 +200,9 @@ Result<FormReader::Step> FormReader::next(std::string_view bytes) {
             if (!read_head_byte(c)) break;
             if (state_ != State::data) return went_to(State::head);
             return Step{.event = Event::head, .data = {}, .consumed = 1};
-        case State::data: return read_data(bytes);
+        case State::data:
+            if (const auto step = read_data(bytes)) return *step;
+            break;
         case State::epilogue:
             if (c != '\r' && c != '\n' && c != ' ' && c != '\t') break;
             return went_to(State::epilogue);
@@ -197,12 +213,33 @@ Result<FormReader::Step> FormReader::next(std::string_view bytes) {
 }
 
 /// Data up to the next carriage return; none stands inside of a boundary, so a match that fails begins nowhere inside.
-FormReader::Step FormReader::read_data(std::string_view bytes) {
+/// None where a boundary stands inside a line, or behind a lone line feed: some would end the part there.
+std::optional<FormReader::Step> FormReader::read_data(std::string_view bytes) {
     if (matched_ > 0) return match_on(bytes);
-    const size_t data_bytes = std::min(bytes.find('\r'), bytes.size());
-    if (data_bytes > 0) return {.event = Event::data, .data = bytes.substr(0, data_bytes), .consumed = data_bytes};
-    matched_ = 1;
-    return {.event = Event::none, .data = {}, .consumed = 1};
+    const size_t line_bytes = std::min(bytes.find('\r'), bytes.size());
+    if (line_bytes == 0) {
+        matched_ = 1;
+        return Step{.event = Event::none, .data = {}, .consumed = 1};
+    }
+    const size_t data_bytes = bytes_before_boundary(bytes.substr(0, line_bytes));
+    if (data_bytes == 0) return std::nullopt;
+    const std::string_view data = bytes.substr(0, data_bytes);
+    const size_t tail_bytes = delimiter_.size() - 3;  // dashes and boundary but for their last byte
+    tail_.append(data.substr(data.size() - std::min(data.size(), tail_bytes)));
+    tail_.erase(0, tail_.size() - std::min(tail_.size(), tail_bytes));
+    return Step{.event = Event::data, .data = data, .consumed = data_bytes};
+}
+
+/// Of the data: up to the byte with which a boundary would be whole.
+size_t FormReader::bytes_before_boundary(std::string_view data) const {
+    const std::string_view boundary = std::string_view(delimiter_).substr(2);
+    if (!tail_.empty()) {
+        const std::string seam = tail_ + std::string(data.substr(0, boundary.size() - 1));
+        const size_t at = seam.find(boundary);
+        if (at != seam.npos) return at + boundary.size() - tail_.size() - 1;
+    }
+    const size_t at = data.find(boundary);
+    return at == data.npos ? data.size() : at + boundary.size() - 1;
 }
 
 FormReader::Step FormReader::match_on(std::string_view bytes) {
@@ -219,6 +256,7 @@ FormReader::Step FormReader::match_on(std::string_view bytes) {
     if (taken == bytes.size()) return {.event = Event::none, .data = {}, .consumed = taken};
     const size_t data_bytes = matched_ - implied_;
     const std::string_view data = std::string_view(delimiter_).substr(implied_, data_bytes);
+    tail_ = std::string_view(delimiter_).substr(0, matched_).substr(std::min<size_t>(matched_, 2));
     matched_ = implied_ = 0;
     return {.event = data_bytes > 0 ? Event::data : Event::none, .data = data, .consumed = taken};
 }
@@ -234,6 +272,7 @@ bool FormReader::read_head_byte(char c) {
 }
 
 bool FormReader::end_head() {
+    if (head_.find(std::string_view(delimiter_).substr(2)) != head_.npos) return false;
     for (std::string_view rest = head_; rest != "\r\n";) {
         const std::string_view line = rest.substr(0, rest.find("\r\n"));
         rest.remove_prefix(line.size() + 2);
@@ -254,9 +293,11 @@ bool FormReader::read_line(std::string_view line) {
     drop_blanks(value);
     if (equal_ignoring_case(name, "content-disposition"))
         return !std::exchange(has_disposition_, true) && read_disposition(value);
-    if (!equal_ignoring_case(name, "content-transfer-encoding")) return true;
-    const bool as_it_is = equal_ignoring_case(value, "binary") || equal_ignoring_case(value, "8bit") ||
-                          equal_ignoring_case(value, "7bit");
+    bool as_it_is = true;
+    if (equal_ignoring_case(name, "content-transfer-encoding"))
+        as_it_is = equal_ignoring_case(value, "binary") || equal_ignoring_case(value, "8bit") ||
+                   equal_ignoring_case(value, "7bit");
+    if (equal_ignoring_case(name, "content-encoding")) as_it_is = equal_ignoring_case(value, "identity");
     part_.encoded = part_.encoded || !as_it_is;
     return true;
 }
@@ -269,17 +310,10 @@ bool FormReader::read_disposition(std::string_view value) {
     for (;;) {
         drop_blanks(value);
         if (value.empty()) return named;
-        if (!value.starts_with(';')) return false;
-        value.remove_prefix(1);
-        drop_blanks(value);
-        if (value.empty()) return named;
-        const size_t equals = value.find('=');
-        const std::string_view name = value.substr(0, equals);
-        if (equals == value.npos || !is_token(name)) return false;
-        value.remove_prefix(equals + 1);
-        std::string_view text;
-        if (!take_value(value, text)) return false;
-        if (equal_ignoring_case(name, "name*")) return false;
+        std::string_view name, text;
+        if (!take_parameter(value, name, text)) return false;
+        const bool extended = name.find('*') != name.npos;  // RFC 2231: of a name, or of a part of it
+        if (extended && !equal_ignoring_case(name, "filename*")) return false;
         if (equal_ignoring_case(name, "name")) {
             if (named || text.find('\\') != text.npos) return false;
             named = true;

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "cursor.h"
+#include "google_name.h"
 #include "loom/llm/json_text.h"
 #include "structure.h"
 
@@ -54,6 +54,8 @@ ResourceKind kind_of_key(std::string_view name) noexcept {
     return found == naming_keys.end() ? K::none : found->kind;
 }
 
+char to_lower(char c) noexcept { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
+
 /// A key as a lenient parser would read it: decoded, and in lower case. "" for one that is longer than any that counts.
 class PlainKey {
   public:
@@ -69,8 +71,7 @@ class PlainKey {
         }
         if (name.size() > key_bytes_max) return;
         size_ = name.size();
-        std::ranges::transform(name, text_.begin(),
-                               [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
+        std::ranges::transform(name, text_.begin(), to_lower);
     }
     [[nodiscard]] std::string_view view() const noexcept { return {text_.data(), size_}; }
 
@@ -78,46 +79,6 @@ class PlainKey {
     std::array<char, key_bytes_max> text_;
     size_t size_ = 0;
 };
-
-/// "cachedContents/abc" and "projects/p/locations/l/cachedContents/abc" → "abc"; what is no such name, whole.
-std::string google_id(K kind, std::string_view name) {
-    const std::string_view prefix = name_prefix(kind);
-    const size_t at = name.rfind(prefix);
-    const bool is_name = at != name.npos && (at == 0 || name[at - 1] == '/');
-    return std::string(is_name ? name.substr(at + prefix.size()) : name);
-}
-
-/// The id of the file of Gemini's that an address leads to; "" where it leads elsewhere. An address at Google's that
-/// cannot be told is an id that nobody has.
-std::string gemini_file_of(std::string_view uri) {
-    std::string plain;  // as a lenient reader may take it
-    for (size_t at = 0; at < uri.size(); ++at) {
-        const char c = uri[at];
-        uint8_t byte = 0;
-        const char* const digits = uri.data() + at + 1;
-        if (c == '%' && at + 2 < uri.size() && std::from_chars(digits, digits + 2, byte, 16).ptr == digits + 2) {
-            plain += static_cast<char>(byte);
-            at += 2;
-        } else if (static_cast<uint8_t>(c) > ' ') {
-            plain += c == '\\' ? '/' : c;
-        }
-    }
-    const size_t scheme = plain.find("://");
-    if (scheme == plain.npos) return {};
-    const size_t path_at = std::min(plain.find('/', scheme + 3), plain.size());
-    std::string host = plain.substr(scheme + 3, path_at - scheme - 3);
-    std::ranges::transform(host, host.begin(),
-                           [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; });
-    const bool googles = host.find("generativelanguage") != host.npos;
-    const std::string path = plain.substr(path_at);
-    const size_t version = std::min(path.find('/', 1), path.size());  // "/v1beta/files/abc"
-    constexpr std::string_view files = "/files/";
-    const bool is_file = path.starts_with("/v1") && path.compare(version, files.size(), files) == 0;
-    if (!is_file) return googles ? std::string(uri) : std::string();
-    std::string id = path.substr(version + files.size());
-    id.resize(std::min(id.find_first_of("?#"), id.size()));
-    return is_resource_id(id) ? id : std::string(uri);
-}
 
 /// Walks a request. A fault is the cursor's; `crowded` tells that there were too many ids.
 class RequestNames {
@@ -174,8 +135,7 @@ class RequestNames {
 
     bool member(std::string_view name) {
         const char first = cursor_.peek();
-        if (first == '"' && std::ranges::find(address_keys, name) != address_keys.end())
-            return address(name.starts_with("file"));
+        if (first == '"' && std::ranges::find(address_keys, name) != address_keys.end()) return address();
         if (const K kind = kind_of_key(name); kind != K::none) return named(kind);
         // A tool's input is an object; a prompt's is text or an array.
         const bool is_free = std::ranges::find(free_keys, name) != free_keys.end() || name == "input";
@@ -209,7 +169,8 @@ class RequestNames {
     /// says nothing but an id, and where it is a reasoning without the reasoning.
     bool item() {
         Range id;
-        std::string type;
+        // Of two types, a server may take either.
+        bool typed = false, untyped = false, reference = false, reasoning = false;
         bool has_role = false, has_secret = false;
         const bool good = cursor_.each_member([&](Range key) {
             const PlainKey plain(inside(cursor_.text(), key));
@@ -220,17 +181,22 @@ class RequestNames {
                 return true;
             }
             if (name == "type" && cursor_.peek() == '"') {
-                type.clear();
-                return text(cursor_.take_string(), type);
+                std::string type;
+                if (!text(cursor_.take_string(), type)) return false;
+                typed = true;
+                untyped |= type.empty();
+                reference |= type == "item_reference";
+                reasoning |= type == "reasoning";
+                return true;
             }
+            untyped |= name == "type";
             has_role |= name == "role";
             has_secret |= name == "encrypted_content" && cursor_.peek() == '"';
             return member(name);
         });
         if (!good || id.absent()) return good;
-        const bool bare = type.empty() && !has_role;
-        const bool reasoning = type == "reasoning" && !has_secret;
-        return bare || reasoning || type == "item_reference" ? note(K::item, id) : true;
+        const bool bare = (!typed || untyped) && !has_role;
+        return bare || (reasoning && !has_secret) || reference ? note(K::item, id) : true;
     }
 
     bool note(K kind, Range quoted) {
@@ -245,14 +211,12 @@ class RequestNames {
         return true;
     }
 
-    /// bare  also "files/abc" is one.
-    bool address(bool bare) {
+    bool address() {
         const Range quoted = cursor_.take_string();
         if (inside(cursor_.text(), quoted).starts_with("data:")) return true;
         std::string uri;
         if (!text(quoted, uri)) return false;
         std::string id = gemini_file_of(uri);
-        if (id.empty() && bare && uri.starts_with(name_prefix(K::gemini_file))) id = google_id(K::gemini_file, uri);
         if (id.empty()) return true;
         if (request_.named.size() == ResourceReader::names_max) return note(K::gemini_file, quoted);  // which refuses
         request_.named.push_back({K::gemini_file, std::move(id)});

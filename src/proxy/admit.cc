@@ -9,6 +9,7 @@
 #include "exchange.h"
 #include "header_policy.h"
 #include "loom/base/crypto.h"
+#include "loom/llm/models.h"
 #include "ownership.h"
 #include "realtime.h"
 
@@ -56,8 +57,15 @@ std::string_view find_key_parameter(std::string_view query) noexcept {
     return {};
 }
 
-/// What an AI provider is sent of a target: never a client's key.
-void append_without_keys(std::string& out, std::string_view target) {
+/// Google's wish of another form of its answer, however its name is written.
+bool asks_for_form(std::string_view parameter) {
+    std::string name;
+    return llm::decode_path_id(parameter.substr(0, parameter.find('=')), name) && (name == "alt" || name == "$alt");
+}
+
+/// What an AI provider is sent of a target: never a client's key, and where the answer is `read`, no form of it that
+/// cannot be.
+void append_for_provider(std::string& out, std::string_view target, bool read) {
     const size_t mark = target.find('?');
     out += target.substr(0, mark);
     if (mark == target.npos) return;
@@ -65,7 +73,7 @@ void append_without_keys(std::string& out, std::string_view target) {
     for (std::string_view query = target.substr(mark + 1); !query.empty();) {
         const std::string_view parameter = query.substr(0, query.find('&'));
         query.remove_prefix(std::min(parameter.size() + 1, query.size()));
-        if (parameter.starts_with(key_parameter)) continue;
+        if (parameter.starts_with(key_parameter) || (read && asks_for_form(parameter))) continue;
         out += separator;
         out += parameter;
         separator = '&';
@@ -84,8 +92,9 @@ http::ContentCoding coding_of(const http::RequestHead& head) noexcept {
 }
 
 /// All clients share the provider's key, and so what it remembers of their idempotency keys: each tenant has its own of
-/// them. A tenant's name is part of what is hashed, so nobody can make a key that another one's becomes; and nothing
-/// else is, so it is the same on every shard, and behind a restart.
+/// them, and so have all those together whom a route without keys lets in. A tenant's name is part of what is hashed,
+/// so nobody can make a key that another one's becomes; and nothing else is, so it is the same on every shard, and
+/// behind a restart.
 std::array<char, 64> own_idempotency_key(std::string_view tenant, std::string_view given) noexcept {
     return hex_of(hmac_sha256(tenant, given));
 }
@@ -213,9 +222,11 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         end = std::copy(head.query.begin(), head.query.end(), end);
         target_ = {text, static_cast<size_t>(end - text)};
     }
-    if (route_->ai && !find_key_parameter(head.query).empty()) {
+    const bool answer_read =
+        owned_ != nullptr && llm::is_gemini_family(endpoint_) && owned_->call.answer != llm::CallAnswer::opaque;
+    if (route_->ai && (answer_read || !find_key_parameter(head.query).empty())) {
         std::string without;
-        append_without_keys(without, target_);
+        append_for_provider(without, target_, answer_read);
         target_ = text_.keep(without);
     }
     const bool inspected = route_->ai && (llm::is_inspected(endpoint_) || reads_family_body(head));
@@ -298,11 +309,11 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
-        const bool of_upload = endpoint_ == llm::Endpoint::gemini_files && is_upload_field(header);
+        const bool of_upload = is_upload_field(header) && passes_upload_field(header);
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;
-        if (route_->ai && consumer_ != nullptr && header.id == HeaderId::idempotency_key) {
+        if (route_->ai && plan().keeps_apart() && header.id == HeaderId::idempotency_key) {
             if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
             const auto own = own_idempotency_key(tenant(), header.value);
             line(header.name, {own.data(), own.size()});

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "loom/http/message.h"
 #include "loom/store/resource_register.h"
 
 namespace loom::proxy {
@@ -78,6 +79,8 @@ uint64_t BatchLines::memory_bytes(size_t more_bytes) const noexcept {
 Result<void> BatchLines::begin_part() {
     end_part();
     const http::FormReader::Part& part = form_.part();
+    if (part.is_file && http::equal_ignoring_case(part.name, "purpose"))  // to some, with an empty filename, a field
+        return fail(Errc::bad_message, Side::downstream, "'purpose' has a filename in the form");
     in_purpose_ = part.name == "purpose" && !part.is_file;
     in_field_ = !part.is_file && part.name != "file";
     line_number_ = 0;
@@ -85,7 +88,7 @@ Result<void> BatchLines::begin_part() {
         return fail(Errc::bad_message, Side::downstream, "'purpose' stands twice in the form");
     begin_next_line();
     if (part.encoded && !in_purpose_)
-        fail_line({.code = Errc::bad_message, .side = Side::downstream, .what = "its part has a transfer encoding"});
+        fail_line({.code = Errc::bad_message, .side = Side::downstream, .what = "its part is encoded"});
     if (part.encoded && in_purpose_) purpose_ = "\n";
     return {};
 }

@@ -24,10 +24,7 @@ BatchUpload::BatchUpload(Exchange& exchange, Services& services, std::string_vie
 Result<void> BatchUpload::read(std::span<std::string_view> pieces, bool body_whole) {
     size_t bytes = 0;
     for (const std::string_view piece : pieces) bytes += piece.size();
-    if (!hold(lines_.memory_bytes(bytes))) {
-        let_go();  // no waiting: what is here has been taken, and the line it belongs to is held
-        return fail(Errc::exhausted, Side::internal, "no memory for one more line (limit.bodies_in_memory)");
-    }
+    LOOM_TRY(hold_memory(lines_.memory_bytes(bytes)));
     for (std::string_view& piece : pieces) {
         const size_t passing = LOOM_TRY(lines_.read(piece));
         if (passed_) continue;
@@ -36,10 +33,17 @@ Result<void> BatchUpload::read(std::span<std::string_view> pieces, bool body_who
         if (end_.size() > end_bytes_max)
             return fail(Errc::bad_message, Side::downstream, "there are bytes behind the form's end");
     }
-    (void)hold(lines_.memory_bytes());
+    LOOM_TRY(hold_memory(lines_.memory_bytes()));  // with the ids that the lines had
     if (body_whole && !lines_.ended())
         return fail(Errc::bad_message, Side::downstream, "the form ends before its last boundary");
     return judge_form();
+}
+
+/// No waiting: what is here has been taken, and the line it belongs to is held.
+Result<void> BatchUpload::hold_memory(uint64_t bytes) {
+    if (try_hold(bytes)) return {};
+    let_go();
+    return fail(Errc::exhausted, Side::internal, "no memory for one more line (limit.bodies_in_memory)");
 }
 
 /// As far as it has come.
@@ -95,12 +99,18 @@ void BatchUpload::note_fault(Error why, const BatchLines::Named& named) {
 }
 
 void BatchUpload::on_register_answer(Result<store::ResourceAnswer> answer) noexcept {
-    Result<void> judged = answer ? look_at(*answer) : std::unexpected(answer.error());
+    // No batch's, as has turned out meanwhile: whose things it names does not matter, and it may have gone on whole.
+    const bool matters = lines_.purpose() != BatchLines::Purpose::other;
+    Result<void> judged;
+    if (matters && answer) look_at(*answer);
+    if (matters && !answer) judged = std::unexpected(answer.error());
+    asked_.clear();
+    if (passed_) return exchange_.read_upload_on();
     if (judged) judged = judge_form();
     exchange_.on_upload_judged(judged);
 }
 
-Result<void> BatchUpload::look_at(const store::ResourceAnswer& answer) {
+void BatchUpload::look_at(const store::ResourceAnswer& answer) {
     const auto& providers = exchange_.plan().providers;
     for (size_t i = 0; i < asked_.size(); ++i) {
         const auto found = std::ranges::find(providers, answer.accounts[i], &ProviderPlan::name);
@@ -109,8 +119,6 @@ Result<void> BatchUpload::look_at(const store::ResourceAnswer& answer) {
                 {.code = Errc::not_found, .side = Side::downstream, .what = "nothing is stored here under this id"},
                 asked_[i]);
     }
-    asked_.clear();
-    return {};
 }
 
 }  // namespace loom::proxy

@@ -35,9 +35,10 @@ class BatchUpload final : RegisterAsker, BodyHold {
     void release_end() noexcept { end_.clear(); }
 
   private:
+    [[nodiscard]] Result<void> hold_memory(uint64_t bytes);
     [[nodiscard]] Result<void> judge_form();
     [[nodiscard]] Result<void> ask_for_named();
-    [[nodiscard]] Result<void> look_at(const store::ResourceAnswer& answer);
+    void look_at(const store::ResourceAnswer& answer);
     void note_fault(Error why, const BatchLines::Named& named);
     void on_register_answer(Result<store::ResourceAnswer> answer) noexcept override;
     void on_room() noexcept override {}

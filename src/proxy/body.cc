@@ -223,9 +223,7 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     }
     if (!ready) {
         if (owned_ != nullptr) wake();  // it may know its model now
-        const bool waits = judges_upload() && owned_->upload->waits();
-        if ((waits || body_.size() > early_body_bytes_max) && !std::exchange(upload_paused_, true))
-            client_.pause_reading();
+        if (upload_held_up() && !std::exchange(upload_paused_, true)) client_.pause_reading();
         return taken;
     }
     if (upload_whole()) finish_upload();
@@ -244,10 +242,11 @@ bool Exchange::upload_whole() const noexcept {
     return client_body_.done() && (!judges_upload() || (owned_->upload->passed() && owned_->upload->end().empty()));
 }
 
-/// The upstream takes too slowly, or the register is asked about what is here.
+/// The upstream is not there yet or takes too slowly, or the register is asked about what is here.
 bool Exchange::upload_held_up() const noexcept {
     if (judges_upload() && owned_->upload->waits()) return true;
-    return request_sent_ && upstream_ != nullptr && upstream_->sender().held_bytes() > plan().limits.pause_bytes();
+    if (!request_sent_ || upstream_ == nullptr) return body_.size() > early_body_bytes_max;
+    return upstream_->sender().held_bytes() > plan().limits.pause_bytes();
 }
 
 /// Shortens the pieces to what may go on now. False: the upload is refused.
@@ -276,8 +275,12 @@ void Exchange::on_upload_judged(const Result<void>& judged) noexcept {
     upload_kept_end(ready);
     if (ready && upload_whole()) finish_upload();
     if (ready) upstream_->flush();
-    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
+    read_upload_on();
     if (ready && !client_body_.done()) await_upload();
+}
+
+void Exchange::read_upload_on() noexcept {
+    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
 }
 
 void Exchange::refuse_upload(const Error& why) {

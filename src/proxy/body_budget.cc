@@ -2,14 +2,17 @@
 
 namespace loom::proxy {
 
-bool BodyHold::hold(uint64_t bytes) noexcept {
+bool BodyHold::try_hold(uint64_t bytes) noexcept {
     LOOM_ASSERT(!linked());
     if (bytes <= held_bytes_) return true;
     const bool may_pass = budget_.waiting_.empty() || budget_.beyond_ == this;
-    if (may_pass && budget_.admits(*this, bytes)) {
-        budget_.count(*this, bytes);
-        return true;
-    }
+    if (!may_pass || !budget_.admits(*this, bytes)) return false;
+    budget_.count(*this, bytes);
+    return true;
+}
+
+bool BodyHold::hold(uint64_t bytes) noexcept {
+    if (try_hold(bytes)) return true;
     wanted_bytes_ = bytes;
     budget_.waiting_.push_back(*this);
     budget_.metrics_.bodies_waited.add();

@@ -20,6 +20,8 @@ class BodyHold : public ListLink<BodyTag> {
     /// Counts `bytes` for this body instead of what it held. False: there is no room, and it waits for its turn, first
     /// come first served; on_room tells when they are counted. Not while it waits.
     [[nodiscard]] bool hold(uint64_t bytes) noexcept;
+    /// The same for one that cannot wait: where there is no room, it holds what it held.
+    [[nodiscard]] bool try_hold(uint64_t bytes) noexcept;
     /// Counts fewer bytes than it held. Not while it waits.
     void hold_less(uint64_t bytes) noexcept;
     /// Gives back what it holds, or leaves the queue.

@@ -159,6 +159,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void upload_kept_end(bool ready);
     [[nodiscard]] bool judge_upload(std::span<std::string_view> payloads);
     void on_upload_judged(const Result<void>& judged) noexcept;
+    void read_upload_on() noexcept;
     void refuse_upload(const Error& why);
     void fail_body(const Error& why);
 
@@ -239,6 +240,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
+    [[nodiscard]] bool passes_upload_field(const http::Header& header) const noexcept;
     [[nodiscard]] const tenant::Consumer* upload_signer(const http::RequestHead& head) const;
     Result<void> admit_google_upload(const http::RequestHead& head);
     void aim_google_upload(const http::RequestHead& head);

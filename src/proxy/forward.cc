@@ -157,7 +157,7 @@ void Exchange::send_attempt() {
     upstream_->flush();
     request_sent_ = true;
     forwarded_ns_ = services_.shard().read_clock_ns();
-    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
+    read_upload_on();
     if (body_mode_ == BodyMode::stream && !client_body_.done()) return await_upload();
     arm(Deadline::response_header, timeouts().response_header_ms);
 }

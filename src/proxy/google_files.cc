@@ -2,9 +2,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "header_policy.h"
 #include "loom/base/percent.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
@@ -16,6 +18,21 @@ namespace {
 
 /// What the address of an upload is signed with: it leads to this upload alone.
 std::string upload_signature_text(std::string_view id) { return fmt::format("loom upload {}", id); }
+
+/// Of bytes, and of nothing that says what file they are.
+bool goes_on(std::string_view command) noexcept {
+    while (!command.empty()) {
+        std::string_view one = command.substr(0, command.find(','));
+        command.remove_prefix(std::min(command.size(), one.size() + 1));
+        while (one.starts_with(' ') || one.starts_with('\t')) one.remove_prefix(1);
+        while (one.ends_with(' ') || one.ends_with('\t')) one.remove_suffix(1);
+        constexpr std::array commands{std::string_view("upload"), std::string_view("finalize"),
+                                      std::string_view("query"), std::string_view("cancel")};
+        const auto is_one = [one](std::string_view known) { return http::equal_ignoring_case(one, known); };
+        if (std::ranges::none_of(commands, is_one)) return false;
+    }
+    return true;
+}
 
 }  // namespace
 
@@ -30,8 +47,20 @@ Result<void> Exchange::admit_google_upload(const http::RequestHead& head) {
         return fail(Errc::bad_method, Side::downstream, "uploads are begun, and gone on with, by POST");
     if (!id.empty() && !llm::is_resource_id(id))
         return fail(Errc::not_found, Side::downstream, "nothing is stored here under this id");
+    for (const http::Header& header : head.headers())
+        if (!id.empty() && http::equal_ignoring_case(header.name, "x-goog-upload-command") && !goes_on(header.value))
+            return fail(Errc::bad_message, Side::downstream,
+                        "an upload is gone on with by the commands upload, finalize, query and cancel");
     owned_ = std::make_unique<Ownership>(*this, services_, llm::upload_call(!id.empty()), text_.keep(id));
     return {};
+}
+
+/// An upload that has begun takes bytes: what would have them read as a form, or begin another one, stays here. Nothing
+/// else is an upload.
+bool Exchange::passes_upload_field(const http::Header& header) const noexcept {
+    if (endpoint_ != llm::Endpoint::gemini_files) return false;
+    if (owned_ == nullptr) return true;
+    return owned_->call.kind == llm::ResourceKind::gemini_upload && (owned_->id.empty() || goes_on_with_upload(header));
 }
 
 /// Who goes on with an upload may be known by the address alone, as at Google: SDKs send no key there.

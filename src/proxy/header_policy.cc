@@ -60,6 +60,11 @@ bool is_upload_field(const http::Header& header) noexcept {
            starts_with_ignoring_case(header.name, "x-goog-upload-");
 }
 
+bool goes_on_with_upload(const http::Header& header) noexcept {
+    return http::equal_ignoring_case(header.name, "x-goog-upload-command") ||
+           http::equal_ignoring_case(header.name, "x-goog-upload-offset");
+}
+
 bool reaches_client(const http::Header& header) noexcept {
     if (header.named_in_connection) return false;
     switch (header.id) {

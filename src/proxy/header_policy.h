@@ -15,6 +15,8 @@ namespace loom::proxy {
                                     bool bearer) noexcept;
 /// Request fields of Google's resumable uploads.
 [[nodiscard]] bool is_upload_field(const http::Header& header) noexcept;
+/// Of these, what an upload that has begun needs.
+[[nodiscard]] bool goes_on_with_upload(const http::Header& header) noexcept;
 /// Answer fields that a client of an AI route sees.
 [[nodiscard]] bool reaches_client(const http::Header& header) noexcept;
 /// Answer fields of a plain route: all but hop-by-hop ones and those that Loom writes itself.

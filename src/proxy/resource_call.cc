@@ -348,9 +348,11 @@ Result<void> Exchange::prepare_for_owner() {
 bool Exchange::collects_resource() const noexcept {
     if (owned_ == nullptr || translated_ != nullptr || echo_ != nullptr) return false;
     const http::ResponseHead& head = services_.response_head;
-    if (head.status / 100 != 2 || is_event_stream(head)) return false;
+    if (head.status / 100 != 2) return false;
     const CallAnswer answer = owned_->call.answer;
-    return answer == CallAnswer::list ? plan().keeps_apart() : answer != CallAnswer::opaque;
+    // A list in whatever form: one that cannot be read is not passed.
+    if (answer == CallAnswer::list) return plan().keeps_apart();
+    return answer != CallAnswer::opaque && !is_event_stream(head);
 }
 
 /// Does a streamed response bring ids? A translated one is stored nowhere.

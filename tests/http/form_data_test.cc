@@ -79,7 +79,7 @@ ReadForm read_form(std::string_view content_type, std::string_view bytes, size_t
 }
 
 constexpr std::string_view strict_form =
-    "--B0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\\\"b\"\r\nContent-Type: audio/wav\r\n\r\n"
+    "--B0\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\\b\"\r\nContent-Type: audio/wav\r\n\r\n"
     "RIFF\r\n--B\r\n\r\rx\r\n-\r\n"
     "--B0 \t\r\ncontent-disposition: form-data;name=model ; filename*=UTF-8''x\r\n"
     "content-transfer-encoding: base64\r\n\r\nwhisper-1\r\n"
@@ -120,6 +120,14 @@ TEST(FormReader, RefusesWhatIsReadInTwoWays) {
              one("Content-Disposition: attachment; name=a"),
              one("Content-Disposition: form-data; name=a; name=b"),
              one("Content-Disposition: form-data; name*=UTF-8''purpose"),
+             one("Content-Disposition: form-data; name=a; name*0=purpose"),
+             one("Content-Disposition: form-data; name=a; name*0*=purpose"),
+             one("Content-Disposition: form-data; name=a; filename*0=f"),
+             one("Content-Disposition: form-data; filename=\"a\\\"; name=purpose; y=\""),
+             one("Content-Disposition: form-data; name=a; filename=\"x\\\\\""),
+             one("Content-Disposition: form-data; name=a; filename=\"x\"y"),
+             one("Content-Disposition: form-data; name=a; filename=\"--B0\""),
+             one("Content-Disposition: form-data; name=a\r\n--B0: x"),
              one("Content-Disposition: form-data; name=\"purp\\ose\""),
              one("Content-Disposition: form-data; name=\"a"),
              one("Content-Disposition: form-data; name=a b"),
@@ -135,11 +143,47 @@ TEST(FormReader, RefusesWhatIsReadInTwoWays) {
          })
         EXPECT_TRUE(read_form(type, bad, 3).broken) << bad.substr(0, 200);
     for (const std::string_view other :
-         {"application/json", "multipart/form-data", "multipart/form-data; boundary=",
-          "multipart/form-data; boundary=B0; boundary=B1", "multipart/form-data; boundary=B0, multipart/form-data",
-          "multipart/form-data; boundary=\"B\\0\"", "multipart/form-data; boundary=\"B 0\"",
+         {"application/json", "multipart/form-data",
+          "multipart/form-data; boundary=", "multipart/form-data; boundary=B0; boundary=B1",
+          "multipart/form-data; boundary=B0, multipart/form-data", "multipart/form-data; boundary=\"B\\0\"",
+          "multipart/form-data; boundary=\"B 0\"", "multipart/form-data; boundary=B0; boundary*=utf-8''B1",
+          "multipart/form-data; boundary=B0; boundary*0=B1", "multipart/form-data; boundary=B0; boundary =B1",
+          "multipart/form-data; boundary= B0", "multipart/form-data; boundary=\"B0\"B1",
+          "multipart/form-data; boundary=B0/B1", "multipart/form-data; boundary=B0 B1",
+          "multipart/form-data; boundary=B0; x", "multipart/form-datas; boundary=B0", "multipart/form-data boundary=B0",
+          "multipart/form-data; x=\"; boundary=B1\\\"; boundary=B0",
           "multipart/form-data; boundary=0123456789012345678901234567890123456789012345678901234567890123456789x"})
         EXPECT_TRUE(read_form(other, good, 100).broken) << other;
+}
+
+TEST(FormReader, FindsTheOneBoundary) {
+    const std::string good = "--B0\r\nContent-Disposition: form-data; name=a\r\n\r\nx\r\n--B0--\r\n";
+    for (const std::string_view known : {"multipart/form-data; boundary=B0", "Multipart/Form-Data;BOUNDARY=\"B0\" ;",
+                                         "multipart/form-data ; charset=\"a; boundary=B1\"; boundary=B0; x=y"})
+        EXPECT_TRUE(read_form(known, good, 100).whole) << known;
+}
+
+/// A boundary in the data that no whole line break precedes is one to some: wherever it stands, and however it is cut.
+TEST(FormReader, RefusesABoundaryInsideOfData) {
+    for (const std::string boundary : {"B0", "--B0", "----------"}) {
+        const std::string content_type = "multipart/form-data; boundary=" + boundary;
+        const std::string begin = "--" + boundary + "\r\nContent-Disposition: form-data; name=a\r\n\r\n";
+        const std::string end = "\r\n--" + boundary + "--\r\n";
+        for (const std::string before : {"\n", "x\n", "x", "\r", "\n\r", "\r\n-", "x\r\n-", "\r\n--x--", "-", "--",
+                                         "---", "-\n", "\r\r", "\r\n--\n"}) {
+            const std::string form = begin + before + "--" + boundary + "\nContent-Disposition" + end;
+            for (size_t step = 1; step <= form.size(); ++step) {
+                const ReadForm read = read_form(content_type, form, step);
+                EXPECT_TRUE(read.broken) << boundary << " " << before << " " << step;
+                EXPECT_EQ(read.text, read_form(content_type, form, 1).text) << boundary << " " << before << " " << step;
+            }
+        }
+        for (const std::string data : {"--", "x--\n--", "\r\n-\r\n-", "-\r-\n-", "\r\n--\r\n--"}) {
+            const std::string form = begin + data + boundary.substr(0, boundary.size() - 1) + "\n" + end;
+            for (size_t step = 1; step <= form.size(); ++step)
+                EXPECT_TRUE(read_form(content_type, form, step).whole) << boundary << " " << data << " " << step;
+        }
+    }
 }
 
 }  // namespace

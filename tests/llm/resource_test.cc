@@ -127,6 +127,11 @@ TEST(ResourceReader, AnItemThatStandsForAStoredOneIsNamed) {
     EXPECT_EQ(named(R"({"input":[{"type":"item_reference","id":"msg_1"}]})"), (Names{{K::item, "msg_1"}}));
     EXPECT_EQ(named(R"({"input":[{"id":"msg_1"}]})"), (Names{{K::item, "msg_1"}})) << "its type may be left out";
     EXPECT_EQ(named(R"({"input":[{"id":"msg_1","type":null}]})"), (Names{{K::item, "msg_1"}}));
+    for (const char* types :
+         {R"("type":"item_reference","type":"message")", R"("type":"message","type":"item_reference")",
+          R"("type":"message","type":null)", R"("type":"","type":"message")"})
+        EXPECT_EQ(named(R"({"input":[{"id":"msg_1",)" + std::string(types) + "}]}"), (Names{{K::item, "msg_1"}}))
+            << types;
     EXPECT_EQ(named(R"({"input":[{"type":"reasoning","id":"rs_1","summary":[]}]})"), (Names{{K::item, "rs_1"}}));
     EXPECT_EQ(named(R"({"input":[{"id":"a","id":"b","type":"item_reference"}]})"),
               (Names{{K::item, "a"}, {K::item, "b"}}));
@@ -165,14 +170,27 @@ TEST(ResourceReader, FindsTheFilesOfGeminisThatAddressesLeadTo) {
               "https://generativelanguage.googleapis.com/v1beta/fil%65s/abc-1", "http://127.0.0.1:9/v1beta/files/abc-1",
               "https://generativelanguage.googleapis.com\\/v1beta\\/files\\/abc-1"})
             EXPECT_EQ(file_of(key, uri), "abc-1") << key << " " << uri;
-    EXPECT_EQ(file_of("fileUri", "files/abc-1"), "abc-1");
+    for (const char* key : {"fileUri", "url", "image_url"}) EXPECT_EQ(file_of(key, "files/abc-1"), "abc-1") << key;
+    EXPECT_EQ(file_of("url", "https://generativelanguage.googleapis.com/v1/files/abc-1?u=https://x.com/v1/files/own"),
+              "abc-1");
     // What cannot be told is nobody's.
     for (const char* uri : {"https://generativelanguage.googleapis.com/v1beta/files/../files/abc-1",
                             "https://generativelanguage.googleapis.com//v1beta/files/abc-1",
-                            "https://x@generativelanguage.googleapis.com/download/abc-1"})
-        EXPECT_EQ(file_of("fileUri", uri), uri);
+                            "https://x@generativelanguage.googleapis.com/download/abc-1",
+                            "https://generativelanguage.googleapis.com/v1beta/files/own%3F/../abc-1",
+                            "https://generativelanguage.googleapis.com/v1beta/files/own%23/../abc-1",
+                            "https://generativelanguage.googleapis.com%2Fv1beta/files/own%3fx",
+                            "generativelanguage.googleapis.com/v1beta/files/abc-1",
+                            "//generativelanguage.googleapis.com/v1beta/files/abc-1",
+                            "https:generativelanguage.googleapis.com/v1beta/files/abc-1",
+                            "https:///generativelanguage.googleapis.com/v1beta/files/abc-1", "/files/abc-1",
+                            "v1beta/files/abc-1", "Files/abc-1", "files/abc-1/files/own", "files/",
+                            "generativelanguage.googleapis.com/v1beta/files/abc-1?u=https://x.com/v1/files/own",
+                            "files/abc-1?u=https://x.com/v1/files/own", "https:/generativelanguage.x/files/abc-1"})
+        for (const char* key : {"fileUri", "url"}) EXPECT_EQ(file_of(key, uri), uri) << key;
     for (const char* uri : {"https://www.youtube.com/watch?v=abc-1", "gs://bucket/files/abc-1", "data:;base64,AAAA",
-                            "https://example.com/files/abc-1", "https://storage.googleapis.com/b/files/abc-1"})
+                            "https://example.com/files/abc-1", "some text", "https://example.com/a?b=/v1/files/abc-1",
+                            "https://storage.googleapis.com/b/files/abc-1"})
         EXPECT_EQ(file_of("fileUri", uri), "") << uri;
     EXPECT_EQ(file_of("text", "https://generativelanguage.googleapis.com/v1beta/files/abc-1"), "");
 }
@@ -184,6 +202,10 @@ TEST(ResourceReader, ReadsGeminisNames) {
             const auto read = reader.read_request(std::string(R"({")") + key + R"(":")" + name + "\"}");
             EXPECT_EQ(read->named, (Names{{K::cached_content, "c-1"}})) << name;
         }
+    for (const char* name : {"cachedContents/c-1/cachedContents/own", "x/cachedContents/own", "/cachedContents/own",
+                             "projects/p/locations/cachedContents/own", "projects/p/locations/l/x/cachedContents/own",
+                             "cachedContents/", "cachedContents/a b"})
+        EXPECT_EQ(named(std::string(R"({"cachedContent":")") + name + "\"}"), (Names{{K::cached_content, name}}));
     EXPECT_TRUE(reader.read_request(R"({"file":{"n\u0061me":"files/x"}})")->names_file);
     EXPECT_FALSE(reader.read_request(R"({"file":{"displayName":"name"}})")->names_file);
     EXPECT_EQ(*reader.read_made(K::gemini_upload, R"({"file":{"name":"files/f-1","uri":"u"}})"),

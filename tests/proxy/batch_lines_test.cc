@@ -102,6 +102,8 @@ TEST(BatchLines, ABatchIsWhatMayBeOne) {
         EXPECT_EQ(read_everywhere(field("purpose", purpose) + file("{}") + end).purpose, Purpose::batch) << purpose;
     }
     EXPECT_TRUE(read(field("purpose", "user_data") + field("purpose", "batch") + end, 99).broken);
+    for (const char* name : {"purpose\"; filename=\"", "PURPOSE\"; filename=\"", "purpose\"; filename*=\"x"})
+        EXPECT_TRUE(read(field(name, "batch") + file("{}") + field("purpose", "user_data") + end, 99).broken) << name;
 }
 
 TEST(BatchLines, WhatCannotBeReadIsAFaultOfItsLine) {
@@ -123,13 +125,16 @@ TEST(BatchLines, WhatCannotBeReadIsAFaultOfItsLine) {
     }
     const Read coded =
         read_everywhere(field("purpose", "batch") + file("e30=", "Content-Transfer-Encoding: base64\r\n") + end);
-    EXPECT_EQ(coded.fault, "1: its part has a transfer encoding");
+    EXPECT_EQ(coded.fault, "1: its part is encoded");
+    const Read packed = read_everywhere(field("purpose", "batch") + file("x", "Content-Encoding: gzip\r\n") + end);
+    EXPECT_EQ(packed.fault, "1: its part is encoded");
 }
 
 /// A server that breaks lines or parts otherwise finds no request that was not read here.
 TEST(BatchLines, ReadsFieldsOfManyLinesToo) {
     const std::string smuggled = "note\n--B0\nContent-Disposition: form-data; name=file\n\n" + line("{}");
-    EXPECT_EQ(read_everywhere(field("purpose", "batch") + field("note", smuggled) + end).fault,
+    EXPECT_TRUE(read(field("purpose", "batch") + field("note", smuggled) + end, 40).broken);
+    EXPECT_EQ(read_everywhere(field("purpose", "batch") + field("note", "note\n" + line("{}")) + end).fault,
               "1: a JSON object is expected");
     EXPECT_EQ(read_everywhere(field("purpose", "batch") + field("file", "x") + end).fault,
               "1: a JSON object is expected");

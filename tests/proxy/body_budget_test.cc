@@ -50,6 +50,21 @@ TEST_F(Budget, OneGoesBeyondAndOthersWaitInTheirOrder) {
     EXPECT_EQ(budget.held_bytes(), 51u);
 }
 
+TEST_F(Budget, WhoCannotWaitIsNotQueued) {
+    Body large(budget), other(budget);
+    ASSERT_TRUE(other.try_hold(60));
+    ASSERT_TRUE(large.hold(1000));
+    EXPECT_FALSE(other.try_hold(61));
+    EXPECT_FALSE(other.try_hold(62)) << "as often as it asks";
+    EXPECT_TRUE(other.try_hold(60)) << "it has what it had";
+    EXPECT_FALSE(other.waits_for_room());
+    EXPECT_EQ(metrics.shard(0).bodies_waited.value(), 0u);
+    large.let_go();
+    EXPECT_EQ(other.told_count, 0);
+    EXPECT_TRUE(other.try_hold(61));
+    EXPECT_EQ(budget.held_bytes(), 61u);
+}
+
 TEST_F(Budget, PartsOfBodiesDoNotWaitForEachOther) {
     Body one(budget), other(budget);
     ASSERT_TRUE(one.hold(50));

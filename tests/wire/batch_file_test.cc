@@ -205,6 +205,84 @@ TEST_F(BatchFile, IsNotTakenBeforeItsEnd) {
     expect_error(one.read_response(), 502);
 }
 
+/// What its ids take is known once a receive has been read: where that is too much it ends, and nobody waits.
+TEST_F(BatchFile, TakesNoMoreMemoryThanThereIs) {
+    conf.set("limit.bodies_in_memory", "1MiB").set("loop.shards", "1");
+    Gate answers;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            answers.wait();
+            if (!connection.send(answer(chat_answer))) return;
+        }
+    });
+    RawClient uploader = client();
+    uploader.send("POST /v1/files HTTP/1.1\r\nHost: loom\r\n" + form_type + bearer(client_key) +
+                  "Transfer-Encoding: chunked\r\n\r\n");
+    const std::string form = batch_form(R"({"x":")" + std::string(300'000, 'x'));
+    uploader.send(chunk(std::string_view(form).substr(0, form.size() - 20)));
+    wait_until("its line to be held", [&] { return loom().metric("loom_body_memory_bytes") >= 300'000; });
+    RawClient holder = client();
+    holder.send(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" +
+                             std::string(1'500'000, 'x') + "\"}]}"));
+    wait_until("a body beyond the budget", [&] { return upstream().request_count() == 1; });
+    std::string named = "\"}\n";
+    for (int i = 0; i < 8'000; ++i) named += "{\"file_id\":\"" + std::to_string(i) + "\"}\n";
+    (void)uploader.try_send(chunk(named));
+    expect_refused(uploader.read_response(), 503, "overloaded", "limit.bodies_in_memory");
+    answers.open();
+    EXPECT_EQ(holder.read_response().status(), 200);
+    wait_until("all to have come home", [&] { return loom().metric("loom_body_memory_bytes") == 0; });
+}
+
+/// The register is still asked about lines when the form's end says that they are no batch's.
+TEST_F(BatchFile, OfAnotherPurposeEndsOnce) {
+    start_storing();
+    std::string lines;
+    for (int i = 0; i < 300; ++i) lines += R"({"file_id":"f)" + std::to_string(i) + "\"}\n";
+    const std::string form = form_with_late_purpose(lines, "user_data");
+    const size_t rest = form.find("--B0\r\n", 10);
+    std::string body = chunk(std::string_view(form).substr(0, rest));
+    for (size_t at = rest; at < form.size(); ++at) body += chunk(form.substr(at, 1));  // too many for one step
+    const std::string whole = "POST /v1/files HTTP/1.1\r\nHost: loom\r\n" + form_type + bearer(client_key) +
+                              "Transfer-Encoding: chunked\r\n\r\n" + body + std::string(last_chunk);
+    RawClient one = client();
+    for (size_t i = 1; i <= 30; ++i) {
+        ASSERT_EQ(one.ask(whole).status(), 200) << i;
+        ASSERT_EQ(upstream().request_count(), i);
+        ASSERT_EQ(upstream().last_request().body, form) << i;
+    }
+    EXPECT_EQ(upstream().connection_count(), 1U) << "nothing stood behind a request";
+}
+
+/// However often the register answers meanwhile.
+TEST_F(BatchFile, IsNotReadOnWithoutAnUpstream) {
+    start_storing();
+    std::array<std::string, 3> lines;  // more than are remembered, so each is asked about whenever it comes
+    for (int i = 0; i < 900; ++i)
+        lines[i / 300] += R"({"previous_response_id":")" + make_response(client_key) + "\"}\n";
+    loom().stop_cleanly();
+    const Listening full = listen_on_loopback();
+    ::listen(full.fd.get(), 0);  // as in Timeout.OfConnectIs504
+    const Fd filler = connect_loopback(full.port);
+    conf.use_upstream(full.port).set("timeout.connect", "2s");
+    LoomProcess second(conf.text());
+    RawClient one(second.port());
+    one.send("POST /v1/files HTTP/1.1\r\nHost: loom\r\n" + form_type + bearer(client_key) +
+             "Transfer-Encoding: chunked\r\n\r\n");
+    const std::string form = batch_form("");
+    one.send(chunk(std::string_view(form).substr(0, form.find("\r\n--B0--"))));
+    int read_count = 0;
+    for (; read_count < 30; ++read_count) {
+        if (!one.try_send(chunk(lines[read_count % 3])) || !one.wait_until_loom_has_read()) break;
+        char byte = 0;
+        if (::recv(one.fd(), &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) break;  // the rest is discarded
+    }
+    EXPECT_LT(read_count, 15) << "of 10 kB each: the first are kept until somebody takes them";
+    expect_error(one.read_response(), 504);
+    one.close();
+    second.stop_cleanly();
+}
+
 /// Message batches come as one document, which is read as one.
 TEST_F(BatchFile, AMessageBatchCannotNameAnothersFilesEither) {
     conf.set("provider.mock.type", "anthropic");

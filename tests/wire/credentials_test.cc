@@ -143,6 +143,19 @@ TEST_F(Credentials, AnIdempotencyKeyIsItsTenantsOwn) {
     alone.stop_cleanly();
 }
 
+/// Whom a route without keys lets in shares the account with those who have one.
+TEST_F(Credentials, AnIdempotencyKeyOfNobodyIsNoConsumers) {
+    conf.set("route.open.path", "/v1/chat/*").set("route.open.auth.type", "none");
+    start(answer_always(answer(chat_answer)));
+    const std::string lines = "Content-Type: application/json\r\nIdempotency-Key: ";
+    ASSERT_EQ(ask(request("POST", "/v1/chat/completions", lines + "k-1\r\n", chat_body)).status(), 200);
+    const std::string sent(upstream().last_request().head.value("Idempotency-Key"));
+    EXPECT_EQ(sent.size(), 64U);
+    EXPECT_NE(sent, "k-1");
+    ASSERT_EQ(ask(request("POST", "/v1/chat/completions", lines + "k-2\r\n", chat_body)).status(), 200);
+    EXPECT_NE(upstream().last_request().head.value("Idempotency-Key"), sent);
+}
+
 TEST_F(Credentials, AuthNoneLetsEveryoneInOnLoopback) {
     conf.set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");
     start(answer_always(answer(chat_answer)));

@@ -211,12 +211,15 @@ TEST_F(GeminiFiles, ARequestCannotNameAnothers) {
         EXPECT_EQ(call(other_key, "POST", generate, part("fileUri", elsewhere)).status(), 200) << elsewhere;
     }
     // A client of another protocol, whose address would be translated into one of a file.
-    const std::string chat =
-        R"({"model":"gpt-4o","messages":[{"role":"user","content":[{"type":"image_url","image_url":)"
-        R"({"url":"https://generativelanguage.googleapis.com/v1beta/files/2"}}]}]})";
     const size_t asked = upstream().request_count();
-    EXPECT_EQ(ask(request("POST", "/v1/chat/completions", goog(other_key) + std::string(json_type), chat)).status(),
-              404);
+    for (const std::string uri : {"https://generativelanguage.googleapis.com/v1beta/files/2", "files/2",
+                                  "generativelanguage.googleapis.com/v1beta/files/2"}) {
+        const std::string chat =
+            R"({"model":"gpt-4o","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":")" +
+            uri + "\"}}]}]}";
+        EXPECT_EQ(ask(request("POST", "/v1/chat/completions", goog(other_key) + std::string(json_type), chat)).status(),
+                  404);
+    }
     EXPECT_EQ(upstream().request_count(), asked);
 }
 
@@ -278,6 +281,42 @@ TEST_F(GeminiFiles, AListIsReadToItsEnd) {
         }
         EXPECT_EQ(read, own) << size;
     }
+}
+
+/// A form of a list that cannot be read is not passed, and not asked for.
+TEST_F(GeminiFiles, AListIsFilteredInWhateverForm) {
+    const std::string events = "data: {\"files\":[{\"name\":\"files/secret\"}]}\n\n";
+    start(answer_with([&](const Message& asked) {
+        return asked.method() == "GET" ? sse_answer(events, false) : store_.answer_to(asked);
+    }));
+    ASSERT_EQ(upload(other_key), "files/2");
+    for (const char* query : {"", "alt=sse", "%61lt=sse&", "$alt=sse", "%24alt=sse"}) {
+        const Message refused = call(other_key, "GET", std::string("/v1beta/files?pageSize=5&") + query);
+        EXPECT_EQ(refused.status(), 502) << query;
+        EXPECT_FALSE(contains(refused.raw(), "secret")) << refused.raw();
+        EXPECT_EQ(upstream().last_request().target(), "/v1beta/files?pageSize=5");
+    }
+}
+
+/// Else its bytes were a form, with a name of the file in it, which nobody has read.
+TEST_F(GeminiFiles, WhatGoesOnIsBytesAlone) {
+    start_storing();
+    const std::string target = begin_upload(client_key);
+    const size_t asked = upstream().request_count();
+    for (const char* command : {"start", "upload, start", "start,finalize", "upload;finalize"})
+        EXPECT_EQ(go_on(target, command, "x").status(), 400) << command;
+    EXPECT_EQ(upstream().request_count(), asked);
+    const Message whole = go_on(target, "upload,  Finalize", "x",
+                                "X-Goog-Upload-Protocol: multipart\r\nX-Goog-Upload-Header-Content-Type: a/b\r\n");
+    EXPECT_EQ(whole.status(), 200);
+    const Message seen = upstream().last_request();
+    EXPECT_EQ(seen.head.value("X-Goog-Upload-Command"), "upload,  Finalize");
+    EXPECT_EQ(seen.head.value("X-Goog-Upload-Offset"), "0");
+    EXPECT_EQ(seen.head.count("X-Goog-Upload-Protocol") + seen.head.count("X-Goog-Upload-Header-Content-Type"), 0U);
+    ASSERT_EQ(upload(client_key).substr(0, 6), "files/");
+    EXPECT_EQ(ask(request("GET", "/v1beta/files", goog(client_key) + "X-Goog-Upload-Command: start\r\n", "")).status(),
+              200);
+    EXPECT_EQ(upstream().last_request().head.count("X-Goog-Upload-Command"), 0U) << "a list is no upload";
 }
 
 TEST_F(GeminiFiles, WithoutTheFamilyNothingIsRelayed) {

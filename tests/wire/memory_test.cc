@@ -129,9 +129,8 @@ TEST_F(MemoryBound, BodiesBeyondTheirBudgetWaitAndAreServed) {
     for (size_t i = 0; i < client_count; ++i)
         clients.emplace_back([&] { served_count += ask(large_request()).status() == 200 ? 1 : 0; });
     constexpr size_t whole_count = budget_bytes / body_bytes + 1;  // one goes beyond
-    wait_until("the others to wait", [&] {
-        return loom().metric("loom_bodies_waited_total") >= client_count - whole_count;
-    });
+    wait_until("the others to wait",
+               [&] { return loom().metric("loom_bodies_waited_total") >= client_count - whole_count; });
     EXPECT_LE(loom().metric("loom_body_memory_bytes"), budget_bytes + body_bytes);
     expect_within("full of bodies");
     answers->open();
@@ -240,8 +239,9 @@ TEST_F(MemoryBound, PipelinedFloods) {
         expect_within("flooded");
     }
     clients.clear();
-    over->open();  // Loom reads nothing of these clients: it is their answers' ends that show it that they have gone
+    // Loom reads nothing of these clients, and their answers go on: that they have gone it is told all the same.
     wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    over->open();
 }
 
 /// Whoever asks admin's listener without end takes nothing from the clients, and no more than a few connections.

@@ -136,7 +136,7 @@ TEST_F(TlsRenewal, OneThatTheConfNamesNoMoreIsServedAndRenewedUntilTheNextStart)
     loom().reload(renamed.set("listener.web.tls.certificate", "").text());
     std::filesystem::remove(file("host.key"));
     loom().reload(renamed.text());
-    EXPECT_TRUE(contains(loom().log(), "what the listener had before stays in force")) << loom().log();
+    wait_for_log("what the listener had before stays in force");
     EXPECT_EQ(subject_shown(), "CN=renewed");
 }
 
@@ -145,8 +145,7 @@ TEST_F(TlsRenewal, WhatItSpeaksChangesWithTheNextStart) {
     start(answer_always(answer(chat_answer)));
     Conf plain = conf;
     loom().reload(plain.set("listener.http.tls.certificate", "").text());
-    EXPECT_TRUE(contains(loom().log(), "listener.http: that it speaks http takes effect with the next start"))
-        << loom().log();
+    wait_for_log("listener.http: that it speaks http takes effect with the next start");
     EXPECT_EQ(ask_tls(chat_request(chat_body)).status(), 200);
 }
 

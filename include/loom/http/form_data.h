@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -45,7 +46,7 @@ class FormReader {
     struct Part {
         std::string name;      // plain
         bool is_file = false;  // it has a filename
-        bool encoded = false;  // by a Content-Transfer-Encoding: its data is not what its reader gets
+        bool encoded = false;  // by a header of its own: its data is not what its reader gets
     };
 
     /// content_type  the header's value.
@@ -72,7 +73,8 @@ class FormReader {
         epilogue,
         broken,
     };
-    Step read_data(std::string_view bytes);
+    [[nodiscard]] std::optional<Step> read_data(std::string_view bytes);
+    [[nodiscard]] size_t bytes_before_boundary(std::string_view data) const;
     Step match_on(std::string_view bytes);
     [[nodiscard]] bool read_head_byte(char c);
     [[nodiscard]] bool end_head();
@@ -82,6 +84,7 @@ class FormReader {
     std::string delimiter_;  // CRLF, two dashes, the boundary; empty where there is none
     size_t matched_ = 2;     // of the delimiter: the first one has no line break before it
     size_t implied_ = 2;     // of these, which were not there: a head ends with a line break
+    std::string tail_;       // of the line of data at hand: what may begin a boundary that no line break precedes
     std::string head_;
     Part part_;
     bool has_disposition_ = false;

@@ -24,7 +24,8 @@ class StreamUser {
     virtual void on_bytes(Stream&, io::BufferLease bytes) noexcept = 0;
     /// Nothing more will be read: Errc::closed when the peer ended in order, reset or another cause else. At most once.
     virtual void on_end(Stream&, Error why) noexcept = 0;
-    /// The connection is broken, and reading is paused: told once a pause. What the peer sent before can still be read.
+    /// The connection is broken, and reading is paused: what the peer sent before can still be read. May be told more
+    /// than once. Not told of a reset that follows on the peer's end in order.
     virtual void on_hang_up(Stream&, Error) noexcept {}
     /// The one send in flight is done: bytes taken (0 for a peer that does not read, SendMode::now), or why not.
     virtual void on_sent(Stream&, Result<size_t> bytes) noexcept = 0;

@@ -90,10 +90,11 @@ class Decoder final : public StreamDecoder {
     bool tell_start(const Event& event, DeltaSink& sink);
     bool tell_block_start(const Event& event, Context& context, DeltaSink& sink);
     bool tell_tool_start(Block& block, const Piece& piece, Context& context, DeltaSink& sink);
-    bool tell_block_delta(const Event& event, DeltaSink& sink);
+    bool tell_block_delta(const Event& event, Context& context, DeltaSink& sink);
+    void tell_citations_before(uint32_t index, DeltaSink& sink);
     bool tell_block_stop(const Event& event, DeltaSink& sink);
     bool tell_message_delta(const Event& event, DeltaSink& sink);
-    bool tell_error(const Event& event, DeltaSink& sink);
+    bool tell_error(const Event& event, Context& context, DeltaSink& sink);
     void tell_end(DeltaSink& sink);
     bool read_usage(const std::optional<Cursor>& at);
     Block* block_of(uint32_t index) noexcept;
@@ -101,7 +102,8 @@ class Decoder final : public StreamDecoder {
     std::array<Block, blocks_max> blocks_;  // that are open
     uint32_t block_count_ = 0;
     uint32_t tool_count_ = 0;
-    HeldCitations citations_;  // of the block that is open
+    HeldCitations citations_;
+    uint32_t cited_index_ = 0;  // of the block that they are of
     Counts counts_;
     Usage usage_;
     bool started_ = false;
@@ -123,12 +125,12 @@ bool Decoder::read(std::string_view name, std::string_view data, Context& contex
 }
 
 bool Decoder::tell(const Event& event, Context& context, DeltaSink& sink) {
-    if (event.type == "content_block_delta") return tell_block_delta(event, sink);
+    if (event.type == "content_block_delta") return tell_block_delta(event, context, sink);
     if (event.type == "content_block_start") return tell_block_start(event, context, sink);
     if (event.type == "content_block_stop") return tell_block_stop(event, sink);
     if (event.type == "message_start") return tell_start(event, sink);
     if (event.type == "message_delta") return tell_message_delta(event, sink);
-    if (event.type == "error") return tell_error(event, sink);
+    if (event.type == "error") return tell_error(event, context, sink);
     if (event.type == "ping") sink.on_delta({.kind = Delta::Kind::ping});
     if (event.type == "message_stop") tell_end(sink);
     return true;  // new kinds of events may come any day
@@ -165,7 +167,10 @@ bool Decoder::tell_block_start(const Event& event, Context& context, DeltaSink& 
     Block block{.index = event.index};
     if (piece.type == "text") {
         block.kind = Block::Kind::text;
-        if (!piece.text.empty()) sink.on_delta({.kind = Delta::Kind::text, .text = piece.text});
+        if (!piece.text.empty()) {
+            tell_citations_before(event.index, sink);
+            sink.on_delta({.kind = Delta::Kind::text, .text = piece.text});
+        }
     } else if (piece.type == "thinking") {
         block.kind = Block::Kind::thinking;
         // Also when it is empty, for there the part begins; a signature alone may be all that comes of it.
@@ -197,11 +202,17 @@ bool Decoder::tell_tool_start(Block& block, const Piece& piece, Context& context
     return true;
 }
 
-bool Decoder::tell_block_delta(const Event& event, DeltaSink& sink) {
+/// They are of the text before them: another block's must not come between.
+void Decoder::tell_citations_before(uint32_t index, DeltaSink& sink) {
+    if (cited_index_ != index) citations_.tell(sink);
+}
+
+bool Decoder::tell_block_delta(const Event& event, Context& context, DeltaSink& sink) {
     if (!event.delta) return false;
     const Piece piece = piece_at(*event.delta);
     Block* const block = block_of(event.index);
     if (block == nullptr) return false;
+    tell_citations_before(event.index, sink);
     if (piece.type == "text_delta") {
         if (!piece.text.empty()) sink.on_delta({.kind = Delta::Kind::text, .text = piece.text});
     } else if (piece.type == "thinking_delta") {
@@ -209,7 +220,13 @@ bool Decoder::tell_block_delta(const Event& event, DeltaSink& sink) {
     } else if (piece.type == "signature_delta") {
         if (!piece.signature.empty()) sink.on_delta({.kind = Delta::Kind::signature, .signature = piece.signature});
     } else if (piece.type == "citations_delta") {
-        if (has(piece.citation)) citations_.take(piece.citation, sink);
+        if (!has(piece.citation)) return true;
+        if (block->kind != Block::Kind::text) {
+            context.losses.add("citations");
+            return true;
+        }
+        cited_index_ = event.index;
+        citations_.take(piece.citation, sink);
     } else if (piece.type == "input_json_delta") {
         if (block->kind != Block::Kind::tool || piece.partial_json.empty()) return true;
         block->has_arguments = true;
@@ -223,7 +240,7 @@ bool Decoder::tell_block_stop(const Event& event, DeltaSink& sink) {
     if (block == nullptr) return true;  // told twice: nothing is lost
     if (block->kind == Block::Kind::tool && !block->has_arguments)
         sink.on_delta({.kind = Delta::Kind::arguments, .tool = block->tool, .json = "{}"});
-    if (block->kind == Block::Kind::text) citations_.tell(sink);
+    if (block->kind == Block::Kind::text && cited_index_ == event.index) citations_.tell(sink);
     if (block->kind != Block::Kind::other) sink.on_delta({.kind = Delta::Kind::part_end, .tool = block->tool});
     *block = blocks_[--block_count_];
     return true;
@@ -257,7 +274,7 @@ bool Decoder::tell_message_delta(const Event& event, DeltaSink& sink) {
     return true;
 }
 
-bool Decoder::tell_error(const Event& event, DeltaSink& sink) {
+bool Decoder::tell_error(const Event& event, Context& context, DeltaSink& sink) {
     if (!event.error) return false;
     ErrorAnswer error;
     Cursor cursor = *event.error;
@@ -268,6 +285,7 @@ bool Decoder::tell_error(const Event& event, DeltaSink& sink) {
     });
     if (!good) return false;
     failed_ = true;
+    if (!citations_.empty()) context.losses.add("citations");
     if (!has(error.message)) error.message = error.type;
     sink.on_delta({.kind = Delta::Kind::error, .error = &error});
     return true;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 
 #include "arena_text.h"
 
@@ -9,10 +10,15 @@ namespace loom::llm {
 
 namespace {
 
+/// \uXXXX. Without its four digits it is as any other: a cut never stands within what is behind it.
+bool is_unicode_escape(Text escape) noexcept {
+    const auto is_digit = [](char c) { return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f'); };
+    return escape.size() >= 6 && escape[1] == 'u' && std::ranges::all_of(escape.substr(2, 4), is_digit);
+}
 /// The unit of UTF-16 that \uXXXX stands for; 0 for every other escape.
 uint32_t unit_of(Text escape) noexcept {
     uint32_t unit = 0;
-    if (escape.size() >= 6 && escape[1] == 'u') std::from_chars(escape.data() + 2, escape.data() + 6, unit, 16);
+    if (is_unicode_escape(escape)) std::from_chars(escape.data() + 2, escape.data() + 6, unit, 16);
     return unit;
 }
 bool is_high_surrogate(uint32_t unit) noexcept { return unit >= 0xD800 && unit < 0xDC00; }
@@ -20,24 +26,26 @@ bool is_high_surrogate(uint32_t unit) noexcept { return unit >= 0xD800 && unit <
 bool is_low_surrogate(uint32_t unit) noexcept { return unit >= 0xDC00 && unit < 0xE000; }
 
 size_t size_of_escape(Text escape) noexcept {
-    return escape.size() >= 6 && escape[1] == 'u' ? 6 : std::min<size_t>(escape.size(), 2);
+    return is_unicode_escape(escape) ? 6 : std::min<size_t>(escape.size(), 2);
 }
 
+/// Runs `step(begin, is_counted)` for each character as it is spelled, until it returns false. A low surrogate is not
+/// counted.
+template <class Step>
+void each_character(Text inside, Step&& step) noexcept {
+    for (size_t at = 0; at < inside.size();) {
+        const size_t begin = at;
+        const Text rest = inside.substr(at);
+        const bool is_escape = rest.front() == '\\';
+        at += is_escape ? size_of_escape(rest) : 1;
+        while (at < inside.size() && (static_cast<uint8_t>(inside[at]) & 0xC0) == 0x80) at += 1;
+        if (!step(begin, !is_escape || !is_low_surrogate(unit_of(rest)))) return;
+    }
+}
 /// Runs `step(begin)` for each code point, until it returns false.
 template <class Step>
 void each_code_point(Text inside, Step&& step) noexcept {
-    for (size_t at = 0; at < inside.size();) {
-        const size_t begin = at;
-        if (inside[at] == '\\') {
-            const Text escape = inside.substr(at);
-            at += size_of_escape(escape);
-            if (is_low_surrogate(unit_of(escape))) continue;
-        } else {
-            at += 1;
-            while (at < inside.size() && (static_cast<uint8_t>(inside[at]) & 0xC0) == 0x80) at += 1;
-        }
-        if (!step(begin)) return;
-    }
+    each_character(inside, [&](size_t begin, bool is_counted) { return !is_counted || step(begin); });
 }
 
 bool read_span(Json start, Json end, std::optional<Span>& span) {
@@ -152,13 +160,12 @@ uint64_t utf8_bytes(Text inside) noexcept {
 void PlacedText::append(Text inside) {
     const size_t before = inside_.size();
     inside_ += inside;
-    each_code_point(inside, [&](size_t begin) {
-        if (count_ > 0 && count_ % stride == 0) {
-            const Place last = marks_.empty() ? Place{} : marks_.back();
-            const size_t at = before + begin;
-            marks_.push_back({at, last.bytes + utf8_bytes(Text(inside_).substr(last.at, at - last.at))});
-        }
-        count_ += 1;
+    each_character(inside, [&](size_t begin, bool is_counted) {
+        const Mark last = marks_.empty() ? Mark{} : marks_.back();
+        const size_t at = before + begin, size = at - last.place.at;
+        if (count_ - last.count >= stride || size >= stride_bytes)
+            marks_.push_back({count_, {at, last.place.bytes + utf8_bytes(Text(inside_).substr(last.place.at, size))}});
+        if (is_counted) count_ += 1;
         return true;
     });
 }
@@ -170,11 +177,11 @@ void PlacedText::clear() {
 }
 
 PlacedText::Place PlacedText::find(uint64_t count) const noexcept {
-    const uint64_t mark = std::min<uint64_t>(count / stride, marks_.size());
-    const Place near = mark == 0 ? Place{} : marks_[mark - 1];
-    const Text rest = Text(inside_).substr(near.at);
-    const size_t offset = offset_of(rest, count - mark * stride);
-    return {near.at + offset, near.bytes + utf8_bytes(rest.substr(0, offset))};
+    const auto behind = std::ranges::upper_bound(marks_, count, {}, &Mark::count);
+    const Mark near = behind == marks_.begin() ? Mark{} : *std::prev(behind);
+    const Text rest = Text(inside_).substr(near.place.at);
+    const size_t offset = offset_of(rest, count - near.count);
+    return {near.place.at + offset, near.place.bytes + utf8_bytes(rest.substr(0, offset))};
 }
 
 Json url_annotation(Text url, Text title, Span span, Arena& arena) {

@@ -77,9 +77,14 @@ class PlacedText {
 
   private:
     static constexpr uint64_t stride = 256;
+    static constexpr size_t stride_bytes = 4096;  // a text may have bytes that are no code points: low surrogates
+    struct Mark {
+        uint64_t count = 0;  // of code points before it
+        Place place;
+    };
 
     std::string inside_;
-    std::vector<Place> marks_;  // of every stride-th code point
+    std::vector<Mark> marks_;  // no further apart than both strides
     uint64_t count_ = 0;
 };
 
@@ -91,6 +96,7 @@ class HeldCitations {
 
     void take(Json citation, DeltaSink& sink);
     void tell(DeltaSink& sink);
+    [[nodiscard]] bool empty() const noexcept { return bytes_.empty(); }
 
   private:
     std::string bytes_;  // each with a line's end, as none has one within

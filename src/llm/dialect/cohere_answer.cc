@@ -1,6 +1,7 @@
 // Whole answers of Cohere's chat, and its errors.
 #include <algorithm>
-#include <utility>
+#include <map>
+#include <vector>
 
 #include "arena_text.h"
 #include "cohere.h"
@@ -12,12 +13,7 @@ namespace loom::llm::cohere {
 namespace {
 
 constexpr size_t message_bytes_max = 512;  // of a body that is no error of Cohere's
-
-bool is_text_at(const ArenaList<Part>& content, uint64_t index) noexcept {
-    for (const Part& part : content)
-        if (index-- == 0) return part.kind == Part::Kind::text;
-    return false;
-}
+constexpr size_t citations_max = 4096;     // of an answer; the rest is noted as lost
 
 class AnswerReader {
   public:
@@ -89,23 +85,27 @@ bool AnswerReader::read_message(Choice& choice) {
 
 /// Each goes to the part that it says, or to the first text.
 void AnswerReader::cite(ArenaList<Part>& content, const ArenaList<CohereCitation>& citations) {
-    uint64_t index = 0;
-    bool is_first = true;
-    for (Part& part : content) {
-        const uint64_t own = index++;
-        if (part.kind != Part::Kind::text) continue;
-        const bool takes_others = std::exchange(is_first, false);
-        ArenaText array(context_.arena);
-        for (const CohereCitation& citation : citations) {
-            if (citation.content_index ? *citation.content_index != own : !takes_others) continue;
-            for (const Json annotation : annotations_of(citation, context_))
-                array.append(array.size() == 0 ? "[" : ",").append(annotation);
-        }
-        if (array.size() > 0) part.citations = array.append("]").view();
+    if (citations.empty()) return;
+    std::vector<Part*> parts;
+    for (Part& part : content) parts.push_back(&part);
+    const auto is_text = [](const Part* part) { return part->kind == Part::Kind::text; };
+    const auto first = static_cast<uint64_t>(std::ranges::find_if(parts, is_text) - parts.begin());
+
+    std::multimap<uint64_t, const CohereCitation*> placed;  // by the part's index
+    for (const CohereCitation& citation : citations) {
+        const uint64_t index = citation.content_index.value_or(first);
+        const bool has_part = index < parts.size() && is_text(parts[index]) && placed.size() < citations_max;
+        if (has_part) placed.emplace(index, &citation);
+        if (!has_part) context_.losses.add("citations");
     }
-    for (const CohereCitation& citation : citations)
-        if (is_first || (citation.content_index && !is_text_at(content, *citation.content_index)))
-            context_.losses.add("citations");
+    for (auto one = placed.begin(); one != placed.end();) {
+        const uint64_t index = one->first;
+        ArenaText array(context_.arena);
+        for (; one != placed.end() && one->first == index; ++one)
+            for (const Json annotation : annotations_of(*one->second, context_))
+                array.append(array.size() == 0 ? "[" : ",").append(annotation);
+        if (array.size() > 0) parts[index]->citations = array.append("]").view();
+    }
 }
 
 bool AnswerReader::read_content(Choice& choice) {

@@ -111,6 +111,7 @@ struct Support {
 struct Grounding {
     ArenaList<Source> chunks;
     ArenaList<Support> supports;
+    ArenaList<uint32_t> part_numbers;  // of its choice's parts, as they stood in the content: not all of them are read
 };
 
 /// What a whole answer and one event of a stream have in common.

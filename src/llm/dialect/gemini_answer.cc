@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <charconv>
+#include <map>
 
 #include "gemini.h"
 #include "gemini_grounding.h"
@@ -56,7 +57,7 @@ class ResponseReader {
         std::optional<int64_t> index;
         bool has_calls = false;
         const bool good = each_field(cursor_, [&](const FieldName& field) {
-            if (field == "content") return content(choice, has_calls);
+            if (field == "content") return content(choice, grounding, has_calls);
             if (field == "index") return take_integer(cursor_, index);
             if (field == "finishReason") return take_text(cursor_, choice.finish_text);
             if (field == "logprobsResult") return read_logprobs(cursor_, context_, choice.logprobs);
@@ -73,10 +74,17 @@ class ResponseReader {
         return true;
     }
 
-    bool content(Choice& choice, bool& has_calls) {
+    bool content(Choice& choice, Grounding& grounding, bool& has_calls) {
+        uint32_t number = 0;
         return each_field(cursor_, [&](const FieldName& field) {
             if (field != "parts") return cursor_.skip_value();
-            return each_item(cursor_, [&] { return part(choice, has_calls); });
+            return each_item(cursor_, [&] {
+                const uint32_t before = choice.parts.count();
+                const bool good = part(choice, has_calls);
+                if (choice.parts.count() > before) grounding.part_numbers.add(context_.arena, number);
+                number += 1;
+                return good;
+            });
         });
     }
 
@@ -130,27 +138,36 @@ bool is_text(const Part& part) noexcept { return part.kind == Part::Kind::text; 
 ArenaList<Cited> cited_in(const Choice& choice, const Grounding& grounding, Context& context) {
     if (grounding.chunks.empty()) return {};
     GroundedText text;
-    uint32_t index = 0;
+    auto number = grounding.part_numbers.begin();
     for (const Part& part : choice.parts) {
-        if (is_text(part)) text.append(part.text, index, context);
-        index += 1;
+        if (is_text(part)) text.append(part.text, *number, context);
+        ++number;
     }
     return text.find(grounding, context);
 }
 
 /// Gives each text the sources of what stands in it. Call it with joined texts.
 void cite(Choice& choice, const ArenaList<Cited>& cited, Context& context) {
+    if (cited.empty()) return;
+    std::multimap<uint64_t, const Cited*> in_order;  // by begin
+    for (const Cited& one : cited) in_order.emplace(one.span.begin, &one);
+    auto next = in_order.begin();
     uint64_t begin = 0;  // of the part in the whole text
     for (Part& part : choice.parts) {
+        if (next == in_order.end()) return;
         if (!is_text(part)) continue;
         const uint64_t end = begin + code_points(part.text);
+        if (next->first >= end) {
+            begin = end;
+            continue;
+        }
         ArenaText array(context.arena);
-        for (const Cited& one : cited) {
-            if (one.span.begin < begin || one.span.begin >= end) continue;
+        for (; next != in_order.end() && next->first < end; ++next) {
+            const Cited& one = *next->second;
             const Span span{one.span.begin - begin, std::min(one.span.end, end) - begin};
             array.append(array.size() == 0 ? "[" : ",").append(url_annotation(one.url, one.title, span, context.arena));
         }
-        if (array.size() > 0) part.citations = array.append("]").view();
+        part.citations = array.append("]").view();
         begin = end;
     }
 }

@@ -1,3 +1,5 @@
+#include <functional>
+#include <unordered_set>
 #include <utility>
 
 #include "gemini.h"
@@ -42,6 +44,9 @@ class Decoder final : public StreamDecoder {
   private:
     struct ChoiceState {
         GroundedText text;
+        uint64_t run_begin = 0;  // code points before the text that thinking parted from what was before it
+        bool in_text = false;
+        std::unordered_set<size_t> cited;  // by hash: an event may repeat what the ones before it said
         uint32_t calls = 0;
         bool finished = false;
     };
@@ -70,16 +75,36 @@ class Decoder final : public StreamDecoder {
 
     /// They come behind all of the text. Where calls have parted it, no text is left to say their places in.
     void tell_sources(uint32_t choice, const Grounding& grounding, Context& context, DeltaSink& sink) {
-        if (choices_[choice].calls > 0) return context.losses.add("groundingMetadata");
-        for (const Cited& one : choices_[choice].text.find(grounding, context))
+        ChoiceState& state = choices_[choice];
+        if (state.calls > 0) return context.losses.add("groundingMetadata");
+        for (const Cited& one : state.text.find(grounding, context)) {
+            const Json whole = url_annotation(one.url, one.title, one.span, context.arena);
+            const size_t hash = std::hash<std::string_view>{}(whole);
+            if (state.cited.contains(hash)) continue;
+            if (one.span.begin < state.run_begin || state.cited.size() == GroundedText::cited_max) {
+                context.losses.add("groundingMetadata");
+                continue;
+            }
+            state.cited.insert(hash);
+            const Span span{one.span.begin - state.run_begin, one.span.end - state.run_begin};
             sink.on_delta({.kind = Delta::Kind::citation,
                            .choice = choice,
-                           .json = url_annotation(one.url, one.title, one.span, context.arena)});
+                           .json = url_annotation(one.url, one.title, span, context.arena)});
+        }
     }
 
-    void keep(GroundedText& text, Text piece, Context& context) {
+    /// Places are counted in the part of the text that they are told behind.
+    void end_text(uint32_t choice, DeltaSink& sink) {
+        ChoiceState& state = choices_[choice];
+        if (!std::exchange(state.in_text, false)) return;
+        state.run_begin = state.text.code_points();
+        sink.on_delta({.kind = Delta::Kind::part_end, .choice = choice});
+    }
+
+    void keep(ChoiceState& state, Text piece, Context& context) {
+        state.in_text |= !piece.empty();
         kept_bytes_ += piece.size();
-        kept_bytes_ > kept_bytes_max ? text.cut() : text.append(piece, 0, context);
+        kept_bytes_ > kept_bytes_max ? state.text.cut() : state.text.append(piece, 0, context);
     }
 
     void tell_part(uint32_t choice, const Part& part, Context& context, DeltaSink& sink) {
@@ -88,7 +113,8 @@ class Decoder final : public StreamDecoder {
             case Part::Kind::thinking: {
                 if (part.text.empty() && !has(part.signature)) return;
                 const bool is_text = part.kind == Part::Kind::text;
-                if (is_text) keep(choices_[choice].text, part.text, context);
+                if (!is_text) end_text(choice, sink);
+                if (is_text) keep(choices_[choice], part.text, context);
                 sink.on_delta({.kind = is_text ? Delta::Kind::text : Delta::Kind::thinking,
                                .choice = choice,
                                .text = part.text,
@@ -96,6 +122,7 @@ class Decoder final : public StreamDecoder {
                 return;
             }
             case Part::Kind::redacted_thinking:
+                end_text(choice, sink);
                 sink.on_delta({.kind = Delta::Kind::redacted_thinking, .choice = choice, .text = part.text});
                 return;
             case Part::Kind::tool_call: return tell_call(choice, part, context, sink);

@@ -130,7 +130,8 @@ class Encoder final : public StreamEncoder {
             part.kind = Part::Kind::thinking;
         if (delta.kind == Delta::Kind::redacted_thinking) part.kind = Part::Kind::redacted_thinking;
         if (part.text.empty() && !has(part.signature)) return;
-        if (delta.kind == Delta::Kind::text) keep(groundings_[delta.choice], part.text);
+        if (part.kind == Part::Kind::text) keep(groundings_[delta.choice], part.text);  // a refusal, too
+        if (delta.kind == Delta::Kind::refusal) groundings_[delta.choice].end_text();   // no place is counted in it
         flush_calls(delta.choice, context, out);
         JsonOut json(out);
         open_event(context, json);

@@ -28,26 +28,41 @@ struct Cited {
     Span span;
 };
 
-/// A candidate's text as far as it came, decoded, for its sources' places to be found in.
+/// A candidate's text as far as it came, decoded, for its sources' places to be found in. Whatever an upstream says,
+/// the work grows as its bytes do: what is beyond the bounds is noted as lost.
 class GroundedText {
   public:
-    /// The inside of a text that is no thinking; part  its number in its content, where that came whole.
+    static constexpr size_t supports_max = 1024;
+    static constexpr size_t cited_max = 4096;               // pages at places
+    static constexpr size_t cited_bytes_max = 256 << 10;    // of their addresses and titles, which places share
+    static constexpr size_t segment_bytes_max = 64 << 10;   // of the text of a place
+    static constexpr size_t searched_bytes_max = 16 << 20;  // for texts that stand elsewhere than is said; of all calls
+
+    /// The inside of a text that is no thinking; part  its number in its content, where that came whole. They rise.
     void append(Text inside, uint32_t part, Context& context);
     /// There is no room for more: nothing is kept of it, and what cites it is lost.
     void cut();
     /// Sources of which no place or no page is known are noted as lost.
-    [[nodiscard]] ArenaList<Cited> find(const Grounding& grounding, Context& context) const;
+    [[nodiscard]] ArenaList<Cited> find(const Grounding& grounding, Context& context);
+    [[nodiscard]] uint64_t code_points() const noexcept { return points_before(bytes_.size()); }
 
   private:
     struct PartBegin {
         uint32_t part;
         size_t at;
     };
-    [[nodiscard]] bool find_span(const Support& support, Context& context, Span& span) const;
-    [[nodiscard]] size_t begin_of(int64_t part) const noexcept;
+    static constexpr size_t stride = 512;
+
+    [[nodiscard]] bool find_span(const Support& support, Context& context, Span& span);
+    [[nodiscard]] std::string_view place_of(const Support& support, std::string_view text) const noexcept;
+    [[nodiscard]] std::string_view search(std::string_view text) noexcept;
+    [[nodiscard]] std::optional<size_t> begin_of(int64_t part) const noexcept;
+    [[nodiscard]] uint64_t points_before(size_t at) const noexcept;
 
     std::string bytes_;
+    std::vector<uint64_t> marks_;  // the code points before every stride-th byte, but for the first
     std::vector<PartBegin> parts_;
+    size_t searched_bytes_ = 0;
     bool is_cut_ = false;
 };
 

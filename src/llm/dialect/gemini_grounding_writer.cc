@@ -64,6 +64,7 @@ void GroundingWriter::add(Json citation, Context& context) {
 
 /// Of what has no place in the text its source is told alone.
 void GroundingWriter::support(Span span, uint32_t chunk) {
+    cited_bytes_ += sizeof(Support);  // also where there is no place: to look for it is work
     const PlacedText::Place begin = text_.find(text_begin_ + span.begin), end = text_.find(text_begin_ + span.end);
     if (begin.at >= end.at) return;
     const bool is_again = !supports_.empty() && supports_.back().part == part_ &&
@@ -76,7 +77,6 @@ void GroundingWriter::support(Span span, uint32_t chunk) {
         supports_.push_back({part_, begin.bytes, end.bytes, std::string(has_room ? text : Text()), {}});
     }
     std::vector<uint32_t>& chunks = supports_.back().chunks;
-    cited_bytes_ += sizeof(Support);
     if (std::ranges::find(chunks, chunk) == chunks.end()) chunks.push_back(chunk);
 }
 

@@ -31,7 +31,10 @@ class Encoder final : public StreamEncoder {
         note_usage(delta);
         if (delta.choice >= choices_max) return context.losses.add("n");
         if (delta.choice >= choices_.size()) choices_.resize(delta.choice + 1);
-        if (choices_[delta.choice].finished) return;
+        if (choices_[delta.choice].finished) {
+            if (delta.kind == Kind::citation) context.losses.add("citations");  // Gemini's may come late
+            return;
+        }
         write_choice(delta, context, out);
     }
 

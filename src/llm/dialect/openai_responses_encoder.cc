@@ -151,10 +151,18 @@ class Encoder final : public StreamEncoder {
 
     /// Appends to what is kept, or to nothing once the room is used up.
     void keep(std::string& to, Text piece, Context& context) {
-        is_cut_ |= kept_bytes_ + piece.size() > kept_bytes_max;
-        if (is_cut_) return context.losses.add("output[].content");
-        kept_bytes_ += piece.size();
-        to += piece;
+        if (has_room(piece.size(), context)) to += piece;
+    }
+    /// An element of a list, or some: with the comma before it, or not at all.
+    void keep_element(std::string& to, Json element, Context& context) {
+        const std::string_view comma = to.empty() ? "" : ",";
+        if (has_room(comma.size() + element.size(), context)) to.append(comma).append(element);
+    }
+    bool has_room(size_t bytes, Context& context) {
+        is_cut_ |= kept_bytes_ + bytes > kept_bytes_max;
+        if (is_cut_) context.losses.add("output[].content");
+        if (!is_cut_) kept_bytes_ += bytes;
+        return !is_cut_;
     }
 
     /// Writes an item with both an event and what is kept of the output, the same to the byte.
@@ -269,10 +277,10 @@ class Encoder final : public StreamEncoder {
     void write_logprobs(const Delta& delta, Context& context, ByteBuffer& out) {
         const Json array = logprobs_array(delta.json, context);
         if (array.size() <= 2) return;
+        if (array.find_first_not_of(" \t\r\n", 1) >= array.size() - 1) return;
         open_part(false, context, out);
         const Text elements = array.substr(1, array.size() - 2);
-        if (!logprobs_.empty() && !is_cut_) logprobs_ += ',';
-        keep(logprobs_, elements, context);
+        keep_element(logprobs_, elements, context);
         EventOut event(out, "response.output_text.delta", sequence_);
         place(event);
         event->member("delta", "");
@@ -283,8 +291,7 @@ class Encoder final : public StreamEncoder {
         const Json annotation = annotation_of(delta.json, text_points_, context);
         if (!has(annotation)) return context.losses.add("citations");
         open_part(false, context, out);
-        if (!annotations_.empty() && !is_cut_) annotations_ += ',';
-        keep(annotations_, annotation, context);
+        keep_element(annotations_, annotation, context);
         EventOut event(out, "response.output_text.annotation.added", sequence_);
         place(event);
         event->member_number("annotation_index", annotation_count_++);

@@ -106,6 +106,58 @@ std::string told_of(const Events& events, Desk& desk, bool whole = true) {
     return teller.told;
 }
 
+// Of blocks that interleave, each one's citations stand behind its own text.
+TEST(AnthropicDecoder, TellsCitationsBehindTheTextOfTheirBlock) {
+    const auto start = [](int index, std::string_view type) {
+        return R"({"type":"content_block_start","index":)" + std::to_string(index) + R"(,"content_block":{"type":")" +
+               std::string(type) + R"(","text":""}})";
+    };
+    const auto delta = [](int index, std::string_view inside) {
+        return R"({"type":"content_block_delta","index":)" + std::to_string(index) + R"(,"delta":{)" +
+               std::string(inside) + "}}";
+    };
+    const auto text = [&](int index, std::string_view piece) {
+        return delta(index, R"("type":"text_delta","text":")" + std::string(piece) + "\"");
+    };
+    const auto citation = [&](int index, std::string_view word) {
+        return delta(index, R"("type":"citations_delta","citation":{"type":")" + std::string(word) + R"("})");
+    };
+    const auto stop = [](int index) {
+        return R"({"type":"content_block_stop","index":)" + std::to_string(index) + "}";
+    };
+    const std::string error = R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})";
+    const std::vector<std::string> events = {
+        start(0, "text"), start(1, "text"), start(2, "new_tool_result"), text(0, "A"), citation(0, "a"), text(1, "B"),
+        citation(1, "b"), text(0, "C"),     citation(2, "lost"),         stop(2),      stop(0),          stop(1)};
+    const auto told = [&](Desk& desk, bool fails) {
+        const auto decoder = anthropic_dialect().decoder();
+        Teller teller;
+        for (const std::string& event : events) EXPECT_TRUE(decoder->read("", event, desk.context, teller)) << event;
+        if (fails) EXPECT_TRUE(decoder->read("", start(3, "text"), desk.context, teller));
+        if (fails) EXPECT_TRUE(decoder->read("", citation(3, "late"), desk.context, teller));
+        if (fails) EXPECT_TRUE(decoder->read("", error, desk.context, teller));
+        return teller.told;
+    };
+    Desk desk;
+    EXPECT_EQ(told(desk, false),
+              R"(text A|citation {"type":"a"}|text B|citation {"type":"b"}|text C|part_end|part_end)");
+    EXPECT_EQ(desk.dropped(), "new_tool_result citations");
+    Desk broken;
+    EXPECT_TRUE(told(broken, true).ends_with("|error overloaded_error Overloaded"));
+}
+
+// What waits for its text's end when the stream breaks is named.
+TEST(AnthropicDecoder, NamesTheCitationsThatAnErrorCutOff) {
+    Desk desk;
+    const std::string told = told_of(
+        {{"", R"({"type":"content_block_start","index":0,"content_block":{"type":"text","text":"A"}})"},
+         {"", R"({"type":"content_block_delta","index":0,"delta":{"type":"citations_delta","citation":{"type":"a"}}})"},
+         {"", R"({"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}})"}},
+        desk, false);
+    EXPECT_EQ(told, "text A|error overloaded_error Overloaded");
+    EXPECT_EQ(desk.dropped(), "citations");
+}
+
 TEST(AnthropicDecoder, TellsAWholeStream) {
     Desk desk;
     EXPECT_EQ(

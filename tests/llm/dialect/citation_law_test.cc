@@ -416,10 +416,12 @@ TEST_P(CitationLaw, APlaceOfAnAnswerHoldsTheSameText) {
     }
 }
 
-// At Anthropic's clients a stream's text has left before its places are known: a citation stands for what is before it.
-TEST_P(CitationLaw, APlaceOfAStreamHoldsTheSameText) {
+// Not to Anthropic's clients: a stream's text has left before its places are known, and a citation stands for what is
+// before it (the goldens show it).
+class StreamedCitationLaw : public CitationLaw {};
+
+TEST_P(StreamedCitationLaw, APlaceOfAStreamHoldsTheSameText) {
     const auto [provider, client] = GetParam();
-    if (client == Protocol::anthropic) GTEST_SKIP();
     for (uint32_t seed = 0; seed < 200; ++seed) {
         const RandomText text(seed);
         Work work(client, provider);
@@ -442,9 +444,18 @@ std::vector<std::pair<Protocol, Protocol>> pairs() {
     return all;
 }
 
-INSTANTIATE_TEST_SUITE_P(Pairs, CitationLaw, testing::ValuesIn(pairs()), [](const auto& info) {
+std::vector<std::pair<Protocol, Protocol>> streamed_pairs() {
+    auto all = pairs();
+    std::erase_if(all, [](const auto& pair) { return pair.second == Protocol::anthropic; });
+    return all;
+}
+
+std::string name_of_pair(const testing::TestParamInfo<std::pair<Protocol, Protocol>>& info) {
     return std::string(protocol_name(info.param.first)) + "_to_" + std::string(protocol_name(info.param.second));
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Pairs, CitationLaw, testing::ValuesIn(pairs()), name_of_pair);
+INSTANTIATE_TEST_SUITE_P(Pairs, StreamedCitationLaw, testing::ValuesIn(streamed_pairs()), name_of_pair);
 
 }  // namespace
 }  // namespace loom::llm

@@ -44,6 +44,19 @@ TEST(CitationPlaces, StandTextsThatEndAmidAnEscape) {
     EXPECT_EQ(code_points(R"(\ud83d\u0041)"), 2u);
 }
 
+// An escape without its four digits ended behind the next one's backslash: a cut there broke the client's document.
+TEST(CitationPlaces, NeverStandWithinABrokenEscapesNeighbour) {
+    const auto begins = [](std::string_view text) {
+        std::vector<size_t> all;
+        for (uint64_t i = 0; i < code_points(text); ++i) all.push_back(offset_of(text, i));
+        return all;
+    };
+    EXPECT_EQ(begins(R"(\u123\"x)"), (std::vector<size_t>{0, 2, 3, 4, 5, 7}));
+    EXPECT_EQ(begins(R"(\uz\\\u00e9)"), (std::vector<size_t>{0, 2, 3, 5}));
+    EXPECT_EQ(begins("\\\xc3\xa9x"), (std::vector<size_t>{0, 3}));
+    EXPECT_EQ(utf8_bytes(R"(\u12\"x)"), 5u);
+}
+
 TEST(Citation, IsReadInEachFamilysShape) {
     OneCall call;
     const auto read = [&](std::string_view json) {

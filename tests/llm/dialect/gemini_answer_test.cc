@@ -50,6 +50,29 @@ TEST(GeminiAnswer, IsRead) {
     EXPECT_EQ(c.lost(), "");
 }
 
+// A part that nobody carries counts among the parts: the places behind it were those of all of the text.
+TEST(GeminiAnswer, APlaceIsCountedInThePartThatItNames) {
+    const auto cited = [](GeminiCase& c, std::string_view segment) {
+        EXPECT_TRUE(c.read_answer(
+            R"({"candidates":[{"content":{"parts":[{"text":"One. "},{"executableCode":{"code":"1"}},)"
+            R"({"codeExecutionResult":{"output":"1"}},{"text":"Two."}]},"groundingMetadata":{"groundingChunks":)"
+            R"([{"web":{"uri":"https://a/","title":"A"}}],"groundingSupports":[{"segment":{)" +
+            std::string(segment) + R"(},"groundingChunkIndices":[0]}]}}]})"));
+        std::string all;
+        for (const Part& part : c.answer.choices.front().parts) all += part.citations;
+        return all;
+    };
+    const std::string at_two =
+        R"([{"type":"url_citation","start_index":5,"end_index":8,"url":"https://a/","title":"A"}])";
+    GeminiCase c;
+    EXPECT_EQ(cited(c, R"("partIndex":3,"startIndex":0,"endIndex":3)"), at_two);
+    EXPECT_EQ(cited(c, R"("startIndex":5,"endIndex":8)"), at_two);
+    EXPECT_EQ(cited(c, R"("partIndex":2,"startIndex":5,"endIndex":8,"text":"Two")"), at_two);  // its text is there
+    EXPECT_FALSE(c.lost().contains("groundingMetadata"));
+    EXPECT_EQ(cited(c, R"("partIndex":2,"startIndex":5,"endIndex":8)"), "");
+    EXPECT_TRUE(c.lost().contains("groundingMetadata"));
+}
+
 // agentgateway#2813: usage nested in a `response` envelope.
 TEST(GeminiAnswer, IsReadInAnEnvelope) {
     GeminiCase c;

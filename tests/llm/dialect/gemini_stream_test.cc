@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "one_dialect.h"
+
 namespace loom::llm {
 namespace {
 
@@ -119,6 +121,103 @@ TEST(GeminiStream, HurtEventsAreMalformedAndNothingElse) {
     });
 }
 
+// Sources
+
+std::string gemini_event(std::string_view parts, std::string_view supports) {
+    const std::string grounding =
+        supports.empty() ? ""
+                         : R"(,"groundingMetadata":{"groundingChunks":[{"web":{"uri":"https://a/","title":"A"}}],)"
+                           R"("groundingSupports":[)" +
+                               std::string(supports) + "]}";
+    return R"({"candidates":[{"content":{"parts":[)" + std::string(parts) + R"(],"role":"model"})" + grounding +
+           R"(,"index":0}]})";
+}
+std::string support(int begin, int end) {
+    return R"({"segment":{"startIndex":)" + std::to_string(begin) + R"(,"endIndex":)" + std::to_string(end) +
+           R"(},"groundingChunkIndices":[0]})";
+}
+constexpr std::string_view stop_event =
+    R"({"candidates":[{"content":{"parts":[{"text":""}]},"finishReason":"STOP","index":0}]})";
+
+// At Responses' clients a thought between two texts begins another message: the places of the second text were told
+// as if the first one stood before them. OpenAI chat's stay places in all of the text.
+TEST(GeminiTranslation, PlacesBehindAThoughtAreCountedInTheirOwnText) {
+    const std::string events[] = {
+        gemini_event(R"({"text":"AA\u6f22\u6f22"})", ""), gemini_event(R"({"text":"hm","thought":true})", ""),
+        gemini_event(R"({"text":"BB"},{"text":"BB"})", support(8, 12) + "," + support(9, 10) + "," + support(0, 2)),
+        std::string(stop_event)};
+    const auto annotations = [&](Protocol client) {
+        TranslateScratch scratch;
+        BlockPool pool;
+        Translation translation(
+            scratch, pool,
+            {.client = client, .provider = Protocol::gemini, .model = "m", .client_model = "m", .fallback_id = "f1"});
+        ByteBuffer out(pool);
+        Usage usage;
+        for (const std::string& event : events)
+            EXPECT_FALSE(translation.event("", event, out, usage).malformed) << event;
+        EXPECT_TRUE(translation.end(out, usage));
+        EXPECT_EQ(translation.dropped().count(), 1u);
+        for (const std::string_view name : translation.dropped())
+            EXPECT_EQ(name, "groundingMetadata");  // the place in the first text
+        return std::string(out.view());
+    };
+    const auto holds = [](const std::string& all, std::string_view piece) {
+        return all.find(piece) != all.npos ? all.find(piece) : 0;
+    };
+    const std::string chat = annotations(Protocol::openai_chat);
+    EXPECT_TRUE(holds(chat, R"("start_index":4,"end_index":8)")) << chat;
+    EXPECT_TRUE(holds(chat, R"("start_index":5,"end_index":6)")) << chat;
+    EXPECT_FALSE(holds(chat, R"("start_index":0)")) << chat;
+    const std::string responses = annotations(Protocol::openai_responses);
+    const std::string own = R"("output_index":2,"content_index":0,"annotation_index":)";
+    EXPECT_TRUE(holds(responses, own + R"(0,"annotation":{"type":"url_citation","start_index":0,"end_index":4)"))
+        << responses;
+    EXPECT_TRUE(holds(responses, own + R"(1,"annotation":{"type":"url_citation","start_index":1,"end_index":2)"))
+        << responses;
+}
+
+// Some events say again what the ones before them said, and some say it after the end.
+TEST(GeminiStream, SourcesThatAreRepeatedAreToldOnce) {
+    GeminiCase c;
+    DeltaLines told;
+    const auto decoder = gemini_dialect().decoder();
+    const auto read = [&](const std::string& event) {
+        EXPECT_TRUE(decoder->read("", event, c.context, told)) << event;
+    };
+    read(gemini_event(R"({"text":"one two"})", support(0, 3)));
+    read(gemini_event(R"({"text":"."})", support(0, 3) + "," + support(4, 7)));
+    read(gemini_event(R"({"text":""})", support(4, 7)));
+    std::string citations;
+    for (const std::string& line : told.lines)
+        if (line.starts_with("citation")) citations += line + "\n";
+    EXPECT_EQ(
+        citations,
+        "citation(0): {\"type\":\"url_citation\",\"start_index\":0,\"end_index\":3,\"url\":\"https://a/\",\"title\":"
+        "\"A\"}\ncitation(0): {\"type\":\"url_citation\",\"start_index\":4,\"end_index\":7,\"url\":\"https://a/\","
+        "\"title\":\"A\"}\n");
+    EXPECT_EQ(c.lost(), "");
+}
+
+TEST(GeminiTranslation, SourcesBehindTheEndAreNamed) {
+    TranslateScratch scratch;
+    BlockPool pool;
+    Translation translation(scratch, pool,
+                            {.client = Protocol::openai_chat,
+                             .provider = Protocol::gemini,
+                             .model = "m",
+                             .client_model = "m",
+                             .fallback_id = "f1"});
+    ByteBuffer out(pool);
+    Usage usage;
+    const std::string text = gemini_event(R"({"text":"one"})", ""),
+                      late = gemini_event(R"({"text":""})", support(0, 3));
+    for (const std::string_view event : {std::string_view(text), stop_event, std::string_view(late)})
+        EXPECT_FALSE(translation.event("", event, out, usage).malformed);
+    ASSERT_EQ(translation.dropped().count(), 1u);
+    EXPECT_EQ(translation.dropped().front(), "citations");
+}
+
 // writing
 
 struct Writing {
@@ -133,6 +232,17 @@ struct Writing {
 };
 
 using DeltaKind = Delta::Kind;
+
+// A refusal leaves as a text: what is cited behind it stands that much later.
+TEST(GeminiEncoder, CountsARefusalsBytes) {
+    Writing w;
+    w.write({.kind = DeltaKind::refusal, .text = "No. "});
+    w.write({.kind = DeltaKind::text, .text = "\xc3\xa9 one"});
+    w.write({.kind = DeltaKind::citation,
+             .json = R"({"type":"url_citation","url":"https://a/","title":"A","start_index":2,"end_index":5})"});
+    const std::string last = w.write({.kind = DeltaKind::end});
+    EXPECT_TRUE(last.contains(R"("segment":{"startIndex":7,"endIndex":10,"text":"one"})")) << last;
+}
 
 TEST(GeminiEncoder, WritesAStream) {
     Writing w;

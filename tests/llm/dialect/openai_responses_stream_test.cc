@@ -321,6 +321,42 @@ TEST_F(ResponsesEncoder, BeyondItsRoomDeltasPassAndTheEndIsIncomplete) {
     EXPECT_EQ(call.dropped(), "output[].content");
 }
 
+// Where an element of a list has no room, its comma was kept all the same: `"annotations":[{…},]`.
+TEST_F(ResponsesEncoder, AListThatIsCutIsOneOfWholeElements) {
+    const std::string annotation = R"({"type":"file_citation","file_id":"f","filename":"n","index":0})";
+    const std::string logprob = R"({"token":"a","logprob":-1})";
+    const std::string logprobs = R"({"content":[)" + logprob + R"(],"refusal":null})";
+    const struct {
+        Delta delta;
+        size_t bytes;
+        const char* list;
+    } kinds[] = {{{.kind = Kind::citation, .json = annotation}, annotation.size(), "annotations"},
+                 {{.kind = Kind::logprobs, .json = logprobs}, logprob.size(), "logprobs"}};
+    for (const auto& [delta, bytes, list] : kinds) {
+        for (const size_t room : {size_t{0}, bytes, bytes + 1, 2 * bytes, 2 * bytes + 1}) {
+            SCOPED_TRACE(std::string(list) + " in " + std::to_string(room));
+            encoder = openai_responses_dialect().encoder();
+            const std::string text((size_t{8} << 20) - room, 'x');
+            tell({.kind = Kind::text, .text = text});
+            tell(delta);
+            tell(delta);
+            tell({.kind = Kind::finish, .reason = FinishReason::stop});
+            tell({.kind = Kind::end});
+            for (const SseEvent& event : events_of(call.taken())) EXPECT_TRUE(Dom(event.data).valid()) << event.name;
+            call.call.release();
+        }
+    }
+}
+
+// Without a token between its brackets it left a comma before the next one's.
+TEST_F(ResponsesEncoder, AnEmptyListOfLogprobsAddsNothing) {
+    tell({.kind = Kind::text, .text = "a"});
+    tell({.kind = Kind::logprobs, .json = "{\"content\":[ \n]}"});
+    tell({.kind = Kind::logprobs, .json = R"({"content":[{"token":"a"}]})"});
+    tell({.kind = Kind::end});
+    for (const SseEvent& event : events_of(call.taken())) EXPECT_TRUE(Dom(event.data).valid()) << event.data;
+}
+
 /// Whatever is told, in whatever order: numbers rise by one, every delta has its item and its part, texts are the sum
 /// of their deltas, the last event's output is the list of items done, and the stream ends once.
 class Law {

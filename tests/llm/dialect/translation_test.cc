@@ -216,6 +216,30 @@ TEST(TranslatedStream, ALineEndInADocumentIsNoneOfTheStreams) {
     }
 }
 
+// What passes as it stands, too: annotations, logprobs.
+TEST(TranslatedStream, AnAnnotationOfSeveralLinesIsOneOfTheStreams) {
+    const std::string event =
+        "{\"id\":\"c\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\",\"annotations\":[{\"type\":\"url_"
+        "citation\",\n"
+        "\n\"url_citation\":{\"url\":\"https://a/\",\"title\":\"A\",\"start_index\":0,\"end_index\":2}},\n{\"type\":"
+        "\"file_citation\",\n\n\"file_id\":\"f\",\"filename\":\"n\",\"index\":0}]},\"logprobs\":{\"content\":[\n\n"
+        "{\"token\":\"hi\",\"logprob\":-1}]}}]}";
+    for (const Ending& ending : endings) {
+        Exchange x(ending.client, Protocol::openai_chat);
+        std::string out = x.data_of("", event);
+        EXPECT_FALSE(x.facts.malformed);
+        out += x.data_of("", "[DONE]");
+        for (size_t at = 0; at < out.size();) {
+            const size_t end = out.find('\n', at);
+            const std::string line = out.substr(at, end - at);
+            at = end + 1;
+            const bool is_data = line.starts_with("data: ");
+            ASSERT_TRUE(is_data || line.empty() || line.starts_with("event: ")) << protocol_name(ending.client) << out;
+            if (is_data && line != "data: [DONE]") ASSERT_TRUE(Dom(line.substr(6)).valid()) << line;
+        }
+    }
+}
+
 // Each of them used to be compared with all before: a body of some megabytes held its shard for minutes.
 TEST(Aliases, OfAHundredThousandNamesAreToldApart) {
     BlockPool pool;
