@@ -1,0 +1,36 @@
+// One look at a prompt: which themes its words speak of, and what form it has.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "prompt_words.h"
+
+namespace loom::route {
+
+struct PromptForm {
+    std::array<float, theme_count> themes{};  // the words' weights, summed: each word once, more at the front
+    float wanted_language = 0;                // a language behind `to`, `in`, `auf` …
+    uint32_t words = 0;
+    uint32_t questions = 0;  // marks
+    uint32_t lines = 0;
+    uint32_t list_items = 0;  // lines that begin with a dash, a star or a number
+    uint32_t fences = 0;      // ```
+    uint32_t code_marks = 0;  // {} ; == => :: () and the like
+    uint32_t names = 0;       // snake_case, camelCase
+    uint32_t digits = 0;
+    uint32_t sums = 0;     // digits beside operators, ^, and signs such as ∫
+    uint32_t clauses = 0;  // commas, semicolons, colons
+
+    [[nodiscard]] float of(Theme theme) const noexcept { return themes[static_cast<size_t>(theme)]; }
+};
+
+/// text  the inside of a JSON string. Broken escapes and bytes that are not UTF-8 are passed over.
+[[nodiscard]] PromptForm scan_prompt(std::string_view text) noexcept;
+
+/// What is read word by word: so much of the beginning, and of the end.
+inline constexpr size_t head_bytes_max = 768;
+inline constexpr size_t tail_bytes_max = 256;
+
+}  // namespace loom::route
