@@ -68,6 +68,9 @@ class Compiler {
             write_networks(node);
         } else if (node.right.kind == Operand::Kind::list) {
             write_set(node);
+        } else if (node.relation == Relation::contains && is_claim(node.left)) {
+            // Whether a claim is a text or a list is its issuer's whim: "admin" must not be found in "superadmin".
+            push({.op = Op::test, .relation = Relation::in, .left = side(node.right), .right = side(node.left)});
         } else {
             const Relation relation = node.relation == Relation::not_equal ? Relation::equal
                                       : node.relation == Relation::not_in  ? Relation::in
@@ -76,6 +79,8 @@ class Compiler {
         }
         if (negated) put({.op = Op::negate});
     }
+
+    static bool is_claim(const Operand& operand) { return operand.is_attribute() && operand.row().type == Type::any; }
 
     void write_patterns(const Node& node) {
         const auto first = program_->globs.size();
@@ -119,7 +124,11 @@ class Compiler {
     Side side(const Operand& operand) {
         if (operand.is_attribute()) {
             program_->uses.set(static_cast<size_t>(operand.attribute));
-            return {.attribute = operand.attribute, .index = name_index(operand.text)};
+            const uint16_t name = name_index(operand.text);
+            const std::pair use(operand.attribute, program_->names[name]);
+            if (operand.row().keyed && std::ranges::find(program_->keyed, use) == program_->keyed.end())
+                program_->keyed.push_back(use);
+            return {.attribute = operand.attribute, .index = name};
         }
         program_->literals.push_back(literal(operand));
         return {.is_literal = true, .index = static_cast<uint16_t>(program_->literals.size() - 1)};
@@ -177,5 +186,12 @@ std::expected<Rule, std::vector<Fault>> Rule::compile(std::string_view text, std
 }
 
 const AttributeSet& Rule::uses() const noexcept { return program_->uses; }
+
+std::vector<std::string_view> Rule::names_of(Attribute attribute) const {
+    std::vector<std::string_view> names;
+    for (const auto& [keyed, name] : program_->keyed)
+        if (keyed == attribute) names.push_back(name);
+    return names;
+}
 
 }  // namespace loom::rule

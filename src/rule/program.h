@@ -3,6 +3,7 @@
 
 #include <deque>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "glob.h"
@@ -54,6 +55,7 @@ struct Rule::Program {
     std::vector<Glob> globs;
     std::deque<std::string> strings;  // what the views point into
     AttributeSet uses;
+    std::vector<std::pair<Attribute, std::string_view>> keyed;  // header["x"]: which names are asked for
 
     [[nodiscard]] Value value(Side side, const Facts& facts) const noexcept {
         return side.is_literal ? literals[side.index] : facts.get(side.attribute, names[side.index]);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <utility>
 
 namespace loom::rule {
@@ -105,7 +106,8 @@ Token Lexer::read_number() {
         return bad(begin, "a number ends in a digit, k (thousand), m (million) or %; a text stands in quotes");
     }
     Token token = make(Token::Kind::number, begin);
-    token.number = unit == '%' ? number / 100 : number * factor;
+    token.number = unit == '%' ? number / 100 : number * factor;  // 70 / 100 is 0.7, 70 * 0.01 is not
+    if (!std::isfinite(token.number)) return bad(begin, "a number without measure");
     return token;
 }
 

@@ -99,6 +99,9 @@ TEST_F(Rules, AskLists) {
     EXPECT_YES(R"("acme" in claim["tenant"])") << "a text is a list of one";
     EXPECT_NO(R"("ac" in claim["tenant"])");
     EXPECT_YES(R"(tenant in claim["tenant"])");
+    EXPECT_NO(R"(claim["tenant"] contains "ac")") << "whether an issuer writes a text or a list, it is a member";
+    EXPECT_YES(R"(claim["tenant"] contains "acme")");
+    EXPECT_YES(R"(tenant contains "ac")");
     EXPECT_UNKNOWN(R"(claim["regions"] == "eu")");
     EXPECT_UNKNOWN(R"(claim["regions"] in ["eu", "us"])");
 }
@@ -202,6 +205,10 @@ TEST_F(Rules, NumbersInTextsAreWholeAndFinite) {
 TEST_F(Rules, AskOnlyForWhatDecides) {
     EXPECT_TRUE(rule_of("tools and complexity > 50%").uses().test(static_cast<size_t>(complexity)));
     EXPECT_FALSE(rule_of("tools and complexity > 50%").uses().test(static_cast<size_t>(task)));
+    const Rule named = rule_of("header.A == \"x\" and header[\"b\"] > 1 and claim.b == header.a and stream");
+    EXPECT_EQ(named.names_of(header), (std::vector<std::string_view>{"a", "b"}));
+    EXPECT_EQ(named.names_of(claim), std::vector<std::string_view>{"b"});
+    EXPECT_TRUE(named.names_of(query).empty());
     const int before = facts.asked();
     EXPECT_NO("tools and complexity > 50% and model == tenant");
     EXPECT_EQ(facts.asked(), before + 1);

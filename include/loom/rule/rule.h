@@ -11,7 +11,7 @@
 //   <  <=  >  >=              numbers, and times of day
 //   in [..]  not in [..]      one of a list; an address in networks
 //   "x" in roles              a member of a list; a text is a list of one
-//   contains                  a part of a text; a member of a list
+//   contains                  a part of a text; a member of a list, and of a claim, whatever its issuer made of it
 //   starts_with  ends_with
 //   matches                   a pattern, or one of a list of them: * any characters, ? one, [a-z0-9] [!a] one of these
 //   has(claim["x"])           whether anybody has said it
@@ -82,6 +82,8 @@ class Rule {
 
     /// What it asks for: what no rule asks for need not be found out.
     [[nodiscard]] const AttributeSet& uses() const noexcept;
+    /// Of header, query and claim: under which names. They live as long as the rule.
+    [[nodiscard]] std::vector<std::string_view> names_of(Attribute attribute) const;
 
   private:
     struct Program;
