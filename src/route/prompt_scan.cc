@@ -146,7 +146,7 @@ class Scan {
     }
 
     void note(uint16_t index, const Word& word) noexcept {
-        if (word.theme == Theme::toward) toward_words_ = 2;  // it reaches over one: "in formal Spanish"
+        if (word.theme == Theme::toward) toward_words_ = 3;  // it reaches over one: "in formal Spanish"
         if (word.theme == Theme::language && toward_words_ > 0) form_.wanted_language += 1;
         if (!met_.note(index)) return;
         form_.themes[static_cast<size_t>(word.theme)] += word.weight * factor();
@@ -239,7 +239,7 @@ class Scan {
     WordHash hash_ = word_hash_seed;
     uint32_t letters_ = 0;
     uint16_t stem_ = WordTable::none;
-    uint32_t toward_words_ = 0;
+    uint32_t toward_words_ = 0;  // until which a language is one that is wanted, this one counted
     char32_t last_ideograph_ = 0;
     uint32_t half_words_ = 0;
     uint8_t last_mark_ = ' ';
