@@ -14,9 +14,10 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PEERS = ROOT / "bench/peers"
 MOCK_ADDRESS = "127.0.0.1:9000"
 TLS_MOCK_ADDRESS = "127.0.0.1:9020"
-PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004}
-TLS_PORTS = {"nginx": 9021, "haproxy": 9022, "loom": 9023}  # the same again, for clients that speak TLS
-NAMES = ["loom", "nginx", "haproxy", "floor"]
+PORTS = {"nginx": 9001, "haproxy": 9002, "loom": 9003, "floor": 9004, "before": 9005}
+TLS_PORTS = {"nginx": 9021, "haproxy": 9022, "loom": 9023, "before": 9025}  # the same again, for clients that speak TLS
+ADMIN_PORTS = {"loom": 9013, "before": 9015}
+NAMES = ["loom", "nginx", "haproxy", "floor", "before"]
 
 
 class CannotStart(Exception):
@@ -80,8 +81,9 @@ class Process:
 class Stage:
     """All processes of a run, and the directory of their files."""
 
-    def __init__(self, build, directory, proxy_cpu):
+    def __init__(self, build, directory, proxy_cpu, before=None):
         self.build = pathlib.Path(build)
+        self.before = before  # the program of an earlier Loom
         self.dir = pathlib.Path(directory)
         self.proxy_cpu = proxy_cpu
         self.running = {}
@@ -108,7 +110,7 @@ class Stage:
         """Starts a proxy and returns its Process; CannotStart says why not."""
         command = self.command(name, upstream_tls)
         self.upstream_tls[name] = upstream_tls
-        process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log", self.environment())
+        process = Process(name, command, self.proxy_cpu, self.dir / f"{name}.log", self.environment(name))
         self.running[name] = process
         process.wait_until_listening(f"127.0.0.1:{PORTS[name]}")
         return process
@@ -143,19 +145,23 @@ class Stage:
             return [find("nginx"), "-c", conf, "-p", str(self.dir), "-e", str(self.dir / "nginx-error.log")]
         if name == "haproxy":
             return [find("haproxy"), "-db", "-f", self.fill("haproxy.cfg", name, upstream_tls)]
-        if name == "loom":
+        if name in ADMIN_PORTS:
+            program = pathlib.Path(self.before) if name == "before" else self.build / "loom"
             upstream = ["-set", f"provider.mock.base_url=https://{TLS_MOCK_ADDRESS}/v1",
                         "-set", f"provider.mock.tls.ca_file={self.dir / 'bench.crt'}"] if upstream_tls else []
-            return [existing(self.build / "loom"), "-config", str(ROOT / "conf/bench.conf"), *upstream,
+            return [existing(program), "-config", str(ROOT / "conf/bench.conf"), *upstream,
                     "-set", f"listener.https.address=127.0.0.1:{TLS_PORTS[name]}",
                     "-set", f"listener.https.tls.certificate={self.dir / 'bench.crt'}"]
         return [existing(self.build / "bench/load/loom-floor"), "--listen", f"127.0.0.1:{PORTS[name]}", "--upstream",
                 MOCK_ADDRESS]
 
-    def environment(self):
+    def environment(self, name):
         """What conf/bench.conf asks for."""
-        return {"LOOM_BENCH_PORT": str(PORTS["loom"]), "LOOM_BENCH_ADMIN_PORT": "9013", "LOOM_BENCH_KEY": "bench-key",
-                "LOOM_BENCH_UPSTREAM": MOCK_ADDRESS, "LOOM_BENCH_LOG": str(self.dir / "loom-access.log")}
+        if name not in ADMIN_PORTS:
+            return {}
+        return {"LOOM_BENCH_PORT": str(PORTS[name]), "LOOM_BENCH_ADMIN_PORT": str(ADMIN_PORTS[name]),
+                "LOOM_BENCH_KEY": "bench-key", "LOOM_BENCH_UPSTREAM": MOCK_ADDRESS,
+                "LOOM_BENCH_LOG": str(self.dir / f"{name}-access.log")}
 
     def fill(self, template, name, upstream_tls):
         text = (PEERS / template).read_text()

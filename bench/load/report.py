@@ -54,11 +54,11 @@ def shown(numbers, digits=2):
     return f"{middle} ({low}–{high})"
 
 
-def ratios(run, workload_name, proxy, read):
-    """Proxy to nginx, round by round: what disturbs a round disturbs both."""
+def ratios(run, workload_name, proxy, read, peer="nginx"):
+    """Proxy to peer, round by round: what disturbs a round disturbs both."""
     own = values(run, workload_name, proxy, read)
-    nginx = values(run, workload_name, "nginx", read)
-    return [a / b for a, b in zip(own, nginx) if b > 0]
+    others = values(run, workload_name, peer, read)
+    return [a / b for a, b in zip(own, others) if b > 0]
 
 
 def table(head, rows):
@@ -71,14 +71,16 @@ def cpu_us(result):
 
 
 def cpu_table(run):
-    others = [name for name in run.started if name != "nginx"]
-    head = ["workload"] + run.started + [f"{name} / nginx" for name in others] + ["bar (Loom / nginx)"]
+    pairs = [(name, "nginx") for name in run.started if name != "nginx"]
+    if "before" in run.started:
+        pairs.append(("loom", "before"))
+    head = ["workload"] + run.started + [f"{name} / {peer}" for name, peer in pairs] + ["bar (Loom / nginx)"]
     rows = []
     for workload in workloads.WORKLOADS:
         if not workload.per or workload.name not in run.results:
             continue
         row = [workload.label] + [shown(values(run, workload.name, name, cpu_us)) for name in run.started]
-        row += [shown(ratios(run, workload.name, name, cpu_us)) for name in others]
+        row += [shown(ratios(run, workload.name, name, cpu_us, peer)) for name, peer in pairs]
         rows.append(row + [verdict(run, workload)])
     return table(head, rows) if rows else ""
 

@@ -29,6 +29,7 @@ def read_arguments():
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--proxies", default="loom,nginx,haproxy")
+    parser.add_argument("--before")
     parser.add_argument("--out")
     parser.add_argument("--raw")
     parser.add_argument("--list", action="store_true")
@@ -38,7 +39,7 @@ def read_arguments():
     given.seconds = given.seconds or (1 if given.quick else 4)
     given.warmup = 0.3 if given.quick else 1
     given.only = [name for item in given.only for name in item.split(",")]
-    given.proxies = given.proxies.split(",")
+    given.proxies = given.proxies.split(",") + (["before"] if given.before else [])
     # A partial or short run does not take the place of the whole one.
     whole = not given.quick and not given.only
     given.out = given.out or (str(ROOT / "bench/RESULTS.md") if whole else None)
@@ -160,7 +161,7 @@ def main():
     signal.signal(signal.SIGTERM, stop_on_signal)
     signal.signal(signal.SIGINT, stop_on_signal)
     directory = tempfile.mkdtemp(prefix="loom-bench.")
-    stage = proxies.Stage(given.build, directory, proxy_cpu=0)
+    stage = proxies.Stage(given.build, directory, proxy_cpu=0, before=given.before)
     try:
         write_results(given, run_everything(given, stage))
     finally:

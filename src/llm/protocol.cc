@@ -26,6 +26,14 @@ Quirks operator|(const Quirks& a, const Quirks& b) noexcept {
     return both;
 }
 
+bool meet(const Quirks& a, const Quirks& b) noexcept {
+    bool any = false;
+#define LOOM_QUIRK(word) any |= a.word && b.word;
+    LOOM_QUIRKS(LOOM_QUIRK)
+#undef LOOM_QUIRK
+    return any;
+}
+
 bool set_quirk(Quirks& quirks, std::string_view name) noexcept {
 #define LOOM_QUIRK(word) \
     if (name == #word) return quirks.word = true;

@@ -40,11 +40,15 @@ bool RequestWalk::read_message_member(Range key, Message& message) {
     if (name == "role") {
         if (std::exchange(message.has_role, true)) return twice("'role' stands twice in a message");
         if (cursor_.peek() != '"') return cursor_.skip_value();
-        message.is_user = inside(cursor_.text(), cursor_.take_string()) == "user";
+        const std::string_view role = inside(cursor_.text(), cursor_.take_string());
+        message.is_user = role == "user";
+        request_.occasions.no_developer_role |= role == "developer";
+        request_.occasions.no_system_in_messages |= role == "developer" || role == "system";
         return true;
     }
     if (name == "content") {
         if (std::exchange(message.has_content, true)) return twice("'content' stands twice in a message");
+        request_.occasions.no_content_parts |= cursor_.peek() == '[';
         return read_content(message.last_text);
     }
     message.has_id |= name == "id";
@@ -56,8 +60,10 @@ bool RequestWalk::read_message_member(Range key, Message& message) {
     // What the model said or was told by tools is part of its prompt as well.
     if (name == "tool_calls" || name == "function_call" || name == "arguments" || name == "output" ||
         name == "refusal" || name == "reasoning_content" || name == "summary") {
+        request_.occasions.no_reasoning_content |= name == "reasoning_content";
         return count_raw();
     }
+    request_.occasions.no_reasoning_content |= name == "reasoning" || name == "thinking_blocks";
     return cursor_.skip_value();
 }
 

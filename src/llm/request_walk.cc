@@ -36,8 +36,32 @@ bool RequestWalk::read_member(Range key) {
     bool disguised = false;
     const Key which = key_of(inside(cursor_.text(), key), disguised);
     if (names_model_in_path(endpoint_)) return read_gemini_member(key);
+    note_occasion(inside(cursor_.text(), key));
     if (which >= Key::include_usage) return cursor_.skip_value();
     return first_time(which, key.offset, disguised) && read_value(which);
+}
+
+/// By the size of a name most are told from all of these.
+void RequestWalk::note_occasion(std::string_view name) noexcept {
+    Quirks& may = request_.occasions;
+    switch (name.size()) {
+        case 1: may.no_n |= name == "n"; break;
+        case 4:
+            may.no_user |= name == "user";
+            may.no_seed |= name == "seed";
+            may.seed_is_random_seed |= name == "seed";
+            break;
+        case 8: may.no_logprobs |= name == "logprobs"; break;
+        case 11: may.no_tool_choice_required |= name == "tool_choice"; break;
+        case 12: may.no_logprobs |= name == "top_logprobs"; break;
+        case 14: may.no_stream_options |= name == "stream_options"; break;
+        case 15: may.no_json_schema |= name == "response_format"; break;
+        case 16: may.no_penalties |= name == "presence_penalty"; break;
+        case 17: may.no_penalties |= name == "frequency_penalty"; break;
+        case 19: may.no_parallel_tool_calls |= name == "parallel_tool_calls"; break;
+        case 21: may.max_tokens_only |= name == "max_completion_tokens"; break;
+        default: break;
+    }
 }
 
 bool RequestWalk::first_time(Key key, uint32_t offset, bool disguised) {

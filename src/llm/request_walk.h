@@ -28,6 +28,7 @@ class RequestWalk {
     bool read_gemini_member(Range key);
     bool read_gemini_content();
     bool read_value(Key key);
+    void note_occasion(std::string_view name) noexcept;
     bool first_time(Key key, uint32_t offset, bool disguised);
     bool check_required();
 

@@ -40,7 +40,7 @@ Result<void> Exchange::inspect_model() {
 
 /// The candidate is known: what it will be sent is made of what the client sent.
 Result<void> Exchange::prepare(const llm::Request& request) {
-    const bool quirky = llm::QuirkEdits::may_change(endpoint_, provider_->quirks) && takes_as_it_comes();
+    const bool quirky = llm::QuirkEdits::may_change(endpoint_, request, provider_->quirks) && takes_as_it_comes();
     return quirky ? prepare_quirky() : prepare_document(request);
 }
 

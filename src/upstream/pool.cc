@@ -54,7 +54,13 @@ void Connection::flush() noexcept {
     pool_.shard_.schedule(*this);
 }
 
-void Connection::on_turn(io::Runnable& work) noexcept { static_cast<Connection&>(work).sender_.flush(); }
+void Connection::on_turn(io::Runnable& work) noexcept {
+    auto& connection = static_cast<Connection&>(work);
+    if (!connection.stream_->hung_up()) return connection.sender_.flush();
+    const Error why{.code = Errc::closed, .what = "the upstream closed the connection before it was asked anything"};
+    connection.say_nothing();
+    connection.on_end(*connection.stream_, why);
+}
 
 /// What waited to be sent is forgotten: not a byte of it has left.
 void Connection::say_nothing() noexcept {
@@ -111,6 +117,7 @@ Pool::~Pool() {
 }
 
 Result<Connection*> Pool::acquire(ConnectionUser& user) {
+    while (!idle_.empty() && idle_.front().stream_->hung_up()) close_idle(idle_.front());
     if (idle_.empty()) return acquire_fresh(user);
     Connection& connection = idle_.front();
     leave_idle(connection);
@@ -203,8 +210,8 @@ void Pool::pass_over(const Connection& connection) noexcept { next_address_ = co
 void Pool::give_back(Connection& connection) noexcept {
     connection.user_ = nullptr;
     watch_.on_level(0, -1);
-    const bool reusable =
-        !retired_ && !connection.ended() && connection.sender_.idle() && idle_count_ < options_.idle_max;
+    const bool reusable = !retired_ && !connection.ended() && !connection.stream_->hung_up() &&
+                          connection.sender_.idle() && idle_count_ < options_.idle_max;
     if (!reusable) return connection.stream_->begin_close(net::Close::orderly);
     connection.stream_->start_reading();  // so that its closing is seen while it waits
     connection.idle_since_ms_ = shard_.timers().now_ms();

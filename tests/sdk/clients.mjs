@@ -1,5 +1,6 @@
 // One face for all SDKs, so that one list of scenarios runs through each: a conversation that keeps the SDK's own
-// history, and replies in plain form { text, calls, finish, usage: { input, cached, output } }.
+// history, and replies in plain form { text, calls, finish, usage: { input, cached, output } }, beside it `cited` where
+// the answer cites a page: { url, title, text }.
 import { createAnthropic } from '@ai-sdk/anthropic';
 import { createOpenAI } from '@ai-sdk/openai';
 import Anthropic from '@anthropic-ai/sdk';
@@ -19,6 +20,10 @@ export const schemas = {
 const described = Object.entries(schemas).map(([name, parameters]) => ({ name, description: `Tells ${name}`, parameters }));
 const dataUrl = `data:image/png;base64,${png}`;
 
+/** Of a text, by code points: what the documented word "character" is in every language but JavaScript. */
+const slice = (text, begin, end) => [...text].slice(begin, end).join('');
+const citing = (cited) => (cited.length > 0 ? { cited } : {});
+
 /** What the stream helpers of `openai` add for their user and no API takes back. */
 const withoutParsed = (value) => JSON.parse(JSON.stringify(value, (name, one) =>
     (name === 'parsed' || name === 'parsed_arguments' ? undefined : one)));
@@ -32,6 +37,7 @@ class OpenAIChat {
 
     static statusOf = (error) => (error instanceof OpenAI.APIError ? error.status : undefined);
     static limited = (error) => error instanceof OpenAI.RateLimitError;
+    static tellsCitations = true;
 
     async user(text, { image, stream } = {}) {
         const picture = { type: 'image_url', image_url: { url: dataUrl } };
@@ -54,6 +60,8 @@ class OpenAIChat {
         this.messages.push(withoutParsed(message));
         return {
             text: message.content ?? '', finish: { tool_calls: 'calls' }[finish_reason] ?? finish_reason,
+            ...citing((message.annotations ?? []).map(({ url_citation: one }) => (
+                { url: one.url, title: one.title, text: slice(message.content, one.start_index, one.end_index) }))),
             calls: (message.tool_calls ?? []).map((one) => ({ id: one.id, name: one.function.name, arguments: JSON.parse(one.function.arguments) })),
             usage: {
                 input: answer.usage.prompt_tokens, cached: answer.usage.prompt_tokens_details?.cached_tokens, output: answer.usage.completion_tokens,
@@ -72,6 +80,7 @@ class OpenAIResponses {
 
     static statusOf = (error) => (error instanceof OpenAI.APIError ? error.status : undefined);
     static limited = (error) => error instanceof OpenAI.RateLimitError;
+    static tellsCitations = true;
 
     async user(text, { image, stream } = {}) {
         const picture = { type: 'input_image', image_url: dataUrl, detail: 'auto' };
@@ -93,6 +102,8 @@ class OpenAIResponses {
         const complete = this.calls.length > 0 ? 'calls' : 'stop';
         return {
             text: answer.output_text ?? '', calls: this.calls, finish: answer.status === 'incomplete' ? 'length' : complete,
+            ...citing(answer.output.flatMap((one) => one.content ?? []).flatMap((part) => (part.annotations ?? []).map((one) => (
+                { url: one.url, title: one.title, text: slice(part.text, one.start_index, one.end_index) })))),
             usage: {
                 input: answer.usage.input_tokens, cached: answer.usage.input_tokens_details?.cached_tokens, output: answer.usage.output_tokens,
             },
@@ -110,6 +121,7 @@ class AnthropicMessages {
 
     static statusOf = (error) => (error instanceof Anthropic.APIError ? error.status : undefined);
     static limited = (error) => error instanceof Anthropic.RateLimitError && error.error.error.type === 'rate_limit_error';
+    static tellsCitations = true;
 
     async user(text, { image, stream } = {}) {
         const picture = { type: 'image', source: { type: 'base64', media_type: 'image/png', data: png } };
@@ -132,6 +144,8 @@ class AnthropicMessages {
         return {
             text: answer.content.filter((one) => one.type === 'text').map((one) => one.text).join(''), calls: this.calls,
             finish: { end_turn: 'stop', tool_use: 'calls', max_tokens: 'length' }[answer.stop_reason] ?? answer.stop_reason,
+            ...citing(answer.content.flatMap((block) => (block.citations ?? []).map((one) => (
+                { url: one.url, title: one.title, text: block.text })))),
             usage: { input: usage.input_tokens + (usage.cache_read_input_tokens ?? 0), cached: usage.cache_read_input_tokens, output: usage.output_tokens },
         };
     }
@@ -147,6 +161,7 @@ class GoogleContents {
 
     static statusOf = (error) => (error instanceof ApiError ? error.status : undefined);
     static limited = (error) => error instanceof ApiError && error.status === 429 && error.message.includes('RESOURCE_EXHAUSTED');
+    static tellsCitations = true;
 
     async user(text, { image, stream } = {}) {
         const parts = [{ text }, ...(image ? [{ inlineData: { mimeType: 'image/png', data: png } }] : [])];
@@ -172,8 +187,14 @@ class GoogleContents {
         const finish = answers.map((one) => one.candidates?.[0]?.finishReason).filter(Boolean).at(-1);
         const { usageMetadata } = answers.at(-1);
         const complete = this.calls.length > 0 ? 'calls' : 'stop';
+        const text = parts.filter((one) => !one.thought).map((one) => one.text ?? '').join('');
+        const { groundingChunks = [], groundingSupports = [] } = answers.at(-1).candidates?.[0]?.groundingMetadata ?? {};
         return {
-            text: parts.filter((one) => !one.thought).map((one) => one.text ?? '').join(''), calls: this.calls,
+            text, calls: this.calls,
+            ...citing(groundingSupports.flatMap(({ segment, groundingChunkIndices }) => groundingChunkIndices.map((one) => ({
+                url: groundingChunks[one].web.uri, title: groundingChunks[one].web.title,
+                text: Buffer.from(text).subarray(segment.startIndex ?? 0, segment.endIndex).toString(),
+            })))),
             finish: { STOP: complete, MAX_TOKENS: 'length' }[finish] ?? finish,
             usage: { input: usageMetadata.promptTokenCount, cached: usageMetadata.cachedContentTokenCount, output: usageMetadata.candidatesTokenCount },
         };

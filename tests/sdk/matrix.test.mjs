@@ -5,7 +5,7 @@ import { after, before, test } from 'node:test';
 
 import { clients } from './clients.mjs';
 import { startLoom } from './loom.mjs';
-import { callsOf, hello, told, tokens } from './mind.mjs';
+import { callsOf, cited, hello, told, tokens } from './mind.mjs';
 import { families, startProviders } from './providers.mjs';
 
 let providers;
@@ -84,6 +84,19 @@ for (const [name, Client] of Object.entries(clients)) {
                 }
             });
         }
+
+        if (Client.tellsCitations && family !== 'bedrock') cell('what is cited, and for which words', async () => {
+            for (const stream of [false, true]) {
+                const chat = open();
+                const answer = await chat.user('cite', { stream });
+                assert.equal(answer.text, cited.text.join(''));
+                // At Anthropic's clients a stream's text has left before another provider tells its places.
+                const isLate = stream && name.includes('anthropic') && family !== 'anthropic';
+                const text = isLate ? cited.text.join('') : cited.text[cited.at];
+                assert.deepEqual(answer.cited, [{ url: cited.url, title: cited.title, text }]);
+                assert.equal((await chat.user('hi', { stream })).text, hello, 'and what was cited goes back');
+            }
+        });
 
         cell('instructions', async () => {
             assert.equal((await open({ system: 'a tester' }).user('who')).text, 'I am a tester');

@@ -12,6 +12,13 @@ export const callsOf = {
     both: [{ name: 'get_weather', arguments: { city: 'Zürich' } }, { name: 'get_time', arguments: { zone: 'CET' } }],
     twice: [{ name: 'get_weather', arguments: { city: 'Zürich' } }, { name: 'get_weather', arguments: { city: 'Bern' } }],
 };
+/** What is cited, and for which of the pieces: who counts characters, bytes or UTF-16 otherwise than it is meant finds
+ * another text. */
+export const cited = { text: ['Im 漢 👋 ', 'it rains 👋', ', I hear.'], at: 1, url: 'https://rain.example/', title: 'Rain' };
+const before = cited.text.slice(0, cited.at).join('');
+const length = (text, unit) => (unit === 'bytes' ? Buffer.byteLength(text) : [...text].length);
+export const citedPlace = (unit) => ({ start: length(before, unit), end: length(before + cited.text[cited.at], unit) });
+
 /** A PNG of one pixel: what arrives must be these bytes. */
 export const png = 'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==';
 
@@ -49,6 +56,7 @@ export function decide(conversation) {
     if (error) throw new Refusal(Number(error[1]), `scripted ${error[1]}`);
     if (asked === 'look') return { text: last.images.map((image) => `${image.type}:${image.data === png ? 'intact' : 'other'}`) };
     if (asked === 'who') return { text: [`I am ${conversation.system}`] };
+    if (asked === 'cite') return { text: cited.text, cites: cited };
     if (asked === 'think') return { thought, text: words };
     if (asked === 'long') return { text: words, finish: 'length' };
     if (asked === 'break') return { text: words, breaks: true };

@@ -105,7 +105,10 @@ let callCount = 0;
 function contentOf(decision) {
     const content = [];
     if (decision.thought) content.push({ type: 'thinking', thinking: decision.thought.join(''), signature });
-    if (decision.text) content.push({ type: 'text', text: decision.text.join('') });
+    const { cites } = decision;
+    const citation = cites && { type: 'web_search_result_location', url: cites.url, title: cites.title, encrypted_index: 'Eo8BCioIAhgBIiQ', cited_text: 'rain' };
+    if (cites) decision.text.forEach((text, at) => content.push({ type: 'text', text, ...(at === cites.at ? { citations: [citation] } : {}) }));
+    else if (decision.text) content.push({ type: 'text', text: decision.text.join('') });
     for (const call of decision.calls ?? [])
         content.push({ type: 'tool_use', id: `toolu_01A${callCount++}`, name: call.name, input: call.arguments });
     return content;
@@ -122,7 +125,8 @@ function stream(response, document, decision) {
         const delta = (value) => events.named({ type: 'content_block_delta', index, delta: value });
         const start = { thinking: { ...one, thinking: '', signature: '' }, text: { type: 'text', text: '' }, tool_use: { ...one, input: {} } };
         events.named({ type: 'content_block_start', index, content_block: start[one.type] });
-        if (one.type === 'text') for (const piece of decision.text) delta({ type: 'text_delta', text: piece });
+        for (const citation of one.citations ?? []) delta({ type: 'citations_delta', citation });
+        if (one.type === 'text') for (const piece of decision.cites ? [one.text] : decision.text) delta({ type: 'text_delta', text: piece });
         if (one.type === 'thinking') {
             for (const piece of decision.thought) delta({ type: 'thinking_delta', thinking: piece });
             delta({ type: 'signature_delta', signature });

@@ -1,5 +1,5 @@
 // OpenAI's chat completions, from platform.openai.com/docs/api-reference/chat.
-import { decide, pieces, tokens } from './mind.mjs';
+import { citedPlace, decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
 import { answerCount } from './mock_responses.mjs';
 import {
@@ -20,7 +20,7 @@ const message = tagged('role', {
     user: shape({ role: text, content: either(text, parts), 'name?': nonEmpty }),
     assistant: shape({
         role: text, 'content?': nullable(either(text, list(textPart, 1))), 'name?': nonEmpty, 'refusal?': nullable(text),
-        'tool_calls?': list(call, 1),
+        'tool_calls?': list(call, 1), 'annotations?': anything,  // its own message as it was, as the guides push it back
     }),
     tool: shape({ role: text, tool_call_id: nonEmpty, content: either(text, list(textPart, 1)) }),
 });
@@ -77,6 +77,11 @@ const usage = {
     completion_tokens_details: { reasoning_tokens: 0, audio_tokens: 0, accepted_prediction_tokens: 0, rejected_prediction_tokens: 0 },
 };
 
+function annotationsOf({ cites }) {
+    const { start, end } = citedPlace('characters');
+    return [{ type: 'url_citation', url_citation: { start_index: start, end_index: end, url: cites.url, title: cites.title } }];
+}
+
 let callCount = 0;
 const withId = (one) => ({ id: `call_${callCount++}x`, ...one });
 
@@ -104,6 +109,7 @@ function stream(response, body, decision) {
     const chunk = (delta, finish_reason = null) => put({ choices: [{ index: 0, delta, logprobs: null, finish_reason }] });
     chunk({ role: 'assistant', content: decision.calls ? null : '', refusal: null });
     for (const piece of decision.text ?? []) chunk({ content: piece });
+    if (decision.cites) chunk({ annotations: annotationsOf(decision) });
     if (decision.calls) streamCalls(chunk, decision.calls);
     chunk({}, decision.finish ?? (decision.calls ? 'tool_calls' : 'stop'));
     if (wanted) put({ choices: [], usage });
@@ -124,7 +130,10 @@ function answer(http, body, response) {
         id: 'chatcmpl-1', object: 'chat.completion', created: 1700000000, model: body.model, system_fingerprint: 'fp_1', usage,
         choices: [{
             index: 0, logprobs: null, finish_reason: decision.finish ?? (tool_calls ? 'tool_calls' : 'stop'),
-            message: { role: 'assistant', content: decision.text?.join('') ?? null, refusal: null, ...(tool_calls ? { tool_calls } : {}) },
+            message: {
+                role: 'assistant', content: decision.text?.join('') ?? null, refusal: null, ...(tool_calls ? { tool_calls } : {}),
+                ...(decision.cites ? { annotations: annotationsOf(decision) } : {}),
+            },
         }],
     });
 }

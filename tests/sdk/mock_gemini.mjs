@@ -1,5 +1,5 @@
 // Google's Gemini API, from ai.google.dev/api: generateContent, streamGenerateContent, countTokens, errors.
-import { decide, tokens } from './mind.mjs';
+import { citedPlace, decide, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
 import {
     anything, base64, demand, flag, integer, json, list,
@@ -110,8 +110,19 @@ const usageMetadata = {
     promptTokensDetails: [{ modality: 'TEXT', tokenCount: tokens.uncached + tokens.cached }],
 };
 
-const documentOf = (model, parts, finishReason) => ({
-    candidates: [{ content: { parts, role: 'model' }, ...(finishReason ? { finishReason } : {}), index: 0 }],
+function groundingOf({ cites }) {
+    if (!cites) return {};
+    const { start, end } = citedPlace('bytes');
+    const segment = { startIndex: start, endIndex: end, text: cites.text[cites.at] };
+    return {
+        groundingMetadata: {
+            groundingChunks: [{ web: { uri: cites.url, title: cites.title } }], groundingSupports: [{ segment, groundingChunkIndices: [0] }],
+        },
+    };
+}
+
+const documentOf = (model, parts, finishReason, grounding = {}) => ({
+    candidates: [{ content: { parts, role: 'model' }, ...(finishReason ? { finishReason } : {}), index: 0, ...grounding }],
     usageMetadata: finishReason ? usageMetadata : { promptTokenCount: 13, totalTokenCount: 13 }, modelVersion: model,
     responseId: 'resp-gemini-1',
 });
@@ -139,10 +150,11 @@ function answer(http, body, response) {
     const decision = decide(read(document, model));
     const parts = partsOf(decision);
     const finish = decision.finish === 'length' ? 'MAX_TOKENS' : 'STOP';
-    if (method === 'generateContent') return sendJson(response, documentOf(model, parts, finish));
+    if (method === 'generateContent') return sendJson(response, documentOf(model, parts, finish, groundingOf(decision)));
     demand(url.searchParams.get('alt') === 'sse', 'streamed without alt=sse');
     const events = new Events(response, decision.breaks);
-    parts.forEach((one, index) => events.data(documentOf(model, [one], index === parts.length - 1 ? finish : undefined)));
+    parts.forEach((one, index) => events.data(index < parts.length - 1
+        ? documentOf(model, [one]) : documentOf(model, [one], finish, groundingOf(decision))));
     return events.end();
 }
 

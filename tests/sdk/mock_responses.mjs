@@ -1,5 +1,5 @@
 // OpenAI's Responses API, from platform.openai.com/docs/api-reference/responses: create and its stream.
-import { decide, pieces, tokens } from './mind.mjs';
+import { citedPlace, decide, pieces, tokens } from './mind.mjs';
 import { checkKey, Events, providerKey, sendJson, startMock } from './mock_http.mjs';
 import {
     anything, demand, either, flag, integer, json, list,
@@ -86,6 +86,12 @@ const usage = {
     total_tokens: tokens.uncached + tokens.cached + tokens.output,
 };
 
+function annotationsOf({ cites }) {
+    if (!cites) return [];
+    const { start, end } = citedPlace('characters');
+    return [{ type: 'url_citation', start_index: start, end_index: end, url: cites.url, title: cites.title }];
+}
+
 let callCount = 0;
 
 function itemsOf(decision, body) {
@@ -97,7 +103,7 @@ function itemsOf(decision, body) {
         items.push({ id: 'rs_1', type: 'reasoning', summary, ...sealed });
     }
     if (decision.text) {
-        const content = [{ type: 'output_text', text: decision.text.join(''), annotations: [], logprobs: [] }];
+        const content = [{ type: 'output_text', text: decision.text.join(''), annotations: annotationsOf(decision), logprobs: [] }];
         items.push({ id: 'msg_1', type: 'message', status: 'completed', role: 'assistant', content });
     }
     for (const call of decision.calls ?? []) {
@@ -126,6 +132,8 @@ function stream(response, body, decision, whole) {
         if (one.type === 'message') {
             put('response.content_part.added', { ...at, content_index: 0, part: { type: 'output_text', text: '', annotations: [], logprobs: [] } });
             for (const delta of decision.text) put('response.output_text.delta', { ...at, content_index: 0, delta, logprobs: [] });
+            annotationsOf(decision).forEach((annotation, annotation_index) => put(
+                'response.output_text.annotation.added', { ...at, content_index: 0, annotation_index, annotation }));
             put('response.output_text.done', { ...at, content_index: 0, text: decision.text.join(''), logprobs: [] });
             put('response.content_part.done', { ...at, content_index: 0, part: one.content[0] });
         } else if (one.type === 'function_call') {

@@ -24,6 +24,7 @@ class MemoryStream final : public net::Stream {
     void shutdown_sending() noexcept override { sending_ended = true; }
     void begin_close(net::Close) noexcept override { closing_ = true; }
     [[nodiscard]] bool closing() const noexcept override { return closing_; }
+    [[nodiscard]] bool hung_up() const noexcept override { return false; }
 
     /// The peer takes up to `bytes_max` of the send in flight. The bytes are read from where they lie, as the kernel
     /// would. Whoever owns the stream is to be told of the count.

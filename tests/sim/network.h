@@ -22,6 +22,7 @@ struct Faults {
     uint32_t late = 100;          // a completion that is ready waits for another tick
     uint32_t cut = 200;           // a receive or a send moves less than it could
     uint32_t end_multishot = 10;  // a multishot ends with a result, for reasons of the kernel's
+    uint32_t deaf = 0;            // a multishot receive never tells of the end that comes behind its bytes (Linux 6.18)
     uint32_t cancel_races = 250;  // a cancelled receive ends with bytes instead
     uint32_t no_buffers = 0;      // a receive finds no buffer
     uint32_t reset = 0;           // a link breaks when bytes move on it
@@ -121,6 +122,7 @@ class FarEnd {
         return link_->reset_by_proxy || link_->reset_by_actor || cut;
     }
     void end_sending() {
+        if (link_->reset_by_actor) return;  // broken on the way: no FIN comes through
         if (tls_ != nullptr) tls_->end_sending(*link_);
         link_->to_proxy.ended = true;
     }

@@ -239,7 +239,7 @@ void NetworkRing::pump_socket(Socket& s) {
 void NetworkRing::pump_receive(Socket& s) {
     Link& link = *s.link;
     Receive& receive = s.receive;
-    const bool over = link.to_proxy.ended || link.reset_by_actor || s.shut_reading;
+    const bool over = s.shut_reading || (!receive.deaf && (link.to_proxy.ended || link.reset_by_actor));
     if (receive.cancelled && (link.to_proxy.size() == 0 || !random_.chance(faults_.cancel_races)))
         return post(receive.completion, -ECANCELED);
     if (link.to_proxy.size() == 0 && !over) return;
@@ -253,6 +253,7 @@ void NetworkRing::pump_receive(Socket& s) {
         const bool last = receive.once || receive.cancelled || random_.chance(faults_.end_multishot);
         post(receive.completion, cqe.res, cqe.flags | (last ? 0 : ProvidedBuffers::flag_more));
         if (last) return;
+        receive.deaf |= random_.chance(faults_.deaf);
         if (random_.chance(faults_.reset)) {
             link.to_proxy.keep_only(0);
             link.to_proxy.ended = false;
@@ -263,6 +264,7 @@ void NetworkRing::pump_receive(Socket& s) {
             return;
         }
     }
+    if (receive.deaf && !s.shut_reading) return;
     // An end that came before a reset is what is read.
     if (link.reset_by_actor && !link.to_proxy.ended && !s.shut_reading && !std::exchange(s.reset_told, true))
         return post(receive.completion, random_.chance(900) ? -ECONNRESET : -ETIMEDOUT);

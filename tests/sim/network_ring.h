@@ -74,6 +74,7 @@ class NetworkRing final : public io::Ring {
         io::Completion* completion = nullptr;
         bool once = false;
         bool cancelled = false;
+        bool deaf = false;  // to an end: bytes it still tells of
     };
     struct HangUp {
         io::Completion* completion = nullptr;

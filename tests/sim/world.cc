@@ -65,6 +65,7 @@ WorldOptions draw_world(uint64_t seed) {
         o.client_count = std::min<size_t>(o.client_count, 4);
         o.cases_per_client = std::min<size_t>(o.cases_per_client, 15);
     }
+    if (random.chance(300)) o.faults.deaf = 300;
     return o;
 }
 
@@ -72,12 +73,13 @@ std::string describe(const WorldOptions& o) {
     const Faults& f = o.faults;
     return fmt::format(
         "seed {}: {} clients of {} cases, {} ahead; {} buffers of {}{}; connections {}, stream buffer {}, reload {}, "
-        "upstream closes {}, drain after {}; late {} cut {} multishot {} cancel {} no buffers {} reset {} send {} "
+        "upstream closes {}, drain after {}; late {} cut {} multishot {} deaf {} cancel {} no buffers {} reset {} send "
+        "{} "
         "accept "
         "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}",
         o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
         o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
-        o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot,
+        o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot, f.deaf,
         f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
         f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow,
         o.wall_jumps, o.scraped ? ", scraped" : "", o.proxy.tls_clients ? ", TLS of clients" : "",
@@ -151,7 +153,7 @@ JudgeContext World::context() const noexcept {
     return {.draining = proxy_->draining(),
             .links_fail = options_.faults.breaks_links(),
             .spoiled = options_.temper.too_long,
-            .closes_idle = options_.upstream_closes > 0};
+            .closes_idle = options_.upstream_closes > 0 || options_.faults.deaf > 0};
 }
 
 uint64_t World::step_actors() {
@@ -288,8 +290,8 @@ void World::check_log_time(const Case& c, std::string_view line) {
         complain(c.id() + ": it took longer than the run: " + std::string(line));
 }
 
-/// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A head
-/// that was refused has a line and no id.
+/// Each exchange that was answered stands in the log once, with the status that its client saw; no exchange twice. A
+/// head that was refused has a line and no id.
 void World::check_log(const std::string& log) {
     constexpr std::string_view id_key = "\"request_id\":\"";
     constexpr std::string_view status_key = "\"status\":";

@@ -2,6 +2,7 @@
 #include "loom/upstream/pool.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 
 #include <string>
 
@@ -151,6 +152,49 @@ TEST_F(PoolTest, AnEndThatCameBeforeTheRequestSparesIt) {
     EXPECT_EQ(user.end.code, Errc::closed);
     EXPECT_FALSE(was_asked());
     drop(connection);
+}
+
+// The poll may tell of a FIN before the receive has come to it.
+TEST_F(PoolTest, AnIdleConnectionWhosePeerHungUpIsNotLent) {
+    ASSERT_NO_FATAL_FAILURE(have_idle());
+    next_tick();
+    ring().complete(fd_, Op::hang_up, POLLRDHUP);
+    next_tick();
+    User user;
+    Connection& connection = *pool_.acquire(user).value();
+    EXPECT_FALSE(connection.reused());
+    EXPECT_EQ(pool_.idle_count(), 0u);
+    drop(connection);
+    next_tick();
+    for (int fd = 0; fd < 64; ++fd)
+        if (ring().in_flight(fd, Op::connect)) ring().complete(fd, Op::connect, -ECANCELED);
+}
+
+TEST_F(PoolTest, AConnectionWhosePeerHangsUpBeforeItIsAskedSparesTheRequest) {
+    ASSERT_NO_FATAL_FAILURE(have_idle());
+    next_tick();
+    User user;
+    Connection& connection = lend(user);
+    ring().complete(fd_, Op::hang_up, POLLRDHUP);
+    next_tick();
+    EXPECT_EQ(user.ends, 1);
+    EXPECT_EQ(user.end.code, Errc::closed);
+    EXPECT_FALSE(was_asked());
+    drop(connection);
+}
+
+TEST_F(PoolTest, AConnectionWhosePeerHungUpDoesNotComeBack) {
+    ASSERT_NO_FATAL_FAILURE(have_idle());
+    next_tick();
+    User user;
+    Connection& connection = lend(user);
+    next_tick();
+    ring().complete(fd_, Op::send, 3);
+    ring().complete(fd_, Op::hang_up, POLLRDHUP);
+    next_tick();
+    EXPECT_EQ(user.ends, 0) << "its answer may still lie in the socket";
+    pool_.give_back(connection);
+    EXPECT_EQ(pool_.idle_count(), 0u);
 }
 
 TEST_F(PoolTest, AQuietConnectionIsAskedInTheSameTurn) {

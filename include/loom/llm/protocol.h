@@ -56,6 +56,8 @@ inline constexpr std::string_view quirk_choices = std::string_view(LOOM_QUIRKS(L
 
 /// What either has.
 [[nodiscard]] Quirks operator|(const Quirks& a, const Quirks& b) noexcept;
+/// Have they one in common?
+[[nodiscard]] bool meet(const Quirks& a, const Quirks& b) noexcept;
 
 /// Sets the quirk of this name; false for a name that none has.
 bool set_quirk(Quirks& quirks, std::string_view name) noexcept;

@@ -10,6 +10,7 @@
 #include "loom/base/result.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/protocol.h"
+#include "loom/llm/request.h"
 #include "loom/llm/translate.h"
 
 namespace loom::llm {
@@ -20,10 +21,10 @@ class QuirkEdits {
     ~QuirkEdits();
     QuirkEdits(const QuirkEdits&) = delete;
 
-    /// Does the provider's server want other bytes than OpenAI's for this endpoint? Chat and legacy completions may.
-    [[nodiscard]] static bool may_change(Endpoint endpoint, const Quirks& quirks) noexcept {
+    /// May the provider's server want other bytes than these? Of most requests it can be told without another look.
+    [[nodiscard]] static bool may_change(Endpoint endpoint, const Request& request, const Quirks& quirks) noexcept {
         const bool known = endpoint == Endpoint::chat_completions || endpoint == Endpoint::completions;
-        return known && !(quirks == Quirks{});
+        return known && meet(request.occasions, quirks);
     }
 
     /// Appends the changed document, or nothing where there is nothing to change: then false.

@@ -9,6 +9,7 @@
 
 #include "loom/base/result.h"
 #include "loom/llm/endpoint.h"
+#include "loom/llm/protocol.h"
 #include "loom/llm/range.h"
 
 namespace loom::llm {
@@ -39,10 +40,11 @@ struct Request {
     Range tools_range;
     Range tool_choice_range;
     bool has_images = false;
-    bool uses_stored = false;  // of Responses: names what was stored before, by its id
+    bool uses_stored = false;         // of Responses: names what was stored before, by its id
     Range last_user_range;            // the raw JSON string behind last_user_text
     std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h
     Range messages_range;             // the raw value of messages, prompt or input
+    Quirks occasions;                 // of OpenAI's chat and completions: which of them might find something to change
 };
 
 /// One lives per shard; its index buffers stay warm, so that a warm read does not allocate (up to 1 MiB bodies; the

@@ -54,8 +54,9 @@ class TranslateScratch {
 class Translation {
   public:
     /// What one may keep between two calls: the texts that a Responses client is told again at the end (8 MiB), or
-    /// calls that Gemini's and Anthropic's clients are told whole (4 MiB, 1 MiB), and names.
-    static constexpr size_t memory_bytes_max = size_t{9} << 20;
+    /// calls that Gemini's and Anthropic's clients are told whole (4 MiB, 1 MiB); beside it the text that Gemini cites,
+    /// or a client of Gemini's is told places of (1 MiB), citations until their block's end, and names.
+    static constexpr size_t memory_bytes_max = size_t{10} << 20;
 
     Translation(TranslateScratch& scratch, BlockPool& pool, const TranslateTerms& terms);
     ~Translation();

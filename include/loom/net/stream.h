@@ -61,6 +61,8 @@ class Stream {
     /// Ends everything; on_closed follows. Only the first call counts. No other callback comes after it but on_closed.
     virtual void begin_close(Close how) noexcept = 0;
     [[nodiscard]] virtual bool closing() const noexcept = 0;
+    /// The peer is known to send no more, though not all may have been read that it sent: nothing more is to be asked.
+    [[nodiscard]] virtual bool hung_up() const noexcept = 0;
 };
 
 }  // namespace loom::net

@@ -49,6 +49,7 @@ class TcpStream final : public Stream, TcpRecv, TcpSend, TcpHangUp, io::Runnable
     void shutdown_sending() noexcept override;
     void begin_close(Close how) noexcept override;
     [[nodiscard]] bool closing() const noexcept override { return state_ >= State::closing; }
+    [[nodiscard]] bool hung_up() const noexcept override { return hung_up_; }
     [[nodiscard]] int fd() const noexcept { return fd_; }
 
   private:

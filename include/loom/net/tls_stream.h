@@ -69,6 +69,7 @@ class TlsStream final : public Stream, private StreamUser {
     /// orderly  what was sent and close_notify go out first, or the peer has not read for linger_ms.
     void begin_close(Close how) noexcept override;
     [[nodiscard]] bool closing() const noexcept override { return closing_; }
+    [[nodiscard]] bool hung_up() const noexcept override { return tcp_.hung_up(); }
 
     [[nodiscard]] const TlsSession& session() const noexcept { return session_; }
     /// From on_connected, where session().met_plain_http(): an answer that the client can read, sent by begin_close.

@@ -74,7 +74,7 @@ uint32_t write_content(const Choice& choice, Context& context, JsonOut& json) {
                 if (part.thought) {
                     write_thinking_block(part, json);
                 } else {
-                    write_text_block(part, part.text, context, json);
+                    write_cited_text(part, context, json);
                 }
                 break;
             case Part::Kind::thinking: write_thinking_block(part, json); break;

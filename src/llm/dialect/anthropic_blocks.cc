@@ -4,6 +4,9 @@
 #include <array>
 #include <charconv>
 
+#include "arena_text.h"
+#include "citation.h"
+
 namespace loom::llm::anthropic {
 
 namespace {
@@ -152,7 +155,77 @@ Result<void> write_tool_result(const Part& part, Context& context, JsonOut& json
     return {};
 }
 
+/// What a text cites in Anthropic's words, in order, with the bytes of it that each is cited for.
+struct CitedText {
+    struct Cited {
+        Json citation;
+        size_t begin;
+        size_t end;
+    };
+    CitedText(const Part& part, Context& context) {
+        for (const Json citation : citations_in(part.citations, context)) {
+            const Json own = citation_of(citation, context);
+            Citation read;
+            if (!has(own) || !read_citation(citation, context, read)) {
+                context.losses.add("annotations");
+                continue;
+            }
+            list.add(context.arena, place(own, read.span.value_or(Span{}), part.text));
+        }
+    }
+    /// Each place is counted on from the one before it.
+    Cited place(Json own, Span span, Text text) {
+        const bool is_again = !list.empty() && span.begin == last.begin && span.end == last.end;
+        if (is_again) return {own, list.back().begin, list.back().end};
+        const size_t before = list.empty() ? 0 : list.back().end;
+        has_places &= span.begin >= last.end && span.begin < span.end;
+        if (!has_places) return {own, 0, text.size()};
+        const size_t begin = before + offset_of(text.substr(before), span.begin - last.end);
+        const size_t end = begin + offset_of(text.substr(begin), span.end - span.begin);
+        has_places &= begin < end;
+        last = span;
+        return {own, begin, end};
+    }
+    Span last;
+    ArenaList<Cited> list;
+    bool has_places = true;  // none overlaps another, and each has one
+};
+
 }  // namespace
+
+Json citation_of(Json citation, Context& context) {
+    if (is_citation(citation)) return one_line(citation, context.arena);
+    Citation read;
+    if (!read_citation(citation, context, read) || read.kind != Citation::Kind::url) return {};
+    ArenaText text(context.arena);
+    text.append(R"({"type":"web_search_result_location","cited_text":")").append(read.cited_text);
+    text.append(R"(","url":")").append(read.url).append(R"(","title":)");
+    has(read.title) ? text.append("\"").append(read.title).append("\"") : text.append("null");
+    return text.append(R"(,"encrypted_index":""})").view();
+}
+
+void write_cited_text(const Part& part, Context& context, JsonOut& json) {
+    const CitedText cited(part, context);
+    size_t written = 0;  // of the text's bytes
+    const auto write = [&](size_t end, Json citations) {
+        if (end <= written) return;
+        Part piece = part;
+        piece.text = part.text.substr(written, end - written);
+        piece.citations = citations;
+        write_text_block(piece, piece.text, context, json);
+        written = end;
+    };
+    for (auto at = cited.list.begin(); at != cited.list.end();) {
+        const size_t begin = cited.has_places ? at->begin : 0;
+        const size_t end = cited.has_places ? at->end : part.text.size();
+        ArenaText array(context.arena);
+        for (; at != cited.list.end() && (!cited.has_places || at->begin == begin); ++at)
+            array.append(array.size() == 0 ? "[" : ",").append(at->citation);
+        write(begin, {});
+        write(end, array.append("]").view());
+    }
+    write(part.text.size(), {});
+}
 
 void write_text_block(const Part& part, Text text, Context& context, JsonOut& json) {
     open_block("text", json);

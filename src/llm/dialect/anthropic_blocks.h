@@ -11,6 +11,11 @@ namespace loom::llm::anthropic {
 [[nodiscard]] Result<void> write_block(const Part& part, Role role, Context& context, JsonOut& json);
 
 // Of any document.
+/// A citation as Anthropic's object: its own as it stands, a page that another provider cites as what a search of the
+/// web found; absent for another provider's file, which the client has not as a document.
+[[nodiscard]] Json citation_of(Json citation, Context& context);
+/// Of an answer: in as many blocks as there are places that citations name, since a citation stands for its block.
+void write_cited_text(const Part& part, Context& context, JsonOut& json);
 void write_text_block(const Part& part, Text text, Context& context, JsonOut& json);
 void write_thinking_block(const Part& part, JsonOut& json);
 void write_redacted_block(const Part& part, JsonOut& json);

@@ -55,6 +55,9 @@ bool set_media(const Source& source, Media& media) {
     return has(media.data);
 }
 
+/// {"enabled":true}
+bool is_to_be_cited(Json citations) noexcept { return has(citations) && citations.find("true") != citations.npos; }
+
 Text joined(std::initializer_list<Text> pieces, Arena& arena) {
     size_t bytes = 0;
     for (const Text piece : pieces) bytes += piece.size();
@@ -184,27 +187,28 @@ bool BlockReader::take_media(const Block& block, Part::Kind kind, ArenaList<Part
         Part& part = add(block, kind, parts);
         const Text text = joined_text(inner, "\\n", context_.arena);
         part.media = {.source = Media::Source::text, .data = has(text) ? text : Text(""), .name = block.title};
-        for (const Part& one : inner)
-            if (one.kind != Part::Kind::text) parts.add(context_.arena, one);
+        if (is_to_be_cited(block.citations)) part.citations = block.citations;
+        for (const Part& one : inner) (one.kind == Part::Kind::text ? part.content : parts).add(context_.arena, one);
         return true;
     }
     Media media;
     if (!set_media(source, media)) return refuse(block, "the block's source is of no known type, or empty");
     Part& part = add(block, kind, parts);
     part.media = media;
-    if (kind == Part::Kind::file) part.media.name = block.title;
+    if (kind != Part::Kind::file) return true;
+    part.media.name = block.title;
+    if (is_to_be_cited(block.citations)) part.citations = block.citations;
     return true;
 }
 
 bool BlockReader::take_document(const Block& block, ArenaList<Part>& parts) {
-    if (has(block.citations) && block.citations.find("true") != block.citations.npos) context_.losses.add("citations");
     if (has(block.context)) context_.losses.add("context");
     return take_media(block, Part::Kind::file, parts);
 }
 
 /// A text that begins with the title and the source: no other protocol has results of a search that the client made.
 bool BlockReader::take_search_result(const Block& block, ArenaList<Part>& parts) {
-    if (has(block.citations) && block.citations.find("true") != block.citations.npos) context_.losses.add("citations");
+    if (is_to_be_cited(block.citations)) context_.losses.add("citations");
     ArenaList<Part> inner;
     if (!read_inner(block, block.content, Place::document, inner)) return false;
     const Text text = joined_text(inner, "\\n", context_.arena);

@@ -3,6 +3,7 @@
 
 #include "anthropic.h"
 #include "anthropic_usage.h"
+#include "citation.h"
 
 namespace loom::llm::anthropic {
 
@@ -100,6 +101,7 @@ class Decoder final : public StreamDecoder {
     std::array<Block, blocks_max> blocks_;  // that are open
     uint32_t block_count_ = 0;
     uint32_t tool_count_ = 0;
+    HeldCitations citations_;  // of the block that is open
     Counts counts_;
     Usage usage_;
     bool started_ = false;
@@ -207,7 +209,7 @@ bool Decoder::tell_block_delta(const Event& event, DeltaSink& sink) {
     } else if (piece.type == "signature_delta") {
         if (!piece.signature.empty()) sink.on_delta({.kind = Delta::Kind::signature, .signature = piece.signature});
     } else if (piece.type == "citations_delta") {
-        if (has(piece.citation)) sink.on_delta({.kind = Delta::Kind::citation, .json = piece.citation});
+        if (has(piece.citation)) citations_.take(piece.citation, sink);
     } else if (piece.type == "input_json_delta") {
         if (block->kind != Block::Kind::tool || piece.partial_json.empty()) return true;
         block->has_arguments = true;
@@ -221,6 +223,7 @@ bool Decoder::tell_block_stop(const Event& event, DeltaSink& sink) {
     if (block == nullptr) return true;  // told twice: nothing is lost
     if (block->kind == Block::Kind::tool && !block->has_arguments)
         sink.on_delta({.kind = Delta::Kind::arguments, .tool = block->tool, .json = "{}"});
+    if (block->kind == Block::Kind::text) citations_.tell(sink);
     if (block->kind != Block::Kind::other) sink.on_delta({.kind = Delta::Kind::part_end, .tool = block->tool});
     *block = blocks_[--block_count_];
     return true;
@@ -248,6 +251,7 @@ bool Decoder::tell_message_delta(const Event& event, DeltaSink& sink) {
     if (read_usage(event.usage)) sink.on_delta({.kind = Delta::Kind::usage, .usage = &usage_});
     if (finished_ || !has(finish.finish_text)) return true;
     finished_ = true;
+    citations_.tell(sink);
     finish.reason = finish_reason_of(finish.finish_text);
     sink.on_delta(finish);
     return true;

@@ -119,6 +119,7 @@ class Encoder final : public StreamEncoder {
     uint32_t index_ = 0;  // of the block that is open, else of the next
     uint32_t open_tool_ = 0;
     bool has_arguments_ = false;
+    bool is_cited_ = false;    // the text that is open has citations of a place behind which it does not go on
     bool call_ended_ = false;  // the call that is open is whole, for its provider said so
     ArgumentsScan scan_;
     std::vector<Call> waiting_;
@@ -229,6 +230,7 @@ void Encoder::open(Block block) {
 }
 
 void Encoder::close() {
+    is_cited_ = false;
     if (open_ == Block::none) return;
     if (open_ == Block::tool && !has_arguments_) write_arguments("{}");
     open_ = Block::none;
@@ -238,6 +240,7 @@ void Encoder::close() {
 
 void Encoder::write_text(Text text) {
     if (text.empty()) return;
+    if (is_cited_ && open_ == Block::text) close();
     open(Block::text);
     write_delta("text_delta", [&](JsonOut& json) { json.member("text", text); });
 }
@@ -259,9 +262,11 @@ void Encoder::write_redacted(Text data) {
 }
 
 void Encoder::write_citation(Json citation) {
-    if (!is_citation(citation) || open_ != Block::text) return context_->losses.add("annotations");
-    write_delta("citations_delta",
-                [&](JsonOut& json) { json.member_json("citation", one_line(citation, context_->arena)); });
+    const Json own = citation_of(citation, *context_);
+    if (!has(own) || open_ != Block::text) return context_->losses.add("annotations");
+    write_delta("citations_delta", [&](JsonOut& json) { json.member_json("citation", own); });
+    // It stands for its block: what another provider cites at a place ends there.
+    is_cited_ = !is_citation(citation);
 }
 
 void Encoder::begin_call(const Delta& delta) {

@@ -24,6 +24,13 @@ constexpr std::array<std::string_view, 5> claude_with_budget = {"claude-3-7", "c
                                                                 "-4-1-", "-4-5-"};
 constexpr std::array<std::string_view, 1> claude_with_both = {"-4-6"};
 constexpr std::array<std::string_view, 2> claude_with_strict_schemas = {"-4-5-", "-4-6"};
+constexpr std::array<std::string_view, 7> claude_without_citations = {"claude-v2",
+                                                                      "claude-instant",
+                                                                      "claude-3-haiku",
+                                                                      "claude-3-sonnet",
+                                                                      "claude-3-opus",
+                                                                      "claude-3-5-haiku",
+                                                                      "claude-3-5-sonnet-20240620"};
 constexpr std::array<std::string_view, 4> claude_with_both_samplings = {"claude-v2", "claude-instant", "claude-3-",
                                                                         "claude-sonnet-4-2"};
 
@@ -31,6 +38,7 @@ void describe_claude(std::string_view id, Model& model) noexcept {
     using Thinking = Model::Thinking;
     model.family = Model::Family::claude;
     model.caches = true;
+    model.cites = !holds_any(id, claude_without_citations);
     model.strict_schemas = holds_any(id, claude_with_strict_schemas);
     model.one_of_temperature_and_top_p = !holds_any(id, claude_with_both_samplings);
     model.thinking = holds_any(id, claude_without_thinking) ? Thinking::none

@@ -25,6 +25,7 @@ struct Model {
     bool strict_schemas = false;  // takes `strict` tools and a schema of its answer
     bool one_of_temperature_and_top_p = false;
     bool caches = false;  // takes cachePoint blocks
+    bool cites = false;   // takes documents that it is to cite
 };
 
 /// id  "us.anthropic.claude-sonnet-4-5-20250929-v1:0", an ARN that ends with one, … Of an application's own inference
@@ -48,6 +49,14 @@ void write_cache_point(Json cache_control, const Model& model, Context& context,
 [[nodiscard]] Text tool_name(Text name, Context& context);
 [[nodiscard]] Text tool_id(Text id, const Model& model, Context& context);
 
+// Citations (bedrock_citation.cc).
+
+/// A Citation or CitationsDelta object as Anthropic's citation, in the arena; absent for a location Anthropic has not.
+[[nodiscard]] bool read_citation(Cursor& cursor, Arena& arena, Json& citation);
+/// What a text of the history cites, as Citation objects: places in the `document_count` documents that the request
+/// told of so far, all of which are to be cited. What cannot be said to Bedrock is noted as lost.
+[[nodiscard]] ArenaList<Json> citations_of(Json citations, uint32_t document_count, Context& context);
+
 // Answers.
 [[nodiscard]] FinishReason finish_reason(Text stop_reason) noexcept;
 /// The cursor stands at a TokenUsage object.
@@ -58,9 +67,6 @@ void write_cache_point(Json cache_control, const Model& model, Context& context,
 void read_error(std::string_view body, Context& context, ErrorAnswer& error);
 /// The HTTP status that an exception of a stream stands for; 0 for a name that is none.
 [[nodiscard]] int status_of(std::string_view exception) noexcept;
-/// A Citation or CitationsDelta object as Anthropic's citation, in the arena; absent for a location Anthropic has not.
-[[nodiscard]] bool read_citation(Cursor& cursor, Arena& arena, Json& citation);
-
 [[nodiscard]] std::unique_ptr<StreamDecoder> make_decoder();
 
 }  // namespace loom::llm::bedrock

@@ -36,82 +36,6 @@ Text joined(std::initializer_list<std::string_view> pieces, Arena& arena) {
     return {room, bytes};
 }
 
-/// The members of a Citation and of the one location in it.
-struct Citation {
-    Text title;
-    Text source;
-    Text cited_text;
-    std::string_view place;  // the location's member
-    Json index = "0";
-    Json start = "0";
-    Json end = "0";
-    Text url;
-};
-
-bool read_place(Cursor& cursor, Citation& citation) {
-    if (cursor.peek() != '{') return cursor.skip_value();
-    return cursor.each_member([&](Range key) {
-        const std::string_view name = name_of(cursor, key);
-        if (name == "documentIndex" || name == "searchResultIndex") return take_number(cursor, citation.index);
-        if (name == "start") return take_number(cursor, citation.start);
-        if (name == "end") return take_number(cursor, citation.end);
-        return name == "url" ? take_text(cursor, citation.url) : cursor.skip_value();
-    });
-}
-
-bool read_citation_members(Cursor& cursor, ArenaList<Part>& quotes, Arena& arena, Citation& citation) {
-    return cursor.each_member([&](Range key) {
-        const std::string_view name = name_of(cursor, key);
-        if (name == "title") return take_text(cursor, citation.title);
-        if (name == "source") return take_text(cursor, citation.source);
-        if (name == "location" && cursor.peek() == '{') {
-            return cursor.each_member([&](Range place) {
-                citation.place = name_of(cursor, place);
-                return read_place(cursor, citation);
-            });
-        }
-        if (name != "sourceContent" || cursor.peek() != '[') return cursor.skip_value();
-        return cursor.each_element([&] {
-            if (cursor.peek() != '{') return cursor.skip_value();
-            return cursor.each_member([&](Range inner) {
-                if (name_of(cursor, inner) != "text") return cursor.skip_value();
-                return take_text(cursor, quotes.add(arena).text);
-            });
-        });
-    });
-}
-
-struct Place {
-    std::string_view bedrock;
-    std::string_view type;  // Anthropic's
-    std::string_view start;
-    std::string_view end;
-};
-constexpr std::array<Place, 3> document_places = {
-    {{"documentChar", "char_location", "start_char_index", "end_char_index"},
-     {"documentPage", "page_location", "start_page_number", "end_page_number"},
-     {"documentChunk", "content_block_location", "start_block_index", "end_block_index"}}};
-
-Json anthropic_citation(const Citation& c, Arena& arena) {
-    for (const Place& place : document_places) {
-        if (c.place != place.bedrock) continue;
-        return joined({R"({"type":")", place.type, R"(","cited_text":")", c.cited_text, R"(","document_index":)",
-                       c.index, R"(,"document_title":")", c.title, R"(",")", place.start, R"(":)", c.start, R"(,")",
-                       place.end, R"(":)", c.end, "}"},
-                      arena);
-    }
-    if (c.place == "searchResultLocation") {
-        return joined({R"({"type":"search_result_location","cited_text":")", c.cited_text, R"(","source":")", c.source,
-                       R"(","title":")", c.title, R"(","search_result_index":)", c.index, R"(,"start_block_index":)",
-                       c.start, R"(,"end_block_index":)", c.end, "}"},
-                      arena);
-    }
-    if (c.place != "web") return {};
-    return joined({R"({"type":"web_search_result_location","cited_text":")", c.cited_text, R"(","url":")", c.url,
-                   R"(","title":")", c.title, R"(","encrypted_index":""})"},
-                  arena);
-}
-
 class AnswerReader {
   public:
     AnswerReader(Cursor& cursor, Context& context, ChatAnswer& answer) noexcept
@@ -342,15 +266,6 @@ bool read_stop_sequence(Cursor& cursor, Text& stop_sequence) {
             return name_of(cursor, inner) == "stop_sequence" ? take_text(cursor, stop_sequence) : cursor.skip_value();
         });
     });
-}
-
-bool read_citation(Cursor& cursor, Arena& arena, Json& citation) {
-    Citation read;
-    ArenaList<Part> quotes;
-    if (!read_citation_members(cursor, quotes, arena, read)) return false;
-    read.cited_text = joined_text(quotes, "", arena);
-    citation = anthropic_citation(read, arena);
-    return true;
 }
 
 Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& answer) {

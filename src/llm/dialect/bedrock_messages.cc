@@ -1,82 +1,13 @@
 // A conversation as Converse's messages: user and assistant in turn, each a list of blocks that are not empty.
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "bedrock.h"
+#include "bedrock_media.h"
 #include "loom/base/hash.h"
 
 namespace loom::llm::bedrock {
 
 namespace {
-
-struct Format {
-    std::string_view subtype;  // of the media type
-    std::string_view name;     // in Converse, and of a file's extension
-};
-constexpr std::array<Format, 5> image_formats = {
-    {{"png", "png"}, {"jpeg", "jpeg"}, {"jpg", "jpeg"}, {"gif", "gif"}, {"webp", "webp"}}};
-constexpr std::array<Format, 11> document_formats = {
-    {{"pdf", "pdf"},
-     {"csv", "csv"},
-     {"msword", "doc"},
-     {"vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"},
-     {"vnd.ms-excel", "xls"},
-     {"vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"},
-     {"html", "html"},
-     {"plain", "txt"},
-     {"markdown", "md"},
-     {"x-markdown", "md"},
-     {"txt", "txt"}}};
-constexpr std::array<Format, 9> video_formats = {{{"mp4", "mp4"},
-                                                  {"quicktime", "mov"},
-                                                  {"x-matroska", "mkv"},
-                                                  {"webm", "webm"},
-                                                  {"x-flv", "flv"},
-                                                  {"mpeg", "mpeg"},
-                                                  {"mpg", "mpg"},
-                                                  {"x-ms-wmv", "wmv"},
-                                                  {"3gpp", "three_gp"}}};
-constexpr std::array<Format, 11> audio_formats = {{{"wav", "wav"},
-                                                   {"x-wav", "wav"},
-                                                   {"mp3", "mp3"},
-                                                   {"mpeg", "mp3"},
-                                                   {"flac", "flac"},
-                                                   {"ogg", "ogg"},
-                                                   {"opus", "opus"},
-                                                   {"aac", "aac"},
-                                                   {"mp4", "mp4"},
-                                                   {"m4a", "m4a"},
-                                                   {"webm", "webm"}}};
-
-constexpr size_t document_name_bytes_max = 180;  // 200 with what keeps two apart
-constexpr uint32_t document_names_compared_max = 32;
-
-/// Empty where the table has none. Where no type is given, the file's name may tell.
-template <size_t count>
-std::string_view format_of(const Media& media, const std::array<Format, count>& formats) noexcept {
-    const Text type = media.media_type.substr(0, media.media_type.find(';'));
-    const Text subtype = type.substr(type.rfind('/') + 1);  // npos + 1 is 0
-    for (const Format& format : formats)
-        if (subtype == format.subtype) return format.name;
-    if (media.source == Media::Source::text) return "txt";
-    const Text name = media.name.empty() && media.source == Media::Source::url ? media.data : media.name;
-    const size_t dot = name.rfind('.');
-    if (dot == name.npos) return {};
-    for (const Format& format : formats)
-        if (name.substr(dot + 1) == format.name) return format.name;
-    return {};
-}
-
-/// What an image's first bytes in base64 tell, where nobody named its type.
-std::string_view image_format_of(const Media& media) noexcept {
-    const std::string_view named = format_of(media, image_formats);
-    if (!named.empty() || !media.media_type.empty()) return named;
-    if (media.data.starts_with("iVBORw0KGgo")) return "png";
-    if (media.data.starts_with("/9j/")) return "jpeg";
-    if (media.data.starts_with("R0lGOD")) return "gif";
-    return media.data.starts_with("UklGR") ? "webp" : std::string_view{};
-}
 
 /// Claude refuses an answer to go on with that ends with white space.
 Text without_trailing_blanks(Text text) noexcept {
@@ -94,28 +25,10 @@ Text without_trailing_blanks(Text text) noexcept {
     return text;
 }
 
-/// A document's name as Converse takes it: letters and digits, single blanks, hyphens, parentheses, square brackets.
-std::string_view clean_document_name(Text name, Arena& arena) {
-    name = plain(name, arena);
-    const size_t dot = name.rfind('.');
-    if (dot != name.npos && dot > 0) name = name.substr(0, dot);  // the format tells what the extension did
-    name = name.substr(0, document_name_bytes_max);
-    char* const room = arena.take(name.size());
-    size_t bytes = 0;
-    for (const char c : name) {
-        const bool fits = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-                          c == '(' || c == ')' || c == '[' || c == ']';
-        if (fits) room[bytes++] = c;
-        if (!fits && bytes > 0 && room[bytes - 1] != ' ') room[bytes++] = ' ';
-    }
-    while (bytes > 0 && room[bytes - 1] == ' ') --bytes;
-    return bytes == 0 ? std::string_view("document") : std::string_view(room, bytes);
-}
-
 class MessagesWriter {
   public:
     MessagesWriter(const ChatRequest& request, const Model& model, Context& context, JsonOut& out) noexcept
-        : request_(request), model_(model), context_(context), out_(out) {}
+        : request_(request), model_(model), context_(context), out_(out), media_(model, context, out) {}
 
     Result<void> run(bool& system_moved);
 
@@ -123,21 +36,16 @@ class MessagesWriter {
     Result<void> write(const Message& message);
     Result<void> write_part(const Part& part, Role role);
     void write_text(const Part& part, Role role);
+    void write_cited_text(Text text, const ArenaList<Json>& citations);
     void write_thinking(const Part& part, Role role);
     void write_call(const Part& call);
     Result<void> write_result(const Part& result);
     Result<void> write_result_content(const Part& part);
-    Result<void> write_image(const Media& media);
-    Result<void> write_document(const Media& media);
-    Result<void> write_clip(const Media& media, std::string_view kind, std::string_view format);
-    Result<void> check_source(const Media& media);
-    void write_source(const Media& media);
     Result<void> move_system();
 
     void begin_block(Role role);
     void end_block() { out_.close_object(); }
     void close_message();
-    std::string_view document_name(Text name);
     Result<void> refuse(const char* what) {
         context_.error_param = "messages";
         return fail(Errc::unsupported, Side::downstream, what);
@@ -150,9 +58,9 @@ class MessagesWriter {
     const Part* prefill_ = nullptr;  // the text that ends the conversation, an assistant's, to be gone on with
     Role open_role_ = Role::system;  // of the message being written; system: none is
     uint32_t message_count_ = 0;
-    bool has_text_ = false;              // in the message being written …
-    std::string_view document_;          // … the last document's name
-    ArenaList<std::string_view> names_;  // of documents: no two may be the same
+    MediaWriter media_;
+    bool has_text_ = false;      // in the message being written …
+    std::string_view document_;  // … the last document's name
 };
 
 Result<void> MessagesWriter::run(bool& system_moved) {
@@ -245,24 +153,13 @@ Result<void> MessagesWriter::write_part(const Part& part, Role role) {
             end_block();
             break;
         case Part::Kind::image:
-            begin_block(role);
-            LOOM_TRY(write_image(part.media));
-            end_block();
-            break;
         case Part::Kind::file:
-            begin_block(role);
-            LOOM_TRY(write_document(part.media));
-            end_block();
-            break;
         case Part::Kind::video:
-            begin_block(role);
-            LOOM_TRY(write_clip(part.media, "video", format_of(part.media, video_formats)));
-            end_block();
-            break;
         case Part::Kind::audio:
             begin_block(role);
-            LOOM_TRY(write_clip(part.media, "audio", format_of(part.media, audio_formats)));
+            LOOM_TRY(media_.write(part));
             end_block();
+            if (part.kind == Part::Kind::file) document_ = media_.last_document_name();
             break;
     }
     if (has(part.cache_control) && open_role_ == role) write_cache_point(part.cache_control, model_, context_, out_);
@@ -271,14 +168,35 @@ Result<void> MessagesWriter::write_part(const Part& part, Role role) {
 
 /// A blank text is refused by Converse, and says nothing.
 void MessagesWriter::write_text(const Part& part, Role role) {
-    if (has(part.citations)) context_.losses.add("citations");
     if (part.thought) return context_.losses.add("reasoning_content");
     const Text text = &part == prefill_ ? without_trailing_blanks(part.text) : part.text;
     if (is_blank(text)) return;
+    const uint32_t document_count = role == Role::assistant ? media_.cited_document_count() : 0;
+    const ArenaList<Json> citations = citations_of(part.citations, document_count, context_);
     begin_block(role);
-    out_.member("text", text);
+    if (citations.empty()) {
+        out_.member("text", text);
+    } else {
+        write_cited_text(text, citations);
+    }
     end_block();
     has_text_ = true;
+}
+
+void MessagesWriter::write_cited_text(Text text, const ArenaList<Json>& citations) {
+    out_.key("citationsContent");
+    out_.open_object();
+    out_.key("content");
+    out_.open_array();
+    out_.open_object();
+    out_.member("text", text);
+    out_.close_object();
+    out_.close_array();
+    out_.key("citations");
+    out_.open_array();
+    for (const Json citation : citations) out_.json(citation);
+    out_.close_array();
+    out_.close_object();
 }
 
 /// Only the model's own signature makes thinking welcome: without it a request is refused, or the text taken for said.
@@ -348,88 +266,16 @@ Result<void> MessagesWriter::write_result_content(const Part& part) {
     switch (part.kind) {
         case Part::Kind::text:
         case Part::Kind::refusal: out_.member("text", part.text); break;
-        case Part::Kind::image: LOOM_TRY(write_image(part.media)); break;
-        case Part::Kind::file: LOOM_TRY(write_document(part.media)); break;
-        case Part::Kind::video: LOOM_TRY(write_clip(part.media, "video", format_of(part.media, video_formats))); break;
+        case Part::Kind::image:
+        case Part::Kind::file:
+        case Part::Kind::video:
+            LOOM_TRY(media_.write(part));
+            if (part.kind == Part::Kind::file) document_ = media_.last_document_name();
+            break;
         default: return refuse("Bedrock takes texts, images, files and videos as a tool's result");
     }
     out_.close_object();
     return {};
-}
-
-Result<void> MessagesWriter::write_image(const Media& media) {
-    if (has(media.detail) && media.detail != "auto") context_.losses.add("image_url.detail");
-    Media image = media;
-    if (media.source == Media::Source::url) (void)split_data_url(media.data, image);
-    LOOM_TRY(check_source(image));
-    const std::string_view format = image_format_of(image);
-    if (format.empty()) return refuse("Bedrock takes images of PNG, JPEG, GIF and WebP");
-    return write_clip(image, "image", format);
-}
-
-/// {kind:{"format":…,"source":…}}
-Result<void> MessagesWriter::write_clip(const Media& media, std::string_view kind, std::string_view format) {
-    LOOM_TRY(check_source(media));
-    if (format.empty()) return refuse("Bedrock does not take a sound or video of this media type");
-    out_.key(kind);
-    out_.open_object();
-    out_.member("format", format);
-    write_source(media);
-    out_.close_object();
-    return {};
-}
-
-Result<void> MessagesWriter::write_document(const Media& media) {
-    Media file = media;
-    if (media.source == Media::Source::url) (void)split_data_url(media.data, file);
-    LOOM_TRY(check_source(file));
-    const std::string_view format = format_of(file, document_formats);
-    if (format.empty()) return refuse("Bedrock takes files of PDF, CSV, DOC(X), XLS(X), HTML, TXT and Markdown");
-    document_ = document_name(file.name);
-    out_.key("document");
-    out_.open_object();
-    out_.member("format", format);
-    out_.member_string("name", document_);
-    write_source(file);
-    out_.close_object();
-    return {};
-}
-
-Result<void> MessagesWriter::check_source(const Media& media) {
-    if (media.source == Media::Source::file_id) return refuse("Bedrock keeps no files: send the bytes as base64");
-    if (media.source == Media::Source::url && !media.data.starts_with("s3:"))
-        return refuse("Bedrock fetches no URLs: send the bytes as base64, or an s3:// address");
-    return {};
-}
-
-void MessagesWriter::write_source(const Media& media) {
-    out_.key("source");
-    out_.open_object();
-    if (media.source == Media::Source::url) {
-        out_.key("s3Location");
-        out_.open_object();
-        out_.member("uri", media.data);
-        out_.close_object();
-    } else {
-        out_.member(media.source == Media::Source::text ? "text" : "bytes", media.data);
-    }
-    out_.close_object();
-}
-
-std::string_view MessagesWriter::document_name(Text name) {
-    const std::string_view clean = clean_document_name(name, context_.arena);
-    // Of many, all are numbered by their place: comparing each with each would take for ever.
-    const bool is_one_of_many = names_.count() >= document_names_compared_max;
-    const auto is_taken = [this](std::string_view tried) { return std::ranges::find(names_, tried) != names_.end(); };
-    std::string_view unique = clean;
-    for (uint32_t number = names_.count() + 1; is_one_of_many ? unique == clean : is_taken(unique); ++number) {
-        char* const room = context_.arena.take(clean.size() + 16);
-        char* end = std::ranges::copy(clean, room).out;
-        *end++ = ' ';
-        end = std::to_chars(end, end + 12, number).ptr;
-        unique = {room, static_cast<size_t>(end - room)};
-    }
-    return names_.add(context_.arena, unique);
 }
 
 /// Mistral's models want ids of nine letters and digits.

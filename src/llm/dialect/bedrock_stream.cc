@@ -3,6 +3,7 @@
 #include <array>
 
 #include "bedrock.h"
+#include "citation.h"
 
 namespace loom::llm::bedrock {
 
@@ -136,6 +137,7 @@ class Decoder final : public StreamDecoder {
     void end_when_whole(DeltaSink& sink);
     OpenCall* open_call(uint64_t block) noexcept;
 
+    HeldCitations citations_;  // of the block that is open
     std::array<OpenCall, open_calls_max> open_{};
     uint32_t open_count_ = 0;
     uint32_t call_count_ = 0;
@@ -178,6 +180,7 @@ bool Decoder::tell(std::string_view name, const Event& event, Context& context, 
         stop_block(event, sink);
     } else if (name == "messageStop") {
         if (finished_) return true;
+        citations_.tell(sink);
         finished_ = true;
         sink.on_delta({.kind = Kind::finish,
                        .reason = finish_reason(event.stop_reason),
@@ -215,7 +218,7 @@ void Decoder::tell_delta(const Event& event, Context& context, DeltaSink& sink) 
     if (!event.thinking.empty()) sink.on_delta({.kind = Kind::thinking, .text = event.thinking});
     if (!event.signature.empty()) sink.on_delta({.kind = Kind::signature, .signature = event.signature});
     if (!event.redacted.empty()) sink.on_delta({.kind = Kind::redacted_thinking, .text = event.redacted});
-    if (has(event.citation)) sink.on_delta({.kind = Kind::citation, .json = event.citation});
+    if (has(event.citation)) citations_.take(event.citation, sink);
     if (event.has_citation && !has(event.citation)) context.losses.add("citations");
     OpenCall* const call = event.input.empty() ? nullptr : open_call(event.block);
     if (call == nullptr) return;
@@ -229,6 +232,7 @@ void Decoder::stop_block(const Event& event, DeltaSink& sink) {
         if (!call->has_arguments) sink.on_delta({.kind = Kind::arguments, .tool = call->tool, .text = "{}"});
         *call = open_[--open_count_];
     }
+    citations_.tell(sink);
     sink.on_delta({.kind = Kind::part_end});
 }
 

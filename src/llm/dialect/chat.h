@@ -62,11 +62,11 @@ struct Part {
     Text tool_name;           // of a result: where the protocol says it, else absent (find it by the call's id)
     Json arguments;           // of a call: as a JSON value (Anthropic, Gemini, Bedrock) …
     Text arguments_text;      // … or inside a string (OpenAI, Cohere); exactly one is there
-    ArenaList<Part> content;  // of a result: text, image and file parts
+    ArenaList<Part> content;  // of a result: text, image and file parts; of a document made of blocks: its texts
     Json result_json;         // of a result that is an object (Gemini, Bedrock), then content is empty
     // carried where both sides know them, else a loss
     Json cache_control;  // Anthropic's; where only its place matters (Bedrock's cachePoint) it is {"type":"ephemeral"}
-    Json citations;      // of a text: Anthropic's array (its members have "cited_text") or OpenAI's, as it stands
+    Json citations;  // of a text: Anthropic's array or OpenAI's (citation.h); of a file that is to be cited: not absent
 };
 
 struct Message {

@@ -1,7 +1,10 @@
 // Whole answers of Cohere's chat, and its errors.
 #include <algorithm>
+#include <utility>
 
+#include "arena_text.h"
 #include "cohere.h"
+#include "cohere_citation.h"
 #include "loom/llm/json_text.h"
 
 namespace loom::llm::cohere {
@@ -9,6 +12,12 @@ namespace loom::llm::cohere {
 namespace {
 
 constexpr size_t message_bytes_max = 512;  // of a body that is no error of Cohere's
+
+bool is_text_at(const ArenaList<Part>& content, uint64_t index) noexcept {
+    for (const Part& part : content)
+        if (index-- == 0) return part.kind == Part::Kind::text;
+    return false;
+}
 
 class AnswerReader {
   public:
@@ -27,6 +36,7 @@ class AnswerReader {
     bool read_message(Choice& choice);
     bool read_content(Choice& choice);
     bool read_call(Part& call);
+    void cite(ArenaList<Part>& content, const ArenaList<CohereCitation>& citations);
 
     Cursor& cursor_;
     Context& context_;
@@ -52,6 +62,7 @@ bool AnswerReader::read_message(Choice& choice) {
     has_message_ = true;
     Text plan;
     ArenaList<Part> calls;
+    ArenaList<CohereCitation> citations;
     Choice content;
     const bool good = cursor_.each_member([&](Range key) {
         const std::string_view name = name_of(cursor_, key);
@@ -59,13 +70,8 @@ bool AnswerReader::read_message(Choice& choice) {
         if (cursor_.peek() != '[') return cursor_.skip_value();
         if (name == "content") return read_content(content);
         if (name == "citations") {
-            bool any = false;
-            const bool read = cursor_.each_element([&] {
-                any = true;
-                return cursor_.skip_value();
-            });
-            if (any) context_.losses.add("citations");  // they say places in the answer; Anthropic's, in the source
-            return read;
+            return cursor_.each_element(
+                [&] { return read_citation(cursor_, context_, citations.add(context_.arena)); });
         }
         if (name != "tool_calls") return cursor_.skip_value();
         return cursor_.each_element([&] {
@@ -74,10 +80,32 @@ bool AnswerReader::read_message(Choice& choice) {
         });
     });
     if (!good) return false;
+    cite(content.parts, citations);
     if (!plan.empty()) choice.parts.add(context_.arena, {.kind = Part::Kind::thinking, .text = plan});
     for (const Part& part : content.parts) choice.parts.add(context_.arena, part);
     for (const Part& call : calls) choice.parts.add(context_.arena, call);
     return true;
+}
+
+/// Each goes to the part that it says, or to the first text.
+void AnswerReader::cite(ArenaList<Part>& content, const ArenaList<CohereCitation>& citations) {
+    uint64_t index = 0;
+    bool is_first = true;
+    for (Part& part : content) {
+        const uint64_t own = index++;
+        if (part.kind != Part::Kind::text) continue;
+        const bool takes_others = std::exchange(is_first, false);
+        ArenaText array(context_.arena);
+        for (const CohereCitation& citation : citations) {
+            if (citation.content_index ? *citation.content_index != own : !takes_others) continue;
+            for (const Json annotation : annotations_of(citation, context_))
+                array.append(array.size() == 0 ? "[" : ",").append(annotation);
+        }
+        if (array.size() > 0) part.citations = array.append("]").view();
+    }
+    for (const CohereCitation& citation : citations)
+        if (is_first || (citation.content_index && !is_text_at(content, *citation.content_index)))
+            context_.losses.add("citations");
 }
 
 bool AnswerReader::read_content(Choice& choice) {

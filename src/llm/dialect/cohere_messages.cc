@@ -233,6 +233,7 @@ Result<void> MessagesWriter::write_result_blocks(const Part& result) {
         is_empty = false;
     }
     for (const Part& part : result.content) {
+        if (has(part.citations)) context_.losses.add("citations");
         if (part.kind != Kind::text && part.kind != Kind::refusal && !is_document(part))
             return refuse("Cohere takes texts alone as a tool's result");
         const Text text = is_document(part) ? part.media.data : part.text;

@@ -1,8 +1,10 @@
 // Cohere's stream: message-start; content-start, content-delta, content-end; tool-plan-delta; tool-call-start,
 // tool-call-delta, tool-call-end; citation-start, citation-end; message-end, which is the last.
 #include <array>
+#include <utility>
 
 #include "cohere.h"
+#include "cohere_citation.h"
 
 namespace loom::llm::cohere {
 
@@ -22,12 +24,14 @@ struct Event {
     Text arguments;
     Text finish_reason;
     Text error;
+    CohereCitation citation;
     Usage usage;
 };
 
 class EventReader {
   public:
-    EventReader(Cursor& cursor, Event& event) noexcept : cursor_(cursor), event_(event) {}
+    EventReader(Cursor& cursor, Context& context, Event& event) noexcept
+        : cursor_(cursor), context_(context), event_(event) {}
     bool run() {
         return cursor_.each_member([&](Range key) { return read_member(key); }) && cursor_.at_end();
     }
@@ -40,6 +44,7 @@ class EventReader {
     bool read_call();
 
     Cursor& cursor_;
+    Context& context_;
     Event& event_;
 };
 
@@ -68,6 +73,7 @@ bool EventReader::read_message() {
         if (name == "tool_plan") return take_text(cursor_, event_.thinking);
         if (cursor_.peek() != '{') return cursor_.skip_value();
         if (name == "content") return read_content();
+        if (name == "citations") return read_citation(cursor_, context_, event_.citation);
         return name == "tool_calls" ? read_call() : cursor_.skip_value();
     });
 }
@@ -107,6 +113,7 @@ class Decoder final : public StreamDecoder {
     };
 
     bool tell(const Event& event, Context& context, DeltaSink& sink);
+    void tell_citation(const CohereCitation& citation, Context& context, DeltaSink& sink);
     bool start_call(const Event& event, Context& context, DeltaSink& sink);
     void tell_arguments(const Event& event, DeltaSink& sink);
     void end_call(const Event& event, DeltaSink& sink);
@@ -116,6 +123,8 @@ class Decoder final : public StreamDecoder {
     std::array<OpenCall, open_calls_max> open_{};
     uint32_t open_count_ = 0;
     uint32_t call_count_ = 0;
+    uint64_t content_index_ = 0;
+    bool content_ended_ = false;
     bool started_ = false;
     bool ended_ = false;
     bool failed_ = false;
@@ -128,21 +137,26 @@ bool Decoder::read(std::string_view name, std::string_view data, Context& contex
     if (!context.structure.index(data, Structure::Utf8::passed, tokens, fault)) return false;
     Cursor cursor(data, tokens);
     Event event;
-    if (!EventReader(cursor, event).run()) return false;
+    if (!EventReader(cursor, context, event).run()) return false;
     if (event.type.empty()) event.type = name;
     return tell(event, context, sink);
 }
 
 bool Decoder::tell(const Event& event, Context& context, DeltaSink& sink) {
     const std::string_view type = event.type;
+    // Citations may come behind the content that they are of (citation_options.mode "accurate"): it ends with what is
+    // next.
+    const bool goes_on = type == "content-end" || type.starts_with("citation-");
+    if (!goes_on && std::exchange(content_ended_, false)) sink.on_delta({.kind = Kind::part_end});
     if (type == "message-start") {
         if (!started_) sink.on_delta({.kind = Kind::start, .id = event.id});
         started_ = true;
     } else if (type == "content-start" || type == "content-delta" || type == "tool-plan-delta") {
+        if (type == "content-start") content_index_ = event.index;
         if (!event.thinking.empty()) sink.on_delta({.kind = Kind::thinking, .text = event.thinking});
         if (!event.text.empty()) sink.on_delta({.kind = Kind::text, .text = event.text});
     } else if (type == "content-end") {
-        sink.on_delta({.kind = Kind::part_end});
+        content_ended_ = true;
     } else if (type == "tool-call-start") {
         return start_call(event, context, sink);
     } else if (type == "tool-call-delta") {
@@ -150,11 +164,18 @@ bool Decoder::tell(const Event& event, Context& context, DeltaSink& sink) {
     } else if (type == "tool-call-end") {
         end_call(event, sink);
     } else if (type == "citation-start") {
-        context.losses.add("citations");
+        tell_citation(event.citation, context, sink);
     } else if (type == "message-end") {
         end_message(event, sink);
     }
     return true;
+}
+
+/// Of a content that others have followed it has no place any more.
+void Decoder::tell_citation(const CohereCitation& citation, Context& context, DeltaSink& sink) {
+    if (citation.content_index && *citation.content_index != content_index_) return context.losses.add("citations");
+    for (const Json annotation : annotations_of(citation, context))
+        sink.on_delta({.kind = Kind::citation, .json = annotation});
 }
 
 bool Decoder::start_call(const Event& event, Context& context, DeltaSink& sink) {

@@ -95,9 +95,28 @@ void write_thinking(const ChatRequest& request, Context& context, JsonOut& json)
 
 // Answers
 
+/// A page that something of the answer rests on.
+struct Source {
+    Text url;
+    Text title;
+};
+/// A place of the answer's text, in bytes of UTF-8, with the numbers of the sources that it rests on.
+struct Support {
+    std::optional<int64_t> part;  // of the content
+    std::optional<int64_t> begin;
+    std::optional<int64_t> end;
+    Text text;  // what stands there
+    ArenaList<int64_t> chunks;
+};
+struct Grounding {
+    ArenaList<Source> chunks;
+    ArenaList<Support> supports;
+};
+
 /// What a whole answer and one event of a stream have in common.
 struct Response {
     ChatAnswer answer;
+    ArenaList<Grounding> groundings;  // one a choice
     bool has_candidates = false;
     bool has_usage = false;
     Text block_reason;  // of a prompt that was refused: there are no candidates then

@@ -2,6 +2,8 @@
 #include <charconv>
 
 #include "gemini.h"
+#include "gemini_grounding.h"
+#include "gemini_grounding_writer.h"
 
 namespace loom::llm::gemini {
 
@@ -50,6 +52,7 @@ class ResponseReader {
         if (cursor_.peek() != '{') return cursor_.skip_value();
         response_.has_candidates = true;
         Choice choice;
+        Grounding grounding;
         std::optional<int64_t> index;
         bool has_calls = false;
         const bool good = each_field(cursor_, [&](const FieldName& field) {
@@ -57,14 +60,16 @@ class ResponseReader {
             if (field == "index") return take_integer(cursor_, index);
             if (field == "finishReason") return take_text(cursor_, choice.finish_text);
             if (field == "logprobsResult") return read_logprobs(cursor_, context_, choice.logprobs);
-            const bool is_source = field == "groundingMetadata" || field == "citationMetadata" ||
-                                   field == "urlContextMetadata" || field == "continuationToken";
-            return is_source ? lose(cursor_, context_, "", field.view()) : cursor_.skip_value();
+            if (field == "groundingMetadata") return read_grounding(cursor_, context_, grounding);
+            if (field == "citationMetadata") return read_recitation(cursor_, context_, grounding);
+            const bool is_lost = field == "urlContextMetadata" || field == "continuationToken";
+            return is_lost ? lose(cursor_, context_, "", field.view()) : cursor_.skip_value();
         });
         if (!good) return false;
         if (index && *index >= 0) choice.index = static_cast<uint32_t>(std::min<int64_t>(*index, UINT32_MAX));
         choice.finish = finish_of(choice.finish_text, has_calls);
         response_.answer.choices.add(context_.arena, choice);
+        response_.groundings.add(context_.arena, grounding);
         return true;
     }
 
@@ -119,11 +124,45 @@ void join_texts(Choice& choice, Context& context) {
     choice.parts = joined;
 }
 
+bool is_text(const Part& part) noexcept { return part.kind == Part::Kind::text; }
+
+/// In code points of all of the text. Call it with the parts as they came.
+ArenaList<Cited> cited_in(const Choice& choice, const Grounding& grounding, Context& context) {
+    if (grounding.chunks.empty()) return {};
+    GroundedText text;
+    uint32_t index = 0;
+    for (const Part& part : choice.parts) {
+        if (is_text(part)) text.append(part.text, index, context);
+        index += 1;
+    }
+    return text.find(grounding, context);
+}
+
+/// Gives each text the sources of what stands in it. Call it with joined texts.
+void cite(Choice& choice, const ArenaList<Cited>& cited, Context& context) {
+    uint64_t begin = 0;  // of the part in the whole text
+    for (Part& part : choice.parts) {
+        if (!is_text(part)) continue;
+        const uint64_t end = begin + code_points(part.text);
+        ArenaText array(context.arena);
+        for (const Cited& one : cited) {
+            if (one.span.begin < begin || one.span.begin >= end) continue;
+            const Span span{one.span.begin - begin, std::min(one.span.end, end) - begin};
+            array.append(array.size() == 0 ? "[" : ",").append(url_annotation(one.url, one.title, span, context.arena));
+        }
+        if (array.size() > 0) part.citations = array.append("]").view();
+        begin = end;
+    }
+}
+
 /// Answers have an id for each call, theirs or a made one.
-void settle(ChatAnswer& answer, Context& context) {
+void settle(Response& response, Context& context) {
     uint32_t made = 0;
-    for (Choice& choice : answer.choices) {
+    auto grounding = response.groundings.begin();
+    for (Choice& choice : response.answer.choices) {
+        const ArenaList<Cited> cited = cited_in(choice, *grounding++, context);
         join_texts(choice, context);
+        cite(choice, cited, context);
         for (Part& part : choice.parts)
             if (part.kind == Part::Kind::tool_call && (!has(part.tool_id) || part.tool_id.empty()))
                 part.tool_id = made_call_id(made++, context);
@@ -184,26 +223,58 @@ class AnswerWriter {
         json_.open_object();
         json_.key("parts");
         json_.open_array();
-        for (const Part& part : choice.parts) write_part(part);
+        GroundingWriter grounding;
+        cites_ = std::ranges::any_of(choice.parts, [](const Part& part) { return has(part.citations); });
+        uint32_t index = 0;
+        for (auto part = choice.parts.begin(); part != choice.parts.end();) {
+            if (part->kind == Part::Kind::tool_result) {
+                context_.losses.add("tool_result");
+                ++part;
+                continue;
+            }
+            if (is_text(*part)) {
+                grounding.begin_part(index);
+                part = write_texts(part, choice.parts.end(), grounding);
+            } else {
+                write_part(*part++);
+            }
+            index += 1;
+        }
         json_.close_array();
         json_.member_string("role", "model");
         json_.close_object();
         json_.member_string("finishReason", finish_word(choice.finish));
         json_.member_number("index", choice.index);
         if (has(choice.logprobs)) write_logprobs(choice.logprobs, context_, json_);
+        grounding.write(json_);
         json_.close_object();
     }
 
+    /// Texts that follow each other are one part: others cut their text where they cite, and Google's clients count in
+    /// a part, or in all of the text. Returns what is behind them.
+    ArenaList<Part>::const_iterator write_texts(ArenaList<Part>::const_iterator part,
+                                                ArenaList<Part>::const_iterator end, GroundingWriter& grounding) {
+        ArenaList<Part> run;
+        do {
+            run.add(context_.arena, *part);
+            if (cites_) grounding.append(part->text);
+            for (const Json citation : citations_in(part->citations, context_)) grounding.add(citation, context_);
+            grounding.end_text();
+            ++part;
+        } while (part != end && is_text(*part) && !has(run.back().signature));
+        Part whole = run.back();
+        whole.text = joined_text(run, "", context_.arena);
+        write_text_part(whole, json_);
+        return part;
+    }
+
     void write_part(const Part& part) {
-        if (has(part.citations)) context_.losses.add("citations");
         switch (part.kind) {
-            case Part::Kind::text:
             case Part::Kind::refusal:
             case Part::Kind::thinking:
             case Part::Kind::redacted_thinking: return write_text_part(part, json_);
             case Part::Kind::tool_call:
                 return write_call(part, part.tool_name, arguments_object(part, context_), json_);
-            case Part::Kind::tool_result: return context_.losses.add("tool_result");
             default: break;
         }
         if (part.media.source == Media::Source::text) return write_text_part({.text = part.media.data}, json_);
@@ -215,6 +286,7 @@ class AnswerWriter {
     const ChatAnswer& answer_;
     Context& context_;
     JsonOut json_;
+    bool cites_ = false;  // the candidate being written: its text is needed for places
 };
 
 }  // namespace
@@ -282,8 +354,8 @@ Result<void> read_answer(std::string_view body, Context& context, ChatAnswer& an
     const bool blocked = has(response.block_reason);
     if (response.is_error || (!response.has_candidates && !blocked))
         return fail(Errc::bad_message, Side::upstream, "an answer without candidates");
+    settle(response, context);
     answer = response.answer;
-    settle(answer, context);
     if (!response.has_candidates)
         answer.choices.add(context.arena,
                            {.finish = FinishReason::content_filter, .finish_text = response.block_reason});

@@ -107,7 +107,10 @@ class ContentsWriter {
     }
 
     Result<void> take_result(const Part& part) {
-        for (const Part& inner : part.content) LOOM_TRY(check_file(inner));
+        for (const Part& inner : part.content) {
+            if (has(inner.citations)) context_.losses.add("citations");
+            LOOM_TRY(check_file(inner));
+        }
         const CallIndex::Call* const call = calls_.find(part.tool_id);
         const Text name = call != nullptr ? call->name : has(part.tool_name) ? part.tool_name : part.tool_id;
         results_.add(context_.arena, {&part, name, call != nullptr ? call->ordinal : UINT32_MAX});

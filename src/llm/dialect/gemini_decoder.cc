@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "gemini.h"
+#include "gemini_grounding.h"
 
 namespace loom::llm::gemini {
 
@@ -22,7 +23,8 @@ class Decoder final : public StreamDecoder {
             return true;
         }
         tell_start(response, sink);
-        for (const Choice& choice : response.answer.choices) tell_choice(choice, context, sink);
+        auto grounding = response.groundings.begin();
+        for (const Choice& choice : response.answer.choices) tell_choice(choice, *grounding++, context, sink);
         if (has(response.block_reason) && !response.has_candidates) tell_blocked(response.block_reason, sink);
         if (response.has_usage) {
             usage_ = response.answer.usage;
@@ -39,6 +41,7 @@ class Decoder final : public StreamDecoder {
 
   private:
     struct ChoiceState {
+        GroundedText text;
         uint32_t calls = 0;
         bool finished = false;
     };
@@ -51,9 +54,10 @@ class Decoder final : public StreamDecoder {
                        .usage = response.has_usage ? &response.answer.usage : nullptr});
     }
 
-    void tell_choice(const Choice& choice, Context& context, DeltaSink& sink) {
+    void tell_choice(const Choice& choice, const Grounding& grounding, Context& context, DeltaSink& sink) {
         ChoiceState& state = choices_[choice.index];
         for (const Part& part : choice.parts) tell_part(choice.index, part, context, sink);
+        if (!grounding.chunks.empty()) tell_sources(choice.index, grounding, context, sink);
         if (has(choice.logprobs))
             sink.on_delta({.kind = Delta::Kind::logprobs, .choice = choice.index, .json = choice.logprobs});
         if (choice.finish == FinishReason::none || std::exchange(state.finished, true)) return;
@@ -64,12 +68,27 @@ class Decoder final : public StreamDecoder {
                        .finish_text = choice.finish_text});
     }
 
+    /// They come behind all of the text. Where calls have parted it, no text is left to say their places in.
+    void tell_sources(uint32_t choice, const Grounding& grounding, Context& context, DeltaSink& sink) {
+        if (choices_[choice].calls > 0) return context.losses.add("groundingMetadata");
+        for (const Cited& one : choices_[choice].text.find(grounding, context))
+            sink.on_delta({.kind = Delta::Kind::citation,
+                           .choice = choice,
+                           .json = url_annotation(one.url, one.title, one.span, context.arena)});
+    }
+
+    void keep(GroundedText& text, Text piece, Context& context) {
+        kept_bytes_ += piece.size();
+        kept_bytes_ > kept_bytes_max ? text.cut() : text.append(piece, 0, context);
+    }
+
     void tell_part(uint32_t choice, const Part& part, Context& context, DeltaSink& sink) {
         switch (part.kind) {
             case Part::Kind::text:
             case Part::Kind::thinking: {
                 if (part.text.empty() && !has(part.signature)) return;
                 const bool is_text = part.kind == Part::Kind::text;
+                if (is_text) keep(choices_[choice].text, part.text, context);
                 sink.on_delta({.kind = is_text ? Delta::Kind::text : Delta::Kind::thinking,
                                .choice = choice,
                                .text = part.text,
@@ -107,9 +126,11 @@ class Decoder final : public StreamDecoder {
         sink.on_delta({.kind = Delta::Kind::finish, .reason = FinishReason::content_filter, .finish_text = reason});
     }
 
-    static constexpr uint32_t choices_max = 8;  // candidateCount's most
+    static constexpr uint32_t choices_max = 8;         // candidateCount's most
+    static constexpr size_t kept_bytes_max = 1 << 20;  // of all choices' texts
 
     std::array<ChoiceState, choices_max> choices_;
+    size_t kept_bytes_ = 0;
     Usage usage_;
     uint32_t made_ids_ = 0;
     bool started_ = false;

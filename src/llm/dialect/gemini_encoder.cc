@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "gemini.h"
+#include "gemini_grounding_writer.h"
 
 namespace loom::llm::gemini {
 
@@ -53,13 +54,13 @@ class Encoder final : public StreamEncoder {
             case Kind::tool_call: return begin_call(delta, context, out);
             case Kind::arguments: return add_arguments(delta, context);
             case Kind::logprobs: return write_logprobs_event(delta, context, out);
-            case Kind::citation: return context.losses.add("citations");
+            case Kind::citation: return groundings_[delta.choice].add(delta.json, context);
             case Kind::image: return write_image(delta, context, out);
             case Kind::finish: return finish(delta, context, out);
             case Kind::error: return fail(delta, context, out);
             case Kind::end: return end(context, out);
+            case Kind::part_end: return groundings_[delta.choice].end_text();
             case Kind::usage:
-            case Kind::part_end:
             case Kind::ping: return;
             default: write_text(delta, context, out);
         }
@@ -129,6 +130,7 @@ class Encoder final : public StreamEncoder {
             part.kind = Part::Kind::thinking;
         if (delta.kind == Delta::Kind::redacted_thinking) part.kind = Part::Kind::redacted_thinking;
         if (part.text.empty() && !has(part.signature)) return;
+        if (delta.kind == Delta::Kind::text) keep(groundings_[delta.choice], part.text);
         flush_calls(delta.choice, context, out);
         JsonOut json(out);
         open_event(context, json);
@@ -137,6 +139,11 @@ class Encoder final : public StreamEncoder {
         close_parts(delta.choice, json);
         json.close_object();
         close_event(context, json);
+    }
+
+    void keep(GroundingWriter& grounding, Text piece) {
+        text_bytes_ += piece.size();
+        text_bytes_ > text_bytes_max ? grounding.cut() : grounding.append(piece);
     }
 
     void write_image(const Delta& delta, Context& context, ByteBuffer& out) {
@@ -176,11 +183,12 @@ class Encoder final : public StreamEncoder {
         JsonOut json(out);
         open_event(context, json);
         for (uint32_t choice = 0; choice < choices_max; ++choice) {
-            if (!endings_[choice]) continue;
+            if (!endings_[choice] && groundings_[choice].empty()) continue;
             open_parts(json);
             write_text_part({}, json);  // clients look for a part in every event
             close_parts(choice, json);
-            json.member_string("finishReason", finish_word(*endings_[choice]));
+            if (endings_[choice]) json.member_string("finishReason", finish_word(*endings_[choice]));
+            groundings_[choice].write(json);
             json.close_object();
         }
         json.close_array();
@@ -232,6 +240,7 @@ class Encoder final : public StreamEncoder {
     static constexpr uint32_t choices_max = 8;  // candidateCount's most
     static constexpr size_t calls_max = 128;
     static constexpr size_t arguments_bytes_max = size_t{4} << 20;
+    static constexpr size_t text_bytes_max = size_t{1} << 20;  // of all choices, kept for what cites it
 
     Frame frame_;
     std::string id_, model_;
@@ -239,6 +248,8 @@ class Encoder final : public StreamEncoder {
     std::vector<WaitingCall> calls_;
     size_t arguments_bytes_ = 0;
     std::array<std::optional<FinishReason>, choices_max> endings_;
+    std::array<GroundingWriter, choices_max> groundings_;
+    size_t text_bytes_ = 0;
     bool ended_ = false;
 };
 

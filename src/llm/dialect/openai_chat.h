@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "citation.h"
 #include "dialect.h"
 #include "json_out.h"
 
@@ -71,8 +72,9 @@ void write_arguments(const Part& call, JsonOut& json);
 void write_data_url(const Media& media, std::string_view type_default, JsonOut& json);
 /// A picture that the model made, as an element of `images`.
 void write_image_url(const Media& media, JsonOut& json);
-/// An element of `annotations`: a citation that has a URL. False, and nothing written, for one that has none.
-bool write_annotation(Json citation, Context& context, JsonOut& json);
+/// An element of `annotations`: a citation that has a URL, of the part that has this place in the message's content.
+/// False, and nothing written, for one that has none.
+bool write_annotation(Json citation, Span part, Context& context, JsonOut& json);
 void write_usage(const Usage& usage, JsonOut& json);
 /// The value of `error`.
 void write_error_value(const ErrorAnswer& error, JsonOut& json);

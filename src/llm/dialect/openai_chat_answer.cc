@@ -146,27 +146,21 @@ class AnswerWriter {
     }
 
     void write_annotations(const ArenaList<Part>& parts) {
+        if (std::ranges::none_of(parts, [](const Part& part) { return has(part.citations); })) return;
         bool is_open = false;
+        Span place;  // of a part in the content, which is all texts in a row
         for (const Part& part : parts) {
-            if (!has(part.citations)) continue;
-            if (!std::exchange(is_open, true)) {
+            if (part.kind != Kind::text || part.thought) continue;
+            const ArenaList<Json> citations = citations_in(part.citations, context_);
+            if (!citations.empty() && !std::exchange(is_open, true)) {
                 json_.key("annotations");
                 json_.open_array();
             }
-            for (const Json citation : elements_of(part.citations))
-                if (!write_annotation(citation, context_, json_)) context_.losses.add("citations");
+            place = {place.end, place.end + code_points(part.text)};
+            for (const Json citation : citations)
+                if (!write_annotation(citation, place, context_, json_)) context_.losses.add("citations");
         }
         if (is_open) json_.close_array();
-    }
-    ArenaList<Json> elements_of(Json array) {
-        ArenaList<Json> elements;
-        Tokens tokens;
-        Fault fault;
-        if (!context_.nested.index(array, Structure::Utf8::passed, tokens, fault)) return elements;
-        Cursor cursor(array, tokens);
-        if (cursor.peek() != '[') return elements;
-        const bool good = cursor.each_element([&] { return take_json(cursor, elements.add(context_.arena)); });
-        return good ? elements : ArenaList<Json>{};
     }
 
     void write_calls(const ArenaList<Part>& parts) {

@@ -24,7 +24,7 @@ class Encoder final : public StreamEncoder {
             case Kind::usage: return note_usage(delta);
             case Kind::error: return write_error_event(delta, out);
             case Kind::end: return write_end(context, out);
-            case Kind::part_end:
+            case Kind::part_end: return end_part(delta.choice);
             case Kind::ping: return;
             default: break;
         }
@@ -41,6 +41,7 @@ class Encoder final : public StreamEncoder {
         bool finished = false;
         bool refused = false;
         uint32_t call_count = 0;
+        Span part;  // of its content: the part that grows at its end
     };
     struct Call {
         uint32_t choice;
@@ -55,6 +56,10 @@ class Encoder final : public StreamEncoder {
     }
     void note_usage(const Delta& delta) {
         if (delta.usage != nullptr) usage_ = *delta.usage;
+    }
+
+    void end_part(uint32_t choice) {
+        if (choice < choices_.size()) choices_[choice].part.begin = choices_[choice].part.end;
     }
 
     // events
@@ -97,7 +102,9 @@ class Encoder final : public StreamEncoder {
     void write_choice(const Delta& delta, Context& context, ByteBuffer& out) {
         JsonOut json(out);
         switch (delta.kind) {
-            case Kind::text: return write_text("content", delta, context, json);
+            case Kind::text:
+                choices_[delta.choice].part.end += code_points(delta.text);
+                return write_text("content", delta, context, json);
             case Kind::refusal:
                 choices_[delta.choice].refused = true;
                 return write_text("refusal", delta, context, json);
@@ -153,7 +160,7 @@ class Encoder final : public StreamEncoder {
         open_delta(delta.choice, context, json);
         json.key("annotations");
         json.open_array();
-        const bool is_written = write_annotation(delta.json, context, json);
+        const bool is_written = write_annotation(delta.json, choices_[delta.choice].part, context, json);
         json.close_array();
         close_delta(context, json);
         if (is_written) return;

@@ -280,6 +280,20 @@ class MessageReader {
         calls_.add(context_.arena, call);
     }
 
+    /// Their places are counted in all of the content, which a part is only where it is the one text.
+    void attach_annotations() {
+        if (!has(annotations_)) return;
+        Part* text = nullptr;
+        uint32_t text_count = 0;
+        for (Part& part : message_.parts) {
+            if (part.kind != Part::Kind::text) continue;
+            text = &part;
+            text_count += 1;
+        }
+        if (text_count != 1) return context_.losses.add("annotations");
+        text->citations = annotations_;
+    }
+
     /// Members may stand in any order; the parts do not.
     void assemble() {
         const bool is_assistant = message_.role == "assistant" || noted_ == Noted::no;
@@ -292,11 +306,9 @@ class MessageReader {
         if (!message_.parts.empty()) {
             Part& last = message_.parts.back();
             if (!has(last.cache_control)) last.cache_control = cache_control_;
-            if (last.kind == Part::Kind::text) {
-                last.citations = annotations_;
-                last.signature = signature_;
-            }
+            if (last.kind == Part::Kind::text) last.signature = signature_;
         }
+        attach_annotations();
         if (has(refusal_) && !refusal_.empty()) add(message_.parts, Part::Kind::refusal, refusal_);
         for (const Part& call : calls_) message_.parts.add(context_.arena, call);
     }

@@ -8,31 +8,6 @@ namespace loom::llm::openai_chat {
 
 namespace {
 
-/// What a citation says, whoever's it is.
-struct Citation {
-    bool is_ours = false;  // url_citation has an object of its own
-    Text url;
-    Text title;
-    Json start_index;
-    Json end_index;
-};
-
-bool read_citation(std::string_view document, Structure& structure, Citation& citation) {
-    Tokens tokens;
-    Fault fault;
-    if (!structure.index(document, Structure::Utf8::passed, tokens, fault)) return false;
-    Cursor cursor(document, tokens);
-    return cursor.each_member([&](Range key) {
-        const std::string_view name = name_of(cursor, key);
-        if (name == "url_citation" && cursor.peek() == '{') citation.is_ours = true;
-        if (name == "url") return take_text(cursor, citation.url);
-        if (name == "title") return take_text(cursor, citation.title);
-        if (name == "start_index") return take_number(cursor, citation.start_index);
-        if (name == "end_index") return take_number(cursor, citation.end_index);
-        return cursor.skip_value();
-    });
-}
-
 /// An error's type in OpenAI's words.
 std::string_view type_of_status(int status) noexcept {
     switch (status) {
@@ -143,20 +118,19 @@ void write_data_url(const Media& media, std::string_view type_default, JsonOut& 
     json.close_text();
 }
 
-bool write_annotation(Json citation, Context& context, JsonOut& json) {
+bool write_annotation(Json citation, Span part, Context& context, JsonOut& json) {
     Citation read;
-    if (!read_citation(citation, context.nested, read)) return false;
-    if (read.is_ours) {
+    if (!read_citation(citation, context, read) || read.kind != Citation::Kind::url) return false;
+    if (read.is_nested) {
         json.json(citation);
         return true;
     }
-    if (!has(read.url)) return false;
     json.open_object();
     json.member_string("type", "url_citation");
     json.key("url_citation");
     json.open_object();
-    json.member_json("start_index", read.start_index);
-    json.member_json("end_index", read.end_index);
+    json.member_number("start_index", read.span ? part.begin + read.span->begin : part.begin);
+    json.member_number("end_index", read.span ? part.begin + read.span->end : part.end);
     json.member("url", read.url);
     json.key("title");
     json.text(read.title);

@@ -70,6 +70,7 @@ Text text_of(const Choice& choice, Context& context) {
     for (const Part& part : choice.parts) {
         const bool is_text = part.kind == Part::Kind::text || part.kind == Part::Kind::refusal;
         if (is_text) texts.add(context.arena, {.text = part.text});
+        if (has(part.citations)) context.losses.add("citations");
         if (part.kind == Part::Kind::tool_call) context.losses.add("tool_calls");
         if (part.kind == Part::Kind::thinking) context.losses.add("reasoning_content");
     }
@@ -92,6 +93,7 @@ class Encoder final : public StreamEncoder {
                 return;
             case Kind::thinking: return context.losses.add("reasoning_content");
             case Kind::tool_call: return context.losses.add("tool_calls");
+            case Kind::citation: return context.losses.add("citations");
             case Kind::image: return context.losses.add("inlineData");
             case Kind::finish: return finish(delta, context, out);
             case Kind::end: return end(context, out);

@@ -4,6 +4,7 @@
 
 #include <optional>
 
+#include "citation.h"
 #include "dialect.h"
 #include "json_out.h"
 #include "seal.h"
@@ -74,10 +75,11 @@ struct Item {
 [[nodiscard]] Json chat_logprobs(Json array, Arena& arena);
 [[nodiscard]] Json logprobs_array(Json chat, Context& context);
 
-/// A citation in OpenAI chat's shape or in ours, in ours; absent where it is neither.
-[[nodiscard]] Json annotation_of(Json citation, Context& context);
-/// Writes a list of them as an array; others are a loss.
-void write_annotations(JsonOut& json, Json citations, Context& context);
+/// A citation as an annotation of a text of so many code points; absent where there is none for it: a document of
+/// Anthropic's that came by no file's id.
+[[nodiscard]] Json annotation_of(Json citation, uint64_t text_size, Context& context);
+/// Writes what a text cites as an array; what has no place there is a loss.
+void write_annotations(JsonOut& json, const Part& part, Context& context);
 
 /// {"input_tokens":…}; null where nothing is known.
 void write_usage(JsonOut& json, const Usage& usage);

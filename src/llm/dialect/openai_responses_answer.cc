@@ -159,7 +159,7 @@ class OutputWriter {
         json_.member(is_refusal ? "refusal" : "text", has(part.text) ? part.text : Text(""));
         if (!is_refusal) {
             json_.key("annotations");
-            write_annotations(json_, part.citations, context_);
+            write_annotations(json_, part, context_);
             write_logprobs();
         }
         json_.close_object();

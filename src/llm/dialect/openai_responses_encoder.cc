@@ -258,6 +258,7 @@ class Encoder final : public StreamEncoder {
         has_refusal_ |= is_refusal;
         open_part(is_refusal, context, out);
         keep(text_, delta.text, context);
+        text_points_ += code_points(delta.text);
         EventOut event(out, is_refusal ? "response.refusal.delta" : "response.output_text.delta", sequence_);
         place(event);
         event->member("delta", delta.text);
@@ -279,7 +280,7 @@ class Encoder final : public StreamEncoder {
     }
 
     void write_citation(const Delta& delta, Context& context, ByteBuffer& out) {
-        const Json annotation = annotation_of(delta.json, context);
+        const Json annotation = annotation_of(delta.json, text_points_, context);
         if (!has(annotation)) return context.losses.add("citations");
         open_part(false, context, out);
         if (!annotations_.empty() && !is_cut_) annotations_ += ',';
@@ -305,6 +306,7 @@ class Encoder final : public StreamEncoder {
         if (!content_.empty()) content_ += ',';
         content_ += out.view().substr(begin);
         text_.clear();
+        text_points_ = 0;
         annotations_.clear();
         logprobs_.clear();
         annotation_count_ = 0;
@@ -510,6 +512,7 @@ class Encoder final : public StreamEncoder {
     std::string annotations_;
     std::string logprobs_;
     uint64_t annotation_count_ = 0;
+    uint64_t text_points_ = 0;  // the code points of the part's text
 };
 
 }  // namespace

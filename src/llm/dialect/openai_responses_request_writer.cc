@@ -114,17 +114,33 @@ class RequestWriter {
 
     Result<void> write_content(const Part& part, Role role) {
         using Kind = Part::Kind;
+        const bool is_own = part.kind == Kind::text && role == Role::assistant;
+        lose_if(!is_own && has(part.citations), "citations");
         if (part.kind == Kind::image) return write_image(part.media);
         if (part.kind == Kind::file) return write_file(part.media);
         if (part.kind == Kind::audio) return write_audio(part.media);
         if (part.kind == Kind::video) return unsupported("messages", "this provider takes no video");
-        lose_if(has(part.citations), "citations");
         const bool is_refusal = part.kind == Kind::refusal;
         json_.open_object();
         json_.member("type", is_refusal ? "refusal" : role == Role::assistant ? "output_text" : "input_text");
         json_.member(is_refusal ? "refusal" : "text", has(part.text) ? part.text : Text(""));
+        if (is_own && has(part.citations)) write_pages(part);
         json_.close_object();
         return {};
+    }
+    /// Pages are anybody's; the id of a file is of the provider that gave it.
+    void write_pages(const Part& part) {
+        const uint64_t text_size = code_points(part.text);
+        json_.key("annotations");
+        json_.open_array();
+        for (const Json citation : citations_in(part.citations, context_)) {
+            Citation read;
+            const bool is_page = read_citation(citation, context_, read) && read.kind == Citation::Kind::url;
+            const Json annotation = is_page ? annotation_of(citation, text_size, context_) : Json();
+            if (has(annotation)) json_.json(annotation);
+            lose_if(!has(annotation), "citations");
+        }
+        json_.close_array();
     }
 
     void data_url(std::string_view name, const Media& media, std::string_view type_otherwise) {

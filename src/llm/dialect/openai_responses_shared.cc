@@ -91,43 +91,31 @@ Json logprobs_array(Json chat, Context& context) {
     return good ? array : Json();
 }
 
-Json annotation_of(Json citation, Context& context) {
-    Text type;
-    Json nested;
-    const bool good = walk(citation, context.nested, [&](Cursor& cursor) {
-        return cursor.peek() == '{' && cursor.each_member([&](Range key) {
-            const std::string_view name = name_of(cursor, key);
-            if (name == "type") return take_text(cursor, type);
-            if (name == "url_citation" && cursor.peek() == '{') return take_json(cursor, nested);
-            return cursor.skip_value();
-        });
-    });
-    if (!good) return {};
-    // Chat's shape holds ours in a member of the same name.
-    if (type == "url_citation" && has(nested) && nested.size() > 2)
-        return concat(context.arena, R"({"type":"url_citation",)", nested.substr(1));
+Json annotation_of(Json citation, uint64_t text_size, Context& context) {
+    Citation read;
+    if (!read_citation(citation, context, read)) return {};
     constexpr std::string_view known[] = {"url_citation", "file_citation", "container_file_citation", "file_path"};
-    return std::ranges::find(known, type) != std::end(known) ? citation : Json();
+    const bool is_own = std::ranges::find(known, read.type) != std::end(known);
+    if (is_own && !read.is_nested && (read.type != "url_citation" || read.span)) return citation;
+    const Text title = has(read.title) ? read.title : Text("");
+    if (read.kind == Citation::Kind::url)
+        return url_annotation(read.url, title, read.span.value_or(Span{0, text_size}), context.arena);
+    if (read.kind != Citation::Kind::document || !has(read.file_id)) return {};
+    return concat(context.arena, R"({"type":"file_citation","file_id":")", read.file_id, R"(","filename":")", title,
+                  R"(","index":)", has(read.index) ? read.index : Json("0"), "}");
 }
 
-void write_annotations(JsonOut& json, Json citations, Context& context) {
-    ArenaList<Json> list;
-    const bool good = !has(citations) || walk(citations, context.nested, [&](Cursor& cursor) {
-        return cursor.peek() == '[' && cursor.each_element([&] {
-            Json one;
-            if (!take_json(cursor, one)) return false;
-            if (has(one)) list.add(context.arena, one);
-            return true;
-        });
-    });
+void write_annotations(JsonOut& json, const Part& part, Context& context) {
     json.open_array();
-    for (const Json citation : list) {
-        const Json annotation = annotation_of(citation, context);
-        if (has(annotation)) json.json(annotation);
-        if (!has(annotation)) context.losses.add("citations");
+    if (has(part.citations)) {
+        const uint64_t text_size = code_points(part.text);
+        for (const Json citation : citations_in(part.citations, context)) {
+            const Json annotation = annotation_of(citation, text_size, context);
+            if (has(annotation)) json.json(annotation);
+            if (!has(annotation)) context.losses.add("citations");
+        }
     }
     json.close_array();
-    if (!good) context.losses.add("citations");
 }
 
 void write_usage(JsonOut& json, const Usage& usage) {

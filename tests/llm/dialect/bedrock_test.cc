@@ -128,7 +128,7 @@ TEST(BedrockRequest, DocumentsGetNamesThatConverseTakesAndNoTwoTheSame) {
               R"({"messages":[{"role":"user","content":[)"
               R"x({"document":{"format":"pdf","name":"Q3 report v2 (final)","source":{"bytes":"JVBE"}}},)x"
               R"x({"document":{"format":"pdf","name":"Q3 report v2 (final) 2","source":{"bytes":"JVBE"}}},)x"
-              R"({"document":{"format":"txt","name":"document","source":{"text":"Text."}}},)"
+              R"({"document":{"format":"txt","name":"document","source":{"bytes":"VGV4dC4="}}},)"
               R"({"text":"document"}]}]})");
 }
 
@@ -146,6 +146,74 @@ TEST(BedrockRequest, ManyDocumentsHaveAsManyNames) {
     for (int i = 1; i <= 65; ++i) names.insert(dom.text("/messages/0/content/" + std::to_string(i) + "/document/name"));
     EXPECT_EQ(names.size(), 65u);
     EXPECT_TRUE(names.contains("a 3") && names.contains("a") && names.contains("document 65"));
+}
+
+// strands-agents/harness-sdk#3582: of a document that is not to be cited Bedrock takes bytes alone, and says of a text
+// that they are missing.
+TEST(BedrockRequest, DocumentsAreTextsAndBlocksWhereTheyAreCited) {
+    const auto document = [](std::string_view model, bool is_cited) {
+        Bedrock bedrock(model);
+        ChatRequest request;
+        Message& message = bedrock.say(request, Role::user, "Read");
+        Part text{.kind = Kind::file, .media = {.source = Media::Source::text, .data = R"(S\u00fcn \"1\")"}};
+        if (is_cited) text.citations = R"({"enabled":true})";
+        Part blocks = text;
+        blocks.content.add(bedrock.arena, {.text = "One."});
+        blocks.content.add(bedrock.arena, {.text = "Two."});
+        bedrock.add(message, text);
+        bedrock.add(message, blocks);
+        const std::string written = bedrock.write(request);
+        return written.substr(0, written.find("]}]")) + " lost " + bedrock.losses();
+    };
+    const std::string cited =
+        R"({"messages":[{"role":"user","content":[{"text":"Read"},)"
+        R"({"document":{"format":"txt","name":"document","source":{"text":"S\u00fcn \"1\""},"citations":{"enabled":true}}},)"
+        R"({"document":{"format":"txt","name":"document 2","source":{"content":[{"text":"One."},{"text":"Two."}]},)"
+        R"("citations":{"enabled":true}}} lost )";
+    const std::string plain =
+        R"({"messages":[{"role":"user","content":[{"text":"Read"},)"
+        R"({"document":{"format":"txt","name":"document","source":{"bytes":"U8O8biAiMSI="}}},)"
+        R"({"document":{"format":"txt","name":"document 2","source":{"bytes":"U8O8biAiMSI="}}} lost )";
+    EXPECT_EQ(document(sonnet, true), cited);
+    EXPECT_EQ(document(sonnet, false), plain);
+    for (const std::string_view model : {"anthropic.claude-3-haiku-20240307-v1:0",
+                                         "anthropic.claude-3-5-sonnet-20240620-v1:0", "amazon.nova-pro-v1:0"})
+        EXPECT_EQ(document(model, true), plain + "citations") << model;  // "This model doesn't support citations."
+}
+
+// What is cited in a document that is there is told again; a page has no place in Converse but in an answer.
+TEST(BedrockRequest, WhatClaudeCitedIsToldAgain) {
+    Bedrock bedrock;
+    ChatRequest request;
+    Message& message = bedrock.say(request, Role::user, "Read");
+    bedrock.add(message, {.kind = Kind::file,
+                          .media = {.source = Media::Source::text, .data = "Rain."},
+                          .citations = R"({"enabled":true})"});
+    Message& said = bedrock.say(request, Role::assistant, {});
+    const auto cite = [&](Text text, Json citations) {
+        bedrock.add(said, {.kind = Kind::text, .text = text, .citations = citations});
+    };
+    cite(
+        "It rains.",
+        R"([{"type":"char_location","cited_text":"Rain \"漢\"","document_index":0,"document_title":"D","start_char_index":0,"end_char_index":5},)"
+        R"({"type":"page_location","cited_text":"R","document_index":0,"document_title":null,"start_page_number":1,"end_page_number":2}])");
+    cite(
+        "So the web.",
+        R"([{"type":"web_search_result_location","cited_text":"c","url":"https://a/","title":"A","encrypted_index":"E"}])");
+    cite(
+        "Another.",
+        R"([{"type":"char_location","cited_text":"c","document_index":1,"document_title":"E","start_char_index":0,"end_char_index":1}])");
+    bedrock.say(request, Role::user, "Go on");
+    const std::string written = bedrock.write(request);
+    EXPECT_NE(
+        written.find(
+            R"({"role":"assistant","content":[{"citationsContent":{"content":[{"text":"It rains."}],"citations":[)"
+            R"({"title":"D","sourceContent":[{"text":"Rain \"漢\""}],"location":{"documentChar":{"documentIndex":0,"start":0,"end":5}}},)"
+            R"({"sourceContent":[{"text":"R"}],"location":{"documentPage":{"documentIndex":0,"start":1,"end":2}}}]}},)"
+            R"({"text":"So the web."},{"text":"Another."}]})"),
+        std::string::npos)
+        << written;
+    EXPECT_EQ(bedrock.losses(), "citations");
 }
 
 TEST(BedrockRequest, SoundsAndVideosHaveTheirFormats) {

@@ -396,5 +396,39 @@ TEST(CohereStream, EveryTruncationIsMalformedAndNoFlippedByteCrashes) {
     }
 }
 
+// "accurate" citations come behind their content's end: it ends with what is next. Those of an earlier content have no
+// place any more.
+TEST(CohereStream, CitationsStayWithTheContentTheyAreOf) {
+    Cohere cohere;
+    const auto content = [](int index, std::string_view text) {
+        return R"({"type":"content-delta","index":)" + std::to_string(index) +
+               R"(,"delta":{"message":{"content":{"text":")" + std::string(text) + R"("}}}})";
+    };
+    const auto start = [](int index) {
+        return R"({"type":"content-start","index":)" + std::to_string(index) +
+               R"(,"delta":{"message":{"content":{"type":"text","text":""}}}})";
+    };
+    const auto citation = [](int index) {
+        return R"({"type":"citation-start","index":0,"delta":{"message":{"citations":{"start":0,"end":3,"text":"Two",)"
+               R"("sources":[{"type":"tool","tool_output":{"url":"https://a/"}}],"content_index":)" +
+               std::to_string(index) + R"(,"type":"TEXT_CONTENT"}}}})";
+    };
+    const std::string start_0 = start(0), start_1 = start(1), one = content(0, "One."), two = content(1, "Two."),
+                      of_one = citation(0), of_two = citation(1);
+    EXPECT_EQ(cohere.stream({{"content-start", start_0},
+                             {"content-delta", one},
+                             {"content-end", R"({"type":"content-end","index":0})"},
+                             {"content-start", start_1},
+                             {"content-delta", two},
+                             {"content-end", R"({"type":"content-end","index":1})"},
+                             {"citation-start", of_one},
+                             {"citation-start", of_two},
+                             {"message-end", R"({"type":"message-end","delta":{"finish_reason":"COMPLETE"}})"}}),
+              "text One.\npart_end\ntext Two.\n"
+              R"(citation {"type":"url_citation","start_index":0,"end_index":3,"url":"https://a/","title":""})"
+              "\npart_end\nfinish 1 COMPLETE \nend\nwhole\n");
+    EXPECT_EQ(cohere.losses(), "citations");
+}
+
 }  // namespace
 }  // namespace loom::llm

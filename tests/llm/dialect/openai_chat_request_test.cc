@@ -174,6 +174,15 @@ TEST(ChatRequestReader, AnEmptyListOfAnnotationsIsNone) {
     EXPECT_EQ(read.lost(), "");
 }
 
+// Places are counted in the whole of a content: in one of its parts they would hold another text.
+TEST(ChatRequestReader, AnnotationsOfSeveralTextsAreALoss) {
+    Read read(saying(R"({"role":"assistant","content":[{"type":"text","text":"A"},{"type":"text","text":"B"}],
+      "annotations":[{"type":"url_citation","url_citation":{"url":"u","start_index":1,"end_index":2}}]})"));
+    ASSERT_TRUE(read.result);
+    EXPECT_FALSE(has(read.part(0, 0).citations) || has(read.part(0, 1).citations));
+    EXPECT_EQ(read.lost(), "annotations");
+}
+
 TEST(ChatRequestReader, ReadsEveryParameter) {
     Read read(with(R"("top_p":0.5,"n":2,"stop":["a","\n"],"presence_penalty":0.5,"frequency_penalty":-1,"seed":7,
       "logit_bias":{"50256":-100},"logprobs":true,"top_logprobs":3,"user":"u1","service_tier":"flex","verbosity":"low",
