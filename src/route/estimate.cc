@@ -69,7 +69,7 @@ float complexity(const PromptForm& form, const PromptFacts& facts) noexcept {
     };
     float sum = 0;
     sum += weights.reasoning * share(form.of(Theme::reasoning), 4);
-    sum += weights.constraint * share(form.of(Theme::constraint), 5);
+    sum += weights.constraint * share(form.of(Theme::constraint) + 0.5f * form.of(Theme::clause), 6);
     sum += weights.domain * share(form.of(Theme::domain), 3);
     sum += weights.length * share(static_cast<float>(form.words), 60);
     sum += weights.clauses * share(static_cast<float>(form.clauses + 2 * form.list_items), 6);

@@ -84,7 +84,6 @@ class Scan {
 
     void take_ascii(uint8_t c) noexcept {
         if (c < '0' || c > '9') return take_mark(c);
-        form_.digits += 1;
         form_.sums += digit_before_ && is_operator(last_mark_) ? 1 : 0;
         digit_before_ = true;
         begins_line_ = false;
@@ -100,7 +99,6 @@ class Scan {
         if (c >= 0x300 && c <= 0x36f) return;  // an accent of its own
         if (is_ideograph(c)) return take_ideograph(c);
         if (const char32_t letter = fold_letter(c); letter != 0) return add(letter);
-        if (c == 0xff1f) form_.questions += 1;
         if (c == 0x3002 || c == 0xff01 || c == 0xff1a) form_.clauses += 1;
         if (c == 0xd7 || c == 0xf7 || (c >= 0x2200 && c <= 0x22ff)) take_sign();
         take_mark(' ');
@@ -167,11 +165,9 @@ class Scan {
         switch (c) {
             case ' ': return;
             case '\n':
-                form_.lines += 1;
                 begins_line_ = true;
                 digit_before_ = false;
                 break;
-            case '?': form_.questions += 1; break;
             case ',':
             case ':':
                 form_.clauses += 1;

@@ -13,15 +13,12 @@ struct PromptForm {
     std::array<float, theme_count> themes{};  // the words' weights, summed: each word once, more at the front
     float wanted_language = 0;                // a language behind `to`, `in`, `auf` …
     uint32_t words = 0;
-    uint32_t questions = 0;  // marks
-    uint32_t lines = 0;
-    uint32_t list_items = 0;  // lines that begin with a dash, a star or a number
+    uint32_t list_items = 0;  // lines that begin with a dash or a star
     uint32_t fences = 0;      // ```
     uint32_t code_marks = 0;  // {} ; == => :: () and the like
     uint32_t names = 0;       // snake_case, camelCase
-    uint32_t digits = 0;
-    uint32_t sums = 0;     // digits beside operators, ^, and signs such as ∫
-    uint32_t clauses = 0;  // commas, semicolons, colons
+    uint32_t sums = 0;        // digits beside operators, ^, and signs such as ∫
+    uint32_t clauses = 0;     // commas, semicolons, colons
 
     [[nodiscard]] float of(Theme theme) const noexcept { return themes[static_cast<size_t>(theme)]; }
 };
