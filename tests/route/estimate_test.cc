@@ -26,6 +26,7 @@ struct Prompt {
 std::vector<Prompt> load(const std::string& file) {
     const char* const folder = std::getenv("PROMPTS");
     std::ifstream lines(std::string(folder == nullptr ? "." : folder) + "/" + file);
+    if (!lines) ADD_FAILURE() << "no " << file << ": PROMPTS names its folder, as meson test does";
     std::vector<Prompt> prompts;
     std::string line;
     while (std::getline(lines, line)) {

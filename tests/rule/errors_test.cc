@@ -25,7 +25,7 @@ std::string said_of(const std::string& text) {
 
 TEST(RuleErrors, SayWhereAndWhatToDo) {
     const char* const path = std::getenv("RULE_ERRORS");
-    ASSERT_NE(path, nullptr) << "the golden file";
+    ASSERT_NE(path, nullptr) << "RULE_ERRORS names the golden file, as meson test does";
     std::ifstream file(path);
     std::string line, golden, now;
     int count = 0;
