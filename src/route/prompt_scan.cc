@@ -148,7 +148,7 @@ class Scan {
         if (word.theme == Theme::language && toward_words_ > 0) form_.wanted_language += 1;
         if (!met_.note(index)) return;
         form_.themes[static_cast<size_t>(word.theme)] += word.weight * factor();
-        if (word.also != Theme::none) form_.themes[static_cast<size_t>(word.also)] += word.also_weight * factor();
+        form_.themes[static_cast<size_t>(word.also)] += word.also_weight * factor();  // mostly to nobody's
     }
 
     [[nodiscard]] float factor() const noexcept {

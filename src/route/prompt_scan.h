@@ -10,8 +10,8 @@
 namespace loom::route {
 
 struct PromptForm {
-    std::array<float, theme_count> themes{};  // the words' weights, summed: each word once, more at the front
-    float wanted_language = 0;                // a language behind `to`, `in`, `auf` …
+    std::array<float, theme_count + 1> themes{};  // the words' weights, summed: each word once, more at the front
+    float wanted_language = 0;                    // a language behind `to`, `in`, `auf` …
     uint32_t words = 0;
     uint32_t list_items = 0;  // lines that begin with a dash or a star
     uint32_t fences = 0;      // ```
@@ -27,7 +27,7 @@ struct PromptForm {
 [[nodiscard]] PromptForm scan_prompt(std::string_view text) noexcept;
 
 /// What is read word by word: so much of the beginning, and of the end.
-inline constexpr size_t head_bytes_max = 768;
-inline constexpr size_t tail_bytes_max = 256;
+inline constexpr size_t head_bytes_max = 576;
+inline constexpr size_t tail_bytes_max = 192;
 
 }  // namespace loom::route

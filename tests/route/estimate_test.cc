@@ -113,7 +113,7 @@ TEST(Estimate, ReadsEscapesAsWhatTheyStandFor) {
                 std::snprintf(unit, sizeof unit, "\\u%04x", c);
                 escaped += unit;
             }
-            if (escaped.size() > 1000) continue;  // more of it is not read whole
+            if (escaped.size() > 768) continue;  // more of it is not read whole
             Prompt other = prompt;
             other.text = escaped;
             EXPECT_EQ(of(other).task, of(prompt).task) << escaped;
