@@ -9,6 +9,8 @@
 #include "loom/http/url.h"
 #include "loom/llm/provider_table.h"
 #include "loom/route/catalogue.h"
+#include "loom/route/instances.h"
+#include "plan_health.h"
 
 namespace loom::app {
 
@@ -43,16 +45,43 @@ void check_base_url(Report& report, const std::string& name, const llm::Provider
         return report.missing(report.config.place_of_name("provider", name), key,
                               fmt::format("is missing; {} needs one", type.name));
     }
-    const auto url = http::parse_url(report.config.text(key));
-    if (!url) report.error(key, fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
+    for (const config::Setting& one : report.config.settings(key)) {
+        const auto url = http::parse_url(one.value.text);
+        if (!url)
+            report.add(one.value_place, true, key,
+                       fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
+    }
+}
+
+/// Each base URL with each key is an instance.
+void check_instances(Report& report, const std::string& name) {
+    size_t count = 1;
+    for (const char* const word : {"base_url", "api_key"}) {
+        const auto key = fmt::format("provider.{}.{}", name, word);
+        const std::span<const config::Setting> settings = report.config.settings(key);
+        for (size_t i = 0; i < settings.size(); ++i)
+            for (size_t before = 0; before < i; ++before)
+                if (settings[i].value.text == settings[before].value.text && !settings[i].value.text.empty())
+                    report.add(settings[i].value_place, true, key,
+                               fmt::format("is there already, at {}", config::to_string(settings[before].value_place)));
+        count *= std::max<size_t>(1, settings.size());
+    }
+    if (count > route::instances_max)
+        report.error(fmt::format("provider.{}.base_url", name),
+                     fmt::format("each base_url with each api_key are {} instances, and {} can be balanced: define "
+                                 "several providers",
+                                 count, route::instances_max));
 }
 
 void check_tls(Report& report, const std::string& name, const llm::ProviderType& type) {
     const Config& config = report.config;
     const auto base_url = fmt::format("provider.{}.base_url", name);
-    const auto url = http::parse_url(config.text(base_url));
-    const bool is_https =
-        config.has(base_url) ? url && url->scheme == http::Scheme::https : type.base_url.starts_with("https");
+    const auto speaks_tls = [](std::string_view text) {
+        const auto url = http::parse_url(text);
+        return url && url->scheme == http::Scheme::https;
+    };
+    const bool is_https = config.has(base_url) ? std::ranges::any_of(config.all(base_url), speaks_tls)
+                                               : type.base_url.starts_with("https");
     check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
@@ -133,6 +162,8 @@ void check_provider(Report& report, const std::string& name) {
         check_credentials(report, name, *row);
         check_place(report, name, *row);
         check_base_url(report, name, *row);
+        check_instances(report, name);
+        check_health_check(report, name, *row);
         check_tls(report, name, *row);
     }
     check_models(report, name);

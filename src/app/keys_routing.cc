@@ -45,7 +45,7 @@ constexpr KeyRow rows[] = {
      .type = integer,
      .default_text = "1",
      .meaning = "its share beside the others' (weighted, random, least_connections); 0: drained, it takes no new "
-                "requests",
+                "requests. An operator may give it another on the admin listener, until this one changes",
      .range = "0..1000000"},
     {.pattern = "routing.provider.<name>.weight", .type = integer, .alias_of = "provider.<name>.weight"},
     {.pattern = "provider.<name>.cost.input_per_1k",

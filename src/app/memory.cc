@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "health_checks.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
@@ -40,8 +41,9 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
         const bool is_echo = provider.kind == proxy::ProviderKind::echo;
         shape.has_echo = shape.has_echo || is_echo;
         if (!is_echo)
-            add_upstream(provider.endpoint,
-                         provider.static_lines.size() + provider.base_path.size() + provider.credentials_bytes_max());
+            for (const proxy::InstancePlan& one : provider.instances)
+                add_upstream(one.endpoint,
+                             one.static_lines.size() + one.base_path.size() + one.credentials_bytes_max());
     }
     for (const auto& route : plan.routes) {
         shape.inspects = shape.inspects || route.ai;
@@ -70,14 +72,26 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});
+    uint64_t instance_rows = 0;  // its own, its place's and its key's
+    for (const auto& provider : plan.providers)
+        if (provider.instance_set != nullptr) instance_rows += 3 * provider.instances.size();
+    if (instance_rows > 0)
+        terms.push_back({"what is known of instances, old and new", 2 * instance_rows * sizeof(route::TargetState),
+                         "provider.NAME.base_url"});
     if (plan.tells_routing) {
         uint64_t row_count = plan.providers.size();
         for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
         terms.push_back({"what is known of providers and their models, old and new",
                          2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
     }
-    const size_t token_count = static_cast<size_t>(
-        std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
+    uint64_t checked_count = 0;
+    for (const auto& provider : plan.providers)
+        if (provider.health_check != nullptr) checked_count += provider.instances.size();
+    if (checked_count > 0)
+        terms.push_back({"health checks under way", checked_count * health_check_bytes_max(),
+                         "provider.NAME.health_check.enabled"});
+    const size_t token_count = static_cast<size_t>(std::ranges::count_if(
+        plan.providers, [](const auto& one) { return one.instances.front().google_account != 0; }));
     if (token_count > 0) {
         upstream::ClientOptions client{.exchange_count_max = 1};
         client.endpoint.tls = true;
@@ -85,9 +99,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && token_count > 0)
-        terms.push_back(
-            {"the ring and blocks that tokens come by", sum_of(io::shard_memory(server.admin_shard())), ""});
+    if (server.admin_listen == "off" && token_count + checked_count > 0)
+        terms.push_back({"the ring and blocks that tokens and health checks come by",
+                         sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_health.h"
+#include "plan_instances.h"
+
 namespace loom::app {
 namespace {
 
@@ -70,25 +73,28 @@ proxy::FailoverPlan failover(const Config& config, Messages& messages) {
     return plan;
 }
 
+route::BreakerOptions breaker_options(const Config& config) {
+    const std::string prefix = "routing.failover.circuit_breaker.";
+    return {.failure_threshold = static_cast<uint32_t>(config.integer(prefix + "failure_threshold")),
+            .success_threshold = static_cast<uint32_t>(config.integer(prefix + "success_threshold")),
+            .timeout_ms = ms(config, prefix + "timeout"),
+            .restore_ms = ms(config, prefix + "restore")};
+}
+
 route::ChoiceOptions choice_options(const Config& config) {
     route::ChoiceOptions options;
     options.latency = {.window_ms = ms(config, "routing.latency.window"),
                        .percentile = static_cast<uint32_t>(config.integer("routing.latency.percentile"))};
     options.fallback_on_error = config.boolean("routing.fallback.on_error");
     options.fallback_on_rate_limit = config.boolean("routing.fallback.on_rate_limit");
-    if (!config.boolean("routing.failover.enabled")) return options;
-    const std::string prefix = "routing.failover.circuit_breaker.";
-    options.breaker = {.failure_threshold = static_cast<uint32_t>(config.integer(prefix + "failure_threshold")),
-                       .success_threshold = static_cast<uint32_t>(config.integer(prefix + "success_threshold")),
-                       .timeout_ms = ms(config, prefix + "timeout"),
-                       .restore_ms = ms(config, prefix + "restore")};
+    if (config.boolean("routing.failover.enabled")) options.breaker = breaker_options(config);
     return options;
 }
 
 /// A provider of the same name at another place is another target.
 std::string identity_of(const proxy::ProviderPlan& provider) {
-    return fmt::format("{}\n{}:{}{}", provider.name, provider.endpoint.host, provider.endpoint.port,
-                       provider.base_path);
+    const proxy::InstancePlan& first = provider.instances.front();
+    return fmt::format("{}\n{}:{}{}", provider.name, first.endpoint.host, first.endpoint.port, first.base_path);
 }
 
 void add_provider(const Config& config, const proxy::ProviderPlan& provider, route::CatalogueOptions& options) {
@@ -103,6 +109,7 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, rou
     one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
     one.weight = provider.weight;
     one.control = provider.control;
+    one.instances = provider.instance_set;
     one.price = price(config, provider.name);
     one.state = provider.state;
     options.providers.push_back(std::move(one));
@@ -132,7 +139,10 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         identities.push_back(identity_of(provider));
         provider.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
         provider.control = targets.control(provider.name, provider.weight);
-        if (has_rows) provider.state = targets.row(identities.back(), false);
+        fill_instance_set(breaker_options(config), provider, targets);
+        provider.health_check = health_check(config, provider);
+        const bool watched = provider.health_check != nullptr || provider.instance_set != nullptr;
+        if (has_rows || watched) provider.state = targets.row(identities.back(), false);
         add_provider(config, provider, options);
     }
     for (const std::string& model : config.names("model_mapping"))

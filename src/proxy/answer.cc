@@ -296,8 +296,12 @@ void Exchange::on_first_content() noexcept {
     keepalive_.disarm();
     if (attempt_ != nullptr) attempt_->deadline_ms = 0;
     if (stream_ && status_ < 400) note_latency(content_ns_);
-    if (passage_.provider.probe || passage_.model.probe)  // its stream may last for minutes
-        judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
+    const bool probes =
+        passage_.provider.probe || passage_.model.probe || instance_passage_.own.probe || instance_passage_.place.probe;
+    if (probes)  // its stream may last for minutes
+        judge_candidate({.provider = route::BreakerOutcome::success,
+                         .model = route::BreakerOutcome::success,
+                         .instance = route::BreakerOutcome::success});
     if (draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
 }

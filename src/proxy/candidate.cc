@@ -83,9 +83,10 @@ std::optional<route::Choice> Exchange::choose_for_session(const route::ModelMatc
 
 /// candidate  null where a route names its provider, which does not list the model.
 Result<void> Exchange::take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model) {
+    leave_instance();
     candidate_ = candidate;
     provider_ = &plan().providers[provider_ix];
-    pool_ = use_->provider_pools[provider_ix];
+    take_instance();
     const bool renamed = candidate_ != nullptr && candidate_->renamed;
     upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : model;
     // Some providers name the model in the path: there these would leave its segment. Only the name at the provider
@@ -106,11 +107,18 @@ std::string_view Exchange::quoted_upstream_model() {
 
 /// What an attempt has learned of its candidate, for all shards. Once; what comes later is nothing.
 void Exchange::judge_candidate(route::Verdicts verdicts) noexcept {
+    if (const route::InstanceSet* const set = instance_set(); set != nullptr) {
+        const uint64_t now_ms = services_.shard().timers().now_ms();
+        route::judge_instance(*set, instance_ix(), now_ms, instance_passage_,
+                              {.own = verdicts.instance, .place = verdicts.provider});
+        verdicts.provider = route::BreakerOutcome::none;  // that a place cannot be reached is not all of them
+    }
     if (candidate_ == nullptr) return;
     route::judge(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_, verdicts);
 }
 
 void Exchange::leave_candidate() noexcept {
+    leave_instance();
     if (candidate_ == nullptr) return;
     route::leave(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_);
 }

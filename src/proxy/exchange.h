@@ -212,6 +212,21 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
                                                       const route::ChoiceTerms& terms) noexcept;
     [[nodiscard]] std::optional<route::Choice> choose_for_session(const route::ModelMatch& match,
                                                                   route::ChoiceTerms terms) noexcept;
+    // instance.cc: by which base URL and key
+    void take_instance() noexcept;
+    void use_instance(size_t index) noexcept;
+    void leave_instance() noexcept;
+    [[nodiscard]] const route::InstanceSet* instance_set() const noexcept {
+        return provider_ != nullptr ? provider_->instance_set.get() : nullptr;
+    }
+    [[nodiscard]] size_t instance_ix() const noexcept {
+        return static_cast<size_t>(instance_ - provider_->instances.data());
+    }
+    [[nodiscard]] std::string account() const;
+    void rest_key(const http::ResponseHead& head) noexcept;
+    [[nodiscard]] bool has_other_key() const noexcept;
+    bool choose_other_instance(const Failure& failure, size_t own_index);
+
     Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
     [[nodiscard]] std::string_view quoted_upstream_model();
     void judge_candidate(route::Verdicts verdicts) noexcept;
@@ -380,6 +395,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const tenant::Consumer* consumer_ = nullptr;
     const route::Candidate* candidate_ = nullptr;
     const ProviderPlan* provider_ = nullptr;
+    const InstancePlan* instance_ = nullptr;   // of provider_
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
@@ -426,6 +442,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
     route::Passage passage_;
+    route::InstancePassage instance_passage_;  // where the provider has several
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;

@@ -34,13 +34,19 @@ route::Verdicts verdicts_of(const Failure& failure) noexcept {
     switch (failure.reason) {
         case FailoverReason::connect:
         case FailoverReason::tls: return {.provider = BreakerOutcome::failure};
-        case FailoverReason::rate_limit: return {.provider = BreakerOutcome::success};
-        case FailoverReason::status: return {.provider = BreakerOutcome::success, .model = BreakerOutcome::failure};
+        case FailoverReason::rate_limit:
+            return {.provider = BreakerOutcome::success, .instance = BreakerOutcome::success};
+        case FailoverReason::status:
+            return {.provider = BreakerOutcome::success,
+                    .model = BreakerOutcome::failure,
+                    .instance = BreakerOutcome::failure};
         case FailoverReason::credentials:
         case FailoverReason::untranslatable: return {};  // it was not asked
-        default: return {.model = BreakerOutcome::failure};
+        default: return {.model = BreakerOutcome::failure, .instance = BreakerOutcome::failure};
     }
 }
+
+}  // namespace
 
 std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept {
     if (const http::Header* const exact = head.find("retry-after-ms"); exact != nullptr)
@@ -48,8 +54,6 @@ std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t 
     const http::Header* const header = head.find("retry-after");
     return header == nullptr ? std::nullopt : route::parse_retry_after(header->value, static_cast<int64_t>(now_s));
 }
-
-}  // namespace
 
 uint8_t rank_of(const Failure& failure) noexcept {
     if (failure.status == 429) return 5;
@@ -88,8 +92,9 @@ bool Exchange::fails_over() const noexcept {
 
 /// After the upstream's head: is it the answer, or the end of an attempt?
 Result<void> Exchange::judge_answer() {
-    if (echo_ != nullptr || !fails_over()) return {};
     const http::ResponseHead& head = services_.response_head;
+    if (instance_set() != nullptr) rest_key(head);
+    if (echo_ != nullptr || !fails_over()) return {};
     const int status = head.status;
     Failure failure{.reason = status == 429 ? FailoverReason::rate_limit : FailoverReason::status,
                     .error = {.code = status == 429 ? Errc::limited : Errc::refused,
@@ -97,7 +102,8 @@ Result<void> Exchange::judge_answer() {
                               .what = answered_error},
                     .status = status};
     const auto& codes = plan().failover.retry_codes;
-    if (std::ranges::find(codes, status) == codes.end()) return {};
+    const bool to_other_key = refuses_key(status) && has_other_key();
+    if (std::ranges::find(codes, status) == codes.end() && !to_other_key) return {};
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
     // Nobody else is left: its own words say more than ours would, unless another's failure said more.
@@ -178,12 +184,14 @@ bool Exchange::go_on_after(const Failure& failure) {
 /// What the others, and the next requests, are to know of it.
 void Exchange::note_failure(const Failure& failure) {
     const uint64_t now_ms = services_.shard().timers().now_ms();
-    judge_candidate(verdicts_of(failure));
+    const bool of_key = refuses_key(failure.status) && instance_set() != nullptr;
+    judge_candidate(of_key ? route::Verdicts{.provider = BreakerOutcome::success} : verdicts_of(failure));
     leave_candidate();
     if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
     const bool asked = failure.reason != FailoverReason::untranslatable;
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
     if (failure.reason != FailoverReason::rate_limit || candidate_ == nullptr) return;
+    if (instance_set() != nullptr) return;  // the key rests (rest_key), and its model may do well with others
     const uint64_t rest_ms = std::min(failure.retry_after_ms.value_or(rest_default_ms), rest_max_ms);
     if (candidate_->model_state != nullptr) candidate_->model_state->rest_until(now_ms + rest_ms);
 }
@@ -211,6 +219,7 @@ bool Exchange::choose_next(const Failure& failure) {
     };
     course.tried.set(own_index);
     course.pause_ms = 0;
+    if (!choice.fallback_only && choose_other_instance(failure, own_index)) return true;
     if (!course.pinned && choose_among(course.tried)) return true;
     if (choice.fallback_only) return false;
     // A provider that refuses our key will do so again.
@@ -231,8 +240,9 @@ bool Exchange::choose_next(const Failure& failure) {
 
 /// Until the candidate may be asked again, as it said itself.
 uint64_t Exchange::rest_of(const route::Candidate& candidate) const noexcept {
-    if (candidate.model_state == nullptr) return 0;
     const uint64_t now_ms = services_.shard().timers().now_ms();
+    if (candidate.instances != nullptr) return route::rest_ms(*candidate.instances, now_ms);
+    if (candidate.model_state == nullptr) return 0;
     const uint64_t until_ms = candidate.model_state->rests_until_ms();
     return until_ms > now_ms ? until_ms - now_ms : 0;
 }
@@ -291,6 +301,7 @@ void Exchange::switch_candidate() {
     watch_.reset();
     candidate_ = &candidate;
     const uint16_t to = plan().providers[candidate.provider_ix].label_ix;
+    if (provider_ != &plan().providers[candidate.provider_ix]) course.tried_instances = 0;
     if (from != to) services_.metrics().failover(from, to, course.reason);
 }
 
@@ -322,15 +333,21 @@ void Exchange::judge_end() {
         failover_->next.reset();
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
-    if (candidate_ == nullptr || !plan().tells_routing || was_judged) return leave_candidate();
+    const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
+    if (nobody_asks || was_judged) return leave_candidate();
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     if (answer_whole() && status_ < 500) {
-        judge_candidate({.provider = BreakerOutcome::success, .model = BreakerOutcome::success});
+        judge_candidate({.provider = BreakerOutcome::success,
+                         .model = BreakerOutcome::success,
+                         .instance = BreakerOutcome::success});
         if (provider_->state != nullptr) provider_->state->note_success(now_ms);
     } else if (broke || answer_whole()) {
-        judge_candidate({.model = BreakerOutcome::failure});
+        const bool unreached = broke && !request_sent_ && instance_set() != nullptr;
+        judge_candidate(unreached
+                            ? route::Verdicts{.provider = BreakerOutcome::failure}
+                            : route::Verdicts{.model = BreakerOutcome::failure, .instance = BreakerOutcome::failure});
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;
         if (provider_->state != nullptr) provider_->state->note_failure(now_ms, what);
     }
@@ -341,6 +358,7 @@ void Exchange::judge_end() {
 void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
     head.header("x-loom-provider", provider_->name);
+    if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "loom/base/result.h"
+#include "loom/http/message.h"
 #include "loom/observe/metrics.h"
 #include "loom/route/choose.h"
 
@@ -24,6 +25,14 @@ struct Failure {
 /// How much a failure tells a client: somebody who answered knows more than a silence, and who says "later" most.
 [[nodiscard]] uint8_t rank_of(const Failure& failure) noexcept;
 
+/// Does an answer of this status say that the key is not good, rather than the request?
+[[nodiscard]] constexpr bool refuses_key(int status) noexcept {
+    return status == 401 || status == 402 || status == 403;
+}
+
+/// What an answer's head says of when to come back.
+[[nodiscard]] std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept;
+
 struct Failover {
     static constexpr size_t story_bytes_max = 256;
 
@@ -33,6 +42,7 @@ struct Failover {
 
     route::ChoiceTerms terms;                         // of the request, as it was read first
     bool pinned = false;                              // nobody but the first provider can take it
+    route::InstanceMask tried_instances = 0;          // of the provider at hand
     route::Tried tried;                               // of the candidates, since all of them were
     std::optional<route::Choice> next;                // chosen, its breakers entered; not begun yet
     const route::Candidate* candidate = nullptr;      // of next

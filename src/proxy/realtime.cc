@@ -208,9 +208,10 @@ Result<void> Exchange::find_transcriber() {
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
         any_drained = any_drained || !provider.takes_requests();
         if (!provider.takes_requests()) continue;
+        leave_instance();
         provider_ = &provider;
         type_ = provider.type;
-        pool_ = use_->provider_pools[static_cast<size_t>(index)];
+        take_instance();
         return {};
     }
     if (any_drained)
@@ -247,7 +248,9 @@ Result<void> Exchange::begin_session() {
     error_ = {};
     phase_ = Phase::relay;
     // It may last for hours; that it began is all that a breaker waits for.
-    judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
+    judge_candidate({.provider = route::BreakerOutcome::success,
+                     .model = route::BreakerOutcome::success,
+                     .instance = route::BreakerOutcome::success});
     status_ = answer.status;
     Block room = services_.shard().blocks().take(answer.head_bytes + head_slack_bytes);
     http::HeadWriter head(room.data(), room.capacity());

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "account.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/http/form_data.h"
@@ -60,8 +61,10 @@ std::string Exchange::tenant() const {
 }
 
 void Exchange::take_provider(size_t provider_ix) noexcept {
+    leave_instance();
     provider_ = &plan().providers[provider_ix];
-    pool_ = use_->provider_pools[provider_ix];
+    // One home for what is uploaded and listed: a batch finds its file there.
+    use_instance(owned_ != nullptr && owned_->provider_ix >= 0 ? owned_->instance_ix : 0);
 }
 
 /// Who is asked where neither an id nor a model tells: the route's provider, else the first that has such calls and
@@ -109,7 +112,7 @@ Result<void> Exchange::check_family_provider() const {
     LOOM_TRY(check_in_service());
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
-    if (provider_->aws_keys != nullptr)
+    if (instance_->aws_keys != nullptr)
         return fail(Errc::unsupported, Side::downstream,
                     "this provider's requests are signed whole: nothing can be relayed to it unread");
     return {};
@@ -228,6 +231,10 @@ Result<void> Exchange::choose_by_model() {
     if (owned_->call.by_model) {
         LOOM_TRY(find_candidate());
         type_ = nullptr;  // the path stays the client's
+        if (instance_set() != nullptr && llm::stores_things(endpoint_)) {  // its things have one home
+            leave_instance();
+            use_instance(0);
+        }
         return {};
     }
     if (consumer_ != nullptr && !consumer_->may_use_model(model_))
@@ -264,8 +271,10 @@ Result<void> Exchange::ask_owners() {
             if (place.name.empty()) break;
             question.named.push_back({std::string(llm::kind_name(call.kind)), std::string(place.id)});
         }
-        question.counted_kind = llm::kind_name(call.kind);
-        question.counted_account = provider_->name;
+        if (provider_->instance_set == nullptr) {  // else what others of them made would not be counted
+            question.counted_kind = llm::kind_name(call.kind);
+            question.counted_account = provider_->name;
+        }
     }
     for (const llm::ResourceName& name : owned_->named)
         if (plan().keeps(name.kind)) question.named.push_back(key_of(name));
@@ -307,17 +316,19 @@ Result<void> Exchange::look_at_register() {
 /// What is another's is not there, and neither is what nobody has: both answers are the same, and nobody else is asked.
 Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
     for (size_t i = 0; i < answer.accounts.size(); ++i) {
-        const auto found = std::ranges::find(plan().providers, answer.accounts[i], &ProviderPlan::name);
-        if (found == plan().providers.end() || found->kind == ProviderKind::echo) {
+        const auto owner = find_account(plan(), answer.accounts[i]);
+        if (!owner || plan().providers[owner->provider_ix].kind == ProviderKind::echo) {
             if (!plan().keeps_apart()) continue;
             detail_ = owned_->asked_ids[i].substr(0, 128);
             return fail(Errc::not_found, Side::downstream, "nothing is stored here under this id");
         }
-        const int index = static_cast<int>(found - plan().providers.begin());
-        if (owned_->provider_ix >= 0 && owned_->provider_ix != index)
+        const bool elsewhere = owned_->provider_ix != owner->provider_ix || owned_->instance_ix != owner->instance_ix;
+        if (owned_->provider_ix >= 0 && elsewhere)
             return fail(Errc::bad_message, Side::downstream,
-                        "what this request names is stored at different providers, and none has all of it");
-        owned_->provider_ix = index;
+                        "what this request names is stored at different providers, or by different keys, and none has "
+                        "all of it");
+        owned_->provider_ix = owner->provider_ix;
+        owned_->instance_ix = owner->instance_ix;
     }
     owned_->asked_ids.clear();
     if (llm::is_inspected(endpoint_)) return prepare_for_owner();
@@ -347,6 +358,10 @@ Result<void> Exchange::prepare_for_owner() {
         leave_candidate();
         LOOM_TRY(take_candidate(&*there, there->provider_ix, plan().catalogue.match(model_).model));
     }
+    if (owner >= 0 && provider_->instance_set != nullptr) {
+        leave_instance();
+        take_instance();
+    }
     if (owner >= 0) LOOM_TRY(check_in_service());
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
@@ -375,10 +390,10 @@ bool Exchange::watches_ids() const noexcept {
 void Exchange::ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made) {
     store::ResourceQuestion question{.tenant = tenant()};
     for (const llm::ResourceName& name : made)
-        question.made.push_back({key_of(name), provider_->name, std::string(model_.substr(0, 256))});
+        question.made.push_back({key_of(name), account(), std::string(model_.substr(0, 256))});
     if (owned_->call.kind == llm::ResourceKind::gemini_upload && !owned_->id.empty())  // it has brought its file
         question.gone.push_back(
-            {{std::string(llm::kind_name(owned_->call.kind)), std::string(owned_->id)}, provider_->name, {}});
+            {{std::string(llm::kind_name(owned_->call.kind)), std::string(owned_->id)}, account(), {}});
     owned_->ask(stage, std::move(question));
 }
 
@@ -391,8 +406,7 @@ Result<void> Exchange::ask_about_answer() {
     const std::string_view answer = owned_->collected().body();
     if (call.answer == CallAnswer::deletion) {
         store::ResourceQuestion question{.tenant = tenant()};
-        question.gone.push_back(
-            {{std::string(llm::kind_name(call.kind)), std::string(owned_->id)}, provider_->name, {}});
+        question.gone.push_back({{std::string(llm::kind_name(call.kind)), std::string(owned_->id)}, account(), {}});
         owned_->ask(RegisterStage::answer, std::move(question));
         return {};
     }
@@ -420,11 +434,12 @@ Result<void> Exchange::keep_own_elements(const store::ResourceAnswer& answer) {
     owned_->keeps.assign(list.elements.size(), false);
     std::vector<llm::ResourceName> made;
     const size_t count = list.elements.size();
+    const std::optional<Account> own = find_account(plan(), account());
     size_t room = owned_->pages > 0 && owned_->list_limit > 0 ? owned_->list_limit : count;
     const bool backwards = reads_backwards(query());
     for (size_t turn = 0; turn < count; ++turn) {
         const size_t i = backwards ? count - 1 - turn : turn;  // from the place that the client named
-        if (answer.accounts[i] != provider_->name) continue;
+        if (find_account(plan(), answer.accounts[i]) != own) continue;
         if (room == 0) {
             list.has_more = true;
             break;

@@ -37,9 +37,9 @@ observe::ConnectResult connect_result(Errc code) noexcept {
     }
 }
 
-std::unique_ptr<http::SigV4Signer> make_signer(const ProviderPlan& provider) {
-    if (provider.aws_keys == nullptr) return nullptr;
-    const AwsKeys& keys = *provider.aws_keys;
+std::unique_ptr<http::SigV4Signer> make_signer(const InstancePlan& instance) {
+    if (instance.aws_keys == nullptr) return nullptr;
+    const AwsKeys& keys = *instance.aws_keys;
     auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
     signer->use({.access_key_id = keys.access_key_id,
                  .secret_access_key = keys.secret_access_key.view(),
@@ -96,10 +96,13 @@ Services::~Services() {
 void Services::set_plan(std::shared_ptr<const Plan> plan) {
     auto use = std::make_unique<PlanUse>();
     use->plan = std::move(plan);
-    for (const ProviderPlan& provider : use->plan->providers)
-        use->provider_pools.push_back(
-            provider.kind == ProviderKind::echo ? nullptr : pool_for(provider.endpoint, provider.label_ix));
-    for (const ProviderPlan& provider : use->plan->providers) use->signers.push_back(make_signer(provider));
+    for (const ProviderPlan& provider : use->plan->providers) {
+        std::vector<PlanUse::InstanceUse>& instances = use->instances.emplace_back();
+        const bool is_echo = provider.kind == ProviderKind::echo;
+        for (const InstancePlan& one : provider.instances)
+            instances.push_back(
+                {.pool = is_echo ? nullptr : pool_for(one.endpoint, provider.label_ix), .signer = make_signer(one)});
+    }
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
     for (const size_t candidate_count : use->plan->catalogue.set_sizes()) use->turns.emplace_back(candidate_count);
@@ -163,7 +166,8 @@ void Services::retire(PlanUse& use) {
         entry->plans -= 1;
         if (entry->plans == 0) entry->pool.retire();
     };
-    std::ranges::for_each(use.provider_pools, leave);
+    for (const auto& instances : use.instances)
+        for (const PlanUse::InstanceUse& one : instances) leave(one.pool);
     std::ranges::for_each(use.route_pools, leave);
     std::erase_if(uses_, [&use](const auto& one) { return one.get() == &use; });
     sweep_pools();

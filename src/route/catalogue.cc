@@ -183,6 +183,7 @@ class CatalogueBuilder {
         c.priority = provider(ix).priority;
         c.weight = provider(ix).weight;
         c.control = provider(ix).control;
+        c.instances = provider(ix).instances;
         c.fallback = provider(ix).name == options_.fallback;
         c.price = provider(ix).price;
         c.provider_state = provider(ix).state;

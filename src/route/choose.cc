@@ -116,7 +116,9 @@ class Chooser {
     [[nodiscard]] Standing standing(const Candidate& candidate) noexcept {
         const TargetState* const provider = candidate.provider_state.get();
         const TargetState* const model = candidate.model_state.get();
-        Standing worst = Standing::well;
+        Standing worst = candidate.instances == nullptr ? Standing::well : best_of(*candidate.instances);
+        if (worst == Standing::broken) return worst;
+        if (provider != nullptr && provider->probe.unhealthy()) return Standing::broken;
         for (const TargetState* const state : {provider, model}) {
             if (state == nullptr) continue;
             if (!state->breaker.admits(options_.breaker, terms_.now_ms)) return Standing::broken;
@@ -124,6 +126,17 @@ class Chooser {
             if (worst == Standing::well && !takes_its_share(state->breaker)) worst = Standing::recovering;
         }
         return worst;
+    }
+    /// A provider is as well as the best of its instances.
+    [[nodiscard]] Standing best_of(const InstanceSet& instances) noexcept {
+        const auto draw = static_cast<uint32_t>(random_.next() >> 56);
+        switch (best_standing(instances, terms_.now_ms, 0, draw)) {
+            case InstanceStanding::well: return Standing::well;
+            case InstanceStanding::recovering: return Standing::recovering;
+            case InstanceStanding::resting: return Standing::resting;
+            case InstanceStanding::broken: return Standing::broken;
+        }
+        return Standing::broken;
     }
     [[nodiscard]] bool takes_its_share(const Breaker& breaker) noexcept {
         const uint32_t share = breaker.share(options_.breaker, terms_.now_ms);

@@ -79,6 +79,36 @@ TEST(Check, TlsKeysOfUpstreamsThatDoNotGoTogether) {
               "loom.conf:7:27: warning: route.b.tls.min_version: means something with an https:// address only\n");
 }
 
+TEST(Check, SeveralBaseUrlsAndKeysAreInstances) {
+    const std::string local = "provider.l.type = local\nprovider.l.base_url = http://a/v1\n";
+    EXPECT_EQ(more(local + "provider.l.base_url = http://b/v1\nprovider.l.api_key = k\nprovider.l.api_key = j\n"), "");
+    EXPECT_EQ(more(local + "provider.l.base_url = b\n").substr(0, 50),
+              "loom.conf:6:23: provider.l.base_url: expected a URL");
+    EXPECT_EQ(more(local + "provider.l.base_url = http://a/v1\n"),
+              "loom.conf:6:23: provider.l.base_url: is there already, at loom.conf:5:23\n");
+    EXPECT_EQ(more(local + "provider.l.api_key = k\nprovider.l.api_key = k\n"),
+              "loom.conf:7:22: provider.l.api_key: is there already, at loom.conf:6:22\n");
+    EXPECT_EQ(more(local + "provider.l.api_key = k\nprovider.l.api_key =\n"), "") << "one of them is not set";
+    std::string many = local;
+    for (int i = 0; i < 65; ++i) many += "provider.l.api_key = k" + std::to_string(i) + "\n";
+    EXPECT_EQ(more(many),
+              "loom.conf:5:23: provider.l.base_url: each base_url with each api_key are 65 instances, and 64 can be "
+              "balanced: define several providers\n");
+}
+
+TEST(Check, HealthChecksThatCannotBe) {
+    const std::string local = "provider.l.type = local\nprovider.l.base_url = http://a/v1\n";
+    const std::string on = "provider.l.health_check.enabled = on\n";
+    EXPECT_EQ(more(local + on + "provider.l.health_check.endpoint = /v1/models\n"), "");
+    EXPECT_EQ(more(local + on + "provider.l.health_check.endpoint = http://a/v1/models\n"),
+              "loom.conf:7:36: provider.l.health_check.endpoint: expected a path such as /v1/models\n");
+    EXPECT_EQ(more(local + "provider.l.health_check.interval = 10s\n"),
+              "loom.conf:6:36: warning: provider.l.health_check.interval: nothing is checked: set "
+              "provider.l.health_check.enabled = on\n");
+    EXPECT_EQ(more("provider.demo.health_check.enabled = on\n"),
+              "loom.conf:4:38: warning: provider.demo.health_check.enabled: means nothing to the embedded provider\n");
+}
+
 TEST(Check, BedrockNeedsAKeyOfAws) {
     const std::string bedrock = "provider.b.type = bedrock\nprovider.b.location = eu-west-1\n";
     EXPECT_EQ(more(bedrock),

@@ -51,7 +51,7 @@ TEST_F(AdminVerbs, DrainedTakesNoNewRequestsUntilItIsUndrained) {
     EXPECT_EQ(to_spare(12), 12);
     EXPECT_EQ(upstream().request_count(), 0u);
     EXPECT_TRUE(contains(admin("GET", "/ai/providers").body, R"("weight":0,"weight_wanted":1,"weight_configured":1,)"
-                                                             R"("drained":true,"disabled":false},{"name":"spare")"));
+                                                             R"("drained":true,"disabled":false,"instances":[)"));
     EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="mock"})"), 0);
     EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="spare"})"), 1);
     done("/ai/providers/mock/undrain");

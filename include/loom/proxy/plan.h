@@ -1,6 +1,7 @@
 // What a configuration means to the proxy: built once by app from the conf file, immutable, swapped whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "loom/net/address.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
+#include "loom/route/instances.h"
 #include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
@@ -47,22 +49,50 @@ struct AwsKeys {
     Secret session_token;  // of temporary keys, else ""
 };
 
-struct ProviderPlan {
-    std::string name;
-    const llm::ProviderType* type = nullptr;
-    ProviderKind kind = ProviderKind::http;
+/// How a provider's instances are asked how they do, off the way of requests.
+struct HealthCheckPlan {
+    uint64_t interval_ms = 30'000;
+    uint64_t timeout_ms = 5'000;
+    std::string path;      // below the base URL; ""; there is nothing to ask for that costs nothing: any answer will do
+    bool by_conf = false;  // then it stands at the origin
+};
+
+/// One way to ask a provider: one of its base URLs with one of its keys.
+struct InstancePlan {
     upstream::EndpointOptions endpoint;
     std::string authority;     // what the Host header says
     std::string base_path;     // "/v1", without a slash at its end
     std::string static_lines;  // host, authorization, organization and provider.X.header.*: header lines, ready to send
-    std::string api_version;   // Azure's
-    std::string project;       // Vertex's
-    std::string location;      // Vertex's and Bedrock's region
-    std::string guardrail;     // Bedrock's, and its version
-    std::string guardrail_version;
     std::shared_ptr<const AwsKeys> aws_keys;  // null: nothing is signed
     uint64_t google_account = 0;              // whose access tokens its requests carry; 0: none
-    llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
+    // Of several alone: hashes, which are the same as long as base URL and key are, wherever they stand in the file.
+    std::string id;
+    std::string key_id;
+
+    /// static_lines without the host's, which is their first.
+    [[nodiscard]] std::string_view lines_behind_host() const noexcept {
+        const std::string_view lines = static_lines;
+        return lines.substr(std::min(lines.find("\r\n"), lines.size() - 2) + 2);
+    }
+    /// Of the lines that each attempt writes anew to say who asks.
+    [[nodiscard]] size_t credentials_bytes_max() const noexcept;
+};
+
+struct ProviderPlan {
+    std::string name;
+    const llm::ProviderType* type = nullptr;
+    ProviderKind kind = ProviderKind::http;
+    // Each base URL with each key; never empty. What has to stay in one place (uploads, lists of files) is asked of the
+    // first.
+    std::vector<InstancePlan> instances = std::vector<InstancePlan>(1);
+    std::shared_ptr<const route::InstanceSet> instance_set;  // null: there is one
+    std::shared_ptr<const HealthCheckPlan> health_check;     // null: off
+    std::string api_version;                                 // Azure's
+    std::string project;                                     // Vertex's
+    std::string location;                                    // Vertex's and Bedrock's region
+    std::string guardrail;                                   // Bedrock's, and its version
+    std::string guardrail_version;
+    llm::Quirks quirks;  // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
     std::shared_ptr<route::TargetState> state;        // null where neither failover nor a strategy needs it
@@ -76,8 +106,6 @@ struct ProviderPlan {
     [[nodiscard]] bool takes_requests() const noexcept { return control == nullptr || control->weight() > 0; }
     /// It is asked nothing, not even for what it alone has.
     [[nodiscard]] bool disabled() const noexcept { return control != nullptr && control->terms().disabled; }
-    /// Of the lines that each attempt writes anew to say who asks.
-    [[nodiscard]] size_t credentials_bytes_max() const noexcept;
 };
 
 enum class AuthType : uint8_t { none, api_key };

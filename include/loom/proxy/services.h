@@ -74,10 +74,13 @@ struct PoolEntry final : upstream::PoolWatch {
 /// One shard's hold on one plan: an exchange keeps the plan it began with, however long its stream runs.
 struct PlanUse {
     std::shared_ptr<const Plan> plan;
-    std::vector<PoolEntry*> provider_pools;                   // null for echo
-    std::vector<PoolEntry*> route_pools;                      // of plain routes, else null
-    std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
-    std::vector<route::Turn> turns;                           // by the catalogue's sets
+    struct InstanceUse {
+        PoolEntry* pool = nullptr;                  // null for echo
+        std::unique_ptr<http::SigV4Signer> signer;  // null where nothing is signed
+    };
+    std::vector<std::vector<InstanceUse>> instances;  // by provider
+    std::vector<PoolEntry*> route_pools;              // of plain routes, else null
+    std::vector<route::Turn> turns;                   // by the catalogue's sets
     uint32_t exchanges = 0;
 };
 

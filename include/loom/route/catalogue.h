@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "loom/base/hash.h"
+#include "loom/route/instances.h"
 #include "loom/route/provider_control.h"
 #include "loom/route/strategy.h"
 #include "loom/route/target_state.h"
@@ -43,6 +44,7 @@ struct Candidate {
     // Null where the options make none: then it is never known to be unwell.
     std::shared_ptr<TargetState> provider_state;
     std::shared_ptr<TargetState> model_state;        // of this model at this provider
+    std::shared_ptr<const InstanceSet> instances;    // null: the provider has one
     std::shared_ptr<const ProviderControl> control;  // null: nobody can say more than the conf does
 
     /// As an operator has it now; 0: drained.
@@ -58,6 +60,7 @@ struct ProviderOptions {
     uint32_t weight = 1;                             // 0: drained, takes no new request
     std::optional<Price> price;
     std::shared_ptr<TargetState> state;
+    std::shared_ptr<const InstanceSet> instances;
     std::shared_ptr<const ProviderControl> control;  // with it a drained one stays a candidate: it may come back
 };
 

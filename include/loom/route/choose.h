@@ -85,6 +85,7 @@ struct Choice {
 struct Verdicts {
     BreakerOutcome provider = BreakerOutcome::none;
     BreakerOutcome model = BreakerOutcome::none;
+    BreakerOutcome instance = BreakerOutcome::none;  // of a provider that has several, see instances.h
 };
 /// Tells the candidate's breakers. Once for a passage; again is nothing.
 void judge(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage,

@@ -12,6 +12,7 @@
 #include "loom/base/hash.h"
 #include "loom/route/breaker.h"
 #include "loom/route/latency_window.h"
+#include "loom/route/probe_record.h"
 #include "loom/route/provider_control.h"
 
 namespace loom::route {
@@ -29,6 +30,8 @@ class alignas(64) TargetState {
     explicit TargetState(bool measured);
 
     Breaker breaker;
+    /// Of active health checks, where there are any.
+    ProbeRecord probe;
     /// Attempts under way, of all shards. Counted where a strategy asks for it.
     std::atomic<int64_t> in_flight{0};
     std::atomic<uint64_t> explored_ms{0};  // when a request was last sent to see how it does; 0: never
