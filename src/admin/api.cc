@@ -1,5 +1,6 @@
 #include "loom/admin/api.h"
 
+#include "loom/admin/providers.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/error.h"
 #include "loom/tenant/consumer.h"
@@ -21,7 +22,8 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 
 LocalAnswer answer(const ApiOptions& options, std::string_view method, std::string_view path,
                    std::string_view authorization) {
-    const bool known = path == options.health_path || path == "/readyz" || path == "/metrics";
+    const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" ||
+                       path == providers_path || path.starts_with(std::string(providers_path) + "/");
     if (known && method != "GET" && method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
     if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
@@ -35,16 +37,23 @@ LocalAnswer answer(const ApiOptions& options, std::string_view method, std::stri
     if (path == "/metrics")
         return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
                 .body = options.metrics->expose(options.facts())};
-    return refuse(404, "the admin listener has /metrics, /healthz and /readyz", llm::error_type::not_found, "not_found");
+    if (known) {
+        auto shown = show_providers(*options.plan(), *options.metrics, path);
+        return shown ? LocalAnswer{.body = std::move(*shown)}
+                     : refuse(404, "no such provider; GET /ai/providers lists them", llm::error_type::not_found,
+                              "not_found");
+    }
+    return refuse(404, "the admin listener has /metrics, /healthz, /readyz and /ai/providers",
+                  llm::error_type::not_found, "not_found");
 }
 
 }  // namespace
 
 proxy::LocalHandler make_api(ApiOptions options) {
-    return [options = std::move(options)](std::string_view method, std::string_view path,
-                                          std::string_view authorization) {
-        return answer(options, method, path, authorization);
-    };
+    return
+        [options = std::move(options)](std::string_view method, std::string_view path, std::string_view authorization) {
+            return answer(options, method, path, authorization);
+        };
 }
 
 }  // namespace loom::admin

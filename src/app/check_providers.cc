@@ -164,6 +164,37 @@ void check_model_routes(Report& report) {
     }
 }
 
+void check_failover(Report& report) {
+    const Config& config = report.config;
+    const bool enabled = config.boolean("routing.failover.enabled");
+    if (config.has("routing.fallback.provider")) {
+        require_provider(report, "routing.fallback.provider", config.text("routing.fallback.provider"));
+        if (!enabled && report.complete)
+            report.warning("routing.fallback.provider", "is asked by nobody: set routing.failover.enabled = on");
+    }
+    for (const std::string& code : config.list("routing.failover.retry_codes")) {
+        const bool is_status =
+            code.size() == 3 && (code[0] == '4' || code[0] == '5') && code.find_first_not_of("0123456789") == code.npos;
+        if (!is_status)
+            report.error("routing.failover.retry_codes",
+                         fmt::format("expected statuses from 400 to 599, got '{}'", config::printable(code)));
+    }
+}
+
+/// Who has no price is never the cheapest.
+void check_prices(Report& report) {
+    const Config& config = report.config;
+    const auto by_cost = config.text("routing.strategy");
+    if (!by_cost.starts_with("cost") || !report.complete) return;
+    for (const auto& name : config.names("provider")) {
+        const auto prefix = fmt::format("provider.{}.cost.", name);
+        if (config.has(prefix + "input_per_1k") || config.has(prefix + "output_per_1k")) continue;
+        report.warning("routing.strategy", fmt::format("{0} has no price and is asked last; add {1}input_per_1k and "
+                                                       "{1}output_per_1k",
+                                                       name, prefix));
+    }
+}
+
 /// The hexadecimal SHA-256 of one key setting; nothing when it cannot be one.
 std::optional<std::string> hash_of(const config::Setting& setting, bool is_hash) {
     const auto& text = setting.value.text;
@@ -233,6 +264,8 @@ void check_routing(Report& report) {
     const Config& config = report.config;
     for (const auto& name : config.list("routing.providers")) require_provider(report, "routing.providers", name);
     check_model_routes(report);
+    check_failover(report);
+    check_prices(report);
     for (const auto& model : config.names("model_mapping")) {
         const auto model_key = "model_mapping." + model;
         check_model_name(report, config.place_of_name("model_mapping", model), model_key, model);

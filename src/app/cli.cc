@@ -170,14 +170,20 @@ std::string count_of(size_t count, std::string_view thing) {
 
 using Messages = std::vector<std::string>;
 
+struct Trial {
+    MemoryBound bound;
+    Messages warnings;
+};
+
 /// Builds all that a start would build, without a thread or a socket. Errors are those a start would meet: a CA file
 /// that cannot be read.
-std::expected<MemoryBound, Messages> bound_of(const config::Config& config) {
+std::expected<Trial, Messages> try_start(const config::Config& config) {
     const auto server = LOOM_TRY(build_server_options(config));
     observe::Metrics metrics(1);
     TlsFiles files;
-    const auto plan = LOOM_TRY(build_plan(config, metrics, files, 1));
-    return memory_bound(server, *plan);
+    route::TargetTable targets;
+    const auto plan = LOOM_TRY(build_plan(config, metrics, files, targets, 1));
+    return Trial{memory_bound(server, *plan), plan->catalogue.warnings()};
 }
 
 int check(const CommandLine& line) {
@@ -185,18 +191,22 @@ int check(const CommandLine& line) {
     print_diagnostics(loaded.diagnostics);
     size_t errors = 0;
     for (const auto& diagnostic : loaded.diagnostics) errors += diagnostic.is_error ? 1 : 0;
-    const auto warnings = loaded.diagnostics.size() - errors;
-    const auto bound = errors == 0 ? bound_of(*loaded.config) : std::unexpected(Messages());
-    if (errors == 0 && !bound) {
-        errors += bound.error().size();
-        for (const auto& message : bound.error()) print(stderr, fmt::format("{}: {}\n", line.path, message));
+    auto warnings = loaded.diagnostics.size() - errors;
+    const auto trial = errors == 0 ? try_start(*loaded.config) : std::unexpected(Messages());
+    if (errors == 0 && !trial) {
+        errors += trial.error().size();
+        for (const auto& message : trial.error()) print(stderr, fmt::format("{}: {}\n", line.path, message));
+    }
+    if (trial) {
+        warnings += trial->warnings.size();
+        for (const auto& message : trial->warnings) print(stderr, fmt::format("{}: warning: {}\n", line.path, message));
     }
     const auto verdict = errors == 0 ? "ok" : count_of(errors, "error");
     print(stdout,
           fmt::format("{}: {}{}\n", line.path, verdict, warnings == 0 ? "" : ", " + count_of(warnings, "warning")));
     if (errors > 0) return exit_config;
-    print(stdout, to_string(*bound));
-    print(stdout, advice(*bound, machine_memory_bytes()));
+    print(stdout, to_string(trial->bound));
+    print(stdout, advice(trial->bound, machine_memory_bytes()));
     return exit_ok;
 }
 

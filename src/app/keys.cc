@@ -257,25 +257,6 @@ constexpr KeyRow upstream_rows[] = {
      .meaning = "a whole realtime session, in place of timeout.total; providers end theirs after an hour; 0: no bound"},
 };
 
-constexpr KeyRow route_rows[] = {
-    {.pattern = "routing.strategy",
-     .type = choice,
-     .default_text = "priority",
-     .meaning = "priority: the lowest number first; model: by routing.model_route",
-     .choices =
-         "priority|model|-round_robin|-weighted|-cost|-cost_optimized|-latency|-least_latency|-least_connections|"
-         "-throughput|-complexity|-task|-random"},
-    {.pattern = "routing.providers",
-     .type = list,
-     .meaning = "selects the candidates and orders those of equal priority; unset: all, in file order"},
-    {.pattern = "routing.model_route.<model>",
-     .type = text,
-     .meaning = "the provider of a model; the model `default` stands for every unknown one"},
-    {.pattern = "model_mapping.<model>.<provider>",
-     .type = text,
-     .meaning = "what the provider calls the model that clients ask for"},
-};
-
 constexpr KeyRow llm_rows[] = {
     {.pattern = "provider.<name>.type",
      .type = choice,
@@ -519,7 +500,7 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(), app_rows,  net_rows, proxy_rows,   llm_rows,   route_rows,   tenant_rows,
+        config::keys(), app_rows,  net_rows, proxy_rows,   llm_rows,   routing_keys(), tenant_rows,
         upstream_rows,  http_rows, io_rows,  observe_rows, admin_rows, later_keys(),
     };
     return tables;

@@ -10,6 +10,9 @@ namespace loom::app {
 /// Each folder's rows, in the order in which --keys and conf/loom.conf show them. Static: never dies.
 [[nodiscard]] std::span<const std::span<const KeyRow>> all_keys();
 
+/// Rows of the keys that say who is asked, and what follows a failure.
+[[nodiscard]] std::span<const KeyRow> routing_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

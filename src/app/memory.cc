@@ -26,7 +26,8 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .shard_count = server.shard_count,
                              .backlog = static_cast<uint32_t>(server.listen.backlog),
                              .buffer_bytes = server.shard.buffer_bytes,
-                             .inspects = false};
+                             .inspects = false,
+                             .fails_over = plan.failover.enabled};
     shape.keeps_ids = plan.keeps_any();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
@@ -69,6 +70,12 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});
+    if (plan.tells_routing) {
+        uint64_t row_count = plan.providers.size();
+        for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
+        terms.push_back({"what is known of providers and their models, old and new",
+                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
+    }
     const size_t token_count = static_cast<size_t>(
         std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
     if (token_count > 0) {

@@ -12,6 +12,7 @@
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
+#include "plan_routing.h"
 
 namespace loom::app {
 namespace {
@@ -195,40 +196,6 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
     return providers;
 }
 
-route::Catalogue build_catalogue(const Config& config, const std::vector<proxy::ProviderPlan>& providers,
-                                 observe::Metrics& metrics, Messages& messages) {
-    route::CatalogueOptions options;
-    const auto active = [&providers](std::string_view name) {
-        return std::ranges::any_of(providers, [name](const auto& one) { return one.name == name; });
-    };
-    for (const proxy::ProviderPlan& provider : providers) {
-        const std::string key = fmt::format("provider.{}.models", provider.name);
-        route::ProviderOptions one{.name = provider.name, .label_ix = provider.label_ix};
-        if (config.has(key)) one.models = config.list(key);
-        for (const auto& [model, deployment] :
-             config.entries_below(fmt::format("provider.{}.deployment.", provider.name))) {
-            one.deployments.emplace_back(model);
-            options.mappings.push_back({std::string(model), provider.name, std::string(deployment)});
-        }
-        one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
-        options.providers.push_back(std::move(one));
-    }
-    for (const std::string& model : config.names("model_mapping"))
-        for (const std::string& provider : config.names("model_mapping." + model))
-            if (active(provider))
-                options.mappings.push_back(
-                    {model, provider, config.text(fmt::format("model_mapping.{}.{}", model, provider))});
-    for (const auto& [model, provider] : config.entries_below("routing.model_route."))
-        if (active(provider)) options.model_routes.push_back({std::string(model), std::string(provider)});
-    for (const std::string& name : config.list("routing.providers"))
-        if (active(name)) options.selection.push_back(name);
-    options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
-    auto catalogue = route::Catalogue::build(options);
-    if (catalogue) return std::move(*catalogue);
-    messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
-    return {};
-}
-
 tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) {
     std::vector<tenant::ConsumerOptions> options;
     for (const std::string& name : config.names("consumer")) {
@@ -268,6 +235,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
             route.passthrough |= llm::set_of(family);
             if (route.ai && llm::stores_things(family)) plan.storing_families |= llm::set_of(family);
         }
+        fill_strategies(config, route);
         const std::string& provider = config.text(prefix + "provider");
         for (size_t i = 0; i < plan.providers.size(); ++i)
             if (plan.providers[i].name == provider) route.provider_ix = static_cast<int>(i);
@@ -340,14 +308,15 @@ uint32_t cores_of_this_process() {
 }  // namespace
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
-                                                                       TlsFiles& files, uint64_t generation) {
+                                                                       TlsFiles& files, route::TargetTable& targets,
+                                                                       uint64_t generation) {
     Messages messages;
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
     plan->providers = build_providers(config, metrics, files, messages);
-    plan->catalogue = build_catalogue(config, plan->providers, metrics, messages);
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, files, messages);
+    fill_routing(config, *plan, metrics, targets, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));

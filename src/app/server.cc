@@ -18,6 +18,7 @@
 #include "keys.h"
 #include "listener_tls.h"
 #include "loom/admin/api.h"
+#include "loom/admin/providers.h"
 #include "loom/base/clock.h"
 #include "loom/observe/log.h"
 #include "plan_builder.h"
@@ -89,6 +90,7 @@ class Server {
     std::shared_ptr<const proxy::Plan> plan_;       // in force
     observe::Metrics metrics_;
     TlsFiles files_;
+    route::TargetTable targets_;
     ListenerTls listener_tls_;
     ShownCertificates certificates_;
     uint64_t watch_at_ms_ = UINT64_MAX;
@@ -137,7 +139,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     }
     resolver_ = std::move(*resolver);
     files_.begin(TlsFiles::Fault::refuse);
-    const PlanOrFaults plan = build_plan(*config, metrics_, files_, generation_);
+    const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, generation_);
     config.reset();
     if (!take_plan(plan, config_)) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
@@ -270,7 +272,8 @@ bool Server::listen_as_admin() {
                           .health_path = "/healthz",
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
-                          .ready = [this] { return serving_.load() && !draining_.load(); }};
+                          .ready = [this] { return serving_.load() && !draining_.load(); },
+                          .plan = [this] { return admin_->plan(); }};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     return true;
 }
@@ -285,7 +288,8 @@ observe::ProcessFacts Server::facts() const {
             .tls_renewals = certificates_.renewal_count(),
             .tls_renewal_failures = files_.failure_count(),
             .certificates = certificates_.ends(),
-            .access_tokens = admin_->token_facts()};
+            .access_tokens = admin_->token_facts(),
+            .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms)};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -296,7 +300,7 @@ void Server::reload(const StartArguments& arguments) {
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
     files_.begin(TlsFiles::Fault::refuse);
     const auto named = loaded.config != nullptr ? config::without_secrets(*loaded.config) : nullptr;
-    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, generation_ + 1), named)) {
+    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, targets_, generation_ + 1), named)) {
         reload_failures_ += 1;
         log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;

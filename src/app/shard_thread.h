@@ -36,6 +36,8 @@ class ShardThread {
     void set_access_tokens(proxy::AccessTokensPtr tokens);
     /// Of a thread that keeps tokens.
     void set_google_accounts(std::vector<GoogleAccountPtr> accounts);
+    /// The plan in force. On its own thread.
+    [[nodiscard]] std::shared_ptr<const proxy::Plan> plan() const { return services_->shared_plan(); }
     /// The same, on its own thread.
     [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
     /// Stops accepting and ends when everything came home.

@@ -87,6 +87,7 @@ bool EventWalk::read_delta() {
         if (name == "content" && cursor_.peek() == '[') return read_content_parts();
         if (name == "tool_calls" && cursor_.peek() == '[') return read_tool_calls();
         if (name == "function_call" && cursor_.peek() == '{') return read_function();
+        facts_.has_content |= name == "audio" && cursor_.peek() == '{';
         return cursor_.skip_value();
     });
 }

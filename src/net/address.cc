@@ -89,21 +89,6 @@ std::array<uint8_t, 16> to_v6_bytes(std::span<const uint8_t> ip) noexcept {
     return bytes;
 }
 
-bool same_prefix(const std::array<uint8_t, 16>& a, const std::array<uint8_t, 16>& b, unsigned bits) noexcept {
-    const unsigned whole = bits / 8;
-    if (!std::equal(a.begin(), a.begin() + whole, b.begin())) return false;
-    if (bits % 8 == 0) return true;
-    const auto mask = static_cast<uint8_t>(0xff << (8 - bits % 8));
-    return (a[whole] & mask) == (b[whole] & mask);
-}
-
-bool clear_behind(const std::array<uint8_t, 16>& ip, unsigned bits) noexcept {
-    for (unsigned bit = bits; bit < 128; ++bit) {
-        if (ip[bit / 8] & (0x80 >> (bit % 8))) return false;
-    }
-    return true;
-}
-
 std::string ip_text(int family, const void* ip) {
     char buffer[INET6_ADDRSTRLEN];
     return inet_ntop(family, ip, buffer, sizeof buffer);
@@ -264,39 +249,10 @@ Address PeerAddress::to_address() const noexcept {
     return Address::from_sockaddr(&unnamed, unix_path_offset);
 }
 
-Result<Network> Network::parse(std::string_view text) {
-    const size_t slash = text.find('/');
-    const Address address = LOOM_TRY(Address::parse_ip(text.substr(0, slash)));
-    const auto ip = address.ip();
-    Network network;
-    network.ipv4_ = ip.size() == 4;
-    network.ip_ = to_v6_bytes(ip);
-    // A mapped range (::ffff:10.0.0.0/104) is already counted from the start of the 128 bits.
-    const unsigned offset = address.family() == AF_INET ? 96 : 0;
-    unsigned bits = 128 - offset;
-    if (slash != std::string_view::npos) {
-        const std::string_view digits = text.substr(slash + 1);
-        const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), bits);
-        if (error != std::errc() || end != digits.data() + digits.size() || bits > 128 - offset) {
-            return bad("a prefix is a number up to 32 (IPv4) or 128 (IPv6)");
-        }
-    }
-    if (network.ipv4_ && bits + offset < 96) return bad("a v4-mapped network has a prefix of 96 or more");
-    network.prefix_bits_ = static_cast<uint8_t>(bits + offset);
-    if (!clear_behind(network.ip_, network.prefix_bits_)) return bad("bits are set behind the network's prefix");
-    return network;
-}
-
 bool Network::contains(const Address& address) const noexcept { return contains(PeerAddress::from(address)); }
 
 bool Network::contains(const PeerAddress& peer) const noexcept {
-    if (peer.family != (ipv4_ ? AF_INET : AF_INET6)) return false;  // ::/0 does not mean IPv4
-    return same_prefix(peer.ip, ip_, prefix_bits_);
-}
-
-std::string Network::to_string() const {
-    if (ipv4_) return fmt::format("{}/{}", ip_text(AF_INET, ip_.data() + 12), prefix_bits_ - 96);
-    return fmt::format("{}/{}", ip_text(AF_INET6, ip_.data()), prefix_bits_);
+    return (peer.family == AF_INET || peer.family == AF_INET6) && range_.contains(peer.ip);
 }
 
 }  // namespace loom::net

@@ -9,14 +9,16 @@ constexpr struct {
            endpoint = 32, model = 128, upstream_model = 128, provider = 64, user_agent = 256, error = 32,
            error_what = 128;
 } bytes_max;
+constexpr size_t failover_bytes_max = 256;  // names of the conf's and words of ours: nothing to escape
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + bytes_max.client_certificate +
                                   bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
                                   bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
                                   bytes_max.user_agent + bytes_max.error + bytes_max.error_what;
-constexpr size_t field_count = 35;
+constexpr size_t field_count = 36;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
-static_assert(text_bytes_max * escaped_bytes_max + field_count * (key_bytes_max + number_bytes_max) + 8 <=
+static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max +
+                      field_count * (key_bytes_max + number_bytes_max) + 8 <=
                   access_line_bytes_max,
               "a line is formatted without looking at what room is left");
 
@@ -63,6 +65,16 @@ class Line {
         if (value.empty()) return;
         out_ = put(out_, key);
         out_ = put_text(out_, value, most);
+        *out_++ = '"';
+    }
+    /// Of bytes that need no escaping.
+    template <size_t n>
+    void plain(const char (&key)[n], std::string_view value, size_t most) noexcept {
+        if (value.empty()) return;
+        value = value.substr(0, most);
+        out_ = put(out_, key);
+        std::memcpy(out_, value.data(), value.size());
+        out_ += value.size();
         *out_++ = '"';
     }
     template <size_t n>
@@ -114,6 +126,7 @@ void put_outcome(Line& line, const AccessRecord& r) noexcept {
     else
         line.raw(",\"stream\":false");
     line.number(",\"attempts\":", r.attempts);
+    line.plain(",\"failover\":\"", r.failover, failover_bytes_max);
     line.number(",\"bytes_in\":", r.bytes_in);
     line.number(",\"bytes_out\":", r.bytes_out);
     if (r.stream) line.number(",\"events\":", r.events);

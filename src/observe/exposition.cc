@@ -76,6 +76,8 @@ class Exposition {
         write_first_tokens();
         write_latency();
         write_upstreams();
+        write_failovers();
+        write_health();
         write_tls();
         write_http();
         write_overhead();
@@ -231,6 +233,46 @@ class Exposition {
         each_provider([&](uint16_t p, std::string_view name) {
             out_.sample({{"provider", name}}, provider_sum(p, &ProviderSeries::retries));
         });
+    }
+
+    void write_failovers() {
+        out_.family("loom_ai_failovers_total", "counter",
+                    "Attempts at another provider after one had failed, and why it had.");
+        const auto count = static_cast<uint16_t>(m_.providers_.size());
+        for (uint16_t from = 0; from < count; ++from)
+            for (uint16_t to = 0; to < count; ++to)
+                for (size_t reason = 0; reason < failover_reason_count; ++reason) {
+                    const auto why = static_cast<FailoverReason>(reason);
+                    const uint64_t n = sum([=](const ShardMetrics& s) { return s.failover_count(from, to, why); });
+                    if (n == 0) continue;
+                    out_.sample({{"from", m_.providers_[from]},
+                                 {"to", m_.providers_[to]},
+                                 {"reason", failover_reason_name(why)}},
+                                n);
+                }
+        out_.family("loom_ai_retries_total", "counter",
+                    "Attempts after the first by what became of the one before: unsent; sent and not answered, so that "
+                    "it may cost twice; answered with an error. refused: over the retry budget, and not made.");
+        const auto kind = [&](std::string_view name, Counter ShardMetrics::* member) {
+            out_.sample({{"kind", name}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        kind("unsent", &ShardMetrics::retries_unsent);
+        kind("sent", &ShardMetrics::retries_sent);
+        kind("answered", &ShardMetrics::retries_answered);
+        kind("refused", &ShardMetrics::retries_refused);
+    }
+
+    void write_health() {
+        if (facts_.providers.empty()) return;
+        out_.family("loom_ai_provider_health", "gauge", "1: requests go there; 0: its circuit breaker is open.");
+        for (const ProviderHealth& one : facts_.providers)
+            out_.sample({{"provider", one.provider}}, uint64_t{one.healthy});
+        out_.family("loom_ai_provider_breaker_state", "gauge", "0 closed, 1 half open, 2 open.");
+        for (const ProviderHealth& one : facts_.providers)
+            out_.sample({{"provider", one.provider}}, uint64_t{one.breaker});
+        out_.family("loom_ai_provider_models_open", "gauge", "Its models whose own breakers are not closed.");
+        for (const ProviderHealth& one : facts_.providers)
+            out_.sample({{"provider", one.provider}}, uint64_t{one.open_models});
     }
 
     void write_tls() {

@@ -24,6 +24,13 @@ uint16_t slot_of(std::vector<std::string>& names, std::string_view name, size_t 
 
 }  // namespace
 
+std::string_view failover_reason_name(FailoverReason reason) noexcept {
+    static constexpr std::array<std::string_view, failover_reason_count> names = {
+        "rate_limit", "status",     "connect",     "tls",         "timeout",
+        "reset",      "bad_answer", "error_event", "credentials", "untranslatable"};
+    return names[static_cast<size_t>(reason)];
+}
+
 Metrics::Metrics(uint32_t shard_count) : Metrics(shard_count, LOOM_VERSION) {}
 
 Metrics::Metrics(uint32_t shard_count, std::string_view version)
@@ -68,16 +75,49 @@ void Metrics::set_compat(bool on) {
     compat_ = on;
 }
 
+ProviderTotals Metrics::provider_totals(uint16_t provider) const {
+    LOOM_ASSERT(provider < provider_slots_max);
+    const std::lock_guard lock(mutex_);
+    ProviderTotals totals;
+    LatencyHistogram::Counts latencies;
+    uint64_t latency_us = 0;
+    for (const auto& shard : shards_) {
+        const ProviderSeries& series = shard->provider_series(provider);
+        for (uint16_t model = 0; model < models_.size(); ++model) {
+            totals.successes += shard->model_series(provider, model).success.value();
+            totals.errors += shard->model_series(provider, model).error.value();
+        }
+        totals.retries += series.retries.value();
+        totals.tokens_input += series.tokens_input.value();
+        totals.tokens_output += series.tokens_output.value();
+        totals.tokens_cached += series.tokens_cached.value();
+        latency_us += series.latency_sum_us.value();
+        series.latency.add_to(latencies);
+        for (uint16_t other = 0; other < providers_.size(); ++other)
+            for (size_t reason = 0; reason < failover_reason_count; ++reason) {
+                totals.failovers_from += shard->failover_count(provider, other, static_cast<FailoverReason>(reason));
+                totals.failovers_to += shard->failover_count(other, provider, static_cast<FailoverReason>(reason));
+            }
+    }
+    totals.answers = latencies.count();
+    if (totals.answers == 0) return totals;
+    totals.latency_mean_us = static_cast<double>(latency_us) / static_cast<double>(totals.answers);
+    totals.latency_p50_us = latencies.quantile(0.5);
+    totals.latency_p95_us = latencies.quantile(0.95);
+    totals.latency_p99_us = latencies.quantile(0.99);
+    return totals;
+}
+
 size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count) noexcept {
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
     constexpr size_t lines_of_pair = duration_bound_count + 8;  // in either spelling, see metrics.compat
-    constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 28;
+    constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31;
     constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + 128;
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);
     const size_t models = std::min<size_t>(model_count + 1, model_slots_max);
     constexpr size_t certificate_bytes = 512;  // every byte of the file's name may be escaped
-    return line_bytes *
-               (providers * models * lines_of_pair * 2 + providers * lines_of_provider * 2 + lines_of_process) +
+    return line_bytes * (providers * providers * failover_reason_count + providers * models * lines_of_pair * 2 +
+                         providers * lines_of_provider * 2 + lines_of_process) +
            certificate_bytes * certificates_max;
 }
 

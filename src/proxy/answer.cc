@@ -48,6 +48,7 @@ Result<void> Exchange::begin_relay() {
     answer_is_ours_ = true;
     relay_answer();
     answer_is_ours_ = false;
+    if (relay_.holding()) return {};  // what has become of it is looked at when it ends
     const bool untold = relay_.end() == Relay::End::unfinished ||
                         (relay_.end() == Relay::End::broken && content_ns_ == 0);  // a stream's content is worth more
     if (!untold || aborted_) return {};
@@ -59,11 +60,19 @@ void Exchange::take_back_answer(size_t held_before) {
     error_ = relay_.error();
     error_.retry = Retry::never;  // the upstream has taken the request, and perhaps done what it asks for
     client_.sender().take_back(held_before);
+    forget_relay();
+}
+
+/// Nothing of what it was given has left.
+void Exchange::forget_relay() {
+    if (owned_ != nullptr) owned_->forget_events();
     std::destroy_at(&relay_);
     std::construct_at(&relay_, services_.shard(), client_.sender(), services_.stream_reader, services_.usage_reader,
                       static_cast<RelayOwner&>(*this));
     if (std::exchange(streaming_, false)) services_.metrics().streams_open.sub();
-    relaying_ = answered_ = false;
+    relaying_ = false;
+    if (opened_early_) return;
+    answered_ = false;
     status_ = 0;
     head_ns_ = 0;
 }
@@ -103,6 +112,7 @@ void Exchange::relay_answer() {
         options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
         watch_stream(options);
     }
+    options.hold_bytes_max = refused_early ? 0 : hold_bytes(options);
     status_ = answered_ ? status_ : head.status;
     if (!answered_) write_answer_head(head, options);
     io::BufferLease came = std::move(attempt_->answer_lease);
@@ -141,8 +151,23 @@ void Exchange::start_relay(const RelayOptions& given) {
         arm(Deadline::inter_event, timeouts().inter_event_ms);
     }
     relaying_ = true;
-    if (upstream_ == nullptr || upstream_->sender().idle()) release_request();
+    const bool may_follow = options.hold_bytes_max > 0;  // another attempt, while nothing of this one has left
+    if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     relay_.begin(options);
+}
+
+/// How much of an answer waits for its first content, so that an attempt that fails before it has left no trace. 0
+/// where no other could follow, or where the content is at hand.
+uint32_t Exchange::hold_bytes(const RelayOptions& options) const noexcept {
+    if (echo_ != nullptr || !fails_over() || services_.response_head.status / 100 != 2) return 0;
+    if (options.event_stream) return held_start_bytes_max;
+    if (options.source_framing == http::BodyFraming::none || options.source_length == 0) {
+        const bool empty = options.source_framing != http::BodyFraming::chunked &&
+                           options.source_framing != http::BodyFraming::until_close;
+        if (empty) return 0;
+    }
+    const size_t at_hand = std::max(attempt_->answer_lease.view().size(), attempt_->answer_bytes.size());
+    return at_hand > services_.response_head.head_bytes ? 0 : held_start_bytes_max;
 }
 
 /// From here on no other attempt can follow: what a stream of minutes would hold for one goes home.
@@ -151,13 +176,16 @@ void Exchange::release_request() noexcept {
         translated_->request.release();
         (void)translated_->hold_documents();  // less than before
     }
-    if (draft_ != nullptr) {
-        Block home = std::move(draft_->home);
-        std::exchange(draft_, nullptr)->~Draft();
-    }
+    release_draft();
     if (body_mode_ != BodyMode::stream) release_body();
     end_attempt();
     request_lines_.release();
+}
+
+void Exchange::release_draft() noexcept {
+    if (draft_ == nullptr) return;
+    Block home = std::move(draft_->home);
+    std::exchange(draft_, nullptr)->~Draft();
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
@@ -183,7 +211,7 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
              options.client_framing == ClientFraming::none)
         head.header("content-length", source.content_length);  // HEAD: of the body that is not sent
     finish_answer_head(head, options.client_framing == ClientFraming::until_close);
-    relay_.add_head(head.view());
+    relay_.add_head(head.view(), options.hold_bytes_max > 0);
 }
 
 /// The lines that every answer has.
@@ -192,11 +220,14 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     head.header("x-request-id", request_id_);
     if (!origin_.empty()) {
         head.header("access-control-allow-origin", origin_);
-        head.raw("vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, retry-after\r\n");
+        head.raw(
+            "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
+            "x-loom-attempts, x-loom-choice, x-loom-failover, retry-after\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
+    write_routing_lines(head);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     ends_by_close_ = ends_by_close;
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();
@@ -217,7 +248,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
 uint64_t Exchange::overhead_ns() const noexcept {
     const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
     if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
-    uint64_t sum = answer_ns_ != 0 ? head_ns_ - answer_ns_ : 0;
+    uint64_t sum = answer_ns_ != 0 && head_ns_ > answer_ns_ ? head_ns_ - answer_ns_ : 0;  // it may have left before
     if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_)
         sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
     if (forwarded_ns_ > whole_ns + connect_wait_ns_) sum += forwarded_ns_ - whole_ns - connect_wait_ns_;
@@ -237,6 +268,8 @@ void Exchange::begin_stream_early() {
         status_ = 200;
         write_answer_head(head, options);
     }
+    if (relaying_ && relay_.holding() && !opened_early_ && !relay_.give_head()) return;
+    opened_early_ = true;
     if (relaying_) return relay_.add_comment(keepalive_comment);
     net::Sender& sender = client_.sender();
     if (minor_version_ == 1) sender.add_copy("e\r\n");
@@ -261,6 +294,11 @@ void Exchange::resume_source() noexcept {
 void Exchange::on_first_content() noexcept {
     content_ns_ = services_.shard().now_ns();
     keepalive_.disarm();
+    if (attempt_ != nullptr) attempt_->deadline_ms = 0;
+    if (stream_ && status_ < 400) note_latency(content_ns_);
+    if (passage_.provider.probe || passage_.model.probe)  // its stream may last for minutes
+        judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
+    if (draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
 }
 
@@ -269,8 +307,10 @@ void Exchange::on_event_passed() noexcept {
 }
 
 void Exchange::on_relay_end() noexcept {
+    if (relay_.holding() && relay_.end() != Relay::End::whole) return wake();  // it is no answer
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
+    if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

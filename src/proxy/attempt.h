@@ -22,6 +22,7 @@ struct Attempt {
     io::BufferLease answer_lease;  // the read that holds the answer's head; never past its tick
     ByteBuffer answer_bytes;       // a head that came in pieces
     http::HeadScan answer_scan{Side::upstream};
+    uint64_t deadline_ms = 0;  // until its first content (routing.failover.timeout); 0: none
     uint8_t interim_heads = 0;
     bool upstream_spoke = false;
     Block home;

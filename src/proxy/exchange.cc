@@ -74,13 +74,15 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
             step = x.look_at_register();
         }
     }
-    while (step && !x.answered_) {
+    bool asks = step && !x.answered_;
+    while (step && asks) {
         while (x.hashes_document()) co_await x.wait_;
         step = x.start_attempt();
         while (step && x.answer_ == AnswerState::awaited) {
             co_await x.wait_;
             step = x.look_at_answer();
         }
+        if (step) step = x.judge_answer();
         if (step && x.collects_answer()) {
             step = x.begin_collecting();
             while (step && x.collecting_) {
@@ -93,19 +95,23 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
                 step = x.look_at_register();
             }
             if (step) step = x.deliver_collected();
-            if (step) continue;  // answered, but for a list's next page
+            if (step && !x.answered_) continue;  // a list's next page
         } else if (step) {
             step = x.begin_relay();
             while (step && !x.relay_over()) co_await x.wait_;
-            if (step) break;
+            if (step) step = x.look_at_relay();
         }
-        const bool again = x.may_try_again(step.error());
+        if (step) break;
+        asks = x.plan_next(step.error());
         x.drop_upstream(net::Close::abort);
         while (x.upstream_sending()) co_await x.wait_;
-        if (!again) break;
-        step = Result<void>();
+        if (!asks) break;
+        x.begin_pause();
+        while (x.pausing()) co_await x.wait_;
+        step = x.begin_next();
+        asks = !x.committed();  // who is next may need no asking: a count is estimated
     }
-    if (!step) x.refuse(step.error());
+    if (!step) x.refuse(x.telling_error(step.error()));
     x.phase_ = Phase::deliver;
     x.release_upstream();
     while (!x.client_settled()) co_await x.wait_;
@@ -155,6 +161,9 @@ void Exchange::arm(Deadline what, uint64_t delay_ms) noexcept {
     io::TimerWheel& timers = services_.shard().timers();
     uint64_t at = delay_ms == 0 ? UINT64_MAX : timers.now_ms() + delay_ms;
     if (total_deadline_ms_ != 0) at = std::min(at, total_deadline_ms_);
+    const bool of_attempt = what == Deadline::connect || what == Deadline::response_header ||
+                            what == Deadline::first_token || what == Deadline::inter_event;
+    if (of_attempt && attempt_ != nullptr && attempt_->deadline_ms != 0) at = std::min(at, attempt_->deadline_ms);
     if (at == UINT64_MAX)
         timer_.disarm();
     else
@@ -171,6 +180,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
     switch (x.deadline_) {
         case Deadline::none: return;
         case Deadline::session: return x.on_session_deadline(x.total_passed());
+        case Deadline::pause: x.pausing_ = false; return x.wake();
         case Deadline::client_body: return x.fail_body(x.waits_for_room() ? no_room : body_late);
         case Deadline::connect:
             why.retry = Retry::safe;
@@ -189,6 +199,9 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             x.client_.abort();
             return x.on_client_gone(x.error_);
     }
+    const uint64_t attempt_deadline_ms = x.attempt_ != nullptr ? x.attempt_->deadline_ms : 0;
+    if (attempt_deadline_ms != 0 && x.services_.shard().timers().now_ms() >= attempt_deadline_ms)
+        why.what = "the attempt brought no content in time (routing.failover.timeout)";
     if (x.total_passed()) {
         why.retry = Retry::never;
         why.what = "the exchange took longer than it may (timeout.total)";
@@ -201,7 +214,7 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
 
 void Exchange::on_keepalive(io::Timer& timer) noexcept {
     Exchange& x = static_cast<KeepAlive&>(timer).exchange;
-    if (x.client_gone_ || x.content_ns_ != 0) return;
+    if (x.client_gone_ || x.content_ns_ != 0 || (x.relaying_ && x.relay_.ended())) return;
     x.begin_stream_early();
     x.services_.shard().timers().arm(timer, x.route_->keepalive_ms);
 }

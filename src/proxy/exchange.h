@@ -10,6 +10,7 @@
 
 #include "attempt.h"
 #include "body_budget.h"
+#include "failover.h"
 #include "loom/base/arena.h"
 #include "loom/http/body.h"
 #include "loom/http/head_parser.h"
@@ -59,8 +60,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
-    static constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
-    static constexpr size_t head_slack_bytes = 1024;           // of a head, beside what others' heads say
+    static constexpr size_t early_body_bytes_max = 64 * 1024;    // of a streamed body, before its upstream is there
+    static constexpr size_t head_slack_bytes = 1536;             // of a head, beside what others' heads say
+    static constexpr uint32_t held_start_bytes_max = 32 * 1024;  // an answer's head, and its events without content
 
   private:
     friend class BatchUpload;
@@ -78,7 +80,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
         first_token,
         inter_event,
         client_write,
-        session
+        session,
+        pause  // before the next attempt
     };
     /// Fields that only servers of the client's own protocol understand.
     struct FamilyFields {
@@ -97,6 +100,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     struct Draft {
         llm::Request request;
         llm::Edits edits;
+        ByteBuffer changed;  // the client's document without what its provider refuses; empty: as it came
         Block home;
     };
     struct Timer : io::Timer {
@@ -165,10 +169,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
-    Result<void> find_candidate();
-    void take_candidate(const route::Candidate& candidate, std::string_view model) noexcept;
     void take_provider(size_t provider_ix) noexcept;
-    [[nodiscard]] std::string_view quoted_upstream_model();
     Result<void> prepare_document(const llm::Request& request);
     [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
@@ -202,6 +203,40 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> ask_for_next_page();
     void ask_again_at(std::string_view target);
     [[nodiscard]] std::string tenant() const;
+    // candidate.cc: who is asked
+    Result<void> find_candidate(const llm::Request& request = {});
+    [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
+    [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
+    [[nodiscard]] std::optional<route::Choice> choose(const route::ModelMatch& match,
+                                                      const route::ChoiceTerms& terms) noexcept;
+    [[nodiscard]] std::optional<route::Choice> choose_for_session(const route::ModelMatch& match,
+                                                                  route::ChoiceTerms terms) noexcept;
+    Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
+    [[nodiscard]] std::string_view quoted_upstream_model();
+    void judge_candidate(route::Verdicts verdicts) noexcept;
+    void leave_candidate() noexcept;
+    void note_latency(uint64_t now_ns) noexcept;
+
+    // failover.cc: what follows when an attempt has failed
+    [[nodiscard]] bool committed() const noexcept;
+    [[nodiscard]] bool fails_over() const noexcept;
+    Result<void> judge_answer();
+    Result<void> look_at_relay();
+    bool plan_next(const Error& why);
+    bool plan_failover(const Failure& failure);
+    bool go_on_after(const Failure& failure);
+    void note_failure(const Failure& failure);
+    bool choose_next(const Failure& failure);
+    void book_attempt();
+    [[nodiscard]] uint64_t rest_of(const route::Candidate& candidate) const noexcept;
+    void begin_pause() noexcept;
+    [[nodiscard]] bool pausing() const noexcept { return pausing_ && !client_gone_; }
+    Result<void> begin_next();
+    void switch_candidate();
+    Result<void> make_request_anew();
+    [[nodiscard]] Error telling_error(const Error& last);
+    void judge_end();
+    void write_routing_lines(http::HeadWriter& head) const;
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
@@ -254,7 +289,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] uint64_t uploaded_bytes() const noexcept;
     void send_attempt();
     Result<void> look_at_answer();
-    [[nodiscard]] bool may_try_again(const Error& why) const noexcept;
+    [[nodiscard]] bool may_reconnect(const Error& why) const noexcept;
     void drop_upstream(net::Close how) noexcept;
     void release_upstream() noexcept;
     [[nodiscard]] bool upstream_sending() const noexcept { return upstream_draining_; }
@@ -277,8 +312,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> begin_relay();
     void relay_answer();
     void take_back_answer(size_t held_before);
+    void forget_relay();
+    [[nodiscard]] uint32_t hold_bytes(const RelayOptions& options) const noexcept;
     void begin_made_relay();
     void release_request() noexcept;
+    void release_draft() noexcept;
     void start_relay(const RelayOptions& options);
     void write_answer_head(const http::ResponseHead& head, const RelayOptions& options);
     void finish_answer_head(http::HeadWriter& head, bool ends_by_close);
@@ -319,6 +357,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool left_early() const noexcept;
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
+    void book_tokens(const llm::Usage& usage);
     void write_log(uint64_t now_ns);
 
     // deadlines
@@ -334,7 +373,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     ClientConnection& client_;
     PlanUse* use_;
     io::Wait wait_;
-    Phase phase_ = Phase::admit;
 
     // the request
     const RoutePlan* route_ = nullptr;
@@ -367,6 +405,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     http::Method method_ = http::Method::other;
     llm::Endpoint endpoint_ = llm::Endpoint::unknown;
     BodyMode body_mode_ = BodyMode::none;
+    Phase phase_ = Phase::admit;
+    Deadline deadline_ = Deadline::none;
     uint8_t minor_version_ = 1;
     bool keep_alive_ = false;
     bool expect_continue_ = false;
@@ -382,15 +422,22 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
-    Attempt* attempt_ = nullptr;  // null once its answer passes
+    std::unique_ptr<Failover> failover_;  // once an attempt has failed
+    Attempt* attempt_ = nullptr;          // null once its answer passes
+    route::Passage passage_;
+    route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
+    route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;
-    uint8_t attempts_ = 0;
+    uint8_t attempts_ = 0;            // connections that were tried, of all providers
+    uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;
     bool request_sent_ = false;
     bool upload_paused_ = false;
     bool fresh_only_ = false;
-    Deadline deadline_ = Deadline::none;
+    bool pausing_ = false;
+    uint16_t status_ = 0;        // that the client gets
+    bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
 
     // the answer
     Relay relay_;
@@ -402,8 +449,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
     bool counted_ = false;  // among the live exchanges
-    uint16_t status_ = 0;
-    Error error_;  // what went wrong, if anything did
+    Error error_;           // what went wrong, if anything did
 
     // times
     Timer timer_{*this};

@@ -11,8 +11,8 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint8_t stale_attempts_max = 2;         // a pooled connection that had died unseen, and a fresh one
-constexpr uint8_t connect_attempts_max = 4;       // of a host's addresses
+constexpr uint8_t stale_connects_max = 2;         // a pooled connection that had died unseen, and a fresh one
+constexpr uint8_t connects_max = 4;               // of a host's addresses
 constexpr uint8_t interim_heads_max = 16;         // of one attempt, however they come
 constexpr size_t attempt_head_slack_bytes = 128;  // version, framing and the empty line
 constexpr uint64_t stale_ns = 1'000'000'000;
@@ -37,14 +37,18 @@ Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
     if (client_gone_) return std::unexpected(error_);
     attempts_ += 1;
+    connects_ += 1;
+    if (attempts_ > 1 && provider_ != nullptr) services_.metrics().retry(provider_->label_ix);
     answer_ = AnswerState::awaited;
     answer_ns_ = 0;
     begin_attempt();
+    if (fails_over() && plan().failover.timeout_ms != 0)
+        attempt_->deadline_ms = services_.shard().timers().now_ms() + plan().failover.timeout_ms;
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
     // In a JSON array no comment can stand.
-    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array())
+    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array() && !keepalive_.armed())
         services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
         if (realtime_ != nullptr) return answer_upgrade();
@@ -267,26 +271,21 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
 /// A pooled connection that its peer had closed, which shows within a round trip, and on which not one byte of an
 /// answer came, is replaced by a fresh one, once; an address that cannot be reached, by another of the host's. Whatever
 /// else went wrong may have reached the model.
-bool Exchange::may_try_again(const Error& why) const noexcept {
-    if (client_gone_ || answered_) return false;
+bool Exchange::may_reconnect(const Error& why) const noexcept {
     if (why.retry == Retry::safe && pool_ != nullptr && !request_sent_)
-        return attempts_ < std::min<size_t>(pool_->pool.address_count(), connect_attempts_max);
+        return connects_ < std::min<size_t>(pool_->pool.address_count(), connects_max);
     if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone
-    return why.retry == Retry::if_reused && attempts_ < stale_attempts_max;
+    return why.retry == Retry::if_reused && connects_ < stale_connects_max;
 }
 
 void Exchange::drop_upstream(net::Close how) noexcept {
     echo_.reset();
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
-    keepalive_.disarm();
+    if (failover_ == nullptr || !failover_->next) keepalive_.disarm();  // else its client goes on waiting
     if (phase_ != Phase::deliver) timer_.disarm();  // there it is the client's, for taking its answer
     if (upstream_ == nullptr) return;
     fresh_only_ = true;
-    if (may_try_again(error_)) {
-        if (error_.retry == Retry::if_reused) pool_->on_stale();
-        error_ = {};
-    }
     upstream_draining_ = pool_->pool.drop(*std::exchange(upstream_, nullptr), how);
 }
 

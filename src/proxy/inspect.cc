@@ -1,6 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "exchange.h"
-#include "loom/llm/json_text.h"
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
 #include "ownership.h"
@@ -31,7 +30,7 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (const auto found = find_candidate(); !found) return found;
+    if (const auto found = find_candidate(*request); !found) return found;
     if (plan().keeps_any()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
@@ -44,22 +43,23 @@ Result<void> Exchange::prepare(const llm::Request& request) {
     return quirky ? prepare_quirky() : prepare_document(request);
 }
 
-/// A provider that takes the client's document but not all of its words: those go, and what is left is read again.
+/// A provider that takes the client's document but not all of its words: those go, and what is left is read again. The
+/// client's own stays: another provider may take all of it.
 Result<void> Exchange::prepare_quirky() {
     llm::QuirkEdits quirks(services_.translate_scratch, services_.shard().blocks());
     ByteBuffer changed(services_.shard().blocks());
-    if (LOOM_TRY(quirks.apply(endpoint_, body_.view(), provider_->quirks, changed))) {
-        body_ = std::move(changed);
-        if (!hold(BlockPool::footprint(body_.capacity()))) {
-            release_body();  // no waiting: who waits with a body in hand keeps others waiting
-            return fail(Errc::exhausted, Side::internal,
-                        "no memory for one more changed body (limit.bodies_in_memory)");
-        }
-    }
+    const bool is_changed = LOOM_TRY(quirks.apply(endpoint_, body_.view(), provider_->quirks, changed));
     LOOM_TRY(tell_dropped(quirks.dropped()));
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    const auto request = services_.request_reader.read(endpoint_, is_changed ? changed.view() : body_.view());
     if (!request) return fail(Errc::bad_message, Side::internal, "the changed request cannot be read");
-    return prepare_document(*request);
+    LOOM_TRY(prepare_document(*request));
+    if (!is_changed) return {};
+    if (!hold(BlockPool::footprint(body_.capacity()) + BlockPool::footprint(changed.capacity()))) {
+        release_body();  // no waiting: who waits with a body in hand keeps others waiting
+        return fail(Errc::exhausted, Side::internal, "no memory for one more changed body (limit.bodies_in_memory)");
+    }
+    draft_->changed = std::move(changed);
+    return {};
 }
 
 /// Gemini's clients name the model in the path, and say there whether they stream.
@@ -80,54 +80,11 @@ Result<void> Exchange::note_model(const llm::Request& request) {
     return {};
 }
 
-Result<void> Exchange::find_candidate() {
-    const route::ModelMatch match = plan().catalogue.match(model_);
-    const auto candidates = match.candidates;
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model))
-        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
-    if (route_->provider_ix >= 0) {
-        provider_ = &plan().providers[static_cast<size_t>(route_->provider_ix)];
-        for (const route::Candidate& one : candidates)
-            if (one.provider_ix == route_->provider_ix) candidate_ = &one;
-    } else if (!candidates.empty()) {
-        candidate_ = &candidates.front();
-        provider_ = &plan().providers[candidate_->provider_ix];
-    } else if (match.known) {
-        return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
-    } else {
-        return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
-    }
-    pool_ = use_->provider_pools[static_cast<size_t>(provider_ - plan().providers.data())];
-    const bool renamed = candidate_ != nullptr && candidate_->renamed;
-    upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : match.model;
-    // Some providers name the model in the path: there these would leave its segment. Only the name at the provider
-    // tells: what the client said may have begun with the provider's own.
-    if (upstream_model_ == "." || upstream_model_ == "..")
-        return fail(Errc::bad_message, Side::downstream, "'model' must name a model");
-    type_ = &llm::type_for_model(*provider_->type, upstream_model_);
-    return {};
-}
-
-void Exchange::take_candidate(const route::Candidate& candidate, std::string_view model) noexcept {
-    candidate_ = &candidate;
-    take_provider(candidate.provider_ix);
-    upstream_model_ = candidate.renamed ? std::string_view(candidate.upstream_model) : model;
-    type_ = &llm::type_for_model(*provider_->type, upstream_model_);
-}
-
-/// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
-std::string_view Exchange::quoted_upstream_model() {
-    if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
-    std::string quoted;
-    llm::quote(upstream_model_, quoted);
-    return text_.keep(quoted);
-}
-
 /// What the provider is sent: the client's own bytes with edits, or a document in its own protocol.
 Result<void> Exchange::prepare_document(const llm::Request& request) {
     Block home = services_.shard().blocks().take(sizeof(Draft));
     char* const memory = home.data();
-    draft_ = ::new (memory) Draft{request, {}, std::move(home)};
+    draft_ = ::new (memory) Draft{request, {}, ByteBuffer(services_.shard().blocks()), std::move(home)};
     draft_->request.model = model_;
     // Under the provider's one key every consumer could go on with what another one said. Where the route passes stored
     // responses, whose they are was asked before (resource_call.cc).

@@ -101,6 +101,9 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     if (shape.streams_bodies)
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
+    if (shape.fails_over)
+        blocks.add("an answer's start that waits for its first content", "routing.failover.enabled",
+                   Exchange::held_start_bytes_max + event_bytes(shape));
     if (shape.inspects) {
         blocks.put("a realtime session", "limit.head_size", sizeof(Realtime) + limits.head_bytes);
         blocks.put("what a translation keeps of a stream", "", llm::Translation::memory_bytes_max);

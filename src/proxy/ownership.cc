@@ -41,6 +41,11 @@ Result<void> Ownership::hold_memory() {
     return fail(Errc::exhausted, Side::internal, "no memory for one more answer (limit.bodies_in_memory)");
 }
 
+void Ownership::forget_events() noexcept {
+    forget_register();
+    event_written_ = false;
+}
+
 Verdict Ownership::on_event(const EventView& event, llm::Edits&) {
     if (std::exchange(event_written_, false)) return Verdict::pass;
     std::vector<llm::ResourceName> made = services_.resource_reader.read_event(event.data);

@@ -54,6 +54,8 @@ class Ownership final : public EventObserver, RegisterAsker, BodyHold {
     // Of a streamed response: its ids are in the register before the client sees them.
     Verdict on_event(const EventView& event, llm::Edits& edits) override;
     std::string_view on_end() override { return {}; }
+    /// Another attempt's events follow.
+    void forget_events() noexcept;
 
     const llm::ResourceCall& call;
     const std::string_view id;                // of the path

@@ -241,6 +241,8 @@ Result<void> Exchange::begin_session() {
     if (upstream_ != nullptr) protocol = LOOM_TRY(realtime_->check_answer(answer));
     error_ = {};
     phase_ = Phase::relay;
+    // It may last for hours; that it began is all that a breaker waits for.
+    judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
     status_ = answer.status;
     Block room = services_.shard().blocks().take(answer.head_bytes + head_slack_bytes);
     http::HeadWriter head(room.data(), room.capacity());
@@ -253,6 +255,7 @@ Result<void> Exchange::begin_session() {
     head.header("x-request-id", request_id_);
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
+    write_routing_lines(head);
     head.end();
     LOOM_ASSERT(head.ok());
     answered_ = true;

@@ -19,13 +19,14 @@ Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_re
       owner_(owner),
       held_(shard.blocks()),
       backlog_(shard.blocks()),
-      coded_(shard.blocks()),
+      aside_(shard.blocks()),
       collected_(shard.blocks()) {}
 
 Relay::~Relay() = default;
 
 void Relay::begin(const RelayOptions& options) {
     options_ = options;
+    holding_ = options.hold_bytes_max > 0;
     if (options.frames) frames_ = http::FrameSplitter(options.event_bytes_max);
     body_.start(options.source_framing, options.source_length, Side::upstream);
     if (options.coding == http::ContentCoding::identity) return;
@@ -34,9 +35,30 @@ void Relay::begin(const RelayOptions& options) {
     if (!started) fail(started.error());
 }
 
-void Relay::add_head(std::string_view head) {
+void Relay::add_head(std::string_view head, bool hold) {
+    holding_ = hold;
+    if (hold) {
+        aside_.append(head);
+        start_head_bytes_ = static_cast<uint32_t>(head.size());
+        return;
+    }
     client_.add_copy(head);
     shard_.schedule_bulk(flush_);  // with what the tick brings behind it, or alone
+}
+
+bool Relay::give_head() {
+    if (!options_.event_stream) return false;
+    client_.add_copy(aside_.view().substr(0, start_head_bytes_));
+    aside_.remove_prefix(std::exchange(start_head_bytes_, 0));
+    schedule_flush();
+    return true;
+}
+
+void Relay::give_held() {
+    if (!std::exchange(holding_, false)) return;
+    client_.add_copy(aside_.view());
+    aside_.release();
+    schedule_flush();
 }
 
 size_t Relay::on_source_bytes(io::BufferLease lease) {
@@ -103,7 +125,7 @@ void Relay::take_payload(Output& output, std::string_view payload) {
 void Relay::take_inflated(Output& output, std::string_view coded) {
     changed_ = true;
     frame(output);
-    if (unpack_waits_) return coded_.append(coded);
+    if (unpack_waits_) return aside_.append(coded);
     unpack(output, coded);
 }
 
@@ -112,9 +134,10 @@ void Relay::unpack(Output& output, std::string_view coded) {
     Block block = shard_.blocks().take(inflated_bytes);
     output.origin = Origin::passing;
     for (bool more = true; more && !ended();) {
-        if (client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
+        // While the start is held, little is decoded: more makes it given (RelayOptions::hold_bytes_max).
+        if (!holding_ && client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
             unpack_waits_ = true;
-            return coded_.append(coded);
+            return aside_.append(coded);
         }
         const auto step = inflater_->next(coded, {block.data(), block.capacity()});
         if (!step) return fail(step.error());
@@ -232,6 +255,10 @@ Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
         return verdict;
     }
     note(view.facts);
+    if (const char* const fault = fault_at_start(view.facts, parsed); fault != nullptr) {
+        fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
+        return Verdict::pass;
+    }
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();
     owner_.on_event_passed();
@@ -246,6 +273,8 @@ void Relay::put_translated(Output& output, std::string_view event) {
     ByteBuffer made(shard_.blocks());
     const llm::EventFacts facts = options_.translation->event(parsed.event, parsed.data, made, usage_);
     note(facts);
+    if (const char* const fault = fault_at_start(facts, parsed); fault != nullptr)
+        return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
     if (facts.has_content || facts.finished || facts.done || facts.is_error) note_content();
     owner_.on_event_passed();
     put_made(output, made.view());
@@ -254,6 +283,17 @@ void Relay::put_translated(Output& output, std::string_view event) {
         fail(Error{.code = Errc::bad_message,
                    .side = Side::upstream,
                    .what = "an event of the upstream's stream cannot be translated"});
+}
+
+/// What shows, before the first content, that there will be none worth having.
+const char* Relay::fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept {
+    if (!holding_) return nullptr;
+    if (facts.is_error) return "the upstream's stream began with an error";
+    if (facts.malformed && !facts.done && !event.data.empty())
+        return "the upstream's stream began with what is no event";
+    const bool bare_done =
+        facts.done && !facts.finished && options_.watch == nullptr && options_.translation == nullptr;
+    return bare_done ? "the upstream's stream ended before its first content" : nullptr;
 }
 
 /// What the client's protocol owes behind the last event. False when the answer is not whole.
@@ -345,8 +385,8 @@ void Relay::resume() {
 void Relay::go_on_unpacking() {
     if (suspended_ || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
     unpack_waits_ = false;
-    ByteBuffer coded = std::move(coded_);
-    coded_ = ByteBuffer(shard_.blocks());
+    ByteBuffer coded = std::move(aside_);
+    aside_ = ByteBuffer(shard_.blocks());
     Output output{.origin = Origin::passing};
     unpack(output, coded.view());
     frame(output);
@@ -392,6 +432,13 @@ void Relay::frame(Output& output) {
 
 void Relay::emit(std::string_view bytes, Origin origin) {
     if (options_.client_framing == ClientFraming::none) return;
+    if (holding_) {
+        if (ended()) return;  // of an answer that is none
+        aside_.append(bytes);
+        // So many events without content are a sign of life of their own.
+        if (aside_.size() > options_.hold_bytes_max) give_held();
+        return;
+    }
     if (origin == Origin::leased)
         client_.add_leased(bytes);
     else
@@ -434,14 +481,17 @@ void Relay::on_client_failed(const Error& why) {
 void Relay::note_content() {
     if (content_seen_) return;
     content_seen_ = true;
+    give_held();
     owner_.on_first_content();
 }
 
 void Relay::add_comment(std::string_view comment) {
     if (ended() || !options_.event_stream || !held_.empty() || suspended_ || oversize_event_) return;
+    const bool held = std::exchange(holding_, false);  // it is for the way, not of the answer
     Output output{.origin = Origin::passing};
     put(output, comment);
     frame(output);
+    holding_ = held;
 }
 
 void Relay::collect(std::string_view payload) {
@@ -516,6 +566,11 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's stream ended before its answer was whole"});
     }
+    if (holding_)
+        return fail(Error{.code = Errc::closed,
+                          .side = Side::upstream,
+                          .what = "the upstream's answer ended before its first content"});
+    give_held();
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);
@@ -524,6 +579,7 @@ void Relay::finish_source() {
 void Relay::fail(const Error& why) {
     if (ended()) return;
     error_ = why;
+    if (holding_) return end_with(End::unfinished);
     if (!options_.event_stream || oversize_event_ || options_.client_framing == ClientFraming::none)
         return end_with(End::unfinished);
     tell_broken();
@@ -555,11 +611,13 @@ void Relay::end_with(End end) {
     end_ = end;
     held_.release();
     backlog_.release();
-    coded_.release();
+    aside_.release();
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();
-    if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
+    if (holding_)
+        flush_.unlink();
+    else if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
         shard_.schedule_bulk(flush_);
     else
         flush_.unlink();

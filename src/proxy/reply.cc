@@ -18,7 +18,7 @@ using llm::error_type::permission;
 using llm::error_type::rate_limit;
 using llm::error_type::server;
 
-constexpr size_t reply_head_bytes = 1024;  // of a head, beside what is counted
+constexpr size_t reply_head_bytes = 1536;  // of a head, beside what is counted
 constexpr size_t message_bytes = 640;
 // RFC 9110, 15.5.16: the codings that would have been taken.
 constexpr std::string_view accept_encoding_line = "accept-encoding: gzip, deflate, zstd\r\n";
@@ -43,6 +43,7 @@ ReplyShape downstream_shape(Errc code) noexcept {
 ReplyShape upstream_shape(Errc code) noexcept {
     switch (code) {
         case Errc::timed_out: return {504, api, "upstream_timeout"};
+        case Errc::limited: return {429, rate_limit, "upstream_rate_limited"};
         case Errc::refused: return {502, api, "upstream_refused"};
         case Errc::unreachable: return {502, api, "upstream_unreachable"};
         case Errc::tls_failed: return {502, api, "upstream_tls_failed"};
@@ -71,7 +72,13 @@ void Exchange::refuse(const Error& why) {
         return;
     }
     if (answered_) return refuse_in_stream(why);
-    const ReplyShape shape = reply_shape(why);
+    ReplyShape shape = reply_shape(why);
+    const bool all_failed = failover_ != nullptr && failover_->told && why.side == Side::upstream;
+    if (all_failed && failover_->told->status != 0) {
+        shape.status = failover_->told->status;
+        shape.type = llm::error_type_of(shape.status);
+        if (shape.status != 429) shape.code = "upstream_error";
+    }
     fmt::basic_memory_buffer<char, message_bytes> message;
     std::string_view code = shape.code;
     std::string_view param;
@@ -102,12 +109,19 @@ void Exchange::refuse(const Error& why) {
     const llm::ErrorBody body{
         .message = {message.data(), message.size()}, .type = shape.type, .code = code, .param = param};
     std::string_view extra;
-    if (shape.status == 401) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
-    if (shape.status == 405) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
-    if (shape.status == 415) extra = accept_encoding_line;
+    const bool of_client = !all_failed;  // what a provider said to Loom is nothing that its client could mend
+    if (shape.status == 401 && of_client) extra = "www-authenticate: Bearer realm=\"loom\"\r\n";
+    if (shape.status == 405 && of_client) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
+    if (shape.status == 415 && of_client) extra = accept_encoding_line;
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
+    std::array<char, 48> retry_after;
+    if (all_failed && failover_->told->retry_after_ms) {
+        const uint64_t seconds = (*failover_->told->retry_after_ms + 999) / 1000;
+        char* const end = fmt::format_to(retry_after.data(), "retry-after: {}\r\n", seconds);
+        extra = {retry_after.data(), static_cast<size_t>(end - retry_after.data())};
+    }
     if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5
-    if (shape.status == 408) keep_alive_ = false;
+    if (shape.status == 408 && of_client) keep_alive_ = false;
     const llm::Protocol protocol = error_protocol();
     reply(shape.status, "application/json", llm::write_error(protocol, shape.status, room, body), extra);
 }

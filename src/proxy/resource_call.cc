@@ -181,7 +181,7 @@ Result<void> Exchange::inspect_family() {
     if (!read) return std::unexpected(read.error());
     Block home = services_.shard().blocks().take(sizeof(Draft));
     char* const memory = home.data();
-    draft_ = ::new (memory) Draft{{}, {}, std::move(home)};
+    draft_ = ::new (memory) Draft{{}, {}, ByteBuffer(services_.shard().blocks()), std::move(home)};
     draft_->request.model_range = read->model_range;
     std::string_view model = read->model;
     const bool prefixed = llm::is_gemini_family(endpoint_) && model.starts_with(model_prefix);
@@ -333,7 +333,8 @@ Result<void> Exchange::prepare_for_owner() {
             return fail(Errc::bad_message, Side::downstream,
                         "what this request names is stored at a provider that is not asked for this model");
         }
-        take_candidate(*there, plan().catalogue.match(model_).model);
+        leave_candidate();
+        LOOM_TRY(take_candidate(&*there, there->provider_ix, plan().catalogue.match(model_).model));
     }
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());

@@ -76,7 +76,8 @@ void PoolEntry::on_tls_failed(std::string_view text, bool in_handshake) noexcept
 
 Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics,
                    observe::ShardAccessLog* log, uint32_t shard_count)
-    : shard_(shard),
+    : random(random_u64()),
+      shard_(shard),
       names_(names),
       metrics_(metrics),
       log_(log),
@@ -101,6 +102,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     for (const ProviderPlan& provider : use->plan->providers) use->signers.push_back(make_signer(provider));
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
+    for (const size_t candidate_count : use->plan->catalogue.set_sizes()) use->turns.emplace_back(candidate_count);
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);

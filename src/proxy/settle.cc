@@ -23,6 +23,7 @@ void Exchange::settle() {
     keepalive_.disarm();
     if (client_gone_ && status_ == 0) status_ = 499;
     const uint64_t now_ns = services_.shard().read_clock_ns();
+    judge_end();
     book(now_ns);
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
@@ -76,13 +77,16 @@ void Exchange::book(uint64_t now_ns) {
     const bool good = !left && answer_whole();
     metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
                          (now_ns - begun_ns_) / 1000);
-    const llm::Usage& usage = this->usage();
-    metrics.tokens(
-        provider,
-        {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
+    book_tokens(usage());
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
-    for (uint8_t attempt = 1; attempt < attempts_; ++attempt) metrics.retry(provider);
+}
+
+/// Of one attempt: what its answer says that it took, whether or not the client got it.
+void Exchange::book_tokens(const llm::Usage& usage) {
+    services_.metrics().tokens(
+        provider_->label_ix,
+        {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
 }
 
 void Exchange::write_log(uint64_t now_ns) {
@@ -113,6 +117,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .status = left ? uint16_t{499} : status_,
         .stream = streaming_,
         .attempts = attempts_,
+        .failover = failover_ != nullptr ? failover_->story() : std::string_view{},
         .bytes_in = bytes_in_,
         .bytes_out = client_.sender().sent_bytes() - sent_before_,
         .events = event_count(),

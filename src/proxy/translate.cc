@@ -196,7 +196,8 @@ void Exchange::note_lost_of_answer() {
 
 /// The document that goes to the provider, before its edits.
 std::string_view Exchange::document() const noexcept {
-    return translated_ != nullptr ? translated_->request.view() : body_.view();
+    if (translated_ != nullptr) return translated_->request.view();
+    return draft_ != nullptr && !draft_->changed.empty() ? draft_->changed.view() : body_.view();
 }
 
 /// Is the answer at hand needed whole before the client gets any of it?
@@ -226,7 +227,8 @@ Result<void> Exchange::begin_collecting() {
     }
     CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
-    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
+    attempt_->deadline_ms = 0;  // it answers
+    error_ = {};                // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;
         head.status = 200;
@@ -275,6 +277,7 @@ void Exchange::end_collected(const Error& why) noexcept {
 Result<void> Exchange::look_at_collected() {
     if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
     collecting_ = !collected().whole();
+    if (!collecting_ && !stream_ && collected().status() < 400) note_latency(services_.shard().now_ns());
     return {};
 }
 

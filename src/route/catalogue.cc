@@ -195,14 +195,17 @@ class CatalogueBuilder {
         return c;
     }
 
-    /// The strategy of a name: its own, else of the longest pattern that covers it, else everybody's.
-    Strategy strategy_of(std::string_view model) const {
+    /// The strategy of a name: its own, of the longest pattern that covers it, or everybody's.
+    void set_strategy(Catalogue::Set& set, std::string_view model) const {
         const std::pair<std::string, Strategy>* best = nullptr;
         for (const auto& one : options_.model_strategies) {
-            if (one.first == model) return one.second;
-            if (covers(one.first, model) && (best == nullptr || one.first.size() > best->first.size())) best = &one;
+            if (!covers(one.first, model)) continue;
+            if (best == nullptr || one.first == model ||
+                (best->first != model && one.first.size() > best->first.size()))
+                best = &one;
         }
-        return best != nullptr ? best->second : options_.strategy;
+        set.own_strategy = best != nullptr;
+        set.strategy = best != nullptr ? best->second : options_.strategy;
     }
 
     /// Who is asked when the others have failed stands behind them.
@@ -215,7 +218,7 @@ class CatalogueBuilder {
         const uint16_t label = options_.model_label ? options_.model_label(name) : uint16_t{0};
         const uint32_t entry = static_cast<uint32_t>(out_.entries_.size());
         Catalogue::Set& set = out_.entries_.emplace_back();
-        set.strategy = strategy_of(name);
+        set_strategy(set, name);
         std::vector<Candidate>& candidates = set.candidates;
         const std::optional<ProviderIx> first = routed(name);
         if (first && provider(*first).weight > 0) {
@@ -258,7 +261,7 @@ class CatalogueBuilder {
 
     void add_any() {
         std::vector<Candidate>& any = out_.any_.candidates;
-        out_.any_.strategy = options_.strategy;
+        set_strategy(out_.any_, "*");
         for (const ProviderIx ix : order_) {
             if (!lists_nothing(ix)) continue;
             any_known_ = true;
@@ -357,7 +360,8 @@ ModelMatch Catalogue::match_of(const Set* set, std::string_view model) const noe
             .model = model,
             .known = true,
             .set = static_cast<uint32_t>(any ? entries_.size() : static_cast<size_t>(set - entries_.data())),
-            .strategy = set->strategy};
+            .strategy = set->strategy,
+            .own_strategy = set->own_strategy};
 }
 
 ModelMatch Catalogue::match(std::string_view asked) const noexcept {
@@ -378,7 +382,6 @@ ModelMatch Catalogue::match(std::string_view asked) const noexcept {
         if (one == set->candidates.end()) continue;
         ModelMatch match = match_of(set, model);
         match.candidates = {&*one, 1};
-        match.strategy = Strategy::priority;  // the client has chosen
         return match;
     }
     return {.model = model};

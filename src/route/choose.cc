@@ -17,16 +17,20 @@ class Chooser {
   public:
     Chooser(const ChoiceOptions& options, const ChoiceTerms& terms, std::span<const Candidate> candidates,
             const Tried& tried, Turn& turn, Random& random) noexcept
-        : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {}
+        : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {
+        alone_ = candidates.size() == 1;
+        if (terms.unfit == nullptr) return;
+        out_ |= *terms.unfit;
+        alone_ = candidates.size() - terms.unfit->count() == 1;
+    }
 
     std::optional<Choice> run() noexcept {
-        // A race for the last probe may be lost: then the choice is made again without that one.
+        // A race for the last probe may be lost: then that one is broken, and the choice is made again.
         for (size_t n = 0; n <= candidates_.size(); ++n) {
             const auto choice = once();
             if (!choice) return std::nullopt;
             Choice chosen = *choice;
             if (enter(chosen)) return chosen;
-            out_.set(chosen.index);
         }
         return std::nullopt;
     }
@@ -85,12 +89,16 @@ class Chooser {
 
     /// Where it is the only one, it is no fallback but who is asked.
     [[nodiscard]] bool usable(size_t index) const noexcept {
-        return !out_[index] && (!candidates_[index].fallback || candidates_.size() == 1);
+        return !out_[index] && (!candidates_[index].fallback || alone_);
+    }
+    /// Is it among those whom the state of all depends on?
+    [[nodiscard]] bool counts(size_t index) const noexcept {
+        return (terms_.unfit == nullptr || !(*terms_.unfit)[index]) && (!candidates_[index].fallback || alone_);
     }
 
     std::optional<Choice> fallback(Trouble trouble) noexcept {
         const size_t last = candidates_.size() - 1;
-        if (candidates_.size() < 2 || out_[last] || !candidates_[last].fallback) return std::nullopt;
+        if (alone_ || out_[last] || !candidates_[last].fallback) return std::nullopt;
         const bool wanted =
             trouble == Trouble::rate_limit ? options_.fallback_on_rate_limit : options_.fallback_on_error;
         if (!wanted || standing(candidates_[last]) == Standing::broken) return std::nullopt;
@@ -115,13 +123,13 @@ class Chooser {
     }
 
     [[nodiscard]] bool panics() noexcept {
-        for (const Candidate& one : candidates_)
-            if (standing(one) != Standing::broken) return false;
+        for (size_t i = 0; i < candidates_.size(); ++i)
+            if (counts(i) && standing(candidates_[i]) != Standing::broken) return false;
         return true;
     }
     [[nodiscard]] Trouble trouble_of_all() noexcept {
-        for (const Candidate& one : candidates_)
-            if (!one.fallback && standing(one) == Standing::broken) return Trouble::error;
+        for (size_t i = 0; i < candidates_.size(); ++i)
+            if (counts(i) && standing(candidates_[i]) == Standing::broken) return Trouble::error;
         return Trouble::rate_limit;
     }
 
@@ -151,6 +159,7 @@ class Chooser {
     Tried out_;
     Turn& turn_;
     Random& random_;
+    bool alone_;  // one candidate, or one that is fit
 };
 
 }  // namespace

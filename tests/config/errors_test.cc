@@ -66,10 +66,10 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
     EXPECT_EQ(errors_of("security.pii_detection.enabled = on"),
               "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
-    EXPECT_EQ(errors_of("routing.fallback = true"),
-              "loom.conf:1:1: 'routing.fallback' is not available in this version\n");
-    EXPECT_EQ(errors_of("routing.strategy = round_robin"),
-              "loom.conf:1:20: routing.strategy: 'round_robin' is not available in this version\n");
+    EXPECT_EQ(errors_of("routing.hedge.after = p95"),
+              "loom.conf:1:1: 'routing.hedge.after' is not available in this version\n");
+    EXPECT_EQ(errors_of("routing.strategy = throughput"),
+              "loom.conf:1:20: routing.strategy: 'throughput' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }

@@ -43,7 +43,8 @@ TEST(ImportErrors, WrongTypes) {
     EXPECT_EQ(errors("health: {path: [{name: a}]}\n"),
               "l.yaml:1:16: health.path: expected a text, got a list of items\n");
     EXPECT_EQ(errors("routing: {strategy: fastest}\n"),
-              "l.yaml:1:21: routing.strategy: expected one of priority, model, got 'fastest'\n");
+              "l.yaml:1:21: routing.strategy: expected one of priority, model, round_robin, weighted, random, "
+              "least_connections, latency, least_latency, cost, cost_optimized, got 'fastest'\n");
 }
 
 TEST(ImportErrors, ItemsNeedANameThatIsTheirOwn) {
@@ -102,8 +103,10 @@ TEST(ImportErrors, BombsAreBounded) {
     for (int i = 1; i < 400; i++) square += ", p" + std::to_string(i) + ": x";
     square += "}\n";
     for (int i = 1; i < 400; i++) square += "  m" + std::to_string(i) + ": *m\n";
-    EXPECT_EQ(errors(square), "l.yaml:2:433: up to here it makes more than the 1048576 bytes that a flat file may have; import it in parts, "
-              "which an `include` joins\n");
+    EXPECT_EQ(
+        errors(square),
+        "l.yaml:2:433: up to here it makes more than the 1048576 bytes that a flat file may have; import it in parts, "
+        "which an `include` joins\n");
     std::string merged = "a: &a {k0: x";
     for (int i = 1; i < 1000; i++) merged += ", k" + std::to_string(i) + ": x";
     merged += "}\nb: {<<: [*a";

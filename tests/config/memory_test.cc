@@ -21,7 +21,9 @@ MemoryBound bound_of(const std::string& conf) {
     EXPECT_TRUE(loaded.config) << config::all_of(loaded.diagnostics);
     observe::Metrics metrics(1);
     TlsFiles files;
-    return memory_bound(*build_server_options(*loaded.config), **build_plan(*loaded.config, metrics, files, 1));
+    route::TargetTable targets;
+    return memory_bound(*build_server_options(*loaded.config),
+                        **build_plan(*loaded.config, metrics, files, targets, 1));
 }
 
 std::vector<const MemoryTerms*> parts_of(const MemoryBound& bound) {

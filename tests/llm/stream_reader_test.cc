@@ -99,6 +99,15 @@ TEST(StreamReader, MalformedEventsHaveNoFactsAndHurtNobody) {
     EXPECT_FALSE(read("{}").malformed);
 }
 
+TEST(StreamReader, SpokenAnswersAreContent) {
+    StreamReader reader;
+    Usage usage;
+    EXPECT_TRUE(
+        reader.read(R"({"choices":[{"index":0,"delta":{"audio":{"id":"a","data":"UklGRg=="}}}]})", usage).has_content);
+    EXPECT_FALSE(
+        reader.read(R"({"choices":[{"index":0,"delta":{"role":"assistant","audio":null}}]})", usage).has_content);
+}
+
 TEST(StreamReader, KnowsErrors) {
     Read read;
     EXPECT_TRUE(read(R"({"error":{"message":"overloaded"}})").is_error);

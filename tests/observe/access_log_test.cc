@@ -246,7 +246,7 @@ TEST_F(AccessLogTest, AShardRingsTheWriterBeforeItsRingIsFull) {
     ASSERT_TRUE(log);
     for (int turn = 0; turn < 4; ++turn) {
         const uint64_t before = (*log)->written();
-        for (int i = 0; i < 240; ++i)  // more than half of the ring, and less than the whole
+        for (int i = 0; i < 200; ++i)  // more than half of the ring, and less than the whole but a longest line
             (*log)->shard(0)->record(record_of("a line of about a hundred bytes, more or less"));
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
         while ((*log)->written() == before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();

@@ -87,6 +87,51 @@ TEST(Exposition, TellsWhenCertificatesEndAndHowOftenTheyWereRenewed) {
     EXPECT_EQ(some.at(expiry + "{owner=\"provider.openai\",certificate=\"/etc/own.crt\"}"), -1);
 }
 
+TEST(Exposition, TellsOfFailoversAndHowProvidersDo) {
+    Metrics metrics(2);
+    const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");
+    metrics.shard(0).failover(openai, azure, FailoverReason::rate_limit);
+    metrics.shard(1).failover(openai, azure, FailoverReason::rate_limit);
+    metrics.shard(1).failover(azure, openai, FailoverReason::untranslatable);
+    metrics.shard(1).retries_sent.add(3);
+    const Exposed e = exposed(metrics, {.now_us = minute_us,
+                                        .providers = {{.provider = "openai", .healthy = false, .breaker = 2},
+                                                      {.provider = "azure", .breaker = 1, .open_models = 4}}});
+    EXPECT_EQ(e.at(R"(loom_ai_failovers_total{from="openai",to="azure",reason="rate_limit"})"), 2);
+    EXPECT_EQ(e.at(R"(loom_ai_failovers_total{from="azure",to="openai",reason="untranslatable"})"), 1);
+    EXPECT_EQ(e.at(R"(loom_ai_retries_total{kind="sent"})"), 3);
+    EXPECT_EQ(e.at(R"(loom_ai_retries_total{kind="refused"})"), 0);
+    EXPECT_EQ(e.at(R"(loom_ai_provider_health{provider="openai"})"), 0);
+    EXPECT_EQ(e.at(R"(loom_ai_provider_health{provider="azure"})"), 1);
+    EXPECT_EQ(e.at(R"(loom_ai_provider_breaker_state{provider="openai"})"), 2);
+    EXPECT_EQ(e.at(R"(loom_ai_provider_models_open{provider="azure"})"), 4);
+}
+
+TEST(Totals, AddUpTheShards) {
+    Metrics metrics(2);
+    const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");
+    for (uint32_t shard = 0; shard < 2; ++shard) {
+        metrics.shard(shard).request_done(openai, other_slot, Outcome::success, 10);
+        metrics.shard(shard).request_done(openai, metrics.model("gpt-4o"), Outcome::error, 10);
+        metrics.shard(shard).tokens(openai, {.input = 5, .output = 7, .cached = 1});
+        metrics.shard(shard).provider_latency(openai, shard == 0 ? 1'000 : 3'000);
+        metrics.shard(shard).retry(openai);
+    }
+    metrics.shard(1).failover(openai, azure, FailoverReason::tls);
+    const ProviderTotals totals = metrics.provider_totals(openai);
+    EXPECT_EQ(totals.successes, 2u);
+    EXPECT_EQ(totals.errors, 2u);
+    EXPECT_EQ(totals.retries, 2u);
+    EXPECT_EQ(totals.tokens_input, 10u);
+    EXPECT_EQ(totals.tokens_output, 14u);
+    EXPECT_EQ(totals.tokens_cached, 2u);
+    EXPECT_EQ(totals.answers, 2u);
+    EXPECT_DOUBLE_EQ(totals.latency_mean_us, 2'000);
+    EXPECT_NEAR(totals.latency_p99_us, 3'000, 200);
+    EXPECT_EQ(totals.failovers_from, 1u);
+    EXPECT_EQ(metrics.provider_totals(azure).failovers_to, 1u);
+}
+
 TEST(Exposition, AddsUpTheShards) {
     Metrics metrics(2);
     const uint16_t openai = metrics.provider("openai"), gpt = metrics.model("gpt-4");

@@ -146,6 +146,26 @@ TEST(Breaker, OpensAfterFailuresInARowAndNotAfterAsManyApart) {
     EXPECT_TRUE(breaker.admits(options, options.timeout_ms + 1));
 }
 
+/// Eras are counted in eight bits. A probe that was out for 256 of them meets one of its own number.
+TEST(Breaker, AProbeOfAnEraLongGoneTellsNothing) {
+    const BreakerOptions options{.failure_threshold = 1, .success_threshold = 1, .timeout_ms = 10, .restore_ms = 0};
+    BreakerState state;
+    BreakerPass pass, old;
+    uint64_t now_ms = 0;
+    ASSERT_TRUE(state.enter(options, now_ms, pass));
+    state.leave(options, now_ms, pass, BreakerOutcome::failure);
+    now_ms += options.timeout_ms;
+    ASSERT_TRUE(state.enter(options, now_ms, old));
+    do {
+        now_ms += options.timeout_ms;
+        ASSERT_TRUE(state.enter(options, now_ms, pass)) << "the probe before was never told of";
+    } while (state.era != old.era);
+    state.leave(options, now_ms, pass, BreakerOutcome::none);
+    const BreakerState before = state;
+    state.leave(options, now_ms, old, BreakerOutcome::failure);
+    EXPECT_EQ(state, before);
+}
+
 TEST(Breaker, OfThresholdZeroIsNone) {
     Breaker breaker;
     const BreakerOptions none{.failure_threshold = 0};

@@ -277,13 +277,44 @@ TEST_F(Choosing, TheFallbackComesWhenTheOthersAreOutAndAsItsPolicySays) {
     fail(0);
     EXPECT_EQ(choose_one()->reason, ChoiceReason::fallback);
     options.fallback_on_error = false;
-    EXPECT_FALSE(choose_one().has_value());
+    EXPECT_EQ(choose_one()->reason, ChoiceReason::last_resort) << "somebody has to be asked";
+    EXPECT_EQ(choose_one()->index, 0u);
     tried.set(0);
     terms.trouble = Trouble::error;
     terms.fallback_only = true;
     EXPECT_FALSE(choose_one().has_value());
     options.fallback_on_error = true;
     EXPECT_EQ(choose_one()->index, 1u);
+}
+
+TEST_F(Choosing, WhoCannotTakeSuchARequestIsNobody) {
+    for (int i = 0; i < 3; ++i) add();
+    const Tried unfit = [] {
+        Tried one;
+        one.set(0);
+        return one;
+    }();
+    terms.unfit = &unfit;
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{1, 10}}));
+    terms.strategy = Strategy::round_robin;
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{1, 5}, {2, 5}}));
+    fail(1);
+    fail(2);
+    EXPECT_EQ(choose_one()->reason, ChoiceReason::last_resort) << "the first is well, and no refuge";
+    EXPECT_NE(choose_one()->index, 0u);
+}
+
+TEST_F(Choosing, AFallbackThatAloneCanTakeARequestIsNone) {
+    for (int i = 0; i < 2; ++i) add();
+    candidates[1].fallback = true;
+    options.fallback_on_error = options.fallback_on_rate_limit = false;
+    Tried unfit;
+    unfit.set(0);
+    terms.unfit = &unfit;
+    const auto choice = choose_one();
+    ASSERT_TRUE(choice.has_value());
+    EXPECT_EQ(choice->index, 1u);
+    EXPECT_EQ(choice->reason, ChoiceReason::strategy);
 }
 
 TEST_F(Choosing, ARecoveredOneGetsItsTrafficBackBitByBit) {

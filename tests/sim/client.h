@@ -32,6 +32,7 @@ struct JudgeContext {
     bool draining = false;
     bool links_fail = false;   // the network refuses connections, or breaks them
     bool spoiled = false;      // an upstream that sends more than it said: the rest is the next request's answer
+    bool fails_over = false;   // who fails may be asked again, or another: the failure that tells most is the answer
     bool closes_idle = false;  // the pool may take connections that upstreams have just closed
 };
 [[nodiscard]] std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& context);

@@ -10,9 +10,11 @@ namespace {
 constexpr std::string_view error_event = "data: {\"error\"";
 constexpr std::string_view error_json = "{\"error\"";
 
-bool is_refusal(const MessageReader& answer) noexcept {
+/// retried  the status that was answered to an attempt before, 0 for none: it may tell more than the last failure.
+bool is_refusal(const MessageReader& answer, int retried) noexcept {
     const int status = answer.status();
-    return (status == 408 || status == 502 || status == 503 || status == 504 || status == 400 || status == 413) &&
+    return (status == retried || status == 408 || status == 502 || status == 503 || status == 504 || status == 400 ||
+            status == 413) &&
            (answer.body().starts_with(error_json) || answer.body().empty());  // to HEAD, without
 }
 
@@ -33,6 +35,11 @@ bool is_broken_stream(const Case& c, int status, std::string_view body) noexcept
     const bool at_border = before.empty() || before.ends_with("\n\n");
     const bool refused = c.status != 200 && before.empty();  // after its stream had been opened by keep-alives
     return status == 200 && at_border && (refused || std::string_view(c.payload).starts_with(before));
+}
+
+/// A stream that ends without a word: where others can be asked, it is no answer.
+bool says_nothing(const Case& c) noexcept {
+    return c.ask == Ask::stream && c.status == 200 && c.payload.find("\"delta\"") == std::string::npos;
 }
 
 std::string differs(const Case& c, int status, std::string_view body) {
@@ -83,7 +90,9 @@ std::string judge_whole(const Case& c, const MessageReader& answer, const JudgeC
     if (c.ask == Ask::stream && c.status != 200 && is_broken_stream(c, answer.status(), body)) return "";
     if (same) return "whole, and the upstream had not sent it whole";
     if (!may_fail) return differs(c, answer.status(), body);
-    if (is_refusal(answer) || (c.ask == Ask::stream && is_broken_stream(c, answer.status(), body))) return "";
+    if (is_refusal(answer, context.fails_over ? c.status : 0) ||
+        (c.ask == Ask::stream && is_broken_stream(c, answer.status(), body)))
+        return "";
     return "after a failure, " + differs(c, answer.status(), body);
 }
 
@@ -95,7 +104,8 @@ std::string judge(const Case& c, const Outcome& outcome, const JudgeContext& con
     const bool raced = context.closes_idle && c.ask == Ask::upload;  // its body has gone with the stale connection
     const bool fate_fails = c.fate != Fate::whole && c.fate != Fate::too_long;
     const bool may_fail = fate_fails || c.hurt || c.half_closes || c.slow_client || c.slow_upstream ||
-                          (c.has_upstream() && (context.links_fail || context.spoiled || raced));
+                          (c.has_upstream() && (context.links_fail || context.spoiled || raced)) ||
+                          (context.fails_over && says_nothing(c));
     if (outcome.how == Outcome::How::whole) return judge_whole(c, answer, context, may_fail || c.early);
     if (outcome.how == Outcome::How::nothing) {
         // Where only the end delimits the answer, the reset that ends a broken one may take all of it along.

@@ -78,6 +78,7 @@ SimProxy::SimProxy(Network& network, const SimProxyOptions& options, observe::Me
     ring_ = ring.get();
     shard_.open_on(std::move(ring), options.incremental_buffers);
     services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0), log, 1);
+    services_->random = route::Random(1);  // two runs of a seed choose alike
     services_->set_plan(make_plan());
     proxy::ListenerPlan listener{.name = "sim"};
     if (options.tls_clients) {
@@ -97,6 +98,7 @@ void SimProxy::open_admin() {
     admin::ApiOptions api{.health_path = "/healthz", .metrics = &metrics_};
     api.facts = [this] { return observe::ProcessFacts{.now_us = ring_->now_ns() / 1000}; };
     api.ready = [this] { return !draining_; };
+    api.plan = [this] { return admin_services_->shared_plan(); };
     admin_listener_ = std::make_unique<proxy::ProxyListener>(
         *admin_services_, proxy::ListenerPlan{.name = "admin", .local = of_this_world(admin::make_api(std::move(api)))},
         NetworkRing::admin_listener_fd);
@@ -122,6 +124,7 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
                                    .models = std::vector<std::string>{"m"}});
     catalogue.providers.push_back(
         {.name = "echo", .label_ix = plan->providers[1].label_ix, .models = std::vector<std::string>{"echo"}});
+    if (options_.fails_over) add_failover(*plan, catalogue);
     plan->catalogue = *route::Catalogue::build(catalogue);
     plan->routes.push_back({.name = "ai", .auth = proxy::AuthType::none});
     plan->routes.push_back({.name = "plain", .ai = false, .auth = proxy::AuthType::none});
@@ -141,6 +144,38 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     if (options_.keepalive_ms > 0) plan->routes[0].keepalive_ms = options_.keepalive_ms;
     if (random_.chance(200)) plan->flush_interval_ms = random_.between(1, 20);
     return plan;
+}
+
+/// With a breaker that opens soon, and a plan's own mind about the rest.
+void SimProxy::add_failover(proxy::Plan& plan, route::CatalogueOptions& catalogue) {
+    plan.providers.push_back(provider_plan(metrics_, "spare", 2, options_.tls_upstreams));
+    plan.providers.back().endpoint.host = "web.sim";  // a name that the certificate has
+    for (const size_t ix : {size_t{0}, size_t{2}})
+        plan.providers[ix].state = targets_.row(plan.providers[ix].name, true);
+    catalogue.providers[0].state = plan.providers[0].state;
+    catalogue.providers.push_back({.name = "spare",
+                                   .label_ix = plan.providers[2].label_ix,
+                                   .models = std::vector<std::string>{"m"},
+                                   .state = plan.providers[2].state});
+    static constexpr route::Strategy strategies[] = {route::Strategy::priority, route::Strategy::round_robin,
+                                                     route::Strategy::least_connections, route::Strategy::latency};
+    catalogue.strategy = strategies[random_.below(4)];
+    if (random_.chance(300)) catalogue.fallback = "spare";
+    catalogue.model_state = [this](const route::ProviderOptions& provider, std::string_view model) {
+        return targets_.row(provider.name + "/" + std::string(model), true);
+    };
+    plan.tells_routing = true;
+    plan.choice.breaker = {.failure_threshold = static_cast<uint32_t>(random_.below(4)),
+                           .success_threshold = static_cast<uint32_t>(random_.between(1, 2)),
+                           .timeout_ms = random_.between(1, 5'000),
+                           .restore_ms = random_.below(2'000)};
+    plan.failover = {.enabled = true,
+                     .retry_sent = random_.chance(700),
+                     .max_retries = static_cast<uint32_t>(random_.below(4)),
+                     .budget_share = static_cast<uint32_t>(random_.below(1'000)),
+                     .timeout_ms = random_.chance(300) ? random_.between(6'000, 9'000) : 0,
+                     .retry_codes = {429, 500, 502, 503, 504},
+                     .backoff = {.first_ms = random_.below(100)}};
 }
 
 void SimProxy::turn(uint64_t actors_next_ns) {

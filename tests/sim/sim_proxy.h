@@ -41,6 +41,7 @@ struct SimProxyOptions {
     uint32_t keepalive_ms = 0;  // of the models' route; 0: drawn, and mostly none
     bool tls_clients = false;
     bool tls_upstreams = false;
+    bool fails_over = false;  // a second provider has the model too, at the same place
 };
 
 /// With an admin listener, which has services of its own, as in the process.
@@ -95,7 +96,10 @@ class SimProxy {
     void open_admin();
     [[nodiscard]] std::shared_ptr<const proxy::Plan> make_plan();
 
+    void add_failover(proxy::Plan& plan, route::CatalogueOptions& catalogue);
+
     SimProxyOptions options_;
+    route::TargetTable targets_;
     Random& random_;
     observe::Metrics& metrics_;
     io::Shard shard_;

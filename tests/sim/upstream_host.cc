@@ -90,7 +90,7 @@ void UpstreamHost::arrived(Connection& c) {
     c.answered_bytes = 0;
     if (c.now == nullptr) return book_.complain("an upstream got a request that nobody sent");
     c.now->arrivals += 1;
-    if (c.now->arrivals > 2) book_.complain(c.now->id() + ": more than two attempts");
+    if (c.now->arrivals > arrivals_max) book_.complain(c.now->id() + ": more attempts than there may be");
     if (!c.now->has_upstream()) book_.complain(c.now->id() + ": was to be answered by Loom");
     for (const std::string_view field : {"authorization", "expect", "connection", "keep-alive"})
         if (field != "authorization" && !c.reader.field(field).empty())

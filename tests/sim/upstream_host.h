@@ -39,6 +39,8 @@ class UpstreamHost final : public Host {
     [[nodiscard]] uint64_t step(uint64_t now_ns);
     [[nodiscard]] size_t open_count() const noexcept { return connections_.size(); }
 
+    uint32_t arrivals_max = 2;  // of one request: on a pooled connection that had died unseen, and on a fresh one
+
   private:
     struct Connection {
         FarEnd end;

@@ -65,6 +65,7 @@ WorldOptions draw_world(uint64_t seed) {
         o.client_count = std::min<size_t>(o.client_count, 4);
         o.cases_per_client = std::min<size_t>(o.cases_per_client, 15);
     }
+    o.proxy.fails_over = random.chance(300);
     if (random.chance(300)) o.faults.deaf = 300;
     return o;
 }
@@ -76,14 +77,14 @@ std::string describe(const WorldOptions& o) {
         "upstream closes {}, drain after {}; late {} cut {} multishot {} deaf {} cancel {} no buffers {} reset {} send "
         "{} "
         "accept "
-        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}",
+        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}{}",
         o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
         o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
         o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot, f.deaf,
         f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
         f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow,
         o.wall_jumps, o.scraped ? ", scraped" : "", o.proxy.tls_clients ? ", TLS of clients" : "",
-        o.proxy.tls_upstreams ? ", TLS to upstreams" : "");
+        o.proxy.tls_upstreams ? ", TLS to upstreams" : "", o.proxy.fails_over ? ", failover" : "");
 }
 
 World::World(const WorldOptions& options)
@@ -93,6 +94,8 @@ World::World(const WorldOptions& options)
       provider_(*this, random_, options.upstream_closes),
       web_(*this, random_, options.upstream_closes),
       scraper_(*this, network_) {
+    // A first attempt, three retries at the most and the fallback, each on a stale connection and a fresh one.
+    if (options.proxy.fails_over) provider_.arrivals_max = 2 * (1 + 3 + 1);
     network_.tls_clients = options.proxy.tls_clients;
     network_.tls_hosts = options.proxy.tls_upstreams;
     if (options.log) {
@@ -153,6 +156,7 @@ JudgeContext World::context() const noexcept {
     return {.draining = proxy_->draining(),
             .links_fail = options_.faults.breaks_links(),
             .spoiled = options_.temper.too_long,
+            .fails_over = options_.proxy.fails_over,
             .closes_idle = options_.upstream_closes > 0 || options_.faults.deaf > 0};
 }
 

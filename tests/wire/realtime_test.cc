@@ -115,6 +115,42 @@ TEST_F(Realtime, ABrowsersKeyIsTakenAndEndsHere) {
     EXPECT_EQ(upstream().request_count(), 1U);
 }
 
+TEST_F(Realtime, GoesOnlyToProvidersThatHaveSessions) {
+    ScriptedUpstream deaf(answer_always(answer("{}")));
+    conf.set("provider.deaf.type", "anthropic").set("provider.deaf.api_key", "sk-of-the-deaf");
+    conf.set("provider.deaf.models", "gpt-realtime, gpt-mute").set("provider.deaf.base_url", deaf.origin());
+    conf.set("routing.strategy", "round_robin").set("routing.failover.enabled", "on");
+    start(talking(echo));
+    for (int i = 0; i < 4; ++i) {
+        Session one = open();
+        EXPECT_EQ(one.head.value("x-loom-provider"), "mock");
+        EXPECT_EQ(one.head.value("x-loom-choice"), "round_robin");
+        one.end.send_close(1000);
+        EXPECT_EQ(one.end.read_close(), 1000);
+    }
+    EXPECT_EQ(deaf.connection_count(), 0U);
+    const Message mute = refused("/v1/realtime?model=gpt-mute");
+    expect_error(mute, 501);
+    EXPECT_TRUE(contains(mute.body, "deaf")) << mute.body;
+}
+
+/// A session may last for hours: a breaker that lets it in to see how its provider does does not wait for its end.
+TEST_F(Realtime, ASessionThatBeginsClosesABreaker) {
+    conf.set("routing.failover.enabled", "on").set("routing.failover.circuit_breaker.failure_threshold", "1");
+    conf.set("routing.failover.circuit_breaker.success_threshold", "1");
+    conf.set("routing.failover.circuit_breaker.timeout", "1ms").set("routing.failover.max_retries", "0");
+    start(answer_always(answer("{}", "500 Internal Server Error")));
+    EXPECT_EQ(ask(chat_request(R"({"model":"gpt-realtime","messages":[{"role":"user","content":"Hi"}]})")).status(),
+              500);
+    EXPECT_EQ(loom().metric(R"(loom_ai_provider_models_open{provider="mock"})"), 1);
+    upstream().set_script(talking(echo));
+    upstream().end_connections();
+    Session one = open();
+    EXPECT_EQ(loom().metric(R"(loom_ai_provider_models_open{provider="mock"})"), 0);
+    one.end.send_close(1000);
+    EXPECT_EQ(one.end.read_close(), 1000);
+}
+
 TEST_F(Realtime, AModelIsMappedAndOthersAreRefused) {
     conf.set("model_mapping.voice.mock", "gpt-realtime-mini").set("consumer.narrow.api_key", "sk-narrow-1");
     conf.set("consumer.narrow.models", "gpt-realtime");

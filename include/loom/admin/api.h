@@ -1,7 +1,8 @@
-// The admin listener's resources: health, readiness, metrics.
+// The admin listener's resources: health, readiness, metrics, and what providers do.
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "loom/observe/metrics.h"
@@ -10,14 +11,16 @@
 namespace loom::admin {
 
 struct ApiOptions {
-    std::string token;        // "" asks for none: loopback only, which the configuration's check sees to
-    std::string health_path;  // "/healthz"
-    observe::Metrics* metrics = nullptr;            // outlives the handler
-    std::function<observe::ProcessFacts()> facts;   // what no shard counts
-    std::function<bool()> ready;                    // false while draining
+    std::string token;                    // "" asks for none: loopback only, which the configuration's check sees to
+    std::string health_path;              // "/healthz"
+    observe::Metrics* metrics = nullptr;  // outlives the handler
+    std::function<observe::ProcessFacts()> facts;              // what no shard counts
+    std::function<bool()> ready;                               // false while draining
+    std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
 };
 
-/// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is one.
+/// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is
+/// one.
 [[nodiscard]] proxy::LocalHandler make_api(ApiOptions options);
 
 }  // namespace loom::admin

@@ -19,7 +19,7 @@ struct EventFacts {
     bool usage_present = false;  // a non-null usage; it was written to the Usage
     bool usage_only = false;     // and choices is empty, null or missing: the chunk that include_usage adds
     bool usage_null = false;     // `"usage":null`, which include_usage adds to every other chunk
-    bool has_content = false;    // any text a client sees or runs: content, refusal, reasoning, tool call
+    bool has_content = false;    // what a client sees, hears or runs: content, refusal, reasoning, audio, tool call
     bool has_tool_call = false;
     bool is_error = false;   // a non-null `error`
     bool finished = false;   // a finish_reason that is not null

@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "loom/base/ip.h"
 #include "loom/base/result.h"
 
 namespace loom::net {
@@ -88,7 +89,7 @@ class Address {
 /// A client's address as a connection keeps it: 20 bytes instead of Address's 132. IPv4 is held v4-mapped, so that one
 /// client is one key whichever listener it came through. Unix clients hold no IP.
 struct PeerAddress {
-    std::array<uint8_t, 16> ip{};
+    IpBytes ip{};
     uint16_t port = 0;
     uint16_t family = AF_UNSPEC;  // AF_INET (also for v4-mapped), AF_INET6, AF_UNIX
 
@@ -98,23 +99,23 @@ struct PeerAddress {
 };
 static_assert(sizeof(PeerAddress) == 20, "every connection holds one");
 
-/// A range of IP addresses: `10.0.0.0/8`, `fd00::/8`, or one address.
+/// A range of IP addresses, asked of sockets' addresses.
 class Network {
   public:
-    /// Errors  bad_conf: not an IP, a prefix over 32 or 128, or bits set behind the prefix (10.0.0.1/8: most likely a
-    /// typing error).
-    [[nodiscard]] static Result<Network> parse(std::string_view text);
+    /// Errors  those of IpNetwork.
+    [[nodiscard]] static Result<Network> parse(std::string_view text) noexcept {
+        return Network(LOOM_TRY(IpNetwork::parse(text)));
+    }
 
-    /// A v4-mapped IPv6 address counts as its IPv4 form, on both sides. Unix and empty addresses are in no network.
+    /// Unix and empty addresses are in no network.
     [[nodiscard]] bool contains(const Address& address) const noexcept;
     [[nodiscard]] bool contains(const PeerAddress& peer) const noexcept;
-    [[nodiscard]] std::string to_string() const;
+    [[nodiscard]] std::string to_string() const { return range_.to_string(); }
     friend bool operator==(const Network&, const Network&) noexcept = default;
 
   private:
-    std::array<uint8_t, 16> ip_{};  // IPv4 held v4-mapped
-    uint8_t prefix_bits_ = 0;       // 0..128; IPv4's are counted from 96
-    bool ipv4_ = false;
+    explicit Network(const IpNetwork& range) noexcept : range_(range) {}
+    IpNetwork range_;
 };
 
 }  // namespace loom::net

@@ -39,6 +39,7 @@ struct AccessRecord {
     uint16_t status = 0;              // 499 for a client that left
     bool stream = false;
     uint16_t attempts = 0;
+    std::string_view failover;  // 256: attempts that failed, "openai=rate_limit:429, azure=connect"; as it is
     uint64_t bytes_in = 0;
     uint64_t bytes_out = 0;
     uint32_t events = 0;
@@ -58,7 +59,7 @@ struct AccessRecord {
 };
 
 /// No line is longer, newline included.
-inline constexpr size_t access_line_bytes_max = 12 * 1024;
+inline constexpr size_t access_line_bytes_max = 13 * 1024;
 
 /// The part of the log that one shard owns. Only that shard calls record().
 class ShardAccessLog {

@@ -50,6 +50,22 @@ enum class ConnectResult : uint8_t {
 };
 inline constexpr size_t connect_result_count = 9;
 
+/// Why an attempt failed, and another provider was asked.
+enum class FailoverReason : uint8_t {
+    rate_limit,  // 429
+    status,      // another of routing.failover.retry_codes
+    connect,     // nothing was sent
+    tls,
+    timeout,
+    reset,  // the connection ended before there was an answer
+    bad_answer,
+    error_event,     // inside a stream, before its first content
+    credentials,     // ours for it are not at hand
+    untranslatable,  // its protocol cannot carry the request
+};
+inline constexpr size_t failover_reason_count = 10;
+[[nodiscard]] std::string_view failover_reason_name(FailoverReason reason) noexcept;
+
 /// On which side of Loom TLS is spoken, and how a handshake ended.
 enum class TlsSide : uint8_t { client, upstream };
 enum class TlsResult : uint8_t {
@@ -123,6 +139,9 @@ class ShardMetrics {
         stream_breaks;  // stall: the reader was slower than the upstream; break: the upstream was gone mid-stream
     Counter ring_enters, ring_completions, ring_cq_overflows, ring_no_buffers;
     Counter timeouts;
+    // Attempts after the first: nothing was sent before, it was sent and not answered (it may cost twice), or the
+    // answer was an error. And those that routing.failover.retry_budget did not allow.
+    Counter retries_unsent, retries_sent, retries_answered, retries_refused;
     Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
@@ -154,6 +173,10 @@ class ShardMetrics {
     void overhead(Stage stage, uint64_t ns) noexcept {
         overhead_[static_cast<size_t>(stage)].record(overhead_bounds_ns, ns);
     }
+    void failover(uint16_t from, uint16_t to, FailoverReason reason) noexcept {
+        LOOM_ASSERT(from < provider_slots_max && to < provider_slots_max);
+        failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].add();
+    }
     /// How long one turn of the loop kept the next completion waiting.
     void loop_turn(uint64_t ns) noexcept { loop_turn_.record(overhead_bounds_ns, ns); }
     void connect(uint16_t provider, ConnectResult result) noexcept {
@@ -181,6 +204,9 @@ class ShardMetrics {
     }
     [[nodiscard]] const OverheadHistogram& loop_turn_series() const noexcept { return loop_turn_; }
     [[nodiscard]] const TlsSeries& tls_series(TlsSide side) const noexcept { return tls_[static_cast<size_t>(side)]; }
+    [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
+        return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
+    }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -198,6 +224,8 @@ class ShardMetrics {
     std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
+    // By provider left and provider asked instead; dense, as the series below.
+    std::array<std::array<Counter, failover_reason_count>, size_t{provider_slots_max} * provider_slots_max> failovers_;
     // Dense, so that a series is an address and not a lookup. 2 MiB of address space; only pages that are counted in
     // take memory.
     std::array<ModelSeries, size_t{provider_slots_max} * model_slots_max> series_;
@@ -220,6 +248,24 @@ struct AccessTokenFacts {
     uint64_t expires_s = 0;  // Unix; 0 before the first
 };
 
+/// How a provider does, as the requests of all shards have found it.
+struct ProviderHealth {
+    std::string provider;
+    bool healthy = true;
+    uint32_t breaker = 0;      // 0 closed, 1 half open, 2 open
+    uint32_t open_models = 0;  // its models whose breakers are not closed
+};
+
+/// A provider's counts so far, of all shards.
+struct ProviderTotals {
+    uint64_t successes = 0, errors = 0;
+    uint64_t retries = 0;
+    uint64_t tokens_input = 0, tokens_output = 0, tokens_cached = 0;
+    uint64_t answers = 0;  // whose latency was taken
+    double latency_mean_us = 0, latency_p50_us = 0, latency_p95_us = 0, latency_p99_us = 0;
+    uint64_t failovers_from = 0, failovers_to = 0;
+};
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
@@ -232,6 +278,7 @@ struct ProcessFacts {
     uint64_t tls_renewal_failures = 0;
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
+    std::vector<ProviderHealth> providers;  // empty where nothing is known of them
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.
@@ -261,6 +308,8 @@ class Metrics {
     /// about 0.1 ms and up to milliseconds with hundreds of models: a service thread is the better place for it. Serve
     /// it as `text/plain; version=0.0.4; charset=utf-8`.
     [[nodiscard]] std::string expose(const ProcessFacts& facts);
+    /// Any thread, likewise.
+    [[nodiscard]] ProviderTotals provider_totals(uint16_t provider) const;
     /// The longest that text gets with so many providers and models.
     [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count) noexcept;
 
@@ -273,7 +322,7 @@ class Metrics {
     using Slab = std::unique_ptr<ShardMetrics, SlabDeleter>;
     static Slab make_slab();
 
-    std::mutex mutex_;  // names, declared pairs, windows: the request path never comes here
+    mutable std::mutex mutex_;  // names, declared pairs, windows: the request path never comes here
     std::vector<Slab> shards_;
     Slab admin_ = make_slab();
     std::vector<std::string> providers_{"other"};

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,8 @@
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
 #include "loom/route/catalogue.h"
+#include "loom/route/choose.h"
+#include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
 #include "loom/upstream/endpoint.h"
@@ -62,6 +65,7 @@ struct ProviderPlan {
     llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
+    std::shared_ptr<route::TargetState> state;  // null where neither failover nor a strategy needs it
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
@@ -84,6 +88,8 @@ struct RoutePlan {
     std::string upstream_base_path;
     std::string upstream_static_lines;  // host
     uint64_t keepalive_ms = 0;          // SSE comments before the first token; 0 off
+    std::optional<route::Strategy> strategy;
+    std::vector<std::pair<std::string, route::Strategy>> model_strategies;
 
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
@@ -125,12 +131,27 @@ struct ClientTimeouts {
     uint64_t drain_ms = 30'000;
 };
 
+/// When a failed attempt is followed by another.
+struct FailoverPlan {
+    bool enabled = false;
+    bool retry_sent = true;  // a request that was sent and got no answer may be sent again, and cost twice
+    uint32_t max_retries = 2;
+    uint32_t budget_share = 200;  // thousandths of the requests, see route::RetryBudget
+    uint64_t timeout_ms = 0;      // of an attempt until its first content; 0: the upstream's timeouts alone
+    uint64_t retry_after_max_ms = 10'000;
+    std::vector<uint16_t> retry_codes;
+    route::Backoff backoff;
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
     std::vector<RoutePlan> routes;
     route::RouteTable route_table;
     route::Catalogue catalogue;
+    route::ChoiceOptions choice;
+    FailoverPlan failover;
+    bool tells_routing = false;  // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes

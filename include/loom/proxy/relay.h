@@ -82,6 +82,7 @@ struct RelayOptions {
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
     uint32_t event_bytes_max = 1024 * 1024;
+    uint32_t hold_bytes_max = 0;  // of what waits for the first content, from add_head on; 0: nothing waits
     EventObserver* observer = nullptr;
     llm::Protocol client_protocol = llm::Protocol::openai_chat;  // of an error event
     llm::Translation* translation = nullptr;  // the source's events are of another protocol than the client's
@@ -106,8 +107,8 @@ class Relay {
     static constexpr size_t collected_bytes_max = 64 * 1024;  // of a JSON answer in several reads; usage ends it
 
     void begin(const RelayOptions& options);
-    /// A head of ours, in front of everything.
-    void add_head(std::string_view head);
+    /// A head of ours, in front of everything. hold  it waits for the first content (options.hold_bytes_max).
+    void add_head(std::string_view head, bool hold = false);
 
     /// Bytes with the source's framing. Returns how many belonged to the answer; the rest is out of step.
     size_t on_source_bytes(io::BufferLease lease);
@@ -124,6 +125,13 @@ class Relay {
     /// The client took some of what was sent; or it never will.
     void on_client_progress();
     void on_client_failed(const Error& why);
+
+    /// Not one byte has been given to the client yet: the answer's head and what is no content wait for the first that
+    /// is. When it ends like this other than whole, nothing is told: it never was an answer.
+    [[nodiscard]] bool holding() const noexcept { return holding_; }
+    /// A stream's head goes to the client all the same, since it was kept waiting for long; events still wait. False of
+    /// any other answer, whose head says what follows it.
+    bool give_head();
 
     [[nodiscard]] bool source_done() const noexcept { return body_.done(); }
     [[nodiscard]] End end() const noexcept { return end_; }
@@ -200,6 +208,8 @@ class Relay {
     void end_with(End end);
     void schedule_flush();
     void note_content();
+    [[nodiscard]] const char* fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept;
+    void give_held();
 
     io::Shard& shard_;
     net::Sender& client_;
@@ -212,7 +222,7 @@ class Relay {
     http::FrameSplitter frames_;
     ByteBuffer held_;       // the front of an event that is not whole yet
     ByteBuffer backlog_;    // payload that waits for an observer's verdict
-    ByteBuffer coded_;      // what is not decoded yet, since the client is behind
+    ByteBuffer aside_;      // while holding_: what waits for the first content; later, while unpack_waits_: coded bytes
     ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
     std::unique_ptr<http::Inflater> inflater_;
     std::unique_ptr<llm::EventFacts> suspended_facts_;  // of the event that the stream stands at
@@ -222,12 +232,14 @@ class Relay {
     FlushTimer flush_timer_{*this};
     uint64_t payload_bytes_ = 0;
     uint32_t event_count_ = 0;
+    uint32_t start_head_bytes_ = 0;  // of aside_
     End end_ = End::open;
     bool changed_ = false;  // this read's output differs from its input
     bool source_paused_ = false;
     bool suspended_ = false;
-    bool unpack_waits_ = false;  // for the client: coded_, and what the decoder has ready, come later
+    bool unpack_waits_ = false;  // for the client: aside_, and what the decoder has ready, come later
     bool content_seen_ = false;
+    bool holding_ = false;
     bool done_seen_ = false;       // `[DONE]`, or what is its like in the source's protocol
     bool error_told_ = false;      // by the source, in an event
     bool oversize_event_ = false;  // an event too long to hold passes in parts

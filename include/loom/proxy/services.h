@@ -77,6 +77,7 @@ struct PlanUse {
     std::vector<PoolEntry*> provider_pools;                   // null for echo
     std::vector<PoolEntry*> route_pools;                      // of plain routes, else null
     std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
+    std::vector<route::Turn> turns;                           // by the catalogue's sets
     uint32_t exchanges = 0;
 };
 
@@ -103,6 +104,8 @@ class Services {
     void set_register(store::ResourceRegister* resources) noexcept { register_ = resources; }
     [[nodiscard]] store::ResourceRegister* resource_register() const noexcept { return register_; }
 
+    [[nodiscard]] std::shared_ptr<const Plan> shared_plan() const { return current_->plan; }
+
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
     [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
     [[nodiscard]] observe::ShardAccessLog* log() noexcept { return log_; }
@@ -123,6 +126,9 @@ class Services {
     llm::TranslateScratch translate_scratch;
     std::string upstream_path;
     llm::ResourceReader resource_reader;
+
+    route::Random random;
+    route::RetryBudget retries;
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;

@@ -1,6 +1,7 @@
 // Models → candidates: who can answer for a model name, in which order, under which name there.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <expected>
 #include <functional>
@@ -91,6 +92,7 @@ struct ModelMatch {
     bool known = false;
     uint32_t set = 0;  // whose turns these are, of Catalogue::set_sizes()
     Strategy strategy = Strategy::priority;
+    bool own_strategy = false;  // by routing.model.<model>.strategy
 };
 
 /// What a list of models or a mapping may name: a model, or all whose names begin as it does (`gpt-*`).
@@ -126,6 +128,12 @@ class Catalogue {
     /// Every model that can be asked for by name, merged over providers, in file order: GET /v1/models.
     [[nodiscard]] std::span<const ListedModel> models() const noexcept { return listed_; }
 
+    /// Of every set.
+    template <class Do>
+    void each_candidate(Do what) const {
+        for (const Set& set : entries_) std::ranges::for_each(set.candidates, what);
+        std::ranges::for_each(any_.candidates, what);
+    }
     /// How many candidates each set has: a shard keeps one Turn for each.
     [[nodiscard]] std::vector<size_t> set_sizes() const;
 
@@ -143,6 +151,7 @@ class Catalogue {
     struct Set {
         std::vector<Candidate> candidates;
         Strategy strategy = Strategy::priority;
+        bool own_strategy = false;
     };
     [[nodiscard]] const Set* lookup(std::string_view model) const noexcept;
     [[nodiscard]] const Set* listed(std::string_view model) const noexcept;

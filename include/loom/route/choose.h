@@ -36,6 +36,8 @@ struct ChoiceOptions {
 /// Why a candidate was passed over, or an attempt failed: the fallback may be meant for one and not for the other.
 enum class Trouble : uint8_t { none, error, rate_limit };
 
+using Tried = std::bitset<candidates_max>;
+
 struct ChoiceTerms {
     Strategy strategy = Strategy::priority;
     uint64_t now_ms = 0;  // monotonic, the same for all shards
@@ -44,9 +46,8 @@ struct ChoiceTerms {
     uint64_t output_tokens = 0;       // expected
     Trouble trouble = Trouble::none;  // how the attempt before ended
     bool fallback_only = false;       // the others have had their attempts
+    const Tried* unfit = nullptr;     // candidates that cannot take such a request, as if they were none; null: all can
 };
-
-using Tried = std::bitset<candidates_max>;
 
 /// What was taken of a candidate's rows when it was chosen: to be given back by `leave`, once.
 struct Passage {
@@ -73,7 +74,7 @@ struct Choice {
 /// Chooses among candidates that were not tried, and enters the chosen one's breakers. Nothing when none is left.
 ///   1. not the fallback; breaker closed or probing, not resting; while it recovers, its growing share of the requests
 ///   2. the same, whatever their share    3. the fallback    4. those that rest
-///   5. where the breaker of every candidate is open, tried or not: the strategy among those left (panic)
+///   5. where the breaker of every candidate but the fallback is open, tried or not: the strategy among those left
 /// Each step goes by the strategy. No allocation.
 [[nodiscard]] std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& terms,
                                            std::span<const Candidate> candidates, const Tried& tried, Turn& turn,

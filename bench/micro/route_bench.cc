@@ -1,0 +1,67 @@
+// What choosing a provider costs, by strategy and number of candidates, breakers and latencies in use.
+#include <benchmark/benchmark.h>
+
+#include <array>
+
+#include "loom/base/assert.h"
+#include "loom/route/choose.h"
+
+namespace loom::route {
+namespace {
+
+std::vector<Candidate> make_candidates(size_t count) {
+    std::vector<Candidate> candidates(count);
+    for (size_t i = 0; i < count; ++i) {
+        Candidate& one = candidates[i];
+        one.provider_ix = static_cast<uint16_t>(i);
+        one.weight = 1 + static_cast<uint32_t>(i % 5);
+        one.price = Price{.input_per_1k = 1 + static_cast<double>(i % 7), .output_per_1k = 2};
+        one.provider_state = std::make_shared<TargetState>(false);
+        one.model_state = std::make_shared<TargetState>(true);
+        for (uint64_t sample = 0; sample < 50; ++sample)
+            one.model_state->latency()->first_token.record({}, 1'000, 1'000 * (1 + (i + sample) % 90));
+    }
+    return candidates;
+}
+
+void choosing(benchmark::State& state, Strategy strategy) {
+    const auto candidates = make_candidates(static_cast<size_t>(state.range(0)));
+    const ChoiceOptions options{.breaker = {}};
+    ChoiceTerms terms{.strategy = strategy, .now_ms = 1'000, .stream = true, .input_tokens = 800, .output_tokens = 300};
+    Turn turn(candidates.size());
+    Random random(1);
+    uint64_t chosen = 0;
+    for (auto _ : state) {
+        auto choice = choose(options, terms, candidates, {}, turn, random);
+        LOOM_ASSERT(choice && choice->index < candidates.size());
+        chosen += choice->index;
+        judge(options, candidates[choice->index], terms.now_ms, choice->passage,
+              {.provider = BreakerOutcome::success, .model = BreakerOutcome::success});
+        leave(options, candidates[choice->index], terms.now_ms, choice->passage);
+    }
+    benchmark::DoNotOptimize(chosen);
+}
+
+void sampling(benchmark::State& state) {
+    LatencyWindow window;
+    uint64_t now_ms = 1'000, us = 1;
+    for (auto _ : state) window.record({}, ++now_ms, us = us * 5 % 900'001 + 1);
+}
+
+constexpr std::array sizes = {2, 20, 200};
+
+[[maybe_unused]] const bool registered = [] {
+    for (const Strategy strategy : {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random,
+                                    Strategy::least_connections, Strategy::latency, Strategy::cost})
+        for (const int size : sizes)
+            benchmark::RegisterBenchmark(("choose_" + std::string(strategy_name(strategy))).c_str(),
+                                         [strategy](benchmark::State& state) { choosing(state, strategy); })
+                ->Arg(size);
+    benchmark::RegisterBenchmark("latency_sample", sampling);
+    return true;
+}();
+
+}  // namespace
+}  // namespace loom::route
+
+BENCHMARK_MAIN();
