@@ -34,12 +34,6 @@ constexpr KeyRow rows[] = {
     alias("routing.provider.<name>.health_check.interval", "provider.<name>.health_check.interval"),
     alias("routing.provider.<name>.health_check.timeout", "provider.<name>.health_check.timeout"),
     alias("routing.provider.<name>.health_check.endpoint", "provider.<name>.health_check.endpoint"),
-    later("price.<model>.input_per_1m", decimal),
-    later("price.<model>.output_per_1m", decimal),
-    later("price.<model>.cached_input_per_1m", decimal),
-    later("price.<model>.input_per_1k", decimal),
-    later("price.<model>.output_per_1k", decimal),
-    later("price.<model>.cached_input_per_1k", decimal),
     // route
     later("routing.rule.<name>.when", text),
     later("routing.rule.<name>.use", text),
