@@ -10,6 +10,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/instances.h"
+#include "plan_fallback.h"
 #include "plan_health.h"
 
 namespace loom::app {
@@ -212,20 +213,6 @@ void check_failover(Report& report) {
     }
 }
 
-/// Who has no price is never the cheapest.
-void check_prices(Report& report) {
-    const Config& config = report.config;
-    const auto by_cost = config.text("routing.strategy");
-    if (!by_cost.starts_with("cost") || !report.complete) return;
-    for (const auto& name : config.names("provider")) {
-        const auto prefix = fmt::format("provider.{}.cost.", name);
-        if (config.has(prefix + "input_per_1k") || config.has(prefix + "output_per_1k")) continue;
-        report.warning("routing.strategy", fmt::format("{0} has no price and is asked last; add {1}input_per_1k and "
-                                                       "{1}output_per_1k",
-                                                       name, prefix));
-    }
-}
-
 /// The hexadecimal SHA-256 of one key setting; nothing when it cannot be one.
 std::optional<std::string> hash_of(const config::Setting& setting, bool is_hash) {
     const auto& text = setting.value.text;
@@ -296,7 +283,7 @@ void check_routing(Report& report) {
     for (const auto& name : config.list("routing.providers")) require_provider(report, "routing.providers", name);
     check_model_routes(report);
     check_failover(report);
-    check_prices(report);
+    check_fallback_models(report);
     for (const auto& model : config.names("model_mapping")) {
         const auto model_key = "model_mapping." + model;
         check_model_name(report, config.place_of_name("model_mapping", model), model_key, model);

@@ -15,6 +15,14 @@ namespace loom::app {
 
 /// Rows of the keys of active health checks.
 [[nodiscard]] std::span<const KeyRow> health_keys();
+/// Rows of the keys that say which model stands in for one that cannot take a request.
+[[nodiscard]] std::span<const KeyRow> fallback_keys();
+
+/// Rows of the keys that say what models cost: at a provider, by model, and what a table of prices has beside those by
+/// model.
+[[nodiscard]] std::span<const KeyRow> price_keys();
+[[nodiscard]] std::span<const KeyRow> model_price_keys();
+[[nodiscard]] std::span<const KeyRow> price_table_keys();
 
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();

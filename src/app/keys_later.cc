@@ -26,12 +26,6 @@ constexpr KeyRow rows[] = {
     later("provider.<name>.rate_limit.requests_per_minute", integer),
     later("provider.<name>.rate_limit.tokens_per_minute", integer),
     later("provider.<name>.rate_limit.concurrent_requests", integer),
-    later("price.<model>.input_per_1m", decimal),
-    later("price.<model>.output_per_1m", decimal),
-    later("price.<model>.cached_input_per_1m", decimal),
-    later("price.<model>.input_per_1k", decimal),
-    later("price.<model>.output_per_1k", decimal),
-    later("price.<model>.cached_input_per_1k", decimal),
     // route
     later("routing.rule.<name>.when", text),
     later("routing.rule.<name>.use", text),

@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_fallback.h"
 #include "plan_health.h"
 #include "plan_instances.h"
+#include "prices.h"
 
 namespace loom::app {
 namespace {
@@ -46,13 +48,6 @@ std::vector<route::Strategy> strategies_of(const Config& config, const proxy::Pl
     return all;
 }
 
-std::optional<route::Price> price(const Config& config, const std::string& provider) {
-    const auto input = fmt::format("provider.{}.cost.input_per_1k", provider);
-    const auto output = fmt::format("provider.{}.cost.output_per_1k", provider);
-    if (!config.has(input) && !config.has(output)) return std::nullopt;
-    return route::Price{.input_per_1k = config.decimal(input), .output_per_1k = config.decimal(output)};
-}
-
 proxy::FailoverPlan failover(const Config& config, Messages& messages) {
     proxy::FailoverPlan plan{.enabled = config.boolean("routing.failover.enabled"),
                              .retry_sent = config.boolean("routing.failover.retry_sent"),
@@ -85,6 +80,7 @@ route::ChoiceOptions choice_options(const Config& config) {
     route::ChoiceOptions options;
     options.latency = {.window_ms = ms(config, "routing.latency.window"),
                        .percentile = static_cast<uint32_t>(config.integer("routing.latency.percentile"))};
+    options.throughput.window_ms = options.latency.window_ms;
     options.fallback_on_error = config.boolean("routing.fallback.on_error");
     options.fallback_on_rate_limit = config.boolean("routing.fallback.on_rate_limit");
     if (config.boolean("routing.failover.enabled")) options.breaker = breaker_options(config);
@@ -97,7 +93,8 @@ std::string identity_of(const proxy::ProviderPlan& provider) {
     return fmt::format("{}\n{}:{}{}", provider.name, first.endpoint.host, first.endpoint.port, first.base_path);
 }
 
-void add_provider(const Config& config, const proxy::ProviderPlan& provider, route::CatalogueOptions& options) {
+void add_provider(const Config& config, const proxy::ProviderPlan& provider, const route::ProviderPrices* prices,
+                  route::CatalogueOptions& options) {
     const std::string key = fmt::format("provider.{}.models", provider.name);
     route::ProviderOptions one{.name = provider.name, .label_ix = provider.label_ix};
     if (config.has(key)) one.models = config.list(key);
@@ -110,7 +107,7 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, rou
     one.weight = provider.weight;
     one.control = provider.control;
     one.instances = provider.instance_set;
-    one.price = price(config, provider.name);
+    one.prices = prices;
     one.state = provider.state;
     options.providers.push_back(std::move(one));
 }
@@ -121,11 +118,12 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
                   Messages& messages) {
     plan.failover = failover(config, messages);
     plan.choice = choice_options(config);
+    plan.prices = read_prices(config, plan.providers, messages);
     const std::vector<route::Strategy> strategies = strategies_of(config, plan);
     const auto uses = [&strategies](route::Strategy one) {
         return std::ranges::find(strategies, one) != strategies.end();
     };
-    const bool measured = uses(route::Strategy::latency);
+    const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput);
     const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
     plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
@@ -143,7 +141,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         provider.health_check = health_check(config, provider);
         const bool watched = provider.health_check != nullptr || provider.instance_set != nullptr;
         if (has_rows || watched) provider.state = targets.row(identities.back(), false);
-        add_provider(config, provider, options);
+        add_provider(config, provider, &plan.prices->providers[identities.size() - 1], options);
     }
     for (const std::string& model : config.names("model_mapping"))
         for (const std::string& provider : config.names("model_mapping." + model))
@@ -159,7 +157,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     options.strategy = strategy(config.text("routing.strategy"));
     options.model_strategies = model_strategies(config, "routing.model");
     options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
-    if (plan.failover.enabled || measured)
+    if (plan.failover.enabled || measured || uses(route::Strategy::cost))
         options.model_state = [&](const route::ProviderOptions& provider, std::string_view model) {
             const auto ix = static_cast<size_t>(&provider - options.providers.data());
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);
@@ -169,6 +167,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         plan.catalogue = std::move(*catalogue);
     else
         messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
+    if (catalogue) fill_fallback_models(config, plan, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {

@@ -73,6 +73,7 @@ class Exposition {
         write_requests();
         write_durations();
         write_tokens();
+        write_costs();
         write_first_tokens();
         write_latency();
         write_upstreams();
@@ -179,6 +180,20 @@ class Exposition {
             out_.sample({{"provider", name}, {"type", "prompt"}}, input);
             out_.sample({{"provider", name}, {"type", "completion"}}, output);
         });
+    }
+
+    void write_costs() {
+        out_.family("loom_ai_cost_total", "counter",
+                    "What answered attempts have cost by the prices that are known, in their currency.");
+        for (uint16_t p = 0; p < m_.providers_.size(); ++p)
+            for (uint16_t m = 0; m < m_.models_.size(); ++m) {
+                unsigned __int128 cost = 0;
+                for (const auto& shard : m_.shards_) cost += shard->model_series(p, m).cost.value();
+                // An attempt that was replaced has cost something where no request has ended.
+                const bool declared = m_.declared_[size_t{p} * model_slots_max + m];
+                if (!declared && cost == 0) continue;
+                out_.sample({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, MoneyText(cost).view());
+            }
     }
 
     void write_first_tokens() {

@@ -26,8 +26,9 @@ uint16_t slot_of(std::vector<std::string>& names, std::string_view name, size_t 
 
 std::string_view failover_reason_name(FailoverReason reason) noexcept {
     static constexpr std::array<std::string_view, failover_reason_count> names = {
-        "rate_limit", "status",     "connect",     "tls",         "timeout",
-        "reset",      "bad_answer", "error_event", "credentials", "untranslatable"};
+        "rate_limit",  "status",         "connect",        "tls",
+        "timeout",     "reset",          "bad_answer",     "error_event",
+        "credentials", "untranslatable", "context_window", "content_policy"};
     return names[static_cast<size_t>(reason)];
 }
 
@@ -110,7 +111,7 @@ ProviderTotals Metrics::provider_totals(uint16_t provider) const {
 
 size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count) noexcept {
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
-    constexpr size_t lines_of_pair = duration_bound_count + 8;  // in either spelling, see metrics.compat
+    constexpr size_t lines_of_pair = duration_bound_count + 9;  // in either spelling, see metrics.compat
     constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31;
     constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + 128;
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);

@@ -282,6 +282,7 @@ void Exchange::pause_source() noexcept {
     if (echo_ != nullptr) echo_->pause();
     if (upstream_ != nullptr) upstream_->stream().pause_reading();
     services_.metrics().stream_stalls.add();
+    reader_stalled_ = true;
     arm(Deadline::client_write, plan().client.write_ms);
 }
 
@@ -315,6 +316,7 @@ void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
+    if (relay_.end() == Relay::End::whole && streaming_) note_throughput(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

@@ -10,9 +10,9 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;  // of a prompt, as a rule of thumb
+constexpr uint64_t bytes_per_token = 4;    // of a prompt, as a rule of thumb
+constexpr uint64_t output_tokens_min = 8;  // of a stream whose pace says something
 constexpr const char* drained_route = "the provider of this route is drained";
-constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bound
 
 }  // namespace
 
@@ -59,7 +59,8 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
             .now_ms = services_.shard().timers().now_ms(),
             .stream = stream_,
             .input_tokens = request.prompt_bytes / bytes_per_token,
-            .output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected};
+            .output_tokens_max = request.max_tokens,
+            .model = match.model};
 }
 
 std::optional<route::Choice> Exchange::choose(const route::ModelMatch& match,
@@ -130,6 +131,18 @@ void Exchange::note_latency(uint64_t now_ns) noexcept {
     if (latency == nullptr || now_ns < forwarded_ns_) return;
     latency->of(stream_).record(plan().choice.latency, services_.shard().timers().now_ms(),
                                 (now_ns - forwarded_ns_) / 1000);
+}
+
+/// A sample for the strategy throughput: what a stream's tokens took, from its first content to its end. Tokens of
+/// reasoning came before that, and a reader that stood still has set the pace itself.
+void Exchange::note_throughput(uint64_t now_ns) noexcept {
+    if (candidate_ == nullptr || candidate_->model_state == nullptr || reader_stalled_ || content_ns_ == 0) return;
+    route::TargetLatency* const latency = candidate_->model_state->latency();
+    const llm::Usage& told = usage();
+    const uint64_t tokens = told.output - std::min(told.reasoning, told.output);
+    if (latency == nullptr || tokens < output_tokens_min || now_ns < content_ns_) return;
+    latency->per_token.record(plan().choice.throughput, services_.shard().timers().now_ms(),
+                              std::max<uint64_t>(1, (now_ns - content_ns_) / tokens));
 }
 
 }  // namespace loom::proxy

@@ -89,6 +89,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
                 co_await x.wait_;
                 step = x.look_at_collected();
             }
+            if (step) step = x.judge_collected();
             if (step) step = x.ask_about_answer();
             while (step && x.asks_register()) {
                 co_await x.wait_;

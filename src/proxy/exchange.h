@@ -232,6 +232,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void judge_candidate(route::Verdicts verdicts) noexcept;
     void leave_candidate() noexcept;
     void note_latency(uint64_t now_ns) noexcept;
+    void note_throughput(uint64_t now_ns) noexcept;
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -253,6 +254,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] Error telling_error(const Error& last);
     void judge_end();
     void write_routing_lines(http::HeadWriter& head) const;
+
+    // model_fallback.cc: another model than the client asked for
+    [[nodiscard]] std::string_view routed_model() const noexcept;
+    [[nodiscard]] bool asks_refusal() const noexcept;
+    Result<void> judge_collected();
+    bool choose_fallback_model(const Failure& failure);
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
@@ -373,7 +380,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool left_early() const noexcept;
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
-    void book_tokens(const llm::Usage& usage);
+    void book_tokens(const llm::Usage& usage, bool answered = false);
+    void book_cost(const llm::Usage& usage);
     void write_log(uint64_t now_ns);
 
     // deadlines
@@ -462,8 +470,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool answered_ = false;        // a head has been given to the client
     bool answer_is_ours_ = false;  // whatever of it there is waits for the end of this turn
     bool relaying_ = false;
-    bool collecting_ = false;  // the answer is needed whole
-    bool streaming_ = false;   // counted among the open streams
+    bool collecting_ = false;      // the answer is needed whole
+    bool streaming_ = false;       // counted among the open streams
+    bool reader_stalled_ = false;  // the stream's pace was the client's for a while
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
     bool counted_ = false;  // among the live exchanges
@@ -485,6 +494,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     uint64_t connect_from_ns_ = 0;
     uint64_t connect_wait_ns_ = 0;
     uint64_t bytes_in_ = 0;
+    Money cost_ = -1;           // of all attempts so far; -1: no price is known
     uint64_t sent_before_ = 0;  // of the connection, by earlier exchanges
     Block home_;
 };

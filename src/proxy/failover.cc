@@ -36,14 +36,25 @@ route::Verdicts verdicts_of(const Failure& failure) noexcept {
         case FailoverReason::tls: return {.provider = BreakerOutcome::failure};
         case FailoverReason::rate_limit:
             return {.provider = BreakerOutcome::success, .instance = BreakerOutcome::success};
+        case FailoverReason::context_window:
+        case FailoverReason::content_policy:  // the request's fault, if anybody's
+            return {.provider = BreakerOutcome::success,
+                    .model = BreakerOutcome::success,
+                    .instance = BreakerOutcome::success};
         case FailoverReason::status:
             return {.provider = BreakerOutcome::success,
                     .model = BreakerOutcome::failure,
                     .instance = BreakerOutcome::failure};
-        case FailoverReason::credentials:
+        case FailoverReason::credentials:  // without an answer it was not asked
+            return failure.status == 0 ? route::Verdicts{} : route::Verdicts{.provider = BreakerOutcome::failure};
         case FailoverReason::untranslatable: return {};  // it was not asked
         default: return {.model = BreakerOutcome::failure, .instance = BreakerOutcome::failure};
     }
+}
+
+/// Was it the model that could not take the request, so that another one may?
+bool is_of_model(FailoverReason reason) noexcept {
+    return reason == FailoverReason::context_window || reason == FailoverReason::content_policy;
 }
 
 }  // namespace
@@ -96,14 +107,17 @@ Result<void> Exchange::judge_answer() {
     if (instance_set() != nullptr) rest_key(head);
     if (echo_ != nullptr || !fails_over()) return {};
     const int status = head.status;
-    Failure failure{.reason = status == 429 ? FailoverReason::rate_limit : FailoverReason::status,
+    const bool key_refused = status == 401 || status == 402;  // the key is ours: revoked, or out of credit
+    Failure failure{.reason = key_refused     ? FailoverReason::credentials
+                              : status == 429 ? FailoverReason::rate_limit
+                                              : FailoverReason::status,
                     .error = {.code = status == 429 ? Errc::limited : Errc::refused,
                               .side = Side::upstream,
                               .what = answered_error},
                     .status = status};
     const auto& codes = plan().failover.retry_codes;
     const bool to_other_key = refuses_key(status) && has_other_key();
-    if (std::ranges::find(codes, status) == codes.end() && !to_other_key) return {};
+    if (std::ranges::find(codes, status) == codes.end() && !key_refused && !to_other_key) return {};
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
     // Nobody else is left: its own words say more than ours would, unless another's failure said more.
@@ -147,7 +161,7 @@ bool Exchange::plan_failover(const Failure& failure) {
     if (failover_ == nullptr) {
         LOOM_ASSERT(draft_ != nullptr);  // fails_over
         failover_ = std::make_unique<Failover>();
-        failover_->terms = choice_terms(plan().catalogue.match(model_), draft_->request);
+        failover_->terms = choice_terms(plan().catalogue.match(routed_model()), draft_->request);
         // What is stored is stored there.
         const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
         failover_->pinned = route_->provider_ix >= 0 || stored;
@@ -168,8 +182,9 @@ bool Exchange::go_on_after(const Failure& failure) {
     const bool answered = failure.status != 0 || failure.reason == FailoverReason::error_event;
     const bool unanswered = request_sent_ && !answered;
     if (unanswered && !terms.retry_sent) return false;
-    if (!choose_next(failure)) return false;
-    if (!services_.retries.take(now_ms)) {
+    const bool other_model = is_of_model(failure.reason);  // no retry: this request was not asked of that model
+    if (!(other_model ? choose_fallback_model(failure) : choose_next(failure))) return false;
+    if (!other_model && !services_.retries.take(now_ms)) {
         route::leave(plan().choice, *course.candidate, now_ms, course.next->passage);
         course.next.reset();
         services_.metrics().retries_refused.add();
@@ -188,7 +203,7 @@ void Exchange::note_failure(const Failure& failure) {
     judge_candidate(of_key ? route::Verdicts{.provider = BreakerOutcome::success} : verdicts_of(failure));
     leave_candidate();
     if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
-    const bool asked = failure.reason != FailoverReason::untranslatable;
+    const bool asked = failure.reason != FailoverReason::untranslatable && !is_of_model(failure.reason);
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
     if (failure.reason != FailoverReason::rate_limit || candidate_ == nullptr) return;
     if (instance_set() != nullptr) return;  // the key rests (rest_key), and its model may do well with others
@@ -200,7 +215,7 @@ void Exchange::note_failure(const Failure& failure) {
 bool Exchange::choose_next(const Failure& failure) {
     Failover& course = *failover_;
     const FailoverPlan& terms = plan().failover;
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = plan().catalogue.match(routed_model());
     const auto own =
         std::ranges::find(match.candidates, provider_ - plan().providers.data(), &route::Candidate::provider_ix);
     if (own == match.candidates.end()) return false;
@@ -302,11 +317,11 @@ void Exchange::switch_candidate() {
     candidate_ = &candidate;
     const uint16_t to = plan().providers[candidate.provider_ix].label_ix;
     if (provider_ != &plan().providers[candidate.provider_ix]) course.tried_instances = 0;
-    if (from != to) services_.metrics().failover(from, to, course.reason);
+    if (from != to || is_of_model(course.reason)) services_.metrics().failover(from, to, course.reason);
 }
 
 Result<void> Exchange::make_request_anew() {
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = plan().catalogue.match(routed_model());
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
     hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
@@ -335,6 +350,9 @@ void Exchange::judge_end() {
     const bool was_judged = failover_ != nullptr && failover_->over;
     const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
     if (nobody_asks || was_judged) return leave_candidate();
+    const bool counts_output = candidate_ != nullptr && candidate_->model_state != nullptr;
+    if (counts_output && answer_whole() && status_ < 400 && usage().output > 0)
+        candidate_->model_state->output_tokens.record(usage().output);
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
@@ -359,6 +377,7 @@ void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
     head.header("x-loom-provider", provider_->name);
     if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
+    if (routed_model() != model_) head.header("x-loom-model", routed_model());
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));

@@ -46,6 +46,7 @@ struct Failover {
     route::Tried tried;                               // of the candidates, since all of them were
     std::optional<route::Choice> next;                // chosen, its breakers entered; not begun yet
     const route::Candidate* candidate = nullptr;      // of next
+    std::string_view model;                           // that stands in for the client's; "": none does
     FailoverReason reason = FailoverReason::connect;  // of the last failure
     uint32_t retries = 0;  // attempts after the first; connections that had died unseen do not count
     uint64_t pause_ms = 0;

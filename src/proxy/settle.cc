@@ -77,16 +77,38 @@ void Exchange::book(uint64_t now_ns) {
     const bool good = !left && answer_whole();
     metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
                          (now_ns - begun_ns_) / 1000);
-    book_tokens(usage());
+    book_tokens(usage(), good && status_ < 400);
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
 }
 
 /// Of one attempt: what its answer says that it took, whether or not the client got it.
-void Exchange::book_tokens(const llm::Usage& usage) {
+/// answered  it brought an answer, which may have a price of its own, even one that tells no tokens.
+void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
+    const bool charged = answered && !llm::counts_tokens(endpoint_);
+    if (charged || usage.provenance != llm::Usage::Provenance::none) book_cost(usage);
     services_.metrics().tokens(
         provider_->label_ix,
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
+}
+
+void Exchange::book_cost(const llm::Usage& usage) {
+    if (plan().prices == nullptr || upstream_model_.empty()) return;  // files and the like have no model's price
+    const auto provider_ix = static_cast<size_t>(provider_ - plan().providers.data());
+    const route::Price* const price = candidate_ != nullptr
+                                          ? candidate_->price_for(upstream_model_)
+                                          : plan().prices->providers[provider_ix].find(upstream_model_, model_);
+    if (price == nullptr) return;
+    const Money cost = price->cost(route::parts_of({.input = usage.input,
+                                                    .cached_input = usage.cached_input,
+                                                    .cache_write = usage.cache_write,
+                                                    .cache_write_1h = usage.cache_write_1h,
+                                                    .output = usage.output,
+                                                    .reasoning = usage.reasoning}));
+    services_.metrics().cost(provider_->label_ix,
+                             candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
+    cost_ = std::max<Money>(cost_, 0);
+    cost_ = cost > money_max - cost_ ? money_max : cost_ + cost;
 }
 
 void Exchange::write_log(uint64_t now_ns) {
@@ -126,6 +148,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .tokens_input = usage.input,
         .tokens_output = usage.output,
         .tokens_cached = usage.cached_input,
+        .cost = cost_,
         .total_us = span_us(begun_ns_, now_ns),
         .ttft_us = streaming_ ? span_us(content_ns_ != 0 ? begun_ns_ : 0, content_ns_) : -1,
         .overhead_us = head_ns_ != 0 ? static_cast<int64_t>(overhead_ns() / 1000) : -1,

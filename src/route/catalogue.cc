@@ -185,7 +185,7 @@ class CatalogueBuilder {
         c.control = provider(ix).control;
         c.instances = provider(ix).instances;
         c.fallback = provider(ix).name == options_.fallback;
-        c.price = provider(ix).price;
+        c.prices = provider(ix).prices;
         c.provider_state = provider(ix).state;
         const MappingOptions* mapping = mapping_of(model, ix);
         c.renamed = mapping && mapping->upstream_model != model;
@@ -194,6 +194,8 @@ class CatalogueBuilder {
         else if (!is_pattern(model))
             c.upstream_model = model;
         if (!c.upstream_model.empty()) c.quoted_upstream_model = quote_json(c.upstream_model);
+        if (c.prices != nullptr && !c.upstream_model.empty())
+            c.price = c.prices->find(c.upstream_model, is_pattern(model) ? std::string_view() : model);
         if (options_.model_state)
             c.model_state = options_.model_state(provider(ix), c.upstream_model.empty() ? model : c.upstream_model);
         return c;

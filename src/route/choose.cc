@@ -80,6 +80,7 @@ class Chooser {
             case Strategy::least_connections: return pick_least_connections(field);
             case Strategy::latency: return pick_latency(field, explored);
             case Strategy::cost: return pick_cost(field);
+            case Strategy::throughput: return pick_throughput(field, explored);
         }
         return 0;
     }

@@ -43,6 +43,23 @@ TEST(Check, AModelNameThatCannotBeUsedIsNamedWhereItStands) {
               "loom.conf:4:1: routing.model_route.a*b: 'a*b' is no model name; '*' may only stand at its end\n");
 }
 
+TEST(Check, ModelsThatStandIn) {
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b\n"
+                   "model_fallback.b.context_window = c\nrouting.fallback.context_window = c\n"),
+              "");
+    EXPECT_EQ(more("model_fallback.a.content_policy = b\n"),
+              "loom.conf:4:35: warning: model_fallback.a.content_policy: is asked by nobody: set "
+              "routing.failover.enabled = on\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b*\n"),
+              "loom.conf:5:35: model_fallback.a.context_window: must be one model's name\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a*.context_window = b\n"),
+              "loom.conf:5:36: model_fallback.a*.context_window: must be for one model\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b\n"
+                   "routing.fallback.context_window = a\n"),
+              "loom.conf:5:35: model_fallback.a.context_window: a → b → a goes round: no request would come to its "
+              "end\n");
+}
+
 TEST(Check, AnErrorTakesTheConfigurationAway) {
     auto loaded = config::load_text("");
     EXPECT_TRUE(loaded.config);

@@ -214,6 +214,22 @@ TEST(Exposition, TellsQuantilesOfTheRecentPast) {
     EXPECT_TRUE(std::isnan(exposed(metrics, {.now_us = 50 * minute_us}).at(p99))) << "nothing was asked";
 }
 
+/// The sum over shards, in the currency's unit; of an attempt that was replaced too, where no request has ended.
+TEST(Exposition, CostsAreExact) {
+    Metrics metrics(3);
+    const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");
+    const uint16_t gpt = metrics.model("gpt-4o");
+    metrics.declare(openai, gpt);
+    const std::string series = "loom_ai_cost_total{provider=\"openai\",model=\"gpt-4o\"} ";
+    EXPECT_NE(metrics.expose({}).find(series + "0\n"), std::string::npos);
+    for (uint32_t shard = 0; shard < 3; ++shard)
+        for (int i = 0; i < 1'000; ++i) metrics.shard(shard).cost(openai, gpt, 100'000'000'001);
+    metrics.shard(0).cost(azure, other_slot, 1);
+    const std::string text = metrics.expose({});
+    EXPECT_NE(text.find(series + "300.000000003\n"), std::string::npos);
+    EXPECT_NE(text.find("loom_ai_cost_total{provider=\"azure\",model=\"other\"} 0.000000000001\n"), std::string::npos);
+}
+
 TEST(Exposition, SpeaksDocument000OnlyWhenAsked) {
     Metrics metrics(1);
     const uint16_t p = metrics.provider("openai");

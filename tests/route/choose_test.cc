@@ -15,7 +15,7 @@ constexpr BreakerOptions breaker{.failure_threshold = 2, .success_threshold = 1,
 /// A set of candidates with states, and a clock that the test turns.
 class Choosing : public testing::Test {
   protected:
-    void add(uint32_t weight = 1, std::optional<Price> price = {}) {
+    void add(uint32_t weight = 1, const Price* price = nullptr) {
         Candidate one;
         one.provider_ix = static_cast<uint16_t>(candidates.size());
         one.weight = weight;
@@ -180,20 +180,120 @@ TEST_F(Choosing, LatencyOfStreamsAndOfWholeAnswersAreApart) {
     EXPECT_EQ(choose_one()->index, 0u);
 }
 
+/// A minute of streams, each at its own pace: who is fastest gets all but a look at the others now and then.
+TEST_F(Choosing, ThroughputAsksWhoseTokensComeFastest) {
+    const uint64_t ns_per_token[] = {20'000'000, 5'000'000, 10'000'000};
+    for (size_t i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::throughput;
+    terms.stream = true;
+    std::map<size_t, int> counts;
+    for (int i = 0; i < 6'000; ++i) {
+        const size_t index = choose_one()->index;
+        counts[index] += 1;
+        candidates[index].model_state->latency()->per_token.record(options.throughput, terms.now_ms,
+                                                                   ns_per_token[index]);
+        terms.now_ms += 10;
+    }
+    EXPECT_GE(counts[1], 5'900);
+    EXPECT_GE(counts[0], 1);
+    EXPECT_GE(counts[2], 1);
+}
+
+TEST_F(Choosing, ThroughputFindsOneThatHasBecomeTheFastest) {
+    add();
+    add();
+    terms.strategy = Strategy::throughput;
+    uint64_t second_ns = 50'000'000;
+    const auto ask = [&] {
+        const size_t index = choose_one()->index;
+        candidates[index].model_state->latency()->per_token.record(options.throughput, terms.now_ms,
+                                                                   index == 0 ? 10'000'000 : second_ns);
+        terms.now_ms += 100;
+        return index;
+    };
+    for (int i = 0; i < 100; ++i) (void)ask();
+    EXPECT_EQ(ask(), 0u);
+    second_ns = 1'000'000;
+    uint64_t waited_ms = 0;
+    while (ask() == 0 || ask() == 0) {
+        waited_ms += 200;
+        ASSERT_LE(waited_ms, 4 * options.throughput.window_ms) << "it was never found again";
+    }
+}
+
+TEST_F(Choosing, ThroughputWithoutAnyMeasureTakesTurns) {
+    for (size_t i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::throughput;
+    terms.now_ms = 10'000;
+    for (int i = 0; i < 3; ++i) (void)choose_one();  // a look at each
+    EXPECT_EQ(choose_many(30), (std::map<size_t, int>{{0, 10}, {1, 10}, {2, 10}}));
+}
+
 TEST_F(Choosing, CostGoesByWhatThisRequestWouldTake) {
-    add(1, Price{.input_per_1k = 1, .output_per_1k = 10});
-    add(1, Price{.input_per_1k = 3, .output_per_1k = 3});
+    const Price short_answers{.rates = {.input = 1, .output = 10}};
+    const Price long_answers{.rates = {.input = 3, .output = 3}};
+    add(1, &short_answers);
+    add(1, &long_answers);
     add();
     terms.strategy = Strategy::cost;
     terms.input_tokens = 10'000;
-    terms.output_tokens = 100;
+    terms.output_tokens_max = 100;
     EXPECT_EQ(choose_one()->index, 0u);
     terms.input_tokens = 100;
-    terms.output_tokens = 10'000;
+    terms.output_tokens_max = 10'000;
     EXPECT_EQ(choose_one()->index, 1u);
     tried.set(0);
     tried.set(1);
     EXPECT_EQ(choose_one()->index, 2u) << "who has no price comes last";
+}
+
+TEST_F(Choosing, CostCountsWhatARequestCostsBesideItsTokens) {
+    const Price by_request{.rates = {.input = 1, .output = 1}, .per_request = 5'000};
+    const Price by_tokens{.rates = {.input = 4, .output = 4}};
+    add(1, &by_request);
+    add(1, &by_tokens);
+    terms.strategy = Strategy::cost;
+    terms.output_tokens_max = 100;
+    terms.input_tokens = 1'000;
+    EXPECT_EQ(choose_one()->index, 1u);
+    terms.input_tokens = 10'000;
+    EXPECT_EQ(choose_one()->index, 0u);
+}
+
+TEST_F(Choosing, CostExpectsAnswersAsLongAsTheModelsHaveBeen) {
+    const Price terse{.rates = {.input = 1, .output = 10}};
+    const Price wordy{.rates = {.input = 1, .output = 4}};
+    add(1, &terse);
+    add(1, &wordy);
+    terms.strategy = Strategy::cost;
+    terms.input_tokens = 100;
+    EXPECT_EQ(choose_one()->index, 1u) << "before anything is known both answer alike";
+    candidates[0].model_state->output_tokens.record(50);
+    candidates[1].model_state->output_tokens.record(2'000);
+    EXPECT_EQ(choose_one()->index, 0u);
+    terms.output_tokens_max = 20;  // which holds both to the same
+    EXPECT_EQ(choose_one()->index, 1u);
+    terms.output_tokens_max = 4'000;
+    EXPECT_EQ(choose_one()->index, 0u) << "a bound that no answer comes near says nothing";
+}
+
+TEST_F(Choosing, CostAsksForThePriceOfTheNameThatIsAskedFor) {
+    PriceList small, large;
+    small.set("m-1", {.rates = {.input = 2}});
+    large.set("m-1", {.rates = {.input = 3}});
+    large.set("m-2", {.rates = {.input = 1}});
+    small.set("m-2", {.rates = {.input = 2}});
+    const ProviderPrices first{.table = &small}, second{.table = &large};
+    add();
+    add();
+    candidates[0].prices = &first;
+    candidates[1].prices = &second;
+    terms.strategy = Strategy::cost;
+    terms.input_tokens = 100;
+    terms.model = "m-1";
+    EXPECT_EQ(choose_one()->index, 0u);
+    terms.model = "m-2-2026-01-31";
+    EXPECT_EQ(choose_one()->index, 1u);
 }
 
 TEST_F(Choosing, AModelRouteGoesBeforeTheStrategy) {

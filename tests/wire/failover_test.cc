@@ -128,7 +128,11 @@ TEST_F(Failover, EachRetryCode) {
         code = one;
         expect_failed_over("status:" + std::to_string(one));
     }
-    for (const int one : {400, 401, 404, 422}) {
+    for (const int one : {401, 402}) {
+        code = one;
+        expect_failed_over("credentials:" + std::to_string(one));
+    }
+    for (const int one : {400, 403, 404, 422}) {
         code = one;
         EXPECT_EQ(ask(chat_request(chat_body)).status(), one) << "it is the answer";
     }

@@ -17,6 +17,7 @@
 
 #include "loom/base/assert.h"
 #include "loom/base/histogram.h"
+#include "loom/base/money.h"
 
 namespace loom::observe {
 
@@ -60,10 +61,12 @@ enum class FailoverReason : uint8_t {
     reset,  // the connection ended before there was an answer
     bad_answer,
     error_event,     // inside a stream, before its first content
-    credentials,     // ours for it are not at hand
+    credentials,     // ours for it are not at hand, or it does not take them: 401, 402
     untranslatable,  // its protocol cannot carry the request
+    context_window,  // the model's is too small for the request: another model was asked
+    content_policy,  // its filter of contents refused the request: the same
 };
-inline constexpr size_t failover_reason_count = 10;
+inline constexpr size_t failover_reason_count = 12;
 [[nodiscard]] std::string_view failover_reason_name(FailoverReason reason) noexcept;
 
 /// On which side of Loom TLS is spoken, and how a handshake ended.
@@ -123,6 +126,7 @@ struct TlsSeries {
 
 struct ModelSeries {  // one per provider and model
     Counter success, error;
+    Counter cost;  // Money; it wraps after 18 million of a currency's unit, which is as a restart
     DurationHistogram duration;
 };
 
@@ -159,6 +163,10 @@ class ShardMetrics {
         p.tokens_output.add(n.output);
         p.tokens_cached.add(n.cached);
         p.tokens_reasoning.add(n.reasoning);
+    }
+    /// Of an attempt, as far as its price is known.
+    void cost(uint16_t provider, uint16_t model, Money amount) noexcept {
+        series(provider, model).cost.add(static_cast<uint64_t>(amount));
     }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {

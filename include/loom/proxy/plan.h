@@ -17,6 +17,8 @@
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
 #include "loom/route/instances.h"
+#include "loom/route/model_fallback.h"
+#include "loom/route/price.h"
 #include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
@@ -183,9 +185,11 @@ struct Plan {
     std::vector<RoutePlan> routes;
     route::RouteTable route_table;
     route::Catalogue catalogue;
+    std::shared_ptr<const route::PriceBook> prices;  // whose providers are as those above; null in a plan without any
     route::ChoiceOptions choice;
     FailoverPlan failover;
-    bool tells_routing = false;  // answers name their provider, and why it was asked
+    route::ModelFallbacks model_fallbacks;  // empty without failover
+    bool tells_routing = false;             // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes

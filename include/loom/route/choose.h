@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string_view>
 
 #include "loom/route/catalogue.h"
 
@@ -29,6 +30,7 @@ class Random {
 struct ChoiceOptions {
     BreakerOptions breaker{.failure_threshold = 0};  // without failover there is none
     LatencyOptions latency;
+    LatencyOptions throughput{.percentile = 50};  // a pause in one stream says little of the others
     bool fallback_on_error = true;
     bool fallback_on_rate_limit = true;
 };
@@ -43,7 +45,8 @@ struct ChoiceTerms {
     uint64_t now_ms = 0;  // monotonic, the same for all shards
     bool stream = false;
     uint64_t input_tokens = 0;        // as far as can be told
-    uint64_t output_tokens = 0;       // expected
+    uint64_t output_tokens_max = 0;   // that the client wants; 0: it sets no bound
+    std::string_view model;           // the client's name for it
     Trouble trouble = Trouble::none;  // how the attempt before ended
     bool fallback_only = false;       // the others have had their attempts
     const Tried* unfit = nullptr;     // candidates that cannot take such a request, as if they were none; null: all can

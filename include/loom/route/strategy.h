@@ -16,6 +16,7 @@ enum class Strategy : uint8_t {
     least_connections,  // the fewest requests under way, for its weight
     latency,            // the fastest of late
     cost,               // the cheapest for this request
+    throughput,         // whose streams bring their tokens fastest of late
 };
 
 /// `latency` and `least_latency`, `cost` and `cost_optimized`, and `model`, which is priority: model routes go before

@@ -13,6 +13,7 @@
 #include "loom/route/breaker.h"
 #include "loom/route/latency_window.h"
 #include "loom/route/probe_record.h"
+#include "loom/route/moving_average.h"
 #include "loom/route/provider_control.h"
 
 namespace loom::route {
@@ -21,6 +22,7 @@ namespace loom::route {
 struct TargetLatency {
     LatencyWindow first_token;
     LatencyWindow whole;
+    LatencyWindow per_token;  // of streams, behind their first content: nanoseconds, not micro
     [[nodiscard]] LatencyWindow& of(bool stream) noexcept { return stream ? first_token : whole; }
 };
 
@@ -35,6 +37,9 @@ class alignas(64) TargetState {
     /// Attempts under way, of all shards. Counted where a strategy asks for it.
     std::atomic<int64_t> in_flight{0};
     std::atomic<uint64_t> explored_ms{0};  // when a request was last sent to see how it does; 0: never
+
+    /// Tokens of its answers of late. Where a strategy asks for it.
+    MovingAverage output_tokens;
 
     /// It asked not to be bothered until then (429 with Retry-After); monotonic.
     void rest_until(uint64_t at_ms) noexcept;

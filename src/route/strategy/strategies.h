@@ -26,6 +26,12 @@ struct Field {
 [[nodiscard]] size_t pick_least_connections(const Field& field) noexcept;
 /// explored  set when the choice is to see how it does.
 [[nodiscard]] size_t pick_latency(const Field& field, bool& explored) noexcept;
+[[nodiscard]] size_t pick_throughput(const Field& field, bool& explored) noexcept;
 [[nodiscard]] size_t pick_cost(const Field& field) noexcept;
+
+/// The one with the lowest score in the window that `window_of` finds; now and then one that was not heard of for long.
+using WindowOf = LatencyWindow& (*)(const Field&, TargetLatency&) noexcept;
+[[nodiscard]] size_t pick_fastest(const Field& field, const LatencyOptions& options, WindowOf window_of,
+                                  bool& explored) noexcept;
 
 }  // namespace loom::route
