@@ -387,6 +387,9 @@ constexpr KeyRow tenant_rows[] = {
      .meaning =
          "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
          "is the consumer's own"},
+    {.pattern = "consumer.<name>.team", .type = text, .meaning = "whom it belongs to, for routing.rule.<name>.when"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise"},
+    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise"},
 };
 
 constexpr KeyRow proxy_rows[] = {
@@ -500,8 +503,8 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(), app_rows,  net_rows, proxy_rows,   llm_rows,   routing_keys(), tenant_rows,
-        upstream_rows,  http_rows, io_rows,  observe_rows, admin_rows, later_keys(),
+        config::keys(), app_rows,      net_rows,  proxy_rows, llm_rows,     routing_keys(), selection_keys(),
+        tenant_rows,    upstream_rows, http_rows, io_rows,    observe_rows, admin_rows,     later_keys(),
     };
     return tables;
 }

@@ -200,16 +200,20 @@ Result<void> Exchange::find_realtime_provider() {
 
 /// The session's events will name the model.
 Result<void> Exchange::find_transcriber() {
+    const route::RegionRequirement* barred = nullptr;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
         const bool has_ears = provider.kind != ProviderKind::echo;
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
+        if (barred == nullptr) barred = barred_from(static_cast<size_t>(index));
+        if (barred_from(static_cast<size_t>(index)) != nullptr) continue;
         provider_ = &provider;
         type_ = provider.type;
         pool_ = use_->provider_pools[static_cast<size_t>(index)];
         return {};
     }
+    if (barred != nullptr) return refuse_region(*barred);
     return fail(Errc::unsupported, Side::downstream, "no provider of this route has realtime sessions");
 }
 
@@ -298,7 +302,13 @@ void Exchange::on_drain() {
 }
 
 void Exchange::on_new_plan() {
-    if (!in_session() || still_allowed(services_.plan())) return;
+    if (!in_session()) return;
+    if (is_barred_by(services_.plan()))
+        return realtime_->session().close(http::close_code::policy,
+                                          Error{.code = Errc::forbidden,
+                                                .side = Side::downstream,
+                                                .what = "this session is not in the region that is required now"});
+    if (still_allowed(services_.plan())) return;
     realtime_->session().close(http::close_code::policy, Error{.code = Errc::unauthenticated,
                                                                .side = Side::downstream,
                                                                .what = "this key is no longer good for this session"});

@@ -13,6 +13,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/selection_plan.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
 #include "loom/route/retry.h"
@@ -151,7 +152,8 @@ struct Plan {
     route::Catalogue catalogue;
     route::ChoiceOptions choice;
     FailoverPlan failover;
-    bool tells_routing = false;  // answers name their provider, and why it was asked
+    std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
+    bool tells_routing = false;                      // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes
