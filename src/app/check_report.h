@@ -45,5 +45,7 @@ void check_credentials(Report& report, const std::string& provider, const llm::P
 void check_providers(Report& report);
 void check_routing(Report& report);
 void check_consumers(Report& report);
+/// Rules, prompts' targets, regions.
+void check_selection(Report& report);
 
 }  // namespace loom::app

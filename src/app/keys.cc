@@ -391,6 +391,9 @@ constexpr KeyRow tenant_rows[] = {
      .meaning =
          "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
          "is the consumer's own"},
+    {.pattern = "consumer.<name>.team", .type = text, .meaning = "whom it belongs to, for routing.rule.<name>.when"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise"},
+    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise"},
 };
 
 constexpr KeyRow proxy_rows[] = {
@@ -504,9 +507,9 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(),  app_rows,      net_rows,     proxy_rows,         llm_rows,    routing_keys(),
-        fallback_keys(), health_keys(), price_keys(), model_price_keys(), tenant_rows, upstream_rows,
-        http_rows,       io_rows,       observe_rows, admin_rows,         later_keys(),
+        config::keys(),   app_rows,        net_rows,      proxy_rows,   llm_rows,           routing_keys(),
+        selection_keys(), fallback_keys(), health_keys(), price_keys(), model_price_keys(), tenant_rows,
+        upstream_rows,    http_rows,       io_rows,       observe_rows, admin_rows,         later_keys(),
     };
     return tables;
 }

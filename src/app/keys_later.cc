@@ -22,13 +22,10 @@ constexpr KeyRow rows[] = {
     later("route.<name>.auth.jwt", text),
     alias("route.<name>.middleware.auth.jwt", "route.<name>.auth.jwt"),
     // llm: providers
-    later("provider.<name>.region", text),
     later("provider.<name>.rate_limit.requests_per_minute", integer),
     later("provider.<name>.rate_limit.tokens_per_minute", integer),
     later("provider.<name>.rate_limit.concurrent_requests", integer),
     // route
-    later("routing.rule.<name>.when", text),
-    later("routing.rule.<name>.use", text),
     later("routing.hedge.after", text),
     later("routing.hedge.budget", share),
     later("routing.mirror.provider", text),
@@ -40,10 +37,6 @@ constexpr KeyRow rows[] = {
      .meaning = "off: each request chooses anew",
      .choices = "off|-ip|-user|-prompt_prefix"},
     // tenant
-    later("consumer.<name>.tier", text),
-    later("consumer.<name>.team", text),
-    later("consumer.<name>.project", text),
-    later("consumer.<name>.regions", list),
     later("consumer.<name>.roles", list),
     later("consumer.<name>.expires", text),
     later("consumer.<name>.priority", integer),

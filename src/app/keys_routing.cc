@@ -9,7 +9,7 @@ using enum KeyType;
 
 constexpr const char* strategies =
     "priority|model|round_robin|weighted|random|least_connections|latency|least_latency|cost|cost_optimized|"
-    "throughput|-complexity|-task";
+    "throughput|complexity|task";
 
 constexpr KeyRow rows[] = {
     {.pattern = "routing.strategy",
@@ -18,8 +18,9 @@ constexpr KeyRow rows[] = {
      .meaning =
          "among the providers of a model that are well. priority: the lowest number first; round_robin; weighted: "
          "provider.NAME.weight, evenly spread; random: by weight; least_connections; latency: the fastest of late; "
-         "cost: the cheapest for the request; throughput: whose streams bring their tokens fastest; model: priority. "
-         "routing.model_route goes before each of them",
+         "cost: the cheapest for the request; throughput: whose streams bring their tokens fastest; complexity, task: the "
+         "model or provider that the prompt is one for (routing.complexity.*, routing.task.*), then priority; model: "
+         "priority. routing.model_route goes before each of them",
      .choices = strategies},
     {.pattern = "routing.model.<model>.strategy",
      .type = choice,

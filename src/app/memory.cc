@@ -30,6 +30,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .inspects = false,
                              .fails_over = plan.failover.enabled};
     shape.keeps_ids = plan.keeps_any();
+    shape.keeps_rule_fields = plan.selection != nullptr && !plan.selection->rule_headers.empty();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;

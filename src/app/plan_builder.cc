@@ -14,6 +14,7 @@
 #include "loom/observe/log.h"
 #include "plan_instances.h"
 #include "plan_routing.h"
+#include "plan_selection.h"
 
 namespace loom::app {
 namespace {
@@ -222,6 +223,9 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
         one.consumer.tenant = config.text(fmt::format("consumer.{}.tenant", name));
+        one.consumer.team = config.text(fmt::format("consumer.{}.team", name));
+        one.consumer.project = config.text(fmt::format("consumer.{}.project", name));
+        one.consumer.tier = config.text(fmt::format("consumer.{}.tier", name));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);
@@ -335,6 +339,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
+    fill_selection(config, *plan, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));

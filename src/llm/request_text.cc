@@ -95,6 +95,7 @@ bool RequestWalk::read_part(Range& last_text) {
         if (name == "type" && cursor_.peek() == '"') {
             const std::string_view type = inside(cursor_.text(), cursor_.take_string());
             request_.has_images |= type == "image_url" || type == "input_image" || type == "image";
+            request_.has_audio |= type == "input_audio";
             return true;
         }
         if (name == "image_url") request_.has_images = true;
@@ -161,6 +162,7 @@ bool RequestWalk::read_gemini_member(Range key) {
         request_.has_tools = cursor_.peek() == '[';
         return count_raw();
     }
+    if (name == "generationConfig" || name == "generation_config") return read_generation_config();
     return cursor_.skip_value();
 }
 
@@ -177,8 +179,8 @@ bool RequestWalk::read_gemini_content() {
             count_text(last_text);
             return true;
         }
-        request_.has_images |=
-            name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data";
+        if (name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data")
+            return read_inline_data();
         const bool is_prompt = name.starts_with("function");
         return is_prompt ? count_raw() : cursor_.skip_value();
     };

@@ -37,7 +37,8 @@ bool RequestWalk::read_member(Range key) {
     const Key which = key_of(inside(cursor_.text(), key), disguised);
     if (names_model_in_path(endpoint_)) return read_gemini_member(key);
     note_occasion(inside(cursor_.text(), key));
-    if (which >= Key::include_usage) return cursor_.skip_value();
+    if (which == Key::other) return read_output_member(inside(cursor_.text(), key));
+    if (which == Key::include_usage) return cursor_.skip_value();
     return first_time(which, key.offset, disguised) && read_value(which);
 }
 

@@ -32,6 +32,11 @@ class RequestWalk {
     bool first_time(Key key, uint32_t offset, bool disguised);
     bool check_required();
 
+    bool read_output_member(std::string_view name);
+    bool read_schema_wish(bool in_format);
+    bool read_generation_config();
+    bool read_inline_data();
+
     bool read_stream_options();
     bool read_flag(Key key, bool& flag, Range& range);
     bool read_count(Key key, uint64_t& count);

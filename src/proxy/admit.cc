@@ -234,6 +234,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");
     if (inspected) LOOM_TRY(admit_coding(head));
     keep_request_lines(head);
+    if (route_->ai) keep_rule_fields(head);
     if (inspected)
         body_mode_ = BodyMode::collect;
     else

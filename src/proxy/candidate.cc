@@ -4,7 +4,7 @@
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/provider_table.h"
-#include "realtime.h"
+#include "selection.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -17,8 +17,11 @@ constexpr const char* drained_route = "the provider of this route is drained";
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
-    const route::ModelMatch match = plan().catalogue.match(model_);
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model))
+    choose_by_prompt(request);
+    const route::ModelMatch match = this->match();
+    const bool other = selection_ != nullptr && !selection_->model.empty();
+    const std::string_view asked = other ? plan().catalogue.match(model_).model : match.model;
+    if (consumer_ != nullptr && (!consumer_->may_use_model(match.model) || !consumer_->may_use_model(asked)))
         return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (route_->provider_ix >= 0) {
@@ -34,8 +37,8 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
-    const route::ChoiceTerms terms = choice_terms(match, request);
-    const auto choice = realtime_ == nullptr ? choose(match, terms) : choose_for_session(match, terms);
+    LOOM_TRY(narrow(match, request));
+    const auto choice = choose(match, choice_terms(match, request));
     if (!choice && std::ranges::all_of(match.candidates, is_drained))
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
     if (!choice)
@@ -55,31 +58,22 @@ route::Strategy Exchange::strategy_of(const route::ModelMatch& match) const noex
 
 route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept {
     strategy_ = strategy_of(match);
+    // The prompt has said which model; among its candidates goes what is said of that one, else their order.
+    if (selection_ != nullptr && selection_->decided != route::Strategy::priority && route::goes_by_order(strategy_))
+        strategy_ = selection_->decided;
     return {.strategy = strategy_,
             .now_ms = services_.shard().timers().now_ms(),
             .stream = stream_,
             .input_tokens = request.prompt_bytes / bytes_per_token,
             .output_tokens_max = request.max_tokens,
-            .model = match.model};
+            .model = match.model,
+            .unfit = selection_ != nullptr ? &selection_->unfit : nullptr,
+            .order = selection_ != nullptr ? selection_->order : std::span<const uint16_t>()};
 }
 
 std::optional<route::Choice> Exchange::choose(const route::ModelMatch& match,
                                               const route::ChoiceTerms& terms) noexcept {
     return route::choose(plan().choice, terms, match.candidates, {}, use_->turns[match.set], services_.random);
-}
-
-/// Among the providers that have sessions. Where none has, any: its name stands in the refusal.
-std::optional<route::Choice> Exchange::choose_for_session(const route::ModelMatch& match,
-                                                          route::ChoiceTerms terms) noexcept {
-    route::Tried unfit;
-    for (size_t i = 0; i < match.candidates.size(); ++i) {
-        const route::Candidate& one = match.candidates[i];
-        const std::string_view model = one.renamed ? std::string_view(one.upstream_model) : match.model;
-        const llm::ProviderType& type = llm::type_for_model(*plan().providers[one.provider_ix].type, model);
-        if (!llm::takes_endpoint(type, llm::Endpoint::realtime)) unfit.set(i);
-    }
-    if (unfit.count() < match.candidates.size()) terms.unfit = &unfit;
-    return choose(match, terms);
 }
 
 /// candidate  null where a route names its provider, which does not list the model.

@@ -5,6 +5,7 @@
 // connection that still sends bytes of the request is waited for.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 
@@ -32,8 +33,10 @@ class CollectedAnswer;
 class EchoSource;
 class Ownership;
 class Realtime;
+class RuleFacts;
 enum class RegisterStage : uint8_t;
 struct ListenerPlan;
+struct Selection;
 struct Translated;
 
 /// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
@@ -69,6 +72,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     friend class EchoSource;
     friend class Ownership;
     friend class Realtime;
+    friend class RuleFacts;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
@@ -210,8 +214,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
     [[nodiscard]] std::optional<route::Choice> choose(const route::ModelMatch& match,
                                                       const route::ChoiceTerms& terms) noexcept;
-    [[nodiscard]] std::optional<route::Choice> choose_for_session(const route::ModelMatch& match,
-                                                                  route::ChoiceTerms terms) noexcept;
     // instance.cc: by which base URL and key
     void take_instance() noexcept;
     void use_instance(size_t index) noexcept;
@@ -233,6 +235,29 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void leave_candidate() noexcept;
     void note_latency(uint64_t now_ns) noexcept;
     void note_throughput(uint64_t now_ns) noexcept;
+
+    // selection.cc: who of a model's candidates may take it
+    [[nodiscard]] Selection& selection();
+    [[nodiscard]] std::string_view routed_model() const noexcept;
+    [[nodiscard]] route::ModelMatch match() const noexcept;
+    void keep_rule_fields(const http::RequestHead& head);
+    [[nodiscard]] const route::Estimate& estimate_of(const llm::Request& request) noexcept;
+    [[nodiscard]] route::Strategy strategy_of_name(const SelectionPlan& terms) const noexcept;
+    void choose_by_prompt(const llm::Request& request);
+    Result<void> narrow(const route::ModelMatch& match, const llm::Request& request);
+    Result<void> keep_to_regions(const route::ModelMatch& match, route::Tried& unfit);
+    Result<void> keep_to_rule(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit);
+    Result<void> keep_to_able(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit);
+    void keep_to_serving(const route::ModelMatch& match, route::Tried& unfit) const noexcept;
+    [[nodiscard]] bool serves(const route::Candidate& candidate, std::string_view model) const noexcept;
+    void put_preferred_first(const route::ModelMatch& match);
+    [[nodiscard]] std::array<const route::RegionRequirement*, 2> region_requirements() const noexcept;
+    [[nodiscard]] const route::RegionRequirement* barred_from(size_t provider_ix) const noexcept;
+    [[nodiscard]] bool is_barred_by(const Plan& now) const noexcept;
+    Result<void> check_region();
+    Result<void> refuse_region(const route::RegionRequirement& requirement);
+    Result<void> refuse_needs(route::CapabilitySet missing);
+    void write_selection_lines(http::HeadWriter& head) const;
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -256,7 +281,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void write_routing_lines(http::HeadWriter& head) const;
 
     // model_fallback.cc: another model than the client asked for
-    [[nodiscard]] std::string_view routed_model() const noexcept;
     [[nodiscard]] bool asks_refusal() const noexcept;
     Result<void> judge_collected();
     bool choose_fallback_model(const Failure& failure);
@@ -410,6 +434,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
     std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
+    Selection* selection_ = nullptr;  // in text_; null where nothing narrows who may take it
     Arena text_;
     std::string_view method_text_;
     std::string_view path_;

@@ -17,6 +17,7 @@ namespace {
 using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
+constexpr size_t told_model_bytes_max = 128;
 constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
 constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
 
@@ -161,10 +162,11 @@ bool Exchange::plan_failover(const Failure& failure) {
     if (failover_ == nullptr) {
         LOOM_ASSERT(draft_ != nullptr);  // fails_over
         failover_ = std::make_unique<Failover>();
-        failover_->terms = choice_terms(plan().catalogue.match(routed_model()), draft_->request);
+        failover_->terms = choice_terms(match(), draft_->request);
         // What is stored is stored there.
         const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
         failover_->pinned = route_->provider_ix >= 0 || stored;
+        if (failover_->pinned) failover_->terms.unfit = nullptr;
     }
     Failover& course = *failover_;
     course.over = !go_on_after(failure);
@@ -215,7 +217,7 @@ void Exchange::note_failure(const Failure& failure) {
 bool Exchange::choose_next(const Failure& failure) {
     Failover& course = *failover_;
     const FailoverPlan& terms = plan().failover;
-    const route::ModelMatch match = plan().catalogue.match(routed_model());
+    const route::ModelMatch match = this->match();
     const auto own =
         std::ranges::find(match.candidates, provider_ - plan().providers.data(), &route::Candidate::provider_ix);
     if (own == match.candidates.end()) return false;
@@ -321,7 +323,7 @@ void Exchange::switch_candidate() {
 }
 
 Result<void> Exchange::make_request_anew() {
-    const route::ModelMatch match = plan().catalogue.match(routed_model());
+    const route::ModelMatch match = this->match();
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
     hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
@@ -377,11 +379,13 @@ void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
     head.header("x-loom-provider", provider_->name);
     if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
-    if (routed_model() != model_) head.header("x-loom-model", routed_model());
+    const std::string_view model = routed_model();
+    if (model != model_ && model.size() <= told_model_bytes_max) head.header("x-loom-model", model);
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));
     if (failover_ != nullptr) head.header("x-loom-failover", failover_->story());
+    write_selection_lines(head);
 }
 
 }  // namespace loom::proxy

@@ -36,6 +36,7 @@ void Exchange::end_attempt() noexcept {
 Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
     if (client_gone_) return std::unexpected(error_);
+    LOOM_TRY(check_region());
     attempts_ += 1;
     connects_ += 1;
     if (attempts_ > 1 && provider_ != nullptr) services_.metrics().retry(provider_->label_ix);

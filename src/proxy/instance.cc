@@ -75,7 +75,7 @@ bool Exchange::choose_other_instance(const Failure& failure, size_t own_index) {
                                        : route::InstanceMask{1} << own;
     if (route::best_standing(*set, now_ms, course.tried_instances, 0) > route::InstanceStanding::recovering)
         return false;
-    const route::ModelMatch match = plan().catalogue.match(routed_model());
+    const route::ModelMatch match = this->match();
     route::Tried others;
     others.set().reset(own_index);
     route::ChoiceTerms terms = course.terms;

@@ -97,6 +97,8 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    if (shape.keeps_rule_fields)
+        blocks.add("the fields that rules ask for", "routing.rule.<name>.when", limits.head_bytes);
     if (shape.keeps_ids) blocks.put("what it asks of a provider's", "", sizeof(Ownership) + sizeof(BatchUpload));
     if (shape.streams_bodies)
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));

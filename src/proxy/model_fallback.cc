@@ -10,16 +10,11 @@ constexpr const char* refused = "the upstream cannot take the request for this m
 
 }  // namespace
 
-/// The model whose providers are asked: the client's, until another stands in for it.
-std::string_view Exchange::routed_model() const noexcept {
-    return failover_ != nullptr && !failover_->model.empty() ? failover_->model : model_;
-}
-
 /// Must the body of this answer be read before it is known whether it is the client's?
 bool Exchange::asks_refusal() const noexcept {
     if (plan().model_fallbacks.empty() || !llm::may_be_refusal(services_.response_head.status)) return false;
     if (echo_ != nullptr || !fails_over() || !llm::chat_protocol_of(endpoint_)) return false;
-    const std::string_view model = plan().catalogue.match(routed_model()).model;
+    const std::string_view model = match().model;
     for (const route::FallbackCause cause : route::fallback_causes)
         if (!plan().model_fallbacks.next(model, cause).empty()) return true;
     return false;
@@ -36,7 +31,7 @@ Result<void> Exchange::judge_collected() {
     if (refusal == llm::Refusal::none) return {};
     const bool by_context = refusal == llm::Refusal::context_window;
     const auto cause = by_context ? route::FallbackCause::context_window : route::FallbackCause::content_policy;
-    if (plan().model_fallbacks.next(plan().catalogue.match(routed_model()).model, cause).empty()) return {};
+    if (plan().model_fallbacks.next(match().model, cause).empty()) return {};
     const Failure failure{.reason = by_context ? FailoverReason::context_window : FailoverReason::content_policy,
                           .error = {.code = Errc::refused, .side = Side::upstream, .what = refused},
                           .status = answer.status()};
@@ -49,11 +44,12 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
     Failover& course = *failover_;
     const auto cause = failure.reason == FailoverReason::context_window ? route::FallbackCause::context_window
                                                                         : route::FallbackCause::content_policy;
-    const std::string_view asked = plan().catalogue.match(routed_model()).model;
+    const std::string_view asked = this->match().model;
     const std::string_view model = plan().model_fallbacks.next(asked, cause);
     if (model.empty()) return false;
     const route::ModelMatch match = plan().catalogue.match(model);
     if (consumer_ != nullptr && !consumer_->may_use_model(match.model)) return false;
+    if (!narrow(match, draft_->request)) return false;
     route::Tried others;
     if (course.pinned) {
         others.set();

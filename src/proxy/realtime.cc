@@ -201,6 +201,7 @@ Result<void> Exchange::find_realtime_provider() {
 /// The session's events will name the model.
 Result<void> Exchange::find_transcriber() {
     bool any_drained = false;
+    const route::RegionRequirement* barred = nullptr;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
@@ -208,12 +209,15 @@ Result<void> Exchange::find_transcriber() {
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
         any_drained = any_drained || !provider.takes_requests();
         if (!provider.takes_requests()) continue;
+        if (barred == nullptr) barred = barred_from(static_cast<size_t>(index));
+        if (barred_from(static_cast<size_t>(index)) != nullptr) continue;
         leave_instance();
         provider_ = &provider;
         type_ = provider.type;
         take_instance();
         return {};
     }
+    if (barred != nullptr) return refuse_region(*barred);
     if (any_drained)
         return fail(Errc::exhausted, Side::internal, "every provider of this route that has sessions is drained");
     return fail(Errc::unsupported, Side::downstream, "no provider of this route has realtime sessions");
@@ -306,7 +310,13 @@ void Exchange::on_drain() {
 }
 
 void Exchange::on_new_plan() {
-    if (!in_session() || still_allowed(services_.plan())) return;
+    if (!in_session()) return;
+    if (is_barred_by(services_.plan()))
+        return realtime_->session().close(http::close_code::policy,
+                                          Error{.code = Errc::forbidden,
+                                                .side = Side::downstream,
+                                                .what = "this session is not in the region that is required now"});
+    if (still_allowed(services_.plan())) return;
     realtime_->session().close(http::close_code::policy, Error{.code = Errc::unauthenticated,
                                                                .side = Side::downstream,
                                                                .what = "this key is no longer good for this session"});

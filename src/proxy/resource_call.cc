@@ -81,7 +81,7 @@ size_t Exchange::family_provider() const noexcept {
     for (size_t i = 0; i < plan().providers.size(); ++i) {
         const ProviderPlan& provider = plan().providers[i];
         if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
-        if (!provider.takes_requests()) continue;
+        if (!provider.takes_requests() || barred_from(i) != nullptr) continue;
         if (protocol_of(provider.type->path) == wanted) return i;
         if (provider.type->path != llm::PathStyle::gemini) first = std::min(first, i);
     }
@@ -348,7 +348,7 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
 Result<void> Exchange::prepare_for_owner() {
     const int owner = owned_->provider_ix;
     if (owner >= 0 && provider_ != &plan().providers[static_cast<size_t>(owner)]) {
-        const auto candidates = plan().catalogue.match(model_).candidates;
+        const auto candidates = match().candidates;
         const auto there = std::ranges::find(candidates, static_cast<uint16_t>(owner), &route::Candidate::provider_ix);
         if (there == candidates.end() || route_->provider_ix >= 0) {
             detail_ = plan().providers[static_cast<size_t>(owner)].name;
@@ -356,7 +356,7 @@ Result<void> Exchange::prepare_for_owner() {
                         "what this request names is stored at a provider that is not asked for this model");
         }
         leave_candidate();
-        LOOM_TRY(take_candidate(&*there, there->provider_ix, plan().catalogue.match(model_).model));
+        LOOM_TRY(take_candidate(&*there, there->provider_ix, match().model));
     }
     if (owner >= 0 && provider_->instance_set != nullptr) {
         leave_instance();

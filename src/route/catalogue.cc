@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "loom/base/assert.h"
-#include "nearest.h"
+#include "loom/base/edit_distance.h"
 
 namespace loom::route {
 namespace {

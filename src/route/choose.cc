@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "loom/base/assert.h"
 #include "strategy/strategies.h"
 
 namespace loom::route {
@@ -18,6 +19,7 @@ class Chooser {
     Chooser(const ChoiceOptions& options, const ChoiceTerms& terms, std::span<const Candidate> candidates,
             const Tried& tried, Turn& turn, Random& random) noexcept
         : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {
+        LOOM_ASSERT(terms.order.empty() || terms.order.size() == candidates.size());
         if (terms.unfit != nullptr) out_ |= *terms.unfit;
     }
 
@@ -35,7 +37,7 @@ class Chooser {
   private:
     std::optional<Choice> once() noexcept {
         if (terms_.fallback_only) return fallback(terms_.trouble);
-        if (terms_.strategy == Strategy::priority) {
+        if (goes_by_order(terms_.strategy)) {
             if (const auto first = first_well()) return first;
         } else if (const auto chosen = by_strategy(Standing::well)) {
             return chosen;
@@ -49,8 +51,10 @@ class Chooser {
 
     /// The common case, at its cost: the first that is well.
     std::optional<Choice> first_well() noexcept {
-        for (size_t i = 0; i < candidates_.size(); ++i)
+        for (size_t n = 0; n < candidates_.size(); ++n) {
+            const size_t i = place(n);
             if (usable(i) && standing(candidates_[i]) == Standing::well) return Choice{.index = i};
+        }
         return std::nullopt;
     }
 
@@ -58,7 +62,8 @@ class Chooser {
     std::optional<Choice> by_strategy(Standing worst, ChoiceReason reason = ChoiceReason::strategy) noexcept {
         std::array<uint16_t, candidates_max> eligible;
         size_t count = 0;
-        for (size_t i = 0; i < candidates_.size(); ++i) {
+        for (size_t n = 0; n < candidates_.size(); ++n) {
+            const size_t i = place(n);
             if (!usable(i)) continue;
             if (standing(candidates_[i]) > worst) continue;
             if (candidates_[i].routed && count == 0) return Choice{.index = i, .reason = reason};
@@ -73,7 +78,9 @@ class Chooser {
 
     static size_t pick(const Field& field, bool& explored) noexcept {
         switch (field.terms.strategy) {
-            case Strategy::priority: return 0;
+            case Strategy::priority:
+            case Strategy::complexity:
+            case Strategy::task: return 0;
             case Strategy::round_robin: return pick_round_robin(field);
             case Strategy::weighted: return pick_weighted(field);
             case Strategy::random: return pick_random(field);
@@ -85,6 +92,10 @@ class Chooser {
         return 0;
     }
 
+    /// Of the candidate that is `n`th in turn.
+    [[nodiscard]] size_t place(size_t n) const noexcept {
+        return terms_.order.empty() || !goes_by_order(terms_.strategy) ? n : terms_.order[n];
+    }
     /// Where it is the only one, it is no fallback but who is asked.
     [[nodiscard]] bool usable(size_t index) const noexcept {
         const Candidate& one = candidates_[index];

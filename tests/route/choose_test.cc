@@ -65,6 +65,26 @@ TEST_F(Choosing, PriorityAsksTheFirst) {
     EXPECT_FALSE(choose_one().has_value());
 }
 
+TEST_F(Choosing, ByARequestsOwnOrder) {
+    for (int i = 0; i < 4; ++i) add();
+    candidates[0].routed = true;
+    const std::vector<uint16_t> order = {2, 0, 3, 1};
+    terms.order = order;
+    for (const Strategy one : {Strategy::priority, Strategy::complexity, Strategy::task}) {
+        terms.strategy = one;
+        EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{2, 10}})) << "before a model route, too";
+    }
+    fail(2);
+    EXPECT_EQ(choose_one()->index, 0u);
+    Tried unfit;
+    unfit.set(0);
+    terms.unfit = &unfit;
+    EXPECT_EQ(choose_one()->index, 3u);
+    terms.strategy = Strategy::round_robin;
+    candidates[0].routed = false;
+    EXPECT_EQ(choose_many(4), (std::map<size_t, int>{{1, 2}, {3, 2}})) << "the others know no order";
+}
+
 TEST_F(Choosing, RoundRobinIsEvenAndStaysSoWhileOneIsAway) {
     for (int i = 0; i < 4; ++i) add();
     terms.strategy = Strategy::round_robin;

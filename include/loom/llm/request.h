@@ -40,6 +40,8 @@ struct Request {
     Range tools_range;
     Range tool_choice_range;
     bool has_images = false;
+    bool has_audio = false;           // in the prompt, or asked for as the answer
+    bool has_schema = false;          // the answer has to follow one
     bool uses_stored = false;         // of Responses: names what was stored before, by its id
     Range last_user_range;            // the raw JSON string behind last_user_text
     std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h

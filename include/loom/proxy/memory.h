@@ -16,6 +16,7 @@ struct MemoryShape {
     bool streams_bodies = false;        // some requests are relayed without being read
     bool keeps_ids = false;             // some route relays families that store things
     bool fails_over = false;            // answers wait for their first content
+    bool keeps_rule_fields = false;     // rules ask for fields of the head
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS
     bool has_tls_upstreams = false;

@@ -14,6 +14,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/selection_plan.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
 #include "loom/route/instances.h"
@@ -188,8 +189,9 @@ struct Plan {
     std::shared_ptr<const route::PriceBook> prices;  // whose providers are as those above; null in a plan without any
     route::ChoiceOptions choice;
     FailoverPlan failover;
-    route::ModelFallbacks model_fallbacks;  // empty without failover
-    bool tells_routing = false;             // answers name their provider, and why it was asked
+    route::ModelFallbacks model_fallbacks;           // empty without failover
+    std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
+    bool tells_routing = false;                      // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes

@@ -50,6 +50,7 @@ struct ChoiceTerms {
     Trouble trouble = Trouble::none;  // how the attempt before ended
     bool fallback_only = false;       // the others have had their attempts
     const Tried* unfit = nullptr;     // candidates that cannot take such a request, as if they were none; null: all can
+    std::span<const uint16_t> order;  // all candidates' places, best first, where the strategy goes by it; else empty
 };
 
 /// What was taken of a candidate's rows when it was chosen: to be given back by `leave`, once.
