@@ -50,8 +50,7 @@ void check_fallback_models(Report& report) {
             return report.error(key, fmt::format("is longer than {} bytes", name_bytes_max));
         if (!model.empty() && !route::is_one_model(model)) return report.error(key, "must be for one model");
         const auto chain = fallbacks.chain(model, cause);
-        const bool comes_again = fallbacks.next(chain.back(), cause) != "";
-        if (comes_again)
+        if (chain.size() > 1 && chain.back() == model)  // told at each that stands in the round, not before it
             report.error(key, fmt::format("{} goes round: no request would come to its end", arrows(chain)));
         if (!enabled && report.complete) report.warning(key, "is asked by nobody: set routing.failover.enabled = on");
     });
