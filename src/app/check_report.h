@@ -45,5 +45,6 @@ void check_credentials(Report& report, const std::string& provider, const llm::P
 void check_providers(Report& report);
 void check_routing(Report& report);
 void check_consumers(Report& report);
+void check_limits(Report& report);
 
 }  // namespace loom::app

@@ -13,6 +13,9 @@ namespace loom::app {
 /// Rows of the keys that say who is asked, and what follows a failure.
 [[nodiscard]] std::span<const KeyRow> routing_keys();
 
+/// Rows of the keys that say how much providers may be asked.
+[[nodiscard]] std::span<const KeyRow> limit_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

@@ -23,9 +23,6 @@ constexpr KeyRow rows[] = {
     alias("route.<name>.middleware.auth.jwt", "route.<name>.auth.jwt"),
     // llm: providers
     later("provider.<name>.region", text),
-    later("provider.<name>.rate_limit.requests_per_minute", integer),
-    later("provider.<name>.rate_limit.tokens_per_minute", integer),
-    later("provider.<name>.rate_limit.concurrent_requests", integer),
     later("provider.<name>.health_check.enabled", boolean),
     later("provider.<name>.health_check.interval", duration),
     later("provider.<name>.health_check.timeout", duration),
@@ -60,7 +57,6 @@ constexpr KeyRow rows[] = {
     later("consumer.<name>.regions", list),
     later("consumer.<name>.roles", list),
     later("consumer.<name>.expires", text),
-    later("consumer.<name>.priority", integer),
     later("jwt.<name>.issuer", text),
     later("jwt.<name>.jwks", text),
     later("jwt.<name>.audience", text),

@@ -29,6 +29,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .inspects = false,
                              .fails_over = plan.failover.enabled};
     shape.keeps_ids = plan.keeps_any();
+    shape.queue_max = plan.queue.max;
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -74,7 +75,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         uint64_t row_count = plan.providers.size();
         for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
         terms.push_back({"what is known of providers and their models, old and new",
-                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
+                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)) +
+                             2 * plan.providers.size() * sizeof(route::LimitState),
+                         ""});
     }
     const size_t token_count = static_cast<size_t>(
         std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));

@@ -204,6 +204,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
         one.consumer.tenant = config.text(fmt::format("consumer.{}.tenant", name));
+        one.consumer.priority = static_cast<uint8_t>(config.integer(fmt::format("consumer.{}.priority", name)));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);

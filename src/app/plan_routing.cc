@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_limits.h"
+
 namespace loom::app {
 namespace {
 
@@ -104,6 +106,7 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, rou
     one.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
     one.price = price(config, provider.name);
     one.state = provider.state;
+    one.limits = provider.limits;
     options.providers.push_back(std::move(one));
 }
 
@@ -118,9 +121,12 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         return std::ranges::find(strategies, one) != strategies.end();
     };
     const bool measured = uses(route::Strategy::latency);
-    const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
-    plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
+    fill_provider_limits(config, plan, targets);
+    fill_queue_and_overload(config, plan);
+    const bool limited = std::ranges::any_of(plan.providers, [](const auto& one) { return one.limits != nullptr; });
+    const bool has_rows = plan.failover.enabled || limited || measured || uses(route::Strategy::least_connections);
+    plan.tells_routing = plan.failover.enabled || limited || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;
@@ -146,7 +152,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     options.strategy = strategy(config.text("routing.strategy"));
     options.model_strategies = model_strategies(config, "routing.model");
     options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
-    if (plan.failover.enabled || measured)
+    if (plan.failover.enabled || limited || measured)
         options.model_state = [&](const route::ProviderOptions& provider, std::string_view model) {
             const auto ix = static_cast<size_t>(&provider - options.providers.data());
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);

@@ -11,6 +11,11 @@ namespace {
 constexpr uint64_t bytes_per_token = 4;           // of a prompt, as a rule of thumb
 constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bound
 
+constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
+    return endpoint == llm::Endpoint::embeddings || endpoint == llm::Endpoint::embed_content ||
+           endpoint == llm::Endpoint::batch_embed_contents;
+}
+
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
@@ -22,7 +27,8 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         const route::Candidate* own = nullptr;
         for (const route::Candidate& one : match.candidates)
             if (one.provider_ix == route_->provider_ix) own = &one;
-        return take_candidate(own, static_cast<size_t>(route_->provider_ix), match.model);
+        LOOM_TRY(take_candidate(own, static_cast<size_t>(route_->provider_ix), match.model));
+        return provider_->limits != nullptr ? enter_limits(choice_terms(match, request)) : Result<void>();
     }
     if (match.candidates.empty() && match.known)
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
@@ -30,8 +36,7 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     const route::ChoiceTerms terms = choice_terms(match, request);
     const auto choice = realtime_ == nullptr ? choose(match, terms) : choose_for_session(match, terms);
-    if (!choice)
-        return fail(Errc::exhausted, Side::internal, "every provider of this model is out of service; try again");
+    if (!choice) return std::unexpected(none_to_ask(match, terms));
     passage_ = choice->passage;
     choice_reason_ = choice->reason;
     const route::Candidate& chosen = match.candidates[choice->index];
@@ -47,11 +52,13 @@ route::Strategy Exchange::strategy_of(const route::ModelMatch& match) const noex
 
 route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept {
     strategy_ = strategy_of(match);
-    return {.strategy = strategy_,
-            .now_ms = services_.shard().timers().now_ms(),
-            .stream = stream_,
-            .input_tokens = request.prompt_bytes / bytes_per_token,
-            .output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected};
+    route::ChoiceTerms terms{.strategy = strategy_, .now_ms = services_.shard().timers().now_ms(), .stream = stream_};
+    if (plan().queue.max > 0) terms.yields_from = priority();
+    if (llm::counts_tokens(endpoint_)) return terms;  // which costs none
+    terms.input_tokens = request.prompt_bytes / bytes_per_token;
+    if (!is_embedding(endpoint_))
+        terms.output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected;
+    return terms;
 }
 
 std::optional<route::Choice> Exchange::choose(const route::ModelMatch& match,
@@ -102,7 +109,9 @@ void Exchange::judge_candidate(route::Verdicts verdicts) noexcept {
     route::judge(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_, verdicts);
 }
 
-void Exchange::leave_candidate() noexcept {
+/// refused  the upstream's answer was an error.
+void Exchange::leave_candidate(bool refused) noexcept {
+    leave_limits(refused);
     if (candidate_ == nullptr) return;
     route::leave(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_);
 }

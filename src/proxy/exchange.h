@@ -30,6 +30,7 @@ class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
 class EchoSource;
+class LinePlace;
 class Ownership;
 class Realtime;
 enum class RegisterStage : uint8_t;
@@ -67,6 +68,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
   private:
     friend class BatchUpload;
     friend class EchoSource;
+    friend class LinePlace;
     friend class Ownership;
     friend class Realtime;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
@@ -166,6 +168,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
@@ -214,8 +217,21 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
     [[nodiscard]] std::string_view quoted_upstream_model();
     void judge_candidate(route::Verdicts verdicts) noexcept;
-    void leave_candidate() noexcept;
+    void leave_candidate(bool refused = false) noexcept;
     void note_latency(uint64_t now_ns) noexcept;
+
+    // limits.cc: providers' limits
+    Result<void> enter_limits(const route::ChoiceTerms& terms) noexcept;
+    void leave_limits(bool refused) noexcept;
+    void note_room() noexcept;
+    [[nodiscard]] Error none_to_ask(const route::ModelMatch& match, const route::ChoiceTerms& terms) noexcept;
+    [[nodiscard]] Error at_limit(uint64_t wait_ms) noexcept;
+    [[nodiscard]] uint8_t priority() const noexcept;
+    Result<void> shed_if_overloaded() noexcept;
+
+    // line_place.cc: waiting for them
+    [[nodiscard]] bool joins_line(const llm::Request& request);
+    Result<void> look_at_line();
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -422,6 +438,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
+    std::unique_ptr<LinePlace> place_;    // while it waits for a provider at its limit
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
     route::Passage passage_;
@@ -436,8 +453,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool upload_paused_ = false;
     bool fresh_only_ = false;
     bool pausing_ = false;
-    uint16_t status_ = 0;        // that the client gets
-    bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
+    uint16_t status_ = 0;          // that the client gets
+    uint32_t retry_after_ms_ = 0;  // of a refusal; 0: it does not say
+    bool opened_early_ = false;    // by keep-alives: the client has a head, and none of the answer
 
     // the answer
     Relay relay_;

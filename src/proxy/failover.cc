@@ -17,8 +17,6 @@ namespace {
 using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
-constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
-constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
 
 FailoverReason reason_of(const Error& why) noexcept {
     if (why.code == Errc::tls_failed) return FailoverReason::tls;
@@ -42,14 +40,14 @@ route::Verdicts verdicts_of(const Failure& failure) noexcept {
     }
 }
 
+}  // namespace
+
 std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept {
     if (const http::Header* const exact = head.find("retry-after-ms"); exact != nullptr)
         if (const auto after_ms = route::parse_retry_after_ms(exact->value)) return after_ms;
     const http::Header* const header = head.find("retry-after");
     return header == nullptr ? std::nullopt : route::parse_retry_after(header->value, static_cast<int64_t>(now_s));
 }
-
-}  // namespace
 
 uint8_t rank_of(const Failure& failure) noexcept {
     if (failure.status == 429) return 5;
@@ -88,7 +86,9 @@ bool Exchange::fails_over() const noexcept {
 
 /// After the upstream's head: is it the answer, or the end of an attempt?
 Result<void> Exchange::judge_answer() {
-    if (echo_ != nullptr || !fails_over()) return {};
+    if (echo_ != nullptr) return {};
+    note_room();
+    if (!fails_over()) return {};
     const http::ResponseHead& head = services_.response_head;
     const int status = head.status;
     Failure failure{.reason = status == 429 ? FailoverReason::rate_limit : FailoverReason::status,
@@ -112,6 +112,7 @@ Result<void> Exchange::look_at_relay() {
     const Error why = relay_.error();
     const bool told = relay_.error_told();
     book_tokens(relay_.usage());
+    leave_limits(told);
     forget_relay();
     error_ = why;
     error_.retry = Retry::never;
@@ -179,7 +180,7 @@ bool Exchange::go_on_after(const Failure& failure) {
 void Exchange::note_failure(const Failure& failure) {
     const uint64_t now_ms = services_.shard().timers().now_ms();
     judge_candidate(verdicts_of(failure));
-    leave_candidate();
+    leave_candidate(failure.status != 0);
     if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
     const bool asked = failure.reason != FailoverReason::untranslatable;
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
@@ -322,7 +323,8 @@ void Exchange::judge_end() {
         failover_->next.reset();
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
-    if (candidate_ == nullptr || !plan().tells_routing || was_judged) return leave_candidate();
+    const bool refused = answer_whole() && status_ >= 400;
+    if (candidate_ == nullptr || !plan().tells_routing || was_judged) return leave_candidate(refused);
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
@@ -334,7 +336,7 @@ void Exchange::judge_end() {
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;
         if (provider_->state != nullptr) provider_->state->note_failure(now_ms, what);
     }
-    leave_candidate();
+    leave_candidate(refused);
 }
 
 /// Who answered, after how many attempts, and why it was asked.

@@ -6,12 +6,16 @@
 #include <string_view>
 
 #include "loom/base/result.h"
+#include "loom/http/message.h"
 #include "loom/observe/metrics.h"
 #include "loom/route/choose.h"
 
 namespace loom::proxy {
 
 using observe::FailoverReason;
+
+inline constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
+inline constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
 
 /// One failed attempt, as far as it matters for what follows.
 struct Failure {
@@ -23,6 +27,9 @@ struct Failure {
 
 /// How much a failure tells a client: somebody who answered knows more than a silence, and who says "later" most.
 [[nodiscard]] uint8_t rank_of(const Failure& failure) noexcept;
+
+/// What the head of an answer asks for, in milliseconds; now_s is the wall's clock.
+[[nodiscard]] std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept;
 
 struct Failover {
     static constexpr size_t story_bytes_max = 256;

@@ -339,6 +339,8 @@ Result<void> Exchange::prepare_for_owner() {
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());
+    if (provider_->limits != nullptr && passage_.limits.of == nullptr)
+        LOOM_TRY(enter_limits(choice_terms(plan().catalogue.match(model_), *request)));
     const auto prepared = prepare(*request);
     inspected_ns_ = services_.shard().read_clock_ns();
     return prepared;

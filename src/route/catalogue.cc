@@ -183,6 +183,7 @@ class CatalogueBuilder {
         c.fallback = provider(ix).name == options_.fallback;
         c.price = provider(ix).price;
         c.provider_state = provider(ix).state;
+        c.limits = provider(ix).limits;
         const MappingOptions* mapping = mapping_of(model, ix);
         c.renamed = mapping && mapping->upstream_model != model;
         if (mapping)

@@ -65,7 +65,9 @@ struct ProviderPlan {
     llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
-    std::shared_ptr<route::TargetState> state;  // null where neither failover nor a strategy needs it
+    std::shared_ptr<route::TargetState> state;            // null where neither failover nor a strategy needs it
+    std::shared_ptr<const route::ProviderLimits> limits;  // null: none
+    bool reads_room = true;                               // its answers' headers say what is left of its limits
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
@@ -143,6 +145,21 @@ struct FailoverPlan {
     route::Backoff backoff;
 };
 
+/// Requests that wait where every provider of their model is at its limit.
+struct QueuePlan {
+    uint32_t max = 0;  // per process; each shard takes its part, rounded up. 0: nobody waits
+    uint64_t timeout_ms = 10'000;
+};
+
+/// Above which load a shard refuses requests; 0 is no threshold.
+struct OverloadPlan {
+    uint64_t lag_ms = 0;      // of the loop
+    uint32_t exchanges = 0;   // under way, of the shard
+    double bodies_share = 0;  // of the shard's part of limit.bodies_in_memory
+
+    [[nodiscard]] bool watches() const noexcept { return lag_ms != 0 || exchanges != 0 || bodies_share > 0; }
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -151,6 +168,8 @@ struct Plan {
     route::Catalogue catalogue;
     route::ChoiceOptions choice;
     FailoverPlan failover;
+    QueuePlan queue;
+    OverloadPlan overload;       // exchanges: of the process
     bool tells_routing = false;  // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;

@@ -41,7 +41,8 @@ struct Candidate {
     std::optional<Price> price;
     // Null where the options make none: then it is never known to be unwell.
     std::shared_ptr<TargetState> provider_state;
-    std::shared_ptr<TargetState> model_state;  // of this model at this provider
+    std::shared_ptr<TargetState> model_state;      // of this model at this provider
+    std::shared_ptr<const ProviderLimits> limits;  // the provider's; null: none
 };
 
 struct ProviderOptions {
@@ -53,6 +54,7 @@ struct ProviderOptions {
     uint32_t weight = 1;                             // 0: drained, takes no new request
     std::optional<Price> price;
     std::shared_ptr<TargetState> state;
+    std::shared_ptr<const ProviderLimits> limits;  // null: none
 };
 
 struct MappingOptions {  // model_mapping.<model>.<provider> = <upstream_model>
