@@ -50,7 +50,8 @@ bool LinePlace::goes(const LineWalk& walk) noexcept {
     Exchange& x = exchange_;
     if (x.route_->provider_ix >= 0) {
         const route::ProviderLimits& limits = *x.provider_->limits;
-        return walk.ahead(limits.state.get()) == 0 && !limits.state->waited_for(terms_.yields_from) &&
+        return x.provider_->takes_requests() && walk.ahead(limits.state.get()) == 0 &&
+               !limits.state->waited_for(terms_.yields_from) &&
                route::enter(limits, terms_.now_ms, terms_.tokens(), x.passage_.limits);
     }
     const route::ModelMatch match = x.plan().catalogue.match(x.model_);
