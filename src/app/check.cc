@@ -188,6 +188,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_routing(report);
     check_consumers(report);
     check_selection(report);
+    check_limits(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

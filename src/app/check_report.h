@@ -47,5 +47,6 @@ void check_routing(Report& report);
 void check_consumers(Report& report);
 /// Rules, prompts' targets, regions.
 void check_selection(Report& report);
+void check_limits(Report& report);
 
 }  // namespace loom::app

@@ -25,6 +25,8 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> price_table_keys();
 /// Rows of the keys that narrow who may be asked: rules, prompts, capabilities, regions.
 [[nodiscard]] std::span<const KeyRow> selection_keys();
+/// Rows of the keys that say how much providers may be asked.
+[[nodiscard]] std::span<const KeyRow> limit_keys();
 
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();

@@ -22,9 +22,6 @@ constexpr KeyRow rows[] = {
     later("route.<name>.auth.jwt", text),
     alias("route.<name>.middleware.auth.jwt", "route.<name>.auth.jwt"),
     // llm: providers
-    later("provider.<name>.rate_limit.requests_per_minute", integer),
-    later("provider.<name>.rate_limit.tokens_per_minute", integer),
-    later("provider.<name>.rate_limit.concurrent_requests", integer),
     // route
     later("routing.hedge.after", text),
     later("routing.hedge.budget", share),
@@ -39,7 +36,6 @@ constexpr KeyRow rows[] = {
     // tenant
     later("consumer.<name>.roles", list),
     later("consumer.<name>.expires", text),
-    later("consumer.<name>.priority", integer),
     later("jwt.<name>.issuer", text),
     later("jwt.<name>.jwks", text),
     later("jwt.<name>.audience", text),

@@ -18,7 +18,8 @@ constexpr KeyRow rows[] = {
      .meaning =
          "among the providers of a model that are well. priority: the lowest number first; round_robin; weighted: "
          "provider.NAME.weight, evenly spread; random: by weight; least_connections; latency: the fastest of late; "
-         "cost: the cheapest for the request; throughput: whose streams bring their tokens fastest; complexity, task: the "
+         "cost: the cheapest for the request; throughput: whose streams bring their tokens fastest; complexity, task: "
+         "the "
          "model or provider that the prompt is one for (routing.complexity.*, routing.task.*), then priority; model: "
          "priority. routing.model_route goes before each of them",
      .choices = strategies},

@@ -31,6 +31,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .fails_over = plan.failover.enabled};
     shape.keeps_ids = plan.keeps_any();
     shape.keeps_rule_fields = plan.selection != nullptr && !plan.selection->rule_headers.empty();
+    shape.queue_max = plan.queue.max;
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -83,7 +84,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         uint64_t row_count = plan.providers.size();
         for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
         terms.push_back({"what is known of providers and their models, old and new",
-                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
+                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)) +
+                             2 * plan.providers.size() * sizeof(route::LimitState),
+                         ""});
     }
     uint64_t checked_count = 0;
     for (const auto& provider : plan.providers)

@@ -226,6 +226,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.team = config.text(fmt::format("consumer.{}.team", name));
         one.consumer.project = config.text(fmt::format("consumer.{}.project", name));
         one.consumer.tier = config.text(fmt::format("consumer.{}.tier", name));
+        one.consumer.priority = static_cast<uint8_t>(config.integer(fmt::format("consumer.{}.priority", name)));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);

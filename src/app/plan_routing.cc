@@ -8,6 +8,7 @@
 #include "plan_fallback.h"
 #include "plan_health.h"
 #include "plan_instances.h"
+#include "plan_limits.h"
 #include "prices.h"
 
 namespace loom::app {
@@ -109,6 +110,7 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, con
     one.instances = provider.instance_set;
     one.prices = prices;
     one.state = provider.state;
+    one.limits = provider.limits;
     options.providers.push_back(std::move(one));
 }
 
@@ -124,9 +126,12 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         return std::ranges::find(strategies, one) != strategies.end();
     };
     const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput);
-    const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
-    plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
+    fill_provider_limits(config, plan, targets);
+    fill_queue_and_overload(config, plan);
+    const bool limited = std::ranges::any_of(plan.providers, [](const auto& one) { return one.limits != nullptr; });
+    const bool has_rows = plan.failover.enabled || limited || measured || uses(route::Strategy::least_connections);
+    plan.tells_routing = plan.failover.enabled || limited || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;
@@ -157,7 +162,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     options.strategy = strategy(config.text("routing.strategy"));
     options.model_strategies = model_strategies(config, "routing.model");
     options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
-    if (plan.failover.enabled || measured || uses(route::Strategy::cost))
+    if (plan.failover.enabled || limited || measured || uses(route::Strategy::cost))
         options.model_state = [&](const route::ProviderOptions& provider, std::string_view model) {
             const auto ix = static_cast<size_t>(&provider - options.providers.data());
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);

@@ -63,7 +63,11 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     pending_.clear();
     shard_.timers().arm(housekeeping_, housekeeping_ms);
     started.tell({});
-    shard_.run([this] { return idle(); }, [this](uint64_t turn_ns) { metrics_.loop_turn(turn_ns); });
+    shard_.run([this] { return idle(); },
+               [this](uint64_t turn_ns) {
+                   metrics_.loop_turn(turn_ns);
+                   services_->note_turn(turn_ns);
+               });
     housekeeping_.disarm();
     housekeeping_.unlink();
     listeners_.clear();

@@ -42,6 +42,12 @@ constexpr ShardCounter shard_counters[] = {
     {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
     {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
      &ShardMetrics::ring_cq_overflows},
+    {"loom_ai_limited_total", "Requests refused because every provider of their model was at its rate_limit.",
+     &ShardMetrics::limited},
+    {"loom_ai_queue_full_total", "Requests that found no room in routing.queue.", &ShardMetrics::queue_full},
+    {"loom_ai_queue_timeouts_total", "Requests that waited in routing.queue and could not be served in time.",
+     &ShardMetrics::queue_timeouts},
+    {"loom_shed_total", "Requests refused because their shard was overloaded.", &ShardMetrics::shed},
     {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
      &ShardMetrics::bodies_waited},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
@@ -60,6 +66,10 @@ constexpr ShardGauge shard_gauges[] = {
     {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
     {"loom_body_memory_bytes", "Memory of request bodies held, of limit.bodies_in_memory.",
      &ShardMetrics::body_memory_bytes},
+    {"loom_ai_queue_length", "Requests that wait for a provider at its rate_limit.", &ShardMetrics::queue_length},
+    {"loom_overload_level",
+     "How many quarters of a priority class are refused because a shard is overloaded; the sum of the shards.",
+     &ShardMetrics::overload_level},
 };
 
 }  // namespace
@@ -355,6 +365,11 @@ class Exposition {
         const auto lag = sum_histogram<overhead_bound_count>(
             [](const ShardMetrics& s) -> const OverheadHistogram& { return s.loop_turn_series(); });
         out_.histogram({}, overhead_le_, lag, ns_per_s);
+        out_.family("loom_ai_queue_wait_seconds", "histogram",
+                    "How long requests stood in routing.queue before a provider took them.");
+        const auto waited = sum_histogram<duration_bound_count>(
+            [](const ShardMetrics& s) -> const DurationHistogram& { return s.queue_wait_series(); });
+        out_.histogram({}, duration_le_, waited, us_per_s);
     }
 
     void write_shards() {

@@ -113,7 +113,7 @@ size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count) 
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
     constexpr size_t lines_of_pair = duration_bound_count + 9;  // in either spelling, see metrics.compat
     constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31;
-    constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + 128;
+    constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 160;
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);
     const size_t models = std::min<size_t>(model_count + 1, model_slots_max);
     constexpr size_t certificate_bytes = 512;  // every byte of the file's name may be escaped

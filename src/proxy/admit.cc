@@ -151,6 +151,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
     auto step = authenticate(head);
+    if (step) step = shed_if_overloaded();
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
     return step;

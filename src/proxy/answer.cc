@@ -248,7 +248,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
 /// connection, and from the upstream's head to ours.
 uint64_t Exchange::overhead_ns() const noexcept {
     const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
-    if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
+    if (forwarded_ns_ == 0) return head_ns_ - std::min(whole_ns + connect_wait_ns_, head_ns_);
     uint64_t sum = answer_ns_ != 0 && head_ns_ > answer_ns_ ? head_ns_ - answer_ns_ : 0;  // it may have left before
     if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_)
         sum += admitted_ns_ - begun_ns_;  // before the body's last bytes

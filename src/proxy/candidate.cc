@@ -10,9 +10,15 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;    // of a prompt, as a rule of thumb
-constexpr uint64_t output_tokens_min = 8;  // of a stream whose pace says something
+constexpr uint64_t bytes_per_token = 4;           // of a prompt, as a rule of thumb
+constexpr uint64_t output_tokens_min = 8;         // of a stream whose pace says something
+constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bound
 constexpr const char* drained_route = "the provider of this route is drained";
+
+constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
+    return endpoint == llm::Endpoint::embeddings || endpoint == llm::Endpoint::embed_content ||
+           endpoint == llm::Endpoint::batch_embed_contents;
+}
 
 }  // namespace
 
@@ -30,7 +36,8 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         const route::Candidate* own = nullptr;
         for (const route::Candidate& one : match.candidates)
             if (one.provider_ix == route_->provider_ix) own = &one;
-        return take_candidate(own, static_cast<size_t>(route_->provider_ix), match.model);
+        LOOM_TRY(take_candidate(own, static_cast<size_t>(route_->provider_ix), match.model));
+        return provider_->limits != nullptr ? enter_limits(choice_terms(match, request)) : Result<void>();
     }
     const auto is_drained = [](const route::Candidate& one) { return one.weight_now() == 0; };
     if (match.candidates.empty() && match.known)
@@ -38,11 +45,11 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     LOOM_TRY(narrow(match, request));
-    const auto choice = choose(match, choice_terms(match, request));
+    const route::ChoiceTerms terms = choice_terms(match, request);
+    const auto choice = choose(match, terms);
     if (!choice && std::ranges::all_of(match.candidates, is_drained))
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
-    if (!choice)
-        return fail(Errc::exhausted, Side::internal, "every provider of this model is out of service; try again");
+    if (!choice) return std::unexpected(none_to_ask(match, terms));
     passage_ = choice->passage;
     choice_reason_ = choice->reason;
     const route::Candidate& chosen = match.candidates[choice->index];
@@ -61,14 +68,19 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
     // The prompt has said which model; among its candidates goes what is said of that one, else their order.
     if (selection_ != nullptr && selection_->decided != route::Strategy::priority && route::goes_by_order(strategy_))
         strategy_ = selection_->decided;
-    return {.strategy = strategy_,
-            .now_ms = services_.shard().timers().now_ms(),
-            .stream = stream_,
-            .input_tokens = request.prompt_bytes / bytes_per_token,
-            .output_tokens_max = request.max_tokens,
-            .model = match.model,
-            .unfit = selection_ != nullptr ? &selection_->unfit : nullptr,
-            .order = selection_ != nullptr ? selection_->order : std::span<const uint16_t>()};
+    route::ChoiceTerms terms{.strategy = strategy_,
+                             .now_ms = services_.shard().timers().now_ms(),
+                             .stream = stream_,
+                             .model = match.model,
+                             .unfit = selection_ != nullptr ? &selection_->unfit : nullptr,
+                             .order = selection_ != nullptr ? selection_->order : std::span<const uint16_t>()};
+    if (plan().queue.max > 0) terms.yields_from = priority();
+    if (llm::counts_tokens(endpoint_)) return terms;  // which costs none
+    terms.input_tokens = request.prompt_bytes / bytes_per_token;
+    terms.output_tokens_max = request.max_tokens;
+    if (!is_embedding(endpoint_))
+        terms.output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected;
+    return terms;
 }
 
 std::optional<route::Choice> Exchange::choose(const route::ModelMatch& match,
@@ -112,7 +124,9 @@ void Exchange::judge_candidate(route::Verdicts verdicts) noexcept {
     route::judge(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_, verdicts);
 }
 
-void Exchange::leave_candidate() noexcept {
+/// refused  the upstream's answer was an error.
+void Exchange::leave_candidate(bool refused) noexcept {
+    leave_limits(refused);
     leave_instance();
     if (candidate_ == nullptr) return;
     route::leave(plan().choice, *candidate_, services_.shard().timers().now_ms(), passage_);

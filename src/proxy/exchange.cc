@@ -3,6 +3,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "echo_source.h"
+#include "line_place.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -69,6 +70,10 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;
         step = x.inspect();
+        while (step && x.place_ != nullptr) {
+            co_await x.wait_;
+            step = x.look_at_line();
+        }
         while (step && x.asks_register()) {
             co_await x.wait_;
             step = x.look_at_register();

@@ -31,6 +31,7 @@ class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
 class EchoSource;
+class LinePlace;
 class Ownership;
 class Realtime;
 class RuleFacts;
@@ -70,6 +71,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
   private:
     friend class BatchUpload;
     friend class EchoSource;
+    friend class LinePlace;
     friend class Ownership;
     friend class Realtime;
     friend class RuleFacts;
@@ -170,6 +172,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
@@ -226,13 +229,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     }
     [[nodiscard]] std::string account() const;
     void rest_key(const http::ResponseHead& head) noexcept;
+    void rest_key_for(uint64_t rest_ms) noexcept;
     [[nodiscard]] bool has_other_key() const noexcept;
     bool choose_other_instance(const Failure& failure, size_t own_index);
 
     Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
     [[nodiscard]] std::string_view quoted_upstream_model();
     void judge_candidate(route::Verdicts verdicts) noexcept;
-    void leave_candidate() noexcept;
+    void leave_candidate(bool refused = false) noexcept;
     void note_latency(uint64_t now_ns) noexcept;
     void note_throughput(uint64_t now_ns) noexcept;
 
@@ -258,6 +262,19 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> refuse_region(const route::RegionRequirement& requirement);
     Result<void> refuse_needs(route::CapabilitySet missing);
     void write_selection_lines(http::HeadWriter& head) const;
+
+    // limits.cc: providers' limits
+    Result<void> enter_limits(const route::ChoiceTerms& terms) noexcept;
+    void leave_limits(bool refused) noexcept;
+    void note_room() noexcept;
+    [[nodiscard]] Error none_to_ask(const route::ModelMatch& match, const route::ChoiceTerms& terms) noexcept;
+    [[nodiscard]] Error at_limit(uint64_t wait_ms) noexcept;
+    [[nodiscard]] uint8_t priority() const noexcept;
+    Result<void> shed_if_overloaded() noexcept;
+
+    // line_place.cc: waiting for them
+    [[nodiscard]] bool joins_line(const llm::Request& request);
+    Result<void> look_at_line();
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -472,6 +489,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
+    std::unique_ptr<LinePlace> place_;    // while it waits for a provider at its limit
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
     route::Passage passage_;
@@ -487,8 +505,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool upload_paused_ = false;
     bool fresh_only_ = false;
     bool pausing_ = false;
-    uint16_t status_ = 0;        // that the client gets
-    bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
+    uint16_t status_ = 0;          // that the client gets
+    uint32_t retry_after_ms_ = 0;  // of a refusal; 0: it does not say
+    bool opened_early_ = false;    // by keep-alives: the client has a head, and none of the answer
 
     // the answer
     Relay relay_;

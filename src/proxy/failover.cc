@@ -18,8 +18,6 @@ using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
 constexpr size_t told_model_bytes_max = 128;
-constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
-constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
 
 FailoverReason reason_of(const Error& why) noexcept {
     if (why.code == Errc::tls_failed) return FailoverReason::tls;
@@ -104,6 +102,8 @@ bool Exchange::fails_over() const noexcept {
 
 /// After the upstream's head: is it the answer, or the end of an attempt?
 Result<void> Exchange::judge_answer() {
+    if (echo_ != nullptr) return {};
+    note_room();
     const http::ResponseHead& head = services_.response_head;
     if (instance_set() != nullptr) rest_key(head);
     if (echo_ != nullptr || !fails_over()) return {};
@@ -133,6 +133,7 @@ Result<void> Exchange::look_at_relay() {
     const Error why = relay_.error();
     const bool told = relay_.error_told();
     book_tokens(relay_.usage());
+    leave_limits(told);
     forget_relay();
     error_ = why;
     error_.retry = Retry::never;
@@ -203,7 +204,7 @@ void Exchange::note_failure(const Failure& failure) {
     const uint64_t now_ms = services_.shard().timers().now_ms();
     const bool of_key = refuses_key(failure.status) && instance_set() != nullptr;
     judge_candidate(of_key ? route::Verdicts{.provider = BreakerOutcome::success} : verdicts_of(failure));
-    leave_candidate();
+    leave_candidate(failure.status != 0);
     if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
     const bool asked = failure.reason != FailoverReason::untranslatable && !is_of_model(failure.reason);
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
@@ -350,8 +351,9 @@ void Exchange::judge_end() {
         failover_->next.reset();
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
+    const bool refused = answer_whole() && status_ >= 400;
     const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
-    if (nobody_asks || was_judged) return leave_candidate();
+    if (nobody_asks || was_judged) return leave_candidate(refused);
     const bool counts_output = candidate_ != nullptr && candidate_->model_state != nullptr;
     if (counts_output && answer_whole() && status_ < 400 && usage().output > 0)
         candidate_->model_state->output_tokens.record(usage().output);
@@ -371,7 +373,7 @@ void Exchange::judge_end() {
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;
         if (provider_->state != nullptr) provider_->state->note_failure(now_ms, what);
     }
-    leave_candidate();
+    leave_candidate(refused);
 }
 
 /// Who answered, after how many attempts, and why it was asked.

@@ -14,6 +14,9 @@ namespace loom::proxy {
 
 using observe::FailoverReason;
 
+inline constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
+inline constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
+
 /// One failed attempt, as far as it matters for what follows.
 struct Failure {
     FailoverReason reason = FailoverReason::connect;
@@ -30,7 +33,7 @@ struct Failure {
     return status == 401 || status == 402 || status == 403;
 }
 
-/// What an answer's head says of when to come back.
+/// What the head of an answer asks for, in milliseconds; now_s is the wall's clock.
 [[nodiscard]] std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept;
 
 struct Failover {

@@ -30,11 +30,17 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (const auto found = find_candidate(*request); !found) return found;
+    const auto found = find_candidate(*request);
+    if (!found) return joins_line(*request) ? Result<void>() : found;
+    return inspect_on(*request);
+}
+
+/// Who is asked is known.
+Result<void> Exchange::inspect_on(const llm::Request& request) {
     if (plan().keeps_any()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
-    return prepare(*request);
+    return prepare(request);
 }
 
 /// The candidate is known: what it will be sent is made of what the client sent.

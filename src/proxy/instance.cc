@@ -6,9 +6,7 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t limited_rest_ms = 1'000;   // of a key that answers 429 and does not say how long
 constexpr uint64_t refused_rest_ms = 60'000;  // of one that is refused: then it is asked again, to see
-constexpr uint64_t rest_max_ms = 300'000;
 
 }  // namespace
 
@@ -44,10 +42,14 @@ std::string Exchange::account() const { return account_name(*provider_, instance
 void Exchange::rest_key(const http::ResponseHead& head) noexcept {
     const bool limited = head.status == 429;
     if (!limited && !refuses_key(head.status)) return;
-    const uint64_t now_ms = services_.shard().timers().now_ms();
     const auto asked_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
-    const uint64_t rest_ms = std::min(asked_ms.value_or(limited ? limited_rest_ms : refused_rest_ms), rest_max_ms);
-    provider_->instance_set->instances[instance_ix()].key->rest_until(now_ms + rest_ms);
+    rest_key_for(asked_ms.value_or(limited ? rest_default_ms : refused_rest_ms));
+}
+
+void Exchange::rest_key_for(uint64_t rest_ms) noexcept {
+    if (rest_ms == 0) return;
+    const uint64_t now_ms = services_.shard().timers().now_ms();
+    provider_->instance_set->instances[instance_ix()].key->rest_until(now_ms + std::min(rest_ms, rest_max_ms));
 }
 
 /// Is there a key that may do better, and may the request be sent again?

@@ -8,6 +8,7 @@
 #include "coded_body.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "line_place.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
 #include "loom/llm/request.h"
@@ -155,6 +156,10 @@ MemoryTerms services_memory(const MemoryShape& shape) {
         terms.push_back({"connections counted by address",
                          AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
                          "limit.connections_per_address"});
+    if (shape.queue_max > 0)
+        terms.push_back({"places in line",
+                         (shape.queue_max / shape.shard_count + 1) * BlockPool::footprint(sizeof(LinePlace)),
+                         "routing.queue.max"});
     if (shape.inspects) add_bodies(terms, shape);
     if (shape.keeps_ids)
         terms.push_back({"the index of one document with ids, and a list as it is filtered",

@@ -230,7 +230,7 @@ Result<void> Exchange::choose_by_model() {
         return fail(Errc::bad_message, Side::downstream, "'model' is longer than any model's name (4096 bytes)");
     if (owned_->call.by_model) {
         LOOM_TRY(find_candidate());
-        type_ = nullptr;  // the path stays the client's
+        type_ = nullptr;                                                   // the path stays the client's
         if (instance_set() != nullptr && llm::stores_things(endpoint_)) {  // its things have one home
             leave_instance();
             use_instance(0);
@@ -366,6 +366,8 @@ Result<void> Exchange::prepare_for_owner() {
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());
+    if (provider_->limits != nullptr && passage_.limits.of == nullptr)
+        LOOM_TRY(enter_limits(choice_terms(plan().catalogue.match(model_), *request)));
     const auto prepared = prepare(*request);
     inspected_ns_ = services_.shard().read_clock_ns();
     return prepared;

@@ -10,6 +10,8 @@
 #include "loom/base/crypto.h"
 #include "loom/http/head_writer.h"
 #include "loom/observe/log.h"
+#include "overload.h"
+#include "waiting_line.h"
 
 namespace loom::proxy {
 namespace {
@@ -85,6 +87,8 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       clients_(std::make_unique<Clients>()),
       addresses_(std::make_unique<AddressTable>()),
       bodies_(std::make_unique<BodyBudget>(metrics)),
+      line_(std::make_unique<WaitingLine>(shard.timers(), metrics)),
+      overload_(std::make_unique<Overload>(shard.timers().now_ms())),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -110,6 +114,11 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
     bodies_->set_part(current_->plan->limits.bodies_bytes / shard_count_);
+    const auto part_of = [this](uint32_t count) { return (count + shard_count_ - 1) / shard_count_; };
+    line_->set_max(part_of(current_->plan->queue.max));
+    OverloadPlan overload = current_->plan->overload;
+    overload.exchanges = part_of(overload.exchanges);
+    overload_->set_plan(overload);
     if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
     clients_->for_each([](ClientConnection& client) { client.on_new_plan(); });
 }
@@ -273,8 +282,19 @@ void Services::tell_flood(const net::PeerAddress& peer, uint32_t connections) {
                       peer.to_address().ip_string(), connections, shard_.index());
 }
 
+void Services::note_turn(uint64_t turn_ns) noexcept {
+    overload_->on_turn(turn_ns, shard_.timers().now_ms(),
+                       {.exchanges = exchange_count,
+                        .body_bytes = bodies_->held_bytes(),
+                        .body_bytes_part = plan().limits.bodies_bytes / shard_count_});
+    metrics_.overload_level.set(overload_->level());
+}
+
+bool Services::sheds(uint8_t priority) noexcept { return overload_->sheds(priority, shard_.timers().now_ms(), random); }
+
 void Services::begin_drain() {
     if (std::exchange(draining_, true)) return;
+    line_->close();
     clients_->for_each([](ClientConnection& client) { client.drain(); });
     shard_.timers().arm(drain_limit_, plan().client.drain_ms);
 }

@@ -187,6 +187,7 @@ class CatalogueBuilder {
         c.fallback = provider(ix).name == options_.fallback;
         c.prices = provider(ix).prices;
         c.provider_state = provider(ix).state;
+        c.limits = provider(ix).limits;
         const MappingOptions* mapping = mapping_of(model, ix);
         c.renamed = mapping && mapping->upstream_model != model;
         if (mapping)

@@ -11,7 +11,7 @@ namespace loom::route {
 namespace {
 
 /// How well a candidate is: what step of a choice may take it.
-enum class Standing : uint8_t { well, recovering, resting, broken };
+enum class Standing : uint8_t { well, recovering, resting, limited, broken };
 
 /// One choice under way.
 class Chooser {
@@ -65,7 +65,9 @@ class Chooser {
         for (size_t n = 0; n < candidates_.size(); ++n) {
             const size_t i = place(n);
             if (!usable(i)) continue;
-            if (standing(candidates_[i]) > worst) continue;
+            const Standing standing = this->standing(candidates_[i]);
+            if (standing > worst || standing == Standing::limited) continue;
+            if (standing == Standing::broken && !within_limits(candidates_[i])) continue;
             if (candidates_[i].routed && count == 0) return Choice{.index = i, .reason = reason};
             eligible[count++] = static_cast<uint16_t>(i);
         }
@@ -121,7 +123,7 @@ class Chooser {
             return std::nullopt;
         const bool wanted =
             trouble == Trouble::rate_limit ? options_.fallback_on_rate_limit : options_.fallback_on_error;
-        if (!wanted || standing(candidates_[last]) == Standing::broken) return std::nullopt;
+        if (!wanted || standing(candidates_[last]) >= Standing::limited) return std::nullopt;
         return Choice{.index = last, .reason = ChoiceReason::fallback};
     }
 
@@ -134,10 +136,16 @@ class Chooser {
         for (const TargetState* const state : {provider, model}) {
             if (state == nullptr) continue;
             if (!state->breaker.admits(options_.breaker, terms_.now_ms)) return Standing::broken;
-            if (state->rests(terms_.now_ms)) worst = Standing::resting;
+            if (state->rests(terms_.now_ms) ||
+                !state->has_room(terms_.now_ms, terms_.input_tokens, terms_.output_tokens))
+                worst = Standing::resting;
             if (worst == Standing::well && !takes_its_share(state->breaker)) worst = Standing::recovering;
         }
-        return worst;
+        return within_limits(candidate) ? worst : Standing::limited;
+    }
+    [[nodiscard]] bool within_limits(const Candidate& candidate) const noexcept {
+        return candidate.limits == nullptr || (candidate.limits->admits(terms_.now_ms, terms_.tokens()) &&
+                                               !candidate.limits->state->waited_for(terms_.yields_from));
     }
     /// A provider is as well as the best of its instances.
     [[nodiscard]] Standing best_of(const InstanceSet& instances) noexcept {
@@ -168,10 +176,15 @@ class Chooser {
 
     bool enter(Choice& choice) noexcept {
         const Candidate& candidate = candidates_[choice.index];
+        if (candidate.limits != nullptr &&
+            !route::enter(*candidate.limits, terms_.now_ms, terms_.tokens(), choice.passage.limits))
+            return false;
         if (choice.reason == ChoiceReason::last_resort) return count(candidate, choice.passage);
         if (candidate.provider_state != nullptr &&
-            !candidate.provider_state->breaker.enter(options_.breaker, terms_.now_ms, choice.passage.provider))
+            !candidate.provider_state->breaker.enter(options_.breaker, terms_.now_ms, choice.passage.provider)) {
+            leave(options_, candidate, terms_.now_ms, choice.passage);
             return false;
+        }
         if (candidate.model_state != nullptr &&
             !candidate.model_state->breaker.enter(options_.breaker, terms_.now_ms, choice.passage.model)) {
             leave(options_, candidate, terms_.now_ms, choice.passage);
@@ -214,6 +227,20 @@ std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& te
     return Chooser(options, terms, candidates, tried, turn, random).run();
 }
 
+std::optional<uint64_t> limited_ms(const ChoiceTerms& terms, std::span<const Candidate> candidates) noexcept {
+    std::optional<uint64_t> shortest_ms;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        const ProviderLimits* const limits = candidates[i].limits.get();
+        if (limits == nullptr || candidates[i].weight_now() == 0 || (terms.unfit != nullptr && (*terms.unfit)[i]))
+            continue;
+        const uint64_t behind_ms =
+            limits->state->waited_for(terms.yields_from) ? ProviderLimits::concurrency_wait_ms : 0;
+        const uint64_t wait_ms = std::max(behind_ms, limits->wait_ms(terms.now_ms, terms.tokens()));
+        if (wait_ms > 0 && (!shortest_ms || wait_ms < *shortest_ms)) shortest_ms = wait_ms;
+    }
+    return shortest_ms;
+}
+
 void judge(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage,
            Verdicts verdicts) noexcept {
     if (candidate.provider_state != nullptr)
@@ -224,6 +251,7 @@ void judge(const ChoiceOptions& options, const Candidate& candidate, uint64_t no
 
 void leave(const ChoiceOptions& options, const Candidate& candidate, uint64_t now_ms, Passage& passage) noexcept {
     judge(options, candidate, now_ms, passage, {});
+    leave(passage.limits, now_ms, {});
     if (std::exchange(passage.counted, false))
         candidate.provider_state->in_flight.fetch_sub(1, std::memory_order_relaxed);
 }

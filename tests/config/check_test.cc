@@ -60,6 +60,21 @@ TEST(Check, ModelsThatStandIn) {
               "end\n");
 }
 
+TEST(Check, LimitsThatMeanNothing) {
+    EXPECT_EQ(more("provider.demo.rate_limit.burst = 10s\n"),
+              "loom.conf:4:34: warning: provider.demo.rate_limit.burst: means nothing without requests_per_minute or "
+              "tokens_per_minute\n");
+    EXPECT_EQ(
+        more("provider.demo.rate_limit.tokens_per_minute = 500\n"),
+        "loom.conf:4:46: warning: provider.demo.rate_limit.tokens_per_minute: a request that sets no max_tokens is "
+        "expected to take 512 and more: one a minute goes, when none of these is spent\n");
+    EXPECT_EQ(more("routing.queue.max = 10\n"),
+              "loom.conf:4:21: warning: routing.queue.max: nobody waits: no provider has a rate_limit\n");
+    EXPECT_EQ(more("routing.queue.max = 10\nprovider.demo.rate_limit.concurrent_requests = 5\n"), "");
+    EXPECT_EQ(more("consumer.a.api_key = sk-0123456789abcdef\nconsumer.a.priority = 10\n"),
+              "loom.conf:5:23: consumer.a.priority: expected 0 to 9, got '10'\n");
+}
+
 TEST(Check, AnErrorTakesTheConfigurationAway) {
     auto loaded = config::load_text("");
     EXPECT_TRUE(loaded.config);

@@ -460,6 +460,104 @@ TEST_F(Choosing, ARecoveredOneGetsItsTrafficBackBitByBit) {
     EXPECT_EQ(choose_many(1'000)[0], 500);
 }
 
+/// The candidates have a limit of requests each.
+class ChoosingWithinLimits : public Choosing {
+  protected:
+    void add_limited(uint64_t requests_per_minute) {
+        add();
+        candidates.back().limits = std::make_shared<const ProviderLimits>(
+            ProviderLimits{.requests = BucketTerms::per_minute(requests_per_minute, 60'000),
+                           .tokens = BucketTerms::per_minute(requests_per_minute * 1'000, 60'000),
+                           .state = std::make_shared<LimitState>()});
+    }
+    /// The request was sent, and took what was expected.
+    void spend(Choice& choice) { leave(choice.passage.limits, terms.now_ms, {.asked = true}); }
+};
+
+TEST_F(ChoosingWithinLimits, TheNextTakesItAtTheLimit_AndNobodyWhenAllAre) {
+    add_limited(2);
+    add_limited(1);
+    std::vector<size_t> asked;
+    while (auto choice = choose_one()) {
+        asked.push_back(choice->index);
+        EXPECT_EQ(choice->reason, ChoiceReason::strategy);
+        spend(*choice);
+    }
+    EXPECT_EQ(asked, (std::vector<size_t>{0, 0, 1}));
+    EXPECT_EQ(limited_ms(terms, candidates), 30'000u) << "the first that has room again";
+    terms.now_ms += 29'999;
+    EXPECT_FALSE(choose_one().has_value());
+    terms.now_ms += 1;
+    EXPECT_EQ(choose_one()->index, 0u);
+}
+
+TEST_F(ChoosingWithinLimits, WhoeverChooses) {
+    for (const Strategy strategy : {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random,
+                                    Strategy::least_connections, Strategy::latency, Strategy::cost}) {
+        SCOPED_TRACE(strategy_name(strategy));
+        candidates.clear();
+        for (const uint64_t limit : {5, 7, 11}) add_limited(limit);
+        terms.strategy = strategy;
+        std::map<size_t, int> counts;
+        while (auto choice = choose_one()) {
+            counts[choice->index] += 1;
+            spend(*choice);
+        }
+        EXPECT_EQ(counts, (std::map<size_t, int>{{0, 5}, {1, 7}, {2, 11}}));
+    }
+}
+
+TEST_F(ChoosingWithinLimits, WhatWasNotAskedIsNotCounted) {
+    add_limited(3);
+    EXPECT_EQ(choose_many(100), (std::map<size_t, int>{{0, 100}}));
+}
+
+TEST_F(ChoosingWithinLimits, TooFewTokensForThisRequest) {
+    add_limited(1);
+    add_limited(10);
+    terms.input_tokens = 600;
+    auto first = choose_one();
+    EXPECT_EQ(first->index, 0u);
+    leave(first->passage.limits, terms.now_ms, {});
+    terms.output_tokens = 500;  // more than it ever holds: when it is full
+    auto large = choose_one();
+    EXPECT_EQ(large->index, 0u);
+    leave(large->passage.limits, terms.now_ms, {.asked = true, .tokens = 600});
+    terms.now_ms += 60'000 - 24'000 - 1;  // a request has come in, and 999 tokens have not
+    EXPECT_EQ(choose_one()->index, 1u);
+}
+
+TEST_F(ChoosingWithinLimits, OneThatIsBrokenIsNotAskedForAnothersLimit) {
+    add_limited(1);
+    add_limited(100);
+    fail(1);
+    auto choice = choose_one();
+    EXPECT_EQ(choice->index, 0u);
+    spend(*choice);
+    EXPECT_FALSE(choose_one().has_value()) << "the first is well, and will have room";
+    EXPECT_EQ(limited_ms(terms, candidates), 60'000u);
+    fail(0);
+    EXPECT_EQ(choose_one()->index, 1u) << "all are broken; the first is at its limit beside";
+}
+
+TEST_F(ChoosingWithinLimits, TheFallbackStandsInAsForAnyRateLimit) {
+    add_limited(1);
+    add();
+    candidates[1].fallback = true;
+    auto choice = choose_one();
+    spend(*choice);
+    EXPECT_EQ(choose_one()->reason, ChoiceReason::fallback);
+    options.fallback_on_rate_limit = false;
+    EXPECT_FALSE(choose_one().has_value());
+}
+
+TEST(TargetTable, LimitsAreAnAccountsWhateverItsAddress) {
+    TargetTable table;
+    const auto one = table.limits("openai");
+    EXPECT_EQ(table.limits("openai"), one) << "over a reload";
+    EXPECT_NE(table.limits("azure"), one);
+}
+
 TEST(TargetTable, FindsARowAgainAsLongAsSomebodyNamesIt) {
     TargetTable table;
     auto one = table.row("openai\nhttps://a", false);

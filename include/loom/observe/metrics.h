@@ -135,6 +135,8 @@ class ShardMetrics {
   public:
     // Levels of this shard. The owner of the thing counted keeps them true.
     Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, body_memory_bytes;
+    Gauge queue_length;    // requests that wait for a provider at its limit
+    Gauge overload_level;  // in quarters of a class, see proxy/overload.h
     // Events of this shard.
     Counter connections_accepted, connections_refused, connections_over_address, connections_gone;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
@@ -146,7 +148,10 @@ class ShardMetrics {
     // Attempts after the first: nothing was sent before, it was sent and not answered (it may cost twice), or the
     // answer was an error. And those that routing.failover.retry_budget did not allow.
     Counter retries_unsent, retries_sent, retries_answered, retries_refused;
-    Counter bodies_waited;  // for room in limit.bodies_in_memory
+    Counter queue_full, queue_timeouts;  // refused by routing.queue: no room, or no chance to be served in time
+    Counter shed;                        // refused because the shard was overloaded
+    Counter limited;                     // refused, where every provider of their model was at its limit
+    Counter bodies_waited;               // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
@@ -185,6 +190,8 @@ class ShardMetrics {
         LOOM_ASSERT(from < provider_slots_max && to < provider_slots_max);
         failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].add();
     }
+    /// Microseconds that a request stood in line before its provider took it.
+    void queue_wait(uint64_t us) noexcept { queue_wait_.record(duration_bounds_us, us); }
     /// How long one turn of the loop kept the next completion waiting.
     void loop_turn(uint64_t ns) noexcept { loop_turn_.record(overhead_bounds_ns, ns); }
     void connect(uint16_t provider, ConnectResult result) noexcept {
@@ -211,6 +218,7 @@ class ShardMetrics {
         return overhead_[static_cast<size_t>(stage)];
     }
     [[nodiscard]] const OverheadHistogram& loop_turn_series() const noexcept { return loop_turn_; }
+    [[nodiscard]] const DurationHistogram& queue_wait_series() const noexcept { return queue_wait_; }
     [[nodiscard]] const TlsSeries& tls_series(TlsSide side) const noexcept { return tls_[static_cast<size_t>(side)]; }
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
@@ -229,6 +237,7 @@ class ShardMetrics {
 
     std::array<OverheadHistogram, stage_count> overhead_;
     OverheadHistogram loop_turn_;
+    DurationHistogram queue_wait_;
     std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;

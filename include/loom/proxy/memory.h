@@ -23,6 +23,7 @@ struct MemoryShape {
     uint64_t static_lines_bytes_max = 0;  // of a provider's own header lines
     uint32_t upstream_count = 0;          // places with a pool of their own
     uint32_t idle_max = 0;                // upstream.pool.max_idle
+    uint32_t queue_max = 0;               // requests that may wait in line, per process
 };
 
 /// A client's connection, whether a request runs on it or not.

@@ -98,9 +98,11 @@ struct ProviderPlan {
     llm::Quirks quirks;  // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
-    std::shared_ptr<route::TargetState> state;        // null where neither failover nor a strategy needs it
-    uint32_t weight = 1;                              // by the conf
-    std::shared_ptr<route::ProviderControl> control;  // what operators say of it; null: nobody can
+    std::shared_ptr<route::TargetState> state;            // null where neither failover nor a strategy needs it
+    uint32_t weight = 1;                                  // by the conf
+    std::shared_ptr<route::ProviderControl> control;      // what operators say of it; null: nobody can
+    std::shared_ptr<const route::ProviderLimits> limits;  // null: none
+    bool reads_room = true;                               // its answers' headers say what is left of its limits
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
@@ -180,6 +182,21 @@ struct FailoverPlan {
     route::Backoff backoff;
 };
 
+/// Requests that wait where every provider of their model is at its limit.
+struct QueuePlan {
+    uint32_t max = 0;  // per process; each shard takes its part, rounded up. 0: nobody waits
+    uint64_t timeout_ms = 10'000;
+};
+
+/// Above which load a shard refuses requests; 0 is no threshold.
+struct OverloadPlan {
+    uint64_t lag_ms = 0;      // of the loop
+    uint32_t exchanges = 0;   // under way, of the shard
+    double bodies_share = 0;  // of the shard's part of limit.bodies_in_memory
+
+    [[nodiscard]] bool watches() const noexcept { return lag_ms != 0 || exchanges != 0 || bodies_share > 0; }
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -191,7 +208,9 @@ struct Plan {
     FailoverPlan failover;
     route::ModelFallbacks model_fallbacks;           // empty without failover
     std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
-    bool tells_routing = false;                      // answers name their provider, and why it was asked
+    QueuePlan queue;
+    OverloadPlan overload;       // exchanges: of the process
+    bool tells_routing = false;  // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes

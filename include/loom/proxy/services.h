@@ -31,6 +31,8 @@ struct ClientTag;
 struct ListenerPlan;
 class AddressTable;
 class BodyBudget;
+class Overload;
+class WaitingLine;
 
 /// Whether a connection counts against limit.connections_per_address: `free` ones do not.
 enum class AddressShare : uint8_t { free, counted, exceeded };
@@ -156,6 +158,12 @@ class Services {
     void dismiss(const Arrival& arrival) noexcept;
     /// This shard's part of limit.bodies_in_memory.
     [[nodiscard]] BodyBudget& bodies() noexcept { return *bodies_; }
+    /// Of requests whose providers are at their limits.
+    [[nodiscard]] WaitingLine& line() noexcept { return *line_; }
+    /// The loop has turned; at the end of each turn.
+    void note_turn(uint64_t turn_ns) noexcept;
+    /// Is a request of this class refused, since the shard has too much to do?
+    [[nodiscard]] bool sheds(uint8_t priority) noexcept;
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -197,6 +205,8 @@ class Services {
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;
     std::unique_ptr<BodyBudget> bodies_;
+    std::unique_ptr<WaitingLine> line_;
+    std::unique_ptr<Overload> overload_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

@@ -40,6 +40,7 @@ struct Candidate {
     std::shared_ptr<TargetState> provider_state;
     std::shared_ptr<TargetState> model_state;        // of this model at this provider
     std::shared_ptr<const InstanceSet> instances;    // null: the provider has one
+    std::shared_ptr<const ProviderLimits> limits;    // the provider's; null: none
     std::shared_ptr<const ProviderControl> control;  // null: nobody can say more than the conf does
 
     /// As an operator has it now; 0: drained.
@@ -61,6 +62,7 @@ struct ProviderOptions {
     const ProviderPrices* prices = nullptr;          // outlives the catalogue and its copies; null: none
     std::shared_ptr<TargetState> state;
     std::shared_ptr<const InstanceSet> instances;
+    std::shared_ptr<const ProviderLimits> limits;    // null: none
     std::shared_ptr<const ProviderControl> control;  // with it a drained one stays a candidate: it may come back
 };
 
