@@ -17,7 +17,7 @@ namespace loom::app {
 /// At least one, which may be "": without a key. Views of the configuration.
 [[nodiscard]] std::vector<std::string_view> api_keys_of(const config::Config& config, const std::string& provider,
                                                         const llm::ProviderType& type);
-/// Tells two instances apart and tells neither's key: 64 bits of a SHA-256 that no key of so many bits can be found by.
+/// Tells two instances apart, and neither's key: 64 bits of a SHA-256 are too few to find one by.
 [[nodiscard]] std::string instance_hash(std::string_view provider, std::string_view base_url, std::string_view key);
 
 /// Where the provider has several: the rows of each, found again in `targets`.

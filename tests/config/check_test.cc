@@ -114,7 +114,7 @@ TEST(Check, TlsKeysOfUpstreamsThatDoNotGoTogether) {
 TEST(Check, SeveralBaseUrlsAndKeysAreInstances) {
     const std::string local = "provider.l.type = local\nprovider.l.base_url = http://a/v1\n";
     EXPECT_EQ(more(local + "provider.l.base_url = http://b/v1\nprovider.l.api_key = k\nprovider.l.api_key = j\n"), "");
-    EXPECT_EQ(more(local + "provider.l.base_url = b\n").substr(0, 50),
+    EXPECT_EQ(more(local + "provider.l.base_url = b\n").substr(0, 51),
               "loom.conf:6:23: provider.l.base_url: expected a URL");
     EXPECT_EQ(more(local + "provider.l.base_url = http://a/v1\n"),
               "loom.conf:6:23: provider.l.base_url: is there already, at loom.conf:5:23\n");
