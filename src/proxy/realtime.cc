@@ -201,6 +201,7 @@ Result<void> Exchange::find_realtime_provider() {
 /// The session's events will name the model.
 Result<void> Exchange::find_transcriber() {
     const route::RegionRequirement* barred = nullptr;
+    bool any_drained = false;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
@@ -208,11 +209,15 @@ Result<void> Exchange::find_transcriber() {
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
         if (barred == nullptr) barred = barred_from(static_cast<size_t>(index));
         if (barred_from(static_cast<size_t>(index)) != nullptr) continue;
+        any_drained = any_drained || !provider.takes_requests();
+        if (!provider.takes_requests()) continue;
         provider_ = &provider;
         type_ = provider.type;
         pool_ = use_->provider_pools[static_cast<size_t>(index)];
         return {};
     }
+    if (any_drained)
+        return fail(Errc::exhausted, Side::internal, "every provider of this route that has sessions is drained");
     if (barred != nullptr) return refuse_region(*barred);
     return fail(Errc::unsupported, Side::downstream, "no provider of this route has realtime sessions");
 }

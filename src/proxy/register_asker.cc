@@ -1,5 +1,7 @@
 #include "register_asker.h"
 
+#include <utility>
+
 #include "loom/proxy/services.h"
 
 namespace loom::proxy {
