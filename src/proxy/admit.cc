@@ -152,6 +152,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     }
     auto step = authenticate(head);
     if (step) step = shed_if_overloaded();
+    if (step && route_->ai) keep_rule_fields(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
     return step;
@@ -235,7 +236,6 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         return fail(Errc::too_large, Side::downstream, "the body is larger than limit.body_size");
     if (inspected) LOOM_TRY(admit_coding(head));
     keep_request_lines(head);
-    if (route_->ai) keep_rule_fields(head);
     if (inspected)
         body_mode_ = BodyMode::collect;
     else

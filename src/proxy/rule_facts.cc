@@ -129,7 +129,9 @@ Value RuleFacts::header(std::string_view name) const noexcept {
 
 Value RuleFacts::query(std::string_view name) const noexcept {
     Value found;
-    for (std::string_view rest = x_.query(); !rest.empty();) {
+    // A session is led somewhere while its head is still there, and before its target is kept.
+    std::string_view rest = x_.target_.empty() ? std::string_view(x_.services_.request_head.query) : x_.query();
+    while (!rest.empty()) {
         const std::string_view parameter = rest.substr(0, rest.find('&'));
         rest.remove_prefix(std::min(rest.size(), parameter.size() + 1));
         const size_t mark = parameter.find('=');

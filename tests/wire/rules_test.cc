@@ -1,5 +1,6 @@
 // Routing rules, and models chosen by what a prompt is: who is asked, who never is, and what the client is told.
 #include "three_providers.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -111,6 +112,24 @@ TEST_F(Rules, OrderThemselvesBeforeAModelRoute) {
     start_all();
     EXPECT_EQ(asked(chat_body), "spare");
     EXPECT_EQ(asked(chat_body, "x: 1\r\n"), "third");
+}
+
+TEST_F(Rules, LeadSessionsToo) {
+    const auto talks = [](UpstreamConnection& connection) {
+        if (auto end = accept_websocket(connection)) (void)end->read_to_end();
+    };
+    for (const char* const name : {"mock", "spare", "third"})
+        conf.set("provider." + std::string(name) + ".models", "gpt-realtime");
+    rule("legal", R"(header.x-team == "legal" and query.model == "gpt-realtime" and endpoint == "realtime")", "third");
+    start(talks);
+    third().set_script(talks);
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime", auth_header() + "X-Team: legal\r\n"));
+    const Message begun = one.reader().start_response(true);
+    EXPECT_EQ(begun.status(), 101);
+    EXPECT_EQ(begun.head.value("x-loom-rule"), "legal");
+    EXPECT_EQ(third().request_count(), 1u);
+    EXPECT_EQ(upstream().request_count(), 0u);
 }
 
 // --- by what the prompt is
