@@ -88,7 +88,7 @@ void LinePlace::give_up(LineEnd why) noexcept {
 /// The providers of its model are at their limit: may the request wait for them?
 bool Exchange::joins_line(const llm::Request& request) {
     if (plan().queue.max == 0 || retry_after_ms_ == 0) return false;
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     auto place = std::make_unique<LinePlace>(*this, services_.line(), choice_terms(match, request));
     if (!place->join(priority(), plan().queue.timeout_ms)) return false;
     place_ = std::move(place);
@@ -110,7 +110,7 @@ Result<void> Exchange::look_at_line() {
     place_.reset();
     if (end == LineEnd::closing)
         return fail(Errc::exhausted, Side::internal, "the gateway is shutting down; try again");
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     if (end) {
         terms.now_ms = services_.shard().timers().now_ms();
         const auto wait_ms = route::limited_ms(terms, match.candidates);

@@ -367,7 +367,7 @@ Result<void> Exchange::prepare_for_owner() {
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());
     if (provider_->limits != nullptr && passage_.limits.of == nullptr)
-        LOOM_TRY(enter_limits(choice_terms(plan().catalogue.match(model_), *request)));
+        LOOM_TRY(enter_limits(choice_terms(match(), *request)));
     const auto prepared = prepare(*request);
     inspected_ns_ = services_.shard().read_clock_ns();
     return prepared;
