@@ -10,9 +10,10 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;           // of a prompt, as a rule of thumb
-constexpr uint64_t output_tokens_min = 8;         // of a stream whose pace says something
-constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bound
+constexpr uint64_t bytes_per_token = 4;                      // of a prompt, as a rule of thumb
+constexpr uint64_t output_tokens_min = 8;                    // of a stream whose pace says something
+constexpr uint64_t output_tokens_bound = uint64_t{1} << 32;  // more is no number of tokens
+constexpr uint64_t output_tokens_expected = 512;             // where the client sets no bound
 constexpr const char* drained_route = "the provider of this route is drained";
 
 constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
@@ -77,9 +78,9 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
     if (plan().queue.max > 0) terms.yields_from = priority();
     if (llm::counts_tokens(endpoint_)) return terms;  // which costs none
     terms.input_tokens = request.prompt_bytes / bytes_per_token;
-    terms.output_tokens_max = request.max_tokens;
+    terms.output_tokens_max = std::min(request.max_tokens, output_tokens_bound);
     if (!is_embedding(endpoint_))
-        terms.output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected;
+        terms.output_tokens = request.max_tokens != 0 ? terms.output_tokens_max : output_tokens_expected;
     return terms;
 }
 

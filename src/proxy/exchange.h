@@ -183,9 +183,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // resource_call.cc: what providers keep
     Result<void> admit_family(const http::RequestHead& head);
-    Result<void> check_family_provider() const;
+    Result<void> check_family_provider();
+    [[nodiscard]] const route::RoutingRule* rule_of_head();
+    Result<void> refuse_rule(const route::RoutingRule& rule);
     Result<void> check_in_service() const;
-    [[nodiscard]] size_t family_provider() const noexcept;
+    [[nodiscard]] size_t family_provider();
     Result<void> admit_upload(const http::RequestHead& head);
     [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
     [[nodiscard]] bool waits_for_form() const noexcept;
@@ -290,6 +292,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] uint64_t rest_of(const route::Candidate& candidate) const noexcept;
     void begin_pause() noexcept;
     [[nodiscard]] bool pausing() const noexcept { return pausing_ && !client_gone_; }
+    bool choose_paused() noexcept;
     Result<void> begin_next();
     void switch_candidate();
     Result<void> make_request_anew();
@@ -298,6 +301,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void write_routing_lines(http::HeadWriter& head) const;
 
     // model_fallback.cc: another model than the client asked for
+    [[nodiscard]] std::string_view stand_in(route::FallbackCause cause) const noexcept;
     [[nodiscard]] bool asks_refusal() const noexcept;
     Result<void> judge_collected();
     bool choose_fallback_model(const Failure& failure);

@@ -17,7 +17,7 @@ namespace {
 using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
-constexpr size_t told_model_bytes_max = 128;
+constexpr size_t told_name_bytes_max = 128;
 
 FailoverReason reason_of(const Error& why) noexcept {
     if (why.code == Errc::tls_failed) return FailoverReason::tls;
@@ -268,8 +268,24 @@ uint64_t Exchange::rest_of(const route::Candidate& candidate) const noexcept {
 /// Once the failed attempt's connection is gone.
 void Exchange::begin_pause() noexcept {
     if (failover_ == nullptr || !failover_->next || failover_->pause_ms == 0) return;
+    // Meanwhile others may have what it would take: it is chosen anew when the pause is over.
+    route::leave(plan().choice, *failover_->candidate, services_.shard().timers().now_ms(), failover_->next->passage);
     pausing_ = true;
     arm(Deadline::pause, failover_->pause_ms);
+}
+
+/// The one that the pause was for, unless it has become unwell or an operator has drained it.
+bool Exchange::choose_paused() noexcept {
+    Failover& course = *failover_;
+    const route::ModelMatch match = this->match();
+    route::ChoiceTerms terms = course.terms;
+    terms.now_ms = services_.shard().timers().now_ms();
+    route::Tried others;
+    others.set().reset(course.next->index);
+    course.next =
+        route::choose(plan().choice, terms, match.candidates, others, use_->turns[match.set], services_.random);
+    course.over = !course.next;
+    return course.next.has_value();
 }
 
 /// Makes the next attempt's request from what the client sent, for whom it is meant. Candidates that cannot be asked it
@@ -279,6 +295,7 @@ Result<void> Exchange::begin_next() {
     if (failover_ == nullptr || !failover_->next) return {};  // the same request on another connection
     if (total_passed()) return std::unexpected(failover_->told->error);
     Failover& course = *failover_;
+    if (course.pause_ms > 0 && !choose_paused()) return std::unexpected(course.told->error);
     const uint64_t now_ns = services_.shard().now_ns();
     connect_wait_ns_ += now_ns - (request_sent_ ? forwarded_ns_ : course.failed_ns);
     for (;;) {
@@ -379,10 +396,10 @@ void Exchange::judge_end() {
 /// Who answered, after how many attempts, and why it was asked.
 void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
-    head.header("x-loom-provider", provider_->name);
+    head.header("x-loom-provider", std::string_view(provider_->name).substr(0, told_name_bytes_max));
     if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
     const std::string_view model = routed_model();
-    if (model != model_ && model.size() <= told_model_bytes_max) head.header("x-loom-model", model);
+    if (model != model_ && model.size() <= told_name_bytes_max) head.header("x-loom-model", model);
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));

@@ -38,6 +38,7 @@ struct Failure {
 
 struct Failover {
     static constexpr size_t story_bytes_max = 256;
+    static constexpr uint32_t stand_ins_max = 8;
 
     void note(std::string_view provider, const Failure& failure) noexcept;
     /// "openai=rate_limit, azure=connect", as far as there is room.
@@ -49,6 +50,7 @@ struct Failover {
     route::Tried tried;                               // of the candidates, since all of them were
     std::optional<route::Choice> next;                // chosen, its breakers entered; not begun yet
     const route::Candidate* candidate = nullptr;      // of next
+    uint32_t stand_ins = 0;                           // models that have stood in, one after the other
     std::string_view model;                           // that stands in for the client's; "": none does
     FailoverReason reason = FailoverReason::connect;  // of the last failure
     uint32_t retries = 0;  // attempts after the first; connections that had died unseen do not count

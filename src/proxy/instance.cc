@@ -41,7 +41,8 @@ std::string Exchange::account() const { return account_name(*provider_, instance
 /// A key that is refused, or has spent what it may, rests: whoever comes next is asked with another.
 void Exchange::rest_key(const http::ResponseHead& head) noexcept {
     const bool limited = head.status == 429;
-    if (!limited && !refuses_key(head.status)) return;
+    // 403 is as often the request's fault: then another key may do, and none rests for everybody.
+    if (!limited && head.status != 401 && head.status != 402) return;
     const auto asked_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     rest_key_for(asked_ms.value_or(limited ? rest_default_ms : refused_rest_ms));
 }
@@ -56,6 +57,7 @@ void Exchange::rest_key_for(uint64_t rest_ms) noexcept {
 bool Exchange::has_other_key() const noexcept {
     const route::InstanceSet* const set = instance_set();
     if (set == nullptr || (owned_ != nullptr && owned_->provider_ix >= 0)) return false;
+    if (route_->provider_ix >= 0 || (draft_ != nullptr && draft_->request.uses_stored)) return false;
     const route::InstanceMask tried = failover_ != nullptr ? failover_->tried_instances : 0;
     if (failover_ != nullptr && failover_->retries >= plan().failover.max_retries) return false;
     const uint64_t now_ms = services_.shard().timers().now_ms();

@@ -19,13 +19,16 @@ bool LinePlace::join(uint8_t priority, uint64_t timeout_ms) noexcept {
     return true;
 }
 
-/// Of all that could take its request.
+/// Of all that could take its request. Where it may not go it keeps nobody waiting.
 template <class Do>
 void LinePlace::each_limits(Do what) const noexcept {
     const Exchange& x = exchange_;
     if (x.route_->provider_ix >= 0) return what(*x.provider_->limits);
-    for (const route::Candidate& one : x.plan().catalogue.match(x.model_).candidates)
-        if (one.limits != nullptr) what(*one.limits);
+    const auto candidates = x.match().candidates;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        const bool fit = terms_.unfit == nullptr || !(*terms_.unfit)[i];
+        if (fit && candidates[i].limits != nullptr) what(*candidates[i].limits);
+    }
 }
 
 void LinePlace::count(int by) noexcept {
@@ -54,7 +57,7 @@ bool LinePlace::goes(const LineWalk& walk) noexcept {
                !limits.state->waited_for(terms_.yields_from) &&
                route::enter(limits, terms_.now_ms, terms_.tokens(), x.passage_.limits);
     }
-    const route::ModelMatch match = x.plan().catalogue.match(x.model_);
+    const route::ModelMatch match = x.match();
     route::Tried wanted;
     for (size_t i = 0; i < match.candidates.size(); ++i) {
         const route::ProviderLimits* const limits = match.candidates[i].limits.get();

@@ -202,6 +202,8 @@ Result<void> Exchange::find_realtime_provider() {
 Result<void> Exchange::find_transcriber() {
     bool any_drained = false;
     const route::RegionRequirement* barred = nullptr;
+    const route::RoutingRule* const rule = route_->provider_ix < 0 ? rule_of_head() : nullptr;
+    bool any_ruled_out = false;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
@@ -211,12 +213,17 @@ Result<void> Exchange::find_transcriber() {
         if (!provider.takes_requests()) continue;
         if (barred == nullptr) barred = barred_from(static_cast<size_t>(index));
         if (barred_from(static_cast<size_t>(index)) != nullptr) continue;
+        const bool ruled_out = rule != nullptr && !rule->leads_to(static_cast<size_t>(index));
+        any_ruled_out = any_ruled_out || ruled_out;
+        if (ruled_out) continue;
         leave_instance();
         provider_ = &provider;
         type_ = provider.type;
         take_instance();
-        return {};
+        if (provider.limits == nullptr) return {};
+        return enter_limits({.now_ms = services_.shard().timers().now_ms()});  // a session is one request
     }
+    if (any_ruled_out) return refuse_rule(*rule);
     if (barred != nullptr) return refuse_region(*barred);
     if (any_drained)
         return fail(Errc::exhausted, Side::internal, "every provider of this route that has sessions is drained");

@@ -69,8 +69,9 @@ void Exchange::take_provider(size_t provider_ix) noexcept {
 
 /// Who is asked where neither an id nor a model tells: the route's provider, else the first that has such calls and
 /// speaks the client's protocol.
-size_t Exchange::family_provider() const noexcept {
+size_t Exchange::family_provider() {
     if (route_->provider_ix >= 0) return static_cast<size_t>(route_->provider_ix);
+    const route::RoutingRule* const rule = rule_of_head();
     const auto protocol_of = [](llm::PathStyle path) {
         if (path == llm::PathStyle::anthropic) return llm::Protocol::anthropic;
         return path == llm::PathStyle::gemini ? llm::Protocol::gemini : llm::Protocol::openai_chat;
@@ -82,6 +83,7 @@ size_t Exchange::family_provider() const noexcept {
         const ProviderPlan& provider = plan().providers[i];
         if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
         if (!provider.takes_requests() || barred_from(i) != nullptr) continue;
+        if (rule != nullptr && !rule->leads_to(i)) continue;
         if (protocol_of(provider.type->path) == wanted) return i;
         if (provider.type->path != llm::PathStyle::gemini) first = std::min(first, i);
     }
@@ -106,10 +108,15 @@ Result<void> Exchange::admit_family(const http::RequestHead& head) {
     return check_family_provider();
 }
 
-Result<void> Exchange::check_family_provider() const {
+Result<void> Exchange::check_family_provider() {
     if (llm::is_gemini_family(endpoint_) && provider_->type->path != llm::PathStyle::gemini)
         return fail(Errc::unsupported, Side::downstream, "this provider has no such endpoint: it is Gemini's");
     LOOM_TRY(check_in_service());
+    const bool free =
+        route_->provider_ix < 0 && candidate_ == nullptr && !(owned_ != nullptr && owned_->provider_ix >= 0);
+    const route::RoutingRule* const rule = free ? rule_of_head() : nullptr;
+    if (rule != nullptr && !rule->leads_to(static_cast<size_t>(provider_ - plan().providers.data())))
+        return refuse_rule(*rule);
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
     if (instance_->aws_keys != nullptr)
@@ -332,6 +339,13 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
     }
     owned_->asked_ids.clear();
     if (llm::is_inspected(endpoint_)) return prepare_for_owner();
+    const bool elsewhere =
+        owned_->provider_ix >= 0 && provider_ != &plan().providers[static_cast<size_t>(owned_->provider_ix)];
+    if (candidate_ != nullptr && elsewhere) {
+        detail_ = plan().providers[static_cast<size_t>(owned_->provider_ix)].name;
+        return fail(Errc::bad_message, Side::downstream,
+                    "what this request names is stored at a provider that is not asked for this model");
+    }
     if (owned_->provider_ix >= 0) take_provider(static_cast<size_t>(owned_->provider_ix));
     LOOM_TRY(check_family_provider());
     // Counted at the provider that would have been asked: a place in the list may lead to another.

@@ -14,7 +14,8 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;  // of a prompt, as a rule of thumb
+constexpr uint64_t bytes_per_token = 4;                      // of a prompt, as a rule of thumb
+constexpr uint64_t output_tokens_bound = uint64_t{1} << 32;  // more is no number of tokens
 
 [[nodiscard]] bool is_by_prompt(route::Strategy strategy) noexcept {
     return strategy == route::Strategy::complexity || strategy == route::Strategy::task;
@@ -136,15 +137,26 @@ Result<void> Exchange::keep_to_regions(const route::ModelMatch& match, route::Tr
 
 Result<void> Exchange::keep_to_rule(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit) {
     const route::RoutingRules& rules = plan().selection->rules;
-    if (rules.empty()) return {};
+    if (rules.empty() || route_->provider_ix >= 0) return {};
     const auto found = rules.find(RuleFacts(*this, request));
     if (!found) return {};
     selection().rule = &rules[*found];
     unfit |= route::unfit_for(rules[*found], match.candidates);
-    if (unfit.count() < match.candidates.size()) return {};
-    detail_ = text_.join("routing", ".rule.", rules[*found].name);
+    return unfit.count() < match.candidates.size() ? Result<void>() : refuse_rule(rules[*found]);
+}
+
+/// The first rule that holds of a request whose body is not read; null: none.
+const route::RoutingRule* Exchange::rule_of_head() {
+    if (plan().selection == nullptr || plan().selection->rules.empty()) return nullptr;
+    const llm::Request unread;
+    const auto found = plan().selection->rules.find(RuleFacts(*this, unread));
+    return found ? &plan().selection->rules[*found] : nullptr;
+}
+
+Result<void> Exchange::refuse_rule(const route::RoutingRule& rule) {
+    detail_ = text_.join("routing", ".rule.", rule.name);
     return fail(Errc::forbidden, Side::downstream,
-                "none of the providers that a rule of this gateway leads this request to may be asked for this model");
+                "none of the providers that a rule of this gateway leads this request to may be asked for it");
 }
 
 /// What cannot be met is refused; a prompt that seems too long is not, since the length is an estimate: then it is the
@@ -152,8 +164,9 @@ Result<void> Exchange::keep_to_rule(const route::ModelMatch& match, const llm::R
 Result<void> Exchange::keep_to_able(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit) {
     const route::Capabilities& known = plan().selection->capabilities;
     if (known.empty() || !llm::is_inspected(endpoint_)) return {};
-    const route::Needs needs{.what = needs_of(request),
-                             .tokens = request.prompt_bytes / bytes_per_token + request.max_tokens};
+    const route::Needs needs{
+        .what = needs_of(request),
+        .tokens = request.prompt_bytes / bytes_per_token + std::min(request.max_tokens, output_tokens_bound)};
     route::Tried unable, too_short;
     route::CapabilitySet missing = 0;
     for (size_t i = 0; i < match.candidates.size(); ++i) {

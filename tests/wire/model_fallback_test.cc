@@ -103,6 +103,17 @@ TEST_F(ModelFallback, WhoeverStandsInMayBeStoodInFor) {
     EXPECT_EQ(whole.head.value("x-loom-failover"), "mock=context_window:400, mock=context_window:400");
 }
 
+// The round was not seen at load, since the two are spelt differently, and the request went round until its time was
+// over.
+TEST_F(ModelFallback, OneThatStandsInForItselfUnderAnotherSpellingDoesSoOnce) {
+    conf.set("model_fallback.gpt-4o.content_policy", "mock/gpt-4o");
+    start(answer_always(answer(blocked, "400 Bad Request")));
+    const Message refused = ask(chat_request(chat_body));
+    EXPECT_EQ(refused.status(), 400);
+    EXPECT_EQ(refused.body, blocked);
+    EXPECT_EQ(upstream().request_count(), 2u);
+}
+
 TEST_F(ModelFallback, WhereNobodyTakesItTheLastRefusalIsTheAnswer) {
     start(answer_always(answer(too_long, "400 Bad Request")));
     const Message refused = ask(chat_request(chat_body));

@@ -106,6 +106,40 @@ TEST_F(Queue, WhoWouldWaitLongerThanItMayIsNotKeptWaiting) {
     EXPECT_GT(std::stoi(std::string(refused.head.value("retry-after"))), 20);
 }
 
+TEST_F(Queue, WhoWaitsKeepsNobodyFromWhereItMayNotGoItself) {
+    conf.set("provider.second.type", "echo").set("provider.second.models", "gpt-4o");
+    conf.set("provider.second.priority", "200").set("provider.second.rate_limit.concurrent_requests", "5");
+    conf.set("routing.rule.own.when", "has(header.x-own)").set("routing.rule.own.use", "mock");
+    start_held();
+    hold_one();
+    RawClient waiting = client();
+    waiting.send(chat_request(chat_body, "x-own: 1\r\n"));
+    wait_for_queue(1);
+    EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-provider"), "second");
+    let_go(2);
+    EXPECT_EQ(holder_->read_response().status(), 200);
+    EXPECT_EQ(waiting.read_response().head.value("x-loom-provider"), "mock");
+}
+
+// The candidates of another model were looked at, in the order of the one that was meant.
+TEST_F(Queue, WhoseModelIsChosenByThePromptWaitsForThatOnes) {
+    conf.set("provider.second.type", "echo").set("provider.second.models", "large");
+    conf.set("provider.third.type", "echo").set("provider.third.models", "large, small");
+    conf.set("model_mapping.small.mock", "gpt-4o");
+    conf.set("routing.model.large.strategy", "complexity").set("routing.complexity.small", "small");
+    conf.set("routing.rule.all.when", "model == \"large\"").set("routing.rule.all.use", "mock, second");
+    start_held();
+    hold_one();
+    RawClient waiting = client();
+    waiting.send(chat_request(R"({"model":"large","messages":[{"role":"user","content":"Hi"}]})"));
+    wait_for_queue(1);
+    let_go(2);
+    EXPECT_EQ(holder_->read_response().status(), 200);
+    const Message served = waiting.read_response();
+    EXPECT_EQ(served.head.value("x-loom-model"), "small") << served.raw();
+    EXPECT_EQ(served.head.value("x-loom-provider"), "mock");
+}
+
 TEST_F(Queue, AFullOneIsA429AtOnce) {
     conf.set("routing.queue.max", "1");
     start_held();

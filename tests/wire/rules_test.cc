@@ -86,6 +86,18 @@ TEST_F(Rules, HoldForEveryAttempt) {
     EXPECT_EQ(upstream().request_count(), 1u);
 }
 
+TEST_F(Rules, LeadWhatIsRelayedUnreadToo) {
+    rule("legal", R"(header.x-team == "legal")", "third");
+    conf.set("route.ai.passthrough", "files").set("route.ai.auth.type", "none").set("consumer.tester.api_key", "");
+    start_all();
+    const auto list = [this](std::string_view headers) { return ask(request("GET", "/v1/files", headers)).status(); };
+    EXPECT_EQ(list(""), 200);
+    EXPECT_EQ(upstream().request_count(), 1u);
+    EXPECT_EQ(list("x-team: legal\r\n"), 200);
+    EXPECT_EQ(upstream().request_count(), 1u);
+    EXPECT_EQ(third().request_count(), 1u);
+}
+
 TEST_F(Rules, ThatLeadToNobodyRefuse) {
     conf.set("provider.third.models", "gpt-4o");
     rule("narrow", "not stream", "third");
