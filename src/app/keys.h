@@ -13,6 +13,12 @@ namespace loom::app {
 /// Rows of the keys that say who is asked, and what follows a failure.
 [[nodiscard]] std::span<const KeyRow> routing_keys();
 
+/// Rows of the keys that keep requests of one client, user or conversation at one provider.
+[[nodiscard]] std::span<const KeyRow> sticky_keys();
+
+/// Rows of the keys that lead shares of a model's users elsewhere.
+[[nodiscard]] std::span<const KeyRow> experiment_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_experiment.h"
+#include "plan_sticky.h"
+
 namespace loom::app {
 namespace {
 
@@ -117,10 +120,15 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     const auto uses = [&strategies](route::Strategy one) {
         return std::ranges::find(strategies, one) != strategies.end();
     };
+    fill_sticky(config, plan);
+    const bool sticky = any_sticky(plan);
+    plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
+    plan.choice.counts_in_flight = sticky;
     const bool measured = uses(route::Strategy::latency);
-    const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
+    const bool has_rows = plan.failover.enabled || measured || sticky || uses(route::Strategy::least_connections);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
-    plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
+    const bool experiments = !config.names("routing.experiment").empty();
+    plan.tells_routing = plan.failover.enabled || sticky || experiments || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;
@@ -152,10 +160,12 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);
         };
     auto catalogue = route::Catalogue::build(options);
-    if (catalogue)
-        plan.catalogue = std::move(*catalogue);
-    else
+    if (!catalogue) {
         messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
+        return;
+    }
+    plan.catalogue = std::move(*catalogue);
+    fill_experiments(config, plan, metrics, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {

@@ -142,6 +142,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     if (index == route::no_route) return fail(Errc::not_found, Side::downstream, "no route has this path");
     route_ = &plan().routes[index];
     note_client(head);
+    note_affinity(head);
     if (answer_cors(head)) return {};
     const bool reads = head.method == http::Method::get || head.method == http::Method::head;
     if (route_->ai) {  // first: a refusal has its client's own shape

@@ -14,9 +14,11 @@ constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bo
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
-    const route::ModelMatch match = plan().catalogue.match(model_);
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model))
+    const route::ModelMatch asked = plan().catalogue.match(model_);
+    if (consumer_ != nullptr && !consumer_->may_use_model(asked.model))
         return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
+    if (!plan().experiments.empty()) choose_arm(request);
+    const route::ModelMatch match = arm_ == nullptr ? asked : this->match();
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (route_->provider_ix >= 0) {
         const route::Candidate* own = nullptr;
@@ -28,6 +30,7 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
+    note_affinity(request);
     const route::ChoiceTerms terms = choice_terms(match, request);
     const auto choice = realtime_ == nullptr ? choose(match, terms) : choose_for_session(match, terms);
     if (!choice)
@@ -49,6 +52,7 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
     strategy_ = strategy_of(match);
     return {.strategy = strategy_,
             .now_ms = services_.shard().timers().now_ms(),
+            .affinity = affinity_,
             .stream = stream_,
             .input_tokens = request.prompt_bytes / bytes_per_token,
             .output_tokens = request.max_tokens != 0 ? request.max_tokens : output_tokens_expected};
@@ -88,9 +92,10 @@ Result<void> Exchange::take_candidate(const route::Candidate* candidate, size_t 
     return {};
 }
 
-/// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
+/// As a JSON string. Prepared at load, but for a name that only the client said.
 std::string_view Exchange::quoted_upstream_model() {
-    if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
+    if (candidate_ != nullptr && candidate_->upstream_model == upstream_model_)
+        return candidate_->quoted_upstream_model;
     std::string quoted;
     llm::quote(upstream_model_, quoted);
     return text_.keep(quoted);

@@ -217,6 +217,18 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void leave_candidate() noexcept;
     void note_latency(uint64_t now_ns) noexcept;
 
+    // stickiness.cc: which requests belong together
+    void note_affinity(const http::RequestHead& head) noexcept;
+    void note_affinity(const llm::Request& request) noexcept;
+    [[nodiscard]] std::string_view user_of(const llm::Request& request) const noexcept;
+    void add_cache_key();
+    void book_stickiness();
+
+    // experiment.cc: who is led to another model than the one asked for
+    void choose_arm(const llm::Request& request);
+    [[nodiscard]] route::ModelMatch match() const noexcept;
+    void book_arm(observe::Outcome outcome, uint64_t duration_us);
+
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
     [[nodiscard]] bool fails_over() const noexcept;
@@ -378,6 +390,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const RoutePlan* route_ = nullptr;
     const tenant::Consumer* consumer_ = nullptr;
     const route::Candidate* candidate_ = nullptr;
+    const route::Arm* arm_ = nullptr;  // of the experiment that the request is in
     const ProviderPlan* provider_ = nullptr;
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
@@ -424,6 +437,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<EchoSource> echo_;
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
+    uint64_t affinity_ = 0;               // the key of routing.sticky; 0: none
     route::Passage passage_;
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;

@@ -141,7 +141,7 @@ bool Exchange::plan_failover(const Failure& failure) {
     if (failover_ == nullptr) {
         LOOM_ASSERT(draft_ != nullptr);  // fails_over
         failover_ = std::make_unique<Failover>();
-        failover_->terms = choice_terms(plan().catalogue.match(model_), draft_->request);
+        failover_->terms = choice_terms(match(), draft_->request);
         // What is stored is stored there.
         const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
         failover_->pinned = route_->provider_ix >= 0 || stored;
@@ -192,7 +192,7 @@ void Exchange::note_failure(const Failure& failure) {
 bool Exchange::choose_next(const Failure& failure) {
     Failover& course = *failover_;
     const FailoverPlan& terms = plan().failover;
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     const auto own =
         std::ranges::find(match.candidates, provider_ - plan().providers.data(), &route::Candidate::provider_ix);
     if (own == match.candidates.end()) return false;
@@ -295,7 +295,7 @@ void Exchange::switch_candidate() {
 }
 
 Result<void> Exchange::make_request_anew() {
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
     hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
@@ -344,6 +344,7 @@ void Exchange::write_routing_lines(http::HeadWriter& head) const {
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));
+    if (arm_ != nullptr) head.header("x-loom-experiment", arm_->label);
     if (failover_ != nullptr) head.header("x-loom-failover", failover_->story());
 }
 

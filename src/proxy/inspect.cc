@@ -40,7 +40,9 @@ Result<void> Exchange::inspect_model() {
 /// The candidate is known: what it will be sent is made of what the client sent.
 Result<void> Exchange::prepare(const llm::Request& request) {
     const bool quirky = llm::QuirkEdits::may_change(endpoint_, request, provider_->quirks) && takes_as_it_comes();
-    return quirky ? prepare_quirky() : prepare_document(request);
+    LOOM_TRY(quirky ? prepare_quirky() : prepare_document(request));
+    if (plan().sticky.adds_cache_key) add_cache_key();
+    return {};
 }
 
 /// A provider that takes the client's document but not all of its words: those go, and what is left is read again. The

@@ -326,15 +326,17 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
 Result<void> Exchange::prepare_for_owner() {
     const int owner = owned_->provider_ix;
     if (owner >= 0 && provider_ != &plan().providers[static_cast<size_t>(owner)]) {
-        const auto candidates = plan().catalogue.match(model_).candidates;
-        const auto there = std::ranges::find(candidates, static_cast<uint16_t>(owner), &route::Candidate::provider_ix);
+        const auto has = [owner](const route::Candidate& one) { return one.provider_ix == owner; };
+        if (std::ranges::none_of(match().candidates, has)) arm_ = nullptr;  // not the arm's: what the client asked for
+        const auto candidates = match().candidates;
+        const auto there = std::ranges::find_if(candidates, has);
         if (there == candidates.end() || route_->provider_ix >= 0) {
             detail_ = plan().providers[static_cast<size_t>(owner)].name;
             return fail(Errc::bad_message, Side::downstream,
                         "what this request names is stored at a provider that is not asked for this model");
         }
         leave_candidate();
-        LOOM_TRY(take_candidate(&*there, there->provider_ix, plan().catalogue.match(model_).model));
+        LOOM_TRY(take_candidate(&*there, there->provider_ix, match().model));
     }
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());

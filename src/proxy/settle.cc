@@ -75,9 +75,11 @@ void Exchange::book(uint64_t now_ns) {
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
     const uint16_t provider = provider_->label_ix;
     const bool good = !left && answer_whole();
-    metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
-                         (now_ns - begun_ns_) / 1000);
+    const observe::Outcome outcome = good ? observe::outcome_of(status_) : observe::Outcome::error;
+    metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
+    if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);
     book_tokens(usage());
+    if (affinity_ != 0) book_stickiness();
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
 }

@@ -38,7 +38,7 @@ class Chooser {
   private:
     std::optional<Choice> once() noexcept {
         if (terms_.fallback_only) return fallback(terms_.trouble);
-        if (terms_.strategy == Strategy::priority) {
+        if (terms_.strategy == Strategy::priority && terms_.affinity == 0) {
             if (const auto first = first_well()) return first;
         } else if (const auto chosen = by_strategy(Standing::well)) {
             return chosen;
@@ -70,6 +70,12 @@ class Chooser {
         if (count == 0) return std::nullopt;
         const Field field{options_, terms_, candidates_, {eligible.data(), count}, turn_, random_};
         bool explored = false;
+        if (terms_.affinity != 0) {
+            const size_t own = eligible[count == 1 ? 0 : pick_sticky(field, explored)];
+            if (!explored && reason == ChoiceReason::strategy)
+                reason = is_own(own) ? ChoiceReason::sticky : ChoiceReason::moved;
+            return Choice{.index = own, .reason = explored ? ChoiceReason::explored : reason};
+        }
         const size_t position = count == 1 ? 0 : pick(field, explored);
         return Choice{.index = eligible[position], .reason = explored ? ChoiceReason::explored : reason};
     }
@@ -85,6 +91,23 @@ class Chooser {
             case Strategy::cost: return pick_cost(field);
         }
         return 0;
+    }
+
+    /// Would the affinity have it, were all well and idle?
+    [[nodiscard]] bool is_own(size_t index) const noexcept {
+        const Candidate& own = candidates_[index];
+        const double score = affinity_score(terms_.affinity, own.identity, own.weight);
+        for (size_t i = 0, first = candidates_.size(); i < candidates_.size(); ++i) {
+            if (!counts(i)) continue;
+            const Candidate& other = candidates_[i];
+            if (other.routed && i != index) return false;
+            first = std::min(first, i);
+            const bool equal = terms_.strategy != Strategy::priority || other.priority == candidates_[first].priority;
+            if (!equal && i == index) return false;
+            if (equal && i != index && affinity_score(terms_.affinity, other.identity, other.weight) > score)
+                return false;
+        }
+        return true;
     }
 
     /// Where it is the only one, it is no fallback but who is asked.
@@ -147,7 +170,8 @@ class Chooser {
         return count(candidate, choice.passage);
     }
     bool count(const Candidate& candidate, Passage& passage) noexcept {
-        if (terms_.strategy != Strategy::least_connections || candidate.provider_state == nullptr) return true;
+        const bool counted = options_.counts_in_flight || terms_.strategy == Strategy::least_connections;
+        if (!counted || candidate.provider_state == nullptr) return true;
         candidate.provider_state->in_flight.fetch_add(1, std::memory_order_relaxed);
         passage.counted = true;
         return true;
@@ -167,6 +191,8 @@ class Chooser {
 std::string_view reason_name(ChoiceReason reason) noexcept {
     switch (reason) {
         case ChoiceReason::strategy: return "strategy";
+        case ChoiceReason::sticky: return "sticky";
+        case ChoiceReason::moved: return "sticky_moved";
         case ChoiceReason::explored: return "explored";
         case ChoiceReason::fallback: return "fallback";
         case ChoiceReason::unrested: return "unrested";

@@ -44,6 +44,10 @@ struct Request {
     Range last_user_range;            // the raw JSON string behind last_user_text
     std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h
     Range messages_range;             // the raw value of messages, prompt or input
+    Range system_range;               // the raw value of system, instructions or systemInstruction
+    Range opening_range;              // of the messages, from their beginning to the end of the first user's
+    Range identifier_range;           // the raw string of safety_identifier, else of metadata's user_id
+    Range cache_key_range;            // the raw string of prompt_cache_key
     Quirks occasions;                 // of OpenAI's chat and completions: which of them might find something to change
 };
 

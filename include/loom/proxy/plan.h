@@ -13,8 +13,10 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
+#include "loom/route/experiment.h"
 #include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
@@ -90,6 +92,7 @@ struct RoutePlan {
     uint64_t keepalive_ms = 0;          // SSE comments before the first token; 0 off
     std::optional<route::Strategy> strategy;
     std::vector<std::pair<std::string, route::Strategy>> model_strategies;
+    route::AffinityTerms sticky;
 
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
@@ -143,6 +146,12 @@ struct FailoverPlan {
     route::Backoff backoff;
 };
 
+/// What requests are sent to one provider by, beside each route's terms.
+struct StickyPlan {
+    uint32_t prefix_bytes = 64u << 10;  // of a prompt's beginning, which tells its conversation
+    bool adds_cache_key = false;        // to OpenAI's requests that have none
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -151,6 +160,8 @@ struct Plan {
     route::Catalogue catalogue;
     route::ChoiceOptions choice;
     FailoverPlan failover;
+    StickyPlan sticky;
+    std::vector<route::Experiment> experiments;
     bool tells_routing = false;  // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;

@@ -23,14 +23,18 @@ bool may_explore(const Field& field, const Candidate& candidate, bool unknown) n
 
 }  // namespace
 
+uint64_t latency_us_of(const Field& field, const Candidate& candidate) noexcept {
+    if (candidate.model_state == nullptr || candidate.model_state->latency() == nullptr) return 0;
+    return candidate.model_state->latency()->of(field.terms.stream).score(field.options.latency, field.terms.now_ms);
+}
+
 size_t pick_latency(const Field& field, bool& explored) noexcept {
     uint64_t least_us = UINT64_MAX;
     size_t best = 0;
     for (size_t i = 0; i < field.eligible.size(); ++i) {
         const Candidate& one = field.at(i);
         if (one.model_state == nullptr || one.model_state->latency() == nullptr) continue;
-        const uint64_t us =
-            one.model_state->latency()->of(field.terms.stream).score(field.options.latency, field.terms.now_ms);
+        const uint64_t us = latency_us_of(field, one);
         if (may_explore(field, one, us == 0)) {
             explored = true;
             return i;

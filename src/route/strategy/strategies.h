@@ -28,4 +28,13 @@ struct Field {
 [[nodiscard]] size_t pick_latency(const Field& field, bool& explored) noexcept;
 [[nodiscard]] size_t pick_cost(const Field& field) noexcept;
 
+/// By terms.affinity, among those that the strategy would take first.
+[[nodiscard]] size_t pick_sticky(const Field& field, bool& explored) noexcept;
+
+// What strategies go by.
+/// Infinite where there is no price.
+[[nodiscard]] double cost_of(const Field& field, const Candidate& candidate) noexcept;
+/// Microseconds; 0 where nothing is known.
+[[nodiscard]] uint64_t latency_us_of(const Field& field, const Candidate& candidate) noexcept;
+
 }  // namespace loom::route
