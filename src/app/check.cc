@@ -188,6 +188,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_routing(report);
     check_sticky(report);
     check_experiments(report);
+    check_mirror(report);
     check_consumers(report);
     check_state(report);
     check_rest(report);

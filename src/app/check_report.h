@@ -46,6 +46,7 @@ void check_providers(Report& report);
 void check_routing(Report& report);
 void check_sticky(Report& report);
 void check_experiments(Report& report);
+void check_mirror(Report& report);
 void check_consumers(Report& report);
 
 }  // namespace loom::app

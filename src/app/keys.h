@@ -19,6 +19,9 @@ namespace loom::app {
 /// Rows of the keys that lead shares of a model's users elsewhere.
 [[nodiscard]] std::span<const KeyRow> experiment_keys();
 
+/// Rows of the keys that send copies of requests to a shadow.
+[[nodiscard]] std::span<const KeyRow> mirror_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

@@ -45,8 +45,6 @@ constexpr KeyRow rows[] = {
     later("routing.rule.<name>.use", text),
     later("routing.hedge.after", text),
     later("routing.hedge.budget", share),
-    later("routing.mirror.provider", text),
-    later("routing.mirror.share", share),
     // tenant
     later("consumer.<name>.tier", text),
     later("consumer.<name>.team", text),

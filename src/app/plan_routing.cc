@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "plan_experiment.h"
+#include "plan_mirror.h"
 #include "plan_sticky.h"
 
 namespace loom::app {
@@ -166,6 +167,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     }
     plan.catalogue = std::move(*catalogue);
     fill_experiments(config, plan, metrics, messages);
+    fill_mirror(config, plan, options, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {

@@ -141,12 +141,17 @@ bool RequestWalk::read_value(Key key) {
     return cursor_.skip_value();
 }
 
-/// Members that tell requests of one user, or of one conversation, from others'. What is wrong with them the upstream
-/// may say.
+/// Members that tell requests of one user or conversation from others', or what they leave behind. What is wrong with
+/// them the upstream may say.
 bool RequestWalk::read_hint(std::string_view name) {
     if (name == "safety_identifier") {
         request_.identifier_range = {};
         return take_hint(request_.identifier_range);
+    }
+    if (name == "store") {
+        if (cursor_.is_true()) request_.store = Request::Store::on;
+        if (cursor_.is_false()) request_.store = Request::Store::off;
+        return cursor_.skip_value();
     }
     if (name == "prompt_cache_key") return take_hint(request_.cache_key_range);
     if (name != "metadata" || cursor_.peek() != '{') return cursor_.skip_value();

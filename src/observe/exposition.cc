@@ -79,6 +79,7 @@ class Exposition {
         write_failovers();
         write_stickiness();
         write_experiments();
+        write_mirrors();
         write_health();
         write_tls();
         write_http();
@@ -293,6 +294,19 @@ class Exposition {
             out_.sample({{"provider", provider}, {"outcome", outcome}, {"type", "cached"}},
                         value(&StickySeries::tokens_cached));
         });
+    }
+
+    void write_mirrors() {
+        out_.family(
+            "loom_ai_mirrored_requests_total", "counter",
+            "Copies of requests for routing.mirror.provider. dropped: not sent, over max_in_flight, max_body or "
+            "what bodies may hold.");
+        const auto result = [&](std::string_view name, Counter ShardMetrics::* member) {
+            out_.sample({{"result", name}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        result("answered", &ShardMetrics::mirrors_answered);
+        result("failed", &ShardMetrics::mirrors_failed);
+        result("dropped", &ShardMetrics::mirrors_dropped);
     }
 
     /// Arms that are configured, and `other` once it was used.

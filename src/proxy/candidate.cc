@@ -1,4 +1,5 @@
 // Who is asked: the candidate of an attempt, and what follows from it.
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/provider_table.h"
@@ -14,6 +15,7 @@ constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bo
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
+    if (client_.is_mirror()) return find_shadow();
     const route::ModelMatch asked = plan().catalogue.match(model_);
     if (consumer_ != nullptr && !consumer_->may_use_model(asked.model))
         return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");

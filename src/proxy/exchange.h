@@ -229,6 +229,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] route::ModelMatch match() const noexcept;
     void book_arm(observe::Outcome outcome, uint64_t duration_us);
 
+    // mirror.cc: copies of requests for a shadow
+    [[nodiscard]] bool may_mirror() const noexcept;
+    void mirror();
+    Result<void> find_shadow();
+    void book_mirror();
+
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
     [[nodiscard]] bool fails_over() const noexcept;

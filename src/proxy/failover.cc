@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/error.h"
 #include "ownership.h"
@@ -83,7 +84,7 @@ bool Exchange::committed() const noexcept {
 
 /// Requests that were read, and can be made anew from what was kept of them.
 bool Exchange::fails_over() const noexcept {
-    return plan().failover.enabled && llm::is_inspected(endpoint_) && draft_ != nullptr && !body_.empty();
+    return plan().failover.enabled && !client_.is_mirror() && llm::is_inspected(endpoint_) && draft_ != nullptr && !body_.empty();
 }
 
 /// After the upstream's head: is it the answer, or the end of an attempt?

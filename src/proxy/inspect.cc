@@ -1,4 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
@@ -31,7 +32,7 @@ Result<void> Exchange::inspect_model() {
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (const auto found = find_candidate(*request); !found) return found;
-    if (plan().keeps_any()) {
+    if (plan().keeps_any() && !client_.is_mirror()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
     return prepare(*request);

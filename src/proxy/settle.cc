@@ -53,6 +53,7 @@ uint32_t Exchange::event_count() const noexcept {
 }
 
 void Exchange::book(uint64_t now_ns) {
+    if (client_.is_mirror()) return book_mirror();
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
     metrics.http_request(left ? uint16_t{499} : status_);
@@ -93,7 +94,7 @@ void Exchange::book_tokens(const llm::Usage& usage) {
 
 void Exchange::write_log(uint64_t now_ns) {
     observe::ShardAccessLog* const log = services_.log();
-    if (log == nullptr || client_.listener().local) return;
+    if (log == nullptr || client_.listener().local || client_.is_mirror()) return;
     std::array<char, 64> address;
     std::string_view client = client_text_;
     if (client.empty()) client = client_.peer_text(address);

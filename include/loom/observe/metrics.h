@@ -160,6 +160,7 @@ class ShardMetrics {
     // Attempts after the first: nothing was sent before, it was sent and not answered (it may cost twice), or the
     // answer was an error. And those that routing.failover.retry_budget did not allow.
     Counter retries_unsent, retries_sent, retries_answered, retries_refused;
+    Counter mirrors_answered, mirrors_failed, mirrors_dropped;  // copies of requests for a shadow
     Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head

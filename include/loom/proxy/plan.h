@@ -152,6 +152,20 @@ struct StickyPlan {
     bool adds_cache_key = false;        // to OpenAI's requests that have none
 };
 
+/// Who gets copies of requests, and of how many.
+struct MirrorPlan {
+    static constexpr uint64_t whole_share = 1'000'000;
+    route::Catalogue catalogue;  // of the shadow alone
+    std::string model;           // asked for in place of the client's; "": that
+    uint64_t share_ppm = whole_share;
+    uint32_t in_flight_max = 16;  // on each shard
+    uint64_t body_bytes_max = 1u << 20;
+
+    [[nodiscard]] route::ModelMatch match(std::string_view asked) const noexcept {
+        return catalogue.match(model.empty() ? asked : std::string_view(model));
+    }
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -162,7 +176,8 @@ struct Plan {
     FailoverPlan failover;
     StickyPlan sticky;
     std::vector<route::Experiment> experiments;
-    bool tells_routing = false;  // answers name their provider, and why it was asked
+    std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
+    bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes
