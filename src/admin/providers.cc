@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <set>
 
+#include "answers.h"
 #include "loom/base/clock.h"
-#include "loom/llm/json_text.h"
 
 namespace loom::admin {
 namespace {
@@ -28,7 +28,8 @@ std::set<const route::TargetState*> model_rows(const proxy::Plan& plan, uint16_t
 
 ProviderHealth health_of(const proxy::Plan& plan, uint16_t provider_ix, uint64_t now_ms) {
     const ProviderPlan& provider = plan.providers[provider_ix];
-    ProviderHealth health{.provider = provider.name};
+    ProviderHealth health{.provider = provider.name, .known = provider.state != nullptr, .weight = provider.weight};
+    if (provider.control != nullptr) health.weight = provider.control->weight();
     if (provider.state == nullptr) return health;
     const auto phase_of = [&](const route::TargetState& row) {
         const route::BreakerPhase phase = row.breaker.state().phase;
@@ -51,18 +52,17 @@ std::string_view status_of(const ProviderHealth& health) {
     return health.breaker == 0 && health.open_models == 0 ? "healthy" : "degraded";
 }
 
-std::string quoted(std::string_view text) {
-    std::string out;
-    llm::quote(text, out);
-    return out;
-}
-
 /// Of a time on the shards' clock, as RFC 3339 has it; null for never.
 std::string time_text(uint64_t at_ms, uint64_t now_ms) {
     if (at_ms == 0) return "null";
     const int64_t ago_s = static_cast<int64_t>((now_ms - std::min(now_ms, at_ms)) / 1000);
     return fmt::format("\"{:%Y-%m-%dT%H:%M:%SZ}\"",
                        fmt::gmtime(static_cast<std::time_t>(static_cast<int64_t>(wall_us() / 1'000'000) - ago_s)));
+}
+
+route::ProviderTerms terms_of(const ProviderPlan& provider) {
+    return provider.control != nullptr ? provider.control->terms()
+                                       : route::ProviderTerms{.configured = provider.weight};
 }
 
 double ms_of(double us) { return us / 1000; }
@@ -74,9 +74,9 @@ std::string list(const proxy::Plan& plan, const observe::Metrics& metrics, uint6
         const auto totals = metrics.provider_totals(provider.label_ix);
         const auto health = health_of(plan, static_cast<uint16_t>(i), now_ms);
         out += fmt::format(
-            R"({}{{"name":{},"status":"{}","requests":{},"tokens_in":{},"tokens_out":{},"avg_latency_ms":{:.3f}}})",
+            R"({}{{"name":{},"status":"{}","requests":{},"tokens_in":{},"tokens_out":{},"avg_latency_ms":{:.3f},{}}})",
             i == 0 ? "" : ",", quoted(provider.name), status_of(health), totals.successes + totals.errors,
-            totals.tokens_input, totals.tokens_output, ms_of(totals.latency_mean_us));
+            totals.tokens_input, totals.tokens_output, ms_of(totals.latency_mean_us), terms_json(terms_of(provider)));
     }
     return out + "]}";
 }
@@ -123,10 +123,14 @@ std::string stats(const proxy::Plan& plan, const observe::Metrics& metrics, uint
 
 }  // namespace
 
+std::string terms_json(const route::ProviderTerms& terms) {
+    return fmt::format(R"("weight":{},"weight_wanted":{},"weight_configured":{},"drained":{},"disabled":{})",
+                       terms.weight(), terms.wanted_weight(), terms.configured, terms.drained, terms.disabled);
+}
+
 std::vector<ProviderHealth> provider_health(const proxy::Plan& plan, uint64_t now_ms) {
     std::vector<ProviderHealth> all;
-    for (size_t i = 0; i < plan.providers.size(); ++i)
-        if (plan.providers[i].state != nullptr) all.push_back(health_of(plan, static_cast<uint16_t>(i), now_ms));
+    for (size_t i = 0; i < plan.providers.size(); ++i) all.push_back(health_of(plan, static_cast<uint16_t>(i), now_ms));
     return all;
 }
 

@@ -16,6 +16,7 @@ route::CatalogueOptions of_shadow(const route::CatalogueOptions& options, const 
     for (route::ProviderOptions& one : own.providers) {
         one.weight = 1;
         one.state = nullptr;
+        one.control = nullptr;  // an operator drains who answers clients
     }
     return own;
 }

@@ -105,7 +105,8 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, rou
         options.mappings.push_back({std::string(model), provider.name, std::string(deployment)});
     }
     one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
-    one.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
+    one.weight = provider.weight;
+    one.control = provider.control;
     one.price = price(config, provider.name);
     one.state = provider.state;
     options.providers.push_back(std::move(one));
@@ -138,6 +139,8 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     };
     for (proxy::ProviderPlan& provider : plan.providers) {
         identities.push_back(identity_of(provider));
+        provider.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
+        provider.control = targets.control(provider.name, provider.weight);
         if (has_rows) provider.state = targets.row(identities.back(), false);
         add_provider(config, provider, options);
     }

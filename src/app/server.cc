@@ -180,6 +180,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
     if (!plan || !messages.empty()) return false;
     if ((*plan)->keeps_any() && !open_register()) return false;
     plan_ = *plan;
+    for (const proxy::ProviderPlan& provider : plan_->providers) provider.control->configure(provider.weight);
     certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
 }

@@ -376,26 +376,24 @@ ResourceReader::ResourceReader(ResourceReader&&) noexcept = default;
 ResourceReader& ResourceReader::operator=(ResourceReader&&) noexcept = default;
 
 Result<ResourceRequest> ResourceReader::read_request(std::string_view body) {
-    Tokens tokens;
-    Fault fault;
-    if (!structure_->index(body, Structure::Utf8::checked, tokens, fault))
-        return fail(Errc::bad_message, Side::downstream, fault.what);
-    RequestNames names(body, tokens);
-    const bool good = names.run();
-    structure_->trim();
-    if (good) return std::move(names.request());
-    return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
+    return read_document(body, [](RequestNames& names) { return names.run(); });
 }
 
 Result<std::vector<ResourceName>> ResourceReader::read_batch_line(std::string_view line) {
+    auto request = LOOM_TRY(read_document(line, [](RequestNames& names) { return names.run_line(); }));
+    return std::move(request.named);
+}
+
+template <class Run>
+Result<ResourceRequest> ResourceReader::read_document(std::string_view document, Run&& run) {
     Tokens tokens;
     Fault fault;
-    if (!structure_->index(line, Structure::Utf8::checked, tokens, fault))
+    if (!structure_->index(document, Structure::Utf8::checked, tokens, fault))
         return fail(Errc::bad_message, Side::downstream, fault.what);
-    RequestNames names(line, tokens);
-    const bool good = names.run_line();
+    RequestNames names(document, tokens);
+    const bool good = run(names);
     structure_->trim();
-    if (good) return std::move(names.request().named);
+    if (good) return std::move(names.request());
     return fail(names.crowded() ? Errc::too_large : Errc::bad_message, Side::downstream, names.fault().what);
 }
 

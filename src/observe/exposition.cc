@@ -343,15 +343,22 @@ class Exposition {
 
     void write_health() {
         if (facts_.providers.empty()) return;
-        out_.family("loom_ai_provider_health", "gauge", "1: requests go there; 0: its circuit breaker is open.");
+        out_.family("loom_ai_provider_weight", "gauge",
+                    "As the conf has it, or an operator (admin listener); 0: it takes no new requests.");
         for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.healthy});
-        out_.family("loom_ai_provider_breaker_state", "gauge", "0 closed, 1 half open, 2 open.");
-        for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.breaker});
-        out_.family("loom_ai_provider_models_open", "gauge", "Its models whose own breakers are not closed.");
-        for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.open_models});
+            out_.sample({{"provider", one.provider}}, uint64_t{one.weight});
+        if (std::ranges::none_of(facts_.providers, &ProviderHealth::known)) return;
+        const auto gauge = [this](std::string_view name, std::string_view help, auto value) {
+            out_.family(name, "gauge", help);
+            for (const ProviderHealth& one : facts_.providers)
+                if (one.known) out_.sample({{"provider", one.provider}}, uint64_t{value(one)});
+        };
+        gauge("loom_ai_provider_health", "1: requests go there; 0: its circuit breaker is open.",
+              [](const ProviderHealth& one) { return one.healthy; });
+        gauge("loom_ai_provider_breaker_state", "0 closed, 1 half open, 2 open.",
+              [](const ProviderHealth& one) { return one.breaker; });
+        gauge("loom_ai_provider_models_open", "Its models whose own breakers are not closed.",
+              [](const ProviderHealth& one) { return one.open_models; });
     }
 
     void write_tls() {

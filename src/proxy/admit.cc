@@ -310,7 +310,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
-        const bool of_upload = is_upload_field(header) && passes_upload_field(header);
+        const bool of_upload = passes_upload_field(header) && is_upload_field(header);
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;

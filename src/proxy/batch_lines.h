@@ -18,7 +18,7 @@ namespace loom::proxy {
 [[nodiscard]] bool may_mean_batch(std::string_view purpose);
 
 /// Holds one line at most, and nothing of a form that is no batch's. Lines are read before the form's purpose is known,
-/// which may stand behind the file: whoever asks is_batch() first may pass over all that was found.
+/// which may stand behind the file: whoever asks purpose() first may pass over all that was found.
 class BatchLines {
   public:
     struct Named {

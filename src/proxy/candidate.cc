@@ -1,4 +1,6 @@
 // Who is asked: the candidate of an attempt, and what follows from it.
+#include <algorithm>
+
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/json_text.h"
@@ -9,7 +11,8 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;           // of a prompt, as a rule of thumb
+constexpr uint64_t bytes_per_token = 4;  // of a prompt, as a rule of thumb
+constexpr const char* drained_route = "the provider of this route is drained";
 constexpr uint64_t output_tokens_expected = 512;  // where the client sets no bound
 
 }  // namespace
@@ -23,18 +26,23 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
     const route::ModelMatch match = arm_ == nullptr ? asked : this->match();
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (route_->provider_ix >= 0) {
+        if (!plan().providers[static_cast<size_t>(route_->provider_ix)].takes_requests())
+            return fail(Errc::exhausted, Side::internal, drained_route);
         const route::Candidate* own = nullptr;
         for (const route::Candidate& one : match.candidates)
             if (one.provider_ix == route_->provider_ix) own = &one;
         return take_candidate(own, static_cast<size_t>(route_->provider_ix), match.model);
     }
+    const auto is_drained = [](const route::Candidate& one) { return one.weight_now() == 0; };
     if (match.candidates.empty() && match.known)
-        return fail(Errc::exhausted, Side::internal, "every provider of this model is drained (weight 0)");
+        return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     note_affinity(request);
     const route::ChoiceTerms terms = choice_terms(match, request);
     const auto choice = realtime_ == nullptr ? choose(match, terms) : choose_for_session(match, terms);
+    if (!choice && std::ranges::all_of(match.candidates, is_drained))
+        return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
     if (!choice)
         return fail(Errc::exhausted, Side::internal, "every provider of this model is out of service; try again");
     passage_ = choice->passage;

@@ -177,6 +177,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // resource_call.cc: what providers keep
     Result<void> admit_family(const http::RequestHead& head);
     Result<void> check_family_provider() const;
+    Result<void> check_in_service() const;
     [[nodiscard]] size_t family_provider() const noexcept;
     Result<void> admit_upload(const http::RequestHead& head);
     [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;

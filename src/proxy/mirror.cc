@@ -10,7 +10,8 @@
 
 namespace loom::proxy {
 
-/// Has the request a copy, now that it is on its way itself? One that leaves something behind at the provider has none.
+/// Has the request a copy, now that it is on its way itself? One that leaves something behind at the provider has none,
+/// and neither has any while an operator has disabled the shadow.
 bool Exchange::may_mirror() const noexcept {
     if (plan().mirror == nullptr || attempts_ != 1 || client_.is_mirror() || !llm::is_inspected(endpoint_))
         return false;
@@ -18,7 +19,8 @@ bool Exchange::may_mirror() const noexcept {
     // Responses are stored where the request does not forbid it.
     const bool stores = endpoint_ == llm::Endpoint::responses ? draft_->request.store != llm::Request::Store::off
                                                               : draft_->request.store == llm::Request::Store::on;
-    return !stores && plan().mirror->match(model_).known;
+    const route::ModelMatch shadow = plan().mirror->match(model_);
+    return !stores && !shadow.candidates.empty() && !plan().providers[shadow.candidates.front().provider_ix].disabled();
 }
 
 /// Behind the request, in the turn that it left in: what this takes is a copy of its bytes.

@@ -42,8 +42,7 @@ Result<void> Ownership::hold_memory() {
 }
 
 void Ownership::forget_events() noexcept {
-    if (asks()) std::exchange(ticket_, nullptr)->asker = nullptr;
-    deadline_.disarm();
+    forget_register();
     event_written_ = false;
 }
 

@@ -200,16 +200,21 @@ Result<void> Exchange::find_realtime_provider() {
 
 /// The session's events will name the model.
 Result<void> Exchange::find_transcriber() {
+    bool any_drained = false;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
         const bool has_ears = provider.kind != ProviderKind::echo;
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
+        any_drained = any_drained || !provider.takes_requests();
+        if (!provider.takes_requests()) continue;
         provider_ = &provider;
         type_ = provider.type;
         pool_ = use_->provider_pools[static_cast<size_t>(index)];
         return {};
     }
+    if (any_drained)
+        return fail(Errc::exhausted, Side::internal, "every provider of this route that has sessions is drained");
     return fail(Errc::unsupported, Side::downstream, "no provider of this route has realtime sessions");
 }
 

@@ -1,5 +1,7 @@
 #include "register_asker.h"
 
+#include <utility>
+
 #include "loom/proxy/services.h"
 
 namespace loom::proxy {
@@ -13,9 +15,13 @@ constexpr Error slow_register{.code = Errc::io,
 }  // namespace
 
 RegisterAsker::~RegisterAsker() {
-    if (ticket_ != nullptr) ticket_->asker = nullptr;
-    deadline_.disarm();
+    forget_register();
     deadline_.unlink();
+}
+
+void RegisterAsker::forget_register() noexcept {
+    if (ticket_ != nullptr) std::exchange(ticket_, nullptr)->asker = nullptr;
+    deadline_.disarm();
 }
 
 void RegisterAsker::ask_register(store::ResourceQuestion question) {

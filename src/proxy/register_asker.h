@@ -22,6 +22,8 @@ class RegisterAsker {
     /// on_register_answer follows, in a later turn and within wait_ms whatever becomes of the register.
     void ask_register(store::ResourceQuestion question);
     [[nodiscard]] bool waits_for_register() const noexcept { return ticket_ != nullptr; }
+    /// The answer is nobody's any more: on_register_answer does not follow.
+    void forget_register() noexcept;
     virtual void on_register_answer(Result<store::ResourceAnswer> answer) noexcept = 0;
 
   private:

@@ -78,6 +78,7 @@ size_t Exchange::family_provider() const noexcept {
     for (size_t i = 0; i < plan().providers.size(); ++i) {
         const ProviderPlan& provider = plan().providers[i];
         if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
+        if (!provider.takes_requests()) continue;
         if (protocol_of(provider.type->path) == wanted) return i;
         if (provider.type->path != llm::PathStyle::gemini) first = std::min(first, i);
     }
@@ -105,12 +106,22 @@ Result<void> Exchange::admit_family(const http::RequestHead& head) {
 Result<void> Exchange::check_family_provider() const {
     if (llm::is_gemini_family(endpoint_) && provider_->type->path != llm::PathStyle::gemini)
         return fail(Errc::unsupported, Side::downstream, "this provider has no such endpoint: it is Gemini's");
+    LOOM_TRY(check_in_service());
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
     if (provider_->aws_keys != nullptr)
         return fail(Errc::unsupported, Side::downstream,
                     "this provider's requests are signed whole: nothing can be relayed to it unread");
     return {};
+}
+
+/// Who is drained is asked for what it stores, which nobody else has, and for nothing new.
+Result<void> Exchange::check_in_service() const {
+    const bool stores_it = owned_ != nullptr && owned_->provider_ix >= 0;
+    if (stores_it ? !provider_->disabled() : provider_->takes_requests()) return {};
+    return fail(Errc::exhausted, Side::internal,
+                stores_it ? "the provider that has what this request names is disabled"
+                          : "every provider that could be asked is drained");
 }
 
 /// A file that is uploaded as it comes, where clients are told apart: what could not be read on the way is not taken.
@@ -338,6 +349,7 @@ Result<void> Exchange::prepare_for_owner() {
         leave_candidate();
         LOOM_TRY(take_candidate(&*there, there->provider_ix, match().model));
     }
+    if (owner >= 0) LOOM_TRY(check_in_service());
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());

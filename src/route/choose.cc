@@ -18,10 +18,7 @@ class Chooser {
     Chooser(const ChoiceOptions& options, const ChoiceTerms& terms, std::span<const Candidate> candidates,
             const Tried& tried, Turn& turn, Random& random) noexcept
         : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {
-        alone_ = candidates.size() == 1;
-        if (terms.unfit == nullptr) return;
-        out_ |= *terms.unfit;
-        alone_ = candidates.size() - terms.unfit->count() == 1;
+        if (terms.unfit != nullptr) out_ |= *terms.unfit;
     }
 
     std::optional<Choice> run() noexcept {
@@ -96,7 +93,7 @@ class Chooser {
     /// Would the affinity have it, were all well and idle?
     [[nodiscard]] bool is_own(size_t index) const noexcept {
         const Candidate& own = candidates_[index];
-        const double score = affinity_score(terms_.affinity, own.identity, own.weight);
+        const double score = affinity_score(terms_.affinity, own.identity, own.weight_now());
         for (size_t i = 0, first = candidates_.size(); i < candidates_.size(); ++i) {
             if (!counts(i)) continue;
             const Candidate& other = candidates_[i];
@@ -104,7 +101,7 @@ class Chooser {
             first = std::min(first, i);
             const bool equal = terms_.strategy != Strategy::priority || other.priority == candidates_[first].priority;
             if (!equal && i == index) return false;
-            if (equal && i != index && affinity_score(terms_.affinity, other.identity, other.weight) > score)
+            if (equal && i != index && affinity_score(terms_.affinity, other.identity, other.weight_now()) > score)
                 return false;
         }
         return true;
@@ -112,16 +109,27 @@ class Chooser {
 
     /// Where it is the only one, it is no fallback but who is asked.
     [[nodiscard]] bool usable(size_t index) const noexcept {
-        return !out_[index] && (!candidates_[index].fallback || alone_);
+        const Candidate& one = candidates_[index];
+        return !out_[index] && one.weight_now() > 0 && (!one.fallback || alone());
     }
     /// Is it among those whom the state of all depends on?
     [[nodiscard]] bool counts(size_t index) const noexcept {
-        return (terms_.unfit == nullptr || !(*terms_.unfit)[index]) && (!candidates_[index].fallback || alone_);
+        return can_take(index) && (!candidates_[index].fallback || alone());
+    }
+    [[nodiscard]] bool can_take(size_t index) const noexcept {
+        return (terms_.unfit == nullptr || !(*terms_.unfit)[index]) && candidates_[index].weight_now() > 0;
+    }
+    /// Is there but one that can take such a request? Asked of the fallback alone.
+    [[nodiscard]] bool alone() const noexcept {
+        size_t count = 0;
+        for (size_t i = 0; i < candidates_.size() && count < 2; ++i) count += can_take(i) ? 1 : 0;
+        return count < 2;
     }
 
     std::optional<Choice> fallback(Trouble trouble) noexcept {
         const size_t last = candidates_.size() - 1;
-        if (alone_ || out_[last] || !candidates_[last].fallback) return std::nullopt;
+        if (!candidates_[last].fallback || out_[last] || candidates_[last].weight_now() == 0 || alone())
+            return std::nullopt;
         const bool wanted =
             trouble == Trouble::rate_limit ? options_.fallback_on_rate_limit : options_.fallback_on_error;
         if (!wanted || standing(candidates_[last]) == Standing::broken) return std::nullopt;
@@ -183,7 +191,6 @@ class Chooser {
     Tried out_;
     Turn& turn_;
     Random& random_;
-    bool alone_;  // one candidate, or one that is fit
 };
 
 }  // namespace

@@ -26,4 +26,13 @@ std::shared_ptr<TargetState> TargetTable::row(std::string_view identity, bool me
     return made;
 }
 
+std::shared_ptr<ProviderControl> TargetTable::control(std::string_view provider, uint32_t weight) {
+    std::erase_if(controls_, [](const auto& one) { return one.second.expired(); });
+    if (const auto it = controls_.find(provider); it != controls_.end())
+        if (auto found = it->second.lock(); found != nullptr) return found;
+    auto made = std::make_shared<ProviderControl>(weight);
+    controls_[std::string(provider)] = made;
+    return made;
+}
+
 }  // namespace loom::route

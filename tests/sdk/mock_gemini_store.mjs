@@ -1,7 +1,7 @@
 // Gemini's API as far as it stores: files by resumable uploads and cached contents (ai.google.dev/api/files, /caching).
 import http from 'node:http';
 
-import { providerKey, sendJson } from './mock_http.mjs';
+import { providerKey, sendJson, serve } from './mock_http.mjs';
 
 export async function startGeminiStore() {
     const mock = { requests: [], made: { files: [], cachedContents: [] }, uploads: new Map() };
@@ -67,11 +67,5 @@ export async function startGeminiStore() {
         }
         return sendJson(response, one);
     });
-    await new Promise((done) => server.listen(0, '127.0.0.1', done));
-    mock.port = server.address().port;
-    mock.stop = () => {
-        server.closeAllConnections();
-        return new Promise((done) => server.close(done));
-    };
-    return mock;
+    return serve(server, mock);
 }

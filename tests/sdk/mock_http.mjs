@@ -67,6 +67,11 @@ export async function startMock({ answer, error }) {
             sendJson(response, document, thrown.status ?? 500, headers);
         }
     });
+    return serve(server, mock);
+}
+
+// Lets the server listen on a port of its own: `mock` gets `port`, and `stop()`, which waits for nobody.
+export async function serve(server, mock) {
     await new Promise((done) => server.listen(0, '127.0.0.1', done));
     mock.port = server.address().port;
     mock.stop = () => {

@@ -2,7 +2,7 @@
 // one row, lists newest first by pages, and knows nobody's tenant.
 import http from 'node:http';
 
-import { sendJson } from './mock_http.mjs';
+import { sendJson, serve } from './mock_http.mjs';
 
 const page = (all, query, [after, first, last]) => {
     const from = query.get(after) ? all.findIndex(({ id }) => id === query.get(after)) + 1 : 0;
@@ -71,11 +71,5 @@ export async function startStore() {
         if (what === 'content') return response.writeHead(200, { 'content-type': 'application/octet-stream' }).end('content');
         return sendJson(response, one);
     });
-    await new Promise((done) => server.listen(0, '127.0.0.1', done));
-    mock.port = server.address().port;
-    mock.stop = () => {
-        server.closeAllConnections();
-        return new Promise((done) => server.close(done));
-    };
-    return mock;
+    return serve(server, mock);
 }

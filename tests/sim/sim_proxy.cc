@@ -33,8 +33,8 @@ proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, u
 
 /// Without what is of the real process (its memory, its processor time): two runs of a seed get the same page.
 proxy::LocalHandler of_this_world(proxy::LocalHandler api) {
-    return [api = std::move(api)](std::string_view method, std::string_view path, std::string_view authorization) {
-        proxy::LocalAnswer answer = api(method, path, authorization);
+    return [api = std::move(api)](const proxy::LocalRequest& request) {
+        proxy::LocalAnswer answer = api(request);
         const size_t at = answer.body.find("# HELP process_");
         if (at != answer.body.npos) answer.body.resize(at);
         return answer;

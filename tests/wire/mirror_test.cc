@@ -160,6 +160,16 @@ TEST_F(Mirror, ErrorsAreTheShadows) {
     EXPECT_EQ(loom().metric_sum("loom_ai_failovers_total"), 0);
 }
 
+TEST_F(Mirror, AnOperatorEndsItByDisablingTheShadow) {
+    begin();
+    expect_answered_well();
+    expect_copies("answered", 1);
+    EXPECT_EQ(ask_once(loom().admin_port(), request("POST", "/ai/providers/shadow/disable"), false).status(), 200);
+    expect_answered_well(3);
+    EXPECT_EQ(shadow().request_count(), 1u);
+    EXPECT_EQ(copies("dropped"), 0);
+}
+
 TEST_F(Mirror, LargeBodiesHaveNone) {
     conf.set("routing.mirror.max_body", "1KiB");
     begin();

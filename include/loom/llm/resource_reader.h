@@ -88,6 +88,8 @@ class ResourceReader {
     static constexpr size_t elements_max = 10'000;  // of one list
 
   private:
+    template <class Run>
+    [[nodiscard]] Result<ResourceRequest> read_document(std::string_view document, Run&& run);
     std::unique_ptr<Structure> structure_;
 };
 

@@ -288,6 +288,8 @@ struct AccessTokenFacts {
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
     std::string provider;
+    bool known = true;    // false: nothing else here is told of it, but its weight
+    uint32_t weight = 1;  // as it is now; 0: it takes no new requests
     bool healthy = true;
     uint32_t breaker = 0;      // 0 closed, 1 half open, 2 open
     uint32_t open_models = 0;  // its models whose breakers are not closed
@@ -319,7 +321,7 @@ struct ProcessFacts {
     uint64_t tls_renewal_failures = 0;
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
-    std::vector<ProviderHealth> providers;  // empty where nothing is known of them
+    std::vector<ProviderHealth> providers;  // all that there are
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.

@@ -67,11 +67,17 @@ struct ProviderPlan {
     llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
-    std::shared_ptr<route::TargetState> state;  // null where neither failover nor a strategy needs it
+    std::shared_ptr<route::TargetState> state;        // null where neither failover nor a strategy needs it
+    uint32_t weight = 1;                              // by the conf
+    std::shared_ptr<route::ProviderControl> control;  // what operators say of it; null: nobody can
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
 
+    /// Not drained: it may be asked what others could be asked too.
+    [[nodiscard]] bool takes_requests() const noexcept { return control == nullptr || control->weight() > 0; }
+    /// It is asked nothing, not even for what it alone has.
+    [[nodiscard]] bool disabled() const noexcept { return control != nullptr && control->terms().disabled; }
     /// Of the lines that each attempt writes anew to say who asks.
     [[nodiscard]] size_t credentials_bytes_max() const noexcept;
 };
@@ -210,8 +216,17 @@ struct LocalAnswer {
     std::string body;
 };
 
+/// A request of the admin listener. Bodies are not read. Views of the call's own.
+struct LocalRequest {
+    std::string_view method;
+    std::string_view path;
+    std::string_view query;  // without its mark
+    std::string_view authorization;
+    std::string_view origin;  // of the page that a browser asks for
+    std::string_view peer;    // its address, for the log
+};
+
 /// What the admin listener does with a request. Runs on a shard: quick, and without waiting.
-using LocalHandler =
-    std::function<LocalAnswer(std::string_view method, std::string_view path, std::string_view authorization)>;
+using LocalHandler = std::function<LocalAnswer(const LocalRequest& request)>;
 
 }  // namespace loom::proxy

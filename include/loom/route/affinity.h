@@ -22,10 +22,11 @@ struct AffinityTerms {
 /// texts can choose whom they lead to, and no further than the bound of load goes.
 [[nodiscard]] uint64_t affinity_key(std::string_view text) noexcept;
 
-/// How near a key is to a member: the member with the highest score is the key's own. Each member is so for its
-/// weight's share of all keys, whoever else is in the set: one that is added takes its share of each other's keys, and
-/// moves no other. identity  what makes it the same member.     weight  at least 1. Source    weighted rendezvous
-/// hashing (Schindelhauer, Schomaker 2005).
+/// How near a key is to a member: the member with the highest score is the key's own. Each is so for its weight's share
+/// of all keys, whoever else is there: one that is added takes its share of each other's keys, and moves no other.
+///
+/// identity  what makes it the same member.     weight  at least 1.
+/// Source    weighted rendezvous hashing (Schindelhauer, Schomaker 2005).
 [[nodiscard]] double affinity_score(uint64_t key, uint64_t identity, uint32_t weight) noexcept;
 
 /// Without initial values: a choice has an array of them on its stack.

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "loom/base/hash.h"
+#include "loom/route/provider_control.h"
 #include "loom/route/strategy.h"
 #include "loom/route/target_state.h"
 
@@ -36,13 +37,17 @@ struct Candidate {
     std::string quoted_upstream_model;  // the same as a JSON string, quotes included: what is spliced into the body
     uint64_t identity = 0;  // of its provider's name, the same in every process: where keys have their places
     int32_t priority = 0;
-    uint32_t weight = 1;
+    uint32_t weight = 1;    // the conf's; see weight_now()
     bool routed = false;    // by routing.model_route: asked before any strategy
     bool fallback = false;  // asked when the others have failed; last in its set
     std::optional<Price> price;
     // Null where the options make none: then it is never known to be unwell.
     std::shared_ptr<TargetState> provider_state;
-    std::shared_ptr<TargetState> model_state;  // of this model at this provider
+    std::shared_ptr<TargetState> model_state;        // of this model at this provider
+    std::shared_ptr<const ProviderControl> control;  // null: nobody can say more than the conf does
+
+    /// As an operator has it now; 0: drained.
+    [[nodiscard]] uint32_t weight_now() const noexcept { return control != nullptr ? control->weight() : weight; }
 };
 
 struct ProviderOptions {
@@ -54,6 +59,7 @@ struct ProviderOptions {
     uint32_t weight = 1;                             // 0: drained, takes no new request
     std::optional<Price> price;
     std::shared_ptr<TargetState> state;
+    std::shared_ptr<const ProviderControl> control;  // with it a drained one stays a candidate: it may come back
 };
 
 struct MappingOptions {  // model_mapping.<model>.<provider> = <upstream_model>

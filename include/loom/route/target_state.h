@@ -12,6 +12,7 @@
 #include "loom/base/hash.h"
 #include "loom/route/breaker.h"
 #include "loom/route/latency_window.h"
+#include "loom/route/provider_control.h"
 
 namespace loom::route {
 
@@ -66,10 +67,16 @@ class TargetTable {
     /// identity  what makes it the same target: a provider's name and base URL, and the model's name there.
     /// measured  with latencies. A row that had none gets new ones, and begins anew.
     [[nodiscard]] std::shared_ptr<TargetState> row(std::string_view identity, bool measured);
+    /// What operators say of a provider, by its name. A new one begins with `weight`; one that is there is found as it
+    /// is: see ProviderControl::configure.
+    [[nodiscard]] std::shared_ptr<ProviderControl> control(std::string_view provider, uint32_t weight);
     [[nodiscard]] size_t size() const noexcept { return rows_.size(); }
 
   private:
-    std::unordered_map<std::string, std::weak_ptr<TargetState>, StringHash, std::equal_to<>> rows_;
+    template <class Row>
+    using Rows = std::unordered_map<std::string, std::weak_ptr<Row>, StringHash, std::equal_to<>>;
+    Rows<TargetState> rows_;
+    Rows<ProviderControl> controls_;
 };
 
 }  // namespace loom::route

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 
 #include "strategies.h"
@@ -58,7 +59,8 @@ size_t pick_sticky(const Field& field, bool& explored) noexcept {
         const Candidate& one = field.at(first.at[i]);
         const TargetState* const state = one.provider_state.get();
         const int64_t load = state == nullptr ? 0 : state->in_flight.load(std::memory_order_relaxed);
-        members[i] = {.identity = one.identity, .weight = one.weight, .load = load};
+        // An operator may have drained it since it was found eligible.
+        members[i] = {.identity = one.identity, .weight = std::max(1u, one.weight_now()), .load = load};
     }
     const size_t chosen =
         pick_by_affinity(field.terms.affinity, {members.data(), first.count}, field.options.load_factor);

@@ -191,6 +191,18 @@ TEST(TranslatedStream, ALongIdWithEscapesBreaksNoEvent) {
     }
 }
 
+/// Every line of a stream is its event's name, one whole document, or empty.
+void expect_a_document_a_line(std::string_view out) {
+    for (size_t at = 0; at < out.size();) {
+        const size_t end = out.find('\n', at);
+        const std::string line(out.substr(at, end - at));
+        at = end + 1;
+        const bool is_data = line.starts_with("data: ");
+        ASSERT_TRUE(is_data || line.empty() || line.starts_with("event: ")) << out;
+        if (is_data && line != "data: [DONE]") ASSERT_TRUE(Dom(line.substr(6)).valid()) << line;
+    }
+}
+
 // Models indent the arguments of their calls; as a JSON value they stood in the event's data with their line ends, and
 // the client took each line but the first for something else.
 TEST(TranslatedStream, ALineEndInADocumentIsNoneOfTheStreams) {
@@ -205,14 +217,7 @@ TEST(TranslatedStream, ALineEndInADocumentIsNoneOfTheStreams) {
                          "\"logprobs\":{\"content\":[\n]}}]}");
         out += x.data_of("", "[DONE]");
         EXPECT_FALSE(x.facts.malformed);
-        for (size_t at = 0; at < out.size();) {
-            const size_t end = out.find('\n', at);
-            const std::string line = out.substr(at, end - at);
-            at = end + 1;
-            const bool is_data = line.starts_with("data: ");
-            ASSERT_TRUE(is_data || line.empty() || line.starts_with("event: ")) << protocol_name(ending.client) << out;
-            if (is_data && line != "data: [DONE]") ASSERT_TRUE(Dom(line.substr(6)).valid()) << line;
-        }
+        ASSERT_NO_FATAL_FAILURE(expect_a_document_a_line(out)) << protocol_name(ending.client);
     }
 }
 
@@ -229,14 +234,7 @@ TEST(TranslatedStream, AnAnnotationOfSeveralLinesIsOneOfTheStreams) {
         std::string out = x.data_of("", event);
         EXPECT_FALSE(x.facts.malformed);
         out += x.data_of("", "[DONE]");
-        for (size_t at = 0; at < out.size();) {
-            const size_t end = out.find('\n', at);
-            const std::string line = out.substr(at, end - at);
-            at = end + 1;
-            const bool is_data = line.starts_with("data: ");
-            ASSERT_TRUE(is_data || line.empty() || line.starts_with("event: ")) << protocol_name(ending.client) << out;
-            if (is_data && line != "data: [DONE]") ASSERT_TRUE(Dom(line.substr(6)).valid()) << line;
-        }
+        ASSERT_NO_FATAL_FAILURE(expect_a_document_a_line(out)) << protocol_name(ending.client);
     }
 }
 
