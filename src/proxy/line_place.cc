@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 
 namespace loom::proxy {
@@ -24,7 +25,7 @@ template <class Do>
 void LinePlace::each_limits(Do what) const noexcept {
     const Exchange& x = exchange_;
     if (x.route_->provider_ix >= 0) return what(*x.provider_->limits);
-    for (const route::Candidate& one : x.plan().catalogue.match(x.model_).candidates)
+    for (const route::Candidate& one : x.match().candidates)
         if (one.limits != nullptr) what(*one.limits);
 }
 
@@ -54,7 +55,7 @@ bool LinePlace::goes(const LineWalk& walk) noexcept {
                !limits.state->waited_for(terms_.yields_from) &&
                route::enter(limits, terms_.now_ms, terms_.tokens(), x.passage_.limits);
     }
-    const route::ModelMatch match = x.plan().catalogue.match(x.model_);
+    const route::ModelMatch match = x.match();
     route::Tried wanted;
     for (size_t i = 0; i < match.candidates.size(); ++i) {
         const route::ProviderLimits* const limits = match.candidates[i].limits.get();
@@ -87,7 +88,7 @@ void LinePlace::give_up(LineEnd why) noexcept {
 
 /// The providers of its model are at their limit: may the request wait for them?
 bool Exchange::joins_line(const llm::Request& request) {
-    if (plan().queue.max == 0 || retry_after_ms_ == 0) return false;
+    if (plan().queue.max == 0 || retry_after_ms_ == 0 || client_.is_mirror()) return false;
     const route::ModelMatch match = this->match();
     auto place = std::make_unique<LinePlace>(*this, services_.line(), choice_terms(match, request));
     if (!place->join(priority(), plan().queue.timeout_ms)) return false;
