@@ -180,17 +180,27 @@ std::string health(const proxy::Plan& plan, const observe::Metrics& metrics, uin
         provider.health_check != nullptr ? "actively" : "by requests", last.failures, instances_json(provider, now_ms));
 }
 
+/// What the provider's prompt cache gave to requests that routing.sticky sent here.
+std::string sticky_of(const observe::ProviderTotals& totals) {
+    std::string out;
+    for (size_t i = 0; i < observe::stickiness_count; ++i)
+        out += fmt::format(R"({}"{}":{{"requests":{},"tokens_in":{},"tokens_cached":{}}})", i == 0 ? "" : ",",
+                           observe::stickiness_name(static_cast<observe::Stickiness>(i)), totals.sticky[i].requests,
+                           totals.sticky[i].tokens_input, totals.sticky[i].tokens_cached);
+    return out;
+}
+
 std::string stats(const proxy::Plan& plan, const observe::Metrics& metrics, uint16_t provider_ix) {
     const ProviderPlan& provider = plan.providers[provider_ix];
     const auto totals = metrics.provider_totals(provider.label_ix);
     const int64_t in_flight = provider.state == nullptr ? 0 : provider.state->in_flight.load(std::memory_order_relaxed);
     return fmt::format(
         R"({{"name":{},"requests":{},"errors":{},"retries":{},"failovers_from":{},"failovers_to":{},"in_flight":{},)"
-        R"("tokens_in":{},"tokens_out":{},"tokens_cached":{},"avg_latency_ms":{:.3f},)"
+        R"("tokens_in":{},"tokens_out":{},"tokens_cached":{},"sticky":{{{}}},"avg_latency_ms":{:.3f},)"
         R"("latency_ms":{{"p50":{:.3f},"p95":{:.3f},"p99":{:.3f}}}}})",
         quoted(provider.name), totals.successes + totals.errors, totals.errors, totals.retries, totals.failovers_from,
         totals.failovers_to, in_flight, totals.tokens_input, totals.tokens_output, totals.tokens_cached,
-        ms_of(totals.latency_mean_us), ms_of(totals.latency_p50_us), ms_of(totals.latency_p95_us),
+        sticky_of(totals), ms_of(totals.latency_mean_us), ms_of(totals.latency_p50_us), ms_of(totals.latency_p95_us),
         ms_of(totals.latency_p99_us));
 }
 

@@ -27,6 +27,14 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> selection_keys();
 /// Rows of the keys that say how much providers may be asked.
 [[nodiscard]] std::span<const KeyRow> limit_keys();
+/// Rows of the keys that keep requests of one client, user or conversation at one provider.
+[[nodiscard]] std::span<const KeyRow> sticky_keys();
+
+/// Rows of the keys that lead shares of a model's users elsewhere.
+[[nodiscard]] std::span<const KeyRow> experiment_keys();
+
+/// Rows of the keys that send copies of requests to a shadow.
+[[nodiscard]] std::span<const KeyRow> mirror_keys();
 
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();

@@ -25,14 +25,6 @@ constexpr KeyRow rows[] = {
     // route
     later("routing.hedge.after", text),
     later("routing.hedge.budget", share),
-    later("routing.mirror.provider", text),
-    later("routing.mirror.share", share),
-    // `routing.sticky = off` says what is so; any other value is refused
-    {.pattern = "routing.sticky",
-     .type = choice,
-     .default_text = "off",
-     .meaning = "off: each request chooses anew",
-     .choices = "off|-ip|-user|-prompt_prefix"},
     // tenant
     later("consumer.<name>.roles", list),
     later("consumer.<name>.expires", text),

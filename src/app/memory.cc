@@ -7,12 +7,14 @@
 #include <map>
 
 #include "health_checks.h"
+#include "loom/base/block_pool.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/services.h"
 #include "loom/upstream/client.h"
+#include "plan_experiment.h"
 
 namespace loom::app {
 
@@ -55,8 +57,16 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     return shape;
 }
 
-MemoryTerms shard_terms(const ServerOptions& server, const proxy::MemoryShape& shape) {
+/// Each is a request like a client's, whose body stands in its connection until it is collected.
+MemoryTerm mirror_term(const proxy::MirrorPlan& mirror, const proxy::MemoryShape& shape) {
+    const uint64_t one = sum_of(proxy::connection_memory(shape)) + sum_of(proxy::exchange_memory(shape)) +
+                         sum_of(proxy::upstream_memory(shape)) + BlockPool::footprint(mirror.body_bytes_max);
+    return {"copies of requests for a shadow", one * mirror.in_flight_max, "routing.mirror.max_in_flight"};
+}
+
+MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, const proxy::MemoryShape& shape) {
     MemoryTerms terms = io::shard_memory(server.shard);
+    if (plan.mirror != nullptr) terms.push_back(mirror_term(*plan.mirror, shape));
     for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
@@ -107,7 +117,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"the ring and blocks that tokens and health checks come by",
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
-    const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
+    const uint64_t text_bytes =
+        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan));
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});
     terms.push_back(proxy::admin_memory(shape));
     terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});
@@ -139,7 +150,7 @@ MemoryBound memory_bound(const ServerOptions& server, const proxy::Plan& plan) {
     return {.connection = proxy::connection_memory(shape),
             .exchange = proxy::exchange_memory(shape),
             .upstream = proxy::upstream_memory(shape),
-            .shard = shard_terms(server, shape),
+            .shard = shard_terms(server, plan, shape),
             .process = process_terms(server, plan, shape),
             .connection_count = std::max<uint64_t>(plan.limits.connections, server.shard_count),  // one each at least
             .shard_count = server.shard_count};

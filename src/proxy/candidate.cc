@@ -1,6 +1,7 @@
 // Who is asked: the candidate of an attempt, and what follows from it.
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/provider_table.h"
@@ -24,10 +25,12 @@ constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
+    if (client_.is_mirror()) return find_shadow(request);
+    if (!plan().experiments.empty()) choose_arm(request);
     choose_by_prompt(request);
     const route::ModelMatch match = this->match();
-    const bool other = selection_ != nullptr && !selection_->model.empty();
-    const std::string_view asked = other ? plan().catalogue.match(model_).model : match.model;
+    const bool led = routed_model().data() != model_.data();
+    const std::string_view asked = led ? plan().catalogue.match(model_).model : match.model;
     if (consumer_ != nullptr && (!consumer_->may_use_model(match.model) || !consumer_->may_use_model(asked)))
         return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
@@ -46,6 +49,7 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
     LOOM_TRY(narrow(match, request));
+    note_affinity(request);
     const route::ChoiceTerms terms = choice_terms(match, request);
     const auto choice = choose(match, terms);
     if (!choice && std::ranges::all_of(match.candidates, is_drained))
@@ -71,6 +75,7 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
         strategy_ = selection_->decided;
     route::ChoiceTerms terms{.strategy = strategy_,
                              .now_ms = services_.shard().timers().now_ms(),
+                             .affinity = affinity_,
                              .stream = stream_,
                              .model = match.model,
                              .unfit = selection_ != nullptr ? &selection_->unfit : nullptr,
@@ -105,9 +110,10 @@ Result<void> Exchange::take_candidate(const route::Candidate* candidate, size_t 
     return {};
 }
 
-/// As a JSON string. Prepared at load, but for a name that came with its provider's in front.
+/// As a JSON string. Prepared at load, but for a name that only the client said.
 std::string_view Exchange::quoted_upstream_model() {
-    if (candidate_ != nullptr && candidate_->renamed) return candidate_->quoted_upstream_model;
+    if (candidate_ != nullptr && candidate_->upstream_model == upstream_model_)
+        return candidate_->quoted_upstream_model;
     std::string quoted;
     llm::quote(upstream_model_, quoted);
     return text_.keep(quoted);

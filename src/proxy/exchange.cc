@@ -83,6 +83,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     while (step && asks) {
         while (x.hashes_document()) co_await x.wait_;
         step = x.start_attempt();
+        if (step) x.mirror();
         while (step && x.answer_ == AnswerState::awaited) {
             co_await x.wait_;
             step = x.look_at_answer();

@@ -278,6 +278,27 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool joins_line(const llm::Request& request);
     Result<void> look_at_line();
 
+    // stickiness.cc: which requests belong together
+    void note_affinity(const http::RequestHead& head) noexcept;
+    void note_affinity(const llm::Request& request) noexcept;
+    [[nodiscard]] std::string_view user_of(const llm::Request& request) const noexcept;
+    void add_cache_key();
+    void book_stickiness();
+
+    // experiment.cc: who is led to another model than the one asked for
+    void choose_arm(const llm::Request& request);
+    [[nodiscard]] bool may_lead(const llm::Request& request);
+    void leave_arm() noexcept;
+    [[nodiscard]] std::string_view asked_model() const noexcept;
+    void book_arm(observe::Outcome outcome, uint64_t duration_us);
+
+    // mirror.cc: copies of requests for a shadow
+    [[nodiscard]] bool may_mirror() const noexcept;
+    [[nodiscard]] bool may_copy_to(const route::Candidate& shadow) const noexcept;
+    void mirror();
+    Result<void> find_shadow(const llm::Request& request);
+    void book_mirror();
+
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
     [[nodiscard]] bool fails_over() const noexcept;
@@ -447,6 +468,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const RoutePlan* route_ = nullptr;
     const tenant::Consumer* consumer_ = nullptr;
     const route::Candidate* candidate_ = nullptr;
+    const route::Arm* arm_ = nullptr;  // of the experiment that the request is in
     const ProviderPlan* provider_ = nullptr;
     const InstancePlan* instance_ = nullptr;   // of provider_
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
@@ -496,6 +518,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<LinePlace> place_;    // while it waits for a provider at its limit
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
+    uint64_t affinity_ = 0;               // the key of routing.sticky; 0: none
     route::Passage passage_;
     route::InstancePassage instance_passage_;  // where the provider has several
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;

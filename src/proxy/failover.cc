@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/error.h"
 #include "ownership.h"
@@ -97,7 +98,8 @@ bool Exchange::committed() const noexcept {
 
 /// Requests that were read, and can be made anew from what was kept of them.
 bool Exchange::fails_over() const noexcept {
-    return plan().failover.enabled && llm::is_inspected(endpoint_) && draft_ != nullptr && !body_.empty();
+    return plan().failover.enabled && !client_.is_mirror() && llm::is_inspected(endpoint_) && draft_ != nullptr &&
+           !body_.empty();
 }
 
 /// After the upstream's head: is it the answer, or the end of an attempt?
@@ -369,6 +371,7 @@ void Exchange::judge_end() {
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
     const bool refused = answer_whole() && status_ >= 400;
+    if (client_.is_mirror()) return leave_candidate(refused);  // a copy that fails is no word on requests
     const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
     if (nobody_asks || was_judged) return leave_candidate(refused);
     const bool counts_output = candidate_ != nullptr && candidate_->model_state != nullptr;
@@ -398,11 +401,13 @@ void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
     head.header("x-loom-provider", std::string_view(provider_->name).substr(0, told_name_bytes_max));
     if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
-    const std::string_view model = routed_model();
+    // Without the provider's name in front, by which an arm may ask one alone.
+    const std::string_view model = routed_model() != model_ ? match().model : model_;
     if (model != model_ && model.size() <= told_name_bytes_max) head.header("x-loom-model", model);
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));
+    if (arm_ != nullptr) head.header("x-loom-experiment", arm_->label);
     if (failover_ != nullptr) head.header("x-loom-failover", failover_->story());
     write_selection_lines(head);
 }

@@ -1,6 +1,7 @@
 // What a provider's limits have to do with an attempt: taken when it is chosen, settled when it is over.
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 #include "realtime.h"
 #include "translated.h"
@@ -52,12 +53,13 @@ void Exchange::note_room() noexcept {
 }
 
 uint8_t Exchange::priority() const noexcept {
+    if (client_.is_mirror()) return route::priority_lowest;
     return consumer_ != nullptr ? consumer_->priority : route::priority_default;
 }
 
 /// Before its body is read: of what a request costs, its head is the least.
 Result<void> Exchange::shed_if_overloaded() noexcept {
-    if (!services_.sheds(priority())) return {};
+    if (client_.is_mirror() || !services_.sheds(priority())) return {};  // a copy was asked about before it was made
     services_.metrics().shed.add();
     constexpr uint32_t soonest_ms = 1'000, latest_ms = 3'000;  // not all at once
     retry_after_ms_ = soonest_ms + static_cast<uint32_t>(services_.random.next() % (latest_ms - soonest_ms));

@@ -362,8 +362,10 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
 Result<void> Exchange::prepare_for_owner() {
     const int owner = owned_->provider_ix;
     if (owner >= 0 && provider_ != &plan().providers[static_cast<size_t>(owner)]) {
+        const auto has = [owner](const route::Candidate& one) { return one.provider_ix == owner; };
+        if (std::ranges::none_of(match().candidates, has)) leave_arm();  // what the client asked for may be there
         const auto candidates = match().candidates;
-        const auto there = std::ranges::find(candidates, static_cast<uint16_t>(owner), &route::Candidate::provider_ix);
+        const auto there = std::ranges::find_if(candidates, has);
         if (there == candidates.end() || route_->provider_ix >= 0) {
             detail_ = plan().providers[static_cast<size_t>(owner)].name;
             return fail(Errc::bad_message, Side::downstream,

@@ -42,10 +42,10 @@ Selection& Exchange::selection() {
     return *selection_;
 }
 
-/// The model that is asked for: the client's, the one that its prompt is for, or the one that stands in for either.
+/// The model that is asked for: the client's or its arm's, the one that its prompt is for, or the one that stands in.
 std::string_view Exchange::routed_model() const noexcept {
     if (failover_ != nullptr && !failover_->model.empty()) return failover_->model;
-    return selection_ != nullptr && !selection_->model.empty() ? selection_->model : model_;
+    return selection_ != nullptr && !selection_->model.empty() ? selection_->model : asked_model();
 }
 
 /// Its candidates.
@@ -94,7 +94,7 @@ route::Strategy Exchange::strategy_of_name(const SelectionPlan& terms) const noe
 void Exchange::choose_by_prompt(const llm::Request& request) {
     const SelectionPlan* const terms = plan().selection.get();
     if (terms == nullptr || route_->provider_ix >= 0 || !llm::is_inspected(endpoint_)) return;
-    const route::ModelMatch asked = plan().catalogue.match(model_);
+    const route::ModelMatch asked = plan().catalogue.match(asked_model());
     const route::Strategy strategy = asked.known ? strategy_of(asked) : strategy_of_name(*terms);
     if (!is_by_prompt(strategy)) return;
     const route::Estimate& estimate = estimate_of(request);

@@ -223,6 +223,10 @@ std::array<char, 32> Services::new_request_id() noexcept {
 
 void Services::add_client(ClientConnection& client) noexcept {
     clients_->push_back(client);
+    if (client.is_mirror()) {
+        mirror_count += 1;
+        return;
+    }
     client_count_ += 1;
     metrics_.connections_open.add();
     metrics_.connections_accepted.add();
@@ -230,6 +234,10 @@ void Services::add_client(ClientConnection& client) noexcept {
 
 void Services::remove_client(ClientConnection& client) noexcept {
     static_cast<ListLink<ClientTag>&>(client).unlink();
+    if (client.is_mirror()) {
+        mirror_count -= 1;
+        return;
+    }
     const ListenerPlan& listener = client.listener();
     const bool was_full = !has_room_for_client(listener);
     client_count_ -= 1;
@@ -309,7 +317,7 @@ void Services::close_all() noexcept {
 }
 
 bool Services::idle() const noexcept {
-    if (client_count_ > 0 || exchange_count > 0) return false;
+    if (client_count_ > 0 || mirror_count > 0 || exchange_count > 0) return false;
     for (const auto& entry : pools_) {
         entry->pool.retire();
         if (!entry->pool.empty()) return false;

@@ -53,6 +53,7 @@ uint32_t Exchange::event_count() const noexcept {
 }
 
 void Exchange::book(uint64_t now_ns) {
+    if (client_.is_mirror()) return book_mirror();
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
     metrics.http_request(left ? uint16_t{499} : status_);
@@ -75,9 +76,11 @@ void Exchange::book(uint64_t now_ns) {
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
     const uint16_t provider = provider_->label_ix;
     const bool good = !left && answer_whole();
-    metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
-                         (now_ns - begun_ns_) / 1000);
+    const observe::Outcome outcome = good ? observe::outcome_of(status_) : observe::Outcome::error;
+    metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
+    if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);
     book_tokens(usage(), good && status_ < 400);
+    if (affinity_ != 0) book_stickiness();
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
 }
@@ -113,7 +116,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
 
 void Exchange::write_log(uint64_t now_ns) {
     observe::ShardAccessLog* const log = services_.log();
-    if (log == nullptr || client_.listener().local) return;
+    if (log == nullptr || client_.listener().local || client_.is_mirror()) return;
     std::array<char, 64> address;
     std::string_view client = client_text_;
     if (client.empty()) client = client_.peer_text(address);

@@ -180,6 +180,7 @@ class CatalogueBuilder {
         c.provider_ix = ix;
         c.provider_label_ix = provider(ix).label_ix;
         c.model_label_ix = model_label;
+        c.identity = hash64(provider(ix).name);
         c.priority = provider(ix).priority;
         c.weight = provider(ix).weight;
         c.control = provider(ix).control;

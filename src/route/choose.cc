@@ -37,7 +37,7 @@ class Chooser {
   private:
     std::optional<Choice> once() noexcept {
         if (terms_.fallback_only) return fallback(terms_.trouble);
-        if (goes_by_order(terms_.strategy)) {
+        if (goes_by_order(terms_.strategy) && terms_.affinity == 0) {
             if (const auto first = first_well()) return first;
         } else if (const auto chosen = by_strategy(Standing::well)) {
             return chosen;
@@ -74,6 +74,12 @@ class Chooser {
         if (count == 0) return std::nullopt;
         const Field field{options_, terms_, candidates_, {eligible.data(), count}, turn_, random_};
         bool explored = false;
+        if (terms_.affinity != 0) {
+            const size_t own = eligible[count == 1 ? 0 : pick_sticky(field, explored)];
+            if (!explored && reason == ChoiceReason::strategy)
+                reason = is_own(own) ? ChoiceReason::sticky : ChoiceReason::moved;
+            return Choice{.index = own, .reason = explored ? ChoiceReason::explored : reason};
+        }
         const size_t position = count == 1 ? 0 : pick(field, explored);
         return Choice{.index = eligible[position], .reason = explored ? ChoiceReason::explored : reason};
     }
@@ -98,6 +104,25 @@ class Chooser {
     [[nodiscard]] size_t place(size_t n) const noexcept {
         return terms_.order.empty() || !goes_by_order(terms_.strategy) ? n : terms_.order[n];
     }
+    /// Would the affinity have it, were all well and idle?
+    [[nodiscard]] bool is_own(size_t index) const noexcept {
+        const Candidate& own = candidates_[index];
+        const double score = affinity_score(terms_.affinity, own.identity, own.weight_now());
+        std::optional<size_t> first;
+        for (size_t n = 0; n < candidates_.size(); ++n) {
+            const size_t i = place(n);
+            if (!counts(i)) continue;
+            const Candidate& other = candidates_[i];
+            if (!first && other.routed && i != index) return false;
+            first = first.value_or(i);
+            const bool equal = stands_first(terms_, other, candidates_[*first]);
+            if (!equal && i == index) return false;
+            if (equal && i != index && affinity_score(terms_.affinity, other.identity, other.weight_now()) > score)
+                return false;
+        }
+        return true;
+    }
+
     /// Where it is the only one, it is no fallback but who is asked.
     [[nodiscard]] bool usable(size_t index) const noexcept {
         const Candidate& one = candidates_[index];
@@ -193,7 +218,8 @@ class Chooser {
         return count(candidate, choice.passage);
     }
     bool count(const Candidate& candidate, Passage& passage) noexcept {
-        if (terms_.strategy != Strategy::least_connections || candidate.provider_state == nullptr) return true;
+        const bool counted = options_.counts_in_flight || terms_.strategy == Strategy::least_connections;
+        if (!counted || candidate.provider_state == nullptr) return true;
         candidate.provider_state->in_flight.fetch_add(1, std::memory_order_relaxed);
         passage.counted = true;
         return true;
@@ -212,6 +238,8 @@ class Chooser {
 std::string_view reason_name(ChoiceReason reason) noexcept {
     switch (reason) {
         case ChoiceReason::strategy: return "strategy";
+        case ChoiceReason::sticky: return "sticky";
+        case ChoiceReason::moved: return "sticky_moved";
         case ChoiceReason::explored: return "explored";
         case ChoiceReason::fallback: return "fallback";
         case ChoiceReason::unrested: return "unrested";

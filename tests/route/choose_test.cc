@@ -558,6 +558,200 @@ TEST(TargetTable, LimitsAreAnAccountsWhateverItsAddress) {
     EXPECT_NE(table.limits("azure"), one);
 }
 
+/// Sets of candidates with places for keys.
+class Sticking : public Choosing {
+  protected:
+    void add(uint32_t weight = 1, const Price* price = nullptr, int32_t priority = 0) {
+        Choosing::add(weight, price);
+        candidates.back().identity = affinity_key("provider-" + std::to_string(candidates.size()));
+        candidates.back().priority = priority;
+        terms.affinity = affinity_key("alice");
+        options.counts_in_flight = true;
+    }
+    /// Where this key goes; nobody's attempt lasts.
+    std::pair<size_t, ChoiceReason> choose_for(int key) {
+        terms.affinity = affinity_key("user-" + std::to_string(key));
+        auto choice = choose_one();
+        leave(options, candidates[choice->index], terms.now_ms, choice->passage);
+        return {choice->index, choice->reason};
+    }
+};
+
+TEST_F(Sticking, AKeyGoesToOneUnderEachStrategyThatSpreads) {
+    for (int i = 0; i < 5; ++i) add(1 + i % 2);
+    for (const Strategy strategy : {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random,
+                                    Strategy::least_connections}) {
+        terms.strategy = strategy;
+        std::map<size_t, int> counts;
+        for (int key = 0; key < 300; ++key) {
+            const auto first = choose_for(key);
+            EXPECT_EQ(first.second, ChoiceReason::sticky);
+            for (int n = 0; n < 3; ++n) EXPECT_EQ(choose_for(key), first);
+            counts[first.first] += 1;
+        }
+        EXPECT_EQ(counts.size(), 5u) << strategy_name(strategy);
+    }
+}
+
+TEST_F(Sticking, WithoutAKeyTheStrategyDecides) {
+    add();
+    add();
+    terms.affinity = 0;
+    terms.strategy = Strategy::round_robin;
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{0, 5}, {1, 5}}));
+}
+
+TEST_F(Sticking, PriorityGoesBeforeIt) {
+    add(1, nullptr, 1);
+    add(1, nullptr, 1);
+    add(1, nullptr, 2);
+    add(1, nullptr, 2);
+    for (int key = 0; key < 100; ++key) EXPECT_LT(choose_for(key).first, 2u);
+    fail(0);
+    for (int key = 0; key < 100; ++key) EXPECT_EQ(choose_for(key).first, 1u);
+    fail(1);
+    std::map<size_t, int> counts;
+    for (int key = 0; key < 100; ++key) {
+        const auto [index, reason] = choose_for(key);
+        EXPECT_EQ(reason, ChoiceReason::moved);
+        counts[index] += 1;
+    }
+    EXPECT_EQ(counts.size(), 2u);
+    EXPECT_FALSE(counts.contains(0) || counts.contains(1));
+}
+
+TEST_F(Sticking, OneThatIsUnwellLosesItsKeysAloneAndHasThemBack) {
+    for (int i = 0; i < 4; ++i) add();
+    terms.strategy = Strategy::round_robin;
+    std::map<int, size_t> homes;
+    for (int key = 0; key < 400; ++key) homes[key] = choose_for(key).first;
+    fail(2);
+    for (int key = 0; key < 400; ++key) {
+        const auto [index, reason] = choose_for(key);
+        EXPECT_EQ(index == homes[key], homes[key] != 2);
+        EXPECT_EQ(reason, homes[key] == 2 ? ChoiceReason::moved : ChoiceReason::sticky);
+    }
+    terms.now_ms += breaker.timeout_ms;
+    for (int key = 0; key < 400; ++key) {
+        if (homes[key] != 2) continue;
+        terms.affinity = affinity_key("user-" + std::to_string(key));
+        auto probe = choose_one();
+        ASSERT_EQ(probe->index, 2u);
+        judge(options, candidates[2], terms.now_ms, probe->passage, {.provider = BreakerOutcome::success});
+        leave(options, candidates[2], terms.now_ms, probe->passage);
+    }
+    for (int key = 0; key < 400; ++key) EXPECT_EQ(choose_for(key).first, homes[key]);
+}
+
+TEST_F(Sticking, WhoHasItsLoadIsPassedOver) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::round_robin;
+    std::vector<Choice> open;
+    for (int i = 0; i < 300; ++i) open.push_back(*choose_one());
+    for (const Candidate& one : candidates) EXPECT_LE(one.provider_state->in_flight.load(), 125);
+    EXPECT_EQ(candidates[open[0].index].provider_state->in_flight.load(), 125) << "as much as it may of one key";
+    EXPECT_EQ(open[0].reason, ChoiceReason::sticky);
+    EXPECT_EQ(open.back().reason, ChoiceReason::moved);
+    for (Choice& one : open) leave(options, candidates[one.index], terms.now_ms, one.passage);
+    for (const Candidate& one : candidates) EXPECT_EQ(one.provider_state->in_flight.load(), 0);
+}
+
+TEST_F(Sticking, CostDecidesAndTheKeyAmongEquals) {
+    const Price low{.rates = {.input = 1, .output = 1}}, high{.rates = {.input = 2, .output = 2}};
+    add(1, &low);
+    add(1, &low);
+    add(1, &high);
+    add();
+    terms.strategy = Strategy::cost;
+    terms.input_tokens = terms.output_tokens_max = 100;
+    std::map<size_t, int> counts;
+    for (int key = 0; key < 200; ++key) counts[choose_for(key).first] += 1;
+    EXPECT_EQ(counts.size(), 2u);
+    EXPECT_TRUE(counts.contains(0) && counts.contains(1));
+}
+
+TEST_F(Sticking, LatencyLeavesThoseThatAreNearlyTheFastest) {
+    for (int i = 0; i < 4; ++i) add();
+    terms.strategy = Strategy::latency;
+    took(0, 100'000);
+    took(1, 120'000);
+    took(2, 400'000);
+    took(3, 110'000);
+    std::map<size_t, int> counts;
+    for (int key = 0; key < 200; ++key) counts[choose_for(key).first] += 1;
+    EXPECT_EQ(counts.size(), 3u);
+    EXPECT_FALSE(counts.contains(2));
+}
+
+TEST_F(Sticking, ThroughputLeavesThoseThatAreNearlyTheFastest) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::throughput;
+    const auto streamed = [&](size_t index, uint64_t ns) {
+        candidates[index].model_state->latency()->per_token.record(options.throughput, terms.now_ms, ns);
+    };
+    streamed(0, 40'000);
+    streamed(1, 10'000);
+    streamed(2, 12'000);
+    std::map<size_t, int> counts;
+    for (int key = 0; key < 200; ++key) counts[choose_for(key).first] += 1;
+    EXPECT_EQ(counts.size(), 2u);
+    EXPECT_FALSE(counts.contains(0));
+}
+
+TEST_F(Sticking, ARequestsOwnOrderGoesBeforeIt) {
+    for (int i = 0; i < 4; ++i) add();
+    const std::vector<uint16_t> order = {2, 0, 3, 1};
+    terms.order = order;
+    for (const Strategy one : {Strategy::priority, Strategy::complexity, Strategy::task}) {
+        terms.strategy = one;
+        for (int key = 0; key < 50; ++key) EXPECT_EQ(choose_for(key), std::pair(size_t{2}, ChoiceReason::sticky));
+    }
+    fail(2);
+    for (int key = 0; key < 50; ++key) EXPECT_EQ(choose_for(key), std::pair(size_t{0}, ChoiceReason::moved));
+}
+
+TEST_F(Sticking, OnlyThoseThatCanTakeItHavePlaces) {
+    for (int i = 0; i < 4; ++i) add();
+    terms.strategy = Strategy::round_robin;
+    Tried unfit;
+    unfit.set(1).set(3);
+    terms.unfit = &unfit;
+    std::map<size_t, int> counts;
+    for (int key = 0; key < 200; ++key) {
+        const auto [index, reason] = choose_for(key);
+        EXPECT_EQ(reason, ChoiceReason::sticky) << "its place is among those that can";
+        counts[index] += 1;
+    }
+    EXPECT_EQ(counts.size(), 2u);
+    EXPECT_TRUE(counts.contains(0) && counts.contains(2));
+}
+
+TEST_F(Sticking, AtItsLimitItIsMovedAndComesBack) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::round_robin;
+    const size_t home = choose_for(1).first;
+    candidates[home].limits = std::make_shared<const ProviderLimits>(
+        ProviderLimits{.requests = BucketTerms::per_minute(1, 60'000), .state = std::make_shared<LimitState>()});
+    auto first = choose_one();
+    EXPECT_EQ(first->index, home);
+    leave(first->passage.limits, terms.now_ms, {.asked = true});
+    leave(options, candidates[home], terms.now_ms, first->passage);
+    const auto [index, reason] = choose_for(1);
+    EXPECT_NE(index, home);
+    EXPECT_EQ(reason, ChoiceReason::moved);
+    terms.now_ms += 60'000;
+    EXPECT_EQ(choose_for(1), std::pair(home, ChoiceReason::sticky));
+}
+
+TEST_F(Sticking, AModelRouteGoesBeforeIt) {
+    for (int i = 0; i < 3; ++i) add();
+    candidates[0].routed = true;
+    terms.strategy = Strategy::round_robin;
+    for (int key = 0; key < 50; ++key) EXPECT_EQ(choose_for(key), std::pair(size_t{0}, ChoiceReason::strategy));
+    fail(0);
+    for (int key = 0; key < 50; ++key) EXPECT_EQ(choose_for(key).second, ChoiceReason::moved);
+}
+
 TEST(TargetTable, FindsARowAgainAsLongAsSomebodyNamesIt) {
     TargetTable table;
     auto one = table.row("openai\nhttps://a", false);

@@ -15,8 +15,10 @@
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
 #include "loom/proxy/selection_plan.h"
+#include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
+#include "loom/route/experiment.h"
 #include "loom/route/instances.h"
 #include "loom/route/model_fallback.h"
 #include "loom/route/price.h"
@@ -129,6 +131,7 @@ struct RoutePlan {
     uint64_t keepalive_ms = 0;          // SSE comments before the first token; 0 off
     std::optional<route::Strategy> strategy;
     std::vector<std::pair<std::string, route::Strategy>> model_strategies;
+    route::AffinityTerms sticky;
 
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
@@ -197,6 +200,26 @@ struct OverloadPlan {
     [[nodiscard]] bool watches() const noexcept { return lag_ms != 0 || exchanges != 0 || bodies_share > 0; }
 };
 
+/// What requests are sent to one provider by, beside each route's terms.
+struct StickyPlan {
+    uint32_t prefix_bytes = 64u << 10;  // of a prompt's beginning, which tells its conversation
+    bool adds_cache_key = false;        // to OpenAI's requests that have none
+};
+
+/// Who gets copies of requests, and of how many.
+struct MirrorPlan {
+    static constexpr uint64_t whole_share = 1'000'000;
+    route::Catalogue catalogue;  // of the shadow alone
+    std::string model;           // asked for in place of the client's; "": that
+    uint64_t share_ppm = whole_share;
+    uint32_t in_flight_max = 16;  // on each shard
+    uint64_t body_bytes_max = 1u << 20;
+
+    [[nodiscard]] route::ModelMatch match(std::string_view asked) const noexcept {
+        return catalogue.match(model.empty() ? asked : std::string_view(model));
+    }
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -209,8 +232,11 @@ struct Plan {
     route::ModelFallbacks model_fallbacks;           // empty without failover
     std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
     QueuePlan queue;
-    OverloadPlan overload;       // exchanges: of the process
-    bool tells_routing = false;  // answers name their provider, and why it was asked
+    OverloadPlan overload;  // exchanges: of the process
+    StickyPlan sticky;
+    std::vector<route::Experiment> experiments;
+    std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
+    bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes

@@ -134,6 +134,8 @@ class Services {
 
     route::Random random;
     route::RetryBudget retries;
+    uint32_t mirror_count = 0;   // copies of requests under way
+    uint64_t mirror_credit = 0;  // of MirrorPlan::whole_share: what the next one's share is added to
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;

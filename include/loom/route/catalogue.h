@@ -30,6 +30,7 @@ struct Candidate {
     bool renamed = false;  // the provider knows the model by another name
     std::string upstream_model;  // the name there; empty when it is whatever the client said (a pattern, any, default)
     std::string quoted_upstream_model;  // the same as a JSON string, quotes included: what is spliced into the body
+    uint64_t identity = 0;  // of its provider's name, the same in every process: where keys have their places
     int32_t priority = 0;
     uint32_t weight = 1;                     // the conf's; see weight_now()
     bool routed = false;                     // by routing.model_route: asked before any strategy

@@ -7,6 +7,7 @@
 #include <span>
 #include <string_view>
 
+#include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
 
 namespace loom::route {
@@ -33,6 +34,8 @@ struct ChoiceOptions {
     LatencyOptions throughput{.percentile = 50};  // a pause in one stream says little of the others
     bool fallback_on_error = true;
     bool fallback_on_rate_limit = true;
+    double load_factor = 1.25;      // of AffinityMember::load; see pick_by_affinity
+    bool counts_in_flight = false;  // of every provider, for those who ask (Strategy::least_connections does anyway)
 };
 
 /// Why a candidate was passed over, or an attempt failed: the fallback may be meant for one and not for the other.
@@ -42,7 +45,8 @@ using Tried = std::bitset<candidates_max>;
 
 struct ChoiceTerms {
     Strategy strategy = Strategy::priority;
-    uint64_t now_ms = 0;  // monotonic, the same for all shards
+    uint64_t now_ms = 0;    // monotonic, the same for all shards
+    uint64_t affinity = 0;  // requests of one key go to one candidate; 0: each chooses for itself
     bool stream = false;
     uint64_t input_tokens = 0;               // as far as can be told
     uint64_t output_tokens = 0;              // expected
@@ -67,6 +71,8 @@ struct Passage {
 
 enum class ChoiceReason : uint8_t {
     strategy,
+    sticky,       // the affinity's own candidate
+    moved,        // another than the affinity's own, which is not well, has its load or is not the strategy's
     explored,     // to see how it does
     fallback,     // the others have failed, or are known to
     unrested,     // all that are well have asked for rest
@@ -84,7 +90,10 @@ struct Choice {
 ///   1. not the fallback; breaker closed or probing, not resting; while it recovers, its growing share of the requests
 ///   2. the same, whatever their share    3. the fallback    4. those that rest
 ///   5. where the breaker of every candidate but the fallback is open, tried or not: the strategy among those left
-/// Each step goes by the strategy. One that is at its limit is none of them. No allocation.
+/// Each step goes by the strategy. Where there is an affinity, it decides among those that the strategy would take
+/// first: a request's own order, its first; priority, those of the first one's number; cost, those as cheap as the
+/// cheapest; latency and throughput, those nearly as fast as the fastest; the others, which only spread, all. One that
+/// is at its limit is none of them. No allocation.
 [[nodiscard]] std::optional<Choice> choose(const ChoiceOptions& options, const ChoiceTerms& terms,
                                            std::span<const Candidate> candidates, const Tried& tried, Turn& turn,
                                            Random& random) noexcept;

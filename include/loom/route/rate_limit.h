@@ -18,6 +18,7 @@ namespace loom::route {
 /// Classes of requests: 9 goes first, 0 last.
 inline constexpr uint8_t priority_classes = 10;
 inline constexpr uint8_t priority_default = 5;
+inline constexpr uint8_t priority_lowest = 0;
 
 /// A bucket of a configuration: how fast it fills, and how much it holds.
 struct BucketTerms {

@@ -17,18 +17,20 @@ uint64_t expected_output(const ChoiceTerms& terms, const Candidate& candidate) n
 
 }  // namespace
 
+std::optional<Money> cost_of(const Field& field, const Candidate& candidate) noexcept {
+    const Price* const price = candidate.price_for(field.terms.model);
+    if (price == nullptr) return std::nullopt;
+    const uint64_t output = expected_output(field.terms, candidate);
+    return price->cost({.input = field.terms.input_tokens, .output = output});
+}
+
 /// Who has no price comes behind all who have; of equals the first.
 size_t pick_cost(const Field& field) noexcept {
     size_t best = 0;
-    bool any = false;
-    Money least = 0;
+    std::optional<Money> least;
     for (size_t i = 0; i < field.eligible.size(); ++i) {
-        const Price* const price = field.at(i).price_for(field.terms.model);
-        if (price == nullptr) continue;
-        const uint64_t output = expected_output(field.terms, field.at(i));
-        const Money cost = price->cost({.input = field.terms.input_tokens, .output = output});
-        if (any && cost >= least) continue;
-        any = true;
+        const std::optional<Money> cost = cost_of(field, field.at(i));
+        if (!cost || (least && *cost >= *least)) continue;
         best = i;
         least = cost;
     }

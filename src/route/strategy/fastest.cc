@@ -23,6 +23,13 @@ bool may_explore(const Field& field, const LatencyOptions& options, const Latenc
 
 }  // namespace
 
+uint64_t score_of(const Field& field, const Candidate& candidate, const LatencyOptions& options,
+                  WindowOf window_of) noexcept {
+    TargetState* const state = candidate.model_state.get();
+    if (state == nullptr || state->latency() == nullptr) return 0;
+    return window_of(field, *state->latency()).score(options, field.terms.now_ms);
+}
+
 size_t pick_fastest(const Field& field, const LatencyOptions& options, WindowOf window_of, bool& explored) noexcept {
     uint64_t least = UINT64_MAX;
     size_t best = 0;
