@@ -51,9 +51,11 @@ std::vector<HealthTarget> health_targets(const proxy::Plan& plan) {
             one.breaker = several ? provider.instance_set->breaker : plan.choice.breaker;
             one.client = client_options(instance, check.timeout_ms);
             one.path = check.path.empty() ? "/" : check.by_conf ? check.path : instance.base_path + check.path;
-            one.any_answer = check.path.empty();
+            // What is signed, or asked with an access token, is so request by request: a check goes without, and that
+            // it is turned away for it tells of somebody who is there.
+            one.any_answer = check.path.empty() || instance.aws_keys != nullptr || instance.google_account != 0;
             one.by_conf = check.by_conf;
-            if (!one.any_answer)
+            if (!check.path.empty())
                 one.lines = Secret(fmt::format("{}{}", instance.lines_behind_host(), provider.type->lines));
             one.interval_ms = check.interval_ms;
         }
@@ -70,21 +72,23 @@ uint64_t health_check_bytes_max() {
 const char* health_fault(const HealthTarget& target, const Result<upstream::ClientAnswer>& answer) {
     if (!answer) {
         switch (answer.error().code) {
-            case Errc::too_large: return nullptr;
+            case Errc::too_large:
+            case Errc::unsupported: return nullptr;  // a coding that nobody asked for: somebody answered
             case Errc::timed_out: return "the health check got no answer in time";
             case Errc::tls_failed: return "the health check's TLS handshake failed";
             case Errc::refused:
             case Errc::unreachable: return "the health check could not connect";
             case Errc::bad_message:
-            case Errc::head_too_large:
-            case Errc::unsupported: return "the health check was answered with no HTTP that can be read";
+            case Errc::head_too_large: return "the health check was answered with no HTTP that can be read";
             default: return "the health check's connection broke before an answer";
         }
     }
     const int status = answer->status;
     if (status >= 500) return "the health check was answered with an error of the server";
     if (target.any_answer || status < 400 || status == 429) return nullptr;
-    if (status == 401 || status == 403) return "the health check's credentials are refused";
+    // A key that is restricted to answers may not list models, which is what is asked where the conf names nothing
+    // else.
+    if (status == 401 || (status == 403 && target.by_conf)) return "the health check's credentials are refused";
     if (status == 402) return "the health check's account has no credit";
     return target.by_conf ? "the health check's endpoint is not there (health_check.endpoint)" : nullptr;
 }

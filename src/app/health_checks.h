@@ -26,7 +26,7 @@ struct HealthTarget {
     upstream::ClientOptions client;
     std::string path;         // "/v1/models"
     Secret lines;             // who asks
-    bool any_answer = false;  // there is nothing to ask for: whoever answers at all is well
+    bool any_answer = false;  // there is nothing to ask for, or nobody to ask as: whoever answers at all is well
     bool by_conf = false;     // the path is the conf's: it is there, or something is wrong
     uint64_t interval_ms = 30'000;
 };

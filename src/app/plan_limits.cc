@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "loom/base/clock.h"
+
 namespace loom::app {
 
 void fill_provider_limits(const config::Config& config, proxy::Plan& plan, route::TargetTable& targets) {
@@ -15,6 +17,7 @@ void fill_provider_limits(const config::Config& config, proxy::Plan& plan, route
                                      .concurrent_max = static_cast<uint32_t>(count("concurrent_requests"))};
         if (!limits.requests.limits() && !limits.tokens.limits() && limits.concurrent_max == 0) continue;
         limits.state = targets.limits(provider.name);
+        limits.state->configure(limits.requests, limits.tokens, monotonic_ns() / 1'000'000);
         provider.limits = std::make_shared<const route::ProviderLimits>(std::move(limits));
     }
 }

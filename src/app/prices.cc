@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -48,16 +49,19 @@ class PriceReader {
     /// Nothing where the conf does not name any part of it, or one of them is wrong, which is told.
     std::optional<route::Price> read() {
         route::Price price;
-        read_rates(price.rates, "");
-        if (const auto fee = money("per_request", 0)) price.per_request = *fee;
-        const bool any = given_;
-        if (any && !base_) tell("input_per_1m", "is missing: the other prices of it are known");
-        given_ = base_ = false;
-        if (has_all_) read_rates(price.long_rates, "long_");
-        const bool any_long = given_;
+        const Given rates = read_rates(price.rates, "");
+        const auto fee = money("per_request", 0);
+        if (fee) price.per_request = *fee;
+        const bool any = rates.any || config_.has(prefix_ + "per_request");
+        if (rates.any && !rates.input) tell("input_per_1m", "is missing: the other prices of it are known");
+        const Given long_rates = has_all_ ? read_rates(price.long_rates, "long_") : Given{};
+        const bool any_long = long_rates.any;
         if (has_all_ && config_.has(prefix_ + "long_above"))
             price.long_above = static_cast<uint64_t>(config_.integer(prefix_ + "long_above"));
-        if (any_long && !base_) tell("long_input_per_1m", "is missing: other prices for long prompts are known");
+        if (any_long && !long_rates.input)
+            tell("long_input_per_1m", "is missing: other prices for long prompts are known");
+        if (any_long && rates.output && !long_rates.output)
+            tell("long_output_per_1m", "is missing: the answers of long prompts would cost nothing");
         if (any_long && price.long_above == 0)
             tell("long_above", "is missing: it says from where on the prices for long prompts hold");
         if (price.long_above != 0 && !any_long)
@@ -67,18 +71,27 @@ class PriceReader {
     }
 
   private:
-    void read_rates(route::TokenRates& rates, const char* kind) {
+    /// What the conf names, right or wrong.
+    struct Given {
+        bool any = false;
+        bool input = false;
+        bool output = false;
+    };
+
+    Given read_rates(route::TokenRates& rates, const char* kind) {
+        Given given;
         for (const RateWord& one : rate_words) {
-            const bool told_before = std::exchange(given_, false);
+            given_ = false;
             const auto rate = rate_of(fmt::format("{}{}", kind, one.word));
-            const bool is_base = one.otherwise == nullptr;
-            base_ = base_ || (is_base && given_);  // a wrong one was told too
-            given_ = given_ || told_before;
+            given.any |= given_;
+            given.input |= given_ && one.rate == &route::TokenRates::input;
+            given.output |= given_ && one.rate == &route::TokenRates::output;
             if (rate)
                 rates.*one.rate = *rate;
-            else if (!is_base)
+            else if (one.otherwise != nullptr)
                 rates.*one.rate = rates.*one.otherwise;
         }
+        return given;
     }
 
     std::optional<Money> rate_of(const std::string& word) {
@@ -98,7 +111,6 @@ class PriceReader {
         if (!has_all_ && !is_of_provider(word)) return std::nullopt;
         if (!config_.has(key)) return std::nullopt;
         given_ = true;
-        if (word == "per_request") base_ = true;
         const auto amount = parse_money(config_.text(key), divisor_digits);
         if (amount) return *amount;
         tell(word, amount.error());
@@ -121,8 +133,7 @@ class PriceReader {
     std::string prefix_;
     bool has_all_;
     Messages& messages_;
-    bool given_ = false;  // some key of it
-    bool base_ = false;   // input, output, or the price of an answer
+    bool given_ = false;  // some key of the part that is read
     bool good_ = true;
 };
 
@@ -159,7 +170,14 @@ bool is_date(std::string_view text) {
     if (text.size() != 10) return false;
     for (size_t i = 0; i < text.size(); ++i)
         if (i == 4 || i == 7 ? text[i] != '-' : text[i] < '0' || text[i] > '9') return false;
-    return true;
+    const auto number = [text](size_t at, size_t count) {
+        unsigned value = 0;
+        for (const char c : text.substr(at, count)) value = value * 10 + static_cast<unsigned>(c - '0');
+        return value;
+    };
+    return std::chrono::year_month_day(std::chrono::year(static_cast<int>(number(0, 4))),
+                                       std::chrono::month(number(5, 2)), std::chrono::day(number(8, 2)))
+        .ok();
 }
 
 /// Where the prices of a type come from, which a table must say: nobody can check what has no source.

@@ -70,15 +70,15 @@ std::span<const RefusalRow> rows_of(Protocol provider) noexcept {
     return {};
 }
 
-/// Some servers tell the status, or a number of their own, for a code.
-bool is_code(std::string_view code) noexcept {
-    return !std::ranges::all_of(code, [](char c) { return c >= '0' && c <= '9'; });
+/// Some servers tell the status, or a number of their own, for a code; DeepSeek tells the type once more.
+bool says_something(std::string_view code, std::string_view type) noexcept {
+    return code != type && !std::ranges::all_of(code, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 Refusal refusal_of(Protocol provider, const ErrorAnswer& error) noexcept {
-    const std::string_view code = is_code(error.code) ? error.code : std::string_view();
+    const bool has_code = says_something(error.code, error.type);
     for (const RefusalRow& row : rows_of(provider)) {
-        if (row.code != code) continue;
+        if (row.code.empty() ? has_code : row.code != error.code) continue;
         if (!row.type.empty() && row.type != error.type) continue;
         if (error.message.find(row.part) != std::string_view::npos) return row.refusal;
     }

@@ -11,10 +11,8 @@ bool are_digits(std::string_view text) noexcept {
     return std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-const Price* find_in(const PriceList* list, std::string_view upstream, std::string_view asked) noexcept {
-    if (list == nullptr || list->empty()) return nullptr;
-    if (const Price* const price = list->find(upstream); price != nullptr) return price;
-    return asked.empty() || asked == upstream ? nullptr : list->find(asked);
+const Price* find_in(const PriceList* list, std::string_view model) noexcept {
+    return list == nullptr || list->empty() || model.empty() ? nullptr : list->find(model);
 }
 
 }  // namespace
@@ -74,10 +72,15 @@ const Price* PriceList::find(std::string_view model) const noexcept {
 }
 
 const Price* ProviderPrices::find(std::string_view upstream, std::string_view asked) const noexcept {
-    if (const Price* const price = find_in(own, upstream, asked); price != nullptr) return price;
-    if (const Price* const price = find_in(any, upstream, asked); price != nullptr) return price;
+    if (const Price* const price = find_in(own, upstream); price != nullptr) return price;
+    if (const Price* const price = find_in(own, asked); price != nullptr) return price;
+    if (const Price* const price = find_in(any, upstream); price != nullptr) return price;
+    const Price* const known = find_in(table, upstream);
+    // A model that another stands in for by model_mapping must not be billed at the price of the one asked for.
+    if (known == nullptr)
+        if (const Price* const price = find_in(any, asked); price != nullptr) return price;
     if (flat) return &*flat;
-    return find_in(table, upstream, asked);
+    return known != nullptr ? known : find_in(table, asked);
 }
 
 }  // namespace loom::route

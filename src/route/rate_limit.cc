@@ -8,6 +8,7 @@ namespace {
 
 constexpr uint64_t ns_per_ms = 1'000'000;
 constexpr uint64_t minute_ms = 60'000;
+constexpr uint64_t debt_ns_max = Bucket::debt_ms_max * ns_per_ms;
 
 }  // namespace
 
@@ -19,10 +20,16 @@ BucketTerms BucketTerms::per_minute(uint64_t limit, uint64_t burst_ms) noexcept 
             .capacity = std::max<uint64_t>(1, limit * std::min(burst_ms, minute_ms) / minute_ms)};
 }
 
+uint64_t Bucket::cut_to(uint64_t latest_ns) const noexcept {
+    uint64_t full_at_ns = full_at_ns_.load(std::memory_order_relaxed);
+    while (full_at_ns > latest_ns)
+        if (full_at_ns_.compare_exchange_weak(full_at_ns, latest_ns, std::memory_order_relaxed)) return latest_ns;
+    return full_at_ns;
+}
+
 uint64_t Bucket::wait_ns(const BucketTerms& terms, uint64_t now_ms, uint64_t units) const noexcept {
     const uint64_t now_ns = now_ms * ns_per_ms;
-    const uint64_t after_ns =
-        std::max(full_at_ns_.load(std::memory_order_relaxed), now_ns) + terms.cost_ns(units) - now_ns;
+    const uint64_t after_ns = std::max(cut_to(now_ns + debt_ns_max), now_ns) + terms.cost_ns(units) - now_ns;
     return after_ns > terms.capacity_ns() ? after_ns - terms.capacity_ns() : 0;
 }
 
@@ -34,7 +41,7 @@ bool Bucket::take(const BucketTerms& terms, uint64_t now_ms, uint64_t units) noe
     if (!terms.limits()) return true;
     const uint64_t now_ns = now_ms * ns_per_ms;
     const uint64_t cost_ns = terms.cost_ns(units);
-    uint64_t full_at_ns = full_at_ns_.load(std::memory_order_relaxed);
+    uint64_t full_at_ns = cut_to(now_ns + debt_ns_max);
     for (;;) {
         const uint64_t next_ns = std::max(full_at_ns, now_ns) + cost_ns;
         if (next_ns - now_ns > terms.capacity_ns()) return false;
@@ -42,19 +49,25 @@ bool Bucket::take(const BucketTerms& terms, uint64_t now_ms, uint64_t units) noe
     }
 }
 
-/// Where it has filled up meanwhile, there is nothing to give: it holds no more. The word is never less than all that
-/// was taken, so it does not pass zero.
+/// A word in the past is a full bucket, however far it lies there. One that was cut may be less than all that was
+/// taken.
 void Bucket::give_back(const BucketTerms& terms, uint64_t units) noexcept {
-    if (terms.limits()) full_at_ns_.fetch_sub(terms.cost_ns(units), std::memory_order_relaxed);
+    if (!terms.limits()) return;
+    const uint64_t cost_ns = terms.cost_ns(units);
+    uint64_t full_at_ns = full_at_ns_.load(std::memory_order_relaxed);
+    while (!full_at_ns_.compare_exchange_weak(full_at_ns, full_at_ns - std::min(full_at_ns, cost_ns),
+                                              std::memory_order_relaxed)) {
+    }
 }
 
 void Bucket::charge(const BucketTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
     if (!terms.limits()) return;
     const uint64_t now_ns = now_ms * ns_per_ms;
-    const uint64_t latest_ns = now_ns + 2 * terms.capacity_ns();
-    uint64_t full_at_ns = full_at_ns_.load(std::memory_order_relaxed);
+    const uint64_t latest_ns = now_ns + debt_ns_max;
+    const uint64_t cost_ns = std::min(units, debt_ns_max / terms.unit_ns + 1) * terms.unit_ns;
+    uint64_t full_at_ns = cut_to(latest_ns);
     for (;;) {
-        const uint64_t next_ns = std::min(std::max(full_at_ns, now_ns) + terms.cost_ns(units), latest_ns);
+        const uint64_t next_ns = std::min(std::max(full_at_ns, now_ns) + cost_ns, latest_ns);
         if (next_ns <= full_at_ns) return;
         if (full_at_ns_.compare_exchange_weak(full_at_ns, next_ns, std::memory_order_relaxed)) return;
     }
@@ -65,6 +78,10 @@ uint64_t Bucket::level(const BucketTerms& terms, uint64_t now_ms) const noexcept
     const uint64_t now_ns = now_ms * ns_per_ms;
     const uint64_t missing_ns = std::max(full_at_ns_.load(std::memory_order_relaxed), now_ns) - now_ns;
     return missing_ns < terms.capacity_ns() ? (terms.capacity_ns() - missing_ns) / terms.unit_ns : 0;
+}
+
+void Bucket::forgive(const BucketTerms& terms, uint64_t now_ms) noexcept {
+    cut_to(now_ms * ns_per_ms + terms.capacity_ns());
 }
 
 bool ProviderLimits::admits(uint64_t now_ms, uint64_t token_count) const noexcept {
@@ -85,6 +102,12 @@ uint64_t ProviderLimits::bucket_wait_ms(uint64_t now_ms, uint64_t token_count, u
 void LimitState::wait(uint8_t priority, int by) noexcept {
     waiting_[priority].fetch_add(static_cast<uint32_t>(by), std::memory_order_relaxed);
     waiting_count_.fetch_add(static_cast<uint32_t>(by), std::memory_order_relaxed);
+}
+
+void LimitState::configure(const BucketTerms& requests_terms, const BucketTerms& tokens_terms,
+                           uint64_t now_ms) noexcept {
+    if (requests_terms != std::exchange(requests_terms_, requests_terms)) requests.forgive(requests_terms, now_ms);
+    if (tokens_terms != std::exchange(tokens_terms_, tokens_terms)) tokens.forgive(tokens_terms, now_ms);
 }
 
 bool LimitState::waited_for_from(uint8_t from_class) const noexcept {

@@ -140,6 +140,29 @@ TEST(Prices, AreLookedForInTheConfAtTheProviderAndInTheTable) {
     EXPECT_EQ(found("m-2026-01-31"), 1) << "the provider's own goes before a better name";
 }
 
+TEST(Prices, TheNameAskedForCountsOnlyWhereTheUpstreamsOwnIsNotKnown) {
+    PriceList own, any, table;
+    const auto price = [](Money input) { return Price{.rates = {.input = input}}; };
+    ProviderPrices prices{.own = &own, .any = &any, .table = &table};
+    const auto found = [&prices] { return prices.find("claude-opus-5", "gpt-4o")->rates.input; };
+    table.set("gpt-4o", price(1));
+    EXPECT_EQ(found(), 1);
+    prices.flat = price(2);
+    EXPECT_EQ(found(), 2);
+    any.set("gpt-4o", price(3));
+    EXPECT_EQ(found(), 3);
+    table.set("claude-opus-5", price(4));
+    EXPECT_EQ(found(), 2) << "a known model: the provider's price of all its models goes before the table's";
+    prices.flat.reset();
+    EXPECT_EQ(found(), 4) << "Opus does not cost what gpt-4o does";
+    any.set("claude-opus-5", price(5));
+    EXPECT_EQ(found(), 5);
+    own.set("gpt-4o", price(6));
+    EXPECT_EQ(found(), 6);
+    own.set("claude-opus-5", price(7));
+    EXPECT_EQ(found(), 7);
+}
+
 TEST(MovingAverage, FollowsWhatItIsTold) {
     MovingAverage average;
     EXPECT_EQ(average.value(), 0u);

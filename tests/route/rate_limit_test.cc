@@ -58,7 +58,27 @@ TEST(BucketOfAMinute, WhatItOwesIsPaidBeforeItLetsInAgain_AndIsBounded) {
     bucket.charge(terms, 0, 500);
     EXPECT_EQ(bucket.wait_ms(terms, 0, 1), 30'060u);
     for (int i = 0; i < 100; ++i) bucket.charge(terms, 0, 1'000'000);
-    EXPECT_EQ(bucket.wait_ms(terms, 0, 1), minute_ms + 60u) << "no more than it holds";
+    EXPECT_EQ(bucket.wait_ms(terms, 0, 1), Bucket::debt_ms_max - minute_ms + 60u);
+    bucket.charge(terms, 0, UINT64_MAX);
+    EXPECT_EQ(bucket.wait_ms(terms, 0, 1), Bucket::debt_ms_max - minute_ms + 60u);
+}
+
+/// It goes on by its own time when the clock has been set back by a day.
+TEST(BucketOfAMinute, AClockThatJumpsClosesItForMinutesAtWorst) {
+    const BucketTerms terms = BucketTerms::per_minute(1'000, minute_ms);
+    constexpr uint64_t day_ms = 24 * 60 * minute_ms;
+    Bucket bucket;
+    EXPECT_TRUE(bucket.take(terms, 2 * day_ms, 1'000));
+    EXPECT_FALSE(bucket.admits(terms, day_ms, 1));
+    EXPECT_TRUE(bucket.take(terms, day_ms + Bucket::debt_ms_max, 1));
+}
+
+TEST(BucketOfAMinute, GivesBackNoMoreThanThereIs) {
+    const BucketTerms terms = BucketTerms::per_minute(1'000, minute_ms);
+    Bucket bucket;
+    EXPECT_TRUE(bucket.take(terms, 0, 10));
+    bucket.give_back(terms, 500);
+    EXPECT_EQ(bucket.level(terms, 0), 1'000u);
 }
 
 /// The law, for every pair of admissions: between them, both counted, no more than the bucket and what came in.
@@ -201,6 +221,42 @@ TEST_F(Limits, HowAnAttemptIsSettled) {
     EXPECT_EQ(left_after({.asked = true, .tokens = 100}), std::pair(9ul, 900ul));
     EXPECT_EQ(left_after({.asked = true, .tokens = 950}), std::pair(9ul, 50ul)) << "more than was reserved";
     EXPECT_EQ(left_after({.asked = true, .tokens = 1'500}), std::pair(9ul, 0ul)) << "it owes";
+}
+
+/// Answers are eight times as long as was reserved: what is used keeps the limit all the same, but for the excess of
+/// those that are under way at once.
+TEST_F(Limits, WhatIsUsedBeyondTheReservationIsPaid) {
+    constexpr uint64_t reserved = 250, used = 8 * reserved, at_once = 2;
+    limits.requests = {};
+    std::vector<LimitPass> under_way;
+    uint64_t sum = 0;
+    constexpr uint64_t minutes = 60;
+    for (const uint64_t end_ms = now_ms + minutes * minute_ms; now_ms < end_ms; now_ms += 100) {
+        for (LimitPass& one : under_way) leave(one, now_ms, {.asked = true, .tokens = used});
+        under_way.clear();
+        LimitPass pass;
+        while (under_way.size() < at_once && enter(limits, now_ms, reserved, pass)) {
+            under_way.push_back(pass);
+            sum += used;
+        }
+        const uint64_t came_in = 1'000 * (now_ms - 5'000) / minute_ms;
+        ASSERT_LE(sum, 1'000 + came_in + at_once * (used - reserved) + 1) << now_ms;
+    }
+    EXPECT_GE(sum, 1'000 * minutes * 95 / 100);
+}
+
+/// A limit that is lifted, or a burst that is cut, by a reload.
+TEST_F(Limits, OtherTermsOweNothingOfThoseBefore) {
+    limits.state->configure(limits.requests, limits.tokens, now_ms);
+    LimitPass pass;
+    EXPECT_TRUE(enter(limits, now_ms, 1'000, pass));
+    leave(pass, now_ms, {.asked = true, .tokens = 9'000});
+    limits.state->configure(limits.requests, limits.tokens, now_ms);
+    EXPECT_EQ(limits.wait_ms(now_ms, 1), 8 * minute_ms + 60) << "the same terms: what is owed stays owed";
+    limits.tokens = BucketTerms::per_minute(60'000, 1'000);
+    limits.state->configure(limits.requests, limits.tokens, now_ms);
+    EXPECT_EQ(limits.state->tokens.level(limits.tokens, now_ms), 0u);
+    EXPECT_EQ(limits.wait_ms(now_ms, 1), 1u);
 }
 
 /// What is taken beyond the bucket's size is what it holds, and no more of it comes back.

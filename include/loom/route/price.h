@@ -87,8 +87,10 @@ struct ProviderPrices {
     std::optional<Price> flat;         // provider.<name>.cost: of each of its models
     const PriceList* table = nullptr;  // the shipped table's for providers of its type
 
-    /// upstream  what the provider calls the model, which is looked for first.
-    /// asked     what the client calls it: a deployment's own name tells nothing.
+    /// upstream  what the provider calls the model.
+    /// asked     what the client calls it: its price of the conf or the table is taken only where neither knows
+    ///           upstream's own name, as of a deployment, which tells nothing. Those of `own` are meant for this
+    ///           provider by either name.
     [[nodiscard]] const Price* find(std::string_view upstream, std::string_view asked) const noexcept;
 };
 

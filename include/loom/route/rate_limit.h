@@ -2,9 +2,12 @@
 // words that are changed by compare and swap.
 //
 // A limit by the minute is a bucket that fills evenly, as providers keep it themselves (OpenAI, Anthropic): full, it
-// holds what may come at once; empty, it lets in what has come in since. So of a limit L and a bucket of B, no span of
-// time t sees more than B + L·t/1min, and whoever always has something to send gets all of L. GCRA (ATM Forum, Traffic
-// Management 4.0): the one word is the time at which the bucket will be full again.
+// holds what may come at once; empty, it lets in what has come in since. So of a limit L and a bucket of B, what is
+// taken in any span of time t, less what is given back of it, is no more than B + L·t/1min, and whoever always has
+// something to send gets all of L. What turns out to be used beyond what was taken is owed, and paid before more is let
+// in: of what is used, a span sees no more than that and the excess of those that were under way at once. Debts end
+// after ten minutes. GCRA (ATM Forum, Traffic Management 4.0): the one word is the time at which the bucket will be
+// full again.
 #pragma once
 
 #include <array>
@@ -35,6 +38,7 @@ struct BucketTerms {
         return (units < capacity ? units : capacity) * unit_ns;
     }
     [[nodiscard]] uint64_t capacity_ns() const noexcept { return capacity * unit_ns; }
+    bool operator==(const BucketTerms&) const = default;
 };
 
 /// Shared by all shards. Times are a monotonic clock's milliseconds, the same for all.
@@ -45,22 +49,32 @@ class Bucket {
     }
     /// False, and nothing taken, where it does not hold so many.
     [[nodiscard]] bool take(const BucketTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
-    /// What was taken and not used: `units` of one take.
+    /// What was taken and not used: `units` of one take. They are there at once, for those who have come since too:
+    /// where the bucket had filled up meanwhile and was drawn from again, more than it holds was in it for that time.
     void give_back(const BucketTerms& terms, uint64_t units) noexcept;
-    /// What was used beyond what was taken. The bucket may owe as much as it holds.
+    /// What was used beyond what was taken, all of it: the bucket owes what it does not hold, until debt_ms_max from
+    /// now at the latest.
     void charge(const BucketTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
     /// Until it admits so many, if nobody else comes; 0: now.
     [[nodiscard]] uint64_t wait_ms(const BucketTerms& terms, uint64_t now_ms, uint64_t units) const noexcept;
     /// Units that it holds now.
     [[nodiscard]] uint64_t level(const BucketTerms& terms, uint64_t now_ms) const noexcept;
+    /// Its terms are others from now on: it is empty at worst, and owes nothing, which it would by those before.
+    void forgive(const BucketTerms& terms, uint64_t now_ms) noexcept;
+
+    static constexpr uint64_t debt_ms_max = 600'000;
 
   private:
     [[nodiscard]] uint64_t wait_ns(const BucketTerms& terms, uint64_t now_ms, uint64_t units) const noexcept;
+    /// The word, if it is no later than that, else that, which it is then: a clock that jumps must not close it for
+    /// ever.
+    uint64_t cut_to(uint64_t latest_ns) const noexcept;
 
-    std::atomic<uint64_t> full_at_ns_{0};
+    mutable std::atomic<uint64_t> full_at_ns_{0};
 };
 
-/// Lines of its own: what is written for each request keeps no other's reader waiting. A reload finds it again.
+/// Lines of its own: what is written for each request, in the first of them, keeps no other's reader waiting. A reload
+/// finds it again.
 struct alignas(64) LimitState {
     Bucket requests;
     Bucket tokens;
@@ -68,6 +82,9 @@ struct alignas(64) LimitState {
 
     /// Requests that wait for it, of all shards and of this class: one more, or one less.
     void wait(uint8_t priority, int by) noexcept;
+    /// The terms of a configuration that shares it from now on. Of the thread that builds configurations, on the clock
+    /// of the shards.
+    void configure(const BucketTerms& requests_terms, const BucketTerms& tokens_terms, uint64_t now_ms) noexcept;
     /// Does anybody of this class or a higher one wait?
     [[nodiscard]] bool waited_for(uint8_t from_class) const noexcept {
         return waiting_count_.load(std::memory_order_relaxed) != 0 && waited_for_from(from_class);
@@ -78,6 +95,8 @@ struct alignas(64) LimitState {
 
     std::atomic<uint32_t> waiting_count_{0};
     std::array<std::atomic<uint32_t>, priority_classes> waiting_{};
+    BucketTerms requests_terms_;  // of the newest configuration
+    BucketTerms tokens_terms_;
 };
 
 /// What a configuration allows of one provider. Immutable, but for the row that it shares with those before it.
