@@ -316,6 +316,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;
+        if (client_.is_mirror() && header.id == HeaderId::idempotency_key) continue;  // it is the original's
         if (route_->ai && plan().keeps_apart() && header.id == HeaderId::idempotency_key) {
             if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
             const auto own = own_idempotency_key(tenant(), header.value);

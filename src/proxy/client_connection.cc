@@ -253,6 +253,10 @@ void ClientConnection::arm(uint64_t delay_ms) noexcept {
 
 /// A head that cannot be read is answered, and nothing after it can be believed: where it ends is anybody's guess.
 void ClientConnection::refuse_head(const Error& why) {
+    if (is_mirror()) {
+        services_.metrics().mirrors_dropped.add();
+        return abort();
+    }
     services_.metrics().connections_refused.add();
     ReplyShape shape = reply_shape(why);
     if (shape.status == 501)

@@ -37,7 +37,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;
-    counted_ = !client.listener().local;
+    counted_ = !client.listener().local && !client.is_mirror();
     if (counted_) services_.metrics().exchanges_live.add();
 }
 

@@ -107,8 +107,8 @@ Result<void> Exchange::judge_answer() {
     if (echo_ != nullptr) return {};
     note_room();
     const http::ResponseHead& head = services_.response_head;
-    if (instance_set() != nullptr) rest_key(head);
-    if (echo_ != nullptr || !fails_over()) return {};
+    if (instance_set() != nullptr && !client_.is_mirror()) rest_key(head);
+    if (!fails_over()) return {};
     const int status = head.status;
     const bool key_refused = status == 401 || status == 402;  // the key is ours: revoked, or out of credit
     Failure failure{.reason = key_refused     ? FailoverReason::credentials

@@ -2,6 +2,8 @@
 //
 // A copy is a request of its own on a connection whose peer takes everything and says nothing (DiscardStream): it goes
 // all the way of a client's request, and whatever becomes of it reaches nobody. What is different is here.
+#include <algorithm>
+
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/http/head_writer.h"
@@ -10,6 +12,17 @@
 #include "translated.h"
 
 namespace loom::proxy {
+namespace {
+
+/// Does the provider, for such a request, call others in the client's name, or make something that stays? Words that
+/// may say so are enough: a copy less harms nobody.
+bool may_act(const llm::Request& request, std::string_view document) noexcept {
+    constexpr std::string_view words[] = {"mcp", "container", "code_interpreter", "code_execution"};
+    return (request.has_tools || document.contains("mcp_servers")) &&
+           std::ranges::any_of(words, [document](std::string_view word) { return document.contains(word); });
+}
+
+}  // namespace
 
 /// Has the request a copy, now that it is on its way itself? One that leaves something behind at the provider has none,
 /// and neither has any while an operator has disabled the shadow.
@@ -18,6 +31,7 @@ bool Exchange::may_mirror() const noexcept {
         !llm::is_inspected(endpoint_))
         return false;
     if (draft_ == nullptr || owned_ != nullptr || draft_->request.uses_stored) return false;
+    if (may_act(draft_->request, body_.view())) return false;
     // Responses are stored where the request does not forbid it.
     const bool stores = endpoint_ == llm::Endpoint::responses ? draft_->request.store != llm::Request::Store::off
                                                               : draft_->request.store == llm::Request::Store::on;

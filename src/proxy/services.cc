@@ -292,7 +292,7 @@ void Services::tell_flood(const net::PeerAddress& peer, uint32_t connections) {
 
 void Services::note_turn(uint64_t turn_ns) noexcept {
     overload_->on_turn(turn_ns, shard_.timers().now_ms(),
-                       {.exchanges = exchange_count,
+                       {.exchanges = exchange_count - std::min(exchange_count, mirror_count),
                         .body_bytes = bodies_->held_bytes(),
                         .body_bytes_part = plan().limits.bodies_bytes / shard_count_});
     metrics_.overload_level.set(overload_->level());

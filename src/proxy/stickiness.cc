@@ -78,6 +78,8 @@ void Exchange::add_cache_key() {
     const bool takes_key = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::responses;
     if (!takes_key || translated_ != nullptr || provider_->type->name != "openai" || !request.cache_key_range.absent())
         return;
+    // One that is null, empty or spelt with escapes is none of the request's; a second of its name would be wrong.
+    if (body_.view().contains("prompt_cache")) return;
     std::array<char, cache_key_prefix.size() + 16> key;
     const uint64_t hash = llm::hash_prompt_prefix(request, document(), plan().sticky.prefix_bytes);
     fmt::format_to(key.data(), "{}{:016x}", cache_key_prefix, hash);

@@ -94,6 +94,12 @@ TEST_F(Mirror, WhatLeavesSomethingBehindHasNoCopy) {
                           R"({"model":"gpt-4o","input":"Hi"})"))
                   .status(),
               200);
+    // The provider would call the tool's server once more, in the user's name.
+    EXPECT_EQ(ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                          R"({"model":"gpt-4o","input":"Hi","store":false,"tools":[{"type":"mcp","server_label":"s",)"
+                          R"("server_url":"https://example.com","authorization":"t"}]})"))
+                  .status(),
+              200);
     EXPECT_EQ(ask(chat_request(R"({"model":"gpt-4o","store":false,)" + messages)).status(), 200);
     expect_copies("answered", 1);
     EXPECT_EQ(ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",

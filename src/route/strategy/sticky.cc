@@ -13,10 +13,11 @@ struct Positions {
     std::array<uint16_t, candidates_max> at;
     size_t count = 0;
 
+    /// best  stays, whatever other shards have made of what it was chosen by since.
     template <class Fits>
-    void keep(const Field& field, Fits fits) noexcept {
+    void keep(const Field& field, size_t best, Fits fits) noexcept {
         for (size_t i = 0; i < field.eligible.size(); ++i)
-            if (fits(field.at(i))) at[count++] = static_cast<uint16_t>(i);
+            if (i == best || fits(field.at(i))) at[count++] = static_cast<uint16_t>(i);
     }
 };
 
@@ -29,7 +30,7 @@ void keep_fastest(const Field& field, size_t fastest, bool explored,
         return;
     }
     const uint64_t least = score_of(field, field.at(fastest));
-    first.keep(field, [&](const Candidate& one) {
+    first.keep(field, fastest, [&](const Candidate& one) {
         const uint64_t score = score_of(field, one);
         return least == 0 || (score != 0 && score <= least * nearly_percent / 100);
     });
@@ -41,16 +42,17 @@ void keep_first(const Field& field, bool& explored, Positions& first) noexcept {
         case Strategy::priority:
         case Strategy::complexity:
         case Strategy::task:
-            return first.keep(field,
+            return first.keep(field, 0,
                               [&field](const Candidate& one) { return stands_first(field.terms, one, field.at(0)); });
         case Strategy::cost: {
-            const std::optional<Money> least = cost_of(field, field.at(pick_cost(field)));
-            return first.keep(field, [&](const Candidate& one) { return cost_of(field, one) == least; });
+            const size_t best = pick_cost(field);
+            const std::optional<Money> least = cost_of(field, field.at(best));
+            return first.keep(field, best, [&](const Candidate& one) { return cost_of(field, one) == least; });
         }
         case Strategy::latency: return keep_fastest(field, pick_latency(field, explored), explored, latency_of, first);
         case Strategy::throughput:
             return keep_fastest(field, pick_throughput(field, explored), explored, pace_of, first);
-        default: return first.keep(field, [](const Candidate&) { return true; });
+        default: return first.keep(field, 0, [](const Candidate&) { return true; });
     }
 }
 
