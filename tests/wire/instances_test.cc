@@ -159,8 +159,18 @@ TEST_P(InstancesWithBadKey, ItIsReplacedByAnother) {
     EXPECT_EQ(asked_with("sk-two"), 20);
 }
 
-INSTANTIATE_TEST_SUITE_P(EachRefusal, InstancesWithBadKey,
-                         testing::Values("401 Unauthorized", "402 Payment Required", "403 Forbidden"));
+INSTANTIATE_TEST_SUITE_P(EachRefusal, InstancesWithBadKey, testing::Values("401 Unauthorized", "402 Payment Required"));
+
+// A model that the key's project has no access to is a 403 too: one client that asks for it would rest all keys.
+TEST_F(Instances, AKeyThatARequestMayBeToBlameForDoesNotRest) {
+    conf.set("routing.failover.enabled", "on").set("routing.failover.retry_budget", "100%");
+    const Script script = by_key({{"Bearer sk-one", answer("{}", "403 Forbidden")}}, answer(chat_answer));
+    begin(script);
+    second().set_script(script);
+    expect_served(20);
+    EXPECT_GT(asked_with("sk-one"), 1);
+    EXPECT_EQ(asked_with("sk-two"), 20);
+}
 
 TEST_F(Instances, WhereEveryKeyIsRefusedTheClientIsToldSo) {
     conf.set("routing.failover.enabled", "on");
