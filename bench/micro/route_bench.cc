@@ -9,13 +9,24 @@
 namespace loom::route {
 namespace {
 
+/// Of every seventh candidate the same.
+const Price& price_of(size_t index) {
+    static const auto prices = [] {
+        std::array<Price, 7> some;
+        for (size_t i = 0; i < some.size(); ++i) some[i].rates = {.input = static_cast<Money>(i + 1), .output = 2};
+        return some;
+    }();
+    return prices[index % prices.size()];
+}
+
 std::vector<Candidate> make_candidates(size_t count) {
     std::vector<Candidate> candidates(count);
     for (size_t i = 0; i < count; ++i) {
         Candidate& one = candidates[i];
         one.provider_ix = static_cast<uint16_t>(i);
+        one.identity = affinity_key("provider-" + std::to_string(i));
         one.weight = 1 + static_cast<uint32_t>(i % 5);
-        one.price = Price{.input_per_1k = 1 + static_cast<double>(i % 7), .output_per_1k = 2};
+        one.price = &price_of(i);
         one.provider_state = std::make_shared<TargetState>(false);
         one.model_state = std::make_shared<TargetState>(true);
         for (uint64_t sample = 0; sample < 50; ++sample)
@@ -24,10 +35,15 @@ std::vector<Candidate> make_candidates(size_t count) {
     return candidates;
 }
 
-void choosing(benchmark::State& state, Strategy strategy) {
+void choosing(benchmark::State& state, Strategy strategy, uint64_t affinity = 0) {
     const auto candidates = make_candidates(static_cast<size_t>(state.range(0)));
-    const ChoiceOptions options{.breaker = {}};
-    ChoiceTerms terms{.strategy = strategy, .now_ms = 1'000, .stream = true, .input_tokens = 800, .output_tokens = 300};
+    const ChoiceOptions options{.breaker = {}, .counts_in_flight = affinity != 0};
+    ChoiceTerms terms{.strategy = strategy,
+                      .now_ms = 1'000,
+                      .affinity = affinity,
+                      .stream = true,
+                      .input_tokens = 800,
+                      .output_tokens_max = 300};
     Turn turn(candidates.size());
     Random random(1);
     uint64_t chosen = 0;
@@ -57,6 +73,10 @@ constexpr std::array sizes = {2, 20, 200};
             benchmark::RegisterBenchmark(("choose_" + std::string(strategy_name(strategy))).c_str(),
                                          [strategy](benchmark::State& state) { choosing(state, strategy); })
                 ->Arg(size);
+    for (const int size : sizes)
+        benchmark::RegisterBenchmark("choose_sticky", [](benchmark::State& state) {
+            choosing(state, Strategy::round_robin, affinity_key("alice"));
+        })->Arg(size);
     benchmark::RegisterBenchmark("latency_sample", sampling);
     return true;
 }();

@@ -1,6 +1,8 @@
 #include "loom/admin/api.h"
 
+#include "answers.h"
 #include "loom/admin/providers.h"
+#include "loom/admin/verbs.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/error.h"
 #include "loom/tenant/consumer.h"
@@ -9,34 +11,31 @@ namespace loom::admin {
 namespace {
 
 using proxy::LocalAnswer;
-
-LocalAnswer refuse(int status, std::string_view message, std::string_view type, std::string_view code) {
-    std::array<char, llm::error_bytes_max> room;
-    return {.status = status,
-            .body = std::string(llm::write_error(room, {.message = message, .type = type, .code = code}))};
-}
+using proxy::LocalRequest;
 
 bool authorised(const ApiOptions& options, std::string_view authorization) {
     return options.token.empty() || equal_constant_time(tenant::bearer_token(authorization), options.token);
 }
 
-LocalAnswer answer(const ApiOptions& options, std::string_view method, std::string_view path,
-                   std::string_view authorization) {
+LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
+    const std::string_view path = request.path;
+    const bool verb = is_verb(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" ||
                        path == providers_path || path.starts_with(std::string(providers_path) + "/");
-    if (known && method != "GET" && method != "HEAD")
+    if (known && !verb && request.method != "GET" && request.method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
     if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
     if (path == "/readyz") {
         if (options.ready()) return {.content_type = "text/plain", .body = "ok\n"};
         return {.status = 503, .content_type = "text/plain", .body = "draining\n"};
     }
-    if (!authorised(options, authorization))
+    if (!authorised(options, request.authorization))
         return refuse(401, "send the admin token as 'Authorization: Bearer TOKEN' (admin.token)",
                       llm::error_type::authentication, "invalid_admin_token");
     if (path == "/metrics")
         return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
                 .body = options.metrics->expose(options.facts())};
+    if (verb) return run_verb(*options.plan(), request);
     if (known) {
         auto shown = show_providers(*options.plan(), *options.metrics, path);
         return shown ? LocalAnswer{.body = std::move(*shown)}
@@ -50,10 +49,7 @@ LocalAnswer answer(const ApiOptions& options, std::string_view method, std::stri
 }  // namespace
 
 proxy::LocalHandler make_api(ApiOptions options) {
-    return
-        [options = std::move(options)](std::string_view method, std::string_view path, std::string_view authorization) {
-            return answer(options, method, path, authorization);
-        };
+    return [options = std::move(options)](const LocalRequest& request) { return answer(options, request); };
 }
 
 }  // namespace loom::admin

@@ -186,7 +186,12 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_routes(report);
     check_providers(report);
     check_routing(report);
+    check_sticky(report);
+    check_experiments(report);
+    check_mirror(report);
     check_consumers(report);
+    check_selection(report);
+    check_limits(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

@@ -30,7 +30,8 @@ std::string key_of(const std::string& provider, const char* word) {
 bool is_left_out(const Config& config, const std::string& name, AuthStyle auth) {
     bool is_given = false;
     for (const char* const word : credential_words(auth)) {
-        if (!config.text(key_of(name, word)).empty()) return false;
+        if (std::ranges::any_of(config.all(key_of(name, word)), [](std::string_view one) { return !one.empty(); }))
+            return false;
         is_given = is_given || config.has(key_of(name, word));
     }
     return is_given;
@@ -96,7 +97,8 @@ bool provider_is_active(const Config& config, const std::string& name) {
 void check_credentials(Report& report, const std::string& provider, const llm::ProviderType& type) {
     const Config& config = report.config;
     const auto key = key_of(provider, "api_key");
-    if (!fits_a_header(config.text(key))) report.error(key, "holds a control byte");
+    for (const config::Setting& one : config.settings(key))
+        if (!fits_a_header(one.value.text)) report.add(one.value_place, true, key, "holds a control byte");
     if (type.auth == AuthStyle::aws_sigv4) check_aws_keys(report, provider);
     if (type.auth == AuthStyle::google_token) check_google_credentials(report, provider);
     if (is_left_out(config, provider, type.auth)) {

@@ -9,6 +9,9 @@
 #include "loom/http/url.h"
 #include "loom/llm/provider_table.h"
 #include "loom/route/catalogue.h"
+#include "loom/route/instances.h"
+#include "plan_fallback.h"
+#include "plan_health.h"
 
 namespace loom::app {
 
@@ -43,16 +46,43 @@ void check_base_url(Report& report, const std::string& name, const llm::Provider
         return report.missing(report.config.place_of_name("provider", name), key,
                               fmt::format("is missing; {} needs one", type.name));
     }
-    const auto url = http::parse_url(report.config.text(key));
-    if (!url) report.error(key, fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
+    for (const config::Setting& one : report.config.settings(key)) {
+        const auto url = http::parse_url(one.value.text);
+        if (!url)
+            report.add(one.value_place, true, key,
+                       fmt::format("expected a URL such as https://api.openai.com/v1: {}", url.error().what));
+    }
+}
+
+/// Each base URL with each key is an instance.
+void check_instances(Report& report, const std::string& name) {
+    size_t count = 1;
+    for (const char* const word : {"base_url", "api_key"}) {
+        const auto key = fmt::format("provider.{}.{}", name, word);
+        const std::span<const config::Setting> settings = report.config.settings(key);
+        for (size_t i = 0; i < settings.size(); ++i)
+            for (size_t before = 0; before < i; ++before)
+                if (settings[i].value.text == settings[before].value.text && !settings[i].value.text.empty())
+                    report.add(settings[i].value_place, true, key,
+                               fmt::format("is there already, at {}", config::to_string(settings[before].value_place)));
+        count *= std::max<size_t>(1, settings.size());
+    }
+    if (count > route::instances_max)
+        report.error(fmt::format("provider.{}.base_url", name),
+                     fmt::format("each base_url with each api_key are {} instances, and {} can be balanced: define "
+                                 "several providers",
+                                 count, route::instances_max));
 }
 
 void check_tls(Report& report, const std::string& name, const llm::ProviderType& type) {
     const Config& config = report.config;
     const auto base_url = fmt::format("provider.{}.base_url", name);
-    const auto url = http::parse_url(config.text(base_url));
-    const bool is_https =
-        config.has(base_url) ? url && url->scheme == http::Scheme::https : type.base_url.starts_with("https");
+    const auto speaks_tls = [](std::string_view text) {
+        const auto url = http::parse_url(text);
+        return url && url->scheme == http::Scheme::https;
+    };
+    const bool is_https = config.has(base_url) ? std::ranges::any_of(config.all(base_url), speaks_tls)
+                                               : type.base_url.starts_with("https");
     check_upstream_tls(report, fmt::format("provider.{}.tls.", name), is_https);
 }
 
@@ -133,6 +163,8 @@ void check_provider(Report& report, const std::string& name) {
         check_credentials(report, name, *row);
         check_place(report, name, *row);
         check_base_url(report, name, *row);
+        check_instances(report, name);
+        check_health_check(report, name, *row);
         check_tls(report, name, *row);
     }
     check_models(report, name);
@@ -178,20 +210,6 @@ void check_failover(Report& report) {
         if (!is_status)
             report.error("routing.failover.retry_codes",
                          fmt::format("expected statuses from 400 to 599, got '{}'", config::printable(code)));
-    }
-}
-
-/// Who has no price is never the cheapest.
-void check_prices(Report& report) {
-    const Config& config = report.config;
-    const auto by_cost = config.text("routing.strategy");
-    if (!by_cost.starts_with("cost") || !report.complete) return;
-    for (const auto& name : config.names("provider")) {
-        const auto prefix = fmt::format("provider.{}.cost.", name);
-        if (config.has(prefix + "input_per_1k") || config.has(prefix + "output_per_1k")) continue;
-        report.warning("routing.strategy", fmt::format("{0} has no price and is asked last; add {1}input_per_1k and "
-                                                       "{1}output_per_1k",
-                                                       name, prefix));
     }
 }
 
@@ -265,7 +283,7 @@ void check_routing(Report& report) {
     for (const auto& name : config.list("routing.providers")) require_provider(report, "routing.providers", name);
     check_model_routes(report);
     check_failover(report);
-    check_prices(report);
+    check_fallback_models(report);
     for (const auto& model : config.names("model_mapping")) {
         const auto model_key = "model_mapping." + model;
         check_model_name(report, config.place_of_name("model_mapping", model), model_key, model);

@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <string_view>
 
 #include "check.h"
@@ -17,6 +19,7 @@
 #include "machine.h"
 #include "memory.h"
 #include "plan_builder.h"
+#include "prices.h"
 #include "server.h"
 
 namespace loom::app {
@@ -183,7 +186,9 @@ std::expected<Trial, Messages> try_start(const config::Config& config) {
     TlsFiles files;
     route::TargetTable targets;
     const auto plan = LOOM_TRY(build_plan(config, metrics, files, targets, 1));
-    return Trial{memory_bound(server, *plan), plan->catalogue.warnings()};
+    Messages warnings = plan->catalogue.warnings();
+    std::ranges::copy(price_warnings(*plan), std::back_inserter(warnings));
+    return Trial{memory_bound(server, *plan), std::move(warnings)};
 }
 
 int check(const CommandLine& line) {

@@ -271,7 +271,9 @@ constexpr KeyRow llm_rows[] = {
     {.pattern = "provider.<name>.api_key",
      .type = secret,
      .meaning =
-         "sent in the header that the provider's API has for it; a provider with an empty one takes no requests"},
+         "sent in the header that the provider's API has for it; a provider with an empty one takes no requests. "
+         "Several are balanced, each with each base_url; one that is refused or limited rests",
+     .repeatable = true},
     {.pattern = "provider.<name>.access_key_id",
      .type = text,
      .meaning =
@@ -289,8 +291,10 @@ constexpr KeyRow llm_rows[] = {
      .type = text,
      .meaning =
          "http:// or https://; with the /v1 where the API is OpenAI's, without a path for anthropic, azure_openai, "
-         "gemini, vertex, bedrock and cohere. Unset: the provider's own; local and azure_openai need one"},
-    {.pattern = "provider.<name>.endpoint", .type = text, .alias_of = "provider.<name>.base_url"},
+         "gemini, vertex, bedrock and cohere. Unset: the provider's own; local and azure_openai need one. Several are "
+         "balanced, by the fewer requests under way of two; what is uploaded goes to the first",
+     .repeatable = true},
+    {.pattern = "provider.<name>.endpoint", .type = text, .repeatable = true, .alias_of = "provider.<name>.base_url"},
     {.pattern = "provider.<name>.tls.ca_file",
      .type = path,
      .meaning = "PEM file with the authorities that its https certificate may be by; unset: those this system trusts"},
@@ -387,6 +391,9 @@ constexpr KeyRow tenant_rows[] = {
      .meaning =
          "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
          "is the consumer's own"},
+    {.pattern = "consumer.<name>.team", .type = text, .meaning = "whom it belongs to, for routing.rule.<name>.when"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise"},
+    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise"},
 };
 
 constexpr KeyRow proxy_rows[] = {
@@ -500,8 +507,10 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(), app_rows,  net_rows, proxy_rows,   llm_rows,   routing_keys(), tenant_rows,
-        upstream_rows,  http_rows, io_rows,  observe_rows, admin_rows, later_keys(),
+        config::keys(), app_rows,         net_rows,           proxy_rows,    llm_rows,      routing_keys(),
+        limit_keys(),   selection_keys(), fallback_keys(),    health_keys(), sticky_keys(), experiment_keys(),
+        mirror_keys(),  price_keys(),     model_price_keys(), tenant_rows,   upstream_rows, http_rows,
+        io_rows,        observe_rows,     admin_rows,         later_keys(),
     };
     return tables;
 }

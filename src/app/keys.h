@@ -13,6 +13,29 @@ namespace loom::app {
 /// Rows of the keys that say who is asked, and what follows a failure.
 [[nodiscard]] std::span<const KeyRow> routing_keys();
 
+/// Rows of the keys of active health checks.
+[[nodiscard]] std::span<const KeyRow> health_keys();
+/// Rows of the keys that say which model stands in for one that cannot take a request.
+[[nodiscard]] std::span<const KeyRow> fallback_keys();
+
+/// Rows of the keys that say what models cost: at a provider, by model, and what a table of prices has beside those by
+/// model.
+[[nodiscard]] std::span<const KeyRow> price_keys();
+[[nodiscard]] std::span<const KeyRow> model_price_keys();
+[[nodiscard]] std::span<const KeyRow> price_table_keys();
+/// Rows of the keys that narrow who may be asked: rules, prompts, capabilities, regions.
+[[nodiscard]] std::span<const KeyRow> selection_keys();
+/// Rows of the keys that say how much providers may be asked.
+[[nodiscard]] std::span<const KeyRow> limit_keys();
+/// Rows of the keys that keep requests of one client, user or conversation at one provider.
+[[nodiscard]] std::span<const KeyRow> sticky_keys();
+
+/// Rows of the keys that lead shares of a model's users elsewhere.
+[[nodiscard]] std::span<const KeyRow> experiment_keys();
+
+/// Rows of the keys that send copies of requests to a shadow.
+[[nodiscard]] std::span<const KeyRow> mirror_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

@@ -9,7 +9,7 @@ using enum KeyType;
 
 constexpr const char* strategies =
     "priority|model|round_robin|weighted|random|least_connections|latency|least_latency|cost|cost_optimized|"
-    "-throughput|-complexity|-task";
+    "throughput|complexity|task";
 
 constexpr KeyRow rows[] = {
     {.pattern = "routing.strategy",
@@ -18,7 +18,10 @@ constexpr KeyRow rows[] = {
      .meaning =
          "among the providers of a model that are well. priority: the lowest number first; round_robin; weighted: "
          "provider.NAME.weight, evenly spread; random: by weight; least_connections; latency: the fastest of late; "
-         "cost: the cheapest for the request; model: priority. routing.model_route goes before each of them",
+         "cost: the cheapest for the request; throughput: whose streams bring their tokens fastest; complexity, task: "
+         "the "
+         "model or provider that the prompt is one for (routing.complexity.*, routing.task.*), then priority; model: "
+         "priority. routing.model_route goes before each of them",
      .choices = strategies},
     {.pattern = "routing.model.<model>.strategy",
      .type = choice,
@@ -45,29 +48,15 @@ constexpr KeyRow rows[] = {
      .type = integer,
      .default_text = "1",
      .meaning = "its share beside the others' (weighted, random, least_connections); 0: drained, it takes no new "
-                "requests",
+                "requests. An operator may give it another on the admin listener, until this one changes",
      .range = "0..1000000"},
     {.pattern = "routing.provider.<name>.weight", .type = integer, .alias_of = "provider.<name>.weight"},
-    {.pattern = "provider.<name>.cost.input_per_1k",
-     .type = decimal,
-     .meaning = "the price of 1000 input tokens, in any one currency, for the strategy cost"},
-    {.pattern = "provider.<name>.cost.output_per_1k", .type = decimal, .meaning = "the price of 1000 output tokens"},
-    {.pattern = "routing.provider.<name>.cost.input_per_1k",
-     .type = decimal,
-     .alias_of = "provider.<name>.cost.input_per_1k"},
-    {.pattern = "routing.provider.<name>.cost.output_per_1k",
-     .type = decimal,
-     .alias_of = "provider.<name>.cost.output_per_1k"},
-    {.pattern = "routing.provider.<name>.cost_per_1k_input",
-     .type = decimal,
-     .alias_of = "provider.<name>.cost.input_per_1k"},
-    {.pattern = "routing.provider.<name>.cost_per_1k_output",
-     .type = decimal,
-     .alias_of = "provider.<name>.cost.output_per_1k"},
     {.pattern = "routing.latency.window",
      .type = duration,
      .default_text = "5m",
-     .meaning = "how far back the strategy latency looks; one that was not asked for an eighth of it is tried once",
+     .meaning =
+         "how far back the strategies latency and throughput look; one that was not asked for an eighth of it is "
+         "tried once",
      .range = "1s..24h"},
     {.pattern = "routing.latency.percentile",
      .type = integer,

@@ -6,12 +6,15 @@
 #include <cmath>
 #include <map>
 
+#include "health_checks.h"
+#include "loom/base/block_pool.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/services.h"
 #include "loom/upstream/client.h"
+#include "plan_experiment.h"
 
 namespace loom::app {
 
@@ -29,6 +32,8 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .inspects = false,
                              .fails_over = plan.failover.enabled};
     shape.keeps_ids = plan.keeps_any();
+    shape.keeps_rule_fields = plan.selection != nullptr && !plan.selection->rule_headers.empty();
+    shape.queue_max = plan.queue.max;
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -40,8 +45,9 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
         const bool is_echo = provider.kind == proxy::ProviderKind::echo;
         shape.has_echo = shape.has_echo || is_echo;
         if (!is_echo)
-            add_upstream(provider.endpoint,
-                         provider.static_lines.size() + provider.base_path.size() + provider.credentials_bytes_max());
+            for (const proxy::InstancePlan& one : provider.instances)
+                add_upstream(one.endpoint,
+                             one.static_lines.size() + one.base_path.size() + one.credentials_bytes_max());
     }
     for (const auto& route : plan.routes) {
         shape.inspects = shape.inspects || route.ai;
@@ -51,8 +57,16 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     return shape;
 }
 
-MemoryTerms shard_terms(const ServerOptions& server, const proxy::MemoryShape& shape) {
+/// Each is a request like a client's, whose body stands in its connection until it is collected.
+MemoryTerm mirror_term(const proxy::MirrorPlan& mirror, const proxy::MemoryShape& shape) {
+    const uint64_t one = sum_of(proxy::connection_memory(shape)) + sum_of(proxy::exchange_memory(shape)) +
+                         sum_of(proxy::upstream_memory(shape)) + BlockPool::footprint(mirror.body_bytes_max);
+    return {"copies of requests for a shadow", one * mirror.in_flight_max, "routing.mirror.max_in_flight"};
+}
+
+MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, const proxy::MemoryShape& shape) {
     MemoryTerms terms = io::shard_memory(server.shard);
+    if (plan.mirror != nullptr) terms.push_back(mirror_term(*plan.mirror, shape));
     for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
@@ -70,14 +84,28 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});
+    uint64_t instance_rows = 0;  // its own, its place's and its key's
+    for (const auto& provider : plan.providers)
+        if (provider.instance_set != nullptr) instance_rows += 3 * provider.instances.size();
+    if (instance_rows > 0)
+        terms.push_back({"what is known of instances, old and new", 2 * instance_rows * sizeof(route::TargetState),
+                         "provider.NAME.base_url"});
     if (plan.tells_routing) {
         uint64_t row_count = plan.providers.size();
         for (const size_t candidate_count : plan.catalogue.set_sizes()) row_count += candidate_count;
         terms.push_back({"what is known of providers and their models, old and new",
-                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)), ""});
+                         2 * row_count * (sizeof(route::TargetState) + sizeof(route::TargetLatency)) +
+                             2 * plan.providers.size() * sizeof(route::LimitState),
+                         ""});
     }
-    const size_t token_count = static_cast<size_t>(
-        std::ranges::count_if(plan.providers, [](const auto& one) { return one.google_account != 0; }));
+    uint64_t checked_count = 0;
+    for (const auto& provider : plan.providers)
+        if (provider.health_check != nullptr) checked_count += provider.instances.size();
+    if (checked_count > 0)
+        terms.push_back({"health checks under way", checked_count * health_check_bytes_max(),
+                         "provider.NAME.health_check.enabled"});
+    const size_t token_count = static_cast<size_t>(std::ranges::count_if(
+        plan.providers, [](const auto& one) { return one.instances.front().google_account != 0; }));
     if (token_count > 0) {
         upstream::ClientOptions client{.exchange_count_max = 1};
         client.endpoint.tls = true;
@@ -85,11 +113,12 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && token_count > 0)
-        terms.push_back(
-            {"the ring and blocks that tokens come by", sum_of(io::shard_memory(server.admin_shard())), ""});
+    if (server.admin_listen == "off" && token_count + checked_count > 0)
+        terms.push_back({"the ring and blocks that tokens and health checks come by",
+                         sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
-    const uint64_t text_bytes = observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count);
+    const uint64_t text_bytes =
+        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan));
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});
     terms.push_back(proxy::admin_memory(shape));
     terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});
@@ -121,7 +150,7 @@ MemoryBound memory_bound(const ServerOptions& server, const proxy::Plan& plan) {
     return {.connection = proxy::connection_memory(shape),
             .exchange = proxy::exchange_memory(shape),
             .upstream = proxy::upstream_memory(shape),
-            .shard = shard_terms(server, shape),
+            .shard = shard_terms(server, plan, shape),
             .process = process_terms(server, plan, shape),
             .connection_count = std::max<uint64_t>(plan.limits.connections, server.shard_count),  // one each at least
             .shard_count = server.shard_count};

@@ -12,7 +12,9 @@
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
+#include "plan_instances.h"
 #include "plan_routing.h"
+#include "plan_selection.h"
 
 namespace loom::app {
 namespace {
@@ -94,10 +96,9 @@ void fill_tls(const Config& config, const std::string& prefix, upstream::Endpoin
         messages.push_back(std::move(terms.error()));
 }
 
+/// Of the provider's type, where the conf gives none.
 std::string base_url_of(const Config& config, const std::string& name, const llm::ProviderType& type) {
-    std::string url = config.text(fmt::format("provider.{}.base_url", name));
-    if (!url.empty()) return url;
-    url = type.base_url;
+    std::string url(type.base_url);
     constexpr std::string_view hole = "{location}";
     const size_t at = url.find(hole);
     if (at == url.npos) return url;
@@ -134,6 +135,27 @@ uint64_t google_account(const Config& config, const std::string& name, const llm
     return 0;
 }
 
+/// The lines that do not change from one request to the next.
+std::string static_lines(const Config& config, const proxy::ProviderPlan& provider, std::string_view authority,
+                         std::string_view key) {
+    const std::string prefix = fmt::format("provider.{}.", provider.name);
+    const llm::ProviderType& type = *provider.type;
+    const auto extra = config.entries_below(prefix + "header.");
+    const auto overridden = [&extra](std::string_view name) {
+        return std::ranges::any_of(extra,
+                                   [name](const auto& one) { return http::equal_ignoring_case(one.first, name); });
+    };
+    std::string lines = fmt::format("host: {}\r\n", authority);
+    const std::string_view header = type.auth == llm::AuthStyle::header ? type.auth_header : "authorization";
+    const std::string_view scheme = type.auth == llm::AuthStyle::header ? "" : "Bearer ";
+    const bool sends_key = !key.empty() && type.auth != llm::AuthStyle::google_token;
+    if (sends_key && !overridden(header)) lines += fmt::format("{}: {}{}\r\n", header, scheme, key);
+    const std::string& organization = config.text(prefix + "organization");
+    if (!organization.empty()) lines += fmt::format("openai-organization: {}\r\n", organization);
+    for (const auto& [name, value] : extra) lines += fmt::format("{}: {}\r\n", name, value);
+    return lines;
+}
+
 void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, TlsFiles& files, Messages& messages) {
     const std::string prefix = fmt::format("provider.{}.", provider.name);
     const llm::ProviderType& type = *provider.type;
@@ -142,34 +164,31 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     provider.location = config.text(prefix + "location");
     provider.guardrail = config.text(prefix + "guardrail");
     provider.guardrail_version = config.text(prefix + "guardrail_version");
-    const std::string base_url = base_url_of(config, provider.name, type);
-    const auto url = http::parse_url(base_url);
-    if (!url) {
-        messages.push_back(fmt::format("{}base_url: {}", prefix, url.error().what));
-        return;
+    const uint64_t account = google_account(config, provider.name, type, files, messages);
+    const auto keys = aws_keys(config, prefix, type);
+    std::vector<std::string> base_urls = base_urls_of(config, provider.name);
+    if (base_urls.empty()) base_urls.push_back(base_url_of(config, provider.name, type));
+    provider.instances.clear();
+    for (const std::string& base_url : base_urls) {
+        const auto url = http::parse_url(base_url);
+        if (!url) {
+            messages.push_back(fmt::format("{}base_url: {}", prefix, url.error().what));
+            continue;
+        }
+        proxy::InstancePlan at_place{.endpoint = endpoint(config, provider.name, *url),
+                                     .authority = std::string(url->authority),
+                                     .base_path = std::string(url->path),
+                                     .aws_keys = keys,
+                                     .google_account = account};
+        fill_tls(config, prefix + "tls.", at_place.endpoint, files, messages);
+        for (const std::string_view key : api_keys_of(config, provider.name, type)) {
+            proxy::InstancePlan& one = provider.instances.emplace_back(at_place);
+            one.static_lines = static_lines(config, provider, one.authority, key);
+            one.key_id = instance_hash(provider.name, "", key);
+            one.id = instance_hash(provider.name, base_url, key);
+        }
     }
-    provider.endpoint = endpoint(config, provider.name, *url);
-    fill_tls(config, prefix + "tls.", provider.endpoint, files, messages);
-    provider.base_path = std::string(url->path);
-    provider.authority = std::string(url->authority);
-    provider.aws_keys = aws_keys(config, prefix, type);
-    provider.google_account = google_account(config, provider.name, type, files, messages);
-
-    const auto extra = config.entries_below(prefix + "header.");
-    const auto overridden = [&extra](std::string_view name) {
-        return std::ranges::any_of(extra,
-                                   [name](const auto& one) { return http::equal_ignoring_case(one.first, name); });
-    };
-    std::string lines = fmt::format("host: {}\r\n", provider.authority);
-    const std::string& key = config.text(prefix + "api_key");
-    const std::string_view header = type.auth == llm::AuthStyle::header ? type.auth_header : "authorization";
-    const std::string_view scheme = type.auth == llm::AuthStyle::header ? "" : "Bearer ";
-    const bool sends_key = !key.empty() && type.auth != llm::AuthStyle::google_token;
-    if (sends_key && !overridden(header)) lines += fmt::format("{}: {}{}\r\n", header, scheme, key);
-    const std::string& organization = config.text(prefix + "organization");
-    if (!organization.empty()) lines += fmt::format("openai-organization: {}\r\n", organization);
-    for (const auto& [name, value] : extra) lines += fmt::format("{}: {}\r\n", name, value);
-    provider.static_lines = std::move(lines);
+    if (provider.instances.empty()) provider.instances.emplace_back();  // its faults are told: the plan is refused
 }
 
 std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TlsFiles& files,
@@ -204,6 +223,10 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
         one.consumer.tenant = config.text(fmt::format("consumer.{}.tenant", name));
+        one.consumer.team = config.text(fmt::format("consumer.{}.team", name));
+        one.consumer.project = config.text(fmt::format("consumer.{}.project", name));
+        one.consumer.tier = config.text(fmt::format("consumer.{}.tier", name));
+        one.consumer.priority = static_cast<uint8_t>(config.integer(fmt::format("consumer.{}.priority", name)));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);
@@ -317,6 +340,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
+    fill_selection(config, *plan, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
@@ -333,8 +357,11 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
     auto renewed = std::make_shared<proxy::Plan>(plan);
     renewed->generation = generation;
     for (proxy::ProviderPlan& provider : renewed->providers) {
-        fill_tls(config, fmt::format("provider.{}.tls.", provider.name), provider.endpoint, files, messages);
-        provider.google_account = google_account(config, provider.name, *provider.type, files, messages);
+        const uint64_t account = google_account(config, provider.name, *provider.type, files, messages);
+        for (proxy::InstancePlan& instance : provider.instances) {
+            fill_tls(config, fmt::format("provider.{}.tls.", provider.name), instance.endpoint, files, messages);
+            instance.google_account = account;
+        }
     }
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);

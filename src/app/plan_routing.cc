@@ -5,6 +5,15 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_experiment.h"
+#include "plan_fallback.h"
+#include "plan_health.h"
+#include "plan_instances.h"
+#include "plan_limits.h"
+#include "plan_mirror.h"
+#include "plan_sticky.h"
+#include "prices.h"
+
 namespace loom::app {
 namespace {
 
@@ -43,13 +52,6 @@ std::vector<route::Strategy> strategies_of(const Config& config, const proxy::Pl
     return all;
 }
 
-std::optional<route::Price> price(const Config& config, const std::string& provider) {
-    const auto input = fmt::format("provider.{}.cost.input_per_1k", provider);
-    const auto output = fmt::format("provider.{}.cost.output_per_1k", provider);
-    if (!config.has(input) && !config.has(output)) return std::nullopt;
-    return route::Price{.input_per_1k = config.decimal(input), .output_per_1k = config.decimal(output)};
-}
-
 proxy::FailoverPlan failover(const Config& config, Messages& messages) {
     proxy::FailoverPlan plan{.enabled = config.boolean("routing.failover.enabled"),
                              .retry_sent = config.boolean("routing.failover.retry_sent"),
@@ -70,28 +72,33 @@ proxy::FailoverPlan failover(const Config& config, Messages& messages) {
     return plan;
 }
 
+route::BreakerOptions breaker_options(const Config& config) {
+    const std::string prefix = "routing.failover.circuit_breaker.";
+    return {.failure_threshold = static_cast<uint32_t>(config.integer(prefix + "failure_threshold")),
+            .success_threshold = static_cast<uint32_t>(config.integer(prefix + "success_threshold")),
+            .timeout_ms = ms(config, prefix + "timeout"),
+            .restore_ms = ms(config, prefix + "restore")};
+}
+
 route::ChoiceOptions choice_options(const Config& config) {
     route::ChoiceOptions options;
     options.latency = {.window_ms = ms(config, "routing.latency.window"),
                        .percentile = static_cast<uint32_t>(config.integer("routing.latency.percentile"))};
+    options.throughput.window_ms = options.latency.window_ms;
     options.fallback_on_error = config.boolean("routing.fallback.on_error");
     options.fallback_on_rate_limit = config.boolean("routing.fallback.on_rate_limit");
-    if (!config.boolean("routing.failover.enabled")) return options;
-    const std::string prefix = "routing.failover.circuit_breaker.";
-    options.breaker = {.failure_threshold = static_cast<uint32_t>(config.integer(prefix + "failure_threshold")),
-                       .success_threshold = static_cast<uint32_t>(config.integer(prefix + "success_threshold")),
-                       .timeout_ms = ms(config, prefix + "timeout"),
-                       .restore_ms = ms(config, prefix + "restore")};
+    if (config.boolean("routing.failover.enabled")) options.breaker = breaker_options(config);
     return options;
 }
 
 /// A provider of the same name at another place is another target.
 std::string identity_of(const proxy::ProviderPlan& provider) {
-    return fmt::format("{}\n{}:{}{}", provider.name, provider.endpoint.host, provider.endpoint.port,
-                       provider.base_path);
+    const proxy::InstancePlan& first = provider.instances.front();
+    return fmt::format("{}\n{}:{}{}", provider.name, first.endpoint.host, first.endpoint.port, first.base_path);
 }
 
-void add_provider(const Config& config, const proxy::ProviderPlan& provider, route::CatalogueOptions& options) {
+void add_provider(const Config& config, const proxy::ProviderPlan& provider, const route::ProviderPrices* prices,
+                  route::CatalogueOptions& options) {
     const std::string key = fmt::format("provider.{}.models", provider.name);
     route::ProviderOptions one{.name = provider.name, .label_ix = provider.label_ix};
     if (config.has(key)) one.models = config.list(key);
@@ -101,9 +108,12 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, rou
         options.mappings.push_back({std::string(model), provider.name, std::string(deployment)});
     }
     one.priority = static_cast<int32_t>(config.integer(fmt::format("provider.{}.priority", provider.name)));
-    one.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
-    one.price = price(config, provider.name);
+    one.weight = provider.weight;
+    one.control = provider.control;
+    one.instances = provider.instance_set;
+    one.prices = prices;
     one.state = provider.state;
+    one.limits = provider.limits;
     options.providers.push_back(std::move(one));
 }
 
@@ -113,14 +123,25 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
                   Messages& messages) {
     plan.failover = failover(config, messages);
     plan.choice = choice_options(config);
+    plan.prices = read_prices(config, plan.providers, messages);
     const std::vector<route::Strategy> strategies = strategies_of(config, plan);
     const auto uses = [&strategies](route::Strategy one) {
         return std::ranges::find(strategies, one) != strategies.end();
     };
-    const bool measured = uses(route::Strategy::latency);
-    const bool has_rows = plan.failover.enabled || measured || uses(route::Strategy::least_connections);
+    fill_sticky(config, plan);
+    const bool sticky = any_sticky(plan);
+    plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
+    plan.choice.counts_in_flight = sticky;
+    const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput);
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
-    plan.tells_routing = plan.failover.enabled || !std::ranges::all_of(strategies, is_plain);
+    fill_provider_limits(config, plan, targets);
+    fill_queue_and_overload(config, plan);
+    const bool limited = std::ranges::any_of(plan.providers, [](const auto& one) { return one.limits != nullptr; });
+    const bool has_rows =
+        plan.failover.enabled || limited || measured || sticky || uses(route::Strategy::least_connections);
+    const bool experiments = !config.names("routing.experiment").empty();
+    plan.tells_routing =
+        plan.failover.enabled || limited || sticky || experiments || !std::ranges::all_of(strategies, is_plain);
 
     route::CatalogueOptions options;
     std::vector<std::string> identities;
@@ -129,8 +150,13 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     };
     for (proxy::ProviderPlan& provider : plan.providers) {
         identities.push_back(identity_of(provider));
-        if (has_rows) provider.state = targets.row(identities.back(), false);
-        add_provider(config, provider, options);
+        provider.weight = static_cast<uint32_t>(config.integer(fmt::format("provider.{}.weight", provider.name)));
+        provider.control = targets.control(provider.name, provider.weight);
+        fill_instance_set(breaker_options(config), provider, targets);
+        provider.health_check = health_check(config, provider);
+        const bool watched = provider.health_check != nullptr || provider.instance_set != nullptr;
+        if (has_rows || watched) provider.state = targets.row(identities.back(), false);
+        add_provider(config, provider, &plan.prices->providers[identities.size() - 1], options);
     }
     for (const std::string& model : config.names("model_mapping"))
         for (const std::string& provider : config.names("model_mapping." + model))
@@ -146,16 +172,20 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     options.strategy = strategy(config.text("routing.strategy"));
     options.model_strategies = model_strategies(config, "routing.model");
     options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
-    if (plan.failover.enabled || measured)
+    if (plan.failover.enabled || limited || measured || uses(route::Strategy::cost))
         options.model_state = [&](const route::ProviderOptions& provider, std::string_view model) {
             const auto ix = static_cast<size_t>(&provider - options.providers.data());
             return targets.row(fmt::format("{}\n{}", identities[ix], model), measured);
         };
     auto catalogue = route::Catalogue::build(options);
-    if (catalogue)
-        plan.catalogue = std::move(*catalogue);
-    else
+    if (!catalogue) {
         messages.insert(messages.end(), catalogue.error().begin(), catalogue.error().end());
+        return;
+    }
+    plan.catalogue = std::move(*catalogue);
+    fill_fallback_models(config, plan, messages);
+    fill_experiments(config, plan, metrics, messages);
+    fill_mirror(config, plan, options, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {

@@ -64,7 +64,7 @@ class Server {
     [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
                                                    const char* word, net::Claim claim) const;
     [[nodiscard]] bool open_listeners(ShardThread& shard, uint32_t index);
-    /// The admin has a thread and a ring of its own: what it renders, and the tokens it fetches, keep no request
+    /// The admin has a thread and a ring of its own: what it renders, fetches and checks keeps no request
     /// waiting.
     [[nodiscard]] bool open_admin(std::shared_ptr<const proxy::Plan> plan);
     [[nodiscard]] bool listen_as_admin();
@@ -76,7 +76,8 @@ class Server {
     [[nodiscard]] bool open_register();
     void stop_register() noexcept;
     void put_in_force();
-    void keep_google_tokens();
+    /// What the admin's thread asks of its own: for tokens, and how providers do.
+    void keep_asking();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
     void renew();
@@ -151,7 +152,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan_)) return exit_config;
-    keep_google_tokens();
+    keep_asking();
     for (const auto& shard : shards_) {
         const auto started = shard->start(plan_);
         if (started) continue;
@@ -180,6 +181,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
     if (!plan || !messages.empty()) return false;
     if ((*plan)->keeps_any() && !open_register()) return false;
     plan_ = *plan;
+    for (const proxy::ProviderPlan& provider : plan_->providers) provider.control->configure(provider.weight);
     certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
 }
@@ -205,7 +207,7 @@ void Server::put_in_force() {
     for (const auto& shard : shards_) shard->set_register(register_.get());
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
-    if (admin_ || open_admin(plan_)) keep_google_tokens();
+    if (admin_ || open_admin(plan_)) keep_asking();
     files_.watch();
 }
 
@@ -222,8 +224,10 @@ std::optional<int> Server::open_listener(const net::Address& address, const std:
     return std::nullopt;
 }
 
-void Server::keep_google_tokens() {
-    if (admin_) admin_->set_google_accounts(files_.google_accounts());
+void Server::keep_asking() {
+    if (!admin_) return;
+    admin_->set_google_accounts(files_.google_accounts());
+    admin_->set_health_targets(health_targets(*plan_));
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -245,12 +249,15 @@ bool Server::open_listeners(ShardThread& shard, uint32_t index) {
 
 bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     const bool listens = options_.admin_listen != "off" && !options_.admin_listen.empty();
-    if (!listens && files_.google_accounts().empty()) return true;
+    const bool checks_health = std::ranges::any_of(
+        plan->providers, [](const proxy::ProviderPlan& one) { return one.health_check != nullptr; });
+    if (!listens && files_.google_accounts().empty() && !checks_health) return true;
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
                                            metrics_.admin(), nullptr);
     admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
         for (const auto& shard : shards_) shard->set_access_tokens(tokens);
     });
+    admin_->keep_health_checks();
     if (listens && !listen_as_admin()) return false;
     const auto started = admin_->start(std::move(plan));
     if (started) return true;

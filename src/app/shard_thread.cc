@@ -52,6 +52,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     services_->set_register(register_);
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
+    if (checks_health_) health_checks_ = std::make_unique<HealthChecks>(shard_, resolver_);
     services_->on_room([this] {
         for (const auto& listener : listeners_) listener->make_room();
     });
@@ -62,11 +63,16 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     pending_.clear();
     shard_.timers().arm(housekeeping_, housekeeping_ms);
     started.tell({});
-    shard_.run([this] { return idle(); }, [this](uint64_t turn_ns) { metrics_.loop_turn(turn_ns); });
+    shard_.run([this] { return idle(); },
+               [this](uint64_t turn_ns) {
+                   metrics_.loop_turn(turn_ns);
+                   services_->note_turn(turn_ns);
+               });
     housekeeping_.disarm();
     housekeeping_.unlink();
     listeners_.clear();
     google_tokens_.reset();
+    health_checks_.reset();
     services_.reset();
     shard_.close();
     finished_.store(true, std::memory_order_release);
@@ -76,6 +82,7 @@ bool ShardThread::idle() {
     for (const auto& listener : listeners_)
         if (!listener->stopped()) return false;
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
+    if (health_checks_ != nullptr && !health_checks_->idle()) return false;
     return services_->idle();
 }
 
@@ -114,6 +121,12 @@ void ShardThread::set_google_accounts(std::vector<GoogleAccountPtr> accounts) {
     });
 }
 
+void ShardThread::set_health_targets(std::vector<HealthTarget> targets) {
+    shard_.mailbox().post([this, targets = std::move(targets)]() mutable {
+        if (!shard_.stopping()) health_checks_->use(std::move(targets));
+    });
+}
+
 std::vector<observe::AccessTokenFacts> ShardThread::token_facts() const {
     return google_tokens_ == nullptr ? std::vector<observe::AccessTokenFacts>() : google_tokens_->facts();
 }
@@ -123,6 +136,7 @@ void ShardThread::drain() {
         for (const auto& listener : listeners_) listener->stop();
         services_->begin_drain();
         if (google_tokens_ != nullptr) google_tokens_->stop();
+        if (health_checks_ != nullptr) health_checks_->stop();
         shard_.stop();
     });
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "google_tokens.h"
+#include "health_checks.h"
 #include "listener_tls.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
@@ -26,6 +27,8 @@ class ShardThread {
     void add_listener(proxy::ListenerPlan plan, int fd);
     /// Before start: this thread fetches access tokens beside what it serves.
     void keep_google_tokens(GoogleTokens::Deliver deliver) { deliver_tokens_ = std::move(deliver); }
+    /// Before start: this thread checks how providers do.
+    void keep_health_checks() { checks_health_ = true; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
     /// tls  this shard's own, for its https listeners.
@@ -36,6 +39,8 @@ class ShardThread {
     void set_access_tokens(proxy::AccessTokensPtr tokens);
     /// Of a thread that keeps tokens.
     void set_google_accounts(std::vector<GoogleAccountPtr> accounts);
+    /// Of a thread that keeps health checks.
+    void set_health_targets(std::vector<HealthTarget> targets);
     /// The plan in force. On its own thread.
     [[nodiscard]] std::shared_ptr<const proxy::Plan> plan() const { return services_->shared_plan(); }
     /// The same, on its own thread.
@@ -69,6 +74,8 @@ class ShardThread {
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
     GoogleTokens::Deliver deliver_tokens_;
     std::unique_ptr<GoogleTokens> google_tokens_;
+    bool checks_health_ = false;
+    std::unique_ptr<HealthChecks> health_checks_;
     Housekeeping housekeeping_{*this};
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;

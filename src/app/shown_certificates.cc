@@ -58,7 +58,11 @@ std::vector<ShownCertificate> certificates_shown(const ListenerTls& listeners, c
         for (const net::TlsKeyPair& pair : options.certificates) add(shown, "listener." + listener, pair);
     });
     for (const proxy::ProviderPlan& provider : plan.providers)
-        add(shown, "provider." + provider.name, provider.endpoint);
+        for (const proxy::InstancePlan& instance : provider.instances) {
+            if (!instance.endpoint.tls) continue;
+            add(shown, "provider." + provider.name, instance.endpoint);  // all of them show the same
+            break;
+        }
     for (const proxy::RoutePlan& route : plan.routes) add(shown, "route." + route.name, route.upstream);
     return shown;
 }

@@ -64,7 +64,7 @@ void Builder::keep_again(Config::Entry& entry, const Match& match, Setting setti
     const bool same = same_value(match.row->type, first.value, setting.value);
     const bool other_spelling = first_written != written;
     if (other_spelling && same) return;
-    if (match.row->repeatable) return entry.settings.push_back(std::move(setting));
+    if (match.row->repeatable && !other_spelling) return entry.settings.push_back(std::move(setting));
     if (other_spelling) {
         return error(setting.value_place,
                      fmt::format("'{}' is another spelling of '{}', which has another value at {}", printable(written),

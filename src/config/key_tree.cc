@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "loom/base/assert.h"
-#include "suggest.h"
+#include "loom/base/edit_distance.h"
 #include "text.h"
 
 namespace loom::config {

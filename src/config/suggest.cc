@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "loom/base/edit_distance.h"
 #include "text.h"
 
 namespace loom::config {
@@ -95,25 +96,6 @@ class Nearest {
 };
 
 }  // namespace
-
-size_t edit_distance(std::string_view a, std::string_view b, size_t limit) {
-    const size_t longer = std::max(a.size(), b.size());
-    if (longer - std::min(a.size(), b.size()) > limit) return limit + 1;
-    std::vector<size_t> before_last, last(b.size() + 1), row(b.size() + 1);
-    for (size_t j = 0; j <= b.size(); j++) last[j] = j;
-    for (size_t i = 1; i <= a.size(); i++) {
-        row[0] = i;
-        for (size_t j = 1; j <= b.size(); j++) {
-            const size_t replaced = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-            row[j] = std::min({replaced, last[j] + 1, row[j - 1] + 1});
-            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-            if (swapped) row[j] = std::min(row[j], before_last[j - 2] + 1);
-        }
-        if (std::ranges::min(row) > limit) return limit + 1;
-        before_last = std::exchange(last, row);
-    }
-    return std::min(last[b.size()], limit + 1);
-}
 
 std::string nearest_key(const Schema& schema, const NamesByPrefix& names, std::string_view key) {
     if (key.size() > suggested_key_bytes_max) return "";

@@ -16,7 +16,4 @@ using NamesByPrefix = std::map<std::string, std::vector<std::string>, std::less<
 /// The nearest key by edits, placeholders filled with the key's own segments or the user's names; "" when none is near.
 [[nodiscard]] std::string nearest_key(const Schema& schema, const NamesByPrefix& names, std::string_view key);
 
-/// Insertions, deletions, replacements and swaps of neighbours between two texts; more than `limit` reads limit + 1.
-[[nodiscard]] size_t edit_distance(std::string_view a, std::string_view b, size_t limit);
-
 }  // namespace loom::config

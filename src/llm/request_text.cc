@@ -25,10 +25,18 @@ bool RequestWalk::read_message() {
     Message message;
     if (!cursor_.each_member([&](Range key) { return read_message_member(key, message); })) return false;
     if (message.is_user && !message.last_text.absent()) set_last_user(message.last_text);
+    if (message.is_user) note_opening();
     // An item of Responses that says nothing but an id is an item_reference too, whose type may be left out.
     const bool is_bare = message.has_id && !message.has_type && !message.has_role;
     request_.uses_stored |= is_bare && endpoint_ == Endpoint::responses;
     return true;
+}
+
+/// Behind the message at hand, where it is the first of a user: every turn of a conversation begins so.
+void RequestWalk::note_opening() noexcept {
+    if (!request_.opening_range.absent()) return;
+    const uint32_t offset = request_.messages_range.offset;
+    request_.opening_range = {offset, cursor_.last_end() - offset};
 }
 
 bool RequestWalk::read_message_member(Range key, Message& message) {
@@ -95,6 +103,7 @@ bool RequestWalk::read_part(Range& last_text) {
         if (name == "type" && cursor_.peek() == '"') {
             const std::string_view type = inside(cursor_.text(), cursor_.take_string());
             request_.has_images |= type == "image_url" || type == "input_image" || type == "image";
+            request_.has_audio |= type == "input_audio";
             return true;
         }
         if (name == "image_url") request_.has_images = true;
@@ -114,7 +123,7 @@ bool RequestWalk::read_input(Key key) {
     Range last_text;
     range.offset = cursor_.offset();
     if (cursor_.peek() == '"') {
-        range = last_text = cursor_.take_string();
+        range = last_text = request_.opening_range = cursor_.take_string();
         count_text(range);
         request_.message_count = 1;
     } else if (cursor_.peek() == '[') {
@@ -152,15 +161,29 @@ bool RequestWalk::read_gemini_member(Range key) {
         Range& range = request_.messages_range;
         range.offset = cursor_.offset();
         const bool is_list = cursor_.peek() == '[';
-        const bool good = is_list ? cursor_.each_element([&] { return read_gemini_content(); }) : read_gemini_content();
+        const auto read_one = [&] {
+            if (!read_gemini_content()) return false;
+            note_opening();
+            return true;
+        };
+        const bool good = is_list ? cursor_.each_element(read_one) : read_one();
         if (good) range.length = cursor_.last_end() - range.offset;
         return good;
     }
-    if (name == "content" || name == "systemInstruction" || name == "system_instruction") return read_gemini_content();
+    if (name == "content") return read_gemini_content();
+    const uint32_t offset = cursor_.offset();
+    if (name == "systemInstruction" || name == "system_instruction") {
+        if (!read_gemini_content()) return false;
+        request_.system_range = {offset, cursor_.last_end() - offset};
+        return true;
+    }
     if (name == "tools") {
         request_.has_tools = cursor_.peek() == '[';
-        return count_raw();
+        if (!count_raw()) return false;
+        request_.tools_range = {offset, cursor_.last_end() - offset};
+        return true;
     }
+    if (name == "generationConfig" || name == "generation_config") return read_generation_config();
     return cursor_.skip_value();
 }
 
@@ -177,8 +200,8 @@ bool RequestWalk::read_gemini_content() {
             count_text(last_text);
             return true;
         }
-        request_.has_images |=
-            name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data";
+        if (name == "inlineData" || name == "inline_data" || name == "fileData" || name == "file_data")
+            return read_inline_data();
         const bool is_prompt = name.starts_with("function");
         return is_prompt ? count_raw() : cursor_.skip_value();
     };

@@ -37,7 +37,8 @@ bool RequestWalk::read_member(Range key) {
     const Key which = key_of(inside(cursor_.text(), key), disguised);
     if (names_model_in_path(endpoint_)) return read_gemini_member(key);
     note_occasion(inside(cursor_.text(), key));
-    if (which >= Key::include_usage) return cursor_.skip_value();
+    if (which == Key::other) return read_hint(inside(cursor_.text(), key));
+    if (which == Key::include_usage) return cursor_.skip_value();
     return first_time(which, key.offset, disguised) && read_value(which);
 }
 
@@ -115,7 +116,10 @@ bool RequestWalk::read_value(Key key) {
         case Key::instructions: {
             Range text;
             if (cursor_.peek() != '"' && cursor_.peek() != '[' && !cursor_.is_null()) return wrong_type(key);
-            return read_content(text);
+            const uint32_t offset = cursor_.offset();
+            if (!read_content(text)) return false;
+            request_.system_range = {offset, cursor_.last_end() - offset};
+            return true;
         }
         case Key::n: {
             uint64_t n = 1;
@@ -136,6 +140,34 @@ bool RequestWalk::read_value(Key key) {
         case Key::other: break;
     }
     return cursor_.skip_value();
+}
+
+/// Members that tell requests of one user or conversation from others', or what they leave behind. What is wrong with
+/// them the upstream may say.
+bool RequestWalk::read_hint(std::string_view name) {
+    if (name == "safety_identifier") {
+        request_.identifier_range = {};
+        return take_hint(request_.identifier_range);
+    }
+    if (name == "store") {
+        if (cursor_.is_true()) request_.store = Request::Store::on;
+        if (cursor_.is_false()) request_.store = Request::Store::off;
+        return cursor_.skip_value();
+    }
+    if (name == "prompt_cache_key") return take_hint(request_.cache_key_range);
+    if (name != "metadata" || cursor_.peek() != '{') return read_output_member(name);
+    return cursor_.each_member([&](Range key) {
+        const bool is_user = inside(cursor_.text(), key) == "user_id" && request_.identifier_range.absent();
+        return is_user ? take_hint(request_.identifier_range) : cursor_.skip_value();
+    });
+}
+
+bool RequestWalk::take_hint(Range& range) {
+    if (cursor_.peek() != '"') return cursor_.skip_value();
+    const Range string = cursor_.take_string();
+    constexpr uint32_t empty_bytes = 2;
+    if (string.length > empty_bytes) range = string;
+    return true;
 }
 
 bool RequestWalk::read_string(Key key, Range& range) {

@@ -28,9 +28,16 @@ class RequestWalk {
     bool read_gemini_member(Range key);
     bool read_gemini_content();
     bool read_value(Key key);
+    bool read_hint(std::string_view name);
+    bool take_hint(Range& range);
     void note_occasion(std::string_view name) noexcept;
     bool first_time(Key key, uint32_t offset, bool disguised);
     bool check_required();
+
+    bool read_output_member(std::string_view name);
+    bool read_schema_wish(bool in_format);
+    bool read_generation_config();
+    bool read_inline_data();
 
     bool read_stream_options();
     bool read_flag(Key key, bool& flag, Range& range);
@@ -48,6 +55,7 @@ class RequestWalk {
     bool count_raw();
     void count_text(Range string) noexcept { request_.prompt_bytes += string.length - 2; }
     void set_last_user(Range string) noexcept;
+    void note_opening() noexcept;
 
     bool wrong_type(Key key) {
         if (!cursor_.at_end()) param_ = facts_of(key).param;  // else the document is at fault

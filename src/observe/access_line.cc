@@ -14,7 +14,7 @@ constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + byte
                                   bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
                                   bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
                                   bytes_max.user_agent + bytes_max.error + bytes_max.error_what;
-constexpr size_t field_count = 36;
+constexpr size_t field_count = 37;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
 static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max +
@@ -83,6 +83,13 @@ class Line {
         out_ = put_number(out_, value);
     }
     template <size_t n>
+    void money(const char (&key)[n], Money amount) noexcept {
+        out_ = put(out_, key);
+        const MoneyText text(static_cast<unsigned __int128>(amount));
+        std::memcpy(out_, text.view().data(), text.view().size());
+        out_ += text.view().size();
+    }
+    template <size_t n>
     void time(const char (&key)[n], int64_t us) noexcept {
         if (us >= 0) number(key, static_cast<uint64_t>(us));
     }
@@ -130,6 +137,7 @@ void put_outcome(Line& line, const AccessRecord& r) noexcept {
     line.number(",\"bytes_in\":", r.bytes_in);
     line.number(",\"bytes_out\":", r.bytes_out);
     if (r.stream) line.number(",\"events\":", r.events);
+    if (r.cost >= 0) line.money(",\"cost\":", r.cost);
     if (r.usage == UsageSource::none) return;
     line.text(",\"usage\":\"", usage_names[static_cast<size_t>(r.usage)], 16);
     line.number(",\"tokens_input\":", r.tokens_input);

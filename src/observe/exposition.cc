@@ -42,6 +42,12 @@ constexpr ShardCounter shard_counters[] = {
     {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
     {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
      &ShardMetrics::ring_cq_overflows},
+    {"loom_ai_limited_total", "Requests refused because every provider of their model was at its rate_limit.",
+     &ShardMetrics::limited},
+    {"loom_ai_queue_full_total", "Requests that found no room in routing.queue.", &ShardMetrics::queue_full},
+    {"loom_ai_queue_timeouts_total", "Requests that waited in routing.queue and could not be served in time.",
+     &ShardMetrics::queue_timeouts},
+    {"loom_shed_total", "Requests refused because their shard was overloaded.", &ShardMetrics::shed},
     {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
      &ShardMetrics::bodies_waited},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
@@ -60,6 +66,10 @@ constexpr ShardGauge shard_gauges[] = {
     {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
     {"loom_body_memory_bytes", "Memory of request bodies held, of limit.bodies_in_memory.",
      &ShardMetrics::body_memory_bytes},
+    {"loom_ai_queue_length", "Requests that wait for a provider at its rate_limit.", &ShardMetrics::queue_length},
+    {"loom_overload_level",
+     "How many quarters of a priority class are refused because a shard is overloaded; the sum of the shards.",
+     &ShardMetrics::overload_level},
 };
 
 }  // namespace
@@ -73,10 +83,14 @@ class Exposition {
         write_requests();
         write_durations();
         write_tokens();
+        write_costs();
         write_first_tokens();
         write_latency();
         write_upstreams();
         write_failovers();
+        write_stickiness();
+        write_experiments();
+        write_mirrors();
         write_health();
         write_tls();
         write_http();
@@ -181,6 +195,20 @@ class Exposition {
         });
     }
 
+    void write_costs() {
+        out_.family("loom_ai_cost_total", "counter",
+                    "What answered attempts have cost by the prices that are known, in their currency.");
+        for (uint16_t p = 0; p < m_.providers_.size(); ++p)
+            for (uint16_t m = 0; m < m_.models_.size(); ++m) {
+                unsigned __int128 cost = 0;
+                for (const auto& shard : m_.shards_) cost += shard->model_series(p, m).cost.value();
+                // An attempt that was replaced has cost something where no request has ended.
+                const bool declared = m_.declared_[size_t{p} * model_slots_max + m];
+                if (!declared && cost == 0) continue;
+                out_.sample({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, MoneyText(cost).view());
+            }
+    }
+
     void write_first_tokens() {
         out_.family("loom_ai_time_to_first_token_seconds", "histogram",
                     "From the first byte of a request to the first content byte sent to the client.");
@@ -262,17 +290,99 @@ class Exposition {
         kind("refused", &ShardMetrics::retries_refused);
     }
 
+    /// Of providers that have had such requests.
+    void write_stickiness() {
+        const auto each = [&](auto what) {
+            each_provider([&](uint16_t p, std::string_view name) {
+                for (size_t i = 0; i < stickiness_count; ++i) {
+                    const auto value = [&](Counter StickySeries::* member) {
+                        return sum(
+                            [&](const ShardMetrics& s) { return (s.provider_series(p).sticky[i].*member).value(); });
+                    };
+                    if (value(&StickySeries::requests) > 0)
+                        what(name, stickiness_name(static_cast<Stickiness>(i)), value);
+                }
+            });
+        };
+        out_.family(
+            "loom_ai_sticky_requests_total", "counter",
+            "Requests that went by routing.sticky. kept: to the provider of their key; moved: to another, since "
+            "that one was not well, had its load or was not the strategy's.");
+        each([&](std::string_view provider, std::string_view outcome, const auto& value) {
+            out_.sample({{"provider", provider}, {"outcome", outcome}}, value(&StickySeries::requests));
+        });
+        out_.family("loom_ai_sticky_tokens_total", "counter",
+                    "Their input tokens, and those of them that were read from the provider's prompt cache.");
+        each([&](std::string_view provider, std::string_view outcome, const auto& value) {
+            out_.sample({{"provider", provider}, {"outcome", outcome}, {"type", "input"}},
+                        value(&StickySeries::tokens_input));
+            out_.sample({{"provider", provider}, {"outcome", outcome}, {"type", "cached"}},
+                        value(&StickySeries::tokens_cached));
+        });
+    }
+
+    void write_mirrors() {
+        out_.family("loom_ai_mirrored_requests_total", "counter",
+                    "Copies of requests for routing.mirror.provider. dropped: not sent, over max_in_flight, max_body, "
+                    "what bodies may hold or the shadow's limit.");
+        const auto result = [&](std::string_view name, Counter ShardMetrics::* member) {
+            out_.sample({{"result", name}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        result("answered", &ShardMetrics::mirrors_answered);
+        result("failed", &ShardMetrics::mirrors_failed);
+        result("dropped", &ShardMetrics::mirrors_dropped);
+    }
+
+    /// Arms that are configured, and `other` once it was used.
+    void write_experiments() {
+        const auto each = [&](auto what) {
+            for (uint16_t arm = 0; arm < m_.arms_.size(); ++arm) {
+                const auto value = [&](Counter ArmSeries::* member) {
+                    return sum([&](const ShardMetrics& s) { return (s.arm_series(arm).*member).value(); });
+                };
+                if (arm != other_slot || value(&ArmSeries::success) + value(&ArmSeries::error) > 0)
+                    what(m_.arms_[arm].first, m_.arms_[arm].second, value, arm);
+            }
+        };
+        if (m_.arms_.size() == 1) return;
+        out_.family("loom_ai_experiment_requests_total", "counter", "Requests of an experiment's arm, by their end.");
+        each([&](std::string_view experiment, std::string_view arm, const auto& value, uint16_t) {
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"status", "success"}}, value(&ArmSeries::success));
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"status", "error"}}, value(&ArmSeries::error));
+        });
+        out_.family("loom_ai_experiment_tokens_total", "counter", "Tokens of an experiment's arm, by type.");
+        each([&](std::string_view experiment, std::string_view arm, const auto& value, uint16_t) {
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"type", "input"}}, value(&ArmSeries::tokens_input));
+            out_.sample({{"experiment", experiment}, {"arm", arm}, {"type", "output"}},
+                        value(&ArmSeries::tokens_output));
+        });
+        out_.family("loom_ai_experiment_duration_seconds", "histogram",
+                    "From the first byte of a request of an experiment's arm to the last of its answer.");
+        each([&](std::string_view experiment, std::string_view arm, const auto&, uint16_t ix) {
+            const auto total = sum_histogram<duration_bound_count>(
+                [=](const ShardMetrics& s) -> const DurationHistogram& { return s.arm_series(ix).duration; });
+            out_.histogram({{"experiment", experiment}, {"arm", arm}}, duration_le_, total, us_per_s);
+        });
+    }
+
     void write_health() {
         if (facts_.providers.empty()) return;
-        out_.family("loom_ai_provider_health", "gauge", "1: requests go there; 0: its circuit breaker is open.");
+        out_.family("loom_ai_provider_weight", "gauge",
+                    "As the conf has it, or an operator (admin listener); 0: it takes no new requests.");
         for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.healthy});
-        out_.family("loom_ai_provider_breaker_state", "gauge", "0 closed, 1 half open, 2 open.");
-        for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.breaker});
-        out_.family("loom_ai_provider_models_open", "gauge", "Its models whose own breakers are not closed.");
-        for (const ProviderHealth& one : facts_.providers)
-            out_.sample({{"provider", one.provider}}, uint64_t{one.open_models});
+            out_.sample({{"provider", one.provider}}, uint64_t{one.weight});
+        if (std::ranges::none_of(facts_.providers, &ProviderHealth::known)) return;
+        const auto gauge = [this](std::string_view name, std::string_view help, auto value) {
+            out_.family(name, "gauge", help);
+            for (const ProviderHealth& one : facts_.providers)
+                if (one.known) out_.sample({{"provider", one.provider}}, uint64_t{value(one)});
+        };
+        gauge("loom_ai_provider_health", "1: requests go there; 0: its circuit breaker is open.",
+              [](const ProviderHealth& one) { return one.healthy; });
+        gauge("loom_ai_provider_breaker_state", "0 closed, 1 half open, 2 open.",
+              [](const ProviderHealth& one) { return one.breaker; });
+        gauge("loom_ai_provider_models_open", "Its models whose own breakers are not closed.",
+              [](const ProviderHealth& one) { return one.open_models; });
     }
 
     void write_tls() {
@@ -333,6 +443,11 @@ class Exposition {
         const auto lag = sum_histogram<overhead_bound_count>(
             [](const ShardMetrics& s) -> const OverheadHistogram& { return s.loop_turn_series(); });
         out_.histogram({}, overhead_le_, lag, ns_per_s);
+        out_.family("loom_ai_queue_wait_seconds", "histogram",
+                    "How long requests stood in routing.queue before a provider took them.");
+        const auto waited = sum_histogram<duration_bound_count>(
+            [](const ShardMetrics& s) -> const DurationHistogram& { return s.queue_wait_series(); });
+        out_.histogram({}, duration_le_, waited, us_per_s);
     }
 
     void write_shards() {

@@ -26,9 +26,14 @@ uint16_t slot_of(std::vector<std::string>& names, std::string_view name, size_t 
 
 std::string_view failover_reason_name(FailoverReason reason) noexcept {
     static constexpr std::array<std::string_view, failover_reason_count> names = {
-        "rate_limit", "status",     "connect",     "tls",         "timeout",
-        "reset",      "bad_answer", "error_event", "credentials", "untranslatable"};
+        "rate_limit",  "status",         "connect",        "tls",
+        "timeout",     "reset",          "bad_answer",     "error_event",
+        "credentials", "untranslatable", "context_window", "content_policy"};
     return names[static_cast<size_t>(reason)];
+}
+
+std::string_view stickiness_name(Stickiness stickiness) noexcept {
+    return stickiness == Stickiness::kept ? "kept" : "moved";
 }
 
 Metrics::Metrics(uint32_t shard_count) : Metrics(shard_count, LOOM_VERSION) {}
@@ -64,6 +69,16 @@ uint16_t Metrics::model(std::string_view name) {
     return slot_of(models_, name, model_slots_max);
 }
 
+uint16_t Metrics::arm(std::string_view experiment, std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    const std::pair<std::string, std::string> both(experiment, name);
+    const auto it = std::ranges::find(arms_, both);
+    if (it != arms_.end()) return static_cast<uint16_t>(it - arms_.begin());
+    if (arms_.size() == arm_slots_max) return other_slot;
+    arms_.push_back(both);
+    return static_cast<uint16_t>(arms_.size() - 1);
+}
+
 void Metrics::declare(uint16_t provider, uint16_t model) {
     LOOM_ASSERT(provider < provider_slots_max && model < model_slots_max);
     const std::lock_guard lock(mutex_);
@@ -91,6 +106,11 @@ ProviderTotals Metrics::provider_totals(uint16_t provider) const {
         totals.tokens_input += series.tokens_input.value();
         totals.tokens_output += series.tokens_output.value();
         totals.tokens_cached += series.tokens_cached.value();
+        for (size_t i = 0; i < stickiness_count; ++i) {
+            totals.sticky[i].requests += series.sticky[i].requests.value();
+            totals.sticky[i].tokens_input += series.sticky[i].tokens_input.value();
+            totals.sticky[i].tokens_cached += series.sticky[i].tokens_cached.value();
+        }
         latency_us += series.latency_sum_us.value();
         series.latency.add_to(latencies);
         for (uint16_t other = 0; other < providers_.size(); ++other)
@@ -108,16 +128,18 @@ ProviderTotals Metrics::provider_totals(uint16_t provider) const {
     return totals;
 }
 
-size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count) noexcept {
+size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, size_t arm_count) noexcept {
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
-    constexpr size_t lines_of_pair = duration_bound_count + 8;  // in either spelling, see metrics.compat
-    constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31;
-    constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + 128;
+    constexpr size_t lines_of_pair = duration_bound_count + 9;  // in either spelling, see metrics.compat
+    constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31 + 3 * stickiness_count;
+    constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 163;
+    constexpr size_t lines_of_arm = duration_bound_count + 7;
+    const size_t arms = std::min<size_t>(arm_count + 1, arm_slots_max);
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);
     const size_t models = std::min<size_t>(model_count + 1, model_slots_max);
     constexpr size_t certificate_bytes = 512;  // every byte of the file's name may be escaped
     return line_bytes * (providers * providers * failover_reason_count + providers * models * lines_of_pair * 2 +
-                         providers * lines_of_provider * 2 + lines_of_process) +
+                         providers * lines_of_provider * 2 + arms * lines_of_arm + lines_of_process) +
            certificate_bytes * certificates_max;
 }
 

@@ -65,6 +65,13 @@ class TextFormat {
             text_ += "} ";
         number(value);
     }
+    /// A number that is its text already.
+    void sample(Labels labels, std::string_view number) {
+        head("", labels);
+        text_ += labels.size() ? "} " : " ";
+        text_ += number;
+        text_ += '\n';
+    }
     template <class T>
     void single(std::string_view name, std::string_view type, std::string_view help, T value) {
         family(name, type, help);

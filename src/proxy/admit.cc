@@ -142,6 +142,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     if (index == route::no_route) return fail(Errc::not_found, Side::downstream, "no route has this path");
     route_ = &plan().routes[index];
     note_client(head);
+    note_affinity(head);
     if (answer_cors(head)) return {};
     const bool reads = head.method == http::Method::get || head.method == http::Method::head;
     if (route_->ai) {  // first: a refusal has its client's own shape
@@ -151,6 +152,8 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
     auto step = authenticate(head);
+    if (step) step = shed_if_overloaded();
+    if (step && route_->ai) keep_rule_fields(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
     return step;
@@ -166,7 +169,7 @@ std::string_view Exchange::client_key(const http::RequestHead& head) const noexc
 }
 
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
-    if (route_->auth == AuthType::none) return {};
+    if (route_->auth == AuthType::none || client_.is_mirror()) return {};
     const std::string_view key = client_key(head);
     if (key.empty()) consumer_ = upload_signer(head);
     if (key.empty() && consumer_ == nullptr)
@@ -313,6 +316,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;
+        if (client_.is_mirror() && header.id == HeaderId::idempotency_key) continue;  // it is the original's
         if (route_->ai && plan().keeps_apart() && header.id == HeaderId::idempotency_key) {
             if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
             const auto own = own_idempotency_key(tenant(), header.value);

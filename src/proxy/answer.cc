@@ -222,7 +222,8 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.header("access-control-allow-origin", origin_);
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
-            "x-loom-attempts, x-loom-choice, x-loom-failover, retry-after\r\n");
+            "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
+            "x-loom-complexity, x-loom-model, retry-after\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
@@ -247,7 +248,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
 /// connection, and from the upstream's head to ours.
 uint64_t Exchange::overhead_ns() const noexcept {
     const uint64_t whole_ns = std::max(begun_ns_, body_ns_);
-    if (forwarded_ns_ == 0) return head_ns_ - whole_ns;
+    if (forwarded_ns_ == 0) return head_ns_ - std::min(whole_ns + connect_wait_ns_, head_ns_);
     uint64_t sum = answer_ns_ != 0 && head_ns_ > answer_ns_ ? head_ns_ - answer_ns_ : 0;  // it may have left before
     if (body_ns_ > begun_ns_ && admitted_ns_ > begun_ns_)
         sum += admitted_ns_ - begun_ns_;  // before the body's last bytes
@@ -282,6 +283,7 @@ void Exchange::pause_source() noexcept {
     if (echo_ != nullptr) echo_->pause();
     if (upstream_ != nullptr) upstream_->stream().pause_reading();
     services_.metrics().stream_stalls.add();
+    reader_stalled_ = true;
     arm(Deadline::client_write, plan().client.write_ms);
 }
 
@@ -296,8 +298,12 @@ void Exchange::on_first_content() noexcept {
     keepalive_.disarm();
     if (attempt_ != nullptr) attempt_->deadline_ms = 0;
     if (stream_ && status_ < 400) note_latency(content_ns_);
-    if (passage_.provider.probe || passage_.model.probe)  // its stream may last for minutes
-        judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
+    const bool probes =
+        passage_.provider.probe || passage_.model.probe || instance_passage_.own.probe || instance_passage_.place.probe;
+    if (probes)  // its stream may last for minutes
+        judge_candidate({.provider = route::BreakerOutcome::success,
+                         .model = route::BreakerOutcome::success,
+                         .instance = route::BreakerOutcome::success});
     if (draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
 }
@@ -311,6 +317,7 @@ void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
+    if (relay_.end() == Relay::End::whole && streaming_) note_throughput(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

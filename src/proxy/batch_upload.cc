@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "account.h"
 #include "exchange.h"
 
 namespace loom::proxy {
@@ -113,8 +114,8 @@ void BatchUpload::on_register_answer(Result<store::ResourceAnswer> answer) noexc
 void BatchUpload::look_at(const store::ResourceAnswer& answer) {
     const auto& providers = exchange_.plan().providers;
     for (size_t i = 0; i < asked_.size(); ++i) {
-        const auto found = std::ranges::find(providers, answer.accounts[i], &ProviderPlan::name);
-        if (found == providers.end() || found->kind == ProviderKind::echo)
+        const auto owner = find_account(exchange_.plan(), answer.accounts[i]);
+        if (!owner || providers[owner->provider_ix].kind == ProviderKind::echo)
             note_fault(
                 {.code = Errc::not_found, .side = Side::downstream, .what = "nothing is stored here under this id"},
                 asked_[i]);

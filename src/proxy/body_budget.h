@@ -50,6 +50,10 @@ class BodyBudget {
 
     /// A larger part lets bodies that wait go on; a smaller one takes nothing from those that are there.
     void set_part(uint64_t bytes) noexcept;
+    /// For so many bytes more, with nobody waiting.
+    [[nodiscard]] bool has_room(uint64_t bytes) const noexcept {
+        return waiting_.empty() && held_bytes_ + bytes <= part_bytes_;
+    }
     [[nodiscard]] uint64_t held_bytes() const noexcept { return held_bytes_; }
 
   private:

@@ -6,6 +6,7 @@
 #include <new>
 
 #include "client_tls.h"
+#include "discard_stream.h"
 #include "exchange.h"
 #include "loom/http/head_writer.h"
 #include "loom/llm/error.h"
@@ -46,6 +47,16 @@ void ClientConnection::accept(Services& services, const ListenerPlan& listener, 
     if (services.draining()) client->close();
 }
 
+void ClientConnection::begin_mirror(Services& services, ByteBuffer request) {
+    static const ListenerPlan nobody{.name = "mirror", .discards = true};
+    Block home = services.shard().blocks().take(block_bytes(false));
+    char* const memory = home.data();
+    auto* const client = ::new (memory) ClientConnection(services, nobody, Arrival{}, std::move(home));
+    services.add_client(*client);
+    client->inbox_ = std::move(request);
+    services.shard().schedule(client->next_turn());
+}
+
 ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home)
     : Doomed(&ClientConnection::free_client),
       Timer(&ClientConnection::on_deadline),
@@ -75,7 +86,9 @@ size_t ClientConnection::block_bytes(bool tls) noexcept {
 }
 
 net::Stream* ClientConnection::make_stream() noexcept {
+    static_assert(sizeof(DiscardStream) <= sizeof(net::TcpStream) && alignof(DiscardStream) <= alignof(net::TcpStream));
     void* const memory = this + 1;
+    if (is_mirror()) return ::new (memory) DiscardStream(services_.shard(), *this);
     if (!is_tls()) return ::new (memory) net::TcpStream(services_.shard(), *this);
     return &(::new (memory) ClientTls(*this, *this))->stream();
 }
@@ -197,7 +210,7 @@ void ClientConnection::exchange_done(bool keep) noexcept {
         state_ = State::closing;
         return;
     }
-    if (ended_) return close();
+    if (ended_ || is_mirror()) return close();
     if (!keep || services_.draining()) return linger();
     wait_for_next();
     paused_ = false;
@@ -240,6 +253,10 @@ void ClientConnection::arm(uint64_t delay_ms) noexcept {
 
 /// A head that cannot be read is answered, and nothing after it can be believed: where it ends is anybody's guess.
 void ClientConnection::refuse_head(const Error& why) {
+    if (is_mirror()) {
+        services_.metrics().mirrors_dropped.add();
+        return abort();
+    }
     services_.metrics().connections_refused.add();
     ReplyShape shape = reply_shape(why);
     if (shape.status == 501)
@@ -309,10 +326,15 @@ void ClientConnection::force_close() noexcept {
 }
 
 void ClientConnection::on_new_plan() noexcept {
-    if (exchange_ != nullptr) exchange_->on_new_plan();
+    if (exchange_ != nullptr) return exchange_->on_new_plan();
+    // A copy that has not begun: whether it may go to this plan's shadow, nobody has asked.
+    if (!is_mirror() || state_ == State::closing) return;
+    services_.metrics().mirrors_dropped.add();
+    abort();
 }
 
 void ClientConnection::drain() noexcept {
+    if (is_mirror()) return force_close();
     if (exchange_ != nullptr) return exchange_->on_drain();
     if (state_ == State::handshake || state_ == State::idle || state_ == State::head) close();
 }

@@ -21,6 +21,9 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     /// Takes over an accepted socket and its share; lives until its peer and the kernel have let go.
     static void accept(Services& services, const ListenerPlan& listener, const Arrival& arrival);
 
+    /// One whose peer is nobody, with the one request that it ever has: a whole head and its body. Read in this tick.
+    static void begin_mirror(Services& services, ByteBuffer request);
+
     /// Of its block, the stream behind it included.
     [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
 
@@ -32,6 +35,8 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     [[nodiscard]] const ListenerPlan& listener() const noexcept { return listener_; }
     [[nodiscard]] AddressShare share() const noexcept { return share_; }
     [[nodiscard]] bool is_tls() const noexcept { return listener_.tls != nullptr; }
+    /// Nobody waits for its answer.
+    [[nodiscard]] bool is_mirror() const noexcept { return listener_.discards; }
     /// Whose certificate the client has shown; null without one. Verified by the listener's client_ca.
     [[nodiscard]] const net::TlsPeer* certificate() const noexcept;
 

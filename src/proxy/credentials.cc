@@ -12,21 +12,21 @@ constexpr size_t signature_names_bytes = 96;  // of the three headers that a sig
 
 }  // namespace
 
-size_t ProviderPlan::credentials_bytes_max() const noexcept {
+size_t InstancePlan::credentials_bytes_max() const noexcept {
     if (google_account != 0) return access_token_bytes_max;
     if (aws_keys == nullptr) return 0;
     return http::SigV4Signer::out_bytes_max + signature_names_bytes + aws_keys->session_token.view().size();
 }
 
 Result<void> Exchange::write_credentials(http::HeadWriter& head, std::string_view base, std::string_view rest) {
-    if (provider_->aws_keys != nullptr) return sign(head, base, rest);
-    if (provider_->google_account != 0) head.raw(LOOM_TRY(access_token_line()));
+    if (instance_->aws_keys != nullptr) return sign(head, base, rest);
+    if (instance_->google_account != 0) head.raw(LOOM_TRY(access_token_line()));
     return {};
 }
 
 /// Requests that come before the first token, or after the last, are told so: none waits for it.
 Result<std::string_view> Exchange::access_token_line() {
-    const AccessToken* const token = services_.access_token(provider_->google_account);
+    const AccessToken* const token = services_.access_token(instance_->google_account);
     detail_ = provider_->name;
     if (token == nullptr)
         return fail(Errc::unauthenticated, Side::internal,
@@ -40,8 +40,8 @@ Result<std::string_view> Exchange::access_token_line() {
 
 /// The provider refused this attempt: if that was for its token, another one is fetched, off the requests' way.
 void Exchange::note_refused_token() const noexcept {
-    if (provider_ == nullptr || provider_->google_account == 0) return;
-    const AccessToken* const token = services_.access_token(provider_->google_account);
+    if (instance_ == nullptr || instance_->google_account == 0) return;
+    const AccessToken* const token = services_.access_token(instance_->google_account);
     // One that has come since is not the one that was refused.
     if (token != nullptr && attempt_->head.view().find(token->line.view()) != std::string_view::npos)
         token->refused.store(true, std::memory_order_relaxed);
@@ -49,7 +49,7 @@ void Exchange::note_refused_token() const noexcept {
 
 /// Is a large document that has to be signed still being hashed? Every attempt takes the same digest.
 bool Exchange::hashes_document() {
-    if (client_gone_ || provider_ == nullptr || provider_->aws_keys == nullptr || translated_ == nullptr) return false;
+    if (client_gone_ || instance_ == nullptr || instance_->aws_keys == nullptr || translated_ == nullptr) return false;
     if (document().size() <= BodyDigest::turn_bytes) return false;
     LOOM_ASSERT(draft_->edits.empty());  // a translated document is as its provider wants it
     std::unique_ptr<BodyDigest>& digest = translated_->digest;
@@ -64,8 +64,8 @@ void Exchange::on_digest_turn(io::Runnable& digest) noexcept { static_cast<BodyD
 
 size_t Exchange::credentials_bytes() const noexcept {
     const AccessToken* const token =
-        provider_->google_account == 0 ? nullptr : services_.access_token(provider_->google_account);
-    return token != nullptr ? token->line.view().size() : provider_->credentials_bytes_max();
+        instance_->google_account == 0 ? nullptr : services_.access_token(instance_->google_account);
+    return token != nullptr ? token->line.view().size() : instance_->credentials_bytes_max();
 }
 
 /// base, rest  of the target, as the request line has them.
@@ -79,11 +79,12 @@ Result<void> Exchange::sign(http::HeadWriter& head, std::string_view base, std::
     const std::string_view content_type = translated_ != nullptr ? "application/json" : family_->content_type;
     const http::SignedHeader type_header{.name = "content-type", .value = content_type};
     std::array<char, http::SigV4Signer::out_bytes_max> room;
-    http::SigV4Signer& signer = *use_->signers[static_cast<size_t>(provider_ - plan().providers.data())];
+    http::SigV4Signer& signer =
+        *use_->instances[static_cast<size_t>(provider_ - plan().providers.data())][instance_ix()].signer;
     const bool hashed = translated_ != nullptr && translated_->digest != nullptr && translated_->digest->whole();
     const http::SigV4Headers lines =
         LOOM_TRY(signer.sign({.method = method_text_,
-                              .host = provider_->authority,
+                              .host = instance_->authority,
                               .path = target.substr(0, mark),
                               .query = target.substr(std::min(mark + 1, target.size())),
                               .headers = {&type_header, content_type.empty() ? size_t{0} : size_t{1}},

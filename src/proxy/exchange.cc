@@ -3,6 +3,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "echo_source.h"
+#include "line_place.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -36,7 +37,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;
-    counted_ = !client.listener().local;
+    counted_ = !client.listener().local && !client.is_mirror();
     if (counted_) services_.metrics().exchanges_live.add();
 }
 
@@ -69,6 +70,10 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;
         step = x.inspect();
+        while (step && x.place_ != nullptr) {
+            co_await x.wait_;
+            step = x.look_at_line();
+        }
         while (step && x.asks_register()) {
             co_await x.wait_;
             step = x.look_at_register();
@@ -78,6 +83,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     while (step && asks) {
         while (x.hashes_document()) co_await x.wait_;
         step = x.start_attempt();
+        if (step) x.mirror();
         while (step && x.answer_ == AnswerState::awaited) {
             co_await x.wait_;
             step = x.look_at_answer();
@@ -89,6 +95,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
                 co_await x.wait_;
                 step = x.look_at_collected();
             }
+            if (step) step = x.judge_collected();
             if (step) step = x.ask_about_answer();
             while (step && x.asks_register()) {
                 co_await x.wait_;

@@ -5,6 +5,7 @@
 // connection that still sends bytes of the request is waited for.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <span>
 
@@ -30,10 +31,13 @@ class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
 class EchoSource;
+class LinePlace;
 class Ownership;
 class Realtime;
+class RuleFacts;
 enum class RegisterStage : uint8_t;
 struct ListenerPlan;
+struct Selection;
 struct Translated;
 
 /// For debuggers: where an exchange is, since waiting coroutines are not on the stack.
@@ -67,8 +71,10 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
   private:
     friend class BatchUpload;
     friend class EchoSource;
+    friend class LinePlace;
     friend class Ownership;
     friend class Realtime;
+    friend class RuleFacts;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
@@ -166,6 +172,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
@@ -176,8 +183,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
     // resource_call.cc: what providers keep
     Result<void> admit_family(const http::RequestHead& head);
-    Result<void> check_family_provider() const;
-    [[nodiscard]] size_t family_provider() const noexcept;
+    Result<void> check_family_provider();
+    [[nodiscard]] const route::RoutingRule* rule_of_head();
+    Result<void> refuse_rule(const route::RoutingRule& rule);
+    Result<void> check_in_service() const;
+    [[nodiscard]] size_t family_provider();
     Result<void> admit_upload(const http::RequestHead& head);
     [[nodiscard]] bool reads_family_body(const http::RequestHead& head) const noexcept;
     [[nodiscard]] bool waits_for_form() const noexcept;
@@ -209,13 +219,85 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
     [[nodiscard]] std::optional<route::Choice> choose(const route::ModelMatch& match,
                                                       const route::ChoiceTerms& terms) noexcept;
-    [[nodiscard]] std::optional<route::Choice> choose_for_session(const route::ModelMatch& match,
-                                                                  route::ChoiceTerms terms) noexcept;
+    // instance.cc: by which base URL and key
+    void take_instance() noexcept;
+    void use_instance(size_t index) noexcept;
+    void leave_instance() noexcept;
+    [[nodiscard]] const route::InstanceSet* instance_set() const noexcept {
+        return provider_ != nullptr ? provider_->instance_set.get() : nullptr;
+    }
+    [[nodiscard]] size_t instance_ix() const noexcept {
+        return static_cast<size_t>(instance_ - provider_->instances.data());
+    }
+    [[nodiscard]] std::string account() const;
+    void rest_key(const http::ResponseHead& head) noexcept;
+    void rest_key_for(uint64_t rest_ms) noexcept;
+    [[nodiscard]] bool has_other_key() const noexcept;
+    bool choose_other_instance(const Failure& failure, size_t own_index);
+
     Result<void> take_candidate(const route::Candidate* candidate, size_t provider_ix, std::string_view model);
     [[nodiscard]] std::string_view quoted_upstream_model();
     void judge_candidate(route::Verdicts verdicts) noexcept;
-    void leave_candidate() noexcept;
+    void leave_candidate(bool refused = false) noexcept;
     void note_latency(uint64_t now_ns) noexcept;
+    void note_throughput(uint64_t now_ns) noexcept;
+
+    // selection.cc: who of a model's candidates may take it
+    [[nodiscard]] Selection& selection();
+    [[nodiscard]] std::string_view routed_model() const noexcept;
+    [[nodiscard]] route::ModelMatch match() const noexcept;
+    void keep_rule_fields(const http::RequestHead& head);
+    [[nodiscard]] const route::Estimate& estimate_of(const llm::Request& request) noexcept;
+    [[nodiscard]] route::Strategy strategy_of_name(const SelectionPlan& terms) const noexcept;
+    void choose_by_prompt(const llm::Request& request);
+    Result<void> narrow(const route::ModelMatch& match, const llm::Request& request);
+    Result<void> keep_to_regions(const route::ModelMatch& match, route::Tried& unfit);
+    Result<void> keep_to_rule(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit);
+    Result<void> keep_to_able(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit);
+    void keep_to_serving(const route::ModelMatch& match, route::Tried& unfit) const noexcept;
+    [[nodiscard]] bool serves(const route::Candidate& candidate, std::string_view model) const noexcept;
+    void put_preferred_first(const route::ModelMatch& match);
+    [[nodiscard]] std::array<const route::RegionRequirement*, 2> region_requirements() const noexcept;
+    [[nodiscard]] const route::RegionRequirement* barred_from(size_t provider_ix) const noexcept;
+    [[nodiscard]] bool is_barred_by(const Plan& now) const noexcept;
+    Result<void> check_region();
+    Result<void> refuse_region(const route::RegionRequirement& requirement);
+    Result<void> refuse_needs(route::CapabilitySet missing);
+    void write_selection_lines(http::HeadWriter& head) const;
+
+    // limits.cc: providers' limits
+    Result<void> enter_limits(const route::ChoiceTerms& terms) noexcept;
+    void leave_limits(bool refused) noexcept;
+    void note_room() noexcept;
+    [[nodiscard]] Error none_to_ask(const route::ModelMatch& match, const route::ChoiceTerms& terms) noexcept;
+    [[nodiscard]] Error at_limit(uint64_t wait_ms) noexcept;
+    [[nodiscard]] uint8_t priority() const noexcept;
+    Result<void> shed_if_overloaded() noexcept;
+
+    // line_place.cc: waiting for them
+    [[nodiscard]] bool joins_line(const llm::Request& request);
+    Result<void> look_at_line();
+
+    // stickiness.cc: which requests belong together
+    void note_affinity(const http::RequestHead& head) noexcept;
+    void note_affinity(const llm::Request& request) noexcept;
+    [[nodiscard]] std::string_view user_of(const llm::Request& request) const noexcept;
+    void add_cache_key();
+    void book_stickiness();
+
+    // experiment.cc: who is led to another model than the one asked for
+    void choose_arm(const llm::Request& request);
+    [[nodiscard]] bool may_lead(const llm::Request& request);
+    void leave_arm() noexcept;
+    [[nodiscard]] std::string_view asked_model() const noexcept;
+    void book_arm(observe::Outcome outcome, uint64_t duration_us);
+
+    // mirror.cc: copies of requests for a shadow
+    [[nodiscard]] bool may_mirror() const noexcept;
+    [[nodiscard]] bool may_copy_to(const route::Candidate& shadow) const noexcept;
+    void mirror();
+    Result<void> find_shadow(const llm::Request& request);
+    void book_mirror();
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -231,12 +313,19 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] uint64_t rest_of(const route::Candidate& candidate) const noexcept;
     void begin_pause() noexcept;
     [[nodiscard]] bool pausing() const noexcept { return pausing_ && !client_gone_; }
+    bool choose_paused() noexcept;
     Result<void> begin_next();
     void switch_candidate();
     Result<void> make_request_anew();
     [[nodiscard]] Error telling_error(const Error& last);
     void judge_end();
     void write_routing_lines(http::HeadWriter& head) const;
+
+    // model_fallback.cc: another model than the client asked for
+    [[nodiscard]] std::string_view stand_in(route::FallbackCause cause) const noexcept;
+    [[nodiscard]] bool asks_refusal() const noexcept;
+    Result<void> judge_collected();
+    bool choose_fallback_model(const Failure& failure);
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
@@ -357,7 +446,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool left_early() const noexcept;
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
-    void book_tokens(const llm::Usage& usage);
+    void book_tokens(const llm::Usage& usage, bool answered = false);
+    void book_cost(const llm::Usage& usage);
     void write_log(uint64_t now_ns);
 
     // deadlines
@@ -378,13 +468,16 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const RoutePlan* route_ = nullptr;
     const tenant::Consumer* consumer_ = nullptr;
     const route::Candidate* candidate_ = nullptr;
+    const route::Arm* arm_ = nullptr;  // of the experiment that the request is in
     const ProviderPlan* provider_ = nullptr;
+    const InstancePlan* instance_ = nullptr;   // of provider_
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
     std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
     std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
+    Selection* selection_ = nullptr;  // in text_; null where nothing narrows who may take it
     Arena text_;
     std::string_view method_text_;
     std::string_view path_;
@@ -422,9 +515,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
+    std::unique_ptr<LinePlace> place_;    // while it waits for a provider at its limit
     std::unique_ptr<Failover> failover_;  // once an attempt has failed
     Attempt* attempt_ = nullptr;          // null once its answer passes
+    uint64_t affinity_ = 0;               // the key of routing.sticky; 0: none
     route::Passage passage_;
+    route::InstancePassage instance_passage_;  // where the provider has several
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;
@@ -436,16 +532,18 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool upload_paused_ = false;
     bool fresh_only_ = false;
     bool pausing_ = false;
-    uint16_t status_ = 0;        // that the client gets
-    bool opened_early_ = false;  // by keep-alives: the client has a head, and none of the answer
+    uint16_t status_ = 0;          // that the client gets
+    uint32_t retry_after_ms_ = 0;  // of a refusal; 0: it does not say
+    bool opened_early_ = false;    // by keep-alives: the client has a head, and none of the answer
 
     // the answer
     Relay relay_;
     bool answered_ = false;        // a head has been given to the client
     bool answer_is_ours_ = false;  // whatever of it there is waits for the end of this turn
     bool relaying_ = false;
-    bool collecting_ = false;  // the answer is needed whole
-    bool streaming_ = false;   // counted among the open streams
+    bool collecting_ = false;      // the answer is needed whole
+    bool streaming_ = false;       // counted among the open streams
+    bool reader_stalled_ = false;  // the stream's pace was the client's for a while
     bool client_gone_ = false;
     bool aborted_ = false;  // the client's connection was broken off by us
     bool counted_ = false;  // among the live exchanges
@@ -467,6 +565,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     uint64_t connect_from_ns_ = 0;
     uint64_t connect_wait_ns_ = 0;
     uint64_t bytes_in_ = 0;
+    Money cost_ = -1;           // of all attempts so far; -1: no price is known
     uint64_t sent_before_ = 0;  // of the connection, by earlier exchanges
     Block home_;
 };

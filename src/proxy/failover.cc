@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/error.h"
 #include "ownership.h"
@@ -17,8 +18,7 @@ namespace {
 using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
-constexpr uint64_t rest_default_ms = 1'000;  // of who answers 429 and does not say how long
-constexpr uint64_t rest_max_ms = 300'000;    // whatever it says: then it is asked again, to see
+constexpr size_t told_name_bytes_max = 128;
 
 FailoverReason reason_of(const Error& why) noexcept {
     if (why.code == Errc::tls_failed) return FailoverReason::tls;
@@ -34,13 +34,30 @@ route::Verdicts verdicts_of(const Failure& failure) noexcept {
     switch (failure.reason) {
         case FailoverReason::connect:
         case FailoverReason::tls: return {.provider = BreakerOutcome::failure};
-        case FailoverReason::rate_limit: return {.provider = BreakerOutcome::success};
-        case FailoverReason::status: return {.provider = BreakerOutcome::success, .model = BreakerOutcome::failure};
-        case FailoverReason::credentials:
+        case FailoverReason::rate_limit:
+            return {.provider = BreakerOutcome::success, .instance = BreakerOutcome::success};
+        case FailoverReason::context_window:
+        case FailoverReason::content_policy:  // the request's fault, if anybody's
+            return {.provider = BreakerOutcome::success,
+                    .model = BreakerOutcome::success,
+                    .instance = BreakerOutcome::success};
+        case FailoverReason::status:
+            return {.provider = BreakerOutcome::success,
+                    .model = BreakerOutcome::failure,
+                    .instance = BreakerOutcome::failure};
+        case FailoverReason::credentials:  // without an answer it was not asked
+            return failure.status == 0 ? route::Verdicts{} : route::Verdicts{.provider = BreakerOutcome::failure};
         case FailoverReason::untranslatable: return {};  // it was not asked
-        default: return {.model = BreakerOutcome::failure};
+        default: return {.model = BreakerOutcome::failure, .instance = BreakerOutcome::failure};
     }
 }
+
+/// Was it the model that could not take the request, so that another one may?
+bool is_of_model(FailoverReason reason) noexcept {
+    return reason == FailoverReason::context_window || reason == FailoverReason::content_policy;
+}
+
+}  // namespace
 
 std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept {
     if (const http::Header* const exact = head.find("retry-after-ms"); exact != nullptr)
@@ -48,8 +65,6 @@ std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t 
     const http::Header* const header = head.find("retry-after");
     return header == nullptr ? std::nullopt : route::parse_retry_after(header->value, static_cast<int64_t>(now_s));
 }
-
-}  // namespace
 
 uint8_t rank_of(const Failure& failure) noexcept {
     if (failure.status == 429) return 5;
@@ -83,21 +98,29 @@ bool Exchange::committed() const noexcept {
 
 /// Requests that were read, and can be made anew from what was kept of them.
 bool Exchange::fails_over() const noexcept {
-    return plan().failover.enabled && llm::is_inspected(endpoint_) && draft_ != nullptr && !body_.empty();
+    return plan().failover.enabled && !client_.is_mirror() && llm::is_inspected(endpoint_) && draft_ != nullptr &&
+           !body_.empty();
 }
 
 /// After the upstream's head: is it the answer, or the end of an attempt?
 Result<void> Exchange::judge_answer() {
-    if (echo_ != nullptr || !fails_over()) return {};
+    if (echo_ != nullptr) return {};
+    note_room();
     const http::ResponseHead& head = services_.response_head;
+    if (instance_set() != nullptr && !client_.is_mirror()) rest_key(head);
+    if (!fails_over()) return {};
     const int status = head.status;
-    Failure failure{.reason = status == 429 ? FailoverReason::rate_limit : FailoverReason::status,
+    const bool key_refused = status == 401 || status == 402;  // the key is ours: revoked, or out of credit
+    Failure failure{.reason = key_refused     ? FailoverReason::credentials
+                              : status == 429 ? FailoverReason::rate_limit
+                                              : FailoverReason::status,
                     .error = {.code = status == 429 ? Errc::limited : Errc::refused,
                               .side = Side::upstream,
                               .what = answered_error},
                     .status = status};
     const auto& codes = plan().failover.retry_codes;
-    if (std::ranges::find(codes, status) == codes.end()) return {};
+    const bool to_other_key = refuses_key(status) && has_other_key();
+    if (std::ranges::find(codes, status) == codes.end() && !key_refused && !to_other_key) return {};
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
     // Nobody else is left: its own words say more than ours would, unless another's failure said more.
@@ -112,6 +135,7 @@ Result<void> Exchange::look_at_relay() {
     const Error why = relay_.error();
     const bool told = relay_.error_told();
     book_tokens(relay_.usage());
+    leave_limits(told);
     forget_relay();
     error_ = why;
     error_.retry = Retry::never;
@@ -141,10 +165,11 @@ bool Exchange::plan_failover(const Failure& failure) {
     if (failover_ == nullptr) {
         LOOM_ASSERT(draft_ != nullptr);  // fails_over
         failover_ = std::make_unique<Failover>();
-        failover_->terms = choice_terms(plan().catalogue.match(model_), draft_->request);
+        failover_->terms = choice_terms(match(), draft_->request);
         // What is stored is stored there.
         const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
         failover_->pinned = route_->provider_ix >= 0 || stored;
+        if (failover_->pinned) failover_->terms.unfit = nullptr;
     }
     Failover& course = *failover_;
     course.over = !go_on_after(failure);
@@ -162,8 +187,9 @@ bool Exchange::go_on_after(const Failure& failure) {
     const bool answered = failure.status != 0 || failure.reason == FailoverReason::error_event;
     const bool unanswered = request_sent_ && !answered;
     if (unanswered && !terms.retry_sent) return false;
-    if (!choose_next(failure)) return false;
-    if (!services_.retries.take(now_ms)) {
+    const bool other_model = is_of_model(failure.reason);  // no retry: this request was not asked of that model
+    if (!(other_model ? choose_fallback_model(failure) : choose_next(failure))) return false;
+    if (!other_model && !services_.retries.take(now_ms)) {
         route::leave(plan().choice, *course.candidate, now_ms, course.next->passage);
         course.next.reset();
         services_.metrics().retries_refused.add();
@@ -178,12 +204,14 @@ bool Exchange::go_on_after(const Failure& failure) {
 /// What the others, and the next requests, are to know of it.
 void Exchange::note_failure(const Failure& failure) {
     const uint64_t now_ms = services_.shard().timers().now_ms();
-    judge_candidate(verdicts_of(failure));
-    leave_candidate();
+    const bool of_key = refuses_key(failure.status) && instance_set() != nullptr;
+    judge_candidate(of_key ? route::Verdicts{.provider = BreakerOutcome::success} : verdicts_of(failure));
+    leave_candidate(failure.status != 0);
     if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
-    const bool asked = failure.reason != FailoverReason::untranslatable;
+    const bool asked = failure.reason != FailoverReason::untranslatable && !is_of_model(failure.reason);
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
     if (failure.reason != FailoverReason::rate_limit || candidate_ == nullptr) return;
+    if (instance_set() != nullptr) return;  // the key rests (rest_key), and its model may do well with others
     const uint64_t rest_ms = std::min(failure.retry_after_ms.value_or(rest_default_ms), rest_max_ms);
     if (candidate_->model_state != nullptr) candidate_->model_state->rest_until(now_ms + rest_ms);
 }
@@ -192,7 +220,7 @@ void Exchange::note_failure(const Failure& failure) {
 bool Exchange::choose_next(const Failure& failure) {
     Failover& course = *failover_;
     const FailoverPlan& terms = plan().failover;
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     const auto own =
         std::ranges::find(match.candidates, provider_ - plan().providers.data(), &route::Candidate::provider_ix);
     if (own == match.candidates.end()) return false;
@@ -211,6 +239,7 @@ bool Exchange::choose_next(const Failure& failure) {
     };
     course.tried.set(own_index);
     course.pause_ms = 0;
+    if (!choice.fallback_only && choose_other_instance(failure, own_index)) return true;
     if (!course.pinned && choose_among(course.tried)) return true;
     if (choice.fallback_only) return false;
     // A provider that refuses our key will do so again.
@@ -231,8 +260,9 @@ bool Exchange::choose_next(const Failure& failure) {
 
 /// Until the candidate may be asked again, as it said itself.
 uint64_t Exchange::rest_of(const route::Candidate& candidate) const noexcept {
-    if (candidate.model_state == nullptr) return 0;
     const uint64_t now_ms = services_.shard().timers().now_ms();
+    if (candidate.instances != nullptr) return route::rest_ms(*candidate.instances, now_ms);
+    if (candidate.model_state == nullptr) return 0;
     const uint64_t until_ms = candidate.model_state->rests_until_ms();
     return until_ms > now_ms ? until_ms - now_ms : 0;
 }
@@ -240,8 +270,24 @@ uint64_t Exchange::rest_of(const route::Candidate& candidate) const noexcept {
 /// Once the failed attempt's connection is gone.
 void Exchange::begin_pause() noexcept {
     if (failover_ == nullptr || !failover_->next || failover_->pause_ms == 0) return;
+    // Meanwhile others may have what it would take: it is chosen anew when the pause is over.
+    route::leave(plan().choice, *failover_->candidate, services_.shard().timers().now_ms(), failover_->next->passage);
     pausing_ = true;
     arm(Deadline::pause, failover_->pause_ms);
+}
+
+/// The one that the pause was for, unless it has become unwell or an operator has drained it.
+bool Exchange::choose_paused() noexcept {
+    Failover& course = *failover_;
+    const route::ModelMatch match = this->match();
+    route::ChoiceTerms terms = course.terms;
+    terms.now_ms = services_.shard().timers().now_ms();
+    route::Tried others;
+    others.set().reset(course.next->index);
+    course.next =
+        route::choose(plan().choice, terms, match.candidates, others, use_->turns[match.set], services_.random);
+    course.over = !course.next;
+    return course.next.has_value();
 }
 
 /// Makes the next attempt's request from what the client sent, for whom it is meant. Candidates that cannot be asked it
@@ -251,6 +297,7 @@ Result<void> Exchange::begin_next() {
     if (failover_ == nullptr || !failover_->next) return {};  // the same request on another connection
     if (total_passed()) return std::unexpected(failover_->told->error);
     Failover& course = *failover_;
+    if (course.pause_ms > 0 && !choose_paused()) return std::unexpected(course.told->error);
     const uint64_t now_ns = services_.shard().now_ns();
     connect_wait_ns_ += now_ns - (request_sent_ ? forwarded_ns_ : course.failed_ns);
     for (;;) {
@@ -291,11 +338,12 @@ void Exchange::switch_candidate() {
     watch_.reset();
     candidate_ = &candidate;
     const uint16_t to = plan().providers[candidate.provider_ix].label_ix;
-    if (from != to) services_.metrics().failover(from, to, course.reason);
+    if (provider_ != &plan().providers[candidate.provider_ix]) course.tried_instances = 0;
+    if (from != to || is_of_model(course.reason)) services_.metrics().failover(from, to, course.reason);
 }
 
 Result<void> Exchange::make_request_anew() {
-    const route::ModelMatch match = plan().catalogue.match(model_);
+    const route::ModelMatch match = this->match();
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
     hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
@@ -322,29 +370,46 @@ void Exchange::judge_end() {
         failover_->next.reset();
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
-    if (candidate_ == nullptr || !plan().tells_routing || was_judged) return leave_candidate();
+    const bool refused = answer_whole() && status_ >= 400;
+    if (client_.is_mirror()) return leave_candidate(refused);  // a copy that fails is no word on requests
+    const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
+    if (nobody_asks || was_judged) return leave_candidate(refused);
+    const bool counts_output = candidate_ != nullptr && candidate_->model_state != nullptr;
+    if (counts_output && answer_whole() && status_ < 400 && usage().output > 0)
+        candidate_->model_state->output_tokens.record(usage().output);
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     if (answer_whole() && status_ < 500) {
-        judge_candidate({.provider = BreakerOutcome::success, .model = BreakerOutcome::success});
+        judge_candidate({.provider = BreakerOutcome::success,
+                         .model = BreakerOutcome::success,
+                         .instance = BreakerOutcome::success});
         if (provider_->state != nullptr) provider_->state->note_success(now_ms);
     } else if (broke || answer_whole()) {
-        judge_candidate({.model = BreakerOutcome::failure});
+        const bool unreached = broke && !request_sent_ && instance_set() != nullptr;
+        judge_candidate(unreached
+                            ? route::Verdicts{.provider = BreakerOutcome::failure}
+                            : route::Verdicts{.model = BreakerOutcome::failure, .instance = BreakerOutcome::failure});
         const char* const what = error_.code == Errc::ok ? answered_error : error_.what;
         if (provider_->state != nullptr) provider_->state->note_failure(now_ms, what);
     }
-    leave_candidate();
+    leave_candidate(refused);
 }
 
 /// Who answered, after how many attempts, and why it was asked.
 void Exchange::write_routing_lines(http::HeadWriter& head) const {
     if (provider_ == nullptr || !plan().tells_routing) return;
-    head.header("x-loom-provider", provider_->name);
+    head.header("x-loom-provider", std::string_view(provider_->name).substr(0, told_name_bytes_max));
+    if (instance_set() != nullptr) head.header("x-loom-instance", uint64_t{instance_ix() + 1});
+    // Without the provider's name in front, by which an arm may ask one alone.
+    const std::string_view model = routed_model() != model_ ? match().model : model_;
+    if (model != model_ && model.size() <= told_name_bytes_max) head.header("x-loom-model", model);
     head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));
+    if (arm_ != nullptr) head.header("x-loom-experiment", arm_->label);
     if (failover_ != nullptr) head.header("x-loom-failover", failover_->story());
+    write_selection_lines(head);
 }
 
 }  // namespace loom::proxy

@@ -36,6 +36,7 @@ void Exchange::end_attempt() noexcept {
 Result<void> Exchange::start_attempt() {
     phase_ = Phase::forward;
     if (client_gone_) return std::unexpected(error_);
+    LOOM_TRY(check_region());
     attempts_ += 1;
     connects_ += 1;
     if (attempts_ > 1 && provider_ != nullptr) services_.metrics().retry(provider_->label_ix);
@@ -55,7 +56,7 @@ Result<void> Exchange::start_attempt() {
         echo_ = std::make_unique<EchoSource>(*this);
         return echo_->start(services_.shard());
     }
-    if (provider_ != nullptr && provider_->google_account != 0) LOOM_TRY(access_token_line());
+    if (instance_ != nullptr && instance_->google_account != 0) LOOM_TRY(access_token_line());
     const auto connection = fresh_only_ ? pool_->pool.acquire_fresh(*this) : pool_->pool.acquire(*this);
     if (!connection) return std::unexpected(connection.error());
     upstream_ = *connection;
@@ -112,8 +113,8 @@ void Exchange::write_family_lines(http::HeadWriter& head) {
 /// The request line, what the provider is to be told, what goes on of the client's head, the framing.
 Result<void> Exchange::write_attempt_head() {
     const bool ai = route_->ai;
-    const std::string& static_lines = ai ? provider_->static_lines : route_->upstream_static_lines;
-    const std::string& base = ai ? provider_->base_path : route_->upstream_base_path;
+    const std::string& static_lines = ai ? instance_->static_lines : route_->upstream_static_lines;
+    const std::string& base = ai ? instance_->base_path : route_->upstream_base_path;
     const std::string_view rest = upstream_target();
     attempt_->head.reserve(method_text_.size() + base.size() + rest.size() + static_lines.size() +
                            (ai ? credentials_bytes() : 0) + request_lines_.size() + family_->bytes() +

@@ -1,4 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
+#include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
@@ -30,17 +31,25 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (const auto found = find_candidate(*request); !found) return found;
-    if (plan().keeps_any()) {
+    const auto found = find_candidate(*request);
+    if (!found) return joins_line(*request) ? Result<void>() : found;
+    return inspect_on(*request);
+}
+
+/// Who is asked is known.
+Result<void> Exchange::inspect_on(const llm::Request& request) {
+    if (plan().keeps_any() && !client_.is_mirror()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
-    return prepare(*request);
+    return prepare(request);
 }
 
 /// The candidate is known: what it will be sent is made of what the client sent.
 Result<void> Exchange::prepare(const llm::Request& request) {
     const bool quirky = llm::QuirkEdits::may_change(endpoint_, request, provider_->quirks) && takes_as_it_comes();
-    return quirky ? prepare_quirky() : prepare_document(request);
+    LOOM_TRY(quirky ? prepare_quirky() : prepare_document(request));
+    if (plan().sticky.adds_cache_key) add_cache_key();
+    return {};
 }
 
 /// A provider that takes the client's document but not all of its words: those go, and what is left is read again. The

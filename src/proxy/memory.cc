@@ -8,6 +8,7 @@
 #include "coded_body.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "line_place.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
 #include "loom/llm/request.h"
@@ -97,6 +98,8 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    if (shape.keeps_rule_fields)
+        blocks.add("the fields that rules ask for", "routing.rule.<name>.when", limits.head_bytes);
     if (shape.keeps_ids) blocks.put("what it asks of a provider's", "", sizeof(Ownership) + sizeof(BatchUpload));
     if (shape.streams_bodies)
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
@@ -153,6 +156,10 @@ MemoryTerms services_memory(const MemoryShape& shape) {
         terms.push_back({"connections counted by address",
                          AddressTable::memory_bytes_max(shape.limits.connections + shape.backlog),
                          "limit.connections_per_address"});
+    if (shape.queue_max > 0)
+        terms.push_back({"places in line",
+                         (shape.queue_max / shape.shard_count + 1) * BlockPool::footprint(sizeof(LinePlace)),
+                         "routing.queue.max"});
     if (shape.inspects) add_bodies(terms, shape);
     if (shape.keeps_ids)
         terms.push_back({"the index of one document with ids, and a list as it is filtered",

@@ -63,6 +63,7 @@ class Ownership final : public EventObserver, RegisterAsker, BodyHold {
     std::vector<std::string_view> asked_ids;  // as the register was asked, in its order
     int64_t grown_bytes = 0;                  // of a form, by another name of its model
     int provider_ix = -1;                     // who has what is named; -1: nobody yet
+    size_t instance_ix = 0;                   // of its instances
     llm::ResourceList list;                   // that came
     std::vector<bool> keeps;                  // of it, by element
     llm::Usage usage;                         // of an answer that was collected

@@ -200,16 +200,33 @@ Result<void> Exchange::find_realtime_provider() {
 
 /// The session's events will name the model.
 Result<void> Exchange::find_transcriber() {
+    bool any_drained = false;
+    const route::RegionRequirement* barred = nullptr;
+    const route::RoutingRule* const rule = route_->provider_ix < 0 ? rule_of_head() : nullptr;
+    bool any_ruled_out = false;
     for (const ProviderPlan& provider : plan().providers) {
         const auto index = &provider - plan().providers.data();
         const bool wanted = route_->provider_ix < 0 || route_->provider_ix == index;
         const bool has_ears = provider.kind != ProviderKind::echo;
         if (!wanted || !has_ears || !llm::takes_endpoint(*provider.type, llm::Endpoint::realtime)) continue;
+        any_drained = any_drained || !provider.takes_requests();
+        if (!provider.takes_requests()) continue;
+        if (barred == nullptr) barred = barred_from(static_cast<size_t>(index));
+        if (barred_from(static_cast<size_t>(index)) != nullptr) continue;
+        const bool ruled_out = rule != nullptr && !rule->leads_to(static_cast<size_t>(index));
+        any_ruled_out = any_ruled_out || ruled_out;
+        if (ruled_out) continue;
+        leave_instance();
         provider_ = &provider;
         type_ = provider.type;
-        pool_ = use_->provider_pools[static_cast<size_t>(index)];
-        return {};
+        take_instance();
+        if (provider.limits == nullptr) return {};
+        return enter_limits({.now_ms = services_.shard().timers().now_ms()});  // a session is one request
     }
+    if (any_ruled_out) return refuse_rule(*rule);
+    if (barred != nullptr) return refuse_region(*barred);
+    if (any_drained)
+        return fail(Errc::exhausted, Side::internal, "every provider of this route that has sessions is drained");
     return fail(Errc::unsupported, Side::downstream, "no provider of this route has realtime sessions");
 }
 
@@ -242,7 +259,9 @@ Result<void> Exchange::begin_session() {
     error_ = {};
     phase_ = Phase::relay;
     // It may last for hours; that it began is all that a breaker waits for.
-    judge_candidate({.provider = route::BreakerOutcome::success, .model = route::BreakerOutcome::success});
+    judge_candidate({.provider = route::BreakerOutcome::success,
+                     .model = route::BreakerOutcome::success,
+                     .instance = route::BreakerOutcome::success});
     status_ = answer.status;
     Block room = services_.shard().blocks().take(answer.head_bytes + head_slack_bytes);
     http::HeadWriter head(room.data(), room.capacity());
@@ -298,7 +317,13 @@ void Exchange::on_drain() {
 }
 
 void Exchange::on_new_plan() {
-    if (!in_session() || still_allowed(services_.plan())) return;
+    if (!in_session()) return;
+    if (is_barred_by(services_.plan()))
+        return realtime_->session().close(http::close_code::policy,
+                                          Error{.code = Errc::forbidden,
+                                                .side = Side::downstream,
+                                                .what = "this session is not in the region that is required now"});
+    if (still_allowed(services_.plan())) return;
     realtime_->session().close(http::close_code::policy, Error{.code = Errc::unauthenticated,
                                                                .side = Side::downstream,
                                                                .what = "this key is no longer good for this session"});

@@ -73,6 +73,7 @@ void Exchange::refuse(const Error& why) {
     }
     if (answered_) return refuse_in_stream(why);
     ReplyShape shape = reply_shape(why);
+    if (why.code == Errc::limited && why.side == Side::internal) services_.metrics().limited.add();
     const bool all_failed = failover_ != nullptr && failover_->told && why.side == Side::upstream;
     if (all_failed && failover_->told->status != 0) {
         shape.status = failover_->told->status;
@@ -114,10 +115,14 @@ void Exchange::refuse(const Error& why) {
     if (shape.status == 405 && of_client) extra = "allow: GET, HEAD, POST, DELETE, OPTIONS\r\n";
     if (shape.status == 415 && of_client) extra = accept_encoding_line;
     if (shape.status == 429 || shape.status == 503) extra = "retry-after: 1\r\n";
-    std::array<char, 48> retry_after;
+    std::array<char, 80> retry_after;
     if (all_failed && failover_->told->retry_after_ms) {
         const uint64_t seconds = (*failover_->told->retry_after_ms + 999) / 1000;
         char* const end = fmt::format_to(retry_after.data(), "retry-after: {}\r\n", seconds);
+        extra = {retry_after.data(), static_cast<size_t>(end - retry_after.data())};
+    } else if (retry_after_ms_ != 0) {  // SDKs of OpenAI and Anthropic read the second line before the first
+        char* const end = fmt::format_to(retry_after.data(), "retry-after: {}\r\nretry-after-ms: {}\r\n",
+                                         (uint64_t{retry_after_ms_} + 999) / 1000, retry_after_ms_);
         extra = {retry_after.data(), static_cast<size_t>(end - retry_after.data())};
     }
     if (shape.status == 501) extra = "x-should-retry: false\r\n";  // SDKs try again whatever begins with a 5

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "account.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/http/form_data.h"
@@ -60,14 +61,17 @@ std::string Exchange::tenant() const {
 }
 
 void Exchange::take_provider(size_t provider_ix) noexcept {
+    leave_instance();
     provider_ = &plan().providers[provider_ix];
-    pool_ = use_->provider_pools[provider_ix];
+    // One home for what is uploaded and listed: a batch finds its file there.
+    use_instance(owned_ != nullptr && owned_->provider_ix >= 0 ? owned_->instance_ix : 0);
 }
 
 /// Who is asked where neither an id nor a model tells: the route's provider, else the first that has such calls and
 /// speaks the client's protocol.
-size_t Exchange::family_provider() const noexcept {
+size_t Exchange::family_provider() {
     if (route_->provider_ix >= 0) return static_cast<size_t>(route_->provider_ix);
+    const route::RoutingRule* const rule = rule_of_head();
     const auto protocol_of = [](llm::PathStyle path) {
         if (path == llm::PathStyle::anthropic) return llm::Protocol::anthropic;
         return path == llm::PathStyle::gemini ? llm::Protocol::gemini : llm::Protocol::openai_chat;
@@ -78,6 +82,8 @@ size_t Exchange::family_provider() const noexcept {
     for (size_t i = 0; i < plan().providers.size(); ++i) {
         const ProviderPlan& provider = plan().providers[i];
         if (provider.kind == ProviderKind::echo || !provider.type->serves_families) continue;
+        if (!provider.takes_requests() || barred_from(i) != nullptr) continue;
+        if (rule != nullptr && !rule->leads_to(i)) continue;
         if (protocol_of(provider.type->path) == wanted) return i;
         if (provider.type->path != llm::PathStyle::gemini) first = std::min(first, i);
     }
@@ -102,15 +108,30 @@ Result<void> Exchange::admit_family(const http::RequestHead& head) {
     return check_family_provider();
 }
 
-Result<void> Exchange::check_family_provider() const {
+Result<void> Exchange::check_family_provider() {
     if (llm::is_gemini_family(endpoint_) && provider_->type->path != llm::PathStyle::gemini)
         return fail(Errc::unsupported, Side::downstream, "this provider has no such endpoint: it is Gemini's");
+    LOOM_TRY(check_in_service());
+    const bool free =
+        route_->provider_ix < 0 && candidate_ == nullptr && !(owned_ != nullptr && owned_->provider_ix >= 0);
+    const route::RoutingRule* const rule = free ? rule_of_head() : nullptr;
+    if (rule != nullptr && !rule->leads_to(static_cast<size_t>(provider_ - plan().providers.data())))
+        return refuse_rule(*rule);
     if (pool_ == nullptr)
         return fail(Errc::unsupported, Side::downstream, "the embedded provider has no such endpoint");
-    if (provider_->aws_keys != nullptr)
+    if (instance_->aws_keys != nullptr)
         return fail(Errc::unsupported, Side::downstream,
                     "this provider's requests are signed whole: nothing can be relayed to it unread");
     return {};
+}
+
+/// Who is drained is asked for what it stores, which nobody else has, and for nothing new.
+Result<void> Exchange::check_in_service() const {
+    const bool stores_it = owned_ != nullptr && owned_->provider_ix >= 0;
+    if (stores_it ? !provider_->disabled() : provider_->takes_requests()) return {};
+    return fail(Errc::exhausted, Side::internal,
+                stores_it ? "the provider that has what this request names is disabled"
+                          : "every provider that could be asked is drained");
 }
 
 /// A file that is uploaded as it comes, where clients are told apart: what could not be read on the way is not taken.
@@ -216,7 +237,11 @@ Result<void> Exchange::choose_by_model() {
         return fail(Errc::bad_message, Side::downstream, "'model' is longer than any model's name (4096 bytes)");
     if (owned_->call.by_model) {
         LOOM_TRY(find_candidate());
-        type_ = nullptr;  // the path stays the client's
+        type_ = nullptr;                                                   // the path stays the client's
+        if (instance_set() != nullptr && llm::stores_things(endpoint_)) {  // its things have one home
+            leave_instance();
+            use_instance(0);
+        }
         return {};
     }
     if (consumer_ != nullptr && !consumer_->may_use_model(model_))
@@ -253,8 +278,10 @@ Result<void> Exchange::ask_owners() {
             if (place.name.empty()) break;
             question.named.push_back({std::string(llm::kind_name(call.kind)), std::string(place.id)});
         }
-        question.counted_kind = llm::kind_name(call.kind);
-        question.counted_account = provider_->name;
+        if (provider_->instance_set == nullptr) {  // else what others of them made would not be counted
+            question.counted_kind = llm::kind_name(call.kind);
+            question.counted_account = provider_->name;
+        }
     }
     for (const llm::ResourceName& name : owned_->named)
         if (plan().keeps(name.kind)) question.named.push_back(key_of(name));
@@ -296,20 +323,29 @@ Result<void> Exchange::look_at_register() {
 /// What is another's is not there, and neither is what nobody has: both answers are the same, and nobody else is asked.
 Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
     for (size_t i = 0; i < answer.accounts.size(); ++i) {
-        const auto found = std::ranges::find(plan().providers, answer.accounts[i], &ProviderPlan::name);
-        if (found == plan().providers.end() || found->kind == ProviderKind::echo) {
+        const auto owner = find_account(plan(), answer.accounts[i]);
+        if (!owner || plan().providers[owner->provider_ix].kind == ProviderKind::echo) {
             if (!plan().keeps_apart()) continue;
             detail_ = owned_->asked_ids[i].substr(0, 128);
             return fail(Errc::not_found, Side::downstream, "nothing is stored here under this id");
         }
-        const int index = static_cast<int>(found - plan().providers.begin());
-        if (owned_->provider_ix >= 0 && owned_->provider_ix != index)
+        const bool elsewhere = owned_->provider_ix != owner->provider_ix || owned_->instance_ix != owner->instance_ix;
+        if (owned_->provider_ix >= 0 && elsewhere)
             return fail(Errc::bad_message, Side::downstream,
-                        "what this request names is stored at different providers, and none has all of it");
-        owned_->provider_ix = index;
+                        "what this request names is stored at different providers, or by different keys, and none has "
+                        "all of it");
+        owned_->provider_ix = owner->provider_ix;
+        owned_->instance_ix = owner->instance_ix;
     }
     owned_->asked_ids.clear();
     if (llm::is_inspected(endpoint_)) return prepare_for_owner();
+    const bool elsewhere =
+        owned_->provider_ix >= 0 && provider_ != &plan().providers[static_cast<size_t>(owned_->provider_ix)];
+    if (candidate_ != nullptr && elsewhere) {
+        detail_ = plan().providers[static_cast<size_t>(owned_->provider_ix)].name;
+        return fail(Errc::bad_message, Side::downstream,
+                    "what this request names is stored at a provider that is not asked for this model");
+    }
     if (owned_->provider_ix >= 0) take_provider(static_cast<size_t>(owned_->provider_ix));
     LOOM_TRY(check_family_provider());
     // Counted at the provider that would have been asked: a place in the list may lead to another.
@@ -326,19 +362,28 @@ Result<void> Exchange::go_to_owner(const store::ResourceAnswer& answer) {
 Result<void> Exchange::prepare_for_owner() {
     const int owner = owned_->provider_ix;
     if (owner >= 0 && provider_ != &plan().providers[static_cast<size_t>(owner)]) {
-        const auto candidates = plan().catalogue.match(model_).candidates;
-        const auto there = std::ranges::find(candidates, static_cast<uint16_t>(owner), &route::Candidate::provider_ix);
+        const auto has = [owner](const route::Candidate& one) { return one.provider_ix == owner; };
+        if (std::ranges::none_of(match().candidates, has)) leave_arm();  // what the client asked for may be there
+        const auto candidates = match().candidates;
+        const auto there = std::ranges::find_if(candidates, has);
         if (there == candidates.end() || route_->provider_ix >= 0) {
             detail_ = plan().providers[static_cast<size_t>(owner)].name;
             return fail(Errc::bad_message, Side::downstream,
                         "what this request names is stored at a provider that is not asked for this model");
         }
         leave_candidate();
-        LOOM_TRY(take_candidate(&*there, there->provider_ix, plan().catalogue.match(model_).model));
+        LOOM_TRY(take_candidate(&*there, there->provider_ix, match().model));
     }
+    if (owner >= 0 && provider_->instance_set != nullptr) {
+        leave_instance();
+        take_instance();
+    }
+    if (owner >= 0) LOOM_TRY(check_in_service());
     // Read again: while the register was asked, the reader has read for others.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) return std::unexpected(request.error());
+    if (provider_->limits != nullptr && passage_.limits.of == nullptr)
+        LOOM_TRY(enter_limits(choice_terms(match(), *request)));
     const auto prepared = prepare(*request);
     inspected_ns_ = services_.shard().read_clock_ns();
     return prepared;
@@ -363,10 +408,10 @@ bool Exchange::watches_ids() const noexcept {
 void Exchange::ask_to_write(RegisterStage stage, const std::vector<llm::ResourceName>& made) {
     store::ResourceQuestion question{.tenant = tenant()};
     for (const llm::ResourceName& name : made)
-        question.made.push_back({key_of(name), provider_->name, std::string(model_.substr(0, 256))});
+        question.made.push_back({key_of(name), account(), std::string(model_.substr(0, 256))});
     if (owned_->call.kind == llm::ResourceKind::gemini_upload && !owned_->id.empty())  // it has brought its file
         question.gone.push_back(
-            {{std::string(llm::kind_name(owned_->call.kind)), std::string(owned_->id)}, provider_->name, {}});
+            {{std::string(llm::kind_name(owned_->call.kind)), std::string(owned_->id)}, account(), {}});
     owned_->ask(stage, std::move(question));
 }
 
@@ -379,8 +424,7 @@ Result<void> Exchange::ask_about_answer() {
     const std::string_view answer = owned_->collected().body();
     if (call.answer == CallAnswer::deletion) {
         store::ResourceQuestion question{.tenant = tenant()};
-        question.gone.push_back(
-            {{std::string(llm::kind_name(call.kind)), std::string(owned_->id)}, provider_->name, {}});
+        question.gone.push_back({{std::string(llm::kind_name(call.kind)), std::string(owned_->id)}, account(), {}});
         owned_->ask(RegisterStage::answer, std::move(question));
         return {};
     }
@@ -408,11 +452,12 @@ Result<void> Exchange::keep_own_elements(const store::ResourceAnswer& answer) {
     owned_->keeps.assign(list.elements.size(), false);
     std::vector<llm::ResourceName> made;
     const size_t count = list.elements.size();
+    const std::optional<Account> own = find_account(plan(), account());
     size_t room = owned_->pages > 0 && owned_->list_limit > 0 ? owned_->list_limit : count;
     const bool backwards = reads_backwards(query());
     for (size_t turn = 0; turn < count; ++turn) {
         const size_t i = backwards ? count - 1 - turn : turn;  // from the place that the client named
-        if (answer.accounts[i] != provider_->name) continue;
+        if (find_account(plan(), answer.accounts[i]) != own) continue;
         if (room == 0) {
             list.has_more = true;
             break;

@@ -10,6 +10,8 @@
 #include "loom/base/crypto.h"
 #include "loom/http/head_writer.h"
 #include "loom/observe/log.h"
+#include "overload.h"
+#include "waiting_line.h"
 
 namespace loom::proxy {
 namespace {
@@ -37,9 +39,9 @@ observe::ConnectResult connect_result(Errc code) noexcept {
     }
 }
 
-std::unique_ptr<http::SigV4Signer> make_signer(const ProviderPlan& provider) {
-    if (provider.aws_keys == nullptr) return nullptr;
-    const AwsKeys& keys = *provider.aws_keys;
+std::unique_ptr<http::SigV4Signer> make_signer(const InstancePlan& instance) {
+    if (instance.aws_keys == nullptr) return nullptr;
+    const AwsKeys& keys = *instance.aws_keys;
     auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
     signer->use({.access_key_id = keys.access_key_id,
                  .secret_access_key = keys.secret_access_key.view(),
@@ -85,6 +87,8 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       clients_(std::make_unique<Clients>()),
       addresses_(std::make_unique<AddressTable>()),
       bodies_(std::make_unique<BodyBudget>(metrics)),
+      line_(std::make_unique<WaitingLine>(shard.timers(), metrics)),
+      overload_(std::make_unique<Overload>(shard.timers().now_ms())),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -96,10 +100,13 @@ Services::~Services() {
 void Services::set_plan(std::shared_ptr<const Plan> plan) {
     auto use = std::make_unique<PlanUse>();
     use->plan = std::move(plan);
-    for (const ProviderPlan& provider : use->plan->providers)
-        use->provider_pools.push_back(
-            provider.kind == ProviderKind::echo ? nullptr : pool_for(provider.endpoint, provider.label_ix));
-    for (const ProviderPlan& provider : use->plan->providers) use->signers.push_back(make_signer(provider));
+    for (const ProviderPlan& provider : use->plan->providers) {
+        std::vector<PlanUse::InstanceUse>& instances = use->instances.emplace_back();
+        const bool is_echo = provider.kind == ProviderKind::echo;
+        for (const InstancePlan& one : provider.instances)
+            instances.push_back(
+                {.pool = is_echo ? nullptr : pool_for(one.endpoint, provider.label_ix), .signer = make_signer(one)});
+    }
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
     for (const size_t candidate_count : use->plan->catalogue.set_sizes()) use->turns.emplace_back(candidate_count);
@@ -107,6 +114,11 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
     bodies_->set_part(current_->plan->limits.bodies_bytes / shard_count_);
+    const auto part_of = [this](uint32_t count) { return (count + shard_count_ - 1) / shard_count_; };
+    line_->set_max(part_of(current_->plan->queue.max));
+    OverloadPlan overload = current_->plan->overload;
+    overload.exchanges = part_of(overload.exchanges);
+    overload_->set_plan(overload);
     if (!draining_ && tell_room_) tell_room_();  // the limit may have been raised
     clients_->for_each([](ClientConnection& client) { client.on_new_plan(); });
 }
@@ -163,7 +175,8 @@ void Services::retire(PlanUse& use) {
         entry->plans -= 1;
         if (entry->plans == 0) entry->pool.retire();
     };
-    std::ranges::for_each(use.provider_pools, leave);
+    for (const auto& instances : use.instances)
+        for (const PlanUse::InstanceUse& one : instances) leave(one.pool);
     std::ranges::for_each(use.route_pools, leave);
     std::erase_if(uses_, [&use](const auto& one) { return one.get() == &use; });
     sweep_pools();
@@ -210,6 +223,10 @@ std::array<char, 32> Services::new_request_id() noexcept {
 
 void Services::add_client(ClientConnection& client) noexcept {
     clients_->push_back(client);
+    if (client.is_mirror()) {
+        mirror_count += 1;
+        return;
+    }
     client_count_ += 1;
     metrics_.connections_open.add();
     metrics_.connections_accepted.add();
@@ -217,6 +234,10 @@ void Services::add_client(ClientConnection& client) noexcept {
 
 void Services::remove_client(ClientConnection& client) noexcept {
     static_cast<ListLink<ClientTag>&>(client).unlink();
+    if (client.is_mirror()) {
+        mirror_count -= 1;
+        return;
+    }
     const ListenerPlan& listener = client.listener();
     const bool was_full = !has_room_for_client(listener);
     client_count_ -= 1;
@@ -269,8 +290,19 @@ void Services::tell_flood(const net::PeerAddress& peer, uint32_t connections) {
                       peer.to_address().ip_string(), connections, shard_.index());
 }
 
+void Services::note_turn(uint64_t turn_ns) noexcept {
+    overload_->on_turn(turn_ns, shard_.timers().now_ms(),
+                       {.exchanges = exchange_count - std::min(exchange_count, mirror_count),
+                        .body_bytes = bodies_->held_bytes(),
+                        .body_bytes_part = plan().limits.bodies_bytes / shard_count_});
+    metrics_.overload_level.set(overload_->level());
+}
+
+bool Services::sheds(uint8_t priority) noexcept { return overload_->sheds(priority, shard_.timers().now_ms(), random); }
+
 void Services::begin_drain() {
     if (std::exchange(draining_, true)) return;
+    line_->close();
     clients_->for_each([](ClientConnection& client) { client.drain(); });
     shard_.timers().arm(drain_limit_, plan().client.drain_ms);
 }
@@ -285,7 +317,7 @@ void Services::close_all() noexcept {
 }
 
 bool Services::idle() const noexcept {
-    if (client_count_ > 0 || exchange_count > 0) return false;
+    if (client_count_ > 0 || mirror_count > 0 || exchange_count > 0) return false;
     for (const auto& entry : pools_) {
         entry->pool.retire();
         if (!entry->pool.empty()) return false;

@@ -53,6 +53,7 @@ uint32_t Exchange::event_count() const noexcept {
 }
 
 void Exchange::book(uint64_t now_ns) {
+    if (client_.is_mirror()) return book_mirror();
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
     metrics.http_request(left ? uint16_t{499} : status_);
@@ -75,23 +76,47 @@ void Exchange::book(uint64_t now_ns) {
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
     const uint16_t provider = provider_->label_ix;
     const bool good = !left && answer_whole();
-    metrics.request_done(provider, model, good ? observe::outcome_of(status_) : observe::Outcome::error,
-                         (now_ns - begun_ns_) / 1000);
-    book_tokens(usage());
+    const observe::Outcome outcome = good ? observe::outcome_of(status_) : observe::Outcome::error;
+    metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
+    if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);
+    book_tokens(usage(), good && status_ < 400);
+    if (affinity_ != 0) book_stickiness();
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
 }
 
 /// Of one attempt: what its answer says that it took, whether or not the client got it.
-void Exchange::book_tokens(const llm::Usage& usage) {
+/// answered  it brought an answer, which may have a price of its own, even one that tells no tokens.
+void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
+    const bool charged = answered && !llm::counts_tokens(endpoint_);
+    if (charged || usage.provenance != llm::Usage::Provenance::none) book_cost(usage);
     services_.metrics().tokens(
         provider_->label_ix,
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
 }
 
+void Exchange::book_cost(const llm::Usage& usage) {
+    if (plan().prices == nullptr || upstream_model_.empty()) return;  // files and the like have no model's price
+    const auto provider_ix = static_cast<size_t>(provider_ - plan().providers.data());
+    const route::Price* const price = candidate_ != nullptr
+                                          ? candidate_->price_for(upstream_model_)
+                                          : plan().prices->providers[provider_ix].find(upstream_model_, model_);
+    if (price == nullptr) return;
+    const Money cost = price->cost(route::parts_of({.input = usage.input,
+                                                    .cached_input = usage.cached_input,
+                                                    .cache_write = usage.cache_write,
+                                                    .cache_write_1h = usage.cache_write_1h,
+                                                    .output = usage.output,
+                                                    .reasoning = usage.reasoning}));
+    services_.metrics().cost(provider_->label_ix,
+                             candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
+    cost_ = std::max<Money>(cost_, 0);
+    cost_ = cost > money_max - cost_ ? money_max : cost_ + cost;
+}
+
 void Exchange::write_log(uint64_t now_ns) {
     observe::ShardAccessLog* const log = services_.log();
-    if (log == nullptr || client_.listener().local) return;
+    if (log == nullptr || client_.listener().local || client_.is_mirror()) return;
     std::array<char, 64> address;
     std::string_view client = client_text_;
     if (client.empty()) client = client_.peer_text(address);
@@ -126,6 +151,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .tokens_input = usage.input,
         .tokens_output = usage.output,
         .tokens_cached = usage.cached_input,
+        .cost = cost_,
         .total_us = span_us(begun_ns_, now_ns),
         .ttft_us = streaming_ ? span_us(content_ns_ != 0 ? begun_ns_ : 0, content_ns_) : -1,
         .overhead_us = head_ns_ != 0 ? static_cast<int64_t>(overhead_ns() / 1000) : -1,

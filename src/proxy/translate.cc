@@ -15,6 +15,7 @@ namespace loom::proxy {
 namespace {
 
 constexpr size_t dropped_bytes_max = 1024;
+constexpr size_t error_type_bytes_max = 128;
 
 /// Of an endpoint that counts tokens.
 llm::CountProtocol count_protocol_of(llm::Endpoint endpoint) noexcept {
@@ -160,7 +161,10 @@ Result<void> Translated::write_answer(ByteBuffer& out) {
     if (good && counting != nullptr) return counting->answer(answer.body(), out);
     if (good && embedding != nullptr) return embedding->answer(answer.body(), out, usage);
     if (good) return translation.answer(answer.body(), out, usage);
-    translation.error(answer.status(), answer.body(), out);
+    if (error_type.empty())
+        translation.error(answer.status(), answer.body(), out);
+    else
+        out.append(answer.body());
     return {};
 }
 
@@ -205,6 +209,7 @@ bool Exchange::collects_answer() const noexcept {
     if (collects_resource()) return true;
     const http::ResponseHead& head = services_.response_head;
     // Whole behind a head of a stream: the client can be told nothing but that, yet what it cost is in there.
+    if (asks_refusal()) return true;
     if (translated_ == nullptr)
         return answered_ && echo_ == nullptr && head.status == 200 && !is_event_stream(head) &&
                llm::chat_protocol_of(endpoint_).has_value();
@@ -224,6 +229,9 @@ Result<void> Exchange::begin_collecting() {
     if (translated_ == nullptr && !collects_resource()) {
         const llm::Protocol own = *llm::chat_protocol_of(endpoint_);
         translated_ = std::make_unique<Translated>(services_, llm::TranslateTerms{.client = own, .provider = own});
+        const std::string_view type = services_.response_head.value_of(http::HeaderId::content_type);
+        const bool fits = !type.empty() && type.size() <= error_type_bytes_max;
+        translated_->error_type = text_.keep(fits ? type : "application/json");
     }
     CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
@@ -287,7 +295,10 @@ Result<void> Exchange::deliver_collected() {
     if (!answer.in_step()) upstream_reusable_ = false;
     if (answered_) {  // the client has a stream's head already
         read_collected_usage();
-        return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
+        return fail(Errc::bad_message, Side::upstream,
+                    answer.status() / 100 == 2
+                        ? "the upstream did not stream its answer (route.NAME.keepalive)"
+                        : "the upstream refused after the stream had been opened (route.NAME.keepalive)");
     }
     if (cannot_count()) {
         estimate_count();
@@ -296,7 +307,8 @@ Result<void> Exchange::deliver_collected() {
     ByteBuffer document(services_.shard().blocks());
     LOOM_TRY(translated_->write_answer(document));
     note_lost_of_answer();
-    reply(answer.status(), "application/json", document.view(), answer.lines());
+    const bool as_it_came = answer.status() / 100 != 2 && !translated_->error_type.empty();
+    reply(answer.status(), as_it_came ? translated_->error_type : "application/json", document.view(), answer.lines());
     return {};
 }
 

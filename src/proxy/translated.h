@@ -35,6 +35,7 @@ struct Translated final : BodyHold {
     std::unique_ptr<BodyDigest> digest;                // of a large document that has to be signed
     CollectedAnswer answer;                            // where it does not stream
     llm::Usage usage;                                  // of such an answer
+    std::string_view error_type;  // the content type of an error that needs no translation; "": it needs one
 
   private:
     void on_room() noexcept override {}

@@ -15,12 +15,21 @@ constexpr unsigned restoring_bits = 1;
 constexpr unsigned era_bits = 8;
 constexpr unsigned count_bits = 10;
 static_assert(BreakerOptions::threshold_max < 1u << count_bits);
-static_assert(phase_bits + restoring_bits + era_bits + 2 * count_bits + 32 <= 64);
+constexpr unsigned written_off_bits = 1;
+static_assert(phase_bits + restoring_bits + written_off_bits + era_bits + 2 * count_bits + 32 <= 64);
+
+/// Shards tell the time by their own tick, so that one's may lie before what another has noted: nothing has passed
+/// then, not 49 days.
+uint32_t elapsed(uint64_t now_ms, uint32_t since_ms) noexcept {
+    constexpr uint32_t behind_ms_max = 60'000;
+    const uint32_t passed_ms = static_cast<uint32_t>(now_ms) - since_ms;
+    return passed_ms > UINT32_MAX - behind_ms_max ? 0 : passed_ms;
+}
 
 }  // namespace
 
 bool BreakerState::timed_out(const BreakerOptions& options, uint64_t now_ms) const noexcept {
-    return static_cast<uint32_t>(now_ms) - since_ms >= options.timeout_ms;
+    return elapsed(now_ms, since_ms) >= options.timeout_ms;
 }
 
 bool BreakerState::admits(const BreakerOptions& options, uint64_t now_ms) const noexcept {
@@ -40,11 +49,16 @@ bool BreakerState::enter(const BreakerOptions& options, uint64_t now_ms, Breaker
     if (options.failure_threshold == 0) return true;
     if (!admits(options, now_ms)) return false;
     if (phase != BreakerPhase::closed) {
-        const bool anew = phase == BreakerPhase::open || probes + successes >= options.success_threshold;
-        if (anew) {
+        if (phase == BreakerPhase::open) {
             phase = BreakerPhase::half_open;
             era += 1;
             probes = successes = 0;
+            since_ms = static_cast<uint32_t>(now_ms);
+        } else if (probes + successes >= options.success_threshold) {
+            // It waits no longer for those that are out, but they are of the same recovery: what they tell late counts,
+            // or answers that take longer than the timeout would never close it.
+            written_off = true;
+            probes = 0;
             since_ms = static_cast<uint32_t>(now_ms);
         }
         probes += 1;
@@ -59,6 +73,7 @@ void BreakerState::open(uint64_t now_ms) noexcept {
     failures = successes = probes = 0;
     since_ms = static_cast<uint32_t>(now_ms);
     restored = true;
+    written_off = false;
 }
 
 void BreakerState::leave(const BreakerOptions& options, uint64_t now_ms, BreakerPass pass,
@@ -66,8 +81,8 @@ void BreakerState::leave(const BreakerOptions& options, uint64_t now_ms, Breaker
     if (!pass.entered || pass.era != era || pass.probe != (phase == BreakerPhase::half_open)) return;
     if (phase == BreakerPhase::open) return;
     if (phase == BreakerPhase::half_open) {
-        if (probes == 0) return;  // of an era of the same number, 256 eras ago
-        probes -= 1;
+        if (probes == 0 && !written_off) return;  // of an era of the same number, 256 eras ago
+        probes -= probes != 0;  // one that was written off takes another's place here: their sum admits no more for it
         if (outcome == BreakerOutcome::failure) return open(now_ms);
         if (outcome == BreakerOutcome::none) return;
         successes += 1;
@@ -77,10 +92,11 @@ void BreakerState::leave(const BreakerOptions& options, uint64_t now_ms, Breaker
         failures = successes = probes = 0;
         since_ms = static_cast<uint32_t>(now_ms);
         restored = options.restore_ms == 0;
+        written_off = false;
         return;
     }
     if (outcome == BreakerOutcome::none) return;
-    if (!restored && static_cast<uint32_t>(now_ms) - since_ms >= options.restore_ms) restored = true;
+    if (!restored && elapsed(now_ms, since_ms) >= options.restore_ms) restored = true;
     if (outcome == BreakerOutcome::success) {
         failures = 0;
         return;
@@ -91,7 +107,7 @@ void BreakerState::leave(const BreakerOptions& options, uint64_t now_ms, Breaker
 
 uint32_t BreakerState::share(const BreakerOptions& options, uint64_t now_ms) const noexcept {
     if (restored || phase != BreakerPhase::closed) return whole_share;
-    const uint64_t elapsed_ms = static_cast<uint32_t>(now_ms) - since_ms;
+    const uint64_t elapsed_ms = elapsed(now_ms, since_ms);
     if (elapsed_ms >= options.restore_ms) return whole_share;
     return first_share + static_cast<uint32_t>((whole_share - first_share) * elapsed_ms / options.restore_ms);
 }
@@ -100,6 +116,7 @@ uint64_t Breaker::pack(const BreakerState& state) noexcept {
     const bool half_open = state.phase == BreakerPhase::half_open;
     uint64_t word = static_cast<uint64_t>(state.phase);
     word = word << restoring_bits | (state.restored ? 0u : 1u);
+    word = word << written_off_bits | (state.written_off ? 1u : 0u);
     word = word << era_bits | state.era;
     word = word << count_bits | (half_open ? state.successes : state.failures);
     word = word << count_bits | state.probes;
@@ -117,6 +134,8 @@ BreakerState Breaker::unpack(uint64_t word) noexcept {
     word >>= count_bits;
     state.era = static_cast<uint8_t>(word);
     word >>= era_bits;
+    state.written_off = (word & 1) != 0;
+    word >>= written_off_bits;
     state.restored = (word & 1) == 0;
     state.phase = static_cast<BreakerPhase>(word >> restoring_bits);
     (state.phase == BreakerPhase::half_open ? state.successes : state.failures) = count;

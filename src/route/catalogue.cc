@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "loom/base/assert.h"
-#include "nearest.h"
+#include "loom/base/edit_distance.h"
 
 namespace loom::route {
 namespace {
@@ -167,6 +167,8 @@ class CatalogueBuilder {
         }
         return best ? index_of(best->provider) : std::nullopt;
     }
+    /// Now, or once an operator wants it so.
+    bool may_be_asked(ProviderIx ix) const { return provider(ix).weight > 0 || provider(ix).control != nullptr; }
     bool takes(ProviderIx ix, std::string_view model) const {
         if (lists_nothing(ix) || mapping_of(model, ix)) return true;
         const auto& list = list_of(ix);
@@ -178,11 +180,15 @@ class CatalogueBuilder {
         c.provider_ix = ix;
         c.provider_label_ix = provider(ix).label_ix;
         c.model_label_ix = model_label;
+        c.identity = hash64(provider(ix).name);
         c.priority = provider(ix).priority;
         c.weight = provider(ix).weight;
+        c.control = provider(ix).control;
+        c.instances = provider(ix).instances;
         c.fallback = provider(ix).name == options_.fallback;
-        c.price = provider(ix).price;
+        c.prices = provider(ix).prices;
         c.provider_state = provider(ix).state;
+        c.limits = provider(ix).limits;
         const MappingOptions* mapping = mapping_of(model, ix);
         c.renamed = mapping && mapping->upstream_model != model;
         if (mapping)
@@ -190,6 +196,8 @@ class CatalogueBuilder {
         else if (!is_pattern(model))
             c.upstream_model = model;
         if (!c.upstream_model.empty()) c.quoted_upstream_model = quote_json(c.upstream_model);
+        if (c.prices != nullptr && !c.upstream_model.empty())
+            c.price = c.prices->find(c.upstream_model, is_pattern(model) ? std::string_view() : model);
         if (options_.model_state)
             c.model_state = options_.model_state(provider(ix), c.upstream_model.empty() ? model : c.upstream_model);
         return c;
@@ -221,12 +229,12 @@ class CatalogueBuilder {
         set_strategy(set, name);
         std::vector<Candidate>& candidates = set.candidates;
         const std::optional<ProviderIx> first = routed(name);
-        if (first && provider(*first).weight > 0) {
+        if (first && may_be_asked(*first)) {
             candidates.push_back(candidate(*first, name, label));
             candidates.back().routed = true;
         }
         for (const ProviderIx ix : order_) {
-            if (ix == first || !takes(ix, name) || provider(ix).weight == 0) continue;
+            if (ix == first || !takes(ix, name) || !may_be_asked(ix)) continue;
             candidates.push_back(candidate(ix, name, label));
         }
         put_fallback_last(candidates);
@@ -242,7 +250,7 @@ class CatalogueBuilder {
     void warn(std::string_view name, const std::vector<Candidate>& candidates) {
         const bool mapped = std::any_of(options_.mappings.begin(), options_.mappings.end(),
                                         [&](const MappingOptions& m) { return m.model == name; });
-        if (candidates.empty()) {
+        if (first_in_use(candidates) == nullptr) {
             out_.warnings_.push_back("model '" + std::string(name) + "' has no provider in use");
         } else if (mapped) {
             for (const ProviderIx ix : order_) warn_unmapped(name, ix);
@@ -265,7 +273,7 @@ class CatalogueBuilder {
         for (const ProviderIx ix : order_) {
             if (!lists_nothing(ix)) continue;
             any_known_ = true;
-            if (provider(ix).weight > 0) any.push_back(candidate(ix, "*", 0));
+            if (may_be_asked(ix)) any.push_back(candidate(ix, "*", 0));
         }
         // The default goes first among those that take any name: it was named for just this.
         for (const ModelRouteOptions& r : options_.model_routes) {
@@ -273,7 +281,7 @@ class CatalogueBuilder {
             const ProviderIx ix = *index_of(r.provider);
             any_known_ = true;
             std::erase_if(any, [&](const Candidate& c) { return c.provider_ix == ix; });
-            if (provider(ix).weight == 0) continue;
+            if (!may_be_asked(ix)) continue;
             any.insert(any.begin(), candidate(ix, "*", 0));
             any.front().routed = true;
         }
@@ -287,13 +295,19 @@ class CatalogueBuilder {
         });
     }
 
+    static const Candidate* first_in_use(const std::vector<Candidate>& candidates) {
+        for (const Candidate& one : candidates)
+            if (one.weight_now() > 0) return &one;
+        return nullptr;
+    }
+
     void list_models() {
         for (const ProviderOptions& p : options_.providers) out_.provider_names_.push_back(p.name);
         for (const std::string_view name : names_) {
             const auto it = out_.exact_.find(name);
-            if (it == out_.exact_.end() || out_.entries_[it->second].candidates.empty()) continue;
-            out_.listed_.push_back(
-                {it->first, out_.provider_names_[out_.entries_[it->second].candidates.front().provider_ix]});
+            if (it == out_.exact_.end()) continue;
+            const Candidate* const owner = first_in_use(out_.entries_[it->second].candidates);
+            if (owner != nullptr) out_.listed_.push_back({it->first, out_.provider_names_[owner->provider_ix]});
         }
     }
 

@@ -1,5 +1,7 @@
 #include "loom/route/target_state.h"
 
+#include <algorithm>
+
 namespace loom::route {
 
 TargetState::TargetState(bool measured) : latency_(measured ? std::make_unique<TargetLatency>() : nullptr) {}
@@ -8,6 +10,29 @@ void TargetState::rest_until(uint64_t at_ms) noexcept {
     uint64_t before = rests_until_ms_.load(std::memory_order_relaxed);
     while (before < at_ms && !rests_until_ms_.compare_exchange_weak(before, at_ms, std::memory_order_relaxed)) {
     }
+}
+
+void TargetState::note_room(uint64_t now_ms, const Headroom& room) noexcept {
+    uint64_t latest_ms = 0;
+    for (const Quota quota : {Quota::tokens, Quota::input_tokens, Quota::output_tokens}) {
+        const Headroom::One& said = room.of(quota);
+        const uint64_t reset_ms = said.remaining ? std::min(said.reset_ms.value_or(0), room_kept_ms) : 0;
+        Room& kept = room_[static_cast<size_t>(quota)];
+        kept.left.store(said.remaining.value_or(0), std::memory_order_relaxed);
+        kept.until_ms.store(now_ms + reset_ms, std::memory_order_relaxed);
+        latest_ms = std::max(latest_ms, now_ms + reset_ms);
+    }
+    room_until_ms_.store(latest_ms, std::memory_order_relaxed);
+}
+
+bool TargetState::fits(uint64_t now_ms, uint64_t input_tokens, uint64_t output_tokens) const noexcept {
+    const auto has = [this, now_ms](Quota quota, uint64_t tokens) {
+        const Room& kept = room_[static_cast<size_t>(quota)];
+        return kept.until_ms.load(std::memory_order_relaxed) <= now_ms ||
+               tokens <= kept.left.load(std::memory_order_relaxed);
+    };
+    return has(Quota::tokens, input_tokens + output_tokens) && has(Quota::input_tokens, input_tokens) &&
+           has(Quota::output_tokens, output_tokens);
 }
 
 void TargetState::note_failure(uint64_t now_ms, const char* what) noexcept {
@@ -23,6 +48,24 @@ std::shared_ptr<TargetState> TargetTable::row(std::string_view identity, bool me
     }
     auto made = std::make_shared<TargetState>(measured);
     rows_[std::string(identity)] = made;
+    return made;
+}
+
+std::shared_ptr<LimitState> TargetTable::limits(std::string_view provider) {
+    std::erase_if(limits_, [](const auto& one) { return one.second.expired(); });
+    if (const auto it = limits_.find(provider); it != limits_.end())
+        if (auto found = it->second.lock()) return found;
+    auto made = std::make_shared<LimitState>();
+    limits_[std::string(provider)] = made;
+    return made;
+}
+
+std::shared_ptr<ProviderControl> TargetTable::control(std::string_view provider, uint32_t weight) {
+    std::erase_if(controls_, [](const auto& one) { return one.second.expired(); });
+    if (const auto it = controls_.find(provider); it != controls_.end())
+        if (auto found = it->second.lock(); found != nullptr) return found;
+    auto made = std::make_shared<ProviderControl>(weight);
+    controls_[std::string(provider)] = made;
     return made;
 }
 

@@ -43,6 +43,38 @@ TEST(Check, AModelNameThatCannotBeUsedIsNamedWhereItStands) {
               "loom.conf:4:1: routing.model_route.a*b: 'a*b' is no model name; '*' may only stand at its end\n");
 }
 
+TEST(Check, ModelsThatStandIn) {
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b\n"
+                   "model_fallback.b.context_window = c\nrouting.fallback.context_window = c\n"),
+              "");
+    EXPECT_EQ(more("model_fallback.a.content_policy = b\n"),
+              "loom.conf:4:35: warning: model_fallback.a.content_policy: is asked by nobody: set "
+              "routing.failover.enabled = on\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b*\n"),
+              "loom.conf:5:35: model_fallback.a.context_window: must be one model's name\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a*.context_window = b\n"),
+              "loom.conf:5:36: model_fallback.a*.context_window: must be for one model\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nmodel_fallback.a.context_window = b\n"
+                   "routing.fallback.context_window = a\n"),
+              "loom.conf:5:35: model_fallback.a.context_window: a → b → a goes round: no request would come to its "
+              "end\n");
+}
+
+TEST(Check, LimitsThatMeanNothing) {
+    EXPECT_EQ(more("provider.demo.rate_limit.burst = 10s\n"),
+              "loom.conf:4:34: warning: provider.demo.rate_limit.burst: means nothing without requests_per_minute or "
+              "tokens_per_minute\n");
+    EXPECT_EQ(
+        more("provider.demo.rate_limit.tokens_per_minute = 500\n"),
+        "loom.conf:4:46: warning: provider.demo.rate_limit.tokens_per_minute: a request that sets no max_tokens is "
+        "expected to take 512 and more: one a minute goes, when none of these is spent\n");
+    EXPECT_EQ(more("routing.queue.max = 10\n"),
+              "loom.conf:4:21: warning: routing.queue.max: nobody waits: no provider has a rate_limit\n");
+    EXPECT_EQ(more("routing.queue.max = 10\nprovider.demo.rate_limit.concurrent_requests = 5\n"), "");
+    EXPECT_EQ(more("consumer.a.api_key = sk-0123456789abcdef\nconsumer.a.priority = 10\n"),
+              "loom.conf:5:23: consumer.a.priority: expected 0 to 9, got '10'\n");
+}
+
 TEST(Check, AnErrorTakesTheConfigurationAway) {
     auto loaded = config::load_text("");
     EXPECT_TRUE(loaded.config);
@@ -77,6 +109,36 @@ TEST(Check, TlsKeysOfUpstreamsThatDoNotGoTogether) {
     EXPECT_EQ(more(route + "route.b.upstream = https://h\n"), "");
     EXPECT_EQ(more(route + "route.b.upstream = http://h\nroute.b.tls.min_version = 1.3\n"),
               "loom.conf:7:27: warning: route.b.tls.min_version: means something with an https:// address only\n");
+}
+
+TEST(Check, SeveralBaseUrlsAndKeysAreInstances) {
+    const std::string local = "provider.l.type = local\nprovider.l.base_url = http://a/v1\n";
+    EXPECT_EQ(more(local + "provider.l.base_url = http://b/v1\nprovider.l.api_key = k\nprovider.l.api_key = j\n"), "");
+    EXPECT_EQ(more(local + "provider.l.base_url = b\n").substr(0, 51),
+              "loom.conf:6:23: provider.l.base_url: expected a URL");
+    EXPECT_EQ(more(local + "provider.l.base_url = http://a/v1\n"),
+              "loom.conf:6:23: provider.l.base_url: is there already, at loom.conf:5:23\n");
+    EXPECT_EQ(more(local + "provider.l.api_key = k\nprovider.l.api_key = k\n"),
+              "loom.conf:7:22: provider.l.api_key: is there already, at loom.conf:6:22\n");
+    EXPECT_EQ(more(local + "provider.l.api_key = k\nprovider.l.api_key =\n"), "") << "one of them is not set";
+    std::string many = local;
+    for (int i = 0; i < 65; ++i) many += "provider.l.api_key = k" + std::to_string(i) + "\n";
+    EXPECT_EQ(more(many),
+              "loom.conf:5:23: provider.l.base_url: each base_url with each api_key are 65 instances, and 64 can be "
+              "balanced: define several providers\n");
+}
+
+TEST(Check, HealthChecksThatCannotBe) {
+    const std::string local = "provider.l.type = local\nprovider.l.base_url = http://a/v1\n";
+    const std::string on = "provider.l.health_check.enabled = on\n";
+    EXPECT_EQ(more(local + on + "provider.l.health_check.endpoint = /v1/models\n"), "");
+    EXPECT_EQ(more(local + on + "provider.l.health_check.endpoint = http://a/v1/models\n"),
+              "loom.conf:7:36: provider.l.health_check.endpoint: expected a path such as /v1/models\n");
+    EXPECT_EQ(more(local + "provider.l.health_check.interval = 10s\n"),
+              "loom.conf:6:36: warning: provider.l.health_check.interval: nothing is checked: set "
+              "provider.l.health_check.enabled = on\n");
+    EXPECT_EQ(more("provider.demo.health_check.enabled = on\n"),
+              "loom.conf:4:38: warning: provider.demo.health_check.enabled: means nothing to the embedded provider\n");
 }
 
 TEST(Check, BedrockNeedsAKeyOfAws) {

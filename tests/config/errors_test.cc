@@ -68,8 +68,8 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
     EXPECT_EQ(errors_of("routing.hedge.after = p95"),
               "loom.conf:1:1: 'routing.hedge.after' is not available in this version\n");
-    EXPECT_EQ(errors_of("routing.strategy = throughput"),
-              "loom.conf:1:20: routing.strategy: 'throughput' is not available in this version\n");
+    EXPECT_EQ(errors_of("route.r.auth.type = jwt"),
+              "loom.conf:1:21: route.r.auth.type: 'jwt' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }

@@ -44,7 +44,8 @@ TEST(ImportErrors, WrongTypes) {
               "l.yaml:1:16: health.path: expected a text, got a list of items\n");
     EXPECT_EQ(errors("routing: {strategy: fastest}\n"),
               "l.yaml:1:21: routing.strategy: expected one of priority, model, round_robin, weighted, random, "
-              "least_connections, latency, least_latency, cost, cost_optimized, got 'fastest'\n");
+              "least_connections, latency, least_latency, cost, cost_optimized, throughput, complexity, "
+              "task, got 'fastest'\n");
 }
 
 TEST(ImportErrors, ItemsNeedANameThatIsTheirOwn) {

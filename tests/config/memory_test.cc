@@ -30,6 +30,15 @@ std::vector<const MemoryTerms*> parts_of(const MemoryBound& bound) {
     return {&bound.connection, &bound.exchange, &bound.upstream, &bound.shard, &bound.process};
 }
 
+TEST(MemoryBound, CopiesForAShadowAreBounded) {
+    const std::string mirrored = base +
+                                 "provider.shadow.type = echo\nprovider.shadow.weight = 0\n"
+                                 "routing.mirror.provider = shadow\nrouting.mirror.max_in_flight = ";
+    const uint64_t none = bound_of(mirrored + "1\n").process_bytes(),
+                   many = bound_of(mirrored + "101\n").process_bytes();
+    EXPECT_GE(many - none, 100u * 2 * (1u << 20)) << "each shard's hundred more, with their bodies";
+}
+
 TEST(MemoryBound, IsTheSumOfItsTerms) {
     const auto bound = bound_of(base + "limit.connections = 100\n");
     uint64_t sum = 0;

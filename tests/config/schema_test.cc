@@ -3,7 +3,6 @@
 #include <gtest/gtest.h>
 
 #include "fake_source.h"
-#include "suggest.h"
 
 namespace loom::config {
 namespace {
@@ -95,15 +94,6 @@ TEST(Schema, EveryRowHasAMeaningAndADefaultOfItsType) {
         const bool needs_meaning = row.canonical->available && row.canonical == row.row;
         EXPECT_TRUE(!needs_meaning || *row.row->meaning != '\0') << row.row->pattern;
     }
-}
-
-TEST(EditDistance, CountsSwapsAsOne) {
-    EXPECT_EQ(edit_distance("abc", "abc", 3), 0u);
-    EXPECT_EQ(edit_distance("abc", "acb", 3), 1u);
-    EXPECT_EQ(edit_distance("abc", "ab", 3), 1u);
-    EXPECT_EQ(edit_distance("abc", "xbcd", 3), 2u);
-    EXPECT_EQ(edit_distance("", "abcd", 3), 4u);
-    EXPECT_EQ(edit_distance("abcdefgh", "zzzzzzzz", 3), 4u);
 }
 
 }  // namespace

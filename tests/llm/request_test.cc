@@ -268,5 +268,60 @@ TEST(RequestReader, NeedsNoPadding) {
     EXPECT_TRUE(reader.read(Endpoint::chat_completions, {block.get(), body.size()}));
 }
 
+/// What a document of this endpoint needs of its model.
+std::string wishes(Endpoint endpoint, std::string_view body) {
+    RequestReader reader;
+    const auto request = reader.read(endpoint, body);
+    if (!request) return request.error().what;
+    std::string text;
+    if (request->has_images) text += "images ";
+    if (request->has_audio) text += "audio ";
+    if (request->has_schema) text += "schema ";
+    return text;
+}
+
+TEST(RequestReader, KnowsWhatTheAnswerHasToBe) {
+    const auto chat = [](const std::string& member) {
+        return wishes(Endpoint::chat_completions, R"({"model":"m","messages":[],)" + member + "}");
+    };
+    EXPECT_EQ(chat(R"("response_format":{"type":"json_schema","json_schema":{}})"), "schema ");
+    EXPECT_EQ(chat(R"("response_format":{"json_schema":{"type":"x"},"type":"json_object"})"), "");
+    EXPECT_EQ(chat(R"("response_format":null)"), "");
+    EXPECT_EQ(chat(R"("audio":{"voice":"a"},"modalities":["audio"])"), "audio ");
+    EXPECT_EQ(chat(R"("text":{"format":{"type":"json_schema"}})"), "") << "that is Responses'";
+    EXPECT_EQ(wishes(Endpoint::responses, R"({"model":"m","input":"x","text":{"format":{"type":"json_schema"}}})"),
+              "schema ");
+    EXPECT_EQ(wishes(Endpoint::responses, R"({"model":"m","input":"x","text":{"type":"json_schema"}})"), "");
+    EXPECT_EQ(wishes(Endpoint::messages, R"({"model":"m","messages":[],"output_format":{"type":"json_schema"}})"),
+              "schema ");
+    EXPECT_EQ(
+        wishes(Endpoint::messages, R"({"model":"m","messages":[],"output_config":{"format":{"type":"json_schema"}}})"),
+        "schema ");
+    EXPECT_EQ(wishes(Endpoint::generate_content, R"({"contents":[],"generationConfig":{"responseSchema":{}}})"),
+              "schema ");
+    EXPECT_EQ(wishes(Endpoint::generate_content, R"({"contents":[],"generationConfig":{"responseSchema":null}})"), "");
+}
+
+TEST(RequestReader, KnowsTheMediaOfAPrompt) {
+    const auto gemini = [](const std::string& part) {
+        return wishes(Endpoint::generate_content, R"({"contents":[{"parts":[)" + part + "]}]}");
+    };
+    EXPECT_EQ(gemini(R"({"inlineData":{"data":"AA","mimeType":"audio/wav"}})"), "audio ");
+    EXPECT_EQ(gemini(R"({"fileData":{"mime_type":"image/png","fileUri":"x"}},{"text":"t"})"), "images ");
+    EXPECT_EQ(gemini(R"({"inlineData":7})"), "images ") << "what does not say is looked at";
+    EXPECT_EQ(
+        wishes(Endpoint::chat_completions,
+               R"({"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{}}]}]})"),
+        "audio ");
+}
+
+TEST(RequestReader, GeminisBoundOnTheAnswer) {
+    RequestReader reader;
+    EXPECT_EQ(reader.read(Endpoint::generate_content, R"({"generationConfig":{"maxOutputTokens":7}})")->max_tokens, 7u);
+    EXPECT_EQ(reader.read(Endpoint::generate_content, R"({"generationConfig":{"maxOutputTokens":7.5}})")->max_tokens,
+              0u)
+        << "the upstream is the judge";
+}
+
 }  // namespace
 }  // namespace loom::llm

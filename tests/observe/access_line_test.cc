@@ -90,6 +90,14 @@ TEST(AccessLine, LeavesOutWhatDidNotHappen) {
               "\n");
 }
 
+TEST(AccessLine, TellsACostToItsLastDigit) {
+    AccessRecord r = typical();
+    r.cost = 1'234'567'890'001;
+    EXPECT_NE(line_of(r).find(R"("cost":1.234567890001,)"), std::string::npos) << line_of(r);
+    r.cost = 0;
+    EXPECT_NE(line_of(r).find(R"("cost":0,)"), std::string::npos) << "what costs nothing is not what nobody knows";
+}
+
 TEST(AccessLine, NeverHasAQueryString) {
     AccessRecord r = typical();
     r.path = "/v1/models?key=AIza-secret";
@@ -148,6 +156,7 @@ TEST(AccessLine, TheLongestFits) {
     r.events = UINT32_MAX;
     r.usage = UsageSource::estimated;
     r.bytes_in = r.bytes_out = r.tokens_input = r.tokens_output = r.tokens_cached = UINT64_MAX;
+    r.cost = money_max;
     r.total_us = r.ttft_us = r.overhead_us = r.admit_us = r.inspect_us = r.forward_us = r.upstream_wait_us =
         r.relay_us = INT64_MAX;
     const std::string line = line_of(r);  // ASan would see the end of the array

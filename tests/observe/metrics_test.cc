@@ -107,6 +107,43 @@ TEST(Exposition, TellsOfFailoversAndHowProvidersDo) {
     EXPECT_EQ(e.at(R"(loom_ai_provider_models_open{provider="azure"})"), 4);
 }
 
+TEST(Exposition, TellsWhatStickinessIsWorth) {
+    Metrics metrics(2);
+    const uint16_t openai = metrics.provider("openai");
+    EXPECT_EQ(exposed(metrics).types.at("loom_ai_sticky_requests_total"), "counter");
+    metrics.shard(0).sticky(openai, Stickiness::kept, {.input = 100, .cached = 90});
+    metrics.shard(1).sticky(openai, Stickiness::kept, {.input = 50, .cached = 30});
+    metrics.shard(1).sticky(openai, Stickiness::moved, {.input = 7});
+    const Exposed e = exposed(metrics);
+    EXPECT_EQ(e.at(R"(loom_ai_sticky_requests_total{provider="openai",outcome="kept"})"), 2);
+    EXPECT_EQ(e.at(R"(loom_ai_sticky_requests_total{provider="openai",outcome="moved"})"), 1);
+    EXPECT_EQ(e.at(R"(loom_ai_sticky_tokens_total{provider="openai",outcome="kept",type="input"})"), 150);
+    EXPECT_EQ(e.at(R"(loom_ai_sticky_tokens_total{provider="openai",outcome="kept",type="cached"})"), 120);
+    EXPECT_EQ(e.at(R"(loom_ai_sticky_tokens_total{provider="openai",outcome="moved",type="cached"})"), 0);
+    const ProviderTotals totals = metrics.provider_totals(openai);
+    EXPECT_EQ(totals.sticky[0].requests, 2u);
+    EXPECT_EQ(totals.sticky[0].tokens_cached, 120u);
+    EXPECT_EQ(totals.sticky[1].tokens_input, 7u);
+}
+
+TEST(Exposition, TellsOfExperimentsArms) {
+    Metrics metrics(2);
+    EXPECT_FALSE(exposed(metrics).types.contains("loom_ai_experiment_requests_total"));
+    const uint16_t control = metrics.arm("canary", "control"), arm = metrics.arm("canary", "new");
+    EXPECT_EQ(metrics.arm("canary", "new"), arm) << "over a reload";
+    EXPECT_NE(control, arm);
+    metrics.shard(0).arm_done(arm, Outcome::success, 20'000, {.input = 5, .output = 7});
+    metrics.shard(1).arm_done(arm, Outcome::error, 20'000, {});
+    const Exposed e = exposed(metrics);
+    EXPECT_EQ(e.at(R"(loom_ai_experiment_requests_total{experiment="canary",arm="new",status="success"})"), 1);
+    EXPECT_EQ(e.at(R"(loom_ai_experiment_requests_total{experiment="canary",arm="new",status="error"})"), 1);
+    EXPECT_EQ(e.at(R"(loom_ai_experiment_requests_total{experiment="canary",arm="control",status="success"})"), 0);
+    EXPECT_EQ(e.at(R"(loom_ai_experiment_tokens_total{experiment="canary",arm="new",type="output"})"), 7);
+    EXPECT_EQ(e.at(R"(loom_ai_experiment_duration_seconds_count{experiment="canary",arm="new"})"), 2);
+    for (int n = 0; n < 100; ++n) EXPECT_LT(metrics.arm("many", std::to_string(n)), arm_slots_max);
+    EXPECT_EQ(metrics.arm("many", "one more"), other_slot);
+}
+
 TEST(Totals, AddUpTheShards) {
     Metrics metrics(2);
     const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");
@@ -212,6 +249,22 @@ TEST(Exposition, TellsQuantilesOfTheRecentPast) {
     shard.provider_latency(p, 100'000);
     EXPECT_NEAR(exposed(metrics, {.now_us = 40 * minute_us}).at(p99), 0.1, 0.1 / 16) << "since the last reading";
     EXPECT_TRUE(std::isnan(exposed(metrics, {.now_us = 50 * minute_us}).at(p99))) << "nothing was asked";
+}
+
+/// The sum over shards, in the currency's unit; of an attempt that was replaced too, where no request has ended.
+TEST(Exposition, CostsAreExact) {
+    Metrics metrics(3);
+    const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");
+    const uint16_t gpt = metrics.model("gpt-4o");
+    metrics.declare(openai, gpt);
+    const std::string series = "loom_ai_cost_total{provider=\"openai\",model=\"gpt-4o\"} ";
+    EXPECT_NE(metrics.expose({}).find(series + "0\n"), std::string::npos);
+    for (uint32_t shard = 0; shard < 3; ++shard)
+        for (int i = 0; i < 1'000; ++i) metrics.shard(shard).cost(openai, gpt, 100'000'000'001);
+    metrics.shard(0).cost(azure, other_slot, 1);
+    const std::string text = metrics.expose({});
+    EXPECT_NE(text.find(series + "300.000000003\n"), std::string::npos);
+    EXPECT_NE(text.find("loom_ai_cost_total{provider=\"azure\",model=\"other\"} 0.000000000001\n"), std::string::npos);
 }
 
 TEST(Exposition, SpeaksDocument000OnlyWhenAsked) {

@@ -31,9 +31,12 @@ struct Plain {
         const bool late = now_ms - since_ms >= small.timeout_ms;
         if (phase == open && !late) return false;
         if (phase == half_open && probes + successes >= small.success_threshold && !late) return false;
-        if (phase == open || (phase == half_open && probes + successes >= small.success_threshold)) {
+        if (phase == open) {
             forget();
             phase = half_open;
+            since_ms = now_ms;
+        } else if (phase == half_open && probes + successes >= small.success_threshold) {
+            probes = 0;  // no longer waited for; how they end still counts
             since_ms = now_ms;
         }
         if (phase == half_open) probes += 1;
@@ -44,7 +47,7 @@ struct Plain {
         const Attempt attempt = attempts[which];
         attempts.erase(attempts.begin() + static_cast<ptrdiff_t>(which));
         if (!attempt.counts) return;
-        if (attempt.probe) probes -= 1;
+        if (attempt.probe && probes > 0) probes -= 1;
         if (outcome == BreakerOutcome::none) return;
         if (outcome == BreakerOutcome::failure) {
             failures += 1;
@@ -124,6 +127,10 @@ TEST(Breaker, FollowsItsRulesOverEverySequenceOfEvents) {
     state.since_ms = static_cast<uint32_t>(from_ms);
     every.walk(7, plain, state, {}, from_ms);
     EXPECT_GT(every.count, 50'000u);
+    // From open on: as far as probes that are written off and tell late how they ended.
+    plain.phase = Plain::open;
+    state.phase = BreakerPhase::open;
+    every.walk(8, plain, state, {}, from_ms);
 }
 
 TEST(Breaker, OpensAfterFailuresInARowAndNotAfterAsManyApart) {
@@ -148,7 +155,7 @@ TEST(Breaker, OpensAfterFailuresInARowAndNotAfterAsManyApart) {
 
 /// Eras are counted in eight bits. A probe that was out for 256 of them meets one of its own number.
 TEST(Breaker, AProbeOfAnEraLongGoneTellsNothing) {
-    const BreakerOptions options{.failure_threshold = 1, .success_threshold = 1, .timeout_ms = 10, .restore_ms = 0};
+    const BreakerOptions options{.failure_threshold = 1, .success_threshold = 2, .timeout_ms = 10, .restore_ms = 0};
     BreakerState state;
     BreakerPass pass, old;
     uint64_t now_ms = 0;
@@ -157,6 +164,9 @@ TEST(Breaker, AProbeOfAnEraLongGoneTellsNothing) {
     now_ms += options.timeout_ms;
     ASSERT_TRUE(state.enter(options, now_ms, old));
     do {
+        ASSERT_TRUE(state.enter(options, now_ms, pass));
+        state.leave(options, now_ms, pass, BreakerOutcome::failure);
+        ASSERT_EQ(state.phase, BreakerPhase::open);
         now_ms += options.timeout_ms;
         ASSERT_TRUE(state.enter(options, now_ms, pass)) << "the probe before was never told of";
     } while (state.era != old.era);
@@ -164,6 +174,45 @@ TEST(Breaker, AProbeOfAnEraLongGoneTellsNothing) {
     const BreakerState before = state;
     state.leave(options, now_ms, old, BreakerOutcome::failure);
     EXPECT_EQ(state, before);
+}
+
+TEST(Breaker, AnswersThatTakeLongerThanTheTimeoutCloseIt) {
+    BreakerState state{.phase = BreakerPhase::open, .since_ms = 0};
+    std::vector<BreakerPass> out;
+    uint64_t now_ms = 0;
+    for (int i = 0; i < 2; ++i) {  // as many as may be out, and once more when they are waited for no longer
+        now_ms += small.timeout_ms;
+        for (uint32_t probe = 0; probe < small.success_threshold; ++probe)
+            ASSERT_TRUE(state.enter(small, now_ms, out.emplace_back()));
+        BreakerPass more;
+        EXPECT_FALSE(state.enter(small, now_ms, more));
+    }
+    state.leave(small, now_ms, out[0], BreakerOutcome::success);
+    EXPECT_EQ(state.phase, BreakerPhase::half_open);
+    state.leave(small, now_ms, out[1], BreakerOutcome::success);
+    EXPECT_EQ(state.phase, BreakerPhase::closed);
+    for (const BreakerPass& late : {out[2], out[3]}) state.leave(small, now_ms, late, BreakerOutcome::failure);
+    EXPECT_EQ(state.phase, BreakerPhase::closed) << "what is still out tells nothing of what comes now";
+}
+
+/// The clocks of two shards differ by a tick.
+TEST(Breaker, AClockThatIsBehindSeesNoTimePass) {
+    BreakerState state;
+    BreakerPass pass;
+    constexpr uint64_t now_ms = 1'000;
+    for (uint32_t i = 0; i < small.failure_threshold; ++i) {
+        ASSERT_TRUE(state.enter(small, now_ms, pass));
+        state.leave(small, now_ms, pass, BreakerOutcome::failure);
+    }
+    ASSERT_EQ(state.phase, BreakerPhase::open);
+    EXPECT_FALSE(state.admits(small, now_ms - 1));
+    BreakerState healing{.phase = BreakerPhase::half_open, .successes = 1, .probes = 1};
+    healing.leave(small, now_ms, {.probe = true, .entered = true}, BreakerOutcome::success);
+    ASSERT_EQ(healing.phase, BreakerPhase::closed);
+    EXPECT_EQ(healing.share(small, now_ms - 1), healing.share(small, now_ms));
+    ASSERT_TRUE(healing.enter(small, now_ms - 1, pass));
+    healing.leave(small, now_ms - 1, pass, BreakerOutcome::success);
+    EXPECT_FALSE(healing.restored);
 }
 
 TEST(Breaker, OfThresholdZeroIsNone) {

@@ -13,15 +13,15 @@ namespace {
 proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, uint32_t idle_max, bool tls) {
     proxy::ProviderPlan plan;
     plan.label_ix = metrics.provider(name);
-    plan.endpoint.name = name;
-    plan.endpoint.host = name + ".sim";
-    plan.endpoint.port = SimProxy::provider_port;
-    plan.endpoint.idle_max = idle_max;
-    plan.endpoint.tls = tls;
-    if (tls) plan.endpoint.terms.trust = TlsIdentity::get().trust;
+    plan.instances[0].endpoint.name = name;
+    plan.instances[0].endpoint.host = name + ".sim";
+    plan.instances[0].endpoint.port = SimProxy::provider_port;
+    plan.instances[0].endpoint.idle_max = idle_max;
+    plan.instances[0].endpoint.tls = tls;
+    if (tls) plan.instances[0].endpoint.terms.trust = TlsIdentity::get().trust;
     plan.type = llm::find_provider_type("openai");
-    plan.base_path = "/v1";
-    plan.static_lines = "host: provider.sim\r\n";
+    plan.instances[0].base_path = "/v1";
+    plan.instances[0].static_lines = "host: provider.sim\r\n";
     plan.timeouts = {.connect_ms = 5'000,
                      .response_header_ms = 10'000,
                      .first_token_ms = 10'000,
@@ -33,8 +33,8 @@ proxy::ProviderPlan provider_plan(observe::Metrics& metrics, std::string name, u
 
 /// Without what is of the real process (its memory, its processor time): two runs of a seed get the same page.
 proxy::LocalHandler of_this_world(proxy::LocalHandler api) {
-    return [api = std::move(api)](std::string_view method, std::string_view path, std::string_view authorization) {
-        proxy::LocalAnswer answer = api(method, path, authorization);
+    return [api = std::move(api)](const proxy::LocalRequest& request) {
+        proxy::LocalAnswer answer = api(request);
         const size_t at = answer.body.find("# HELP process_");
         if (at != answer.body.npos) answer.body.resize(at);
         return answer;
@@ -128,7 +128,7 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     plan->catalogue = *route::Catalogue::build(catalogue);
     plan->routes.push_back({.name = "ai", .auth = proxy::AuthType::none});
     plan->routes.push_back({.name = "plain", .ai = false, .auth = proxy::AuthType::none});
-    plan->routes.back().upstream = plan->providers[0].endpoint;
+    plan->routes.back().upstream = plan->providers[0].instances[0].endpoint;
     plan->routes.back().upstream.name = "web";
     plan->routes.back().upstream.host = "web.sim";
     plan->routes.back().upstream.port = web_port;
@@ -149,7 +149,7 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
 /// With a breaker that opens soon, and a plan's own mind about the rest.
 void SimProxy::add_failover(proxy::Plan& plan, route::CatalogueOptions& catalogue) {
     plan.providers.push_back(provider_plan(metrics_, "spare", 2, options_.tls_upstreams));
-    plan.providers.back().endpoint.host = "web.sim";  // a name that the certificate has
+    plan.providers.back().instances[0].endpoint.host = "web.sim";  // a name that the certificate has
     for (const size_t ix : {size_t{0}, size_t{2}})
         plan.providers[ix].state = targets_.row(plan.providers[ix].name, true);
     catalogue.providers[0].state = plan.providers[0].state;

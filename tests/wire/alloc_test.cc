@@ -1,6 +1,6 @@
 // No allocation from the heap between accept and the last byte of a warm request. Needs a loom that counts
-// (-Dalloc_counter=true), and is built only there; `scripts/test --full` does. Where it fails, LOOM_ALLOC_TRACE=1 prints
-// where each came from.
+// (-Dalloc_counter=true), and is built only there; `scripts/test --full` does. Where it fails, LOOM_ALLOC_TRACE=1
+// prints where each came from.
 #include <vector>
 
 #include "fixture.h"
@@ -59,6 +59,30 @@ TEST_F(Allocations, NewConnectionsTakeNoneEither) {
     (void)allocations();
     const double before = allocations();
     for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(allocations() - before, 0);
+}
+
+TEST_F(Allocations, RulesEstimatesAndRequirementsTakeNoneEither) {
+    conf.set("routing.rule.a.when", R"(header.x-team == "a" and task == "code" and query.q == "b c")");
+    conf.set("routing.rule.a.use", "mock")
+        .set("routing.rule.b.when", "complexity >= 0")
+        .set("routing.rule.b.use", "mock");
+    conf.set("routing.strategy", "complexity").set("routing.complexity.small", "gpt-4o-mini");
+    conf.set("provider.mock.region", "eu")
+        .set("routing.require_region", "eu")
+        .set("provider.mock.context_length", "9000");
+    loom().reload(conf.text());
+    open_clients();
+    const std::string body(chat_body);
+    const std::string asked = request("POST", "/v1/chat/completions?q=b%20c",
+                                      auth_header() + "Content-Type: application/json\r\nX-Team: a\r\n", body);
+    const auto ask_often = [&](size_t count) {
+        for (size_t i = 0; i < count; ++i) ASSERT_EQ(clients_[i % client_count].ask(asked).status(), 200);
+    };
+    ask_often(300);
+    (void)allocations();
+    const double before = allocations();
+    ask_often(500);
     EXPECT_EQ(allocations() - before, 0);
 }
 

@@ -14,8 +14,10 @@ namespace loom::admin {
 
 inline constexpr std::string_view providers_path = "/ai/providers";
 
-/// Of each provider of which something is known: where neither failover nor a strategy needs it, of none.
-/// now_ms  of the shards' clock, monotonic.
+/// The fields of a provider that operators set, as JSON without braces.
+[[nodiscard]] std::string terms_json(const route::ProviderTerms& terms);
+
+/// Of every provider. now_ms  of the shards' clock, monotonic.
 [[nodiscard]] std::vector<observe::ProviderHealth> provider_health(const proxy::Plan& plan, uint64_t now_ms);
 
 /// JSON for `/ai/providers`, `/ai/providers/NAME/health` and `/ai/providers/NAME/stats`; nothing for any other path.

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <span>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -44,6 +46,17 @@ class Arena {
         char* const memory = take(sizeof(T) + alignof(T) - 1);
         const auto address = reinterpret_cast<uintptr_t>(memory);
         return *::new (memory + (alignof(T) - address % alignof(T)) % alignof(T)) T();
+    }
+    /// Several of them.
+    template <class T>
+    [[nodiscard]] std::span<T> make_span(size_t count) {
+        static_assert(std::is_trivially_destructible_v<T>);
+        if (count == 0) return {};
+        char* const memory = take(count * sizeof(T) + alignof(T) - 1);
+        const auto address = reinterpret_cast<uintptr_t>(memory);
+        T* const first = reinterpret_cast<T*>(memory + (alignof(T) - address % alignof(T)) % alignof(T));
+        std::uninitialized_value_construct_n(first, count);
+        return {first, count};
     }
     void release() noexcept {
         while (newest_ != nullptr) {

@@ -40,11 +40,19 @@ struct Request {
     Range tools_range;
     Range tool_choice_range;
     bool has_images = false;
+    bool has_audio = false;           // in the prompt, or asked for as the answer
+    bool has_schema = false;          // the answer has to follow one
     bool uses_stored = false;         // of Responses: names what was stored before, by its id
     Range last_user_range;            // the raw JSON string behind last_user_text
     std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h
     Range messages_range;             // the raw value of messages, prompt or input
-    Quirks occasions;                 // of OpenAI's chat and completions: which of them might find something to change
+    Range system_range;               // the raw value of system, instructions or systemInstruction
+    Range opening_range;              // of the messages, from their beginning to the end of the first user's
+    Range identifier_range;           // the raw string of safety_identifier, else of metadata's user_id
+    enum class Store : uint8_t { unsaid, off, on };
+    Store store = Store::unsaid;  // whether the provider is to keep what it answers
+    Range cache_key_range;        // the raw string of prompt_cache_key
+    Quirks occasions;             // of OpenAI's chat and completions: which of them might find something to change
 };
 
 /// One lives per shard; its index buffers stay warm, so that a warm read does not allocate (up to 1 MiB bodies; the

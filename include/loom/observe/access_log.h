@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "loom/base/money.h"
 #include "loom/base/result.h"
 
 namespace loom::observe {
@@ -47,6 +48,7 @@ struct AccessRecord {
     uint64_t tokens_input = 0;
     uint64_t tokens_output = 0;
     uint64_t tokens_cached = 0;
+    Money cost = -1;  // of all its attempts; -1: no price is known
     // Microseconds; -1 for what did not happen.
     int64_t total_us = -1;
     int64_t ttft_us = -1;

@@ -17,12 +17,14 @@
 
 #include "loom/base/assert.h"
 #include "loom/base/histogram.h"
+#include "loom/base/money.h"
 
 namespace loom::observe {
 
 inline constexpr uint16_t other_slot = 0;
 inline constexpr uint16_t provider_slots_max = 64;  // `other` included
 inline constexpr uint16_t model_slots_max = 201;    // `other` included
+inline constexpr uint16_t arm_slots_max = 65;       // of experiments; `other` included
 
 enum class Outcome : uint8_t { success, error };
 /// 499, a client that left, counts as an error of neither side, and Prometheus knows two words: error.
@@ -60,11 +62,18 @@ enum class FailoverReason : uint8_t {
     reset,  // the connection ended before there was an answer
     bad_answer,
     error_event,     // inside a stream, before its first content
-    credentials,     // ours for it are not at hand
+    credentials,     // ours for it are not at hand, or it does not take them: 401, 402
     untranslatable,  // its protocol cannot carry the request
+    context_window,  // the model's is too small for the request: another model was asked
+    content_policy,  // its filter of contents refused the request: the same
 };
-inline constexpr size_t failover_reason_count = 10;
+inline constexpr size_t failover_reason_count = 12;
 [[nodiscard]] std::string_view failover_reason_name(FailoverReason reason) noexcept;
+
+/// Of a request that goes by an affinity (routing.sticky): who answered it was its own provider, or another.
+enum class Stickiness : uint8_t { kept, moved };
+inline constexpr size_t stickiness_count = 2;
+[[nodiscard]] std::string_view stickiness_name(Stickiness stickiness) noexcept;
 
 /// On which side of Loom TLS is spoken, and how a handshake ended.
 enum class TlsSide : uint8_t { client, upstream };
@@ -106,10 +115,16 @@ using DurationHistogram = BoundedHistogram<duration_bound_count>;
 using OverheadHistogram = BoundedHistogram<overhead_bound_count>;
 using LatencyHistogram = Histogram<4, 32>;  // microseconds, for quantiles
 
+/// What an affinity is worth: what the provider read of its prompt cache.
+struct StickySeries {
+    Counter requests, tokens_input, tokens_cached;
+};
+
 struct ProviderSeries {
     Counter tokens_input, tokens_output, tokens_cached, tokens_reasoning;
     std::array<Counter, connect_result_count> connects;
     Counter retries;  // attempts after the first
+    std::array<StickySeries, stickiness_count> sticky;
     Gauge pool_idle, pool_busy;
     DurationHistogram first_token;
     LatencyHistogram latency;
@@ -123,6 +138,13 @@ struct TlsSeries {
 
 struct ModelSeries {  // one per provider and model
     Counter success, error;
+    Counter cost;  // Money; it wraps after 18 million of a currency's unit, which is as a restart
+    DurationHistogram duration;
+};
+
+struct ArmSeries {  // one per arm of an experiment
+    Counter success, error;
+    Counter tokens_input, tokens_output;
     DurationHistogram duration;
 };
 
@@ -131,6 +153,8 @@ class ShardMetrics {
   public:
     // Levels of this shard. The owner of the thing counted keeps them true.
     Gauge connections_open, streams_open, exchanges_live, buffers_leased, buffers_total, body_memory_bytes;
+    Gauge queue_length;    // requests that wait for a provider at its limit
+    Gauge overload_level;  // in quarters of a class, see proxy/overload.h
     // Events of this shard.
     Counter connections_accepted, connections_refused, connections_over_address, connections_gone;
     Counter body_in_bytes, body_out_bytes;  // bodies between clients and Loom
@@ -142,7 +166,11 @@ class ShardMetrics {
     // Attempts after the first: nothing was sent before, it was sent and not answered (it may cost twice), or the
     // answer was an error. And those that routing.failover.retry_budget did not allow.
     Counter retries_unsent, retries_sent, retries_answered, retries_refused;
-    Counter bodies_waited;  // for room in limit.bodies_in_memory
+    Counter queue_full, queue_timeouts;  // refused by routing.queue: no room, or no chance to be served in time
+    Counter shed;                        // refused because the shard was overloaded
+    Counter limited;                     // refused, where every provider of their model was at its limit
+    Counter mirrors_answered, mirrors_failed, mirrors_dropped;  // copies of requests for a shadow
+    Counter bodies_waited;                                      // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
@@ -159,6 +187,26 @@ class ShardMetrics {
         p.tokens_output.add(n.output);
         p.tokens_cached.add(n.cached);
         p.tokens_reasoning.add(n.reasoning);
+    }
+    /// Of an attempt, as far as its price is known.
+    void cost(uint16_t provider, uint16_t model, Money amount) noexcept {
+        series(provider, model).cost.add(static_cast<uint64_t>(amount));
+    }
+    /// Of a request whose provider was chosen by an affinity, once, at its end.
+    void sticky(uint16_t provider, Stickiness stickiness, const TokenCounts& n) noexcept {
+        StickySeries& s = provider_at(provider).sticky[static_cast<size_t>(stickiness)];
+        s.requests.add();
+        s.tokens_input.add(n.input);
+        s.tokens_cached.add(n.cached);
+    }
+    /// Of a request that is in an experiment, once, at its end; beside request_done.
+    void arm_done(uint16_t arm, Outcome outcome, uint64_t duration_us, const TokenCounts& n) noexcept {
+        LOOM_ASSERT(arm < arm_slots_max);
+        ArmSeries& s = arms_[arm];
+        (outcome == Outcome::success ? s.success : s.error).add();
+        s.duration.record(duration_bounds_us, duration_us);
+        s.tokens_input.add(n.input);
+        s.tokens_output.add(n.output);
     }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
@@ -177,6 +225,8 @@ class ShardMetrics {
         LOOM_ASSERT(from < provider_slots_max && to < provider_slots_max);
         failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].add();
     }
+    /// Microseconds that a request stood in line before its provider took it.
+    void queue_wait(uint64_t us) noexcept { queue_wait_.record(duration_bounds_us, us); }
     /// How long one turn of the loop kept the next completion waiting.
     void loop_turn(uint64_t ns) noexcept { loop_turn_.record(overhead_bounds_ns, ns); }
     void connect(uint16_t provider, ConnectResult result) noexcept {
@@ -199,10 +249,12 @@ class ShardMetrics {
     [[nodiscard]] const ModelSeries& model_series(uint16_t provider, uint16_t model) const noexcept {
         return series_[size_t{provider} * model_slots_max + model];
     }
+    [[nodiscard]] const ArmSeries& arm_series(uint16_t arm) const noexcept { return arms_[arm]; }
     [[nodiscard]] const OverheadHistogram& overhead_series(Stage stage) const noexcept {
         return overhead_[static_cast<size_t>(stage)];
     }
     [[nodiscard]] const OverheadHistogram& loop_turn_series() const noexcept { return loop_turn_; }
+    [[nodiscard]] const DurationHistogram& queue_wait_series() const noexcept { return queue_wait_; }
     [[nodiscard]] const TlsSeries& tls_series(TlsSide side) const noexcept { return tls_[static_cast<size_t>(side)]; }
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
@@ -221,9 +273,11 @@ class ShardMetrics {
 
     std::array<OverheadHistogram, stage_count> overhead_;
     OverheadHistogram loop_turn_;
+    DurationHistogram queue_wait_;
     std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
+    std::array<ArmSeries, arm_slots_max> arms_;
     // By provider left and provider asked instead; dense, as the series below.
     std::array<std::array<Counter, failover_reason_count>, size_t{provider_slots_max} * provider_slots_max> failovers_;
     // Dense, so that a series is an address and not a lookup. 2 MiB of address space; only pages that are counted in
@@ -251,6 +305,8 @@ struct AccessTokenFacts {
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
     std::string provider;
+    bool known = true;    // false: nothing else here is told of it, but its weight
+    uint32_t weight = 1;  // as it is now; 0: it takes no new requests
     bool healthy = true;
     uint32_t breaker = 0;      // 0 closed, 1 half open, 2 open
     uint32_t open_models = 0;  // its models whose breakers are not closed
@@ -264,6 +320,10 @@ struct ProviderTotals {
     uint64_t answers = 0;  // whose latency was taken
     double latency_mean_us = 0, latency_p50_us = 0, latency_p95_us = 0, latency_p99_us = 0;
     uint64_t failovers_from = 0, failovers_to = 0;
+    struct Sticky {
+        uint64_t requests = 0, tokens_input = 0, tokens_cached = 0;
+    };
+    std::array<Sticky, stickiness_count> sticky;
 };
 
 /// What the process knows at the time of an exposition and no shard counts.
@@ -278,7 +338,7 @@ struct ProcessFacts {
     uint64_t tls_renewal_failures = 0;
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
-    std::vector<ProviderHealth> providers;  // empty where nothing is known of them
+    std::vector<ProviderHealth> providers;  // all that there are
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.
@@ -299,6 +359,7 @@ class Metrics {
     /// The slot of a configured name, made when new; `other_slot` once all are taken.
     [[nodiscard]] uint16_t provider(std::string_view name);
     [[nodiscard]] uint16_t model(std::string_view name);
+    [[nodiscard]] uint16_t arm(std::string_view experiment, std::string_view name);
     /// This pair can be asked for: its counters show from the start, at 0.
     void declare(uint16_t provider, uint16_t model);
     /// Adds document 000's spellings.
@@ -310,8 +371,9 @@ class Metrics {
     [[nodiscard]] std::string expose(const ProcessFacts& facts);
     /// Any thread, likewise.
     [[nodiscard]] ProviderTotals provider_totals(uint16_t provider) const;
-    /// The longest that text gets with so many providers and models.
-    [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count) noexcept;
+    /// The longest that text gets with so many providers, models and arms of experiments.
+    [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count,
+                                                     size_t arm_count) noexcept;
 
   private:
     friend class Exposition;
@@ -327,6 +389,7 @@ class Metrics {
     Slab admin_ = make_slab();
     std::vector<std::string> providers_{"other"};
     std::vector<std::string> models_{"other"};
+    std::vector<std::pair<std::string, std::string>> arms_{{"other", "other"}};  // experiment and arm
     std::vector<bool> declared_;
     std::vector<std::unique_ptr<Window>> windows_;
     std::string version_;

@@ -15,6 +15,7 @@ namespace loom::proxy {
 struct ListenerPlan {
     std::string name;
     LocalHandler local;                    // set: an admin listener, which answers everything itself
+    bool discards = false;                 // nobody is there: mirrored requests, see proxy/mirror.cc
     std::shared_ptr<net::TlsContext> tls;  // set: https. This shard's alone; connections keep the one they began with
 };
 

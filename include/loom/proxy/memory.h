@@ -16,12 +16,14 @@ struct MemoryShape {
     bool streams_bodies = false;        // some requests are relayed without being read
     bool keeps_ids = false;             // some route relays families that store things
     bool fails_over = false;            // answers wait for their first content
+    bool keeps_rule_fields = false;     // rules ask for fields of the head
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS
     bool has_tls_upstreams = false;
     uint64_t static_lines_bytes_max = 0;  // of a provider's own header lines
     uint32_t upstream_count = 0;          // places with a pool of their own
     uint32_t idle_max = 0;                // upstream.pool.max_idle
+    uint32_t queue_max = 0;               // requests that may wait in line, per process
 };
 
 /// A client's connection, whether a request runs on it or not.

@@ -1,6 +1,7 @@
 // What a configuration means to the proxy: built once by app from the conf file, immutable, swapped whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -13,8 +14,14 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/selection_plan.h"
+#include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
+#include "loom/route/experiment.h"
+#include "loom/route/instances.h"
+#include "loom/route/model_fallback.h"
+#include "loom/route/price.h"
 #include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
@@ -47,31 +54,65 @@ struct AwsKeys {
     Secret session_token;  // of temporary keys, else ""
 };
 
-struct ProviderPlan {
-    std::string name;
-    const llm::ProviderType* type = nullptr;
-    ProviderKind kind = ProviderKind::http;
+/// How a provider's instances are asked how they do, off the way of requests.
+struct HealthCheckPlan {
+    uint64_t interval_ms = 30'000;
+    uint64_t timeout_ms = 5'000;
+    std::string path;      // below the base URL; ""; there is nothing to ask for that costs nothing: any answer will do
+    bool by_conf = false;  // then it stands at the origin
+};
+
+/// One way to ask a provider: one of its base URLs with one of its keys.
+struct InstancePlan {
     upstream::EndpointOptions endpoint;
     std::string authority;     // what the Host header says
     std::string base_path;     // "/v1", without a slash at its end
     std::string static_lines;  // host, authorization, organization and provider.X.header.*: header lines, ready to send
-    std::string api_version;   // Azure's
-    std::string project;       // Vertex's
-    std::string location;      // Vertex's and Bedrock's region
-    std::string guardrail;     // Bedrock's, and its version
-    std::string guardrail_version;
     std::shared_ptr<const AwsKeys> aws_keys;  // null: nothing is signed
     uint64_t google_account = 0;              // whose access tokens its requests carry; 0: none
-    llm::Quirks quirks;                       // the type's, as provider.X.quirk.* changed them
+    // Of several alone: hashes, which are the same as long as base URL and key are, wherever they stand in the file.
+    std::string id;
+    std::string key_id;
+
+    /// static_lines without the host's, which is their first.
+    [[nodiscard]] std::string_view lines_behind_host() const noexcept {
+        const std::string_view lines = static_lines;
+        return lines.substr(std::min(lines.find("\r\n"), lines.size() - 2) + 2);
+    }
+    /// Of the lines that each attempt writes anew to say who asks.
+    [[nodiscard]] size_t credentials_bytes_max() const noexcept;
+};
+
+struct ProviderPlan {
+    std::string name;
+    const llm::ProviderType* type = nullptr;
+    ProviderKind kind = ProviderKind::http;
+    // Each base URL with each key; never empty. What has to stay in one place (uploads, lists of files) is asked of the
+    // first.
+    std::vector<InstancePlan> instances = std::vector<InstancePlan>(1);
+    std::shared_ptr<const route::InstanceSet> instance_set;  // null: there is one
+    std::shared_ptr<const HealthCheckPlan> health_check;     // null: off
+    std::string api_version;                                 // Azure's
+    std::string project;                                     // Vertex's
+    std::string location;                                    // Vertex's and Bedrock's region
+    std::string guardrail;                                   // Bedrock's, and its version
+    std::string guardrail_version;
+    llm::Quirks quirks;  // the type's, as provider.X.quirk.* changed them
     Timeouts timeouts;
     uint16_t label_ix = 0;
-    std::shared_ptr<route::TargetState> state;  // null where neither failover nor a strategy needs it
+    std::shared_ptr<route::TargetState> state;            // null where neither failover nor a strategy needs it
+    uint32_t weight = 1;                                  // by the conf
+    std::shared_ptr<route::ProviderControl> control;      // what operators say of it; null: nobody can
+    std::shared_ptr<const route::ProviderLimits> limits;  // null: none
+    bool reads_room = true;                               // its answers' headers say what is left of its limits
     // echo
     uint64_t delay_ms = 0;
     uint64_t token_interval_ms = 0;
 
-    /// Of the lines that each attempt writes anew to say who asks.
-    [[nodiscard]] size_t credentials_bytes_max() const noexcept;
+    /// Not drained: it may be asked what others could be asked too.
+    [[nodiscard]] bool takes_requests() const noexcept { return control == nullptr || control->weight() > 0; }
+    /// It is asked nothing, not even for what it alone has.
+    [[nodiscard]] bool disabled() const noexcept { return control != nullptr && control->terms().disabled; }
 };
 
 enum class AuthType : uint8_t { none, api_key };
@@ -90,6 +131,7 @@ struct RoutePlan {
     uint64_t keepalive_ms = 0;          // SSE comments before the first token; 0 off
     std::optional<route::Strategy> strategy;
     std::vector<std::pair<std::string, route::Strategy>> model_strategies;
+    route::AffinityTerms sticky;
 
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
@@ -143,15 +185,58 @@ struct FailoverPlan {
     route::Backoff backoff;
 };
 
+/// Requests that wait where every provider of their model is at its limit.
+struct QueuePlan {
+    uint32_t max = 0;  // per process; each shard takes its part, rounded up. 0: nobody waits
+    uint64_t timeout_ms = 10'000;
+};
+
+/// Above which load a shard refuses requests; 0 is no threshold.
+struct OverloadPlan {
+    uint64_t lag_ms = 0;      // of the loop
+    uint32_t exchanges = 0;   // under way, of the shard
+    double bodies_share = 0;  // of the shard's part of limit.bodies_in_memory
+
+    [[nodiscard]] bool watches() const noexcept { return lag_ms != 0 || exchanges != 0 || bodies_share > 0; }
+};
+
+/// What requests are sent to one provider by, beside each route's terms.
+struct StickyPlan {
+    uint32_t prefix_bytes = 64u << 10;  // of a prompt's beginning, which tells its conversation
+    bool adds_cache_key = false;        // to OpenAI's requests that have none
+};
+
+/// Who gets copies of requests, and of how many.
+struct MirrorPlan {
+    static constexpr uint64_t whole_share = 1'000'000;
+    route::Catalogue catalogue;  // of the shadow alone
+    std::string model;           // asked for in place of the client's; "": that
+    uint64_t share_ppm = whole_share;
+    uint32_t in_flight_max = 16;  // on each shard
+    uint64_t body_bytes_max = 1u << 20;
+
+    [[nodiscard]] route::ModelMatch match(std::string_view asked) const noexcept {
+        return catalogue.match(model.empty() ? asked : std::string_view(model));
+    }
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
     std::vector<RoutePlan> routes;
     route::RouteTable route_table;
     route::Catalogue catalogue;
+    std::shared_ptr<const route::PriceBook> prices;  // whose providers are as those above; null in a plan without any
     route::ChoiceOptions choice;
     FailoverPlan failover;
-    bool tells_routing = false;  // answers name their provider, and why it was asked
+    route::ModelFallbacks model_fallbacks;           // empty without failover
+    std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
+    QueuePlan queue;
+    OverloadPlan overload;  // exchanges: of the process
+    StickyPlan sticky;
+    std::vector<route::Experiment> experiments;
+    std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
+    bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;
     Timeouts timeouts;  // for plain routes
@@ -184,8 +269,17 @@ struct LocalAnswer {
     std::string body;
 };
 
+/// A request of the admin listener. Bodies are not read. Views of the call's own.
+struct LocalRequest {
+    std::string_view method;
+    std::string_view path;
+    std::string_view query;  // without its mark
+    std::string_view authorization;
+    std::string_view origin;  // of the page that a browser asks for
+    std::string_view peer;    // its address, for the log
+};
+
 /// What the admin listener does with a request. Runs on a shard: quick, and without waiting.
-using LocalHandler =
-    std::function<LocalAnswer(std::string_view method, std::string_view path, std::string_view authorization)>;
+using LocalHandler = std::function<LocalAnswer(const LocalRequest& request)>;
 
 }  // namespace loom::proxy

@@ -31,6 +31,8 @@ struct ClientTag;
 struct ListenerPlan;
 class AddressTable;
 class BodyBudget;
+class Overload;
+class WaitingLine;
 
 /// Whether a connection counts against limit.connections_per_address: `free` ones do not.
 enum class AddressShare : uint8_t { free, counted, exceeded };
@@ -74,10 +76,13 @@ struct PoolEntry final : upstream::PoolWatch {
 /// One shard's hold on one plan: an exchange keeps the plan it began with, however long its stream runs.
 struct PlanUse {
     std::shared_ptr<const Plan> plan;
-    std::vector<PoolEntry*> provider_pools;                   // null for echo
-    std::vector<PoolEntry*> route_pools;                      // of plain routes, else null
-    std::vector<std::unique_ptr<http::SigV4Signer>> signers;  // by provider; null where nothing is signed
-    std::vector<route::Turn> turns;                           // by the catalogue's sets
+    struct InstanceUse {
+        PoolEntry* pool = nullptr;                  // null for echo
+        std::unique_ptr<http::SigV4Signer> signer;  // null where nothing is signed
+    };
+    std::vector<std::vector<InstanceUse>> instances;  // by provider
+    std::vector<PoolEntry*> route_pools;              // of plain routes, else null
+    std::vector<route::Turn> turns;                   // by the catalogue's sets
     uint32_t exchanges = 0;
 };
 
@@ -129,6 +134,8 @@ class Services {
 
     route::Random random;
     route::RetryBudget retries;
+    uint32_t mirror_count = 0;   // copies of requests under way
+    uint64_t mirror_credit = 0;  // of MirrorPlan::whole_share: what the next one's share is added to
 
     /// "Sun, 06 Nov 1994 08:49:37 GMT", renewed when the second changes.
     [[nodiscard]] std::string_view date() noexcept;
@@ -153,6 +160,12 @@ class Services {
     void dismiss(const Arrival& arrival) noexcept;
     /// This shard's part of limit.bodies_in_memory.
     [[nodiscard]] BodyBudget& bodies() noexcept { return *bodies_; }
+    /// Of requests whose providers are at their limits.
+    [[nodiscard]] WaitingLine& line() noexcept { return *line_; }
+    /// The loop has turned; at the end of each turn.
+    void note_turn(uint64_t turn_ns) noexcept;
+    /// Is a request of this class refused, since the shard has too much to do?
+    [[nodiscard]] bool sheds(uint8_t priority) noexcept;
     /// Called when there is room again after there was none.
     void on_room(std::function<void()> tell) { tell_room_ = std::move(tell); }
     /// No new exchanges: idle clients are closed, others when their answer is out; after `drain_ms` all are.
@@ -194,6 +207,8 @@ class Services {
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;
     std::unique_ptr<BodyBudget> bodies_;
+    std::unique_ptr<WaitingLine> line_;
+    std::unique_ptr<Overload> overload_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

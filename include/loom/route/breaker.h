@@ -42,12 +42,13 @@ enum class BreakerOutcome : uint8_t {
 /// All a breaker knows, unpacked.
 struct BreakerState {
     BreakerPhase phase = BreakerPhase::closed;
-    uint8_t era = 0;         // counts openings
-    uint16_t failures = 0;   // in a row, while closed
-    uint16_t successes = 0;  // of probes, while half open
-    uint16_t probes = 0;     // under way
-    uint32_t since_ms = 0;   // of the phase; wraps after 49 days, as differences may
-    bool restored = true;    // closed, and its share is whole again
+    uint8_t era = 0;           // counts changes of phase
+    uint16_t failures = 0;     // in a row, while closed
+    uint16_t successes = 0;    // of probes, while half open
+    uint16_t probes = 0;       // under way, without those that were written off
+    uint32_t since_ms = 0;     // of the phase; wraps after 49 days, as differences may
+    bool restored = true;      // closed, and its share is whole again
+    bool written_off = false;  // half open, and some of its probes were out for longer than the timeout
 
     bool operator==(const BreakerState&) const = default;
 

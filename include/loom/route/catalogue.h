@@ -13,17 +13,13 @@
 #include <vector>
 
 #include "loom/base/hash.h"
+#include "loom/route/instances.h"
+#include "loom/route/price.h"
+#include "loom/route/provider_control.h"
 #include "loom/route/strategy.h"
 #include "loom/route/target_state.h"
 
 namespace loom::route {
-
-/// What a provider asks for tokens, in any one currency.
-struct Price {
-    double input_per_1k = 0;
-    double output_per_1k = 0;
-    bool operator==(const Price&) const = default;
-};
 
 /// One provider that can take a request for a model.
 struct Candidate {
@@ -34,14 +30,27 @@ struct Candidate {
     bool renamed = false;  // the provider knows the model by another name
     std::string upstream_model;  // the name there; empty when it is whatever the client said (a pattern, any, default)
     std::string quoted_upstream_model;  // the same as a JSON string, quotes included: what is spliced into the body
+    uint64_t identity = 0;  // of its provider's name, the same in every process: where keys have their places
     int32_t priority = 0;
-    uint32_t weight = 1;
-    bool routed = false;    // by routing.model_route: asked before any strategy
-    bool fallback = false;  // asked when the others have failed; last in its set
-    std::optional<Price> price;
+    uint32_t weight = 1;                     // the conf's; see weight_now()
+    bool routed = false;                     // by routing.model_route: asked before any strategy
+    bool fallback = false;                   // asked when the others have failed; last in its set
+    const Price* price = nullptr;            // of upstream_model; null: none is known, or it takes any name
+    const ProviderPrices* prices = nullptr;  // the provider's; null: it has none
     // Null where the options make none: then it is never known to be unwell.
     std::shared_ptr<TargetState> provider_state;
-    std::shared_ptr<TargetState> model_state;  // of this model at this provider
+    std::shared_ptr<TargetState> model_state;        // of this model at this provider
+    std::shared_ptr<const InstanceSet> instances;    // null: the provider has one
+    std::shared_ptr<const ProviderLimits> limits;    // the provider's; null: none
+    std::shared_ptr<const ProviderControl> control;  // null: nobody can say more than the conf does
+
+    /// As an operator has it now; 0: drained.
+    [[nodiscard]] uint32_t weight_now() const noexcept { return control != nullptr ? control->weight() : weight; }
+    /// asked  the client's name for the model. Null: no price is known. No allocation.
+    [[nodiscard]] const Price* price_for(std::string_view asked) const noexcept {
+        if (price != nullptr || prices == nullptr || !upstream_model.empty()) return price;
+        return prices->find(asked, {});
+    }
 };
 
 struct ProviderOptions {
@@ -51,8 +60,11 @@ struct ProviderOptions {
     std::vector<std::string> deployments;            // with `models` absent, these are the models
     int32_t priority = 0;                            // the lowest goes first
     uint32_t weight = 1;                             // 0: drained, takes no new request
-    std::optional<Price> price;
+    const ProviderPrices* prices = nullptr;          // outlives the catalogue and its copies; null: none
     std::shared_ptr<TargetState> state;
+    std::shared_ptr<const InstanceSet> instances;
+    std::shared_ptr<const ProviderLimits> limits;    // null: none
+    std::shared_ptr<const ProviderControl> control;  // with it a drained one stays a candidate: it may come back
 };
 
 struct MappingOptions {  // model_mapping.<model>.<provider> = <upstream_model>

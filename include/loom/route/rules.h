@@ -1,6 +1,7 @@
 // Routing rules: the first one, in the conf's order, that a request is known to meet says which providers may take it.
 #pragma once
 
+#include <algorithm>
 #include <bitset>
 #include <cstdint>
 #include <expected>
@@ -34,6 +35,10 @@ struct RoutingRule {
     std::string name;
     rule::Rule when;
     std::vector<uint16_t> providers;  // into the catalogue's
+
+    [[nodiscard]] bool leads_to(size_t provider_ix) const noexcept {
+        return std::ranges::find(providers, provider_ix) != providers.end();
+    }
 };
 
 /// Immutable: part of a configuration snapshot.

@@ -16,7 +16,14 @@ enum class Strategy : uint8_t {
     least_connections,  // the fewest requests under way, for its weight
     latency,            // the fastest of late
     cost,               // the cheapest for this request
+    throughput,         // whose streams bring their tokens fastest of late
+    complexity,         // a small or a large model, by how hard the prompt is; then as priority
+    task,               // the model of what the prompt asks for; then as priority
 };
+/// The first of the order that the candidates stand in, or that a request gives them.
+[[nodiscard]] constexpr bool goes_by_order(Strategy strategy) noexcept {
+    return strategy == Strategy::priority || strategy == Strategy::complexity || strategy == Strategy::task;
+}
 
 /// `latency` and `least_latency`, `cost` and `cost_optimized`, and `model`, which is priority: model routes go before
 /// every strategy.

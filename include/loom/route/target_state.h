@@ -2,6 +2,7 @@
 // with relaxed atomics, and which a reload finds again by the target's identity.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -11,7 +12,12 @@
 
 #include "loom/base/hash.h"
 #include "loom/route/breaker.h"
+#include "loom/route/headroom.h"
 #include "loom/route/latency_window.h"
+#include "loom/route/probe_record.h"
+#include "loom/route/moving_average.h"
+#include "loom/route/provider_control.h"
+#include "loom/route/rate_limit.h"
 
 namespace loom::route {
 
@@ -19,6 +25,7 @@ namespace loom::route {
 struct TargetLatency {
     LatencyWindow first_token;
     LatencyWindow whole;
+    LatencyWindow per_token;  // of streams, behind their first content: nanoseconds, not micro
     [[nodiscard]] LatencyWindow& of(bool stream) noexcept { return stream ? first_token : whole; }
 };
 
@@ -28,9 +35,14 @@ class alignas(64) TargetState {
     explicit TargetState(bool measured);
 
     Breaker breaker;
+    /// Of active health checks, where there are any.
+    ProbeRecord probe;
     /// Attempts under way, of all shards. Counted where a strategy asks for it.
     std::atomic<int64_t> in_flight{0};
     std::atomic<uint64_t> explored_ms{0};  // when a request was last sent to see how it does; 0: never
+
+    /// Tokens of its answers of late. Where a strategy asks for it.
+    MovingAverage output_tokens;
 
     /// It asked not to be bothered until then (429 with Retry-After); monotonic.
     void rest_until(uint64_t at_ms) noexcept;
@@ -38,6 +50,14 @@ class alignas(64) TargetState {
         return rests_until_ms_.load(std::memory_order_relaxed) > now_ms;
     }
     [[nodiscard]] uint64_t rests_until_ms() const noexcept { return rests_until_ms_.load(std::memory_order_relaxed); }
+
+    /// What an answer said that it has room for; what was said before is forgotten.
+    void note_room(uint64_t now_ms, const Headroom& room) noexcept;
+    /// Has it room for a request that takes so many tokens, as far as it said?
+    [[nodiscard]] bool has_room(uint64_t now_ms, uint64_t input_tokens, uint64_t output_tokens) const noexcept {
+        return room_until_ms_.load(std::memory_order_relaxed) <= now_ms || fits(now_ms, input_tokens, output_tokens);
+    }
+    static constexpr uint64_t room_kept_ms = 300'000;  // whatever it says: then it is asked again, to see
 
     /// Null where no strategy needs it: its buckets take some KiB.
     [[nodiscard]] TargetLatency* latency() const noexcept { return latency_.get(); }
@@ -52,7 +72,15 @@ class alignas(64) TargetState {
     [[nodiscard]] const char* failure() const noexcept { return failure_.load(std::memory_order_relaxed); }
 
   private:
+    struct Room {
+        std::atomic<uint64_t> left{0};
+        std::atomic<uint64_t> until_ms{0};
+    };
+    [[nodiscard]] bool fits(uint64_t now_ms, uint64_t input_tokens, uint64_t output_tokens) const noexcept;
+
     std::atomic<uint64_t> rests_until_ms_{0};
+    std::atomic<uint64_t> room_until_ms_{0};  // the latest of room_
+    std::array<Room, quota_count> room_;      // of requests nothing: it rests when none are left
     std::atomic<uint64_t> succeeded_ms_{0};
     std::atomic<uint64_t> failed_ms_{0};
     std::atomic<const char*> failure_{""};
@@ -66,10 +94,19 @@ class TargetTable {
     /// identity  what makes it the same target: a provider's name and base URL, and the model's name there.
     /// measured  with latencies. A row that had none gets new ones, and begins anew.
     [[nodiscard]] std::shared_ptr<TargetState> row(std::string_view identity, bool measured);
+    /// What operators say of a provider, by its name. A new one begins with `weight`; one that is there is found as it
+    /// is: see ProviderControl::configure.
+    [[nodiscard]] std::shared_ptr<ProviderControl> control(std::string_view provider, uint32_t weight);
     [[nodiscard]] size_t size() const noexcept { return rows_.size(); }
+    /// What has been taken of a provider's limits, whatever its address: they are its account's.
+    [[nodiscard]] std::shared_ptr<LimitState> limits(std::string_view provider);
 
   private:
-    std::unordered_map<std::string, std::weak_ptr<TargetState>, StringHash, std::equal_to<>> rows_;
+    template <class Row>
+    using Rows = std::unordered_map<std::string, std::weak_ptr<Row>, StringHash, std::equal_to<>>;
+    Rows<TargetState> rows_;
+    Rows<LimitState> limits_;
+    Rows<ProviderControl> controls_;
 };
 
 }  // namespace loom::route

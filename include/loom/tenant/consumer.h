@@ -21,6 +21,7 @@ struct Consumer {
     std::string project;
     std::string tenant;
     int64_t expires_unix_s = 0;  // 0: never
+    uint8_t priority = 5;        // 0..9: the higher, the sooner it is served where not all can be
 
     [[nodiscard]] bool may_use_model(std::string_view model) const noexcept;
     [[nodiscard]] bool may_use_route(std::string_view route) const noexcept;

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "strategies.h"
 
 namespace loom::route {
@@ -13,7 +15,7 @@ size_t pick_least_connections(const Field& field) noexcept {
         const Candidate& one = field.at(i);
         const int64_t under_way =
             one.provider_state != nullptr ? one.provider_state->in_flight.load(std::memory_order_relaxed) : 0;
-        const double load = static_cast<double>(under_way) / one.weight;
+        const double load = static_cast<double>(under_way) / std::max(one.weight_now(), 1u);
         if (n > 0 && load >= least) continue;
         best = i;
         least = load;

@@ -6,7 +6,7 @@
 namespace loom::route {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Strategy>, 10> names = {{
+constexpr std::array<std::pair<std::string_view, Strategy>, 13> names = {{
     {"priority", Strategy::priority},
     {"round_robin", Strategy::round_robin},
     {"weighted", Strategy::weighted},
@@ -14,6 +14,9 @@ constexpr std::array<std::pair<std::string_view, Strategy>, 10> names = {{
     {"least_connections", Strategy::least_connections},
     {"latency", Strategy::latency},
     {"cost", Strategy::cost},
+    {"throughput", Strategy::throughput},
+    {"complexity", Strategy::complexity},
+    {"task", Strategy::task},
     {"least_latency", Strategy::latency},
     {"cost_optimized", Strategy::cost},
     {"model", Strategy::priority},

@@ -9,8 +9,9 @@ size_t pick_weighted(const Field& field) noexcept {
     size_t best = 0;
     for (size_t i = 0; i < field.eligible.size(); ++i) {
         int64_t& credit = field.turn.credits[field.eligible[i]];
-        credit += field.at(i).weight;
-        total += field.at(i).weight;
+        const uint32_t weight = field.at(i).weight_now();
+        credit += weight;
+        total += weight;
         if (credit > field.turn.credits[field.eligible[best]]) best = i;
     }
     field.turn.credits[field.eligible[best]] -= total;

@@ -1,0 +1,19 @@
+// hash64 of bytes that come in pieces.
+#pragma once
+
+#include "loom/base/hash.h"
+
+namespace loom {
+
+/// Where the pieces are cut makes no difference. Some 600 bytes: for the stack.
+class StreamHash {
+  public:
+    explicit StreamHash(uint64_t seed = 0) noexcept { XXH3_64bits_reset_withSeed(&state_, seed); }
+    void add(std::string_view bytes) noexcept { XXH3_64bits_update(&state_, bytes.data(), bytes.size()); }
+    [[nodiscard]] uint64_t value() const noexcept { return XXH3_64bits_digest(&state_); }
+
+  private:
+    XXH3_state_t state_;
+};
+
+}  // namespace loom

@@ -1,0 +1,222 @@
+// Checks of what narrows who may be asked: rules, prompts' targets, regions.
+#include <algorithm>
+#include <array>
+#include <ranges>
+
+#include "check_report.h"
+#include "loom/llm/endpoint.h"
+#include "loom/route/estimate.h"
+#include "loom/route/residency.h"
+#include "plan_selection.h"
+
+namespace loom::app {
+namespace {
+
+using config::Config;
+
+constexpr size_t rule_name_bytes_max = 64;  // it stands in the answer's head
+
+std::vector<std::string_view> views_of(std::span<const std::string> names) { return {names.begin(), names.end()}; }
+
+/// What can be said of a consumer at all.
+std::vector<std::string_view> consumer_values(const Config& config, std::string_view word) {
+    std::vector<std::string_view> values;
+    for (const std::string& name : config.names("consumer")) {
+        const std::string& value = config.text(fmt::format("consumer.{}.{}", name, word));
+        if (!value.empty() && std::ranges::find(values, value) == values.end()) values.push_back(value);
+    }
+    return values;
+}
+
+std::vector<std::string_view> endpoint_names() {
+    std::vector<std::string_view> names;
+    for (uint8_t i = 0; i < static_cast<uint8_t>(llm::Endpoint::unknown); ++i) {
+        const auto endpoint = static_cast<llm::Endpoint>(i);
+        if (llm::is_inspected(endpoint) || llm::is_passthrough(endpoint)) names.push_back(llm::endpoint_name(endpoint));
+    }
+    return names;
+}
+
+std::vector<std::string_view> task_names() {
+    std::vector<std::string_view> names;
+    for (uint8_t i = 0; i < route::task_count; ++i) names.push_back(route::task_name(static_cast<route::Task>(i)));
+    return names;
+}
+
+/// Where nobody has such a value a rule may still ask for it: consumers may come.
+std::vector<rule::KnownValues> known_values(const Config& config) {
+    using enum rule::Attribute;
+    std::vector<rule::KnownValues> known = {
+        {.attribute = endpoint, .values = endpoint_names()},
+        {.attribute = rule::Attribute::route, .values = views_of(config.names("route"))},
+        {.attribute = consumer, .values = views_of(config.names("consumer"))},
+        {.attribute = tenant, .values = consumer_values(config, "tenant")},
+        {.attribute = team, .values = consumer_values(config, "team")},
+        {.attribute = project, .values = consumer_values(config, "project")},
+        {.attribute = tier, .values = consumer_values(config, "tier")},
+        {.attribute = task, .values = task_names()}};
+    std::erase_if(known, [](const rule::KnownValues& one) { return one.values.empty(); });
+    return known;
+}
+
+/// What rules may ask for, and nobody can say in this version.
+void refuse_unknowable(Report& report, const std::string& key) {
+    const auto rule = rule::Rule::compile(report.config.text(key));
+    if (!rule) return;
+    for (const rule::Attribute one : {rule::Attribute::roles, rule::Attribute::claim})
+        if (rule->uses().test(static_cast<size_t>(one)))
+            report.error(key, fmt::format("'{}' comes with clients' tokens, which this version does not read: ask for "
+                                          "consumer, tenant, team, project or tier",
+                                          rule::attributes()[static_cast<size_t>(one)].name));
+}
+
+void check_rules(Report& report) {
+    const Config& config = report.config;
+    for (const std::string& name : config.names("routing.rule")) {
+        const auto prefix = fmt::format("routing.rule.{}.", name);
+        const auto place = config.place_of_name("routing.rule", name);
+        if (name.size() > rule_name_bytes_max)
+            report.add(place, true, "routing.rule." + name,
+                       fmt::format("the name is longer than {} bytes", rule_name_bytes_max));
+        if (!config.has(prefix + "when"))
+            report.missing(place, prefix + "when",
+                           "is missing; say which requests are meant, such as header.x-team == \"legal\"");
+        if (!config.has(prefix + "use"))
+            report.missing(place, prefix + "use", "is missing; name a provider, or several, the preferred one first");
+        refuse_unknowable(report, prefix + "when");
+    }
+    const auto providers = config.names("provider");
+    const auto rules = route::RoutingRules::build(rule_options(config), providers, known_values(config));
+    if (rules) return;
+    for (const route::RoutingRuleFault& fault : rules.error()) {
+        const bool when = fault.part == route::RoutingRuleFault::Part::when;
+        const auto key = fmt::format("routing.rule.{}.{}", fault.name, when ? "when" : "use");
+        if (!config.has(key)) continue;  // that was said
+        if (when)
+            report.error(key, fmt::format("column {}: {}", fault.column, fault.text));
+        else if (report.complete)
+            report.error(key, fault.text);
+    }
+}
+
+/// Does anybody take it: by name, by a pattern, by a mapping or as any model?
+bool is_known_model(const Config& config, std::string_view model) {
+    if (std::ranges::find(config.names("model_mapping"), model) != config.names("model_mapping").end()) return true;
+    const auto covers = [model](std::string_view listed) {
+        if (listed.ends_with('*')) return model.starts_with(listed.substr(0, listed.size() - 1));
+        return listed == model;
+    };
+    return std::ranges::any_of(config.names("provider"), [&](const std::string& provider) {
+        const bool named = model.starts_with(provider) && model.size() > provider.size() &&
+                           (model[provider.size()] == '/' || model[provider.size()] == ':');
+        const auto models = fmt::format("provider.{}.models", provider);
+        const auto deployments = config.entries_below(fmt::format("provider.{}.deployment.", provider));
+        const bool deployed = std::ranges::any_of(deployments, [&](const auto& one) { return one.first == model; });
+        const bool any = !config.has(models) && deployments.empty();
+        return named || deployed || any || std::ranges::any_of(config.list(models), covers);
+    });
+}
+
+void check_prompt_target(Report& report, const std::string& key, bool used, const char* strategy) {
+    if (!report.config.has(key)) return;
+    const std::string& name = report.config.text(key);
+    if (!is_defined_provider(report.config, name) && !is_known_model(report.config, name))
+        report.missing(report.config.place(key), key,
+                       fmt::format("'{}' is neither a provider nor a model that any provider has; add it to "
+                                   "provider.NAME.models",
+                                   config::printable(name)));
+    if (!used && report.complete)
+        report.warning(key,
+                       fmt::format("is taken by nobody: set routing.strategy = {0}, or routing.model.NAME.strategy "
+                                   "= {0}",
+                                   strategy));
+}
+
+void check_prompts(Report& report) {
+    const Config& config = report.config;
+    const bool by_complexity = names_strategy(config, "complexity"), by_task = names_strategy(config, "task");
+    const bool sizes = config.has("routing.complexity.small") || config.has("routing.complexity.large");
+    if (by_complexity && !sizes)
+        report.missing({config.path()}, "routing.complexity.small",
+                       "is missing, and so is .large: the strategy complexity needs a model or a provider for one of "
+                       "them at least");
+    if (by_task && config.names("routing.task").empty())
+        report.missing({config.path()}, "routing.task",
+                       "there is none: the strategy task needs a model or a provider for one task at least, such as "
+                       "routing.task.code = gpt-4.1");
+    check_prompt_target(report, "routing.complexity.small", by_complexity, "complexity");
+    check_prompt_target(report, "routing.complexity.large", by_complexity, "complexity");
+    for (const std::string& name : config.names("routing.task")) {
+        const auto key = "routing.task." + name;
+        if (!route::find_task(name))
+            report.add(
+                config.place_of_name("routing.task", name), true, key,
+                fmt::format("'{}' is no task; there are {}", config::printable(name), fmt::join(task_names(), ", ")));
+        check_prompt_target(report, key, by_task, "task");
+    }
+}
+
+bool is_region(std::string_view text) {
+    const auto fits = [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+               c == '.';
+    };
+    return !text.empty() && std::ranges::all_of(text, fits);
+}
+
+/// A requirement that nobody meets refuses everything.
+void check_requirement(Report& report, const std::string& key) {
+    const Config& config = report.config;
+    if (!config.has(key)) return;
+    const auto& regions = config.list(key);
+    if (regions.empty()) return report.error(key, "names no region; take the line away where none is required");
+    const auto lies = [&](const std::string& region) {
+        return std::ranges::any_of(config.names("provider"), [&](const std::string& provider) {
+            return route::lies_in(config.text(fmt::format("provider.{}.region", provider)), region);
+        });
+    };
+    size_t empty_count = 0;
+    for (const std::string& region : regions) {
+        if (!is_region(region))
+            report.error(key, fmt::format("'{}' is no region's name, such as eu-west-1", config::printable(region)));
+        if (lies(region) || !report.complete) continue;
+        empty_count += 1;
+        if (regions.size() > 1)
+            report.warning(key, fmt::format("no provider lies in '{}'; set provider.NAME.region", region));
+    }
+    if (empty_count == regions.size())
+        report.missing(config.place(key), key,
+                       fmt::format("no provider lies in {}, so every request would be refused; set "
+                                   "provider.NAME.region",
+                                   fmt::join(regions, " or ")));
+}
+
+void check_regions(Report& report) {
+    const Config& config = report.config;
+    for (const std::string& name : config.names("provider")) {
+        const auto key = fmt::format("provider.{}.region", name);
+        if (config.has(key) && !is_region(config.text(key)))
+            report.error(key, "expected a region's name, such as eu-west-1");
+    }
+    check_requirement(report, "routing.require_region");
+    for (const std::string& name : config.names("route")) {
+        const auto key = fmt::format("route.{}.require_region", name);
+        if (config.has(key) && !config.boolean(fmt::format("route.{}.ai_gateway", name)))
+            report.error(key, fmt::format("a plain route has one upstream, and no providers to choose from: it is for "
+                                          "route.{}.ai_gateway = on",
+                                          name));
+        check_requirement(report, key);
+    }
+    for (const std::string& name : config.names("consumer"))
+        check_requirement(report, fmt::format("consumer.{}.regions", name));
+}
+
+}  // namespace
+
+void check_selection(Report& report) {
+    check_rules(report);
+    check_prompts(report);
+    check_regions(report);
+}
+
+}  // namespace loom::app

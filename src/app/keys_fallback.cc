@@ -1,0 +1,31 @@
+// Rows of the keys that say which model stands in for one that cannot take a request.
+#include "keys.h"
+
+namespace loom::app {
+
+namespace {
+
+using enum KeyType;
+
+constexpr KeyRow rows[] = {
+    {.pattern = "routing.fallback.context_window",
+     .type = text,
+     .meaning =
+         "the model that is asked where a provider says that the prompt does not fit another's context. It needs "
+         "routing.failover.enabled; unset: the client gets the refusal"},
+    {.pattern = "routing.fallback.content_policy",
+     .type = text,
+     .meaning = "the model that is asked where a provider's filter of contents refuses the prompt"},
+    {.pattern = "model_fallback.<model>.context_window",
+     .type = text,
+     .meaning = "of this model, in place of routing.fallback.context_window"},
+    {.pattern = "model_fallback.<model>.content_policy",
+     .type = text,
+     .meaning = "of this model, in place of routing.fallback.content_policy"},
+};
+
+}  // namespace
+
+std::span<const KeyRow> fallback_keys() { return rows; }
+
+}  // namespace loom::app

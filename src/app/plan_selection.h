@@ -1,0 +1,22 @@
+// What a conf file says of who may be asked, beside the models, as the proxy takes it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "loom/config/config.h"
+#include "loom/proxy/plan.h"
+#include "loom/route/rules.h"
+
+namespace loom::app {
+
+/// Fills plan.selection from plan.providers, plan.routes and plan.consumers; it stays null where the conf says nothing.
+void fill_selection(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
+
+/// `routing.rule.NAME.*`, in the file's order.
+[[nodiscard]] std::vector<route::RoutingRuleOptions> rule_options(const config::Config& config);
+
+/// Has any of the conf's strategies this name?
+[[nodiscard]] bool names_strategy(const config::Config& config, std::string_view strategy);
+
+}  // namespace loom::app

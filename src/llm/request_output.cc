@@ -1,0 +1,71 @@
+// What a request wants its answer to be, and what media its parts are: what a model must be able to do.
+#include "request_walk.h"
+
+namespace loom::llm {
+
+/// Most members are told from these by their name's size.
+bool RequestWalk::read_output_member(std::string_view name) {
+    if (cursor_.peek() != '{') return cursor_.skip_value();
+    switch (name.size()) {
+        case 4:  // of Responses: {"format":{"type":"json_schema",…}}
+            if (name == "text" && endpoint_ == Endpoint::responses) return read_schema_wish(true);
+            break;
+        case 5: request_.has_audio |= name == "audio" && endpoint_ == Endpoint::chat_completions; break;
+        case 13:  // of Messages
+            if (name == "output_format") return read_schema_wish(false);
+            if (name == "output_config") return read_schema_wish(true);
+            break;
+        case 15:
+            if (name == "response_format") return read_schema_wish(false);
+            break;
+        default: break;
+    }
+    return cursor_.skip_value();
+}
+
+/// in_format  the wish stands in a member `format`.
+bool RequestWalk::read_schema_wish(bool in_format) {
+    return cursor_.each_member([&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if (in_format && name == "format" && cursor_.peek() == '{') return read_schema_wish(false);
+        if (in_format || name != "type" || cursor_.peek() != '"') return cursor_.skip_value();
+        request_.has_schema |= inside(cursor_.text(), cursor_.take_string()) == "json_schema";
+        return true;
+    });
+}
+
+/// Gemini's.
+bool RequestWalk::read_generation_config() {
+    if (cursor_.peek() != '{') return cursor_.skip_value();
+    return cursor_.each_member([&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if (name == "maxOutputTokens" || name == "max_output_tokens") {
+            if (!cursor_.is_number()) return cursor_.skip_value();  // the upstream is the judge
+            uint64_t count = 0;
+            const bool whole = cursor_.take_count(count);
+            if (whole) max_output_tokens_ = count;
+            return whole || cursor_.skip_value();
+        }
+        const bool has_schema = name == "responseSchema" || name == "response_schema" || name == "responseJsonSchema" ||
+                                name == "response_json_schema";
+        request_.has_schema |= has_schema && !cursor_.is_null();
+        return cursor_.skip_value();
+    });
+}
+
+/// Gemini's: bytes, or where they are, and what they are. What does not say is looked at.
+bool RequestWalk::read_inline_data() {
+    bool is_audio = false;
+    const auto read_media_member = [&](Range key) {
+        const std::string_view name = inside(cursor_.text(), key);
+        if ((name != "mimeType" && name != "mime_type") || cursor_.peek() != '"') return cursor_.skip_value();
+        is_audio = inside(cursor_.text(), cursor_.take_string()).starts_with("audio/");
+        return true;
+    };
+    const bool good = cursor_.peek() == '{' ? cursor_.each_member(read_media_member) : cursor_.skip_value();
+    request_.has_audio |= is_audio;
+    request_.has_images |= !is_audio;
+    return good;
+}
+
+}  // namespace loom::llm

@@ -1,0 +1,80 @@
+// A request that a model cannot take, as its provider says: another model that the conf names is asked in its place.
+#include <algorithm>
+
+#include "exchange.h"
+#include "loom/llm/refusal.h"
+#include "translated.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr const char* refused = "the upstream cannot take the request for this model";
+
+}  // namespace
+
+/// Which model the conf names for one that cannot take the request; "": none. By the name that it was asked by: the
+/// conf was checked for rounds of those.
+std::string_view Exchange::stand_in(route::FallbackCause cause) const noexcept {
+    const bool stands_in = failover_ != nullptr && !failover_->model.empty();
+    if (stands_in && failover_->stand_ins >= Failover::stand_ins_max) return {};
+    return plan().model_fallbacks.next(stands_in ? failover_->model : match().model, cause);
+}
+
+/// Must the body of this answer be read before it is known whether it is the client's?
+bool Exchange::asks_refusal() const noexcept {
+    if (plan().model_fallbacks.empty() || !llm::may_be_refusal(services_.response_head.status)) return false;
+    if (echo_ != nullptr || !fails_over() || !llm::chat_protocol_of(endpoint_)) return false;
+    return std::ranges::any_of(route::fallback_causes, [this](auto cause) { return !stand_in(cause).empty(); });
+}
+
+/// After an answer was collected: is it the client's, or does another model get the request?
+Result<void> Exchange::judge_collected() {
+    const auto own = llm::chat_protocol_of(endpoint_);
+    if (translated_ == nullptr || !own || !fails_over() || plan().model_fallbacks.empty()) return {};
+    const CollectedAnswer& answer = translated_->answer;
+    if (!llm::may_be_refusal(answer.status())) return {};
+    const llm::Protocol spoken = takes_as_it_comes() ? *own : type_->protocol;
+    const llm::Refusal refusal = llm::read_refusal(services_.shard().blocks(), spoken, answer.status(), answer.body());
+    if (refusal == llm::Refusal::none) return {};
+    const bool by_context = refusal == llm::Refusal::context_window;
+    const auto cause = by_context ? route::FallbackCause::context_window : route::FallbackCause::content_policy;
+    if (stand_in(cause).empty()) return {};
+    const Failure failure{.reason = by_context ? FailoverReason::context_window : FailoverReason::content_policy,
+                          .error = {.code = Errc::refused, .side = Side::upstream, .what = refused},
+                          .status = answer.status()};
+    if (!plan_failover(failure)) return {};  // its own words say it best
+    return std::unexpected(failure.error);
+}
+
+/// Who is asked for the model that stands in. Nobody where the consumer may not use it.
+bool Exchange::choose_fallback_model(const Failure& failure) {
+    Failover& course = *failover_;
+    const auto cause = failure.reason == FailoverReason::context_window ? route::FallbackCause::context_window
+                                                                        : route::FallbackCause::content_policy;
+    const std::string_view model = stand_in(cause);
+    if (model.empty()) return false;
+    const route::ModelMatch match = plan().catalogue.match(model);
+    if (consumer_ != nullptr && !consumer_->may_use_model(match.model)) return false;
+    // Read again: the draft may be of another document, and what it names of the reader's is others' by now.
+    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    if (!request || !narrow(match, *request)) return false;
+    route::Tried others;
+    if (course.pinned) {
+        others.set();
+        for (size_t i = 0; i < match.candidates.size(); ++i)
+            if (&plan().providers[match.candidates[i].provider_ix] == provider_) others.reset(i);
+    }
+    const route::ChoiceTerms terms = choice_terms(match, *request);
+    course.next =
+        route::choose(plan().choice, terms, match.candidates, others, use_->turns[match.set], services_.random);
+    if (!course.next) return false;
+    course.terms = terms;
+    course.candidate = &match.candidates[course.next->index];
+    course.model = model;
+    course.stand_ins += 1;
+    course.tried.reset();
+    course.pause_ms = 0;
+    return true;
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,171 @@
+#include "rule_facts.h"
+
+#include <array>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "selection.h"
+
+namespace loom::proxy {
+namespace {
+
+using rule::Attribute;
+using rule::Value;
+
+constexpr uint64_t bytes_per_token = 4;  // of a prompt, as a rule of thumb
+constexpr uint64_t day_s = 86'400;
+constexpr std::array<std::string_view, 7> weekdays = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
+constexpr uint64_t first_weekday = 3;  // 1970 began on a Thursday
+
+int hex_digit(char c) noexcept {
+    if (c >= '0' && c <= '9') return c - '0';
+    const char lower = static_cast<char>(c | 0x20);
+    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/// As forms write a parameter: %XX, and '+' for a blank. What is not well encoded stands for itself.
+size_t decode(std::string_view text, char* out) noexcept {
+    size_t size = 0;
+    for (size_t at = 0; at < text.size(); ++at) {
+        const bool coded = text[at] == '%' && at + 2 < text.size();
+        const int high = coded ? hex_digit(text[at + 1]) : -1, low = coded ? hex_digit(text[at + 2]) : -1;
+        if (high >= 0 && low >= 0) {
+            out[size++] = static_cast<char>(high << 4 | low);
+            at += 2;
+        } else {
+            out[size++] = text[at] == '+' ? ' ' : text[at];
+        }
+    }
+    return size;
+}
+
+}  // namespace
+
+Value RuleFacts::get(Attribute attribute, std::string_view name) const noexcept {
+    switch (attribute) {
+        case Attribute::consumer:
+        case Attribute::tenant:
+        case Attribute::team:
+        case Attribute::project:
+        case Attribute::tier:
+        case Attribute::roles: return of_consumer(attribute);
+        case Attribute::user:
+        case Attribute::stream:
+        case Attribute::tools:
+        case Attribute::vision:
+        case Attribute::json_schema:
+        case Attribute::messages:
+        case Attribute::prompt_tokens:
+        case Attribute::max_tokens:
+        case Attribute::task:
+        case Attribute::complexity: return of_prompt(attribute);
+        case Attribute::time:
+        case Attribute::weekday: return of_time(attribute);
+        default: return of_head(attribute, name);
+    }
+}
+
+Value RuleFacts::of_head(Attribute attribute, std::string_view name) const noexcept {
+    switch (attribute) {
+        case Attribute::model: return Value::of_name(x_.model_);
+        case Attribute::endpoint: return Value::of_text(llm::endpoint_name(x_.endpoint_));
+        case Attribute::route: return Value::of_text(x_.route_->name);
+        case Attribute::path: return Value::of_text(x_.path_);
+        case Attribute::method: return Value::of_text(x_.method_text_);
+        case Attribute::header: return header(name);
+        case Attribute::query: return query(name);
+        case Attribute::ip: return address();
+        case Attribute::region: return region();
+        default: return {};
+    }
+}
+
+Value RuleFacts::of_consumer(Attribute attribute) const noexcept {
+    if (x_.consumer_ == nullptr) return {};
+    const tenant::Consumer& consumer = *x_.consumer_;
+    switch (attribute) {
+        case Attribute::consumer: return Value::of_text(consumer.name);
+        case Attribute::tenant: return Value::of_name(consumer.tenant);
+        case Attribute::team: return Value::of_name(consumer.team);
+        case Attribute::project: return Value::of_name(consumer.project);
+        case Attribute::tier: return Value::of_name(consumer.tier);
+        default: return {};  // roles come with tokens
+    }
+}
+
+/// Of a request that is relayed unread nobody can say.
+Value RuleFacts::of_prompt(Attribute attribute) const noexcept {
+    if (!llm::is_inspected(x_.endpoint_)) return {};
+    const auto number = [](auto value) { return Value::of_number(static_cast<double>(value)); };
+    switch (attribute) {
+        case Attribute::user: return Value::of_name(request_.user);
+        case Attribute::stream: return Value::of_flag(x_.stream_);
+        case Attribute::tools: return Value::of_flag(request_.has_tools);
+        case Attribute::vision: return Value::of_flag(request_.has_images);
+        case Attribute::json_schema: return Value::of_flag(request_.has_schema);
+        case Attribute::messages: return number(request_.message_count);
+        case Attribute::prompt_tokens: return number(request_.prompt_bytes / bytes_per_token);
+        case Attribute::max_tokens: return request_.max_tokens == 0 ? Value() : number(request_.max_tokens);
+        case Attribute::task: return Value::of_text(route::task_name(x_.estimate_of(request_).task));
+        case Attribute::complexity: return number(x_.estimate_of(request_).complexity);
+        default: return {};
+    }
+}
+
+Value RuleFacts::of_time(Attribute attribute) const noexcept {
+    const uint64_t now_s = x_.begun_wall_us_ / 1'000'000;
+    if (attribute == Attribute::time) return Value::of_number(static_cast<double>(now_s % day_s));
+    return Value::of_text(weekdays[(now_s / day_s + first_weekday) % weekdays.size()]);
+}
+
+/// As it was kept when the head was there.
+Value RuleFacts::header(std::string_view name) const noexcept {
+    const std::vector<std::string>& names = x_.plan().selection->rule_headers;
+    if (x_.selection_ == nullptr) return {};
+    for (size_t i = 0; i < x_.selection_->headers.size(); ++i)
+        if (names[i] == name) return x_.selection_->headers[i];
+    return {};
+}
+
+Value RuleFacts::query(std::string_view name) const noexcept {
+    Value found;
+    // A session is led somewhere while its head is still there, and before its target is kept.
+    std::string_view rest = x_.target_.empty() ? std::string_view(x_.services_.request_head.query) : x_.query();
+    while (!rest.empty()) {
+        const std::string_view parameter = rest.substr(0, rest.find('&'));
+        rest.remove_prefix(std::min(rest.size(), parameter.size() + 1));
+        const size_t mark = parameter.find('=');
+        if (parameter.substr(0, mark) != name) continue;
+        if (found.kind != rule::Kind::missing) return Value::unclear();
+        std::string_view value = mark == parameter.npos ? std::string_view() : parameter.substr(mark + 1);
+        if (value.find_first_of("%+") != value.npos) {
+            char* const decoded = x_.text_.take(value.size());
+            value = {decoded, decode(value, decoded)};
+        }
+        found = Value::of_text(value);
+    }
+    return found;
+}
+
+/// Of the client, as the trusted proxy in front says it.
+Value RuleFacts::address() const noexcept {
+    if (!x_.client_text_.empty()) {
+        const auto ip = parse_ip(x_.client_text_);
+        if (!ip) return Value::unclear();
+        ip_ = *ip;
+        return Value::of_address(ip_);
+    }
+    const net::PeerAddress& peer = x_.client_.peer();
+    if (peer.family == AF_UNIX || peer.family == AF_UNSPEC) return {};
+    ip_ = peer.ip;
+    return Value::of_address(ip_);
+}
+
+/// The one that is required; of several none is the request's.
+Value RuleFacts::region() const noexcept {
+    for (const route::RegionRequirement* const one : x_.region_requirements())
+        if (one != nullptr && one->regions().size() == 1) return Value::of_text(one->regions().front());
+    return {};
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,33 @@
+// What rules may ask of an exchange: each answer is found when it is asked for.
+#pragma once
+
+#include "loom/llm/request.h"
+#include "loom/rule/facts.h"
+
+namespace loom::proxy {
+
+class Exchange;
+
+/// Good while the request that was read is. No allocation from the heap.
+class RuleFacts final : public rule::Facts {
+  public:
+    RuleFacts(Exchange& exchange, const llm::Request& request) noexcept : x_(exchange), request_(request) {}
+
+    [[nodiscard]] rule::Value get(rule::Attribute attribute, std::string_view name) const noexcept override;
+
+  private:
+    [[nodiscard]] rule::Value of_head(rule::Attribute attribute, std::string_view name) const noexcept;
+    [[nodiscard]] rule::Value of_consumer(rule::Attribute attribute) const noexcept;
+    [[nodiscard]] rule::Value of_prompt(rule::Attribute attribute) const noexcept;
+    [[nodiscard]] rule::Value of_time(rule::Attribute attribute) const noexcept;
+    [[nodiscard]] rule::Value header(std::string_view name) const noexcept;
+    [[nodiscard]] rule::Value query(std::string_view name) const noexcept;
+    [[nodiscard]] rule::Value address() const noexcept;
+    [[nodiscard]] rule::Value region() const noexcept;
+
+    Exchange& x_;
+    const llm::Request& request_;
+    mutable IpBytes ip_{};
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,27 @@
+// Who may take a request, and in which order: found out once, and kept through failover.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "loom/route/choose.h"
+#include "loom/route/estimate.h"
+#include "loom/route/rules.h"
+
+namespace loom::proxy {
+
+/// In the exchange's texts; only of requests that something narrows.
+struct Selection {
+    route::Tried unfit;               // of the candidates: they cannot, or must not, take it
+    std::span<const uint16_t> order;  // all candidates' places, those first that the rule prefers; empty: as they stand
+    const route::RoutingRule* rule = nullptr;  // that holds
+    int preferred_ix = -1;                     // the provider that such a prompt is for
+    std::string_view model;                    // the model that such a prompt is for, in place of the client's
+    std::optional<route::Estimate> estimate;
+    route::Strategy decided = route::Strategy::priority;  // complexity or task, where the estimate has decided
+    std::span<rule::Value> headers;                       // as SelectionPlan::rule_headers
+};
+
+}  // namespace loom::proxy

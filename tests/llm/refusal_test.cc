@@ -1,0 +1,83 @@
+// What providers say when a prompt is too long or its contents are not allowed, each in its own words.
+#include "loom/llm/refusal.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+namespace loom::llm {
+namespace {
+
+Refusal of(Protocol provider, int status, std::string_view body) {
+    static BlockPool pool;
+    return read_refusal(pool, provider, status, body);
+}
+
+struct Said {
+    Protocol by;
+    Refusal refusal;
+    const char* body;
+};
+// As they were seen on the wire: see the sources beside the table.
+const Said bodies[] = {
+    {Protocol::openai_chat, Refusal::context_window,
+     R"({"error":{"message":"This model's maximum context length is 8192 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}})"},
+    {Protocol::openai_chat, Refusal::context_window,
+     R"({"object":"error","message":"This model's maximum context length is 4096 tokens. However, you requested 5000 tokens","type":"BadRequestError","param":null,"code":400})"},
+    {Protocol::openai_chat, Refusal::context_window,
+     R"({"error":{"code":400,"message":"the request exceeds the available context size, try increasing it","type":"exceed_context_size_error","n_prompt_tokens":9000,"n_ctx":4096}})"},
+    {Protocol::openai_chat, Refusal::context_window,
+     R"({"error":{"message":"This model's maximum context length is 65536 tokens. However, you requested 70000 tokens","type":"invalid_request_error","param":null,"code":"invalid_request_error"}})"},
+    {Protocol::openai_chat, Refusal::content_policy,
+     R"({"error":{"message":"Blocked.","type":"content_filter","param":null,"code":"content_filter"}})"},
+    {Protocol::openai_chat, Refusal::content_policy,
+     R"({"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400}})"},
+    {Protocol::openai_chat, Refusal::content_policy,
+     R"({"error":{"message":"Invalid prompt: your prompt was flagged as potentially violating our usage policy.","type":"invalid_request_error","param":null,"code":"invalid_prompt"}})"},
+    {Protocol::openai_chat, Refusal::none,
+     R"({"error":{"message":"Invalid prompt: it has no messages","type":"invalid_request_error","code":"invalid_prompt"}})"},
+    {Protocol::openai_chat, Refusal::none,
+     R"({"error":{"message":"'maximum context length' is no field of this request","type":"invalid_request_error","code":"unknown_parameter"}})"},
+    {Protocol::openai_responses, Refusal::context_window,
+     R"({"error":{"message":"Your input exceeds the context window of this model.","type":"invalid_request_error","param":"input","code":"context_length_exceeded"}})"},
+    {Protocol::anthropic, Refusal::context_window,
+     R"({"type":"error","error":{"type":"invalid_request_error","message":"prompt is too long: 209353 tokens > 200000 maximum"}})"},
+    {Protocol::anthropic, Refusal::context_window,
+     R"({"type":"error","error":{"type":"invalid_request_error","message":"input length and `max_tokens` exceed context limit: 188240 + 21333 > 200000"}})"},
+    {Protocol::anthropic, Refusal::content_policy,
+     R"({"type":"error","error":{"type":"invalid_request_error","message":"Output blocked by content filtering policy"}})"},
+    {Protocol::anthropic, Refusal::none,
+     R"({"type":"error","error":{"type":"invalid_request_error","message":"messages: at least one message is required"}})"},
+    {Protocol::gemini, Refusal::context_window,
+     R"({"error":{"code":400,"message":"The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).","status":"INVALID_ARGUMENT"}})"},
+    {Protocol::gemini, Refusal::none,
+     R"({"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT"}})"},
+    {Protocol::bedrock, Refusal::context_window, R"({"message":"Input is too long for requested model."})"},
+    {Protocol::bedrock, Refusal::context_window,
+     R"({"message":"The model returned the following errors: prompt is too long: 200049 tokens > 200000 maximum"})"},
+    {Protocol::cohere, Refusal::context_window,
+     R"({"message":"too many tokens: size limit exceeded by 11326 tokens. Try using shorter or fewer inputs"})"},
+};
+
+TEST(RefusalOf, EachProtocolsOwnWords) {
+    for (const Said& one : bodies) EXPECT_EQ(of(one.by, 400, one.body), one.refusal) << one.body;
+}
+
+TEST(RefusalOf, OnlyAnErrorOfTheRequestIsOne) {
+    for (const int status : {200, 401, 403, 404, 429, 500, 503})
+        EXPECT_EQ(of(Protocol::openai_chat, status, bodies[0].body), Refusal::none) << status;
+    EXPECT_EQ(of(Protocol::openai_chat, 413, bodies[0].body), Refusal::context_window);
+}
+
+TEST(RefusalOf, WhatCannotBeReadIsNone) {
+    for (const char* body : {"", "<html>413 Request Entity Too Large</html>", "null", "[]",
+                             "{\"error\":", "{\"error\":{}}", "{\"error\":\"no\"}", "\xff\xfe"})
+        for (const Protocol provider : {Protocol::openai_chat, Protocol::openai_responses, Protocol::anthropic,
+                                        Protocol::gemini, Protocol::bedrock, Protocol::cohere})
+            EXPECT_EQ(of(provider, 400, body), Refusal::none) << body;
+    const std::string whole = bodies[0].body;
+    for (size_t cut = 0; cut < whole.size(); ++cut) (void)of(Protocol::openai_chat, 400, whole.substr(0, cut));
+}
+
+}  // namespace
+}  // namespace loom::llm
