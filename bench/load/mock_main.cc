@@ -9,7 +9,7 @@
 static volatile std::sig_atomic_t stop = 0;
 
 static constexpr std::string_view usage =
-    "loom-mock --listen 127.0.0.1:9000 [--cpu N] [--mock events=200,interval_us=0,per_write=1,bytes=200,delay_us=0]\n"
+    "loom-mock --listen 127.0.0.1:9000 [--cpu N] [--mock events=200,interval_us=0,per_write=1,bytes=200,delay_us=0,slow_each=0,slow_us=0]\n"
     "          [--tls-listen 127.0.0.1:9020 --certificate FILE --key FILE]\n"
     "A request overrides the parameters by the header x-mock or by \"user\":\"mock:events=…\" in its body.\n";
 

@@ -13,6 +13,8 @@ static uint32_t* field(MockParams& params, std::string_view name) {
     if (name == "per_write") return &params.per_write;
     if (name == "bytes") return &params.bytes;
     if (name == "delay_us") return &params.delay_us;
+    if (name == "slow_each") return &params.slow_each;
+    if (name == "slow_us") return &params.slow_us;
     if (name == "chunk_each") return &params.chunk_each;
     if (name == "quantum") return &params.quantum;
     return nullptr;

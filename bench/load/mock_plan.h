@@ -14,6 +14,8 @@ struct MockParams {
     uint32_t per_write = 1;    // events in one write
     uint32_t bytes = 200;      // of one event
     uint32_t delay_us = 0;     // before the answer's head
+    uint32_t slow_each = 0;    // one answer in so many has slow_us for its delay; 0: none
+    uint32_t slow_us = 0;
     uint32_t chunk_each = 0;   // 1: each event is an HTTP chunk of its own, 0: one chunk a write
     uint32_t quantum = 64;     // unpaced: writes to one stream before the others have their turn
     bool operator==(const MockParams&) const = default;

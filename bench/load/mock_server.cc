@@ -147,8 +147,10 @@ void MockServer::begin_chat(Conn& conn) {
     conn.include_usage = wants_usage(conn.body_tail) || wants_usage(conn.body_head);
     conn.plan = &shelf_.find(params);
     conn.events_sent = 0;
-    if (params.delay_us == 0) return answer_chat(conn);
-    schedule(conn, now_ns() + int64_t(params.delay_us) * 1000);
+    const bool slow = params.slow_each != 0 && stats_.requests % params.slow_each == 0;
+    const uint32_t delay_us = slow ? params.slow_us : params.delay_us;
+    if (delay_us == 0) return answer_chat(conn);
+    schedule(conn, now_ns() + int64_t(delay_us) * 1000);
 }
 
 void MockServer::answer_chat(Conn& conn) {

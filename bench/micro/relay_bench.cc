@@ -36,6 +36,7 @@ double cpu_ns() {
 struct Owner final : RelayOwner {
     void pause_source() noexcept override { std::abort(); }
     void resume_source() noexcept override {}
+    void on_content_came() noexcept override {}
     void on_first_content() noexcept override {}
     void on_event_passed() noexcept override {}
     void on_relay_end() noexcept override {}

@@ -5,6 +5,7 @@
 
 #include "loom/base/assert.h"
 #include "loom/route/choose.h"
+#include "loom/route/proximity.h"
 
 namespace loom::route {
 namespace {
@@ -58,6 +59,41 @@ void choosing(benchmark::State& state, Strategy strategy, uint64_t affinity = 0)
     benchmark::DoNotOptimize(chosen);
 }
 
+/// By class of region, each of three, and then in turn.
+void choosing_near(benchmark::State& state) {
+    const auto candidates = make_candidates(static_cast<size_t>(state.range(0)));
+    const ChoiceOptions options{.breaker = {}};
+    std::vector<std::shared_ptr<RegionState>> rows;
+    for (size_t i = 0; i < candidates.size(); ++i) {
+        rows.push_back(std::make_shared<RegionState>());
+        rows.back()->note_connect(1'000, 1'000 + i % 3 * 50'000);
+    }
+    const RegionPreference preference(std::move(rows));
+    std::vector<uint8_t> ranks(candidates.size());
+    ChoiceTerms terms{.strategy = Strategy::round_robin, .now_ms = 1'000, .stream = true, .regions = ranks};
+    Turn turn(candidates.size());
+    Random random(1);
+    for (auto _ : state) {
+        preference.rank(candidates, {}, false, terms.now_ms, ranks);
+        auto choice = choose(options, terms, candidates, {}, turn, random);
+        LOOM_ASSERT(choice && choice->index % 3 == 0);
+        leave(options, candidates[choice->index], terms.now_ms, choice->passage);
+    }
+}
+
+/// What a request costs at a provider whose limit is learned: in, its time, out.
+void learning(benchmark::State& state) {
+    ProviderLimits limits{.adaptive = {.min = 1, .max = 1'000}, .state = std::make_shared<LimitState>()};
+    TimeBaseline baseline;
+    uint64_t now_ms = 1'000;
+    for (auto _ : state) {
+        LimitPass pass;
+        LOOM_ASSERT(enter(limits, now_ms, 500, pass));
+        limits.state->adaptive.record(limits.adaptive, ++now_ms, 200'000 + now_ms % 7 * 1'000, 1, baseline);
+        leave(pass, now_ms, {.asked = true});
+    }
+}
+
 void sampling(benchmark::State& state) {
     LatencyWindow window;
     uint64_t now_ms = 1'000, us = 1;
@@ -67,8 +103,9 @@ void sampling(benchmark::State& state) {
 constexpr std::array sizes = {2, 20, 200};
 
 [[maybe_unused]] const bool registered = [] {
-    for (const Strategy strategy : {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random,
-                                    Strategy::least_connections, Strategy::latency, Strategy::cost})
+    for (const Strategy strategy :
+         {Strategy::priority, Strategy::round_robin, Strategy::weighted, Strategy::random, Strategy::least_connections,
+          Strategy::latency, Strategy::cost, Strategy::throughput, Strategy::complexity})
         for (const int size : sizes)
             benchmark::RegisterBenchmark(("choose_" + std::string(strategy_name(strategy))).c_str(),
                                          [strategy](benchmark::State& state) { choosing(state, strategy); })
@@ -77,6 +114,8 @@ constexpr std::array sizes = {2, 20, 200};
         benchmark::RegisterBenchmark("choose_sticky", [](benchmark::State& state) {
             choosing(state, Strategy::round_robin, affinity_key("alice"));
         })->Arg(size);
+    for (const int size : sizes) benchmark::RegisterBenchmark("choose_near", choosing_near)->Arg(size);
+    benchmark::RegisterBenchmark("adaptive_limit", learning);
     benchmark::RegisterBenchmark("latency_sample", sampling);
     return true;
 }();

@@ -1,8 +1,10 @@
 #include "loom/admin/api.h"
 
 #include "answers.h"
+#include "loom/admin/limits.h"
 #include "loom/admin/providers.h"
 #include "loom/admin/verbs.h"
+#include "loom/base/clock.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/error.h"
 #include "loom/tenant/consumer.h"
@@ -20,7 +22,7 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
     const bool verb = is_verb(path);
-    const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" ||
+    const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
                        path == providers_path || path.starts_with(std::string(providers_path) + "/");
     if (known && !verb && request.method != "GET" && request.method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
@@ -35,6 +37,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     if (path == "/metrics")
         return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
                 .body = options.metrics->expose(options.facts())};
+    if (path == limits_path) return {.body = show_limits(*options.plan(), monotonic_ns() / 1'000'000)};
     if (verb) return run_verb(*options.plan(), request);
     if (known) {
         auto shown = show_providers(*options.plan(), *options.metrics, path);
@@ -42,7 +45,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                      : refuse(404, "no such provider; GET /ai/providers lists them", llm::error_type::not_found,
                               "not_found");
     }
-    return refuse(404, "the admin listener has /metrics, /healthz, /readyz and /ai/providers",
+    return refuse(404, "the admin listener has /metrics, /healthz, /readyz, /ai/providers and /ai/limits",
                   llm::error_type::not_found, "not_found");
 }
 

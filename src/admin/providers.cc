@@ -30,6 +30,8 @@ ProviderHealth health_of(const proxy::Plan& plan, uint16_t provider_ix, uint64_t
     const ProviderPlan& provider = plan.providers[provider_ix];
     ProviderHealth health{.provider = provider.name, .known = provider.state != nullptr, .weight = provider.weight};
     if (provider.control != nullptr) health.weight = provider.control->weight();
+    if (provider.limits != nullptr && provider.limits->concurrency() != 0)
+        health.concurrency_limit = provider.limits->concurrency();
     if (provider.state == nullptr) return health;
     const auto phase_of = [&](const route::TargetState& row) {
         const route::BreakerPhase phase = row.breaker.state().phase;
@@ -117,6 +119,22 @@ std::string instances_json(const ProviderPlan& provider, uint64_t now_ms) {
     return out + "]";
 }
 
+/// Under way at once, where that is limited; else null.
+std::string concurrency_json(const ProviderPlan& provider) {
+    if (provider.limits == nullptr || provider.limits->concurrency() == 0) return "null";
+    return fmt::format(R"({{"in_flight":{},"limit":{},"adaptive":{}}})",
+                       provider.limits->state->concurrent.load(std::memory_order_relaxed),
+                       provider.limits->concurrency(), provider.limits->adaptive.on());
+}
+
+/// What connections to its region take, where the nearest is asked first and it is known; else null.
+std::string connect_json(const proxy::Plan& plan, size_t provider_ix) {
+    const route::RegionState* const region =
+        plan.selection != nullptr ? plan.selection->preferred_regions.row(provider_ix) : nullptr;
+    if (region == nullptr || region->connect_us() == 0) return "null";
+    return fmt::format("{:.3f}", ms_of(static_cast<double>(region->connect_us())));
+}
+
 std::string list(const proxy::Plan& plan, const observe::Metrics& metrics, uint64_t now_ms) {
     std::string out = "{\"providers\":[";
     for (size_t i = 0; i < plan.providers.size(); ++i) {
@@ -124,11 +142,11 @@ std::string list(const proxy::Plan& plan, const observe::Metrics& metrics, uint6
         const auto totals = metrics.provider_totals(provider.label_ix);
         const auto health = health_of(plan, static_cast<uint16_t>(i), now_ms);
         out += fmt::format(
-            R"({}{{"name":{},"status":"{}","requests":{},"tokens_in":{},"tokens_out":{},"avg_latency_ms":{:.3f},{},)"
-            R"("instances":{}}})",
+            R"({}{{"name":{},"status":"{}","requests":{},"tokens_in":{},"tokens_out":{},"avg_latency_ms":{:.3f},)"
+            R"("concurrency":{},"connect_ms":{},{},"instances":{}}})",
             i == 0 ? "" : ",", quoted(provider.name), status_of(health), totals.successes + totals.errors,
-            totals.tokens_input, totals.tokens_output, ms_of(totals.latency_mean_us), terms_json(terms_of(provider)),
-            instances_json(provider, now_ms));
+            totals.tokens_input, totals.tokens_output, ms_of(totals.latency_mean_us), concurrency_json(provider),
+            connect_json(plan, i), terms_json(terms_of(provider)), instances_json(provider, now_ms));
     }
     return out + "]}";
 }

@@ -187,11 +187,14 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_providers(report);
     check_routing(report);
     check_sticky(report);
+    check_hold(report);
     check_experiments(report);
     check_mirror(report);
+    check_hedge(report);
     check_consumers(report);
     check_selection(report);
     check_limits(report);
+    check_rate_limits(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

@@ -10,20 +10,11 @@
 namespace loom::app {
 namespace {
 
-constexpr size_t name_bytes_max = 64;  // of an experiment and of an arm, which stand in every answer's head
-
-void check_name(Report& report, const std::string& prefix, const std::string& name, const std::string& key) {
-    if (name.size() > name_bytes_max)
-        report.add(report.config.place_of_name(prefix, name), true, key,
-                   fmt::format("a name of {} bytes; {} are the most", name.size(), name_bytes_max));
-}
-
 /// Its share in millionths.
 uint32_t check_arm(Report& report, const std::string& arms, const std::string& arm) {
     const config::Config& config = report.config;
     const auto key = fmt::format("{}.{}", arms, arm);
     const auto place = config.place_of_name(arms, arm);
-    check_name(report, arms, arm, key);
     if (arm == route::control_arm)
         report.add(place, true, key, "the control is whoever is in no arm; name this one otherwise");
     for (const char* const what : {"share", "use"}) {
@@ -41,7 +32,6 @@ void check_experiments(Report& report) {
     for (const auto& name : config.names("routing.experiment")) {
         const auto experiment = fmt::format("routing.experiment.{}", name);
         const auto place = config.place_of_name("routing.experiment", name);
-        check_name(report, "routing.experiment", name, experiment);
         const auto model = experiment + ".model";
         const std::string& asked = config.text(model);
         if (!config.has(model)) {

@@ -44,12 +44,16 @@ void check_listener_tls(Report& report, const std::string& listener);
 void check_credentials(Report& report, const std::string& provider, const llm::ProviderType& type);
 void check_providers(Report& report);
 void check_routing(Report& report);
+void check_hold(Report& report);
 void check_sticky(Report& report);
 void check_experiments(Report& report);
 void check_mirror(Report& report);
+void check_hedge(Report& report);
 void check_consumers(Report& report);
 /// Rules, prompts' targets, regions.
 void check_selection(Report& report);
 void check_limits(Report& report);
+/// Of clients.
+void check_rate_limits(Report& report);
 
 }  // namespace loom::app

@@ -6,6 +6,7 @@
 #include "check_report.h"
 #include "loom/llm/endpoint.h"
 #include "loom/route/estimate.h"
+#include "loom/route/proximity.h"
 #include "loom/route/residency.h"
 #include "plan_selection.h"
 
@@ -13,8 +14,6 @@ namespace loom::app {
 namespace {
 
 using config::Config;
-
-constexpr size_t rule_name_bytes_max = 64;  // it stands in the answer's head
 
 std::vector<std::string_view> views_of(std::span<const std::string> names) { return {names.begin(), names.end()}; }
 
@@ -75,9 +74,6 @@ void check_rules(Report& report) {
     for (const std::string& name : config.names("routing.rule")) {
         const auto prefix = fmt::format("routing.rule.{}.", name);
         const auto place = config.place_of_name("routing.rule", name);
-        if (name.size() > rule_name_bytes_max)
-            report.add(place, true, "routing.rule." + name,
-                       fmt::format("the name is longer than {} bytes", rule_name_bytes_max));
         if (!config.has(prefix + "when"))
             report.missing(place, prefix + "when",
                            "is missing; say which requests are meant, such as header.x-team == \"legal\"");
@@ -191,6 +187,29 @@ void check_requirement(Report& report, const std::string& key) {
                                    fmt::join(regions, " or ")));
 }
 
+/// A wish that nobody meets changes nothing.
+void check_preferred_regions(Report& report) {
+    const Config& config = report.config;
+    const std::string key = "routing.prefer_region";
+    if (!config.has(key)) return;
+    const auto& regions = config.list(key);
+    if (regions.empty()) return report.error(key, "names no region; take the line away where none is preferred");
+    const bool nearest = std::ranges::find(regions, route::RegionPreference::nearest) != regions.end();
+    if (nearest && regions.size() > 1)
+        return report.error(key,
+                            "'nearest' stands alone: regions are preferred by their names or by how near they are");
+    if (nearest) return;
+    for (const std::string& region : regions) {
+        const auto lies = [&](const std::string& provider) {
+            return route::lies_in(config.text(fmt::format("provider.{}.region", provider)), region);
+        };
+        if (!is_region(region))
+            report.error(key, fmt::format("'{}' is no region's name, such as eu-west-1", config::printable(region)));
+        else if (report.complete && std::ranges::none_of(config.names("provider"), lies))
+            report.warning(key, fmt::format("no provider lies in '{}'; set provider.NAME.region", region));
+    }
+}
+
 void check_regions(Report& report) {
     const Config& config = report.config;
     for (const std::string& name : config.names("provider")) {
@@ -199,6 +218,7 @@ void check_regions(Report& report) {
             report.error(key, "expected a region's name, such as eu-west-1");
     }
     check_requirement(report, "routing.require_region");
+    check_preferred_regions(report);
     for (const std::string& name : config.names("route")) {
         const auto key = fmt::format("route.{}.require_region", name);
         if (config.has(key) && !config.boolean(fmt::format("route.{}.ai_gateway", name)))

@@ -185,7 +185,8 @@ std::expected<Trial, Messages> try_start(const config::Config& config) {
     observe::Metrics metrics(1);
     TlsFiles files;
     route::TargetTable targets;
-    const auto plan = LOOM_TRY(build_plan(config, metrics, files, targets, 1));
+    tenant::LimitTable limits;
+    const auto plan = LOOM_TRY(build_plan(config, metrics, files, targets, limits, 1));
     Messages warnings = plan->catalogue.warnings();
     std::ranges::copy(price_warnings(*plan), std::back_inserter(warnings));
     return Trial{memory_bound(server, *plan), std::move(warnings)};

@@ -27,6 +27,8 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> selection_keys();
 /// Rows of the keys that say how much providers may be asked.
 [[nodiscard]] std::span<const KeyRow> limit_keys();
+/// Rows of the keys that say how long a stream's start waits.
+[[nodiscard]] std::span<const KeyRow> hold_keys();
 /// Rows of the keys that keep requests of one client, user or conversation at one provider.
 [[nodiscard]] std::span<const KeyRow> sticky_keys();
 
@@ -35,6 +37,11 @@ namespace loom::app {
 
 /// Rows of the keys that send copies of requests to a shadow.
 [[nodiscard]] std::span<const KeyRow> mirror_keys();
+/// Of src/app/keys_hedge.cc: a second provider beside one that is slow.
+[[nodiscard]] std::span<const KeyRow> hedge_keys();
+
+/// Rows of the keys that say how much clients may ask for.
+[[nodiscard]] std::span<const KeyRow> rate_limit_keys();
 
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();

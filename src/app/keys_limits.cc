@@ -26,6 +26,19 @@ constexpr KeyRow rows[] = {
      .default_text = "0",
      .meaning = "under way at once, streams until their end. 0: no limit",
      .range = "0..1000000"},
+    {.pattern = "provider.<name>.rate_limit.adaptive",
+     .type = boolean,
+     .default_text = "off",
+     .meaning = "on: how many are under way at once is learned: more while its answers begin as soon as when few are "
+                "asked, fewer when they wait for each other, a quarter less after a 429, 503, 529 or timeout. While "
+                "answers take longer it is halved for a moment every ten seconds or more, to see whether that is a "
+                "queue of our making: requests beyond it go elsewhere, wait (routing.queue.max) or are refused. Never "
+                "more than concurrent_requests, or 1000 where that is 0. Experimental"},
+    {.pattern = "provider.<name>.rate_limit.adaptive_min",
+     .type = integer,
+     .default_text = "1",
+     .meaning = "as many always may be, whatever is learned",
+     .range = "1..1000000"},
     {.pattern = "provider.<name>.rate_limit.burst",
      .type = duration,
      .default_text = "1m",

@@ -31,9 +31,12 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
                              .buffer_bytes = server.shard.buffer_bytes,
                              .inspects = false,
                              .fails_over = plan.failover.enabled};
+    shape.hold_tokens = plan.failover.hold_tokens;
+    shape.continuation_bytes = plan.failover.continues ? plan.failover.continuation_bytes : 0;
     shape.keeps_ids = plan.keeps_any();
     shape.keeps_rule_fields = plan.selection != nullptr && !plan.selection->rule_headers.empty();
     shape.queue_max = plan.queue.max;
+    shape.limits_clients = plan.rate_limits != nullptr;
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -64,9 +67,26 @@ MemoryTerm mirror_term(const proxy::MirrorPlan& mirror, const proxy::MemoryShape
     return {"copies of requests for a shadow", one * mirror.in_flight_max, "routing.mirror.max_in_flight"};
 }
 
+/// Each is one more exchange, whose body is one of limit.bodies_in_memory.
+MemoryTerm hedge_term(const proxy::HedgePlan& hedge, const proxy::MemoryShape& shape) {
+    const uint64_t one = sum_of(proxy::connection_memory(shape)) + sum_of(proxy::exchange_memory(shape)) +
+                         sum_of(proxy::upstream_memory(shape));
+    return {"requests that two providers are asked", one * hedge.in_flight_max, "routing.hedge.max_in_flight"};
+}
+
+/// Of the configuration in force, and of the one before.
+MemoryTerm rate_limit_term(const proxy::RateLimitPlan& limits) {
+    const uint64_t row = sizeof(tenant::Limit) + 2 * sizeof(tenant::RateWindow) + sizeof(tenant::LimitLevel);
+    uint64_t bytes = limits.limits.size() * row + limits.habits.size() * sizeof(tenant::OutputHabit);
+    if (limits.addresses != nullptr) bytes += tenant::AddressLimits::memory_bytes(limits.addresses->capacity());
+    return {"what was taken of clients' limits, old and new", 2 * bytes,
+            limits.addresses != nullptr ? "rate_limit.ip.addresses" : ""};
+}
+
 MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, const proxy::MemoryShape& shape) {
     MemoryTerms terms = io::shard_memory(server.shard);
     if (plan.mirror != nullptr) terms.push_back(mirror_term(*plan.mirror, shape));
+    if (plan.hedge != nullptr) terms.push_back(hedge_term(*plan.hedge, shape));
     for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
@@ -75,7 +95,7 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
 }
 
 MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, const proxy::MemoryShape& shape) {
-    const uint64_t model_count = plan.catalogue.models().size();
+    const uint64_t model_count = plan.catalogue.model_count();
     const uint64_t name_count =
         plan.providers.size() + plan.routes.size() + plan.consumers.consumers().size() + model_count;
     MemoryTerms terms = {{"the program", program_bytes, ""},
@@ -98,6 +118,7 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                              2 * plan.providers.size() * sizeof(route::LimitState),
                          ""});
     }
+    if (plan.rate_limits != nullptr) terms.push_back(rate_limit_term(*plan.rate_limits));
     uint64_t checked_count = 0;
     for (const auto& provider : plan.providers)
         if (provider.health_check != nullptr) checked_count += provider.instances.size();

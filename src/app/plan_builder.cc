@@ -13,6 +13,7 @@
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
 #include "plan_instances.h"
+#include "plan_rate_limit.h"
 #include "plan_routing.h"
 #include "plan_selection.h"
 
@@ -332,6 +333,7 @@ uint32_t cores_of_this_process() {
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
                                                                        TlsFiles& files, route::TargetTable& targets,
+                                                                       tenant::LimitTable& limits,
                                                                        uint64_t generation) {
     Messages messages;
     auto plan = std::make_shared<proxy::Plan>();
@@ -340,11 +342,13 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->consumers = build_consumers(config, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
-    fill_selection(config, *plan, messages);
+    fill_selection(config, *plan, targets, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
     if (!messages.empty()) return std::unexpected(std::move(messages));
+    // Last: the rows of a plan that is refused would stand in place of those in use.
+    fill_rate_limits(config, *plan, limits);
     for (const route::ListedModel& model : plan->catalogue.models())
         for (const route::Candidate& candidate : plan->catalogue.find(model.id))
             metrics.declare(candidate.provider_label_ix, candidate.model_label_ix);

@@ -18,10 +18,10 @@ namespace loom::app {
 
 /// A plan for the shards, its names given their slots in the metrics. The configuration has passed its checks; what
 /// only shows here (two consumers with one key, a CA file that cannot be read) is returned as messages. What is known
-/// of its providers is found again in `targets`. Blocks on files.
+/// of its providers is found again in `targets`, what was taken of clients' limits in `limits`. Blocks on files.
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> build_plan(
     const config::Config& config, observe::Metrics& metrics, TlsFiles& files, route::TargetTable& targets,
-    uint64_t generation);
+    tenant::LimitTable& limits, uint64_t generation);
 
 struct ListenerOptions {
     std::string name;

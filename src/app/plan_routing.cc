@@ -8,6 +8,8 @@
 #include "plan_experiment.h"
 #include "plan_fallback.h"
 #include "plan_health.h"
+#include "plan_hedge.h"
+#include "plan_hold.h"
 #include "plan_instances.h"
 #include "plan_limits.h"
 #include "plan_mirror.h"
@@ -122,6 +124,7 @@ void add_provider(const Config& config, const proxy::ProviderPlan& provider, con
 void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& metrics, route::TargetTable& targets,
                   Messages& messages) {
     plan.failover = failover(config, messages);
+    fill_hold(config, plan.failover);
     plan.choice = choice_options(config);
     plan.prices = read_prices(config, plan.providers, messages);
     const std::vector<route::Strategy> strategies = strategies_of(config, plan);
@@ -132,7 +135,9 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     const bool sticky = any_sticky(plan);
     plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
     plan.choice.counts_in_flight = sticky;
-    const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput);
+    plan.hedge = hedge_plan(config);
+    const bool hedges_by_time = plan.hedge != nullptr && plan.hedge->percentile != 0;
+    const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput) || hedges_by_time;
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };
     fill_provider_limits(config, plan, targets);
     fill_queue_and_overload(config, plan);

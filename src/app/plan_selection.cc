@@ -83,7 +83,22 @@ route::RegionRequirement requirement(const Config& config, const std::string& ke
     return {fmt::format("{} = {}", key, fmt::join(regions, ", ")), regions, provider_regions};
 }
 
-void fill_regions(const Config& config, const proxy::Plan& plan, SelectionPlan& selection) {
+/// A provider that does not say where it is is a region of its own.
+void fill_preferred_regions(const Config& config, const proxy::Plan& plan, std::span<const std::string> regions,
+                            route::TargetTable& targets, SelectionPlan& selection) {
+    const auto& wanted = config.list("routing.prefer_region");
+    if (wanted.size() != 1 || wanted.front() != route::RegionPreference::nearest) {
+        selection.preferred_regions = route::RegionPreference(wanted, regions);
+        return;
+    }
+    std::vector<std::shared_ptr<route::RegionState>> rows;
+    for (size_t i = 0; i < regions.size(); ++i)
+        rows.push_back(targets.region(regions[i].empty() ? "\n" + plan.providers[i].name : regions[i]));
+    selection.preferred_regions = route::RegionPreference(std::move(rows));
+}
+
+void fill_regions(const Config& config, const proxy::Plan& plan, route::TargetTable& targets,
+                  SelectionPlan& selection) {
     std::vector<std::string> regions;
     for (const proxy::ProviderPlan& provider : plan.providers)
         regions.push_back(config.text(fmt::format("provider.{}.region", provider.name)));
@@ -95,6 +110,7 @@ void fill_regions(const Config& config, const proxy::Plan& plan, SelectionPlan& 
     for (const tenant::Consumer& consumer : plan.consumers.consumers())
         selection.consumer_regions.push_back(
             requirement(config, fmt::format("consumer.{}.regions", consumer.name), regions));
+    if (config.has("routing.prefer_region")) fill_preferred_regions(config, plan, regions, targets, selection);
     const auto is_empty = [](const route::RegionRequirement& one) { return one.empty(); };
     if (std::ranges::all_of(selection.route_regions, is_empty)) selection.route_regions.clear();
     if (std::ranges::all_of(selection.consumer_regions, is_empty)) selection.consumer_regions.clear();
@@ -126,15 +142,17 @@ bool names_strategy(const Config& config, std::string_view strategy) {
            std::ranges::any_of(config.names("route"), of_route);
 }
 
-void fill_selection(const Config& config, proxy::Plan& plan, std::vector<std::string>& messages) {
+void fill_selection(const Config& config, proxy::Plan& plan, route::TargetTable& targets,
+                    std::vector<std::string>& messages) {
     auto selection = std::make_shared<SelectionPlan>();
     fill_rules(config, plan, *selection, messages);
     const bool by_prompt = names_strategy(config, "complexity") || names_strategy(config, "task");
     if (by_prompt) fill_prompts(config, plan, *selection);
     fill_capabilities(config, plan, selection->capabilities);
-    fill_regions(config, plan, *selection);
+    fill_regions(config, plan, targets, *selection);
     const bool narrows = by_prompt || !selection->rules.empty() || !selection->capabilities.empty() ||
-                         !selection->route_regions.empty() || !selection->consumer_regions.empty();
+                         !selection->route_regions.empty() || !selection->consumer_regions.empty() ||
+                         !selection->preferred_regions.empty();
     plan.tells_routing = plan.tells_routing || narrows;
     if (narrows) plan.selection = std::move(selection);
 }

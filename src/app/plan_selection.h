@@ -7,11 +7,13 @@
 #include "loom/config/config.h"
 #include "loom/proxy/plan.h"
 #include "loom/route/rules.h"
+#include "loom/route/target_state.h"
 
 namespace loom::app {
 
 /// Fills plan.selection from plan.providers, plan.routes and plan.consumers; it stays null where the conf says nothing.
-void fill_selection(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
+void fill_selection(const config::Config& config, proxy::Plan& plan, route::TargetTable& targets,
+                    std::vector<std::string>& messages);
 
 /// `routing.rule.NAME.*`, in the file's order.
 [[nodiscard]] std::vector<route::RoutingRuleOptions> rule_options(const config::Config& config);

@@ -92,6 +92,7 @@ class Server {
     observe::Metrics metrics_;
     TlsFiles files_;
     route::TargetTable targets_;
+    tenant::LimitTable limits_;
     ListenerTls listener_tls_;
     ShownCertificates certificates_;
     uint64_t watch_at_ms_ = UINT64_MAX;
@@ -140,7 +141,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     }
     resolver_ = std::move(*resolver);
     files_.begin(TlsFiles::Fault::refuse);
-    const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, generation_);
+    const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
     if (!take_plan(plan, config_)) return exit_config;
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
@@ -307,7 +308,7 @@ void Server::reload(const StartArguments& arguments) {
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
     files_.begin(TlsFiles::Fault::refuse);
     const auto named = loaded.config != nullptr ? config::without_secrets(*loaded.config) : nullptr;
-    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, targets_, generation_ + 1), named)) {
+    if (!named || !take_plan(build_plan(*loaded.config, metrics_, files_, targets_, limits_, generation_ + 1), named)) {
         reload_failures_ += 1;
         log_error("reload refused: the configuration has errors; the old configuration stays in force");
         return;

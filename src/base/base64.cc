@@ -19,11 +19,39 @@ void encode(std::span<const uint8_t> bytes, const char* last_digits, std::string
     if (count > 0) out += digit(bits << (6 - count) & 63);
 }
 
+int value_of(char c) noexcept {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    if (c == '-') return 62;
+    return c == '_' ? 63 : -1;
+}
+
 }  // namespace
 
 void base64_encode(std::span<const uint8_t> bytes, std::string& out) {
     encode(bytes, "+/", out);
     out.append((3 - bytes.size() % 3) % 3, '=');
+}
+
+bool base64url_decode(std::string_view text, std::string& out) {
+    const size_t before = out.size();
+    bool good = text.size() % 4 != 1;
+    out.reserve(before + text.size() / 4 * 3 + 2);  // of a secret, growth would leave a copy behind
+    uint32_t bits = 0;
+    unsigned count = 0;  // of bits that wait
+    for (const char c : text) {
+        const int value = value_of(c);
+        good &= value >= 0;
+        bits = bits << 6 | static_cast<uint32_t>(value & 63);
+        count += 6;
+        if (count < 8) continue;
+        count -= 8;
+        out += static_cast<char>(bits >> count & 0xff);
+    }
+    good &= (bits & ((1u << count) - 1)) == 0;
+    if (!good) out.resize(before);
+    return good;
 }
 
 void base64url_encode(std::span<const uint8_t> bytes, std::string& out) { encode(bytes, "-_", out); }

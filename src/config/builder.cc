@@ -27,6 +27,10 @@ void Builder::not_available(const RawEntry& entry) {
 }
 
 bool Builder::refuses(const Match& match, const RawEntry& entry) {
+    if (std::string fault = name_fault(match); !fault.empty()) {
+        error(entry.key_place, std::move(fault), entry.key);
+        return true;
+    }
     // A feature that is not there may be said to be off, since nothing is promised by that: `add` looks at the value.
     if (match.row->available || match.row->type == KeyType::boolean) return false;
     not_available(entry);

@@ -243,6 +243,7 @@ class Importer {
         if (!match || !has_spelling) {
             return error(key_place, fmt::format("'{}' has no spelling in the flat file", printable(path)));
         }
+        if (std::string fault = name_fault(*match); !fault.empty()) return error(key_place, std::move(fault));
         const bool several = match->row->repeatable && match->row->type != KeyType::list && value.kind == Kind::list;
         if (!several) return keep_one(*match, path, key_place, value);
         for (const auto* item : value.items) keep_one(*match, path, key_place, *item);

@@ -1,5 +1,7 @@
 #include "loom/config/schema.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "loom/base/assert.h"
@@ -56,6 +58,20 @@ bool fits(PatternPart::Kind kind, std::string_view name) {
         case PatternPart::Kind::header: return std::ranges::all_of(name, is_header_byte);
     }
     return false;
+}
+
+std::string name_fault(const Match& match) {
+    const auto is_long = [](const std::string& name) { return name.size() > name_bytes_max; };
+    if (std::ranges::none_of(match.names, is_long)) return {};
+    size_t at = 0;
+    for (const PatternPart& part : parse_pattern(match.written->pattern)) {
+        if (part.kind == PatternPart::Kind::fixed) continue;
+        const std::string& name = match.names[at++];
+        if (part.kind == PatternPart::Kind::name && is_long(name))
+            return fmt::format("the name '{}…' has {} bytes: shorten it to {} at most", name.substr(0, 24), name.size(),
+                               name_bytes_max);
+    }
+    return {};
 }
 
 std::vector<PatternPart> parse_pattern(std::string_view pattern) {

@@ -130,14 +130,14 @@ Endpoint classify(bool method_is_get, std::string_view path) noexcept {
         if (rest == "models" || beta == "models") return Endpoint::models;
         if (rest.starts_with("models/") || beta.starts_with("models/")) return Endpoint::model;
     } else {
+        if (rest == "chat/completions") return Endpoint::chat_completions;
+        if (rest == "responses") return Endpoint::responses;
+        if (rest == "messages") return Endpoint::messages;
+        if (rest == "embeddings") return Endpoint::embeddings;
+        if (rest == "completions") return Endpoint::completions;
         if (rest == "responses/input_tokens") return Endpoint::input_tokens;
         if (rest == "messages/count_tokens") return Endpoint::count_tokens;
         if (const GeminiCall call = gemini_call_of(path); !call.model.empty() && is_plain(path)) return call.endpoint;
-        if (rest == "chat/completions") return Endpoint::chat_completions;
-        if (rest == "embeddings") return Endpoint::embeddings;
-        if (rest == "completions") return Endpoint::completions;
-        if (rest == "responses") return Endpoint::responses;
-        if (rest == "messages") return Endpoint::messages;
         if (without_query(path) == "/v2/rerank") return Endpoint::rerank;  // Cohere's
     }
     if (is_plain(rest) && rest.starts_with("responses/")) return Endpoint::stored_responses;

@@ -55,6 +55,16 @@ class Prefix {
     size_t left_bytes_;
 };
 
+/// Does any string spell a letter, or '_', as no writer of JSON has to (\u005f, \u0061 .. \u007a)?
+bool escapes_a_letter(std::string_view body) noexcept {
+    constexpr std::string_view escape = R"(\u00)";
+    for (size_t at = body.find(escape); at != body.npos; at = body.find(escape, at + 1)) {
+        const std::string_view digits = body.substr(at + escape.size(), 2);
+        if (digits.starts_with('6') || digits.starts_with('7') || digits == "5f" || digits == "5F") return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 uint64_t hash_prompt_prefix(const Request& request, std::string_view body, size_t bytes_max) noexcept {
@@ -65,12 +75,14 @@ uint64_t hash_prompt_prefix(const Request& request, std::string_view body, size_
     return prefix.value();
 }
 
-void put_prompt_cache_key(Edits& edits, const Request& request, std::string_view key) noexcept {
+bool put_prompt_cache_key(Edits& edits, const Request& request, std::string_view body, std::string_view key) noexcept {
     LOOM_ASSERT(!request.object_empty);  // it names a model
+    if (!request.cache_key_range.absent() || body.contains("prompt_cache") || escapes_a_letter(body)) return false;
     const uint32_t at = request.object_insert_offset;
     const bool placed =
         edits.insert(at, R"("prompt_cache_key":")") && edits.insert(at, key) && edits.insert(at, R"(",)");
     LOOM_ASSERT(placed);
+    return true;
 }
 
 }  // namespace loom::llm

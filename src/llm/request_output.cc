@@ -29,7 +29,9 @@ bool RequestWalk::read_schema_wish(bool in_format) {
         const std::string_view name = inside(cursor_.text(), key);
         if (in_format && name == "format" && cursor_.peek() == '{') return read_schema_wish(false);
         if (in_format || name != "type" || cursor_.peek() != '"') return cursor_.skip_value();
-        request_.has_schema |= inside(cursor_.text(), cursor_.take_string()) == "json_schema";
+        const std::string_view format = inside(cursor_.text(), cursor_.take_string());
+        request_.has_schema |= format == "json_schema";
+        request_.wants_json |= format.starts_with("json");
         return true;
     });
 }
@@ -49,7 +51,10 @@ bool RequestWalk::read_generation_config() {
         const bool has_schema = name == "responseSchema" || name == "response_schema" || name == "responseJsonSchema" ||
                                 name == "response_json_schema";
         request_.has_schema |= has_schema && !cursor_.is_null();
-        return cursor_.skip_value();
+        if ((name != "responseMimeType" && name != "response_mime_type") || cursor_.peek() != '"')
+            return cursor_.skip_value();
+        request_.wants_json |= inside(cursor_.text(), cursor_.take_string()) != "text/plain";
+        return true;
     });
 }
 

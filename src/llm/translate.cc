@@ -2,11 +2,13 @@
 
 #include <array>
 
+#include "dialect/anthropic.h"
 #include "dialect/dialect.h"
 #include "dialect/gemini.h"
 #include "dialect/seal.h"
 #include "loom/llm/error.h"
 #include "loom/llm/json_text.h"
+#include "told_state.h"
 #include "translation_state.h"
 
 namespace loom::llm {
@@ -18,6 +20,7 @@ constexpr const char* bad_escape = "a string of the document holds a broken esca
 
 void note(const Delta& delta, EventFacts& facts, Usage& usage) {
     using Kind = Delta::Kind;
+    facts.text_bytes += static_cast<uint32_t>(delta.text.size());
     switch (delta.kind) {
         case Kind::text:
         case Kind::refusal:
@@ -53,8 +56,16 @@ struct Translation::State : TranslationState {
     Memo memo;
     const Dialect& client;
     const Dialect& provider;
+    /// What writes the client's stream: of a told one it outlives this.
+    StreamEncoder& client_encoder() {
+        auto& one = told != nullptr ? told->encoder : encoder;
+        if (one == nullptr) one = client.encoder();
+        return *one;
+    }
+
     std::unique_ptr<StreamDecoder> decoder;
     std::unique_ptr<StreamEncoder> encoder;
+    ToldStream::State* told = nullptr;
 };
 
 namespace {
@@ -62,15 +73,37 @@ namespace {
 /// Notes what the deltas of one event say, and hands them to the client's encoder.
 class Teller final : public DeltaSink {
   public:
-    Teller(StreamEncoder& encoder, Context& context, ByteBuffer& out, EventFacts& facts, Usage& usage) noexcept
-        : encoder_(encoder), context_(context), out_(out), facts_(facts), usage_(usage) {}
+    Teller(StreamEncoder& encoder, ToldStream::State* told, Context& context, ByteBuffer& out, EventFacts& facts,
+           Usage& usage) noexcept
+        : encoder_(encoder), told_(told), context_(context), out_(out), facts_(facts), usage_(usage) {}
     void on_delta(const Delta& delta) override {
+        if (told_ != nullptr) return tell(delta);
         note(delta, facts_, usage_);
-        encoder_.write(with_sealed_proof(delta, context_), context_, out_);
+        write(delta);
     }
 
   private:
+    void write(const Delta& delta) { encoder_.write(with_sealed_proof(delta, context_), context_, out_); }
+
+    /// The client's stream may go on with another provider behind this one's, or has begun with one before it.
+    void tell(Delta delta) {
+        const Usage* const own = delta.usage;
+        if (const Text rest = told_->rest_before(delta, context_); !rest.empty()) {
+            const Delta text{.kind = Delta::Kind::text, .text = rest};
+            note(text, facts_, usage_);
+            write(text);
+        }
+        const bool is_told = told_->take(delta, context_);
+        if (is_told || delta.kind == Delta::Kind::error) note(delta, facts_, usage_);
+        if (own != nullptr) {
+            usage_ = *own;
+            facts_.usage_present = true;
+        }
+        if (is_told) write(delta);
+    }
+
     StreamEncoder& encoder_;
+    ToldStream::State* told_;
     Context& context_;
     ByteBuffer& out_;
     EventFacts& facts_;
@@ -104,6 +137,7 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     Result<void> step = state_->client.read_request(body, context, request);
     if (step) {
         request.stream = state_->terms.stream;
+        if (state_->told != nullptr && state_->told->seam) state_->told->ask(request, context);
         keep_own_proofs(request, context);
         out.reserve(out.size() + body.size() + body.size() / 4);  // most documents grow a little
         step = state_->provider.write_request(request, context, out);
@@ -141,14 +175,11 @@ void Translation::error(int status, std::string_view body, ByteBuffer& out) {
 
 EventFacts Translation::event(std::string_view name, std::string_view data, ByteBuffer& out, Usage& usage) {
     State& state = *state_;
-    if (state.decoder == nullptr) {
-        state.decoder = state.provider.decoder();
-        state.encoder = state.client.encoder();
-    }
+    if (state.decoder == nullptr) state.decoder = state.provider.decoder();
     if (find_bad_escape(data) != data.npos) return {.malformed = true};
     Context context = state.context();
     EventFacts facts;
-    Teller teller(*state.encoder, context, out, facts, usage);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage);
     // What is written as it stands goes into lines: data of several lines is a document with line ends.
     facts.malformed = !state.decoder->read(name, one_line(data, state.call), context, teller);
     state.finish_call();
@@ -160,7 +191,7 @@ bool Translation::end(ByteBuffer& out, Usage& usage) {
     if (state.decoder == nullptr) return false;
     Context context = state.context();
     EventFacts facts;
-    Teller teller(*state.encoder, context, out, facts, usage);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage);
     const bool whole = state.decoder->read_end(context, teller);
     state.finish_call();
     return whole;
@@ -168,11 +199,29 @@ bool Translation::end(ByteBuffer& out, Usage& usage) {
 
 void Translation::fail(std::string_view message, std::string_view type, ByteBuffer& out) {
     State& state = *state_;
-    if (state.encoder == nullptr) state.encoder = state.client.encoder();
     Context context = state.context();
-    const ErrorAnswer error{.message = escaped(message, state.call), .type = type};
-    state.encoder->write({.kind = Delta::Kind::error, .error = &error}, context, out);
+    ErrorAnswer error{.message = escaped(message, state.call), .type = type};
+    if (state.told != nullptr && !state.told->error_message.empty()) error.message = state.told->error_message;
+    state.client_encoder().write({.kind = Delta::Kind::error, .error = &error}, context, out);
     state.finish_call();
+}
+
+void Translation::tell(ToldStream& told) {
+    state_->told = told.state_.get();
+    if (!told.state_->model.empty()) state_->terms.client_model = told.state_->model;
+}
+
+void Translation::follow(std::string_view name, std::string_view data, const EventFacts& facts) {
+    State& state = *state_;
+    ToldStream::State& told = *state.told;
+    if (!told.is_kept) return;
+    ByteBuffer made(state.pool);
+    Usage unused;
+    const EventFacts own = event(name, data, made, unused);
+    const bool is_missed = facts.has_content && !own.has_content;
+    const bool is_lost = own.malformed != facts.malformed || !state.losses.names().empty();
+    const bool is_apart = state.terms.client == Protocol::anthropic && !anthropic::is_in_step(name, data, made.view());
+    if (is_missed || is_lost || is_apart) told.is_kept = false;
 }
 
 const ArenaList<std::string_view>& Translation::dropped() const noexcept { return state_->losses.names(); }

@@ -17,6 +17,7 @@ struct TranslationState {
     TranslationState(TranslateScratch::Parts& scratch, BlockPool& pool, const TranslateTerms& terms)
         : terms(terms),
           scratch(scratch),
+          pool(pool),
           kept(pool, kept_block_bytes),
           losses(kept),
           aliases(kept),
@@ -43,6 +44,7 @@ struct TranslationState {
 
     TranslateTerms terms;
     TranslateScratch::Parts& scratch;
+    BlockPool& pool;
     Arena kept;  // for the exchange
     Losses losses;
     Aliases aliases;

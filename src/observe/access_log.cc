@@ -27,6 +27,13 @@ constexpr uint64_t last_words_us = 1'000'000;  // what a shutdown waits for the 
 constexpr size_t file_write_bytes_max = 256 * 1024;
 constexpr int poll_ms = 100;
 
+/// By memchr, which looks at many bytes at once; the compiler's std::count asks each.
+uint64_t line_ends(std::string_view text) noexcept {
+    uint64_t count = 0;
+    for (size_t at = text.find('\n'); at != text.npos; at = text.find('\n', at + 1)) ++count;
+    return count;
+}
+
 uint64_t now_us() noexcept {
     timespec t{};
     ::clock_gettime(CLOCK_MONOTONIC, &t);
@@ -140,7 +147,7 @@ AccessLog::Writer::Wrote AccessLog::Writer::write_all(ShardAccessLog::Ring& ring
         if (n < 0 && errno == EAGAIN) return Wrote::blocked;
         if (n <= 0) return failed();
         const std::string_view done = lines.substr(0, static_cast<size_t>(n));
-        lines_written_.add(static_cast<uint64_t>(std::count(done.begin(), done.end(), '\n')));
+        lines_written_.add(line_ends(done));
         mid_line_ = done.back() != '\n';
         lines.remove_prefix(done.size());
         ring.consume(done.size());

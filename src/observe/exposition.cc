@@ -91,8 +91,11 @@ class Exposition {
         write_stickiness();
         write_experiments();
         write_mirrors();
+        write_continuations();
+        write_hedges();
         write_health();
         write_tls();
+        write_rate_limits();
         write_http();
         write_overhead();
         write_shards();
@@ -333,6 +336,40 @@ class Exposition {
         result("dropped", &ShardMetrics::mirrors_dropped);
     }
 
+    void write_continuations() {
+        out_.family("loom_ai_continuations_total", "counter",
+                    "Streams that broke behind content (routing.failover.continuation). refused: they held what nobody "
+                    "can go on with.");
+        const auto result = [&](std::string_view name, Counter ShardMetrics::* member) {
+            out_.sample({{"result", name}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        result("completed", &ShardMetrics::continuations_completed);
+        result("failed", &ShardMetrics::continuations_failed);
+        result("refused", &ShardMetrics::continuations_refused);
+    }
+
+    void write_hedges() {
+        const auto value = [&](Counter ShardMetrics::* member) {
+            return sum([=](const ShardMetrics& s) { return (s.*member).value(); });
+        };
+        out_.family("loom_ai_hedges_total", "counter",
+                    "Requests that a second provider was asked beside a slow one. won: its answer was the client's; "
+                    "lost: the first one's was; failed: it failed; abandoned: the client left before.");
+        out_.sample({{"result", "won"}}, value(&ShardMetrics::hedges_won));
+        out_.sample({{"result", "lost"}}, value(&ShardMetrics::hedges_lost));
+        out_.sample({{"result", "failed"}}, value(&ShardMetrics::hedges_failed));
+        out_.sample({{"result", "abandoned"}}, value(&ShardMetrics::hedges_abandoned));
+        out_.family(
+            "loom_ai_hedges_refused_total", "counter",
+            "Slow requests that no second provider was asked, over routing.hedge.budget, .max_in_flight or what "
+            "bodies may hold.");
+        out_.sample({}, value(&ShardMetrics::hedges_refused));
+        out_.family("loom_ai_hedges_untold_total", "counter",
+                    "Attempts that were cancelled for another's answer before their provider had said what they took: "
+                    "it may bill them, and no tokens are booked for them here.");
+        out_.sample({}, value(&ShardMetrics::hedges_untold));
+    }
+
     /// Arms that are configured, and `other` once it was used.
     void write_experiments() {
         const auto each = [&](auto what) {
@@ -371,18 +408,31 @@ class Exposition {
                     "As the conf has it, or an operator (admin listener); 0: it takes no new requests.");
         for (const ProviderHealth& one : facts_.providers)
             out_.sample({{"provider", one.provider}}, uint64_t{one.weight});
+        write_concurrency();
+        out_.family("loom_ai_provider_health", "gauge",
+                    "0: its circuit breaker is open, or its health checks fail; 1: nothing is known against it.");
+        for (const ProviderHealth& one : facts_.providers)
+            out_.sample({{"provider", one.provider}}, uint64_t{one.healthy});
         if (std::ranges::none_of(facts_.providers, &ProviderHealth::known)) return;
         const auto gauge = [this](std::string_view name, std::string_view help, auto value) {
             out_.family(name, "gauge", help);
             for (const ProviderHealth& one : facts_.providers)
                 if (one.known) out_.sample({{"provider", one.provider}}, uint64_t{value(one)});
         };
-        gauge("loom_ai_provider_health", "1: requests go there; 0: its circuit breaker is open.",
-              [](const ProviderHealth& one) { return one.healthy; });
         gauge("loom_ai_provider_breaker_state", "0 closed, 1 half open, 2 open.",
               [](const ProviderHealth& one) { return one.breaker; });
         gauge("loom_ai_provider_models_open", "Its models whose own breakers are not closed.",
               [](const ProviderHealth& one) { return one.open_models; });
+    }
+
+    void write_concurrency() {
+        const auto has = [](const ProviderHealth& one) { return one.concurrency_limit.has_value(); };
+        if (std::ranges::none_of(facts_.providers, has)) return;
+        out_.family("loom_ai_provider_concurrency_limit", "gauge",
+                    "Requests that may be under way at once: provider.X.rate_limit.concurrent_requests, or what was "
+                    "learned (.adaptive).");
+        for (const ProviderHealth& one : facts_.providers)
+            if (has(one)) out_.sample({{"provider", one.provider}}, uint64_t{*one.concurrency_limit});
     }
 
     void write_tls() {
@@ -416,6 +466,16 @@ class Exposition {
                     "soonest.");
         for (const CertificateEnd& one : facts_.certificates)
             out_.sample({{"owner", one.owner}, {"certificate", one.certificate}}, one.ends_s);
+    }
+
+    void write_rate_limits() {
+        out_.family("loom_ai_rate_limited_total", "counter",
+                    "Requests refused by a limit of their client (rate_limit.*), by whose it was.");
+        for (size_t i = 0; i < limit_scope_count; ++i) {
+            const auto scope = static_cast<LimitScope>(i);
+            out_.sample({{"scope", std::string(limit_scope_name(scope))}},
+                        sum([=](const ShardMetrics& s) { return s.rate_limited_count(scope); }));
+        }
     }
 
     void write_http() {

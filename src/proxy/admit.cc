@@ -151,8 +151,10 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
             endpoint_ = llm::Endpoint::gemini_files;
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
-    auto step = authenticate(head);
+    auto step = enter_address_limit();
+    if (step) step = authenticate(head);
     if (step) step = shed_if_overloaded();
+    if (step) step = enter_client_limits();
     if (step && route_->ai) keep_rule_fields(head);
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
@@ -169,7 +171,7 @@ std::string_view Exchange::client_key(const http::RequestHead& head) const noexc
 }
 
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
-    if (route_->auth == AuthType::none || client_.is_mirror()) return {};
+    if (route_->auth == AuthType::none || client_->is_mirror()) return {};
     const std::string_view key = client_key(head);
     if (key.empty()) consumer_ = upload_signer(head);
     if (key.empty() && consumer_ == nullptr)
@@ -241,7 +243,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
         body_mode_ = BodyMode::collect;
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
-    if (body_mode_ == BodyMode::stream) client_.watch_bursts();
+    if (body_mode_ == BodyMode::stream) client_->watch_bursts();
     return route_->ai ? admit_upload(head) : Result<void>();
 }
 
@@ -269,12 +271,15 @@ void Exchange::note_request_id(const http::RequestHead& head) {
 
 void Exchange::note_client(const http::RequestHead& head) {
     user_agent_ = text_.keep(head.value_of(HeaderId::user_agent).substr(0, 256));
-    const net::PeerAddress& peer = client_.peer();
+    const net::PeerAddress& peer = client_->peer();
     if (plan().forwarded_trust.empty()) return;
     for (const net::Network& network : plan().forwarded_trust) {
         if (!network.contains(peer)) continue;
-        // The last entry is the one that the trusted proxy itself wrote.
-        std::string_view chain = head.value_of(HeaderId::x_forwarded_for);
+        // The last entry is the one that the trusted proxy itself wrote, be it behind those that came or in a line of
+        // its own (HAProxy's forwardfor).
+        std::string_view chain;
+        for (const http::Header& header : head.headers())
+            if (header.id == HeaderId::x_forwarded_for) chain = header.value;
         if (const size_t comma = chain.rfind(','); comma != std::string_view::npos) chain.remove_prefix(comma + 1);
         while (!chain.empty() && chain.front() == ' ') chain.remove_prefix(1);
         if (net::Address::parse_ip(chain)) client_text_ = text_.keep(chain);
@@ -316,7 +321,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;
-        if (client_.is_mirror() && header.id == HeaderId::idempotency_key) continue;  // it is the original's
+        if (client_->is_mirror() && header.id == HeaderId::idempotency_key) continue;  // it is the original's
         if (route_->ai && plan().keeps_apart() && header.id == HeaderId::idempotency_key) {
             if (std::exchange(has_idempotency_key, true)) continue;  // there is one, and what is made of it is longer
             const auto own = own_idempotency_key(tenant(), header.value);
@@ -327,14 +332,14 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     }
     line("x-request-id", request_id_);
     if (route_->ai || plan().forwarded_for == ForwardedFor::off) return;
-    const std::string address = client_.peer().to_address().ip_string();
+    const std::string address = client_->peer().to_address().ip_string();
     std::string chain(head.value_of(HeaderId::x_forwarded_for));
     const bool trusted = !client_text_.empty();
     if (plan().forwarded_for == ForwardedFor::replace || !trusted) chain.clear();
     line("x-forwarded-for", chain.empty() ? address : chain + ", " + address);
     line("x-forwarded-proto", trusted && !head.value_of(HeaderId::x_forwarded_proto).empty()
                                   ? head.value_of(HeaderId::x_forwarded_proto)
-                                  : std::string_view(client_.is_tls() ? "https" : "http"));
+                                  : std::string_view(client_->is_tls() ? "https" : "http"));
     if (!head.host.empty()) line("x-forwarded-host", head.host);
 }
 

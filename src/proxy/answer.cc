@@ -4,9 +4,11 @@
 #include <memory>
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "echo_source.h"
 #include "exchange.h"
 #include "header_policy.h"
+#include "hedge.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -44,22 +46,29 @@ Result<void> Exchange::begin_relay() {
         relay_answer();
         return {};
     }
-    const size_t held_before = client_.sender().held_bytes();
+    const bool raced = races();
+    const size_t held_before = client_->sender().held_bytes();
     answer_is_ours_ = true;
     relay_answer();
     answer_is_ours_ = false;
     if (relay_.holding()) return {};  // what has become of it is looked at when it ends
     const bool untold = relay_.end() == Relay::End::unfinished ||
                         (relay_.end() == Relay::End::broken && content_ns_ == 0);  // a stream's content is worth more
-    if (!untold || aborted_) return {};
-    take_back_answer(held_before);
+    if (!untold || aborted_) {
+        claim_client();  // for good
+        if (raced && !keeps_request() && draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle()))
+            release_request();
+        return {};
+    }
+    take_back_answer(is_hedge() ? hedge_->client_held_bytes : held_before);
+    if (is_hedge() && !client_->is_nobody()) hedge_->rival->take_client();
     return std::unexpected(error_);
 }
 
 void Exchange::take_back_answer(size_t held_before) {
     error_ = relay_.error();
     error_.retry = Retry::never;  // the upstream has taken the request, and perhaps done what it asks for
-    client_.sender().take_back(held_before);
+    client_->sender().take_back(held_before);
     forget_relay();
 }
 
@@ -67,7 +76,7 @@ void Exchange::take_back_answer(size_t held_before) {
 void Exchange::forget_relay() {
     if (owned_ != nullptr) owned_->forget_events();
     std::destroy_at(&relay_);
-    std::construct_at(&relay_, services_.shard(), client_.sender(), services_.stream_reader, services_.usage_reader,
+    std::construct_at(&relay_, services_.shard(), client_->sender(), services_.stream_reader, services_.usage_reader,
                       static_cast<RelayOwner&>(*this));
     if (std::exchange(streaming_, false)) services_.metrics().streams_open.sub();
     relaying_ = false;
@@ -94,6 +103,7 @@ void Exchange::relay_answer() {
                          (owned_ == nullptr || has_type(head, "application/json"));
     options.strip_usage = strip_usage_ && head.status == 200;
     watch_stream(options);
+    if (plan().failover.continues && head.status == 200) keep_told(options);
 
     const bool counted = head.framing == http::BodyFraming::length && !decoded && !options.event_stream;
     if (head.framing == http::BodyFraming::none)
@@ -112,8 +122,9 @@ void Exchange::relay_answer() {
         options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
         watch_stream(options);
     }
-    options.hold_bytes_max = refused_early ? 0 : hold_bytes(options);
+    if (!refused_early) options.hold = hold_terms(options);
     status_ = answered_ ? status_ : head.status;
+    if (options.hold.bytes_max == 0) claim_client();
     if (!answered_) write_answer_head(head, options);
     io::BufferLease came = std::move(attempt_->answer_lease);
     const ByteBuffer came_before = std::move(attempt_->answer_bytes);
@@ -151,23 +162,30 @@ void Exchange::start_relay(const RelayOptions& given) {
         arm(Deadline::inter_event, timeouts().inter_event_ms);
     }
     relaying_ = true;
-    const bool may_follow = options.hold_bytes_max > 0;  // another attempt, while nothing of this one has left
+    // Another attempt, while nothing of this one has left; beside another, while it may be taken back.
+    const bool may_follow = options.hold.bytes_max > 0 || races();
     if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     relay_.begin(options);
 }
 
-/// How much of an answer waits for its first content, so that an attempt that fails before it has left no trace. 0
-/// where no other could follow, or where the content is at hand.
-uint32_t Exchange::hold_bytes(const RelayOptions& options) const noexcept {
-    if (echo_ != nullptr || !fails_over() || services_.response_head.status / 100 != 2) return 0;
-    if (options.event_stream) return held_start_bytes_max;
+/// How much of an answer waits for its content, so that an attempt that fails before it has left no trace. Nothing
+/// where the content is at hand; a stream's for as long as the conf says. After the last attempt none could follow:
+/// then the client gets an error that it can act on in place of a part of an answer.
+HoldTerms Exchange::hold_terms(const RelayOptions& options) const noexcept {
+    if (echo_ != nullptr || !fails_over() || services_.response_head.status / 100 != 2) return {};
+    const FailoverPlan& terms = plan().failover;
+    if (options.event_stream)
+        return {.bytes_max = terms.held_bytes_max(),
+                .tokens = goes_on() ? 0 : terms.hold_tokens,  // where it goes on, it may do so once more
+                .time_ms = terms.hold_ms};
     if (options.source_framing == http::BodyFraming::none || options.source_length == 0) {
         const bool empty = options.source_framing != http::BodyFraming::chunked &&
                            options.source_framing != http::BodyFraming::until_close;
-        if (empty) return 0;
+        if (empty) return {};
     }
     const size_t at_hand = std::max(attempt_->answer_lease.view().size(), attempt_->answer_bytes.size());
-    return at_hand > services_.response_head.head_bytes ? 0 : held_start_bytes_max;
+    if (at_hand > services_.response_head.head_bytes) return {};
+    return {.bytes_max = FailoverPlan::held_start_bytes_max};
 }
 
 /// From here on no other attempt can follow: what a stream of minutes would hold for one goes home.
@@ -189,7 +207,9 @@ void Exchange::release_draft() noexcept {
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
-    const size_t bytes_max = source.head_bytes + origin_.size() + dropped_.size() + head_slack_bytes;
+    const size_t lines_bytes = told_limits() != nullptr ? limit_lines_bytes_max : 0;
+    const size_t bytes_max = source.head_bytes + origin_.size() + dropped_.size() + lines_bytes + head_slack_bytes;
+    const bool own_limits = tells_limits();
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
@@ -197,6 +217,7 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
     if (made) head.header("content-type", wants_json_array() ? "application/json" : "text/event-stream; charset=utf-8");
     for (const http::Header& header : source.headers()) {
         const bool passes = route_->ai ? reaches_client(header) : passes_to_client(header);
+        if (own_limits && tells_of_limits(header)) continue;
         if (passes && !(made && header.id == HeaderId::content_type)) head.header(header.name, header.value);
     }
     const http::ContentCoding coding = http::content_coding(source.value_of(HeaderId::content_encoding));
@@ -211,7 +232,7 @@ void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOp
              options.client_framing == ClientFraming::none)
         head.header("content-length", source.content_length);  // HEAD: of the body that is not sent
     finish_answer_head(head, options.client_framing == ClientFraming::until_close);
-    relay_.add_head(head.view(), options.hold_bytes_max > 0);
+    relay_.add_head(head.view(), options.hold.bytes_max > 0);
 }
 
 /// The lines that every answer has.
@@ -223,11 +244,12 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
-            "x-loom-complexity, x-loom-model, retry-after\r\n");
+            "x-loom-complexity, x-loom-model, x-loom-hedge, retry-after, ratelimit, ratelimit-policy\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
+    write_limit_lines(head);
     write_routing_lines(head);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     ends_by_close_ = ends_by_close;
@@ -241,7 +263,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     if (head.ok()) return;
     error_ = Error{.code = Errc::bad_message, .side = Side::internal, .what = "the answer's head cannot be written"};
     aborted_ = true;  // half a head would let the body be read as fields
-    client_.abort();
+    client_->abort();
 }
 
 /// Time spent in Loom itself until the head left: from the whole request to its sending, less the wait for a
@@ -259,6 +281,8 @@ uint64_t Exchange::overhead_ns() const noexcept {
 /// Opens the client's stream before the upstream has answered, so that nobody on the way takes the silence for death.
 /// It commits the status 200: what goes wrong later is told by an event.
 void Exchange::begin_stream_early() {
+    if (relaying_ && relay_.holding() && !opened_early_ && !relay_.give_head()) return;
+    claim_client();
     if (!answered_) {
         http::ResponseHead head;
         head.status = 200;
@@ -269,10 +293,9 @@ void Exchange::begin_stream_early() {
         status_ = 200;
         write_answer_head(head, options);
     }
-    if (relaying_ && relay_.holding() && !opened_early_ && !relay_.give_head()) return;
     opened_early_ = true;
     if (relaying_) return relay_.add_comment(keepalive_comment);
-    net::Sender& sender = client_.sender();
+    net::Sender& sender = client_->sender();
     if (minor_version_ == 1) sender.add_copy("e\r\n");
     sender.add_copy(keepalive_comment);
     if (minor_version_ == 1) sender.add_copy(http::crlf);
@@ -293,27 +316,35 @@ void Exchange::resume_source() noexcept {
     if (echo_ != nullptr) echo_->resume();
 }
 
-void Exchange::on_first_content() noexcept {
-    content_ns_ = services_.shard().now_ns();
-    keepalive_.disarm();
+/// What the attempt's deadlines were for. It may still fail, and be replaced.
+void Exchange::on_content_came() noexcept {
     if (attempt_ != nullptr) attempt_->deadline_ms = 0;
-    if (stream_ && status_ < 400) note_latency(content_ns_);
-    const bool probes =
-        passage_.provider.probe || passage_.model.probe || instance_passage_.own.probe || instance_passage_.place.probe;
-    if (probes)  // its stream may last for minutes
+    if (stream_ && status_ < 400) {
+        note_latency(relay_.content_came_ns());
+        learn_of_answer(relay_.content_came_ns());
+    }
+    if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
+}
+
+void Exchange::on_first_content() noexcept {
+    if (content_ns_ == 0) content_ns_ = services_.shard().now_ns();
+    keepalive_.disarm();
+    if (holds_probe(passage_, instance_passage_))  // its stream may last for minutes
         judge_candidate({.provider = route::BreakerOutcome::success,
                          .model = route::BreakerOutcome::success,
                          .instance = route::BreakerOutcome::success});
+    if (races() || keeps_request()) return;
     if (draft_ != nullptr && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
-    if (deadline_ == Deadline::first_token) arm(Deadline::inter_event, timeouts().inter_event_ms);
 }
 
 void Exchange::on_event_passed() noexcept {
     if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
+    if (limited_ != nullptr) limited_->note_events(services_.shard().timers().now_ms(), event_count());
 }
 
 void Exchange::on_relay_end() noexcept {
     if (relay_.holding() && relay_.end() != Relay::End::whole) return wake();  // it is no answer
+    if (relay_.end() == Relay::End::cut) return wake();
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
@@ -321,7 +352,7 @@ void Exchange::on_relay_end() noexcept {
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;
-        client_.abort();
+        client_->abort();
     }
     arm(Deadline::client_write, plan().client.write_ms);
     wake();

@@ -34,8 +34,8 @@ void Exchange::take_first_body(std::string_view bytes) {
 void Exchange::expect_body() {
     phase_ = Phase::body;
     if (expect_continue_ && !client_body_.done() && client_body_.payload_bytes() == 0) {
-        client_.sender().add_stable(continue_head);
-        client_.sender().flush();
+        client_->sender().add_stable(continue_head);
+        client_->sender().flush();
     }
     if (waits_for_body()) arm(Deadline::client_body, plan().client.body_ms);
 }
@@ -107,20 +107,20 @@ bool Exchange::make_room_for(size_t more_bytes) {
     }
     bytes = std::min(bytes, plan().limits.body_bytes);
     if (bytes <= body_.capacity() || hold(BlockPool::footprint(bytes))) return true;
-    client_.pause_reading();
+    client_->pause_reading();
     return false;
 }
 
 void Exchange::on_room() noexcept {
     if (coded_ != nullptr && coded_->busy()) return services_.shard().schedule(*coded_);
-    client_.read_on();
+    client_->read_on();
 }
 
 /// Of a compressed body: what comes is kept, and decoded in turns. As long as some of it waits the client is not read.
 size_t Exchange::collect_coded(std::string_view bytes) {
     const uint64_t plain_bytes = body_.capacity() == 0 ? 0 : BlockPool::footprint(body_.capacity());
     if (!hold(plain_bytes + coded_->memory_bytes() + BlockPool::footprint(bytes.size()))) {
-        client_.pause_reading();
+        client_->pause_reading();
         return 0;
     }
     size_t taken = 0;
@@ -156,13 +156,13 @@ void Exchange::decode_on() {
     if (client_body_.done()) return end_coded();
     if (deadline_ == Deadline::client_body) arm(Deadline::client_body, plan().client.body_ms);
     if (!std::exchange(coded_->paused, false)) return;
-    client_.read_on();
-    client_.resume_reading();
+    client_->read_on();
+    client_->resume_reading();
 }
 
 void Exchange::pause_for_decoding() noexcept {
     coded_->paused = true;
-    client_.pause_reading();
+    client_->pause_reading();
 }
 
 /// Whether the decoder may go on, with room to write to; if not, on_room follows.
@@ -223,14 +223,14 @@ size_t Exchange::upload(std::string_view bytes, io::BufferLease* lease) {
     }
     if (!ready) {
         if (owned_ != nullptr) wake();  // it may know its model now
-        if (upload_held_up() && !std::exchange(upload_paused_, true)) client_.pause_reading();
+        if (upload_held_up() && !std::exchange(upload_paused_, true)) client_->pause_reading();
         return taken;
     }
     if (upload_whole()) finish_upload();
     // Also where the next request lies behind the body: the bytes stay readable until the end of the tick.
     if (lease != nullptr) upstream_->sender().keep(std::move(*lease));
     upstream_->flush();
-    if (upload_held_up() && !std::exchange(upload_paused_, true)) client_.pause_reading();
+    if (upload_held_up() && !std::exchange(upload_paused_, true)) client_->pause_reading();
     if (!client_body_.done()) await_upload();
     return taken;
 }
@@ -280,7 +280,7 @@ void Exchange::on_upload_judged(const Result<void>& judged) noexcept {
 }
 
 void Exchange::read_upload_on() noexcept {
-    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_.resume_reading();
+    if (!upload_held_up() && std::exchange(upload_paused_, false)) client_->resume_reading();
 }
 
 void Exchange::refuse_upload(const Error& why) {

@@ -11,10 +11,7 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;                      // of a prompt, as a rule of thumb
-constexpr uint64_t output_tokens_min = 8;                    // of a stream whose pace says something
-constexpr uint64_t output_tokens_bound = uint64_t{1} << 32;  // more is no number of tokens
-constexpr uint64_t output_tokens_expected = 512;             // where the client sets no bound
+constexpr uint64_t output_tokens_min = 8;  // of a stream whose pace says something
 constexpr const char* drained_route = "the provider of this route is drained";
 
 constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
@@ -25,15 +22,16 @@ constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
 }  // namespace
 
 Result<void> Exchange::find_candidate(const llm::Request& request) {
-    if (client_.is_mirror()) return find_shadow(request);
+    if (client_->is_mirror()) return find_shadow(request);
     if (!plan().experiments.empty()) choose_arm(request);
     choose_by_prompt(request);
     const route::ModelMatch match = this->match();
     const bool led = routed_model().data() != model_.data();
     const std::string_view asked = led ? plan().catalogue.match(model_).model : match.model;
     if (consumer_ != nullptr && (!consumer_->may_use_model(match.model) || !consumer_->may_use_model(asked)))
-        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
+        return refuse_model();
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
+    if (plan().hedge != nullptr) services_.hedges.on_request(plan().hedge->budget_share);
     if (route_->provider_ix >= 0) {
         if (!plan().providers[static_cast<size_t>(route_->provider_ix)].takes_requests())
             return fail(Errc::exhausted, Side::internal, drained_route);
@@ -61,6 +59,10 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
     return take_candidate(&chosen, chosen.provider_ix, match.model);
 }
 
+Result<void> Exchange::refuse_model() {
+    return fail(Errc::forbidden, Side::downstream, "this consumer may not use this model (consumer.NAME.models)");
+}
+
 /// The strategy of this model on this route: the most particular one that the conf names.
 route::Strategy Exchange::strategy_of(const route::ModelMatch& match) const noexcept {
     for (const auto& [model, strategy] : route_->model_strategies)
@@ -79,13 +81,14 @@ route::ChoiceTerms Exchange::choice_terms(const route::ModelMatch& match, const 
                              .stream = stream_,
                              .model = match.model,
                              .unfit = selection_ != nullptr ? &selection_->unfit : nullptr,
+                             .regions = selection_ != nullptr ? selection_->regions : std::span<const uint8_t>(),
                              .order = selection_ != nullptr ? selection_->order : std::span<const uint16_t>()};
     if (plan().queue.max > 0) terms.yields_from = priority();
     if (llm::counts_tokens(endpoint_)) return terms;  // which costs none
-    terms.input_tokens = request.prompt_bytes / bytes_per_token;
-    terms.output_tokens_max = std::min(request.max_tokens, output_tokens_bound);
+    terms.input_tokens = request.prompt_tokens();
+    terms.output_tokens_max = request.output_tokens_max();
     if (!is_embedding(endpoint_))
-        terms.output_tokens = request.max_tokens != 0 ? terms.output_tokens_max : output_tokens_expected;
+        terms.output_tokens = request.max_tokens != 0 ? terms.output_tokens_max : llm::output_tokens_expected;
     return terms;
 }
 
@@ -155,9 +158,10 @@ void Exchange::note_throughput(uint64_t now_ns) noexcept {
     route::TargetLatency* const latency = candidate_->model_state->latency();
     const llm::Usage& told = usage();
     const uint64_t tokens = told.output - std::min(told.reasoning, told.output);
-    if (latency == nullptr || tokens < output_tokens_min || now_ns < content_ns_) return;
+    const uint64_t from_ns = relay_.content_came_ns();  // it may have waited before it left
+    if (latency == nullptr || tokens < output_tokens_min || now_ns < from_ns) return;
     latency->per_token.record(plan().choice.throughput, services_.shard().timers().now_ms(),
-                              std::max<uint64_t>(1, (now_ns - content_ns_) / tokens));
+                              std::max<uint64_t>(1, (now_ns - from_ns) / tokens));
 }
 
 }  // namespace loom::proxy

@@ -57,6 +57,20 @@ void ClientConnection::begin_mirror(Services& services, ByteBuffer request) {
     services.shard().schedule(client->next_turn());
 }
 
+ClientConnection& ClientConnection::stand_in(Services& services) {
+    static const ListenerPlan nobody{.name = "hedge", .discards = true, .hedges = true};
+    Block home = services.shard().blocks().take(block_bytes(false));
+    char* const memory = home.data();
+    auto* const client = ::new (memory) ClientConnection(services, nobody, Arrival{}, std::move(home));
+    services.add_client(*client);
+    return *client;
+}
+
+void ClientConnection::serve(Exchange& exchange) noexcept {
+    state_ = State::exchange;
+    exchange_ = &exchange;
+}
+
 ClientConnection::ClientConnection(Services& services, const ListenerPlan& listener, const Arrival& arrival, Block home)
     : Doomed(&ClientConnection::free_client),
       Timer(&ClientConnection::on_deadline),
@@ -88,7 +102,7 @@ size_t ClientConnection::block_bytes(bool tls) noexcept {
 net::Stream* ClientConnection::make_stream() noexcept {
     static_assert(sizeof(DiscardStream) <= sizeof(net::TcpStream) && alignof(DiscardStream) <= alignof(net::TcpStream));
     void* const memory = this + 1;
-    if (is_mirror()) return ::new (memory) DiscardStream(services_.shard(), *this);
+    if (is_nobody()) return ::new (memory) DiscardStream(services_.shard(), *this);
     if (!is_tls()) return ::new (memory) net::TcpStream(services_.shard(), *this);
     return &(::new (memory) ClientTls(*this, *this))->stream();
 }
@@ -210,7 +224,7 @@ void ClientConnection::exchange_done(bool keep) noexcept {
         state_ = State::closing;
         return;
     }
-    if (ended_ || is_mirror()) return close();
+    if (ended_ || is_nobody()) return close();
     if (!keep || services_.draining()) return linger();
     wait_for_next();
     paused_ = false;

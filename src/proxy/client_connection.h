@@ -24,6 +24,11 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     /// One whose peer is nobody, with the one request that it ever has: a whole head and its body. Read in this tick.
     static void begin_mirror(Services& services, ByteBuffer request);
 
+    /// One whose peer is nobody, for an exchange that has its request already (serve).
+    static ClientConnection& stand_in(Services& services);
+    /// This exchange's answer goes here from now on. Another one's connection may have been this.
+    void serve(Exchange& exchange) noexcept;
+
     /// Of its block, the stream behind it included.
     [[nodiscard]] static size_t block_bytes(bool tls) noexcept;
 
@@ -36,7 +41,9 @@ class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runna
     [[nodiscard]] AddressShare share() const noexcept { return share_; }
     [[nodiscard]] bool is_tls() const noexcept { return listener_.tls != nullptr; }
     /// Nobody waits for its answer.
-    [[nodiscard]] bool is_mirror() const noexcept { return listener_.discards; }
+    [[nodiscard]] bool is_nobody() const noexcept { return listener_.discards; }
+    /// A copy's.
+    [[nodiscard]] bool is_mirror() const noexcept { return listener_.discards && !listener_.hedges; }
     /// Whose certificate the client has shown; null without one. Verified by the listener's client_ca.
     [[nodiscard]] const net::TlsPeer* certificate() const noexcept;
 

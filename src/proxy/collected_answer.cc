@@ -11,10 +11,11 @@ constexpr size_t inflated_bytes = 4096;
 
 }  // namespace
 
-Result<void> CollectedAnswer::begin(const http::ResponseHead& head) {
+Result<void> CollectedAnswer::begin(const http::ResponseHead& head, bool tells_limits) {
     status_ = head.status;
     for (const http::Header& header : head.headers()) {
         if (header.id == http::HeaderId::content_type || !reaches_client(header)) continue;
+        if (tells_limits && tells_of_limits(header)) continue;
         lines_.append(header.name);
         lines_.append(": ");
         lines_.append(header.value);

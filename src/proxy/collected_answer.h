@@ -18,7 +18,8 @@ class CollectedAnswer {
     CollectedAnswer(BlockPool& blocks, uint64_t bytes_max) : lines_(blocks), body_(blocks), bytes_max_(bytes_max) {}
 
     /// Keeps of the head what its client is told.
-    [[nodiscard]] Result<void> begin(const http::ResponseHead& head);
+    /// tells_limits  its client hears of Loom's own, and so not of the provider's.
+    [[nodiscard]] Result<void> begin(const http::ResponseHead& head, bool tells_limits);
     /// Bytes with the upstream's framing.
     /// Errors  bad_message, too_large (upstream).
     [[nodiscard]] Result<void> take(std::string_view bytes);

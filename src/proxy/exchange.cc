@@ -2,7 +2,9 @@
 
 #include "client_connection.h"
 #include "coded_body.h"
+#include "continuation.h"
 #include "echo_source.h"
+#include "hedge.h"
 #include "line_place.h"
 #include "ownership.h"
 #include "realtime.h"
@@ -26,7 +28,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
     : Doomed(&Exchange::free_exchange),
       BodyHold(services.bodies()),
       services_(services),
-      client_(client),
+      client_(&client),
       use_(services.use_plan()),
       text_(services.shard().blocks(), text_block_bytes),
       request_lines_(services.shard().blocks()),
@@ -37,7 +39,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
       sent_before_(client.sender().sent_bytes()),
       home_(std::move(home)) {
     services_.exchange_count += 1;
-    counted_ = !client.listener().local && !client.is_mirror();
+    counted_ = !client.listener().local && !client.is_nobody();
     if (counted_) services_.metrics().exchanges_live.add();
 }
 
@@ -64,7 +66,7 @@ Exchange& Exchange::begin(Services& services, ClientConnection& client, std::str
 
 /// The page that a request is. Every wait is a loop over its condition: a wake-up may come for another reason.
 io::Task Exchange::run(Exchange& x, std::string_view first_body) {
-    Result<void> step = x.admit();
+    Result<void> step = x.is_hedge() ? x.prepare_hedge() : x.admit();
     x.take_first_body(first_body);
     if (step && !x.answered_) {
         x.expect_body();
@@ -139,18 +141,19 @@ void Exchange::on_client_gone(const Error& why) {
     if (!aborted_ && !said_so && error_.code == Errc::ok)
         error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
                        "the client left before the answer was whole"};
+    if (races()) abandon_race(why);
     if (relaying_) relay_.on_client_failed(error_);
     if (in_session()) realtime_->session().on_client_gone(error_);
     wake();
 }
 
 bool Exchange::delivered() const noexcept {
-    return phase_ == Phase::deliver && !client_.sender().failed() && client_settled();
+    return phase_ == Phase::deliver && !client_->sender().failed() && client_settled();
 }
 
 void Exchange::on_client_sent(net::Sender::State state) {
     if (state == net::Sender::State::failed) {
-        on_client_gone(client_.sender().error());
+        on_client_gone(client_->sender().error());
         return;
     }
     if (relaying_) relay_.on_client_progress();
@@ -181,6 +184,11 @@ bool Exchange::total_passed() const noexcept {
     return total_deadline_ms_ != 0 && services_.shard().timers().now_ms() >= total_deadline_ms_;
 }
 
+/// A copy's is nobody's: its end is counted among the copies'.
+void Exchange::count_timeout() noexcept {
+    if (!client_->is_mirror()) services_.metrics().timeouts.add();
+}
+
 void Exchange::on_deadline(io::Timer& timer) noexcept {
     Exchange& x = static_cast<Timer&>(timer).exchange;
     Error why{.code = Errc::timed_out, .side = Side::upstream, .what = "the upstream took too long"};
@@ -199,11 +207,11 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
         case Deadline::first_token: why.what = "the upstream sent no first token in time (timeout.first_token)"; break;
         case Deadline::inter_event: why.what = "the upstream's stream stood still (timeout.inter_event)"; break;
         case Deadline::client_write:
-            x.services_.metrics().timeouts.add();
+            x.count_timeout();
             x.error_ = Error{.code = Errc::timed_out,
                              .side = Side::downstream,
                              .what = "the client did not read its answer (timeout.client_write)"};
-            x.client_.abort();
+            x.client_->abort();
             return x.on_client_gone(x.error_);
     }
     const uint64_t attempt_deadline_ms = x.attempt_ != nullptr ? x.attempt_->deadline_ms : 0;
@@ -212,8 +220,10 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
     if (x.total_passed()) {
         why.retry = Retry::never;
         why.what = "the exchange took longer than it may (timeout.total)";
+    } else if (x.deadline_ != Deadline::inter_event) {
+        x.learn_of_refusal();
     }
-    x.services_.metrics().timeouts.add();
+    x.count_timeout();
     x.error_ = why;
     if (x.relaying_) return x.relay_.fail(why);
     x.wake();

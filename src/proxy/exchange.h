@@ -36,6 +36,9 @@ class Ownership;
 class Realtime;
 class RuleFacts;
 enum class RegisterStage : uint8_t;
+struct Continuation;
+struct Hedge;
+struct ClientLimits;
 struct ListenerPlan;
 struct Selection;
 struct Translated;
@@ -64,9 +67,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     /// The whole answer is with the kernel; what is left is bookkeeping.
     [[nodiscard]] bool delivered() const noexcept;
 
-    static constexpr size_t early_body_bytes_max = 64 * 1024;    // of a streamed body, before its upstream is there
-    static constexpr size_t head_slack_bytes = 1536;             // of a head, beside what others' heads say
-    static constexpr uint32_t held_start_bytes_max = 32 * 1024;  // an answer's head, and its events without content
+    static constexpr size_t early_body_bytes_max = 64 * 1024;  // of a streamed body, before its upstream is there
+    static constexpr size_t head_slack_bytes = 1600;           // of a head, beside what others' heads say
 
   private:
     friend class BatchUpload;
@@ -215,6 +217,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
+    Result<void> refuse_model();
     [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
     [[nodiscard]] std::optional<route::Choice> choose(const route::ModelMatch& match,
@@ -257,6 +260,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void keep_to_serving(const route::ModelMatch& match, route::Tried& unfit) const noexcept;
     [[nodiscard]] bool serves(const route::Candidate& candidate, std::string_view model) const noexcept;
     void put_preferred_first(const route::ModelMatch& match);
+    void put_near_first(const route::ModelMatch& match);
+    void note_distance(uint64_t connect_ns) noexcept;
     [[nodiscard]] std::array<const route::RegionRequirement*, 2> region_requirements() const noexcept;
     [[nodiscard]] const route::RegionRequirement* barred_from(size_t provider_ix) const noexcept;
     [[nodiscard]] bool is_barred_by(const Plan& now) const noexcept;
@@ -268,11 +273,37 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // limits.cc: providers' limits
     Result<void> enter_limits(const route::ChoiceTerms& terms) noexcept;
     void leave_limits(bool refused) noexcept;
+    void charge_unreserved(const llm::Usage& told) noexcept;
     void note_room() noexcept;
     [[nodiscard]] Error none_to_ask(const route::ModelMatch& match, const route::ChoiceTerms& terms) noexcept;
     [[nodiscard]] Error at_limit(uint64_t wait_ms) noexcept;
     [[nodiscard]] uint8_t priority() const noexcept;
     Result<void> shed_if_overloaded() noexcept;
+
+    // adaptive.cc: how much they take at once
+    [[nodiscard]] route::LimitState* learned_limit() const noexcept;
+    void learn_of_head() noexcept;
+    [[nodiscard]] bool is_word_on_concurrency() const noexcept;
+    void learn_of_answer(uint64_t at_ns) noexcept;
+    void learn_of_refusal() noexcept;
+    // client_limits.cc: clients' own
+    Result<void> enter_address_limit();
+    Result<void> enter_client_limits();
+    Result<void> enter_limit(const tenant::Limit& limit, const tenant::LimitRow& row);
+    Result<void> enter_model_limit(std::string_view model);
+    void leave_model_limit(const Error& why) noexcept;
+    Result<void> reserve_tokens(const llm::Request& request);
+    Result<void> reserve_unread();
+    Result<void> find_candidate_unread();
+    [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
+    [[nodiscard]] size_t consumer_ix_of_limits() const noexcept;
+    void note_tokens_used(const llm::Usage& usage) noexcept;
+    void note_cut_tokens() noexcept;
+    void leave_client_limits() noexcept;
+    void take_client_limits(Exchange& from) noexcept;
+    [[nodiscard]] const ClientLimits* told_limits() const noexcept;
+    [[nodiscard]] bool tells_limits() const noexcept;
+    void write_limit_lines(http::HeadWriter& head) const;
 
     // line_place.cc: waiting for them
     [[nodiscard]] bool joins_line(const llm::Request& request);
@@ -295,9 +326,35 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // mirror.cc: copies of requests for a shadow
     [[nodiscard]] bool may_mirror() const noexcept;
     [[nodiscard]] bool may_copy_to(const route::Candidate& shadow) const noexcept;
+    [[nodiscard]] bool leaves_something() const noexcept;
     void mirror();
     Result<void> find_shadow(const llm::Request& request);
     void book_mirror();
+
+    // hedge.cc: a second provider beside one that is slow
+    [[nodiscard]] bool races() const noexcept;
+    [[nodiscard]] bool is_hedge() const noexcept;
+    void arm_hedge() noexcept;
+    [[nodiscard]] bool may_hedge() const noexcept;
+    [[nodiscard]] uint64_t hedge_delay_ms() noexcept;
+    static void on_hedge_timer(io::Timer& timer) noexcept;
+    void hedge();
+    [[nodiscard]] bool answered_for_good() const noexcept;
+    [[nodiscard]] std::optional<route::Choice> choose_hedge();
+    void begin_hedge(const route::Candidate& candidate, const route::Choice& choice);
+    void take_request_of(const Exchange& first);
+    void take_selection_of(const Selection& first);
+    Result<void> prepare_hedge();
+    void claim_client() noexcept override;
+    void note_untold() noexcept;
+    void take_client() noexcept;
+    void leave_race() noexcept;
+    void leave_to_rival(const Failure* failure);
+    void note_failed_beside(const Exchange& other, const Failure& failure);
+    Result<void> refuse_hedge(const Failure& failure);
+    void abandon_race(const Error& why) noexcept;
+    void book_hedge() noexcept;
+    [[nodiscard]] uint64_t attempts_told() const noexcept;
 
     // failover.cc: what follows when an attempt has failed
     [[nodiscard]] bool committed() const noexcept;
@@ -305,6 +362,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> judge_answer();
     Result<void> look_at_relay();
     bool plan_next(const Error& why);
+    void begin_failover();
     bool plan_failover(const Failure& failure);
     bool go_on_after(const Failure& failure);
     void note_failure(const Failure& failure);
@@ -320,6 +378,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] Error telling_error(const Error& last);
     void judge_end();
     void write_routing_lines(http::HeadWriter& head) const;
+
+    // continuation.cc: another provider goes on with a stream
+    [[nodiscard]] bool goes_on() const noexcept;
+    [[nodiscard]] bool keeps_request() const noexcept;
+    void keep_told(RelayOptions& options);
+    Result<void> look_at_cut();
+    [[nodiscard]] llm::Translation* stream_writer() const noexcept;
+    void book_continuation();
 
     // model_fallback.cc: another model than the client asked for
     [[nodiscard]] std::string_view stand_in(route::FallbackCause cause) const noexcept;
@@ -402,7 +468,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void relay_answer();
     void take_back_answer(size_t held_before);
     void forget_relay();
-    [[nodiscard]] uint32_t hold_bytes(const RelayOptions& options) const noexcept;
+    [[nodiscard]] HoldTerms hold_terms(const RelayOptions& options) const noexcept;
     void begin_made_relay();
     void release_request() noexcept;
     void release_draft() noexcept;
@@ -413,6 +479,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void begin_stream_early();
     void pause_source() noexcept override;
     void resume_source() noexcept override;
+    void on_content_came() noexcept override;
     void on_first_content() noexcept override;
     void on_event_passed() noexcept override;
     void on_relay_end() noexcept override;
@@ -448,6 +515,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void book(uint64_t now_ns);
     void book_tokens(const llm::Usage& usage, bool answered = false);
     void book_cost(const llm::Usage& usage);
+    void add_cost(Money cost) noexcept;
     void write_log(uint64_t now_ns);
 
     // deadlines
@@ -455,12 +523,13 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static void on_keepalive(io::Timer& timer) noexcept;
     void arm(Deadline what, uint64_t delay_ms) noexcept;
     [[nodiscard]] bool total_passed() const noexcept;
+    void count_timeout() noexcept;
     void wake() noexcept { wait_.wake(services_.shard()); }
     [[nodiscard]] const Timeouts& timeouts() const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *use_->plan; }
 
     Services& services_;
-    ClientConnection& client_;
+    ClientConnection* client_;  // never null; who waits for the answer, or where it goes in its place
     PlanUse* use_;
     io::Wait wait_;
 
@@ -477,7 +546,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
     std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
-    Selection* selection_ = nullptr;  // in text_; null where nothing narrows who may take it
+    Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it
+    ClientLimits* limited_ = nullptr;  // in text_; null where clients have no limits
     Arena text_;
     std::string_view method_text_;
     std::string_view path_;
@@ -515,10 +585,12 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     upstream::Connection* upstream_ = nullptr;
     PoolEntry* pool_ = nullptr;
     std::unique_ptr<EchoSource> echo_;
-    std::unique_ptr<LinePlace> place_;    // while it waits for a provider at its limit
-    std::unique_ptr<Failover> failover_;  // once an attempt has failed
-    Attempt* attempt_ = nullptr;          // null once its answer passes
-    uint64_t affinity_ = 0;               // the key of routing.sticky; 0: none
+    std::unique_ptr<LinePlace> place_;            // while it waits for a provider at its limit
+    std::unique_ptr<Failover> failover_;          // once an attempt has failed
+    std::unique_ptr<Continuation> continuation_;  // of a stream that others may go on with
+    std::unique_ptr<Hedge> hedge_;                // once a second provider is asked beside the first
+    Attempt* attempt_ = nullptr;                  // null once its answer passes
+    uint64_t affinity_ = 0;                       // the key of routing.sticky; 0: none
     route::Passage passage_;
     route::InstancePassage instance_passage_;  // where the provider has several
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;

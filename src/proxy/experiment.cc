@@ -15,7 +15,7 @@ void Exchange::choose_arm(const llm::Request& request) {
     if (experiment == nullptr) return;
     std::array<char, 64> address;
     std::string_view user = user_of(request);
-    if (user.empty()) user = client_text_.empty() ? client_.peer_text(address) : client_text_;
+    if (user.empty()) user = client_text_.empty() ? client_->peer_text(address) : client_text_;
     arm_ = &experiment->arm_of(user);
     if (!arm_->model.empty() && !may_lead(request)) leave_arm();
 }
@@ -35,6 +35,7 @@ void Exchange::leave_arm() noexcept {
     if (selection_ == nullptr) return;
     selection_->unfit.reset();  // which were of the arm's candidates
     selection_->order = {};
+    selection_->regions = {};
 }
 
 /// The model that the request is for: its arm's, else the one that its client named.

@@ -8,6 +8,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "hedge.h"
 #include "loom/llm/error.h"
 #include "ownership.h"
 #include "translated.h"
@@ -19,15 +20,6 @@ using route::BreakerOutcome;
 
 constexpr const char* answered_error = "the upstream answered with an error";
 constexpr size_t told_name_bytes_max = 128;
-
-FailoverReason reason_of(const Error& why) noexcept {
-    if (why.code == Errc::tls_failed) return FailoverReason::tls;
-    if (why.code == Errc::unauthenticated) return FailoverReason::credentials;
-    if (why.code == Errc::timed_out) return FailoverReason::timeout;
-    if (why.code == Errc::bad_message || why.code == Errc::head_too_large || why.code == Errc::too_large)
-        return FailoverReason::bad_answer;
-    return FailoverReason::reset;
-}
 
 /// Whose fault it was: a host that cannot be reached fails all its models, an answer that says "error" perhaps one.
 route::Verdicts verdicts_of(const Failure& failure) noexcept {
@@ -58,6 +50,15 @@ bool is_of_model(FailoverReason reason) noexcept {
 }
 
 }  // namespace
+
+FailoverReason reason_of(const Error& why) noexcept {
+    if (why.code == Errc::tls_failed) return FailoverReason::tls;
+    if (why.code == Errc::unauthenticated) return FailoverReason::credentials;
+    if (why.code == Errc::timed_out) return FailoverReason::timeout;
+    if (why.code == Errc::bad_message || why.code == Errc::head_too_large || why.code == Errc::too_large)
+        return FailoverReason::bad_answer;
+    return FailoverReason::reset;
+}
 
 std::optional<uint64_t> retry_after_of(const http::ResponseHead& head, uint64_t now_s) noexcept {
     if (const http::Header* const exact = head.find("retry-after-ms"); exact != nullptr)
@@ -98,7 +99,7 @@ bool Exchange::committed() const noexcept {
 
 /// Requests that were read, and can be made anew from what was kept of them.
 bool Exchange::fails_over() const noexcept {
-    return plan().failover.enabled && !client_.is_mirror() && llm::is_inspected(endpoint_) && draft_ != nullptr &&
+    return plan().failover.enabled && !client_->is_mirror() && llm::is_inspected(endpoint_) && draft_ != nullptr &&
            !body_.empty();
 }
 
@@ -106,8 +107,9 @@ bool Exchange::fails_over() const noexcept {
 Result<void> Exchange::judge_answer() {
     if (echo_ != nullptr) return {};
     note_room();
+    learn_of_head();
     const http::ResponseHead& head = services_.response_head;
-    if (instance_set() != nullptr && !client_.is_mirror()) rest_key(head);
+    if (instance_set() != nullptr && !client_->is_mirror()) rest_key(head);
     if (!fails_over()) return {};
     const int status = head.status;
     const bool key_refused = status == 401 || status == 402;  // the key is ours: revoked, or out of credit
@@ -120,28 +122,33 @@ Result<void> Exchange::judge_answer() {
                     .status = status};
     const auto& codes = plan().failover.retry_codes;
     const bool to_other_key = refuses_key(status) && has_other_key();
-    if (std::ranges::find(codes, status) == codes.end() && !key_refused && !to_other_key) return {};
+    if (std::ranges::find(codes, status) == codes.end() && !key_refused && !to_other_key)
+        return is_hedge() && status / 100 != 2 ? refuse_hedge(failure) : Result<void>();
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
     // Nobody else is left: its own words say more than ours would, unless another's failure said more.
     const bool best = rank_of(failure) >= rank_of(*failover_->told);
-    if (!again && best && !answered_) return {};
+    if (!again && best && !answered_ && !client_gone_) return {};
     return std::unexpected(failure.error);
 }
 
-/// A stream that failed before its first content is no answer.
+/// A stream that failed before any of it had left is no answer.
 Result<void> Exchange::look_at_relay() {
+    if (relay_.end() == Relay::End::cut && !client_gone_) return look_at_cut();
     if (!relay_.holding() || relay_.end() == Relay::End::whole || client_gone_) return {};
     const Error why = relay_.error();
     const bool told = relay_.error_told();
+    const bool content_came = relay_.content_came_ns() != 0;
     book_tokens(relay_.usage());
-    leave_limits(told);
+    leave_limits(told && !content_came);
     forget_relay();
     error_ = why;
     error_.retry = Retry::never;
     const bool is_its_fault = why.side == Side::upstream;  // not a register's of ours that is slow
     if (is_its_fault)
-        (void)plan_failover({.reason = told ? FailoverReason::error_event : reason_of(why), .error = error_});
+        (void)plan_failover({.reason = told ? FailoverReason::error_event : reason_of(why),
+                             .error = error_,
+                             .content_came = content_came});
     return std::unexpected(error_);
 }
 
@@ -161,16 +168,18 @@ bool Exchange::plan_next(const Error& why) {
     return plan_failover({.reason = reason, .error = why});
 }
 
+void Exchange::begin_failover() {
+    LOOM_ASSERT(draft_ != nullptr);  // fails_over
+    failover_ = std::make_unique<Failover>();
+    failover_->terms = choice_terms(match(), draft_->request);
+    // What is stored is stored there.
+    const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
+    failover_->pinned = route_->provider_ix >= 0 || stored;
+    if (failover_->pinned) failover_->terms.unfit = nullptr;
+}
+
 bool Exchange::plan_failover(const Failure& failure) {
-    if (failover_ == nullptr) {
-        LOOM_ASSERT(draft_ != nullptr);  // fails_over
-        failover_ = std::make_unique<Failover>();
-        failover_->terms = choice_terms(match(), draft_->request);
-        // What is stored is stored there.
-        const bool stored = draft_->request.uses_stored || (owned_ != nullptr && owned_->provider_ix >= 0);
-        failover_->pinned = route_->provider_ix >= 0 || stored;
-        if (failover_->pinned) failover_->terms.unfit = nullptr;
-    }
+    if (failover_ == nullptr) begin_failover();
     Failover& course = *failover_;
     course.over = !go_on_after(failure);
     return !course.over;
@@ -181,12 +190,17 @@ bool Exchange::go_on_after(const Failure& failure) {
     course.failed_ns = services_.shard().now_ns();
     course.note(provider_->name, failure);
     note_failure(failure);
+    if (races()) {
+        leave_to_rival(&failure);
+        return false;
+    }
+    if (hedge_ != nullptr && hedge_->carries) hedge_->failed = true;
     const FailoverPlan& terms = plan().failover;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     if (total_passed()) return false;
-    const bool answered = failure.status != 0 || failure.reason == FailoverReason::error_event;
-    const bool unanswered = request_sent_ && !answered;
-    if (unanswered && !terms.retry_sent) return false;
+    const bool refused = failure.status != 0 || failure.reason == FailoverReason::error_event;
+    const bool worked = request_sent_ && (!refused || failure.content_came);  // or may have
+    if (worked && !goes_on() && !terms.retry_sent) return false;
     const bool other_model = is_of_model(failure.reason);  // no retry: this request was not asked of that model
     if (!(other_model ? choose_fallback_model(failure) : choose_next(failure))) return false;
     if (!other_model && !services_.retries.take(now_ms)) {
@@ -196,7 +210,7 @@ bool Exchange::go_on_after(const Failure& failure) {
         return false;
     }
     observe::ShardMetrics& metrics = services_.metrics();
-    (!request_sent_ ? metrics.retries_unsent : unanswered ? metrics.retries_sent : metrics.retries_answered).add();
+    (!request_sent_ ? metrics.retries_unsent : worked ? metrics.retries_sent : metrics.retries_answered).add();
     course.retries += 1;
     return true;
 }
@@ -207,7 +221,7 @@ void Exchange::note_failure(const Failure& failure) {
     const bool of_key = refuses_key(failure.status) && instance_set() != nullptr;
     judge_candidate(of_key ? route::Verdicts{.provider = BreakerOutcome::success} : verdicts_of(failure));
     leave_candidate(failure.status != 0);
-    if (failure.reason == FailoverReason::timeout) note_latency(services_.shard().now_ns());
+    if (failure.reason == FailoverReason::timeout && !failure.content_came) note_latency(services_.shard().now_ns());
     const bool asked = failure.reason != FailoverReason::untranslatable && !is_of_model(failure.reason);
     if (asked && provider_->state != nullptr) provider_->state->note_failure(now_ms, failure.error.what);
     if (failure.reason != FailoverReason::rate_limit || candidate_ == nullptr) return;
@@ -371,7 +385,7 @@ void Exchange::judge_end() {
     }
     const bool was_judged = failover_ != nullptr && failover_->over;
     const bool refused = answer_whole() && status_ >= 400;
-    if (client_.is_mirror()) return leave_candidate(refused);  // a copy that fails is no word on requests
+    if (client_->is_nobody()) return leave_candidate(refused);  // a copy that fails is no word on requests
     const bool nobody_asks = instance_set() == nullptr && (candidate_ == nullptr || !plan().tells_routing);
     if (nobody_asks || was_judged) return leave_candidate(refused);
     const bool counts_output = candidate_ != nullptr && candidate_->model_state != nullptr;
@@ -404,10 +418,11 @@ void Exchange::write_routing_lines(http::HeadWriter& head) const {
     // Without the provider's name in front, by which an arm may ask one alone.
     const std::string_view model = routed_model() != model_ ? match().model : model_;
     if (model != model_ && model.size() <= told_name_bytes_max) head.header("x-loom-model", model);
-    head.header("x-loom-attempts", uint64_t{failover_ != nullptr ? failover_->retries + 1 : 1});
+    head.header("x-loom-attempts", attempts_told());
     const bool by_strategy = choice_reason_ == route::ChoiceReason::strategy;
     head.header("x-loom-choice", by_strategy ? route::strategy_name(strategy_) : route::reason_name(choice_reason_));
     if (arm_ != nullptr) head.header("x-loom-experiment", arm_->label);
+    if (hedge_ != nullptr) head.header("x-loom-hedge", hedge_->result());
     if (failover_ != nullptr) head.header("x-loom-failover", failover_->story());
     write_selection_lines(head);
 }

@@ -23,10 +23,14 @@ struct Failure {
     Error error;
     int status = 0;                          // that the upstream answered with; 0: it did not
     std::optional<uint64_t> retry_after_ms;  // that it asked for
+    bool content_came = false;               // and was held back (HeldStart): it has cost what it has cost
 };
 
 /// How much a failure tells a client: somebody who answered knows more than a silence, and who says "later" most.
 [[nodiscard]] uint8_t rank_of(const Failure& failure) noexcept;
+
+/// Why an attempt failed that got no status.
+[[nodiscard]] FailoverReason reason_of(const Error& why) noexcept;
 
 /// Does an answer of this status say that the key is not good, rather than the request?
 [[nodiscard]] constexpr bool refuses_key(int status) noexcept {

@@ -23,7 +23,7 @@ void Exchange::begin_attempt() {
     end_attempt();
     Block home = services_.shard().blocks().take(sizeof(Attempt));
     char* const memory = home.data();
-    attempt_ = ::new (memory) Attempt(services_.shard().blocks(), std::move(home));
+    attempt_ = ::new (memory) Attempt(services_.shard().blocks(), std::move(home), &Exchange::on_hedge_timer, *this);
 }
 
 /// No byte of it is in the kernel's hands.
@@ -45,11 +45,12 @@ Result<void> Exchange::start_attempt() {
     begin_attempt();
     if (fails_over() && plan().failover.timeout_ms != 0)
         attempt_->deadline_ms = services_.shard().timers().now_ms() + plan().failover.timeout_ms;
+    if (plan().hedge != nullptr) arm_hedge();
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
     // In a JSON array no comment can stand.
-    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array() && !keepalive_.armed())
+    if (route_->keepalive_ms > 0 && stream_ && !wants_json_array() && !keepalive_.armed() && !is_hedge())
         services_.shard().timers().arm(keepalive_, route_->keepalive_ms);
     if (provider_ != nullptr && provider_->kind == ProviderKind::echo) {
         if (realtime_ != nullptr) return answer_upgrade();
@@ -164,8 +165,12 @@ void Exchange::send_attempt() {
 }
 
 void Exchange::on_upstream_connected(Result<void> result) noexcept {
-    connect_wait_ns_ += services_.shard().now_ns() - connect_from_ns_;
-    if (result) return send_attempt();
+    const uint64_t took_ns = services_.shard().now_ns() - connect_from_ns_;
+    connect_wait_ns_ += took_ns;
+    if (result) {
+        note_distance(took_ns);
+        return send_attempt();
+    }
     if (error_.code == Errc::ok) error_ = result.error();
     wake();
 }
@@ -204,7 +209,7 @@ Result<void> Exchange::look_at_answer() {
         if (head_bytes > plan().limits.head_bytes)
             return fail(Errc::head_too_large, Side::upstream, "the upstream's head is larger than limit.head_size");
         if (*end == 0) break;
-        const auto parsed = http::parse_response_head(bytes, method_, services_.response_head);
+        const auto parsed = http::parse_response_head(bytes.substr(0, head_bytes), method_, services_.response_head);
         if (!parsed) return parsed;
         const bool upgraded = realtime_ != nullptr && services_.response_head.status == 101;
         if (upgraded || !services_.response_head.is_interim()) {
@@ -264,7 +269,7 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
     if (state == net::Sender::State::busy) return;
     if (upload_paused_ && request_sent_ && !upload_held_up()) {
         upload_paused_ = false;
-        client_.resume_reading();
+        client_->resume_reading();
         if (body_mode_ == BodyMode::stream && !client_body_.done()) await_upload();
     }
 }
@@ -299,7 +304,7 @@ void Exchange::on_upstream_closed() noexcept {
 /// model stops generating for a client that has left.
 void Exchange::release_upstream() noexcept {
     if (body_mode_ == BodyMode::stream) body_mode_ = BodyMode::discard;  // nobody is left to take it
-    if (std::exchange(upload_paused_, false)) client_.resume_reading();
+    if (std::exchange(upload_paused_, false)) client_->resume_reading();
     if (upstream_ == nullptr) {
         if (echo_ != nullptr && echo_->streams()) echo_.reset();  // a whole answer is counted until the client has it
         return;

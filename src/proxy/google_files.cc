@@ -20,7 +20,7 @@ namespace {
 std::string upload_signature_text(std::string_view id) { return fmt::format("loom upload {}", id); }
 
 /// Of bytes, and of nothing that says what file they are.
-bool goes_on(std::string_view command) noexcept {
+bool is_of_upload(std::string_view command) noexcept {
     while (!command.empty()) {
         std::string_view one = command.substr(0, command.find(','));
         command.remove_prefix(std::min(command.size(), one.size() + 1));
@@ -48,7 +48,8 @@ Result<void> Exchange::admit_google_upload(const http::RequestHead& head) {
     if (!id.empty() && !llm::is_resource_id(id))
         return fail(Errc::not_found, Side::downstream, "nothing is stored here under this id");
     for (const http::Header& header : head.headers())
-        if (!id.empty() && http::equal_ignoring_case(header.name, "x-goog-upload-command") && !goes_on(header.value))
+        if (!id.empty() && http::equal_ignoring_case(header.name, "x-goog-upload-command") &&
+            !is_of_upload(header.value))
             return fail(Errc::bad_message, Side::downstream,
                         "an upload is gone on with by the commands upload, finalize, query and cancel");
     owned_ = std::make_unique<Ownership>(*this, services_, llm::upload_call(!id.empty()), text_.keep(id));
@@ -75,7 +76,7 @@ const tenant::Consumer* Exchange::upload_signer(const http::RequestHead& head) c
 /// What the provider is asked, and where the client is to be told that it goes on.
 void Exchange::aim_google_upload(const http::RequestHead& head) {
     const bool trusted = !client_text_.empty() && head.value_of(http::HeaderId::x_forwarded_proto) == "https";
-    const bool https = client_.is_tls() || trusted;
+    const bool https = client_->is_tls() || trusted;
     if (!head.host.empty()) owned_->upload_origin = text_.join(https ? "https" : "http", "://", head.host);
     constexpr std::string_view by_id = "?upload_protocol=resumable&upload_id=";
     target_ = owned_->id.empty() ? path_ : text_.join(path_, by_id, owned_->id);

@@ -96,6 +96,13 @@ bool reaches_client(const http::Header& header) noexcept {
     }
 }
 
+bool tells_of_limits(const http::Header& header) noexcept {
+    return header.id == HeaderId::other && (starts_with_ignoring_case(header.name, "x-ratelimit-") ||
+                                            starts_with_ignoring_case(header.name, "anthropic-ratelimit-") ||
+                                            http::equal_ignoring_case(header.name, "ratelimit") ||
+                                            http::equal_ignoring_case(header.name, "ratelimit-policy"));
+}
+
 bool passes_to_client(const http::Header& header) noexcept {
     return !http::is_hop_by_hop(header) && !written_by_loom(header);
 }

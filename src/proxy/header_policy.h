@@ -19,6 +19,8 @@ namespace loom::proxy {
 [[nodiscard]] bool goes_on_with_upload(const http::Header& header) noexcept;
 /// Answer fields that a client of an AI route sees.
 [[nodiscard]] bool reaches_client(const http::Header& header) noexcept;
+/// What is left of somebody's limits, in OpenAI's words or the IETF's: where Loom tells of its own, no other's.
+[[nodiscard]] bool tells_of_limits(const http::Header& header) noexcept;
 /// Answer fields of a plain route: all but hop-by-hop ones and those that Loom writes itself.
 [[nodiscard]] bool passes_to_client(const http::Header& header) noexcept;
 

@@ -31,14 +31,16 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
+    if (limited_ != nullptr) LOOM_TRY(reserve_tokens(*request));
     const auto found = find_candidate(*request);
+    if (!found && limited_ != nullptr) leave_model_limit(found.error());
     if (!found) return joins_line(*request) ? Result<void>() : found;
     return inspect_on(*request);
 }
 
 /// Who is asked is known.
 Result<void> Exchange::inspect_on(const llm::Request& request) {
-    if (plan().keeps_any() && !client_.is_mirror()) {
+    if (plan().keeps_any() && !client_->is_mirror()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }
     return prepare(request);

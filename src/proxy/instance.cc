@@ -1,6 +1,7 @@
 // By which base URL and key a provider is asked, where it has several.
 #include "account.h"
 #include "exchange.h"
+#include "loom/base/assert.h"
 #include "ownership.h"
 
 namespace loom::proxy {
@@ -19,6 +20,7 @@ void Exchange::take_instance() noexcept {
     const route::InstanceMask tried = failover_ != nullptr ? failover_->tried_instances : 0;
     auto choice = route::choose_instance(*set, now_ms, tried, services_.random.next());
     if (!choice) choice = route::choose_instance(*set, now_ms, 0, services_.random.next());  // all were tried
+    LOOM_ASSERT(choice.has_value());  // a set is never empty, and none of it is out now
     instance_passage_ = choice->passage;
     use_instance(choice->index);
 }

@@ -3,6 +3,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
 #include "waiting_line.h"
@@ -34,6 +35,18 @@ void Exchange::leave_limits(bool refused) noexcept {
     services_.line().nudge();
 }
 
+/// Of what passes to a family's provider without a choice, nothing was reserved: what its answer tells is spent all the
+/// same. Reading or changing what is stored takes no tokens, whatever it tells (of a batch, all that it ever took): of
+/// families that store, only what streams is computed now.
+void Exchange::charge_unreserved(const llm::Usage& told) noexcept {
+    const bool chosen =
+        !llm::is_passthrough(endpoint_) || (owned_ != nullptr && owned_->call.by_model && !model_.empty());
+    if (chosen || realtime_ != nullptr || provider_->limits == nullptr || method_ != http::Method::post) return;
+    if (told.provenance == llm::Usage::Provenance::none || (llm::stores_things(endpoint_) && !streaming_)) return;
+    const route::ProviderLimits& limits = *provider_->limits;
+    limits.state->tokens.charge(limits.tokens, services_.shard().timers().now_ms(), told.input + told.output);
+}
+
 /// What the answer's head says of its provider's limits, for whoever chooses next.
 void Exchange::note_room() noexcept {
     if (candidate_ == nullptr || candidate_->model_state == nullptr || !provider_->reads_room) return;
@@ -53,13 +66,13 @@ void Exchange::note_room() noexcept {
 }
 
 uint8_t Exchange::priority() const noexcept {
-    if (client_.is_mirror()) return route::priority_lowest;
+    if (client_->is_mirror()) return route::priority_lowest;
     return consumer_ != nullptr ? consumer_->priority : route::priority_default;
 }
 
 /// Before its body is read: of what a request costs, its head is the least.
 Result<void> Exchange::shed_if_overloaded() noexcept {
-    if (client_.is_mirror() || !services_.sheds(priority())) return {};  // a copy was asked about before it was made
+    if (client_->is_mirror() || !services_.sheds(priority())) return {};  // a copy was asked about before it was made
     services_.metrics().shed.add();
     constexpr uint32_t soonest_ms = 1'000, latest_ms = 3'000;  // not all at once
     retry_after_ms_ = soonest_ms + static_cast<uint32_t>(services_.random.next() % (latest_ms - soonest_ms));

@@ -91,7 +91,7 @@ void LinePlace::give_up(LineEnd why) noexcept {
 
 /// The providers of its model are at their limit: may the request wait for them?
 bool Exchange::joins_line(const llm::Request& request) {
-    if (plan().queue.max == 0 || retry_after_ms_ == 0 || client_.is_mirror()) return false;
+    if (plan().queue.max == 0 || retry_after_ms_ == 0 || client_->is_mirror()) return false;
     const route::ModelMatch match = this->match();
     auto place = std::make_unique<LinePlace>(*this, services_.line(), choice_terms(match, request));
     if (!place->join(priority(), plan().queue.timeout_ms)) return false;

@@ -19,7 +19,7 @@ bool origin_allowed(const std::vector<std::string>& allowed, std::string_view or
 }  // namespace
 
 bool Exchange::answer_without_upstream(const http::RequestHead& head) {
-    if (client_.listener().local) {
+    if (client_->listener().local) {
         answer_admin(head);
         return true;
     }
@@ -39,13 +39,13 @@ void Exchange::answer_health(std::string_view path) {
 
 void Exchange::answer_admin(const http::RequestHead& head) {
     count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
-    const std::string peer = client_.peer().to_address().ip_string();
-    const LocalAnswer answer = client_.listener().local({.method = head.method_text,
-                                                         .path = head.path,
-                                                         .query = head.query,
-                                                         .authorization = head.value_of(HeaderId::authorization),
-                                                         .origin = head.value_of(HeaderId::origin),
-                                                         .peer = peer});
+    const std::string peer = client_->peer().to_address().ip_string();
+    const LocalAnswer answer = client_->listener().local({.method = head.method_text,
+                                                          .path = head.path,
+                                                          .query = head.query,
+                                                          .authorization = head.value_of(HeaderId::authorization),
+                                                          .origin = head.value_of(HeaderId::origin),
+                                                          .peer = peer});
     count_allocations_of_this_thread(true);
     reply(answer.status, answer.content_type, answer.body);
 }

@@ -4,8 +4,10 @@
 
 #include "address_table.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "client_tls.h"
 #include "coded_body.h"
+#include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
 #include "line_place.h"
@@ -98,15 +100,25 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    if (shape.limits_clients)
+        blocks.add("what it has taken of its client's limits, and the lines that tell of them", "rate_limit.enabled",
+                   sizeof(ClientLimits) + limit_lines_bytes_max);
     if (shape.keeps_rule_fields)
         blocks.add("the fields that rules ask for", "routing.rule.<name>.when", limits.head_bytes);
     if (shape.keeps_ids) blocks.put("what it asks of a provider's", "", sizeof(Ownership) + sizeof(BatchUpload));
     if (shape.streams_bodies)
         blocks.add("a streamed body's first bytes", "buffer.size", Exchange::early_body_bytes_max + go_bytes(shape));
     blocks.add("the answer's head in pieces", "limit.head_size", limits.head_bytes + go_bytes(shape));
-    if (shape.fails_over)
+    if (shape.fails_over && shape.hold_tokens == 0)
         blocks.add("an answer's start that waits for its first content", "routing.failover.enabled",
-                   Exchange::held_start_bytes_max + event_bytes(shape));
+                   FailoverPlan::held_start_bytes_max + event_bytes(shape));
+    if (shape.fails_over && shape.hold_tokens > 0)
+        blocks.add("an answer's start that waits, and as it is given", "routing.failover.hold_tokens",
+                   FailoverPlan{.hold_tokens = shape.hold_tokens}.held_bytes_max() + event_bytes(shape), 2);
+    if (shape.fails_over && shape.continuation_bytes > 0)
+        blocks.put("a stream's text, for who may have to go on with it", "routing.failover.continuation_max",
+                   sizeof(Continuation) + llm::ToldStream::memory_bytes_max(shape.continuation_bytes) +
+                       llm::Translation::memory_bytes_max);
     if (shape.inspects) {
         blocks.put("a realtime session", "limit.head_size", sizeof(Realtime) + limits.head_bytes);
         blocks.put("what a translation keeps of a stream", "", llm::Translation::memory_bytes_max);

@@ -27,16 +27,20 @@ bool may_act(const llm::Request& request, std::string_view document) noexcept {
 /// Has the request a copy, now that it is on its way itself? One that leaves something behind at the provider has none,
 /// and neither has any while an operator has disabled the shadow.
 bool Exchange::may_mirror() const noexcept {
-    if (plan().mirror == nullptr || &plan() != &services_.plan() || attempts_ != 1 || client_.is_mirror() ||
+    if (plan().mirror == nullptr || &plan() != &services_.plan() || attempts_ != 1 || client_->is_nobody() ||
         !llm::is_inspected(endpoint_))
         return false;
-    if (draft_ == nullptr || owned_ != nullptr || draft_->request.uses_stored) return false;
-    if (may_act(draft_->request, body_.view())) return false;
-    // Responses are stored where the request does not forbid it.
-    const bool stores = endpoint_ == llm::Endpoint::responses ? draft_->request.store != llm::Request::Store::off
-                                                              : draft_->request.store == llm::Request::Store::on;
+    if (draft_ == nullptr || leaves_something()) return false;
     const route::ModelMatch match = plan().mirror->match(model_);
-    return !stores && !match.candidates.empty() && may_copy_to(match.candidates.front());
+    return !match.candidates.empty() && may_copy_to(match.candidates.front());
+}
+
+/// Is the request one that a second provider must not be asked beside the first, for what it would do there?
+bool Exchange::leaves_something() const noexcept {
+    if (owned_ != nullptr || draft_->request.uses_stored || may_act(draft_->request, body_.view())) return true;
+    // Responses are stored where the request does not forbid it.
+    return endpoint_ == llm::Endpoint::responses ? draft_->request.store != llm::Request::Store::off
+                                                 : draft_->request.store == llm::Request::Store::on;
 }
 
 /// A copy goes nowhere that the request itself must not go: neither out of its region, nor to whom its rule does not

@@ -42,7 +42,7 @@ Result<void> Exchange::judge_collected() {
     const Failure failure{.reason = by_context ? FailoverReason::context_window : FailoverReason::content_policy,
                           .error = {.code = Errc::refused, .side = Side::upstream, .what = refused},
                           .status = answer.status()};
-    if (!plan_failover(failure)) return {};  // its own words say it best
+    if (!plan_failover(failure) && !client_gone_) return {};  // its own words say it best
     return std::unexpected(failure.error);
 }
 

@@ -11,6 +11,10 @@ constexpr uint64_t name_bytes = 256;  // of an id, as it was read, asked for and
 
 }  // namespace
 
+store::ResourceKey key_of(const llm::ResourceName& name) {
+    return {.kind = std::string(llm::kind_name(name.kind)), .id = name.id};
+}
+
 Ownership::Ownership(Exchange& exchange, Services& services, const llm::ResourceCall& given_call,
                      std::string_view given_id)
     : RegisterAsker(services),

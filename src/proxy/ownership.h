@@ -24,6 +24,9 @@ class Services;
 constexpr uint32_t pages_max = 64;  // of a list, one behind the other, of which nothing is the client's
 constexpr size_t page_limit = 100;  // what every provider gives at once
 
+/// As the register knows what has this name.
+[[nodiscard]] store::ResourceKey key_of(const llm::ResourceName& name);
+
 /// What the register is asked about.
 enum class RegisterStage : uint8_t {
     request,   // what the request names
@@ -64,6 +67,7 @@ class Ownership final : public EventObserver, RegisterAsker, BodyHold {
     int64_t grown_bytes = 0;                  // of a form, by another name of its model
     int provider_ix = -1;                     // who has what is named; -1: nobody yet
     size_t instance_ix = 0;                   // of its instances
+    std::string account;                      // who has what the path names, as the register spells it
     llm::ResourceList list;                   // that came
     std::vector<bool> keeps;                  // of it, by element
     llm::Usage usage;                         // of an answer that was collected

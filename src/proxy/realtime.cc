@@ -74,12 +74,12 @@ void Realtime::begin(const WebSocketTerms& terms, size_t event_bytes_max) {
         const ProviderPlan& provider = *exchange_.provider_;
         echo_.emplace(*this, shard, exchange_.model_, std::string_view(id.data(), 24), provider.token_interval_ms);
         collector_.emplace(shard.blocks(), echo_->listener(), event_bytes_max);
-        session_.emplace(shard, exchange_.client_.sender(), static_cast<LocalUpstream&>(*echo_), terms, *collector_,
+        session_.emplace(shard, exchange_.client_->sender(), static_cast<LocalUpstream&>(*echo_), terms, *collector_,
                          static_cast<WebSocketOwner&>(*this));
         return echo_->begin();
     }
     collector_.emplace(shard.blocks(), static_cast<MessageReader&>(*this), event_bytes_max);
-    session_.emplace(shard, exchange_.client_.sender(), *exchange_.upstream_, terms, *collector_,
+    session_.emplace(shard, exchange_.client_->sender(), *exchange_.upstream_, terms, *collector_,
                      static_cast<WebSocketOwner&>(*this));
 }
 
@@ -134,9 +134,9 @@ void Realtime::on_message_too_long() noexcept {}
 
 void Realtime::pause_client() noexcept {
     exchange_.services_.metrics().stream_stalls.add();
-    exchange_.client_.pause_reading();
+    exchange_.client_->pause_reading();
 }
-void Realtime::resume_client() noexcept { exchange_.client_.resume_reading(); }
+void Realtime::resume_client() noexcept { exchange_.client_->resume_reading(); }
 void Realtime::pause_upstream() noexcept {
     exchange_.services_.metrics().stream_stalls.add();
     if (exchange_.upstream_ != nullptr) exchange_.upstream_->stream().pause_reading();
@@ -189,7 +189,7 @@ Result<void> Exchange::admit_realtime(const http::RequestHead& head) {
 }
 
 Result<void> Exchange::find_realtime_provider() {
-    if (auto found = find_candidate(); !found) return found;
+    LOOM_TRY(find_candidate_unread());
     if (llm::takes_endpoint(*type_, llm::Endpoint::realtime)) return {};
     detail_ = provider_->name;
     return fail(
@@ -279,14 +279,14 @@ Result<void> Exchange::begin_session() {
     LOOM_ASSERT(head.ok());
     answered_ = true;
     closing_told_ = true;  // no request can follow
-    client_.sender().add_copy(head.view());
+    client_->sender().add_copy(head.view());
     io::BufferLease came = std::move(attempt_->answer_lease);
     ByteBuffer came_before = std::move(attempt_->answer_bytes);
     release_request();
 
     streaming_ = true;
     services_.metrics().streams_open.add();
-    client_.watch_bursts();
+    client_->watch_bursts();
     const RealtimeTimeouts& limits = plan().realtime;
     total_deadline_ms_ = limits.total_ms == 0 ? 0 : services_.shard().timers().now_ms() + limits.total_ms;
     realtime_->begin({.message_bytes_max = plan().limits.body_bytes,
@@ -302,8 +302,8 @@ Result<void> Exchange::begin_session() {
     } else if (came_before.size() > answer.head_bytes) {
         realtime_->on_upstream_copy({came_before.data() + answer.head_bytes, came_before.size() - answer.head_bytes});
     }
-    client_.sender().flush();
-    client_.read_on();
+    client_->sender().flush();
+    client_->read_on();
     if (upstream_ != nullptr && upstream_->ended()) realtime_->session().on_upstream_end(upstream_->end());
     if (services_.draining()) on_drain();
     return {};
@@ -359,7 +359,7 @@ void Exchange::on_session_end() noexcept {
     if (error_.code == Errc::ok) error_ = session.error();
     if (session.client_cut() && !client_gone_) {
         aborted_ = true;
-        client_.abort();
+        client_->abort();
     }
     arm(Deadline::client_write, plan().client.write_ms);
     wake();

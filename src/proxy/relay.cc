@@ -13,20 +13,21 @@ constexpr size_t inflated_bytes = 16 * 1024;
 Relay::Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_reader, llm::UsageReader& usage_reader,
              RelayOwner& owner)
     : shard_(shard),
-      client_(client),
+      client_(&client),
       stream_reader_(stream_reader),
       usage_reader_(usage_reader),
       owner_(owner),
       held_(shard.blocks()),
       backlog_(shard.blocks()),
-      aside_(shard.blocks()),
-      collected_(shard.blocks()) {}
+      coded_(shard.blocks()),
+      collected_(shard.blocks()),
+      start_(shard, *this) {}
 
 Relay::~Relay() = default;
 
 void Relay::begin(const RelayOptions& options) {
     options_ = options;
-    holding_ = options.hold_bytes_max > 0;
+    start_.begin(options.hold);
     if (options.frames) frames_ = http::FrameSplitter(options.event_bytes_max);
     body_.start(options.source_framing, options.source_length, Side::upstream);
     if (options.coding == http::ContentCoding::identity) return;
@@ -36,34 +37,21 @@ void Relay::begin(const RelayOptions& options) {
 }
 
 void Relay::add_head(std::string_view head, bool hold) {
-    holding_ = hold;
-    if (hold) {
-        aside_.append(head);
-        start_head_bytes_ = static_cast<uint32_t>(head.size());
-        return;
-    }
-    client_.add_copy(head);
+    if (hold) return start_.add_head(head);
+    client_->add_copy(head);
     shard_.schedule_bulk(flush_);  // with what the tick brings behind it, or alone
 }
 
 bool Relay::give_head() {
     if (!options_.event_stream) return false;
-    client_.add_copy(aside_.view().substr(0, start_head_bytes_));
-    aside_.remove_prefix(std::exchange(start_head_bytes_, 0));
+    start_.give_head(*client_);
     schedule_flush();
     return true;
 }
 
-void Relay::give_held() {
-    if (!std::exchange(holding_, false)) return;
-    client_.add_copy(aside_.view());
-    aside_.release();
-    schedule_flush();
-}
-
 size_t Relay::on_source_bytes(io::BufferLease lease) {
     const size_t consumed = take(lease.view(), options_.flush_interval_ms > 0 ? Origin::passing : Origin::leased);
-    client_.keep(std::move(lease));
+    client_->keep(std::move(lease));
     return consumed;
 }
 
@@ -107,7 +95,7 @@ bool Relay::may_pass_raw() const noexcept {
         options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
     // Trailers stay behind: they are fields that no list of ours has let through. And who has something to say behind
     // the last event says it before the end.
-    const bool adds = options_.observer != nullptr || options_.translation != nullptr;
+    const bool adds = options_.observer != nullptr || options_.translation != nullptr || options_.told != nullptr;
     const bool own_end = body_.done() && (adds || body_.trailer_count() > 0);
     return same_framing && !changed_ && body_.at_chunk_boundary() && held_.empty() && !suspended_ && !own_end;
 }
@@ -117,7 +105,7 @@ void Relay::take_payload(Output& output, std::string_view payload) {
     payload_bytes_ += payload.size();
     if (inflater_ != nullptr) return take_inflated(output, payload);
     if (options_.event_stream) return take_events(output, payload);
-    note_content();
+    give_start();
     if (options_.read_usage) collect(payload);
     put(output, payload);
 }
@@ -125,7 +113,7 @@ void Relay::take_payload(Output& output, std::string_view payload) {
 void Relay::take_inflated(Output& output, std::string_view coded) {
     changed_ = true;
     frame(output);
-    if (unpack_waits_) return aside_.append(coded);
+    if (unpack_waits_) return coded_.append(coded);
     unpack(output, coded);
 }
 
@@ -134,10 +122,10 @@ void Relay::unpack(Output& output, std::string_view coded) {
     Block block = shard_.blocks().take(inflated_bytes);
     output.origin = Origin::passing;
     for (bool more = true; more && !ended();) {
-        // While the start is held, little is decoded: more makes it given (RelayOptions::hold_bytes_max).
-        if (!holding_ && client_.held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
+        // While the start is held, little is decoded: more makes it given (HoldTerms::bytes_max).
+        if (!start_.holding() && client_->held_bytes() + backlog_.size() > options_.buffer_bytes_max) {
             unpack_waits_ = true;
-            return aside_.append(coded);
+            return coded_.append(coded);
         }
         const auto step = inflater_->next(coded, {block.data(), block.capacity()});
         if (!step) return fail(step.error());
@@ -149,7 +137,7 @@ void Relay::unpack(Output& output, std::string_view coded) {
         if (options_.event_stream) {
             take_events(output, plain);
         } else {
-            note_content();
+            give_start();
             if (options_.read_usage) collect(plain);
             put(output, plain);
         }
@@ -157,236 +145,11 @@ void Relay::unpack(Output& output, std::string_view coded) {
     }
 }
 
-void Relay::take_events(Output& output, std::string_view payload) {
-    std::string_view run;  // neighbours that pass as they came, put as one piece
-    while (!payload.empty() && !ended()) {
-        if (suspended_) {
-            backlog_.append(payload);
-            break;
-        }
-        const size_t end = next_event_end(payload);
-        if (frames_.fault() != nullptr) {
-            frame(output);
-            return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = frames_.fault()});
-        }
-        if (end == 0) {
-            put(output, run);
-            return hold_front(output, payload);
-        }
-        const std::string_view event = payload.substr(0, end);
-        payload.remove_prefix(end);
-        if (oversize_event_) {
-            oversize_event_ = false;
-            put(output, event);
-        } else if (!held_.empty()) {
-            put_held_event(output, event);
-        } else {
-            put_event(output, event, run);
-        }
-    }
-    put(output, run);
-}
-
-/// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held
-/// passes in parts, unless an observer must see it.
-void Relay::hold_front(Output& output, std::string_view part) {
-    if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
-    if (options_.observer != nullptr || options_.translation != nullptr) {
-        frame(output);
-        return fail(Error{.code = Errc::too_large,
-                          .side = Side::upstream,
-                          .what = "an event is larger than can be inspected (stream.event_max)"});
-    }
-    if (!held_.empty()) {
-        frame(output);
-        put_made(output, held_.view());
-        held_.release();
-    }
-    oversize_event_ = true;
-    note_content();
-    put(output, part);
-}
-
-size_t Relay::next_event_end(std::string_view payload) noexcept {
-    return options_.frames ? frames_.next_event_end(payload) : splitter_.next_event_end(payload);
-}
-
-/// False for an event without data: a comment, or nothing that is known.
-bool Relay::parse(std::string_view event, http::SseEvent& parsed) {
-    if (options_.frames) {
-        http::EventFrame frame;
-        if (!http::parse_frame(event, frame)) return false;
-        parsed.event = frame.name;
-        parsed.data = frame.data;
-        return true;
-    }
-    auto read = http::parse_event(event, parsed, {});
-    if (!read) {  // several data lines: they are joined in the scratch
-        collected_.reserve(event.size());
-        read = http::parse_event(event, parsed, {collected_.data(), collected_.capacity()});
-    }
-    return read && parsed.has_data;
-}
-
-llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
-    if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
-    return stream_reader_.read(event.data, usage_);
-}
-
-void Relay::note(const llm::EventFacts& facts) {
-    done_seen_ |= facts.done;
-    error_told_ |= facts.is_error;
-    event_count_ += 1;
-}
-
-Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
-    http::SseEvent parsed;
-    if (!parse(event, parsed)) return Verdict::pass;
-    EventView view{.bytes = event,
-                   .data = parsed.data,
-                   .data_offset = parsed.data_offset,
-                   .data_in_place = parsed.data_in_place,
-                   .facts = suspended_facts_ != nullptr ? *suspended_facts_ : read_facts(parsed)};
-    suspended_facts_.reset();
-    Verdict verdict = Verdict::pass;
-    if (options_.observer != nullptr) verdict = options_.observer->on_event(view, edits);
-    if (verdict == Verdict::suspend) {  // a watch that reads an event twice takes it for two
-        suspended_facts_ = std::make_unique<llm::EventFacts>(view.facts);
-        return verdict;
-    }
-    note(view.facts);
-    if (const char* const fault = fault_at_start(view.facts, parsed); fault != nullptr) {
-        fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
-        return Verdict::pass;
-    }
-    if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
-    if (view.facts.has_content || view.facts.finished || view.facts.done || view.facts.is_error) note_content();
-    owner_.on_event_passed();
-    return verdict;
-}
-
-/// What the client gets for an event of another protocol: nothing, or events of its own.
-void Relay::put_translated(Output& output, std::string_view event) {
-    changed_ = true;
-    http::SseEvent parsed;
-    if (!parse(event, parsed)) return;
-    ByteBuffer made(shard_.blocks());
-    const llm::EventFacts facts = options_.translation->event(parsed.event, parsed.data, made, usage_);
-    note(facts);
-    if (const char* const fault = fault_at_start(facts, parsed); fault != nullptr)
-        return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
-    if (facts.has_content || facts.finished || facts.done || facts.is_error) note_content();
-    owner_.on_event_passed();
-    put_made(output, made.view());
-    // What it said is lost to the client, which would take what is left for the whole.
-    if (facts.malformed && !parsed.data.empty())
-        fail(Error{.code = Errc::bad_message,
-                   .side = Side::upstream,
-                   .what = "an event of the upstream's stream cannot be translated"});
-}
-
-/// What shows, before the first content, that there will be none worth having.
-const char* Relay::fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept {
-    if (!holding_) return nullptr;
-    if (facts.is_error) return "the upstream's stream began with an error";
-    if (facts.malformed && !facts.done && !event.data.empty())
-        return "the upstream's stream began with what is no event";
-    const bool bare_done =
-        facts.done && !facts.finished && options_.watch == nullptr && options_.translation == nullptr;
-    return bare_done ? "the upstream's stream ended before its first content" : nullptr;
-}
-
-/// What the client's protocol owes behind the last event. False when the answer is not whole.
-bool Relay::end_translation(Output& output) {
-    if (done_seen_ || error_told_) return true;
-    ByteBuffer made(shard_.blocks());
-    const bool whole = options_.translation->end(made, usage_);
-    put_made(output, made.view());
-    return whole;
-}
-
-void Relay::put_event(Output& output, std::string_view event, std::string_view& run) {
-    if (options_.translation != nullptr) return put_translated(output, event);
-    llm::Edits edits;
-    switch (judge(event, edits)) {
-        case Verdict::pass:
-            if (!run.empty() && run.data() + run.size() == event.data()) {
-                run = {run.data(), run.size() + event.size()};
-            } else {
-                put(output, run);
-                run = event;
-            }
-            return;
-        case Verdict::drop:
-            changed_ = true;
-            put(output, run);
-            run = {};
-            return;
-        case Verdict::edit:
-            put(output, run);
-            run = {};
-            put_edited(output, event, edits);
-            return;
-        case Verdict::suspend:
-            put(output, run);
-            run = {};
-            suspend_at(output, event, {});
-            return;
-    }
-}
-
-void Relay::put_held_event(Output& output, std::string_view end) {
-    held_.append(end);
-    ByteBuffer event = std::move(held_);
-    held_ = ByteBuffer(shard_.blocks());
-    changed_ = true;
-    if (options_.translation != nullptr) return put_translated(output, event.view());
-    llm::Edits edits;
-    switch (judge(event.view(), edits)) {
-        case Verdict::pass: return put_made(output, event.view());
-        case Verdict::drop: return;
-        case Verdict::edit: return put_edited(output, event.view(), edits);
-        case Verdict::suspend: return suspend_at(output, event.view(), {});
-    }
-}
-
-void Relay::put_edited(Output& output, std::string_view event, const llm::Edits& edits) {
-    changed_ = true;
-    ByteBuffer made(shard_.blocks());
-    made.reserve(edits.output_bytes(event.size()));
-    edits.gather(event, [&made](std::string_view piece) { made.append(piece); });
-    put_made(output, made.view());
-}
-
-void Relay::suspend_at(Output& output, std::string_view event, std::string_view rest) {
-    changed_ = true;
-    frame(output);
-    suspended_ = true;
-    backlog_.append(event);
-    backlog_.append(rest);
-    owner_.pause_source();
-}
-
-void Relay::resume() {
-    if (!suspended_ || ended()) return;
-    suspended_ = false;
-    ByteBuffer waiting = std::move(backlog_);
-    backlog_ = ByteBuffer(shard_.blocks());
-    Output output{.origin = Origin::passing};
-    splitter_.reset();
-    take_events(output, waiting.view());
-    frame(output);
-    if (suspended_ || ended()) return;
-    if (!source_over_ && !source_paused_) owner_.resume_source();
-    if (unpack_waits_) return go_on_unpacking();
-    take_end_that_waited();
-}
-
 void Relay::go_on_unpacking() {
-    if (suspended_ || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
+    if (suspended_ || client_->held_bytes() > options_.buffer_bytes_max / 2) return;
     unpack_waits_ = false;
-    ByteBuffer coded = std::move(aside_);
-    aside_ = ByteBuffer(shard_.blocks());
+    ByteBuffer coded = std::move(coded_);
+    coded_ = ByteBuffer(shard_.blocks());
     Output output{.origin = Origin::passing};
     unpack(output, coded.view());
     frame(output);
@@ -432,22 +195,20 @@ void Relay::frame(Output& output) {
 
 void Relay::emit(std::string_view bytes, Origin origin) {
     if (options_.client_framing == ClientFraming::none) return;
-    if (holding_) {
-        if (ended()) return;  // of an answer that is none
-        aside_.append(bytes);
-        // So many events without content are a sign of life of their own.
-        if (aside_.size() > options_.hold_bytes_max) give_held();
-        return;
+    if (start_.holding()) {
+        if (ended() || start_.add(bytes)) return;  // ended: of an answer that is none
+        if (content_came_ns_ != 0) return give_start();
+        return give_held();  // so many events without content are a sign of life of their own
     }
     if (origin == Origin::leased)
-        client_.add_leased(bytes);
+        client_->add_leased(bytes);
     else
-        client_.add_copy(bytes);
+        client_->add_copy(bytes);
     schedule_flush();
 }
 
 void Relay::schedule_flush() {
-    const bool now = options_.flush_interval_ms == 0 || ended() || client_.held_bytes() > options_.buffer_bytes_max;
+    const bool now = options_.flush_interval_ms == 0 || ended() || client_->held_bytes() > options_.buffer_bytes_max;
     if (now) return shard_.schedule_bulk(flush_);
     if (!flush_timer_.armed()) shard_.timers().arm(flush_timer_, options_.flush_interval_ms);
 }
@@ -459,15 +220,15 @@ void Relay::on_flush_timer(io::Timer& timer) noexcept {
 
 void Relay::on_flush(io::Runnable& work) noexcept {
     Relay& relay = static_cast<Flush&>(work).relay;
-    relay.client_.flush();
-    if (relay.ended() || relay.source_paused_ || relay.client_.held_bytes() <= relay.options_.buffer_bytes_max) return;
+    relay.client_->flush();
+    if (relay.ended() || relay.source_paused_ || relay.client_->held_bytes() <= relay.options_.buffer_bytes_max) return;
     relay.source_paused_ = true;
     relay.owner_.pause_source();
 }
 
 void Relay::on_client_progress() {
     if (unpack_waits_ && !ended()) go_on_unpacking();
-    if (!source_paused_ || ended() || client_.held_bytes() > options_.buffer_bytes_max / 2) return;
+    if (!source_paused_ || ended() || client_->held_bytes() > options_.buffer_bytes_max / 2) return;
     source_paused_ = false;
     if (!suspended_) owner_.resume_source();
 }
@@ -478,20 +239,41 @@ void Relay::on_client_failed(const Error& why) {
     end_with(End::client_lost);
 }
 
-void Relay::note_content() {
-    if (content_seen_) return;
-    content_seen_ = true;
-    give_held();
+/// Content may wait for more of its like; what ends an answer, and what is told of its end, waits for nothing.
+void Relay::note_content(const llm::EventFacts& facts) {
+    if (start_given_) return;
+    const bool is_end = facts.finished || facts.done || facts.is_error;
+    if (!is_end && !facts.has_content) return;
+    note_came();
+    if (is_end || !start_.holding() || !start_.note_content(facts)) give_start();
+}
+
+void Relay::note_came() {
+    if (content_came_ns_ != 0) return;
+    content_came_ns_ = shard_.now_ns();
+    owner_.on_content_came();
+}
+
+void Relay::give_start() {
+    if (std::exchange(start_given_, true)) return;
+    note_came();
+    if (start_.holding()) give_held();
     owner_.on_first_content();
+}
+
+void Relay::give_held() {
+    owner_.claim_client();
+    start_.give(*client_);
+    schedule_flush();
 }
 
 void Relay::add_comment(std::string_view comment) {
     if (ended() || !options_.event_stream || !held_.empty() || suspended_ || oversize_event_) return;
-    const bool held = std::exchange(holding_, false);  // it is for the way, not of the answer
+    const bool held = start_.step_aside();  // it is for the way, not of the answer
     Output output{.origin = Origin::passing};
     put(output, comment);
     frame(output);
-    holding_ = held;
+    start_.step_back(held);
 }
 
 void Relay::collect(std::string_view payload) {
@@ -566,11 +348,16 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's stream ended before its answer was whole"});
     }
-    if (holding_)
+    // In order, and yet nothing says that the answer is whole.
+    if (options_.translation == nullptr && may_be_cut() && !done_seen_)
+        return fail(Error{.code = Errc::closed,
+                          .side = Side::upstream,
+                          .what = "the upstream's stream ended before its answer was whole"});
+    if (start_.holding() && content_came_ns_ == 0)
         return fail(Error{.code = Errc::closed,
                           .side = Side::upstream,
                           .what = "the upstream's answer ended before its first content"});
-    give_held();
+    if (start_.holding()) give_start();
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);
@@ -579,11 +366,17 @@ void Relay::finish_source() {
 void Relay::fail(const Error& why) {
     if (ended()) return;
     error_ = why;
-    if (holding_) return end_with(End::unfinished);
+    if (start_.holding()) return end_with(End::unfinished);
+    if (may_be_cut() && why.side == Side::upstream) return end_with(End::cut);
     if (!options_.event_stream || oversize_event_ || options_.client_framing == ClientFraming::none)
         return end_with(End::unfinished);
     tell_broken();
     end_with(End::broken);
+}
+
+/// Is what the client has a part that another source may go on with?
+bool Relay::may_be_cut() const noexcept {
+    return options_.told != nullptr && options_.told->may_go_on() && start_given_ && !oversize_event_;
 }
 
 /// The client stands at the border of an event: one of ours says that no more will come.
@@ -593,7 +386,8 @@ void Relay::tell_broken() {
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     std::array<char, llm::error_bytes_max> room;
     const bool late = error_.code == Errc::timed_out;
-    if (error_told_) {  // by the upstream itself
+    const bool is_told = error_told_ && (options_.told == nullptr || options_.translation == nullptr);
+    if (is_told) {  // by the upstream itself
     } else if (options_.translation != nullptr) {
         ByteBuffer made(shard_.blocks());
         options_.translation->fail(error_.what, llm::error_type::api, made);
@@ -611,11 +405,12 @@ void Relay::end_with(End end) {
     end_ = end;
     held_.release();
     backlog_.release();
-    aside_.release();
+    coded_.release();
+    start_.forget();
     collected_.release();
     inflater_.reset();
     flush_timer_.disarm();
-    if (holding_)
+    if (start_.holding())
         flush_.unlink();
     else if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
         shard_.schedule_bulk(flush_);

@@ -4,7 +4,9 @@
 #include <fmt/format.h>
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
+#include "hedge.h"
 #include "loom/llm/error.h"
 
 namespace loom::proxy {
@@ -18,7 +20,7 @@ using llm::error_type::permission;
 using llm::error_type::rate_limit;
 using llm::error_type::server;
 
-constexpr size_t reply_head_bytes = 1536;  // of a head, beside what is counted
+constexpr size_t reply_head_bytes = 1600;  // of a head, beside what is counted
 constexpr size_t message_bytes = 640;
 // RFC 9110, 15.5.16: the codings that would have been taken.
 constexpr std::string_view accept_encoding_line = "accept-encoding: gzip, deflate, zstd\r\n";
@@ -67,6 +69,8 @@ ReplyShape reply_shape(const Error& why) noexcept {
 
 void Exchange::refuse(const Error& why) {
     error_ = why;
+    if (races()) leave_to_rival(nullptr);
+    if (hedge_ != nullptr && hedge_->carries && !client_gone_) hedge_->failed = true;
     if (client_gone_) {
         status_ = answered_ ? status_ : 499;
         return;
@@ -144,6 +148,7 @@ void Exchange::refuse_in_stream(const Error& why) {
         options.source_framing = http::BodyFraming::until_close;
         options.event_stream = true;
         options.client_protocol = llm::error_protocol_of(endpoint_);
+        options.translation = stream_writer();
         options.client_framing = minor_version_ == 1 ? ClientFraming::chunked : ClientFraming::until_close;
         start_relay(options);
     }
@@ -153,8 +158,10 @@ void Exchange::refuse_in_stream(const Error& why) {
 }
 
 void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
-    Block room =
-        services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + extra_lines.size());
+    claim_client();
+    const size_t lines_bytes = limited_ != nullptr ? limit_lines_bytes_max : 0;
+    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + lines_bytes +
+                                                 extra_lines.size());
     http::HeadWriter head(room.data(), room.capacity());
     status_ = static_cast<uint16_t>(status);
     head.status(status);
@@ -162,9 +169,9 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
     if (status != 204) head.header("content-length", static_cast<uint64_t>(body.size()));
     head.raw(extra_lines);
     finish_answer_head(head, false);
-    client_.sender().add_copy(head.view());
-    if (method_ != http::Method::head) client_.sender().add_copy(body);
-    client_.sender().flush();
+    client_->sender().add_copy(head.view());
+    if (method_ != http::Method::head) client_->sender().add_copy(body);
+    client_->sender().flush();
     keepalive_.disarm();  // a comment behind a whole answer would be the front of the next one
     total_deadline_ms_ = 0;
     arm(Deadline::client_write, plan().client.write_ms);
@@ -173,7 +180,7 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
 /// Nothing more will happen between this exchange and its client.
 bool Exchange::client_settled() const noexcept {
     if (client_gone_ || aborted_) return true;
-    return client_.sender().idle() && (!relaying_ || relay_.ended());
+    return client_->sender().idle() && (!relaying_ || relay_.ended());
 }
 
 }  // namespace loom::proxy

@@ -12,7 +12,6 @@ namespace {
 using rule::Attribute;
 using rule::Value;
 
-constexpr uint64_t bytes_per_token = 4;  // of a prompt, as a rule of thumb
 constexpr uint64_t day_s = 86'400;
 constexpr std::array<std::string_view, 7> weekdays = {"mon", "tue", "wed", "thu", "fri", "sat", "sun"};
 constexpr uint64_t first_weekday = 3;  // 1970 began on a Thursday
@@ -104,7 +103,7 @@ Value RuleFacts::of_prompt(Attribute attribute) const noexcept {
         case Attribute::vision: return Value::of_flag(request_.has_images);
         case Attribute::json_schema: return Value::of_flag(request_.has_schema);
         case Attribute::messages: return number(request_.message_count);
-        case Attribute::prompt_tokens: return number(request_.prompt_bytes / bytes_per_token);
+        case Attribute::prompt_tokens: return number(request_.prompt_tokens());
         case Attribute::max_tokens: return request_.max_tokens == 0 ? Value() : number(request_.max_tokens);
         case Attribute::task: return Value::of_text(route::task_name(x_.estimate_of(request_).task));
         case Attribute::complexity: return number(x_.estimate_of(request_).complexity);
@@ -155,7 +154,7 @@ Value RuleFacts::address() const noexcept {
         ip_ = *ip;
         return Value::of_address(ip_);
     }
-    const net::PeerAddress& peer = x_.client_.peer();
+    const net::PeerAddress& peer = x_.client_->peer();
     if (peer.family == AF_UNIX || peer.family == AF_UNSPEC) return {};
     ip_ = peer.ip;
     return Value::of_address(ip_);

@@ -14,9 +14,6 @@
 namespace loom::proxy {
 namespace {
 
-constexpr uint64_t bytes_per_token = 4;                      // of a prompt, as a rule of thumb
-constexpr uint64_t output_tokens_bound = uint64_t{1} << 32;  // more is no number of tokens
-
 [[nodiscard]] bool is_by_prompt(route::Strategy strategy) noexcept {
     return strategy == route::Strategy::complexity || strategy == route::Strategy::task;
 }
@@ -118,9 +115,11 @@ Result<void> Exchange::narrow(const route::ModelMatch& match, const llm::Request
         LOOM_TRY(keep_to_able(match, request, unfit));
     }
     keep_to_serving(match, unfit);
-    if (unfit.none() && selection_ == nullptr) return {};
+    const bool near_first = plan().selection != nullptr && !plan().selection->preferred_regions.empty();
+    if (unfit.none() && selection_ == nullptr && !near_first) return {};
     selection().unfit = unfit;
     put_preferred_first(match);
+    if (near_first) put_near_first(match);
     return {};
 }
 
@@ -164,9 +163,8 @@ Result<void> Exchange::refuse_rule(const route::RoutingRule& rule) {
 Result<void> Exchange::keep_to_able(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit) {
     const route::Capabilities& known = plan().selection->capabilities;
     if (known.empty() || !llm::is_inspected(endpoint_)) return {};
-    const route::Needs needs{
-        .what = needs_of(request),
-        .tokens = request.prompt_bytes / bytes_per_token + std::min(request.max_tokens, output_tokens_bound)};
+    const route::Needs needs{.what = needs_of(request),
+                             .tokens = request.prompt_tokens() + request.output_tokens_max()};
     route::Tried unable, too_short;
     route::CapabilitySet missing = 0;
     for (size_t i = 0; i < match.candidates.size(); ++i) {
@@ -231,6 +229,26 @@ void Exchange::put_preferred_first(const route::ModelMatch& match) {
 }
 
 // --- where it may go
+
+/// Who is preferred by a rule's order or by what the prompt asks for is preferred wherever it is; strategies that heed
+/// no order go by regions all the same.
+void Exchange::put_near_first(const route::ModelMatch& match) {
+    selection_->regions = {};
+    if (!selection_->order.empty() && route::goes_by_order(strategy_of(match))) return;
+    const auto ranks = text_.make_span<uint8_t>(match.candidates.size());
+    const bool keyed = route_->sticky.by != route::AffinityBy::off;
+    plan().selection->preferred_regions.rank(match.candidates, selection_->unfit, keyed,
+                                             services_.shard().timers().now_ms(), ranks);
+    selection_->regions = ranks;
+}
+
+/// A connection to its region was made, and took that long.
+void Exchange::note_distance(uint64_t connect_ns) noexcept {
+    if (plan().selection == nullptr || provider_ == nullptr || !route_->ai) return;
+    const auto provider_ix = static_cast<size_t>(provider_ - plan().providers.data());
+    route::RegionState* const region = plan().selection->preferred_regions.row(provider_ix);
+    if (region != nullptr) region->note_connect(services_.shard().timers().now_ms(), connect_ns / 1'000);
+}
 
 /// The route's (else the gateway's), and the consumer's. Null: none.
 std::array<const route::RegionRequirement*, 2> Exchange::region_requirements() const noexcept {

@@ -12,9 +12,11 @@
 
 namespace loom::proxy {
 
-/// In the exchange's texts; only of requests that something narrows.
+/// In the exchange's texts; only of requests that something narrows. What it points to there goes along where another
+/// exchange gets a copy (Exchange::take_selection_of).
 struct Selection {
-    route::Tried unfit;               // of the candidates: they cannot, or must not, take it
+    route::Tried unfit;                // of the candidates: they cannot, or must not, take it
+    std::span<const uint8_t> regions;  // their classes, the nearest lowest (routing.prefer_region); empty: all alike
     std::span<const uint16_t> order;  // all candidates' places, those first that the rule prefers; empty: as they stand
     const route::RoutingRule* rule = nullptr;  // that holds
     int preferred_ix = -1;                     // the provider that such a prompt is for

@@ -223,8 +223,8 @@ std::array<char, 32> Services::new_request_id() noexcept {
 
 void Services::add_client(ClientConnection& client) noexcept {
     clients_->push_back(client);
-    if (client.is_mirror()) {
-        mirror_count += 1;
+    if (client.is_nobody()) {
+        (client.is_mirror() ? mirror_count : hedge_count) += 1;
         return;
     }
     client_count_ += 1;
@@ -234,8 +234,8 @@ void Services::add_client(ClientConnection& client) noexcept {
 
 void Services::remove_client(ClientConnection& client) noexcept {
     static_cast<ListLink<ClientTag>&>(client).unlink();
-    if (client.is_mirror()) {
-        mirror_count -= 1;
+    if (client.is_nobody()) {
+        (client.is_mirror() ? mirror_count : hedge_count) -= 1;
         return;
     }
     const ListenerPlan& listener = client.listener();
@@ -292,7 +292,7 @@ void Services::tell_flood(const net::PeerAddress& peer, uint32_t connections) {
 
 void Services::note_turn(uint64_t turn_ns) noexcept {
     overload_->on_turn(turn_ns, shard_.timers().now_ms(),
-                       {.exchanges = exchange_count - std::min(exchange_count, mirror_count),
+                       {.exchanges = exchange_count - std::min(exchange_count, mirror_count + hedge_count),
                         .body_bytes = bodies_->held_bytes(),
                         .body_bytes_part = plan().limits.bodies_bytes / shard_count_});
     metrics_.overload_level.set(overload_->level());
@@ -317,7 +317,7 @@ void Services::close_all() noexcept {
 }
 
 bool Services::idle() const noexcept {
-    if (client_count_ > 0 || mirror_count > 0 || exchange_count > 0) return false;
+    if (client_count_ > 0 || mirror_count > 0 || hedge_count > 0 || exchange_count > 0) return false;
     for (const auto& entry : pools_) {
         entry->pool.retire();
         if (!entry->pool.empty()) return false;

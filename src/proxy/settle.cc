@@ -1,7 +1,9 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
 #include "client_connection.h"
+#include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "hedge.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -25,6 +27,7 @@ void Exchange::settle() {
     const uint64_t now_ns = services_.shard().read_clock_ns();
     judge_end();
     book(now_ns);
+    if (limited_ != nullptr) leave_client_limits();
     write_log(now_ns);
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
@@ -38,8 +41,8 @@ void Exchange::settle() {
     // anywhere else a reset could destroy earlier answers that the client has not read yet.
     // A stream that keep-alives have opened has such a head before there is anything to relay.
     const bool looks_whole = answered_ && ends_by_close_;
-    if (client_gone_ && (looks_whole || client_.sender().failed())) client_.abort();
-    client_.exchange_done(keep);
+    if (client_gone_ && (looks_whole || client_->sender().failed())) client_->abort();
+    client_->exchange_done(keep);
     services_.shard().free_later(*this);
 }
 
@@ -48,14 +51,18 @@ bool Exchange::left_early() const noexcept {
     return client_gone_ && !aborted_ && !(in_session() && realtime_->session().client_said_close());
 }
 
+/// Of all who have told a part of the answer.
 uint32_t Exchange::event_count() const noexcept {
-    return realtime_ != nullptr ? realtime_->message_count() : relay_.event_count();
+    if (realtime_ != nullptr) return realtime_->message_count();
+    return relay_.event_count() + (continuation_ != nullptr ? continuation_->event_count : 0);
 }
 
 void Exchange::book(uint64_t now_ns) {
-    if (client_.is_mirror()) return book_mirror();
+    if (client_->is_mirror()) return book_mirror();
+    if (client_->is_nobody()) return;  // what it took is booked with the one that has the client
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
+    book_hedge();
     metrics.http_request(left ? uint16_t{499} : status_);
     metrics.body_in_bytes.add(bytes_in_);
     if (left) metrics.client_cancels.add();
@@ -63,6 +70,7 @@ void Exchange::book(uint64_t now_ns) {
 
     metrics.body_out_bytes.add(realtime_ != nullptr ? realtime_->upstream_bytes() : relay_.payload_bytes());
     metrics.stream_events.add(event_count());
+    if (continuation_ != nullptr) book_continuation();
     if (relay_.end() == Relay::End::broken || relay_.end() == Relay::End::unfinished) metrics.stream_breaks.add();
     const uint64_t overhead = overhead_ns();
     if (head_ns_ != 0) metrics.overhead(Stage::total, overhead);
@@ -80,6 +88,7 @@ void Exchange::book(uint64_t now_ns) {
     metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
     if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);
     book_tokens(usage(), good && status_ < 400);
+    charge_unreserved(usage());
     if (affinity_ != 0) book_stickiness();
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
@@ -88,6 +97,7 @@ void Exchange::book(uint64_t now_ns) {
 /// Of one attempt: what its answer says that it took, whether or not the client got it.
 /// answered  it brought an answer, which may have a price of its own, even one that tells no tokens.
 void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
+    if (limited_ != nullptr) note_tokens_used(usage);
     const bool charged = answered && !llm::counts_tokens(endpoint_);
     if (charged || usage.provenance != llm::Usage::Provenance::none) book_cost(usage);
     services_.metrics().tokens(
@@ -110,16 +120,20 @@ void Exchange::book_cost(const llm::Usage& usage) {
                                                     .reasoning = usage.reasoning}));
     services_.metrics().cost(provider_->label_ix,
                              candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
+    add_cost(cost);
+}
+
+void Exchange::add_cost(Money cost) noexcept {
     cost_ = std::max<Money>(cost_, 0);
     cost_ = cost > money_max - cost_ ? money_max : cost_ + cost;
 }
 
 void Exchange::write_log(uint64_t now_ns) {
     observe::ShardAccessLog* const log = services_.log();
-    if (log == nullptr || client_.listener().local || client_.is_mirror()) return;
+    if (log == nullptr || client_->listener().local || client_->is_nobody()) return;
     std::array<char, 64> address;
     std::string_view client = client_text_;
-    if (client.empty()) client = client_.peer_text(address);
+    if (client.empty()) client = client_->peer_text(address);
     const bool left = left_early();
     const llm::Usage& usage = this->usage();
     observe::AccessRecord record{
@@ -127,7 +141,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .request_id = request_id_,
         .client = client,
         .client_certificate =
-            client_.certificate() != nullptr ? std::string_view(client_.certificate()->subject) : std::string_view{},
+            client_->certificate() != nullptr ? std::string_view(client_->certificate()->subject) : std::string_view{},
         .consumer = consumer_ != nullptr ? std::string_view(consumer_->name) : std::string_view{},
         .route = route_ != nullptr ? std::string_view(route_->name) : std::string_view{},
         .method = method_text_,
@@ -143,8 +157,10 @@ void Exchange::write_log(uint64_t now_ns) {
         .stream = streaming_,
         .attempts = attempts_,
         .failover = failover_ != nullptr ? failover_->story() : std::string_view{},
+        .hedge = hedge_ != nullptr ? hedge_->result() : std::string_view{},
+        .hedge_other = hedge_ != nullptr ? std::string_view(hedge_->other->name) : std::string_view{},
         .bytes_in = bytes_in_,
-        .bytes_out = client_.sender().sent_bytes() - sent_before_,
+        .bytes_out = client_->sender().sent_bytes() - sent_before_,
         .events = event_count(),
         .usage = usage.provenance == llm::Usage::Provenance::reported ? observe::UsageSource::reported
                                                                       : observe::UsageSource::none,

@@ -41,7 +41,7 @@ void Exchange::note_affinity(const http::RequestHead& head) noexcept {
     std::array<char, 64> address;
     std::string_view text;
     switch (terms.by) {
-        case AffinityBy::ip: text = client_text_.empty() ? client_.peer_text(address) : client_text_; break;
+        case AffinityBy::ip: text = client_text_.empty() ? client_->peer_text(address) : client_text_; break;
         case AffinityBy::cookie: text = cookie_of(head, terms.name); break;
         case AffinityBy::header:
             if (const http::Header* const header = head.find(terms.name); header != nullptr) text = header->value;
@@ -78,12 +78,10 @@ void Exchange::add_cache_key() {
     const bool takes_key = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::responses;
     if (!takes_key || translated_ != nullptr || provider_->type->name != "openai" || !request.cache_key_range.absent())
         return;
-    // One that is null, empty or spelt with escapes is none of the request's; a second of its name would be wrong.
-    if (body_.view().contains("prompt_cache")) return;
     std::array<char, cache_key_prefix.size() + 16> key;
     const uint64_t hash = llm::hash_prompt_prefix(request, document(), plan().sticky.prefix_bytes);
     fmt::format_to(key.data(), "{}{:016x}", cache_key_prefix, hash);
-    llm::put_prompt_cache_key(draft_->edits, request, text_.keep({key.data(), key.size()}));
+    (void)llm::put_prompt_cache_key(draft_->edits, request, document(), text_.keep({key.data(), key.size()}));
 }
 
 /// How the choice that the client's answer came of stood to the key.

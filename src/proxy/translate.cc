@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "client_connection.h"
+#include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
 #include "ownership.h"
@@ -27,6 +28,7 @@ llm::CountProtocol count_protocol_of(llm::Endpoint endpoint) noexcept {
 
 /// Can the provider take the client's own document?
 bool Exchange::takes_as_it_comes() const noexcept {
+    if (goes_on()) return false;  // it is not the client's alone
     if ((type_->endpoints & llm::set_of(endpoint_)) == 0) return false;
     // In one JSON array nothing could be read, cut or told on the way.
     return !wants_json_array();
@@ -50,10 +52,8 @@ bool Exchange::wants_json_array() const noexcept {
 
 /// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
 void Exchange::estimate_count() {
-    constexpr uint64_t bytes_per_token = 4;
-    const uint64_t tokens = (draft_->request.prompt_bytes + bytes_per_token - 1) / bytes_per_token;
     ByteBuffer body(services_.shard().blocks());
-    llm::write_count(count_protocol_of(endpoint_), tokens, body);
+    llm::write_count(count_protocol_of(endpoint_), draft_->request.prompt_tokens(), body);
     reply(200, "application/json", body.view(), "x-loom-token-count: estimated\r\n");
 }
 
@@ -89,6 +89,10 @@ Result<void> Exchange::translate() {
                                     .guardrail = provider_->guardrail,
                                     .guardrail_version = provider_->guardrail_version};
     translated_ = std::make_unique<Translated>(services_, terms);
+    if (goes_on()) {
+        continuation_->told.go_on();
+        translated_->translation.tell(continuation_->told);
+    }
     const auto made = chat ? translate_chat() : counts ? translate_count() : translate_embedding(asked);
     if (!made) return made;
     LOOM_TRY(translated_->hold_documents());
@@ -236,20 +240,21 @@ Result<void> Exchange::begin_collecting() {
     CollectedAnswer& answer = translated_ != nullptr ? translated_->answer : owned_->collect();
     collecting_ = true;
     attempt_->deadline_ms = 0;  // it answers
+    attempt_->hedge_timer.disarm();
     error_ = {};                // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;
         head.status = 200;
         head.framing = http::BodyFraming::length;
         head.content_length = echo_->whole().size();
-        LOOM_TRY(answer.begin(head));
+        LOOM_TRY(answer.begin(head, tells_limits()));
         LOOM_TRY(answer.take(echo_->whole()));
         return look_at_collected();
     }
     const http::ResponseHead& head = services_.response_head;
     const size_t head_bytes = head.head_bytes;
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
-    LOOM_TRY(answer.begin(head));
+    LOOM_TRY(answer.begin(head, tells_limits()));
     LOOM_TRY(hold_collected());
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (attempt_->answer_lease) {

@@ -47,6 +47,12 @@ std::string quote_json(std::string_view text) {
     return out += '"';
 }
 
+const Candidate* first_in_use(const std::vector<Candidate>& candidates) {
+    for (const Candidate& one : candidates)
+        if (one.weight_now() > 0) return &one;
+    return nullptr;
+}
+
 }  // namespace
 
 bool is_model_name(std::string_view name) noexcept {
@@ -295,19 +301,12 @@ class CatalogueBuilder {
         });
     }
 
-    static const Candidate* first_in_use(const std::vector<Candidate>& candidates) {
-        for (const Candidate& one : candidates)
-            if (one.weight_now() > 0) return &one;
-        return nullptr;
-    }
-
     void list_models() {
         for (const ProviderOptions& p : options_.providers) out_.provider_names_.push_back(p.name);
         for (const std::string_view name : names_) {
             const auto it = out_.exact_.find(name);
             if (it == out_.exact_.end()) continue;
-            const Candidate* const owner = first_in_use(out_.entries_[it->second].candidates);
-            if (owner != nullptr) out_.listed_.push_back({it->first, out_.provider_names_[owner->provider_ix]});
+            if (!out_.entries_[it->second].candidates.empty()) out_.listed_.push_back({it->first, it->second});
         }
     }
 
@@ -347,10 +346,17 @@ Catalogue::Catalogue(const Catalogue& other)
       listed_(other.listed_),
       provider_names_(other.provider_names_),
       warnings_(other.warnings_) {
-    for (ListedModel& model : listed_) {
-        model.id = exact_.find(model.id)->first;
-        model.owned_by = *std::ranges::find(provider_names_, model.owned_by);
+    for (Listed& model : listed_) model.id = exact_.find(model.id)->first;
+}
+
+std::vector<ListedModel> Catalogue::models() const {
+    std::vector<ListedModel> models;
+    models.reserve(listed_.size());
+    for (const auto& [id, entry] : listed_) {
+        const Candidate* const owner = first_in_use(entries_[entry].candidates);
+        if (owner != nullptr) models.push_back({id, provider_names_[owner->provider_ix]});
     }
+    return models;
 }
 
 std::span<const Candidate> Catalogue::find(std::string_view model) const noexcept {

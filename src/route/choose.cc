@@ -20,6 +20,7 @@ class Chooser {
             const Tried& tried, Turn& turn, Random& random) noexcept
         : options_(options), terms_(terms), candidates_(candidates), out_(tried), turn_(turn), random_(random) {
         LOOM_ASSERT(terms.order.empty() || terms.order.size() == candidates.size());
+        LOOM_ASSERT(terms.regions.empty() || terms.regions.size() == candidates.size());
         if (terms.unfit != nullptr) out_ |= *terms.unfit;
     }
 
@@ -37,7 +38,7 @@ class Chooser {
   private:
     std::optional<Choice> once() noexcept {
         if (terms_.fallback_only) return fallback(terms_.trouble);
-        if (goes_by_order(terms_.strategy) && terms_.affinity == 0) {
+        if (goes_by_order(terms_.strategy) && terms_.affinity == 0 && terms_.regions.empty()) {
             if (const auto first = first_well()) return first;
         } else if (const auto chosen = by_strategy(Standing::well)) {
             return chosen;
@@ -72,6 +73,7 @@ class Chooser {
             eligible[count++] = static_cast<uint16_t>(i);
         }
         if (count == 0) return std::nullopt;
+        if (!terms_.regions.empty()) count = keep_nearest({eligible.data(), count});
         const Field field{options_, terms_, candidates_, {eligible.data(), count}, turn_, random_};
         bool explored = false;
         if (terms_.affinity != 0) {
@@ -82,6 +84,14 @@ class Chooser {
         }
         const size_t position = count == 1 ? 0 : pick(field, explored);
         return Choice{.index = eligible[position], .reason = explored ? ChoiceReason::explored : reason};
+    }
+
+    /// Of the lowest class; returns how many.
+    [[nodiscard]] size_t keep_nearest(std::span<uint16_t> eligible) const noexcept {
+        uint8_t lowest = UINT8_MAX;
+        for (const uint16_t i : eligible) lowest = std::min(lowest, terms_.regions[i]);
+        const auto is_farther = [&](uint16_t i) { return terms_.regions[i] > lowest; };
+        return static_cast<size_t>(std::remove_if(eligible.begin(), eligible.end(), is_farther) - eligible.begin());
     }
 
     static size_t pick(const Field& field, bool& explored) noexcept {
@@ -106,21 +116,17 @@ class Chooser {
     }
     /// Would the affinity have it, were all well and idle?
     [[nodiscard]] bool is_own(size_t index) const noexcept {
-        const Candidate& own = candidates_[index];
-        const double score = affinity_score(terms_.affinity, own.identity, own.weight_now());
-        std::optional<size_t> first;
+        std::array<uint16_t, candidates_max> all;
+        size_t count = 0;
         for (size_t n = 0; n < candidates_.size(); ++n) {
             const size_t i = place(n);
             if (!counts(i)) continue;
-            const Candidate& other = candidates_[i];
-            if (!first && other.routed && i != index) return false;
-            first = first.value_or(i);
-            const bool equal = stands_first(terms_, other, candidates_[*first]);
-            if (!equal && i == index) return false;
-            if (equal && i != index && affinity_score(terms_.affinity, other.identity, other.weight_now()) > score)
-                return false;
+            if (candidates_[i].routed && count == 0) return i == index;
+            all[count++] = static_cast<uint16_t>(i);
         }
-        return true;
+        if (!terms_.regions.empty()) count = keep_nearest({all.data(), count});
+        if (count == 0) return false;  // an operator has drained it since
+        return all[sticky_home({options_, terms_, candidates_, {all.data(), count}, turn_, random_})] == index;
     }
 
     /// Where it is the only one, it is no fallback but who is asked.

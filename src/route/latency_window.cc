@@ -52,6 +52,22 @@ void LatencyWindow::record(const LatencyOptions& options, uint64_t now_ms, uint6
 }
 
 uint64_t LatencyWindow::percentile(const LatencyOptions& options, uint64_t now_ms, uint32_t which) const noexcept {
+    return measure(options, now_ms, which).us;
+}
+
+uint64_t LatencyWindow::settled(const LatencyOptions& options, uint64_t now_ms, uint32_t which) noexcept {
+    uint64_t made_ms = settled_ms_.load(std::memory_order_relaxed);
+    const bool stale = made_ms == 0 || now_ms >= made_ms + refresh_ms;
+    if (stale &&
+        settled_ms_.compare_exchange_strong(made_ms, std::max<uint64_t>(now_ms, 1), std::memory_order_relaxed)) {
+        const Measured now = measure(options, now_ms, which);
+        settled_us_.store(now.samples < samples_for(which) ? 0 : now.us, std::memory_order_relaxed);
+    }
+    return settled_us_.load(std::memory_order_relaxed);
+}
+
+LatencyWindow::Measured LatencyWindow::measure(const LatencyOptions& options, uint64_t now_ms,
+                                               uint32_t which) const noexcept {
     const uint32_t now = slice_of(options, now_ms);
     std::array<uint64_t, Shape::bucket_count> sums{};
     uint64_t total = 0;
@@ -63,7 +79,7 @@ uint64_t LatencyWindow::percentile(const LatencyOptions& options, uint64_t now_m
             total += cell & low_half;
         }
     }
-    if (total == 0) return 0;
+    if (total == 0) return {};
     const uint64_t rank = std::max<uint64_t>(1, (total * which + 99) / 100);
     uint64_t below = 0;
     for (size_t bucket = 0; bucket < sums.size(); ++bucket) {
@@ -71,9 +87,9 @@ uint64_t LatencyWindow::percentile(const LatencyOptions& options, uint64_t now_m
         if (below < rank) continue;
         // The middle of the bucket: it is known to within one part in four.
         const uint64_t low = Shape::lower_bound(bucket);
-        return std::max<uint64_t>(1, (low + Shape::lower_bound(bucket + 1)) / 2);
+        return {.us = std::max<uint64_t>(1, (low + Shape::lower_bound(bucket + 1)) / 2), .samples = total};
     }
-    return Shape::lower_bound(sums.size() - 1);
+    return {.us = Shape::lower_bound(sums.size() - 1), .samples = total};
 }
 
 uint64_t LatencyWindow::score(const LatencyOptions& options, uint64_t now_ms) noexcept {

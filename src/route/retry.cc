@@ -47,7 +47,7 @@ uint64_t Backoff::pause_ms(uint32_t retry, uint64_t random) const noexcept {
 }
 
 void RetryBudget::on_request(uint32_t share) noexcept {
-    balance_ = std::min<uint64_t>(balance_ + share, uint64_t{kept_max} * whole);
+    balance_ = std::min<uint64_t>(balance_ + share, uint64_t{terms_.kept_max} * whole);
 }
 
 bool RetryBudget::take(uint64_t now_ms) noexcept {
@@ -55,8 +55,8 @@ bool RetryBudget::take(uint64_t now_ms) noexcept {
         balance_ -= whole;
         return true;
     }
-    if (now_ms < free_at_ms_) return false;
-    free_at_ms_ = now_ms + free_every_ms;
+    if (terms_.free_every_ms == 0 || now_ms < free_at_ms_) return false;
+    free_at_ms_ = now_ms + terms_.free_every_ms;
     return true;
 }
 

@@ -4,7 +4,11 @@
 
 namespace loom::route {
 
-TargetState::TargetState(bool measured) : latency_(measured ? std::make_unique<TargetLatency>() : nullptr) {}
+void TargetState::measure() {
+    if (latency_home_ != nullptr) return;
+    latency_home_ = std::make_unique<TargetLatency>();
+    latency_.store(latency_home_.get(), std::memory_order_release);
+}
 
 void TargetState::rest_until(uint64_t at_ms) noexcept {
     uint64_t before = rests_until_ms_.load(std::memory_order_relaxed);
@@ -43,8 +47,10 @@ void TargetState::note_failure(uint64_t now_ms, const char* what) noexcept {
 std::shared_ptr<TargetState> TargetTable::row(std::string_view identity, bool measured) {
     std::erase_if(rows_, [](const auto& one) { return one.second.expired(); });
     if (const auto it = rows_.find(identity); it != rows_.end()) {
-        auto found = it->second.lock();
-        if (found != nullptr && (found->latency() != nullptr || !measured)) return found;
+        if (auto found = it->second.lock()) {
+            if (measured) found->measure();
+            return found;
+        }
     }
     auto made = std::make_shared<TargetState>(measured);
     rows_[std::string(identity)] = made;
@@ -57,6 +63,15 @@ std::shared_ptr<LimitState> TargetTable::limits(std::string_view provider) {
         if (auto found = it->second.lock()) return found;
     auto made = std::make_shared<LimitState>();
     limits_[std::string(provider)] = made;
+    return made;
+}
+
+std::shared_ptr<RegionState> TargetTable::region(std::string_view name) {
+    std::erase_if(regions_, [](const auto& one) { return one.second.expired(); });
+    if (const auto it = regions_.find(name); it != regions_.end())
+        if (auto found = it->second.lock()) return found;
+    auto made = std::make_shared<RegionState>();
+    regions_[std::string(name)] = made;
     return made;
 }
 

@@ -24,6 +24,22 @@ TEST(Base64Url, VectorsOfTheStandardWithoutPadding) {
     EXPECT_EQ(encoded("\xfb\xff\xfe"), ">-__-");
 }
 
+TEST(Base64Url, DecodesWhatItEncodesAndNothingElse) {
+    std::string bytes;
+    for (int i = 0; i < 300; ++i) {
+        bytes += static_cast<char>(i * 89);
+        std::string out = "before";
+        ASSERT_TRUE(base64url_decode(encoded(bytes).substr(1), out));
+        EXPECT_EQ(out, "before" + bytes);
+    }
+    for (const char* const bad :
+         {"A", "AAAAA", "Zg==", "Zg=", "Z g", "Zh", "Zm9", "+w", "/w", "Zm9v\n", "Z\xc3\xa9"}) {
+        std::string out = "before";
+        EXPECT_FALSE(base64url_decode(bad, out)) << bad;
+        EXPECT_EQ(out, "before");
+    }
+}
+
 TEST(Base64, VectorsOfTheStandardWithPadding) {
     const auto padded = [](std::string_view text) {
         std::string out = ">";

@@ -149,6 +149,19 @@ TEST(ByteBuffer, GrowsAndKeepsItsBytes) {
     EXPECT_TRUE(buffer.empty());
 }
 
+TEST(ByteBuffer, WhatWasMovedFromIsEmptyAndMayBeUsedAgain) {
+    BlockPool pool;
+    ByteBuffer first(pool);
+    first.append("bytes");
+    ByteBuffer second = std::move(first);
+    EXPECT_EQ(first.view(), "");  // NOLINT(bugprone-use-after-move)
+    EXPECT_EQ(second.view(), "bytes");
+    first.append("more");
+    second = std::move(first);
+    EXPECT_TRUE(first.empty());
+    EXPECT_EQ(second.view(), "more");
+}
+
 TEST(ByteBuffer, ReleaseGivesTheBlockBackAndItMayBeUsedAgain) {
     BlockPool pool;
     ByteBuffer buffer(pool);

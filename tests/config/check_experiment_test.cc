@@ -80,12 +80,5 @@ TEST(CheckExperiment, TheControlIsNoArm) {
         "otherwise\n");
 }
 
-TEST(CheckExperiment, NamesFitAHead) {
-    const std::string name(65, 'n');
-    EXPECT_EQ(more(with_model + canary + "arm." + name + ".share = 10%\n" + canary + "arm." + name + ".use = demo\n"),
-              "loom.conf:5:1: routing.experiment.canary.arm." + name.substr(0, 50) +
-                  "…: a name of 65 bytes; 64 are the most\n");
-}
-
 }  // namespace
 }  // namespace loom::app

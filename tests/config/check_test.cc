@@ -60,6 +60,25 @@ TEST(Check, ModelsThatStandIn) {
               "end\n");
 }
 
+TEST(Check, AStartThatWaitsForNothing) {
+    EXPECT_EQ(
+        more("routing.failover.enabled = on\nrouting.failover.hold_tokens = 20\nrouting.failover.hold_time = 1s\n"),
+        "");
+    EXPECT_EQ(
+        more("routing.failover.hold_tokens = 20\n"),
+        "loom.conf:4:32: warning: routing.failover.hold_tokens: nothing waits: set routing.failover.enabled = on\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nrouting.failover.retry_sent = off\n"
+                   "routing.failover.hold_tokens = 20\n"),
+              "loom.conf:6:32: warning: routing.failover.hold_tokens: nothing waits: set routing.failover.retry_sent = "
+              "on, since a stream that has begun was worked on\n");
+    EXPECT_EQ(more("routing.failover.enabled = on\nrouting.failover.hold_time = 1s\n"),
+              "loom.conf:5:30: warning: routing.failover.hold_time: nothing waits: set routing.failover.hold_tokens, "
+              "which it bounds\n");
+    EXPECT_EQ(more("routing.failover.continuation = on\n"),
+              "loom.conf:4:33: warning: routing.failover.continuation: nobody goes on: set routing.failover.enabled = "
+              "on\n");
+}
+
 TEST(Check, LimitsThatMeanNothing) {
     EXPECT_EQ(more("provider.demo.rate_limit.burst = 10s\n"),
               "loom.conf:4:34: warning: provider.demo.rate_limit.burst: means nothing without requests_per_minute or "
@@ -71,8 +90,44 @@ TEST(Check, LimitsThatMeanNothing) {
     EXPECT_EQ(more("routing.queue.max = 10\n"),
               "loom.conf:4:21: warning: routing.queue.max: nobody waits: no provider has a rate_limit\n");
     EXPECT_EQ(more("routing.queue.max = 10\nprovider.demo.rate_limit.concurrent_requests = 5\n"), "");
+    EXPECT_EQ(more("routing.queue.max = 10\nprovider.demo.rate_limit.adaptive = on\n"), "");
+    EXPECT_EQ(more("provider.demo.rate_limit.adaptive_min = 2\n"),
+              "loom.conf:4:41: warning: provider.demo.rate_limit.adaptive_min: means nothing without "
+              "provider.demo.rate_limit.adaptive = on\n");
+    EXPECT_EQ(more("provider.demo.rate_limit.adaptive = on\nprovider.demo.rate_limit.adaptive_min = 9\n"
+                   "provider.demo.rate_limit.concurrent_requests = 5\n"),
+              "loom.conf:5:41: warning: provider.demo.rate_limit.adaptive_min: is more than concurrent_requests = 5, "
+              "which it never exceeds\n");
     EXPECT_EQ(more("consumer.a.api_key = sk-0123456789abcdef\nconsumer.a.priority = 10\n"),
               "loom.conf:5:23: consumer.a.priority: expected 0 to 9, got '10'\n");
+}
+
+TEST(Check, LimitsOfClientsThatMeanNothing) {
+    const std::string consumer = "consumer.a.api_key = sk-0123456789abcdef\n";
+    EXPECT_EQ(more(consumer + "consumer.a.tier = pro\nrate_limit.tier.pro.request_rate = 5\n"), "");
+    EXPECT_EQ(
+        more("rate_limit.tier.pro.token_rate = 5000\n"),
+        "loom.conf:4:34: warning: rate_limit.tier.pro.token_rate: limits nobody: no consumer is in this tier; set "
+        "consumer.NAME.tier = pro\n");
+    EXPECT_EQ(
+        more("rate_limit.consumer.b.concurrent = 5\n"),
+        "loom.conf:4:36: warning: rate_limit.consumer.b.concurrent: limits nobody: there is no such consumer; add "
+        "consumer.b.api_key = …\n");
+    EXPECT_EQ(more("rate_limit.global.burst = 0\n"),
+              "loom.conf:4:27: rate_limit.global.burst: expected 1 to 1000000000, got '0'\n");
+    EXPECT_EQ(more("rate_limit.global.burst = 5\n"),
+              "loom.conf:4:27: warning: rate_limit.global.burst: means nothing without a request_rate, by which more "
+              "come in\n");
+    EXPECT_EQ(more("rate_limit.global.burst = 5\nrate_limit.global.request_rate = 5\n"),
+              "loom.conf:4:27: warning: rate_limit.global.burst: is never felt: no more than 5 requests come in a "
+              "window\n");
+    EXPECT_EQ(more("rate_limit.model.gpt-4.1.token_rate = 500\n"),
+              "loom.conf:4:39: warning: rate_limit.model.gpt-4.1.token_rate: a request that sets no max_tokens is "
+              "expected to take 512 and more: one in a window goes, when none of these is spent\n");
+    EXPECT_EQ(more("rate_limit.enabled = off\nrate_limit.global.request_rate = 5\n"),
+              "loom.conf:4:22: warning: rate_limit.enabled: is off: no limit of clients counts\n");
+    EXPECT_EQ(more("rate_limit.request_rate.window = 100ms\n"),
+              "loom.conf:4:34: rate_limit.request_rate.window: expected 1s to 1d, got '100ms'\n");
 }
 
 TEST(Check, AnErrorTakesTheConfigurationAway) {

@@ -29,6 +29,20 @@ TEST(Errors, NothingIsSuggestedForWhatIsFarAway) {
     EXPECT_EQ(errors_of("provider.a/b.type = echo"), "loom.conf:1:1: unknown key 'provider.a/b.type'\n");
 }
 
+TEST(Errors, ANameHasABound) {
+    const std::string longest(name_bytes_max, 'n');
+    EXPECT_EQ(errors_of("provider." + longest + ".type = echo"), "");
+    EXPECT_EQ(errors_of("\nprovider." + longest + "n.type = echo"),
+              "loom.conf:2:1: the name 'nnnnnnnnnnnnnnnnnnnnnnnn…' has 65 bytes: shorten it to 64 at most\n");
+    EXPECT_EQ(errors_of("consumer." + longest + "n.api_key = ${NOT_SET}"),
+              "loom.conf:1:1: the name 'nnnnnnnnnnnnnnnnnnnnnnnn…' has 65 bytes: shorten it to 64 at most\n");
+    EXPECT_EQ(errors_of("routing.experiment.canary.arm." + longest + "n.share = 1%"),
+              "loom.conf:1:1: the name 'nnnnnnnnnnnnnnnnnnnnnnnn…' has 65 bytes: shorten it to 64 at most\n")
+        << "each of a key's names";
+    EXPECT_EQ(errors_of("model_mapping." + longest + "-model.azure = x"), "") << "models are named by others";
+    EXPECT_EQ(errors_of("provider.p.header.X-" + longest + " = x"), "") << "and so are headers";
+}
+
 TEST(Errors, AValuesErrorPointsAtTheValue) {
     EXPECT_EQ(errors_of("timeout.connect =   soon"),
               "loom.conf:1:21: timeout.connect: expected a duration such as 50ms, 30s or 1h, got 'soon'\n");
@@ -66,8 +80,8 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
     EXPECT_EQ(errors_of("security.pii_detection.enabled = on"),
               "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
-    EXPECT_EQ(errors_of("routing.hedge.after = p95"),
-              "loom.conf:1:1: 'routing.hedge.after' is not available in this version\n");
+    EXPECT_EQ(errors_of("jwt.corp.issuer = https://login.example.com"),
+              "loom.conf:1:1: 'jwt.corp.issuer' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.auth.type = jwt"),
               "loom.conf:1:21: route.r.auth.type: 'jwt' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),

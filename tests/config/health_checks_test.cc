@@ -51,7 +51,8 @@ TEST(HealthTargets, WhoIsAskedWithoutCredentialsIsWellWithAnyAnswer) {
     observe::Metrics metrics(1);
     TlsFiles files;
     route::TargetTable table;
-    const auto plan = build_plan(*loaded.config, metrics, files, table, 1);
+    tenant::LimitTable limits;
+    const auto plan = build_plan(*loaded.config, metrics, files, table, limits, 1);
     ASSERT_TRUE(plan.has_value());
     const std::vector<HealthTarget> targets = health_targets(**plan);
     ASSERT_EQ(targets.size(), 2u);

@@ -22,8 +22,9 @@ MemoryBound bound_of(const std::string& conf) {
     observe::Metrics metrics(1);
     TlsFiles files;
     route::TargetTable targets;
+    tenant::LimitTable limits;
     return memory_bound(*build_server_options(*loaded.config),
-                        **build_plan(*loaded.config, metrics, files, targets, 1));
+                        **build_plan(*loaded.config, metrics, files, targets, limits, 1));
 }
 
 std::vector<const MemoryTerms*> parts_of(const MemoryBound& bound) {
@@ -37,6 +38,14 @@ TEST(MemoryBound, CopiesForAShadowAreBounded) {
     const uint64_t none = bound_of(mirrored + "1\n").process_bytes(),
                    many = bound_of(mirrored + "101\n").process_bytes();
     EXPECT_GE(many - none, 100u * 2 * (1u << 20)) << "each shard's hundred more, with their bodies";
+}
+
+TEST(MemoryBound, RequestsThatTwoProvidersAreAskedAreBounded) {
+    const std::string hedged = base + "routing.failover.enabled = on\nrouting.hedge.after = p95\n" +
+                               "routing.hedge.max_in_flight = ";
+    const uint64_t none = bound_of(hedged + "1\n").process_bytes(),
+                   many = bound_of(hedged + "101\n").process_bytes();
+    EXPECT_GE(many - none, 100u * 2 * (4u << 10)) << "each shard's hundred more";
 }
 
 TEST(MemoryBound, IsTheSumOfItsTerms) {

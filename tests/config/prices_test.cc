@@ -211,7 +211,8 @@ std::vector<std::string> warnings_of(const std::string& text) {
     observe::Metrics metrics(1);
     TlsFiles files;
     route::TargetTable targets;
-    const auto plan = build_plan(*loaded.config, metrics, files, targets, 1);
+    tenant::LimitTable limits;
+    const auto plan = build_plan(*loaded.config, metrics, files, targets, limits, 1);
     EXPECT_TRUE(plan.has_value());
     return price_warnings(**plan);
 }

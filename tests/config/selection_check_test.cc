@@ -52,12 +52,6 @@ TEST(CheckRules, WhatOnlyTokensSay) {
               "read: ask for consumer, tenant, team, project or tier\n");
 }
 
-TEST(CheckRules, ANameThatNoHeaderHolds) {
-    const std::string name(65, 'n');
-    EXPECT_EQ(more("routing.rule." + name + ".when = stream\nrouting.rule." + name + ".use = demo\n"),
-              "loom.conf:5:1: routing.rule." + name + ": the name is longer than 64 bytes\n");
-}
-
 TEST(CheckPrompts, ATargetIsAProviderOrAModel) {
     EXPECT_EQ(more("routing.strategy = complexity\nrouting.complexity.small = small\n"
                    "routing.complexity.large = large-2\n"),
@@ -106,6 +100,18 @@ TEST(CheckRegions, ARequirementThatNobodyMeets) {
                                              "provider.NAME.region\n");
     EXPECT_EQ(more("consumer.c.api_key = k\nconsumer.c.regions = eu, ch\nprovider.demo.region = eu\n"),
               "loom.conf:6:22: warning: consumer.c.regions: no provider lies in 'ch'; set provider.NAME.region\n");
+}
+
+TEST(CheckRegions, APreferenceThatNobodyMeetsHarmsNobody) {
+    EXPECT_EQ(more("routing.prefer_region = nearest\n"), "");
+    EXPECT_EQ(more("provider.demo.region = eu-west-1\nrouting.prefer_region = eu\n"), "");
+    EXPECT_EQ(more("routing.prefer_region = eu\n"),
+              "loom.conf:5:25: warning: routing.prefer_region: no provider lies in 'eu'; set provider.NAME.region\n");
+    EXPECT_EQ(more("routing.prefer_region = nearest, eu\n"),
+              "loom.conf:5:25: routing.prefer_region: 'nearest' stands alone: regions are preferred by their names or "
+              "by how near they are\n");
+    EXPECT_EQ(more("routing.prefer_region = the moon\n"),
+              "loom.conf:5:25: routing.prefer_region: 'the moon' is no region's name, such as eu-west-1\n");
 }
 
 TEST(CheckRegions, WhatIsNone) {

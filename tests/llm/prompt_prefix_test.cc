@@ -131,13 +131,31 @@ TEST_F(PromptPrefix, ACacheKeyIsPutInFront) {
     const auto request = reader.read(Endpoint::chat_completions, body);
     ASSERT_TRUE(request);
     Edits edits;
-    put_prompt_cache_key(edits, *request, "loom-1");
+    ASSERT_TRUE(put_prompt_cache_key(edits, *request, body, "loom-1"));
     std::string edited;
     edits.gather(body, [&](std::string_view piece) { edited += piece; });
     EXPECT_EQ(edited, R"({"prompt_cache_key":"loom-1",)" + body.substr(1));
     const auto again = reader.read(Endpoint::chat_completions, edited);
     ASSERT_TRUE(again);
     EXPECT_EQ(text_of(edited, again->cache_key_range), "\"loom-1\"");
+}
+
+TEST_F(PromptPrefix, AClientsCacheKeyStaysTheOnlyOne) {
+    for (const char* const member :
+         {R"("prompt_cache_key":"k",)", R"("prompt_cache_key":null,)", R"("prompt_cache_key":"",)",
+          R"("prompt\u005Fcache_key":"k",)", R"("\u0070rompt_cache_ke\u0079":"k",)"}) {
+        const std::string body = chat(first, member);
+        const auto request = reader.read(Endpoint::chat_completions, body);
+        ASSERT_TRUE(request) << member;
+        Edits edits;
+        EXPECT_FALSE(put_prompt_cache_key(edits, *request, body, "loom-1")) << member;
+        EXPECT_TRUE(edits.empty());
+    }
+    const std::string accented = chat(R"({"role":"user","content":"caf\u00e9 \u003cb\u003e"})");
+    const auto request = reader.read(Endpoint::chat_completions, accented);
+    ASSERT_TRUE(request);
+    Edits edits;
+    EXPECT_TRUE(put_prompt_cache_key(edits, *request, accented, "loom-1")) << "other escapes are common";
 }
 
 }  // namespace

@@ -48,6 +48,8 @@ AccessRecord typical() {
     r.stream = true;
     r.attempts = 1;
     r.failover = "azure=rate_limit:429";
+    r.hedge = "won";
+    r.hedge_other = "azure";
     r.bytes_in = 300;
     r.bytes_out = 4096;
     r.events = 20;
@@ -72,7 +74,7 @@ TEST(AccessLine, IsOneJsonObjectOnOneLine) {
         R"({"time":"2025-01-02T03:04:05.006789Z","request_id":"req-1","client":"10.0.0.7","consumer":"mobile-app","route":"ai",)"
         R"("method":"POST","path":"/v1/chat/completions","endpoint":"chat_completions","model":"gpt-4",)"
         R"("upstream_model":"gpt-4-turbo","provider":"openai","status":200,"stream":true,"attempts":1,)"
-        R"("failover":"azure=rate_limit:429","bytes_in":300,)"
+        R"("failover":"azure=rate_limit:429","hedge":"won","hedge_other":"azure","bytes_in":300,)"
         R"("bytes_out":4096,"events":20,"usage":"reported","tokens_input":12,"tokens_output":34,"tokens_cached":5,)"
         R"("total_us":1000000,"ttft_us":250000,"overhead_us":4,"admit_us":1,"inspect_us":2,"forward_us":3,)"
         R"("upstream_wait_us":900,"relay_us":0,"user_agent":"curl/8"})"
@@ -150,7 +152,7 @@ TEST(AccessLine, TheLongestFits) {
           &AccessRecord::error_what})
         r.*member = worst;
     const std::string names(4096, 'a');
-    r.failover = names;  // which has nothing to escape
+    r.failover = r.hedge = r.hedge_other = names;  // which have nothing to escape
     r.stream = true;
     r.status = r.attempts = UINT16_MAX;
     r.events = UINT32_MAX;

@@ -107,6 +107,13 @@ TEST(Exposition, TellsOfFailoversAndHowProvidersDo) {
     EXPECT_EQ(e.at(R"(loom_ai_provider_models_open{provider="azure"})"), 4);
 }
 
+TEST(Exposition, WhomNobodyWatchesIsNotUnwell) {
+    Metrics metrics(1);
+    const Exposed e = exposed(metrics, {.now_us = minute_us, .providers = {{.provider = "openai", .known = false}}});
+    EXPECT_EQ(e.at(R"(loom_ai_provider_health{provider="openai"})"), 1);
+    EXPECT_FALSE(e.types.contains("loom_ai_provider_breaker_state"));
+}
+
 TEST(Exposition, TellsWhatStickinessIsWorth) {
     Metrics metrics(2);
     const uint16_t openai = metrics.provider("openai");

@@ -50,7 +50,7 @@ class RelayRun final : public RelayOwner {
     ClientFraming framing = ClientFraming::chunked;
     bool honours_pause = false;
     bool paused = false;
-    int pauses = 0, resumes = 0, first_contents = 0, events_passed = 0, ends = 0;
+    int pauses = 0, resumes = 0, contents_came = 0, first_contents = 0, events_passed = 0, ends = 0;
     size_t consumed = 0;  // of the source's bytes
 
   private:
@@ -62,6 +62,7 @@ class RelayRun final : public RelayOwner {
         paused = false;
         resumes += 1;
     }
+    void on_content_came() noexcept override { contents_came += 1; }
     void on_first_content() noexcept override { first_contents += 1; }
     void on_event_passed() noexcept override { events_passed += 1; }
     void on_relay_end() noexcept override { ends += 1; }

@@ -515,5 +515,90 @@ TEST_F(RelayTest, AnAnswerWithoutABodyIsOverAtOnce) {
     EXPECT_EQ(run.raw(), "HTTP/1.1 204 No Content\r\n\r\n");
 }
 
+// --- starts that wait
+
+/// A stream that is held leaves as it came, and one that breaks within it leaves no byte: wherever its reads are cut.
+TEST_F(RelayTest, HeldStartsCutAtEveryByteInEveryFraming) {
+    for (const Golden& golden : golden_streams()) {
+        for (const Framing& framing : source_framings()) {
+            const std::string bytes = framing.wrap(golden.events);
+            RelayOptions options = stream_options(framing, golden.events);
+            options.hold = {.bytes_max = 64 * 1024, .tokens = 1000};
+            Relay::End end = Relay::End::open;
+            for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+                RelayRun run(bench_, options);
+                run.read_cut_at(bytes, cut);
+                if (framing.kind == http::BodyFraming::until_close) run.source_ends();
+                if (cut == 0) end = run.relay.end();
+                ASSERT_EQ(run.relay.end(), end) << golden.name << " " << framing.name << " at " << cut;
+                bool whole = false;
+                if (end == Relay::End::whole) {
+                    ASSERT_EQ(run.payload(&whole), golden.events) << golden.name << " " << framing.name;
+                    ASSERT_EQ(run.first_contents, 1) << golden.name << " at " << cut;
+                } else {
+                    ASSERT_TRUE(run.relay.holding()) << golden.name;
+                    ASSERT_EQ(run.raw(), "") << golden.name << " " << framing.name << " at " << cut;
+                }
+            }
+        }
+    }
+}
+
+TEST_F(RelayTest, AHeldStartThatBreaksAnywhereLeavesNothing) {
+    const std::string events = delta_event("one") + delta_event("two") + delta_event("three");
+    const Framing& framing = source_framings().front();
+    const std::string bytes = framing.wrap(events);
+    for (size_t cut = 0; cut < bytes.size() - 5; ++cut) {
+        RelayOptions options = stream_options(framing, events);
+        options.hold = {.bytes_max = 64 * 1024, .tokens = 1000};
+        RelayRun run(bench_, options);
+        run.read(std::string_view(bytes).substr(0, cut));
+        run.source_ends(Errc::reset);
+        ASSERT_EQ(run.raw(), "") << "cut at " << cut;
+        ASSERT_EQ(run.relay.end(), Relay::End::unfinished);
+        ASSERT_TRUE(run.relay.holding());
+        ASSERT_EQ(run.first_contents, 0);
+    }
+}
+
+TEST_F(RelayTest, AHeldStartLeavesWithItsTokensItsTimeOrItsBytes) {
+    const Framing& framing = source_framings().front();
+    const auto begun = [&](const HoldTerms& terms) {
+        RelayOptions options = stream_options(framing, "");
+        options.hold = terms;
+        return std::make_unique<RelayRun>(bench_, options);
+    };
+    const std::string one = chunk(delta_event("four"));
+    const auto by_tokens = begun({.bytes_max = 64 * 1024, .tokens = 3});
+    by_tokens->read(one + one);
+    by_tokens->run_ms(100'000);
+    EXPECT_EQ(by_tokens->raw(), "");
+    EXPECT_EQ(by_tokens->contents_came, 1);
+    by_tokens->read(one);
+    EXPECT_EQ(by_tokens->raw(), one + one + one);
+    EXPECT_EQ(by_tokens->first_contents, 1);
+
+    const auto by_time = begun({.bytes_max = 64 * 1024, .tokens = 100, .time_ms = 50});
+    by_time->run_ms(1'000);
+    by_time->read(one);
+    by_time->run_ms(40);
+    EXPECT_EQ(by_time->raw(), "");
+    by_time->run_ms(20);
+    EXPECT_EQ(by_time->raw(), one);
+    by_time->read(one);
+    EXPECT_EQ(by_time->raw(), one + one);
+    EXPECT_EQ(by_time->first_contents, 1);
+
+    const auto by_bytes = begun({.bytes_max = 1000, .tokens = 100});
+    std::string sent;
+    while (sent.size() <= 1000) {
+        EXPECT_EQ(by_bytes->raw(), "");
+        by_bytes->read(one);
+        sent += one;
+    }
+    EXPECT_EQ(by_bytes->raw(), sent);
+    EXPECT_EQ(by_bytes->first_contents, 1);
+}
+
 }  // namespace
 }  // namespace loom::proxy::test

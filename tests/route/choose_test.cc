@@ -743,6 +743,54 @@ TEST_F(Sticking, AtItsLimitItIsMovedAndComesBack) {
     EXPECT_EQ(choose_for(1), std::pair(home, ChoiceReason::sticky));
 }
 
+TEST_F(Sticking, WhatTheStrategyRanksOtherwiseHasNotMovedAKey) {
+    const Price cheap{.rates = {.input = 1, .output = 1}}, dear{.rates = {.input = 2, .output = 2}};
+    for (int i = 0; i < 4; ++i) add(1, i < 2 ? &cheap : &dear);
+    terms.strategy = Strategy::cost;
+    for (int key = 0; key < 100; ++key) {
+        const auto [index, reason] = choose_for(key);
+        EXPECT_LT(index, 2u);
+        EXPECT_EQ(reason, ChoiceReason::sticky) << "that another's place would be higher, were it as cheap, is nothing";
+    }
+    fail(0);
+    std::map<ChoiceReason, int> reasons;
+    for (int key = 0; key < 100; ++key) reasons[choose_for(key).second] += 1;
+    EXPECT_GT(reasons[ChoiceReason::sticky], 20) << "keys of 1";
+    EXPECT_GT(reasons[ChoiceReason::moved], 20) << "keys of 0";
+}
+
+TEST_F(Sticking, TheFastestOfAnotherTimeIsNoHome) {
+    for (int i = 0; i < 3; ++i) add();
+    terms.strategy = Strategy::latency;
+    took(0, 100'000), took(1, 100'000), took(2, 1'000'000);
+    for (int key = 0; key < 60; ++key) {
+        const auto [index, reason] = choose_for(key);
+        EXPECT_LT(index, 2u);
+        EXPECT_EQ(reason, ChoiceReason::sticky);
+    }
+    fail(1);
+    std::map<ChoiceReason, int> reasons;
+    for (int key = 0; key < 60; ++key) reasons[choose_for(key).second] += 1;
+    EXPECT_GT(reasons[ChoiceReason::sticky], 10);
+    EXPECT_GT(reasons[ChoiceReason::moved], 10) << "health moved them";
+}
+
+TEST_F(Choosing, TheNearestRegionThatIsWellGoesFirst_ThenTheStrategy) {
+    for (int i = 0; i < 4; ++i) add();
+    const std::array<uint8_t, 4> regions = {2, 1, 1, 3};
+    terms.regions = regions;
+    terms.strategy = Strategy::round_robin;
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{1, 5}, {2, 5}}));
+    fail(1);
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{2, 10}}));
+    fail(2);
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{0, 10}}));
+    fail(0);
+    EXPECT_EQ(choose_many(10), (std::map<size_t, int>{{3, 10}}));
+    terms.strategy = Strategy::priority;
+    EXPECT_EQ(choose_many(4), (std::map<size_t, int>{{3, 4}}));
+}
+
 TEST_F(Sticking, AModelRouteGoesBeforeIt) {
     for (int i = 0; i < 3; ++i) add();
     candidates[0].routed = true;
@@ -759,6 +807,7 @@ TEST(TargetTable, FindsARowAgainAsLongAsSomebodyNamesIt) {
     EXPECT_EQ(table.row("openai\nhttps://a", false), one) << "over a reload";
     EXPECT_NE(table.row("openai\nhttps://b", false), one);
     EXPECT_NE(table.row("openai\nhttps://a", true)->latency(), nullptr);
+    EXPECT_EQ(table.row("openai\nhttps://a", true), one) << "its breaker is that of before";
     one.reset();
     EXPECT_EQ(table.row("openai\nhttps://a", false)->rests_until_ms(), 0u);
     EXPECT_LE(table.size(), 2u) << "what nobody names is gone";

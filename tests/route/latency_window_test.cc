@@ -44,6 +44,25 @@ TEST(LatencyWindow, NoticesAPeakAtOnceAndForgivesItInTime) {
     EXPECT_LT(window.score(minute, 10'300 + 5 * LatencyWindow::decay_ms), 2'000u);
 }
 
+TEST(LatencyWindow, SettlesOnAPercentileWhenItHasSeenEnough) {
+    EXPECT_EQ(LatencyWindow::samples_for(50), 20u);
+    EXPECT_EQ(LatencyWindow::samples_for(95), 20u);
+    EXPECT_EQ(LatencyWindow::samples_for(99), 100u);
+    for (const uint32_t which : {50u, 95u, 99u}) {
+        LatencyWindow window;
+        uint64_t now_ms = 1'000;
+        for (uint64_t i = 1; i < LatencyWindow::samples_for(which); ++i) {
+            window.record(minute, now_ms += 10, 100'000);
+            EXPECT_EQ(window.settled(minute, now_ms, which), 0u) << which << ", " << i << " samples";
+        }
+        window.record(minute, now_ms, 100'000);
+        now_ms += LatencyWindow::refresh_ms;
+        EXPECT_NEAR(static_cast<double>(window.settled(minute, now_ms, which)), 100'000, 25'000);
+        window.record(minute, now_ms + 1, 1'000);
+        EXPECT_EQ(window.settled(minute, now_ms + 2 * minute.window_ms, which), 0u) << "all of it is history";
+    }
+}
+
 TEST(LatencyWindow, FallsWithFasterSamples) {
     LatencyWindow window;
     window.record(minute, 1'000, 100'000);

@@ -5,7 +5,7 @@
 
 #include <random>
 
-#include "loom/route/moving_average.h"
+#include "loom/base/moving_average.h"
 
 namespace loom::route {
 namespace {

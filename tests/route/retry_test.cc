@@ -53,7 +53,22 @@ TEST(RetryBudget, SavesNoMoreThanItsBound) {
     for (int i = 0; i < 1'000'000; ++i) budget.on_request(1'000);
     uint32_t retries = 0;
     while (budget.take(0)) retries += 1;
-    EXPECT_LE(retries, RetryBudget::kept_max + 1);
+    EXPECT_LE(retries, BudgetTerms{}.kept_max + 1);
+}
+
+TEST(HedgeBudget, IsAShareOfTheRequestsAndNoMore) {
+    RetryBudget budget(hedge_budget);
+    EXPECT_TRUE(budget.take(0)) << "one before any traffic";
+    EXPECT_FALSE(budget.take(1'000'000)) << "none is free";
+    uint32_t hedges = 0;
+    for (uint64_t i = 1; i <= 1'000; ++i) {
+        budget.on_request(50);
+        if (budget.take(i)) hedges += 1;
+    }
+    EXPECT_EQ(hedges, 50u);
+    for (int i = 0; i < 1'000'000; ++i) budget.on_request(1'000);
+    for (hedges = 0; budget.take(0);) hedges += 1;
+    EXPECT_EQ(hedges, hedge_budget.kept_max) << "a night without slow ones is no leave to double the morning's load";
 }
 
 TEST(RetryAfter, IsSecondsOrADate) {

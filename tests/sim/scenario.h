@@ -91,7 +91,7 @@ struct Case {
     bool judged = false;
     uint64_t asked_ns = 0;
     uint64_t settled_ns = 0;  // its answer was whole
-    int seen_status = 0;  // of the head that the client got
+    int seen_status = 0;      // of the head that the client got
 
     [[nodiscard]] std::string id() const;
     /// For whoever replays a seed.

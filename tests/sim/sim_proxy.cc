@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdlib>
 #include <utility>
 
 #include "loom/admin/api.h"
@@ -143,7 +145,36 @@ std::shared_ptr<const proxy::Plan> SimProxy::make_plan() {
     if (random_.chance(200)) plan->routes[0].keepalive_ms = random_.between(50, 400);
     if (options_.keepalive_ms > 0) plan->routes[0].keepalive_ms = options_.keepalive_ms;
     if (random_.chance(200)) plan->flush_interval_ms = random_.between(1, 20);
+    if (options_.limits_clients) add_limits(*plan);
     return plan;
+}
+
+/// Of all, of each route, and of the one consumer that clients without keys are. Whoever goes, however, must give back
+/// what was taken: plans come and go, the rows stay.
+void SimProxy::add_limits(proxy::Plan& plan) {
+    constexpr uint64_t wide = tenant::WindowTerms::limit_max;
+    auto limits = std::make_shared<proxy::RateLimitPlan>();
+    const auto make = [&](LimitScope scope, const std::string& name) {
+        tenant::Limit& limit = limits->limits.emplace_back();
+        limit.scope = scope;
+        limit.name = name;
+        limit.terms = {.requests = tenant::WindowTerms::of(wide, 1'000),
+                       .tokens = tenant::WindowTerms::of(wide, 60'000),
+                       .requests_window_ms = 1'000,
+                       .concurrent_max = 1'000'000};
+        limit.requests = limits_.window(name + ":requests", limit.terms.requests, 0);
+        limit.tokens = limits_.window(name + ":tokens", limit.terms.tokens, 0);
+        limit.level = limits_.level(name);
+        if (std::ranges::find(limit_levels_, limit.level) == limit_levels_.end()) limit_levels_.push_back(limit.level);
+        return &limit;
+    };
+    limits->global = make(LimitScope::global, "all");
+    limits->consumers = {make(LimitScope::consumer, "anonymous")};
+    limits->teams = {nullptr};
+    limits->habits = {limits_.habit("anonymous")};
+    for (const proxy::RoutePlan& route : plan.routes) limits->routes.push_back(make(LimitScope::route, route.name));
+    limits->models.emplace("m", make(LimitScope::model, "m"));
+    plan.rate_limits = std::move(limits);
 }
 
 /// With a breaker that opens soon, and a plan's own mind about the rest.
@@ -176,6 +207,19 @@ void SimProxy::add_failover(proxy::Plan& plan, route::CatalogueOptions& catalogu
                      .timeout_ms = random_.chance(300) ? random_.between(6'000, 9'000) : 0,
                      .retry_codes = {429, 500, 502, 503, 504},
                      .backoff = {.first_ms = random_.below(100)}};
+    if (options_.holds) {
+        plan.failover.hold_tokens = static_cast<uint32_t>(random_.between(1, 300));
+        plan.failover.hold_ms = random_.chance(500) ? random_.between(1, 2'000) : 0;
+    }
+    if (!options_.hedges) return;
+    proxy::HedgePlan hedge{.after_ms = random_.between(1, 400),
+                           .budget_share = static_cast<uint32_t>(random_.between(100, 1'000)),
+                           .in_flight_max = static_cast<uint32_t>(random_.between(1, 8))};
+    if (random_.chance(200)) {
+        hedge.after_ms = 0;
+        hedge.percentile = static_cast<uint32_t>(random_.between(10, 95));
+    }
+    plan.hedge = std::make_shared<proxy::HedgePlan>(hedge);
 }
 
 void SimProxy::turn(uint64_t actors_next_ns) {
@@ -200,6 +244,9 @@ void SimProxy::drain() {
 
 std::string SimProxy::close() {
     turn(0);
+    int64_t under_way = 0;
+    for (const proxy::ProviderPlan& provider : services_->plan().providers)
+        if (provider.state != nullptr) under_way += std::abs(provider.state->in_flight.load());
     listener_.reset();
     services_.reset();
     admin_listener_.reset();
@@ -214,6 +261,8 @@ std::string SimProxy::close() {
     note(ring_->open_count(), "sockets");
     note(shard_.buffers().leased_count(), "buffers");
     note(shard_.blocks().live_count(), "blocks");
+    note(static_cast<uint64_t>(under_way), "attempts of providers");
+    for (const auto& level : limit_levels_) note(level->concurrent.load(), "places of a client's limit");
     return left;
 }
 

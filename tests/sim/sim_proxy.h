@@ -41,7 +41,10 @@ struct SimProxyOptions {
     uint32_t keepalive_ms = 0;  // of the models' route; 0: drawn, and mostly none
     bool tls_clients = false;
     bool tls_upstreams = false;
-    bool fails_over = false;  // a second provider has the model too, at the same place
+    bool fails_over = false;      // a second provider has the model too, at the same place
+    bool holds = false;           // and the start of a stream waits
+    bool hedges = false;          // and is asked beside the first, where that is slow; only where it fails over
+    bool limits_clients = false;  // by limits so wide that nobody is refused: what is taken comes home
 };
 
 /// With an admin listener, which has services of its own, as in the process.
@@ -97,9 +100,12 @@ class SimProxy {
     [[nodiscard]] std::shared_ptr<const proxy::Plan> make_plan();
 
     void add_failover(proxy::Plan& plan, route::CatalogueOptions& catalogue);
+    void add_limits(proxy::Plan& plan);
 
     SimProxyOptions options_;
     route::TargetTable targets_;
+    tenant::LimitTable limits_;
+    std::vector<std::shared_ptr<tenant::LimitLevel>> limit_levels_;
     Random& random_;
     observe::Metrics& metrics_;
     io::Shard shard_;

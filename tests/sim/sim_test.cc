@@ -72,19 +72,22 @@ TEST(Simulation, HoldsForEverySeed) {
     const uint64_t worlds = env_number("LOOM_SIM_WORLDS", worlds_usual);
     const auto begun = std::chrono::steady_clock::now();
     uint64_t exchanges = 0;
+    uint64_t hedges = 0;
     uint64_t completions = 0;
     uint64_t turns = 0;
     int failed = 0;
     for (uint64_t seed = first; seed < first + worlds && failed < 5; ++seed) {
         const WorldResult result = run_seed(seed);
         exchanges += result.exchange_count;
+        hedges += result.hedge_count;
         completions += result.completion_count;
         turns += result.turn_count;
         failed += result.complaints.empty() ? 0 : 1;
     }
     const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begun;
-    fmt::print("{} worlds, {} exchanges, {} completions, {} turns in {:.1f} s: {:.0f} exchanges a second\n", worlds,
-               exchanges, completions, turns, took.count(), static_cast<double>(exchanges) / took.count());
+    fmt::print("{} worlds, {} exchanges ({} hedged), {} completions, {} turns in {:.1f} s: {:.0f} exchanges a second\n",
+               worlds, exchanges, hedges, completions, turns, took.count(),
+               static_cast<double>(exchanges) / took.count());
 }
 
 }  // namespace

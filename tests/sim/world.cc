@@ -67,6 +67,9 @@ WorldOptions draw_world(uint64_t seed) {
     }
     o.proxy.fails_over = random.chance(300);
     if (random.chance(300)) o.faults.deaf = 300;
+    o.proxy.holds = o.proxy.fails_over && random.chance(500);
+    o.proxy.hedges = o.proxy.fails_over && random.chance(600);
+    o.proxy.limits_clients = random.chance(300);
     return o;
 }
 
@@ -77,14 +80,16 @@ std::string describe(const WorldOptions& o) {
         "upstream closes {}, drain after {}; late {} cut {} multishot {} deaf {} cancel {} no buffers {} reset {} send "
         "{} "
         "accept "
-        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}{}",
+        "{} connect {} socket {} dns {} pipes {}-{}; bad fates {}, leaves {}, slow {}; wall jumps {}{}{}{}{}{}{}{}",
         o.seed, o.client_count, o.cases_per_client, o.ahead_max, o.proxy.buffer_count, o.proxy.buffer_bytes,
         o.proxy.incremental_buffers ? " incremental" : "", o.proxy.connections_max, o.proxy.stream_buffer_bytes,
         o.reload, o.upstream_closes, static_cast<int64_t>(o.drain_after_turns), f.late, f.cut, f.end_multishot, f.deaf,
         f.cancel_races, f.no_buffers, f.reset, f.send_error, f.accept_error, f.connect_error, f.socket_error,
         f.dns_error, f.pipe_bytes_min, f.pipe_bytes_max, o.temper.bad_fate, o.temper.leaves, o.temper.slow,
         o.wall_jumps, o.scraped ? ", scraped" : "", o.proxy.tls_clients ? ", TLS of clients" : "",
-        o.proxy.tls_upstreams ? ", TLS to upstreams" : "", o.proxy.fails_over ? ", failover" : "");
+        o.proxy.tls_upstreams ? ", TLS to upstreams" : "", o.proxy.fails_over ? ", failover" : "",
+        o.proxy.holds ? ", held starts" : "", o.proxy.hedges ? ", hedges" : "",
+        o.proxy.limits_clients ? ", limits of clients" : "");
 }
 
 World::World(const WorldOptions& options)
@@ -96,6 +101,7 @@ World::World(const WorldOptions& options)
       scraper_(*this, network_) {
     // A first attempt, three retries at the most and the fallback, each on a stale connection and a fresh one.
     if (options.proxy.fails_over) provider_.arrivals_max = 2 * (1 + 3 + 1);
+    if (options.proxy.hedges) provider_.arrivals_max += 2;
     network_.tls_clients = options.proxy.tls_clients;
     network_.tls_hosts = options.proxy.tls_upstreams;
     if (options.log) {
@@ -262,6 +268,8 @@ void World::check_counts() {
     uint64_t counted = 0;
     for (uint16_t code = 0; code < 600; ++code) counted += metrics.code_count(code);
     result_.exchange_count = counted;
+    result_.hedge_count = metrics.hedges_won.value() + metrics.hedges_lost.value() + metrics.hedges_failed.value() +
+                          metrics.hedges_abandoned.value();
     if (log_ == nullptr) return;
     log_.reset();  // writes what is left
     std::string text;

@@ -40,6 +40,7 @@ struct WorldOptions {
 struct WorldResult {
     std::vector<std::string> complaints;  // none: the run was as it must be
     uint64_t exchange_count = 0;
+    uint64_t hedge_count = 0;  // of them, asked of two providers
     uint64_t completion_count = 0;
     uint64_t turn_count = 0;
     uint64_t fingerprint = 0;  // of what every client saw: the same seed gives the same

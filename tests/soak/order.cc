@@ -52,7 +52,8 @@ bool stream(UpstreamConnection& connection, const Order& order) {
     }
 }
 
-/// False when the connection is not to be used again.
+}  // namespace
+
 bool obey(UpstreamConnection& connection, const Order& order) {
     switch (order.deed) {
         case Deed::refuse: return false;
@@ -64,8 +65,6 @@ bool obey(UpstreamConnection& connection, const Order& order) {
     if (order.event_count > 0) return stream(connection, order);
     return connection.send(wire::answer(answer_body(order)));
 }
-
-}  // namespace
 
 std::string Order::spell() const {
     return fmt::format("{}.{}.{}.{}.{}", deed_names[static_cast<size_t>(deed)], id, event_count, event_bytes, pace_us);

@@ -43,6 +43,8 @@ struct Order {
 [[nodiscard]] std::string chat_body_of(const Order& order, std::string_view model, bool wants_usage,
                                        size_t padding_bytes);
 
+/// False when the connection is not to be used again.
+bool obey(wire::UpstreamConnection& connection, const Order& order);
 /// Obeys the orders of chat requests.
 [[nodiscard]] wire::ScriptedUpstream::Script ai_script();
 /// Obeys the orders in the paths of plain requests; the answer to a POST tells how many bytes of body came.

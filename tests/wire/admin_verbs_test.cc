@@ -102,6 +102,20 @@ TEST_F(AdminVerbs, OneThatTheConfHasDrainedComesBackByItsWeight) {
     EXPECT_LT(to_spare(8), 8);
 }
 
+TEST_F(AdminVerbs, TheListOfModelsNamesWhoIsAskedNow) {
+    conf.set("routing.strategy", "priority").set("provider.mock.priority", "1").set("provider.spare.priority", "2");
+    begin();
+    const auto owner = [this] { return json_text(ask(get("/v1/models/gpt-4o")).body, "owned_by"); };
+    EXPECT_EQ(owner(), "mock");
+    done("/ai/providers/mock/drain");
+    EXPECT_EQ(owner(), "spare");
+    done("/ai/providers/spare/drain");
+    EXPECT_TRUE(contains(ask(get("/v1/models")).body, R"("data":[])")) << "nobody may be asked for any";
+    expect_error(ask(get("/v1/models/gpt-4o")), 404);
+    done("/ai/providers/mock/undrain");
+    EXPECT_EQ(owner(), "mock");
+}
+
 TEST_F(AdminVerbs, ARouteWithItsOwnProviderAndTheFallbackMindThemToo) {
     conf.set("routing.strategy", "priority").set("routing.failover.enabled", "on");
     conf.set("routing.fallback.provider", "spare");

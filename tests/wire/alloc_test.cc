@@ -86,6 +86,22 @@ TEST_F(Allocations, RulesEstimatesAndRequirementsTakeNoneEither) {
     EXPECT_EQ(allocations() - before, 0);
 }
 
+TEST_F(Allocations, NeitherDoRequestsThatCouldBeHedged) {
+    for (const char* const after : {"p99", "30s"}) {
+        conf.set("routing.failover.enabled", "on").set("routing.hedge.after", after);
+        loom().reload(conf.text());
+        open_clients();
+        ask_all(chat_body, 400);
+        ask_all(stream_body, 200);
+        (void)allocations();
+        const double before = allocations();
+        ask_all(chat_body, 300);
+        ask_all(stream_body, 100);
+        EXPECT_EQ(allocations() - before, 0) << after;
+        EXPECT_EQ(loom().metric_sum("loom_ai_hedges_total"), 0);
+    }
+}
+
 TEST_F(Allocations, RefusalsTakeNoneEither) {
     open_clients();
     const std::string unknown = R"({"model":"no-such-model","messages":[]})";

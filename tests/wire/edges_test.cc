@@ -22,6 +22,23 @@ class Edge : public WireTest {
         pace(20);  // loopback has delivered it by then
         loom().signal(SIGCONT);
     }
+    /// What a client gets whose stream keep-alives have opened before the upstream answers so.
+    Message behind_opened_stream(const std::string& bytes) {
+        conf.set("route.ai.keepalive", "50ms");
+        Gate client_saw_comment;
+        start([&](UpstreamConnection& connection) {
+            if (!connection.read_request()) return;
+            client_saw_comment.wait();
+            connection.send(bytes);
+            connection.wait_closed();
+        });
+        RawClient one = client();
+        one.send(chat_request(stream_body));
+        one.reader().start_response();
+        one.reader().read_body_until("\n\n");
+        client_saw_comment.open();
+        return one.reader().read_rest();
+    }
     void plain_route(const ScriptedUpstream& web) {
         conf.set("route.web.path", "/web/*").set("route.web.ai_gateway", "off").set("route.web.upstream", web.origin());
         conf.set("route.web.auth.type", "api_key");
@@ -378,40 +395,15 @@ TEST_F(Edge, ZeroSwitchesAClientsDeadlinesOff) {
 // --- the rest
 
 TEST_F(Edge, ARefusalBehindAStreamOpenedEarlyIsAnErrorEvent) {
-    conf.set("route.ai.keepalive", "50ms");
-    Gate client_saw_comment;
-    start([&](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        client_saw_comment.wait();
-        connection.send(answer("{\"error\":{\"message\":\"slow down\"}}", "429 Too Many Requests"));
-        connection.wait_closed();
-    });
-    RawClient one = client();
-    one.send(chat_request(stream_body));
-    one.reader().start_response();
-    one.reader().read_body_until("\n\n");
-    client_saw_comment.open();
-    const Message& response = one.reader().read_rest();
+    const Message response =
+        behind_opened_stream(answer("{\"error\":{\"message\":\"slow down\"}}", "429 Too Many Requests"));
     EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
     EXPECT_TRUE(response.is_whole());
 }
 
 /// Keep-alives have opened a stream, and the upstream answers whole: that is an error, which was paid for.
 TEST_F(Edge, AWholeAnswerBehindAStreamOpenedEarlyIsAnErrorWhoseUsageIsBooked) {
-    conf.set("route.ai.keepalive", "50ms");
-    Gate client_saw_comment;
-    start([&](UpstreamConnection& connection) {
-        if (!connection.read_request()) return;
-        client_saw_comment.wait();
-        connection.send(answer(chat_answer));
-        connection.wait_closed();
-    });
-    RawClient one = client();
-    one.send(chat_request(stream_body));
-    one.reader().start_response();
-    one.reader().read_body_until("\n\n");
-    client_saw_comment.open();
-    const Message& response = one.reader().read_rest();
+    const Message response = behind_opened_stream(answer(chat_answer));
     EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
     EXPECT_TRUE(response.is_whole());
     EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"input\""}), 9);

@@ -132,6 +132,33 @@ TEST_F(Experiment, WhoMustNotGoThereKeepsToItsOwnModel) {
     EXPECT_EQ(arm_of(1), "") << "the model is none of its consumer's";
 }
 
+/// The arm's candidates are more than its own model's: nothing that was said of the former stays.
+TEST_F(Experiment, WhoLeavesTheArmForWhatIsStoredForgetsItsRegions) {
+    set_arm("new", "100%", "gpt-4.1");
+    for (const std::string name : {"third", "fourth"}) {
+        const std::string prefix = "provider." + name + ".";
+        conf.set(prefix + "type", "openai").set(prefix + "api_key", "sk-of-" + name).set(prefix + "models", "gpt-4.1");
+        conf.set(prefix + "base_url", second().origin() + "/v1").set(prefix + "region", "eu");
+    }
+    conf.set("routing.prefer_region", "eu")
+        .set("provider.second.region", "eu")
+        .set("route.ai.passthrough", "responses");
+    conf.set("routing.failover.enabled", "on").set("routing.failover.backoff", "1ms");
+    const std::string answered = R"({"id":"resp-1","object":"response","output":[]})";
+    start(answer_always(answer(answered)));
+    second().set_script(answer_always(answer(answered)));
+    const auto respond = [this](const std::string& body) {
+        return ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n", body));
+    };
+    ASSERT_EQ(respond(R"({"model":"second/gpt-4o","input":"x"})").status(), 200);
+    second().set_script(answer_always(answer("{}", "503 Service Unavailable")));
+    second().end_connections();
+    const Message refused = respond(R"({"model":"gpt-4o","input":"x","previous_response_id":"resp-1"})");
+    EXPECT_EQ(refused.status(), 503) << refused.raw();
+    EXPECT_EQ(json_text(second().last_request().body, "model"), "gpt-4o");
+    EXPECT_EQ(respond(R"({"model":"gpt-4o","input":"x"})").status(), 200) << "the gateway stands";
+}
+
 TEST_F(Experiment, ErrorsAreTheArms) {
     set_arm("new", "100%", "gpt-4.1");
     start(answer_always(answer("{}", "400 Bad Request")));

@@ -263,5 +263,20 @@ TEST_F(Instances, WhatIsStoredIsAskedOfTheOneThatMadeIt) {
         EXPECT_FALSE(contains(database, key)) << "no key stands in the register";
 }
 
+TEST_F(Instances, WhatIsDeletedAfterItsKeyWasExchangedIsForgotten) {
+    conf.set("route.ai.passthrough", "files").set("state.directory", "@DIR@/state");
+    const std::string stored = answer(R"({"id":"file-1","object":"file","deleted":true})");
+    begin(answer_always(stored));
+    second().set_script(answer_always(stored));
+    const std::string json = auth_header() + "Content-Type: application/json\r\n";
+    EXPECT_EQ(ask(request("POST", "/v1/files", json, "{}")).status(), 200);
+    set_keys({"sk-new", "sk-two"});
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(request("DELETE", "/v1/files/file-1", auth_header(), "")).status(), 200);
+    EXPECT_EQ(asked_with("sk-new"), 1);
+    expect_error(ask(get("/v1/files/file-1")), 404, "not_found");
+    EXPECT_EQ(asked_with("sk-new"), 1) << "who has it no more is not asked";
+}
+
 }  // namespace
 }  // namespace loom::wire

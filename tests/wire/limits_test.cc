@@ -81,6 +81,26 @@ TEST_F(ProviderLimits, AnswersThatTookMoreThanExpectedAreCounted) {
     EXPECT_EQ(asked(), "spare");
 }
 
+TEST_F(ProviderLimits, WhatPassesWithoutAModelIsCountedByWhatItsAnswerTells) {
+    conf.set("provider.mock.rate_limit.tokens_per_minute", "5000").set("route.ai.passthrough", "moderations");
+    start(answer_always(
+        answer(R"({"results":[],"usage":{"prompt_tokens":9000,"completion_tokens":0,"total_tokens":9000}})")));
+    const std::string unnamed =
+        request("POST", "/v1/moderations", auth_header() + "Content-Type: application/json\r\n", R"({"input":"x"})");
+    EXPECT_EQ(ask(unnamed).status(), 200);
+    EXPECT_EQ(asked(), "spare") << "nothing was reserved, and 9000 were used";
+}
+
+TEST_F(ProviderLimits, WhatABatchTookIsNotTakenByWhoCancelsIt) {
+    conf.set("provider.mock.rate_limit.tokens_per_minute", "5000").set("route.ai.passthrough", "batches");
+    conf.set("consumer.tester.api_key", "").set("route.ai.auth.type", "none");
+    start(answer_always(answer(
+        R"({"id":"batch-1","object":"batch","usage":{"input_tokens":9000,"output_tokens":0,"total_tokens":9000}})")));
+    EXPECT_EQ(ask(request("POST", "/v1/batches/batch-1/cancel", "Content-Type: application/json\r\n", "{}")).status(),
+              200);
+    EXPECT_EQ(asked(), "mock");
+}
+
 TEST_F(ProviderLimits, StreamsAreSettledByTheUsageTheyReport) {
     conf.set("provider.mock.rate_limit.tokens_per_minute", "600");
     start(answer_always(sse_answer(delta_event("Hi") + usage_event + done_event)));

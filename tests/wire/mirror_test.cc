@@ -126,6 +126,17 @@ TEST_F(Mirror, AShadowThatHangsHoldsNobodyUpAndIsAskedNoMoreThanItsBound) {
     EXPECT_LT(std::chrono::steady_clock::now() - before, std::chrono::seconds(10)) << "a drain does not wait for it";
 }
 
+TEST_F(Mirror, ACopysTimeoutIsNoClients) {
+    conf.set("provider.shadow.timeout.response_header", "20ms");
+    begin();
+    shadow().set_script([](UpstreamConnection& connection) {
+        if (connection.read_request()) connection.wait_closed();
+    });
+    expect_answered_well(3);
+    expect_copies("failed", 3);
+    EXPECT_EQ(loom().metric("loom_timeouts_total"), 0);
+}
+
 TEST_F(Mirror, AShadowThatDoesNotReadHoldsNobodyUp) {
     shadow().set_script([this](UpstreamConnection&) { over.wait(Deadline::in(std::chrono::seconds(30))); });
     begin();

@@ -97,6 +97,34 @@ TEST_F(Residency, UnderChaos) {
     EXPECT_EQ(abroad(), 0u);
 }
 
+TEST_F(Residency, APreferredRegionGoesFirst_AndOthersWhereNobodyThereIsWell) {
+    require_failover();
+    conf.set("routing.prefer_region", "eu, us-east");
+    start_all();
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(asked(chat_body), "spare");
+    fail(spare());
+    EXPECT_EQ(asked(chat_body), "third");
+    loom().reload(conf.set("routing.rule.legal.when", R"(header.go == "us")")
+                      .set("routing.rule.legal.use", "mock, spare")
+                      .text());
+    EXPECT_EQ(asked(chat_body, "go: us\r\n"), "mock") << "whom a rule names goes in the rule's order";
+}
+
+TEST_F(Residency, TheNearestIsFoundByAskingEach) {
+    conf.set("routing.prefer_region", "nearest").set("provider.third.region", "us");
+    start_all();
+    wait_until("each region has been looked at", [this] {
+        asked(chat_body);
+        return upstream().request_count() > 1 && spare().request_count() > 0;
+    });
+    EXPECT_EQ(third().request_count(), 0u) << "it lies where mock does, which stands before it";
+    const size_t before = spare().request_count();
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(asked(chat_body), "mock") << "about as near: the strategy decides";
+    EXPECT_EQ(spare().request_count(), before);
+    const std::string list = ask_once(loom().admin_port(), get("/ai/providers")).body;
+    EXPECT_FALSE(contains(list, R"("connect_ms":null)")) << "of each region it is known: " << list;
+}
+
 TEST_F(Residency, AProviderThatDoesNotSayWhereIsNowhere) {
     conf.set("provider.mock.region", "").set("routing.require_region", "us");
     start_all();

@@ -13,4 +13,8 @@ void base64_encode(std::span<const uint8_t> bytes, std::string& out);
 /// Appends. Section 5, for addresses and file names: "-" and "_", without "=" at the end.
 void base64url_encode(std::span<const uint8_t> bytes, std::string& out);
 
+/// Appends the bytes of a text of section 5. False, with nothing appended, for what its own encoder would not have
+/// written: padding, white space, another alphabet's digits, bits behind the last byte. One value has one spelling.
+[[nodiscard]] bool base64url_decode(std::string_view text, std::string& out);
+
 }  // namespace loom

@@ -116,6 +116,15 @@ inline void Block::release() noexcept {
 class ByteBuffer {
   public:
     explicit ByteBuffer(BlockPool& pool) noexcept : pool_(&pool) {}
+    /// What was moved from is empty, and as good as new.
+    ByteBuffer(ByteBuffer&& other) noexcept
+        : pool_(other.pool_), block_(std::move(other.block_)), size_(std::exchange(other.size_, 0)) {}
+    ByteBuffer& operator=(ByteBuffer&& other) noexcept {
+        pool_ = other.pool_;
+        block_ = std::move(other.block_);
+        size_ = std::exchange(other.size_, 0);
+        return *this;
+    }
 
     [[nodiscard]] std::string_view view() const noexcept { return {block_.data(), size_}; }
     [[nodiscard]] char* data() const noexcept { return block_.data(); }

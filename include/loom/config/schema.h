@@ -21,6 +21,12 @@ struct Match {
     std::vector<std::string> names;   // what stands for the placeholders, in order
 };
 
+/// Of a name that a file makes up, a provider's or a route's: it stands in headers, in metrics and in front of ids.
+/// Models and headers are named by others.
+inline constexpr size_t name_bytes_max = 64;
+/// What is wrong with a match one of whose names is longer; "" for nothing.
+[[nodiscard]] std::string name_fault(const Match& match);
+
 /// A part of a pattern: `provider.` is fixed, `<name>` is not.
 struct PatternPart {
     enum class Kind : uint8_t { fixed, name, model, header };

@@ -49,6 +49,7 @@ class HeadScan {
 ///         from 0x80 in the target; more than 32 connection options.
 [[nodiscard]] Result<void> parse_request_head(std::string_view head, RequestHead& out) noexcept;
 
+/// head             up to its empty line: from what is behind, its end would have to be searched.
 /// request_method   decides with the status whether a body follows (RFC 9112, 6.3): none for HEAD, 1xx, 204 and 304.
 /// Errors  bad_message, head_too_large, unsupported; Side::upstream. The rules of fields are those of requests.
 [[nodiscard]] Result<void> parse_response_head(std::string_view head, Method request_method,

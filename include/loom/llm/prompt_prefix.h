@@ -17,6 +17,9 @@ namespace loom::llm {
 [[nodiscard]] uint64_t hash_prompt_prefix(const Request& request, std::string_view body, size_t bytes_max) noexcept;
 
 /// A prompt_cache_key in front of the document's members; `key` needs no escape and stays put like every replacement.
-void put_prompt_cache_key(Edits& edits, const Request& request, std::string_view key) noexcept;
+/// False, with nothing put, where the document has one, or words that may be one: null, empty, inside of another
+/// member, or spelt with escapes. Two of that name would be wrong.
+[[nodiscard]] bool put_prompt_cache_key(Edits& edits, const Request& request, std::string_view body,
+                                        std::string_view key) noexcept;
 
 }  // namespace loom::llm

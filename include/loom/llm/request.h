@@ -16,6 +16,14 @@ namespace loom::llm {
 
 class Structure;
 
+/// How many tokens a text of so many bytes is, by a rule of thumb: four bytes each, as English has it.
+[[nodiscard]] constexpr uint64_t estimated_tokens(uint64_t text_bytes) noexcept { return (text_bytes + 3) / 4; }
+
+/// More is no number of tokens: sums of these do not overflow.
+inline constexpr uint64_t tokens_bound = uint64_t{1} << 32;
+/// Of an answer of which nothing is known.
+inline constexpr uint64_t output_tokens_expected = 512;
+
 /// The views point into the body, or into the reader until its next read.
 struct Request {
     std::string_view model;  // decoded
@@ -42,6 +50,7 @@ struct Request {
     bool has_images = false;
     bool has_audio = false;           // in the prompt, or asked for as the answer
     bool has_schema = false;          // the answer has to follow one
+    bool wants_json = false;          // the answer has to be a document, with a schema or without
     bool uses_stored = false;         // of Responses: names what was stored before, by its id
     Range last_user_range;            // the raw JSON string behind last_user_text
     std::string_view last_user_text;  // of the last user message: its (last) text, undecoded: see json_text.h
@@ -53,6 +62,12 @@ struct Request {
     Store store = Store::unsaid;  // whether the provider is to keep what it answers
     Range cache_key_range;        // the raw string of prompt_cache_key
     Quirks occasions;             // of OpenAI's chat and completions: which of them might find something to change
+
+    [[nodiscard]] uint64_t prompt_tokens() const noexcept { return estimated_tokens(prompt_bytes); }
+    /// max_tokens as far as it is a number of tokens, so that sums with it do not overflow; 0 unset.
+    [[nodiscard]] uint64_t output_tokens_max() const noexcept {
+        return max_tokens < tokens_bound ? max_tokens : tokens_bound;
+    }
 };
 
 /// One lives per shard; its index buffers stay warm, so that a warm read does not allocate (up to 1 MiB bodies; the

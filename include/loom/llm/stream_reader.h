@@ -21,10 +21,11 @@ struct EventFacts {
     bool usage_null = false;     // `"usage":null`, which include_usage adds to every other chunk
     bool has_content = false;    // what a client sees, hears or runs: content, refusal, reasoning, audio, tool call
     bool has_tool_call = false;
-    bool is_error = false;   // a non-null `error`
-    bool finished = false;   // a finish_reason that is not null
-    bool malformed = false;  // not a JSON object: all other facts are false
-    Range content;           // the raw JSON string of choices[0].delta.content (or .text), quotes included
+    bool is_error = false;    // a non-null `error`
+    bool finished = false;    // a finish_reason that is not null
+    bool malformed = false;   // not a JSON object: all other facts are false
+    uint32_t text_bytes = 0;  // what the model wrote, as raw JSON; of a StreamReader's event see bytes_of()
+    Range content;            // the raw JSON string of choices[0].delta.content (or .text), quotes included
 };
 
 /// One string of an event that carries text of the model.
@@ -36,6 +37,13 @@ struct TextField {
     uint32_t tool = 0;  // index of the tool call
     Kind kind = Kind::content;
 };
+
+/// All of it together, without quotes.
+[[nodiscard]] constexpr uint32_t bytes_of(std::span<const TextField> texts) noexcept {
+    uint32_t bytes = 0;
+    for (const TextField& text : texts) bytes += text.range.length > 2 ? text.range.length - 2 : 0;
+    return bytes;
+}
 
 /// One lives per shard: it holds no state of a stream, and a warm read does not allocate.
 /// Method  Events of a stream are alike but for their text. The reader keeps the last event's bytes as a form with

@@ -51,6 +51,8 @@ class TranslateScratch {
     std::unique_ptr<Parts> parts_;
 };
 
+class ToldStream;
+
 class Translation {
   public:
     /// What one may keep between two calls: the texts that a Responses client is told again at the end (8 MiB), or
@@ -87,6 +89,14 @@ class Translation {
 
     /// What could not be carried so far.
     [[nodiscard]] const ArenaList<std::string_view>& dropped() const noexcept;
+
+    // A stream that another provider may have to go on with: told_stream.h. It stays as long as this does.
+    /// Before the first call of this: whatever the client is told from now on is kept there, and where another was told
+    /// before (ToldStream::go_on), this one goes on with its stream.
+    void tell(ToldStream& told);
+    /// Of a translation between equal protocols, whose events pass to the client as they came: keeps in step with one.
+    /// facts  of the event. Where the client was told what this cannot keep, nobody can go on with it.
+    void follow(std::string_view name, std::string_view data, const EventFacts& facts);
 
   private:
     struct State;

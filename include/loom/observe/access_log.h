@@ -40,7 +40,9 @@ struct AccessRecord {
     uint16_t status = 0;              // 499 for a client that left
     bool stream = false;
     uint16_t attempts = 0;
-    std::string_view failover;  // 256: attempts that failed, "openai=rate_limit:429, azure=connect"; as it is
+    std::string_view failover;     // 256: attempts that failed, "openai=rate_limit:429, azure=connect"; as it is
+    std::string_view hedge;        // where two providers were asked at once: what the second came to, "won"; as it is
+    std::string_view hedge_other;  // 64: who was asked beside `provider` then
     uint64_t bytes_in = 0;
     uint64_t bytes_out = 0;
     uint32_t events = 0;

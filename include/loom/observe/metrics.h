@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,6 +18,7 @@
 
 #include "loom/base/assert.h"
 #include "loom/base/histogram.h"
+#include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
 
 namespace loom::observe {
@@ -170,7 +172,14 @@ class ShardMetrics {
     Counter shed;                        // refused because the shard was overloaded
     Counter limited;                     // refused, where every provider of their model was at its limit
     Counter mirrors_answered, mirrors_failed, mirrors_dropped;  // copies of requests for a shadow
-    Counter bodies_waited;                                      // for room in limit.bodies_in_memory
+    // Streams that broke behind content where routing.failover.continuation is on: another provider has told the rest,
+    // none did, or there was something in them that nobody can go on with.
+    Counter continuations_completed, continuations_failed, continuations_refused;
+    // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it
+    // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
+    // cancelled had not said what it took.
+    Counter hedges_won, hedges_lost, hedges_failed, hedges_abandoned, hedges_refused, hedges_untold;
+    Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head
     /// to the last of the answer.
@@ -208,6 +217,8 @@ class ShardMetrics {
         s.tokens_input.add(n.input);
         s.tokens_output.add(n.output);
     }
+    /// A request that one of its client's limits has refused: whose limit it was.
+    void rate_limited(LimitScope scope) noexcept { rate_limited_[static_cast<size_t>(scope)].add(); }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
         provider_at(provider).first_token.record(duration_bounds_us, us);
@@ -259,6 +270,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
     }
+    [[nodiscard]] uint64_t rate_limited_count(LimitScope scope) const noexcept {
+        return rate_limited_[static_cast<size_t>(scope)].value();
+    }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -275,6 +289,7 @@ class ShardMetrics {
     OverheadHistogram loop_turn_;
     DurationHistogram queue_wait_;
     std::array<TlsSeries, tls_side_count> tls_;
+    std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;
@@ -305,11 +320,12 @@ struct AccessTokenFacts {
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
     std::string provider;
-    bool known = true;    // false: nothing else here is told of it, but its weight
+    bool known = true;    // false: nobody watches it, and of its breaker nothing is told
     uint32_t weight = 1;  // as it is now; 0: it takes no new requests
     bool healthy = true;
-    uint32_t breaker = 0;      // 0 closed, 1 half open, 2 open
-    uint32_t open_models = 0;  // its models whose breakers are not closed
+    uint32_t breaker = 0;                                      // 0 closed, 1 half open, 2 open
+    uint32_t open_models = 0;                                  // its models whose breakers are not closed
+    std::optional<uint32_t> concurrency_limit = std::nullopt;  // in force now, where it has one
 };
 
 /// A provider's counts so far, of all shards.

@@ -15,7 +15,8 @@ namespace loom::proxy {
 struct ListenerPlan {
     std::string name;
     LocalHandler local;                    // set: an admin listener, which answers everything itself
-    bool discards = false;                 // nobody is there: mirrored requests, see proxy/mirror.cc
+    bool discards = false;                 // nobody is there: see proxy/mirror.cc, and
+    bool hedges = false;                   // proxy/hedge.cc
     std::shared_ptr<net::TlsContext> tls;  // set: https. This shard's alone; connections keep the one they began with
 };
 

@@ -16,7 +16,10 @@ struct MemoryShape {
     bool streams_bodies = false;        // some requests are relayed without being read
     bool keeps_ids = false;             // some route relays families that store things
     bool fails_over = false;            // answers wait for their first content
+    uint32_t hold_tokens = 0;           // and for so many more
+    uint32_t continuation_bytes = 0;    // of a stream's text are kept for another provider; 0: none
     bool keeps_rule_fields = false;     // rules ask for fields of the head
+    bool limits_clients = false;        // by rate_limit.*
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS
     bool has_tls_upstreams = false;

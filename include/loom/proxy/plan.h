@@ -14,6 +14,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/selection_plan.h"
 #include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
@@ -175,6 +176,9 @@ struct ClientTimeouts {
 
 /// When a failed attempt is followed by another.
 struct FailoverPlan {
+    static constexpr uint32_t held_start_bytes_max = 32 * 1024;  // an answer's head, and its events without content
+    static constexpr uint32_t held_token_bytes_max = 512;        // of an event with a token
+
     bool enabled = false;
     bool retry_sent = true;  // a request that was sent and got no answer may be sent again, and cost twice
     uint32_t max_retries = 2;
@@ -183,6 +187,15 @@ struct FailoverPlan {
     uint64_t retry_after_max_ms = 10'000;
     std::vector<uint16_t> retry_codes;
     route::Backoff backoff;
+    uint32_t hold_tokens = 0;  // of content that wait before a stream's start leaves (HeldStart); 0: it leaves at once
+    uint64_t hold_ms = 0;      // that they wait at most; 0: any time
+    bool continues = false;    // a stream that breaks behind content goes on with another provider
+    uint32_t continuation_bytes = 256 * 1024;  // of text that is kept for it
+
+    /// Of a stream's start: beyond it, it leaves.
+    [[nodiscard]] uint32_t held_bytes_max() const noexcept {
+        return held_start_bytes_max + hold_tokens * held_token_bytes_max;
+    }
 };
 
 /// Requests that wait where every provider of their model is at its limit.
@@ -220,6 +233,15 @@ struct MirrorPlan {
     }
 };
 
+/// When a second provider is asked beside one that is slow.
+struct HedgePlan {
+    static constexpr uint64_t body_bytes_max = 1u << 20;  // of a request that is copied for the second
+    uint64_t after_ms = 0;                                // without a first content; 0: by percentile
+    uint32_t percentile = 0;                              // of the times that the model took at its provider of late
+    uint32_t budget_share = 100;                          // thousandths of the requests, see route::RetryBudget
+    uint32_t in_flight_max = 64;                          // on each shard
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -232,10 +254,12 @@ struct Plan {
     route::ModelFallbacks model_fallbacks;           // empty without failover
     std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
     QueuePlan queue;
-    OverloadPlan overload;  // exchanges: of the process
+    OverloadPlan overload;                             // exchanges: of the process
+    std::shared_ptr<const RateLimitPlan> rate_limits;  // of clients; null: none
     StickyPlan sticky;
     std::vector<route::Experiment> experiments;
     std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
+    std::shared_ptr<const HedgePlan> hedge;    // null: never
     bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;

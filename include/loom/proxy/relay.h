@@ -18,9 +18,11 @@
 #include "loom/io/shard.h"
 #include "loom/llm/edits.h"
 #include "loom/llm/stream_reader.h"
+#include "loom/llm/told_stream.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
 #include "loom/net/sender.h"
+#include "loom/proxy/held_start.h"
 
 namespace loom::proxy {
 
@@ -56,6 +58,10 @@ class RelayOwner {
   public:
     virtual void pause_source() noexcept = 0;
     virtual void resume_source() noexcept = 0;
+    /// The source has brought its first content, which may still wait here (RelayOptions::hold).
+    virtual void on_content_came() noexcept = 0;
+    /// What was held is about to be given. Until this returns another may become the client (Relay::send_to).
+    virtual void claim_client() noexcept {}
     /// The first bytes of the answer's content are on their way to the client: from here nothing can be taken back.
     virtual void on_first_content() noexcept = 0;
     /// An event has passed (to push the inter-event deadline back).
@@ -82,20 +88,23 @@ struct RelayOptions {
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
     uint32_t event_bytes_max = 1024 * 1024;
-    uint32_t hold_bytes_max = 0;  // of what waits for the first content, from add_head on; 0: nothing waits
+    HoldTerms hold;  // of the start, from add_head on
     EventObserver* observer = nullptr;
     llm::Protocol client_protocol = llm::Protocol::openai_chat;  // of an error event
     llm::Translation* translation = nullptr;  // the source's events are of another protocol than the client's
     llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
+    llm::ToldStream* told = nullptr;          // another source may go on with the stream where this one breaks
+    llm::Translation* follower = nullptr;     // of what is told, where it passes as it came
 };
 
-class Relay {
+class Relay final : HeldStart::Owner {
   public:
     /// How a relay ended.
     enum class End : uint8_t {
         open,
         whole,        // the client has, or will have, all of it
         broken,       // the source broke; the client was told by an error event
+        cut,          // the source broke behind content; the client was told nothing, for another may go on (told)
         unfinished,   // the source broke, and only the end of the connection can tell the client
         client_lost,  // sending failed
     };
@@ -107,7 +116,9 @@ class Relay {
     static constexpr size_t collected_bytes_max = 64 * 1024;  // of a JSON answer in several reads; usage ends it
 
     void begin(const RelayOptions& options);
-    /// A head of ours, in front of everything. hold  it waits for the first content (options.hold_bytes_max).
+    /// Another client than the one that it was made for. Only as long as that one was given nothing.
+    void send_to(net::Sender& client) noexcept { client_ = &client; }
+    /// A head of ours, in front of everything. hold  it waits for the content (options.hold).
     void add_head(std::string_view head, bool hold = false);
 
     /// Bytes with the source's framing. Returns how many belonged to the answer; the rest is out of step.
@@ -126,9 +137,11 @@ class Relay {
     void on_client_progress();
     void on_client_failed(const Error& why);
 
-    /// Not one byte has been given to the client yet: the answer's head and what is no content wait for the first that
-    /// is. When it ends like this other than whole, nothing is told: it never was an answer.
-    [[nodiscard]] bool holding() const noexcept { return holding_; }
+    /// Not one byte has been given to the client yet: the answer's head and its start wait (options.hold). When it ends
+    /// like this other than whole, nothing is told: it never was an answer.
+    [[nodiscard]] bool holding() const noexcept { return start_.holding(); }
+    /// When the source brought its first content, by the shard's clock; 0: it has not.
+    [[nodiscard]] uint64_t content_came_ns() const noexcept { return content_came_ns_; }
     /// A stream's head goes to the client all the same, since it was kept waiting for long; events still wait. False of
     /// any other answer, whose head says what follows it.
     bool give_head();
@@ -137,7 +150,7 @@ class Relay {
     [[nodiscard]] End end() const noexcept { return end_; }
     [[nodiscard]] bool ended() const noexcept { return end_ != End::open; }
     /// Ended, and nothing of it waits in Loom any more.
-    [[nodiscard]] bool delivered() const noexcept { return ended() && client_.idle(); }
+    [[nodiscard]] bool delivered() const noexcept { return ended() && client_->idle(); }
     [[nodiscard]] const Error& error() const noexcept { return error_; }
     /// The upstream itself said in its stream that it failed, however orderly its bytes ended.
     [[nodiscard]] bool error_told() const noexcept { return error_told_; }
@@ -185,6 +198,9 @@ class Relay {
     void take_events(Output& output, std::string_view payload);
     void hold_front(Output& output, std::string_view part);
     Verdict judge(std::string_view event, llm::Edits& edits);
+    [[nodiscard]] bool cuts_at(const llm::EventFacts& facts, const http::SseEvent& event);
+    void cut_there(Output& output);
+    [[nodiscard]] bool may_be_cut() const noexcept;
     [[nodiscard]] size_t next_event_end(std::string_view payload) noexcept;
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
@@ -207,12 +223,15 @@ class Relay {
     void tell_broken();
     void end_with(End end);
     void schedule_flush();
-    void note_content();
-    [[nodiscard]] const char* fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept;
+    void note_content(const llm::EventFacts& facts);
+    void note_came();
+    void give_start();
     void give_held();
+    void on_hold_over() noexcept override { give_start(); }
+    [[nodiscard]] const char* fault_at_start(const llm::EventFacts& facts, const http::SseEvent& event) const noexcept;
 
     io::Shard& shard_;
-    net::Sender& client_;
+    net::Sender* client_;
     llm::StreamReader& stream_reader_;
     llm::UsageReader& usage_reader_;
     RelayOwner& owner_;
@@ -222,24 +241,25 @@ class Relay {
     http::FrameSplitter frames_;
     ByteBuffer held_;       // the front of an event that is not whole yet
     ByteBuffer backlog_;    // payload that waits for an observer's verdict
-    ByteBuffer aside_;      // while holding_: what waits for the first content; later, while unpack_waits_: coded bytes
+    ByteBuffer coded_;      // while unpack_waits_: what is not decoded yet
     ByteBuffer collected_;  // a JSON answer that came in several reads; in a stream, scratch for joined data lines
     std::unique_ptr<http::Inflater> inflater_;
     std::unique_ptr<llm::EventFacts> suspended_facts_;  // of the event that the stream stands at
     llm::Usage usage_;
     Error error_;
+    const char* cut_ = nullptr;  // what is wrong with the event at hand, in front of which the stream is cut
     Flush flush_{*this};
     FlushTimer flush_timer_{*this};
+    HeldStart start_;
     uint64_t payload_bytes_ = 0;
+    uint64_t content_came_ns_ = 0;
     uint32_t event_count_ = 0;
-    uint32_t start_head_bytes_ = 0;  // of aside_
     End end_ = End::open;
     bool changed_ = false;  // this read's output differs from its input
     bool source_paused_ = false;
     bool suspended_ = false;
-    bool unpack_waits_ = false;  // for the client: aside_, and what the decoder has ready, come later
-    bool content_seen_ = false;
-    bool holding_ = false;
+    bool unpack_waits_ = false;    // for the client: coded_, and what the decoder has ready, come later
+    bool start_given_ = false;     // or nothing of it ever waited
     bool done_seen_ = false;       // `[DONE]`, or what is its like in the source's protocol
     bool error_told_ = false;      // by the source, in an event
     bool oversize_event_ = false;  // an event too long to hold passes in parts

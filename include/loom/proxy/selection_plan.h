@@ -9,6 +9,7 @@
 
 #include "loom/route/capability.h"
 #include "loom/route/estimate.h"
+#include "loom/route/proximity.h"
 #include "loom/route/residency.h"
 #include "loom/route/rules.h"
 #include "loom/route/strategy.h"
@@ -37,6 +38,7 @@ struct SelectionPlan {
     route::Capabilities capabilities;
     std::vector<route::RegionRequirement> route_regions;     // by route; none: no route requires any
     std::vector<route::RegionRequirement> consumer_regions;  // by consumer; likewise
+    route::RegionPreference preferred_regions;
 
     [[nodiscard]] const PromptTarget& of_complexity(float complexity) const noexcept {
         return complexity >= complexity_threshold ? large : small;

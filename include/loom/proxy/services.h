@@ -134,6 +134,8 @@ class Services {
 
     route::Random random;
     route::RetryBudget retries;
+    route::RetryBudget hedges{route::hedge_budget};
+    uint32_t hedge_count = 0;    // requests that two providers are asked
     uint32_t mirror_count = 0;   // copies of requests under way
     uint64_t mirror_credit = 0;  // of MirrorPlan::whole_share: what the next one's share is added to
 

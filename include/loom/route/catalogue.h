@@ -137,8 +137,12 @@ class Catalogue {
     /// Up to three names that the client may have meant, nearest first. For the text of a 404.
     [[nodiscard]] std::vector<std::string_view> nearest(std::string_view model) const;
 
-    /// Every model that can be asked for by name, merged over providers, in file order: GET /v1/models.
-    [[nodiscard]] std::span<const ListedModel> models() const noexcept { return listed_; }
+    /// Every model that can be asked for by name now, merged over providers, in file order: GET /v1/models. A model
+    /// whose providers an operator has drained is left out until one of them is back. The views live as long as this
+    /// does.
+    [[nodiscard]] std::vector<ListedModel> models() const;
+    /// The same whoever is drained.
+    [[nodiscard]] size_t model_count() const noexcept { return listed_.size(); }
 
     /// Of every set.
     template <class Do>
@@ -165,16 +169,20 @@ class Catalogue {
         Strategy strategy = Strategy::priority;
         bool own_strategy = false;
     };
+    struct Listed {
+        std::string_view id;  // a key of exact_
+        uint32_t entry;
+    };
     [[nodiscard]] const Set* lookup(std::string_view model) const noexcept;
     [[nodiscard]] const Set* listed(std::string_view model) const noexcept;
     [[nodiscard]] ModelMatch match_of(const Set* set, std::string_view model) const noexcept;
 
     std::vector<Set> entries_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> exact_;
-    std::vector<Pattern> patterns_;    // longest prefix first
-    Set any_;                          // for a name that nobody lists: the default, then providers without a list
-    bool any_known_ = false;           // there are such, if drained
-    std::vector<ListedModel> listed_;  // views into exact_'s keys and provider_names_
+    std::vector<Pattern> patterns_;  // longest prefix first
+    Set any_;                        // for a name that nobody lists: the default, then providers without a list
+    bool any_known_ = false;         // there are such, if drained
+    std::vector<Listed> listed_;     // in file order
     std::vector<std::string> provider_names_;
     std::vector<std::string> warnings_;
 };

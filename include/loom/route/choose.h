@@ -55,8 +55,9 @@ struct ChoiceTerms {
     Trouble trouble = Trouble::none;         // how the attempt before ended
     uint8_t yields_from = priority_classes;  // those who wait for a provider in this class or a higher one go first
     bool fallback_only = false;              // the others have had their attempts
-    const Tried* unfit = nullptr;     // candidates that cannot take such a request, as if they were none; null: all can
-    std::span<const uint16_t> order;  // all candidates' places, best first, where the strategy goes by it; else empty
+    const Tried* unfit = nullptr;  // candidates that cannot take such a request, as if they were none; null: all can
+    std::span<const uint8_t> regions;  // all candidates' classes, the lowest first, before any strategy; empty: alike
+    std::span<const uint16_t> order;   // all candidates' places, best first, where the strategy goes by it; else empty
 
     [[nodiscard]] uint64_t tokens() const noexcept { return input_tokens + output_tokens; }
 };
@@ -87,6 +88,7 @@ struct Choice {
 };
 
 /// Chooses among candidates that were not tried, and enters the chosen one's breakers. Nothing when none is left.
+/// Within each step those of the lowest class of region that has any go before the others.
 ///   1. not the fallback; breaker closed or probing, not resting; while it recovers, its growing share of the requests
 ///   2. the same, whatever their share    3. the fallback    4. those that rest
 ///   5. where the breaker of every candidate but the fallback is open, tried or not: the strategy among those left

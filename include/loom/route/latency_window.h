@@ -28,6 +28,15 @@ class LatencyWindow {
     [[nodiscard]] uint64_t score(const LatencyOptions& options, uint64_t now_ms) noexcept;
     /// The percentile as of now. Walks the window.
     [[nodiscard]] uint64_t percentile(const LatencyOptions& options, uint64_t now_ms, uint32_t which) const noexcept;
+    /// The same, made anew every refresh_ms; 0 as long as the window holds too few samples for it (samples_for).
+    /// which  always the same: one is kept.
+    [[nodiscard]] uint64_t settled(const LatencyOptions& options, uint64_t now_ms, uint32_t which) noexcept;
+    /// Fewer say nothing of this percentile: one in so many lies above it.
+    [[nodiscard]] static constexpr uint64_t samples_for(uint32_t which) noexcept {
+        constexpr uint64_t least = 20;
+        const uint64_t one_above = 100 / (100 - (which < 100 ? which : 99));
+        return one_above > least ? one_above : least;
+    }
     /// Since the last sample; UINT64_MAX before the first.
     [[nodiscard]] uint64_t idle_ms(uint64_t now_ms) const noexcept;
 
@@ -42,6 +51,11 @@ class LatencyWindow {
         uint32_t at_ms;
     };
     [[nodiscard]] static uint32_t slice_of(const LatencyOptions& options, uint64_t now_ms) noexcept;
+    struct Measured {
+        uint64_t us = 0;
+        uint64_t samples = 0;
+    };
+    [[nodiscard]] Measured measure(const LatencyOptions& options, uint64_t now_ms, uint32_t which) const noexcept;
     void count(uint32_t slice, size_t bucket) noexcept;
     void average(uint64_t now_ms, uint64_t us) noexcept;
 
@@ -50,6 +64,8 @@ class LatencyWindow {
     std::atomic<uint64_t> percentile_us_{0};
     std::atomic<uint64_t> refreshed_ms_{0};
     std::atomic<uint64_t> sampled_ms_{0};  // 0: never
+    std::atomic<uint64_t> settled_us_{0};
+    std::atomic<uint64_t> settled_ms_{0};  // when that was made; 0: never
     // slice number:32 count:32
     alignas(64) std::array<std::array<std::atomic<uint64_t>, Shape::bucket_count>, slices> counts_{};
 };

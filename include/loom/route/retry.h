@@ -18,13 +18,22 @@ struct Backoff {
     [[nodiscard]] uint64_t pause_ms(uint32_t retry, uint64_t random) const noexcept;
 };
 
+/// What a budget has beside its share of the requests.
+struct BudgetTerms {
+    uint32_t first = 10;             // before any traffic
+    uint32_t kept_max = 100;         // saved up in good times
+    uint64_t free_every_ms = 1'000;  // in which one is free; 0: none is
+};
+inline constexpr BudgetTerms hedge_budget = {.first = 1, .kept_max = 10, .free_every_ms = 0};
+
 /// Retries that one shard may make: each request adds a share of one, each retry takes a whole. Some are free, so that
 /// little traffic can be retried too. Owned by a shard: the shards' shares are the whole's.
 class RetryBudget {
   public:
-    static constexpr uint32_t whole = 1'000;          // thousandths of a retry
-    static constexpr uint32_t kept_max = 100;         // retries saved up in good times
-    static constexpr uint64_t free_every_ms = 1'000;  // beside the share, one retry
+    static constexpr uint32_t whole = 1'000;  // thousandths of a retry
+
+    explicit RetryBudget(const BudgetTerms& terms = {}) noexcept
+        : terms_(terms), balance_(uint64_t{terms.first} * whole) {}
 
     /// share  thousandths.
     void on_request(uint32_t share) noexcept;
@@ -32,7 +41,8 @@ class RetryBudget {
     [[nodiscard]] bool take(uint64_t now_ms) noexcept;
 
   private:
-    uint64_t balance_ = 10 * whole;  // a first outage may come before any traffic
+    BudgetTerms terms_;
+    uint64_t balance_;  // a first outage may come before any traffic
     uint64_t free_at_ms_ = 0;
 };
 

@@ -11,13 +11,14 @@
 #include <unordered_map>
 
 #include "loom/base/hash.h"
+#include "loom/base/moving_average.h"
 #include "loom/route/breaker.h"
 #include "loom/route/headroom.h"
 #include "loom/route/latency_window.h"
 #include "loom/route/probe_record.h"
-#include "loom/route/moving_average.h"
 #include "loom/route/provider_control.h"
 #include "loom/route/rate_limit.h"
+#include "loom/route/region_state.h"
 
 namespace loom::route {
 
@@ -32,7 +33,9 @@ struct TargetLatency {
 /// Lines of its own: what one target's traffic writes keeps no other's reader waiting.
 class alignas(64) TargetState {
   public:
-    explicit TargetState(bool measured);
+    explicit TargetState(bool measured) {
+        if (measured) measure();
+    }
 
     Breaker breaker;
     /// Of active health checks, where there are any.
@@ -43,6 +46,8 @@ class alignas(64) TargetState {
 
     /// Tokens of its answers of late. Where a strategy asks for it.
     MovingAverage output_tokens;
+    /// Of a model whose provider's concurrency is learned.
+    TimeBaselines times;
 
     /// It asked not to be bothered until then (429 with Retry-After); monotonic.
     void rest_until(uint64_t at_ms) noexcept;
@@ -59,8 +64,10 @@ class alignas(64) TargetState {
     }
     static constexpr uint64_t room_kept_ms = 300'000;  // whatever it says: then it is asked again, to see
 
-    /// Null where no strategy needs it: its buckets take some KiB.
-    [[nodiscard]] TargetLatency* latency() const noexcept { return latency_.get(); }
+    /// Null until a strategy needs it: its buckets take some KiB.
+    [[nodiscard]] TargetLatency* latency() const noexcept { return latency_.load(std::memory_order_acquire); }
+    /// From now on there is one. Of the thread that builds configurations.
+    void measure();
 
     // For those who ask how it does.
     void note_success(uint64_t now_ms) noexcept { succeeded_ms_.store(now_ms, std::memory_order_relaxed); }
@@ -84,7 +91,8 @@ class alignas(64) TargetState {
     std::atomic<uint64_t> succeeded_ms_{0};
     std::atomic<uint64_t> failed_ms_{0};
     std::atomic<const char*> failure_{""};
-    std::unique_ptr<TargetLatency> latency_;
+    std::unique_ptr<TargetLatency> latency_home_;
+    std::atomic<TargetLatency*> latency_{nullptr};
 };
 
 /// The rows of a process. A row lives as long as a configuration that names it; asked for again before that, it is the
@@ -92,7 +100,7 @@ class alignas(64) TargetState {
 class TargetTable {
   public:
     /// identity  what makes it the same target: a provider's name and base URL, and the model's name there.
-    /// measured  with latencies. A row that had none gets new ones, and begins anew.
+    /// measured  with latencies. A row that had none gets them, and stays what it is.
     [[nodiscard]] std::shared_ptr<TargetState> row(std::string_view identity, bool measured);
     /// What operators say of a provider, by its name. A new one begins with `weight`; one that is there is found as it
     /// is: see ProviderControl::configure.
@@ -100,6 +108,8 @@ class TargetTable {
     [[nodiscard]] size_t size() const noexcept { return rows_.size(); }
     /// What has been taken of a provider's limits, whatever its address: they are its account's.
     [[nodiscard]] std::shared_ptr<LimitState> limits(std::string_view provider);
+    /// The way to a region, by its name.
+    [[nodiscard]] std::shared_ptr<RegionState> region(std::string_view name);
 
   private:
     template <class Row>
@@ -107,6 +117,7 @@ class TargetTable {
     Rows<TargetState> rows_;
     Rows<LimitState> limits_;
     Rows<ProviderControl> controls_;
+    Rows<RegionState> regions_;
 };
 
 }  // namespace loom::route

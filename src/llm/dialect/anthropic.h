@@ -23,6 +23,10 @@ void write_error(const ErrorAnswer& error, Context& context, ByteBuffer& out);
 enum class Form : uint8_t { message, count };
 [[nodiscard]] Result<void> write_request(const ChatRequest& request, Form form, Context& context, ByteBuffer& out);
 
+/// Of an event that reached its client as it came, and what the encoder has made of it: do both stand at the same
+/// block, so that the encoder could go on with the stream?
+[[nodiscard]] bool is_in_step(std::string_view event, std::string_view data, std::string_view made) noexcept;
+
 /// `stop_reason`, both ways.
 [[nodiscard]] FinishReason finish_reason_of(Text stop_reason) noexcept;
 /// tool_called  the answer holds a call: some providers say `stop` then, and Anthropic's clients run no tool unless

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "strategies.h"
 
@@ -21,14 +22,10 @@ struct Positions {
     }
 };
 
-/// score_of  of a candidate, the lowest the best; 0: nothing is known.
-void keep_fastest(const Field& field, size_t fastest, bool explored,
-                  uint64_t (*score_of)(const Field&, const Candidate&) noexcept, Positions& first) noexcept {
-    if (explored) {
-        first.at[0] = static_cast<uint16_t>(fastest);
-        first.count = 1;
-        return;
-    }
+/// Of a candidate, the lowest the best; 0: nothing is known.
+using ScoreOf = uint64_t (*)(const Field&, const Candidate&) noexcept;
+
+void keep_fastest(const Field& field, size_t fastest, ScoreOf score_of, Positions& first) noexcept {
     const uint64_t least = score_of(field, field.at(fastest));
     first.keep(field, fastest, [&](const Candidate& one) {
         const uint64_t score = score_of(field, one);
@@ -36,8 +33,21 @@ void keep_fastest(const Field& field, size_t fastest, bool explored,
     });
 }
 
+size_t fastest_of(const Field& field, ScoreOf score_of) noexcept {
+    size_t best = 0;
+    uint64_t least = 0;
+    for (size_t i = 0; i < field.eligible.size(); ++i) {
+        const uint64_t score = score_of(field, field.at(i));
+        if (score == 0 || (least != 0 && score >= least)) continue;
+        best = i;
+        least = score;
+    }
+    return best;
+}
+
 /// Those that the strategy would take first.
-void keep_first(const Field& field, bool& explored, Positions& first) noexcept {
+/// looked  the one that a strategy which goes by times has picked; nothing: the one that is the fastest.
+void keep_first(const Field& field, std::optional<size_t> looked, Positions& first) noexcept {
     switch (field.terms.strategy) {
         case Strategy::priority:
         case Strategy::complexity:
@@ -49,9 +59,10 @@ void keep_first(const Field& field, bool& explored, Positions& first) noexcept {
             const std::optional<Money> least = cost_of(field, field.at(best));
             return first.keep(field, best, [&](const Candidate& one) { return cost_of(field, one) == least; });
         }
-        case Strategy::latency: return keep_fastest(field, pick_latency(field, explored), explored, latency_of, first);
+        case Strategy::latency:
+            return keep_fastest(field, looked.value_or(fastest_of(field, latency_of)), latency_of, first);
         case Strategy::throughput:
-            return keep_fastest(field, pick_throughput(field, explored), explored, pace_of, first);
+            return keep_fastest(field, looked.value_or(fastest_of(field, pace_of)), pace_of, first);
         default: return first.keep(field, 0, [](const Candidate&) { return true; });
     }
 }
@@ -59,8 +70,12 @@ void keep_first(const Field& field, bool& explored, Positions& first) noexcept {
 }  // namespace
 
 size_t pick_sticky(const Field& field, bool& explored) noexcept {
+    std::optional<size_t> looked;
+    if (field.terms.strategy == Strategy::latency) looked = pick_latency(field, explored);
+    if (field.terms.strategy == Strategy::throughput) looked = pick_throughput(field, explored);
+    if (explored) return *looked;
     Positions first;
-    keep_first(field, explored, first);
+    keep_first(field, looked, first);
     if (first.count == 1) return first.at[0];
     std::array<AffinityMember, candidates_max> members;
     for (size_t i = 0; i < first.count; ++i) {
@@ -73,6 +88,21 @@ size_t pick_sticky(const Field& field, bool& explored) noexcept {
     const size_t chosen =
         pick_by_affinity(field.terms.affinity, {members.data(), first.count}, field.options.load_factor);
     return first.at[chosen];
+}
+
+size_t sticky_home(const Field& field) noexcept {
+    Positions first;
+    keep_first(field, std::nullopt, first);
+    size_t home = first.at[0];
+    double most = -1;
+    for (size_t i = 0; i < first.count; ++i) {
+        const Candidate& one = field.at(first.at[i]);
+        const double score = affinity_score(field.terms.affinity, one.identity, std::max(1u, one.weight_now()));
+        if (score <= most) continue;
+        most = score;
+        home = first.at[i];
+    }
+    return home;
 }
 
 }  // namespace loom::route

@@ -40,6 +40,9 @@ using WindowOf = LatencyWindow& (*)(const Field&, TargetLatency&) noexcept;
 /// By terms.affinity, among those that the strategy would take first.
 [[nodiscard]] size_t pick_sticky(const Field& field, bool& explored) noexcept;
 
+/// Where it would be taken, were it idle. Looks and explores nothing.
+[[nodiscard]] size_t sticky_home(const Field& field) noexcept;
+
 /// Would a strategy that goes by order take this one as soon as the first? The others only spread.
 [[nodiscard]] inline bool stands_first(const ChoiceTerms& terms, const Candidate& one,
                                        const Candidate& first) noexcept {

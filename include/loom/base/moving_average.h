@@ -5,7 +5,7 @@
 #include <atomic>
 #include <cstdint>
 
-namespace loom::route {
+namespace loom {
 
 class MovingAverage {
   public:
@@ -34,4 +34,4 @@ class MovingAverage {
     std::atomic<uint64_t> word_{0};
 };
 
-}  // namespace loom::route
+}  // namespace loom

@@ -1,0 +1,37 @@
+// What clients may ask for, as a plan has it: which limits a request is under.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "loom/base/hash.h"
+#include "loom/tenant/address_limits.h"
+#include "loom/tenant/limit.h"
+
+namespace loom::proxy {
+
+/// Null pointers are things without a limit.
+struct RateLimitPlan {
+    std::deque<tenant::Limit> limits;  // all of them, in the conf's order of scopes; those below point at these
+    const tenant::Limit* global = nullptr;
+    const tenant::Limit* ip = nullptr;  // of each address; the rows are those of `addresses`
+    std::shared_ptr<tenant::AddressLimits> addresses;
+    // By the consumer's index, and behind the last one for those whom no key tells apart.
+    std::vector<const tenant::Limit*> consumers;
+    std::vector<const tenant::Limit*> teams;
+    std::vector<std::shared_ptr<tenant::OutputHabit>> habits;
+    std::vector<const tenant::Limit*> routes;  // by the route's index
+    std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> models;
+    bool tells = true;  // answers say what is left of the client's own limits
+
+    [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
+        if (models.empty()) return nullptr;
+        const auto found = models.find(model);
+        return found == models.end() ? nullptr : found->second;
+    }
+};
+
+}  // namespace loom::proxy

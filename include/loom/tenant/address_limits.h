@@ -1,0 +1,50 @@
+// What has been taken by each client's address. As many rows as a configuration says, for all shards together.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "loom/base/ip.h"
+#include "loom/tenant/limit.h"
+
+namespace loom::tenant {
+
+/// A set-associative table: an address has its row in one of eight places. Where all are taken it gets the row of the
+/// one that came the longest ago and has no request under way, and what that one had taken is forgotten; where each has
+/// one under way, it shares the oldest's. One IPv6 client owns a /64 and may come from any address in it: that is what
+/// is counted. IPv4 counts whole, v4-mapped or not.
+class AddressLimits {
+  public:
+    /// terms  whose windows the rows are made for.
+    AddressLimits(const LimitTerms& terms, size_t address_count);
+
+    [[nodiscard]] bool fits(const LimitTerms& terms, size_t address_count) const noexcept;
+    /// Its row, which is there as long as this table is. Any shard.
+    [[nodiscard]] LimitRow row(const IpBytes& address, uint64_t now_ms) noexcept;
+    /// Addresses that have a row now.
+    [[nodiscard]] size_t size() const noexcept;
+    [[nodiscard]] size_t capacity() const noexcept { return set_count_ * ways; }
+    [[nodiscard]] static uint64_t memory_bytes(size_t address_count) noexcept;
+
+  private:
+    struct alignas(64) Place {
+        std::atomic<uint64_t> key{0};  // a hash of the address that has it; 0: free
+        std::atomic<uint64_t> seen_ms{0};
+        LimitLevel level;
+        RateWindow requests;
+        RateWindow tokens;
+    };
+    static constexpr size_t ways = 8;
+    [[nodiscard]] static size_t set_count_of(size_t address_count) noexcept;
+    [[nodiscard]] uint64_t key_of(const IpBytes& address) const noexcept;
+
+    const size_t set_count_;  // a power of two
+    const size_t address_count_;
+    const uint64_t requests_slice_ns_;
+    const uint64_t tokens_slice_ns_;
+    const uint64_t seed_;  // an attacker who owns many /64 must not know which of them fall together
+    std::unique_ptr<Place[]> places_;
+};
+
+}  // namespace loom::tenant

@@ -1,0 +1,167 @@
+// What clients may ask for: requests and tokens by a window of time, requests at once, and how many of them may come
+// together. A limit is for one thing (a consumer, a team, a route, a model, an address, all together), and a request is
+// under several: it takes of all of them or of none, and what it has taken is settled once, at its end.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "loom/base/hash.h"
+#include "loom/base/limit_scope.h"
+#include "loom/base/moving_average.h"
+#include "loom/base/token_bucket.h"
+#include "loom/tenant/rate_window.h"
+
+namespace loom::tenant {
+
+/// Which of a limit's terms; the order in which they are asked.
+enum class LimitKind : uint8_t { concurrent, burst, requests, tokens };
+inline constexpr size_t limit_kind_count = 4;
+
+/// What a configuration allows.
+struct LimitTerms {
+    WindowTerms requests;
+    WindowTerms tokens;
+    uint64_t requests_window_ms = 60'000;
+    uint64_t tokens_window_ms = 60'000;
+    BucketTerms burst;            // of requests: what may come at once, and how fast more may follow
+    uint32_t concurrent_max = 0;  // requests under way; 0: any number
+
+    [[nodiscard]] bool any() const noexcept {
+        return requests.limits() || tokens.limits() || burst.limits() || concurrent_max != 0;
+    }
+};
+
+/// Shared by all shards, as the windows are.
+struct LimitLevel {
+    Bucket burst;
+    std::atomic<uint32_t> concurrent{0};  // under way
+};
+
+/// Where it is kept what has been taken of one thing. Null where nothing is limited.
+struct LimitRow {
+    RateWindow* requests = nullptr;
+    RateWindow* tokens = nullptr;
+    LimitLevel* level = nullptr;
+};
+
+/// One limited thing of a configuration. Immutable, but for its rows, which it shares with those before it.
+struct Limit {
+    /// Whose a number is, and its key: a consumer's may be its tier's.
+    struct Source {
+        LimitScope scope = LimitScope::global;
+        std::string key;
+    };
+
+    LimitScope scope = LimitScope::global;
+    std::string name;  // of the consumer, team, route, model; "" for global and ip
+    LimitTerms terms;
+    std::array<Source, limit_kind_count> sources;
+    std::shared_ptr<RateWindow> requests;
+    std::shared_ptr<RateWindow> tokens;
+    std::shared_ptr<LimitLevel> level;
+
+    [[nodiscard]] LimitRow row() const noexcept { return {requests.get(), tokens.get(), level.get()}; }
+    [[nodiscard]] const Source& source(LimitKind kind) const noexcept { return sources[static_cast<size_t>(kind)]; }
+};
+
+/// Who refused, and when it pays to come again.
+struct LimitRefusal {
+    const Limit* of = nullptr;  // null: nobody
+    LimitKind kind = LimitKind::requests;
+    uint64_t wait_ms = 0;  // exact, if nobody else comes before; of requests under way a second, for nobody knows
+};
+
+/// What one request has taken of the limits that it is under. Whoever has one calls `leave` or `abandon` at the end;
+/// the limits and their rows outlive it. Times are those of RateWindow.
+class Admission {
+  public:
+    static constexpr size_t limits_max = limit_scope_count;
+    static constexpr uint64_t concurrency_wait_ms = 1'000;
+
+    /// Takes one request and a place among those under way. False where that is not to be had: then nothing is taken of
+    /// this one; what was taken of others, the caller abandons.
+    [[nodiscard]] bool enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, LimitRefusal& why) noexcept;
+    /// Takes these tokens of each that it has entered, or of none. Once.
+    [[nodiscard]] bool reserve(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
+    /// The same, for more of them.
+    [[nodiscard]] bool extend(uint64_t now_ms, uint64_t tokens) noexcept;
+    /// It is over, and took so many tokens: what was not used is given back, what is more is booked. Again is nothing.
+    void leave(uint64_t now_ms, uint64_t tokens_used) noexcept;
+    /// It was refused: nothing of it counts.
+    void abandon() noexcept;
+    /// Nothing of it counts for the limit that it entered last.
+    void abandon_last() noexcept;
+    /// Tokens taken so far; 0 where no limit counts them.
+    [[nodiscard]] uint64_t reserved() const noexcept { return reserved_; }
+    [[nodiscard]] bool counts_tokens() const noexcept;
+    /// The limits that it is under, in the order in which it entered them.
+    [[nodiscard]] size_t size() const noexcept { return count_; }
+
+  private:
+    struct Pass {
+        const Limit* of;
+        LimitRow row;
+        uint32_t request_slice;
+        uint32_t token_slice;  // of the last that were taken
+        uint64_t tokens;       // taken in all
+        uint64_t last_tokens;  // of these, those of that slice
+        uint32_t first_slice;  // of the reservation
+    };
+    [[nodiscard]] bool take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
+    static void give_back_tokens(Pass& pass, uint64_t units) noexcept;
+    static void abandon(Pass& pass) noexcept;
+
+    std::array<Pass, limits_max> passes_{};
+    size_t count_ = 0;
+    uint64_t reserved_ = 0;
+};
+
+/// How long the answers are that a consumer gets, by model: what to expect of the next. In few words: models whose
+/// names fall together are one.
+class OutputHabit {
+  public:
+    /// Tokens; nothing known: `otherwise`.
+    [[nodiscard]] uint64_t expected(std::string_view model, uint64_t otherwise) const noexcept;
+    void note(std::string_view model, uint64_t tokens) noexcept;
+
+  private:
+    static constexpr size_t count = 8;
+    [[nodiscard]] static size_t index_of(std::string_view model) noexcept { return hash64(model) % count; }
+    std::array<MovingAverage, count> averages_;
+};
+
+class AddressLimits;
+
+/// The rows of a process, found again by a reload: what was taken stays taken. A row lives as long as a configuration
+/// that names it. Of the thread that builds configurations.
+class LimitTable {
+  public:
+    /// identity  what makes it the same thing: "consumer:mobile-app:requests". Where its window has another length from
+    /// now on it is a new one, which has what counted in the old.
+    [[nodiscard]] std::shared_ptr<RateWindow> window(std::string_view identity, const WindowTerms& terms,
+                                                     uint64_t now_ms);
+    [[nodiscard]] std::shared_ptr<LimitLevel> level(std::string_view identity);
+    [[nodiscard]] std::shared_ptr<OutputHabit> habit(std::string_view consumer);
+    /// Anew where the number of addresses or a window's length has changed.
+    [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const LimitTerms& terms, size_t address_count);
+
+  private:
+    struct KnownWindow {
+        std::weak_ptr<RateWindow> window;
+        WindowTerms terms;
+    };
+    template <class Row>
+    using Rows = std::unordered_map<std::string, Row, StringHash, std::equal_to<>>;
+    Rows<KnownWindow> windows_;
+    Rows<std::weak_ptr<LimitLevel>> levels_;
+    Rows<std::weak_ptr<OutputHabit>> habits_;
+    std::weak_ptr<AddressLimits> addresses_;
+};
+
+}  // namespace loom::tenant

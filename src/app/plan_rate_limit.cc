@@ -1,0 +1,128 @@
+#include "plan_rate_limit.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "loom/base/clock.h"
+
+namespace loom::app {
+namespace {
+
+using config::Config;
+using tenant::Limit;
+using tenant::LimitKind;
+using tenant::LimitTerms;
+
+/// Where a limit's numbers may stand, the most particular place first: "rate_limit.consumer.bob".
+struct Home {
+    LimitScope scope;
+    std::string prefix;
+};
+using Homes = std::vector<Home>;
+
+class Builder {
+  public:
+    Builder(const Config& config, tenant::LimitTable& table)
+        : config_(config), table_(table), now_ms_(monotonic_ns() / 1'000'000) {}
+
+    std::shared_ptr<const proxy::RateLimitPlan> build(const proxy::Plan& plan) {
+        limits_.tells = config_.boolean("rate_limit.headers");
+        limits_.global = make(LimitScope::global, "", {{LimitScope::global, "rate_limit.global"}});
+        limits_.ip = make(LimitScope::ip, "", {{LimitScope::ip, "rate_limit.ip"}});
+        if (limits_.ip != nullptr)
+            limits_.addresses =
+                table_.addresses(limits_.ip->terms, static_cast<size_t>(config_.integer("rate_limit.ip.addresses")));
+        make_consumers(plan);
+        for (const proxy::RoutePlan& route : plan.routes)
+            limits_.routes.push_back(make(LimitScope::route, route.name,
+                                          {{LimitScope::route, fmt::format("rate_limit.route.{}", route.name)}}));
+        for (const std::string& model : config_.names("rate_limit.model"))
+            if (const Limit* const limit =
+                    make(LimitScope::model, model, {{LimitScope::model, fmt::format("rate_limit.model.{}", model)}}))
+                limits_.models.emplace(model, limit);
+        if (limits_.limits.empty()) return nullptr;
+        return std::make_shared<const proxy::RateLimitPlan>(std::move(limits_));
+    }
+
+  private:
+    void make_consumers(const proxy::Plan& plan) {
+        std::unordered_map<std::string, const Limit*> teams;
+        for (const tenant::Consumer& consumer : plan.consumers.consumers()) {
+            Homes homes = {{LimitScope::consumer, fmt::format("rate_limit.consumer.{}", consumer.name)}};
+            if (!consumer.tier.empty())
+                homes.push_back({LimitScope::tier, fmt::format("rate_limit.tier.{}", consumer.tier)});
+            limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
+            limits_.habits.push_back(table_.habit(consumer.name));
+            const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
+            if (is_new && !consumer.team.empty())
+                team->second = make(LimitScope::team, consumer.team,
+                                    {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
+            limits_.teams.push_back(team->second);
+        }
+        limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
+        limits_.teams.push_back(nullptr);
+        limits_.habits.push_back(table_.habit(""));
+    }
+
+    /// The number of a kind, and where it stands; a consumer's may be everybody's default.
+    int64_t number(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
+                   Limit::Source& source) const {
+        for (const Home& home : homes) {
+            std::string key = fmt::format("{}.{}", home.prefix, word);
+            if (!config_.has(key)) continue;
+            const int64_t value = config_.integer(key);
+            source = {home.scope, std::move(key)};
+            return value;
+        }
+        if (scope != LimitScope::consumer || everybodys == nullptr) return 0;
+        source = {LimitScope::consumer, everybodys};
+        return config_.integer(everybodys);
+    }
+
+    /// Null where it limits nothing.
+    const Limit* make(LimitScope scope, const std::string& name, const Homes& homes) {
+        Limit limit{.scope = scope, .name = name};
+        const auto source = [&limit](LimitKind kind) -> Limit::Source& {
+            return limit.sources[static_cast<size_t>(kind)];
+        };
+        LimitTerms& terms = limit.terms;
+        terms.requests_window_ms = window_ms("rate_limit.request_rate.window");
+        terms.tokens_window_ms = window_ms("rate_limit.token_rate.window");
+        const auto requests = static_cast<uint64_t>(
+            number(scope, homes, "request_rate", "rate_limit.request_rate.limit", source(LimitKind::requests)));
+        const auto tokens = static_cast<uint64_t>(
+            number(scope, homes, "token_rate", "rate_limit.token_rate.limit", source(LimitKind::tokens)));
+        const auto burst = static_cast<uint64_t>(number(scope, homes, "burst", nullptr, source(LimitKind::burst)));
+        terms.concurrent_max =
+            static_cast<uint32_t>(number(scope, homes, "concurrent", nullptr, source(LimitKind::concurrent)));
+        terms.requests = tenant::WindowTerms::of(requests, terms.requests_window_ms);
+        terms.tokens = tenant::WindowTerms::of(tokens, terms.tokens_window_ms);
+        if (burst != 0) terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
+        if (!terms.any()) return nullptr;
+        const std::string identity = fmt::format("{}:{}", limit_scope_name(scope), name);
+        if (scope != LimitScope::ip) {  // whose rows are those of its addresses
+            limit.level = table_.level(identity);
+            if (requests != 0) limit.requests = table_.window(identity + ":requests", terms.requests, now_ms_);
+            if (tokens != 0) limit.tokens = table_.window(identity + ":tokens", terms.tokens, now_ms_);
+        }
+        return &limits_.limits.emplace_back(std::move(limit));
+    }
+
+    uint64_t window_ms(const char* key) const { return static_cast<uint64_t>(config_.milliseconds(key).count()); }
+
+    const Config& config_;
+    tenant::LimitTable& table_;
+    const uint64_t now_ms_;
+    proxy::RateLimitPlan limits_;
+};
+
+}  // namespace
+
+void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table) {
+    if (config.boolean("rate_limit.enabled")) plan.rate_limits = Builder(config, table).build(plan);
+}
+
+}  // namespace loom::app

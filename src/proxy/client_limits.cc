@@ -1,0 +1,310 @@
+// The limits of clients: taken when a request is admitted, settled when it is over. A request that one of them refuses
+// has taken of none.
+#include "client_limits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "hedge.h"
+#include "loom/proxy/rate_limit_plan.h"
+
+namespace loom::proxy {
+namespace {
+
+using tenant::Limit;
+using tenant::LimitKind;
+using tenant::LimitTerms;
+
+constexpr uint64_t choices_max = 128;  // that a provider makes of one prompt
+constexpr size_t message_bytes = 256;
+
+/// Seconds, rounded up: who comes then is not too early.
+uint64_t seconds_of(uint64_t ms) noexcept { return (ms + 999) / 1000; }
+
+/// That it tells of; nothing where it tells nothing.
+uint64_t tokens_of(const llm::Usage& usage) noexcept {
+    if (usage.provenance == llm::Usage::Provenance::none) return 0;
+    return std::min(usage.input + usage.output, llm::tokens_bound);
+}
+
+std::string_view unit_of(LimitKind kind) noexcept {
+    return kind == LimitKind::tokens ? "tokens" : kind == LimitKind::concurrent ? "concurrent" : "requests";
+}
+
+bool makes_output(llm::Endpoint endpoint) noexcept {
+    return endpoint != llm::Endpoint::embeddings && endpoint != llm::Endpoint::embed_content &&
+           endpoint != llm::Endpoint::batch_embed_contents;
+}
+
+/// A policy and its state as the answer's head tells them.
+struct ToldLimit {
+    LimitScope scope;
+    LimitKind kind;
+    uint64_t limit;
+    uint64_t left;
+    uint64_t window_ms;  // 0: it has none
+    uint64_t reset_ms;
+};
+
+ToldLimit told_window(const Limit& limit, const tenant::LimitRow& row, LimitKind kind, uint64_t now_ms) noexcept {
+    const bool tokens = kind == LimitKind::tokens;
+    const tenant::WindowTerms& terms = tokens ? limit.terms.tokens : limit.terms.requests;
+    const tenant::RateWindow& window = tokens ? *row.tokens : *row.requests;
+    return {.scope = limit.source(kind).scope,
+            .kind = kind,
+            .limit = terms.limit,
+            .left = window.left(terms, now_ms),
+            .window_ms = tokens ? limit.terms.tokens_window_ms : limit.terms.requests_window_ms,
+            .reset_ms = window.wait_ms(terms, now_ms, terms.limit)};
+}
+
+/// What is left of a limit that others share is theirs to know.
+ToldLimit told_refusal(const tenant::LimitRefusal& refusal) noexcept {
+    const LimitTerms& terms = refusal.of->terms;
+    ToldLimit told{.scope = refusal.of->source(refusal.kind).scope,
+                   .kind = refusal.kind,
+                   .limit = terms.requests.limit,
+                   .left = 0,
+                   .window_ms = terms.requests_window_ms,
+                   .reset_ms = refusal.wait_ms};
+    if (refusal.kind == LimitKind::concurrent) {
+        told.limit = terms.concurrent_max;
+        told.window_ms = 0;
+    } else if (refusal.kind == LimitKind::tokens) {
+        told.limit = terms.tokens.limit;
+        told.window_ms = terms.tokens_window_ms;
+    }
+    return told;
+}
+
+using Lines = fmt::basic_memory_buffer<char, limit_lines_bytes_max>;
+
+void append_policy(Lines& lines, const ToldLimit& told) {
+    fmt::format_to(std::back_inserter(lines), "\"{}-{}\";q={}", limit_scope_name(told.scope), unit_of(told.kind),
+                   told.limit);
+    if (told.kind == LimitKind::concurrent)
+        fmt::format_to(std::back_inserter(lines), ";qu=\"concurrent-requests\"");
+    else
+        fmt::format_to(std::back_inserter(lines), ";w={}", seconds_of(told.window_ms));
+}
+
+/// RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers-10 has them, and OpenAI's own, which SDKs
+/// read.
+void append_lines(Lines& lines, std::span<const ToldLimit> all) {
+    const auto append = [&lines]<class... Args>(fmt::format_string<Args...> text, Args&&... args) {
+        fmt::format_to(std::back_inserter(lines), text, std::forward<Args>(args)...);
+    };
+    append("ratelimit-policy: ");
+    for (size_t i = 0; i < all.size(); ++i) {
+        if (i > 0) append(", ");
+        append_policy(lines, all[i]);
+    }
+    append("\r\nratelimit: ");
+    for (size_t i = 0; i < all.size(); ++i)
+        append("{}\"{}-{}\";r={};t={}", i == 0 ? "" : ", ", limit_scope_name(all[i].scope), unit_of(all[i].kind),
+               all[i].left, seconds_of(all[i].reset_ms));
+    append("\r\n");
+    for (const ToldLimit& one : all) {
+        if (one.kind == LimitKind::concurrent) continue;
+        const std::string_view unit = unit_of(one.kind);
+        append("x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: {2}\r\nx-ratelimit-reset-{0}: {3}s\r\n", unit,
+               one.limit, one.left, seconds_of(one.reset_ms));
+    }
+}
+
+}  // namespace
+
+/// By whom it comes, before it is known who that is: guesses at keys are requests too.
+Result<void> Exchange::enter_address_limit() {
+    const RateLimitPlan* const limits = plan().rate_limits.get();
+    if (limits == nullptr || client_->is_nobody()) return {};
+    limited_ = &text_.make<ClientLimits>();
+    if (limits->ip == nullptr) return {};
+    net::PeerAddress peer = client_->peer();
+    if (!client_text_.empty())
+        if (const auto told = net::Address::parse_ip(client_text_)) peer = net::PeerAddress::from(*told);
+    if (peer.family != AF_INET && peer.family != AF_INET6) return {};
+    const tenant::LimitRow row = limits->addresses->row(peer.ip, services_.shard().timers().now_ms());
+    limited_->own = limits->ip;
+    limited_->own_row = row;
+    return enter_limit(*limits->ip, row);
+}
+
+Result<void> Exchange::enter_client_limits() {
+    if (limited_ == nullptr) return {};
+    const RateLimitPlan& limits = *plan().rate_limits;
+    const size_t consumer_ix = consumer_ix_of_limits();
+    const auto route_ix = static_cast<size_t>(route_ - plan().routes.data());
+    const Limit* const own = limits.consumers[consumer_ix];
+    if (own != nullptr) {
+        limited_->own = own;
+        limited_->own_row = own->row();
+    }
+    // The narrowest first: it refuses the most, and is its client's own.
+    for (const Limit* const limit : {own, limits.teams[consumer_ix], limits.routes[route_ix], limits.global})
+        if (limit != nullptr) LOOM_TRY(enter_limit(*limit, limit->row()));
+    return {};
+}
+
+Result<void> Exchange::enter_limit(const Limit& limit, const tenant::LimitRow& row) {
+    tenant::LimitRefusal why;
+    if (limited_->taken.enter(limit, row, services_.shard().timers().now_ms(), why)) return {};
+    return std::unexpected(over_limit(why));
+}
+
+/// The model's limit is everybody's who may use it: who may not takes nothing of it.
+Result<void> Exchange::enter_model_limit(std::string_view model) {
+    const Limit* const limit = plan().rate_limits->of_model(model);
+    if (limit == nullptr) return {};
+    if (consumer_ != nullptr && !consumer_->may_use_model(model)) return refuse_model();
+    LOOM_TRY(enter_limit(*limit, limit->row()));
+    limited_->of_model = true;
+    return {};
+}
+
+/// This client may not have that model after all, by a rule or its region, or nobody has it: it counts for the client
+/// alone.
+void Exchange::leave_model_limit(const Error& why) noexcept {
+    if (why.code != Errc::forbidden && why.code != Errc::not_found) return;
+    if (std::exchange(limited_->of_model, false)) limited_->taken.abandon_last();
+}
+
+/// The model is known, and how long the prompt is. Of the answer, so much is reserved as is to be expected: a client's
+/// max_tokens is what it fears, not what it takes.
+Result<void> Exchange::reserve_tokens(const llm::Request& request) {
+    const RateLimitPlan& limits = *plan().rate_limits;
+    const std::string_view model = plan().catalogue.match(model_).model;
+    LOOM_TRY(enter_model_limit(model));
+    if (llm::counts_tokens(endpoint_) || !limited_->taken.counts_tokens()) return {};
+    limited_->tokens_input = request.prompt_tokens();
+    uint64_t output = 0;
+    if (makes_output(endpoint_)) {
+        output = limits.habits[consumer_ix_of_limits()]->expected(model, llm::output_tokens_expected);
+        if (request.max_tokens != 0) output = std::min(output, request.output_tokens_max());
+        output *= std::clamp<uint64_t>(request.n, 1, choices_max);
+    }
+    tenant::LimitRefusal why;
+    const uint64_t now_ms = services_.shard().timers().now_ms();
+    limited_->tokens_expected = limited_->tokens_input + output;
+    if (limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return {};
+    return std::unexpected(over_limit(why));
+}
+
+/// What it takes is known when it is over; it begins where there is anything left at all.
+Result<void> Exchange::reserve_unread() {
+    LOOM_TRY(enter_model_limit(plan().catalogue.match(model_).model));
+    tenant::LimitRefusal why;
+    if (limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return {};
+    return std::unexpected(over_limit(why));
+}
+
+/// Of a session, or a call for a model whose prompt is not read.
+Result<void> Exchange::find_candidate_unread() {
+    if (limited_ != nullptr) LOOM_TRY(reserve_unread());
+    const auto found = find_candidate();
+    if (!found && limited_ != nullptr) leave_model_limit(found.error());
+    return found;
+}
+
+/// Nothing of it counts, and its answer says who refused and when to come again.
+Error Exchange::over_limit(const tenant::LimitRefusal& why) {
+    limited_->taken.abandon();
+    limited_->of_model = false;
+    limited_->refusal = why;
+    services_.metrics().rate_limited(why.of->source(why.kind).scope);
+    retry_after_ms_ = static_cast<uint32_t>(std::max<uint64_t>(1, std::min<uint64_t>(why.wait_ms, UINT32_MAX)));
+    const ToldLimit told = told_refusal(why);
+    const std::string& key = why.of->source(why.kind).key;
+    fmt::basic_memory_buffer<char, message_bytes> text;
+    const auto out = std::back_inserter(text);
+    switch (why.kind) {
+        case LimitKind::concurrent: fmt::format_to(out, "{} is {} requests at once", key, told.limit); break;
+        case LimitKind::burst:
+            fmt::format_to(out, "{} is {} requests at once, and {} in {}s after them", key,
+                           why.of->terms.burst.capacity, told.limit, seconds_of(told.window_ms));
+            break;
+        default:
+            fmt::format_to(out, "{} is {} {} in {}s", key, told.limit, unit_of(why.kind), seconds_of(told.window_ms));
+    }
+    fmt::format_to(out, "; try again in {}s", seconds_of(retry_after_ms_));
+    detail_ = text_.keep({text.data(), text.size()});
+    return {.code = Errc::limited, .side = Side::downstream, .what = "a rate limit is reached"};
+}
+
+size_t Exchange::consumer_ix_of_limits() const noexcept {
+    return consumer_ != nullptr ? consumer_->index : plan().rate_limits->consumers.size() - 1;
+}
+
+/// What an attempt's answer says that it took.
+void Exchange::note_tokens_used(const llm::Usage& usage) noexcept { limited_->tokens_used += tokens_of(usage); }
+
+/// A part of an answer that its client has, and that another provider goes on with: it tells of no more than it has
+/// said by then, often of nothing.
+void Exchange::note_cut_tokens() noexcept {
+    const uint64_t said = tokens_of(relay_.usage());
+    const uint64_t seen = limited_->tokens_input + relay_.event_count();
+    if (seen > said) limited_->tokens_used += seen - said;
+}
+
+/// On every way out, once. An answer that was begun and does not tell what it took, or did not come to its end, where
+/// that is told, leaves what was reserved spent, and what has passed of a stream beyond that: an answer whose client
+/// has left costs what it costs. What a stream says at its beginning (Anthropic's message_start) is the prompt alone.
+void Exchange::leave_client_limits() noexcept {
+    ClientLimits& limited = *limited_;
+    const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
+    const bool asked = is_echo ? attempts_ > 0 : request_sent_;
+    const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
+    const bool unknown = !told && asked && (status_ < 400 || status_ == 499);
+    const uint64_t seen = limited.tokens_input + relay_.event_count();  // an event has a token at least
+    const uint64_t said = tokens_of(usage());
+    const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);
+    const uint64_t used = unknown ? before + std::max({said, limited.tokens_expected, seen}) : limited.tokens_used;
+    if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
+        plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);
+    limited.taken.leave(services_.shard().timers().now_ms(), used);
+}
+
+/// Its client's; of a hedge that has no client yet, they are with the exchange that it stands beside.
+const ClientLimits* Exchange::told_limits() const noexcept {
+    return limited_ == nullptr && is_hedge() ? hedge_->rival->limited_ : limited_;
+}
+
+/// Is something told of limits here, and so nothing of a provider's own?
+bool Exchange::tells_limits() const noexcept {
+    const ClientLimits* const limited = told_limits();
+    if (limited == nullptr || !plan().rate_limits->tells) return false;
+    if (limited->refusal.of != nullptr) return true;
+    return limited->own != nullptr && (limited->own->terms.requests.limits() || limited->own->terms.tokens.limits());
+}
+
+/// From another exchange, whose client this one goes on with.
+void Exchange::take_client_limits(Exchange& from) noexcept {
+    if (from.limited_ == nullptr) return;
+    limited_ = &text_.make<ClientLimits>();
+    *limited_ = *std::exchange(from.limited_, nullptr);
+}
+
+void Exchange::write_limit_lines(http::HeadWriter& head) const {
+    if (!tells_limits()) return;
+    const ClientLimits& limited = *told_limits();
+    Lines lines;
+    if (limited.refusal.of != nullptr) {
+        const ToldLimit told = told_refusal(limited.refusal);
+        append_lines(lines, {&told, 1});
+    } else {
+        const uint64_t now_ms = services_.shard().timers().now_ms();
+        std::array<ToldLimit, 2> told;
+        size_t count = 0;
+        const Limit& own = *limited.own;
+        if (own.terms.requests.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::requests, now_ms);
+        if (own.terms.tokens.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::tokens, now_ms);
+        append_lines(lines, {told.data(), count});
+    }
+    head.raw({lines.data(), lines.size()});
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,85 @@
+#include "loom/tenant/address_limits.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "loom/base/crypto.h"
+#include "loom/base/hash.h"
+
+namespace loom::tenant {
+namespace {
+
+constexpr size_t network_bytes = 8;  // of an IPv6 client: a /64
+
+}  // namespace
+
+size_t AddressLimits::set_count_of(size_t address_count) noexcept {
+    return std::bit_ceil(std::max<size_t>(1, (address_count + ways - 1) / ways));
+}
+
+AddressLimits::AddressLimits(const LimitTerms& terms, size_t address_count)
+    : set_count_(set_count_of(address_count)),
+      address_count_(address_count),
+      requests_slice_ns_(terms.requests.slice_ns),
+      tokens_slice_ns_(terms.tokens.slice_ns),
+      seed_(random_u64()),
+      places_(std::make_unique<Place[]>(capacity())) {}
+
+bool AddressLimits::fits(const LimitTerms& terms, size_t address_count) const noexcept {
+    return address_count == address_count_ && terms.requests.slice_ns == requests_slice_ns_ &&
+           terms.tokens.slice_ns == tokens_slice_ns_;
+}
+
+/// A hash stands for the address: two that have the same, one in 2^64, are one.
+uint64_t AddressLimits::key_of(const IpBytes& address) const noexcept {
+    const size_t bytes = is_ipv4(address) ? address.size() : network_bytes;
+    return std::max<uint64_t>(1, hash64({reinterpret_cast<const char*>(address.data()), bytes}, seed_));
+}
+
+LimitRow AddressLimits::row(const IpBytes& address, uint64_t now_ms) noexcept {
+    const uint64_t key = key_of(address);
+    Place* const set = &places_[(key & (set_count_ - 1)) * ways];
+    const auto row_of = [now_ms](Place& place) {
+        if (place.seen_ms.load(std::memory_order_relaxed) != now_ms)
+            place.seen_ms.store(now_ms, std::memory_order_relaxed);
+        return LimitRow{.requests = &place.requests, .tokens = &place.tokens, .level = &place.level};
+    };
+    for (;;) {
+        Place* oldest = set;
+        Place* idle = nullptr;
+        uint64_t idle_key = 0;
+        uint64_t oldest_ms = UINT64_MAX, idle_ms = UINT64_MAX;
+        for (Place* place = set; place != set + ways; ++place) {
+            // In this order: whoever has taken the place for the same address meanwhile is seen by its key.
+            const uint64_t seen_ms = place->seen_ms.load(std::memory_order_acquire);
+            const uint64_t its_key = place->key.load(std::memory_order_acquire);
+            if (its_key == key) return row_of(*place);
+            if (seen_ms < oldest_ms) {
+                oldest = place;
+                oldest_ms = seen_ms;
+            }
+            if (seen_ms >= idle_ms || place->level.concurrent.load(std::memory_order_acquire) != 0) continue;
+            idle = place;
+            idle_ms = seen_ms;
+            idle_key = its_key;
+        }
+        if (idle == nullptr) return row_of(*oldest);
+        if (!idle->key.compare_exchange_strong(idle_key, key, std::memory_order_acq_rel)) continue;
+        idle->requests.clear();
+        idle->tokens.clear();
+        idle->level.burst.refill();
+        return row_of(*idle);
+    }
+}
+
+size_t AddressLimits::size() const noexcept {
+    return static_cast<size_t>(std::count_if(places_.get(), places_.get() + capacity(), [](const Place& place) {
+        return place.key.load(std::memory_order_relaxed) != 0;
+    }));
+}
+
+uint64_t AddressLimits::memory_bytes(size_t address_count) noexcept {
+    return set_count_of(address_count) * ways * sizeof(Place);
+}
+
+}  // namespace loom::tenant
