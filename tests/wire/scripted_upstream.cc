@@ -199,20 +199,22 @@ ScriptedUpstream::Script answer_with(std::function<std::string(const Message&)> 
 }
 
 void Gate::open() {
-    const std::lock_guard lock(mutex_);
-    is_open_ = true;
-    opened_.notify_all();
+    const std::lock_guard lock(state_->mutex);
+    state_->is_open = true;
+    state_->opened.notify_all();
 }
 
-void Gate::wait(Deadline deadline) {
-    std::unique_lock lock(mutex_);
+void Gate::wait(Deadline deadline) const {
+    const std::shared_ptr<State> state = state_;
+    std::unique_lock lock(state->mutex);
     const auto time = std::chrono::milliseconds(deadline.ms_left());
-    if (!opened_.wait_for(lock, time, [this] { return is_open_; })) throw WireError("a gate was not opened in time");
+    if (!state->opened.wait_for(lock, time, [&] { return state->is_open; }))
+        throw WireError("a gate was not opened in time");
 }
 
 bool Gate::is_open() const {
-    const std::lock_guard lock(mutex_);
-    return is_open_;
+    const std::lock_guard lock(state_->mutex);
+    return state_->is_open;
 }
 
 }  // namespace loom::wire

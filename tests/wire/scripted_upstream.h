@@ -111,17 +111,21 @@ ScriptedUpstream::Script answer_always(std::string bytes);
 /// Answers every request with what `answer` makes of it.
 ScriptedUpstream::Script answer_with(std::function<std::string(const Message&)> answer);
 
-/// Opens once; whoever waits goes on then. For scripts and tests to take turns.
+/// Opens once; whoever waits goes on then. For scripts and tests to take turns. A script that is still on its way out of
+/// wait() may outlive the gate, as one whose client has left does.
 class Gate {
   public:
     void open();
-    void wait(Deadline deadline = Deadline::standard());
+    void wait(Deadline deadline = Deadline::standard()) const;
     bool is_open() const;
 
   private:
-    mutable std::mutex mutex_;
-    std::condition_variable opened_;
-    bool is_open_ = false;
+    struct State {
+        std::mutex mutex;
+        std::condition_variable opened;
+        bool is_open = false;
+    };
+    const std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace loom::wire
