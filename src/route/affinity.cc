@@ -11,7 +11,7 @@ namespace loom::route {
 namespace {
 
 /// In (0, 1), never an end of it.
-double unit_of(uint64_t hash) noexcept { return (static_cast<double>(hash >> 11) + 0.5) * 0x1p-53; }
+double unit_of(uint64_t hash) noexcept { return (static_cast<double>(hash >> 12) + 0.5) * 0x1p-52; }
 
 }  // namespace
 
@@ -30,11 +30,17 @@ std::optional<AffinityTerms> parse_affinity(std::string_view text) {
 
 uint64_t affinity_key(std::string_view text) noexcept { return text.empty() ? 0 : std::max<uint64_t>(hash64(text), 1); }
 
-/// Of independent draws -w/ln(u) the highest is a member's as often as its weight says.
-double affinity_score(uint64_t key, uint64_t identity, uint32_t weight) noexcept {
+/// Of independent draws -w/ln(u) the highest is a member's as often as its weight says. As -ln(u) >= 1 - u, most
+/// members are out without a logarithm; those that the bound's rounding might cost their place are looked at.
+bool raise_affinity_score(uint64_t key, uint64_t identity, uint32_t weight, double& most) noexcept {
+    constexpr double rounding = 1 - 1e-9;
     const std::array<uint64_t, 2> both = {key, identity};
-    const uint64_t hash = hash64({reinterpret_cast<const char*>(both.data()), sizeof both});
-    return -static_cast<double>(weight) / std::log(unit_of(hash));
+    const double unit = unit_of(hash64({reinterpret_cast<const char*>(both.data()), sizeof both}));
+    if (static_cast<double>(weight) < most * (1 - unit) * rounding) return false;
+    const double score = -static_cast<double>(weight) / std::log(unit);
+    if (score <= most) return false;
+    most = score;
+    return true;
 }
 
 size_t pick_by_affinity(uint64_t key, std::span<const AffinityMember> members, double load_factor) noexcept {
@@ -47,16 +53,13 @@ size_t pick_by_affinity(uint64_t key, std::span<const AffinityMember> members, d
     }
     const auto has_room = [&](const AffinityMember& one) {
         const double share = load_factor * static_cast<double>(load) * one.weight / static_cast<double>(weight);
-        return static_cast<double>(one.load) + 1 <= std::ceil(share);
+        return static_cast<double>(one.load) < share;  // so one more is no more than the share, rounded up
     };
     size_t best = members.size();
-    double best_score = 0;
+    double most = 0;
     for (size_t i = 0; i < members.size(); ++i) {
         if (!has_room(members[i])) continue;
-        const double score = affinity_score(key, members[i].identity, members[i].weight);
-        if (best < members.size() && score <= best_score) continue;
-        best = i;
-        best_score = score;
+        if (raise_affinity_score(key, members[i].identity, members[i].weight, most)) best = i;
     }
     LOOM_ASSERT(best < members.size());  // else all together would have more than there is
     return best;

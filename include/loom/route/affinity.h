@@ -24,10 +24,11 @@ struct AffinityTerms {
 
 /// How near a key is to a member: the member with the highest score is the key's own. Each is so for its weight's share
 /// of all keys, whoever else is there: one that is added takes its share of each other's keys, and moves no other.
+/// True where this member's score is higher than `most`, which it becomes then; begin with 0.
 ///
 /// identity  what makes it the same member.     weight  at least 1.
 /// Source    weighted rendezvous hashing (Schindelhauer, Schomaker 2005).
-[[nodiscard]] double affinity_score(uint64_t key, uint64_t identity, uint32_t weight) noexcept;
+[[nodiscard]] bool raise_affinity_score(uint64_t key, uint64_t identity, uint32_t weight, double& most) noexcept;
 
 /// Without initial values: a choice has an array of them on its stack.
 struct AffinityMember {

@@ -94,13 +94,11 @@ size_t sticky_home(const Field& field) noexcept {
     Positions first;
     keep_first(field, std::nullopt, first);
     size_t home = first.at[0];
-    double most = -1;
+    double most = 0;
     for (size_t i = 0; i < first.count; ++i) {
         const Candidate& one = field.at(first.at[i]);
-        const double score = affinity_score(field.terms.affinity, one.identity, std::max(1u, one.weight_now()));
-        if (score <= most) continue;
-        most = score;
-        home = first.at[i];
+        if (raise_affinity_score(field.terms.affinity, one.identity, std::max(1u, one.weight_now()), most))
+            home = first.at[i];
     }
     return home;
 }
