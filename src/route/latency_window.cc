@@ -61,7 +61,7 @@ uint64_t LatencyWindow::settled(const LatencyOptions& options, uint64_t now_ms, 
     if (stale &&
         settled_ms_.compare_exchange_strong(made_ms, std::max<uint64_t>(now_ms, 1), std::memory_order_relaxed)) {
         const Measured now = measure(options, now_ms, which);
-        settled_us_.store(now.samples < samples_for(which) ? 0 : now.us, std::memory_order_relaxed);
+        settled_us_.store(now.samples < samples_for(which) ? 0 : now.upper_us, std::memory_order_relaxed);
     }
     return settled_us_.load(std::memory_order_relaxed);
 }
@@ -87,9 +87,11 @@ LatencyWindow::Measured LatencyWindow::measure(const LatencyOptions& options, ui
         if (below < rank) continue;
         // The middle of the bucket: it is known to within one part in four.
         const uint64_t low = Shape::lower_bound(bucket);
-        return {.us = std::max<uint64_t>(1, (low + Shape::lower_bound(bucket + 1)) / 2), .samples = total};
+        const uint64_t end = Shape::lower_bound(bucket + 1);
+        return {.us = std::max<uint64_t>(1, (low + end) / 2), .upper_us = std::max<uint64_t>(1, end), .samples = total};
     }
-    return {.us = Shape::lower_bound(sums.size() - 1), .samples = total};
+    const uint64_t longest = Shape::lower_bound(sums.size() - 1);
+    return {.us = longest, .upper_us = longest, .samples = total};
 }
 
 uint64_t LatencyWindow::score(const LatencyOptions& options, uint64_t now_ms) noexcept {

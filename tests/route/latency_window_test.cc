@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -61,6 +62,23 @@ TEST(LatencyWindow, SettlesOnAPercentileWhenItHasSeenEnough) {
         window.record(minute, now_ms + 1, 1'000);
         EXPECT_EQ(window.settled(minute, now_ms + 2 * minute.window_ms, which), 0u) << "all of it is history";
     }
+}
+
+/// Whoever is asked beside one that is slower than that is so for no more than the share that was meant, also where most
+/// samples fall together: 5.4 ms are in the bucket from 5.1 to 6.1, whose middle is 5.6.
+TEST(LatencyWindow, NoMoreThanTheirShareLieAboveWhatItSettlesOn) {
+    for (const uint64_t most_us : {5'400u, 5'700u, 990u, 1'040u, 100'000u, 129'000u})
+        for (const uint32_t which : {50u, 90u, 95u, 99u}) {
+            LatencyWindow window;
+            std::vector<uint64_t> samples;
+            for (uint64_t i = 0; i < 1'000; ++i) {
+                samples.push_back(i % 20 == 0 ? 500'000 : most_us + i % 7 * most_us / 50);
+                window.record(minute, 5'000, samples.back());
+            }
+            const uint64_t settled = window.settled(minute, 5'000, which);
+            const auto above = std::ranges::count_if(samples, [&](uint64_t us) { return us > settled; });
+            EXPECT_LE(above, 10 * (100 - which)) << most_us << ", p" << which << ": " << settled;
+        }
 }
 
 TEST(LatencyWindow, FallsWithFasterSamples) {

@@ -28,7 +28,9 @@ class LatencyWindow {
     [[nodiscard]] uint64_t score(const LatencyOptions& options, uint64_t now_ms) noexcept;
     /// The percentile as of now. Walks the window.
     [[nodiscard]] uint64_t percentile(const LatencyOptions& options, uint64_t now_ms, uint32_t which) const noexcept;
-    /// The same, made anew every refresh_ms; 0 as long as the window holds too few samples for it (samples_for).
+    /// What no more than their share have taken longer than: the upper end of what is known of the percentile, whose
+    /// middle may lie below the half of all. Made anew every refresh_ms; 0 as long as the window holds too few samples
+    /// for it (samples_for).
     /// which  always the same: one is kept.
     [[nodiscard]] uint64_t settled(const LatencyOptions& options, uint64_t now_ms, uint32_t which) noexcept;
     /// Fewer say nothing of this percentile: one in so many lies above it.
@@ -52,7 +54,8 @@ class LatencyWindow {
     };
     [[nodiscard]] static uint32_t slice_of(const LatencyOptions& options, uint64_t now_ms) noexcept;
     struct Measured {
-        uint64_t us = 0;
+        uint64_t us = 0;        // the middle of its bucket
+        uint64_t upper_us = 0;  // that bucket's end
         uint64_t samples = 0;
     };
     [[nodiscard]] Measured measure(const LatencyOptions& options, uint64_t now_ms, uint32_t which) const noexcept;
