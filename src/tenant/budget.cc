@@ -35,9 +35,7 @@ constexpr uint64_t saturated(uint64_t units, uint64_t more) noexcept {
     return more > BudgetMeter::units_max - units ? BudgetMeter::units_max : units + more;
 }
 
-std::chrono::year_month_day date_of(int64_t unix_s) noexcept {
-    return sys_days(days(floor_div(unix_s, day_s)));
-}
+std::chrono::year_month_day date_of(int64_t unix_s) noexcept { return sys_days(days(floor_div(unix_s, day_s))); }
 
 int64_t seconds_of(sys_days day) noexcept { return int64_t{day.time_since_epoch().count()} * day_s; }
 
@@ -231,8 +229,7 @@ void BudgetHolds::settle(int64_t unix_s, uint64_t tokens, Money money) noexcept 
     count_ = 0;
 }
 
-std::shared_ptr<BudgetMeters> BudgetTable::meters(LimitScope scope, std::string_view name, int64_t unix_s,
-                                                  const SpentIn& spent_in) {
+std::shared_ptr<BudgetMeters> BudgetTable::meters(LimitScope scope, std::string_view name, int64_t unix_s) {
     std::string identity = std::string(limit_scope_name(scope)) + ":" + std::string(name);
     std::erase_if(rows_, [](const auto& row) { return row.second.expired(); });
     std::weak_ptr<BudgetMeters>& row = rows_[std::move(identity)];
@@ -240,7 +237,7 @@ std::shared_ptr<BudgetMeters> BudgetTable::meters(LimitScope scope, std::string_
     const PeriodNumbers now = period_numbers(unix_s);
     auto made = std::make_shared<BudgetMeters>(now);
     for (const BudgetPeriod period : budget_periods) {
-        const Spent spent = spent_in ? spent_in(scope, name, period_span(period, unix_s)) : Spent{};
+        const Spent spent = spent_in_ ? spent_in_(scope, name, period_span(period, unix_s)) : Spent{};
         made->tokens.restore(period, now, spent.tokens);
         made->money.restore(period, now, budget_units(spent.money));
     }

@@ -241,7 +241,7 @@ Budget budget_of(BudgetTerms tokens, BudgetTerms money, BudgetTable& table, Limi
             .tokens = tokens,
             .money = money,
             .alerts = {50, 90},
-            .meters = table.meters(scope, "alice", noon, {})};
+            .meters = table.meters(scope, "alice", noon)};
 }
 
 TEST(BudgetHolds, OfAllOrOfNone) {
@@ -278,17 +278,17 @@ TEST(BudgetHolds, OfAllOrOfNone) {
 TEST(BudgetTable, AReloadFindsWhatWasSpent_ANewRowAsksTheLedger) {
     BudgetTable table;
     std::vector<int64_t> asked;
-    const auto spent_in = [&](LimitScope scope, std::string_view name, PeriodSpan span) {
+    table.ask_of([&](LimitScope scope, std::string_view name, PeriodSpan span) {
         EXPECT_EQ(scope, LimitScope::consumer);
         EXPECT_EQ(name, "alice");
         asked.push_back(span.end_s - span.begin_s);
         return BudgetTable::Spent{.tokens = 7, .money = 1'500};
-    };
-    const auto first = table.meters(LimitScope::consumer, "alice", noon, spent_in);
+    });
+    const auto first = table.meters(LimitScope::consumer, "alice", noon);
     EXPECT_EQ(asked, (std::vector<int64_t>{day_s, 7 * day_s, 31 * day_s}));
     EXPECT_EQ(first->tokens.used(BudgetPeriod::week, period_numbers(noon)), 7u);
     EXPECT_EQ(first->money.used(BudgetPeriod::month, period_numbers(noon)), 2u);
-    EXPECT_EQ(table.meters(LimitScope::consumer, "alice", noon, spent_in), first);
+    EXPECT_EQ(table.meters(LimitScope::consumer, "alice", noon), first);
     EXPECT_EQ(asked.size(), 3u);
 }
 

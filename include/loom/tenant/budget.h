@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "loom/base/hash.h"
@@ -190,10 +191,12 @@ class BudgetTable {
     };
     using SpentIn = std::function<Spent(LimitScope scope, std::string_view name, PeriodSpan span)>;
 
-    [[nodiscard]] std::shared_ptr<BudgetMeters> meters(LimitScope scope, std::string_view name, int64_t unix_s,
-                                                       const SpentIn& spent_in);
+    /// Whom to ask of rows that are new; nobody: they begin empty.
+    void ask_of(SpentIn spent_in) { spent_in_ = std::move(spent_in); }
+    [[nodiscard]] std::shared_ptr<BudgetMeters> meters(LimitScope scope, std::string_view name, int64_t unix_s);
 
   private:
+    SpentIn spent_in_;
     std::unordered_map<std::string, std::weak_ptr<BudgetMeters>, StringHash, std::equal_to<>> rows_;
 };
 
