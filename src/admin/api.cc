@@ -37,7 +37,9 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     if (path == "/metrics")
         return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
                 .body = options.metrics->expose(options.facts())};
-    if (path == limits_path) return {.body = show_limits(*options.plan(), monotonic_ns() / 1'000'000)};
+    if (path == limits_path)
+        return {.body = show_limits(*options.plan(), monotonic_ns() / 1'000'000,
+                                    static_cast<int64_t>(wall_us() / 1'000'000))};
     if (verb) return run_verb(*options.plan(), request);
     if (known) {
         auto shown = show_providers(*options.plan(), *options.metrics, path);

@@ -34,17 +34,50 @@ std::string limit_json(const Limit& limit, uint64_t now_ms) {
     return out + "}";
 }
 
+std::string amount_json(tenant::BudgetUnit unit, uint64_t units) {
+    if (unit == tenant::BudgetUnit::tokens) return std::to_string(units);
+    const MoneyText text(static_cast<unsigned __int128>(tenant::money_of_budget_units(units)));
+    return fmt::format(R"("{}")", text.view());
+}
+
+/// `{"day":{"limit":…,"used":…,"remaining":…,"ends":…},…}` of the periods that are limited.
+std::string periods_json(const tenant::Budget& budget, tenant::BudgetUnit unit, int64_t unix_s) {
+    const tenant::PeriodNumbers now = tenant::period_numbers(unix_s);
+    std::string out = "{";
+    for (const tenant::BudgetPeriod period : tenant::budget_periods) {
+        const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
+        if (limit == 0) continue;
+        const uint64_t used = budget.meter(unit).used(period, now);
+        out +=
+            fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}}})", out.size() == 1 ? "" : ",",
+                        tenant::budget_period_name(period), amount_json(unit, limit), amount_json(unit, used),
+                        amount_json(unit, used < limit ? limit - used : 0), tenant::period_span(period, unix_s).end_s);
+    }
+    return out + "}";
+}
+
+std::string budgets_json(const proxy::RateLimitPlan& limits, int64_t unix_s) {
+    std::string out = R"("budgets":[)";
+    for (const tenant::Budget& budget : limits.budgets)
+        out += fmt::format(R"({}{{"scope":"{}","name":{},"key":{},"tokens":{},"money":{}}})",
+                           out.back() == '[' ? "" : ",", limit_scope_name(budget.scope), quoted(budget.name),
+                           quoted(budget.key), periods_json(budget, tenant::BudgetUnit::tokens, unix_s),
+                           periods_json(budget, tenant::BudgetUnit::money, unix_s));
+    return out + "]";
+}
+
 }  // namespace
 
-std::string show_limits(const proxy::Plan& plan, uint64_t now_ms) {
-    if (plan.rate_limits == nullptr) return R"({"limits":[]})";
+std::string show_limits(const proxy::Plan& plan, uint64_t now_ms, int64_t unix_s) {
+    if (plan.rate_limits == nullptr) return R"({"limits":[],"budgets":[]})";
     std::string out = R"({"limits":[)";
     bool first = true;
     for (const Limit& limit : plan.rate_limits->limits) {
         out += fmt::format("{}{}", first ? "" : ",", limit_json(limit, now_ms));
         first = false;
     }
-    out += ']';
+    out += "],";
+    out += budgets_json(*plan.rate_limits, unix_s);
     if (const tenant::AddressLimits* const table = plan.rate_limits->addresses.get())
         out += fmt::format(R"(,"addresses":{{"counted":{},"max":{}}})", table->size(), table->capacity());
     return out + "}";

@@ -55,5 +55,7 @@ void check_selection(Report& report);
 void check_limits(Report& report);
 /// Of clients.
 void check_rate_limits(Report& report);
+/// What may be spent by the calendar.
+void check_budgets(Report& report);
 
 }  // namespace loom::app

@@ -43,6 +43,9 @@ namespace loom::app {
 /// Rows of the keys that say how much clients may ask for.
 [[nodiscard]] std::span<const KeyRow> rate_limit_keys();
 
+/// Rows of the keys that say what may be spent by the calendar.
+[[nodiscard]] std::span<const KeyRow> budget_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "loom/base/clock.h"
+#include "plan_budget.h"
 
 namespace loom::app {
 namespace {
@@ -30,6 +31,15 @@ class Builder {
 
     std::shared_ptr<const proxy::RateLimitPlan> build(const proxy::Plan& plan) {
         limits_.tells = config_.boolean("rate_limit.headers");
+        fill_budgets(config_, plan, limits_, table_.budgets());
+        if (config_.boolean("rate_limit.enabled")) make_limits(plan);
+        if (limits_.limits.empty() && limits_.budgets.empty()) return nullptr;
+        fill_up(plan);
+        return std::make_shared<const proxy::RateLimitPlan>(std::move(limits_));
+    }
+
+  private:
+    void make_limits(const proxy::Plan& plan) {
         limits_.global = make(LimitScope::global, "", {{LimitScope::global, "rate_limit.global"}});
         limits_.ip = make(LimitScope::ip, "", {{LimitScope::ip, "rate_limit.ip"}});
         if (limits_.ip != nullptr)
@@ -43,11 +53,20 @@ class Builder {
             if (const Limit* const limit =
                     make(LimitScope::model, model, {{LimitScope::model, fmt::format("rate_limit.model.{}", model)}}))
                 limits_.models.emplace(model, limit);
-        if (limits_.limits.empty()) return nullptr;
-        return std::make_shared<const proxy::RateLimitPlan>(std::move(limits_));
     }
 
-  private:
+    /// What there is none of has its places all the same: whoever asks has an index.
+    void fill_up(const proxy::Plan& plan) {
+        const size_t consumer_count = plan.consumers.consumers().size() + 1;
+        limits_.consumers.resize(consumer_count);
+        limits_.teams.resize(consumer_count);
+        limits_.routes.resize(plan.routes.size());
+        limits_.budgets_of.resize(consumer_count);
+        for (const tenant::Consumer& consumer : plan.consumers.consumers())
+            limits_.habits.push_back(table_.habit(consumer.name));
+        limits_.habits.push_back(table_.habit(""));
+    }
+
     void make_consumers(const proxy::Plan& plan) {
         std::unordered_map<std::string, const Limit*> teams;
         for (const tenant::Consumer& consumer : plan.consumers.consumers()) {
@@ -55,7 +74,6 @@ class Builder {
             if (!consumer.tier.empty())
                 homes.push_back({LimitScope::tier, fmt::format("rate_limit.tier.{}", consumer.tier)});
             limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
-            limits_.habits.push_back(table_.habit(consumer.name));
             const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
             if (is_new && !consumer.team.empty())
                 team->second = make(LimitScope::team, consumer.team,
@@ -64,7 +82,6 @@ class Builder {
         }
         limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
         limits_.teams.push_back(nullptr);
-        limits_.habits.push_back(table_.habit(""));
     }
 
     /// The number of a kind, and where it stands; a consumer's may be everybody's default.
@@ -122,7 +139,7 @@ class Builder {
 }  // namespace
 
 void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table) {
-    if (config.boolean("rate_limit.enabled")) plan.rate_limits = Builder(config, table).build(plan);
+    plan.rate_limits = Builder(config, table).build(plan);
 }
 
 }  // namespace loom::app

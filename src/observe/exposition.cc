@@ -96,6 +96,7 @@ class Exposition {
         write_health();
         write_tls();
         write_rate_limits();
+        write_budgets();
         write_http();
         write_overhead();
         write_shards();
@@ -476,6 +477,17 @@ class Exposition {
             out_.sample({{"scope", std::string(limit_scope_name(scope))}},
                         sum([=](const ShardMetrics& s) { return s.rate_limited_count(scope); }));
         }
+    }
+
+    void write_budgets() {
+        out_.family("loom_ai_budget_exceeded_total", "counter",
+                    "Requests refused by a limit or a budget of the calendar (token_accounting.*), by whose it was.");
+        for (const LimitScope scope : {LimitScope::global, LimitScope::team, LimitScope::consumer})
+            out_.sample({{"scope", std::string(limit_scope_name(scope))}},
+                        sum([=](const ShardMetrics& s) { return s.budget_refused_count(scope); }));
+        out_.family("loom_ai_budget_alerts_total", "counter",
+                    "Shares of limits and budgets that were reached (token_accounting.*.alert).");
+        out_.sample({}, sum([](const ShardMetrics& s) { return s.budget_alerts.value(); }));
     }
 
     void write_http() {

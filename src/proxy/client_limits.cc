@@ -179,7 +179,8 @@ Result<void> Exchange::reserve_tokens(const llm::Request& request) {
     const RateLimitPlan& limits = *plan().rate_limits;
     const std::string_view model = plan().catalogue.match(model_).model;
     LOOM_TRY(enter_model_limit(model));
-    if (llm::counts_tokens(endpoint_) || !limited_->taken.counts_tokens()) return {};
+    const bool budgeted = has_budget();
+    if (llm::counts_tokens(endpoint_) || (!budgeted && !limited_->taken.counts_tokens())) return {};
     limited_->tokens_input = request.prompt_tokens();
     uint64_t output = 0;
     if (makes_output(endpoint_)) {
@@ -190,16 +191,17 @@ Result<void> Exchange::reserve_tokens(const llm::Request& request) {
     tenant::LimitRefusal why;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     limited_->tokens_expected = limited_->tokens_input + output;
-    if (limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return {};
-    return std::unexpected(over_limit(why));
+    if (!limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return std::unexpected(over_limit(why));
+    return budgeted ? hold_budgets(model, limited_->tokens_input, output) : Result<void>();
 }
 
 /// What it takes is known when it is over; it begins where there is anything left at all.
 Result<void> Exchange::reserve_unread() {
-    LOOM_TRY(enter_model_limit(plan().catalogue.match(model_).model));
+    const std::string_view model = plan().catalogue.match(model_).model;
+    LOOM_TRY(enter_model_limit(model));
     tenant::LimitRefusal why;
-    if (limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return {};
-    return std::unexpected(over_limit(why));
+    if (!limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return std::unexpected(over_limit(why));
+    return has_budget() ? hold_budgets(model, 1, 0) : Result<void>();
 }
 
 /// Of a session, or a call for a model whose prompt is not read.
@@ -266,6 +268,7 @@ void Exchange::leave_client_limits() noexcept {
     if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
         plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);
     limited.taken.leave(services_.shard().timers().now_ms(), used);
+    settle_budgets(used, unknown);
 }
 
 /// Its client's; of a hedge that has no client yet, they are with the exchange that it stands beside.
@@ -276,7 +279,9 @@ const ClientLimits* Exchange::told_limits() const noexcept {
 /// Is something told of limits here, and so nothing of a provider's own?
 bool Exchange::tells_limits() const noexcept {
     const ClientLimits* const limited = told_limits();
-    if (limited == nullptr || !plan().rate_limits->tells) return false;
+    if (limited == nullptr) return false;
+    if (limited->spent.of != nullptr) return true;
+    if (!plan().rate_limits->tells) return false;
     if (limited->refusal.of != nullptr) return true;
     return limited->own != nullptr && (limited->own->terms.requests.limits() || limited->own->terms.tokens.limits());
 }
@@ -291,6 +296,11 @@ void Exchange::take_client_limits(Exchange& from) noexcept {
 void Exchange::write_limit_lines(http::HeadWriter& head) const {
     if (!tells_limits()) return;
     const ClientLimits& limited = *told_limits();
+    // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
+    if (limited.spent.of != nullptr) {
+        head.raw("x-should-retry: false\r\n");
+        return;
+    }
     Lines lines;
     if (limited.refusal.of != nullptr) {
         const ToldLimit told = told_refusal(limited.refusal);

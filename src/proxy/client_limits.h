@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "loom/tenant/budget.h"
 #include "loom/tenant/limit.h"
 
 namespace loom::proxy {
@@ -12,19 +13,28 @@ struct ClientLimits {
     const tenant::Limit* own = nullptr;  // of the client itself, which its answers tell of; null: it has none
     tenant::LimitRow own_row;
     tenant::LimitRefusal refusal;  // of == null: it was admitted
+    tenant::BudgetHolds budgets;
+    tenant::BudgetRefusal spent;   // of == null: no budget has refused it
     uint64_t tokens_input = 0;     // as they were estimated
     uint64_t tokens_expected = 0;  // that were reserved at first
     uint64_t tokens_used = 0;      // that its attempts have reported, and one that was beaten
+    uint64_t tokens_held = 0;      // of its budgets
+    Money event_cost = 0;          // of a token of the answer, as it was expected
     bool of_model = false;         // the model's limit is the one that was entered last
-    bool extends = true;           // until there is no more to be had
+    bool budgets_extend = true;    // until there is no more to be had
+    bool extends = true;           // likewise, of its limits
 
     static constexpr uint64_t extension_tokens = 256;
     /// So many events of the stream have passed: where they outgrow what was reserved, more is taken, so that others
     /// see what is being used. Where there is no more the stream goes on, and what it takes beyond is booked at its
     /// end.
-    void note_events(uint64_t now_ms, uint64_t event_count) noexcept {
-        if (!extends || taken.reserved() == 0 || tokens_input + event_count < taken.reserved()) return;
-        extends = taken.extend(now_ms, extension_tokens);
+    void note_events(uint64_t now_ms, int64_t unix_s, uint64_t event_count) noexcept {
+        const uint64_t tokens = tokens_input + event_count;
+        if (extends && taken.reserved() != 0 && tokens >= taken.reserved())
+            extends = taken.extend(now_ms, extension_tokens);
+        if (!budgets_extend || budgets.empty() || tokens < tokens_held) return;
+        budgets_extend = budgets.extend(unix_s, extension_tokens, event_cost * int64_t{extension_tokens});
+        tokens_held += extension_tokens;
     }
 };
 

@@ -304,6 +304,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] const ClientLimits* told_limits() const noexcept;
     [[nodiscard]] bool tells_limits() const noexcept;
     void write_limit_lines(http::HeadWriter& head) const;
+    // budgets.cc: and what they may spend by the calendar
+    [[nodiscard]] bool has_budget() const noexcept;
+    [[nodiscard]] int64_t unix_now_s() const noexcept;
+    [[nodiscard]] const route::Price* expected_price(std::string_view model) const noexcept;
+    Result<void> hold_budgets(std::string_view model, uint64_t input, uint64_t output);
+    [[nodiscard]] Error over_budget();
+    void settle_budgets(uint64_t tokens, bool unknown) noexcept;
+    void tell_budget_alerts() noexcept;
 
     // line_place.cc: waiting for them
     [[nodiscard]] bool joins_line(const llm::Request& request);

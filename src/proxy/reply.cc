@@ -87,6 +87,7 @@ void Exchange::refuse(const Error& why) {
     fmt::basic_memory_buffer<char, message_bytes> message;
     std::string_view code = shape.code;
     std::string_view param;
+    if (limited_ != nullptr && limited_->spent.of != nullptr) code = "insufficient_quota";
     const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";
     if (unknown_model) {
         code = "model_not_found";

@@ -129,7 +129,7 @@ TEST_F(RateLimit, SwitchedOffNothingCounts) {
     conf.set("rate_limit.request_rate.limit", "1").set("rate_limit.enabled", "off");
     begin();
     for (int i = 0; i < 5; ++i) expect_admitted();
-    EXPECT_EQ(limits(), R"({"limits":[]})");
+    EXPECT_EQ(limits(), R"({"limits":[],"budgets":[]})");
 }
 
 TEST_F(RateLimit, AConsumersOwnNumberGoesBeforeItsTiers_AndThatBeforeEverybodys) {

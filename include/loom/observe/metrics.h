@@ -178,6 +178,7 @@ class ShardMetrics {
     // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it
     // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
     // cancelled had not said what it took.
+    Counter budget_alerts;
     Counter hedges_won, hedges_lost, hedges_failed, hedges_abandoned, hedges_refused, hedges_untold;
     Counter bodies_waited;  // for room in limit.bodies_in_memory
 
@@ -219,6 +220,8 @@ class ShardMetrics {
     }
     /// A request that one of its client's limits has refused: whose limit it was.
     void rate_limited(LimitScope scope) noexcept { rate_limited_[static_cast<size_t>(scope)].add(); }
+    /// One that a budget has refused, likewise.
+    void budget_refused(LimitScope scope) noexcept { budget_refused_[static_cast<size_t>(scope)].add(); }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
         provider_at(provider).first_token.record(duration_bounds_us, us);
@@ -273,6 +276,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t rate_limited_count(LimitScope scope) const noexcept {
         return rate_limited_[static_cast<size_t>(scope)].value();
     }
+    [[nodiscard]] uint64_t budget_refused_count(LimitScope scope) const noexcept {
+        return budget_refused_[static_cast<size_t>(scope)].value();
+    }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -290,6 +296,7 @@ class ShardMetrics {
     DurationHistogram queue_wait_;
     std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, limit_scope_count> rate_limited_;
+    std::array<Counter, limit_scope_count> budget_refused_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;

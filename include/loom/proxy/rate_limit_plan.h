@@ -1,6 +1,7 @@
 // What clients may ask for, as a plan has it: which limits a request is under.
 #pragma once
 
+#include <array>
 #include <deque>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "loom/base/hash.h"
 #include "loom/tenant/address_limits.h"
+#include "loom/tenant/budget.h"
 #include "loom/tenant/limit.h"
 
 namespace loom::proxy {
@@ -25,7 +27,10 @@ struct RateLimitPlan {
     std::vector<std::shared_ptr<tenant::OutputHabit>> habits;
     std::vector<const tenant::Limit*> routes;  // by the route's index
     std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> models;
-    bool tells = true;  // answers say what is left of the client's own limits
+    std::deque<tenant::Budget> budgets;  // likewise; those below point at these
+    using Budgets = std::array<const tenant::Budget*, tenant::BudgetHolds::budgets_max>;
+    std::vector<Budgets> budgets_of;  // by the consumer's index, as `consumers`: its own, its team's, all together's
+    bool tells = true;                // answers say what is left of the client's own limits
 
     [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
         if (models.empty()) return nullptr;

@@ -15,6 +15,7 @@
 #include "loom/base/limit_scope.h"
 #include "loom/base/moving_average.h"
 #include "loom/base/token_bucket.h"
+#include "loom/tenant/budget.h"
 #include "loom/tenant/rate_window.h"
 
 namespace loom::tenant {
@@ -150,6 +151,7 @@ class LimitTable {
     [[nodiscard]] std::shared_ptr<OutputHabit> habit(std::string_view consumer);
     /// Anew where the number of addresses or a window's length has changed.
     [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const LimitTerms& terms, size_t address_count);
+    [[nodiscard]] BudgetTable& budgets() noexcept { return budgets_; }
 
   private:
     struct KnownWindow {
@@ -162,6 +164,7 @@ class LimitTable {
     Rows<std::weak_ptr<LimitLevel>> levels_;
     Rows<std::weak_ptr<OutputHabit>> habits_;
     std::weak_ptr<AddressLimits> addresses_;
+    BudgetTable budgets_;
 };
 
 }  // namespace loom::tenant

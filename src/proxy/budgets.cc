@@ -1,0 +1,127 @@
+// What clients may spend by the calendar: held when a request is admitted, booked when it is over.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "client_limits.h"
+#include "exchange.h"
+#include "loom/observe/log.h"
+#include "loom/proxy/rate_limit_plan.h"
+
+namespace loom::proxy {
+namespace {
+
+using tenant::Budget;
+using tenant::BudgetUnit;
+
+constexpr size_t message_bytes = 256;
+
+uint64_t limit_of(const tenant::BudgetRefusal& why) noexcept {
+    return why.of->terms(why.unit)[static_cast<size_t>(why.period)];
+}
+
+/// The word of the conf for a period's limit.
+std::string_view key_word(BudgetUnit unit, tenant::BudgetPeriod period) noexcept {
+    constexpr std::array<std::string_view, 3> tokens = {"daily_limit", "weekly_limit", "monthly_limit"};
+    constexpr std::array<std::string_view, 3> money = {"budget.daily", "budget.weekly", "budget.monthly"};
+    return (unit == BudgetUnit::tokens ? tokens : money)[static_cast<size_t>(period)];
+}
+
+MoneyText money_text(uint64_t units) noexcept {
+    return MoneyText(static_cast<unsigned __int128>(tenant::money_of_budget_units(units)));
+}
+
+/// `3d 4h`, `4h 5m`, `5m 6s`.
+void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t seconds) {
+    const auto out = std::back_inserter(text);
+    if (seconds >= 86'400)
+        fmt::format_to(out, "{}d {}h", seconds / 86'400, seconds % 86'400 / 3'600);
+    else if (seconds >= 3'600)
+        fmt::format_to(out, "{}h {}m", seconds / 3'600, seconds % 3'600 / 60);
+    else
+        fmt::format_to(out, "{}m {}s", seconds / 60, seconds % 60);
+}
+
+}  // namespace
+
+bool Exchange::has_budget() const noexcept {
+    return std::ranges::any_of(plan().rate_limits->budgets_of[consumer_ix_of_limits()],
+                               [](const Budget* one) { return one != nullptr; });
+}
+
+int64_t Exchange::unix_now_s() const noexcept { return static_cast<int64_t>(services_.wall_now_us() / 1'000'000); }
+
+/// What so much would cost at the first who has a price for this model. Null where nobody tells one.
+const route::Price* Exchange::expected_price(std::string_view model) const noexcept {
+    for (const route::Candidate& one : plan().catalogue.match(model).candidates)
+        if (const route::Price* const price = one.price_for(model)) return price;
+    return nullptr;
+}
+
+/// Of each budget that it is under, or nothing of any: then the answer says which is spent.
+Result<void> Exchange::hold_budgets(std::string_view model, uint64_t input, uint64_t output) {
+    ClientLimits& limited = *limited_;
+    Money cost = 0;
+    if (const route::Price* const price = expected_price(model)) {
+        cost = price->cost({.input = input, .output = output});
+        limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;
+    }
+    limited.tokens_held = input + output;
+    const int64_t now_s = unix_now_s();
+    for (const Budget* const budget : plan().rate_limits->budgets_of[consumer_ix_of_limits()])
+        if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
+            return std::unexpected(over_budget());
+    return {};
+}
+
+/// Nothing of it counts, and its answer says which budget is spent and when it begins anew.
+Error Exchange::over_budget() {
+    limited_->taken.abandon();
+    limited_->of_model = false;
+    const tenant::BudgetRefusal& why = limited_->spent;
+    services_.metrics().budget_refused(why.of->scope);
+    tell_budget_alerts();
+    const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
+    retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
+    fmt::basic_memory_buffer<char, message_bytes> text;
+    const auto out = std::back_inserter(text);
+    fmt::format_to(out, "{}.{} is ", why.of->key, key_word(why.unit, why.period));
+    if (why.unit == BudgetUnit::tokens)
+        fmt::format_to(out, "{} tokens", limit_of(why));
+    else
+        fmt::format_to(out, "{}", money_text(limit_of(why)).view());
+    fmt::format_to(out, " a {}, and what is left does not do for this request; the next {} (UTC) begins in ",
+                   budget_period_name(why.period), budget_period_name(why.period));
+    append_wait(text, why.wait_s);
+    detail_ = text_.keep({text.data(), text.size()});
+    return {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent"};
+}
+
+/// tokens   that it took, as its limits are told.
+/// unknown  its last attempt has not said what it took, or not all of it.
+void Exchange::settle_budgets(uint64_t tokens, bool unknown) noexcept {
+    ClientLimits& limited = *limited_;
+    if (limited.budgets.empty()) return;
+    Money cost = std::max<Money>(cost_, 0);
+    if (unknown) {
+        const uint64_t input = std::min(limited.tokens_input, tokens);
+        if (const route::Price* const price = expected_price(match().model))
+            cost = std::max(cost, price->cost({.input = input, .output = tokens - input}));
+    }
+    limited.budgets.settle(unix_now_s(), tokens, cost);
+    tell_budget_alerts();
+}
+
+void Exchange::tell_budget_alerts() noexcept {
+    limited_->budgets.each_alert(unix_now_s(), [this](const tenant::BudgetAlert& alert) {
+        services_.metrics().budget_alerts.add();
+        const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
+        const std::string_view word = key_word(alert.unit, alert.period);
+        if (alert.unit == BudgetUnit::tokens)
+            observe::log_warn("{}.{}: {}% of {} tokens are taken", alert.of->key, word, alert.share, limit);
+        else
+            observe::log_warn("{}.{}: {}% of {} is spent", alert.of->key, word, alert.share, money_text(limit).view());
+    });
+}
+
+}  // namespace loom::proxy

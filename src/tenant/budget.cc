@@ -1,0 +1,248 @@
+#include "loom/tenant/budget.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "loom/base/assert.h"
+
+namespace loom::tenant {
+namespace {
+
+using std::chrono::days;
+using std::chrono::sys_days;
+
+constexpr int64_t day_s = 86'400;
+constexpr int64_t monday_offset = 3;  // days from a Monday to 1970-01-01, a Thursday
+constexpr uint16_t number_mask = (1u << (64 - BudgetMeter::unit_bits)) - 1;
+constexpr Money money_per_unit = 1'000;
+
+constexpr int64_t floor_div(int64_t a, int64_t b) noexcept { return a / b - (a % b < 0 ? 1 : 0); }
+
+constexpr uint64_t word_of(uint16_t number, uint64_t units) noexcept {
+    return uint64_t{number} << BudgetMeter::unit_bits | units;
+}
+constexpr uint16_t number_of(uint64_t word) noexcept { return static_cast<uint16_t>(word >> BudgetMeter::unit_bits); }
+constexpr uint64_t units_of(uint64_t word) noexcept { return word & BudgetMeter::units_max; }
+
+/// Has a period of this number come after that one? A clock that lags behind another's counts as that one.
+constexpr bool is_later(uint16_t number, uint16_t than) noexcept {
+    const unsigned ahead = static_cast<unsigned>(number - than) & number_mask;
+    return ahead != 0 && ahead <= number_mask / 2u;
+}
+
+constexpr uint64_t saturated(uint64_t units, uint64_t more) noexcept {
+    return more > BudgetMeter::units_max - units ? BudgetMeter::units_max : units + more;
+}
+
+std::chrono::year_month_day date_of(int64_t unix_s) noexcept { return sys_days(days(floor_div(unix_s, day_s))); }
+
+int64_t seconds_of(sys_days day) noexcept { return int64_t{day.time_since_epoch().count()} * day_s; }
+
+int64_t week_of(int64_t unix_s) noexcept { return floor_div(floor_div(unix_s, day_s) + monday_offset, 7); }
+
+}  // namespace
+
+PeriodSpan period_span(BudgetPeriod period, int64_t unix_s) noexcept {
+    switch (period) {
+        case BudgetPeriod::day: {
+            const int64_t begin = floor_div(unix_s, day_s) * day_s;
+            return {begin, begin + day_s};
+        }
+        case BudgetPeriod::week: {
+            const int64_t begin = (week_of(unix_s) * 7 - monday_offset) * day_s;
+            return {begin, begin + 7 * day_s};
+        }
+        case BudgetPeriod::month: break;
+    }
+    const std::chrono::year_month_day date = date_of(unix_s);
+    const std::chrono::year_month month = date.year() / date.month();
+    const std::chrono::year_month next = month + std::chrono::months(1);
+    return {seconds_of(sys_days(month / 1)), seconds_of(sys_days(next / 1))};
+}
+
+PeriodNumbers period_numbers(int64_t unix_s) noexcept {
+    const std::chrono::year_month_day date = date_of(unix_s);
+    const int64_t month = int64_t{int{date.year()}} * 12 + unsigned{date.month()};
+    const auto number = [](int64_t n) { return static_cast<uint16_t>(n & number_mask); };
+    return {number(floor_div(unix_s, day_s)), number(week_of(unix_s)), number(month)};
+}
+
+uint64_t budget_units(Money money) noexcept {
+    if (money <= 0) return 0;
+    const uint64_t units = static_cast<uint64_t>(money / money_per_unit) + (money % money_per_unit != 0 ? 1 : 0);
+    return std::min(units, BudgetMeter::units_max);
+}
+
+Money money_of_budget_units(uint64_t units) noexcept {
+    return static_cast<Money>(std::min(units, BudgetMeter::units_max)) * money_per_unit;
+}
+
+BudgetMeter::BudgetMeter(const PeriodNumbers& now) noexcept {
+    for (size_t i = 0; i < budget_period_count; ++i) {
+        words_[i].store(word_of(now[i], 0), std::memory_order_relaxed);
+        told_[i].store(uint32_t{now[i]} << 8, std::memory_order_relaxed);
+    }
+}
+
+/// limit  0: none.      in  the number of the period in which it counts.
+bool BudgetMeter::add(size_t period, uint16_t number, uint64_t units, uint64_t limit, uint16_t& in) noexcept {
+    uint64_t word = words_[period].load(std::memory_order_relaxed);
+    for (;;) {
+        const bool is_new = is_later(number, number_of(word));
+        const uint64_t before = is_new ? 0 : units_of(word);
+        in = is_new ? number : number_of(word);
+        if (limit != 0 && units != 0 && (before > limit || units > limit - before)) return false;
+        if (words_[period].compare_exchange_weak(word, word_of(in, saturated(before, units)),
+                                                 std::memory_order_relaxed))
+            return true;
+    }
+}
+
+void BudgetMeter::give_back(size_t period, uint16_t number, uint64_t units) noexcept {
+    uint64_t word = words_[period].load(std::memory_order_relaxed);
+    do {
+        if (number_of(word) != number) return;  // over
+    } while (!words_[period].compare_exchange_weak(
+        word, word_of(number, units_of(word) - std::min(units, units_of(word))), std::memory_order_relaxed));
+}
+
+std::optional<BudgetPeriod> BudgetMeter::take(const BudgetTerms& terms, const PeriodNumbers& now, uint64_t units,
+                                              Hold& hold) noexcept {
+    LOOM_ASSERT(hold.units == 0);
+    units = std::min(units, units_max);
+    // The longest first: who is told of its end comes back no sooner than it pays.
+    for (size_t i = budget_period_count; i-- > 0;) {
+        if (add(i, now[i], units, terms[i], hold.numbers[i])) continue;
+        for (size_t taken = i + 1; taken < budget_period_count; ++taken) give_back(taken, hold.numbers[taken], units);
+        return static_cast<BudgetPeriod>(i);
+    }
+    hold.units = units;
+    return std::nullopt;
+}
+
+bool BudgetMeter::extend(const BudgetTerms& terms, const PeriodNumbers& now, uint64_t units, Hold& hold) noexcept {
+    Hold more;
+    if (take(terms, now, units, more)) return false;
+    for (size_t i = 0; i < budget_period_count; ++i) {
+        if (more.numbers[i] == hold.numbers[i]) continue;
+        // A period has begun since: what was held before counts in it from now on, limit or not.
+        uint16_t in;
+        (void)add(i, now[i], hold.units, 0, in);
+        hold.numbers[i] = more.numbers[i];
+    }
+    hold.units = saturated(hold.units, more.units);
+    return true;
+}
+
+void BudgetMeter::settle(const PeriodNumbers& now, uint64_t used, Hold& hold) noexcept {
+    const uint64_t held = std::exchange(hold.units, 0);
+    used = std::min(used, units_max);
+    for (size_t i = 0; i < budget_period_count; ++i) {
+        uint64_t word = words_[i].load(std::memory_order_relaxed);
+        uint64_t next;
+        do {
+            const bool is_new = is_later(now[i], number_of(word));
+            const uint16_t number = is_new ? now[i] : number_of(word);
+            const uint64_t all = is_new ? 0 : units_of(word);
+            // What was held is in the word only where its period is still at hand.
+            const uint64_t others = number == hold.numbers[i] ? all - std::min(held, all) : all;
+            next = word_of(number, saturated(others, used));
+        } while (!words_[i].compare_exchange_weak(word, next, std::memory_order_relaxed));
+    }
+    hold.numbers = now;
+}
+
+uint64_t BudgetMeter::used(BudgetPeriod period, const PeriodNumbers& now) const noexcept {
+    const auto i = static_cast<size_t>(period);
+    const uint64_t word = words_[i].load(std::memory_order_relaxed);
+    return is_later(now[i], number_of(word)) ? 0 : units_of(word);
+}
+
+void BudgetMeter::restore(BudgetPeriod period, const PeriodNumbers& now, uint64_t spent) noexcept {
+    const auto i = static_cast<size_t>(period);
+    words_[i].store(word_of(now[i], std::min(spent, units_max)), std::memory_order_relaxed);
+}
+
+bool BudgetMeter::tell(BudgetPeriod period, const PeriodNumbers& now, uint8_t share) noexcept {
+    const auto i = static_cast<size_t>(period);
+    const uint32_t mine = uint32_t{now[i]} << 8 | share;
+    uint32_t told = told_[i].load(std::memory_order_relaxed);
+    do {
+        const auto number = static_cast<uint16_t>(told >> 8);
+        if (!is_later(now[i], number) && (number != now[i] || (told & 0xff) >= share)) return false;
+    } while (!told_[i].compare_exchange_weak(told, mine, std::memory_order_relaxed));
+    return true;
+}
+
+uint8_t reached_share(const Budget& budget, BudgetUnit unit, BudgetPeriod period, const PeriodNumbers& now) noexcept {
+    const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
+    if (limit == 0) return 0;
+    BudgetMeter& meter = budget.meter(unit);
+    const unsigned __int128 used = meter.used(period, now);
+    for (auto share = budget.alerts.rbegin(); share != budget.alerts.rend(); ++share)
+        if (used * 100 >= static_cast<unsigned __int128>(limit) * *share)
+            return meter.tell(period, now, *share) ? *share : 0;
+    return 0;
+}
+
+bool BudgetHolds::enter(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money,
+                        BudgetRefusal& why) noexcept {
+    LOOM_ASSERT(count_ < budgets_max);
+    const PeriodNumbers now = period_numbers(unix_s);
+    Held held{.of = &budget, .tokens = {}, .money = {}};
+    const auto refused = [&](BudgetUnit unit, BudgetPeriod period) {
+        why = {&budget, unit, period, period_span(period, unix_s).end_s - unix_s};
+        settle(unix_s, 0, 0);
+        entered_ = 0;
+        return false;
+    };
+    if (const auto period = budget.meters->tokens.take(budget.tokens, now, tokens, held.tokens))
+        return refused(BudgetUnit::tokens, *period);
+    if (const auto period = budget.meters->money.take(budget.money, now, budget_units(money), held.money)) {
+        budget.meters->tokens.settle(now, 0, held.tokens);
+        return refused(BudgetUnit::money, *period);
+    }
+    held_[count_++] = held;
+    entered_ = count_;
+    return true;
+}
+
+bool BudgetHolds::extend(int64_t unix_s, uint64_t tokens, Money money) noexcept {
+    const PeriodNumbers now = period_numbers(unix_s);
+    const uint64_t units = budget_units(money);
+    for (size_t i = 0; i < count_; ++i) {
+        Held& held = held_[i];
+        const bool has_tokens = held.of->meters->tokens.extend(held.of->tokens, now, tokens, held.tokens);
+        if (has_tokens && held.of->meters->money.extend(held.of->money, now, units, held.money)) continue;
+        return false;
+    }
+    return true;
+}
+
+void BudgetHolds::settle(int64_t unix_s, uint64_t tokens, Money money) noexcept {
+    const PeriodNumbers now = period_numbers(unix_s);
+    for (size_t i = 0; i < count_; ++i) {
+        held_[i].of->meters->tokens.settle(now, tokens, held_[i].tokens);
+        held_[i].of->meters->money.settle(now, budget_units(money), held_[i].money);
+    }
+    count_ = 0;
+}
+
+std::shared_ptr<BudgetMeters> BudgetTable::meters(LimitScope scope, std::string_view name, int64_t unix_s) {
+    std::string identity = std::string(limit_scope_name(scope)) + ":" + std::string(name);
+    std::erase_if(rows_, [](const auto& row) { return row.second.expired(); });
+    std::weak_ptr<BudgetMeters>& row = rows_[std::move(identity)];
+    if (auto known = row.lock()) return known;
+    const PeriodNumbers now = period_numbers(unix_s);
+    auto made = std::make_shared<BudgetMeters>(now);
+    for (const BudgetPeriod period : budget_periods) {
+        const Spent spent = spent_in_ ? spent_in_(scope, name, period_span(period, unix_s)) : Spent{};
+        made->tokens.restore(period, now, spent.tokens);
+        made->money.restore(period, now, budget_units(spent.money));
+    }
+    row = made;
+    return made;
+}
+
+}  // namespace loom::tenant

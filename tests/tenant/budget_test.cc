@@ -1,0 +1,296 @@
+#include "loom/tenant/budget.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+#include <thread>
+
+namespace loom::tenant {
+namespace {
+
+constexpr int64_t day_s = 86'400;
+constexpr int64_t noon = 1'772'452'800;  // 2026-03-02 12:00 UTC, a Monday
+
+TEST(PeriodSpan, DaysWeeksAndMonthsOfUtc) {
+    const auto day = period_span(BudgetPeriod::day, noon);
+    EXPECT_EQ(day.begin_s, noon - day_s / 2);
+    EXPECT_EQ(day.end_s, noon + day_s / 2);
+    const auto week = period_span(BudgetPeriod::week, noon);
+    EXPECT_EQ(week.begin_s, day.begin_s) << "a Monday";
+    EXPECT_EQ(week.end_s - week.begin_s, 7 * day_s);
+    const auto month = period_span(BudgetPeriod::month, noon);
+    EXPECT_EQ(month.begin_s, 1'772'323'200) << "2026-03-01";
+    EXPECT_EQ(month.end_s, 1'775'001'600) << "2026-04-01";
+    EXPECT_EQ(period_span(BudgetPeriod::month, 951'782'400).end_s, 951'868'800) << "2000 had a 29th of February";
+}
+
+/// Each second is in one span, and its number changes where a span begins and nowhere else.
+TEST(PeriodSpan, SpansFollowEachOtherWithoutAGap) {
+    for (const BudgetPeriod period : budget_periods) {
+        const auto i = static_cast<size_t>(period);
+        int64_t at = -400 * day_s;
+        PeriodSpan span = period_span(period, at);
+        for (int n = 0; n < 3000; ++n) {
+            ASSERT_LE(span.begin_s, at);
+            ASSERT_LT(at, span.end_s);
+            ASSERT_EQ(period_numbers(span.begin_s)[i], period_numbers(span.end_s - 1)[i]);
+            ASSERT_NE(period_numbers(span.end_s - 1)[i], period_numbers(span.end_s)[i]);
+            const PeriodSpan next = period_span(period, span.end_s);
+            ASSERT_EQ(next.begin_s, span.end_s);
+            at = span.end_s;
+            span = next;
+        }
+    }
+}
+
+TEST(BudgetUnits, MoneyIsRoundedUp) {
+    EXPECT_EQ(budget_units(0), 0u);
+    EXPECT_EQ(budget_units(-5), 0u);
+    EXPECT_EQ(budget_units(1), 1u);
+    EXPECT_EQ(budget_units(1'000), 1u);
+    EXPECT_EQ(budget_units(1'001), 2u);
+    EXPECT_EQ(money_of_budget_units(2), 2'000);
+    EXPECT_EQ(budget_units(money_max), BudgetMeter::units_max);
+}
+
+class Meter : public testing::Test {
+  protected:
+    PeriodNumbers now = period_numbers(noon);
+    BudgetMeter meter{now};
+};
+
+TEST_F(Meter, WhatIsHeldIsNotThereForOthers) {
+    const BudgetTerms terms = {100, 0, 0};
+    BudgetMeter::Hold one, two;
+    EXPECT_FALSE(meter.take(terms, now, 60, one));
+    EXPECT_EQ(meter.take(terms, now, 41, two), BudgetPeriod::day);
+    EXPECT_FALSE(meter.take(terms, now, 40, two));
+    meter.settle(now, 10, one);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, now), 50u);
+    meter.settle(now, 90, two);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, now), 100u) << "what is more than was held is booked";
+    meter.settle(now, 0, two);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, now), 100u) << "again is nothing";
+}
+
+TEST_F(Meter, TheLongestPeriodThatRefusesIsTold_AndNothingIsTakenOfOthers) {
+    const BudgetTerms terms = {10, 0, 10};
+    BudgetMeter::Hold hold;
+    EXPECT_EQ(meter.take(terms, now, 11, hold), BudgetPeriod::month);
+    for (const BudgetPeriod period : budget_periods) EXPECT_EQ(meter.used(period, now), 0u);
+    EXPECT_EQ(meter.take({10, 0, 20}, now, 11, hold), BudgetPeriod::day);
+    for (const BudgetPeriod period : budget_periods) EXPECT_EQ(meter.used(period, now), 0u);
+}
+
+TEST_F(Meter, WhatCostsNothingGoesWhereNothingIsLeft) {
+    const BudgetTerms terms = {5, 0, 0};
+    BudgetMeter::Hold hold, none;
+    EXPECT_FALSE(meter.take(terms, now, 5, hold));
+    meter.settle(now, 9, hold);
+    EXPECT_FALSE(meter.take(terms, now, 0, none));
+    EXPECT_EQ(meter.take(terms, now, 1, hold), BudgetPeriod::day);
+}
+
+TEST_F(Meter, ANewDayIsEmpty_TheWeekAndTheMonthGoOn) {
+    const BudgetTerms terms = {10, 15, 0};
+    BudgetMeter::Hold hold;
+    EXPECT_FALSE(meter.take(terms, now, 10, hold));
+    meter.settle(now, 10, hold);
+    const PeriodNumbers tomorrow = period_numbers(noon + day_s);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 0u);
+    EXPECT_EQ(meter.used(BudgetPeriod::week, tomorrow), 10u);
+    EXPECT_EQ(meter.take(terms, tomorrow, 6, hold), BudgetPeriod::week);
+    EXPECT_FALSE(meter.take(terms, tomorrow, 5, hold));
+    EXPECT_EQ(meter.used(BudgetPeriod::month, tomorrow), 15u);
+}
+
+TEST_F(Meter, WhatBeganYesterdayAndEndsTodayIsTodays) {
+    const BudgetTerms terms = {10, 0, 0};
+    BudgetMeter::Hold hold;
+    EXPECT_FALSE(meter.take(terms, now, 8, hold));
+    const PeriodNumbers tomorrow = period_numbers(noon + day_s);
+    BudgetMeter::Hold other;
+    EXPECT_FALSE(meter.take(terms, tomorrow, 3, other));
+    meter.settle(tomorrow, 6, hold);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 9u);
+    EXPECT_EQ(meter.used(BudgetPeriod::month, tomorrow), 9u);
+}
+
+TEST_F(Meter, AClockThatLagsCountsInThePeriodAtHand) {
+    const PeriodNumbers tomorrow = period_numbers(noon + day_s);
+    BudgetMeter::Hold hold, late;
+    EXPECT_FALSE(meter.take({10, 0, 0}, tomorrow, 4, hold));
+    EXPECT_FALSE(meter.take({10, 0, 0}, now, 5, late));
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 9u);
+    meter.settle(now, 1, late);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 5u);
+}
+
+TEST_F(Meter, AHoldGrowsWhileThereIsRoom_AcrossMidnightToo) {
+    const BudgetTerms terms = {10, 0, 0};
+    BudgetMeter::Hold hold;
+    EXPECT_FALSE(meter.take(terms, now, 6, hold));
+    EXPECT_TRUE(meter.extend(terms, now, 4, hold));
+    EXPECT_FALSE(meter.extend(terms, now, 1, hold));
+    const PeriodNumbers tomorrow = period_numbers(noon + day_s);
+    EXPECT_TRUE(meter.extend(terms, tomorrow, 2, hold));
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 12u) << "all of it is settled in this day";
+    meter.settle(tomorrow, 7, hold);
+    EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 7u);
+}
+
+TEST_F(Meter, AShareIsToldOnceInItsPeriod) {
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 80));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 95));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, period_numbers(noon + day_s), 80));
+}
+
+class Draw {
+  public:
+    explicit Draw(uint64_t seed) : random_(seed) {}
+    /// 0..end-1.
+    uint64_t below(uint64_t end) { return random_() % end; }
+
+  private:
+    std::mt19937_64 random_;
+};
+
+/// Random takes, extensions, settlements and midnights against sums that are made the long way.
+TEST_F(Meter, RandomCoursesAgreeWithTheLongWay) {
+    struct Live {
+        BudgetMeter::Hold hold;
+        uint64_t held;
+        std::array<int64_t, budget_period_count> since;  // the period's begin
+    };
+    for (uint64_t seed = 1; seed <= 200; ++seed) {
+        Draw random(seed);
+        int64_t at = noon;
+        BudgetMeter meter(period_numbers(at));
+        std::array<int64_t, budget_period_count> begins{};
+        std::array<uint64_t, budget_period_count> spent{};
+        std::vector<Live> live;
+        const BudgetTerms terms = {random.below(400), random.below(900), random.below(2'000)};
+        for (int n = 0; n < 400; ++n) {
+            if (random.below(20) == 0) at += static_cast<int64_t>(random.below(2 * day_s));
+            const PeriodNumbers now = period_numbers(at);
+            for (size_t i = 0; i < budget_period_count; ++i) {
+                const int64_t begin = period_span(static_cast<BudgetPeriod>(i), at).begin_s;
+                if (begin == begins[i]) continue;
+                begins[i] = begin;
+                spent[i] = 0;
+            }
+            const auto used = [&](size_t i) {
+                uint64_t sum = spent[i];
+                for (const Live& one : live) sum += one.since[i] == begins[i] ? one.held : 0;
+                return sum;
+            };
+            if (live.empty() || random.below(2) == 0) {
+                const uint64_t units = 1 + random.below(60);
+                bool fits = true;
+                for (size_t i = 0; i < budget_period_count; ++i)
+                    fits = fits && (terms[i] == 0 || used(i) + units <= terms[i]);
+                Live one{.hold = {}, .held = units, .since = begins};
+                ASSERT_EQ(!meter.take(terms, now, units, one.hold), fits) << seed;
+                if (fits) live.push_back(one);
+            } else {
+                const size_t which = random.below(live.size());
+                Live one = live[which];
+                live.erase(live.begin() + static_cast<ptrdiff_t>(which));
+                const uint64_t took = random.below(80);
+                meter.settle(now, took, one.hold);
+                for (uint64_t& sum : spent) sum += took;
+            }
+            for (size_t i = 0; i < budget_period_count; ++i)
+                ASSERT_EQ(meter.used(static_cast<BudgetPeriod>(i), now), used(i)) << seed;
+        }
+    }
+}
+
+/// Whoever comes on however many threads: what is held is never more than the limit, and all of the limit is had.
+TEST_F(Meter, ThreadsTogetherTakeTheLimitAndNoMore) {
+    constexpr uint64_t limit = 20'000;
+    const BudgetTerms terms = {limit, 0, limit};
+    std::atomic<uint64_t> had{0};
+    std::vector<std::jthread> threads;
+    for (int n = 0; n < 4; ++n)
+        threads.emplace_back([&, n] {
+            Draw random(static_cast<uint64_t>(n) + 1);
+            for (int i = 0; i < 20'000; ++i) {
+                BudgetMeter::Hold hold;
+                const uint64_t units = 1 + random.below(4);
+                if (meter.take(terms, now, units, hold)) continue;
+                const uint64_t took = random.below(units + 1);
+                meter.settle(now, took, hold);
+                had += took;
+            }
+        });
+    threads.clear();
+    EXPECT_EQ(meter.used(BudgetPeriod::day, now), had);
+    EXPECT_EQ(meter.used(BudgetPeriod::month, now), had);
+    EXPECT_LE(had, limit);
+    EXPECT_GE(had, limit - 4);
+}
+
+Budget budget_of(BudgetTerms tokens, BudgetTerms money, BudgetTable& table, LimitScope scope = LimitScope::consumer) {
+    return {.scope = scope,
+            .name = "alice",
+            .key = "token_accounting.limit.alice",
+            .tokens = tokens,
+            .money = money,
+            .alerts = {50, 90},
+            .meters = table.meters(scope, "alice", noon)};
+}
+
+TEST(BudgetHolds, OfAllOrOfNone) {
+    BudgetTable table;
+    const Budget own = budget_of({100, 0, 0}, {}, table);
+    const Budget team = budget_of({}, {0, 0, 5'000}, table, LimitScope::team);
+    BudgetHolds holds;
+    BudgetRefusal why;
+    ASSERT_TRUE(holds.enter(own, noon, 30, 0, why));
+    EXPECT_FALSE(holds.enter(team, noon, 30, 5'000'001, why));
+    EXPECT_EQ(why.of, &team);
+    EXPECT_EQ(why.unit, BudgetUnit::money);
+    EXPECT_EQ(why.period, BudgetPeriod::month);
+    EXPECT_EQ(why.wait_s, period_span(BudgetPeriod::month, noon).end_s - noon);
+    EXPECT_TRUE(holds.empty());
+    const PeriodNumbers now = period_numbers(noon);
+    EXPECT_EQ(own.meters->tokens.used(BudgetPeriod::day, now), 0u);
+    EXPECT_EQ(team.meters->tokens.used(BudgetPeriod::day, now), 0u);
+    ASSERT_TRUE(holds.enter(own, noon, 30, 0, why));
+    ASSERT_TRUE(holds.enter(team, noon, 30, 4'000'000, why));
+    holds.settle(noon, 60, 1'000'000);
+    EXPECT_EQ(own.meters->tokens.used(BudgetPeriod::day, now), 60u);
+    EXPECT_EQ(team.meters->money.used(BudgetPeriod::month, now), 1'000u);
+    size_t told = 0;
+    holds.each_alert(noon, [&](const BudgetAlert& alert) {
+        ++told;
+        EXPECT_EQ(alert.of, &own);
+        EXPECT_EQ(alert.share, 50);
+    });
+    holds.each_alert(noon, [&](const BudgetAlert&) { ++told; });
+    EXPECT_EQ(told, 1u);
+}
+
+TEST(BudgetTable, AReloadFindsWhatWasSpent_ANewRowAsksTheLedger) {
+    BudgetTable table;
+    std::vector<int64_t> asked;
+    table.ask_of([&](LimitScope scope, std::string_view name, PeriodSpan span) {
+        EXPECT_EQ(scope, LimitScope::consumer);
+        EXPECT_EQ(name, "alice");
+        asked.push_back(span.end_s - span.begin_s);
+        return BudgetTable::Spent{.tokens = 7, .money = 1'500};
+    });
+    const auto first = table.meters(LimitScope::consumer, "alice", noon);
+    EXPECT_EQ(asked, (std::vector<int64_t>{day_s, 7 * day_s, 31 * day_s}));
+    EXPECT_EQ(first->tokens.used(BudgetPeriod::week, period_numbers(noon)), 7u);
+    EXPECT_EQ(first->money.used(BudgetPeriod::month, period_numbers(noon)), 2u);
+    EXPECT_EQ(table.meters(LimitScope::consumer, "alice", noon), first);
+    EXPECT_EQ(asked.size(), 3u);
+}
+
+}  // namespace
+}  // namespace loom::tenant

@@ -1,0 +1,164 @@
+// What may be spent by the calendar (token_accounting.*): held when a request is admitted, booked when it is over, and
+// who is over it hears which budget, and when it begins anew.
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "fixture.h"
+
+namespace loom::wire {
+namespace {
+
+using namespace std::chrono;
+
+int64_t unix_s() { return duration_cast<seconds>(system_clock::now().time_since_epoch()).count(); }
+
+/// A chat.completion that took so much.
+std::string answer_of(int prompt, int completion) {
+    return fmt::format(
+        R"({{"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{{"index":0,"message":)"
+        R"({{"role":"assistant","content":"Hi"}},"finish_reason":"stop"}}],"usage":{{"prompt_tokens":{},)"
+        R"("completion_tokens":{},"total_tokens":{}}}}})",
+        prompt, completion, prompt + completion);
+}
+
+class Budget : public WireTest {
+  protected:
+    Budget() {
+        conf.set("token_accounting.enabled", "on");
+        while (unix_s() % 86'400 > 86'390) std::this_thread::sleep_for(seconds(1));  // the day must not end in the test
+    }
+    void begin(int prompt = 40, int completion = 60) { start(answer_always(answer(answer_of(prompt, completion)))); }
+    static std::string asking(int max_tokens = 10, std::string_view model = "gpt-4o") {
+        return chat_request(fmt::format(
+            R"({{"model":"{}","max_tokens":{},"messages":[{{"role":"user","content":"Hi"}}]}})", model, max_tokens));
+    }
+    void expect_admitted(const std::string& bytes = asking()) {
+        const Message response = ask(bytes);
+        EXPECT_EQ(response.status(), 200) << response.raw();
+    }
+    Message expect_refused(std::string_view part, const std::string& bytes = asking()) {
+        Message response = ask(bytes);
+        expect_error(response, 429, "insufficient_quota");
+        EXPECT_TRUE(contains(response.body, part)) << response.body;
+        EXPECT_EQ(response.head.value("x-should-retry"), "false");
+        return response;
+    }
+    std::string limits() { return ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body; }
+    /// Waits until so much is told: a client has its answer before its exchange is settled.
+    void expect_told(const std::string& part) {
+        wait_until(part.c_str(), [&] { return contains(limits(), part); });
+    }
+};
+
+TEST_F(Budget, TokensOfADay_ThenWhoIsOverHearsWhenTheNextBegins) {
+    conf.set("token_accounting.limit.tester.daily_limit", "230");
+    begin();
+    expect_admitted();
+    expect_told(R"("tokens":{"day":{"limit":230,"used":100,"remaining":130)");
+    expect_admitted();
+    expect_told(R"("used":200,"remaining":30)");
+    expect_admitted();
+    expect_told(R"("used":300,"remaining":0)");
+    const Message refused = expect_refused("token_accounting.limit.tester.daily_limit is 230 tokens a day");
+    const int64_t left = 86'400 - unix_s() % 86'400;
+    const int64_t told = std::stoll(std::string(refused.head.value("retry-after")));
+    EXPECT_GE(told, left - 2);
+    EXPECT_LE(told, left + 2);
+    EXPECT_EQ(upstream().request_count(), 3u);
+    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="consumer"})"), 1);
+    expect_told(R"("used":300,"remaining":0)");
+}
+
+TEST_F(Budget, WhatIsExpectedMustFit) {
+    conf.set("token_accounting.limit.tester.monthly_limit", "100");
+    begin(2, 3);
+    expect_refused("monthly_limit is 100 tokens a month", asking(200));
+    expect_admitted(asking(80));
+    expect_told(R"("tokens":{"month":{"limit":100,"used":5,"remaining":95)");
+}
+
+TEST_F(Budget, MoneyByThePricesOfTheModel) {
+    conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
+    conf.set("token_accounting.limit.tester.budget.weekly", "$1.30");
+    begin();  // 40 * 0.001 + 60 * 0.01
+    expect_admitted();
+    expect_told(R"("money":{"week":{"limit":"1.3","used":"0.64","remaining":"0.66")");
+    expect_admitted();
+    expect_told(R"("used":"1.28","remaining":"0.02")");
+    expect_refused("token_accounting.limit.tester.budget.weekly is 1.3 a week");
+}
+
+TEST_F(Budget, OfATeamAndOfAll) {
+    conf.set("consumer.tester.team", "dev").set("consumer.other.api_key", "sk-other-0123456789abcdef");
+    conf.set("token_accounting.team.dev.daily_limit", "150").set("token_accounting.global.daily_limit", "350");
+    begin();
+    const std::string others =
+        request("POST", "/v1/chat/completions",
+                "Authorization: Bearer sk-other-0123456789abcdef\r\nContent-Type: application/json\r\n",
+                R"({"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]})");
+    expect_admitted();
+    expect_told(R"("used":100,"remaining":50)");
+    expect_admitted();
+    expect_told(R"("used":200,"remaining":0)");
+    expect_refused("token_accounting.team.dev.daily_limit is 150");
+    expect_admitted(others);
+    expect_told(R"("used":300,"remaining":50)");
+    expect_admitted(others);
+    expect_told(R"("used":400,"remaining":0)");
+    expect_refused("token_accounting.global.daily_limit is 350", others);
+    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="team"})"), 1);
+    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="global"})"), 1);
+}
+
+TEST_F(Budget, AReloadKeepsWhatWasSpent_AndTheNewLimitCounts) {
+    conf.set("token_accounting.limit.tester.daily_limit", "1000");
+    begin();
+    expect_admitted();
+    expect_told(R"("used":100)");
+    conf.set("token_accounting.limit.tester.daily_limit", "105");
+    loom().reload(conf.text());
+    expect_told(R"("limit":105,"used":100,"remaining":5)");
+    expect_refused("daily_limit is 105");
+}
+
+TEST_F(Budget, AlertsAreToldOnce) {
+    conf.set("token_accounting.limit.tester.daily_limit", "300").set("token_accounting.limit.tester.alert", "50%, 90%");
+    begin();
+    for (int i = 0; i < 3; ++i) expect_admitted();
+    expect_told(R"("used":300)");
+    wait_until("both alerts", [&] { return loom().metric("loom_ai_budget_alerts_total") == 2; });
+    expect_refused("daily_limit is 300");
+    EXPECT_EQ(loom().metric("loom_ai_budget_alerts_total"), 2);
+    EXPECT_TRUE(contains(loom().log(), "token_accounting.limit.tester.daily_limit: 50% of 300 tokens are taken"));
+    EXPECT_TRUE(contains(loom().log(), "token_accounting.limit.tester.daily_limit: 90% of 300 tokens are taken"));
+}
+
+TEST_F(Budget, WhatFailsTakesNothing) {
+    conf.set("token_accounting.limit.tester.daily_limit", "600");
+    start(answer_always(answer(R"({"error":{"message":"no"}})", "500 Internal Server Error")));
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(ask(asking()).status(), 500);
+    expect_told(R"("used":0,"remaining":600)");
+}
+
+TEST_F(Budget, WhatIsUnderWayIsHeldForOthers) {
+    conf.set("token_accounting.limit.tester.daily_limit", "700");
+    Gate gate;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(answer_of(40, 60)));
+        }
+    });
+    RawClient first = client();
+    first.send(asking(400));
+    expect_told(R"("used":40)");
+    expect_refused("daily_limit is 700", asking(400));
+    gate.open();
+    EXPECT_EQ(first.reader().read_response().status(), 200);
+    expect_told(R"("used":100,"remaining":600)");
+    expect_admitted(asking(400));
+}
+
+}  // namespace
+}  // namespace loom::wire
