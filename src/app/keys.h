@@ -43,6 +43,9 @@ namespace loom::app {
 /// Rows of the keys that say how much clients may ask for.
 [[nodiscard]] std::span<const KeyRow> rate_limit_keys();
 
+/// Rows of the keys that say who is let in.
+[[nodiscard]] std::span<const KeyRow> identity_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

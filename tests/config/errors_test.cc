@@ -82,8 +82,8 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
     EXPECT_EQ(errors_of("jwt.corp.issuer = https://login.example.com"),
               "loom.conf:1:1: 'jwt.corp.issuer' is not available in this version\n");
-    EXPECT_EQ(errors_of("route.r.auth.type = jwt"),
-              "loom.conf:1:21: route.r.auth.type: 'jwt' is not available in this version\n");
+    EXPECT_EQ(errors_of("route.r.auth.type = mtls"),
+              "loom.conf:1:21: route.r.auth.type: 'mtls' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }
