@@ -132,6 +132,7 @@ TEST_F(Jwt, KeysAndTokensOnOneRoute) {
 
 TEST_F(Jwt, AConsumersModelsRoutesAndTimeCountForItsTokensToo) {
     conf.set("consumer.limited.models", "gpt-4o-mini").set("consumer.elsewhere.routes", "other");
+    conf.set("route.other.path", "/v1/embeddings").set("route.other.auth.type", "api_key");
     conf.set("consumer.gone.expires", "2020-01-01");
     start(answer_always(answer(chat_answer)));
     expect_error(ask_with(maker.token(claims("limited"))), 403);
@@ -206,7 +207,7 @@ TEST_F(Jwt, RolesAreForRules) {
 TEST_F(Jwt, ClaimsAreForRulesOfRoutingAndOfAccess) {
     conf.set("routing.rule.r.when", R"(claim.department == "legal" or claim.level > 3)");
     conf.set("routing.rule.r.use", "mock");
-    conf.set("access.rule.a.when", R"(claim["groups"] contains "banned" or claim["org.locked"])");
+    conf.set("access.rule.a.when", R"(claim["groups"] contains "banned" or claim["org.locked"] == true)");
     conf.set("access.rule.a.action", "deny");
     start(answer_always(answer(chat_answer)));
     const std::string fine = R"(,"groups":[],"org":{"locked":false})";
@@ -385,7 +386,7 @@ TEST_F(Jwt, AnUnknownKeyIsLookedForOnceAndThenTaken) {
     while (std::chrono::steady_clock::now() - begun < std::chrono::seconds(1))
         EXPECT_EQ(ask_with(next.token(claims("tester"))).status(), 200);
     EXPECT_EQ(id_server->request_count(), 2u);
-    EXPECT_EQ(refused("key_id"), 51);
+    EXPECT_GE(refused("key_id"), 51);
 }
 
 TEST_F(Jwt, WhatComesOfAFetchThatFailsLeavesTheKeysThatAreThere) {
@@ -486,10 +487,11 @@ TEST_F(Jwt, ASessionEndsWhenItsIssuerIsNotTakenAnyMore) {
     one.send(upgrade_request("/v1/realtime?model=gpt-realtime",
                              "Authorization: Bearer " + maker.token(claims("tester")) + "\r\n"));
     EXPECT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd session(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
     loom().reload(conf.set("timeout.connect", "4s").text());
     EXPECT_EQ(loom().metric("loom_connections_open"), 1) << "the session stays";
     loom().reload(conf.set("route.ai.auth.type", "api_key").set("route.ai.auth.jwt", "").text());
-    EXPECT_NE(one.read_end(), End::open);
+    EXPECT_EQ(session.read().opcode, opcode::close);
 }
 
 TEST_F(Jwt, ConfsThatCannotWorkAreRefusedByName) {
