@@ -6,12 +6,17 @@
 #include <fstream>
 #include <functional>
 
+#include "../base/token_maker.h"
 #include "fixture.h"
-#include "token_maker.h"
 #include "websocket.h"
 
 namespace loom::wire {
 namespace {
+
+using test::base64url;
+using test::hmac_token;
+using test::jwks_of;
+using test::TokenMaker;
 
 const std::string secret = "a-secret-of-more-than-thirty-two-bytes";
 const std::string issuer_name = "https://id.example";

@@ -14,7 +14,7 @@
 #include "loom/base/base64.h"
 #include "loom/base/crypto.h"
 
-namespace loom::wire {
+namespace loom::test {
 namespace {
 
 constexpr size_t p256_bytes = 32;
@@ -113,4 +113,4 @@ std::string hmac_token(std::string_view secret, std::string_view claims, std::st
     return text + "." + base64url({reinterpret_cast<const char*>(mac.data()), mac.size()});
 }
 
-}  // namespace loom::wire
+}  // namespace loom::test

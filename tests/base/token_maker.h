@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace loom::wire {
+namespace loom::test {
 
 class TokenMaker {
   public:
@@ -34,4 +34,4 @@ class TokenMaker {
 /// Signed with HS256.
 [[nodiscard]] std::string hmac_token(std::string_view secret, std::string_view claims, std::string_view header);
 
-}  // namespace loom::wire
+}  // namespace loom::test
