@@ -9,6 +9,7 @@
 #include "loom/http/url.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "plan_identity.h"
 
 namespace loom::app {
 
@@ -94,9 +95,10 @@ void check_auth(Report& report, const std::string& name) {
     const Config& config = report.config;
     const auto key = fmt::format("route.{}.auth.type", name);
     const bool has_consumers = !config.names("consumer").empty();
-    const bool none = config.text(key) == "none";
+    const RouteAuth auth = route_auth(config, name, has_consumers);
+    const bool none = config.has(key) && auth.none;
     const bool unset_and_open = !config.has(key) && !has_consumers;
-    if (config.text(key) == "api_key" && !has_consumers && report.complete) {
+    if (config.has(key) && auth.keys && !auth.tokens && !has_consumers && report.complete) {
         report.warning(key, "no consumer is defined, so every request is refused; add: consumer.NAME.api_key = …");
     }
     const bool is_ai = config.boolean(fmt::format("route.{}.ai_gateway", name));
@@ -192,6 +194,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_mirror(report);
     check_hedge(report);
     check_consumers(report);
+    check_identity(report);
     check_selection(report);
     check_limits(report);
     check_rate_limits(report);

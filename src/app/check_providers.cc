@@ -303,7 +303,7 @@ void check_consumers(Report& report) {
         const auto hashed = config.settings(fmt::format("consumer.{}.api_key_sha256", name));
         for (const auto& setting : plain) check_key(report, owners, name, setting, false);
         for (const auto& setting : hashed) check_key(report, owners, name, setting, true);
-        if (plain.empty() && hashed.empty()) {
+        if (plain.empty() && hashed.empty() && config.names("jwt").empty()) {
             report.missing(config.place_of_name("consumer", name), fmt::format("consumer.{}.api_key", name),
                            "is missing");
         }

@@ -50,6 +50,8 @@ void check_experiments(Report& report);
 void check_mirror(Report& report);
 void check_hedge(Report& report);
 void check_consumers(Report& report);
+/// Issuers of tokens, what routes ask for, and addresses.
+void check_identity(Report& report);
 /// Rules, prompts' targets, regions.
 void check_selection(Report& report);
 void check_limits(Report& report);

@@ -8,6 +8,7 @@
 #include "loom/route/estimate.h"
 #include "loom/route/proximity.h"
 #include "loom/route/residency.h"
+#include "plan_identity.h"
 #include "plan_selection.h"
 
 namespace loom::app {
@@ -45,6 +46,11 @@ std::vector<std::string_view> task_names() {
 /// Where nobody has such a value a rule may still ask for it: consumers may come.
 std::vector<rule::KnownValues> known_values(const Config& config) {
     using enum rule::Attribute;
+    const auto by_tokens = [&config](const char* word, const char* unset) {  // tokens may say more than the conf
+        return std::ranges::any_of(config.names("jwt"), [&](const std::string& name) {
+            return config.text(fmt::format("jwt.{}.{}", name, word)) != unset;
+        });
+    };
     std::vector<rule::KnownValues> known = {
         {.attribute = endpoint, .values = endpoint_names()},
         {.attribute = rule::Attribute::route, .values = views_of(config.names("route"))},
@@ -54,19 +60,47 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
         {.attribute = project, .values = consumer_values(config, "project")},
         {.attribute = tier, .values = consumer_values(config, "tier")},
         {.attribute = task, .values = task_names()}};
-    std::erase_if(known, [](const rule::KnownValues& one) { return one.values.empty(); });
+    const bool any_tier = by_tokens("tier_claim", ""), any_team = by_tokens("team_claim", "");
+    const bool any_consumer = by_tokens("unknown_consumers", "refuse");
+    std::erase_if(known, [&](const rule::KnownValues& one) {
+        return one.values.empty() || (any_tier && one.attribute == tier) || (any_team && one.attribute == team) ||
+               (any_consumer && one.attribute == consumer);
+    });
     return known;
 }
 
-/// What rules may ask for, and nobody can say in this version.
-void refuse_unknowable(Report& report, const std::string& key) {
+/// Claims are of tokens.
+void check_claims(Report& report, const std::string& key) {
     const auto rule = rule::Rule::compile(report.config.text(key));
-    if (!rule) return;
-    for (const rule::Attribute one : {rule::Attribute::roles, rule::Attribute::claim})
-        if (rule->uses().test(static_cast<size_t>(one)))
-            report.error(key, fmt::format("'{}' comes with clients' tokens, which this version does not read: ask for "
-                                          "consumer, tenant, team, project or tier",
-                                          rule::attributes()[static_cast<size_t>(one)].name));
+    if (!rule || !rule->uses().test(static_cast<size_t>(rule::Attribute::claim))) return;
+    if (report.config.names("jwt").empty() && report.complete)
+        report.error(key,
+                     "'claim' comes with clients' tokens, and none are taken: define jwt.NAME.issuer, or ask for "
+                     "consumer, tenant, team, project, tier or roles");
+    for (const std::string_view name : rule->names_of(rule::Attribute::claim))
+        if (const auto path = tenant::parse_claim_path(name); !path)
+            report.error(key, fmt::format("claim '{}': {}", config::printable(std::string(name)), path.error().what));
+}
+
+void check_access_rules(Report& report) {
+    const Config& config = report.config;
+    for (const std::string& name : config.names("access.rule")) {
+        const auto when = fmt::format("access.rule.{}.when", name), action = fmt::format("access.rule.{}.action", name);
+        const auto place = config.place_of_name("access.rule", name);
+        if (!config.has(action)) report.missing(place, action, "is missing: allow or deny");
+        if (!config.has(when)) {
+            report.missing(place, when, "is missing; say which requests are meant, such as \"intern\" in roles");
+            continue;
+        }
+        const auto rule = rule::Rule::compile(config.text(when), known_values(config));
+        if (!rule) {
+            for (const rule::Fault& fault : rule.error())
+                report.error(when, fmt::format("column {}: {}", fault.column, fault.text));
+            continue;
+        }
+        if (const char* const fault = access_fault(*rule)) report.error(when, fault);
+        check_claims(report, when);
+    }
 }
 
 void check_rules(Report& report) {
@@ -79,7 +113,7 @@ void check_rules(Report& report) {
                            "is missing; say which requests are meant, such as header.x-team == \"legal\"");
         if (!config.has(prefix + "use"))
             report.missing(place, prefix + "use", "is missing; name a provider, or several, the preferred one first");
-        refuse_unknowable(report, prefix + "when");
+        check_claims(report, prefix + "when");
     }
     const auto providers = config.names("provider");
     const auto rules = route::RoutingRules::build(rule_options(config), providers, known_values(config));
@@ -235,6 +269,7 @@ void check_regions(Report& report) {
 
 void check_selection(Report& report) {
     check_rules(report);
+    check_access_rules(report);
     check_prompts(report);
     check_regions(report);
 }

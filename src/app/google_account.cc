@@ -8,31 +8,12 @@
 #include <cerrno>
 #include <cstring>
 
-#include "loom/http/url.h"
-
 namespace loom::app {
 namespace {
 
-bool is_loopback(const http::Url& url) {
-    return url.host == "localhost" || url.host == "127.0.0.1" || url.host == "::1";
-}
-
-Result<TokenPlace> place_of(const std::string& url_text, const net::TlsTrustPtr& trust) {
-    const http::Url url = LOOM_TRY(http::parse_url(url_text));
-    const bool is_https = url.scheme == http::Scheme::https;
-    if (!is_https && !is_loopback(url))
-        return fail(Errc::bad_conf, Side::internal, "tokens are asked for over https:// only");
-    TokenPlace place;
-    place.client.endpoint.name = std::string(url.host);
-    place.client.endpoint.host = std::string(url.host);
-    place.client.endpoint.port = url.port;
-    place.client.endpoint.tls = is_https;
-    place.client.endpoint.terms.trust = trust;
-    place.client.endpoint.idle_max = 0;  // the next token is asked for in an hour
-    place.client.exchange_count_max = 1;
-    place.client.authority = std::string(url.authority);
-    place.target = url.path.empty() ? "/" : std::string(url.path);
-    return place;
+/// Tokens are asked for over https only, or of this machine itself.
+Result<ClientPlace> place_of(const std::string& url_text, const net::TlsTrustPtr& trust) {
+    return client_place(url_text, trust, PlainHttp::loopback_only);
 }
 
 /// Closes it.
@@ -45,7 +26,7 @@ struct Descriptor {
 
 }  // namespace
 
-Result<Secret> read_credentials_file(const std::string& path, std::string& text) {
+Result<Secret> read_credentials_file(const std::string& path, std::string& text, size_t bytes_max) {
     const auto refuse = [&](Errc code, std::string_view why) {
         text = fmt::format("{}: {}", path, why);
         return fail(code, Side::internal, "a credentials file cannot be read");
@@ -57,7 +38,7 @@ Result<Secret> read_credentials_file(const std::string& path, std::string& text)
         return refuse(errno == ENOENT ? Errc::not_found : Errc::io, std::strerror(errno));
     if (!S_ISREG(status.st_mode)) return refuse(Errc::io, "is no file");
     Secret bytes;
-    bytes.text().resize(credentials_file_bytes_max + 1);
+    bytes.text().resize(bytes_max + 1);
     size_t size = 0;
     while (size < bytes.text().size()) {
         const ssize_t got = ::read(file.fd, bytes.text().data() + size, bytes.text().size() - size);
@@ -66,7 +47,8 @@ Result<Secret> read_credentials_file(const std::string& path, std::string& text)
         if (got == 0) break;
         size += static_cast<size_t>(got);
     }
-    if (size > credentials_file_bytes_max) return refuse(Errc::too_large, "is larger than a credentials file (64 KiB)");
+    if (size > bytes_max)
+        return refuse(Errc::too_large, fmt::format("is larger than such a file may be ({} KiB)", bytes_max / 1024));
     bytes.text().resize(size);
     return bytes;
 }

@@ -5,32 +5,27 @@
 #include <memory>
 #include <string>
 
+#include "client_place.h"
 #include "loom/llm/google_credentials.h"
-#include "loom/upstream/client.h"
 
 namespace loom::app {
-
-/// Where a request goes.
-struct TokenPlace {
-    upstream::ClientOptions client;
-    std::string target;
-};
 
 /// Immutable. The same file of the same provider, unchanged, is one object over reloads, so that its token stays.
 struct GoogleAccount {
     uint64_t id = 0;       // unlike any other of this process
     std::string provider;  // of provider.X, for the log
     llm::GoogleCredentials credentials;
-    TokenPlace token;
-    TokenPlace impersonation;  // where credentials.impersonation_url is set
+    ClientPlace token;
+    ClientPlace impersonation;  // where credentials.impersonation_url is set
 };
 using GoogleAccountPtr = std::shared_ptr<const GoogleAccount>;
 
 inline constexpr size_t credentials_file_bytes_max = 64 * 1024;
 
-/// A regular file's bytes.
+/// A regular file's bytes, `bytes_max` at most.
 /// Errors  not_found, too_large, io; `text` is one line: which file, what is wrong.       Blocks on the file.
-[[nodiscard]] Result<Secret> read_credentials_file(const std::string& path, std::string& text);
+[[nodiscard]] Result<Secret> read_credentials_file(const std::string& path, std::string& text,
+                                                   size_t bytes_max = credentials_file_bytes_max);
 
 /// bytes  of a credentials file, which is `path`.     trust  the system's: tokens are asked for over https, or over
 /// http of

@@ -382,6 +382,10 @@ constexpr KeyRow tenant_rows[] = {
      .type = secret,
      .meaning = "the same as 64 hexadecimal digits of its SHA-256, so that no file holds the key",
      .repeatable = true},
+    {.pattern = "consumer.<name>.expires",
+     .type = text,
+     .meaning = "from then on its keys are refused (401): 2026-12-31 (until that day begins, UTC) or "
+                "2026-12-31T18:00:00Z. Unset: never"},
     {.pattern = "consumer.<name>.models",
      .type = list,
      .meaning = "models it may ask for, a trailing * for any ending; unset: all"},
@@ -437,9 +441,10 @@ constexpr KeyRow proxy_rows[] = {
      .meaning = "a comment to the client this often until the first token, for impatient middle boxes; 0: none. The "
                 "status is sent with the first, so an upstream's error comes as an event after it"},
     {.pattern = "route.<name>.auth.type",
-     .type = choice,
-     .meaning = "api_key: a consumer's key is needed; none: anyone may; unset: api_key as soon as there is a consumer",
-     .choices = "api_key|none|-jwt|-mtls"},
+     .type = list,
+     .meaning = "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; api_key, jwt: "
+                "either; none: anyone may. Unset: api_key as soon as there is a consumer",
+     .choices = "api_key|none|jwt|-mtls"},
     {.pattern = "route.<name>.auth.header",
      .type = text,
      .meaning = "one more header that may carry the key, such as X-API-Key"},
@@ -447,7 +452,7 @@ constexpr KeyRow proxy_rows[] = {
      .type = boolean,
      .default_text = "on",
      .meaning = "off: `Authorization: Bearer` is not looked at"},
-    {.pattern = "route.<name>.middleware.auth.type", .type = choice, .alias_of = "route.<name>.auth.type"},
+    {.pattern = "route.<name>.middleware.auth.type", .type = list, .alias_of = "route.<name>.auth.type"},
     {.pattern = "route.<name>.middleware.auth.header", .type = text, .alias_of = "route.<name>.auth.header"},
     {.pattern = "route.<name>.middleware.auth.bearer", .type = boolean, .alias_of = "route.<name>.auth.bearer"},
     {.pattern = "streaming.enabled",
@@ -507,12 +512,11 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(), app_rows,           net_rows,          proxy_rows,        llm_rows,
-        routing_keys(), hold_keys(),        limit_keys(),      selection_keys(),  fallback_keys(),
-        health_keys(),  sticky_keys(),      experiment_keys(), mirror_keys(),     hedge_keys(),
-        price_keys(),   model_price_keys(), tenant_rows,       rate_limit_keys(), budget_keys(),
-        upstream_rows,  http_rows,          io_rows,           observe_rows,      admin_rows,
-        later_keys(),
+        config::keys(),    app_rows,          net_rows,         proxy_rows,      llm_rows,           routing_keys(),
+        hold_keys(),       limit_keys(),      selection_keys(), fallback_keys(), health_keys(),      sticky_keys(),
+        experiment_keys(), mirror_keys(),     hedge_keys(),     price_keys(),    model_price_keys(), tenant_rows,
+        identity_keys(),   rate_limit_keys(), budget_keys(),    upstream_rows,   http_rows,          io_rows,
+        observe_rows,      admin_rows,        later_keys(),
     };
     return tables;
 }

@@ -11,21 +11,14 @@ using enum KeyType;
 constexpr KeyRow later(const char* pattern, KeyType type) {
     return {.pattern = pattern, .type = type, .available = false};
 }
-constexpr KeyRow alias(const char* pattern, const char* canonical) {
-    return {.pattern = pattern, .type = text, .available = false, .alias_of = canonical};
-}
 
 constexpr KeyRow rows[] = {
     // app
     later("state.encryption_key", secret),
-    // proxy
-    later("route.<name>.auth.jwt", text), alias("route.<name>.middleware.auth.jwt", "route.<name>.auth.jwt"),
     // llm: providers
     // tenant
-    later("consumer.<name>.roles", list), later("consumer.<name>.expires", text), later("jwt.<name>.issuer", text),
-    later("jwt.<name>.jwks", text), later("jwt.<name>.audience", text), later("jwt.<name>.consumer_claim", text),
-    later("jwt.<name>.roles_claim", text), later("token_accounting.store.type", text),
-    later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
+    later("token_accounting.store.type", text), later("token_accounting.store.redis.address", text),
+    later("token_accounting.store.redis.key_prefix", text),
     // cache
     later("semantic_cache.enabled", boolean), later("semantic_cache.similarity_threshold", share),
     later("semantic_cache.ttl", duration), later("semantic_cache.max_size", size),

@@ -7,12 +7,14 @@
 #include <map>
 
 #include "health_checks.h"
+#include "jwt_keys.h"
 #include "loom/base/block_pool.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/services.h"
+#include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
 
@@ -78,6 +80,7 @@ MemoryTerm hedge_term(const proxy::HedgePlan& hedge, const proxy::MemoryShape& s
 MemoryTerm rate_limit_term(const proxy::RateLimitPlan& limits) {
     const uint64_t row = sizeof(tenant::Limit) + 2 * sizeof(tenant::RateWindow) + sizeof(tenant::LimitLevel);
     uint64_t bytes = limits.limits.size() * row + limits.habits.size() * sizeof(tenant::OutputHabit);
+    if (limits.bearers.rows != nullptr) bytes += tenant::AddressLimits::memory_bytes(limits.bearers.rows->capacity());
     if (limits.addresses != nullptr) bytes += tenant::AddressLimits::memory_bytes(limits.addresses->capacity());
     return {"what was taken of clients' limits, old and new", 2 * bytes,
             limits.addresses != nullptr ? "rate_limit.ip.addresses" : ""};
@@ -88,6 +91,9 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (plan.mirror != nullptr) terms.push_back(mirror_term(*plan.mirror, shape));
     if (plan.hedge != nullptr) terms.push_back(hedge_term(*plan.hedge, shape));
     for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
+    if (!plan.jwt.empty())
+        terms.push_back(
+            {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
     terms.push_back({"counters", sizeof(observe::ShardMetrics), ""});
@@ -125,6 +131,13 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     if (checked_count > 0)
         terms.push_back({"health checks under way", checked_count * health_check_bytes_max(),
                          "provider.NAME.health_check.enabled"});
+    const auto fetched_count =
+        static_cast<size_t>(std::ranges::count_if(plan.jwt, [](const proxy::JwtPlan& one) { return one.source != 0; }));
+    if (fetched_count > 0)
+        terms.push_back({"keys of issuers on their way", fetched_count * jwt_fetch_bytes_max(), "jwt.NAME.jwks"});
+    if (plan.lockout != nullptr)
+        terms.push_back({"addresses that have failed to authenticate, old and new", 2 * tenant::Lockout::memory_bytes(),
+                         "auth.lockout.failures"});
     const size_t token_count = static_cast<size_t>(std::ranges::count_if(
         plan.providers, [](const auto& one) { return one.instances.front().google_account != 0; }));
     if (token_count > 0) {
@@ -134,7 +147,7 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && token_count + checked_count > 0)
+    if (server.admin_listen == "off" && token_count + checked_count + fetched_count > 0)
         terms.push_back({"the ring and blocks that tokens and health checks come by",
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;

@@ -12,6 +12,7 @@
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
+#include "plan_identity.h"
 #include "plan_instances.h"
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
@@ -221,6 +222,9 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
     for (const std::string& name : config.names("consumer")) {
         tenant::ConsumerOptions one;
         one.consumer.name = name;
+        one.consumer.expires_unix_s = parse_expiry(config.text(fmt::format("consumer.{}.expires", name))).value_or(0);
+        one.consumer.roles = config.list(fmt::format("consumer.{}.roles", name));
+        one.consumer.networks = networks(config, fmt::format("consumer.{}.allow_ips", name));
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
         one.consumer.tenant = config.text(fmt::format("consumer.{}.tenant", name));
@@ -239,6 +243,19 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
     return {};
 }
 
+/// No `auth` and no consumers: open, on loopback, which the checks see to.
+void fill_auth(const Config& config, const proxy::Plan& plan, proxy::RoutePlan& route) {
+    const RouteAuth auth = route_auth(config, route.name, !plan.consumers.empty());
+    route.auth = auth.none ? proxy::AuthType::none : proxy::AuthType::credentials;
+    route.takes_keys = auth.keys;
+    if (auth.tokens)
+        for (const std::string& name : config.list(fmt::format("route.{}.auth.jwt", route.name)))
+            for (uint32_t ix = 0; ix < plan.jwt.size(); ++ix)
+                if (plan.jwt[ix].name == name) route.jwt.push_back(ix);
+    route.addresses = {.allow = networks(config, fmt::format("route.{}.allow_ips", route.name)),
+                       .deny = networks(config, fmt::format("route.{}.deny_ips", route.name))};
+}
+
 void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Messages& messages) {
     const bool ai_enabled = config.boolean("ai_gateway.enabled");
     for (const std::string& name : config.names("route")) {
@@ -247,10 +264,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
         route.name = name;
         route.ai = config.boolean(prefix + "ai_gateway");
         if (route.ai && !ai_enabled) continue;
-        // No `auth` and no consumers: open, on loopback, which the checks see to.
-        const bool open = config.text(prefix + "auth.type") == "none" ||
-                          (!config.has(prefix + "auth.type") && plan.consumers.empty());
-        route.auth = open ? proxy::AuthType::none : proxy::AuthType::api_key;
+        fill_auth(config, plan, route);
         route.auth_header = config.text(prefix + "auth.header");
         route.bearer = config.boolean(prefix + "auth.bearer");
         route.keepalive_ms = ms(config, prefix + "keepalive");
@@ -340,15 +354,18 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->generation = generation;
     plan->providers = build_providers(config, metrics, files, messages);
     plan->consumers = build_consumers(config, messages);
+    fill_jwt(config, *plan, files, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
     fill_selection(config, *plan, targets, messages);
+    fill_access_rules(config, *plan, messages);
     fill_limits(config, *plan);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
     if (!messages.empty()) return std::unexpected(std::move(messages));
     // Last: the rows of a plan that is refused would stand in place of those in use.
     fill_rate_limits(config, *plan, limits);
+    fill_access(config, *plan, limits);
     for (const route::ListedModel& model : plan->catalogue.models())
         for (const route::Candidate& candidate : plan->catalogue.find(model.id))
             metrics.declare(candidate.provider_label_ix, candidate.model_label_ix);
@@ -367,6 +384,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
             instance.google_account = account;
         }
     }
+    renew_jwt_files(config, *renewed, files, messages);
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);
     if (!messages.empty()) return std::unexpected(std::move(messages));

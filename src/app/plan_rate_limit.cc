@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 #include <vector>
@@ -23,6 +24,9 @@ struct Home {
     std::string prefix;
 };
 using Homes = std::vector<Home>;
+
+/// A limit has rows of its own, or each who is under it has some in a table.
+enum class Rows : uint8_t { own, of_a_table };
 
 class Builder {
   public:
@@ -46,6 +50,7 @@ class Builder {
             limits_.addresses =
                 table_.addresses(limits_.ip->terms, static_cast<size_t>(config_.integer("rate_limit.ip.addresses")));
         make_consumers(plan);
+        if (!plan.jwt.empty()) make_bearers(plan);
         for (const proxy::RoutePlan& route : plan.routes)
             limits_.routes.push_back(make(LimitScope::route, route.name,
                                           {{LimitScope::route, fmt::format("rate_limit.route.{}", route.name)}}));
@@ -84,6 +89,33 @@ class Builder {
         limits_.teams.push_back(nullptr);
     }
 
+    /// Limits of those whom tokens tell of: their rows are one table's.
+    void make_bearers(const proxy::Plan& plan) {
+        proxy::RateLimitPlan::Bearers& bearers = limits_.bearers;
+        const auto named = config_.names("rate_limit.consumer");
+        for (const tenant::Consumer& consumer : plan.consumers.consumers())
+            bearers.has_own.push_back(std::ranges::find(named, consumer.name) != named.end());
+        bearers.any = make(LimitScope::consumer, "", {}, Rows::of_a_table);
+        bool any = bearers.any != nullptr;
+        for (const std::string& tier : config_.names("rate_limit.tier")) {
+            const Limit* const limit =
+                make(LimitScope::tier, tier, {{LimitScope::tier, fmt::format("rate_limit.tier.{}", tier)}},
+                     Rows::of_a_table);
+            if (limit == nullptr) continue;
+            bearers.tiers.emplace(tier, limit);
+            any = true;
+        }
+        for (const std::string& team : config_.names("rate_limit.team"))
+            if (const Limit* const limit =
+                    make(LimitScope::team, team, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
+                bearers.teams.emplace(team, limit);
+        if (!any) return;
+        LimitTerms windows;
+        windows.requests = tenant::WindowTerms::of(1, window_ms("rate_limit.request_rate.window"));
+        windows.tokens = tenant::WindowTerms::of(1, window_ms("rate_limit.token_rate.window"));
+        bearers.rows = table_.bearers(windows, proxy::RateLimitPlan::bearers_max);
+    }
+
     /// The number of a kind, and where it stands; a consumer's may be everybody's default.
     int64_t number(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
                    Limit::Source& source) const {
@@ -94,13 +126,13 @@ class Builder {
             source = {home.scope, std::move(key)};
             return value;
         }
-        if (scope != LimitScope::consumer || everybodys == nullptr) return 0;
+        if ((scope != LimitScope::consumer && scope != LimitScope::tier) || everybodys == nullptr) return 0;
         source = {LimitScope::consumer, everybodys};
         return config_.integer(everybodys);
     }
 
     /// Null where it limits nothing.
-    const Limit* make(LimitScope scope, const std::string& name, const Homes& homes) {
+    const Limit* make(LimitScope scope, const std::string& name, const Homes& homes, Rows rows = Rows::own) {
         Limit limit{.scope = scope, .name = name};
         const auto source = [&limit](LimitKind kind) -> Limit::Source& {
             return limit.sources[static_cast<size_t>(kind)];
@@ -120,7 +152,7 @@ class Builder {
         if (burst != 0) terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
         if (!terms.any()) return nullptr;
         const std::string identity = fmt::format("{}:{}", limit_scope_name(scope), name);
-        if (scope != LimitScope::ip) {  // whose rows are those of its addresses
+        if (scope != LimitScope::ip && rows == Rows::own) {  // an address's rows are a table's too
             limit.level = table_.level(identity);
             if (requests != 0) limit.requests = table_.window(identity + ":requests", terms.requests, now_ms_);
             if (tokens != 0) limit.tokens = table_.window(identity + ":tokens", terms.tokens, now_ms_);

@@ -22,6 +22,7 @@
 #include "loom/base/clock.h"
 #include "loom/observe/log.h"
 #include "plan_builder.h"
+#include "plan_identity.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"
 
@@ -91,6 +92,7 @@ class Server {
     std::shared_ptr<const proxy::Plan> plan_;       // in force
     observe::Metrics metrics_;
     TlsFiles files_;
+    std::vector<JwtSource> jwt_sources_;  // of plan_
     route::TargetTable targets_;
     tenant::LimitTable limits_;
     ListenerTls listener_tls_;
@@ -182,6 +184,8 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
     if (!plan || !messages.empty()) return false;
     if ((*plan)->keeps_any() && !open_register()) return false;
     plan_ = *plan;
+    std::vector<std::string> told;  // when the plan was built
+    jwt_sources_ = jwt_sources(*config, files_, told);
     for (const proxy::ProviderPlan& provider : plan_->providers) provider.control->configure(provider.weight);
     certificates_.set(certificates_shown(listener_tls_, *plan_));
     return true;
@@ -229,6 +233,7 @@ void Server::keep_asking() {
     if (!admin_) return;
     admin_->set_google_accounts(files_.google_accounts());
     admin_->set_health_targets(health_targets(*plan_));
+    admin_->set_jwt_sources(jwt_sources_);
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -252,11 +257,15 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     const bool listens = options_.admin_listen != "off" && !options_.admin_listen.empty();
     const bool checks_health = std::ranges::any_of(
         plan->providers, [](const proxy::ProviderPlan& one) { return one.health_check != nullptr; });
-    if (!listens && files_.google_accounts().empty() && !checks_health) return true;
+    const bool fetches_keys = std::ranges::any_of(plan->jwt, [](const proxy::JwtPlan& one) { return one.source != 0; });
+    if (!listens && files_.google_accounts().empty() && !checks_health && !fetches_keys) return true;
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
                                            metrics_.admin(), nullptr);
     admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
         for (const auto& shard : shards_) shard->set_access_tokens(tokens);
+    });
+    admin_->keep_jwt_keys([this](const proxy::JwtKeySetsPtr& keys) {
+        for (const auto& shard : shards_) shard->set_jwt_keys(keys);
     });
     admin_->keep_health_checks();
     if (listens && !listen_as_admin()) return false;
@@ -297,6 +306,7 @@ observe::ProcessFacts Server::facts() const {
             .tls_renewal_failures = files_.failure_count(),
             .certificates = certificates_.ends(),
             .access_tokens = admin_->token_facts(),
+            .jwt_keys = admin_->jwt_key_facts(),
             .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms)};
 }
 

@@ -52,6 +52,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     services_->set_register(register_);
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
+    if (deliver_jwt_keys_) jwt_keys_ = std::make_unique<JwtKeyFetcher>(shard_, resolver_, deliver_jwt_keys_);
     if (checks_health_) health_checks_ = std::make_unique<HealthChecks>(shard_, resolver_);
     services_->on_room([this] {
         for (const auto& listener : listeners_) listener->make_room();
@@ -72,6 +73,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     housekeeping_.unlink();
     listeners_.clear();
     google_tokens_.reset();
+    jwt_keys_.reset();
     health_checks_.reset();
     services_.reset();
     shard_.close();
@@ -82,6 +84,7 @@ bool ShardThread::idle() {
     for (const auto& listener : listeners_)
         if (!listener->stopped()) return false;
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
+    if (jwt_keys_ != nullptr && !jwt_keys_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
     return services_->idle();
 }
@@ -115,6 +118,18 @@ void ShardThread::set_access_tokens(proxy::AccessTokensPtr tokens) {
         [this, tokens = std::move(tokens)]() mutable { services_->set_access_tokens(std::move(tokens)); });
 }
 
+void ShardThread::set_jwt_keys(proxy::JwtKeySetsPtr keys) {
+    shard_.mailbox().post([this, keys = std::move(keys)]() mutable {
+        if (services_ != nullptr) services_->set_jwt_keys(std::move(keys));
+    });
+}
+
+void ShardThread::set_jwt_sources(std::vector<JwtSource> sources) {
+    shard_.mailbox().post([this, sources = std::move(sources)]() mutable {
+        if (!shard_.stopping()) jwt_keys_->use(std::move(sources));
+    });
+}
+
 void ShardThread::set_google_accounts(std::vector<GoogleAccountPtr> accounts) {
     shard_.mailbox().post([this, accounts = std::move(accounts)]() mutable {
         if (!shard_.stopping()) google_tokens_->use(std::move(accounts));
@@ -131,11 +146,16 @@ std::vector<observe::AccessTokenFacts> ShardThread::token_facts() const {
     return google_tokens_ == nullptr ? std::vector<observe::AccessTokenFacts>() : google_tokens_->facts();
 }
 
+std::vector<observe::JwtKeyFacts> ShardThread::jwt_key_facts() const {
+    return jwt_keys_ == nullptr ? std::vector<observe::JwtKeyFacts>() : jwt_keys_->facts();
+}
+
 void ShardThread::drain() {
     shard_.mailbox().post([this] {
         for (const auto& listener : listeners_) listener->stop();
         services_->begin_drain();
         if (google_tokens_ != nullptr) google_tokens_->stop();
+        if (jwt_keys_ != nullptr) jwt_keys_->stop();
         if (health_checks_ != nullptr) health_checks_->stop();
         shard_.stop();
     });

@@ -8,6 +8,7 @@
 
 #include "google_tokens.h"
 #include "health_checks.h"
+#include "jwt_keys.h"
 #include "listener_tls.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
@@ -27,6 +28,8 @@ class ShardThread {
     void add_listener(proxy::ListenerPlan plan, int fd);
     /// Before start: this thread fetches access tokens beside what it serves.
     void keep_google_tokens(GoogleTokens::Deliver deliver) { deliver_tokens_ = std::move(deliver); }
+    /// Before start: this thread fetches issuers' keys.
+    void keep_jwt_keys(JwtKeyFetcher::Deliver deliver) { deliver_jwt_keys_ = std::move(deliver); }
     /// Before start: this thread checks how providers do.
     void keep_health_checks() { checks_health_ = true; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
@@ -37,6 +40,9 @@ class ShardThread {
     void set_register(store::ResourceRegister* resources);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
     void set_access_tokens(proxy::AccessTokensPtr tokens);
+    void set_jwt_keys(proxy::JwtKeySetsPtr keys);
+    /// Of a thread that keeps issuers' keys.
+    void set_jwt_sources(std::vector<JwtSource> sources);
     /// Of a thread that keeps tokens.
     void set_google_accounts(std::vector<GoogleAccountPtr> accounts);
     /// Of a thread that keeps health checks.
@@ -45,6 +51,7 @@ class ShardThread {
     [[nodiscard]] std::shared_ptr<const proxy::Plan> plan() const { return services_->shared_plan(); }
     /// The same, on its own thread.
     [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
+    [[nodiscard]] std::vector<observe::JwtKeyFacts> jwt_key_facts() const;
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.
@@ -74,6 +81,8 @@ class ShardThread {
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
     GoogleTokens::Deliver deliver_tokens_;
     std::unique_ptr<GoogleTokens> google_tokens_;
+    JwtKeyFetcher::Deliver deliver_jwt_keys_;
+    std::unique_ptr<JwtKeyFetcher> jwt_keys_;
     bool checks_health_ = false;
     std::unique_ptr<HealthChecks> health_checks_;
     Housekeeping housekeeping_{*this};

@@ -96,6 +96,23 @@ Result<TlsKeyPairPtr> TlsFiles::key_pair(const std::string& certificate, const s
     return settle(held, digest, std::move(read), text);
 }
 
+Result<std::shared_ptr<const tenant::JwkSet>> TlsFiles::jwk_set(const std::string& path, std::string& text) {
+    reading_.stamps[path] = stamp_of(path);
+    auto& held = jwk_sets_[path];
+    Sha256 digest{};
+    const auto read = [&]() -> Result<std::shared_ptr<const tenant::JwkSet>> {
+        const Secret bytes = LOOM_TRY(read_credentials_file(path, text, tenant::JwkSet::document_bytes_max));
+        digest = sha256(bytes.view());
+        if (held.value != nullptr && held.digest == digest) return held.value;
+        auto set = tenant::JwkSet::parse(bytes.view());
+        if (set && !set->keys().empty()) return std::make_shared<const tenant::JwkSet>(std::move(*set));
+        text = fmt::format("{}: {}", path, set ? "no key in it is of use to verify tokens" : set.error().what);
+        return fail(Errc::bad_conf, Side::internal, "a set of keys that cannot be used");
+    };
+    auto set = read();
+    return settle(held, digest, std::move(set), text);
+}
+
 Result<GoogleAccountPtr> TlsFiles::google_account(const std::string& provider, const std::string& path,
                                                   std::string& text) {
     reading_.stamps[path] = stamp_of(path);

@@ -1,5 +1,5 @@
 // The files that TLS lives from, as a configuration names them: authorities, certificates, keys. And those of
-// providers' credentials, which are kept and watched by the same rules.
+// providers' credentials and of issuers' keys, which are kept and watched by the same rules.
 #pragma once
 
 #include <sys/types.h>
@@ -15,6 +15,7 @@
 #include "google_account.h"
 #include "loom/base/crypto.h"
 #include "loom/net/tls_context.h"
+#include "loom/tenant/jwk.h"
 
 namespace loom::app {
 
@@ -56,6 +57,8 @@ class TlsFiles {
     /// path  a credentials file of Google's; its tokens are asked for over TLS on the system's trust.
     [[nodiscard]] Result<GoogleAccountPtr> google_account(const std::string& provider, const std::string& path,
                                                           std::string& text);
+    /// path  a JSON Web Key Set.
+    [[nodiscard]] Result<std::shared_ptr<const tenant::JwkSet>> jwk_set(const std::string& path, std::string& text);
     /// Of what was read since begin().
     [[nodiscard]] const std::vector<GoogleAccountPtr>& google_accounts() const noexcept { return accounts_read_; }
     /// The files that match, sorted; what holds no wildcard is a file, there or not.
@@ -95,6 +98,7 @@ class TlsFiles {
     Shelf<net::TlsTrust> trusts_;
     Shelf<net::TlsKeyPair> key_pairs_;
     Shelf<GoogleAccount> accounts_;
+    Shelf<tenant::JwkSet> jwk_sets_;
     std::vector<GoogleAccountPtr> accounts_read_;
     uint64_t last_account_ = 0;
 };

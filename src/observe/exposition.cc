@@ -97,6 +97,7 @@ class Exposition {
         write_tls();
         write_rate_limits();
         write_budgets();
+        write_auth_failures();
         write_http();
         write_overhead();
         write_shards();
@@ -490,6 +491,15 @@ class Exposition {
         out_.sample({}, sum([](const ShardMetrics& s) { return s.budget_alerts.value(); }));
     }
 
+    void write_auth_failures() {
+        out_.family("loom_ai_auth_failures_total", "counter", "Requests whose client was not let in, by why.");
+        for (size_t i = 0; i < auth_failure_count; ++i) {
+            const auto why = static_cast<AuthFailure>(i);
+            out_.sample({{"reason", std::string(auth_failure_name(why))}},
+                        sum([=](const ShardMetrics& s) { return s.auth_failure_count_of(why); }));
+        }
+    }
+
     void write_http() {
         out_.family("loom_http_requests_total", "counter", "Answers to clients by status; 499 for a client that left.");
         for (uint16_t code = 0; code < 600; ++code) {
@@ -544,6 +554,18 @@ class Exposition {
         for (const AccessTokenFacts& one : facts_.access_tokens)
             out_.sample({{"provider", one.provider}}, one.expires_s);
     }
+    void write_jwt_keys() {
+        if (facts_.jwt_keys.empty()) return;
+        out_.family("loom_jwt_key_fetches_total", "counter", "Sets of keys asked for, of issuers of tokens.");
+        for (const JwtKeyFacts& one : facts_.jwt_keys) {
+            out_.sample({{"issuer", one.issuer}, {"result", "success"}}, one.fetches);
+            out_.sample({{"issuer", one.issuer}, {"result", "error"}}, one.failures);
+        }
+        out_.family("loom_jwt_keys", "gauge",
+                    "Keys by which tokens of an issuer are verified; 0 before the first set.");
+        for (const JwtKeyFacts& one : facts_.jwt_keys) out_.sample({{"issuer", one.issuer}}, one.key_count);
+    }
+
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
                     facts_.access_log_written);
@@ -555,6 +577,7 @@ class Exposition {
         out_.sample({{"result", "success"}}, facts_.config_reloads);
         out_.sample({{"result", "error"}}, facts_.config_reload_failures);
         write_access_tokens();
+        write_jwt_keys();
         if constexpr (counts_allocations)
             out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
                         counted_allocations());

@@ -151,11 +151,14 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
             endpoint_ = llm::Endpoint::gemini_files;
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
-    auto step = enter_address_limit();
+    auto step = check_address();
+    if (step) step = enter_address_limit();
     if (step) step = authenticate(head);
     if (step) step = shed_if_overloaded();
     if (step) step = enter_client_limits();
     if (step && route_->ai) keep_rule_fields(head);
+    const bool read_later = route_->ai && (llm::is_inspected(endpoint_) || is_realtime_session());
+    if (step && !read_later) step = check_access_unread();
     if (step) step = admit_endpoint(head);
     if (step && !answered_) step = admit_body(head);
     return step;
@@ -168,24 +171,6 @@ std::string_view Exchange::client_key(const http::RequestHead& head) const noexc
         path_.starts_with("/v1beta/") || llm::names_model_in_path(endpoint_) || llm::is_gemini_family(endpoint_);
     const std::string_view given = find_key_parameter(head.query);
     return google && key.empty() && !given.empty() ? given.substr(key_parameter.size()) : key;
-}
-
-Result<void> Exchange::authenticate(const http::RequestHead& head) {
-    if (route_->auth == AuthType::none || client_->is_mirror()) return {};
-    const std::string_view key = client_key(head);
-    if (key.empty()) consumer_ = upload_signer(head);
-    if (key.empty() && consumer_ == nullptr)
-        return fail(Errc::unauthenticated, Side::downstream,
-                    "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
-    if (!key.empty()) consumer_ = plan().consumers.find(key);
-    if (consumer_ == nullptr)
-        return fail(Errc::unauthenticated, Side::downstream,
-                    "this API key is not known here; ask for one of this gateway");
-    if (consumer_->expired(static_cast<int64_t>(begun_wall_us_ / 1'000'000)))
-        return fail(Errc::unauthenticated, Side::downstream, "this API key has expired");
-    if (!consumer_->may_use_route(route_->name))
-        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this route (consumer.NAME.routes)");
-    return {};
 }
 
 Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {

@@ -123,12 +123,9 @@ Result<void> Exchange::enter_address_limit() {
     const RateLimitPlan* const limits = plan().rate_limits.get();
     if (limits == nullptr || client_->is_nobody()) return {};
     limited_ = &text_.make<ClientLimits>();
-    if (limits->ip == nullptr) return {};
-    net::PeerAddress peer = client_->peer();
-    if (!client_text_.empty())
-        if (const auto told = net::Address::parse_ip(client_text_)) peer = net::PeerAddress::from(*told);
-    if (peer.family != AF_INET && peer.family != AF_INET6) return {};
-    const tenant::LimitRow row = limits->addresses->row(peer.ip, services_.shard().timers().now_ms());
+    const std::optional<IpBytes> address = limits->ip != nullptr ? client_ip() : std::nullopt;
+    if (!address) return {};
+    const tenant::LimitRow row = limits->addresses->row(*address, services_.shard().timers().now_ms());
     limited_->own = limits->ip;
     limited_->own_row = row;
     return enter_limit(*limits->ip, row);
@@ -139,15 +136,38 @@ Result<void> Exchange::enter_client_limits() {
     const RateLimitPlan& limits = *plan().rate_limits;
     const size_t consumer_ix = consumer_ix_of_limits();
     const auto route_ix = static_cast<size_t>(route_ - plan().routes.data());
-    const Limit* const own = limits.consumers[consumer_ix];
+    const Limit* own = limits.consumers[consumer_ix];
+    const Limit* team = limits.teams[consumer_ix];
+    tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
+    if (token_ != nullptr && token_->own != nullptr) find_token_limits(own, own_row, team);
     if (own != nullptr) {
         limited_->own = own;
-        limited_->own_row = own->row();
+        limited_->own_row = own_row;
+        LOOM_TRY(enter_limit(*own, own_row));
     }
     // The narrowest first: it refuses the most, and is its client's own.
-    for (const Limit* const limit : {own, limits.teams[consumer_ix], limits.routes[route_ix], limits.global})
+    for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
         if (limit != nullptr) LOOM_TRY(enter_limit(*limit, limit->row()));
     return {};
+}
+
+/// By the tier and the team that a token has told.
+void Exchange::find_token_limits(const Limit*& own, tenant::LimitRow& own_row, const Limit*& team) const noexcept {
+    const RateLimitPlan::Bearers& bearers = plan().rate_limits->bearers;
+    const auto in = [](const auto& limits, const std::string& name) -> const Limit* {
+        const auto found = limits.find(name);
+        return found == limits.end() ? nullptr : found->second;
+    };
+    if (!consumer_->team.empty()) team = in(bearers.teams, consumer_->team);
+    if (bearers.rows == nullptr) return;
+    const Limit* const of_tier = in(bearers.tiers, consumer_->tier);
+    if (consumer_->is_listed()) {
+        const bool has_tier = !plan().consumers.consumers()[consumer_->index].tier.empty();
+        if (has_tier || of_tier == nullptr || bearers.has_own[consumer_->index]) return;
+    }
+    own = of_tier != nullptr ? of_tier : bearers.any;
+    if (own != nullptr)
+        own_row = bearers.rows->row(consumer_->name, consumer_->issuer, services_.shard().timers().now_ms());
 }
 
 Result<void> Exchange::enter_limit(const Limit& limit, const tenant::LimitRow& row) {
@@ -238,7 +258,7 @@ Error Exchange::over_limit(const tenant::LimitRefusal& why) {
 }
 
 size_t Exchange::consumer_ix_of_limits() const noexcept {
-    return consumer_ != nullptr ? consumer_->index : plan().rate_limits->consumers.size() - 1;
+    return consumer_ != nullptr && consumer_->is_listed() ? consumer_->index : plan().rate_limits->consumers.size() - 1;
 }
 
 /// What an attempt's answer says that it took.

@@ -13,6 +13,7 @@
 #include "body_budget.h"
 #include "failover.h"
 #include "loom/base/arena.h"
+#include "loom/base/auth_failure.h"
 #include "loom/http/body.h"
 #include "loom/http/head_parser.h"
 #include "loom/http/head_writer.h"
@@ -23,6 +24,7 @@
 #include "loom/proxy/memory.h"
 #include "loom/proxy/relay.h"
 #include "loom/proxy/services.h"
+#include "loom/tenant/token_cache.h"
 #include "loom/upstream/pool.h"
 
 namespace loom::proxy {
@@ -128,7 +130,18 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // admit.cc
     Result<void> admit();
     Result<void> admit_route(const http::RequestHead& head);
+    // authenticate.cc
+    Result<void> check_address();
+    Result<void> refuse_address(const char* key);
     Result<void> authenticate(const http::RequestHead& head);
+    Result<void> identify(const http::RequestHead& head, AuthFailure& why);
+    Result<void> authorize(AuthFailure& why);
+    Result<void> check_access(const llm::Request& request);
+    Result<void> check_access_unread();
+    [[nodiscard]] std::optional<IpBytes> client_ip() const noexcept;
+    [[nodiscard]] std::optional<IpBytes> lockable_address() const noexcept;
+    void note_auth_failure(AuthFailure why) noexcept;
+    // admit.cc
     [[nodiscard]] std::string_view client_key(const http::RequestHead& head) const noexcept;
     Result<void> admit_body(const http::RequestHead& head);
     Result<void> admit_coding(const http::RequestHead& head);
@@ -297,6 +310,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> find_candidate_unread();
     [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
     [[nodiscard]] size_t consumer_ix_of_limits() const noexcept;
+    void find_token_limits(const tenant::Limit*& own, tenant::LimitRow& own_row,
+                           const tenant::Limit*& team) const noexcept;
     void note_tokens_used(const llm::Usage& usage) noexcept;
     void note_cut_tokens() noexcept;
     void leave_client_limits() noexcept;
@@ -500,6 +515,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool session_ended() const noexcept;
     Result<void> admit_realtime(const http::RequestHead& head);
     [[nodiscard]] bool still_allowed(const Plan& plan) const noexcept;
+    [[nodiscard]] const tenant::Consumer* bearer_by(const Plan& now) const noexcept;
     Result<void> find_realtime_provider();
     Result<void> find_transcriber();
     void ask_for_upgrade(const char* what);
@@ -544,6 +560,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // the request
     const RoutePlan* route_ = nullptr;
     const tenant::Consumer* consumer_ = nullptr;
+    tenant::TokenIdentityPtr token_;  // of who has shown a token; consumer_ is its
     const route::Candidate* candidate_ = nullptr;
     const route::Arm* arm_ = nullptr;  // of the experiment that the request is in
     const ProviderPlan* provider_ = nullptr;

@@ -145,6 +145,7 @@ void Exchange::take_request_of(const Exchange& first) {
     use_->exchanges += 1;
     route_ = first.route_;
     consumer_ = first.consumer_;
+    token_ = first.token_;
     arm_ = first.arm_;
     method_ = first.method_;
     endpoint_ = first.endpoint_;

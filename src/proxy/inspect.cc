@@ -29,6 +29,7 @@ Result<void> Exchange::inspect_model() {
         return std::unexpected(request.error());
     }
     if (const auto noted = note_model(*request); !noted) return noted;
+    LOOM_TRY(check_access(*request));
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (limited_ != nullptr) LOOM_TRY(reserve_tokens(*request));

@@ -185,6 +185,7 @@ Result<void> Exchange::admit_realtime(const http::RequestHead& head) {
                     "(consumer.NAME.models)");
     if (model_.empty() && !query.transcribes)
         return fail(Errc::bad_message, Side::downstream, "name a model: /v1/realtime?model=NAME");
+    LOOM_TRY(check_access_unread());
     return model_.empty() ? find_transcriber() : find_realtime_provider();
 }
 
@@ -329,9 +330,25 @@ void Exchange::on_new_plan() {
                                                                .what = "this key is no longer good for this session"});
 }
 
+/// Whom this plan takes the token's bearer for; null where it does not take the token any more.
+const tenant::Consumer* Exchange::bearer_by(const Plan& now) const noexcept {
+    if (static_cast<int64_t>(services_.wall_now_us() / 1'000'000) >= token_->expires_unix_s) return nullptr;
+    const auto route = std::ranges::find(now.routes, route_->name, &RoutePlan::name);
+    if (route == now.routes.end()) return nullptr;
+    const JwtPlan& issuer = plan().jwt[token_->issuer_ix];
+    for (const uint32_t ix : route->jwt) {
+        const JwtPlan& one = now.jwt[ix];
+        if (one.name != issuer.name || one.options.issuers != issuer.options.issuers || one.source != issuer.source)
+            continue;
+        if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name)) return listed;
+        return one.allows_unknown ? consumer_ : nullptr;
+    }
+    return nullptr;
+}
+
 bool Exchange::still_allowed(const Plan& plan) const noexcept {
     if (consumer_ == nullptr) return true;
-    const tenant::Consumer* const now = plan.consumers.find(realtime_->key_hash);
+    const tenant::Consumer* const now = token_ != nullptr ? bearer_by(plan) : plan.consumers.find(realtime_->key_hash);
     return now != nullptr && now->name == consumer_->name && now->may_use_route(route_->name) &&
            (realtime_->transcribes ? now->models.empty() : now->may_use_model(plan.catalogue.match(model_).model)) &&
            !now->expired(static_cast<int64_t>(services_.wall_now_us() / 1'000'000));

@@ -63,6 +63,7 @@ ReplyShape reply_shape(const Error& why) noexcept {
     if (why.code == Errc::exhausted || why.code == Errc::cancelled) return {503, server, "overloaded"};
     if (why.code == Errc::io) return {503, server, "store_unavailable"};
     if (why.code == Errc::unauthenticated) return {503, server, "provider_unauthenticated"};
+    if (why.code == Errc::unreachable) return {503, server, "issuer_unavailable"};
     if (why.code == Errc::limited) return {429, rate_limit, "rate_limit_exceeded"};
     return {500, server, "internal_error"};
 }

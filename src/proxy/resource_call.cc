@@ -42,6 +42,8 @@ constexpr std::string_view model_prefix = "models/";  // of Gemini's names
 /// As the register knows the client. A tenant and a consumer of one name are two.
 std::string Exchange::tenant() const {
     if (consumer_ == nullptr) return {};
+    // Whom only a token knows is its issuer's alone.
+    if (!consumer_->is_listed()) return "token/" + consumer_->issuer + "/" + consumer_->name;
     return consumer_->tenant.empty() ? "consumer/" + consumer_->name : "tenant/" + consumer_->tenant;
 }
 

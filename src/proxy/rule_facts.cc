@@ -1,5 +1,6 @@
 #include "rule_facts.h"
 
+#include <algorithm>
 #include <array>
 
 #include "client_connection.h"
@@ -60,6 +61,7 @@ Value RuleFacts::get(Attribute attribute, std::string_view name) const noexcept 
         case Attribute::complexity: return of_prompt(attribute);
         case Attribute::time:
         case Attribute::weekday: return of_time(attribute);
+        case Attribute::claim: return claim(name);
         default: return of_head(attribute, name);
     }
 }
@@ -88,8 +90,37 @@ Value RuleFacts::of_consumer(Attribute attribute) const noexcept {
         case Attribute::team: return Value::of_name(consumer.team);
         case Attribute::project: return Value::of_name(consumer.project);
         case Attribute::tier: return Value::of_name(consumer.tier);
-        default: return {};  // roles come with tokens
+        case Attribute::roles: return roles();
+        default: return {};
     }
+}
+
+/// The consumer's own, and those of its token.
+Value RuleFacts::roles() const noexcept {
+    const std::vector<std::string>& roles = x_.token_ != nullptr ? x_.token_->roles : x_.consumer_->roles;
+    if (!roles_) roles_ = list(roles);  // who has none is known to have none
+    return *roles_;
+}
+
+Value RuleFacts::claim(std::string_view name) const noexcept {
+    if (x_.token_ == nullptr) return {};
+    const auto& claims = x_.token_->claims;
+    const auto found = std::ranges::find(claims, name, &tenant::TokenClaim::name);
+    if (found == claims.end()) return {};
+    switch (found->kind) {
+        case tenant::TokenClaim::Kind::text: return Value::of_text(found->text);
+        case tenant::TokenClaim::Kind::number: return Value::of_number(found->number);
+        case tenant::TokenClaim::Kind::flag: return Value::of_flag(found->flag);
+        case tenant::TokenClaim::Kind::list: return list(found->list);
+        case tenant::TokenClaim::Kind::unclear: break;
+    }
+    return Value::unclear();
+}
+
+Value RuleFacts::list(const std::vector<std::string>& texts) const noexcept {
+    const std::span<std::string_view> views = x_.text_.make_span<std::string_view>(texts.size());
+    std::ranges::copy(texts, views.begin());
+    return Value::of_list(views);
 }
 
 /// Of a request that is relayed unread nobody can say.
@@ -119,8 +150,8 @@ Value RuleFacts::of_time(Attribute attribute) const noexcept {
 
 /// As it was kept when the head was there.
 Value RuleFacts::header(std::string_view name) const noexcept {
+    if (x_.selection_ == nullptr || x_.plan().selection == nullptr) return {};
     const std::vector<std::string>& names = x_.plan().selection->rule_headers;
-    if (x_.selection_ == nullptr) return {};
     for (size_t i = 0; i < x_.selection_->headers.size(); ++i)
         if (names[i] == name) return x_.selection_->headers[i];
     return {};

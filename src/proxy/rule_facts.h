@@ -1,6 +1,11 @@
 // What rules may ask of an exchange: each answer is found when it is asked for.
 #pragma once
 
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "loom/llm/request.h"
 #include "loom/rule/facts.h"
 
@@ -18,6 +23,9 @@ class RuleFacts final : public rule::Facts {
   private:
     [[nodiscard]] rule::Value of_head(rule::Attribute attribute, std::string_view name) const noexcept;
     [[nodiscard]] rule::Value of_consumer(rule::Attribute attribute) const noexcept;
+    [[nodiscard]] rule::Value roles() const noexcept;
+    [[nodiscard]] rule::Value claim(std::string_view name) const noexcept;
+    [[nodiscard]] rule::Value list(const std::vector<std::string>& texts) const noexcept;
     [[nodiscard]] rule::Value of_prompt(rule::Attribute attribute) const noexcept;
     [[nodiscard]] rule::Value of_time(rule::Attribute attribute) const noexcept;
     [[nodiscard]] rule::Value header(std::string_view name) const noexcept;
@@ -28,6 +36,7 @@ class RuleFacts final : public rule::Facts {
     Exchange& x_;
     const llm::Request& request_;
     mutable IpBytes ip_{};
+    mutable std::optional<rule::Value> roles_;  // once for all rules
 };
 
 }  // namespace loom::proxy

@@ -258,7 +258,8 @@ std::array<const route::RegionRequirement*, 2> Exchange::region_requirements() c
     std::array<const route::RegionRequirement*, 2> found{};
     if (!terms->route_regions.empty() && !terms->route_regions[route_ix].empty())
         found[0] = &terms->route_regions[route_ix];
-    if (consumer_ != nullptr && !terms->consumer_regions.empty() && !terms->consumer_regions[consumer_->index].empty())
+    const bool is_listed = consumer_ != nullptr && consumer_->is_listed();
+    if (is_listed && !terms->consumer_regions.empty() && !terms->consumer_regions[consumer_->index].empty())
         found[1] = &terms->consumer_regions[consumer_->index];
     return found;
 }
@@ -286,7 +287,8 @@ bool Exchange::is_barred_by(const Plan& now) const noexcept {
     const auto route = std::ranges::find(now.routes, route_->name, &RoutePlan::name);
     const auto route_ix = static_cast<size_t>(route - now.routes.begin());
     if (route_ix < terms->route_regions.size() && !terms->route_regions[route_ix].admits(provider_ix)) return true;
-    const tenant::Consumer* const consumer = consumer_ != nullptr ? now.consumers.named(consumer_->name) : nullptr;
+    const tenant::Consumer* const consumer =
+        consumer_ != nullptr && consumer_->is_listed() ? now.consumers.named(consumer_->name) : nullptr;
     return consumer != nullptr && !terms->consumer_regions.empty() &&
            !terms->consumer_regions[consumer->index].admits(provider_ix);
 }

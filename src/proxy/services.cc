@@ -11,6 +11,7 @@
 #include "loom/http/head_writer.h"
 #include "loom/observe/log.h"
 #include "overload.h"
+#include "token_desk.h"
 #include "waiting_line.h"
 
 namespace loom::proxy {
@@ -89,6 +90,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       bodies_(std::make_unique<BodyBudget>(metrics)),
       line_(std::make_unique<WaitingLine>(shard.timers(), metrics)),
       overload_(std::make_unique<Overload>(shard.timers().now_ms())),
+      tokens_(std::make_unique<TokenDesk>()),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -110,6 +112,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
     for (const size_t candidate_count : use->plan->catalogue.set_sizes()) use->turns.emplace_back(candidate_count);
+    tokens_->on_new_plan();
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);
@@ -155,6 +158,8 @@ std::shared_ptr<net::TlsContext> Services::tls_for(const upstream::TlsTerms& ter
     LOOM_ASSERT(context);  // app has tried these terms; what is left is memory
     return std::move(*context);
 }
+
+void Services::set_jwt_keys(JwtKeySetsPtr keys) { tokens_->set_keys(std::move(keys)); }
 
 const AccessToken* Services::access_token(uint64_t account) const noexcept {
     if (access_tokens_ == nullptr) return nullptr;

@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
+
+#include "loom/base/timestamp.h"
 
 namespace loom::route {
 namespace {
@@ -42,32 +43,6 @@ std::optional<Number> number(std::string_view text) noexcept {
 
 std::optional<uint64_t> from_now(int64_t at_s, int64_t now_s) noexcept {
     return std::min(static_cast<uint64_t>(std::max<int64_t>(0, at_s - now_s)), longest_ms / 1000) * 1000;
-}
-
-/// "2025-08-21T12:40:59Z", with a fraction or an offset too.
-std::optional<int64_t> rfc3339_s(std::string_view text) noexcept {
-    constexpr size_t seconds_end = 19;
-    if (text.size() <= seconds_end || text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':')
-        return std::nullopt;
-    const auto field = [text](size_t at, size_t size) { return number<uint32_t>(text.substr(at, size)); };
-    const auto year = field(0, 4), month = field(5, 2), day = field(8, 2);
-    const auto hour = field(11, 2), minute = field(14, 2), second = field(17, 2);
-    if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
-    const std::chrono::year_month_day date{std::chrono::year(static_cast<int>(*year)), std::chrono::month(*month),
-                                           std::chrono::day(*day)};
-    if (!date.ok()) return std::nullopt;
-    std::string_view zone = text.substr(seconds_end);
-    if (zone.front() == '.') zone.remove_prefix(std::min(zone.find_first_not_of("0123456789", 1), zone.size()));
-    int64_t offset_s = 0;
-    if (zone.size() == 6 && (zone[0] == '+' || zone[0] == '-') && zone[3] == ':') {
-        const auto hours = number<uint32_t>(zone.substr(1, 2)), minutes = number<uint32_t>(zone.substr(4, 2));
-        if (!hours || !minutes) return std::nullopt;
-        offset_s = (int64_t{*hours} * 3600 + *minutes * 60) * (zone[0] == '+' ? 1 : -1);
-    } else if (zone != "Z" && zone != "z") {
-        return std::nullopt;
-    }
-    const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-    return int64_t{days} * 86'400 + *hour * 3600 + *minute * 60 + *second - offset_s;
 }
 
 /// Go's durations: numbers with units, the largest first.
@@ -111,7 +86,7 @@ std::optional<uint64_t> parse_reset(std::string_view value, int64_t now_s) noexc
             return at_s < 1e11 ? from_now(static_cast<int64_t>(at_s), now_s) : std::nullopt;
         return std::min(static_cast<uint64_t>(at_s * 1000), longest_ms);
     }
-    if (const auto at_s = rfc3339_s(value)) return from_now(*at_s, now_s);
+    if (const auto at_s = parse_rfc3339(value)) return from_now(*at_s, now_s);
     return duration_ms(value);
 }
 

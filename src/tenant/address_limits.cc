@@ -37,9 +37,16 @@ uint64_t AddressLimits::key_of(const IpBytes& address) const noexcept {
 }
 
 LimitRow AddressLimits::row(const IpBytes& address, uint64_t now_ms) noexcept {
-    const uint64_t key = key_of(address);
+    return row_of(key_of(address), now_ms);
+}
+
+LimitRow AddressLimits::row(std::string_view name, std::string_view giver, uint64_t now_ms) noexcept {
+    return row_of(std::max<uint64_t>(1, hash64(name, hash64(giver, seed_))), now_ms);
+}
+
+LimitRow AddressLimits::row_of(uint64_t key, uint64_t now_ms) noexcept {
     Place* const set = &places_[(key & (set_count_ - 1)) * ways];
-    const auto row_of = [now_ms](Place& place) {
+    const auto seen = [now_ms](Place& place) {
         if (place.seen_ms.load(std::memory_order_relaxed) != now_ms)
             place.seen_ms.store(now_ms, std::memory_order_relaxed);
         return LimitRow{.requests = &place.requests, .tokens = &place.tokens, .level = &place.level};
@@ -53,7 +60,7 @@ LimitRow AddressLimits::row(const IpBytes& address, uint64_t now_ms) noexcept {
             // In this order: whoever has taken the place for the same address meanwhile is seen by its key.
             const uint64_t seen_ms = place->seen_ms.load(std::memory_order_acquire);
             const uint64_t its_key = place->key.load(std::memory_order_acquire);
-            if (its_key == key) return row_of(*place);
+            if (its_key == key) return seen(*place);
             if (seen_ms < oldest_ms) {
                 oldest = place;
                 oldest_ms = seen_ms;
@@ -63,12 +70,12 @@ LimitRow AddressLimits::row(const IpBytes& address, uint64_t now_ms) noexcept {
             idle_ms = seen_ms;
             idle_key = its_key;
         }
-        if (idle == nullptr) return row_of(*oldest);
+        if (idle == nullptr) return seen(*oldest);
         if (!idle->key.compare_exchange_strong(idle_key, key, std::memory_order_acq_rel)) continue;
         idle->requests.clear();
         idle->tokens.clear();
         idle->level.burst.refill();
-        return row_of(*idle);
+        return seen(*idle);
     }
 }
 

@@ -71,10 +71,11 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
     table.consumers_.reserve(options.size());
     for (ConsumerOptions& o : options) {
         const std::string name = o.consumer.name;
-        if (table.named(name)) return std::unexpected("consumer '" + name + "' is defined twice");
+        const uint32_t index = static_cast<uint32_t>(table.consumers_.size());
+        if (!table.by_name_.emplace(name, index).second)
+            return std::unexpected("consumer '" + name + "' is defined twice");
         auto hashes = hashes_of(o);
         if (!hashes) return std::unexpected(std::move(hashes).error());
-        const uint32_t index = static_cast<uint32_t>(table.consumers_.size());
         table.consumers_.push_back(std::move(o.consumer));
         table.consumers_.back().index = index;
         for (const Sha256& hash : *hashes) {
@@ -120,10 +121,8 @@ const Consumer* ConsumerTable::find(const Sha256& hash) const noexcept {
 }
 
 const Consumer* ConsumerTable::named(std::string_view name) const noexcept {
-    for (const Consumer& c : consumers_) {
-        if (c.name == name) return &c;
-    }
-    return nullptr;
+    const auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : &consumers_[found->second];
 }
 
 const Consumer* ConsumerTable::find_signer(std::string_view name, std::string_view text,

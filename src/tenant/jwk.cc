@@ -80,7 +80,7 @@ std::optional<JwkSet::Key> read_key(const dom::element& element) {
     }
     auto key = key_of(jwk);
     if (!key || (algorithm && !key->fits(*algorithm))) return std::nullopt;
-    return JwkSet::Key{.id = std::string(id), .algorithm = algorithm, .key = std::move(*key)};
+    return JwkSet::Key{.id = std::string(id), .algorithm = algorithm, .key = std::move(*key), .any_id = false};
 }
 
 }  // namespace
@@ -106,6 +106,13 @@ Result<JwkSet> JwkSet::parse(std::string_view document) {
         else
             set.left_out_ += 1;
     }
+    return set;
+}
+
+Result<JwkSet> JwkSet::of_secret(std::string_view secret) {
+    JwkSet set;
+    set.keys_.push_back(
+        {.id = {}, .algorithm = std::nullopt, .key = LOOM_TRY(SignatureKey::secret(secret)), .any_id = true});
     return set;
 }
 

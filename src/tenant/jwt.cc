@@ -81,7 +81,7 @@ Result<void> check_signature(const Header& header, const JwkSet& keys, std::stri
     size_t tried = 0;
     bool id_known = false, good = false;
     for (const JwkSet::Key& one : keys.keys()) {
-        if (header.names_key && one.id != header.key_id) continue;
+        if (header.names_key && !one.any_id && one.id != header.key_id) continue;
         id_known = true;
         if (!one.key.fits(header.algorithm) || (one.algorithm && *one.algorithm != header.algorithm)) continue;
         tried += 1;
@@ -191,6 +191,28 @@ bool take_roles(const dom::object& claims, const ClaimPath& path, std::vector<st
     return true;
 }
 
+TokenClaim read_claim(const std::string& name, const dom::element& element) {
+    TokenClaim claim{.name = name};
+    std::string_view text;
+    dom::array several;
+    if (element.get(text) == simdjson::SUCCESS) {
+        if (text.size() > JwtIdentity::text_bytes_max) return claim;
+        claim.kind = TokenClaim::Kind::text;
+        claim.text = text;
+    } else if (element.get(claim.number) == simdjson::SUCCESS) {
+        claim.kind = TokenClaim::Kind::number;
+    } else if (element.get(claim.flag) == simdjson::SUCCESS) {
+        claim.kind = TokenClaim::Kind::flag;
+    } else if (element.get(several) == simdjson::SUCCESS && several.size() <= JwtIdentity::roles_max) {
+        for (const dom::element one : several) {
+            if (one.get(text) != simdjson::SUCCESS || text.size() > JwtIdentity::text_bytes_max) return claim;
+            claim.list.emplace_back(text);
+        }
+        claim.kind = TokenClaim::Kind::list;
+    }
+    return claim;
+}
+
 Result<JwtIdentity> read_claims(const dom::object& claims, const JwtOptions& options, int64_t now_s) {
     if (!is_one_of(options.issuers, text_at(claims, "iss"))) return refuse("the token's issuer is not known here");
     LOOM_TRY(check_audience(claims, options));
@@ -199,7 +221,11 @@ Result<JwtIdentity> read_claims(const dom::object& claims, const JwtOptions& opt
     if (!take_name(claims, options.consumer, identity.consumer) || identity.consumer.empty())
         return refuse("the token does not name a consumer");
     if (!take_name(claims, options.tier, identity.tier)) return refuse("the token's tier is none");
+    if (!take_name(claims, options.team, identity.team)) return refuse("the token's team is none");
     if (!take_roles(claims, options.roles, identity.roles)) return refuse("the token's roles are none");
+    for (const WantedClaim& wanted : options.claims)
+        if (const auto found = claim_at(claims, wanted.path))
+            identity.claims.push_back(read_claim(wanted.name, *found));
     return identity;
 }
 
@@ -252,6 +278,7 @@ JwtVerifier::JwtVerifier(JwtVerifier&&) noexcept = default;
 Result<JwtIdentity> JwtVerifier::verify(std::string_view token, const JwtOptions& options, const JwkSet& keys,
                                         int64_t now_unix_s) {
     Scratch& at = *scratch_;
+    fault_ = JwtFault::form;
     const Parts parts = LOOM_TRY(split(token));
     at.header.clear();
     at.claims.clear();
@@ -264,10 +291,22 @@ Result<JwtIdentity> JwtVerifier::verify(std::string_view token, const JwtOptions
     if (!at.header_json.read(at.header, object))
         return refuse("the token's header is no JSON object, or names a member twice");
     const Header header = LOOM_TRY(read_header(object, options));
+    fault_ = JwtFault::signature;
     LOOM_TRY(check_signature(header, keys, parts.signed_text, at.signature));
+    fault_ = JwtFault::claims;
     if (!at.claims_json.read(at.claims, object))
         return refuse("the token's claims are no JSON object, or name a member twice");
     return read_claims(object, options, now_unix_s);
+}
+
+std::string_view JwtVerifier::claimed_issuer(std::string_view token) {
+    const auto parts = split(token);
+    if (!parts) return {};
+    scratch_->claims.clear();
+    dom::object object;
+    if (!base64url_decode(parts->claims, scratch_->claims) || !scratch_->claims_json.read(scratch_->claims, object))
+        return {};
+    return text_at(object, "iss");
 }
 
 }  // namespace loom::tenant

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "loom/tenant/address_limits.h"
+#include "loom/tenant/lockout.h"
 
 namespace loom::tenant {
 namespace {
@@ -178,11 +179,33 @@ std::shared_ptr<OutputHabit> LimitTable::habit(std::string_view consumer) {
     return find_or_make<OutputHabit>(habits_, consumer);
 }
 
+namespace {
+
+std::shared_ptr<AddressLimits> find_or_make_table(std::weak_ptr<AddressLimits>& kept, const LimitTerms& terms,
+                                                  size_t count) {
+    auto known = kept.lock();
+    if (known != nullptr && known->fits(terms, count)) return known;
+    known = std::make_shared<AddressLimits>(terms, count);
+    kept = known;
+    return known;
+}
+
+}  // namespace
+
 std::shared_ptr<AddressLimits> LimitTable::addresses(const LimitTerms& terms, size_t address_count) {
-    auto known = addresses_.lock();
-    if (known != nullptr && known->fits(terms, address_count)) return known;
-    known = std::make_shared<AddressLimits>(terms, address_count);
-    addresses_ = known;
+    return find_or_make_table(addresses_, terms, address_count);
+}
+
+std::shared_ptr<AddressLimits> LimitTable::bearers(const LimitTerms& terms, size_t count) {
+    return find_or_make_table(bearers_, terms, count);
+}
+
+std::shared_ptr<Lockout> LimitTable::lockout(const LockoutTerms& terms) {
+    if (terms.failures == 0) return nullptr;
+    auto known = lockout_.lock();
+    if (known != nullptr && known->terms() == terms) return known;
+    known = std::make_shared<Lockout>(terms);
+    lockout_ = known;
     return known;
 }
 

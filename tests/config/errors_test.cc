@@ -80,10 +80,10 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
     EXPECT_EQ(errors_of("security.pii_detection.enabled = on"),
               "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
-    EXPECT_EQ(errors_of("jwt.corp.issuer = https://login.example.com"),
-              "loom.conf:1:1: 'jwt.corp.issuer' is not available in this version\n");
-    EXPECT_EQ(errors_of("route.r.auth.type = jwt"),
-              "loom.conf:1:21: route.r.auth.type: 'jwt' is not available in this version\n");
+    EXPECT_EQ(errors_of("state.encryption_key = x"),
+              "loom.conf:1:1: 'state.encryption_key' is not available in this version\n");
+    EXPECT_EQ(errors_of("route.r.auth.type = mtls"),
+              "loom.conf:1:21: route.r.auth.type: 'mtls' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }

@@ -70,7 +70,7 @@ TEST_F(CredentialsFile, IsAFileOfBoundedSize) {
     std::ofstream(path("most")) << std::string(credentials_file_bytes_max, ' ');
     EXPECT_EQ(refusal("most"), "");
     std::ofstream(path("large")) << std::string(credentials_file_bytes_max + 1, ' ');
-    EXPECT_EQ(refusal("large"), "large: is larger than a credentials file (64 KiB)");
+    EXPECT_EQ(refusal("large"), "large: is larger than such a file may be (64 KiB)");
 }
 
 TEST(GoogleAccount, TokensAreAskedForOverHttpsOrOnThisMachine) {
@@ -92,7 +92,7 @@ TEST(GoogleAccount, TokensAreAskedForOverHttpsOrOnThisMachine) {
     EXPECT_TRUE(account("http://127.0.0.1:8080/token", text));
     EXPECT_TRUE(account("http://[::1]:8080", text));
     EXPECT_FALSE(account("http://sts.example/token", text));
-    EXPECT_EQ(text, "a.json: its token URL: tokens are asked for over https:// only");
+    EXPECT_EQ(text, "a.json: its token URL: it is asked over https:// only");
     EXPECT_FALSE(account("http://127.0.0.1.example/token", text));
     EXPECT_FALSE(account("sts.example", text));
 }

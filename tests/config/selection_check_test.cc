@@ -47,9 +47,22 @@ TEST(CheckRules, AHalfOne) {
 }
 
 TEST(CheckRules, WhatOnlyTokensSay) {
-    EXPECT_EQ(more("routing.rule.a.when = \"dev\" in roles\n" + use),
-              "loom.conf:5:23: routing.rule.a.when: 'roles' comes with clients' tokens, which this version does not "
-              "read: ask for consumer, tenant, team, project or tier\n");
+    EXPECT_EQ(more("routing.rule.a.when = \"dev\" in roles\n" + use), "") << "the conf says them too";
+    EXPECT_EQ(more("routing.rule.a.when = claim.x == \"y\"\n" + use),
+              "loom.conf:5:23: routing.rule.a.when: 'claim' comes with clients' tokens, and none are taken: define "
+              "jwt.NAME.issuer, or ask for consumer, tenant, team, project, tier or roles\n");
+}
+
+TEST(CheckRules, OfAccess) {
+    EXPECT_EQ(more("access.rule.a.when = \"dev\" in roles\naccess.rule.a.action = deny\n"), "");
+    EXPECT_EQ(more("access.rule.a.when = stream\n"),
+              "loom.conf:5:1: access.rule.a.action: is missing: allow or deny\n");
+    EXPECT_EQ(more("access.rule.a.when = header.x == \"y\"\naccess.rule.a.action = allow\n"),
+              "loom.conf:5:22: access.rule.a.when: a header says what its client likes: ask for roles, claim, team or "
+              "ip\n");
+    EXPECT_EQ(more("access.rule.a.when = complexity > 0.5\naccess.rule.a.action = deny\n"),
+              "loom.conf:5:22: access.rule.a.when: task and complexity are guesses, and nothing to let somebody in "
+              "by\n");
 }
 
 TEST(CheckPrompts, ATargetIsAProviderOrAModel) {

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "loom/base/assert.h"
+#include "loom/base/auth_failure.h"
 #include "loom/base/histogram.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
@@ -222,6 +223,8 @@ class ShardMetrics {
     void rate_limited(LimitScope scope) noexcept { rate_limited_[static_cast<size_t>(scope)].add(); }
     /// One that a budget has refused, likewise.
     void budget_refused(LimitScope scope) noexcept { budget_refused_[static_cast<size_t>(scope)].add(); }
+    /// A request whose client was not let in.
+    void auth_failed(AuthFailure why) noexcept { auth_failures_[static_cast<size_t>(why)].add(); }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
         provider_at(provider).first_token.record(duration_bounds_us, us);
@@ -279,6 +282,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t budget_refused_count(LimitScope scope) const noexcept {
         return budget_refused_[static_cast<size_t>(scope)].value();
     }
+    [[nodiscard]] uint64_t auth_failure_count_of(AuthFailure why) const noexcept {
+        return auth_failures_[static_cast<size_t>(why)].value();
+    }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -297,6 +303,7 @@ class ShardMetrics {
     std::array<TlsSeries, tls_side_count> tls_;
     std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, limit_scope_count> budget_refused_;
+    std::array<Counter, auth_failure_count> auth_failures_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;
@@ -323,6 +330,15 @@ struct AccessTokenFacts {
     uint64_t failures = 0;
     uint64_t expires_s = 0;  // Unix; 0 before the first
 };
+
+/// Of an issuer of tokens whose keys are fetched.
+struct JwtKeyFacts {
+    std::string issuer;    // of jwt.NAME
+    uint64_t fetches = 0;  // that brought a set of keys
+    uint64_t failures = 0;
+    uint64_t key_count = 0;  // of use, in the set at hand
+};
+inline constexpr size_t jwt_issuers_max = 32;  // in one exposition
 
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
@@ -361,6 +377,7 @@ struct ProcessFacts {
     uint64_t tls_renewal_failures = 0;
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
+    std::vector<JwtKeyFacts> jwt_keys;
     std::vector<ProviderHealth> providers;  // all that there are
 };
 

@@ -14,6 +14,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/identity_plan.h"
 #include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/selection_plan.h"
 #include "loom/route/affinity.h"
@@ -26,6 +27,7 @@
 #include "loom/route/retry.h"
 #include "loom/route/route_table.h"
 #include "loom/tenant/consumer.h"
+#include "loom/tenant/lockout.h"
 #include "loom/upstream/endpoint.h"
 
 namespace loom::proxy {
@@ -116,12 +118,15 @@ struct ProviderPlan {
     [[nodiscard]] bool disabled() const noexcept { return control != nullptr && control->terms().disabled; }
 };
 
-enum class AuthType : uint8_t { none, api_key };
+enum class AuthType : uint8_t { none, credentials };
 
 struct RoutePlan {
     std::string name;
     bool ai = true;
-    AuthType auth = AuthType::api_key;
+    AuthType auth = AuthType::credentials;
+    bool takes_keys = true;     // consumers' keys; tokens are those of `jwt`
+    std::vector<uint32_t> jwt;  // in Plan::jwt
+    AddressRules addresses;
     std::string auth_header;             // one more header that may carry the key; "" for none
     bool bearer = true;                  // Authorization: Bearer carries it
     uint64_t passthrough = 0;            // bit i: family llm::Endpoint(i) is relayed uninspected
@@ -262,6 +267,10 @@ struct Plan {
     std::shared_ptr<const HedgePlan> hedge;    // null: never
     bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
+    std::vector<JwtPlan> jwt;
+    AddressRules addresses;                           // of all routes
+    std::shared_ptr<const AccessRules> access_rules;  // null: none
+    std::shared_ptr<tenant::Lockout> lockout;         // null: nobody is locked out
     Limits limits;
     Timeouts timeouts;  // for plain routes
     ClientTimeouts client;
@@ -278,7 +287,7 @@ struct Plan {
     llm::EndpointSet storing_families = 0;  // that some AI route relays
 
     /// Are there clients to be told apart? Else all are one, and what a provider stores is theirs.
-    [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty(); }
+    [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty() || !jwt.empty(); }
     /// Is it known whose things of this kind are? Only where they can be made through here.
     [[nodiscard]] bool keeps(llm::ResourceKind kind) const noexcept {
         return (storing_families & llm::set_of(llm::family_of(kind))) != 0;

@@ -31,6 +31,18 @@ struct RateLimitPlan {
     using Budgets = std::array<const tenant::Budget*, tenant::BudgetHolds::budgets_max>;
     std::vector<Budgets> budgets_of;  // by the consumer's index, as `consumers`: its own, its team's, all together's
     bool tells = true;                // answers say what is left of the client's own limits
+    /// Of those whom tokens tell more of than the configuration, or alone: what is taken of these is counted in
+    /// `bearers`, by name, and by team in the team's own row.
+    struct Bearers {
+        const tenant::Limit* any = nullptr;  // of those in no tier that has limits
+        std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> tiers;
+        std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> teams;
+        std::vector<bool> has_own;                    // by the consumer's index: limits of its own go before its tier's
+        std::shared_ptr<tenant::AddressLimits> rows;  // null: there are no such bearers
+    };
+    Bearers bearers;
+    static constexpr size_t bearers_max = 16'384;
+    bool tells = true;  // answers say what is left of the client's own limits
 
     [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
         if (models.empty()) return nullptr;

@@ -32,6 +32,7 @@ struct ListenerPlan;
 class AddressTable;
 class BodyBudget;
 class Overload;
+class TokenDesk;
 class WaitingLine;
 
 /// Whether a connection counts against limit.connections_per_address: `free` ones do not.
@@ -105,6 +106,10 @@ class Services {
     /// Null while none has come. Good until the next tick.
     [[nodiscard]] const AccessToken* access_token(uint64_t account) const noexcept;
     [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
+    /// Where tokens of clients are looked at.
+    [[nodiscard]] TokenDesk& tokens() noexcept { return *tokens_; }
+    /// In place of those before.
+    void set_jwt_keys(JwtKeySetsPtr keys);
     /// Must be there, and not stopped, as long as exchanges of a plan that keeps_any() run.
     void set_register(store::ResourceRegister* resources) noexcept { register_ = resources; }
     [[nodiscard]] store::ResourceRegister* resource_register() const noexcept { return register_; }
@@ -211,6 +216,7 @@ class Services {
     std::unique_ptr<BodyBudget> bodies_;
     std::unique_ptr<WaitingLine> line_;
     std::unique_ptr<Overload> overload_;
+    std::unique_ptr<TokenDesk> tokens_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

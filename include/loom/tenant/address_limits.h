@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "loom/base/ip.h"
 #include "loom/tenant/limit.h"
@@ -22,6 +23,8 @@ class AddressLimits {
     [[nodiscard]] bool fits(const LimitTerms& terms, size_t address_count) const noexcept;
     /// Its row, which is there as long as this table is. Any shard.
     [[nodiscard]] LimitRow row(const IpBytes& address, uint64_t now_ms) noexcept;
+    /// The same of somebody who is known by a name, and by who gave it.
+    [[nodiscard]] LimitRow row(std::string_view name, std::string_view giver, uint64_t now_ms) noexcept;
     /// Addresses that have a row now.
     [[nodiscard]] size_t size() const noexcept;
     [[nodiscard]] size_t capacity() const noexcept { return set_count_ * ways; }
@@ -38,6 +41,7 @@ class AddressLimits {
     static constexpr size_t ways = 8;
     [[nodiscard]] static size_t set_count_of(size_t address_count) noexcept;
     [[nodiscard]] uint64_t key_of(const IpBytes& address) const noexcept;
+    [[nodiscard]] LimitRow row_of(uint64_t key, uint64_t now_ms) noexcept;
 
     const size_t set_count_;  // a power of two
     const size_t address_count_;

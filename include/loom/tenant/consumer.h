@@ -3,26 +3,35 @@
 
 #include <cstdint>
 #include <expected>
+#include <functional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "loom/base/crypto.h"
+#include "loom/base/hash.h"
+#include "loom/base/ip.h"
 
 namespace loom::tenant {
 
 struct Consumer {
     std::string name;
-    uint32_t index = 0;               // position in the table, for counters by consumer
+    uint32_t index = 0;               // position in the table; `unlisted` of one that only a token knows
     std::vector<std::string> models;  // names, or prefixes with a trailing '*'; empty allows all
     std::vector<std::string> routes;  // route names, '*' likewise; empty allows all
     std::string tier;
     std::string team;
     std::string project;
     std::string tenant;
-    int64_t expires_unix_s = 0;  // 0: never
-    uint8_t priority = 5;        // 0..9: the higher, the sooner it is served where not all can be
+    std::vector<std::string> roles;
+    std::string issuer;               // of one that is unlisted: whose token it is, since two issuers may use one name
+    std::vector<IpNetwork> networks;  // it comes from these addresses alone; empty allows all
+    int64_t expires_unix_s = 0;       // 0: never
+    uint8_t priority = 5;             // 0..9: the higher, the sooner it is served where not all can be
 
+    static constexpr uint32_t unlisted = UINT32_MAX;
+    [[nodiscard]] bool is_listed() const noexcept { return index != unlisted; }
     [[nodiscard]] bool may_use_model(std::string_view model) const noexcept;
     [[nodiscard]] bool may_use_route(std::string_view route) const noexcept;
     [[nodiscard]] bool expired(int64_t now_unix_s) const noexcept {
@@ -72,6 +81,7 @@ class ConsumerTable {
     [[nodiscard]] bool insert(const Sha256& hash, uint32_t consumer, uint32_t& owner);
 
     std::vector<Consumer> consumers_;
+    std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name_;
     std::vector<Slot> slots_;  // open addressing by the hash's first bytes, at most half full; size a power of two
 };
 

@@ -22,6 +22,7 @@ class JwkSet {
         std::string id;                               // kid; "" for one that has none
         std::optional<SignatureAlgorithm> algorithm;  // alg; without one, any that the key fits
         SignatureKey key;
+        bool any_id = false;  // a token's kid does not matter
     };
     static constexpr size_t document_bytes_max = size_t{256} * 1024;
     static constexpr size_t keys_max = 128;
@@ -32,6 +33,9 @@ class JwkSet {
     /// (use, key_ops), of other algorithms, too weak, malformed, or of which the private half stands there too.
     /// Errors  bad_message (upstream): no set of keys, too large, or with a member that stands twice in one object.
     [[nodiscard]] static Result<JwkSet> parse(std::string_view document);
+    /// One secret, of HMAC, that is meant whatever id a token names.
+    /// Errors  bad_conf: it is empty.
+    [[nodiscard]] static Result<JwkSet> of_secret(std::string_view secret);
 
     [[nodiscard]] std::span<const Key> keys() const noexcept { return keys_; }
     [[nodiscard]] size_t left_out() const noexcept { return left_out_; }

@@ -24,6 +24,29 @@ using ClaimPath = std::vector<std::string>;
 /// Errors  bad_conf: an empty name, a broken escape, more than eight names.
 [[nodiscard]] Result<ClaimPath> parse_claim_path(std::string_view text);
 
+/// A claim that somebody asks for.
+struct WantedClaim {
+    std::string name;  // as it is asked for
+    ClaimPath path;
+};
+
+/// What a token says there.
+struct TokenClaim {
+    enum class Kind : uint8_t {
+        text,
+        number,
+        flag,
+        list,     // of texts
+        unclear,  // an object, null, a list of other things, or more than is kept
+    };
+    std::string name;
+    Kind kind = Kind::unclear;
+    std::string text;
+    double number = 0;
+    bool flag = false;
+    std::vector<std::string> list;
+};
+
 /// Of one issuer and its keys: where several are trusted, each has options and a set of its own, since whoever's key is
 /// in a set may sign for every name in `issuers`.
 struct JwtOptions {
@@ -34,18 +57,29 @@ struct JwtOptions {
     bool needs_expiry = true;                    // a token without `exp` is good for ever
     ClaimPath consumer = {"sub"};                // a string
     ClaimPath tier;                              // a string, if it is there; empty: not looked for
+    ClaimPath team;                              // likewise
     ClaimPath roles;                             // strings in an array, or in one string between blanks; if it is there
+    std::vector<WantedClaim> claims;
 };
 
 /// What a token says of who presents it.
 struct JwtIdentity {
-    std::string consumer;  // never empty; no control characters, as in tier and roles
+    std::string consumer;  // never empty; no control characters, as in tier, team and roles
     std::string tier;
+    std::string team;
     std::vector<std::string> roles;
-    int64_t expires_unix_s = 0;  // 0: never
+    std::vector<TokenClaim> claims;  // of those that are wanted, which are there
+    int64_t expires_unix_s = 0;      // 0: never
 
     static constexpr size_t text_bytes_max = 256;
     static constexpr size_t roles_max = 64;
+};
+
+/// How far a token came that was refused.
+enum class JwtFault : uint8_t {
+    form,       // it is no token, or none of the kind that is taken
+    signature,  // nobody known has signed it: a guess
+    claims,     // its issuer has signed it, and it is not for here, not now, or for nobody
 };
 
 /// One lives per shard: its buffers stay warm. The options and keys are of a snapshot and shared.
@@ -66,10 +100,17 @@ class JwtVerifier {
     /// Cost    that of one public-key verification, mostly; no I/O and no lock.
     [[nodiscard]] Result<JwtIdentity> verify(std::string_view token, const JwtOptions& options, const JwkSet& keys,
                                              int64_t now_unix_s);
+    /// Of the last token that verify() has refused.
+    [[nodiscard]] JwtFault fault() const noexcept { return fault_; }
+
+    /// What the token itself names as its issuer, to choose whose keys are asked; nothing is verified. "" for what is
+    /// no token. Good until the next call.
+    [[nodiscard]] std::string_view claimed_issuer(std::string_view token);
 
   private:
     struct Scratch;
     std::unique_ptr<Scratch> scratch_;
+    JwtFault fault_ = JwtFault::form;
 };
 
 }  // namespace loom::tenant

@@ -138,6 +138,8 @@ class OutputHabit {
 };
 
 class AddressLimits;
+class Lockout;
+struct LockoutTerms;
 
 /// The rows of a process, found again by a reload: what was taken stays taken. A row lives as long as a configuration
 /// that names it. Of the thread that builds configurations.
@@ -152,6 +154,10 @@ class LimitTable {
     /// Anew where the number of addresses or a window's length has changed.
     [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const LimitTerms& terms, size_t address_count);
     [[nodiscard]] BudgetTable& budgets() noexcept { return budgets_; }
+    /// The same for those whom tokens name.
+    [[nodiscard]] std::shared_ptr<AddressLimits> bearers(const LimitTerms& terms, size_t count);
+    /// Anew where the terms have changed; null where they lock nobody out.
+    [[nodiscard]] std::shared_ptr<Lockout> lockout(const LockoutTerms& terms);
 
   private:
     struct KnownWindow {
@@ -165,6 +171,8 @@ class LimitTable {
     Rows<std::weak_ptr<OutputHabit>> habits_;
     std::weak_ptr<AddressLimits> addresses_;
     BudgetTable budgets_;
+    std::weak_ptr<AddressLimits> bearers_;
+    std::weak_ptr<Lockout> lockout_;
 };
 
 }  // namespace loom::tenant

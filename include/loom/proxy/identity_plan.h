@@ -1,0 +1,58 @@
+// Who is let in, beside consumers with keys: tokens and whose they are, and addresses.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loom/base/ip.h"
+#include "loom/rule/rule.h"
+#include "loom/tenant/jwk.h"
+#include "loom/tenant/jwt.h"
+
+namespace loom::proxy {
+
+/// An issuer whose tokens are taken.
+struct JwtPlan {
+    std::string name;  // of jwt.NAME
+    tenant::JwtOptions options;
+    std::shared_ptr<const tenant::JwkSet> keys;  // of a file or a secret; null: they are fetched, by `source`
+    uint64_t source = 0;                         // of fetched keys: the same as long as they are asked for in one place
+    bool allows_unknown = false;                 // a token may name somebody who is no consumer of the configuration
+};
+
+/// Keys as they were fetched, off the requests' way. Immutable but for what requests find.
+struct JwtKeys {
+    uint64_t source = 0;
+    tenant::JwkSet set;
+    /// A token of this issuer names a key that is not in the set: whoever fetches keys looks for newer ones. Set by any
+    /// shard.
+    mutable std::atomic<bool> outdated = false;
+};
+/// Those that are there, replaced whole.
+using JwtKeySets = std::vector<std::shared_ptr<const JwtKeys>>;
+using JwtKeySetsPtr = std::shared_ptr<const JwtKeySets>;
+
+/// Who may do what: the first that a request meets decides, and where none does it may.
+struct AccessRule {
+    std::string name;  // of access.rule.NAME
+    rule::Rule when;
+    bool allows = false;
+    bool reads_request = false;  // it asks for what only a request for a model says
+};
+using AccessRules = std::vector<AccessRule>;
+
+/// Which addresses are let in.
+struct AddressRules {
+    std::vector<IpNetwork> allow;  // none: all
+    std::vector<IpNetwork> deny;   // goes before `allow`
+
+    [[nodiscard]] bool empty() const noexcept { return allow.empty() && deny.empty(); }
+    /// Without an address (a unix socket's peer) nothing can be shown: nobody is let in where there is a rule.
+    [[nodiscard]] bool admits(const std::optional<IpBytes>& address) const noexcept;
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,73 @@
+// Keeps the keys of issuers whose tokens are taken: asked for at start, anew every so often and when a token names a
+// key that is not known, tried again with growing pauses where that fails. The last good set stays until there is
+// another. Nothing of it is on the way of a request.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "client_place.h"
+#include "loom/io/shard.h"
+#include "loom/net/resolver.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/identity_plan.h"
+
+namespace loom::app {
+
+/// Where an issuer's keys are fetched.
+struct JwtSource {
+    std::string name;    // of jwt.NAME
+    std::string issuer;  // to the letter
+    std::string url;     // of the keys; of the discovery document, where `discovers`
+    bool discovers = false;
+    net::TlsTrustPtr trust;
+    uint64_t refresh_ms = 600'000;
+
+    /// The same as long as the keys are the same issuer's, from the same place.
+    [[nodiscard]] uint64_t id() const noexcept;
+    friend bool operator==(const JwtSource&, const JwtSource&) = default;
+};
+
+struct JwtKeySchedule {
+    /// Keys that are not known are looked for at once, and not again before this has passed: whoever makes up key ids
+    /// cannot have the issuer asked without end.
+    static constexpr uint64_t unknown_pause_ms = 10'000;
+    static constexpr uint64_t watch_ms = 250;  // how often is it looked whether one was not known
+};
+
+/// What asking one takes at worst, in bytes.
+[[nodiscard]] uint64_t jwt_fetch_bytes_max();
+
+/// Lives on one shard and is used from its loop alone.
+class JwtKeyFetcher {
+  public:
+    /// Told all sets there are whenever one of them has changed.
+    using Deliver = std::function<void(proxy::JwtKeySetsPtr)>;
+
+    JwtKeyFetcher(io::Shard& shard, net::NameService& names, Deliver deliver);
+    ~JwtKeyFetcher();  // idle() first
+    JwtKeyFetcher(const JwtKeyFetcher&) = delete;
+
+    /// In place of those before. One that stays keeps its keys and its schedule.
+    void use(std::vector<JwtSource> sources);
+    /// Asks nothing any more.
+    void stop() noexcept;
+    [[nodiscard]] bool idle() noexcept;
+    [[nodiscard]] std::vector<observe::JwtKeyFacts> facts() const;
+
+  private:
+    class Source;
+    void deliver();
+
+    io::Shard& shard_;
+    net::NameService& names_;
+    Deliver deliver_;
+    std::map<std::string, observe::JwtKeyFacts> counts_;  // by issuer's name, for the life of the process
+    std::vector<std::unique_ptr<Source>> sources_;
+    std::vector<std::unique_ptr<Source>> leaving_;  // until their connections are gone
+};
+
+}  // namespace loom::app

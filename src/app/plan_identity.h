@@ -1,0 +1,52 @@
+// Who is let in, as the conf says it.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "jwt_keys.h"
+#include "loom/config/config.h"
+#include "loom/proxy/plan.h"
+#include "tls_files.h"
+
+namespace loom::app {
+
+/// Of consumer.X.expires, seconds since 1970; nothing for what is no date.
+[[nodiscard]] std::optional<int64_t> parse_expiry(std::string_view text);
+
+/// How a jwt.NAME knows keys.
+enum class JwtKeysFrom : uint8_t { secret, file, url, discovery };
+[[nodiscard]] JwtKeysFrom jwt_keys_from(const config::Config& config, const std::string& name);
+/// All of NAME but its keys.
+/// Errors  a line that names the key.
+[[nodiscard]] std::expected<tenant::JwtOptions, std::string> jwt_options(const config::Config& config,
+                                                                         const std::string& name);
+/// Lists of addresses; what is no network is left out, as the checks have told.
+[[nodiscard]] std::vector<IpNetwork> networks(const config::Config& config, const std::string& key);
+
+/// What a route asks for.
+struct RouteAuth {
+    bool none = false;
+    bool keys = false;
+    bool tokens = false;
+};
+[[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route, bool has_consumers);
+
+/// Of a rule that says who may do what: those that it may not ask for, and what instead.
+[[nodiscard]] const char* access_fault(const rule::Rule& when);
+
+/// Issuers, with the keys that lie here, before the routes; the rest of it behind them.
+void fill_jwt(const config::Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages);
+/// Behind the rules of routing, whose claims are kept too.
+void fill_access_rules(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
+void fill_access(const config::Config& config, proxy::Plan& plan, tenant::LimitTable& table);
+/// Key files as they are now.
+void renew_jwt_files(const config::Config& config, proxy::Plan& plan, TlsFiles& files,
+                     std::vector<std::string>& messages);
+/// Where the keys of the others are fetched. `config` needs no secrets.
+[[nodiscard]] std::vector<JwtSource> jwt_sources(const config::Config& config, TlsFiles& files,
+                                                 std::vector<std::string>& messages);
+
+}  // namespace loom::app

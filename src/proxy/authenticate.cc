@@ -1,0 +1,169 @@
+// Who asks, and whether they are let in: addresses, keys, tokens, and those who have guessed too often.
+#include <algorithm>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "loom/base/crypto.h"
+#include "rule_facts.h"
+#include "token_desk.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr uint64_t ms_per_s = 1000;
+
+bool is_loopback(const IpBytes& address) noexcept {
+    constexpr IpBytes v6 = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1};
+    return is_ipv4(address) ? address[12] == 127 : address == v6;
+}
+
+std::unexpected<Error> unauthenticated(const char* what) noexcept {
+    return fail(Errc::unauthenticated, Side::downstream, what);
+}
+
+}  // namespace
+
+bool AddressRules::admits(const std::optional<IpBytes>& address) const noexcept {
+    if (empty()) return true;
+    if (!address) return false;
+    const auto has_it = [&address](const IpNetwork& network) { return network.contains(*address); };
+    if (std::ranges::any_of(deny, has_it)) return false;
+    return allow.empty() || std::ranges::any_of(allow, has_it);
+}
+
+/// Its own, as the trusted proxy in front says it; nothing of a unix socket's peer.
+std::optional<IpBytes> Exchange::client_ip() const noexcept {
+    if (!client_text_.empty()) return parse_ip(client_text_);
+    const net::PeerAddress& peer = client_->peer();
+    if (peer.family != AF_INET && peer.family != AF_INET6) return std::nullopt;
+    return peer.ip;
+}
+
+void Exchange::note_auth_failure(AuthFailure why) noexcept { services_.metrics().auth_failed(why); }
+
+Result<void> Exchange::refuse_address(const char* key) {
+    note_auth_failure(AuthFailure::address);
+    detail_ = key;
+    return fail(Errc::forbidden, Side::downstream, "this address is not let in");
+}
+
+Result<void> Exchange::check_address() {
+    const AddressRules& all = plan().addresses;
+    if ((all.empty() && route_->addresses.empty()) || client_->is_nobody()) return {};
+    const std::optional<IpBytes> address = client_ip();
+    if (!all.admits(address)) return refuse_address("access.allow_ips, access.deny_ips");
+    if (!route_->addresses.admits(address)) return refuse_address("route.NAME.allow_ips, .deny_ips");
+    return {};
+}
+
+/// Who may be locked out. Never this machine, which would lock itself out, nor a trusted proxy that does not say for
+/// whom it asks, which would lock out all behind it.
+std::optional<IpBytes> Exchange::lockable_address() const noexcept {
+    if (plan().lockout == nullptr || client_->is_nobody()) return std::nullopt;
+    const std::optional<IpBytes> address = client_ip();
+    if (!address || is_loopback(*address)) return std::nullopt;
+    if (client_text_.empty())
+        for (const net::Network& proxy : plan().forwarded_trust)
+            if (proxy.contains(client_->peer())) return std::nullopt;
+    return address;
+}
+
+Result<void> Exchange::authenticate(const http::RequestHead& head) {
+    if (route_->auth == AuthType::none || client_->is_mirror()) return {};
+    const std::optional<IpBytes> lockable = lockable_address();
+    const uint64_t now_s = services_.shard().timers().now_ms() / ms_per_s;
+    if (lockable) {
+        if (const uint32_t left_s = plan().lockout->left_s(*lockable, now_s)) {
+            note_auth_failure(AuthFailure::lockout);
+            retry_after_ms_ = left_s * static_cast<uint32_t>(ms_per_s);
+            return fail(Errc::limited, Side::downstream,
+                        "too many failed authentications from this address (auth.lockout); try again later");
+        }
+    }
+    AuthFailure why = AuthFailure::missing;
+    const auto known = identify(head, why);
+    if (known) {
+        if (lockable) plan().lockout->note_success(*lockable);
+        return {};
+    }
+    note_auth_failure(why);
+    if (lockable && is_guess(why)) plan().lockout->note_failure(*lockable, now_s);
+    return known;
+}
+
+/// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before.
+Result<void> Exchange::identify(const http::RequestHead& head, AuthFailure& why) {
+    const std::string_view key = client_key(head);
+    const auto now_s = static_cast<int64_t>(begun_wall_us_ / 1'000'000);
+    if (key.empty()) {
+        why = AuthFailure::missing;
+        if (route_->takes_keys) consumer_ = upload_signer(head);
+        if (consumer_ == nullptr && !route_->takes_keys)
+            return unauthenticated(
+                "no token: send it as 'Authorization: Bearer TOKEN' or in the header this route "
+                "names");
+        if (consumer_ == nullptr)
+            return unauthenticated(
+                "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
+    } else {
+        const Sha256 digest = sha256(key);
+        if (route_->takes_keys) consumer_ = plan().consumers.find(digest);
+        const bool may_be_token = !route_->jwt.empty() && (!route_->takes_keys || TokenDesk::looks_like_token(key));
+        if (consumer_ == nullptr && may_be_token) {
+            auto found = services_.tokens().identify(plan(), *route_, key, digest, now_s);
+            why = services_.tokens().failure();
+            if (!found) return std::unexpected(found.error());
+            token_ = std::move(*found);
+            consumer_ = token_->consumer;
+        }
+        why = AuthFailure::key;
+        if (consumer_ == nullptr) return unauthenticated("this API key is not known here; ask for one of this gateway");
+    }
+    why = AuthFailure::expired;
+    if (consumer_->expired(now_s))
+        return unauthenticated(token_ == nullptr ? "this API key has expired (consumer.NAME.expires)"
+                                                 : "this consumer has expired (consumer.NAME.expires)");
+    return authorize(why);
+}
+
+/// Who asks is known; may they from here, and may they this?
+Result<void> Exchange::authorize(AuthFailure& why) {
+    why = AuthFailure::address;
+    if (!consumer_->networks.empty()) {
+        const std::optional<IpBytes> address = client_ip();
+        const auto has_it = [&address](const IpNetwork& network) { return network.contains(*address); };
+        if (!address || std::ranges::none_of(consumer_->networks, has_it)) {
+            detail_ = "consumer.NAME.allow_ips";
+            return fail(Errc::forbidden, Side::downstream, "this consumer may not come from this address");
+        }
+    }
+    why = AuthFailure::route;
+    if (!consumer_->may_use_route(route_->name))
+        return fail(Errc::forbidden, Side::downstream, "this consumer may not use this route (consumer.NAME.routes)");
+    return {};
+}
+
+/// By the rules of the conf. One that allows must be known to hold; one that denies need only be possible.
+Result<void> Exchange::check_access(const llm::Request& request) {
+    if (plan().access_rules == nullptr || client_->is_nobody()) return {};
+    const bool only_looks = endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model;
+    const RuleFacts facts(*this, request);
+    for (const AccessRule& rule : *plan().access_rules) {
+        if (only_looks && rule.reads_request) continue;  // who lists models uses none of them
+        const bool holds = rule.allows ? rule.when.known_to_hold(facts) : rule.when.may_hold(facts);
+        if (!holds) continue;
+        if (rule.allows) return {};
+        note_auth_failure(AuthFailure::rule);
+        detail_ = text_.join("access.rule", ".", rule.name);
+        return fail(Errc::forbidden, Side::downstream, "an access rule does not let this request in");
+    }
+    return {};
+}
+
+/// Of what is not read, or not for a model.
+Result<void> Exchange::check_access_unread() {
+    if (plan().access_rules == nullptr) return {};
+    return check_access(llm::Request());
+}
+
+}  // namespace loom::proxy

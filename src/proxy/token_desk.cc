@@ -1,0 +1,127 @@
+#include "token_desk.h"
+
+#include <algorithm>
+
+namespace loom::proxy {
+namespace {
+
+using tenant::Consumer;
+using tenant::JwtFault;
+using tenant::JwtIdentity;
+using tenant::TokenIdentity;
+
+Error unauthenticated(const char* what) noexcept {
+    return {.code = Errc::unauthenticated, .side = Side::downstream, .what = what};
+}
+
+/// A consumer of the configuration, with what the token says and it does not.
+std::unique_ptr<const Consumer> completed(const Consumer& listed, const JwtIdentity& token) {
+    const bool adds_tier = listed.tier.empty() && !token.tier.empty();
+    const bool adds_team = listed.team.empty() && !token.team.empty();
+    if (!adds_tier && !adds_team) return nullptr;
+    auto own = std::make_unique<Consumer>(listed);
+    if (adds_tier) own->tier = token.tier;
+    if (adds_team) own->team = token.team;
+    return own;
+}
+
+std::unique_ptr<const Consumer> unlisted(const JwtPlan& jwt, const JwtIdentity& token) {
+    auto own = std::make_unique<Consumer>();
+    own->name = token.consumer;
+    own->index = Consumer::unlisted;
+    own->tier = token.tier;
+    own->team = token.team;
+    own->issuer = jwt.name;
+    return own;
+}
+
+AuthFailure failure_of(JwtFault fault) noexcept {
+    switch (fault) {
+        case JwtFault::form: return AuthFailure::token;
+        case JwtFault::signature: return AuthFailure::signature;
+        case JwtFault::claims: return AuthFailure::claims;
+    }
+    return AuthFailure::token;
+}
+
+}  // namespace
+
+/// What was verified by a key that is gone is not taken any more.
+void TokenDesk::set_keys(JwtKeySetsPtr keys) {
+    keys_ = std::move(keys);
+    cache_.clear();
+}
+
+bool TokenDesk::looks_like_token(std::string_view key) noexcept {
+    return key.starts_with("eyJ") && std::ranges::count(key, '.') >= 2;
+}
+
+const JwtKeys* TokenDesk::fetched(uint64_t source) const noexcept {
+    if (keys_ == nullptr) return nullptr;
+    const auto found = std::ranges::find(*keys_, source, [](const auto& one) { return one->source; });
+    return found == keys_->end() ? nullptr : found->get();
+}
+
+std::unexpected<Error> TokenDesk::refuse(AuthFailure failure, Error why) noexcept {
+    failure_ = failure;
+    return std::unexpected(why);
+}
+
+/// is_its_own  it names this issuer, so that newer keys of it may be of use.
+Result<JwtIdentity> TokenDesk::verify(const JwtPlan& jwt, bool is_its_own, std::string_view token, int64_t now_unix_s) {
+    static const tenant::JwkSet none;
+    const JwtKeys* const fetched_keys = jwt.keys == nullptr ? fetched(jwt.source) : nullptr;
+    const tenant::JwkSet* const keys = jwt.keys != nullptr       ? jwt.keys.get()
+                                       : fetched_keys != nullptr ? &fetched_keys->set
+                                       : is_its_own              ? nullptr
+                                                                 : &none;
+    if (keys == nullptr)
+        return refuse(AuthFailure::unavailable,
+                      {.code = Errc::unreachable,
+                       .side = Side::internal,
+                       .what = "the keys of this token's issuer have not been fetched yet; try again"});
+    auto identity = verifier_.verify(token, jwt.options, *keys, now_unix_s);
+    if (identity) return identity;
+    if (identity.error().code != Errc::not_found)
+        return refuse(failure_of(verifier_.fault()), unauthenticated(identity.error().what));
+    if (fetched_keys != nullptr && is_its_own) fetched_keys->outdated.store(true, std::memory_order_relaxed);
+    return refuse(AuthFailure::key_id, unauthenticated("the token's key is not one of its issuer's"));
+}
+
+Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const RoutePlan& route, std::string_view token,
+                                                     const Sha256& digest, int64_t now_unix_s) {
+    if (const tenant::TokenIdentityPtr* const known = cache_.find(digest, now_unix_s))
+        if (std::ranges::find(route.jwt, (*known)->issuer_ix) != route.jwt.end()) return *known;
+    const std::string_view issuer = verifier_.claimed_issuer(token);
+    const auto its_own = std::ranges::find_if(route.jwt, [&](uint32_t ix) {
+        return std::ranges::find(plan.jwt[ix].options.issuers, issuer) != plan.jwt[ix].options.issuers.end();
+    });
+    const bool is_known = its_own != route.jwt.end();
+    if (!is_known && !issuer.empty())
+        return refuse(AuthFailure::claims, unauthenticated("the token's issuer is not known here"));
+    // What names no issuer is refused by whichever is asked: it says best what is wrong with it.
+    const uint32_t issuer_ix = is_known ? *its_own : route.jwt.front();
+    const JwtPlan& jwt = plan.jwt[issuer_ix];
+    JwtIdentity claims = LOOM_TRY(verify(jwt, is_known, token, now_unix_s));
+
+    auto identity = std::make_shared<TokenIdentity>();
+    identity->consumer = plan.consumers.named(claims.consumer);
+    if (identity->consumer == nullptr && !jwt.allows_unknown)
+        return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
+                                              .side = Side::downstream,
+                                              .what = "the token is good, but whom it names is no consumer here "
+                                                      "(jwt.NAME.unknown_consumers = refuse)"});
+    identity->own = identity->consumer != nullptr ? completed(*identity->consumer, claims) : unlisted(jwt, claims);
+    if (identity->own != nullptr) identity->consumer = identity->own.get();
+    identity->roles = identity->consumer->roles;
+    for (const std::string& role : claims.roles)
+        if (std::ranges::find(identity->roles, role) == identity->roles.end()) identity->roles.push_back(role);
+    identity->claims = std::move(claims.claims);
+    identity->issuer_ix = issuer_ix;
+    identity->expires_unix_s = claims.expires_unix_s;
+    tenant::TokenIdentityPtr shared = std::move(identity);
+    cache_.put(digest, shared);
+    return shared;
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,46 @@
+// Where a shard looks at tokens: whose they are, by the issuers' keys of now and the configuration in force.
+#pragma once
+
+#include <string_view>
+
+#include "loom/base/auth_failure.h"
+#include "loom/proxy/plan.h"
+#include "loom/tenant/token_cache.h"
+
+namespace loom::proxy {
+
+/// Used from its shard's loop alone. Nothing waits here: where keys are not there yet, or not new enough, whoever
+/// fetches them is told by a mark, and the request is refused.
+class TokenDesk {
+  public:
+    /// In place of those before.
+    void set_keys(JwtKeySetsPtr keys);
+    /// Another configuration is in force.
+    void on_new_plan() noexcept { cache_.clear(); }
+
+    /// Could this be a token? A key that is none of the configuration's need not be.
+    [[nodiscard]] static bool looks_like_token(std::string_view key) noexcept;
+
+    /// Of a route that takes tokens.
+    /// digest  the token's SHA-256.     plan  the one in force.
+    /// Errors  unauthenticated, forbidden (downstream): failure() says more. unreachable (internal): no keys of its
+    ///         issuer have come yet. No part of a token is in any of them.
+    /// Cost    a table's look-up for one that was verified of late; else that of a signature, and a few allocations.
+    [[nodiscard]] Result<tenant::TokenIdentityPtr> identify(const Plan& plan, const RoutePlan& route,
+                                                            std::string_view token, const Sha256& digest,
+                                                            int64_t now_unix_s);
+    [[nodiscard]] AuthFailure failure() const noexcept { return failure_; }
+
+  private:
+    [[nodiscard]] const JwtKeys* fetched(uint64_t source) const noexcept;
+    [[nodiscard]] Result<tenant::JwtIdentity> verify(const JwtPlan& jwt, bool is_its_own, std::string_view token,
+                                                     int64_t now_unix_s);
+    [[nodiscard]] std::unexpected<Error> refuse(AuthFailure failure, Error why) noexcept;
+
+    tenant::JwtVerifier verifier_;
+    tenant::TokenCache cache_;
+    JwtKeySetsPtr keys_;
+    AuthFailure failure_ = AuthFailure::token;
+};
+
+}  // namespace loom::proxy

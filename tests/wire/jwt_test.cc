@@ -1,0 +1,535 @@
+// Tokens in place of keys: whose they are, what they may, and how their issuers' keys come and go. And all the tokens
+// that are none.
+#include <atomic>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+
+#include "../base/token_maker.h"
+#include "fixture.h"
+#include "websocket.h"
+
+namespace loom::wire {
+namespace {
+
+using test::base64url;
+using test::hmac_token;
+using test::jwks_of;
+using test::TokenMaker;
+
+const std::string secret = "a-secret-of-more-than-thirty-two-bytes";
+const std::string issuer_name = "https://id.example";
+
+std::string in_s(int64_t seconds) { return std::to_string(std::time(nullptr) + seconds); }
+/// A token's claims for `sub`, good for an hour, with members added or in place of these.
+std::string claims(const std::string& sub, const std::string& more = "") {
+    return R"({"iss":"https://id.example","aud":"loom","sub":")" + sub + R"(","exp":)" + in_s(3600) + more + "}";
+}
+
+class Jwt : public WireTest {
+  protected:
+    void SetUp() override {
+        char name[] = "/tmp/loom-jwt-XXXXXX";
+        directory_ = ::mkdtemp(name);
+        conf.set("jwt.corp.issuer", issuer_name).set("jwt.corp.audience", "loom");
+        conf.set("jwt.corp.jwks", file("keys.json"));
+        conf.set("route.ai.auth.type", "jwt").set("route.ai.auth.jwt", "corp");
+        write("keys.json", jwks_of({&maker}));
+    }
+    void TearDown() override {
+        WireTest::TearDown();
+        std::filesystem::remove_all(directory_);
+    }
+    std::string file(const std::string& name) const { return directory_ + "/" + name; }
+    void write(const std::string& name, const std::string& text) const {
+        std::ofstream(file(name) + ".new", std::ios::trunc) << text;
+        std::filesystem::rename(file(name) + ".new", file(name));
+    }
+    /// Keys come from a server, which answers what `document` says at the time.
+    void serve(std::function<std::string(const Message&)> document) {
+        id_server = std::make_unique<ScriptedUpstream>(answer_with(std::move(document)));
+        conf.set("jwt.corp.jwks", id_server->origin() + "/keys");
+    }
+    void wait_for_keys(double fetches = 1) {
+        wait_until("keys", [&] {
+            return loom().metric(R"(loom_jwt_key_fetches_total{issuer="corp",result="success"})") >= fetches;
+        });
+    }
+    double failed_fetches() { return loom().metric(R"(loom_jwt_key_fetches_total{issuer="corp",result="error"})"); }
+    double refused(const std::string& reason) {
+        return loom().metric("loom_ai_auth_failures_total{reason=\"" + reason + "\"}");
+    }
+    Message ask_with(const std::string& token, const std::string& body = chat_body) {
+        return ask(request("POST", "/v1/chat/completions",
+                           "Content-Type: application/json\r\nAuthorization: Bearer " + token + "\r\n", body));
+    }
+    /// The keys have gone from the admin's thread to the shard's, which is not instant.
+    Message ask_until(int status, const std::string& token) {
+        Message response = ask_with(token);
+        wait_until("status " + std::to_string(status), [&] {
+            if (response.status() != status) response = ask_with(token);
+            return response.status() == status;
+        });
+        return response;
+    }
+    void expect_refused(const std::string& token, const std::string& why) {
+        const Message response = ask_with(token);
+        expect_error(response, 401, "invalid_api_key");
+        EXPECT_TRUE(contains(response.body, why)) << response.body << " not " << why;
+        EXPECT_TRUE(response.head.has("WWW-Authenticate"));
+    }
+    void expect_nowhere(const std::string& token) {
+        const std::string signature = token.substr(token.rfind('.') + 1);
+        for (const std::string& text :
+             {loom().log(), loom().access_log(), ask_once(loom().admin_port(), request("GET", "/metrics")).body})
+            EXPECT_FALSE(contains(text, signature)) << text;
+    }
+
+    TokenMaker maker{"k1"};
+    std::unique_ptr<ScriptedUpstream> id_server;
+
+  private:
+    std::string directory_;
+};
+
+TEST_F(Jwt, IsTakenForItsConsumerAndGoesNoFurther) {
+    start(answer_always(answer(chat_answer)));
+    const std::string token = maker.token(claims("tester"));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask_with(token).status(), 200) << "the first is verified, the others known";
+    EXPECT_EQ(upstream().last_request().head.value("Authorization"), "Bearer " + std::string(provider_key));
+    EXPECT_FALSE(contains(upstream().last_request().head.raw, token));
+    EXPECT_TRUE(contains(loom().wait_for_access_line("chat_completions"), R"("consumer":"tester")"));
+    const std::string by_header = "Content-Type: application/json\r\nx-api-key: " + token + "\r\n";
+    EXPECT_EQ(ask(request("POST", "/v1/chat/completions", by_header, chat_body)).status(), 200);
+    expect_error(ask(chat_request(chat_body)), 401);  // a key is no token here
+    const Message nothing = ask(request("POST", "/v1/chat/completions", "", chat_body));
+    expect_error(nothing, 401);
+    EXPECT_TRUE(contains(nothing.body, "no token")) << nothing.body;
+    EXPECT_EQ(refused("missing"), 1);
+    EXPECT_EQ(refused("token"), 1);
+    expect_nowhere(token);
+}
+
+TEST_F(Jwt, IsNotSentOnByPlainRoutesEither) {
+    conf.set("route.plain.path", "/plain/*").set("route.plain.ai_gateway", "off");
+    conf.set("route.plain.auth.type", "jwt").set("route.plain.auth.jwt", "corp");
+    ScriptedUpstream plain(answer_always(answer("{}")));
+    conf.set("route.plain.upstream", plain.origin());
+    start(answer_always(answer(chat_answer)));
+    const std::string token = maker.token(claims("tester"));
+    EXPECT_EQ(ask(request("GET", "/plain/x", "Authorization: Bearer " + token + "\r\n")).status(), 200);
+    EXPECT_FALSE(contains(plain.last_request().head.raw, token)) << plain.last_request().head.raw;
+    expect_error(ask(request("GET", "/plain/x", "Authorization: Bearer x" + token + "\r\n")), 401);
+}
+
+TEST_F(Jwt, KeysAndTokensOnOneRoute) {
+    conf.set("route.ai.auth.type", "api_key, jwt").set("consumer.token-user.models", "gpt-4o-mini");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(ask_with(maker.token(claims("tester"))).status(), 200);
+    expect_error(ask_with(maker.token(claims("token-user"))), 403);  // its models
+    expect_refused("sk-unknown", "API key is not known");
+    expect_refused("a.b.c", "API key is not known");
+    expect_refused(maker.token(claims("tester")) + "x", "");
+    EXPECT_EQ(refused("key"), 2);
+}
+
+TEST_F(Jwt, AConsumersModelsRoutesAndTimeCountForItsTokensToo) {
+    conf.set("consumer.limited.models", "gpt-4o-mini").set("consumer.elsewhere.routes", "other");
+    conf.set("route.other.path", "/v1/embeddings").set("route.other.auth.type", "api_key");
+    conf.set("consumer.gone.expires", "2020-01-01");
+    start(answer_always(answer(chat_answer)));
+    expect_error(ask_with(maker.token(claims("limited"))), 403);
+    expect_error(ask_with(maker.token(claims("elsewhere"))), 403);
+    expect_refused(maker.token(claims("gone")), "this consumer has expired");
+    EXPECT_EQ(refused("expired"), 1);
+    EXPECT_EQ(refused("route"), 1);
+}
+
+TEST_F(Jwt, WhomItNamesMustBeKnownUnlessTheConfSaysElse) {
+    start(answer_always(answer(chat_answer)));
+    const Message unknown = ask_with(maker.token(claims("stranger")));
+    expect_error(unknown, 403);
+    EXPECT_TRUE(contains(unknown.body, "unknown_consumers")) << unknown.body;
+    EXPECT_EQ(refused("consumer"), 1);
+    loom().reload(conf.set("jwt.corp.unknown_consumers", "allow").text());
+    EXPECT_EQ(ask_with(maker.token(claims("stranger"))).status(), 200);
+    loom().wait_for_access_line(R"("consumer":"stranger")");
+    loom().reload(conf.set("jwt.corp.unknown_consumers", "refuse").text());
+    expect_error(ask_with(maker.token(claims("stranger"))), 403);  // what was known of it is not kept
+}
+
+TEST_F(Jwt, WhomTwoIssuersCallAlikeAreTwo) {
+    const TokenMaker other("k1");
+    write("other.json", jwks_of({&other}));
+    conf.set("jwt.other.issuer", "https://other.example").set("jwt.other.audience", "loom");
+    conf.set("jwt.other.jwks", file("other.json")).set("route.ai.auth.jwt", "corp, other");
+    conf.set("jwt.corp.unknown_consumers", "allow").set("jwt.other.unknown_consumers", "allow");
+    start(answer_always(answer(chat_answer)));
+    const std::string of_other =
+        R"({"iss":"https://other.example","aud":"loom","sub":"alice","exp":)" + in_s(3600) + "}";
+    const auto idempotency_key = [&](const std::string& token) {
+        const Message response = ask(
+            request("POST", "/v1/chat/completions",
+                    "Content-Type: application/json\r\nIdempotency-Key: k\r\nAuthorization: Bearer " + token + "\r\n",
+                    chat_body));
+        EXPECT_EQ(response.status(), 200) << response.body;
+        return std::string(upstream().last_request().head.value("Idempotency-Key"));
+    };
+    const std::string first = idempotency_key(maker.token(claims("alice")));
+    EXPECT_EQ(idempotency_key(maker.token(claims("alice", R"(,"jti":"2")"))), first);
+    EXPECT_NE(idempotency_key(other.token(of_other)), first);
+    expect_refused(maker.token(of_other), "signature is wrong");  // one's key signs nothing for the other
+    expect_refused(other.token(claims("alice")), "signature is wrong");
+}
+
+TEST_F(Jwt, ClaimsByPathTellTheConsumerItsTierAndItsTeam) {
+    conf.set("jwt.corp.consumer_claim", "realm_access.name").set("jwt.corp.tier_claim", "tier");
+    conf.set("jwt.corp.team_claim", "/org~1team").set("consumer.gold.tier", "gold").set("consumer.gold.team", "own");
+    conf.set("routing.rule.t.when", R"(tier == "gold" and team == "own")").set("routing.rule.t.use", "mock");
+    start(answer_always(answer(chat_answer)));
+    const auto rule_of = [&](const std::string& name, const std::string& tier, const std::string& team) {
+        const Message response = ask_with(maker.token(claims(
+            "x", R"(,"realm_access":{"name":")" + name + R"("},"tier":")" + tier + R"(","org/team":")" + team + "\"")));
+        EXPECT_EQ(response.status(), 200) << response.body;
+        return std::string(response.head.value("x-loom-rule"));
+    };
+    EXPECT_EQ(rule_of("tester", "gold", "own"), "t") << "the token says what the conf does not";
+    EXPECT_EQ(rule_of("tester", "gold", "else"), "");
+    EXPECT_EQ(rule_of("gold", "bronze", "else"), "t") << "the conf's goes before the token's";
+    expect_refused(maker.token(claims("tester")), "does not name a consumer");
+}
+
+TEST_F(Jwt, RolesAreForRules) {
+    conf.set("jwt.corp.roles_claim", "roles").set("consumer.tester.roles", "staff");
+    conf.set("routing.rule.r.when", R"("admin" in roles and "staff" in roles)").set("routing.rule.r.use", "mock");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_with(maker.token(claims("tester", R"(,"roles":["admin"])"))).head.value("x-loom-rule"), "r");
+    EXPECT_EQ(ask_with(maker.token(claims("tester", R"(,"roles":["dev"])"))).head.value("x-loom-rule"), "");
+}
+
+TEST_F(Jwt, ClaimsAreForRulesOfRoutingAndOfAccess) {
+    conf.set("routing.rule.r.when", R"(claim.department == "legal" or claim.level > 3)");
+    conf.set("routing.rule.r.use", "mock");
+    conf.set("access.rule.a.when", R"(claim["groups"] contains "banned" or claim["org.locked"] == true)");
+    conf.set("access.rule.a.action", "deny");
+    start(answer_always(answer(chat_answer)));
+    const std::string fine = R"(,"groups":[],"org":{"locked":false})";
+    const auto asked = [&](const std::string& more) { return ask_with(maker.token(claims("tester", more))); };
+    EXPECT_EQ(asked(fine + R"(,"department":"legal")").head.value("x-loom-rule"), "r");
+    EXPECT_EQ(asked(fine + R"(,"level":4)").head.value("x-loom-rule"), "r");
+    EXPECT_EQ(asked(fine + R"(,"level":3,"department":["legal"])").head.value("x-loom-rule"), "");
+    EXPECT_EQ(asked(fine).status(), 200);
+    expect_error(asked(R"(,"groups":["a","banned"],"org":{"locked":false})"), 403);
+    expect_error(asked(R"(,"groups":[],"org":{"locked":true})"), 403);
+    expect_error(asked(R"(,"groups":[],"org":{"locked":{}})"), 403);  // what cannot be read may be anything
+    expect_error(asked(""), 403);                                     // nor is it known of who does not say it
+}
+
+TEST_F(Jwt, ATiersLimitsAreEachBearersOwn) {
+    conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");
+    conf.set("rate_limit.tier.small.request_rate", "2").set("rate_limit.request_rate.limit", "3");
+    conf.set("rate_limit.request_rate.window", "1h").set("rate_limit.consumer.own.request_rate", "5");
+    conf.set("consumer.own.models", "gpt-4o");
+    start(answer_always(answer(chat_answer)));
+    const auto admitted = [&](const std::string& name, const std::string& more) {
+        int count = 0;
+        while (count < 10 && ask_with(maker.token(claims(name, more))).status() == 200) count += 1;
+        return count;
+    };
+    EXPECT_EQ(admitted("a", R"(,"tier":"small")"), 2);
+    EXPECT_EQ(admitted("b", R"(,"tier":"small")"), 2) << "not the other's";
+    EXPECT_EQ(admitted("c", R"(,"tier":"none")"), 3) << "the default";
+    EXPECT_EQ(admitted("d", ""), 3);
+    EXPECT_EQ(admitted("tester", R"(,"tier":"small")"), 2) << "a consumer that has no tier in the conf";
+    EXPECT_EQ(admitted("own", R"(,"tier":"small")"), 5) << "its own limit goes before its tier's";
+    const Message over = ask_with(maker.token(claims("a", R"(,"tier":"small")")));
+    expect_error(over, 429);
+    EXPECT_TRUE(contains(over.body, "rate_limit.tier.small.request_rate")) << over.body;
+    loom().reload(conf.set("timeout.connect", "4s").text());
+    expect_error(ask_with(maker.token(claims("a", R"(,"tier":"small")"))), 429);  // what was taken stays taken
+}
+
+// --- tokens that are none
+
+TEST_F(Jwt, AttacksAreRefused) {
+    const TokenMaker rsa("r1", TokenMaker::Kind::rsa), stranger("k1");
+    write("keys.json", jwks_of({&maker, &rsa}));
+    start(answer_always(answer(chat_answer)));
+    const std::string good = claims("tester");
+    ASSERT_EQ(ask_with(maker.token(good)).status(), 200);
+    ASSERT_EQ(ask_with(rsa.token(good)).status(), 200);
+
+    for (const char* const none : {"none", "None", "NONE", "nOnE"}) {
+        const std::string head = base64url(R"({"alg":")" + std::string(none) + R"(","kid":"k1"})");
+        expect_refused(head + "." + base64url(good) + ".", "a part of the token is empty");
+        expect_refused(head + "." + base64url(good) + ".AAAA", "algorithm is not one");
+    }
+    // An RSA key's public half, which everybody has, as a secret.
+    const std::string head = R"({"alg":"HS256","kid":"r1"})";
+    expect_refused(hmac_token(rsa.public_pem(), good, head), "algorithm is not one");
+    expect_refused(hmac_token(rsa.jwk(), good, head), "algorithm is not one");
+    // Another kind of key than the algorithm's; another's signature.
+    expect_refused(maker.token(good, R"({"alg":"RS256","kid":"k1"})"), "no key is known for the token's algorithm");
+    expect_refused(maker.token(good, R"({"alg":"ES256","kid":"r1"})"), "no key is known for the token's algorithm");
+    expect_refused(stranger.token(good), "signature is wrong");
+    // Key ids that mean something elsewhere are names here, and keys that a token brings are not looked at.
+    for (const char* const kid : {"../../../../dev/null", "k1' OR '1'='1", "k1\\u0000", "http://127.0.0.1/keys", "k2"})
+        expect_refused(stranger.token(good, R"({"alg":"ES256","kid":")" + std::string(kid) + "\"}"),
+                       "not one of its issuer's");
+    expect_refused(stranger.token(good, R"({"alg":"ES256","kid":"k1","jwk":)" + stranger.jwk() + "}"),
+                   "signature is wrong");
+    expect_refused(stranger.token(good, R"({"alg":"ES256","kid":"k1","jku":"http://127.0.0.1:1/keys"})"),
+                   "signature is wrong");
+    expect_refused(maker.token(good, R"({"alg":"ES256","kid":"k1","crit":["x"],"x":1})"), "extension");
+    expect_refused(maker.token(good, R"({"alg":"ES256","kid":"k1","typ":"dpop+jwt"})"), "type");
+    // Not for here, not now.
+    expect_refused(maker.token(R"({"iss":"https://evil.example","aud":"loom","sub":"tester","exp":)" + in_s(60) + "}"),
+                   "issuer is not known");
+    expect_refused(maker.token(R"({"iss":"https://id.example/","aud":"loom","sub":"tester","exp":)" + in_s(60) + "}"),
+                   "issuer is not known");
+    expect_refused(maker.token(R"({"iss":"https://id.example","aud":"other","sub":"tester","exp":)" + in_s(60) + "}"),
+                   "for somebody else");
+    expect_refused(maker.token(R"({"iss":"https://id.example","sub":"tester","exp":)" + in_s(60) + "}"),
+                   "does not say whom it is for");
+    expect_refused(maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(-61) + "}"),
+                   "has expired");
+    expect_refused(maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester"})"), "when it expires");
+    expect_refused(maker.token(claims("tester", R"(,"nbf":)" + in_s(300))), "not good yet");
+    EXPECT_EQ(ask_with(maker.token(claims("tester", R"(,"nbf":)" + in_s(30)))).status(), 200) << "within the leeway";
+    // What two readers could read as two.
+    expect_refused(maker.token(claims("nobody", R"(,"sub":"tester")")), "");
+    expect_refused(maker.token(good, R"({"alg":"none","alg":"ES256","kid":"k1"})"), "names a member twice");
+    // Sizes and shapes.
+    expect_refused(maker.token(claims("tester", R"(,"x":")" + std::string(16 * 1024, 'x') + "\"")),
+                   "longer than 16 KiB");
+    for (const std::string& bad : {std::string("eyJ"), std::string("eyJ..."), std::string("eyJhbGciOiJub25lIn0"),
+                                   std::string("..."), std::string("a.b"), std::string(8000, '.')})
+        expect_refused(bad, "");
+    EXPECT_EQ(ask_with(maker.token(good)).status(), 200);
+    EXPECT_EQ(upstream().request_count(), 4u) << "nothing of all that went on";
+    expect_nowhere(maker.token(good));
+}
+
+TEST_F(Jwt, ATokenIsNotTakenBeyondItsEnd) {
+    conf.set("jwt.corp.leeway", "0s");
+    start(answer_always(answer(chat_answer)));
+    const std::string token =
+        maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(2) + "}");
+    EXPECT_EQ(ask_with(token).status(), 200);
+    ask_until(401, token);  // though it was verified once
+    expect_refused(token, "has expired");
+}
+
+TEST_F(Jwt, WithASecret) {
+    conf.set("jwt.corp.jwks", "").set("jwt.corp.secret", secret);
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask_with(hmac_token(secret, claims("tester"), R"({"alg":"HS256"})")).status(), 200);
+    EXPECT_EQ(ask_with(hmac_token(secret, claims("tester"), R"({"alg":"HS256","kid":"any"})")).status(), 200);
+    expect_refused(hmac_token(secret + "x", claims("tester"), R"({"alg":"HS256"})"), "signature is wrong");
+    expect_refused(maker.token(claims("tester")), "algorithm is not one");
+    EXPECT_FALSE(contains(loom().log(), secret));
+    loom().reload(conf.set("jwt.corp.secret", "another-secret-of-thirty-two-bytes!").text());
+    expect_refused(hmac_token(secret, claims("tester"), R"({"alg":"HS256"})"), "signature is wrong");
+}
+
+TEST_F(Jwt, AFileOfKeysIsReadAnewWhenItChanges) {
+    conf.set("tls.watch_interval", "1s");
+    start(answer_always(answer(chat_answer)));
+    const TokenMaker next("k2");
+    EXPECT_EQ(ask_with(maker.token(claims("tester"))).status(), 200);
+    expect_refused(next.token(claims("tester")), "not one of its issuer's");
+    write("keys.json", jwks_of({&next}));
+    ask_until(200, next.token(claims("tester")));
+    expect_refused(maker.token(claims("tester")), "not one of its issuer's");  // though it was verified before
+    write("keys.json", "garbage");
+    wait_until("the log", [&] { return contains(loom().log(), "stays in force"); });
+    EXPECT_EQ(ask_with(next.token(claims("tester"))).status(), 200);
+}
+
+// --- keys that are fetched
+
+TEST_F(Jwt, BeforeAnyKeysAreThereRequestsAreToldToComeAgain) {
+    Gate gate;
+    id_server = std::make_unique<ScriptedUpstream>([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(jwks_of({&maker})));
+        }
+    });
+    conf.set("jwt.corp.jwks", id_server->origin() + "/keys?policy=one");
+    start(answer_always(answer(chat_answer)));
+    const Message early = ask_with(maker.token(claims("tester")));
+    expect_error(early, 503, "issuer_unavailable");
+    EXPECT_TRUE(early.head.has("Retry-After"));
+    EXPECT_TRUE(contains(early.body, "have not been fetched yet")) << early.body;
+    EXPECT_EQ(refused("unavailable"), 1);
+    expect_refused("eyJ.eyJ.x", "");
+    gate.open();
+    ask_until(200, maker.token(claims("tester")));
+    EXPECT_EQ(id_server->request(0).target(), "/keys?policy=one");
+    EXPECT_EQ(loom().metric(R"(loom_jwt_keys{issuer="corp"})"), 1);
+}
+
+TEST_F(Jwt, AnUnknownKeyIsLookedForOnceAndThenTaken) {
+    const TokenMaker next("k2"), never("k3");
+    std::atomic<bool> rotated = false;
+    serve([&](const Message&) { return answer(rotated ? jwks_of({&maker, &next}) : jwks_of({&maker})); });
+    start(answer_always(answer(chat_answer)));
+    wait_for_keys();
+    ask_until(200, maker.token(claims("tester")));
+    rotated = true;
+    expect_refused(next.token(claims("tester")), "not one of its issuer's");
+    ask_until(200, next.token(claims("tester")));
+    EXPECT_EQ(id_server->request_count(), 2u);
+    // Any number of made-up ids has the issuer asked no more: not before ten seconds.
+    for (int i = 0; i < 50; ++i)
+        expect_refused(never.token(claims("tester"), R"({"alg":"ES256","kid":"made-up-)" + std::to_string(i) + "\"}"),
+                       "not one of its issuer's");
+    const auto begun = std::chrono::steady_clock::now();
+    while (std::chrono::steady_clock::now() - begun < std::chrono::seconds(1))
+        EXPECT_EQ(ask_with(next.token(claims("tester"))).status(), 200);
+    EXPECT_EQ(id_server->request_count(), 2u);
+    EXPECT_GE(refused("key_id"), 51);
+}
+
+TEST_F(Jwt, WhatComesOfAFetchThatFailsLeavesTheKeysThatAreThere) {
+    std::atomic<int> turn = 0;
+    const TokenMaker unknown("k2");
+    serve([&](const Message&) {
+        switch (turn++) {
+            case 0: return answer(jwks_of({&maker}));
+            case 1: return answer("{}", "500 Internal Server Error");
+            case 2: return answer("garbage");
+            case 3: return answer(R"({"keys":[]})");
+            default: return answer(R"({"keys":[],"pad":")" + std::string(300 * 1024, 'x') + "\"}");
+        }
+    });
+    start(answer_always(answer(chat_answer)));
+    wait_for_keys();
+    ask_until(200, maker.token(claims("tester")));
+    expect_refused(unknown.token(claims("tester")), "not one of its issuer's");  // has them asked for again
+    for (double failures = 1; failures <= 4; ++failures) {
+        wait_until("a failure", [&] { return failed_fetches() >= failures; });
+        EXPECT_EQ(ask_with(maker.token(claims("tester"))).status(), 200) << failures;
+    }
+    EXPECT_TRUE(contains(loom().log(), "those it has stay")) << loom().log();
+    id_server.reset();  // and when nobody is there at all
+    wait_until("a failure", [&] { return failed_fetches() >= 5; });
+    EXPECT_EQ(ask_with(maker.token(claims("tester"))).status(), 200);
+}
+
+/// A server that takes for ever keeps nobody waiting whose key is known, nor one whose key is not.
+TEST_F(Jwt, NobodyWaitsForASlowIssuer) {
+    Gate gate;
+    std::atomic<int> turn = 0;
+    id_server = std::make_unique<ScriptedUpstream>([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            if (turn++ > 0) gate.wait();
+            connection.send(answer(jwks_of({&maker})));
+        }
+    });
+    conf.set("jwt.corp.jwks", id_server->origin() + "/keys");
+    start(answer_always(answer(chat_answer)));
+    wait_for_keys();
+    ask_until(200, maker.token(claims("tester")));
+    const TokenMaker unknown("k2");
+    expect_refused(unknown.token(claims("tester")), "not one of its issuer's");
+    wait_until("the second request", [&] { return id_server->request_count() == 2; });
+    for (int i = 0; i < 20; ++i) {
+        EXPECT_EQ(ask_with(maker.token(claims("tester", R"(,"n":)" + std::to_string(i)))).status(), 200);
+        expect_refused(unknown.token(claims("tester")), "not one of its issuer's");
+    }
+    EXPECT_EQ(id_server->request_count(), 2u);
+    gate.open();
+}
+
+TEST_F(Jwt, WhereKeysAreIsDiscovered) {
+    std::atomic<bool> lies = false;
+    id_server = std::make_unique<ScriptedUpstream>(answer_with([&](const Message& asked) {
+        if (asked.target() == "/realm/keys") return answer(jwks_of({&maker}));
+        if (asked.target() != "/realm/.well-known/openid-configuration") return answer("{}", "404 Not Found");
+        const std::string origin = id_server->origin();
+        return answer(R"({"issuer":")" + origin + (lies ? "/other" : "/realm") + R"(","jwks_uri":")" + origin +
+                      "/realm/keys\"}");
+    }));
+    const std::string issuer = id_server->origin() + "/realm";
+    conf.set("jwt.corp.issuer", issuer).set("jwt.corp.jwks", "");
+    start(answer_always(answer(chat_answer)));
+    wait_for_keys();
+    const std::string token =
+        maker.token(R"({"iss":")" + issuer + R"(","aud":"loom","sub":"tester","exp":)" + in_s(3600) + "}");
+    ask_until(200, token);
+    loom().reload(conf.set("timeout.connect", "4s").text());
+    EXPECT_EQ(ask_with(token).status(), 200) << "a reload keeps the keys of an issuer that stays";
+    EXPECT_EQ(id_server->request_count(), 2u);
+    lies = true;
+    loom().reload(conf.set("jwt.corp.refresh", "11s").text());
+    wait_until("a failure", [&] { return failed_fetches() >= 1; });
+    EXPECT_TRUE(contains(loom().log(), "another issuer's")) << loom().log();
+    EXPECT_EQ(ask_with(token).status(), 200) << "and those that it has, on other terms";
+}
+
+TEST_F(Jwt, DiscoveredKeysComeOverTlsOrFromHere) {
+    id_server = std::make_unique<ScriptedUpstream>(answer_with([&](const Message&) {
+        return answer(R"({"issuer":")" + id_server->origin() + R"(","jwks_uri":"http://keys.example/keys"})");
+    }));
+    conf.set("jwt.corp.issuer", id_server->origin()).set("jwt.corp.jwks", "");
+    start(answer_always(answer(chat_answer)));
+    wait_until("a failure", [&] { return failed_fetches() >= 1; });
+    EXPECT_TRUE(contains(loom().log(), "asked over https:// only")) << loom().log();
+}
+
+// --- sessions, and confs
+
+TEST_F(Jwt, ASessionEndsWhenItsIssuerIsNotTakenAnyMore) {
+    conf.set("provider.mock.models", "gpt-realtime");
+    start([](UpstreamConnection& connection) {
+        if (auto end = accept_websocket(connection)) (void)end->read_to_end();
+    });
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime",
+                             "Authorization: Bearer " + maker.token(claims("tester")) + "\r\n"));
+    EXPECT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd session(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
+    loom().reload(conf.set("timeout.connect", "4s").text());
+    EXPECT_EQ(loom().metric("loom_connections_open"), 1) << "the session stays";
+    loom().reload(conf.set("route.ai.auth.type", "api_key").set("route.ai.auth.jwt", "").text());
+    EXPECT_EQ(session.read().opcode, opcode::close);
+}
+
+TEST_F(Jwt, ConfsThatCannotWorkAreRefusedByName) {
+    struct Case {
+        std::vector<std::pair<std::string, std::string>> set;
+        std::string said;
+    };
+    for (const Case& one : std::initializer_list<Case>{
+             {{{"jwt.corp.issuer", ""}}, "jwt.corp.issuer: is missing"},
+             {{{"jwt.corp.secret", secret}}, "one or the other"},
+             {{{"jwt.corp.secret", "short"}, {"jwt.corp.jwks", ""}}, "fewer than 32 bytes"},
+             {{{"jwt.corp.algorithms", "HS256"}}, "is verified by a secret"},
+             {{{"jwt.corp.algorithms", "none"}}, "expected one of"},
+             {{{"jwt.corp.consumer_claim", "a..b"}}, "jwt.corp.consumer_claim"},
+             {{{"jwt.corp.jwks", "/nowhere/keys.json"}}, "/nowhere/keys.json"},
+             {{{"jwt.corp.jwks", "https://user@host/keys"}}, "jwt.corp.jwks"},
+             {{{"jwt.corp.jwks", ""}, {"jwt.corp.issuer", "not-a-url"}}, "no place to ask"},
+             {{{"jwt.corp.jwks", ""}, {"jwt.corp.issuer", "http://id.example"}}, "https:// only"},
+             {{{"route.ai.auth.jwt", "nobody"}}, "no jwt.nobody.issuer is defined"},
+             {{{"route.ai.auth.jwt", ""}}, "route.ai.auth.jwt: is missing"},
+             {{{"route.ai.auth.type", "api_key"}}, "has no effect"},
+             {{{"route.ai.auth.type", "none, jwt"}}, "none stands alone"},
+             {{{"jwt.again.issuer", issuer_name}, {"route.ai.auth.jwt", "corp, again"}}, "has the issuer of another"},
+             {{{"access.allow_ips", "10.0.0.1/8"}}, "access.allow_ips"},
+             {{{"consumer.tester.expires", "tomorrow"}}, "expected a date"}}) {
+        Conf changed = conf;
+        for (const auto& [key, value] : one.set) changed.set(key, value);
+        const Exit exit = LoomProcess::run_to_end(changed.use_upstream(1).text());
+        EXPECT_EQ(exit.code, 78) << one.said;
+        EXPECT_TRUE(contains(exit.log, one.said)) << one.said << " not in\n" << exit.log;
+        EXPECT_FALSE(contains(exit.log, secret)) << exit.log;
+    }
+}
+
+}  // namespace
+}  // namespace loom::wire
