@@ -195,6 +195,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_selection(report);
     check_limits(report);
     check_rate_limits(report);
+    check_ledger(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

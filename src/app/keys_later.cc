@@ -24,8 +24,7 @@ constexpr KeyRow rows[] = {
     // tenant
     later("consumer.<name>.roles", list), later("consumer.<name>.expires", text), later("jwt.<name>.issuer", text),
     later("jwt.<name>.jwks", text), later("jwt.<name>.audience", text), later("jwt.<name>.consumer_claim", text),
-    later("jwt.<name>.roles_claim", text), later("token_accounting.enabled", boolean),
-    later("token_accounting.store.type", text), later("token_accounting.store.redis.address", text),
+    later("jwt.<name>.roles_claim", text), later("token_accounting.store.redis.address", text),
     later("token_accounting.store.redis.key_prefix", text), later("token_accounting.limit.<name>.daily_limit", integer),
     later("token_accounting.limit.<name>.weekly_limit", integer),
     later("token_accounting.limit.<name>.monthly_limit", integer),
