@@ -85,8 +85,10 @@ TEST(Command, StatusAsInSysexits) {
     EXPECT_EQ(run({}).err, "loom: nothing to do\nTry `loom --help`.\n");
     EXPECT_EQ(run({"-config", "/no/such.conf"}).status, 78);
     EXPECT_EQ(run({"import", "/no/such.yaml"}).status, 78);
-    EXPECT_EQ(run({"import", "/no/such.yaml"}).err, "loom: cannot read /no/such.yaml: No such file or directory; look at the path, which begins in the working "
-              "directory\n");
+    EXPECT_EQ(
+        run({"import", "/no/such.yaml"}).err,
+        "loom: cannot read /no/such.yaml: No such file or directory; look at the path, which begins in the working "
+        "directory\n");
     EXPECT_EQ(run({"import", "/"}).err, "loom: cannot read /: Is a directory; name a file in it\n");
 }
 
