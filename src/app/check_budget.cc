@@ -65,10 +65,16 @@ bool check_named(Report& report, const char* scope, const std::set<std::string>&
 void check_budgets(Report& report) {
     const Config& config = report.config;
     const auto consumers = config.names("consumer");
+    std::set<std::string> known(consumers.begin(), consumers.end());
     std::set<std::string> teams;
     for (const std::string& name : consumers) teams.insert(config.text(fmt::format("consumer.{}.team", name)));
     bool any = check_numbers(report, "token_accounting.global");
-    any |= check_named(report, "limit", {consumers.begin(), consumers.end()},
+    // Whom tokens may name, or whose team they may tell, the conf does not know.
+    if (!config.names("jwt").empty()) {
+        for (const auto& name : config.names("token_accounting.limit")) known.insert(name);
+        for (const auto& name : config.names("token_accounting.team")) teams.insert(name);
+    }
+    any |= check_named(report, "limit", known,
                        "there is no such consumer; add consumer.{}.api_key = …");
     any |= check_named(report, "team", teams, "no consumer is in this team; set consumer.NAME.team = {}");
     if (any && !config.boolean("token_accounting.enabled"))

@@ -13,6 +13,7 @@
 
 #include "check.h"
 #include "keys.h"
+#include "ledger_command.h"
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
@@ -33,12 +34,14 @@ constexpr const char* usage_text =
     "  loom --check FILE        read FILE, print every error and warning, and how much memory it may take at worst\n"
     "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
     "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
+    "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not\n"
     "  loom --version | --help\n"
     "\n"
     "  -set KEY=VALUE           overrides the file; as often as needed, with -config and --check\n"
     "\n"
     "SIGHUP reads the file again, SIGTERM lets requests end and stops.\n"
-    "Exit status: 0, 64 a wrong command line, 78 a wrong configuration, 70 a fault of Loom.\n";
+    "Exit status: 0, 1 a difference in a ledger, 64 a wrong command line, 78 a wrong configuration, 70 a fault of "
+    "Loom.\n";
 
 using Parsed = std::expected<void, std::string>;
 using Action = CommandLine::Action;
@@ -66,6 +69,7 @@ class Parser {
         std::string_view word = rest_.front();
         rest_ = rest_.subspan(1);
         if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
+        if (word == "ledger" && !chosen_) return verify_ledger();
         if (!word.starts_with('-') && chosen_)
             return wrong(fmt::format("'{}' is one word too many: a command takes one file", word));
         if (!word.starts_with('-')) {
@@ -90,6 +94,15 @@ class Parser {
         if (name == "help" || name == "h") return choose(Action::help);
         if (name != "conf") return wrong(fmt::format("unknown option --{}", name));
         line_.as_conf = true;
+        return {};
+    }
+
+    Parsed verify_ledger() {
+        if (rest_.empty() || std::string_view(rest_.front()) != "verify")
+            return wrong("ledger needs a verb: loom ledger verify DIR");
+        rest_ = rest_.subspan(1);
+        LOOM_TRY(choose(Action::verify_ledger));
+        line_.path = LOOM_TRY(argument("ledger verify", {}, "a state.directory"));
         return {};
     }
 
@@ -124,7 +137,9 @@ class Parser {
                                                      std::string_view what) {
         if (!attached.empty()) return std::string(attached);
         std::string text = rest_.empty() ? "" : rest_.front();
-        if (text.empty()) return wrong(fmt::format("{}{} needs {}", name == "import" ? "" : "-", name, what));
+        if (text.empty())
+            return wrong(
+                fmt::format("{}{} needs {}", name == "import" || name == "ledger verify" ? "" : "-", name, what));
         rest_ = rest_.subspan(1);
         return text;
     }
@@ -264,6 +279,7 @@ int run_line(const CommandLine& line) {
         case Action::version: print(stdout, "loom " LOOM_VERSION "\n"); return exit_ok;
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
+        case Action::verify_ledger: return verify_ledger_in(line.path);
     }
     return exit_internal;
 }

@@ -13,14 +13,15 @@ namespace loom::app {
 
 // As in sysexits.h.
 inline constexpr int exit_ok = 0;
+inline constexpr int exit_difference = 1;  // of `ledger verify`
 inline constexpr int exit_usage = 64;
 inline constexpr int exit_internal = 70;
 inline constexpr int exit_config = 78;
 
 struct CommandLine {
-    enum class Action : uint8_t { run, check, keys, import, version, help };
+    enum class Action : uint8_t { run, check, keys, import, verify_ledger, version, help };
     Action action = Action::help;
-    std::string path;                         // of run, check and import
+    std::string path;                         // of run, check and import; of verify_ledger the directory
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output

@@ -47,6 +47,8 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> budget_keys();
 /// Rows of the keys that say who is let in.
 [[nodiscard]] std::span<const KeyRow> identity_keys();
+/// Rows of the keys of the ledger.
+[[nodiscard]] std::span<const KeyRow> ledger_keys();
 
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();

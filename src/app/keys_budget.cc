@@ -24,10 +24,6 @@ constexpr KeyRow alert(const char* pattern) {
 }
 
 constexpr KeyRow rows[] = {
-    {.pattern = "token_accounting.enabled",
-     .type = boolean,
-     .default_text = "off",
-     .meaning = "on: what requests take is accounted for, and the limits and budgets below count"},
     tokens("token_accounting.limit.<name>.daily_limit",
            "tokens of prompts and answers that this consumer may take in a day of UTC. What a request is expected to "
            "take is held when it is admitted, and what it took is booked at its end. Who is over it gets 429 with "

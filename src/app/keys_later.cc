@@ -17,8 +17,7 @@ constexpr KeyRow rows[] = {
     later("state.encryption_key", secret),
     // llm: providers
     // tenant
-    later("token_accounting.store.type", text), later("token_accounting.store.redis.address", text),
-    later("token_accounting.store.redis.key_prefix", text),
+    later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
     later("semantic_cache.enabled", boolean), later("semantic_cache.similarity_threshold", share),
     later("semantic_cache.ttl", duration), later("semantic_cache.max_size", size),

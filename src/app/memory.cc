@@ -39,6 +39,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.keeps_rule_fields = plan.selection != nullptr && !plan.selection->rule_headers.empty();
     shape.queue_max = plan.queue.max;
     shape.limits_clients = plan.rate_limits != nullptr;
+    shape.keeps_ledger = server.ledger.has_value();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
         shape.upstream_count += 1;
@@ -97,6 +98,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
     terms.push_back({"counters", sizeof(observe::ShardMetrics), ""});
+    if (server.ledger)
+        terms.push_back({"the ledger's batches", store::LedgerLog::memory_bytes, "token_accounting.enabled"});
     return terms;
 }
 
@@ -110,6 +113,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});
+    if (server.ledger)
+        terms.push_back({"the ledger's sums", store::UsageStore::memory_bytes, "token_accounting.enabled"});
     uint64_t instance_rows = 0;  // its own, its place's and its key's
     for (const auto& provider : plan.providers)
         if (provider.instance_set != nullptr) instance_rows += 3 * provider.instances.size();

@@ -33,9 +33,28 @@ class Builder {
             limits_.budgets_of.push_back({own, team->second, all});
         }
         limits_.budgets_of.push_back({nullptr, nullptr, all});
+        if (!plan.jwt.empty()) make_unlisted(plan);
     }
 
   private:
+    /// Of consumers and teams that only tokens name.
+    void make_unlisted(const proxy::Plan& plan) {
+        for (const std::string& name : config_.names("token_accounting.limit"))
+            if (plan.consumers.named(name) == nullptr)
+                if (const Budget* const own =
+                        make(LimitScope::consumer, name, fmt::format("token_accounting.limit.{}", name)))
+                    limits_.unlisted_budgets.emplace(name, own);
+        for (const std::string& name : config_.names("token_accounting.team")) {
+            const auto known = std::ranges::find_if(limits_.budgets, [&name](const Budget& one) {
+                return one.scope == LimitScope::team && one.name == name;
+            });
+            const Budget* const team =
+                known != limits_.budgets.end()
+                    ? &*known
+                    : make(LimitScope::team, name, fmt::format("token_accounting.team.{}", name));
+            if (team != nullptr) limits_.team_budgets.emplace(name, team);
+        }
+    }
     /// Null where it limits nothing.
     const Budget* make(LimitScope scope, const std::string& name, const std::string& prefix) {
         Budget budget{.scope = scope, .name = name, .key = prefix};

@@ -336,6 +336,18 @@ void fill_forwarded(const Config& config, proxy::Plan& plan, Messages& messages)
     if (policy == "replace") plan.forwarded_for = proxy::ForwardedFor::replace;
 }
 
+void fill_ledger(const Config& config, ServerOptions& options) {
+    if (!config.boolean("token_accounting.enabled")) return;
+    const bool in_memory = config.text("token_accounting.store.type") == "memory";
+    options.ledger = {.directory = in_memory ? std::string() : config.text("state.directory"),
+                      .shard_count = options.shard_count,
+                      .segment_bytes = config.bytes("token_accounting.log.segment_size"),
+                      .sync_interval_ms = ms(config, "token_accounting.sync"),
+                      .keep_s = ms(config, "token_accounting.log.max_age") / 1000,
+                      .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
+    options.ledger_refuses = config.text("token_accounting.on_disk_full") == "refuse";
+}
+
 uint32_t cores_of_this_process() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -425,6 +437,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
                          .count_max = static_cast<uint64_t>(config.integer("state.resources.count_max")),
                          .keep_s = ms(config, "state.resources.max_age") / 1000,
                          .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
+    fill_ledger(config, options);
     options.log_path = config.text("log.access.path");
     options.log_sample = config.decimal("log.access.sample");
     options.log_level = config.text("log.level");

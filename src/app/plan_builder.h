@@ -3,6 +3,7 @@
 
 #include <expected>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/resource_register.h"
+#include "loom/store/usage_store.h"
 #include "tls_files.h"
 
 namespace loom::app {
@@ -48,6 +50,8 @@ struct ServerOptions {
     bool admin_share_address = false;
     std::string admin_token;
     store::ResourceRegister::Options resources;
+    std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
+    bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::string log_path;
     double log_sample = 1.0;
     std::string log_level;

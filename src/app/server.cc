@@ -22,6 +22,7 @@
 #include "loom/base/clock.h"
 #include "loom/observe/log.h"
 #include "plan_builder.h"
+#include "spent.h"
 #include "plan_identity.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"
@@ -75,6 +76,8 @@ class Server {
     [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
     /// The register of ids, once a plan has families that store things. Faults are in the log.
     [[nodiscard]] bool open_register();
+    /// The ledger, where the conf wants one: what former starts have left is made good. Faults are in the log.
+    [[nodiscard]] bool open_ledger();
     void stop_register() noexcept;
     void put_in_force();
     /// What the admin's thread asks of its own: for tokens, and how providers do.
@@ -103,6 +106,7 @@ class Server {
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::unique_ptr<store::ResourceRegister> register_;
+    std::unique_ptr<store::UsageStore> usage_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
@@ -142,6 +146,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
+    if (!open_ledger()) return exit_config;
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
@@ -152,6 +157,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
                                                         metrics_.shard(index), log_->shard(index)));
         shards_.back()->set_register(register_.get());
+        if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
     if (!open_admin(plan_)) return exit_config;
@@ -199,6 +205,20 @@ bool Server::open_register() {
         return true;
     }
     log_error("the register of ids cannot be opened: {}", opened.error());
+    return false;
+}
+
+bool Server::open_ledger() {
+    if (!options_.ledger) return true;
+    auto opened = store::UsageStore::open(*options_.ledger);
+    if (opened) {
+        usage_ = std::move(*opened);
+        limits_.budgets().ask_of([this](LimitScope scope, std::string_view name, tenant::PeriodSpan span) {
+            return spent_in(*usage_, scope, name, span);
+        });
+        return true;
+    }
+    log_error("the ledger cannot be opened (token_accounting.enabled): {}", opened.error());
     return false;
 }
 
@@ -290,7 +310,8 @@ bool Server::listen_as_admin() {
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
                           .ready = [this] { return serving_.load() && !draining_.load(); },
-                          .plan = [this] { return admin_->plan(); }};
+                          .plan = [this] { return admin_->plan(); },
+                          .usage = usage_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     return true;
 }
@@ -410,6 +431,7 @@ void Server::drain(const sigset_t& signals) {
         admin_->cut();
         admin_->join();
     }
+    if (usage_ != nullptr) usage_->stop();
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
@@ -446,6 +468,7 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error of its write
 
     Server server(std::move(*options));
     const int started = server.start(std::move(config));

@@ -50,6 +50,10 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     count_allocations_of_this_thread(true);
     services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
     services_->set_register(register_);
+    if (ledger_channel_ != nullptr) {
+        ledger_ = std::make_unique<store::LedgerLog>(shard_, *ledger_channel_);
+        services_->set_ledger(ledger_.get(), ledger_refuses_);
+    }
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
     if (deliver_jwt_keys_) jwt_keys_ = std::make_unique<JwtKeyFetcher>(shard_, resolver_, deliver_jwt_keys_);
@@ -76,6 +80,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     jwt_keys_.reset();
     health_checks_.reset();
     services_.reset();
+    ledger_.reset();
     shard_.close();
     finished_.store(true, std::memory_order_release);
 }
@@ -86,7 +91,7 @@ bool ShardThread::idle() {
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
     if (jwt_keys_ != nullptr && !jwt_keys_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
-    return services_->idle();
+    return services_->idle() && (ledger_ == nullptr || ledger_->idle());
 }
 
 void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls) {

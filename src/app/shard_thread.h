@@ -38,6 +38,11 @@ class ShardThread {
     void set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls);
     /// Before a plan that needs it. It outlives the thread, or is stopped first.
     void set_register(store::ResourceRegister* resources);
+    /// Before start: what its requests take is written to this ledger, which outlives the thread.
+    void keep_ledger(store::LedgerChannel& channel, bool refuses) noexcept {
+        ledger_channel_ = &channel;
+        ledger_refuses_ = refuses;
+    }
     void set_ticket_keys(const net::TlsTicketKeys& keys);
     void set_access_tokens(proxy::AccessTokensPtr tokens);
     void set_jwt_keys(proxy::JwtKeySetsPtr keys);
@@ -78,6 +83,9 @@ class ShardThread {
     std::vector<std::pair<proxy::ListenerPlan, int>> pending_;
     std::unique_ptr<proxy::Services> services_;
     store::ResourceRegister* register_ = nullptr;  // before the start
+    store::LedgerChannel* ledger_channel_ = nullptr;
+    bool ledger_refuses_ = false;
+    std::unique_ptr<store::LedgerLog> ledger_;
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
     GoogleTokens::Deliver deliver_tokens_;
     std::unique_ptr<GoogleTokens> google_tokens_;

@@ -44,7 +44,7 @@ Shard::Shard(uint32_t index, const ShardOptions& options)
       now_ns_(monotonic_ns()) {}
 
 Shard::~Shard() {
-    LOOM_ASSERT(urgent_.empty() && bulk_.empty() && next_tick_.empty() && doomed_ == nullptr);
+    LOOM_ASSERT(urgent_.empty() && bulk_.empty() && next_tick_.empty() && last_.empty() && doomed_ == nullptr);
     if (current_ == this) current_ = nullptr;
 }
 
@@ -92,6 +92,7 @@ void Shard::run_ready() noexcept {
         Runnable* work = urgent_.pop_front();
         if (work == nullptr) work = bulk_.pop_front();
         if (work == nullptr) work = deferred.pop_front();
+        if (work == nullptr) work = last_.pop_front();
         if (work == nullptr) return;
         work->run(*work);
     }
@@ -105,7 +106,8 @@ void Shard::free_doomed() noexcept {
 }
 
 uint64_t Shard::wait_ns() const noexcept {
-    if (!next_tick_.empty() || !urgent_.empty() || !bulk_.empty()) return 0;  // a dying object may leave work behind
+    if (!next_tick_.empty() || !urgent_.empty() || !bulk_.empty() || !last_.empty())
+        return 0;  // a dying object may leave work behind
     const uint64_t delay_ms = timers_.next_delay_ms();
     if (delay_ms == TimerWheel::none) return longest_wait_ns;
     // The wheel counts whole milliseconds; waking at the boundary rather than a fraction before it saves an empty tick.

@@ -31,6 +31,7 @@ class Uring final : public Ring {
     void send(int fd, const msghdr& message, SendMode mode, Completion& completion) override;
     void connect(int fd, const sockaddr* address, socklen_t length, Completion& completion) override;
     void read(int fd, std::span<char> into, Completion& completion) override;
+    void write(int fd, std::span<const char> bytes, uint64_t offset, Completion& completion) override;
     void cancel(Completion& target) override;
     void close(int fd) override;
     void provide_buffer(uint16_t id) override;
@@ -152,6 +153,12 @@ void Uring::connect(int fd, const sockaddr* address, socklen_t length, Completio
 void Uring::read(int fd, std::span<char> into, Completion& completion) {
     io_uring_sqe& sqe = next_sqe();
     io_uring_prep_read(&sqe, fd, into.data(), static_cast<unsigned>(into.size()), 0);
+    start(sqe, completion);
+}
+
+void Uring::write(int fd, std::span<const char> bytes, uint64_t offset, Completion& completion) {
+    io_uring_sqe& sqe = next_sqe();
+    io_uring_prep_write(&sqe, fd, bytes.data(), static_cast<unsigned>(bytes.size()), offset);
     start(sqe, completion);
 }
 

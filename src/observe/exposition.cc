@@ -98,6 +98,7 @@ class Exposition {
         write_rate_limits();
         write_budgets();
         write_auth_failures();
+        write_ledger();
         write_http();
         write_overhead();
         write_shards();
@@ -468,6 +469,13 @@ class Exposition {
                     "soonest.");
         for (const CertificateEnd& one : facts_.certificates)
             out_.sample({{"owner", one.owner}, {"certificate", one.certificate}}, one.ends_s);
+    }
+
+    void write_ledger() {
+        out_.family(
+            "loom_ai_ledger_lost_total", "counter",
+            "Attempts that token_accounting could not write down, since the disk did not take what was before.");
+        out_.sample({}, sum([](const ShardMetrics& s) { return s.ledger_lost.value(); }));
     }
 
     void write_rate_limits() {

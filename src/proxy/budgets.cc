@@ -44,9 +44,22 @@ void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t se
 
 }  // namespace
 
+/// Those that it is under, null where there is none: its consumer's own, the team's, all together's.
+RateLimitPlan::Budgets Exchange::budgets() const noexcept {
+    const RateLimitPlan& limits = *plan().rate_limits;
+    RateLimitPlan::Budgets all = limits.budgets_of[consumer_ix_of_limits()];
+    if (consumer_ == nullptr) return all;
+    const auto in = [](const auto& budgets, const std::string& name) -> const Budget* {
+        const auto found = budgets.find(name);
+        return found == budgets.end() ? nullptr : found->second;
+    };
+    if (!consumer_->is_listed()) all[0] = in(limits.unlisted_budgets, consumer_->name);
+    if (!limits.team_budgets.empty() && !consumer_->team.empty()) all[1] = in(limits.team_budgets, consumer_->team);
+    return all;
+}
+
 bool Exchange::has_budget() const noexcept {
-    return std::ranges::any_of(plan().rate_limits->budgets_of[consumer_ix_of_limits()],
-                               [](const Budget* one) { return one != nullptr; });
+    return std::ranges::any_of(budgets(), [](const Budget* one) { return one != nullptr; });
 }
 
 int64_t Exchange::unix_now_s() const noexcept { return static_cast<int64_t>(services_.wall_now_us() / 1'000'000); }
@@ -68,7 +81,7 @@ Result<void> Exchange::hold_budgets(std::string_view model, uint64_t input, uint
     }
     limited.tokens_held = input + output;
     const int64_t now_s = unix_now_s();
-    for (const Budget* const budget : plan().rate_limits->budgets_of[consumer_ix_of_limits()])
+    for (const Budget* const budget : budgets())
         if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
             return std::unexpected(over_budget());
     return {};

@@ -44,7 +44,7 @@ Exchange::Exchange(Services& services, ClientConnection& client, Block home)
 }
 
 Exchange::~Exchange() {
-    LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr && attempt_ == nullptr);
+    LOOM_ASSERT(upstream_ == nullptr && draft_ == nullptr && attempt_ == nullptr && entry_ == nullptr);
     services_.exchange_count -= 1;
     if (counted_) services_.metrics().exchanges_live.sub();  // the client may have died before, in this very turn
     services_.leave_plan(use_);
@@ -121,6 +121,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         asks = !x.committed();  // who is next may need no asking: a count is estimated
     }
     if (!step) x.refuse(x.telling_error(step.error()));
+    x.settle_last_entry();
     x.phase_ = Phase::deliver;
     x.release_upstream();
     while (!x.client_settled()) co_await x.wait_;

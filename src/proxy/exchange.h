@@ -41,6 +41,7 @@ enum class RegisterStage : uint8_t;
 struct Continuation;
 struct Hedge;
 struct ClientLimits;
+struct LedgerEntry;
 struct ListenerPlan;
 struct Selection;
 struct Translated;
@@ -320,6 +321,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool tells_limits() const noexcept;
     void write_limit_lines(http::HeadWriter& head) const;
     // budgets.cc: and what they may spend by the calendar
+    [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
     [[nodiscard]] bool has_budget() const noexcept;
     [[nodiscard]] int64_t unix_now_s() const noexcept;
     [[nodiscard]] const route::Price* expected_price(std::string_view model) const noexcept;
@@ -525,6 +527,24 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_session_deadline(bool total);
     void on_session_end() noexcept;
 
+    // ledger.cc: what is written down of attempts
+    Result<void> check_ledger() const;
+    [[nodiscard]] bool is_booked() const noexcept;
+    void make_entry(uint64_t request);
+    void end_entry() noexcept;
+    void take_entry_of(const Exchange& first);
+    void begin_entry();
+    void write_intent();
+    [[nodiscard]] bool waits_for_intent();
+    static void on_intent_written(store::LedgerLog::Waiter& waiter) noexcept;
+    void leave_intent() noexcept;
+    void note_entry_status(int status) noexcept;
+    [[nodiscard]] tenant::LedgerExit entry_exit() const noexcept;
+    void settle_last_entry();
+    void settle_entry(tenant::LedgerExit exit);
+    [[nodiscard]] tenant::LedgerSettlement settlement_of(tenant::LedgerExit exit) const;
+    void add_untold(tenant::LedgerSettlement& settlement, bool tells) const noexcept;
+
     // reply.cc: answers of Loom's own
     void refuse(const Error& why);
     void refuse_in_stream(const Error& why);
@@ -539,6 +559,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void book(uint64_t now_ns);
     void book_tokens(const llm::Usage& usage, bool answered = false);
     void book_cost(const llm::Usage& usage);
+    [[nodiscard]] const route::Price* price_at_hand() const noexcept;
     void add_cost(Money cost) noexcept;
     void write_log(uint64_t now_ns);
 
@@ -573,6 +594,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Draft* draft_ = nullptr;
     Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it
     ClientLimits* limited_ = nullptr;  // in text_; null where clients have no limits
+    LedgerEntry* entry_ = nullptr;     // in a block; null where nothing is booked
     Arena text_;
     std::string_view method_text_;
     std::string_view path_;

@@ -109,6 +109,7 @@ Result<void> Exchange::judge_answer() {
     note_room();
     learn_of_head();
     const http::ResponseHead& head = services_.response_head;
+    note_entry_status(head.status);
     if (instance_set() != nullptr && !client_->is_mirror()) rest_key(head);
     if (!fails_over()) return {};
     const int status = head.status;
@@ -140,6 +141,7 @@ Result<void> Exchange::look_at_relay() {
     const bool told = relay_.error_told();
     const bool content_came = relay_.content_came_ns() != 0;
     book_tokens(relay_.usage());
+    settle_entry(told && !content_came ? tenant::LedgerExit::refused : tenant::LedgerExit::cut_by_upstream);
     leave_limits(told && !content_came);
     forget_relay();
     error_ = why;
@@ -333,6 +335,7 @@ void Exchange::book_attempt() {
 }
 
 void Exchange::switch_candidate() {
+    settle_entry(tenant::LedgerExit::failed_over);
     book_attempt();
     Failover& course = *failover_;
     const uint16_t from = provider_->label_ix;

@@ -46,6 +46,7 @@ Result<void> Exchange::start_attempt() {
     if (fails_over() && plan().failover.timeout_ms != 0)
         attempt_->deadline_ms = services_.shard().timers().now_ms() + plan().failover.timeout_ms;
     if (plan().hedge != nullptr) arm_hedge();
+    begin_entry();
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
@@ -147,6 +148,7 @@ uint64_t Exchange::uploaded_bytes() const noexcept {
 }
 
 void Exchange::send_attempt() {
+    if (waits_for_intent()) return;
     net::Sender& sender = upstream_->sender();
     sender.add_stable(attempt_->head.view());
     if (draft_ != nullptr) {
@@ -286,6 +288,7 @@ bool Exchange::may_reconnect(const Error& why) const noexcept {
 
 void Exchange::drop_upstream(net::Close how) noexcept {
     echo_.reset();
+    leave_intent();
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
     if (failover_ == nullptr || !failover_->next) keepalive_.disarm();  // else its client goes on waiting

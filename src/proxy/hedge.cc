@@ -128,6 +128,7 @@ void Exchange::begin_hedge(const route::Candidate& candidate, const route::Choic
                        .asked_before = failover_ != nullptr ? failover_->retries + 1 : 1,
                        .second = true};
     second->take_request_of(*this);
+    second->take_entry_of(*this);
     second->candidate_ = &candidate;
     second->passage_ = choice.passage;
     second->choice_reason_ = choice.reason;

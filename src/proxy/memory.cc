@@ -10,6 +10,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "ledger_entry.h"
 #include "line_place.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"
@@ -100,6 +101,8 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the head's texts, and the lines that go on", "limit.head_size",
                limits.head_bytes + Exchange::head_slack_bytes + llm::RequestReader::name_bytes_max, 3);
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
+    if (shape.keeps_ledger)
+        blocks.add_fixed("its attempt in the ledger", "token_accounting.enabled", sizeof(LedgerEntry));
     if (shape.limits_clients)
         blocks.add("what it has taken of its client's limits, and the lines that tell of them", "rate_limit.enabled",
                    sizeof(ClientLimits) + limit_lines_bytes_max);

@@ -29,6 +29,8 @@ void Exchange::settle() {
     book(now_ns);
     if (limited_ != nullptr) leave_client_limits();
     write_log(now_ns);
+    settle_last_entry();
+    end_entry();
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
     release_body();
@@ -105,12 +107,17 @@ void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
         {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
 }
 
-void Exchange::book_cost(const llm::Usage& usage) {
-    if (plan().prices == nullptr || upstream_model_.empty()) return;  // files and the like have no model's price
+/// Of the model that is asked; null: none is known.
+const route::Price* Exchange::price_at_hand() const noexcept {
+    if (plan().prices == nullptr || upstream_model_.empty())
+        return nullptr;  // files and the like have no model's price
+    if (candidate_ != nullptr) return candidate_->price_for(upstream_model_);
     const auto provider_ix = static_cast<size_t>(provider_ - plan().providers.data());
-    const route::Price* const price = candidate_ != nullptr
-                                          ? candidate_->price_for(upstream_model_)
-                                          : plan().prices->providers[provider_ix].find(upstream_model_, model_);
+    return plan().prices->providers[provider_ix].find(upstream_model_, model_);
+}
+
+void Exchange::book_cost(const llm::Usage& usage) {
+    const route::Price* const price = price_at_hand();
     if (price == nullptr) return;
     const Money cost = price->cost(route::parts_of({.input = usage.input,
                                                     .cached_input = usage.cached_input,

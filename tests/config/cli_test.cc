@@ -28,6 +28,8 @@ TEST(CommandLine, OneDashOrTwo) {
     EXPECT_EQ(parse({"--keys", "--conf"})->as_conf, true);
     EXPECT_EQ(parse({"import", "a.yaml"})->action, Action::import);
     EXPECT_EQ(parse({"import", "a.yaml", "-o", "a.conf"})->output_path, "a.conf");
+    EXPECT_EQ(parse({"ledger", "verify", "/var/lib/loom"})->action, Action::verify_ledger);
+    EXPECT_EQ(parse({"ledger", "verify", "/var/lib/loom"})->path, "/var/lib/loom");
     EXPECT_EQ(parse({"--version"})->action, Action::version);
     EXPECT_EQ(parse({"-h"})->action, Action::help);
 }
@@ -55,6 +57,8 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"import", "a", "-o"}).error(), "-o needs a file");
     EXPECT_EQ(parse({"import", "a", "-o", ""}).error(), "-o needs a file") << "an unset variable, not standard output";
     EXPECT_EQ(parse({"import"}).error(), "import needs a file");
+    EXPECT_EQ(parse({"ledger"}).error(), "ledger needs a verb: loom ledger verify DIR");
+    EXPECT_EQ(parse({"ledger", "verify"}).error(), "ledger verify needs a state.directory");
     EXPECT_EQ(parse({"import", "a.yaml", "b"}).error(), "'b' is one word too many: a command takes one file");
     EXPECT_EQ(parse({"a.yaml"}).error(), "'a.yaml' is no option; did you mean import a.yaml?");
 }
@@ -81,8 +85,10 @@ TEST(Command, StatusAsInSysexits) {
     EXPECT_EQ(run({}).err, "loom: nothing to do\nTry `loom --help`.\n");
     EXPECT_EQ(run({"-config", "/no/such.conf"}).status, 78);
     EXPECT_EQ(run({"import", "/no/such.yaml"}).status, 78);
-    EXPECT_EQ(run({"import", "/no/such.yaml"}).err, "loom: cannot read /no/such.yaml: No such file or directory; look at the path, which begins in the working "
-              "directory\n");
+    EXPECT_EQ(
+        run({"import", "/no/such.yaml"}).err,
+        "loom: cannot read /no/such.yaml: No such file or directory; look at the path, which begins in the working "
+        "directory\n");
     EXPECT_EQ(run({"import", "/"}).err, "loom: cannot read /: Is a directory; name a file in it\n");
 }
 

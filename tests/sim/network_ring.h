@@ -38,6 +38,7 @@ class NetworkRing final : public io::Ring {
     }
     void connect(int fd, const sockaddr* address, socklen_t length, io::Completion& completion) override;
     void read(int fd, std::span<char> into, io::Completion& completion) override;
+    void write(int fd, std::span<const char> bytes, uint64_t offset, io::Completion& completion) override;
     void cancel(io::Completion& target) override;
     void close(int fd) override { queue({.op = Op::close, .fd = fd}); }
     void provide_buffer(uint16_t id) override { returned_.push_back(id); }

@@ -72,6 +72,13 @@ void SimRing::send(int fd, const msghdr& message, io::SendMode mode, io::Complet
     start(std::move(operation));
 }
 
+void SimRing::write(int fd, std::span<const char> bytes, uint64_t offset, io::Completion& completion) {
+    Operation operation{Op::write, fd, &completion};
+    operation.bytes.assign(bytes.data(), bytes.size());
+    operation.offset = offset;
+    start(std::move(operation));
+}
+
 void SimRing::cancel(io::Completion& target) {
     for (Operation& operation : operations_) {
         if (operation.completion != &target) continue;

@@ -14,7 +14,7 @@
 
 namespace loom::sim {
 
-enum class Op : uint8_t { recv, recv_once, hang_up, accept, send, connect, read };
+enum class Op : uint8_t { recv, recv_once, hang_up, accept, send, connect, read, write };
 
 /// One operation in flight, as it was given to the ring.
 struct Operation {
@@ -22,7 +22,8 @@ struct Operation {
     int fd;
     io::Completion* completion;
     io::SendMode mode = io::SendMode::now;
-    std::string bytes;  // of a send
+    std::string bytes;    // of a send or a write
+    uint64_t offset = 0;  // of a write
     bool cancelled = false;
 };
 
@@ -66,6 +67,7 @@ class SimRing final : public io::Ring {
         start({Op::connect, fd, &completion});
     }
     void read(int fd, std::span<char>, io::Completion& completion) override { start({Op::read, fd, &completion}); }
+    void write(int fd, std::span<const char> bytes, uint64_t offset, io::Completion& completion) override;
     void cancel(io::Completion& target) override;
     void close(int fd) override;
     void provide_buffer(uint16_t id) override { free_.provide(id); }

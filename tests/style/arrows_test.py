@@ -20,7 +20,7 @@ MAY_INCLUDE = {
     "config": ["base"],
     "io": ["base"],
     "net": ["base", "io"],
-    "store": ["base", "io"],
+    "store": ["base", "io", "tenant"],  # whose records the ledger's files hold
     "upstream": ["base", "io", "net", "store", "http"],
     **{folder: ["base"] for folder in PURE},
 }

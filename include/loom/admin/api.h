@@ -7,6 +7,7 @@
 
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
+#include "loom/store/usage_store.h"
 
 namespace loom::admin {
 
@@ -17,6 +18,7 @@ struct ApiOptions {
     std::function<observe::ProcessFacts()> facts;              // what no shard counts
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
+    store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is

@@ -37,6 +37,9 @@ class Ring {
     virtual void send(int fd, const msghdr& message, SendMode mode, Completion& completion) = 0;
     virtual void connect(int fd, const sockaddr* address, socklen_t length, Completion& completion) = 0;
     virtual void read(int fd, std::span<char> into, Completion& completion) = 0;
+    /// Into a file at `offset`, wherever others write to it. Completes with how many bytes were written, which may be
+    /// fewer than all.
+    virtual void write(int fd, std::span<const char> bytes, uint64_t offset, Completion& completion) = 0;
     /// Asks the kernel to end `target`; its own CQE stays the only end. Nothing happens when it is not in flight.
     virtual void cancel(Completion& target) = 0;
     /// Closes without waiting for the result. No operation may be in flight on `fd`.

@@ -105,6 +105,10 @@ class Shard {
     void schedule_next_tick(Runnable& work) noexcept {
         if (!work.linked()) next_tick_.push_back(work);
     }
+    /// This tick, when all else of it is done: what it has gathered goes to the kernel together.
+    void schedule_last(Runnable& work) noexcept {
+        if (!work.linked()) last_.push_back(work);
+    }
     void free_later(Doomed& object) noexcept {
         object.next_doomed = doomed_;
         doomed_ = &object;
@@ -132,6 +136,7 @@ class Shard {
     ReadyList urgent_;
     ReadyList bulk_;
     ReadyList next_tick_;
+    ReadyList last_;
     Doomed* doomed_ = nullptr;
     LoopStats stats_;
     uint64_t now_ns_;

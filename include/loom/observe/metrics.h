@@ -181,6 +181,7 @@ class ShardMetrics {
     // cancelled had not said what it took.
     Counter budget_alerts;
     Counter hedges_won, hedges_lost, hedges_failed, hedges_abandoned, hedges_refused, hedges_untold;
+    Counter ledger_lost;    // attempts that the ledger had no room for, since the disk did not take what was before
     Counter bodies_waited;  // for room in limit.bodies_in_memory
 
     /// An exchange that reached a provider, once, at its end. `duration_us` from the first byte of the request's head

@@ -21,6 +21,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/access_token.h"
 #include "loom/proxy/plan.h"
+#include "loom/store/ledger_log.h"
 #include "loom/store/resource_register.h"
 #include "loom/upstream/pool.h"
 
@@ -113,6 +114,14 @@ class Services {
     /// Must be there, and not stopped, as long as exchanges of a plan that keeps_any() run.
     void set_register(store::ResourceRegister* resources) noexcept { register_ = resources; }
     [[nodiscard]] store::ResourceRegister* resource_register() const noexcept { return register_; }
+
+    /// Of this shard; null: nothing is written down. refuses  whether nobody is served while it does not write.
+    void set_ledger(store::LedgerLog* ledger, bool refuses) noexcept {
+        ledger_ = ledger;
+        refuses_without_ledger_ = refuses;
+    }
+    [[nodiscard]] store::LedgerLog* ledger() const noexcept { return ledger_; }
+    [[nodiscard]] bool ledger_refuses() const noexcept { return refuses_without_ledger_ && ledger_->failing(); }
 
     [[nodiscard]] std::shared_ptr<const Plan> shared_plan() const { return current_->plan; }
 
@@ -210,6 +219,8 @@ class Services {
     PlanUse* current_ = nullptr;
     AccessTokensPtr access_tokens_;
     store::ResourceRegister* register_ = nullptr;
+    store::LedgerLog* ledger_ = nullptr;
+    bool refuses_without_ledger_ = false;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;
     std::unique_ptr<AddressTable> addresses_;

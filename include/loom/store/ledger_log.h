@@ -1,0 +1,136 @@
+// A shard's part of the ledger: records of a tick are gathered, and one write for all of them is on its way in the same
+// io_uring_enter as what the tick sends.
+//
+// The kernel starts a write of a file behind everything else: file systems do not promise not to wait, so a worker of
+// the kernel does it, a few microseconds later, in order for one file. A process that is killed in between has not
+// written it. So whoever must not send before his intent is in the file waits for it (`wait`); who settles does not:
+// what is lost in these microseconds is found as an intent without a settlement, and booked by its estimate.
+//
+// Nothing here allocates, opens or closes files, or blocks: segments are opened ahead, synced, folded and closed by the
+// service thread (usage_store.h). What the disk does not take stays in memory, as far as there is room, and is tried
+// again; a segment that fails for another reason than a full disk, or whose sync has failed, is followed by a new one.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "loom/base/list.h"
+#include "loom/io/completion.h"
+#include "loom/io/shard.h"
+#include "loom/io/timer_wheel.h"
+#include "loom/tenant/ledger_record.h"
+
+namespace loom::store {
+
+/// A file of the ledger. Made, synced, folded and closed by the service; written by one shard.
+struct LedgerSegment {
+    int fd = -1;
+    uint32_t epoch = 0;
+    uint32_t shard = 0;
+    uint32_t number = 0;
+    std::atomic<uint64_t> written{0};  // from the front, without a gap; by the shard
+    std::atomic<bool> closed{false};   // the shard writes no more of it
+    std::atomic<bool> broken{false};   // it is not to be trusted with more
+};
+
+/// What a shard and the service say to each other.
+struct LedgerChannel {
+    uint32_t epoch = 0;
+    uint32_t shard = 0;
+    uint64_t segment_bytes = 0;                  // another is begun beyond them
+    LedgerSegment* first = nullptr;              // set before the shard starts
+    std::atomic<LedgerSegment*> spare{nullptr};  // the next one, put here by the service and taken by the shard
+    std::atomic<int> fault{0};                   // why it does not write, an errno; 0: it does
+    std::atomic<uint64_t> unwritten{0};          // bytes that wait while it does not
+};
+
+class LedgerLog final : io::Runnable {
+  public:
+    struct WaiterTag;
+    /// Who waits until what he has appended is written. Leaves by unlink().
+    struct Waiter : ListLink<WaiterTag> {
+        using Written = void (*)(Waiter&) noexcept;
+        explicit Waiter(Written function) noexcept : on_written(function) {}
+        Written on_written;
+        uint64_t mark = 0;
+    };
+
+    static constexpr size_t batch_count = 8;
+    static constexpr size_t batch_bytes = 64 * 1024;
+    static constexpr uint64_t retry_ms = 1'000;
+    static constexpr uint64_t memory_bytes = batch_count * batch_bytes;
+
+    /// On the shard's thread. The channel outlives it.
+    LedgerLog(io::Shard& shard, LedgerChannel& channel);
+    /// idle().
+    ~LedgerLog();
+    LedgerLog(const LedgerLog&) = delete;
+
+    /// Gives it its id, which is its request's too where that is 0. Returns the id, or 0 where there is no room, since
+    /// the disk does not take what was written before.
+    [[nodiscard]] uint64_t append(tenant::LedgerIntent intent) noexcept;
+    /// False where there is no room.
+    [[nodiscard]] bool append(const tenant::LedgerSettlement& settlement) noexcept;
+
+    /// Calls `waiter` once all that was appended so far is in the file, or is known not to get there. False: no need to
+    /// wait.
+    [[nodiscard]] bool wait(Waiter& waiter) noexcept;
+
+    /// The disk has not taken the last write.
+    [[nodiscard]] bool failing() const noexcept { return failing_; }
+    /// The kernel holds nothing of it, and nothing waits that could be written.
+    [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && (used_ == 0 || failing_); }
+
+  private:
+    struct Batch final : io::Completion {
+        Batch() noexcept : Completion(&LedgerLog::on_written) {}
+        LedgerLog* log = nullptr;
+        std::unique_ptr<char[]> memory;
+        LedgerSegment* segment = nullptr;  // null: it is being filled, or waits
+        uint64_t offset = 0;
+        size_t size = 0;
+        size_t done = 0;
+        uint8_t interruptions = 0;
+    };
+    struct Retry final : io::Timer {
+        explicit Retry(LedgerLog& l) noexcept : Timer(&LedgerLog::on_retry), log(l) {}
+        LedgerLog& log;
+    };
+
+    static void on_last(io::Runnable& work) noexcept;
+    static void on_written(io::Completion& completion, io::Cqe cqe) noexcept;
+    static void on_retry(io::Timer& timer) noexcept;
+    [[nodiscard]] Batch& batch(size_t index) noexcept { return batches_[(first_ + index) % batch_count]; }
+    [[nodiscard]] Batch* room() noexcept;
+    void note_appended(Batch& batch, size_t bytes) noexcept;
+    void write_waiting() noexcept;
+    void write_rest(Batch& batch) noexcept;
+    void rotate() noexcept;
+    void close_former() noexcept;
+    void take_written() noexcept;
+    [[nodiscard]] bool stands_still() noexcept;
+    void fail(int error, LedgerSegment& segment) noexcept;
+    void retry() noexcept;
+    [[nodiscard]] bool move_to_spare() noexcept;
+    void tell(bool all) noexcept;
+
+    io::Shard& shard_;
+    LedgerChannel& channel_;
+    LedgerSegment* segment_;
+    LedgerSegment* former_ = nullptr;  // writes of it are under way still
+    uint64_t next_offset_;
+    uint64_t sequence_ = 0;
+    uint64_t appended_ = 0;  // bytes, of all segments
+    uint64_t written_ = 0;   // of these
+    std::array<Batch, batch_count> batches_;
+    size_t first_ = 0;
+    size_t used_ = 0;
+    uint32_t in_flight_ = 0;
+    bool failing_ = false;
+    Retry retry_{*this};
+    List<Waiter, WaiterTag> waiters_;
+};
+
+}  // namespace loom::store

@@ -1,0 +1,52 @@
+// What was used, as sums: what is asked for, and what is answered.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "loom/base/money.h"
+
+namespace loom::store {
+
+/// Days since 1970, UTC.
+using UsageDay = int64_t;
+
+struct UsageSums {
+    uint64_t requests = 0;  // each once, at the provider that was asked first
+    uint64_t attempts = 0;
+    uint64_t input = 0;  // tokens: all of the prompts
+    uint64_t cached_input = 0;
+    uint64_t cache_write = 0;
+    uint64_t cache_write_1h = 0;
+    uint64_t output = 0;  // all of the answers
+    uint64_t reasoning = 0;
+    uint64_t unpriced = 0;       // attempts whose price is not known
+    uint64_t estimated = 0;      // attempts whose tokens nobody has told: counted or estimated
+    unsigned __int128 cost = 0;  // of Money
+
+    [[nodiscard]] uint64_t total() const noexcept { return input + output; }
+    UsageSums& operator+=(const UsageSums& more) noexcept;
+    friend bool operator==(const UsageSums&, const UsageSums&) = default;
+};
+
+enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day };
+
+/// Sums over [from, to], by one dimension, of one consumer or all.
+struct UsageQuery {
+    UsageDimension by = UsageDimension::consumer;
+    UsageDay from = 0;
+    UsageDay to = 0;
+    bool of_consumer = false;
+    std::string consumer;
+};
+
+struct UsageGroup {
+    std::string name;  // of a day: "2024-02-29"
+    UsageSums sums;
+};
+
+/// "2024-02-29".
+[[nodiscard]] std::string usage_day_text(UsageDay day);
+
+}  // namespace loom::store

@@ -1,0 +1,76 @@
+// The ledger's service: it makes the segments that shards write, keeps them safe on the disk, folds them into sums, and
+// makes good at the start what the end before has left open.
+//
+// In `directory`: `ledger/<epoch>-<shard>-<n>.log`, the records as they were written; `usage.db`, their sums; and
+// `ledger.lock`, which one process holds. Each start is an epoch of its own.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loom/store/ledger_log.h"
+#include "loom/store/usage.h"
+
+namespace loom::store {
+
+class UsageStore {
+  public:
+    struct Options {
+        std::string directory;  // made with mode 0700 where it is missing; "": kept in memory only, and lost at the end
+        uint32_t shard_count = 1;
+        uint64_t segment_bytes = uint64_t{64} << 20;
+        uint64_t sync_interval_ms = 1'000;
+        uint64_t fold_interval_ms = 200;
+        uint64_t keep_s = 0;                         // segments of former starts are removed so long after; 0: never
+        std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
+    };
+
+    /// Takes the directory, folds what former starts have left, books what was in flight at their end by its estimate,
+    /// and starts the thread. Blocks on the disk.
+    /// Errors  a text that names the file, what is wrong with it, and a remedy.
+    [[nodiscard]] static std::expected<std::unique_ptr<UsageStore>, std::string> open(Options options);
+    UsageStore(const UsageStore&) = delete;
+    ~UsageStore();  // stop()
+
+    /// Of a shard below shard_count; good as long as the store.
+    [[nodiscard]] LedgerChannel& channel(uint32_t shard) noexcept;
+
+    /// By query, and all of one moment: everything that was settled before the call is in it. Any thread but one that
+    /// serves requests: it folds, and reads the database.
+    /// Errors  a text: the database cannot be read.
+    using Groups = std::vector<std::vector<UsageGroup>>;
+    [[nodiscard]] std::expected<Groups, std::string> usage(const std::vector<UsageQuery>& queries);
+    /// Was anything ever booked to this consumer?
+    [[nodiscard]] std::expected<bool, std::string> knows(const std::string& consumer);
+
+    /// Folds and syncs what the shards have written, and ends the thread. After the shards.
+    void stop() noexcept;
+
+    /// Beside the shards' batches (LedgerLog::memory_bytes): the database's cache, windows and maps.
+    static constexpr uint64_t memory_bytes = 12u << 20;
+
+  private:
+    class Impl;
+    explicit UsageStore(std::unique_ptr<Impl> impl) noexcept;
+    std::unique_ptr<Impl> impl_;
+};
+
+/// What `loom ledger verify` finds.
+struct LedgerVerdict {
+    std::vector<std::string> differences;  // log and database do not say the same
+    std::vector<std::string> notes;        // what is worth knowing, and no difference
+    uint64_t segments = 0;
+    uint64_t records = 0;
+    UsageSums total;
+};
+
+/// Compares each segment with what was folded of it, and the database's sums with those of all segments. Changes
+/// nothing; a Loom may run on it meanwhile.
+/// Errors  a text: there is no ledger, or it cannot be read.
+[[nodiscard]] std::expected<LedgerVerdict, std::string> verify_ledger(const std::string& directory);
+
+}  // namespace loom::store

@@ -1,0 +1,56 @@
+// Where the ledger lies: its segments, its database, and the lock that says whose they are.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ledger_segment.h"
+
+namespace loom::store {
+
+class LedgerDirectory {
+  public:
+    /// Makes what is missing (0700) and takes the lock. directory "": nothing is on a disk, and segments die with their
+    /// descriptors.
+    /// Errors  a text that names the place and a remedy: another Loom has it, it cannot be written.
+    [[nodiscard]] static std::expected<LedgerDirectory, std::string> open(const std::string& directory);
+    LedgerDirectory(LedgerDirectory&& other) noexcept;
+    LedgerDirectory& operator=(LedgerDirectory&&) = delete;
+    ~LedgerDirectory();
+
+    [[nodiscard]] bool in_memory() const noexcept { return directory_.empty(); }
+    /// Of the database, which is made for its owner alone where it is missing.
+    [[nodiscard]] std::expected<std::string, std::string> database();
+    /// In the order of their writing.
+    [[nodiscard]] std::expected<std::vector<SegmentName>, std::string> segments() const;
+    /// A new one, with its first record, that outlives a power cut.
+    /// Errors  an errno.
+    [[nodiscard]] std::expected<int, int> make_segment(const SegmentName& name, uint64_t time_us);
+    [[nodiscard]] std::expected<int, int> open_segment(const SegmentName& name) const;
+    /// To `<name>.corrupt`.
+    void set_aside(const SegmentName& name) const;
+    void remove(const SegmentName& name) const;
+    /// Seconds since 1970 of its last write; nothing where it is not there.
+    [[nodiscard]] std::optional<int64_t> last_write_s(const SegmentName& name) const;
+    [[nodiscard]] std::string path_of(const SegmentName& name) const;
+
+    /// Of a directory that need not be this process's own.
+    [[nodiscard]] static std::string database_path(const std::string& directory);
+    [[nodiscard]] static std::string segments_path(const std::string& directory);
+
+  private:
+    LedgerDirectory(std::string directory, int lock_fd) noexcept
+        : directory_(std::move(directory)), lock_fd_(lock_fd) {}
+    void sync_entries() const;
+
+    std::string directory_;
+    int lock_fd_ = -1;
+};
+
+/// Writes all of it at `offset`, or says why not (an errno).
+[[nodiscard]] std::expected<void, int> write_all(int fd, std::string_view bytes, uint64_t offset);
+
+}  // namespace loom::store

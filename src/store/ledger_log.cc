@@ -1,0 +1,233 @@
+#include "loom/store/ledger_log.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "loom/base/assert.h"
+
+namespace loom::store {
+namespace {
+
+using tenant::ledger_record_bytes_max;
+
+constexpr uint8_t interruptions_max = 8;  // in a row, before a write waits for a while
+
+/// The disk may take it again as it is; anything else is the file's fault.
+bool is_full_disk(int error) noexcept { return error == ENOSPC || error == EDQUOT; }
+
+}  // namespace
+
+LedgerLog::LedgerLog(io::Shard& shard, LedgerChannel& channel)
+    : Runnable(&LedgerLog::on_last),
+      shard_(shard),
+      channel_(channel),
+      segment_(channel.first),
+      next_offset_(channel.first->written.load(std::memory_order_relaxed)) {
+    for (Batch& batch : batches_) {
+        batch.log = this;
+        batch.memory = std::make_unique<char[]>(batch_bytes);
+    }
+}
+
+LedgerLog::~LedgerLog() {
+    LOOM_ASSERT(in_flight_ == 0 && waiters_.empty());
+    unlink();
+    retry_.disarm();
+    static_cast<io::Timer&>(retry_).unlink();
+    if (former_ != nullptr) former_->closed.store(true, std::memory_order_release);
+    segment_->closed.store(true, std::memory_order_release);
+}
+
+LedgerLog::Batch* LedgerLog::room() noexcept {
+    if (used_ > 0) {
+        Batch& last = batch(used_ - 1);
+        if (last.segment == nullptr && batch_bytes - last.size >= ledger_record_bytes_max) return &last;
+    }
+    if (used_ == batch_count) return nullptr;
+    Batch& fresh = batch(used_);
+    used_ += 1;
+    fresh.segment = nullptr;
+    fresh.size = fresh.done = 0;
+    return &fresh;
+}
+
+void LedgerLog::note_appended(Batch& batch, size_t bytes) noexcept {
+    batch.size += bytes;
+    appended_ += bytes;
+    if (failing_)
+        channel_.unwritten.store(appended_ - written_, std::memory_order_relaxed);
+    else
+        shard_.schedule_last(*this);
+}
+
+uint64_t LedgerLog::append(tenant::LedgerIntent intent) noexcept {
+    Batch* const batch = room();
+    if (batch == nullptr) return 0;
+    sequence_ += 1;
+    intent.id = tenant::make_ledger_id(channel_.epoch, channel_.shard, sequence_);
+    if (intent.request == 0) intent.request = intent.id;
+    note_appended(*batch, write_ledger_record(intent, {batch->memory.get() + batch->size, batch_bytes - batch->size}));
+    return intent.id;
+}
+
+bool LedgerLog::append(const tenant::LedgerSettlement& settlement) noexcept {
+    Batch* const batch = room();
+    if (batch == nullptr) return false;
+    note_appended(*batch,
+                  write_ledger_record(settlement, {batch->memory.get() + batch->size, batch_bytes - batch->size}));
+    return true;
+}
+
+bool LedgerLog::wait(Waiter& waiter) noexcept {
+    if (failing_ || written_ == appended_) return false;
+    waiter.mark = appended_;
+    waiters_.push_back(waiter);
+    return true;
+}
+
+void LedgerLog::on_last(io::Runnable& work) noexcept { static_cast<LedgerLog&>(work).write_waiting(); }
+
+/// All that was gathered: usually one batch, one write.
+void LedgerLog::write_waiting() noexcept {
+    if (failing_) return;
+    rotate();
+    for (size_t i = 0; i < used_; ++i) {
+        Batch& one = batch(i);
+        if (one.segment != nullptr) continue;
+        one.segment = segment_;
+        one.offset = next_offset_;
+        next_offset_ += one.size;
+        write_rest(one);
+    }
+}
+
+void LedgerLog::write_rest(Batch& batch) noexcept {
+    in_flight_ += 1;
+    shard_.ring().write(batch.segment->fd, {batch.memory.get() + batch.done, batch.size - batch.done},
+                        batch.offset + batch.done, batch);
+}
+
+/// Goes on in the next segment where this one is full, or must not be trusted, as soon as there is a next.
+void LedgerLog::rotate() noexcept {
+    const bool due = next_offset_ >= channel_.segment_bytes || segment_->broken.load(std::memory_order_relaxed);
+    if (!due || former_ != nullptr) return;
+    LedgerSegment* const spare = channel_.spare.exchange(nullptr, std::memory_order_acquire);
+    if (spare == nullptr) return;
+    former_ = segment_;
+    segment_ = spare;
+    next_offset_ = spare->written.load(std::memory_order_relaxed);
+    close_former();
+}
+
+void LedgerLog::close_former() noexcept {
+    if (former_ == nullptr || (used_ > 0 && batch(0).segment == former_)) return;
+    former_->closed.store(true, std::memory_order_release);
+    former_ = nullptr;
+}
+
+void LedgerLog::on_written(io::Completion& completion, io::Cqe cqe) noexcept {
+    auto& batch = static_cast<Batch&>(completion);
+    LedgerLog& log = *batch.log;
+    log.in_flight_ -= 1;
+    const bool interrupted = cqe.res == -EINTR || cqe.res == -EAGAIN;
+    if (interrupted && ++batch.interruptions < interruptions_max) return log.write_rest(batch);
+    if (cqe.res <= 0) return log.fail(cqe.res == 0 ? EIO : -cqe.res, *batch.segment);
+    batch.interruptions = 0;
+    batch.done += static_cast<size_t>(cqe.res);
+    if (batch.done < batch.size) return log.write_rest(batch);
+    log.take_written();
+}
+
+/// Writes may end in any order; what counts as written has no gap.
+void LedgerLog::take_written() noexcept {
+    bool any = false;
+    while (used_ > 0) {
+        Batch& front = batch(0);
+        if (front.segment == nullptr || front.done < front.size) break;
+        front.segment->written.store(front.offset + front.size, std::memory_order_release);
+        written_ += front.size;
+        first_ = (first_ + 1) % batch_count;
+        used_ -= 1;
+        any = true;
+    }
+    if (!any) return;
+    close_former();
+    if (failing_ && !stands_still()) {
+        failing_ = false;
+        channel_.fault.store(0, std::memory_order_relaxed);
+        channel_.unwritten.store(0, std::memory_order_relaxed);
+        shard_.schedule_last(*this);
+    }
+    tell(false);
+}
+
+/// Has a write failed that was not begun again?
+bool LedgerLog::stands_still() noexcept {
+    for (size_t i = 0; i < used_; ++i)
+        if (Batch& one = batch(i); one.segment != nullptr && one.done < one.size && !one.in_flight) return true;
+    return false;
+}
+
+void LedgerLog::fail(int error, LedgerSegment& segment) noexcept {
+    if (!is_full_disk(error)) segment.broken.store(true, std::memory_order_relaxed);
+    failing_ = true;
+    channel_.fault.store(error, std::memory_order_relaxed);
+    channel_.unwritten.store(appended_ - written_, std::memory_order_relaxed);
+    shard_.timers().arm(retry_, retry_ms);
+    tell(true);
+}
+
+void LedgerLog::on_retry(io::Timer& timer) noexcept { static_cast<Retry&>(timer).log.retry(); }
+
+void LedgerLog::retry() noexcept {
+    if (!failing_) return;
+    shard_.timers().arm(retry_, retry_ms);
+    if (in_flight_ > 0) return;
+    LOOM_ASSERT(used_ > 0);
+    const LedgerSegment* const of = batch(0).segment;
+    if (of != nullptr && of->broken.load(std::memory_order_relaxed) && !move_to_spare()) return;
+    for (size_t i = 0; i < used_; ++i)
+        if (Batch& one = batch(i); one.segment != nullptr && one.done < one.size) write_rest(one);
+    if (in_flight_ > 0) return;
+    failing_ = false;  // all of it was moved
+    write_waiting();
+    failing_ = true;
+}
+
+/// What is not in the broken segment goes to a new one. There it ends behind its last whole record: the service cuts
+/// the rest off. False where there is no new one yet.
+bool LedgerLog::move_to_spare() noexcept {
+    LedgerSegment* const spare = channel_.spare.exchange(nullptr, std::memory_order_acquire);
+    if (spare == nullptr) return false;
+    Batch& front = batch(0);
+    size_t whole = 0;
+    while (whole < front.done) {
+        const size_t bytes = tenant::ledger_record_bytes({front.memory.get() + whole, front.size - whole});
+        if (whole + bytes > front.done) break;
+        whole += bytes;
+    }
+    front.segment->written.store(front.offset + whole, std::memory_order_release);
+    written_ += whole;
+    front.size -= whole;
+    std::memmove(front.memory.get(), front.memory.get() + whole, front.size);
+    for (size_t i = 0; i < used_; ++i) {
+        batch(i).segment = nullptr;
+        batch(i).done = 0;
+    }
+    if (former_ != nullptr) former_->closed.store(true, std::memory_order_release);
+    former_ = nullptr;
+    segment_->closed.store(true, std::memory_order_release);
+    segment_ = spare;
+    next_offset_ = spare->written.load(std::memory_order_relaxed);
+    return true;
+}
+
+/// Those whose records are written; or all, since theirs may never be.
+void LedgerLog::tell(bool all) noexcept {
+    while (!waiters_.empty() && (all || waiters_.front().mark <= written_)) {
+        Waiter* const waiter = waiters_.pop_front();
+        waiter->on_written(*waiter);
+    }
+}
+
+}  // namespace loom::store

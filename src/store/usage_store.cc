@@ -1,0 +1,449 @@
+#include "loom/store/usage_store.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "ledger_directory.h"
+#include "loom/base/clock.h"
+#include "loom/base/result.h"
+#include "usage_table.h"
+
+namespace loom::store {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr uint64_t records_together_max = 20'000;  // of one transaction
+constexpr uint32_t recovery_shard = 256;           // whose segments the service writes itself
+constexpr uint64_t memory_segment_bytes = uint64_t{4} << 20;
+constexpr uint64_t retention_interval_ms = 60'000;
+
+uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
+
+}  // namespace
+
+class UsageStore::Impl {
+  public:
+    Impl(LedgerDirectory directory, UsageTable table, Options options)
+        : directory_(std::move(directory)), table_(std::move(table)), options_(std::move(options)) {}
+    ~Impl() { stop(); }
+
+    std::expected<void, std::string> begin();
+    void start();
+    void stop() noexcept;
+    LedgerChannel& channel(uint32_t shard) noexcept { return *channels_[shard]; }
+
+    template <class Ask>
+    auto ask(Ask&& question)
+        -> std::expected<typename std::invoke_result_t<Ask, UsageTable&>::value_type, std::string> {
+        const std::lock_guard lock(work_);
+        if (auto folded = fold_live(); !folded) return std::unexpected(folded.error());
+        auto answer = question(table_);
+        if (!answer) return std::unexpected(fmt::format("usage.db: {}", answer.error().text));
+        return std::move(*answer);
+    }
+
+  private:
+    struct Live {
+        LedgerSegment segment;
+        SegmentRow row;
+        bool stale = false;   // the row has to be read anew
+        uint64_t synced = 0;  // bytes that outlive a power cut
+        bool sync_failed = false;
+    };
+    using Folded = std::expected<void, std::string>;
+
+    // recovery
+    Folded recover(const std::vector<SegmentName>& names);
+    Folded fold_file(const SegmentName& name);
+    void finish_file(int fd, const SegmentRow& row, uint64_t size);
+    Folded settle_lost();
+
+    // at work
+    Folded make_live(LedgerChannel& channel, std::atomic<LedgerSegment*>* place);
+    Folded fold(int fd, SegmentRow& row, uint64_t until, bool last);
+    Folded fold_live();
+    Folded fold_one(Live& live);
+    void close_ended(Live& live);
+    void supply();
+    void sync();
+    void tell_faults();
+    void retain();
+    void run();
+    void notice(std::string text) {
+        if (options_.on_notice) options_.on_notice(std::move(text));
+    }
+
+    LedgerDirectory directory_;
+    UsageTable table_;
+    Options options_;
+    uint32_t epoch_ = 1;
+    std::mutex work_;  // the table, live_
+    std::vector<std::unique_ptr<LedgerChannel>> channels_;
+    std::vector<uint32_t> numbers_;  // the next segment's, by shard
+    std::vector<int> told_faults_;   // by shard
+    std::vector<std::unique_ptr<Live>> live_;
+    std::string told_fold_fault_;
+    std::string told_supply_fault_;
+    std::mutex stop_mutex_;
+    std::condition_variable stop_asked_;
+    bool stopping_ = false;
+    uint64_t sync_at_ms_ = 0;
+    uint64_t retain_at_ms_ = 0;
+    std::thread thread_;
+};
+
+std::expected<void, std::string> UsageStore::Impl::begin() {
+    const auto names = LOOM_TRY(directory_.segments());
+    for (const SegmentName& name : names) epoch_ = std::max(epoch_, name.epoch + 1);
+    const auto rows = table_.segments();
+    if (!rows) return std::unexpected(fmt::format("usage.db: {}", rows.error().text));
+    for (const SegmentRow& row : *rows) epoch_ = std::max(epoch_, row.name.epoch + 1);
+    LOOM_TRY(recover(names));
+    if (directory_.in_memory()) options_.segment_bytes = std::min(options_.segment_bytes, memory_segment_bytes);
+    numbers_.assign(options_.shard_count, 1);
+    told_faults_.assign(options_.shard_count, 0);
+    for (uint32_t shard = 0; shard < options_.shard_count; ++shard) {
+        channels_.push_back(std::make_unique<LedgerChannel>());
+        LedgerChannel& channel = *channels_.back();
+        channel.epoch = epoch_;
+        channel.shard = shard;
+        channel.segment_bytes = options_.segment_bytes;
+        LOOM_TRY(make_live(channel, nullptr));
+        LOOM_TRY(make_live(channel, &channel.spare));
+    }
+    return {};
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::recover(const std::vector<SegmentName>& names) {
+    for (const SegmentName& name : names) LOOM_TRY(fold_file(name));
+    return settle_lost();
+}
+
+/// Of a former start: to its end, whatever that is.
+UsageStore::Impl::Folded UsageStore::Impl::fold_file(const SegmentName& name) {
+    const auto fd = directory_.open_segment(name);
+    if (!fd) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(fd.error())));
+    auto row = table_.segment(name);
+    struct stat found{};
+    if (!row || ::fstat(*fd, &found) != 0) {
+        ::close(*fd);
+        return std::unexpected(fmt::format("{}: cannot be read", directory_.path_of(name)));
+    }
+    const auto size = static_cast<uint64_t>(found.st_size);
+    if (size < row->folded && !row->whole)
+        notice(fmt::format("{} is {} bytes shorter than it was when it was folded; its sums stay",
+                           directory_.path_of(name), row->folded - size));
+    Folded folded;
+    if (!row->whole) folded = fold(*fd, *row, std::max(size, row->folded), true);
+    if (folded) finish_file(*fd, *row, size);
+    ::close(*fd);
+    return folded;
+}
+
+/// Folded whole: what stands behind its last record goes, and what is damaged is set aside.
+void UsageStore::Impl::finish_file(int fd, const SegmentRow& row, uint64_t size) {
+    if (row.damaged > 0) {
+        notice(
+            fmt::format("{}: {} bytes in it are no records; those before and behind them were taken, and it is kept "
+                        "as {}.corrupt",
+                        directory_.path_of(row.name), row.damaged, segment_file_name(row.name)));
+        return directory_.set_aside(row.name);
+    }
+    if (row.records <= 1) {  // nobody has written to it
+        directory_.remove(row.name);
+        (void)table_.forget(row.name);
+        return;
+    }
+    if (size <= row.folded) return;
+    if (::ftruncate(fd, static_cast<off_t>(row.folded)) == 0) (void)::fdatasync(fd);
+    notice(fmt::format("{}: its last record was not whole: {} bytes were cut off", directory_.path_of(row.name),
+                       size - row.folded));
+}
+
+/// What was in flight when a former start ended: settled in a segment of its own, which is folded as any other, so that
+/// the log alone tells it all.
+UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
+    const std::vector<OpenIntent> lost = table_.open_before(epoch_);
+    if (lost.empty()) return {};
+    const SegmentName name{.epoch = epoch_, .shard = recovery_shard, .number = 1};
+    std::string bytes;
+    std::array<char, tenant::ledger_record_bytes_max> room;
+    for (const OpenIntent& intent : lost) {
+        const tenant::LedgerSettlement settlement{.id = intent.id,
+                                                  .exit = tenant::LedgerExit::lost,
+                                                  .provenance = tenant::LedgerProvenance::estimated,
+                                                  .tokens = {.input = intent.input, .output = intent.output},
+                                                  .cost = intent.cost};
+        bytes.append(room.data(), write_ledger_record(settlement, room));
+    }
+    const auto fd = directory_.make_segment(name, wall_us());
+    if (!fd) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(fd.error())));
+    auto written = write_all(*fd, bytes, tenant::ledger_begin_bytes);
+    if (written && ::fdatasync(*fd) != 0) written = std::unexpected(errno);
+    SegmentRow row{.name = name, .sums = {}};
+    Folded folded;
+    if (written)
+        folded = fold(*fd, row, tenant::ledger_begin_bytes + bytes.size(), true);
+    else
+        folded = std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(written.error())));
+    ::close(*fd);
+    if (folded)
+        notice(fmt::format("{} request{} were under way when Loom ended last: booked by their estimates", lost.size(),
+                           lost.size() == 1 ? "" : "s"));
+    return folded;
+}
+
+/// place  where it is put for the shard; null: it is the channel's first.
+UsageStore::Impl::Folded UsageStore::Impl::make_live(LedgerChannel& channel, std::atomic<LedgerSegment*>* place) {
+    const SegmentName name{.epoch = epoch_, .shard = channel.shard, .number = numbers_[channel.shard]};
+    const auto fd = directory_.make_segment(name, wall_us());
+    if (!fd)
+        return std::unexpected(fmt::format("the ledger's next segment {} cannot be made: {}",
+                                           directory_.in_memory() ? "(in memory)" : directory_.path_of(name),
+                                           std::strerror(fd.error())));
+    numbers_[channel.shard] += 1;
+    auto live = std::make_unique<Live>();
+    live->segment.fd = *fd;
+    live->segment.epoch = name.epoch;
+    live->segment.shard = name.shard;
+    live->segment.number = name.number;
+    live->segment.written.store(tenant::ledger_begin_bytes, std::memory_order_relaxed);
+    live->row.name = name;
+    live->stale = true;
+    live_.push_back(std::move(live));
+    LedgerSegment* const segment = &live_.back()->segment;
+    if (place == nullptr)
+        channel.first = segment;
+    else
+        place->store(segment, std::memory_order_release);
+    return {};
+}
+
+/// last  nothing will come behind `until`.
+UsageStore::Impl::Folded UsageStore::Impl::fold(int fd, SegmentRow& row, uint64_t until, bool last) {
+    SegmentReader reader(fd, row.folded, until);
+    const uint64_t damaged_before = row.damaged;
+    const auto commit = [&](bool whole) -> Folded {
+        row.folded = std::max(row.folded, reader.good_end());
+        row.damaged = damaged_before + reader.damaged_bytes();
+        row.whole = whole;
+        if (auto done = table_.commit(row); !done)
+            return std::unexpected(fmt::format("usage.db: {}", done.error().text));
+        return {};
+    };
+    uint64_t taken = 0;
+    while (const tenant::LedgerRead* const read = reader.next()) {
+        table_.take(row, *read);
+        if (++taken % records_together_max == 0) LOOM_TRY(commit(false));
+    }
+    if (reader.error() != 0) {
+        (void)commit(false);
+        return std::unexpected(fmt::format("{}: {}", segment_file_name(row.name), std::strerror(reader.error())));
+    }
+    return commit(last);
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::fold_one(Live& live) {
+    const bool closed = live.segment.closed.load(std::memory_order_acquire);
+    const uint64_t written = live.segment.written.load(std::memory_order_acquire);
+    if (live.stale) {
+        auto row = table_.segment(live.row.name);
+        if (!row) return std::unexpected(fmt::format("usage.db: {}", row.error().text));
+        live.row = std::move(*row);
+        live.stale = false;
+    }
+    if (written <= live.row.folded && !closed) return {};
+    live.stale = true;  // until it is known to be good
+    LOOM_TRY(fold(live.segment.fd, live.row, written, closed));
+    live.stale = false;
+    return {};
+}
+
+/// A shard's segments one after the other: a settlement may be in the next one's beginning while its intent's write in
+/// this one's end is under way still.
+UsageStore::Impl::Folded UsageStore::Impl::fold_live() {
+    Folded result;
+    std::vector<bool> goes_on(channels_.size(), true);  // by shard
+    for (auto& live : live_) {
+        const uint32_t shard = live->segment.shard;
+        if (live->row.whole || !goes_on[shard]) continue;
+        if (auto folded = fold_one(*live); !folded && result) result = std::move(folded);
+        goes_on[shard] = live->row.whole && !live->stale;
+    }
+    return result;
+}
+
+/// Behind the last record that counts there may be some that were written anew elsewhere.
+void UsageStore::Impl::close_ended(Live& live) {
+    const uint64_t written = live.segment.written.load(std::memory_order_acquire);
+    struct stat found{};
+    if (::fstat(live.segment.fd, &found) == 0 && static_cast<uint64_t>(found.st_size) > written)
+        (void)!::ftruncate(live.segment.fd, static_cast<off_t>(written));
+    if (!directory_.in_memory()) (void)::fdatasync(live.segment.fd);
+    ::close(live.segment.fd);
+    live.segment.fd = -1;
+}
+
+void UsageStore::Impl::supply() {
+    for (auto& channel : channels_) {
+        if (channel->spare.load(std::memory_order_relaxed) != nullptr) continue;
+        auto made = make_live(*channel, &channel->spare);
+        const std::string fault = made ? "" : made.error();
+        if (fault != told_supply_fault_ && !fault.empty()) notice(fault);
+        told_supply_fault_ = fault;
+    }
+}
+
+/// A sync that fails has lost what it was for, and the next would say that all is well: the segment is not written to
+/// any more.
+void UsageStore::Impl::sync() {
+    std::vector<Live*> due;
+    {
+        const std::lock_guard lock(work_);
+        for (auto& live : live_)
+            if (live->segment.fd >= 0 && !live->sync_failed &&
+                live->segment.written.load(std::memory_order_acquire) > live->synced)
+                due.push_back(live.get());
+    }
+    for (Live* const live : due) {  // this thread alone ends them
+        const uint64_t written = live->segment.written.load(std::memory_order_acquire);
+        if (::fdatasync(live->segment.fd) == 0) {
+            live->synced = written;
+            continue;
+        }
+        live->sync_failed = true;
+        live->segment.broken.store(true, std::memory_order_relaxed);
+        notice(fmt::format("{}: its last {} bytes may be lost if the machine loses its power: {}; another is begun",
+                           directory_.path_of(live->row.name), written - live->synced, std::strerror(errno)));
+    }
+}
+
+void UsageStore::Impl::tell_faults() {
+    for (size_t i = 0; i < channels_.size(); ++i) {
+        const int fault = channels_[i]->fault.load(std::memory_order_relaxed);
+        if (fault == told_faults_[i]) continue;
+        if (fault != 0)
+            notice(
+                fmt::format("the ledger of shard {} cannot be written: {}; what it has to say waits in memory, and "
+                            "what has no room there is lost (loom_ai_ledger_lost_total)",
+                            i, std::strerror(fault)));
+        else
+            notice(fmt::format("the ledger of shard {} is written again", i));
+        told_faults_[i] = fault;
+    }
+}
+
+/// Only what is folded whole, and of former starts.
+void UsageStore::Impl::retain() {
+    if (options_.keep_s == 0 || directory_.in_memory()) return;
+    const auto names = directory_.segments();
+    if (!names) return;
+    const auto oldest_s = static_cast<int64_t>(wall_us() / 1'000'000) - static_cast<int64_t>(options_.keep_s);
+    const std::lock_guard lock(work_);
+    for (const SegmentName& name : *names) {
+        if (name.epoch == epoch_) continue;
+        const auto written_s = directory_.last_write_s(name);
+        if (!written_s || *written_s > oldest_s) continue;
+        const auto row = table_.segment(name);
+        if (row && row->whole) directory_.remove(name);
+    }
+}
+
+void UsageStore::Impl::run() {
+    pthread_setname_np(pthread_self(), "loom-ledger");
+    for (bool last = false;;) {
+        {
+            const std::lock_guard lock(work_);
+            if (!last) supply();
+            const auto folded = fold_live();
+            const std::string fault = folded ? "" : folded.error();
+            if (fault != told_fold_fault_ && !fault.empty())
+                notice(fmt::format("the ledger cannot be folded: {}; it is tried again", fault));
+            told_fold_fault_ = fault;
+            for (auto& live : live_)
+                if (live->row.whole && live->segment.closed.load(std::memory_order_acquire)) close_ended(*live);
+            std::erase_if(live_, [](const auto& live) { return live->segment.fd < 0; });
+        }
+        tell_faults();
+        if (last || now_ms() >= sync_at_ms_) {
+            sync_at_ms_ = now_ms() + options_.sync_interval_ms;
+            if (!directory_.in_memory() && options_.sync_interval_ms > 0) sync();
+        }
+        if (now_ms() >= retain_at_ms_) {
+            retain_at_ms_ = now_ms() + retention_interval_ms;
+            retain();
+        }
+        if (last) return;
+        std::unique_lock lock(stop_mutex_);
+        last = stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms), [this] { return stopping_; });
+    }
+}
+
+void UsageStore::Impl::start() {
+    // Signals are the main thread's.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] { run(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void UsageStore::Impl::stop() noexcept {
+    {
+        const std::lock_guard lock(stop_mutex_);
+        stopping_ = true;
+    }
+    stop_asked_.notify_one();
+    if (thread_.joinable()) thread_.join();
+    for (auto& live : live_) {
+        if (live->segment.fd >= 0) ::close(live->segment.fd);
+        if (live->segment.written.load() <= tenant::ledger_begin_bytes) {  // nobody has written to it
+            directory_.remove(live->row.name);
+            (void)table_.forget(live->row.name);
+        }
+    }
+    live_.clear();
+}
+
+std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options options) {
+    auto directory = LOOM_TRY(LedgerDirectory::open(options.directory));
+    const std::string path = LOOM_TRY(directory.database());
+    auto table = LOOM_TRY(UsageTable::open(path));
+    auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));
+    LOOM_TRY(impl->begin());
+    impl->start();
+    return std::unique_ptr<UsageStore>(new UsageStore(std::move(impl)));
+}
+
+UsageStore::UsageStore(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
+
+UsageStore::~UsageStore() { stop(); }
+
+LedgerChannel& UsageStore::channel(uint32_t shard) noexcept { return impl_->channel(shard); }
+
+std::expected<UsageStore::Groups, std::string> UsageStore::usage(const std::vector<UsageQuery>& queries) {
+    return impl_->ask([&queries](UsageTable& table) -> DatabaseResult<Groups> {
+        Groups all;
+        for (const UsageQuery& query : queries) all.push_back(LOOM_TRY(table.usage(query)));
+        return all;
+    });
+}
+
+std::expected<bool, std::string> UsageStore::knows(const std::string& consumer) {
+    return impl_->ask([&consumer](UsageTable& table) { return table.knows(consumer); });
+}
+
+void UsageStore::stop() noexcept { impl_->stop(); }
+
+}  // namespace loom::store

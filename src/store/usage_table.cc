@@ -1,0 +1,377 @@
+#include "usage_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "loom/base/result.h"
+
+namespace loom::store {
+namespace {
+
+using tenant::LedgerIntent;
+using tenant::LedgerProvenance;
+using tenant::LedgerSettlement;
+
+constexpr int64_t schema_version = 1;
+constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
+constexpr uint64_t pico_per_micro = 1'000'000;  // Money in two columns, whose sums fit
+
+constexpr const char* schema = R"(
+    CREATE TABLE usage (
+        day INTEGER NOT NULL, consumer TEXT NOT NULL, team TEXT NOT NULL, tenant TEXT NOT NULL,
+        provider TEXT NOT NULL, model TEXT NOT NULL, provenance TEXT NOT NULL,
+        requests INTEGER NOT NULL, attempts INTEGER NOT NULL, input INTEGER NOT NULL, cached_input INTEGER NOT NULL,
+        cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, output INTEGER NOT NULL,
+        reasoning INTEGER NOT NULL, unpriced INTEGER NOT NULL, estimated INTEGER NOT NULL,
+        cost_micro INTEGER NOT NULL, cost_pico INTEGER NOT NULL,
+        PRIMARY KEY (consumer, day, team, tenant, provider, model, provenance)) WITHOUT ROWID;
+    CREATE INDEX usage_by_day ON usage (day);
+    CREATE TABLE open_intent (
+        id INTEGER PRIMARY KEY, request INTEGER NOT NULL, time_us INTEGER NOT NULL,
+        consumer TEXT NOT NULL, team TEXT NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
+        input INTEGER NOT NULL, output INTEGER NOT NULL, cost INTEGER NOT NULL);
+    CREATE TABLE segment (
+        epoch INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,
+        folded INTEGER NOT NULL, whole INTEGER NOT NULL, damaged INTEGER NOT NULL, records INTEGER NOT NULL,
+        digest INTEGER NOT NULL, opened INTEGER NOT NULL, booked INTEGER NOT NULL,
+        input INTEGER NOT NULL, output INTEGER NOT NULL, cost_micro INTEGER NOT NULL, cost_pico INTEGER NOT NULL,
+        last_intent INTEGER NOT NULL,
+        PRIMARY KEY (epoch, shard, number)) WITHOUT ROWID;
+    PRAGMA application_id = 1282371437;
+    PRAGMA user_version = 1;)";
+
+constexpr std::string_view sum_columns =
+    "sum(requests), sum(attempts), sum(input), sum(cached_input), sum(cache_write), sum(cache_write_1h), "
+    "sum(output), sum(reasoning), sum(unpriced), sum(estimated), sum(cost_micro), sum(cost_pico)";
+
+constexpr std::string_view segment_columns =
+    "epoch, shard, number, folded, whole, damaged, records, digest, opened, booked, input, output, cost_micro, "
+    "cost_pico, last_intent";
+
+int64_t stored(uint64_t value) noexcept { return static_cast<int64_t>(value); }
+
+unsigned __int128 cost_of(int64_t micro, int64_t pico) noexcept {
+    return static_cast<unsigned __int128>(static_cast<uint64_t>(micro)) * pico_per_micro + static_cast<uint64_t>(pico);
+}
+
+UsageSums sums_at(const Statement& row, int at) {
+    const auto next = [&row, &at] { return static_cast<uint64_t>(row.number(at++)); };
+    UsageSums sums;
+    for (uint64_t* const one : {&sums.requests, &sums.attempts, &sums.input, &sums.cached_input, &sums.cache_write,
+                                &sums.cache_write_1h, &sums.output, &sums.reasoning, &sums.unpriced, &sums.estimated})
+        *one = next();
+    sums.cost = cost_of(row.number(at), row.number(at + 1));
+    return sums;
+}
+
+const char* column_of(UsageDimension by) noexcept {
+    switch (by) {
+        case UsageDimension::consumer: return "consumer";
+        case UsageDimension::team: return "team";
+        case UsageDimension::tenant: return "tenant";
+        case UsageDimension::provider: return "provider";
+        case UsageDimension::model: return "model";
+        case UsageDimension::provenance: return "provenance";
+        case UsageDimension::day: return "day";
+    }
+    return "consumer";
+}
+
+SegmentRow segment_at(const Statement& row) {
+    const auto number = [&row](int at) { return static_cast<uint64_t>(row.number(at)); };
+    SegmentRow segment{
+        .name = {static_cast<uint32_t>(number(0)), static_cast<uint32_t>(number(1)), static_cast<uint32_t>(number(2))},
+        .folded = number(3),
+        .whole = number(4) != 0,
+        .damaged = number(5),
+        .records = number(6),
+        .digest = number(7),
+        .opened = number(8),
+        .booked = number(9),
+        .sums = {},
+        .last_intent = number(14)};
+    segment.sums.attempts = segment.booked;
+    segment.sums.input = number(10);
+    segment.sums.output = number(11);
+    segment.sums.cost = cost_of(row.number(12), row.number(13));
+    return segment;
+}
+
+std::string explain(const std::string& path, const DatabaseFault& fault) {
+    if (fault.damaged())
+        return fmt::format(
+            "{}: is damaged ({}); restore it from a copy, or move it away: the segments in ledger/ are then folded "
+            "into a new one",
+            path, fault.text);
+    return fmt::format("{}: {}", path, fault.text);
+}
+
+}  // namespace
+
+UsageSums& UsageSums::operator+=(const UsageSums& more) noexcept {
+    requests += more.requests;
+    attempts += more.attempts;
+    input += more.input;
+    cached_input += more.cached_input;
+    cache_write += more.cache_write;
+    cache_write_1h += more.cache_write_1h;
+    output += more.output;
+    reasoning += more.reasoning;
+    unpriced += more.unpriced;
+    estimated += more.estimated;
+    cost += more.cost;
+    return *this;
+}
+
+std::string usage_day_text(UsageDay day) {
+    const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{day}}};
+    return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                       static_cast<unsigned>(date.day()));
+}
+
+std::expected<UsageTable, std::string> UsageTable::open(const std::string& path) {
+    auto database = Database::open(path);
+    if (!database) return std::unexpected(explain(path, database.error()));
+    UsageTable table(std::move(*database));
+    if (const auto begun = table.begin(path == ":memory:"); !begun)
+        return std::unexpected(explain(path, begun.error()));
+    return table;
+}
+
+DatabaseResult<void> UsageTable::begin(bool in_memory) {
+    if (!in_memory) {
+        // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
+        if (auto mode = database_.text("PRAGMA journal_mode = WAL"); !mode) return std::unexpected(mode.error());
+        LOOM_TRY(database_.run("PRAGMA synchronous = NORMAL"));
+    }
+    LOOM_TRY(take_schema());
+    LOOM_TRY(prepare());
+    return load_open();
+}
+
+DatabaseResult<void> UsageTable::take_schema() {
+    const int64_t version = LOOM_TRY(database_.number("PRAGMA user_version"));
+    if (version == schema_version) return {};
+    if (version != 0)
+        return std::unexpected(
+            DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
+    LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
+    LOOM_TRY(database_.run(schema));
+    return database_.run("COMMIT");
+}
+
+DatabaseResult<void> UsageTable::prepare() {
+    add_ = LOOM_TRY(database_.prepare(
+        "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
+        "ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, input = input + ?10, "
+        "cached_input = cached_input + ?11, cache_write = cache_write + ?12, cache_write_1h = cache_write_1h + ?13, "
+        "output = output + ?14, reasoning = reasoning + ?15, unpriced = unpriced + ?16, estimated = estimated + ?17, "
+        "cost_micro = cost_micro + ?18, cost_pico = cost_pico + ?19"));
+    open_put_ = LOOM_TRY(database_.prepare("INSERT INTO open_intent VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11)"));
+    open_drop_ = LOOM_TRY(database_.prepare("DELETE FROM open_intent WHERE id = ?1"));
+    segment_put_ = LOOM_TRY(database_.prepare(
+        "INSERT OR REPLACE INTO segment VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)"));
+    segment_get_ = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT {} FROM segment WHERE epoch = ?1 AND shard = ?2 AND number = ?3", segment_columns)));
+    last_get_ = LOOM_TRY(database_.prepare("SELECT max(last_intent) FROM segment WHERE epoch = ?1 AND shard = ?2"));
+    return {};
+}
+
+DatabaseResult<void> UsageTable::load_open() {
+    open_.clear();
+    auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
+    for (;;) {
+        if (!LOOM_TRY(all.step())) return {};
+        const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
+        OpenIntent one{.id = number(0),
+                       .request = number(1),
+                       .time_us = number(2),
+                       .consumer = std::string(all.text(3)),
+                       .team = std::string(all.text(4)),
+                       .tenant = std::string(all.text(5)),
+                       .provider = std::string(all.text(6)),
+                       .model = std::string(all.text(7)),
+                       .input = number(8),
+                       .output = number(9),
+                       .cost = all.number(10)};
+        open_.insert_or_assign(one.id, std::move(one));
+    }
+}
+
+DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
+    segment_get_.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number);
+    const bool found = LOOM_TRY(segment_get_.step());
+    SegmentRow row = found ? segment_at(segment_get_) : SegmentRow{.name = name};
+    segment_get_.reset();
+    if (found) return row;
+    last_get_.bind(1, name.epoch).bind(2, name.shard);
+    if (LOOM_TRY(last_get_.step())) row.last_intent = static_cast<uint64_t>(last_get_.number(0));
+    last_get_.reset();
+    return row;
+}
+
+DatabaseResult<std::vector<SegmentRow>> UsageTable::segments() {
+    auto all = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM segment", segment_columns)));
+    std::vector<SegmentRow> rows;
+    while (LOOM_TRY(all.step())) rows.push_back(segment_at(all));
+    return rows;
+}
+
+void UsageTable::take(SegmentRow& row, const tenant::LedgerRead& read) {
+    row.records += 1;
+    row.digest += read.checksum;
+    if (const auto* const intent = std::get_if<LedgerIntent>(&read.record)) open_intent(row, *intent);
+    if (const auto* const settlement = std::get_if<LedgerSettlement>(&read.record)) settle(row, *settlement);
+}
+
+/// A shard's ids rise: one that does not was written twice, since the first time it was not known to be there.
+void UsageTable::open_intent(SegmentRow& row, const LedgerIntent& intent) {
+    if (intent.id <= row.last_intent) return;
+    row.last_intent = intent.id;
+    row.opened += 1;
+    open_.insert_or_assign(intent.id, OpenIntent{.id = intent.id,
+                                                 .request = intent.request,
+                                                 .time_us = intent.time_us,
+                                                 .consumer = std::string(intent.consumer),
+                                                 .team = std::string(intent.team),
+                                                 .tenant = std::string(intent.tenant),
+                                                 .provider = std::string(intent.provider),
+                                                 .model = std::string(intent.model),
+                                                 .input = intent.input_tokens,
+                                                 .output = intent.output_tokens,
+                                                 .cost = intent.cost});
+    opened_.push_back(intent.id);
+    fresh_.emplace(intent.id, true);
+}
+
+/// Once: the second settlement of an intent finds it closed.
+void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
+    const auto found = open_.find(settlement.id);
+    if (found == open_.end()) return;
+    OpenIntent intent = std::move(found->second);
+    open_.erase(found);
+    if (fresh_.erase(settlement.id) == 0) settled_.push_back(settlement.id);
+    UsageSums sums{.requests = intent.request == intent.id ? 1u : 0u,
+                   .attempts = 1,
+                   .input = settlement.tokens.input,
+                   .cached_input = settlement.tokens.cached_input,
+                   .cache_write = settlement.tokens.cache_write,
+                   .cache_write_1h = settlement.tokens.cache_write_1h,
+                   .output = settlement.tokens.output,
+                   .reasoning = settlement.tokens.reasoning,
+                   .unpriced = settlement.cost < 0 ? 1u : 0u,
+                   .estimated = settlement.provenance >= LedgerProvenance::counted ? 1u : 0u};
+    if (settlement.cost > 0) sums.cost = static_cast<unsigned __int128>(settlement.cost);
+    row.booked += 1;
+    row.sums += sums;
+    added_[{static_cast<UsageDay>(intent.time_us / us_per_day), std::move(intent.consumer), std::move(intent.team),
+            std::move(intent.tenant), std::move(intent.provider), std::move(intent.model), settlement.provenance}] +=
+        sums;
+}
+
+DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
+    auto done = write(row);
+    if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
+    added_.clear();
+    opened_.clear();
+    settled_.clear();
+    fresh_.clear();
+    if (!done) (void)load_open();
+    return done;
+}
+
+DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
+    LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
+    LOOM_TRY(write_sums());
+    LOOM_TRY(write_open());
+    LOOM_TRY(write_segment(row));
+    return database_.run("COMMIT");
+}
+
+DatabaseResult<void> UsageTable::write_sums() {
+    for (const auto& [key, sums] : added_) {
+        add_.bind(1, key.day).bind(2, key.consumer).bind(3, key.team).bind(4, key.tenant).bind(5, key.provider);
+        add_.bind(6, key.model).bind(7, tenant::ledger_provenance_name(key.provenance));
+        int at = 8;
+        for (const uint64_t one : {sums.requests, sums.attempts, sums.input, sums.cached_input, sums.cache_write,
+                                   sums.cache_write_1h, sums.output, sums.reasoning, sums.unpriced, sums.estimated})
+            add_.bind(at++, stored(one));
+        add_.bind(18, static_cast<int64_t>(sums.cost / pico_per_micro));
+        add_.bind(19, static_cast<int64_t>(sums.cost % pico_per_micro));
+        LOOM_TRY(add_.run());
+    }
+    return {};
+}
+
+DatabaseResult<void> UsageTable::write_open() {
+    for (const uint64_t id : settled_) LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+    for (const uint64_t id : opened_) {
+        const auto found = open_.find(id);
+        if (found == open_.end()) continue;  // settled meanwhile
+        const OpenIntent& one = found->second;
+        open_put_.bind(1, stored(one.id)).bind(2, stored(one.request)).bind(3, stored(one.time_us));
+        open_put_.bind(4, one.consumer).bind(5, one.team).bind(6, one.tenant).bind(7, one.provider).bind(8, one.model);
+        open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
+        LOOM_TRY(open_put_.run());
+    }
+    return {};
+}
+
+DatabaseResult<void> UsageTable::write_segment(const SegmentRow& row) {
+    segment_put_.bind(1, row.name.epoch).bind(2, row.name.shard).bind(3, row.name.number);
+    int at = 4;
+    for (const uint64_t one : {row.folded, uint64_t{row.whole}, row.damaged, row.records, row.digest, row.opened,
+                               row.booked, row.sums.input, row.sums.output})
+        segment_put_.bind(at++, stored(one));
+    segment_put_.bind(13, static_cast<int64_t>(row.sums.cost / pico_per_micro));
+    segment_put_.bind(14, static_cast<int64_t>(row.sums.cost % pico_per_micro));
+    segment_put_.bind(15, stored(row.last_intent));
+    return segment_put_.run();
+}
+
+std::vector<OpenIntent> UsageTable::open_before(uint32_t epoch) const {
+    std::vector<OpenIntent> all;
+    for (const auto& [id, one] : open_)
+        if (tenant::ledger_epoch_of(id) != (epoch & tenant::ledger_epoch_mask)) all.push_back(one);
+    std::ranges::sort(all, {}, &OpenIntent::id);
+    return all;
+}
+
+DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
+    auto gone = LOOM_TRY(database_.prepare("DELETE FROM segment WHERE epoch = ?1 AND shard = ?2 AND number = ?3"));
+    return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
+}
+
+DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
+    const char* const column = column_of(query.by);
+    auto found = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT {0}, {1} FROM usage WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,
+                    sum_columns, query.of_consumer ? "AND consumer = ?3" : "")));
+    found.bind(1, query.from).bind(2, query.to);
+    if (query.of_consumer) found.bind(3, query.consumer);
+    std::vector<UsageGroup> groups;
+    while (LOOM_TRY(found.step())) {
+        const bool by_day = query.by == UsageDimension::day;
+        groups.push_back({by_day ? usage_day_text(found.number(0)) : std::string(found.text(0)), sums_at(found, 1)});
+    }
+    return groups;
+}
+
+DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
+    auto found = LOOM_TRY(database_.prepare("SELECT 1 FROM usage WHERE consumer = ?1 LIMIT 1"));
+    return found.bind(1, consumer).step();
+}
+
+DatabaseResult<uint64_t> UsageTable::open_rows() {
+    return static_cast<uint64_t>(LOOM_TRY(database_.number("SELECT count(*) FROM open_intent")));
+}
+
+DatabaseResult<UsageSums> UsageTable::total() {
+    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM usage", sum_columns)));
+    if (!LOOM_TRY(found.step())) return UsageSums();
+    return sums_at(found, 0);
+}
+
+}  // namespace loom::store

@@ -1,0 +1,108 @@
+// The ledger's sums in their database, for whoever holds it.
+//
+// What is folded of a segment and how far that is are changed in one transaction: a fold that is repeated, or was cut
+// off anywhere, counts nothing twice. Intents whose settlement has not come are rows too, so a segment is needed no
+// more once it is folded.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "database.h"
+#include "ledger_segment.h"
+#include "loom/store/usage.h"
+#include "loom/tenant/ledger_record.h"
+
+namespace loom::store {
+
+/// An intent that was not settled yet, as far as it is booked by it.
+struct OpenIntent {
+    uint64_t id = 0;
+    uint64_t request = 0;
+    uint64_t time_us = 0;
+    std::string consumer, team, tenant, provider, model;
+    uint64_t input = 0;
+    uint64_t output = 0;
+    Money cost = -1;
+};
+
+/// How far a segment is folded, and what was in it so far.
+struct SegmentRow {
+    SegmentName name;
+    uint64_t folded = 0;   // bytes from its front
+    bool whole = false;    // nothing will come behind them
+    uint64_t damaged = 0;  // bytes that are no records
+    uint64_t records = 0;
+    uint64_t digest = 0;  // the sum of their checksums
+    uint64_t opened = 0;  // intents
+    uint64_t booked = 0;  // settlements of an intent that was open
+    UsageSums sums;       // that these were booked with: attempts, tokens and cost
+    uint64_t last_intent = 0;
+};
+
+class UsageTable {
+  public:
+    /// path  of a file that is there, or ":memory:".
+    /// Errors  a text for whoever starts Loom.
+    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path);
+
+    /// The segment's row, a new one where it was never folded.
+    [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
+    [[nodiscard]] DatabaseResult<std::vector<SegmentRow>> segments();
+
+    /// One record of `row`'s segment; in memory, until commit. Those that were taken before are passed over.
+    void take(SegmentRow& row, const tenant::LedgerRead& read);
+    /// All that was taken since the last one, and the segment's row, or nothing of it: then what was taken is
+    /// forgotten, and is to be taken again from segment().
+    [[nodiscard]] DatabaseResult<void> commit(const SegmentRow& row);
+
+    /// Of epochs before `epoch`, by id.
+    [[nodiscard]] std::vector<OpenIntent> open_before(uint32_t epoch) const;
+    [[nodiscard]] size_t open_count() const noexcept { return open_.size(); }
+    [[nodiscard]] DatabaseResult<void> forget(const SegmentName& name);
+
+    [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(const UsageQuery& query);
+    [[nodiscard]] DatabaseResult<bool> knows(const std::string& consumer);
+    [[nodiscard]] DatabaseResult<UsageSums> total();
+    /// All that is read from here on is of one moment, for as long as the table lives.
+    [[nodiscard]] DatabaseResult<void> hold_still() { return database_.run("BEGIN"); }
+    [[nodiscard]] DatabaseResult<uint64_t> open_rows();
+
+  private:
+    struct Key {
+        UsageDay day;
+        std::string consumer, team, tenant, provider, model;
+        tenant::LedgerProvenance provenance;
+        auto operator<=>(const Key&) const = default;
+    };
+
+    explicit UsageTable(Database database) : database_(std::move(database)) {}
+    [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
+    [[nodiscard]] DatabaseResult<void> take_schema();
+    [[nodiscard]] DatabaseResult<void> prepare();
+    [[nodiscard]] DatabaseResult<void> load_open();
+    void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
+    void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
+    [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
+    [[nodiscard]] DatabaseResult<void> write_sums();
+    [[nodiscard]] DatabaseResult<void> write_open();
+    [[nodiscard]] DatabaseResult<void> write_segment(const SegmentRow& row);
+
+    Database database_;
+    Statement add_;
+    Statement open_put_;
+    Statement open_drop_;
+    Statement segment_put_;
+    Statement segment_get_;
+    Statement last_get_;
+    std::unordered_map<uint64_t, OpenIntent> open_;  // as it will be behind the next commit
+    std::map<Key, UsageSums> added_;
+    std::vector<uint64_t> opened_;              // since the last commit
+    std::vector<uint64_t> settled_;             // of those that have a row
+    std::unordered_map<uint64_t, bool> fresh_;  // opened since the last commit: they have no row
+};
+
+}  // namespace loom::store

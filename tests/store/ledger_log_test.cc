@@ -1,0 +1,275 @@
+// The shard's side of the ledger, on a ring whose disk does what a test says.
+#include "loom/store/ledger_log.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <map>
+
+#include "../sim/sim_ring.h"
+
+namespace loom::store {
+namespace {
+
+using sim::Op;
+
+constexpr int first_fd = sim::fd_base + 1;
+constexpr int second_fd = sim::fd_base + 2;
+constexpr uint64_t begin_bytes = tenant::ledger_begin_bytes;
+
+class LedgerLogTest : public testing::Test {
+  protected:
+    LedgerLogTest() {
+        for (const int fd : {first_fd, second_fd}) {
+            LedgerSegment& segment = segments[fd];
+            segment.fd = fd;
+            segment.written = begin_bytes;
+            files[fd] = std::string(begin_bytes, '\0');
+        }
+        channel.epoch = 5;
+        channel.shard = 2;
+        channel.segment_bytes = uint64_t{1} << 30;
+        channel.first = &segments[first_fd];
+        log = std::make_unique<LedgerLog>(shard.shard(), channel);
+    }
+    ~LedgerLogTest() override {
+        for (int i = 0; i < 100 && !log->idle(); ++i) {
+            write_all();
+            shard.tick();
+        }
+        EXPECT_TRUE(log->idle());
+        log.reset();
+    }
+
+    uint64_t put() { return log->append(tenant::LedgerIntent{.consumer = "c", .model = "gpt-4o"}); }
+    /// The disk takes so many bytes of the oldest write.
+    void take(int fd, size_t bytes) {
+        const sim::Operation* const operation = shard.ring().find(fd, Op::write);
+        ASSERT_NE(operation, nullptr);
+        std::string& file = files[fd];
+        const std::string part = operation->bytes.substr(0, bytes);
+        file.resize(std::max<size_t>(file.size(), operation->offset + part.size()));
+        file.replace(operation->offset, part.size(), part);
+        shard.ring().complete(fd, Op::write, static_cast<int>(part.size()));
+    }
+    void write_all() {
+        for (const auto& [fd, segment] : segments)
+            while (const sim::Operation* const operation = shard.ring().find(fd, Op::write))
+                take(fd, operation->bytes.size());
+    }
+    void refuse(int fd, int error) { shard.ring().complete(fd, Op::write, -error); }
+    /// Ids of the records in a file, as far as they count.
+    std::vector<uint64_t> ids(int fd) {
+        std::vector<uint64_t> found;
+        std::string_view rest = std::string_view(files[fd]).substr(0, segments[fd].written).substr(begin_bytes);
+        while (!rest.empty()) {
+            const tenant::LedgerRead read = tenant::read_ledger_record(rest);
+            if (read.state != tenant::LedgerRead::State::whole) {
+                ADD_FAILURE() << "no record " << rest.size() << " bytes before the end";
+                break;
+            }
+            found.push_back(std::get<tenant::LedgerIntent>(read.record).id);
+            rest.remove_prefix(read.bytes);
+        }
+        return found;
+    }
+
+    sim::SimShard shard;
+    LedgerChannel channel;
+    std::map<int, LedgerSegment> segments;
+    std::map<int, std::string> files;
+    std::unique_ptr<LedgerLog> log;
+};
+
+struct Told final : LedgerLog::Waiter {
+    Told() : Waiter([](LedgerLog::Waiter& waiter) noexcept { static_cast<Told&>(waiter).count += 1; }) {}
+    int count = 0;
+};
+
+TEST_F(LedgerLogTest, ATickIsOneWriteAtItsPlace) {
+    const std::vector<uint64_t> put_first = {put(), put(), put()};
+    EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write)) << "it waits for the end of the tick";
+    shard.tick();
+    const sim::Operation* const one = shard.ring().find(first_fd, Op::write);
+    ASSERT_NE(one, nullptr);
+    EXPECT_EQ(one->offset, begin_bytes);
+    const size_t bytes = one->bytes.size();
+    take(first_fd, bytes);
+    EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write)) << "one write for all of them";
+    shard.tick();
+    EXPECT_EQ(segments[first_fd].written, begin_bytes + bytes);
+    EXPECT_EQ(ids(first_fd), put_first);
+    const uint64_t last = put();
+    shard.tick();
+    EXPECT_EQ(shard.ring().find(first_fd, Op::write)->offset, begin_bytes + bytes);
+    write_all();
+    shard.tick();
+    EXPECT_EQ(ids(first_fd).back(), last);
+    EXPECT_GT(last, put_first.back());
+}
+
+TEST_F(LedgerLogTest, EveryShortWriteGoesOnWhereItStopped) {
+    std::vector<uint64_t> all;
+    size_t cut = 1;
+    for (size_t size = 2; cut < size; ++cut) {
+        all.push_back(put());
+        all.push_back(put());
+        shard.tick();
+        const sim::Operation* const one = shard.ring().find(first_fd, Op::write);
+        ASSERT_NE(one, nullptr);
+        size = one->bytes.size();
+        const uint64_t offset = one->offset;
+        take(first_fd, cut);
+        shard.tick();
+        EXPECT_EQ(segments[first_fd].written, offset) << "a part of a batch counts for nothing";
+        const sim::Operation* const rest = shard.ring().find(first_fd, Op::write);
+        ASSERT_NE(rest, nullptr);
+        EXPECT_EQ(rest->offset, offset + cut);
+        EXPECT_EQ(rest->bytes.size(), size - cut);
+        write_all();
+        shard.tick();
+        EXPECT_EQ(segments[first_fd].written, offset + size);
+    }
+    EXPECT_EQ(ids(first_fd), all);
+}
+
+TEST_F(LedgerLogTest, WhoWaitsIsToldWhenItIsWritten) {
+    Told told;
+    EXPECT_FALSE(log->wait(told)) << "nothing was appended";
+    (void)put();
+    ASSERT_TRUE(log->wait(told));
+    shard.tick();
+    EXPECT_EQ(told.count, 0);
+    write_all();
+    shard.tick();
+    EXPECT_EQ(told.count, 1);
+    EXPECT_FALSE(log->wait(told));
+}
+
+TEST_F(LedgerLogTest, AFullDiskIsTriedAgainAndLosesNothing) {
+    std::vector<uint64_t> all = {put()};
+    Told told;
+    ASSERT_TRUE(log->wait(told));
+    shard.tick();
+    refuse(first_fd, ENOSPC);
+    shard.tick();
+    EXPECT_TRUE(log->failing());
+    EXPECT_EQ(channel.fault, ENOSPC);
+    EXPECT_EQ(told.count, 1) << "nobody waits for a disk";
+    EXPECT_FALSE(log->wait(told));
+    all.push_back(put());
+    shard.tick();
+    EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write));
+    for (int again = 0; again < 3; ++again) {
+        shard.run_ms(LedgerLog::retry_ms + 1);
+        ASSERT_TRUE(shard.ring().in_flight(first_fd, Op::write));
+        refuse(first_fd, ENOSPC);
+        shard.tick();
+        EXPECT_TRUE(log->failing());
+    }
+    shard.run_ms(LedgerLog::retry_ms + 1);
+    write_all();
+    shard.tick();
+    EXPECT_FALSE(log->failing());
+    EXPECT_EQ(channel.fault, 0);
+    write_all();
+    shard.tick();
+    EXPECT_EQ(ids(first_fd), all);
+}
+
+TEST_F(LedgerLogTest, WhereNothingIsTakenThereIsNoRoomInTheEnd) {
+    std::vector<uint64_t> all = {put()};
+    shard.tick();
+    refuse(first_fd, ENOSPC);
+    shard.tick();
+    while (const uint64_t id = put()) {
+        all.push_back(id);
+        ASSERT_LT(all.size(), LedgerLog::memory_bytes) << "without an end";
+    }
+    EXPECT_FALSE(log->append(tenant::LedgerSettlement{.id = 1}));
+    EXPECT_GT(all.size(), LedgerLog::memory_bytes / tenant::ledger_record_bytes_max);
+    shard.run_ms(LedgerLog::retry_ms + 1);
+    for (int i = 0; i < 50; ++i) {
+        write_all();
+        shard.tick();
+    }
+    EXPECT_EQ(ids(first_fd), all) << "what had room is there, in order";
+    EXPECT_NE(put(), 0u);
+}
+
+/// Wherever the write of a broken file stopped: each record is in one of the two, once.
+TEST_F(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
+    size_t size = 2;
+    for (size_t done = 0; done < size; done += 3) {
+        for (auto& [fd, segment] : segments) {
+            segment.written = begin_bytes;
+            segment.closed = segment.broken = false;
+            files[fd].assign(begin_bytes, '\0');
+        }
+        log = std::make_unique<LedgerLog>(shard.shard(), channel);
+        channel.spare = &segments[second_fd];
+        std::vector<uint64_t> all = {put(), put(), put()};
+        shard.tick();
+        size = shard.ring().find(first_fd, Op::write)->bytes.size();
+        if (done > 0) {
+            take(first_fd, done);
+            shard.tick();
+        }
+        all.push_back(put());
+        shard.tick();
+        refuse(first_fd, EIO);  // the first batch's
+        shard.tick();
+        if (shard.ring().in_flight(first_fd, Op::write)) write_all();  // the second's, behind the gap
+        shard.run_ms(LedgerLog::retry_ms + 1);
+        for (int i = 0; i < 3; ++i) {
+            write_all();
+            shard.tick();
+        }
+        EXPECT_FALSE(log->failing());
+        EXPECT_TRUE(segments[first_fd].closed);
+        std::vector<uint64_t> found = ids(first_fd);
+        for (const uint64_t id : ids(second_fd)) found.push_back(id);
+        EXPECT_EQ(found, all) << done;
+    }
+}
+
+TEST_F(LedgerLogTest, AFullSegmentIsFollowedAndClosedWhenItsLastWriteIsDone) {
+    channel.segment_bytes = begin_bytes + 1;
+    std::vector<uint64_t> all = {put()};
+    shard.tick();
+    all.push_back(put());
+    shard.tick();  // there is no next one: it goes on in this one
+    channel.spare = &segments[second_fd];
+    all.push_back(put());
+    shard.tick();
+    EXPECT_TRUE(shard.ring().in_flight(second_fd, Op::write));
+    EXPECT_FALSE(segments[first_fd].closed);
+    while (shard.ring().in_flight(first_fd, Op::write)) {
+        take(first_fd, 1 << 20);
+        shard.tick();
+    }
+    EXPECT_TRUE(segments[first_fd].closed);
+    write_all();
+    shard.tick();
+    EXPECT_EQ(ids(first_fd).size(), 2u);
+    EXPECT_EQ(ids(second_fd), std::vector<uint64_t>{all.back()});
+}
+
+TEST_F(LedgerLogTest, ASegmentThatCouldNotBeSyncedIsFollowed) {
+    (void)put();
+    shard.tick();
+    write_all();
+    shard.tick();
+    segments[first_fd].broken = true;
+    channel.spare = &segments[second_fd];
+    (void)put();
+    shard.tick();
+    EXPECT_TRUE(shard.ring().in_flight(second_fd, Op::write));
+    EXPECT_TRUE(segments[first_fd].closed);
+    write_all();
+    shard.tick();
+}
+
+}  // namespace
+}  // namespace loom::store

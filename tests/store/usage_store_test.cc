@@ -1,0 +1,351 @@
+// The ledger's service: what shards have written is in the sums once, whatever happens to files and processes.
+#include "loom/store/usage_store.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "../sim/random.h"
+#include "directory.h"
+#include "ledger_segment.h"
+
+namespace loom::store {
+namespace {
+
+namespace fs = std::filesystem;
+using tenant::LedgerIntent;
+using tenant::LedgerSettlement;
+
+constexpr uint64_t day_us = uint64_t{86'400} * 1'000'000;
+constexpr UsageDay some_day = 19'782;  // 2024-02-29
+
+template <class Record>
+std::string written(const Record& record) {
+    std::array<char, tenant::ledger_record_bytes_max> room;
+    return {room.data(), write_ledger_record(record, room)};
+}
+
+std::string begin(uint32_t epoch, uint32_t shard = 0, uint32_t number = 1) {
+    return written(tenant::LedgerBegin{.epoch = epoch, .shard = shard, .number = number, .time_us = 1});
+}
+
+/// Whose estimate is 100 and 50.
+std::string intent(uint64_t id, uint64_t request = 0, std::string_view consumer = "app") {
+    return written(LedgerIntent{.id = id,
+                                .request = request == 0 ? id : request,
+                                .time_us = some_day * day_us + 5,
+                                .consumer = consumer,
+                                .team = "team",
+                                .tenant = "acme",
+                                .provider = "openai",
+                                .model = "gpt-4o",
+                                .input_tokens = 100,
+                                .output_tokens = 50,
+                                .cost = 7'000});
+}
+
+/// With 10 and 3, reported.
+std::string settled(uint64_t id) {
+    return written(LedgerSettlement{.id = id,
+                                    .provenance = tenant::LedgerProvenance::reported,
+                                    .status = 200,
+                                    .tokens = {.input = 10, .cached_input = 4, .output = 3, .reasoning = 1},
+                                    .cost = 2'500});
+}
+
+class UsageStoreTest : public testing::Test {
+  protected:
+    std::string file(const SegmentName& name) const { return directory.path() + "/ledger/" + segment_file_name(name); }
+    void write(const SegmentName& name, const std::string& bytes) const {
+        fs::create_directories(directory.path() + "/ledger");
+        std::ofstream(file(name), std::ios::binary | std::ios::trunc) << bytes;
+    }
+    UsageStore::Options options() {
+        return {.directory = directory.path(), .fold_interval_ms = 10, .on_notice = [this](const std::string& text) {
+                    notices += text + "\n";
+                }};
+    }
+    std::unique_ptr<UsageStore> open() {
+        notices.clear();
+        auto opened = UsageStore::open(options());
+        EXPECT_TRUE(opened) << opened.error();
+        return opened ? std::move(*opened) : nullptr;
+    }
+    static UsageSums sums(UsageStore& store) {
+        const auto groups = store.usage({{.by = UsageDimension::consumer, .from = 0, .to = 1'000'000, .consumer = {}}});
+        EXPECT_TRUE(groups) << groups.error();
+        UsageSums all;
+        if (groups)
+            for (const UsageGroup& group : (*groups)[0]) all += group.sums;
+        return all;
+    }
+    UsageSums recovered() {
+        const auto store = open();
+        return store == nullptr ? UsageSums() : sums(*store);
+    }
+    void expect_agreement() const {
+        const auto verdict = verify_ledger(directory.path());
+        ASSERT_TRUE(verdict) << verdict.error();
+        for (const std::string& difference : verdict->differences) ADD_FAILURE() << difference;
+    }
+
+    Directory directory;
+    std::string notices;
+};
+
+TEST_F(UsageStoreTest, WhatAFormerStartHasLeftIsFoldedOnce) {
+    write({4, 0, 1}, begin(4) + intent(1) + settled(1) + intent(2));
+    write({4, 0, 2}, begin(4, 0, 2) + settled(2) + intent(3, 0, "web") + settled(3));
+    for (int start = 0; start < 3; ++start) {
+        const UsageSums all = recovered();
+        EXPECT_EQ(all.requests, 3u);
+        EXPECT_EQ(all.attempts, 3u);
+        EXPECT_EQ(all.input, 30u);
+        EXPECT_EQ(all.cached_input, 12u);
+        EXPECT_EQ(all.output, 9u);
+        EXPECT_EQ(all.reasoning, 3u);
+        EXPECT_EQ(static_cast<uint64_t>(all.cost), 7'500u);
+        EXPECT_EQ(all.estimated, 0u);
+        EXPECT_EQ(notices, "");
+        expect_agreement();
+    }
+}
+
+TEST_F(UsageStoreTest, ARequestsAttemptsAreOneRequest) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1) + intent(2, 1) + settled(2) + intent(3, 1));
+    const UsageSums all = recovered();
+    EXPECT_EQ(all.requests, 1u);
+    EXPECT_EQ(all.attempts, 3u);
+}
+
+TEST_F(UsageStoreTest, WhatWasInFlightIsBookedByItsEstimateOnce) {
+    write({1, 0, 1}, begin(1) + intent(tenant::make_ledger_id(1, 0, 1)) + intent(tenant::make_ledger_id(1, 0, 2)) +
+                         settled(tenant::make_ledger_id(1, 0, 2)));
+    for (int start = 0; start < 3; ++start) {
+        const UsageSums all = recovered();
+        EXPECT_EQ(all.requests, 2u);
+        EXPECT_EQ(all.estimated, 1u);
+        EXPECT_EQ(all.input, 110u);
+        EXPECT_EQ(all.output, 53u);
+        EXPECT_EQ(static_cast<uint64_t>(all.cost), 9'500u);
+        EXPECT_EQ(start == 0, notices.find("1 request were under way") != std::string::npos ||
+                                  notices.find("1 request") != std::string::npos)
+            << notices;
+        expect_agreement();
+    }
+}
+
+TEST_F(UsageStoreTest, ASettlementThatIsThereTwiceCountsOnce) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1) + settled(1) + intent(1) + settled(1));
+    EXPECT_EQ(recovered().attempts, 1u);
+    EXPECT_EQ(recovered().input, 10u);
+}
+
+/// Every byte: tests/store/ledger_segment_test.cc. Each cut leaves the records before it, and nothing else.
+TEST_F(UsageStoreTest, EveryTruncationIsCutToItsLastWholeRecord) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    const std::vector<std::string> records = {begin(1), intent(id(1)), settled(id(1)), intent(id(2)), settled(id(2))};
+    std::string whole;
+    for (const std::string& record : records) whole += record;
+    for (size_t cut = 0; cut <= whole.size(); cut += 11) {
+        fs::remove_all(directory.path() + "/ledger");
+        fs::remove(directory.path() + "/usage.db");
+        fs::remove(directory.path() + "/usage.db-wal");
+        write({1, 0, 1}, whole.substr(0, cut));
+        size_t kept = 0, bytes = 0;
+        while (kept < records.size() && bytes + records[kept].size() <= cut) bytes += records[kept++].size();
+        const UsageSums all = recovered();
+        const uint64_t intents = kept >= 4 ? 2 : kept >= 2 ? 1 : 0;
+        const uint64_t settlements = kept == 5 ? 2 : kept >= 3 ? 1 : 0;
+        EXPECT_EQ(all.requests, intents) << cut;
+        EXPECT_EQ(all.input, settlements * 10 + (intents - settlements) * 100) << cut;
+        if (kept > 1) {
+            EXPECT_EQ(fs::file_size(file({1, 0, 1})), bytes) << cut;
+        }
+        EXPECT_FALSE(fs::exists(file({1, 0, 1}) + ".corrupt")) << cut;
+        expect_agreement();
+    }
+}
+
+/// Whatever byte is wrong: the records around it are taken, and a file that is damaged is kept beside.
+TEST_F(UsageStoreTest, EveryChangedByteCostsItsRecordAlone) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    std::string whole = begin(1);
+    for (uint64_t n = 1; n <= 3; ++n) whole += intent(id(n)) + settled(id(n));
+    const size_t last = whole.size() - settled(id(3)).size();
+    for (size_t at = 0; at < whole.size(); at += 41) {
+        fs::remove_all(directory.path() + "/ledger");
+        fs::remove(directory.path() + "/usage.db");
+        fs::remove(directory.path() + "/usage.db-wal");
+        std::string changed = whole;
+        changed[at] = static_cast<char>(changed[at] ^ 0x15);
+        write({1, 0, 1}, changed);
+        const UsageSums all = recovered();
+        EXPECT_GE(all.requests, 2u) << at;
+        EXPECT_LE(all.requests, 3u) << at;
+        if (at < last) {
+            EXPECT_TRUE(fs::exists(file({1, 0, 1}) + ".corrupt")) << at;
+            EXPECT_NE(notices.find("are no records"), std::string::npos) << notices;
+        }
+        expect_agreement();
+    }
+}
+
+TEST_F(UsageStoreTest, AGapOfZerosIsAWriteThatNeverHappened) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    write({1, 0, 1}, begin(1) + intent(id(1)) + std::string(300, '\0') + intent(id(2)) + settled(id(2)));
+    EXPECT_EQ(recovered().requests, 2u);
+    EXPECT_FALSE(fs::exists(file({1, 0, 1}) + ".corrupt"));
+}
+
+/// A database of before, and the log as it is now: what was folded since is folded again.
+TEST_F(UsageStoreTest, AnOlderDatabaseCatchesUp) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    fs::copy(directory.file("usage.db"), directory.file("before.db"));
+    write({2, 0, 1}, begin(2) + intent(tenant::make_ledger_id(2, 0, 1)) + settled(tenant::make_ledger_id(2, 0, 1)));
+    EXPECT_EQ(recovered().attempts, 2u);
+    for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"}) fs::remove(directory.file(gone));
+    fs::copy(directory.file("before.db"), directory.file("usage.db"));
+    EXPECT_EQ(recovered().attempts, 2u);
+    expect_agreement();
+    for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"}) fs::remove(directory.file(gone));
+    EXPECT_EQ(recovered().attempts, 2u) << "from the log alone";
+    expect_agreement();
+}
+
+TEST_F(UsageStoreTest, AFoldThatIsKilledAnywhereCountsNothingTwice) {
+    constexpr uint64_t segments = 4, each = 3'000;
+    for (uint32_t n = 1; n <= segments; ++n) {
+        std::string bytes = begin(1, 0, n);
+        for (uint64_t i = 0; i < each; ++i) {
+            const uint64_t id = tenant::make_ledger_id(1, 0, n * each + i);
+            bytes += intent(id);
+            if (i % 10 != 0) bytes += settled(id);
+        }
+        write({1, 0, n}, bytes);
+    }
+    sim::Random random(20'260'711);
+    for (int kill_number = 0; kill_number < 25; ++kill_number) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            (void)UsageStore::open({.directory = directory.path()});
+            ::_exit(0);
+        }
+        std::this_thread::sleep_for(std::chrono::microseconds(random.below(40'000)));
+        ::kill(child, SIGKILL);
+        ::waitpid(child, nullptr, 0);
+    }
+    const UsageSums all = recovered();
+    constexpr uint64_t total = segments * each, lost = total / 10;
+    EXPECT_EQ(all.requests, total);
+    EXPECT_EQ(all.attempts, total);
+    EXPECT_EQ(all.estimated, lost);
+    EXPECT_EQ(all.input, lost * 100 + (total - lost) * 10);
+    expect_agreement();
+}
+
+TEST_F(UsageStoreTest, ASecondOneOnTheSameDirectoryIsRefused) {
+    auto first = open();
+    const auto second = UsageStore::open(options());
+    ASSERT_FALSE(second);
+    EXPECT_NE(second.error().find("another Loom keeps its ledger in " + directory.path()), std::string::npos)
+        << second.error();
+    EXPECT_NE(second.error().find(fmt::format("process {}", ::getpid())), std::string::npos) << second.error();
+    first.reset();
+    EXPECT_NE(open(), nullptr);
+}
+
+TEST_F(UsageStoreTest, NobodyElseCanReadIt) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    for (const char* const name : {"usage.db", "ledger.lock"})
+        EXPECT_EQ(fs::status(directory.file(name)).permissions(), fs::perms::owner_read | fs::perms::owner_write)
+            << name;
+}
+
+/// A shard's writer in this test's place: what it says is written is in the sums at once.
+TEST_F(UsageStoreTest, WhatIsWrittenNowIsInTheSumsThatAreAskedFor) {
+    const auto store = open();
+    LedgerSegment& segment = *store->channel(0).first;
+    uint64_t at = segment.written;
+    for (uint64_t n = 1; n <= 20; ++n) {
+        const uint64_t id = tenant::make_ledger_id(segment.epoch, 0, n);
+        const std::string bytes = intent(id) + settled(id);
+        ASSERT_EQ(::pwrite(segment.fd, bytes.data(), bytes.size(), static_cast<off_t>(at)),
+                  static_cast<ssize_t>(bytes.size()));
+        at += bytes.size();
+        segment.written = at;
+        EXPECT_EQ(sums(*store).attempts, n);
+    }
+    expect_agreement();
+}
+
+TEST_F(UsageStoreTest, ASettlementInTheNextSegmentWaitsForItsIntentInTheOneBefore) {
+    const auto store = open();
+    LedgerChannel& channel = store->channel(0);
+    LedgerSegment& first = *channel.first;
+    LedgerSegment& second = *channel.spare.exchange(nullptr);
+    const uint64_t id = tenant::make_ledger_id(first.epoch, 0, 1);
+    const std::string one = intent(id), two = settled(id);
+    ASSERT_GT(::pwrite(second.fd, two.data(), two.size(), static_cast<off_t>(second.written.load())), 0);
+    second.written += two.size();
+    EXPECT_EQ(sums(*store).attempts, 0u);
+    ASSERT_GT(::pwrite(first.fd, one.data(), one.size(), static_cast<off_t>(first.written.load())), 0);
+    first.written += one.size();
+    first.closed = true;
+    EXPECT_EQ(sums(*store).attempts, 1u);
+    EXPECT_EQ(sums(*store).estimated, 0u);
+}
+
+TEST_F(UsageStoreTest, OnlyWhatIsFoldedAndOfFormerStartsIsRemovedByAge) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1'000);
+    fs::last_write_time(file({1, 0, 1}), long_ago);
+    auto with_age = options();
+    with_age.keep_s = 3'600;
+    auto store = UsageStore::open(with_age);
+    ASSERT_TRUE(store);
+    const std::string own = file({(*store)->channel(0).epoch, 0, 1});
+    for (int i = 0; i < 500 && fs::exists(file({1, 0, 1})); ++i)
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(fs::exists(file({1, 0, 1})));
+    EXPECT_TRUE(fs::exists(own));
+    EXPECT_EQ(sums(**store).attempts, 1u) << "its sums stay";
+    store->reset();
+    expect_agreement();
+}
+
+TEST_F(UsageStoreTest, VerifySeesWhatDoesNotAgree) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    expect_agreement();
+    write({1, 0, 1}, begin(1) + intent(1) + settled(2));  // as long, and another record
+    const auto verdict = verify_ledger(directory.path());
+    ASSERT_TRUE(verdict);
+    ASSERT_EQ(verdict->differences.size(), 1u);
+    EXPECT_NE(verdict->differences[0].find("1-0-1.log"), std::string::npos) << verdict->differences[0];
+    EXPECT_FALSE(verify_ledger(directory.path() + "/nothing"));
+}
+
+TEST_F(UsageStoreTest, InMemoryItIsTheSame) {
+    auto opened = UsageStore::open({.directory = ""});
+    ASSERT_TRUE(opened);
+    LedgerSegment& segment = *(*opened)->channel(0).first;
+    const uint64_t id = tenant::make_ledger_id(segment.epoch, 0, 1);
+    const std::string bytes = intent(id) + settled(id);
+    ASSERT_GT(::pwrite(segment.fd, bytes.data(), bytes.size(), static_cast<off_t>(segment.written.load())), 0);
+    segment.written += bytes.size();
+    EXPECT_EQ(sums(**opened).attempts, 1u);
+}
+
+}  // namespace
+}  // namespace loom::store

@@ -1,0 +1,484 @@
+// What clients use is booked once, to the token, however requests end and whenever Loom does.
+#include <fmt/format.h>
+#include <sys/mount.h>
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <mutex>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "fixture.h"
+#include "three_providers.h"
+
+namespace loom::wire {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A state.directory that outlives a Loom.
+class StateDirectory {
+  public:
+    StateDirectory() {
+        char name[] = "/tmp/loom-ledger-XXXXXX";
+        path_ = ::mkdtemp(name);
+    }
+    ~StateDirectory() {
+        std::error_code ignored;
+        fs::remove_all(path_, ignored);
+    }
+    StateDirectory(const StateDirectory&) = delete;
+    const std::string& path() const { return path_; }
+
+  private:
+    std::string path_;
+};
+
+std::string usage_page(const LoomProcess& loom, const std::string& rest) {
+    return ask_once(loom.admin_port(), request("GET", "/ai/usage" + rest)).body;
+}
+
+/// The first number of this name behind `from`; -1: there is none.
+long number_in(std::string_view page, std::string_view name, size_t from = 0) {
+    const std::string key = "\"" + std::string(name) + "\":";
+    const size_t at = page.find(key, from);
+    return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
+}
+
+/// What `loom ledger verify` says, and its exit status.
+std::pair<int, std::string> verify(const std::string& directory) {
+    const char* const binary = std::getenv("LOOM_BIN");
+    const std::string command = std::string(binary) + " ledger verify " + directory + " 2>&1";
+    FILE* const pipe = ::popen(command.c_str(), "r");
+    std::string text;
+    std::array<char, 4096> part;
+    while (const size_t size = std::fread(part.data(), 1, part.size(), pipe)) text.append(part.data(), size);
+    const int status = ::pclose(pipe);
+    return {WEXITSTATUS(status), text};
+}
+
+void keep_ledger(Conf& conf, const StateDirectory& state) {
+    conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+    conf.set("consumer.tester.team", "testers").set("consumer.tester.tenant", "acme");
+    conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
+}
+
+class Ledger : public WireTest {
+  protected:
+    Ledger() { keep_ledger(conf, state); }
+    /// Of the tester, once so many attempts are settled.
+    std::string page(long attempts = 1) {
+        std::string told;
+        wait_until("all to be settled", [&] {
+            told = usage_page(loom(), "/tester");
+            return number_in(told, "attempts") == attempts;
+        });
+        return told;
+    }
+    long requests_in(const std::string& period) {
+        return number_in(usage_page(loom(), "/tester?period=" + period), "requests");
+    }
+    void TearDown() override {
+        WireTest::TearDown();
+        const auto [status, text] = verify(state.path());
+        EXPECT_EQ(status, 0) << text;
+    }
+    StateDirectory state;
+};
+
+TEST_F(Ledger, TellsWhatAConsumerHasUsed) {
+    start(answer_always(answer(chat_answer)));
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const std::string told = page(3);
+    EXPECT_TRUE(told.starts_with(R"({"consumer":"tester","period":"20)")) << told;
+    EXPECT_TRUE(contains(told,
+                         R"("tokens":{"prompt":27,"completion":36,"total":63},"requests":3,"cost_estimate":"$0.00",)"
+                         R"("cost":"0.0004275")"))
+        << told;
+    EXPECT_TRUE(contains(told, R"("models":[{"model":"gpt-4o","tokens":{"prompt":27,)")) << told;
+    EXPECT_TRUE(contains(told, R"("days":[{"day":"20)")) << told;
+    const std::string all = usage_page(loom(), "");
+    for (const char* const part :
+         {R"("tenants":[{"tenant":"acme",)", R"("teams":[{"team":"testers",)", R"("consumers":[{"consumer":"tester",)",
+          R"("providers":[{"provider":"mock",)", R"("provenances":[{"provenance":"reported",)"})
+        EXPECT_TRUE(contains(all, part)) << all;
+}
+
+TEST_F(Ledger, PeriodsAreMonthsAndDays) {
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const std::string now = page();
+    const size_t at = now.find(R"("day":")") + 7;
+    const std::string today = now.substr(at, 10);
+    EXPECT_EQ(requests_in(today), 1);
+    EXPECT_EQ(requests_in(today.substr(0, 7)), 1);
+    EXPECT_EQ(requests_in("2024-02"), 0);
+    for (const char* const bad : {"?period=2024-13", "?period=2024-02-30", "?period=", "?x=1", "?period=2024-2"})
+        EXPECT_EQ(ask_once(loom().admin_port(), request("GET", "/ai/usage/tester" + std::string(bad))).status(), 400)
+            << bad;
+    EXPECT_EQ(ask_once(loom().admin_port(), request("GET", "/ai/usage/nobody")).status(), 404);
+    EXPECT_EQ(ask_once(loom().admin_port(), request("POST", "/ai/usage")).status(), 405);
+}
+
+TEST_F(Ledger, AStreamsUsageIsBooked) {
+    start(answer_always(sse_answer(delta_event("Hi") + usage_event + done_event)));
+    EXPECT_EQ(ask(chat_request(stream_body)).status(), 200);
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "prompt"), 9);
+    EXPECT_EQ(number_in(told, "completion"), 12);
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 0);
+}
+
+TEST_F(Ledger, WhatAProviderRefusesCostsNothing) {
+    start(answer_always(answer(R"({"error":{"message":"no"}})", "400 Bad Request")));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 400);
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "requests"), 1);
+    EXPECT_EQ(number_in(told, "total"), 0);
+    EXPECT_TRUE(contains(told, R"("cost":"0")")) << told;
+}
+
+TEST_F(Ledger, WhatLoomRefusesIsNotThere) {
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(R"({"model":"nothing","messages":[]})")).status(), 404);
+    EXPECT_EQ(ask(request("POST", "/v1/chat/completions", "", chat_body)).status(), 401);
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(number_in(page(), "attempts"), 1) << "the last one's alone";
+}
+
+TEST_F(Ledger, AnAnswerWithoutUsageIsEstimated) {
+    start(answer_always(answer(R"({"id":"c","object":"chat.completion","choices":[]})")));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const std::string told = page();
+    EXPECT_GT(number_in(told, "prompt"), 0);
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 1);
+}
+
+TEST_F(Ledger, AStreamThatBreaksOffIsCounted) {
+    allow_script_failures();
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("one")) + chunk(delta_event("two")) + chunk(delta_event("three")));
+        connection.wait_until_loom_has_read();
+        connection.reset();
+    });
+    RawClient one = client();
+    one.send(chat_request(stream_body));
+    (void)one.read_response();  // which ends with an error event
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "requests"), 1);
+    EXPECT_GT(number_in(told, "prompt"), 0);
+    EXPECT_GE(number_in(told, "completion"), 3);
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 1);
+    EXPECT_TRUE(contains(usage_page(loom(), ""), R"("provenance":"counted")"));
+}
+
+TEST_F(Ledger, AClientThatLeavesPaysForWhatCame) {
+    allow_script_failures();
+    Gate left;
+    start([&left](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("one")) + chunk(delta_event("two")));
+        connection.wait_until_loom_has_read();
+        left.open();
+        (void)connection.wait_closed();
+    });
+    {
+        RawClient one = client();
+        one.send(chat_request(stream_body));
+        left.wait();
+        one.reset();
+    }
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "requests"), 1);
+    EXPECT_GT(number_in(told, "prompt"), 0);
+    EXPECT_EQ(number_in(told, "completion"), 2);
+}
+
+TEST_F(Ledger, WithoutItThereIsNoSuchPage) {
+    conf.set("token_accounting.enabled", "").set("state.directory", "");
+    start(answer_always(answer(chat_answer)));
+    const Message told = ask_once(loom().admin_port(), request("GET", "/ai/usage"));
+    EXPECT_EQ(told.status(), 404);
+    EXPECT_TRUE(contains(told.body, "token_accounting.enabled")) << told.body;
+    conf.set("token_accounting.enabled", "on").set("token_accounting.store.type", "memory");
+    LoomProcess in_memory(conf.text());
+    EXPECT_EQ(ask_once(in_memory.port(), chat_request(chat_body)).status(), 200);
+    wait_until("it to be settled", [&] { return number_in(usage_page(in_memory, "/tester"), "prompt") == 9; });
+    in_memory.stop_cleanly();
+    conf.set("token_accounting.store.type", "").set("state.directory", state.path());
+    LoomProcess on_disk(conf.text());  // for the end's verify
+    on_disk.stop_cleanly();
+}
+
+TEST_F(Ledger, ASecondLoomOnTheSameDirectoryDoesNotStart) {
+    start(answer_always(answer(chat_answer)));
+    const Exit second = LoomProcess::run_to_end(conf.text());
+    EXPECT_EQ(second.code, 78);
+    EXPECT_TRUE(contains(second.log, "another Loom keeps its ledger in " + state.path())) << second.log;
+}
+
+class LedgerOfThree : public ThreeProviders {
+  protected:
+    LedgerOfThree() {
+        keep_ledger(conf, state);
+        conf.set("routing.failover.enabled", "on");
+    }
+    /// Of everybody, once so many attempts are settled.
+    std::string all(long attempts) {
+        std::string told;
+        wait_until("all to be settled", [&] {
+            told = usage_page(loom(), "");
+            return number_in(told, "attempts") == attempts;
+        });
+        return told;
+    }
+    static long of(std::string_view page, const std::string& kind, const std::string& name, std::string_view what) {
+        const size_t at = page.find("{\"" + kind + "\":\"" + name + "\"");
+        return at == page.npos ? -1 : number_in(page, what, at);
+    }
+    StateDirectory state;
+};
+
+TEST_F(LedgerOfThree, EachAttemptIsBookedAndTheRequestOnce) {
+    start_all();
+    fail(upstream());
+    EXPECT_EQ(asked(body("gpt-4o")), "spare");
+    const std::string told = all(2);
+    EXPECT_EQ(number_in(told, "requests"), 1);
+    EXPECT_EQ(number_in(told, "attempts"), 2);
+    EXPECT_EQ(of(told, "provider", "mock", "total"), 0) << told;
+    EXPECT_EQ(of(told, "provider", "spare", "total"), 2) << told;
+}
+
+TEST_F(LedgerOfThree, WhatWasNeverSentCostsNothing) {
+    start_all();
+    upstream().stop_listening();
+    upstream().end_connections();
+    EXPECT_EQ(asked(body("gpt-4o")), "spare");
+    const std::string told = all(2);
+    EXPECT_EQ(number_in(told, "requests"), 1);
+    EXPECT_EQ(of(told, "provider", "mock", "total"), 0) << told;
+}
+
+TEST_F(LedgerOfThree, ACopyIsTheShadowsOwn) {
+    conf.set("routing.mirror.provider", "third").set("provider.third.weight", "0");
+    start_all();
+    EXPECT_EQ(asked(body("gpt-4o")), "mock");
+    wait_until("the copy", [&] { return loom().metric("loom_ai_mirrored_requests_total{result=\"answered\"}") == 1; });
+    const std::string told = all(2);
+    EXPECT_EQ(of(told, "consumer", "tester", "requests"), 1) << told;
+    EXPECT_EQ(of(told, "consumer", "mirror/third", "requests"), 1) << told;
+}
+
+TEST_F(LedgerOfThree, OfTwoThatRaceBothAreBookedAndTheRequestOnce) {
+    conf.set("routing.hedge.after", "20ms").set("routing.hedge.budget", "100%");
+    start_all();
+    Gate over;
+    upstream().set_script([&over](UpstreamConnection& connection) {
+        (void)connection.read_request();
+        (void)connection.wait_closed();
+        over.open();
+    });
+    upstream().end_connections();
+    EXPECT_EQ(asked(body("gpt-4o")), "spare");
+    over.wait();
+    const std::string told = all(2);
+    EXPECT_EQ(number_in(told, "requests"), 1) << told;
+    EXPECT_EQ(number_in(told, "attempts"), 2) << told;
+    EXPECT_EQ(of(told, "provider", "spare", "total"), 2) << told;
+    EXPECT_GT(of(told, "provider", "mock", "prompt"), 0) << "it was asked, and nobody knows what it has worked";
+    EXPECT_EQ(of(told, "provider", "mock", "completion"), 0) << told;
+}
+
+/// What the clients, the provider and the ledger say of requests that each have a model of their own.
+class KilledLedger : public testing::Test {
+  protected:
+    using Clock = std::chrono::steady_clock;
+    static long prompt_of(long n) { return 10 + n % 97; }
+    static long completion_of(long n) { return 1 + n % 13; }
+    static std::string usage_of(long n) {
+        return fmt::format(R"("usage":{{"prompt_tokens":{},"completion_tokens":{},"total_tokens":{}}})", prompt_of(n),
+                           completion_of(n), prompt_of(n) + completion_of(n));
+    }
+    static std::string body_of(long n) {
+        return fmt::format(R"({{"model":"m-{}"{},"messages":[{{"role":"user","content":"Hello there"}}]}})", n,
+                           n % 2 == 1 ? R"(,"stream":true,"stream_options":{"include_usage":true})" : "");
+    }
+    std::string answer_to(const Message& asked) {
+        const long n = std::strtol(json_text(asked.body, "model").c_str() + 2, nullptr, 10);
+        {
+            const std::lock_guard lock(mutex);
+            received.insert(n);
+        }
+        if (n % 2 == 0)
+            return answer(R"({"id":"c","object":"chat.completion","created":1,"model":"m","choices":[],)" +
+                          usage_of(n) + "}");
+        return sse_answer(delta_event("a") + delta_event("b") +
+                          R"(data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[],)" +
+                          usage_of(n) + "}\n\n" + done_event);
+    }
+    /// Asks until Loom is gone.
+    void ask_on(uint16_t port) {
+        try {
+            RawClient client(port);
+            for (;;) {
+                const long n = next++;
+                const Message told = client.ask(chat_request(body_of(n)));
+                if (told.status() != 200) return;
+                const std::lock_guard lock(mutex);
+                answered[n] = Clock::now();
+            }
+        } catch (const WireError&) {
+        }
+    }
+
+    StateDirectory state;
+    std::mutex mutex;
+    std::atomic<long> next = 0;
+    std::set<long> received;                     // by the provider
+    std::map<long, Clock::time_point> answered;  // whole, as their clients saw it
+    std::set<long> just_before;  // answered so shortly before a kill that the write may have been under way
+};
+
+TEST_F(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
+    constexpr int kills = 60;
+    ScriptedUpstream upstream(answer_with([this](const Message& asked) { return answer_to(asked); }));
+    Conf conf;
+    conf.use_upstream(upstream.port());
+    conf.set("provider.mock.models", "").set("loop.shards", "2").set("log.access.path", "off");
+    conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+    conf.set("token_accounting.log.segment_size", "64KiB");
+    std::mt19937 random(20'260'711);
+    for (int kill_number = 0; kill_number < kills; ++kill_number) {
+        LoomProcess loom(conf.text());
+        std::vector<std::thread> clients;
+        for (int i = 0; i < 6; ++i) clients.emplace_back([&] { ask_on(loom.port()); });
+        std::this_thread::sleep_for(std::chrono::microseconds(5'000 + random() % 75'000));
+        loom.signal(SIGKILL);
+        const Clock::time_point killed = Clock::now();
+        for (std::thread& client : clients) client.join();
+        (void)loom.wait_for_exit();
+        const std::lock_guard lock(mutex);
+        for (const auto& [n, when] : answered)
+            if (when > killed - std::chrono::milliseconds(250)) just_before.insert(n);
+    }
+    upstream.end_connections();
+    LoomProcess loom(conf.text());
+    const std::string page = usage_page(loom, "/tester");
+    const std::lock_guard lock(mutex);
+    ASSERT_GT(answered.size(), 100u);
+    std::map<long, size_t> places;  // in the page
+    constexpr std::string_view front = R"({"model":"m-)";
+    for (size_t at = page.find(front); at != page.npos; at = page.find(front, at + 1))
+        EXPECT_TRUE(places.emplace(std::strtol(page.c_str() + at + front.size(), nullptr, 10), at).second);
+    const long booked = static_cast<long>(places.size());
+    long late = 0;
+    for (long n = 0; n < next; ++n) {
+        const auto place = places.find(n);
+        const bool is_booked = place != places.end();
+        const size_t at = is_booked ? place->second : page.npos;
+        if (received.contains(n)) {
+            ASSERT_TRUE(is_booked) << "m-" << n << " was asked of the provider and is not in the ledger";
+        }
+        if (!is_booked) continue;
+        EXPECT_EQ(number_in(page, "requests", at), 1) << "m-" << n;
+        EXPECT_EQ(number_in(page, "attempts", at), 1) << "m-" << n;
+        if (!answered.contains(n)) continue;
+        const bool exact = number_in(page, "prompt", at) == prompt_of(n) &&
+                           number_in(page, "completion", at) == completion_of(n) &&
+                           number_in(page, "attempts_estimated", at) == 0;
+        if (!exact) late += 1;
+        EXPECT_TRUE(exact || just_before.contains(n)) << "m-" << n << ": " << page.substr(at, 300);
+    }
+    EXPECT_EQ(number_in(page, "requests"), booked);
+    std::printf("%zu answered, %zu received, %ld booked, %ld answered but not settled when killed\n", answered.size(),
+                received.size(), booked, late);
+    EXPECT_LE(late, long{6} * kills) << "one of each client and kill";
+    const auto [status, text] = verify(state.path());
+    EXPECT_EQ(status, 0) << text;
+    loom.stop_cleanly();
+    EXPECT_EQ(verify(state.path()).first, 0);
+    EXPECT_EQ(LoomProcess::complaint_in(text), "");
+}
+
+TEST_F(KilledLedger, VerifyFailsWhereALineWasChanged) {
+    ScriptedUpstream upstream(answer_with([this](const Message& asked) { return answer_to(asked); }));
+    Conf conf;
+    conf.use_upstream(upstream.port());
+    conf.set("provider.mock.models", "").set("log.access.path", "off");
+    conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+    {
+        LoomProcess loom(conf.text());
+        EXPECT_EQ(ask_once(loom.port(), chat_request(body_of(0))).status(), 200);
+        loom.stop_cleanly();
+    }
+    EXPECT_EQ(verify(state.path()).first, 0) << verify(state.path()).second;
+    for (const auto& entry : fs::directory_iterator(state.path() + "/ledger")) {
+        if (fs::file_size(entry.path()) < 100) continue;
+        std::string bytes = read_file(entry.path());
+        bytes[bytes.size() - 20] ^= 1;
+        std::ofstream(entry.path(), std::ios::binary | std::ios::trunc) << bytes;
+    }
+    const auto [status, text] = verify(state.path());
+    EXPECT_EQ(status, 1) << text;
+    EXPECT_TRUE(contains(text, "difference: ")) << text;
+    EXPECT_EQ(verify(state.path() + "/nothing").first, 78);
+}
+
+/// A disk of its own, which a test can fill; where the machine allows that.
+class FullDisk : public WireTest {
+  protected:
+    FullDisk() {
+        mounted = ::mount("none", state.path().c_str(), "tmpfs", 0, "size=2m") == 0;
+        keep_ledger(conf, state);
+    }
+    ~FullDisk() override {
+        if (mounted) ::umount2(state.path().c_str(), MNT_DETACH);
+    }
+    void fill() const {
+        std::ofstream file(state.path() + "/filler", std::ios::binary);
+        const std::string block(4096, 'x');
+        while (file.write(block.data(), static_cast<std::streamsize>(block.size())).flush()) {
+        }
+    }
+    void make_room() const { fs::remove(state.path() + "/filler"); }
+    void ask_until(int status) {
+        wait_until(fmt::format("an answer {}", status),
+                   [&] { return ask(chat_request(chat_body)).status() == status; });
+    }
+    StateDirectory state;
+    bool mounted = false;
+};
+
+TEST_F(FullDisk, RequestsAreServedAndNothingThatHasRoomInMemoryIsLost) {
+    if (!mounted) GTEST_SKIP() << "mounting a file system is not allowed here";
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    fill();
+    long asked = 1;
+    for (; asked < 60; ++asked) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    wait_until("the log to tell", [&] { return contains(loom().log(), "cannot be written: No space left"); });
+    make_room();
+    wait_until("the log to tell", [&] { return contains(loom().log(), "is written again"); });
+    wait_until("all to be booked", [&] { return number_in(usage_page(loom(), "/tester"), "requests") == asked; });
+    EXPECT_EQ(number_in(usage_page(loom(), "/tester"), "prompt"), 9 * asked);
+    EXPECT_EQ(loom().metric("loom_ai_ledger_lost_total"), 0);
+}
+
+TEST_F(FullDisk, OrRefusedUntilThereIsRoom) {
+    if (!mounted) GTEST_SKIP() << "mounting a file system is not allowed here";
+    conf.set("token_accounting.on_disk_full", "refuse");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    fill();
+    ask_until(503);
+    EXPECT_TRUE(contains(ask(chat_request(chat_body)).body, "token_accounting.on_disk_full"));
+    make_room();
+    ask_until(200);
+}
+
+}  // namespace
+}  // namespace loom::wire
