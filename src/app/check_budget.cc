@@ -1,5 +1,7 @@
 // Checks of what may be spent by the calendar.
+#include <array>
 #include <set>
+#include <utility>
 
 #include "check_report.h"
 #include "plan_budget.h"
@@ -29,15 +31,16 @@ bool check_numbers(Report& report, const std::string& prefix) {
             money[i] = *amount;
     }
     // A shorter period's budget that is more than a longer one's is never felt.
-    for (size_t i = 0; i < 2; ++i)
-        for (size_t longer = i + 1; longer < 3; ++longer) {
-            if (tokens[i] != 0 && tokens[longer] != 0 && tokens[i] >= tokens[longer])
-                report.warning(fmt::format("{}.{}", prefix, token_limit_words[i]),
-                               fmt::format("is never felt: {} is no more", token_limit_words[longer]));
-            if (money[i] != 0 && money[longer] != 0 && money[i] >= money[longer])
-                report.warning(fmt::format("{}.{}", prefix, money_budget_words[i]),
-                               fmt::format("is never felt: {} is no more", money_budget_words[longer]));
-        }
+    // A week may lie in two months.
+    constexpr std::array<std::pair<size_t, size_t>, 2> pairs = {{{0, 1}, {0, 2}}};
+    for (const auto& [i, longer] : pairs) {
+        if (tokens[i] != 0 && tokens[longer] != 0 && tokens[i] >= tokens[longer])
+            report.warning(fmt::format("{}.{}", prefix, token_limit_words[i]),
+                           fmt::format("is never felt: {} is no more", token_limit_words[longer]));
+        if (money[i] != 0 && money[longer] != 0 && money[i] >= money[longer])
+            report.warning(fmt::format("{}.{}", prefix, money_budget_words[i]),
+                           fmt::format("is never felt: {} is no more", money_budget_words[longer]));
+    }
     const std::string alert = fmt::format("{}.alert", prefix);
     if (!config.has(alert)) return any;
     for (const std::string& share : config.list(alert))
@@ -74,8 +77,7 @@ void check_budgets(Report& report) {
         for (const auto& name : config.names("token_accounting.limit")) known.insert(name);
         for (const auto& name : config.names("token_accounting.team")) teams.insert(name);
     }
-    any |= check_named(report, "limit", known,
-                       "there is no such consumer; add consumer.{}.api_key = …");
+    any |= check_named(report, "limit", known, "there is no such consumer; add consumer.{}.api_key = …");
     any |= check_named(report, "team", teams, "no consumer is in this team; set consumer.NAME.team = {}");
     if (any && !config.boolean("token_accounting.enabled"))
         report.warning("token_accounting.enabled", "is off: no limit or budget of token_accounting counts");

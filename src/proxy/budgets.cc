@@ -64,22 +64,30 @@ bool Exchange::has_budget() const noexcept {
 
 int64_t Exchange::unix_now_s() const noexcept { return static_cast<int64_t>(services_.wall_now_us() / 1'000'000); }
 
-/// What so much would cost at the first who has a price for this model. Null where nobody tells one.
-const route::Price* Exchange::expected_price(std::string_view model) const noexcept {
-    for (const route::Candidate& one : plan().catalogue.match(model).candidates)
-        if (const route::Price* const price = one.price_for(model)) return price;
-    return nullptr;
+/// A call whose model or prompt is not read: it goes where anything is left of each.
+Result<void> Exchange::check_budgets() {
+    const int64_t now_s = unix_now_s();
+    for (const Budget* const budget : budgets()) {
+        const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt;
+        if (!spent) continue;
+        limited_->spent = *spent;
+        return std::unexpected(over_budget());
+    }
+    return {};
 }
 
-/// Of each budget that it is under, or nothing of any: then the answer says which is spent.
-Result<void> Exchange::hold_budgets(std::string_view model, uint64_t input, uint64_t output) {
+/// Of each budget that it is under, or nothing of any: then the answer says which is spent. Who is asked is known.
+Result<void> Exchange::hold_budgets() {
+    if (limited_ == nullptr || !limited_->budgets.empty() || !has_budget() || llm::counts_tokens(endpoint_)) return {};
     ClientLimits& limited = *limited_;
+    const uint64_t input = limited.tokens_input;
+    const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
     Money cost = 0;
-    if (const route::Price* const price = expected_price(model)) {
+    if (const route::Price* const price = price_at_hand()) {
         cost = price->cost({.input = input, .output = output});
         limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;
     }
-    limited.tokens_held = input + output;
+    limited.tokens_held = std::max<uint64_t>(1, input + output);
     const int64_t now_s = unix_now_s();
     for (const Budget* const budget : budgets())
         if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
@@ -87,13 +95,18 @@ Result<void> Exchange::hold_budgets(std::string_view model, uint64_t input, uint
     return {};
 }
 
-/// Nothing of it counts, and its answer says which budget is spent and when it begins anew.
+/// Its answer says which budget is spent and when it begins anew. It takes no tokens; that it was a request counts, or
+/// who is over its budget could ask as fast as it likes.
 Error Exchange::over_budget() {
-    limited_->taken.abandon();
+    limited_->taken.leave(services_.shard().timers().now_ms(), 0);
     limited_->of_model = false;
     const tenant::BudgetRefusal& why = limited_->spent;
     services_.metrics().budget_refused(why.of->scope);
-    tell_budget_alerts();
+    if (!why.of->alerts.empty() &&
+        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(unix_now_s()), why.of->alerts.back())) {
+        services_.metrics().budget_alerts.add();
+        observe::log_warn("{}.{}: a request was refused", why.of->key, key_word(why.unit, why.period));
+    }
     const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
     retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
@@ -110,19 +123,29 @@ Error Exchange::over_budget() {
     return {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent"};
 }
 
-/// tokens   that it took, as its limits are told.
-/// unknown  its last attempt has not said what it took, or not all of it.
-void Exchange::settle_budgets(uint64_t tokens, bool unknown) noexcept {
+/// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.
+void Exchange::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
     ClientLimits& limited = *limited_;
-    if (limited.budgets.empty()) return;
-    Money cost = std::max<Money>(cost_, 0);
-    if (unknown) {
-        const uint64_t input = std::min(limited.tokens_input, tokens);
-        if (const route::Price* const price = expected_price(match().model))
-            cost = std::max(cost, price->cost({.input = input, .output = tokens - input}));
-    }
-    limited.budgets.settle(unix_now_s(), tokens, cost);
+    if (limited.spent.of != nullptr || !has_budget()) return;
+    const Money cost = sum_of(std::max<Money>(cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
+    const int64_t now_s = unix_now_s();
+    if (!limited.budgets.empty())
+        limited.budgets.settle(now_s, tokens, cost);
+    else if (tokens != 0 || cost != 0)
+        for (const Budget* const budget : budgets())
+            if (budget != nullptr) limited.budgets.charge(*budget, now_s, tokens, cost);
     tell_budget_alerts();
+}
+
+/// Of tokens that the attempt at hand has taken and not told: what it told first, at a stream's beginning, is the
+/// prompt.
+Money Exchange::cost_of_untold(uint64_t tokens) const noexcept {
+    const route::Price* const price = tokens != 0 ? price_at_hand() : nullptr;
+    if (price == nullptr) return 0;
+    const bool told_input = usage().provenance != llm::Usage::Provenance::none && usage().input != 0;
+    const uint64_t input = told_input ? 0 : std::min(limited_->tokens_input, tokens);
+    const Money cost = price->cost({.input = input, .output = tokens - input});
+    return cost_ >= 0 && told_input ? cost - price->per_request : cost;  // which is in what was told
 }
 
 void Exchange::tell_budget_alerts() noexcept {
@@ -131,9 +154,10 @@ void Exchange::tell_budget_alerts() noexcept {
         const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
         const std::string_view word = key_word(alert.unit, alert.period);
         if (alert.unit == BudgetUnit::tokens)
-            observe::log_warn("{}.{}: {}% of {} tokens are taken", alert.of->key, word, alert.share, limit);
+            observe::log_warn("{}.{}: {}% of {} tokens are taken or held", alert.of->key, word, alert.share, limit);
         else
-            observe::log_warn("{}.{}: {}% of {} is spent", alert.of->key, word, alert.share, money_text(limit).view());
+            observe::log_warn("{}.{}: {}% of {} is spent or held", alert.of->key, word, alert.share,
+                              money_text(limit).view());
     });
 }
 

@@ -148,7 +148,8 @@ Result<void> Exchange::enter_client_limits() {
     // The narrowest first: it refuses the most, and is its client's own.
     for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
         if (limit != nullptr) LOOM_TRY(enter_limit(*limit, limit->row()));
-    return {};
+    const bool asks = method_ == http::Method::post || endpoint_ == llm::Endpoint::realtime;
+    return route_->ai && asks && !llm::is_inspected(endpoint_) ? check_budgets() : Result<void>();
 }
 
 /// By the tier and the team that a token has told.
@@ -199,8 +200,7 @@ Result<void> Exchange::reserve_tokens(const llm::Request& request) {
     const RateLimitPlan& limits = *plan().rate_limits;
     const std::string_view model = plan().catalogue.match(model_).model;
     LOOM_TRY(enter_model_limit(model));
-    const bool budgeted = has_budget();
-    if (llm::counts_tokens(endpoint_) || (!budgeted && !limited_->taken.counts_tokens())) return {};
+    if (llm::counts_tokens(endpoint_) || (!has_budget() && !limited_->taken.counts_tokens())) return {};
     limited_->tokens_input = request.prompt_tokens();
     uint64_t output = 0;
     if (makes_output(endpoint_)) {
@@ -211,8 +211,8 @@ Result<void> Exchange::reserve_tokens(const llm::Request& request) {
     tenant::LimitRefusal why;
     const uint64_t now_ms = services_.shard().timers().now_ms();
     limited_->tokens_expected = limited_->tokens_input + output;
-    if (!limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return std::unexpected(over_limit(why));
-    return budgeted ? hold_budgets(model, limited_->tokens_input, output) : Result<void>();
+    if (limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return {};
+    return std::unexpected(over_limit(why));
 }
 
 /// What it takes is known when it is over; it begins where there is anything left at all.
@@ -220,8 +220,8 @@ Result<void> Exchange::reserve_unread() {
     const std::string_view model = plan().catalogue.match(model_).model;
     LOOM_TRY(enter_model_limit(model));
     tenant::LimitRefusal why;
-    if (!limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return std::unexpected(over_limit(why));
-    return has_budget() ? hold_budgets(model, 1, 0) : Result<void>();
+    if (limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return {};
+    return std::unexpected(over_limit(why));
 }
 
 /// Of a session, or a call for a model whose prompt is not read.
@@ -229,7 +229,7 @@ Result<void> Exchange::find_candidate_unread() {
     if (limited_ != nullptr) LOOM_TRY(reserve_unread());
     const auto found = find_candidate();
     if (!found && limited_ != nullptr) leave_model_limit(found.error());
-    return found;
+    return found ? hold_budgets() : found;
 }
 
 /// Nothing of it counts, and its answer says who refused and when to come again.
@@ -269,7 +269,9 @@ void Exchange::note_tokens_used(const llm::Usage& usage) noexcept { limited_->to
 void Exchange::note_cut_tokens() noexcept {
     const uint64_t said = tokens_of(relay_.usage());
     const uint64_t seen = limited_->tokens_input + relay_.event_count();
-    if (seen > said) limited_->tokens_used += seen - said;
+    if (seen <= said) return;
+    limited_->tokens_used += seen - said;
+    limited_->cost_untold = sum_of(limited_->cost_untold, cost_of_untold(seen - said));
 }
 
 /// On every way out, once. An answer that was begun and does not tell what it took, or did not come to its end, where
@@ -288,7 +290,7 @@ void Exchange::leave_client_limits() noexcept {
     if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
         plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);
     limited.taken.leave(services_.shard().timers().now_ms(), used);
-    settle_budgets(used, unknown);
+    settle_budgets(used, unknown ? used - before - said : 0);
 }
 
 /// Its client's; of a hedge that has no client yet, they are with the exchange that it stands beside.

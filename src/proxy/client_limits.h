@@ -19,6 +19,7 @@ struct ClientLimits {
     uint64_t tokens_expected = 0;  // that were reserved at first
     uint64_t tokens_used = 0;      // that its attempts have reported, and one that was beaten
     uint64_t tokens_held = 0;      // of its budgets
+    Money cost_untold = 0;         // of attempts before the last
     Money event_cost = 0;          // of a token of the answer, as it was expected
     bool of_model = false;         // the model's limit is the one that was entered last
     bool budgets_extend = true;    // until there is no more to be had

@@ -324,10 +324,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
     [[nodiscard]] bool has_budget() const noexcept;
     [[nodiscard]] int64_t unix_now_s() const noexcept;
-    [[nodiscard]] const route::Price* expected_price(std::string_view model) const noexcept;
-    Result<void> hold_budgets(std::string_view model, uint64_t input, uint64_t output);
+    Result<void> check_budgets();
+    Result<void> hold_budgets();
     [[nodiscard]] Error over_budget();
-    void settle_budgets(uint64_t tokens, bool unknown) noexcept;
+    void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
+    [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
     void tell_budget_alerts() noexcept;
 
     // line_place.cc: waiting for them

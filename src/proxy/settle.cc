@@ -131,8 +131,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
 }
 
 void Exchange::add_cost(Money cost) noexcept {
-    cost_ = std::max<Money>(cost_, 0);
-    cost_ = cost > money_max - cost_ ? money_max : cost_ + cost;
+    cost_ = sum_of(std::max<Money>(cost_, 0), cost);
 }
 
 void Exchange::write_log(uint64_t now_ns) {

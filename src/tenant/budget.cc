@@ -25,10 +25,11 @@ constexpr uint64_t word_of(uint16_t number, uint64_t units) noexcept {
 constexpr uint16_t number_of(uint64_t word) noexcept { return static_cast<uint16_t>(word >> BudgetMeter::unit_bits); }
 constexpr uint64_t units_of(uint64_t word) noexcept { return word & BudgetMeter::units_max; }
 
-/// Has a period of this number come after that one? A clock that lags behind another's counts as that one.
+/// Does a period begin with this number where that one was at hand? A clock that lags behind another's, by the last
+/// period at most, counts as that one; one that is farther off was set, and what it says now is the time.
 constexpr bool is_later(uint16_t number, uint16_t than) noexcept {
     const unsigned ahead = static_cast<unsigned>(number - than) & number_mask;
-    return ahead != 0 && ahead <= number_mask / 2u;
+    return ahead != 0 && ahead != number_mask;
 }
 
 constexpr uint64_t saturated(uint64_t units, uint64_t more) noexcept {
@@ -111,6 +112,12 @@ std::optional<BudgetPeriod> BudgetMeter::take(const BudgetTerms& terms, const Pe
                                               Hold& hold) noexcept {
     LOOM_ASSERT(hold.units == 0);
     units = std::min(units, units_max);
+    // A look first: what is taken and given back again would keep others out meanwhile.
+    for (size_t i = budget_period_count; i-- > 0;) {
+        const uint64_t before = used(static_cast<BudgetPeriod>(i), now);
+        if (terms[i] != 0 && units != 0 && (before > terms[i] || units > terms[i] - before))
+            return static_cast<BudgetPeriod>(i);
+    }
     // The longest first: who is told of its end comes back no sooner than it pays.
     for (size_t i = budget_period_count; i-- > 0;) {
         if (add(i, now[i], units, terms[i], hold.numbers[i])) continue;
@@ -206,6 +213,27 @@ bool BudgetHolds::enter(const Budget& budget, int64_t unix_s, uint64_t tokens, M
     held_[count_++] = held;
     entered_ = count_;
     return true;
+}
+
+void BudgetHolds::charge(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money) noexcept {
+    LOOM_ASSERT(count_ == 0 && entered_ < budgets_max);
+    const PeriodNumbers now = period_numbers(unix_s);
+    BudgetMeter::Hold none;
+    budget.meters->tokens.settle(now, tokens, none);
+    budget.meters->money.settle(now, budget_units(money), none);
+    held_[entered_++].of = &budget;
+}
+
+std::optional<BudgetRefusal> spent_of(const Budget& budget, int64_t unix_s) noexcept {
+    const PeriodNumbers now = period_numbers(unix_s);
+    for (const BudgetUnit unit : {BudgetUnit::tokens, BudgetUnit::money})
+        for (size_t i = budget_period_count; i-- > 0;) {
+            const auto period = static_cast<BudgetPeriod>(i);
+            const uint64_t limit = budget.terms(unit)[i];
+            if (limit == 0 || budget.meter(unit).used(period, now) < limit) continue;
+            return BudgetRefusal{&budget, unit, period, period_span(period, unix_s).end_s - unix_s};
+        }
+    return std::nullopt;
 }
 
 bool BudgetHolds::extend(int64_t unix_s, uint64_t tokens, Money money) noexcept {

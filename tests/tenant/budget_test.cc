@@ -69,8 +69,6 @@ TEST_F(Meter, WhatIsHeldIsNotThereForOthers) {
     EXPECT_EQ(meter.used(BudgetPeriod::day, now), 50u);
     meter.settle(now, 90, two);
     EXPECT_EQ(meter.used(BudgetPeriod::day, now), 100u) << "what is more than was held is booked";
-    meter.settle(now, 0, two);
-    EXPECT_EQ(meter.used(BudgetPeriod::day, now), 100u) << "again is nothing";
 }
 
 TEST_F(Meter, TheLongestPeriodThatRefusesIsTold_AndNothingIsTakenOfOthers) {
@@ -124,6 +122,20 @@ TEST_F(Meter, AClockThatLagsCountsInThePeriodAtHand) {
     EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 9u);
     meter.settle(now, 1, late);
     EXPECT_EQ(meter.used(BudgetPeriod::day, tomorrow), 5u);
+}
+
+TEST_F(Meter, AClockThatWasSetFarAheadAndBackDoesNotFreezeIt) {
+    const BudgetTerms terms = {10, 10, 10};
+    for (const int64_t days_off : {2, 30, 400, 3'000, -30, -3'000}) {
+        BudgetMeter set(period_numbers(noon + days_off * day_s));
+        BudgetMeter::Hold hold;
+        EXPECT_FALSE(set.take(terms, period_numbers(noon + days_off * day_s), 10, hold));
+        set.settle(period_numbers(noon + days_off * day_s), 10, hold);
+        const PeriodNumbers now = period_numbers(noon + 40 * day_s);
+        EXPECT_EQ(set.used(BudgetPeriod::day, now), 0u) << days_off;
+        EXPECT_FALSE(set.take({10, 0, 0}, now, 10, hold)) << days_off;
+        EXPECT_TRUE(set.tell(BudgetPeriod::day, now, 80)) << days_off;
+    }
 }
 
 TEST_F(Meter, AHoldGrowsWhileThereIsRoom_AcrossMidnightToo) {
@@ -265,6 +277,8 @@ TEST(BudgetHolds, OfAllOrOfNone) {
     holds.settle(noon, 60, 1'000'000);
     EXPECT_EQ(own.meters->tokens.used(BudgetPeriod::day, now), 60u);
     EXPECT_EQ(team.meters->money.used(BudgetPeriod::month, now), 1'000u);
+    holds.settle(noon, 1'000, 1'000'000'000);
+    EXPECT_EQ(own.meters->tokens.used(BudgetPeriod::day, now), 60u) << "again is nothing";
     size_t told = 0;
     holds.each_alert(noon, [&](const BudgetAlert& alert) {
         ++told;
@@ -273,6 +287,24 @@ TEST(BudgetHolds, OfAllOrOfNone) {
     });
     holds.each_alert(noon, [&](const BudgetAlert&) { ++told; });
     EXPECT_EQ(told, 1u);
+}
+
+TEST(BudgetHolds, WhatWasTakenWithoutAHoldIsBooked_AndWhatIsSpentIsTold) {
+    BudgetTable table;
+    const Budget own = budget_of({100, 0, 500}, {0, 9'000, 0}, table);
+    EXPECT_FALSE(spent_of(own, noon));
+    BudgetHolds holds;
+    holds.charge(own, noon, 99, 8'999'000);
+    EXPECT_FALSE(spent_of(own, noon));
+    BudgetHolds more;
+    more.charge(own, noon, 1, 0);
+    EXPECT_EQ(spent_of(own, noon)->unit, BudgetUnit::tokens);
+    EXPECT_EQ(spent_of(own, noon)->period, BudgetPeriod::day);
+    EXPECT_FALSE(spent_of(own, noon + day_s)) << "a new day";
+    BudgetHolds last;
+    last.charge(own, noon + day_s, 0, 1'000);
+    EXPECT_EQ(spent_of(own, noon + day_s)->unit, BudgetUnit::money);
+    EXPECT_EQ(spent_of(own, noon + day_s)->period, BudgetPeriod::week);
 }
 
 TEST(BudgetTable, AReloadFindsWhatWasSpent_ANewRowAsksTheLedger) {

@@ -89,6 +89,35 @@ TEST_F(Budget, MoneyByThePricesOfTheModel) {
     expect_refused("token_accounting.limit.tester.budget.weekly is 1.3 a week");
 }
 
+TEST_F(Budget, MoneyIsThatOfWhoIsAsked_WhateverTheClientCallsTheModel) {
+    conf.set("model_mapping.fast.mock", "gpt-4o");
+    conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
+    conf.set("token_accounting.limit.tester.budget.daily", "0.70");
+    begin();
+    expect_admitted(asking(10, "fast"));
+    expect_told(R"("used":"0.64","remaining":"0.06")");
+    expect_refused("budget.daily is 0.7 a day", asking(10, "fast"));
+}
+
+TEST_F(Budget, WhatIsNotReadGoesWhereAnythingIsLeft_AndIsBooked) {
+    conf.set("token_accounting.limit.tester.daily_limit", "150").set("route.ai.passthrough", "images");
+    begin(40, 60);
+    const std::string picture = request("POST", "/v1/images/generations",
+                                        auth_header() + "Content-Type: application/json\r\n", R"({"prompt":"a loom"})");
+    expect_admitted(picture);
+    expect_told(R"("used":100,"remaining":50)");
+    expect_admitted(picture);
+    expect_told(R"("used":200,"remaining":0)");
+    expect_refused("daily_limit is 150", picture);
+}
+
+TEST_F(Budget, OverItsBudgetAClientIsUnderItsRateLimitsAllTheSame) {
+    conf.set("token_accounting.limit.tester.daily_limit", "90").set("rate_limit.request_rate.limit", "3");
+    begin();
+    for (int i = 0; i < 3; ++i) expect_refused("daily_limit is 90", asking(200));
+    expect_error(ask(asking(200)), 429, "rate_limit_exceeded");
+}
+
 TEST_F(Budget, OfATeamAndOfAll) {
     conf.set("consumer.tester.team", "dev").set("consumer.other.api_key", "sk-other-0123456789abcdef");
     conf.set("token_accounting.team.dev.daily_limit", "150").set("token_accounting.global.daily_limit", "350");

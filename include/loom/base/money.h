@@ -14,6 +14,9 @@ using Money = int64_t;
 inline constexpr int money_decimals = 12;
 inline constexpr Money money_max = INT64_MAX;  // nine million units: what would be more is that
 
+/// Of amounts that are not below 0; money_max where it would be more.
+[[nodiscard]] constexpr Money sum_of(Money a, Money b) noexcept { return a > money_max - b ? money_max : a + b; }
+
 /// A decimal such as `2.5` or `.003`, divided by ten to the power of `divisor_digits`: 6 for what is told of a million.
 /// divisor_digits  0..12.
 /// Errors  what is wrong with the text, for a person: no decimal, below 0, too large, or more decimals than are exact.

@@ -176,10 +176,10 @@ class ShardMetrics {
     // Streams that broke behind content where routing.failover.continuation is on: another provider has told the rest,
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
+    Counter budget_alerts;  // shares of budgets that were reached
     // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it
     // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
     // cancelled had not said what it took.
-    Counter budget_alerts;
     Counter hedges_won, hedges_lost, hedges_failed, hedges_abandoned, hedges_refused, hedges_untold;
     Counter ledger_lost;    // attempts that the ledger had no room for, since the disk did not take what was before
     Counter bodies_waited;  // for room in limit.bodies_in_memory

@@ -32,7 +32,6 @@ struct RateLimitPlan {
     std::vector<Budgets> budgets_of;  // by the consumer's index, as `consumers`: its own, its team's, all together's
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> team_budgets;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> unlisted_budgets;  // by name
-    bool tells = true;                // answers say what is left of the client's own limits
     /// Of those whom tokens tell more of than the configuration, or alone: what is taken of these is counted in
     /// `bearers`, by name, and by team in the team's own row.
     struct Bearers {

@@ -72,7 +72,7 @@ class BudgetMeter {
     /// The same for more of them: the hold grows. False where there is no room.
     [[nodiscard]] bool extend(const BudgetTerms& terms, const PeriodNumbers& now, uint64_t units, Hold& hold) noexcept;
     /// It is over, and took so many: what of the hold was not used is there again, what is more is booked, over the
-    /// limit too. In a period that has begun since, all of it is booked. Again is nothing.
+    /// limit too. In a period that has begun since, all of it is booked. Of a hold of nothing too.
     void settle(const PeriodNumbers& now, uint64_t used, Hold& hold) noexcept;
 
     /// Held and spent in the period at hand.
@@ -126,6 +126,9 @@ struct BudgetRefusal {
     int64_t wait_s = 0;  // until the period ends
 };
 
+/// Which of its limits is reached, the longest period's; nothing where something is left of each.
+[[nodiscard]] std::optional<BudgetRefusal> spent_of(const Budget& budget, int64_t unix_s) noexcept;
+
 /// A share of a limit that is reached, told once in its period.
 struct BudgetAlert {
     const Budget* of;
@@ -147,6 +150,8 @@ class BudgetHolds {
     [[nodiscard]] bool extend(int64_t unix_s, uint64_t tokens, Money money) noexcept;
     /// It is over, and took so much. Again is nothing.
     void settle(int64_t unix_s, uint64_t tokens, Money money) noexcept;
+    /// What was taken without a hold. Where nothing was held of any.
+    void charge(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money) noexcept;
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
     /// Calls `tell` for each share that is reached and that nobody has told of in its period; before settle or after.
