@@ -11,7 +11,7 @@ namespace {
 const std::string base =
     "listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nprovider.a.type = openai\n"
     "provider.a.api_key = k\nconsumer.app.api_key = 0123456789abcdef\nconsumer.app.team = dev\n"
-    "token_accounting.enabled = on\n";
+    "state.directory = /state\ntoken_accounting.enabled = on\n";
 
 std::string more(const std::string& text, const std::string& before = base) {
     auto loaded = config::load_text(before + text);
@@ -39,12 +39,12 @@ TEST(CheckBudget, WhatIsWrongIsToldWhereItStands) {
                    "95%\ntoken_accounting.team.dev.budget.monthly = 100\ntoken_accounting.global.weekly_limit = 5\n"),
               "");
     EXPECT_NE(more("token_accounting.limit.app.budget.daily = five\n")
-                  .find("loom.conf:8:43: token_accounting.limit.app.budget.daily: 'five' "),
+                  .find("loom.conf:9:43: token_accounting.limit.app.budget.daily: 'five' "),
               std::string::npos);
     EXPECT_EQ(more("token_accounting.limit.app.daily_limit = 5\ntoken_accounting.limit.app.alert = 80%, 0%\n"),
-              "loom.conf:9:36: token_accounting.limit.app.alert: '0%': a share from 1% to 100% is expected\n");
+              "loom.conf:10:36: token_accounting.limit.app.alert: '0%': a share from 1% to 100% is expected\n");
     EXPECT_EQ(more("token_accounting.limit.app.alert = 80%\n"),
-              "loom.conf:8:36: warning: token_accounting.limit.app.alert: means nothing without a limit or a budget\n");
+              "loom.conf:9:36: warning: token_accounting.limit.app.alert: means nothing without a limit or a budget\n");
 }
 
 TEST(CheckBudget, WhatCanDoNothingIsTold) {
@@ -53,11 +53,11 @@ TEST(CheckBudget, WhatCanDoNothingIsTold) {
     EXPECT_NE(more("token_accounting.team.nobody.daily_limit = 5\n").find("no consumer is in this team"),
               std::string::npos);
     EXPECT_EQ(more("token_accounting.limit.app.daily_limit = 5\ntoken_accounting.limit.app.weekly_limit = 5\n"),
-              "loom.conf:8:42: warning: token_accounting.limit.app.daily_limit: is never felt: weekly_limit is no "
+              "loom.conf:9:42: warning: token_accounting.limit.app.daily_limit: is never felt: weekly_limit is no "
               "more\n");
     const std::string off = base.substr(0, base.rfind("on")) + "off\n";
     EXPECT_EQ(more("token_accounting.limit.app.daily_limit = 5\n", off),
-              "loom.conf:7:28: warning: token_accounting.enabled: is off: no limit or budget of token_accounting "
+              "loom.conf:8:28: warning: token_accounting.enabled: is off: no limit or budget of token_accounting "
               "counts\n");
 }
 
