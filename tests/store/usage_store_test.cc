@@ -136,9 +136,7 @@ TEST_F(UsageStoreTest, WhatWasInFlightIsBookedByItsEstimateOnce) {
         EXPECT_EQ(all.input, 110u);
         EXPECT_EQ(all.output, 53u);
         EXPECT_EQ(static_cast<uint64_t>(all.cost), 9'500u);
-        EXPECT_EQ(start == 0, notices.find("1 request were under way") != std::string::npos ||
-                                  notices.find("1 request") != std::string::npos)
-            << notices;
+        EXPECT_EQ(start == 0, notices.find("when Loom ended last: 1,") != std::string::npos) << notices;
         expect_agreement();
     }
 }
@@ -334,6 +332,31 @@ TEST_F(UsageStoreTest, VerifySeesWhatDoesNotAgree) {
     ASSERT_EQ(verdict->differences.size(), 1u);
     EXPECT_NE(verdict->differences[0].find("1-0-1.log"), std::string::npos) << verdict->differences[0];
     EXPECT_FALSE(verify_ledger(directory.path() + "/nothing"));
+}
+
+/// Models' names come from clients: a day has so many rows of them and no more.
+TEST_F(UsageStoreTest, TheModelsOfADayAreBounded) {
+    std::string bytes = begin(1);
+    for (uint64_t n = 1; n <= 30; ++n) {
+        const uint64_t id = tenant::make_ledger_id(1, 0, n);
+        const std::string model = fmt::format("m-{}", n % 10);
+        bytes += written(LedgerIntent{.id = id, .request = id, .time_us = some_day * day_us, .model = model});
+        bytes += settled(id);
+        if (n == 15) write({1, 0, 1}, bytes);
+    }
+    auto bounded = options();
+    bounded.models_per_day_max = 4;
+    for (int start = 0; start < 2; ++start) {
+        if (start == 1) write({2, 0, 1}, begin(2) + bytes.substr(begin(1).size()));  // some of the same names
+        const auto opened = UsageStore::open(bounded);
+        ASSERT_TRUE(opened) << opened.error();
+        const auto groups =
+            (*opened)->usage({{.by = UsageDimension::model, .from = 0, .to = 1'000'000, .consumer = {}}});
+        ASSERT_TRUE(groups);
+        ASSERT_EQ((*groups)[0].size(), 5u);
+        EXPECT_EQ((*groups)[0][4].name, "other");
+        EXPECT_EQ(sums(**opened).attempts, start == 0 ? 15u : 45u);
+    }
 }
 
 TEST_F(UsageStoreTest, InMemoryItIsTheSame) {
