@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -320,6 +321,55 @@ TEST_F(UsageStoreTest, OnlyWhatIsFoldedAndOfFormerStartsIsRemovedByAge) {
     EXPECT_EQ(sums(**store).attempts, 1u) << "its sums stay";
     store->reset();
     expect_agreement();
+}
+
+/// Shards on rings and files of the kernel's, over many segments, while their sums are asked for.
+TEST_F(UsageStoreTest, ShardsWriteWhileOthersAsk) {
+    constexpr uint64_t count = 6'000;
+    auto small = options();
+    small.shard_count = 2;
+    small.segment_bytes = 64 * 1024;
+    small.fold_interval_ms = 1;
+    small.sync_interval_ms = 5;
+    auto opened = UsageStore::open(small);
+    ASSERT_TRUE(opened) << opened.error();
+    UsageStore& store = **opened;
+    std::atomic<int> writing = 2;
+    std::vector<std::thread> shards;
+    for (uint32_t index = 0; index < 2; ++index)
+        shards.emplace_back([&store, &writing, index] {
+            io::Shard shard(index, {.ring_entries = 64, .buffer_count = 8, .buffer_bytes = 4096});
+            ASSERT_TRUE(shard.open());
+            {
+                LedgerLog log(shard, store.channel(index));
+                for (uint64_t n = 0; n < count; ++n) {
+                    uint64_t id = 0;
+                    while ((id = log.append(LedgerIntent{.time_us = some_day * day_us, .consumer = "app"})) == 0)
+                        shard.tick();
+                    while (!log.append(LedgerSettlement{.id = id, .tokens = {.input = 2, .output = 1}})) shard.tick();
+                    if (n % 16 == 0) shard.tick();
+                }
+                shard.stop();
+                shard.run([&log] { return log.idle(); }, [](uint64_t) {});
+            }
+            shard.close();
+            writing -= 1;
+        });
+    uint64_t before = 0;
+    while (writing > 0) {
+        const uint64_t now = sums(store).attempts;
+        EXPECT_GE(now, before);
+        before = now;
+        std::this_thread::yield();  // the service has its turn
+    }
+    for (std::thread& shard : shards) shard.join();
+    EXPECT_EQ(sums(store).attempts, 2 * count);
+    EXPECT_EQ(sums(store).input, 4 * count);
+    opened->reset();
+    EXPECT_EQ(notices, "");
+    EXPECT_TRUE(fs::exists(file({1, 1, 2}))) << "there was more than one segment";
+    expect_agreement();
+    EXPECT_EQ(recovered().attempts, 2 * count);
 }
 
 TEST_F(UsageStoreTest, VerifySeesWhatDoesNotAgree) {
