@@ -26,7 +26,8 @@ constexpr KeyRow app_rows[] = {
     {.pattern = "state.directory",
      .type = path,
      .meaning = "where is kept what outlives a restart: whose the files, batches and stored responses at providers are "
-                "(resources.db). Made with mode 0700 where it is missing; unset: kept in memory, and lost",
+                "(resources.db), and what is used (token_accounting.enabled). Made with mode 0700 where it is missing; "
+                "unset: kept in memory, and lost",
      .change = KeyChange::restart},
     {.pattern = "state.resources.count_max",
      .type = integer,

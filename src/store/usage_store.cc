@@ -38,6 +38,7 @@ class UsageStore::Impl {
         : directory_(std::move(directory)), table_(std::move(table)), options_(std::move(options)) {}
     ~Impl() { stop(); }
 
+    void bound_models() noexcept { table_.bound_models(options_.models_per_day_max); }
     std::expected<void, std::string> begin();
     void start();
     void stop() noexcept;
@@ -67,6 +68,7 @@ class UsageStore::Impl {
     Folded recover(const std::vector<SegmentName>& names);
     Folded fold_file(const SegmentName& name);
     void finish_file(int fd, const SegmentRow& row, uint64_t size);
+    void drop_empty(const SegmentName& name);
     Folded settle_lost();
 
     // at work
@@ -160,15 +162,16 @@ void UsageStore::Impl::finish_file(int fd, const SegmentRow& row, uint64_t size)
                         directory_.path_of(row.name), row.damaged, segment_file_name(row.name)));
         return directory_.set_aside(row.name);
     }
-    if (row.records <= 1) {  // nobody has written to it
-        directory_.remove(row.name);
-        (void)table_.forget(row.name);
-        return;
-    }
+    if (row.records <= 1) return drop_empty(row.name);
     if (size <= row.folded) return;
     if (::ftruncate(fd, static_cast<off_t>(row.folded)) == 0) (void)::fdatasync(fd);
     notice(fmt::format("{}: its last record was not whole: {} bytes were cut off", directory_.path_of(row.name),
                        size - row.folded));
+}
+
+/// Nobody has written to it. In this order: a file without a row is looked at again, a row without its file is missed.
+void UsageStore::Impl::drop_empty(const SegmentName& name) {
+    if (table_.forget(name)) directory_.remove(name);
 }
 
 /// What was in flight when a former start ended: settled in a segment of its own, which is folded as any other, so that
@@ -199,8 +202,7 @@ UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
         folded = std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(written.error())));
     ::close(*fd);
     if (folded)
-        notice(fmt::format("{} request{} were under way when Loom ended last: booked by their estimates", lost.size(),
-                           lost.size() == 1 ? "" : "s"));
+        notice(fmt::format("attempts under way when Loom ended last: {}, booked by their estimates", lost.size()));
     return folded;
 }
 
@@ -408,10 +410,7 @@ void UsageStore::Impl::stop() noexcept {
     if (thread_.joinable()) thread_.join();
     for (auto& live : live_) {
         if (live->segment.fd >= 0) ::close(live->segment.fd);
-        if (live->segment.written.load() <= tenant::ledger_begin_bytes) {  // nobody has written to it
-            directory_.remove(live->row.name);
-            (void)table_.forget(live->row.name);
-        }
+        if (live->segment.written.load() <= tenant::ledger_begin_bytes) drop_empty(live->row.name);
     }
     live_.clear();
 }
@@ -421,6 +420,7 @@ std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options
     const std::string path = LOOM_TRY(directory.database());
     auto table = LOOM_TRY(UsageTable::open(path));
     auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));
+    impl->bound_models();
     LOOM_TRY(impl->begin());
     impl->start();
     return std::unique_ptr<UsageStore>(new UsageStore(std::move(impl)));

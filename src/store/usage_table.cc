@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "loom/base/hash.h"
 #include "loom/base/result.h"
 
 namespace loom::store {
@@ -144,8 +145,9 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     if (!in_memory) {
         // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
         if (auto mode = database_.text("PRAGMA journal_mode = WAL"); !mode) return std::unexpected(mode.error());
-        LOOM_TRY(database_.run("PRAGMA synchronous = NORMAL"));
+        LOOM_TRY(database_.run("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216"));
     }
+    LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(take_schema());
     LOOM_TRY(prepare());
     return load_open();
@@ -266,9 +268,31 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     if (settlement.cost > 0) sums.cost = static_cast<unsigned __int128>(settlement.cost);
     row.booked += 1;
     row.sums += sums;
-    added_[{static_cast<UsageDay>(intent.time_us / us_per_day), std::move(intent.consumer), std::move(intent.team),
-            std::move(intent.tenant), std::move(intent.provider), std::move(intent.model), settlement.provenance}] +=
-        sums;
+    const auto day = static_cast<UsageDay>(intent.time_us / us_per_day);
+    intent.model = bounded_model(day, std::move(intent.model));
+    added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
+            std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
+}
+
+/// What settles behind midnight is of the day before, which has had its bound: it keeps its name.
+std::string UsageTable::bounded_model(UsageDay day, std::string model) {
+    if (day > models_day_ && !load_models(day)) return model;
+    if (day < models_day_) return model;
+    const uint64_t hash = hash64(model);
+    if (models_.contains(hash)) return model;
+    if (models_.size() >= models_max_) return "other";
+    models_.insert(hash);
+    return model;
+}
+
+DatabaseResult<void> UsageTable::load_models(UsageDay day) {
+    auto all = LOOM_TRY(database_.prepare("SELECT DISTINCT model FROM usage WHERE day = ?1"));
+    all.bind(1, day);
+    models_.clear();
+    while (LOOM_TRY(all.step()))
+        if (all.text(0) != "other") models_.insert(hash64(all.text(0)));
+    models_day_ = day;
+    return {};
 }
 
 DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "database.h"
@@ -49,6 +50,9 @@ class UsageTable {
     /// Errors  a text for whoever starts Loom.
     [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path);
 
+    /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
+    void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
+
     /// The segment's row, a new one where it was never folded.
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
     [[nodiscard]] DatabaseResult<std::vector<SegmentRow>> segments();
@@ -86,6 +90,8 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<void> load_open();
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
+    [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
+    [[nodiscard]] DatabaseResult<void> load_models(UsageDay day);
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
     [[nodiscard]] DatabaseResult<void> write_sums();
     [[nodiscard]] DatabaseResult<void> write_open();
@@ -100,8 +106,11 @@ class UsageTable {
     Statement last_get_;
     std::unordered_map<uint64_t, OpenIntent> open_;  // as it will be behind the next commit
     std::map<Key, UsageSums> added_;
-    std::vector<uint64_t> opened_;              // since the last commit
-    std::vector<uint64_t> settled_;             // of those that have a row
+    std::vector<uint64_t> opened_;   // since the last commit
+    std::vector<uint64_t> settled_;  // of those that have a row
+    uint64_t models_max_ = UINT64_MAX;
+    UsageDay models_day_ = -1;                  // the newest
+    std::unordered_set<uint64_t> models_;       // hashes of its models' names
     std::unordered_map<uint64_t, bool> fresh_;  // opened since the last commit: they have no row
 };
 

@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "three_providers.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -197,6 +198,49 @@ TEST_F(Ledger, AClientThatLeavesPaysForWhatCame) {
     EXPECT_EQ(number_in(told, "completion"), 2);
 }
 
+/// A translated answer that comes whole, with tokens that were read from the provider's cache.
+TEST_F(Ledger, ATranslatedAnswersUsageIsBooked) {
+    conf.set("provider.mock.type", "anthropic");
+    conf.set("price.gpt-4o.cached_input_per_1m", "1.25");
+    start(answer_always(answer(
+        R"({"id":"m","type":"message","role":"assistant","model":"gpt-4o","content":[{"type":"text","text":"Hi"}],)"
+        R"("stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":60,"cache_read_input_tokens":40,)"
+        R"("output_tokens":5}})")));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "prompt"), 100);
+    EXPECT_EQ(number_in(told, "cached_tokens"), 40);
+    EXPECT_EQ(number_in(told, "completion"), 5);
+    // 60 * 2.50 + 40 * 1.25 + 5 * 10 of a million.
+    EXPECT_TRUE(contains(told, R"("cost":"0.00025")")) << told;
+}
+
+TEST_F(Ledger, ASessionIsBookedAtItsEnd) {
+    conf.set("provider.mock.models", "gpt-realtime");
+    const std::string done =
+        R"({"type":"response.done","event_id":"e","response":{"id":"r","status":"completed","usage":{"total_tokens":275,)"
+        R"("input_tokens":127,"output_tokens":148}}})";
+    start([&done](UpstreamConnection& connection) {
+        auto end = accept_websocket(connection);
+        if (!end) return;
+        end->send_text(done);
+        const Frame close = end->read();
+        end->send(opcode::close, close.payload);
+    });
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime", auth_header()));
+    ASSERT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd end(one.fd(), WebSocketEnd::Role::client, std::string(one.reader().unread()));
+    (void)end.read();
+    EXPECT_EQ(number_in(usage_page(loom(), "/tester"), "attempts"), 0) << "it is under way";
+    end.send_close(1000);
+    EXPECT_EQ(end.read_close(), 1000);
+    const std::string told = page();
+    EXPECT_EQ(number_in(told, "prompt"), 127);
+    EXPECT_EQ(number_in(told, "completion"), 148);
+    EXPECT_TRUE(contains(told, R"("model":"gpt-realtime")")) << told;
+}
+
 TEST_F(Ledger, WithoutItThereIsNoSuchPage) {
     conf.set("token_accounting.enabled", "").set("state.directory", "");
     start(answer_always(answer(chat_answer)));
@@ -251,6 +295,28 @@ TEST_F(LedgerOfThree, EachAttemptIsBookedAndTheRequestOnce) {
     EXPECT_EQ(number_in(told, "attempts"), 2);
     EXPECT_EQ(of(told, "provider", "mock", "total"), 0) << told;
     EXPECT_EQ(of(told, "provider", "spare", "total"), 2) << told;
+}
+
+TEST_F(LedgerOfThree, OfAStreamThatAnotherGoesOnWithEachHasItsPart) {
+    conf.set("routing.failover.continuation", "on");
+    start_all();
+    upstream().set_script([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("one")) + chunk(delta_event(" two")));
+        connection.wait_until_loom_has_read();
+        connection.reset();
+    });
+    upstream().end_connections();
+    spare().set_script(answer_always(sse_answer(delta_event(" three") + usage_event + done_event)));
+    spare().end_connections();
+    EXPECT_EQ(ask(chat_request(stream_body)).status(), 200);
+    const std::string told = all(2);
+    EXPECT_EQ(number_in(told, "requests"), 1) << told;
+    EXPECT_GT(of(told, "provider", "mock", "prompt"), 0) << told;
+    EXPECT_EQ(of(told, "provider", "mock", "completion"), 2) << told;
+    EXPECT_EQ(of(told, "provider", "mock", "attempts_estimated"), 1) << told;
+    EXPECT_EQ(of(told, "provider", "spare", "prompt"), 9) << told;
+    EXPECT_EQ(of(told, "provider", "spare", "completion"), 12) << told;
 }
 
 TEST_F(LedgerOfThree, WhatWasNeverSentCostsNothing) {

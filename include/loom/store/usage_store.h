@@ -25,6 +25,7 @@ class UsageStore {
         uint64_t segment_bytes = uint64_t{64} << 20;
         uint64_t sync_interval_ms = 1'000;
         uint64_t fold_interval_ms = 200;
+        uint64_t models_per_day_max = 100'000;       // names come from clients; others are booked as "other"
         uint64_t keep_s = 0;                         // segments of former starts are removed so long after; 0: never
         std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
     };
