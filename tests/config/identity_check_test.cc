@@ -38,7 +38,7 @@ TEST(CheckIdentity, KeysOverAWireThatOthersMayTouch) {
               "these, and be anybody; use https://\n");
     EXPECT_EQ(more(takes + "jwt.corp.jwks = http://127.0.0.1:8000/keys\n"), "");
     EXPECT_EQ(more(takes + "jwt.corp.jwks = https://keys.example/keys?p=1\n"), "");
-    EXPECT_EQ(more(takes + "jwt.corp.jwks = https://keys.example/keys#x\n").find("warning"), std::string::npos);
+    EXPECT_NE(more(takes + "jwt.corp.jwks = https://keys.example/keys#x\n"), "");
     EXPECT_NE(more(takes + "jwt.corp.jwks = https://keys.example/keys?a#x\n"), "");
 }
 
