@@ -91,34 +91,38 @@ Result<void> Exchange::authenticate(const http::RequestHead& head) {
     return known;
 }
 
+/// Who goes on with an upload may be known by the address that they ask for alone.
+Result<void> Exchange::identify_without_key(const http::RequestHead& head) {
+    if (!route_->takes_keys)
+        return unauthenticated("no token: send it as 'Authorization: Bearer TOKEN' or in the header this route names");
+    consumer_ = upload_signer(head);
+    if (consumer_ != nullptr) return {};
+    return unauthenticated("no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
+}
+
 /// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before.
+Result<void> Exchange::identify_by_key(std::string_view key, int64_t now_unix_s, AuthFailure& why) {
+    const Sha256 digest = sha256(key);
+    why = AuthFailure::key;
+    if (route_->takes_keys) consumer_ = plan().consumers.find(digest);
+    if (consumer_ != nullptr) return {};
+    if (route_->jwt.empty() || (route_->takes_keys && !TokenDesk::looks_like_token(key)))
+        return unauthenticated("this API key is not known here; ask for one of this gateway");
+    auto bearer = services_.tokens().identify(plan(), *route_, key, digest, now_unix_s);
+    if (!bearer) {
+        why = services_.tokens().failure();
+        return std::unexpected(bearer.error());
+    }
+    token_ = std::move(*bearer);
+    consumer_ = token_->consumer;
+    return {};
+}
+
 Result<void> Exchange::identify(const http::RequestHead& head, AuthFailure& why) {
     const std::string_view key = client_key(head);
     const auto now_s = static_cast<int64_t>(begun_wall_us_ / 1'000'000);
-    if (key.empty()) {
-        why = AuthFailure::missing;
-        if (route_->takes_keys) consumer_ = upload_signer(head);
-        if (consumer_ == nullptr && !route_->takes_keys)
-            return unauthenticated(
-                "no token: send it as 'Authorization: Bearer TOKEN' or in the header this route "
-                "names");
-        if (consumer_ == nullptr)
-            return unauthenticated(
-                "no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
-    } else {
-        const Sha256 digest = sha256(key);
-        if (route_->takes_keys) consumer_ = plan().consumers.find(digest);
-        const bool may_be_token = !route_->jwt.empty() && (!route_->takes_keys || TokenDesk::looks_like_token(key));
-        if (consumer_ == nullptr && may_be_token) {
-            auto found = services_.tokens().identify(plan(), *route_, key, digest, now_s);
-            why = services_.tokens().failure();
-            if (!found) return std::unexpected(found.error());
-            token_ = std::move(*found);
-            consumer_ = token_->consumer;
-        }
-        why = AuthFailure::key;
-        if (consumer_ == nullptr) return unauthenticated("this API key is not known here; ask for one of this gateway");
-    }
+    why = AuthFailure::missing;
+    LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, why));
     why = AuthFailure::expired;
     if (consumer_->expired(now_s))
         return unauthenticated(token_ == nullptr ? "this API key has expired (consumer.NAME.expires)"

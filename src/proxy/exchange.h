@@ -136,6 +136,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> refuse_address(const char* key);
     Result<void> authenticate(const http::RequestHead& head);
     Result<void> identify(const http::RequestHead& head, AuthFailure& why);
+    Result<void> identify_without_key(const http::RequestHead& head);
+    Result<void> identify_by_key(std::string_view key, int64_t now_unix_s, AuthFailure& why);
     Result<void> authorize(AuthFailure& why);
     Result<void> check_access(const llm::Request& request);
     Result<void> check_access_unread();

@@ -312,6 +312,31 @@ TEST_F(Jwt, AttacksAreRefused) {
     expect_nowhere(maker.token(good));
 }
 
+TEST_F(Jwt, ForgedTokensAreGuessesAndOldOnesAreNot) {
+    conf.set("forwarded.trust", "127.0.0.0/8").set("auth.lockout.failures", "3");
+    start(answer_always(answer(chat_answer)));
+    const auto status_of = [&](const std::string& token, const std::string& address) {
+        return ask(request("POST", "/v1/chat/completions",
+                           "X-Forwarded-For: " + address + "\r\nContent-Type: application/json\r\n" +
+                               "Authorization: Bearer " + token + "\r\n",
+                           chat_body))
+            .status();
+    };
+    const TokenMaker stranger("k1"), unknown("k2");
+    const std::string old =
+        maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(-100) + "}");
+    for (int i = 0; i < 5; ++i) {
+        EXPECT_EQ(status_of(old, "203.0.113.1"), 401);
+        EXPECT_EQ(status_of(unknown.token(claims("tester")), "203.0.113.1"), 401) << "keys may be rotated";
+        EXPECT_EQ(status_of(maker.token(claims("stranger")), "203.0.113.1"), 403);
+    }
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(status_of(stranger.token(claims("tester")), "203.0.113.2"), 401);
+    EXPECT_EQ(status_of(stranger.token(claims("tester")), "203.0.113.2"), 429);
+    EXPECT_EQ(status_of(maker.token(claims("tester")), "203.0.113.1"), 200);
+    EXPECT_EQ(refused("signature"), 3);
+    EXPECT_EQ(refused("claims"), 5);
+}
+
 TEST_F(Jwt, ATokenIsNotTakenBeyondItsEnd) {
     conf.set("jwt.corp.leeway", "0s");
     start(answer_always(answer(chat_answer)));
@@ -443,6 +468,20 @@ TEST_F(Jwt, NobodyWaitsForASlowIssuer) {
     }
     EXPECT_EQ(id_server->request_count(), 2u);
     gate.open();
+}
+
+TEST_F(Jwt, AStopDoesNotWaitForASlowIssuerEither) {
+    id_server = std::make_unique<ScriptedUpstream>([](UpstreamConnection& connection) {
+        if (connection.read_request()) (void)connection.wait_closed();
+    });
+    conf.set("jwt.corp.jwks", id_server->origin() + "/keys");
+    start(answer_always(answer(chat_answer)));
+    wait_until("the request", [&] { return id_server->request_count() == 1; });
+    loom().reload(conf.set("jwt.corp.refresh", "11s").text());  // another one in its place
+    wait_until("the request", [&] { return id_server->request_count() == 2; });
+    const auto begun = std::chrono::steady_clock::now();
+    loom().stop_cleanly();
+    EXPECT_LT(std::chrono::steady_clock::now() - begun, std::chrono::seconds(8)) << "a fetch may last ten";
 }
 
 TEST_F(Jwt, WhereKeysAreIsDiscovered) {
