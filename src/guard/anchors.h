@@ -22,7 +22,13 @@ inline constexpr Pos anchor_before = 3;  // bytes that are read before the block
 
 /// Classes of bytes by their two halves: a byte is of those in both tables' entries. `word` needs two, as letters stand
 /// in two pairs of rows that begin and end differently.
-enum ByteClass : uint8_t { class_digit = 1, class_sign = 2, class_letter_low = 4, class_letter_high = 8, class_colon = 16 };
+enum ByteClass : uint8_t {
+    class_digit = 1,
+    class_sign = 2,
+    class_letter_low = 4,
+    class_letter_high = 8,
+    class_colon = 16
+};
 inline constexpr uint8_t classes_of_words = class_digit | class_letter_low | class_letter_high;
 inline constexpr uint8_t classes_of_signs = class_sign | class_colon;
 
@@ -32,10 +38,10 @@ inline constexpr HalfTable class_low = [] {
     HalfTable table{};
     for (int low = 0; low < 16; ++low) {
         if (low <= 9) table[low] |= class_digit;
-        if (low >= 1) table[low] |= class_letter_low;   // 'A'..'O', 'a'..'o'
+        if (low >= 1) table[low] |= class_letter_low;    // 'A'..'O', 'a'..'o'
         if (low <= 10) table[low] |= class_letter_high;  // 'P'..'Z', 'p'..'z'
     }
-    table[0x0] |= class_sign;                          // '@'
+    table[0x0] |= class_sign;                              // '@'
     table[0xa] |= class_colon, table[0xd] |= class_colon;  // ':', '='
     return table;
 }();
@@ -48,8 +54,8 @@ inline constexpr HalfTable class_high = [] {
     return table;
 }();
 
-/// The fingerprints in eight buckets, by the halves of each of their bytes (Teddy, of Intel's Hyperscan): a place may be
-/// one's where a bucket is in all six entries.
+/// The fingerprints in eight buckets, by the halves of each of their bytes (Teddy, of Intel's Hyperscan): a place may
+/// be one's where a bucket is in all six entries.
 struct FingerprintTables {
     std::array<HalfTable, fingerprint_bytes> low{}, high{};
 };

@@ -36,10 +36,9 @@ LOOM_AVX2 Anchors anchors_avx2(const unsigned char* p) noexcept {
     for (int half = 0; half < 2; ++half) {
         const unsigned char* const at = p + 32 * half;
         const __m256i classes = look_up(class_low, class_high, load(at));
-        const __m256i buckets =
-            _mm256_and_si256(_mm256_and_si256(look_up(t.low[0], t.high[0], load(at - 2)),
-                                              look_up(t.low[1], t.high[1], load(at - 1))),
-                             look_up(t.low[2], t.high[2], load(at)));
+        const __m256i buckets = _mm256_and_si256(
+            _mm256_and_si256(look_up(t.low[0], t.high[0], load(at - 2)), look_up(t.low[1], t.high[1], load(at - 1))),
+            look_up(t.low[2], t.high[2], load(at)));
         raw.digits |= where(classes, class_digit) << (32 * half);
         raw.words |= where(classes, classes_of_words) << (32 * half);
         raw.signs |= where(classes, classes_of_signs) << (32 * half);

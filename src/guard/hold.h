@@ -20,7 +20,8 @@ constexpr bool is_word_byte(int c) noexcept {
     while (anchor - begin < word_bytes_max && is_word_byte(window.at(begin - 1))) begin -= 1;
     if (anchor - begin == word_bytes_max) return begin;
     if (window.at(begin - 1) == '(') return begin - 1;
-    const bool letters = window.at(begin - 1) == ' ' && is_upper(window.at(begin - 2)) && is_upper(window.at(begin - 3));
+    const bool letters =
+        window.at(begin - 1) == ' ' && is_upper(window.at(begin - 2)) && is_upper(window.at(begin - 3));
     return begin == anchor && letters ? begin - 3 : begin;
 }
 

@@ -1,4 +1,5 @@
-// Keccak-256 as Ethereum uses it (the padding of Keccak's submission, not SHA-3's): a mixed-case address is its own check.
+// Keccak-256 as Ethereum uses it (the padding of Keccak's submission, not SHA-3's): a mixed-case address is its own
+// check.
 #pragma once
 
 #include <array>

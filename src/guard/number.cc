@@ -4,9 +4,7 @@ namespace loom::guard {
 
 namespace {
 
-constexpr bool is_gap(int c) noexcept {
-    return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')';
-}
+constexpr bool is_gap(int c) noexcept { return c == ' ' || c == '-' || c == '.' || c == '/' || c == '(' || c == ')'; }
 /// Which two signs may stand together: "(0)20", ") 123", "8 (495)", ")-".
 constexpr bool is_gap_pair(int first, int second) noexcept {
     return (first == ')' && (second == ' ' || second == '-' || second == '(')) ||
@@ -64,6 +62,13 @@ bool Number::grouped(std::initializer_list<uint8_t> lengths, char gap) const noe
         i += 1;
     }
     return i == group_count || group[i].gap != gap;
+}
+
+bool follows_digits(Window& text, Pos begin) noexcept {
+    constexpr Pos blanks_max = 8;
+    Pos at = begin - 1;
+    while (begin - at <= blanks_max && (text.at(at) == ' ' || text.at(at) == '\n' || text.at(at) == '\t')) at -= 1;
+    return at < begin - 1 && is_digit(text.at(at));
 }
 
 bool free_before(Window& text, Pos begin) noexcept {

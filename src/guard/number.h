@@ -46,6 +46,9 @@ struct Number {
     [[nodiscard]] bool plain(uint32_t count) const noexcept { return group[0].count == count; }
 };
 
+/// Whether digits stand before it, apart by blanks alone: then it may be a part of a table.
+[[nodiscard]] bool follows_digits(Window& text, Pos begin) noexcept;
+
 /// begin  a digit behind a byte that is none.
 void read_number(Window& text, Pos begin, Number& number) noexcept;
 

@@ -116,8 +116,8 @@ Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* cont
     window.begin_decision();
     for (Pos block = from; block < window.size(); block += anchor_block) {
         const Anchors places = anchors_at(kernel, window, block);
-        uint64_t left = (places.numbers & wants_numbers) | (places.signs & wants_signs) |
-                        (places.literals & wants_literals);
+        uint64_t left =
+            (places.numbers & wants_numbers) | (places.signs & wants_signs) | (places.literals & wants_literals);
         for (; left != 0; left &= left - 1) {
             const uint64_t bit = left & -left;
             const Pos anchor = block + std::countr_zero(left);
@@ -125,8 +125,10 @@ Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* cont
             if ((places.numbers & bit) != 0) decided = ask(numbers_, window, anchor, held, sink, context);
             if ((places.signs & bit) != 0) {
                 const char sign = window.data()[anchor];
-                decided = ask(sign == '@' ? at_signs_ : sign == ':' ? colons_ : equals_, window, anchor, held, sink,
-                              context);
+                decided = ask(sign == '@'   ? at_signs_
+                              : sign == ':' ? colons_
+                                            : equals_,
+                              window, anchor, held, sink, context);
             }
             if (decided && (places.literals & bit) != 0 && is_fingerprint(window, anchor))
                 decided = ask(literals_, window, anchor, held, sink, context);

@@ -30,7 +30,8 @@ struct PiiStream::Telling {
 
     void text_up_to(size_t end) {
         LOOM_ASSERT(end >= stream.cursor_);
-        if (end > stream.cursor_) sink.text(std::string_view(stream.buffer_).substr(stream.cursor_, end - stream.cursor_));
+        if (end > stream.cursor_)
+            sink.text(std::string_view(stream.buffer_).substr(stream.cursor_, end - stream.cursor_));
         stream.cursor_ = end;
     }
     void found(const PiiSpan& span) {

@@ -1,5 +1,5 @@
-// Any bytes as a text: every kernel sees the same places, and a stream that is cut as the first bytes say tells what the
-// whole text has.
+// Any bytes as a text: every kernel sees the same places, and a stream that is cut as the first bytes say tells what
+// the whole text has.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

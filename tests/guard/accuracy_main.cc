@@ -56,8 +56,8 @@ void measure_labelled(const char* folder) {
     }
     std::printf("%-20s %7s %7s %7s %10s %8s\n", "type", "right", "wrong", "missed", "precision", "recall");
     for (const auto& [type, count] : counts) {
-        std::printf("%-20s %7d %7d %7d %10.3f %8.3f\n", std::string(pii_info(type).name).c_str(), count.right, count.wrong,
-                    count.missed, count.right / std::max(1.0, double(count.right + count.wrong)),
+        std::printf("%-20s %7d %7d %7d %10.3f %8.3f\n", std::string(pii_info(type).name).c_str(), count.right,
+                    count.wrong, count.missed, count.right / std::max(1.0, double(count.right + count.wrong)),
                     count.right / std::max(1.0, double(count.right + count.missed)));
     }
 }

@@ -39,7 +39,8 @@ TEST(Anchors, KernelsAgreeOnWhatChanceDraws) {
     for (int run = 0; run < 20'000; ++run) {
         unsigned char bytes[room];
         for (unsigned char& c : bytes)
-            c = static_cast<unsigned char>(random.chance(700) ? likely[random.below(likely.size())] : random.below(256));
+            c = static_cast<unsigned char>(random.chance(700) ? likely[random.below(likely.size())]
+                                                              : random.below(256));
         agree(bytes + anchor_before, "run " + std::to_string(run));
     }
 }

@@ -1,5 +1,5 @@
-// Texts in which what is to be found is marked: "write to {{email|a@b.example}} please". One text a line, "\n" for a line
-// break, "{+}" for nothing, so that no other scanner takes a made-up key for one; '#' begins a comment.
+// Texts in which what is to be found is marked: "write to {{email|a@b.example}} please". One text a line, "\n" for a
+// line break, "{+}" for nothing, so that no other scanner takes a made-up key for one; '#' begins a comment.
 #pragma once
 
 #include <string>

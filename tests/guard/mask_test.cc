@@ -80,9 +80,9 @@ std::string restore(const MaskTable& table, std::string_view answer, std::initia
 TEST_F(Mask, RestoringIsTheSameForEveryCut) {
     (void)table_.placeholder(PiiType::email, "ann@example.org");
     (void)table_.placeholder(PiiType::it_codice_fiscale, "RCCMNL83S18D969H");
-    for (const std::string_view answer :
-         {"Dear [EMAIL_1], hello", "[EMAIL_1][EMAIL_1]", "[[EMAIL_1]]", "[EMAIL_2] [x] [ ] []", "[IT_CODICE_FISCALE_1]!",
-          "[EMAIL_", "[AVERYLONGWORDTHATISNOPLACEHOLDERATALL] [EMAIL_1", "no brackets at all"}) {
+    for (const std::string_view answer : {"Dear [EMAIL_1], hello", "[EMAIL_1][EMAIL_1]", "[[EMAIL_1]]",
+                                          "[EMAIL_2] [x] [ ] []", "[IT_CODICE_FISCALE_1]!", "[EMAIL_",
+                                          "[AVERYLONGWORDTHATISNOPLACEHOLDERATALL] [EMAIL_1", "no brackets at all"}) {
         const std::string whole = restore(table_, answer, {});
         for (size_t first = 0; first <= answer.size(); ++first)
             for (size_t second = first; second <= answer.size(); ++second)

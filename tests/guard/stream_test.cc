@@ -79,15 +79,68 @@ TEST(PiiStream, EqualsTheWholeTextForEveryLabelledTextAndCut) {
 
 /// Texts of what finders look at, glued together by chance.
 std::string draw(sim::Random& random, size_t pieces) {
-    constexpr std::string_view parts[] = {
-        "a@b.co", "@", ".", "-", "_", "+49 30 1234567", "(555) 123-4567", " ", " ", "\n", "4111 1111 1111 1111",
-        "4111111111111111", "DE89 3704 0044 0532 0130 00", "GB82WEST12345698765432", "123-45-6789", "10.0.0.1",
-        "2001:db8::1", ":", "::", "=", "password=", "token: \"", "aB3dE5gH7jK9mN1pQ", "\"", "sk-", "AKIAIOSFODNN7EXAMPL3",
-        "ghp_", "eyJhbGciOiJIUzI1NiJ9", ".eyJzdWIiOiIxMjM0In0", ".c2lnbmF0dXJlc2lnbmF0dXJl", "-----BEGIN PRIVATE KEY-----",
-        "\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ", "-----END PRIVATE KEY-----", "https://u:pw@h.example/",
-        "AB 12 34 56 C", "AB123456C", "00-1A-2B-3C-4D-5E", "00:1a:2b:3c:4d:5e", "12345678Z", "X1234567L", "bc1q", "phone ",
-        "RSSMRA85T10A562S", "123.456.789-09", "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2", "0x", "\xc3\xa9", "\xe4\xbd\xa0",
-        "\xf0\x9f\x98\x80", "\xf0\x9f", "\x80", "7", "42", "x", "word", "(", ")", "+", "'", "/", "//", "2A"};
+    constexpr std::string_view parts[] = {"a@b.co",
+                                          "@",
+                                          ".",
+                                          "-",
+                                          "_",
+                                          "+49 30 1234567",
+                                          "(555) 123-4567",
+                                          " ",
+                                          " ",
+                                          "\n",
+                                          "4111 1111 1111 1111",
+                                          "4111111111111111",
+                                          "DE89 3704 0044 0532 0130 00",
+                                          "GB82WEST12345698765432",
+                                          "123-45-6789",
+                                          "10.0.0.1",
+                                          "2001:db8::1",
+                                          ":",
+                                          "::",
+                                          "=",
+                                          "password=",
+                                          "token: \"",
+                                          "aB3dE5gH7jK9mN1pQ",
+                                          "\"",
+                                          "sk-",
+                                          "AKIAIOSFODNN7EXAMPL3",
+                                          "ghp_",
+                                          "eyJhbGciOiJIUzI1NiJ9",
+                                          ".eyJzdWIiOiIxMjM0In0",
+                                          ".c2lnbmF0dXJlc2lnbmF0dXJl",
+                                          "-----BEGIN PRIVATE KEY-----",
+                                          "\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQ",
+                                          "-----END PRIVATE KEY-----",
+                                          "https://u:pw@h.example/",
+                                          "AB 12 34 56 C",
+                                          "AB123456C",
+                                          "00-1A-2B-3C-4D-5E",
+                                          "00:1a:2b:3c:4d:5e",
+                                          "12345678Z",
+                                          "X1234567L",
+                                          "bc1q",
+                                          "phone ",
+                                          "RSSMRA85T10A562S",
+                                          "123.456.789-09",
+                                          "1BvBMSEYstWetqTFn5Au4m4GFg7xJaNVN2",
+                                          "0x",
+                                          "\xc3\xa9",
+                                          "\xe4\xbd\xa0",
+                                          "\xf0\x9f\x98\x80",
+                                          "\xf0\x9f",
+                                          "\x80",
+                                          "7",
+                                          "42",
+                                          "x",
+                                          "word",
+                                          "(",
+                                          ")",
+                                          "+",
+                                          "'",
+                                          "/",
+                                          "//",
+                                          "2A"};
     std::string text;
     for (size_t i = 0; i < pieces; ++i) text += parts[random.below(std::size(parts))];
     return text;
@@ -141,18 +194,18 @@ TEST(PiiStream, TellsAMailAddressWhenItsEndHasCome) {
 
 TEST(PiiStream, TextNeverEndsInsideACharacter) {
     struct Whole final : PiiStreamSink {
-        void text(std::string_view part) override {
-            ASSERT_NE(static_cast<unsigned char>(part.front()) & 0xc0, 0x80);
-        }
+        void text(std::string_view part) override { ASSERT_NE(static_cast<unsigned char>(part.front()) & 0xc0, 0x80); }
         void found(const PiiSpan&, std::string_view) override {}
     } sink;
     PiiStream stream(everything());
-    for (char c : std::string_view("caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80!")) stream.feed({&c, 1}, sink);
+    for (char c : std::string_view("caf\xc3\xa9 \xe4\xbd\xa0\xe5\xa5\xbd \xf0\x9f\x98\x80!"))
+        stream.feed({&c, 1}, sink);
     stream.finish(sink);
 }
 
 TEST(PiiStream, NeverHoldsMoreThanItSays) {
-    for (std::string_view endless : {"eyJ", "-----BEGIN PRIVATE KEY-----\n", "ya29.", "password=", "a", "1", "https://u:"}) {
+    for (std::string_view endless :
+         {"eyJ", "-----BEGIN PRIVATE KEY-----\n", "ya29.", "password=", "a", "1", "https://u:"}) {
         Told told;
         PiiStream stream(everything());
         stream.feed(endless, told);

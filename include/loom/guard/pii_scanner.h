@@ -1,8 +1,8 @@
 // Finds personal data and secrets in a text: whole, or as it comes.
 //
-// Of finds that overlap one is told: the one whose anchor (its '@', its first digit) comes first is held against each that
-// follows; the longer wins, then the type of higher priority. So what is told never overlaps, comes in order, and depends
-// on the text alone.
+// Of finds that overlap one is told: the one whose anchor (its '@', its first digit) comes first is held against each
+// that follows; the longer wins, then the type of higher priority. So what is told never overlaps, comes in order, and
+// depends on the text alone.
 #pragma once
 
 #include <array>
@@ -29,8 +29,10 @@ class PiiScanner {
     /// Calls found(const PiiSpan&) for each find, in order.
     template <class Found>
     void scan(std::string_view text, Found&& found) const {
-        scan_into(text, [](void* context, const PiiSpan& span) { (*static_cast<std::remove_reference_t<Found>*>(context))(span); },
-                  &found);
+        scan_into(
+            text,
+            [](void* context, const PiiSpan& span) { (*static_cast<std::remove_reference_t<Found>*>(context))(span); },
+            &found);
     }
 
   private:
@@ -74,9 +76,9 @@ class PiiStreamSink {
     ~PiiStreamSink() = default;
 };
 
-/// A text that comes in pieces, cut anywhere. Told is exactly what PiiScanner::scan() finds in the whole of it. Held back
-/// is only what may still become a find: the last word, or what a finder has begun to read, at most held_bytes_max().
-/// What text() gets ends between characters, where the stream is UTF-8.
+/// A text that comes in pieces, cut anywhere. Told is exactly what PiiScanner::scan() finds in the whole of it. Held
+/// back is only what may still become a find: the last word, or what a finder has begun to read, at most
+/// held_bytes_max(). What text() gets ends between characters, where the stream is UTF-8.
 class PiiStream {
   public:
     /// scanner  outlives this.

@@ -8,8 +8,8 @@
 
 namespace loom::guard {
 
-/// An answer that comes in pieces, cut anywhere. Told is what restoring the whole of it would give. Held back is only what
-/// may still become a placeholder: from a '[' on, below MaskTable::placeholder_bytes_max bytes.
+/// An answer that comes in pieces, cut anywhere. Told is what restoring the whole of it would give. Held back is only
+/// what may still become a placeholder: from a '[' on, below MaskTable::placeholder_bytes_max bytes.
 class RestoreStream {
   public:
     /// table  outlives this, and changes no more.
@@ -24,9 +24,7 @@ class RestoreStream {
     [[nodiscard]] uint32_t held_bytes() const noexcept { return held_count_; }
 
   private:
-    static bool goes_on(char c) noexcept {
-        return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
-    }
+    static bool goes_on(char c) noexcept { return (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_'; }
 
     const MaskTable& table_;
     std::array<char, MaskTable::placeholder_bytes_max> held_;

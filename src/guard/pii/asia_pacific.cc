@@ -1,5 +1,6 @@
-// India's Aadhaar (UIDAI: twelve digits, the first from 2 to 9, Verhoeff's check digit) and Australia's tax file numbers
-// (ATO: weights 1 4 3 7 5 8 6 9 10, modulo 11) and Medicare numbers (Services Australia: weights 1 3 7 9, modulo 10).
+// India's Aadhaar (UIDAI: twelve digits, the first from 2 to 9, Verhoeff's check digit) and Australia's tax file
+// numbers (ATO: weights 1 4 3 7 5 8 6 9 10, modulo 11) and Medicare numbers (Services Australia: weights 1 3 7 9,
+// modulo 10).
 #include "detectors.h"
 
 namespace loom::guard {
@@ -23,13 +24,17 @@ Match find_in_aadhaar(Probe& probe) noexcept {
     const Number& number = probe.number();
     if (number.digit_count < 12 || number.digit[0] < 2) return {};
     const bool spaced = number.grouped({4, 4, 4}, ' ') || number.grouped({4, 4, 4}, '-');
+    // The end of a card's number is written the same.
+    if (spaced && probe.text.at(number.begin - 1) == number.group[1].gap && is_digit(probe.text.at(number.begin - 2)))
+        return {};
     if (!spaced && !number.plain(12)) return {};
     const Digits digits = number.digits(12);
     bool palindrome = true;
     for (uint32_t i = 0; i < 6; ++i) palindrome &= digits[i] == digits[11 - i];
     if (palindrome || !verhoeff(digits)) return {};
     const Match match = standing(probe, spaced ? 2 : 0);
-    return match && (spaced || probe.has_context(match.begin, aadhaar_words)) ? match : Match{};
+    const bool clear = spaced && !follows_digits(probe.text, match.begin);
+    return match && (clear || probe.has_context(match.begin, aadhaar_words)) ? match : Match{};
 }
 
 Match find_au_tfn(Probe& probe) noexcept {

@@ -12,20 +12,20 @@ struct Issuer {
     uint8_t length_min, length_max;
 };
 constexpr Issuer issuers[] = {
-    {4, 4, 1, 16, 16},        {4, 4, 1, 19, 19},                                 // Visa; of 13 digits are none in use
-    {51, 55, 2, 16, 16},      {2221, 2720, 4, 16, 16},                           // Mastercard
-    {34, 34, 2, 15, 15},      {37, 37, 2, 15, 15},                               // American Express
-    {6011, 6011, 4, 16, 19},  {644, 649, 3, 16, 19},    {65, 65, 2, 16, 19},     // Discover, RuPay
-    {300, 305, 3, 14, 14},    {3095, 3095, 4, 14, 14},  {36, 36, 2, 14, 14},     // Diners Club
-    {38, 39, 2, 14, 14},      {3528, 3589, 4, 16, 19},                           // JCB
-    {62, 62, 2, 16, 19},      {81, 82, 2, 16, 16},      {60, 60, 2, 16, 16},     // UnionPay, RuPay
-    {2200, 2204, 4, 16, 19},  {5018, 5018, 4, 16, 16},  {5020, 5020, 4, 16, 16},  // Mir, Maestro
-    {5038, 5038, 4, 16, 16},  {5893, 5893, 4, 16, 16},  {6304, 6304, 4, 16, 16},
-    {6759, 6759, 4, 16, 16},  {6761, 6763, 4, 16, 16},
+    {4, 4, 1, 16, 16},       {4, 4, 1, 19, 19},                                 // Visa; of 13 digits are none in use
+    {51, 55, 2, 16, 16},     {2221, 2720, 4, 16, 16},                           // Mastercard
+    {34, 34, 2, 15, 15},     {37, 37, 2, 15, 15},                               // American Express
+    {6011, 6011, 4, 16, 19}, {644, 649, 3, 16, 19},   {65, 65, 2, 16, 19},      // Discover, RuPay
+    {300, 305, 3, 14, 14},   {3095, 3095, 4, 14, 14}, {36, 36, 2, 14, 14},      // Diners Club
+    {38, 39, 2, 14, 14},     {3528, 3589, 4, 16, 19},                           // JCB
+    {62, 62, 2, 16, 19},     {81, 82, 2, 16, 16},     {60, 60, 2, 16, 16},      // UnionPay, RuPay
+    {2200, 2204, 4, 16, 19}, {5018, 5018, 4, 16, 16}, {5020, 5020, 4, 16, 16},  // Mir, Maestro
+    {5038, 5038, 4, 16, 16}, {5893, 5893, 4, 16, 16}, {6304, 6304, 4, 16, 16},
+    {6759, 6759, 4, 16, 16}, {6761, 6763, 4, 16, 16},
 };
 
-constexpr std::string_view words[] = {"card",   "visa",   "mastercard", "amex",   "credit",  "debit", "karte",
-                                      "carte",  "tarjeta", "cart\xc3\xa3o", "carta", "kaart", "diners", "discover"};
+constexpr std::string_view words[] = {"card",  "visa",    "mastercard",    "amex",  "credit", "debit",  "karte",
+                                      "carte", "tarjeta", "cart\xc3\xa3o", "carta", "kaart",  "diners", "discover"};
 
 bool issued(Digits digits) noexcept {
     for (const Issuer& issuer : issuers) {
@@ -37,19 +37,16 @@ bool issued(Digits digits) noexcept {
     return false;
 }
 
-/// How many groups are written as cards are; 0 for none.
+/// How many groups are written as a card's are; 0 for none. Behind four of four may follow more: the code on its back,
+/// or the rest of one of nineteen.
 uint32_t groups_of_card(const Number& number) noexcept {
     for (char gap : {' ', '-'}) {
-        if (number.grouped({4, 4, 4, 4, 3}, gap)) return 5;
-        if (number.group_count >= 4 && number.grouped({4, 4, 4, 4}, gap)) return 4;
         if (number.grouped({4, 6, 5}, gap) || number.grouped({4, 6, 4}, gap)) return 3;
-    }
-    // "4111 1111 1111 1111 123": what follows is the code behind the card.
-    for (char gap : {' ', '-'}) {
-        const auto four = [&](uint32_t i) {
-            return number.group[i].count == 4 && (i == 0 || (number.group[i].gap == gap && number.group[i].second_gap == 0));
-        };
-        if (number.group_count > 4 && four(0) && four(1) && four(2) && four(3)) return 4;
+        uint32_t fours = 0;
+        while (fours < 4 && fours < number.group_count && number.group[fours].count == 4 &&
+               (fours == 0 || (number.group[fours].gap == gap && number.group[fours].second_gap == 0)))
+            fours += 1;
+        if (fours == 4) return number.grouped({4, 4, 4, 4, 3}, gap) && luhn(number.digits(19)) ? 5 : 4;
     }
     return 0;
 }
@@ -73,7 +70,8 @@ Match find_credit_card(Probe& probe) noexcept {
     if (!free_before(probe.text, number.begin) || !free_after(probe.text, end)) return {};
     // Of 14 and 19 digits are many other numbers too.
     const bool common = digits.size() == 15 || digits.size() == 16 || groups > 1;
-    if (!common && !probe.has_context(number.begin, words)) return {};
+    const bool in_table = groups > 1 && follows_digits(probe.text, number.begin);
+    if ((!common || in_table) && !probe.has_context(number.begin, words)) return {};
     return {number.begin, end};
 }
 

@@ -1,5 +1,5 @@
-// The detectors: each looks at one anchor of its kind and says from where to where it found something. All are pure, and
-// exact: what they return has passed every check that its kind has. Rows and bounds are in detectors.cc.
+// The detectors: each looks at one anchor of its kind and says from where to where it found something. All are pure,
+// and exact: what they return has passed every check that its kind has. Rows and bounds are in detectors.cc.
 #pragma once
 
 #include "../probe.h"

@@ -18,10 +18,10 @@ constexpr bool is_local(int c) noexcept {
 }
 
 /// What ends names of files and is no top-level domain: "logo@2x.png".
-constexpr std::string_view file_endings[] = {"avif", "bmp",  "conf", "cpp",  "css",  "csv",  "dll",  "gif",  "gz",
-                                             "html", "ico",  "jpeg", "jpg",  "js",   "json", "lock", "log",  "mp3",
-                                             "mp4",  "pdf",  "php",  "png",  "svg",  "tgz",  "tiff", "toml", "ts",
-                                             "tsx",  "ttf",  "txt",  "webp", "woff", "xml",  "yaml", "yml"};
+constexpr std::string_view file_endings[] = {"avif", "bmp", "conf", "cpp",  "css",  "csv",  "dll",  "gif",  "gz",
+                                             "html", "ico", "jpeg", "jpg",  "js",   "json", "lock", "log",  "mp3",
+                                             "mp4",  "pdf", "php",  "png",  "svg",  "tgz",  "tiff", "toml", "ts",
+                                             "tsx",  "ttf", "txt",  "webp", "woff", "xml",  "yaml", "yml"};
 
 Pos local_begin(Window& text, Pos at_sign) noexcept {
     Pos begin = at_sign;
@@ -37,6 +37,7 @@ bool good_local(Window& text, Pos begin, Pos at_sign) noexcept {
     if (begin == at_sign || text.at(at_sign - 1) == '.') return false;
     for (Pos i = begin + 1; i < at_sign; ++i)
         if (text.at(i) == '.' && text.at(i - 1) == '.') return false;
+    if (text.at(begin - 1) == '@') return false;
     // An address of version control: "git@host:path".
     return !(at_sign - begin == 3 && text.starts(begin, "git"));
 }

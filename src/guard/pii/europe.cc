@@ -1,14 +1,14 @@
-// The persons' numbers of the Netherlands, Poland and Portugal, of Germany and Spain. Those whose one check digit lets one
-// number in ten or eleven through are only taken beside a word that tells, or in groups that nothing else is written in.
+// The persons' numbers of the Netherlands, Poland and Portugal, of Germany and Spain. Those whose one check digit lets
+// one number in ten or eleven through are only taken beside a word that tells, or in groups that nothing else is
+// written in.
 #include "detectors.h"
 
 namespace loom::guard {
 
 namespace {
 
-constexpr std::string_view de_words[] = {"steuer",  "idnr",   "id-nr",
-                                         "tax id",  "tax-id", "identifikationsnummer",
-                                         "tin",     "german tax"};
+constexpr std::string_view de_words[] = {"steuer", "idnr",      "id-nr", "tax id", "tax-id", "identifikationsnummer",
+                                         "tin",    "german tax"};
 constexpr std::string_view nl_words[] = {"bsn", "burgerservice", "sofinummer", "sofi", "citizen service"};
 constexpr std::string_view pl_words[] = {"pesel"};
 constexpr std::string_view pt_words[] = {"nif", "contribuinte", "fiscal"};
@@ -82,8 +82,8 @@ Match find_pt_nif(Probe& probe) noexcept {
     return match && probe.has_context(match.begin, pt_words) ? match : Match{};
 }
 
-/// DNI and NIE (Ministerio del Interior, "Cálculo del dígito de control del NIF/NIE"): the number modulo 23 is a letter.
-/// "12345678Z", "12.345.678-Z", "X1234567L".
+/// DNI and NIE (Ministerio del Interior, "Cálculo del dígito de control del NIF/NIE"): the number modulo 23 is a
+/// letter. "12345678Z", "12.345.678-Z", "X1234567L".
 Match find_es_dni(Probe& probe) noexcept {
     Window& text = probe.text;
     const Number& number = probe.number();

@@ -1,13 +1,16 @@
-// IPv4 in dotted decimals (RFC 3986, 3.2.2) and IPv6 (RFC 4291, 2.2; RFC 5952). Addresses that name nobody are none: this
-// host, all hosts, masks (RFC 6890).
+// IPv4 in dotted decimals (RFC 3986, 3.2.2) and IPv6 (RFC 4291, 2.2; RFC 5952). Addresses that name nobody are none:
+// this host, all hosts, masks (RFC 6890).
 #include "detectors.h"
 
 namespace loom::guard {
 
 namespace {
 
-constexpr std::string_view version_words[] = {"version", "release", "v", "ver", "build", "assembly", "section", "chapter",
-                                              "\xc2\xa7", "firmware", "driver", "oid"};
+constexpr std::string_view version_words[] = {"version", "release", "v",        "ver",      "build",  "assembly",
+                                              "section", "chapter", "\xc2\xa7", "firmware", "driver", "oid"};
+
+constexpr std::string_view address_words[] = {"ip",     "ipv4", "host", "server", "address", "addr",    "from",
+                                              "client", "ping", "dns",  "router", "gateway", "connect", "adresse"};
 
 /// Without leading zeros: "010" is eight to some and ten to others.
 int octet(const Number& number, uint32_t index) noexcept {
@@ -60,15 +63,15 @@ Pos read_groups(Window& text, Pos at, Groups& groups) noexcept {
 
 Match find_ipv4(Probe& probe) noexcept {
     const Number& number = probe.number();
-    if (number.group_count < 4 || !number.grouped({number.group[0].count, number.group[1].count, number.group[2].count,
-                                                   number.group[3].count},
-                                                  '.'))
+    if (number.group_count < 4 ||
+        !number.grouped({number.group[0].count, number.group[1].count, number.group[2].count, number.group[3].count},
+                        '.'))
         return {};
     int octets[4];
     for (uint32_t i = 0; i < 4; ++i) octets[i] = octet(number, i);
     for (int value : octets)
         if (value < 0) return {};
-    if (octets[0] == 0 || octets[0] == 127 || octets[0] == 255) return {};
+    if (octets[0] == 0 || octets[0] == 127 || octets[0] >= 224) return {};  // nobody's, one's own, many's
     Window& text = probe.text;
     const Pos end = number.end_of(3);
     // "/24" behind it is a network's length, ":443" a port.
@@ -82,6 +85,9 @@ Match find_ipv4(Probe& probe) noexcept {
         while (text.at(i) == ' ' || text.at(i) == ':' || text.at(i) == '=' || text.at(i) == '"') --i;
         if (is_alpha(text.at(i)) && number.begin - i < 5 && probe.has_context(i + 1, version_words)) return {};
     }
+    // Sections of documents count low, and one address in 4000.
+    const bool low = octets[0] < 32 && octets[1] < 32 && octets[2] < 32 && octets[3] < 32 && octets[0] != 10;
+    if (low && !probe.has_context(number.begin, address_words)) return {};
     return {number.begin, end};
 }
 

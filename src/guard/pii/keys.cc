@@ -42,8 +42,8 @@ constexpr Key github_tokens[] = {
     {"ghs_", Body::alnum, 36, 251}, {"ghr_", Body::alnum, 36, 251}, {"github_pat_", Body::word, 36, 244},
 };
 constexpr Key slack_tokens[] = {
-    {"xoxb-", Body::word, 20, 200}, {"xoxp-", Body::word, 20, 200}, {"xoxe-", Body::word, 20, 200},
-    {"xoxa-", Body::word, 20, 200}, {"xoxr-", Body::word, 20, 200}, {"xoxs-", Body::word, 20, 200},
+    {"xoxb-", Body::word, 20, 200},      {"xoxp-", Body::word, 20, 200}, {"xoxe-", Body::word, 20, 200},
+    {"xoxa-", Body::word, 20, 200},      {"xoxr-", Body::word, 20, 200}, {"xoxs-", Body::word, 20, 200},
     {"xoxe.xoxp-", Body::word, 20, 200}, {"xapp-", Body::word, 20, 200},
 };
 constexpr Key stripe_keys[] = {
@@ -51,31 +51,31 @@ constexpr Key stripe_keys[] = {
     {"rk_test_", Body::alnum, 10, 247}, {"whsec_", Body::alnum, 24, 64},
 };
 constexpr Key api_keys[] = {
-    {"sk-ant-", Body::word, 32, 140},       // Anthropic
-    {"sk-proj-", Body::word, 40, 200},      // OpenAI
-    {"sk-svcacct-", Body::word, 40, 200},   // OpenAI
-    {"sk-admin-", Body::word, 40, 200},     // OpenAI
-    {"sk-or-v1-", Body::hex, 64, 64},       // OpenRouter
-    {"sk-", Body::alnum, 20, 64},           // OpenAI, DeepSeek and others
-    {"gsk_", Body::alnum, 40, 64},          // Groq
-    {"xai-", Body::alnum, 70, 90},          // xAI
-    {"pplx-", Body::alnum, 40, 64},         // Perplexity
-    {"r8_", Body::alnum, 37, 37},           // Replicate
-    {"nvapi-", Body::word, 60, 80},         // NVIDIA
-    {"hf_", Body::alnum, 34, 40},           // Hugging Face
-    {"tvly-", Body::word, 20, 50},          // Tavily
-    {"glpat-", Body::word, 20, 64},         // GitLab
-    {"glsa_", Body::word, 41, 41},          // Grafana
-    {"npm_", Body::alnum, 36, 36},          // npm
+    {"sk-ant-", Body::word, 32, 140},                // Anthropic
+    {"sk-proj-", Body::word, 40, 200},               // OpenAI
+    {"sk-svcacct-", Body::word, 40, 200},            // OpenAI
+    {"sk-admin-", Body::word, 40, 200},              // OpenAI
+    {"sk-or-v1-", Body::hex, 64, 64},                // OpenRouter
+    {"sk-", Body::alnum, 20, 64},                    // OpenAI, DeepSeek and others
+    {"gsk_", Body::alnum, 40, 64},                   // Groq
+    {"xai-", Body::alnum, 70, 90},                   // xAI
+    {"pplx-", Body::alnum, 40, 64},                  // Perplexity
+    {"r8_", Body::alnum, 37, 37},                    // Replicate
+    {"nvapi-", Body::word, 60, 80},                  // NVIDIA
+    {"hf_", Body::alnum, 34, 40},                    // Hugging Face
+    {"tvly-", Body::word, 20, 50},                   // Tavily
+    {"glpat-", Body::word, 20, 64},                  // GitLab
+    {"glsa_", Body::word, 41, 41},                   // Grafana
+    {"npm_", Body::alnum, 36, 36},                   // npm
     {"pypi-AgEIcHlwaS5vcmc", Body::word, 50, 1000},  // PyPI
-    {"dop_v1_", Body::hex, 64, 64},         // DigitalOcean
-    {"shpat_", Body::hex, 32, 32},          // Shopify
-    {"SG.", Body::dotted, 66, 66},          // SendGrid
-    {"dapi", Body::hex, 32, 34},            // Databricks
-    {"hvs.", Body::word, 90, 120},          // HashiCorp Vault
-    {"lin_api_", Body::alnum, 40, 40},      // Linear
-    {"ntn_", Body::alnum, 43, 50},          // Notion
-    {"AGE-SECRET-KEY-1", Body::alnum, 58, 58},  // age
+    {"dop_v1_", Body::hex, 64, 64},                  // DigitalOcean
+    {"shpat_", Body::hex, 32, 32},                   // Shopify
+    {"SG.", Body::dotted, 66, 66},                   // SendGrid
+    {"dapi", Body::hex, 32, 34},                     // Databricks
+    {"hvs.", Body::word, 90, 120},                   // HashiCorp Vault
+    {"lin_api_", Body::alnum, 40, 40},               // Linear
+    {"ntn_", Body::alnum, 43, 50},                   // Notion
+    {"AGE-SECRET-KEY-1", Body::alnum, 58, 58},       // age
 };
 
 /// A word with dashes is no key: keys are drawn by chance, and hold digits and letters of both cases or many of one.

@@ -20,7 +20,8 @@ uint32_t check_of(Digits digits, std::span<const uint8_t> weights) noexcept {
 }
 
 /// The value of a sign of a fiscal code at a place that counts odd, from 1 (Decreto ministeriale 23 dicembre 1976).
-constexpr uint8_t odd_values[] = {1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23};
+constexpr uint8_t odd_values[] = {1,  0,  5, 7, 9, 13, 15, 17, 19, 21, 2,  4,  18,
+                                  20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23};
 
 /// A digit, or the letter that stands for one where two persons would have the same code.
 int omocodia(int c) noexcept {
@@ -73,7 +74,8 @@ Match find_fr_nir(Probe& probe) noexcept {
     return free_before(text, probe.anchor) && free_after(text, at) ? Match{probe.anchor, at} : Match{};
 }
 
-/// Codice fiscale (Decreto ministeriale 23 dicembre 1976): letters of the names, date and place of birth, a check letter.
+/// Codice fiscale (Decreto ministeriale 23 dicembre 1976): letters of the names, date and place of birth, a check
+/// letter.
 Match find_it_codice_fiscale(Probe& probe) noexcept {
     Window& text = probe.text;
     Pos begin = probe.anchor;

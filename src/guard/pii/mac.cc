@@ -11,13 +11,15 @@ constexpr Pos dotted_bytes = 14;
 /// Groups of `width` hexadecimal digits, `count` of them.
 Match read_at(Window& text, Pos begin, int width, int count, int sign) noexcept {
     Pos at = begin;
-    bool some = false, all = true;  // of neither all zeros nor all ones: the first is nobody, the second everybody
+    bool some = false, has_letter = false,
+         all = true;  // of neither all zeros nor all ones: the first is nobody, the second everybody
     for (int group = 0; group < count; ++group) {
         if (group > 0 && text.at(at++) != sign) return {};
         for (int i = 0; i < width; ++i) {
             const int c = text.at(at++);
             if (!is_hex(c)) return {};
             some |= c != '0';
+            has_letter |= !is_digit(c);
             all &= lower(c) == 'f';
         }
     }
@@ -25,6 +27,8 @@ Match read_at(Window& text, Pos begin, int width, int count, int sign) noexcept 
     const int next = text.at(at);
     if (!some || all || is_name(before) || is_name(next)) return {};
     if ((before == sign && is_hex(text.at(begin - 2))) || (next == sign && is_hex(text.at(at + 1)))) return {};
+    // With dots tables of weights are written too; theirs stand between more dots, or have no letter.
+    if (sign == '.' && (before == '.' || before == '*' || !has_letter)) return {};
     return {begin, at};
 }
 

@@ -9,17 +9,63 @@ namespace loom::guard {
 namespace {
 
 constexpr std::string_view words[] = {
-    "phone", "telephone", "tel", "mobile", "cell", "call", "fax", "whatsapp", "sms", "dial", "text me", "reach me",
-    "ring me", "hotline", "contact", "number is",                                        // English
-    "telefon", "handy", "mobil", "rufnummer", "anrufen", "erreichbar", "festnetz",       // German, Nordic, Polish, Turkish
-    "t\xc3\xa9l\xc3\xa9phone", "t\xc3\xa9l", "portable", "appelez", "joindre",           // French
-    "tel\xc3\xa9" "fono", "telefono", "m\xc3\xb3vil", "celular", "ll\xc3\xa1m", "llama",  // Spanish
-    "cellulare", "chiama", "telefone", "telem\xc3\xb3vel", "ligue", "liga",              // Italian, Portuguese
-    "telefoon", "mobiel", "bel ", "gsm", "kom\xc3\xb3rk", "zadzwo", "numer",              // Dutch, Polish
-    "\xd1\x82\xd0\xb5\xd0\xbb", "\xd0\xa2\xd0\xb5\xd0\xbb", "\xd0\xbc\xd0\xbe\xd0\xb1\xd0\xb8\xd0\xbb",  // Russian
-    "\xe7\x94\xb5\xe8\xaf\x9d", "\xe6\x89\x8b\xe6\x9c\xba", "\xe9\x9b\xbb\xe8\xa9\xb1",   // Chinese, Japanese
-    "\xe6\x90\xba\xe5\xb8\xaf", "\xec\xa0\x84\xed\x99\x94",                              // Japanese, Korean
-    "\xe0\xa4\xab\xe0\xa5\x8b\xe0\xa4\xa8",                                              // Hindi
+    "phone",
+    "telephone",
+    "tel",
+    "mobile",
+    "cell",
+    "call",
+    "fax",
+    "whatsapp",
+    "sms",
+    "dial",
+    "text me",
+    "reach me",
+    "ring me",
+    "hotline",
+    "contact",
+    "number is",  // English
+    "telefon",
+    "handy",
+    "mobil",
+    "rufnummer",
+    "anrufen",
+    "erreichbar",
+    "festnetz",  // German, Nordic, Polish, Turkish
+    "t\xc3\xa9l\xc3\xa9phone",
+    "t\xc3\xa9l",
+    "portable",
+    "appelez",
+    "joindre",  // French
+    "tel\xc3\xa9"
+    "fono",
+    "telefono",
+    "m\xc3\xb3vil",
+    "celular",
+    "ll\xc3\xa1m",
+    "llama",  // Spanish
+    "cellulare",
+    "chiama",
+    "telefone",
+    "telem\xc3\xb3vel",
+    "ligue",
+    "liga",  // Italian, Portuguese
+    "telefoon",
+    "mobiel",
+    "bel ",
+    "gsm",
+    "kom\xc3\xb3rk",
+    "zadzwo",
+    "numer",  // Dutch, Polish
+    "\xd1\x82\xd0\xb5\xd0\xbb",
+    "\xd0\xa2\xd0\xb5\xd0\xbb",
+    "\xd0\xbc\xd0\xbe\xd0\xb1\xd0\xb8\xd0\xbb",  // Russian
+    "\xe7\x94\xb5\xe8\xaf\x9d",
+    "\xe6\x89\x8b\xe6\x9c\xba",
+    "\xe9\x9b\xbb\xe8\xa9\xb1",  // Chinese, Japanese
+    "\xe6\x90\xba\xe5\xb8\xaf",
+    "\xec\xa0\x84\xed\x99\x94",              // Japanese, Korean
+    "\xe0\xa4\xab\xe0\xa5\x8b\xe0\xa4\xa8",  // Hindi
 };
 
 /// "+44 (0)20 7946 0958": the 0 of those who call from inside is not counted.
@@ -69,6 +115,8 @@ bool gaps_fit(const Number& number, uint32_t groups, const NationalForm& form) n
                 return false;
             continue;
         }
+        const bool area = form.groups[0] == 1 && ((i == 1 && group.second_gap == '(') || (i == 2 && group.gap == ')'));
+        if (area) continue;  // "8 (495) 123-45-67"
         if (group.second_gap != 0 || form.gaps.find(group.gap) == form.gaps.npos) return false;
         // Brazil and Russia write a blank behind the area and '-' in the rest.
         if (sign != 0 && group.gap != sign && !(sign == ' ' && group.gap == '-' && i >= 2)) return false;
@@ -76,6 +124,13 @@ bool gaps_fit(const Number& number, uint32_t groups, const NationalForm& form) n
     }
     // No more of the same follows: that were a longer number.
     return groups == number.group_count || sign == 0 || number.group[groups].gap != sign;
+}
+
+/// "01 02 03 04 05": bytes, as programs print them.
+bool looks_dumped(const Number& number, uint32_t groups) noexcept {
+    for (uint32_t i = 0; i < groups; ++i)
+        if (number.group[i].count != 2 || number.digit[number.group[i].first] != 0) return false;
+    return true;
 }
 
 bool fits(const Number& number, const NationalForm& form, uint32_t& groups) noexcept {
@@ -86,8 +141,8 @@ bool fits(const Number& number, const NationalForm& form, uint32_t& groups) noex
     return begins_with_one(number, form.prefixes) && gaps_fit(number, groups, form);
 }
 
-/// Area codes of North America begin with 2 to 9 and do not end as 911 does. Exchanges have the same rule, but the numbers
-/// that examples are made of break it ("555-123-4567"), and who masks expects to see them masked.
+/// Area codes of North America begin with 2 to 9 and do not end as 911 does. Exchanges have the same rule, but the
+/// numbers that examples are made of break it ("555-123-4567"), and who masks expects to see them masked.
 bool good_for_america(const Number& number, const NationalForm& form) noexcept {
     if (!form.countries.starts_with("US")) return true;
     const uint32_t area = number.digit[0] == 1 && (form.groups[0] == 1 || form.groups[0] == 11) ? 1 : 0;
@@ -103,8 +158,11 @@ Match find_national(Probe& probe) noexcept {
         if (form.groups[0] != number.group[0].count || !fits(number, form, groups)) continue;
         if (!good_for_america(number, form)) continue;
         const Match match{number.first(), number.end_of(groups - 1)};
-        if (match.end <= best.end || !free_before(probe.text, match.begin) || !free_after(probe.text, match.end)) continue;
-        if (form.clear || probe.has_context(match.begin, words)) best = match;
+        if (match.end <= best.end || !free_before(probe.text, match.begin) || !free_after(probe.text, match.end))
+            continue;
+        const bool clear = form.clear && !looks_dumped(number, groups) &&
+                           !(groups > 1 && !form.opened && follows_digits(probe.text, number.begin));
+        if (clear || probe.has_context(match.begin, words)) best = match;
     }
     return best;
 }

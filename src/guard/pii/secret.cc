@@ -15,17 +15,18 @@ constexpr Pos value_bytes_min = 12;
 constexpr Pos value_bytes_max = 512;
 
 constexpr std::string_view secret_names[] = {
-    "password",   "passwd",     "passphrase", "pwd",           "secret",         "token",          "apikey",
-    "api_key",    "api-key",    "accesskey",  "access_key",    "access-key",     "secretkey",      "secret_key",
-    "secret-key", "privatekey", "private_key", "authkey",      "auth_key",       "encryption_key", "signing_key",
+    "password",   "passwd",     "passphrase",  "pwd",           "secret",       "token",          "apikey",
+    "api_key",    "api-key",    "accesskey",   "access_key",    "access-key",   "secretkey",      "secret_key",
+    "secret-key", "privatekey", "private_key", "authkey",       "auth_key",     "encryption_key", "signing_key",
     "master_key", "credential", "credentials", "client_secret", "clientsecret",
 };
 constexpr std::string_view azure_names[] = {"accountkey", "sharedaccesskey", "sharedaccesssignature", "sig"};
 
 /// What people write where a secret is to be put, and what programs read it with.
-constexpr std::string_view stand_ins[] = {"example", "your",   "changeme", "placeholder", "process.", "environ", "getenv",
-                                          "config.", "secrets.", "redacted", "dummy",     "sample",   "insert",  "xxxx",
-                                          "****",    "....",     "self.",    "this.",     "0123456789", "abcdef"};
+constexpr std::string_view stand_ins[] = {"example", "your",   "changeme", "placeholder", "process.",
+                                          "environ", "getenv", "config.",  "secrets.",    "redacted",
+                                          "dummy",   "sample", "insert",   "xxxx",        "****",
+                                          "....",    "self.",  "this.",    "0123456789",  "abcdef"};
 
 struct Assignment {
     std::array<char, name_bytes_max> name;  // in lower case
@@ -36,16 +37,18 @@ struct Assignment {
     [[nodiscard]] std::string_view name_view() const noexcept { return {name.data(), name_size}; }
 };
 
-constexpr bool is_value(int c) noexcept { return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '`' && c != '\\'; }
+constexpr bool is_value(int c) noexcept {
+    return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '`' && c != '\\';
+}
 constexpr bool is_bare(int c) noexcept {
-    return is_alnum(c) || c == '+' || c == '/' || c == '_' || c == '-' || c == '.' || c == '=' || c == '~' || c == '!' ||
-           c == '@' || c == '%' || c == '^' || c == '*';
+    return is_alnum(c) || c == '+' || c == '/' || c == '_' || c == '-' || c == '.' || c == '=' || c == '~' ||
+           c == '!' || c == '@' || c == '%' || c == '^' || c == '*';
 }
 
 void read_name(Window& text, Pos anchor, Assignment& found) noexcept {
     Pos end = anchor;
-    for (int blanks = 0; blanks < 3 && (text.at(end - 1) == ' ' || text.at(end - 1) == '"' || text.at(end - 1) == '\'' ||
-                                        text.at(end - 1) == ':');
+    for (int blanks = 0; blanks < 3 && (text.at(end - 1) == ' ' || text.at(end - 1) == '"' ||
+                                        text.at(end - 1) == '\'' || text.at(end - 1) == ':');
          ++blanks)
         end -= 1;
     Pos begin = end;
@@ -97,7 +100,8 @@ bool looks_secret(const Assignment& found, std::string_view value) noexcept {
     const auto others = static_cast<long>(value.size()) - digits - letters;
     const int kinds = 1 + (small > 0) + (capitals > 0) + (others > 0);
     if (!found.quoted && value.find('.') != value.npos) return false;  // config.token2, and names of files
-    if (value.starts_with('$') || value.starts_with('{') || value.starts_with('<') || value.starts_with('%')) return false;
+    if (value.starts_with('$') || value.starts_with('{') || value.starts_with('<') || value.starts_with('%'))
+        return false;
     if (value.find("://") != value.npos || value.starts_with('/') || value.starts_with("./")) return false;
     for (std::string_view word : stand_ins)
         if (contains_folded(value, word)) return false;

@@ -1,5 +1,5 @@
-// The United Kingdom: national insurance numbers (HMRC, NIM39110: the letters that are given out, no check digit) and NHS
-// numbers (NHS Data Dictionary: weights 10 to 2, modulo 11).
+// The United Kingdom: national insurance numbers (HMRC, NIM39110: the letters that are given out, no check digit) and
+// NHS numbers (NHS Data Dictionary: weights 10 to 2, modulo 11).
 #include "detectors.h"
 
 namespace loom::guard {
@@ -9,7 +9,9 @@ namespace {
 constexpr std::string_view nhs_words[] = {"nhs", "patient"};
 
 bool good_prefix(int first, int second) noexcept {
-    const auto among = [](int c, std::string_view letters) { return letters.find(static_cast<char>(c)) != letters.npos; };
+    const auto among = [](int c, std::string_view letters) {
+        return letters.find(static_cast<char>(c)) != letters.npos;
+    };
     if (!is_upper(first) || !is_upper(second) || among(first, "DFIQUV") || among(second, "DFIOQUV")) return false;
     for (std::string_view never : {"BG", "GB", "KN", "NK", "NT", "TN", "ZZ"})
         if (first == never[0] && second == never[1]) return false;

@@ -1,6 +1,6 @@
-// The United States: social security numbers (SSA, "Social Security Number Randomization": areas 000, 666 and 900 to 999,
-// group 00 and serial 0000 are never issued), ITINs (IRS Publication 1915: 9xx, the fourth and fifth digit 50-65, 70-88,
-// 90-92, 94-99), routing numbers (ABA: 3-7-1 check and Federal Reserve prefixes), passports (no check digit).
+// The United States: social security numbers (SSA, "Social Security Number Randomization": areas 000, 666 and 900 to
+// 999, group 00 and serial 0000 are never issued), ITINs (IRS Publication 1915: 9xx, the fourth and fifth digit 50-65,
+// 70-88, 90-92, 94-99), routing numbers (ABA: 3-7-1 check and Federal Reserve prefixes), passports (no check digit).
 #include "detectors.h"
 
 namespace loom::guard {
@@ -63,7 +63,8 @@ Match find_bank_routing(Probe& probe) noexcept {
     const Number& number = probe.number();
     if (!number.plain(9)) return {};
     const uint32_t prefix = value(number, 0, 2);
-    const bool reserve = prefix <= 12 || (prefix >= 21 && prefix <= 32) || (prefix >= 61 && prefix <= 72) || prefix == 80;
+    const bool reserve =
+        prefix <= 12 || (prefix >= 21 && prefix <= 32) || (prefix >= 61 && prefix <= 72) || prefix == 80;
     constexpr uint8_t weights[] = {3, 7, 1, 3, 7, 1, 3, 7, 1};
     if (!reserve || all_same(number.digits(9)) || weighted(number.digits(9), weights) % 10 != 0) return {};
     const Match match{number.begin, number.end_of(0)};

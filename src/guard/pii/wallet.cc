@@ -1,5 +1,5 @@
-// Addresses of crypto currencies, each with its own check: Bitcoin's Base58Check (Bitcoin Wiki, "Base58Check encoding"),
-// Bech32 and Bech32m (BIP 173, BIP 350), Ethereum's (EIP-55, where letters of both cases are the check).
+// Addresses of crypto currencies, each with its own check: Bitcoin's Base58Check (Bitcoin Wiki, "Base58Check
+// encoding"), Bech32 and Bech32m (BIP 173, BIP 350), Ethereum's (EIP-55, where letters of both cases are the check).
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -67,7 +67,8 @@ Match find_base58_address(Probe& probe) noexcept {
 
 Match find_hex_address(Probe& probe) noexcept {
     Window& text = probe.text;
-    if (text.at(probe.anchor) != '0' || text.at(probe.anchor + 1) != 'x' || is_name(text.at(probe.anchor - 1))) return {};
+    if (text.at(probe.anchor) != '0' || text.at(probe.anchor + 1) != 'x' || is_name(text.at(probe.anchor - 1)))
+        return {};
     constexpr Pos digits = 40;
     const Pos begin = probe.anchor + 2;
     for (Pos i = 0; i < digits; ++i)
