@@ -187,6 +187,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_providers(report);
     check_routing(report);
     check_sticky(report);
+    check_security(report);
     check_hold(report);
     check_experiments(report);
     check_mirror(report);

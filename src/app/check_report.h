@@ -53,6 +53,7 @@ void check_consumers(Report& report);
 /// Rules, prompts' targets, regions.
 void check_selection(Report& report);
 void check_limits(Report& report);
+void check_security(Report& report);
 /// Of clients.
 void check_rate_limits(Report& report);
 

@@ -30,6 +30,7 @@ namespace loom::app {
 /// Rows of the keys that say how long a stream's start waits.
 [[nodiscard]] std::span<const KeyRow> hold_keys();
 /// Rows of the keys that keep requests of one client, user or conversation at one provider.
+[[nodiscard]] std::span<const KeyRow> security_keys();
 [[nodiscard]] std::span<const KeyRow> sticky_keys();
 
 /// Rows of the keys that lead shares of a model's users elsewhere.

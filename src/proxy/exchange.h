@@ -175,6 +175,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect();
     Result<void> inspect_model();
     Result<void> inspect_on(const llm::Request& request);
+    Result<bool> guard_document();  // guard.cc
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
@@ -557,13 +558,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view user_agent_;
     std::string_view origin_;  // of a CORS request that is allowed
     std::string_view model_;
-    std::string_view upstream_model_;   // the name at the provider
-    std::string_view detail_;           // behind the text of a refusal
-    std::string_view dropped_;          // what the provider's protocol cannot carry: "logit_bias, seed"
-    FamilyFields* family_ = nullptr;    // in text_
-    ByteBuffer request_lines_;          // headers for the upstream
-    ByteBuffer body_;                   // a collected body, or what came before the upstream was there
-    std::unique_ptr<CodedBody> coded_;  // of a body that came compressed, until it is plain
+    std::string_view upstream_model_;     // the name at the provider
+    std::string_view detail_;             // behind the text of a refusal
+    const char* refusal_code_ = nullptr;  // of a refusal that is told by its own
+    std::string_view dropped_;            // what the provider's protocol cannot carry: "logit_bias, seed"
+    FamilyFields* family_ = nullptr;      // in text_
+    ByteBuffer request_lines_;            // headers for the upstream
+    ByteBuffer body_;                     // a collected body, or what came before the upstream was there
+    std::unique_ptr<CodedBody> coded_;    // of a body that came compressed, until it is plain
     http::BodyReader client_body_;
     http::Method method_ = http::Method::other;
     llm::Endpoint endpoint_ = llm::Endpoint::unknown;

@@ -23,10 +23,14 @@ Result<void> Exchange::inspect() {
 }
 
 Result<void> Exchange::inspect_model() {
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) {
         json_fault_ = true;
         return std::unexpected(request.error());
+    }
+    if (LOOM_TRY(guard_document())) {
+        request = services_.request_reader.read(endpoint_, body_.view());
+        if (!request) return fail(Errc::bad_message, Side::internal, "the masked request cannot be read");
     }
     if (const auto noted = note_model(*request); !noted) return noted;
     if (stream_ && !plan().streaming)

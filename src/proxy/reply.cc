@@ -85,7 +85,7 @@ void Exchange::refuse(const Error& why) {
         if (shape.status != 429) shape.code = "upstream_error";
     }
     fmt::basic_memory_buffer<char, message_bytes> message;
-    std::string_view code = shape.code;
+    std::string_view code = refusal_code_ != nullptr ? refusal_code_ : shape.code;
     std::string_view param;
     const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";
     if (unknown_model) {

@@ -5,51 +5,15 @@
 #include <optional>
 #include <string_view>
 
+#include "loom/base/pii_type.h"
+
 namespace loom::guard {
 
-/// In the order of their priority: where two finds of one length overlap, the earlier kind is told.
-enum class PiiType : uint8_t {
-    private_key,
-    jwt,
-    aws_key,
-    gcp_key,
-    github_token,
-    slack_token,
-    stripe_key,
-    api_key,
-    url_credentials,
-    email,
-    credit_card,
-    iban,
-    ssn,
-    itin,
-    uk_nino,
-    it_codice_fiscale,
-    es_dni,
-    br_cnpj,
-    br_cpf,
-    fr_nir,
-    de_tax_id,
-    pl_pesel,
-    nl_bsn,
-    pt_nif,
-    in_aadhaar,
-    au_medicare,
-    au_tfn,
-    uk_nhs,
-    bank_routing,
-    us_passport,
-    crypto_wallet,
-    mac,
-    ip,
-    phone,
-    azure_key,
-    secret,
-};
-inline constexpr uint32_t pii_type_count = static_cast<uint32_t>(PiiType::secret) + 1;
+using loom::pii_type_count;
+using loom::PiiType;
 
 struct PiiInfo {
-    std::string_view name;   // in the conf, in metrics; in capitals it is the placeholder's
+    std::string_view name;   // in the conf and in metrics
     std::string_view label;  // "EMAIL"
     /// What it is at most long, from its first byte, or from the sign before it that tells it, to what must be seen
     /// behind it. A stream never holds more for it, and the word that it stands in.

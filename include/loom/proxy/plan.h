@@ -14,6 +14,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/guard_plan.h"
 #include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/selection_plan.h"
 #include "loom/route/affinity.h"
@@ -260,6 +261,7 @@ struct Plan {
     std::vector<route::Experiment> experiments;
     std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
     std::shared_ptr<const HedgePlan> hedge;    // null: never
+    std::shared_ptr<const GuardPlan> guard;    // null: nothing is looked for
     bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     Limits limits;

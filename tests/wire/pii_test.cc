@@ -1,0 +1,176 @@
+// Personal data in requests: masked, refused or counted, in every text of every protocol, and never told in a log.
+#include "fixture.h"
+#include "protocols.h"
+
+namespace loom::wire {
+namespace {
+
+constexpr std::string_view mail = "ann@example.org";
+constexpr std::string_view card = "4111 1111 1111 1111";
+
+class Pii : public WireTest {
+  protected:
+    void begin() {
+        conf.set("security.pii_detection.enabled", "on");
+        start(answer_always(answer(chat_answer)));
+    }
+    /// What the provider got of this body.
+    std::string sent(std::string_view body) {
+        EXPECT_EQ(ask(chat_request(body)).status(), 200) << body;
+        return upstream().last_request().body;
+    }
+    double detected(const std::string& type) {
+        return loom().metric("loom_ai_pii_detected_total{type=\"" + type + "\"}");
+    }
+    double blocked() { return loom().metric("loom_ai_security_blocked_total{reason=\"pii\"}"); }
+};
+
+std::string post(std::string_view target, std::string_view headers, std::string_view body) {
+    return request("POST", target, std::string(headers) + "Content-Type: application/json\r\n", body);
+}
+
+TEST_F(Pii, IsMaskedAndAllElseStaysAsItWas) {
+    begin();
+    EXPECT_EQ(
+        sent(
+            R"({"model":"gpt-4o",  "messages":[{"role":"user","content":"I am ann@example.org, card 4111 1111 1111 1111."}], "x":1.50})"),
+        R"({"model":"gpt-4o",  "messages":[{"role":"user","content":"I am [EMAIL_1], card [CREDIT_CARD_1]."}], "x":1.50})");
+    EXPECT_EQ(sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"nothing here"}]})"),
+              R"({"model":"gpt-4o","messages":[{"role":"user","content":"nothing here"}]})");
+    EXPECT_EQ(detected("email"), 1);
+    EXPECT_EQ(detected("credit_card"), 1);
+    EXPECT_EQ(blocked(), 0);
+    EXPECT_FALSE(contains(loom().log(), mail));
+}
+
+TEST_F(Pii, SameValueSameNumberInEveryText) {
+    begin();
+    EXPECT_EQ(sent(R"({"model":"gpt-4o","messages":[{"role":"system","content":"a@x.example b@x.example"},
+{"role":"developer","content":"b@x.example"},{"role":"user","content":[{"type":"text","text":"a@x.example"}]},
+{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"to\":\"b@x.example\"}"}}]},
+{"role":"tool","tool_call_id":"c","content":"c@x.example"}]})"),
+              R"({"model":"gpt-4o","messages":[{"role":"system","content":"[EMAIL_1] [EMAIL_2]"},
+{"role":"developer","content":"[EMAIL_2]"},{"role":"user","content":[{"type":"text","text":"[EMAIL_1]"}]},
+{"role":"assistant","tool_calls":[{"id":"c","type":"function","function":{"name":"f","arguments":"{\"to\":\"[EMAIL_2]\"}"}}]},
+{"role":"tool","tool_call_id":"c","content":"[EMAIL_3]"}]})");
+}
+
+TEST_F(Pii, EscapesHideNothing) {
+    begin();
+    EXPECT_EQ(
+        sent(
+            R"({"model":"gpt-4o","messages":[{"role":"user","content":"\u0061nn\u0040example.org\n\"x\" caf\u00e9 \ud83d\ude00 bob@example.org\t\\"}]})"),
+        R"({"model":"gpt-4o","messages":[{"role":"user","content":"[EMAIL_1]\n\"x\" caf\u00e9 \ud83d\ude00 [EMAIL_2]\t\\"}]})");
+    expect_error(ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"\x"}]})")), 400);
+}
+
+TEST_F(Pii, WhatIsNotReadByModelsStays) {
+    begin();
+    const std::string_view body =
+        R"({"model":"gpt-4o","user":"ann@example.org","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://a.example/ann@example.org"}}]}]})";
+    EXPECT_EQ(sent(body), body);
+}
+
+TEST_F(Pii, OtherProtocolsAreLookedThroughToo) {
+    begin();
+    (void)ask(post(
+        "/v1/responses", auth_header(),
+        R"({"model":"gpt-4o","instructions":"by ann@example.org","input":[{"role":"user","content":[{"type":"input_text","text":"to bob@example.org"}]},{"type":"function_call_output","call_id":"c","output":"555-123-4567"}]})"));
+    std::string got = upstream().last_request().body;
+    EXPECT_TRUE(contains(got, "by [EMAIL_1]") && contains(got, "to [EMAIL_2]") && contains(got, "\"[PHONE_1]\""))
+        << got;
+    (void)ask(post(
+        "/v1/messages", "x-api-key: " + std::string(client_key) + "\r\nanthropic-version: 2023-06-01\r\n",
+        R"({"model":"gpt-4o","max_tokens":9,"system":[{"type":"text","text":"ann@example.org"}],"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":[{"type":"text","text":"ssn 123-45-6789"}]}]}]})"));
+    got = upstream().last_request().body;
+    EXPECT_TRUE(contains(got, "[EMAIL_1]") && contains(got, "ssn [SSN_1]") && !contains(got, mail)) << got;
+    (void)ask(post(
+        "/v1beta/models/gpt-4o:generateContent", "x-goog-api-key: " + std::string(client_key) + "\r\n",
+        R"({"systemInstruction":{"parts":[{"text":"ann@example.org"}]},"contents":[{"role":"user","parts":[{"text":"4111 1111 1111 1111"}]}]})"));
+    got = upstream().last_request().body;
+    EXPECT_TRUE(contains(got, "[EMAIL_1]") && contains(got, "[CREDIT_CARD_1]") && !contains(got, card)) << got;
+}
+
+TEST_F(Pii, IsRefusedInTheClientsProtocolWithoutTheValue) {
+    conf.set("security.pii_detection.action", "block").set("security.pii_detection.types", "all");
+    begin();
+    const Message response = ask(
+        chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org from 10.1.2.3"}]})"));
+    expect_error(response, 400, "pii_detected");
+    EXPECT_TRUE(contains(response.body, "email, ip")) << response.body;
+    EXPECT_FALSE(contains(response.body, mail));
+    for (const ClientProtocol& protocol : client_protocols()) {
+        std::string bytes = protocol.ask("gpt-4o", false, "");
+        const std::string_view said = "Say hello", secret = "a@b.co xx";  // of the same length
+        bytes.replace(bytes.find(said), said.size(), secret);
+        const Message refused = ask(bytes);
+        EXPECT_EQ(refused.status(), 400) << protocol.name;
+        EXPECT_TRUE(refused.body.starts_with(protocol.error_start)) << protocol.name << ": " << refused.body;
+    }
+    EXPECT_EQ(upstream().request_count(), 0U);
+    EXPECT_EQ(blocked(), 1 + static_cast<double>(client_protocols().size()));
+    EXPECT_FALSE(contains(loom().log(), mail));
+}
+
+TEST_F(Pii, EachTypeMayHaveAnActionOfItsOwn) {
+    conf.set("security.pii_detection.types", "email, phone, ssn")
+        .set("security.pii_detection.type.email.action", "log")
+        .set("security.pii_detection.type.ssn.action", "block");
+    begin();
+    EXPECT_TRUE(
+        contains(sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org 555-123-4567"}]})"),
+                 "ann@example.org [PHONE_1]"));
+    expect_error(ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"123-45-6789"}]})")), 400,
+                 "pii_detected");
+    EXPECT_EQ(detected("email"), 1);
+    EXPECT_EQ(detected("ssn"), 1);
+}
+
+TEST_F(Pii, AnotherProvidersAttemptHasTheMaskedRequest) {
+    conf.set("provider.second.type", "openai")
+        .set("provider.second.api_key", "sk-second")
+        .set("provider.second.models", "gpt-4o");
+    ScriptedUpstream second(answer_always(answer(chat_answer)));
+    conf.set("provider.second.base_url", second.origin() + "/v1").set("provider.second.priority", "2");
+    conf.set("routing.failover.enabled", "on").set("security.pii_detection.enabled", "on");
+    start(answer_always(answer(R"({"error":{"message":"no"}})", "503 Service Unavailable")));
+    EXPECT_EQ(ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"I am ann@example.org"}]})"))
+                  .status(),
+              200);
+    EXPECT_TRUE(contains(upstream().request(0).body, "I am [EMAIL_1]"));
+    EXPECT_TRUE(contains(second.last_request().body, "I am [EMAIL_1]"));
+    EXPECT_EQ(detected("email"), 1);
+}
+
+TEST_F(Pii, ALargeRequestWithManyValuesIsMaskedWhole) {
+    begin();
+    std::string content;
+    for (int i = 0; i < 3000; ++i) content += "mail a" + std::to_string(i % 1500) + "@example.org \\n";
+    const std::string got = sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + content + "\"}]}");
+    EXPECT_FALSE(contains(got, "@example.org"));
+    EXPECT_TRUE(contains(got, "mail [EMAIL_1] \\nmail [EMAIL_2] ") && contains(got, "[EMAIL_1024]") &&
+                contains(got, "[EMAIL] "));
+}
+
+TEST_F(Pii, OffIsOff) {
+    start(answer_always(answer(chat_answer)));
+    EXPECT_TRUE(contains(sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org"}]})"), mail));
+    EXPECT_EQ(detected("email"), 0);
+}
+
+TEST(PiiConf, TellsWhatItCannotDo) {
+    const auto refused = [](const std::string& key, const std::string& value) {
+        const auto run = LoomProcess::run_to_end(
+            Conf().use_upstream(1).set("security.pii_detection.enabled", "on").set(key, value).text());
+        EXPECT_EQ(run.code, 78) << key << " = " << value << "\n" << run.log;
+        return run.log;
+    };
+    EXPECT_TRUE(contains(refused("security.pii_detection.types", "email, emails"), "'emails' is no type"));
+    EXPECT_TRUE(contains(refused("security.pii_detection.type.mail.action", "log"), "'mail' is no type"));
+    EXPECT_TRUE(
+        contains(refused("security.pii_detection.direction", "request, response"), "not available in this version"));
+    EXPECT_FALSE(refused("security.pii_detection.action", "sanitize").empty());
+}
+
+}  // namespace
+}  // namespace loom::wire
