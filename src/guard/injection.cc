@@ -4,7 +4,7 @@
 #include "loom/guard/injection.h"
 
 #include <algorithm>
-#include <bit>
+#include <utility>
 
 #include "injection_fold.h"
 #include "injection_lexicon.h"
@@ -18,32 +18,56 @@ constexpr size_t word_bytes_max = 32;
 constexpr size_t spelled_bytes_max = 160;
 constexpr size_t decoded_bytes_max = 768;
 constexpr size_t base64_min = 20, hex_min = 24;
-constexpr uint32_t hidden_points = 20;    // for what somebody took pains to hide
-constexpr uint32_t quoted_discount = 45;  // for what is quoted where the talk is about attacks
-constexpr uint32_t about_discount = 30;
+constexpr uint32_t hidden_points = 20;  // for what somebody took pains to hide
 
 struct Place {
     uint32_t begin = 0, end = 0;
     bool quoted = false;
 };
 
+/// The points of one kind of find, family by family.
+struct Sums {
+    std::array<uint32_t, 4> most{}, all{};
+
+    void add(InjectionFamily family, uint32_t points) noexcept {
+        const auto i = static_cast<size_t>(family);
+        most[i] = std::max(most[i], points);
+        all[i] += points;
+    }
+    [[nodiscard]] uint32_t points() const noexcept {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < most.size(); ++i) sum += most[i] + (all[i] - most[i]) / 2;
+        return sum;
+    }
+};
+
+struct Tally {
+    InjectionScore& score;
+    Sums plain, quoted;
+    uint64_t fired = 0;  // rules that have met
+
+    void add(InjectionFamily family, const char* rule, uint32_t points, Place place) noexcept {
+        (place.quoted ? quoted : plain).add(family, points);
+        if (score.reason_count < InjectionScore::reasons_max)
+            score.reasons[score.reason_count++] = {family, rule, place.begin, place.end};
+    }
+};
+
 /// What the last words meant, and which rules have met.
 class Track {
   public:
-    Track(InjectionScore& score, uint64_t& fired, uint32_t extra_points) noexcept
-        : score_(score), fired_(fired), extra_points_(extra_points) {}
+    Track(Tally& tally, uint32_t extra_points) noexcept : tally_(tally), extra_points_(extra_points) {}
 
     void add(uint32_t meaning, uint32_t word_index, Place place) noexcept {
         entries_[count_ % ring_size] = {meaning, word_index};
         count_ += 1;
         const auto rules = injection_rules();
         for (size_t i = 0; i < rules.size(); ++i) {
-            if ((fired_ >> i & 1) != 0 || !meets(rules[i])) continue;
-            fired_ |= uint64_t{1} << i;
-            tell(rules[i], place);
+            if ((tally_.fired >> i & 1) != 0 || !meets(rules[i])) continue;
+            tally_.fired |= uint64_t{1} << i;
+            tally_.add(rules[i].family, rules[i].name, rules[i].points + std::exchange(extra_points_, 0), place);
         }
     }
-    [[nodiscard]] uint32_t quoted_points() const noexcept { return quoted_points_; }
 
   private:
     static constexpr uint32_t ring_size = 16;
@@ -67,20 +91,11 @@ class Track {
         }
         return step == 0;
     }
-    void tell(const InjectionRule& rule, Place place) noexcept {
-        score_.points += rule.points + extra_points_;
-        if (place.quoted) quoted_points_ += rule.points;
-        extra_points_ = 0;
-        if (score_.reason_count < InjectionScore::reasons_max)
-            score_.reasons[score_.reason_count++] = {rule.family, rule.name, place.begin, place.end};
-    }
 
-    InjectionScore& score_;
-    uint64_t& fired_;
+    Tally& tally_;
     uint32_t extra_points_;
     std::array<Entry, ring_size> entries_;
     uint32_t count_ = 0;
-    uint32_t quoted_points_ = 0;
 };
 
 /// Bytes of one word, as many as fit; a longer one is none.
@@ -102,12 +117,11 @@ struct Text {
 
 class Reader {
   public:
-    Reader(InjectionScore& score, uint64_t& fired, uint32_t extra_points, bool decodes) noexcept
-        : score_(score),
-          fired_(fired),
-          plain_(score, fired, extra_points),
-          apart_(score, fired, extra_points + hidden_points),
-          rotated_(score, fired, extra_points + hidden_points),
+    Reader(Tally& tally, uint32_t extra_points, bool decodes) noexcept
+        : tally_(tally),
+          plain_(tally, extra_points),
+          apart_(tally, extra_points + hidden_points),
+          rotated_(tally, extra_points + hidden_points),
           decodes_(decodes) {}
 
     void read(std::string_view text, uint32_t base) noexcept {
@@ -124,7 +138,6 @@ class Reader {
         end_spelled();
     }
     [[nodiscard]] uint32_t about_count() const noexcept { return about_count_; }
-    [[nodiscard]] uint32_t quoted_points() const noexcept { return plain_.quoted_points(); }
 
   private:
     void step(const FoldedChar& c, size_t at) noexcept {
@@ -175,7 +188,7 @@ class Reader {
         if (meaning == 0 && has_leet_) meaning = meaning_of_leet(word);
         if ((meaning & m_about) != 0) about_count_ += 1;
         if ((meaning & ~uint32_t{m_about}) != 0) plain_.add(meaning, word_index_, place);
-        if (meaning != 0 || word.size() < 3) return;
+        if (meaning != 0 || word.size() < 2) return;
         Text<word_bytes_max> rotated;
         for (char c : word) rotated.add(is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c);
         if (const uint32_t other = meaning_of(rotated.view()); other != 0) rotated_.add(other, word_index_, place);
@@ -225,7 +238,7 @@ class Reader {
             std::array<char, decoded_bytes_max> decoded;
             const size_t size = run_is_hex_ ? decode_hex(run, decoded) : decode_base64(run, decoded);
             if (looks_written({decoded.data(), size})) {
-                Reader inner(score_, fired_, hidden_points, false);
+                Reader inner(tally_, hidden_points, false);
                 inner.read({decoded.data(), size}, base_ + static_cast<uint32_t>(end - run_size_));
             }
         }
@@ -233,8 +246,7 @@ class Reader {
         run_is_hex_ = true;
     }
 
-    InjectionScore& score_;
-    uint64_t& fired_;
+    Tally& tally_;
     Track plain_, apart_, rotated_;
     const bool decodes_;
     std::string_view text_;
@@ -254,16 +266,14 @@ class Reader {
     bool run_is_hex_ = true;
 };
 
-void find_marks(std::string_view text, InjectionScore& score) noexcept {
-    const char* last = "";
+void find_marks(std::string_view text, Tally& tally) noexcept {
+    std::string_view last;
     for (const InjectionMark& mark : injection_marks()) {
         const size_t at = text.find(mark.text);
-        if (at == text.npos || std::string_view(last) == mark.name) continue;
+        if (at == text.npos || last == mark.name) continue;
         last = mark.name;
-        score.points += mark.points;
-        if (score.reason_count < InjectionScore::reasons_max)
-            score.reasons[score.reason_count++] = {mark.family, mark.name, static_cast<uint32_t>(at),
-                                                   static_cast<uint32_t>(at + mark.text.size())};
+        const auto begin = static_cast<uint32_t>(at);
+        tally.add(mark.family, mark.name, mark.points, {begin, begin + static_cast<uint32_t>(mark.text.size())});
     }
 }
 
@@ -271,16 +281,14 @@ void find_marks(std::string_view text, InjectionScore& score) noexcept {
 
 InjectionScore score_injection(std::string_view text) noexcept {
     InjectionScore score;
-    uint64_t fired = 0;
-    find_marks(text, score);
-    const uint32_t of_marks = score.points;
-    Reader reader(score, fired, 0, true);
+    Tally tally{.score = score};
+    find_marks(text, tally);
+    Reader reader(tally, 0, true);
     reader.read(text, 0);
-    // Who writes about attacks names them. What is only said to be an example is given less of the benefit of the
-    // doubt.
-    uint32_t discount = reader.about_count() >= 2 ? about_discount : 0;
-    if (reader.about_count() >= 1 && reader.quoted_points() > 0) discount = std::max(discount, quoted_discount);
-    score.points -= std::min(discount, score.points - of_marks);
+    const bool in_doubt = reader.about_count() > 0;
+    const uint32_t plain = tally.plain.points(), quoted = tally.quoted.points();
+    score.points_undoubted = plain + quoted;
+    score.points = plain + (in_doubt ? quoted / 4 : quoted);
     return score;
 }
 

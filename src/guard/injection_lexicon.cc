@@ -43,7 +43,8 @@ constexpr Row rows[] = {
      "instruktionen consignes instrucciones indicaciones istruzioni instrucoes instructies opdrachten "
      "инструкции инструкций указания промпт"},
     {m_rule,
-     "rule rules command commands order orders guideline guidelines guidance context regeln befehle reglas ordenes "
+     "rule rules direction directions command commands order orders guideline guidelines guidance context regeln "
+     "befehle reglas ordenes "
      "regole "
      "ordini regras ordens regels правила"},
     {m_limit,
@@ -63,7 +64,8 @@ constexpr Row rows[] = {
      "systems systemanweisungen systeme caches initiales sistema ocultas secretas iniciales sistema nascoste iniziali "
      "ocultas iniciais systeem verborgen системный системные скрытые"},
     {m_reveal,
-     "reveal show print display output tell give expose leak disclose dump share write say list summarize recite "
+     "translate encode paraphrase reveal show print display output tell give expose leak disclose dump share write say "
+     "list summarize recite "
      "zeige zeig nenne verrate gib offenbare montre montrez affiche revele revelez donne muestra muestrame revela dime "
      "imprime mostra mostrami rivela stampa mostre revele imprima diga toon onthul geef покажи раскрой выведи напиши"},
     {m_repeat,
@@ -72,7 +74,8 @@ constexpr Row rows[] = {
      "word words text everything content conversation message paragraph worter text mots texte palabras texto "
      "parole testo palavras woorden слова текст"},
     {m_follow,
-     "follow obey comply adhere listen respect befolge folge beachte suis suivez respecte sigas sigue obedezcas "
+     "follow following apply applies attention obey comply adhere listen respect befolge folge beachte suis suivez "
+     "respecte sigas sigue obedezcas "
      "obedece segui seguire siga obedeca volg следуй соблюдай"},
     {m_not,
      "not dont never stop no cease nicht nie kein keine ne pas jamais no nunca non mai nao nunca niet не никогда"},
@@ -106,7 +109,8 @@ constexpr Row rows[] = {
      "explain example examples means meaning detect detecting detection defend defense prevent preventing prevention "
      "article paper blog research vulnerability vulnerabilities owasp attack attacks attacker injection classifier "
      "dataset "
-     "security guardrails tutorial documentation translate grammar sentence phrase quote quoted novel story lecture "
+     "security guardrails tutorial documentation protect protecting malicious grammar sentence phrase quote quoted "
+     "novel story lecture "
      "unit "
      "test tests mitigate mitigation erklare beispiel expliquer exemple ejemplo esempio"},
 };
@@ -116,8 +120,8 @@ constexpr InjectionRule rules[] = {
     {InjectionFamily::override_, "ignore_instructions_prior", 70, 9, {m_ignore, m_instruction | m_rule, m_prior}},
     {InjectionFamily::override_, "ignore_all_instructions", 60, 5, {m_ignore, m_all, m_instruction}},
     {InjectionFamily::override_, "ignore_all_rules", 40, 5, {m_ignore, m_all | m_your, m_rule}},
-    {InjectionFamily::override_, "ignore_your_instructions", 50, 4, {m_ignore, m_your, m_instruction}},
-    {InjectionFamily::override_, "ignore_system_instructions", 60, 6, {m_ignore, m_system, m_instruction}},
+    {InjectionFamily::override_, "ignore_your_instructions", 60, 4, {m_ignore, m_your, m_instruction}},
+    {InjectionFamily::override_, "ignore_system_instructions", 60, 9, {m_ignore, m_system, m_instruction}},
     {InjectionFamily::override_, "ignore_what_was_told", 60, 8, {m_ignore, m_all, m_told}},
     {InjectionFamily::override_, "ignore_everything_before", 60, 6, {m_ignore, m_all, m_prior}},
     {InjectionFamily::override_, "bypass_limits", 35, 5, {m_bypass, m_limit}},
@@ -129,6 +133,16 @@ constexpr InjectionRule rules[] = {
      60,
      8,
      {m_not, m_follow, m_prior | m_your | m_all | m_system, m_instruction | m_rule}},
+    {InjectionFamily::override_,
+     "stop_following_what_was_told",
+     60,
+     9,
+     {m_not, m_follow, m_instruction | m_rule, m_prior | m_told}},
+    {InjectionFamily::override_,
+     "instructions_do_not_apply",
+     60,
+     7,
+     {m_prior | m_your, m_instruction | m_rule, m_not, m_follow}},
     {InjectionFamily::override_, "instructions_are_void", 60, 8, {m_prior, m_instruction | m_rule, m_void}},
     {InjectionFamily::override_, "new_instructions", 25, 4, {m_your, m_new, m_instruction | m_system}},
     {InjectionFamily::override_, "new_instructions_now", 20, 8, {m_now, m_new, m_instruction}},
@@ -137,20 +151,21 @@ constexpr InjectionRule rules[] = {
     {InjectionFamily::role, "now_you_are", 25, 4, {m_now, m_you, m_are}},
     {InjectionFamily::role, "you_are_unrestricted", 45, 8, {m_you, m_free}},
     {InjectionFamily::role, "act_unrestricted", 60, 8, {m_act, m_free}},
-    {InjectionFamily::role, "without_limits", 35, 4, {m_without | m_not, m_limit}},
-    {InjectionFamily::role, "act_without_limits", 30, 14, {m_act | m_you, m_without | m_not, m_limit}},
+    {InjectionFamily::role, "without_limits", 40, 4, {m_without | m_not, m_limit}},
+    {InjectionFamily::role, "act_without_limits", 60, 14, {m_act | m_you, m_without | m_not, m_limit}},
     {InjectionFamily::role, "do_anything_now", 70, 3, {m_do, m_anything, m_now}},
-    {InjectionFamily::role, "developer_mode", 40, 2, {m_developer, m_mode}},
+    {InjectionFamily::role, "developer_mode", 45, 2, {m_developer, m_mode}},
     {InjectionFamily::role, "now_developer_mode", 25, 8, {m_you | m_now, m_developer, m_mode}},
     {InjectionFamily::role, "unrestricted_mode", 60, 3, {m_free, m_mode}},
     {InjectionFamily::role, "mode_unrestricted", 45, 3, {m_mode, m_free}},
     {InjectionFamily::role, "no_longer_bound", 45, 9, {m_you, m_not, m_follow, m_limit | m_instruction | m_rule}},
     {InjectionFamily::extraction, "reveal_system_prompt", 65, 7, {m_reveal | m_repeat, m_system, m_instruction}},
+    {InjectionFamily::extraction, "reveal_system_message", 60, 8, {m_reveal | m_repeat, m_your, m_system, m_word}},
     {InjectionFamily::extraction, "reveal_your_instructions", 50, 4, {m_reveal | m_repeat, m_your, m_instruction}},
     {InjectionFamily::extraction, "reveal_prior_instructions", 55, 6, {m_reveal | m_repeat, m_prior, m_instruction}},
     {InjectionFamily::extraction, "reveal_instructions_prior", 55, 6, {m_reveal | m_repeat, m_instruction, m_prior}},
     {InjectionFamily::extraction, "what_is_your_system_prompt", 60, 5, {m_what, m_your, m_system, m_instruction}},
-    {InjectionFamily::extraction, "what_were_you_told", 40, 7, {m_what, m_instruction, m_you, m_told}},
+    {InjectionFamily::extraction, "what_were_you_told", 60, 7, {m_what, m_instruction, m_you, m_told}},
     {InjectionFamily::extraction, "repeat_words_above", 65, 6, {m_repeat | m_reveal, m_word | m_all, m_prior}},
 };
 
@@ -169,6 +184,7 @@ constexpr InjectionMark marks[] = {
     {InjectionFamily::delimiter, "turn", 60, "<start_of_turn>"},
     {InjectionFamily::delimiter, "turn", 60, "<end_of_turn>"},
     {InjectionFamily::delimiter, "system_tag", 40, "</system>"},
+    {InjectionFamily::delimiter, "system_tag_open", 25, "<system>"},
     {InjectionFamily::delimiter, "system_tag", 40, "[system](#"},
     {InjectionFamily::delimiter, "system_heading", 40, "### System:"},
     {InjectionFamily::delimiter, "human_turn", 40, "\n\nHuman:"},

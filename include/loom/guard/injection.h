@@ -29,13 +29,20 @@ struct InjectionReason {
 struct InjectionScore {
     static constexpr uint32_t reasons_max = 8;
 
+    /// Of each family the best rule's, and half of the others'. What is quoted where the talk is about attacks ("how do
+    /// I keep off users who write …") gives a quarter.
     uint32_t points = 0;
+    uint32_t points_undoubted = 0;  // without that benefit of the doubt, which an attacker may try to get
     uint32_t reason_count = 0;
     std::array<InjectionReason, reasons_max> reasons;
 
     [[nodiscard]] bool blocks(InjectionSensitivity sensitivity) const noexcept {
-        constexpr uint32_t bars[] = {90, 60, 40};
-        return points >= bars[static_cast<uint32_t>(sensitivity)];
+        switch (sensitivity) {
+            case InjectionSensitivity::low: return points >= 75;
+            case InjectionSensitivity::medium: return points >= 60;
+            case InjectionSensitivity::high: return points_undoubted >= 40;
+        }
+        return false;
     }
 };
 
