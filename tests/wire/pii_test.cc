@@ -11,7 +11,7 @@ constexpr std::string_view card = "4111 1111 1111 1111";
 class Pii : public WireTest {
   protected:
     void begin() {
-        conf.set("security.pii_detection.enabled", "on");
+        conf.set("security.pii_detection.enabled", "on").set("route.gemini.path", "/v1beta/*");
         start(answer_always(answer(chat_answer)));
     }
     /// What the provider got of this body.
@@ -131,7 +131,9 @@ TEST_F(Pii, AnotherProvidersAttemptHasTheMaskedRequest) {
         .set("provider.second.api_key", "sk-second")
         .set("provider.second.models", "gpt-4o");
     ScriptedUpstream second(answer_always(answer(chat_answer)));
-    conf.set("provider.second.base_url", second.origin() + "/v1").set("provider.second.priority", "2");
+    conf.set("provider.second.base_url", second.origin() + "/v1")
+        .set("provider.second.priority", "2")
+        .set("provider.mock.priority", "1");
     conf.set("routing.failover.enabled", "on").set("security.pii_detection.enabled", "on");
     start(answer_always(answer(R"({"error":{"message":"no"}})", "503 Service Unavailable")));
     EXPECT_EQ(ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"I am ann@example.org"}]})"))
