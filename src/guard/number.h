@@ -12,7 +12,7 @@ namespace loom::guard {
 
 struct Number {
     static constexpr uint32_t digits_max = 32;
-    static constexpr uint32_t groups_max = 12;
+    static constexpr uint32_t groups_max = 7;  // one more than any number has
     /// From its first byte to the last that is looked at.
     static constexpr Pos bytes_max = 72;
 

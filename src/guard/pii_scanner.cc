@@ -46,6 +46,24 @@ Anchors anchors_at(AnchorKernel kernel, const Window& window, Pos block) noexcep
     return found;
 }
 
+/// Most numbers are too short for anything, and stand for themselves: they are asked about nothing.
+bool may_be_something(Probe& probe) noexcept {
+    constexpr uint32_t digits_min = 8;  // of what is digits alone
+    const Number& number = probe.number();
+    Window& text = probe.text;
+    if (number.digit_count >= digits_min || number.digit_count == 0 || number.plus) return true;
+    // An address, or a part of something with letters: "10.0.0.1", "AB123456C", "0x5a…", "00-1a-…".
+    if (number.group_count >= 4 && number.group[1].gap == '.') return true;
+    const int before = text.at(probe.anchor - 1);
+    const bool spaced = before == ' ' && is_upper(text.at(probe.anchor - 2)) && is_upper(text.at(probe.anchor - 3));
+    if (is_alpha(before) || spaced || before == '-' || before == '.') return true;
+    for (uint32_t i = 0; i < number.group_count; ++i)
+        if (is_alpha(text.at(number.end_of(i)))) return true;
+    const Number::Group& last = number.group[number.group_count - 1];
+    const int sign = text.at(number.begin + last.end);
+    return (sign == '-' || sign == '.' || sign == ' ') && is_alpha(text.at(number.begin + last.end + 1));
+}
+
 }  // namespace
 
 PiiScanner::PiiScanner(PiiTypes types) noexcept : types_(types) {
@@ -87,25 +105,35 @@ void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context)
 
 /// False where no answer is final yet; then none counts.
 template <size_t count_max>
-bool PiiScanner::ask(const Finders<count_max>& finders, Window& window, Pos anchor, Held& held, Sink sink,
-                     void* context) const {
-    std::array<PiiSpan, count_max> found;
+bool PiiScanner::ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const {
+    Window& window = probe.text;
+    struct Found {  // without initialisers: nearly always all of it stays unused
+        Pos begin, end;
+        PiiType type;
+    };
+    std::array<Found, count_max> found;
     uint32_t found_count = 0;
-    Probe probe(window, anchor);
     for (uint32_t i = 0; i < finders.count; ++i) {
         const Match match = finders.row[i]->find(probe);
         if (window.undecided()) return false;
         if (!match) continue;
-        found[found_count++] = {static_cast<uint64_t>(match.begin), static_cast<uint64_t>(match.end),
-                                finders.row[i]->type};
+        found[found_count++] = {match.begin, match.end, finders.row[i]->type};
     }
     if (found_count == 0) return true;
-    const auto floor = static_cast<uint64_t>(hold_begin(window, anchor));
+    const auto floor = static_cast<uint64_t>(hold_begin(window, probe.anchor));
     for (uint32_t i = 0; i < found_count; ++i) {
-        LOOM_ASSERT(found[i].begin >= floor);  // else a stream had let go of it
-        hold(found[i], held, sink, context);
+        const PiiSpan span{static_cast<uint64_t>(found[i].begin), static_cast<uint64_t>(found[i].end), found[i].type};
+        LOOM_ASSERT(span.begin >= floor);  // else a stream had let go of it
+        hold(span, held, sink, context);
     }
     return true;
+}
+
+bool PiiScanner::ask_number(Window& window, Pos anchor, Held& held, Sink sink, void* context) const {
+    Probe probe(window, anchor);
+    const bool asks = may_be_something(probe);
+    if (window.undecided()) return false;
+    return !asks || ask(numbers_, probe, held, sink, context);
 }
 
 Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* context) const {
@@ -122,16 +150,16 @@ Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* cont
             const uint64_t bit = left & -left;
             const Pos anchor = block + std::countr_zero(left);
             bool decided = true;
-            if ((places.numbers & bit) != 0) decided = ask(numbers_, window, anchor, held, sink, context);
+            if ((places.numbers & bit) != 0) decided = ask_number(window, anchor, held, sink, context);
             if ((places.signs & bit) != 0) {
                 const char sign = window.data()[anchor];
-                decided = ask(sign == '@'   ? at_signs_
-                              : sign == ':' ? colons_
-                                            : equals_,
-                              window, anchor, held, sink, context);
+                Probe probe(window, anchor);
+                decided = ask(sign == '@' ? at_signs_ : sign == ':' ? colons_ : equals_, probe, held, sink, context);
             }
-            if (decided && (places.literals & bit) != 0 && is_fingerprint(window, anchor))
-                decided = ask(literals_, window, anchor, held, sink, context);
+            if (decided && (places.literals & bit) != 0 && is_fingerprint(window, anchor)) {
+                Probe probe(window, anchor);
+                decided = ask(literals_, probe, held, sink, context);
+            }
             if (!decided) return anchor;
         }
     }

@@ -16,6 +16,7 @@
 namespace loom::guard {
 
 struct Detector;
+class Probe;
 class Window;
 
 /// What one is asked for. Built when the conf is read; scanning takes nothing from the heap, and time that is linear in
@@ -55,8 +56,8 @@ class PiiScanner {
     /// Goes on at `from`; returns the first anchor that bytes yet to come decide, or the text's size.
     ptrdiff_t walk(Window& window, ptrdiff_t from, Held& held, Sink sink, void* context) const;
     template <size_t count_max>
-    bool ask(const Finders<count_max>& finders, Window& window, ptrdiff_t anchor, Held& held, Sink sink,
-             void* context) const;
+    bool ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const;
+    bool ask_number(Window& window, ptrdiff_t anchor, Held& held, Sink sink, void* context) const;
     static void hold(const PiiSpan& span, Held& held, Sink sink, void* context);
 
     PiiTypes types_;

@@ -44,6 +44,7 @@ uint32_t add(uint32_t remainder, int c) noexcept {
 Match find_iban(Probe& probe) noexcept {
     Window& text = probe.text;
     const Pos begin = probe.anchor - 2;
+    if (!is_upper(text.at(begin + 1)) || !is_upper(text.at(begin))) return {};
     const uint8_t length = length_of(text.at(begin), text.at(begin + 1));
     if (length == 0 || !is_digit(text.at(begin + 3)) || !free_before(text, begin)) return {};
     char sign[length_max];

@@ -153,9 +153,9 @@ bool good_for_america(const Number& number, const NationalForm& form) noexcept {
 Match find_national(Probe& probe) noexcept {
     const Number& number = probe.number();
     Match best;
-    for (const NationalForm& form : national_forms()) {
+    for (const NationalForm& form : national_forms(number.group[0].count)) {
         uint32_t groups = 0;
-        if (form.groups[0] != number.group[0].count || !fits(number, form, groups)) continue;
+        if (!fits(number, form, groups)) continue;
         if (!good_for_america(number, form)) continue;
         const Match match{number.first(), number.end_of(groups - 1)};
         if (match.end <= best.end || !free_before(probe.text, match.begin) || !free_after(probe.text, match.end))

@@ -24,6 +24,7 @@ struct NationalForm {
     bool opened;                // the first group stands in parentheses
     bool clear;                 // nothing else is written so; else a word has to stand before it
 };
-[[nodiscard]] std::span<const NationalForm> national_forms() noexcept;
+/// Those whose first group has so many digits.
+[[nodiscard]] std::span<const NationalForm> national_forms(uint32_t first_count) noexcept;
 
 }  // namespace loom::guard

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "phone.h"
 
@@ -38,7 +39,7 @@ constexpr std::string_view all_gaps = " -.";
 
 // What the countries' own numbering plans and their people write (libphonenumber's formats, and Wikipedia's "National
 // conventions for writing telephone numbers").
-constexpr NationalForm forms[] = {
+constexpr NationalForm rows[] = {
     {"US CA", {3, 3, 4}, "N", "-.", false, true},
     {"US CA", {3, 3, 4}, "N", "-. ", true, true},
     {"US CA", {3, 3, 4}, "N", " ", false, false},
@@ -103,6 +104,21 @@ constexpr NationalForm forms[] = {
     {"DK NO", {8}, "2 3 4 5 6 7 8 9", "", false, false},
 };
 
+constexpr auto forms = [] {
+    auto sorted = std::to_array(rows);
+    std::ranges::sort(sorted, {}, [](const NationalForm& form) { return form.groups[0]; });
+    return sorted;
+}();
+constexpr uint32_t first_count_max = 13;
+constexpr auto first_of = [] {
+    std::array<uint8_t, first_count_max + 1> first{};
+    for (uint32_t count = 0; count <= first_count_max; ++count)
+        first[count] = static_cast<uint8_t>(
+            std::ranges::count_if(forms, [&](const NationalForm& form) { return form.groups[0] < count; }));
+    return first;
+}();
+static_assert(first_of[first_count_max] == forms.size());
+
 }  // namespace
 
 const CallingCode* calling_code(std::span<const uint8_t> digits) noexcept {
@@ -115,6 +131,9 @@ const CallingCode* calling_code(std::span<const uint8_t> digits) noexcept {
     return nullptr;
 }
 
-std::span<const NationalForm> national_forms() noexcept { return forms; }
+std::span<const NationalForm> national_forms(uint32_t first_count) noexcept {
+    if (first_count >= first_count_max) return {};
+    return std::span(forms).subspan(first_of[first_count], first_of[first_count + 1] - first_of[first_count]);
+}
 
 }  // namespace loom::guard
