@@ -107,7 +107,7 @@ double share_blocked(const std::vector<LabelledPrompt>& prompts, std::string_vie
     return all == 0 ? 0 : blocked / all;
 }
 
-/// What is measured, held where it is: guard_injection prints the figures. The held set was not tuned on.
+/// What is measured, held where it is: guard_injection prints the figures. held.tsv says how far that set is unseen.
 TEST(Injection, FindsNoLessThanItDid) {
     ASSERT_FALSE(folder().empty());
     const auto seen = read_prompts(folder() + "/seen.tsv"), held = read_prompts(folder() + "/held.tsv");
