@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "fixture.h"
+#include "state_directory.h"
 
 namespace loom::wire {
 namespace {
@@ -152,7 +153,7 @@ TEST_F(Budget, AReloadKeepsWhatWasSpent_AndTheNewLimitCounts) {
 }
 
 TEST_F(Budget, ARestartFindsWhatWasSpentInTheLedger_AlsoAfterAKill) {
-    const ScratchDirectory state;
+    const StateDirectory state;
     conf.set("state.directory", state.path()).set("consumer.tester.team", "dev");
     conf.set("token_accounting.limit.tester.monthly_limit", "350").set("token_accounting.team.dev.daily_limit", "1000");
     conf.set("price.gpt-4o.output_per_1m", "10000").set("token_accounting.global.budget.weekly", "$100");
@@ -162,18 +163,24 @@ TEST_F(Budget, ARestartFindsWhatWasSpentInTheLedger_AlsoAfterAKill) {
     loom().stop_cleanly();
     for (const int more : {2, 3}) {
         LoomProcess again(conf.text());
-        const auto limits_again = [&] { return ask_once(again.admin_port(), request("GET", "/ai/limits"), false).body; };
+        const auto limits_again = [&] {
+            return ask_once(again.admin_port(), request("GET", "/ai/limits"), false).body;
+        };
         EXPECT_TRUE(contains(limits_again(), fmt::format(R"("month":{{"limit":350,"used":{}00)", more - 1)));
         EXPECT_TRUE(contains(limits_again(), fmt::format(R"("day":{{"limit":1000,"used":{}00)", more - 1)));
-        EXPECT_TRUE(contains(limits_again(), fmt::format(R"("week":{{"limit":"100","used":"{}")", more == 2 ? "0.6" : "1.2")));
+        EXPECT_TRUE(
+            contains(limits_again(), fmt::format(R"("week":{{"limit":"100","used":"{}")", more == 2 ? "0.6" : "1.2")));
         EXPECT_EQ(ask_once(again.port(), asking()).status(), 200);
         wait_until("it to be in the ledger", [&] {
             const std::string page = ask_once(again.admin_port(), request("GET", "/ai/usage/tester"), false).body;
             return contains(page, fmt::format(R"("requests":{})", more));
         });
-        if (more == 2) again.stop_cleanly();
-        if (more == 3) again.signal(SIGKILL);
-        (void)again.wait_for_exit();
+        if (more == 2) {
+            again.stop_cleanly();
+        } else {
+            again.signal(SIGKILL);
+            (void)again.wait_for_exit();
+        }
     }
     LoomProcess last(conf.text());
     expect_error(ask_once(last.port(), asking(60)), 429, "insufficient_quota");

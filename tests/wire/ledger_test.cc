@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "state_directory.h"
 #include "three_providers.h"
 #include "websocket.h"
 
@@ -18,24 +19,6 @@ namespace loom::wire {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A state.directory that outlives a Loom.
-class StateDirectory {
-  public:
-    StateDirectory() {
-        char name[] = "/tmp/loom-ledger-XXXXXX";
-        path_ = ::mkdtemp(name);
-    }
-    ~StateDirectory() {
-        std::error_code ignored;
-        fs::remove_all(path_, ignored);
-    }
-    StateDirectory(const StateDirectory&) = delete;
-    const std::string& path() const { return path_; }
-
-  private:
-    std::string path_;
-};
 
 std::string usage_page(const LoomProcess& loom, const std::string& rest) {
     return ask_once(loom.admin_port(), request("GET", "/ai/usage" + rest)).body;

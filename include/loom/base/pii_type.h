@@ -1,0 +1,103 @@
+// The kinds of personal data and secrets that Loom finds (guard), tells its counts by (observe) and is told about
+// (conf).
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace loom {
+
+/// In the order of their priority: where two finds of one length overlap, the earlier kind is told.
+enum class PiiType : uint8_t {
+    private_key,
+    jwt,
+    aws_key,
+    gcp_key,
+    github_token,
+    slack_token,
+    stripe_key,
+    api_key,
+    url_credentials,
+    email,
+    credit_card,
+    iban,
+    ssn,
+    itin,
+    uk_nino,
+    it_codice_fiscale,
+    es_dni,
+    br_cnpj,
+    br_cpf,
+    fr_nir,
+    de_tax_id,
+    pl_pesel,
+    nl_bsn,
+    pt_nif,
+    in_aadhaar,
+    au_medicare,
+    au_tfn,
+    uk_nhs,
+    bank_routing,
+    us_passport,
+    crypto_wallet,
+    mac,
+    ip,
+    phone,
+    azure_key,
+    secret,
+};
+inline constexpr uint32_t pii_type_count = static_cast<uint32_t>(PiiType::secret) + 1;
+
+/// In the conf and in metrics.
+inline constexpr std::array<std::string_view, pii_type_count> pii_type_names = {
+    "private_key",
+    "jwt",
+    "aws_key",
+    "gcp_key",
+    "github_token",
+    "slack_token",
+    "stripe_key",
+    "api_key",
+    "url_credentials",
+    "email",
+    "credit_card",
+    "iban",
+    "ssn",
+    "itin",
+    "uk_nino",
+    "it_codice_fiscale",
+    "es_dni",
+    "br_cnpj",
+    "br_cpf",
+    "fr_nir",
+    "de_tax_id",
+    "pl_pesel",
+    "nl_bsn",
+    "pt_nif",
+    "in_aadhaar",
+    "au_medicare",
+    "au_tfn",
+    "uk_nhs",
+    "bank_routing",
+    "us_passport",
+    "crypto_wallet",
+    "mac",
+    "ip",
+    "phone",
+    "azure_key",
+    "secret",
+};
+[[nodiscard]] constexpr std::string_view pii_type_name(PiiType type) noexcept {
+    return pii_type_names[static_cast<size_t>(type)];
+}
+
+/// Why a guard has refused a request.
+enum class GuardReason : uint8_t { pii, prompt_injection };
+inline constexpr size_t guard_reason_count = 2;
+[[nodiscard]] constexpr std::string_view guard_reason_name(GuardReason reason) noexcept {
+    return reason == GuardReason::pii ? "pii" : "prompt_injection";
+}
+
+}  // namespace loom

@@ -1,0 +1,72 @@
+// What stands in the place of what was found, and the way back.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "loom/base/arena.h"
+#include "loom/guard/pii.h"
+
+namespace loom::guard {
+
+enum class MaskStyle : uint8_t {
+    placeholder,  // "[EMAIL_1]": the same value has the same number within a request
+    partial,      // "a***@example.org", "************1111": enough to be recognised by who knows it
+    hash,         // "[EMAIL_3f2a90c1d4e5b677]": the same everywhere under one key, and found by nobody without it
+};
+
+/// The values of one request and the placeholders that stand for them. Bounded: whatever comes behind value_count_max
+/// different ones is "[EMAIL]", which has no way back. Takes from the arena alone.
+class MaskTable {
+  public:
+    static constexpr uint32_t value_count_max = 1024;
+    static constexpr uint32_t placeholder_bytes_max = 32;
+
+    explicit MaskTable(Arena& arena) noexcept : arena_(arena) {}
+
+    /// The placeholder of a value, in the arena. Brackets, capitals, digits and '_' alone: nothing that JSON escapes.
+    [[nodiscard]] std::string_view placeholder(PiiType type, std::string_view value);
+    /// The value that a placeholder of this table stands for; empty where it is none of it.
+    [[nodiscard]] std::string_view value_of(std::string_view placeholder) const noexcept;
+    [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+
+  private:
+    struct Entry {
+        Entry* next = nullptr;
+        std::string_view value;
+        std::string_view placeholder;
+        uint64_t hash = 0;
+        PiiType type = PiiType::email;
+    };
+    static constexpr uint32_t bucket_count = 64;
+
+    Arena& arena_;
+    std::array<Entry*, bucket_count> buckets_{};
+    std::array<uint16_t, pii_type_count> numbers_{};
+    uint32_t count_ = 0;
+};
+
+/// In the arena. What is left to see is ASCII without quotes, backslashes and control characters.
+[[nodiscard]] std::string_view mask_partly(PiiType type, std::string_view value, Arena& arena);
+
+/// key  of the operator, of any length; who has it can test guesses, nobody else.
+[[nodiscard]] std::string_view mask_by_hash(PiiType type, std::string_view value, std::span<const uint8_t> key,
+                                            Arena& arena);
+
+/// Values that are nobody's secret: whole ones ("support@example.org"), and all that end with something
+/// ("*@example.org"). ASCII is compared without regard to case.
+class Exemptions {
+  public:
+    void add(std::string_view value);
+    [[nodiscard]] bool has(std::string_view value) const noexcept;
+    [[nodiscard]] bool empty() const noexcept { return whole_.empty() && endings_.empty(); }
+
+  private:
+    std::string whole_;    // each behind a NUL and before one, in lower case
+    std::string endings_;  // each behind its length in a byte
+};
+
+}  // namespace loom::guard

@@ -1,0 +1,295 @@
+// One walk over a text's characters: each is folded to what it looks like, words are made of them and looked up, and
+// what they mean is held against the rules. What is spelled apart, in ROT13, in Base64 or in hexadecimal is read
+// beside.
+#include "loom/guard/injection.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "injection_fold.h"
+#include "injection_lexicon.h"
+#include "window.h"
+
+namespace loom::guard {
+
+namespace {
+
+constexpr size_t word_bytes_max = 32;
+constexpr size_t spelled_bytes_max = 160;
+constexpr size_t decoded_bytes_max = 768;
+constexpr size_t base64_min = 20, hex_min = 24;
+constexpr uint32_t hidden_points = 20;  // for what somebody took pains to hide
+
+struct Place {
+    uint32_t begin = 0, end = 0;
+    bool quoted = false;
+};
+
+/// The points of one kind of find, family by family.
+struct Sums {
+    std::array<uint32_t, 4> most{}, all{};
+
+    void add(InjectionFamily family, uint32_t points) noexcept {
+        const auto i = static_cast<size_t>(family);
+        most[i] = std::max(most[i], points);
+        all[i] += points;
+    }
+    [[nodiscard]] uint32_t points() const noexcept {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < most.size(); ++i) sum += most[i] + (all[i] - most[i]) / 2;
+        return sum;
+    }
+};
+
+struct Tally {
+    InjectionScore& score;
+    Sums plain, quoted;
+    uint64_t fired = 0;  // rules that have met
+
+    void add(InjectionFamily family, const char* rule, uint32_t points, Place place) noexcept {
+        (place.quoted ? quoted : plain).add(family, points);
+        if (score.reason_count < InjectionScore::reasons_max)
+            score.reasons[score.reason_count++] = {family, rule, place.begin, place.end};
+    }
+};
+
+/// What the last words meant, and which rules have met.
+class Track {
+  public:
+    Track(Tally& tally, uint32_t extra_points) noexcept : tally_(tally), extra_points_(extra_points) {}
+
+    void add(uint32_t meaning, uint32_t word_index, Place place) noexcept {
+        entries_[count_ % ring_size] = {meaning, word_index};
+        count_ += 1;
+        const auto rules = injection_rules();
+        for (size_t i = 0; i < rules.size(); ++i) {
+            if ((tally_.fired >> i & 1) != 0 || !meets(rules[i])) continue;
+            tally_.fired |= uint64_t{1} << i;
+            tally_.add(rules[i].family, rules[i].name, rules[i].points + std::exchange(extra_points_, 0), place);
+        }
+    }
+
+  private:
+    static constexpr uint32_t ring_size = 16;
+    struct Entry {
+        uint32_t meaning = 0;
+        uint32_t word_index = 0;
+    };
+
+    [[nodiscard]] const Entry& back(uint32_t i) const noexcept { return entries_[(count_ - 1 - i) % ring_size]; }
+
+    /// The newest word is the rule's last step, and the others stand before it.
+    [[nodiscard]] bool meets(const InjectionRule& rule) const noexcept {
+        uint32_t step = InjectionRule::steps_max;
+        while (rule.steps[step - 1] == 0) step -= 1;
+        if ((back(0).meaning & rule.steps[step - 1]) == 0) return false;
+        step -= 1;
+        const uint32_t held = std::min(count_, ring_size);
+        for (uint32_t i = 1; i < held && step > 0; ++i) {
+            if (back(0).word_index - back(i).word_index > rule.near) return false;
+            if ((back(i).meaning & rule.steps[step - 1]) != 0) step -= 1;
+        }
+        return step == 0;
+    }
+
+    Tally& tally_;
+    uint32_t extra_points_;
+    std::array<Entry, ring_size> entries_;
+    uint32_t count_ = 0;
+};
+
+/// Bytes of one word, as many as fit; a longer one is none.
+template <size_t size_max>
+struct Text {
+    std::array<char, size_max> bytes;
+    size_t size = 0;
+    bool too_long = false;
+
+    void add(char c) noexcept {
+        if (size < size_max)
+            bytes[size++] = c;
+        else
+            too_long = true;
+    }
+    void clear() noexcept { size = 0, too_long = false; }
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), too_long ? 0 : size}; }
+};
+
+class Reader {
+  public:
+    Reader(Tally& tally, uint32_t extra_points, bool decodes) noexcept
+        : tally_(tally),
+          plain_(tally, extra_points),
+          apart_(tally, extra_points + hidden_points),
+          rotated_(tally, extra_points + hidden_points),
+          decodes_(decodes) {}
+
+    void read(std::string_view text, uint32_t base) noexcept {
+        text_ = text;
+        base_ = base;
+        for (size_t at = 0; at < text.size();) {
+            const FoldedChar c = fold(text, at);
+            if (decodes_) follow_run(at);
+            step(c, at);
+            at += c.bytes;
+        }
+        if (decodes_) end_run(text.size());
+        end_word(text.size());
+        end_spelled();
+    }
+    [[nodiscard]] uint32_t about_count() const noexcept { return about_count_; }
+
+  private:
+    void step(const FoldedChar& c, size_t at) noexcept {
+        if (c.kind == FoldedChar::Kind::hidden) return;
+        if (c.kind == FoldedChar::Kind::letter) {
+            if (word_.size == 0) word_begin_ = at;
+            word_.add(c.latin);
+            if (c.native_size == 0) {
+                native_.add(c.latin);
+                all_native_ = false;
+            }
+            for (uint8_t i = 0; i < c.native_size; ++i) native_.add(c.native[i]);
+            has_leet_ |= !is_lower(c.latin);
+            letters_ += 1;
+            return;
+        }
+        if (c.kind == FoldedChar::Kind::joiner && word_.size > 0) return;  // don't
+        end_word(at);
+        if (c.kind == FoldedChar::Kind::quote) quoted_ = !quoted_;
+        if (c.kind == FoldedChar::Kind::quote_open) quoted_ = true;
+        if (c.kind == FoldedChar::Kind::quote_close) quoted_ = false;
+    }
+
+    void end_word(size_t end) noexcept {
+        if (word_.size == 0) return;
+        const Place place{base_ + static_cast<uint32_t>(word_begin_), base_ + static_cast<uint32_t>(end), quoted_};
+        if (letters_ == 1) {
+            spelled_.add(word_.bytes[0]);
+            spelled_place_.end = place.end;
+            if (spelled_.size == 1) spelled_place_ = place;
+        } else {
+            end_spelled();
+        }
+        word_index_ += 1;
+        look_up(place);
+        word_.clear();
+        native_.clear();
+        all_native_ = true;
+        has_leet_ = false;
+        letters_ = 0;
+    }
+
+    void look_up(Place place) noexcept {
+        const std::string_view word = word_.view();
+        if (word.empty()) return;
+        uint32_t meaning = all_native_ ? meaning_of(native_.view()) : 0;
+        if (meaning == 0) meaning = meaning_of(word);
+        if (meaning == 0 && has_leet_) meaning = meaning_of_leet(word);
+        if ((meaning & m_about) != 0) about_count_ += 1;
+        if ((meaning & ~uint32_t{m_about}) != 0) plain_.add(meaning, word_index_, place);
+        if (meaning != 0 || word.size() < 2) return;
+        Text<word_bytes_max> rotated;
+        for (char c : word) rotated.add(is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c);
+        if (const uint32_t other = meaning_of(rotated.view()); other != 0) rotated_.add(other, word_index_, place);
+    }
+    /// "1gn0r3": digits and signs for letters, where letters are among them.
+    static uint32_t meaning_of_leet(std::string_view word) noexcept {
+        for (const char one : {'i', 'l'}) {
+            Text<word_bytes_max> read;
+            bool letters = false;
+            for (char c : word) {
+                letters |= is_lower(c);
+                read.add(unleet(c, one));
+            }
+            const uint32_t meaning = letters ? meaning_of(read.view()) : 0;
+            if (meaning != 0) return meaning;
+        }
+        return 0;
+    }
+
+    /// "i g n o r e a l l": the longest words that can be cut off it.
+    void end_spelled() noexcept {
+        constexpr size_t letters_min = 5, longest = 16;
+        const std::string_view letters(spelled_.bytes.data(), spelled_.size);
+        for (size_t at = 0; letters.size() >= letters_min && at < letters.size();) {
+            size_t size = std::min(longest, letters.size() - at);
+            uint32_t meaning = 0;
+            while (size > 1 && (meaning = meaning_of(letters.substr(at, size))) == 0) size -= 1;
+            if (meaning != 0) apart_.add(meaning, ++spelled_index_, spelled_place_);
+            at += meaning != 0 ? size : 1;
+        }
+        spelled_.clear();
+        spelled_index_ += 20;
+    }
+
+    // Base64 and hexadecimal.
+
+    void follow_run(size_t at) noexcept {
+        const char c = text_[at];
+        const bool inside = is_alnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '-' || c == '_';
+        if (!inside) return end_run(at);
+        run_size_ += 1;
+        run_is_hex_ &= is_hex(static_cast<unsigned char>(c));
+    }
+    void end_run(size_t end) noexcept {
+        if (run_size_ >= (run_is_hex_ ? hex_min : base64_min)) {
+            const std::string_view run = text_.substr(end - run_size_, run_size_);
+            std::array<char, decoded_bytes_max> decoded;
+            const size_t size = run_is_hex_ ? decode_hex(run, decoded) : decode_base64(run, decoded);
+            if (looks_written({decoded.data(), size})) {
+                Reader inner(tally_, hidden_points, false);
+                inner.read({decoded.data(), size}, base_ + static_cast<uint32_t>(end - run_size_));
+            }
+        }
+        run_size_ = 0;
+        run_is_hex_ = true;
+    }
+
+    Tally& tally_;
+    Track plain_, apart_, rotated_;
+    const bool decodes_;
+    std::string_view text_;
+    uint32_t base_ = 0;  // of the text in the whole; of what was decoded, where that began
+    Text<word_bytes_max> word_, native_;
+    Text<spelled_bytes_max> spelled_;
+    Place spelled_place_;
+    size_t word_begin_ = 0;
+    uint32_t word_index_ = 0;
+    uint32_t spelled_index_ = 0;
+    uint32_t letters_ = 0;
+    uint32_t about_count_ = 0;
+    bool all_native_ = true;
+    bool has_leet_ = false;
+    bool quoted_ = false;
+    size_t run_size_ = 0;
+    bool run_is_hex_ = true;
+};
+
+void find_marks(std::string_view text, Tally& tally) noexcept {
+    std::string_view last;
+    for (const InjectionMark& mark : injection_marks()) {
+        const size_t at = text.find(mark.text);
+        if (at == text.npos || last == mark.name) continue;
+        last = mark.name;
+        const auto begin = static_cast<uint32_t>(at);
+        tally.add(mark.family, mark.name, mark.points, {begin, begin + static_cast<uint32_t>(mark.text.size())});
+    }
+}
+
+}  // namespace
+
+InjectionScore score_injection(std::string_view text) noexcept {
+    InjectionScore score;
+    Tally tally{.score = score};
+    find_marks(text, tally);
+    Reader reader(tally, 0, true);
+    reader.read(text, 0);
+    const bool in_doubt = reader.about_count() > 0;
+    const uint32_t plain = tally.plain.points(), quoted = tally.quoted.points();
+    score.points_undoubted = plain + quoted;
+    score.points = plain + (in_doubt ? quoted / 4 : quoted);
+    return score;
+}
+
+}  // namespace loom::guard

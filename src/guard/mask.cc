@@ -1,0 +1,120 @@
+#include "loom/guard/mask.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "loom/base/assert.h"
+#include "loom/base/crypto.h"
+#include "loom/base/hash.h"
+#include "window.h"
+
+namespace loom::guard {
+
+namespace {
+
+/// "[LABEL_suffix]", or "[LABEL]".
+std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) {
+    const std::string_view label = pii_info(type).label;
+    const size_t size = label.size() + 2 + (suffix.empty() ? 0 : suffix.size() + 1);
+    char* const begin = arena.take(size);
+    char* at = begin;
+    *at++ = '[';
+    at = std::ranges::copy(label, at).out;
+    if (!suffix.empty()) *at++ = '_';
+    at = std::ranges::copy(suffix, at).out;
+    *at++ = ']';
+    return {begin, size};
+}
+
+}  // namespace
+
+std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
+    const uint64_t hash = hash64(value, static_cast<uint64_t>(type));
+    Entry*& bucket = buckets_[hash % bucket_count];
+    for (const Entry* entry = bucket; entry != nullptr; entry = entry->next)
+        if (entry->hash == hash && entry->type == type && entry->value == value) return entry->placeholder;
+    if (count_ == value_count_max) return bracketed(type, {}, arena_);
+    count_ += 1;
+    const uint16_t number = ++numbers_[static_cast<uint32_t>(type)];
+    std::array<char, 8> digits;
+    const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    Entry& entry = arena_.make<Entry>();
+    entry = {bucket, arena_.keep(value),
+             bracketed(type, {digits.data(), static_cast<size_t>(end - digits.data())}, arena_), hash, type};
+    LOOM_ASSERT(entry.placeholder.size() < placeholder_bytes_max);
+    bucket = &entry;
+    return entry.placeholder;
+}
+
+std::string_view MaskTable::value_of(std::string_view placeholder) const noexcept {
+    if (placeholder.size() < 4 || placeholder.size() > placeholder_bytes_max || count_ == 0) return {};
+    for (const Entry* entry : buckets_)
+        for (; entry != nullptr; entry = entry->next)
+            if (entry->placeholder == placeholder) return entry->value;
+    return {};
+}
+
+std::string_view mask_partly(PiiType type, std::string_view value, Arena& arena) {
+    char* const out = arena.take(value.size());
+    const auto is_plain = [](char c) { return is_alnum(static_cast<unsigned char>(c)); };
+    const size_t at_sign = type == PiiType::email ? value.find('@') : value.npos;
+    // Of numbers the last four are told, as on a receipt; of a name its first letter. Short ones tell nothing.
+    const bool tells_end = type == PiiType::credit_card || type == PiiType::iban || type == PiiType::phone ||
+                           type == PiiType::ssn || type == PiiType::itin;
+    const auto plain_count = static_cast<size_t>(std::ranges::count_if(value, is_plain));
+    const size_t shown = tells_end && plain_count >= 9 ? 4 : 0;
+    size_t seen = 0;
+    for (size_t i = 0; i < value.size(); ++i) {
+        const bool counts = is_plain(value[i]);
+        seen += counts;
+        bool show = counts && plain_count - seen < shown;
+        if (at_sign != value.npos) show = i >= at_sign || (i == 0 && at_sign > 1);
+        if (tells_end && (value[i] == ' ' || value[i] == '-')) show = true;
+        const bool harmless = value[i] >= ' ' && value[i] < 0x7f && value[i] != '"' && value[i] != '\\';
+        out[i] = show && harmless ? value[i] : '*';
+    }
+    return {out, value.size()};
+}
+
+std::string_view mask_by_hash(PiiType type, std::string_view value, std::span<const uint8_t> key, Arena& arena) {
+    constexpr size_t hex_digits = 16;  // of 64 bits: two of a million values meet in one of 10^7 cases
+    const std::array<char, 64> hex = hex_of(hmac_sha256(key, value));
+    return bracketed(type, {hex.data(), hex_digits}, arena);
+}
+
+void Exemptions::add(std::string_view value) {
+    std::string folded;
+    for (char c : value) folded += static_cast<char>(lower(static_cast<unsigned char>(c)));
+    if (folded.starts_with('*')) {
+        folded.erase(0, 1);
+        folded.resize(std::min<size_t>(folded.size(), 255));
+        endings_ += static_cast<char>(folded.size());
+        endings_ += folded;
+        return;
+    }
+    if (whole_.empty()) whole_ += '\0';
+    whole_ += folded;
+    whole_ += '\0';
+}
+
+bool Exemptions::has(std::string_view value) const noexcept {
+    const auto same = [&](std::string_view own, std::string_view given) {
+        return std::ranges::equal(own, given, [](char a, char b) {
+            return static_cast<unsigned char>(a) == lower(static_cast<unsigned char>(b));
+        });
+    };
+    for (size_t at = 0; at < endings_.size();) {
+        const auto size = static_cast<size_t>(static_cast<unsigned char>(endings_[at]));
+        const std::string_view ending = std::string_view(endings_).substr(at + 1, size);
+        if (value.size() >= size && same(ending, value.substr(value.size() - size))) return true;
+        at += 1 + size;
+    }
+    for (size_t at = 0; at + 1 < whole_.size();) {
+        const size_t end = whole_.find('\0', at + 1);
+        if (same(std::string_view(whole_).substr(at + 1, end - at - 1), value)) return true;
+        at = end;
+    }
+    return false;
+}
+
+}  // namespace loom::guard

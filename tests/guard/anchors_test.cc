@@ -1,0 +1,75 @@
+// Every kernel gives what the scalar one gives: each byte value at each place, and bytes drawn by chance.
+#include "anchors.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <string>
+
+#include "../sim/random.h"
+
+namespace loom::guard::test {
+namespace {
+
+constexpr size_t room = anchor_before + anchor_block;
+
+void agree(const unsigned char* block, const std::string& about) {
+    const Anchors expected = anchors_scalar(block);
+    for (AnchorKernel kernel : anchor_kernels())
+        if (kernel != nullptr) ASSERT_EQ(kernel(block), expected) << about;
+}
+
+TEST(Anchors, KernelsAgreeOnEachByteAtEachPlace) {
+    for (const char filler : {' ', 'x', '7', '-'}) {
+        unsigned char bytes[room];
+        std::memset(bytes, filler, room);
+        for (size_t at = 0; at < room; ++at) {
+            for (int c = 0; c < 256; ++c) {
+                bytes[at] = static_cast<unsigned char>(c);
+                agree(bytes + anchor_before, std::to_string(c) + " at " + std::to_string(at));
+            }
+            bytes[at] = static_cast<unsigned char>(filler);
+        }
+    }
+}
+
+TEST(Anchors, KernelsAgreeOnWhatChanceDraws) {
+    sim::Random random(7);
+    constexpr std::string_view likely = "0123456789@:= -.skAKIghpeyJ()+/xobc1BEG\xc3\xa9";
+    for (int run = 0; run < 20'000; ++run) {
+        unsigned char bytes[room];
+        for (unsigned char& c : bytes)
+            c = static_cast<unsigned char>(random.chance(700) ? likely[random.below(likely.size())]
+                                                              : random.below(256));
+        agree(bytes + anchor_before, "run " + std::to_string(run));
+    }
+}
+
+TEST(Anchors, AreWhatTheirCommentSays) {
+    unsigned char bytes[room];
+    std::memset(bytes, ' ', room);
+    std::memcpy(bytes + 1, "12 a3 @:= sk-x task-1 eyJ 9", 27);  // the block begins behind "12"
+    const Anchors found = anchors_scalar(bytes + anchor_before);
+    const auto at = [](size_t place) { return uint64_t{1} << (place - anchor_before); };
+    EXPECT_EQ(found.numbers, at(5) | at(21) | at(27));
+    EXPECT_EQ(found.signs, at(7) | at(8) | at(9));
+    EXPECT_EQ(found.literals & at(13), at(13));  // "sk-", behind a blank
+    EXPECT_EQ(found.literals & at(20), 0u);      // "sk-" in "task-1"
+    EXPECT_EQ(found.literals & at(25), at(25));  // "eyJ"
+}
+
+TEST(Anchors, EveryFingerprintIsSeenEverywhere) {
+    for (std::string_view word : fingerprints) {
+        for (size_t begin = 1; begin + word.size() <= room; ++begin) {
+            unsigned char bytes[room];
+            std::memset(bytes, ' ', room);
+            std::memcpy(bytes + begin, word.data(), word.size());
+            if (begin + 2 < anchor_before) continue;
+            const Anchors found = anchors_scalar(bytes + anchor_before);
+            EXPECT_NE(found.literals & uint64_t{1} << (begin + 2 - anchor_before), 0u) << word << " at " << begin;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace loom::guard::test

@@ -1,0 +1,124 @@
+#include "loom/guard/mask.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "../sim/random.h"
+#include "loom/base/block_pool.h"
+#include "loom/guard/restore.h"
+
+namespace loom::guard::test {
+namespace {
+
+class Mask : public ::testing::Test {
+  protected:
+    BlockPool pool_;
+    Arena arena_{pool_, 4096};
+    MaskTable table_{arena_};
+};
+
+TEST_F(Mask, SameValueSameNumber) {
+    EXPECT_EQ(table_.placeholder(PiiType::email, "a@b.example"), "[EMAIL_1]");
+    EXPECT_EQ(table_.placeholder(PiiType::email, "c@d.example"), "[EMAIL_2]");
+    EXPECT_EQ(table_.placeholder(PiiType::email, "a@b.example"), "[EMAIL_1]");
+    EXPECT_EQ(table_.placeholder(PiiType::phone, "a@b.example"), "[PHONE_1]");
+    EXPECT_EQ(table_.value_of("[EMAIL_2]"), "c@d.example");
+    EXPECT_EQ(table_.value_of("[EMAIL_3]"), "");
+    EXPECT_EQ(table_.value_of("[PHONE_2]"), "");
+}
+
+TEST_F(Mask, IsBounded) {
+    for (uint32_t i = 0; i < MaskTable::value_count_max; ++i)
+        EXPECT_NE(table_.placeholder(PiiType::ip, std::to_string(i)), "[IP]");
+    EXPECT_EQ(table_.placeholder(PiiType::ip, "one more"), "[IP]");
+    EXPECT_EQ(table_.placeholder(PiiType::ip, "7"), "[IP_8]");
+    EXPECT_EQ(table_.value_of("[IP]"), "");
+}
+
+TEST_F(Mask, PartlyTellsWhatItSays) {
+    EXPECT_EQ(mask_partly(PiiType::email, "ann@example.org", arena_), "a**@example.org");
+    EXPECT_EQ(mask_partly(PiiType::email, "a@example.org", arena_), "*@example.org");
+    EXPECT_EQ(mask_partly(PiiType::credit_card, "4111 1111 1111 1234", arena_), "**** **** **** 1234");
+    EXPECT_EQ(mask_partly(PiiType::ssn, "123-45-6789", arena_), "***-**-6789");
+    EXPECT_EQ(mask_partly(PiiType::api_key, "sk-secret", arena_), "*********");
+    EXPECT_EQ(mask_partly(PiiType::phone, "12345678", arena_), "********");
+}
+
+TEST_F(Mask, HashDependsOnKeyAndValue) {
+    constexpr uint8_t key[] = {1, 2, 3}, other[] = {1, 2, 4};
+    const auto one = mask_by_hash(PiiType::email, "a@b.example", key, arena_);
+    EXPECT_EQ(one.size(), std::string_view("[EMAIL_0123456789abcdef]").size());
+    EXPECT_EQ(one, mask_by_hash(PiiType::email, "a@b.example", key, arena_));
+    EXPECT_NE(one, mask_by_hash(PiiType::email, "a@b.example", other, arena_));
+    EXPECT_NE(one, mask_by_hash(PiiType::email, "a@c.example", key, arena_));
+}
+
+TEST_F(Mask, EveryLabelFitsAPlaceholder) {
+    for (uint32_t i = 0; i < pii_type_count; ++i)
+        EXPECT_LE(pii_info(static_cast<PiiType>(i)).label.size() + 7, MaskTable::placeholder_bytes_max);
+}
+
+std::string restore(const MaskTable& table, std::string_view answer, std::initializer_list<size_t> cuts) {
+    std::string out;
+    RestoreStream stream(table);
+    const auto text = [&](std::string_view part) {
+        EXPECT_FALSE(part.empty());
+        out += part;
+    };
+    size_t at = 0;
+    for (size_t cut : cuts) {
+        stream.feed(answer.substr(at, cut - at), text);
+        EXPECT_LT(stream.held_bytes(), MaskTable::placeholder_bytes_max);
+        at = cut;
+    }
+    stream.feed(answer.substr(at), text);
+    stream.finish(text);
+    return out;
+}
+
+TEST_F(Mask, RestoringIsTheSameForEveryCut) {
+    (void)table_.placeholder(PiiType::email, "ann@example.org");
+    (void)table_.placeholder(PiiType::it_codice_fiscale, "RCCMNL83S18D969H");
+    for (const std::string_view answer : {"Dear [EMAIL_1], hello", "[EMAIL_1][EMAIL_1]", "[[EMAIL_1]]",
+                                          "[EMAIL_2] [x] [ ] []", "[IT_CODICE_FISCALE_1]!", "[EMAIL_",
+                                          "[AVERYLONGWORDTHATISNOPLACEHOLDERATALL] [EMAIL_1", "no brackets at all"}) {
+        const std::string whole = restore(table_, answer, {});
+        for (size_t first = 0; first <= answer.size(); ++first)
+            for (size_t second = first; second <= answer.size(); ++second)
+                ASSERT_EQ(restore(table_, answer, {first, second}), whole) << answer;
+    }
+    EXPECT_EQ(restore(table_, "[[EMAIL_1]] [EMAIL_2]", {}), "[ann@example.org] [EMAIL_2]");
+    EXPECT_EQ(restore(table_, "[IT_CODICE_FISCALE_1]", {5}), "RCCMNL83S18D969H");
+}
+
+TEST_F(Mask, RestoringIsTheSameForWhatChanceDraws) {
+    (void)table_.placeholder(PiiType::ip, "10.1.2.3");
+    sim::Random random(5);
+    constexpr std::string_view likely = "[]IP_1 x[IP_1]";
+    for (int run = 0; run < 3000; ++run) {
+        std::string answer;
+        for (uint64_t left = random.below(24); left > 0; --left) answer += likely[random.below(likely.size())];
+        const std::string whole = restore(table_, answer, {});
+        const size_t first = random.below(answer.size() + 1);
+        ASSERT_EQ(restore(table_, answer, {first, first + random.below(answer.size() - first + 1)}), whole) << answer;
+    }
+}
+
+TEST(Exemptions, WholeValuesAndEndings) {
+    Exemptions exempt;
+    EXPECT_FALSE(exempt.has("a@b.example"));
+    exempt.add("Support@Example.org");
+    exempt.add("*@loom.example");
+    exempt.add("10.0.0.1");
+    EXPECT_TRUE(exempt.has("support@example.ORG"));
+    EXPECT_TRUE(exempt.has("who@LOOM.example"));
+    EXPECT_TRUE(exempt.has("10.0.0.1"));
+    EXPECT_FALSE(exempt.has("0.0.0.1"));
+    EXPECT_FALSE(exempt.has("10.0.0.10"));
+    EXPECT_FALSE(exempt.has(""));
+    EXPECT_FALSE(exempt.has("xsupport@example.org"));
+}
+
+}  // namespace
+}  // namespace loom::guard::test
