@@ -156,7 +156,8 @@ TEST_F(Budget, ARestartFindsWhatWasSpentInTheLedger_AlsoAfterAKill) {
     const StateDirectory state;
     conf.set("state.directory", state.path()).set("consumer.tester.team", "dev");
     conf.set("token_accounting.limit.tester.monthly_limit", "350").set("token_accounting.team.dev.daily_limit", "1000");
-    conf.set("price.gpt-4o.output_per_1m", "10000").set("token_accounting.global.budget.weekly", "$100");
+    conf.set("price.gpt-4o.input_per_1m", "0").set("price.gpt-4o.output_per_1m", "10000");
+    conf.set("token_accounting.global.budget.weekly", "$100");
     begin();
     expect_admitted();
     expect_told(R"("month":{"limit":350,"used":100)");
