@@ -88,7 +88,7 @@ bool ShardThread::idle() {
         if (!listener->stopped()) return false;
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
-    return services_->idle() && (ledger_ == nullptr || ledger_->idle());
+    return services_->idle() && (ledger_ == nullptr || ledger_->finish());
 }
 
 void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls) {

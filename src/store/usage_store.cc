@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -78,6 +79,7 @@ class UsageStore::Impl {
     void supply();
     void sync();
     void tell_faults();
+    void tell_unwritten();
     void retain();
     void run();
     void notice(std::string text) {
@@ -329,6 +331,14 @@ void UsageStore::Impl::sync() {
     }
 }
 
+/// The shards have ended, and with them what no disk took.
+void UsageStore::Impl::tell_unwritten() {
+    for (size_t i = 0; i < channels_.size(); ++i)
+        if (const uint64_t bytes = channels_[i]->unwritten.load(std::memory_order_relaxed); bytes > 0)
+            notice(fmt::format("the ledger of shard {} ends with {} bytes that no disk has taken: they are lost", i,
+                               bytes));
+}
+
 void UsageStore::Impl::tell_faults() {
     for (size_t i = 0; i < channels_.size(); ++i) {
         const int fault = channels_[i]->fault.load(std::memory_order_relaxed);
@@ -337,7 +347,7 @@ void UsageStore::Impl::tell_faults() {
             notice(
                 fmt::format("the ledger of shard {} cannot be written: {}; what it has to say waits in memory, and "
                             "what has no room there is lost (loom_ai_ledger_lost_total)",
-                            i, std::strerror(fault)));
+                            i, fault == ETIMEDOUT ? "the disk does not answer" : std::strerror(fault)));
         else
             notice(fmt::format("the ledger of shard {} is written again", i));
         told_faults_[i] = fault;
@@ -384,7 +394,7 @@ void UsageStore::Impl::run() {
             retain_at_ms_ = now_ms() + retention_interval_ms;
             retain();
         }
-        if (last) return;
+        if (last) return tell_unwritten();
         std::unique_lock lock(stop_mutex_);
         last = stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms), [this] { return stopping_; });
     }

@@ -53,10 +53,11 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
     [[nodiscard]] DatabaseResult<std::vector<SegmentRow>> segments();
 
-    /// One record of `row`'s segment; in memory, until commit. Those that were taken before are passed over.
+    /// One record of `row`'s segment; in memory, until commit. Those that were taken before are passed over, also where
+    /// they stand in another segment.
     void take(SegmentRow& row, const tenant::LedgerRead& read);
     /// All that was taken since the last one, and the segment's row, or nothing of it: then what was taken is
-    /// forgotten, and is to be taken again from segment().
+    /// forgotten, and is to be taken again from segment(), which fails as long as what is open cannot be read back.
     [[nodiscard]] DatabaseResult<void> commit(const SegmentRow& row);
 
     /// Of epochs before `epoch`, by id.
@@ -83,12 +84,16 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
     [[nodiscard]] DatabaseResult<void> take_schema();
     [[nodiscard]] DatabaseResult<void> prepare();
-    [[nodiscard]] DatabaseResult<void> load_open();
+    [[nodiscard]] DatabaseResult<void> load();
+    [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();
+    [[nodiscard]] DatabaseResult<std::map<uint64_t, uint64_t>> read_gaps();
+    [[nodiscard]] bool is_new(SegmentRow& row, uint64_t id);
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
     [[nodiscard]] DatabaseResult<void> write_sums();
     [[nodiscard]] DatabaseResult<void> write_open();
+    [[nodiscard]] DatabaseResult<void> write_gaps();
     [[nodiscard]] DatabaseResult<void> write_segment(const SegmentRow& row);
 
     Database database_;
@@ -99,6 +104,11 @@ class UsageTable {
     Statement segment_get_;
     Statement last_get_;
     std::unordered_map<uint64_t, OpenIntent> open_;  // as it will be behind the next commit
+    /// Ids that were passed over, since those behind them were there first: from the key to the value. They come in a
+    /// later segment, or were damaged.
+    std::map<uint64_t, uint64_t> gaps_;
+    bool gaps_changed_ = false;
+    bool must_load_ = false;  // what is in memory is not what is in the database
     std::map<Key, UsageSums> added_;
     std::vector<uint64_t> opened_;              // since the last commit
     std::vector<uint64_t> settled_;             // of those that have a row

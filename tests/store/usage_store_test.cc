@@ -16,6 +16,7 @@
 #include "../sim/random.h"
 #include "directory.h"
 #include "ledger_segment.h"
+#include "usage_table.h"
 
 namespace loom::store {
 namespace {
@@ -204,6 +205,75 @@ TEST_F(UsageStoreTest, AGapOfZerosIsAWriteThatNeverHappened) {
     write({1, 0, 1}, begin(1) + intent(id(1)) + std::string(300, '\0') + intent(id(2)) + settled(id(2)));
     EXPECT_EQ(recovered().requests, 2u);
     EXPECT_FALSE(fs::exists(file({1, 0, 1}) + ".corrupt"));
+}
+
+/// Three batches were on their way to a broken segment: any of them may be in its file, though it was not known, and
+/// all of them are in the next, which breaks as well. The process is killed before either was cut to what is known.
+TEST_F(UsageStoreTest, WhatIsWrittenAnewAfterABrokenSegmentIsBookedOnce) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    const std::array<std::string, 3> batches = {
+        intent(id(2)) + settled(id(1)) + intent(id(3)) + settled(id(2)),
+        intent(id(4)) + settled(id(3)) + settled(id(4)) + intent(id(5)),
+        settled(id(5)) + intent(id(6)),
+    };
+    const auto of_them = [&batches](unsigned there) {
+        std::string bytes;
+        for (size_t i = 0; i < batches.size(); ++i)
+            bytes += (there >> i & 1) != 0 ? batches[i] : std::string(batches[i].size(), '\0');
+        return bytes;
+    };
+    const std::string all_of_them = of_them(7);
+    for (unsigned first = 0; first < 8; ++first)
+        for (unsigned second = 0; second < 8; ++second) {
+            fs::remove_all(directory.path() + "/ledger");
+            for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"})
+                fs::remove(directory.file(gone));
+            write({1, 0, 1}, begin(1) + intent(id(1)) + of_them(first));
+            write({1, 0, 2}, begin(1, 0, 2) + of_them(second));
+            write({1, 0, 3}, begin(1, 0, 3) + all_of_them + settled(id(6)) + intent(id(7)) + settled(id(7)));
+            for (int start = 0; start < 2; ++start) {
+                const UsageSums all = recovered();
+                EXPECT_EQ(all.requests, 7u) << first << " " << second;
+                EXPECT_EQ(all.attempts, 7u) << first << " " << second;
+                EXPECT_EQ(all.input, 70u) << first << " " << second;
+                EXPECT_EQ(all.estimated, 0u) << first << " " << second;
+            }
+            expect_agreement();
+        }
+}
+
+/// Neither booked nor read back: it is tried again, and nothing that was open is forgotten.
+TEST_F(UsageStoreTest, AFailedCommitForgetsNothingThatWasOpen) {
+    const std::string path = directory.file("table.db");
+    auto table = UsageTable::open(path);
+    ASSERT_TRUE(table);
+    const SegmentName name{.epoch = 1, .shard = 0, .number = 1};
+    const auto take = [&](const std::string& bytes) {
+        auto row = table->segment(name);
+        if (!row) return false;
+        for (std::string_view rest = bytes; !rest.empty();) {
+            const tenant::LedgerRead read = tenant::read_ledger_record(rest);
+            table->take(*row, read);
+            rest.remove_prefix(read.bytes);
+        }
+        return table->commit(*row).has_value();
+    };
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    ASSERT_TRUE(take(intent(id(1)) + intent(id(3))));
+    auto other = Database::open(path);
+    ASSERT_TRUE(other);
+    ASSERT_TRUE(other->run("ALTER TABLE open_intent RENAME TO elsewhere"));
+    EXPECT_FALSE(take(settled(id(1)) + intent(id(4))));
+    EXPECT_FALSE(table->segment(name)) << "it is not known what is open";
+    SegmentRow row{.name = name, .sums = {}};
+    EXPECT_FALSE(table->commit(row)) << "nothing is folded meanwhile";
+    ASSERT_TRUE(other->run("ALTER TABLE elsewhere RENAME TO open_intent"));
+    EXPECT_TRUE(take(settled(id(1)) + intent(id(2)) + settled(id(2)) + settled(id(3))));
+    const auto total = table->total();
+    ASSERT_TRUE(total);
+    EXPECT_EQ(total->attempts, 3u);
+    EXPECT_EQ(total->input, 30u);
+    EXPECT_EQ(table->open_count(), 0u);
 }
 
 /// A database of before, and the log as it is now: what was folded since is folded again.
