@@ -142,6 +142,23 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path)
     return table;
 }
 
+std::expected<UsageTable, std::string> UsageTable::open_to_read(const std::string& path) {
+    auto database = Database::open_to_read(path);
+    if (!database) return std::unexpected(explain(path, database.error()));
+    UsageTable table(std::move(*database));
+    if (const auto begun = table.begin_to_read(); !begun) return std::unexpected(explain(path, begun.error()));
+    return table;
+}
+
+DatabaseResult<void> UsageTable::begin_to_read() {
+    const int64_t version = LOOM_TRY(database_.number("PRAGMA user_version"));
+    if (version != schema_version)
+        return std::unexpected(
+            DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
+    LOOM_TRY(prepare());
+    return load();
+}
+
 DatabaseResult<void> UsageTable::begin(bool in_memory) {
     if (!in_memory) {
         // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
@@ -233,7 +250,8 @@ DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
 }
 
 DatabaseResult<std::vector<SegmentRow>> UsageTable::segments() {
-    auto all = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM segment", segment_columns)));
+    auto all = LOOM_TRY(
+        database_.prepare(fmt::format("SELECT {} FROM segment ORDER BY epoch, shard, number", segment_columns)));
     std::vector<SegmentRow> rows;
     while (LOOM_TRY(all.step())) rows.push_back(segment_at(all));
     return rows;

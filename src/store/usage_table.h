@@ -49,6 +49,9 @@ class UsageTable {
     /// Errors  a text for whoever starts Loom.
     [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path);
 
+    /// Of a file that is there, and stays as it is.
+    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path);
+
     /// The segment's row, a new one where it was never folded.
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
     [[nodiscard]] DatabaseResult<std::vector<SegmentRow>> segments();
@@ -82,6 +85,7 @@ class UsageTable {
 
     explicit UsageTable(Database database) : database_(std::move(database)) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
+    [[nodiscard]] DatabaseResult<void> begin_to_read();
     [[nodiscard]] DatabaseResult<void> take_schema();
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> load();

@@ -25,7 +25,8 @@ class UsageStore {
         uint64_t segment_bytes = uint64_t{64} << 20;
         uint64_t sync_interval_ms = 1'000;
         uint64_t fold_interval_ms = 200;
-        uint64_t keep_s = 0;                         // segments of former starts are removed so long after; 0: never
+        uint64_t keep_s = 0;                         // segments folded whole are removed so long after; 0: never
+        uint64_t retention_interval_ms = 60'000;     // so often these are looked for
         std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
     };
 
