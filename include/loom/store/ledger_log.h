@@ -2,7 +2,7 @@
 // io_uring_enter as what the tick sends.
 //
 // The kernel starts a write of a file behind everything else: file systems do not promise not to wait, so a worker of
-// the kernel does it, a few microseconds later, those of a file in any order. A process that is killed in between has not
+// the kernel does it, microseconds later, those of a file in any order. A process that is killed in between has not
 // written it. So whoever must not send before his intent is in the file waits for it (`wait`); who settles does not:
 // what is lost in this time is found as an intent without a settlement, and booked by its estimate.
 //
