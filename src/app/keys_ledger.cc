@@ -13,7 +13,7 @@ constexpr KeyRow rows[] = {
      .default_text = "off",
      .meaning = "on: each attempt at a provider is written to a log in state.directory before it is sent, and what it "
                 "took when it is over; the sums are at the admin's /ai/usage. A request waits for that write, some "
-                "tens of microseconds. One Loom for a state.directory",
+                "tens of microseconds, a second at most. One Loom for a state.directory",
      .change = KeyChange::restart},
     {.pattern = "token_accounting.store.type",
      .type = choice,
@@ -25,8 +25,9 @@ constexpr KeyRow rows[] = {
     {.pattern = "token_accounting.on_disk_full",
      .type = choice,
      .default_text = "serve",
-     .meaning = "while the log cannot be written: serve, and count what has no room in memory as lost "
-                "(loom_ai_ledger_lost_total), or refuse new requests with 503",
+     .meaning =
+         "while the log cannot be written, or a write of it takes longer than a second: serve, and count what has no "
+         "room in memory as lost (loom_ai_ledger_lost_total), or refuse requests with 503",
      .change = KeyChange::restart,
      .choices = "serve|refuse"},
     {.pattern = "token_accounting.sync",
@@ -45,8 +46,9 @@ constexpr KeyRow rows[] = {
     {.pattern = "token_accounting.log.max_age",
      .type = duration,
      .default_text = "30d",
-     .meaning = "files of the log are removed so long after their last write, where all of them is in the sums and the "
-                "Loom that wrote them has ended; 0: never",
+     .meaning =
+         "files of the log are removed so long after their last write, where all of them is in the sums and nothing "
+         "more is written to them; 0: never",
      .change = KeyChange::restart},
 };
 

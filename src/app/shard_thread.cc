@@ -91,7 +91,7 @@ bool ShardThread::idle() {
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
     if (jwt_keys_ != nullptr && !jwt_keys_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
-    return services_->idle() && (ledger_ == nullptr || ledger_->idle());
+    return services_->idle() && (ledger_ == nullptr || ledger_->finish());
 }
 
 void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls) {

@@ -202,6 +202,10 @@ void Exchange::on_deadline(io::Timer& timer) noexcept {
             why.retry = Retry::safe;
             why.what = "no connection to the upstream in time (timeout.connect)";
             break;
+        case Deadline::intent:  // timeout.total
+            why.code = Errc::exhausted;
+            why.side = Side::internal;
+            break;
         case Deadline::response_header:
             why.what = "the upstream sent no answer in time (timeout.response_header)";
             break;

@@ -87,6 +87,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
         none,
         client_body,
         connect,
+        intent,  // of the ledger, until it is written
         response_header,
         first_token,
         inter_event,
@@ -539,6 +540,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void begin_entry();
     void write_intent();
     [[nodiscard]] bool waits_for_intent();
+    [[nodiscard]] bool refuses_unwritten() const noexcept;
     static void on_intent_written(store::LedgerLog::Waiter& waiter) noexcept;
     void leave_intent() noexcept;
     void note_entry_status(int status) noexcept;

@@ -47,6 +47,7 @@ Result<void> Exchange::start_attempt() {
         attempt_->deadline_ms = services_.shard().timers().now_ms() + plan().failover.timeout_ms;
     if (plan().hedge != nullptr) arm_hedge();
     begin_entry();
+    if (refuses_unwritten()) return check_ledger();
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
@@ -148,7 +149,11 @@ uint64_t Exchange::uploaded_bytes() const noexcept {
 }
 
 void Exchange::send_attempt() {
-    if (waits_for_intent()) return;
+    if (waits_for_intent()) return arm(Deadline::intent, 0);
+    if (refuses_unwritten()) {
+        error_ = check_ledger().error();
+        return wake();
+    }
     net::Sender& sender = upstream_->sender();
     sender.add_stable(attempt_->head.view());
     if (draft_ != nullptr) {
@@ -178,6 +183,8 @@ void Exchange::on_upstream_connected(Result<void> result) noexcept {
 }
 
 void Exchange::on_upstream_bytes(io::BufferLease bytes) noexcept {
+    if (!request_sent_)  // whoever speaks before he was asked was closing an idle connection: 408
+        return on_upstream_end({.code = Errc::closed, .side = Side::upstream});
     if (attempt_ != nullptr) attempt_->upstream_spoke = true;
     if (collecting_) return take_collected(bytes.view());
     if (in_session()) return realtime_->on_upstream_bytes(std::move(bytes));
@@ -246,7 +253,7 @@ void Exchange::on_upstream_end(Error why) noexcept {
     }
     if (collecting_) return end_collected(why);
     why.retry = Retry::never;
-    const bool at_once = services_.shard().now_ns() < forwarded_ns_ + stale_ns;
+    const bool at_once = !request_sent_ || services_.shard().now_ns() < forwarded_ns_ + stale_ns;
     if (upstream_ != nullptr && upstream_->reused() && !attempt_->upstream_spoke && at_once)
         why.retry = Retry::if_reused;
     if (why.code == Errc::closed)
@@ -282,7 +289,7 @@ void Exchange::on_upstream_sent(net::Sender::State state) noexcept {
 bool Exchange::may_reconnect(const Error& why) const noexcept {
     if (why.retry == Retry::safe && pool_ != nullptr && !request_sent_)
         return connects_ < std::min<size_t>(pool_->pool.address_count(), connects_max);
-    if (body_mode_ == BodyMode::stream) return false;  // its bytes are gone
+    if (body_mode_ == BodyMode::stream && request_sent_) return false;  // its bytes are gone
     return why.retry == Retry::if_reused && connects_ < stale_connects_max;
 }
 

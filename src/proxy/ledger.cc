@@ -128,14 +128,27 @@ void Exchange::write_intent() {
 bool Exchange::waits_for_intent() {
     if (entry_ == nullptr || !entry_->open || entry_->written) return false;
     if (entry_->linked()) return true;
+    entry_->waits_from_ms = services_.shard().timers().now_ms();
     return services_.ledger()->wait(*entry_);
+}
+
+/// The disk began to fail after the request was admitted.
+bool Exchange::refuses_unwritten() const noexcept {
+    return entry_ != nullptr && entry_->open && !entry_->written && services_.ledger_refuses();
 }
 
 void Exchange::on_intent_written(store::LedgerLog::Waiter& waiter) noexcept {
     auto& entry = static_cast<LedgerEntry&>(waiter);
     Exchange& x = entry.exchange;
-    entry.written = true;
-    if (x.upstream_ != nullptr && x.error_.code == Errc::ok && !x.client_gone_) x.send_attempt();
+    const bool goes_on = x.upstream_ != nullptr && x.answer_ == AnswerState::awaited && x.error_.code == Errc::ok &&
+                         !x.client_gone_ && !x.request_sent_;
+    if (!goes_on) return;
+    const bool failing = x.services_.ledger()->failing();
+    entry.written = !failing && entry.id != 0;
+    if (!failing && entry.id == 0) x.write_intent();  // there was no room for it: now it is waited for
+    if (x.attempt_->deadline_ms != 0)
+        x.attempt_->deadline_ms += x.services_.shard().timers().now_ms() - entry.waits_from_ms;
+    x.send_attempt();
 }
 
 /// The attempt's connection is given up.
@@ -161,7 +174,9 @@ void Exchange::settle_last_entry() {
     if (entry_ != nullptr && entry_->open) settle_entry(entry_exit());
 }
 
-/// Once for each attempt; before the last of its answer is with the kernel, which takes both in one call.
+/// Once for each attempt. Where an answer comes in one tick, its last bytes and this enter the kernel in one call; else
+/// the bytes may have left before. Nobody waits for it: a process that ends before the disk has it leaves an intent
+/// alone, which is booked by its estimate.
 void Exchange::settle_entry(LedgerExit exit) {
     if (entry_ == nullptr || !entry_->open) return;
     LedgerEntry& entry = *entry_;
@@ -176,7 +191,7 @@ void Exchange::settle_entry(LedgerExit exit) {
 
 /// What the provider has told counts as it stands, but for a stream that did not come to its end: at its beginning it
 /// tells of the prompt alone. Else, for what was sent and not refused, the prompt as it was estimated, and of the
-/// answer as many tokens as events have come.
+/// answer as many tokens as events have come, or as were to be expected where it was to come whole.
 LedgerSettlement Exchange::settlement_of(LedgerExit exit) const {
     const LedgerEntry& entry = *entry_;
     const bool is_echo = provider_->kind == ProviderKind::echo;
@@ -209,8 +224,12 @@ void Exchange::add_untold(LedgerSettlement& settlement, bool tells) const noexce
     if (!tells) tokens.input = entry.input_tokens;
     const bool counts_events = realtime_ == nullptr && (streaming_ || relay_.event_count() > 0);
     uint64_t seen = counts_events ? relay_.event_count() : 0;
-    if (!counts_events && answer_whole() && settlement.exit == LedgerExit::answered)
+    // An answer that comes whole is worked out before its first byte: whoever did not wait for it pays for what was to
+    // be expected. Of a stream nothing was seen.
+    if (!counts_events && !tells && answer_whole())
         seen = std::min(entry.output_tokens, llm::estimated_tokens(relay_.payload_bytes()));
+    else if (!counts_events && !tells && !stream_)
+        seen = entry.output_tokens;
     tokens.output = std::max(tokens.output, seen);
     settlement.provenance = tells || counts_events ? LedgerProvenance::counted : LedgerProvenance::estimated;
 }

@@ -59,10 +59,15 @@ std::string_view Statement::text(int column) const noexcept {
 int64_t Statement::number(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
 
 DatabaseResult<Database> Database::open(const std::string& path) {
+    return open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+}
+
+DatabaseResult<Database> Database::open_to_read(const std::string& path) { return open(path, SQLITE_OPEN_READONLY); }
+
+DatabaseResult<Database> Database::open(const std::string& path, int flags) {
     Database database;
     sqlite3* handle = nullptr;
-    const int opened = sqlite3_open_v2(path.c_str(), &handle,
-                                       SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
+    const int opened = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
     database.handle_.reset(handle);  // also where it failed: its words are in there
     if (handle == nullptr) return std::unexpected(DatabaseFault{SQLITE_NOMEM, "no memory"});
     if (opened != SQLITE_OK) return fault_of(handle);

@@ -51,6 +51,8 @@ class Database {
   public:
     /// path  ":memory:" for one that dies with the connection.
     [[nodiscard]] static DatabaseResult<Database> open(const std::string& path);
+    /// Of one that is there, for asking alone.
+    [[nodiscard]] static DatabaseResult<Database> open_to_read(const std::string& path);
 
     [[nodiscard]] DatabaseResult<void> run(const char* sql);
     [[nodiscard]] DatabaseResult<Statement> prepare(std::string_view sql);
@@ -62,6 +64,7 @@ class Database {
     [[nodiscard]] bool in_transaction() const noexcept;
 
   private:
+    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path, int flags);
     struct Close {
         void operator()(sqlite3* database) const noexcept { sqlite3_close_v2(database); }
     };

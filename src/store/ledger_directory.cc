@@ -18,6 +18,10 @@
 namespace loom::store {
 namespace {
 
+constexpr std::string_view aside_suffix = ".corrupt";
+
+std::string aside(const std::string& path) { return path + std::string(aside_suffix); }
+
 std::string fault(const std::string& path, const char* what) {
     return fmt::format("state.directory: {} {}: {}", path, what, std::strerror(errno));
 }
@@ -99,14 +103,22 @@ std::expected<std::string, std::string> LedgerDirectory::database() {
 }
 
 std::expected<std::vector<SegmentName>, std::string> LedgerDirectory::segments() const {
+    if (in_memory()) return std::vector<SegmentName>();
+    return segments_in(directory_);
+}
+
+std::expected<std::vector<SegmentName>, std::string> LedgerDirectory::segments_in(const std::string& directory) {
     std::vector<SegmentName> names;
-    if (in_memory()) return names;
-    const std::string path = segments_path(directory_);
+    const std::string path = segments_path(directory);
     const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
     if (folder == nullptr) return std::unexpected(fault(path, "cannot be read"));
-    while (const dirent* const entry = ::readdir(folder.get()))
-        if (const auto name = parse_segment_file_name(entry->d_name)) names.push_back(*name);
+    while (const dirent* const entry = ::readdir(folder.get())) {
+        std::string_view text = entry->d_name;
+        if (text.ends_with(aside_suffix)) text.remove_suffix(aside_suffix.size());
+        if (const auto name = parse_segment_file_name(text)) names.push_back(*name);
+    }
     std::ranges::sort(names);
+    names.erase(std::ranges::unique(names).begin(), names.end());
     return names;
 }
 
@@ -133,15 +145,23 @@ std::expected<int, int> LedgerDirectory::make_segment(const SegmentName& name, u
 }
 
 std::expected<int, int> LedgerDirectory::open_segment(const SegmentName& name) const {
-    const int fd = ::open(path_of(name).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const std::string path = path_of(name);
+    int fd = ::open(path.c_str(), flags);
+    if (fd < 0 && errno == ENOENT) fd = ::open(aside(path).c_str(), flags);
     if (fd < 0) return std::unexpected(errno);
     return fd;
 }
 
 void LedgerDirectory::set_aside(const SegmentName& name) const {
     const std::string path = path_of(name);
-    ::rename(path.c_str(), (path + ".corrupt").c_str());
+    ::rename(path.c_str(), aside(path).c_str());
     sync_entries();
+}
+
+bool LedgerDirectory::is_aside(const SegmentName& name) const {
+    struct stat found{};
+    return ::lstat(path_of(name).c_str(), &found) != 0;
 }
 
 void LedgerDirectory::remove(const SegmentName& name) const {

@@ -24,14 +24,16 @@ class LedgerDirectory {
     [[nodiscard]] bool in_memory() const noexcept { return directory_.empty(); }
     /// Of the database, which is made for its owner alone where it is missing.
     [[nodiscard]] std::expected<std::string, std::string> database();
-    /// In the order of their writing.
+    /// In the order of their writing, with those that were set aside.
     [[nodiscard]] std::expected<std::vector<SegmentName>, std::string> segments() const;
     /// A new one, with its first record, that outlives a power cut.
     /// Errors  an errno.
     [[nodiscard]] std::expected<int, int> make_segment(const SegmentName& name, uint64_t time_us);
+    /// Under its own name, or the one that it has where it was set aside.
     [[nodiscard]] std::expected<int, int> open_segment(const SegmentName& name) const;
     /// To `<name>.corrupt`.
     void set_aside(const SegmentName& name) const;
+    [[nodiscard]] bool is_aside(const SegmentName& name) const;
     void remove(const SegmentName& name) const;
     /// Seconds since 1970 of its last write; nothing where it is not there.
     [[nodiscard]] std::optional<int64_t> last_write_s(const SegmentName& name) const;
@@ -40,6 +42,8 @@ class LedgerDirectory {
     /// Of a directory that need not be this process's own.
     [[nodiscard]] static std::string database_path(const std::string& directory);
     [[nodiscard]] static std::string segments_path(const std::string& directory);
+    /// In the order of their writing, with those that were set aside.
+    [[nodiscard]] static std::expected<std::vector<SegmentName>, std::string> segments_in(const std::string& directory);
 
   private:
     LedgerDirectory(std::string directory, int lock_fd) noexcept

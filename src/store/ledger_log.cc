@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "loom/base/assert.h"
 
@@ -34,6 +35,8 @@ LedgerLog::~LedgerLog() {
     unlink();
     retry_.disarm();
     static_cast<io::Timer&>(retry_).unlink();
+    late_.disarm();
+    static_cast<io::Timer&>(late_).unlink();
     if (former_ != nullptr) former_->closed.store(true, std::memory_order_release);
     segment_->closed.store(true, std::memory_order_release);
 }
@@ -97,8 +100,10 @@ void LedgerLog::write_waiting() noexcept {
         one.segment = segment_;
         one.offset = next_offset_;
         next_offset_ += one.size;
+        one.since_ms = shard_.timers().now_ms();
         write_rest(one);
     }
+    look_for_late();
 }
 
 void LedgerLog::write_rest(Batch& batch) noexcept {
@@ -154,6 +159,8 @@ void LedgerLog::take_written() noexcept {
     close_former();
     if (failing_ && !stands_still()) {
         failing_ = false;
+        for (size_t i = 0; i < used_; ++i) batch(i).since_ms = shard_.timers().now_ms();
+        look_for_late();
         channel_.fault.store(0, std::memory_order_relaxed);
         channel_.unwritten.store(0, std::memory_order_relaxed);
         shard_.schedule_last(*this);
@@ -170,6 +177,10 @@ bool LedgerLog::stands_still() noexcept {
 
 void LedgerLog::fail(int error, LedgerSegment& segment) noexcept {
     if (!is_full_disk(error)) segment.broken.store(true, std::memory_order_relaxed);
+    begin_failing(error);
+}
+
+void LedgerLog::begin_failing(int error) noexcept {
     failing_ = true;
     channel_.fault.store(error, std::memory_order_relaxed);
     channel_.unwritten.store(appended_ - written_, std::memory_order_relaxed);
@@ -177,11 +188,26 @@ void LedgerLog::fail(int error, LedgerSegment& segment) noexcept {
     tell(true);
 }
 
+/// A write can be waited for as long as a disk stands still, which no request can. Its bytes stay the kernel's: what
+/// was given to it is not written elsewhere before it has answered.
+void LedgerLog::on_late(io::Timer& timer) noexcept { static_cast<Late&>(timer).log.look_for_late(); }
+
+void LedgerLog::look_for_late() noexcept {
+    if (failing_ || in_flight_ == 0 || late_.armed()) return;
+    const uint64_t late_at_ms = batch(0).since_ms + write_ms_max;
+    if (shard_.timers().now_ms() >= late_at_ms) return begin_failing(ETIMEDOUT);
+    shard_.timers().arm_at(late_, late_at_ms);
+}
+
 void LedgerLog::on_retry(io::Timer& timer) noexcept { static_cast<Retry&>(timer).log.retry(); }
 
 void LedgerLog::retry() noexcept {
-    if (!failing_) return;
+    if (!failing_ || finishing_) return;
     shard_.timers().arm(retry_, retry_ms);
+    write_again();
+}
+
+void LedgerLog::write_again() noexcept {
     if (in_flight_ > 0) return;
     LOOM_ASSERT(used_ > 0);
     const LedgerSegment* const of = batch(0).segment;
@@ -192,6 +218,14 @@ void LedgerLog::retry() noexcept {
     failing_ = false;  // all of it was moved
     write_waiting();
     failing_ = true;
+}
+
+bool LedgerLog::finish() noexcept {
+    if (!idle()) return false;
+    if (used_ == 0) return true;
+    if (std::exchange(finishing_, true)) return true;
+    write_again();
+    return idle();
 }
 
 /// What is not in the broken segment goes to a new one. There it ends behind its last whole record: the service cuts

@@ -19,6 +19,7 @@ struct SegmentName {
     uint32_t number = 0;
     friend auto operator<=>(const SegmentName&, const SegmentName&) = default;
 };
+inline constexpr uint32_t ledger_recovery_shard = 256;  // whose segments the service writes itself
 /// "7-0-12.log"; read back, nothing for any other name.
 [[nodiscard]] std::string segment_file_name(const SegmentName& name);
 [[nodiscard]] std::optional<SegmentName> parse_segment_file_name(std::string_view name);

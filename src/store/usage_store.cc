@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <condition_variable>
 #include <cstring>
@@ -24,9 +25,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr uint64_t records_together_max = 20'000;  // of one transaction
-constexpr uint32_t recovery_shard = 256;           // whose segments the service writes itself
 constexpr uint64_t memory_segment_bytes = uint64_t{4} << 20;
-constexpr uint64_t retention_interval_ms = 60'000;
 
 uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
 
@@ -67,8 +66,13 @@ class UsageStore::Impl {
     // recovery
     Folded recover(const std::vector<SegmentName>& names);
     Folded fold_file(const SegmentName& name);
+    void put_aside(const SegmentName& name, const char* why);
+    static bool is_of(int fd, const SegmentName& name);
+    /// The row first: a file without one is folded at the next start.
+    void forget(const SegmentName& name) noexcept {
+        if (table_.forget(name)) directory_.remove(name);
+    }
     void finish_file(int fd, const SegmentRow& row, uint64_t size);
-    void drop_empty(const SegmentName& name);
     Folded settle_lost();
 
     // at work
@@ -80,6 +84,7 @@ class UsageStore::Impl {
     void supply();
     void sync();
     void tell_faults();
+    void tell_unwritten();
     void retain();
     void run();
     void notice(std::string text) {
@@ -90,13 +95,14 @@ class UsageStore::Impl {
     UsageTable table_;
     Options options_;
     uint32_t epoch_ = 1;
-    std::mutex work_;  // the table, live_
+    int unreadable_ = 0;  // why the last fold could not read its file
+    std::mutex work_;     // the table, live_
     std::vector<std::unique_ptr<LedgerChannel>> channels_;
     std::vector<uint32_t> numbers_;  // the next segment's, by shard
     std::vector<int> told_faults_;   // by shard
     std::vector<std::unique_ptr<Live>> live_;
     std::string told_fold_fault_;
-    std::string told_supply_fault_;
+    std::vector<std::string> told_supply_faults_;  // by shard
     std::mutex stop_mutex_;
     std::condition_variable stop_asked_;
     bool stopping_ = false;
@@ -115,6 +121,7 @@ std::expected<void, std::string> UsageStore::Impl::begin() {
     if (directory_.in_memory()) options_.segment_bytes = std::min(options_.segment_bytes, memory_segment_bytes);
     numbers_.assign(options_.shard_count, 1);
     told_faults_.assign(options_.shard_count, 0);
+    told_supply_faults_.assign(options_.shard_count, "");
     for (uint32_t shard = 0; shard < options_.shard_count; ++shard) {
         channels_.push_back(std::make_unique<LedgerChannel>());
         LedgerChannel& channel = *channels_.back();
@@ -132,15 +139,38 @@ UsageStore::Impl::Folded UsageStore::Impl::recover(const std::vector<SegmentName
     return settle_lost();
 }
 
+/// One that cannot be read is no reason not to serve: what could be read of it counts, and it is tried again at each
+/// start.
+void UsageStore::Impl::put_aside(const SegmentName& name, const char* why) {
+    notice(fmt::format("{}: {}; what it holds and is not folded is not counted, and it is kept as {}.corrupt",
+                       directory_.path_of(name), why, segment_file_name(name)));
+    directory_.set_aside(name);
+}
+
+/// A file under another one's name: its records are told by that one.
+bool UsageStore::Impl::is_of(int fd, const SegmentName& name) {
+    SegmentReader reader(fd, 0, tenant::ledger_begin_bytes);
+    const tenant::LedgerRead* const read = reader.next();
+    const auto* const begin = read == nullptr ? nullptr : std::get_if<tenant::LedgerBegin>(&read->record);
+    return begin == nullptr || SegmentName{begin->epoch, begin->shard, begin->number} == name;
+}
+
 /// Of a former start: to its end, whatever that is.
 UsageStore::Impl::Folded UsageStore::Impl::fold_file(const SegmentName& name) {
-    const auto fd = directory_.open_segment(name);
-    if (!fd) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(fd.error())));
     auto row = table_.segment(name);
+    if (!row) return std::unexpected(fmt::format("usage.db: {}", row.error().text));
+    if (row->whole && directory_.is_aside(name)) return {};
+    const auto fd = directory_.open_segment(name);
     struct stat found{};
-    if (!row || ::fstat(*fd, &found) != 0) {
+    if (!fd || ::fstat(*fd, &found) != 0 || !S_ISREG(found.st_mode)) {
+        put_aside(name, fd ? "is no file" : std::strerror(fd.error()));
+        if (fd) ::close(*fd);
+        return {};
+    }
+    if (!is_of(*fd, name)) {
         ::close(*fd);
-        return std::unexpected(fmt::format("{}: cannot be read", directory_.path_of(name)));
+        put_aside(name, "its first record is another file's");
+        return {};
     }
     const auto size = static_cast<uint64_t>(found.st_size);
     if (size < row->folded && !row->whole)
@@ -150,7 +180,9 @@ UsageStore::Impl::Folded UsageStore::Impl::fold_file(const SegmentName& name) {
     if (!row->whole) folded = fold(*fd, *row, std::max(size, row->folded), true);
     if (folded) finish_file(*fd, *row, size);
     ::close(*fd);
-    return folded;
+    if (folded || unreadable_ == 0) return folded;
+    put_aside(name, std::strerror(unreadable_));
+    return {};
 }
 
 /// Folded whole: what stands behind its last record goes, and what is damaged is set aside.
@@ -162,16 +194,11 @@ void UsageStore::Impl::finish_file(int fd, const SegmentRow& row, uint64_t size)
                         directory_.path_of(row.name), row.damaged, segment_file_name(row.name)));
         return directory_.set_aside(row.name);
     }
-    if (row.records <= 1) return drop_empty(row.name);
+    if (row.records <= 1) return forget(row.name);  // nobody has written to it
     if (size <= row.folded) return;
     if (::ftruncate(fd, static_cast<off_t>(row.folded)) == 0) (void)::fdatasync(fd);
     notice(fmt::format("{}: its last record was not whole: {} bytes were cut off", directory_.path_of(row.name),
                        size - row.folded));
-}
-
-/// Nobody has written to it. In this order: a file without a row is looked at again, a row without its file is missed.
-void UsageStore::Impl::drop_empty(const SegmentName& name) {
-    if (table_.forget(name)) directory_.remove(name);
 }
 
 /// What was in flight when a former start ended: settled in a segment of its own, which is folded as any other, so that
@@ -179,7 +206,7 @@ void UsageStore::Impl::drop_empty(const SegmentName& name) {
 UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
     const std::vector<OpenIntent> lost = table_.open_before(epoch_);
     if (lost.empty()) return {};
-    const SegmentName name{.epoch = epoch_, .shard = recovery_shard, .number = 1};
+    const SegmentName name{.epoch = epoch_, .shard = ledger_recovery_shard, .number = 1};
     std::string bytes;
     std::array<char, tenant::ledger_record_bytes_max> room;
     for (const OpenIntent& intent : lost) {
@@ -234,6 +261,7 @@ UsageStore::Impl::Folded UsageStore::Impl::make_live(LedgerChannel& channel, std
 
 /// last  nothing will come behind `until`.
 UsageStore::Impl::Folded UsageStore::Impl::fold(int fd, SegmentRow& row, uint64_t until, bool last) {
+    unreadable_ = 0;
     SegmentReader reader(fd, row.folded, until);
     const uint64_t damaged_before = row.damaged;
     const auto commit = [&](bool whole) -> Folded {
@@ -250,7 +278,8 @@ UsageStore::Impl::Folded UsageStore::Impl::fold(int fd, SegmentRow& row, uint64_
         if (++taken % records_together_max == 0) LOOM_TRY(commit(false));
     }
     if (reader.error() != 0) {
-        (void)commit(false);
+        LOOM_TRY(commit(false));
+        unreadable_ = reader.error();
         return std::unexpected(fmt::format("{}: {}", segment_file_name(row.name), std::strerror(reader.error())));
     }
     return commit(last);
@@ -302,8 +331,9 @@ void UsageStore::Impl::supply() {
         if (channel->spare.load(std::memory_order_relaxed) != nullptr) continue;
         auto made = make_live(*channel, &channel->spare);
         const std::string fault = made ? "" : made.error();
-        if (fault != told_supply_fault_ && !fault.empty()) notice(fault);
-        told_supply_fault_ = fault;
+        std::string& told = told_supply_faults_[channel->shard];
+        if (fault != told && !fault.empty()) notice(fault);
+        told = fault;
     }
 }
 
@@ -331,6 +361,14 @@ void UsageStore::Impl::sync() {
     }
 }
 
+/// The shards have ended, and with them what no disk took.
+void UsageStore::Impl::tell_unwritten() {
+    for (size_t i = 0; i < channels_.size(); ++i)
+        if (const uint64_t bytes = channels_[i]->unwritten.load(std::memory_order_relaxed); bytes > 0)
+            notice(fmt::format("the ledger of shard {} ends with {} bytes that no disk has taken: they are lost", i,
+                               bytes));
+}
+
 void UsageStore::Impl::tell_faults() {
     for (size_t i = 0; i < channels_.size(); ++i) {
         const int fault = channels_[i]->fault.load(std::memory_order_relaxed);
@@ -339,14 +377,14 @@ void UsageStore::Impl::tell_faults() {
             notice(
                 fmt::format("the ledger of shard {} cannot be written: {}; what it has to say waits in memory, and "
                             "what has no room there is lost (loom_ai_ledger_lost_total)",
-                            i, std::strerror(fault)));
+                            i, fault == ETIMEDOUT ? "the disk does not answer" : std::strerror(fault)));
         else
             notice(fmt::format("the ledger of shard {} is written again", i));
         told_faults_[i] = fault;
     }
 }
 
-/// Only what is folded whole, and of former starts.
+/// Only what is folded whole, which no shard writes any more.
 void UsageStore::Impl::retain() {
     if (options_.keep_s == 0 || directory_.in_memory()) return;
     const auto names = directory_.segments();
@@ -354,7 +392,8 @@ void UsageStore::Impl::retain() {
     const auto oldest_s = static_cast<int64_t>(wall_us() / 1'000'000) - static_cast<int64_t>(options_.keep_s);
     const std::lock_guard lock(work_);
     for (const SegmentName& name : *names) {
-        if (name.epoch == epoch_) continue;
+        const bool is_live = std::ranges::any_of(live_, [&](const auto& live) { return live->row.name == name; });
+        if (is_live) continue;
         const auto written_s = directory_.last_write_s(name);
         if (!written_s || *written_s > oldest_s) continue;
         const auto row = table_.segment(name);
@@ -383,10 +422,10 @@ void UsageStore::Impl::run() {
             if (!directory_.in_memory() && options_.sync_interval_ms > 0) sync();
         }
         if (now_ms() >= retain_at_ms_) {
-            retain_at_ms_ = now_ms() + retention_interval_ms;
+            retain_at_ms_ = now_ms() + options_.retention_interval_ms;
             retain();
         }
-        if (last) return;
+        if (last) return tell_unwritten();
         std::unique_lock lock(stop_mutex_);
         last = stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms), [this] { return stopping_; });
     }
@@ -410,7 +449,7 @@ void UsageStore::Impl::stop() noexcept {
     if (thread_.joinable()) thread_.join();
     for (auto& live : live_) {
         if (live->segment.fd >= 0) ::close(live->segment.fd);
-        if (live->segment.written.load() <= tenant::ledger_begin_bytes) drop_empty(live->row.name);
+        if (live->segment.written.load() <= tenant::ledger_begin_bytes) forget(live->row.name);
     }
     live_.clear();
 }

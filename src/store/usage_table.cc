@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 
 #include "loom/base/hash.h"
 #include "loom/base/result.h"
@@ -33,6 +34,7 @@ constexpr const char* schema = R"(
         id INTEGER PRIMARY KEY, request INTEGER NOT NULL, time_us INTEGER NOT NULL,
         consumer TEXT NOT NULL, team TEXT NOT NULL, tenant TEXT NOT NULL, provider TEXT NOT NULL, model TEXT NOT NULL,
         input INTEGER NOT NULL, output INTEGER NOT NULL, cost INTEGER NOT NULL);
+    CREATE TABLE gap (first INTEGER PRIMARY KEY, last INTEGER NOT NULL);
     CREATE TABLE segment (
         epoch INTEGER NOT NULL, shard INTEGER NOT NULL, number INTEGER NOT NULL,
         folded INTEGER NOT NULL, whole INTEGER NOT NULL, damaged INTEGER NOT NULL, records INTEGER NOT NULL,
@@ -141,6 +143,23 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path)
     return table;
 }
 
+std::expected<UsageTable, std::string> UsageTable::open_to_read(const std::string& path) {
+    auto database = Database::open_to_read(path);
+    if (!database) return std::unexpected(explain(path, database.error()));
+    UsageTable table(std::move(*database));
+    if (const auto begun = table.begin_to_read(); !begun) return std::unexpected(explain(path, begun.error()));
+    return table;
+}
+
+DatabaseResult<void> UsageTable::begin_to_read() {
+    const int64_t version = LOOM_TRY(database_.number("PRAGMA user_version"));
+    if (version != schema_version)
+        return std::unexpected(
+            DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
+    LOOM_TRY(prepare());
+    return load();
+}
+
 DatabaseResult<void> UsageTable::begin(bool in_memory) {
     if (!in_memory) {
         // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
@@ -150,7 +169,7 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(take_schema());
     LOOM_TRY(prepare());
-    return load_open();
+    return load();
 }
 
 DatabaseResult<void> UsageTable::take_schema() {
@@ -181,11 +200,28 @@ DatabaseResult<void> UsageTable::prepare() {
     return {};
 }
 
-DatabaseResult<void> UsageTable::load_open() {
-    open_.clear();
+DatabaseResult<void> UsageTable::load() {
+    must_load_ = true;
+    auto open = LOOM_TRY(read_open());
+    gaps_ = LOOM_TRY(read_gaps());
+    open_ = std::move(open);
+    gaps_changed_ = must_load_ = false;
+    return {};
+}
+
+DatabaseResult<std::map<uint64_t, uint64_t>> UsageTable::read_gaps() {
+    std::map<uint64_t, uint64_t> gaps;
+    auto all = LOOM_TRY(database_.prepare("SELECT first, last FROM gap"));
+    while (LOOM_TRY(all.step()))
+        gaps.emplace(static_cast<uint64_t>(all.number(0)), static_cast<uint64_t>(all.number(1)));
+    return gaps;
+}
+
+DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open() {
+    std::unordered_map<uint64_t, OpenIntent> open;
     auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
     for (;;) {
-        if (!LOOM_TRY(all.step())) return {};
+        if (!LOOM_TRY(all.step())) return open;
         const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
         OpenIntent one{.id = number(0),
                        .request = number(1),
@@ -198,11 +234,12 @@ DatabaseResult<void> UsageTable::load_open() {
                        .input = number(8),
                        .output = number(9),
                        .cost = all.number(10)};
-        open_.insert_or_assign(one.id, std::move(one));
+        open.insert_or_assign(one.id, std::move(one));
     }
 }
 
 DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
+    if (must_load_) LOOM_TRY(load());
     segment_get_.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number);
     const bool found = LOOM_TRY(segment_get_.step());
     SegmentRow row = found ? segment_at(segment_get_) : SegmentRow{.name = name};
@@ -215,23 +252,44 @@ DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
 }
 
 DatabaseResult<std::vector<SegmentRow>> UsageTable::segments() {
-    auto all = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM segment", segment_columns)));
+    auto all = LOOM_TRY(
+        database_.prepare(fmt::format("SELECT {} FROM segment ORDER BY epoch, shard, number", segment_columns)));
     std::vector<SegmentRow> rows;
     while (LOOM_TRY(all.step())) rows.push_back(segment_at(all));
     return rows;
 }
 
 void UsageTable::take(SegmentRow& row, const tenant::LedgerRead& read) {
+    if (must_load_) return;
     row.records += 1;
     row.digest += read.checksum;
     if (const auto* const intent = std::get_if<LedgerIntent>(&read.record)) open_intent(row, *intent);
     if (const auto* const settlement = std::get_if<LedgerSettlement>(&read.record)) settle(row, *settlement);
 }
 
-/// A shard's ids rise: one that does not was written twice, since the first time it was not known to be there.
+/// A shard's ids rise one by one. What a broken segment does not have for sure is written again in the next, and so is
+/// what stands behind it and may be there: one that was seen came twice, and one that was passed over did not.
+bool UsageTable::is_new(SegmentRow& row, uint64_t id) {
+    constexpr uint64_t sequences = (uint64_t{1} << tenant::ledger_sequence_bits) - 1;
+    const uint64_t last = row.last_intent != 0 ? row.last_intent : id & ~sequences;
+    if (id > last) {
+        row.last_intent = id;
+        if (id > last + 1) gaps_changed_ |= gaps_.emplace(last + 1, id - 1).second;
+        return true;
+    }
+    const auto behind = gaps_.upper_bound(id);
+    if (behind == gaps_.begin()) return false;
+    const auto [first, end] = *std::prev(behind);
+    if (id > end) return false;
+    gaps_changed_ = true;
+    gaps_.erase(std::prev(behind));
+    if (id > first) gaps_.emplace(first, id - 1);
+    if (id < end) gaps_.emplace(id + 1, end);
+    return true;
+}
+
 void UsageTable::open_intent(SegmentRow& row, const LedgerIntent& intent) {
-    if (intent.id <= row.last_intent) return;
-    row.last_intent = intent.id;
+    if (!is_new(row, intent.id)) return;
     row.opened += 1;
     open_.insert_or_assign(intent.id, OpenIntent{.id = intent.id,
                                                  .request = intent.request,
@@ -296,13 +354,16 @@ DatabaseResult<void> UsageTable::load_models(UsageDay day) {
 }
 
 DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
+    if (must_load_)
+        return std::unexpected(DatabaseFault{SQLITE_ERROR, "what is open could not be read; it is tried again"});
     auto done = write(row);
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
     opened_.clear();
     settled_.clear();
     fresh_.clear();
-    if (!done) (void)load_open();
+    if (done) gaps_changed_ = false;
+    if (!done) (void)load();
     return done;
 }
 
@@ -310,6 +371,7 @@ DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
     LOOM_TRY(write_sums());
     LOOM_TRY(write_open());
+    LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
     return database_.run("COMMIT");
 }
@@ -340,6 +402,15 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
     }
+    return {};
+}
+
+/// All of them: they are few, and change where a file is broken.
+DatabaseResult<void> UsageTable::write_gaps() {
+    if (!gaps_changed_) return {};
+    LOOM_TRY(database_.run("DELETE FROM gap"));
+    auto put = LOOM_TRY(database_.prepare("INSERT INTO gap VALUES (?1, ?2)"));
+    for (const auto& [first, last] : gaps_) LOOM_TRY(put.bind(1, stored(first)).bind(2, stored(last)).run());
     return {};
 }
 

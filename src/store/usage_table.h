@@ -52,15 +52,18 @@ class UsageTable {
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
+    /// Of a file that is there, and stays as it is.
+    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path);
 
     /// The segment's row, a new one where it was never folded.
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
     [[nodiscard]] DatabaseResult<std::vector<SegmentRow>> segments();
 
-    /// One record of `row`'s segment; in memory, until commit. Those that were taken before are passed over.
+    /// One record of `row`'s segment; in memory, until commit. Those that were taken before are passed over, also where
+    /// they stand in another segment.
     void take(SegmentRow& row, const tenant::LedgerRead& read);
     /// All that was taken since the last one, and the segment's row, or nothing of it: then what was taken is
-    /// forgotten, and is to be taken again from segment().
+    /// forgotten, and is to be taken again from segment(), which fails as long as what is open cannot be read back.
     [[nodiscard]] DatabaseResult<void> commit(const SegmentRow& row);
 
     /// Of epochs before `epoch`, by id.
@@ -85,9 +88,13 @@ class UsageTable {
 
     explicit UsageTable(Database database) : database_(std::move(database)) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
+    [[nodiscard]] DatabaseResult<void> begin_to_read();
     [[nodiscard]] DatabaseResult<void> take_schema();
     [[nodiscard]] DatabaseResult<void> prepare();
-    [[nodiscard]] DatabaseResult<void> load_open();
+    [[nodiscard]] DatabaseResult<void> load();
+    [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();
+    [[nodiscard]] DatabaseResult<std::map<uint64_t, uint64_t>> read_gaps();
+    [[nodiscard]] bool is_new(SegmentRow& row, uint64_t id);
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
     [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
@@ -95,6 +102,7 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
     [[nodiscard]] DatabaseResult<void> write_sums();
     [[nodiscard]] DatabaseResult<void> write_open();
+    [[nodiscard]] DatabaseResult<void> write_gaps();
     [[nodiscard]] DatabaseResult<void> write_segment(const SegmentRow& row);
 
     Database database_;
@@ -105,6 +113,11 @@ class UsageTable {
     Statement segment_get_;
     Statement last_get_;
     std::unordered_map<uint64_t, OpenIntent> open_;  // as it will be behind the next commit
+    /// Ids that were passed over, since those behind them were there first: from the key to the value. They come in a
+    /// later segment, or were damaged.
+    std::map<uint64_t, uint64_t> gaps_;
+    bool gaps_changed_ = false;
+    bool must_load_ = false;  // what is in memory is not what is in the database
     std::map<Key, UsageSums> added_;
     std::vector<uint64_t> opened_;   // since the last commit
     std::vector<uint64_t> settled_;  // of those that have a row

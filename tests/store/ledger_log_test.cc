@@ -178,6 +178,108 @@ TEST_F(LedgerLogTest, AFullDiskIsTriedAgainAndLosesNothing) {
     EXPECT_EQ(ids(first_fd), all);
 }
 
+/// Which is not known to fail, and must not be waited for.
+TEST_F(LedgerLogTest, ADiskThatSaysNothingFailsAfterASecondUntilItDoes) {
+    std::vector<uint64_t> all = {put()};
+    Told told;
+    ASSERT_TRUE(log->wait(told));
+    shard.tick();
+    shard.run_ms(LedgerLog::write_ms_max / 2);
+    all.push_back(put());
+    shard.tick();
+    shard.run_ms(LedgerLog::write_ms_max / 2 - 5);
+    EXPECT_FALSE(log->failing());
+    EXPECT_EQ(told.count, 0);
+    shard.run_ms(10);
+    EXPECT_TRUE(log->failing());
+    EXPECT_EQ(channel.fault, ETIMEDOUT);
+    EXPECT_EQ(told.count, 1) << "though nothing is written";
+    EXPECT_FALSE(log->wait(told));
+    EXPECT_FALSE(log->idle()) << "the kernel has its bytes";
+    all.push_back(put());
+    shard.run_ms(5 * LedgerLog::retry_ms);
+    const size_t first_bytes = shard.ring().find(first_fd, Op::write)->bytes.size();
+    take(first_fd, first_bytes);
+    shard.tick();
+    EXPECT_FALSE(log->failing());
+    EXPECT_EQ(channel.fault, 0);
+    EXPECT_TRUE(log->wait(told)) << "the others are on their way";
+    shard.run_ms(LedgerLog::write_ms_max - 5);
+    EXPECT_FALSE(log->failing()) << "it has its time anew";
+    shard.run_ms(10);
+    EXPECT_TRUE(log->failing()) << "and that ends";
+    for (int i = 0; i < 3; ++i) {
+        write_all();
+        shard.tick();
+    }
+    EXPECT_FALSE(log->failing());
+    EXPECT_EQ(ids(first_fd), all) << "each once";
+}
+
+TEST_F(LedgerLogTest, AWriteThatFailsLateIsTriedAgain) {
+    const std::vector<uint64_t> all = {put()};
+    shard.tick();
+    shard.run_ms(2 * LedgerLog::write_ms_max);
+    EXPECT_TRUE(log->failing());
+    refuse(first_fd, ENOSPC);
+    shard.tick();
+    EXPECT_EQ(channel.fault, ENOSPC);
+    shard.run_ms(LedgerLog::retry_ms + 1);
+    write_all();
+    shard.tick();
+    EXPECT_FALSE(log->failing());
+    EXPECT_EQ(ids(first_fd), all);
+}
+
+TEST_F(LedgerLogTest, WhereAllRoomIsInTheKernelsHandsThereIsSomeSoon) {
+    std::vector<uint64_t> all;
+    for (size_t i = 0; i < LedgerLog::batch_count; ++i) {
+        all.push_back(put());
+        shard.tick();
+    }
+    EXPECT_EQ(put(), 0u);
+    EXPECT_FALSE(log->failing());
+    Told told;
+    ASSERT_TRUE(log->wait(told)) << "for room";
+    write_all();
+    shard.tick();
+    EXPECT_EQ(told.count, 1);
+    all.push_back(put());
+    EXPECT_NE(all.back(), 0u);
+    shard.tick();
+    write_all();
+    shard.tick();
+    EXPECT_EQ(ids(first_fd), all);
+}
+
+TEST_F(LedgerLogTest, AtTheEndWhatFailedIsTriedOnceMore) {
+    for (const bool takes : {false, true}) {
+        (void)put();
+        shard.tick();
+        write_all();
+        shard.tick();
+        const size_t before = ids(first_fd).size();
+        (void)put();
+        shard.tick();
+        refuse(first_fd, ENOSPC);
+        shard.tick();
+        EXPECT_FALSE(log->finish());
+        ASSERT_TRUE(shard.ring().in_flight(first_fd, Op::write)) << "at once";
+        if (takes)
+            write_all();
+        else
+            refuse(first_fd, ENOSPC);
+        shard.tick();
+        EXPECT_TRUE(log->finish());
+        EXPECT_EQ(channel.unwritten == 0, takes);
+        EXPECT_EQ(ids(first_fd).size() - before, takes ? 1u : 0u);
+        shard.run_ms(5 * LedgerLog::retry_ms);
+        EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write));
+        log = std::make_unique<LedgerLog>(shard.shard(), channel);
+        channel.unwritten = 0;
+    }
+}
+
 TEST_F(LedgerLogTest, WhereNothingIsTakenThereIsNoRoomInTheEnd) {
     std::vector<uint64_t> all = {put()};
     shard.tick();

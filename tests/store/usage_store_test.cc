@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "../sim/random.h"
 #include "directory.h"
 #include "ledger_segment.h"
+#include "usage_table.h"
 
 namespace loom::store {
 namespace {
@@ -203,6 +205,75 @@ TEST_F(UsageStoreTest, AGapOfZerosIsAWriteThatNeverHappened) {
     write({1, 0, 1}, begin(1) + intent(id(1)) + std::string(300, '\0') + intent(id(2)) + settled(id(2)));
     EXPECT_EQ(recovered().requests, 2u);
     EXPECT_FALSE(fs::exists(file({1, 0, 1}) + ".corrupt"));
+}
+
+/// Three batches were on their way to a broken segment: any of them may be in its file, though it was not known, and
+/// all of them are in the next, which breaks as well. The process is killed before either was cut to what is known.
+TEST_F(UsageStoreTest, WhatIsWrittenAnewAfterABrokenSegmentIsBookedOnce) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    const std::array<std::string, 3> batches = {
+        intent(id(2)) + settled(id(1)) + intent(id(3)) + settled(id(2)),
+        intent(id(4)) + settled(id(3)) + settled(id(4)) + intent(id(5)),
+        settled(id(5)) + intent(id(6)),
+    };
+    const auto of_them = [&batches](unsigned there) {
+        std::string bytes;
+        for (size_t i = 0; i < batches.size(); ++i)
+            bytes += (there >> i & 1) != 0 ? batches[i] : std::string(batches[i].size(), '\0');
+        return bytes;
+    };
+    const std::string all_of_them = of_them(7);
+    for (unsigned first = 0; first < 8; ++first)
+        for (unsigned second = 0; second < 8; ++second) {
+            fs::remove_all(directory.path() + "/ledger");
+            for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"})
+                fs::remove(directory.file(gone));
+            write({1, 0, 1}, begin(1) + intent(id(1)) + of_them(first));
+            write({1, 0, 2}, begin(1, 0, 2) + of_them(second));
+            write({1, 0, 3}, begin(1, 0, 3) + all_of_them + settled(id(6)) + intent(id(7)) + settled(id(7)));
+            for (int start = 0; start < 2; ++start) {
+                const UsageSums all = recovered();
+                EXPECT_EQ(all.requests, 7u) << first << " " << second;
+                EXPECT_EQ(all.attempts, 7u) << first << " " << second;
+                EXPECT_EQ(all.input, 70u) << first << " " << second;
+                EXPECT_EQ(all.estimated, 0u) << first << " " << second;
+            }
+            expect_agreement();
+        }
+}
+
+/// Neither booked nor read back: it is tried again, and nothing that was open is forgotten.
+TEST_F(UsageStoreTest, AFailedCommitForgetsNothingThatWasOpen) {
+    const std::string path = directory.file("table.db");
+    auto table = UsageTable::open(path);
+    ASSERT_TRUE(table);
+    const SegmentName name{.epoch = 1, .shard = 0, .number = 1};
+    const auto take = [&](const std::string& bytes) {
+        auto row = table->segment(name);
+        if (!row) return false;
+        for (std::string_view rest = bytes; !rest.empty();) {
+            const tenant::LedgerRead read = tenant::read_ledger_record(rest);
+            table->take(*row, read);
+            rest.remove_prefix(read.bytes);
+        }
+        return table->commit(*row).has_value();
+    };
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    ASSERT_TRUE(take(intent(id(1)) + intent(id(3))));
+    auto other = Database::open(path);
+    ASSERT_TRUE(other);
+    ASSERT_TRUE(other->run("ALTER TABLE open_intent RENAME TO elsewhere"));
+    EXPECT_FALSE(take(settled(id(1)) + intent(id(4))));
+    EXPECT_FALSE(table->segment(name)) << "it is not known what is open";
+    SegmentRow row{.name = name, .sums = {}};
+    EXPECT_FALSE(table->commit(row)) << "nothing is folded meanwhile";
+    ASSERT_TRUE(other->run("ALTER TABLE elsewhere RENAME TO open_intent"));
+    EXPECT_TRUE(take(settled(id(1)) + intent(id(2)) + settled(id(2)) + settled(id(3))));
+    const auto total = table->total();
+    ASSERT_TRUE(total);
+    EXPECT_EQ(total->attempts, 3u);
+    EXPECT_EQ(total->input, 30u);
+    EXPECT_EQ(table->open_count(), 0u);
 }
 
 /// A database of before, and the log as it is now: what was folded since is folded again.
@@ -407,6 +478,103 @@ TEST_F(UsageStoreTest, TheModelsOfADayAreBounded) {
         EXPECT_EQ((*groups)[0][4].name, "other");
         EXPECT_EQ(sums(**opened).attempts, start == 0 ? 15u : 45u);
     }
+}
+
+/// The database was changed, as its own sums do not show.
+TEST_F(UsageStoreTest, VerifyFoldsTheFilesAnew) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    {
+        auto database = Database::open(directory.file("usage.db"));
+        ASSERT_TRUE(database);
+        ASSERT_TRUE(database->run("UPDATE usage SET output = output + 5; UPDATE segment SET output = output + 5"));
+    }
+    const auto verdict = verify_ledger(directory.path());
+    ASSERT_TRUE(verdict);
+    ASSERT_EQ(verdict->differences.size(), 1u);
+    EXPECT_EQ(verdict->differences[0],
+              "1-0-1.log: 1 attempts, 10 input and 3 output tokens are in it, and the database has 1, 10 and 8 of it");
+}
+
+TEST_F(UsageStoreTest, VerifyTellsOfFilesThatAreNotFolded) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    write({2, 0, 1}, begin(2) + intent(tenant::make_ledger_id(2, 0, 1)));
+    const auto verdict = verify_ledger(directory.path());
+    ASSERT_TRUE(verdict);
+    EXPECT_TRUE(verdict->differences.empty());
+    ASSERT_FALSE(verdict->notes.empty());
+    EXPECT_NE(verdict->notes[0].find("2-0-1.log"), std::string::npos) << verdict->notes[0];
+    EXPECT_EQ(recovered().attempts, 2u);
+    expect_agreement();
+}
+
+TEST_F(UsageStoreTest, VerifyChangesNothing) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    (void)recovered();
+    std::ofstream(directory.file("usage.db"), std::ios::trunc).close();
+    EXPECT_FALSE(verify_ledger(directory.path())) << "it is no ledger's, and is not made one";
+    EXPECT_EQ(fs::file_size(directory.file("usage.db")), 0u);
+}
+
+/// What was set aside is a part of the log all the same.
+TEST_F(UsageStoreTest, ANewDatabaseHasWhatDamagedFilesTell) {
+    const auto id = [](uint64_t n) { return tenant::make_ledger_id(1, 0, n); };
+    std::string whole = begin(1);
+    for (uint64_t n = 1; n <= 5; ++n) whole += intent(id(n)) + settled(id(n));
+    whole[begin(1).size() + 30] ^= 1;  // the first intent
+    write({1, 0, 1}, whole);
+    for (int start = 0; start < 3; ++start) {
+        const UsageSums all = recovered();
+        EXPECT_EQ(all.attempts, 4u) << start;
+        EXPECT_EQ(all.input, 40u) << start;
+        EXPECT_EQ(notices.empty(), start == 1) << notices;
+        EXPECT_TRUE(fs::exists(file({1, 0, 1}) + ".corrupt"));
+        expect_agreement();
+        if (start == 1)
+            for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"})
+                fs::remove(directory.file(gone));
+    }
+}
+
+/// None of them is a reason not to serve.
+TEST_F(UsageStoreTest, WhatIsNoSegmentIsSetAside) {
+    write({1, 0, 1}, begin(1) + intent(1) + settled(1));
+    fs::create_directory(file({1, 0, 2}));
+    fs::create_symlink("/dev/zero", file({1, 0, 3}));
+    write({1, 0, 4}, begin(1) + intent(1) + settled(1));  // a copy of the first
+    ASSERT_EQ(::mkfifo(file({1, 0, 5}).c_str(), 0600), 0);
+    EXPECT_EQ(recovered().attempts, 1u);
+    for (uint32_t number = 2; number <= 5; ++number) {
+        EXPECT_TRUE(fs::exists(fs::symlink_status(file({1, 0, number}) + ".corrupt"))) << number;
+        EXPECT_NE(notices.find(segment_file_name({1, 0, number}) + ".corrupt"), std::string::npos) << notices;
+    }
+    EXPECT_EQ(recovered().attempts, 1u);
+    expect_agreement();
+}
+
+/// Also of a Loom that runs for longer than they are kept.
+TEST_F(UsageStoreTest, WhatAShardHasEndedIsRemovedByAge) {
+    auto with_age = options();
+    with_age.keep_s = 3'600;
+    with_age.retention_interval_ms = 10;
+    const auto store = UsageStore::open(with_age);
+    ASSERT_TRUE(store);
+    LedgerChannel& channel = (*store)->channel(0);
+    LedgerSegment& first = *channel.first;
+    const std::string own = file({first.epoch, 0, 1}), next = file({first.epoch, 0, 2});
+    const uint64_t id = tenant::make_ledger_id(first.epoch, 0, 1);
+    const std::string bytes = intent(id) + settled(id);
+    ASSERT_GT(::pwrite(first.fd, bytes.data(), bytes.size(), static_cast<off_t>(first.written.load())), 0);
+    first.written += bytes.size();
+    (void)channel.spare.exchange(nullptr);
+    const auto long_ago = fs::file_time_type::clock::now() - std::chrono::hours(1'000);
+    for (const std::string& path : {own, next}) fs::last_write_time(path, long_ago);
+    first.closed = true;
+    for (int i = 0; i < 500 && fs::exists(own); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_FALSE(fs::exists(own));
+    EXPECT_TRUE(fs::exists(next)) << "the shard has it";
+    EXPECT_EQ(sums(**store).attempts, 1u);
 }
 
 TEST_F(UsageStoreTest, InMemoryItIsTheSame) {

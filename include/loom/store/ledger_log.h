@@ -2,13 +2,14 @@
 // io_uring_enter as what the tick sends.
 //
 // The kernel starts a write of a file behind everything else: file systems do not promise not to wait, so a worker of
-// the kernel does it, a few microseconds later, in order for one file. A process that is killed in between has not
+// the kernel does it, microseconds later, those of a file in any order. A process that is killed in between has not
 // written it. So whoever must not send before his intent is in the file waits for it (`wait`); who settles does not:
-// what is lost in these microseconds is found as an intent without a settlement, and booked by its estimate.
+// what is lost in this time is found as an intent without a settlement, and booked by its estimate.
 //
 // Nothing here allocates, opens or closes files, or blocks: segments are opened ahead, synced, folded and closed by the
 // service thread (usage_store.h). What the disk does not take stays in memory, as far as there is room, and is tried
 // again; a segment that fails for another reason than a full disk, or whose sync has failed, is followed by a new one.
+// A disk that does not say anything for a second counts as one that fails, until it does.
 #pragma once
 
 #include <array>
@@ -60,6 +61,7 @@ class LedgerLog final : io::Runnable {
     static constexpr size_t batch_count = 8;
     static constexpr size_t batch_bytes = 64 * 1024;
     static constexpr uint64_t retry_ms = 1'000;
+    static constexpr uint64_t write_ms_max = 1'000;  // a write that takes longer has failed, as far as waiters see it
     static constexpr uint64_t memory_bytes = batch_count * batch_bytes;
 
     /// On the shard's thread. The channel outlives it.
@@ -69,19 +71,22 @@ class LedgerLog final : io::Runnable {
     LedgerLog(const LedgerLog&) = delete;
 
     /// Gives it its id, which is its request's too where that is 0. Returns the id, or 0 where there is no room, since
-    /// the disk does not take what was written before.
+    /// the disk has not taken what was written before: where it is not failing() that passes, see wait.
     [[nodiscard]] uint64_t append(tenant::LedgerIntent intent) noexcept;
     /// False where there is no room.
     [[nodiscard]] bool append(const tenant::LedgerSettlement& settlement) noexcept;
 
-    /// Calls `waiter` once all that was appended so far is in the file, or is known not to get there. False: no need to
-    /// wait.
+    /// Calls `waiter` once all that was appended so far is in the file, or will not get there soon: then it is
+    /// failing(). False: no need to wait.
     [[nodiscard]] bool wait(Waiter& waiter) noexcept;
 
-    /// The disk has not taken the last write.
+    /// The disk has not taken the last write, or not in time.
     [[nodiscard]] bool failing() const noexcept { return failing_; }
     /// The kernel holds nothing of it, and nothing waits that could be written.
     [[nodiscard]] bool idle() const noexcept { return in_flight_ == 0 && (used_ == 0 || failing_); }
+    /// Nothing will be appended any more: what a failing disk has not taken is tried once again. True when nothing is
+    /// left to do; what is not written then is lost, and stands in the channel's `unwritten`.
+    [[nodiscard]] bool finish() noexcept;
 
   private:
     struct Batch final : io::Completion {
@@ -92,6 +97,7 @@ class LedgerLog final : io::Runnable {
         uint64_t offset = 0;
         size_t size = 0;
         size_t done = 0;
+        uint64_t since_ms = 0;  // it is to be written
         uint8_t interruptions = 0;
     };
     struct Retry final : io::Timer {
@@ -99,9 +105,15 @@ class LedgerLog final : io::Runnable {
         LedgerLog& log;
     };
 
+    struct Late final : io::Timer {
+        explicit Late(LedgerLog& l) noexcept : Timer(&LedgerLog::on_late), log(l) {}
+        LedgerLog& log;
+    };
+
     static void on_last(io::Runnable& work) noexcept;
     static void on_written(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_retry(io::Timer& timer) noexcept;
+    static void on_late(io::Timer& timer) noexcept;
     [[nodiscard]] Batch& batch(size_t index) noexcept { return batches_[(first_ + index) % batch_count]; }
     [[nodiscard]] Batch* room() noexcept;
     void note_appended(Batch& batch, size_t bytes) noexcept;
@@ -112,7 +124,10 @@ class LedgerLog final : io::Runnable {
     void take_written() noexcept;
     [[nodiscard]] bool stands_still() noexcept;
     void fail(int error, LedgerSegment& segment) noexcept;
+    void begin_failing(int error) noexcept;
+    void look_for_late() noexcept;
     void retry() noexcept;
+    void write_again() noexcept;
     [[nodiscard]] bool move_to_spare() noexcept;
     void tell(bool all) noexcept;
 
@@ -129,7 +144,9 @@ class LedgerLog final : io::Runnable {
     size_t used_ = 0;
     uint32_t in_flight_ = 0;
     bool failing_ = false;
+    bool finishing_ = false;
     Retry retry_{*this};
+    Late late_{*this};
     List<Waiter, WaiterTag> waiters_;
 };
 

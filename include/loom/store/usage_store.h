@@ -26,7 +26,8 @@ class UsageStore {
         uint64_t sync_interval_ms = 1'000;
         uint64_t fold_interval_ms = 200;
         uint64_t models_per_day_max = 100'000;       // names come from clients; others are booked as "other"
-        uint64_t keep_s = 0;                         // segments of former starts are removed so long after; 0: never
+        uint64_t keep_s = 0;                         // segments folded whole are removed so long after; 0: never
+        uint64_t retention_interval_ms = 60'000;     // so often these are looked for
         std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
     };
 
