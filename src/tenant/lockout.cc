@@ -87,9 +87,4 @@ bool Lockout::note_failure(const IpBytes& address, uint64_t now_s) noexcept {
     }
 }
 
-void Lockout::note_success(const IpBytes& address) noexcept {
-    if (is_quiet()) return;
-    if (Place* const place = find(key_of(address))) place->word.store(0, std::memory_order_relaxed);
-}
-
 }  // namespace loom::tenant
