@@ -95,9 +95,14 @@ void check_auth(Report& report, const std::string& name) {
     const Config& config = report.config;
     const auto key = fmt::format("route.{}.auth.type", name);
     const bool has_consumers = !config.names("consumer").empty();
-    const RouteAuth auth = route_auth(config, name, has_consumers);
+    const RouteAuth auth = route_auth(config, name);
     const bool none = config.has(key) && auth.none;
-    const bool unset_and_open = !config.has(key) && !has_consumers;
+    const bool unset_and_open = !config.has(key) && auth.none;
+    if (!config.has(key) && !has_consumers && !auth.none)
+        report.missing(config.place_of_name("route", name), key,
+                       fmt::format("is missing: with jwt.{0} the route takes no request until it says whose: {1} = jwt "
+                                   "and route.{2}.auth.jwt = {0}, or {1} = none",
+                                   config.names("jwt").front(), key, name));
     if (config.has(key) && auth.keys && !auth.tokens && !has_consumers && report.complete) {
         report.warning(key, "no consumer is defined, so every request is refused; add: consumer.NAME.api_key = …");
     }

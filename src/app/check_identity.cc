@@ -22,6 +22,8 @@ constexpr int64_t warned_days = 14;
 bool is_symmetric(std::string_view algorithm) { return algorithm.starts_with("HS"); }
 
 void check_networks(Report& report, const std::string& key) {
+    if (key.ends_with("allow_ips") && report.config.has(key) && report.config.list(key).empty())
+        report.error(key, "is empty: that would let everybody in; name networks, or take the line out");
     for (const std::string& text : report.config.list(key))
         if (const auto network = IpNetwork::parse(text); !network)
             report.error(key, fmt::format("'{}': {}", config::printable(text), network.error().what));
@@ -114,13 +116,23 @@ void check_route_issuers(Report& report, const std::string& route, std::set<std:
     }
 }
 
+void check_consumers_issuers(Report& report, const std::string& consumer) {
+    const auto key = fmt::format("consumer.{}.jwt", consumer);
+    const auto issuers = report.config.names("jwt");
+    if (report.config.has(key) && report.config.list(key).empty())
+        report.error(key, "is empty: name issuers (jwt.NAME), or take the line out");
+    for (const std::string& name : report.config.list(key))
+        if (std::ranges::find(issuers, name) == issuers.end())
+            report.error(key, fmt::format("no jwt.{}.issuer is defined", config::printable(name)));
+}
+
 void check_route(Report& report, const std::string& route, std::set<std::string>& used) {
     const Config& config = report.config;
     const auto type = fmt::format("route.{}.auth.type", route), jwt = fmt::format("route.{}.auth.jwt", route);
     check_networks(report, fmt::format("route.{}.allow_ips", route));
     check_networks(report, fmt::format("route.{}.deny_ips", route));
     check_route_issuers(report, route, used);
-    const RouteAuth auth = route_auth(config, route, true);
+    const RouteAuth auth = route_auth(config, route);
     if (config.has(type) && config.list(type).empty()) report.error(type, "is empty: api_key, jwt or none");
     if (auth.none && (auth.keys || auth.tokens)) report.error(type, "none stands alone: with it anyone may");
     if (auth.tokens && config.list(jwt).empty())
@@ -152,6 +164,7 @@ void check_identity(Report& report) {
     for (const std::string& consumer : config.names("consumer")) {
         check_expiry(report, consumer);
         check_networks(report, fmt::format("consumer.{}.allow_ips", consumer));
+        check_consumers_issuers(report, consumer);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "loom/route/instances.h"
 #include "plan_fallback.h"
 #include "plan_health.h"
+#include "plan_identity.h"
 
 namespace loom::app {
 
@@ -303,10 +304,15 @@ void check_consumers(Report& report) {
         const auto hashed = config.settings(fmt::format("consumer.{}.api_key_sha256", name));
         for (const auto& setting : plain) check_key(report, owners, name, setting, false);
         for (const auto& setting : hashed) check_key(report, owners, name, setting, true);
-        if (plain.empty() && hashed.empty() && config.names("jwt").empty()) {
-            report.missing(config.place_of_name("consumer", name), fmt::format("consumer.{}.api_key", name),
-                           "is missing");
-        }
+        const bool has_key = !plain.empty() || !hashed.empty();
+        const auto place = config.place_of_name("consumer", name);
+        if (!has_key && config.names("jwt").empty())
+            report.missing(place, fmt::format("consumer.{}.api_key", name), "is missing");
+        else if (!has_key && !may_be_named(config, name))
+            report.missing(
+                place, fmt::format("consumer.{}.jwt", name),
+                "is missing: whose tokens may name it (jwt.NAME), since there are several issuers, or one with "
+                "unknown_consumers = allow; it has no key either, so nobody can be it");
         const auto tenant = fmt::format("consumer.{}.tenant", name);
         if (config.text(tenant).size() > tenant_bytes_max)
             report.error(tenant, fmt::format("is longer than {} bytes", tenant_bytes_max));

@@ -98,7 +98,7 @@ void check_access_rules(Report& report) {
                 report.error(when, fmt::format("column {}: {}", fault.column, fault.text));
             continue;
         }
-        if (const char* const fault = access_fault(*rule)) report.error(when, fault);
+        if (const char* const fault = access_fault(*rule, config.text(action) == "allow")) report.error(when, fault);
         check_claims(report, when);
     }
 }

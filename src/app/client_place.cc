@@ -23,8 +23,9 @@ Result<ClientPlace> client_place(std::string_view url_text, const net::TlsTrustP
         return bad("a URL's query holds a character that has no place in it");
     const http::Url url = LOOM_TRY(http::parse_url(url_text.substr(0, mark)));
     const bool is_https = url.scheme == http::Scheme::https;
-    if (!is_https && plain == PlainHttp::loopback_only && !is_loopback_host(url.host))
-        return bad("it is asked over https:// only");
+    const bool plain_allowed =
+        plain == PlainHttp::anywhere || (plain == PlainHttp::loopback_only && is_loopback_host(url.host));
+    if (!is_https && !plain_allowed) return bad("it is asked over https:// only");
     ClientPlace place;
     place.client.endpoint.name = std::string(url.host);
     place.client.endpoint.host = std::string(url.host);

@@ -12,7 +12,7 @@ struct ClientPlace {
     std::string target;              // path and query
 };
 
-enum class PlainHttp : uint8_t { loopback_only, anywhere };
+enum class PlainHttp : uint8_t { never, loopback_only, anywhere };
 
 /// "localhost" or a loopback address: nobody is between here and there.
 [[nodiscard]] bool is_loopback_host(std::string_view host) noexcept;

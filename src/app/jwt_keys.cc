@@ -8,8 +8,10 @@
 #include "loom/base/assert.h"
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
+#include "loom/http/url.h"
 #include "loom/observe/log.h"
 #include "loom/tenant/discovery.h"
+#include "shown_certificates.h"
 
 namespace loom::app {
 namespace {
@@ -23,6 +25,18 @@ constexpr size_t answer_bytes_max = std::max(JwkSet::document_bytes_max, tenant:
 uint64_t jittered(uint64_t ms) { return ms - ms / 10 + random_u64() % (ms / 5 + 1); }
 
 }  // namespace
+
+PlainHttp plain_for_keys(std::string_view issuer) noexcept {
+    const auto url = http::parse_url(issuer);
+    return url && is_loopback_host(url->host) ? PlainHttp::loopback_only : PlainHttp::never;
+}
+
+std::string printable_url(std::string_view url) {
+    constexpr size_t shown_max = 256;
+    std::string text(url.substr(0, std::min(shown_max, url.find('?'))));
+    std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text;
+}
 
 uint64_t JwtSource::id() const noexcept { return hash64(fmt::format("{}\n{}\n{}", name, issuer, url)); }
 
@@ -63,7 +77,7 @@ class JwtKeyFetcher::Source {
         next_.disarm();
         std::erase_if(clients_, [](const auto& client) { return client->idle(); });
         asking_ = true;
-        get(source_.url,
+        get(source_.url, source_.discovers ? PlainHttp::loopback_only : PlainHttp::anywhere,
             [this](std::string_view document) { source_.discovers ? read_discovery(document) : read_keys(document); });
     }
 
@@ -101,10 +115,9 @@ class JwtKeyFetcher::Source {
     }
 
     /// Each document by a client of its own, since they may lie at two hosts.
-    void get(const std::string& url, std::function<void(std::string_view)> take) {
-        const auto plain = source_.discovers ? PlainHttp::loopback_only : PlainHttp::anywhere;
+    void get(const std::string& url, PlainHttp plain, std::function<void(std::string_view)> take) {
         auto place = client_place(url, source_.trust, plain);
-        if (!place) return failed(fmt::format("{}: {}", printable(url), place.error().what));
+        if (!place) return failed(fmt::format("{}: {}", printable_url(url), place.error().what));
         place->client.answer_bytes_max = answer_bytes_max;
         auto& client = clients_.emplace_back(
             std::make_unique<upstream::Client>(fetcher_.shard_, fetcher_.names_, std::move(place->client)));
@@ -115,27 +128,19 @@ class JwtKeyFetcher::Source {
                        if (stopped_) return;
                        if (!answer) {
                            const bool tls = answer.error().code == Errc::tls_failed && !asked->tls_fault().empty();
-                           return failed(fmt::format("{}: {}", printable(url),
+                           return failed(fmt::format("{}: {}", printable_url(url),
                                                      tls ? asked->tls_fault() : errc_name(answer.error().code)));
                        }
                        if (answer->status != 200)
-                           return failed(fmt::format("{}: is answered with {}", printable(url), answer->status));
+                           return failed(fmt::format("{}: is answered with {}", printable_url(url), answer->status));
                        take(answer->body.view());
                    });
     }
 
-    /// Of a stranger's document, for the log.
-    static std::string printable(std::string_view url) {
-        constexpr size_t shown_max = 256;
-        std::string text(url.substr(0, shown_max));
-        std::ranges::replace_if(text, [](char c) { return c < ' ' || c > '~'; }, '?');
-        return text;
-    }
-
     void read_discovery(std::string_view document) {
         const auto uri = tenant::read_discovery(document, source_.issuer);
-        if (!uri) return failed(fmt::format("{}: {}", printable(source_.url), uri.error().what));
-        get(*uri, [this](std::string_view keys) { read_keys(keys); });
+        if (!uri) return failed(fmt::format("{}: {}", printable_url(source_.url), uri.error().what));
+        get(*uri, plain_for_keys(source_.issuer), [this](std::string_view keys) { read_keys(keys); });
     }
 
     void read_keys(std::string_view document) {
@@ -160,6 +165,7 @@ class JwtKeyFetcher::Source {
 
     void did_well() {
         asking_ = false;
+        keys_->seen_unix_s.store(wall_clock_s(), std::memory_order_relaxed);
         counts_.fetches += 1;
         failures_in_row_ = 0;
         io::TimerWheel& timers = fetcher_.shard_.timers();

@@ -32,11 +32,17 @@ struct JwtSource {
 };
 
 struct JwtKeySchedule {
-    /// Keys that are not known are looked for at once, and not again before this has passed: whoever makes up key ids
-    /// cannot have the issuer asked without end.
-    static constexpr uint64_t unknown_pause_ms = 10'000;
+    /// Keys that are not known, or have signed otherwise, are looked for at once, and not again before this has passed:
+    /// whoever makes up key ids cannot have the issuer asked without end.
+    static constexpr uint64_t unknown_pause_ms = 1000 * proxy::JwtKeys::fresh_s;
     static constexpr uint64_t watch_ms = 250;  // how often is it looked whether one was not known
 };
+
+/// By what the document's jwks_uri may be asked where the issuer is discovered: plain only where the issuer itself is
+/// this machine, since nobody elsewhere may have Loom ask services here.
+[[nodiscard]] PlainHttp plain_for_keys(std::string_view issuer) noexcept;
+/// Of a URL or a stranger's document, for the log: without its query, which may hold credentials.
+[[nodiscard]] std::string printable_url(std::string_view url);
 
 /// What asking one takes at worst, in bytes.
 [[nodiscard]] uint64_t jwt_fetch_bytes_max();

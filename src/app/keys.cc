@@ -444,7 +444,7 @@ constexpr KeyRow proxy_rows[] = {
     {.pattern = "route.<name>.auth.type",
      .type = list,
      .meaning = "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; api_key, jwt: "
-                "either; none: anyone may. Unset: api_key as soon as there is a consumer",
+                "either; none: anyone may. Unset: api_key as soon as there is a consumer or an issuer (jwt.NAME)",
      .choices = "api_key|none|jwt|-mtls"},
     {.pattern = "route.<name>.auth.header",
      .type = text,
@@ -474,7 +474,9 @@ constexpr KeyRow proxy_rows[] = {
      .meaning = "origins whose browsers may call, * for any; empty: no CORS answers"},
     {.pattern = "forwarded.trust",
      .type = list,
-     .meaning = "networks whose X-Forwarded-For is believed: 10.0.0.0/8; empty: nobody's"},
+     .meaning =
+         "networks whose X-Forwarded-For is believed: 10.0.0.0/8. Of several proxies in a row name each: read from "
+         "its end, the first address that is in none is the client's; empty: nobody's"},
     {.pattern = "forwarded.headers",
      .type = choice,
      .default_text = "append",

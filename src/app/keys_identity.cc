@@ -15,6 +15,12 @@ constexpr KeyRow rows[] = {
      .type = list,
      .meaning = "addresses or networks (10.0.0.0/8, fd00::/8) that it may come from; others are refused (403). Unset: "
                 "any"},
+    {.pattern = "consumer.<name>.jwt",
+     .type = list,
+     .meaning =
+         "issuers (jwt.NAME) whose tokens may name it; those of others are refused (403). Unset: where there is "
+         "one issuer alone, whose unknown_consumers is refuse, that one; else none, so that nobody's users become "
+         "another's consumers"},
     {.pattern = "jwt.<name>.issuer",
      .type = text,
      .meaning = "whose tokens are taken where route.<name>.auth.jwt names this: their `iss`, to the letter"},
@@ -30,7 +36,7 @@ constexpr KeyRow rows[] = {
      .default_text = "10m",
      .meaning =
          "how often keys are fetched anew, and so how long one that was withdrawn still counts; and at once, but "
-         "every ten seconds at most, when a token names one that is not known. While that fails the old stay",
+         "every ten seconds at most, when a token is by one that is not known. While that fails the old stay",
      .range = "10s..1d"},
     {.pattern = "jwt.<name>.audience",
      .type = list,
@@ -59,7 +65,7 @@ constexpr KeyRow rows[] = {
      .meaning =
          "of a good token whose consumer is none of the conf's: refuse (403), or allow: it may use any model and "
          "route, what it stores is its own, and it has the limits of its tier, else of rate_limit.request_rate "
-         "and .token_rate",
+         "and .token_rate. Consumers of the conf then need consumer.<name>.jwt to be named by it",
      .choices = "refuse|allow"},
     {.pattern = "jwt.<name>.tier_claim",
      .type = text,
@@ -74,19 +80,23 @@ constexpr KeyRow rows[] = {
     {.pattern = "route.<name>.middleware.auth.jwt", .type = list, .alias_of = "route.<name>.auth.jwt"},
     {.pattern = "access.allow_ips",
      .type = list,
-     .meaning = "addresses or networks whose requests are taken, on all routes; others get 403. The address is the one "
-                "that rate_limit.ip counts. Unset: all"},
+     .meaning = "addresses or networks whose requests are taken, on all routes; others get 403. The address is the "
+                "client's, as proxies of forwarded.trust say it. Unset: all"},
     {.pattern = "access.deny_ips",
      .type = list,
      .meaning =
-         "those whose requests are not, whatever allow_ips says. With either, a unix socket's peers are refused"},
+         "those whose requests are not, whatever allow_ips says. With either, a unix socket's peers are refused, and "
+         "a proxy of forwarded.trust that does not say for whom it asks"},
     {.pattern = "route.<name>.allow_ips", .type = list, .meaning = "of this route, beside access.allow_ips"},
     {.pattern = "route.<name>.deny_ips", .type = list, .meaning = "likewise"},
     {.pattern = "access.rule.<name>.when",
      .type = text,
-     .meaning = "which requests are meant, in the words of routing.rule.<name>.when, such as \"intern\" in roles and "
-                "model matches \"gpt-5*\". It may not ask for headers, which are as their client likes, nor for task "
-                "and complexity, which are guesses. roles and claim.NAME are of the consumer and of its token"},
+     .meaning =
+         "which requests are meant, in the words of routing.rule.<name>.when, such as \"intern\" in roles and "
+         "model matches \"gpt-5*\". It may not ask for headers, which are as their client likes, nor for task "
+         "and complexity, which are guesses, nor with allow for query and user. roles and claim.NAME are of the "
+         "consumer and of its token. model is the name that was asked for and the one that it is here (openai/gpt-5 "
+         "is gpt-5 too: neither may be denied), and any other that the request is led to; path is decoded"},
     {.pattern = "access.rule.<name>.action",
      .type = choice,
      .meaning = "allow or deny (403 with the rule's name). The first rule that a request meets decides, in the file's "
@@ -98,8 +108,8 @@ constexpr KeyRow rows[] = {
      .default_text = "100",
      .meaning =
          "so many wrong keys or forged tokens of one address in auth.lockout.window, and it gets 429 for "
-         "auth.lockout.time. One that is right clears them. Never 127.0.0.0/8, ::1 and proxies of forwarded.trust "
-         "that name no client. 0: never",
+         "auth.lockout.time, but for keys that are right and tokens that were verified of late. Never 127.0.0.0/8, "
+         "::1 and proxies of forwarded.trust. 0: never",
      .range = "0..1000000"},
     {.pattern = "auth.lockout.window",
      .type = duration,

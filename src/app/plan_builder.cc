@@ -224,6 +224,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.name = name;
         one.consumer.expires_unix_s = parse_expiry(config.text(fmt::format("consumer.{}.expires", name))).value_or(0);
         one.consumer.roles = config.list(fmt::format("consumer.{}.roles", name));
+        one.consumer.issuers = config.list(fmt::format("consumer.{}.jwt", name));
         one.consumer.networks = networks(config, fmt::format("consumer.{}.allow_ips", name));
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
         one.consumer.routes = config.list(fmt::format("consumer.{}.routes", name));
@@ -243,9 +244,9 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
     return {};
 }
 
-/// No `auth` and no consumers: open, on loopback, which the checks see to.
+/// No `auth`, no consumers and no issuers: open, on loopback, which the checks see to.
 void fill_auth(const Config& config, const proxy::Plan& plan, proxy::RoutePlan& route) {
-    const RouteAuth auth = route_auth(config, route.name, !plan.consumers.empty());
+    const RouteAuth auth = route_auth(config, route.name);
     route.auth = auth.none ? proxy::AuthType::none : proxy::AuthType::credentials;
     route.takes_keys = auth.keys;
     if (auth.tokens)

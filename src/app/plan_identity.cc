@@ -67,8 +67,10 @@ bool fetches(JwtKeysFrom from) { return from == JwtKeysFrom::url || from == JwtK
 }  // namespace
 
 std::optional<int64_t> parse_expiry(std::string_view text) {
-    const auto date = parse_date(text);
-    return date ? date : parse_rfc3339(text);
+    auto time = parse_date(text);
+    if (!time) time = parse_rfc3339(text);
+    if (time && *time < 1) time = 1;  // 0 is "never"
+    return time;
 }
 
 JwtKeysFrom jwt_keys_from(const Config& config, const std::string& name) {
@@ -105,12 +107,20 @@ std::vector<IpNetwork> networks(const Config& config, const std::string& key) {
     return found;
 }
 
-RouteAuth route_auth(const Config& config, const std::string& route, bool has_consumers) {
+bool has_clients(const Config& config) { return !config.names("consumer").empty() || !config.names("jwt").empty(); }
+
+RouteAuth route_auth(const Config& config, const std::string& route) {
     const std::string key = fmt::format("route.{}.auth.type", route);
-    if (!config.has(key)) return {.none = !has_consumers, .keys = has_consumers};
+    if (!config.has(key)) return {.none = !has_clients(config), .keys = has_clients(config)};
     const auto& types = config.list(key);
     const auto has = [&types](const char* type) { return std::ranges::find(types, type) != types.end(); };
     return {.none = has("none"), .keys = has("api_key"), .tokens = has("jwt")};
+}
+
+bool may_be_named(const Config& config, const std::string& consumer) {
+    if (!config.list(fmt::format("consumer.{}.jwt", consumer)).empty()) return true;
+    const auto issuers = config.names("jwt");
+    return issuers.size() == 1 && config.text(key_of(issuers.front(), "unknown_consumers")) != "allow";
 }
 
 void fill_jwt(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
@@ -124,7 +134,10 @@ void fill_jwt(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vec
         jwt.options = std::move(*options);
         jwt.allows_unknown = config.text(key_of(name, "unknown_consumers")) == "allow";
         const JwtKeysFrom from = jwt_keys_from(config, name);
-        if (from == JwtKeysFrom::secret) jwt.keys = secret_keys(config, name, messages);
+        if (from == JwtKeysFrom::secret) {
+            jwt.keys = secret_keys(config, name, messages);
+            jwt.secret = sha256(config.text(key_of(name, "secret")));
+        }
         if (from == JwtKeysFrom::file) jwt.keys = file_keys(config, name, files, messages);
         if (fetches(from)) jwt.source = source_of(config, name).id();
         plan.jwt.push_back(std::move(jwt));
@@ -157,11 +170,14 @@ std::vector<JwtSource> jwt_sources(const Config& config, TlsFiles& files, std::v
     return sources;
 }
 
-const char* access_fault(const rule::Rule& when) {
+const char* access_fault(const rule::Rule& when, bool allows) {
     const auto uses = [&when](rule::Attribute one) { return when.uses().test(static_cast<size_t>(one)); };
     if (uses(rule::Attribute::header)) return "a header says what its client likes: ask for roles, claim, team or ip";
     if (uses(rule::Attribute::task) || uses(rule::Attribute::complexity))
         return "task and complexity are guesses, and nothing to let somebody in by";
+    if (allows && (uses(rule::Attribute::query) || uses(rule::Attribute::user)))
+        return "query and user say what the client likes, and are nothing to let somebody in by: ask for roles, claim, "
+               "team or ip";
     return nullptr;
 }
 

@@ -13,7 +13,7 @@
 
 namespace loom::app {
 
-/// Of consumer.X.expires, seconds since 1970; nothing for what is no date.
+/// Of consumer.X.expires, seconds since 1970, one at least; nothing for what is no date.
 [[nodiscard]] std::optional<int64_t> parse_expiry(std::string_view text);
 
 /// How a jwt.NAME knows keys.
@@ -32,10 +32,15 @@ struct RouteAuth {
     bool keys = false;
     bool tokens = false;
 };
-[[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route, bool has_consumers);
+/// Where it says nothing: keys, as soon as anybody is known by name or by token.
+[[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route);
+[[nodiscard]] bool has_clients(const config::Config& config);
+/// May any issuer's tokens name this consumer? By consumer.X.jwt, else where there is no choice.
+[[nodiscard]] bool may_be_named(const config::Config& config, const std::string& consumer);
 
 /// Of a rule that says who may do what: those that it may not ask for, and what instead.
-[[nodiscard]] const char* access_fault(const rule::Rule& when);
+/// allows  it lets in, rather than denies.
+[[nodiscard]] const char* access_fault(const rule::Rule& when, bool allows);
 
 /// Issuers, with the keys that lie here, before the routes; the rest of it behind them.
 void fill_jwt(const config::Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages);

@@ -7,6 +7,7 @@
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
+#include "forwarded.h"
 #include "header_policy.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/models.h"
@@ -257,20 +258,12 @@ void Exchange::note_request_id(const http::RequestHead& head) {
 
 void Exchange::note_client(const http::RequestHead& head) {
     user_agent_ = text_.keep(head.value_of(HeaderId::user_agent).substr(0, 256));
-    const net::PeerAddress& peer = client_->peer();
-    if (plan().forwarded_trust.empty()) return;
-    for (const net::Network& network : plan().forwarded_trust) {
-        if (!network.contains(peer)) continue;
-        // The last entry is the one that the trusted proxy itself wrote, be it behind those that came or in a line of
-        // its own (HAProxy's forwardfor).
-        std::string_view chain;
-        for (const http::Header& header : head.headers())
-            if (header.id == HeaderId::x_forwarded_for) chain = header.value;
-        if (const size_t comma = chain.rfind(','); comma != std::string_view::npos) chain.remove_prefix(comma + 1);
-        while (!chain.empty() && chain.front() == ' ') chain.remove_prefix(1);
-        if (net::Address::parse_ip(chain)) client_text_ = text_.keep(chain);
-        return;
-    }
+    const std::vector<net::Network>& trust = plan().forwarded_trust;
+    if (trust.empty()) return;
+    const auto has_peer = [this](const net::Network& network) { return network.contains(client_->peer()); };
+    if (std::ranges::none_of(trust, has_peer)) return;
+    client_text_ = text_.keep(forwarded_client(head, trust));
+    client_unnamed_ = client_text_.empty();
 }
 
 /// Keeps apart what goes on only to a server of the client's own protocol.

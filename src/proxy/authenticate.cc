@@ -3,6 +3,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "forwarded.h"
 #include "loom/base/crypto.h"
 #include "rule_facts.h"
 #include "token_desk.h"
@@ -23,17 +24,29 @@ std::unexpected<Error> unauthenticated(const char* what) noexcept {
 
 }  // namespace
 
-bool AddressRules::admits(const std::optional<IpBytes>& address) const noexcept {
-    if (empty()) return true;
+/// How it goes with one request.
+struct AuthTrial {
+    AuthFailure why = AuthFailure::missing;
+    bool is_locked = false;   // its address: only who is known by a look-up is let in
+    bool is_lenient = false;  // what looks like a guess may be a token by a key that is newer than those at hand
+};
+
+bool AddressRules::admits(std::span<const IpNetwork> allow, std::span<const IpNetwork> deny,
+                          const std::optional<IpBytes>& address) noexcept {
+    if (allow.empty() && deny.empty()) return true;
     if (!address) return false;
     const auto has_it = [&address](const IpNetwork& network) { return network.contains(*address); };
     if (std::ranges::any_of(deny, has_it)) return false;
     return allow.empty() || std::ranges::any_of(allow, has_it);
 }
 
-/// Its own, as the trusted proxy in front says it; nothing of a unix socket's peer.
+/// Its own, as the trusted proxy in front says it; nothing where that says nothing, nor of a unix socket's peer.
 std::optional<IpBytes> Exchange::client_ip() const noexcept {
     if (!client_text_.empty()) return parse_ip(client_text_);
+    return client_unnamed_ ? std::nullopt : peer_ip();
+}
+
+std::optional<IpBytes> Exchange::peer_ip() const noexcept {
     const net::PeerAddress& peer = client_->peer();
     if (peer.family != AF_INET && peer.family != AF_INET6) return std::nullopt;
     return peer.ip;
@@ -56,38 +69,35 @@ Result<void> Exchange::check_address() {
     return {};
 }
 
-/// Who may be locked out. Never this machine, which would lock itself out, nor a trusted proxy that does not say for
-/// whom it asks, which would lock out all behind it.
+/// Who may be locked out. Never this machine, which would lock itself out, nor a trusted proxy, which would lock out
+/// all behind it.
 std::optional<IpBytes> Exchange::lockable_address() const noexcept {
     if (plan().lockout == nullptr || client_->is_nobody()) return std::nullopt;
     const std::optional<IpBytes> address = client_ip();
-    if (!address || is_loopback(*address)) return std::nullopt;
-    if (client_text_.empty())
-        for (const net::Network& proxy : plan().forwarded_trust)
-            if (proxy.contains(client_->peer())) return std::nullopt;
+    if (!address || is_loopback(*address) || is_trusted(plan().forwarded_trust, *address)) return std::nullopt;
     return address;
 }
 
+/// Who comes from an address that is locked out is let in by a key that is known, or a token that was verified of late:
+/// others may be behind the same address, and to look one up costs less than to refuse it. Nothing else is looked at.
 Result<void> Exchange::authenticate(const http::RequestHead& head) {
     if (route_->auth == AuthType::none || client_->is_mirror()) return {};
     const std::optional<IpBytes> lockable = lockable_address();
     const uint64_t now_s = services_.shard().timers().now_ms() / ms_per_s;
-    if (lockable) {
-        if (const uint32_t left_s = plan().lockout->left_s(*lockable, now_s)) {
-            note_auth_failure(AuthFailure::lockout);
-            retry_after_ms_ = left_s * static_cast<uint32_t>(ms_per_s);
-            return fail(Errc::limited, Side::downstream,
-                        "too many failed authentications from this address (auth.lockout); try again later");
-        }
+    const uint32_t locked_s = lockable ? plan().lockout->left_s(*lockable, now_s) : 0;
+    AuthTrial trial{.is_locked = locked_s != 0};
+    const auto known = identify(head, trial);
+    if (known || known.error().code == Errc::exhausted) return known;  // it was not asked who it is
+    const bool is_unknown =
+        trial.why != AuthFailure::expired && trial.why != AuthFailure::address && trial.why != AuthFailure::route;
+    if (locked_s != 0 && is_unknown) {
+        note_auth_failure(AuthFailure::lockout);
+        retry_after_ms_ = locked_s * static_cast<uint32_t>(ms_per_s);
+        return fail(Errc::limited, Side::downstream,
+                    "too many failed authentications from this address (auth.lockout); try again later");
     }
-    AuthFailure why = AuthFailure::missing;
-    const auto known = identify(head, why);
-    if (known) {
-        if (lockable) plan().lockout->note_success(*lockable);
-        return {};
-    }
-    note_auth_failure(why);
-    if (lockable && is_guess(why)) plan().lockout->note_failure(*lockable, now_s);
+    note_auth_failure(trial.why);
+    if (lockable && is_guess(trial.why) && !trial.is_lenient) plan().lockout->note_failure(*lockable, now_s);
     return known;
 }
 
@@ -100,46 +110,53 @@ Result<void> Exchange::identify_without_key(const http::RequestHead& head) {
     return unauthenticated("no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
 }
 
-/// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before.
-Result<void> Exchange::identify_by_key(std::string_view key, int64_t now_unix_s, AuthFailure& why) {
+/// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before. A signature is
+/// dear: who is not known yet is not asked for one where there is too much to do.
+Result<void> Exchange::identify_by_key(std::string_view key, int64_t now_unix_s, AuthTrial& trial) {
     const Sha256 digest = sha256(key);
-    why = AuthFailure::key;
+    trial.why = AuthFailure::key;
     if (route_->takes_keys) consumer_ = plan().consumers.find(digest);
     if (consumer_ != nullptr) return {};
-    if (route_->jwt.empty() || (route_->takes_keys && !TokenDesk::looks_like_token(key)))
-        return unauthenticated("this API key is not known here; ask for one of this gateway");
-    auto bearer = services_.tokens().identify(plan(), *route_, key, digest, now_unix_s);
-    if (!bearer) {
-        why = services_.tokens().failure();
-        return std::unexpected(bearer.error());
+    TokenDesk& desk = services_.tokens();
+    token_ = desk.known(*route_, digest, now_unix_s);
+    if (token_ == nullptr) {
+        if (trial.is_locked || route_->jwt.empty() || (route_->takes_keys && !TokenDesk::looks_like_token(key)))
+            return unauthenticated("this API key is not known here; ask for one of this gateway");
+        LOOM_TRY(shed_if_overloaded());
+        auto bearer = desk.identify(plan(), *route_, key, digest, now_unix_s);
+        if (!bearer) {
+            trial.why = desk.failure();
+            trial.is_lenient = desk.keys_may_be_old();
+            return std::unexpected(bearer.error());
+        }
+        token_ = std::move(*bearer);
     }
-    token_ = std::move(*bearer);
     consumer_ = token_->consumer;
     return {};
 }
 
-Result<void> Exchange::identify(const http::RequestHead& head, AuthFailure& why) {
+Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial) {
     const std::string_view key = client_key(head);
     const auto now_s = static_cast<int64_t>(begun_wall_us_ / 1'000'000);
-    why = AuthFailure::missing;
-    LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, why));
-    why = AuthFailure::expired;
+    LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, trial));
+    trial.why = AuthFailure::expired;
     if (consumer_->expired(now_s))
         return unauthenticated(token_ == nullptr ? "this API key has expired (consumer.NAME.expires)"
                                                  : "this consumer has expired (consumer.NAME.expires)");
-    return authorize(why);
+    return authorize(trial.why);
+}
+
+/// From an address that is this consumer's to come from.
+bool Exchange::comes_from(const tenant::Consumer& consumer) const noexcept {
+    return AddressRules::admits(consumer.networks, {}, client_ip());
 }
 
 /// Who asks is known; may they from here, and may they this?
 Result<void> Exchange::authorize(AuthFailure& why) {
     why = AuthFailure::address;
-    if (!consumer_->networks.empty()) {
-        const std::optional<IpBytes> address = client_ip();
-        const auto has_it = [&address](const IpNetwork& network) { return network.contains(*address); };
-        if (!address || std::ranges::none_of(consumer_->networks, has_it)) {
-            detail_ = "consumer.NAME.allow_ips";
-            return fail(Errc::forbidden, Side::downstream, "this consumer may not come from this address");
-        }
+    if (!comes_from(*consumer_)) {
+        detail_ = "consumer.NAME.allow_ips";
+        return fail(Errc::forbidden, Side::downstream, "this consumer may not come from this address");
     }
     why = AuthFailure::route;
     if (!consumer_->may_use_route(route_->name))
@@ -148,20 +165,41 @@ Result<void> Exchange::authorize(AuthFailure& why) {
 }
 
 /// By the rules of the conf. One that allows must be known to hold; one that denies need only be possible.
-Result<void> Exchange::check_access(const llm::Request& request) {
-    if (plan().access_rules == nullptr || client_->is_nobody()) return {};
+const AccessRule* Exchange::denied_as(std::string_view model, const llm::Request& request) {
     const bool only_looks = endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model;
-    const RuleFacts facts(*this, request);
+    const RuleFacts facts(*this, request, model);
     for (const AccessRule& rule : *plan().access_rules) {
         if (only_looks && rule.reads_request) continue;  // who lists models uses none of them
         const bool holds = rule.allows ? rule.when.known_to_hold(facts) : rule.when.may_hold(facts);
-        if (!holds) continue;
-        if (rule.allows) return {};
-        note_auth_failure(AuthFailure::rule);
-        detail_ = text_.join("access.rule", ".", rule.name);
-        return fail(Errc::forbidden, Side::downstream, "an access rule does not let this request in");
+        if (holds) return rule.allows ? nullptr : &rule;
     }
-    return {};
+    return nullptr;
+}
+
+/// "openai/gpt-5" is gpt-5 at openai: by neither name may it be denied.
+const AccessRule* Exchange::denied_by(std::string_view model, const llm::Request& request) {
+    if (plan().access_rules == nullptr || client_->is_nobody()) return nullptr;
+    const AccessRule* const rule = denied_as(model, request);
+    const std::string_view listed = plan().catalogue.match(model).model;
+    return rule != nullptr || listed == model ? rule : denied_as(listed, request);
+}
+
+/// May the request go to this model, in place of the one that its client named?
+bool Exchange::may_be_led_to(std::string_view model, const llm::Request& request) {
+    const std::string_view listed = plan().catalogue.match(model).model;
+    if (consumer_ != nullptr && !consumer_->may_use_model(listed)) return false;
+    return denied_by(model, request) == nullptr;
+}
+
+Result<void> Exchange::refuse_access(const AccessRule& rule) {
+    note_auth_failure(AuthFailure::rule);
+    detail_ = text_.join("access.rule", ".", rule.name);
+    return fail(Errc::forbidden, Side::downstream, "an access rule does not let this request in");
+}
+
+Result<void> Exchange::check_access(const llm::Request& request) {
+    const AccessRule* const rule = denied_by(model_, request);
+    return rule != nullptr ? refuse_access(*rule) : Result<void>();
 }
 
 /// Of what is not read, or not for a model.

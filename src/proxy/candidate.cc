@@ -30,6 +30,8 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
     const std::string_view asked = led ? plan().catalogue.match(model_).model : match.model;
     if (consumer_ != nullptr && (!consumer_->may_use_model(match.model) || !consumer_->may_use_model(asked)))
         return refuse_model();
+    if (led)
+        if (const AccessRule* const rule = denied_by(routed_model(), request)) return refuse_access(*rule);
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (plan().hedge != nullptr) services_.hedges.on_request(plan().hedge->budget_share);
     if (route_->provider_ix >= 0) {

@@ -123,7 +123,9 @@ Result<void> Exchange::enter_address_limit() {
     const RateLimitPlan* const limits = plan().rate_limits.get();
     if (limits == nullptr || client_->is_nobody()) return {};
     limited_ = &text_.make<ClientLimits>();
-    const std::optional<IpBytes> address = limits->ip != nullptr ? client_ip() : std::nullopt;
+    if (limits->ip == nullptr) return {};
+    std::optional<IpBytes> address = client_ip();
+    if (!address) address = peer_ip();  // of a proxy that names nobody: its own
     if (!address) return {};
     const tenant::LimitRow row = limits->addresses->row(*address, services_.shard().timers().now_ms());
     limited_->own = limits->ip;

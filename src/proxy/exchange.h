@@ -38,6 +38,7 @@ class Ownership;
 class Realtime;
 class RuleFacts;
 enum class RegisterStage : uint8_t;
+struct AuthTrial;
 struct Continuation;
 struct Hedge;
 struct ClientLimits;
@@ -136,13 +137,19 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> check_address();
     Result<void> refuse_address(const char* key);
     Result<void> authenticate(const http::RequestHead& head);
-    Result<void> identify(const http::RequestHead& head, AuthFailure& why);
+    Result<void> identify(const http::RequestHead& head, AuthTrial& trial);
     Result<void> identify_without_key(const http::RequestHead& head);
-    Result<void> identify_by_key(std::string_view key, int64_t now_unix_s, AuthFailure& why);
+    Result<void> identify_by_key(std::string_view key, int64_t now_unix_s, AuthTrial& trial);
     Result<void> authorize(AuthFailure& why);
+    [[nodiscard]] const AccessRule* denied_as(std::string_view model, const llm::Request& request);
+    [[nodiscard]] const AccessRule* denied_by(std::string_view model, const llm::Request& request);
+    [[nodiscard]] bool may_be_led_to(std::string_view model, const llm::Request& request);
+    Result<void> refuse_access(const AccessRule& rule);
     Result<void> check_access(const llm::Request& request);
     Result<void> check_access_unread();
     [[nodiscard]] std::optional<IpBytes> client_ip() const noexcept;
+    [[nodiscard]] std::optional<IpBytes> peer_ip() const noexcept;
+    [[nodiscard]] bool comes_from(const tenant::Consumer& consumer) const noexcept;
     [[nodiscard]] std::optional<IpBytes> lockable_address() const noexcept;
     void note_auth_failure(AuthFailure why) noexcept;
     // admit.cc
@@ -522,6 +529,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> admit_realtime(const http::RequestHead& head);
     [[nodiscard]] bool still_allowed(const Plan& plan) const noexcept;
     [[nodiscard]] const tenant::Consumer* bearer_by(const Plan& now) const noexcept;
+    void end_with_token() noexcept;
+    [[nodiscard]] bool token_is_over() const noexcept;
     Result<void> find_realtime_provider();
     Result<void> find_transcriber();
     void ask_for_upgrade(const char* what);
@@ -624,6 +633,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Deadline deadline_ = Deadline::none;
     uint8_t minor_version_ = 1;
     bool keep_alive_ = false;
+    bool client_unnamed_ = false;  // a trusted proxy asks, and does not say for whom
     bool expect_continue_ = false;
     bool speaks_anthropic_ = false;  // a family's client, whose path alone does not tell
     bool stream_ = false;

@@ -20,10 +20,11 @@ void Exchange::choose_arm(const llm::Request& request) {
     if (!arm_->model.empty() && !may_lead(request)) leave_arm();
 }
 
-/// To the arm's model. Who must not be asked for it, by its consumer, regions, rules or needs, keeps to its own.
+/// To the arm's model. Who must not be asked for it, by its consumer, access rules, regions, rules or needs, keeps to
+/// its own.
 bool Exchange::may_lead(const llm::Request& request) {
     const route::ModelMatch match = this->match();
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model)) return false;
+    if (!may_be_led_to(routed_model(), request)) return false;
     if (match.candidates.empty() || narrow(match, request)) return true;
     detail_ = {};
     return false;

@@ -161,6 +161,7 @@ void Exchange::take_request_of(const Exchange& first) {
     target_ = text_.keep(first.target_);
     request_id_ = text_.keep(first.request_id_);
     client_text_ = text_.keep(first.client_text_);
+    client_unnamed_ = first.client_unnamed_;
     user_agent_ = text_.keep(first.user_agent_);
     origin_ = text_.keep(first.origin_);
     model_ = text_.keep(first.model_);

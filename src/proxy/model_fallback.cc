@@ -46,7 +46,7 @@ Result<void> Exchange::judge_collected() {
     return std::unexpected(failure.error);
 }
 
-/// Who is asked for the model that stands in. Nobody where the consumer may not use it.
+/// Who is asked for the model that stands in. Nobody where the consumer, or an access rule, does not let it be used.
 bool Exchange::choose_fallback_model(const Failure& failure) {
     Failover& course = *failover_;
     const auto cause = failure.reason == FailoverReason::context_window ? route::FallbackCause::context_window
@@ -54,10 +54,9 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
     const std::string_view model = stand_in(cause);
     if (model.empty()) return false;
     const route::ModelMatch match = plan().catalogue.match(model);
-    if (consumer_ != nullptr && !consumer_->may_use_model(match.model)) return false;
     // Read again: the draft may be of another document, and what it names of the reader's is others' by now.
     const auto request = services_.request_reader.read(endpoint_, body_.view());
-    if (!request || !narrow(match, *request)) return false;
+    if (!request || !may_be_led_to(model, *request) || !narrow(match, *request)) return false;
     route::Tried others;
     if (course.pinned) {
         others.set();

@@ -8,6 +8,7 @@
 #include "header_policy.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/error.h"
+#include "token_desk.h"
 
 namespace loom::proxy {
 namespace {
@@ -290,6 +291,7 @@ Result<void> Exchange::begin_session() {
     client_->watch_bursts();
     const RealtimeTimeouts& limits = plan().realtime;
     total_deadline_ms_ = limits.total_ms == 0 ? 0 : services_.shard().timers().now_ms() + limits.total_ms;
+    end_with_token();
     realtime_->begin({.message_bytes_max = plan().limits.body_bytes,
                       .pause_bytes = plan().limits.pause_bytes(),
                       .idle_ms = limits.idle_ms,
@@ -332,15 +334,15 @@ void Exchange::on_new_plan() {
 
 /// Whom this plan takes the token's bearer for; null where it does not take the token any more.
 const tenant::Consumer* Exchange::bearer_by(const Plan& now) const noexcept {
-    if (static_cast<int64_t>(services_.wall_now_us() / 1'000'000) >= token_->expires_unix_s) return nullptr;
+    if (token_is_over()) return nullptr;
     const auto route = std::ranges::find(now.routes, route_->name, &RoutePlan::name);
     if (route == now.routes.end()) return nullptr;
     const JwtPlan& issuer = plan().jwt[token_->issuer_ix];
     for (const uint32_t ix : route->jwt) {
         const JwtPlan& one = now.jwt[ix];
-        if (one.name != issuer.name || one.options.issuers != issuer.options.issuers || one.source != issuer.source)
-            continue;
-        if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name)) return listed;
+        if (!one.takes_what(issuer)) continue;
+        if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name))
+            return TokenDesk::may_name(now, one, *listed) ? listed : nullptr;
         return one.allows_unknown ? consumer_ : nullptr;
     }
     return nullptr;
@@ -351,7 +353,7 @@ bool Exchange::still_allowed(const Plan& plan) const noexcept {
     const tenant::Consumer* const now = token_ != nullptr ? bearer_by(plan) : plan.consumers.find(realtime_->key_hash);
     return now != nullptr && now->name == consumer_->name && now->may_use_route(route_->name) &&
            (realtime_->transcribes ? now->models.empty() : now->may_use_model(plan.catalogue.match(model_).model)) &&
-           !now->expired(static_cast<int64_t>(services_.wall_now_us() / 1'000'000));
+           comes_from(*now) && !now->expired(static_cast<int64_t>(services_.wall_now_us() / 1'000'000));
 }
 
 void Exchange::arm_session(uint64_t at_ms) noexcept {
@@ -360,9 +362,28 @@ void Exchange::arm_session(uint64_t at_ms) noexcept {
     arm(Deadline::session, at_ms > now_ms ? at_ms - now_ms : 1);
 }
 
+/// A session is no longer good than what it was begun with.
+void Exchange::end_with_token() noexcept {
+    if (token_ == nullptr || token_->expires_unix_s == 0) return;
+    const uint64_t now_us = services_.wall_now_us();
+    const uint64_t end_us = static_cast<uint64_t>(token_->expires_unix_s) * 1'000'000;
+    const uint64_t left_ms = end_us > now_us ? (end_us - now_us) / 1000 + 1 : 1;
+    const uint64_t end_ms = services_.shard().timers().now_ms() + left_ms;
+    if (total_deadline_ms_ == 0 || end_ms < total_deadline_ms_) total_deadline_ms_ = end_ms;
+}
+
+bool Exchange::token_is_over() const noexcept {
+    return token_ != nullptr && token_->expires_unix_s != 0 &&
+           static_cast<int64_t>(services_.wall_now_us() / 1'000'000) >= token_->expires_unix_s;
+}
+
 void Exchange::on_session_deadline(bool total) {
     if (!total) return realtime_->session().on_deadline();
     total_deadline_ms_ = 0;
+    if (token_is_over())
+        return realtime_->session().close(
+            http::close_code::policy,
+            Error{.code = Errc::unauthenticated, .side = Side::downstream, .what = "the session's token has expired"});
     services_.metrics().timeouts.add();
     realtime_->session().close(http::close_code::going_away,
                                Error{.code = Errc::timed_out,

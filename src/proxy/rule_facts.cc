@@ -23,8 +23,8 @@ int hex_digit(char c) noexcept {
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/// As forms write a parameter: %XX, and '+' for a blank. What is not well encoded stands for itself.
-size_t decode(std::string_view text, char* out) noexcept {
+/// %XX, and in a form's parameter '+' for a blank. What is not well encoded stands for itself.
+size_t decode(std::string_view text, char* out, char plus) noexcept {
     size_t size = 0;
     for (size_t at = 0; at < text.size(); ++at) {
         const bool coded = text[at] == '%' && at + 2 < text.size();
@@ -33,7 +33,7 @@ size_t decode(std::string_view text, char* out) noexcept {
             out[size++] = static_cast<char>(high << 4 | low);
             at += 2;
         } else {
-            out[size++] = text[at] == '+' ? ' ' : text[at];
+            out[size++] = text[at] == '+' ? plus : text[at];
         }
     }
     return size;
@@ -68,10 +68,10 @@ Value RuleFacts::get(Attribute attribute, std::string_view name) const noexcept 
 
 Value RuleFacts::of_head(Attribute attribute, std::string_view name) const noexcept {
     switch (attribute) {
-        case Attribute::model: return Value::of_name(x_.model_);
+        case Attribute::model: return Value::of_name(model_.value_or(x_.model_));
         case Attribute::endpoint: return Value::of_text(llm::endpoint_name(x_.endpoint_));
         case Attribute::route: return Value::of_text(x_.route_->name);
-        case Attribute::path: return Value::of_text(x_.path_);
+        case Attribute::path: return path();
         case Attribute::method: return Value::of_text(x_.method_text_);
         case Attribute::header: return header(name);
         case Attribute::query: return query(name);
@@ -170,7 +170,7 @@ Value RuleFacts::query(std::string_view name) const noexcept {
         std::string_view value = mark == parameter.npos ? std::string_view() : parameter.substr(mark + 1);
         if (value.find_first_of("%+") != value.npos) {
             char* const decoded = x_.text_.take(value.size());
-            value = {decoded, decode(value, decoded)};
+            value = {decoded, decode(value, decoded, ' ')};
         }
         found = Value::of_text(value);
     }
@@ -179,16 +179,21 @@ Value RuleFacts::query(std::string_view name) const noexcept {
 
 /// Of the client, as the trusted proxy in front says it.
 Value RuleFacts::address() const noexcept {
-    if (!x_.client_text_.empty()) {
-        const auto ip = parse_ip(x_.client_text_);
-        if (!ip) return Value::unclear();
-        ip_ = *ip;
-        return Value::of_address(ip_);
-    }
-    const net::PeerAddress& peer = x_.client_->peer();
-    if (peer.family == AF_UNIX || peer.family == AF_UNSPEC) return {};
-    ip_ = peer.ip;
+    const auto ip = x_.client_ip();
+    if (!ip) return x_.client_unnamed_ ? Value::unclear() : Value();
+    ip_ = *ip;
     return Value::of_address(ip_);
+}
+
+/// %65 is an e, and several slashes are one.
+Value RuleFacts::path() const noexcept {
+    const std::string_view raw = x_.path_;
+    if (!model_ || (raw.find('%') == raw.npos && raw.find("//") == raw.npos)) return Value::of_text(raw);
+    char* const text = x_.text_.take(raw.size());
+    const size_t decoded = decode(raw, text, '+');
+    const auto both_slashes = [](char a, char b) { return a == '/' && b == '/'; };
+    char* const end = std::unique(text, text + decoded, both_slashes);
+    return Value::of_text({text, static_cast<size_t>(end - text)});
 }
 
 /// The one that is required; of several none is the request's.

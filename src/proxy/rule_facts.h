@@ -13,10 +13,14 @@ namespace loom::proxy {
 
 class Exchange;
 
-/// Good while the request that was read is. No allocation from the heap.
+/// Good while the request that was read is. No allocation from the heap. For rules of access, which nobody may pass by
+/// another spelling: the model is the one that is asked about, and the path is as servers read it.
 class RuleFacts final : public rule::Facts {
   public:
     RuleFacts(Exchange& exchange, const llm::Request& request) noexcept : x_(exchange), request_(request) {}
+    /// For a rule of access. model  by one of its names; "": nobody has named one.
+    RuleFacts(Exchange& exchange, const llm::Request& request, std::string_view model) noexcept
+        : x_(exchange), request_(request), model_(model) {}
 
     [[nodiscard]] rule::Value get(rule::Attribute attribute, std::string_view name) const noexcept override;
 
@@ -31,10 +35,12 @@ class RuleFacts final : public rule::Facts {
     [[nodiscard]] rule::Value header(std::string_view name) const noexcept;
     [[nodiscard]] rule::Value query(std::string_view name) const noexcept;
     [[nodiscard]] rule::Value address() const noexcept;
+    [[nodiscard]] rule::Value path() const noexcept;
     [[nodiscard]] rule::Value region() const noexcept;
 
     Exchange& x_;
     const llm::Request& request_;
+    std::optional<std::string_view> model_;  // of a rule of access
     mutable IpBytes ip_{};
     mutable std::optional<rule::Value> roles_;  // once for all rules
 };

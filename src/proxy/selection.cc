@@ -98,8 +98,7 @@ void Exchange::choose_by_prompt(const llm::Request& request) {
     const PromptTarget& target =
         strategy == route::Strategy::task ? terms->of_task(estimate.task) : terms->of_complexity(estimate.complexity);
     // Whoever may not use that model keeps to the one that it asked for.
-    const bool may = consumer_ == nullptr || target.model.empty() ||
-                     consumer_->may_use_model(plan().catalogue.match(target.model).model);
+    const bool may = target.model.empty() || may_be_led_to(target.model, request);
     if (target.empty() || (!may && asked.known)) return;
     selection().decided = strategy;
     selection().model = target.model;

@@ -82,16 +82,33 @@ Result<JwtIdentity> TokenDesk::verify(const JwtPlan& jwt, bool is_its_own, std::
                        .what = "the keys of this token's issuer have not been fetched yet; try again"});
     auto identity = verifier_.verify(token, jwt.options, *keys, now_unix_s);
     if (identity) return identity;
+    const bool is_unsigned = verifier_.fault() == JwtFault::signature;
+    if (is_unsigned && fetched_keys != nullptr && is_its_own) {  // some issuers change a key and leave its id
+        fetched_keys->outdated.store(true, std::memory_order_relaxed);
+        const int64_t seen_s = fetched_keys->seen_unix_s.load(std::memory_order_relaxed);
+        keys_may_be_old_ = now_unix_s - seen_s > JwtKeys::fresh_s;
+    }
     if (identity.error().code != Errc::not_found)
         return refuse(failure_of(verifier_.fault()), unauthenticated(identity.error().what));
-    if (fetched_keys != nullptr && is_its_own) fetched_keys->outdated.store(true, std::memory_order_relaxed);
     return refuse(AuthFailure::key_id, unauthenticated("the token's key is not one of its issuer's"));
+}
+
+tenant::TokenIdentityPtr TokenDesk::known(const RoutePlan& route, const Sha256& digest, int64_t now_unix_s) {
+    if (route.jwt.empty()) return nullptr;
+    const tenant::TokenIdentityPtr* const found = cache_.find(digest, now_unix_s);
+    const bool fits = found != nullptr && std::ranges::find(route.jwt, (*found)->issuer_ix) != route.jwt.end();
+    return fits ? *found : nullptr;
+}
+
+/// Where nothing is said there must be no choice: one issuer, all of whose users the conf knows.
+bool TokenDesk::may_name(const Plan& plan, const JwtPlan& jwt, const Consumer& consumer) noexcept {
+    if (consumer.issuers.empty()) return plan.jwt.size() == 1 && !jwt.allows_unknown;
+    return std::ranges::find(consumer.issuers, jwt.name) != consumer.issuers.end();
 }
 
 Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const RoutePlan& route, std::string_view token,
                                                      const Sha256& digest, int64_t now_unix_s) {
-    if (const tenant::TokenIdentityPtr* const known = cache_.find(digest, now_unix_s))
-        if (std::ranges::find(route.jwt, (*known)->issuer_ix) != route.jwt.end()) return *known;
+    keys_may_be_old_ = false;
     const std::string_view issuer = verifier_.claimed_issuer(token);
     const auto its_own = std::ranges::find_if(route.jwt, [&](uint32_t ix) {
         return std::ranges::find(plan.jwt[ix].options.issuers, issuer) != plan.jwt[ix].options.issuers.end();
@@ -111,6 +128,11 @@ Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const Rou
                                               .side = Side::downstream,
                                               .what = "the token is good, but whom it names is no consumer here "
                                                       "(jwt.NAME.unknown_consumers = refuse)"});
+    if (identity->consumer != nullptr && !may_name(plan, jwt, *identity->consumer))
+        return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
+                                              .side = Side::downstream,
+                                              .what = "the token is good, but its issuer may not name this consumer "
+                                                      "(consumer.NAME.jwt)"});
     identity->own = identity->consumer != nullptr ? completed(*identity->consumer, claims) : unlisted(jwt, claims);
     if (identity->own != nullptr) identity->consumer = identity->own.get();
     identity->roles = identity->consumer->roles;
@@ -118,7 +140,8 @@ Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const Rou
         if (std::ranges::find(identity->roles, role) == identity->roles.end()) identity->roles.push_back(role);
     identity->claims = std::move(claims.claims);
     identity->issuer_ix = issuer_ix;
-    identity->expires_unix_s = claims.expires_unix_s;
+    const bool expires = claims.expires_unix_s != 0;
+    identity->expires_unix_s = expires ? claims.expires_unix_s + jwt.options.leeway_s : 0;
     tenant::TokenIdentityPtr shared = std::move(identity);
     cache_.put(digest, shared);
     return shared;

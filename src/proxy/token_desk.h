@@ -21,15 +21,24 @@ class TokenDesk {
     /// Could this be a token? A key that is none of the configuration's need not be.
     [[nodiscard]] static bool looks_like_token(std::string_view key) noexcept;
 
-    /// Of a route that takes tokens.
+    /// One that was verified of late and is good on this route, or null. A table's look-up.
+    [[nodiscard]] tenant::TokenIdentityPtr known(const RoutePlan& route, const Sha256& digest, int64_t now_unix_s);
+    /// May a token of this issuer name this consumer, whose models, limits and roles are its bearer's then?
+    [[nodiscard]] static bool may_name(const Plan& plan, const JwtPlan& jwt, const tenant::Consumer& consumer) noexcept;
+
+    /// Of a route that takes tokens; where it is not known().
     /// digest  the token's SHA-256.     plan  the one in force.
     /// Errors  unauthenticated, forbidden (downstream): failure() says more. unreachable (internal): no keys of its
     ///         issuer have come yet. No part of a token is in any of them.
-    /// Cost    a table's look-up for one that was verified of late; else that of a signature, and a few allocations.
+    /// Cost    that of a signature, and a few allocations; less where the token's own claims say that it is not for
+    /// here.
     [[nodiscard]] Result<tenant::TokenIdentityPtr> identify(const Plan& plan, const RoutePlan& route,
                                                             std::string_view token, const Sha256& digest,
                                                             int64_t now_unix_s);
     [[nodiscard]] AuthFailure failure() const noexcept { return failure_; }
+    /// Of the last one that was refused: its signature may be good by keys that the issuer has by now, which are looked
+    /// for.
+    [[nodiscard]] bool keys_may_be_old() const noexcept { return keys_may_be_old_; }
 
   private:
     [[nodiscard]] const JwtKeys* fetched(uint64_t source) const noexcept;
@@ -41,6 +50,7 @@ class TokenDesk {
     tenant::TokenCache cache_;
     JwtKeySetsPtr keys_;
     AuthFailure failure_ = AuthFailure::token;
+    bool keys_may_be_old_ = false;
 };
 
 }  // namespace loom::proxy

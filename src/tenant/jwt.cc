@@ -213,11 +213,16 @@ TokenClaim read_claim(const std::string& name, const dom::element& element) {
     return claim;
 }
 
-Result<JwtIdentity> read_claims(const dom::object& claims, const JwtOptions& options, int64_t now_s) {
+/// Whatever else it says: is it for here and now? Returns when it expires.
+Result<int64_t> check_claims(const dom::object& claims, const JwtOptions& options, int64_t now_s) {
     if (!is_one_of(options.issuers, text_at(claims, "iss"))) return refuse("the token's issuer is not known here");
     LOOM_TRY(check_audience(claims, options));
+    return check_times(claims, options, now_s);
+}
+
+Result<JwtIdentity> read_claims(const dom::object& claims, const JwtOptions& options, int64_t expires_unix_s) {
     JwtIdentity identity;
-    identity.expires_unix_s = LOOM_TRY(check_times(claims, options, now_s));
+    identity.expires_unix_s = expires_unix_s;
     if (!take_name(claims, options.consumer, identity.consumer) || identity.consumer.empty())
         return refuse("the token does not name a consumer");
     if (!take_name(claims, options.tier, identity.tier)) return refuse("the token's tier is none");
@@ -291,12 +296,15 @@ Result<JwtIdentity> JwtVerifier::verify(std::string_view token, const JwtOptions
     if (!at.header_json.read(at.header, object))
         return refuse("the token's header is no JSON object, or names a member twice");
     const Header header = LOOM_TRY(read_header(object, options));
-    fault_ = JwtFault::signature;
-    LOOM_TRY(check_signature(header, keys, parts.signed_text, at.signature));
+    // A signature costs a hundred times what claims do: strangers' tokens that cannot be meant for here get no further.
     fault_ = JwtFault::claims;
     if (!at.claims_json.read(at.claims, object))
         return refuse("the token's claims are no JSON object, or name a member twice");
-    return read_claims(object, options, now_unix_s);
+    const int64_t expires_unix_s = LOOM_TRY(check_claims(object, options, now_unix_s));
+    fault_ = JwtFault::signature;
+    LOOM_TRY(check_signature(header, keys, parts.signed_text, at.signature));
+    fault_ = JwtFault::claims;
+    return read_claims(object, options, expires_unix_s);
 }
 
 std::string_view JwtVerifier::claimed_issuer(std::string_view token) {

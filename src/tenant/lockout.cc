@@ -87,12 +87,4 @@ bool Lockout::note_failure(const IpBytes& address, uint64_t now_s) noexcept {
     }
 }
 
-void Lockout::note_success(const IpBytes& address) noexcept {
-    if (is_quiet()) return;
-    Place* const place = find(key_of(address));
-    // Not each time: who does well keeps a line of the cache that others read.
-    if (place != nullptr && place->word.load(std::memory_order_relaxed) != 0)
-        place->word.store(0, std::memory_order_relaxed);
-}
-
 }  // namespace loom::tenant

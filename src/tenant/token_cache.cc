@@ -20,7 +20,8 @@ size_t TokenIdentity::memory_bytes() const noexcept {
     bytes += claims.capacity() * sizeof(TokenClaim);
     for (const TokenClaim& claim : claims) bytes += bytes_of(claim.name) + bytes_of(claim.text) + bytes_of(claim.list);
     if (own == nullptr) return bytes;
-    bytes += sizeof *own + bytes_of(own->models) + bytes_of(own->routes) + own->networks.capacity() * sizeof(IpNetwork);
+    bytes += sizeof *own + bytes_of(own->models) + bytes_of(own->routes) + bytes_of(own->roles) +
+             bytes_of(own->issuers) + own->networks.capacity() * sizeof(IpNetwork);
     for (const std::string* const text :
          {&own->name, &own->tier, &own->team, &own->project, &own->tenant, &own->issuer})
         bytes += bytes_of(*text);
@@ -39,7 +40,7 @@ const TokenIdentityPtr* TokenCache::find(const Sha256& token, int64_t now_unix_s
     Entry* const set = set_of(token);
     for (Entry* entry = set; entry != set + ways; ++entry) {
         if (entry->identity == nullptr || entry->token != token) continue;
-        if (now_unix_s >= entry->identity->expires_unix_s) {  // leeway is the verifier's to grant
+        if (now_unix_s >= entry->identity->expires_unix_s) {
             entry->identity.reset();
             return nullptr;
         }

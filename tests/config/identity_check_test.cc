@@ -27,9 +27,52 @@ TEST(CheckIdentity, AnIssuerAndARouteAreEnough) {
 }
 
 TEST(CheckIdentity, AnIssuerThatNobodyTakes) {
-    EXPECT_EQ(more(""),
+    EXPECT_EQ(more("consumer.a.api_key = k\n"),
               "loom.conf:5:1: warning: jwt.corp: no route takes its tokens; set route.NAME.auth.type = jwt and "
               "route.NAME.auth.jwt = corp\n");
+}
+
+/// Whoever defines an issuer means to let its users in, and nobody else.
+TEST(CheckIdentity, ARouteThatSaysNothingBesideAnIssuerIsNotOpen) {
+    const std::string said = more("");
+    EXPECT_NE(said.find("route.ai.auth.type: is missing: with jwt.corp the route takes no request until it says whose: "
+                        "route.ai.auth.type = jwt and route.ai.auth.jwt = corp, or route.ai.auth.type = none"),
+              std::string::npos)
+        << said;
+    const auto loaded = config::load_text("route.ai.path = /v1/*\njwt.corp.issuer = https://id.example\n");
+    EXPECT_FALSE(route_auth(*loaded.partial, "ai").none);
+    EXPECT_EQ(more("route.ai.auth.type = none\n").find("is missing"), std::string::npos);
+}
+
+TEST(CheckIdentity, WhoseTokensMayNameAConsumer) {
+    const std::string second =
+        "jwt.two.issuer = https://two.example\nroute.ai.auth.type = jwt\n"
+        "route.ai.auth.jwt = corp, two\n";
+    const std::string unnamed = more(second + "consumer.a.models = small\n");
+    EXPECT_NE(unnamed.find("consumer.a.jwt: is missing: whose tokens may name it"), std::string::npos) << unnamed;
+    EXPECT_EQ(more(second + "consumer.a.jwt = two\n"), "");
+    EXPECT_EQ(more(second + "consumer.a.api_key = k\n"), "") << "it may come with its key alone";
+    EXPECT_NE(more(takes + "jwt.corp.unknown_consumers = allow\nconsumer.a.models = small\n").find("consumer.a.jwt"),
+              std::string::npos);
+    EXPECT_NE(more(takes + "consumer.a.jwt = three\n").find("no jwt.three.issuer is defined"), std::string::npos);
+    EXPECT_NE(more(takes + "consumer.a.jwt =\n").find("consumer.a.jwt: is empty"), std::string::npos);
+}
+
+TEST(CheckIdentity, AListThatIsEmptyIsNotEverybody) {
+    for (const char* const key : {"access.allow_ips", "route.ai.allow_ips", "consumer.a.allow_ips"})
+        EXPECT_NE(more(takes + key + " =\n").find(std::string(key) + ": is empty: that would let everybody in"),
+                  std::string::npos)
+            << key;
+}
+
+TEST(CheckIdentity, WhatAClientLikesLetsNobodyIn) {
+    const auto rule = [](const std::string& when, const std::string& action) {
+        return more(takes + "access.rule.a.when = " + when + "\naccess.rule.a.action = " + action + "\n");
+    };
+    for (const char* const when : {R"(query["k"] == "x")", R"(user == "alice")"}) {
+        EXPECT_NE(rule(when, "allow").find("say what the client likes"), std::string::npos) << rule(when, "allow");
+        EXPECT_EQ(rule(when, "deny"), "");
+    }
 }
 
 TEST(CheckIdentity, KeysOverAWireThatOthersMayTouch) {
@@ -72,6 +115,24 @@ TEST(Expiries, AreDatesOrTimes) {
     EXPECT_EQ(parse_expiry("2026-11-22T01:00:00+01:00"), 1795305600);
     EXPECT_FALSE(parse_expiry("22.11.2026"));
     EXPECT_FALSE(parse_expiry("30d"));
+    EXPECT_EQ(parse_expiry("1970-01-01"), 1) << "0 is never";
+    EXPECT_EQ(parse_expiry("1969-12-31T23:00:00Z"), 1);
+}
+
+TEST(JwtPlaces, PlainKeysAreAskedForOnlyWhereTheIssuerIsHere) {
+    EXPECT_EQ(plain_for_keys("https://id.example"), PlainHttp::never);
+    EXPECT_EQ(plain_for_keys("https://localhost.example/r"), PlainHttp::never);
+    EXPECT_EQ(plain_for_keys("http://127.0.0.1:8000/r"), PlainHttp::loopback_only);
+    EXPECT_EQ(plain_for_keys("https://localhost"), PlainHttp::loopback_only);
+    EXPECT_FALSE(client_place("http://127.0.0.1/keys", nullptr, PlainHttp::never));
+    EXPECT_TRUE(client_place("https://127.0.0.1/keys", nullptr, PlainHttp::never));
+    EXPECT_TRUE(client_place("http://127.0.0.1/keys", nullptr, PlainHttp::loopback_only));
+    EXPECT_FALSE(client_place("http://10.0.0.1/keys", nullptr, PlainHttp::loopback_only));
+}
+
+TEST(JwtPlaces, AreLoggedWithoutTheirQueries) {
+    EXPECT_EQ(printable_url("https://id.example/keys?token=secret"), "https://id.example/keys");
+    EXPECT_EQ(printable_url("https://id.example/\x01"), "https://id.example/?");
 }
 
 }  // namespace

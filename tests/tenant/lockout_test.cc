@@ -41,15 +41,6 @@ TEST(Lockouts, FailuresFarApartAreForgotten) {
     for (uint64_t at = 0; at < 200; at += 5) EXPECT_FALSE(lockout.note_failure(ip("192.0.2.1"), at)) << at;
 }
 
-TEST(Lockouts, ASuccessClears) {
-    Lockout lockout(terms);
-    for (int i = 0; i < 20; ++i) {
-        EXPECT_FALSE(lockout.note_failure(ip("192.0.2.1"), 5));
-        EXPECT_FALSE(lockout.note_failure(ip("192.0.2.1"), 5));
-        lockout.note_success(ip("192.0.2.1"));
-    }
-}
-
 TEST(Lockouts, AV6ClientIsItsNetworkAndAV4MappedOneIsV4) {
     Lockout lockout({.failures = 2, .window_s = 10, .time_s = 30});
     EXPECT_FALSE(lockout.note_failure(ip("2001:db8::1"), 1));

@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "fixture.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -173,6 +174,83 @@ TEST_F(Access, RulesMeetWhatIsRelayedUnreadAndPlainRoutesToo) {
     expect_error(ask(chat_request(chat_body)), 403);
 }
 
+/// Providers' prefixes, and all that leads to another model than the one that was asked for.
+TEST_F(Access, NoOtherNameOfAModelPassesARule) {
+    conf.set("access.rule.a.when", R"(model == "gpt-4o")").set("access.rule.a.action", "deny");
+    conf.set("provider.mock.models", "gpt-4o, gpt-4o-mini, gpt-realtime").set("route.gemini.path", "/v1beta/*");
+    start(answer_always(answer(chat_answer)));
+    const auto ask_for = [this](const std::string& model) {
+        return ask(chat_request(R"({"model":")" + model + R"(","messages":[{"role":"user","content":"hi"}]})"));
+    };
+    for (const char* const name : {"gpt-4o", "mock/gpt-4o", "mock:gpt-4o"}) {
+        const Message denied = ask_for(name);
+        expect_error(denied, 403, "forbidden");
+        EXPECT_TRUE(contains(denied.body, "access.rule.a")) << denied.body;
+    }
+    EXPECT_EQ(ask_for("gpt-4o-mini").status(), 200);
+    EXPECT_EQ(ask_for("mock/gpt-4o-mini").status(), 200);
+    EXPECT_EQ(upstream().request_count(), 2u);
+    // In a path, and for a session.
+    const std::string gemini = R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}]})";
+    EXPECT_EQ(ask(request("POST", "/v1beta/models/mock%2Fgpt-4o:generateContent", auth_header(), gemini)).status(),
+              403);
+    loom().reload(conf.set("access.rule.a.when", R"(model == "gpt-realtime")").text());
+    for (const char* const name : {"gpt-realtime", "mock/gpt-realtime", "mock%2Fgpt-realtime"}) {
+        const Message denied = ask(upgrade_request("/v1/realtime?model=" + std::string(name), auth_header()));
+        expect_error(denied, 403);
+        EXPECT_TRUE(contains(denied.body, "access.rule.a")) << denied.body;
+    }
+    // What is allowed by the name that the model has here is not by another that the rest denies.
+    conf.set("access.rule.a.when", R"(model == "gpt-4o")").set("access.rule.a.action", "allow");
+    conf.set("access.rule.b.when", R"(method == "POST")").set("access.rule.b.action", "deny");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_for("gpt-4o").status(), 200);
+    expect_error(ask_for("mock/gpt-4o"), 403);
+    expect_error(ask_for("gpt-4o-mini"), 403);
+}
+
+TEST_F(Access, NobodyIsLedToAModelThatARuleDenies) {
+    conf.set("provider.mock.models", "gpt-4o, gpt-long").set("routing.failover.enabled", "on");
+    conf.set("model_fallback.gpt-4o.context_window", "mock/gpt-long");
+    const std::string too_long =
+        R"({"error":{"message":"too long","type":"invalid_request_error","code":"context_length_exceeded"}})";
+    start(answer_with([&](const Message& asked) {
+        return contains(asked.body, "gpt-long") ? answer(chat_answer) : answer(too_long, "400 Bad Request");
+    }));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_EQ(upstream().request_count(), 2u);
+    const Conf without = conf;
+    const auto deny = [this] {
+        conf.set("access.rule.a.when", R"(model == "gpt-long")").set("access.rule.a.action", "deny");
+        loom().reload(conf.text());
+    };
+    deny();
+    expect_error(ask(chat_request(chat_body)), 400);  // the provider's own answer
+    EXPECT_EQ(upstream().request_count(), 3u);
+    conf = without;  // an experiment whose arm everybody is in
+    conf.set("model_fallback.gpt-4o.context_window", "").set("routing.experiment.e.model", "gpt-4o");
+    conf.set("routing.experiment.e.arm.all.share", "100%").set("routing.experiment.e.arm.all.use", "mock/gpt-long");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    deny();
+    expect_error(ask(chat_request(chat_body)), 400);
+    EXPECT_FALSE(contains(upstream().last_request().body, "gpt-long"));
+}
+
+/// As servers read it.
+TEST_F(Access, APathIsTheSameHoweverItIsWritten) {
+    conf.set("route.plain.path", "/plain/*").set("route.plain.ai_gateway", "off");
+    ScriptedUpstream plain(answer_always(answer("{}")));
+    conf.set("route.plain.upstream", plain.origin());
+    conf.set("access.rule.a.when", R"(path starts_with "/plain/secret")").set("access.rule.a.action", "deny");
+    start(answer_always(answer(chat_answer)));
+    for (const char* const path : {"/plain/secret", "/plain//secret/x", "/plain/%73ecret", "/plain/%2Fsecret",
+                                   "/plain/s%65cret?x", "/plain///%73%65cret"})
+        expect_error(ask(get(path)), 403);
+    EXPECT_EQ(ask(get("/plain/public")).status(), 200);
+    EXPECT_EQ(ask(get("/plain//public")).status(), 200);
+}
+
 // --- guesses
 
 TEST_F(Access, WhoGuessesTooOftenIsLockedOutForAWhile) {
@@ -185,25 +263,69 @@ TEST_F(Access, WhoGuessesTooOftenIsLockedOutForAWhile) {
     EXPECT_TRUE(contains(locked.body, "auth.lockout")) << locked.body;
     EXPECT_GE(std::stoi(std::string(locked.head.value("Retry-After"))), 1);
     EXPECT_LE(std::stoi(std::string(locked.head.value("Retry-After"))), 2);
-    EXPECT_EQ(status_from("203.0.113.9"), 429) << "a right key is not told from a wrong one meanwhile";
-    EXPECT_EQ(status_from("203.0.113.10"), 200) << "others are not";
-    EXPECT_EQ(refused("key"), 3);
-    EXPECT_EQ(refused("lockout"), 2);
-    wait_until("the end of the lock", [&] { return status_from("203.0.113.9") == 200; });
+    EXPECT_EQ(status_from("203.0.113.9"), 200) << "whose key is right may be behind the same address";
+    expect_error(guess_from("203.0.113.9"), 429);  // and sets nobody else free
+    expect_error(ask(request("POST", "/v1/chat/completions", from("203.0.113.9"), chat_body)), 429);
+    EXPECT_EQ(guess_from("203.0.113.10").status(), 401) << "others are not locked out";
+    EXPECT_EQ(refused("key"), 4);
+    EXPECT_EQ(refused("lockout"), 3);
+    wait_until("the end of the lock", [&] { return guess_from("203.0.113.9").status() == 401; });
 }
 
-TEST_F(Access, ASuccessClearsAndMistakesAreNoGuesses) {
+TEST_F(Access, SuccessesBuyNoGuessesAndMistakesAreNone) {
     behind_a_proxy();
     conf.set("auth.lockout.failures", "3").set("consumer.tester.routes", "ai");
     conf.set("consumer.old.api_key", "sk-old").set("consumer.old.expires", "2020-01-01");
     start(answer_always(answer(chat_answer)));
     for (int i = 0; i < 5; ++i) {
-        expect_error(guess_from("203.0.113.9"), 401);
-        expect_error(guess_from("203.0.113.9"), 401);
-        EXPECT_EQ(status_from("203.0.113.9"), 200);
         expect_error(ask(request("POST", "/v1/chat/completions", from("203.0.113.8"), chat_body)), 401);
         expect_error(guess_from("203.0.113.8", "sk-old"), 401);
     }
+    for (int i = 0; i < 3; ++i) {
+        EXPECT_EQ(status_from("203.0.113.9"), 200);
+        expect_error(guess_from("203.0.113.9"), 401);
+    }
+    EXPECT_EQ(status_from("203.0.113.9"), 200);
+    expect_error(guess_from("203.0.113.9"), 429);
+}
+
+/// Whoever guesses is known behind a row of proxies, and none of those is taken for one who guesses.
+TEST_F(Access, BehindSeveralProxiesTheClientIsTheOneThatNoneOfThemIs) {
+    conf.set("forwarded.trust", "127.0.0.0/8, 198.51.100.0/24, 2001:db8:1::/48");
+    conf.set("auth.lockout.failures", "2").set("access.deny_ips", "192.0.2.66");
+    start(answer_always(answer(chat_answer)));
+    const auto two_lines = [](const std::string& first, const std::string& second) {
+        return "X-Forwarded-For: " + first + "\r\nX-Forwarded-For: " + second + "\r\n";
+    };
+    for (int i = 0; i < 2; ++i) expect_error(guess_from("203.0.113.9, 198.51.100.7, 198.51.100.8"), 401);
+    expect_error(guess_from("203.0.113.9, 198.51.100.7:4711"), 429);
+    expect_error(guess_from("192.0.2.1, 203.0.113.9:80, [2001:db8:1::5]:443"), 429);  // what it says itself is nothing
+    expect_error(ask(request("POST", "/v1/chat/completions",
+                             "Authorization: Bearer x\r\n" + two_lines("203.0.113.9", "198.51.100.7"), chat_body)),
+                 429);
+    expect_error(guess_from("203.0.113.10, 198.51.100.7"), 401);
+    for (int i = 0; i < 5; ++i) expect_error(guess_from("198.51.100.7"), 401);  // a proxy itself is never locked out
+    EXPECT_EQ(status_from("192.0.2.66, 198.51.100.7"), 403);
+    EXPECT_EQ(status_from("192.0.2.66:1234, 198.51.100.7"), 403);
+    EXPECT_EQ(status_from("192.0.2.66, 203.0.113.20, 198.51.100.7"), 200) << "which 203.0.113.20 may say of anybody";
+}
+
+TEST_F(Access, AListLetsNobodyInWhomTheProxyDoesNotName) {
+    behind_a_proxy();
+    conf.set("access.allow_ips", "127.0.0.0/8, 10.0.0.0/8");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 403) << "no entry";
+    for (const char* const bad : {"", "unknown", "10.0.0.1:", "10.0.0.1:x", "10.0.0.1.2", "_hidden", "10.0.0.1,",
+                                  "10.0.0.1, unknown", "10.0.0.1, unknown, 127.0.0.1", "[10.0.0.1", "fd00::1]:80"})
+        EXPECT_EQ(status_from(bad), 403) << bad;
+    for (const char* const good : {"10.0.0.1", "10.0.0.1:443", "[::ffff:10.0.0.1]:80", " 10.0.0.1 ", "127.0.0.1"})
+        EXPECT_EQ(status_from(good), 200) << good;
+    loom().reload(conf.set("access.allow_ips", "").set("consumer.tester.allow_ips", "127.0.0.0/8").text());
+    EXPECT_EQ(status_from("unknown"), 403);
+    conf.set("consumer.tester.allow_ips", "").set("access.rule.a.when", R"(ip in ["10.0.0.0/8"])");
+    loom().reload(conf.set("access.rule.a.action", "deny").text());
+    EXPECT_EQ(status_from("unknown"), 403) << "it may be one of them";
+    EXPECT_EQ(status_from("11.0.0.1"), 200);
 }
 
 TEST_F(Access, ThisMachineAndAProxyThatNamesNobodyAreNeverLockedOut) {
@@ -223,11 +345,11 @@ TEST_F(Access, AReloadKeepsTheLock) {
     conf.set("auth.lockout.failures", "2").set("auth.lockout.time", "1h");
     start(answer_always(answer(chat_answer)));
     for (int i = 0; i < 2; ++i) expect_error(guess_from("203.0.113.9"), 401);
-    EXPECT_EQ(status_from("203.0.113.9"), 429);
+    expect_error(guess_from("203.0.113.9"), 429);
     loom().reload(conf.set("timeout.connect", "4s").text());
-    EXPECT_EQ(status_from("203.0.113.9"), 429);
+    expect_error(guess_from("203.0.113.9"), 429);
     loom().reload(conf.set("auth.lockout.failures", "0").text());
-    EXPECT_EQ(status_from("203.0.113.9"), 200) << "switched off";
+    expect_error(guess_from("203.0.113.9"), 401);  // switched off
 }
 
 }  // namespace

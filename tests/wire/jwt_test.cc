@@ -184,6 +184,38 @@ TEST_F(Jwt, WhomTwoIssuersCallAlikeAreTwo) {
     expect_refused(other.token(claims("alice")), "signature is wrong");
 }
 
+/// No issuer's users become consumers that are another's, or the conf's own.
+TEST_F(Jwt, AnIssuerNamesTheConsumersThatItMay) {
+    const TokenMaker other("k1");
+    write("other.json", jwks_of({&other}));
+    conf.set("jwt.other.issuer", "https://other.example").set("jwt.other.audience", "loom");
+    conf.set("jwt.other.jwks", file("other.json")).set("route.ai.auth.jwt", "corp, other");
+    conf.set("consumer.a.jwt", "corp").set("consumer.b.jwt", "corp, other");
+    start(answer_always(answer(chat_answer)));
+    const auto of_other = [&](const std::string& sub) {
+        return ask_with(other.token(R"({"iss":"https://other.example","aud":"loom","sub":")" + sub + R"(","exp":)" +
+                                    in_s(3600) + "}"));
+    };
+    EXPECT_EQ(ask_with(maker.token(claims("a"))).status(), 200);
+    EXPECT_EQ(ask_with(maker.token(claims("b"))).status(), 200);
+    EXPECT_EQ(of_other("b").status(), 200);
+    const Message denied = of_other("a");
+    expect_error(denied, 403, "forbidden");
+    EXPECT_TRUE(contains(denied.body, "consumer.NAME.jwt")) << denied.body;
+    expect_error(of_other("tester"), 403);  // of two issuers neither may, where nothing is said
+    expect_error(ask_with(maker.token(claims("tester"))), 403);
+    EXPECT_EQ(refused("consumer"), 3);
+
+    conf.set("jwt.other.issuer", "").set("jwt.other.audience", "").set("jwt.other.jwks", "");
+    conf.set("route.ai.auth.jwt", "corp").set("consumer.b.jwt", "corp");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_with(maker.token(claims("tester"))).status(), 200) << "there is no other";
+    loom().reload(conf.set("jwt.corp.unknown_consumers", "allow").text());
+    expect_error(ask_with(maker.token(claims("tester"))), 403);  // anybody may be called so there
+    EXPECT_EQ(ask_with(maker.token(claims("a"))).status(), 200);
+    EXPECT_EQ(ask_with(maker.token(claims("stranger"))).status(), 200);
+}
+
 TEST_F(Jwt, ClaimsByPathTellTheConsumerItsTierAndItsTeam) {
     conf.set("jwt.corp.consumer_claim", "realm_access.name").set("jwt.corp.tier_claim", "tier");
     conf.set("jwt.corp.team_claim", "/org~1team").set("consumer.gold.tier", "gold").set("consumer.gold.team", "own");
@@ -231,7 +263,7 @@ TEST_F(Jwt, ATiersLimitsAreEachBearersOwn) {
     conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");
     conf.set("rate_limit.tier.small.request_rate", "2").set("rate_limit.request_rate.limit", "3");
     conf.set("rate_limit.request_rate.window", "1h").set("rate_limit.consumer.own.request_rate", "5");
-    conf.set("consumer.own.models", "gpt-4o");
+    conf.set("consumer.own.models", "gpt-4o").set("consumer.own.jwt", "corp").set("consumer.tester.jwt", "corp");
     start(answer_always(answer(chat_answer)));
     const auto admitted = [&](const std::string& name, const std::string& more) {
         int count = 0;
@@ -347,6 +379,51 @@ TEST_F(Jwt, ATokenIsNotTakenBeyondItsEnd) {
     expect_refused(token, "has expired");
 }
 
+TEST_F(Jwt, ATokenIsTakenForItsLeeway) {
+    start(answer_always(answer(chat_answer)));
+    const auto expired = [this](int64_t seconds) {
+        return maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(-seconds) + "}");
+    };
+    const std::string late = expired(20);
+    for (int i = 0; i < 3; ++i) EXPECT_EQ(ask_with(late).status(), 200);
+    expect_refused(expired(61), "has expired");
+}
+
+/// What a token claims is looked at first: a signature is dear.
+TEST_F(Jwt, AStrangersTokenThatIsNotForHereCostsNoSignature) {
+    const TokenMaker stranger("k1");
+    start(answer_always(answer(chat_answer)));
+    for (const std::string& claimed :
+         {R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(-61) + "}",
+          R"({"iss":"https://id.example","aud":"other","sub":"tester","exp":)" + in_s(60) + "}",
+          R"({"iss":"https://id.example","sub":"tester","exp":)" + in_s(60) + "}"}) {
+        const Message by_stranger = ask_with(stranger.token(claimed)), by_issuer = ask_with(maker.token(claimed));
+        EXPECT_EQ(by_stranger.status(), 401);
+        EXPECT_EQ(by_stranger.body, by_issuer.body) << "nothing is learnt of who has signed it";
+    }
+    EXPECT_EQ(refused("signature"), 0);
+    EXPECT_EQ(refused("claims"), 6);
+}
+
+TEST_F(Jwt, WhoIsLockedOutIsLetInByATokenThatIsKnown) {
+    conf.set("forwarded.trust", "127.0.0.0/8").set("auth.lockout.failures", "2").set("loop.shards", "1");
+    const TokenMaker stranger("k1");
+    start(answer_always(answer(chat_answer)));
+    const auto ask_from = [this](const std::string& token) {
+        return ask(request("POST", "/v1/chat/completions",
+                           "Content-Type: application/json\r\nX-Forwarded-For: 203.0.113.9\r\nAuthorization: Bearer " +
+                               token + "\r\n",
+                           chat_body))
+            .status();
+    };
+    const std::string known = maker.token(claims("tester"));
+    EXPECT_EQ(ask_from(known), 200);
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(ask_from(stranger.token(claims("tester"))), 401);
+    EXPECT_EQ(ask_from(stranger.token(claims("tester"))), 429);
+    EXPECT_EQ(ask_from(known), 200);
+    EXPECT_EQ(ask_from(maker.token(claims("tester", R"(,"n":2)"))), 429) << "to verify one is what it would have done";
+}
+
 TEST_F(Jwt, WithASecret) {
     conf.set("jwt.corp.jwks", "").set("jwt.corp.secret", secret);
     start(answer_always(answer(chat_answer)));
@@ -417,6 +494,25 @@ TEST_F(Jwt, AnUnknownKeyIsLookedForOnceAndThenTaken) {
         EXPECT_EQ(ask_with(next.token(claims("tester"))).status(), 200);
     EXPECT_EQ(id_server->request_count(), 2u);
     EXPECT_GE(refused("key_id"), 51);
+}
+
+/// Some issuers change a key and leave its id, or have none: the newer is looked for too, and
+/// so once in ten seconds at most.
+class JwtRotation : public Jwt, public testing::WithParamInterface<const char*> {};
+INSTANTIATE_TEST_SUITE_P(KeyIds, JwtRotation, testing::Values("k1", ""));
+
+TEST_P(JwtRotation, AKeyThatChangesUnderItsIdIsLookedFor) {
+    const TokenMaker before(GetParam()), after(GetParam());
+    std::atomic<bool> rotated = false;
+    serve([&](const Message&) { return answer(jwks_of({rotated ? &after : &before})); });
+    start(answer_always(answer(chat_answer)));
+    wait_for_keys();
+    ask_until(200, before.token(claims("tester")));
+    rotated = true;
+    expect_refused(after.token(claims("tester")), "signature is wrong");
+    ask_until(200, after.token(claims("tester")));
+    expect_refused(before.token(claims("tester")), "signature is wrong");
+    EXPECT_EQ(id_server->request_count(), 2u);
 }
 
 TEST_F(Jwt, WhatComesOfAFetchThatFailsLeavesTheKeysThatAreThere) {
@@ -538,6 +634,34 @@ TEST_F(Jwt, ASessionEndsWhenItsIssuerIsNotTakenAnyMore) {
     EXPECT_EQ(session.read().opcode, opcode::close);
 }
 
+TEST_F(Jwt, ASessionEndsWithItsToken) {
+    conf.set("provider.mock.models", "gpt-realtime").set("jwt.corp.leeway", "0s");
+    start([](UpstreamConnection& connection) {
+        if (auto end = accept_websocket(connection)) (void)end->read_to_end();
+    });
+    RawClient one = client();
+    const std::string token =
+        maker.token(R"({"iss":"https://id.example","aud":"loom","sub":"tester","exp":)" + in_s(3) + "}");
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime", "Authorization: Bearer " + token + "\r\n"));
+    EXPECT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd session(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
+    EXPECT_EQ(session.read().opcode, opcode::close);
+}
+
+TEST_F(Jwt, ASessionEndsWhenItsIssuersAudienceIsAnother) {
+    conf.set("provider.mock.models", "gpt-realtime");
+    start([](UpstreamConnection& connection) {
+        if (auto end = accept_websocket(connection)) (void)end->read_to_end();
+    });
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime",
+                             "Authorization: Bearer " + maker.token(claims("tester")) + "\r\n"));
+    EXPECT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd session(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
+    loom().reload(conf.set("jwt.corp.audience", "another").text());
+    EXPECT_EQ(session.read().opcode, opcode::close);
+}
+
 TEST_F(Jwt, ConfsThatCannotWorkAreRefusedByName) {
     struct Case {
         std::vector<std::pair<std::string, std::string>> set;
@@ -560,6 +684,7 @@ TEST_F(Jwt, ConfsThatCannotWorkAreRefusedByName) {
              {{{"route.ai.auth.type", "none, jwt"}}, "none stands alone"},
              {{{"jwt.again.issuer", issuer_name}, {"route.ai.auth.jwt", "corp, again"}}, "has the issuer of another"},
              {{{"access.allow_ips", "10.0.0.1/8"}}, "access.allow_ips"},
+             {{{"consumer.tester.jwt", "nobody"}}, "no jwt.nobody.issuer is defined"},
              {{{"consumer.tester.expires", "tomorrow"}}, "expected a date"}}) {
         Conf changed = conf;
         for (const auto& [key, value] : one.set) changed.set(key, value);

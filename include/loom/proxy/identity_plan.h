@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "loom/base/crypto.h"
 #include "loom/base/ip.h"
 #include "loom/rule/rule.h"
 #include "loom/tenant/jwk.h"
@@ -19,17 +21,30 @@ namespace loom::proxy {
 struct JwtPlan {
     std::string name;  // of jwt.NAME
     tenant::JwtOptions options;
+    std::optional<Sha256> secret;                // of the secret, where that is what signs: two plans may have one
     std::shared_ptr<const tenant::JwkSet> keys;  // of a file or a secret; null: they are fetched, by `source`
     uint64_t source = 0;                         // of fetched keys: the same as long as they are asked for in one place
     bool allows_unknown = false;                 // a token may name somebody who is no consumer of the configuration
+
+    /// Is a token that `before` took taken by this one too? Keys of a file or a secret must be the same: what has
+    /// verified it may be gone.
+    [[nodiscard]] bool takes_what(const JwtPlan& before) const noexcept {
+        return name == before.name && options.issuers == before.options.issuers &&
+               options.audiences == before.options.audiences && options.algorithms == before.options.algorithms &&
+               source == before.source && (secret ? secret == before.secret : keys == before.keys);
+    }
 };
 
 /// Keys as they were fetched, off the requests' way. Immutable but for what requests find.
 struct JwtKeys {
     uint64_t source = 0;
     tenant::JwkSet set;
-    /// A token of this issuer names a key that is not in the set: whoever fetches keys looks for newer ones. Set by any
-    /// shard.
+    /// When they were last seen to be the issuer's, of the wall's clock.
+    mutable std::atomic<int64_t> seen_unix_s = 0;
+    /// So long they are not looked at again, whatever tokens say.
+    static constexpr int64_t fresh_s = 10;
+    /// A token of this issuer is by a key that is not in the set, or that has changed: whoever fetches keys looks for
+    /// newer ones. Set by any shard.
     mutable std::atomic<bool> outdated = false;
 };
 /// Those that are there, replaced whole.
@@ -52,7 +67,11 @@ struct AddressRules {
 
     [[nodiscard]] bool empty() const noexcept { return allow.empty() && deny.empty(); }
     /// Without an address (a unix socket's peer) nothing can be shown: nobody is let in where there is a rule.
-    [[nodiscard]] bool admits(const std::optional<IpBytes>& address) const noexcept;
+    [[nodiscard]] bool admits(const std::optional<IpBytes>& address) const noexcept {
+        return admits(allow, deny, address);
+    }
+    [[nodiscard]] static bool admits(std::span<const IpNetwork> allow, std::span<const IpNetwork> deny,
+                                     const std::optional<IpBytes>& address) noexcept;
 };
 
 }  // namespace loom::proxy

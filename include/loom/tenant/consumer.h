@@ -25,10 +25,11 @@ struct Consumer {
     std::string project;
     std::string tenant;
     std::vector<std::string> roles;
-    std::string issuer;               // of one that is unlisted: whose token it is, since two issuers may use one name
-    std::vector<IpNetwork> networks;  // it comes from these addresses alone; empty allows all
-    int64_t expires_unix_s = 0;       // 0: never
-    uint8_t priority = 5;             // 0..9: the higher, the sooner it is served where not all can be
+    std::vector<std::string> issuers;  // whose tokens may name it
+    std::string issuer;                // of one that is unlisted: whose token it is, since two issuers may use one name
+    std::vector<IpNetwork> networks;   // it comes from these addresses alone; empty allows all
+    int64_t expires_unix_s = 0;        // 0: never
+    uint8_t priority = 5;              // 0..9: the higher, the sooner it is served where not all can be
 
     static constexpr uint32_t unlisted = UINT32_MAX;
     [[nodiscard]] bool is_listed() const noexcept { return index != unlisted; }

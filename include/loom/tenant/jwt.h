@@ -79,7 +79,7 @@ struct JwtIdentity {
 enum class JwtFault : uint8_t {
     form,       // it is no token, or none of the kind that is taken
     signature,  // nobody known has signed it: a guess
-    claims,     // its issuer has signed it, and it is not for here, not now, or for nobody
+    claims,     // it is not for here, not now, or for nobody
 };
 
 /// One lives per shard: its buffers stay warm. The options and keys are of a snapshot and shared.
@@ -96,7 +96,8 @@ class JwtVerifier {
     /// now_unix_s  of the wall's clock.
     /// Errors  unauthenticated (downstream), all of them but one: not_found for a token whose key id is in no set, so
     ///         that whoever fetches keys may look for newer ones. `what` is a literal that says which rule was broken;
-    ///         no part of a token is ever in it. A token is judged by its claims only once its signature is good.
+    ///         no part of a token is ever in it. `iss`, `aud` and the times may be refused before the signature is
+    ///         looked at, in the same words as after; who bears it is read of a good one alone.
     /// Cost    that of one public-key verification, mostly; no I/O and no lock.
     [[nodiscard]] Result<JwtIdentity> verify(std::string_view token, const JwtOptions& options, const JwkSet& keys,
                                              int64_t now_unix_s);

@@ -16,6 +16,7 @@ struct LockoutTerms {
     friend bool operator==(const LockoutTerms&, const LockoutTerms&) = default;
 };
 
+/// Failures are counted, whatever goes well between them: who has one good key guesses at others no more freely.
 /// A set-associative table for all shards together: an address has its word in one of eight places. Where all are taken
 /// the one whose window began first goes, and one that is locked out only when all eight are. As in AddressLimits, one
 /// IPv6 client owns a /64. Any shard; no lock, and nothing from the heap.
@@ -28,8 +29,6 @@ class Lockout {
     [[nodiscard]] uint32_t left_s(const IpBytes& address, uint64_t now_s) const noexcept;
     /// It has failed. True where that was one too many: it is locked out from now on.
     bool note_failure(const IpBytes& address, uint64_t now_s) noexcept;
-    /// It has shown who it is: what it has failed before was a mistake.
-    void note_success(const IpBytes& address) noexcept;
     /// Nobody has failed of late: what there is to look at is one word.
     [[nodiscard]] bool is_quiet() const noexcept { return noted_.load(std::memory_order_relaxed) == 0; }
 

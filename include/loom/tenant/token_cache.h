@@ -20,7 +20,7 @@ struct TokenIdentity {
     std::vector<std::string> roles;       // the consumer's own, and the token's
     std::vector<TokenClaim> claims;       // that rules ask for
     uint32_t issuer_ix = 0;               // among the configuration's
-    int64_t expires_unix_s = 0;
+    int64_t expires_unix_s = 0;           // its issuer's leeway and all
 
     /// What it takes, texts and all.
     [[nodiscard]] size_t memory_bytes() const noexcept;
