@@ -339,7 +339,8 @@ void Exchange::on_first_content() noexcept {
 
 void Exchange::on_event_passed() noexcept {
     if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
-    if (limited_ != nullptr) limited_->note_events(services_.shard().timers().now_ms(), unix_now_s(), event_count());
+    if (limited_ != nullptr)
+        limited_->note_events(services_.shard().timers().now_ms(), services_.unix_now_s(), event_count());
 }
 
 void Exchange::on_relay_end() noexcept {

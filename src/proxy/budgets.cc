@@ -47,6 +47,7 @@ void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t se
 /// Those that it is under, null where there is none: its consumer's own, the team's, all together's.
 RateLimitPlan::Budgets Exchange::budgets() const noexcept {
     const RateLimitPlan& limits = *plan().rate_limits;
+    if (limits.budgets.empty()) return {};
     RateLimitPlan::Budgets all = limits.budgets_of[consumer_ix_of_limits()];
     if (consumer_ == nullptr) return all;
     const auto in = [](const auto& budgets, const std::string& name) -> const Budget* {
@@ -58,15 +59,9 @@ RateLimitPlan::Budgets Exchange::budgets() const noexcept {
     return all;
 }
 
-bool Exchange::has_budget() const noexcept {
-    return std::ranges::any_of(budgets(), [](const Budget* one) { return one != nullptr; });
-}
-
-int64_t Exchange::unix_now_s() const noexcept { return static_cast<int64_t>(services_.wall_now_us() / 1'000'000); }
-
 /// A call whose model or prompt is not read: it goes where anything is left of each.
 Result<void> Exchange::check_budgets() {
-    const int64_t now_s = unix_now_s();
+    const int64_t now_s = services_.unix_now_s();
     for (const Budget* const budget : budgets()) {
         const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt;
         if (!spent) continue;
@@ -78,7 +73,9 @@ Result<void> Exchange::check_budgets() {
 
 /// Of each budget that it is under, or nothing of any: then the answer says which is spent. Who is asked is known.
 Result<void> Exchange::hold_budgets() {
-    if (limited_ == nullptr || !limited_->budgets.empty() || !has_budget() || llm::counts_tokens(endpoint_)) return {};
+    if (limited_ == nullptr || !limited_->budgets.empty() || !RateLimitPlan::any_of(budgets()) ||
+        llm::counts_tokens(endpoint_))
+        return {};
     ClientLimits& limited = *limited_;
     const uint64_t input = limited.tokens_input;
     const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
@@ -88,7 +85,7 @@ Result<void> Exchange::hold_budgets() {
         limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;
     }
     limited.tokens_held = std::max<uint64_t>(1, input + output);
-    const int64_t now_s = unix_now_s();
+    const int64_t now_s = services_.unix_now_s();
     for (const Budget* const budget : budgets())
         if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
             return std::unexpected(over_budget());
@@ -103,7 +100,8 @@ Error Exchange::over_budget() {
     const tenant::BudgetRefusal& why = limited_->spent;
     services_.metrics().budget_refused(why.of->scope);
     if (!why.of->alerts.empty() &&
-        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(unix_now_s()), why.of->alerts.back())) {
+        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(services_.unix_now_s()),
+                                     why.of->alerts.back())) {
         services_.metrics().budget_alerts.add();
         observe::log_warn("{}.{}: a request was refused", why.of->key, key_word(why.unit, why.period));
     }
@@ -126,9 +124,9 @@ Error Exchange::over_budget() {
 /// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.
 void Exchange::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
     ClientLimits& limited = *limited_;
-    if (limited.spent.of != nullptr || !has_budget()) return;
+    if (limited.spent.of != nullptr || !RateLimitPlan::any_of(budgets())) return;
     const Money cost = sum_of(std::max<Money>(cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
-    const int64_t now_s = unix_now_s();
+    const int64_t now_s = services_.unix_now_s();
     if (!limited.budgets.empty())
         limited.budgets.settle(now_s, tokens, cost);
     else if (tokens != 0 || cost != 0)
@@ -149,7 +147,7 @@ Money Exchange::cost_of_untold(uint64_t tokens) const noexcept {
 }
 
 void Exchange::tell_budget_alerts() noexcept {
-    limited_->budgets.each_alert(unix_now_s(), [this](const tenant::BudgetAlert& alert) {
+    limited_->budgets.each_alert(services_.unix_now_s(), [this](const tenant::BudgetAlert& alert) {
         services_.metrics().budget_alerts.add();
         const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
         const std::string_view word = key_word(alert.unit, alert.period);

@@ -202,7 +202,8 @@ Result<void> Exchange::reserve_tokens(const llm::Request& request) {
     const RateLimitPlan& limits = *plan().rate_limits;
     const std::string_view model = plan().catalogue.match(model_).model;
     LOOM_TRY(enter_model_limit(model));
-    if (llm::counts_tokens(endpoint_) || (!has_budget() && !limited_->taken.counts_tokens())) return {};
+    if (llm::counts_tokens(endpoint_) || (!RateLimitPlan::any_of(budgets()) && !limited_->taken.counts_tokens()))
+        return {};
     limited_->tokens_input = request.prompt_tokens();
     uint64_t output = 0;
     if (makes_output(endpoint_)) {

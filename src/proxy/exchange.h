@@ -129,7 +129,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     ~Exchange();
     static void free_exchange(io::Doomed& doomed) noexcept;
     static io::Task run(Exchange& x, std::string_view first_body);
-
     // admit.cc
     Result<void> admit();
     Result<void> admit_route(const http::RequestHead& head);
@@ -165,7 +164,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool answer_cors(const http::RequestHead& head);
     void answer_health(std::string_view path);
     void answer_admin(const http::RequestHead& head);
-
     // body.cc: the request's body
     void take_first_body(std::string_view bytes);
     void expect_body();
@@ -194,7 +192,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void read_upload_on() noexcept;
     void refuse_upload(const Error& why);
     void fail_body(const Error& why);
-
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
@@ -206,7 +203,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> prepare_document(const llm::Request& request);
     [[nodiscard]] llm::Protocol models_protocol() const noexcept;
     void answer_models();
-
     // resource_call.cc: what providers keep
     Result<void> admit_family(const http::RequestHead& head);
     Result<void> check_family_provider();
@@ -268,7 +264,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void leave_candidate(bool refused = false) noexcept;
     void note_latency(uint64_t now_ns) noexcept;
     void note_throughput(uint64_t now_ns) noexcept;
-
     // selection.cc: who of a model's candidates may take it
     [[nodiscard]] Selection& selection();
     [[nodiscard]] std::string_view routed_model() const noexcept;
@@ -293,7 +288,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> refuse_region(const route::RegionRequirement& requirement);
     Result<void> refuse_needs(route::CapabilitySet missing);
     void write_selection_lines(http::HeadWriter& head) const;
-
     // limits.cc: providers' limits
     Result<void> enter_limits(const route::ChoiceTerms& terms) noexcept;
     void leave_limits(bool refused) noexcept;
@@ -303,7 +297,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] Error at_limit(uint64_t wait_ms) noexcept;
     [[nodiscard]] uint8_t priority() const noexcept;
     Result<void> shed_if_overloaded() noexcept;
-
     // adaptive.cc: how much they take at once
     [[nodiscard]] route::LimitState* learned_limit() const noexcept;
     void learn_of_head() noexcept;
@@ -332,33 +325,27 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void write_limit_lines(http::HeadWriter& head) const;
     // budgets.cc: and what they may spend by the calendar
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
-    [[nodiscard]] bool has_budget() const noexcept;
-    [[nodiscard]] int64_t unix_now_s() const noexcept;
     Result<void> check_budgets();
     Result<void> hold_budgets();
     [[nodiscard]] Error over_budget();
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
     void tell_budget_alerts() noexcept;
-
     // line_place.cc: waiting for them
     [[nodiscard]] bool joins_line(const llm::Request& request);
     Result<void> look_at_line();
-
     // stickiness.cc: which requests belong together
     void note_affinity(const http::RequestHead& head) noexcept;
     void note_affinity(const llm::Request& request) noexcept;
     [[nodiscard]] std::string_view user_of(const llm::Request& request) const noexcept;
     void add_cache_key();
     void book_stickiness();
-
     // experiment.cc: who is led to another model than the one asked for
     void choose_arm(const llm::Request& request);
     [[nodiscard]] bool may_lead(const llm::Request& request);
     void leave_arm() noexcept;
     [[nodiscard]] std::string_view asked_model() const noexcept;
     void book_arm(observe::Outcome outcome, uint64_t duration_us);
-
     // mirror.cc: copies of requests for a shadow
     [[nodiscard]] bool may_mirror() const noexcept;
     [[nodiscard]] bool may_copy_to(const route::Candidate& shadow) const noexcept;
@@ -366,7 +353,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void mirror();
     Result<void> find_shadow(const llm::Request& request);
     void book_mirror();
-
     // hedge.cc: a second provider beside one that is slow
     [[nodiscard]] bool races() const noexcept;
     [[nodiscard]] bool is_hedge() const noexcept;

@@ -403,6 +403,7 @@ class KilledLedger : public testing::Test {
         try {
             RawClient client(port);
             for (;;) {
+                if (next >= models_max) return;
                 const long n = next++;
                 const Message told = client.ask(chat_request(body_of(n)));
                 if (told.status() != 200) return;
@@ -413,6 +414,7 @@ class KilledLedger : public testing::Test {
         }
     }
 
+    static constexpr long models_max = 90'000;  // each request has its own, and a day has 100 000 in the sums
     StateDirectory state;
     std::mutex mutex;
     std::atomic<long> next = 0;
@@ -434,14 +436,17 @@ TEST_F(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
         LoomProcess loom(conf.text());
         std::vector<std::thread> clients;
         for (int i = 0; i < 6; ++i) clients.emplace_back([&] { ask_on(loom.port()); });
-        std::this_thread::sleep_for(std::chrono::microseconds(30'000 + random() % 170'000));
+        // Every sixth runs for longer than what counts as just before its end: most of its answers must be exact.
+        const bool is_long = kill_number % 6 == 5;
+        std::this_thread::sleep_for(
+            std::chrono::microseconds((is_long ? 200'000 : 20'000) + random() % (is_long ? 160'000 : 20'000)));
         loom.signal(SIGKILL);
         const Clock::time_point killed = Clock::now();
         for (std::thread& client : clients) client.join();
         (void)loom.wait_for_exit();
         const std::lock_guard lock(mutex);
         for (const auto& [n, when] : answered)
-            if (when > killed - std::chrono::milliseconds(20)) just_before.insert(n);
+            if (when > killed - std::chrono::milliseconds(100)) just_before.insert(n);
     }
     upstream.end_connections();
     LoomProcess loom(conf.text());

@@ -1,6 +1,7 @@
 // What clients may ask for, as a plan has it: which limits a request is under.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <deque>
 #include <memory>
@@ -29,7 +30,11 @@ struct RateLimitPlan {
     std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> models;
     std::deque<tenant::Budget> budgets;  // likewise; those below point at these
     using Budgets = std::array<const tenant::Budget*, tenant::BudgetHolds::budgets_max>;
-    std::vector<Budgets> budgets_of;  // by the consumer's index, as `consumers`: its own, its team's, all together's
+    [[nodiscard]] static bool any_of(const Budgets& budgets) noexcept {
+        return std::ranges::any_of(budgets, [](const tenant::Budget* one) { return one != nullptr; });
+    }
+    /// Where there are any, by the consumer's index: its own, its team's, all together's.
+    std::vector<Budgets> budgets_of;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> team_budgets;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> unlisted_budgets;  // by name
     /// Of those whom tokens tell more of than the configuration, or alone: what is taken of these is counted in

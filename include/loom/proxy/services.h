@@ -157,6 +157,7 @@ class Services {
     [[nodiscard]] std::string_view date() noexcept;
     /// Microseconds since 1970 at this tick: the monotonic clock, set by the wall's ten times a second.
     [[nodiscard]] uint64_t wall_now_us() noexcept;
+    [[nodiscard]] int64_t unix_now_s() noexcept { return static_cast<int64_t>(wall_now_us() / 1'000'000); }
     /// 32 hexadecimal digits, unlike any other of this process and hard to guess.
     [[nodiscard]] std::array<char, 32> new_request_id() noexcept;
 
