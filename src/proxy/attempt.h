@@ -15,6 +15,7 @@ struct Attempt {
     struct HedgeTimer : io::Timer {
         HedgeTimer(Handler handler, Exchange& x) noexcept : Timer(handler), exchange(x) {}
         Exchange& exchange;
+        bool over = false;  // once
     };
     Attempt(BlockPool& blocks, Block block, HedgeTimer::Handler on_hedge, Exchange& exchange)
         : head(blocks), answer_bytes(blocks), hedge_timer(on_hedge, exchange), home(std::move(block)) {}

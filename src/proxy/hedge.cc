@@ -7,6 +7,7 @@
 #include "hedge.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "client_connection.h"
 #include "client_limits.h"
@@ -69,8 +70,12 @@ uint64_t Exchange::hedge_delay_ms() noexcept {
 }
 
 void Exchange::on_hedge_timer(io::Timer& timer) noexcept {
-    Exchange& x = static_cast<Attempt::HedgeTimer&>(timer).exchange;
-    x.hedge();
+    auto& hedge_timer = static_cast<Attempt::HedgeTimer&>(timer);
+    Exchange& x = hedge_timer.exchange;
+    // A turn that comes late may see the time before it sees what had come by then: one that was interrupted has no
+    // completions at all. So it takes two turns.
+    if (std::exchange(hedge_timer.over, true)) return x.hedge();
+    x.services_.shard().timers().arm(hedge_timer, 1);
 }
 
 /// The provider at hand has been asked, and has said nothing for long.
