@@ -12,8 +12,8 @@ constexpr KeyRow rows[] = {
      .type = boolean,
      .default_text = "off",
      .meaning = "on: each attempt at a provider is written to a log in state.directory before it is sent, and what it "
-                "took when it is over; the sums are at the admin's /ai/usage. A request waits for that write, some "
-                "tens of microseconds, a second at most. One Loom for a state.directory",
+                "took when it is over; the sums are at the admin's /ai/usage. A request waits for that "
+                "write, a second at most. One Loom for a state.directory",
      .change = KeyChange::restart},
     {.pattern = "token_accounting.store.type",
      .type = choice,
