@@ -1,8 +1,8 @@
 // The texts of a request, one behind the other, decoded: contents, parts, instructions, what tools are given and say,
 // descriptions, in whatever protocol. Told by what they are not, so that a member that nobody here knows is read too.
 //
-// A request may be large and is read in turns, so only a window of its texts is there at a time; where each of its bytes
-// comes from in the document is told beside it.
+// A request may be large and is read in turns, so only a window of its texts is there at a time; where each of its
+// bytes comes from in the document is told beside it.
 #pragma once
 
 #include <array>
@@ -62,9 +62,9 @@ class TextReader {
     /// How parts of one message that follow each other are put together.
     enum class Parts : uint8_t { apart, joined, with_blank };
 
-    static constexpr uint32_t depth_max = 128;
+    static constexpr uint32_t depth_max = 256;  // no reader of requests takes more
     /// A window has to have room for so much more than what is asked for.
-    static constexpr uint32_t slack_bytes = 64;
+    static constexpr uint32_t slack_bytes = 96;
     static constexpr uint32_t slack_runs = 16;
 
     /// document  well formed and below 4 GiB; borrowed. One that is not gives nonsense, and nothing outside of it is
@@ -83,60 +83,68 @@ class TextReader {
 
     struct Level {
         bool in_array = false;
+        bool expects_name = false;
         bool is_free = false;     // members have the names that a tool or a client gave them
         bool opens_free = false;  // the member at hand
         bool steers = false;      // the member at hand
         bool addresses = false;   // the member at hand
         bool is_text = false;     // the member at hand is "text"
-        bool named = false;       // a name was told, and its value follows
         uint32_t element = 0;     // of an array: the one at hand, from 1
         uint32_t part = 0;        // of an array: the last whose text was told
+    };
+    /// The bytes of the document that something is made of.
+    struct Origin {
+        uint32_t from = 0, end = 0;
     };
     /// A string on its way through the reader: of the document, or of JSON that stands in one.
     struct Nest {
         enum class Form : uint8_t { unknown, plain, json };
         Form form = Form::unknown;
         bool in_string = false;
-        bool slash = false;  // the last byte was one that begins an escape
-        uint8_t hex_left = 0;
+        bool slash = false;    // the last byte may begin an escape
+        uint8_t hex_left = 0;  // digits of "\u0041"
         uint32_t code = 0;
         uint32_t high = 0;  // the first half of a pair, which waits for the second
-        uint32_t escape_from = 0, high_from = 0;
+        Origin escape, pair;
     };
-    /// A byte, and where it comes from.
-    struct Origin {
-        uint32_t from = 0, end = 0;
-    };
+    enum class Mode : uint8_t { outside, string, skipped, sealed };
 
     void step(TextWindow& window) noexcept;
     void open(char bracket) noexcept;
-    void take_name(TextWindow& window, std::string_view name, size_t begin, size_t end) noexcept;
-    void begin_value(TextWindow& window, size_t begin, size_t end) noexcept;
+    void close() noexcept;
+    void begin_name(TextWindow& window) noexcept;
+    void begin_value(TextWindow& window) noexcept;
+    [[nodiscard]] bool is_name_like() const noexcept;
+    [[nodiscard]] bool is_address() const noexcept;
+    void begin_string(TextWindow& window) noexcept;
     void take_number(TextWindow& window) noexcept;
-    [[nodiscard]] TextRun::Border border_of(bool is_text) noexcept;
-    void put_border(TextWindow& window, TextRun::Border border) noexcept;
-    void go_on(TextWindow& window, size_t bytes) noexcept;
-    void check_sealed(size_t bytes) noexcept;
+    [[nodiscard]] TextRun::Border border_of_value() noexcept;
+    void read_string(TextWindow& window, size_t stop) noexcept;
+    void skip() noexcept;
+    void skip_string(size_t stop) noexcept;
+    void check_sealed(TextWindow& window, size_t stop) noexcept;
     void end_string(TextWindow& window) noexcept;
     void put(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
     void put_plain(TextWindow& window, uint32_t nest, char c, Origin origin, TextRun::Kind kind) noexcept;
     void put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
+    void put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
     void put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
-    void flush(TextWindow& window, uint32_t nest, uint32_t end) noexcept;
-    void emit(TextWindow& window, std::string_view bytes, Origin origin, TextRun::Kind kind, uint32_t nest) noexcept;
+    void put_character(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
+    void flush_pair(TextWindow& window, uint32_t nest) noexcept;
+    void flush_slash(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
+    void emit(TextWindow& window, char c, Origin origin, TextRun::Kind kind, uint32_t nest) noexcept;
+    void copy(TextWindow& window, size_t begin, size_t end, uint32_t nest) noexcept;
     void sign(TextWindow& window, std::string_view bytes, TextRun::Border border) noexcept;
-    [[nodiscard]] size_t string_end(size_t begin) const noexcept;
 
     std::string_view text_;
     const Parts parts_;
     size_t at_ = 0;
-    size_t value_end_ = 0;  // of the string at hand
-    size_t value_begin_ = 0;
-    enum class Mode : uint8_t { outside, sealed, coded, plain } mode_ = Mode::outside;
-    bool value_quoted_ = false;
+    size_t value_begin_ = 0;       // of the string at hand
+    std::string_view string_end_;  // what is written behind the string at hand
+    Mode mode_ = Mode::outside;
+    TextRun::Border pending_ = TextRun::Border::none;  // of the run that comes
     bool broken_ = false;
     bool has_parts_ = false;
-    TextRun::Border pending_ = TextRun::Border::none;
     uint32_t depth_ = 0;
     uint32_t beyond_ = 0;  // levels deeper than there is room for: their texts are read as those of the last
     std::array<Level, depth_max + 1> levels_;
