@@ -137,7 +137,7 @@ class TextReader {
     void sign(TextWindow& window, std::string_view bytes, TextRun::Border border) noexcept;
 
     std::string_view text_;
-    const Parts parts_;
+    Parts parts_;
     size_t at_ = 0;
     size_t value_begin_ = 0;       // of the string at hand
     std::string_view string_end_;  // what is written behind the string at hand
