@@ -61,7 +61,7 @@ Result<void> Exchange::begin_relay() {
         return {};
     }
     take_back_answer(is_hedge() ? hedge_->client_held_bytes : held_before);
-    if (is_hedge() && !client_->is_nobody()) hedge_->rival->take_client();
+    if (is_hedge() && !client_->is_nobody()) Race(*hedge_->rival).take_client();
     return std::unexpected(error_);
 }
 
@@ -244,7 +244,8 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
-            "x-loom-complexity, x-loom-model, x-loom-hedge, retry-after, ratelimit, ratelimit-policy\r\n");
+            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, retry-after, ratelimit, "
+            "ratelimit-policy\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
