@@ -80,6 +80,8 @@ void RequestGuard::read_turn() {
     if (ended || too_many_ || reader_.is_broken()) return end_pass();
     size_t gone = plan_.pii ? scan_.unneeded() : window_.size;
     if (reads_attacks) gone = std::min<size_t>(gone, attacks_at_ - std::min<uint32_t>(attacks_at_, looked_back_bytes));
+    // Nothing that is looked for is longer than a window; that this holds is not left to hope.
+    too_many_ |= gone == 0 && window_.size >= turn_bytes;
     window_.forget(static_cast<uint32_t>(gone));
     if (plan_.pii) scan_.forget(gone);
     if (reads_attacks) attacks_at_ -= static_cast<uint32_t>(gone);
@@ -236,16 +238,21 @@ void RequestGuard::map_attacks() noexcept {
     };
     // The last that was mapped may have grown.
     for (size_t i = mapped_count_ == 0 ? 0 : mapped_count_ - 1; i < spans.size(); ++i) {
-        uint32_t begin = 0, end = 0;
-        bool any = false;
+        uint32_t begin = 0, end = 0, pieces = 0;
+        bool bare = false;
         each_piece(in_window(spans[i].begin), std::max(in_window(spans[i].end), in_window(spans[i].begin) + 1),
-                   [&](const Edit& piece, Kind) {
-                       if (!any) begin = piece.begin;
-                       any = true;
+                   [&](const Edit& piece, Kind kind) {
+                       if (pieces++ == 0) begin = piece.begin;
+                       bare |= kind == Kind::bare;
                        end = std::max(end, piece.end);
                    });
-        const bool known = i < mapped_count_;
-        ranges_[i] = {known ? std::min(ranges_[i].begin, begin) : begin, known ? std::max(ranges_[i].end, end) : end};
+        const Range range{begin, end, pieces == 1 && !bare};
+        if (i >= mapped_count_) {
+            ranges_[i] = range;
+        } else {
+            ranges_[i] = {std::min(ranges_[i].begin, begin), std::max(ranges_[i].end, end),
+                          ranges_[i].whole && range.whole};
+        }
     }
     mapped_count_ = spans.size();
 }
@@ -260,11 +267,22 @@ void RequestGuard::judge_text() {
     const bool sanitizes = plan_.injection->action == InjectionAction::sanitize;
     attack_blocked_ |= is_attack && (plan_.injection->action == InjectionAction::block ||
                                      (sanitizes && attacks_->has_more_spans()));
-    if (is_attack && sanitizes)
-        for (const Range& range : std::span(ranges_).first(mapped_count_))
-            if (range.end > range.begin) note({.begin = range.begin, .end = range.end, .changes = true}, false);
+    for (const Range& range : std::span(ranges_).first(is_attack && sanitizes ? mapped_count_ : 0)) {
+        attack_blocked_ |= !may_take_out(range);
+        if (range.end > range.begin) note({.begin = range.begin, .end = range.end, .changes = true}, false);
+    }
     text_read_ = 0;
     mapped_count_ = 0;
+}
+
+/// What goes over the border of a string would leave no JSON behind: such a request is refused instead.
+bool RequestGuard::may_take_out(const Range& range) const noexcept {
+    bool slash = false;
+    for (const char c : document_.substr(range.begin, range.end - range.begin)) {
+        if (c == '"' && !slash) return false;
+        slash = c == '\\' && !slash;
+    }
+    return range.whole;
 }
 
 // The changed document.

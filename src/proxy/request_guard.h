@@ -48,7 +48,8 @@ class RequestGuard {
 
   private:
     static constexpr size_t window_bytes = turn_bytes + 40 * 1024;  // with what is not decided, and what is looked back at
-    static constexpr size_t run_count = 8192;
+    /// An escape is a run of its own, and what is not decided may be made of nothing else.
+    static constexpr size_t run_count = 28 * 1024;
     static constexpr size_t looked_back_bytes = 4096;  // of an attack, whose first word may be far
     static constexpr size_t extra_count_max = 4096;
 
@@ -76,6 +77,7 @@ class RequestGuard {
     void read_attacks(bool ended);
     void map_attacks() noexcept;
     void judge_text();
+    [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
     void begin_writing();
     void write_turn();
     void put(const Edit& edit);
@@ -98,6 +100,7 @@ class RequestGuard {
     size_t mapped_count_ = 0;  // of its spans
     struct Range {
         uint32_t begin = 0, end = 0;
+        bool whole = true;  // of one string, without JSON inside it
     };
     std::array<Range, guard::InjectionScan::spans_max> ranges_;
     guard::InjectionScore worst_;  // of the text that has most points
