@@ -355,6 +355,7 @@ InjectionScore score_injection(std::string_view text) noexcept {
     return reader.finish();
 }
 
+static_assert(sizeof(InjectionReader) <= InjectionScan::memory_bytes);
 InjectionScan::InjectionScan() : reader_(std::make_unique<InjectionReader>()) {}
 InjectionScan::~InjectionScan() = default;
 

@@ -509,6 +509,9 @@ class Exposition {
             const auto why = static_cast<AuthFailure>(i);
             out_.sample({{"reason", std::string(auth_failure_name(why))}},
                         sum([=](const ShardMetrics& s) { return s.auth_failure_count_of(why); }));
+        }
+    }
+
     void write_guards() {
         out_.family("loom_ai_pii_detected_total", "counter",
                     "Personal data and secrets found in requests (security.pii_detection), by type.");

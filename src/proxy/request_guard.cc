@@ -26,7 +26,6 @@ const guard::PiiScanner& no_scanner() {
 RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document)
     : plan_(plan),
       document_(document),
-      blocks_(blocks),
       arena_(blocks, 4096),
       table_(arena_, false),
       reader_(document),
@@ -265,8 +264,8 @@ void RequestGuard::judge_text() {
     const bool is_attack = score.blocks(plan_.injection->sensitivity);
     attack_count_ += is_attack;
     const bool sanitizes = plan_.injection->action == InjectionAction::sanitize;
-    attack_blocked_ |= is_attack && (plan_.injection->action == InjectionAction::block ||
-                                     (sanitizes && attacks_->has_more_spans()));
+    attack_blocked_ |=
+        is_attack && (plan_.injection->action == InjectionAction::block || (sanitizes && attacks_->has_more_spans()));
     for (const Range& range : std::span(ranges_).first(is_attack && sanitizes ? mapped_count_ : 0)) {
         attack_blocked_ |= !may_take_out(range);
         if (range.end > range.begin) note({.begin = range.begin, .end = range.end, .changes = true}, false);

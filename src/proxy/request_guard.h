@@ -47,7 +47,8 @@ class RequestGuard {
     void count(observe::ShardMetrics& metrics) const noexcept;
 
   private:
-    static constexpr size_t window_bytes = turn_bytes + 40 * 1024;  // with what is not decided, and what is looked back at
+    static constexpr size_t window_bytes =
+        turn_bytes + 40 * 1024;  // with what is not decided, and what is looked back at
     /// An escape is a run of its own, and what is not decided may be made of nothing else.
     static constexpr size_t run_count = 28 * 1024;
     static constexpr size_t looked_back_bytes = 4096;  // of an attack, whose first word may be far
@@ -61,6 +62,11 @@ class RequestGuard {
         uint16_t text_bytes = 0;
         uint8_t quotes = 0;  // 0: none; else one more than the strings around it
         bool changes = false;
+    };
+
+    struct Range {
+        uint32_t begin = 0, end = 0;
+        bool whole = true;  // of one string, without JSON inside it
     };
 
     void begin_pass(llm::TextReader::Parts parts);
@@ -84,7 +90,6 @@ class RequestGuard {
 
     const GuardPlan& plan_;
     const std::string_view document_;
-    BlockPool& blocks_;
     Arena arena_;
     guard::MaskTable table_;
     llm::TextReader reader_;
@@ -98,10 +103,6 @@ class RequestGuard {
     uint32_t attacks_at_ = 0;  // in the window: what was not read of it yet
     uint64_t text_read_ = 0;   // of the text at hand
     size_t mapped_count_ = 0;  // of its spans
-    struct Range {
-        uint32_t begin = 0, end = 0;
-        bool whole = true;  // of one string, without JSON inside it
-    };
     std::array<Range, guard::InjectionScan::spans_max> ranges_;
     guard::InjectionScore worst_;  // of the text that has most points
     uint32_t attack_count_ = 0;    // texts

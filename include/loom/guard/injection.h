@@ -63,6 +63,7 @@ class InjectionScan {
         uint64_t end = 0;
     };
     static constexpr size_t spans_max = 64;
+    static constexpr size_t memory_bytes = 8 * 1024;
 
     InjectionScan();
     ~InjectionScan();
