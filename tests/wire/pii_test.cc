@@ -194,6 +194,31 @@ TEST_F(Pii, WhoeverIsAskedHasTheMaskedRequest) {
     EXPECT_EQ(detected("email"), 1) << "a copy is not looked through again";
 }
 
+/// A rival on a second connection gets a copy of what the first has kept.
+TEST_F(Pii, ARivalHasTheMaskedRequest) {
+    ScriptedUpstream rival(answer_always(answer(std::string(claude_answer))));
+    conf.set("provider.rival.type", "anthropic")
+        .set("provider.rival.api_key", "sk-rival")
+        .set("provider.rival.models", "gpt-4o")
+        .set("provider.rival.base_url", rival.origin())
+        .set("provider.rival.priority", "2")
+        .set("provider.mock.priority", "1")
+        .set("routing.failover.enabled", "on")
+        .set("routing.hedge.after", "50ms")
+        .set("routing.hedge.budget", "100%")
+        .set("security.pii_detection.enabled", "on");
+    Gate over;
+    start([over](UpstreamConnection& connection) {
+        if (connection.read_request()) over.wait();
+    });
+    const Message told =
+        ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"I am ann@example.org"}]})"));
+    over.open();
+    EXPECT_EQ(told.status(), 200) << told.body;
+    EXPECT_TRUE(contains(rival.last_request().body, "I am [EMAIL_1]")) << rival.last_request().body;
+    EXPECT_EQ(detected("email"), 1);
+}
+
 TEST_F(Pii, MasksMayTellAPartOrBeHashes) {
     conf.set("security.pii_detection.mask", "partial");
     begin();
@@ -234,26 +259,29 @@ TEST_F(Pii, OfFindsThatOverlapTheStricterCounts) {
 
 /// A body that nobody reads does not pass a route that is looked through, but where the conf names its family.
 TEST_F(Pii, WhatIsNotReadIsRefused) {
-    conf.set("route.ai.passthrough", "files, audio, realtime");
+    conf.set("route.ai.passthrough", "files, audio");
     begin();
-    const std::string form = post("/v1/audio/transcriptions", auth_header(), "--x\r\n\r\n--x--\r\n");
+    const std::string form = request("POST", "/v1/audio/transcriptions",
+                                     std::string(auth_header()) + "Content-Type: multipart/form-data; boundary=x\r\n",
+                                     "--x\r\n\r\n--x--\r\n");
     Message refused = ask(form);
     EXPECT_EQ(refused.status(), 403) << refused.body;
     EXPECT_TRUE(contains(refused.body, "security.unread")) << refused.body;
-    refused = ask(request("GET", "/v1/realtime?model=gpt-4o",
-                          std::string(auth_header()) +
-                              "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-                              "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
+    const std::string session = request("GET", "/v1/realtime?model=gpt-4o",
+                                        std::string(auth_header()) +
+                                            "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+                                            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n");
+    refused = ask(session);
     EXPECT_EQ(refused.status(), 403) << refused.body;
     EXPECT_EQ(upstream().request_count(), 0u);
     EXPECT_EQ(loom().metric(R"(loom_ai_security_blocked_total{reason="unread"})"), 2);
-    conf.set("security.unread", "audio");
+    conf.set("security.unread", "audio, realtime");
     begin();
     EXPECT_NE(ask(form).status(), 403);
+    EXPECT_NE(ask(session).status(), 403);
 }
 
 TEST_F(Pii, TheLogTellsWhatWasFoundAndNoValue) {
-    conf.set("log.access.path", "stdout");
     begin();
     (void)sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org, bob@example.org"}]})");
     EXPECT_TRUE(contains(loom().wait_for_access_line("\"guard\""), R"("guard":"email:2")"));
