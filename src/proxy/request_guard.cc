@@ -56,7 +56,12 @@ size_t RequestGuard::memory_bytes() const noexcept {
 }
 
 Result<bool> RequestGuard::turn() {
-    if (phase_ == Phase::read) read_turn();
+    // Of ordinary text a turn is turn_bytes; what is made to be looked at often ends it before.
+    const uint64_t looks = scan_.looks();
+    for (size_t read = 0; phase_ == Phase::read && read < turn_bytes; read += piece_bytes) {
+        read_piece();
+        if (scan_.looks() < looks || scan_.looks() - looks > turn_looks) break;
+    }
     if (reader_.is_broken())
         return fail(Errc::bad_message, Side::downstream, "a text of the request holds a broken escape");
     if (phase_ == Phase::write) write_turn();
@@ -70,9 +75,9 @@ void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
     scan_ = guard::PiiScan(plan_.pii->scanner);
 }
 
-/// One window of the texts.
-void RequestGuard::read_turn() {
-    const bool ended = !reader_.fill(window_, turn_bytes);
+/// What comes of a piece of the document.
+void RequestGuard::read_piece() {
+    const bool ended = !reader_.fill(window_, piece_bytes);
     if (plan_.pii) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
     const bool reads_attacks = attacks_ && parts_ == llm::TextReader::Parts::apart;
     if (reads_attacks) read_attacks(ended);

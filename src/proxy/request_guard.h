@@ -18,6 +18,8 @@ namespace loom::proxy {
 class RequestGuard {
   public:
     static constexpr size_t turn_bytes = 64 * 1024;
+    static constexpr size_t piece_bytes = 16 * 1024;
+    static constexpr uint64_t turn_looks = 100'000;  // half a millisecond
     /// Of the document's size, what edits may take beside what is always there.
     static constexpr size_t edit_bytes_max(size_t document_bytes) noexcept { return 4 * document_bytes + (1u << 20); }
     /// What one may hold at most, the changed document left out.
@@ -70,7 +72,7 @@ class RequestGuard {
     };
 
     void begin_pass(llm::TextReader::Parts parts);
-    void read_turn();
+    void read_piece();
     void end_pass();
     void found(const guard::PiiSpan& span);
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;

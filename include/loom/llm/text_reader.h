@@ -105,7 +105,7 @@ class TextReader {
         uint8_t hex_left = 0;  // digits of "\u0041"
         uint32_t code = 0;
         uint32_t high = 0;  // the first half of a pair, which waits for the second
-        Origin escape, pair;
+        Origin escape{}, pair{};
     };
     enum class Mode : uint8_t { outside, string, skipped, sealed };
 
