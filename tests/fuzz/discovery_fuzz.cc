@@ -1,11 +1,10 @@
 // Where an issuer's keys are: a document that is taken is plain JSON of that very issuer, and says so once.
-#include <simdjson.h>
-
 #include <cstdint>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 
+#include "loom/base/json.h"
 #include "loom/tenant/discovery.h"
 
 using namespace loom;
