@@ -205,6 +205,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_rate_limits(report);
     check_budgets(report);
     check_ledger(report);
+    check_security(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

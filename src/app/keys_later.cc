@@ -25,12 +25,8 @@ constexpr KeyRow rows[] = {
     later("semantic_cache.embedding.model_path", path), later("cache.exact.enabled", boolean),
     later("cache.exact.max_size", size), later("cache.exact.ttl", duration),
     // guard
-    later("security.prompt_injection.enabled", boolean), later("security.prompt_injection.action", text),
-    later("security.prompt_injection.sensitivity", text), later("security.content_filtering.enabled", boolean),
-    later("security.content_filtering.categories", list), later("security.content_filtering.action", text),
-    later("security.pii_detection.enabled", boolean), later("security.pii_detection.action", text),
-    later("security.pii_detection.types", list), later("security.pii_detection.direction", list),
-    later("security.pii_detection.type.<name>.action", text), later("security.rule.<name>.pattern", text),
+    later("security.content_filtering.enabled", boolean), later("security.content_filtering.categories", list),
+    later("security.content_filtering.action", text), later("security.rule.<name>.pattern", text),
     later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),
     later("security.max_tokens_per_request", integer),
     // dialects

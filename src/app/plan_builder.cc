@@ -268,6 +268,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
         fill_auth(config, plan, route);
         route.auth_header = config.text(prefix + "auth.header");
         route.bearer = config.boolean(prefix + "auth.bearer");
+        route.guarded = config.boolean(prefix + "security");
         route.keepalive_ms = ms(config, prefix + "keepalive");
         for (const std::string& name_of_family : config.list(prefix + "passthrough")) {
             const llm::Endpoint family = llm::endpoint_of_name(name_of_family);

@@ -13,6 +13,7 @@
 #include "plan_instances.h"
 #include "plan_limits.h"
 #include "plan_mirror.h"
+#include "plan_security.h"
 #include "plan_sticky.h"
 #include "prices.h"
 
@@ -132,6 +133,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         return std::ranges::find(strategies, one) != strategies.end();
     };
     fill_sticky(config, plan);
+    fill_security(config, plan);
     const bool sticky = any_sticky(plan);
     plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
     plan.choice.counts_in_flight = sticky;

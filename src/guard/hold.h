@@ -10,7 +10,7 @@ namespace loom::guard {
 /// The bytes that may stand in a find before its anchor: those of a mail address's local part, which has all others.
 inline constexpr Pos word_bytes_max = 64;
 constexpr bool is_word_byte(int c) noexcept {
-    return is_alnum(c) || c == '.' || c == '_' || c == '%' || c == '+' || c == '-' || c == '\'';
+    return is_alnum(c) || c == '.' || c == '_' || c == '%' || c == '+' || c == '-' || c == '\'' || c >= 0x80;
 }
 
 /// No find that is anchored at `anchor` or behind it begins before this: at the word before it, and a parenthesis that

@@ -20,9 +20,29 @@ constexpr size_t decoded_bytes_max = 768;
 constexpr size_t base64_min = 20, hex_min = 24;
 constexpr uint32_t hidden_points = 20;  // for what somebody took pains to hide
 
+constexpr size_t run_bytes_max = 2 * decoded_bytes_max;  // of what is coded, as much as is decoded
+constexpr size_t mark_bytes_max = InjectionScan::left_bytes_max;
+
 struct Place {
-    uint32_t begin = 0, end = 0;
+    uint64_t begin = 0, end = 0;
     bool quoted = false;
+};
+
+/// What stands where, for who takes it out.
+struct Spans {
+    std::array<InjectionScan::Span, InjectionScan::spans_max> of;
+    size_t count = 0;
+    bool more = false;
+
+    void add(Place place) noexcept {
+        if (count > 0 && place.begin <= of[count - 1].end && place.end >= of[count - 1].begin) {
+            of[count - 1] = {std::min(of[count - 1].begin, place.begin), std::max(of[count - 1].end, place.end)};
+        } else if (count < of.size()) {
+            of[count++] = {place.begin, place.end};
+        } else {
+            more = true;
+        }
+    }
 };
 
 /// The points of one kind of find, family by family.
@@ -42,12 +62,16 @@ struct Sums {
 };
 
 struct Tally {
-    InjectionScore& score;
+    InjectionScore score;
     Sums plain, quoted;
-    uint64_t fired = 0;  // rules that have met
+    Spans spans;
+    uint64_t fired = 0;            // rules that have met
+    uint64_t marked = 0;           // marks that were seen, by their names
+    const Place* coded = nullptr;  // of a text that was decoded: where it stands
 
     void add(InjectionFamily family, const char* rule, uint32_t points, Place place) noexcept {
         (place.quoted ? quoted : plain).add(family, points);
+        if (coded != nullptr) place = *coded;
         if (score.reason_count < InjectionScore::reasons_max)
             score.reasons[score.reason_count++] = {family, rule, place.begin, place.end};
     }
@@ -59,13 +83,16 @@ class Track {
     Track(Tally& tally, uint32_t extra_points) noexcept : tally_(tally), extra_points_(extra_points) {}
 
     void add(uint32_t meaning, uint32_t word_index, Place place) noexcept {
-        entries_[count_ % ring_size] = {meaning, word_index};
+        entries_[count_ % ring_size] = {meaning, word_index, place.begin};
         count_ += 1;
         const auto rules = injection_rules();
         for (size_t i = 0; i < rules.size(); ++i) {
-            if ((tally_.fired >> i & 1) != 0 || !meets(rules[i])) continue;
+            Place of_rule = place;
+            if (!meets(rules[i], of_rule.begin)) continue;
+            tally_.spans.add(tally_.coded != nullptr ? *tally_.coded : of_rule);
+            if ((tally_.fired >> i & 1) != 0) continue;
             tally_.fired |= uint64_t{1} << i;
-            tally_.add(rules[i].family, rules[i].name, rules[i].points + std::exchange(extra_points_, 0), place);
+            tally_.add(rules[i].family, rules[i].name, rules[i].points + std::exchange(extra_points_, 0), of_rule);
         }
     }
 
@@ -74,12 +101,13 @@ class Track {
     struct Entry {
         uint32_t meaning = 0;
         uint32_t word_index = 0;
+        uint64_t begin = 0;
     };
 
     [[nodiscard]] const Entry& back(uint32_t i) const noexcept { return entries_[(count_ - 1 - i) % ring_size]; }
 
-    /// The newest word is the rule's last step, and the others stand before it.
-    [[nodiscard]] bool meets(const InjectionRule& rule) const noexcept {
+    /// The newest word is the rule's last step, and the others stand before it; begin: of the first.
+    [[nodiscard]] bool meets(const InjectionRule& rule, uint64_t& begin) const noexcept {
         uint32_t step = InjectionRule::steps_max;
         while (rule.steps[step - 1] == 0) step -= 1;
         if ((back(0).meaning & rule.steps[step - 1]) == 0) return false;
@@ -87,7 +115,9 @@ class Track {
         const uint32_t held = std::min(count_, ring_size);
         for (uint32_t i = 1; i < held && step > 0; ++i) {
             if (back(0).word_index - back(i).word_index > rule.near) return false;
-            if ((back(i).meaning & rule.steps[step - 1]) != 0) step -= 1;
+            if ((back(i).meaning & rule.steps[step - 1]) == 0) continue;
+            step -= 1;
+            begin = back(i).begin;
         }
         return step == 0;
     }
@@ -115,6 +145,12 @@ struct Text {
     [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), too_long ? 0 : size}; }
 };
 
+const auto begins_mark = [] {
+    std::array<bool, 256> first{};
+    for (const InjectionMark& mark : injection_marks()) first[static_cast<unsigned char>(mark.text.front())] = true;
+    return first;
+}();
+
 class Reader {
   public:
     Reader(Tally& tally, uint32_t extra_points, bool decodes) noexcept
@@ -124,26 +160,32 @@ class Reader {
           rotated_(tally, extra_points + hidden_points),
           decodes_(decodes) {}
 
-    void read(std::string_view text, uint32_t base) noexcept {
-        text_ = text;
-        base_ = base;
-        for (size_t at = 0; at < text.size();) {
+    /// Reads on; returns how far. Of what is not final the last bytes are left, which may be a mark or a character cut.
+    size_t read(std::string_view text, bool final) noexcept {
+        size_t at = 0;
+        while (at < text.size() && (final || text.size() - at > mark_bytes_max)) {
+            if (decodes_) find_mark(text, at);
             const FoldedChar c = fold(text, at);
-            if (decodes_) follow_run(at);
-            step(c, at);
+            if (decodes_) follow_run(text[at]);
+            step(c);
+            // A character's other bytes are no letters of a run.
+            at_ += c.bytes;
             at += c.bytes;
         }
-        if (decodes_) end_run(text.size());
-        end_word(text.size());
+        return at;
+    }
+    void end() noexcept {
+        if (decodes_) end_run();
+        end_word();
         end_spelled();
     }
     [[nodiscard]] uint32_t about_count() const noexcept { return about_count_; }
 
   private:
-    void step(const FoldedChar& c, size_t at) noexcept {
+    void step(const FoldedChar& c) noexcept {
         if (c.kind == FoldedChar::Kind::hidden) return;
         if (c.kind == FoldedChar::Kind::letter) {
-            if (word_.size == 0) word_begin_ = at;
+            if (word_.size == 0) word_begin_ = at_;
             word_.add(c.latin);
             if (c.native_size == 0) {
                 native_.add(c.latin);
@@ -155,15 +197,15 @@ class Reader {
             return;
         }
         if (c.kind == FoldedChar::Kind::joiner && word_.size > 0) return;  // don't
-        end_word(at);
+        end_word();
         if (c.kind == FoldedChar::Kind::quote) quoted_ = !quoted_;
         if (c.kind == FoldedChar::Kind::quote_open) quoted_ = true;
         if (c.kind == FoldedChar::Kind::quote_close) quoted_ = false;
     }
 
-    void end_word(size_t end) noexcept {
+    void end_word() noexcept {
         if (word_.size == 0) return;
-        const Place place{base_ + static_cast<uint32_t>(word_begin_), base_ + static_cast<uint32_t>(end), quoted_};
+        const Place place{word_begin_, at_, quoted_};
         if (letters_ == 1) {
             spelled_.add(word_.bytes[0]);
             spelled_place_.end = place.end;
@@ -225,36 +267,55 @@ class Reader {
 
     // Base64 and hexadecimal.
 
-    void follow_run(size_t at) noexcept {
-        const char c = text_[at];
+    void follow_run(char c) noexcept {
         const bool inside = is_alnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '-' || c == '_';
-        if (!inside) return end_run(at);
+        if (!inside) return end_run();
+        if (run_size_ < run_.size()) run_[run_size_] = c;
         run_size_ += 1;
         run_is_hex_ &= is_hex(static_cast<unsigned char>(c));
     }
-    void end_run(size_t end) noexcept {
+    void end_run() noexcept {
         if (run_size_ >= (run_is_hex_ ? hex_min : base64_min)) {
-            const std::string_view run = text_.substr(end - run_size_, run_size_);
+            const std::string_view run(run_.data(), std::min(run_size_, run_.size()));
             std::array<char, decoded_bytes_max> decoded;
             const size_t size = run_is_hex_ ? decode_hex(run, decoded) : decode_base64(run, decoded);
-            if (looks_written({decoded.data(), size})) {
-                Reader inner(tally_, hidden_points, false);
-                inner.read({decoded.data(), size}, base_ + static_cast<uint32_t>(end - run_size_));
-            }
+            if (looks_written({decoded.data(), size})) read_decoded({decoded.data(), size});
         }
         run_size_ = 0;
         run_is_hex_ = true;
+    }
+    void read_decoded(std::string_view text) noexcept {
+        const Place coded{at_ - run_size_, at_, false};
+        tally_.coded = &coded;
+        Reader inner(tally_, hidden_points, false);
+        inner.read(text, true);
+        inner.end();
+        tally_.coded = nullptr;
+    }
+
+    /// What begins at this byte: marks differ in their first.
+    void find_mark(std::string_view text, size_t at) noexcept {
+        if (!begins_mark[static_cast<unsigned char>(text[at])]) return;
+        const auto marks = injection_marks();
+        for (size_t i = 0, name = 0; i < marks.size(); ++i) {
+            const InjectionMark& mark = marks[i];
+            if (i > 0 && std::string_view(marks[i - 1].name) != mark.name) name += 1;
+            if (!text.substr(at).starts_with(mark.text)) continue;
+            const Place place{at_, at_ + mark.text.size(), false};
+            tally_.spans.add(place);
+            if ((tally_.marked >> name & 1) == 0) tally_.add(mark.family, mark.name, mark.points, place);
+            tally_.marked |= uint64_t{1} << name;
+        }
     }
 
     Tally& tally_;
     Track plain_, apart_, rotated_;
     const bool decodes_;
-    std::string_view text_;
-    uint32_t base_ = 0;  // of the text in the whole; of what was decoded, where that began
+    uint64_t at_ = 0;  // in the whole text
     Text<word_bytes_max> word_, native_;
     Text<spelled_bytes_max> spelled_;
     Place spelled_place_;
-    size_t word_begin_ = 0;
+    uint64_t word_begin_ = 0;
     uint32_t word_index_ = 0;
     uint32_t spelled_index_ = 0;
     uint32_t letters_ = 0;
@@ -264,32 +325,59 @@ class Reader {
     bool quoted_ = false;
     size_t run_size_ = 0;
     bool run_is_hex_ = true;
+    std::array<char, run_bytes_max> run_;
 };
-
-void find_marks(std::string_view text, Tally& tally) noexcept {
-    std::string_view last;
-    for (const InjectionMark& mark : injection_marks()) {
-        const size_t at = text.find(mark.text);
-        if (at == text.npos || last == mark.name) continue;
-        last = mark.name;
-        const auto begin = static_cast<uint32_t>(at);
-        tally.add(mark.family, mark.name, mark.points, {begin, begin + static_cast<uint32_t>(mark.text.size())});
-    }
-}
 
 }  // namespace
 
+class InjectionReader {
+  public:
+    size_t read(std::string_view text, bool final) noexcept { return reader_.read(text, final); }
+    InjectionScore finish() noexcept {
+        reader_.end();
+        InjectionScore score = tally_.score;
+        const bool in_doubt = reader_.about_count() > 0;
+        const uint32_t plain = tally_.plain.points(), quoted = tally_.quoted.points();
+        score.points_undoubted = plain + quoted;
+        score.points = plain + (in_doubt ? quoted / 4 : quoted);
+        return score;
+    }
+    [[nodiscard]] const Spans& spans() const noexcept { return tally_.spans; }
+
+  private:
+    Tally tally_;
+    Reader reader_{tally_, 0, true};
+};
+
 InjectionScore score_injection(std::string_view text) noexcept {
-    InjectionScore score;
-    Tally tally{.score = score};
-    find_marks(text, tally);
-    Reader reader(tally, 0, true);
-    reader.read(text, 0);
-    const bool in_doubt = reader.about_count() > 0;
-    const uint32_t plain = tally.plain.points(), quoted = tally.quoted.points();
-    score.points_undoubted = plain + quoted;
-    score.points = plain + (in_doubt ? quoted / 4 : quoted);
-    return score;
+    InjectionReader reader;
+    reader.read(text, true);
+    return reader.finish();
 }
+
+static_assert(sizeof(InjectionReader) <= InjectionScan::memory_bytes);
+InjectionScan::InjectionScan() : reader_(std::make_unique<InjectionReader>()) {}
+InjectionScan::~InjectionScan() = default;
+
+size_t InjectionScan::read(std::string_view text, bool final) noexcept {
+    if (ended_) reset();
+    return reader_->read(text, final);
+}
+InjectionScore InjectionScan::finish() noexcept {
+    if (ended_) reset();
+    ended_ = true;
+    return reader_->finish();
+}
+void InjectionScan::reset() noexcept {
+    InjectionReader* const reader = reader_.get();
+    reader->~InjectionReader();
+    ::new (reader) InjectionReader();
+    ended_ = false;
+}
+std::span<const InjectionScan::Span> InjectionScan::spans() const noexcept {
+    const Spans& spans = reader_->spans();
+    return std::span(spans.of).first(spans.count);
+}
+bool InjectionScan::has_more_spans() const noexcept { return reader_->spans().more; }
 
 }  // namespace loom::guard

@@ -1,6 +1,7 @@
 #include "loom/guard/mask.h"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 
 #include "loom/base/assert.h"
@@ -11,6 +12,12 @@
 namespace loom::guard {
 
 namespace {
+
+uint64_t random_seed() noexcept {
+    std::array<uint8_t, sizeof(uint64_t)> bytes;
+    random_bytes(bytes);
+    return std::bit_cast<uint64_t>(bytes);
+}
 
 /// "[LABEL_suffix]", or "[LABEL]".
 std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) {
@@ -28,29 +35,52 @@ std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) 
 
 }  // namespace
 
+MaskTable::MaskTable(Arena& arena, bool keeps_values) noexcept : arena_(arena), keeps_values_(keeps_values) {}
+
 std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
-    const uint64_t hash = hash64(value, static_cast<uint64_t>(type));
-    Entry*& bucket = buckets_[hash % bucket_count];
+    static const uint64_t seed = random_seed();
+    const Hash128 hash = hash128(value, seed + static_cast<uint64_t>(type));
+    Entry*& bucket = buckets_[hash.low % bucket_count];
     for (const Entry* entry = bucket; entry != nullptr; entry = entry->next)
-        if (entry->hash == hash && entry->type == type && entry->value == value) return entry->placeholder;
-    if (count_ == value_count_max) return bracketed(type, {}, arena_);
+        if (entry->hash == hash && entry->type == type && (!keeps_values_ || entry->value == value))
+            return entry->placeholder;
+    if (count_ == value_count_max) {
+        std::string_view& unnumbered = unnumbered_[static_cast<size_t>(type)];
+        if (unnumbered.empty()) unnumbered = bracketed(type, {}, arena_);
+        return unnumbered;
+    }
     count_ += 1;
     const uint16_t number = ++numbers_[static_cast<uint32_t>(type)];
     std::array<char, 8> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    Entry*& other = by_placeholder_[placeholder_bucket(type, number)];
     Entry& entry = arena_.make<Entry>();
-    entry = {bucket, arena_.keep(value),
-             bracketed(type, {digits.data(), static_cast<size_t>(end - digits.data())}, arena_), hash, type};
+    entry = {bucket,
+             other,
+             keeps_values_ ? arena_.keep(value) : std::string_view(),
+             bracketed(type, {digits.data(), static_cast<size_t>(end - digits.data())}, arena_),
+             hash,
+             type,
+             number};
     LOOM_ASSERT(entry.placeholder.size() < placeholder_bytes_max);
-    bucket = &entry;
+    bucket = other = &entry;
     return entry.placeholder;
 }
 
+/// "[LABEL_7]" names its type and its number: found by those, however many there are.
 std::string_view MaskTable::value_of(std::string_view placeholder) const noexcept {
     if (placeholder.size() < 4 || placeholder.size() > placeholder_bytes_max || count_ == 0) return {};
-    for (const Entry* entry : buckets_)
-        for (; entry != nullptr; entry = entry->next)
+    const size_t sign = placeholder.rfind('_');
+    if (sign == placeholder.npos) return {};
+    uint32_t number = 0;
+    std::from_chars(placeholder.data() + sign + 1, placeholder.data() + placeholder.size(), number);
+    for (uint32_t i = 0; i < pii_type_count; ++i) {
+        const auto type = static_cast<PiiType>(i);
+        if (pii_info(type).label != placeholder.substr(1, sign - 1)) continue;
+        for (const Entry* entry = by_placeholder_[placeholder_bucket(type, number)]; entry != nullptr;
+             entry = entry->next_placeholder)
             if (entry->placeholder == placeholder) return entry->value;
+    }
     return {};
 }
 

@@ -66,7 +66,8 @@ bool may_be_something(Probe& probe) noexcept {
 
 }  // namespace
 
-PiiScanner::PiiScanner(PiiTypes types) noexcept : types_(types) {
+PiiScanner::PiiScanner(PiiTypes types, const PiiStrictness& strictness) noexcept
+    : types_(types), strictness_(strictness) {
     const auto add = [](auto& finders, const Detector& row) {
         LOOM_ASSERT(finders.count < finders.row.size());
         finders.row[finders.count++] = &row;
@@ -83,7 +84,7 @@ PiiScanner::PiiScanner(PiiTypes types) noexcept : types_(types) {
     }
 }
 
-void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context) {
+void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context) const {
     const auto tell = [&](const PiiSpan& told) {
         held.told_end = told.end;
         sink(context, told);
@@ -98,8 +99,17 @@ void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context)
     } else if (span.end <= held.span.begin) {
         tell(span);
     } else {
+        const uint8_t strict = strictness_[static_cast<size_t>(span.type)],
+                      others = strictness_[static_cast<size_t>(held.span.type)];
         const uint64_t length = span.end - span.begin, other = held.span.end - held.span.begin;
-        if (length > other || (length == other && span.type < held.span.type)) held.span = span;
+        const bool wins = length > other || (length == other && span.type < held.span.type);
+        if (strict == others) {
+            // Else a part of the one that loses were told as text.
+            held.span = {std::min(span.begin, held.span.begin), std::max(span.end, held.span.end),
+                         wins ? span.type : held.span.type};
+        } else if (strict > others) {
+            held.span = span;
+        }
     }
 }
 

@@ -42,7 +42,36 @@ struct PiiStream::Telling {
     }
 };
 
-PiiStream::PiiStream(const PiiScanner& scanner) : scanner_(scanner) {
+size_t PiiScan::unneeded() const noexcept {
+    constexpr auto behind = static_cast<size_t>(Window::lookbehind_max);
+    size_t needed = std::min(resume_, decided_);
+    if (held_.is_any) needed = std::min<size_t>(needed, held_.span.begin);
+    return needed > behind ? needed - behind : 0;
+}
+
+void PiiScan::advance_into(std::string_view window, bool final, PiiScanner::Sink sink, void* context) {
+    Window text(window, final);
+    resume_ = static_cast<size_t>(scanner_->walk(text, static_cast<Pos>(resume_), held_, sink, context));
+    decided_ = final ? window.size() : static_cast<size_t>(hold_begin(text, static_cast<Pos>(resume_)));
+    if (held_.is_any && (final || held_.span.end <= decided_)) {
+        held_.told_end = held_.span.end;
+        held_.is_any = false;
+        sink(context, held_.span);
+    }
+    if (held_.is_any) decided_ = std::min<size_t>(decided_, held_.span.begin);
+    looks_ += text.looks();
+}
+
+void PiiScan::forget(size_t count) noexcept {
+    LOOM_ASSERT(count <= unneeded());
+    resume_ -= count;
+    decided_ -= count;
+    held_.told_end -= std::min<uint64_t>(held_.told_end, count);
+    held_.span.begin -= std::min<uint64_t>(held_.span.begin, count);
+    held_.span.end -= std::min<uint64_t>(held_.span.end, count);
+}
+
+PiiStream::PiiStream(const PiiScanner& scanner) : scanner_(scanner), scan_(scanner) {
     buffer_.reserve(2 * static_cast<size_t>(Window::lookbehind_max) + held_bytes_max());
 }
 
@@ -60,43 +89,27 @@ void PiiStream::feed(std::string_view piece, PiiStreamSink& sink) {
 void PiiStream::finish(PiiStreamSink& sink) {
     run(true, sink);
     buffer_.clear();
-    base_ = cursor_ = resume_ = 0;
-    held_ = {};
+    base_ = cursor_ = 0;
+    scan_ = PiiScan(scanner_);
 }
 
 void PiiStream::run(bool final, PiiStreamSink& sink) {
     Telling telling{*this, sink};
-    const auto tell = [](void* context, const PiiSpan& span) { static_cast<Telling*>(context)->found(span); };
-    Window window(buffer_, final);
-    resume_ = static_cast<size_t>(scanner_.walk(window, static_cast<Pos>(resume_), held_, tell, &telling));
-    size_t decided = buffer_.size();
-    if (!final) {
-        decided = static_cast<size_t>(hold_begin(window, static_cast<Pos>(resume_)));
-        if (decided == buffer_.size()) decided -= cut_character(buffer_);
-    }
-    if (held_.is_any && (final || held_.span.end <= decided)) {
-        held_.told_end = held_.span.end;
-        held_.is_any = false;
-        telling.found(held_.span);
-    }
-    if (held_.is_any) decided = std::min<size_t>(decided, held_.span.begin);
+    scan_.advance(buffer_, final, [&](const PiiSpan& span) { telling.found(span); });
+    size_t decided = scan_.decided();
+    if (!final && decided == buffer_.size()) decided -= cut_character(buffer_);
     telling.text_up_to(std::max(decided, cursor_));
 }
 
 /// Finders look back a little; the rest was told.
 void PiiStream::forget() {
     constexpr size_t slack = 256;
-    constexpr auto behind = static_cast<size_t>(Window::lookbehind_max);
-    const size_t needed = std::min(cursor_, resume_);
-    if (needed < behind + slack) return;
-    const size_t count = needed - behind;
+    const size_t count = std::min(scan_.unneeded(), cursor_);
+    if (count < slack) return;
     buffer_.erase(0, count);
+    scan_.forget(count);
     base_ += count;
     cursor_ -= count;
-    resume_ -= count;
-    held_.told_end -= std::min<uint64_t>(held_.told_end, count);
-    held_.span.begin -= std::min<uint64_t>(held_.span.begin, count);
-    held_.span.end -= std::min<uint64_t>(held_.span.end, count);
 }
 
 }  // namespace loom::guard

@@ -21,6 +21,7 @@ class Window {
 
     /// -1 before the text and behind its end.
     [[nodiscard]] int at(Pos i) noexcept {
+        looks_ += 1;
         if (static_cast<size_t>(i) < size_) [[likely]]
             return static_cast<unsigned char>(data_[i]);
         if (i >= 0) undecided_ |= !final_;
@@ -41,12 +42,15 @@ class Window {
 
     [[nodiscard]] bool undecided() const noexcept { return undecided_; }
     void begin_decision() noexcept { undecided_ = false; }
+    /// How often a byte was looked at, for the law that this is linear in the text.
+    [[nodiscard]] uint64_t looks() const noexcept { return looks_; }
 
   private:
     const char* data_;
     size_t size_;
     bool final_;
     bool undecided_ = false;
+    uint64_t looks_ = 0;
 };
 
 /// ASCII alone; -1 is none of them.

@@ -10,15 +10,16 @@ constexpr struct {
            error_what = 128;
 } bytes_max;
 constexpr size_t failover_bytes_max = 256;  // names of the conf's and words of ours: nothing to escape
+constexpr size_t guard_bytes_max = 256;     // the same
 constexpr size_t hedge_bytes_max = 64;      // the same, each of both
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + bytes_max.client_certificate +
                                   bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
                                   bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
                                   bytes_max.user_agent + bytes_max.error + bytes_max.error_what;
-constexpr size_t field_count = 39;
+constexpr size_t field_count = 40;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
-static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max + 2 * hedge_bytes_max +
+static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max + guard_bytes_max + 2 * hedge_bytes_max +
                       field_count * (key_bytes_max + number_bytes_max) + 8 <=
                   access_line_bytes_max,
               "a line is formatted without looking at what room is left");
@@ -137,6 +138,7 @@ void put_outcome(Line& line, const AccessRecord& r) noexcept {
     line.plain(",\"failover\":\"", r.failover, failover_bytes_max);
     line.plain(",\"hedge\":\"", r.hedge, hedge_bytes_max);
     line.plain(",\"hedge_other\":\"", r.hedge_other, hedge_bytes_max);
+    line.plain(",\"guard\":\"", r.guard, guard_bytes_max);
     line.number(",\"bytes_in\":", r.bytes_in);
     line.number(",\"bytes_out\":", r.bytes_out);
     if (r.stream) line.number(",\"events\":", r.events);

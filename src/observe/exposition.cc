@@ -99,6 +99,7 @@ class Exposition {
         write_budgets();
         write_auth_failures();
         write_ledger();
+        write_guards();
         write_http();
         write_overhead();
         write_shards();
@@ -508,6 +509,32 @@ class Exposition {
             const auto why = static_cast<AuthFailure>(i);
             out_.sample({{"reason", std::string(auth_failure_name(why))}},
                         sum([=](const ShardMetrics& s) { return s.auth_failure_count_of(why); }));
+        }
+    }
+
+    void write_guards() {
+        out_.family("loom_ai_pii_detected_total", "counter",
+                    "Personal data and secrets found in requests (security.pii_detection), by type.");
+        for (size_t i = 0; i < pii_type_count; ++i) {
+            const auto type = static_cast<PiiType>(i);
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.pii_detected_count(type); });
+            if (n > 0) out_.sample({{"type", std::string(pii_type_name(type))}}, n);
+        }
+        out_.family("loom_ai_prompt_injections_total", "counter",
+                    "Requests whose texts look like an attack on the model's instructions, refused or not.");
+        out_.sample({}, sum([](const ShardMetrics& s) { return s.injections_detected_count(); }));
+        out_.family("loom_ai_security_blocked_total", "counter", "Requests refused by a guard, by what it has found.");
+        for (size_t i = 0; i < guard_reason_count; ++i) {
+            const auto reason = static_cast<GuardReason>(i);
+            out_.sample({{"reason", std::string(guard_reason_name(reason))}},
+                        sum([=](const ShardMetrics& s) { return s.guard_blocked_count(reason); }));
+        }
+        out_.family("loom_ai_security_would_block_total", "counter",
+                    "Requests that a guard would have refused (security.dry_run), by what it has found.");
+        for (size_t i = 0; i < guard_reason_count; ++i) {
+            const auto reason = static_cast<GuardReason>(i);
+            out_.sample({{"reason", std::string(guard_reason_name(reason))}},
+                        sum([=](const ShardMetrics& s) { return s.guard_would_block_count(reason); }));
         }
     }
 

@@ -8,6 +8,7 @@
 #include "coded_body.h"
 #include "exchange.h"
 #include "forwarded.h"
+#include "guarding.h"
 #include "header_policy.h"
 #include "ledger.h"
 #include "loom/base/crypto.h"
@@ -232,6 +233,7 @@ Result<void> Exchange::admit_body(const http::RequestHead& head) {
     else
         body_mode_ = client_body_.done() ? BodyMode::none : BodyMode::stream;
     if (body_mode_ == BodyMode::stream) client_->watch_bursts();
+    if (plan().guard != nullptr) LOOM_TRY(Guarding::check_unread(*this));
     return route_->ai ? admit_upload(head) : Result<void>();
 }
 

@@ -4,6 +4,7 @@
 #include "coded_body.h"
 #include "continuation.h"
 #include "echo_source.h"
+#include "guarding.h"
 #include "hedge.h"
 #include "ledger.h"
 #include "line_place.h"
@@ -72,6 +73,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     if (step && !x.answered_) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;
+        while (x.guards_document()) co_await x.wait_;
         step = x.inspect();
         while (step && x.place_ != nullptr) {
             co_await x.wait_;
@@ -129,6 +131,8 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     while (x.upstream_sending()) co_await x.wait_;
     x.settle();
 }
+
+bool Exchange::guards_document() { return plan().guard != nullptr && Guarding::turn(*this); }
 
 bool Exchange::wants_client_bytes() const noexcept {
     if (in_session()) return true;

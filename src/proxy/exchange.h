@@ -33,6 +33,7 @@ class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
 class EchoSource;
+class Guarding;
 class LinePlace;
 class Ownership;
 class Realtime;
@@ -78,6 +79,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     friend class BatchUpload;
     friend class Booking;
     friend class EchoSource;
+    friend class Guarding;
     friend class LinePlace;
     friend class Ownership;
     friend class Race;
@@ -194,6 +196,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void read_upload_on() noexcept;
     void refuse_upload(const Error& why);
     void fail_body(const Error& why);
+    [[nodiscard]] bool guards_document();
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
@@ -572,13 +575,14 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view user_agent_;
     std::string_view origin_;  // of a CORS request that is allowed
     std::string_view model_;
-    std::string_view upstream_model_;   // the name at the provider
-    std::string_view detail_;           // behind the text of a refusal
-    std::string_view dropped_;          // what the provider's protocol cannot carry: "logit_bias, seed"
-    FamilyFields* family_ = nullptr;    // in text_
-    ByteBuffer request_lines_;          // headers for the upstream
-    ByteBuffer body_;                   // a collected body, or what came before the upstream was there
-    std::unique_ptr<CodedBody> coded_;  // of a body that came compressed, until it is plain
+    std::string_view upstream_model_;     // the name at the provider
+    std::string_view detail_;             // behind the text of a refusal
+    std::string_view dropped_;            // what the provider's protocol cannot carry: "logit_bias, seed"
+    FamilyFields* family_ = nullptr;      // in text_
+    ByteBuffer request_lines_;            // headers for the upstream
+    ByteBuffer body_;                     // a collected body, or what came before the upstream was there
+    std::unique_ptr<Guarding> guarding_;  // of a body that is, or was, looked through
+    std::unique_ptr<CodedBody> coded_;    // of a body that came compressed, until it is plain
     http::BodyReader client_body_;
     http::Method method_ = http::Method::other;
     llm::Endpoint endpoint_ = llm::Endpoint::unknown;

@@ -14,7 +14,7 @@ Result<void> Exchange::inspect() {
     if (body_mode_ != BodyMode::collect)  // streamed and bodiless requests are not read
         return owned_ != nullptr ? inspect_unread() : Result<void>();
     body_mode_ = BodyMode::none;
-    body_ns_ = services_.shard().now_ns();
+    if (body_ns_ == 0) body_ns_ = services_.shard().now_ns();
     timer_.disarm();
     deadline_ = Deadline::none;
     const Result<void> step = llm::is_inspected(endpoint_) ? inspect_model() : inspect_family();

@@ -10,6 +10,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "ledger.h"
 #include "line_place.h"
 #include "loom/http/content_coding.h"
@@ -17,6 +18,7 @@
 #include "loom/llm/request.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "request_guard.h"
 
 namespace loom::proxy {
 namespace {
@@ -74,6 +76,10 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
     terms.push_back({"a translated document as it is written, and one beyond the bodies", 2 * one, "limit.body_size"});
     terms.push_back(
         {"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
+    if (shape.guards)
+        terms.push_back({"what the guards hold of one body beyond the bodies",
+                         RequestGuard::memory_bytes_max(limits.body_bytes) + 2 * one,
+                         "security.pii_detection.enabled"});
     if (shape.has_echo)
         terms.push_back({"an answer of the embedded model as it is made, and one beyond the bodies",
                          2 * llm::EchoAnswer::memory_bytes_max, ""});
@@ -129,6 +135,8 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add("data lines joined, or an answer's usage", "stream.event_max",
                    std::max(event_bytes(shape), Relay::collected_bytes_max + shape.buffer_bytes));
         blocks.put("who has a compressed request decoded", "", sizeof(CodedBody));
+        if (shape.guards)
+            blocks.put("who has a request looked through", "", sizeof(Guarding) + guard::InjectionScan::memory_bytes);
         blocks.put("the decoder of a compressed answer", "", http::Inflater::memory_bytes);
         blocks.add("what is not decoded of it yet", "buffer.size", go_bytes(shape));
     }

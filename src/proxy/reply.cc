@@ -6,6 +6,7 @@
 #include "client_connection.h"
 #include "client_limits.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "hedge.h"
 #include "loom/llm/error.h"
 
@@ -87,6 +88,7 @@ void Exchange::refuse(const Error& why) {
     }
     fmt::basic_memory_buffer<char, message_bytes> message;
     std::string_view code = shape.code;
+    if (guarding_ != nullptr && !guarding_->refusal_code().empty()) code = guarding_->refusal_code();
     std::string_view param;
     if (limited_ != nullptr && limited_->spent.of != nullptr) code = "insufficient_quota";
     const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";

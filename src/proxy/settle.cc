@@ -3,6 +3,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "hedge.h"
 #include "ledger.h"
 #include "ownership.h"
@@ -158,6 +159,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .user_agent = user_agent_,
         .error = error_.code == Errc::ok ? std::string_view{} : errc_name(error_.code),
         .error_what = error_.what,
+        .guard = guarding_ != nullptr ? guarding_->summary() : std::string_view{},
         .status = left ? uint16_t{499} : status_,
         .stream = streaming_,
         .attempts = attempts_,

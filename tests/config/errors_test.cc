@@ -78,8 +78,10 @@ TEST(Errors, EachTypeSaysWhatItExpects) {
 TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
     EXPECT_EQ(errors_of("semantic_cache.ttl = ${NOT_EVEN_SET}"),
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
-    EXPECT_EQ(errors_of("security.pii_detection.enabled = on"),
-              "loom.conf:1:1: 'security.pii_detection.enabled' is not available in this version\n");
+    EXPECT_EQ(errors_of("security.content_filtering.enabled = on"),
+              "loom.conf:1:1: 'security.content_filtering.enabled' is not available in this version\n");
+    EXPECT_EQ(errors_of("security.pii_detection.direction = request, response"),
+              "loom.conf:1:36: security.pii_detection.direction: 'response' is not available in this version\n");
     EXPECT_EQ(errors_of("state.encryption_key = x"),
               "loom.conf:1:1: 'state.encryption_key' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.auth.type = mtls"),
@@ -89,8 +91,9 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
 }
 
 TEST(Errors, WhatThisVersionLacksMayBeOff) {
-    EXPECT_EQ(errors_of("security.pii_detection.enabled = off\nrouting.fallback = no\nsemantic_cache.enabled = false"),
-              "");
+    EXPECT_EQ(
+        errors_of("security.content_filtering.enabled = off\nrouting.fallback = no\nsemantic_cache.enabled = false"),
+        "");
 }
 
 TEST(Errors, TheSameKeyTwiceNamesBothPlaces) {

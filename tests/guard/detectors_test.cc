@@ -87,7 +87,20 @@ TEST(Detectors, Email) {
         "x@example.c",
         "x@y@z.org",
         "{{email|a@b.example}},{{email|c@d.example}}",
-        "x@example.org_",
+        "x@example.org@",
+        // Emphasis of Markdown, and what a name is glued to.
+        "_{{email|ann@example.org}}_",
+        "**_{{email|ann@example.org}}_**",
+        "{{email|x@example.org}}_",
+        "{{email|_ann@example.org}}",
+        // RFC 6531: letters of other scripts.
+        "{{email|m\xc3\xbcller@example.de}}",
+        "an {{email|ren\xc3\xa9@caf\xc3\xa9.example}}",
+        "{{email|\xd0\xb8\xd0\xb2\xd0\xb0\xd0\xbd@example.org}}",
+        "{{email|\xe7\x94\xa8\xe6\x88\xb7@example.cn}}",
+        // A script without blanks stands right before an address of another.
+        "\xe8\xaf\xb7\xe8\x81\x94\xe7\xb3\xbb{{email|ann@example.org}}",
+        "\xe2\x80\x9c{{email|ann@example.org}}\xe2\x80\x9d",
     });
 }
 

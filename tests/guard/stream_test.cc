@@ -169,6 +169,35 @@ TEST(PiiStream, EqualsTheWholeTextWhereItForgetsWhatIsBehind) {
     }
 }
 
+PiiStrictness stricter(PiiType type) {
+    PiiStrictness strictness{};
+    strictness[static_cast<size_t>(type)] = 2;
+    return strictness;
+}
+
+TEST(PiiScanner, OfFindsThatOverlapTheStricterIsTold) {
+    const std::string_view text = "see https://ann:secret@example.org/x";
+    PiiTypes types;
+    types.add(PiiType::email);
+    types.add(PiiType::url_credentials);
+    EXPECT_EQ(whole(PiiScanner(types), text), (std::vector<PiiSpan>{{4, 34, PiiType::url_credentials}}));
+    EXPECT_EQ(whole(PiiScanner(types, stricter(PiiType::email)), text),
+              (std::vector<PiiSpan>{{16, 34, PiiType::email}}));
+    EXPECT_EQ(whole(PiiScanner(types, stricter(PiiType::url_credentials)), text),
+              (std::vector<PiiSpan>{{4, 34, PiiType::url_credentials}}));
+}
+
+TEST(PiiStream, EqualsTheWholeTextWhateverIsStricter) {
+    sim::Random random(77);
+    for (int run = 0; run < 300; ++run) {
+        PiiStrictness strictness;
+        for (uint8_t& of_type : strictness) of_type = static_cast<uint8_t>(random.below(3));
+        const PiiScanner scanner(PiiTypes::all(), strictness);
+        cut_everywhere(scanner, draw(random, random.between(2, 14)), 40);
+        if (HasFatalFailure()) return;
+    }
+}
+
 TEST(PiiStream, HoldsPlainProseForLessThanAWord) {
     Told told;
     PiiStream stream(everything());

@@ -117,7 +117,7 @@ TEST(Start, ABadConfEndsWith78AndSaysWhere) {
 
 TEST(Start, AKeyOfALaterVersionIsRefusedByName) {
     const Exit exit =
-        LoomProcess::run_to_end(Conf().use_upstream(1).set("security.prompt_injection.enabled", "on").text());
+        LoomProcess::run_to_end(Conf().use_upstream(1).set("security.content_filtering.enabled", "on").text());
     EXPECT_EQ(exit.code, 78) << exit.log;
     EXPECT_TRUE(contains(exit.log, "not available in this version")) << exit.log;
 }

@@ -94,10 +94,17 @@ inline constexpr std::array<std::string_view, pii_type_count> pii_type_names = {
 }
 
 /// Why a guard has refused a request.
-enum class GuardReason : uint8_t { pii, prompt_injection };
-inline constexpr size_t guard_reason_count = 2;
+enum class GuardReason : uint8_t {
+    pii,
+    prompt_injection,
+    unread,    // no guard reads such a body
+    too_many,  // more to mask than there is room for
+};
+inline constexpr size_t guard_reason_count = 4;
 [[nodiscard]] constexpr std::string_view guard_reason_name(GuardReason reason) noexcept {
-    return reason == GuardReason::pii ? "pii" : "prompt_injection";
+    constexpr std::array<std::string_view, guard_reason_count> names = {"pii", "prompt_injection", "unread",
+                                                                        "too_many"};
+    return names[static_cast<size_t>(reason)];
 }
 
 }  // namespace loom

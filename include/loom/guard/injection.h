@@ -9,6 +9,8 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string_view>
 
 namespace loom::guard {
@@ -18,12 +20,13 @@ enum class InjectionSensitivity : uint8_t { low, medium, high };
 enum class InjectionFamily : uint8_t { override_, role, delimiter, extraction };
 [[nodiscard]] std::string_view injection_family_name(InjectionFamily family) noexcept;
 
-/// Why points were given: the rule, and where its last word stands in the text (in what was decoded: where that began).
+/// Why points were given: the rule, and from where to where its words stand in the text (of what was decoded: all that
+/// was coded).
 struct InjectionReason {
     InjectionFamily family = InjectionFamily::override_;
     const char* rule = "";  // a literal
-    uint32_t begin = 0;
-    uint32_t end = 0;
+    uint64_t begin = 0;
+    uint64_t end = 0;
 };
 
 struct InjectionScore {
@@ -48,5 +51,40 @@ struct InjectionScore {
 
 /// text  UTF-8; anything else is read as words that end there. Takes time linear in it and nothing from the heap.
 [[nodiscard]] InjectionScore score_injection(std::string_view text) noexcept;
+
+class InjectionReader;
+
+/// Scores a text of which only a window is there at a time, as score_injection() scores the whole.
+class InjectionScan {
+  public:
+    /// Where something stands that gave points, and each time that it stands there again.
+    struct Span {
+        uint64_t begin = 0;
+        uint64_t end = 0;
+    };
+    static constexpr size_t spans_max = 64;
+    static constexpr size_t memory_bytes = 8 * 1024;
+
+    InjectionScan();
+    ~InjectionScan();
+
+    /// Reads on in `text`, which begins with what the last call has left.
+    /// final    the text ends here.
+    /// Returns  the bytes that were read; all of them where it is final, else all but some of the last.
+    size_t read(std::string_view text, bool final) noexcept;
+    static constexpr size_t left_bytes_max = 32;
+
+    /// Of the text that has ended. The scan is as new afterwards; spans() are of that text until more is read.
+    [[nodiscard]] InjectionScore finish() noexcept;
+    [[nodiscard]] std::span<const Span> spans() const noexcept;
+    /// There were more of them.
+    [[nodiscard]] bool has_more_spans() const noexcept;
+
+  private:
+    void reset() noexcept;
+
+    std::unique_ptr<InjectionReader> reader_;
+    bool ended_ = false;
+};
 
 }  // namespace loom::guard

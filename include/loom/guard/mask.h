@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "loom/base/arena.h"
+#include "loom/base/hash.h"
 #include "loom/guard/pii.h"
 
 namespace loom::guard {
@@ -24,8 +25,11 @@ class MaskTable {
   public:
     static constexpr uint32_t value_count_max = 1024;
     static constexpr uint32_t placeholder_bytes_max = 32;
+    /// Of a table that keeps no values.
+    static constexpr size_t memory_bytes_max = value_count_max * (96 + placeholder_bytes_max);
 
-    explicit MaskTable(Arena& arena) noexcept : arena_(arena) {}
+    /// Without keeps_values it only knows values again, and has no way back.
+    explicit MaskTable(Arena& arena, bool keeps_values = true) noexcept;
 
     /// The placeholder of a value, in the arena. Brackets, capitals, digits and '_' alone: nothing that JSON escapes.
     [[nodiscard]] std::string_view placeholder(PiiType type, std::string_view value);
@@ -35,17 +39,25 @@ class MaskTable {
 
   private:
     struct Entry {
-        Entry* next = nullptr;
+        Entry* next = nullptr;              // of one bucket by value
+        Entry* next_placeholder = nullptr;  // of one by placeholder
         std::string_view value;
         std::string_view placeholder;
-        uint64_t hash = 0;
+        Hash128 hash;
         PiiType type = PiiType::email;
+        uint16_t number = 0;
     };
-    static constexpr uint32_t bucket_count = 64;
+    static constexpr uint32_t bucket_count = 256;
+    [[nodiscard]] static size_t placeholder_bucket(PiiType type, uint32_t number) noexcept {
+        return (static_cast<size_t>(type) * 31 + number) % bucket_count;
+    }
 
     Arena& arena_;
-    std::array<Entry*, bucket_count> buckets_{};
+    const bool keeps_values_;
+    std::array<Entry*, bucket_count> buckets_{};  // by a hash under a key of the process: nobody can make them meet
+    std::array<Entry*, bucket_count> by_placeholder_{};
     std::array<uint16_t, pii_type_count> numbers_{};
+    std::array<std::string_view, pii_type_count> unnumbered_;
     uint32_t count_ = 0;
 };
 

@@ -1,8 +1,9 @@
 // Finds personal data and secrets in a text: whole, or as it comes.
 //
 // Of finds that overlap one is told: the one whose anchor (its '@', its first digit) comes first is held against each
-// that follows; the longer wins, then the type of higher priority. So what is told never overlaps, comes in order, and
-// depends on the text alone.
+// that follows; the stricter type wins, then the longer find, then the type of higher priority. Where both are as
+// strict, what is told reaches from the first byte of either to the last. So what is told never overlaps, comes in
+// order, and depends on the text alone.
 #pragma once
 
 #include <array>
@@ -19,11 +20,15 @@ struct Detector;
 class Probe;
 class Window;
 
-/// What one is asked for. Built when the conf is read; scanning takes nothing from the heap, and of ordinary text time
-/// that is linear in it; text that is made for it can have 8 KiB read again for every few bytes.
+/// By type: what is stricter has more.
+using PiiStrictness = std::array<uint8_t, pii_type_count>;
+
+/// What one is asked for. Built when the conf is read; scanning takes nothing from the heap, and time that is linear in
+/// the text, whatever the text is: no finder reads bytes again that another place of its kind has read far
+/// (tests/guard/linear_test.cc).
 class PiiScanner {
   public:
-    explicit PiiScanner(PiiTypes types) noexcept;
+    explicit PiiScanner(PiiTypes types, const PiiStrictness& strictness = {}) noexcept;
 
     [[nodiscard]] PiiTypes types() const noexcept { return types_; }
 
@@ -37,6 +42,7 @@ class PiiScanner {
     }
 
   private:
+    friend class PiiScan;
     friend class PiiStream;
     using Sink = void (*)(void* context, const PiiSpan& span);
 
@@ -58,12 +64,49 @@ class PiiScanner {
     template <size_t count_max>
     bool ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const;
     bool ask_number(Window& window, ptrdiff_t anchor, Held& held, Sink sink, void* context) const;
-    static void hold(const PiiSpan& span, Held& held, Sink sink, void* context);
+    void hold(const PiiSpan& span, Held& held, Sink sink, void* context) const;
 
     PiiTypes types_;
+    PiiStrictness strictness_;
     Finders<32> numbers_;
     Finders<16> literals_;
     Finders<4> at_signs_, colons_, equals_;
+};
+
+/// One scan of a text of which only a window is there at a time: what was asked of it and is decided may be let go of.
+/// Finds are those of the whole text.
+class PiiScan {
+  public:
+    /// scanner  outlives this.
+    explicit PiiScan(const PiiScanner& scanner) noexcept : scanner_(&scanner) {}
+
+    /// Goes on to the end of what is there, and calls found(const PiiSpan&) with what is decided, in order; places are
+    /// of the window.
+    /// window  the same bytes as before, less those that were forgotten, and more behind them.
+    /// final   no more will come.
+    template <class Found>
+    void advance(std::string_view window, bool final, Found&& found) {
+        advance_into(
+            window, final,
+            [](void* context, const PiiSpan& span) { (*static_cast<std::remove_reference_t<Found>*>(context))(span); },
+            &found);
+    }
+    /// No find begins before this that has not been told.
+    [[nodiscard]] size_t decided() const noexcept { return decided_; }
+    /// So many bytes at the window's beginning are needed no more, and those that advance() has now may go.
+    [[nodiscard]] size_t unneeded() const noexcept;
+    void forget(size_t count) noexcept;
+    /// How often a finder has looked at a byte.
+    [[nodiscard]] uint64_t looks() const noexcept { return looks_; }
+
+  private:
+    void advance_into(std::string_view window, bool final, PiiScanner::Sink sink, void* context);
+
+    const PiiScanner* scanner_;
+    PiiScanner::Held held_;
+    size_t resume_ = 0;   // the first anchor that is not decided
+    size_t decided_ = 0;  // up to here all finds are told
+    uint64_t looks_ = 0;
 };
 
 /// Who is told what a stream is made of, in order and without a gap: text that is decided, and finds.
@@ -98,11 +141,10 @@ class PiiStream {
     void forget();
 
     const PiiScanner& scanner_;
-    std::string buffer_;     // what finders may look back at, then what is not decided
-    uint64_t base_ = 0;      // where the buffer begins in the stream
-    size_t cursor_ = 0;      // up to here all was told
-    size_t resume_ = 0;      // the first anchor that is not decided
-    PiiScanner::Held held_;  // in places of the buffer
+    PiiScan scan_;
+    std::string buffer_;  // what finders may look back at, then what is not decided
+    uint64_t base_ = 0;   // where the buffer begins in the stream
+    size_t cursor_ = 0;   // up to here all was told
 };
 
 }  // namespace loom::guard

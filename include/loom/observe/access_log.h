@@ -37,6 +37,7 @@ struct AccessRecord {
     std::string_view user_agent;      // 256
     std::string_view error;           // 32: errc_name() of what ended it; empty for a success
     std::string_view error_what;      // 128: Error::what
+    std::string_view guard;           // 256: what guards have found, "email:2 ip:1"; as it is
     uint16_t status = 0;              // 499 for a client that left
     bool stream = false;
     uint16_t attempts = 0;

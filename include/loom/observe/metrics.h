@@ -21,6 +21,7 @@
 #include "loom/base/histogram.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
+#include "loom/base/pii_type.h"
 
 namespace loom::observe {
 
@@ -227,6 +228,14 @@ class ShardMetrics {
     void budget_refused(LimitScope scope) noexcept { budget_refused_[static_cast<size_t>(scope)].add(); }
     /// A request whose client was not let in.
     void auth_failed(AuthFailure why) noexcept { auth_failures_[static_cast<size_t>(why)].add(); }
+    /// Finds in a request, whatever became of them.
+    void pii_detected(PiiType type, uint64_t count) noexcept { pii_detected_[static_cast<size_t>(type)].add(count); }
+    /// A request whose texts look like an attack, whatever became of it.
+    void injection_detected() noexcept { injections_detected_.add(); }
+    /// A request that a guard has refused; `dry`: would have.
+    void guard_blocked(GuardReason reason, bool dry) noexcept {
+        (dry ? guard_would_block_ : guard_blocked_)[static_cast<size_t>(reason)].add();
+    }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
         provider_at(provider).first_token.record(duration_bounds_us, us);
@@ -278,6 +287,16 @@ class ShardMetrics {
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
     }
+    [[nodiscard]] uint64_t pii_detected_count(PiiType type) const noexcept {
+        return pii_detected_[static_cast<size_t>(type)].value();
+    }
+    [[nodiscard]] uint64_t injections_detected_count() const noexcept { return injections_detected_.value(); }
+    [[nodiscard]] uint64_t guard_blocked_count(GuardReason reason) const noexcept {
+        return guard_blocked_[static_cast<size_t>(reason)].value();
+    }
+    [[nodiscard]] uint64_t guard_would_block_count(GuardReason reason) const noexcept {
+        return guard_would_block_[static_cast<size_t>(reason)].value();
+    }
     [[nodiscard]] uint64_t rate_limited_count(LimitScope scope) const noexcept {
         return rate_limited_[static_cast<size_t>(scope)].value();
     }
@@ -306,6 +325,9 @@ class ShardMetrics {
     std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, limit_scope_count> budget_refused_;
     std::array<Counter, auth_failure_count> auth_failures_;
+    std::array<Counter, pii_type_count> pii_detected_;
+    std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
+    Counter injections_detected_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;

@@ -20,6 +20,7 @@ struct MemoryShape {
     uint32_t continuation_bytes = 0;    // of a stream's text are kept for another provider; 0: none
     bool keeps_rule_fields = false;     // rules ask for fields of the head
     bool limits_clients = false;        // by rate_limit.*
+    bool guards = false;                // look through bodies
     bool keeps_ledger = false;          // of what they use
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS

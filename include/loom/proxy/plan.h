@@ -14,6 +14,7 @@
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/guard_plan.h"
 #include "loom/proxy/identity_plan.h"
 #include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/selection_plan.h"
@@ -129,6 +130,7 @@ struct RoutePlan {
     AddressRules addresses;
     std::string auth_header;             // one more header that may carry the key; "" for none
     bool bearer = true;                  // Authorization: Bearer carries it
+    bool guarded = true;                 // by Plan::guard, where there is one
     uint64_t passthrough = 0;            // bit i: family llm::Endpoint(i) is relayed uninspected
     int provider_ix = -1;                // the one provider of this route; -1: by model, and the first for families
     upstream::EndpointOptions upstream;  // of a plain reverse proxy (ai off)
@@ -263,6 +265,7 @@ struct Plan {
     std::shared_ptr<const RateLimitPlan> rate_limits;  // of clients; null: none
     StickyPlan sticky;
     std::vector<route::Experiment> experiments;
+    std::shared_ptr<const GuardPlan> guard;    // null: nothing is looked through
     std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
     std::shared_ptr<const HedgePlan> hedge;    // null: never
     bool tells_routing = false;                // answers name their provider, and why it was asked

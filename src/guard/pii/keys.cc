@@ -94,6 +94,8 @@ Match find_key(Probe& probe, std::span<const Key> keys) noexcept {
     const int before = text.at(begin - 1);
     if (is_name(before) || before == '-') return {};
     for (const Key& key : keys) {
+        // A run of a key's signs is read from its beginning alone: else a text of beginnings were read again from each.
+        if (key.body == Body::dotted && before == '.') continue;
         if (!text.starts(begin, key.prefix)) continue;
         const Pos body = begin + static_cast<Pos>(key.prefix.size());
         Pos end = body;

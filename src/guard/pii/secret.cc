@@ -40,9 +40,16 @@ struct Assignment {
 constexpr bool is_value(int c) noexcept {
     return c > ' ' && c < 0x7f && c != '"' && c != '\'' && c != '`' && c != '\\';
 }
+/// Without '=', which is padding at the end alone: each run of these is read by the one name before it.
 constexpr bool is_bare(int c) noexcept {
-    return is_alnum(c) || c == '+' || c == '/' || c == '_' || c == '-' || c == '.' || c == '=' || c == '~' ||
-           c == '!' || c == '@' || c == '%' || c == '^' || c == '*';
+    return is_alnum(c) || c == '+' || c == '/' || c == '_' || c == '-' || c == '.' || c == '~' || c == '!' ||
+           c == '@' || c == '%' || c == '^' || c == '*';
+}
+constexpr int padding_max = 2;
+
+Pos skip_padding(Window& text, Pos at) noexcept {
+    for (int i = 0; i < padding_max && text.at(at) == '='; ++i) at += 1;
+    return at;
 }
 
 void read_name(Window& text, Pos anchor, Assignment& found) noexcept {
@@ -68,6 +75,7 @@ bool read_value(Window& text, Pos anchor, Assignment& found) noexcept {
     while (found.quoted ? is_value(text.at(at)) : is_bare(text.at(at)))
         if (++at - found.begin > value_bytes_max) return false;
     if (found.quoted && text.at(at) != quote) return false;
+    if (!found.quoted) at = skip_padding(text, at);
     // A call or an index of something is a program, not a value.
     if (!found.quoted && (text.at(at) == '(' || text.at(at) == '[' || text.at(at) == '{')) return false;
     while (!found.quoted && at > found.begin && (text.at(at - 1) == '.' || text.at(at - 1) == '!')) at -= 1;
@@ -134,10 +142,11 @@ Match find_azure_key(Probe& probe) noexcept {
     const Pos begin = probe.anchor + 1;
     Pos end = begin;
     bool digit = false;
-    for (int c = text.at(end); is_alnum(c) || c == '+' || c == '/' || c == '=' || c == '%'; c = text.at(++end)) {
+    for (int c = text.at(end); is_alnum(c) || c == '+' || c == '/' || c == '%'; c = text.at(++end)) {
         digit |= is_digit(c);
-        if (end - begin > 120) return {};
+        if (end - begin > 118) return {};
     }
+    end = skip_padding(text, end);
     return digit && end - begin >= 40 ? Match{begin, end} : Match{};
 }
 

@@ -20,14 +20,18 @@ Pos line_break(Window& text, Pos at) noexcept {
     return text.at(at + 1) == 'r' && text.at(at + 2) == '\\' && text.at(at + 3) == 'n' ? 4 : 0;
 }
 
-/// "Proc-Type: 4,ENCRYPTED" and the like; 0 where none stands.
+/// "Proc-Type: 4,ENCRYPTED" and the like; 0 where none stands. No header holds the dashes of a first line: nothing is
+/// read past where another key may begin.
 Pos header_line(Window& text, Pos at) noexcept {
     constexpr Pos name_max = 24, value_max = 96;
     Pos end = at;
     while ((is_alpha(text.at(end)) || text.at(end) == '-') && end - at < name_max) end += 1;
     if (end == at || text.at(end) != ':' || text.at(end + 1) != ' ') return 0;
     const Pos value = end += 2;
-    while (text.at(end) > ' ' - 1 && text.at(end) < 0x7f && text.at(end) != '\\' && end - value < value_max) end += 1;
+    while (text.at(end) > ' ' - 1 && text.at(end) < 0x7f && text.at(end) != '\\' && end - value < value_max) {
+        if (text.at(end) == '-' && text.at(end + 1) == '-' && text.at(end + 2) == '-') return 0;
+        end += 1;
+    }
     const Pos line = line_break(text, end);
     return line == 0 ? 0 : end + line - at;
 }

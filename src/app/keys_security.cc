@@ -1,0 +1,92 @@
+// Rows of the keys of the guards.
+#include "keys.h"
+
+namespace loom::app {
+
+namespace {
+
+using enum KeyType;
+
+constexpr KeyRow rows[] = {
+    {.pattern = "security.pii_detection.enabled",
+     .type = boolean,
+     .default_text = "off",
+     .meaning = "on: looks for personal data and secrets in the texts of requests that are read (contents, parts, "
+                "instructions, what tools said), before anything is sent or counted. Not looked at: answers, media, "
+                "addresses, names and ids"},
+    {.pattern = "security.pii_detection.action",
+     .type = choice,
+     .default_text = "mask",
+     .meaning = "mask: a placeholder takes its place ([EMAIL_1]; the same value has the same number within a request); "
+                "block: the request is refused with 400; log: it is counted alone",
+     .choices = "mask|block|log"},
+    {.pattern = "security.pii_detection.types",
+     .type = list,
+     .default_text = "email, phone, ssn, credit_card",
+     .meaning = "what is looked for. all: each that a check digit, an issuer or a format of its own tells from other "
+                "text; us_passport and secret (values that are given to a name like password) have none and have to be "
+                "named"},
+    {.pattern = "security.pii_detection.type.<name>.action",
+     .type = choice,
+     .meaning =
+         "of this type, in place of security.pii_detection.action. Where finds overlap, block is before mask, and "
+         "mask before log",
+     .choices = "mask|block|log"},
+    {.pattern = "security.pii_detection.mask",
+     .type = choice,
+     .default_text = "placeholder",
+     .meaning = "what takes a value's place. placeholder: [EMAIL_1]; partial: a**@example.org, **** 1111; hash: "
+                "[EMAIL_3f2a90c1d4e5b677], the same for the same value under security.pii_detection.hash_key",
+     .choices = "placeholder|partial|hash"},
+    {.pattern = "security.pii_detection.hash_key",
+     .type = secret,
+     .meaning = "the key of hashes: who has it can test guesses, nobody else"},
+    {.pattern = "security.pii_detection.exempt",
+     .type = list,
+     .meaning = "values that are nobody's secret: support@example.org, or *@example.org for all that end so"},
+    {.pattern = "security.pii_detection.direction",
+     .type = list,
+     .default_text = "request",
+     .meaning = "request: what clients send",
+     .choices = "request|-response"},
+    {.pattern = "security.prompt_injection.enabled",
+     .type = boolean,
+     .default_text = "off",
+     .meaning =
+         "on: scores the same texts by how much they look like an attack on the model's instructions: to "
+         "override them, to play another role, to forge the marks between turns, to have them told; also spelled "
+         "in other letters, apart, or encoded. Rules and words, no model that is asked: README says how much it "
+         "finds"},
+    {.pattern = "security.prompt_injection.action",
+     .type = choice,
+     .default_text = "block",
+     .meaning = "block: the request is refused with 400; log: it is counted alone; sanitize: the words that make it "
+                "one are taken "
+                "out, and the rest is sent",
+     .choices = "block|log|sanitize"},
+    {.pattern = "security.prompt_injection.sensitivity",
+     .type = choice,
+     .default_text = "medium",
+     .meaning = "high finds more, and takes more of what is harmless for an attack; low only what is plain",
+     .choices = "low|medium|high"},
+    {.pattern = "security.dry_run",
+     .type = boolean,
+     .default_text = "off",
+     .meaning =
+         "on: all is looked for and counted, nothing is changed or refused (loom_ai_security_would_block_total)"},
+    {.pattern = "security.unread",
+     .type = list,
+     .meaning =
+         "families whose bodies pass though no guard can read them (files, audio, realtime sessions): names as in "
+         "route.<name>.passthrough. Others are refused with 403 while a guard is on"},
+    {.pattern = "route.<name>.security",
+     .type = boolean,
+     .default_text = "on",
+     .meaning = "off: what security.* says is not for this route"},
+};
+
+}  // namespace
+
+std::span<const KeyRow> security_keys() { return rows; }
+
+}  // namespace loom::app

@@ -1,0 +1,83 @@
+#include "plan_security.h"
+
+#include <fmt/format.h>
+
+#include "loom/guard/pii.h"
+#include "loom/llm/endpoint.h"
+
+namespace loom::app {
+
+namespace {
+
+guard::PiiTypes types_of(const config::Config& config) {
+    guard::PiiTypes types;
+    for (const std::string& name : config.list("security.pii_detection.types")) {
+        if (name == "all") {
+            for (uint32_t i = 0; i < pii_type_count; ++i)
+                if (guard::PiiTypes::reliable().has(static_cast<PiiType>(i))) types.add(static_cast<PiiType>(i));
+        } else if (const auto type = guard::pii_type(name)) {
+            types.add(*type);
+        }
+    }
+    return types;
+}
+
+guard::PiiStrictness strictness_of(const proxy::PiiPlan& pii) {
+    guard::PiiStrictness strictness;
+    for (uint32_t i = 0; i < pii_type_count; ++i) strictness[i] = static_cast<uint8_t>(pii.actions[i]);
+    return strictness;
+}
+
+guard::MaskStyle style_of(std::string_view text) {
+    if (text == "partial") return guard::MaskStyle::partial;
+    return text == "hash" ? guard::MaskStyle::hash : guard::MaskStyle::placeholder;
+}
+
+proxy::InjectionAction injection_action_of(std::string_view text) {
+    if (text == "sanitize") return proxy::InjectionAction::sanitize;
+    return text == "log" ? proxy::InjectionAction::log : proxy::InjectionAction::block;
+}
+
+proxy::GuardAction action_of(std::string_view text) {
+    if (text == "block") return proxy::GuardAction::block;
+    return text == "log" ? proxy::GuardAction::log : proxy::GuardAction::mask;
+}
+
+}  // namespace
+
+bool is_pii_type(std::string_view name) noexcept { return guard::pii_type(name).has_value(); }
+
+bool is_pii_asked_for(const config::Config& config, std::string_view name) {
+    const auto type = guard::pii_type(name);
+    return type && types_of(config).has(*type);
+}
+
+void fill_security(const config::Config& config, proxy::Plan& plan) {
+    proxy::GuardPlan guards;
+    if (config.boolean("security.pii_detection.enabled")) {
+        proxy::PiiPlan& pii = guards.pii.emplace();
+        for (uint32_t i = 0; i < pii_type_count; ++i) {
+            const auto own = fmt::format("security.pii_detection.type.{}.action", pii_type_names[i]);
+            pii.actions[i] = action_of(config.text(config.has(own) ? own : "security.pii_detection.action"));
+        }
+        pii.scanner = guard::PiiScanner(types_of(config), strictness_of(pii));
+        pii.style = style_of(config.text("security.pii_detection.mask"));
+        const std::string& key = config.text("security.pii_detection.hash_key");
+        pii.hash_key.assign(key.begin(), key.end());
+        for (const std::string& value : config.list("security.pii_detection.exempt")) pii.exempt.add(value);
+    }
+    if (config.boolean("security.prompt_injection.enabled")) {
+        using enum guard::InjectionSensitivity;
+        const std::string& sensitivity = config.text("security.prompt_injection.sensitivity");
+        guards.injection = {.sensitivity = sensitivity == "low"    ? low
+                                           : sensitivity == "high" ? high
+                                                                   : medium,
+                            .action = injection_action_of(config.text("security.prompt_injection.action"))};
+    }
+    guards.dry_run = config.boolean("security.dry_run");
+    for (const std::string& family : config.list("security.unread"))
+        guards.unread |= llm::set_of(llm::endpoint_of_name(family));
+    if (guards.pii || guards.injection) plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
+}
+
+}  // namespace loom::app

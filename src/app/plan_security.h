@@ -1,0 +1,17 @@
+// What a conf file says of the guards, as the proxy takes it.
+#pragma once
+
+#include <string_view>
+
+#include "loom/config/config.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::app {
+
+[[nodiscard]] bool is_pii_type(std::string_view name) noexcept;
+/// Does security.pii_detection.types name it, or say all?
+[[nodiscard]] bool is_pii_asked_for(const config::Config& config, std::string_view name);
+
+void fill_security(const config::Config& config, proxy::Plan& plan);
+
+}  // namespace loom::app

@@ -1,0 +1,557 @@
+#include "loom/llm/text_reader.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "loom/base/assert.h"
+
+namespace loom::llm {
+
+namespace {
+
+using Kind = TextRun::Kind;
+using Border = TextRun::Border;
+
+constexpr size_t name_bytes_max = 48;        // of those that are told apart
+constexpr size_t steering_bytes_max = 1024;  // of a value that steers
+constexpr size_t address_bytes_max = 8192;
+constexpr size_t sealed_bytes_min = 1536;  // longer than any key that could be found in such a run
+constexpr size_t number_bytes_max = 64;
+
+/// Between two texts: of no word, number or address, and no blank.
+constexpr std::string_view text_sign = "\x1e";
+
+/// Values that steer: of OpenAI's chat, completions and Responses, Anthropic's messages, Gemini's contents, their kin.
+constexpr std::string_view steering_names[] = {
+    "anthropic_version",
+    "cache_control",
+    "call_id",
+    "container",
+    "conversation",
+    "detail",
+    "encoding_format",
+    "file_id",
+    "format",
+    "id",
+    "include",
+    "media_type",
+    "mimeType",
+    "mime_type",
+    "modalities",
+    "model",
+    "name",
+    "object",
+    "previous_response_id",
+    "prompt_cache_key",
+    "reasoning_effort",
+    "role",
+    "service_tier",
+    "signature",
+    "encrypted_content",
+    "status",
+    "thoughtSignature",
+    "thought_signature",
+    "tool_call_id",
+    "tool_choice",
+    "tool_use_id",
+    "type",
+    "voice",
+};
+constexpr std::string_view address_names[] = {"url",      "image_url", "fileUri",   "file_uri",
+                                              "file_url", "uri",       "server_url"};
+/// Whose object's members are a tool's or a client's own.
+constexpr std::string_view free_names[] = {
+    "$defs",
+    "args",
+    "arguments",
+    "context",
+    "data",
+    "definitions",
+    "extra_body",
+    "input",
+    "input_schema",
+    "inputSchema",
+    "json",
+    "json_schema",
+    "labels",
+    "metadata",
+    "output",
+    "parameters",
+    "parametersJsonSchema",
+    "properties",
+    "response",
+    "responseSchema",
+    "responseJsonSchema",
+    "result",
+    "schema",
+    "state",
+    "structuredContent",
+    "variables",
+};
+
+bool is_among(std::string_view name, std::span<const std::string_view> names) noexcept {
+    return std::ranges::find(names, name) != names.end();
+}
+
+constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+constexpr bool is_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
+constexpr bool is_base64(char c) noexcept {
+    return is_alnum(c) || c == '+' || c == '/' || c == '=' || c == '-' || c == '_';
+}
+constexpr bool is_steering(char c) noexcept { return is_base64(c) || c == '.' || c == ':'; }
+constexpr bool is_of_number(char c) noexcept {
+    return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
+}
+constexpr int hex_value(char c) noexcept {
+    if (is_digit(c)) return c - '0';
+    const char small = static_cast<char>(c | 0x20);
+    return small >= 'a' && small <= 'f' ? small - 'a' + 10 : -1;
+}
+
+/// A name as it is meant; one that is longer than those that are told apart is "".
+std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>& out) noexcept {
+    size_t size = 0;
+    for (size_t at = 0; at < text.size() && size < out.size(); ++size) {
+        if (text[at] == '"') return {out.data(), size};
+        if (text[at] != '\\') {
+            out[size] = text[at++];
+            continue;
+        }
+        if (text.size() - at < 6 || text[at + 1] != 'u') return {};
+        int code = 0;
+        for (size_t i = 2; i < 6; ++i) code = code * 16 + hex_value(text[at + i]);
+        if (code <= 0 || code >= 0x80) return {};
+        out[size] = static_cast<char>(code);
+        at += 6;
+    }
+    return {};
+}
+
+}  // namespace
+
+uint32_t TextWindow::run_of(uint32_t at) const noexcept {
+    const auto used = runs.first(run_count);
+    const auto behind = std::ranges::upper_bound(used, at, {}, &TextRun::at);
+    LOOM_ASSERT(behind != used.begin());
+    return static_cast<uint32_t>(behind - used.begin()) - 1;
+}
+
+uint32_t TextWindow::from(uint32_t run, uint32_t at) const noexcept {
+    const TextRun& of = runs[run];
+    return of.coded_bytes > 0 ? of.from : of.from + (at - of.at);
+}
+
+uint32_t TextWindow::from_end(uint32_t run, uint32_t end) const noexcept {
+    const TextRun& of = runs[run];
+    return of.coded_bytes > 0 ? of.from + of.coded_bytes : of.from + (end - of.at);
+}
+
+void TextWindow::forget(uint32_t count) noexcept {
+    LOOM_ASSERT(count <= size);
+    if (count == 0) return;
+    std::memmove(bytes.data(), bytes.data() + count, size - count);
+    size -= count;
+    if (size == 0) {
+        run_count = 0;
+        return;
+    }
+    const uint32_t first = run_of(count);
+    TextRun& cut = runs[first];
+    if (cut.at < count) {
+        if (cut.coded_bytes == 0) cut.from += count - cut.at;
+        cut.at = count;
+        cut.border = Border::none;
+    }
+    std::copy(runs.begin() + first, runs.begin() + run_count, runs.begin());
+    run_count -= first;
+    for (TextRun& run : runs.first(run_count)) run.at -= count;
+}
+
+TextReader::TextReader(std::string_view document, Parts parts) noexcept : text_(document), parts_(parts) {
+    levels_[0] = {.in_array = true, .element = 1};
+}
+
+bool TextReader::fill(TextWindow& window, size_t bytes) noexcept {
+    const size_t stop = std::min(text_.size(), at_ + bytes);
+    const auto has_room = [&] {
+        return window.size + slack_bytes <= window.bytes.size() && window.run_count + slack_runs <= window.runs.size();
+    };
+    while (at_ < stop && has_room()) {
+        switch (mode_) {
+            case Mode::outside: step(window); break;
+            case Mode::string: read_string(window, stop); break;
+            case Mode::skipped: skip_string(stop); break;
+            case Mode::sealed: check_sealed(window, stop); break;
+        }
+    }
+    return at_ < text_.size();
+}
+
+/// One byte outside of the document's strings.
+void TextReader::step(TextWindow& window) noexcept {
+    Level& level = levels_[depth_];
+    const char c = text_[at_++];
+    switch (c) {
+        case '{':
+        case '[': return open(c);
+        case '}':
+        case ']': return close();
+        case ',':
+            level.expects_name = !level.in_array;
+            level.element += 1;
+            return;
+        case '"': value_begin_ = at_; return level.expects_name ? begin_name(window) : begin_value(window);
+        default:
+            if (level.is_free && (is_digit(c) || c == '-')) take_number(window);
+    }
+}
+
+void TextReader::open(char bracket) noexcept {
+    if (depth_ == depth_max) {
+        beyond_ += 1;
+        return;
+    }
+    const Level& outer = levels_[depth_];
+    const bool is_free = outer.is_free || (outer.opens_free && bracket == '{');
+    const bool in_array = bracket == '[';
+    // What steers may be a list of such.
+    const bool steers = in_array && outer.steers, addresses = in_array && outer.addresses;
+    levels_[++depth_] = {.in_array = in_array,
+                         .expects_name = !in_array,
+                         .is_free = is_free,
+                         .steers = steers,
+                         .addresses = addresses,
+                         .element = 1};
+}
+
+void TextReader::close() noexcept {
+    if (beyond_ > 0)
+        beyond_ -= 1;
+    else if (depth_ > 0)
+        depth_ -= 1;
+}
+
+void TextReader::begin_name(TextWindow& window) noexcept {
+    Level& level = levels_[depth_];
+    std::array<char, name_bytes_max> room;
+    const std::string_view name = name_at(text_.substr(at_, 6 * name_bytes_max), room);
+    level.expects_name = false;
+    level.opens_free = is_among(name, free_names);
+    level.steers = !level.is_free && is_among(name, steering_names);
+    level.addresses = !level.is_free && is_among(name, address_names);
+    level.is_text = name == "text";
+    if (!level.is_free) return skip();
+    sign(window, "\x1e\"", Border::text);
+    string_end_ = "\":";
+    begin_string(window);
+}
+
+/// A string that steers has the signs of a name; what has others is read.
+bool TextReader::is_name_like() const noexcept {
+    for (const char c : text_.substr(value_begin_, steering_bytes_max)) {
+        if (c == '"') return true;
+        if (!is_steering(c)) return false;
+    }
+    return false;
+}
+
+bool TextReader::is_address() const noexcept {
+    const std::string_view text = text_.substr(value_begin_, address_bytes_max);
+    constexpr std::string_view schemes[] = {"https://", "http://", "gs://", "s3://"};
+    if (std::ranges::none_of(schemes, [text](std::string_view scheme) { return text.starts_with(scheme); }))
+        return false;
+    for (const char c : text) {
+        if (c == '"') return true;
+        if (c <= ' ' || c == '\\') return false;
+    }
+    return false;
+}
+
+void TextReader::begin_value(TextWindow& window) noexcept {
+    const Level& level = levels_[depth_];
+    if ((level.steers && is_name_like()) || (level.addresses && is_address())) return skip();
+    // Media may say what it is: "data:image/png;base64,".
+    constexpr size_t media_type_max = 128;
+    constexpr std::string_view base64_sign = ";base64,";
+    size_t begin = at_;
+    if (text_.substr(at_).starts_with("data:")) {
+        const size_t sign_at = text_.substr(at_, media_type_max).find(base64_sign);
+        if (sign_at != text_.npos) begin += sign_at + base64_sign.size();
+    }
+    const std::string_view first = text_.substr(begin, sealed_bytes_min);
+    if (first.size() == sealed_bytes_min && std::ranges::all_of(first, is_base64)) {
+        at_ = begin;
+        mode_ = Mode::sealed;
+        return;
+    }
+    begin_string(window);
+}
+
+/// A long run of Base64 alone is nothing that is read; where anything else stands in it, it is read from its beginning.
+void TextReader::check_sealed(TextWindow& window, size_t stop) noexcept {
+    while (at_ < stop && is_base64(text_[at_])) at_ += 1;
+    if (at_ == stop) return;
+    if (text_[at_] == '"') {
+        at_ += 1;
+        mode_ = Mode::outside;
+        return;
+    }
+    at_ = value_begin_;
+    begin_string(window);
+}
+
+Border TextReader::border_of_value() noexcept {
+    const Level& level = levels_[depth_];
+    if (!level.is_text || level.in_array || depth_ == 0 || !levels_[depth_ - 1].in_array) return Border::text;
+    Level& parts = levels_[depth_ - 1];
+    const bool follows = parts.part != 0 && parts.part + 1 == parts.element;
+    parts.part = parts.element;
+    has_parts_ |= follows;
+    return follows ? Border::part : Border::text;
+}
+
+/// at_ is behind the quote. Names have their sign before them.
+void TextReader::begin_string(TextWindow& window) noexcept {
+    mode_ = Mode::string;
+    nests_[0] = {.form = Nest::Form::json, .in_string = true};
+    nests_[1] = {};
+    if (!string_end_.empty()) return;  // a name
+    const Level& level = levels_[depth_];
+    const Border border = border_of_value();
+    if (border == Border::part && parts_ != Parts::apart) {
+        if (parts_ == Parts::with_blank)
+            sign(window, " ", Border::part);
+        else
+            pending_ = Border::part;
+        return;
+    }
+    if (!level.is_free) return sign(window, text_sign, border);
+    sign(window, level.in_array ? "\x1e\"" : "\"", border);
+    string_end_ = "\"";
+}
+
+/// In the open. What has no digits behind its point counts as whole; then it is one number all the same.
+void TextReader::take_number(TextWindow& window) noexcept {
+    const size_t begin = at_ - 1;
+    size_t end = at_;
+    while (end < text_.size() && end - begin < number_bytes_max && is_of_number(text_[end])) end += 1;
+    at_ = end;
+    size_t first = begin;
+    if (text_[first] == '-') first += 1;
+    size_t last = first;
+    while (last < end && is_digit(text_[last])) last += 1;
+    const std::string_view rest = text_.substr(last, end - last);
+    const bool is_whole = rest.starts_with('.') && rest.find_first_not_of('0', 1) == rest.npos;
+    if (!is_whole) last = end;
+    if (last == first) return;
+    sign(window, text_sign, Border::text);
+    for (size_t i = first; i < last; ++i) {
+        const size_t from = i == first ? begin : i, behind = i + 1 == last ? end : i + 1;
+        emit(window, text_[i], {static_cast<uint32_t>(from), static_cast<uint32_t>(behind)}, Kind::bare, 0);
+    }
+    sign(window, text_sign, Border::none);
+}
+
+void TextReader::skip() noexcept {
+    mode_ = Mode::skipped;
+    nests_[0].slash = false;
+}
+
+void TextReader::skip_string(size_t stop) noexcept {
+    bool& slash = nests_[0].slash;
+    for (; at_ < stop; ++at_) {
+        if (std::exchange(slash, false)) continue;
+        if (text_[at_] == '\\') slash = true;
+        if (text_[at_] != '"') continue;
+        at_ += 1;
+        mode_ = Mode::outside;
+        return;
+    }
+}
+
+void TextReader::read_string(TextWindow& window, size_t stop) noexcept {
+    const Nest& outer = nests_[0];
+    const Nest& inner = nests_[1];
+    const bool copies =
+        inner.form == Nest::Form::plain && !inner.slash && !outer.slash && outer.hex_left == 0 && outer.high == 0;
+    if (copies) {
+        const size_t room = window.bytes.size() - window.size - slack_bytes + 1;
+        std::string_view piece = text_.substr(at_, std::min(stop - at_, room));
+        piece = piece.substr(0, piece.find('"'));
+        piece = piece.substr(0, piece.find('\\'));
+        if (!piece.empty()) {
+            copy(window, at_, at_ + piece.size(), 1);
+            at_ += piece.size();
+            return;
+        }
+    }
+    const char c = text_[at_];
+    const Origin origin{static_cast<uint32_t>(at_), static_cast<uint32_t>(at_ + 1)};
+    at_ += 1;
+    if (c == '"' && !outer.slash) return end_string(window);
+    put_coded(window, 0, c, origin);
+}
+
+void TextReader::end_string(TextWindow& window) noexcept {
+    broken_ |= nests_[0].hex_left > 0;
+    flush_pair(window, 0);
+    for (uint32_t nest = 1; nest <= nesting_max && nests_[nest].form != Nest::Form::unknown; ++nest) {
+        flush_slash(window, nest, Kind::text);
+        if (!nests_[nest].in_string) break;
+    }
+    if (!string_end_.empty()) sign(window, std::exchange(string_end_, {}), Border::none);
+    pending_ = Border::none;
+    mode_ = Mode::outside;
+}
+
+/// A byte of the text inside `nest` strings.
+void TextReader::put(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept {
+    Nest& own = nests_[nest];
+    if (own.form == Nest::Form::unknown) {
+        if (is_blank(c)) return emit(window, c, origin, Kind::text, nest);
+        const bool opens = (c == '{' || c == '[') && nest < nesting_max;
+        own.form = opens ? Nest::Form::json : Nest::Form::plain;
+    }
+    if (own.form == Nest::Form::plain) return put_plain(window, nest, c, origin, Kind::text);
+    if (own.in_string) return put_coded(window, nest, c, origin);
+    if (c == '"') {
+        flush_slash(window, nest, Kind::bare);
+        own.in_string = true;
+        nests_[nest + 1] = {};
+        return emit(window, c, origin, Kind::bare, nest);
+    }
+    put_plain(window, nest, c, origin, Kind::bare);
+}
+
+/// Text that is read as it is, but for a written "\n": that ends a line for whoever it is written for.
+void TextReader::put_plain(TextWindow& window, uint32_t nest, char c, Origin origin, Kind kind) noexcept {
+    Nest& own = nests_[nest];
+    if (own.slash && (c == 'n' || c == 'r' || c == 't')) {
+        own.slash = false;
+        const Origin both{own.escape.from, origin.end};
+        emit(window, '\n', both, kind, nest);
+        return emit(window, '\n', both, kind, nest);
+    }
+    flush_slash(window, nest, kind);
+    if (c != '\\') return emit(window, c, origin, kind, nest);
+    own.slash = true;
+    own.escape = origin;
+}
+
+/// A byte inside a string of JSON.
+void TextReader::put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept {
+    Nest& own = nests_[nest];
+    if (own.slash || own.hex_left > 0) {
+        own.escape.end = origin.end;
+        return put_escaped(window, nest, c, origin);
+    }
+    if (c == '\\') {
+        own.slash = true;
+        own.escape = origin;
+        return;
+    }
+    flush_pair(window, nest);
+    if (c != '"' || nest == 0) return put(window, nest + 1, c, origin);
+    flush_slash(window, nest + 1, Kind::text);
+    own.in_string = false;
+    emit(window, c, origin, Kind::bare, nest);
+}
+
+void TextReader::put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept {
+    Nest& own = nests_[nest];
+    if (own.hex_left > 0) {
+        const int digit = hex_value(c);
+        broken_ |= digit < 0 && nest == 0;
+        own.code = own.code * 16 + static_cast<uint32_t>(std::max(digit, 0));
+        own.hex_left -= 1;
+        if (own.hex_left == 0) put_code(window, nest, own.code, own.escape);
+        return;
+    }
+    own.slash = false;
+    if (c == 'u') {
+        own.hex_left = 4;
+        own.code = 0;
+        return;
+    }
+    flush_pair(window, nest);
+    constexpr std::string_view letters = "nrtbf\"\\/", meanings = "\n\r\t\b\f\"\\/";
+    const size_t which = letters.find(c);
+    broken_ |= which == letters.npos && nest == 0;
+    put(window, nest + 1, which == letters.npos ? c : meanings[which], which == letters.npos ? origin : own.escape);
+}
+
+void TextReader::put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept {
+    Nest& own = nests_[nest];
+    if (code >= 0xdc00 && code <= 0xdfff && own.high != 0) {
+        const uint32_t whole = 0x10000 + ((own.high - 0xd800) << 10) + (code - 0xdc00);
+        own.high = 0;
+        return put_character(window, nest, whole, {own.pair.from, origin.end});
+    }
+    flush_pair(window, nest);
+    if (code >= 0xd800 && code <= 0xdbff) {
+        own.high = code;
+        own.pair = origin;
+        return;
+    }
+    put_character(window, nest, code >= 0xdc00 && code <= 0xdfff ? 0xfffd : code, origin);
+}
+
+void TextReader::put_character(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept {
+    const auto byte = [&](uint32_t value) { put(window, nest + 1, static_cast<char>(value), origin); };
+    if (code < 0x80) return byte(code);
+    if (code < 0x800) {
+        byte(0xc0 | code >> 6);
+    } else if (code < 0x10000) {
+        byte(0xe0 | code >> 12);
+        byte(0x80 | (code >> 6 & 0x3f));
+    } else {
+        byte(0xf0 | code >> 18);
+        byte(0x80 | (code >> 12 & 0x3f));
+        byte(0x80 | (code >> 6 & 0x3f));
+    }
+    byte(0x80 | (code & 0x3f));
+}
+
+/// The half of a pair whose other half did not come.
+void TextReader::flush_pair(TextWindow& window, uint32_t nest) noexcept {
+    if (std::exchange(nests_[nest].high, 0) != 0) put_character(window, nest, 0xfffd, nests_[nest].pair);
+}
+
+void TextReader::flush_slash(TextWindow& window, uint32_t nest, Kind kind) noexcept {
+    if (std::exchange(nests_[nest].slash, false)) emit(window, '\\', nests_[nest].escape, kind, nest);
+}
+
+void TextReader::emit(TextWindow& window, char c, Origin origin, Kind kind, uint32_t nest) noexcept {
+    const uint32_t bytes = origin.end - origin.from;
+    bool goes_on = false;
+    if (window.run_count > 0 && pending_ == Border::none) {
+        const TextRun& last = window.runs[window.run_count - 1];
+        const bool alike = last.kind == kind && last.depth == nest;
+        goes_on = alike && (bytes == 1 ? last.coded_bytes == 0 && last.from + (window.size - last.at) == origin.from
+                                       : last.coded_bytes == bytes && last.from == origin.from);
+    }
+    if (!goes_on)
+        window.runs[window.run_count++] = {.at = window.size,
+                                           .from = origin.from,
+                                           .coded_bytes = static_cast<uint16_t>(bytes == 1 ? 0 : bytes),
+                                           .kind = kind,
+                                           .depth = static_cast<uint8_t>(nest),
+                                           .border = std::exchange(pending_, Border::none)};
+    window.bytes[window.size++] = c;
+}
+
+void TextReader::copy(TextWindow& window, size_t begin, size_t end, uint32_t nest) noexcept {
+    emit(window, text_[begin], {static_cast<uint32_t>(begin), static_cast<uint32_t>(begin + 1)}, Kind::text, nest);
+    std::memcpy(window.bytes.data() + window.size, text_.data() + begin + 1, end - begin - 1);
+    window.size += static_cast<uint32_t>(end - begin - 1);
+}
+
+void TextReader::sign(TextWindow& window, std::string_view bytes, Border border) noexcept {
+    window.runs[window.run_count++] = {.at = window.size, .kind = Kind::sign, .border = border};
+    std::ranges::copy(bytes, window.bytes.begin() + window.size);
+    window.size += static_cast<uint32_t>(bytes.size());
+}
+
+}  // namespace loom::llm

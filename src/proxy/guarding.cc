@@ -1,0 +1,108 @@
+#include "guarding.h"
+
+#include "client_connection.h"
+#include "exchange.h"
+
+namespace loom::proxy {
+
+namespace {
+
+bool is_guarded(const Plan& plan, const RoutePlan* route) noexcept {
+    return plan.guard != nullptr && route != nullptr && route->ai && route->guarded;
+}
+
+}  // namespace
+
+Guarding::Guarding(Exchange& exchange) noexcept
+    : Runnable([](io::Runnable& next) noexcept { static_cast<Guarding&>(next).x_.wake(); }), x_(exchange) {}
+
+/// A copy of a request is made of what its scan has left of it.
+bool Guarding::turn(Exchange& x) {
+    if (x.guarding_ == nullptr) {
+        const bool is_here = x.body_mode_ == Exchange::BodyMode::collect && !x.body_.empty() && !x.client_gone_ &&
+                             x.error_.code == Errc::ok && !x.client_->is_nobody();
+        if (!is_here || !is_guarded(x.plan(), x.route_)) return false;
+        x.guarding_ = std::make_unique<Guarding>(x);
+        x.body_ns_ = x.services_.shard().now_ns();
+        x.timer_.disarm();
+        x.deadline_ = Exchange::Deadline::none;
+    }
+    Guarding& own = *x.guarding_;
+    if (own.over_) return false;
+    if (x.client_gone_) {
+        own.over_ = true;
+        own.guard_.reset();
+        return false;
+    }
+    const Result<bool> step = own.go_on();
+    if (step && *step) {
+        x.services_.shard().schedule_next_tick(own);
+        return true;
+    }
+    own.over_ = true;
+    const Result<void> ended = step ? own.end() : std::unexpected(step.error());
+    own.guard_.reset();
+    if (!ended) {
+        x.error_ = ended.error();
+        x.release_body();
+    }
+    return false;
+}
+
+Result<bool> Guarding::go_on() {
+    if (!guard_) guard_.emplace(*x_.plan().guard, x_.services_.shard().blocks(), x_.body_.view());
+    const bool more = LOOM_TRY(guard_->turn());
+    LOOM_TRY(hold());
+    return more;
+}
+
+/// What the guard holds is counted with the body. No waiting: who waits with a body in hand keeps others waiting.
+Result<void> Guarding::hold() {
+    if (x_.hold(BlockPool::footprint(x_.body_.capacity()) + guard_->memory_bytes())) return {};
+    return fail(Errc::exhausted, Side::internal, "no memory to look through one more body (limit.bodies_in_memory)");
+}
+
+Result<void> Guarding::end() {
+    guard_->count(x_.services_.metrics());
+    summary_ = guard_->summary(x_.text_);
+    const auto reason = guard_->blocked();
+    if (reason && !x_.plan().guard->dry_run) {
+        x_.detail_ = guard_->blocked_names(x_.text_);
+        switch (*reason) {
+            case GuardReason::prompt_injection:
+                code_ = "prompt_injection_detected";
+                return fail(Errc::bad_message, Side::downstream,
+                            "a text of the request looks like an attack on the model's instructions "
+                            "(security.prompt_injection)");
+            case GuardReason::too_many:
+                code_ = "too_many_values";
+                return fail(Errc::bad_message, Side::downstream,
+                            "the request holds more values to mask than one request may; send it in parts");
+            default:
+                code_ = "pii_detected";
+                return fail(Errc::bad_message, Side::downstream,
+                            "the request holds personal data or secrets that may not be sent "
+                            "(security.pii_detection)");
+        }
+    }
+    if (!guard_->changed().empty()) x_.body_ = std::move(guard_->changed());
+    x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
+    return {};
+}
+
+/// A form, a file, a session: what is in it nobody here can say, so it passes where its family is allowed by name.
+Result<void> Guarding::check_unread(Exchange& x) {
+    if (!is_guarded(x.plan(), x.route_) || x.body_mode_ == Exchange::BodyMode::collect) return {};
+    if (x.body_mode_ == Exchange::BodyMode::none && !x.is_realtime_session()) return {};
+    const llm::Endpoint family = llm::passthrough_family(x.endpoint_);
+    if ((x.plan().guard->unread >> static_cast<unsigned>(family) & 1) != 0) return {};
+    const bool dry = x.plan().guard->dry_run;
+    if (!x.client_->is_nobody()) x.services_.metrics().guard_blocked(GuardReason::unread, dry);
+    if (dry) return {};
+    x.detail_ = x.text_.keep(llm::endpoint_name(family));
+    return fail(Errc::forbidden, Side::downstream,
+                "this route looks through what it sends, and cannot read such bodies; security.unread may name the "
+                "family");
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,125 @@
+// Looks through the texts of a request for personal data, secrets and attacks on the model's instructions, in turns.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "loom/base/arena.h"
+#include "loom/base/block_pool.h"
+#include "loom/base/result.h"
+#include "loom/guard/mask.h"
+#include "loom/llm/text_reader.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/guard_plan.h"
+
+namespace loom::proxy {
+
+/// One document's. What it tells are types, rules and counts, never a value.
+class RequestGuard {
+  public:
+    static constexpr size_t turn_bytes = 64 * 1024;
+    static constexpr size_t piece_bytes = 16 * 1024;
+    static constexpr uint64_t turn_looks = 100'000;  // half a millisecond
+    /// Of the document's size, what edits may take beside what is always there.
+    static constexpr size_t edit_bytes_max(size_t document_bytes) noexcept { return 4 * document_bytes + (1u << 20); }
+    /// What one may hold at most, the changed document left out.
+    static constexpr size_t memory_bytes_max(size_t document_bytes) noexcept {
+        return window_bytes + run_count * sizeof(llm::TextRun) + guard::MaskTable::memory_bytes_max +
+               2 * edit_bytes_max(document_bytes);
+    }
+
+    /// document  well formed; as plan and blocks it outlives this.
+    RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document);
+
+    /// One turn: reads, or writes, about so much as turn_bytes. Returns whether there is more to do.
+    /// Errors  bad_message (downstream): a text holds a broken escape, so nobody can say what is in it.
+    [[nodiscard]] Result<bool> turn();
+
+    /// What it holds now.
+    [[nodiscard]] size_t memory_bytes() const noexcept;
+    /// Once nothing is left to do. Empty where nothing is to change.
+    [[nodiscard]] ByteBuffer& changed() noexcept { return changed_; }
+
+    /// What it is to be refused for, if anything.
+    [[nodiscard]] std::optional<GuardReason> blocked() const noexcept;
+    /// "email, iban": the types that are to be refused; the rules of an attack. In the arena.
+    [[nodiscard]] std::string_view blocked_names(Arena& arena) const;
+    /// "email:2 override:1": all that was found, for the log. In the arena.
+    [[nodiscard]] std::string_view summary(Arena& arena) const;
+    void count(observe::ShardMetrics& metrics) const noexcept;
+
+  private:
+    static constexpr size_t window_bytes =
+        turn_bytes + 40 * 1024;  // with what is not decided, and what is looked back at
+    /// An escape is a run of its own, and what is not decided may be made of nothing else.
+    static constexpr size_t run_count = 28 * 1024;
+    static constexpr size_t looked_back_bytes = 4096;  // of an attack, whose first word may be far
+    static constexpr size_t extra_count_max = 4096;
+
+    enum class Phase : uint8_t { read, write, done };
+    /// Bytes of the document that are replaced. Without a text of its own: kept as they are.
+    struct Edit {
+        const char* text = nullptr;
+        uint32_t begin = 0, end = 0;
+        uint16_t text_bytes = 0;
+        uint8_t quotes = 0;  // 0: none; else one more than the strings around it
+        bool changes = false;
+    };
+
+    struct Range {
+        uint32_t begin = 0, end = 0;
+        bool whole = true;  // of one string, without JSON inside it
+    };
+
+    void begin_pass(llm::TextReader::Parts parts);
+    void read_piece();
+    void end_pass();
+    void found(const guard::PiiSpan& span);
+    [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
+    [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
+    [[nodiscard]] std::string_view replacement(PiiType type, std::string_view value);
+    bool widen_number(uint32_t& begin, uint32_t& end) const noexcept;
+    template <class Piece>
+    void each_piece(uint32_t begin, uint32_t end, Piece&& piece) const;
+    void note(const Edit& edit, bool in_order);
+    void read_attacks(bool ended);
+    void map_attacks() noexcept;
+    void judge_text();
+    [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
+    void begin_writing();
+    void write_turn();
+    void put(const Edit& edit);
+
+    const GuardPlan& plan_;
+    const std::string_view document_;
+    Arena arena_;
+    guard::MaskTable table_;
+    llm::TextReader reader_;
+    ByteBuffer bytes_, runs_;
+    llm::TextWindow window_;
+    guard::PiiScan scan_;
+    Phase phase_ = Phase::read;
+    llm::TextReader::Parts parts_ = llm::TextReader::Parts::apart;
+
+    std::optional<guard::InjectionScan> attacks_;
+    uint32_t attacks_at_ = 0;  // in the window: what was not read of it yet
+    uint64_t text_read_ = 0;   // of the text at hand
+    size_t mapped_count_ = 0;  // of its spans
+    std::array<Range, guard::InjectionScan::spans_max> ranges_;
+    guard::InjectionScore worst_;  // of the text that has most points
+    uint32_t attack_count_ = 0;    // texts
+
+    ByteBuffer edits_, extras_, changed_;  // edits in order of the document; those that are not
+    size_t edit_count_ = 0, extra_count_ = 0;
+    size_t text_bytes_ = 0;  // of edits, in the arena
+    bool any_change_ = false;
+    bool too_many_ = false;
+    size_t written_edits_ = 0, written_extras_ = 0;
+    uint32_t copied_ = 0;
+
+    guard::PiiTypes blocked_;
+    bool attack_blocked_ = false;
+    std::array<uint32_t, pii_type_count> counts_{};
+};
+
+}  // namespace loom::proxy
