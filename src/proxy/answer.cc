@@ -162,6 +162,7 @@ void Exchange::start_relay(const RelayOptions& given) {
         arm(Deadline::inter_event, timeouts().inter_event_ms);
     }
     relaying_ = true;
+    if (told_limits() != nullptr) prepare_to_stop(options);
     // Another attempt, while nothing of this one has left; beside another, while it may be taken back.
     const bool may_follow = options.hold.bytes_max > 0 || races();
     if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
@@ -339,8 +340,7 @@ void Exchange::on_first_content() noexcept {
 
 void Exchange::on_event_passed() noexcept {
     if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
-    if (limited_ != nullptr)
-        limited_->note_events(services_.shard().timers().now_ms(), services_.unix_now_s(), event_count());
+    if (limited_ != nullptr) note_output();
 }
 
 void Exchange::on_relay_end() noexcept {
@@ -349,7 +349,7 @@ void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
-    if (relay_.end() == Relay::End::whole && streaming_) note_throughput(services_.shard().now_ns());
+    if ((relay_.end() == Relay::End::whole || was_stopped()) && streaming_) note_throughput(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

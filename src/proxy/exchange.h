@@ -312,6 +312,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> enter_model_limit(std::string_view model);
     void leave_model_limit(const Error& why) noexcept;
     Result<void> reserve_tokens(const llm::Request& request);
+    [[nodiscard]] uint64_t output_to_expect(const llm::Request& request) const noexcept;
     Result<void> reserve_unread();
     Result<void> find_candidate_unread();
     [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
@@ -329,6 +330,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
     Result<void> check_budgets();
     Result<void> hold_budgets();
+    void prepare_to_stop(RelayOptions& options);
+    void note_output() noexcept;
+    [[nodiscard]] uint64_t seen_tokens() const noexcept;
     [[nodiscard]] Error over_budget();
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
@@ -487,6 +491,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_content_came() noexcept override;
     void on_first_content() noexcept override;
     void on_event_passed() noexcept override;
+    llm::Usage stop_usage() noexcept override;
     void on_relay_end() noexcept override;
 
     // realtime.cc: a WebSocket in place of an answer
@@ -519,6 +524,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // settle.cc
     void settle();
     [[nodiscard]] bool left_early() const noexcept;
+    [[nodiscard]] bool was_stopped() const noexcept { return relay_.end() == Relay::End::stopped; }
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
     void book_tokens(const llm::Usage& usage, bool answered = false);
@@ -553,8 +559,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
-    std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
-    std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
+    std::unique_ptr<llm::Translation> shadow_;  // of a stream that its budgets may stop
+    std::unique_ptr<Realtime> realtime_;        // of a request for a session, and of the session
+    std::unique_ptr<Ownership> owned_;          // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it
     ClientLimits* limited_ = nullptr;  // in text_; null where clients have no limits

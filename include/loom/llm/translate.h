@@ -98,6 +98,14 @@ class Translation {
     /// facts  of the event. Where the client was told what this cannot keep, nobody can go on with it.
     void follow(std::string_view name, std::string_view data, const EventFacts& facts);
 
+    // A stream that may be ended before its provider ends it.
+    /// Of a translation for a stream that passes to the client as it came: reads an event of it, so that stop() knows
+    /// where the client stands.
+    void shadow(std::string_view name, std::string_view data);
+    /// Ends the client's stream in order, as one whose model has reached its max_tokens: what is open is closed, each
+    /// choice has its finish, the usage is told where the client wants it, and the protocol's last event.
+    void stop(const Usage& usage, ByteBuffer& out);
+
   private:
     struct State;
     std::unique_ptr<State> state_;
