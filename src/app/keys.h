@@ -50,6 +50,9 @@ namespace loom::app {
 /// Rows of the keys of the ledger.
 [[nodiscard]] std::span<const KeyRow> ledger_keys();
 
+/// Rows of the keys that say how tokens are counted, and how many a request may take.
+[[nodiscard]] std::span<const KeyRow> token_keys();
+
 /// Rows of features that this version does not have: known, so that they are refused by name.
 [[nodiscard]] std::span<const KeyRow> later_keys();
 

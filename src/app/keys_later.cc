@@ -32,7 +32,6 @@ constexpr KeyRow rows[] = {
     later("security.pii_detection.types", list), later("security.pii_detection.direction", list),
     later("security.pii_detection.type.<name>.action", text), later("security.rule.<name>.pattern", text),
     later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),
-    later("security.max_tokens_per_request", integer),
     // dialects
 };
 

@@ -1,5 +1,6 @@
 #include "loom/llm/translate.h"
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -171,6 +172,8 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     Result<void> step = state_->client.read_request(body, context, request);
     if (step) {
         request.stream = state_->terms.stream;
+        if (const uint64_t cap = state_->terms.max_tokens_cap; cap != 0)
+            request.max_tokens = request.max_tokens == 0 ? cap : std::min(request.max_tokens, cap);
         if (state_->told != nullptr && state_->told->seam) state_->told->ask(request, context);
         keep_own_proofs(request, context);
         out.reserve(out.size() + body.size() + body.size() / 4);  // most documents grow a little

@@ -163,6 +163,12 @@ void Exchange::start_relay(const RelayOptions& given) {
     }
     relaying_ = true;
     if (told_limits() != nullptr) prepare_to_stop(options);
+    options.counts_text |= options.event_stream && services_.ledger() != nullptr;
+    const bool is_chat = options.event_stream && options.watch == nullptr && options.translation == nullptr;
+    if (is_chat && plan().tokenizers != nullptr) {
+        options.tokenizer = plan().tokenizers->of_model(model_);
+        options.token_counter = services_.token_counter.get();
+    }
     // Another attempt, while nothing of this one has left; beside another, while it may be taken back.
     const bool may_follow = options.hold.bytes_max > 0 || races();
     if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();

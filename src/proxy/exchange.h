@@ -199,6 +199,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect_model();
     Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
+    // request_cap.cc
+    void count_prompt(llm::Request& request);
+    [[nodiscard]] std::optional<uint64_t> output_cap(const llm::Request& request) const noexcept;
+    Result<void> check_request_cap(llm::Request& request);
+    void cap_document(std::string_view body);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
     void take_provider(size_t provider_ix) noexcept;
@@ -615,6 +620,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;
+    uint64_t prompt_tokens_ = 0;      // as they were counted; 0: nobody could
     uint8_t attempts_ = 0;            // connections that were tried, of all providers
     uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours

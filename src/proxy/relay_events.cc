@@ -102,7 +102,17 @@ llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
     if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
     llm::EventFacts facts = stream_reader_.read(event.data, usage_);
     if (start_.counts_text() || options_.counts_text) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
+    if (options_.tokenizer != nullptr) count_texts(event.data);
     return facts;
+}
+
+/// Each by itself: what a model says comes a token or some at a time.
+void Relay::count_texts(std::string_view data) {
+    for (const llm::TextField& text : stream_reader_.texts()) {
+        if (text.range.length <= 2) continue;
+        const std::string_view raw = data.substr(text.range.offset + 1, text.range.length - 2);
+        text_tokens_ += options_.token_counter->count_json(*options_.tokenizer, raw);
+    }
 }
 
 void Relay::note(const llm::EventFacts& facts) {

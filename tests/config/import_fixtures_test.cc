@@ -47,7 +47,7 @@ const Fixture fixtures[] = {
      {"semantic_cache.embedding.model", "semantic_cache.embedding.provider", "semantic_cache.enabled",
       "semantic_cache.max_size", "semantic_cache.similarity_threshold", "semantic_cache.ttl"}},
     {"000_05_security_features.yaml",
-     {"security.content_filtering.categories", "security.content_filtering.enabled", "security.max_tokens_per_request",
+     {"security.content_filtering.categories", "security.content_filtering.enabled",
       "security.pii_detection.action", "security.pii_detection.enabled", "security.pii_detection.types",
       "security.prompt_injection.action", "security.prompt_injection.enabled",
       "security.prompt_injection.sensitivity"}},

@@ -13,6 +13,7 @@
 
 #include "loom/base/base64.h"
 #include "loom/llm/json_text.h"
+#include "loom/llm/request.h"
 
 namespace loom::llm {
 namespace {
@@ -235,6 +236,48 @@ TEST(Tokenizer, RefusesWhatIsNoRankFileAndNamesTheLine) {
     std::string dos;
     for (const char c : good) dos += c == '\n' ? "\r\n" : std::string(1, c);
     EXPECT_EQ(fault(dos), "taken");
+}
+
+TEST(Tokenizer, CountsThePromptOfADocument) {
+    RequestReader reader;
+    TokenCounter counter;
+    const Tokenizer& o200k = family("o200k_base");
+    const auto count = [&](Endpoint endpoint, std::string_view body) {
+        EXPECT_TRUE(reader.read(endpoint, body)) << body;
+        return reader.count_prompt(endpoint, body, o200k, counter);
+    };
+    const uint64_t hello = counter.count(o200k, "Hello, world\n"), rules = counter.count(o200k, "Be brief.");
+    EXPECT_EQ(
+        count(Endpoint::chat_completions, R"({"model":"m","messages":[{"role":"system","content":"Be brief."},)"
+                                          R"({"role":"user","content":[{"type":"text","text":"Hello, world\n"}]}]})"),
+        hello + rules + chat_frame_tokens(2));
+    EXPECT_EQ(count(Endpoint::responses, R"({"model":"m","instructions":"Be brief.","input":"Hello, world\n"})"),
+              hello + rules);
+    EXPECT_EQ(
+        count(
+            Endpoint::messages,
+            R"({"model":"m","max_tokens":1,"system":"Be brief.","messages":[{"role":"user","content":"Hello, world\n"}]})"),
+        hello + rules);
+    EXPECT_EQ(count(Endpoint::generate_content, R"({"contents":[{"parts":[{"text":"Hello, world\n"}]}]})"), hello);
+    // What is read is not changed by being counted.
+    const std::string body = R"({"model":"m","messages":[{"role":"user","content":"Hello, world\n"}]})";
+    const auto before = reader.read(Endpoint::chat_completions, body);
+    (void)count(Endpoint::chat_completions, body);
+    EXPECT_EQ(before->model, "m");
+    EXPECT_EQ(count(Endpoint::chat_completions, "{\"messages\":[]}"), chat_frame_tokens(0));
+}
+
+TEST(Tokenizer, OfALongPromptTheRestGoesByTheRateOfItsBeginning) {
+    RequestReader reader;
+    TokenCounter counter;
+    const Tokenizer& o200k = family("o200k_base");
+    std::string text;
+    while (text.size() < 400'000) text += "The quick brown fox jumps over the lazy dog. ";
+    const std::string body = R"({"model":"m","input":")" + text + "\"}";
+    ASSERT_TRUE(reader.read(Endpoint::embeddings, body));
+    const auto exact = static_cast<double>(counter.count(o200k, text));
+    EXPECT_NEAR(static_cast<double>(reader.count_prompt(Endpoint::embeddings, body, o200k, counter)), exact,
+                exact / 200);
 }
 
 TEST(TokenizerFamily, IsKnownByTheModelsName) {

@@ -24,6 +24,7 @@ struct TranslateTerms {
     std::string_view fallback_id;        // unique, for an answer that has no id of its own
     uint64_t created = 0;                // Unix seconds, for an answer that has no time of its own
     uint64_t max_tokens_default = 4096;  // where the provider must be told a bound and the client said none
+    uint64_t max_tokens_cap = 0;         // no answer is to be longer, whatever the client says; 0: any
     bool stream = false;
     bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
     Quirks quirks;

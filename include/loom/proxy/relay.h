@@ -20,6 +20,7 @@
 #include "loom/llm/edits.h"
 #include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
+#include "loom/llm/tokenizer.h"
 #include "loom/llm/told_stream.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
@@ -86,9 +87,11 @@ struct RelayOptions {
     ClientFraming client_framing = ClientFraming::none;
     http::ContentCoding coding = http::ContentCoding::identity;  // to be taken off
     bool event_stream = false;
-    bool frames = false;       // the events are AWS's frames; only where they are translated
-    bool read_usage = false;   // of a whole JSON answer
-    bool counts_text = false;  // of a stream: seen_tokens() knows of its text too
+    bool frames = false;                        // the events are AWS's frames; only where they are translated
+    bool read_usage = false;                    // of a whole JSON answer
+    bool counts_text = false;                   // of a stream: seen_tokens() knows of its text too
+    const llm::Tokenizer* tokenizer = nullptr;  // likewise, by its model's own tokens
+    llm::TokenCounter* token_counter = nullptr;
     bool strip_usage = false;  // the usage chunk that Loom asked for and the client did not
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
@@ -166,8 +169,10 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool error_told() const noexcept { return error_told_; }
     [[nodiscard]] const llm::Usage& usage() const noexcept { return usage_; }
     [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
-    /// Of a stream's answer, as far as it has passed: a token for each event at least, and as many as its text is long.
+    /// Of a stream's answer, as far as it has passed. Where nobody can count them: a token for each event at least,
+    /// and as many as its text is long.
     [[nodiscard]] uint64_t seen_tokens() const noexcept {
+        if (text_tokens_ != 0) return text_tokens_;
         return std::max<uint64_t>(event_count_, llm::estimated_tokens(text_bytes_));
     }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
@@ -219,6 +224,7 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
     void note(const llm::EventFacts& facts);
+    void count_texts(std::string_view data);
     void put_translated(Output& output, std::string_view event);
     [[nodiscard]] bool end_translation(Output& output);
     void stop(Output& output, std::string_view run);
@@ -267,6 +273,7 @@ class Relay final : HeldStart::Owner {
     FlushTimer flush_timer_{*this};
     HeldStart start_;
     uint64_t payload_bytes_ = 0;
+    uint64_t text_tokens_ = 0;
     uint64_t text_bytes_ = 0;  // of the events that have passed
     uint64_t content_came_ns_ = 0;
     uint32_t event_count_ = 0;
