@@ -264,7 +264,7 @@ TEST(Tokenizer, CountsThePromptOfADocument) {
     const auto before = reader.read(Endpoint::chat_completions, body);
     (void)count(Endpoint::chat_completions, body);
     EXPECT_EQ(before->model, "m");
-    EXPECT_EQ(count(Endpoint::chat_completions, "{\"messages\":[]}"), chat_frame_tokens(0));
+    EXPECT_EQ(count(Endpoint::chat_completions, R"({"model":"m","messages":[]})"), chat_frame_tokens(0));
 }
 
 TEST(Tokenizer, OfALongPromptTheRestGoesByTheRateOfItsBeginning) {
