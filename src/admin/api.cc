@@ -2,6 +2,7 @@
 
 #include "answers.h"
 #include "loom/admin/limits.h"
+#include "loom/admin/openapi.h"
 #include "loom/admin/providers.h"
 #include "loom/admin/usage.h"
 #include "loom/admin/verbs.h"
@@ -23,9 +24,11 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
     const bool verb = is_verb(path);
+    const bool changes = verb || is_keys(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
-                       is_usage(path) || path == providers_path || path.starts_with(std::string(providers_path) + "/");
-    if (known && !verb && request.method != "GET" && request.method != "HEAD")
+                       path == openapi_path || is_usage(path) || is_keys(path) || path == providers_path ||
+                       path.starts_with(std::string(providers_path) + "/");
+    if (known && !changes && request.method != "GET" && request.method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
     if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
     if (path == "/readyz") {
@@ -41,10 +44,15 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     if (path == limits_path)
         return {.body = show_limits(*options.plan(), monotonic_ns() / 1'000'000,
                                     static_cast<int64_t>(wall_us() / 1'000'000))};
+    if (path == openapi_path) return {.body = std::string(openapi_document())};
     if (is_usage(path)) {
         if (options.usage != nullptr) return show_usage(*options.usage, *options.plan(), request);
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
                       "not_found");
+    }
+    if (is_keys(path)) {
+        if (options.keys != nullptr) return answer_keys(*options.keys, *options.plan(), request);
+        return refuse(404, "no keys are made here: set auth.issued_keys = on", llm::error_type::not_found, "not_found");
     }
     if (verb) return run_verb(*options.plan(), request);
     if (known) {
@@ -53,8 +61,11 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                      : refuse(404, "no such provider; GET /ai/providers lists them", llm::error_type::not_found,
                               "not_found");
     }
-    return refuse(404, "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits and /ai/usage",
-                  llm::error_type::not_found, "not_found");
+    return refuse(
+        404,
+        "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage and /ai/keys; "
+        "/ai/openapi.json describes them",
+        llm::error_type::not_found, "not_found");
 }
 
 }  // namespace

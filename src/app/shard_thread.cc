@@ -112,6 +112,8 @@ void ShardThread::set_register(store::ResourceRegister* resources) {
     });
 }
 
+void ShardThread::after_all(std::function<void()> then) { shard_.mailbox().post(std::move(then)); }
+
 void ShardThread::set_ticket_keys(const net::TlsTicketKeys& keys) {
     shard_.mailbox().post([this, keys] {
         for (const auto& listener : listeners_) listener->set_ticket_keys(keys);

@@ -34,6 +34,12 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         if (const AccessRule* const rule = denied_by(routed_model(), request)) return refuse_access(*rule);
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (plan().hedge != nullptr) services_.hedges.on_request(plan().hedge->budget_share);
+    return find_candidate_of_model(request);
+}
+
+/// Which model it is for is known (routed_model).
+Result<void> Exchange::find_candidate_of_model(const llm::Request& request) {
+    const route::ModelMatch match = this->match();
     if (route_->provider_ix >= 0) {
         if (!plan().providers[static_cast<size_t>(route_->provider_ix)].takes_requests())
             return fail(Errc::exhausted, Side::internal, drained_route);

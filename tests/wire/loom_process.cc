@@ -260,11 +260,11 @@ double sum_where(const std::map<std::string, double>& metrics, std::string_view 
     return sum;
 }
 
-bool operator==(const Eventually& one, double expected) {
+bool Eventually::comes_to(double expected) const {
     const Deadline deadline = Deadline::in(std::chrono::seconds(5));
-    do one.seen_ = one.read_();
-    while (one.seen_ != expected && !deadline.passed());
-    return one.seen_ == expected;
+    do seen_ = read_();
+    while (seen_ != expected && !deadline.passed());
+    return seen_ == expected;
 }
 
 Eventually LoomProcess::eventually(std::string name) const {

@@ -8,6 +8,7 @@
 #include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 #include "socket.h"
@@ -25,10 +26,17 @@ struct Exit {
 class Eventually {
   public:
     explicit Eventually(std::function<double()> read) : read_(std::move(read)) {}
-    friend bool operator==(const Eventually& one, double expected);
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
+    friend bool operator==(const Eventually& one, Number expected) {
+        return one.comes_to(static_cast<double>(expected));
+    }
+    operator double() const { return read_(); }  // as it is now
     friend void PrintTo(const Eventually& one, std::ostream* out) { *out << one.seen_; }
 
   private:
+    bool comes_to(double expected) const;
+
     std::function<double()> read_;
     mutable double seen_ = 0;
 };

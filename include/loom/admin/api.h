@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "loom/admin/keys.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/usage_store.h"
@@ -19,6 +20,7 @@ struct ApiOptions {
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
+    KeyDesk* keys = nullptr;                                   // likewise; null: none are made here
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is
