@@ -102,6 +102,20 @@ std::string list(std::string_view name, std::string_view of, const std::vector<U
     return out + "]";
 }
 
+/// What the month comes to at the pace of its days so far, where it is the one at hand: with a comma behind, or
+/// nothing. Before its first day is over, that day stands for itself.
+std::string projection(const UsageSums& sums, const Period& period) {
+    const uint64_t now_s = wall_us() / 1'000'000, from_s = static_cast<uint64_t>(period.from) * 86'400;
+    const uint64_t behind_s = static_cast<uint64_t>(period.to + 1) * 86'400;
+    if (period.from == period.to || now_s < from_s || now_s >= behind_s) return {};
+    const uint64_t passed_s = std::max<uint64_t>(now_s - from_s, 86'400), all_s = behind_s - from_s;
+    const auto whole = [&](unsigned __int128 so_far) { return so_far * all_s / passed_s; };
+    const unsigned __int128 cost = whole(sums.cost);
+    return fmt::format(R"("projection":{{"requests":{},"tokens":{},"cost_estimate":"{}","cost":"{}"}},)",
+                       static_cast<uint64_t>(whole(sums.requests)), static_cast<uint64_t>(whole(sums.total())),
+                       dollars(cost), MoneyText(cost).view());
+}
+
 UsageSums total(const std::vector<UsageGroup>& groups) {
     UsageSums sums;
     for (const UsageGroup& group : groups) sums += group.sums;
@@ -127,8 +141,9 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
             return refuse(404, "no such consumer; GET /ai/usage lists those that have used anything",
                           llm::error_type::not_found, "not_found");
     }
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{},{},{}}})", quoted(consumer), period.text,
-                                fields(total((*groups)[0])), list("models", "model", (*groups)[0]),
+    const UsageSums sums = total((*groups)[0]);
+    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{},{},{}}})", quoted(consumer), period.text,
+                                fields(sums), projection(sums, period), list("models", "model", (*groups)[0]),
                                 list("days", "day", (*groups)[1]), list("providers", "provider", (*groups)[2]))};
 }
 
@@ -146,8 +161,10 @@ LocalAnswer show_all(store::UsageStore& usage, const Period& period) {
         queries.push_back({.by = kind.by, .from = period.from, .to = period.to, .consumer = {}});
     const auto groups = usage.usage(queries);
     if (!groups) return unreadable(groups.error());
-    std::string body = fmt::format(R"({{"period":"{}",{})", period.text, fields(total((*groups)[0])));
-    for (size_t i = 0; i < groups->size(); ++i) body += "," + list(kinds[i].list, kinds[i].of, (*groups)[i]);
+    const UsageSums sums = total((*groups)[0]);
+    std::string body = fmt::format(R"({{"period":"{}",{},{})", period.text, fields(sums), projection(sums, period));
+    for (size_t i = 0; i < groups->size(); ++i)
+        body += (i == 0 ? "" : ",") + list(kinds[i].list, kinds[i].of, (*groups)[i]);
     return {.body = body + "}"};
 }
 

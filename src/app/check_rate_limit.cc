@@ -11,7 +11,7 @@ namespace {
 using config::Config;
 
 constexpr int64_t tokens_expected = 512;  // of an answer of which nothing is known
-constexpr std::array words = {"request_rate", "token_rate", "burst", "concurrent"};
+constexpr std::array words = {"request_rate", "token_rate", "burst", "concurrent", "max_tokens_per_request"};
 
 /// prefix    "rate_limit.team.dev", what stands before the numbers.
 /// requests  how many a window allows, wherever that stands.

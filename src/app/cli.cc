@@ -35,6 +35,9 @@ constexpr const char* usage_text =
     "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
     "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
     "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not\n"
+    "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl, --from and --to a date or "
+    "an\n"
+    "                           RFC 3339 moment (from then, and before then)\n"
     "  loom --version | --help\n"
     "\n"
     "  -set KEY=VALUE           overrides the file; as often as needed, with -config and --check\n"
@@ -69,7 +72,7 @@ class Parser {
         std::string_view word = rest_.front();
         rest_ = rest_.subspan(1);
         if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
-        if (word == "ledger" && !chosen_) return verify_ledger();
+        if (word == "ledger" && !chosen_) return ledger();
         if (!word.starts_with('-') && chosen_)
             return wrong(fmt::format("'{}' is one word too many: a command takes one file", word));
         if (!word.starts_with('-')) {
@@ -88,6 +91,9 @@ class Parser {
         if (name == "check") return choose_with_path(Action::check, name, attached);
         if (name == "set") return override_with(attached);
         if (name == "o") return write_to(attached);
+        if (name == "format") return say(line_.format, name, attached, "csv or jsonl");
+        if (name == "from") return say(line_.from, name, attached, "a date or a moment");
+        if (name == "to") return say(line_.to, name, attached, "a date or a moment");
         if (!attached.empty()) return wrong(fmt::format("--{} takes no value", name));
         if (name == "keys") return choose(Action::keys);
         if (name == "version") return choose(Action::version);
@@ -97,12 +103,20 @@ class Parser {
         return {};
     }
 
-    Parsed verify_ledger() {
-        if (rest_.empty() || std::string_view(rest_.front()) != "verify")
-            return wrong("ledger needs a verb: loom ledger verify DIR");
+    Parsed ledger() {
+        const std::string_view verb = rest_.empty() ? std::string_view() : rest_.front();
+        if (verb != "verify" && verb != "export")
+            return wrong("ledger needs a verb: loom ledger verify DIR, or loom ledger export DIR");
         rest_ = rest_.subspan(1);
-        LOOM_TRY(choose(Action::verify_ledger));
-        line_.path = LOOM_TRY(argument("ledger verify", {}, "a state.directory"));
+        const bool verifies = verb == "verify";
+        LOOM_TRY(choose(verifies ? Action::verify_ledger : Action::export_ledger));
+        line_.path = LOOM_TRY(argument(verifies ? "ledger verify" : "ledger export", {}, "a state.directory"));
+        return {};
+    }
+
+    Parsed say(std::string& of, std::string_view name, std::string_view attached, std::string_view what) {
+        if (line_.action != Action::export_ledger) return wrong(fmt::format("--{} goes with ledger export", name));
+        of = LOOM_TRY(argument(name, attached, what));
         return {};
     }
 
@@ -139,7 +153,7 @@ class Parser {
         std::string text = rest_.empty() ? "" : rest_.front();
         if (text.empty())
             return wrong(
-                fmt::format("{}{} needs {}", name == "import" || name == "ledger verify" ? "" : "-", name, what));
+                fmt::format("{}{} needs {}", name == "import" || name.starts_with("ledger ") ? "" : "-", name, what));
         rest_ = rest_.subspan(1);
         return text;
     }
@@ -280,6 +294,7 @@ int run_line(const CommandLine& line) {
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
         case Action::verify_ledger: return verify_ledger_in(line.path);
+        case Action::export_ledger: return export_ledger_in(line.path, line.format, line.from, line.to);
     }
     return exit_internal;
 }

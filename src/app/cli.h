@@ -19,12 +19,14 @@ inline constexpr int exit_internal = 70;
 inline constexpr int exit_config = 78;
 
 struct CommandLine {
-    enum class Action : uint8_t { run, check, keys, import, verify_ledger, version, help };
+    enum class Action : uint8_t { run, check, keys, import, verify_ledger, export_ledger, version, help };
     Action action = Action::help;
     std::string path;                         // of run, check and import; of verify_ledger the directory
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output
+    std::string format;                       // of export_ledger: "csv", "jsonl"; "": csv
+    std::string from, to;                     // likewise, dates or moments; "": from the first, to the last
 };
 
 /// arguments  without the program's name. Options with one dash or two, `-config FILE` or `-config=FILE`.

@@ -36,6 +36,12 @@ constexpr KeyRow rows[] = {
     money("token_accounting.limit.<name>.budget.weekly", "the same in a week, which begins on Monday"),
     money("token_accounting.limit.<name>.budget.monthly", "the same in a month of the calendar"),
     alert("token_accounting.limit.<name>.alert"),
+    {.pattern = "token_accounting.on_budget_spent",
+     .type = choice,
+     .default_text = "stop",
+     .meaning = "of a stream that outgrows what its budgets have left: stop ends it as if its model had reached "
+                "max_tokens, with the usage as it was counted; serve lets it go on, and books what it takes beyond",
+     .choices = "stop|serve"},
     tokens("token_accounting.team.<name>.daily_limit", "tokens in a day of this team's consumers together"),
     tokens("token_accounting.team.<name>.weekly_limit", "the same in a week"),
     tokens("token_accounting.team.<name>.monthly_limit", "the same in a month"),

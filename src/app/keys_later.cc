@@ -28,7 +28,6 @@ constexpr KeyRow rows[] = {
     later("security.content_filtering.enabled", boolean), later("security.content_filtering.categories", list),
     later("security.content_filtering.action", text), later("security.rule.<name>.pattern", text),
     later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),
-    later("security.max_tokens_per_request", integer),
     // dialects
 };
 

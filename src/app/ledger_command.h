@@ -8,4 +8,10 @@ namespace loom::app {
 /// Prints what was compared, and every difference between log and database. The exit status says whether there is one.
 [[nodiscard]] int verify_ledger_in(const std::string& directory);
 
+/// Prints a line for each attempt to standard output, and what is worth knowing to standard error.
+/// format    "csv", which "" is too, or "jsonl".
+/// from, to  a date of UTC or a moment of RFC 3339 by which an attempt began: from then on, and before then; "": any.
+[[nodiscard]] int export_ledger_in(const std::string& directory, const std::string& format, const std::string& from,
+                                   const std::string& to);
+
 }  // namespace loom::app

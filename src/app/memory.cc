@@ -97,6 +97,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (!plan.jwt.empty())
         terms.push_back(
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
+    if (plan.tokenizers != nullptr)
+        terms.push_back({"what tokens are counted with", llm::TokenCounter::memory_bytes(), "tokenizer.NAME.path"});
     if (server.log_path != "off")
         terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
     terms.push_back({"counters", sizeof(observe::ShardMetrics), ""});
@@ -112,6 +114,11 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     MemoryTerms terms = {{"the program", program_bytes, ""},
                          {"the configuration, old and new", plan_bytes_per_name * name_count, ""},
                          {"the resolver's names", net::Resolver::memory_bytes_max({}), ""}};
+    if (plan.tokenizers != nullptr) {
+        uint64_t bytes = 2 * mib;  // the classes of characters
+        for (const auto& family : plan.tokenizers->families) bytes += 2 * family.tokenizer.memory_bytes();
+        terms.push_back({"tokenizers, old and new", bytes, "tokenizer.NAME.path"});
+    }
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

@@ -101,7 +101,9 @@ uint8_t parse_alert(std::string_view text) {
 
 void fill_budgets(const Config& config, const proxy::Plan& plan, proxy::RateLimitPlan& limits,
                   tenant::BudgetTable& table) {
-    if (config.boolean("token_accounting.enabled")) Builder(config, limits, table).build(plan);
+    if (!config.boolean("token_accounting.enabled")) return;
+    Builder(config, limits, table).build(plan);
+    limits.budgets_stop_streams = config.text("token_accounting.on_budget_spent") == "stop";
 }
 
 }  // namespace loom::app

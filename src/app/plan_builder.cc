@@ -17,6 +17,7 @@
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
 #include "plan_selection.h"
+#include "plan_tokens.h"
 
 namespace loom::app {
 namespace {
@@ -374,6 +375,8 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     fill_selection(config, *plan, targets, messages);
     fill_access_rules(config, *plan, messages);
     fill_limits(config, *plan);
+    fill_request_caps(config, *plan);
+    fill_tokenizers(config, *plan, messages);
     fill_forwarded(config, *plan, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
     if (!messages.empty()) return std::unexpected(std::move(messages));

@@ -68,4 +68,46 @@ bool ask_for_usage(Edits& edits, const Request& request) noexcept {
     return true;
 }
 
+std::string_view output_bound_name(Endpoint endpoint, bool max_tokens_only) noexcept {
+    switch (endpoint) {
+        case Endpoint::chat_completions: return max_tokens_only ? "max_tokens" : "max_completion_tokens";
+        case Endpoint::responses: return "max_output_tokens";
+        case Endpoint::generate_content:
+        case Endpoint::stream_generate_content: return "maxOutputTokens";
+        default: return "max_tokens";
+    }
+}
+
+void cap_output(Edits& edits, const Request& request, Endpoint endpoint, std::string_view body,
+                const OutputCap& cap) noexcept {
+    bool placed = true, is_bounded = false;
+    for (const OutputBound& bound : request.output_bounds) {
+        if (bound.range.absent()) continue;
+        is_bounded |= bound.value != 0;
+        if (bound.value > cap.tokens) placed = placed && edits.replace(bound.range, cap.number);
+    }
+    LOOM_ASSERT(placed);
+    if (is_bounded) return;
+    for (const OutputBound& bound : request.output_bounds) {  // `null` bounds nothing
+        if (bound.range.absent()) continue;
+        placed = edits.replace(bound.range, cap.number);
+        LOOM_ASSERT(placed);
+        return;
+    }
+    const bool is_gemini = endpoint == Endpoint::generate_content || endpoint == Endpoint::stream_generate_content;
+    const Range& config = request.generation_config_range;
+    if (is_gemini && !config.absent() && body[config.offset] == '{') {
+        const bool is_empty = body[body.find_first_not_of(" \t\r\n", config.offset + 1)] == '}';
+        placed = edits.insert(config.offset + 1, is_empty ? cap.member : cap.members_comma);
+    } else if (is_gemini && !config.absent()) {
+        placed = edits.replace(config, cap.in_an_object.substr(cap.in_an_object.find(':') + 1));
+    } else if (is_gemini) {
+        placed = edits.insert(request.object_insert_offset,
+                              request.object_empty ? cap.in_an_object : cap.in_an_object_comma);
+    } else {
+        placed = edits.insert(request.object_insert_offset, request.object_empty ? cap.member : cap.members_comma);
+    }
+    LOOM_ASSERT(placed);
+}
+
 }  // namespace loom::llm

@@ -2,6 +2,7 @@
 
 #include "loom/base/assert.h"
 #include "loom/llm/json_text.h"
+#include "loom/llm/tokenizer.h"
 #include "request_walk.h"
 #include "structure.h"
 
@@ -18,6 +19,32 @@ bool decode(std::string_view body, Range range, std::string& scratch, std::strin
     text = scratch;
     return good;
 }
+
+/// Counts what it is told, up to a bound.
+class PromptTokens final : public RequestWalk::TextSink {
+  public:
+    PromptTokens(const Tokenizer& tokenizer, TokenCounter& counter) noexcept
+        : tokenizer_(tokenizer), counter_(counter) {}
+    void on_text(std::string_view raw, bool is_json_text) override {
+        const uint64_t room = RequestReader::counted_bytes_max - counted_bytes_;
+        const size_t bytes = raw.size() <= room ? raw.size() : utf8_cut(raw, room);
+        const std::string_view counted = raw.substr(0, bytes);
+        tokens_ += is_json_text ? counter_.count_json(tokenizer_, counted) : counter_.count(tokenizer_, counted);
+        counted_bytes_ += bytes;
+        rest_bytes_ += raw.size() - bytes;
+    }
+    [[nodiscard]] uint64_t tokens() const noexcept {
+        if (rest_bytes_ == 0) return tokens_;
+        return tokens_ + (counted_bytes_ == 0 ? estimated_tokens(rest_bytes_) : rest_bytes_ * tokens_ / counted_bytes_);
+    }
+
+  private:
+    const Tokenizer& tokenizer_;
+    TokenCounter& counter_;
+    uint64_t tokens_ = 0;
+    uint64_t counted_bytes_ = 0;
+    uint64_t rest_bytes_ = 0;
+};
 
 }  // namespace
 
@@ -60,6 +87,20 @@ Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body) {
     }
     structure_->trim();
     return request;
+}
+
+uint64_t RequestReader::count_prompt(Endpoint endpoint, std::string_view body, const Tokenizer& tokenizer,
+                                     TokenCounter& counter) {
+    Tokens tokens;
+    Fault fault;
+    if (!structure_->index(body, Structure::Utf8::passed, tokens, fault)) return 0;
+    RequestWalk walk(endpoint, body, tokens);
+    PromptTokens prompt(tokenizer, counter);
+    walk.tell_texts(prompt);
+    (void)walk.run();
+    structure_->trim();
+    const uint64_t frame = endpoint == Endpoint::chat_completions ? chat_frame_tokens(walk.request().message_count) : 0;
+    return prompt.tokens() + frame;
 }
 
 }  // namespace loom::llm

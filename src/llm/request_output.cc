@@ -38,15 +38,19 @@ bool RequestWalk::read_schema_wish(bool in_format) {
 
 /// Gemini's.
 bool RequestWalk::read_generation_config() {
-    if (cursor_.peek() != '{') return cursor_.skip_value();
-    return cursor_.each_member([&](Range key) {
+    Range& range = request_.generation_config_range;
+    if (cursor_.peek() != '{') return cursor_.skip_value(range);
+    range.offset = cursor_.offset();
+    const bool good = cursor_.each_member([&](Range key) {
         const std::string_view name = inside(cursor_.text(), key);
         if (name == "maxOutputTokens" || name == "max_output_tokens") {
             if (!cursor_.is_number()) return cursor_.skip_value();  // the upstream is the judge
             uint64_t count = 0;
-            const bool whole = cursor_.take_count(count);
-            if (whole) max_output_tokens_ = count;
-            return whole || cursor_.skip_value();
+            const uint32_t offset = cursor_.offset();
+            if (!cursor_.take_count(count)) return cursor_.skip_value();
+            max_output_tokens_ = count;
+            request_.output_bounds[2] = {.range = {offset, cursor_.last_end() - offset}, .value = count};
+            return true;
         }
         const bool has_schema = name == "responseSchema" || name == "response_schema" || name == "responseJsonSchema" ||
                                 name == "response_json_schema";
@@ -56,6 +60,8 @@ bool RequestWalk::read_generation_config() {
         request_.wants_json |= inside(cursor_.text(), cursor_.take_string()) != "text/plain";
         return true;
     });
+    if (good) range.length = cursor_.last_end() - range.offset;
+    return good;
 }
 
 /// Gemini's: bytes, or where they are, and what they are. What does not say is looked at.

@@ -100,9 +100,9 @@ bool RequestWalk::read_value(Key key) {
         case Key::messages: return read_messages();
         case Key::prompt:
         case Key::input: return read_input(key);
-        case Key::max_tokens: return read_count(key, max_tokens_);
-        case Key::max_completion_tokens: return read_count(key, max_completion_tokens_);
-        case Key::max_output_tokens: return read_count(key, max_output_tokens_);
+        case Key::max_tokens: return read_bound(key, max_tokens_, request_.output_bounds[1]);
+        case Key::max_completion_tokens: return read_bound(key, max_completion_tokens_, request_.output_bounds[0]);
+        case Key::max_output_tokens: return read_bound(key, max_output_tokens_, request_.output_bounds[2]);
         case Key::tools: return read_array(key, request_.tools_range, request_.has_tools);
         case Key::functions: {
             Range range;
@@ -188,11 +188,19 @@ bool RequestWalk::read_count(Key key, uint64_t& count) {
     return cursor_.take_count(count) || wrong_type(key);
 }
 
+bool RequestWalk::read_bound(Key key, uint64_t& count, OutputBound& bound) {
+    const uint32_t offset = cursor_.offset();
+    if (!read_count(key, count)) return false;
+    bound = {.range = {offset, cursor_.last_end() - offset}, .value = count};
+    return true;
+}
+
 bool RequestWalk::read_array(Key key, Range& range, bool& non_empty) {
     if (cursor_.is_null()) return cursor_.skip_value();
     if (cursor_.peek() != '[') return wrong_type(key);
     if (!cursor_.skip_value(range)) return false;
     request_.prompt_bytes += range.length - 2;
+    if (sink_ != nullptr) sink_->on_text(text_of(cursor_.text(), range), false);
     const std::string_view between = text_of(cursor_.text(), range).substr(1, range.length - 2);
     non_empty = between.find_first_not_of(" \t\r\n") != between.npos;
     return true;
@@ -221,6 +229,7 @@ bool RequestWalk::count_raw() {
     Range range;
     if (!cursor_.skip_value(range)) return false;
     request_.prompt_bytes += range.length;
+    if (sink_ != nullptr) sink_->on_text(text_of(cursor_.text(), range), false);
     return true;
 }
 

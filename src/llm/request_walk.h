@@ -14,6 +14,16 @@ class RequestWalk {
     RequestWalk(Endpoint endpoint, std::string_view body, Tokens tokens) noexcept
         : endpoint_(endpoint), cursor_(body, tokens) {}
 
+    /// What is told of each text of the prompt: the inside of a string, or JSON as it stands.
+    class TextSink {
+      public:
+        virtual void on_text(std::string_view raw, bool is_json_text) = 0;
+
+      protected:
+        ~TextSink() = default;
+    };
+    void tell_texts(TextSink& sink) noexcept { sink_ = &sink; }
+
     /// The strings of the result are ranges yet: model_range and user_range() are not decoded.
     [[nodiscard]] bool run();
 
@@ -42,6 +52,7 @@ class RequestWalk {
     bool read_stream_options();
     bool read_flag(Key key, bool& flag, Range& range);
     bool read_count(Key key, uint64_t& count);
+    bool read_bound(Key key, uint64_t& count, OutputBound& bound);
     bool read_string(Key key, Range& range);
     bool read_array(Key key, Range& range, bool& non_empty);
 
@@ -53,7 +64,10 @@ class RequestWalk {
     bool read_input(Key key);
     bool read_input_element(Range& last_text, uint32_t& tokens);
     bool count_raw();
-    void count_text(Range string) noexcept { request_.prompt_bytes += string.length - 2; }
+    void count_text(Range string) {
+        request_.prompt_bytes += string.length - 2;
+        if (sink_ != nullptr) sink_->on_text(inside(cursor_.text(), string), true);
+    }
     void set_last_user(Range string) noexcept;
     void note_opening() noexcept;
 
@@ -63,6 +77,7 @@ class RequestWalk {
     }
 
     Endpoint endpoint_;
+    TextSink* sink_ = nullptr;
     Cursor cursor_;
     Request request_;
     Range user_range_;

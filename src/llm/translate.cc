@@ -1,6 +1,8 @@
 #include "loom/llm/translate.h"
 
+#include <algorithm>
 #include <array>
+#include <string>
 
 #include "dialect/anthropic.h"
 #include "dialect/dialect.h"
@@ -17,6 +19,9 @@ namespace {
 
 constexpr size_t raw_message_bytes_max = 512;
 constexpr const char* bad_escape = "a string of the document holds a broken escape";
+
+constexpr uint32_t choices_max = 128;
+constexpr size_t model_bytes_max = 256;
 
 void note(const Delta& delta, EventFacts& facts, Usage& usage) {
     using Kind = Delta::Kind;
@@ -66,6 +71,8 @@ struct Translation::State : TranslationState {
     std::unique_ptr<StreamDecoder> decoder;
     std::unique_ptr<StreamEncoder> encoder;
     ToldStream::State* told = nullptr;
+    uint32_t choice_count = 1;  // that the stream has told of
+    std::string shadow_model;   // of a stream that passes; terms.client_model is a view of it
 };
 
 namespace {
@@ -74,9 +81,16 @@ namespace {
 class Teller final : public DeltaSink {
   public:
     Teller(StreamEncoder& encoder, ToldStream::State* told, Context& context, ByteBuffer& out, EventFacts& facts,
-           Usage& usage) noexcept
-        : encoder_(encoder), told_(told), context_(context), out_(out), facts_(facts), usage_(usage) {}
+           Usage& usage, uint32_t& choice_count) noexcept
+        : encoder_(encoder),
+          told_(told),
+          context_(context),
+          out_(out),
+          facts_(facts),
+          usage_(usage),
+          choice_count_(choice_count) {}
     void on_delta(const Delta& delta) override {
+        if (delta.choice >= choice_count_ && delta.choice < choices_max) choice_count_ = delta.choice + 1;
         if (told_ != nullptr) return tell(delta);
         note(delta, facts_, usage_);
         write(delta);
@@ -108,6 +122,27 @@ class Teller final : public DeltaSink {
     ByteBuffer& out_;
     EventFacts& facts_;
     Usage& usage_;
+    uint32_t& choice_count_;
+};
+
+/// Of a stream that passes: its model's name is the client's.
+class Shadow final : public DeltaSink {
+  public:
+    Shadow(StreamEncoder& encoder, Context& context, ByteBuffer& unused, std::string& model,
+           uint32_t& choice_count) noexcept
+        : encoder_(encoder), context_(context), unused_(unused), model_(model), choice_count_(choice_count) {}
+    void on_delta(const Delta& delta) override {
+        if (delta.kind == Delta::Kind::start && delta.model.size() <= model_bytes_max) model_ = delta.model;
+        if (delta.choice >= choice_count_ && delta.choice < choices_max) choice_count_ = delta.choice + 1;
+        encoder_.write(delta, context_, unused_);
+    }
+
+  private:
+    StreamEncoder& encoder_;
+    Context& context_;
+    ByteBuffer& unused_;
+    std::string& model_;
+    uint32_t& choice_count_;
 };
 
 /// Notes what they say and no more.
@@ -137,6 +172,8 @@ Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     Result<void> step = state_->client.read_request(body, context, request);
     if (step) {
         request.stream = state_->terms.stream;
+        if (const uint64_t cap = state_->terms.max_tokens_cap; cap != 0)
+            request.max_tokens = request.max_tokens == 0 ? cap : std::min(request.max_tokens, cap);
         if (state_->told != nullptr && state_->told->seam) state_->told->ask(request, context);
         keep_own_proofs(request, context);
         out.reserve(out.size() + body.size() + body.size() / 4);  // most documents grow a little
@@ -179,7 +216,7 @@ EventFacts Translation::event(std::string_view name, std::string_view data, Byte
     if (find_bad_escape(data) != data.npos) return {.malformed = true};
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.choice_count);
     // What is written as it stands goes into lines: data of several lines is a document with line ends.
     facts.malformed = !state.decoder->read(name, one_line(data, state.call), context, teller);
     state.finish_call();
@@ -191,7 +228,7 @@ bool Translation::end(ByteBuffer& out, Usage& usage) {
     if (state.decoder == nullptr) return false;
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.choice_count);
     const bool whole = state.decoder->read_end(context, teller);
     state.finish_call();
     return whole;
@@ -222,6 +259,34 @@ void Translation::follow(std::string_view name, std::string_view data, const Eve
     const bool is_lost = own.malformed != facts.malformed || !state.losses.names().empty();
     const bool is_apart = state.terms.client == Protocol::anthropic && !anthropic::is_in_step(name, data, made.view());
     if (is_missed || is_lost || is_apart) told.is_kept = false;
+}
+
+void Translation::shadow(std::string_view name, std::string_view data) {
+    State& state = *state_;
+    if (state.decoder == nullptr) state.decoder = state.provider.decoder();
+    if (find_bad_escape(data) != data.npos) return;
+    Context context = state.context();
+    ByteBuffer unused(state.pool);
+    StreamEncoder& encoder = state.client_encoder();
+    Shadow shadow(encoder, context, unused, state.shadow_model, state.choice_count);
+    (void)state.decoder->read(name, one_line(data, state.call), context, shadow);
+    encoder.note_source(data, context);
+    state.finish_call();
+}
+
+void Translation::stop(const Usage& usage, ByteBuffer& out) {
+    State& state = *state_;
+    if (state.terms.client_model.empty()) state.terms.client_model = state.shadow_model;
+    Context context = state.context();
+    EventFacts facts;
+    Usage unused;
+    uint32_t choice_count = state.choice_count;
+    Teller teller(state.client_encoder(), state.told, context, out, facts, unused, choice_count);
+    teller.on_delta({.kind = Delta::Kind::usage, .usage = &usage});
+    for (uint32_t choice = 0; choice < state.choice_count; ++choice)
+        teller.on_delta({.kind = Delta::Kind::finish, .reason = FinishReason::length, .choice = choice});
+    teller.on_delta({.kind = Delta::Kind::end});
+    state.finish_call();
 }
 
 const ArenaList<std::string_view>& Translation::dropped() const noexcept { return state_->losses.names(); }

@@ -162,6 +162,13 @@ void Exchange::start_relay(const RelayOptions& given) {
         arm(Deadline::inter_event, timeouts().inter_event_ms);
     }
     relaying_ = true;
+    if (told_limits() != nullptr) prepare_to_stop(options);
+    options.counts_text |= options.event_stream && services_.ledger() != nullptr;
+    const bool is_chat = options.event_stream && options.watch == nullptr && options.translation == nullptr;
+    if (is_chat && plan().tokenizers != nullptr) {
+        options.tokenizer = plan().tokenizers->of_model(model_);
+        options.token_counter = services_.token_counter.get();
+    }
     // Another attempt, while nothing of this one has left; beside another, while it may be taken back.
     const bool may_follow = options.hold.bytes_max > 0 || races();
     if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
@@ -340,8 +347,7 @@ void Exchange::on_first_content() noexcept {
 
 void Exchange::on_event_passed() noexcept {
     if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
-    if (limited_ != nullptr)
-        limited_->note_events(services_.shard().timers().now_ms(), services_.unix_now_s(), event_count());
+    if (limited_ != nullptr) note_output();
 }
 
 void Exchange::on_relay_end() noexcept {
@@ -350,7 +356,7 @@ void Exchange::on_relay_end() noexcept {
     keepalive_.disarm();
     total_deadline_ms_ = 0;  // what is left is the client's to take
     if (relay_.end() == Relay::End::whole && !stream_ && status_ < 400) note_latency(services_.shard().now_ns());
-    if (relay_.end() == Relay::End::whole && streaming_) note_throughput(services_.shard().now_ns());
+    if ((relay_.end() == Relay::End::whole || was_stopped()) && streaming_) note_throughput(services_.shard().now_ns());
     if (relay_.end() != Relay::End::whole && error_.code == Errc::ok) error_ = relay_.error();
     if (relay_.end() == Relay::End::unfinished && !relay_.shows_cut() && !answer_is_ours_) {
         aborted_ = true;

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client_limits.h"
+#include "continuation.h"
 #include "exchange.h"
 #include "loom/observe/log.h"
 #include "loom/proxy/rate_limit_plan.h"
@@ -123,6 +124,49 @@ Error Exchange::over_budget() {
     append_wait(text, why.wait_s);
     detail_ = text_.keep({text.data(), text.size()});
     return {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent"};
+}
+
+/// A stream that its budgets may end before its provider does: whoever writes its end has to know where it stands.
+void Exchange::prepare_to_stop(RelayOptions& options) {
+    const RateLimitPlan& limits = *plan().rate_limits;
+    options.counts_text = options.event_stream;
+    if (!options.event_stream || !limits.budgets_stop_streams || !RateLimitPlan::any_of(budgets())) return;
+    if (options.translation != nullptr) return;  // which writes all of it
+    const auto protocol = llm::chat_protocol_of(endpoint_);
+    if (!protocol) return;
+    // Legacy completions have chat's events, as far as it matters here.
+    const bool is_legacy = *protocol == llm::Protocol::openai_completions;
+    const llm::TranslateTerms equal{.client = *protocol,
+                                    .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
+                                    .fallback_id = request_id_,
+                                    .created = begun_wall_us_ / 1'000'000,
+                                    .stream = true,
+                                    .include_usage = draft_ != nullptr && draft_->request.include_usage};
+    shadow_ = std::make_unique<llm::Translation>(services_.translate_scratch, services_.shard().blocks(), equal);
+    options.shadow = shadow_.get();
+}
+
+/// An event has passed: do the limits and budgets of its client have room for what it brought?
+void Exchange::note_output() noexcept {
+    const bool goes_on =
+        limited_->note_output(services_.shard().timers().now_ms(), services_.unix_now_s(), seen_tokens());
+    if (goes_on || !plan().rate_limits->budgets_stop_streams) return;
+    relay_.stop_here(
+        {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent: the stream was ended"});
+}
+
+/// Of all who have told a part of the answer.
+uint64_t Exchange::seen_tokens() const noexcept {
+    return relay_.seen_tokens() + (continuation_ != nullptr ? continuation_->seen_tokens : 0);
+}
+
+llm::Usage Exchange::stop_usage() noexcept {
+    llm::Usage counted = usage();
+    if (counted.provenance == llm::Usage::Provenance::none) counted.input = limited_->tokens_input;
+    counted.output = std::max(counted.output, relay_.seen_tokens());
+    counted.total = counted.input + counted.output;
+    counted.provenance = llm::Usage::Provenance::counted;
+    return counted;
 }
 
 /// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.

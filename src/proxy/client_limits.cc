@@ -9,6 +9,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "expected_output.h"
 #include "hedge.h"
 #include "loom/proxy/rate_limit_plan.h"
 
@@ -19,25 +20,19 @@ using tenant::Limit;
 using tenant::LimitKind;
 using tenant::LimitTerms;
 
-constexpr uint64_t choices_max = 128;  // that a provider makes of one prompt
 constexpr size_t message_bytes = 256;
 
 /// Seconds, rounded up: who comes then is not too early.
 uint64_t seconds_of(uint64_t ms) noexcept { return (ms + 999) / 1000; }
 
 /// That it tells of; nothing where it tells nothing.
-uint64_t tokens_of(const llm::Usage& usage) noexcept {
+uint64_t told_tokens(const llm::Usage& usage) noexcept {
     if (usage.provenance == llm::Usage::Provenance::none) return 0;
     return std::min(usage.input + usage.output, llm::tokens_bound);
 }
 
 std::string_view unit_of(LimitKind kind) noexcept {
     return kind == LimitKind::tokens ? "tokens" : kind == LimitKind::concurrent ? "concurrent" : "requests";
-}
-
-bool makes_output(llm::Endpoint endpoint) noexcept {
-    return endpoint != llm::Endpoint::embeddings && endpoint != llm::Endpoint::embed_content &&
-           endpoint != llm::Endpoint::batch_embed_contents;
 }
 
 /// A policy and its state as the answer's head tells them.
@@ -199,23 +194,24 @@ void Exchange::leave_model_limit(const Error& why) noexcept {
 /// The model is known, and how long the prompt is. Of the answer, so much is reserved as is to be expected: a client's
 /// max_tokens is what it fears, not what it takes.
 Result<void> Exchange::reserve_tokens(const llm::Request& request) {
-    const RateLimitPlan& limits = *plan().rate_limits;
     const std::string_view model = plan().catalogue.match(model_).model;
     LOOM_TRY(enter_model_limit(model));
     if (llm::counts_tokens(endpoint_) || (!RateLimitPlan::any_of(budgets()) && !limited_->taken.counts_tokens()))
         return {};
     limited_->tokens_input = request.prompt_tokens();
-    uint64_t output = 0;
-    if (makes_output(endpoint_)) {
-        output = limits.habits[consumer_ix_of_limits()]->expected(model, llm::output_tokens_expected);
-        if (request.max_tokens != 0) output = std::min(output, request.output_tokens_max());
-        output *= std::clamp<uint64_t>(request.n, 1, choices_max);
-    }
     tenant::LimitRefusal why;
     const uint64_t now_ms = services_.shard().timers().now_ms();
-    limited_->tokens_expected = limited_->tokens_input + output;
+    limited_->tokens_expected = limited_->tokens_input + output_to_expect(request);
     if (limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return {};
     return std::unexpected(over_limit(why));
+}
+
+/// What this client's answers of the model use to take, as far as that was learned.
+uint64_t Exchange::output_to_expect(const llm::Request& request) const noexcept {
+    uint64_t usual = llm::output_tokens_expected;
+    if (const RateLimitPlan* const limits = plan().rate_limits.get(); limits != nullptr && !model_.empty())
+        usual = limits->habits[consumer_ix_of_limits()]->expected(plan().catalogue.match(model_).model, usual);
+    return expected_output(endpoint_, request, usual);
 }
 
 /// What it takes is known when it is over; it begins where there is anything left at all.
@@ -265,13 +261,13 @@ size_t Exchange::consumer_ix_of_limits() const noexcept {
 }
 
 /// What an attempt's answer says that it took.
-void Exchange::note_tokens_used(const llm::Usage& usage) noexcept { limited_->tokens_used += tokens_of(usage); }
+void Exchange::note_tokens_used(const llm::Usage& usage) noexcept { limited_->tokens_used += told_tokens(usage); }
 
 /// A part of an answer that its client has, and that another provider goes on with: it tells of no more than it has
 /// said by then, often of nothing.
 void Exchange::note_cut_tokens() noexcept {
-    const uint64_t said = tokens_of(relay_.usage());
-    const uint64_t seen = limited_->tokens_input + relay_.event_count();
+    const uint64_t said = told_tokens(relay_.usage());
+    const uint64_t seen = limited_->tokens_input + relay_.seen_tokens();
     if (seen <= said) return;
     limited_->tokens_used += seen - said;
     limited_->cost_untold = sum_of(limited_->cost_untold, cost_of_untold(seen - said));
@@ -286,10 +282,11 @@ void Exchange::leave_client_limits() noexcept {
     const bool asked = is_echo ? attempts_ > 0 : request_sent_;
     const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
     const bool unknown = !told && asked && (status_ < 400 || status_ == 499);
-    const uint64_t seen = limited.tokens_input + relay_.event_count();  // an event has a token at least
-    const uint64_t said = tokens_of(usage());
+    const uint64_t seen = limited.tokens_input + relay_.seen_tokens();
+    const uint64_t said = told_tokens(usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);
-    const uint64_t used = unknown ? before + std::max({said, limited.tokens_expected, seen}) : limited.tokens_used;
+    const uint64_t least = was_stopped() ? seen : std::max(seen, limited.tokens_expected);
+    const uint64_t used = unknown ? before + std::max(said, least) : limited.tokens_used;
     if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
         plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);
     limited.taken.leave(services_.shard().timers().now_ms(), used);

@@ -26,16 +26,26 @@ struct ClientLimits {
     bool extends = true;           // likewise, of its limits
 
     static constexpr uint64_t extension_tokens = 256;
-    /// So many events of the stream have passed: where they outgrow what was reserved, more is taken, so that others
-    /// see what is being used. Where there is no more the stream goes on, and what it takes beyond is booked at its
+    /// The stream has brought so many tokens: where they outgrow what was reserved, more is taken, so that others see
+    /// what is being used. False once its budgets have no more for it; rate limits that have none book the rest at its
     /// end.
-    void note_events(uint64_t now_ms, int64_t unix_s, uint64_t event_count) noexcept {
-        const uint64_t tokens = tokens_input + event_count;
+    [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t output_tokens) noexcept {
+        const uint64_t tokens = tokens_input + output_tokens;
         if (extends && taken.reserved() != 0 && tokens >= taken.reserved())
             extends = taken.extend(now_ms, extension_tokens);
-        if (!budgets_extend || budgets.empty() || tokens < tokens_held) return;
-        budgets_extend = budgets.extend(unix_s, extension_tokens, event_cost * int64_t{extension_tokens});
-        tokens_held += extension_tokens;
+        while (budgets_extend && !budgets.empty() && tokens >= tokens_held) budgets_extend = extend_budgets(unix_s);
+        return budgets_extend;
+    }
+
+  private:
+    /// By as much as there is, at least a token.
+    [[nodiscard]] bool extend_budgets(int64_t unix_s) noexcept {
+        for (uint64_t more = extension_tokens; more > 0; more /= 4) {
+            if (!budgets.extend(unix_s, more, event_cost * static_cast<int64_t>(more))) continue;
+            tokens_held += more;
+            return true;
+        }
+        return false;
     }
 };
 

@@ -55,6 +55,7 @@ Result<void> Exchange::look_at_cut() {
     leave_limits(false);
     services_.metrics().body_out_bytes.add(relay_.payload_bytes());
     continuation_->event_count += relay_.event_count();
+    continuation_->seen_tokens += relay_.seen_tokens();
     continuation_->under_way = true;
     opened_early_ = true;  // whatever happens now is told in the stream
     forget_relay();

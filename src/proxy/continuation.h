@@ -13,6 +13,7 @@ struct Continuation {
     std::unique_ptr<llm::Translation> follower;  // of a stream that passes as it came
     bool under_way = false;                      // it broke off: the rest is somebody else's
     uint32_t event_count = 0;                    // of those whose turn is over
+    uint64_t seen_tokens = 0;                    // likewise
 };
 
 }  // namespace loom::proxy

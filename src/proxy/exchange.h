@@ -202,6 +202,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> inspect_model();
     Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
+    // request_cap.cc
+    void count_prompt(llm::Request& request);
+    [[nodiscard]] std::optional<uint64_t> output_cap(const llm::Request& request) const noexcept;
+    Result<void> check_request_cap(llm::Request& request);
+    void cap_document(std::string_view body);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);
     void take_provider(size_t provider_ix) noexcept;
@@ -316,6 +321,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> enter_model_limit(std::string_view model);
     void leave_model_limit(const Error& why) noexcept;
     Result<void> reserve_tokens(const llm::Request& request);
+    [[nodiscard]] uint64_t output_to_expect(const llm::Request& request) const noexcept;
     Result<void> reserve_unread();
     Result<void> find_candidate_unread();
     [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
@@ -334,6 +340,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> check_budgets();
     [[nodiscard]] bool try_hold_budgets() noexcept;
     Result<void> hold_budgets();
+    void prepare_to_stop(RelayOptions& options);
+    void note_output() noexcept;
+    [[nodiscard]] uint64_t seen_tokens() const noexcept;
     [[nodiscard]] Error over_budget();
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
@@ -494,6 +503,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void on_content_came() noexcept override;
     void on_first_content() noexcept override;
     void on_event_passed() noexcept override;
+    llm::Usage stop_usage() noexcept override;
     void on_relay_end() noexcept override;
 
     // realtime.cc: a WebSocket in place of an answer
@@ -526,6 +536,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // settle.cc
     void settle();
     [[nodiscard]] bool left_early() const noexcept;
+    [[nodiscard]] bool was_stopped() const noexcept { return relay_.end() == Relay::End::stopped; }
     [[nodiscard]] uint32_t event_count() const noexcept;
     void book(uint64_t now_ns);
     void book_tokens(const llm::Usage& usage, bool answered = false);
@@ -560,8 +571,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
-    std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
-    std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
+    std::unique_ptr<llm::Translation> shadow_;  // of a stream that its budgets may stop
+    std::unique_ptr<Realtime> realtime_;        // of a request for a session, and of the session
+    std::unique_ptr<Ownership> owned_;          // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it
     ClientLimits* limited_ = nullptr;  // in text_; null where clients have no limits
@@ -616,6 +628,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;
+    uint64_t prompt_tokens_ = 0;      // as they were counted; 0: nobody could
     uint8_t attempts_ = 0;            // connections that were tried, of all providers
     uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours

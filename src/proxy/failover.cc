@@ -398,7 +398,7 @@ void Exchange::judge_end() {
     // A client that left or stood still says nothing of who answered it.
     const bool broke = error_.code != Errc::ok && error_.side == Side::upstream;
     const uint64_t now_ms = services_.shard().timers().now_ms();
-    if (answer_whole() && status_ < 500) {
+    if ((answer_whole() || was_stopped()) && status_ < 500) {
         judge_candidate({.provider = BreakerOutcome::success,
                          .model = BreakerOutcome::success,
                          .instance = BreakerOutcome::success});

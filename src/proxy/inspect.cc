@@ -23,13 +23,15 @@ Result<void> Exchange::inspect() {
 }
 
 Result<void> Exchange::inspect_model() {
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    auto request = services_.request_reader.read(endpoint_, body_.view());
     if (!request) {
         json_fault_ = true;
         return std::unexpected(request.error());
     }
     if (const auto noted = note_model(*request); !noted) return noted;
+    if (plan().tokenizers != nullptr) count_prompt(*request);
     LOOM_TRY(check_access(*request));
+    if (plan().request_caps != nullptr) LOOM_TRY(check_request_cap(*request));
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (limited_ != nullptr) LOOM_TRY(reserve_tokens(*request));
@@ -99,6 +101,7 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{request, {}, ByteBuffer(services_.shard().blocks()), std::move(home)};
     draft_->request.model = model_;
+    draft_->request.prompt_tokens_counted = prompt_tokens_;
     // Under the provider's one key every consumer could go on with what another one said. Where the route passes stored
     // responses, whose they are was asked before (resource_call.cc).
     const bool shared = consumer_ != nullptr && !route_->passes(llm::Endpoint::responses);
@@ -107,6 +110,7 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
                     "what is stored at the provider is not kept apart by consumer: send the conversation itself "
                     "(allowed where route.NAME.passthrough names responses)");
     if (!takes_as_it_comes()) return translate();
+    if (plan().request_caps != nullptr) cap_document(document());
     const bool in_path = llm::names_model_in_path(endpoint_);
     const std::string_view version = type_->body_version;
     if (!version.empty()) llm::put_anthropic_version(draft_->edits, draft_->request, version);

@@ -17,12 +17,6 @@ using tenant::LedgerSettlement;
 
 constexpr std::string_view anonymous = "anonymous";    // where a route asks for no key
 constexpr std::string_view mirror_prefix = "mirror/";  // no consumer's name has a slash
-constexpr uint64_t choices_max = 128;
-
-bool makes_output(llm::Endpoint endpoint) noexcept {
-    return endpoint != llm::Endpoint::embeddings && endpoint != llm::Endpoint::embed_content &&
-           endpoint != llm::Endpoint::batch_embed_contents;
-}
 
 tenant::LedgerTokens tokens_of(const llm::Usage& usage) noexcept {
     return {.input = usage.input,
@@ -91,11 +85,7 @@ void Booking::begin_attempt() {
     if (x_.draft_ != nullptr) {
         const llm::Request& request = x_.draft_->request;
         entry.input_tokens = request.prompt_tokens();
-        if (makes_output(x_.endpoint_)) {
-            uint64_t output = llm::output_tokens_expected;
-            if (request.max_tokens != 0) output = std::min(output, request.output_tokens_max());
-            entry.output_tokens = output * std::clamp<uint64_t>(request.n, 1, choices_max);
-        }
+        entry.output_tokens = x_.output_to_expect(request);
     }
     const route::Price* const price = x_.price_at_hand();
     const auto parts = route::parts_of({.input = entry.input_tokens, .output = entry.output_tokens});
@@ -167,6 +157,7 @@ LedgerExit Booking::last_exit() const noexcept {
     const bool beaten = x_.client_->is_nobody() && !x_.client_->is_mirror();
     if (beaten) return LedgerExit::hedged;
     if (x_.left_early()) return LedgerExit::cancelled_by_client;
+    if (x_.was_stopped()) return LedgerExit::stopped_by_budget;
     if (x_.answer_whole()) return x_.status_ < 400 ? LedgerExit::answered : LedgerExit::refused;
     if (x_.entry_->status >= 400) return LedgerExit::refused;
     return x_.relaying_ || x_.in_session() ? LedgerExit::cut_by_upstream : LedgerExit::failed;
@@ -193,7 +184,7 @@ void Booking::settle(LedgerExit exit) {
 
 /// What the provider has told counts as it stands, but for a stream that did not come to its end: at its beginning it
 /// tells of the prompt alone. Else, for what was sent and not refused, the prompt as it was estimated, and of the
-/// answer as many tokens as events have come, or as were to be expected where it was to come whole.
+/// answer as many tokens as have passed, or as were to be expected where it was to come whole.
 LedgerSettlement Booking::settlement_of(LedgerExit exit) const {
     const LedgerEntry& entry = *x_.entry_;
     const bool is_echo = x_.provider_->kind == ProviderKind::echo;
@@ -225,7 +216,7 @@ void Booking::add_untold(LedgerSettlement& settlement, bool tells) const noexcep
     const LedgerEntry& entry = *x_.entry_;
     if (!tells) tokens.input = entry.input_tokens;
     const bool counts_events = x_.realtime_ == nullptr && (x_.streaming_ || x_.relay_.event_count() > 0);
-    uint64_t seen = counts_events ? x_.relay_.event_count() : 0;
+    uint64_t seen = counts_events ? x_.relay_.seen_tokens() : 0;
     // An answer that comes whole is worked out before its first byte: whoever did not wait for it pays for what was to
     // be expected. Of a stream nothing was seen.
     if (!counts_events && !tells && x_.answer_whole())

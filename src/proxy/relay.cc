@@ -412,7 +412,7 @@ void Relay::end_with(End end) {
     flush_timer_.disarm();
     if (start_.holding())
         flush_.unlink();
-    else if (end == End::whole || end == End::broken || (end == End::unfinished && shows_cut()))
+    else if (end == End::whole || end == End::broken || end == End::stopped || (end == End::unfinished && shows_cut()))
         shard_.schedule_bulk(flush_);
     else
         flush_.unlink();

@@ -29,8 +29,29 @@ void Relay::take_events(Output& output, std::string_view payload) {
         } else {
             put_event(output, event, run);
         }
+        if (stops_ && !ended()) return stop(output, run);
     }
     put(output, run);
+}
+
+void Relay::stop_here(const Error& why) noexcept {
+    if (ended() || stops_ || done_seen_ || error_told_) return;
+    if (options_.translation == nullptr && options_.shadow == nullptr) return;
+    stops_ = true;
+    error_ = why;
+}
+
+/// The client stands behind an event, and gets the end of its stream from us.
+void Relay::stop(Output& output, std::string_view run) {
+    put(output, run);
+    frame(output);
+    give_start();
+    if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
+    ByteBuffer made(shard_.blocks());
+    (options_.translation != nullptr ? options_.translation : options_.shadow)->stop(owner_.stop_usage(), made);
+    put_made(output, made.view());
+    if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
+    end_with(End::stopped);
 }
 
 /// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held
@@ -50,6 +71,7 @@ void Relay::hold_front(Output& output, std::string_view part) {
     }
     oversize_event_ = true;
     options_.told = nullptr;  // nobody knows what it says
+    options_.shadow = nullptr;
     options_.follower = nullptr;
     give_start();
     put(output, part);
@@ -79,14 +101,25 @@ bool Relay::parse(std::string_view event, http::SseEvent& parsed) {
 llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
     if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
     llm::EventFacts facts = stream_reader_.read(event.data, usage_);
-    if (start_.counts_text()) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
+    if (start_.counts_text() || options_.counts_text) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
+    if (options_.tokenizer != nullptr) count_texts(event.data);
     return facts;
+}
+
+/// Each by itself: what a model says comes a token or some at a time.
+void Relay::count_texts(std::string_view data) {
+    for (const llm::TextField& text : stream_reader_.texts()) {
+        if (text.range.length <= 2) continue;
+        const std::string_view raw = data.substr(text.range.offset + 1, text.range.length - 2);
+        text_tokens_ += options_.token_counter->count_json(*options_.tokenizer, raw);
+    }
 }
 
 void Relay::note(const llm::EventFacts& facts) {
     done_seen_ |= facts.done;
     error_told_ |= facts.is_error;
     event_count_ += 1;
+    text_bytes_ += facts.text_bytes;
 }
 
 Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
@@ -113,6 +146,7 @@ Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     note_content(view.facts);
     if (options_.follower != nullptr) options_.follower->follow(parsed.event, parsed.data, view.facts);
+    if (options_.shadow != nullptr) options_.shadow->shadow(parsed.event, parsed.data);
     owner_.on_event_passed();
     return verdict;
 }

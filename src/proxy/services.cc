@@ -112,6 +112,8 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     for (const RoutePlan& route : use->plan->routes)
         use->route_pools.push_back(route.ai ? nullptr : pool_for(route.upstream, observe::other_slot));
     for (const size_t candidate_count : use->plan->catalogue.set_sizes()) use->turns.emplace_back(candidate_count);
+    if (use->plan->tokenizers != nullptr && token_counter == nullptr)
+        token_counter = std::make_unique<llm::TokenCounter>();
     tokens_->on_new_plan();
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));

@@ -38,7 +38,7 @@ void Exchange::settle() {
     release_body();
     echo_.reset();
     // An answer that broke and said so in an event is a whole message all the same: the connection stands at its end.
-    const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken;
+    const bool ended_well = relay_.end() == Relay::End::whole || relay_.end() == Relay::End::broken || was_stopped();
     const bool whole = !client_gone_ && !aborted_ && (!relaying_ || ended_well);
     const bool keep = whole && keep_alive_ && !closing_told_ && (body_mode_ == BodyMode::none || client_body_.done());
     // An end in order would let a client take the part it has for the whole, where only the end says which it is;
@@ -87,7 +87,7 @@ void Exchange::book(uint64_t now_ns) {
 
     const uint16_t model = candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot;
     const uint16_t provider = provider_->label_ix;
-    const bool good = !left && answer_whole();
+    const bool good = !left && (answer_whole() || was_stopped());
     const observe::Outcome outcome = good ? observe::outcome_of(status_) : observe::Outcome::error;
     metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
     if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);

@@ -73,6 +73,7 @@ Result<void> Exchange::translate() {
         return {};
     }
     const std::string_view asked = draft_->request.model;
+    const uint64_t cap = plan().request_caps != nullptr ? output_cap(draft_->request).value_or(0) : 0;
     const auto chat = llm::chat_protocol_of(endpoint_);
     const llm::TranslateTerms terms{.client = chat.value_or(llm::error_protocol_of(endpoint_)),
                                     .provider = type_->protocol,
@@ -81,6 +82,7 @@ Result<void> Exchange::translate() {
                                     .fallback_id = request_id_,
                                     .created = begun_wall_us_ / 1'000'000,
                                     .max_tokens_default = plan().max_tokens_default,
+                                    .max_tokens_cap = cap,
                                     .stream = stream_,
                                     .include_usage = draft_->request.include_usage,
                                     .quirks = provider_->quirks | type_->quirks,
@@ -241,7 +243,7 @@ Result<void> Exchange::begin_collecting() {
     collecting_ = true;
     attempt_->deadline_ms = 0;  // it answers
     attempt_->hedge_timer.disarm();
-    error_ = {};                // an end that came in the same tick stands behind the answer, not in its place
+    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;
         head.status = 200;

@@ -32,8 +32,7 @@ TEST(Base64Url, DecodesWhatItEncodesAndNothingElse) {
         ASSERT_TRUE(base64url_decode(encoded(bytes).substr(1), out));
         EXPECT_EQ(out, "before" + bytes);
     }
-    for (const char* const bad :
-         {"A", "AAAAA", "Zg==", "Zg=", "Z g", "Zh", "Zm9", "+w", "/w", "Zm9v\n", "Z\xc3\xa9"}) {
+    for (const char* const bad : {"A", "AAAAA", "Zg==", "Zg=", "Z g", "Zh", "Zm9", "+w", "/w", "Zm9v\n", "Z\xc3\xa9"}) {
         std::string out = "before";
         EXPECT_FALSE(base64url_decode(bad, out)) << bad;
         EXPECT_EQ(out, "before");
@@ -52,6 +51,24 @@ TEST(Base64, VectorsOfTheStandardWithPadding) {
     EXPECT_EQ(padded("foo"), ">Zm9v");
     EXPECT_EQ(padded("foob"), ">Zm9vYg==");
     EXPECT_EQ(padded("\xfb\xff\xfe"), ">+//+");
+}
+
+TEST(Base64, DecodesWhatItEncodesAndNothingElse) {
+    std::string bytes;
+    for (int i = 0; i < 300; ++i) {
+        std::string text, out = "before";
+        base64_encode({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, text);
+        ASSERT_TRUE(base64_decode(text, out));
+        EXPECT_EQ(out, "before" + bytes);
+        bytes += static_cast<char>(i * 89);
+    }
+    for (const char* const bad : {"A", "Zg", "Zg=", "Z===", "====", "Zh==", "Zm9=", "-w==", "_w==", "Zm9v\n", " Zg=",
+                                  "Zg=="
+                                  "Zg=="}) {
+        std::string out = "before";
+        EXPECT_FALSE(base64_decode(bad, out)) << bad;
+        EXPECT_EQ(out, "before");
+    }
 }
 
 }  // namespace

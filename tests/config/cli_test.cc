@@ -57,7 +57,13 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"import", "a", "-o"}).error(), "-o needs a file");
     EXPECT_EQ(parse({"import", "a", "-o", ""}).error(), "-o needs a file") << "an unset variable, not standard output";
     EXPECT_EQ(parse({"import"}).error(), "import needs a file");
-    EXPECT_EQ(parse({"ledger"}).error(), "ledger needs a verb: loom ledger verify DIR");
+    constexpr const char* verbs = "ledger needs a verb: loom ledger verify DIR, or loom ledger export DIR";
+    EXPECT_EQ(parse({"ledger"}).error(), verbs);
+    EXPECT_EQ(parse({"ledger", "sell", "d"}).error(), verbs);
+    EXPECT_EQ(parse({"ledger", "export"}).error(), "ledger export needs a state.directory");
+    EXPECT_EQ(parse({"ledger", "export", "d", "--from"}).error(), "-from needs a date or a moment");
+    EXPECT_EQ(parse({"ledger", "verify", "d", "--from", "2024-01-01"}).error(), "--from goes with ledger export");
+    EXPECT_EQ(parse({"--format", "csv"}).error(), "--format goes with ledger export");
     EXPECT_EQ(parse({"ledger", "verify"}).error(), "ledger verify needs a state.directory");
     EXPECT_EQ(parse({"import", "a.yaml", "b"}).error(), "'b' is one word too many: a command takes one file");
     EXPECT_EQ(parse({"a.yaml"}).error(), "'a.yaml' is no option; did you mean import a.yaml?");

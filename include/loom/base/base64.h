@@ -4,11 +4,16 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace loom {
 
 /// Appends. Section 4: "+" and "/", padded with "=".
 void base64_encode(std::span<const uint8_t> bytes, std::string& out);
+
+/// Appends the bytes of a text of section 4. False, with nothing appended, for what its own encoder would not have
+/// written: padding that is missing, white space, bits behind the last byte.
+[[nodiscard]] bool base64_decode(std::string_view text, std::string& out);
 
 /// Appends. Section 5, for addresses and file names: "-" and "_", without "=" at the end.
 void base64url_encode(std::span<const uint8_t> bytes, std::string& out);

@@ -74,4 +74,19 @@ void put_anthropic_version(Edits& edits, const Request& request, std::string_vie
 /// chunk must be stripped from its answer; false when nothing was to be changed (it asked, or this is not a stream).
 [[nodiscard]] bool ask_for_usage(Edits& edits, const Request& request) noexcept;
 
+/// The words that cap_output may put into a document; they stay as long as the edits.
+struct OutputCap {
+    std::string_view number;         // "512"
+    std::string_view member;         // "\"max_tokens\":512"
+    std::string_view in_an_object;   // Gemini's: "\"generationConfig\":{\"maxOutputTokens\":512}"
+    std::string_view members_comma;  // of a member in front of others: the same with a comma behind
+    std::string_view in_an_object_comma;
+    uint64_t tokens = 0;
+};
+/// No answer is to be longer than that: bounds beyond it are lowered, and where there is none one is put in.
+void cap_output(Edits& edits, const Request& request, Endpoint endpoint, std::string_view body,
+                const OutputCap& cap) noexcept;
+/// The member by which an endpoint's documents bound their answers.
+[[nodiscard]] std::string_view output_bound_name(Endpoint endpoint, bool max_tokens_only) noexcept;
+
 }  // namespace loom::llm

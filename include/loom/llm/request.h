@@ -2,6 +2,7 @@
 // so that a document which is cut or malformed is refused here with the place of its error, and nothing is rebuilt.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -15,6 +16,8 @@
 namespace loom::llm {
 
 class Structure;
+class TokenCounter;
+class Tokenizer;
 
 /// How many tokens a text of so many bytes is, by a rule of thumb: four bytes each, as English has it.
 [[nodiscard]] constexpr uint64_t estimated_tokens(uint64_t text_bytes) noexcept { return (text_bytes + 3) / 4; }
@@ -23,6 +26,12 @@ class Structure;
 inline constexpr uint64_t tokens_bound = uint64_t{1} << 32;
 /// Of an answer of which nothing is known.
 inline constexpr uint64_t output_tokens_expected = 512;
+
+/// One of a document's own bounds of its answer.
+struct OutputBound {
+    Range range;         // the raw value: a number, or `null`; absent when the client did not say
+    uint64_t value = 0;  // 0: null
+};
 
 /// The views point into the body, or into the reader until its next read.
 struct Request {
@@ -41,10 +50,13 @@ struct Request {
     bool object_empty = false;          // then an inserted member takes no comma behind it
     std::string_view user;              // decoded; empty when unset
     uint64_t max_tokens = 0;            // max_completion_tokens, then max_tokens, then max_output_tokens; 0 unset
+    std::array<OutputBound, 3> output_bounds;  // max_completion_tokens, max_tokens, max_output_tokens
+    Range generation_config_range;             // Gemini's
     uint32_t n = 1;
-    uint32_t message_count = 0;  // messages; for prompts and inputs, how many of them (a token array is one)
-    uint64_t prompt_bytes = 0;   // text of messages, prompts, inputs, instructions and tools, as it stands in the body
-    bool has_tools = false;      // `tools` or `functions` is a non-empty array
+    uint32_t message_count = 0;          // messages; for prompts and inputs, how many of them (a token array is one)
+    uint64_t prompt_tokens_counted = 0;  // by its model's tokenizer (RequestReader::count_prompt); 0: not counted
+    uint64_t prompt_bytes = 0;  // text of messages, prompts, inputs, instructions and tools, as it stands in the body
+    bool has_tools = false;     // `tools` or `functions` is a non-empty array
     Range tools_range;
     Range tool_choice_range;
     bool has_images = false;
@@ -63,7 +75,9 @@ struct Request {
     Range cache_key_range;        // the raw string of prompt_cache_key
     Quirks occasions;             // of OpenAI's chat and completions: which of them might find something to change
 
-    [[nodiscard]] uint64_t prompt_tokens() const noexcept { return estimated_tokens(prompt_bytes); }
+    [[nodiscard]] uint64_t prompt_tokens() const noexcept {
+        return prompt_tokens_counted != 0 ? prompt_tokens_counted : estimated_tokens(prompt_bytes);
+    }
     /// max_tokens as far as it is a number of tokens, so that sums with it do not overflow; 0 unset.
     [[nodiscard]] uint64_t output_tokens_max() const noexcept {
         return max_tokens < tokens_bound ? max_tokens : tokens_bound;
@@ -86,6 +100,13 @@ class RequestReader {
     ///          in another case (Go's parsers fold case): the upstream might read the other one.
     ///          Depth is bounded by depth_max. Escapes are judged only in the strings that are decoded.
     [[nodiscard]] Result<Request> read(Endpoint endpoint, std::string_view body);
+
+    /// How many tokens the prompt of a document is that was read without an error. Text is counted exactly up to
+    /// counted_bytes_max, what is behind that at the rate of what is before it; of chat, what frames its messages too.
+    /// Tools and calls count as their JSON; pictures and sound do not count.
+    [[nodiscard]] uint64_t count_prompt(Endpoint endpoint, std::string_view body, const Tokenizer& tokenizer,
+                                        TokenCounter& counter);
+    static constexpr uint64_t counted_bytes_max = 32 * 1024;  // half a millisecond, or five of hostile text
 
     /// Byte offset of the last error in the body.
     [[nodiscard]] uint64_t error_offset() const noexcept { return error_offset_; }

@@ -24,6 +24,7 @@ struct TranslateTerms {
     std::string_view fallback_id;        // unique, for an answer that has no id of its own
     uint64_t created = 0;                // Unix seconds, for an answer that has no time of its own
     uint64_t max_tokens_default = 4096;  // where the provider must be told a bound and the client said none
+    uint64_t max_tokens_cap = 0;         // no answer is to be longer, whatever the client says; 0: any
     bool stream = false;
     bool include_usage = false;  // of an OpenAI chat stream: did the client ask?
     Quirks quirks;
@@ -97,6 +98,14 @@ class Translation {
     /// Of a translation between equal protocols, whose events pass to the client as they came: keeps in step with one.
     /// facts  of the event. Where the client was told what this cannot keep, nobody can go on with it.
     void follow(std::string_view name, std::string_view data, const EventFacts& facts);
+
+    // A stream that may be ended before its provider ends it.
+    /// Of a translation for a stream that passes to the client as it came: reads an event of it, so that stop() knows
+    /// where the client stands.
+    void shadow(std::string_view name, std::string_view data);
+    /// Ends the client's stream in order, as one whose model has reached its max_tokens: what is open is closed, each
+    /// choice has its finish, the usage is told where the client wants it, and the protocol's last event.
+    void stop(const Usage& usage, ByteBuffer& out);
 
   private:
     struct State;

@@ -17,7 +17,9 @@
 #include "loom/proxy/guard_plan.h"
 #include "loom/proxy/identity_plan.h"
 #include "loom/proxy/rate_limit_plan.h"
+#include "loom/proxy/request_cap.h"
 #include "loom/proxy/selection_plan.h"
+#include "loom/proxy/tokenizers.h"
 #include "loom/route/affinity.h"
 #include "loom/route/catalogue.h"
 #include "loom/route/choose.h"
@@ -263,6 +265,8 @@ struct Plan {
     QueuePlan queue;
     OverloadPlan overload;                             // exchanges: of the process
     std::shared_ptr<const RateLimitPlan> rate_limits;  // of clients; null: none
+    std::shared_ptr<const RequestCaps> request_caps;   // null: none
+    std::shared_ptr<const TokenizerPlan> tokenizers;   // null: tokens are estimated
     StickyPlan sticky;
     std::vector<route::Experiment> experiments;
     std::shared_ptr<const GuardPlan> guard;    // null: nothing is looked through

@@ -33,6 +33,7 @@ struct RateLimitPlan {
     [[nodiscard]] static bool any_of(const Budgets& budgets) noexcept {
         return std::ranges::any_of(budgets, [](const tenant::Budget* one) { return one != nullptr; });
     }
+    bool budgets_stop_streams = true;  // that outgrow what is left
     /// Where there are any, by the consumer's index: its own, its team's, all together's.
     std::vector<Budgets> budgets_of;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> team_budgets;

@@ -6,6 +6,7 @@
 // error event of ours may follow.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <string_view>
@@ -17,7 +18,9 @@
 #include "loom/http/sse.h"
 #include "loom/io/shard.h"
 #include "loom/llm/edits.h"
+#include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
+#include "loom/llm/tokenizer.h"
 #include "loom/llm/told_stream.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
@@ -64,8 +67,10 @@ class RelayOwner {
     virtual void claim_client() noexcept {}
     /// The first bytes of the answer's content are on their way to the client: from here nothing can be taken back.
     virtual void on_first_content() noexcept = 0;
-    /// An event has passed (to push the inter-event deadline back).
+    /// An event has passed (to push the inter-event deadline back). May call stop_here().
     virtual void on_event_passed() noexcept = 0;
+    /// The stream is stopped: what its client is told that it took.
+    virtual llm::Usage stop_usage() noexcept { return {}; }
     /// The last byte is on its way, or the relay cannot go on: `ended()` tells.
     virtual void on_relay_end() noexcept = 0;
 
@@ -82,8 +87,11 @@ struct RelayOptions {
     ClientFraming client_framing = ClientFraming::none;
     http::ContentCoding coding = http::ContentCoding::identity;  // to be taken off
     bool event_stream = false;
-    bool frames = false;       // the events are AWS's frames; only where they are translated
-    bool read_usage = false;   // of a whole JSON answer
+    bool frames = false;                        // the events are AWS's frames; only where they are translated
+    bool read_usage = false;                    // of a whole JSON answer
+    bool counts_text = false;                   // of a stream: seen_tokens() knows of its text too
+    const llm::Tokenizer* tokenizer = nullptr;  // likewise, by its model's own tokens
+    llm::TokenCounter* token_counter = nullptr;
     bool strip_usage = false;  // the usage chunk that Loom asked for and the client did not
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
@@ -95,6 +103,7 @@ struct RelayOptions {
     llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
     llm::ToldStream* told = nullptr;          // another source may go on with the stream where this one breaks
     llm::Translation* follower = nullptr;     // of what is told, where it passes as it came
+    llm::Translation* shadow = nullptr;       // of a stream that passes as it came, and may be stopped
 };
 
 class Relay final : HeldStart::Owner {
@@ -107,6 +116,7 @@ class Relay final : HeldStart::Owner {
         cut,          // the source broke behind content; the client was told nothing, for another may go on (told)
         unfinished,   // the source broke, and only the end of the connection can tell the client
         client_lost,  // sending failed
+        stopped,      // by us, in order: for the client the answer is whole, and short
     };
 
     Relay(io::Shard& shard, net::Sender& client, llm::StreamReader& stream_reader, llm::UsageReader& usage_reader,
@@ -129,6 +139,9 @@ class Relay final : HeldStart::Owner {
     void on_source_end(const Error& why);
     /// A timeout or a refusal of the guard cuts the stream: the client is told.
     void fail(const Error& why);
+    /// From on_event_passed: behind the event at hand the stream ends as one whose model has reached its max_tokens.
+    /// Nothing where the stream has ended by itself, or where no translation knows how (options: translation, shadow).
+    void stop_here(const Error& why) noexcept;
     /// An observer that had suspended the stream knows now.
     void resume();
     /// A comment at an event's border (`: keep-alive`); nothing when the stream is elsewhere.
@@ -156,6 +169,12 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool error_told() const noexcept { return error_told_; }
     [[nodiscard]] const llm::Usage& usage() const noexcept { return usage_; }
     [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
+    /// Of a stream's answer, as far as it has passed. Where nobody can count them: a token for each event at least,
+    /// and as many as its text is long.
+    [[nodiscard]] uint64_t seen_tokens() const noexcept {
+        if (text_tokens_ != 0) return text_tokens_;
+        return std::max<uint64_t>(event_count_, llm::estimated_tokens(text_bytes_));
+    }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
     [[nodiscard]] bool stalled() const noexcept { return source_paused_; }
     /// The framing itself shows the client that bytes are missing (RFC 9112, 8), so that an end in order tells enough.
@@ -205,8 +224,10 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
     void note(const llm::EventFacts& facts);
+    void count_texts(std::string_view data);
     void put_translated(Output& output, std::string_view event);
     [[nodiscard]] bool end_translation(Output& output);
+    void stop(Output& output, std::string_view run);
     void put_event(Output& output, std::string_view event, std::string_view& run);
     void put_held_event(Output& output, std::string_view end);
     void put_edited(Output& output, std::string_view event, const llm::Edits& edits);
@@ -252,6 +273,8 @@ class Relay final : HeldStart::Owner {
     FlushTimer flush_timer_{*this};
     HeldStart start_;
     uint64_t payload_bytes_ = 0;
+    uint64_t text_tokens_ = 0;
+    uint64_t text_bytes_ = 0;  // of the events that have passed
     uint64_t content_came_ns_ = 0;
     uint32_t event_count_ = 0;
     End end_ = End::open;
@@ -264,6 +287,7 @@ class Relay final : HeldStart::Owner {
     bool error_told_ = false;      // by the source, in an event
     bool oversize_event_ = false;  // an event too long to hold passes in parts
     bool source_over_ = false;     // the source has ended (error_: how); what it left may wait for a verdict
+    bool stops_ = false;           // behind the event at hand; error_: why
     bool terminated_ = false;      // the source's own last chunk went to the client
 };
 

@@ -145,6 +145,7 @@ class Services {
     llm::TranslateScratch translate_scratch;
     std::string upstream_path;
     llm::ResourceReader resource_reader;
+    std::unique_ptr<llm::TokenCounter> token_counter;  // once a plan has tokenizers
 
     route::Random random;
     route::RetryBudget retries;

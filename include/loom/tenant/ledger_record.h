@@ -27,8 +27,9 @@ enum class LedgerExit : uint8_t {
     failed,               // sent, and no answer came
     unsent,               // it never left
     lost,                 // the process ended before it was settled; booked at the next start
+    stopped_by_budget,    // a stream that outgrew what was left
 };
-inline constexpr uint8_t ledger_exit_count = 9;
+inline constexpr uint8_t ledger_exit_count = 10;
 
 /// Who says how many tokens it took.
 enum class LedgerProvenance : uint8_t { none, reported, counted, estimated };

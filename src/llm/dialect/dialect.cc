@@ -4,6 +4,8 @@
 
 namespace loom::llm {
 
+void StreamEncoder::note_source(std::string_view, Context&) {}
+
 const Dialect& dialect_of(Protocol protocol) {
     switch (protocol) {
         case Protocol::openai_chat: return openai_chat_dialect();

@@ -26,6 +26,10 @@ class StreamEncoder {
   public:
     virtual ~StreamEncoder() = default;
     virtual void write(const Delta& delta, Context& context, ByteBuffer& out) = 0;
+    /// Of an encoder whose events nobody gets, since the client gets the provider's own (Translation::shadow): the
+    /// event whose deltas were written last, where what it has to say of its place (ids, numbers) must go on from
+    /// there.
+    virtual void note_source(std::string_view data, Context& context);
 };
 
 class Dialect {

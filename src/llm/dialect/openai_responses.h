@@ -87,10 +87,21 @@ void write_usage(JsonOut& json, const Usage& usage);
 /// An id of ours for an item: unique in its answer, within the 64 bytes that OpenAI takes back.
 struct ItemId {
     explicit ItemId(std::string_view kind, Text response_id, uint64_t index) noexcept;
+    /// A provider's own; cut where it is longer than any.
+    explicit ItemId(Text own) noexcept;
     [[nodiscard]] Text text() const noexcept { return {bytes, size}; }
     char bytes[64];
     size_t size = 0;
 };
+/// Where an event of a provider's stream stands.
+struct EventPlace {
+    uint64_t sequence_number = 0;
+    uint64_t output_index = 0;
+    Text item_id;  // of the event or of its item; absent where it has none
+};
+/// Nothing where the event cannot be read.
+[[nodiscard]] std::optional<EventPlace> place_of(std::string_view data, Context& context);
+
 /// "resp_…" of a provider's id of any kind; the fallback's where it has none.
 [[nodiscard]] Text response_id(Text id, Context& context);
 

@@ -64,6 +64,22 @@ class Encoder final : public StreamEncoder {
         }
     }
 
+    /// Ids, indexes and numbers are the provider's.
+    void note_source(std::string_view data, Context& context) override {
+        const auto place = place_of(data, context);
+        if (!place) return;
+        sequence_ = place->sequence_number + 1;
+        if (!has(place->item_id) || place->item_id.empty()) return;
+        if (open_ == Open::calls && !calls_.empty()) {
+            Call& call = calls_.back();
+            if (!call.own_id) call.index = place->output_index;
+            if (call.index == place->output_index) call.own_id.emplace(place->item_id);
+        } else if (open_ != Open::nothing) {
+            index_ = place->output_index;
+            item_id_ = ItemId(place->item_id);
+        }
+    }
+
   private:
     enum class Open : uint8_t { nothing, message, reasoning, calls };
 
@@ -74,6 +90,7 @@ class Encoder final : public StreamEncoder {
         std::string name;
         std::string arguments;  // inside of a string
         bool is_custom;
+        std::optional<ItemId> own_id = {};  // of a stream that passes: the provider's
     };
 
     // the response
@@ -428,7 +445,9 @@ class Encoder final : public StreamEncoder {
         json.member(call.is_custom ? "input" : "arguments", text);
         json.close_object();
     }
-    ItemId call_item(const Call& call) const { return ItemId(call.is_custom ? "ctc" : "fc", id_, call.index); }
+    ItemId call_item(const Call& call) const {
+        return call.own_id ? *call.own_id : ItemId(call.is_custom ? "ctc" : "fc", id_, call.index);
+    }
     void place(EventOut& event, const Call& call) {
         event->member("item_id", call_item(call).text());
         event->member_number("output_index", call.index);

@@ -153,6 +153,29 @@ ItemId::ItemId(std::string_view kind, Text response_id, uint64_t index) noexcept
     add({digits, static_cast<size_t>(end - digits)});
 }
 
+ItemId::ItemId(Text own) noexcept : size(own.copy(bytes, sizeof bytes)) {}
+
+std::optional<EventPlace> place_of(std::string_view data, Context& context) {
+    Tokens tokens;
+    Fault fault;
+    if (!context.structure.index(data, Structure::Utf8::passed, tokens, fault)) return std::nullopt;
+    Cursor cursor(data, tokens);
+    EventPlace place;
+    const auto read_item = [&](Range key) {
+        if (name_of(cursor, key) != "id" || has(place.item_id)) return cursor.skip_value();
+        return take_text(cursor, place.item_id);
+    };
+    const bool good = cursor.peek() == '{' && cursor.each_member([&](Range key) {
+        const std::string_view name = name_of(cursor, key);
+        if (name == "sequence_number") return cursor.take_count(place.sequence_number) || cursor.skip_value();
+        if (name == "output_index") return cursor.take_count(place.output_index) || cursor.skip_value();
+        if (name == "item_id") return take_text(cursor, place.item_id);
+        if (name == "item" && cursor.peek() == '{') return cursor.each_member(read_item);
+        return cursor.skip_value();
+    });
+    return good ? std::optional(place) : std::nullopt;
+}
+
 Text response_id(Text id, Context& context) {
     constexpr size_t id_bytes_max = 128;
     if (!has(id) || id.empty() || id.size() > id_bytes_max) id = escaped(context.terms.fallback_id, context.arena);

@@ -1,0 +1,18 @@
+// What a conf file says of counting tokens, as the proxy takes it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "loom/config/config.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::app {
+
+/// How many tokens one request may take. Behind the routes.
+void fill_request_caps(const config::Config& config, proxy::Plan& plan);
+
+/// Reads the rank files; what is wrong with one is a message that names its key and line.
+void fill_tokenizers(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
+
+}  // namespace loom::app

@@ -1,0 +1,159 @@
+#include "loom/store/ledger_export.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <map>
+#include <unordered_map>
+#include <utility>
+
+#include "ledger_directory.h"
+#include "loom/base/result.h"
+
+namespace loom::store {
+namespace {
+
+using tenant::LedgerIntent;
+using tenant::LedgerSettlement;
+
+/// With its texts.
+class KeptIntent {
+  public:
+    explicit KeptIntent(const LedgerIntent& read) : intent_(read) {
+        for (const auto text : texts) bytes_ += intent_.*text;
+        std::string_view rest = bytes_;
+        for (const auto text : texts) {
+            const size_t size = (intent_.*text).size();
+            intent_.*text = rest.substr(0, size);
+            rest.remove_prefix(size);
+        }
+    }
+    KeptIntent(const KeptIntent&) = delete;
+    const LedgerIntent& intent() const { return intent_; }
+
+  private:
+    static constexpr std::string_view LedgerIntent::* texts[] = {
+        &LedgerIntent::consumer, &LedgerIntent::team,  &LedgerIntent::project,  &LedgerIntent::tenant,
+        &LedgerIntent::tier,     &LedgerIntent::route, &LedgerIntent::provider, &LedgerIntent::model};
+    LedgerIntent intent_;
+    std::string bytes_;
+};
+
+/// Which intents of a shard were read: all up to the highest, but for ranges that were passed over. Where a file
+/// failed, its last records may be in the next one too.
+class SeenIntents {
+  public:
+    /// Is it there for the first time?
+    bool add(uint64_t id) {
+        if (highest_ == 0) first_ = id;
+        if (highest_ == 0 || id > highest_) {
+            if (highest_ != 0 && id > highest_ + 1) gaps_.emplace(highest_ + 1, id - 1);
+            highest_ = id;
+            return true;
+        }
+        auto gap = gaps_.upper_bound(id);
+        if (gap == gaps_.begin()) return false;
+        gap = std::prev(gap);
+        const auto [first, last] = *gap;
+        if (id > last) return false;
+        gaps_.erase(gap);
+        if (first < id) gaps_.emplace(first, id - 1);
+        if (id < last) gaps_.emplace(id + 1, last);
+        return true;
+    }
+
+    /// Is it from before all that were read?
+    [[nodiscard]] bool is_older(uint64_t id) const { return id < first_; }
+
+  private:
+    uint64_t first_ = 0;
+    uint64_t highest_ = 0;
+    std::map<uint64_t, uint64_t> gaps_;  // first, last
+};
+
+class Exporter {
+  public:
+    Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink)
+        : directory_(std::move(directory)), sink_(sink) {}
+
+    std::expected<LedgerExport, std::string> run() {
+        const auto names = LOOM_TRY(LedgerDirectory::segments_in(directory_));
+        for (const SegmentName& name : names) {
+            LOOM_TRY(read(name));
+            if (is_over_) return result_;
+        }
+        for (const auto& [id, kept] : open_) {
+            result_.unsettled += 1;
+            tell(kept.intent(), nullptr);
+            if (is_over_) break;
+        }
+        return result_;
+    }
+
+  private:
+    std::expected<void, std::string> read(const SegmentName& name) {
+        const std::string path =
+            fmt::format("{}/{}", LedgerDirectory::segments_path(directory_), segment_file_name(name));
+        constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+        int fd = ::open(path.c_str(), flags);
+        if (fd < 0) fd = ::open((path + ".corrupt").c_str(), flags);
+        if (fd < 0) return {};  // its time is over: it was removed meanwhile
+        struct stat found{};
+        const uint64_t size = ::fstat(fd, &found) == 0 ? static_cast<uint64_t>(found.st_size) : 0;
+        SegmentReader reader(fd, 0, size);
+        result_.segments += 1;
+        while (const tenant::LedgerRead* const one = is_over_ ? nullptr : reader.next()) take(one->record);
+        result_.damaged_bytes += reader.damaged_bytes();
+        ::close(fd);
+        if (reader.error() != 0)
+            return std::unexpected(fmt::format("{}: cannot be read (errno {})", path, reader.error()));
+        return {};
+    }
+
+    void take(const tenant::LedgerRecord& record) {
+        if (const auto* const intent = std::get_if<LedgerIntent>(&record)) {
+            if (seen_[intent->id >> tenant::ledger_sequence_bits].add(intent->id))
+                open_.try_emplace(intent->id, *intent);
+            if (open_.size() > ledger_export_open_max) give_up_oldest();
+        } else if (const auto* const settlement = std::get_if<LedgerSettlement>(&record)) {
+            settle(*settlement);
+        }
+    }
+    void settle(const LedgerSettlement& settlement) {
+        const auto found = open_.find(settlement.id);
+        if (found != open_.end()) {
+            tell(found->second.intent(), &settlement);
+            open_.erase(found);
+        } else {
+            const auto shard = seen_.find(settlement.id >> tenant::ledger_sequence_bits);
+            if (shard == seen_.end() || shard->second.is_older(settlement.id)) result_.without_intent += 1;
+        }
+    }
+    void give_up_oldest() {
+        result_.unsettled += 1;
+        tell(open_.begin()->second.intent(), nullptr);
+        open_.erase(open_.begin());
+    }
+    void tell(const LedgerIntent& intent, const LedgerSettlement* settlement) {
+        result_.rows += 1;
+        is_over_ = !sink_({.intent = intent, .settlement = settlement});
+    }
+
+    std::string directory_;
+    const std::function<bool(const LedgerRow&)>& sink_;
+    std::map<uint64_t, KeptIntent> open_;             // by id, whose order is that of their making
+    std::unordered_map<uint64_t, SeenIntents> seen_;  // by an id's start and shard
+    LedgerExport result_;
+    bool is_over_ = false;
+};
+
+}  // namespace
+
+std::expected<LedgerExport, std::string> export_ledger(const std::string& directory,
+                                                       const std::function<bool(const LedgerRow& row)>& sink) {
+    return Exporter(directory, sink).run();
+}
+
+}  // namespace loom::store

@@ -1,0 +1,227 @@
+// How many tokens one request may take (max_tokens_per_request), and how many it has (tokenizer.NAME.path).
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "loom/base/base64.h"
+#include "protocols.h"
+#include "state_directory.h"
+
+namespace loom::wire {
+namespace {
+
+class RequestCap : public WireTest {
+  protected:
+    RequestCap() {
+        conf.set("security.max_tokens_per_request", "100").set("provider.mock.models", "gpt-4o");
+        conf.set("route.gemini.path", "/v1beta/*").set("route.gemini.ai_gateway", "on");
+        conf.set("route.gemini.auth.type", "api_key");
+    }
+    void begin() { start(answer_always(answer(chat_answer))); }
+    static std::string body(std::string_view members) {
+        return fmt::format(R"({{"model":"gpt-4o",{}"messages":[{{"role":"user","content":"12345678"}}]}})", members);
+    }
+    /// What the provider was sent for it: the prompt is 2 tokens by the rule of thumb.
+    std::string sent(const std::string& bytes) {
+        const Message response = ask(bytes);
+        EXPECT_EQ(response.status(), 200) << response.raw();
+        return upstream().last_request().body;
+    }
+    std::string sent_chat(std::string_view members) { return sent(chat_request(body(members))); }
+};
+
+TEST_F(RequestCap, AnAnswerIsBoundedByWhatThePromptLeaves) {
+    begin();
+    EXPECT_EQ(sent_chat(""), R"({"max_completion_tokens":98,)" + body("").substr(1)) << "where nobody has said a bound";
+}
+
+TEST_F(RequestCap, BoundsThatAreThereAreLowered_OthersStay) {
+    begin();
+    EXPECT_EQ(sent_chat(R"("max_tokens":98,)"), body(R"("max_tokens":98,)"));
+    EXPECT_EQ(sent_chat(R"("max_tokens":99,)"), body(R"("max_tokens":98,)"));
+    EXPECT_EQ(sent_chat(R"("max_tokens":18446744073709551615,)"), body(R"("max_tokens":98,)"));
+    EXPECT_EQ(sent_chat(R"("max_completion_tokens":4000,"max_tokens":5,)"),
+              body(R"("max_completion_tokens":98,"max_tokens":5,)"));
+    EXPECT_EQ(sent_chat(R"("max_tokens":null,)"), body(R"("max_tokens":98,)"));
+    EXPECT_EQ(sent_chat(R"("n":4,"max_tokens":50,)"), body(R"("n":4,"max_tokens":24,)")) << "of each choice";
+    EXPECT_EQ(sent_chat(R"("max_completion_tokens":null,"max_tokens":7,)"),
+              body(R"("max_completion_tokens":null,"max_tokens":7,)"));
+}
+
+TEST_F(RequestCap, OfEachEndpointByItsOwnName) {
+    begin();
+    const auto post = [](std::string_view path, std::string_view text) {
+        return request("POST", path, auth_header() + "Content-Type: application/json\r\n", text);
+    };
+    EXPECT_EQ(sent(post("/v1/responses", R"({"model":"gpt-4o","input":"12345678"})")),
+              R"({"max_output_tokens":98,"model":"gpt-4o","input":"12345678"})");
+    EXPECT_EQ(sent(post("/v1/completions", R"({"model":"gpt-4o","prompt":"12345678"})")),
+              R"({"max_tokens":98,"model":"gpt-4o","prompt":"12345678"})");
+    EXPECT_EQ(sent(post("/v1/embeddings", R"({"model":"gpt-4o","input":"12345678"})")),
+              R"({"model":"gpt-4o","input":"12345678"})")
+        << "which has no output";
+}
+
+TEST_F(RequestCap, OfGeminisDocuments) {
+    conf.set("provider.mock.type", "gemini");
+    start(answer_always(answer(provider_protocol("gemini").answer)));
+    const auto post = [](std::string_view text) {
+        return request("POST", "/v1beta/models/gpt-4o:generateContent",
+                       auth_header() + "Content-Type: application/json\r\n", text);
+    };
+    const std::string contents = R"("contents":[{"parts":[{"text":"12345678"}]}])";
+    EXPECT_EQ(sent(post("{" + contents + "}")), R"({"generationConfig":{"maxOutputTokens":98},)" + contents + "}");
+    EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{ }})")),
+              "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98 }})");
+    EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"topK":1}})")),
+              "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98,"topK":1}})");
+    EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":null})")),
+              "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
+    EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"maxOutputTokens":500}})")),
+              "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
+    EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})")),
+              "{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})");
+}
+
+TEST_F(RequestCap, OfWhatIsTranslated) {
+    conf.set("provider.mock.type", "anthropic");
+    start(answer_always(answer(provider_protocol("anthropic").answer)));
+    for (const char* const members : {"", R"("max_tokens":4000,)", R"("max_completion_tokens":99,)"})
+        EXPECT_TRUE(contains(sent_chat(members), R"("max_tokens":98)")) << members;
+    EXPECT_TRUE(contains(sent_chat(R"("max_tokens":5,)"), R"("max_tokens":5)"));
+}
+
+TEST_F(RequestCap, ATooLongPromptIsRefused) {
+    begin();
+    const std::string prompt(400, 'x');
+    const Message refused = ask(chat_request(
+        fmt::format(R"({{"model":"gpt-4o","max_tokens":1,"messages":[{{"role":"user","content":"{}"}}]}})", prompt)));
+    expect_error(refused, 400);
+    EXPECT_TRUE(contains(refused.body, "max_tokens_per_request")) << refused.body;
+    EXPECT_TRUE(contains(refused.body, "100 tokens")) << refused.body;
+    EXPECT_EQ(upstream().request_count(), 0u);
+}
+
+TEST_F(RequestCap, WhoAsksForTooMuchIsRefusedWhereTheConfWantsIt) {
+    conf.set("security.max_tokens_policy", "refuse");
+    begin();
+    const Message refused = ask(chat_request(body(R"("max_tokens":99,)")));
+    expect_error(refused, 400);
+    EXPECT_TRUE(contains(refused.body, "98 are left")) << refused.body;
+    EXPECT_EQ(sent_chat(R"("max_tokens":98,)"), body(R"("max_tokens":98,)"));
+    EXPECT_TRUE(contains(sent_chat(""), R"("max_completion_tokens":98)"));
+}
+
+TEST_F(RequestCap, TheSmallestOfAllThatARequestIsUnder) {
+    conf.set("security.max_tokens_per_request", "1000").set("consumer.tester.tier", "free");
+    conf.set("rate_limit.tier.free.max_tokens_per_request", "500");
+    begin();
+    EXPECT_TRUE(contains(sent_chat(""), R"("max_completion_tokens":498)"));
+    conf.set("rate_limit.consumer.tester.max_tokens_per_request", "300");
+    loom().reload(conf.text());
+    EXPECT_TRUE(contains(sent_chat(""), R"("max_completion_tokens":298)"));
+    conf.set("rate_limit.route.ai.max_tokens_per_request", "200");
+    loom().reload(conf.text());
+    EXPECT_TRUE(contains(sent_chat(""), R"("max_completion_tokens":198)"));
+    conf.set("security.max_tokens_per_request", "0").set("rate_limit.tier.free.max_tokens_per_request", "");
+    conf.set("rate_limit.consumer.tester.max_tokens_per_request", "");
+    conf.set("rate_limit.route.ai.max_tokens_per_request", "");
+    loom().reload(conf.text());
+    EXPECT_EQ(sent_chat(""), body(""));
+}
+
+TEST_F(RequestCap, AlsoOfTheAttemptThatFollows) {
+    ScriptedUpstream spare(answer_always(answer(provider_protocol("anthropic").answer)));
+    conf.set("routing.failover.enabled", "on")
+        .set("routing.failover.backoff", "1ms")
+        .set("provider.mock.priority", "1");
+    conf.set("provider.spare.type", "anthropic").set("provider.spare.models", "gpt-4o");
+    conf.set("provider.spare.api_key", "sk-of-the-spare").set("provider.spare.base_url", spare.origin());
+    start(answer_always(answer("{}", "503 Service Unavailable")));
+    EXPECT_EQ(ask(chat_request(body(""))).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":98)"));
+    EXPECT_TRUE(contains(spare.last_request().body, R"("max_tokens":98)"));
+}
+
+class Tokenized : public WireTest {
+  protected:
+    Tokenized() {
+        std::ofstream file(path_);
+        for (int i = 0; i < 256; ++i) file << base64(std::string(1, static_cast<char>(i))) << ' ' << i << '\n';
+        for (int i = 0; const char* const token : {"th", "the", " the"})
+            file << base64(token) << ' ' << 256 + i++ << '\n';
+        file.close();
+        conf.set("tokenizer.o200k_base.path", path_).set("token_accounting.enabled", "on");
+        conf.set("provider.mock.models", "gpt-4o");
+    }
+    static std::string base64(std::string_view bytes) {
+        std::string text;
+        loom::base64_encode({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, text);
+        return text;
+    }
+
+    const std::string the_words = R"({"model":"gpt-4o","messages":[{"role":"user","content":"the the the"}]})";
+    const StateDirectory directory_;
+    const std::string path_ = directory_.path() + "/ranks";
+};
+
+TEST_F(Tokenized, APromptIsCountedWhereItIsAdmitted) {
+    conf.set("security.max_tokens_per_request", "100");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(the_words)).status(), 200);
+    // Three words, and the frame of a message and an answer: 3 + 4 + 3.
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"))
+        << upstream().last_request().body;
+    // Ninety words.
+    std::string many = "the";
+    for (int i = 0; i < 89; ++i) many += " the";
+    const std::string fits = fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", many);
+    EXPECT_EQ(ask(chat_request(fits)).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":3)"));
+    // Of a model that the family does not know it is an estimate.
+    conf.set("provider.mock.models", "gpt-4o, other");
+    loom().reload(conf.text());
+    std::string others = the_words;
+    others.replace(others.find("gpt-4o"), 6, "other");
+    EXPECT_EQ(ask(chat_request(others)).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":97)"));
+    conf.set("tokenizer.o200k_base.models", "oth*");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(chat_request(others)).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"));
+}
+
+TEST_F(Tokenized, AStreamThatTellsNoUsageIsCountedByItsText) {
+    conf.set("token_accounting.limit.tester.monthly_limit", "100000");
+    std::string events;
+    for (int i = 0; i < 10; ++i) events += delta_event("the the the");
+    ScriptedUpstream::Script breaks = [events](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(events));
+        connection.wait_until_loom_has_read();
+        connection.reset();
+    };
+    start(breaks);
+    const Message stream =
+        ask(chat_request(R"({"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":"the the the"}]})"));
+    EXPECT_EQ(stream.status(), 200);
+    // Thirty words in ten events.
+    wait_until("it to be in the ledger", [&] {
+        const std::string page = ask_once(loom().admin_port(), request("GET", "/ai/usage/tester"), false).body;
+        return contains(page, "30") && contains(page, "40");
+    });
+}
+
+TEST_F(Tokenized, AFileThatIsNoneIsRefusedByItsLine_AndWhatWasInForceStays) {
+    conf.set("security.max_tokens_per_request", "100");
+    start(answer_always(answer(chat_answer)));
+    std::ofstream(path_, std::ios::app) << "dGhl 7000\n";  // "the" once more
+    loom().reload(conf.text(), false);
+    EXPECT_TRUE(contains(loom().log(), "tokenizer.o200k_base.path: ")) << loom().log();
+    EXPECT_TRUE(contains(loom().log(), ":260 has a token that stands before it already")) << loom().log();
+    EXPECT_EQ(ask(chat_request(the_words)).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"));
+}
+
+}  // namespace
+}  // namespace loom::wire
