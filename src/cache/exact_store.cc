@@ -166,9 +166,9 @@ void ExactStore::make_room() noexcept {
     }
     while (used_bytes() > room_bytes_) {  // a replaced answer that has grown
         const bool any = !list_of(Segment::probation).empty();
-        Segments& from = any                                      ? list_of(Segment::probation)
+        Segments& from = any                                  ? list_of(Segment::probation)
                          : !list_of(Segment::guarded).empty() ? list_of(Segment::guarded)
-                                                                  : list_of(Segment::window);
+                                                              : list_of(Segment::window);
         counts_.evicted += 1;
         remove(from.back());
     }

@@ -13,11 +13,20 @@ using Names = std::span<const std::string_view>;
 
 // OpenAI, API reference, "Create chat completion", "Create a model response", "Create completion", "Create embeddings".
 constexpr std::string_view chat_left_out[] = {
-    "model",            "stream",           "stream_options",         "user",  "metadata", "safety_identifier",
-    "prompt_cache_key", "service_tier",     "prompt_cache_retention", "store",
+    "model",
+    "stream",
+    "stream_options",
+    "user",
+    "metadata",
+    "safety_identifier",
+    "prompt_cache_key",
+    "service_tier",
+    "prompt_cache_retention",
+    "store",
 };
 constexpr std::string_view chat_state[] = {"store", "web_search_options"};
-constexpr std::string_view responses_state[] = {"store", "previous_response_id", "conversation", "background", "prompt"};
+constexpr std::string_view responses_state[] = {"store", "previous_response_id", "conversation", "background",
+                                                "prompt"};
 constexpr std::string_view plain_left_out[] = {"model", "stream", "stream_options", "user"};
 constexpr std::string_view embeddings_left_out[] = {"model", "user"};
 // Anthropic, API reference, "Messages".
@@ -152,8 +161,7 @@ class Walk {
     [[nodiscard]] bool skip_string() noexcept {
         const char* const begin = ++at_;
         while (at_ < end_) {
-            const auto* const quote =
-                static_cast<const char*>(std::memchr(at_, '"', static_cast<size_t>(end_ - at_)));
+            const auto* const quote = static_cast<const char*>(std::memchr(at_, '"', static_cast<size_t>(end_ - at_)));
             if (quote == nullptr) break;
             const char* slash = quote;
             while (slash > begin && slash[-1] == '\\') --slash;

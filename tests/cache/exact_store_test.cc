@@ -12,9 +12,7 @@ namespace {
 
 constexpr uint64_t hour_ms = 3'600'000;
 
-Key key_of(uint64_t number) {
-    return hash128({reinterpret_cast<const char*>(&number), sizeof number}, 42);
-}
+Key key_of(uint64_t number) { return hash128({reinterpret_cast<const char*>(&number), sizeof number}, 42); }
 
 AnswerPtr answer(size_t body_bytes, std::string scope = "s", std::string model = "m", std::string tenant = "t",
                  uint64_t kept_until_ms = hour_ms) {
@@ -107,7 +105,8 @@ TEST(ExactStore, CountsAreThoseOfAPlainTable) {
         }
     }
     uint64_t bytes = 0, entries = 0;
-    while (store.sweep(1024, 0)) {}
+    while (store.sweep(1024, 0)) {
+    }
     for (uint64_t number = 0; number < 500; ++number) {
         const AnswerPtr found = store.find(key_of(number), "s", 0);
         if (found == nullptr) continue;

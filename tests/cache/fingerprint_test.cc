@@ -51,8 +51,8 @@ Members members_of(const std::string& document) {
 }
 
 constexpr std::pair<std::string_view, Family> protocols[] = {
-    {"openai_chat", Family::openai_chat},   {"openai_completions", Family::openai_completions},
-    {"anthropic", Family::anthropic},       {"openai_responses", Family::openai_responses},
+    {"openai_chat", Family::openai_chat}, {"openai_completions", Family::openai_completions},
+    {"anthropic", Family::anthropic},     {"openai_responses", Family::openai_responses},
     {"gemini", Family::gemini},
 };
 
@@ -152,7 +152,8 @@ TEST(Fingerprint, IsTheSameWhateverTheOrderAndTheWhiteSpace) {
 }
 
 TEST(Fingerprint, WhiteSpaceInsideOfTextCounts) {
-    EXPECT_NE(key_of(Family::openai_chat, R"({"messages":"a b"})"), key_of(Family::openai_chat, R"({"messages":"ab"})"));
+    EXPECT_NE(key_of(Family::openai_chat, R"({"messages":"a b"})"),
+              key_of(Family::openai_chat, R"({"messages":"ab"})"));
     EXPECT_NE(key_of(Family::openai_chat, R"({"messages": "a \" b"})"),
               key_of(Family::openai_chat, R"({"messages": "a \"b"})"));
     EXPECT_NE(key_of(Family::openai_chat, R"({"messages": ["a\\", " b"]})"),

@@ -21,9 +21,9 @@ namespace loom::cache {
 
 /// How an answer's bytes are to be read.
 enum class Form : uint8_t {
-    document,       // one JSON document
-    events,         // server-sent events
-    usage_events,   // the same, with the event that tells the usage: OpenAI's chat, where its client asked for it
+    document,      // one JSON document
+    events,        // server-sent events
+    usage_events,  // the same, with the event that tells the usage: OpenAI's chat, where its client asked for it
 };
 
 /// One answer, whole. Never changed once it is stored: whoever has found it may keep it, on any thread.
@@ -59,9 +59,9 @@ struct Purge {
 
 struct StoreCounts {
     uint64_t entries = 0;
-    uint64_t bytes = 0;      // all that the store takes, its index included
+    uint64_t bytes = 0;  // all that the store takes, its index included
     uint64_t stored = 0;
-    uint64_t evicted = 0;    // for others' sake
+    uint64_t evicted = 0;  // for others' sake
     uint64_t not_admitted = 0;
     uint64_t too_large = 0;
     uint64_t expired = 0;
@@ -82,8 +82,8 @@ class ExactStore {
     void put(const Key& key, AnswerPtr answer);
     /// No one finds these any more, from now on; their memory goes home with sweep().
     void purge(Purge what);
-    /// Goes on freeing what was purged, and what has expired meanwhile, by so many buckets. False: there is nothing left
-    /// to do.
+    /// Goes on freeing what was purged, and what has expired meanwhile, by so many buckets. False: there is nothing
+    /// left to do.
     bool sweep(size_t buckets, uint64_t now_ms);
     [[nodiscard]] const StoreCounts& counts() const noexcept { return counts_; }
     /// Of entries alone, as memory for them was divided at the start.
@@ -105,7 +105,7 @@ class ExactStore {
     };
     struct PurgeUnderWay {
         Purge what;
-        uint64_t below = 0;      // entries with smaller numbers
+        uint64_t below = 0;  // entries with smaller numbers
         size_t buckets_left = 0;
     };
     using Segments = List<Node, SegmentTag>;
