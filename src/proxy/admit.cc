@@ -9,6 +9,7 @@
 #include "exchange.h"
 #include "forwarded.h"
 #include "header_policy.h"
+#include "ledger.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/models.h"
 #include "ownership.h"
@@ -156,7 +157,7 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     if (step) step = enter_address_limit();
     if (step) step = authenticate(head);
     if (step) step = shed_if_overloaded();
-    if (step && route_->ai) step = check_ledger();
+    if (step && route_->ai) step = Booking(*this).check();
     if (step) step = enter_client_limits();
     if (step && route_->ai) keep_rule_fields(head);
     const bool read_later = route_->ai && (llm::is_inspected(endpoint_) || is_realtime_session());

@@ -61,7 +61,7 @@ Result<void> Exchange::begin_relay() {
         return {};
     }
     take_back_answer(is_hedge() ? hedge_->client_held_bytes : held_before);
-    if (is_hedge() && !client_->is_nobody()) hedge_->rival->take_client();
+    if (is_hedge() && !client_->is_nobody()) Race(*hedge_->rival).take_client();
     return std::unexpected(error_);
 }
 

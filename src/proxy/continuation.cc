@@ -4,6 +4,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "ledger.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -49,7 +50,7 @@ Result<void> Exchange::look_at_cut() {
     client_->sender().flush();
     if (client_gone_) return std::unexpected(error_);
     book_tokens(relay_.usage());
-    settle_entry(tenant::LedgerExit::cut_by_upstream);
+    Booking(*this).settle(tenant::LedgerExit::cut_by_upstream);
     if (limited_ != nullptr) note_cut_tokens();
     leave_limits(false);
     services_.metrics().body_out_bytes.add(relay_.payload_bytes());

@@ -5,6 +5,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "line_place.h"
 #include "ownership.h"
 #include "realtime.h"
@@ -66,7 +67,7 @@ Exchange& Exchange::begin(Services& services, ClientConnection& client, std::str
 
 /// The page that a request is. Every wait is a loop over its condition: a wake-up may come for another reason.
 io::Task Exchange::run(Exchange& x, std::string_view first_body) {
-    Result<void> step = x.is_hedge() ? x.prepare_hedge() : x.admit();
+    Result<void> step = x.is_hedge() ? Race(x).prepare() : x.admit();
     x.take_first_body(first_body);
     if (step && !x.answered_) {
         x.expect_body();
@@ -121,7 +122,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         asks = !x.committed();  // who is next may need no asking: a count is estimated
     }
     if (!step) x.refuse(x.telling_error(step.error()));
-    x.settle_last_entry();
+    Booking(x).settle_last();
     x.phase_ = Phase::deliver;
     x.release_upstream();
     while (!x.client_settled()) co_await x.wait_;
@@ -142,7 +143,7 @@ void Exchange::on_client_gone(const Error& why) {
     if (!aborted_ && !said_so && error_.code == Errc::ok)
         error_ = Error{why.code, Side::downstream, Retry::never, why.sys_errno,
                        "the client left before the answer was whole"};
-    if (races()) abandon_race(why);
+    if (races()) Race(*this).abandon(why);
     if (relaying_) relay_.on_client_failed(error_);
     if (in_session()) realtime_->session().on_client_gone(error_);
     wake();

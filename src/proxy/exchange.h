@@ -76,9 +76,11 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
 
   private:
     friend class BatchUpload;
+    friend class Booking;
     friend class EchoSource;
     friend class LinePlace;
     friend class Ownership;
+    friend class Race;
     friend class Realtime;
     friend class RuleFacts;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
@@ -356,26 +358,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // hedge.cc: a second provider beside one that is slow
     [[nodiscard]] bool races() const noexcept;
     [[nodiscard]] bool is_hedge() const noexcept;
-    void arm_hedge() noexcept;
-    [[nodiscard]] bool may_hedge() const noexcept;
-    [[nodiscard]] uint64_t hedge_delay_ms() noexcept;
-    static void on_hedge_timer(io::Timer& timer) noexcept;
-    void hedge();
-    [[nodiscard]] bool answered_for_good() const noexcept;
-    [[nodiscard]] std::optional<route::Choice> choose_hedge();
-    void begin_hedge(const route::Candidate& candidate, const route::Choice& choice);
-    void take_request_of(const Exchange& first);
-    void take_selection_of(const Selection& first);
-    Result<void> prepare_hedge();
     void claim_client() noexcept override;
-    void note_untold() noexcept;
-    void take_client() noexcept;
-    void leave_race() noexcept;
-    void leave_to_rival(const Failure* failure);
-    void note_failed_beside(const Exchange& other, const Failure& failure);
-    Result<void> refuse_hedge(const Failure& failure);
-    void abandon_race(const Error& why) noexcept;
-    void book_hedge() noexcept;
     [[nodiscard]] uint64_t attempts_told() const noexcept;
 
     // failover.cc: what follows when an attempt has failed
@@ -525,25 +508,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void arm_session(uint64_t at_ms) noexcept;
     void on_session_deadline(bool total);
     void on_session_end() noexcept;
-
-    // ledger.cc: what is written down of attempts
-    Result<void> check_ledger() const;
-    [[nodiscard]] bool is_booked() const noexcept;
-    void make_entry(uint64_t request);
-    void end_entry() noexcept;
-    void take_entry_of(const Exchange& first);
-    void begin_entry();
-    void write_intent();
-    [[nodiscard]] bool waits_for_intent();
-    [[nodiscard]] bool refuses_unwritten() const noexcept;
-    static void on_intent_written(store::LedgerLog::Waiter& waiter) noexcept;
-    void leave_intent() noexcept;
-    void note_entry_status(int status) noexcept;
-    [[nodiscard]] tenant::LedgerExit entry_exit() const noexcept;
-    void settle_last_entry();
-    void settle_entry(tenant::LedgerExit exit);
-    [[nodiscard]] tenant::LedgerSettlement settlement_of(tenant::LedgerExit exit) const;
-    void add_untold(tenant::LedgerSettlement& settlement, bool tells) const noexcept;
 
     // reply.cc: answers of Loom's own
     void refuse(const Error& why);

@@ -9,6 +9,7 @@
 #include "client_connection.h"
 #include "exchange.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "loom/llm/error.h"
 #include "ownership.h"
 #include "translated.h"
@@ -109,7 +110,7 @@ Result<void> Exchange::judge_answer() {
     note_room();
     learn_of_head();
     const http::ResponseHead& head = services_.response_head;
-    note_entry_status(head.status);
+    Booking(*this).note_status(head.status);
     if (instance_set() != nullptr && !client_->is_mirror()) rest_key(head);
     if (!fails_over()) return {};
     const int status = head.status;
@@ -124,7 +125,7 @@ Result<void> Exchange::judge_answer() {
     const auto& codes = plan().failover.retry_codes;
     const bool to_other_key = refuses_key(status) && has_other_key();
     if (std::ranges::find(codes, status) == codes.end() && !key_refused && !to_other_key)
-        return is_hedge() && status / 100 != 2 ? refuse_hedge(failure) : Result<void>();
+        return is_hedge() && status / 100 != 2 ? Race(*this).refuse(failure) : Result<void>();
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
     // Nobody else is left: its own words say more than ours would, unless another's failure said more.
@@ -141,7 +142,7 @@ Result<void> Exchange::look_at_relay() {
     const bool told = relay_.error_told();
     const bool content_came = relay_.content_came_ns() != 0;
     book_tokens(relay_.usage());
-    settle_entry(told && !content_came ? tenant::LedgerExit::refused : tenant::LedgerExit::cut_by_upstream);
+    Booking(*this).settle(told && !content_came ? tenant::LedgerExit::refused : tenant::LedgerExit::cut_by_upstream);
     leave_limits(told && !content_came);
     forget_relay();
     error_ = why;
@@ -193,7 +194,7 @@ bool Exchange::go_on_after(const Failure& failure) {
     course.note(provider_->name, failure);
     note_failure(failure);
     if (races()) {
-        leave_to_rival(&failure);
+        Race(*this).leave_to_rival(&failure);
         return false;
     }
     if (hedge_ != nullptr && hedge_->carries) hedge_->failed = true;
@@ -335,7 +336,7 @@ void Exchange::book_attempt() {
 }
 
 void Exchange::switch_candidate() {
-    settle_entry(tenant::LedgerExit::failed_over);
+    Booking(*this).settle(tenant::LedgerExit::failed_over);
     book_attempt();
     Failover& course = *failover_;
     const uint16_t from = provider_->label_ix;

@@ -4,6 +4,8 @@
 #include "client_connection.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "hedge.h"
+#include "ledger.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -23,7 +25,7 @@ void Exchange::begin_attempt() {
     end_attempt();
     Block home = services_.shard().blocks().take(sizeof(Attempt));
     char* const memory = home.data();
-    attempt_ = ::new (memory) Attempt(services_.shard().blocks(), std::move(home), &Exchange::on_hedge_timer, *this);
+    attempt_ = ::new (memory) Attempt(services_.shard().blocks(), std::move(home), &Race::on_timer, *this);
 }
 
 /// No byte of it is in the kernel's hands.
@@ -45,9 +47,9 @@ Result<void> Exchange::start_attempt() {
     begin_attempt();
     if (fails_over() && plan().failover.timeout_ms != 0)
         attempt_->deadline_ms = services_.shard().timers().now_ms() + plan().failover.timeout_ms;
-    if (plan().hedge != nullptr) arm_hedge();
-    begin_entry();
-    if (refuses_unwritten()) return check_ledger();
+    if (plan().hedge != nullptr) Race(*this).arm();
+    Booking(*this).begin_attempt();
+    if (Booking(*this).refuses_unwritten()) return Booking(*this).check();
     const Timeouts& limits = timeouts();
     if (limits.total_ms != 0 && total_deadline_ms_ == 0)
         total_deadline_ms_ = services_.shard().timers().now_ms() + limits.total_ms;
@@ -149,9 +151,9 @@ uint64_t Exchange::uploaded_bytes() const noexcept {
 }
 
 void Exchange::send_attempt() {
-    if (waits_for_intent()) return arm(Deadline::intent, 0);
-    if (refuses_unwritten()) {
-        error_ = check_ledger().error();
+    if (Booking(*this).waits_for_intent()) return arm(Deadline::intent, 0);
+    if (Booking(*this).refuses_unwritten()) {
+        error_ = Booking(*this).check().error();
         return wake();
     }
     net::Sender& sender = upstream_->sender();
@@ -295,7 +297,7 @@ bool Exchange::may_reconnect(const Error& why) const noexcept {
 
 void Exchange::drop_upstream(net::Close how) noexcept {
     echo_.reset();
-    leave_intent();
+    Booking(*this).leave_intent();
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
     if (failover_ == nullptr || !failover_->next) keepalive_.disarm();  // else its client goes on waiting

@@ -10,7 +10,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
-#include "ledger_entry.h"
+#include "ledger.h"
 #include "line_place.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"

@@ -70,7 +70,7 @@ ReplyShape reply_shape(const Error& why) noexcept {
 
 void Exchange::refuse(const Error& why) {
     error_ = why;
-    if (races()) leave_to_rival(nullptr);
+    if (races()) Race(*this).leave_to_rival(nullptr);
     if (hedge_ != nullptr && hedge_->carries && !client_gone_) hedge_->failed = true;
     if (client_gone_) {
         status_ = answered_ ? status_ : 499;

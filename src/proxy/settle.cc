@@ -4,6 +4,7 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -29,8 +30,8 @@ void Exchange::settle() {
     book(now_ns);
     if (limited_ != nullptr) leave_client_limits();
     write_log(now_ns);
-    settle_last_entry();
-    end_entry();
+    Booking(*this).settle_last();
+    Booking(*this).end();
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
     release_body();
@@ -64,7 +65,7 @@ void Exchange::book(uint64_t now_ns) {
     if (client_->is_nobody()) return;  // what it took is booked with the one that has the client
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
-    book_hedge();
+    Race(*this).book();
     metrics.http_request(left ? uint16_t{499} : status_);
     metrics.body_in_bytes.add(bytes_in_);
     if (left) metrics.client_cancels.add();
@@ -130,9 +131,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
     add_cost(cost);
 }
 
-void Exchange::add_cost(Money cost) noexcept {
-    cost_ = sum_of(std::max<Money>(cost_, 0), cost);
-}
+void Exchange::add_cost(Money cost) noexcept { cost_ = sum_of(std::max<Money>(cost_, 0), cost); }
 
 void Exchange::write_log(uint64_t now_ns) {
     observe::ShardAccessLog* const log = services_.log();

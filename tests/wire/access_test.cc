@@ -24,8 +24,8 @@ class Access : public WireTest {
         return ask(request("POST", "/v1/chat/completions", "Authorization: Bearer " + key + "\r\n" + from(address),
                            chat_body));
     }
-    double refused(const std::string& reason) {
-        return loom().metric("loom_ai_auth_failures_total{reason=\"" + reason + "\"}");
+    Eventually refused(const std::string& reason) {
+        return loom().eventually("loom_ai_auth_failures_total{reason=\"" + reason + "\"}");
     }
 };
 

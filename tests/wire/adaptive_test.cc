@@ -65,7 +65,7 @@ class Adaptive : public WireTest {
 TEST_F(Adaptive, WhoRefusesWhatIsTooMuchIsAskedNoMoreThanItTakes) {
     conf.set("routing.failover.enabled", "on").set("routing.failover.retry_budget", "100%").set("loop.shards", "2");
     start_with_room_for(4);
-    EXPECT_EQ(loom().metric(limit_of_mock), 10) << "what it begins with";
+    EXPECT_EQ(loom().eventually(limit_of_mock), 10) << "what it begins with";
     ask_by(16, 40);
     EXPECT_EQ(failed_, 0) << "what mock refuses or is not asked, the spare answers";
     EXPECT_EQ(answered_, 640);
@@ -74,8 +74,11 @@ TEST_F(Adaptive, WhoRefusesWhatIsTooMuchIsAskedNoMoreThanItTakes) {
     EXPECT_LE(learned, 5);
     EXPECT_GE(of_mock_, 20) << "it has not been given up";
     EXPECT_LE(refused_, 60) << "a round of those that were under way, and one more now and then";
-    const std::string list = ask_once(loom().admin_port(), get("/ai/providers")).body;
-    EXPECT_TRUE(contains(list, R"("concurrency":{"in_flight":0,"limit":)")) << list;
+    std::string list;
+    wait_until("the last to be counted out", [&] {
+        list = ask_once(loom().admin_port(), get("/ai/providers")).body;
+        return contains(list, R"("concurrency":{"in_flight":0,"limit":)");
+    });
     EXPECT_TRUE(contains(list, R"("adaptive":true})")) << list;
 }
 
@@ -90,7 +93,7 @@ TEST_F(Adaptive, ItGrowsWhereThereIsRoom) {
 TEST_F(Adaptive, NeverBeyondWhatIsConfigured_NorBelow) {
     conf.set("provider.mock.rate_limit.concurrent_requests", "3").set("provider.mock.rate_limit.adaptive_min", "2");
     start_with_room_for(1);
-    EXPECT_EQ(loom().metric(limit_of_mock), 3);
+    EXPECT_EQ(loom().eventually(limit_of_mock), 3);
     ask_by(8, 20);
     EXPECT_LE(most_, 3);
     EXPECT_GE(loom().metric(limit_of_mock), 2);
@@ -112,7 +115,8 @@ TEST_F(Adaptive, ATimeoutIsARefusal) {
         if (connection.read_request()) connection.wait_closed();
     });
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 504);
-    EXPECT_EQ(loom().metric(limit_of_mock), 7) << "three quarters of ten: one that fails tells nothing of how many do";
+    EXPECT_EQ(loom().eventually(limit_of_mock), 7)
+        << "three quarters of ten: one that fails tells nothing of how many do";
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 504) << "it is asked all the same";
 }
 
@@ -120,7 +124,7 @@ TEST_F(Adaptive, ASpentQuotaIsNoWordOnConcurrency) {
     start(answer_always(answer(R"({"error":{"message":"slow down"}})", "429 Too Many Requests",
                                "x-ratelimit-remaining-requests: 0\r\nx-ratelimit-reset-requests: 10ms\r\n")));
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 429);
-    EXPECT_EQ(loom().metric(limit_of_mock), 10);
+    EXPECT_EQ(loom().eventually(limit_of_mock), 10);
 }
 
 TEST_F(Adaptive, AKeyOfSeveralThatIsRefusedIsNoWordOnTheOthers) {
@@ -138,9 +142,9 @@ TEST_F(Adaptive, AKeyOfSeveralThatIsRefusedIsNoWordOnTheOthers) {
 TEST_F(Adaptive, AReloadKeepsWhatWasLearned) {
     start_with_room_for(0);
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 429);
-    EXPECT_EQ(loom().metric(limit_of_mock), 7);
+    EXPECT_EQ(loom().eventually(limit_of_mock), 7);
     loom().reload(conf.set("provider.mock.header.X-Generation", "2").text());
-    EXPECT_EQ(loom().metric(limit_of_mock), 7);
+    EXPECT_EQ(loom().eventually(limit_of_mock), 7);
     loom().reload(conf.set("provider.mock.rate_limit.adaptive", "off").text());
     EXPECT_EQ(loom().metrics().count(limit_of_mock), 0u) << "there is no limit any more";
 }

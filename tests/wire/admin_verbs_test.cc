@@ -52,8 +52,8 @@ TEST_F(AdminVerbs, DrainedTakesNoNewRequestsUntilItIsUndrained) {
     EXPECT_EQ(upstream().request_count(), 0u);
     EXPECT_TRUE(contains(admin("GET", "/ai/providers").body, R"("weight":0,"weight_wanted":1,"weight_configured":1,)"
                                                              R"("drained":true,"disabled":false,"instances":[)"));
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="mock"})"), 0);
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="spare"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="mock"})"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="spare"})"), 1);
     done("/ai/providers/mock/undrain");
     EXPECT_LT(to_spare(12), 12);
     EXPECT_TRUE(contains(loom().log(), "admin: drain mock by 127.0.0.1")) << loom().log();
@@ -87,11 +87,11 @@ TEST_F(AdminVerbs, AReloadKeepsThemUntilTheConfChangesTheWeight) {
     done("/ai/providers/spare/weight?value=7");
     loom().reload(conf.set("routing.strategy", "round_robin").text());
     EXPECT_EQ(to_spare(6), 6);
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="spare"})"), 7);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="spare"})"), 7);
     loom().reload(conf.set("provider.mock.weight", "2").text());
     EXPECT_LT(to_spare(12), 12) << "the conf's weight is the last word, and ends the drain";
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="mock"})"), 2);
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="spare"})"), 7);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="mock"})"), 2);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="spare"})"), 7);
 }
 
 TEST_F(AdminVerbs, OneThatTheConfHasDrainedComesBackByItsWeight) {
@@ -161,7 +161,7 @@ TEST_F(AdminVerbs, WhatCannotBeDoneIsRefusedInJson) {
         expect_error(admin("POST", std::string("/ai/providers/mock/weight") + query), 400, "invalid_weight");
     expect_error(admin("POST", "/ai/providers/mock/drain?soon=1"), 400, "unexpected_query");
     expect_error(admin("POST", "/ai/providers/mock/drain", "Origin: https://evil.example\r\n"), 403, "origin_refused");
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_weight{provider="mock"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_weight{provider="mock"})"), 1);
 }
 
 TEST_F(AdminVerbs, TheTokenIsAskedForWhereThereIsOne) {

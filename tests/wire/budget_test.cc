@@ -67,7 +67,7 @@ TEST_F(Budget, TokensOfADay_ThenWhoIsOverHearsWhenTheNextBegins) {
     EXPECT_GE(told, left - 2);
     EXPECT_LE(told, left + 2);
     EXPECT_EQ(upstream().request_count(), 3u);
-    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="consumer"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="consumer"})"), 1);
     expect_told(R"("used":300,"remaining":0)");
 }
 
@@ -137,8 +137,8 @@ TEST_F(Budget, OfATeamAndOfAll) {
     expect_admitted(others);
     expect_told(R"("used":400,"remaining":0)");
     expect_refused("token_accounting.global.daily_limit is 350", others);
-    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="team"})"), 1);
-    EXPECT_EQ(loom().metric(R"(loom_ai_budget_exceeded_total{scope="global"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="team"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="global"})"), 1);
 }
 
 TEST_F(Budget, AReloadKeepsWhatWasSpent_AndTheNewLimitCounts) {
@@ -195,7 +195,7 @@ TEST_F(Budget, AlertsAreToldOnce) {
     expect_told(R"("used":300)");
     wait_until("both alerts", [&] { return loom().metric("loom_ai_budget_alerts_total") == 2; });
     expect_refused("daily_limit is 300");
-    EXPECT_EQ(loom().metric("loom_ai_budget_alerts_total"), 2);
+    EXPECT_EQ(loom().eventually("loom_ai_budget_alerts_total"), 2);
     EXPECT_TRUE(contains(loom().log(), "token_accounting.limit.tester.daily_limit: 50% of 300 tokens are taken"));
     EXPECT_TRUE(contains(loom().log(), "token_accounting.limit.tester.daily_limit: 90% of 300 tokens are taken"));
 }

@@ -95,7 +95,7 @@ TEST_F(CodedBody, IsReadAsIfItHadBeenSentPlainHoweverItIsCut) {
         ASSERT_FALSE(asked.head.has("Content-Encoding"));
         ASSERT_EQ(asked.head.value("Content-Length"), std::to_string(chat_body.size()));
     }
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 TEST_F(CodedBody, IsTranslatedToo) {
@@ -148,7 +148,7 @@ TEST_F(CodedBody, ThatIsBrokenOrCutShortGets400AndThePlace) {
         expect_error(ask(coded_request(name, "")), 400);
     }
     EXPECT_EQ(upstream().request_count(), 0u);
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 constexpr size_t limit_bytes = 256 * 1024;
@@ -181,7 +181,7 @@ TEST_F(CodedBody, CountsWhatItIsWhenDecoded) {
     std::string endless;  // members that hold nothing
     while (endless.size() <= limit_bytes) endless += gzipped("");
     expect_error(ask(chunked_request("gzip", endless, 10'000)), 413, "request_too_large");
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 TEST_F(CodedBody, ThatExpandsBeyondReasonIsRefusedWithinItsLimitToo) {
@@ -230,7 +230,7 @@ TEST_F(CodedBody, WaitsForRoomForItsDecoder) {
     EXPECT_LE(loom().metric("loom_body_memory_bytes"), budget_bytes + decoder_bytes_max);
     for (RawClient& one : clients) one.send(end);
     for (RawClient& one : clients) EXPECT_EQ(one.read_response().body, chat_answer);
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 TEST_F(CodedBody, WhoLeavesWhileItIsDecodedLeavesNothingBehind) {
@@ -245,7 +245,7 @@ TEST_F(CodedBody, WhoLeavesWhileItIsDecodedLeavesNothingBehind) {
         EXPECT_EQ(waiting.read_response().body, chat_answer);
     }
     wait_until("all to have come home", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 TEST_F(CodedBody, ThatIsRelayedUnreadKeepsItsCoding) {

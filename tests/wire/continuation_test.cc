@@ -305,7 +305,7 @@ TEST_F(Continuation, WhoGoesOnIsShownWhatWasSaid) {
     EXPECT_FALSE(contains(stream.body, "\"usage\":{")) << "the client did not ask for it";
     wait_until("it to be booked",
                [&] { return loom().metric(R"(loom_ai_continuations_total{result="completed"})") == 1; });
-    EXPECT_EQ(loom().metric(R"(loom_ai_failovers_total{from="mock",to="spare",reason="reset"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_failovers_total{from="mock",to="spare",reason="reset"})"), 1);
     const std::string line = loom().wait_for_access_line("\"failover\"");
     EXPECT_TRUE(contains(line, R"("provider":"spare")") && contains(line, R"("failover":"mock=reset")")) << line;
 }
@@ -389,7 +389,7 @@ TEST_F(Continuation, AClientThatLeavesMeanwhile) {
         gone.reset();
     }
     wait_until("it to be gone", [&] { return loom().metric("loom_exchanges_live") == 0; });
-    EXPECT_EQ(loom().metric("loom_streams_open"), 0);
+    EXPECT_EQ(loom().eventually("loom_streams_open"), 0);
 }
 
 TEST_F(Continuation, AfterAHeldStartThatWasReplaced) {

@@ -133,7 +133,7 @@ TEST_F(Pool, AStaleConnectionIsRetriedOnAFreshOne) {
     EXPECT_EQ(one.ask(chat_request(chat_body)).body, chat_answer);
     EXPECT_EQ(upstream().connection_count(), 2U);
     EXPECT_EQ(upstream().request(1).body, chat_body) << "from the immutable original";
-    EXPECT_EQ(sum_where(loom().metrics(), "loom_upstream_connections_total", {"result=\"stale\""}), 1);
+    EXPECT_EQ(loom().eventually_where("loom_upstream_connections_total", {"result=\"stale\""}), 1);
 }
 
 TEST_F(Pool, ARetryHappensOnceAndNeverOnAFreshConnection) {

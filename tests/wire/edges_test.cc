@@ -406,8 +406,8 @@ TEST_F(Edge, AWholeAnswerBehindAStreamOpenedEarlyIsAnErrorWhoseUsageIsBooked) {
     const Message response = behind_opened_stream(answer(chat_answer));
     EXPECT_TRUE(contains(response.body, "data: {\"error\"")) << response.raw();
     EXPECT_TRUE(response.is_whole());
-    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"input\""}), 9);
-    EXPECT_EQ(sum_where(loom().metrics(), "loom_ai_tokens_total", {"type=\"output\""}), 12);
+    EXPECT_EQ(loom().eventually_where("loom_ai_tokens_total", {"type=\"input\""}), 9);
+    EXPECT_EQ(loom().eventually_where("loom_ai_tokens_total", {"type=\"output\""}), 12);
 }
 
 TEST_F(Edge, ALimitOfConnectionsThatWasRaisedLetsWaitingClientsIn) {

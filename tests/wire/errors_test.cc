@@ -129,13 +129,13 @@ TEST_F(Errors, ClientsOverTheLimitWaitForTheirTurn) {
     for (RawClient& one : kept) EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200) << "the others are served";
     char byte = 0;
     EXPECT_EQ(::recv(ninth.fd(), &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1) << "neither answered nor closed";
-    EXPECT_EQ(loom().metric("loom_connections_open"), 8);
-    EXPECT_EQ(loom().metric("loom_connections_accepted_total"), 8);
+    EXPECT_EQ(loom().eventually("loom_connections_open"), 8);
+    EXPECT_EQ(loom().eventually("loom_connections_accepted_total"), 8);
     EXPECT_EQ(upstream().request_count(), 16u) << "nor read";
     kept.pop_back();
     EXPECT_EQ(ninth.read_response().status(), 200);
-    EXPECT_EQ(loom().metric("loom_connections_open"), 8);
-    EXPECT_EQ(loom().metric("loom_connections_accepted_total"), 9);
+    EXPECT_EQ(loom().eventually("loom_connections_open"), 8);
+    EXPECT_EQ(loom().eventually("loom_connections_accepted_total"), 9);
 }
 
 // --- what an upstream does wrong
@@ -179,7 +179,7 @@ TEST_F(BadUpstream, WhoseFirstAddressRefusesIsReachedByTheNext) {
     EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(one.ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(only6.connection_count(), 1u);
-    EXPECT_EQ(loom().metric_sum("loom_upstream_retries_total"), 1);
+    EXPECT_EQ(loom().eventually_sum("loom_upstream_retries_total"), 1);
     only6.stop_listening();
 }
 

@@ -35,7 +35,7 @@ class Experiment : public WireTest {
         const Deadline deadline = Deadline::standard();
         while (loom().metric(name) < value && !deadline.passed()) {
         }
-        EXPECT_EQ(loom().metric(name), value) << name;
+        EXPECT_EQ(loom().eventually(name), value) << name;
     }
     ScriptedUpstream& second() { return second_; }
 
@@ -164,8 +164,8 @@ TEST_F(Experiment, ErrorsAreTheArms) {
     start(answer_always(answer("{}", "400 Bad Request")));
     EXPECT_EQ(ask(of_user(1)).status(), 400);
     expect_metric(R"(loom_ai_experiment_requests_total{experiment="canary",arm="new",status="error"})", 1);
-    EXPECT_EQ(loom().metric(R"(loom_ai_experiment_requests_total{experiment="canary",arm="control",status="error"})"),
-              0);
+    EXPECT_EQ(
+        loom().eventually(R"(loom_ai_experiment_requests_total{experiment="canary",arm="control",status="error"})"), 0);
 }
 
 }  // namespace

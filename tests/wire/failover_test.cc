@@ -93,8 +93,8 @@ TEST_F(Failover, WhereConnectionsAreRefused) {
     start(answers(""));
     upstream().stop_listening();
     expect_failed_over("connect");
-    EXPECT_EQ(loom().metric(R"(loom_ai_failovers_total{from="mock",to="spare",reason="connect"})"), 2);
-    EXPECT_EQ(loom().metric(R"(loom_ai_retries_total{kind="unsent"})"), 2);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_failovers_total{from="mock",to="spare",reason="connect"})"), 2);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_retries_total{kind="unsent"})"), 2);
 }
 
 TEST_F(Failover, WhereTlsFails) {
@@ -302,13 +302,13 @@ TEST_F(Failover, ABreakerOpensAndTheProviderIsFoundAgain) {
     const size_t asked = upstream().request_count();
     EXPECT_GE(asked, 3u);
     EXPECT_LE(asked, 5u) << "but for a probe now and then it was left alone";
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_models_open{provider="mock"})"), 1);
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_health{provider="spare"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_models_open{provider="mock"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_health{provider="spare"})"), 1);
     well = true;
     const Deadline deadline = Deadline::standard();
     while (ask(chat_request(chat_body)).body != chat_answer) ASSERT_FALSE(deadline.passed());
     EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-attempts"), "1");
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_models_open{provider="mock"})"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_models_open{provider="mock"})"), 0);
 }
 
 TEST_F(Failover, FlappingIsNotSeenByTheClient) {

@@ -179,18 +179,6 @@ std::string edited_run(std::string_view original, std::string_view whole) {
     return std::string(whole.substr(front, whole.size() - front - back));
 }
 
-double sum_where(const std::map<std::string, double>& metrics, std::string_view family,
-                 const std::vector<std::string>& labels) {
-    double sum = 0;
-    for (const auto& [name, value] : metrics) {
-        const bool is_of_family = std::string_view(name).substr(0, name.find('{')) == family;
-        const bool has_labels =
-            std::all_of(labels.begin(), labels.end(), [&](const auto& l) { return contains(name, l); });
-        if (is_of_family && has_labels) sum += value;
-    }
-    return sum;
-}
-
 void expect_error(const Message& response, int status, std::string_view code) {
     EXPECT_EQ(response.status(), status) << response.body;
     EXPECT_TRUE(contains(response.head.value("Content-Type"), "application/json")) << response.head.raw;

@@ -69,8 +69,6 @@ struct Golden {
 [[nodiscard]] bool contains(std::string_view text, std::string_view part);
 /// `whole` is `original` with one run of bytes inserted or replaced; returns what stands there now.
 [[nodiscard]] std::string edited_run(std::string_view original, std::string_view whole);
-[[nodiscard]] double sum_where(const std::map<std::string, double>& metrics, std::string_view family,
-                               const std::vector<std::string>& labels = {});
 
 /// OpenAI's error shape with this status and code, and a message.
 void expect_error(const Message& response, int status, std::string_view code = "");

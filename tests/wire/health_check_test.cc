@@ -74,7 +74,7 @@ TEST_F(HealthChecks, AskForTheListOfModelsAndNothingElse) {
     EXPECT_TRUE(contains(told, R"("error":null,"breaker":"closed","models_open":0,"checked":"actively",)"
                                R"("consecutive_failures":0)"))
         << told;
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_health{provider="mock"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_health{provider="mock"})"), 1);
     EXPECT_EQ(asked_provider(), "mock");
 }
 
@@ -101,12 +101,12 @@ TEST_P(HealthChecksOfTheIll, NoClientPaysForIt) {
     for (int i = 0; i < 5; ++i) EXPECT_EQ(asked_provider(), "spare");
     EXPECT_EQ(check_count(), upstream().request_count()) << "no chat has come here";
     EXPECT_TRUE(contains(health(), GetParam().error)) << health();
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_health{provider="mock"})"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_health{provider="mock"})"), 0);
     EXPECT_TRUE(contains(loom().log(), "provider mock: is unhealthy and gets no requests")) << loom().log();
     upstream().set_script(answers_checks(answer(models)));
     wait_for_status("healthy");
     EXPECT_EQ(asked_provider(), "mock");
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_health{provider="mock"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_health{provider="mock"})"), 1);
     wait_until("the log", [&] { return contains(loom().log(), "provider mock: is healthy again"); });
 }
 

@@ -60,8 +60,8 @@ class Hedge : public ThreeProviders {
             return contains(asked.body, "\"stream\":true") ? sse_answer(stream_of(name)) : answer_of(name);
         });
     }
-    double hedges(const std::string& result) {
-        return loom().metric("loom_ai_hedges_total{result=\"" + result + "\"}");
+    Eventually hedges(const std::string& result) {
+        return loom().eventually("loom_ai_hedges_total{result=\"" + result + "\"}");
     }
     void expect_hedges(double won, double lost, double failed, double abandoned = 0) {
         wait_until("all exchanges to end", [&] { return loom().metric("loom_exchanges_live") == 0; });
@@ -99,10 +99,10 @@ TEST_F(Hedge, ASecondProviderAnswersInPlaceOfASlowOne) {
     EXPECT_TRUE(stream.is_whole());
     wait_until("both to be cancelled", [&] { return cancelled == 2; });
     expect_hedges(2, 0, 0);
-    EXPECT_EQ(loom().metric(R"(loom_http_requests_total{code="200"})"), 2) << "each is one request";
-    EXPECT_EQ(loom().metric_sum("loom_ai_requests_total"), 2);
-    EXPECT_EQ(loom().metric_sum("loom_ai_failovers_total"), 0);
-    EXPECT_EQ(loom().metric("loom_ai_hedges_untold_total"), 2) << "the first had said nothing of its tokens";
+    EXPECT_EQ(loom().eventually(R"(loom_http_requests_total{code="200"})"), 2) << "each is one request";
+    EXPECT_EQ(loom().eventually_sum("loom_ai_requests_total"), 2);
+    EXPECT_EQ(loom().eventually_sum("loom_ai_failovers_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_ai_hedges_untold_total"), 2) << "the first had said nothing of its tokens";
     const std::string line = loom().wait_for_access_line("\"hedge\"");
     EXPECT_TRUE(contains(line, R"("attempts":2,"hedge":"won","hedge_other":"mock")")) << line;
     EXPECT_EQ(spare().request(0).body, chat_body);
@@ -270,7 +270,7 @@ TEST_F(Hedge, WhereBothFailOneErrorNamesBoth) {
         EXPECT_EQ(response.head.value("x-loom-hedge"), "failed");
     }
     expect_hedges(0, 0, 2);
-    EXPECT_EQ(loom().metric(R"(loom_http_requests_total{code="502"})"), 2);
+    EXPECT_EQ(loom().eventually(R"(loom_http_requests_total{code="502"})"), 2);
 }
 
 TEST_F(Hedge, FailoverGoesOnBehindBoth) {
@@ -298,9 +298,9 @@ TEST_F(Hedge, AClientThatLeavesEndsBoth) {
     one.reset();
     wait_until("both to be cancelled", [&] { return cancelled == 2; });
     expect_hedges(0, 0, 0, 1);
-    EXPECT_EQ(loom().metric(R"(loom_http_requests_total{code="499"})"), 1);
-    EXPECT_EQ(loom().metric("loom_client_cancels_total"), 1);
-    EXPECT_EQ(loom().metric("loom_streams_open"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_http_requests_total{code="499"})"), 1);
+    EXPECT_EQ(loom().eventually("loom_client_cancels_total"), 1);
+    EXPECT_EQ(loom().eventually("loom_streams_open"), 0);
     const std::string line = loom().wait_for_access_line("\"hedge\"");
     EXPECT_TRUE(contains(line, R"("hedge":"abandoned")")) << line;
 }
@@ -323,6 +323,7 @@ TEST_F(Hedge, AnAnswerThatIsHereAlreadyIsNoSilence) {
 }
 
 TEST_F(Hedge, AProbeThatWasBeatenHasFailed) {
+    conf.set("routing.hedge.after", "400ms");  // no answer that is on its way takes so long
     conf.set("routing.failover.circuit_breaker.failure_threshold", "1")
         .set("routing.failover.circuit_breaker.success_threshold", "1")
         .set("routing.failover.circuit_breaker.timeout", "2s")
@@ -539,10 +540,11 @@ TEST_F(Hedge, EachSpeaksItsOwnProtocolAndIsBookedForWhatItTold) {
     EXPECT_TRUE(contains(stream.body, "\"content\":\"Hello")) << stream.body;
     EXPECT_TRUE(stream.body.ends_with(done_event));
     expect_hedges(1, 0, 0);
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="mock",type="input"})"), 9) << "as it said before its end";
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="spare",type="input"})"), 9);
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="spare",type="output"})"), 12);
-    EXPECT_EQ(loom().metric("loom_ai_hedges_untold_total"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="mock",type="input"})"), 9)
+        << "as it said before its end";
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="spare",type="input"})"), 9);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="spare",type="output"})"), 12);
+    EXPECT_EQ(loom().eventually("loom_ai_hedges_untold_total"), 0);
     const std::string line = loom().wait_for_access_line("\"hedge\"");
     EXPECT_TRUE(contains(line, R"("cost":0.000031,)")) << line;  // 9 + 1 of the one, 9 + 12 of the other
     // The same whole: collected, translated, and the client's.

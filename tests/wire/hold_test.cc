@@ -275,7 +275,7 @@ TEST_F(Hold, WhatBroughtContentHasWorked) {
     conf.set("routing.failover.hold_tokens", "50");
     start(sends({role_event, delta_event("and then")}, breaks()[4].bytes, breaks()[4].then));
     EXPECT_EQ(ask(chat_request(stream_body)).body, spare_stream());
-    EXPECT_EQ(loom().metric(R"(loom_ai_retries_total{kind="sent"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_retries_total{kind="sent"})"), 1);
 }
 
 /// To send again what was worked on is forbidden: then what came is better than nothing.

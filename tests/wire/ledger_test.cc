@@ -548,7 +548,7 @@ TEST_F(FullDisk, RequestsAreServedAndNothingThatHasRoomInMemoryIsLost) {
     wait_until("the log to tell", [&] { return contains(loom().log(), "is written again"); });
     wait_until("all to be booked", [&] { return number_in(usage_page(loom(), "/tester"), "requests") == asked; });
     EXPECT_EQ(number_in(usage_page(loom(), "/tester"), "prompt"), 9 * asked);
-    EXPECT_EQ(loom().metric("loom_ai_ledger_lost_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_ai_ledger_lost_total"), 0);
 }
 
 TEST_F(FullDisk, OrRefusedUntilThereIsRoom) {
@@ -592,8 +592,12 @@ class StalledDisk : public WireTest {
     void let_go() {
         if (std::exchange(held, false)) ::ioctl(folder, FITHAW, 0);
     }
-    double reused() { return loom().metric("loom_upstream_connections_total{provider=\"mock\",result=\"reused\"}"); }
-    double stale() { return loom().metric("loom_upstream_connections_total{provider=\"mock\",result=\"stale\"}"); }
+    Eventually reused() {
+        return loom().eventually("loom_upstream_connections_total{provider=\"mock\",result=\"reused\"}");
+    }
+    Eventually stale() {
+        return loom().eventually("loom_upstream_connections_total{provider=\"mock\",result=\"stale\"}");
+    }
     /// A request of a pooled connection that waits for its intent; then the connection ends as `ends` has it.
     void end_while_waiting(std::function<void(UpstreamConnection&)> ends) {
         start([this, ends = std::move(ends)](UpstreamConnection& connection) {
@@ -634,11 +638,11 @@ TEST_F(StalledDisk, IsNoProvidersFault) {
     hold();
     ASSERT_TRUE(held);
     for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200) << i;
-    EXPECT_EQ(loom().metric("loom_timeouts_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_timeouts_total"), 0);
     let_go();
     wait_until("all to be booked", [&] { return number_in(usage_page(loom(), "/tester"), "requests") == 11; });
     EXPECT_EQ(number_in(usage_page(loom(), "/tester"), "prompt"), 9 * 11);
-    EXPECT_EQ(loom().metric("loom_ai_ledger_lost_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_ai_ledger_lost_total"), 0);
 }
 
 TEST_F(StalledDisk, OrNobodyIsServed) {

@@ -59,7 +59,7 @@ TEST_F(ProviderLimits, WhereAllAreAtTheirLimitTheClientHearsWhenToComeAgain) {
     EXPECT_EQ(anthropic.status(), 429);
     EXPECT_TRUE(contains(anthropic.body, "rate_limit_error")) << anthropic.body;
     EXPECT_EQ(upstream().request_count(), 1u);
-    EXPECT_EQ(loom().metric("loom_ai_limited_total"), 2);
+    EXPECT_EQ(loom().eventually("loom_ai_limited_total"), 2);
 }
 
 TEST_F(ProviderLimits, TokensAreReservedAsExpectedAndSettledAsUsed) {

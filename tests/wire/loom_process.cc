@@ -128,9 +128,7 @@ Exit LoomProcess::run_to_end(const std::string& conf) {
     return exit;
 }
 
-void LoomProcess::start(size_t descriptors_max) {
-    pid_ = spawn(path("loom.conf"), path("loom.log"), descriptors_max);
-}
+void LoomProcess::start(size_t descriptors_max) { pid_ = spawn(path("loom.conf"), path("loom.log"), descriptors_max); }
 
 std::string LoomProcess::write_conf(std::string conf) const {
     conf = replace_all(std::move(conf), "@MAIN@", std::to_string(main_port_));
@@ -248,6 +246,39 @@ double LoomProcess::metric_sum(std::string_view family) const {
         if (std::string_view(name).substr(0, name.find('{')) == family) sum += value;
     }
     return sum;
+}
+
+double sum_where(const std::map<std::string, double>& metrics, std::string_view family,
+                 const std::vector<std::string>& labels) {
+    double sum = 0;
+    for (const auto& [name, value] : metrics) {
+        const bool is_of_family = std::string_view(name).substr(0, name.find('{')) == family;
+        const bool has_labels =
+            std::all_of(labels.begin(), labels.end(), [&](const auto& l) { return name.find(l) != std::string::npos; });
+        if (is_of_family && has_labels) sum += value;
+    }
+    return sum;
+}
+
+bool Eventually::comes_to(double expected) const {
+    const Deadline deadline = Deadline::in(std::chrono::seconds(5));
+    do seen_ = read_();
+    while (seen_ != expected && !deadline.passed());
+    return seen_ == expected;
+}
+
+Eventually LoomProcess::eventually(std::string name) const {
+    return Eventually([this, name = std::move(name)] { return metric(name); });
+}
+
+Eventually LoomProcess::eventually_sum(std::string family) const {
+    return Eventually([this, family = std::move(family)] { return metric_sum(family); });
+}
+
+Eventually LoomProcess::eventually_where(std::string family, std::vector<std::string> labels) const {
+    return Eventually([this, family = std::move(family), labels = std::move(labels)] {
+        return sum_where(metrics(), family, labels);
+    });
 }
 
 std::string read_file(const std::string& path) {

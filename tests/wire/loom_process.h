@@ -3,9 +3,13 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <map>
+#include <ostream>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 #include "socket.h"
 
@@ -15,6 +19,26 @@ struct Exit {
     int code = -1;  // -1 when a signal ended it
     int signal = 0;
     std::string log;  // standard output and error
+};
+
+/// What a counter comes to. A client may have its answer before its request is counted, so that who compares this with
+/// a number waits, for a while, until they are equal.
+class Eventually {
+  public:
+    explicit Eventually(std::function<double()> read) : read_(std::move(read)) {}
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
+    friend bool operator==(const Eventually& one, Number expected) {
+        return one.comes_to(static_cast<double>(expected));
+    }
+    operator double() const { return read_(); }  // as it is now
+    friend void PrintTo(const Eventually& one, std::ostream* out) { *out << one.seen_; }
+
+  private:
+    bool comes_to(double expected) const;
+
+    std::function<double()> read_;
+    mutable double seen_ = 0;
 };
 
 class LoomProcess {
@@ -58,6 +82,10 @@ class LoomProcess {
     double metric(const std::string& name) const;
     /// The sum over all label sets of a family.
     double metric_sum(std::string_view family) const;
+    Eventually eventually(std::string name) const;
+    Eventually eventually_sum(std::string family) const;
+    /// Over the label sets that hold all of these.
+    Eventually eventually_where(std::string family, std::vector<std::string> labels) const;
 
   private:
     void start(size_t descriptors_max);
@@ -71,5 +99,7 @@ class LoomProcess {
 
 std::string read_file(const std::string& path);
 std::map<std::string, double> parse_metrics(std::string_view text);
+[[nodiscard]] double sum_where(const std::map<std::string, double>& metrics, std::string_view family,
+                               const std::vector<std::string>& labels = {});
 
 }  // namespace loom::wire

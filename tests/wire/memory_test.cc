@@ -90,7 +90,7 @@ TEST_F(MemoryBound, HeadsAndBodiesInPieces) {
         waiting.push_back(client());
         (void)waiting.back().try_send(head);
     }
-    EXPECT_EQ(loom().metric("loom_connections_open"), connections_max);
+    EXPECT_EQ(loom().eventually("loom_connections_open"), connections_max);
     expect_within("with a queue at the door");
     clients.clear();
     wait_until("the next in the queue", [&] { return loom().metric_sum("loom_exchanges_live") == connections_max; });
@@ -140,7 +140,7 @@ TEST_F(MemoryBound, BodiesBeyondTheirBudgetWaitAndAreServed) {
         expect_within("bodies taking turns");
         is_done = sum_where(metrics, "loom_exchanges_live") == 0 && served_count == client_count;
     }
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 /// Compressed bodies, each of which wants the widest window and does not end.
@@ -162,7 +162,7 @@ TEST_F(MemoryBound, DecodersTakeTheirTurnsToo) {
     expect_within("in their turns");
     clients.clear();
     wait_until("no live exchange", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
 }
 
 /// Who waits for room has as long as for its body's bytes, and is told what to do then.
@@ -189,7 +189,7 @@ TEST_F(MemoryBound, WhoWaitsTooLongForRoomIsToldToTryAgain) {
     answers->open();
     for (auto& holder : holders) EXPECT_EQ(holder.read_response().status(), 200);
     wait_until("all to have come home", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
     EXPECT_EQ(ask(large_request()).status(), 200);
 }
 

@@ -46,9 +46,9 @@ TEST_F(Mirror, ACopyIsMadeForTheShadow) {
     EXPECT_EQ(copy.head.value("Authorization"), "Bearer sk-of-the-shadow");
     EXPECT_EQ(copy.head.value("x-request-id"), answered.head.value("x-request-id"));
     EXPECT_EQ(upstream().request(0).body, chat_body);
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 12);
-    EXPECT_EQ(loom().metric(R"(loom_http_requests_total{code="200"})"), 1) << "a copy is no client's request";
-    EXPECT_EQ(loom().metric_sum("loom_ai_requests_total"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 12);
+    EXPECT_EQ(loom().eventually(R"(loom_http_requests_total{code="200"})"), 1) << "a copy is no client's request";
+    EXPECT_EQ(loom().eventually_sum("loom_ai_requests_total"), 1);
 }
 
 TEST_F(Mirror, ExactlyItsShare) {
@@ -74,7 +74,7 @@ TEST_F(Mirror, AnotherProtocolAndModel) {
     EXPECT_EQ(copy.target(), "/v1/messages");
     EXPECT_EQ(json_text(copy.body, "model"), "claude-4");
     EXPECT_EQ(copy.head.value("x-api-key"), "sk-of-the-shadow");
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 7);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 7);
 }
 
 TEST_F(Mirror, StreamsAreReadToTheirEnd) {
@@ -83,7 +83,7 @@ TEST_F(Mirror, StreamsAreReadToTheirEnd) {
     start(answer_always(sse_answer(events)));
     EXPECT_EQ(ask(chat_request(stream_body)).body, events);
     expect_copies("answered", 1);
-    EXPECT_EQ(loom().metric(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 12);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="shadow",type="output"})"), 12);
 }
 
 TEST_F(Mirror, WhatLeavesSomethingBehindHasNoCopy) {
@@ -134,7 +134,7 @@ TEST_F(Mirror, ACopysTimeoutIsNoClients) {
     });
     expect_answered_well(3);
     expect_copies("failed", 3);
-    EXPECT_EQ(loom().metric("loom_timeouts_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_timeouts_total"), 0);
 }
 
 TEST_F(Mirror, AShadowThatDoesNotReadHoldsNobodyUp) {
@@ -174,7 +174,7 @@ TEST_F(Mirror, ErrorsAreTheShadows) {
     expect_answered_well(5);
     expect_copies("failed", 5);
     EXPECT_EQ(shadow().request_count(), 5u) << "none is tried again";
-    EXPECT_EQ(loom().metric_sum("loom_ai_failovers_total"), 0);
+    EXPECT_EQ(loom().eventually_sum("loom_ai_failovers_total"), 0);
 }
 
 TEST_F(Mirror, AnOperatorEndsItByDisablingTheShadow) {
@@ -220,7 +220,7 @@ TEST_F(Mirror, AtTheShadowsLimitItIsDropped) {
     expect_answered_well(2);
     expect_copies("dropped", 2);
     EXPECT_EQ(shadow().request_count(), 1u);
-    EXPECT_EQ(loom().metric("loom_ai_queue_length"), 0) << "no copy waits";
+    EXPECT_EQ(loom().eventually("loom_ai_queue_length"), 0) << "no copy waits";
 }
 
 TEST_F(Mirror, LargeBodiesHaveNone) {

@@ -37,7 +37,7 @@ TEST_F(ModelFallback, APromptThatDoesNotFitGoesToAModelThatItFits) {
     EXPECT_EQ(whole.head.value("x-loom-attempts"), "2");
     EXPECT_EQ(whole.head.value("x-loom-failover"), "mock=context_window:400");
     EXPECT_EQ(edited_run(chat_body, upstream().request(1).body), "long") << "all else is as it came";
-    EXPECT_EQ(loom().metric(R"(loom_ai_failovers_total{from="mock",to="mock",reason="context_window"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_failovers_total{from="mock",to="mock",reason="context_window"})"), 1);
     const Message stream = ask(chat_request(stream_body));
     EXPECT_EQ(stream.status(), 200);
     EXPECT_EQ(stream.body, delta_event("long") + usage_event + done_event);
@@ -148,7 +148,7 @@ TEST_F(ModelFallback, ABreakerDoesNotMindRefusals) {
     refuse_with(too_long);
     for (int i = 0; i < 30; ++i) EXPECT_EQ(ask(chat_request(chat_body)).body, chat_answer) << i;
     EXPECT_EQ(upstream().request_count(), 60u);
-    EXPECT_EQ(loom().metric(R"(loom_ai_provider_models_open{provider="mock"})"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_provider_models_open{provider="mock"})"), 0);
 }
 
 }  // namespace

@@ -70,7 +70,7 @@ TEST_F(Bedrock, WhoLeavesWhileItsRequestIsHashedLeavesNothingBehind) {
         one.reset();
     }
     wait_until("all to have come home", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
-    EXPECT_EQ(loom().metric("loom_body_memory_bytes"), 0);
+    EXPECT_EQ(loom().eventually("loom_body_memory_bytes"), 0);
     EXPECT_EQ(ask(chat_with(bedrock_model, "Hi")).status(), 200);
 }
 

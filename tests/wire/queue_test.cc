@@ -58,9 +58,9 @@ TEST_F(Queue, ARequestWaitsForItsProvider) {
     let_go(2);
     EXPECT_EQ(holder_->read_response().body, chat_answer);
     EXPECT_EQ(waiting.read_response().body, chat_answer);
-    EXPECT_EQ(loom().metric("loom_ai_queue_length"), 0);
-    EXPECT_EQ(loom().metric("loom_ai_queue_wait_seconds_count"), 1);
-    EXPECT_EQ(loom().metric("loom_ai_limited_total"), 0);
+    EXPECT_EQ(loom().eventually("loom_ai_queue_length"), 0);
+    EXPECT_EQ(loom().eventually("loom_ai_queue_wait_seconds_count"), 1);
+    EXPECT_EQ(loom().eventually("loom_ai_limited_total"), 0);
 }
 
 TEST_F(Queue, TheHigherClassIsServedFirst) {
@@ -90,8 +90,8 @@ TEST_F(Queue, WhoCannotBeServedInTimeIsRefused) {
     const Message refused = ask(chat_request(chat_body));
     expect_error(refused, 429, "rate_limit_exceeded");
     EXPECT_EQ(refused.head.value("retry-after"), "1");
-    EXPECT_EQ(loom().metric("loom_ai_queue_timeouts_total"), 1);
-    EXPECT_EQ(loom().metric("loom_ai_limited_total"), 1);
+    EXPECT_EQ(loom().eventually("loom_ai_queue_timeouts_total"), 1);
+    EXPECT_EQ(loom().eventually("loom_ai_limited_total"), 1);
     let_go();
     EXPECT_EQ(holder_->read_response().status(), 200);
 }
@@ -148,7 +148,7 @@ TEST_F(Queue, AFullOneIsA429AtOnce) {
     waiting.send(chat_request(chat_body));
     wait_for_queue(1);
     expect_error(ask(chat_request(chat_body)), 429, "rate_limit_exceeded");
-    EXPECT_EQ(loom().metric("loom_ai_queue_full_total"), 1);
+    EXPECT_EQ(loom().eventually("loom_ai_queue_full_total"), 1);
     RawClient critical = client();
     critical.send(request_of("sk-critical-0123456789"));
     expect_error(waiting.read_response(), 429, "rate_limit_exceeded");

@@ -33,8 +33,8 @@ class RateLimit : public WireTest {
         EXPECT_TRUE(contains(response.body, part)) << response.body;
         return response;
     }
-    double refused(const char* scope) {
-        return loom().metric(fmt::format("loom_ai_rate_limited_total{{scope=\"{}\"}}", scope));
+    Eventually refused(const char* scope) {
+        return loom().eventually(fmt::format("loom_ai_rate_limited_total{{scope=\"{}\"}}", scope));
     }
     std::string limits() { return ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body; }
     /// A client has its answer before its exchange is settled.
@@ -68,7 +68,7 @@ TEST_F(RateLimit, RequestsOfAWindow_ThenWhoIsOverHearsWhen) {
     EXPECT_EQ(refused_one.head.value("x-ratelimit-reset-requests"), fmt::format("{}s", seconds));
     EXPECT_EQ(upstream().request_count(), 3u);
     EXPECT_EQ(refused("consumer"), 1);
-    EXPECT_EQ(loom().metric("loom_ai_limited_total"), 0) << "which is the providers'";
+    EXPECT_EQ(loom().eventually("loom_ai_limited_total"), 0) << "which is the providers'";
 }
 
 TEST_F(RateLimit, EachProtocolHearsItInItsOwnWords) {

@@ -152,10 +152,10 @@ TEST_F(Sticky, WhoFailsLosesItsKeysAndWhatThatCostsIsTold) {
     ASSERT_GT(of_mock, 0);
     wait_until("the last of them to be counted",
                [&] { return loom().metric_sum("loom_ai_sticky_requests_total") == 12; });
-    EXPECT_EQ(loom().metric(R"(loom_ai_sticky_requests_total{provider="mock",outcome="kept"})"), of_mock);
-    EXPECT_EQ(loom().metric(R"(loom_ai_sticky_tokens_total{provider="mock",outcome="kept",type="input"})"),
+    EXPECT_EQ(loom().eventually(R"(loom_ai_sticky_requests_total{provider="mock",outcome="kept"})"), of_mock);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_sticky_tokens_total{provider="mock",outcome="kept",type="input"})"),
               100 * of_mock);
-    EXPECT_EQ(loom().metric(R"(loom_ai_sticky_tokens_total{provider="mock",outcome="kept",type="cached"})"),
+    EXPECT_EQ(loom().eventually(R"(loom_ai_sticky_tokens_total{provider="mock",outcome="kept",type="cached"})"),
               90 * of_mock);
     upstream().set_script(answer_always(answer("{}", "500 Internal Server Error")));
     upstream().end_connections();

@@ -66,8 +66,8 @@ class TlsListener : public WireTest {
             return false;
         }
     }
-    double handshakes(std::string_view result) {
-        return loom().metric(fmt::format("loom_tls_handshakes_total{{side=\"client\",result=\"{}\"}}", result));
+    Eventually handshakes(std::string_view result) {
+        return loom().eventually(fmt::format("loom_tls_handshakes_total{{side=\"client\",result=\"{}\"}}", result));
     }
     void wait_for_log(std::string_view part) {
         wait_until(fmt::format("'{}' in the log", part), [&] { return contains(loom().log(), part); });

@@ -46,8 +46,8 @@ class TlsUpstream : public WireTest {
         if (scripted_ == nullptr || are_failures_expected) return;
         for (const std::string& failure : scripted_->failures()) ADD_FAILURE() << "the upstream's script: " << failure;
     }
-    double handshakes(std::string_view result) {
-        return loom().metric(fmt::format("loom_tls_handshakes_total{{side=\"upstream\",result=\"{}\"}}", result));
+    Eventually handshakes(std::string_view result) {
+        return loom().eventually(fmt::format("loom_tls_handshakes_total{{side=\"upstream\",result=\"{}\"}}", result));
     }
     /// 502 for the client, one line with all a person needs in the log, and not one byte for the impostor.
     void expect_refused(std::initializer_list<std::string_view> parts) {
@@ -57,7 +57,7 @@ class TlsUpstream : public WireTest {
         for (const std::string_view part : parts) EXPECT_TRUE(contains(log, part)) << part << " is missing in\n" << log;
         EXPECT_EQ(handshakes("full") + handshakes("resumed"), 0);
         EXPECT_EQ(handshakes("failed"), 1);
-        EXPECT_EQ(sum_where(loom().metrics(), "loom_upstream_connections_total", {"mock", "tls_failed"}), 1);
+        EXPECT_EQ(loom().eventually_where("loom_upstream_connections_total", {"mock", "tls_failed"}), 1);
         EXPECT_TRUE(scripted_ == nullptr || scripted_->received_bytes() == 0);
     }
 
@@ -264,7 +264,7 @@ TEST_F(TlsUpstreamCertificate, ARenewedOneIsShownFromThenOn) {
                                   "mock\",certificate=\"{}.crt\"}}",
                                   path_));
     EXPECT_NEAR(ends_s - static_cast<double>(::time(nullptr)), 86'400, 300);
-    EXPECT_EQ(loom().metric("loom_tls_certificate_renewals_total{result=\"success\"}"), 1);
+    EXPECT_EQ(loom().eventually("loom_tls_certificate_renewals_total{result=\"success\"}"), 1);
 }
 
 TEST_F(TlsUpstreamCertificate, AKeyThatIsNotItsRefusesTheStart) {

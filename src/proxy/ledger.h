@@ -1,0 +1,68 @@
+// What an exchange has in the ledger: the attempt under way, from its intent to its settlement.
+#pragma once
+
+#include <cstdint>
+
+#include "loom/base/block_pool.h"
+#include "loom/store/ledger_log.h"
+
+namespace loom::proxy {
+
+class Exchange;
+
+/// In a block of the shard's own, from the first attempt to the end.
+struct LedgerEntry final : store::LedgerLog::Waiter {
+    LedgerEntry(Written on_intent_written, Exchange& x, Block block) noexcept
+        : Waiter(on_intent_written), exchange(x), home(std::move(block)) {}
+
+    Exchange& exchange;
+    uint64_t id = 0;       // of the attempt; 0: its intent had no room in the log
+    uint64_t request = 0;  // the first attempt's id; 0: that is this one, or it had no room
+    uint64_t time_us = 0;
+    uint64_t input_tokens = 0;   // as they were estimated
+    uint64_t output_tokens = 0;  // that are to be expected
+    Money cost = -1;             // of these
+    uint64_t waits_from_ms = 0;  // the last wait for its intent began
+    uint16_t status = 0;         // of the provider's answer; 0: none came
+    bool open = false;           // it has an intent, or should have, and no settlement
+    bool written = false;        // the intent is in the file
+    Block home;
+};
+
+/// What an exchange writes down: an intent for each attempt before it is sent, and one settlement of it, however it
+/// ends. A way to say it, with nothing of its own.
+class Booking {
+  public:
+    explicit Booking(Exchange& exchange) noexcept : x_(exchange) {}
+
+    /// Refuses where the disk takes nothing, and the conf wants nothing served without the ledger.
+    Result<void> check() const;
+    /// The entry of a second attempt beside another one's: the request is one.
+    void go_on_with(const Exchange& first);
+    /// The same again on another connection is the same attempt.
+    void begin_attempt();
+    /// Nothing leaves before its intent is in the file; true: it is waited for, and then sent.
+    [[nodiscard]] bool waits_for_intent();
+    /// The disk began to fail after the request was admitted.
+    [[nodiscard]] bool refuses_unwritten() const noexcept;
+    /// The attempt's connection is given up.
+    void leave_intent() noexcept;
+    void note_status(int status) noexcept;
+    void settle(tenant::LedgerExit exit);
+    /// As the last attempt has ended.
+    void settle_last();
+    void end() noexcept;
+
+  private:
+    [[nodiscard]] bool is_booked() const noexcept;
+    void make_entry(uint64_t request);
+    void write_intent();
+    static void on_intent_written(store::LedgerLog::Waiter& waiter) noexcept;
+    [[nodiscard]] tenant::LedgerExit last_exit() const noexcept;
+    [[nodiscard]] tenant::LedgerSettlement settlement_of(tenant::LedgerExit exit) const;
+    void add_untold(tenant::LedgerSettlement& settlement, bool tells) const noexcept;
+
+    Exchange& x_;
+};
+
+}  // namespace loom::proxy
