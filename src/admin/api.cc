@@ -1,6 +1,7 @@
 #include "loom/admin/api.h"
 
 #include "answers.h"
+#include "loom/admin/cache.h"
 #include "loom/admin/limits.h"
 #include "loom/admin/providers.h"
 #include "loom/admin/usage.h"
@@ -22,7 +23,7 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
-    const bool verb = is_verb(path);
+    const bool verb = is_verb(path) || is_cache(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
                        is_usage(path) || path == providers_path || path.starts_with(std::string(providers_path) + "/");
     if (known && !verb && request.method != "GET" && request.method != "HEAD")
@@ -46,6 +47,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
                       "not_found");
     }
+    if (is_cache(path)) return run_cache(options.cache, *options.plan(), request);
     if (verb) return run_verb(*options.plan(), request);
     if (known) {
         auto shown = show_providers(*options.plan(), *options.metrics, path);
@@ -53,8 +55,9 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                      : refuse(404, "no such provider; GET /ai/providers lists them", llm::error_type::not_found,
                               "not_found");
     }
-    return refuse(404, "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits and /ai/usage",
-                  llm::error_type::not_found, "not_found");
+    return refuse(
+        404, "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage and /ai/cache",
+        llm::error_type::not_found, "not_found");
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 using Names = std::span<const std::string_view>;
 
-// OpenAI, API reference, "Create chat completion", "Create a model response", "Create completion", "Create embeddings".
+// OpenAI, API reference, "Create chat completion", "Create a model response", "Create embeddings".
 constexpr std::string_view chat_left_out[] = {
     "model",
     "stream",
@@ -27,7 +27,6 @@ constexpr std::string_view chat_left_out[] = {
 constexpr std::string_view chat_state[] = {"store", "web_search_options"};
 constexpr std::string_view responses_state[] = {"store", "previous_response_id", "conversation", "background",
                                                 "prompt"};
-constexpr std::string_view plain_left_out[] = {"model", "stream", "stream_options", "user"};
 constexpr std::string_view embeddings_left_out[] = {"model", "user"};
 // Anthropic, API reference, "Messages".
 constexpr std::string_view anthropic_left_out[] = {"model", "stream", "metadata", "service_tier"};
@@ -225,7 +224,6 @@ Names members_left_out(Family family) noexcept {
     switch (family) {
         case Family::openai_chat:
         case Family::openai_responses: return chat_left_out;
-        case Family::openai_completions: return plain_left_out;
         case Family::openai_embeddings: return embeddings_left_out;
         case Family::anthropic: return anthropic_left_out;
         case Family::gemini: return gemini_left_out;

@@ -29,6 +29,7 @@
 
 namespace loom::proxy {
 
+class CacheVisit;
 class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
@@ -77,6 +78,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
   private:
     friend class BatchUpload;
     friend class Booking;
+    friend class CacheVisit;
     friend class EchoSource;
     friend class LinePlace;
     friend class Ownership;
@@ -197,6 +199,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> inspect_found(const Result<void>& found, const llm::Request& request);
     Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
     Result<void> prepare_quirky();
@@ -239,6 +242,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
+    Result<void> choose_candidate(const route::ModelMatch& match, const llm::Request& request);
     Result<void> refuse_model();
     [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
@@ -554,6 +558,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
     std::unique_ptr<Realtime> realtime_;  // of a request for a session, and of the session
+    std::unique_ptr<CacheVisit> cache_;   // of a request whose answer may be kept, or was
     std::unique_ptr<Ownership> owned_;    // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it

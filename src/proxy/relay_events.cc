@@ -87,6 +87,7 @@ void Relay::note(const llm::EventFacts& facts) {
     done_seen_ |= facts.done;
     error_told_ |= facts.is_error;
     event_count_ += 1;
+    if (options_.tap != nullptr) options_.tap->on_event(facts);
 }
 
 Verdict Relay::judge(std::string_view event, llm::Edits& edits) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "continuation.h"
 #include "echo_source.h"
@@ -241,7 +242,7 @@ Result<void> Exchange::begin_collecting() {
     collecting_ = true;
     attempt_->deadline_ms = 0;  // it answers
     attempt_->hedge_timer.disarm();
-    error_ = {};                // an end that came in the same tick stands behind the answer, not in its place
+    error_ = {};  // an end that came in the same tick stands behind the answer, not in its place
     if (echo_ != nullptr) {
         http::ResponseHead head;
         head.status = 200;
@@ -313,6 +314,7 @@ Result<void> Exchange::deliver_collected() {
     LOOM_TRY(translated_->write_answer(document));
     note_lost_of_answer();
     const bool as_it_came = answer.status() / 100 != 2 && !translated_->error_type.empty();
+    if (cache_ != nullptr && translated_->counting == nullptr) cache_->take_document(answer.status(), document.view());
     reply(answer.status(), as_it_came ? translated_->error_type : "application/json", document.view(), answer.lines());
     return {};
 }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "loom/observe/metrics.h"
+#include "loom/proxy/cache_shards.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/usage_store.h"
 
@@ -19,6 +20,7 @@ struct ApiOptions {
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
+    proxy::CacheShards* cache = nullptr;                       // outlives the handler
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is

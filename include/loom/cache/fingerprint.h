@@ -17,14 +17,13 @@ using Key = Hash128;
 /// In whose words the document is: which of its members do not change the answer.
 enum class Family : uint8_t {
     openai_chat,
-    openai_completions,
     openai_responses,
     openai_embeddings,
     anthropic,
     gemini,
     gemini_embeddings,
 };
-inline constexpr size_t family_count = 7;
+inline constexpr size_t family_count = 6;
 
 /// The members of a document's top level that say nothing of the answer: who asks, how it is to be sent, what is kept
 /// of it, and the model, which is hashed as it was routed. Everything that is not named here changes the key.

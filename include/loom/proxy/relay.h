@@ -53,6 +53,18 @@ class EventObserver {
     virtual std::string_view on_end() = 0;
 };
 
+/// Hears what the client is told of an answer, in the order in which it is, without framing; what waits in the relay
+/// (RelayOptions::hold) is told too, before it leaves. Only listens.
+class PayloadTap {
+  public:
+    virtual void on_payload(std::string_view bytes) noexcept = 0;
+    /// Of each event that was understood.
+    virtual void on_event(const llm::EventFacts& facts) noexcept = 0;
+
+  protected:
+    ~PayloadTap() = default;
+};
+
 /// Who owns a relay. Called from the loop.
 class RelayOwner {
   public:
@@ -95,6 +107,7 @@ struct RelayOptions {
     llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
     llm::ToldStream* told = nullptr;          // another source may go on with the stream where this one breaks
     llm::Translation* follower = nullptr;     // of what is told, where it passes as it came
+    PayloadTap* tap = nullptr;
 };
 
 class Relay final : HeldStart::Owner {
@@ -213,6 +226,7 @@ class Relay final : HeldStart::Owner {
     void suspend_at(Output& output, std::string_view event, std::string_view rest);
     void put(Output& output, std::string_view bytes);
     void frame(Output& output);
+    void tap(const Output& output) noexcept;
     void put_made(Output& output, std::string_view bytes);
     void collect(std::string_view payload);
     void read_usage();
