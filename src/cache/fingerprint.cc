@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 
 #include "loom/base/stream_hash.h"
 
@@ -50,30 +51,36 @@ struct Member {
 };
 static_assert(sizeof(Member) == 24, "hashed as bytes: no padding");
 
-/// A value without the white space between its tokens, hashed. Pieces of it are short where a document is indented, so
-/// they are gathered first.
-class Squeezed {
+/// The hash of pieces that are one text, most of them short: they are gathered first, and a text that fits is hashed at
+/// once.
+class Gathered {
   public:
-    explicit Squeezed(uint64_t seed) noexcept : hash_(seed) {}
-    void add(const char* begin, const char* end) noexcept {
-        const auto bytes = static_cast<size_t>(end - begin);
-        if (bytes > room_.size() - used_) flush();
-        if (bytes > room_.size()) return hash_.add({begin, bytes});
-        std::memcpy(room_.data() + used_, begin, bytes);
-        used_ += bytes;
+    explicit Gathered(uint64_t seed) noexcept : seed_(seed) {}
+    void add(std::string_view bytes) noexcept {
+        if (bytes.size() > room_.size() - used_) flush();
+        if (bytes.size() > room_.size()) return hash_->add(bytes);
+        if (!bytes.empty()) std::memcpy(room_.data() + used_, bytes.data(), bytes.size());
+        used_ += bytes.size();
+    }
+    template <class Number>
+    void add_number(Number number) noexcept {
+        add({reinterpret_cast<const char*>(&number), sizeof number});
     }
     [[nodiscard]] Hash128 value() noexcept {
+        if (!hash_) return hash128({room_.data(), used_}, seed_);
         flush();
-        return hash_.value();
+        return hash_->value();
     }
 
   private:
     void flush() noexcept {
-        hash_.add({room_.data(), used_});
+        if (!hash_) hash_.emplace(seed_);
+        hash_->add({room_.data(), used_});
         used_ = 0;
     }
-    StreamHash128 hash_;
-    std::array<char, 512> room_;
+    const uint64_t seed_;
+    std::optional<StreamHash128> hash_;
+    std::array<char, 768> room_;
     size_t used_ = 0;
 };
 
@@ -135,7 +142,7 @@ class Walk {
 
     /// Hashed without white space between tokens.
     [[nodiscard]] static Hash128 squeeze(std::string_view value, uint64_t seed) noexcept {
-        Squeezed squeezed(seed);
+        Gathered squeezed(seed);
         Walk walk(value);
         const char* run = walk.at_;
         while (walk.at_ < walk.end_) {
@@ -147,11 +154,11 @@ class Walk {
                 ++walk.at_;
                 continue;
             }
-            squeezed.add(run, walk.at_);
+            squeezed.add({run, static_cast<size_t>(walk.at_ - run)});
             walk.skip_space();
             run = walk.at_;
         }
-        squeezed.add(run, walk.at_);
+        squeezed.add({run, static_cast<size_t>(walk.at_ - run)});
         return squeezed.value();
     }
 
@@ -247,12 +254,10 @@ Fingerprint fingerprint(Family family, std::string_view document, std::span<cons
     Members members;
     if (const char* const refusal = read_members(family, document, seed, members); refusal != nullptr)
         return {.refusal = refusal};
-    StreamHash128 hash(seed);
-    const auto count = static_cast<uint64_t>(family) << 32 | beside.size();
-    hash.add({reinterpret_cast<const char*>(&count), sizeof count});
+    Gathered hash(seed);
+    hash.add_number(static_cast<uint64_t>(family) << 32 | beside.size());
     for (const std::string_view text : beside) {
-        const uint64_t bytes = text.size();
-        hash.add({reinterpret_cast<const char*>(&bytes), sizeof bytes});
+        hash.add_number(uint64_t{text.size()});
         hash.add(text);
     }
     hash.add(members.bytes());
