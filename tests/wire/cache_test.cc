@@ -326,7 +326,7 @@ TEST_F(Cache, AStreamThatWasCutAnywhereIsNotKept) {
     const std::string events = whole_stream();
     const size_t done = events.find("data: [DONE]");
     for (size_t cut = sse_head.size(); cut < done; cut += 41) {
-        upstream().set_script([&events, cut](UpstreamConnection& connection) {
+        upstream().set_script([events, cut](UpstreamConnection& connection) {
             if (!connection.read_request()) return;
             connection.send(std::string_view(events).substr(0, cut));
             connection.close();
@@ -362,7 +362,7 @@ TEST_F(Cache, AStreamWithoutAFinishOrOneAtALimitIsNotKept) {
 TEST_F(Cache, AnAnswerWhoseClientHasLeftIsNotKept) {
     allow_script_failures();
     Gate left;
-    begin([&left](UpstreamConnection& connection) {
+    begin([left](UpstreamConnection& connection) {
         if (!connection.read_request()) return;
         connection.send(sse_head + chunk(delta_event("Hello")));
         left.wait();
@@ -490,7 +490,7 @@ TEST_F(Cache, AnOperatorPurges) {
 /// Of the answer that was under way when it was purged nothing is kept.
 TEST_F(Cache, APurgeMeetsWhatIsUnderWay) {
     Gate purged;
-    begin([&purged](UpstreamConnection& connection) {
+    begin([purged](UpstreamConnection& connection) {
         while (connection.read_request()) {
             purged.wait();
             connection.send(answer(chat_answer));
