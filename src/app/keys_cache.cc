@@ -37,7 +37,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "cache.exact.stale",
      .type = duration,
      .default_text = "0s",
-     .meaning = "how long it is kept beyond that, and given (x-loom-cache: stale) where no provider has answered; 0: "
+     .meaning = "how long it is kept beyond that, and given (x-loom-cache: stale) where no provider has answered, or "
+                "all with 429 or 5xx; 0: "
                 "not at all"},
     {.pattern = "cache.exact.scope",
      .type = choice,

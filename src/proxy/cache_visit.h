@@ -48,6 +48,8 @@ class CacheVisit final : public PayloadTap, BodyHold {
     /// The request is over but for its bookkeeping.
     void finish();
 
+    /// An old answer is there, for the case that the provider's own is an error.
+    [[nodiscard]] bool has_stale() const noexcept { return stale_ != nullptr; }
     /// Is there an answer for a request that failed? Then it is given.
     [[nodiscard]] bool answers_stale(const Error& why);
     void write_lines(http::HeadWriter& head) const;

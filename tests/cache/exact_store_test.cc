@@ -56,7 +56,7 @@ TEST(ExactStore, TheLastAnswerCounts) {
 
 TEST(ExactStore, TheBoundHoldsUnderTenTimesItsCapacity) {
     std::mt19937_64 random(11);
-    for (const size_t bytes_max : {size_t{64} << 10, size_t{1} << 20, size_t{8} << 20}) {
+    for (const size_t bytes_max : {ExactStore::bytes_min, size_t{64} << 10, size_t{1} << 20, size_t{8} << 20}) {
         ExactStore store(bytes_max);
         uint64_t put_bytes = 0;
         for (uint64_t i = 0; put_bytes < 10 * bytes_max; ++i) {

@@ -608,6 +608,111 @@ TEST_F(CacheFlight, AFollowerThatLeavesKeepsNobody) {
     EXPECT_EQ(clients[2].read_response().body, chat_answer);
 }
 
+// Where somebody else answers than who was asked first.
+
+class CacheOfTwo : public Cache {
+  protected:
+    CacheOfTwo() : spare_(answer_always(answer(answer_saying("from the spare")))) {
+        allow_script_failures();
+        conf.set("provider.mock.priority", "1").set("provider.spare.priority", "2");
+        conf.set("provider.spare.type", "openai").set("provider.spare.api_key", "sk-of-the-spare");
+        conf.set("provider.spare.models", "gpt-4o").set("provider.spare.base_url", spare_.origin() + "/v1");
+        conf.set("routing.failover.enabled", "on");
+    }
+    ScriptedUpstream& spare() { return spare_; }
+
+  private:
+    ScriptedUpstream spare_;
+};
+
+TEST_F(CacheOfTwo, TheAnswerOfAnotherProviderOfTheModelIsKept) {
+    begin(answer_always(answer("{}", "500 Internal Server Error")));
+    const Message first = ask(chat_request(chat_body));
+    EXPECT_EQ(json_text(first.body, "content"), "from the spare");
+    EXPECT_EQ(status_of(first), "miss");
+    const Message second = ask(chat_request(chat_body));
+    EXPECT_EQ(status_of(second), "hit");
+    EXPECT_EQ(second.body, first.body);
+    EXPECT_EQ(upstream().request_count(), 1u);
+    EXPECT_EQ(spare().request_count(), 1u);
+    EXPECT_FALSE(second.head.has("x-loom-failover"));
+}
+
+TEST_F(CacheOfTwo, AnOldAnswerStandsInWhenAllHaveFailed) {
+    conf.set("cache.exact.ttl", "1ms").set("cache.exact.stale", "1h");
+    conf.set("routing.failover.max_retries", "1");
+    begin();
+    EXPECT_EQ(status(chat_body), "miss");
+    upstream().set_script(answer_always(answer("{}", "503 Service Unavailable")));
+    spare().set_script(answer_always(answer("{}", "503 Service Unavailable")));
+    upstream().end_connections();
+    spare().end_connections();
+    EXPECT_EQ(status_in_time(chat_body, "stale"), "stale");
+}
+
+TEST_F(Cache, AnOldAnswerStandsInForAnErrorOfTheProviders) {
+    conf.set("cache.exact.ttl", "1ms").set("cache.exact.stale", "1h");
+    begin();
+    EXPECT_EQ(status(chat_body), "miss");
+    for (const char* const error : {"500 Internal Server Error", "429 Too Many Requests"}) {
+        upstream().set_script(answer_always(answer("{}", error)));
+        upstream().end_connections();
+        EXPECT_EQ(status_in_time(chat_body, "stale"), "stale") << error;
+    }
+    upstream().set_script(answer_always(answer("{}", "400 Bad Request")));
+    upstream().end_connections();
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 400) << "that is the request's own fault";
+}
+
+TEST_F(CacheOfTwo, AnotherModelsAnswerIsNotKept) {
+    conf.set("provider.mock.models", "gpt-4o, gpt-long").set("model_fallback.gpt-4o.context_window", "gpt-long");
+    conf.set("provider.spare.models", "gpt-other");
+    begin(answer_with([](const Message& asked) {
+        const std::string refused = R"({"error":{"message":"too long","code":"context_length_exceeded"}})";
+        return json_text(asked.body, "model") == "gpt-4o" ? answer(refused, "400 Bad Request") : answer(chat_answer);
+    }));
+    for (int i = 0; i < 2; ++i) {
+        const Message answered = ask(chat_request(chat_body));
+        EXPECT_EQ(answered.status(), 200);
+        EXPECT_EQ(status_of(answered), "miss");
+    }
+}
+
+/// It is not kept, and nobody waits for it.
+TEST_F(CacheOfTwo, TheAnswerThatAHedgeHasWonKeepsNobodyWaiting) {
+    conf.set("routing.hedge.after", "50ms").set("routing.hedge.budget", "100%");
+    Gate over;
+    begin([over](UpstreamConnection& connection) {
+        while (connection.read_request()) over.wait();
+    });
+    for (int i = 0; i < 2; ++i)
+        EXPECT_EQ(json_text(ask(chat_request(chat_body)).body, "content"), "from the spare") << i;
+    over.open();
+}
+
+TEST_F(CacheOfTwo, AHitMakesNoCopyAndNoAttempt) {
+    conf.set("routing.mirror.provider", "spare").set("provider.spare.weight", "0");
+    begin();
+    EXPECT_EQ(status(chat_body), "miss");
+    EXPECT_EQ(loom().eventually(R"(loom_ai_mirrored_requests_total{result="answered"})"), 1);
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(status(chat_body), "hit");
+    EXPECT_EQ(upstream().request_count(), 1u);
+    EXPECT_EQ(loom().metric(R"(loom_ai_mirrored_requests_total{result="answered"})"), 1);
+    EXPECT_EQ(loom().eventually_sum("loom_ai_requests_total"), 1);
+}
+
+/// Who may take a request is part of what it asks for: a rule that leads elsewhere has an answer of its own.
+TEST_F(CacheOfTwo, WhomARuleLeadsElsewhereGetsAnAnswerOfItsOwn) {
+    conf.set("routing.rule.legal.when", "header.x-team == \"legal\"").set("routing.rule.legal.use", "spare");
+    begin();
+    EXPECT_EQ(status(chat_body), "miss");
+    const Message legal = ask(chat_request(chat_body, "x-team: legal\r\n"));
+    EXPECT_EQ(status_of(legal), "miss");
+    EXPECT_EQ(json_text(legal.body, "content"), "from the spare");
+    EXPECT_EQ(status(chat_body, "x-team: legal\r\n"), "hit");
+    EXPECT_EQ(status(chat_body), "hit");
+}
+
 // The process.
 
 TEST_F(Cache, OneAnswerIsGoodOnEveryShard) {

@@ -89,7 +89,7 @@ class ExactStore {
     /// Of entries alone, as memory for them was divided at the start.
     [[nodiscard]] size_t room_bytes() const noexcept { return room_bytes_; }
 
-    static constexpr size_t bytes_min = size_t{64} << 10;
+    static constexpr size_t bytes_min = size_t{8} << 10;
     static constexpr size_t purges_max = 16;  // at once; beyond it they become one of everything
 
   private:
