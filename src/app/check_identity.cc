@@ -141,9 +141,21 @@ void check_route(Report& report, const std::string& route, std::set<std::string>
         report.error(jwt, fmt::format("has no effect without {} = jwt, or api_key, jwt", type));
 }
 
+/// Over the admin listener: what it makes must outlive a restart.
+void check_issued_keys(Report& report) {
+    const config::Config& config = report.config;
+    if (!config.boolean("auth.issued_keys")) return;
+    if (!config.has("state.directory"))
+        report.missing(config.place("auth.issued_keys"), "auth.issued_keys",
+                       "needs state.directory, where the keys' hashes are kept: state.directory = /var/lib/loom");
+    if (config.text("admin.listen") == "off")
+        report.warning("auth.issued_keys", "makes no keys while admin.listen is off; those that were made are good");
+}
+
 }  // namespace
 
 void check_identity(Report& report) {
+    check_issued_keys(report);
     const Config& config = report.config;
     const auto issuers = config.names("jwt");
     if (issuers.size() > observe::jwt_issuers_max)

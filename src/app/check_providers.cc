@@ -306,9 +306,11 @@ void check_consumers(Report& report) {
         for (const auto& setting : hashed) check_key(report, owners, name, setting, true);
         const bool has_key = !plain.empty() || !hashed.empty();
         const auto place = config.place_of_name("consumer", name);
-        if (!has_key && config.names("jwt").empty())
-            report.missing(place, fmt::format("consumer.{}.api_key", name), "is missing");
-        else if (!has_key && !may_be_named(config, name))
+        const bool may_get_one = has_key || config.boolean("auth.issued_keys");
+        if (!may_get_one && config.names("jwt").empty())
+            report.missing(place, fmt::format("consumer.{}.api_key", name),
+                           "is missing (or set auth.issued_keys = on, and make one over the admin listener)");
+        else if (!may_get_one && !may_be_named(config, name))
             report.missing(
                 place, fmt::format("consumer.{}.jwt", name),
                 "is missing: whose tokens may name it (jwt.NAME), since there are several issuers, or one with "

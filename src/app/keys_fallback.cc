@@ -16,12 +16,19 @@ constexpr KeyRow rows[] = {
     {.pattern = "routing.fallback.content_policy",
      .type = text,
      .meaning = "the model that is asked where a provider's filter of contents refuses the prompt"},
+    {.pattern = "routing.fallback.budget",
+     .type = text,
+     .meaning = "the model that is asked where a limit or a budget (token_accounting.*) does not do for another: a "
+                "cheaper one, for chats alone. It needs no failover; unset: the client gets a 429"},
     {.pattern = "model_fallback.<model>.context_window",
      .type = text,
      .meaning = "of this model, in place of routing.fallback.context_window"},
     {.pattern = "model_fallback.<model>.content_policy",
      .type = text,
      .meaning = "of this model, in place of routing.fallback.content_policy"},
+    {.pattern = "model_fallback.<model>.budget",
+     .type = text,
+     .meaning = "of this model, in place of routing.fallback.budget"},
 };
 
 }  // namespace

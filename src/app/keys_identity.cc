@@ -103,6 +103,13 @@ constexpr KeyRow rows[] = {
                 "order, and where it meets none it may. allow needs all that it asks for to be known; deny does not: "
                 "what nobody has said, such as the model of a request that is relayed unread, counts as if it held",
      .choices = "allow|deny"},
+    {.pattern = "auth.issued_keys",
+     .type = boolean,
+     .default_text = "off",
+     .meaning =
+         "keys of consumers are made, rotated and ended over the admin listener too (POST /ai/keys); their hashes "
+         "are kept in state.directory, which it needs. A consumer then needs none in the conf",
+     .change = KeyChange::restart},
     {.pattern = "auth.lockout.failures",
      .type = integer,
      .default_text = "100",

@@ -435,6 +435,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     options.admin_listen = config.text("admin.listen");
     options.admin_share_address = config.boolean("admin.share_address");
     options.admin_token = config.text("admin.token");
+    options.issues_keys = config.boolean("auth.issued_keys");
     options.resources = {.directory = config.text("state.directory"),
                          .count_max = static_cast<uint64_t>(config.integer("state.resources.count_max")),
                          .keep_s = ms(config, "state.resources.max_age") / 1000,

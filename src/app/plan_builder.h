@@ -50,6 +50,7 @@ struct ServerOptions {
     bool admin_share_address = false;
     std::string admin_token;
     store::ResourceRegister::Options resources;
+    bool issues_keys = false;                          // in resources.directory
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::string log_path;

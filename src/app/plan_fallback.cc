@@ -52,14 +52,20 @@ void check_fallback_models(Report& report) {
         const auto chain = fallbacks.chain(model, cause);
         if (chain.size() > 1 && chain.back() == model)  // told at each that stands in the round, not before it
             report.error(key, fmt::format("{} goes round: no request would come to its end", arrows(chain)));
-        if (!enabled && report.complete) report.warning(key, "is asked by nobody: set routing.failover.enabled = on");
+        if (!report.complete) return;
+        if (cause == route::FallbackCause::budget) {
+            if (!config.boolean("token_accounting.enabled"))
+                report.warning(key, "is asked by nobody: set token_accounting.enabled = on, and a budget");
+        } else if (!enabled) {
+            report.warning(key, "is asked by nobody: set routing.failover.enabled = on");
+        }
     });
 }
 
 void fill_fallback_models(const Config& config, proxy::Plan& plan, std::vector<std::string>& messages) {
-    if (!plan.failover.enabled) return;
-    plan.model_fallbacks = fallbacks_of(config);
-    each_fallback(config, [&](const std::string&, route::FallbackCause, const std::string& key) {
+    each_fallback(config, [&](const std::string& model, route::FallbackCause cause, const std::string& key) {
+        if (cause != route::FallbackCause::budget && !plan.failover.enabled) return;
+        plan.model_fallbacks.set(model, cause, config.text(key));
         const route::ModelMatch match = plan.catalogue.match(config.text(key));
         if (!match.candidates.empty()) return;
         messages.push_back(fmt::format("{}: {}: no provider {} {}; add it to provider.NAME.models, or a model_mapping",
@@ -67,6 +73,7 @@ void fill_fallback_models(const Config& config, proxy::Plan& plan, std::vector<s
                                        match.known ? "is in use that serves" : "serves",
                                        config::printable(config.text(key))));
     });
+    plan.tells_routing = plan.tells_routing || !plan.model_fallbacks.empty_of(route::FallbackCause::budget);
 }
 
 }  // namespace loom::app

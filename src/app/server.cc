@@ -15,6 +15,7 @@
 
 #include "check.h"
 #include "cli.h"
+#include "issued_keys.h"
 #include "keys.h"
 #include "listener_tls.h"
 #include "loom/admin/api.h"
@@ -35,6 +36,7 @@ using observe::log_info;
 using observe::log_warn;
 
 constexpr uint64_t ns_per_ms = 1'000'000;
+constexpr uint64_t us_per_s = 1'000'000;
 constexpr uint64_t day_ms = 24ull * 3600 * 1000;
 
 observe::LogLevel log_level(std::string_view name) {
@@ -47,12 +49,15 @@ observe::LogLevel log_level(std::string_view name) {
 /// Everything that lives from start to stop. Members die in the reverse order: shards before what they use.
 class Server {
   public:
-    explicit Server(ServerOptions options) : options_(std::move(options)), metrics_(options_.shard_count) {}
+    explicit Server(ServerOptions options)
+        : options_(std::move(options)), metrics_(options_.shard_count), main_thread_(::pthread_self()) {}
     ~Server() { stop_register(); }
 
     /// Errors are logged; the exit status says which.
     int start(std::shared_ptr<const config::Config> config);
     void reload(const StartArguments& arguments);
+    /// Keys of consumers have been made, or have ended: they are put in force, or out of it.
+    void take_issued_keys();
     /// Lets what runs come to its end, within timeout.drain; another of `signals` meanwhile breaks it off.
     void drain(const sigset_t& signals);
     /// When there is something to do that no signal asks for, monotonic; nothing when there never is.
@@ -78,6 +83,10 @@ class Server {
     [[nodiscard]] bool open_register();
     /// The ledger, where the conf wants one: what former starts have left is made good. Faults are in the log.
     [[nodiscard]] bool open_ledger();
+    /// Keys that were made over the admin listener, where the conf lets them be. Faults are in the log.
+    [[nodiscard]] bool open_issued_keys();
+    [[nodiscard]] std::shared_ptr<const proxy::Plan> with_issued_keys(std::shared_ptr<const proxy::Plan> plan);
+    void schedule_key_end();
     void stop_register() noexcept;
     void put_in_force();
     /// What the admin's thread asks of its own: for tokens, and how providers do.
@@ -100,14 +109,19 @@ class Server {
     tenant::LimitTable limits_;
     ListenerTls listener_tls_;
     ShownCertificates certificates_;
+    pthread_t main_thread_;
+    uint64_t issued_version_ = 0;  // of the keys in plan_
     uint64_t watch_at_ms_ = UINT64_MAX;
     uint64_t rotate_at_ms_ = UINT64_MAX;
     uint64_t warn_at_ms_ = UINT64_MAX;
+    uint64_t key_ends_at_ms_ = UINT64_MAX;
+    std::optional<int64_t> key_ends_s_;  // the next of the issued keys
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
+    std::unique_ptr<IssuedKeys> issued_keys_;
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
@@ -147,7 +161,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
-    if (!open_ledger()) return exit_config;
+    if (!open_ledger() || !open_issued_keys()) return exit_config;
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
@@ -192,7 +206,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
         for (const std::string& message : plan.error()) log_error("{}", message);
     if (!plan || !messages.empty()) return false;
     if ((*plan)->keeps_any() && !open_register()) return false;
-    plan_ = *plan;
+    plan_ = with_issued_keys(*plan);
     std::vector<std::string> told;  // when the plan was built
     jwt_sources_ = jwt_sources(*config, files_, told);
     for (const proxy::ProviderPlan& provider : plan_->providers) provider.control->configure(provider.weight);
@@ -223,6 +237,54 @@ bool Server::open_ledger() {
     }
     log_error("the ledger cannot be opened (token_accounting.enabled): {}", opened.error());
     return false;
+}
+
+bool Server::open_issued_keys() {
+    if (!options_.issues_keys) return true;
+    auto opened = IssuedKeys::open(options_.resources.directory, [this] { ::pthread_kill(main_thread_, SIGUSR1); });
+    if (opened) {
+        issued_keys_ = std::move(*opened);
+        return true;
+    }
+    log_error("keys cannot be read (auth.issued_keys): {}", opened.error());
+    return false;
+}
+
+std::shared_ptr<const proxy::Plan> Server::with_issued_keys(std::shared_ptr<const proxy::Plan> plan) {
+    if (issued_keys_ == nullptr) return plan;
+    const int64_t now_s = wall_clock_s();
+    const IssuedKeys::Good good = issued_keys_->good_at(now_s);
+    auto with = std::make_shared<proxy::Plan>(*plan);
+    with->consumers = plan->consumers.with_issued(good.keys);
+    issued_version_ = good.version;
+    key_ends_s_ = issued_keys_->next_end(now_s);
+    schedule_key_end();
+    return with;
+}
+
+/// No later than in a minute, since the clock of the wall may be set.
+void Server::schedule_key_end() {
+    constexpr uint64_t look_again_ms = 60'000;
+    const uint64_t now_us = wall_us();
+    const uint64_t end_us = static_cast<uint64_t>(key_ends_s_.value_or(0)) * us_per_s;
+    const uint64_t left_ms = end_us > now_us ? (end_us - now_us) / 1000 + 1 : 0;
+    key_ends_at_ms_ = key_ends_s_ ? monotonic_ns() / ns_per_ms + std::min(left_ms, look_again_ms) : UINT64_MAX;
+}
+
+/// By a plan that differs in these alone, so that sessions hear of a key that has ended.
+void Server::take_issued_keys() {
+    if (issued_keys_ == nullptr) return;
+    auto renewed = std::make_shared<proxy::Plan>(*plan_);
+    renewed->generation = generation_ + 1;
+    plan_ = with_issued_keys(std::move(renewed));
+    generation_ += 1;
+    for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
+    if (admin_) admin_->set_plan(plan_, {});
+    const auto left = std::make_shared<std::atomic<size_t>>(shards_.size());
+    for (const auto& shard : shards_)
+        shard->after_all([keys = issued_keys_.get(), left, version = issued_version_] {
+            if (left->fetch_sub(1) == 1) keys->note_in_force(version);
+        });
 }
 
 /// Its answers go to the shards' mailboxes, which must still be there.
@@ -315,7 +377,8 @@ bool Server::listen_as_admin() {
                           .ready = [this] { return serving_.load() && !draining_.load(); },
                           .plan = [this] { return admin_->plan(); },
                           .usage = usage_.get(),
-                          .cache = cache_.get()};
+                          .cache = cache_.get(),
+                          .keys = issued_keys_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     return true;
 }
@@ -382,7 +445,7 @@ void Server::warn_of_certificates() const {
 }
 
 std::optional<uint64_t> Server::next_chore_ms() const {
-    const uint64_t next_ms = std::min({watch_at_ms_, rotate_at_ms_, warn_at_ms_});
+    const uint64_t next_ms = std::min({watch_at_ms_, rotate_at_ms_, warn_at_ms_, key_ends_at_ms_});
     return next_ms == UINT64_MAX ? std::nullopt : std::optional(next_ms);
 }
 
@@ -395,6 +458,12 @@ void Server::do_chores() {
     if (now_ms >= warn_at_ms_) {
         warn_at_ms_ = now_ms + day_ms;
         warn_of_certificates();
+    }
+    if (now_ms >= key_ends_at_ms_) {
+        if (wall_clock_s() >= key_ends_s_.value_or(INT64_MAX))
+            take_issued_keys();
+        else
+            schedule_key_end();
     }
     if (now_ms < rotate_at_ms_) return;
     rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
@@ -469,7 +538,7 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
     // Signals are taken by this thread alone, one after the other; shards never see them.
     sigset_t signals;
     sigemptyset(&signals);
-    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
     ::signal(SIGXFSZ, SIG_IGN);  // a file that may grow no more is an error of its write
@@ -483,6 +552,8 @@ int run_server(std::shared_ptr<const config::Config> config, const StartArgument
             server.do_chores();
         else if (signal == SIGHUP)
             server.reload(arguments);
+        else if (signal == SIGUSR1)
+            server.take_issued_keys();
         else
             break;
     }

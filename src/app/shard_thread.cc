@@ -118,6 +118,8 @@ void ShardThread::keep_cache(proxy::CacheShards& cache) {
     cache.set_mailbox(shard_.index(), shard_.mailbox());
 }
 
+void ShardThread::after_all(std::function<void()> then) { shard_.mailbox().post(std::move(then)); }
+
 void ShardThread::set_ticket_keys(const net::TlsTicketKeys& keys) {
     shard_.mailbox().post([this, keys] {
         for (const auto& listener : listeners_) listener->set_ticket_keys(keys);

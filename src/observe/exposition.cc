@@ -530,6 +530,9 @@ class Exposition {
         out_.family("loom_ai_budget_alerts_total", "counter",
                     "Shares of limits and budgets that were reached (token_accounting.*.alert).");
         out_.sample({}, sum([](const ShardMetrics& s) { return s.budget_alerts.value(); }));
+        out_.family("loom_ai_budget_fallbacks_total", "counter",
+                    "Requests that another model took where a budget did not do for theirs (model_fallback.*.budget).");
+        out_.sample({}, sum([](const ShardMetrics& s) { return s.budget_fallbacks.value(); }));
     }
 
     void write_auth_failures() {

@@ -71,11 +71,16 @@ Result<void> Exchange::check_budgets() {
     return {};
 }
 
-/// Of each budget that it is under, or nothing of any: then the answer says which is spent. Who is asked is known.
+/// Or the answer says which is spent.
 Result<void> Exchange::hold_budgets() {
+    return try_hold_budgets() ? Result<void>() : std::unexpected(over_budget());
+}
+
+/// Of each budget that it is under, or nothing of any: then `spent` is the one that does not do. Who is asked is known.
+bool Exchange::try_hold_budgets() noexcept {
     if (limited_ == nullptr || !limited_->budgets.empty() || !RateLimitPlan::any_of(budgets()) ||
         llm::counts_tokens(endpoint_))
-        return {};
+        return true;
     ClientLimits& limited = *limited_;
     const uint64_t input = limited.tokens_input;
     const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
@@ -88,8 +93,8 @@ Result<void> Exchange::hold_budgets() {
     const int64_t now_s = services_.unix_now_s();
     for (const Budget* const budget : budgets())
         if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
-            return std::unexpected(over_budget());
-    return {};
+            return false;
+    return true;
 }
 
 /// Its answer says which budget is spent and when it begins anew. It takes no tokens; that it was a request counts, or

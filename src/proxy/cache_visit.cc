@@ -244,7 +244,7 @@ Result<void> CacheVisit::look_at_answer() {
     // Read again: while it waited, the reader has read for others.
     const auto request = x_.services_.request_reader.read(x_.endpoint_, x_.body_.view());
     if (!request) return std::unexpected(request.error());
-    return x_.inspect_found(x_.choose_candidate(x_.match(), *request), *request);
+    return x_.inspect_found(x_.choose_candidate(*request), *request);
 }
 
 void CacheVisit::take_found() {
@@ -395,7 +395,9 @@ void CacheVisit::on_event(const llm::EventFacts& facts) noexcept {
 /// Nothing but an answer that was given to its end, by the model that was asked for, and says itself that it is whole.
 bool CacheVisit::is_whole() const {
     if (x_.client_gone_ || x_.status_ != 200 || x_.error_.code != Errc::ok || !x_.answer_whole()) return false;
-    if (x_.failover_ != nullptr && !x_.failover_->model.empty()) return false;
+    const bool stands_in = (x_.failover_ != nullptr && !x_.failover_->model.empty()) ||
+                           (x_.selection_ != nullptr && x_.selection_->by_budget);
+    if (stands_in) return false;
     if (form_ != cache::Form::document) return finished_ && !cut_short_;
     llm::TranslateScratch& scratch = x_.services_.translate_scratch;
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);

@@ -34,18 +34,24 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return refuse_model();
     if (led)
         if (const AccessRule* const rule = denied_by(routed_model(), request)) return refuse_access(*rule);
-    if (route_->provider_ix < 0 && !match.candidates.empty()) LOOM_TRY(narrow(match, request));
-    if (cache_ != nullptr) {
+    if (cache_ != nullptr) {  // who may take it is part of what it asks for
+        if (route_->provider_ix < 0 && !match.candidates.empty()) LOOM_TRY(narrow(match, request));
         cache_->look_up(request, match);
         if (cache_->answered() || cache_->waits()) return {};
     }
-    return choose_candidate(match, request);
+    return choose_candidate(request);
 }
 
 /// One of those who may take it.
-Result<void> Exchange::choose_candidate(const route::ModelMatch& match, const llm::Request& request) {
+Result<void> Exchange::choose_candidate(const llm::Request& request) {
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (plan().hedge != nullptr) services_.hedges.on_request(plan().hedge->budget_share);
+    return find_candidate_of_model(request);
+}
+
+/// Which model it is for is known (routed_model).
+Result<void> Exchange::find_candidate_of_model(const llm::Request& request) {
+    const route::ModelMatch match = this->match();
     if (route_->provider_ix >= 0) {
         if (!plan().providers[static_cast<size_t>(route_->provider_ix)].takes_requests())
             return fail(Errc::exhausted, Side::internal, drained_route);
@@ -60,6 +66,7 @@ Result<void> Exchange::choose_candidate(const route::ModelMatch& match, const ll
         return fail(Errc::exhausted, Side::internal, "every provider of this model is drained");
     if (match.candidates.empty())
         return fail(Errc::not_found, Side::downstream, "model");  // reply.cc names the nearest
+    LOOM_TRY(narrow(match, request));
     note_affinity(request);
     const route::ChoiceTerms terms = choice_terms(match, request);
     const auto choice = choose(match, terms);

@@ -242,7 +242,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
-    Result<void> choose_candidate(const route::ModelMatch& match, const llm::Request& request);
+    Result<void> choose_candidate(const llm::Request& request);
+    Result<void> find_candidate_of_model(const llm::Request& request);
     Result<void> refuse_model();
     [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
     [[nodiscard]] route::ChoiceTerms choice_terms(const route::ModelMatch& match, const llm::Request& request) noexcept;
@@ -332,6 +333,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // budgets.cc: and what they may spend by the calendar
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
     Result<void> check_budgets();
+    [[nodiscard]] bool try_hold_budgets() noexcept;
     Result<void> hold_budgets();
     [[nodiscard]] Error over_budget();
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
@@ -401,6 +403,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool asks_refusal() const noexcept;
     Result<void> judge_collected();
     bool choose_fallback_model(const Failure& failure);
+    [[nodiscard]] bool answers_lead_on() const noexcept;
+    Result<void> hold_for_some_model(const llm::Request& request);
 
     // google_files.cc: Gemini's uploads, and its lists
     [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;

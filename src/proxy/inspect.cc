@@ -48,7 +48,7 @@ Result<void> Exchange::inspect_found(const Result<void>& found, const llm::Reque
 
 /// Who is asked is known.
 Result<void> Exchange::inspect_on(const llm::Request& request) {
-    LOOM_TRY(hold_budgets());
+    LOOM_TRY(hold_for_some_model(request));
     if (plan().keeps_any() && !client_->is_mirror()) {
         if (const auto looked = look_for_ids(); !looked || asks_register()) return looked;
     }

@@ -47,7 +47,7 @@ void Exchange::answer_admin(const http::RequestHead& head) {
                                                           .origin = head.value_of(HeaderId::origin),
                                                           .peer = peer});
     count_allocations_of_this_thread(true);
-    reply(answer.status, answer.content_type, answer.body);
+    reply(answer.status, answer.content_type, answer.body, answer.is_secret ? "cache-control: no-store\r\n" : "");
 }
 
 /// Notes an allowed origin, and answers a preflight. RFC 9110 9.3.7 for a plain OPTIONS; WHATWG Fetch, "CORS protocol".

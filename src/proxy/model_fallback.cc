@@ -1,8 +1,11 @@
-// A request that a model cannot take, as its provider says: another model that the conf names is asked in its place.
+// A request that a model cannot take, as its provider says, or that a budget does not do for: another model that the
+// conf names is asked in its place.
 #include <algorithm>
 
+#include "client_limits.h"
 #include "exchange.h"
 #include "loom/llm/refusal.h"
+#include "selection.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -20,17 +23,23 @@ std::string_view Exchange::stand_in(route::FallbackCause cause) const noexcept {
     return plan().model_fallbacks.next(stands_in ? failover_->model : match().model, cause);
 }
 
+/// Does the conf name a model for what a provider refuses?
+bool Exchange::answers_lead_on() const noexcept {
+    return std::ranges::any_of(route::refusal_causes,
+                               [this](auto cause) { return !plan().model_fallbacks.empty_of(cause); });
+}
+
 /// Must the body of this answer be read before it is known whether it is the client's?
 bool Exchange::asks_refusal() const noexcept {
-    if (plan().model_fallbacks.empty() || !llm::may_be_refusal(services_.response_head.status)) return false;
+    if (!answers_lead_on() || !llm::may_be_refusal(services_.response_head.status)) return false;
     if (echo_ != nullptr || !fails_over() || !llm::chat_protocol_of(endpoint_)) return false;
-    return std::ranges::any_of(route::fallback_causes, [this](auto cause) { return !stand_in(cause).empty(); });
+    return std::ranges::any_of(route::refusal_causes, [this](auto cause) { return !stand_in(cause).empty(); });
 }
 
 /// After an answer was collected: is it the client's, or does another model get the request?
 Result<void> Exchange::judge_collected() {
     const auto own = llm::chat_protocol_of(endpoint_);
-    if (translated_ == nullptr || !own || !fails_over() || plan().model_fallbacks.empty()) return {};
+    if (translated_ == nullptr || !own || !fails_over() || !answers_lead_on()) return {};
     const CollectedAnswer& answer = translated_->answer;
     if (!llm::may_be_refusal(answer.status())) return {};
     const llm::Protocol spoken = takes_as_it_comes() ? *own : type_->protocol;
@@ -74,6 +83,31 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
     course.tried.reset();
     course.pause_ms = 0;
     return true;
+}
+
+/// Of the budgets of who asks, for the model that it asked for, or for one that the conf names in its place: a cheaper
+/// one. Where none does, the answer says which budget is spent, as of the first. Before anything is made for a provider.
+Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
+    if (try_hold_budgets()) return {};
+    const tenant::BudgetRefusal why = limited_->spent;
+    const bool may_lead = llm::chat_protocol_of(endpoint_).has_value() && route_->provider_ix < 0;
+    for (unsigned led = 0; may_lead && led < Failover::stand_ins_max; ++led) {
+        const std::string_view model = plan().model_fallbacks.next(match().model, route::FallbackCause::budget);
+        if (model.empty() || !may_be_led_to(model, request)) break;
+        leave_candidate();
+        leave_arm();
+        Selection& own = selection();
+        own.model = model;
+        own.preferred_ix = -1;
+        own.by_budget = true;
+        if (!find_candidate_of_model(request)) break;
+        if (!try_hold_budgets()) continue;
+        limited_->spent = {};
+        services_.metrics().budget_fallbacks.add();
+        return {};
+    }
+    limited_->spent = why;
+    return std::unexpected(over_budget());
 }
 
 }  // namespace loom::proxy

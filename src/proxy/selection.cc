@@ -311,10 +311,11 @@ Result<void> Exchange::refuse_needs(route::CapabilitySet missing) {
                 "no provider of this model that may be asked can do all that this request needs");
 }
 
-/// Which rule led it here, and what its prompt was taken for.
+/// Which rule or budget led it here, and what its prompt was taken for.
 void Exchange::write_selection_lines(http::HeadWriter& head) const {
     if (selection_ == nullptr) return;
     if (selection_->rule != nullptr) head.header("x-loom-rule", selection_->rule->name);
+    if (selection_->by_budget) head.header("x-loom-fallback", "budget");
     if (selection_->decided == route::Strategy::priority) return;
     const route::Estimate& estimate = *selection_->estimate;
     if (selection_->decided == route::Strategy::task) {

@@ -20,7 +20,8 @@ struct Selection {
     std::span<const uint16_t> order;  // all candidates' places, those first that the rule prefers; empty: as they stand
     const route::RoutingRule* rule = nullptr;  // that holds
     int preferred_ix = -1;                     // the provider that such a prompt is for
-    std::string_view model;                    // the model that such a prompt is for, in place of the client's
+    std::string_view model;                    // that is asked in place of the client's
+    bool by_budget = false;                    // that one's budget did not do; else by its prompt
     std::optional<route::Estimate> estimate;
     route::Strategy decided = route::Strategy::priority;  // complexity or task, where the estimate has decided
     std::span<rule::Value> headers;                       // as SelectionPlan::rule_headers

@@ -5,7 +5,12 @@
 namespace loom::route {
 
 std::string_view cause_name(FallbackCause cause) noexcept {
-    return cause == FallbackCause::context_window ? "context_window" : "content_policy";
+    switch (cause) {
+        case FallbackCause::context_window: return "context_window";
+        case FallbackCause::content_policy: return "content_policy";
+        case FallbackCause::budget: return "budget";
+    }
+    return "";
 }
 
 void ModelFallbacks::set(std::string_view model, FallbackCause cause, std::string_view instead) {

@@ -1,6 +1,15 @@
 #include "database.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "loom/base/assert.h"
+#include "loom/base/result.h"
 
 namespace loom::store {
 namespace {
@@ -75,6 +84,30 @@ DatabaseResult<Database> Database::open(const std::string& path, int flags) {
     return database;
 }
 
+DatabaseResult<void> Database::take_schema(const char* schema, int64_t version) {
+    const int64_t present = LOOM_TRY(number("PRAGMA user_version"));
+    const int64_t owner = LOOM_TRY(number("PRAGMA application_id"));
+    if (present == 0 && LOOM_TRY(number("SELECT count(*) FROM sqlite_schema")) == 0) {
+        LOOM_TRY(run("BEGIN IMMEDIATE"));
+        auto made = run(schema);
+        if (made) made = run("COMMIT");
+        if (!made) (void)run("ROLLBACK");
+        return made;
+    }
+    if (owner != database_owner)
+        return std::unexpected(
+            DatabaseFault{SQLITE_MISMATCH, "is a database of another program; name another directory"});
+    if (present != version)
+        return std::unexpected(DatabaseFault{
+            SQLITE_MISMATCH, fmt::format("has version {} and this Loom reads version {}; start the Loom that wrote it",
+                                         present, version)});
+    return {};
+}
+
+DatabaseResult<void> Database::keep_safe() {
+    return run("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 16777216");
+}
+
 DatabaseResult<void> Database::run(const char* sql) {
     if (sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr) != SQLITE_OK) return fault_of(handle_.get());
     return {};
@@ -110,5 +143,20 @@ DatabaseResult<std::string> Database::text(std::string_view sql) {
 uint64_t Database::changes() const noexcept { return static_cast<uint64_t>(sqlite3_changes64(handle_.get())); }
 
 bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+std::string make_database_file(const std::string& directory, const std::string& path) {
+    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
+        return fmt::format("state.directory: {} cannot be made: {}", directory, std::strerror(errno));
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return fmt::format("state.directory: {} cannot be written: {}", path, std::strerror(errno));
+    ::fsync(fd);
+    ::close(fd);
+    const int folder = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder >= 0) {  // the new entry outlives a power cut
+        ::fsync(folder);
+        ::close(folder);
+    }
+    return "";
+}
 
 }  // namespace loom::store

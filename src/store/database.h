@@ -47,12 +47,21 @@ class Statement {
     sqlite3* database_ = nullptr;
 };
 
+/// SQLite's application_id of each of Loom's files: "Loom".
+inline constexpr int64_t database_owner = 0x4c6f6f6d;
+
 class Database {
   public:
     /// path  ":memory:" for one that dies with the connection.
     [[nodiscard]] static DatabaseResult<Database> open(const std::string& path);
     /// Of one that is there, for asking alone.
     [[nodiscard]] static DatabaseResult<Database> open_to_read(const std::string& path);
+
+    /// Puts `schema` into one that is empty; takes one that is Loom's and of this version. In one transaction.
+    /// schema  sets application_id and user_version itself.
+    [[nodiscard]] DatabaseResult<void> take_schema(const char* schema, int64_t version);
+    /// Commits are on the disk when they return, also if the machine loses its power then.
+    [[nodiscard]] DatabaseResult<void> keep_safe();
 
     [[nodiscard]] DatabaseResult<void> run(const char* sql);
     [[nodiscard]] DatabaseResult<Statement> prepare(std::string_view sql);
@@ -70,5 +79,9 @@ class Database {
     };
     std::unique_ptr<sqlite3, Close> handle_;
 };
+
+/// Makes the directory (0700) and the file (0600) where they are missing, so that it is nobody else's to read from the
+/// start; its -wal and -shm take its mode. "" or what is wrong.
+[[nodiscard]] std::string make_database_file(const std::string& directory, const std::string& path);
 
 }  // namespace loom::store

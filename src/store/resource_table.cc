@@ -1,19 +1,13 @@
 #include "resource_table.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 namespace loom::store {
 namespace {
 
 constexpr int64_t schema_version = 1;
-constexpr int64_t application_id = 0x4c6f6f6d;  // "Loom"
 constexpr const char* file_name = "resources.db";
 
 // A row for each id that a client got. The provider's ids are unique in its account; two providers may give the same.
@@ -26,7 +20,7 @@ constexpr const char* schema = R"(
     CREATE INDEX resource_by_age ON resource (created_s);
     PRAGMA application_id = 1282371437;
     PRAGMA user_version = 1;)";
-static_assert(application_id == 1282371437 && schema_version == 1);
+static_assert(database_owner == 1282371437 && schema_version == 1);
 
 constexpr uint64_t slices = 256;        // of the table: so much is pushed out at once where there is no room
 constexpr int64_t expire_rows = 1'000;  // in one go: questions wait no longer than that takes
@@ -47,23 +41,6 @@ std::string explain(const std::string& path, const DatabaseFault& fault) {
     return fmt::format("{}: {}", path, fault.text);
 }
 
-/// "" or what is wrong. The file is made here and not by SQLite, so that it is nobody else's to read from the start;
-/// its -wal and -shm take its mode.
-std::string make_file(const std::string& directory, const std::string& path) {
-    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)
-        return fmt::format("state.directory: {} cannot be made: {}", directory, std::strerror(errno));
-    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0) return fmt::format("state.directory: {} cannot be written: {}", path, std::strerror(errno));
-    ::fsync(fd);
-    ::close(fd);
-    const int folder = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder >= 0) {  // the new entry outlives a power cut
-        ::fsync(folder);
-        ::close(folder);
-    }
-    return "";
-}
-
 }  // namespace
 
 std::expected<ResourceTable, std::string> ResourceTable::open(const std::string& directory, Limits limits,
@@ -71,7 +48,8 @@ std::expected<ResourceTable, std::string> ResourceTable::open(const std::string&
     const bool in_memory = directory.empty();
     const std::string path = in_memory ? ":memory:" : fmt::format("{}/{}", directory, file_name);
     if (!in_memory)
-        if (std::string fault = make_file(directory, path); !fault.empty()) return std::unexpected(std::move(fault));
+        if (std::string fault = make_database_file(directory, path); !fault.empty())
+            return std::unexpected(std::move(fault));
     auto database = Database::open(path);
     if (!database) return std::unexpected(explain(path, database.error()));
     ResourceTable table(std::move(*database), limits);
@@ -81,14 +59,8 @@ std::expected<ResourceTable, std::string> ResourceTable::open(const std::string&
 }
 
 DatabaseResult<void> ResourceTable::begin(bool in_memory) {
-    // FULL: a commit is on the disk when it returns, also if the machine loses its power then.
     return first_fault(
-        [&]() -> DatabaseResult<void> {
-            if (in_memory) return {};
-            return database_.run(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                "PRAGMA journal_size_limit = 16777216");
-        },
+        [&] { return in_memory ? DatabaseResult<void>() : database_.keep_safe(); },
         [&] {
             return database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF");
         },
@@ -98,30 +70,8 @@ DatabaseResult<void> ResourceTable::begin(bool in_memory) {
             if (*checked != "ok") return std::unexpected(DatabaseFault{SQLITE_CORRUPT, *checked});
             return {};
         },
-        [&] { return take_schema(); }, [&] { return prepare(); }, [&] { return count_tenants(); });
-}
-
-DatabaseResult<void> ResourceTable::take_schema() {
-    const auto version = database_.number("PRAGMA user_version");
-    if (!version) return std::unexpected(version.error());
-    const auto owner = database_.number("PRAGMA application_id");
-    if (!owner) return std::unexpected(owner.error());
-    const auto tables = database_.number("SELECT count(*) FROM sqlite_schema");
-    if (!tables) return std::unexpected(tables.error());
-    if (*tables == 0 && *version == 0) {
-        if (const auto begun = database_.run("BEGIN IMMEDIATE"); !begun) return begun;
-        const auto made = first_fault([&] { return database_.run(schema); }, [&] { return database_.run("COMMIT"); });
-        if (!made) (void)database_.run("ROLLBACK");
-        return made;
-    }
-    if (*owner != application_id)
-        return std::unexpected(
-            DatabaseFault{SQLITE_MISMATCH, "is a database of another program; name another directory"});
-    if (*version != schema_version)
-        return std::unexpected(DatabaseFault{
-            SQLITE_MISMATCH, fmt::format("has version {} and this Loom reads version {}; start the Loom that wrote it",
-                                         *version, schema_version)});
-    return {};
+        [&] { return database_.take_schema(schema, schema_version); }, [&] { return prepare(); },
+        [&] { return count_tenants(); });
 }
 
 DatabaseResult<void> ResourceTable::prepare() {

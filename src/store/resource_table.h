@@ -36,7 +36,6 @@ class ResourceTable {
   private:
     explicit ResourceTable(Database database, Limits limits) : database_(std::move(database)), limits_(limits) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
-    [[nodiscard]] DatabaseResult<void> take_schema();
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> count_tenants();
     [[nodiscard]] DatabaseResult<ResourceAnswer> answer(const ResourceQuestion& question, int64_t now_s);

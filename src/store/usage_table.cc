@@ -167,20 +167,9 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
         LOOM_TRY(database_.run("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216"));
     }
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
-    LOOM_TRY(take_schema());
+    LOOM_TRY(database_.take_schema(schema, schema_version));
     LOOM_TRY(prepare());
     return load();
-}
-
-DatabaseResult<void> UsageTable::take_schema() {
-    const int64_t version = LOOM_TRY(database_.number("PRAGMA user_version"));
-    if (version == schema_version) return {};
-    if (version != 0)
-        return std::unexpected(
-            DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
-    LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
-    LOOM_TRY(database_.run(schema));
-    return database_.run("COMMIT");
 }
 
 DatabaseResult<void> UsageTable::prepare() {

@@ -89,7 +89,6 @@ class UsageTable {
     explicit UsageTable(Database database) : database_(std::move(database)) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
     [[nodiscard]] DatabaseResult<void> begin_to_read();
-    [[nodiscard]] DatabaseResult<void> take_schema();
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> load();
     [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();

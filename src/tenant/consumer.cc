@@ -67,7 +67,7 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
     size_t key_count = 0;
     for (const ConsumerOptions& o : options) key_count += o.api_keys.size() + o.api_key_sha256.size();
     ConsumerTable table;
-    table.slots_.resize(std::bit_ceil(std::max<size_t>(2 * key_count, 2)));
+    table.make_room(key_count);
     table.consumers_.reserve(options.size());
     for (ConsumerOptions& o : options) {
         const std::string name = o.consumer.name;
@@ -88,12 +88,30 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
     return table;
 }
 
-bool ConsumerTable::insert(const Sha256& hash, uint32_t consumer, uint32_t& owner) {
+void ConsumerTable::make_room(size_t key_count) {
+    slots_.assign(std::bit_ceil(std::max<size_t>(2 * key_count, 2)), Slot{});
+}
+
+ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys) const {
+    ConsumerTable table;
+    table.consumers_ = consumers_;
+    table.by_name_ = by_name_;
+    table.make_room(slots_.size() / 2 + keys.size());
+    uint32_t owner = 0;
+    for (const Slot& slot : slots_)
+        if (slot.consumer != vacant && !slot.issued) (void)table.insert(slot.hash, slot.consumer, owner);
+    for (const IssuedKey& key : keys)
+        if (const auto name = by_name_.find(key.consumer); name != by_name_.end())
+            (void)table.insert(key.hash, name->second, owner, true);
+    return table;
+}
+
+bool ConsumerTable::insert(const Sha256& hash, uint32_t consumer, uint32_t& owner, bool issued) {
     const size_t mask = slots_.size() - 1;
     for (size_t i = first_bytes(hash) & mask;; i = (i + 1) & mask) {
         Slot& slot = slots_[i];
         if (slot.consumer == vacant) {
-            slot = {hash, consumer};
+            slot = {hash, consumer, issued};
             return true;
         }
         if (slot.hash == hash) {

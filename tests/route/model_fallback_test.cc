@@ -11,10 +11,11 @@ using Names = std::vector<std::string_view>;
 
 TEST(ModelFallbacks, OfItsOwnElseOfAll) {
     ModelFallbacks fallbacks;
-    EXPECT_TRUE(fallbacks.empty());
+    EXPECT_TRUE(fallbacks.empty_of(context_window));
     fallbacks.set("", context_window, "long");
     fallbacks.set("small", context_window, "medium");
-    EXPECT_FALSE(fallbacks.empty());
+    EXPECT_FALSE(fallbacks.empty_of(context_window));
+    EXPECT_TRUE(fallbacks.empty_of(budget));
     EXPECT_EQ(fallbacks.next("small", context_window), "medium");
     EXPECT_EQ(fallbacks.next("other", context_window), "long");
     EXPECT_EQ(fallbacks.next("long", context_window), "") << "nobody stands in for itself";

@@ -133,5 +133,32 @@ TEST(BearerToken, IsEmptyForOtherCredentials) {
         EXPECT_EQ(bearer_token(value), "") << value;
 }
 
+TEST(ConsumerTable, IssuedKeysComeToThoseOfTheConfAndTakeNoneOfThem) {
+    const ConsumerTable conf = table_of({consumer("mobile", {"sk-mobile"}), consumer("web", {})});
+    const ConsumerTable issued = conf.with_issued({{.consumer = "web", .hash = sha256("sk-1")},
+                                                   {.consumer = "web", .hash = sha256("sk-mobile")},
+                                                   {.consumer = "nobody", .hash = sha256("sk-2")}});
+    ASSERT_TRUE(issued.find("sk-1"));
+    EXPECT_EQ(issued.find("sk-1")->name, "web");
+    EXPECT_EQ(issued.find("sk-mobile")->name, "mobile");
+    EXPECT_FALSE(issued.find("sk-2"));
+    EXPECT_FALSE(conf.find("sk-1"));
+    const ConsumerTable later = issued.with_issued({{.consumer = "mobile", .hash = sha256("sk-3")}});
+    EXPECT_FALSE(later.find("sk-1")) << "those that it had are replaced";
+    ASSERT_TRUE(later.find("sk-3"));
+    EXPECT_EQ(later.find("sk-mobile")->name, "mobile");
+    EXPECT_FALSE(later.with_issued({}).find("sk-3"));
+}
+
+TEST(ConsumerTable, ManyIssuedKeysAreAllFound) {
+    ConsumerTable table = table_of({consumer("mobile", {"sk-mobile"})});
+    std::vector<IssuedKey> keys;
+    for (int i = 0; i < 5'000; ++i) keys.push_back({.consumer = "mobile", .hash = sha256("sk-" + std::to_string(i))});
+    for (int turn = 0; turn < 3; ++turn) table = table.with_issued(keys);
+    for (int i = 0; i < 5'000; ++i) ASSERT_TRUE(table.find("sk-" + std::to_string(i)));
+    EXPECT_FALSE(table.find("sk-5000"));
+    EXPECT_TRUE(table.find("sk-mobile"));
+}
+
 }  // namespace
 }  // namespace loom::tenant

@@ -100,6 +100,81 @@ TEST_F(Budget, MoneyIsThatOfWhoIsAsked_WhateverTheClientCallsTheModel) {
     expect_refused("budget.daily is 0.7 a day", asking(10, "fast"));
 }
 
+/// gpt-4o costs, gpt-mini costs a tenth, gpt-own is nobody's to bill.
+class BudgetFallback : public Budget {
+  protected:
+    BudgetFallback() {
+        conf.set("provider.mock.models", "gpt-4o, gpt-mini, gpt-own, text-embedding-3-small");
+        conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
+        conf.set("price.gpt-mini.input_per_1m", "100").set("price.gpt-mini.output_per_1m", "1000");
+        conf.set("token_accounting.limit.tester.budget.daily", "0.70");  // one answer of gpt-4o is 0.64
+        conf.set("model_fallback.gpt-4o.budget", "gpt-mini");
+    }
+    std::string asked_model(size_t index) { return json_text(upstream().request(index).body, "model"); }
+};
+
+TEST_F(BudgetFallback, ACheaperModelTakesWhatTheBudgetDoesNotDoFor) {
+    conf.set("model_fallback.gpt-mini.budget", "gpt-own");
+    begin();
+    const Message first = ask(asking());
+    EXPECT_FALSE(first.head.has("x-loom-fallback"));
+    EXPECT_FALSE(first.head.has("x-loom-model"));
+    expect_told(R"("used":"0.64","remaining":"0.06")");
+    const Message second = ask(asking());
+    EXPECT_EQ(second.status(), 200) << second.raw();
+    EXPECT_EQ(second.head.value("x-loom-fallback"), "budget");
+    EXPECT_EQ(second.head.value("x-loom-model"), "gpt-mini");
+    expect_told(R"("used":"0.704")");  // what it took, though more than was left of the day
+    const Message third = ask(asking());
+    EXPECT_EQ(third.head.value("x-loom-model"), "gpt-own") << "the next in the row, which has no price";
+    EXPECT_EQ(ask(asking(10, "gpt-mini")).head.value("x-loom-model"), "gpt-own");
+    EXPECT_EQ(asked_model(0) + " " + asked_model(1) + " " + asked_model(2) + " " + asked_model(3),
+              "gpt-4o gpt-mini gpt-own gpt-own");
+    EXPECT_EQ(loom().eventually("loom_ai_budget_fallbacks_total"), 3);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="consumer"})"), 0);
+    expect_told(R"("used":"0.704")");
+}
+
+TEST_F(BudgetFallback, WhereNoneDoesTheAnswerSaysSo) {
+    conf.set("token_accounting.limit.tester.budget.daily", "0.05").set("price.gpt-mini.input_per_1m", "100000");
+    begin();
+    expect_refused("budget.daily is 0.05 a day");
+    EXPECT_EQ(upstream().request_count(), 0u);
+    EXPECT_EQ(loom().eventually("loom_ai_budget_fallbacks_total"), 0);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="consumer"})"), 1);
+    expect_told(R"("used":"0","remaining":"0.05")");
+}
+
+TEST_F(BudgetFallback, NobodyIsLedToAModelThatItMayNotUse) {
+    conf.set("consumer.tester.models", "gpt-4o").set("token_accounting.limit.tester.budget.daily", "0.05");
+    begin();
+    expect_refused("budget.daily is 0.05 a day");
+}
+
+TEST_F(BudgetFallback, TheOneOfAllOthersIsForChatsAlone) {
+    conf.set("routing.fallback.budget", "gpt-own").set("price.text-embedding-3-small.input_per_1m", "1000000000");
+    begin();
+    expect_refused("budget.daily is 0.7 a day",
+                   request("POST", "/v1/embeddings", auth_header(),
+                           R"({"model":"text-embedding-3-small","input":"of another model this would mean nothing"})"));
+    EXPECT_EQ(upstream().request_count(), 0u);
+}
+
+TEST_F(BudgetFallback, WhatFailsThereFailsOverAsThatModel) {
+    conf.set("routing.failover.enabled", "on").set("routing.failover.backoff", "1ms");
+    conf.set("token_accounting.limit.tester.budget.daily", "0.10");
+    std::atomic<int> asked = 0;
+    start(answer_with([&asked](const Message&) {
+        return asked++ == 0 ? answer("{}", "500 Internal Server Error") : answer(answer_of(40, 60));
+    }));
+    const Message answered = ask(asking());
+    EXPECT_EQ(answered.status(), 200) << answered.raw();
+    EXPECT_EQ(answered.head.value("x-loom-model"), "gpt-mini");
+    EXPECT_EQ(answered.head.value("x-loom-attempts"), "2");
+    EXPECT_EQ(asked_model(1), "gpt-mini");
+    expect_told(R"("used":"0.064")");
+}
+
 TEST_F(Budget, WhatIsNotReadGoesWhereAnythingIsLeft_AndIsBooked) {
     conf.set("token_accounting.limit.tester.daily_limit", "150").set("route.ai.passthrough", "images");
     begin(40, 60);

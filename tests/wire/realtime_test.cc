@@ -6,6 +6,7 @@
 #include <atomic>
 
 #include "fixture.h"
+#include "state_directory.h"
 #include "websocket.h"
 
 namespace loom::wire {
@@ -155,6 +156,20 @@ TEST_F(Realtime, ASessionThatBeginsClosesABreaker) {
         one.end.send_close(1000);
         EXPECT_EQ(one.end.read_close(), 1000);
     }
+}
+
+TEST_F(Realtime, ASessionEndsWithTheKeyThatItWasBegunWith) {
+    const StateDirectory state;
+    conf.set("auth.issued_keys", "on").set("state.directory", state.path());
+    start(talking(echo));
+    const std::string made = ask_once(loom().admin_port(), request("POST", "/ai/keys?consumer=tester"), false).body;
+    Session stays = open();
+    Session ends = open(target, "Authorization: Bearer " + json_text(made, "key") + "\r\n");
+    const std::string id = json_text(made, "id");
+    EXPECT_EQ(ask_once(loom().admin_port(), request("DELETE", "/ai/keys/" + id), false).status(), 200);
+    EXPECT_EQ(ends.end.read_close(), 1008);
+    stays.end.send_close(1000);
+    EXPECT_EQ(stays.end.read_close(), 1000);
 }
 
 TEST_F(Realtime, AModelIsMappedAndOthersAreRefused) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "loom/admin/keys.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/cache_shards.h"
 #include "loom/proxy/plan.h"
@@ -21,6 +22,7 @@ struct ApiOptions {
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
     proxy::CacheShards* cache = nullptr;                       // outlives the handler
+    KeyDesk* keys = nullptr;                                   // likewise; null: none are made here
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is

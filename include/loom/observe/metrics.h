@@ -179,7 +179,8 @@ class ShardMetrics {
     // Streams that broke behind content where routing.failover.continuation is on: another provider has told the rest,
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
-    Counter budget_alerts;  // shares of budgets that were reached
+    Counter budget_alerts;     // shares of budgets that were reached
+    Counter budget_fallbacks;  // requests that a model took in place of one that a budget did not do for
     // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it
     // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
     // cancelled had not said what it took.

@@ -320,6 +320,7 @@ struct LocalAnswer {
     int status = 200;
     std::string content_type = "application/json";
     std::string body;
+    bool is_secret = false;  // no cache keeps it
 };
 
 /// A request of the admin listener. Bodies are not read. Views of the call's own.
@@ -332,7 +333,7 @@ struct LocalRequest {
     std::string_view peer;    // its address, for the log
 };
 
-/// What the admin listener does with a request. Runs on a shard: quick, and without waiting.
+/// What the admin listener does with a request. On the admin's own thread, which serves no others.
 using LocalHandler = std::function<LocalAnswer(const LocalRequest& request)>;
 
 }  // namespace loom::proxy

@@ -47,6 +47,12 @@ struct ConsumerOptions {
     std::vector<std::string> api_key_sha256;  // 64 hexadecimal digits
 };
 
+/// A key that Loom has made for a consumer (GET /ai/keys).
+struct IssuedKey {
+    std::string consumer;
+    Sha256 hash{};
+};
+
 /// Immutable: shared by all shards as part of a configuration snapshot.
 class ConsumerTable {
   public:
@@ -55,6 +61,10 @@ class ConsumerTable {
     /// twice.
     [[nodiscard]] static std::expected<ConsumerTable, std::string> build(std::vector<ConsumerOptions> options);
     ConsumerTable() = default;  // nobody
+
+    /// The same with these keys, in place of those issued that it had. One that a consumer of the conf has stays that
+    /// one's; one whose consumer is not here is nobody's.
+    [[nodiscard]] ConsumerTable with_issued(const std::vector<IssuedKey>& keys) const;
 
     /// The consumer that owns a key, or null. Hashes the whole key, then compares whole hashes in constant time, found
     /// or not: the time tells the length of what was presented and nothing of what is stored. ≈ 0.15 µs.
@@ -77,9 +87,11 @@ class ConsumerTable {
     struct Slot {
         Sha256 hash{};
         uint32_t consumer = vacant;
+        bool issued = false;
     };
     static constexpr uint32_t vacant = UINT32_MAX;
-    [[nodiscard]] bool insert(const Sha256& hash, uint32_t consumer, uint32_t& owner);
+    void make_room(size_t key_count);
+    [[nodiscard]] bool insert(const Sha256& hash, uint32_t consumer, uint32_t& owner, bool issued = false);
 
     std::vector<Consumer> consumers_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name_;

@@ -1,0 +1,51 @@
+// Keys that Loom has made for its consumers: in `keys.db` of the state directory, as hashes. Whoever reads the file has
+// no key.
+#pragma once
+
+#include <cstdint>
+#include <expected>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "loom/base/crypto.h"
+
+namespace loom::store {
+
+struct StoredKey {
+    std::string id;  // "key_…", which is told and logged
+    std::string consumer;
+    std::string label;  // a person's word for it; "" where there is none
+    std::string tail;   // its last four characters, by which a person knows it again
+    Sha256 hash{};
+    int64_t created_unix_s = 0;
+    int64_t expires_unix_s = 0;  // 0: never
+};
+
+/// For one thread at a time. Each change is on the disk when its call returns; it blocks on it.
+class KeyStore {
+  public:
+    static constexpr size_t keys_max = 100'000;
+
+    /// Errors  a text that names the file, what is wrong with it, and a remedy.
+    [[nodiscard]] static std::expected<KeyStore, std::string> open(const std::string& directory);
+    KeyStore(KeyStore&&) noexcept;
+    KeyStore& operator=(KeyStore&&) noexcept;
+    ~KeyStore();
+
+    // Errors  a text, for the log: the file cannot be read or written.
+    /// All, by the time they were made.
+    [[nodiscard]] std::expected<std::vector<StoredKey>, std::string> list();
+    /// Adds one; at the same time another, if any, is to end at `ends_unix_s`: both or none.
+    [[nodiscard]] std::expected<void, std::string> add(const StoredKey& key, const std::string& replaced_id = {},
+                                                       int64_t ends_unix_s = 0);
+    /// False where there is none of this id.
+    [[nodiscard]] std::expected<bool, std::string> remove(const std::string& id);
+
+  private:
+    struct Impl;
+    explicit KeyStore(std::unique_ptr<Impl> impl) noexcept;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace loom::store

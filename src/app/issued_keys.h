@@ -1,0 +1,60 @@
+// Keys that are made and ended while Loom runs: kept by the admin's thread, put in force by the one that puts plans in
+// force.
+#pragma once
+
+#include <condition_variable>
+#include <expected>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "loom/admin/keys.h"
+#include "loom/store/key_store.h"
+#include "loom/tenant/consumer.h"
+
+namespace loom::app {
+
+class IssuedKeys final : public admin::KeyDesk {
+  public:
+    /// on_change  called on the admin's thread: who puts plans in force is to look.
+    /// Errors  a text that names the file, what is wrong with it, and a remedy.
+    [[nodiscard]] static std::expected<std::unique_ptr<IssuedKeys>, std::string> open(const std::string& directory,
+                                                                                      std::function<void()> on_change);
+
+    // On the admin's thread.
+    [[nodiscard]] std::vector<store::StoredKey> keys() const override;
+    [[nodiscard]] std::expected<void, std::string> add(const store::StoredKey& key, const std::string& replaced_id,
+                                                       int64_t ends_unix_s) override;
+    [[nodiscard]] std::expected<void, std::string> remove(const std::string& id) override;
+
+    // On any.
+    /// Those that are good at this time, and which state of the table that is.
+    struct Good {
+        std::vector<tenant::IssuedKey> keys;
+        uint64_t version = 0;
+    };
+    [[nodiscard]] Good good_at(int64_t unix_s) const;
+    /// When the next of them ends, after `unix_s`; nothing where none does.
+    [[nodiscard]] std::optional<int64_t> next_end(int64_t unix_s) const;
+    /// Every shard goes by this state of the table, or a later one.
+    void note_in_force(uint64_t version);
+
+  private:
+    IssuedKeys(store::KeyStore store, std::vector<store::StoredKey> keys, std::function<void()> on_change)
+        : store_(std::move(store)), keys_(std::move(keys)), on_change_(std::move(on_change)) {}
+    /// Takes the table anew, and waits until it is in force.
+    [[nodiscard]] std::expected<void, std::string> take();
+
+    store::KeyStore store_;  // the admin's thread alone
+    mutable std::mutex mutex_;
+    std::condition_variable in_force_;
+    std::vector<store::StoredKey> keys_;
+    uint64_t version_ = 0;
+    uint64_t version_in_force_ = 0;
+    std::function<void()> on_change_;
+};
+
+}  // namespace loom::app
