@@ -3,6 +3,7 @@
 #include "answers.h"
 #include "loom/admin/cache.h"
 #include "loom/admin/limits.h"
+#include "loom/admin/openapi.h"
 #include "loom/admin/providers.h"
 #include "loom/admin/usage.h"
 #include "loom/admin/verbs.h"
@@ -26,7 +27,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const bool verb = is_verb(path);
     const bool changes = verb || is_keys(path) || is_cache(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
-                       is_usage(path) || is_keys(path) || path == providers_path ||
+                       path == openapi_path || is_usage(path) || is_keys(path) || path == providers_path ||
                        path.starts_with(std::string(providers_path) + "/");
     if (known && !changes && request.method != "GET" && request.method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
@@ -44,6 +45,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     if (path == limits_path)
         return {.body = show_limits(*options.plan(), monotonic_ns() / 1'000'000,
                                     static_cast<int64_t>(wall_us() / 1'000'000))};
+    if (path == openapi_path) return {.body = std::string(openapi_document())};
     if (is_usage(path)) {
         if (options.usage != nullptr) return show_usage(*options.usage, *options.plan(), request);
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
@@ -64,7 +66,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     return refuse(
         404,
         "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage, /ai/keys and "
-        "/ai/cache",
+        "/ai/cache; /ai/openapi.json describes them",
         llm::error_type::not_found, "not_found");
 }
 
