@@ -1,6 +1,7 @@
 #include "loom/admin/api.h"
 
 #include "answers.h"
+#include "loom/admin/cache.h"
 #include "loom/admin/limits.h"
 #include "loom/admin/openapi.h"
 #include "loom/admin/providers.h"
@@ -24,7 +25,7 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
     const bool verb = is_verb(path);
-    const bool changes = verb || is_keys(path);
+    const bool changes = verb || is_keys(path) || is_cache(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
                        path == openapi_path || is_usage(path) || is_keys(path) || path == providers_path ||
                        path.starts_with(std::string(providers_path) + "/");
@@ -50,6 +51,7 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
                       "not_found");
     }
+    if (is_cache(path)) return run_cache(options.cache, *options.plan(), request);
     if (is_keys(path)) {
         if (options.keys != nullptr) return answer_keys(*options.keys, *options.plan(), request);
         return refuse(404, "no keys are made here: set auth.issued_keys = on", llm::error_type::not_found, "not_found");
@@ -63,8 +65,8 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     }
     return refuse(
         404,
-        "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage and /ai/keys; "
-        "/ai/openapi.json describes them",
+        "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage, /ai/keys and "
+        "/ai/cache; /ai/openapi.json describes them",
         llm::error_type::not_found, "not_found");
 }
 

@@ -198,6 +198,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_experiments(report);
     check_mirror(report);
     check_hedge(report);
+    check_cache(report);
     check_consumers(report);
     check_identity(report);
     check_selection(report);

@@ -49,6 +49,7 @@ void check_sticky(Report& report);
 void check_experiments(Report& report);
 void check_mirror(Report& report);
 void check_hedge(Report& report);
+void check_cache(Report& report);
 void check_consumers(Report& report);
 /// Issuers of tokens, what routes ask for, and addresses.
 void check_identity(Report& report);

@@ -40,6 +40,9 @@ namespace loom::app {
 /// Of src/app/keys_hedge.cc: a second provider beside one that is slow.
 [[nodiscard]] std::span<const KeyRow> hedge_keys();
 
+/// Rows of the keys that keep answers.
+[[nodiscard]] std::span<const KeyRow> cache_keys();
+
 /// Rows of the keys that say how much clients may ask for.
 [[nodiscard]] std::span<const KeyRow> rate_limit_keys();
 

@@ -22,8 +22,7 @@ constexpr KeyRow rows[] = {
     later("semantic_cache.enabled", boolean), later("semantic_cache.similarity_threshold", share),
     later("semantic_cache.ttl", duration), later("semantic_cache.max_size", size),
     later("semantic_cache.embedding.provider", text), later("semantic_cache.embedding.model", text),
-    later("semantic_cache.embedding.model_path", path), later("cache.exact.enabled", boolean),
-    later("cache.exact.max_size", size), later("cache.exact.ttl", duration),
+    later("semantic_cache.embedding.model_path", path),
     // guard
     later("security.content_filtering.enabled", boolean), later("security.content_filtering.categories", list),
     later("security.content_filtering.action", text), later("security.rule.<name>.pattern", text),

@@ -94,6 +94,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (plan.mirror != nullptr) terms.push_back(mirror_term(*plan.mirror, shape));
     if (plan.hedge != nullptr) terms.push_back(hedge_term(*plan.hedge, shape));
     for (auto& term : proxy::services_memory(shape)) terms.push_back(std::move(term));
+    if (plan.cache != nullptr)  // one that leaves after a change of its size goes in steps
+        terms.push_back({"answers that are kept", plan.cache->bytes_max / server.shard_count, "cache.exact.max_size"});
     if (!plan.jwt.empty())
         terms.push_back(
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});

@@ -271,6 +271,7 @@ void build_routes(const Config& config, proxy::Plan& plan, TlsFiles& files, Mess
         route.bearer = config.boolean(prefix + "auth.bearer");
         route.guarded = config.boolean(prefix + "security");
         route.keepalive_ms = ms(config, prefix + "keepalive");
+        route.caches = config.boolean(prefix + "cache");
         for (const std::string& name_of_family : config.list(prefix + "passthrough")) {
             const llm::Endpoint family = llm::endpoint_of_name(name_of_family);
             route.passthrough |= llm::set_of(family);

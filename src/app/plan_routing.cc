@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "plan_cache.h"
 #include "plan_experiment.h"
 #include "plan_fallback.h"
 #include "plan_health.h"
@@ -138,6 +139,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
     plan.choice.counts_in_flight = sticky;
     plan.hedge = hedge_plan(config);
+    plan.cache = cache_plan(config);
     const bool hedges_by_time = plan.hedge != nullptr && plan.hedge->percentile != 0;
     const bool measured = uses(route::Strategy::latency) || uses(route::Strategy::throughput) || hedges_by_time;
     const auto is_plain = [](route::Strategy one) { return one == route::Strategy::priority; };

@@ -123,6 +123,7 @@ class Server {
     std::unique_ptr<net::Resolver> resolver_;
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
+    std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
     std::unique_ptr<IssuedKeys> issued_keys_;
     std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
     std::vector<std::unique_ptr<ShardThread>> shards_;
@@ -169,12 +170,14 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
     if (!take_plan(plan, config_)) return exit_config;
+    cache_ = std::make_unique<proxy::CacheShards>(options_.shard_count);
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
         shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
                                                         metrics_.shard(index), log_->shard(index)));
         shards_.back()->set_register(register_.get());
+        shards_.back()->keep_cache(*cache_);
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
@@ -387,6 +390,7 @@ bool Server::listen_as_admin() {
                           .ready = [this] { return serving_.load() && !draining_.load(); },
                           .plan = [this] { return admin_->plan(); },
                           .usage = usage_.get(),
+                          .cache = cache_.get(),
                           .keys = issued_keys_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     return true;

@@ -54,6 +54,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
         ledger_ = std::make_unique<store::LedgerLog>(shard_, *ledger_channel_);
         services_->set_ledger(ledger_.get(), ledger_refuses_);
     }
+    if (cache_ != nullptr) services_->set_cache(*cache_);
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
     if (deliver_jwt_keys_) jwt_keys_ = std::make_unique<JwtKeyFetcher>(shard_, resolver_, deliver_jwt_keys_);
@@ -110,6 +111,11 @@ void ShardThread::set_register(store::ResourceRegister* resources) {
     shard_.mailbox().post([this, resources] {
         if (services_ != nullptr) services_->set_register(resources);
     });
+}
+
+void ShardThread::keep_cache(proxy::CacheShards& cache) {
+    cache_ = &cache;
+    cache.set_mailbox(shard_.index(), shard_.mailbox());
 }
 
 void ShardThread::after_all(std::function<void()> then) { shard_.mailbox().post(std::move(then)); }

@@ -10,6 +10,7 @@
 #include "health_checks.h"
 #include "jwt_keys.h"
 #include "listener_tls.h"
+#include "loom/proxy/cache_shards.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
 
@@ -43,6 +44,8 @@ class ShardThread {
         ledger_channel_ = &channel;
         ledger_refuses_ = refuses;
     }
+    /// Before start: this shard owns its part of the cache, which outlives the thread.
+    void keep_cache(proxy::CacheShards& cache);
     /// Calls it on the shard's thread, behind all that it was given before. Never where the shard has finished.
     void after_all(std::function<void()> then);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
@@ -87,6 +90,7 @@ class ShardThread {
     store::ResourceRegister* register_ = nullptr;  // before the start
     store::LedgerChannel* ledger_channel_ = nullptr;
     bool ledger_refuses_ = false;
+    proxy::CacheShards* cache_ = nullptr;
     std::unique_ptr<store::LedgerLog> ledger_;
     std::vector<std::unique_ptr<proxy::ProxyListener>> listeners_;
     GoogleTokens::Deliver deliver_tokens_;

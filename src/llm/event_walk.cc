@@ -64,13 +64,20 @@ bool EventWalk::read_choice_member(Range key, uint32_t& index) {
     const std::string_view name = inside(cursor_.text(), key);
     if (name == "delta" && cursor_.peek() == '{') return read_delta();
     if (name == "text" && cursor_.peek() == '"') return read_text(TextField::Kind::text);
-    if (name == "finish_reason") {
-        facts_.finished |= !cursor_.is_null();
-        return cursor_.skip_value();
-    }
+    if (name == "finish_reason") return read_finish();
     uint64_t count = 0;
     if (name != "index" || !cursor_.take_count(count)) return cursor_.skip_value();
     index = static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX));
+    return true;
+}
+
+bool EventWalk::read_finish() {
+    if (cursor_.is_null()) return cursor_.skip_value();
+    Range reason;
+    if (!cursor_.skip_value(reason)) return false;
+    const std::string_view word = text_of(cursor_.text(), reason);
+    facts_.finished = true;
+    facts_.cut_short |= word != R"("stop")" && word != R"("tool_calls")" && word != R"("function_call")";
     return true;
 }
 

@@ -35,6 +35,7 @@ class EventWalk {
     bool read_choice();
     bool read_choice_member(Range key, uint32_t& index);
     bool read_delta();
+    bool read_finish();
     bool read_content_parts();
     bool read_tool_calls();
     bool read_tool_call();

@@ -34,7 +34,10 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
         case Kind::redacted_thinking: facts.has_content = true; break;
         case Kind::tool_call:
         case Kind::arguments: facts.has_content = facts.has_tool_call = true; break;
-        case Kind::finish: facts.finished = true; break;
+        case Kind::finish:
+            facts.finished = true;
+            facts.cut_short |= !ends_well(delta.reason);
+            break;
         case Kind::error: facts.is_error = true; break;
         case Kind::end: facts.done = true; break;
         default: break;

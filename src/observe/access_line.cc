@@ -10,8 +10,9 @@ constexpr struct {
            error_what = 128;
 } bytes_max;
 constexpr size_t failover_bytes_max = 256;  // names of the conf's and words of ours: nothing to escape
-constexpr size_t guard_bytes_max = 256;     // the same
-constexpr size_t hedge_bytes_max = 64;      // the same, each of both
+constexpr size_t cache_bytes_max = 8;
+constexpr size_t guard_bytes_max = 256;  // the same
+constexpr size_t hedge_bytes_max = 64;   // the same, each of both
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + bytes_max.client_certificate +
                                   bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
                                   bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
@@ -136,6 +137,7 @@ void put_outcome(Line& line, const AccessRecord& r) noexcept {
         line.raw(",\"stream\":false");
     line.number(",\"attempts\":", r.attempts);
     line.plain(",\"failover\":\"", r.failover, failover_bytes_max);
+    line.plain(",\"cache\":\"", r.cache, cache_bytes_max);
     line.plain(",\"hedge\":\"", r.hedge, hedge_bytes_max);
     line.plain(",\"hedge_other\":\"", r.hedge_other, hedge_bytes_max);
     line.plain(",\"guard\":\"", r.guard, guard_bytes_max);

@@ -91,6 +91,7 @@ class Exposition {
         write_stickiness();
         write_experiments();
         write_mirrors();
+        write_cache();
         write_continuations();
         write_hedges();
         write_health();
@@ -338,6 +339,38 @@ class Exposition {
         result("answered", &ShardMetrics::mirrors_answered);
         result("failed", &ShardMetrics::mirrors_failed);
         result("dropped", &ShardMetrics::mirrors_dropped);
+    }
+
+    void write_cache() {
+        const auto count_of = [this](size_t status) {
+            return sum([=](const ShardMetrics& s) { return s.cache_request_count(status); });
+        };
+        out_.family("loom_ai_cache_requests_total", "counter",
+                    "Requests, by what became of them in the cache (cache.exact.enabled). bypass: they are of no kind "
+                    "that is kept, or their client did not want it; stale: in place of an error.");
+        for (size_t i = 0; i < cache_statuses.size(); ++i) out_.sample({{"status", cache_statuses[i]}}, count_of(i));
+        out_.family("loom_ai_cache_hits_total", "counter", "Requests that were given an answer that was kept.");
+        out_.sample({}, count_of(2) + count_of(3));
+        out_.family("loom_ai_cache_misses_total", "counter", "Requests for which none was kept.");
+        out_.sample({}, count_of(1));
+        const auto plain = [this](const char* name, const char* type, const char* help, auto member) {
+            out_.family(name, type, help);
+            out_.sample({}, sum([=](const ShardMetrics& s) { return static_cast<uint64_t>((s.*member).value()); }));
+        };
+        plain("loom_ai_cache_joined_total", "counter",
+              "Of the hits, those that waited for the answer to the same request.", &ShardMetrics::cache_joined);
+        plain("loom_ai_cache_entries", "gauge", "Answers that are kept.", &ShardMetrics::cache_entries);
+        plain("loom_ai_cache_bytes", "gauge", "What they take, with their index.", &ShardMetrics::cache_bytes);
+        out_.family("loom_ai_cache_saved_tokens_total", "counter",
+                    "What the answers that were given again took when they were made.");
+        const auto saved = [this](std::string_view type, Counter ShardMetrics::* member) {
+            out_.sample({{"type", type}}, sum([=](const ShardMetrics& s) { return (s.*member).value(); }));
+        };
+        saved("input", &ShardMetrics::cache_saved_input);
+        saved("output", &ShardMetrics::cache_saved_output);
+        out_.family("loom_ai_cache_saved_cost_total", "counter",
+                    "What they cost when they were made, where it is known.");
+        out_.sample({}, MoneyText(sum([](const ShardMetrics& s) { return s.cache_saved_cost.value(); })).view());
     }
 
     void write_continuations() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
@@ -189,6 +190,7 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
     if (llm::is_inspected(endpoint_)) {
         if (head.method != http::Method::post)
             return fail(Errc::bad_method, Side::downstream, "this endpoint takes POST");
+        if (plan().cache != nullptr) cache_ = CacheVisit::begin(*this, head);
         return {};
     }
     if (is_realtime_session()) {

@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
 #include "echo_source.h"
@@ -126,6 +127,7 @@ void Exchange::relay_answer() {
     status_ = answered_ ? status_ : head.status;
     if (options.hold.bytes_max == 0) claim_client();
     if (!answered_) write_answer_head(head, options);
+    if (cache_ != nullptr && !refused_early) cache_->watch(options, head);
     io::BufferLease came = std::move(attempt_->answer_lease);
     const ByteBuffer came_before = std::move(attempt_->answer_bytes);
     start_relay(options);
@@ -215,7 +217,9 @@ void Exchange::release_draft() noexcept {
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
     const size_t lines_bytes = told_limits() != nullptr ? limit_lines_bytes_max : 0;
-    const size_t bytes_max = source.head_bytes + origin_.size() + dropped_.size() + lines_bytes + head_slack_bytes;
+    const size_t cache_bytes = cache_ != nullptr ? CacheVisit::lines_bytes_max : 0;
+    const size_t bytes_max =
+        source.head_bytes + origin_.size() + dropped_.size() + lines_bytes + cache_bytes + head_slack_bytes;
     const bool own_limits = tells_limits();
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
@@ -251,7 +255,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
-            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, retry-after, ratelimit, "
+            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, retry-after, ratelimit, "
             "ratelimit-policy\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
@@ -259,6 +263,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
     write_limit_lines(head);
     write_routing_lines(head);
+    if (cache_ != nullptr) cache_->write_lines(head);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
     ends_by_close_ = ends_by_close;
     closing_told_ = ends_by_close || !keep_alive_ || body_left || services_.draining();

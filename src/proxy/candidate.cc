@@ -1,6 +1,7 @@
 // Who is asked: the candidate of an attempt, and what follows from it.
 #include <algorithm>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/json_text.h"
@@ -21,6 +22,7 @@ constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
 
 }  // namespace
 
+/// Who may take it, and who of them is asked; nobody where an answer is kept, or waited for (CacheVisit).
 Result<void> Exchange::find_candidate(const llm::Request& request) {
     if (client_->is_mirror()) return find_shadow(request);
     if (!plan().experiments.empty()) choose_arm(request);
@@ -32,6 +34,16 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         return refuse_model();
     if (led)
         if (const AccessRule* const rule = denied_by(routed_model(), request)) return refuse_access(*rule);
+    if (cache_ != nullptr) {  // who may take it is part of what it asks for
+        if (route_->provider_ix < 0 && !match.candidates.empty()) LOOM_TRY(narrow(match, request));
+        cache_->look_up(request, match);
+        if (cache_->answered() || cache_->waits()) return {};
+    }
+    return choose_candidate(request);
+}
+
+/// One of those who may take it.
+Result<void> Exchange::choose_candidate(const llm::Request& request) {
     if (plan().failover.enabled) services_.retries.on_request(plan().failover.budget_share);
     if (plan().hedge != nullptr) services_.hedges.on_request(plan().hedge->budget_share);
     return find_candidate_of_model(request);

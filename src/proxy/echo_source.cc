@@ -1,5 +1,6 @@
 #include "echo_source.h"
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "translated.h"
@@ -108,6 +109,7 @@ void Exchange::begin_made_relay() {
     watch_stream(options);
     status_ = 200;
     if (!answered_) write_answer_head(head, options);
+    if (cache_ != nullptr) cache_->watch(options, head);
     start_relay(options);
     echo_->begin();
 }

@@ -1,5 +1,6 @@
 #include "exchange.h"
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "coded_body.h"
 #include "continuation.h"
@@ -75,6 +76,10 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         while (x.waits_for_body()) co_await x.wait_;
         while (x.guards_document()) co_await x.wait_;
         step = x.inspect();
+        while (step && x.cache_ != nullptr && x.cache_->waits()) {
+            co_await x.wait_;
+            step = x.cache_->look_at_answer();
+        }
         while (step && x.place_ != nullptr) {
             co_await x.wait_;
             step = x.look_at_line();
@@ -124,6 +129,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         asks = !x.committed();  // who is next may need no asking: a count is estimated
     }
     if (!step) x.refuse(x.telling_error(step.error()));
+    if (x.cache_ != nullptr) x.cache_->finish();
     Booking(x).settle_last();
     x.phase_ = Phase::deliver;
     x.release_upstream();

@@ -29,6 +29,7 @@
 
 namespace loom::proxy {
 
+class CacheVisit;
 class ClientConnection;
 class CodedBody;
 class CollectedAnswer;
@@ -78,6 +79,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
   private:
     friend class BatchUpload;
     friend class Booking;
+    friend class CacheVisit;
     friend class EchoSource;
     friend class Guarding;
     friend class LinePlace;
@@ -200,6 +202,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // inspect.cc
     Result<void> inspect();
     Result<void> inspect_model();
+    Result<void> inspect_found(const Result<void>& found, const llm::Request& request);
     Result<void> inspect_on(const llm::Request& request);
     Result<void> prepare(const llm::Request& request);
     // request_cap.cc
@@ -247,6 +250,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
+    Result<void> choose_candidate(const llm::Request& request);
     Result<void> find_candidate_of_model(const llm::Request& request);
     Result<void> refuse_model();
     [[nodiscard]] route::Strategy strategy_of(const route::ModelMatch& match) const noexcept;
@@ -573,6 +577,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::unique_ptr<llm::StreamWatch> watch_;
     std::unique_ptr<llm::Translation> shadow_;  // of a stream that its budgets may stop
     std::unique_ptr<Realtime> realtime_;        // of a request for a session, and of the session
+    std::unique_ptr<CacheVisit> cache_;         // of a request whose answer may be kept, or was
     std::unique_ptr<Ownership> owned_;          // of a request that has to do with what providers keep
     Draft* draft_ = nullptr;
     Selection* selection_ = nullptr;   // in text_; null where nothing narrows who may take it

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "hedge.h"
@@ -112,8 +113,11 @@ Result<void> Exchange::judge_answer() {
     const http::ResponseHead& head = services_.response_head;
     Booking(*this).note_status(head.status);
     if (instance_set() != nullptr && !client_->is_mirror()) rest_key(head);
-    if (!fails_over()) return {};
     const int status = head.status;
+    const bool has_stale = cache_ != nullptr && cache_->has_stale();
+    if (!fails_over() && has_stale && (status >= 500 || status == 429))
+        return fail(Errc::refused, Side::upstream, answered_error);
+    if (!fails_over()) return {};
     const bool key_refused = status == 401 || status == 402;  // the key is ours: revoked, or out of credit
     Failure failure{.reason = key_refused     ? FailoverReason::credentials
                               : status == 429 ? FailoverReason::rate_limit
@@ -128,8 +132,9 @@ Result<void> Exchange::judge_answer() {
         return is_hedge() && status / 100 != 2 ? Race(*this).refuse(failure) : Result<void>();
     failure.retry_after_ms = retry_after_of(head, services_.wall_now_us() / 1'000'000);
     const bool again = plan_failover(failure);
-    // Nobody else is left: its own words say more than ours would, unless another's failure said more.
-    const bool best = rank_of(failure) >= rank_of(*failover_->told);
+    // Nobody else is left: its own words say more than ours would, unless another's failure said more, or an old answer
+    // does.
+    const bool best = rank_of(failure) >= rank_of(*failover_->told) && !has_stale;
     if (!again && best && !answered_ && !client_gone_) return {};
     return std::unexpected(failure.error);
 }

@@ -1,4 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/llm/models.h"
@@ -36,9 +37,15 @@ Result<void> Exchange::inspect_model() {
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
     if (limited_ != nullptr) LOOM_TRY(reserve_tokens(*request));
     const auto found = find_candidate(*request);
+    if (cache_ != nullptr && (cache_->answered() || cache_->waits())) return found;
+    return inspect_found(found, *request);
+}
+
+/// Was there somebody to ask?
+Result<void> Exchange::inspect_found(const Result<void>& found, const llm::Request& request) {
     if (!found && limited_ != nullptr) leave_model_limit(found.error());
-    if (!found) return joins_line(*request) ? Result<void>() : found;
-    return inspect_on(*request);
+    if (!found) return joins_line(request) ? Result<void>() : found;
+    return inspect_on(request);
 }
 
 /// Who is asked is known.

@@ -79,6 +79,7 @@ size_t Relay::take(std::string_view raw, Origin origin) {
         }
         if (clean_start && may_pass_raw()) {
             terminated_ = body_.done();
+            if (options_.tap != nullptr) tap(output);
             emit(walked, origin);
             output.count = 0;
             output.bytes = 0;
@@ -179,8 +180,13 @@ void Relay::put_made(Output& output, std::string_view bytes) {
     output.origin = origin;
 }
 
+void Relay::tap(const Output& output) noexcept {
+    for (uint32_t i = 0; i < output.count; ++i) options_.tap->on_payload(output.pieces[i]);
+}
+
 void Relay::frame(Output& output) {
     if (output.count == 0) return;
+    if (options_.tap != nullptr) tap(output);
     changed_ = true;  // what was framed by us cannot pass raw any more
     const bool chunked = options_.client_framing == ClientFraming::chunked;
     if (chunked) {
@@ -270,9 +276,11 @@ void Relay::give_held() {
 void Relay::add_comment(std::string_view comment) {
     if (ended() || !options_.event_stream || !held_.empty() || suspended_ || oversize_event_) return;
     const bool held = start_.step_aside();  // it is for the way, not of the answer
+    PayloadTap* const tap = std::exchange(options_.tap, nullptr);
     Output output{.origin = Origin::passing};
     put(output, comment);
     frame(output);
+    options_.tap = tap;
     start_.step_back(held);
 }
 

@@ -120,6 +120,7 @@ void Relay::note(const llm::EventFacts& facts) {
     error_told_ |= facts.is_error;
     event_count_ += 1;
     text_bytes_ += facts.text_bytes;
+    if (options_.tap != nullptr) options_.tap->on_event(facts);
 }
 
 Verdict Relay::judge(std::string_view event, llm::Edits& edits) {

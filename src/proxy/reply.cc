@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
 #include "exchange.h"
@@ -77,6 +78,7 @@ void Exchange::refuse(const Error& why) {
         status_ = answered_ ? status_ : 499;
         return;
     }
+    if (cache_ != nullptr && cache_->answers_stale(why)) return;
     if (answered_) return refuse_in_stream(why);
     ReplyShape shape = reply_shape(why);
     if (why.code == Errc::limited && why.side == Side::internal) services_.metrics().limited.add();
@@ -163,7 +165,8 @@ void Exchange::refuse_in_stream(const Error& why) {
 
 void Exchange::reply(int status, std::string_view content_type, std::string_view body, std::string_view extra_lines) {
     claim_client();
-    const size_t lines_bytes = limited_ != nullptr ? limit_lines_bytes_max : 0;
+    const size_t lines_bytes = (limited_ != nullptr ? limit_lines_bytes_max : 0) +
+                               (cache_ != nullptr ? CacheVisit::lines_bytes_max : size_t{0});
     Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + lines_bytes +
                                                  extra_lines.size());
     http::HeadWriter head(room.data(), room.capacity());

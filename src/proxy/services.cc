@@ -5,6 +5,7 @@
 
 #include "address_table.h"
 #include "body_budget.h"
+#include "cache_desk.h"
 #include "client_connection.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
@@ -99,6 +100,10 @@ Services::~Services() {
     for (const auto& entry : pools_) LOOM_ASSERT(entry->pool.empty());
 }
 
+void Services::set_cache(CacheShards& shards) {
+    cache_ = std::make_unique<CacheDesk>(shard_, metrics_, shards, shard_.index());
+}
+
 void Services::set_plan(std::shared_ptr<const Plan> plan) {
     auto use = std::make_unique<PlanUse>();
     use->plan = std::move(plan);
@@ -115,6 +120,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     if (use->plan->tokenizers != nullptr && token_counter == nullptr)
         token_counter = std::make_unique<llm::TokenCounter>();
     tokens_->on_new_plan();
+    if (cache_ != nullptr) cache_->on_new_plan(use->plan->cache.get());
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
     if (before != nullptr && before->exchanges == 0) retire(*before);

@@ -1,4 +1,5 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "continuation.h"
 #include "echo_source.h"
@@ -164,6 +165,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .stream = streaming_,
         .attempts = attempts_,
         .failover = failover_ != nullptr ? failover_->story() : std::string_view{},
+        .cache = cache_ != nullptr ? cache_->status_name() : std::string_view{},
         .hedge = hedge_ != nullptr ? hedge_->result() : std::string_view{},
         .hedge_other = hedge_ != nullptr ? std::string_view(hedge_->other->name) : std::string_view{},
         .bytes_in = bytes_in_,

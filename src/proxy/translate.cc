@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "continuation.h"
 #include "echo_source.h"
@@ -315,6 +316,7 @@ Result<void> Exchange::deliver_collected() {
     LOOM_TRY(translated_->write_answer(document));
     note_lost_of_answer();
     const bool as_it_came = answer.status() / 100 != 2 && !translated_->error_type.empty();
+    if (cache_ != nullptr && translated_->counting == nullptr) cache_->take_document(answer.status(), document.view());
     reply(answer.status(), as_it_came ? translated_->error_type : "application/json", document.view(), answer.lines());
     return {};
 }

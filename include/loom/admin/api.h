@@ -7,6 +7,7 @@
 
 #include "loom/admin/keys.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/cache_shards.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/usage_store.h"
 
@@ -20,6 +21,7 @@ struct ApiOptions {
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
+    proxy::CacheShards* cache = nullptr;                       // outlives the handler
     KeyDesk* keys = nullptr;                                   // likewise; null: none are made here
 };
 

@@ -23,6 +23,7 @@ struct EventFacts {
     bool has_tool_call = false;
     bool is_error = false;    // a non-null `error`
     bool finished = false;    // a finish_reason that is not null
+    bool cut_short = false;   // and it is not that the model was done, or calls a tool: a limit, a filter, a fault
     bool malformed = false;   // not a JSON object: all other facts are false
     uint32_t text_bytes = 0;  // what the model wrote, as raw JSON; of a StreamReader's event see bytes_of()
     Range content;            // the raw JSON string of choices[0].delta.content (or .text), quotes included

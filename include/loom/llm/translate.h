@@ -44,6 +44,7 @@ class TranslateScratch {
     struct Parts;  // translation_state.h
 
   private:
+    friend class AnswerForms;
     friend class Translation;
     friend class StreamWatch;
     friend class EmbedTranslation;

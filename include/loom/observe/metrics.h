@@ -79,6 +79,9 @@ enum class Stickiness : uint8_t { kept, moved };
 inline constexpr size_t stickiness_count = 2;
 [[nodiscard]] std::string_view stickiness_name(Stickiness stickiness) noexcept;
 
+/// What a request came to that was looked for among the answers that are kept, in the order of proxy's CacheStatus.
+inline constexpr std::array<std::string_view, 4> cache_statuses = {"bypass", "miss", "hit", "stale"};
+
 /// On which side of Loom TLS is spoken, and how a handshake ended.
 enum class TlsSide : uint8_t { client, upstream };
 enum class TlsResult : uint8_t {
@@ -183,6 +186,9 @@ class ShardMetrics {
     // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
     // cancelled had not said what it took.
     Counter hedges_won, hedges_lost, hedges_failed, hedges_abandoned, hedges_refused, hedges_untold;
+    Gauge cache_entries, cache_bytes;                                 // of the keys that this shard owns
+    Counter cache_saved_input, cache_saved_output, cache_saved_cost;  // of answers that were given again
+    Counter cache_joined;   // requests that were given the answer to another one under way
     Counter ledger_lost;    // attempts that the ledger had no room for, since the disk did not take what was before
     Counter bodies_waited;  // for room in limit.bodies_in_memory
 
@@ -222,6 +228,8 @@ class ShardMetrics {
         s.tokens_input.add(n.input);
         s.tokens_output.add(n.output);
     }
+    /// A request that was looked for among the answers that are kept: which of proxy's CacheStatus it came to.
+    void cache_request(size_t status) noexcept { cache_requests_[status].add(); }
     /// A request that one of its client's limits has refused: whose limit it was.
     void rate_limited(LimitScope scope) noexcept { rate_limited_[static_cast<size_t>(scope)].add(); }
     /// One that a budget has refused, likewise.
@@ -306,6 +314,7 @@ class ShardMetrics {
     [[nodiscard]] uint64_t auth_failure_count_of(AuthFailure why) const noexcept {
         return auth_failures_[static_cast<size_t>(why)].value();
     }
+    [[nodiscard]] uint64_t cache_request_count(size_t status) const noexcept { return cache_requests_[status].value(); }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
   private:
@@ -328,6 +337,7 @@ class ShardMetrics {
     std::array<Counter, pii_type_count> pii_detected_;
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
+    std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;

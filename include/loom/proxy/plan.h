@@ -142,6 +142,7 @@ struct RoutePlan {
     std::optional<route::Strategy> strategy;
     std::vector<std::pair<std::string, route::Strategy>> model_strategies;
     route::AffinityTerms sticky;
+    bool caches = true;  // where answers are kept at all (CachePlan)
 
     [[nodiscard]] bool passes(llm::Endpoint family) const noexcept {
         return (passthrough >> static_cast<unsigned>(family) & 1) != 0;
@@ -251,6 +252,24 @@ struct HedgePlan {
     uint32_t in_flight_max = 64;                          // on each shard
 };
 
+/// For whom an answer that is kept is good, beside the one who asked for it.
+enum class CacheScope : uint8_t {
+    tenant,    // the consumers of the same tenant, or the one where it has none
+    consumer,  // nobody
+    shared,    // everybody
+};
+
+/// Answers that are kept, and given again to whoever asks the same.
+struct CachePlan {
+    static constexpr uint32_t jitter_percent = 10;  // of the ttl: what came together does not go together
+    uint64_t bytes_max = 0;                         // per process; each shard owns its part
+    uint64_t entry_bytes_max = 1u << 20;            // of an answer's body
+    uint64_t ttl_ms = 3'600'000;
+    uint64_t stale_ms = 0;  // that it is kept beyond, for when no provider answers
+    uint64_t wait_ms = 0;   // for the answer to the same request that is under way; 0: each asks for itself
+    CacheScope scope = CacheScope::tenant;
+};
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -272,6 +291,7 @@ struct Plan {
     std::shared_ptr<const GuardPlan> guard;    // null: nothing is looked through
     std::shared_ptr<const MirrorPlan> mirror;  // null: nobody
     std::shared_ptr<const HedgePlan> hedge;    // null: never
+    std::shared_ptr<const CachePlan> cache;    // null: nothing is kept
     bool tells_routing = false;                // answers name their provider, and why it was asked
     tenant::ConsumerTable consumers;
     std::vector<JwtPlan> jwt;

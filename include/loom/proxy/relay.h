@@ -56,6 +56,18 @@ class EventObserver {
     virtual std::string_view on_end() = 0;
 };
 
+/// Hears what the client is told of an answer, in the order in which it is, without framing; what waits in the relay
+/// (RelayOptions::hold) is told too, before it leaves. Only listens.
+class PayloadTap {
+  public:
+    virtual void on_payload(std::string_view bytes) noexcept = 0;
+    /// Of each event that was understood.
+    virtual void on_event(const llm::EventFacts& facts) noexcept = 0;
+
+  protected:
+    ~PayloadTap() = default;
+};
+
 /// Who owns a relay. Called from the loop.
 class RelayOwner {
   public:
@@ -104,6 +116,7 @@ struct RelayOptions {
     llm::ToldStream* told = nullptr;          // another source may go on with the stream where this one breaks
     llm::Translation* follower = nullptr;     // of what is told, where it passes as it came
     llm::Translation* shadow = nullptr;       // of a stream that passes as it came, and may be stopped
+    PayloadTap* tap = nullptr;
 };
 
 class Relay final : HeldStart::Owner {
@@ -234,6 +247,7 @@ class Relay final : HeldStart::Owner {
     void suspend_at(Output& output, std::string_view event, std::string_view rest);
     void put(Output& output, std::string_view bytes);
     void frame(Output& output);
+    void tap(const Output& output) noexcept;
     void put_made(Output& output, std::string_view bytes);
     void collect(std::string_view payload);
     void read_usage();

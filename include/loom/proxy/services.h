@@ -32,6 +32,8 @@ struct ClientTag;
 struct ListenerPlan;
 class AddressTable;
 class BodyBudget;
+class CacheDesk;
+class CacheShards;
 class Overload;
 class TokenDesk;
 class WaitingLine;
@@ -122,6 +124,11 @@ class Services {
     }
     [[nodiscard]] store::LedgerLog* ledger() const noexcept { return ledger_; }
     [[nodiscard]] bool ledger_refuses() const noexcept { return refuses_without_ledger_ && ledger_->failing(); }
+
+    /// This shard's part of the cache; before the first plan. `shards` outlives this.
+    void set_cache(CacheShards& shards);
+    /// Null: nobody has set it.
+    [[nodiscard]] CacheDesk* cache() noexcept { return cache_.get(); }
 
     [[nodiscard]] std::shared_ptr<const Plan> shared_plan() const { return current_->plan; }
 
@@ -230,6 +237,7 @@ class Services {
     std::unique_ptr<WaitingLine> line_;
     std::unique_ptr<Overload> overload_;
     std::unique_ptr<TokenDesk> tokens_;
+    std::unique_ptr<CacheDesk> cache_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

@@ -154,6 +154,11 @@ enum class FinishReason : uint8_t {
     other,
 };
 
+/// The model has said all that it had to say, or waits for what a tool says.
+[[nodiscard]] constexpr bool ends_well(FinishReason reason) noexcept {
+    return reason == FinishReason::stop || reason == FinishReason::stop_sequence || reason == FinishReason::tool_calls;
+}
+
 struct Choice {
     uint32_t index = 0;
     ArenaList<Part> parts;  // in the order they came

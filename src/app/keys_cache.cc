@@ -1,0 +1,65 @@
+// Rows of the keys that keep answers for who asks the same again.
+#include "keys.h"
+
+namespace loom::app {
+
+namespace {
+
+using enum KeyType;
+
+constexpr KeyRow rows[] = {
+    {.pattern = "cache.exact.enabled",
+     .type = boolean,
+     .default_text = "off",
+     .meaning = "on: the answer to a request is kept in memory, and given again to who asks the same: the same model, "
+                "messages, tools and parameters, whatever the order of the document's top level, white space, stream "
+                "and user. Kept are whole answers with status 200 that say themselves why they ended (not at a limit "
+                "or a filter). Never asked or kept: requests with tools that the provider runs itself, stored or "
+                "earlier responses, and legacy completions. A client says cache-control: no-store | no-cache | "
+                "max-age | only-if-cached, or x-loom-cache: bypass | refresh | only; answers say x-loom-cache: hit | "
+                "miss | bypass | stale. Access, limits of requests and budgets come before; a hit costs nothing and "
+                "takes no tokens"},
+    {.pattern = "cache.exact.max_size",
+     .type = size,
+     .default_text = "64MiB",
+     .meaning = "what all answers and their index take, in the process; each shard has its part. A change empties it",
+     .range = "1MiB..1TiB"},
+    {.pattern = "cache.exact.max_entry",
+     .type = size,
+     .default_text = "1MiB",
+     .meaning = "larger answers are not kept",
+     .range = "1KiB..64MiB"},
+    {.pattern = "cache.exact.ttl",
+     .type = duration,
+     .default_text = "1h",
+     .meaning = "how long an answer is given again, less up to a tenth, so that not all end at once",
+     .range = "1ms.."},
+    {.pattern = "cache.exact.stale",
+     .type = duration,
+     .default_text = "0s",
+     .meaning = "how long it is kept beyond that, and given (x-loom-cache: stale) where no provider has answered, or "
+                "all with 429 or 5xx; 0: "
+                "not at all"},
+    {.pattern = "cache.exact.scope",
+     .type = choice,
+     .default_text = "tenant",
+     .meaning = "for whom an answer is good: the consumers of one tenant (consumer.NAME.tenant; without one, each for "
+                "itself), each consumer, or all alike. Where stored things are told apart (route.NAME.passthrough), "
+                "shared is as tenant",
+     .choices = "tenant|consumer|shared"},
+    {.pattern = "cache.exact.single_flight",
+     .type = duration,
+     .default_text = "5s",
+     .meaning = "how long a request waits for the answer to the same one that is under way, before it asks itself; 0: "
+                "each asks for itself"},
+    {.pattern = "route.<name>.cache",
+     .type = boolean,
+     .default_text = "on",
+     .meaning = "off: nothing of this route is kept, or given again"},
+};
+
+}  // namespace
+
+std::span<const KeyRow> cache_keys() { return rows; }
+
+}  // namespace loom::app

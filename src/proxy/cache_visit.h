@@ -1,0 +1,112 @@
+// What one request has to do with the cache: its key, the answer that is kept or under way, and its own answer for
+// those who come later.
+//
+// It stands between who may take the request and who is asked: whatever refuses a request has done so before, and
+// nobody's limit but the client's own is touched. A friend of the exchange, which it belongs to.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string_view>
+
+#include "body_budget.h"
+#include "cache_desk.h"
+#include "loom/http/head_parser.h"
+#include "loom/http/head_writer.h"
+#include "loom/llm/request.h"
+#include "loom/proxy/relay.h"
+
+namespace loom::proxy {
+
+class Exchange;
+
+/// As clients, the log and the counters are told.
+enum class CacheStatus : uint8_t { bypass, miss, hit, stale };
+inline constexpr size_t cache_status_count = 4;
+[[nodiscard]] std::string_view cache_status_name(CacheStatus status) noexcept;
+
+class CacheVisit final : public PayloadTap, BodyHold {
+  public:
+    /// Null where answers to such requests are not kept.
+    [[nodiscard]] static std::unique_ptr<CacheVisit> begin(Exchange& exchange, const http::RequestHead& head);
+    explicit CacheVisit(Exchange& exchange);
+    ~CacheVisit();
+
+    /// The request is known, and who may take it. What follows goes on only if neither answered() nor waits().
+    void look_up(const llm::Request& request, const route::ModelMatch& match);
+    [[nodiscard]] bool waits() const noexcept { return waits_; }
+    [[nodiscard]] bool answered() const noexcept { return answered_; }
+    /// After a wake-up: the answer is given, or the request goes on.
+    [[nodiscard]] Result<void> look_at_answer();
+    void on_answer() noexcept;
+
+    // Of the answer that comes for this request.
+    /// The relay is about to begin with this head of its source.
+    void watch(RelayOptions& options, const http::ResponseHead& head);
+    /// It came whole, and goes to the client as this.
+    void take_document(int status, std::string_view document);
+    /// The request is over but for its bookkeeping.
+    void finish();
+
+    /// An old answer is there, for the case that the provider's own is an error.
+    [[nodiscard]] bool has_stale() const noexcept { return stale_ != nullptr; }
+    /// Is there an answer for a request that failed? Then it is given.
+    [[nodiscard]] bool answers_stale(const Error& why);
+    void write_lines(http::HeadWriter& head) const;
+    /// "" of a request that was refused before it was looked up.
+    [[nodiscard]] std::string_view status_name() const noexcept {
+        return looked_ ? cache_status_name(status_) : std::string_view{};
+    }
+    static constexpr size_t lines_bytes_max = 160;
+
+    void on_payload(std::string_view bytes) noexcept override;
+    void on_event(const llm::EventFacts& facts) noexcept override;
+
+  private:
+    struct Wait : io::Timer {
+        explicit Wait(CacheVisit& v) : Timer(&CacheVisit::on_wait_over), visit(v) {}
+        CacheVisit& visit;
+    };
+    static void on_wait_over(io::Timer& timer) noexcept;
+    void on_room() noexcept override {}
+
+    void read_wishes(const http::RequestHead& head);
+    [[nodiscard]] bool is_cacheable(const llm::Request& request, const route::ModelMatch& match) const;
+    [[nodiscard]] std::optional<cache::Key> key_of(const route::ModelMatch& match) const;
+    [[nodiscard]] std::string scope() const;
+    void take_found();
+    [[nodiscard]] bool give(const cache::Answer& answer, CacheStatus status);
+    [[nodiscard]] bool give_other_form(const cache::Answer& answer, CacheStatus status);
+    [[nodiscard]] bool reply(std::string_view body, const cache::Answer& answer, CacheStatus status);
+    void refuse_miss();
+    void begin_capture(cache::Form form);
+    void end_capture() noexcept;
+    [[nodiscard]] bool is_whole() const;
+    [[nodiscard]] cache::AnswerPtr make_answer() const;
+    void give_up() noexcept;
+    [[nodiscard]] cache::Form wanted_form() const noexcept;
+
+    Exchange& x_;
+    CacheDesk& desk_;
+    CacheTicketPtr ticket_;   // once it has a key
+    cache::AnswerPtr stale_;  // for the case that nobody answers
+    ByteBuffer captured_;
+    cache::Form form_ = cache::Form::document;  // of what is captured
+    CacheStatus status_ = CacheStatus::bypass;
+    uint64_t age_s_ = 0;
+    uint64_t max_age_ms_ = UINT64_MAX;
+    bool finds_ = true;  // the client takes what is kept
+    bool keeps_ = true;  // and lets its own be kept
+    bool only_ = false;  // nothing else will do
+    bool wants_usage_ = false;
+    bool looked_ = false;
+    bool answered_ = false;
+    bool waits_ = false;
+    bool capturing_ = false;
+    bool finished_ = false;   // the stream that is captured says why it ended …
+    bool cut_short_ = false;  // … and it is not that the model was done
+    bool is_over_ = false;
+    Wait wait_{*this};
+};
+
+}  // namespace loom::proxy
