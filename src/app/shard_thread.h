@@ -43,7 +43,7 @@ class ShardThread {
         ledger_channel_ = &channel;
         ledger_refuses_ = refuses;
     }
-    /// Calls it on the shard's thread, behind all that it was given before; where the shard is gone, at once or never.
+    /// Calls it on the shard's thread, behind all that it was given before. Never where the shard has finished.
     void after_all(std::function<void()> then);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
     void set_access_tokens(proxy::AccessTokensPtr tokens);

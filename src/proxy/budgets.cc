@@ -84,6 +84,7 @@ bool Exchange::try_hold_budgets() noexcept {
     const uint64_t input = limited.tokens_input;
     const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
     Money cost = 0;
+    limited.event_cost = 0;
     if (const route::Price* const price = price_at_hand()) {
         cost = price->cost({.input = input, .output = output});
         limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;
