@@ -98,6 +98,11 @@ std::string responses_stream() {
                  R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":""})") +
            event("response.reasoning_summary_text.delta",
                  R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"delta":"Hm")") +
+           event("response.reasoning_summary_text.done",
+                 R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"text":"Hm")") +
+           event(
+               "response.reasoning_summary_part.done",
+               R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":"Hm"})") +
            event(
                "response.output_item.done",
                R"(,"output_index":0,"item":{"id":"rs_own","type":"reasoning","summary":[{"type":"summary_text","text":"Hm"}]})") +
@@ -109,6 +114,13 @@ std::string responses_stream() {
                R"(,"item_id":"msg_own","output_index":1,"content_index":0,"part":{"type":"output_text","text":"","annotations":[]})") +
            event("response.output_text.delta",
                  R"(,"item_id":"msg_own","output_index":1,"content_index":0,"delta":"Hel\"lo","logprobs":[])") +
+           event("response.output_text.done",
+                 R"(,"item_id":"msg_own","output_index":1,"content_index":0,"text":"Hel\"lo","logprobs":[])") +
+           event("response.content_part.done", R"(,"item_id":"msg_own","output_index":1,"content_index":0,)"
+                                               R"("part":{"type":"output_text","text":"Hel\"lo","annotations":[]})") +
+           event("response.output_item.done",
+                 R"(,"output_index":1,"item":{"id":"msg_own","type":"message","status":"completed","role":"assistant",)"
+                 R"("content":[{"type":"output_text","text":"Hel\"lo","annotations":[]}]})") +
            event(
                "response.output_item.added",
                R"(,"output_index":2,"item":{"id":"fc_own","type":"function_call","status":"in_progress","call_id":"t0","name":"f","arguments":""})") +
