@@ -188,6 +188,26 @@ TEST_F(StreamStop, TheUsageThatIsToldIsTheOneThatIsBooked) {
     expect_error(ask(chat_request(chat)), 429, "insufficient_quota");
 }
 
+/// A provider that tells the prompt at its beginning is believed, and its count of the answer until then is none.
+TEST_F(StreamStop, OneNumberForClientLogAndLedger) {
+    begin("anthropic");
+    const Message stream = ask(client_protocol("anthropic").ask("big", true, ""));
+    expect_stopped("anthropic", stream);
+    const size_t words = count_of(stream.body, "la ");
+    const size_t end = stream.body.find("event: message_delta");
+    ASSERT_NE(end, std::string::npos);
+    EXPECT_TRUE(contains(stream.body.substr(end), fmt::format(R"("output_tokens":{})", limit - 25)))
+        << stream.body.substr(end);
+    EXPECT_LE(words, static_cast<size_t>(limit - 25));
+    expect_told(fmt::format(R"("used":{},"remaining":0)", limit));
+    const std::string line = loom().wait_for_access_line("\"stream\":true");
+    EXPECT_TRUE(contains(line, fmt::format(R"("tokens_input":25,"tokens_output":{})", limit - 25))) << line;
+    wait_until("the ledger to have it", [&] {
+        const std::string page = ask_once(loom().admin_port(), request("GET", "/ai/usage/tester"), false).body;
+        return contains(page, fmt::format("{}", limit - 25)) && contains(page, "25");
+    });
+}
+
 TEST_F(StreamStop, ItsConnectionServesOnAndItsProviderIsNotBlamed) {
     conf.set("routing.failover.enabled", "on").set("routing.failover.circuit_breaker.failure_threshold", "1");
     conf.set("consumer.other.api_key", "sk-other-0123456789abcdef");
@@ -264,7 +284,7 @@ TEST_F(StreamStop, ARequestsOwnPriceIsPaidOnce) {
         words == 900 ? std::string("1") : fmt::format("{:.3f}", 0.1 + static_cast<double>(words) / 1000);
     expect_told(fmt::format(R"("used":"{}")", spent));
     const std::string line = loom().wait_for_access_line("\"stream\":true");
-    EXPECT_TRUE(contains(line, fmt::format(R"("output":{})", words))) << line;
+    EXPECT_TRUE(contains(line, fmt::format(R"("tokens_output":{})", words))) << line;
 }
 
 /// What it calls cannot be ended in order where its events pass as they come: it goes on to its own end.
