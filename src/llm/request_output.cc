@@ -1,6 +1,8 @@
 // What a request wants its answer to be, and what media its parts are: what a model must be able to do.
 #include "request_walk.h"
 
+#include <algorithm>
+
 namespace loom::llm {
 
 /// Most members are told from these by their name's size.
@@ -71,7 +73,16 @@ bool RequestWalk::read_generation_config() {
     const bool good = cursor_.each_member([&](Range key) {
         const std::string_view name = inside(cursor_.text(), key);
         if (name == "maxOutputTokens" || name == "max_output_tokens") return read_gemini_bound();
-        request_.has_unclear_bound |= may_mean(name, "maxoutputtokens");
+        if (name == "candidateCount" || name == "candidate_count") {  // each as long as the bound
+            uint64_t count = 1;
+            if (cursor_.is_number() && cursor_.take_count(count)) {
+                request_.n = std::max(request_.n, static_cast<uint32_t>(std::min<uint64_t>(count, UINT32_MAX)));
+                return true;
+            }
+            request_.has_unclear_bound |= !cursor_.is_null();
+            return cursor_.skip_value();
+        }
+        request_.has_unclear_bound |= may_mean(name, "maxoutputtokens") || may_mean(name, "candidatecount");
         const bool has_schema = name == "responseSchema" || name == "response_schema" || name == "responseJsonSchema" ||
                                 name == "response_json_schema";
         request_.has_schema |= has_schema && !cursor_.is_null();

@@ -49,9 +49,9 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
 struct Course {
     uint32_t choice_count = 1;
     std::bitset<choices_max> finished;
-    bool is_over = false;  // by its own end, or an error
-    bool in_call = false;  // a tool's call is not whole
-    bool is_plain = true;  // nothing but text, refusals and thoughts
+    bool is_over = false;              // by its own end, or an error
+    std::bitset<choices_max> in_call;  // by choice: a tool's call is not whole
+    bool is_plain = true;              // nothing but text, refusals and thoughts
 
     void note(const Delta& delta) noexcept {
         using Kind = Delta::Kind;
@@ -59,23 +59,30 @@ struct Course {
         switch (delta.kind) {
             case Kind::tool_call:
             case Kind::arguments:
-                in_call = true;
+                set(in_call, delta.choice, true);
                 is_plain = false;
                 break;
             case Kind::redacted_thinking:
             case Kind::citation:
             case Kind::image: is_plain = false; break;
-            case Kind::part_end: in_call = false; break;
+            case Kind::part_end: set(in_call, delta.choice, false); break;
             case Kind::finish:
-                in_call = false;
-                if (delta.choice < choices_max) finished.set(delta.choice);
+                set(in_call, delta.choice, false);
+                set(finished, delta.choice, true);
                 break;
             case Kind::error:
             case Kind::end: is_over = true; break;
             default: break;
         }
     }
-    [[nodiscard]] bool may_stop() const noexcept { return !is_over && !in_call && finished.count() < choice_count; }
+    [[nodiscard]] bool may_stop() const noexcept {
+        return !is_over && in_call.none() && finished.count() < choice_count;
+    }
+
+  private:
+    static void set(std::bitset<choices_max>& bits, uint32_t choice, bool to) noexcept {
+        if (choice < choices_max) bits[choice] = to;
+    }
 };
 
 }  // namespace

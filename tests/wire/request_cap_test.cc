@@ -79,6 +79,9 @@ TEST_F(RequestCap, OfGeminisDocuments) {
               "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
     EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"maxOutputTokens":500}})")),
               "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
+    EXPECT_TRUE(contains(sent(post("{" + contents + R"(,"generationConfig":{"candidateCount":2}})")),
+                         R"("maxOutputTokens":49,)"))
+        << "of each";
     EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})")),
               "{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})");
 }
