@@ -35,7 +35,9 @@ class PromptTokens final : public RequestWalk::TextSink {
     }
     [[nodiscard]] uint64_t tokens() const noexcept {
         if (rest_bytes_ == 0) return tokens_;
-        return tokens_ + (counted_bytes_ == 0 ? estimated_tokens(rest_bytes_) : rest_bytes_ * tokens_ / counted_bytes_);
+        // A front of what is cheap to say must not make what is behind it cheap.
+        const uint64_t by_rate = counted_bytes_ == 0 ? 0 : rest_bytes_ * tokens_ / counted_bytes_;
+        return tokens_ + std::max(by_rate, estimated_tokens(rest_bytes_));
     }
 
   private:

@@ -184,6 +184,7 @@ bool RequestWalk::read_gemini_member(Range key) {
         return true;
     }
     if (name == "generationConfig" || name == "generation_config") return read_generation_config();
+    request_.has_unclear_bound |= may_mean(name, "generationconfig");
     return cursor_.skip_value();
 }
 

@@ -4,6 +4,20 @@
 
 namespace loom::llm {
 
+namespace {
+
+/// The members by which an endpoint's documents bound their answers.
+bool is_bound_of(Key key, Endpoint endpoint) noexcept {
+    const bool is_chat = endpoint == Endpoint::chat_completions;
+    switch (key) {
+        case Key::max_completion_tokens: return is_chat;
+        case Key::max_output_tokens: return endpoint == Endpoint::responses;
+        default: return is_chat || endpoint == Endpoint::completions || endpoint == Endpoint::messages;
+    }
+}
+
+}  // namespace
+
 bool RequestWalk::run() {
     if (cursor_.peek() != '{') return cursor_.fail_here("the body must be a JSON object");
     request_.object_insert_offset = cursor_.offset() + 1;
@@ -190,6 +204,10 @@ bool RequestWalk::read_count(Key key, uint64_t& count) {
 
 bool RequestWalk::read_bound(Key key, uint64_t& count, OutputBound& bound) {
     const uint32_t offset = cursor_.offset();
+    if (!is_bound_of(key, endpoint_)) {  // its provider looks at it no more than at any other word
+        uint64_t ignored = 0;
+        return read_count(key, ignored);
+    }
     if (!read_count(key, count)) return false;
     bound = {.range = {offset, cursor_.last_end() - offset}, .value = count};
     return true;

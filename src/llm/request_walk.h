@@ -47,6 +47,9 @@ class RequestWalk {
     bool read_output_member(std::string_view name);
     bool read_schema_wish(bool in_format);
     bool read_generation_config();
+    bool read_gemini_bound();
+    /// Could a lenient reader take a key for that one: in another case, with other underscores, with escapes?
+    [[nodiscard]] static bool may_mean(std::string_view name, std::string_view folded) noexcept;
     bool read_inline_data();
 
     bool read_stream_options();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bitset>
 #include <string>
 
 #include "dialect/anthropic.h"
@@ -47,6 +48,46 @@ void note(const Delta& delta, EventFacts& facts, Usage& usage) {
     facts.usage_present = true;
 }
 
+/// What a stream has told so far, as far as it matters to whoever may end it.
+struct Course {
+    uint32_t choice_count = 1;
+    std::bitset<choices_max> finished;
+    bool is_over = false;              // by its own end, or an error
+    std::bitset<choices_max> in_call;  // by choice: a tool's call is not whole
+    bool is_plain = true;              // nothing but text, refusals and thoughts
+
+    void note(const Delta& delta) noexcept {
+        using Kind = Delta::Kind;
+        if (delta.choice < choices_max) choice_count = std::max(choice_count, delta.choice + 1);
+        switch (delta.kind) {
+            case Kind::tool_call:
+            case Kind::arguments:
+                set(in_call, delta.choice, true);
+                is_plain = false;
+                break;
+            case Kind::redacted_thinking:
+            case Kind::citation:
+            case Kind::image: is_plain = false; break;
+            case Kind::part_end: set(in_call, delta.choice, false); break;
+            case Kind::finish:
+                set(in_call, delta.choice, false);
+                set(finished, delta.choice, true);
+                break;
+            case Kind::error:
+            case Kind::end: is_over = true; break;
+            default: break;
+        }
+    }
+    [[nodiscard]] bool may_stop() const noexcept {
+        return !is_over && in_call.none() && finished.count() < choice_count;
+    }
+
+  private:
+    static void set(std::bitset<choices_max>& bits, uint32_t choice, bool to) noexcept {
+        if (choice < choices_max) bits[choice] = to;
+    }
+};
+
 }  // namespace
 
 TranslateScratch::TranslateScratch() : parts_(std::make_unique<Parts>()) {}
@@ -74,8 +115,9 @@ struct Translation::State : TranslationState {
     std::unique_ptr<StreamDecoder> decoder;
     std::unique_ptr<StreamEncoder> encoder;
     ToldStream::State* told = nullptr;
-    uint32_t choice_count = 1;  // that the stream has told of
-    std::string shadow_model;   // of a stream that passes; terms.client_model is a view of it
+    Course course;
+    std::string shadow_model;  // of a stream that passes; terms.client_model is a view of it
+    bool stands_here = true;   // likewise: it can be gone on with behind its last event
 };
 
 namespace {
@@ -84,16 +126,10 @@ namespace {
 class Teller final : public DeltaSink {
   public:
     Teller(StreamEncoder& encoder, ToldStream::State* told, Context& context, ByteBuffer& out, EventFacts& facts,
-           Usage& usage, uint32_t& choice_count) noexcept
-        : encoder_(encoder),
-          told_(told),
-          context_(context),
-          out_(out),
-          facts_(facts),
-          usage_(usage),
-          choice_count_(choice_count) {}
+           Usage& usage, Course& course) noexcept
+        : encoder_(encoder), told_(told), context_(context), out_(out), facts_(facts), usage_(usage), course_(course) {}
     void on_delta(const Delta& delta) override {
-        if (delta.choice >= choice_count_ && delta.choice < choices_max) choice_count_ = delta.choice + 1;
+        course_.note(delta);
         if (told_ != nullptr) return tell(delta);
         note(delta, facts_, usage_);
         write(delta);
@@ -125,18 +161,20 @@ class Teller final : public DeltaSink {
     ByteBuffer& out_;
     EventFacts& facts_;
     Usage& usage_;
-    uint32_t& choice_count_;
+    Course& course_;
 };
 
 /// Of a stream that passes: its model's name is the client's.
 class Shadow final : public DeltaSink {
   public:
-    Shadow(StreamEncoder& encoder, Context& context, ByteBuffer& unused, std::string& model,
-           uint32_t& choice_count) noexcept
-        : encoder_(encoder), context_(context), unused_(unused), model_(model), choice_count_(choice_count) {}
+    Shadow(StreamEncoder& encoder, Context& context, ByteBuffer& unused, std::string& model, Course& course) noexcept
+        : encoder_(encoder), context_(context), unused_(unused), model_(model), course_(course) {}
     void on_delta(const Delta& delta) override {
-        if (delta.kind == Delta::Kind::start && delta.model.size() <= model_bytes_max) model_ = delta.model;
-        if (delta.choice >= choice_count_ && delta.choice < choices_max) choice_count_ = delta.choice + 1;
+        if (delta.kind == Delta::Kind::start && delta.model.size() <= model_bytes_max) {
+            model_.clear();  // plain text, as all terms are
+            if (!unescape(delta.model, model_)) model_.clear();
+        }
+        course_.note(delta);
         encoder_.write(delta, context_, unused_);
     }
 
@@ -145,7 +183,7 @@ class Shadow final : public DeltaSink {
     Context& context_;
     ByteBuffer& unused_;
     std::string& model_;
-    uint32_t& choice_count_;
+    Course& course_;
 };
 
 /// Notes what they say and no more.
@@ -219,7 +257,7 @@ EventFacts Translation::event(std::string_view name, std::string_view data, Byte
     if (find_bad_escape(data) != data.npos) return {.malformed = true};
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.choice_count);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course);
     // What is written as it stands goes into lines: data of several lines is a document with line ends.
     facts.malformed = !state.decoder->read(name, one_line(data, state.call), context, teller);
     state.finish_call();
@@ -231,7 +269,7 @@ bool Translation::end(ByteBuffer& out, Usage& usage) {
     if (state.decoder == nullptr) return false;
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.choice_count);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course);
     const bool whole = state.decoder->read_end(context, teller);
     state.finish_call();
     return whole;
@@ -264,18 +302,24 @@ void Translation::follow(std::string_view name, std::string_view data, const Eve
     if (is_missed || is_lost || is_apart) told.is_kept = false;
 }
 
-void Translation::shadow(std::string_view name, std::string_view data) {
+bool Translation::shadow(std::string_view name, std::string_view data) {
     State& state = *state_;
     if (state.decoder == nullptr) state.decoder = state.provider.decoder();
-    if (find_bad_escape(data) != data.npos) return;
+    if (find_bad_escape(data) != data.npos) return false;
     Context context = state.context();
     ByteBuffer unused(state.pool);
     StreamEncoder& encoder = state.client_encoder();
-    Shadow shadow(encoder, context, unused, state.shadow_model, state.choice_count);
-    (void)state.decoder->read(name, one_line(data, state.call), context, shadow);
-    encoder.note_source(data, context);
+    Shadow shadow(encoder, context, unused, state.shadow_model, state.course);
+    const Text line = one_line(data, state.call);
+    const bool is_read = state.decoder->read(name, line, context, shadow);
+    using Step = StreamEncoder::Step;
+    const Step step = line == "[DONE]" ? Step::between : encoder.note_source(line, context);
+    state.stands_here = step == Step::here;
     state.finish_call();
+    return is_read && step != Step::lost && state.course.is_plain && state.losses.empty();
 }
+
+bool Translation::may_stop() const noexcept { return state_->stands_here && state_->course.may_stop(); }
 
 void Translation::stop(const Usage& usage, ByteBuffer& out) {
     State& state = *state_;
@@ -283,11 +327,12 @@ void Translation::stop(const Usage& usage, ByteBuffer& out) {
     Context context = state.context();
     EventFacts facts;
     Usage unused;
-    uint32_t choice_count = state.choice_count;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, unused, choice_count);
+    const Course before = state.course;
+    Teller teller(state.client_encoder(), state.told, context, out, facts, unused, state.course);
     teller.on_delta({.kind = Delta::Kind::usage, .usage = &usage});
-    for (uint32_t choice = 0; choice < state.choice_count; ++choice)
-        teller.on_delta({.kind = Delta::Kind::finish, .reason = FinishReason::length, .choice = choice});
+    for (uint32_t choice = 0; choice < before.choice_count; ++choice)
+        if (!before.finished[choice])
+            teller.on_delta({.kind = Delta::Kind::finish, .reason = FinishReason::length, .choice = choice});
     teller.on_delta({.kind = Delta::Kind::end});
     state.finish_call();
 }

@@ -148,8 +148,13 @@ void Exchange::prepare_to_stop(RelayOptions& options) {
 
 /// An event has passed: do the limits and budgets of its client have room for what it brought?
 void Exchange::note_output() noexcept {
+    // What it says itself that it takes counts as soon as it says so, the larger of both.
+    const llm::Usage& told = relay_.usage();
+    const uint64_t input = std::max(limited_->tokens_input, std::min(told.input, llm::tokens_bound));
+    const uint64_t before = seen_tokens() - relay_.seen_tokens();  // of those who told a part of the answer
+    const uint64_t output = before + std::max(relay_.seen_tokens(), std::min(told.output, llm::tokens_bound));
     const bool goes_on =
-        limited_->note_output(services_.shard().timers().now_ms(), services_.unix_now_s(), seen_tokens());
+        limited_->note_output(services_.shard().timers().now_ms(), services_.unix_now_s(), input + output);
     if (goes_on || !plan().rate_limits->budgets_stop_streams) return;
     relay_.stop_here(
         {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent: the stream was ended"});
@@ -160,9 +165,11 @@ uint64_t Exchange::seen_tokens() const noexcept {
     return relay_.seen_tokens() + (continuation_ != nullptr ? continuation_->seen_tokens : 0);
 }
 
+/// Of a stream that was stopped, as far as it came: the one number that its client is told, and that is booked to its
+/// budgets, its limits and the ledger.
 llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
-    if (counted.provenance == llm::Usage::Provenance::none) counted.input = limited_->tokens_input;
+    if (counted.input == 0) counted.input = limited_->tokens_input;
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
     counted.provenance = llm::Usage::Provenance::counted;

@@ -281,11 +281,12 @@ void Exchange::leave_client_limits() noexcept {
     const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
     const bool asked = is_echo ? attempts_ > 0 : request_sent_;
     const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
-    const bool unknown = !told && asked && (status_ < 400 || status_ == 499);
+    // Of one that was stopped all was noted as it is booked (stop_usage).
+    const bool unknown = !told && !was_stopped() && asked && (status_ < 400 || status_ == 499);
     const uint64_t seen = limited.tokens_input + relay_.seen_tokens();
     const uint64_t said = told_tokens(usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);
-    const uint64_t least = was_stopped() ? seen : std::max(seen, limited.tokens_expected);
+    const uint64_t least = std::max(seen, limited.tokens_expected);
     const uint64_t used = unknown ? before + std::max(said, least) : limited.tokens_used;
     if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
         plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);

@@ -26,11 +26,10 @@ struct ClientLimits {
     bool extends = true;           // likewise, of its limits
 
     static constexpr uint64_t extension_tokens = 256;
-    /// The stream has brought so many tokens: where they outgrow what was reserved, more is taken, so that others see
-    /// what is being used. False once its budgets have no more for it; rate limits that have none book the rest at its
-    /// end.
-    [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t output_tokens) noexcept {
-        const uint64_t tokens = tokens_input + output_tokens;
+    /// It has taken so many tokens, its prompt's among them: where they outgrow what was reserved, more is taken, so
+    /// that others see what is being used. False once its budgets have no more for it; rate limits that have none book
+    /// the rest at its end.
+    [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
         if (extends && taken.reserved() != 0 && tokens >= taken.reserved())
             extends = taken.extend(now_ms, extension_tokens);
         while (budgets_extend && !budgets.empty() && tokens >= tokens_held) budgets_extend = extend_budgets(unix_s);

@@ -208,6 +208,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // request_cap.cc
     void count_prompt(llm::Request& request);
     [[nodiscard]] std::optional<uint64_t> output_cap(const llm::Request& request) const noexcept;
+    [[nodiscard]] bool copy_is_capped_alike() const noexcept;
     Result<void> check_request_cap(llm::Request& request);
     void cap_document(std::string_view body);
     Result<void> prepare_quirky();

@@ -195,10 +195,12 @@ LedgerSettlement Booking::settlement_of(LedgerExit exit) const {
     LedgerSettlement settlement{
         .exit = sent ? exit : LedgerExit::unsent, .status = entry.status != 0 ? entry.status : x_.status_, .cost = 0};
     if (!sent || (refused && !tells)) return settlement;
-    settlement.tokens = tokens_of(told);
-    settlement.provenance = provenance_of(told.provenance);
+    const bool stopped = x_.was_stopped() && x_.limited_ != nullptr;
+    const llm::Usage took = stopped ? x_.stop_usage() : told;
+    settlement.tokens = tokens_of(took);
+    settlement.provenance = provenance_of(took.provenance);
     const bool told_at_end = !x_.streaming_ || exit == LedgerExit::answered || exit == LedgerExit::refused;
-    if (!tells || !told_at_end) add_untold(settlement, tells);
+    if (!stopped && (!tells || !told_at_end)) add_untold(settlement, tells);
     const route::Price* const price = x_.price_at_hand();
     const tenant::LedgerTokens& tokens = settlement.tokens;
     settlement.cost = price == nullptr ? -1

@@ -30,7 +30,7 @@ bool Exchange::may_mirror() const noexcept {
     if (plan().mirror == nullptr || &plan() != &services_.plan() || attempts_ != 1 || client_->is_nobody() ||
         !llm::is_inspected(endpoint_))
         return false;
-    if (draft_ == nullptr || leaves_something()) return false;
+    if (draft_ == nullptr || leaves_something() || !copy_is_capped_alike()) return false;
     const route::ModelMatch match = plan().mirror->match(model_);
     return !match.candidates.empty() && may_copy_to(match.candidates.front());
 }

@@ -35,8 +35,9 @@ void Relay::take_events(Output& output, std::string_view payload) {
 }
 
 void Relay::stop_here(const Error& why) noexcept {
-    if (ended() || stops_ || done_seen_ || error_told_) return;
-    if (options_.translation == nullptr && options_.shadow == nullptr) return;
+    if (ended() || stops_ || done_seen_ || error_told_ || usage_told_) return;
+    const llm::Translation* const end = options_.translation != nullptr ? options_.translation : options_.shadow;
+    if (end == nullptr || !end->may_stop()) return;
     stops_ = true;
     error_ = why;
 }
@@ -102,22 +103,32 @@ llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
     if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
     llm::EventFacts facts = stream_reader_.read(event.data, usage_);
     if (start_.counts_text() || options_.counts_text) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
-    if (options_.tokenizer != nullptr) count_texts(event.data);
+    if (options_.tokenizer != nullptr) count_texts(event.data, facts);
     return facts;
 }
 
-/// Each by itself: what a model says comes a token or some at a time.
-void Relay::count_texts(std::string_view data) {
+/// Each by itself: what a model says comes a token or some at a time. Of an event that brings much of it at once so
+/// much is counted as of a prompt, and the rest estimated; one whose content is no text is a token at least.
+void Relay::count_texts(std::string_view data, const llm::EventFacts& facts) {
+    size_t room = llm::RequestReader::counted_bytes_max;
+    uint64_t rest_bytes = 0, tokens = 0;
     for (const llm::TextField& text : stream_reader_.texts()) {
         if (text.range.length <= 2) continue;
         const std::string_view raw = data.substr(text.range.offset + 1, text.range.length - 2);
-        text_tokens_ += options_.token_counter->count_json(*options_.tokenizer, raw);
+        const std::string_view counted = raw.substr(0, room);
+        tokens += options_.token_counter->count_json(*options_.tokenizer, counted);
+        room -= counted.size();
+        rest_bytes += raw.size() - counted.size();
     }
+    if (stream_reader_.texts_overflowed()) rest_bytes += data.size();
+    tokens += llm::estimated_tokens(rest_bytes);
+    text_tokens_ += tokens == 0 && facts.has_content ? 1 : tokens;
 }
 
 void Relay::note(const llm::EventFacts& facts) {
     done_seen_ |= facts.done;
     error_told_ |= facts.is_error;
+    usage_told_ |= facts.usage_only;
     event_count_ += 1;
     text_bytes_ += facts.text_bytes;
     if (options_.tap != nullptr) options_.tap->on_event(facts);
@@ -147,7 +158,7 @@ Verdict Relay::judge(std::string_view event, llm::Edits& edits) {
     if (view.facts.usage_only && options_.strip_usage) return Verdict::drop;
     note_content(view.facts);
     if (options_.follower != nullptr) options_.follower->follow(parsed.event, parsed.data, view.facts);
-    if (options_.shadow != nullptr) options_.shadow->shadow(parsed.event, parsed.data);
+    if (options_.shadow != nullptr && !options_.shadow->shadow(parsed.event, parsed.data)) options_.shadow = nullptr;
     owner_.on_event_passed();
     return verdict;
 }

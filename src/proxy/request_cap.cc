@@ -14,6 +14,8 @@ namespace {
 constexpr size_t words_bytes_max = 128;
 constexpr const char* prompt_too_long =
     "the prompt has more tokens than a request may take here (max_tokens_per_request)";
+constexpr const char* unclear_bound =
+    "maxOutputTokens must be a number of digits that stands once, under its own name (max_tokens_per_request)";
 constexpr const char* answer_too_long =
     "the request asks for more tokens than it may take here (max_tokens_per_request)";
 
@@ -40,6 +42,14 @@ std::optional<uint64_t> Exchange::output_cap(const llm::Request& request) const 
     return makes_output(endpoint_) ? left / std::max<uint64_t>(request.n, 1) : left;
 }
 
+/// A copy for a shadow is nobody's, and knows of no caps but of those of all: where its client has others, it has none.
+bool Exchange::copy_is_capped_alike() const noexcept {
+    const RequestCaps* const caps = plan().request_caps.get();
+    if (caps == nullptr || consumer_ == nullptr) return true;
+    const auto route_ix = static_cast<size_t>(route_ - plan().routes.data());
+    return caps->of(consumer_->name, consumer_->tier, route_ix) == caps->of({}, {}, route_ix);
+}
+
 /// The prompt alone may be too long. What is asked for beyond is lowered here, for whoever reserves it, and in the
 /// document when it is made (cap_document).
 Result<void> Exchange::check_request_cap(llm::Request& request) {
@@ -50,6 +60,7 @@ Result<void> Exchange::check_request_cap(llm::Request& request) {
         return fail(Errc::bad_message, Side::downstream, prompt_too_long);
     }
     if (!makes_output(endpoint_)) return {};
+    if (request.has_unclear_bound) return fail(Errc::bad_message, Side::downstream, unclear_bound);
     if (request.max_tokens > *cap && plan().request_caps->refuses) {
         detail_ = text_.keep(fmt::format("{} are left for its answer", *cap));
         return fail(Errc::bad_message, Side::downstream, answer_too_long);
@@ -60,8 +71,9 @@ Result<void> Exchange::check_request_cap(llm::Request& request) {
 
 /// Of a document that goes on with edits.
 void Exchange::cap_document(std::string_view body) {
-    const auto cap = makes_output(endpoint_) ? output_cap(draft_->request) : std::nullopt;
-    if (!cap || *cap == 0) return;
+    const auto left = makes_output(endpoint_) ? output_cap(draft_->request) : std::nullopt;
+    if (!left) return;
+    const uint64_t cap = std::max<uint64_t>(*left, 1);
     const std::string_view name = llm::output_bound_name(endpoint_, provider_->quirks.max_tokens_only);
     fmt::basic_memory_buffer<char, words_bytes_max> text;
     const auto keep = [&]<class... Args>(fmt::format_string<Args...> form, Args&&... args) {
@@ -69,18 +81,18 @@ void Exchange::cap_document(std::string_view body) {
         fmt::format_to(std::back_inserter(text), form, std::forward<Args>(args)...);
         return text_.keep({text.data(), text.size()});
     };
-    const std::string_view member = keep("\"{}\":{},", name, *cap);
-    const std::string_view inside = keep("\"generationConfig\":{{\"{}\":{}}},", name, *cap);
+    const std::string_view member = keep("\"{}\":{},", name, cap);
+    const std::string_view inside = keep("\"generationConfig\":{{\"{}\":{}}},", name, cap);
     llm::cap_output(draft_->edits, draft_->request, endpoint_, body,
-                    {.number = keep("{}", *cap),
+                    {.number = keep("{}", cap),
                      .member = member.substr(0, member.size() - 1),
                      .in_an_object = inside.substr(0, inside.size() - 1),
                      .members_comma = member,
                      .in_an_object_comma = inside,
-                     .tokens = *cap});
+                     .tokens = cap});
     // Whoever reads the request and not the document.
     uint64_t& asked = draft_->request.max_tokens;
-    asked = asked == 0 ? *cap : std::min(asked, *cap);
+    asked = asked == 0 ? cap : std::min(asked, cap);
 }
 
 }  // namespace loom::proxy

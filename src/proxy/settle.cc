@@ -20,6 +20,16 @@ int64_t span_us(uint64_t from_ns, uint64_t to_ns) noexcept {
     return from_ns == 0 || to_ns < from_ns ? -1 : static_cast<int64_t>((to_ns - from_ns) / 1000);
 }
 
+observe::UsageSource usage_source(llm::Usage::Provenance provenance) noexcept {
+    switch (provenance) {
+        case llm::Usage::Provenance::none: break;
+        case llm::Usage::Provenance::reported: return observe::UsageSource::reported;
+        case llm::Usage::Provenance::counted:
+        case llm::Usage::Provenance::estimated: return observe::UsageSource::estimated;
+    }
+    return observe::UsageSource::none;
+}
+
 }  // namespace
 
 void Exchange::settle() {
@@ -92,8 +102,9 @@ void Exchange::book(uint64_t now_ns) {
     const observe::Outcome outcome = good ? observe::outcome_of(status_) : observe::Outcome::error;
     metrics.request_done(provider, model, outcome, (now_ns - begun_ns_) / 1000);
     if (arm_ != nullptr) book_arm(outcome, (now_ns - begun_ns_) / 1000);
-    book_tokens(usage(), good && status_ < 400);
-    charge_unreserved(usage());
+    const llm::Usage took = was_stopped() ? stop_usage() : usage();
+    book_tokens(took, good && status_ < 400);
+    charge_unreserved(took);
     if (affinity_ != 0) book_stickiness();
     if (streaming_ && content_ns_ != 0) metrics.first_token(provider, (content_ns_ - begun_ns_) / 1000);
     if (answer_ns_ > forwarded_ns_) metrics.provider_latency(provider, (answer_ns_ - forwarded_ns_) / 1000);
@@ -142,7 +153,7 @@ void Exchange::write_log(uint64_t now_ns) {
     std::string_view client = client_text_;
     if (client.empty()) client = client_->peer_text(address);
     const bool left = left_early();
-    const llm::Usage& usage = this->usage();
+    const llm::Usage usage = was_stopped() ? stop_usage() : this->usage();
     observe::AccessRecord record{
         .time_us = begun_wall_us_,
         .request_id = request_id_,
@@ -171,8 +182,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .bytes_in = bytes_in_,
         .bytes_out = client_->sender().sent_bytes() - sent_before_,
         .events = event_count(),
-        .usage = usage.provenance == llm::Usage::Provenance::reported ? observe::UsageSource::reported
-                                                                      : observe::UsageSource::none,
+        .usage = usage_source(usage.provenance),
         .tokens_input = usage.input,
         .tokens_output = usage.output,
         .tokens_cached = usage.cached_input,

@@ -74,7 +74,9 @@ Result<void> Exchange::translate() {
         return {};
     }
     const std::string_view asked = draft_->request.model;
-    const uint64_t cap = plan().request_caps != nullptr ? output_cap(draft_->request).value_or(0) : 0;
+    // Where nothing is left of a cap, it is no cap of none: the least that a provider takes.
+    const auto left = plan().request_caps != nullptr ? output_cap(draft_->request) : std::nullopt;
+    const uint64_t cap = left ? std::max<uint64_t>(*left, 1) : 0;
     const auto chat = llm::chat_protocol_of(endpoint_);
     const llm::TranslateTerms terms{.client = chat.value_or(llm::error_protocol_of(endpoint_)),
                                     .provider = type_->protocol,

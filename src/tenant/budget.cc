@@ -142,6 +142,12 @@ bool BudgetMeter::extend(const BudgetTerms& terms, const PeriodNumbers& now, uin
     return true;
 }
 
+void BudgetMeter::shrink(uint64_t units, Hold& hold) noexcept {
+    units = std::min(units, hold.units);
+    for (size_t i = 0; i < budget_period_count; ++i) give_back(i, hold.numbers[i], units);
+    hold.units -= units;
+}
+
 void BudgetMeter::settle(const PeriodNumbers& now, uint64_t used, Hold& hold) noexcept {
     const uint64_t held = std::exchange(hold.units, 0);
     used = std::min(used, units_max);
@@ -243,6 +249,11 @@ bool BudgetHolds::extend(int64_t unix_s, uint64_t tokens, Money money) noexcept 
         Held& held = held_[i];
         const bool has_tokens = held.of->meters->tokens.extend(held.of->tokens, now, tokens, held.tokens);
         if (has_tokens && held.of->meters->money.extend(held.of->money, now, units, held.money)) continue;
+        if (has_tokens) held.of->meters->tokens.shrink(tokens, held.tokens);
+        for (size_t given = 0; given < i; ++given) {
+            held_[given].of->meters->tokens.shrink(tokens, held_[given].tokens);
+            held_[given].of->meters->money.shrink(units, held_[given].money);
+        }
         return false;
     }
     return true;

@@ -323,5 +323,59 @@ TEST(RequestReader, GeminisBoundOnTheAnswer) {
         << "the upstream is the judge";
 }
 
+TEST(OutputBounds, AreThoseOfTheEndpointAlone) {
+    RequestReader reader;
+    const auto bounds = [&](Endpoint endpoint, std::string_view members) {
+        const std::string body =
+            R"({"model":"m",)" + std::string(members) + R"(,"input":"x","messages":[{"role":"user","content":"x"}]})";
+        const auto request = reader.read(endpoint, body);
+        EXPECT_TRUE(request) << body;
+        size_t count = 0;
+        for (const OutputBound& bound : request->output_bounds) count += !bound.range.absent();
+        EXPECT_EQ(request->max_tokens != 0, count != 0) << body;
+        return count;
+    };
+    constexpr std::string_view completion = R"("max_completion_tokens":5)", plain = R"("max_tokens":5)",
+                               output = R"("max_output_tokens":5)";
+    EXPECT_EQ(bounds(Endpoint::chat_completions, completion), 1u);
+    EXPECT_EQ(bounds(Endpoint::chat_completions, plain), 1u);
+    EXPECT_EQ(bounds(Endpoint::chat_completions, output), 0u);
+    EXPECT_EQ(bounds(Endpoint::responses, output), 1u);
+    EXPECT_EQ(bounds(Endpoint::responses, plain), 0u);
+    EXPECT_EQ(bounds(Endpoint::responses, completion), 0u);
+    EXPECT_EQ(bounds(Endpoint::messages, plain), 1u);
+    EXPECT_EQ(bounds(Endpoint::messages, output), 0u);
+    EXPECT_EQ(bounds(Endpoint::completions, plain), 1u);
+    EXPECT_EQ(bounds(Endpoint::completions, completion), 0u);
+}
+
+TEST(OutputBounds, OfGeminiAreUnclearWhereTheyAreNoPlainNumberThatStandsOnce) {
+    RequestReader reader;
+    const auto is_unclear = [&](std::string_view members) {
+        const std::string body = R"({"contents":[])" + std::string(members) + "}";
+        const auto request = reader.read(Endpoint::generate_content, body);
+        EXPECT_TRUE(request) << body;
+        return request->has_unclear_bound;
+    };
+    for (const char* const clear :
+         {"", R"(,"generationConfig":{})", R"(,"generationConfig":null)", R"(,"generationConfig":{"topK":"x"})",
+          R"(,"generationConfig":{"maxOutputTokens":5})", R"(,"generation_config":{"max_output_tokens":5})",
+          R"(,"generationConfig":{"maxOutputTokens":null})", R"(,"generationConfig":{"maxOutputTokensX":"5"})"})
+        EXPECT_FALSE(is_unclear(clear)) << clear;
+    for (const char* const unclear :
+         {R"(,"generationConfig":{"maxOutputTokens":"5"})", R"(,"generationConfig":{"maxOutputTokens":6e4})",
+          R"(,"generationConfig":{"maxOutputTokens":-1})", R"(,"generationConfig":{"maxOutputTokens":5.0})",
+          R"(,"generationConfig":{"maxOutputTokens":[5]})",
+          R"(,"generationConfig":{"maxOutputTokens":1,"maxOutputTokens":5})",
+          R"(,"generationConfig":{"maxOutputTokens":1,"max_output_tokens":5})",
+          R"(,"generationConfig":{"MaxOutputTokens":5})", R"(,"generationConfig":{"max_outputTokens":5})",
+          R"(,"generationConfig":{"m\u0061xOutputTokens":5})",
+          R"(,"generationConfig":{},"generationConfig":{"maxOutputTokens":5})",
+          R"(,"generationConfig":{},"generation_config":{"maxOutputTokens":5})",
+          R"(,"generationConfig":null,"generation_config":{"maxOutputTokens":5})",
+          R"(,"GenerationConfig":{"maxOutputTokens":5})", R"(,"gener\u0061tionConfig":{"maxOutputTokens":5})"})
+        EXPECT_TRUE(is_unclear(unclear)) << unclear;
+}
+
 }  // namespace
 }  // namespace loom::llm

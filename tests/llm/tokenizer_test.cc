@@ -280,6 +280,19 @@ TEST(Tokenizer, OfALongPromptTheRestGoesByTheRateOfItsBeginning) {
                 exact / 200);
 }
 
+/// A front that has few tokens for its bytes must not make what is behind it cheap.
+TEST(CountPrompt, WhatIsBehindACheapFrontIsAQuarterOfItsBytesAtLeast) {
+    TokenCounter counter;
+    RequestReader reader;
+    const Tokenizer& o200k = family("o200k_base");
+    const size_t rest_bytes = 100'000;
+    const std::string front(RequestReader::counted_bytes_max, ' '), rest(rest_bytes, 'x');
+    const std::string body = R"({"model":"m","input":")" + front + rest + "\"}";
+    ASSERT_TRUE(reader.read(Endpoint::embeddings, body));
+    EXPECT_LT(counter.count(o200k, front), front.size() / 8) << "a cheap front";
+    EXPECT_GE(reader.count_prompt(Endpoint::embeddings, body, o200k, counter), rest_bytes / 4);
+}
+
 TEST(TokenizerFamily, IsKnownByTheModelsName) {
     EXPECT_EQ(tokenizer_family("gpt-4o"), "o200k_base");
     EXPECT_EQ(tokenizer_family("gpt-4o-mini-2024-07-18"), "o200k_base");

@@ -324,5 +324,35 @@ TEST(BudgetTable, AReloadFindsWhatWasSpent_ANewRowAsksTheLedger) {
     EXPECT_EQ(asked.size(), 3u);
 }
 
+/// Of three budgets the second has no room for more: neither it nor the first has given any.
+TEST(BudgetHoldsExtend, GivesBackWhatOthersGaveWhereOneRefuses) {
+    const PeriodNumbers now = period_numbers(noon);
+    for (const BudgetUnit refuses : {BudgetUnit::tokens, BudgetUnit::money}) {
+        std::array<Budget, 3> budgets;
+        for (Budget& one : budgets) {
+            one.tokens = {1'000, 0, 0};
+            one.money = {1'000, 0, 0};
+            one.meters = std::make_shared<BudgetMeters>(now);
+        }
+        (refuses == BudgetUnit::tokens ? budgets[1].tokens : budgets[1].money)[0] = 110;
+        BudgetHolds holds;
+        BudgetRefusal why;
+        for (const Budget& one : budgets) ASSERT_TRUE(holds.enter(one, noon, 100, 100'000, why));
+        EXPECT_FALSE(holds.extend(noon, 50, 50'000));
+        EXPECT_FALSE(holds.extend(noon, 11, 11'000));
+        for (const Budget& one : budgets) {
+            EXPECT_EQ(one.meters->tokens.used(BudgetPeriod::day, now), 100u);
+            EXPECT_EQ(one.meters->money.used(BudgetPeriod::day, now), 100u);
+        }
+        EXPECT_TRUE(holds.extend(noon, 10, 10'000));
+        for (const Budget& one : budgets) EXPECT_EQ(one.meters->tokens.used(BudgetPeriod::day, now), 110u);
+        holds.settle(noon, 105, 105'000);
+        for (const Budget& one : budgets) {
+            EXPECT_EQ(one.meters->tokens.used(BudgetPeriod::day, now), 105u);
+            EXPECT_EQ(one.meters->money.used(BudgetPeriod::day, now), 105u);
+        }
+    }
+}
+
 }  // namespace
 }  // namespace loom::tenant

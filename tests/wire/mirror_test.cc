@@ -61,6 +61,20 @@ TEST_F(Mirror, ExactlyItsShare) {
     EXPECT_EQ(shadow().request_count(), 30u);
 }
 
+/// The caps of its client are not those of a copy, which is nobody's: then there is no copy.
+TEST_F(Mirror, NoCopyIsMadeOfARequestWithACapOfItsClients) {
+    conf.set("rate_limit.consumer.tester.max_tokens_per_request", "100000");
+    begin();
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    conf.set("rate_limit.consumer.tester.max_tokens_per_request", "");
+    conf.set("security.max_tokens_per_request", "100000");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    expect_copies("answered", 1);
+    EXPECT_EQ(shadow().request_count(), 1u);
+    EXPECT_TRUE(contains(shadow().request(0).body, "max_completion_tokens")) << shadow().request(0).body;
+}
+
 TEST_F(Mirror, AnotherProtocolAndModel) {
     conf.set("provider.shadow.type", "anthropic").set("provider.shadow.base_url", shadow().origin());
     conf.set("provider.shadow.models", "claude-4").set("routing.mirror.model", "claude-4");

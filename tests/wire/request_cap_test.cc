@@ -79,8 +79,57 @@ TEST_F(RequestCap, OfGeminisDocuments) {
               "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
     EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"maxOutputTokens":500}})")),
               "{" + contents + R"(,"generationConfig":{"maxOutputTokens":98}})");
+    EXPECT_TRUE(contains(sent(post("{" + contents + R"(,"generationConfig":{"candidateCount":2}})")),
+                         R"("maxOutputTokens":49,)"))
+        << "of each";
     EXPECT_EQ(sent(post("{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})")),
               "{" + contents + R"(,"generationConfig":{"max_output_tokens":5}})");
+}
+
+TEST_F(RequestCap, ABoundOfAnotherEndpointsIsNone) {
+    begin();
+    EXPECT_EQ(sent_chat(R"("max_output_tokens":5,)"),
+              R"({"max_completion_tokens":98,)" + body(R"("max_output_tokens":5,)").substr(1));
+    EXPECT_EQ(sent(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                           R"({"model":"gpt-4o","max_tokens":5,"input":"12345678"})")),
+              R"({"max_output_tokens":98,"model":"gpt-4o","max_tokens":5,"input":"12345678"})");
+}
+
+TEST_F(RequestCap, OfGeminisDocumentsThatAreUnclear) {
+    conf.set("provider.mock.type", "gemini");
+    start(answer_always(answer(provider_protocol("gemini").answer)));
+    const auto post = [](std::string_view config) {
+        return request("POST", "/v1beta/models/gpt-4o:generateContent",
+                       auth_header() + "Content-Type: application/json\r\n",
+                       fmt::format(R"({{"contents":[{{"parts":[{{"text":"12345678"}}]}}],{}}})", config));
+    };
+    for (const char* const config :
+         {R"("generationConfig":{"maxOutputTokens":"60000"})", R"("generationConfig":{"maxOutputTokens":6e4})",
+          R"("generationConfig":{"maxOutputTokens":1,"max_output_tokens":60000})",
+          R"("generationConfig":{"maxOutputTokens":1},"generation_config":{"maxOutputTokens":60000})",
+          R"("generationConfig":{"m\u0061xOutputTokens":60000})"}) {
+        const Message refused = ask(post(config));
+        EXPECT_EQ(refused.status(), 400) << config;
+        EXPECT_TRUE(contains(refused.body, "maxOutputTokens must be")) << refused.body;
+    }
+    EXPECT_EQ(upstream().request_count(), 0u);
+    conf.set("security.max_tokens_per_request", "0");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(post(R"("generationConfig":{"maxOutputTokens":"60000"})")).status(), 200) << "nobody's business";
+}
+
+/// The second attempt counts as the first did, however long that makes its prompt.
+TEST_F(RequestCap, AlsoOfAHedge) {
+    ScriptedUpstream spare(answer_always(answer(provider_protocol("anthropic").answer)));
+    conf.set("routing.failover.enabled", "on").set("routing.hedge.after", "50ms").set("routing.hedge.budget", "100%");
+    conf.set("provider.mock.priority", "1");
+    conf.set("provider.spare.type", "anthropic").set("provider.spare.models", "gpt-4o");
+    conf.set("provider.spare.api_key", "sk-of-the-spare").set("provider.spare.base_url", spare.origin());
+    start([](UpstreamConnection& connection) {
+        if (connection.read_request()) connection.wait_closed();
+    });
+    EXPECT_EQ(ask(chat_request(body(R"("max_tokens":4000,)"))).status(), 200);
+    EXPECT_TRUE(contains(spare.last_request().body, R"("max_tokens":98)")) << spare.last_request().body;
 }
 
 TEST_F(RequestCap, OfWhatIsTranslated) {
@@ -189,6 +238,26 @@ TEST_F(Tokenized, APromptIsCountedWhereItIsAdmitted) {
     loom().reload(conf.text());
     EXPECT_EQ(ask(chat_request(others)).status(), 200);
     EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"));
+}
+
+/// A hundred " the" are a hundred tokens, and as many by the rule of thumb; a hundred " a" are two hundred, but fifty
+/// by the rule.
+TEST_F(Tokenized, AHedgesPromptIsTheOneThatWasCounted) {
+    ScriptedUpstream spare(answer_always(answer(chat_answer)));
+    conf.set("security.max_tokens_per_request", "1000");
+    conf.set("routing.failover.enabled", "on").set("routing.hedge.after", "50ms").set("routing.hedge.budget", "100%");
+    conf.set("provider.mock.priority", "1");
+    conf.set("provider.spare.type", "openai").set("provider.spare.models", "gpt-4o");
+    conf.set("provider.spare.api_key", "sk-of-the-spare").set("provider.spare.base_url", spare.origin());
+    start([](UpstreamConnection& connection) {
+        if (connection.read_request()) connection.wait_closed();
+    });
+    std::string many;
+    for (int i = 0; i < 100; ++i) many += " a";
+    const std::string asked =
+        fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", many);
+    EXPECT_EQ(ask(chat_request(asked)).status(), 200);
+    EXPECT_TRUE(contains(spare.last_request().body, R"("max_completion_tokens":793)")) << spare.last_request().body;
 }
 
 TEST_F(Tokenized, AStreamThatTellsNoUsageIsCountedByItsText) {

@@ -188,6 +188,26 @@ TEST_F(StreamStop, TheUsageThatIsToldIsTheOneThatIsBooked) {
     expect_error(ask(chat_request(chat)), 429, "insufficient_quota");
 }
 
+/// A provider that tells the prompt at its beginning is believed, and its count of the answer until then is none.
+TEST_F(StreamStop, OneNumberForClientLogAndLedger) {
+    begin("anthropic");
+    const Message stream = ask(client_protocol("anthropic").ask("big", true, ""));
+    expect_stopped("anthropic", stream);
+    const size_t words = count_of(stream.body, "la ");
+    const size_t end = stream.body.find("event: message_delta");
+    ASSERT_NE(end, std::string::npos);
+    EXPECT_TRUE(contains(stream.body.substr(end), fmt::format(R"("output_tokens":{})", limit - 25)))
+        << stream.body.substr(end);
+    EXPECT_LE(words, static_cast<size_t>(limit - 25));
+    expect_told(fmt::format(R"("used":{},"remaining":0)", limit));
+    const std::string line = loom().wait_for_access_line("\"stream\":true");
+    EXPECT_TRUE(contains(line, fmt::format(R"("tokens_input":25,"tokens_output":{})", limit - 25))) << line;
+    wait_until("the ledger to have it", [&] {
+        const std::string page = ask_once(loom().admin_port(), request("GET", "/ai/usage/tester"), false).body;
+        return contains(page, fmt::format("{}", limit - 25)) && contains(page, "25");
+    });
+}
+
 TEST_F(StreamStop, ItsConnectionServesOnAndItsProviderIsNotBlamed) {
     conf.set("routing.failover.enabled", "on").set("routing.failover.circuit_breaker.failure_threshold", "1");
     conf.set("consumer.other.api_key", "sk-other-0123456789abcdef");
@@ -248,6 +268,70 @@ TEST_F(StreamStop, OfTheEmbeddedModel) {
     expect_stopped("openai_chat", stream, "la\"");
     EXPECT_LT(count_of(stream.body, "la\""), 700U);
     expect_told(R"("used":1300,"remaining":0)");
+}
+
+TEST_F(StreamStop, ARequestsOwnPriceIsPaidOnce) {
+    conf.set("token_accounting.limit.tester.monthly_limit", "");
+    conf.set("price.big.input_per_1m", "0").set("price.big.output_per_1m", "1000").set("price.big.per_request", "0.1");
+    conf.set("token_accounting.limit.tester.budget.monthly", "$1.00");
+    begin("openai");
+    const Message stream = ask(chat_request(chat));
+    expect_stopped("openai_chat", stream);
+    const size_t words = count_of(stream.body, "la ");
+    EXPECT_GE(words, 890U);
+    EXPECT_LE(words, 900U);
+    const std::string spent =
+        words == 900 ? std::string("1") : fmt::format("{:.3f}", 0.1 + static_cast<double>(words) / 1000);
+    expect_told(fmt::format(R"("used":"{}")", spent));
+    const std::string line = loom().wait_for_access_line("\"stream\":true");
+    EXPECT_TRUE(contains(line, fmt::format(R"("tokens_output":{})", words))) << line;
+}
+
+/// What it calls cannot be ended in order where its events pass as they come: it goes on to its own end.
+TEST_F(StreamStop, OneThatCallsToolsRunsOn_AndIsBookedAsItTells) {
+    std::string events = R"(data: {"id":"c","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{)"
+                         R"("index":0,"delta":{"tool_calls":[{"index":0,"id":"t0","type":"function","function":)"
+                         R"({"name":"f","arguments":""}}]},"finish_reason":null}]})"
+                         "\n\n";
+    for (int i = 0; i < 900; ++i) events += chat_word(i);
+    events += usage_event + done_event;
+    start(answer_always(sse_answer(events)));
+    const Message stream = ask(chat_request(chat));
+    EXPECT_EQ(stream.body, events);
+    const std::string line = loom().wait_for_access_line("\"stream\":true");
+    EXPECT_FALSE(contains(line, "a budget is spent")) << line;
+}
+
+TEST_F(StreamStop, OneThatHasFinishedIsNotEndedAgain) {
+    const std::string finish =
+        R"(data: {"id":"c","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{"index":0,)"
+        R"("delta":{},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":900,"total_tokens":905}})"
+        "\n\n";
+    std::string events;
+    for (int i = 0; i < 500; ++i) events += chat_word(i);
+    events += finish + done_event;
+    start(answer_always(sse_answer(events)));
+    const Message stream = ask(chat_request(chat));
+    EXPECT_EQ(stream.body, events);
+    expect_told(R"("used":905)");
+}
+
+/// Who says in the middle how much it takes is believed at once.
+TEST_F(StreamStop, WhatIsReportedCountsWhereItIsMore) {
+    const std::string told =
+        R"(data: {"id":"c","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{"index":0,)"
+        R"("delta":{"content":"la "},"finish_reason":null}],"usage":{"prompt_tokens":5,"completion_tokens":700,)"
+        R"("total_tokens":705}})"
+        "\n\n";
+    std::string events = chat_word(0) + told;
+    for (int i = 0; i < 100; ++i) events += chat_word(i);
+    events += usage_event + done_event;
+    start(answer_always(sse_answer(events)));
+    const Message stream = ask(chat_request(chat));
+    EXPECT_EQ(count_of(stream.body, "la "), 2U) << stream.body;
+    EXPECT_EQ(count_of(stream.body, R"("finish_reason":"length")"), 1U) << stream.body;
+    EXPECT_TRUE(contains(stream.body, R"("total_tokens":705})")) << stream.body;
+    expect_told(R"("used":705)");
 }
 
 TEST_F(StreamStop, WhereTheConfWantsItServedItGoesOn) {

@@ -49,9 +49,11 @@ struct Request {
     uint32_t object_insert_offset = 0;  // right after the opening brace
     bool object_empty = false;          // then an inserted member takes no comma behind it
     std::string_view user;              // decoded; empty when unset
-    uint64_t max_tokens = 0;            // max_completion_tokens, then max_tokens, then max_output_tokens; 0 unset
-    std::array<OutputBound, 3> output_bounds;  // max_completion_tokens, max_tokens, max_output_tokens
-    Range generation_config_range;             // Gemini's
+    uint64_t max_tokens = 0;            // by output_bounds, the first of them; 0 unset
+    /// max_completion_tokens, max_tokens, max_output_tokens (maxOutputTokens): those that its endpoint knows.
+    std::array<OutputBound, 3> output_bounds;
+    bool has_unclear_bound = false;  // Gemini's: no number of digits, one that stands twice, or in another spelling
+    Range generation_config_range;   // Gemini's
     uint32_t n = 1;
     uint32_t message_count = 0;          // messages; for prompts and inputs, how many of them (a token array is one)
     uint64_t prompt_tokens_counted = 0;  // by its model's tokenizer (RequestReader::count_prompt); 0: not counted
@@ -102,7 +104,8 @@ class RequestReader {
     [[nodiscard]] Result<Request> read(Endpoint endpoint, std::string_view body);
 
     /// How many tokens the prompt of a document is that was read without an error. Text is counted exactly up to
-    /// counted_bytes_max, what is behind that at the rate of what is before it; of chat, what frames its messages too.
+    /// counted_bytes_max, what is behind that at the rate of what is before it, or of a token for four bytes if that is
+    /// more; of chat, what frames its messages too.
     /// Tools and calls count as their JSON; pictures and sound do not count.
     [[nodiscard]] uint64_t count_prompt(Endpoint endpoint, std::string_view body, const Tokenizer& tokenizer,
                                         TokenCounter& counter);

@@ -102,10 +102,16 @@ class Translation {
 
     // A stream that may be ended before its provider ends it.
     /// Of a translation for a stream that passes to the client as it came: reads an event of it, so that stop() knows
-    /// where the client stands.
-    void shadow(std::string_view name, std::string_view data);
-    /// Ends the client's stream in order, as one whose model has reached its max_tokens: what is open is closed, each
-    /// choice has its finish, the usage is told where the client wants it, and the protocol's last event.
+    /// where the client stands. False once that cannot be known any more: then this is of no use. Only text, refusals
+    /// and thoughts can be kept in step with; tools' calls, a provider's own tools, citations, pictures, and whatever
+    /// is not understood cannot.
+    [[nodiscard]] bool shadow(std::string_view name, std::string_view data);
+    /// Can the stream be ended behind its last event? Not while a call of a tool is not whole, nor once each choice has
+    /// its finish.
+    [[nodiscard]] bool may_stop() const noexcept;
+    /// Where may_stop(). Ends the client's stream in order, as one whose model has reached its max_tokens: what is open
+    /// is closed, each choice has its finish, the usage is told where the client wants it, and the protocol's last
+    /// event.
     void stop(const Usage& usage, ByteBuffer& out);
 
   private:

@@ -153,7 +153,8 @@ class Relay final : HeldStart::Owner {
     /// A timeout or a refusal of the guard cuts the stream: the client is told.
     void fail(const Error& why);
     /// From on_event_passed: behind the event at hand the stream ends as one whose model has reached its max_tokens.
-    /// Nothing where the stream has ended by itself, or where no translation knows how (options: translation, shadow).
+    /// Nothing where the stream has ended by itself, or where no translation knows how (options: translation, shadow;
+    /// Translation::may_stop): then it goes on, and may be asked again.
     void stop_here(const Error& why) noexcept;
     /// An observer that had suspended the stream knows now.
     void resume();
@@ -237,7 +238,7 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
     void note(const llm::EventFacts& facts);
-    void count_texts(std::string_view data);
+    void count_texts(std::string_view data, const llm::EventFacts& facts);
     void put_translated(Output& output, std::string_view event);
     [[nodiscard]] bool end_translation(Output& output);
     void stop(Output& output, std::string_view run);
@@ -301,6 +302,7 @@ class Relay final : HeldStart::Owner {
     bool error_told_ = false;      // by the source, in an event
     bool oversize_event_ = false;  // an event too long to hold passes in parts
     bool source_over_ = false;     // the source has ended (error_: how); what it left may wait for a verdict
+    bool usage_told_ = false;      // all of the answer is
     bool stops_ = false;           // behind the event at hand; error_: why
     bool terminated_ = false;      // the source's own last chunk went to the client
 };

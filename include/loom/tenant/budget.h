@@ -71,6 +71,8 @@ class BudgetMeter {
                                                    Hold& hold) noexcept;
     /// The same for more of them: the hold grows. False where there is no room.
     [[nodiscard]] bool extend(const BudgetTerms& terms, const PeriodNumbers& now, uint64_t units, Hold& hold) noexcept;
+    /// So many of what it has grown by are there again.
+    void shrink(uint64_t units, Hold& hold) noexcept;
     /// It is over, and took so many: what of the hold was not used is there again, what is more is booked, over the
     /// limit too. In a period that has begun since, all of it is booked. Of a hold of nothing too.
     void settle(const PeriodNumbers& now, uint64_t used, Hold& hold) noexcept;
@@ -146,7 +148,7 @@ class BudgetHolds {
     /// Holds so much of it. False where that is not to be had: nothing is held of any then.
     [[nodiscard]] bool enter(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money,
                              BudgetRefusal& why) noexcept;
-    /// More of each. False where one of them has no room: what others gave stays held until the end.
+    /// More of each, or nothing of any: then one of them has no room.
     [[nodiscard]] bool extend(int64_t unix_s, uint64_t tokens, Money money) noexcept;
     /// It is over, and took so much. Again is nothing.
     void settle(int64_t unix_s, uint64_t tokens, Money money) noexcept;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "dialect.h"
 
@@ -26,6 +27,14 @@ enum class Form : uint8_t { message, count };
 /// Of an event that reached its client as it came, and what the encoder has made of it: do both stand at the same
 /// block, so that the encoder could go on with the stream?
 [[nodiscard]] bool is_in_step(std::string_view event, std::string_view data, std::string_view made) noexcept;
+/// Where an event of a provider's stream stands.
+struct EventPlace {
+    uint64_t index = 0;
+    Text type;
+    Text block_type;  // absent where the event begins no block
+};
+/// Nothing where the event cannot be read.
+[[nodiscard]] std::optional<EventPlace> place_of(std::string_view data, Context& context);
 
 /// `stop_reason`, both ways.
 [[nodiscard]] FinishReason finish_reason_of(Text stop_reason) noexcept;

@@ -58,6 +58,7 @@ class ArgumentsScan {
 class Encoder final : public StreamEncoder {
   public:
     void write(const Delta& delta, Context& context, ByteBuffer& out) override;
+    Step note_source(std::string_view data, Context& context) override;
 
   private:
     enum class Block : uint8_t { none, text, thinking, tool };
@@ -116,11 +117,13 @@ class Encoder final : public StreamEncoder {
     bool refused_ = false;
     bool tool_called_ = false;
     Block open_ = Block::none;
-    uint32_t index_ = 0;  // of the block that is open, else of the next
+    uint64_t index_ = 0;  // of the block that is open, else of the next
     uint32_t open_tool_ = 0;
     bool has_arguments_ = false;
-    bool is_cited_ = false;    // the text that is open has citations of a place behind which it does not go on
-    bool call_ended_ = false;  // the call that is open is whole, for its provider said so
+    bool is_cited_ = false;            // the text that is open has citations of a place behind which it does not go on
+    bool call_ended_ = false;          // the call that is open is whole, for its provider said so
+    Block source_open_ = Block::none;  // of a stream that passes: as its provider has told it
+    uint64_t source_index_ = 0;
     ArgumentsScan scan_;
     std::vector<Call> waiting_;
     size_t waiting_bytes_ = 0;
@@ -155,6 +158,31 @@ void Encoder::write(const Delta& delta, Context& context, ByteBuffer& out) {
         case Kind::end: write_end(); break;
         default: write_content(delta); break;
     }
+}
+
+/// Which block is open is what the provider has said, not what would have been said here: a block that is empty so
+/// far is open, and one whose signature has come is so too.
+StreamEncoder::Step Encoder::note_source(std::string_view data, Context& context) {
+    const auto place = place_of(data, context);
+    if (!place || !has(place->type)) return Step::lost;
+    const bool is_at_hand = source_open_ != Block::none && place->index == source_index_;
+    if (place->type == "content_block_start") {
+        const bool is_text = place->block_type == "text";
+        if (source_open_ != Block::none || (!is_text && place->block_type != "thinking")) return Step::lost;
+        source_open_ = is_text ? Block::text : Block::thinking;
+        source_index_ = place->index;
+    } else if (place->type == "content_block_delta") {
+        if (!is_at_hand) return Step::lost;
+    } else if (place->type == "content_block_stop") {
+        if (!is_at_hand) return Step::lost;
+        source_open_ = Block::none;
+        source_index_ += 1;
+    }
+    if (open_ == Block::tool) return Step::lost;
+    open_ = source_open_;
+    index_ = source_index_;
+    is_cited_ = false;
+    return started_ ? Step::here : Step::between;
 }
 
 void Encoder::write_content(const Delta& delta) {

@@ -27,4 +27,22 @@ bool is_in_step(std::string_view event, std::string_view data, std::string_view 
     return event != "content_block_delta" || made.empty() || index_of(data) == index_of(made);
 }
 
+std::optional<EventPlace> place_of(std::string_view data, Context& context) {
+    Tokens tokens;
+    Fault fault;
+    if (!context.structure.index(data, Structure::Utf8::passed, tokens, fault)) return std::nullopt;
+    Cursor cursor(data, tokens);
+    EventPlace place;
+    const bool good = cursor.peek() == '{' && cursor.each_member([&](Range key) {
+        const std::string_view name = name_of(cursor, key);
+        if (name == "type") return take_text(cursor, place.type);
+        if (name == "index") return cursor.take_count(place.index) || cursor.skip_value();
+        if (name != "content_block" || cursor.peek() != '{') return cursor.skip_value();
+        return cursor.each_member([&](Range inner) {
+            return name_of(cursor, inner) == "type" ? take_text(cursor, place.block_type) : cursor.skip_value();
+        });
+    });
+    return good ? std::optional(place) : std::nullopt;
+}
+
 }  // namespace loom::llm::anthropic

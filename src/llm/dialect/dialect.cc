@@ -4,7 +4,7 @@
 
 namespace loom::llm {
 
-void StreamEncoder::note_source(std::string_view, Context&) {}
+StreamEncoder::Step StreamEncoder::note_source(std::string_view, Context&) { return Step::here; }
 
 const Dialect& dialect_of(Protocol protocol) {
     switch (protocol) {

@@ -26,10 +26,16 @@ class StreamEncoder {
   public:
     virtual ~StreamEncoder() = default;
     virtual void write(const Delta& delta, Context& context, ByteBuffer& out) = 0;
+    /// Where a stream stands that passes to its client as it comes.
+    enum class Step : uint8_t {
+        here,     // what would be written next goes on from what the client has
+        between,  // not behind this event, but maybe behind a later one
+        lost,     // never again: the client was told what this cannot go on from
+    };
     /// Of an encoder whose events nobody gets, since the client gets the provider's own (Translation::shadow): the
-    /// event whose deltas were written last, where what it has to say of its place (ids, numbers) must go on from
-    /// there.
-    virtual void note_source(std::string_view data, Context& context);
+    /// event whose deltas were written last. What the encoder has to say of its place (ids, numbers, what is open) goes
+    /// on from there.
+    [[nodiscard]] virtual Step note_source(std::string_view data, Context& context);
 };
 
 class Dialect {

@@ -97,7 +97,10 @@ struct ItemId {
 struct EventPlace {
     uint64_t sequence_number = 0;
     uint64_t output_index = 0;
-    Text item_id;  // of the event or of its item; absent where it has none
+    uint64_t part_index = 0;  // content_index or summary_index
+    Text type;
+    Text item_type;  // absent where the event has no item
+    Text item_id;    // of the event or of its item; absent where it has none
 };
 /// Nothing where the event cannot be read.
 [[nodiscard]] std::optional<EventPlace> place_of(std::string_view data, Context& context);

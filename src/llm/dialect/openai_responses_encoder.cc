@@ -64,20 +64,29 @@ class Encoder final : public StreamEncoder {
         }
     }
 
-    /// Ids, indexes and numbers are the provider's.
-    void note_source(std::string_view data, Context& context) override {
+    /// Ids, indexes and numbers are the provider's. Its items end in several events, and this one's in one go: so
+    /// only in the middle of a text, and before the first item, both stand at the same place.
+    Step note_source(std::string_view data, Context& context) override {
         const auto place = place_of(data, context);
-        if (!place) return;
+        if (!place || !has(place->type)) return Step::lost;
         sequence_ = place->sequence_number + 1;
-        if (!has(place->item_id) || place->item_id.empty()) return;
-        if (open_ == Open::calls && !calls_.empty()) {
-            Call& call = calls_.back();
-            if (!call.own_id) call.index = place->output_index;
-            if (call.index == place->output_index) call.own_id.emplace(place->item_id);
-        } else if (open_ != Open::nothing) {
+        const bool is_known =
+            !has(place->item_type) || place->item_type == "message" || place->item_type == "reasoning";
+        if (!is_known || open_ == Open::calls || place->type == "response.reasoning_text.delta") return Step::lost;
+        const Text type = place->type;
+        if (open_ == Open::nothing) {
+            const bool is_start = type == "response.created" || type == "response.in_progress";
+            return is_start ? Step::here : Step::between;
+        }
+        if (has(place->item_id) && !place->item_id.empty()) {
             index_ = place->output_index;
             item_id_ = ItemId(place->item_id);
         }
+        const bool is_text =
+            open_ == Open::message && type == (is_refusal_ ? "response.refusal.delta" : "response.output_text.delta");
+        const bool is_thought = open_ == Open::reasoning && type == "response.reasoning_summary_text.delta";
+        const bool is_same = in_part_ && place->part_index == content_index_ && has(place->item_id);
+        return (is_text || is_thought) && is_same ? Step::here : Step::between;
     }
 
   private:
@@ -90,7 +99,6 @@ class Encoder final : public StreamEncoder {
         std::string name;
         std::string arguments;  // inside of a string
         bool is_custom;
-        std::optional<ItemId> own_id = {};  // of a stream that passes: the provider's
     };
 
     // the response
@@ -445,9 +453,7 @@ class Encoder final : public StreamEncoder {
         json.member(call.is_custom ? "input" : "arguments", text);
         json.close_object();
     }
-    ItemId call_item(const Call& call) const {
-        return call.own_id ? *call.own_id : ItemId(call.is_custom ? "ctc" : "fc", id_, call.index);
-    }
+    ItemId call_item(const Call& call) const { return ItemId(call.is_custom ? "ctc" : "fc", id_, call.index); }
     void place(EventOut& event, const Call& call) {
         event->member("item_id", call_item(call).text());
         event->member_number("output_index", call.index);

@@ -162,13 +162,17 @@ std::optional<EventPlace> place_of(std::string_view data, Context& context) {
     Cursor cursor(data, tokens);
     EventPlace place;
     const auto read_item = [&](Range key) {
-        if (name_of(cursor, key) != "id" || has(place.item_id)) return cursor.skip_value();
-        return take_text(cursor, place.item_id);
+        const std::string_view name = name_of(cursor, key);
+        if (name == "type") return take_text(cursor, place.item_type);
+        return name == "id" && !has(place.item_id) ? take_text(cursor, place.item_id) : cursor.skip_value();
     };
     const bool good = cursor.peek() == '{' && cursor.each_member([&](Range key) {
         const std::string_view name = name_of(cursor, key);
         if (name == "sequence_number") return cursor.take_count(place.sequence_number) || cursor.skip_value();
         if (name == "output_index") return cursor.take_count(place.output_index) || cursor.skip_value();
+        if (name == "content_index" || name == "summary_index")
+            return cursor.take_count(place.part_index) || cursor.skip_value();
+        if (name == "type") return take_text(cursor, place.type);
         if (name == "item_id") return take_text(cursor, place.item_id);
         if (name == "item" && cursor.peek() == '{') return cursor.each_member(read_item);
         return cursor.skip_value();

@@ -27,8 +27,8 @@ uint32_t merge_short(const RankTable& table, std::string_view piece, uint32_t* o
         const auto lowest =
             static_cast<uint32_t>(std::min_element(ranks.data(), ranks.data() + count - 1) - ranks.data());
         if (ranks[lowest] == no_rank) break;
-        std::copy(&starts[lowest + 2], &starts[count + 1], &starts[lowest + 1]);
-        std::copy(&ranks[lowest + 1], &ranks[count], &ranks[lowest]);
+        std::copy(starts.data() + lowest + 2, starts.data() + count + 1, starts.data() + lowest + 1);
+        std::copy(ranks.data() + lowest + 1, ranks.data() + count, ranks.data() + lowest);
         count -= 1;
         ranks[lowest] = pair_rank(lowest);
         if (lowest > 0) ranks[lowest - 1] = pair_rank(lowest - 1);

@@ -98,6 +98,11 @@ std::string responses_stream() {
                  R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":""})") +
            event("response.reasoning_summary_text.delta",
                  R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"delta":"Hm")") +
+           event("response.reasoning_summary_text.done",
+                 R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"text":"Hm")") +
+           event(
+               "response.reasoning_summary_part.done",
+               R"(,"item_id":"rs_own","output_index":0,"summary_index":0,"part":{"type":"summary_text","text":"Hm"})") +
            event(
                "response.output_item.done",
                R"(,"output_index":0,"item":{"id":"rs_own","type":"reasoning","summary":[{"type":"summary_text","text":"Hm"}]})") +
@@ -109,6 +114,13 @@ std::string responses_stream() {
                R"(,"item_id":"msg_own","output_index":1,"content_index":0,"part":{"type":"output_text","text":"","annotations":[]})") +
            event("response.output_text.delta",
                  R"(,"item_id":"msg_own","output_index":1,"content_index":0,"delta":"Hel\"lo","logprobs":[])") +
+           event("response.output_text.done",
+                 R"(,"item_id":"msg_own","output_index":1,"content_index":0,"text":"Hel\"lo","logprobs":[])") +
+           event("response.content_part.done", R"(,"item_id":"msg_own","output_index":1,"content_index":0,)"
+                                               R"("part":{"type":"output_text","text":"Hel\"lo","annotations":[]})") +
+           event("response.output_item.done",
+                 R"(,"output_index":1,"item":{"id":"msg_own","type":"message","status":"completed","role":"assistant",)"
+                 R"("content":[{"type":"output_text","text":"Hel\"lo","annotations":[]}]})") +
            event(
                "response.output_item.added",
                R"(,"output_index":2,"item":{"id":"fc_own","type":"function_call","status":"in_progress","call_id":"t0","name":"f","arguments":""})") +
@@ -153,40 +165,168 @@ void expect_whole(Protocol protocol, const char* finish, const std::string& stre
     EXPECT_NE(stream.find(finish), stream.npos) << stream;
 }
 
-TEST(Stop, AStreamThatPassesEndsWhereverItStands) {
+TranslateTerms shadow_terms(Protocol protocol) {
+    return {.client = protocol, .provider = protocol, .fallback_id = "fallback", .stream = true, .include_usage = true};
+}
+
+/// What a client gets whose stream is ended behind so many events, or nothing where it cannot be ended there.
+std::string stopped_behind(Protocol protocol, const std::vector<Event>& events, size_t cut) {
+    TranslateScratch scratch;
+    BlockPool pool;
+    Translation shadow(scratch, pool, shadow_terms(protocol));
+    std::string passed;
+    for (size_t i = 0; i < cut; ++i) {
+        if (!shadow.shadow(events[i].name, events[i].data)) return "";
+        passed += events[i].text();
+    }
+    if (!shadow.may_stop()) return "";
+    ByteBuffer end(pool);
+    shadow.stop(used, end);
+    return passed + std::string(end.view());
+}
+
+size_t count_of(std::string_view text, std::string_view part) {
+    size_t count = 0;
+    for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) count += 1;
+    return count;
+}
+
+/// Each block and item that is begun ends once, and none that was not.
+void expect_balanced(Protocol protocol, const std::string& stream) {
+    const auto pair = [&](const std::string& begin, const std::string& end) {
+        for (int i = 0; i < 4; ++i) {
+            const std::string place = ",\"" + std::string(protocol == Protocol::anthropic ? "index" : "output_index") +
+                                      "\":" + std::to_string(i);
+            size_t begun = 0, ended = 0;
+            for (const Event& event : events_of(stream)) {
+                const bool is_there = event.data.find(place) != event.data.npos;
+                begun += is_there && event.name == begin;
+                ended += is_there && event.name == end;
+            }
+            EXPECT_EQ(begun, ended) << end << place << ": " << stream;
+            EXPECT_LE(ended, 1u) << end << place << ": " << stream;
+        }
+    };
+    if (protocol == Protocol::anthropic) pair("content_block_start", "content_block_stop");
+    if (protocol != Protocol::openai_responses) return;
+    pair("response.output_item.added", "response.output_item.done");
+    pair("response.content_part.added", "response.content_part.done");
+    pair("response.reasoning_summary_part.added", "response.reasoning_summary_part.done");
+}
+
+TEST(Stop, AStreamThatPassesEndsWhereItCanBe_AndIsBalanced) {
     for (const Spoken& one : all_spoken()) {
         const auto events = events_of(one.stream);
+        size_t ends = 0;
         for (size_t cut = 1; cut <= events.size(); ++cut) {
             SCOPED_TRACE(static_cast<int>(one.protocol) * 100 + static_cast<int>(cut));
-            TranslateScratch scratch;
-            BlockPool pool;
-            Translation shadow(scratch, pool,
-                               {.client = one.protocol,
-                                .provider = one.protocol,
-                                .fallback_id = "fallback",
-                                .stream = true,
-                                .include_usage = true});
-            std::string passed;
-            for (size_t i = 0; i < cut; ++i) {
-                shadow.shadow(events[i].name, events[i].data);
-                passed += events[i].text();
-            }
-            ByteBuffer end(pool);
-            shadow.stop(used, end);
-            expect_whole(one.protocol, one.finish, passed + std::string(end.view()));
+            const std::string stream = stopped_behind(one.protocol, events, cut);
+            if (stream.empty()) continue;
+            ends += 1;
+            EXPECT_EQ(stream.find("t0"), stream.npos) << "nobody ends a stream that has called a tool";
+            expect_whole(one.protocol, one.finish, stream);
+            expect_balanced(one.protocol, stream);
             if (one.protocol != Protocol::openai_responses) continue;
             // Ids that were not told before come to nobody's mind now.
             for (const char* const ours : {"\"id\":\"msg_1", "\"id\":\"rs_1", "\"id\":\"fc_1", "item_id\":\"msg_1"})
-                EXPECT_EQ(end.view().find(ours), std::string_view::npos) << ours << ": " << end.view();
+                EXPECT_EQ(stream.find(ours), stream.npos) << ours << ": " << stream;
         }
+        EXPECT_GE(ends, 2u) << static_cast<int>(one.protocol);
     }
 }
 
-TEST(Stop, AStreamThatIsTranslatedEndsWhereverItStands) {
+std::string anthropic_event(const std::string& name, const std::string& rest) {
+    return "event: " + name + "\ndata: {\"type\":\"" + name + "\"" + rest + "}\n\n";
+}
+std::string anthropic_start() {
+    return anthropic_event("message_start", R"(,"message":{"id":"msg_1","type":"message","role":"assistant",)"
+                                            R"("model":"m-1","content":[],"stop_reason":null,"stop_sequence":null,)"
+                                            R"("usage":{"input_tokens":9,"output_tokens":1}})");
+}
+
+TEST(Stop, ABlockIsEndedWhereItsProviderLeftIt) {
+    const std::string begun =
+        anthropic_start() +
+        anthropic_event("content_block_start", R"(,"index":0,"content_block":{"type":"text","text":""})");
+    const auto events = events_of(begun);
+    const std::string stream = stopped_behind(Protocol::anthropic, events, events.size());
+    EXPECT_EQ(count_of(stream, "event: content_block_stop"), 1u) << "empty as it is: " << stream;
+    // A signature does not end its block.
+    const auto thought = events_of(
+        anthropic_start() +
+        anthropic_event("content_block_start", R"(,"index":0,"content_block":{"type":"thinking","thinking":""})") +
+        anthropic_event("content_block_delta", R"(,"index":0,"delta":{"type":"signature_delta","signature":"c2ln"})") +
+        anthropic_event("content_block_stop", R"(,"index":0)"));
+    for (const size_t cut : {thought.size() - 1, thought.size()})
+        EXPECT_EQ(count_of(stopped_behind(Protocol::anthropic, thought, cut), "event: content_block_stop"), 1u) << cut;
+}
+
+TEST(Stop, WhatCannotBeKeptInStepWithIsGivenUp) {
+    const auto block = [](const std::string& members) {
+        return anthropic_start() +
+               anthropic_event("content_block_start", R"(,"index":0,"content_block":{)" + members + "}");
+    };
+    const std::string item =
+        R"(data: {"type":"response.output_item.added","sequence_number":2,"output_index":0,"item":{"id":"ws","type":"web_search_call"}})";
+    const std::pair<Protocol, std::string> all[] = {
+        {Protocol::anthropic, block(R"("type":"tool_use","id":"t0","name":"f","input":{})")},
+        {Protocol::anthropic, block(R"("type":"server_tool_use","id":"t0","name":"web_search","input":{})")},
+        {Protocol::anthropic, block(R"("type":"web_search_tool_result","tool_use_id":"t0","content":[])")},
+        {Protocol::anthropic, block(R"("type":"redacted_thinking","data":"x")")},
+        {Protocol::openai_responses, item + "\n\n"},
+        {Protocol::openai_responses, "data: {\"type\":\n\n"},
+        {Protocol::gemini, R"(data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]}}]})"
+                           "\n\n"},
+        {Protocol::openai_chat, R"(data: {"id":"c","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t0",)"
+                                R"("function":{"name":"f","arguments":"{}"}}]}}]})"
+                                "\n\n"},
+    };
+    for (const auto& [protocol, stream] : all) {
+        TranslateScratch scratch;
+        BlockPool pool;
+        Translation shadow(scratch, pool, shadow_terms(protocol));
+        bool is_kept = true;
+        for (const Event& event : events_of(stream)) is_kept = shadow.shadow(event.name, event.data);
+        EXPECT_FALSE(is_kept) << stream;
+    }
+}
+
+TEST(Stop, AStreamThatHasFinishedIsNotEndedAgain) {
+    const auto chunk = [](const std::string& choice) {
+        return Event{.name = "",
+                     .data = R"({"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[)" +
+                             choice + "]}"};
+    };
+    const auto finish = [&](int choice) {
+        return chunk(R"({"index":)" + std::to_string(choice) + R"(,"delta":{},"finish_reason":"stop"})");
+    };
+    TranslateScratch scratch;
+    BlockPool pool;
+    Translation one(scratch, pool, shadow_terms(Protocol::openai_chat));
+    EXPECT_TRUE(one.shadow("", chunk(R"({"index":0,"delta":{"content":"a"}})").data) && one.may_stop());
+    EXPECT_TRUE(one.shadow("", chunk(R"({"index":1,"delta":{"content":"b"}})").data) && one.may_stop());
+    EXPECT_TRUE(one.shadow("", finish(0).data) && one.may_stop()) << "the other goes on";
+    EXPECT_TRUE(one.shadow("", finish(1).data));
+    EXPECT_FALSE(one.may_stop());
+}
+
+TEST(Stop, TheModelsNameIsAsItsProviderSaysIt) {
+    TranslateScratch scratch;
+    BlockPool pool;
+    Translation one(scratch, pool, shadow_terms(Protocol::openai_chat));
+    EXPECT_TRUE(
+        one.shadow("", R"({"id":"c1","created":7,"model":"a\"b\\c","choices":[{"index":0,"delta":{"content":"a"}}]})"));
+    ByteBuffer end(pool);
+    one.stop(used, end);
+    EXPECT_NE(end.view().find(R"("model":"a\"b\\c")"), std::string_view::npos) << end.view();
+}
+
+TEST(Stop, AStreamThatIsTranslatedEndsWhereNoCallIsHalf) {
     for (const Spoken& provider : all_spoken()) {
         const auto events = events_of(provider.stream);
         for (const Spoken& client : all_spoken()) {
             if (client.protocol == provider.protocol) continue;
+            size_t ends = 0;
             for (size_t cut = 1; cut <= events.size(); ++cut) {
                 SCOPED_TRACE(static_cast<int>(provider.protocol) * 10'000 + static_cast<int>(client.protocol) * 100 +
                              static_cast<int>(cut));
@@ -202,9 +342,17 @@ TEST(Stop, AStreamThatIsTranslatedEndsWhereverItStands) {
                 ByteBuffer out(pool);
                 Usage usage;
                 for (size_t i = 0; i < cut; ++i) (void)translation.event(events[i].name, events[i].data, out, usage);
+                if (!translation.may_stop()) continue;
+                ends += 1;
                 translation.stop(used, out);
-                expect_whole(client.protocol, client.finish, std::string(out.view()));
+                const std::string stream(out.view());
+                expect_whole(client.protocol, client.finish, stream);
+                expect_balanced(client.protocol, stream);
+                const bool has_call = stream.find("t0") != stream.npos;
+                EXPECT_TRUE(!has_call || stream.find("1}") != stream.npos || stream.find(R"("a":1)") != stream.npos)
+                    << "half a call: " << stream;
             }
+            EXPECT_GE(ends, 3u);
         }
     }
 }
@@ -217,8 +365,8 @@ TEST(Stop, EachChoiceHasItsFinish_AndOneThatHasOneKeepsIt) {
     for (const char* const choice : {R"({"index":0,"delta":{"content":"a"},"finish_reason":"stop"})",
                                      R"({"index":2,"delta":{"content":"c"},"finish_reason":null})",
                                      R"({"index":1,"delta":{"content":"b"},"finish_reason":null})"})
-        shadow.shadow("", R"({"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[)" +
-                              std::string(choice) + "]}");
+        (void)shadow.shadow("", R"({"id":"c1","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[)" +
+                                    std::string(choice) + "]}");
     ByteBuffer end(pool);
     shadow.stop(used, end);
     const auto events = events_of(end.view());
