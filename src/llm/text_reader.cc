@@ -60,6 +60,11 @@ constexpr std::string_view steering_names[] = {
 };
 constexpr std::string_view address_names[] = {"url",      "image_url", "fileUri",   "file_uri",
                                               "file_url", "uri",       "server_url"};
+/// Whose values may be media, or sealed for the provider alone, without saying so.
+constexpr std::string_view sealed_names[] = {
+    "b64_json", "data",      "encrypted_content", "file_data",         "image_url",
+    "result",   "signature", "thoughtSignature",  "thought_signature", "url",
+};
 /// Whose object's members are a tool's or a client's own.
 constexpr std::string_view free_names[] = {
     "$defs",
@@ -100,6 +105,9 @@ constexpr bool is_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c 
 constexpr bool is_base64(char c) noexcept {
     return is_alnum(c) || c == '+' || c == '/' || c == '=' || c == '-' || c == '_';
 }
+constexpr bool is_of_media_type(char c) noexcept {
+    return is_alnum(c) || c == '.' || c == '+' || c == '/' || c == ';' || c == '=' || c == '-';
+}
 constexpr bool is_steering(char c) noexcept { return is_base64(c) || c == '.' || c == ':'; }
 constexpr bool is_of_number(char c) noexcept {
     return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
@@ -127,6 +135,17 @@ std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>
         at += 6;
     }
     return {};
+}
+
+/// Of the string that begins here: "data:image/png;base64,". 0 where it begins with anything else.
+size_t media_type_bytes(std::string_view text) noexcept {
+    constexpr size_t media_type_max = 128;
+    constexpr std::string_view scheme = "data:", base64_sign = ";base64,";
+    if (!text.starts_with(scheme)) return 0;
+    const size_t sign_at = text.substr(0, media_type_max).find(base64_sign);
+    if (sign_at == text.npos) return 0;
+    const bool well_formed = std::ranges::all_of(text.substr(0, sign_at).substr(scheme.size()), is_of_media_type);
+    return well_formed ? sign_at + base64_sign.size() : 0;
 }
 
 }  // namespace
@@ -241,6 +260,7 @@ void TextReader::begin_name(TextWindow& window) noexcept {
     level.opens_free = is_among(name, free_names);
     level.steers = !level.is_free && is_among(name, steering_names);
     level.addresses = !level.is_free && is_among(name, address_names);
+    level.seals = !level.is_free && is_among(name, sealed_names);
     level.is_text = name == "text";
     if (!level.is_free) return skip();
     sign(window, "\x1e\"", Border::text);
@@ -272,14 +292,10 @@ bool TextReader::is_address() const noexcept {
 void TextReader::begin_value(TextWindow& window) noexcept {
     const Level& level = levels_[depth_];
     if ((level.steers && is_name_like()) || (level.addresses && is_address())) return skip();
-    // Media may say what it is: "data:image/png;base64,".
-    constexpr size_t media_type_max = 128;
-    constexpr std::string_view base64_sign = ";base64,";
-    size_t begin = at_;
-    if (text_.substr(at_).starts_with("data:")) {
-        const size_t sign_at = text_.substr(at_, media_type_max).find(base64_sign);
-        if (sign_at != text_.npos) begin += sign_at + base64_sign.size();
-    }
+    // Media says what it is, or stands where media does: any other text is read, however long its words are.
+    const size_t media = media_type_bytes(text_.substr(at_));
+    if (media == 0 && !level.seals) return begin_string(window);
+    const size_t begin = at_ + media;
     const std::string_view first = text_.substr(begin, sealed_bytes_min);
     if (first.size() == sealed_bytes_min && std::ranges::all_of(first, is_base64)) {
         at_ = begin;

@@ -98,6 +98,28 @@ TEST(TextReader, LongBase64IsMediaAndNothingElseIs) {
     EXPECT_EQ(texts(R"({"x":"data:image/png;base64,)" + media + "\"}"), "");
     EXPECT_EQ(texts(R"({"data":")" + media + R"( ann"})"), "|" + media + " ann");
     EXPECT_EQ(texts(R"({"data":")" + media.substr(0, 100) + "\"}"), "|" + media.substr(0, 100));
+    for (const char* name : {"b64_json", "encrypted_content", "file_data", "signature", "thoughtSignature", "url"})
+        EXPECT_EQ(texts(std::string("{\"") + name + "\":\"" + media + "\"}"), "") << name;
+}
+
+/// Where a text is meant to be read, and where a tool gives the names, many signs of Base64 are a text like any other.
+TEST(TextReader, LongWordsOfTextAreRead) {
+    const std::string word = std::string(2000, 'A') + "/4111111111111111/" + std::string(2000, 'A');
+    EXPECT_EQ(texts(R"({"messages":[{"role":"user","content":")" + word + "\"}]}"), "|" + word);
+    EXPECT_EQ(texts(R"({"contents":[{"parts":[{"text":")" + word + "\"}]}]}"), "|" + word);
+    EXPECT_EQ(texts(R"({"args":{"data":")" + word + "\"}}"), "|\"data\":\"" + word + "\"");
+}
+
+/// What a value begins with says nothing of the members behind it.
+TEST(TextReader, TheSignOfMediaIsOfItsOwnString) {
+    const std::string media(5000, 'A');
+    EXPECT_EQ(texts(R"({"a":"data:","content":"my secret","b":"x;base64,)" + media + "\"}"),
+              "|data:|my secret|x;base64," + media);
+    for (const char* before : {"data:a b;base64,", "data:a\\tb;base64,", "data:a\\\";base64,", "data;base64,"})
+        EXPECT_NE(texts(std::string(R"({"content":")") + before + media + "\"}"), "") << before;
+    EXPECT_EQ(texts(R"({"content":"data:text/plain;charset=utf-8;base64,)" + media + "\"}"), "");
+    EXPECT_EQ(texts(R"({"content":"data:text/plain;base64,)" + media + " ann\"}"),
+              "|data:text/plain;base64," + media + " ann");
 }
 
 TEST(TextReader, JsonInsideAStringIsDecodedWithItsStrings) {

@@ -53,8 +53,9 @@ struct TextWindow {
 
 /// Reads a document from front to back, in place. In what tools are given and give, in variables, metadata and schemas
 /// all is read, names of members and numbers too. Elsewhere left out are names of members, numbers, values of members
-/// that steer and are not read (model, role, type, ids), as far as they have a name's signs, and addresses; everywhere
-/// long runs of Base64, which is media or sealed.
+/// that steer and are not read (model, role, type, ids), as far as they have a name's signs, addresses, and long runs
+/// of Base64 in members that hold media or what is sealed; everywhere those that say what they are
+/// ("data:image/png;base64,").
 ///
 /// JSON inside a string (arguments of tools) is decoded with its strings; a written "\n" of any other text is a break.
 class TextReader {
@@ -88,6 +89,7 @@ class TextReader {
         bool opens_free = false;  // the member at hand
         bool steers = false;      // the member at hand
         bool addresses = false;   // the member at hand
+        bool seals = false;       // the member at hand may be media without saying so
         bool is_text = false;     // the member at hand is "text"
         uint32_t element = 0;     // of an array: the one at hand, from 1
         uint32_t part = 0;        // of an array: the last whose text was told
