@@ -140,6 +140,29 @@ TEST(TextReader, EscapesAreDecodedAndBrokenOnesTold) {
     EXPECT_FALSE(read(R"({"content":"{\"a\":\"\\x\"}"})").broken);
 }
 
+/// In JSON that only a tool will read an escape may be broken, and no byte of it may be left unread.
+TEST(TextReader, BrokenEscapesInsideAStringHideNothing) {
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"x\\u4111 1111\"}"})"), "|{\"a\":\"x\xe4\x84\x91 1111\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\uann@x.example\"}"})"), "|{\"a\":\"\\uann@x.example\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u0Fx!\"}"})"), "|{\"a\":\"\\u0Fx!\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u12\",\"b\":\"c\"}"})"), "|{\"a\":\"\\u12\",\"b\":\"c\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\ud83d\\u12\\u0041"})"),
+              "|{\"a\":\"\xef\xbf\xbd\\u12"
+              "A");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u41"})"), "|{\"a\":\"\\u41");
+    EXPECT_EQ(texts(R"({"c":"{\"a\":\"{\\\"b\\\":\\\"\\\\u4x\\\"}\"}"})"), "|{\"a\":\"{\"b\":\"\\u4x\"}\"}");
+}
+
+/// They are for the provider, who shows them to a tool's server: one that is masked opens nothing.
+TEST(TextReader, CredentialsForToolsAreLeftOut) {
+    EXPECT_EQ(texts(R"({"tools":[{"type":"mcp","server_label":"s","authorization":"key","headers":
+        {"X-Key":"key","y":{"z":"deep"}},"require_approval":"never"}],"authorization":"a"})"),
+              "|s|deep|never|a");
+    EXPECT_EQ(texts(R"({"mcp_servers":[{"type":"url","url":"https://x.example","authorization_token":"key"}]})"), "");
+    EXPECT_EQ(texts(R"({"messages":[{"authorization":"a","headers":{"b":"c"}}],"headers":{"d":"e"}})"), "|a|c|e");
+    EXPECT_EQ(texts(R"({"tools":{"a":{"authorization":"b"}}})"), "|b");
+}
+
 TEST(TextReader, PartsThatFollowEachOtherAreOneText) {
     const std::string_view document =
         R"({"messages":[{"content":[{"type":"text","text":"one"},{"text":"two"},{"text":""},
@@ -158,6 +181,7 @@ const std::vector<std::string>& documents() {
         R"({"model":"gpt-4o","messages":[{"role":"user","content":"I am \u0061nn@example.org\n\ud83d\ude00 \"x\" C:\\new"}],"x":[1,2,{"y":"z"}]})",
         R"({"messages":[{"content":[{"text":"a b"},{"text":"c\\d"}]}],"metadata":{"name":"\u0041nn","n":[-4111111111111111.00,1e5]}})",
         R"({"arguments":"{\"to\":\"a\\nb\\u0041\\ud83d\\ude00\",\"n\":12, \"in\":\"{\\\"x\\\":\\\"a\\\\nb\\\\u0042\\\"}\"}","next":"t"})",
+        R"({"arguments":"{\"a\":\"\\u4x\\u12\",\"b\":\"\\ud83d\\u0\"}","next":"{\"a\":\"\\u00"})",
         R"({"input":[{"type":"function_call_output","output":"[1, \"two\\tthree\", {\"k\\u0065y\": null}]"}]})",
     };
     return all;
