@@ -16,6 +16,9 @@ constexpr bool is_of_number(char c) noexcept {
 }
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
+/// In the place of what was taken out, so that what stood on both sides of it never becomes one word or number.
+constexpr std::string_view removed_text = " [removed] ";
+
 const guard::PiiScanner& no_scanner() {
     static const guard::PiiScanner none{guard::PiiTypes{}};
     return none;
@@ -204,7 +207,7 @@ void RequestGuard::note(const Edit& edit, bool in_order) {
     size_t& count = in_order ? edit_count_ : extra_count_;
     const bool full = (edit_count_ + extra_count_) * sizeof(Edit) + text_bytes_ > edit_bytes_max(document_.size());
     if (full || extra_count_ >= extra_count_max) {
-        too_many_ = true;
+        too_many_ |= edit.changes;
         return;
     }
     if (list.size() + sizeof(Edit) > list.capacity()) list.reserve(std::max<size_t>(2 * list.capacity(), 1024));
@@ -273,7 +276,13 @@ void RequestGuard::judge_text() {
         is_attack && (plan_.injection->action == InjectionAction::block || (sanitizes && attacks_->has_more_spans()));
     for (const Range& range : std::span(ranges_).first(is_attack && sanitizes ? mapped_count_ : 0)) {
         attack_blocked_ |= !may_take_out(range);
-        if (range.end > range.begin) note({.begin = range.begin, .end = range.end, .changes = true}, false);
+        if (range.end > range.begin)
+            note({.text = removed_text.data(),
+                  .begin = range.begin,
+                  .end = range.end,
+                  .text_bytes = static_cast<uint16_t>(removed_text.size()),
+                  .changes = true},
+                 false);
     }
     text_read_ = 0;
     mapped_count_ = 0;
@@ -349,10 +358,17 @@ void RequestGuard::put(const Edit& edit) {
 
 // What is told.
 
+/// Guards that only log never refuse.
+bool RequestGuard::may_act() const noexcept {
+    const auto acts = [](GuardAction action) { return action != GuardAction::log; };
+    return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) ||
+           (plan_.injection && plan_.injection->action != InjectionAction::log);
+}
+
 std::optional<GuardReason> RequestGuard::blocked() const noexcept {
     if (!blocked_.empty()) return GuardReason::pii;
     if (attack_blocked_) return GuardReason::prompt_injection;
-    if (too_many_) return GuardReason::too_many;
+    if (too_many_ && may_act()) return GuardReason::too_many;
     return std::nullopt;
 }
 
