@@ -320,30 +320,39 @@ void RequestGuard::begin_writing() {
 }
 
 void RequestGuard::write_turn() {
+    constexpr size_t work_max = 4 * turn_bytes;
     const std::span<const Edit> edits(reinterpret_cast<const Edit*>(edits_.data()), edit_count_);
     const std::span<const Edit> extras(reinterpret_cast<const Edit*>(extras_.data()), extra_count_);
-    const size_t from = changed_.size();
-    while (changed_.size() - from < 4 * turn_bytes) {
+    for (size_t work = 0; work < work_max; work += sizeof(Edit)) {
         const bool has_edit = written_edits_ < edits.size(), has_extra = written_extras_ < extras.size();
-        if (!has_edit && !has_extra) {
-            changed_.append(document_.substr(copied_));
+        const bool takes_extra =
+            has_extra && (!has_edit || extras[written_extras_].begin < edits[written_edits_].begin);
+        const Edit end{.begin = static_cast<uint32_t>(document_.size()), .changes = true};
+        const Edit& next = takes_extra ? extras[written_extras_] : has_edit ? edits[written_edits_] : end;
+        if (next.changes && next.begin > copied_) {
+            const auto bytes = static_cast<uint32_t>(std::min<size_t>(next.begin - copied_, work_max - work));
+            changed_.append(document_.substr(copied_, bytes));
+            copied_ += bytes;
+            work += bytes;
+            if (copied_ < next.begin) return;
+        }
+        if (&next == &end) {
             edits_.release();
             extras_.release();
             phase_ = Phase::done;
             return;
         }
-        const bool takes_extra =
-            has_extra && (!has_edit || extras[written_extras_].begin < edits[written_edits_].begin);
-        put(takes_extra ? extras[written_extras_++] : edits[written_edits_++]);
+        put(next);
+        (takes_extra ? written_extras_ : written_edits_) += 1;
     }
 }
 
-/// Of edits that overlap the first has its text, and nothing of what the others meant is left.
+/// All before it was copied. Of edits that overlap the first has its text, and nothing of what the others meant is
+/// left.
 void RequestGuard::put(const Edit& edit) {
     if (!edit.changes) return;
     const bool overlaps = edit.begin < copied_;
     if (!overlaps) {
-        changed_.append(document_.substr(copied_, edit.begin - copied_));
         const auto quote = [&] {
             if (edit.quotes == 0) return;
             for (uint32_t i = 1; i < 1u << (edit.quotes - 1); ++i) changed_.append("\\");

@@ -184,6 +184,16 @@ TEST(RequestGuard, MoreThanThereIsRoomForIsRefused) {
     EXPECT_EQ(outcome.live_bytes_behind, 0u);
 }
 
+/// One value at the end of much text: the text is copied in turns too.
+TEST(RequestGuard, ALargeDocumentIsWrittenInTurns) {
+    std::string plain;
+    while (plain.size() < 4'000'000) plain += "plain words of prose ";
+    const Outcome kept = look_through(masking(), chat_of(plain));
+    const Outcome masked = look_through(masking(), chat_of(plain + "ann@example.org"));
+    EXPECT_EQ(masked.changed, chat_of(plain + "[EMAIL_1]"));
+    EXPECT_GE(masked.turns, kept.turns + 10);
+}
+
 /// Nothing is changed, so there is no more of it than there is room for.
 TEST(RequestGuard, WhatIsOnlyLoggedIsNeverTooMuch) {
     GuardPlan plan = masking();
