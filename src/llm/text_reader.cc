@@ -18,6 +18,7 @@ constexpr size_t steering_bytes_max = 1024;  // of a value that steers
 constexpr size_t address_bytes_max = 8192;
 constexpr size_t sealed_bytes_min = 1536;  // longer than any key that could be found in such a run
 constexpr size_t number_bytes_max = 64;
+constexpr uint32_t tool_depth = 3;  // of an element's members in a list that the document itself has
 
 /// Between two texts: of no word, number or address, and no blank.
 constexpr std::string_view text_sign = "\x1e";
@@ -60,6 +61,13 @@ constexpr std::string_view steering_names[] = {
 };
 constexpr std::string_view address_names[] = {"url",      "image_url", "fileUri",   "file_uri",
                                               "file_url", "uri",       "server_url"};
+/// Of a tool or a server of tools: whom the provider has to be there, which no model reads.
+constexpr std::string_view credential_names[] = {"authorization", "authorization_token", "headers"};
+/// Whose values may be media, or sealed for the provider alone, without saying so.
+constexpr std::string_view sealed_names[] = {
+    "b64_json", "data",      "encrypted_content", "file_data",         "image_url",
+    "result",   "signature", "thoughtSignature",  "thought_signature", "url",
+};
 /// Whose object's members are a tool's or a client's own.
 constexpr std::string_view free_names[] = {
     "$defs",
@@ -100,6 +108,9 @@ constexpr bool is_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c 
 constexpr bool is_base64(char c) noexcept {
     return is_alnum(c) || c == '+' || c == '/' || c == '=' || c == '-' || c == '_';
 }
+constexpr bool is_of_media_type(char c) noexcept {
+    return is_alnum(c) || c == '.' || c == '+' || c == '/' || c == ';' || c == '=' || c == '-';
+}
 constexpr bool is_steering(char c) noexcept { return is_base64(c) || c == '.' || c == ':'; }
 constexpr bool is_of_number(char c) noexcept {
     return is_digit(c) || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
@@ -127,6 +138,17 @@ std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>
         at += 6;
     }
     return {};
+}
+
+/// Of the string that begins here: "data:image/png;base64,". 0 where it begins with anything else.
+size_t media_type_bytes(std::string_view text) noexcept {
+    constexpr size_t media_type_max = 128;
+    constexpr std::string_view scheme = "data:", base64_sign = ";base64,";
+    if (!text.starts_with(scheme)) return 0;
+    const size_t sign_at = text.substr(0, media_type_max).find(base64_sign);
+    if (sign_at == text.npos) return 0;
+    const bool well_formed = std::ranges::all_of(text.substr(0, sign_at).substr(scheme.size()), is_of_media_type);
+    return well_formed ? sign_at + base64_sign.size() : 0;
 }
 
 }  // namespace
@@ -218,11 +240,15 @@ void TextReader::open(char bracket) noexcept {
     const bool in_array = bracket == '[';
     // What steers may be a list of such.
     const bool steers = in_array && outer.steers, addresses = in_array && outer.addresses;
+    const bool of_tools = outer.of_tools && depth_ < tool_depth && in_array == (depth_ + 2 == tool_depth);
+    const bool conceals = outer.conceals && !in_array && depth_ == tool_depth;
     levels_[++depth_] = {.in_array = in_array,
                          .expects_name = !in_array,
                          .is_free = is_free,
                          .steers = steers,
                          .addresses = addresses,
+                         .of_tools = of_tools,
+                         .conceals = conceals,
                          .element = 1};
 }
 
@@ -241,6 +267,9 @@ void TextReader::begin_name(TextWindow& window) noexcept {
     level.opens_free = is_among(name, free_names);
     level.steers = !level.is_free && is_among(name, steering_names);
     level.addresses = !level.is_free && is_among(name, address_names);
+    level.seals = !level.is_free && is_among(name, sealed_names);
+    if (depth_ == 1) level.of_tools = name == "tools" || name == "mcp_servers";
+    if (level.of_tools && depth_ == tool_depth) level.conceals = is_among(name, credential_names);
     level.is_text = name == "text";
     if (!level.is_free) return skip();
     sign(window, "\x1e\"", Border::text);
@@ -271,15 +300,12 @@ bool TextReader::is_address() const noexcept {
 
 void TextReader::begin_value(TextWindow& window) noexcept {
     const Level& level = levels_[depth_];
+    if (level.conceals && depth_ >= tool_depth) return skip();
     if ((level.steers && is_name_like()) || (level.addresses && is_address())) return skip();
-    // Media may say what it is: "data:image/png;base64,".
-    constexpr size_t media_type_max = 128;
-    constexpr std::string_view base64_sign = ";base64,";
-    size_t begin = at_;
-    if (text_.substr(at_).starts_with("data:")) {
-        const size_t sign_at = text_.substr(at_, media_type_max).find(base64_sign);
-        if (sign_at != text_.npos) begin += sign_at + base64_sign.size();
-    }
+    // Media says what it is, or stands where media does: any other text is read, however long its words are.
+    const size_t media = media_type_bytes(text_.substr(at_));
+    if (media == 0 && !level.seals) return begin_string(window);
+    const size_t begin = at_ + media;
     const std::string_view first = text_.substr(begin, sealed_bytes_min);
     if (first.size() == sealed_bytes_min && std::ranges::all_of(first, is_base64)) {
         at_ = begin;
@@ -397,13 +423,18 @@ void TextReader::read_string(TextWindow& window, size_t stop) noexcept {
 void TextReader::end_string(TextWindow& window) noexcept {
     broken_ |= nests_[0].hex_left > 0;
     flush_pair(window, 0);
-    for (uint32_t nest = 1; nest <= nesting_max && nests_[nest].form != Nest::Form::unknown; ++nest) {
-        flush_slash(window, nest, Kind::text);
-        if (!nests_[nest].in_string) break;
-    }
+    end_inner(window, 1);
     if (!string_end_.empty()) sign(window, std::exchange(string_end_, {}), Border::none);
     pending_ = Border::none;
     mode_ = Mode::outside;
+}
+
+/// What is not whole at the end of a string, of that and of those inside it.
+void TextReader::end_inner(TextWindow& window, uint32_t nest) noexcept {
+    for (; nest <= nesting_max && nests_[nest].form != Nest::Form::unknown; ++nest) {
+        flush_escape(window, nest, Kind::text);
+        if (!nests_[nest].in_string) return;
+    }
 }
 
 /// A byte of the text inside `nest` strings.
@@ -443,6 +474,7 @@ void TextReader::put_plain(TextWindow& window, uint32_t nest, char c, Origin ori
 /// A byte inside a string of JSON.
 void TextReader::put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept {
     Nest& own = nests_[nest];
+    if (own.hex_left > 0 && hex_value(c) < 0) flush_escape(window, nest, Kind::text);
     if (own.slash || own.hex_left > 0) {
         own.escape.end = origin.end;
         return put_escaped(window, nest, c, origin);
@@ -454,7 +486,7 @@ void TextReader::put_coded(TextWindow& window, uint32_t nest, char c, Origin ori
     }
     flush_pair(window, nest);
     if (c != '"' || nest == 0) return put(window, nest + 1, c, origin);
-    flush_slash(window, nest + 1, Kind::text);
+    end_inner(window, nest + 1);
     own.in_string = false;
     emit(window, c, origin, Kind::bare, nest);
 }
@@ -462,9 +494,8 @@ void TextReader::put_coded(TextWindow& window, uint32_t nest, char c, Origin ori
 void TextReader::put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept {
     Nest& own = nests_[nest];
     if (own.hex_left > 0) {
-        const int digit = hex_value(c);
-        broken_ |= digit < 0 && nest == 0;
-        own.code = own.code * 16 + static_cast<uint32_t>(std::max(digit, 0));
+        own.digits[own.digits.size() - own.hex_left] = c;
+        own.code = own.code * 16 + static_cast<uint32_t>(hex_value(c));
         own.hex_left -= 1;
         if (own.hex_left == 0) put_code(window, nest, own.code, own.escape);
         return;
@@ -480,6 +511,18 @@ void TextReader::put_escaped(TextWindow& window, uint32_t nest, char c, Origin o
     const size_t which = letters.find(c);
     broken_ |= which == letters.npos && nest == 0;
     put(window, nest + 1, which == letters.npos ? c : meanings[which], which == letters.npos ? origin : own.escape);
+}
+
+/// What began as an escape and is none: its bytes are read as they stand there.
+void TextReader::flush_escape(TextWindow& window, uint32_t nest, Kind kind) noexcept {
+    Nest& own = nests_[nest];
+    if (own.hex_left == 0) return flush_slash(window, nest, kind);
+    broken_ |= nest == 0;
+    flush_pair(window, nest);
+    const uint32_t held = static_cast<uint32_t>(own.digits.size()) - std::exchange(own.hex_left, uint8_t{0});
+    put(window, nest + 1, '\\', own.escape);
+    put(window, nest + 1, 'u', own.escape);
+    for (uint32_t i = 0; i < held; ++i) put(window, nest + 1, own.digits[i], own.escape);
 }
 
 void TextReader::put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept {

@@ -13,6 +13,9 @@ bool is_guarded(const Plan& plan, const RoutePlan* route) noexcept {
 
 }  // namespace
 
+/// Of the shard that this thread is: the one scan that needs no room among the bodies, since it has a term of its own.
+thread_local const Guarding* Guarding::unasked_ = nullptr;
+
 Guarding::Guarding(Exchange& exchange) noexcept
     : Runnable([](io::Runnable& next) noexcept { static_cast<Guarding&>(next).x_.wake(); }), x_(exchange) {}
 
@@ -31,7 +34,7 @@ bool Guarding::turn(Exchange& x) {
     if (own.over_) return false;
     if (x.client_gone_) {
         own.over_ = true;
-        own.guard_.reset();
+        own.let_go();
         return false;
     }
     const Result<bool> step = own.go_on();
@@ -41,7 +44,7 @@ bool Guarding::turn(Exchange& x) {
     }
     own.over_ = true;
     const Result<void> ended = step ? own.end() : std::unexpected(step.error());
-    own.guard_.reset();
+    own.let_go();
     if (!ended) {
         x.error_ = ended.error();
         x.release_body();
@@ -52,17 +55,37 @@ bool Guarding::turn(Exchange& x) {
 Result<bool> Guarding::go_on() {
     if (!guard_) guard_.emplace(*x_.plan().guard, x_.services_.shard().blocks(), x_.body_.view());
     const bool more = LOOM_TRY(guard_->turn());
-    LOOM_TRY(hold());
-    return more;
-}
-
-/// What the guard holds is counted with the body. No waiting: who waits with a body in hand keeps others waiting.
-Result<void> Guarding::hold() {
-    if (x_.hold(BlockPool::footprint(x_.body_.capacity()) + guard_->memory_bytes())) return {};
+    // What is over, and leaves the body as it is, holds nothing from here on.
+    if (!more && guard_->changed().empty()) return false;
+    if (holds(more)) return more;
+    if (x_.plan().guard->dry_run) {
+        gave_up_ = true;
+        return false;
+    }
     return fail(Errc::exhausted, Side::internal, "no memory to look through one more body (limit.bodies_in_memory)");
 }
 
+/// Is what the guard holds counted with the body, or the shard's one that needs no counting? No waiting: who waits with
+/// a body in hand keeps others waiting. What is left at the end is the body from then on, and is always counted.
+bool Guarding::holds(bool more) noexcept {
+    if (!more) return x_.try_hold(BlockPool::footprint(guard_->changed().capacity()));
+    if (unasked_ == this || x_.try_hold(BlockPool::footprint(x_.body_.capacity()) + guard_->memory_bytes()))
+        return true;
+    if (unasked_ != nullptr) return false;
+    unasked_ = this;
+    return true;
+}
+
+void Guarding::let_go() noexcept {
+    guard_.reset();
+    if (unasked_ == this) unasked_ = nullptr;
+}
+
 Result<void> Guarding::end() {
+    if (gave_up_) {
+        x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
+        return {};
+    }
     guard_->count(x_.services_.metrics());
     summary_ = guard_->summary(x_.text_);
     const auto reason = guard_->blocked();

@@ -15,7 +15,10 @@ class Exchange;
 class Guarding final : public io::Runnable {
   public:
     explicit Guarding(Exchange& exchange) noexcept;
-    ~Guarding() { unlink(); }
+    ~Guarding() {
+        unlink();
+        let_go();
+    }
 
     /// A turn of the scan. True: there are more, and the exchange will be woken. At the end the body is what is left of
     /// it, or the exchange has its error.
@@ -30,12 +33,15 @@ class Guarding final : public io::Runnable {
   private:
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
-    Result<void> hold();
+    [[nodiscard]] bool holds(bool more) noexcept;
+    void let_go() noexcept;
 
+    static thread_local const Guarding* unasked_;
     Exchange& x_;
     std::optional<RequestGuard> guard_;
     std::string_view code_, summary_;  // in the exchange's text
     bool over_ = false;
+    bool gave_up_ = false;  // a scan that only counts, and has no memory to go on
 };
 
 }  // namespace loom::proxy

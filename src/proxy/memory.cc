@@ -76,9 +76,11 @@ void add_bodies(MemoryTerms& terms, const MemoryShape& shape) {
     terms.push_back({"a translated document as it is written, and one beyond the bodies", 2 * one, "limit.body_size"});
     terms.push_back(
         {"the index of one event", llm::RequestReader::memory_bytes(event_bytes(shape)), "stream.event_max"});
+    // One scan that was not asked to hold its memory, and what another takes in a turn before it is.
     if (shape.guards)
         terms.push_back({"what the guards hold of one body beyond the bodies",
-                         RequestGuard::memory_bytes_max(limits.body_bytes) + 2 * one,
+                         RequestGuard::memory_bytes_max(limits.body_bytes) + 2 * one +
+                             RequestGuard::memory_bytes_max(RequestGuard::turn_bytes) + one,
                          "security.pii_detection.enabled"});
     if (shape.has_echo)
         terms.push_back({"an answer of the embedded model as it is made, and one beyond the bodies",

@@ -16,6 +16,9 @@ constexpr bool is_of_number(char c) noexcept {
 }
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
+/// In the place of what was taken out, so that what stood on both sides of it never becomes one word or number.
+constexpr std::string_view removed_text = " [removed] ";
+
 const guard::PiiScanner& no_scanner() {
     static const guard::PiiScanner none{guard::PiiTypes{}};
     return none;
@@ -204,7 +207,7 @@ void RequestGuard::note(const Edit& edit, bool in_order) {
     size_t& count = in_order ? edit_count_ : extra_count_;
     const bool full = (edit_count_ + extra_count_) * sizeof(Edit) + text_bytes_ > edit_bytes_max(document_.size());
     if (full || extra_count_ >= extra_count_max) {
-        too_many_ = true;
+        too_many_ |= edit.changes;
         return;
     }
     if (list.size() + sizeof(Edit) > list.capacity()) list.reserve(std::max<size_t>(2 * list.capacity(), 1024));
@@ -273,7 +276,13 @@ void RequestGuard::judge_text() {
         is_attack && (plan_.injection->action == InjectionAction::block || (sanitizes && attacks_->has_more_spans()));
     for (const Range& range : std::span(ranges_).first(is_attack && sanitizes ? mapped_count_ : 0)) {
         attack_blocked_ |= !may_take_out(range);
-        if (range.end > range.begin) note({.begin = range.begin, .end = range.end, .changes = true}, false);
+        if (range.end > range.begin)
+            note({.text = removed_text.data(),
+                  .begin = range.begin,
+                  .end = range.end,
+                  .text_bytes = static_cast<uint16_t>(removed_text.size()),
+                  .changes = true},
+                 false);
     }
     text_read_ = 0;
     mapped_count_ = 0;
@@ -311,30 +320,39 @@ void RequestGuard::begin_writing() {
 }
 
 void RequestGuard::write_turn() {
+    constexpr size_t work_max = 4 * turn_bytes;
     const std::span<const Edit> edits(reinterpret_cast<const Edit*>(edits_.data()), edit_count_);
     const std::span<const Edit> extras(reinterpret_cast<const Edit*>(extras_.data()), extra_count_);
-    const size_t from = changed_.size();
-    while (changed_.size() - from < 4 * turn_bytes) {
+    for (size_t work = 0; work < work_max; work += sizeof(Edit)) {
         const bool has_edit = written_edits_ < edits.size(), has_extra = written_extras_ < extras.size();
-        if (!has_edit && !has_extra) {
-            changed_.append(document_.substr(copied_));
+        const bool takes_extra =
+            has_extra && (!has_edit || extras[written_extras_].begin < edits[written_edits_].begin);
+        const Edit end{.begin = static_cast<uint32_t>(document_.size()), .changes = true};
+        const Edit& next = takes_extra ? extras[written_extras_] : has_edit ? edits[written_edits_] : end;
+        if (next.changes && next.begin > copied_) {
+            const auto bytes = static_cast<uint32_t>(std::min<size_t>(next.begin - copied_, work_max - work));
+            changed_.append(document_.substr(copied_, bytes));
+            copied_ += bytes;
+            work += bytes;
+            if (copied_ < next.begin) return;
+        }
+        if (&next == &end) {
             edits_.release();
             extras_.release();
             phase_ = Phase::done;
             return;
         }
-        const bool takes_extra =
-            has_extra && (!has_edit || extras[written_extras_].begin < edits[written_edits_].begin);
-        put(takes_extra ? extras[written_extras_++] : edits[written_edits_++]);
+        put(next);
+        (takes_extra ? written_extras_ : written_edits_) += 1;
     }
 }
 
-/// Of edits that overlap the first has its text, and nothing of what the others meant is left.
+/// All before it was copied. Of edits that overlap the first has its text, and nothing of what the others meant is
+/// left.
 void RequestGuard::put(const Edit& edit) {
     if (!edit.changes) return;
     const bool overlaps = edit.begin < copied_;
     if (!overlaps) {
-        changed_.append(document_.substr(copied_, edit.begin - copied_));
         const auto quote = [&] {
             if (edit.quotes == 0) return;
             for (uint32_t i = 1; i < 1u << (edit.quotes - 1); ++i) changed_.append("\\");
@@ -349,10 +367,17 @@ void RequestGuard::put(const Edit& edit) {
 
 // What is told.
 
+/// Guards that only log never refuse.
+bool RequestGuard::may_act() const noexcept {
+    const auto acts = [](GuardAction action) { return action != GuardAction::log; };
+    return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) ||
+           (plan_.injection && plan_.injection->action != InjectionAction::log);
+}
+
 std::optional<GuardReason> RequestGuard::blocked() const noexcept {
     if (!blocked_.empty()) return GuardReason::pii;
     if (attack_blocked_) return GuardReason::prompt_injection;
-    if (too_many_) return GuardReason::too_many;
+    if (too_many_ && may_act()) return GuardReason::too_many;
     return std::nullopt;
 }
 

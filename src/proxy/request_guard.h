@@ -86,6 +86,7 @@ class RequestGuard {
     void map_attacks() noexcept;
     void judge_text();
     [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
+    [[nodiscard]] bool may_act() const noexcept;
     void begin_writing();
     void write_turn();
     void put(const Edit& edit);

@@ -98,6 +98,28 @@ TEST(TextReader, LongBase64IsMediaAndNothingElseIs) {
     EXPECT_EQ(texts(R"({"x":"data:image/png;base64,)" + media + "\"}"), "");
     EXPECT_EQ(texts(R"({"data":")" + media + R"( ann"})"), "|" + media + " ann");
     EXPECT_EQ(texts(R"({"data":")" + media.substr(0, 100) + "\"}"), "|" + media.substr(0, 100));
+    for (const char* name : {"b64_json", "encrypted_content", "file_data", "signature", "thoughtSignature", "url"})
+        EXPECT_EQ(texts(std::string("{\"") + name + "\":\"" + media + "\"}"), "") << name;
+}
+
+/// Where a text is meant to be read, and where a tool gives the names, many signs of Base64 are a text like any other.
+TEST(TextReader, LongWordsOfTextAreRead) {
+    const std::string word = std::string(2000, 'A') + "/4111111111111111/" + std::string(2000, 'A');
+    EXPECT_EQ(texts(R"({"messages":[{"role":"user","content":")" + word + "\"}]}"), "|" + word);
+    EXPECT_EQ(texts(R"({"contents":[{"parts":[{"text":")" + word + "\"}]}]}"), "|" + word);
+    EXPECT_EQ(texts(R"({"args":{"data":")" + word + "\"}}"), "|\"data\":\"" + word + "\"");
+}
+
+/// What a value begins with says nothing of the members behind it.
+TEST(TextReader, TheSignOfMediaIsOfItsOwnString) {
+    const std::string media(5000, 'A');
+    EXPECT_EQ(texts(R"({"a":"data:","content":"my secret","b":"x;base64,)" + media + "\"}"),
+              "|data:|my secret|x;base64," + media);
+    for (const char* before : {"data:a b;base64,", "data:a\\tb;base64,", "data:a\\\";base64,", "data;base64,"})
+        EXPECT_NE(texts(std::string(R"({"content":")") + before + media + "\"}"), "") << before;
+    EXPECT_EQ(texts(R"({"content":"data:text/plain;charset=utf-8;base64,)" + media + "\"}"), "");
+    EXPECT_EQ(texts(R"({"content":"data:text/plain;base64,)" + media + " ann\"}"),
+              "|data:text/plain;base64," + media + " ann");
 }
 
 TEST(TextReader, JsonInsideAStringIsDecodedWithItsStrings) {
@@ -118,6 +140,29 @@ TEST(TextReader, EscapesAreDecodedAndBrokenOnesTold) {
     EXPECT_FALSE(read(R"({"content":"{\"a\":\"\\x\"}"})").broken);
 }
 
+/// In JSON that only a tool will read an escape may be broken, and no byte of it may be left unread.
+TEST(TextReader, BrokenEscapesInsideAStringHideNothing) {
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"x\\u4111 1111\"}"})"), "|{\"a\":\"x\xe4\x84\x91 1111\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\uann@x.example\"}"})"), "|{\"a\":\"\\uann@x.example\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u0Fx!\"}"})"), "|{\"a\":\"\\u0Fx!\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u12\",\"b\":\"c\"}"})"), "|{\"a\":\"\\u12\",\"b\":\"c\"}");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\ud83d\\u12\\u0041"})"),
+              "|{\"a\":\"\xef\xbf\xbd\\u12"
+              "A");
+    EXPECT_EQ(texts(R"({"content":"{\"a\":\"\\u41"})"), "|{\"a\":\"\\u41");
+    EXPECT_EQ(texts(R"({"c":"{\"a\":\"{\\\"b\\\":\\\"\\\\u4x\\\"}\"}"})"), "|{\"a\":\"{\"b\":\"\\u4x\"}\"}");
+}
+
+/// They are for the provider, who shows them to a tool's server: one that is masked opens nothing.
+TEST(TextReader, CredentialsForToolsAreLeftOut) {
+    EXPECT_EQ(texts(R"({"tools":[{"type":"mcp","server_label":"s","authorization":"key","headers":
+        {"X-Key":"key","y":{"z":"deep"}},"require_approval":"never"}],"authorization":"a"})"),
+              "|s|deep|never|a");
+    EXPECT_EQ(texts(R"({"mcp_servers":[{"type":"url","url":"https://x.example","authorization_token":"key"}]})"), "");
+    EXPECT_EQ(texts(R"({"messages":[{"authorization":"a","headers":{"b":"c"}}],"headers":{"d":"e"}})"), "|a|c|e");
+    EXPECT_EQ(texts(R"({"tools":{"a":{"authorization":"b"}}})"), "|b");
+}
+
 TEST(TextReader, PartsThatFollowEachOtherAreOneText) {
     const std::string_view document =
         R"({"messages":[{"content":[{"type":"text","text":"one"},{"text":"two"},{"text":""},
@@ -136,6 +181,7 @@ const std::vector<std::string>& documents() {
         R"({"model":"gpt-4o","messages":[{"role":"user","content":"I am \u0061nn@example.org\n\ud83d\ude00 \"x\" C:\\new"}],"x":[1,2,{"y":"z"}]})",
         R"({"messages":[{"content":[{"text":"a b"},{"text":"c\\d"}]}],"metadata":{"name":"\u0041nn","n":[-4111111111111111.00,1e5]}})",
         R"({"arguments":"{\"to\":\"a\\nb\\u0041\\ud83d\\ude00\",\"n\":12, \"in\":\"{\\\"x\\\":\\\"a\\\\nb\\\\u0042\\\"}\"}","next":"t"})",
+        R"({"arguments":"{\"a\":\"\\u4x\\u12\",\"b\":\"\\ud83d\\u0\"}","next":"{\"a\":\"\\u00"})",
         R"({"input":[{"type":"function_call_output","output":"[1, \"two\\tthree\", {\"k\\u0065y\": null}]"}]})",
     };
     return all;

@@ -53,8 +53,9 @@ struct TextWindow {
 
 /// Reads a document from front to back, in place. In what tools are given and give, in variables, metadata and schemas
 /// all is read, names of members and numbers too. Elsewhere left out are names of members, numbers, values of members
-/// that steer and are not read (model, role, type, ids), as far as they have a name's signs, and addresses; everywhere
-/// long runs of Base64, which is media or sealed.
+/// that steer and are not read (model, role, type, ids), as far as they have a name's signs, addresses, and long runs
+/// of Base64 in members that hold media or what is sealed; everywhere those that say what they are
+/// ("data:image/png;base64,"). And credentials that a provider shows to a tool's server.
 ///
 /// JSON inside a string (arguments of tools) is decoded with its strings; a written "\n" of any other text is a break.
 class TextReader {
@@ -88,6 +89,9 @@ class TextReader {
         bool opens_free = false;  // the member at hand
         bool steers = false;      // the member at hand
         bool addresses = false;   // the member at hand
+        bool seals = false;       // the member at hand may be media without saying so
+        bool of_tools = false;    // a list of tools or their servers, or one of them
+        bool conceals = false;    // the member at hand is a credential for such a server, or all members here are
         bool is_text = false;     // the member at hand is "text"
         uint32_t element = 0;     // of an array: the one at hand, from 1
         uint32_t part = 0;        // of an array: the last whose text was told
@@ -103,6 +107,7 @@ class TextReader {
         bool in_string = false;
         bool slash = false;    // the last byte may begin an escape
         uint8_t hex_left = 0;  // digits of "\u0041"
+        std::array<char, 4> digits{};
         uint32_t code = 0;
         uint32_t high = 0;  // the first half of a pair, which waits for the second
         Origin escape{}, pair{};
@@ -124,10 +129,12 @@ class TextReader {
     void skip_string(size_t stop) noexcept;
     void check_sealed(TextWindow& window, size_t stop) noexcept;
     void end_string(TextWindow& window) noexcept;
+    void end_inner(TextWindow& window, uint32_t nest) noexcept;
     void put(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
     void put_plain(TextWindow& window, uint32_t nest, char c, Origin origin, TextRun::Kind kind) noexcept;
     void put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
     void put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
+    void flush_escape(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
     void put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
     void put_character(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
     void flush_pair(TextWindow& window, uint32_t nest) noexcept;
