@@ -127,7 +127,7 @@ std::string fields(const proxy::Plan& plan, const StoredKey& key) {
 
 LocalAnswer list(const KeyDesk& desk, const proxy::Plan& plan, const std::string& consumer) {
     std::string body = R"({"keys":[)";
-    for (const StoredKey& key : desk.keys()) {
+    for (const StoredKey& key : *desk.keys()) {
         if (!consumer.empty() && key.consumer != consumer) continue;
         if (body.back() == '}') body += ',';
         body += fmt::format("{{{}}}", fields(plan, key));
@@ -150,6 +150,7 @@ StoredKey draw(std::string consumer, std::string label, std::optional<int64_t> e
                    .tail = text.substr(text.size() - tail_bytes),
                    .hash = sha256(text),
                    .created_unix_s = now_s()};
+    made.lasts_s = expires_in_s.value_or(0);
     if (expires_in_s) made.expires_unix_s = made.created_unix_s + *expires_in_s;
     key = Secret(std::move(text));
     return made;
@@ -157,16 +158,21 @@ StoredKey draw(std::string consumer, std::string label, std::optional<int64_t> e
 
 LocalAnswer make(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const StoredKey* replaced,
                  std::string_view peer) {
+    const KeyDesk::Keys all = desk.keys();
+    const auto of_consumer = std::ranges::count(*all, terms.consumer, &StoredKey::consumer);
+    if (all->size() >= store::KeyStore::keys_max || of_consumer >= store::KeyStore::keys_of_consumer_max)
+        return refuse(409, "there are as many keys as may be, of this consumer or of all; end some",
+                      llm::error_type::invalid_request, "too_many_keys");
     Secret secret;
     const StoredKey key = draw(std::move(terms.consumer), std::move(terms.label), terms.expires_in_s, secret);
     int64_t ends_s = key.created_unix_s + terms.overlap_s.value_or(default_overlap_s);
     if (replaced != nullptr && replaced->expires_unix_s != 0) ends_s = std::min(ends_s, replaced->expires_unix_s);
     const std::string replaced_id = replaced != nullptr ? replaced->id : std::string();
-    if (const auto added = desk.add(key, replaced_id, ends_s); !added)
-        return refuse(503, added.error(), llm::error_type::server, "key_not_in_force");
+    const auto added = desk.add(key, replaced_id, ends_s);
+    if (!added) return refuse(503, added.error(), llm::error_type::server, "key_not_kept");
     observe::log_warn("admin: {} of consumer {} was made by {}{}", key.id, key.consumer, peer,
                       replaced != nullptr ? fmt::format(", in place of {}", replaced_id) : "");
-    std::string body = fmt::format(R"({{"key":{},{})", quoted(secret.view()), fields(plan, key));
+    std::string body = fmt::format(R"({{"key":{},{},"in_force":{})", quoted(secret.view()), fields(plan, key), *added);
     if (replaced != nullptr)
         body += fmt::format(R"(,"replaces":{{"id":{},"expires":{}}})", quoted(replaced_id), time_json(ends_s));
     return {.status = 201, .body = body + "}", .is_secret = true};
@@ -178,9 +184,6 @@ LocalAnswer make_one(KeyDesk& desk, const proxy::Plan& plan, Terms terms, std::s
     if (plan.consumers.named(terms.consumer) == nullptr)
         return refuse(404, "no such consumer; add consumer.NAME.… to the conf and reload", llm::error_type::not_found,
                       "consumer_not_found");
-    if (desk.keys().size() >= store::KeyStore::keys_max)
-        return refuse(409, "there are as many keys as may be; end some", llm::error_type::invalid_request,
-                      "too_many_keys");
     return make(desk, plan, std::move(terms), nullptr, peer);
 }
 
@@ -192,15 +195,15 @@ LocalAnswer rotate(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const St
     terms.consumer = old.consumer;
     if (terms.label.empty()) terms.label = old.label;
     // As long as the old one was to last from its beginning.
-    if (!terms.expires_in_s && old.expires_unix_s != 0) terms.expires_in_s = old.expires_unix_s - old.created_unix_s;
+    if (!terms.expires_in_s && old.lasts_s != 0) terms.expires_in_s = old.lasts_s;
     return make(desk, plan, std::move(terms), &old, peer);
 }
 
 LocalAnswer end(KeyDesk& desk, const StoredKey& key, std::string_view peer) {
-    if (const auto removed = desk.remove(key.id); !removed)
-        return refuse(503, removed.error(), llm::error_type::server, "key_still_in_force");
+    const auto removed = desk.remove(key.id);
+    if (!removed) return refuse(503, removed.error(), llm::error_type::server, "key_not_ended");
     observe::log_warn("admin: {} of consumer {} was ended by {}", key.id, key.consumer, peer);
-    return {.body = fmt::format(R"({{"id":{},"ended":true}})", quoted(key.id))};
+    return {.body = fmt::format(R"({{"id":{},"ended":true,"in_force":{}}})", quoted(key.id), *removed)};
 }
 
 LocalAnswer wrong_method(std::string_view takes) {
@@ -229,9 +232,9 @@ LocalAnswer answer_keys(KeyDesk& desk, const proxy::Plan& plan, const LocalReque
                                         : wrong_method("GET and POST");
     }
     if (request.method != (place.rotates ? "POST" : "DELETE")) return wrong_method(place.rotates ? "POST" : "DELETE");
-    const auto all = desk.keys();
-    const auto key = std::ranges::find(all, place.id, &StoredKey::id);
-    if (key == all.end()) return not_found();
+    const KeyDesk::Keys all = desk.keys();
+    const auto key = std::ranges::find(*all, place.id, &StoredKey::id);
+    if (key == all->end()) return not_found();
     if (place.rotates) return rotate(desk, plan, std::move(*terms), *key, request.peer);
     if (!request.query.empty()) return bad_request("this resource takes no query", "unexpected_query");
     return end(desk, *key, request.peer);

@@ -8,7 +8,6 @@ namespace loom::app {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(5);
-constexpr const char* not_in_force = "it is kept, and not every shard goes by it yet: look again";
 
 std::unexpected<std::string> not_kept(const std::string& fault) {
     observe::log_error("keys are not kept: {}", fault);
@@ -23,54 +22,60 @@ std::expected<std::unique_ptr<IssuedKeys>, std::string> IssuedKeys::open(const s
     if (!store) return std::unexpected(store.error());
     auto keys = store->list();
     if (!keys) return std::unexpected(keys.error());
-    return std::unique_ptr<IssuedKeys>(new IssuedKeys(std::move(*store), std::move(*keys), std::move(on_change)));
+    auto shared = std::make_shared<const std::vector<store::StoredKey>>(std::move(*keys));
+    return std::unique_ptr<IssuedKeys>(new IssuedKeys(std::move(*store), std::move(shared), std::move(on_change)));
 }
 
-std::vector<store::StoredKey> IssuedKeys::keys() const {
+admin::KeyDesk::Keys IssuedKeys::keys() const {
     const std::scoped_lock lock(mutex_);
     return keys_;
 }
 
-std::expected<void, std::string> IssuedKeys::add(const store::StoredKey& key, const std::string& replaced_id,
+std::expected<bool, std::string> IssuedKeys::add(const store::StoredKey& key, const std::string& replaced_id,
                                                  int64_t ends_unix_s) {
     if (const auto added = store_.add(key, replaced_id, ends_unix_s); !added) return not_kept(added.error());
-    return take();
+    std::vector<store::StoredKey> all = *keys();
+    for (store::StoredKey& one : all)
+        if (one.id == replaced_id) one.expires_unix_s = ends_unix_s;
+    all.push_back(key);
+    return take(std::move(all));
 }
 
-std::expected<void, std::string> IssuedKeys::remove(const std::string& id) {
+std::expected<bool, std::string> IssuedKeys::remove(const std::string& id) {
     if (const auto removed = store_.remove(id); !removed) return not_kept(removed.error());
-    return take();
+    std::vector<store::StoredKey> all = *keys();
+    std::erase_if(all, [&id](const store::StoredKey& one) { return one.id == id; });
+    return take(std::move(all));
 }
 
-std::expected<void, std::string> IssuedKeys::take() {
-    auto keys = store_.list();
-    if (!keys) {
-        observe::log_error("keys cannot be read: {}", keys.error());
-        return std::unexpected(std::string(not_in_force));
-    }
+bool IssuedKeys::take(std::vector<store::StoredKey> keys) {
+    auto shared = std::make_shared<const std::vector<store::StoredKey>>(std::move(keys));
     std::unique_lock lock(mutex_);
-    keys_ = std::move(*keys);
+    keys_ = std::move(shared);
     const uint64_t version = ++version_;
     lock.unlock();
     on_change_();
     lock.lock();
-    if (in_force_.wait_for(lock, patience, [&] { return version_in_force_ >= version; })) return {};
-    return std::unexpected(std::string(not_in_force));
+    return in_force_.wait_for(lock, patience, [&] { return version_in_force_ >= version; });
 }
 
 IssuedKeys::Good IssuedKeys::good_at(int64_t unix_s) const {
-    const std::scoped_lock lock(mutex_);
-    Good good{.keys = {}, .version = version_};
-    for (const store::StoredKey& key : keys_)
+    Good good;
+    Keys all;
+    {
+        const std::scoped_lock lock(mutex_);
+        all = keys_;
+        good.version = version_;
+    }
+    for (const store::StoredKey& key : *all)
         if (key.expires_unix_s == 0 || key.expires_unix_s > unix_s)
             good.keys.push_back({.consumer = key.consumer, .hash = key.hash});
     return good;
 }
 
 std::optional<int64_t> IssuedKeys::next_end(int64_t unix_s) const {
-    const std::scoped_lock lock(mutex_);
     std::optional<int64_t> next;
-    for (const store::StoredKey& key : keys_)
+    for (const store::StoredKey& key : *keys())
         if (key.expires_unix_s > unix_s && (!next || key.expires_unix_s < *next)) next = key.expires_unix_s;
     return next;
 }

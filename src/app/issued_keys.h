@@ -25,10 +25,10 @@ class IssuedKeys final : public admin::KeyDesk {
                                                                                       std::function<void()> on_change);
 
     // On the admin's thread.
-    [[nodiscard]] std::vector<store::StoredKey> keys() const override;
-    [[nodiscard]] std::expected<void, std::string> add(const store::StoredKey& key, const std::string& replaced_id,
+    [[nodiscard]] Keys keys() const override;
+    [[nodiscard]] std::expected<bool, std::string> add(const store::StoredKey& key, const std::string& replaced_id,
                                                        int64_t ends_unix_s) override;
-    [[nodiscard]] std::expected<void, std::string> remove(const std::string& id) override;
+    [[nodiscard]] std::expected<bool, std::string> remove(const std::string& id) override;
 
     // On any.
     /// Those that are good at this time, and which state of the table that is.
@@ -43,15 +43,15 @@ class IssuedKeys final : public admin::KeyDesk {
     void note_in_force(uint64_t version);
 
   private:
-    IssuedKeys(store::KeyStore store, std::vector<store::StoredKey> keys, std::function<void()> on_change)
+    IssuedKeys(store::KeyStore store, Keys keys, std::function<void()> on_change)
         : store_(std::move(store)), keys_(std::move(keys)), on_change_(std::move(on_change)) {}
-    /// Takes the table anew, and waits until it is in force.
-    [[nodiscard]] std::expected<void, std::string> take();
+    /// The table is this now. True once that is in force, which is waited for a while.
+    [[nodiscard]] bool take(std::vector<store::StoredKey> keys);
 
-    store::KeyStore store_;  // the admin's thread alone
-    mutable std::mutex mutex_;
+    store::KeyStore store_;     // the admin's thread alone
+    mutable std::mutex mutex_;  // held for a pointer or a number at a time: shards take it too
     std::condition_variable in_force_;
-    std::vector<store::StoredKey> keys_;
+    Keys keys_;
     uint64_t version_ = 0;
     uint64_t version_in_force_ = 0;
     std::function<void()> on_change_;

@@ -18,8 +18,9 @@ constexpr KeyRow rows[] = {
      .meaning = "the model that is asked where a provider's filter of contents refuses the prompt"},
     {.pattern = "routing.fallback.budget",
      .type = text,
-     .meaning = "the model that is asked where a limit or a budget (token_accounting.*) does not do for another: a "
-                "cheaper one, for chats alone. It needs no failover; unset: the client gets a 429"},
+     .meaning =
+         "the model that is asked where a budget of money (token_accounting.*.budget.*) does not do for another: a "
+         "cheaper one, or one without a price, for chats alone. It needs no failover; unset: the client gets a 429"},
     {.pattern = "model_fallback.<model>.context_window",
      .type = text,
      .meaning = "of this model, in place of routing.fallback.context_window"},

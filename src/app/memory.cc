@@ -14,6 +14,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/services.h"
+#include "loom/store/key_store.h"
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
@@ -117,6 +118,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                          server.resources.directory.empty() ? "state.directory" : ""});
     if (server.ledger)
         terms.push_back({"the ledger's sums", store::UsageStore::memory_bytes, "token_accounting.enabled"});
+    if (server.issues_keys)
+        terms.push_back({"keys that were made here", store::KeyStore::memory_bytes_max, "auth.issued_keys"});
     uint64_t instance_rows = 0;  // its own, its place's and its key's
     for (const auto& provider : plan.providers)
         if (provider.instance_set != nullptr) instance_rows += 3 * provider.instances.size();

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <thread>
@@ -87,6 +88,8 @@ class Server {
     [[nodiscard]] bool open_issued_keys();
     [[nodiscard]] std::shared_ptr<const proxy::Plan> with_issued_keys(std::shared_ptr<const proxy::Plan> plan);
     void schedule_key_end();
+    void end_keys();
+    void note_keys_in_force();
     void stop_register() noexcept;
     void put_in_force();
     /// What the admin's thread asks of its own: for tokens, and how providers do.
@@ -122,6 +125,7 @@ class Server {
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
     std::unique_ptr<IssuedKeys> issued_keys_;
+    std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
@@ -244,6 +248,7 @@ bool Server::open_issued_keys() {
     auto opened = IssuedKeys::open(options_.resources.directory, [this] { ::pthread_kill(main_thread_, SIGUSR1); });
     if (opened) {
         issued_keys_ = std::move(*opened);
+        keys_taken_.resize(options_.shard_count);
         return true;
     }
     log_error("keys cannot be read (auth.issued_keys): {}", opened.error());
@@ -280,11 +285,19 @@ void Server::take_issued_keys() {
     generation_ += 1;
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
-    const auto left = std::make_shared<std::atomic<size_t>>(shards_.size());
-    for (const auto& shard : shards_)
-        shard->after_all([keys = issued_keys_.get(), left, version = issued_version_] {
-            if (left->fetch_sub(1) == 1) keys->note_in_force(version);
+    for (size_t i = 0; i < shards_.size(); ++i)
+        shards_[i]->after_all([this, i, version = issued_version_] {
+            keys_taken_[i].store(version);
+            note_keys_in_force();
         });
+}
+
+/// On any shard's thread, or the main one. A shard that has finished, in a drain, asks for no key any more.
+void Server::note_keys_in_force() {
+    uint64_t version = UINT64_MAX;
+    for (size_t i = 0; i < shards_.size(); ++i)
+        if (!shards_[i]->finished()) version = std::min(version, keys_taken_[i].load());
+    issued_keys_->note_in_force(version);
 }
 
 /// Its answers go to the shards' mailboxes, which must still be there.
@@ -459,16 +472,20 @@ void Server::do_chores() {
         warn_at_ms_ = now_ms + day_ms;
         warn_of_certificates();
     }
-    if (now_ms >= key_ends_at_ms_) {
-        if (wall_clock_s() >= key_ends_s_.value_or(INT64_MAX))
-            take_issued_keys();
-        else
-            schedule_key_end();
-    }
+    end_keys();
     if (now_ms < rotate_at_ms_) return;
     rotate_at_ms_ = now_ms + options_.ticket_rotation_ms;
     listener_tls_.rotate_ticket_keys();
     for (const auto& shard : shards_) shard->set_ticket_keys(listener_tls_.ticket_keys());
+}
+
+/// Issued keys whose time is over.
+void Server::end_keys() {
+    if (monotonic_ns() / ns_per_ms < key_ends_at_ms_) return;
+    if (wall_clock_s() >= key_ends_s_.value_or(INT64_MAX))
+        take_issued_keys();
+    else
+        schedule_key_end();
 }
 
 /// The plan in force, with its TLS files as they are now. One that cannot be used leaves the old in force; it is looked
@@ -493,6 +510,9 @@ void Server::drain(const sigset_t& signals) {
     while (std::ranges::any_of(shards_, running)) {
         constexpr timespec look_again{.tv_sec = 0, .tv_nsec = 20'000'000};
         const int signal = ::sigtimedwait(&signals, nullptr, &look_again);
+        if (signal == SIGUSR1) take_issued_keys();
+        end_keys();
+        if (issued_keys_ != nullptr) note_keys_in_force();
         if (signal != SIGTERM && signal != SIGINT) continue;
         log_info("breaking off what still runs");
         for (const auto& shard : shards_) shard->cut();

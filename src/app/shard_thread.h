@@ -46,7 +46,7 @@ class ShardThread {
     }
     /// Before start: this shard owns its part of the cache, which outlives the thread.
     void keep_cache(proxy::CacheShards& cache);
-    /// Calls it on the shard's thread, behind all that it was given before; where the shard is gone, at once or never.
+    /// Calls it on the shard's thread, behind all that it was given before. Never where the shard has finished.
     void after_all(std::function<void()> then);
     void set_ticket_keys(const net::TlsTicketKeys& keys);
     void set_access_tokens(proxy::AccessTokensPtr tokens);

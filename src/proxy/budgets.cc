@@ -72,9 +72,7 @@ Result<void> Exchange::check_budgets() {
 }
 
 /// Or the answer says which is spent.
-Result<void> Exchange::hold_budgets() {
-    return try_hold_budgets() ? Result<void>() : std::unexpected(over_budget());
-}
+Result<void> Exchange::hold_budgets() { return try_hold_budgets() ? Result<void>() : std::unexpected(over_budget()); }
 
 /// Of each budget that it is under, or nothing of any: then `spent` is the one that does not do. Who is asked is known.
 bool Exchange::try_hold_budgets() noexcept {
@@ -85,6 +83,7 @@ bool Exchange::try_hold_budgets() noexcept {
     const uint64_t input = limited.tokens_input;
     const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
     Money cost = 0;
+    limited.event_cost = 0;
     if (const route::Price* const price = price_at_hand()) {
         cost = price->cost({.input = input, .output = output});
         limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;

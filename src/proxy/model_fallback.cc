@@ -18,6 +18,8 @@ constexpr const char* refused = "the upstream cannot take the request for this m
 /// Which model the conf names for one that cannot take the request; "": none. By the name that it was asked by: the
 /// conf was checked for rounds of those.
 std::string_view Exchange::stand_in(route::FallbackCause cause) const noexcept {
+    // Whoever is over its budget is led to no model that it was not asked for: that one may be dear.
+    if (selection_ != nullptr && selection_->by_budget) return {};
     const bool stands_in = failover_ != nullptr && !failover_->model.empty();
     if (stands_in && failover_->stand_ins >= Failover::stand_ins_max) return {};
     return plan().model_fallbacks.next(stands_in ? failover_->model : match().model, cause);
@@ -86,11 +88,13 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
 }
 
 /// Of the budgets of who asks, for the model that it asked for, or for one that the conf names in its place: a cheaper
-/// one. Where none does, the answer says which budget is spent, as of the first. Before anything is made for a provider.
+/// one, where it is money that is short. Where none does, the answer says which budget is spent, as of the first; where
+/// one is only busy, how long that is. Before anything is made for a provider.
 Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
     if (try_hold_budgets()) return {};
     const tenant::BudgetRefusal why = limited_->spent;
-    const bool may_lead = llm::chat_protocol_of(endpoint_).has_value() && route_->provider_ix < 0;
+    const bool may_lead = llm::chat_protocol_of(endpoint_).has_value() && route_->provider_ix < 0 &&
+                          why.unit == tenant::BudgetUnit::money;
     for (unsigned led = 0; may_lead && led < Failover::stand_ins_max; ++led) {
         const std::string_view model = plan().model_fallbacks.next(match().model, route::FallbackCause::budget);
         if (model.empty() || !may_be_led_to(model, request)) break;
@@ -100,7 +104,11 @@ Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
         own.model = model;
         own.preferred_ix = -1;
         own.by_budget = true;
-        if (!find_candidate_of_model(request)) break;
+        if (const auto found = find_candidate_of_model(request); !found) {
+            if (found.error().code != Errc::limited) break;
+            limited_->spent = {};
+            return found;
+        }
         if (!try_hold_budgets()) continue;
         limited_->spent = {};
         services_.metrics().budget_fallbacks.add();

@@ -136,6 +136,7 @@ Result<void> Exchange::keep_to_regions(const route::ModelMatch& match, route::Tr
 Result<void> Exchange::keep_to_rule(const route::ModelMatch& match, const llm::Request& request, route::Tried& unfit) {
     const route::RoutingRules& rules = plan().selection->rules;
     if (rules.empty() || route_->provider_ix >= 0) return {};
+    if (selection_ != nullptr) selection_->rule = nullptr;  // which held for another model
     const auto found = rules.find(RuleFacts(*this, request));
     if (!found) return {};
     selection().rule = &rules[*found];

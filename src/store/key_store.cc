@@ -12,10 +12,12 @@ namespace {
 
 constexpr const char* file_name = "keys.db";
 constexpr int64_t schema_version = 1;
+constexpr int64_t time_s_max = 253'402'300'799;  // the end of 9999
 constexpr const char* schema = R"(
     CREATE TABLE key (
         id TEXT NOT NULL PRIMARY KEY, consumer TEXT NOT NULL, label TEXT NOT NULL, tail TEXT NOT NULL,
-        hash TEXT NOT NULL UNIQUE, created_s INTEGER NOT NULL, expires_s INTEGER NOT NULL) WITHOUT ROWID;
+        hash TEXT NOT NULL UNIQUE, created_s INTEGER NOT NULL, expires_s INTEGER NOT NULL,
+        lasts_s INTEGER NOT NULL) WITHOUT ROWID;
     PRAGMA application_id = 1282371437;
     PRAGMA user_version = 1;)";
 
@@ -53,7 +55,7 @@ struct KeyStore::Impl {
     DatabaseResult<std::vector<StoredKey>> list() {
         std::vector<StoredKey> keys;
         auto rows = LOOM_TRY(database.prepare(
-            "SELECT id, consumer, label, tail, hash, created_s, expires_s FROM key ORDER BY created_s, id"));
+            "SELECT id, consumer, label, tail, hash, created_s, expires_s, lasts_s FROM key ORDER BY created_s, id"));
         while (LOOM_TRY(rows.step())) {
             StoredKey& key = keys.emplace_back();
             key.id = rows.text(0);
@@ -64,6 +66,10 @@ struct KeyStore::Impl {
                 return std::unexpected(DatabaseFault{SQLITE_CORRUPT, fmt::format("the hash of {} is none", key.id)});
             key.created_unix_s = rows.number(5);
             key.expires_unix_s = rows.number(6);
+            key.lasts_s = rows.number(7);
+            for (const int64_t time_s : {key.created_unix_s, key.expires_unix_s, key.lasts_s})
+                if (time_s < 0 || time_s > time_s_max)
+                    return std::unexpected(DatabaseFault{SQLITE_CORRUPT, fmt::format("a time of {} is none", key.id)});
         }
         return keys;
     }
@@ -78,9 +84,9 @@ struct KeyStore::Impl {
 
     DatabaseResult<void> write(const StoredKey& key, const std::string& replaced_id, int64_t ends_unix_s) {
         const std::string hash = hex_encode(key.hash);
-        auto put = LOOM_TRY(database.prepare("INSERT INTO key VALUES (?, ?, ?, ?, ?, ?, ?)"));
+        auto put = LOOM_TRY(database.prepare("INSERT INTO key VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
         put.bind(1, key.id).bind(2, key.consumer).bind(3, key.label).bind(4, key.tail).bind(5, hash);
-        put.bind(6, key.created_unix_s).bind(7, key.expires_unix_s);
+        put.bind(6, key.created_unix_s).bind(7, key.expires_unix_s).bind(8, key.lasts_s);
         LOOM_TRY(put.run());
         if (replaced_id.empty()) return {};
         auto end = LOOM_TRY(database.prepare("UPDATE key SET expires_s = ? WHERE id = ?"));

@@ -69,6 +69,7 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
     ConsumerTable table;
     table.make_room(key_count);
     table.consumers_.reserve(options.size());
+    table.hashes_.resize(options.size());
     for (ConsumerOptions& o : options) {
         const std::string name = o.consumer.name;
         const uint32_t index = static_cast<uint32_t>(table.consumers_.size());
@@ -92,11 +93,17 @@ void ConsumerTable::make_room(size_t key_count) {
     slots_.assign(std::bit_ceil(std::max<size_t>(2 * key_count, 2)), Slot{});
 }
 
+size_t ConsumerTable::conf_key_count() const noexcept {
+    return static_cast<size_t>(
+        std::ranges::count_if(slots_, [](const Slot& slot) { return slot.consumer != vacant && !slot.issued; }));
+}
+
 ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys) const {
     ConsumerTable table;
     table.consumers_ = consumers_;
     table.by_name_ = by_name_;
-    table.make_room(slots_.size() / 2 + keys.size());
+    table.hashes_.resize(consumers_.size());
+    table.make_room(conf_key_count() + keys.size());
     uint32_t owner = 0;
     for (const Slot& slot : slots_)
         if (slot.consumer != vacant && !slot.issued) (void)table.insert(slot.hash, slot.consumer, owner);
@@ -112,6 +119,7 @@ bool ConsumerTable::insert(const Sha256& hash, uint32_t consumer, uint32_t& owne
         Slot& slot = slots_[i];
         if (slot.consumer == vacant) {
             slot = {hash, consumer, issued};
+            hashes_[consumer].push_back(hash);
             return true;
         }
         if (slot.hash == hash) {
@@ -149,8 +157,7 @@ const Consumer* ConsumerTable::find_signer(std::string_view name, std::string_vi
     Sha256 mac;
     if (signer == nullptr || !hex_decode(mac_hex, mac)) return nullptr;
     bool fits = false;
-    for (const Slot& slot : slots_)
-        if (slot.consumer == signer->index) fits = equal_constant_time(hmac_sha256(slot.hash, text), mac) || fits;
+    for (const Sha256& hash : hashes_[signer->index]) fits = equal_constant_time(hmac_sha256(hash, text), mac) || fits;
     return fits ? signer : nullptr;
 }
 

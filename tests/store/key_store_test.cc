@@ -68,6 +68,15 @@ TEST(KeyStore, AReplacementIsBothOrNone) {
     EXPECT_EQ(ids(store), (std::vector<std::string>{"b"}));
 }
 
+TEST(KeyStore, RefusesTimesThatAreNone) {
+    const Directory directory;
+    KeyStore store = opened(directory);
+    ASSERT_TRUE(store.add(key("a", 10, INT64_MAX)));
+    const auto all = store.list();
+    ASSERT_FALSE(all);
+    EXPECT_NE(all.error().find("a time of a is none"), std::string::npos) << all.error();
+}
+
 TEST(KeyStore, RefusesWhatIsNotItsOwn) {
     const Directory directory;
     std::ofstream(directory.file("keys.db")) << std::string(8192, 'x');

@@ -160,6 +160,54 @@ TEST_F(BudgetFallback, TheOneOfAllOthersIsForChatsAlone) {
     EXPECT_EQ(upstream().request_count(), 0u);
 }
 
+/// A model that takes nothing of a budget must be no way to one that is dear.
+TEST_F(BudgetFallback, NobodyIsLedOnFromThereByWhatAProviderRefuses) {
+    conf.set("routing.failover.enabled", "on").set("model_fallback.gpt-4o.budget", "gpt-own");
+    conf.set("routing.fallback.context_window", "gpt-4o").set("token_accounting.limit.tester.budget.daily", "0.05");
+    start(answer_always(
+        answer(R"({"error":{"message":"too long","code":"context_length_exceeded"}})", "400 Bad Request")));
+    const Message refused = ask(asking());
+    EXPECT_EQ(refused.status(), 400);
+    EXPECT_EQ(refused.head.value("x-loom-model"), "gpt-own");
+    EXPECT_EQ(upstream().request_count(), 1u);
+    EXPECT_EQ(asked_model(0), "gpt-own");
+}
+
+TEST_F(BudgetFallback, TokensAreAsManyWhateverTheModel) {
+    conf.set("token_accounting.limit.tester.budget.daily", "").set("token_accounting.limit.tester.daily_limit", "90");
+    begin();
+    expect_admitted();
+    expect_told(R"("used":100,"remaining":0)");
+    expect_refused("daily_limit is 90 tokens a day");
+    EXPECT_EQ(upstream().request_count(), 1u);
+}
+
+TEST_F(BudgetFallback, WhereTheCheaperOneIsBusyTheAnswerSaysForHowLong) {
+    conf.set("provider.cheap.type", "openai")
+        .set("provider.cheap.api_key", "sk-c")
+        .set("provider.cheap.models", "small");
+    conf.set("model_fallback.gpt-4o.budget", "small").set("token_accounting.limit.tester.budget.daily", "0.05");
+    Gate gate;
+    ScriptedUpstream cheap([&gate](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(answer_of(1, 1)));
+        }
+    });
+    conf.set("provider.cheap.base_url", cheap.origin() + "/v1");
+    conf.set("provider.cheap.rate_limit.concurrent_requests", "1");
+    begin();
+    RawClient first = client();
+    first.send(asking());
+    wait_until("it to be asked", [&] { return cheap.request_count() == 1; });
+    const Message busy = ask(asking());
+    EXPECT_EQ(busy.status(), 429);
+    EXPECT_FALSE(busy.head.has("x-should-retry"));
+    EXPECT_LE(std::stoi(std::string(busy.head.value("retry-after"))), 60) << busy.raw();
+    gate.open();
+    EXPECT_EQ(first.read_response().status(), 200);
+}
+
 TEST_F(BudgetFallback, WhatFailsThereFailsOverAsThatModel) {
     conf.set("routing.failover.enabled", "on").set("routing.failover.backoff", "1ms");
     conf.set("token_accounting.limit.tester.budget.daily", "0.10");

@@ -1,5 +1,7 @@
 // Keys that are made, rotated and ended over the admin listener (/ai/keys): good at once on every shard, gone at once,
 // kept over a restart, and nowhere to be read.
+#include <signal.h>
+
 #include <filesystem>
 #include <fstream>
 
@@ -72,7 +74,7 @@ TEST_F(IssuedKeys, AreGoodAtOnceAndGoneAtOnce) {
         EXPECT_TRUE(contains(told, R"("expires":null,"status":"active"})")) << told;
         EXPECT_FALSE(contains(told, one.key));
         const Message ended = admin("DELETE", "/ai/keys/" + one.id);
-        EXPECT_EQ(ended.body, R"({"id":")" + one.id + R"(","ended":true})");
+        EXPECT_EQ(ended.body, R"({"id":")" + one.id + R"(","ended":true,"in_force":true})");
         expect_all(one.key, 401);
         EXPECT_EQ(admin("DELETE", "/ai/keys/" + one.id).status(), 404);
     }
@@ -93,6 +95,57 @@ TEST_F(IssuedKeys, ARotationLetsBothBeGoodForAWhile) {
     EXPECT_EQ(admin("POST", "/ai/keys/" + second.id + "/rotate").status(), 409) << "it has ended";
     EXPECT_TRUE(contains(list(), R"("status":"expired"})"));
     EXPECT_EQ(status_of(first.key), 200);
+}
+
+TEST_F(IssuedKeys, ARotationLastsAsLongAsItsKeyWasMadeFor) {
+    begin();
+    const Made first = made("/ai/keys?consumer=mobile");
+    const Made second = made("/ai/keys/" + first.id + "/rotate?overlap=60");
+    EXPECT_TRUE(contains(admin("POST", "/ai/keys/" + first.id + "/rotate").body, R"("expires":null)"))
+        << "it was to end in a minute, and was made for ever";
+    EXPECT_EQ(status_of(first.key), 401);
+    EXPECT_EQ(status_of(second.key), 200);
+}
+
+/// The table of keys is made anew with each change: it must not grow by that.
+TEST_F(IssuedKeys, AnyNumberOfChangesTakesNoMoreMemory) {
+    begin();
+    const Made stays = made("/ai/keys?consumer=mobile");
+    const auto change = [&](int times) {
+        for (int i = 0; i < times; ++i)
+            EXPECT_EQ(admin("DELETE", "/ai/keys/" + made("/ai/keys?consumer=mobile").id).status(), 200);
+    };
+    change(5);
+    const size_t before = loom().resident_bytes();
+    change(30);
+    EXPECT_LT(loom().resident_bytes(), before + (size_t{8} << 20));
+    EXPECT_EQ(status_of(stays.key), 200);
+}
+
+TEST_F(IssuedKeys, OfOneConsumerThereIsAnEnd) {
+    begin();
+    for (int i = 0; i < 100; ++i) (void)made("/ai/keys?consumer=mobile");
+    expect_error(admin("POST", "/ai/keys?consumer=mobile"), 409, "too_many_keys");
+    EXPECT_EQ(admin("POST", "/ai/keys?consumer=tester").status(), 201);
+}
+
+TEST_F(IssuedKeys, AreEndedWhileLoomDrainsToo) {
+    Gate gate;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(chat_answer));
+        }
+    });
+    const Made one = made("/ai/keys?consumer=mobile");
+    RawClient waiting = client();
+    waiting.send(asking(one.key));
+    wait_until("it to be asked", [&] { return upstream().request_count() == 1; });
+    loom().signal(SIGTERM);
+    wait_until("the drain", [&] { return contains(loom().log(), "draining"); });
+    EXPECT_TRUE(contains(admin("DELETE", "/ai/keys/" + one.id).body, R"("in_force":true)"));
+    gate.open();
+    EXPECT_EQ(waiting.read_response().status(), 200) << "what was let in is answered";
 }
 
 TEST_F(IssuedKeys, EndWhenTheirTimeIsOver) {

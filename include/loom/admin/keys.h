@@ -8,11 +8,13 @@
 //                                                                 `overlap`
 //   DELETE /ai/keys/ID                                            ends one
 //
-// An answer comes when every shard does as it says.
+// An answer comes when every shard does as it says ("in_force": true), or, should that take longer than five seconds,
+// before.
 #pragma once
 
 #include <cstdint>
 #include <expected>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,12 +30,14 @@ inline constexpr std::string_view keys_path = "/ai/keys";
 class KeyDesk {
   public:
     virtual ~KeyDesk() = default;
-    [[nodiscard]] virtual std::vector<store::StoredKey> keys() const = 0;
-    // Errors  a text for whoever asked: it is not kept, or kept and not in force yet.
+    using Keys = std::shared_ptr<const std::vector<store::StoredKey>>;
+    [[nodiscard]] virtual Keys keys() const = 0;
+    // True when every shard goes by it; false when it is kept, and will be in force.
+    // Errors  a text for whoever asked: nothing has changed.
     /// One more, in place of `replaced_id`, if any, which ends at `ends_unix_s`.
-    [[nodiscard]] virtual std::expected<void, std::string> add(const store::StoredKey& key,
+    [[nodiscard]] virtual std::expected<bool, std::string> add(const store::StoredKey& key,
                                                                const std::string& replaced_id, int64_t ends_unix_s) = 0;
-    [[nodiscard]] virtual std::expected<void, std::string> remove(const std::string& id) = 0;
+    [[nodiscard]] virtual std::expected<bool, std::string> remove(const std::string& id) = 0;
 };
 
 [[nodiscard]] bool is_keys(std::string_view path) noexcept;

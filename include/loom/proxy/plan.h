@@ -275,7 +275,7 @@ struct Plan {
     std::shared_ptr<const route::PriceBook> prices;  // whose providers are as those above; null in a plan without any
     route::ChoiceOptions choice;
     FailoverPlan failover;
-    route::ModelFallbacks model_fallbacks;           // empty without failover
+    route::ModelFallbacks model_fallbacks;           // without failover for budgets alone
     std::shared_ptr<const SelectionPlan> selection;  // null: a request's model alone says who may take it
     QueuePlan queue;
     OverloadPlan overload;                             // exchanges: of the process

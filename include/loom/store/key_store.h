@@ -20,12 +20,16 @@ struct StoredKey {
     Sha256 hash{};
     int64_t created_unix_s = 0;
     int64_t expires_unix_s = 0;  // 0: never
+    int64_t lasts_s = 0;         // for how long it was made, whatever has ended it sooner; 0: for ever
 };
 
 /// For one thread at a time. Each change is on the disk when its call returns; it blocks on it.
 class KeyStore {
   public:
-    static constexpr size_t keys_max = 100'000;
+    static constexpr size_t keys_max = 10'000;
+    static constexpr int64_t keys_of_consumer_max = 100;
+    /// What all of them take in a process: here, in the plan in force and in the one before.
+    static constexpr uint64_t memory_bytes_max = keys_max * 1024;
 
     /// Errors  a text that names the file, what is wrong with it, and a remedy.
     [[nodiscard]] static std::expected<KeyStore, std::string> open(const std::string& directory);

@@ -91,10 +91,12 @@ class ConsumerTable {
     };
     static constexpr uint32_t vacant = UINT32_MAX;
     void make_room(size_t key_count);
+    [[nodiscard]] size_t conf_key_count() const noexcept;
     [[nodiscard]] bool insert(const Sha256& hash, uint32_t consumer, uint32_t& owner, bool issued = false);
 
     std::vector<Consumer> consumers_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name_;
+    std::vector<std::vector<Sha256>> hashes_;  // of each consumer's keys
     std::vector<Slot> slots_;  // open addressing by the hash's first bytes, at most half full; size a power of two
 };
 
