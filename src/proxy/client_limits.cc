@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "hedge.h"
@@ -285,7 +286,9 @@ void Exchange::leave_client_limits() noexcept {
     const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
     const bool asked = is_echo ? attempts_ > 0 : request_sent_;
     const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
-    const bool unknown = !told && asked && (status_ < 400 || status_ == 499);
+    // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed.
+    const bool kept = cache_ != nullptr && cache_->answered();
+    const bool unknown = !told && asked && !kept && (status_ < 400 || status_ == 499);
     const uint64_t seen = limited.tokens_input + relay_.event_count();  // an event has a token at least
     const uint64_t said = tokens_of(usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);
