@@ -59,9 +59,9 @@ class CacheReview : public WireTest {
 
 TEST_F(CacheReview, AnOldAnswerTakesNoTokensOfALimit) {
     conf.set("cache.exact.ttl", "1ms").set("cache.exact.stale", "1h");
-    conf.set("rate_limit.token_rate.limit", "600").set("rate_limit.token_rate.window", "1h");
-    start(answer_always(answer_of("a")));
-    const std::string body = body_of("Say", R"(,"max_tokens":400)");
+    conf.set("rate_limit.token_rate.limit", "300").set("rate_limit.token_rate.window", "1h");
+    start(answer_always(answer_of("a", 40, 60)));
+    const std::string body = body_of("Say", R"(,"max_tokens":100)");
     EXPECT_EQ(status(body), "miss");
     expect_stale_of_failing_provider(body, 5);
 }
