@@ -11,14 +11,16 @@ constexpr KeyRow rows[] = {
     {.pattern = "cache.exact.enabled",
      .type = boolean,
      .default_text = "off",
-     .meaning = "on: the answer to a request is kept in memory, and given again to who asks the same: the same model, "
-                "messages, tools and parameters, whatever the order of the document's top level, white space, stream "
-                "and user. Kept are whole answers with status 200 that say themselves why they ended (not at a limit "
-                "or a filter). Never asked or kept: requests with tools that the provider runs itself, stored or "
-                "earlier responses, and legacy completions. A client says cache-control: no-store | no-cache | "
-                "max-age | only-if-cached, or x-loom-cache: bypass | refresh | only; answers say x-loom-cache: hit | "
-                "miss | bypass | stale. Access, limits of requests and budgets come before; a hit costs nothing and "
-                "takes no tokens"},
+     .meaning =
+         "on: the answer to a request is kept in memory, and given again to who asks the same: the same model, "
+         "messages, tools and parameters, whatever the order of the document's top level, white space, stream "
+         "and user. Kept are whole answers with status 200 that say themselves why they ended (not at a limit "
+         "or a filter). Never asked or kept: requests with tools that the provider runs itself, stored or "
+         "earlier responses, and legacy completions. A client says cache-control: no-store | no-cache | "
+         "max-age | only-if-cached, or x-loom-cache: bypass | refresh | only; answers say x-loom-cache: hit | "
+         "miss | bypass | stale. Access, limits and budgets come before: whose budget is spent gets no kept answer "
+         "either; a hit itself costs nothing and takes no tokens. Not told apart is what a provider looks up "
+         "by itself for some of its models: switch those routes off (route.NAME.cache)"},
     {.pattern = "cache.exact.max_size",
      .type = size,
      .default_text = "64MiB",
@@ -55,7 +57,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "route.<name>.cache",
      .type = boolean,
      .default_text = "on",
-     .meaning = "off: nothing of this route is kept, or given again"},
+     .meaning = "off: nothing of this route is kept, or given again, and what clients say of caches (only-if-cached "
+                "too) is not heard there"},
 };
 
 }  // namespace

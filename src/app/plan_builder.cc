@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "listener_tls.h"
+#include "loom/base/stream_hash.h"
 #include "loom/http/message.h"
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
@@ -194,6 +195,31 @@ void fill_http_provider(const Config& config, proxy::ProviderPlan& provider, Tls
     if (provider.instances.empty()) provider.instances.emplace_back();  // its faults are told: the plan is refused
 }
 
+/// Whoever points a provider elsewhere, or sends it other words, gets other answers of it. Its keys are not among it,
+/// nor how long it is waited for.
+uint64_t provider_fingerprint(const Config& config, const proxy::ProviderPlan& provider) {
+    StreamHash hash;
+    const auto add = [&hash](std::string_view text) {
+        const uint64_t size = text.size();
+        hash.add({reinterpret_cast<const char*>(&size), sizeof size});
+        hash.add(text);
+    };
+    const std::string prefix = fmt::format("provider.{}.", provider.name);
+    for (const char* const key :
+         {"type", "api_version", "project_id", "location", "guardrail", "guardrail_version", "organization"})
+        add(config.text(prefix + key));
+    for (const proxy::InstancePlan& one : provider.instances) {
+        add(one.authority);
+        add(one.base_path);
+    }
+    for (const std::string& quirk : config.list(prefix + "quirks")) add(quirk);
+    for (const auto& [name, value] : config.entries_below(prefix + "header.")) {
+        add(name);
+        add(value);
+    }
+    return hash.value();
+}
+
 std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::Metrics& metrics, TlsFiles& files,
                                                  Messages& messages) {
     std::vector<proxy::ProviderPlan> providers;
@@ -213,6 +239,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
             provider.kind = proxy::ProviderKind::echo;
         else
             fill_http_provider(config, provider, files, messages);
+        provider.fingerprint = provider_fingerprint(config, provider);
         providers.push_back(std::move(provider));
     }
     return providers;

@@ -25,9 +25,11 @@ constexpr std::string_view chat_left_out[] = {
     "prompt_cache_retention",
     "store",
 };
-constexpr std::string_view chat_state[] = {"store", "web_search_options"};
-constexpr std::string_view responses_state[] = {"store", "previous_response_id", "conversation", "background",
-                                                "prompt"};
+// Live search that is no tool: OpenAI's, xAI's, OpenRouter's (plugins), Qwen's.
+constexpr std::string_view chat_state[] = {"store", "web_search_options", "search_parameters", "plugins",
+                                           "enable_search"};
+constexpr std::string_view responses_state[] = {"store",  "previous_response_id", "conversation", "background",
+                                                "prompt", "search_parameters",    "plugins",      "enable_search"};
 constexpr std::string_view embeddings_left_out[] = {"model", "user"};
 // Anthropic, API reference, "Messages".
 constexpr std::string_view anthropic_left_out[] = {"model", "stream", "metadata", "service_tier"};

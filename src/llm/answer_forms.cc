@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "answer_members.h"
 #include "dialect/dialect.h"
 #include "loom/llm/json_text.h"
 #include "translation_state.h"
@@ -48,6 +49,12 @@ class Gatherer final : public DeltaSink {
 
     [[nodiscard]] bool whole() const noexcept { return ended_ && !failed_; }
     [[nodiscard]] bool missed() const noexcept { return missed_; }
+    [[nodiscard]] std::string_view model() const noexcept { return model_; }
+    /// So many choices, and each has come to an end that is the model's own.
+    [[nodiscard]] bool ends_well(uint32_t choices) const noexcept {
+        return whole() && choices_.size() == choices &&
+               std::ranges::all_of(choices_, [](const ChoiceTold& one) { return llm::ends_well(one.finish); });
+    }
 
     /// Views of this object's own.
     void tell(ChatAnswer& answer, Arena& arena) const {
@@ -257,13 +264,26 @@ struct AnswerForms::State : TranslationState {
         : TranslationState(scratch, pool, own_terms(given)), memo(kept), dialect(dialect_of(terms.client)) {}
 
     Context context() { return TranslationState::context(&memo); }
+    /// What an answer loses is told apart from what its request has lost.
+    Context answer_context() {
+        return {.arena = call,
+                .structure = scratch.structure,
+                .nested = scratch.nested,
+                .losses = answer_losses,
+                .aliases = aliases,
+                .terms = terms,
+                .memo = &memo};
+    }
 
     Memo memo;
     const Dialect& dialect;
-    /// Has an answer lost anything? What its request lost is another matter.
-    [[nodiscard]] bool has_lost() const noexcept { return losses.names().count() != lost_of_request; }
+    Losses answer_losses{kept};
+    [[nodiscard]] bool has_lost() const noexcept { return !answer_losses.empty(); }
+    /// The other form names the model that this one named.
+    void name_model(std::string_view text) {
+        if (!text.empty()) terms.client_model = plain(text, kept);
+    }
 
-    uint32_t lost_of_request = 0;
     std::unique_ptr<StreamDecoder> decoder;
     Gatherer gathered;
 };
@@ -273,10 +293,11 @@ AnswerForms::AnswerForms(TranslateScratch& scratch, BlockPool& pool, const Trans
 AnswerForms::~AnswerForms() = default;
 
 Result<void> AnswerForms::read_request(std::string_view body) {
+    if (!offers_functions_alone(state_->terms.client, body, state_->scratch.structure))
+        return loom::fail(Errc::unsupported, Side::internal, not_carried);
     Context context = state_->context();
     ChatRequest request;
     const Result<void> step = state_->dialect.read_request(body, context, request);
-    state_->lost_of_request = state_->losses.names().count();
     state_->finish_call();
     return step;
 }
@@ -284,10 +305,13 @@ Result<void> AnswerForms::read_request(std::string_view body) {
 Result<void> AnswerForms::events_of(std::string_view document, const Usage& usage, ByteBuffer& out) {
     if (find_bad_escape(document) != document.npos)
         return loom::fail(Errc::bad_message, Side::upstream, "a string of the document holds a broken escape");
-    Context context = state_->context();
+    if (!knows_answer(state_->terms.client, document, state_->scratch.structure))
+        return loom::fail(Errc::unsupported, Side::internal, not_carried);
+    Context context = state_->answer_context();
     ChatAnswer answer;
     Result<void> step = state_->dialect.read_answer(one_line(document, state_->call), context, answer);
     if (step) {
+        state_->name_model(answer.model);
         if (answer.usage.provenance == Usage::Provenance::none) answer.usage = usage;
         const auto encoder = state_->dialect.encoder();
         const bool told = Reciter(*encoder, context, out).tell(answer);
@@ -301,7 +325,8 @@ bool AnswerForms::take_event(std::string_view name, std::string_view data) {
     State& state = *state_;
     if (state.decoder == nullptr) state.decoder = state.dialect.decoder();
     if (find_bad_escape(data) != data.npos) return false;
-    Context context = state.context();
+    if (!knows_event(state.terms.client, data, state.scratch.structure)) return false;
+    Context context = state.answer_context();
     const bool read = state.decoder->read(name, one_line(data, state.call), context, state.gathered);
     state.finish_call();
     return read;
@@ -309,13 +334,14 @@ bool AnswerForms::take_event(std::string_view name, std::string_view data) {
 
 Result<void> AnswerForms::document_of_taken(const Usage& usage, ByteBuffer& out) {
     State& state = *state_;
-    Context context = state.context();
+    Context context = state.answer_context();
     Result<void> step;
     if (state.decoder == nullptr || !state.decoder->read_end(context, state.gathered) || !state.gathered.whole()) {
         step = loom::fail(Errc::bad_message, Side::upstream, not_whole);
     } else {
         ChatAnswer answer;
         state.gathered.tell(answer, state.call);
+        state.name_model(answer.model);
         if (answer.usage.provenance == Usage::Provenance::none) answer.usage = usage;
         state.dialect.write_answer(answer, context, out);
         if (state.gathered.missed() || state.has_lost())
@@ -326,7 +352,7 @@ Result<void> AnswerForms::document_of_taken(const Usage& usage, ByteBuffer& out)
 }
 
 bool AnswerForms::ends_well(std::string_view document) {
-    Context context = state_->context();
+    Context context = state_->answer_context();
     ChatAnswer answer;
     const bool read = state_->dialect.read_answer(document, context, answer).has_value();
     const bool well = read && !answer.choices.empty() &&
@@ -335,17 +361,36 @@ bool AnswerForms::ends_well(std::string_view document) {
     return well;
 }
 
-bool AnswerForms::is_object(TranslateScratch& scratch, std::string_view document) {
+bool AnswerForms::taken_ends_well(uint32_t choices) {
+    State& state = *state_;
+    Context context = state.answer_context();
+    const bool whole = state.decoder != nullptr && state.decoder->read_end(context, state.gathered);
+    state.finish_call();
+    return whole && state.gathered.ends_well(choices);
+}
+
+bool AnswerForms::has_embeddings(TranslateScratch& scratch, std::string_view document) {
     Structure& structure = scratch.parts_->structure;
     Tokens tokens;
     Fault fault;
+    bool has_any = false;
     bool good = structure.index(document, Structure::Utf8::passed, tokens, fault);
     if (good) {
         Cursor cursor(document, tokens);
-        good = cursor.peek() == '{' && cursor.skip_value() && cursor.at_end();
+        good = cursor.each_member([&](Range key) {
+            const std::string_view name = inside(cursor.text(), key);
+            if (name == "error" && !cursor.is_null()) return false;
+            Range value;
+            if (!cursor.skip_value(value)) return false;
+            const std::string_view text = text_of(cursor.text(), value);
+            if (name == "data" || name == "embeddings") has_any |= text.starts_with('[') && text.contains('{');
+            if (name == "embedding") has_any |= text.starts_with('{') && text.contains('[');
+            return true;
+        });
+        good = good && cursor.at_end();
     }
     structure.trim();
-    return good;
+    return good && has_any;
 }
 
 }  // namespace loom::llm

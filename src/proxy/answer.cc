@@ -255,8 +255,8 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
-            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, retry-after, ratelimit, "
-            "ratelimit-policy\r\n");
+            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, "
+            "x-loom-cache-key, age, retry-after, ratelimit, ratelimit-policy\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "continuation.h"
 #include "exchange.h"
 #include "loom/base/stream_hash.h"
@@ -96,7 +97,6 @@ CacheVisit::CacheVisit(Exchange& exchange)
 CacheVisit::~CacheVisit() {
     wait_.unlink();
     give_up();
-    if (ticket_ != nullptr) ticket_->visit = nullptr;
 }
 
 /// Cache-Control of a request (RFC 9111, 5.2.1), and a field that says the same in fewer words.
@@ -128,6 +128,10 @@ void CacheVisit::read_wishes(const http::RequestHead& head) {
 bool CacheVisit::is_cacheable(const llm::Request& request, const route::ModelMatch& match) const {
     if (match.candidates.empty() && x_.route_->provider_ix < 0) return false;
     if (request.uses_stored || x_.wants_json_array()) return false;
+    // OpenRouter's models that search first are of the moment too.
+    static constexpr std::string_view searching = ":online";
+    const auto searches = [](const route::Candidate& one) { return one.upstream_model.ends_with(searching); };
+    if (x_.model_.ends_with(searching) || std::ranges::any_of(match.candidates, searches)) return false;
     const bool responses = x_.endpoint_ == llm::Endpoint::responses;
     if (responses ? request.store != llm::Request::Store::off : request.store == llm::Request::Store::on) return false;
     // A route's own provider is looked at when it is asked, which a hit does not.
@@ -150,14 +154,42 @@ std::string CacheVisit::scope() const {
     return x_.tenant();
 }
 
+/// In the order in which they are asked, where it is the strategy to go by an order: those of the nearest region first.
+template <class Do>
+void CacheVisit::each_taker(const route::ModelMatch& match, Do what) const {
+    const Selection* const selection = x_.selection_;
+    const bool ordered = selection != nullptr && !selection->order.empty();
+    for (size_t place = 0; place < match.candidates.size(); ++place) {
+        const size_t i = ordered ? selection->order[place] : place;
+        if (selection != nullptr && selection->unfit[i]) continue;
+        const uint8_t region = selection != nullptr && !selection->regions.empty() ? selection->regions[i] : uint8_t{0};
+        what(match.candidates[i], region);
+    }
+}
+
+/// The model of who is asked where all are well; "": it is anybody's turn.
+std::string_view CacheVisit::preferred_model(const route::ModelMatch& match) const {
+    if (x_.route_->provider_ix >= 0 || !route::goes_by_order(x_.strategy_of(match))) return {};
+    const route::Candidate* first = nullptr;
+    uint8_t nearest = 0;
+    each_taker(match, [&](const route::Candidate& one, uint8_t region) {
+        if (first != nullptr && region >= nearest) return;
+        first = &one;
+        nearest = region;
+    });
+    if (first == nullptr) return {};
+    return first->renamed ? std::string_view(first->upstream_model) : match.model;
+}
+
 /// The document, and what beside it changes the answer: whose it is, its route, its model as it was asked for and as it
 /// was routed, who may take it, and its protocol's version.
 std::optional<cache::Key> CacheVisit::key_of(const route::ModelMatch& match) const {
     StreamHash takers(desk_.seed());
     const auto add = [&takers, this](size_t provider_ix, std::string_view model) {
-        const std::string_view name = x_.plan().providers[provider_ix].name;
-        takers.add(bytes_of(name.size()));
-        takers.add(name);
+        const ProviderPlan& provider = x_.plan().providers[provider_ix];
+        takers.add(bytes_of(provider.name.size()));
+        takers.add(provider.name);
+        takers.add(bytes_of(provider.fingerprint));
         takers.add(bytes_of(model.size()));
         takers.add(model);
     };
@@ -166,9 +198,10 @@ std::optional<cache::Key> CacheVisit::key_of(const route::ModelMatch& match) con
         const auto candidate = std::ranges::find(match.candidates, own, &route::Candidate::provider_ix);
         add(own, candidate != match.candidates.end() ? std::string_view(candidate->upstream_model) : match.model);
     } else {
-        for (size_t i = 0; i < match.candidates.size(); ++i)
-            if (x_.selection_ == nullptr || !x_.selection_->unfit[i])
-                add(match.candidates[i].provider_ix, match.candidates[i].upstream_model);
+        each_taker(match, [&](const route::Candidate& one, uint8_t region) {
+            add(one.provider_ix, one.upstream_model);
+            takers.add({reinterpret_cast<const char*>(&region), sizeof region});
+        });
     }
     const uint64_t taken_by = takers.value();
     const std::string whose = scope();
@@ -193,18 +226,39 @@ cache::Form CacheVisit::wanted_form() const noexcept {
     return wants_usage_ ? cache::Form::usage_events : cache::Form::events;
 }
 
-void CacheVisit::look_up(const llm::Request& request, const route::ModelMatch& match) {
+/// Who has spent a budget gets nothing of what is kept either. A hit would cost nothing, but is an answer all the same.
+bool CacheVisit::budget_is_spent() const {
+    if (x_.limited_ == nullptr) return false;
+    const int64_t now_s = x_.services_.unix_now_s();
+    return std::ranges::any_of(x_.budgets(), [now_s](const tenant::Budget* budget) {
+        return budget != nullptr && tenant::spent_of(*budget, now_s);
+    });
+}
+
+Result<void> CacheVisit::look_up(const llm::Request& request, const route::ModelMatch& match) {
     looked_ = true;
+    choices_ = std::max<uint32_t>(request.n, 1);
     wants_usage_ = x_.endpoint_ == llm::Endpoint::chat_completions && x_.stream_ && request.include_usage;
+    // Where one is spent, another model may still do (model_fallback.X.budget): that is found out without the cache.
+    const bool spent = budget_is_spent();
+    if (spent && only_) return x_.check_budgets();
     std::optional<cache::Key> key;
-    if ((finds_ || keeps_) && is_cacheable(request, match)) key = key_of(match);
-    if (!key) {
+    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(match);
+    if (key) {
+        ticket_ = desk_.begin(*key, scope());
+        status_ = CacheStatus::miss;
+        first_model_ = preferred_model(match);
+    } else {
         keeps_ = false;
-        return only_ ? refuse_miss() : void();
     }
-    ticket_ = desk_.begin(*key, scope());
-    status_ = CacheStatus::miss;
-    if (!finds_) return only_ ? refuse_miss() : void();
+    if (key && finds_)
+        ask();
+    else if (only_)
+        refuse_miss();
+    return {};
+}
+
+void CacheVisit::ask() {
     const uint64_t wait_ms = x_.plan().cache->wait_ms;
     ticket_->joins = keeps_ && wait_ms > 0 && !only_;
     ticket_->visit = this;
@@ -212,6 +266,13 @@ void CacheVisit::look_up(const llm::Request& request, const route::ModelMatch& m
     waits_ = true;
     const uint64_t bound_ms = ticket_->joins ? std::max(wait_ms, CacheDesk::answer_ms_max) : CacheDesk::answer_ms_max;
     x_.services_.shard().timers().arm(wait_, bound_ms);
+}
+
+/// It is the owner's as long as it is under way: what comes home to nobody gives up by itself (CacheDesk::send_home).
+void CacheVisit::drop_question() noexcept {
+    waits_ = false;
+    wait_.disarm();
+    std::exchange(ticket_, nullptr)->visit = nullptr;
 }
 
 void CacheVisit::on_answer() noexcept {
@@ -224,16 +285,15 @@ void CacheVisit::on_answer() noexcept {
 /// Too late: it goes on alone. What may still come finds nobody.
 void CacheVisit::on_wait_over(io::Timer& timer) noexcept {
     CacheVisit& visit = static_cast<Wait&>(timer).visit;
-    const CacheTicketPtr late = std::exchange(visit.ticket_, nullptr);
-    late->visit = nullptr;
+    const CacheTicketPtr late = visit.ticket_;
+    visit.drop_question();
     visit.ticket_ = visit.desk_.begin(late->key, late->scope);
-    visit.waits_ = false;
     visit.x_.wake();
 }
 
 Result<void> CacheVisit::look_at_answer() {
     if (x_.client_gone_ || x_.error_.code != Errc::ok) {
-        waits_ = false;
+        if (waits_) drop_question();
         return std::unexpected(x_.error_);
     }
     if (waits_) return {};
@@ -253,14 +313,31 @@ void CacheVisit::take_found() {
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     if (found != nullptr) {
         age_s_ = (now_ms - std::min(now_ms, found->stored_ms)) / ms_of_s;
-        const bool fresh = now_ms < found->fresh_until_ms && now_ms - std::min(now_ms, found->stored_ms) <= max_age_ms_;
+        const bool young = now_ms - std::min(now_ms, found->stored_ms) <= max_age_ms_;  // for this client
+        const bool fresh = young && now_ms < found->fresh_until_ms;
         if (fresh && give(*found, CacheStatus::hit)) {
             if (ticket_->is_joined) x_.services_.metrics().cache_joined.add();
             return;
         }
-        if (now_ms < found->kept_until_ms) stale_ = found;
+        if (young && now_ms < found->kept_until_ms) stale_ = found;
     }
     if (only_) refuse_miss();
+}
+
+/// Of a stream that is whole.
+bool CacheVisit::take_events(llm::AnswerForms& forms, std::string_view events) const {
+    http::SseSplitter splitter;
+    ByteBuffer joined(x_.services_.shard().blocks());
+    joined.reserve(events.size());
+    while (!events.empty()) {
+        size_t end = splitter.next_event_end(events);
+        if (end == 0) end = events.size();
+        http::SseEvent event;
+        if (!http::parse_event(events.substr(0, end), event, {joined.data(), joined.capacity()})) return false;
+        events.remove_prefix(end);
+        if (event.has_data && !forms.take_event(event.event, event.data)) return false;
+    }
+    return true;
 }
 
 bool CacheVisit::give(const cache::Answer& answer, CacheStatus status) {
@@ -287,19 +364,7 @@ bool CacheVisit::give_other_form(const cache::Answer& answer, CacheStatus status
     if (answer.form != cache::Form::document) {
         llm::AnswerForms from(x_.services_.translate_scratch, blocks, terms);
         if (!from.read_request(x_.body_.view())) return false;
-        http::SseSplitter splitter;
-        ByteBuffer joined(blocks);
-        joined.reserve(answer.body.size());
-        for (std::string_view rest = answer.body; !rest.empty();) {
-            size_t end = splitter.next_event_end(rest);
-            if (end == 0) end = rest.size();
-            http::SseEvent event;
-            const bool read =
-                http::parse_event(rest.substr(0, end), event, {joined.data(), joined.capacity()}).has_value();
-            rest.remove_prefix(end);
-            if (!read) return false;
-            if (event.has_data && !from.take_event(event.event, event.data)) return false;
-        }
+        if (!take_events(from, answer.body)) return false;
         if (!from.document_of_taken(usage, document)) return false;
         whole = document.view();
     }
@@ -313,6 +378,8 @@ bool CacheVisit::give_other_form(const cache::Answer& answer, CacheStatus status
 /// False: there is no memory for one more answer.
 bool CacheVisit::reply(std::string_view body, const cache::Answer& answer, CacheStatus status) {
     if (!try_hold(BlockPool::footprint(body.size()))) return false;
+    capturing_ = false;  // of an attempt that came to nothing
+    captured_.release();
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     age_s_ = (now_ms - std::min(now_ms, answer.stored_ms)) / ms_of_s;
     status_ = status;
@@ -346,7 +413,7 @@ void CacheVisit::refuse_miss() {
 void CacheVisit::begin_capture(cache::Form form) {
     captured_.clear();
     form_ = form;
-    finished_ = cut_short_ = false;
+    finished_ = cut_short_ = done_ = false;
     capturing_ = true;
 }
 
@@ -390,6 +457,7 @@ void CacheVisit::on_payload(std::string_view bytes) noexcept {
 void CacheVisit::on_event(const llm::EventFacts& facts) noexcept {
     finished_ |= facts.finished;
     cut_short_ |= facts.cut_short || facts.is_error;
+    done_ |= facts.done;
 }
 
 /// Nothing but an answer that was given to its end, by the model that was asked for, and says itself that it is whole.
@@ -397,13 +465,26 @@ bool CacheVisit::is_whole() const {
     if (x_.client_gone_ || x_.status_ != 200 || x_.error_.code != Errc::ok || !x_.answer_whole()) return false;
     const bool stands_in = (x_.failover_ != nullptr && !x_.failover_->model.empty()) ||
                            (x_.selection_ != nullptr && x_.selection_->by_budget);
-    if (stands_in) return false;
-    if (form_ != cache::Form::document) return finished_ && !cut_short_;
+    // A name of one's own may be one model here and another there: who comes later wants what is asked first.
+    if (stands_in || x_.upstream_model_ != first_model_) return false;
+    if (form_ != cache::Form::document) return stream_is_whole();
     llm::TranslateScratch& scratch = x_.services_.translate_scratch;
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);
-    if (!protocol) return llm::AnswerForms::is_object(scratch, captured_.view());
+    if (!protocol) return llm::AnswerForms::has_embeddings(scratch, captured_.view());
     llm::AnswerForms forms(scratch, x_.services_.shard().blocks(), {.client = *protocol, .provider = *protocol});
     return forms.ends_well(captured_.view());
+}
+
+/// Behind the reason to end, what says that nothing follows: Gemini's protocol alone has no such word.
+bool CacheVisit::stream_is_whole() const {
+    const bool has_end = x_.type_ == nullptr || x_.type_->protocol != llm::Protocol::gemini;
+    if (!finished_ || cut_short_ || (has_end && !done_)) return false;
+    if (choices_ == 1) return true;
+    const auto protocol = llm::chat_protocol_of(x_.endpoint_);
+    if (!protocol) return false;
+    llm::AnswerForms forms(x_.services_.translate_scratch, x_.services_.shard().blocks(),
+                           {.client = *protocol, .provider = *protocol});
+    return take_events(forms, captured_.view()) && forms.taken_ends_well(choices_);
 }
 
 cache::AnswerPtr CacheVisit::make_answer() const {
@@ -445,11 +526,12 @@ void CacheVisit::finish() {
         desk_.put(ticket_, make_answer());
         ticket_->leads = false;
     }
-    end_capture();
+    if (!answered_) end_capture();  // what was given is held until its client has it
     give_up();
 }
 
 void CacheVisit::give_up() noexcept {
+    if (waits_) return drop_question();
     if (ticket_ == nullptr || !std::exchange(ticket_->leads, false)) return;
     desk_.give_up(ticket_);
 }

@@ -16,6 +16,10 @@
 #include "loom/llm/request.h"
 #include "loom/proxy/relay.h"
 
+namespace loom::llm {
+class AnswerForms;
+}
+
 namespace loom::proxy {
 
 class Exchange;
@@ -33,7 +37,13 @@ class CacheVisit final : public PayloadTap, BodyHold {
     ~CacheVisit();
 
     /// The request is known, and who may take it. What follows goes on only if neither answered() nor waits().
-    void look_up(const llm::Request& request, const route::ModelMatch& match);
+    /// Errors  limited (downstream): a budget is spent, and the client wants no answer but one that is kept.
+    [[nodiscard]] Result<void> look_up(const llm::Request& request, const route::ModelMatch& match);
+    /// Who is asked is known; it may be told again, for the next one. Where no order says who goes first, this one
+    /// does.
+    void note_asked(std::string_view upstream_model) noexcept {
+        if (first_model_.empty()) first_model_ = upstream_model;
+    }
     [[nodiscard]] bool waits() const noexcept { return waits_; }
     [[nodiscard]] bool answered() const noexcept { return answered_; }
     /// After a wake-up: the answer is given, or the request goes on.
@@ -72,9 +82,15 @@ class CacheVisit final : public PayloadTap, BodyHold {
 
     void read_wishes(const http::RequestHead& head);
     [[nodiscard]] bool is_cacheable(const llm::Request& request, const route::ModelMatch& match) const;
+    template <class Do>
+    void each_taker(const route::ModelMatch& match, Do what) const;
+    [[nodiscard]] std::string_view preferred_model(const route::ModelMatch& match) const;
     [[nodiscard]] std::optional<cache::Key> key_of(const route::ModelMatch& match) const;
     [[nodiscard]] std::string scope() const;
+    [[nodiscard]] bool budget_is_spent() const;
+    void ask();
     void take_found();
+    [[nodiscard]] bool take_events(llm::AnswerForms& forms, std::string_view events) const;
     [[nodiscard]] bool give(const cache::Answer& answer, CacheStatus status);
     [[nodiscard]] bool give_other_form(const cache::Answer& answer, CacheStatus status);
     [[nodiscard]] bool reply(std::string_view body, const cache::Answer& answer, CacheStatus status);
@@ -82,8 +98,10 @@ class CacheVisit final : public PayloadTap, BodyHold {
     void begin_capture(cache::Form form);
     void end_capture() noexcept;
     [[nodiscard]] bool is_whole() const;
+    [[nodiscard]] bool stream_is_whole() const;
     [[nodiscard]] cache::AnswerPtr make_answer() const;
     void give_up() noexcept;
+    void drop_question() noexcept;
     [[nodiscard]] cache::Form wanted_form() const noexcept;
 
     Exchange& x_;
@@ -95,9 +113,11 @@ class CacheVisit final : public PayloadTap, BodyHold {
     CacheStatus status_ = CacheStatus::bypass;
     uint64_t age_s_ = 0;
     uint64_t max_age_ms_ = UINT64_MAX;
-    bool finds_ = true;  // the client takes what is kept
-    bool keeps_ = true;  // and lets its own be kept
-    bool only_ = false;  // nothing else will do
+    std::string_view first_model_;  // as who is asked first calls it: another's answer is not kept
+    uint32_t choices_ = 1;          // that the client wants
+    bool finds_ = true;             // the client takes what is kept
+    bool keeps_ = true;             // and lets its own be kept
+    bool only_ = false;             // nothing else will do
     bool wants_usage_ = false;
     bool looked_ = false;
     bool answered_ = false;
@@ -105,6 +125,7 @@ class CacheVisit final : public PayloadTap, BodyHold {
     bool capturing_ = false;
     bool finished_ = false;   // the stream that is captured says why it ended …
     bool cut_short_ = false;  // … and it is not that the model was done
+    bool done_ = false;       // it says itself that it is over
     bool is_over_ = false;
     Wait wait_{*this};
 };

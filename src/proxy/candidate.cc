@@ -36,7 +36,7 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         if (const AccessRule* const rule = denied_by(routed_model(), request)) return refuse_access(*rule);
     if (cache_ != nullptr) {  // who may take it is part of what it asks for
         if (route_->provider_ix < 0 && !match.candidates.empty()) LOOM_TRY(narrow(match, request));
-        cache_->look_up(request, match);
+        LOOM_TRY(cache_->look_up(request, match));
         if (cache_->answered() || cache_->waits()) return {};
     }
     return choose_candidate(request);
@@ -125,6 +125,7 @@ Result<void> Exchange::take_candidate(const route::Candidate* candidate, size_t 
     take_instance();
     const bool renamed = candidate_ != nullptr && candidate_->renamed;
     upstream_model_ = renamed ? std::string_view(candidate_->upstream_model) : model;
+    if (cache_ != nullptr) cache_->note_asked(upstream_model_);
     // Some providers name the model in the path: there these would leave its segment. Only the name at the provider
     // tells: what the client said may have begun with the provider's own.
     if (upstream_model_ == "." || upstream_model_ == "..")

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "expected_output.h"
@@ -281,8 +282,10 @@ void Exchange::leave_client_limits() noexcept {
     const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
     const bool asked = is_echo ? attempts_ > 0 : request_sent_;
     const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
-    // Of one that was stopped all was noted as it is booked (stop_usage).
-    const bool unknown = !told && !was_stopped() && asked && (status_ < 400 || status_ == 499);
+    // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed. Of one that
+    // was stopped all was noted as it is booked (stop_usage).
+    const bool kept = cache_ != nullptr && cache_->answered();
+    const bool unknown = !told && !was_stopped() && asked && !kept && (status_ < 400 || status_ == 499);
     const uint64_t seen = limited.tokens_input + relay_.seen_tokens();
     const uint64_t said = told_tokens(usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);

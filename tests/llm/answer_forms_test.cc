@@ -1,6 +1,7 @@
 // A document as a stream, a stream as a document: what the one says the other says, by the goldens of every protocol.
 #include "loom/llm/answer_forms.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -98,7 +99,7 @@ TEST(AnswerForms, ADocumentAsEventsIsTheSameDocumentAgain) {
         if (!good) return;
         AnswerForms forms(bench.scratch, bench.pool, terms_of(protocol));
         ByteBuffer events(bench.pool);
-        const auto told = forms.events_of(document, {}, events);
+        const auto told = forms.events_of(expected, {}, events);
         if (!told) {
             EXPECT_EQ(told.error().code, Errc::unsupported) << name;
             return;
@@ -205,11 +206,127 @@ TEST(AnswerForms, UsageThatWasStrippedIsToldAgain) {
     EXPECT_NE(out.view().find("\"completion_tokens\":4"), std::string_view::npos) << out.view();
 }
 
-TEST(AnswerForms, KnowsAnObject) {
+TEST(AnswerForms, KnowsEmbeddings) {
     Bench bench;
-    EXPECT_TRUE(AnswerForms::is_object(bench.scratch, R"( {"data":[1,2]} )"));
-    for (const char* const text : {"", "[]", "{", R"({"a":1)", R"({"a":1}x)", "null"})
-        EXPECT_FALSE(AnswerForms::is_object(bench.scratch, text)) << text;
+    for (const char* const text : {R"( {"data":[{"embedding":[1,2]}]} )", R"({"error":null,"data":[{"embedding":""}]})",
+                                   R"({"embedding":{"values":[1]}})", R"({"embeddings":[{"values":[1]}]})"})
+        EXPECT_TRUE(AnswerForms::has_embeddings(bench.scratch, text)) << text;
+    for (const char* const text :
+         {"", "[]", "{", R"({"a":1)", R"({"data":[{}]}x)", "null", "{}", R"({"error":{"message":"no"}})",
+          R"({"data":[]})", R"({"data":null})", R"({"data":[{"embedding":[1]}],"error":"no"})", R"({"embedding":{}})",
+          R"({"data":"x"})"})
+        EXPECT_FALSE(AnswerForms::has_embeddings(bench.scratch, text)) << text;
+}
+
+// What is not known is not passed over.
+
+constexpr std::string_view chat_before = R"({"id":"a","object":"chat.completion","created":1,"model":"m-2024","usage":)"
+                                         R"({"prompt_tokens":1,"x":{"y":1}},"system_fingerprint":"fp","choices":[)"
+                                         R"({"index":0,"logprobs":null,"message":{"role":"assistant","annotations":[])";
+constexpr std::string_view chat_behind = R"(},"finish_reason":"stop"}]})";
+
+bool has_events(Protocol protocol, std::string_view document, std::string* events = nullptr) {
+    Bench bench;
+    AnswerForms forms(bench.scratch, bench.pool, terms_of(protocol));
+    ByteBuffer out(bench.pool);
+    const auto told = forms.events_of(document, {}, out);
+    if (!told) EXPECT_EQ(told.error().code, Errc::unsupported) << document;
+    if (events != nullptr) *events = out.view();
+    return told.has_value();
+}
+
+bool has_document(Protocol protocol, std::string_view events) {
+    Bench bench;
+    AnswerForms forms(bench.scratch, bench.pool, terms_of(protocol));
+    ByteBuffer out(bench.pool);
+    return take_all(forms, events) && forms.document_of_taken({}, out);
+}
+
+TEST(AnswerForms, AMemberThatIsNotKnownKeepsADocumentAsItIs) {
+    const auto chat = [](std::string_view of_message, std::string_view of_choice = "") {
+        return std::string(chat_before) + std::string(of_message) + "}" + std::string(of_choice) +
+               std::string(chat_behind.substr(1));
+    };
+    std::string events;
+    EXPECT_TRUE(has_events(Protocol::openai_chat, chat(R"(,"content":"x","audio":null,"x":[ ],"y":{})"), &events));
+    EXPECT_NE(events.find(R"("model":"m-2024")"), events.npos) << "the name that the answer said: " << events;
+    EXPECT_TRUE(has_events(Protocol::openai_chat, chat(R"(,"content":null,"tool_calls":[{"id":"1","type":"function",)"
+                                                       R"("function":{"name":"f","arguments":"{}"}}])")));
+    for (const char* const member :
+         {R"(,"content":null,"tool_calls":[{"id":"1","type":"custom","custom":{"name":"f","input":"x"}}])",
+          R"(,"content":null,"tool_calls":[{"id":"1","type":"custom"}])",
+          R"(,"content":"x","reasoning_details":[{"type":"reasoning.text","text":"t"}])",
+          R"(,"content":"x","annotations":[{"type":"url_citation"}])", R"(,"content":"x","audio":{"id":"a"})",
+          R"(,"content":"x","function_call":{"name":"f"})", R"(,"content":[{"type":"text","text":"x"}])",
+          R"(,"content":"x","x":0)", R"(,"content":"x","x":false)"})
+        EXPECT_FALSE(has_events(Protocol::openai_chat, chat(member))) << member;
+    for (const char* const member : {R"(,"content_filter_results":{"hate":{"filtered":false}})", R"(,"stop":"x")"})
+        EXPECT_FALSE(has_events(Protocol::openai_chat, chat(R"(,"content":"x")", member))) << member;
+    EXPECT_FALSE(has_events(Protocol::openai_chat, R"({"citations":["u"],)" + chat(R"(,"content":"x")").substr(1)));
+    const std::string responses_before = R"({"id":"r","object":"response","status":"completed","model":"m","output":[)";
+    const std::string responses_behind = R"({"type":"message","id":"m","role":"assistant","status":"completed",)"
+                                         R"("content":[{"type":"output_text","text":"x","annotations":[]}]}]})";
+    EXPECT_TRUE(has_events(Protocol::openai_responses, responses_before + responses_behind));
+    for (const char* const item :
+         {R"({"type":"shell_call","id":"s","call_id":"c","action":{"commands":["ls"]},"status":"completed"},)",
+          R"({"type":"apply_patch_call","id":"s","call_id":"c","status":"completed"},)",
+          R"({"type":"custom_tool_call","id":"s","call_id":"c","name":"f","input":"x"},)"})
+        EXPECT_FALSE(has_events(Protocol::openai_responses, responses_before + item + responses_behind)) << item;
+}
+
+TEST(AnswerForms, AMemberThatIsNotKnownKeepsAStreamAsItIs) {
+    const auto chat = [](std::string_view delta, std::string_view more = "") {
+        return fmt::format(
+            "data: {{\"id\":\"a\",\"model\":\"m\",\"obfuscation\":\"x\",\"choices\":[{{\"index\":0,"
+            "\"delta\":{{{}}},\"finish_reason\":\"stop\"}}]{}}}\n\ndata: [DONE]\n\n",
+            delta, more);
+    };
+    EXPECT_TRUE(has_document(Protocol::openai_chat, chat(R"("content":"x")")));
+    EXPECT_FALSE(has_document(Protocol::openai_chat, chat(R"("content":"x","reasoning_details":[{"text":"t"}])")));
+    EXPECT_FALSE(has_document(Protocol::openai_chat, chat(R"("content":"x")", R"(,"citations":["u"])")));
+    EXPECT_FALSE(has_document(Protocol::openai_chat, chat(R"("content":"x")", R"(,"provider":"p")")));
+    EXPECT_FALSE(
+        has_document(Protocol::openai_chat,
+                     chat(R"("tool_calls":[{"index":0,"id":"1","type":"custom","custom":{"name":"f","input":"x"}}])")));
+}
+
+/// Their calls are said in other words.
+TEST(AnswerForms, ARequestThatOffersOtherToolsHasItsAnswersAsTheyAre) {
+    Bench bench;
+    const auto reads = [&bench](Protocol protocol, std::string_view tools) {
+        AnswerForms forms(bench.scratch, bench.pool, terms_of(protocol));
+        return forms
+            .read_request(R"({"model":"m","max_tokens":5,"messages":[{"role":"user","content":"x"}],"tools":)" +
+                          std::string(tools) + "}")
+            .has_value();
+    };
+    EXPECT_TRUE(reads(Protocol::openai_chat, R"([{"type":"function","function":{"name":"f"}}])"));
+    EXPECT_FALSE(reads(Protocol::openai_chat, R"([{"type":"custom","custom":{"name":"f"}}])"));
+    EXPECT_FALSE(reads(Protocol::openai_chat,
+                       R"([{"type":"function","function":{"name":"f"}},{"type":"custom","custom":{"name":"g"}}])"));
+    EXPECT_TRUE(reads(Protocol::anthropic, R"([{"name":"f","input_schema":{"type":"object"}}])"));
+    EXPECT_TRUE(reads(Protocol::anthropic, R"([{"type":"custom","name":"f","input_schema":{"type":"object"}}])"));
+    EXPECT_FALSE(reads(Protocol::anthropic, R"([{"type":"bash_20250124","name":"bash"}])"));
+}
+
+TEST(AnswerForms, OfSeveralChoicesEachMustHaveItsEnd) {
+    const auto event = [](int index, std::string_view finish) {
+        return fmt::format(
+            "data: {{\"id\":\"a\",\"model\":\"m\",\"choices\":[{{\"index\":{},\"delta\":{{"
+            "\"content\":\"x\"}},\"finish_reason\":{}}}]}}\n\n",
+            index, finish);
+    };
+    const auto ends_well = [](const std::string& events, uint32_t choices) {
+        Bench bench;
+        AnswerForms forms(bench.scratch, bench.pool, terms_of(Protocol::openai_chat));
+        return take_all(forms, events + "data: [DONE]\n\n") && forms.taken_ends_well(choices);
+    };
+    const std::string stop = "\"stop\"";
+    EXPECT_TRUE(ends_well(event(0, stop) + event(1, stop), 2));
+    EXPECT_FALSE(ends_well(event(0, stop) + event(0, stop), 2));
+    EXPECT_FALSE(ends_well(event(0, stop) + event(1, "null"), 2));
+    EXPECT_FALSE(ends_well(event(0, stop) + event(1, "\"length\""), 2));
+    EXPECT_FALSE(ends_well(event(0, stop), 2));
 }
 
 }  // namespace

@@ -103,7 +103,8 @@ struct ProviderPlan {
     std::string location;                                    // Vertex's and Bedrock's region
     std::string guardrail;                                   // Bedrock's, and its version
     std::string guardrail_version;
-    llm::Quirks quirks;  // the type's, as provider.X.quirk.* changed them
+    llm::Quirks quirks;        // the type's, as provider.X.quirk.* changed them
+    uint64_t fingerprint = 0;  // of what in the conf changes its answers: who and where it is, and what it is sent
     Timeouts timeouts;
     uint16_t label_ix = 0;
     std::shared_ptr<route::TargetState> state;            // null where neither failover nor a strategy needs it
