@@ -282,8 +282,8 @@ void Exchange::leave_client_limits() noexcept {
     const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
     const bool asked = is_echo ? attempts_ > 0 : request_sent_;
     const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
-    // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed. Of one that
-    // was stopped all was noted as it is booked (stop_usage).
+    // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed. Of one
+    // that was stopped all was noted as it is booked (stop_usage).
     const bool kept = cache_ != nullptr && cache_->answered();
     const bool unknown = !told && !was_stopped() && asked && !kept && (status_ < 400 || status_ == 499);
     const uint64_t seen = limited.tokens_input + relay_.seen_tokens();

@@ -358,8 +358,10 @@ TEST(Check, Consumers) {
     EXPECT_EQ(more("consumer.a.api_key_sha256 = 12\n"),
               "loom.conf:4:29: consumer.a.api_key_sha256: expected 64 hexadecimal digits\n");
     EXPECT_EQ(more("consumer.a.api_key = ${LOOM_UNSET_KEY:-}\n"), "loom.conf:4:22: consumer.a.api_key: is empty\n");
-    EXPECT_EQ(more("consumer.a.models = x\n"), "loom.conf:4:1: consumer.a.api_key: is missing (or set auth.issued_keys = on, and make one over the admin "
-              "listener)\n");
+    EXPECT_EQ(
+        more("consumer.a.models = x\n"),
+        "loom.conf:4:1: consumer.a.api_key: is missing (or set auth.issued_keys = on, and make one over the admin "
+        "listener)\n");
     EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.a.routes = ai, b\n"),
               "loom.conf:5:21: consumer.a.routes: no route 'b' is defined\n");
     EXPECT_EQ(more("consumer.a.api_key = k\nconsumer.a.routes = a*\n"), "");

@@ -132,8 +132,8 @@ TEST(Start, ATakenPortIsSaid) {
     EXPECT_TRUE(contains(exit.log, std::to_string(taken.port))) << exit.log;
 }
 
-/// SO_REUSEPORT would let the kernel spread the clients over both, silently: a second start by mistake, or an old process
-/// that has not ended.
+/// SO_REUSEPORT would let the kernel spread the clients over both, silently: a second start by mistake, or an old
+/// process that has not ended.
 TEST(Start, ASecondLoomOnTheSameAddressIsRefused) {
     LoomProcess first(Conf().use_upstream(1).set("loop.shards", "2").text());
     const std::string main = "127.0.0.1:" + std::to_string(first.port());
