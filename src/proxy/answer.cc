@@ -168,7 +168,7 @@ void Exchange::start_relay(const RelayOptions& given) {
     options.counts_text |= options.event_stream && services_.ledger() != nullptr;
     const bool is_chat = options.event_stream && options.watch == nullptr && options.translation == nullptr;
     if (is_chat && plan().tokenizers != nullptr) {
-        options.tokenizer = plan().tokenizers->of_model(model_);
+        options.tokenizer = plan().tokenizers->of_model(match().model);
         options.token_counter = services_.token_counter.get();
     }
     // Another attempt, while nothing of this one has left; beside another, while it may be taken back.

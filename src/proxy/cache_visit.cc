@@ -183,7 +183,8 @@ std::string_view CacheVisit::preferred_model(const route::ModelMatch& match) con
 
 /// The document, and what beside it changes the answer: whose it is, its route, its model as it was asked for and as it
 /// was routed, who may take it, and its protocol's version.
-std::optional<cache::Key> CacheVisit::key_of(const route::ModelMatch& match) const {
+std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const route::ModelMatch& match) const {
+    const uint64_t output_bound = request.max_tokens;  // also where a cap of this client's has set it
     StreamHash takers(desk_.seed());
     const auto add = [&takers, this](size_t provider_ix, std::string_view model) {
         const ProviderPlan& provider = x_.plan().providers[provider_ix];
@@ -212,6 +213,7 @@ std::optional<cache::Key> CacheVisit::key_of(const route::ModelMatch& match) con
                                        x_.model_,
                                        match.model,
                                        bytes_of(taken_by),
+                                       bytes_of(output_bound),
                                        x_.family_->anthropic_version,
                                        x_.family_->anthropic_beta,
                                        x_.family_->openai_beta,
@@ -243,7 +245,7 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
     const bool spent = budget_is_spent();
     if (spent && only_) return x_.check_budgets();
     std::optional<cache::Key> key;
-    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(match);
+    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(request, match);
     if (key) {
         ticket_ = desk_.begin(*key, scope());
         status_ = CacheStatus::miss;
@@ -301,8 +303,7 @@ Result<void> CacheVisit::look_at_answer() {
     x_.connect_wait_ns_ += std::max(x_.services_.shard().now_ns(), x_.inspected_ns_) - x_.inspected_ns_;
     take_found();
     if (answered_) return {};
-    // Read again: while it waited, the reader has read for others.
-    const auto request = x_.services_.request_reader.read(x_.endpoint_, x_.body_.view());
+    const auto request = x_.read_again();
     if (!request) return std::unexpected(request.error());
     return x_.inspect_found(x_.choose_candidate(*request), *request);
 }

@@ -85,7 +85,7 @@ class CacheVisit final : public PayloadTap, BodyHold {
     template <class Do>
     void each_taker(const route::ModelMatch& match, Do what) const;
     [[nodiscard]] std::string_view preferred_model(const route::ModelMatch& match) const;
-    [[nodiscard]] std::optional<cache::Key> key_of(const route::ModelMatch& match) const;
+    [[nodiscard]] std::optional<cache::Key> key_of(const llm::Request& request, const route::ModelMatch& match) const;
     [[nodiscard]] std::string scope() const;
     [[nodiscard]] bool budget_is_spent() const;
     void ask();

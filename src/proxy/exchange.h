@@ -210,6 +210,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::optional<uint64_t> output_cap(const llm::Request& request) const noexcept;
     [[nodiscard]] bool copy_is_capped_alike() const noexcept;
     Result<void> check_request_cap(llm::Request& request);
+    Result<llm::Request> read_again();
     void cap_document(std::string_view body);
     Result<void> prepare_quirky();
     Result<void> note_model(const llm::Request& request);

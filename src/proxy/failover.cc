@@ -370,7 +370,7 @@ Result<void> Exchange::make_request_anew() {
     LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
     release_draft();
     hold_less(BlockPool::footprint(body_.capacity()));  // without the changed document of the attempt before
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    const auto request = read_again();
     LOOM_ASSERT(request);  // it was read before
     return prepare(*request);
 }

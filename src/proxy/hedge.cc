@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
 #include "exchange.h"
@@ -55,7 +56,7 @@ void Race::arm() noexcept {
 bool Race::may_hedge() const noexcept {
     return x_.fails_over() && x_.body_.size() <= HedgePlan::body_bytes_max && !x_.client_->is_nobody() &&
            x_.provider_->kind != ProviderKind::echo && x_.owned_ == nullptr && x_.route_->provider_ix < 0 &&
-           !llm::counts_tokens(x_.endpoint_) &&
+           !llm::counts_tokens(x_.endpoint_) && (x_.cache_ == nullptr || !x_.cache_->has_stale()) &&
            (x_.failover_ == nullptr || (!x_.failover_->pinned && x_.failover_->model.empty()));
 }
 

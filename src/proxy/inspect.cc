@@ -44,7 +44,9 @@ Result<void> Exchange::inspect_model() {
 /// Was there somebody to ask?
 Result<void> Exchange::inspect_found(const Result<void>& found, const llm::Request& request) {
     if (!found && limited_ != nullptr) leave_model_limit(found.error());
-    if (!found) return joins_line(request) ? Result<void>() : found;
+    const bool may_wait =
+        !found && found.error().side == Side::internal;  // for a provider, and no limit of the client's
+    if (!found) return may_wait && joins_line(request) ? Result<void>() : found;
     return inspect_on(request);
 }
 

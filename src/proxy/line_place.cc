@@ -121,8 +121,7 @@ Result<void> Exchange::look_at_line() {
         return std::unexpected(at_limit(wait_ms.value_or(route::ProviderLimits::concurrency_wait_ms)));
     }
     if (route_->provider_ix < 0) LOOM_TRY(take_candidate(candidate_, candidate_->provider_ix, match.model));
-    // Read again: while it waited, the reader has read for others.
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    const auto request = read_again();
     if (!request) return std::unexpected(request.error());
     return inspect_on(*request);
 }

@@ -65,8 +65,7 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
     const std::string_view model = stand_in(cause);
     if (model.empty()) return false;
     const route::ModelMatch match = plan().catalogue.match(model);
-    // Read again: the draft may be of another document, and what it names of the reader's is others' by now.
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    const auto request = read_again();
     if (!request || !may_be_led_to(model, *request) || !narrow(match, *request)) return false;
     route::Tried others;
     if (course.pinned) {

@@ -69,6 +69,18 @@ Result<void> Exchange::check_request_cap(llm::Request& request) {
     return {};
 }
 
+/// As it was read first, when it has waited: by now the reader has read for others, and a draft may be of another
+/// document. What is known of it beside its document, its counted prompt and its cap, is known again.
+Result<llm::Request> Exchange::read_again() {
+    llm::Request request = LOOM_TRY(services_.request_reader.read(endpoint_, body_.view()));
+    request.prompt_tokens_counted = prompt_tokens_;
+    const auto cap = makes_output(endpoint_) ? output_cap(request) : std::nullopt;
+    if (!cap) return request;
+    const uint64_t bound = std::max<uint64_t>(*cap, 1);
+    request.max_tokens = request.max_tokens == 0 ? bound : std::min(request.max_tokens, bound);
+    return request;
+}
+
 /// Of a document that goes on with edits.
 void Exchange::cap_document(std::string_view body) {
     const auto left = makes_output(endpoint_) ? output_cap(draft_->request) : std::nullopt;

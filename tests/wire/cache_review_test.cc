@@ -348,5 +348,34 @@ TEST_F(CacheReview, WhatIsSearchedForIsOfTheMoment) {
     EXPECT_EQ(status(body_of("Say", R"(,"enable_search":false)")), "hit");
 }
 
+/// A budget that is spent is no provider that is busy: nobody waits in line for it.
+TEST_F(CacheBudget, WhoHasSpentItStandsInNoLine) {
+    conf.set("routing.queue.max", "4").set("provider.mock.rate_limit.concurrent_requests", "4");
+    conf.set("route.ai.provider", "mock").set("token_accounting.limit.tester.daily_limit", "90");
+    start(answer_always(answer_of("a", 40, 60)));
+    const std::string body = body_of("Say", R"(,"max_tokens":10)");
+    EXPECT_EQ(status(body), "miss");
+    expect_told(R"("used":100)");
+    for (const char* const headers : {"Cache-Control: only-if-cached\r\n", ""})
+        expect_error(ask(chat_request(body, headers)), 429, "insufficient_quota");
+    EXPECT_EQ(upstream().request_count(), 1u);
+}
+
+/// What one client may have of an answer is not what another may.
+TEST_F(CacheReview, ClientsOfOtherCapsHaveOtherAnswers) {
+    conf.set("consumer.narrow.api_key", "sk-narrow").set("cache.exact.scope", "shared");
+    conf.set("rate_limit.consumer.narrow.max_tokens_per_request", "300");
+    start(answer_always(answer(chat_answer)));
+    const auto asked_by = [&](const std::string& key) {
+        return ask(request("POST", "/v1/chat/completions",
+                           "Authorization: Bearer " + key + "\r\nContent-Type: application/json\r\n", chat_body));
+    };
+    EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-cache"), "miss");
+    EXPECT_EQ(ask(chat_request(chat_body)).head.value("x-loom-cache"), "hit");
+    EXPECT_EQ(asked_by("sk-narrow").head.value("x-loom-cache"), "miss");
+    EXPECT_EQ(asked_by("sk-narrow").head.value("x-loom-cache"), "hit");
+    EXPECT_TRUE(contains(upstream().request(1).body, "\"max_")) << upstream().request(1).body;
+}
+
 }  // namespace
 }  // namespace loom::wire
