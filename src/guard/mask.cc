@@ -19,6 +19,12 @@ uint64_t random_seed() noexcept {
     return std::bit_cast<uint64_t>(bytes);
 }
 
+/// Under a key of the process: nobody can make values meet.
+Hash128 hash_of(PiiType type, std::string_view value) noexcept {
+    static const uint64_t seed = random_seed();
+    return hash128(value, seed + static_cast<uint64_t>(type));
+}
+
 /// "[LABEL_suffix]", or "[LABEL]".
 std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) {
     const std::string_view label = pii_info(type).label;
@@ -37,22 +43,33 @@ std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) 
 
 MaskTable::MaskTable(Arena& arena, bool keeps_values) noexcept : arena_(arena), keeps_values_(keeps_values) {}
 
+const MaskTable::Entry* MaskTable::find(PiiType type, std::string_view value, const Hash128& hash) const noexcept {
+    for (const Entry* entry = buckets_[hash.low % bucket_count]; entry != nullptr; entry = entry->next)
+        if (entry->hash == hash && entry->type == type && (entry->value.empty() || entry->value == value)) return entry;
+    return nullptr;
+}
+
+bool MaskTable::keeps(PiiType type, std::string_view value) const noexcept {
+    if (value_bytes_ == 0) return false;
+    const Entry* const entry = find(type, value, hash_of(type, value));
+    return entry != nullptr && !entry->value.empty();
+}
+
 std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
-    static const uint64_t seed = random_seed();
-    const Hash128 hash = hash128(value, seed + static_cast<uint64_t>(type));
-    Entry*& bucket = buckets_[hash.low % bucket_count];
-    for (const Entry* entry = bucket; entry != nullptr; entry = entry->next)
-        if (entry->hash == hash && entry->type == type && (!keeps_values_ || entry->value == value))
-            return entry->placeholder;
-    if (count_ == value_count_max) {
+    const Hash128 hash = hash_of(type, value);
+    if (const Entry* const entry = find(type, value, hash); entry != nullptr) return entry->placeholder;
+    const bool has_room = !keeps_values_ || value_bytes_ + value.size() <= value_bytes_max;
+    if (count_ == value_count_max || !has_room) {
         std::string_view& unnumbered = unnumbered_[static_cast<size_t>(type)];
         if (unnumbered.empty()) unnumbered = bracketed(type, {}, arena_);
         return unnumbered;
     }
     count_ += 1;
+    if (keeps_values_) value_bytes_ += value.size();
     const uint16_t number = ++numbers_[static_cast<uint32_t>(type)];
     std::array<char, 8> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    Entry*& bucket = buckets_[hash.low % bucket_count];
     Entry*& other = by_placeholder_[placeholder_bucket(type, number)];
     Entry& entry = arena_.make<Entry>();
     entry = {bucket,

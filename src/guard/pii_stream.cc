@@ -51,6 +51,8 @@ size_t PiiScan::unneeded() const noexcept {
 
 void PiiScan::advance_into(std::string_view window, bool final, PiiScanner::Sink sink, void* context) {
     Window text(window, final);
+    fed_ += window.size() - seen_;
+    seen_ = window.size();
     resume_ = static_cast<size_t>(scanner_->walk(text, static_cast<Pos>(resume_), held_, sink, context));
     decided_ = final ? window.size() : static_cast<size_t>(hold_begin(text, static_cast<Pos>(resume_)));
     if (held_.is_any && (final || held_.span.end <= decided_)) {
@@ -65,6 +67,7 @@ void PiiScan::advance_into(std::string_view window, bool final, PiiScanner::Sink
 void PiiScan::forget(size_t count) noexcept {
     LOOM_ASSERT(count <= unneeded());
     resume_ -= count;
+    seen_ -= count;
     decided_ -= count;
     held_.told_end -= std::min<uint64_t>(held_.told_end, count);
     held_.span.begin -= std::min<uint64_t>(held_.span.begin, count);
@@ -77,11 +80,13 @@ PiiStream::PiiStream(const PiiScanner& scanner) : scanner_(scanner), scan_(scann
 
 size_t PiiStream::held_bytes_max() const noexcept {
     // A find that waits for those that might be longer, the word before the anchor that is open, and what that reads.
-    return 2 * size_t{scanner_.types().bytes_max()} + word_bytes_max + 4;
+    const size_t open = 2 * size_t{scanner_.types().bytes_max()} + word_bytes_max + 4;
+    return open + open / 8;  // PiiScan::waits
 }
 
 void PiiStream::feed(std::string_view piece, PiiStreamSink& sink) {
     buffer_.append(piece);
+    if (scan_.waits(buffer_.size())) return;
     run(false, sink);
     forget();
 }

@@ -17,6 +17,7 @@ enum class MaskStyle : uint8_t {
     placeholder,  // "[EMAIL_1]": the same value has the same number within a request
     partial,      // "a***@example.org", "************1111": enough to be recognised by who knows it
     hash,         // "[EMAIL_3f2a90c1d4e5b677]": the same everywhere under one key, and found by nobody without it
+    reversible,   // a placeholder that becomes the value again in the answer to who has sent it
 };
 
 /// The values of one request and the placeholders that stand for them. Bounded: whatever comes behind value_count_max
@@ -27,6 +28,8 @@ class MaskTable {
     static constexpr uint32_t placeholder_bytes_max = 32;
     /// Of a table that keeps no values.
     static constexpr size_t memory_bytes_max = value_count_max * (96 + placeholder_bytes_max);
+    /// Of values that are kept; what is beyond has no way back.
+    static constexpr size_t value_bytes_max = 256 * 1024;
 
     /// Without keeps_values it only knows values again, and has no way back.
     explicit MaskTable(Arena& arena, bool keeps_values = true) noexcept;
@@ -35,6 +38,11 @@ class MaskTable {
     [[nodiscard]] std::string_view placeholder(PiiType type, std::string_view value);
     /// The value that a placeholder of this table stands for; empty where it is none of it.
     [[nodiscard]] std::string_view value_of(std::string_view placeholder) const noexcept;
+    /// Values that come from here on have no way back.
+    void keep_no_more() noexcept { keeps_values_ = false; }
+    /// Is it one of those that have?
+    [[nodiscard]] bool keeps(PiiType type, std::string_view value) const noexcept;
+    [[nodiscard]] bool keeps_any() const noexcept { return value_bytes_ > 0; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
 
   private:
@@ -48,17 +56,19 @@ class MaskTable {
         uint16_t number = 0;
     };
     static constexpr uint32_t bucket_count = 256;
+    [[nodiscard]] const Entry* find(PiiType type, std::string_view value, const Hash128& hash) const noexcept;
     [[nodiscard]] static size_t placeholder_bucket(PiiType type, uint32_t number) noexcept {
         return (static_cast<size_t>(type) * 31 + number) % bucket_count;
     }
 
     Arena& arena_;
-    const bool keeps_values_;
+    bool keeps_values_;
     std::array<Entry*, bucket_count> buckets_{};  // by a hash under a key of the process: nobody can make them meet
     std::array<Entry*, bucket_count> by_placeholder_{};
     std::array<uint16_t, pii_type_count> numbers_{};
     std::array<std::string_view, pii_type_count> unnumbered_;
     uint32_t count_ = 0;
+    size_t value_bytes_ = 0;
 };
 
 /// In the arena. What is left to see is ASCII without quotes, backslashes and control characters.

@@ -96,6 +96,14 @@ class PiiScan {
     /// So many bytes at the window's beginning are needed no more, and those that advance() has now may go.
     [[nodiscard]] size_t unneeded() const noexcept;
     void forget(size_t count) noexcept;
+    /// Is it too early to look again? What is open is read anew each time, from where it began: of what is long and comes
+    /// in small pieces, an eighth more must be there before it is, unless finders have looked little so far. So the
+    /// looks stay linear in the text, however it is cut, and no more is held back than an eighth of what is open.
+    [[nodiscard]] bool waits(size_t window_bytes) const noexcept {
+        constexpr uint64_t looks_a_byte = 32, looks_free = 4096;
+        const bool costs = looks_ > looks_free + looks_a_byte * fed_;
+        return costs && window_bytes - seen_ < (seen_ - resume_) / 8;
+    }
     /// How often a finder has looked at a byte.
     [[nodiscard]] uint64_t looks() const noexcept { return looks_; }
 
@@ -106,6 +114,8 @@ class PiiScan {
     PiiScanner::Held held_;
     size_t resume_ = 0;   // the first anchor that is not decided
     size_t decided_ = 0;  // up to here all finds are told
+    size_t seen_ = 0;     // the window's size, when it was last looked at
+    uint64_t fed_ = 0;    // of the text, so far
     uint64_t looks_ = 0;
 };
 

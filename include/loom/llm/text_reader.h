@@ -51,6 +51,69 @@ struct TextWindow {
     void forget(uint32_t count) noexcept;
 };
 
+/// The inside of one string of a document, decoded byte by byte: its escapes, and those of JSON that stands in it. It
+/// may be cut anywhere: what is not whole waits for more.
+class StringText {
+  public:
+    /// The bytes of the document that something is made of.
+    struct Origin {
+        uint32_t from = 0, end = 0;
+    };
+    /// A window has to have room for so much more than the bytes that are put.
+    static constexpr uint32_t slack_bytes = 96;
+    static constexpr uint32_t slack_runs = 16;
+
+    /// Another string begins.
+    void begin() noexcept;
+    /// A byte of it, which stands at `at`.
+    void put(TextWindow& window, char c, uint32_t at) noexcept { put_coded(window, 0, c, {at, at + 1}); }
+    /// Is the byte behind this one escaped?
+    [[nodiscard]] bool escapes_next() const noexcept { return nests_[0].slash; }
+    /// Do bytes other than quotes and backslashes stand for themselves here? Then they may be copied.
+    [[nodiscard]] bool is_plain() const noexcept;
+    void copy(TextWindow& window, std::string_view bytes, uint32_t at) noexcept;
+    /// What is not whole is read as it stands there.
+    void end(TextWindow& window) noexcept;
+    /// Where what waits for more begins; `at` where nothing does.
+    [[nodiscard]] uint32_t waits_from(uint32_t at) const noexcept;
+    /// A string held a broken escape: nobody can say what is in it.
+    [[nodiscard]] bool is_broken() const noexcept { return broken_; }
+
+    /// The next run begins at such a border.
+    void expect(TextRun::Border border) noexcept { pending_ = border; }
+    void emit(TextWindow& window, char c, Origin origin, TextRun::Kind kind, uint32_t nest) noexcept;
+
+  private:
+    static constexpr uint32_t nesting_max = 4;
+
+    /// A string on its way through the reader: of the document, or of JSON that stands in one.
+    struct Nest {
+        enum class Form : uint8_t { unknown, plain, json };
+        Form form = Form::unknown;
+        bool in_string = false;
+        bool slash = false;    // the last byte may begin an escape
+        uint8_t hex_left = 0;  // digits of "\u0041"
+        std::array<char, 4> digits{};
+        uint32_t code = 0;
+        uint32_t high = 0;  // the first half of a pair, which waits for the second
+        Origin escape{}, pair{};
+    };
+    void end_inner(TextWindow& window, uint32_t nest) noexcept;
+    void put(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
+    void put_plain(TextWindow& window, uint32_t nest, char c, Origin origin, TextRun::Kind kind) noexcept;
+    void put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
+    void put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
+    void flush_escape(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
+    void put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
+    void put_character(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
+    void flush_pair(TextWindow& window, uint32_t nest) noexcept;
+    void flush_slash(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
+
+    TextRun::Border pending_ = TextRun::Border::none;  // of the run that comes
+    bool broken_ = false;
+    std::array<Nest, nesting_max + 1> nests_;
+};
+
 /// Reads a document from front to back, in place. In what tools are given and give, in variables, metadata and schemas
 /// all is read, names of members and numbers too. Elsewhere left out are names of members, numbers, values of members
 /// that steer and are not read (model, role, type, ids), as far as they have a name's signs, addresses, and long runs
@@ -65,8 +128,8 @@ class TextReader {
 
     static constexpr uint32_t depth_max = 256;  // no reader of requests takes more
     /// A window has to have room for so much more than what is asked for.
-    static constexpr uint32_t slack_bytes = 96;
-    static constexpr uint32_t slack_runs = 16;
+    static constexpr uint32_t slack_bytes = StringText::slack_bytes;
+    static constexpr uint32_t slack_runs = StringText::slack_runs;
 
     /// document  well formed and below 4 GiB; borrowed. One that is not gives nonsense, and nothing outside of it is
     ///           read.
@@ -75,13 +138,11 @@ class TextReader {
     /// Reads on until the window is full, or until about `bytes` of the document were read. False: it has ended.
     [[nodiscard]] bool fill(TextWindow& window, size_t bytes) noexcept;
     /// A string holds a broken escape: nobody can say what is in it.
-    [[nodiscard]] bool is_broken() const noexcept { return broken_; }
+    [[nodiscard]] bool is_broken() const noexcept { return string_.is_broken(); }
     /// There were parts that follow each other.
     [[nodiscard]] bool has_parts() const noexcept { return has_parts_; }
 
   private:
-    static constexpr uint32_t nesting_max = 4;
-
     struct Level {
         bool in_array = false;
         bool expects_name = false;
@@ -96,22 +157,7 @@ class TextReader {
         uint32_t element = 0;     // of an array: the one at hand, from 1
         uint32_t part = 0;        // of an array: the last whose text was told
     };
-    /// The bytes of the document that something is made of.
-    struct Origin {
-        uint32_t from = 0, end = 0;
-    };
-    /// A string on its way through the reader: of the document, or of JSON that stands in one.
-    struct Nest {
-        enum class Form : uint8_t { unknown, plain, json };
-        Form form = Form::unknown;
-        bool in_string = false;
-        bool slash = false;    // the last byte may begin an escape
-        uint8_t hex_left = 0;  // digits of "\u0041"
-        std::array<char, 4> digits{};
-        uint32_t code = 0;
-        uint32_t high = 0;  // the first half of a pair, which waits for the second
-        Origin escape{}, pair{};
-    };
+    using Origin = StringText::Origin;
     enum class Mode : uint8_t { outside, string, skipped, sealed };
 
     void step(TextWindow& window) noexcept;
@@ -129,18 +175,6 @@ class TextReader {
     void skip_string(size_t stop) noexcept;
     void check_sealed(TextWindow& window, size_t stop) noexcept;
     void end_string(TextWindow& window) noexcept;
-    void end_inner(TextWindow& window, uint32_t nest) noexcept;
-    void put(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
-    void put_plain(TextWindow& window, uint32_t nest, char c, Origin origin, TextRun::Kind kind) noexcept;
-    void put_coded(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
-    void put_escaped(TextWindow& window, uint32_t nest, char c, Origin origin) noexcept;
-    void flush_escape(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
-    void put_code(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
-    void put_character(TextWindow& window, uint32_t nest, uint32_t code, Origin origin) noexcept;
-    void flush_pair(TextWindow& window, uint32_t nest) noexcept;
-    void flush_slash(TextWindow& window, uint32_t nest, TextRun::Kind kind) noexcept;
-    void emit(TextWindow& window, char c, Origin origin, TextRun::Kind kind, uint32_t nest) noexcept;
-    void copy(TextWindow& window, size_t begin, size_t end, uint32_t nest) noexcept;
     void sign(TextWindow& window, std::string_view bytes, TextRun::Border border) noexcept;
 
     std::string_view text_;
@@ -149,13 +183,12 @@ class TextReader {
     size_t value_begin_ = 0;       // of the string at hand
     std::string_view string_end_;  // what is written behind the string at hand
     Mode mode_ = Mode::outside;
-    TextRun::Border pending_ = TextRun::Border::none;  // of the run that comes
-    bool broken_ = false;
     bool has_parts_ = false;
     uint32_t depth_ = 0;
     uint32_t beyond_ = 0;  // levels deeper than there is room for: their texts are read as those of the last
     std::array<Level, depth_max + 1> levels_;
-    std::array<Nest, nesting_max + 1> nests_;
+    StringText string_;  // the one at hand
+    bool slash_ = false;  // of one that is skipped: the last byte may begin an escape
 };
 
 }  // namespace loom::llm
