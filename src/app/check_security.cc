@@ -32,7 +32,12 @@ void check_security(Report& report) {
             report.warning(key, fmt::format("nothing looks for '{}': {} does not name it", name, types_key));
     }
     const auto& directions = config.list("security.pii_detection.direction");
-    if (directions.empty()) report.error("security.pii_detection.direction", "must name request");
+    if (directions.empty()) report.error("security.pii_detection.direction", "must name request, response or both");
+    const bool reads_requests = std::ranges::find(directions, "request") != directions.end();
+    if (config.text("security.pii_detection.mask") == "reversible" && !reads_requests)
+        report.error("security.pii_detection.mask",
+                     "reversible puts back what was masked in requests, which security.pii_detection.direction does not "
+                     "name");
     if (config.text("security.pii_detection.mask") == "hash" &&
         config.text("security.pii_detection.hash_key").size() < 16)
         report.error("security.pii_detection.hash_key",

@@ -12,13 +12,14 @@ constexpr KeyRow rows[] = {
      .type = boolean,
      .default_text = "off",
      .meaning = "on: looks for personal data and secrets in the texts of requests that are read (contents, parts, "
-                "instructions, what tools said), before anything is sent or counted. Not looked at: answers, media, "
-                "addresses, names and ids"},
+                "instructions, what tools said), before anything is sent or counted, and of answers where "
+                "security.pii_detection.direction names them. Not looked at: media, addresses, names and ids"},
     {.pattern = "security.pii_detection.action",
      .type = choice,
      .default_text = "mask",
      .meaning = "mask: a placeholder takes its place ([EMAIL_1]; the same value has the same number within a request); "
-                "block: the request is refused with 400; log: it is counted alone",
+                "block: the request is refused with 400, or the answer; a stream ends there, as one that a filter has "
+                "ended; log: it is counted alone",
      .choices = "mask|block|log"},
     {.pattern = "security.pii_detection.types",
      .type = list,
@@ -36,8 +37,10 @@ constexpr KeyRow rows[] = {
      .type = choice,
      .default_text = "placeholder",
      .meaning = "what takes a value's place. placeholder: [EMAIL_1]; partial: a**@example.org, **** 1111; hash: "
-                "[EMAIL_3f2a90c1d4e5b677], the same for the same value under security.pii_detection.hash_key",
-     .choices = "placeholder|partial|hash"},
+                "[EMAIL_3f2a90c1d4e5b677], the same for the same value under security.pii_detection.hash_key; reversible: "
+                "a placeholder goes to the provider, and in the answer to the same client the value takes its place "
+                "again, in streams and in calls of tools too",
+     .choices = "placeholder|partial|hash|reversible"},
     {.pattern = "security.pii_detection.hash_key",
      .type = secret,
      .meaning = "the key of hashes: who has it can test guesses, nobody else"},
@@ -47,8 +50,9 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.pii_detection.direction",
      .type = list,
      .default_text = "request",
-     .meaning = "request: what clients send",
-     .choices = "request|-response"},
+     .meaning = "request: what clients send; response: what they get, whole or as a stream, of which no more is held "
+                "back than what may still become a find. Log probabilities tell a text again and are left out",
+     .choices = "request|response"},
     {.pattern = "security.prompt_injection.enabled",
      .type = boolean,
      .default_text = "off",
@@ -78,7 +82,8 @@ constexpr KeyRow rows[] = {
      .type = list,
      .meaning =
          "families whose bodies pass though no guard can read them (files, audio, realtime sessions): names as in "
-         "route.<name>.passthrough. Others are refused with 403 while a guard is on"},
+         "route.<name>.passthrough. Others are refused with 403 while a guard is on; where answers are looked at, all "
+         "calls of a family that is not named"},
     {.pattern = "route.<name>.security",
      .type = boolean,
      .default_text = "on",

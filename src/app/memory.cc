@@ -41,6 +41,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.queue_max = plan.queue.max;
     shape.limits_clients = plan.rate_limits != nullptr;
     shape.guards = plan.guard != nullptr;
+    shape.guards_answers = plan.guard != nullptr && plan.guard->tells_answers();
     shape.keeps_ledger = server.ledger.has_value();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {

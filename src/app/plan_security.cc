@@ -1,7 +1,12 @@
 #include "plan_security.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <span>
+
+#include "loom/base/crypto.h"
 #include "loom/guard/pii.h"
 #include "loom/llm/endpoint.h"
 
@@ -29,6 +34,7 @@ guard::PiiStrictness strictness_of(const proxy::PiiPlan& pii) {
 }
 
 guard::MaskStyle style_of(std::string_view text) {
+    if (text == "reversible") return guard::MaskStyle::reversible;
     if (text == "partial") return guard::MaskStyle::partial;
     return text == "hash" ? guard::MaskStyle::hash : guard::MaskStyle::placeholder;
 }
@@ -36,6 +42,25 @@ guard::MaskStyle style_of(std::string_view text) {
 proxy::InjectionAction injection_action_of(std::string_view text) {
     if (text == "sanitize") return proxy::InjectionAction::sanitize;
     return text == "log" ? proxy::InjectionAction::log : proxy::InjectionAction::block;
+}
+
+/// Whatever may make another answer of the same one.
+std::string mark_of(const config::Config& config) {
+    std::string all;
+    const auto add = [&all](std::string_view text) { all.append(text).append("\n"); };
+    for (const char* const key : {"security.pii_detection.action", "security.pii_detection.mask",
+                                  "security.pii_detection.hash_key"})
+        add(config.text(key));
+    for (const char* const key : {"security.pii_detection.types", "security.pii_detection.exempt",
+                                  "security.pii_detection.direction"})
+        for (const std::string& one : config.list(key)) add(one + ",");
+    for (const std::string_view name : pii_type_names) {
+        const auto own = fmt::format("security.pii_detection.type.{}.action", name);
+        add(config.has(own) ? config.text(own) : std::string());
+    }
+    add(config.boolean("security.dry_run") ? "dry" : "");
+    const Sha256 digest = sha256(all);
+    return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
 }
 
 proxy::GuardAction action_of(std::string_view text) {
@@ -65,6 +90,10 @@ void fill_security(const config::Config& config, proxy::Plan& plan) {
         const std::string& key = config.text("security.pii_detection.hash_key");
         pii.hash_key.assign(key.begin(), key.end());
         for (const std::string& value : config.list("security.pii_detection.exempt")) pii.exempt.add(value);
+        const auto& directions = config.list("security.pii_detection.direction");
+        pii.requests = std::ranges::find(directions, "request") != directions.end();
+        pii.answers = std::ranges::find(directions, "response") != directions.end();
+        guards.mark = mark_of(config);
     }
     if (config.boolean("security.prompt_injection.enabled")) {
         using enum guard::InjectionSensitivity;

@@ -7,6 +7,7 @@
 #include "loom/base/assert.h"
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
+#include "loom/guard/restore.h"
 #include "window.h"
 
 namespace loom::guard {
@@ -99,6 +100,19 @@ std::string_view MaskTable::value_of(std::string_view placeholder) const noexcep
             if (entry->placeholder == placeholder) return entry->value;
     }
     return {};
+}
+
+std::optional<PlaceholderSpan> find_placeholder(std::string_view text, size_t from, bool ends) noexcept {
+    for (size_t begin = text.find('[', from); begin != text.npos; begin = text.find('[', begin + 1)) {
+        size_t end = begin + 1;
+        const size_t bound = begin + MaskTable::placeholder_bytes_max - 1;
+        const auto goes_on = [](char c) { return is_upper(c) || is_digit(c) || c == '_'; };
+        while (end < text.size() && end < bound && goes_on(text[end])) end += 1;
+        if (end == text.size() && end < bound && !ends) return PlaceholderSpan{begin, begin, false};
+        if (end < text.size() && text[end] == ']') return PlaceholderSpan{begin, end + 1, true};
+    }
+    if (ends) return std::nullopt;
+    return PlaceholderSpan{text.size(), text.size(), false};
 }
 
 std::string_view mask_partly(PiiType type, std::string_view value, Arena& arena) {

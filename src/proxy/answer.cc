@@ -8,6 +8,7 @@
 #include "client_limits.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "header_policy.h"
 #include "hedge.h"
 #include "ownership.h"
@@ -165,6 +166,7 @@ void Exchange::start_relay(const RelayOptions& given) {
     }
     relaying_ = true;
     if (ClientQuota(*this).told() != nullptr) ClientQuota(*this).prepare_to_stop(options);
+    if (guarding_ != nullptr) guarding_->watch(options);
     options.counts_text |= options.event_stream && services_.ledger() != nullptr;
     const bool is_chat = options.event_stream && options.watch == nullptr && options.translation == nullptr;
     if (is_chat && plan().tokenizers != nullptr) {
@@ -359,7 +361,8 @@ void Exchange::on_event_passed() noexcept {
 /// budgets, its limits and the ledger.
 llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
-    if (counted.input == 0) counted.input = limited_->tokens_input;
+    if (counted.input == 0)
+        counted.input = limited_ != nullptr ? limited_->tokens_input : guarding_->prompt_tokens();
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
     counted.provenance = llm::Usage::Provenance::counted;

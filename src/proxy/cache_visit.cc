@@ -7,6 +7,7 @@
 #include "client_limits.h"
 #include "continuation.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "loom/base/stream_hash.h"
 #include "loom/cache/fingerprint.h"
 #include "loom/http/sse.h"
@@ -128,6 +129,8 @@ void CacheVisit::read_wishes(const http::RequestHead& head) {
 bool CacheVisit::is_cacheable(const llm::Request& request, const route::ModelMatch& match) const {
     if (match.candidates.empty() && x_.route_->provider_ix < 0) return false;
     if (request.uses_stored || x_.wants_json_array()) return false;
+    // What its answer is told with is its client's alone.
+    if (x_.guarding_ != nullptr && x_.guarding_->has_originals()) return false;
     // OpenRouter's models that search first are of the moment too.
     static constexpr std::string_view searching = ":online";
     const auto searches = [](const route::Candidate& one) { return one.upstream_model.ends_with(searching); };
@@ -205,7 +208,9 @@ std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const 
         });
     }
     const uint64_t taken_by = takers.value();
-    const std::string whose = scope();
+    std::string whose = scope();
+    // An answer is kept as a guard has left it.
+    if (x_.guarding_ != nullptr && x_.guarding_->guards_answer()) whose.append("/").append(x_.plan().guard->mark);
     const bool streams = x_.endpoint_ == llm::Endpoint::stream_generate_content;
     const std::string_view query = streams && x_.query() == "alt=sse" ? std::string_view{} : x_.query();
     const std::string_view beside[] = {whose,

@@ -35,6 +35,8 @@ class CollectedAnswer {
     /// Where an upload goes on that has begun; "" for any other answer.
     [[nodiscard]] std::string_view upload_url() const noexcept { return upload_url_; }
     [[nodiscard]] std::string_view body() const noexcept { return body_.view(); }
+    /// What is left of it, where a guard has changed it.
+    void change_body(ByteBuffer body) noexcept { body_ = std::move(body); }
     [[nodiscard]] size_t memory_bytes() const noexcept { return body_.capacity(); }
 
   private:

@@ -106,6 +106,8 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
                 step = x.look_at_collected();
             }
             if (step) step = x.judge_collected();
+            while (step && x.guarding_ != nullptr && x.guarding_->answer_turn()) co_await x.wait_;
+            if (step && x.guarding_ != nullptr) step = x.guarding_->end_answer();
             if (step) step = x.ask_about_answer();
             while (step && x.asks_register()) {
                 co_await x.wait_;

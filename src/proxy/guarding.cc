@@ -19,6 +19,12 @@ thread_local const Guarding* Guarding::unasked_ = nullptr;
 Guarding::Guarding(Exchange& exchange) noexcept
     : Runnable([](io::Runnable& next) noexcept { static_cast<Guarding&>(next).x_.wake(); }), x_(exchange) {}
 
+Guarding::Guarding(Exchange& exchange, const Guarding& first) : Guarding(exchange) {
+    values_ = first.values_;
+    summary_ = x_.text_.keep(first.summary_);
+    over_ = true;
+}
+
 /// A copy of a request is made of what its scan has left of it.
 bool Guarding::turn(Exchange& x) {
     if (x.guarding_ == nullptr) {
@@ -26,6 +32,17 @@ bool Guarding::turn(Exchange& x) {
                              x.error_.code == Errc::ok && !x.client_->is_nobody();
         if (!is_here || !is_guarded(x.plan(), x.route_)) return false;
         x.guarding_ = std::make_unique<Guarding>(x);
+        const GuardPlan& plan = *x.plan().guard;
+        if (plan.tells_answers() && llm::chat_protocol_of(x.endpoint_))
+            x.guarding_->values_ = std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
+                                                                  plan.pii->restores());
+        if (!plan.reads_requests()) {
+            x.guarding_->over_ = true;
+            const Result<void> expected = x.guarding_->expect_answer();
+            if (!expected) x.error_ = expected.error();
+            if (!expected) x.release_body();
+            return false;
+        }
         x.body_ns_ = x.services_.shard().now_ns();
         x.timer_.disarm();
         x.deadline_ = Exchange::Deadline::none;
@@ -53,7 +70,9 @@ bool Guarding::turn(Exchange& x) {
 }
 
 Result<bool> Guarding::go_on() {
-    if (!guard_) guard_.emplace(*x_.plan().guard, x_.services_.shard().blocks(), x_.body_.view());
+    if (!guard_)
+        guard_.emplace(*x_.plan().guard, x_.services_.shard().blocks(), x_.body_.view(),
+                       values_ != nullptr ? &values_->table : nullptr);
     const bool more = LOOM_TRY(guard_->turn());
     // What is over, and leaves the body as it is, holds nothing from here on.
     if (!more && guard_->changed().empty()) return false;
@@ -84,7 +103,7 @@ void Guarding::let_go() noexcept {
 Result<void> Guarding::end() {
     if (gave_up_) {
         x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
-        return {};
+        return expect_answer();
     }
     guard_->count(x_.services_.metrics());
     summary_ = guard_->summary(x_.text_);
@@ -110,13 +129,16 @@ Result<void> Guarding::end() {
     }
     if (!guard_->changed().empty()) x_.body_ = std::move(guard_->changed());
     x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
-    return {};
+    return expect_answer();
 }
 
 /// A form, a file, a session: what is in it nobody here can say, so it passes where its family is allowed by name.
 Result<void> Guarding::check_unread(Exchange& x) {
-    if (!is_guarded(x.plan(), x.route_) || x.body_mode_ == Exchange::BodyMode::collect) return {};
-    if (x.body_mode_ == Exchange::BodyMode::none && !x.is_realtime_session()) return {};
+    if (!is_guarded(x.plan(), x.route_)) return {};
+    // Whatever a family's call says: what its answer holds nobody here reads.
+    const bool answers = x.plan().guard->looks_at_answers() && llm::is_passthrough(x.endpoint_);
+    if (!answers && x.body_mode_ == Exchange::BodyMode::collect) return {};
+    if (!answers && x.body_mode_ == Exchange::BodyMode::none && !x.is_realtime_session()) return {};
     const llm::Endpoint family = llm::passthrough_family(x.endpoint_);
     if ((x.plan().guard->unread >> static_cast<unsigned>(family) & 1) != 0) return {};
     const bool dry = x.plan().guard->dry_run;

@@ -1,10 +1,13 @@
-// Where an exchange asks the guards: before anything is made of its document. Whoever comes later, the providers, their
-// stand-ins, shadows and the ledger, sees what is left of it.
+// Where an exchange asks the guards: of its document before anything is made of it, so that whoever comes later, the
+// providers, their stand-ins, shadows and the ledger, sees what is left of it; and of its answer, whole as its provider
+// has written it, or event by event as its client reads it.
 #pragma once
 
 #include <string_view>
 
+#include "answer_stream.h"
 #include "loom/io/shard.h"
+#include "masked_values.h"
 #include "request_guard.h"
 
 namespace loom::proxy {
@@ -15,6 +18,8 @@ class Exchange;
 class Guarding final : public io::Runnable {
   public:
     explicit Guarding(Exchange& exchange) noexcept;
+    /// Of a second exchange for the same request, which was looked through.
+    Guarding(Exchange& exchange, const Guarding& first);
     ~Guarding() {
         unlink();
         let_go();
@@ -30,7 +35,31 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] std::string_view refusal_code() const noexcept { return code_; }
     [[nodiscard]] std::string_view summary() const noexcept { return summary_; }
 
+    // The answer.
+    [[nodiscard]] bool guards_answer() const noexcept { return values_ != nullptr; }
+    /// Values of the request may stand in it.
+    [[nodiscard]] bool has_originals() const noexcept { return values_ != nullptr && values_->table.keeps_any(); }
+    /// Is the answer at hand one that is needed whole?
+    [[nodiscard]] static bool collects(const Exchange& x) noexcept;
+    /// A turn of the scan of the answer that was collected. True: there are more.
+    [[nodiscard]] bool answer_turn();
+    /// The answer is what is left of it.
+    /// Errors  bad_message (downstream: it may not be told; upstream: it cannot be read), exhausted (internal).
+    [[nodiscard]] Result<void> end_answer();
+    /// A relay begins.
+    void watch(RelayOptions& options);
+    /// It held what may not be told.
+    [[nodiscard]] bool blocked_answer() const noexcept;
+    /// Of a stream that was stopped, as they were estimated.
+    [[nodiscard]] uint64_t prompt_tokens() const noexcept { return prompt_tokens_; }
+    /// Once, when all is over.
+    void book_answer();
+
   private:
+    [[nodiscard]] Result<void> expect_answer();
+    [[nodiscard]] Result<bool> read_answer();
+    [[nodiscard]] bool holds_answer() noexcept;
+    void read_passed_usage();
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
     [[nodiscard]] bool holds(bool more) noexcept;
@@ -38,7 +67,14 @@ class Guarding final : public io::Runnable {
 
     static thread_local const Guarding* unasked_;
     Exchange& x_;
-    std::optional<RequestGuard> guard_;
+    std::shared_ptr<MaskedValues> values_;  // null where answers stay as they are
+    std::optional<RequestGuard> guard_;     // of the request, then of the answer
+    std::unique_ptr<AnswerStream> stream_;
+    std::optional<Error> answer_error_;
+    std::array<uint32_t, pii_type_count> answer_counts_{};
+    guard::PiiTypes answer_blocked_;
+    uint64_t prompt_tokens_ = 0;
+    bool answer_begun_ = false;
     std::string_view code_, summary_;  // in the exchange's text
     bool over_ = false;
     bool gave_up_ = false;  // a scan that only counts, and has no memory to go on

@@ -13,6 +13,7 @@
 #include "client_connection.h"
 #include "client_limits.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "ledger.h"
 #include "loom/llm/provider_table.h"
 #include "selection.h"
@@ -188,6 +189,7 @@ void Race::take_request_of(const Exchange& first) {
     x_.body_.reserve(first.body_.size());
     x_.body_.append(first.body_.view());
     x_.client_body_.start(http::BodyFraming::none, 0);
+    if (first.guarding_ != nullptr) x_.guarding_ = std::make_unique<Guarding>(x_, *first.guarding_);
     if (first.selection_ != nullptr) take_selection_of(*first.selection_);
     x_.bytes_in_ = first.bytes_in_;
     x_.total_deadline_ms_ = first.total_deadline_ms_;

@@ -139,6 +139,9 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.put("who has a compressed request decoded", "", sizeof(CodedBody));
         if (shape.guards)
             blocks.put("who has a request looked through", "", sizeof(Guarding) + guard::InjectionScan::memory_bytes);
+        if (shape.guards_answers)
+            blocks.put("what is held of a stream that is looked through", "stream.event_max",
+                       sizeof(AnswerStream) + AnswerStream::memory_bytes_max + 4 * event_bytes(shape));
         blocks.put("the decoder of a compressed answer", "", http::Inflater::memory_bytes);
         blocks.add("what is not decoded of it yet", "buffer.size", go_bytes(shape));
     }

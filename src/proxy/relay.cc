@@ -96,7 +96,8 @@ bool Relay::may_pass_raw() const noexcept {
         options_.client_framing == ClientFraming::chunked && options_.source_framing == http::BodyFraming::chunked;
     // Trailers stay behind: they are fields that no list of ours has let through. And who has something to say behind
     // the last event says it before the end.
-    const bool adds = options_.observer != nullptr || options_.translation != nullptr || options_.told != nullptr;
+    const bool adds = options_.observer != nullptr || options_.translation != nullptr || options_.told != nullptr ||
+                      options_.guard != nullptr;
     const bool own_end = body_.done() && (adds || body_.trailer_count() > 0);
     return same_framing && !changed_ && body_.at_chunk_boundary() && held_.empty() && !suspended_ && !own_end;
 }
@@ -366,6 +367,7 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's answer ended before its first content"});
     if (start_.holding()) give_start();
+    put_guards_end(output);
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);
@@ -391,6 +393,7 @@ bool Relay::may_be_cut() const noexcept {
 void Relay::tell_broken() {
     held_.release();
     Output output{.origin = Origin::passing};
+    put_guards_end(output);
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     std::array<char, llm::error_bytes_max> room;
     const bool late = error_.code == Errc::timed_out;

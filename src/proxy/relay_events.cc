@@ -50,16 +50,72 @@ void Relay::stop(Output& output, std::string_view run) {
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     ByteBuffer made(shard_.blocks());
     (options_.translation != nullptr ? options_.translation : options_.shadow)->stop(owner_.stop_usage(), made);
-    put_made(output, made.view());
+    put_guarded(output, made.view());
     if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
     end_with(End::stopped);
+}
+
+/// Whole events in the client's protocol.
+void Relay::put_guarded(Output& output, std::string_view events) {
+    if (options_.guard == nullptr) return put_made(output, events);
+    changed_ = true;
+    http::SseSplitter splitter;
+    ByteBuffer made(shard_.blocks());
+    auto step = EventGuard::Step::as_it_came;
+    while (!events.empty() && step != EventGuard::Step::refused) {
+        const size_t end = splitter.next_event_end(events);
+        const std::string_view event = events.substr(0, end == 0 ? events.size() : end);
+        events.remove_prefix(event.size());
+        step = options_.guard->on_event(event, made);
+        if (step == EventGuard::Step::as_it_came) made.append(event);
+    }
+    put_made(output, made.view());
+    obey_guard(output, step);
+}
+
+/// False: the event passes as it came.
+bool Relay::guard_changes(Output& output, std::string_view event, std::string_view& run) {
+    if (options_.guard == nullptr) return false;
+    ByteBuffer made(shard_.blocks());
+    const EventGuard::Step step = options_.guard->on_event(event, made);
+    if (step == EventGuard::Step::as_it_came && made.empty()) {
+        obey_guard(output, step);
+        return false;
+    }
+    changed_ = true;
+    put(output, run);
+    run = {};
+    put_made(output, made.view());
+    obey_guard(output, step);
+    return true;
+}
+
+void Relay::put_guards_end(Output& output) {
+    if (options_.guard == nullptr) return;
+    ByteBuffer made(shard_.blocks());
+    options_.guard->on_end(made);
+    put_made(output, made.view());
+}
+
+void Relay::obey_guard(Output& output, EventGuard::Step step) {
+    if (step == EventGuard::Step::refused) {
+        frame(output);
+        return fail(Error{.code = Errc::bad_message,
+                          .side = Side::upstream,
+                          .what = "an event of the upstream's stream cannot be looked through (security.pii_detection)"});
+    }
+    if (options_.guard->blocks_answer())
+        stop_here(Error{.code = Errc::forbidden,
+                        .side = Side::downstream,
+                        .what = "the answer holds personal data or secrets that may not be told "
+                                "(security.pii_detection): the stream was ended"});
 }
 
 /// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held
 /// passes in parts, unless an observer must see it.
 void Relay::hold_front(Output& output, std::string_view part) {
     if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
-    if (options_.observer != nullptr || options_.translation != nullptr) {
+    if (options_.observer != nullptr || options_.translation != nullptr || options_.guard != nullptr) {
         frame(output);
         return fail(Error{.code = Errc::too_large,
                           .side = Side::upstream,
@@ -175,7 +231,8 @@ void Relay::put_translated(Output& output, std::string_view event) {
         return fail(Error{.code = Errc::bad_message, .side = Side::upstream, .what = fault});
     note_content(facts);
     owner_.on_event_passed();
-    put_made(output, made.view());
+    put_guarded(output, made.view());
+    if (ended()) return;
     // The client was not told of it yet: another source may go on, or else it is told now.
     if (facts.is_error && options_.told != nullptr)
         return fail(
@@ -222,7 +279,7 @@ bool Relay::end_translation(Output& output) {
     if (done_seen_ || error_told_) return true;
     ByteBuffer made(shard_.blocks());
     const bool whole = options_.translation->end(made, usage_);
-    put_made(output, made.view());
+    put_guarded(output, made.view());
     return whole;
 }
 
@@ -231,6 +288,7 @@ void Relay::put_event(Output& output, std::string_view event, std::string_view& 
     llm::Edits edits;
     switch (judge(event, edits)) {
         case Verdict::pass:
+            if (guard_changes(output, event, run)) return;
             if (!run.empty() && run.data() + run.size() == event.data()) {
                 run = {run.data(), run.size() + event.size()};
             } else {
@@ -265,7 +323,7 @@ void Relay::put_held_event(Output& output, std::string_view end) {
     if (options_.translation != nullptr) return put_translated(output, event.view());
     llm::Edits edits;
     switch (judge(event.view(), edits)) {
-        case Verdict::pass: return put_made(output, event.view());
+        case Verdict::pass: return put_guarded(output, event.view());
         case Verdict::drop: return cut_ != nullptr ? cut_there(output) : void();
         case Verdict::edit: return put_edited(output, event.view(), edits);
         case Verdict::suspend: return suspend_at(output, event.view(), {});
@@ -277,7 +335,7 @@ void Relay::put_edited(Output& output, std::string_view event, const llm::Edits&
     ByteBuffer made(shard_.blocks());
     made.reserve(edits.output_bytes(event.size()));
     edits.gather(event, [&made](std::string_view piece) { made.append(piece); });
-    put_made(output, made.view());
+    put_guarded(output, made.view());
 }
 
 void Relay::suspend_at(Output& output, std::string_view event, std::string_view rest) {

@@ -3,6 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "loom/guard/restore.h"
+#include "mask_text.h"
+#include "window_edits.h"
 
 namespace loom::proxy {
 
@@ -10,11 +15,6 @@ namespace {
 
 using Kind = llm::TextRun::Kind;
 using Border = llm::TextRun::Border;
-
-constexpr bool is_of_number(char c) noexcept {
-    return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' || c == 'E';
-}
-constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\n' || c == '\t' || c == '\r'; }
 
 /// In the place of what was taken out, so that what stood on both sides of it never becomes one word or number.
 constexpr std::string_view removed_text = " [removed] ";
@@ -26,11 +26,13 @@ const guard::PiiScanner& no_scanner() {
 
 }  // namespace
 
-RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document)
+RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document,
+                           guard::MaskTable* values, GuardSide side)
     : plan_(plan),
       document_(document),
+      side_(side),
       arena_(blocks, 4096),
-      table_(arena_, false),
+      table_(values != nullptr ? *values : own_table_.emplace(arena_, false)),
       reader_(document),
       bytes_(blocks),
       runs_(blocks),
@@ -47,7 +49,9 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     const size_t slip = (alignof(llm::TextRun) - address % alignof(llm::TextRun)) % alignof(llm::TextRun);
     window_.bytes = {bytes_.data(), bytes};
     window_.runs = {reinterpret_cast<llm::TextRun*>(runs_.data() + slip), runs};
-    if (plan.injection) attacks_.emplace();
+    looks_for_pii_ = plan.pii && plan.pii->looks_at(side);
+    restores_ = side == GuardSide::answer && table_.keeps_any();
+    if (plan.injection && side == GuardSide::request) attacks_.emplace();
 }
 
 size_t RequestGuard::memory_bytes() const noexcept {
@@ -66,7 +70,9 @@ Result<bool> RequestGuard::turn() {
         if (scan_.looks() < looks || scan_.looks() - looks > turn_looks) break;
     }
     if (reader_.is_broken())
-        return fail(Errc::bad_message, Side::downstream, "a text of the request holds a broken escape");
+        return side_ == GuardSide::request
+                   ? fail(Errc::bad_message, Side::downstream, "a text of the request holds a broken escape")
+                   : fail(Errc::bad_message, Side::upstream, "a text of the upstream's answer holds a broken escape");
     if (phase_ == Phase::write) write_turn();
     return phase_ != Phase::done;
 }
@@ -81,16 +87,19 @@ void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
 /// What comes of a piece of the document.
 void RequestGuard::read_piece() {
     const bool ended = !reader_.fill(window_, piece_bytes);
-    if (plan_.pii) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
+    if (looks_for_pii_) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
+    if (restores_) restore(ended);
     const bool reads_attacks = attacks_ && parts_ == llm::TextReader::Parts::apart;
     if (reads_attacks) read_attacks(ended);
     if (ended || too_many_ || reader_.is_broken()) return end_pass();
-    size_t gone = plan_.pii ? scan_.unneeded() : window_.size;
+    size_t gone = looks_for_pii_ ? scan_.unneeded() : window_.size;
+    if (restores_) gone = std::min<size_t>(gone, restored_);
     if (reads_attacks) gone = std::min<size_t>(gone, attacks_at_ - std::min<uint32_t>(attacks_at_, looked_back_bytes));
     // Nothing that is looked for is longer than a window; that this holds is not left to hope.
     too_many_ |= gone == 0 && window_.size >= turn_bytes;
     window_.forget(static_cast<uint32_t>(gone));
-    if (plan_.pii) scan_.forget(gone);
+    if (looks_for_pii_) scan_.forget(gone);
+    if (restores_) restored_ -= static_cast<uint32_t>(gone);
     if (reads_attacks) attacks_at_ -= static_cast<uint32_t>(gone);
 }
 
@@ -98,7 +107,7 @@ void RequestGuard::read_piece() {
 /// between, and with a blank.
 void RequestGuard::end_pass() {
     using enum llm::TextReader::Parts;
-    const bool again = plan_.pii && reader_.has_parts() && !too_many_ && !reader_.is_broken();
+    const bool again = looks_for_pii_ && side_ == GuardSide::request && reader_.has_parts() && !too_many_ && !reader_.is_broken();
     if (again && parts_ == apart) return begin_pass(joined);
     if (again && parts_ == joined) return begin_pass(with_blank);
     begin_writing();
@@ -107,32 +116,73 @@ void RequestGuard::end_pass() {
 void RequestGuard::found(const guard::PiiSpan& span) {
     auto begin = static_cast<uint32_t>(span.begin), end = static_cast<uint32_t>(span.end);
     const bool in_order = parts_ == llm::TextReader::Parts::apart;
-    if (!in_order && !crosses_parts(begin, end)) return;
+    if ((!in_order && !crosses_parts(begin, end)) || is_left_out(begin)) return;
     const std::string_view value = window_.text().substr(begin, end - begin);
-    GuardAction action = plan_.pii->action(span.type);
-    const bool exempt = plan_.pii->exempt.has(value);
+    const GuardAction action = plan_.pii->action(span.type);
+    // What the client itself has sent is no secret from it.
+    const bool exempt = plan_.pii->exempt.has(value) || (restores_ && table_.keeps(span.type, value));
     if (!in_order && (exempt || is_known(begin, end))) return;
     if (!exempt) {
         counts_[static_cast<size_t>(span.type)] += 1;
         if (action == GuardAction::block) blocked_.add(span.type);
     }
-    const bool changes = !exempt && action == GuardAction::mask;
-    std::string_view text = changes ? replacement(span.type, value) : std::string_view();
-    const bool quoted = changes && widen_number(begin, end);
+    // A part of an answer may have left: then the rest is told without what it was ended for.
+    const bool masks = action == GuardAction::mask || (side_ == GuardSide::answer && action == GuardAction::block);
+    const bool changes = !exempt && masks;
+    const std::string_view text = changes ? replacement(span.type, value) : std::string_view();
+    const bool quoted = changes && widen_number(window_, begin, end, true) == IsNumber::yes;
+    replace(begin, end, {.text = text.data(), .text_bytes = static_cast<uint32_t>(text.size()), .changes = changes},
+            quoted, in_order);
+}
+
+/// with  what stands in the first piece's place; nothing is left of the others.
+void RequestGuard::replace(uint32_t begin, uint32_t end, const Edit& with, bool quoted, bool in_order) {
     bool first = true;
-    each_piece(begin, end, [&](const Edit& piece, Kind) {
-        Edit edit = piece;
-        edit.changes = changes;
-        if (first) {
-            edit.text = text.data();
-            edit.text_bytes = static_cast<uint16_t>(text.size());
-            edit.quotes = quoted ? static_cast<uint8_t>(piece.quotes + 1) : uint8_t{0};
-        } else {
-            edit.quotes = 0;
+    each_piece(window_, begin, end, [&](const WindowPiece& piece, Kind) {
+        Edit edit{.begin = piece.begin, .end = piece.end, .changes = with.changes};
+        if (std::exchange(first, false)) {
+            edit.text = with.text;
+            edit.text_bytes = with.text_bytes;
+            edit.quotes = quoted ? static_cast<uint8_t>(piece.depth + 1) : uint8_t{0};
         }
-        first = false;
         note(edit, in_order);
     });
+}
+
+/// Puts values back where their placeholders stand, as far as these are whole.
+void RequestGuard::restore(bool ended) {
+    const std::string_view text = window_.text();
+    while (const auto found = guard::find_placeholder(text, restored_, ended)) {
+        restored_ = static_cast<uint32_t>(found->end);
+        if (!found->whole) break;
+        const std::string_view value = table_.value_of(text.substr(found->begin, found->end - found->begin));
+        const auto begin = static_cast<uint32_t>(found->begin);
+        if (value.empty() || is_left_out(begin)) continue;
+        const std::string_view written =
+            arena_.keep(inside_strings(value, window_.runs[window_.run_of(begin)].depth));
+        text_bytes_ += written.size();
+        restored_any_ = true;
+        replace(begin, restored_,
+                {.text = written.data(), .text_bytes = static_cast<uint32_t>(written.size()), .changes = true}, false,
+                false);
+    }
+}
+
+void RequestGuard::put_in(llm::Range range, std::string_view text) {
+    note({.text = text.data(),
+          .begin = range.offset,
+          .end = range.end(),
+          .text_bytes = static_cast<uint32_t>(text.size()),
+          .changes = true},
+         false);
+}
+
+bool RequestGuard::is_left_out(uint32_t at) const noexcept {
+    if (left_out_.empty()) return false;
+    const uint32_t run = window_.run_of(at);
+    const uint32_t place = window_.from(run, at);
+    return std::ranges::any_of(
+        left_out_, [place](llm::Range range) { return place >= range.offset && place < range.end(); });
 }
 
 bool RequestGuard::crosses_parts(uint32_t begin, uint32_t end) const noexcept {
@@ -145,7 +195,7 @@ bool RequestGuard::crosses_parts(uint32_t begin, uint32_t end) const noexcept {
 bool RequestGuard::is_known(uint32_t begin, uint32_t end) const noexcept {
     const std::span<const Edit> edits(reinterpret_cast<const Edit*>(edits_.data()), edit_count_);
     bool known = false;
-    each_piece(begin, end, [&](const Edit& piece, Kind) {
+    each_piece(window_, begin, end, [&](const WindowPiece& piece, Kind) {
         const auto behind = std::ranges::lower_bound(edits, piece.begin + 1, {}, &Edit::end);
         known |= behind != edits.end() && behind->begin < piece.end;
     });
@@ -153,52 +203,10 @@ bool RequestGuard::is_known(uint32_t begin, uint32_t end) const noexcept {
 }
 
 std::string_view RequestGuard::replacement(PiiType type, std::string_view value) {
-    if (plan_.pii->style == guard::MaskStyle::placeholder) return table_.placeholder(type, value);
-    const std::string_view text = plan_.pii->style == guard::MaskStyle::partial
-                                      ? guard::mask_partly(type, value, arena_)
-                                      : guard::mask_by_hash(type, value, plan_.pii->hash_key, arena_);
-    text_bytes_ += text.size();
+    const std::string_view text = mask_text(*plan_.pii, type, value, table_, arena_);
+    const bool is_kept = plan_.pii->style == guard::MaskStyle::partial || plan_.pii->style == guard::MaskStyle::hash;
+    if (is_kept) text_bytes_ += text.size();
     return text;
-}
-
-/// A number of JSON has no quotes, and what takes its place needs them. Whether it is one: then all of it is meant.
-bool RequestGuard::widen_number(uint32_t& begin, uint32_t& end) const noexcept {
-    const std::string_view text = window_.text();
-    const auto is_bare = [&](uint32_t at) { return window_.runs[window_.run_of(at)].kind == Kind::bare; };
-    if (!is_bare(begin)) return false;
-    uint32_t first = begin, last = end;
-    while (first > 0 && is_of_number(text[first - 1]) && is_bare(first - 1)) first -= 1;
-    while (last < text.size() && is_of_number(text[last]) && is_bare(last)) last += 1;
-    if (!std::ranges::all_of(text.substr(first, last - first), is_of_number)) return false;
-    uint32_t before = first, behind = last;
-    while (before > 0 && is_blank(text[before - 1]) && first - before < 64) before -= 1;
-    while (behind < text.size() && is_blank(text[behind]) && behind - last < 64) behind += 1;
-    constexpr std::string_view borders = "\x1e:,[]{}";
-    if (before > 0 && borders.find(text[before - 1]) == borders.npos) return false;
-    if (behind < text.size() && borders.find(text[behind]) == borders.npos) return false;
-    begin = first, end = last;
-    return true;
-}
-
-/// The places of the document that bytes of the window stand for, as far as they are of a string, or of one kind.
-template <class Piece>
-void RequestGuard::each_piece(uint32_t begin, uint32_t end, Piece&& piece) const {
-    Edit edit;
-    Kind kind = Kind::sign;
-    for (uint32_t run = window_.run_of(begin); run < window_.run_count && window_.runs[run].at < end; ++run) {
-        const llm::TextRun& of = window_.runs[run];
-        if (of.kind == Kind::sign) continue;
-        const uint32_t from = window_.from(run, std::max(begin, of.at));
-        const uint32_t behind = window_.from_end(run, std::min(end, window_.end_of(run)));
-        if (kind == of.kind && edit.quotes == of.depth && (edit.end == from || edit.begin == from)) {
-            edit.end = behind;
-            continue;
-        }
-        if (kind != Kind::sign) piece(edit, kind);
-        edit = {.begin = from, .end = behind, .quotes = of.depth};
-        kind = of.kind;
-    }
-    if (kind != Kind::sign) piece(edit, kind);
 }
 
 void RequestGuard::note(const Edit& edit, bool in_order) {
@@ -247,8 +255,8 @@ void RequestGuard::map_attacks() noexcept {
     for (size_t i = mapped_count_ == 0 ? 0 : mapped_count_ - 1; i < spans.size(); ++i) {
         uint32_t begin = 0, end = 0, pieces = 0;
         bool bare = false;
-        each_piece(in_window(spans[i].begin), std::max(in_window(spans[i].end), in_window(spans[i].begin) + 1),
-                   [&](const Edit& piece, Kind kind) {
+        each_piece(window_, in_window(spans[i].begin), std::max(in_window(spans[i].end), in_window(spans[i].begin) + 1),
+                   [&](const WindowPiece& piece, Kind kind) {
                        if (pieces++ == 0) begin = piece.begin;
                        bare |= kind == Kind::bare;
                        end = std::max(end, piece.end);
@@ -280,7 +288,7 @@ void RequestGuard::judge_text() {
             note({.text = removed_text.data(),
                   .begin = range.begin,
                   .end = range.end,
-                  .text_bytes = static_cast<uint16_t>(removed_text.size()),
+                  .text_bytes = static_cast<uint32_t>(removed_text.size()),
                   .changes = true},
                  false);
     }
@@ -304,7 +312,7 @@ void RequestGuard::begin_writing() {
     window_ = {};
     bytes_.release();
     runs_.release();
-    const bool writes = any_change_ && !plan_.dry_run && !blocked();
+    const bool writes = any_change_ && !plan_.dry_run && (side_ == GuardSide::answer || !blocked());
     phase_ = writes ? Phase::write : Phase::done;
     if (!writes) return;
     const std::span<Edit> extras(reinterpret_cast<Edit*>(extras_.data()), extra_count_);

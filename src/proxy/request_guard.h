@@ -1,13 +1,16 @@
-// Looks through the texts of a request for personal data, secrets and attacks on the model's instructions, in turns.
+// Looks through the texts of a document for personal data, secrets and, of a request, attacks on the model's
+// instructions, in turns.
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "loom/base/arena.h"
 #include "loom/base/block_pool.h"
 #include "loom/base/result.h"
 #include "loom/guard/mask.h"
+#include "loom/llm/range.h"
 #include "loom/llm/text_reader.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/guard_plan.h"
@@ -28,8 +31,17 @@ class RequestGuard {
                2 * edit_bytes_max(document_bytes);
     }
 
-    /// document  well formed; as plan and blocks it outlives this.
-    RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document);
+    /// document  well formed; as plan, blocks and values it outlives this.
+    /// values    of the exchange; null: this has a table of its own, without a way back. Those that it keeps are put
+    ///           back into an answer.
+    RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document,
+                 guard::MaskTable* values = nullptr, GuardSide side = GuardSide::request);
+
+    // Before the first turn, of an answer's event.
+    /// Places that somebody else looks at; borrowed.
+    void leave_out(std::span<const llm::Range> ranges) noexcept { left_out_ = ranges; }
+    /// What stands there becomes `text`, which is borrowed. Ranges do not overlap.
+    void put_in(llm::Range range, std::string_view text);
 
     /// One turn: reads, or writes, about so much as turn_bytes. Returns whether there is more to do.
     /// Errors  bad_message (downstream): a text holds a broken escape, so nobody can say what is in it.
@@ -42,6 +54,9 @@ class RequestGuard {
 
     /// What it is to be refused for, if anything.
     [[nodiscard]] std::optional<GuardReason> blocked() const noexcept;
+    [[nodiscard]] const std::array<uint32_t, pii_type_count>& counts() const noexcept { return counts_; }
+    [[nodiscard]] guard::PiiTypes blocked_types() const noexcept { return blocked_; }
+    [[nodiscard]] bool restored_any() const noexcept { return restored_any_; }
     /// "email, iban": the types that are to be refused; the rules of an attack. In the arena.
     [[nodiscard]] std::string_view blocked_names(Arena& arena) const;
     /// "email:2 override:1": all that was found, for the log. In the arena.
@@ -61,7 +76,7 @@ class RequestGuard {
     struct Edit {
         const char* text = nullptr;
         uint32_t begin = 0, end = 0;
-        uint16_t text_bytes = 0;
+        uint32_t text_bytes = 0;
         uint8_t quotes = 0;  // 0: none; else one more than the strings around it
         bool changes = false;
     };
@@ -78,9 +93,9 @@ class RequestGuard {
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] std::string_view replacement(PiiType type, std::string_view value);
-    bool widen_number(uint32_t& begin, uint32_t& end) const noexcept;
-    template <class Piece>
-    void each_piece(uint32_t begin, uint32_t end, Piece&& piece) const;
+    void replace(uint32_t begin, uint32_t end, const Edit& with, bool quoted, bool in_order);
+    void restore(bool ended);
+    [[nodiscard]] bool is_left_out(uint32_t at) const noexcept;
     void note(const Edit& edit, bool in_order);
     void read_attacks(bool ended);
     void map_attacks() noexcept;
@@ -93,13 +108,19 @@ class RequestGuard {
 
     const GuardPlan& plan_;
     const std::string_view document_;
+    const GuardSide side_;
+    bool looks_for_pii_ = false;
+    bool restores_ = false;
     Arena arena_;
-    guard::MaskTable table_;
+    std::optional<guard::MaskTable> own_table_;
+    guard::MaskTable& table_;
     llm::TextReader reader_;
     ByteBuffer bytes_, runs_;
     llm::TextWindow window_;
     guard::PiiScan scan_;
     Phase phase_ = Phase::read;
+    std::span<const llm::Range> left_out_;
+    uint32_t restored_ = 0;  // in the window: placeholders before it are done with
     llm::TextReader::Parts parts_ = llm::TextReader::Parts::apart;
 
     std::optional<guard::InjectionScan> attacks_;
@@ -114,6 +135,7 @@ class RequestGuard {
     size_t edit_count_ = 0, extra_count_ = 0;
     size_t text_bytes_ = 0;  // of edits, in the arena
     bool any_change_ = false;
+    bool restored_any_ = false;
     bool too_many_ = false;
     size_t written_edits_ = 0, written_extras_ = 0;
     uint32_t copied_ = 0;

@@ -10,6 +10,7 @@
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
+#include "guarding.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "translated.h"
@@ -167,14 +168,15 @@ Result<void> Translated::hold_documents() {
 }
 
 Result<void> Translated::write_answer(ByteBuffer& out) {
+    if (!error_type.empty()) {  // in its client's own protocol
+        out.append(answer.body());
+        return {};
+    }
     const bool good = answer.status() / 100 == 2;
     if (good && counting != nullptr) return counting->answer(answer.body(), out);
     if (good && embedding != nullptr) return embedding->answer(answer.body(), out, usage);
     if (good) return translation.answer(answer.body(), out, usage);
-    if (error_type.empty())
-        translation.error(answer.status(), answer.body(), out);
-    else
-        out.append(answer.body());
+    translation.error(answer.status(), answer.body(), out);
     return {};
 }
 
@@ -217,6 +219,7 @@ std::string_view Exchange::document() const noexcept {
 /// Is the answer at hand needed whole before the client gets any of it?
 bool Exchange::collects_answer() const noexcept {
     if (collects_resource()) return true;
+    if (Guarding::collects(*this)) return true;
     const http::ResponseHead& head = services_.response_head;
     // Whole behind a head of a stream: the client can be told nothing but that, yet what it cost is in there.
     if (asks_refusal()) return true;
@@ -239,7 +242,8 @@ Result<void> Exchange::begin_collecting() {
     if (translated_ == nullptr && !collects_resource()) {
         const llm::Protocol own = *llm::chat_protocol_of(endpoint_);
         translated_ = std::make_unique<Translated>(services_, llm::TranslateTerms{.client = own, .provider = own});
-        const std::string_view type = services_.response_head.value_of(http::HeaderId::content_type);
+        const std::string_view type =
+            echo_ == nullptr ? services_.response_head.value_of(http::HeaderId::content_type) : std::string_view();
         const bool fits = !type.empty() && type.size() <= error_type_bytes_max;
         translated_->error_type = text_.keep(fits ? type : "application/json");
     }
@@ -318,7 +322,7 @@ Result<void> Exchange::deliver_collected() {
     ByteBuffer document(services_.shard().blocks());
     LOOM_TRY(translated_->write_answer(document));
     note_lost_of_answer();
-    const bool as_it_came = answer.status() / 100 != 2 && !translated_->error_type.empty();
+    const bool as_it_came = !translated_->error_type.empty();
     if (cache_ != nullptr && translated_->counting == nullptr) cache_->take_document(answer.status(), document.view());
     reply(answer.status(), as_it_came ? translated_->error_type : "application/json", document.view(), answer.lines());
     return {};

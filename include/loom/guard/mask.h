@@ -44,6 +44,9 @@ class MaskTable {
     [[nodiscard]] bool keeps(PiiType type, std::string_view value) const noexcept;
     [[nodiscard]] bool keeps_any() const noexcept { return value_bytes_ > 0; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+    [[nodiscard]] size_t memory_bytes() const noexcept {
+        return count_ * (sizeof(Entry) + placeholder_bytes_max) + value_bytes_;
+    }
 
   private:
     struct Entry {

@@ -2,11 +2,22 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "loom/guard/mask.h"
 
 namespace loom::guard {
+
+/// What may be a placeholder, as far as it is there.
+struct PlaceholderSpan {
+    size_t begin = 0;
+    size_t end = 0;      // of what is not whole: its begin
+    bool whole = false;  // else what comes behind the text decides
+};
+/// The first that begins at `from` or behind it. Without any: one that is not whole, and begins where the text ends.
+/// ends  nothing comes behind the text; then there is none that is not whole, and no span where nothing is found.
+[[nodiscard]] std::optional<PlaceholderSpan> find_placeholder(std::string_view text, size_t from, bool ends) noexcept;
 
 /// An answer that comes in pieces, cut anywhere. Told is what restoring the whole of it would give. Held back is only
 /// what may still become a placeholder: from a '[' on, below MaskTable::placeholder_bytes_max bytes.

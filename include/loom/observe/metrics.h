@@ -237,6 +237,7 @@ class ShardMetrics {
     /// A request whose client was not let in.
     void auth_failed(AuthFailure why) noexcept { auth_failures_[static_cast<size_t>(why)].add(); }
     /// Finds in a request, whatever became of them.
+    void pii_told(PiiType type, uint64_t count) noexcept { pii_told_[static_cast<size_t>(type)].add(count); }
     void pii_detected(PiiType type, uint64_t count) noexcept { pii_detected_[static_cast<size_t>(type)].add(count); }
     /// A request whose texts look like an attack, whatever became of it.
     void injection_detected() noexcept { injections_detected_.add(); }
@@ -295,6 +296,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
     }
+    [[nodiscard]] uint64_t pii_told_count(PiiType type) const noexcept {
+        return pii_told_[static_cast<size_t>(type)].value();
+    }
     [[nodiscard]] uint64_t pii_detected_count(PiiType type) const noexcept {
         return pii_detected_[static_cast<size_t>(type)].value();
     }
@@ -334,7 +338,7 @@ class ShardMetrics {
     std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, limit_scope_count> budget_refused_;
     std::array<Counter, auth_failure_count> auth_failures_;
-    std::array<Counter, pii_type_count> pii_detected_;
+    std::array<Counter, pii_type_count> pii_detected_, pii_told_;  // in requests, in answers
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
     std::array<Counter, cache_statuses.size()> cache_requests_;

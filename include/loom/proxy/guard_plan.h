@@ -1,8 +1,9 @@
-// What is looked for in requests, and what becomes of it.
+// What is looked for in requests and answers, and what becomes of it.
 #pragma once
 
 #include <array>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "loom/guard/injection.h"
@@ -14,13 +15,23 @@ namespace loom::proxy {
 /// The later, the stricter.
 enum class GuardAction : uint8_t { log, mask, block };
 
+/// What is looked at: what clients send, or what they get.
+enum class GuardSide : uint8_t { request, answer };
+
 struct PiiPlan {
     guard::PiiScanner scanner{guard::PiiTypes{}};
     std::array<GuardAction, pii_type_count> actions{};  // by type
     guard::MaskStyle style = guard::MaskStyle::placeholder;
     std::vector<uint8_t> hash_key;  // of MaskStyle::hash
     guard::Exemptions exempt;
+    bool requests = true;
+    bool answers = false;
 
+    [[nodiscard]] bool looks_at(GuardSide side) const noexcept {
+        return side == GuardSide::request ? requests : answers;
+    }
+    /// Values that were masked in a request are put back into its answer.
+    [[nodiscard]] bool restores() const noexcept { return requests && style == guard::MaskStyle::reversible; }
     [[nodiscard]] GuardAction action(PiiType type) const noexcept { return actions[static_cast<size_t>(type)]; }
 };
 
@@ -35,7 +46,13 @@ struct GuardPlan {
     std::optional<PiiPlan> pii;
     std::optional<InjectionPlan> injection;
     bool dry_run = false;  // all is counted, nothing is changed or refused
+    std::string mark;      // of what is done to answers: kept ones are of this configuration alone
     uint64_t unread = 0;   // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
+
+    [[nodiscard]] bool reads_requests() const noexcept { return injection || (pii && pii->requests); }
+    [[nodiscard]] bool looks_at_answers() const noexcept { return pii && pii->answers; }
+    /// May it change what clients get?
+    [[nodiscard]] bool tells_answers() const noexcept { return pii && (pii->answers || pii->restores()); }
 };
 
 }  // namespace loom::proxy

@@ -21,6 +21,7 @@ struct MemoryShape {
     bool keeps_rule_fields = false;     // rules ask for fields of the head
     bool limits_clients = false;        // by rate_limit.*
     bool guards = false;                // look through bodies
+    bool guards_answers = false;        // … and through streams
     bool keeps_ledger = false;          // of what they use
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS

@@ -56,6 +56,25 @@ class EventObserver {
     virtual std::string_view on_end() = 0;
 };
 
+/// Changes what the client is told of a stream: each event in the client's protocol, whoever has written it, and what
+/// is said where it ends.
+class EventGuard {
+  public:
+    enum class Step : uint8_t {
+        as_it_came,
+        changed,  // what was appended goes in its place
+        refused,  // nobody can say what it says: the stream ends with an error
+    };
+    [[nodiscard]] virtual Step on_event(std::string_view event, ByteBuffer& out) = 0;
+    /// No event follows but one that says that the stream is broken.
+    virtual void on_end(ByteBuffer& out) = 0;
+    /// The answer is to end, as one that a filter has ended: it says so itself, once it ends.
+    [[nodiscard]] virtual bool blocks_answer() const noexcept = 0;
+
+  protected:
+    ~EventGuard() = default;
+};
+
 /// Hears what the client is told of an answer, in the order in which it is, without framing; what waits in the relay
 /// (RelayOptions::hold) is told too, before it leaves. Only listens.
 class PayloadTap {
@@ -110,6 +129,7 @@ struct RelayOptions {
     uint32_t event_bytes_max = 1024 * 1024;
     HoldTerms hold;  // of the start, from add_head on
     EventObserver* observer = nullptr;
+    EventGuard* guard = nullptr;  // behind the observer and the translation
     llm::Protocol client_protocol = llm::Protocol::openai_chat;  // of an error event
     llm::Translation* translation = nullptr;  // the source's events are of another protocol than the client's
     llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
@@ -244,6 +264,10 @@ class Relay final : HeldStart::Owner {
     void stop(Output& output, std::string_view run);
     void put_event(Output& output, std::string_view event, std::string_view& run);
     void put_held_event(Output& output, std::string_view end);
+    void put_guarded(Output& output, std::string_view events);
+    void put_guards_end(Output& output);
+    [[nodiscard]] bool guard_changes(Output& output, std::string_view event, std::string_view& run);
+    void obey_guard(Output& output, EventGuard::Step step);
     void put_edited(Output& output, std::string_view event, const llm::Edits& edits);
     void suspend_at(Output& output, std::string_view event, std::string_view rest);
     void put(Output& output, std::string_view bytes);

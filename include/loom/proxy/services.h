@@ -13,6 +13,7 @@
 #include "loom/llm/realtime.h"
 #include "loom/llm/request.h"
 #include "loom/llm/resource_reader.h"
+#include "loom/llm/event_texts.h"
 #include "loom/llm/stream_reader.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
@@ -150,6 +151,7 @@ class Services {
     llm::UsageReader usage_reader;
     llm::RealtimeReader realtime_reader;
     llm::TranslateScratch translate_scratch;
+    llm::EventScratch event_scratch;
     std::string upstream_path;
     llm::ResourceReader resource_reader;
     std::unique_ptr<llm::TokenCounter> token_counter;  // once a plan has tokenizers

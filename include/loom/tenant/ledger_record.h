@@ -28,8 +28,9 @@ enum class LedgerExit : uint8_t {
     unsent,               // it never left
     lost,                 // the process ended before it was settled; booked at the next start
     stopped_by_budget,    // a stream that outgrew what was left
+    stopped_by_guard,     // an answer that held what may not be told
 };
-inline constexpr uint8_t ledger_exit_count = 10;
+inline constexpr uint8_t ledger_exit_count = 11;
 
 /// Who says how many tokens it took.
 enum class LedgerProvenance : uint8_t { none, reported, counted, estimated };

@@ -1,0 +1,183 @@
+#include "answer_stream.h"
+
+#include <algorithm>
+
+#include "request_guard.h"
+
+namespace loom::proxy {
+
+AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch,
+                           llm::Protocol protocol, guard::MaskTable& values)
+    : blocks_(blocks),
+      finds_(plan, values),
+      texts_(scratch, protocol),
+      made_(blocks),
+      joined_(blocks),
+      rest_(blocks),
+      scratch_(blocks, 256) {}
+
+AnswerStream::~AnswerStream() = default;
+
+/// May it change what the client gets?
+bool AnswerStream::acts() const noexcept {
+    if (finds_.plan.dry_run) return false;
+    const auto acts = [](GuardAction action) { return action != GuardAction::log; };
+    return finds_.restores || (finds_.looks && std::ranges::any_of(finds_.plan.pii->actions, acts));
+}
+
+bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {
+    if (const auto read = http::parse_event(event, parsed, {})) return true;
+    joined_.reserve(event.size());
+    const auto read = http::parse_event(event, parsed, {joined_.data(), joined_.capacity()});
+    return read.has_value();
+}
+
+EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out) {
+    http::SseEvent parsed;
+    if (!parse(event, parsed)) return Step::refused;
+    if (!parsed.has_data || parsed.data.empty()) return Step::as_it_came;
+    const std::string_view data = parsed.data;
+    changes_.clear();
+    made_.clear();
+    scratch_.release();
+    const bool acts = this->acts();
+    if (!texts_.read(data)) return acts ? Step::refused : Step::as_it_came;
+    const size_t out_before = out.size();
+    if (!take_texts(data, out)) return acts ? Step::refused : Step::as_it_came;
+    if (acts) add_changes(texts_.repeats());
+    if (blocks_answer()) add_changes(texts_.filtered());
+    add_changes(texts_.renumbered());
+    std::ranges::sort(changes_, {}, [](const Change& change) { return change.range.offset; });
+    ByteBuffer changed(blocks_);
+    if (!take_rest(data, changed)) return acts ? Step::refused : Step::as_it_came;
+    if (!acts) return Step::as_it_came;
+    if (changed.empty() && changes_.empty() && out.size() == out_before) return Step::as_it_came;
+    ByteBuffer gathered(blocks_);
+    if (changed.empty()) {
+        size_t at = 0;
+        for (const Change& change : changes_) {
+            gathered.append(data.substr(at, change.range.offset - at));
+            gathered.append(text_of(change));
+            at = change.range.end();
+        }
+        gathered.append(data.substr(at));
+    }
+    write(event, parsed, changed.empty() ? gathered.view() : changed.view(), out);
+    return Step::changed;
+}
+
+/// What texts that have ended still hold, as events before this one; then its own texts.
+bool AnswerStream::take_texts(std::string_view data, ByteBuffer& out) {
+    left_out_.clear();
+    for (const uint32_t slot : texts_.ended()) {
+        const size_t begin = made_.size();
+        if (!take(slot, {}, true)) return false;
+        const std::string_view made = made_.view().substr(begin);
+        if (!made.empty() && acts()) texts_.write(slot, made, out);
+    }
+    for (const llm::EventTexts::Text& text : texts_.texts()) {
+        const std::string_view piece = llm::text_of(data, text.range);
+        const size_t begin = made_.size();
+        if (!take(text.slot, piece, text.ends)) return false;
+        left_out_.push_back(text.range);
+        if (made_.view().substr(begin) != piece)
+            changes_.push_back({.range = text.range, .begin = begin, .size = made_.size() - begin});
+    }
+    size_t memory_bytes = 0;
+    for (const auto& slot : slots_)
+        if (slot != nullptr) memory_bytes += slot->memory_bytes();
+    return memory_bytes <= memory_bytes_max;
+}
+
+/// Into made_. Once something may not be told, no more is.
+bool AnswerStream::take(uint32_t index, std::string_view piece, bool ends) {
+    if (blocks_answer()) return true;
+    auto& slot = slots_[index];
+    if (slot == nullptr) slot = std::make_unique<TextSlot>(blocks_, finds_);
+    const bool good = slot->take(piece, ends, scratch_, made_);
+    if (ends) slot.reset();
+    return good;
+}
+
+void AnswerStream::add_changes(std::span<const llm::EventTexts::Change> changes) {
+    for (const llm::EventTexts::Change& change : changes)
+        changes_.push_back({.range = change.range, .text = change.text});
+}
+
+/// Events of a stream are alike but for their texts.
+Hash128 AnswerStream::rest_of(std::string_view data) {
+    rest_.clear();
+    size_t at = 0;
+    for (const llm::Range& range : left_out_) {
+        rest_.append(data.substr(at, range.offset - at));
+        at = range.end();
+    }
+    rest_.append(data.substr(at));
+    return hash128(rest_.view(), 0);
+}
+
+/// What stands in the event beside its texts. changed: the data with all that changes, where something there does.
+bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
+    const Hash128 rest = rest_of(data);
+    if (data == "[DONE]" || (clean_rest_ && *clean_rest_ == rest)) return true;
+    RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
+    guard.leave_out(left_out_);
+    for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
+    for (bool more = true; more;) {
+        const auto step = guard.turn();
+        if (!step) return false;
+        more = *step;
+    }
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < pii_type_count; ++i) {
+        found += guard.counts()[i];
+        if (!texts_.is_summary()) finds_.counts[i] += guard.counts()[i];
+    }
+    const auto blocked = guard.blocked();
+    if (blocked && *blocked != GuardReason::pii) return finds_.plan.dry_run;
+    if (blocked && !finds_.plan.dry_run) finds_.blocked = guard.blocked_types();
+    if (found == 0 && !guard.restored_any()) clean_rest_ = rest;
+    changed = std::move(guard.changed());
+    return true;
+}
+
+void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data,
+                         ByteBuffer& out) {
+    const bool renamed = blocks_answer() && !texts_.filtered_name().empty();
+    if (parsed.data_in_place && !renamed) {
+        out.append(event.substr(0, parsed.data_offset));
+        out.append(data);
+        out.append(event.substr(parsed.data_offset + parsed.data.size()));
+        if (!event.ends_with("\n\n") && !event.ends_with("\r\n\r\n") && !event.ends_with("\r\r")) out.append("\n\n");
+        return;
+    }
+    const std::string_view name = renamed ? texts_.filtered_name() : parsed.event;
+    if (!name.empty()) {
+        out.append("event: ");
+        out.append(name);
+        out.append("\n");
+    }
+    while (true) {
+        const size_t end = data.find('\n');
+        out.append("data: ");
+        out.append(data.substr(0, end));
+        out.append("\n");
+        if (end == data.npos) break;
+        data.remove_prefix(end + 1);
+    }
+    out.append("\n");
+}
+
+void AnswerStream::on_end(ByteBuffer& out) {
+    made_.clear();
+    scratch_.release();
+    texts_.end();
+    for (const uint32_t slot : texts_.ended()) {
+        const size_t begin = made_.size();
+        if (!take(slot, {}, true)) continue;
+        const std::string_view made = made_.view().substr(begin);
+        if (!made.empty() && acts()) texts_.write(slot, made, out);
+    }
+}
+
+}  // namespace loom::proxy

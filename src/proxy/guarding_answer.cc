@@ -1,0 +1,176 @@
+// What becomes of an answer on a route whose guards look at answers, or have masked what is put back.
+#include <fmt/format.h>
+
+#include "client_connection.h"
+#include "echo_source.h"
+#include "exchange.h"
+#include "guarding.h"
+#include "loom/llm/event_texts.h"
+#include "loom/llm/translate.h"
+#include "translated.h"
+
+namespace loom::proxy {
+
+namespace {
+
+bool blocks_any(const PiiPlan& pii) noexcept {
+    return pii.answers &&
+           std::ranges::any_of(pii.actions, [](GuardAction action) { return action == GuardAction::block; });
+}
+
+}  // namespace
+
+/// The request is known, and what was masked of it.
+Result<void> Guarding::expect_answer() {
+    if (values_ == nullptr) return {};
+    values_->table.keep_no_more();
+    if (!x_.plan().guard->pii->answers && !values_->table.keeps_any()) {
+        values_.reset();
+        return {};
+    }
+    if (x_.wants_json_array())
+        return fail(Errc::unsupported, Side::downstream,
+                    "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
+                    "to the query");
+    if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes()))) return {};
+    return fail(Errc::exhausted, Side::internal,
+                "no memory to keep what was masked of one more request (limit.bodies_in_memory)");
+}
+
+bool Guarding::collects(const Exchange& x) noexcept {
+    if (x.guarding_ == nullptr || !x.guarding_->guards_answer() || !llm::chat_protocol_of(x.endpoint_)) return false;
+    if (x.echo_ != nullptr) return !x.echo_->streams();
+    const http::ResponseHead& head = x.services_.response_head;
+    return !Exchange::is_event_stream(head) && !Exchange::is_frame_stream(head);
+}
+
+bool Guarding::answer_turn() {
+    const bool is_here = guards_answer() && x_.translated_ != nullptr && x_.translated_->answer.whole() &&
+                         !x_.translated_->answer.body().empty();
+    if (!is_here || answer_error_ || x_.client_gone_) return false;
+    answer_begun_ = true;
+    const Result<bool> more = read_answer();
+    if (more && *more) {
+        x_.services_.shard().schedule_next_tick(*this);
+        return true;
+    }
+    if (!more) answer_error_ = more.error();
+    return false;
+}
+
+/// In its provider's words: what is left of it is translated.
+Result<bool> Guarding::read_answer() {
+    const GuardPlan& plan = *x_.plan().guard;
+    if (!guard_) {
+        const std::string_view body = x_.translated_->answer.body();
+        llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
+        const bool is_json = texts.read_document(body);
+        if (!is_json && plan.dry_run) return false;
+        if (!is_json)
+            return fail(Errc::bad_message, Side::upstream,
+                        "the upstream's answer cannot be looked through (security.pii_detection)");
+        guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
+        for (const llm::EventTexts::Change& change : texts.repeats()) guard_->put_in(change.range, change.text);
+    }
+    const bool more = LOOM_TRY(guard_->turn());
+    if (holds_answer()) return more;
+    return fail(Errc::exhausted, Side::internal, "no memory to look through one more answer (limit.bodies_in_memory)");
+}
+
+bool Guarding::holds_answer() noexcept {
+    const size_t bytes = guard_->memory_bytes() + BlockPool::footprint(guard_->changed().capacity());
+    if (unasked_ == this || values_->try_hold(bytes)) return true;
+    if (unasked_ != nullptr) return false;
+    unasked_ = this;
+    return true;
+}
+
+Result<void> Guarding::end_answer() {
+    if (!std::exchange(answer_begun_, false)) return {};
+    CollectedAnswer& answer = x_.translated_->answer;
+    const bool good = answer.status() / 100 == 2;
+    if (good && !x_.translated_->error_type.empty()) read_passed_usage();
+    const std::optional<Error> error = std::exchange(answer_error_, std::nullopt);
+    if (!error && guard_) {
+        answer_counts_ = guard_->counts();
+        const auto blocked = guard_->blocked();
+        if (blocked && !x_.plan().guard->dry_run) {
+            answer_blocked_ = guard_->blocked_types();
+            x_.detail_ = guard_->blocked_names(x_.text_);
+            code_ = *blocked == GuardReason::pii ? "pii_detected" : "too_many_values";
+        } else if (!guard_->changed().empty()) {
+            answer.change_body(std::move(guard_->changed()));
+        }
+    }
+    let_go();
+    values_->hold_less(0);
+    if (error) return std::unexpected(*error);
+    if (code_.empty()) return x_.translated_->hold_documents();
+    if (good && x_.translated_->error_type.empty()) x_.read_collected_usage();
+    return fail(Errc::bad_message, Side::downstream,
+                "the answer holds personal data or secrets that may not be told (security.pii_detection)");
+}
+
+/// Of an answer that goes to its client in the protocol that it came in.
+void Guarding::read_passed_usage() {
+    const std::string_view body = x_.translated_->answer.body();
+    llm::Usage& usage = x_.translated_->usage;
+    if (llm::chat_protocol_of(x_.endpoint_) != llm::Protocol::gemini) {
+        (void)x_.services_.usage_reader.read(body, usage);
+        return;
+    }
+    llm::StreamWatch watch(x_.services_.translate_scratch, x_.services_.shard().blocks(), llm::Protocol::gemini);
+    (void)watch.answer(body, usage);
+}
+
+/// A stream that may have to be ended is read beside, so that somebody knows how.
+void Guarding::watch(RelayOptions& options) {
+    const auto protocol = llm::chat_protocol_of(x_.endpoint_);
+    if (!guards_answer() || !options.event_stream || !protocol) return;
+    const GuardPlan& plan = *x_.plan().guard;
+    stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
+                                             values_->table);
+    options.guard = stream_.get();
+    if (!blocks_any(*plan.pii)) return;
+    options.counts_text = true;
+    prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
+    if (options.translation != nullptr || options.shadow != nullptr) return;
+    const bool is_legacy = *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
+    const llm::TranslateTerms equal{.client = *protocol,
+                                    .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
+                                    .fallback_id = x_.request_id_,
+                                    .created = x_.begun_wall_us_ / 1'000'000,
+                                    .stream = true,
+                                    .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
+    x_.shadow_ = std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
+    options.shadow = x_.shadow_.get();
+}
+
+bool Guarding::blocked_answer() const noexcept {
+    return !answer_blocked_.empty() || (stream_ != nullptr && stream_->blocks_answer());
+}
+
+void Guarding::book_answer() {
+    if (stream_ != nullptr) answer_counts_ = stream_->finds().counts;
+    observe::ShardMetrics& metrics = x_.services_.metrics();
+    for (uint32_t i = 0; i < pii_type_count; ++i) {
+        const uint32_t count = answer_counts_[i];
+        if (count == 0) continue;
+        const auto type = static_cast<PiiType>(i);
+        metrics.pii_told(type, count);
+        std::array<char, 16> digits;
+        const char* const end = fmt::format_to(digits.data(), "{}", count);
+        const std::string_view one = x_.text_.join(x_.text_.join("answer", ".", pii_type_name(type)), ":",
+                                                   {digits.data(), static_cast<size_t>(end - digits.data())});
+        summary_ = summary_.empty() ? one : x_.text_.join(summary_, " ", one);
+    }
+    const GuardPlan& plan = *x_.plan().guard;
+    const bool would_block = plan.dry_run && plan.pii && plan.pii->answers && [&] {
+        for (uint32_t i = 0; i < pii_type_count; ++i)
+            if (answer_counts_[i] > 0 && plan.pii->actions[i] == GuardAction::block) return true;
+        return false;
+    }();
+    if (blocked_answer() || would_block) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,197 @@
+#include "text_slot.h"
+
+#include <algorithm>
+
+#include "loom/guard/restore.h"
+#include "mask_text.h"
+
+namespace loom::proxy {
+
+namespace {
+
+/// As between two texts of a document.
+constexpr std::string_view text_sign = "\x1e";
+
+void put_sign(llm::TextWindow& window) noexcept {
+    window.runs[window.run_count++] = {.at = window.size, .kind = llm::TextRun::Kind::sign};
+    window.bytes[window.size++] = text_sign.front();
+}
+
+const guard::PiiScanner& scanner_of(const GuardPlan& plan) noexcept { return plan.pii->scanner; }
+
+}  // namespace
+
+TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds)
+    : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
+    make_room(64);
+    put_sign(window_);
+    text_.begin();
+}
+
+bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out) {
+    raw_.append(piece);
+    if (base_ + raw_.size() > bytes_max) return false;
+    const auto end = static_cast<uint32_t>(base_ + raw_.size());
+    while (read_ < end && finds_.blocked.empty()) {
+        read_on(std::min(end, read_ + turn_bytes));
+        if (finds_.looks && scan_.waits(window_.size)) continue;
+        look(false);
+        tell(false, scratch, out);
+        forget();
+    }
+    if (!ends || !finds_.blocked.empty()) return !text_.is_broken();
+    make_room(1);
+    text_.end(window_);
+    put_sign(window_);
+    look(true);
+    tell(true, scratch, out);
+    return !text_.is_broken();
+}
+
+/// For so many bytes more, and what they may set free.
+void TextSlot::make_room(uint32_t bytes) {
+    const size_t size = window_.size + bytes + 2 * llm::StringText::slack_bytes;
+    const size_t count = window_.run_count + bytes + 2 * llm::StringText::slack_runs;
+    if (size > window_.bytes.size()) {
+        bytes_.reserve(std::max(size, window_.bytes.size() * 2));
+        bytes_.resize(bytes_.capacity());
+        window_.bytes = {bytes_.data(), bytes_.capacity()};
+    }
+    if (count > window_.runs.size()) {
+        static_assert(alignof(llm::TextRun) <= 64, "blocks are aligned so");
+        runs_.reserve(std::max(count, window_.runs.size() * 2) * sizeof(llm::TextRun));
+        runs_.resize(runs_.capacity());
+        window_.runs = {reinterpret_cast<llm::TextRun*>(runs_.data()), runs_.capacity() / sizeof(llm::TextRun)};
+    }
+}
+
+void TextSlot::read_on(uint32_t end) {
+    make_room(end - read_);
+    while (read_ < end) {
+        std::string_view rest = raw_.view().substr(read_ - base_, end - read_);
+        const std::string_view plain = text_.is_plain() ? rest.substr(0, rest.find('\\')) : std::string_view{};
+        if (!plain.empty()) {
+            text_.copy(window_, plain, read_);
+            read_ += static_cast<uint32_t>(plain.size());
+            continue;
+        }
+        text_.put(window_, rest.front(), read_);
+        read_ += 1;
+    }
+}
+
+void TextSlot::look(bool ends) {
+    if (!finds_.looks) return;
+    scan_.advance(window_.text(), ends, [this](const guard::PiiSpan& span) { found_.push_back(span); });
+}
+
+/// Up to what is not decided, in order: text, what was found, and placeholders of what the client has sent.
+void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
+    const std::string_view text = window_.text();
+    size_t limit = ends || !finds_.looks ? text.size() : scan_.decided();
+    while (limit > acted_ && limit < text.size() && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
+        limit -= 1;
+    size_t next = 0;  // of what was found
+    while (finds_.blocked.empty()) {
+        const size_t span_begin = next < found_.size() ? found_[next].begin : limit;
+        const auto back = finds_.restores ? guard::find_placeholder(text, acted_, ends) : std::nullopt;
+        if (back && back->begin < std::min(span_begin, limit)) {
+            if (!back->whole || back->end > limit) {
+                limit = back->begin;
+                break;
+            }
+            const std::string_view value = finds_.values.value_of(text.substr(back->begin, back->end - back->begin));
+            acted_ = static_cast<uint32_t>(back->end);
+            if (value.empty()) continue;
+            const auto begin = static_cast<uint32_t>(back->begin);
+            const uint8_t depth = window_.runs[window_.run_of(begin)].depth;
+            replace(begin, acted_, scratch.keep(inside_strings(value, depth)), false, out);
+            continue;
+        }
+        if (next == found_.size()) break;
+        if (!act(found_[next], ends, scratch, out)) {
+            limit = std::min<size_t>(limit, found_[next].begin);
+            break;
+        }
+        next += 1;
+    }
+    found_.erase(found_.begin(), found_.begin() + static_cast<ptrdiff_t>(next));
+    if (!finds_.blocked.empty()) return;
+    const auto at = static_cast<uint32_t>(limit);
+    if (ends && at == text.size())
+        tell_raw(read_, out);
+    else if (at == text.size())
+        tell_raw(text_.waits_from(read_), out);
+    else
+        tell_raw(window_.from(window_.run_of(at), at), out);
+    acted_ = std::max(acted_, at);
+}
+
+/// False: what comes next decides how it is written.
+bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBuffer& out) {
+    auto begin = static_cast<uint32_t>(span.begin), end = static_cast<uint32_t>(span.end);
+    if (begin < acted_) return true;  // of a placeholder that something else was found in
+    const std::string_view value = window_.text().substr(begin, end - begin);
+    const PiiPlan& pii = *finds_.plan.pii;
+    const GuardAction action = pii.action(span.type);
+    const bool exempt = pii.exempt.has(value) || finds_.values.keeps(span.type, value);
+    const bool acts = !exempt && !finds_.plan.dry_run;
+    bool quoted = false;
+    if (acts && action == GuardAction::mask) {
+        const IsNumber number = widen_number(window_, begin, end, ends);
+        if (number == IsNumber::unknown) return false;
+        quoted = number == IsNumber::yes;
+    }
+    if (!exempt) finds_.counts[static_cast<size_t>(span.type)] += 1;
+    acted_ = std::max(acted_, end);
+    if (acts && action == GuardAction::block) {
+        tell_raw(window_.from(window_.run_of(begin), begin), out);
+        finds_.blocked.add(span.type);
+    } else if (acts && action == GuardAction::mask) {
+        replace(begin, end, mask_text(pii, span.type, value, finds_.values, scratch), quoted, out);
+    }
+    return true;
+}
+
+void TextSlot::replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out) {
+    bool first = true;
+    each_piece(window_, begin, end, [&](const WindowPiece& piece, llm::TextRun::Kind) {
+        if (piece.end <= told_) return;
+        tell_raw(piece.begin, out);
+        if (first) {
+            const auto quote = [&] {
+                for (uint32_t i = 1; quoted && i < 1u << piece.depth; ++i) out.append("\\");
+                if (quoted) out.append("\"");
+            };
+            quote();
+            out.append(text);
+            quote();
+        }
+        first = false;
+        told_ = piece.end;
+    });
+}
+
+void TextSlot::tell_raw(uint32_t end, ByteBuffer& out) {
+    if (end <= told_) return;
+    out.append(raw_.view().substr(told_ - base_, end - told_));
+    told_ = end;
+}
+
+/// What nobody looks back at.
+void TextSlot::forget() {
+    constexpr uint32_t slack = 256;
+    const size_t unneeded = finds_.looks ? scan_.unneeded() : acted_;
+    const auto count = static_cast<uint32_t>(std::min<size_t>(unneeded, acted_));
+    if (count >= slack) {
+        window_.forget(count);
+        if (finds_.looks) scan_.forget(count);
+        acted_ -= count;
+        for (guard::PiiSpan& span : found_) span.begin -= count, span.end -= count;
+    }
+    if (told_ - base_ < slack) return;
+    raw_.remove_prefix(told_ - base_);
+    base_ = told_;
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,72 @@
+// One text of a streamed answer, as its pieces come: what is decided of it is told, and what may still become a find
+// is held back.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "loom/base/arena.h"
+#include "loom/base/block_pool.h"
+#include "loom/guard/mask.h"
+#include "loom/guard/pii_scanner.h"
+#include "loom/llm/text_reader.h"
+#include "loom/proxy/guard_plan.h"
+#include "window_edits.h"
+
+namespace loom::proxy {
+
+/// What all texts of an answer have in common: the rules, the values that are known, and what was found.
+struct AnswerFinds {
+    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values) noexcept
+        : plan(plan), values(values), looks(plan.pii->answers), restores(values.keeps_any()) {}
+
+    const GuardPlan& plan;
+    guard::MaskTable& values;
+    const bool looks;     // for personal data
+    const bool restores;  // puts values back
+    guard::PiiTypes blocked;
+    std::array<uint32_t, pii_type_count> counts{};
+};
+
+class TextSlot {
+  public:
+    /// What one may have read: no answer comes near it, and places in it are of 32 bits.
+    static constexpr uint32_t bytes_max = UINT32_MAX / 2;
+
+    TextSlot(BlockPool& blocks, AnswerFinds& finds);
+
+    /// piece  raw: the inside of a JSON string, cut at the border of an escape.
+    /// ends   nothing comes behind it.
+    /// Appends to `out` what is decided, as raw; scratch is for what is written there. Where something is found that
+    /// may not be told, what stands before it is the last (AnswerFinds::blocked).
+    /// Returns false when it holds a broken escape, or more than there is room for.
+    [[nodiscard]] bool take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out);
+
+    [[nodiscard]] size_t memory_bytes() const noexcept {
+        return raw_.capacity() + bytes_.capacity() + runs_.capacity() + found_.capacity() * sizeof(guard::PiiSpan);
+    }
+
+  private:
+    static constexpr uint32_t turn_bytes = 4096;
+
+    void make_room(uint32_t bytes);
+    void read_on(uint32_t end);
+    void look(bool ends);
+    void tell(bool ends, Arena& scratch, ByteBuffer& out);
+    [[nodiscard]] bool act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBuffer& out);
+    void replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out);
+    void tell_raw(uint32_t end, ByteBuffer& out);
+    void forget();
+
+    AnswerFinds& finds_;
+    ByteBuffer raw_, bytes_, runs_;
+    llm::TextWindow window_;
+    llm::StringText text_;
+    guard::PiiScan scan_;
+    std::vector<guard::PiiSpan> found_;  // in the window, in order; not acted on yet
+    uint32_t base_ = 0;                  // where raw_ begins in the text
+    uint32_t read_ = 0, told_ = 0;       // of the raw text
+    uint32_t acted_ = 0;                 // of the window
+};
+
+}  // namespace loom::proxy

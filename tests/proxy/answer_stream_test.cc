@@ -1,0 +1,421 @@
+// The law of guarded streams: however an answer's texts are cut into events, what is told of them is what is told of
+// the whole answer.
+#include "answer_stream.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <string>
+
+#include "../sim/random.h"
+#include "loom/http/sse.h"
+#include "request_guard.h"
+
+namespace loom::proxy {
+namespace {
+
+GuardPlan plan_of(GuardAction action, bool reversible = false) {
+    GuardPlan plan;
+    PiiPlan& pii = plan.pii.emplace();
+    pii.actions.fill(action);
+    pii.scanner = guard::PiiScanner(guard::PiiTypes::all());
+    pii.answers = true;
+    if (reversible) pii.style = guard::MaskStyle::reversible;
+    return plan;
+}
+
+/// A protocol's events for the pieces of one text.
+struct Form {
+    const char* name;
+    llm::Protocol protocol;
+    std::string begin;
+    std::function<std::string(std::string_view piece)> piece;
+    std::string end;     // of the text, and of the stream
+    const char* before;  // what stands before a piece in an event
+};
+
+std::string chat_event(std::string_view delta, std::string_view finish = "null") {
+    return fmt::format(
+        "data: {{\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\","
+        "\"choices\":[{{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":{}}}]}}\n\n",
+        delta, finish);
+}
+std::string named_event(std::string_view type, std::string_view rest) {
+    return fmt::format("event: {0}\ndata: {{\"type\":\"{0}\"{1}}}\n\n", type, rest);
+}
+std::string anthropic_piece(std::string_view type, std::string_view member, std::string_view piece) {
+    return named_event("content_block_delta",
+                       fmt::format(R"(,"index":0,"delta":{{"type":"{}","{}":"{}"}})", type, member, piece));
+}
+
+const std::vector<Form>& forms() {
+    static const std::string chat_end = chat_event("{}", "\"stop\"") + "data: [DONE]\n\n";
+    static const std::string anthropic_end =
+        named_event("content_block_stop", ",\"index\":0") +
+        named_event("message_delta", R"(,"delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":3})") +
+        named_event("message_stop", "");
+    static const std::string place = R"(,"item_id":"i","output_index":0,"content_index":0,"sequence_number":)";
+    static const std::vector<Form> all = {
+        {"chat", llm::Protocol::openai_chat, chat_event(R"({"role":"assistant","content":""})"),
+         [](std::string_view piece) { return chat_event(fmt::format(R"({{"content":"{}"}})", piece)); }, chat_end,
+         "\"content\":\""},
+        {"reasoning", llm::Protocol::openai_chat, "",
+         [](std::string_view piece) { return chat_event(fmt::format(R"({{"reasoning_content":"{}"}})", piece)); },
+         chat_end, "\"reasoning_content\":\""},
+        {"tool", llm::Protocol::openai_chat,
+         chat_event(
+             R"({"tool_calls":[{"index":0,"id":"t","type":"function","function":{"name":"f","arguments":""}}]})"),
+         [](std::string_view piece) {
+             return chat_event(
+                 fmt::format(R"({{"tool_calls":[{{"index":0,"function":{{"arguments":"{}"}}}}]}})", piece));
+         },
+         chat_end, "\"arguments\":\""},
+        {"completions", llm::Protocol::openai_completions, "",
+         [](std::string_view piece) {
+             return fmt::format(
+                 "data: {{\"id\":\"c1\",\"choices\":[{{\"index\":0,\"text\":\"{}\",\"finish_reason\":null}}]}}\n\n",
+                 piece);
+         },
+         "data: {\"id\":\"c1\",\"choices\":[{\"index\":0,\"text\":\"\",\"finish_reason\":\"stop\"}]}\n\ndata: "
+         "[DONE]\n\n",
+         "\"text\":\""},
+        {"anthropic", llm::Protocol::anthropic,
+         named_event("content_block_start", R"(,"index":0,"content_block":{"type":"text","text":""})"),
+         [](std::string_view piece) { return anthropic_piece("text_delta", "text", piece); }, anthropic_end,
+         "\"text\":\""},
+        {"anthropic_tool", llm::Protocol::anthropic,
+         named_event("content_block_start",
+                     R"(,"index":0,"content_block":{"type":"tool_use","id":"t","name":"f","input":{}})"),
+         [](std::string_view piece) { return anthropic_piece("input_json_delta", "partial_json", piece); },
+         anthropic_end, "\"partial_json\":\""},
+        {"gemini", llm::Protocol::gemini, "",
+         [](std::string_view piece) {
+             return fmt::format("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{}\"}}],\"role\":"
+                                "\"model\"}},\"index\":0}}]}}\n\n",
+                                piece);
+         },
+         "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},\"finishReason\":"
+         "\"STOP\",\"index\":0}]}\n\n",
+         "\"text\":\""},
+        {"responses", llm::Protocol::openai_responses, "",
+         [](std::string_view piece) {
+             return named_event("response.output_text.delta", fmt::format("{}1,\"delta\":\"{}\"", place, piece));
+         },
+         named_event("response.output_text.done", place + "9,\"logprobs\":[]"), "\"delta\":\""},
+        {"responses_tool", llm::Protocol::openai_responses, "",
+         [](std::string_view piece) {
+             return named_event("response.function_call_arguments.delta",
+                                fmt::format("{}1,\"delta\":\"{}\"", place, piece));
+         },
+         named_event("response.function_call_arguments.done", place + "9"), "\"delta\":\""},
+    };
+    return all;
+}
+
+/// Of whole events; the text that a client puts together of them.
+std::string joined(std::string_view events, std::string_view before) {
+    std::string text;
+    for (size_t at = events.find(before); at != events.npos; at = events.find(before, at)) {
+        at += before.size();
+        for (bool slash = false; slash || events[at] != '"'; ++at) {
+            slash = !slash && events[at] == '\\';
+            text += events[at];
+        }
+    }
+    return text;
+}
+
+struct Told {
+    std::string events;
+    bool refused = false;
+    bool blocked = false;
+    AnswerFinds const* finds = nullptr;
+    uint32_t found = 0;
+};
+
+class Guarded {
+  public:
+    explicit Guarded(GuardPlan plan) : plan_(std::move(plan)), arena_(pool_, 1024), values_(arena_, true) {
+        (void)values_.placeholder(PiiType::email, "own@client.example");
+        (void)values_.placeholder(PiiType::secret, "a \"quoted\"\nsecret\\");
+        if (plan_.pii->style != guard::MaskStyle::reversible) values_.~MaskTable(), new (&values_) guard::MaskTable(arena_, false);
+        values_.keep_no_more();
+    }
+    Told stream(llm::Protocol protocol, std::string_view events) {
+        AnswerStream guard(plan_, pool_, scratch_, protocol, values_);
+        Told told;
+        http::SseSplitter splitter;
+        ByteBuffer out(pool_);
+        while (const size_t end = splitter.next_event_end(events)) {
+            const std::string_view event = events.substr(0, end);
+            events.remove_prefix(end);
+            const auto step = guard.on_event(event, out);
+            if (step == EventGuard::Step::refused) told.refused = true;
+            if (told.refused) break;
+            if (step == EventGuard::Step::as_it_came) out.append(event);
+        }
+        guard.on_end(out);
+        told.events = out.view();
+        told.blocked = guard.blocks_answer();
+        for (const uint32_t count : guard.finds().counts) told.found += count;
+        return told;
+    }
+    std::string document(std::string_view document) {
+        RequestGuard guard(plan_, pool_, document, &values_, GuardSide::answer);
+        for (bool more = true; more;) {
+            const auto step = guard.turn();
+            EXPECT_TRUE(step.has_value());
+            more = step && *step;
+        }
+        return guard.changed().empty() ? std::string(document) : std::string(guard.changed().view());
+    }
+
+  private:
+    GuardPlan plan_;
+    BlockPool pool_;
+    Arena arena_;
+    guard::MaskTable values_;
+    llm::EventScratch scratch_;
+};
+
+/// Where the inside of a JSON string may be cut: never in an escape or a character.
+std::vector<size_t> borders_of(std::string_view raw) {
+    std::vector<size_t> borders;
+    for (size_t at = 0; at < raw.size();) {
+        borders.push_back(at);
+        const auto c = static_cast<unsigned char>(raw[at]);
+        at += c == '\\' ? (raw[at + 1] == 'u' ? 6 : 2) : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+    }
+    borders.push_back(raw.size());
+    return borders;
+}
+
+std::string streamed(const Form& form, std::string_view raw, const std::vector<size_t>& cuts) {
+    std::string events = form.begin;
+    size_t at = 0;
+    for (const size_t cut : cuts) {
+        events += form.piece(raw.substr(at, cut - at));
+        at = cut;
+    }
+    return events + form.piece(raw.substr(at)) + form.end;
+}
+
+constexpr std::string_view texts[] = {
+    "Write to ann@example.org today.",
+    "ann@example.org",
+    "card 4111 1111 1111 1111, then \\u0061nn@example.org\\nand caf\\u00e9 \xc3\xa9 \\ud83d\\ude00 bob@example.org\\\\",
+    "nothing at all is here, but [brackets] and a\\tb",
+    "{\\\"to\\\":\\\"x\\\\nann@example.org\\\",\\\"card\\\":4111111111111111, \\\"n\\\":[-4111111111111111] }",
+    "{\\\"in\\\":\\\"{\\\\\\\"a\\\\\\\":\\\\\\\"ann@example.org\\\\\\\"}\\\"}",
+    "[1] 4111111111111111 is no number of JSON",
+    "phone +49 30 1234567 or 10.0.0.1 and [EMAIL_1], [SECRET_1] [EMAIL_2] [EMAIL_",
+    "own@client.example is yours, {[EMAIL_1]} [[EMAIL_1]",
+    "{\\\"to\\\":\\\"[EMAIL_1]\\\",\\\"pw\\\":\\\"[SECRET_1]\\\"}",
+};
+
+void expect_law(bool reversible, std::string_view raw, size_t two_max) {
+    Guarded guarded(plan_of(GuardAction::mask, reversible));
+    const std::string document =
+        guarded.document(fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw));
+    const std::string whole = joined(document, "\"content\":\"");
+    for (const Form& form : forms()) {
+        SCOPED_TRACE(form.name);
+        const auto expect = [&](const std::vector<size_t>& cuts) {
+            const Told told = guarded.stream(form.protocol, streamed(form, raw, cuts));
+            ASSERT_FALSE(told.refused);
+            ASSERT_EQ(joined(told.events, form.before), whole) << told.events;
+        };
+        const std::vector<size_t> borders = borders_of(raw);
+        for (const size_t first : borders) {
+            expect({first});
+            if (testing::Test::HasFatalFailure()) return;
+            if (borders.size() > two_max) continue;
+            for (const size_t second : borders)
+                if (second > first) expect({first, second});
+            if (testing::Test::HasFatalFailure()) return;
+        }
+        expect(borders);
+        if (testing::Test::HasFatalFailure()) return;
+    }
+}
+
+TEST(AnswerStream, TellsWhatTheWholeAnswerTellsForEveryCut) {
+    for (const std::string_view raw : texts) {
+        SCOPED_TRACE(raw);
+        expect_law(false, raw, 40);
+        if (HasFatalFailure()) return;
+    }
+}
+
+TEST(AnswerStream, PutsValuesBackForEveryCut) {
+    for (const std::string_view raw : texts) {
+        SCOPED_TRACE(raw);
+        expect_law(true, raw, 40);
+        if (HasFatalFailure()) return;
+    }
+}
+
+TEST(AnswerStream, TheSameOfTextsDrawnByChance) {
+    constexpr std::string_view parts[] = {"ann@example.org", "4111111111111111", "4111 1111 1111 1111", "[EMAIL_1]",
+                                          "[", "]", "{", "}", "\\\"", ":", ",", " ", " ", "\\\\", "\\\\n", "\\n", "\\u0041",
+                                          "\\ud83d\\ude00", "\\ud83d", "\xc3\xa9", "word", "-", "+49 30 1234567", "@",
+                                          "password=", "x7Kq2LmN9pRs4TvW8", "10.0.0.1", "\\u00e9"};
+    sim::Random random(2027);
+    for (int run = 0; run < 150; ++run) {
+        std::string raw;
+        const size_t count = random.between(2, 9);
+        for (size_t i = 0; i < count; ++i) raw += parts[random.below(std::size(parts))];
+        SCOPED_TRACE(raw);
+        expect_law(random.chance(500), raw, 0);
+        if (HasFatalFailure()) return;
+    }
+}
+
+TEST(AnswerStream, ValuesAreEscapedForWhereTheyStand) {
+    Guarded guarded(plan_of(GuardAction::mask, true));
+    const Form& tool = forms()[2];
+    const Told told = guarded.stream(tool.protocol, streamed(tool, R"({\"pw\":\"[SECRET_1]\"})", {}));
+    EXPECT_EQ(joined(told.events, tool.before), R"({\"pw\":\"a \\\"quoted\\\"\\nsecret\\\\\"})");
+    const Told plain = guarded.stream(forms()[0].protocol, streamed(forms()[0], "It is [SECRET_1].", {}));
+    EXPECT_EQ(joined(plain.events, forms()[0].before), R"(It is a \"quoted\"\nsecret\\.)");
+}
+
+/// What a client gets of a value that is new to it has no way back, whatever the model says of it later.
+TEST(AnswerStream, ValuesOfTheAnswerAreNotPutBack) {
+    Guarded guarded(plan_of(GuardAction::mask, true));
+    const Told told =
+        guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], "bob@example.org is [EMAIL_2], you [EMAIL_1]", {}));
+    EXPECT_EQ(joined(told.events, forms()[0].before), "[EMAIL_2] is [EMAIL_2], you own@client.example");
+}
+
+TEST(AnswerStream, HoldsNoMoreOfProseThanAWord) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const Told told = guarded.stream(llm::Protocol::openai_chat, chat_event(R"({"content":"The quick brown fo"})"));
+    EXPECT_TRUE(told.events.starts_with(chat_event(R"({"content":"The quick brown "})"))) << told.events;
+}
+
+TEST(AnswerStream, EventsWithoutFindsPassAsTheyCame) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string events = ": ping\n\n" + named_event("message_start", R"(,"message":{"id":"m","usage":{}})") +
+                               named_event("ping", "") +
+                               named_event("content_block_delta",
+                                           R"(,"index":0,"delta":{"type":"text_delta","text":"a b. "})") +
+                               forms()[4].end;
+    EXPECT_EQ(guarded.stream(llm::Protocol::anthropic, events).events, events);
+}
+
+TEST(AnswerStream, ABlockEndsItAsAFilterWould) {
+    for (const Form& form : forms()) {
+        SCOPED_TRACE(form.name);
+        Guarded guarded(plan_of(GuardAction::block));
+        const std::string_view raw = "so be it: ann@example.org";
+        for (const size_t cut : borders_of(raw)) {
+            const Told told = guarded.stream(form.protocol, streamed(form, raw, {cut}));
+            EXPECT_TRUE(told.blocked);
+            EXPECT_EQ(joined(told.events, form.before), "so be it: ");
+            if (form.protocol == llm::Protocol::openai_chat)
+                EXPECT_TRUE(told.events.contains(R"("finish_reason":"content_filter")")) << told.events;
+            if (form.protocol == llm::Protocol::anthropic)
+                EXPECT_TRUE(told.events.contains(R"("stop_reason":"refusal")")) << told.events;
+            if (form.protocol == llm::Protocol::gemini)
+                EXPECT_TRUE(told.events.contains(R"("finishReason":"SAFETY")")) << told.events;
+        }
+    }
+}
+
+TEST(AnswerStream, OnlyCountsWhereItMayNotAct) {
+    GuardPlan dry = plan_of(GuardAction::block);
+    dry.dry_run = true;
+    for (const GuardPlan& plan : {plan_of(GuardAction::log), dry}) {
+        Guarded guarded(plan);
+        const std::string events = streamed(forms()[0], "I am ann@example.org.", {6, 9});
+        const Told told = guarded.stream(llm::Protocol::openai_chat, events);
+        EXPECT_EQ(told.events, events);
+        EXPECT_EQ(told.found, 1u);
+        EXPECT_FALSE(told.blocked);
+    }
+}
+
+TEST(AnswerStream, WhatTellsATextAgainTellsItMasked) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string place = R"(,"item_id":"i","output_index":0,"content_index":0,"sequence_number":)";
+    const std::string part = R"({"type":"output_text","text":"I am ann@example.org","annotations":[],"logprobs":[{"token":"ann"}]})";
+    const std::string events =
+        named_event("response.output_text.delta", place + R"(4,"delta":"I am ann@exam","logprobs":[{"token":"ann"}])") +
+        named_event("response.output_text.delta", place + R"(5,"delta":"ple.org","logprobs":[])") +
+        named_event("response.output_text.done", place + R"(6,"text":"I am ann@example.org","logprobs":[])") +
+        named_event("response.content_part.done", place + "7,\"part\":" + part) +
+        named_event("response.completed",
+                    R"(,"sequence_number":8,"response":{"status":"completed","incomplete_details":null,"output":[{"content":[)" +
+                        part + "]}]}");
+    const Told told = guarded.stream(llm::Protocol::openai_responses, events);
+    EXPECT_FALSE(told.events.contains("ann")) << told.events;
+    EXPECT_EQ(joined(told.events, "\"delta\":\""), "I am [EMAIL_1]");
+    EXPECT_EQ(joined(told.events, "\"text\":\""), "I am [EMAIL_1]I am [EMAIL_1]I am [EMAIL_1]");
+    EXPECT_EQ(told.found, 1u);
+    for (const char* const number : {":4,", ":5,", ":6,", ":7,", ":8,", ":9,"})
+        EXPECT_TRUE(told.events.contains(std::string("\"sequence_number\"") + number) ||
+                    told.events.contains(std::string("\"sequence_number\"") + number[0] + number[1] + "}"))
+            << number << told.events;
+}
+
+TEST(AnswerStream, LogProbabilitiesAreLeftOut) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string event =
+        R"(data: {"choices":[{"index":0,"delta":{"content":"ann@example.org "},"logprobs":{"content":[{"token":"ann"}]}}]})"
+        "\n\n";
+    EXPECT_EQ(guarded.stream(llm::Protocol::openai_chat, event).events,
+              R"(data: {"choices":[{"index":0,"delta":{"content":"[EMAIL_1] "},"logprobs":null}]})"
+              "\n\n");
+}
+
+TEST(AnswerStream, WhatStandsBesideTheTextsIsLookedAtToo) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string event = named_event(
+        "content_block_delta",
+        R"(,"index":0,"delta":{"type":"citations_delta","citation":{"cited_text":"of ann@example.org"}})");
+    EXPECT_EQ(guarded.stream(llm::Protocol::anthropic, event).events,
+              named_event("content_block_delta",
+                          R"(,"index":0,"delta":{"type":"citations_delta","citation":{"cited_text":"of [EMAIL_1]"}})"));
+    const std::string call =
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"so \"},{\"functionCall\":{\"name\":\"f\",\"args\":{"
+        "\"to\":\"ann@example.org\",\"n\":4111111111111111}}}]},\"index\":0}]}\n\n";
+    const Told told = guarded.stream(llm::Protocol::gemini, call);
+    EXPECT_TRUE(told.events.contains(R"("args":{"to":"[EMAIL_1]","n":"[CREDIT_CARD_1]"})")) << told.events;
+}
+
+TEST(AnswerStream, WhatCannotBeReadIsRefused) {
+    for (const std::string_view event :
+         {"data: not JSON\n\n", "data: {\"choices\":[{\"delta\":{\"content\":\"a\\x\"}}]}\n\n",
+          "data: {\"choices\":[{\"delta\":{\"c\\u006fntent\":\"a\"}}]}\n\n", "data: [1]\n\n"}) {
+        Guarded guarded(plan_of(GuardAction::mask));
+        EXPECT_TRUE(guarded.stream(llm::Protocol::openai_chat, event).refused) << event;
+        Guarded logging(plan_of(GuardAction::log));
+        EXPECT_FALSE(logging.stream(llm::Protocol::openai_chat, event).refused) << event;
+    }
+    Guarded guarded(plan_of(GuardAction::mask));
+    std::string many;
+    for (int i = 0; i < 80; ++i)
+        many += fmt::format("data: {{\"choices\":[{{\"index\":{},\"delta\":{{\"content\":\"a\"}}}}]}}\n\n", i);
+    EXPECT_TRUE(guarded.stream(llm::Protocol::openai_chat, many).refused);
+}
+
+TEST(AnswerStream, EachChoiceAndCallIsATextOfItsOwn) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const auto event = [](int choice, int tool, std::string_view piece) {
+        return fmt::format(
+            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"function\":{{\"arguments\":\"{}\"}},\"index\":{}}}]}},"
+            "\"index\":{}}}]}}\n\n",
+            piece, tool, choice);
+    };
+    const Told told = guarded.stream(llm::Protocol::openai_chat,
+                                     event(0, 0, "ann@exam") + event(0, 1, "bob@exam") + event(1, 0, "cid@exam") +
+                                         event(0, 0, "ple.org ") + event(1, 0, "ple.org ") + event(0, 1, "ple.org "));
+    EXPECT_FALSE(told.events.contains("@")) << told.events;
+    for (const char* const sign : {"[EMAIL_1] ", "[EMAIL_2] ", "[EMAIL_3] "})
+        EXPECT_TRUE(told.events.contains(sign)) << told.events;
+}
+
+}  // namespace
+}  // namespace loom::proxy
