@@ -407,7 +407,7 @@ InjectionScore score_injection(std::string_view text) noexcept {
 }
 
 static_assert(sizeof(InjectionReader) <= InjectionScan::memory_bytes);
-InjectionScan::InjectionScan() : reader_(std::make_unique<InjectionReader>()) {}
+InjectionScan::InjectionScan() : reader_(std::make_unique_for_overwrite<InjectionReader>()) {}
 InjectionScan::~InjectionScan() = default;
 
 size_t InjectionScan::read(std::string_view text, bool final) noexcept {
