@@ -5,11 +5,14 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 #include <utility>
 
+#include "content_track.h"
 #include "injection_fold.h"
 #include "injection_lexicon.h"
 #include "window.h"
+#include "word_trail.h"
 
 namespace loom::guard {
 
@@ -84,13 +87,12 @@ class Track {
     Track(Tally& tally, uint32_t extra_points) noexcept : tally_(tally), extra_points_(extra_points) {}
 
     void add(uint32_t meaning, uint32_t word_index, Place place) noexcept {
-        entries_[count_ % ring_size] = {meaning, word_index, place.begin};
-        count_ += 1;
+        trail_.add(meaning, word_index, place.begin);
         const auto rules = injection_rules();
         for (uint64_t left = injection_rules_ending(meaning); left != 0; left &= left - 1) {
             const auto i = static_cast<size_t>(std::countr_zero(left));
             Place of_rule = place;
-            if (!meets(rules[i], of_rule.begin)) continue;
+            if (!trail_.meets(rules[i].steps, rules[i].near, of_rule.begin)) continue;
             tally_.spans.add(tally_.coded != nullptr ? *tally_.coded : of_rule);
             if ((tally_.fired >> i & 1) != 0) continue;
             tally_.fired |= uint64_t{1} << i;
@@ -99,35 +101,9 @@ class Track {
     }
 
   private:
-    static constexpr uint32_t ring_size = 16;
-    struct Entry {
-        uint32_t meaning = 0;
-        uint32_t word_index = 0;
-        uint64_t begin = 0;
-    };
-
-    [[nodiscard]] const Entry& back(uint32_t i) const noexcept { return entries_[(count_ - 1 - i) % ring_size]; }
-
-    /// The newest word is the rule's last step, and the others stand before it; begin: of the first.
-    [[nodiscard]] bool meets(const InjectionRule& rule, uint64_t& begin) const noexcept {
-        uint32_t step = InjectionRule::steps_max;
-        while (rule.steps[step - 1] == 0) step -= 1;
-        if ((back(0).meaning & rule.steps[step - 1]) == 0) return false;
-        step -= 1;
-        const uint32_t held = std::min(count_, ring_size);
-        for (uint32_t i = 1; i < held && step > 0; ++i) {
-            if (back(0).word_index - back(i).word_index > rule.near) return false;
-            if ((back(i).meaning & rule.steps[step - 1]) == 0) continue;
-            step -= 1;
-            begin = back(i).begin;
-        }
-        return step == 0;
-    }
-
     Tally& tally_;
     uint32_t extra_points_;
-    std::array<Entry, ring_size> entries_;
-    uint32_t count_ = 0;
+    WordTrail trail_;
 };
 
 /// Bytes of one word, as many as fit; a longer one is none.
@@ -185,6 +161,9 @@ class Reader {
           rotated_(tally, extra_points + hidden_points),
           decodes_(decodes) {}
 
+    /// What the words make of the categories of content too; null: nothing. It outlives this.
+    void tell(ContentTrack* content) noexcept { content_ = content; }
+
     /// Reads on; returns how far. Of what is not final the last bytes are left, which may be a mark or a character cut.
     size_t read(std::string_view text, bool final) noexcept {
         size_t at = 0;
@@ -224,8 +203,9 @@ class Reader {
         }
         while (size < text.size() && size < base64_min && kind(size) == PlainByte::letter) size += 1;
         if (size == 0 || size == base64_min || size == text.size() || kind(size) != PlainByte::gap) return 0;
-        if (size > 1 && spelled_.size == 0 && !may_mean(text[0], text[1], size) &&
-            !may_mean(rotate_any(text[0]), rotate_any(text[1]), size)) {
+        const bool is_wanted = content_ != nullptr && content_->wants(text[0], size > 1 ? text[1] : '\0', size);
+        if (size > 1 && spelled_.size == 0 && !is_wanted && !injection_words.may_mean(text[0], text[1], size) &&
+            !injection_words.may_mean(rotate_any(text[0]), rotate_any(text[1]), size)) {
             pass_word();
             at_ += size;
             return size;
@@ -289,15 +269,30 @@ class Reader {
     void look_up(Place place) noexcept {
         const std::string_view word = word_.view();
         if (word.empty()) return;
-        uint32_t meaning = all_native_ ? meaning_of(native_.view()) : 0;
-        if (meaning == 0) meaning = meaning_of(word);
+        if (content_ != nullptr) tell_content(word);
+        uint32_t meaning = all_native_ ? injection_words.meaning_of(native_.view()) : 0;
+        if (meaning == 0) meaning = injection_words.meaning_of(word);
         if (meaning == 0 && has_leet_) meaning = meaning_of_leet(word);
         if ((meaning & m_about) != 0) about_count_ += 1;
         if ((meaning & ~uint32_t{m_about}) != 0) plain_.add(meaning, word_index_, place);
-        if (meaning != 0 || word.size() < 2 || !may_mean(rotate(word[0]), rotate(word[1]), word.size())) return;
+        if (meaning != 0 || word.size() < 2 || !injection_words.may_mean(rotate(word[0]), rotate(word[1]), word.size()))
+            return;
         Text<word_bytes_max> rotated;
         for (char c : word) rotated.add(rotate(c));
-        if (const uint32_t other = meaning_of(rotated.view()); other != 0) rotated_.add(other, word_index_, place);
+        if (const uint32_t other = injection_words.meaning_of(rotated.view()); other != 0)
+            rotated_.add(other, word_index_, place);
+    }
+    void tell_content(std::string_view word) noexcept {
+        if (has_leet_ && content_words.meaning_of(word) == 0) {
+            Text<word_bytes_max> read;
+            bool letters = false;
+            for (const char c : word) {
+                letters |= is_lower(c);
+                read.add(unleet(c, 'i'));
+            }
+            if (letters) return content_->add(read.view(), word_index_);
+        }
+        content_->add(word, word_index_);
     }
     static char rotate(char c) noexcept { return is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c; }
     /// "1gn0r3": digits and signs for letters, where letters are among them.
@@ -309,7 +304,7 @@ class Reader {
                 letters |= is_lower(c);
                 read.add(unleet(c, one));
             }
-            const uint32_t meaning = letters ? meaning_of(read.view()) : 0;
+            const uint32_t meaning = letters ? injection_words.meaning_of(read.view()) : 0;
             if (meaning != 0) return meaning;
         }
         return 0;
@@ -322,7 +317,7 @@ class Reader {
         for (size_t at = 0; letters.size() >= letters_min && at < letters.size();) {
             size_t size = std::min(longest, letters.size() - at);
             uint32_t meaning = 0;
-            while (size > 1 && (meaning = meaning_of(letters.substr(at, size))) == 0) size -= 1;
+            while (size > 1 && (meaning = injection_words.meaning_of(letters.substr(at, size))) == 0) size -= 1;
             if (meaning != 0) apart_.add(meaning, ++spelled_index_, spelled_place_);
             at += meaning != 0 ? size : 1;
         }
@@ -373,6 +368,7 @@ class Reader {
     }
 
     Tally& tally_;
+    ContentTrack* content_ = nullptr;
     Track plain_, apart_, rotated_;
     const bool decodes_;
     uint64_t at_ = 0;  // in the whole text
@@ -396,6 +392,11 @@ class Reader {
 
 class InjectionReader {
   public:
+    InjectionReader(bool reads_content, const ContentWords* own) noexcept {
+        if (reads_content) reader_.tell(&content_.emplace(own));
+    }
+    InjectionReader(const InjectionReader&) = delete;
+    [[nodiscard]] ContentScore content() const noexcept { return content_ ? content_->score() : ContentScore{}; }
     size_t read(std::string_view text, bool final) noexcept { return reader_.read(text, final); }
     InjectionScore finish() noexcept {
         reader_.end();
@@ -410,17 +411,28 @@ class InjectionReader {
 
   private:
     Tally tally_;
+    std::optional<ContentTrack> content_;
     Reader reader_{tally_, 0, true};
 };
 
 InjectionScore score_injection(std::string_view text) noexcept {
-    InjectionReader reader;
+    InjectionReader reader(false, nullptr);
     reader.read(text, true);
     return reader.finish();
 }
 
+ContentScore score_content(std::string_view text, const ContentWords* own) noexcept {
+    InjectionReader reader(true, own);
+    reader.read(text, true);
+    (void)reader.finish();
+    return reader.content();
+}
+
 static_assert(sizeof(InjectionReader) <= InjectionScan::memory_bytes);
-InjectionScan::InjectionScan() : reader_(std::make_unique_for_overwrite<InjectionReader>()) {}
+InjectionScan::InjectionScan() : InjectionScan(false, nullptr) {}
+InjectionScan::InjectionScan(const ContentWords* own) : InjectionScan(true, own) {}
+InjectionScan::InjectionScan(bool reads_content, const ContentWords* own)
+    : own_(own), reads_content_(reads_content), reader_(std::make_unique<InjectionReader>(reads_content, own)) {}
 InjectionScan::~InjectionScan() = default;
 
 size_t InjectionScan::read(std::string_view text, bool final) noexcept {
@@ -435,9 +447,10 @@ InjectionScore InjectionScan::finish() noexcept {
 void InjectionScan::reset() noexcept {
     InjectionReader* const reader = reader_.get();
     reader->~InjectionReader();
-    ::new (reader) InjectionReader;  // without (), which would zero all of it first
+    ::new (reader) InjectionReader(reads_content_, own_);
     ended_ = false;
 }
+ContentScore InjectionScan::content() const noexcept { return reader_->content(); }
 std::span<const InjectionScan::Span> InjectionScan::spans() const noexcept {
     const Spans& spans = reader_->spans();
     return std::span(spans.of).first(spans.count);

@@ -4,20 +4,13 @@
 #include <array>
 #include <bit>
 
-#include "loom/base/assert.h"
-
 namespace loom::guard {
 
 namespace {
 
-struct Row {
-    uint32_t meaning;
-    std::string_view words;  // apart by blanks
-};
-
 /// English, German, French, Spanish, Italian, Portuguese, Dutch, Russian; folded. Endings stand beside each other,
 /// since words are compared whole.
-constexpr Row rows[] = {
+constexpr WordTable::Row rows[] = {
     {m_ignore,
      "ignore ignores ignoring disregard disregarding forget forgetting neglect skip overlook dismiss discard abandon "
      "drop "
@@ -201,40 +194,6 @@ constexpr InjectionMark marks[] = {
     {InjectionFamily::override_, "ignore_ja", 70, "\xe5\x91\xbd\xe4\xbb\xa4\xe3\x82\x92\xe7\x84\xa1\xe8\xa6\x96"},
 };
 
-struct Slot {
-    uint64_t hash = 0;
-    uint32_t meaning = 0;
-};
-constexpr size_t slot_count = 2048;
-
-/// FNV-1a (Fowler, Noll, Vo), folded: words are short, and the table is made when the program is.
-constexpr uint64_t hash_of(std::string_view word) noexcept {
-    uint64_t hash = 0xcbf29ce484222325;
-    for (char c : word) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
-    return (hash ^ hash >> 29) | 1;
-}
-
-std::array<Slot, slot_count> build() noexcept {
-    std::array<Slot, slot_count> table{};
-    size_t count = 0;
-    for (const Row& row : rows) {
-        std::string_view left = row.words;
-        while (!left.empty()) {
-            const size_t end = std::min(left.find(' '), left.size());
-            const uint64_t hash = hash_of(left.substr(0, end));
-            size_t at = hash % slot_count;
-            while (table[at].hash != 0 && table[at].hash != hash) at = (at + 1) % slot_count;
-            count += table[at].hash == 0;
-            table[at] = {hash, table[at].meaning | row.meaning};
-            left.remove_prefix(std::min(end + 1, left.size()));
-        }
-    }
-    LOOM_ASSERT(count < slot_count / 2);
-    return table;
-}
-
-const std::array<Slot, slot_count> lexicon = build();
-
 static_assert(std::size(rules) <= 64);
 const auto rules_by_last_step = [] {
     std::array<uint64_t, 32> endings{};
@@ -249,27 +208,7 @@ const auto rules_by_last_step = [] {
 
 }  // namespace
 
-const std::array<uint32_t, size_t{1} << 10> word_lengths = [] {
-    std::array<uint32_t, size_t{1} << 10> lengths{};
-    for (const Row& row : rows) {
-        std::string_view left = row.words;
-        while (!left.empty()) {
-            const std::string_view word = left.substr(0, left.find(' '));
-            const size_t at = beginning_of(word[0], word.size() > 1 ? word[1] : '\0');
-            lengths[at] |= uint32_t{1} << std::min<size_t>(word.size(), 31);
-            left.remove_prefix(std::min(word.size() + 1, left.size()));
-        }
-    }
-    return lengths;
-}();
-
-uint32_t meaning_of(std::string_view word) noexcept {
-    if (word.empty() || !may_mean(word[0], word.size() > 1 ? word[1] : 0, word.size())) return 0;
-    const uint64_t hash = hash_of(word);
-    for (size_t at = hash % slot_count; lexicon[at].hash != 0; at = (at + 1) % slot_count)
-        if (lexicon[at].hash == hash) return lexicon[at].meaning;
-    return 0;
-}
+const WordTable injection_words{rows};
 
 std::span<const InjectionRule> injection_rules() noexcept { return rules; }
 uint64_t injection_rules_ending(uint32_t meaning) noexcept {

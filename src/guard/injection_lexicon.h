@@ -1,13 +1,13 @@
 // What words mean, as far as attacks on a model's instructions are made of them.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
 #include <string_view>
 
 #include "loom/guard/injection.h"
+#include "word_table.h"
 
 namespace loom::guard {
 
@@ -44,20 +44,7 @@ enum Meaning : uint32_t {
     m_rule = 1u << 28,  // rules, orders: instructions, or of something else
 };
 
-/// 0 for a word that means nothing here.
-/// word  folded: small letters without accents; Cyrillic as it is.
-[[nodiscard]] uint32_t meaning_of(std::string_view word) noexcept;
-
-/// The lengths of the words that begin with two letters, a bit each; bit 31 is for all longer ones.
-extern const std::array<uint32_t, size_t{1} << 10> word_lengths;
-constexpr size_t beginning_of(char first, char second) noexcept {
-    return static_cast<size_t>(first & 31) << 5 | static_cast<size_t>(second & 31);
-}
-/// Whether a word that begins so, in letters of either case, and is so long may mean something: no, for most words of
-/// most texts.
-[[nodiscard]] inline bool may_mean(char first, char second, size_t size) noexcept {
-    return (word_lengths[beginning_of(first, second)] >> (size < 31 ? size : 31) & 1) != 0;
-}
+extern const WordTable injection_words;
 
 struct InjectionRule {
     static constexpr uint32_t steps_max = 5;

@@ -63,8 +63,8 @@ TEST(Injection, RulesAndWordsFitTheirRoom) {
         EXPECT_NE(rule.steps[0], 0u) << rule.name;
         EXPECT_GT(rule.points, 0u) << rule.name;
     }
-    EXPECT_EQ(meaning_of("nothing-of-the-kind"), 0u);
-    EXPECT_EQ(meaning_of(""), 0u);
+    EXPECT_EQ(injection_words.meaning_of("nothing-of-the-kind"), 0u);
+    EXPECT_EQ(injection_words.meaning_of(""), 0u);
 }
 
 TEST(Injection, LettersOfOtherScriptsAreWhatTheyLookLike) {

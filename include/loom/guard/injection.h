@@ -13,6 +13,8 @@
 #include <span>
 #include <string_view>
 
+#include "loom/guard/content.h"
+
 namespace loom::guard {
 
 enum class InjectionSensitivity : uint8_t { low, medium, high };
@@ -66,6 +68,9 @@ class InjectionScan {
     static constexpr size_t memory_bytes = 8 * 1024;
 
     InjectionScan();
+    /// Reads beside what the words make of the categories of content.
+    /// own  an operator's own words, which outlive this; null: none.
+    explicit InjectionScan(const ContentWords* own);
     ~InjectionScan();
 
     /// Reads on in `text`, which begins with what the last call has left.
@@ -76,13 +81,18 @@ class InjectionScan {
 
     /// Of the text that has ended. The scan is as new afterwards; spans() are of that text until more is read.
     [[nodiscard]] InjectionScore finish() noexcept;
+    /// Likewise, after finish(), where content is read.
+    [[nodiscard]] ContentScore content() const noexcept;
     [[nodiscard]] std::span<const Span> spans() const noexcept;
     /// There were more of them.
     [[nodiscard]] bool has_more_spans() const noexcept;
 
   private:
+    InjectionScan(bool reads_content, const ContentWords* own);
     void reset() noexcept;
 
+    const ContentWords* own_;
+    bool reads_content_;
     std::unique_ptr<InjectionReader> reader_;
     bool ended_ = false;
 };

@@ -1,0 +1,53 @@
+// How much a text looks like what is not to be asked for or said: by categories that moderation services share, by
+// words and their order, and no model that is asked. It finds what is said plainly; hints, irony and pictures it does
+// not.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace loom::guard {
+
+/// As OpenAI's moderation names them; `custom` is the operator's own list of words.
+enum class ContentCategory : uint8_t { hate, violence, self_harm, sexual, harassment, illegal, custom };
+inline constexpr size_t content_category_count = 7;
+[[nodiscard]] std::string_view content_category_name(ContentCategory category) noexcept;
+[[nodiscard]] std::optional<ContentCategory> content_category(std::string_view name) noexcept;
+
+enum class ContentSeverity : uint8_t { low, medium, high };
+
+/// Of one text. Points of a category: its strongest rule, and half of the others; half of that in a text that speaks
+/// of such things to prevent, report or study them, but for what is said of children.
+struct ContentScore {
+    std::array<uint32_t, content_category_count> points{};
+
+    [[nodiscard]] bool reaches(ContentCategory category, ContentSeverity severity) const noexcept {
+        constexpr std::array<uint32_t, 3> least = {35, 60, 85};
+        return points[static_cast<size_t>(category)] >= least[static_cast<size_t>(severity)];
+    }
+};
+
+/// Words and phrases of an operator's own, of words_max words each, compared as the built-in ones are: whatever their
+/// case, accents, hidden signs and look-alikes.
+class ContentWords {
+  public:
+    static constexpr size_t words_max = 6;
+    /// False: the phrase has no word, or more than words_max.
+    bool add(std::string_view phrase);
+    [[nodiscard]] bool empty() const noexcept { return hashes_.empty(); }
+
+  private:
+    friend class ContentTrack;
+    std::vector<uint64_t> hashes_;  // sorted
+    size_t longest_ = 0;            // words
+};
+
+/// Of a whole text. own may be null. Takes time linear in the text and nothing from the heap.
+[[nodiscard]] ContentScore score_content(std::string_view text, const ContentWords* own = nullptr) noexcept;
+
+}  // namespace loom::guard

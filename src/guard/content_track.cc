@@ -1,0 +1,97 @@
+#include "content_track.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "injection_fold.h"
+
+namespace loom::guard {
+
+namespace {
+
+constexpr uint32_t own_points = 100;  // an operator's own words are meant
+
+constexpr std::array<std::string_view, content_category_count> names = {"hate",       "violence", "self_harm", "sexual",
+                                                                        "harassment", "illegal",  "custom"};
+
+}  // namespace
+
+std::string_view content_category_name(ContentCategory category) noexcept {
+    return names[static_cast<size_t>(category)];
+}
+std::optional<ContentCategory> content_category(std::string_view name) noexcept {
+    const auto found = std::ranges::find(names, name);
+    if (found == names.end()) return std::nullopt;
+    return static_cast<ContentCategory>(found - names.begin());
+}
+
+bool ContentWords::add(std::string_view phrase) {
+    uint64_t hash = 0;
+    size_t count = 0;
+    std::string word;
+    const auto end_word = [&] {
+        if (word.empty()) return;
+        hash = join_hashes(hash, WordTable::hash_of(word));
+        count += 1;
+        word.clear();
+    };
+    for (size_t at = 0; at < phrase.size();) {
+        const FoldedChar c = fold(phrase, at);
+        at += c.bytes;
+        if (c.kind == FoldedChar::Kind::letter)
+            word += c.latin;
+        else if (c.kind != FoldedChar::Kind::hidden && !(c.kind == FoldedChar::Kind::joiner && !word.empty()))
+            end_word();
+    }
+    end_word();
+    if (count == 0 || count > words_max) return false;
+    longest_ = std::max(longest_, count);
+    hashes_.insert(std::ranges::upper_bound(hashes_, hash), hash);
+    return true;
+}
+
+void ContentTrack::add_points(ContentCategory category, uint32_t points, bool always) noexcept {
+    (always ? always_ : sums_)[static_cast<size_t>(category)].add(points);
+}
+
+void ContentTrack::add(std::string_view word, uint32_t word_index) noexcept {
+    if (own_ != nullptr && !own_fired_) add_own(word, word_index);
+    const uint32_t meaning = content_words.meaning_of(word);
+    if (meaning == 0) return;
+    is_about_ |= (meaning & c_about) != 0;
+    trail_.add(meaning, word_index, 0);
+    const auto rules = content_rules();
+    for (uint64_t left = content_rules_ending(meaning) & ~fired_; left != 0; left &= left - 1) {
+        const auto i = static_cast<size_t>(std::countr_zero(left));
+        uint64_t begin = 0;
+        if (!trail_.meets(rules[i].steps, rules[i].near, begin)) continue;
+        fired_ |= uint64_t{1} << i;
+        add_points(rules[i].category, rules[i].points, rules[i].always);
+    }
+}
+
+/// The phrases that end with this word, the shortest first.
+void ContentTrack::add_own(std::string_view word, uint32_t word_index) noexcept {
+    if (last_index_ + 1 != word_index) last_count_ = 0;
+    last_index_ = word_index;
+    std::shift_right(last_.begin(), last_.end(), 1);
+    last_[0] = WordTable::hash_of(word);
+    last_count_ = std::min(last_count_ + 1, last_.size());
+    for (size_t count = 1; count <= std::min(last_count_, own_->longest_); ++count) {
+        uint64_t hash = 0;
+        for (size_t i = count; i > 0; --i) hash = join_hashes(hash, last_[i - 1]);
+        own_fired_ |= std::ranges::binary_search(own_->hashes_, hash);
+    }
+    if (own_fired_) add_points(ContentCategory::custom, own_points, true);
+}
+
+ContentScore ContentTrack::score() const noexcept {
+    ContentScore score;
+    for (size_t i = 0; i < content_category_count; ++i) {
+        const uint32_t points = sums_[i].points();
+        score.points[i] = std::max(is_about_ ? points / 2 : points, always_[i].points());
+    }
+    return score;
+}
+
+}  // namespace loom::guard

@@ -1,0 +1,56 @@
+// What a text's words make of the categories of content.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "content_lexicon.h"
+#include "word_trail.h"
+
+namespace loom::guard {
+
+class ContentTrack {
+  public:
+    /// own  borrowed; null: none.
+    explicit ContentTrack(const ContentWords* own) noexcept : own_(own != nullptr && !own->empty() ? own : nullptr) {}
+
+    /// Whether a word that begins so and is so long has to be told. One that need not stands for nothing.
+    [[nodiscard]] bool wants(char first, char second, size_t size) const noexcept {
+        return own_ != nullptr || content_words.may_mean(first, second, size);
+    }
+    /// word  folded. It is the word_index-th of the text.
+    void add(std::string_view word, uint32_t word_index) noexcept;
+    [[nodiscard]] ContentScore score() const noexcept;
+
+  private:
+    void add_own(std::string_view word, uint32_t word_index) noexcept;
+    void add_points(ContentCategory category, uint32_t points, bool always) noexcept;
+
+    struct Sum {
+        uint32_t most = 0, all = 0;
+        void add(uint32_t points) noexcept {
+            most = std::max(most, points);
+            all += points;
+        }
+        [[nodiscard]] uint32_t points() const noexcept { return most + (all - most) / 2; }
+    };
+    WordTrail trail_;
+    uint64_t fired_ = 0;
+    bool is_about_ = false;
+    std::array<Sum, content_category_count> sums_, always_;
+
+    const ContentWords* own_;
+    std::array<uint64_t, ContentWords::words_max> last_;  // hashes of the last words, newest first
+    size_t last_count_ = 0;
+    uint32_t last_index_ = 0;
+    bool own_fired_ = false;
+};
+
+/// A phrase's hash of its words' hashes, first word first.
+[[nodiscard]] constexpr uint64_t join_hashes(uint64_t so_far, uint64_t word) noexcept {
+    const uint64_t mixed = (so_far ^ word) * 0x9e3779b97f4a7c15;
+    return mixed ^ mixed >> 29;
+}
+
+}  // namespace loom::guard
