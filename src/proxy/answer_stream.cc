@@ -6,8 +6,8 @@
 
 namespace loom::proxy {
 
-AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch,
-                           llm::Protocol protocol, guard::MaskTable& values)
+AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
+                           guard::MaskTable& values)
     : blocks_(blocks),
       finds_(plan, values),
       texts_(scratch, protocol),
@@ -141,8 +141,7 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     return true;
 }
 
-void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data,
-                         ByteBuffer& out) {
+void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data, ByteBuffer& out) {
     const bool renamed = blocks_answer() && !texts_.filtered_name().empty();
     if (parsed.data_in_place && !renamed) {
         out.append(event.substr(0, parsed.data_offset));

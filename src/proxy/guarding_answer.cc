@@ -29,9 +29,10 @@ Result<void> Guarding::expect_answer() {
         return {};
     }
     if (x_.wants_json_array())
-        return fail(Errc::unsupported, Side::downstream,
-                    "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
-                    "to the query");
+        return fail(
+            Errc::unsupported, Side::downstream,
+            "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
+            "to the query");
     if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes()))) return {};
     return fail(Errc::exhausted, Side::internal,
                 "no memory to keep what was masked of one more request (limit.bodies_in_memory)");
@@ -135,14 +136,16 @@ void Guarding::watch(RelayOptions& options) {
     options.counts_text = true;
     prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
     if (options.translation != nullptr || options.shadow != nullptr) return;
-    const bool is_legacy = *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
+    const bool is_legacy =
+        *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
     const llm::TranslateTerms equal{.client = *protocol,
                                     .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
                                     .fallback_id = x_.request_id_,
                                     .created = x_.begun_wall_us_ / 1'000'000,
                                     .stream = true,
                                     .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
-    x_.shadow_ = std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
+    x_.shadow_ =
+        std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
     options.shadow = x_.shadow_.get();
 }
 
