@@ -349,7 +349,7 @@ bool EventTexts::read_anthropic(Cursor& cursor) {
         if (name == "index") return take_number(ahead, index, there);
         return ahead.skip_value();
     });
-    if (!looked) return false;
+    if (!looked || type.empty()) return cursor.fail_here("an event without its type");
     front_ = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",";
     end_ = "}\n\n";
     const bool begins = type == "content_block_start";
@@ -483,7 +483,7 @@ bool EventTexts::read_responses(Cursor& cursor) {
         number_at_.length = ahead.last_end() - number_at_.offset;
         return true;
     });
-    if (!looked) return false;
+    if (!looked || type.empty()) return cursor.fail_here("an event without its type");
     group_ = output;
     const bool completed = type == "response.completed";
     const bool whole = completed || type == "response.incomplete" || type == "response.failed";

@@ -2,6 +2,9 @@
 // masked of a request, put back for its client and nobody else.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <atomic>
+
 #include "protocols.h"
 
 namespace loom::wire {
@@ -17,6 +20,15 @@ size_t count_of(std::string_view text, std::string_view part) {
     size_t count = 0;
     for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) count += 1;
     return count;
+}
+
+/// A server that speaks chat's words where it is asked in Responses' is none that exists.
+bool is_pair(const ProviderProtocol& provider, const ClientProtocol& client) {
+    return std::string_view(provider.type) != "openai" || std::string_view(client.name) != "openai_responses";
+}
+size_t pairs_of(const ProviderProtocol& provider) {
+    return static_cast<size_t>(std::ranges::count_if(
+        client_protocols(), [&](const ClientProtocol& client) { return is_pair(provider, client); }));
 }
 
 /// The provider says so in place of "Hello world"; its stream in two pieces.
@@ -41,11 +53,21 @@ class AnswerGuard : public WireTest {
     }
     void begin(const ProviderProtocol& provider, bool stream) {
         conf.set("provider.mock.type", provider.type);
-        start(answer_always(stream ? stream_answer(provider) : answer(provider.answer)));
+        begin(answer_always(stream ? stream_answer(provider) : answer(provider.answer)));
     }
+    /// Also anew, with another conf.
+    void begin(const ScriptedUpstream::Script& script) {
+        start(script);
+        upstream().set_script(script);
+        requests_before_ = upstream().request_count();
+    }
+    size_t asked() { return upstream().request_count() - requests_before_; }
     double told(const std::string& type) {
         return loom().metric("loom_ai_pii_detected_total{type=\"" + type + "\",direction=\"response\"}");
     }
+
+  private:
+    size_t requests_before_ = 0;
 };
 
 std::string chat_of(std::string_view content, bool stream = false) {
@@ -75,6 +97,7 @@ TEST_F(AnswerGuard, StreamsAreMaskedForEveryPair) {
         if (std::string_view(provider.type) == "bedrock") continue;  // whose frames have checksums
         begin(saying(provider, "Write ann@exam", "ple.org"), true);
         for (const ClientProtocol& client : client_protocols()) {
+            if (!is_pair(provider, client)) continue;
             SCOPED_TRACE(fmt::format("{} {}", provider.type, client.name));
             const Message got = ask(client.ask("big", true, ""));
             EXPECT_EQ(got.status(), 200) << got.body;
@@ -87,8 +110,48 @@ TEST_F(AnswerGuard, StreamsAreMaskedForEveryPair) {
             EXPECT_FALSE(contains(got.body, "\"error\":{")) << got.body;
         }
         EXPECT_EQ(loom().eventually(R"(loom_ai_pii_detected_total{type="email",direction="response"})"),
-                  static_cast<double>(client_protocols().size()));
-        EXPECT_EQ(loom().eventually_sum("loom_ai_tokens_total"), 21.0 * static_cast<double>(client_protocols().size()));
+                  static_cast<double>(pairs_of(provider)));
+        EXPECT_EQ(loom().eventually_sum("loom_ai_tokens_total"), 21.0 * static_cast<double>(pairs_of(provider)));
+    }
+}
+
+TEST_F(AnswerGuard, ResponsesAsTheyComeAreMaskedAlsoWhereTheyTellAllAgain) {
+    const auto event = [](std::string_view type, std::string_view rest) {
+        return fmt::format("event: {0}\ndata: {{\"type\":\"{0}\",{1}}}\n\n", type, rest);
+    };
+    const std::string place = R"("item_id":"i","output_index":0,"content_index":0,)";
+    const std::string part = R"({"type":"output_text","text":"Write ann@example.org","annotations":[]})";
+    const std::string item =
+        fmt::format(R"({{"id":"i","type":"message","role":"assistant","status":"completed","content":[{}]}})", part);
+    const std::string response = R"("response":{"id":"r","object":"response","created_at":7,"model":"m","status":)";
+    const std::string events =
+        event("response.created", response + R"("in_progress","output":[]},"sequence_number":0)") +
+        event(
+            "response.output_item.added",
+            R"("output_index":0,"item":{"id":"i","type":"message","status":"in_progress","role":"assistant","content":[]},"sequence_number":1)") +
+        event("response.content_part.added",
+              place + R"("part":{"type":"output_text","text":"","annotations":[]},"sequence_number":2)") +
+        event("response.output_text.delta", place + R"("delta":"Write ann@exam","sequence_number":3)") +
+        event("response.output_text.delta", place + R"("delta":"ple.org","sequence_number":4)") +
+        event("response.output_text.done", place + R"("text":"Write ann@example.org","sequence_number":5)") +
+        event("response.content_part.done", fmt::format(R"({}"part":{},"sequence_number":6)", place, part)) +
+        event("response.output_item.done", fmt::format(R"("output_index":0,"item":{},"sequence_number":7)", item)) +
+        event(
+            "response.completed",
+            fmt::format(
+                R"({}"completed","output":[{}],"usage":{{"input_tokens":9,"output_tokens":12,"total_tokens":21}}}},"sequence_number":8)",
+                response, item));
+    for (const bool blocks : {false, true}) {
+        conf.set("security.pii_detection.action", blocks ? "block" : "mask");
+        begin(answer_always(sse_answer(events)));
+        const Message got = ask(client_protocol("openai_responses").ask("big", true, ""));
+        EXPECT_TRUE(got.is_whole());
+        EXPECT_FALSE(contains(got.body, "ann@") || contains(got.body, "ple.org")) << got.body;
+        if (!blocks) EXPECT_EQ(count_of(got.body, "[EMAIL_1]"), 5u) << got.body;
+        EXPECT_EQ(count_of(got.body, "event: response.incomplete"), blocks ? 1u : 0u) << got.body;
+        EXPECT_EQ(count_of(got.body, "event: response.completed"), blocks ? 0u : 1u) << got.body;
+        if (blocks) EXPECT_TRUE(contains(got.body, R"("reason":"content_filter")")) << got.body;
+        EXPECT_EQ(loom().eventually(R"(loom_ai_pii_detected_total{type="email",direction="response"})"), 1);
     }
 }
 
@@ -127,7 +190,7 @@ TEST_F(AnswerGuard, ABlockedAnswerIsRefusedAndItsTokensAreBooked) {
         const auto count = static_cast<double>(client_protocols().size());
         EXPECT_EQ(loom().eventually(R"(loom_ai_security_blocked_total{reason="pii"})"), count);
         EXPECT_EQ(loom().eventually_sum("loom_ai_tokens_total"), 21 * count);
-        EXPECT_EQ(upstream().request_count(), client_protocols().size()) << "nobody asks again";
+        EXPECT_EQ(asked(), client_protocols().size()) << "nobody asks again";
     }
 }
 
@@ -138,6 +201,7 @@ TEST_F(AnswerGuard, ABlockedStreamEndsAsAFilterWouldEndIt) {
         for (const std::string_view rest : {"ple.org", "ple.org and more"}) {
             begin(saying(provider, "Write to ann@exam", rest), true);
             for (const ClientProtocol& client : client_protocols()) {
+                if (!is_pair(provider, client)) continue;
                 SCOPED_TRACE(fmt::format("{} {} {}", provider.type, client.name, rest));
                 RawClient one = this->client();
                 one.send(client.ask("big", true, ""));
@@ -157,7 +221,7 @@ TEST_F(AnswerGuard, ABlockedStreamEndsAsAFilterWouldEndIt) {
                 EXPECT_EQ(one.reader().read_response().status(), 200);
             }
             EXPECT_EQ(loom().eventually(R"(loom_ai_security_blocked_total{reason="pii"})"),
-                      2.0 * static_cast<double>(client_protocols().size()));
+                      2.0 * static_cast<double>(pairs_of(provider)));
         }
     }
 }
@@ -220,7 +284,7 @@ TEST_F(AnswerGuard, WhatNobodyReadsIsRefusedUnlessItIsNamed) {
     EXPECT_TRUE(contains(array.body, "alt=sse")) << array.body;
     EXPECT_EQ(upstream().request_count(), 0u);
     conf.set("security.unread", "files");
-    start(answer_always(answer("{\"data\":[]}")));
+    begin(answer_always(answer("{\"data\":[]}")));
     EXPECT_NE(ask(get("/v1/files")).status(), 403);
 }
 
@@ -279,6 +343,7 @@ TEST_F(Reversible, InStreamsToo) {
         if (std::string_view(provider.type) == "bedrock") continue;
         begin(saying(provider, "Hello [EMA", "IL_1]"), true);
         for (const ClientProtocol& client : client_protocols()) {
+            if (!is_pair(provider, client)) continue;
             SCOPED_TRACE(fmt::format("{} {}", provider.type, client.name));
             const Message got = ask(replaced(client.ask("big", true, ""), "Say hello", "a@bc.info"));
             EXPECT_TRUE(contains(got.body, "a@bc.info")) << got.body;
@@ -341,7 +406,7 @@ TEST_F(Reversible, ARivalsAnswerAndARetrysAreToldWithTheValues) {
     EXPECT_TRUE(contains(ask(chat_of("ann@example.org")).body, "Hello ann@example.org!"));
     conf.set("routing.hedge.after", "50ms").set("routing.hedge.budget", "100%");
     Gate over;
-    start([over](UpstreamConnection& connection) {
+    begin([over](UpstreamConnection& connection) {
         if (connection.read_request()) over.wait();
     });
     const Message got = ask(chat_of("ann@example.org"));
