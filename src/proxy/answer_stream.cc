@@ -20,9 +20,7 @@ AnswerStream::~AnswerStream() = default;
 
 /// May it change what the client gets?
 bool AnswerStream::acts() const noexcept {
-    if (finds_.plan.dry_run) return false;
-    const auto acts = [](GuardAction action) { return action != GuardAction::log; };
-    return finds_.restores || (finds_.looks && std::ranges::any_of(finds_.plan.pii->actions, acts));
+    return !finds_.plan.dry_run && (finds_.restores || (finds_.looks && finds_.plan.pii->acts()));
 }
 
 bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {

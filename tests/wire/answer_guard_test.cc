@@ -355,17 +355,27 @@ TEST_F(Reversible, InStreamsToo) {
 }
 
 TEST_F(Reversible, ValuesAreEscapedForWhereTheyStand) {
-    conf.set("security.pii_detection.types", "secret");
-    const std::string arguments = R"({\"pw\":\"[SECRET_1]\"})";
-    start(answer_always(answer(
-        R"({"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"It is [SECRET_1]","tool_calls":[{"id":"t","type":"function","function":{"name":"f","arguments":")" +
-        arguments +
-        R"("}}]},"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}})")));
-    const Message got = ask(chat_of(R"(password=\"x7Kq2LmN9pRs\\/4TvW8zz\")"));
-    const std::string sent = upstream().last_request().body;
-    ASSERT_TRUE(contains(sent, "[SECRET_1]")) << sent;
-    EXPECT_FALSE(contains(got.body, "SECRET_1")) << got.body;
-    EXPECT_TRUE(contains(got.body, "x7Kq2LmN9pRs")) << got.body;
+    conf.set("security.pii_detection.types", "private_key");
+    const std::string line(64, 'A');
+    const std::string key = "-----BEGIN PRIVATE KEY-----\\n" + line + "\\n" + line + "\\n-----END PRIVATE KEY-----";
+    const std::string message =
+        R"("role":"assistant","content":"It is [PRIVATE_KEY_1]","tool_calls":[{"index":0,"id":"t","type":"function",)"
+        R"("function":{"name":"f","arguments":"{\"key\":\"[PRIVATE_KEY_1]\"}"}}])";
+    const auto told = [&](const std::string& body) {
+        EXPECT_TRUE(contains(body, "It is " + key)) << body;
+        EXPECT_TRUE(contains(body, R"({\"key\":\")" + replaced(key, "\\n", "\\\\n") + R"(\"})")) << body;
+    };
+    begin(answer_always(
+        answer(fmt::format(R"({{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,)"
+                           R"("message":{{{}}},"finish_reason":"tool_calls"}}]}})",
+                           message))));
+    told(ask(chat_of(key)).body);
+    EXPECT_TRUE(contains(upstream().last_request().body, R"("content":"[PRIVATE_KEY_1]")"));
+    begin(answer_always(sse_answer(
+        fmt::format("data: {{\"id\":\"c\",\"choices\":[{{\"index\":0,\"delta\":{{{}}},\"finish_reason\":null}}]}}\n\n",
+                    message) +
+        done_event)));
+    told(ask(chat_of(key, true)).body);
 }
 
 TEST_F(Reversible, NothingOfItIsKept) {
