@@ -35,9 +35,10 @@ void check_security(Report& report) {
     if (directions.empty()) report.error("security.pii_detection.direction", "must name request, response or both");
     const bool reads_requests = std::ranges::find(directions, "request") != directions.end();
     if (config.text("security.pii_detection.mask") == "reversible" && !reads_requests)
-        report.error("security.pii_detection.mask",
-                     "reversible puts back what was masked in requests, which security.pii_detection.direction does not "
-                     "name");
+        report.error(
+            "security.pii_detection.mask",
+            "reversible puts back what was masked in requests, which security.pii_detection.direction does not "
+            "name");
     if (config.text("security.pii_detection.mask") == "hash" &&
         config.text("security.pii_detection.hash_key").size() < 16)
         report.error("security.pii_detection.hash_key",

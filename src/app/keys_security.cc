@@ -36,10 +36,11 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.pii_detection.mask",
      .type = choice,
      .default_text = "placeholder",
-     .meaning = "what takes a value's place. placeholder: [EMAIL_1]; partial: a**@example.org, **** 1111; hash: "
-                "[EMAIL_3f2a90c1d4e5b677], the same for the same value under security.pii_detection.hash_key; reversible: "
-                "a placeholder goes to the provider, and in the answer to the same client the value takes its place "
-                "again, in streams and in calls of tools too",
+     .meaning =
+         "what takes a value's place. placeholder: [EMAIL_1]; partial: a**@example.org, **** 1111; hash: "
+         "[EMAIL_3f2a90c1d4e5b677], the same for the same value under security.pii_detection.hash_key; reversible: "
+         "a placeholder goes to the provider, and in the answer to the same client the value takes its place "
+         "again, in streams and in calls of tools too",
      .choices = "placeholder|partial|hash|reversible"},
     {.pattern = "security.pii_detection.hash_key",
      .type = secret,

@@ -48,11 +48,11 @@ proxy::InjectionAction injection_action_of(std::string_view text) {
 std::string mark_of(const config::Config& config) {
     std::string all;
     const auto add = [&all](std::string_view text) { all.append(text).append("\n"); };
-    for (const char* const key : {"security.pii_detection.action", "security.pii_detection.mask",
-                                  "security.pii_detection.hash_key"})
+    for (const char* const key :
+         {"security.pii_detection.action", "security.pii_detection.mask", "security.pii_detection.hash_key"})
         add(config.text(key));
-    for (const char* const key : {"security.pii_detection.types", "security.pii_detection.exempt",
-                                  "security.pii_detection.direction"})
+    for (const char* const key :
+         {"security.pii_detection.types", "security.pii_detection.exempt", "security.pii_detection.direction"})
         for (const std::string& one : config.list(key)) add(one + ",");
     for (const std::string_view name : pii_type_names) {
         const auto own = fmt::format("security.pii_detection.type.{}.action", name);

@@ -15,8 +15,8 @@ constexpr size_t word_bytes_max = 256;
 
 /// Of a delta of chat: what is no text of the model. Guards read these as they read the rest of an event.
 constexpr std::string_view names_beside_text[] = {
-    "data", "encrypted_content", "format", "id", "name", "role", "signature", "thought_signature", "tool_call_id",
-    "type",
+    "data",      "encrypted_content", "format",       "id",   "name", "role",
+    "signature", "thought_signature", "tool_call_id", "type",
 };
 /// Of a delta of chat: objects and lists whose strings go on from event to event.
 constexpr std::string_view names_of_texts[] = {
@@ -137,8 +137,8 @@ EventTexts::Slot* EventTexts::find_slot() {
 bool EventTexts::add_text(Cursor& cursor, Range quoted) {
     Slot* const slot = find_slot();
     if (slot == nullptr || texts_.size() == texts_max) return cursor.fail_at(quoted.offset, "too many texts at once");
-    texts_.push_back({.range = {quoted.offset + 1, quoted.length - 2},
-                      .slot = static_cast<uint32_t>(slot - slots_.data())});
+    texts_.push_back(
+        {.range = {quoted.offset + 1, quoted.length - 2}, .slot = static_cast<uint32_t>(slot - slots_.data())});
     return true;
 }
 
@@ -237,9 +237,9 @@ bool EventTexts::read_chat(Cursor& cursor) {
     const auto or_else = [](const std::string& word, std::string_view none) {
         return word.empty() ? none : std::string_view(word);
     };
-    front_ = fmt::format(R"(data: {{"id":{},"object":{},"created":{},"model":{},"choices":[)", or_else(id_, "\"\""),
-                         or_else(object_, "\"chat.completion.chunk\""), or_else(created_, "0"),
-                         or_else(model_, "\"\""));
+    front_ =
+        fmt::format(R"(data: {{"id":{},"object":{},"created":{},"model":{},"choices":[)", or_else(id_, "\"\""),
+                    or_else(object_, "\"chat.completion.chunk\""), or_else(created_, "0"), or_else(model_, "\"\""));
     end_ = "]}\n\n";
     return true;
 }
@@ -349,7 +349,7 @@ bool EventTexts::read_anthropic(Cursor& cursor) {
         if (name == "index") return take_number(ahead, index, there);
         return ahead.skip_value();
     });
-    if (!looked) return false;
+    if (!looked || type.empty()) return cursor.fail_here("an event without its type");
     front_ = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",";
     end_ = "}\n\n";
     const bool begins = type == "content_block_start";
@@ -483,7 +483,7 @@ bool EventTexts::read_responses(Cursor& cursor) {
         number_at_.length = ahead.last_end() - number_at_.offset;
         return true;
     });
-    if (!looked) return false;
+    if (!looked || type.empty()) return cursor.fail_here("an event without its type");
     group_ = output;
     const bool completed = type == "response.completed";
     const bool whole = completed || type == "response.incomplete" || type == "response.failed";

@@ -361,8 +361,7 @@ void Exchange::on_event_passed() noexcept {
 /// budgets, its limits and the ledger.
 llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
-    if (counted.input == 0)
-        counted.input = limited_ != nullptr ? limited_->tokens_input : guarding_->prompt_tokens();
+    if (counted.input == 0) counted.input = limited_ != nullptr ? limited_->tokens_input : guarding_->prompt_tokens();
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
     counted.provenance = llm::Usage::Provenance::counted;

@@ -6,8 +6,8 @@
 
 namespace loom::proxy {
 
-AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch,
-                           llm::Protocol protocol, guard::MaskTable& values)
+AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
+                           guard::MaskTable& values)
     : blocks_(blocks),
       finds_(plan, values),
       texts_(scratch, protocol),
@@ -20,9 +20,7 @@ AnswerStream::~AnswerStream() = default;
 
 /// May it change what the client gets?
 bool AnswerStream::acts() const noexcept {
-    if (finds_.plan.dry_run) return false;
-    const auto acts = [](GuardAction action) { return action != GuardAction::log; };
-    return finds_.restores || (finds_.looks && std::ranges::any_of(finds_.plan.pii->actions, acts));
+    return !finds_.plan.dry_run && (finds_.restores || (finds_.looks && finds_.plan.pii->acts()));
 }
 
 bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {
@@ -141,8 +139,7 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     return true;
 }
 
-void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data,
-                         ByteBuffer& out) {
+void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data, ByteBuffer& out) {
     const bool renamed = blocks_answer() && !texts_.filtered_name().empty();
     if (parsed.data_in_place && !renamed) {
         out.append(event.substr(0, parsed.data_offset));

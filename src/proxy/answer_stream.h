@@ -39,8 +39,8 @@ class AnswerStream final : public EventGuard {
     /// Bytes of the event's data that others take the place of.
     struct Change {
         llm::Range range;
-        size_t begin = 0, size = 0;      // in made_ …
-        std::string_view text = {};      // … or this
+        size_t begin = 0, size = 0;  // in made_ …
+        std::string_view text = {};  // … or this
     };
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] bool take_texts(std::string_view data, ByteBuffer& out);

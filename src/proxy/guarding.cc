@@ -35,7 +35,7 @@ bool Guarding::turn(Exchange& x) {
         const GuardPlan& plan = *x.plan().guard;
         if (plan.tells_answers() && llm::chat_protocol_of(x.endpoint_))
             x.guarding_->values_ = std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
-                                                                  plan.pii->restores());
+                                                                  plan.pii->restores() && !plan.dry_run);
         if (!plan.reads_requests()) {
             x.guarding_->over_ = true;
             const Result<void> expected = x.guarding_->expect_answer();

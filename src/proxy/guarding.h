@@ -58,6 +58,7 @@ class Guarding final : public io::Runnable {
   private:
     [[nodiscard]] Result<void> expect_answer();
     [[nodiscard]] Result<bool> read_answer();
+    [[nodiscard]] bool acts_on_answers() const noexcept;
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
     [[nodiscard]] Result<bool> go_on();

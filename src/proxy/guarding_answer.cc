@@ -29,9 +29,10 @@ Result<void> Guarding::expect_answer() {
         return {};
     }
     if (x_.wants_json_array())
-        return fail(Errc::unsupported, Side::downstream,
-                    "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
-                    "to the query");
+        return fail(
+            Errc::unsupported, Side::downstream,
+            "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
+            "to the query");
     if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes()))) return {};
     return fail(Errc::exhausted, Side::internal,
                 "no memory to keep what was masked of one more request (limit.bodies_in_memory)");
@@ -54,8 +55,16 @@ bool Guarding::answer_turn() {
         x_.services_.shard().schedule_next_tick(*this);
         return true;
     }
-    if (!more) answer_error_ = more.error();
+    if (!more && acts_on_answers())
+        answer_error_ = more.error();
+    else if (!more)
+        let_go();  // who only counts never refuses
     return false;
+}
+
+bool Guarding::acts_on_answers() const noexcept {
+    const GuardPlan& plan = *x_.plan().guard;
+    return !plan.dry_run && (has_originals() || (plan.pii->answers && plan.pii->acts()));
 }
 
 /// In its provider's words: what is left of it is translated.
@@ -64,13 +73,12 @@ Result<bool> Guarding::read_answer() {
     if (!guard_) {
         const std::string_view body = x_.translated_->answer.body();
         llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
-        const bool is_json = texts.read_document(body);
-        if (!is_json && plan.dry_run) return false;
-        if (!is_json)
+        if (!texts.read_document(body))
             return fail(Errc::bad_message, Side::upstream,
                         "the upstream's answer cannot be looked through (security.pii_detection)");
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
-        for (const llm::EventTexts::Change& change : texts.repeats()) guard_->put_in(change.range, change.text);
+        for (const llm::EventTexts::Change& change : texts.repeats())
+            if (acts_on_answers()) guard_->put_in(change.range, change.text);
     }
     const bool more = LOOM_TRY(guard_->turn());
     if (holds_answer()) return more;
@@ -103,7 +111,7 @@ Result<void> Guarding::end_answer() {
         }
     }
     let_go();
-    values_->hold_less(0);
+    values_->hold_less(BlockPool::footprint(values_->table.memory_bytes()));
     if (error) return std::unexpected(*error);
     if (code_.empty()) return x_.translated_->hold_documents();
     if (good && x_.translated_->error_type.empty()) x_.read_collected_usage();
@@ -135,14 +143,16 @@ void Guarding::watch(RelayOptions& options) {
     options.counts_text = true;
     prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
     if (options.translation != nullptr || options.shadow != nullptr) return;
-    const bool is_legacy = *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
+    const bool is_legacy =
+        *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
     const llm::TranslateTerms equal{.client = *protocol,
                                     .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
                                     .fallback_id = x_.request_id_,
                                     .created = x_.begun_wall_us_ / 1'000'000,
                                     .stream = true,
                                     .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
-    x_.shadow_ = std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
+    x_.shadow_ =
+        std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
     options.shadow = x_.shadow_.get();
 }
 

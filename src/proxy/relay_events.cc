@@ -100,9 +100,10 @@ void Relay::put_guards_end(Output& output) {
 void Relay::obey_guard(Output& output, EventGuard::Step step) {
     if (step == EventGuard::Step::refused) {
         frame(output);
-        return fail(Error{.code = Errc::bad_message,
-                          .side = Side::upstream,
-                          .what = "an event of the upstream's stream cannot be looked through (security.pii_detection)"});
+        return fail(
+            Error{.code = Errc::bad_message,
+                  .side = Side::upstream,
+                  .what = "an event of the upstream's stream cannot be looked through (security.pii_detection)"});
     }
     if (options_.guard->blocks_answer())
         stop_here(Error{.code = Errc::forbidden,

@@ -107,7 +107,8 @@ void RequestGuard::read_piece() {
 /// between, and with a blank.
 void RequestGuard::end_pass() {
     using enum llm::TextReader::Parts;
-    const bool again = looks_for_pii_ && side_ == GuardSide::request && reader_.has_parts() && !too_many_ && !reader_.is_broken();
+    const bool again =
+        looks_for_pii_ && side_ == GuardSide::request && reader_.has_parts() && !too_many_ && !reader_.is_broken();
     if (again && parts_ == apart) return begin_pass(joined);
     if (again && parts_ == joined) return begin_pass(with_blank);
     begin_writing();
@@ -158,8 +159,7 @@ void RequestGuard::restore(bool ended) {
         const std::string_view value = table_.value_of(text.substr(found->begin, found->end - found->begin));
         const auto begin = static_cast<uint32_t>(found->begin);
         if (value.empty() || is_left_out(begin)) continue;
-        const std::string_view written =
-            arena_.keep(inside_strings(value, window_.runs[window_.run_of(begin)].depth));
+        const std::string_view written = arena_.keep(inside_strings(value, window_.runs[window_.run_of(begin)].depth));
         text_bytes_ += written.size();
         restored_any_ = true;
         replace(begin, restored_,
@@ -181,8 +181,8 @@ bool RequestGuard::is_left_out(uint32_t at) const noexcept {
     if (left_out_.empty()) return false;
     const uint32_t run = window_.run_of(at);
     const uint32_t place = window_.from(run, at);
-    return std::ranges::any_of(
-        left_out_, [place](llm::Range range) { return place >= range.offset && place < range.end(); });
+    return std::ranges::any_of(left_out_,
+                               [place](llm::Range range) { return place >= range.offset && place < range.end(); });
 }
 
 bool RequestGuard::crosses_parts(uint32_t begin, uint32_t end) const noexcept {

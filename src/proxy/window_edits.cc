@@ -17,9 +17,7 @@ constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\n' || c == 
 
 IsNumber widen_number(const llm::TextWindow& window, uint32_t& begin, uint32_t& end, bool ends) noexcept {
     const std::string_view text = window.text();
-    const auto is_bare = [&](uint32_t at) {
-        return window.runs[window.run_of(at)].kind == llm::TextRun::Kind::bare;
-    };
+    const auto is_bare = [&](uint32_t at) { return window.runs[window.run_of(at)].kind == llm::TextRun::Kind::bare; };
     if (!is_bare(begin)) return IsNumber::no;
     uint32_t first = begin, last = end;
     while (first > 0 && is_of_number(text[first - 1]) && is_bare(first - 1)) first -= 1;

@@ -174,7 +174,7 @@ std::string_view ledger_provenance_name(LedgerProvenance provenance) noexcept {
 std::string_view ledger_exit_name(LedgerExit exit) noexcept {
     constexpr std::array<std::string_view, ledger_exit_count> names = {
         "answered", "refused", "cancelled_by_client", "cut_by_upstream", "failed_over", "hedged", "failed",
-        "unsent",   "lost",    "stopped_by_budget", "stopped_by_guard"};
+        "unsent",   "lost",    "stopped_by_budget",   "stopped_by_guard"};
     return names[static_cast<size_t>(exit)];
 }
 

@@ -80,8 +80,6 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
     EXPECT_EQ(errors_of("security.content_filtering.enabled = on"),
               "loom.conf:1:1: 'security.content_filtering.enabled' is not available in this version\n");
-    EXPECT_EQ(errors_of("security.pii_detection.direction = request, response"),
-              "loom.conf:1:36: security.pii_detection.direction: 'response' is not available in this version\n");
     EXPECT_EQ(errors_of("state.encryption_key = x"),
               "loom.conf:1:1: 'state.encryption_key' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.auth.type = mtls"),

@@ -136,6 +136,30 @@ TEST(Linear, SoIsEveryPairOfThem) {
         }
 }
 
+/// A stream's pieces may be small, and what is open may be long: it is not read anew with each of them.
+TEST(Linear, EveryHostileStreamIsLookedAtABoundedNumberOfTimes) {
+    static const PiiScanner scanner(PiiTypes::all());
+    constexpr size_t bytes = 48 * 1024;
+    constexpr uint64_t looks_a_fed_byte_max = 600;  // an eighth more each time, of what costs most
+    for (const std::string_view first : hostile) {
+        const std::string text = std::string(first) + repeated("QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY", bytes);
+        for (const size_t piece : {size_t{1}, size_t{3}, size_t{7}}) {
+            PiiScan scan(scanner);
+            size_t begin = 0, end = 0;
+            while (end < text.size()) {
+                end = std::min(end + piece, text.size());
+                const bool ends = end == text.size();
+                if (!ends && scan.waits(end - begin)) continue;
+                scan.advance(std::string_view(text).substr(begin, end - begin), ends, [](const PiiSpan&) {});
+                const size_t gone = scan.unneeded();
+                scan.forget(gone);
+                begin += gone;
+            }
+            EXPECT_LE(scan.looks(), looks_a_fed_byte_max * text.size()) << first << " in pieces of " << piece;
+        }
+    }
+}
+
 /// Values that meet in one bucket would have to be known: the hash has a key that only this process has.
 TEST(Linear, APlaceholderIsFoundWithoutWalkingAll) {
     BlockPool pool;

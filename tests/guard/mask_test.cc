@@ -120,5 +120,44 @@ TEST(Exemptions, WholeValuesAndEndings) {
     EXPECT_FALSE(exempt.has("xsupport@example.org"));
 }
 
+TEST(MaskTable, OnlyWhatItKeepsHasAWayBack) {
+    BlockPool pool;
+    Arena arena(pool, 4096);
+    MaskTable table(arena);
+    EXPECT_EQ(table.placeholder(PiiType::email, "own@example.org"), "[EMAIL_1]");
+    EXPECT_TRUE(table.keeps(PiiType::email, "own@example.org"));
+    table.keep_no_more();
+    EXPECT_EQ(table.placeholder(PiiType::email, "new@example.org"), "[EMAIL_2]");
+    EXPECT_EQ(table.placeholder(PiiType::email, "new@example.org"), "[EMAIL_2]");
+    EXPECT_EQ(table.placeholder(PiiType::email, "own@example.org"), "[EMAIL_1]");
+    EXPECT_FALSE(table.keeps(PiiType::email, "new@example.org"));
+    EXPECT_EQ(table.value_of("[EMAIL_1]"), "own@example.org");
+    EXPECT_EQ(table.value_of("[EMAIL_2]"), "");
+}
+
+TEST(MaskTable, KeepsNoMoreBytesThanItSays) {
+    BlockPool pool;
+    Arena arena(pool, 4096);
+    MaskTable table(arena);
+    const std::string large(MaskTable::value_bytes_max / 2, 'x');
+    EXPECT_EQ(table.placeholder(PiiType::secret, large + "1"), "[SECRET_1]");
+    EXPECT_EQ(table.placeholder(PiiType::secret, large + "2"), "[SECRET]");
+    EXPECT_EQ(table.placeholder(PiiType::secret, "short"), "[SECRET_2]");
+}
+
+TEST(Placeholder, IsFoundWhereItIsWholeAndWaitedForWhereItMayBecomeOne) {
+    const auto found = find_placeholder("a [b [EMAIL_1] c", 0, false);
+    ASSERT_TRUE(found && found->whole);
+    EXPECT_EQ(found->begin, 5u);
+    EXPECT_EQ(found->end, 14u);
+    for (const std::string_view open : {"a [", "a [EMAIL", "a [EMAIL_1"}) {
+        const auto waits = find_placeholder(open, 0, false);
+        ASSERT_TRUE(waits && !waits->whole) << open;
+        EXPECT_EQ(waits->begin, 2u) << open;
+        EXPECT_FALSE(find_placeholder(open, 0, true)) << open;
+    }
+    EXPECT_EQ(find_placeholder("a [much that is none", 0, false)->begin, 20u);
+}
+
 }  // namespace
 }  // namespace loom::guard::test

@@ -91,9 +91,10 @@ const std::vector<Form>& forms() {
          anthropic_end, "\"partial_json\":\""},
         {"gemini", llm::Protocol::gemini, "",
          [](std::string_view piece) {
-             return fmt::format("data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{}\"}}],\"role\":"
-                                "\"model\"}},\"index\":0}}]}}\n\n",
-                                piece);
+             return fmt::format(
+                 "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{}\"}}],\"role\":"
+                 "\"model\"}},\"index\":0}}]}}\n\n",
+                 piece);
          },
          "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"\"}],\"role\":\"model\"},\"finishReason\":"
          "\"STOP\",\"index\":0}]}\n\n",
@@ -136,10 +137,11 @@ struct Told {
 
 class Guarded {
   public:
-    explicit Guarded(GuardPlan plan) : plan_(std::move(plan)), arena_(pool_, 1024), values_(arena_, true) {
+    explicit Guarded(GuardPlan plan)
+        : plan_(std::move(plan)), arena_(pool_, 1024), values_(arena_, plan_.pii->restores()) {
+        if (!plan_.pii->restores()) return;
         (void)values_.placeholder(PiiType::email, "own@client.example");
         (void)values_.placeholder(PiiType::secret, "a \"quoted\"\nsecret\\");
-        if (plan_.pii->style != guard::MaskStyle::reversible) values_.~MaskTable(), new (&values_) guard::MaskTable(arena_, false);
         values_.keep_no_more();
     }
     Told stream(llm::Protocol protocol, std::string_view events) {
@@ -248,6 +250,15 @@ TEST(AnswerStream, TellsWhatTheWholeAnswerTellsForEveryCut) {
     }
 }
 
+TEST(AnswerStream, TheWholeAnswerIsMasked) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":"to ann@example.org, [EMAIL_1]"}}]})"),
+              R"({"choices":[{"message":{"content":"to [EMAIL_1], [EMAIL_1]"}}]})");
+    Guarded reversible(plan_of(GuardAction::mask, true));
+    EXPECT_EQ(reversible.document(R"({"choices":[{"message":{"content":"to ann@example.org, [EMAIL_1]"}}]})"),
+              R"({"choices":[{"message":{"content":"to [EMAIL_2], own@client.example"}}]})");
+}
+
 TEST(AnswerStream, PutsValuesBackForEveryCut) {
     for (const std::string_view raw : texts) {
         SCOPED_TRACE(raw);
@@ -257,10 +268,34 @@ TEST(AnswerStream, PutsValuesBackForEveryCut) {
 }
 
 TEST(AnswerStream, TheSameOfTextsDrawnByChance) {
-    constexpr std::string_view parts[] = {"ann@example.org", "4111111111111111", "4111 1111 1111 1111", "[EMAIL_1]",
-                                          "[", "]", "{", "}", "\\\"", ":", ",", " ", " ", "\\\\", "\\\\n", "\\n", "\\u0041",
-                                          "\\ud83d\\ude00", "\\ud83d", "\xc3\xa9", "word", "-", "+49 30 1234567", "@",
-                                          "password=", "x7Kq2LmN9pRs4TvW8", "10.0.0.1", "\\u00e9"};
+    constexpr std::string_view parts[] = {"ann@example.org",
+                                          "4111111111111111",
+                                          "4111 1111 1111 1111",
+                                          "[EMAIL_1]",
+                                          "[",
+                                          "]",
+                                          "{",
+                                          "}",
+                                          "\\\"",
+                                          ":",
+                                          ",",
+                                          " ",
+                                          " ",
+                                          "\\\\",
+                                          "\\\\n",
+                                          "\\n",
+                                          "\\u0041",
+                                          "\\ud83d\\ude00",
+                                          "\\ud83d",
+                                          "\xc3\xa9",
+                                          "word",
+                                          "-",
+                                          "+49 30 1234567",
+                                          "@",
+                                          "password=",
+                                          "x7Kq2LmN9pRs4TvW8",
+                                          "10.0.0.1",
+                                          "\\u00e9"};
     sim::Random random(2027);
     for (int run = 0; run < 150; ++run) {
         std::string raw;
@@ -284,8 +319,8 @@ TEST(AnswerStream, ValuesAreEscapedForWhereTheyStand) {
 /// What a client gets of a value that is new to it has no way back, whatever the model says of it later.
 TEST(AnswerStream, ValuesOfTheAnswerAreNotPutBack) {
     Guarded guarded(plan_of(GuardAction::mask, true));
-    const Told told =
-        guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], "bob@example.org is [EMAIL_2], you [EMAIL_1]", {}));
+    const Told told = guarded.stream(llm::Protocol::openai_chat,
+                                     streamed(forms()[0], "bob@example.org is [EMAIL_2], you [EMAIL_1]", {}));
     EXPECT_EQ(joined(told.events, forms()[0].before), "[EMAIL_2] is [EMAIL_2], you own@client.example");
 }
 
@@ -297,11 +332,10 @@ TEST(AnswerStream, HoldsNoMoreOfProseThanAWord) {
 
 TEST(AnswerStream, EventsWithoutFindsPassAsTheyCame) {
     Guarded guarded(plan_of(GuardAction::mask));
-    const std::string events = ": ping\n\n" + named_event("message_start", R"(,"message":{"id":"m","usage":{}})") +
-                               named_event("ping", "") +
-                               named_event("content_block_delta",
-                                           R"(,"index":0,"delta":{"type":"text_delta","text":"a b. "})") +
-                               forms()[4].end;
+    const std::string events =
+        ": ping\n\n" + named_event("message_start", R"(,"message":{"id":"m","usage":{}})") + named_event("ping", "") +
+        named_event("content_block_delta", R"(,"index":0,"delta":{"type":"text_delta","text":"a b. "})") +
+        forms()[4].end;
     EXPECT_EQ(guarded.stream(llm::Protocol::anthropic, events).events, events);
 }
 
@@ -340,17 +374,19 @@ TEST(AnswerStream, OnlyCountsWhereItMayNotAct) {
 TEST(AnswerStream, WhatTellsATextAgainTellsItMasked) {
     Guarded guarded(plan_of(GuardAction::mask));
     const std::string place = R"(,"item_id":"i","output_index":0,"content_index":0,"sequence_number":)";
-    const std::string part = R"({"type":"output_text","text":"I am ann@example.org","annotations":[],"logprobs":[{"token":"ann"}]})";
+    const std::string part =
+        R"({"type":"output_text","text":"I am ann@example.org","annotations":[],"logprobs":[{"token":"ann"}]})";
     const std::string events =
         named_event("response.output_text.delta", place + R"(4,"delta":"I am ann@exam","logprobs":[{"token":"ann"}])") +
         named_event("response.output_text.delta", place + R"(5,"delta":"ple.org","logprobs":[])") +
         named_event("response.output_text.done", place + R"(6,"text":"I am ann@example.org","logprobs":[])") +
         named_event("response.content_part.done", place + "7,\"part\":" + part) +
-        named_event("response.completed",
-                    R"(,"sequence_number":8,"response":{"status":"completed","incomplete_details":null,"output":[{"content":[)" +
-                        part + "]}]}");
+        named_event(
+            "response.completed",
+            R"(,"sequence_number":8,"response":{"status":"completed","incomplete_details":null,"output":[{"content":[)" +
+                part + "]}]}");
     const Told told = guarded.stream(llm::Protocol::openai_responses, events);
-    EXPECT_FALSE(told.events.contains("ann")) << told.events;
+    EXPECT_FALSE(told.events.contains("ann@") || told.events.contains("\"ann\"")) << told.events;
     EXPECT_EQ(joined(told.events, "\"delta\":\""), "I am [EMAIL_1]");
     EXPECT_EQ(joined(told.events, "\"text\":\""), "I am [EMAIL_1]I am [EMAIL_1]I am [EMAIL_1]");
     EXPECT_EQ(told.found, 1u);
@@ -372,14 +408,15 @@ TEST(AnswerStream, LogProbabilitiesAreLeftOut) {
 
 TEST(AnswerStream, WhatStandsBesideTheTextsIsLookedAtToo) {
     Guarded guarded(plan_of(GuardAction::mask));
-    const std::string event = named_event(
-        "content_block_delta",
-        R"(,"index":0,"delta":{"type":"citations_delta","citation":{"cited_text":"of ann@example.org"}})");
+    const std::string event =
+        named_event("content_block_delta",
+                    R"(,"index":0,"delta":{"type":"citations_delta","citation":{"cited_text":"of ann@example.org"}})");
     EXPECT_EQ(guarded.stream(llm::Protocol::anthropic, event).events,
               named_event("content_block_delta",
                           R"(,"index":0,"delta":{"type":"citations_delta","citation":{"cited_text":"of [EMAIL_1]"}})"));
     const std::string call =
-        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"so \"},{\"functionCall\":{\"name\":\"f\",\"args\":{"
+        "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"so "
+        "\"},{\"functionCall\":{\"name\":\"f\",\"args\":{"
         "\"to\":\"ann@example.org\",\"n\":4111111111111111}}}]},\"index\":0}]}\n\n";
     const Told told = guarded.stream(llm::Protocol::gemini, call);
     EXPECT_TRUE(told.events.contains(R"("args":{"to":"[EMAIL_1]","n":"[CREDIT_CARD_1]"})")) << told.events;
@@ -405,13 +442,14 @@ TEST(AnswerStream, EachChoiceAndCallIsATextOfItsOwn) {
     Guarded guarded(plan_of(GuardAction::mask));
     const auto event = [](int choice, int tool, std::string_view piece) {
         return fmt::format(
-            "data: {{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"function\":{{\"arguments\":\"{}\"}},\"index\":{}}}]}},"
+            "data: "
+            "{{\"choices\":[{{\"delta\":{{\"tool_calls\":[{{\"function\":{{\"arguments\":\"{}\"}},\"index\":{}}}]}},"
             "\"index\":{}}}]}}\n\n",
             piece, tool, choice);
     };
-    const Told told = guarded.stream(llm::Protocol::openai_chat,
-                                     event(0, 0, "ann@exam") + event(0, 1, "bob@exam") + event(1, 0, "cid@exam") +
-                                         event(0, 0, "ple.org ") + event(1, 0, "ple.org ") + event(0, 1, "ple.org "));
+    const Told told = guarded.stream(llm::Protocol::openai_chat, event(0, 0, "ann@exam") + event(0, 1, "bob@exam") +
+                                                                     event(1, 0, "cid@exam") + event(0, 0, "ple.org ") +
+                                                                     event(1, 0, "ple.org ") + event(0, 1, "ple.org "));
     EXPECT_FALSE(told.events.contains("@")) << told.events;
     for (const char* const sign : {"[EMAIL_1] ", "[EMAIL_2] ", "[EMAIL_3] "})
         EXPECT_TRUE(told.events.contains(sign)) << told.events;

@@ -411,8 +411,15 @@ TEST(PiiConf, TellsWhatItCannotDo) {
     };
     EXPECT_TRUE(contains(refused("security.pii_detection.types", "email, emails"), "'emails' is no type"));
     EXPECT_TRUE(contains(refused("security.pii_detection.type.mail.action", "log"), "'mail' is no type"));
-    EXPECT_TRUE(
-        contains(refused("security.pii_detection.direction", "request, response"), "not available in this version"));
+    EXPECT_TRUE(contains(refused("security.pii_detection.direction", "request, answers"), "expected one of"));
+    const auto run = LoomProcess::run_to_end(Conf()
+                                                 .use_upstream(1)
+                                                 .set("security.pii_detection.enabled", "on")
+                                                 .set("security.pii_detection.direction", "response")
+                                                 .set("security.pii_detection.mask", "reversible")
+                                                 .text());
+    EXPECT_EQ(run.code, 78);
+    EXPECT_TRUE(contains(run.log, "reversible puts back what was masked in requests")) << run.log;
     EXPECT_FALSE(refused("security.pii_detection.action", "sanitize").empty());
     EXPECT_TRUE(contains(refused("security.pii_detection.mask", "hash"), "needs a key of 16 bytes"));
     EXPECT_TRUE(contains(refused("security.unread", "chat_completions"), "no family"));

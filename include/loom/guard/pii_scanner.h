@@ -96,9 +96,9 @@ class PiiScan {
     /// So many bytes at the window's beginning are needed no more, and those that advance() has now may go.
     [[nodiscard]] size_t unneeded() const noexcept;
     void forget(size_t count) noexcept;
-    /// Is it too early to look again? What is open is read anew each time, from where it began: of what is long and comes
-    /// in small pieces, an eighth more must be there before it is, unless finders have looked little so far. So the
-    /// looks stay linear in the text, however it is cut, and no more is held back than an eighth of what is open.
+    /// Is it too early to look again? What is open is read anew each time, from where it began: of what is long and
+    /// comes in small pieces, an eighth more must be there before it is, unless finders have looked little so far. So
+    /// the looks stay linear in the text, however it is cut, and no more is held back than an eighth of what is open.
     [[nodiscard]] bool waits(size_t window_bytes) const noexcept {
         constexpr uint64_t looks_a_byte = 32, looks_free = 4096;
         const bool costs = looks_ > looks_free + looks_a_byte * fed_;

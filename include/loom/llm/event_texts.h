@@ -35,8 +35,8 @@ class EventScratch {
 /// Of one stream, in its client's protocol (openai_chat, openai_completions, openai_responses, anthropic, gemini).
 class EventTexts {
   public:
-    static constexpr uint32_t slots_max = 64;    // texts that are open at one time
-    static constexpr uint32_t texts_max = 128;   // of one event
+    static constexpr uint32_t slots_max = 64;       // texts that are open at one time
+    static constexpr uint32_t texts_max = 128;      // of one event
     static constexpr size_t slot_bytes_max = 2048;  // of the words around a text, and of the stream's own
 
     struct Text {
@@ -121,9 +121,9 @@ class EventTexts {
     std::vector<uint32_t> ended_;
     std::vector<Change> repeats_, filtered_;
     std::string_view filtered_name_;
-    std::string front_, end_;               // of events that are written: what the stream's events have in common
+    std::string front_, end_;                    // of events that are written: what the stream's events have in common
     std::string id_, object_, created_, model_;  // words of JSON, as the stream says them
-    std::string key_, before_, behind_;     // of the value at hand
+    std::string key_, before_, behind_;          // of the value at hand
     uint64_t group_ = 0;
     std::string number_text_;
     std::array<Change, 1> renumbered_;

@@ -187,7 +187,7 @@ class TextReader {
     uint32_t depth_ = 0;
     uint32_t beyond_ = 0;  // levels deeper than there is room for: their texts are read as those of the last
     std::array<Level, depth_max + 1> levels_;
-    StringText string_;  // the one at hand
+    StringText string_;   // the one at hand
     bool slash_ = false;  // of one that is skipped: the last byte may begin an escape
 };
 

@@ -1,6 +1,7 @@
 // What is looked for in requests and answers, and what becomes of it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string>
@@ -29,6 +30,10 @@ struct PiiPlan {
 
     [[nodiscard]] bool looks_at(GuardSide side) const noexcept {
         return side == GuardSide::request ? requests : answers;
+    }
+    /// Does it more than count?
+    [[nodiscard]] bool acts() const noexcept {
+        return std::ranges::any_of(actions, [](GuardAction action) { return action != GuardAction::log; });
     }
     /// Values that were masked in a request are put back into its answer.
     [[nodiscard]] bool restores() const noexcept { return requests && style == guard::MaskStyle::reversible; }

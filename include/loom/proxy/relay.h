@@ -129,7 +129,7 @@ struct RelayOptions {
     uint32_t event_bytes_max = 1024 * 1024;
     HoldTerms hold;  // of the start, from add_head on
     EventObserver* observer = nullptr;
-    EventGuard* guard = nullptr;  // behind the observer and the translation
+    EventGuard* guard = nullptr;                                 // behind the observer and the translation
     llm::Protocol client_protocol = llm::Protocol::openai_chat;  // of an error event
     llm::Translation* translation = nullptr;  // the source's events are of another protocol than the client's
     llm::StreamWatch* watch = nullptr;        // they are of the same, which is not openai_chat
