@@ -1,6 +1,10 @@
 // Checks of what the guards are to look for.
+#include <algorithm>
+
 #include "check_report.h"
+#include "loom/base/content_category.h"
 #include "loom/base/pii_type.h"
+#include "loom/guard/content.h"
 #include "loom/llm/endpoint.h"
 #include "plan_security.h"
 
@@ -16,10 +20,46 @@ void check_type(Report& report, const std::string& key, const std::string& name)
                                   fmt::join(pii_type_names, ", ")));
 }
 
+void check_content(Report& report) {
+    const config::Config& config = report.config;
+    constexpr const char* categories_key = "security.content_filtering.categories";
+    constexpr const char* words_key = "security.content_filtering.words";
+    const auto check_category = [&report](const std::string& key, const std::string& name) {
+        if (!content_category(name))
+            report.error(key, fmt::format("'{}' is no category; there are {}", config::printable(name),
+                                          fmt::join(content_category_names, ", ")));
+    };
+    const auto& categories = config.list(categories_key);
+    const auto& words = config.list(words_key);
+    for (const std::string& name : categories) {
+        check_category(categories_key, name);
+        if (name == content_category_name(ContentCategory::custom))
+            report.error(categories_key, fmt::format("custom is what {} has, and need not be named", words_key));
+    }
+    guard::ContentWords read;
+    for (const std::string& phrase : words)
+        if (!read.add(phrase))
+            report.error(words_key, fmt::format("'{}' has no word, or more than {}", config::printable(phrase),
+                                                guard::ContentWords::words_max));
+    if (categories.empty() && words.empty() && config.boolean("security.content_filtering.enabled"))
+        report.error(categories_key,
+                     fmt::format("nothing is named, and {} is empty: nothing would be looked for", words_key));
+    for (const auto& name : config.names("security.content_filtering.category")) {
+        const auto key = fmt::format("security.content_filtering.category.{}.action", name);
+        check_category(key, name);
+        const bool is_custom = name == content_category_name(ContentCategory::custom);
+        const bool is_asked = is_custom ? !words.empty() : std::ranges::find(categories, name) != categories.end();
+        if (content_category(name) && !is_asked)
+            report.warning(key, fmt::format("nothing looks for '{}': {} does not name it", name,
+                                            is_custom ? words_key : categories_key));
+    }
+}
+
 }  // namespace
 
 void check_security(Report& report) {
     const config::Config& config = report.config;
+    check_content(report);
     for (const std::string& name : config.list(types_key))
         if (name != "all") check_type(report, types_key, name);
     if (config.list(types_key).empty() && config.boolean("security.pii_detection.enabled"))

@@ -24,8 +24,7 @@ constexpr KeyRow rows[] = {
     later("semantic_cache.embedding.provider", text), later("semantic_cache.embedding.model", text),
     later("semantic_cache.embedding.model_path", path),
     // guard
-    later("security.content_filtering.enabled", boolean), later("security.content_filtering.categories", list),
-    later("security.content_filtering.action", text), later("security.rule.<name>.pattern", text),
+    later("security.rule.<name>.pattern", text),
     later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),
     // dialects
 };

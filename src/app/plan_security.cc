@@ -68,6 +68,24 @@ proxy::GuardAction action_of(std::string_view text) {
     return text == "log" ? proxy::GuardAction::log : proxy::GuardAction::mask;
 }
 
+proxy::ContentPlan content_of(const config::Config& config) {
+    using enum guard::ContentSeverity;
+    proxy::ContentPlan content;
+    const std::string& severity = config.text("security.content_filtering.severity");
+    content.severity = severity == "low" ? low : severity == "high" ? high : medium;
+    const auto set_action = [&](ContentCategory category) {
+        const auto own = fmt::format("security.content_filtering.category.{}.action", content_category_name(category));
+        const std::string& action = config.text(config.has(own) ? own : "security.content_filtering.action");
+        content.actions[static_cast<size_t>(category)] =
+            action == "log" ? proxy::ContentAction::log : proxy::ContentAction::block;
+    };
+    for (const std::string& name : config.list("security.content_filtering.categories"))
+        if (const auto category = content_category(name)) set_action(*category);
+    for (const std::string& phrase : config.list("security.content_filtering.words")) (void)content.words.add(phrase);
+    if (!content.words.empty()) set_action(ContentCategory::custom);
+    return content;
+}
+
 }  // namespace
 
 bool is_pii_type(std::string_view name) noexcept { return guard::pii_type(name).has_value(); }
@@ -103,10 +121,12 @@ void fill_security(const config::Config& config, proxy::Plan& plan) {
                                                                    : medium,
                             .action = injection_action_of(config.text("security.prompt_injection.action"))};
     }
+    if (config.boolean("security.content_filtering.enabled")) guards.content = content_of(config);
     guards.dry_run = config.boolean("security.dry_run");
     for (const std::string& family : config.list("security.unread"))
         guards.unread |= llm::set_of(llm::endpoint_of_name(family));
-    if (guards.pii || guards.injection) plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
+    if (guards.pii || guards.injection || guards.content)
+        plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
 }
 
 }  // namespace loom::app

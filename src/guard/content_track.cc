@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <string>
 
 #include "injection_fold.h"
 
@@ -11,19 +12,7 @@ namespace {
 
 constexpr uint32_t own_points = 100;  // an operator's own words are meant
 
-constexpr std::array<std::string_view, content_category_count> names = {"hate",       "violence", "self_harm", "sexual",
-                                                                        "harassment", "illegal",  "custom"};
-
 }  // namespace
-
-std::string_view content_category_name(ContentCategory category) noexcept {
-    return names[static_cast<size_t>(category)];
-}
-std::optional<ContentCategory> content_category(std::string_view name) noexcept {
-    const auto found = std::ranges::find(names, name);
-    if (found == names.end()) return std::nullopt;
-    return static_cast<ContentCategory>(found - names.begin());
-}
 
 bool ContentWords::add(std::string_view phrase) {
     uint64_t hash = 0;

@@ -559,6 +559,13 @@ class Exposition {
         out_.family("loom_ai_prompt_injections_total", "counter",
                     "Requests whose texts look like an attack on the model's instructions, refused or not.");
         out_.sample({}, sum([](const ShardMetrics& s) { return s.injections_detected_count(); }));
+        out_.family("loom_ai_content_detected_total", "counter",
+                    "Requests with a text of a category (security.content_filtering), refused or not.");
+        for (size_t i = 0; i < content_category_count; ++i) {
+            const auto category = static_cast<ContentCategory>(i);
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.content_detected_count(category); });
+            if (n > 0) out_.sample({{"category", std::string(content_category_name(category))}}, n);
+        }
         out_.family("loom_ai_security_blocked_total", "counter", "Requests refused by a guard, by what it has found.");
         for (size_t i = 0; i < guard_reason_count; ++i) {
             const auto reason = static_cast<GuardReason>(i);

@@ -116,6 +116,11 @@ Result<void> Guarding::end() {
                 return fail(Errc::bad_message, Side::downstream,
                             "a text of the request looks like an attack on the model's instructions "
                             "(security.prompt_injection)");
+            case GuardReason::content:
+                code_ = "content_filter";
+                return fail(Errc::bad_message, Side::downstream,
+                            "a text of the request is of a kind that is not answered here "
+                            "(security.content_filtering)");
             case GuardReason::too_many:
                 code_ = "too_many_values";
                 return fail(Errc::bad_message, Side::downstream,

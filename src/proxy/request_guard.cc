@@ -51,7 +51,10 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     window_.runs = {reinterpret_cast<llm::TextRun*>(runs_.data() + slip), runs};
     looks_for_pii_ = plan.pii && plan.pii->looks_at(side);
     restores_ = side == GuardSide::answer && table_.keeps_any();
-    if (plan.injection && side == GuardSide::request) attacks_.emplace();
+    if (side == GuardSide::request && plan.content)
+        attacks_.emplace(&plan.content->words);
+    else if (side == GuardSide::request && plan.injection)
+        attacks_.emplace();
 }
 
 size_t RequestGuard::memory_bytes() const noexcept {
@@ -245,7 +248,7 @@ void RequestGuard::read_attacks(bool ended) {
 
 /// Spans are of the text; where that stands in the document only the window knows.
 void RequestGuard::map_attacks() noexcept {
-    if (plan_.injection->action != InjectionAction::sanitize) return;
+    if (!plan_.injection || plan_.injection->action != InjectionAction::sanitize) return;
     const auto spans = attacks_->spans();
     const auto in_window = [&](uint64_t place) {
         const uint64_t back = text_read_ - std::min(place, text_read_);
@@ -275,6 +278,23 @@ void RequestGuard::map_attacks() noexcept {
 /// A text has ended.
 void RequestGuard::judge_text() {
     const guard::InjectionScore score = attacks_->finish();
+    if (plan_.injection) judge_attack(score);
+    if (plan_.content) judge_content(attacks_->content());
+    text_read_ = 0;
+    mapped_count_ = 0;
+}
+
+void RequestGuard::judge_content(const guard::ContentScore& score) noexcept {
+    for (size_t i = 0; i < content_category_count; ++i) {
+        const ContentAction action = plan_.content->actions[i];
+        if (action == ContentAction::none || !score.reaches(static_cast<ContentCategory>(i), plan_.content->severity))
+            continue;
+        content_counts_[i] += 1;
+        content_blocked_ |= action == ContentAction::block;
+    }
+}
+
+void RequestGuard::judge_attack(const guard::InjectionScore& score) {
     map_attacks();
     if (score.points_undoubted > worst_.points_undoubted) worst_ = score;
     const bool is_attack = score.blocks(plan_.injection->sensitivity);
@@ -292,8 +312,6 @@ void RequestGuard::judge_text() {
                   .changes = true},
                  false);
     }
-    text_read_ = 0;
-    mapped_count_ = 0;
 }
 
 /// What goes over the border of a string would leave no JSON behind: such a request is refused instead.
@@ -379,12 +397,15 @@ void RequestGuard::put(const Edit& edit) {
 bool RequestGuard::may_act() const noexcept {
     const auto acts = [](GuardAction action) { return action != GuardAction::log; };
     return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) ||
-           (plan_.injection && plan_.injection->action != InjectionAction::log);
+           (plan_.injection && plan_.injection->action != InjectionAction::log) ||
+           (plan_.content &&
+            std::ranges::find(plan_.content->actions, ContentAction::block) != plan_.content->actions.end());
 }
 
 std::optional<GuardReason> RequestGuard::blocked() const noexcept {
     if (!blocked_.empty()) return GuardReason::pii;
     if (attack_blocked_) return GuardReason::prompt_injection;
+    if (content_blocked_) return GuardReason::content;
     if (too_many_ && may_act()) return GuardReason::too_many;
     return std::nullopt;
 }
@@ -396,6 +417,9 @@ std::string_view RequestGuard::blocked_names(Arena& arena) const {
         if (blocked_.has(static_cast<PiiType>(i))) add(pii_type_name(static_cast<PiiType>(i)));
     for (uint32_t i = 0; blocked_.empty() && attack_blocked_ && i < worst_.reason_count; ++i)
         add(worst_.reasons[i].rule);
+    const bool is_content = names.empty();
+    for (size_t i = 0; is_content && i < content_category_count; ++i)
+        if (content_counts_[i] > 0 && plan_.content->actions[i] == ContentAction::block) add(content_category_names[i]);
     return names;
 }
 
@@ -410,6 +434,8 @@ std::string_view RequestGuard::summary(Arena& arena) const {
     for (uint32_t i = 0; i < pii_type_count; ++i)
         if (counts_[i] > 0) add(pii_type_name(static_cast<PiiType>(i)), counts_[i]);
     if (attack_count_ > 0) add("prompt_injection", attack_count_);
+    for (size_t i = 0; i < content_category_count; ++i)
+        if (content_counts_[i] > 0) add(content_category_names[i], content_counts_[i]);
     return told;
 }
 
@@ -417,6 +443,8 @@ void RequestGuard::count(observe::ShardMetrics& metrics) const noexcept {
     for (uint32_t i = 0; i < pii_type_count; ++i)
         if (counts_[i] > 0) metrics.pii_detected(static_cast<PiiType>(i), counts_[i]);
     if (attack_count_ > 0) metrics.injection_detected();
+    for (size_t i = 0; i < content_category_count; ++i)
+        if (content_counts_[i] > 0) metrics.content_detected(static_cast<ContentCategory>(i));
     if (const auto reason = blocked()) metrics.guard_blocked(*reason, plan_.dry_run);
 }
 

@@ -100,6 +100,8 @@ class RequestGuard {
     void read_attacks(bool ended);
     void map_attacks() noexcept;
     void judge_text();
+    void judge_attack(const guard::InjectionScore& score);
+    void judge_content(const guard::ContentScore& score) noexcept;
     [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
     [[nodiscard]] bool may_act() const noexcept;
     void begin_writing();
@@ -128,8 +130,10 @@ class RequestGuard {
     uint64_t text_read_ = 0;   // of the text at hand
     size_t mapped_count_ = 0;  // of its spans
     std::array<Range, guard::InjectionScan::spans_max> ranges_;
-    guard::InjectionScore worst_;  // of the text that has most points
-    uint32_t attack_count_ = 0;    // texts
+    guard::InjectionScore worst_;                                    // of the text that has most points
+    uint32_t attack_count_ = 0;                                      // texts
+    std::array<uint32_t, content_category_count> content_counts_{};  // likewise
+    bool content_blocked_ = false;
 
     ByteBuffer edits_, extras_, changed_;  // edits in order of the document; those that are not
     size_t edit_count_ = 0, extra_count_ = 0;

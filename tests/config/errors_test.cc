@@ -78,8 +78,8 @@ TEST(Errors, EachTypeSaysWhatItExpects) {
 TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
     EXPECT_EQ(errors_of("semantic_cache.ttl = ${NOT_EVEN_SET}"),
               "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
-    EXPECT_EQ(errors_of("security.content_filtering.enabled = on"),
-              "loom.conf:1:1: 'security.content_filtering.enabled' is not available in this version\n");
+    EXPECT_EQ(errors_of("security.rule.r.pattern = a+"),
+              "loom.conf:1:1: 'security.rule.r.pattern' is not available in this version\n");
     EXPECT_EQ(errors_of("state.encryption_key = x"),
               "loom.conf:1:1: 'state.encryption_key' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.auth.type = mtls"),

@@ -46,7 +46,7 @@ const Fixture fixtures[] = {
     {"000_04_semantic_caching.yaml",
      {"semantic_cache.embedding.model", "semantic_cache.embedding.provider", "semantic_cache.enabled",
       "semantic_cache.max_size", "semantic_cache.similarity_threshold", "semantic_cache.ttl"}},
-    {"000_05_security_features.yaml", {"security.content_filtering.categories", "security.content_filtering.enabled"}},
+    {"000_05_security_features.yaml", {}},
     {"000_06_rate_limiting_for_ai.yaml", {}},
     {"000_07_configuration.yaml", {"semantic_cache.enabled", "semantic_cache.similarity_threshold"}},
     {"000_08_getting_started.yaml", {}},

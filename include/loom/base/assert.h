@@ -7,8 +7,8 @@ namespace loom {
 [[noreturn]] void assert_failed(const char* condition, const char* file, int line) noexcept;
 }  // namespace loom
 
-#define LOOM_ASSERT(condition)                                                       \
-    do {                                                                             \
-        if (!(condition)) [[unlikely]]                                               \
-            ::loom::assert_failed(#condition, __FILE__, __LINE__);                   \
+#define LOOM_ASSERT(condition)                                     \
+    do {                                                           \
+        if (!(condition)) [[unlikely]]                             \
+            ::loom::assert_failed(#condition, __FILE__, __LINE__); \
     } while (false)

@@ -1,4 +1,5 @@
-// Intrusive doubly linked list: membership costs no allocation and an object can leave in O(1) without knowing its list.
+// Intrusive doubly linked list: membership costs no allocation and an object can leave in O(1) without knowing its
+// list.
 #pragma once
 
 #include "loom/base/assert.h"

@@ -99,11 +99,12 @@ enum class GuardReason : uint8_t {
     prompt_injection,
     unread,    // no guard reads such a body
     too_many,  // more to mask than there is room for
+    content,   // of a category that is not to be asked for
 };
-inline constexpr size_t guard_reason_count = 4;
+inline constexpr size_t guard_reason_count = 5;
 [[nodiscard]] constexpr std::string_view guard_reason_name(GuardReason reason) noexcept {
-    constexpr std::array<std::string_view, guard_reason_count> names = {"pii", "prompt_injection", "unread",
-                                                                        "too_many"};
+    constexpr std::array<std::string_view, guard_reason_count> names = {"pii", "prompt_injection", "unread", "too_many",
+                                                                        "content_filter"};
     return names[static_cast<size_t>(reason)];
 }
 

@@ -69,10 +69,10 @@ using Result = std::expected<T, Error>;
 
 /// `const auto head = LOOM_TRY(parse(bytes));` in plain functions that return a Result. Not inside coroutines: a
 /// statement expression around a co_await is miscompiled by GCC 12 (write `if (!r) co_return …` there).
-#define LOOM_TRY(expression)                                                            \
-    ({                                                                                  \
-        auto&& loom_try_result = (expression);                                          \
-        if (!loom_try_result) [[unlikely]]                                              \
-            return std::unexpected(std::move(loom_try_result).error());                 \
-        *std::move(loom_try_result);                                                    \
+#define LOOM_TRY(expression)                                            \
+    ({                                                                  \
+        auto&& loom_try_result = (expression);                          \
+        if (!loom_try_result) [[unlikely]]                              \
+            return std::unexpected(std::move(loom_try_result).error()); \
+        *std::move(loom_try_result);                                    \
     })

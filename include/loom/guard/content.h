@@ -5,19 +5,12 @@
 
 #include <array>
 #include <cstdint>
-#include <memory>
-#include <optional>
-#include <string>
 #include <string_view>
 #include <vector>
 
-namespace loom::guard {
+#include "loom/base/content_category.h"
 
-/// As OpenAI's moderation names them; `custom` is the operator's own list of words.
-enum class ContentCategory : uint8_t { hate, violence, self_harm, sexual, harassment, illegal, custom };
-inline constexpr size_t content_category_count = 7;
-[[nodiscard]] std::string_view content_category_name(ContentCategory category) noexcept;
-[[nodiscard]] std::optional<ContentCategory> content_category(std::string_view name) noexcept;
+namespace loom::guard {
 
 enum class ContentSeverity : uint8_t { low, medium, high };
 

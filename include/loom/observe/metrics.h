@@ -21,6 +21,7 @@
 #include "loom/base/histogram.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
+#include "loom/base/content_category.h"
 #include "loom/base/pii_type.h"
 
 namespace loom::observe {
@@ -240,6 +241,7 @@ class ShardMetrics {
     void pii_told(PiiType type, uint64_t count) noexcept { pii_told_[static_cast<size_t>(type)].add(count); }
     void pii_detected(PiiType type, uint64_t count) noexcept { pii_detected_[static_cast<size_t>(type)].add(count); }
     /// A request whose texts look like an attack, whatever became of it.
+    void content_detected(ContentCategory category) noexcept { content_detected_[static_cast<size_t>(category)].add(); }
     void injection_detected() noexcept { injections_detected_.add(); }
     /// A request that a guard has refused; `dry`: would have.
     void guard_blocked(GuardReason reason, bool dry) noexcept {
@@ -302,6 +304,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t pii_detected_count(PiiType type) const noexcept {
         return pii_detected_[static_cast<size_t>(type)].value();
     }
+    [[nodiscard]] uint64_t content_detected_count(ContentCategory category) const noexcept {
+        return content_detected_[static_cast<size_t>(category)].value();
+    }
     [[nodiscard]] uint64_t injections_detected_count() const noexcept { return injections_detected_.value(); }
     [[nodiscard]] uint64_t guard_blocked_count(GuardReason reason) const noexcept {
         return guard_blocked_[static_cast<size_t>(reason)].value();
@@ -341,6 +346,7 @@ class ShardMetrics {
     std::array<Counter, pii_type_count> pii_detected_, pii_told_;  // in requests, in answers
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
+    std::array<Counter, content_category_count> content_detected_;
     std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;

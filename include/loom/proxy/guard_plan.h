@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "loom/guard/content.h"
 #include "loom/guard/injection.h"
 #include "loom/guard/mask.h"
 #include "loom/guard/pii_scanner.h"
@@ -47,14 +48,23 @@ struct InjectionPlan {
     InjectionAction action = InjectionAction::block;
 };
 
+enum class ContentAction : uint8_t { none, log, block };
+
+struct ContentPlan {
+    std::array<ContentAction, content_category_count> actions{};  // by category
+    guard::ContentSeverity severity = guard::ContentSeverity::medium;
+    guard::ContentWords words;  // of the category `custom`
+};
+
 struct GuardPlan {
     std::optional<PiiPlan> pii;
     std::optional<InjectionPlan> injection;
+    std::optional<ContentPlan> content;
     bool dry_run = false;  // all is counted, nothing is changed or refused
     std::string mark;      // of what is done to answers: kept ones are of this configuration alone
     uint64_t unread = 0;   // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
 
-    [[nodiscard]] bool reads_requests() const noexcept { return injection || (pii && pii->requests); }
+    [[nodiscard]] bool reads_requests() const noexcept { return injection || content || (pii && pii->requests); }
     [[nodiscard]] bool looks_at_answers() const noexcept { return pii && pii->answers; }
     /// May it change what clients get?
     [[nodiscard]] bool tells_answers() const noexcept { return pii && (pii->answers || pii->restores()); }
