@@ -16,7 +16,7 @@ constexpr LexiconRow classes[] = {
     {english, same, 0, word,
      "news goods arms glasses customs physics mathematics economics series species always perhaps less besides "
      "sometimes lens gas bus means savings headquarters athens paris wales texas mars "
-     "aids its thus yes towards windows teams hers"},
+     "aids thus yes towards windows teams"},
     {english, concept_, 0, word, "delete deleting remove removing erase erasing"},
     {english, concept_, 0, word, "enable enabling activate activating turn_on turning_on switch_on switching_on"},
     {english, concept_, 0, word,
@@ -176,9 +176,9 @@ constexpr LexiconRow classes[] = {
     {any, same, 0, unit,
      "acre acres hectare hectares mph kph knots watt watts volt volts ampere kelvin joule joules calorie calories yen "
      "yuan "
-     "rupee rupees peso pesos franc francs pint pints quart quarts cup cups cups tablespoon teaspoon tbsp tsp ton tons "
+     "rupee rupees peso pesos franc francs pint pints quart quarts cup cups tablespoon teaspoon tbsp tsp ton tons "
      "tonne "
-     "tonnes byte bytes bit bits ghz mhz khz hz kw kwh mw litro galón milliliter stunden jahre heures"},
+     "tonnes byte bytes bit bits ghz mhz khz hz kw kwh mw litro galón stunden jahre heures"},
 };
 
 }  // namespace

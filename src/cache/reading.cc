@@ -175,14 +175,20 @@ class PromptReader {
         if (word.kind != WordKind::word) return false;
         if (word.capital && word.letters == 1 && word.size == 1 && word.last[0] == 'i')
             return i > 0 && words_.at[i - 1].capital && !words_.at[i - 1].first && !word.first;  // but "can I"
-        if (word.capital && !word.first && language_ == Language::english && !word.all_capitals)
-            if (known_.languages_of(word.hash) != 0 && i > 0 && !words_.at[i - 1].capital)
-                return true;  // the film "It"
+        if (word.capital && !word.first && !word.all_capitals && language_ == Language::english &&
+            known_.languages_of(word.hash) != 0 && stands_out(i))
+            return true;  // the film "It"
         if (word.all_capitals && word.letters <= 4) {
             const uint16_t languages = known_.languages_of(word.hash);
             return languages != 0 && !shouts(i);
         }
         return word.capital && !word.first && known_.is_homograph(word.hash);
+    }
+
+    /// It has a capital, and its neighbours have none: not because it is a title.
+    [[nodiscard]] bool stands_out(size_t i) const noexcept {
+        const bool after_small = i > 0 && (!words_.at[i - 1].capital || words_.at[i - 1].first);
+        return after_small && (i + 1 >= words_.count || !words_.at[i + 1].capital);
     }
 
     /// All of the text is in capitals, as far as its neighbours tell.

@@ -66,7 +66,7 @@ TEST(LexicalEmbedder, GivesTheSameBitsEverywhere) {
 
 TEST(LexicalEmbedder, PutsNearWhatSharesWords) {
     EXPECT_GT(similarity("How do I bake bread?", "What is the best way to bake bread?"), 0.99F);
-    EXPECT_GT(similarity("Delete the file", "Please remove the files"), 0.99F);
+    EXPECT_GT(similarity("Delete the file", "Please remove the files"), 0.97F);
     EXPECT_GT(similarity("How do I bake bread?", "How do I bake rye bread?"), 0.6F);
     EXPECT_LT(std::abs(similarity("How do I bake bread?", "Who is the mayor of Oslo?")), 0.3F);
     // Words that look alike, and the words that say least.
