@@ -29,7 +29,7 @@ class PromptReader {
         reading.text = words.text;
         reading.language = language_;
         reading.whole = words.whole;
-        reading.questions = reading.modals = reading.tenses = 0;
+        reading.questions = reading.modals = reading.tenses = reading.verbs = 0;
         reading.count = 0;
     }
 
@@ -235,6 +235,7 @@ class PromptReader {
         switch (role) {
             case Role::question: reading_.questions |= bits; return;
             case Role::modal: reading_.modals |= bits; return;
+            case Role::drop: reading_.verbs |= bits; return;
             case Role::tense: reading_.tenses |= bits; return;
             case Role::negation: links_ |= (links_ & l_not) != 0 ? l_not_twice : l_not; return;
             case Role::person:
