@@ -189,28 +189,48 @@ class WordReader {
 
     /// Without the marks of its sentence.
     void take_core(size_t begin, size_t end) noexcept {
-        const bool call = std::string_view(text_).substr(begin, end - begin).find('(', 1) < end - begin;
-        while (begin < end && leading_mark(begin, end)) {
-            if (text_[begin] == '(' && begin + 1 < end && is_formal(begin + 1, end)) push_code(begin, begin + 1);
-            ++begin;
+        const std::string_view chunk = text_.substr(begin, end - begin);
+        if (is_sign_alone(chunk)) return push_code(begin, end);
+        const bool call = chunk.find('(', 1) != chunk.npos;
+        size_t core = begin;
+        while (core < end && leading_mark(core, end, core == begin)) {
+            if (text_[core] == '(' && core + 1 < end && is_formal(core + 1, end)) push_code(core, core + 1);
+            ++core;
         }
         size_t closed = end;
         bool ends_sentence = false;
-        while (begin < closed && trailing_mark(text_[closed - 1], call)) {
+        while (core < closed && trailing_mark(text_[closed - 1], call)) {
             const char c = text_[--closed];
             ends_sentence = ends_sentence || c == '.' || c == '!' || c == '?' || c == ':';
         }
-        if (begin < closed) take_bare(begin, closed);
-        if (text_.substr(closed, end - closed).contains(')') && begin < closed && is_formal(begin, closed))
-            push_code(closed, closed + 1);
+        if (core < closed) {
+            take_bare(core, closed);
+            take_closing_marks(core, closed, end);
+        }
         if (ends_sentence) first_ = true;
     }
 
-    [[nodiscard]] bool leading_mark(size_t at, size_t end) const noexcept {
+    /// A bracket of a formula, and feet.
+    void take_closing_marks(size_t core, size_t closed, size_t end) noexcept {
+        if (text_.substr(closed, end - closed).contains(')') && is_formal(core, closed)) push_code(closed, closed + 1);
+        const bool after_digit = is_digit(static_cast<unsigned char>(text_[closed - 1]));
+        if (after_digit && closed < end && text_[closed] == '\'') push_code(closed, closed + 1);
+    }
+
+    /// "cd ..", 5", and what stands between the parts of "a ? b : c".
+    [[nodiscard]] bool is_sign_alone(std::string_view chunk) const noexcept {
+        if (chunk == "..") return true;
+        if (chunk.size() != 1 || words_.count == 0) return false;
+        const Word& before = words_.at[words_.count - 1];
+        if (chunk == "\"") return before.kind == WordKind::number && before.begin + before.size == at_ - 1;
+        return (chunk == "?" || chunk == ":") && before.size == 1;
+    }
+
+    [[nodiscard]] bool leading_mark(size_t at, size_t end, bool very_first) const noexcept {
         const char c = text_[at];
-        if (c == '.') return at + 1 == end || !is_letter(static_cast<unsigned char>(text_[at + 1]));
-        return c == '(' || c == '\'' || c == '"' || c == ',' || c == ':' || c == ';' || c == '!' || c == '?' ||
-               c == ')';
+        const bool before_letter = at + 1 < end && is_letter(static_cast<unsigned char>(text_[at + 1]));
+        if (c == '.' || c == '!') return !very_first || !before_letter;  // .NET, !x
+        return c == '(' || c == '\'' || c == '"' || c == ',' || c == ':' || c == ';' || c == '?' || c == ')';
     }
     [[nodiscard]] static bool trailing_mark(char c, bool call) noexcept {
         return c == '.' || c == ',' || c == '!' || c == '?' || c == ';' || c == ':' || c == '\'' || c == '"' ||
