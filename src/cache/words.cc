@@ -217,9 +217,16 @@ class WordReader {
         if (after_digit && closed < end && text_[closed] == '\'') push_code(closed, closed + 1);
     }
 
+    /// Marks of a sentence's end, alone, where it goes on: "git add . does".
+    [[nodiscard]] bool is_mark_within(std::string_view chunk) const noexcept {
+        if (chunk.find_first_not_of(".!?") != chunk.npos) return false;
+        const size_t next = text_.find_first_not_of(" \n", at_);
+        return next != text_.npos && text_[next] >= 'a' && text_[next] <= 'z';
+    }
+
     /// "cd ..", 5", and what stands between the parts of "a ? b : c".
     [[nodiscard]] bool is_sign_alone(std::string_view chunk) const noexcept {
-        if (chunk == "..") return true;
+        if (chunk == ".." || is_mark_within(chunk)) return true;
         if (chunk.size() != 1 || words_.count == 0) return false;
         const Word& before = words_.at[words_.count - 1];
         if (chunk == "\"") return before.kind == WordKind::number && before.begin + before.size == at_ - 1;
