@@ -40,6 +40,7 @@ class PromptReader {
         for (size_t i = 0; i < words_.count;) i += take(i);
         flush_number();
         reading_.links_after = links_;
+        reading_.links_after_order = links_order_;
     }
 
   private:
@@ -249,9 +250,15 @@ class PromptReader {
             case Role::tense: reading_.tenses |= bits; return;
             case Role::negation: links_ |= (links_ & l_not) != 0 ? l_not_twice : l_not; return;
             case Role::person:
-            case Role::link: links_ |= bits; return;
+            case Role::link: return link(bits);
             default: return;
         }
+    }
+
+    void link(uint32_t bits) noexcept {
+        links_ |= bits;
+        const uint32_t ordered = bits & (l_strong | l_person);
+        if (ordered != 0) links_order_ = links_order_ * 37 + static_cast<uint32_t>(std::countr_zero(ordered)) + 1;
     }
 
     /// English: without the s of a plural or of a third person, and in American spelling.
@@ -299,6 +306,7 @@ class PromptReader {
                  .raw = word.hash,
                  .exact = word.inner_capital ? word.exact : 0,
                  .links = std::exchange(links_, 0),
+                 .links_order = std::exchange(links_order_, 0),
                  .begin = word.begin,
                  .size = word.size,
                  .topic = topic,
@@ -314,6 +322,7 @@ class PromptReader {
     const Lexicon& known_;
     Language language_;
     uint32_t links_ = 0;
+    uint32_t links_order_ = 0;
     size_t sentence_at_ = 0;      // the token that it begins with
     size_t name_at_ = words_max;  // the last word that is_name() took for one
     bool opening_ = true;         // nothing but politeness yet, in this sentence
