@@ -156,7 +156,7 @@ class PromptReader {
         const bool follows_digits = i > 0 && words_.at[i - 1].kind == WordKind::number;
         flush_number();
         const bool unit_may_follow = std::exchange(after_number_, false);
-        if (is_name(word, i)) {
+        if (is_name(word, role, i)) {
             name_at_ = i;
             return push(word, word.hash ^ name_salt, VetoReason::name);
         }
@@ -178,13 +178,17 @@ class PromptReader {
     }
 
     /// US and us, Turkey and turkey, World War I.
-    [[nodiscard]] bool is_name(const Word& word, size_t i) const noexcept {
+    [[nodiscard]] bool is_name(const Word& word, Role role, size_t i) const noexcept {
         if (word.kind != WordKind::word) return false;
         if (word.capital && word.letters == 1 && word.size == 1 && word.last[0] == 'i')
             return i > 0 && words_.at[i - 1].capital && !words_.at[i - 1].first && !word.first;  // but "can I"
-        if (word.capital && !word.first && !word.all_capitals && language_ == Language::english &&
-            known_.languages_of(word.hash) != 0 && stands_out(i))
-            return true;  // the film "It"
+        const bool may_be_name =
+            role != Role::none && (language_ == Language::english || role == Role::drop || role == Role::link);
+        if (word.capital && !word.first && !word.all_capitals && may_be_name && known_.languages_of(word.hash) != 0 &&
+            stands_out(i))
+            return true;  // the film "It", Le Mans
+        const bool is_article = language_ == Language::english && word.letters == 1 && word.last[0] == 'a';
+        if (is_article && i + 1 < words_.count && words_.at[i + 1].letters == 1) return true;  // mv a b
         if (word.all_capitals && word.letters <= 4) {
             const uint16_t languages = known_.languages_of(word.hash);
             return languages != 0 && !shouts(i);
@@ -347,14 +351,16 @@ uint16_t likely_languages(const Words& words) noexcept {
             ++votes[static_cast<size_t>(std::countr_zero(bits))];
     }
     const uint32_t most = std::ranges::max(votes);
-    if (most == 0) return bit(Language::english);
+    if (most == 0) return 0;
     uint16_t languages = 0;
     for (size_t i = 0; i < language_count; ++i)
         if (votes[i] == most) languages = static_cast<uint16_t>(languages | 1u << i);
     return languages;
 }
 
-Language first_language(uint16_t languages) noexcept { return static_cast<Language>(std::countr_zero(languages)); }
+Language first_language(uint16_t languages) noexcept {
+    return languages == 0 ? Language::english : static_cast<Language>(std::countr_zero(languages));
+}
 
 void read_prompt(const Words& words, Language language, Reading& reading) noexcept {
     PromptReader(words, language, reading).read();

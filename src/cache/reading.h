@@ -40,10 +40,10 @@ struct Reading {
     std::array<Token, words_max> tokens;
 };
 
-/// The languages that most of the small words belong to: a bit for each; English where nothing tells. Short texts may
-/// have more than one.
+/// The languages that most of the small words belong to, a bit for each: none where there are none, and more than one
+/// for many a short text.
 [[nodiscard]] uint16_t likely_languages(const Words& words) noexcept;
-/// One of them.
+/// One of them; English where nothing tells.
 [[nodiscard]] Language first_language(uint16_t languages) noexcept;
 
 /// Linear in the text, nothing from the heap.

@@ -302,6 +302,14 @@ VetoReason compare(Reading& a, Reading& b) {
     return reasons.first();
 }
 
+/// Where nothing tells, it is taken for English, as the other one has to be able to.
+uint16_t common_languages(uint16_t a, uint16_t b) {
+    constexpr uint16_t english = 1u << static_cast<unsigned>(Language::english);
+    if (a == 0 && b == 0) return english;
+    if (a == 0 || b == 0) return ((a | b) & english) != 0 ? static_cast<uint16_t>(a | b) : uint16_t{0};
+    return a & b;
+}
+
 }  // namespace
 
 std::string_view veto_reason_name(VetoReason reason) noexcept { return names[static_cast<size_t>(reason)]; }
@@ -313,13 +321,16 @@ VetoReason veto(std::string_view asked, std::string_view kept) {
     read_words(asked, a_words);
     read_words(kept, b_words);
     if (!a_words.whole || !b_words.whole) return VetoReason::length;
-    const uint16_t a_languages = likely_languages(a_words), b_languages = likely_languages(b_words);
-    if ((a_languages & b_languages) == 0) return VetoReason::language;
-    const Language language = first_language(a_languages & b_languages);
-    Reading a, b;
-    read_prompt(a_words, language, a);
-    read_prompt(b_words, language, b);
-    return compare(a, b);
+    const uint16_t languages = common_languages(likely_languages(a_words), likely_languages(b_words));
+    if (languages == 0) return VetoReason::language;
+    Reasons reasons;  // where a text may be of several languages, it has to pass in each
+    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
+        Reading a, b;
+        read_prompt(a_words, first_language(left), a);
+        read_prompt(b_words, first_language(left), b);
+        if (const VetoReason reason = compare(a, b); reason != VetoReason::none) reasons.add(reason);
+    }
+    return reasons.first();
 }
 
 }  // namespace loom::cache
