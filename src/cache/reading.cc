@@ -22,6 +22,28 @@ bool may_tell(const Words& words, size_t i) noexcept {
            (i + 1 < words.count && words.at[i + 1].joined);
 }
 
+using Votes = std::array<uint32_t, language_count>;
+
+uint16_t most_voted(const Votes& votes) noexcept {
+    uint16_t languages = 0;
+    for (size_t i = 0; i < votes.size(); ++i)
+        if (votes[i] == std::ranges::max(votes)) languages = static_cast<uint16_t>(languages | 1u << i);
+    return languages;
+}
+
+/// Those of `languages` that know most of the words by any table: "give me three tips".
+uint16_t narrowed(const Words& words, uint16_t languages) noexcept {
+    Votes votes{};
+    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
+        const Language language = first_language(left);
+        for (size_t i = 0; i < words.count; ++i) {
+            const Meaning* const meaning = lexicon().find(words.at[i].hash, language);
+            votes[static_cast<size_t>(language)] += meaning != nullptr && meaning->role != Role::none;
+        }
+    }
+    return most_voted(votes) & languages;
+}
+
 class PromptReader {
   public:
     PromptReader(const Words& words, Language language, Reading& reading) noexcept
@@ -342,20 +364,16 @@ uint16_t likely_languages(const Words& words) noexcept {
     const auto bit = [](Language language) { return static_cast<uint16_t>(1u << static_cast<unsigned>(language)); };
     if (words.kana > 0) return bit(Language::japanese);
     if (words.ideographs * 2 > words.count) return bit(Language::chinese);
-    const Lexicon& known = lexicon();
-    std::array<uint32_t, language_count> votes{};
+    Votes votes{};
     for (size_t i = 0; i < words.count; ++i) {
         if (!may_tell(words, i)) continue;
-        for (uint16_t bits = known.languages_of(words.at[i].hash); bits != 0;
+        for (uint16_t bits = lexicon().languages_of(words.at[i].hash); bits != 0;
              bits = static_cast<uint16_t>(bits & (bits - 1)))
             ++votes[static_cast<size_t>(std::countr_zero(bits))];
     }
-    const uint32_t most = std::ranges::max(votes);
-    if (most == 0) return 0;
-    uint16_t languages = 0;
-    for (size_t i = 0; i < language_count; ++i)
-        if (votes[i] == most) languages = static_cast<uint16_t>(languages | 1u << i);
-    return languages;
+    if (std::ranges::max(votes) == 0) return 0;
+    const uint16_t languages = most_voted(votes);
+    return std::has_single_bit(languages) ? languages : narrowed(words, languages);
 }
 
 Language first_language(uint16_t languages) noexcept {
