@@ -396,9 +396,12 @@ constexpr KeyRow tenant_rows[] = {
      .meaning =
          "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
          "is the consumer's own"},
-    {.pattern = "consumer.<name>.team", .type = text, .meaning = "whom it belongs to, for routing.rule.<name>.when"},
-    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise"},
-    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise"},
+    {.pattern = "consumer.<name>.team",
+     .type = text,
+     .meaning = "whom it belongs to: for routing.rule.<name>.when, limits and budgets of teams, and "
+                "loom_ai_team_tokens_total"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise, for rules"},
+    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise, for rules and limits of tiers"},
 };
 
 constexpr KeyRow proxy_rows[] = {

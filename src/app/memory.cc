@@ -18,6 +18,7 @@
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
+#include "plan_owners.h"
 
 namespace loom::app {
 
@@ -170,7 +171,7 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes =
-        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan));
+        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan), owner_count(plan));
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});
     terms.push_back(proxy::admin_memory(shape));
     terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});

@@ -15,6 +15,7 @@
 #include "loom/observe/log.h"
 #include "plan_identity.h"
 #include "plan_instances.h"
+#include "plan_owners.h"
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
 #include "plan_selection.h"
@@ -245,7 +246,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
     return providers;
 }
 
-tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) {
+tenant::ConsumerTable build_consumers(const Config& config, observe::Metrics& metrics, Messages& messages) {
     std::vector<tenant::ConsumerOptions> options;
     for (const std::string& name : config.names("consumer")) {
         tenant::ConsumerOptions one;
@@ -260,6 +261,7 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.team = config.text(fmt::format("consumer.{}.team", name));
         one.consumer.project = config.text(fmt::format("consumer.{}.project", name));
         one.consumer.tier = config.text(fmt::format("consumer.{}.tier", name));
+        one.consumer.owners = owner_slots(one.consumer, metrics);
         one.consumer.priority = static_cast<uint8_t>(config.integer(fmt::format("consumer.{}.priority", name)));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
@@ -396,7 +398,8 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
     plan->providers = build_providers(config, metrics, files, messages);
-    plan->consumers = build_consumers(config, messages);
+    plan->consumers = build_consumers(config, metrics, messages);
+    fill_team_slots(config, *plan, metrics);
     fill_jwt(config, *plan, files, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);

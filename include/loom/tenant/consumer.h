@@ -12,6 +12,7 @@
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
 #include "loom/base/ip.h"
+#include "loom/base/owner_slots.h"
 
 namespace loom::tenant {
 
@@ -29,6 +30,7 @@ struct Consumer {
     std::string issuer;                // of one that is unlisted: whose token it is, since two issuers may use one name
     std::vector<IpNetwork> networks;   // it comes from these addresses alone; empty allows all
     int64_t expires_unix_s = 0;        // 0: never
+    OwnerSlots owners;                 // where what its team and its tenant take is counted
     uint8_t priority = 5;              // 0..9: the higher, the sooner it is served where not all can be
 
     static constexpr uint32_t unlisted = UINT32_MAX;
