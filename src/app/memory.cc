@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "alert_webhook.h"
 #include "health_checks.h"
 #include "jwt_keys.h"
 #include "loom/base/block_pool.h"
@@ -154,6 +155,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         static_cast<size_t>(std::ranges::count_if(plan.jwt, [](const proxy::JwtPlan& one) { return one.source != 0; }));
     if (fetched_count > 0)
         terms.push_back({"keys of issuers on their way", fetched_count * jwt_fetch_bytes_max(), "jwt.NAME.jwks"});
+    if (plan.alerts != nullptr)
+        terms.push_back({"events that are told",
+                         AlertWebhook::memory_bytes_max(*plan.alerts) + server.shard_count * sizeof(tenant::AlertRing),
+                         "alerts.webhook.queue"});
     if (plan.lockout != nullptr)
         terms.push_back({"addresses that have failed to authenticate, old and new", 2 * tenant::Lockout::memory_bytes(),
                          "auth.lockout.failures"});
@@ -166,8 +171,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && token_count + checked_count + fetched_count > 0)
-        terms.push_back({"the ring and blocks that tokens and health checks come by",
+    if (server.admin_listen == "off" && (token_count + checked_count + fetched_count > 0 || plan.alerts != nullptr))
+        terms.push_back({"the ring and blocks that tokens, health checks and events go by",
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes =

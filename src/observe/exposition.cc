@@ -167,8 +167,7 @@ class Exposition {
             }
     }
 
-    OwnerTotals owner_totals(uint16_t slot,
-                             const OwnerSeries& (ShardMetrics::*series)(uint16_t) const noexcept) const {
+    OwnerTotals owner_totals(uint16_t slot, const OwnerSeries& (ShardMetrics::*series)(uint16_t) const noexcept) const {
         OwnerTotals total;
         for (const auto& shard : m_.shards_) {
             const OwnerSeries& s = ((*shard).*series)(slot);

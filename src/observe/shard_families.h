@@ -36,6 +36,14 @@ inline constexpr ShardCounter shard_counters[] = {
     {"loom_shed_total", "Requests refused because their shard was overloaded.", &ShardMetrics::shed},
     {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
      &ShardMetrics::bodies_waited},
+    {"loom_ai_context_refused_total",
+     "Requests refused because they do not fit their model's context (context_window.on_overflow).",
+     &ShardMetrics::context_refused},
+    {"loom_ai_context_flagged_total", "Requests that do not, and were sent all the same.",
+     &ShardMetrics::context_flagged},
+    {"loom_ai_context_trimmed_total", "Requests that were sent without their oldest turns.",
+     &ShardMetrics::context_trimmed},
+    {"loom_ai_context_messages_dropped_total", "The messages of those turns.", &ShardMetrics::context_turns_dropped},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
 };
 

@@ -27,10 +27,10 @@
 namespace loom::observe {
 
 inline constexpr uint16_t other_slot = 0;
-inline constexpr uint16_t provider_slots_max = 64;  // `other` included
-inline constexpr uint16_t model_slots_max = 201;    // `other` included
-inline constexpr uint16_t arm_slots_max = 65;       // of experiments; `other` included
-inline constexpr uint16_t owner_slots_max = 129;    // of teams, and of tenants; `other` included
+inline constexpr uint16_t provider_slots_max = 64;   // `other` included
+inline constexpr uint16_t model_slots_max = 201;     // `other` included
+inline constexpr uint16_t arm_slots_max = 65;        // of experiments; `other` included
+inline constexpr uint16_t owner_slots_max = 129;     // of teams, and of tenants; `other` included
 inline constexpr size_t owner_name_bytes_max = 128;  // one that is longer is among the others
 
 enum class Outcome : uint8_t { success, error };
@@ -188,8 +188,9 @@ class ShardMetrics {
     // Streams that broke behind content where routing.failover.continuation is on: another provider has told the rest,
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
-    Counter budget_alerts;     // shares of budgets that were reached
-    // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and those turns.
+    Counter budget_alerts;  // shares of budgets that were reached
+    // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and those
+    // turns.
     Counter context_refused, context_flagged, context_trimmed, context_turns_dropped;
     Counter alerts_lost;       // events that a shard had no room for (alerts.*)
     Counter budget_fallbacks;  // requests that a model took in place of one that a budget did not do for

@@ -131,8 +131,9 @@ struct RoutePlan {
     std::string name;
     bool ai = true;
     AuthType auth = AuthType::credentials;
-    bool takes_keys = true;     // consumers' keys; tokens are those of `jwt`
-    std::vector<uint32_t> jwt;  // in Plan::jwt
+    bool takes_keys = true;           // consumers' keys; tokens are those of `jwt`
+    bool takes_certificates = false;  // of clients, verified by their listener's client_ca
+    std::vector<uint32_t> jwt;        // in Plan::jwt
     AddressRules addresses;
     std::string auth_header;             // one more header that may carry the key; "" for none
     bool bearer = true;                  // Authorization: Bearer carries it
