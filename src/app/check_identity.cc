@@ -147,6 +147,9 @@ void check_consumers_certificates(Report& report, const std::string& consumer) {
     constexpr std::string_view kinds[] = {"URI:", "DNS:", "email:", "IP:", "sha256:"};
     constexpr size_t fingerprint_digits = 64;
     const auto key = fmt::format("consumer.{}.certificate", consumer);
+    const auto takes = [&report](const std::string& route) { return route_auth(report.config, route).certificates; };
+    if (report.config.has(key) && std::ranges::none_of(report.config.names("route"), takes))
+        report.warning(key, "means nothing: no route takes certificates (route.NAME.auth.type = mtls)");
     for (const auto& setting : report.config.settings(key)) {
         const std::string& text = setting.value.text;
         const auto fault = [&](std::string_view what) { report.add(setting.value_place, true, key, what); };

@@ -10,6 +10,7 @@
 #include "health_checks.h"
 #include "jwt_keys.h"
 #include "loom/base/block_pool.h"
+#include "loom/llm/history_trim.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
@@ -101,6 +102,9 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (!plan.jwt.empty())
         terms.push_back(
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
+    if (plan.context != nullptr)
+        terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
+                         "context_window.on_overflow"});
     if (plan.tokenizers != nullptr)
         terms.push_back({"what tokens are counted with", llm::TokenCounter::memory_bytes(), "tokenizer.NAME.path"});
     if (server.log_path != "off")

@@ -10,7 +10,7 @@
 namespace loom::llm {
 namespace {
 
-constexpr size_t item_block_bytes = 4096;
+constexpr size_t item_block_bytes = 64 * 1024;
 
 /// Whose a message is, as far as it decides what may go.
 enum class Speaker : uint8_t { system, user, model, result };
@@ -46,6 +46,8 @@ Speaker speaker_of_role(std::string_view role) noexcept {
     return role == "tool" || role == "function" ? Speaker::result : Speaker::model;
 }
 
+static_assert((sizeof(Item) + 3 * sizeof(void*)) * HistoryTrim::messages_max <= HistoryTrim::memory_bytes_max);
+
 class History {
   public:
     History(Protocol protocol, std::string_view body, Tokens tokens, Arena& arena, ByteBuffer& out) noexcept
@@ -59,6 +61,7 @@ class History {
 
     /// Says who goes; how many.
     uint32_t choose(uint64_t bytes) {
+        if (too_many_) return 0;
         uint32_t at = 0, last_user = 0;
         bool has_user = false;
         for (const Item& item : items_) {
@@ -108,6 +111,10 @@ class History {
     }
 
     bool read_item(Cursor& at) {
+        if (items_.count() == HistoryTrim::messages_max) {
+            too_many_ = true;
+            return at.skip_value();
+        }
         const uint32_t begin = at.offset();
         Facts facts;
         const bool is_object = at.peek() == '{';
@@ -202,6 +209,7 @@ class History {
     Arena& arena_;
     Splicer splicer_;
     ArenaList<Item> items_;
+    bool too_many_ = false;
 };
 
 }  // namespace

@@ -15,7 +15,8 @@ namespace loom::proxy {
 namespace {
 
 constexpr const char* too_long = "the prompt, and what is left for its answer, do not fit the context of this model";
-constexpr int passes_max = 4;  // each leaves out at least as much as the one before
+constexpr int passes_max = 6;  // the last leaves out all that may go
+constexpr uint64_t all_bytes = UINT64_MAX / 2;
 
 }  // namespace
 
@@ -73,13 +74,11 @@ void ContextVisit::flag(const llm::Request& request, uint64_t window) {
 /// What a turn is in tokens is an estimate: what is left is counted anew, and more goes where it is too much yet.
 Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     uint32_t dropped = 0;
-    uint64_t least = 0;
-    for (int pass = 0; pass < passes_max; ++pass) {
+    for (int pass = 1; pass <= passes_max && needed(request) > window; ++pass) {
         const uint64_t excess = needed(request) - window;
-        least = std::max(excess, 2 * least);
-        const uint32_t gone = LOOM_TRY(drop(request, pass == 0 ? excess : least));
+        const uint32_t gone = LOOM_TRY(drop(request, pass == passes_max ? all_bytes : bytes_of(request, excess)));
+        if (gone == 0) break;
         dropped += gone;
-        if (gone == 0 || needed(request) <= window) break;
     }
     if (needed(request) > window) return refuse(request, window);
     x_.services_.metrics().context_trimmed.add();
@@ -88,14 +87,17 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     return {};
 }
 
-Result<uint32_t> ContextVisit::drop(llm::Request& request, uint64_t tokens) {
-    // Of bytes as this prompt has them.
-    const uint64_t prompt_tokens = std::max<uint64_t>(request.prompt_tokens(), 1);
+/// Of the document, as its prompt has them, and a sixth for what stands around its texts.
+uint64_t ContextVisit::bytes_of(const llm::Request& request, uint64_t tokens) noexcept {
     const auto bytes =
-        static_cast<uint64_t>(static_cast<unsigned __int128>(tokens) * request.prompt_bytes / prompt_tokens);
+        static_cast<unsigned __int128>(tokens) * request.prompt_bytes / std::max<uint64_t>(request.prompt_tokens(), 1);
+    return static_cast<uint64_t>(std::min<unsigned __int128>(bytes + bytes / 6 + 1, all_bytes));
+}
+
+Result<uint32_t> ContextVisit::drop(llm::Request& request, uint64_t bytes) {
     ByteBuffer shorter(x_.services_.shard().blocks());
     llm::HistoryTrim history(x_.services_.translate_scratch, x_.services_.shard().blocks());
-    const uint32_t gone = LOOM_TRY(history.trim(x_.endpoint_, x_.body_.view(), std::max<uint64_t>(bytes, 1), shorter));
+    const uint32_t gone = LOOM_TRY(history.trim(x_.endpoint_, x_.body_.view(), bytes, shorter));
     if (gone == 0) return 0;
     if (!x_.try_hold(BlockPool::footprint(x_.body_.capacity()) + BlockPool::footprint(shorter.capacity())))
         return fail(Errc::exhausted, Side::internal, "no memory for one more changed body (limit.bodies_in_memory)");

@@ -27,8 +27,9 @@ class ContextVisit {
     Result<void> refuse(const llm::Request& request, uint64_t window);
     void flag(const llm::Request& request, uint64_t window);
     Result<void> trim(llm::Request& request, uint64_t window);
-    /// Without so many tokens, if there is so much to leave out; how many messages went.
-    Result<uint32_t> drop(llm::Request& request, uint64_t tokens);
+    [[nodiscard]] static uint64_t bytes_of(const llm::Request& request, uint64_t tokens) noexcept;
+    /// Without so many bytes, if there is so much to leave out; how many messages went.
+    Result<uint32_t> drop(llm::Request& request, uint64_t bytes);
 
     Exchange& x_;
 };

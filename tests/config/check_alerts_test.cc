@@ -60,12 +60,13 @@ tenant::Alert an_alert() {
 }
 
 TEST(AlertDocument, ToTheLetter) {
-    EXPECT_EQ(alert_document(an_alert(), "evt_1"),
-              R"({"id":"evt_1","type":"budget.share_reached","timestamp":"2026-01-01T11:59:59Z",)"
-              R"("text":"token_accounting.team.b.budget.weekly: 80% of 5 a week is reached (4)",)"
-              R"("data":{"scope":"team","team":"a \"b\"","budget":"token_accounting.team.b.budget.weekly",)"
-              R"("unit":"money","period":"week","period_begin":"2025-12-29T00:00:00Z",)"
-              R"("period_end":"2026-01-05T00:00:00Z","share":80,"spent":"4","limit":"5"}})");
+    const std::string expected =
+        R"({"id":"evt_1","type":"budget.share_reached","timestamp":"2026-01-01T11:59:59Z",)"
+        R"x("text":"token_accounting.team.b.budget.weekly: 80% of 5 a week is reached (4)",)x"
+        R"("data":{"scope":"team","team":"a \"b\"","budget":"token_accounting.team.b.budget.weekly",)"
+        R"("unit":"money","period":"week","period_begin":"2025-12-29T00:00:00Z",)"
+        R"("period_end":"2026-01-05T00:00:00Z","share":80,"spent":"4","limit":"5"}})";
+    EXPECT_EQ(alert_document(an_alert(), "evt_1"), expected);
 }
 
 /// Whoever hears of it twice knows that it is one; and of another that it is another.

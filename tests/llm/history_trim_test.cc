@@ -42,7 +42,7 @@ TEST_F(HistoryTrimTest, WholeTurnsGo_TheOldestFirst_AndNoMoreThanAsked) {
                              R"({"role":"user","content":"one"},{"role":"assistant","content":"1"}, )"
                              R"({"role":"user","content":"two"},{"role":"assistant","content":"2"},)"
                              R"({"role":"user","content":"three"}],"temperature":0.5})";
-    EXPECT_EQ(chat(body, 1), R"({"model":"m","messages":[{"role":"system","content":"S"},)"
+    EXPECT_EQ(chat(body, 1), R"({"model":"m","messages":[{"role":"system","content":"S"}, )"
                              R"({"role":"user","content":"two"},{"role":"assistant","content":"2"},)"
                              R"({"role":"user","content":"three"}],"temperature":0.5})");
     EXPECT_EQ(gone, 2u);
@@ -130,6 +130,10 @@ TEST_F(HistoryTrimTest, WhatIsNoConversation) {
     EXPECT_EQ(chat(R"({"messages":[{"role":"assistant","content":"x"},{"role":"tool","content":"y"}]})", all),
               "as it was");
     EXPECT_EQ(chat(R"({"messages":[1,2)", all), "broken");
+    std::string many = R"({"messages":[{"role":"user","content":"a"},{"role":"user","content":"b"})";
+    for (uint32_t n = 2; n < HistoryTrim::messages_max; ++n) many += ",{}";
+    EXPECT_NE(chat(many + "]}", all), "as it was");
+    EXPECT_EQ(chat(many + ",{}]}", all), "as it was") << "memory is bounded";
     EXPECT_EQ(chat("", all), "broken");
 }
 
@@ -148,13 +152,14 @@ TEST_F(HistoryTrimTest, TheLawOfWhatIsLeft) {
         if (random() % 2) say("assistant", "welcome");
         for (int turn = 0; turn < turns; ++turn) {
             if (random() % 3 == 0) say(random() % 2 ? "system" : "developer", "s" + std::to_string(systems++));
-            say("user", std::string(1 + random() % 50, 'u'));
+            say("user", std::to_string(items.size()) + std::string(random() % 50, 'u'));
             for (uint32_t round = random() % 4; round > 0; --round) {
                 const std::string id = std::to_string(calls++);
                 items.push_back(R"({"role":"assistant","tool_calls":[{"id":"call)" + id + R"("}]})");
                 items.push_back(R"({"role":"tool","tool_call_id":"call)" + id + R"(","content":"r"})");
             }
-            if (turn + 1 < turns || random() % 2) say("assistant", std::string(1 + random() % 50, 'a'));
+            if (turn + 1 < turns || random() % 2)
+                say("assistant", std::to_string(items.size()) + std::string(random() % 50, 'a'));
         }
         std::string body = R"({"model":"m","messages":[)";
         for (const std::string& item : items) body += (body.back() == '[' ? "" : ",") + item;

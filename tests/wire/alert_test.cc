@@ -33,8 +33,15 @@ class Alerts : public WireTest {
         start(answer_always(answer(chat_answer)));
     }
     int ask_once_more() {
-        return ask(chat_request(R"({"model":"gpt-4o","max_tokens":12,"messages":[{"role":"user","content":"Hi"}]})"))
-            .status();
+        const int status =
+            ask(chat_request(R"({"model":"gpt-4o","max_tokens":12,"messages":[{"role":"user","content":"Hi"}]})"))
+                .status();
+        if (status != 200) return status;
+        answered_ += 1;  // a client has its answer before its exchange is settled
+        wait_until("the settlement", [&] {
+            return loom().metric(R"(loom_ai_tokens_total{provider="mock",type="input"})") == 9.0 * answered_;
+        });
+        return status;
     }
     void wait_for_events(size_t count) {
         wait_until(fmt::format("{} events", count), [&] { return webhook_.request_count() >= count; });
@@ -46,12 +53,14 @@ class Alerts : public WireTest {
             if (json_text(one.body, "type") == type) found.push_back(one.body);
         return found;
     }
+    void forget_answers() { answered_ = 0; }
     Eventually dropped(const std::string& reason) {
         return loom().eventually(fmt::format(R"(loom_alerts_dropped_total{{reason="{}"}})", reason));
     }
 
   private:
     ScriptedUpstream webhook_;
+    int answered_ = 0;
 };
 
 TEST_F(Alerts, ASharesDocument) {
@@ -140,6 +149,7 @@ TEST_F(Alerts, SignedAsStandardWebhooksHasIt) {
                     static_cast<double>(now_s), 20);
         EXPECT_FALSE(contains(loom().log(), secret));
         WireTest::TearDown();
+        forget_answers();
     }
 }
 

@@ -24,8 +24,13 @@ class HistoryTrim {
     /// Appends the document without as many of them as hold `bytes` bytes of it together, or all that may go; nothing
     /// where nothing may.
     /// body     a whole JSON object, as a RequestReader has read it.
-    /// Returns  how many messages went; 0 for documents that have none (a prompt, a text as input).
+    /// Returns  how many messages went; 0 for documents that have none (a prompt, a text as input), or more of them
+    /// than
+    ///          messages_max.
     /// Errors   bad_message (downstream): it is no such document.
+    static constexpr uint32_t messages_max = 1u << 16;
+    /// What is remembered of them during a call.
+    static constexpr size_t memory_bytes_max = 64u * messages_max;
     [[nodiscard]] Result<uint32_t> trim(Endpoint endpoint, std::string_view body, uint64_t bytes, ByteBuffer& out);
 
   private:
