@@ -16,6 +16,7 @@ namespace {
 
 constexpr const char* too_long = "the prompt, and what is left for its answer, do not fit the context of this model";
 constexpr int passes_max = 6;  // the last leaves out all that may go
+constexpr size_t line_bytes_max = 96;
 constexpr uint64_t all_bytes = UINT64_MAX / 2;
 
 }  // namespace
@@ -66,9 +67,17 @@ Result<void> ContextVisit::refuse(const llm::Request& request, uint64_t window) 
     return fail(Errc::bad_message, Side::downstream, too_long);
 }
 
+/// In the answer's head.
+template <class... Args>
+void ContextVisit::tell(fmt::format_string<Args...> form, Args&&... args) {
+    fmt::basic_memory_buffer<char, line_bytes_max> line;
+    fmt::format_to(std::back_inserter(line), form, std::forward<Args>(args)...);
+    x_.context_line_ = x_.text_.keep({line.data(), line.size()});
+}
+
 void ContextVisit::flag(const llm::Request& request, uint64_t window) {
     x_.services_.metrics().context_flagged.add();
-    x_.context_line_ = x_.text_.keep(fmt::format("x-loom-context-overflow: {} of {}\r\n", needed(request), window));
+    tell("x-loom-context-overflow: {} of {}\r\n", needed(request), window);
 }
 
 /// What a turn is in tokens is an estimate: what is left is counted anew, and more goes where it is too much yet.
@@ -83,7 +92,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     if (needed(request) > window) return refuse(request, window);
     x_.services_.metrics().context_trimmed.add();
     x_.services_.metrics().context_messages_dropped.add(dropped);
-    x_.context_line_ = x_.text_.keep(fmt::format("x-loom-context-trimmed: {}\r\n", dropped));
+    tell("x-loom-context-trimmed: {}\r\n", dropped);
     return {};
 }
 

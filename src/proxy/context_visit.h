@@ -2,6 +2,8 @@
 // the request from then on: limits, budgets, the cache, all attempts and the ledger see what is left.
 #pragma once
 
+#include <fmt/format.h>
+
 #include <cstdint>
 
 #include "loom/base/result.h"
@@ -25,6 +27,8 @@ class ContextVisit {
     [[nodiscard]] uint64_t window() const noexcept;
     [[nodiscard]] uint64_t needed(const llm::Request& request) const noexcept;
     Result<void> refuse(const llm::Request& request, uint64_t window);
+    template <class... Args>
+    void tell(fmt::format_string<Args...> form, Args&&... args);
     void flag(const llm::Request& request, uint64_t window);
     Result<void> trim(llm::Request& request, uint64_t window);
     [[nodiscard]] static uint64_t bytes_of(const llm::Request& request, uint64_t tokens) noexcept;
