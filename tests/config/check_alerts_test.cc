@@ -30,7 +30,7 @@ TEST(CheckAlerts, WhatIsWrongIsToldWhereItStands) {
         const std::string told = more(text);
         EXPECT_NE(told.find(part), std::string::npos) << told;
     };
-    expect("alerts.webhook.url = hooks.example/x\n", "error: alerts.webhook.url: ");
+    expect("alerts.webhook.url = hooks.example/x\n", "alerts.webhook.url: a URL must start with");
     expect("alerts.webhook.url = http://hooks.example/x\n", "whoever is on the way reads");
     expect("alerts.webhook.url =\n", "alerts.webhook.url: is empty");
     expect("alerts.webhook.timeout = 3s\n", "means nothing without alerts.webhook.url");
