@@ -103,7 +103,7 @@ void check_auth(Report& report, const std::string& name) {
                        fmt::format("is missing: with jwt.{0} the route takes no request until it says whose: {1} = jwt "
                                    "and route.{2}.auth.jwt = {0}, or {1} = none",
                                    config.names("jwt").front(), key, name));
-    if (config.has(key) && auth.keys && !auth.tokens && !has_consumers && report.complete) {
+    if (config.has(key) && auth.keys && !auth.tokens && !auth.certificates && !has_consumers && report.complete) {
         report.warning(key, "no consumer is defined, so every request is refused; add: consumer.NAME.api_key = …");
     }
     const bool is_ai = config.boolean(fmt::format("route.{}.ai_gateway", name));
@@ -205,6 +205,8 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_limits(report);
     check_rate_limits(report);
     check_budgets(report);
+    check_alerts(report);
+    check_context(report);
     check_ledger(report);
     check_security(report);
     check_state(report);

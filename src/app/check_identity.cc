@@ -126,6 +126,45 @@ void check_consumers_issuers(Report& report, const std::string& consumer) {
             report.error(key, fmt::format("no jwt.{}.issuer is defined", config::printable(name)));
 }
 
+/// A route that takes certificates must get some.
+void check_certificates(Report& report, const std::string& type) {
+    const Config& config = report.config;
+    const bool asks = std::ranges::any_of(config.names("listener"), [&config](const std::string& name) {
+        return !config.text(fmt::format("listener.{}.tls.client_ca", name)).empty();
+    });
+    if (!asks)
+        report.missing(config.place(type), type,
+                       "mtls needs a listener that asks clients for certificates: set listener.NAME.protocol = https "
+                       "and listener.NAME.tls.client_ca");
+    const bool any = std::ranges::any_of(config.names("consumer"), [&config](const std::string& name) {
+        return !config.all(fmt::format("consumer.{}.certificate", name)).empty();
+    });
+    if (!any)
+        report.warning(type, "mtls: no consumer has a certificate; add consumer.NAME.certificate = URI:spiffe://a/b");
+}
+
+void check_consumers_certificates(Report& report, const std::string& consumer) {
+    constexpr std::string_view kinds[] = {"URI:", "DNS:", "email:", "IP:", "sha256:"};
+    constexpr size_t fingerprint_digits = 64;
+    const auto key = fmt::format("consumer.{}.certificate", consumer);
+    const auto takes = [&report](const std::string& route) { return route_auth(report.config, route).certificates; };
+    if (report.config.has(key) && std::ranges::none_of(report.config.names("route"), takes))
+        report.warning(key, "means nothing: no route takes certificates (route.NAME.auth.type = mtls)");
+    for (const auto& setting : report.config.settings(key)) {
+        const std::string& text = setting.value.text;
+        const auto fault = [&](std::string_view what) { report.add(setting.value_place, true, key, what); };
+        const bool named = std::ranges::any_of(kinds, [&text](auto kind) { return text.starts_with(kind); });
+        if (!named && text.find('=') == text.npos)
+            fault("expected URI:…, DNS:…, email:…, IP:…, sha256:…, or a subject such as CN=agent-7,O=Example");
+        else if (!named && text.size() >= tenant::ConsumerTable::subject_bytes_max)
+            fault("a subject of 256 bytes and more cannot be told from others; use an alternative name or sha256:");
+        const std::string_view digits = text.starts_with("sha256:") ? std::string_view(text).substr(7) : "";
+        const bool hex = digits.find_first_not_of("0123456789abcdef") == digits.npos;
+        if (text.starts_with("sha256:") && (digits.size() != fingerprint_digits || !hex))
+            fault("expected sha256: and 64 hexadecimal digits in lower case, without colons");
+    }
+}
+
 void check_route(Report& report, const std::string& route, std::set<std::string>& used) {
     const Config& config = report.config;
     const auto type = fmt::format("route.{}.auth.type", route), jwt = fmt::format("route.{}.auth.jwt", route);
@@ -134,7 +173,9 @@ void check_route(Report& report, const std::string& route, std::set<std::string>
     check_route_issuers(report, route, used);
     const RouteAuth auth = route_auth(config, route);
     if (config.has(type) && config.list(type).empty()) report.error(type, "is empty: api_key, jwt or none");
-    if (auth.none && (auth.keys || auth.tokens)) report.error(type, "none stands alone: with it anyone may");
+    if (auth.certificates) check_certificates(report, type);
+    if (auth.none && (auth.keys || auth.tokens || auth.certificates))
+        report.error(type, "none stands alone: with it anyone may");
     if (auth.tokens && config.list(jwt).empty())
         report.missing(config.place(type), jwt, "is missing: whose tokens are taken");
     if (!auth.tokens && !config.list(jwt).empty())
@@ -177,6 +218,7 @@ void check_identity(Report& report) {
         check_expiry(report, consumer);
         check_networks(report, fmt::format("consumer.{}.allow_ips", consumer));
         check_consumers_issuers(report, consumer);
+        check_consumers_certificates(report, consumer);
     }
 }
 

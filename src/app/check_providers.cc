@@ -304,7 +304,8 @@ void check_consumers(Report& report) {
         const auto hashed = config.settings(fmt::format("consumer.{}.api_key_sha256", name));
         for (const auto& setting : plain) check_key(report, owners, name, setting, false);
         for (const auto& setting : hashed) check_key(report, owners, name, setting, true);
-        const bool has_key = !plain.empty() || !hashed.empty();
+        const bool has_certificate = !config.all(fmt::format("consumer.{}.certificate", name)).empty();
+        const bool has_key = !plain.empty() || !hashed.empty() || has_certificate;
         const auto place = config.place_of_name("consumer", name);
         const bool may_get_one = has_key || config.boolean("auth.issued_keys");
         if (!may_get_one && config.names("jwt").empty())

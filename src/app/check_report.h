@@ -62,5 +62,9 @@ void check_security(Report& report);
 void check_rate_limits(Report& report);
 /// What may be spent by the calendar.
 void check_budgets(Report& report);
+/// What becomes of prompts that are too long.
+void check_context(Report& report);
+/// Where events are told.
+void check_alerts(Report& report);
 
 }  // namespace loom::app

@@ -31,12 +31,6 @@ uint64_t TokenSchedule::renewal_ms(uint64_t lifetime_ms, uint64_t random) noexce
     return std::max<uint64_t>(earliest + random % (lifetime_ms / 10 + 1), retry_first_ms);
 }
 
-uint64_t TokenSchedule::retry_ms(uint32_t failures, uint64_t random) noexcept {
-    const uint32_t doublings = std::min<uint32_t>(failures - 1, 6);
-    const uint64_t pause = std::min(retry_first_ms << doublings, retry_max_ms);
-    return pause / 2 + random % (pause / 2 + 1);
-}
-
 /// One account: its clients, its token, and when to ask again.
 class GoogleTokens::Source {
   public:
@@ -129,8 +123,7 @@ class GoogleTokens::Source {
                                          const std::string& url) {
         if (stopped_) return std::nullopt;
         if (!answer) {
-            const bool tls = answer.error().code == Errc::tls_failed && !client.tls_fault().empty();
-            failed(fmt::format("{}: {}", url, tls ? client.tls_fault() : errc_name(answer.error().code)));
+            failed(fmt::format("{}: {}", url, failure_text(answer.error(), client)));
             return std::nullopt;
         }
         if (answer->status != 200) {
@@ -175,7 +168,7 @@ class GoogleTokens::Source {
     void failed(std::string_view why) {
         counts_.failures += 1;
         failures_in_row_ += 1;
-        const uint64_t pause_ms = TokenSchedule::retry_ms(failures_in_row_, random_u64());
+        const uint64_t pause_ms = retry_pause_ms(failures_in_row_, random_u64());
         observe::log_error("provider {}: no access token from {}; tried again in {} s", account_->provider, why,
                            (pause_ms + 999) / 1000);
         tokens_.shard_.timers().arm(renewal_, pause_ms);
@@ -197,48 +190,37 @@ class GoogleTokens::Source {
 GoogleTokens::GoogleTokens(io::Shard& shard, net::NameService& names, Deliver deliver)
     : shard_(shard), names_(names), deliver_(std::move(deliver)) {}
 
-GoogleTokens::~GoogleTokens() { LOOM_ASSERT(idle()); }
+GoogleTokens::~GoogleTokens() = default;
 
 void GoogleTokens::use(std::vector<GoogleAccountPtr> accounts) {
-    std::vector<std::unique_ptr<Source>> before = std::move(sources_);
-    sources_.clear();
+    std::vector<std::unique_ptr<Source>> before = sources_.take();
     std::vector<Source*> fresh;
     for (GoogleAccountPtr& account : accounts) {
         const auto same = std::ranges::find_if(
             before, [&](const auto& source) { return source != nullptr && source->account() == account; });
-        if (same != before.end()) {
-            sources_.push_back(std::move(*same));
-            continue;
-        }
-        sources_.push_back(std::make_unique<Source>(*this, std::move(account)));
-        fresh.push_back(sources_.back().get());
+        if (same != before.end())
+            sources_.add(std::move(*same));
+        else
+            fresh.push_back(&sources_.add(std::make_unique<Source>(*this, std::move(account))));
     }
-    for (std::unique_ptr<Source>& source : before) {
-        if (source == nullptr) continue;
-        source->stop();
-        leaving_.push_back(std::move(source));
-    }
-    std::erase_if(leaving_, [](const auto& source) { return source->idle(); });
+    sources_.let_go(std::move(before));
     deliver();
     for (Source* const source : fresh) source->ask();
 }
 
 void GoogleTokens::stop() noexcept { use({}); }
 
-bool GoogleTokens::idle() noexcept {
-    std::erase_if(leaving_, [](const auto& source) { return source->idle(); });
-    return sources_.empty() && leaving_.empty();
-}
+bool GoogleTokens::idle() noexcept { return sources_.idle(); }
 
 std::vector<observe::AccessTokenFacts> GoogleTokens::facts() const {
     std::vector<observe::AccessTokenFacts> facts;
-    for (const auto& source : sources_) facts.push_back(source->counts());
+    for (const auto& source : sources_.current()) facts.push_back(source->counts());
     return facts;
 }
 
 void GoogleTokens::deliver() {
     auto all = std::make_shared<proxy::AccessTokens>();
-    for (const auto& source : sources_)
+    for (const auto& source : sources_.current())
         if (source->token() != nullptr) all->push_back(source->token());
     deliver_(std::move(all));
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "asking.h"
 #include "google_account.h"
 #include "loom/io/shard.h"
 #include "loom/net/resolver.h"
@@ -20,10 +21,6 @@ namespace loom::app {
 struct TokenSchedule {
     /// lifetime_ms  of the token just got.     random  any: spreads the askers of one moment over a tenth of it.
     [[nodiscard]] static uint64_t renewal_ms(uint64_t lifetime_ms, uint64_t random) noexcept;
-    /// failures  in a row, 1 and above.
-    [[nodiscard]] static uint64_t retry_ms(uint32_t failures, uint64_t random) noexcept;
-    static constexpr uint64_t retry_first_ms = 1'000;
-    static constexpr uint64_t retry_max_ms = 60'000;
     /// A token that its provider refuses is replaced at once, and the next such one after this: where every token is
     /// refused it is not the token's fault, and asking for more of them would not help.
     static constexpr uint64_t refused_pause_ms = 30'000;
@@ -55,8 +52,7 @@ class GoogleTokens {
     net::NameService& names_;
     Deliver deliver_;
     std::map<std::string, observe::AccessTokenFacts> counts_;  // by provider, for the life of the process
-    std::vector<std::unique_ptr<Source>> sources_;
-    std::vector<std::unique_ptr<Source>> leaving_;  // until their connections are gone
+    Askers<Source> sources_;
 };
 
 }  // namespace loom::app

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "loom/base/assert.h"
 #include "loom/base/crypto.h"
 #include "loom/observe/log.h"
 
@@ -27,11 +26,6 @@ upstream::ClientOptions client_options(const proxy::InstancePlan& instance, uint
                                     .exchange_count_max = 1};
     options.endpoint.idle_max = 0;  // each check connects anew: that too can fail
     return options;
-}
-
-/// An interval, a tenth more or less: instances that began together do not stay so.
-uint64_t jittered(uint64_t interval_ms) {
-    return interval_ms - interval_ms / 10 + random_u64() % (interval_ms / 5 + 1);
 }
 
 }  // namespace
@@ -123,7 +117,7 @@ class HealthChecks::Probe {
     void ask() {
         if (target_.control != nullptr && target_.control->terms().disabled) {
             target_.row->probe.forget();
-            return shard_.timers().arm(next_, jittered(target_.interval_ms));
+            return shard_.timers().arm(next_, jittered_ms(target_.interval_ms));
         }
         asked_ns_ = shard_.read_clock_ns();
         upstream::ClientRequest request{.method = http::Method::get, .target = target_.path};
@@ -135,7 +129,7 @@ class HealthChecks::Probe {
 
     void take(const Result<upstream::ClientAnswer>& answer) {
         if (!answer && answer.error().side == Side::internal)  // that says nothing of the target
-            return shard_.timers().arm(next_, jittered(target_.interval_ms));
+            return shard_.timers().arm(next_, jittered_ms(target_.interval_ms));
         const char* const fault = health_fault(target_, answer);
         const uint64_t now_ms = shard_.timers().now_ms();
         route::ProbeRecord& record = target_.row->probe;
@@ -143,7 +137,7 @@ class HealthChecks::Probe {
         record.note(now_ms, took_us, fault);
         fault == nullptr ? did_well(now_ms) : failed(now_ms, fault, answer);
         const bool confirms = fault != nullptr && record.failures() <= failures_max;
-        const uint64_t pause_ms = jittered(target_.interval_ms);
+        const uint64_t pause_ms = jittered_ms(target_.interval_ms);
         shard_.timers().arm(next_, confirms ? std::min(pause_ms, confirmation_ms) : pause_ms);
     }
 
@@ -181,26 +175,21 @@ class HealthChecks::Probe {
 
 HealthChecks::HealthChecks(io::Shard& shard, net::NameService& names) : shard_(shard), names_(names) {}
 
-HealthChecks::~HealthChecks() { LOOM_ASSERT(idle()); }
+HealthChecks::~HealthChecks() = default;
 
 void HealthChecks::use(std::vector<HealthTarget> targets) {
-    for (std::unique_ptr<Probe>& probe : probes_) {
+    std::vector<std::unique_ptr<Probe>> before = probes_.take();
+    for (const std::unique_ptr<Probe>& probe : before) {
         const TargetState* const row = probe->target().row.get();
         const bool stays = std::ranges::any_of(targets, [row](const auto& one) { return one.row.get() == row; });
         if (!stays) probe->target().row->probe.forget();
-        probe->stop();
-        leaving_.push_back(std::move(probe));
     }
-    probes_.clear();
-    std::erase_if(leaving_, [](const auto& probe) { return probe->idle(); });
-    for (HealthTarget& target : targets) probes_.push_back(std::make_unique<Probe>(shard_, names_, std::move(target)));
+    probes_.let_go(std::move(before));
+    for (HealthTarget& target : targets) probes_.add(std::make_unique<Probe>(shard_, names_, std::move(target)));
 }
 
 void HealthChecks::stop() noexcept { use({}); }
 
-bool HealthChecks::idle() noexcept {
-    std::erase_if(leaving_, [](const auto& probe) { return probe->idle(); });
-    return probes_.empty() && leaving_.empty();
-}
+bool HealthChecks::idle() noexcept { return probes_.idle(); }
 
 }  // namespace loom::app

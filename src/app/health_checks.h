@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "asking.h"
 #include "loom/io/shard.h"
 #include "loom/net/resolver.h"
 #include "loom/proxy/plan.h"
@@ -61,8 +62,7 @@ class HealthChecks {
 
     io::Shard& shard_;
     net::NameService& names_;
-    std::vector<std::unique_ptr<Probe>> probes_;
-    std::vector<std::unique_ptr<Probe>> leaving_;  // until their connections are gone
+    Askers<Probe> probes_;
 };
 
 }  // namespace loom::app

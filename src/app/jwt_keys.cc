@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "google_tokens.h"
 #include "loom/base/assert.h"
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
@@ -20,9 +19,6 @@ using proxy::JwtKeys;
 using tenant::JwkSet;
 
 constexpr size_t answer_bytes_max = std::max(JwkSet::document_bytes_max, tenant::discovery_bytes_max);
-
-/// A tenth more or less: processes that began together do not stay so.
-uint64_t jittered(uint64_t ms) { return ms - ms / 10 + random_u64() % (ms / 5 + 1); }
 
 }  // namespace
 
@@ -123,18 +119,15 @@ class JwtKeyFetcher::Source {
             std::make_unique<upstream::Client>(fetcher_.shard_, fetcher_.names_, std::move(place->client)));
         upstream::ClientRequest request{.method = http::Method::get, .target = std::move(place->target)};
         upstream::Client* const asked = client.get();
-        asked->ask(std::move(request),
-                   [this, asked, url, take = std::move(take)](Result<upstream::ClientAnswer> answer) {
-                       if (stopped_) return;
-                       if (!answer) {
-                           const bool tls = answer.error().code == Errc::tls_failed && !asked->tls_fault().empty();
-                           return failed(fmt::format("{}: {}", printable_url(url),
-                                                     tls ? asked->tls_fault() : errc_name(answer.error().code)));
-                       }
-                       if (answer->status != 200)
-                           return failed(fmt::format("{}: is answered with {}", printable_url(url), answer->status));
-                       take(answer->body.view());
-                   });
+        asked->ask(
+            std::move(request), [this, asked, url, take = std::move(take)](Result<upstream::ClientAnswer> answer) {
+                if (stopped_) return;
+                if (!answer)
+                    return failed(fmt::format("{}: {}", printable_url(url), failure_text(answer.error(), *asked)));
+                if (answer->status != 200)
+                    return failed(fmt::format("{}: is answered with {}", printable_url(url), answer->status));
+                take(answer->body.view());
+            });
     }
 
     void read_discovery(std::string_view document) {
@@ -169,7 +162,7 @@ class JwtKeyFetcher::Source {
         counts_.fetches += 1;
         failures_in_row_ = 0;
         io::TimerWheel& timers = fetcher_.shard_.timers();
-        timers.arm(next_, jittered(source_.refresh_ms));
+        timers.arm(next_, jittered_ms(source_.refresh_ms));
         timers.arm(watch_, JwtKeySchedule::watch_ms);
     }
 
@@ -177,7 +170,7 @@ class JwtKeyFetcher::Source {
         asking_ = false;
         counts_.failures += 1;
         failures_in_row_ += 1;
-        const uint64_t pause_ms = TokenSchedule::retry_ms(failures_in_row_, random_u64());
+        const uint64_t pause_ms = retry_pause_ms(failures_in_row_, random_u64());
         observe::log_error("jwt {}: no keys from {}; {}, tried again in {} s", source_.name, why,
                            keys_ == nullptr ? "its tokens are refused until there are any" : "those it has stay",
                            (pause_ms + 999) / 1000);
@@ -201,51 +194,42 @@ class JwtKeyFetcher::Source {
 JwtKeyFetcher::JwtKeyFetcher(io::Shard& shard, net::NameService& names, Deliver deliver)
     : shard_(shard), names_(names), deliver_(std::move(deliver)) {}
 
-JwtKeyFetcher::~JwtKeyFetcher() { LOOM_ASSERT(idle()); }
+JwtKeyFetcher::~JwtKeyFetcher() = default;
 
 void JwtKeyFetcher::use(std::vector<JwtSource> wanted) {
-    std::vector<std::unique_ptr<Source>> before = std::move(sources_);
-    sources_.clear();
+    std::vector<std::unique_ptr<Source>> before = sources_.take();
     std::vector<Source*> fresh;
     for (JwtSource& one : wanted) {
         const auto same = std::ranges::find_if(
             before, [&](const auto& source) { return source != nullptr && source->source() == one; });
         if (same != before.end()) {
-            sources_.push_back(std::move(*same));
+            sources_.add(std::move(*same));
             continue;
         }
         const auto like = std::ranges::find_if(
             before, [&](const auto& source) { return source != nullptr && source->source().id() == one.id(); });
-        sources_.push_back(std::make_unique<Source>(*this, std::move(one)));
-        if (like != before.end()) sources_.back()->inherit(**like);
-        fresh.push_back(sources_.back().get());
+        Source& made = sources_.add(std::make_unique<Source>(*this, std::move(one)));
+        if (like != before.end()) made.inherit(**like);
+        fresh.push_back(&made);
     }
-    for (std::unique_ptr<Source>& source : before) {
-        if (source == nullptr) continue;
-        source->stop();
-        leaving_.push_back(std::move(source));
-    }
-    std::erase_if(leaving_, [](const auto& source) { return source->idle(); });
+    sources_.let_go(std::move(before));
     deliver();
     for (Source* const source : fresh) source->ask();
 }
 
 void JwtKeyFetcher::stop() noexcept { use({}); }
 
-bool JwtKeyFetcher::idle() noexcept {
-    std::erase_if(leaving_, [](const auto& source) { return source->idle(); });
-    return sources_.empty() && leaving_.empty();
-}
+bool JwtKeyFetcher::idle() noexcept { return sources_.idle(); }
 
 std::vector<observe::JwtKeyFacts> JwtKeyFetcher::facts() const {
     std::vector<observe::JwtKeyFacts> facts;
-    for (const auto& source : sources_) facts.push_back(source->counts());
+    for (const auto& source : sources_.current()) facts.push_back(source->counts());
     return facts;
 }
 
 void JwtKeyFetcher::deliver() {
     auto all = std::make_shared<proxy::JwtKeySets>();
-    for (const auto& source : sources_)
+    for (const auto& source : sources_.current())
         if (source->keys() != nullptr) all->push_back(source->keys());
     deliver_(std::move(all));
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "asking.h"
 #include "client_place.h"
 #include "loom/io/shard.h"
 #include "loom/net/resolver.h"
@@ -72,8 +73,7 @@ class JwtKeyFetcher {
     net::NameService& names_;
     Deliver deliver_;
     std::map<std::string, observe::JwtKeyFacts> counts_;  // by issuer's name, for the life of the process
-    std::vector<std::unique_ptr<Source>> sources_;
-    std::vector<std::unique_ptr<Source>> leaving_;  // until their connections are gone
+    Askers<Source> sources_;
 };
 
 }  // namespace loom::app

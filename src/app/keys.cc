@@ -396,9 +396,12 @@ constexpr KeyRow tenant_rows[] = {
      .meaning =
          "consumers of one tenant share what they have stored at providers (files, batches, responses); unset: it "
          "is the consumer's own"},
-    {.pattern = "consumer.<name>.team", .type = text, .meaning = "whom it belongs to, for routing.rule.<name>.when"},
-    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise"},
-    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise"},
+    {.pattern = "consumer.<name>.team",
+     .type = text,
+     .meaning = "whom it belongs to: for routing.rule.<name>.when, limits and budgets of teams, and "
+                "loom_ai_team_tokens_total"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise, for rules"},
+    {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise, for rules and limits of tiers"},
 };
 
 constexpr KeyRow proxy_rows[] = {
@@ -443,9 +446,12 @@ constexpr KeyRow proxy_rows[] = {
                 "status is sent with the first, so an upstream's error comes as an event after it"},
     {.pattern = "route.<name>.auth.type",
      .type = list,
-     .meaning = "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; api_key, jwt: "
-                "either; none: anyone may. Unset: api_key as soon as there is a consumer or an issuer (jwt.NAME)",
-     .choices = "api_key|none|jwt|-mtls"},
+     .meaning =
+         "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; mtls: a certificate "
+         "of a consumer (consumer.<name>.certificate), over a listener with tls.client_ca; several: any of "
+         "them, keys and tokens before certificates; none: anyone may. Unset: api_key as soon as there is a "
+         "consumer or an issuer (jwt.NAME)",
+     .choices = "api_key|none|jwt|mtls"},
     {.pattern = "route.<name>.auth.header",
      .type = text,
      .meaning = "one more header that may carry the key, such as X-API-Key"},
@@ -518,9 +524,9 @@ std::span<const std::span<const KeyRow>> all_keys() {
         config::keys(),    app_rows,          net_rows,         proxy_rows,      llm_rows,           routing_keys(),
         hold_keys(),       limit_keys(),      selection_keys(), fallback_keys(), health_keys(),      sticky_keys(),
         experiment_keys(), mirror_keys(),     hedge_keys(),     price_keys(),    model_price_keys(), tenant_rows,
-        identity_keys(),   rate_limit_keys(), ledger_keys(),    budget_keys(),   upstream_rows,      http_rows,
-        io_rows,           observe_rows,      admin_rows,       security_keys(), token_keys(),       cache_keys(),
-        later_keys(),
+        identity_keys(),   rate_limit_keys(), ledger_keys(),    budget_keys(),   alert_keys(),       upstream_rows,
+        http_rows,         io_rows,           observe_rows,     admin_rows,      security_keys(),    token_keys(),
+        cache_keys(),      later_keys(),
     };
     return tables;
 }

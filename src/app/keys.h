@@ -48,6 +48,8 @@ namespace loom::app {
 
 /// Rows of the keys that say what may be spent by the calendar.
 [[nodiscard]] std::span<const KeyRow> budget_keys();
+/// Rows of the keys that say where events are told.
+[[nodiscard]] std::span<const KeyRow> alert_keys();
 /// Rows of the keys that say who is let in.
 [[nodiscard]] std::span<const KeyRow> identity_keys();
 /// Rows of the keys of the ledger.

@@ -15,6 +15,13 @@ constexpr KeyRow rows[] = {
      .type = list,
      .meaning = "addresses or networks (10.0.0.0/8, fd00::/8) that it may come from; others are refused (403). Unset: "
                 "any"},
+    {.pattern = "consumer.<name>.certificate",
+     .type = text,
+     .meaning = "what a client's certificate says of it, to the letter, where route.<name>.auth.type has mtls: an "
+                "alternative name (URI:spiffe://a/b, DNS:a.example, email:a@b.example, IP:10.0.0.1), sha256: and the "
+                "certificate's own SHA-256, or its whole subject (CN=agent-7,O=Example). By an authority of any "
+                "listener's tls.client_ca",
+     .repeatable = true},
     {.pattern = "consumer.<name>.jwt",
      .type = list,
      .meaning =

@@ -36,6 +36,25 @@ constexpr KeyRow rows[] = {
      .type = integer,
      .meaning = "the same of this route's requests",
      .range = cap_range},
+    {.pattern = "context_window.on_overflow",
+     .type = choice,
+     .default_text = "serve",
+     .meaning = "of a chat whose prompt, and what is left for its answer, is more than the context of its model at all "
+                "who have it (provider.<name>.context_length, .model.<model>.context_length): serve sends it as it is; "
+                "refuse answers 400 (context_length_exceeded), before a model stands in; flag sends it, and its answer "
+                "says x-loom-context-overflow; trim leaves out its oldest turns until it fits, "
+                "x-loom-context-trimmed says how many messages, and refuses where that does not do. Prompts are "
+                "counted as for limits (tokenizer.<name>.path), else estimated",
+     .choices = "serve|refuse|flag|trim"},
+    {.pattern = "context_window.answer_tokens",
+     .type = integer,
+     .default_text = "1024",
+     .meaning = "what is left for the answer of a request that does not say how long it may be; else that is",
+     .range = "0..10000000"},
+    {.pattern = "route.<name>.context_window.on_overflow",
+     .type = choice,
+     .meaning = "of this route, in place of context_window.on_overflow",
+     .choices = "serve|refuse|flag|trim"},
     {.pattern = "tokenizer.<name>.path",
      .type = path,
      .meaning =

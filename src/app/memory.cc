@@ -6,9 +6,11 @@
 #include <cmath>
 #include <map>
 
+#include "alert_webhook.h"
 #include "health_checks.h"
 #include "jwt_keys.h"
 #include "loom/base/block_pool.h"
+#include "loom/llm/history_trim.h"
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
@@ -18,6 +20,7 @@
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
+#include "plan_owners.h"
 
 namespace loom::app {
 
@@ -100,6 +103,9 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (!plan.jwt.empty())
         terms.push_back(
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
+    if (plan.context != nullptr)
+        terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
+                         "context_window.on_overflow"});
     if (plan.tokenizers != nullptr)
         terms.push_back({"what tokens are counted with", llm::TokenCounter::memory_bytes(), "tokenizer.NAME.path"});
     if (server.log_path != "off")
@@ -154,6 +160,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         static_cast<size_t>(std::ranges::count_if(plan.jwt, [](const proxy::JwtPlan& one) { return one.source != 0; }));
     if (fetched_count > 0)
         terms.push_back({"keys of issuers on their way", fetched_count * jwt_fetch_bytes_max(), "jwt.NAME.jwks"});
+    if (plan.alerts != nullptr)
+        terms.push_back({"events that are told",
+                         AlertWebhook::memory_bytes_max(*plan.alerts) + server.shard_count * sizeof(tenant::AlertRing),
+                         "alerts.webhook.queue"});
     if (plan.lockout != nullptr)
         terms.push_back({"addresses that have failed to authenticate, old and new", 2 * tenant::Lockout::memory_bytes(),
                          "auth.lockout.failures"});
@@ -166,12 +176,12 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && token_count + checked_count + fetched_count > 0)
-        terms.push_back({"the ring and blocks that tokens and health checks come by",
+    if (server.admin_listen == "off" && (token_count + checked_count + fetched_count > 0 || plan.alerts != nullptr))
+        terms.push_back({"the ring and blocks that tokens, health checks and events go by",
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;
     const uint64_t text_bytes =
-        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan));
+        observe::Metrics::exposition_bytes_max(plan.providers.size(), model_count, arm_count(plan), owner_count(plan));
     terms.push_back({"the admin's ring and blocks", sum_of(io::shard_memory(server.admin_shard())), "admin.listen"});
     terms.push_back(proxy::admin_memory(shape));
     terms.push_back({"answers of /metrics", text_bytes * (proxy::Services::admin_connections_max + 1), "admin.listen"});

@@ -13,8 +13,10 @@
 #include "loom/http/url.h"
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
+#include "plan_alerts.h"
 #include "plan_identity.h"
 #include "plan_instances.h"
+#include "plan_owners.h"
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
 #include "plan_selection.h"
@@ -245,7 +247,7 @@ std::vector<proxy::ProviderPlan> build_providers(const Config& config, observe::
     return providers;
 }
 
-tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) {
+tenant::ConsumerTable build_consumers(const Config& config, observe::Metrics& metrics, Messages& messages) {
     std::vector<tenant::ConsumerOptions> options;
     for (const std::string& name : config.names("consumer")) {
         tenant::ConsumerOptions one;
@@ -260,10 +262,13 @@ tenant::ConsumerTable build_consumers(const Config& config, Messages& messages) 
         one.consumer.team = config.text(fmt::format("consumer.{}.team", name));
         one.consumer.project = config.text(fmt::format("consumer.{}.project", name));
         one.consumer.tier = config.text(fmt::format("consumer.{}.tier", name));
+        one.consumer.owners = owner_slots(one.consumer, metrics);
         one.consumer.priority = static_cast<uint8_t>(config.integer(fmt::format("consumer.{}.priority", name)));
         for (const auto key : config.all(fmt::format("consumer.{}.api_key", name))) one.api_keys.emplace_back(key);
         for (const auto hash : config.all(fmt::format("consumer.{}.api_key_sha256", name)))
             one.api_key_sha256.emplace_back(hash);
+        for (const auto certificate : config.all(fmt::format("consumer.{}.certificate", name)))
+            one.certificates.emplace_back(certificate);
         options.push_back(std::move(one));
     }
     auto table = tenant::ConsumerTable::build(std::move(options));
@@ -277,6 +282,7 @@ void fill_auth(const Config& config, const proxy::Plan& plan, proxy::RoutePlan& 
     const RouteAuth auth = route_auth(config, route.name);
     route.auth = auth.none ? proxy::AuthType::none : proxy::AuthType::credentials;
     route.takes_keys = auth.keys;
+    route.takes_certificates = auth.certificates;
     if (auth.tokens)
         for (const std::string& name : config.list(fmt::format("route.{}.auth.jwt", route.name)))
             for (uint32_t ix = 0; ix < plan.jwt.size(); ++ix)
@@ -396,7 +402,8 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     auto plan = std::make_shared<proxy::Plan>();
     plan->generation = generation;
     plan->providers = build_providers(config, metrics, files, messages);
-    plan->consumers = build_consumers(config, messages);
+    plan->consumers = build_consumers(config, metrics, messages);
+    fill_team_slots(config, *plan, metrics);
     fill_jwt(config, *plan, files, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
@@ -404,8 +411,10 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     fill_access_rules(config, *plan, messages);
     fill_limits(config, *plan);
     fill_request_caps(config, *plan);
+    fill_context(config, *plan);
     fill_tokenizers(config, *plan, messages);
     fill_forwarded(config, *plan, messages);
+    fill_alerts(config, *plan, files, messages);
     metrics.set_compat(config.boolean("metrics.compat"));
     if (!messages.empty()) return std::unexpected(std::move(messages));
     // Last: the rows of a plan that is refused would stand in place of those in use.
@@ -430,6 +439,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
         }
     }
     renew_jwt_files(config, *renewed, files, messages);
+    renew_alerts(config, *renewed, files, messages);
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);
     if (!messages.empty()) return std::unexpected(std::move(messages));

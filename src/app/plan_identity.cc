@@ -114,7 +114,7 @@ RouteAuth route_auth(const Config& config, const std::string& route) {
     if (!config.has(key)) return {.none = !has_clients(config), .keys = has_clients(config)};
     const auto& types = config.list(key);
     const auto has = [&types](const char* type) { return std::ranges::find(types, type) != types.end(); };
-    return {.none = has("none"), .keys = has("api_key"), .tokens = has("jwt")};
+    return {.none = has("none"), .keys = has("api_key"), .tokens = has("jwt"), .certificates = has("mtls")};
 }
 
 bool may_be_named(const Config& config, const std::string& consumer) {

@@ -31,6 +31,7 @@ struct RouteAuth {
     bool none = false;
     bool keys = false;
     bool tokens = false;
+    bool certificates = false;
 };
 /// Where it says nothing: keys, as soon as anybody is known by name or by token.
 [[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route);

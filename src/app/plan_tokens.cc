@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 
 #include "loom/config/source.h"
+#include "loom/proxy/context_plan.h"
 
 namespace loom::app {
 namespace {
@@ -65,6 +67,23 @@ void fill_request_caps(const Config& config, proxy::Plan& plan) {
     for (const proxy::RoutePlan& route : plan.routes)
         caps.routes.push_back(cap_at(config, fmt::format("rate_limit.route.{}.max_tokens_per_request", route.name)));
     if (caps.any()) plan.request_caps = std::make_shared<const proxy::RequestCaps>(std::move(caps));
+}
+
+void fill_context(const Config& config, proxy::Plan& plan) {
+    const auto action_of = [](std::string_view word) {
+        if (word == "refuse") return proxy::OnOverflow::refuse;
+        if (word == "flag") return proxy::OnOverflow::flag;
+        return word == "trim" ? proxy::OnOverflow::trim : proxy::OnOverflow::serve;
+    };
+    proxy::ContextPlan context;
+    context.answer_tokens = static_cast<uint64_t>(config.integer("context_window.answer_tokens"));
+    for (const proxy::RoutePlan& route : plan.routes) {
+        const std::string own = fmt::format("route.{}.context_window.on_overflow", route.name);
+        context.routes.push_back(action_of(config.text(config.has(own) ? own : "context_window.on_overflow")));
+    }
+    const auto acts = [](proxy::OnOverflow one) { return one != proxy::OnOverflow::serve; };
+    if (std::ranges::any_of(context.routes, acts))
+        plan.context = std::make_shared<const proxy::ContextPlan>(std::move(context));
 }
 
 void fill_tokenizers(const Config& config, proxy::Plan& plan, std::vector<std::string>& messages) {

@@ -12,6 +12,9 @@ namespace loom::app {
 /// How many tokens one request may take. Behind the routes.
 void fill_request_caps(const config::Config& config, proxy::Plan& plan);
 
+/// What becomes of prompts that do not fit their model's context. Behind the routes.
+void fill_context(const config::Config& config, proxy::Plan& plan);
+
 /// Reads the rank files; what is wrong with one is a message that names its key and line.
 void fill_tokenizers(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
 

@@ -125,6 +125,7 @@ class Server {
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
     std::unique_ptr<IssuedKeys> issued_keys_;
+    std::deque<tenant::AlertRing> alert_rings_;     // by shard
     std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
@@ -178,6 +179,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
                                                         metrics_.shard(index), log_->shard(index)));
         shards_.back()->set_register(register_.get());
         shards_.back()->keep_cache(*cache_);
+        shards_.back()->put_alerts_into(alert_rings_.emplace_back());
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
@@ -332,6 +334,7 @@ void Server::keep_asking() {
     admin_->set_google_accounts(files_.google_accounts());
     admin_->set_health_targets(health_targets(*plan_));
     admin_->set_jwt_sources(jwt_sources_);
+    admin_->set_alert_plan(plan_->alerts);
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -356,7 +359,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     const bool checks_health = std::ranges::any_of(
         plan->providers, [](const proxy::ProviderPlan& one) { return one.health_check != nullptr; });
     const bool fetches_keys = std::ranges::any_of(plan->jwt, [](const proxy::JwtPlan& one) { return one.source != 0; });
-    if (!listens && files_.google_accounts().empty() && !checks_health && !fetches_keys) return true;
+    const bool asks = checks_health || fetches_keys || plan->alerts != nullptr || !files_.google_accounts().empty();
+    if (!listens && !asks) return true;
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
                                            metrics_.admin(), nullptr);
     admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
@@ -366,6 +370,9 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
         for (const auto& shard : shards_) shard->set_jwt_keys(keys);
     });
     admin_->keep_health_checks();
+    std::vector<tenant::AlertRing*> rings;
+    for (tenant::AlertRing& ring : alert_rings_) rings.push_back(&ring);
+    admin_->keep_alerts(std::move(rings));
     if (listens && !listen_as_admin()) return false;
     const auto started = admin_->start(std::move(plan));
     if (started) return true;
@@ -408,6 +415,7 @@ observe::ProcessFacts Server::facts() const {
             .certificates = certificates_.ends(),
             .access_tokens = admin_->token_facts(),
             .jwt_keys = admin_->jwt_key_facts(),
+            .alerts = admin_->alert_facts(),
             .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms)};
 }
 

@@ -55,10 +55,12 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
         services_->set_ledger(ledger_.get(), ledger_refuses_);
     }
     if (cache_ != nullptr) services_->set_cache(*cache_);
+    services_->set_alerts(own_ring_);
     services_->set_plan(std::move(plan));
     if (deliver_tokens_) google_tokens_ = std::make_unique<GoogleTokens>(shard_, resolver_, deliver_tokens_);
     if (deliver_jwt_keys_) jwt_keys_ = std::make_unique<JwtKeyFetcher>(shard_, resolver_, deliver_jwt_keys_);
     if (checks_health_) health_checks_ = std::make_unique<HealthChecks>(shard_, resolver_);
+    if (!told_rings_.empty()) alerts_ = std::make_unique<AlertWebhook>(shard_, resolver_, told_rings_);
     services_->on_room([this] {
         for (const auto& listener : listeners_) listener->make_room();
     });
@@ -80,6 +82,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     google_tokens_.reset();
     jwt_keys_.reset();
     health_checks_.reset();
+    alerts_.reset();
     services_.reset();
     ledger_.reset();
     shard_.close();
@@ -92,6 +95,7 @@ bool ShardThread::idle() {
     if (google_tokens_ != nullptr && !google_tokens_->idle()) return false;
     if (jwt_keys_ != nullptr && !jwt_keys_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
+    if (alerts_ != nullptr && !alerts_->idle()) return false;
     return services_->idle() && (ledger_ == nullptr || ledger_->finish());
 }
 
@@ -155,6 +159,16 @@ void ShardThread::set_health_targets(std::vector<HealthTarget> targets) {
     });
 }
 
+void ShardThread::set_alert_plan(std::shared_ptr<const proxy::AlertPlan> plan) {
+    shard_.mailbox().post([this, plan = std::move(plan)]() mutable {
+        if (!shard_.stopping()) alerts_->use(std::move(plan));
+    });
+}
+
+std::optional<observe::AlertFacts> ShardThread::alert_facts() const {
+    return alerts_ == nullptr ? std::nullopt : alerts_->facts();
+}
+
 std::vector<observe::AccessTokenFacts> ShardThread::token_facts() const {
     return google_tokens_ == nullptr ? std::vector<observe::AccessTokenFacts>() : google_tokens_->facts();
 }
@@ -170,6 +184,7 @@ void ShardThread::drain() {
         if (google_tokens_ != nullptr) google_tokens_->stop();
         if (jwt_keys_ != nullptr) jwt_keys_->stop();
         if (health_checks_ != nullptr) health_checks_->stop();
+        if (alerts_ != nullptr) alerts_->stop();
         shard_.stop();
     });
 }

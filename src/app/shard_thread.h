@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "alert_webhook.h"
 #include "google_tokens.h"
 #include "health_checks.h"
 #include "jwt_keys.h"
@@ -33,6 +34,10 @@ class ShardThread {
     void keep_jwt_keys(JwtKeyFetcher::Deliver deliver) { deliver_jwt_keys_ = std::move(deliver); }
     /// Before start: this thread checks how providers do.
     void keep_health_checks() { checks_health_ = true; }
+    /// Before start: this thread tells these events.
+    void keep_alerts(std::vector<tenant::AlertRing*> rings) { told_rings_ = std::move(rings); }
+    /// Before start: where this shard's own events go.
+    void put_alerts_into(tenant::AlertRing& ring) noexcept { own_ring_ = &ring; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
     /// tls  this shard's own, for its https listeners.
@@ -57,11 +62,14 @@ class ShardThread {
     void set_google_accounts(std::vector<GoogleAccountPtr> accounts);
     /// Of a thread that keeps health checks.
     void set_health_targets(std::vector<HealthTarget> targets);
+    /// Of a thread that tells events.
+    void set_alert_plan(std::shared_ptr<const proxy::AlertPlan> plan);
     /// The plan in force. On its own thread.
     [[nodiscard]] std::shared_ptr<const proxy::Plan> plan() const { return services_->shared_plan(); }
     /// The same, on its own thread.
     [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
     [[nodiscard]] std::vector<observe::JwtKeyFacts> jwt_key_facts() const;
+    [[nodiscard]] std::optional<observe::AlertFacts> alert_facts() const;
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.
@@ -99,6 +107,9 @@ class ShardThread {
     std::unique_ptr<JwtKeyFetcher> jwt_keys_;
     bool checks_health_ = false;
     std::unique_ptr<HealthChecks> health_checks_;
+    std::vector<tenant::AlertRing*> told_rings_;
+    std::unique_ptr<AlertWebhook> alerts_;
+    tenant::AlertRing* own_ring_ = nullptr;
     Housekeeping housekeeping_{*this};
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;

@@ -1,5 +1,7 @@
 #include "loom/base/timestamp.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -50,6 +52,15 @@ std::optional<int64_t> parse_rfc3339(std::string_view text) noexcept {
     if (!midnight_s || !hour || !minute || !second || !ahead_s) return std::nullopt;
     if (*hour > 23 || *minute > 59 || *second > 60) return std::nullopt;  // 60: a leap second
     return *midnight_s + *hour * 3600 + *minute * 60 + *second - *ahead_s;
+}
+
+std::string rfc3339_text(int64_t unix_s) {
+    const std::chrono::sys_seconds moment{std::chrono::seconds(unix_s)};
+    const auto midnight = std::chrono::floor<std::chrono::days>(moment);
+    const std::chrono::year_month_day date(midnight);
+    const std::chrono::hh_mm_ss time(moment - midnight);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", int{date.year()}, unsigned{date.month()},
+                       unsigned{date.day()}, time.hours().count(), time.minutes().count(), time.seconds().count());
 }
 
 }  // namespace loom

@@ -2,7 +2,9 @@
 
 #include "loom/base/alloc_counter.h"
 #include "loom/observe/metrics.h"
+#include "owner_exposition.h"
 #include "process_stat.h"
+#include "shard_families.h"
 #include "text_format.h"
 #include "windows.h"
 
@@ -19,59 +21,6 @@ constexpr const char* tls_result_names[tls_result_count] = {"full", "resumed", "
 constexpr double quantiles[] = {0.5, 0.9, 0.95, 0.99};
 constexpr const char* quantile_names[] = {"0.5", "0.9", "0.95", "0.99"};
 
-struct ShardCounter {
-    const char* name;
-    const char* help;
-    Counter ShardMetrics::* member;
-};
-constexpr ShardCounter shard_counters[] = {
-    {"loom_connections_accepted_total", "Client connections accepted.", &ShardMetrics::connections_accepted},
-    {"loom_connections_refused_total", "Client connections whose request head or TLS handshake could not be read.",
-     &ShardMetrics::connections_refused},
-    {"loom_connections_over_address_limit_total",
-     "Client connections closed at once, over limit.connections_per_address.", &ShardMetrics::connections_over_address},
-    {"loom_connections_gone_total", "Client connections that their clients had reset before they were accepted.",
-     &ShardMetrics::connections_gone},
-    {"loom_stream_events_total", "Server-sent events relayed to clients.", &ShardMetrics::stream_events},
-    {"loom_client_cancels_total", "Clients that left before the end of their answer.", &ShardMetrics::client_cancels},
-    {"loom_stream_stalls_total", "Times that a source was left unread for a while since its reader was slower.",
-     &ShardMetrics::stream_stalls},
-    {"loom_stream_breaks_total", "Streams that the upstream broke after the first byte.", &ShardMetrics::stream_breaks},
-    {"loom_timeouts_total", "Deadlines that passed, of clients and of upstreams.", &ShardMetrics::timeouts},
-    {"loom_ring_enters_total", "System calls into the ring.", &ShardMetrics::ring_enters},
-    {"loom_ring_completions_total", "Completions taken from the ring.", &ShardMetrics::ring_completions},
-    {"loom_ring_cq_overflows_total", "Completions that found the queue full and waited in the kernel.",
-     &ShardMetrics::ring_cq_overflows},
-    {"loom_ai_limited_total", "Requests refused because every provider of their model was at its rate_limit.",
-     &ShardMetrics::limited},
-    {"loom_ai_queue_full_total", "Requests that found no room in routing.queue.", &ShardMetrics::queue_full},
-    {"loom_ai_queue_timeouts_total", "Requests that waited in routing.queue and could not be served in time.",
-     &ShardMetrics::queue_timeouts},
-    {"loom_shed_total", "Requests refused because their shard was overloaded.", &ShardMetrics::shed},
-    {"loom_bodies_waited_total", "Request bodies that waited for room in limit.bodies_in_memory.",
-     &ShardMetrics::bodies_waited},
-    {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
-};
-
-struct ShardGauge {
-    const char* name;
-    const char* help;
-    Gauge ShardMetrics::* member;
-};
-constexpr ShardGauge shard_gauges[] = {
-    {"loom_connections_open", "Client connections open.", &ShardMetrics::connections_open},
-    {"loom_streams_open", "Streamed answers under way.", &ShardMetrics::streams_open},
-    {"loom_exchanges_live", "Exchanges between their first byte and their settlement.", &ShardMetrics::exchanges_live},
-    {"loom_buffers", "Receive buffers there are.", &ShardMetrics::buffers_total},
-    {"loom_buffers_leased", "Receive buffers in use.", &ShardMetrics::buffers_leased},
-    {"loom_body_memory_bytes", "Memory of request bodies held, of limit.bodies_in_memory.",
-     &ShardMetrics::body_memory_bytes},
-    {"loom_ai_queue_length", "Requests that wait for a provider at its rate_limit.", &ShardMetrics::queue_length},
-    {"loom_overload_level",
-     "How many quarters of a priority class are refused because a shard is overloaded; the sum of the shards.",
-     &ShardMetrics::overload_level},
-};
-
 }  // namespace
 
 /// One reading of all slabs, written out family by family. Lives under the lock of Metrics.
@@ -84,6 +33,7 @@ class Exposition {
         write_durations();
         write_tokens();
         write_costs();
+        write_owners_of_requests();
         write_first_tokens();
         write_latency();
         write_upstreams();
@@ -215,6 +165,25 @@ class Exposition {
                 if (!declared && cost == 0) continue;
                 out_.sample({{"provider", m_.providers_[p]}, {"model", m_.models_[m]}}, MoneyText(cost).view());
             }
+    }
+
+    OwnerTotals owner_totals(uint16_t slot, const OwnerSeries& (ShardMetrics::*series)(uint16_t) const noexcept) const {
+        OwnerTotals total;
+        for (const auto& shard : m_.shards_) {
+            const OwnerSeries& s = ((*shard).*series)(slot);
+            total.tokens.input += s.tokens_input.value();
+            total.tokens.output += s.tokens_output.value();
+            total.tokens.cached += s.tokens_cached.value();
+            total.tokens.reasoning += s.tokens_reasoning.value();
+            total.cost += s.cost.value();
+        }
+        return total;
+    }
+    void write_owners_of_requests() {
+        write_owners(out_, "team", "a team's consumers", m_.teams_,
+                     [this](uint16_t slot) { return owner_totals(slot, &ShardMetrics::team_series); });
+        write_owners(out_, "tenant", "a tenant's consumers", m_.tenants_,
+                     [this](uint16_t slot) { return owner_totals(slot, &ShardMetrics::tenant_series); });
     }
 
     void write_first_tokens() {
@@ -647,6 +616,21 @@ class Exposition {
         for (const JwtKeyFacts& one : facts_.jwt_keys) out_.sample({{"issuer", one.issuer}}, one.key_count);
     }
 
+    void write_alerts() {
+        if (!facts_.alerts) return;
+        const AlertFacts& a = *facts_.alerts;
+        out_.single("loom_alerts_sent_total", "counter", "Events that the webhook has taken.", a.sent);
+        out_.single("loom_alerts_failures_total", "counter", "Attempts to tell one that failed.", a.failures);
+        out_.family("loom_alerts_dropped_total", "counter",
+                    "Events that were not told: no room (full), the webhook does not take such (refused), or not in "
+                    "alerts.webhook.retry_for (expired).");
+        const uint64_t lost = sum([](const ShardMetrics& s) { return s.alerts_lost.value(); });
+        out_.sample({{"reason", "full"}}, a.dropped_full + lost);
+        out_.sample({{"reason", "refused"}}, a.dropped_refused);
+        out_.sample({{"reason", "expired"}}, a.dropped_expired);
+        out_.single("loom_alerts_waiting", "gauge", "Events that are still to be told.", a.waiting);
+    }
+
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
                     facts_.access_log_written);
@@ -659,6 +643,7 @@ class Exposition {
         out_.sample({{"result", "error"}}, facts_.config_reload_failures);
         write_access_tokens();
         write_jwt_keys();
+        write_alerts();
         if constexpr (counts_allocations)
             out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
                         counted_allocations());

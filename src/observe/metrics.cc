@@ -10,6 +10,8 @@
 namespace loom::observe {
 namespace {
 
+static_assert(OwnerSlots::other == other_slot && OwnerSlots::none >= owner_slots_max);
+
 constexpr size_t page_bytes = 4096;
 constexpr size_t slab_bytes = (sizeof(ShardMetrics) + page_bytes - 1) / page_bytes * page_bytes;
 
@@ -67,6 +69,18 @@ uint16_t Metrics::provider(std::string_view name) {
 uint16_t Metrics::model(std::string_view name) {
     const std::lock_guard lock(mutex_);
     return slot_of(models_, name, model_slots_max);
+}
+
+uint16_t Metrics::team(std::string_view name) {
+    if (name.size() > owner_name_bytes_max) return other_slot;
+    const std::lock_guard lock(mutex_);
+    return slot_of(teams_, name, owner_slots_max);
+}
+
+uint16_t Metrics::tenant(std::string_view name) {
+    if (name.size() > owner_name_bytes_max) return other_slot;
+    const std::lock_guard lock(mutex_);
+    return slot_of(tenants_, name, owner_slots_max);
 }
 
 uint16_t Metrics::arm(std::string_view experiment, std::string_view name) {
@@ -128,21 +142,26 @@ ProviderTotals Metrics::provider_totals(uint16_t provider) const {
     return totals;
 }
 
-size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, size_t arm_count) noexcept {
+size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, size_t arm_count,
+                                     size_t owner_count) noexcept {
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
     constexpr size_t lines_of_pair = duration_bound_count + 9;  // in either spelling, see metrics.compat
     constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31 + 3 * stickiness_count;
     constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 +
                                         184 + limit_scope_count + 2 + auth_failure_count + 2 + 3 * jwt_issuers_max +
                                         2 * pii_type_count + 2 * guard_reason_count + 5 + 4;
+                                        pii_type_count + 2 * guard_reason_count + 5 + 4 + 28;
     constexpr size_t lines_of_arm = duration_bound_count + 7;
     const size_t arms = std::min<size_t>(arm_count + 1, arm_slots_max);
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);
     const size_t models = std::min<size_t>(model_count + 1, model_slots_max);
+    constexpr size_t lines_of_owner = 5;
+    constexpr size_t owner_line_bytes = 384;  // every byte of a name may be escaped
+    const size_t owners = std::min<size_t>(owner_count + 2, 2 * owner_slots_max);
     constexpr size_t certificate_bytes = 512;  // every byte of the file's name may be escaped
     return line_bytes * (providers * providers * failover_reason_count + providers * models * lines_of_pair * 2 +
                          providers * lines_of_provider * 2 + arms * lines_of_arm + lines_of_process) +
-           certificate_bytes * certificates_max;
+           owner_line_bytes * owners * lines_of_owner + certificate_bytes * certificates_max;
 }
 
 }  // namespace loom::observe

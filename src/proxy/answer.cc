@@ -220,8 +220,8 @@ void Exchange::release_draft() noexcept {
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
     const size_t lines_bytes = ClientQuota(*this).told() != nullptr ? limit_lines_bytes_max : 0;
     const size_t cache_bytes = cache_ != nullptr ? CacheVisit::lines_bytes_max : 0;
-    const size_t bytes_max =
-        source.head_bytes + origin_.size() + dropped_.size() + lines_bytes + cache_bytes + head_slack_bytes;
+    const size_t bytes_max = source.head_bytes + origin_.size() + dropped_.size() + context_line_.size() + lines_bytes +
+                             cache_bytes + head_slack_bytes;
     const bool own_limits = ClientQuota(*this).is_told();
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
@@ -258,11 +258,13 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
             "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, "
-            "x-loom-cache-key, age, retry-after, ratelimit, ratelimit-policy\r\n");
+            "x-loom-cache-key, x-loom-context-overflow, x-loom-context-trimmed, age, retry-after, ratelimit, "
+            "ratelimit-policy\r\n");
     }
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
+    if (!context_line_.empty()) head.raw(context_line_);
     ClientQuota(*this).write_lines(head);
     write_routing_lines(head);
     if (cache_ != nullptr) cache_->write_lines(head);

@@ -25,6 +25,23 @@ std::unexpected<Error> unauthenticated(const char* what) noexcept {
 
 }  // namespace
 
+namespace {
+
+/// Where that is to say who asks: a key or a token says it before.
+const net::TlsPeer* certificate_for(const RoutePlan& route, std::string_view key,
+                                    const ClientConnection& client) noexcept {
+    if (!route.takes_certificates) return nullptr;
+    const bool takes_others = route.takes_keys || !route.jwt.empty();
+    return takes_others && !key.empty() ? nullptr : client.certificate();
+}
+
+}  // namespace
+
+const tenant::Consumer* consumer_of(const Plan& plan, const net::TlsPeer* certificate) noexcept {
+    if (certificate == nullptr) return nullptr;
+    return plan.consumers.find_certificate(certificate->subject, certificate->names, certificate->fingerprint);
+}
+
 /// How it goes with one request.
 struct AuthTrial {
     AuthFailure why = AuthFailure::missing;
@@ -104,6 +121,9 @@ Result<void> Exchange::authenticate(const http::RequestHead& head) {
 
 /// Who goes on with an upload may be known by the address that they ask for alone.
 Result<void> Exchange::identify_without_key(const http::RequestHead& head) {
+    if (!route_->takes_keys && route_->jwt.empty())
+        return unauthenticated(
+            "no certificate: connect with one of a consumer's, over the listener that asks for it (mtls)");
     if (!route_->takes_keys)
         return unauthenticated("no token: send it as 'Authorization: Bearer TOKEN' or in the header this route names");
     consumer_ = GoogleFiles(*this).signer(head);
@@ -139,7 +159,16 @@ Result<void> Exchange::identify_by_key(std::string_view key, int64_t now_unix_s,
 Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial) {
     const std::string_view key = client_key(head);
     const auto now_s = static_cast<int64_t>(begun_wall_us_ / 1'000'000);
-    LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, trial));
+    const net::TlsPeer* const certificate = certificate_for(*route_, key, *client_);
+    if (certificate != nullptr)
+        consumer_ = consumer_of(plan(), certificate);
+    else
+        LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, trial));
+    if (consumer_ == nullptr) {
+        trial.why = AuthFailure::consumer;
+        detail_ = text_.keep(certificate->subject);
+        return unauthenticated("this certificate is no consumer's here (consumer.NAME.certificate)");
+    }
     trial.why = AuthFailure::expired;
     if (consumer_->expired(now_s))
         return unauthenticated(token_ == nullptr ? "this API key has expired (consumer.NAME.expires)"

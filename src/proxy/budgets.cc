@@ -113,6 +113,7 @@ Error ClientQuota::over_budget() {
         x_.services_.metrics().budget_alerts.add();
         observe::log_warn("{}.{}: a request was refused", why.of->key, key_word(why.unit, why.period));
     }
+    tell_spent(*why.of, why.unit, why.period);
     const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
     x_.retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
@@ -181,6 +182,10 @@ void ClientQuota::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
         for (const Budget* const budget : budgets())
             if (budget != nullptr) limited.budgets.charge(*budget, now_s, tokens, cost);
     tell_budget_alerts();
+    if (x_.plan().alerts == nullptr) return;
+    for (const Budget* const budget : budgets())
+        if (const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt)
+            tell_spent(*budget, spent->unit, spent->period);
 }
 
 /// Of tokens that the attempt at hand has taken and not told: what it told first, at a stream's beginning, is the
@@ -197,6 +202,7 @@ Money ClientQuota::cost_of_untold(uint64_t tokens) const noexcept {
 void ClientQuota::tell_budget_alerts() noexcept {
     x_.limited_->budgets.each_alert(x_.services_.unix_now_s(), [this](const tenant::BudgetAlert& alert) {
         x_.services_.metrics().budget_alerts.add();
+        tell(tenant::AlertType::budget_share, alert);
         const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
         const std::string_view word = key_word(alert.unit, alert.period);
         if (alert.unit == BudgetUnit::tokens)
@@ -205,6 +211,36 @@ void ClientQuota::tell_budget_alerts() noexcept {
             observe::log_warn("{}.{}: {}% of {} is spent or held", alert.of->key, word, alert.share,
                               money_text(limit).view());
     });
+}
+
+/// To whom events are told (alerts.*).
+void ClientQuota::tell(tenant::AlertType type, const tenant::BudgetAlert& alert) noexcept {
+    if (x_.plan().alerts == nullptr) return;
+    const int64_t now_s = x_.services_.unix_now_s();
+    const Budget& budget = *alert.of;
+    std::array<char, message_bytes> key;
+    const auto end =
+        fmt::format_to_n(key.data(), key.size(), "{}.{}", budget.key, key_word(alert.unit, alert.period)).out;
+    tenant::Alert event;
+    event.type = type;
+    event.unix_s = now_s;
+    event.scope = budget.scope;
+    event.name = std::string_view(budget.name);
+    event.budget = std::string_view(key.data(), end);
+    event.unit = alert.unit;
+    event.period = alert.period;
+    event.share = alert.share;
+    event.spent = budget.meter(alert.unit).used(alert.period, tenant::period_numbers(now_s));
+    event.limit = budget.terms(alert.unit)[static_cast<size_t>(alert.period)];
+    x_.services_.tell(event);
+}
+
+/// Once in its period, whether or not shares of it are told.
+void ClientQuota::tell_spent(const Budget& budget, BudgetUnit unit, tenant::BudgetPeriod period) noexcept {
+    if (x_.plan().alerts == nullptr) return;
+    const tenant::PeriodNumbers now = tenant::period_numbers(x_.services_.unix_now_s());
+    if (budget.meter(unit).tell(period, now, tenant::spent_share))
+        tell(tenant::AlertType::budget_spent, {.of = &budget, .unit = unit, .period = period, .share = 0});
 }
 
 }  // namespace loom::proxy

@@ -16,6 +16,9 @@ class Exchange;
 
 /// Its stream, TCP or TLS, lies behind it in one block: a plain connection does not pay for TLS. Its deadline and its
 /// turn on the ready list are its bases, which need no pointer back: an idle client is to cost little.
+/// Whose certificate it is by the plan; null without one, and for nobody's.
+[[nodiscard]] const tenant::Consumer* consumer_of(const Plan& plan, const net::TlsPeer* certificate) noexcept;
+
 class ClientConnection final : net::StreamUser, io::Doomed, io::Timer, io::Runnable, public ListLink<ClientTag> {
   public:
     /// Takes over an accepted socket and its share; lives until its peer and the kernel have let go.

@@ -7,6 +7,7 @@
 #include "loom/llm/request.h"
 #include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/relay.h"
+#include "loom/tenant/alert.h"
 #include "loom/tenant/budget.h"
 #include "loom/tenant/limit.h"
 
@@ -99,6 +100,8 @@ class ClientQuota {
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
     void tell_budget_alerts() noexcept;
+    void tell(tenant::AlertType type, const tenant::BudgetAlert& alert) noexcept;
+    void tell_spent(const tenant::Budget& budget, tenant::BudgetUnit unit, tenant::BudgetPeriod period) noexcept;
 
     Exchange& x_;
 };

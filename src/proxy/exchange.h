@@ -81,6 +81,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     friend class Booking;
     friend class CacheVisit;
     friend class ClientQuota;
+    friend class ContextVisit;
     friend class EchoSource;
     friend class GoogleFiles;
     friend class Guarding;
@@ -555,6 +556,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     std::string_view model_;
     std::string_view upstream_model_;     // the name at the provider
     std::string_view detail_;             // behind the text of a refusal
+    std::string_view context_line_;       // of a prompt beyond its model's context: what its answer says of it
     std::string_view dropped_;            // what the provider's protocol cannot carry: "logit_bias, seed"
     FamilyFields* family_ = nullptr;      // in text_
     ByteBuffer request_lines_;            // headers for the upstream

@@ -179,6 +179,7 @@ void Race::take_request_of(const Exchange& first) {
     x_.user_agent_ = x_.text_.keep(first.user_agent_);
     x_.origin_ = x_.text_.keep(first.origin_);
     x_.model_ = x_.text_.keep(first.model_);
+    x_.context_line_ = x_.text_.keep(first.context_line_);
     x_.family_ = &x_.text_.make<Exchange::FamilyFields>();
     x_.family_->content_type = x_.text_.keep(first.family_->content_type);
     x_.family_->accept = x_.text_.keep(first.family_->accept);

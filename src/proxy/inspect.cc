@@ -2,6 +2,7 @@
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
+#include "context_visit.h"
 #include "exchange.h"
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
@@ -33,6 +34,7 @@ Result<void> Exchange::inspect_model() {
     if (const auto noted = note_model(*request); !noted) return noted;
     if (plan().tokenizers != nullptr) count_prompt(*request);
     LOOM_TRY(check_access(*request));
+    if (plan().context != nullptr) LOOM_TRY(ContextVisit(*this).check(*request));
     if (plan().request_caps != nullptr) LOOM_TRY(check_request_cap(*request));
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");

@@ -6,6 +6,7 @@
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
+#include "context_visit.h"
 #include "exchange.h"
 #include "guarding.h"
 #include "hedge.h"
@@ -91,6 +92,7 @@ void Exchange::refuse(const Error& why) {
     fmt::basic_memory_buffer<char, message_bytes> message;
     std::string_view code = shape.code;
     if (guarding_ != nullptr && !guarding_->refusal_code().empty()) code = guarding_->refusal_code();
+    if (ContextVisit::refused(why)) code = "context_length_exceeded";
     std::string_view param;
     if (limited_ != nullptr && limited_->spent.of != nullptr) code = "insufficient_quota";
     const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";
@@ -167,8 +169,8 @@ void Exchange::reply(int status, std::string_view content_type, std::string_view
     claim_client();
     const size_t lines_bytes = (limited_ != nullptr ? limit_lines_bytes_max : 0) +
                                (cache_ != nullptr ? CacheVisit::lines_bytes_max : size_t{0});
-    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() + lines_bytes +
-                                                 extra_lines.size());
+    Block room = services_.shard().blocks().take(reply_head_bytes + origin_.size() + dropped_.size() +
+                                                 context_line_.size() + lines_bytes + extra_lines.size());
     http::HeadWriter head(room.data(), room.capacity());
     status_ = static_cast<uint16_t>(status);
     head.status(status);

@@ -118,9 +118,10 @@ void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
     if (limited_ != nullptr) ClientQuota(*this).note_used(usage);
     const bool charged = answered && !llm::counts_tokens(endpoint_);
     if (charged || usage.provenance != llm::Usage::Provenance::none) book_cost(usage);
-    services_.metrics().tokens(
-        provider_->label_ix,
-        {.input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning});
+    const observe::TokenCounts counts{
+        .input = usage.input, .output = usage.output, .cached = usage.cached_input, .reasoning = usage.reasoning};
+    services_.metrics().tokens(provider_->label_ix, counts);
+    if (consumer_ != nullptr) services_.metrics().owner_tokens(consumer_->owners, counts);
 }
 
 /// Of the model that is asked; null: none is known.
@@ -143,6 +144,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
                                                     .reasoning = usage.reasoning}));
     services_.metrics().cost(provider_->label_ix,
                              candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
+    if (consumer_ != nullptr) services_.metrics().owner_cost(consumer_->owners, cost);
     add_cost(cost);
 }
 

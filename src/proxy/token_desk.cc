@@ -15,22 +15,24 @@ Error unauthenticated(const char* what) noexcept {
 }
 
 /// A consumer of the configuration, with what the token says and it does not.
-std::unique_ptr<const Consumer> completed(const Consumer& listed, const JwtIdentity& token) {
+std::unique_ptr<const Consumer> completed(const Plan& plan, const Consumer& listed, const JwtIdentity& token) {
     const bool adds_tier = listed.tier.empty() && !token.tier.empty();
     const bool adds_team = listed.team.empty() && !token.team.empty();
     if (!adds_tier && !adds_team) return nullptr;
     auto own = std::make_unique<Consumer>(listed);
     if (adds_tier) own->tier = token.tier;
     if (adds_team) own->team = token.team;
+    if (adds_team) own->owners.team = plan.team_slot(token.team);
     return own;
 }
 
-std::unique_ptr<const Consumer> unlisted(const JwtPlan& jwt, const JwtIdentity& token) {
+std::unique_ptr<const Consumer> unlisted(const Plan& plan, const JwtPlan& jwt, const JwtIdentity& token) {
     auto own = std::make_unique<Consumer>();
     own->name = token.consumer;
     own->index = Consumer::unlisted;
     own->tier = token.tier;
     own->team = token.team;
+    own->owners.team = plan.team_slot(token.team);
     own->issuer = jwt.name;
     return own;
 }
@@ -133,7 +135,8 @@ Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const Rou
                                               .side = Side::downstream,
                                               .what = "the token is good, but its issuer may not name this consumer "
                                                       "(consumer.NAME.jwt)"});
-    identity->own = identity->consumer != nullptr ? completed(*identity->consumer, claims) : unlisted(jwt, claims);
+    identity->own =
+        identity->consumer != nullptr ? completed(plan, *identity->consumer, claims) : unlisted(plan, jwt, claims);
     if (identity->own != nullptr) identity->consumer = identity->own.get();
     identity->roles = identity->consumer->roles;
     for (const std::string& role : claims.roles)

@@ -55,6 +55,10 @@ CapabilitySet Capabilities::missing(const Needs& needs, size_t provider_ix, std:
     return static_cast<CapabilitySet>(needs.what & ~of(provider_ix, model).can.value_or(every_capability));
 }
 
+uint64_t Capabilities::context_tokens(size_t provider_ix, std::string_view model) const noexcept {
+    return of(provider_ix, model).context_tokens;
+}
+
 bool Capabilities::fits_context(const Needs& needs, size_t provider_ix, std::string_view model) const noexcept {
     const uint64_t context_tokens = of(provider_ix, model).context_tokens;
     return context_tokens == 0 || needs.tokens <= context_tokens;

@@ -79,6 +79,12 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
         if (!hashes) return std::unexpected(std::move(hashes).error());
         table.consumers_.push_back(std::move(o.consumer));
         table.consumers_.back().index = index;
+        for (const std::string& certificate : o.certificates) {
+            const auto [known, is_new] = table.by_certificate_.emplace(certificate, index);
+            if (!is_new && known->second != index)
+                return std::unexpected("consumers '" + table.consumers_[known->second].name + "' and '" + name +
+                                       "' have the same certificate");
+        }
         for (const Sha256& hash : *hashes) {
             uint32_t owner = index;
             if (!table.insert(hash, index, owner) && owner != index)
@@ -87,6 +93,28 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
         }
     }
     return table;
+}
+
+const Consumer* ConsumerTable::find_certificate(std::string_view subject, std::span<const std::string> names,
+                                                std::string_view fingerprint) const noexcept {
+    if (by_certificate_.empty()) return nullptr;
+    const Consumer* found = nullptr;
+    bool several = false;
+    const auto look = [&](std::string_view name) {
+        const auto known = by_certificate_.find(name);
+        if (known == by_certificate_.end()) return;
+        const Consumer* const one = &consumers_[known->second];
+        several = several || (found != nullptr && found != one);
+        found = one;
+    };
+    for (const std::string& name : names) look(name);
+    if (subject.size() < subject_bytes_max) look(subject);
+    std::array<char, 128> marked;
+    if (fingerprint_prefix.size() + fingerprint.size() <= marked.size()) {
+        char* const end = std::ranges::copy(fingerprint, std::ranges::copy(fingerprint_prefix, marked.data()).out).out;
+        look({marked.data(), end});
+    }
+    return several ? nullptr : found;
 }
 
 void ConsumerTable::make_room(size_t key_count) {
@@ -102,6 +130,7 @@ ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys) con
     ConsumerTable table;
     table.consumers_ = consumers_;
     table.by_name_ = by_name_;
+    table.by_certificate_ = by_certificate_;
     table.hashes_.resize(consumers_.size());
     table.make_room(conf_key_count() + keys.size());
     uint32_t owner = 0;

@@ -21,25 +21,25 @@ TEST(TokenSchedule, ATokenIsRenewedInItsLastQuarterAndBeforeItsEnd) {
             EXPECT_LE(at_ms, lifetime_ms * 85 / 100 + 1);
         }
     }
-    EXPECT_EQ(TokenSchedule::renewal_ms(0, 0), TokenSchedule::retry_first_ms) << "never at once, again and again";
+    EXPECT_EQ(TokenSchedule::renewal_ms(0, 0), retry_first_ms) << "never at once, again and again";
 }
 
 TEST(TokenSchedule, PausesGrowAndAreSpreadAndBounded) {
     uint64_t before_ms = 0;
     for (uint32_t failures = 1; failures < 100; ++failures) {
-        const uint64_t longest_ms = TokenSchedule::retry_ms(failures, UINT64_MAX / 2);
-        EXPECT_LE(longest_ms, TokenSchedule::retry_max_ms);
+        const uint64_t longest_ms = retry_pause_ms(failures, UINT64_MAX / 2);
+        EXPECT_LE(longest_ms, retry_max_ms);
         uint64_t least_ms = UINT64_MAX, most_ms = 0;
         for (uint64_t random = 0; random < 70'000; random += 13) {
-            least_ms = std::min(least_ms, TokenSchedule::retry_ms(failures, random));
-            most_ms = std::max(most_ms, TokenSchedule::retry_ms(failures, random));
+            least_ms = std::min(least_ms, retry_pause_ms(failures, random));
+            most_ms = std::max(most_ms, retry_pause_ms(failures, random));
         }
-        EXPECT_GE(least_ms, TokenSchedule::retry_first_ms / 2);
+        EXPECT_GE(least_ms, retry_first_ms / 2);
         EXPECT_GE(most_ms - least_ms, least_ms / 2) << "spread";
         EXPECT_GE(most_ms, before_ms);
         before_ms = most_ms;
     }
-    EXPECT_GT(before_ms, TokenSchedule::retry_max_ms * 9 / 10);
+    EXPECT_GT(before_ms, retry_max_ms * 9 / 10);
 }
 
 class CredentialsFile : public testing::Test {

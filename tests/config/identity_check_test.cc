@@ -102,6 +102,48 @@ TEST(CheckIdentity, ARouteThatIsOpenAndTakesTokensIsNone) {
               "loom.conf:6:22: route.ai.auth.type: none stands alone: with it anyone may\n");
 }
 
+TEST(CheckIdentity, Certificates) {
+    const auto said = [](const std::string& text,
+                         const std::string& client_ca = "listener.http.tls.client_ca = /ca\n") {
+        auto loaded = config::load_text(
+            "listener.http.address = 127.0.0.1:8080\nlistener.http.protocol = https\n"
+            "listener.http.tls.certificate = /host.crt\nroute.ai.path = /v1/*\nprovider.demo.type = echo\n"
+            "provider.demo.models = small\n" +
+            client_ca + text);
+        add_checks(loaded);
+        return config::all_of(loaded.diagnostics);
+    };
+    const std::string mtls = "route.ai.auth.type = mtls\n", one = "consumer.a.certificate = URI:spiffe://x/a\n";
+    const auto expect = [](const std::string& told, const std::string& part) {
+        EXPECT_NE(told.find(part), told.npos) << told;
+    };
+    EXPECT_EQ(said(mtls + one).find("route.ai.auth.type"), std::string::npos) << said(mtls + one);
+    EXPECT_EQ(said(mtls + one).find("consumer.a.certificate"), std::string::npos) << said(mtls + one);
+    EXPECT_EQ(said(mtls + one).find("consumer.a.api_key"), std::string::npos) << "it needs no key";
+    expect(said(mtls + one, ""), "mtls needs a listener that asks clients for certificates");
+    expect(said(mtls + "consumer.a.api_key = k\n"), "no consumer has a certificate");
+    expect(said(one + "consumer.a.api_key = k\n"), "no route takes certificates");
+    expect(said(mtls + "consumer.a.certificate = agent\n"), "expected URI:");
+    expect(said(mtls + "consumer.a.certificate = sha256:ab\n"), "64 hexadecimal digits");
+    expect(said(mtls + "consumer.a.certificate = CN=" + std::string(300, 'x') + "\n"), "256 bytes");
+    expect(said("route.ai.auth.type = mtls, none\n" + one), "none stands alone");
+}
+
+TEST(CheckContext, WhatDoesNothingIsTold) {
+    const auto expect = [](const std::string& text, const std::string& part) {
+        const std::string told = more(takes + text);
+        EXPECT_NE(told.find(part), told.npos) << told;
+    };
+    EXPECT_EQ(more(takes + "context_window.on_overflow = trim\nprovider.demo.context_length = 1000\n"), "");
+    EXPECT_EQ(more(takes + "route.ai.context_window.on_overflow = refuse\n"
+                           "provider.demo.model.small.context_length = 1000\n"),
+              "");
+    expect("context_window.on_overflow = trim\n", "no context is known");
+    expect("route.ai.context_window.on_overflow = flag\n", "no context is known");
+    expect("context_window.answer_tokens = 5\n", "means nothing without context_window.on_overflow");
+    expect("context_window.on_overflow = shorten\n", "context_window.on_overflow");
+}
+
 TEST(CheckIdentity, Addresses) {
     EXPECT_EQ(more(takes + "access.allow_ips = 10.0.0.0/8, fd00::/8\nroute.ai.deny_ips = 10.1.2.3\n"), "");
     EXPECT_EQ(more(takes + "access.deny_ips = 10.0.0.1/8\n"),

@@ -151,6 +151,44 @@ TEST(Exposition, TellsOfExperimentsArms) {
     EXPECT_EQ(metrics.arm("many", "one more"), other_slot);
 }
 
+TEST(Exposition, TellsWhatTeamsAndTenantsTake) {
+    Metrics metrics(2);
+    EXPECT_FALSE(exposed(metrics).types.contains("loom_ai_team_tokens_total"));
+    EXPECT_FALSE(exposed(metrics).types.contains("loom_ai_tenant_cost_total"));
+    const OwnerSlots mine{.team = metrics.team("search"), .tenant = metrics.tenant("acme")};
+    const OwnerSlots teamless{.tenant = mine.tenant};
+    EXPECT_EQ(metrics.team("search"), mine.team) << "over a reload";
+    metrics.shard(0).owner_tokens(mine, {.input = 5, .output = 7, .cached = 2, .reasoning = 3});
+    metrics.shard(1).owner_tokens(mine, {.input = 5});
+    metrics.shard(1).owner_tokens(teamless, {.input = 100});
+    metrics.shard(1).owner_tokens({}, {.input = 1'000});
+    metrics.shard(0).owner_cost(mine, 1'500'000'000'000);
+    metrics.shard(1).owner_cost(mine, 1);
+    metrics.shard(1).owner_cost({}, 1);
+    const Exposed e = exposed(metrics);
+    EXPECT_EQ(e.types.at("loom_ai_team_tokens_total"), "counter");
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="input"})"), 10);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="output"})"), 7);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="cached"})"), 2);
+    EXPECT_EQ(e.at(R"(loom_ai_team_tokens_total{team="search",type="reasoning"})"), 3);
+    EXPECT_DOUBLE_EQ(e.at(R"(loom_ai_team_cost_total{team="search"})"), 1.500000000001);
+    EXPECT_EQ(e.at(R"(loom_ai_tenant_tokens_total{tenant="acme",type="input"})"), 110);
+    EXPECT_FALSE(e.samples.contains(R"(loom_ai_team_tokens_total{team="other",type="input"})"));
+}
+
+TEST(Exposition, TeamsBeyondTheBoundAreOthers) {
+    Metrics metrics(1);
+    for (int n = 0; n + 1 < owner_slots_max; ++n) EXPECT_NE(metrics.team("team-" + std::to_string(n)), other_slot);
+    EXPECT_EQ(metrics.team("one more"), other_slot);
+    EXPECT_EQ(metrics.team(std::string(owner_name_bytes_max + 1, 'x')), other_slot);
+    EXPECT_EQ(metrics.team("team-0"), 1) << "who was there stays";
+    EXPECT_NE(metrics.tenant("one more"), other_slot) << "tenants have slots of their own";
+    metrics.shard(0).owner_tokens({.team = other_slot}, {.input = 9});
+    EXPECT_EQ(exposed(metrics).at(R"(loom_ai_team_tokens_total{team="other",type="input"})"), 9);
+    const std::string text = metrics.expose({.now_us = minute_us});
+    EXPECT_LT(text.size(), Metrics::exposition_bytes_max(1, 1, 0, owner_slots_max));
+}
+
 TEST(Totals, AddUpTheShards) {
     Metrics metrics(2);
     const uint16_t openai = metrics.provider("openai"), azure = metrics.provider("azure");

@@ -52,6 +52,40 @@ TEST(ConsumerTable, OneConsumerMayNameAKeyTwice) {
     EXPECT_EQ(error_of({consumer("mobile", {"sk", "sk"}, {hex_encode(sha256("sk"))})}), "");
 }
 
+ConsumerOptions certified(std::string name, std::vector<std::string> certificates) {
+    ConsumerOptions out = consumer(std::move(name), {});
+    out.certificates = std::move(certificates);
+    return out;
+}
+
+TEST(ConsumerTable, FindsWhoseACertificateIs) {
+    const std::string print(64, 'a');
+    const ConsumerTable table = table_of({certified("a", {"URI:spiffe://x/a", "CN=a,O=X"}), certified("b", {"DNS:b"}),
+                                          certified("c", {"sha256:" + print})});
+    const auto name = [&table](std::string_view subject, const std::vector<std::string>& names,
+                               std::string_view fingerprint = "0") {
+        const Consumer* const found = table.find_certificate(subject, names, fingerprint);
+        return found == nullptr ? "" : found->name;
+    };
+    EXPECT_EQ(name("CN=z", {"DNS:z", "URI:spiffe://x/a"}), "a");
+    EXPECT_EQ(name("CN=a,O=X", {}), "a");
+    EXPECT_EQ(name("CN=a,O=X", {"URI:spiffe://x/a"}), "a");
+    EXPECT_EQ(name("CN=a", {}), "") << "a part of a subject is another";
+    EXPECT_EQ(name("cn=a,o=x", {}), "");
+    EXPECT_EQ(name("", {"DNS:b"}), "b");
+    EXPECT_EQ(name("", {"DNS:b", "URI:spiffe://x/a"}), "") << "two consumers'";
+    EXPECT_EQ(name("", {}, print), "c");
+    EXPECT_EQ(name("", {}, print + "a"), "");
+    EXPECT_EQ(name("", {}, std::string(1'000, 'a')), "");
+    EXPECT_EQ(table.with_issued({}).find_certificate("", std::vector<std::string>{"DNS:b"}, "")->name, "b");
+    const ConsumerTable nobody;
+    EXPECT_EQ(nobody.find_certificate("CN=a", {}, print), nullptr);
+    const std::string cut = "CN=" + std::string(253, 'x');
+    EXPECT_EQ(table_of({certified("a", {cut})}).find_certificate(cut, {}, ""), nullptr) << "it may have been cut";
+    EXPECT_EQ(error_of({certified("a", {"DNS:x"}), certified("b", {"DNS:x"})}),
+              "consumers 'a' and 'b' have the same certificate");
+}
+
 TEST(ConsumerTable, RefusesWhatCouldNotBeMeant) {
     EXPECT_EQ(error_of({consumer("a", {"sk"}), consumer("b", {"sk"})}), "consumers 'a' and 'b' have the same key");
     EXPECT_EQ(error_of({consumer("a", {"x"}), consumer("a", {"y"})}), "consumer 'a' is defined twice");

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 
 namespace loom {
@@ -13,5 +14,8 @@ namespace loom {
 
 /// "2025-08-21": when that day begins in UTC, likewise.
 [[nodiscard]] std::optional<int64_t> parse_date(std::string_view text) noexcept;
+
+/// The other way round: "2025-08-21T12:40:59Z" (RFC 3339).
+[[nodiscard]] std::string rfc3339_text(int64_t unix_s);
 
 }  // namespace loom

@@ -50,6 +50,7 @@ class TranslateScratch {
     friend class EmbedTranslation;
     friend class CountTranslation;
     friend class QuirkEdits;
+    friend class HistoryTrim;
     std::unique_ptr<Parts> parts_;
 };
 

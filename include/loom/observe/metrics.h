@@ -22,14 +22,17 @@
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
 #include "loom/base/content_category.h"
+#include "loom/base/owner_slots.h"
 #include "loom/base/pii_type.h"
 
 namespace loom::observe {
 
 inline constexpr uint16_t other_slot = 0;
-inline constexpr uint16_t provider_slots_max = 64;  // `other` included
-inline constexpr uint16_t model_slots_max = 201;    // `other` included
-inline constexpr uint16_t arm_slots_max = 65;       // of experiments; `other` included
+inline constexpr uint16_t provider_slots_max = 64;   // `other` included
+inline constexpr uint16_t model_slots_max = 201;     // `other` included
+inline constexpr uint16_t arm_slots_max = 65;        // of experiments; `other` included
+inline constexpr uint16_t owner_slots_max = 129;     // of teams, and of tenants; `other` included
+inline constexpr size_t owner_name_bytes_max = 128;  // one that is longer is among the others
 
 enum class Outcome : uint8_t { success, error };
 /// 499, a client that left, counts as an error of neither side, and Prometheus knows two words: error.
@@ -156,6 +159,11 @@ struct ArmSeries {  // one per arm of an experiment
     DurationHistogram duration;
 };
 
+struct OwnerSeries {  // one per team, and per tenant
+    Counter tokens_input, tokens_output, tokens_cached, tokens_reasoning;
+    Counter cost;  // Money, likewise
+};
+
 /// One shard's slab. Written by the shard alone; read by anyone. Made by Metrics.
 class ShardMetrics {
   public:
@@ -181,7 +189,11 @@ class ShardMetrics {
     // Streams that broke behind content where routing.failover.continuation is on: another provider has told the rest,
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
-    Counter budget_alerts;     // shares of budgets that were reached
+    Counter budget_alerts;  // shares of budgets that were reached
+    // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and those
+    // turns.
+    Counter context_refused, context_flagged, context_trimmed, context_turns_dropped;
+    Counter alerts_lost;       // events that a shard had no room for (alerts.*)
     Counter budget_fallbacks;  // requests that a model took in place of one that a budget did not do for
     // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it
     // failed, the client left. And those that were not: over the budget or the bound. untold: the one that was
@@ -212,6 +224,15 @@ class ShardMetrics {
     /// Of an attempt, as far as its price is known.
     void cost(uint16_t provider, uint16_t model, Money amount) noexcept {
         series(provider, model).cost.add(static_cast<uint64_t>(amount));
+    }
+    /// The same two, of an attempt, for the team and the tenant whose it is.
+    void owner_tokens(const OwnerSlots& owners, const TokenCounts& n) noexcept {
+        if (owners.team != OwnerSlots::none) add_tokens(team_at(owners.team), n);
+        if (owners.tenant != OwnerSlots::none) add_tokens(tenant_at(owners.tenant), n);
+    }
+    void owner_cost(const OwnerSlots& owners, Money amount) noexcept {
+        if (owners.team != OwnerSlots::none) team_at(owners.team).cost.add(static_cast<uint64_t>(amount));
+        if (owners.tenant != OwnerSlots::none) tenant_at(owners.tenant).cost.add(static_cast<uint64_t>(amount));
     }
     /// Of a request whose provider was chosen by an affinity, once, at its end.
     void sticky(uint16_t provider, Stickiness stickiness, const TokenCounts& n) noexcept {
@@ -288,6 +309,8 @@ class ShardMetrics {
     [[nodiscard]] const ModelSeries& model_series(uint16_t provider, uint16_t model) const noexcept {
         return series_[size_t{provider} * model_slots_max + model];
     }
+    [[nodiscard]] const OwnerSeries& team_series(uint16_t slot) const noexcept { return teams_[slot]; }
+    [[nodiscard]] const OwnerSeries& tenant_series(uint16_t slot) const noexcept { return tenants_[slot]; }
     [[nodiscard]] const ArmSeries& arm_series(uint16_t arm) const noexcept { return arms_[arm]; }
     [[nodiscard]] const OverheadHistogram& overhead_series(Stage stage) const noexcept {
         return overhead_[static_cast<size_t>(stage)];
@@ -331,6 +354,20 @@ class ShardMetrics {
         LOOM_ASSERT(provider < provider_slots_max);
         return providers_[provider];
     }
+    OwnerSeries& team_at(uint16_t slot) noexcept {
+        LOOM_ASSERT(slot < owner_slots_max);
+        return teams_[slot];
+    }
+    OwnerSeries& tenant_at(uint16_t slot) noexcept {
+        LOOM_ASSERT(slot < owner_slots_max);
+        return tenants_[slot];
+    }
+    static void add_tokens(OwnerSeries& s, const TokenCounts& n) noexcept {
+        s.tokens_input.add(n.input);
+        s.tokens_output.add(n.output);
+        s.tokens_cached.add(n.cached);
+        s.tokens_reasoning.add(n.reasoning);
+    }
     ModelSeries& series(uint16_t provider, uint16_t model) noexcept {
         LOOM_ASSERT(provider < provider_slots_max && model < model_slots_max);
         return series_[size_t{provider} * model_slots_max + model];
@@ -351,6 +388,7 @@ class ShardMetrics {
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;
     std::array<ArmSeries, arm_slots_max> arms_;
+    std::array<OwnerSeries, owner_slots_max> teams_, tenants_;
     // By provider left and provider asked instead; dense, as the series below.
     std::array<std::array<Counter, failover_reason_count>, size_t{provider_slots_max} * provider_slots_max> failovers_;
     // Dense, so that a series is an address and not a lookup. 2 MiB of address space; only pages that are counted in
@@ -383,6 +421,14 @@ struct JwtKeyFacts {
     uint64_t key_count = 0;  // of use, in the set at hand
 };
 inline constexpr size_t jwt_issuers_max = 32;  // in one exposition
+
+/// Of events that are told to a webhook.
+struct AlertFacts {
+    uint64_t sent = 0;
+    uint64_t failures = 0;  // attempts
+    uint64_t dropped_full = 0, dropped_refused = 0, dropped_expired = 0;
+    uint64_t waiting = 0;
+};
 
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
@@ -422,6 +468,7 @@ struct ProcessFacts {
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
+    std::optional<AlertFacts> alerts;       // nothing where no event is told
     std::vector<ProviderHealth> providers;  // all that there are
 };
 
@@ -444,6 +491,9 @@ class Metrics {
     [[nodiscard]] uint16_t provider(std::string_view name);
     [[nodiscard]] uint16_t model(std::string_view name);
     [[nodiscard]] uint16_t arm(std::string_view experiment, std::string_view name);
+    /// Of a team, of a tenant (OwnerSlots).
+    [[nodiscard]] uint16_t team(std::string_view name);
+    [[nodiscard]] uint16_t tenant(std::string_view name);
     /// This pair can be asked for: its counters show from the start, at 0.
     void declare(uint16_t provider, uint16_t model);
     /// Adds document 000's spellings.
@@ -455,9 +505,9 @@ class Metrics {
     [[nodiscard]] std::string expose(const ProcessFacts& facts);
     /// Any thread, likewise.
     [[nodiscard]] ProviderTotals provider_totals(uint16_t provider) const;
-    /// The longest that text gets with so many providers, models and arms of experiments.
-    [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count,
-                                                     size_t arm_count) noexcept;
+    /// The longest that text gets with so many providers, models, arms of experiments, and teams and tenants.
+    [[nodiscard]] static size_t exposition_bytes_max(size_t provider_count, size_t model_count, size_t arm_count,
+                                                     size_t owner_count) noexcept;
 
   private:
     friend class Exposition;
@@ -474,6 +524,8 @@ class Metrics {
     std::vector<std::string> providers_{"other"};
     std::vector<std::string> models_{"other"};
     std::vector<std::pair<std::string, std::string>> arms_{{"other", "other"}};  // experiment and arm
+    std::vector<std::string> teams_{"other"};
+    std::vector<std::string> tenants_{"other"};
     std::vector<bool> declared_;
     std::vector<std::unique_ptr<Window>> windows_;
     std::string version_;

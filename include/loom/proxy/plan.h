@@ -7,13 +7,16 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "loom/base/hash.h"
 #include "loom/base/secret.h"
 #include "loom/llm/endpoint.h"
 #include "loom/llm/provider_table.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/proxy/alert_plan.h"
 #include "loom/proxy/guard_plan.h"
 #include "loom/proxy/identity_plan.h"
 #include "loom/proxy/rate_limit_plan.h"
@@ -128,8 +131,9 @@ struct RoutePlan {
     std::string name;
     bool ai = true;
     AuthType auth = AuthType::credentials;
-    bool takes_keys = true;     // consumers' keys; tokens are those of `jwt`
-    std::vector<uint32_t> jwt;  // in Plan::jwt
+    bool takes_keys = true;           // consumers' keys; tokens are those of `jwt`
+    bool takes_certificates = false;  // of clients, verified by their listener's client_ca
+    std::vector<uint32_t> jwt;        // in Plan::jwt
     AddressRules addresses;
     std::string auth_header;             // one more header that may carry the key; "" for none
     bool bearer = true;                  // Authorization: Bearer carries it
@@ -271,6 +275,8 @@ struct CachePlan {
     CacheScope scope = CacheScope::tenant;
 };
 
+struct ContextPlan;
+
 struct Plan {
     uint64_t generation = 1;
     std::vector<ProviderPlan> providers;
@@ -299,6 +305,11 @@ struct Plan {
     AddressRules addresses;                           // of all routes
     std::shared_ptr<const AccessRules> access_rules;  // null: none
     std::shared_ptr<tenant::Lockout> lockout;         // null: nobody is locked out
+    std::shared_ptr<const AlertPlan> alerts;          // null: events are logged and counted, and told nobody
+    std::shared_ptr<const AnomalyPlan> anomalies;     // null: nobody is watched
+    std::shared_ptr<const ContextPlan> context;       // null: a prompt goes on, however long
+    // Where what teams take is counted, of those that the conf names.
+    std::unordered_map<std::string, uint16_t, StringHash, std::equal_to<>> team_slots;
     Limits limits;
     Timeouts timeouts;  // for plain routes
     ClientTimeouts client;
@@ -314,6 +325,12 @@ struct Plan {
     bool access_log = true;
     llm::EndpointSet storing_families = 0;  // that some AI route relays
 
+    /// Of a team that a token may have named.
+    [[nodiscard]] uint16_t team_slot(std::string_view team) const noexcept {
+        if (team.empty()) return OwnerSlots::none;
+        const auto found = team_slots.find(team);
+        return found == team_slots.end() ? OwnerSlots::other : found->second;
+    }
     /// Are there clients to be told apart? Else all are one, and what a provider stores is theirs.
     [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty() || !jwt.empty(); }
     /// Is it known whose things of this kind are? Only where they can be made through here.

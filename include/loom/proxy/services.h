@@ -24,6 +24,7 @@
 #include "loom/proxy/plan.h"
 #include "loom/store/ledger_log.h"
 #include "loom/store/resource_register.h"
+#include "loom/tenant/alert.h"
 #include "loom/upstream/pool.h"
 
 namespace loom::proxy {
@@ -125,6 +126,11 @@ class Services {
     }
     [[nodiscard]] store::LedgerLog* ledger() const noexcept { return ledger_; }
     [[nodiscard]] bool ledger_refuses() const noexcept { return refuses_without_ledger_ && ledger_->failing(); }
+
+    /// Where this shard's events go; null: nowhere.
+    void set_alerts(tenant::AlertRing* alerts) noexcept { alerts_ = alerts; }
+    /// Where the plan in force has events told.
+    void tell(const tenant::Alert& alert) noexcept;
 
     /// This shard's part of the cache; before the first plan. `shards` outlives this.
     void set_cache(CacheShards& shards);
@@ -231,6 +237,7 @@ class Services {
     AccessTokensPtr access_tokens_;
     store::ResourceRegister* register_ = nullptr;
     store::LedgerLog* ledger_ = nullptr;
+    tenant::AlertRing* alerts_ = nullptr;
     bool refuses_without_ledger_ = false;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;

@@ -49,6 +49,8 @@ class Capabilities {
 
     /// What of the needs cannot be met; 0: nothing that is known. The length is not among it.
     [[nodiscard]] CapabilitySet missing(const Needs& needs, size_t provider_ix, std::string_view model) const noexcept;
+    /// Of prompt and answer together; 0: not known.
+    [[nodiscard]] uint64_t context_tokens(size_t provider_ix, std::string_view model) const noexcept;
     /// By the estimate. No allocation, as above: the exact name, else the longest prefix.
     [[nodiscard]] bool fits_context(const Needs& needs, size_t provider_ix, std::string_view model) const noexcept;
 

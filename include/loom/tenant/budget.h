@@ -131,6 +131,9 @@ struct BudgetRefusal {
 /// Which of its limits is reached, the longest period's; nothing where something is left of each.
 [[nodiscard]] std::optional<BudgetRefusal> spent_of(const Budget& budget, int64_t unix_s) noexcept;
 
+/// What a meter is told when a limit is spent: more than any share.
+inline constexpr uint8_t spent_share = 101;
+
 /// A share of a limit that is reached, told once in its period.
 struct BudgetAlert {
     const Budget* of;

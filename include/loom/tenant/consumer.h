@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <expected>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -12,6 +13,7 @@
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
 #include "loom/base/ip.h"
+#include "loom/base/owner_slots.h"
 
 namespace loom::tenant {
 
@@ -29,6 +31,7 @@ struct Consumer {
     std::string issuer;                // of one that is unlisted: whose token it is, since two issuers may use one name
     std::vector<IpNetwork> networks;   // it comes from these addresses alone; empty allows all
     int64_t expires_unix_s = 0;        // 0: never
+    OwnerSlots owners;                 // where what its team and its tenant take is counted
     uint8_t priority = 5;              // 0..9: the higher, the sooner it is served where not all can be
 
     static constexpr uint32_t unlisted = UINT32_MAX;
@@ -45,6 +48,9 @@ struct ConsumerOptions {
     Consumer consumer;
     std::vector<std::string> api_keys;        // plain; wiped once hashed
     std::vector<std::string> api_key_sha256;  // 64 hexadecimal digits
+    /// What a client's certificate says of it, to the letter: "URI:spiffe://a/b", "DNS:a.example", "email:…", "IP:…",
+    /// "sha256:…" of the certificate itself, or its whole subject, "CN=agent-7,O=Example".
+    std::vector<std::string> certificates;
 };
 
 /// A key that Loom has made for a consumer (GET /ai/keys).
@@ -74,6 +80,14 @@ class ConsumerTable {
     /// The same of a key's hash, which is all that may be kept of one.
     [[nodiscard]] const Consumer* find(const Sha256& key_hash) const noexcept;
 
+    /// Whose a client's certificate is, which has been verified; null: nobody's, or more than one's.
+    /// subject  of RFC 2253, less than subject_bytes_max bytes; one that may have been cut is nobody's.
+    /// names    alternative ones, as in ConsumerOptions.       fingerprint  SHA-256, lower-case hexadecimal.
+    [[nodiscard]] const Consumer* find_certificate(std::string_view subject, std::span<const std::string> names,
+                                                   std::string_view fingerprint) const noexcept;
+    static constexpr size_t subject_bytes_max = 256;
+    static constexpr std::string_view fingerprint_prefix = "sha256:";
+
     /// The consumer of this name, where one of its keys has signed `text` (HMAC-SHA-256 by the key's hash); else null.
     [[nodiscard]] const Consumer* find_signer(std::string_view name, std::string_view text,
                                               std::string_view mac_hex) const noexcept;
@@ -96,6 +110,7 @@ class ConsumerTable {
 
     std::vector<Consumer> consumers_;
     std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_name_;
+    std::unordered_map<std::string, uint32_t, StringHash, std::equal_to<>> by_certificate_;
     std::vector<std::vector<Sha256>> hashes_;  // of each consumer's keys
     std::vector<Slot> slots_;  // open addressing by the hash's first bytes, at most half full; size a power of two
 };

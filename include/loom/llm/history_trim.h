@@ -1,0 +1,41 @@
+// A conversation without its oldest turns, in the document's own protocol: what is left is a conversation that its
+// provider takes, and but for what went its bytes are as they came.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "loom/base/block_pool.h"
+#include "loom/base/result.h"
+#include "loom/llm/endpoint.h"
+#include "loom/llm/translate.h"
+
+namespace loom::llm {
+
+/// What goes, the oldest first: whole turns, from what a user says up to what the user says next, with all calls of
+/// tools and their results between; then, behind the last that a user says, whole rounds of calls and results. What
+/// stays: the system's and the developer's words wherever they stand, the last that a user says, and the last round. So
+/// what is left begins with a user, as Anthropic and Gemini want it, roles alternate as they did, and no result is
+/// without its call.
+class HistoryTrim {
+  public:
+    HistoryTrim(TranslateScratch& scratch, BlockPool& pool) noexcept : scratch_(scratch), pool_(pool) {}
+
+    /// Appends the document without as many of them as hold `bytes` bytes of it together, or all that may go; nothing
+    /// where nothing may.
+    /// body     a whole JSON object, as a RequestReader has read it.
+    /// Returns  how many messages went; 0 for documents that have none (a prompt, a text as input), or more of them
+    /// than
+    ///          messages_max.
+    /// Errors   bad_message (downstream): it is no such document.
+    static constexpr uint32_t messages_max = 1u << 16;
+    /// What is remembered of them during a call.
+    static constexpr size_t memory_bytes_max = 64u * messages_max;
+    [[nodiscard]] Result<uint32_t> trim(Endpoint endpoint, std::string_view body, uint64_t bytes, ByteBuffer& out);
+
+  private:
+    TranslateScratch& scratch_;
+    BlockPool& pool_;
+};
+
+}  // namespace loom::llm

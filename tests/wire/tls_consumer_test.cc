@@ -1,0 +1,108 @@
+// Consumers who are known by their certificates (route.X.auth.type = mtls): by an alternative name, the whole subject,
+// or the certificate itself; and all who are not.
+#include "tls_listener_fixture.h"
+
+namespace loom::wire {
+namespace {
+
+class TlsConsumer : public TlsListener {
+  protected:
+    TlsConsumer() {
+        write("people.pem", people_.pem());
+        conf.set("listener.http.tls.client_ca", file("people.pem")).set("route.ai.auth.type", "mtls");
+        conf.set("consumer.tester.certificate", "URI:spiffe://example/agent-7");
+    }
+    std::unique_ptr<net::TlsContext> client_of(const HostSpec& spec) {
+        return client_context({.trust = authority_.trust(), .certificate = people_.issue(spec)});
+    }
+    static std::string keyless(const std::string& lines = "") {
+        return request("POST", "/v1/chat/completions", "Content-Type: application/json\r\n" + lines, chat_body);
+    }
+    Message ask_as(const HostSpec& spec, const std::string& lines = "") {
+        return ask_over_tls(loom().port(), *client_of(spec), keyless(lines));
+    }
+    void begin() { start(answer_always(answer(chat_answer))); }
+
+    Authority people_{"People CA"};
+    const HostSpec agent = {.names = "URI:spiffe://example/agent-7", .common_name = "agent-7", .usage = "clientAuth"};
+    const HostSpec other = {.names = "URI:spiffe://example/agent-8", .common_name = "agent-8", .usage = "clientAuth"};
+};
+
+TEST_F(TlsConsumer, AnAlternativeNameSaysWho_AndNoKeyIsNeeded) {
+    conf.set("consumer.tester.team", "agents");
+    begin();
+    EXPECT_EQ(ask_as(agent).status(), 200);
+    EXPECT_TRUE(contains(loom().wait_for_access_line("chat_completions"), R"("consumer":"tester")"));
+    EXPECT_EQ(loom().eventually(R"(loom_ai_team_tokens_total{team="agents",type="input"})"), 9);
+    EXPECT_EQ(upstream().request(0).head.value("Authorization"), "Bearer " + std::string(provider_key));
+}
+
+TEST_F(TlsConsumer, WhoIsNobodysIsRefused_AKeyDoesNotHelp) {
+    begin();
+    const Message refused = ask_as(other);
+    expect_error(refused, 401);
+    EXPECT_TRUE(contains(refused.body, "this certificate is no consumer's here")) << refused.body;
+    EXPECT_TRUE(contains(refused.body, "CN=agent-8"));
+    expect_error(ask_as(other, auth_header()), 401);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_auth_failures_total{reason="consumer"})"), 2);
+    EXPECT_EQ(upstream().request_count(), 0u);
+}
+
+TEST_F(TlsConsumer, TheSubjectIsTakenWhole) {
+    conf.set("consumer.tester.certificate", "CN=agent-8");
+    begin();
+    EXPECT_EQ(ask_as(other).status(), 200);
+    EXPECT_EQ(ask_as({.names = "", .common_name = "agent-80", .usage = "clientAuth"}).status(), 401);
+    EXPECT_EQ(ask_as({.names = "DNS:agent-8", .common_name = "agent", .usage = "clientAuth"}).status(), 401);
+    EXPECT_EQ(ask_as({.names = "", .common_name = std::string(60, 'a'), .usage = "clientAuth"}).status(), 401);
+}
+
+TEST_F(TlsConsumer, SeveralOfOneConsumer_AndEachItsOwn) {
+    conf.set("consumer.second.certificate", "URI:spiffe://example/agent-8")
+        .set("consumer.second.models", "gpt-4o-mini");
+    begin();
+    EXPECT_EQ(ask_as(agent).status(), 200);
+    EXPECT_NE(ask_as(other).status(), 200) << "who is second may not use this model";
+    EXPECT_EQ(ask_as({.names = "URI:spiffe://example/agent-7,URI:spiffe://example/agent-8",
+                      .common_name = "both",
+                      .usage = "clientAuth"})
+                  .status(),
+              401)
+        << "one that is two consumers' is nobody's";
+}
+
+TEST_F(TlsConsumer, KeysGoBeforeCertificatesWhereBothAreTaken) {
+    conf.set("route.ai.auth.type", "api_key, mtls");
+    conf.set("consumer.second.api_key", "sk-of-the-second-0123456789");
+    begin();
+    EXPECT_EQ(ask_as(agent).status(), 200);
+    EXPECT_EQ(ask_as(agent, "Authorization: Bearer sk-of-the-second-0123456789\r\n").status(), 200);
+    EXPECT_EQ(ask_as(agent, "Authorization: Bearer sk-of-nobody\r\n").status(), 401);
+    wait_until("the log", [&] {
+        return contains(loom().access_log(), R"("consumer":"second")") &&
+               contains(loom().access_log(), R"("consumer":"tester")");
+    });
+}
+
+TEST_F(TlsConsumer, AReloadTakesItAway) {
+    begin();
+    const auto context = client_of(agent);
+    EXPECT_EQ(ask_over_tls(loom().port(), *context, keyless()).status(), 200);
+    conf.set("consumer.tester.certificate", "URI:spiffe://example/agent-9");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_over_tls(loom().port(), *context, keyless()).status(), 401) << "also on a session that is resumed";
+}
+
+TEST_F(TlsConsumer, WhatCouldNotWorkIsToldBeforeTheStart) {
+    conf.set("listener.http.tls.client_ca", "");
+    expect_start_refused({"route.ai.auth.type", "mtls needs a listener that asks clients for certificates"});
+    conf.set("listener.http.tls.client_ca", file("people.pem")).set("consumer.tester.certificate", "agent-7");
+    expect_start_refused({"consumer.tester.certificate", "expected URI:"});
+    conf.set("consumer.tester.certificate", "sha256:AB");
+    expect_start_refused({"64 hexadecimal digits in lower case"});
+    conf.set("consumer.tester.certificate", "CN=a").set("consumer.second.certificate", "CN=a");
+    expect_start_refused({"have the same certificate"});
+}
+
+}  // namespace
+}  // namespace loom::wire
