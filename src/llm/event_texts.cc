@@ -537,15 +537,24 @@ void EventTexts::name_response_slot(const Cursor& event, std::string_view type, 
 }
 
 bool EventTexts::read_response_object(Cursor& cursor, bool completed) {
+    constexpr std::string_view details = R"({"reason":"content_filter"})";
+    constexpr std::string_view status = R"("incomplete")";
+    constexpr std::string_view status_and_details = R"("incomplete","incomplete_details":{"reason":"content_filter"})";
+    bool has_details = false;
+    const bool looked = look_at_members(cursor, [&](Cursor& ahead, std::string_view name) {
+        has_details |= name == "incomplete_details";
+        return ahead.skip_value();
+    });
+    if (!looked) return cursor.fail_here("a response cannot be read");
     return each_member(cursor, [&](std::string_view name) {
         if (name == "status" && completed && cursor.peek() == '"') {
-            filtered_.push_back({cursor.take_string(), "\"incomplete\""});
+            filtered_.push_back({cursor.take_string(), has_details ? status : status_and_details});
             return true;
         }
         if (name == "incomplete_details") {
             Range range;
             if (!cursor.skip_value(range)) return false;
-            filtered_.push_back({range, R"({"reason":"content_filter"})"});
+            filtered_.push_back({range, details});
             return true;
         }
         return seek_repeats(cursor);

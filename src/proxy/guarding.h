@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "answer_stream.h"
+#include "collected_answer.h"
 #include "loom/io/shard.h"
 #include "masked_values.h"
 #include "request_guard.h"
@@ -59,6 +60,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] Result<void> expect_answer();
     [[nodiscard]] Result<bool> read_answer();
     [[nodiscard]] bool acts_on_answers() const noexcept;
+    [[nodiscard]] CollectedAnswer* collected() const noexcept;
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
     [[nodiscard]] Result<bool> go_on();

@@ -7,6 +7,7 @@
 #include "guarding.h"
 #include "loom/llm/event_texts.h"
 #include "loom/llm/translate.h"
+#include "ownership.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -45,10 +46,17 @@ bool Guarding::collects(const Exchange& x) noexcept {
     return !Exchange::is_event_stream(head) && !Exchange::is_frame_stream(head);
 }
 
+/// Of a conversation; null where the answer is none.
+CollectedAnswer* Guarding::collected() const noexcept {
+    if (!llm::chat_protocol_of(x_.endpoint_)) return nullptr;
+    if (x_.translated_ != nullptr) return &x_.translated_->answer;
+    return x_.owned_ != nullptr && x_.owned_->answer_whole() ? &x_.owned_->collected() : nullptr;
+}
+
 bool Guarding::answer_turn() {
-    const bool is_here = guards_answer() && x_.translated_ != nullptr && x_.translated_->answer.whole() &&
-                         !x_.translated_->answer.body().empty();
-    if (!is_here || answer_error_ || x_.client_gone_) return false;
+    const CollectedAnswer* const answer = guards_answer() ? collected() : nullptr;
+    if (answer == nullptr || !answer->whole() || answer->body().empty() || answer_error_ || x_.client_gone_)
+        return false;
     answer_begun_ = true;
     const Result<bool> more = read_answer();
     if (more && *more) {
@@ -71,7 +79,7 @@ bool Guarding::acts_on_answers() const noexcept {
 Result<bool> Guarding::read_answer() {
     const GuardPlan& plan = *x_.plan().guard;
     if (!guard_) {
-        const std::string_view body = x_.translated_->answer.body();
+        const std::string_view body = collected()->body();
         llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
         if (!texts.read_document(body))
             return fail(Errc::bad_message, Side::upstream,
@@ -95,9 +103,10 @@ bool Guarding::holds_answer() noexcept {
 
 Result<void> Guarding::end_answer() {
     if (!std::exchange(answer_begun_, false)) return {};
-    CollectedAnswer& answer = x_.translated_->answer;
+    CollectedAnswer& answer = *collected();
     const bool good = answer.status() / 100 == 2;
-    if (good && !x_.translated_->error_type.empty()) read_passed_usage();
+    const bool is_translated = x_.translated_ != nullptr && x_.translated_->error_type.empty();
+    if (good && !is_translated) read_passed_usage();
     const std::optional<Error> error = std::exchange(answer_error_, std::nullopt);
     if (!error && guard_) {
         answer_counts_ = guard_->counts();
@@ -113,16 +122,16 @@ Result<void> Guarding::end_answer() {
     let_go();
     values_->hold_less(BlockPool::footprint(values_->table.memory_bytes()));
     if (error) return std::unexpected(*error);
-    if (code_.empty()) return x_.translated_->hold_documents();
-    if (good && x_.translated_->error_type.empty()) x_.read_collected_usage();
+    if (code_.empty()) return x_.hold_collected();
+    if (good && is_translated) x_.read_collected_usage();
     return fail(Errc::bad_message, Side::downstream,
                 "the answer holds personal data or secrets that may not be told (security.pii_detection)");
 }
 
 /// Of an answer that goes to its client in the protocol that it came in.
 void Guarding::read_passed_usage() {
-    const std::string_view body = x_.translated_->answer.body();
-    llm::Usage& usage = x_.translated_->usage;
+    const std::string_view body = collected()->body();
+    llm::Usage& usage = x_.translated_ != nullptr ? x_.translated_->usage : x_.owned_->usage;
     if (llm::chat_protocol_of(x_.endpoint_) != llm::Protocol::gemini) {
         (void)x_.services_.usage_reader.read(body, usage);
         return;

@@ -159,7 +159,9 @@ LedgerExit Booking::last_exit() const noexcept {
     const bool beaten = x_.client_->is_nobody() && !x_.client_->is_mirror();
     if (beaten) return LedgerExit::hedged;
     if (x_.left_early()) return LedgerExit::cancelled_by_client;
-    if (x_.guarding_ != nullptr && x_.guarding_->blocked_answer()) return LedgerExit::stopped_by_guard;
+    // One that was blocked in its last words has told all that it took.
+    const bool told_whole = x_.relaying_ && x_.answer_whole();
+    if (x_.guarding_ != nullptr && x_.guarding_->blocked_answer() && !told_whole) return LedgerExit::stopped_by_guard;
     if (x_.was_stopped()) return LedgerExit::stopped_by_budget;
     if (x_.answer_whole()) return x_.status_ < 400 ? LedgerExit::answered : LedgerExit::refused;
     if (x_.entry_->status >= 400) return LedgerExit::refused;

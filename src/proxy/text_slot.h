@@ -47,7 +47,7 @@ class TextSlot {
     }
 
   private:
-    static constexpr uint32_t turn_bytes = 4096;
+    static constexpr uint32_t turn_bytes = 512;  // what a window grows by: a place takes sixteen times as much
 
     void make_room(uint32_t bytes);
     void read_on(uint32_t end);

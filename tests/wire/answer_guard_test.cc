@@ -155,6 +155,22 @@ TEST_F(AnswerGuard, ResponsesAsTheyComeAreMaskedAlsoWhereTheyTellAllAgain) {
     }
 }
 
+/// An answer whose ids are written down first is collected by somebody else.
+TEST_F(AnswerGuard, StoredResponsesAreMaskedToo) {
+    conf.set("route.ai.passthrough", "responses");
+    const std::string body =
+        R"({"id":"resp_1","object":"response","created_at":7,"model":"m","status":"completed","output":[{"id":"i","type":"message","role":"assistant","content":[{"type":"output_text","text":"Write ann@example.org","annotations":[]}]}],"usage":{"input_tokens":9,"output_tokens":12,"total_tokens":21}})";
+    for (const bool blocks : {false, true}) {
+        conf.set("security.pii_detection.action", blocks ? "block" : "mask");
+        begin(answer_always(answer(body)));
+        const Message got = ask(client_protocol("openai_responses").ask("big", false, ""));
+        EXPECT_EQ(got.status(), blocks ? 400 : 200) << got.body;
+        EXPECT_EQ(contains(got.body, "Write [EMAIL_1]"), !blocks) << got.body;
+        EXPECT_FALSE(contains(got.body, "ann@")) << got.body;
+        EXPECT_EQ(loom().eventually_sum("loom_ai_tokens_total"), 21);
+    }
+}
+
 /// Wherever the bytes of a stream are cut on the wire.
 TEST_F(AnswerGuard, EveryCutOfTheBytesTellsTheSame) {
     const std::string events = delta_event("of ann@exam") + delta_event("ple.org, \\u0061nn@example.") +
@@ -212,7 +228,8 @@ TEST_F(AnswerGuard, ABlockedStreamEndsAsAFilterWouldEndIt) {
                 const bool says_so = contains(got.body, "content_filter") || contains(got.body, "\"refusal\"") ||
                                      contains(got.body, "\"SAFETY\"");
                 EXPECT_TRUE(says_so) << got.body;
-                EXPECT_TRUE(contains(got.body, client.stream_end) || contains(got.body, "response.incomplete"))
+                EXPECT_TRUE(contains(got.body, client.stream_end) || contains(got.body, "response.incomplete") ||
+                            contains(got.body, R"("finishReason":"SAFETY")"))
                     << got.body;
                 EXPECT_FALSE(contains(got.body, "\"stop\"") || contains(got.body, "end_turn") ||
                              contains(got.body, "\"STOP\""))
