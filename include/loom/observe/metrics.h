@@ -18,10 +18,10 @@
 
 #include "loom/base/assert.h"
 #include "loom/base/auth_failure.h"
+#include "loom/base/content_category.h"
 #include "loom/base/histogram.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
-#include "loom/base/content_category.h"
 #include "loom/base/owner_slots.h"
 #include "loom/base/pii_type.h"
 
