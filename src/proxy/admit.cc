@@ -6,9 +6,11 @@
 
 #include "cache_visit.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "coded_body.h"
 #include "exchange.h"
 #include "forwarded.h"
+#include "google_files.h"
 #include "guarding.h"
 #include "header_policy.h"
 #include "ledger.h"
@@ -156,11 +158,11 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
         speaks_anthropic_ = llm::is_passthrough(endpoint_) && !head.value_of(HeaderId::anthropic_version).empty();
     }
     auto step = check_address();
-    if (step) step = enter_address_limit();
+    if (step) step = ClientQuota(*this).enter_address();
     if (step) step = authenticate(head);
     if (step) step = shed_if_overloaded();
     if (step && route_->ai) step = Booking(*this).check();
-    if (step) step = enter_client_limits();
+    if (step) step = ClientQuota(*this).enter();
     if (step && route_->ai) keep_rule_fields(head);
     const bool read_later = route_->ai && (llm::is_inspected(endpoint_) || is_realtime_session());
     if (step && !read_later) step = check_access_unread();
@@ -301,7 +303,7 @@ void Exchange::keep_request_lines(const http::RequestHead& head) {
     for (const http::Header& header : head.headers()) {
         if (route_->ai && note_family_field(header)) continue;
         const bool keyed = route_->auth != AuthType::none;
-        const bool of_upload = passes_upload_field(header) && is_upload_field(header);
+        const bool of_upload = GoogleFiles(*this).passes_field(header) && is_upload_field(header);
         const bool passes = route_->ai ? of_upload || reaches_provider(header, llm::is_inspected(endpoint_))
                                        : reaches_upstream(header, keyed, route_->auth_header, route_->bearer);
         if (!passes) continue;

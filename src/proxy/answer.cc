@@ -164,7 +164,7 @@ void Exchange::start_relay(const RelayOptions& given) {
         arm(Deadline::inter_event, timeouts().inter_event_ms);
     }
     relaying_ = true;
-    if (told_limits() != nullptr) prepare_to_stop(options);
+    if (ClientQuota(*this).told() != nullptr) ClientQuota(*this).prepare_to_stop(options);
     options.counts_text |= options.event_stream && services_.ledger() != nullptr;
     const bool is_chat = options.event_stream && options.watch == nullptr && options.translation == nullptr;
     if (is_chat && plan().tokenizers != nullptr) {
@@ -216,11 +216,11 @@ void Exchange::release_draft() noexcept {
 }
 
 void Exchange::write_answer_head(const http::ResponseHead& source, const RelayOptions& options) {
-    const size_t lines_bytes = told_limits() != nullptr ? limit_lines_bytes_max : 0;
+    const size_t lines_bytes = ClientQuota(*this).told() != nullptr ? limit_lines_bytes_max : 0;
     const size_t cache_bytes = cache_ != nullptr ? CacheVisit::lines_bytes_max : 0;
     const size_t bytes_max =
         source.head_bytes + origin_.size() + dropped_.size() + lines_bytes + cache_bytes + head_slack_bytes;
-    const bool own_limits = tells_limits();
+    const bool own_limits = ClientQuota(*this).is_told();
     Block room = services_.shard().blocks().take(bytes_max);
     http::HeadWriter head(room.data(), room.capacity());
     head.status(source.status, source.reason.empty() ? http::reason_phrase(source.status) : source.reason);
@@ -261,7 +261,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
     head_ns_ = services_.shard().read_clock_ns();
     head.header("x-loom-overhead-us", overhead_ns() / 1000);
     if (!dropped_.empty()) head.header("x-loom-dropped", dropped_);
-    write_limit_lines(head);
+    ClientQuota(*this).write_lines(head);
     write_routing_lines(head);
     if (cache_ != nullptr) cache_->write_lines(head);
     const bool body_left = body_mode_ != BodyMode::none && !client_body_.done();
@@ -352,7 +352,18 @@ void Exchange::on_first_content() noexcept {
 
 void Exchange::on_event_passed() noexcept {
     if (deadline_ == Deadline::inter_event) arm(Deadline::inter_event, timeouts().inter_event_ms);
-    if (limited_ != nullptr) note_output();
+    if (limited_ != nullptr) ClientQuota(*this).note_output();
+}
+
+/// Of a stream that was stopped, as far as it came: the one number that its client is told, and that is booked to its
+/// budgets, its limits and the ledger.
+llm::Usage Exchange::stop_usage() noexcept {
+    llm::Usage counted = usage();
+    if (counted.input == 0) counted.input = limited_->tokens_input;
+    counted.output = std::max(counted.output, relay_.seen_tokens());
+    counted.total = counted.input + counted.output;
+    counted.provenance = llm::Usage::Provenance::counted;
+    return counted;
 }
 
 void Exchange::on_relay_end() noexcept {

@@ -4,6 +4,7 @@
 #include "client_connection.h"
 #include "exchange.h"
 #include "forwarded.h"
+#include "google_files.h"
 #include "loom/base/crypto.h"
 #include "rule_facts.h"
 #include "token_desk.h"
@@ -105,7 +106,7 @@ Result<void> Exchange::authenticate(const http::RequestHead& head) {
 Result<void> Exchange::identify_without_key(const http::RequestHead& head) {
     if (!route_->takes_keys)
         return unauthenticated("no token: send it as 'Authorization: Bearer TOKEN' or in the header this route names");
-    consumer_ = upload_signer(head);
+    consumer_ = GoogleFiles(*this).signer(head);
     if (consumer_ != nullptr) return {};
     return unauthenticated("no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
 }

@@ -46,51 +46,54 @@ void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t se
 }  // namespace
 
 /// Those that it is under, null where there is none: its consumer's own, the team's, all together's.
-RateLimitPlan::Budgets Exchange::budgets() const noexcept {
-    const RateLimitPlan& limits = *plan().rate_limits;
+RateLimitPlan::Budgets ClientQuota::budgets() const noexcept {
+    const RateLimitPlan& limits = *x_.plan().rate_limits;
     if (limits.budgets.empty()) return {};
-    RateLimitPlan::Budgets all = limits.budgets_of[consumer_ix_of_limits()];
-    if (consumer_ == nullptr) return all;
+    RateLimitPlan::Budgets all = limits.budgets_of[consumer_ix()];
+    if (x_.consumer_ == nullptr) return all;
     const auto in = [](const auto& budgets, const std::string& name) -> const Budget* {
         const auto found = budgets.find(name);
         return found == budgets.end() ? nullptr : found->second;
     };
-    if (!consumer_->is_listed()) all[0] = in(limits.unlisted_budgets, consumer_->name);
-    if (!limits.team_budgets.empty() && !consumer_->team.empty()) all[1] = in(limits.team_budgets, consumer_->team);
+    if (!x_.consumer_->is_listed()) all[0] = in(limits.unlisted_budgets, x_.consumer_->name);
+    if (!limits.team_budgets.empty() && !x_.consumer_->team.empty())
+        all[1] = in(limits.team_budgets, x_.consumer_->team);
     return all;
 }
 
 /// A call whose model or prompt is not read: it goes where anything is left of each.
-Result<void> Exchange::check_budgets() {
-    const int64_t now_s = services_.unix_now_s();
+Result<void> ClientQuota::check_budgets() {
+    const int64_t now_s = x_.services_.unix_now_s();
     for (const Budget* const budget : budgets()) {
         const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt;
         if (!spent) continue;
-        limited_->spent = *spent;
+        x_.limited_->spent = *spent;
         return std::unexpected(over_budget());
     }
     return {};
 }
 
 /// Or the answer says which is spent.
-Result<void> Exchange::hold_budgets() { return try_hold_budgets() ? Result<void>() : std::unexpected(over_budget()); }
+Result<void> ClientQuota::hold_budgets() {
+    return try_hold_budgets() ? Result<void>() : std::unexpected(over_budget());
+}
 
 /// Of each budget that it is under, or nothing of any: then `spent` is the one that does not do. Who is asked is known.
-bool Exchange::try_hold_budgets() noexcept {
-    if (limited_ == nullptr || !limited_->budgets.empty() || !RateLimitPlan::any_of(budgets()) ||
-        llm::counts_tokens(endpoint_))
+bool ClientQuota::try_hold_budgets() noexcept {
+    if (x_.limited_ == nullptr || !x_.limited_->budgets.empty() || !RateLimitPlan::any_of(budgets()) ||
+        llm::counts_tokens(x_.endpoint_))
         return true;
-    ClientLimits& limited = *limited_;
+    ClientLimits& limited = *x_.limited_;
     const uint64_t input = limited.tokens_input;
     const uint64_t output = limited.tokens_expected - std::min(input, limited.tokens_expected);
     Money cost = 0;
     limited.event_cost = 0;
-    if (const route::Price* const price = price_at_hand()) {
+    if (const route::Price* const price = x_.price_at_hand()) {
         cost = price->cost({.input = input, .output = output});
         limited.event_cost = price->cost({.input = input, .output = output + 1}) - cost;
     }
     limited.tokens_held = std::max<uint64_t>(1, input + output);
-    const int64_t now_s = services_.unix_now_s();
+    const int64_t now_s = x_.services_.unix_now_s();
     for (const Budget* const budget : budgets())
         if (budget != nullptr && !limited.budgets.enter(*budget, now_s, limited.tokens_held, cost, limited.spent))
             return false;
@@ -99,19 +102,19 @@ bool Exchange::try_hold_budgets() noexcept {
 
 /// Its answer says which budget is spent and when it begins anew. It takes no tokens; that it was a request counts, or
 /// who is over its budget could ask as fast as it likes.
-Error Exchange::over_budget() {
-    limited_->taken.leave(services_.shard().timers().now_ms(), 0);
-    limited_->of_model = false;
-    const tenant::BudgetRefusal& why = limited_->spent;
-    services_.metrics().budget_refused(why.of->scope);
+Error ClientQuota::over_budget() {
+    x_.limited_->taken.leave(x_.services_.shard().timers().now_ms(), 0);
+    x_.limited_->of_model = false;
+    const tenant::BudgetRefusal& why = x_.limited_->spent;
+    x_.services_.metrics().budget_refused(why.of->scope);
     if (!why.of->alerts.empty() &&
-        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(services_.unix_now_s()),
+        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(x_.services_.unix_now_s()),
                                      why.of->alerts.back())) {
-        services_.metrics().budget_alerts.add();
+        x_.services_.metrics().budget_alerts.add();
         observe::log_warn("{}.{}: a request was refused", why.of->key, key_word(why.unit, why.period));
     }
     const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
-    retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
+    x_.retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
     const auto out = std::back_inserter(text);
     fmt::format_to(out, "{}.{} is ", why.of->key, key_word(why.unit, why.period));
@@ -122,66 +125,56 @@ Error Exchange::over_budget() {
     fmt::format_to(out, " a {}, and what is left does not do for this request; the next {} (UTC) begins in ",
                    budget_period_name(why.period), budget_period_name(why.period));
     append_wait(text, why.wait_s);
-    detail_ = text_.keep({text.data(), text.size()});
+    x_.detail_ = x_.text_.keep({text.data(), text.size()});
     return {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent"};
 }
 
 /// A stream that its budgets may end before its provider does: whoever writes its end has to know where it stands.
-void Exchange::prepare_to_stop(RelayOptions& options) {
-    const RateLimitPlan& limits = *plan().rate_limits;
+void ClientQuota::prepare_to_stop(RelayOptions& options) {
+    const RateLimitPlan& limits = *x_.plan().rate_limits;
     options.counts_text = options.event_stream;
     if (!options.event_stream || !limits.budgets_stop_streams || !RateLimitPlan::any_of(budgets())) return;
     if (options.translation != nullptr) return;  // which writes all of it
-    const auto protocol = llm::chat_protocol_of(endpoint_);
+    const auto protocol = llm::chat_protocol_of(x_.endpoint_);
     if (!protocol) return;
     // Legacy completions have chat's events, as far as it matters here.
     const bool is_legacy = *protocol == llm::Protocol::openai_completions;
     const llm::TranslateTerms equal{.client = *protocol,
                                     .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
-                                    .fallback_id = request_id_,
-                                    .created = begun_wall_us_ / 1'000'000,
+                                    .fallback_id = x_.request_id_,
+                                    .created = x_.begun_wall_us_ / 1'000'000,
                                     .stream = true,
-                                    .include_usage = draft_ != nullptr && draft_->request.include_usage};
-    shadow_ = std::make_unique<llm::Translation>(services_.translate_scratch, services_.shard().blocks(), equal);
-    options.shadow = shadow_.get();
+                                    .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
+    x_.shadow_ =
+        std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
+    options.shadow = x_.shadow_.get();
 }
 
 /// An event has passed: do the limits and budgets of its client have room for what it brought?
-void Exchange::note_output() noexcept {
+void ClientQuota::note_output() noexcept {
     // What it says itself that it takes counts as soon as it says so, the larger of both.
-    const llm::Usage& told = relay_.usage();
-    const uint64_t input = std::max(limited_->tokens_input, std::min(told.input, llm::tokens_bound));
-    const uint64_t before = seen_tokens() - relay_.seen_tokens();  // of those who told a part of the answer
-    const uint64_t output = before + std::max(relay_.seen_tokens(), std::min(told.output, llm::tokens_bound));
+    const llm::Usage& told = x_.relay_.usage();
+    const uint64_t input = std::max(x_.limited_->tokens_input, std::min(told.input, llm::tokens_bound));
+    const uint64_t before = seen_tokens() - x_.relay_.seen_tokens();  // of those who told a part of the answer
+    const uint64_t output = before + std::max(x_.relay_.seen_tokens(), std::min(told.output, llm::tokens_bound));
     const bool goes_on =
-        limited_->note_output(services_.shard().timers().now_ms(), services_.unix_now_s(), input + output);
-    if (goes_on || !plan().rate_limits->budgets_stop_streams) return;
-    relay_.stop_here(
+        x_.limited_->note_output(x_.services_.shard().timers().now_ms(), x_.services_.unix_now_s(), input + output);
+    if (goes_on || !x_.plan().rate_limits->budgets_stop_streams) return;
+    x_.relay_.stop_here(
         {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent: the stream was ended"});
 }
 
 /// Of all who have told a part of the answer.
-uint64_t Exchange::seen_tokens() const noexcept {
-    return relay_.seen_tokens() + (continuation_ != nullptr ? continuation_->seen_tokens : 0);
-}
-
-/// Of a stream that was stopped, as far as it came: the one number that its client is told, and that is booked to its
-/// budgets, its limits and the ledger.
-llm::Usage Exchange::stop_usage() noexcept {
-    llm::Usage counted = usage();
-    if (counted.input == 0) counted.input = limited_->tokens_input;
-    counted.output = std::max(counted.output, relay_.seen_tokens());
-    counted.total = counted.input + counted.output;
-    counted.provenance = llm::Usage::Provenance::counted;
-    return counted;
+uint64_t ClientQuota::seen_tokens() const noexcept {
+    return x_.relay_.seen_tokens() + (x_.continuation_ != nullptr ? x_.continuation_->seen_tokens : 0);
 }
 
 /// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.
-void Exchange::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
-    ClientLimits& limited = *limited_;
+void ClientQuota::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
+    ClientLimits& limited = *x_.limited_;
     if (limited.spent.of != nullptr || !RateLimitPlan::any_of(budgets())) return;
-    const Money cost = sum_of(std::max<Money>(cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
-    const int64_t now_s = services_.unix_now_s();
+    const Money cost = sum_of(std::max<Money>(x_.cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
+    const int64_t now_s = x_.services_.unix_now_s();
     if (!limited.budgets.empty())
         limited.budgets.settle(now_s, tokens, cost);
     else if (tokens != 0 || cost != 0)
@@ -192,18 +185,18 @@ void Exchange::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
 
 /// Of tokens that the attempt at hand has taken and not told: what it told first, at a stream's beginning, is the
 /// prompt.
-Money Exchange::cost_of_untold(uint64_t tokens) const noexcept {
-    const route::Price* const price = tokens != 0 ? price_at_hand() : nullptr;
+Money ClientQuota::cost_of_untold(uint64_t tokens) const noexcept {
+    const route::Price* const price = tokens != 0 ? x_.price_at_hand() : nullptr;
     if (price == nullptr) return 0;
-    const bool told_input = usage().provenance != llm::Usage::Provenance::none && usage().input != 0;
-    const uint64_t input = told_input ? 0 : std::min(limited_->tokens_input, tokens);
+    const bool told_input = x_.usage().provenance != llm::Usage::Provenance::none && x_.usage().input != 0;
+    const uint64_t input = told_input ? 0 : std::min(x_.limited_->tokens_input, tokens);
     const Money cost = price->cost({.input = input, .output = tokens - input});
-    return cost_ >= 0 && told_input ? cost - price->per_request : cost;  // which is in what was told
+    return x_.cost_ >= 0 && told_input ? cost - price->per_request : cost;  // which is in what was told
 }
 
-void Exchange::tell_budget_alerts() noexcept {
-    limited_->budgets.each_alert(services_.unix_now_s(), [this](const tenant::BudgetAlert& alert) {
-        services_.metrics().budget_alerts.add();
+void ClientQuota::tell_budget_alerts() noexcept {
+    x_.limited_->budgets.each_alert(x_.services_.unix_now_s(), [this](const tenant::BudgetAlert& alert) {
+        x_.services_.metrics().budget_alerts.add();
         const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
         const std::string_view word = key_word(alert.unit, alert.period);
         if (alert.unit == BudgetUnit::tokens)

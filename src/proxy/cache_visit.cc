@@ -232,7 +232,7 @@ cache::Form CacheVisit::wanted_form() const noexcept {
 bool CacheVisit::budget_is_spent() const {
     if (x_.limited_ == nullptr) return false;
     const int64_t now_s = x_.services_.unix_now_s();
-    return std::ranges::any_of(x_.budgets(), [now_s](const tenant::Budget* budget) {
+    return std::ranges::any_of(ClientQuota(x_).budgets(), [now_s](const tenant::Budget* budget) {
         return budget != nullptr && tenant::spent_of(*budget, now_s);
     });
 }
@@ -243,7 +243,7 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
     wants_usage_ = x_.endpoint_ == llm::Endpoint::chat_completions && x_.stream_ && request.include_usage;
     // Where one is spent, another model may still do (model_fallback.X.budget): that is found out without the cache.
     const bool spent = budget_is_spent();
-    if (spent && only_) return x_.check_budgets();
+    if (spent && only_) return ClientQuota(x_).check_budgets();
     std::optional<cache::Key> key;
     if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(request, match);
     if (key) {

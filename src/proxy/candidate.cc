@@ -3,6 +3,7 @@
 
 #include "cache_visit.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/provider_table.h"
@@ -40,6 +41,14 @@ Result<void> Exchange::find_candidate(const llm::Request& request) {
         if (cache_->answered() || cache_->waits()) return {};
     }
     return choose_candidate(request);
+}
+
+/// Of a session, or a call for a model whose prompt is not read.
+Result<void> Exchange::find_candidate_unread() {
+    if (limited_ != nullptr) LOOM_TRY(ClientQuota(*this).reserve_unread());
+    const auto found = find_candidate();
+    if (!found && limited_ != nullptr) ClientQuota(*this).leave_model(found.error());
+    return found ? ClientQuota(*this).hold_budgets() : found;
 }
 
 /// One of those who may take it.

@@ -115,130 +115,122 @@ void append_lines(Lines& lines, std::span<const ToldLimit> all) {
 }  // namespace
 
 /// By whom it comes, before it is known who that is: guesses at keys are requests too.
-Result<void> Exchange::enter_address_limit() {
-    const RateLimitPlan* const limits = plan().rate_limits.get();
-    if (limits == nullptr || client_->is_nobody()) return {};
-    limited_ = &text_.make<ClientLimits>();
+Result<void> ClientQuota::enter_address() {
+    const RateLimitPlan* const limits = x_.plan().rate_limits.get();
+    if (limits == nullptr || x_.client_->is_nobody()) return {};
+    x_.limited_ = &x_.text_.make<ClientLimits>();
     if (limits->ip == nullptr) return {};
-    std::optional<IpBytes> address = client_ip();
-    if (!address) address = peer_ip();  // of a proxy that names nobody: its own
+    std::optional<IpBytes> address = x_.client_ip();
+    if (!address) address = x_.peer_ip();  // of a proxy that names nobody: its own
     if (!address) return {};
-    const tenant::LimitRow row = limits->addresses->row(*address, services_.shard().timers().now_ms());
-    limited_->own = limits->ip;
-    limited_->own_row = row;
-    return enter_limit(*limits->ip, row);
+    const tenant::LimitRow row = limits->addresses->row(*address, x_.services_.shard().timers().now_ms());
+    x_.limited_->own = limits->ip;
+    x_.limited_->own_row = row;
+    return enter_one(*limits->ip, row);
 }
 
-Result<void> Exchange::enter_client_limits() {
-    if (limited_ == nullptr) return {};
-    const RateLimitPlan& limits = *plan().rate_limits;
-    const size_t consumer_ix = consumer_ix_of_limits();
-    const auto route_ix = static_cast<size_t>(route_ - plan().routes.data());
+Result<void> ClientQuota::enter() {
+    if (x_.limited_ == nullptr) return {};
+    const RateLimitPlan& limits = *x_.plan().rate_limits;
+    const size_t consumer_ix = this->consumer_ix();
+    const auto route_ix = static_cast<size_t>(x_.route_ - x_.plan().routes.data());
     const Limit* own = limits.consumers[consumer_ix];
     const Limit* team = limits.teams[consumer_ix];
     tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
-    if (token_ != nullptr && token_->own != nullptr) find_token_limits(own, own_row, team);
+    if (x_.token_ != nullptr && x_.token_->own != nullptr) find_token_limits(own, own_row, team);
     if (own != nullptr) {
-        limited_->own = own;
-        limited_->own_row = own_row;
-        LOOM_TRY(enter_limit(*own, own_row));
+        x_.limited_->own = own;
+        x_.limited_->own_row = own_row;
+        LOOM_TRY(enter_one(*own, own_row));
     }
     // The narrowest first: it refuses the most, and is its client's own.
     for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
-        if (limit != nullptr) LOOM_TRY(enter_limit(*limit, limit->row()));
-    const bool asks = method_ == http::Method::post || endpoint_ == llm::Endpoint::realtime;
-    return route_->ai && asks && !llm::is_inspected(endpoint_) ? check_budgets() : Result<void>();
+        if (limit != nullptr) LOOM_TRY(enter_one(*limit, limit->row()));
+    const bool asks = x_.method_ == http::Method::post || x_.endpoint_ == llm::Endpoint::realtime;
+    return x_.route_->ai && asks && !llm::is_inspected(x_.endpoint_) ? check_budgets() : Result<void>();
 }
 
 /// By the tier and the team that a token has told.
-void Exchange::find_token_limits(const Limit*& own, tenant::LimitRow& own_row, const Limit*& team) const noexcept {
-    const RateLimitPlan::Bearers& bearers = plan().rate_limits->bearers;
+void ClientQuota::find_token_limits(const Limit*& own, tenant::LimitRow& own_row, const Limit*& team) const noexcept {
+    const RateLimitPlan::Bearers& bearers = x_.plan().rate_limits->bearers;
     const auto in = [](const auto& limits, const std::string& name) -> const Limit* {
         const auto found = limits.find(name);
         return found == limits.end() ? nullptr : found->second;
     };
-    if (!consumer_->team.empty()) team = in(bearers.teams, consumer_->team);
+    if (!x_.consumer_->team.empty()) team = in(bearers.teams, x_.consumer_->team);
     if (bearers.rows == nullptr) return;
-    const Limit* const of_tier = in(bearers.tiers, consumer_->tier);
-    if (consumer_->is_listed()) {
-        const bool has_tier = !plan().consumers.consumers()[consumer_->index].tier.empty();
-        if (has_tier || of_tier == nullptr || bearers.has_own[consumer_->index]) return;
+    const Limit* const of_tier = in(bearers.tiers, x_.consumer_->tier);
+    if (x_.consumer_->is_listed()) {
+        const bool has_tier = !x_.plan().consumers.consumers()[x_.consumer_->index].tier.empty();
+        if (has_tier || of_tier == nullptr || bearers.has_own[x_.consumer_->index]) return;
     }
     own = of_tier != nullptr ? of_tier : bearers.any;
     if (own != nullptr)
-        own_row = bearers.rows->row(consumer_->name, consumer_->issuer, services_.shard().timers().now_ms());
+        own_row = bearers.rows->row(x_.consumer_->name, x_.consumer_->issuer, x_.services_.shard().timers().now_ms());
 }
 
-Result<void> Exchange::enter_limit(const Limit& limit, const tenant::LimitRow& row) {
+Result<void> ClientQuota::enter_one(const Limit& limit, const tenant::LimitRow& row) {
     tenant::LimitRefusal why;
-    if (limited_->taken.enter(limit, row, services_.shard().timers().now_ms(), why)) return {};
+    if (x_.limited_->taken.enter(limit, row, x_.services_.shard().timers().now_ms(), why)) return {};
     return std::unexpected(over_limit(why));
 }
 
 /// The model's limit is everybody's who may use it: who may not takes nothing of it.
-Result<void> Exchange::enter_model_limit(std::string_view model) {
-    const Limit* const limit = plan().rate_limits->of_model(model);
+Result<void> ClientQuota::enter_model(std::string_view model) {
+    const Limit* const limit = x_.plan().rate_limits->of_model(model);
     if (limit == nullptr) return {};
-    if (consumer_ != nullptr && !consumer_->may_use_model(model)) return refuse_model();
-    LOOM_TRY(enter_limit(*limit, limit->row()));
-    limited_->of_model = true;
+    if (x_.consumer_ != nullptr && !x_.consumer_->may_use_model(model)) return x_.refuse_model();
+    LOOM_TRY(enter_one(*limit, limit->row()));
+    x_.limited_->of_model = true;
     return {};
 }
 
 /// This client may not have that model after all, by a rule or its region, or nobody has it: it counts for the client
 /// alone.
-void Exchange::leave_model_limit(const Error& why) noexcept {
+void ClientQuota::leave_model(const Error& why) noexcept {
     if (why.code != Errc::forbidden && why.code != Errc::not_found) return;
-    if (std::exchange(limited_->of_model, false)) limited_->taken.abandon_last();
+    if (std::exchange(x_.limited_->of_model, false)) x_.limited_->taken.abandon_last();
 }
 
 /// The model is known, and how long the prompt is. Of the answer, so much is reserved as is to be expected: a client's
 /// max_tokens is what it fears, not what it takes.
-Result<void> Exchange::reserve_tokens(const llm::Request& request) {
-    const std::string_view model = plan().catalogue.match(model_).model;
-    LOOM_TRY(enter_model_limit(model));
-    if (llm::counts_tokens(endpoint_) || (!RateLimitPlan::any_of(budgets()) && !limited_->taken.counts_tokens()))
+Result<void> ClientQuota::reserve(const llm::Request& request) {
+    const std::string_view model = x_.plan().catalogue.match(x_.model_).model;
+    LOOM_TRY(enter_model(model));
+    if (llm::counts_tokens(x_.endpoint_) || (!RateLimitPlan::any_of(budgets()) && !x_.limited_->taken.counts_tokens()))
         return {};
-    limited_->tokens_input = request.prompt_tokens();
+    x_.limited_->tokens_input = request.prompt_tokens();
     tenant::LimitRefusal why;
-    const uint64_t now_ms = services_.shard().timers().now_ms();
-    limited_->tokens_expected = limited_->tokens_input + output_to_expect(request);
-    if (limited_->taken.reserve(now_ms, limited_->tokens_expected, why)) return {};
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    x_.limited_->tokens_expected = x_.limited_->tokens_input + output_to_expect(request);
+    if (x_.limited_->taken.reserve(now_ms, x_.limited_->tokens_expected, why)) return {};
     return std::unexpected(over_limit(why));
 }
 
 /// What this client's answers of the model use to take, as far as that was learned.
-uint64_t Exchange::output_to_expect(const llm::Request& request) const noexcept {
+uint64_t ClientQuota::output_to_expect(const llm::Request& request) const noexcept {
     uint64_t usual = llm::output_tokens_expected;
-    if (const RateLimitPlan* const limits = plan().rate_limits.get(); limits != nullptr && !model_.empty())
-        usual = limits->habits[consumer_ix_of_limits()]->expected(plan().catalogue.match(model_).model, usual);
-    return expected_output(endpoint_, request, usual);
+    if (const RateLimitPlan* const limits = x_.plan().rate_limits.get(); limits != nullptr && !x_.model_.empty())
+        usual = limits->habits[consumer_ix()]->expected(x_.plan().catalogue.match(x_.model_).model, usual);
+    return expected_output(x_.endpoint_, request, usual);
 }
 
 /// What it takes is known when it is over; it begins where there is anything left at all.
-Result<void> Exchange::reserve_unread() {
-    const std::string_view model = plan().catalogue.match(model_).model;
-    LOOM_TRY(enter_model_limit(model));
+Result<void> ClientQuota::reserve_unread() {
+    const std::string_view model = x_.plan().catalogue.match(x_.model_).model;
+    LOOM_TRY(enter_model(model));
     tenant::LimitRefusal why;
-    if (limited_->taken.reserve(services_.shard().timers().now_ms(), 1, why)) return {};
+    if (x_.limited_->taken.reserve(x_.services_.shard().timers().now_ms(), 1, why)) return {};
     return std::unexpected(over_limit(why));
 }
 
-/// Of a session, or a call for a model whose prompt is not read.
-Result<void> Exchange::find_candidate_unread() {
-    if (limited_ != nullptr) LOOM_TRY(reserve_unread());
-    const auto found = find_candidate();
-    if (!found && limited_ != nullptr) leave_model_limit(found.error());
-    return found ? hold_budgets() : found;
-}
-
 /// Nothing of it counts, and its answer says who refused and when to come again.
-Error Exchange::over_limit(const tenant::LimitRefusal& why) {
-    limited_->taken.abandon();
-    limited_->of_model = false;
-    limited_->refusal = why;
-    services_.metrics().rate_limited(why.of->source(why.kind).scope);
-    retry_after_ms_ = static_cast<uint32_t>(std::max<uint64_t>(1, std::min<uint64_t>(why.wait_ms, UINT32_MAX)));
+Error ClientQuota::over_limit(const tenant::LimitRefusal& why) {
+    x_.limited_->taken.abandon();
+    x_.limited_->of_model = false;
+    x_.limited_->refusal = why;
+    x_.services_.metrics().rate_limited(why.of->source(why.kind).scope);
+    x_.retry_after_ms_ = static_cast<uint32_t>(std::max<uint64_t>(1, std::min<uint64_t>(why.wait_ms, UINT32_MAX)));
     const ToldLimit told = told_refusal(why);
     const std::string& key = why.of->source(why.kind).key;
     fmt::basic_memory_buffer<char, message_bytes> text;
@@ -252,76 +244,78 @@ Error Exchange::over_limit(const tenant::LimitRefusal& why) {
         default:
             fmt::format_to(out, "{} is {} {} in {}s", key, told.limit, unit_of(why.kind), seconds_of(told.window_ms));
     }
-    fmt::format_to(out, "; try again in {}s", seconds_of(retry_after_ms_));
-    detail_ = text_.keep({text.data(), text.size()});
+    fmt::format_to(out, "; try again in {}s", seconds_of(x_.retry_after_ms_));
+    x_.detail_ = x_.text_.keep({text.data(), text.size()});
     return {.code = Errc::limited, .side = Side::downstream, .what = "a rate limit is reached"};
 }
 
-size_t Exchange::consumer_ix_of_limits() const noexcept {
-    return consumer_ != nullptr && consumer_->is_listed() ? consumer_->index : plan().rate_limits->consumers.size() - 1;
+size_t ClientQuota::consumer_ix() const noexcept {
+    return x_.consumer_ != nullptr && x_.consumer_->is_listed() ? x_.consumer_->index
+                                                                : x_.plan().rate_limits->consumers.size() - 1;
 }
 
 /// What an attempt's answer says that it took.
-void Exchange::note_tokens_used(const llm::Usage& usage) noexcept { limited_->tokens_used += told_tokens(usage); }
+void ClientQuota::note_used(const llm::Usage& usage) noexcept { x_.limited_->tokens_used += told_tokens(usage); }
 
 /// A part of an answer that its client has, and that another provider goes on with: it tells of no more than it has
 /// said by then, often of nothing.
-void Exchange::note_cut_tokens() noexcept {
-    const uint64_t said = told_tokens(relay_.usage());
-    const uint64_t seen = limited_->tokens_input + relay_.seen_tokens();
+void ClientQuota::note_cut() noexcept {
+    const uint64_t said = told_tokens(x_.relay_.usage());
+    const uint64_t seen = x_.limited_->tokens_input + x_.relay_.seen_tokens();
     if (seen <= said) return;
-    limited_->tokens_used += seen - said;
-    limited_->cost_untold = sum_of(limited_->cost_untold, cost_of_untold(seen - said));
+    x_.limited_->tokens_used += seen - said;
+    x_.limited_->cost_untold = sum_of(x_.limited_->cost_untold, cost_of_untold(seen - said));
 }
 
 /// On every way out, once. An answer that was begun and does not tell what it took, or did not come to its end, where
 /// that is told, leaves what was reserved spent, and what has passed of a stream beyond that: an answer whose client
 /// has left costs what it costs. What a stream says at its beginning (Anthropic's message_start) is the prompt alone.
-void Exchange::leave_client_limits() noexcept {
-    ClientLimits& limited = *limited_;
-    const bool is_echo = provider_ != nullptr && provider_->kind == ProviderKind::echo;
-    const bool asked = is_echo ? attempts_ > 0 : request_sent_;
-    const bool told = answer_whole() && usage().provenance != llm::Usage::Provenance::none;
+void ClientQuota::leave() noexcept {
+    ClientLimits& limited = *x_.limited_;
+    const bool is_echo = x_.provider_ != nullptr && x_.provider_->kind == ProviderKind::echo;
+    const bool asked = is_echo ? x_.attempts_ > 0 : x_.request_sent_;
+    const bool told = x_.answer_whole() && x_.usage().provenance != llm::Usage::Provenance::none;
     // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed. Of one
     // that was stopped all was noted as it is booked (stop_usage).
-    const bool kept = cache_ != nullptr && cache_->answered();
-    const bool unknown = !told && !was_stopped() && asked && !kept && (status_ < 400 || status_ == 499);
-    const uint64_t seen = limited.tokens_input + relay_.seen_tokens();
-    const uint64_t said = told_tokens(usage());
+    const bool kept = x_.cache_ != nullptr && x_.cache_->answered();
+    const bool unknown = !told && !x_.was_stopped() && asked && !kept && (x_.status_ < 400 || x_.status_ == 499);
+    const uint64_t seen = limited.tokens_input + x_.relay_.seen_tokens();
+    const uint64_t said = told_tokens(x_.usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);
     const uint64_t least = std::max(seen, limited.tokens_expected);
     const uint64_t used = unknown ? before + std::max(said, least) : limited.tokens_used;
-    if (told && usage().output != 0 && makes_output(endpoint_) && !model_.empty())
-        plan().rate_limits->habits[consumer_ix_of_limits()]->note(plan().catalogue.match(model_).model, usage().output);
-    limited.taken.leave(services_.shard().timers().now_ms(), used);
+    if (told && x_.usage().output != 0 && makes_output(x_.endpoint_) && !x_.model_.empty())
+        x_.plan().rate_limits->habits[consumer_ix()]->note(x_.plan().catalogue.match(x_.model_).model,
+                                                           x_.usage().output);
+    limited.taken.leave(x_.services_.shard().timers().now_ms(), used);
     settle_budgets(used, unknown ? used - before - said : 0);
 }
 
 /// Its client's; of a hedge that has no client yet, they are with the exchange that it stands beside.
-const ClientLimits* Exchange::told_limits() const noexcept {
-    return limited_ == nullptr && is_hedge() ? hedge_->rival->limited_ : limited_;
+const ClientLimits* ClientQuota::told() const noexcept {
+    return x_.limited_ == nullptr && x_.is_hedge() ? x_.hedge_->rival->limited_ : x_.limited_;
 }
 
 /// Is something told of limits here, and so nothing of a provider's own?
-bool Exchange::tells_limits() const noexcept {
-    const ClientLimits* const limited = told_limits();
+bool ClientQuota::is_told() const noexcept {
+    const ClientLimits* const limited = told();
     if (limited == nullptr) return false;
     if (limited->spent.of != nullptr) return true;
-    if (!plan().rate_limits->tells) return false;
+    if (!x_.plan().rate_limits->tells) return false;
     if (limited->refusal.of != nullptr) return true;
     return limited->own != nullptr && (limited->own->terms.requests.limits() || limited->own->terms.tokens.limits());
 }
 
 /// From another exchange, whose client this one goes on with.
-void Exchange::take_client_limits(Exchange& from) noexcept {
+void ClientQuota::take_from(Exchange& from) noexcept {
     if (from.limited_ == nullptr) return;
-    limited_ = &text_.make<ClientLimits>();
-    *limited_ = *std::exchange(from.limited_, nullptr);
+    x_.limited_ = &x_.text_.make<ClientLimits>();
+    *x_.limited_ = *std::exchange(from.limited_, nullptr);
 }
 
-void Exchange::write_limit_lines(http::HeadWriter& head) const {
-    if (!tells_limits()) return;
-    const ClientLimits& limited = *told_limits();
+void ClientQuota::write_lines(http::HeadWriter& head) const {
+    if (!is_told()) return;
+    const ClientLimits& limited = *told();
     // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
     if (limited.spent.of != nullptr) {
         head.raw("x-should-retry: false\r\n");
@@ -332,7 +326,7 @@ void Exchange::write_limit_lines(http::HeadWriter& head) const {
         const ToldLimit told = told_refusal(limited.refusal);
         append_lines(lines, {&told, 1});
     } else {
-        const uint64_t now_ms = services_.shard().timers().now_ms();
+        const uint64_t now_ms = x_.services_.shard().timers().now_ms();
         std::array<ToldLimit, 2> told;
         size_t count = 0;
         const Limit& own = *limited.own;

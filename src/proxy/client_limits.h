@@ -3,10 +3,16 @@
 
 #include <cstdint>
 
+#include "loom/http/head_writer.h"
+#include "loom/llm/request.h"
+#include "loom/proxy/rate_limit_plan.h"
+#include "loom/proxy/relay.h"
 #include "loom/tenant/budget.h"
 #include "loom/tenant/limit.h"
 
 namespace loom::proxy {
+
+class Exchange;
 
 struct ClientLimits {
     tenant::Admission taken;
@@ -50,5 +56,51 @@ struct ClientLimits {
 
 /// Of the lines that an answer's head has for them.
 inline constexpr size_t limit_lines_bytes_max = 640;
+
+/// What an exchange's client may still take, by its rate limits (client_limits.cc) and its budgets (budgets.cc):
+/// entered when the request is admitted, held by what is to be expected, booked on every way out. A way to say it, with
+/// nothing of its own.
+class ClientQuota {
+  public:
+    explicit ClientQuota(Exchange& exchange) noexcept : x_(exchange) {}
+
+    // client_limits.cc
+    Result<void> enter_address();
+    Result<void> enter();
+    Result<void> reserve(const llm::Request& request);
+    Result<void> reserve_unread();
+    void leave_model(const Error& why) noexcept;
+    [[nodiscard]] uint64_t output_to_expect(const llm::Request& request) const noexcept;
+    void note_used(const llm::Usage& usage) noexcept;
+    void note_cut() noexcept;
+    void leave() noexcept;
+    void take_from(Exchange& from) noexcept;
+    [[nodiscard]] const ClientLimits* told() const noexcept;
+    [[nodiscard]] bool is_told() const noexcept;
+    void write_lines(http::HeadWriter& head) const;
+
+    // budgets.cc
+    [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
+    Result<void> check_budgets();
+    [[nodiscard]] bool try_hold_budgets() noexcept;
+    Result<void> hold_budgets();
+    [[nodiscard]] Error over_budget();
+    void prepare_to_stop(RelayOptions& options);
+    void note_output() noexcept;
+
+  private:
+    Result<void> enter_one(const tenant::Limit& limit, const tenant::LimitRow& row);
+    Result<void> enter_model(std::string_view model);
+    [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
+    [[nodiscard]] size_t consumer_ix() const noexcept;
+    void find_token_limits(const tenant::Limit*& own, tenant::LimitRow& own_row,
+                           const tenant::Limit*& team) const noexcept;
+    [[nodiscard]] uint64_t seen_tokens() const noexcept;
+    void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
+    [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
+    void tell_budget_alerts() noexcept;
+
+    Exchange& x_;
+};
 
 }  // namespace loom::proxy

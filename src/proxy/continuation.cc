@@ -3,6 +3,7 @@
 #include "continuation.h"
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
 #include "ledger.h"
 #include "translated.h"
@@ -51,7 +52,7 @@ Result<void> Exchange::look_at_cut() {
     if (client_gone_) return std::unexpected(error_);
     book_tokens(relay_.usage());
     Booking(*this).settle(tenant::LedgerExit::cut_by_upstream);
-    if (limited_ != nullptr) note_cut_tokens();
+    if (limited_ != nullptr) ClientQuota(*this).note_cut();
     leave_limits(false);
     services_.metrics().body_out_bytes.add(relay_.payload_bytes());
     continuation_->event_count += relay_.event_count();

@@ -80,7 +80,9 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     friend class BatchUpload;
     friend class Booking;
     friend class CacheVisit;
+    friend class ClientQuota;
     friend class EchoSource;
+    friend class GoogleFiles;
     friend class Guarding;
     friend class LinePlace;
     friend class Ownership;
@@ -252,6 +254,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] std::string tenant() const;
     // candidate.cc: who is asked
     Result<void> find_candidate(const llm::Request& request = {});
+    Result<void> find_candidate_unread();
     Result<void> choose_candidate(const llm::Request& request);
     Result<void> find_candidate_of_model(const llm::Request& request);
     Result<void> refuse_model();
@@ -320,39 +323,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     [[nodiscard]] bool is_word_on_concurrency() const noexcept;
     void learn_of_answer(uint64_t at_ns) noexcept;
     void learn_of_refusal() noexcept;
-    // client_limits.cc: clients' own
-    Result<void> enter_address_limit();
-    Result<void> enter_client_limits();
-    Result<void> enter_limit(const tenant::Limit& limit, const tenant::LimitRow& row);
-    Result<void> enter_model_limit(std::string_view model);
-    void leave_model_limit(const Error& why) noexcept;
-    Result<void> reserve_tokens(const llm::Request& request);
-    [[nodiscard]] uint64_t output_to_expect(const llm::Request& request) const noexcept;
-    Result<void> reserve_unread();
-    Result<void> find_candidate_unread();
-    [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
-    [[nodiscard]] size_t consumer_ix_of_limits() const noexcept;
-    void find_token_limits(const tenant::Limit*& own, tenant::LimitRow& own_row,
-                           const tenant::Limit*& team) const noexcept;
-    void note_tokens_used(const llm::Usage& usage) noexcept;
-    void note_cut_tokens() noexcept;
-    void leave_client_limits() noexcept;
-    void take_client_limits(Exchange& from) noexcept;
-    [[nodiscard]] const ClientLimits* told_limits() const noexcept;
-    [[nodiscard]] bool tells_limits() const noexcept;
-    void write_limit_lines(http::HeadWriter& head) const;
-    // budgets.cc: and what they may spend by the calendar
-    [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
-    Result<void> check_budgets();
-    [[nodiscard]] bool try_hold_budgets() noexcept;
-    Result<void> hold_budgets();
-    void prepare_to_stop(RelayOptions& options);
-    void note_output() noexcept;
-    [[nodiscard]] uint64_t seen_tokens() const noexcept;
-    [[nodiscard]] Error over_budget();
-    void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
-    [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
-    void tell_budget_alerts() noexcept;
     // line_place.cc: waiting for them
     [[nodiscard]] bool joins_line(const llm::Request& request);
     Result<void> look_at_line();
@@ -419,17 +389,6 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     bool choose_fallback_model(const Failure& failure);
     [[nodiscard]] bool answers_lead_on() const noexcept;
     Result<void> hold_for_some_model(const llm::Request& request);
-
-    // google_files.cc: Gemini's uploads, and its lists
-    [[nodiscard]] bool is_google_upload(const http::RequestHead& head) const noexcept;
-    [[nodiscard]] bool passes_upload_field(const http::Header& header) const noexcept;
-    [[nodiscard]] const tenant::Consumer* upload_signer(const http::RequestHead& head) const;
-    Result<void> admit_google_upload(const http::RequestHead& head);
-    void aim_google_upload(const http::RequestHead& head);
-    Result<void> take_upload_url(std::vector<llm::ResourceName>& made);
-    Result<void> deliver_google_list();
-    Result<void> ask_for_google_page();
-    void write_google_page();
 
     // translate.cc: a provider of another protocol
     [[nodiscard]] bool takes_as_it_comes() const noexcept;

@@ -262,7 +262,7 @@ void Race::take_client() noexcept {
     Exchange& first = *x_.hedge_->rival;
     std::swap(x_.client_, first.client_);
     std::swap(x_.counted_, first.counted_);
-    x_.take_client_limits(first);
+    ClientQuota(x_).take_from(first);
     x_.client_->serve(x_);
     first.client_->serve(first);
     x_.relay_.send_to(x_.client_->sender());
@@ -285,7 +285,7 @@ void Race::leave_race() noexcept {
     other.hedge_->rival = nullptr;
     other.attempts_ = static_cast<uint8_t>(std::min<uint32_t>(other.attempts_ + x_.attempts_, UINT8_MAX));
     if (x_.attempts_ > 0) x_.book_tokens(x_.usage());
-    if (x_.attempts_ > 0 && other.limited_ != nullptr) other.note_tokens_used(x_.usage());
+    if (x_.attempts_ > 0 && other.limited_ != nullptr) ClientQuota(other).note_used(x_.usage());
     if (x_.hedge_->second && x_.attempts_ == 0)
         x_.services_.hedges.on_request(route::RetryBudget::whole);  // it asked nobody
     if (x_.cost_ >= 0) other.add_cost(std::exchange(x_.cost_, -1));

@@ -1,6 +1,7 @@
 // The second phase: what the body asks for, and who can answer it.
 #include "cache_visit.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
@@ -35,7 +36,7 @@ Result<void> Exchange::inspect_model() {
     if (plan().request_caps != nullptr) LOOM_TRY(check_request_cap(*request));
     if (stream_ && !plan().streaming)
         return fail(Errc::bad_message, Side::downstream, "streaming is switched off here (streaming.enabled)");
-    if (limited_ != nullptr) LOOM_TRY(reserve_tokens(*request));
+    if (limited_ != nullptr) LOOM_TRY(ClientQuota(*this).reserve(*request));
     const auto found = find_candidate(*request);
     if (cache_ != nullptr && (cache_->answered() || cache_->waits())) return found;
     return inspect_found(found, *request);
@@ -43,7 +44,7 @@ Result<void> Exchange::inspect_model() {
 
 /// Was there somebody to ask?
 Result<void> Exchange::inspect_found(const Result<void>& found, const llm::Request& request) {
-    if (!found && limited_ != nullptr) leave_model_limit(found.error());
+    if (!found && limited_ != nullptr) ClientQuota(*this).leave_model(found.error());
     const bool may_wait =
         !found && found.error().side == Side::internal;  // for a provider, and no limit of the client's
     if (!found) return may_wait && joins_line(request) ? Result<void>() : found;

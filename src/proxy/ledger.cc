@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
 #include "hedge.h"
 #include "realtime.h"
@@ -85,7 +86,7 @@ void Booking::begin_attempt() {
     if (x_.draft_ != nullptr) {
         const llm::Request& request = x_.draft_->request;
         entry.input_tokens = request.prompt_tokens();
-        entry.output_tokens = x_.output_to_expect(request);
+        entry.output_tokens = ClientQuota(x_).output_to_expect(request);
     }
     const route::Price* const price = x_.price_at_hand();
     const auto parts = route::parts_of({.input = entry.input_tokens, .output = entry.output_tokens});

@@ -90,7 +90,7 @@ bool Exchange::choose_fallback_model(const Failure& failure) {
 /// one, where it is money that is short. Where none does, the answer says which budget is spent, as of the first; where
 /// one is only busy, how long that is. Before anything is made for a provider.
 Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
-    if (try_hold_budgets()) return {};
+    if (ClientQuota(*this).try_hold_budgets()) return {};
     const tenant::BudgetRefusal why = limited_->spent;
     const bool may_lead = llm::chat_protocol_of(endpoint_).has_value() && route_->provider_ix < 0 &&
                           why.unit == tenant::BudgetUnit::money;
@@ -108,13 +108,13 @@ Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
             limited_->spent = {};
             return found;
         }
-        if (!try_hold_budgets()) continue;
+        if (!ClientQuota(*this).try_hold_budgets()) continue;
         limited_->spent = {};
         services_.metrics().budget_fallbacks.add();
         return {};
     }
     limited_->spent = why;
-    return std::unexpected(over_budget());
+    return std::unexpected(ClientQuota(*this).over_budget());
 }
 
 }  // namespace loom::proxy

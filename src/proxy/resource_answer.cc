@@ -7,6 +7,7 @@
 
 #include "account.h"
 #include "exchange.h"
+#include "google_files.h"
 #include "ownership.h"
 #include "query.h"
 
@@ -81,7 +82,7 @@ Result<void> Exchange::ask_about_answer() {
         return fail(Errc::bad_message, Side::upstream, "the upstream answered before it had the whole form");
     (void)services_.usage_reader.read(answer, owned_->usage);
     auto made = LOOM_TRY(services_.resource_reader.read_made(call.kind, answer));
-    if (call.kind == llm::ResourceKind::gemini_upload) LOOM_TRY(take_upload_url(made));
+    if (call.kind == llm::ResourceKind::gemini_upload) LOOM_TRY(GoogleFiles(*this).take_upload_url(made));
     if (!made.empty()) ask_to_write(RegisterStage::answer, made);
     return {};
 }
@@ -119,7 +120,7 @@ Result<void> Exchange::deliver_resource() {
         return fail(Errc::bad_message, Side::upstream, "the upstream did not stream its answer (route.NAME.keepalive)");
     if (owned_->call.answer != CallAnswer::list) return reply_own(answer.body());
     const llm::ResourceList& list = owned_->list;
-    if (llm::is_gemini_family(endpoint_)) return deliver_google_list();
+    if (llm::is_gemini_family(endpoint_)) return GoogleFiles(*this).deliver_list();
     const bool any = std::ranges::find(owned_->keeps, true) != owned_->keeps.end();
     if (!any && list.has_more && !list.elements.empty()) return ask_for_next_page();
     std::string filtered;
@@ -146,7 +147,7 @@ Result<void> Exchange::ask_for_next_page() {
         return fail(Errc::exhausted, Side::internal,
                     "too much of other tenants lies before the next of this list: name a place in it (after)");
     owned_->pages += 1;
-    if (llm::is_gemini_family(endpoint_)) return ask_for_google_page();
+    if (llm::is_gemini_family(endpoint_)) return GoogleFiles(*this).ask_for_page();
     const std::string_view before = query();
     size_t from = 0;
     const auto place = llm::next_list_place(before, from);

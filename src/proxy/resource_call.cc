@@ -5,6 +5,7 @@
 #include "account.h"
 #include "client_connection.h"
 #include "exchange.h"
+#include "google_files.h"
 #include "loom/http/form_data.h"
 #include "ownership.h"
 
@@ -79,7 +80,7 @@ size_t Exchange::family_provider() {
 
 Result<void> Exchange::admit_family(const http::RequestHead& head) {
     take_provider(family_provider());
-    if (is_google_upload(head)) return admit_google_upload(head);
+    if (GoogleFiles(*this).is_upload(head)) return GoogleFiles(*this).admit_upload(head);
     std::string path(head.path);
     // Google's table is that of one version; all of them have the same calls.
     if (llm::is_gemini_family(endpoint_)) path.replace(0, path.find('/', 1), "/v1beta");
@@ -124,7 +125,7 @@ Result<void> Exchange::check_in_service() const {
 /// A file that is uploaded as it comes, where clients are told apart: what could not be read on the way is not taken.
 Result<void> Exchange::admit_upload(const http::RequestHead& head) {
     if (owned_ != nullptr && owned_->call.kind == llm::ResourceKind::gemini_upload) {
-        aim_google_upload(head);
+        GoogleFiles(*this).aim_upload(head);
         return {};
     }
     const bool judged = owned_ != nullptr && owned_->call.body == CallBody::file_form && plan().keeps_apart();

@@ -1,6 +1,7 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
 #include "cache_visit.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
@@ -40,7 +41,7 @@ void Exchange::settle() {
     const uint64_t now_ns = services_.shard().read_clock_ns();
     judge_end();
     book(now_ns);
-    if (limited_ != nullptr) leave_client_limits();
+    if (limited_ != nullptr) ClientQuota(*this).leave();
     write_log(now_ns);
     Booking(*this).settle_last();
     Booking(*this).end();
@@ -113,7 +114,7 @@ void Exchange::book(uint64_t now_ns) {
 /// Of one attempt: what its answer says that it took, whether or not the client got it.
 /// answered  it brought an answer, which may have a price of its own, even one that tells no tokens.
 void Exchange::book_tokens(const llm::Usage& usage, bool answered) {
-    if (limited_ != nullptr) note_tokens_used(usage);
+    if (limited_ != nullptr) ClientQuota(*this).note_used(usage);
     const bool charged = answered && !llm::counts_tokens(endpoint_);
     if (charged || usage.provenance != llm::Usage::Provenance::none) book_cost(usage);
     services_.metrics().tokens(

@@ -6,6 +6,7 @@
 
 #include "cache_visit.h"
 #include "client_connection.h"
+#include "client_limits.h"
 #include "continuation.h"
 #include "echo_source.h"
 #include "exchange.h"
@@ -252,14 +253,14 @@ Result<void> Exchange::begin_collecting() {
         head.status = 200;
         head.framing = http::BodyFraming::length;
         head.content_length = echo_->whole().size();
-        LOOM_TRY(answer.begin(head, tells_limits()));
+        LOOM_TRY(answer.begin(head, ClientQuota(*this).is_told()));
         LOOM_TRY(answer.take(echo_->whole()));
         return look_at_collected();
     }
     const http::ResponseHead& head = services_.response_head;
     const size_t head_bytes = head.head_bytes;
     upstream_reusable_ = head.keep_alive && head.framing != http::BodyFraming::until_close;
-    LOOM_TRY(answer.begin(head, tells_limits()));
+    LOOM_TRY(answer.begin(head, ClientQuota(*this).is_told()));
     LOOM_TRY(hold_collected());
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (attempt_->answer_lease) {
