@@ -1,0 +1,28 @@
+// A text as a point on the unit sphere, so that texts that ask the same are near each other.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string_view>
+
+namespace loom::cache {
+
+/// Const and without state of its own between calls: one serves all threads.
+class Embedder {
+  public:
+    virtual ~Embedder() = default;
+    [[nodiscard]] virtual size_t dimensions() const noexcept = 0;
+    /// text  UTF-8, of any length.
+    /// into  dimensions() floats: a unit vector; all zeros where there is nothing in the text to go by.
+    virtual void embed(std::string_view text, std::span<float> into) const = 0;
+};
+
+/// By the words that are written, with no file and no model: two texts are near if they share words, or words that are
+/// listed as synonyms. It knows nothing of meaning: a paraphrase in other words is far, and opposites are near
+/// (veto.h). The same vector on every machine: sums are of integers.
+[[nodiscard]] std::unique_ptr<Embedder> make_lexical_embedder();
+
+inline constexpr size_t lexical_dimensions = 384;
+
+}  // namespace loom::cache
