@@ -93,9 +93,10 @@ enum class TlsResult : uint8_t {
 inline constexpr size_t tls_side_count = 2;
 inline constexpr size_t tls_result_count = 4;
 
-/// Upper bounds of similarities, for a histogram: the nearer to the same, the finer.
-inline constexpr std::array<double, 12> similarity_bounds = {0.5,  0.6,   0.7,  0.75,  0.8,  0.85,
-                                                             0.9,  0.925, 0.95, 0.975, 0.99, 1.0};
+/// Upper bounds of similarities in thousandths, for a histogram: the nearer to the same, the finer.
+inline constexpr size_t similarity_bound_count = 12;
+inline constexpr std::array<uint64_t, similarity_bound_count> similarity_bounds = {500, 600, 700, 750, 800, 850,
+                                                                                   900, 925, 950, 975, 990, 1000};
 
 /// Cached is a part of input, reasoning a part of output.
 struct TokenCounts {
@@ -385,9 +386,9 @@ struct SemanticCacheFacts {
     uint64_t late = 0;         // that were not in time, or had no room to wait
     uint64_t would_hit = 0;    // answers that were not given, since hits are only counted (semantic_cache.shadow)
     uint64_t put_dropped = 0;  // answers that were not kept, since it had too much to do
-    /// Of the nearest, by similarity_bounds and above the last.
-    std::array<uint64_t, similarity_bounds.size() + 1> nearest{};
-    double similarity_sum = 0;
+    /// How near the nearest was, by similarity_bounds and above the last.
+    std::array<uint64_t, similarity_bound_count + 1> nearest{};
+    uint64_t nearest_sum = 0;
     struct Vetoes {
         std::string_view reason;  // a literal
         uint64_t count = 0;
