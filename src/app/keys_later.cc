@@ -19,10 +19,7 @@ constexpr KeyRow rows[] = {
     // tenant
     later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
-    later("semantic_cache.enabled", boolean), later("semantic_cache.similarity_threshold", share),
-    later("semantic_cache.ttl", duration), later("semantic_cache.max_size", size),
-    later("semantic_cache.embedding.provider", text), later("semantic_cache.embedding.model", text),
-    later("semantic_cache.embedding.model_path", path),
+    later("semantic_cache.embedding.model", text), later("semantic_cache.embedding.model_path", path),
     // guard
     later("security.content_filtering.enabled", boolean), later("security.content_filtering.categories", list),
     later("security.content_filtering.action", text), later("security.rule.<name>.pattern", text),
