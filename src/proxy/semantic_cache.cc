@@ -130,7 +130,7 @@ void SemanticCache::run() {
         take_purges();
         const uint64_t now = now_ms();
         if (work.question != nullptr) {
-            if (now > work.question->asked_ms + wait_ms_max) continue;  // nobody waits for it any more
+            if (now >= work.question->asked_ms + wait_ms_max) continue;  // nobody waits for it any more
             answer(*work.question, now);
             send_home(std::move(work.question));
         } else if (work.put) {
