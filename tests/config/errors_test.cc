@@ -76,8 +76,10 @@ TEST(Errors, EachTypeSaysWhatItExpects) {
 }
 
 TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
-    EXPECT_EQ(errors_of("semantic_cache.ttl = ${NOT_EVEN_SET}"),
-              "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
+    EXPECT_EQ(errors_of("semantic_cache.embedding.model = ${NOT_EVEN_SET}"),
+              "loom.conf:1:1: 'semantic_cache.embedding.model' is not available in this version\n");
+    EXPECT_EQ(errors_of("semantic_cache.embedding.provider = openai"),
+              "loom.conf:1:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
     EXPECT_EQ(errors_of("security.content_filtering.enabled = on"),
               "loom.conf:1:1: 'security.content_filtering.enabled' is not available in this version\n");
     EXPECT_EQ(errors_of("security.pii_detection.direction = request, response"),
