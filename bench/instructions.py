@@ -3,6 +3,8 @@
 
     bench/instructions.py BUILD                     the loom of this build directory (with its load client and mock)
     bench/instructions.py BUILD --before PROGRAM    and of another one: what has changed, function by function
+    bench/instructions.py BUILD --set KEY=VALUE     with a line of the conf more (repeatable)
+    bench/instructions.py BUILD --features          with each feature on, beside none: what each of them costs
 
 Counts hardly depend on what else the machine does, as times do; what a shard does by the clock is in them, some
 percent on a slow machine. The kernel's part is not. Each program answers plain chat requests through conf/bench.conf
@@ -21,6 +23,24 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+# What each feature adds to conf/bench.conf. DIR is a folder of the run's own.
+FEATURES = {
+    "failover, circuit breaker": ["routing.failover.enabled = on"],
+    "hedging, which waits": ["routing.failover.enabled = on", "routing.hedge.after = 1m"],
+    "stickiness by the user": ["routing.sticky = user"],
+    "rate limits of the consumer and of all": [
+        "rate_limit.request_rate.limit = 1000000000", "rate_limit.token_rate.limit = 1000000000",
+        "rate_limit.global.request_rate = 1000000000", "rate_limit.global.token_rate = 1000000000"],
+    "rate limit of the address": ["rate_limit.ip.request_rate = 1000000000"],
+    "ledger": ["state.directory = DIR", "token_accounting.enabled = on"],
+    "ledger, a budget of tokens": [
+        "state.directory = DIR", "token_accounting.enabled = on",
+        "token_accounting.limit.bench.monthly_limit = 100000000000"],
+    "PII masked in requests, the default types": ["security.pii_detection.enabled = on"],
+    "injection, low": ["security.prompt_injection.enabled = on", "security.prompt_injection.sensitivity = low"],
+    "injection, medium": ["security.prompt_injection.enabled = on", "security.prompt_injection.sensitivity = medium"],
+    "exact cache, a hit": ["cache.exact.enabled = on"],
+}
 KEY = "bench-key"
 AUTHORIZATION = f"Authorization: Bearer {KEY}"
 STEP_SECONDS = 120
@@ -67,12 +87,13 @@ def load(build, port, *words):
     return subprocess.run(command, capture_output=True, text=True, timeout=2 * STEP_SECONDS)
 
 
-def count(program, build, scratch, requests, body_bytes):
+def count(program, build, scratch, requests, body_bytes, more_lines):
     """A callgrind profile of so many requests, the start and the end of the program among them."""
     port, upstream_port = free_port(), free_port()
     conf = scratch / "loom.conf"
     lines = (ROOT / "conf/bench.conf").read_text().splitlines()
-    conf.write_text("\n".join([line for line in lines if not line.startswith("admin.")] + ["admin.listen = off", ""]))
+    conf.write_text("\n".join([line for line in lines if not line.startswith("admin.")] + ["admin.listen = off"] +
+                              [line.replace("DIR", str(scratch / "state")) for line in more_lines] + [""]))
     profile = scratch / f"{requests}.out"
     environment = os.environ | {
         "LOOM_BENCH_PORT": str(port), "LOOM_BENCH_UPSTREAM": f"127.0.0.1:{upstream_port}", "LOOM_BENCH_KEY": KEY,
@@ -119,11 +140,23 @@ def read_profile(path):
     return cost
 
 
-def per_request(program, build, requests, body_bytes):
+def per_request(program, build, requests, body_bytes, more_lines=()):
     with tempfile.TemporaryDirectory() as scratch:
-        few = count(program, build, Path(scratch), requests // 2, body_bytes)
-        many = count(program, build, Path(scratch), requests + requests // 2, body_bytes)
+        few = count(program, build, Path(scratch), requests // 2, body_bytes, more_lines)
+    with tempfile.TemporaryDirectory() as scratch:
+        many = count(program, build, Path(scratch), requests + requests // 2, body_bytes, more_lines)
     return {name: (many[name] - few[name]) / requests for name in many}
+
+
+def print_features(options):
+    program, build = (options.build / "loom").resolve(), options.build.resolve()
+    base = sum(per_request(program, build, options.requests, options.body).values())
+    print(f"| on, beside conf/bench.conf | instructions a request of {options.body} B | more than without |")
+    print("| --- | ---: | ---: |")
+    print(f"| nothing | {base:.0f} | |", flush=True)
+    for name, lines in FEATURES.items():
+        cost = sum(per_request(program, build, options.requests, options.body, lines).values())
+        print(f"| {name} | {cost:.0f} | {cost - base:+.0f} |", flush=True)
 
 
 def main():
@@ -133,8 +166,13 @@ def main():
     parser.add_argument("--requests", type=int, default=500)
     parser.add_argument("--body", type=int, default=300, help="bytes of the request's body")
     parser.add_argument("--top", type=int, default=25)
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--features", action="store_true")
     options = parser.parse_args()
-    now = per_request((options.build / "loom").resolve(), options.build.resolve(), options.requests, options.body)
+    if options.features:
+        return print_features(options)
+    now = per_request((options.build / "loom").resolve(), options.build.resolve(), options.requests, options.body,
+                      options.set)
     print(f"{sum(now.values()):.0f} instructions a request")
     before = {}
     if options.before:

@@ -21,6 +21,7 @@
 #include "memory.h"
 #include "plan_builder.h"
 #include "prices.h"
+#include "sentence_model.h"
 #include "server.h"
 
 namespace loom::app {
@@ -38,6 +39,7 @@ constexpr const char* usage_text =
     "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl, --from and --to a date or "
     "an\n"
     "                           RFC 3339 moment (from then, and before then)\n"
+    "  loom embed DIR           print the vector of each line of standard input by the sentence model in DIR\n"
     "  loom --version | --help\n"
     "\n"
     "  -set KEY=VALUE           overrides the file; as often as needed, with -config and --check\n"
@@ -73,6 +75,7 @@ class Parser {
         rest_ = rest_.subspan(1);
         if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
         if (word == "ledger" && !chosen_) return ledger();
+        if (word == "embed" && !chosen_) return embed();
         if (!word.starts_with('-') && chosen_)
             return wrong(fmt::format("'{}' is one word too many: a command takes one file", word));
         if (!word.starts_with('-')) {
@@ -100,6 +103,12 @@ class Parser {
         if (name == "help" || name == "h") return choose(Action::help);
         if (name != "conf") return wrong(fmt::format("unknown option --{}", name));
         line_.as_conf = true;
+        return {};
+    }
+
+    Parsed embed() {
+        LOOM_TRY(choose(Action::embed));
+        line_.path = LOOM_TRY(argument("embed", {}, "a folder"));
         return {};
     }
 
@@ -152,8 +161,9 @@ class Parser {
         if (!attached.empty()) return std::string(attached);
         std::string text = rest_.empty() ? "" : rest_.front();
         if (text.empty())
-            return wrong(
-                fmt::format("{}{} needs {}", name == "import" || name.starts_with("ledger ") ? "" : "-", name, what));
+            return wrong(fmt::format("{}{} needs {}",
+                                     name == "import" || name == "embed" || name.starts_with("ledger ") ? "" : "-",
+                                     name, what));
         rest_ = rest_.subspan(1);
         return text;
     }
@@ -294,6 +304,7 @@ int run_line(const CommandLine& line) {
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
         case Action::verify_ledger: return verify_ledger_in(line.path);
+        case Action::embed: return embed_lines_with(line.path);
         case Action::export_ledger: return export_ledger_in(line.path, line.format, line.from, line.to);
     }
     return exit_internal;

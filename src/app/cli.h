@@ -19,9 +19,9 @@ inline constexpr int exit_internal = 70;
 inline constexpr int exit_config = 78;
 
 struct CommandLine {
-    enum class Action : uint8_t { run, check, keys, import, verify_ledger, export_ledger, version, help };
+    enum class Action : uint8_t { run, check, keys, import, verify_ledger, export_ledger, embed, version, help };
     Action action = Action::help;
-    std::string path;                         // of run, check and import; of verify_ledger the directory
+    std::string path;                         // of run, check and import; of the others that have one, a directory
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output

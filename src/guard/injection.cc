@@ -4,6 +4,7 @@
 #include "loom/guard/injection.h"
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "injection_fold.h"
@@ -86,7 +87,8 @@ class Track {
         entries_[count_ % ring_size] = {meaning, word_index, place.begin};
         count_ += 1;
         const auto rules = injection_rules();
-        for (size_t i = 0; i < rules.size(); ++i) {
+        for (uint64_t left = injection_rules_ending(meaning); left != 0; left &= left - 1) {
+            const auto i = static_cast<size_t>(std::countr_zero(left));
             Place of_rule = place;
             if (!meets(rules[i], of_rule.begin)) continue;
             tally_.spans.add(tally_.coded != nullptr ? *tally_.coded : of_rule);
@@ -145,10 +147,33 @@ struct Text {
     [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), too_long ? 0 : size}; }
 };
 
+/// Of Base64 and hexadecimal.
+bool is_in_run(char c) noexcept {
+    return is_alnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '-' || c == '_';
+}
+
 const auto begins_mark = [] {
     std::array<bool, 256> first{};
     for (const InjectionMark& mark : injection_marks()) first[static_cast<unsigned char>(mark.text.front())] = true;
     return first;
+}();
+
+/// What most texts are made of: ASCII words, and what stands between them and means nothing here.
+enum class PlainByte : uint8_t { no, letter, gap };
+
+const auto plain_bytes = [] {
+    std::array<PlainByte, 256> kinds{};
+    for (int c = 0; c < 0x80; ++c) {
+        const char byte = static_cast<char>(c);
+        PlainByte& kind = kinds[static_cast<size_t>(c)];
+        const bool is_read = begins_mark[static_cast<size_t>(c)] || is_in_run(byte) ||
+                             fold({&byte, 1}, 0).kind != FoldedChar::Kind::other;
+        if (is_alpha(c))
+            kind = PlainByte::letter;
+        else if (!is_read)
+            kind = PlainByte::gap;
+    }
+    return kinds;
 }();
 
 class Reader {
@@ -164,6 +189,10 @@ class Reader {
     size_t read(std::string_view text, bool final) noexcept {
         size_t at = 0;
         while (at < text.size() && (final || text.size() - at > mark_bytes_max)) {
+            if (const size_t plain = read_plain(text.substr(at)); plain > 0) {
+                at += plain;
+                continue;
+            }
             if (decodes_) find_mark(text, at);
             const FoldedChar c = fold(text, at);
             if (decodes_) follow_run(text[at]);
@@ -182,6 +211,28 @@ class Reader {
     [[nodiscard]] uint32_t about_count() const noexcept { return about_count_; }
 
   private:
+    /// A gap, or a word of ASCII letters between two gaps, as the steps below would read it, and for a small part of
+    /// what they take. Returns its bytes; 0: it has to be read by them.
+    size_t read_plain(std::string_view text) noexcept {
+        if (word_.size != 0 || run_size_ != 0) return 0;
+        const auto kind = [text](size_t i) { return plain_bytes[static_cast<unsigned char>(text[i])]; };
+        size_t size = 0;
+        while (size < text.size() && kind(size) == PlainByte::gap) size += 1;
+        if (size > 0) {
+            at_ += size;
+            return size;
+        }
+        while (size < text.size() && size < base64_min && kind(size) == PlainByte::letter) size += 1;
+        if (size == 0 || size == base64_min || size == text.size() || kind(size) != PlainByte::gap) return 0;
+        for (size_t i = 0; i < size; ++i) word_.bytes[i] = static_cast<char>(text[i] | 0x20);
+        word_.size = size;
+        all_native_ = false;
+        letters_ = static_cast<uint32_t>(size);
+        word_begin_ = at_;
+        at_ += size;
+        end_word();
+        return size;
+    }
     void step(const FoldedChar& c) noexcept {
         if (c.kind == FoldedChar::Kind::hidden) return;
         if (c.kind == FoldedChar::Kind::letter) {
@@ -230,11 +281,12 @@ class Reader {
         if (meaning == 0 && has_leet_) meaning = meaning_of_leet(word);
         if ((meaning & m_about) != 0) about_count_ += 1;
         if ((meaning & ~uint32_t{m_about}) != 0) plain_.add(meaning, word_index_, place);
-        if (meaning != 0 || word.size() < 2) return;
+        if (meaning != 0 || word.size() < 2 || !may_mean(rotate(word[0]), rotate(word[1]), word.size())) return;
         Text<word_bytes_max> rotated;
-        for (char c : word) rotated.add(is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c);
+        for (char c : word) rotated.add(rotate(c));
         if (const uint32_t other = meaning_of(rotated.view()); other != 0) rotated_.add(other, word_index_, place);
     }
+    static char rotate(char c) noexcept { return is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c; }
     /// "1gn0r3": digits and signs for letters, where letters are among them.
     static uint32_t meaning_of_leet(std::string_view word) noexcept {
         for (const char one : {'i', 'l'}) {
@@ -268,8 +320,7 @@ class Reader {
     // Base64 and hexadecimal.
 
     void follow_run(char c) noexcept {
-        const bool inside = is_alnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '-' || c == '_';
-        if (!inside) return end_run();
+        if (!is_in_run(c)) return end_run();
         if (run_size_ < run_.size()) run_[run_size_] = c;
         run_size_ += 1;
         run_is_hex_ &= is_hex(static_cast<unsigned char>(c));
@@ -356,7 +407,7 @@ InjectionScore score_injection(std::string_view text) noexcept {
 }
 
 static_assert(sizeof(InjectionReader) <= InjectionScan::memory_bytes);
-InjectionScan::InjectionScan() : reader_(std::make_unique<InjectionReader>()) {}
+InjectionScan::InjectionScan() : reader_(std::make_unique_for_overwrite<InjectionReader>()) {}
 InjectionScan::~InjectionScan() = default;
 
 size_t InjectionScan::read(std::string_view text, bool final) noexcept {
@@ -371,7 +422,7 @@ InjectionScore InjectionScan::finish() noexcept {
 void InjectionScan::reset() noexcept {
     InjectionReader* const reader = reader_.get();
     reader->~InjectionReader();
-    ::new (reader) InjectionReader();
+    ::new (reader) InjectionReader;  // without (), which would zero all of it first
     ended_ = false;
 }
 std::span<const InjectionScan::Span> InjectionScan::spans() const noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 #include "loom/base/assert.h"
 
@@ -234,9 +235,45 @@ std::array<Slot, slot_count> build() noexcept {
 
 const std::array<Slot, slot_count> lexicon = build();
 
+/// The lengths of the words that begin with two letters, a bit each; 31 for all longer ones.
+constexpr size_t beginning_of(char first, char second) noexcept {
+    return static_cast<size_t>(first & 31) << 5 | static_cast<size_t>(second & 31);
+}
+constexpr uint32_t length_bit(size_t size) noexcept { return uint32_t{1} << std::min<size_t>(size, 31); }
+
+const auto lengths_by_beginning = [] {
+    std::array<uint32_t, size_t{1} << 10> lengths{};
+    for (const Row& row : rows) {
+        std::string_view left = row.words;
+        while (!left.empty()) {
+            const std::string_view word = left.substr(0, left.find(' '));
+            lengths[beginning_of(word[0], word.size() > 1 ? word[1] : 0)] |= length_bit(word.size());
+            left.remove_prefix(std::min(word.size() + 1, left.size()));
+        }
+    }
+    return lengths;
+}();
+
+static_assert(std::size(rules) <= 64);
+const auto rules_by_last_step = [] {
+    std::array<uint64_t, 32> endings{};
+    for (size_t i = 0; i < std::size(rules); ++i) {
+        size_t step = InjectionRule::steps_max;
+        while (rules[i].steps[step - 1] == 0) step -= 1;
+        for (size_t bit = 0; bit < endings.size(); ++bit)
+            if ((rules[i].steps[step - 1] >> bit & 1) != 0) endings[bit] |= uint64_t{1} << i;
+    }
+    return endings;
+}();
+
 }  // namespace
 
+bool may_mean(char first, char second, size_t size) noexcept {
+    return (lengths_by_beginning[beginning_of(first, second)] & length_bit(size)) != 0;
+}
+
 uint32_t meaning_of(std::string_view word) noexcept {
+    if (word.empty() || !may_mean(word[0], word.size() > 1 ? word[1] : 0, word.size())) return 0;
     const uint64_t hash = hash_of(word);
     for (size_t at = hash % slot_count; lexicon[at].hash != 0; at = (at + 1) % slot_count)
         if (lexicon[at].hash == hash) return lexicon[at].meaning;
@@ -244,6 +281,12 @@ uint32_t meaning_of(std::string_view word) noexcept {
 }
 
 std::span<const InjectionRule> injection_rules() noexcept { return rules; }
+uint64_t injection_rules_ending(uint32_t meaning) noexcept {
+    uint64_t all = 0;
+    for (; meaning != 0; meaning &= meaning - 1)
+        all |= rules_by_last_step[static_cast<size_t>(std::countr_zero(meaning))];
+    return all;
+}
 std::span<const InjectionMark> injection_marks() noexcept { return marks; }
 
 std::string_view injection_family_name(InjectionFamily family) noexcept {

@@ -47,6 +47,9 @@ enum Meaning : uint32_t {
 /// word  folded: small letters without accents; Cyrillic as it is.
 [[nodiscard]] uint32_t meaning_of(std::string_view word) noexcept;
 
+/// Whether a word that begins so and is so long may mean something: no, for most words of most texts.
+[[nodiscard]] bool may_mean(char first, char second, size_t size) noexcept;
+
 struct InjectionRule {
     static constexpr uint32_t steps_max = 5;
     InjectionFamily family;
@@ -56,6 +59,8 @@ struct InjectionRule {
     uint32_t steps[steps_max];  // a meaning each, in order; 0 behind the last
 };
 [[nodiscard]] std::span<const InjectionRule> injection_rules() noexcept;
+/// Those whose last step a word of this meaning may be: a bit each.
+[[nodiscard]] uint64_t injection_rules_ending(uint32_t meaning) noexcept;
 
 /// What stands in a text as it is, whatever the words.
 struct InjectionMark {

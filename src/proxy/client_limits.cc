@@ -5,7 +5,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
 #include <optional>
+#include <span>
+#include <utility>
 
 #include "cache_visit.h"
 #include "client_connection.h"
@@ -77,38 +82,63 @@ ToldLimit told_refusal(const tenant::LimitRefusal& refusal) noexcept {
     return told;
 }
 
-using Lines = fmt::basic_memory_buffer<char, limit_lines_bytes_max>;
+/// Lines of a head: written for every answer, so without format strings. What has no room is left out with its line.
+class Lines {
+  public:
+    Lines& add(std::string_view text) noexcept {
+        if (text.size() > bytes_.size() - size_) full_ = true;
+        if (full_) return *this;
+        std::memcpy(bytes_.data() + size_, text.data(), text.size());
+        size_ += text.size();
+        return *this;
+    }
+    Lines& add(uint64_t number) noexcept {
+        std::array<char, 20> digits;
+        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+        return add({digits.data(), static_cast<size_t>(end - digits.data())});
+    }
+    void end_line() noexcept {
+        add("\r\n");
+        if (!full_) whole_ = size_;
+    }
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), whole_}; }
 
-void append_policy(Lines& lines, const ToldLimit& told) {
-    fmt::format_to(std::back_inserter(lines), "\"{}-{}\";q={}", limit_scope_name(told.scope), unit_of(told.kind),
-                   told.limit);
-    if (told.kind == LimitKind::concurrent)
-        fmt::format_to(std::back_inserter(lines), ";qu=\"concurrent-requests\"");
-    else
-        fmt::format_to(std::back_inserter(lines), ";w={}", seconds_of(told.window_ms));
+  private:
+    std::array<char, limit_lines_bytes_max> bytes_;
+    size_t size_ = 0;
+    size_t whole_ = 0;
+    bool full_ = false;
+};
+
+void add_name(Lines& lines, const ToldLimit& told) noexcept {
+    lines.add("\"").add(limit_scope_name(told.scope)).add("-").add(unit_of(told.kind)).add("\"");
 }
 
 /// RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers-10 has them, and OpenAI's own, which SDKs
 /// read.
-void append_lines(Lines& lines, std::span<const ToldLimit> all) {
-    const auto append = [&lines]<class... Args>(fmt::format_string<Args...> text, Args&&... args) {
-        fmt::format_to(std::back_inserter(lines), text, std::forward<Args>(args)...);
-    };
-    append("ratelimit-policy: ");
-    for (size_t i = 0; i < all.size(); ++i) {
-        if (i > 0) append(", ");
-        append_policy(lines, all[i]);
+void add_lines(Lines& lines, std::span<const ToldLimit> all) noexcept {
+    std::string_view before = "ratelimit-policy: ";
+    for (const ToldLimit& one : all) {
+        add_name(lines.add(std::exchange(before, ", ")), one);
+        lines.add(";q=").add(one.limit);
+        if (one.kind == LimitKind::concurrent)
+            lines.add(";qu=\"concurrent-requests\"");
+        else
+            lines.add(";w=").add(seconds_of(one.window_ms));
     }
-    append("\r\nratelimit: ");
-    for (size_t i = 0; i < all.size(); ++i)
-        append("{}\"{}-{}\";r={};t={}", i == 0 ? "" : ", ", limit_scope_name(all[i].scope), unit_of(all[i].kind),
-               all[i].left, seconds_of(all[i].reset_ms));
-    append("\r\n");
+    lines.end_line();
+    before = "ratelimit: ";
+    for (const ToldLimit& one : all) {
+        add_name(lines.add(std::exchange(before, ", ")), one);
+        lines.add(";r=").add(one.left).add(";t=").add(seconds_of(one.reset_ms));
+    }
+    lines.end_line();
     for (const ToldLimit& one : all) {
         if (one.kind == LimitKind::concurrent) continue;
         const std::string_view unit = unit_of(one.kind);
-        append("x-ratelimit-limit-{0}: {1}\r\nx-ratelimit-remaining-{0}: {2}\r\nx-ratelimit-reset-{0}: {3}s\r\n", unit,
-               one.limit, one.left, seconds_of(one.reset_ms));
+        lines.add("x-ratelimit-limit-").add(unit).add(": ").add(one.limit).end_line();
+        lines.add("x-ratelimit-remaining-").add(unit).add(": ").add(one.left).end_line();
+        lines.add("x-ratelimit-reset-").add(unit).add(": ").add(seconds_of(one.reset_ms)).add("s").end_line();
     }
 }
 
@@ -324,7 +354,7 @@ void ClientQuota::write_lines(http::HeadWriter& head) const {
     Lines lines;
     if (limited.refusal.of != nullptr) {
         const ToldLimit told = told_refusal(limited.refusal);
-        append_lines(lines, {&told, 1});
+        add_lines(lines, {&told, 1});
     } else {
         const uint64_t now_ms = x_.services_.shard().timers().now_ms();
         std::array<ToldLimit, 2> told;
@@ -332,9 +362,9 @@ void ClientQuota::write_lines(http::HeadWriter& head) const {
         const Limit& own = *limited.own;
         if (own.terms.requests.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::requests, now_ms);
         if (own.terms.tokens.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::tokens, now_ms);
-        append_lines(lines, {told.data(), count});
+        add_lines(lines, {told.data(), count});
     }
-    head.raw({lines.data(), lines.size()});
+    head.raw(lines.view());
 }
 
 }  // namespace loom::proxy

@@ -61,6 +61,7 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"ledger"}).error(), verbs);
     EXPECT_EQ(parse({"ledger", "sell", "d"}).error(), verbs);
     EXPECT_EQ(parse({"ledger", "export"}).error(), "ledger export needs a state.directory");
+    EXPECT_EQ(parse({"embed"}).error(), "embed needs a folder");
     EXPECT_EQ(parse({"ledger", "export", "d", "--from"}).error(), "-from needs a date or a moment");
     EXPECT_EQ(parse({"ledger", "verify", "d", "--from", "2024-01-01"}).error(), "--from goes with ledger export");
     EXPECT_EQ(parse({"--format", "csv"}).error(), "--format goes with ledger export");

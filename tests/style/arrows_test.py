@@ -42,6 +42,7 @@ THIRD_PARTY = [
     (r"zstd(_errors)?\.h", ["http"]),
     (r"xxhash\.h", ["base"]),
     (r"yaml\.h", ["config"]),
+    (r"utf8proc\.h", ["cache"]),
     (r"mimalloc.*\.h", ["base", "app"]),
     (r"benchmark/.*", ["bench"]),
     (r"g(test|mock)/.*", ["tests"]),

@@ -1,0 +1,21 @@
+// A sentence model's folder, as sentence-transformers keeps it: config.json, vocab.txt, model.safetensors and, where
+// they are there, tokenizer_config.json, sentence_bert_config.json and 1_Pooling/config.json.
+#pragma once
+
+#include <expected>
+#include <memory>
+#include <string>
+
+#include "loom/cache/embedder.h"
+
+namespace loom::app {
+
+/// Errors  a sentence that names the file.
+[[nodiscard]] std::expected<std::unique_ptr<cache::Embedder>, std::string> load_sentence_model(
+    const std::string& folder);
+
+/// `loom embed DIR`: the vector of each line of standard input, as a JSON array a line.
+/// Returns the exit status.
+int embed_lines_with(const std::string& folder);
+
+}  // namespace loom::app
