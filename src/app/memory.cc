@@ -124,7 +124,7 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
     }
     if (plan.cache != nullptr && plan.cache->semantic != nullptr)
         terms.push_back({"answers to nearly the same requests",
-                         plan.cache->semantic->bytes_max + proxy::SemanticCache::put_bytes_max,
+                         plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max,
                          "semantic_cache.max_size"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),

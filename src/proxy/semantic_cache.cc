@@ -15,7 +15,10 @@ namespace {
 constexpr std::chrono::seconds expiry_interval{1};
 constexpr float rounding = 1e-5f;  // the same text is not always quite 1
 
-uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
+constexpr uint64_t us_per_ms = 1'000;
+constexpr uint64_t ns_per_us = 1'000;
+
+uint64_t now_ms() noexcept { return monotonic_ns() / (us_per_ms * ns_per_us); }
 
 size_t bytes_of(const SemanticPut& put) noexcept {
     return put.entry.text.size() + cache::entry_bytes(*put.entry.answer) + sizeof put;
@@ -58,7 +61,9 @@ void SemanticCache::stop() noexcept {
 bool SemanticCache::ask(SemanticTicketPtr ticket) {
     {
         const std::lock_guard lock(mutex_);
-        if (!stopping_ && questions_.size() < questions_max) {
+        // Where the line is so long that it would come up too late, nobody is made to wait for that.
+        const bool in_time = questions_.size() * step_us_ < wait_ms_max * us_per_ms / 2;
+        if (!stopping_ && in_time && questions_.size() < questions_max) {
             questions_.push_back(std::move(ticket));
             ticket = nullptr;
         }
@@ -98,9 +103,10 @@ void SemanticCache::wake() noexcept {
 
 /// Terms first, so that nothing is answered by those that are over; questions before what is to be kept, since somebody
 /// waits for them.
-SemanticCache::Work SemanticCache::wait_for_work() {
+SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
     Work work;
     std::unique_lock lock(mutex_);
+    step_us_ = step_us;
     something_.wait_for(lock, expiry_interval, [this] {
         return stopping_ || new_terms_ || purge_waits_ || !questions_.empty() || !puts_.empty();
     });
@@ -123,22 +129,30 @@ SemanticCache::Work SemanticCache::wait_for_work() {
 
 void SemanticCache::run() {
     pthread_setname_np(pthread_self(), "loom-semantic");
+    uint64_t step_us = 0;
     for (;;) {
-        Work work = wait_for_work();
+        Work work = wait_for_work(step_us);
         if (work.stops) return;
-        if (work.has_terms) take_terms(std::move(work.terms));
-        take_purges();
-        const uint64_t now = now_ms();
-        if (work.question != nullptr) {
-            if (now >= work.question->asked_ms + wait_ms_max) continue;  // nobody waits for it any more
-            answer(*work.question, now);
-            send_home(std::move(work.question));
-        } else if (work.put) {
-            keep(std::move(*work.put), now);
-        } else if (index_ != nullptr) {
-            index_->expire(now);
-        }
+        const bool is_step = work.question != nullptr || work.put;
+        const uint64_t begun_ns = monotonic_ns();
+        do_work(work);
         tell_counts();
+        if (is_step) step_us = (7 * step_us + (monotonic_ns() - begun_ns) / ns_per_us) / 8;
+    }
+}
+
+void SemanticCache::do_work(Work& work) {
+    if (work.has_terms) take_terms(std::move(work.terms));
+    take_purges();
+    const uint64_t now = now_ms();
+    if (work.question != nullptr) {
+        if (now >= work.question->asked_ms + wait_ms_max) return;  // nobody waits for it any more
+        answer(*work.question, now);
+        send_home(std::move(work.question));
+    } else if (work.put) {
+        keep(std::move(*work.put), now);
+    } else if (index_ != nullptr) {
+        index_->expire(now);
     }
 }
 

@@ -94,9 +94,10 @@ class SemanticCache {
 
     static constexpr uint64_t wait_ms_max = 100;              // for an answer; later it is a miss
     static constexpr size_t text_bytes_max = 8 * 1024;        // of a question
-    static constexpr size_t questions_max = 512;              // that wait
+    static constexpr size_t questions_max = 512;              // that wait; fewer where answers take long
     static constexpr size_t puts_max = 1024;                  // that wait
     static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers
+    static constexpr size_t line_bytes_max = put_bytes_max + questions_max * 2 * text_bytes_max;  // that all take
 
   private:
     /// What the thread is to do next.
@@ -108,7 +109,8 @@ class SemanticCache {
         std::optional<SemanticPut> put;
     };
     void run();
-    [[nodiscard]] Work wait_for_work();
+    [[nodiscard]] Work wait_for_work(uint64_t step_us);
+    void do_work(Work& work);
     void take_terms(std::shared_ptr<const SemanticPlan> terms);
     void take_purges();
     void answer(SemanticTicket& ticket, uint64_t now_ms);
@@ -124,6 +126,7 @@ class SemanticCache {
     std::mutex mutex_;
     std::condition_variable something_;
     std::deque<SemanticTicketPtr> questions_;
+    uint64_t step_us_ = 0;  // that a question or an answer to be kept has taken of late
     std::deque<SemanticPut> puts_;
     size_t put_bytes_ = 0;
     std::optional<std::shared_ptr<const SemanticPlan>> new_terms_;
