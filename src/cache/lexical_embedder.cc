@@ -84,7 +84,8 @@ class LexicalEmbedder final : public Embedder {
         LOOM_ASSERT(into.size() == lexical_dimensions);
         Words words;
         Reading reading;
-        read_prompt(text, words, reading);
+        read_words(text, words);
+        read_prompt(words, first_language(likely_languages(words)), reading);
         Sums sums{};
         add_tokens(sums, reading);
         if (reading.count > 0)

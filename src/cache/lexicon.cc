@@ -60,7 +60,7 @@ const Value* Lexicon::Table<Value>::find(uint64_t key) const noexcept {
     }
 }
 
-Lexicon::Lexicon() : meanings_(8192), languages_(2048), antonyms_(1024), homographs_(128) {
+Lexicon::Lexicon() : meanings_(8192), languages_(2048), antonyms_(1024), homographs_(128), instructions_(128) {
     for (const auto rows : {function_rows(), phrase_rows(), number_rows(), synonym_rows(), topic_rows()})
         add_rows(rows);
     for (const LexiconRow& row : function_rows())
@@ -74,6 +74,7 @@ Lexicon::Lexicon() : meanings_(8192), languages_(2048), antonyms_(1024), homogra
             antonyms_.at(pair_key(phrase_hash(pair.substr(0, slash)), phrase_hash(pair.substr(slash + 1)))) = true;
         });
     each_part(homographs(), ' ', [&](std::string_view word) { homographs_.at(folded_hash(word)) = true; });
+    each_part(instructions(), ' ', [&](std::string_view word) { instructions_.at(folded_hash(word)) = true; });
 }
 
 void Lexicon::add_rows(std::span<const LexiconRow> rows) {
@@ -123,6 +124,8 @@ bool Lexicon::are_antonyms(uint64_t one, uint64_t other) const noexcept {
 }
 
 bool Lexicon::is_homograph(uint64_t word) const noexcept { return homographs_.find(word) != nullptr; }
+
+bool Lexicon::is_instruction(uint64_t word) const noexcept { return instructions_.find(word) != nullptr; }
 
 const Lexicon& lexicon() {
     static const Lexicon words;

@@ -28,6 +28,7 @@ inline constexpr size_t language_count = 10;
 enum class Role : uint8_t {
     none,
     drop,      // adds nothing: articles, politeness, "can you tell me"
+    greeting,  // adds nothing where a sentence begins
     question,  // argument: q_…
     modal,     // m_…
     tense,     // t_…
@@ -71,11 +72,15 @@ enum Link : uint32_t {
     l_as = 1u << 8,
     l_or = 1u << 9,
     l_than = 1u << 10,
+    l_on = 1u << 11,
+    l_at = 1u << 12,
+    l_for = 1u << 13,
+    l_object = 1u << 14,  // German cases: who does it, and to whom it is done, is not told by order there
+    l_dative = 1u << 15,
     l_strong = (1u << 20) - 1,
-    l_in = 1u << 20,  // in, on, at
+    l_in = 1u << 20,
     l_of = 1u << 21,
-    l_for = 1u << 22,
-    l_weak = 7u << 20,
+    l_weak = 3u << 20,  // may be missing: "capital France"
     l_and = 1u << 23,
     l_me = 1u << 24,
     l_us = 1u << 25,
@@ -115,6 +120,8 @@ struct LexiconRow {
 [[nodiscard]] std::span<const LexiconRow> topic_rows() noexcept;
 /// one/other, apart by blanks
 [[nodiscard]] std::span<const std::string_view> antonym_rows() noexcept;
+/// What is done by a recipe: "how do you bake it" asks no one in person, "how do you feel" does.
+[[nodiscard]] std::string_view instructions() noexcept;
 /// Names that are everyday words where they are written small.
 [[nodiscard]] std::string_view homographs() noexcept;
 
@@ -126,6 +133,7 @@ class Lexicon {
     [[nodiscard]] uint16_t languages_of(uint64_t word) const noexcept;
     [[nodiscard]] bool are_antonyms(uint64_t one, uint64_t other) const noexcept;
     [[nodiscard]] bool is_homograph(uint64_t word) const noexcept;
+    [[nodiscard]] bool is_instruction(uint64_t word) const noexcept;
 
     [[nodiscard]] static constexpr uint64_t phrase_start() noexcept { return 0x9ae16a3b2f90404f; }
     [[nodiscard]] static constexpr uint64_t phrase_step(uint64_t phrase, uint64_t word) noexcept {
@@ -157,6 +165,7 @@ class Lexicon {
     Table<uint16_t> languages_;
     Table<bool> antonyms_;
     Table<bool> homographs_;
+    Table<bool> instructions_;
 };
 
 [[nodiscard]] const Lexicon& lexicon();

@@ -15,8 +15,9 @@ constexpr VetoReason word = VetoReason::word;
 constexpr LexiconRow functions[] = {
     // English
     {english, drop, 0, word,
-     "a an the is are am be been being do does please pls kindly just really exactly actually basically "
-     "it its this that these those there some any also hi hello hey thanks thank s"},
+     "a an the is are am be been being do does please pls kindly really exactly actually basically it its this that "
+     "these those there some any also s"},
+    {english, greeting, 0, word, "hi hello hey thanks thank"},
     {english, modal, m_can, word, "can could may might"},
     {english, modal, m_should, word, "should ought"},
     {english, modal, m_must, word, "must"},
@@ -28,7 +29,7 @@ constexpr LexiconRow functions[] = {
     {english, negation, 0, VetoReason::negation, "didnt wasnt werent hadnt", tense, t_past},
     {english, negation, 0, VetoReason::negation, "wont", tense, t_future},
     {english, negation, 0, VetoReason::negation, "shouldnt", modal, m_should},
-    {english, person, l_me, VetoReason::person, "i me my mine myself"},
+    {english, person, l_me, VetoReason::person, "i me my myself"},
     {english, person, l_us, VetoReason::person, "we us our ours ourselves"},
     {english, person, l_you, VetoReason::person, "you your yours yourself u"},
     {english, person, l_him, VetoReason::person, "he him his himself"},
@@ -52,14 +53,15 @@ constexpr LexiconRow functions[] = {
     {english, link, l_as, VetoReason::direction, "as"},
     {english, link, l_or, VetoReason::direction, "or"},
     {english, link, l_than, VetoReason::comparative, "than"},
-    {english, link, l_in, VetoReason::direction, "in on at"},
+    {english, link, l_in, VetoReason::direction, "in"},
+    {english, link, l_on, VetoReason::direction, "on"},
+    {english, link, l_at, VetoReason::direction, "at"},
     {english, link, l_of, VetoReason::direction, "of"},
     {english, link, l_for, VetoReason::direction, "for"},
     {english, link, l_and, VetoReason::direction, "and vs versus"},
     // German
     {german, drop, 0, word,
-     "der die das den dem des ein eine einen einem einer eines ist sind bin bist bitte es man denn eigentlich "
-     "dass sich"},
+     "der die das des ein eine einer eines ist sind bin bist bitte es man denn eigentlich dass sich"},
     {german, modal, m_can, word, "kann können könnte kannst darf dürfen"},
     {german, modal, m_should, word, "soll sollte sollen sollten"},
     {german, modal, m_must, word, "muss müssen"},
@@ -85,7 +87,11 @@ constexpr LexiconRow functions[] = {
     {german, link, l_with, VetoReason::direction, "mit"},
     {german, link, l_or, VetoReason::direction, "oder"},
     {german, link, l_as, VetoReason::direction, "als"},
-    {german, link, l_in, VetoReason::direction, "in im an am auf bei"},
+    {german, link, l_in, VetoReason::direction, "in im"},
+    {german, link, l_on, VetoReason::direction, "an am auf"},
+    {german, link, l_at, VetoReason::direction, "bei"},
+    {german, link, l_object, VetoReason::direction, "den einen"},
+    {german, link, l_dative, VetoReason::direction, "dem einem"},
     {german, link, l_for, VetoReason::direction, "für"},
     {german, link, l_and, VetoReason::direction, "und"},
     // French
@@ -96,7 +102,7 @@ constexpr LexiconRow functions[] = {
     {french, tense, t_past, word, "était étaient ai a as ont"},
     {french, tense, t_future, word, "sera seront"},
     {french, negation, 0, VetoReason::negation, "pas jamais sans aucun aucune"},
-    {french, drop, 0, word, "ne n"},
+    {french, negation, 0, VetoReason::negation, "ne n"},
     {french, person, l_me, VetoReason::person, "je j me m mon ma mes moi"},
     {french, person, l_us, VetoReason::person, "nous notre nos"},
     {french, person, l_you, VetoReason::person, "tu te t ton ta tes toi vous votre vos"},
@@ -241,31 +247,40 @@ constexpr LexiconRow functions[] = {
 };
 
 constexpr LexiconRow phrases[] = {
+    {english, greeting, 0, word,
+     "thank_you thank_you_very_much thanks_a_lot thanks_in_advance thank_you_in_advance good_morning good_evening"},
     {english, drop, 0, word,
      "can_you can_you_please could_you could_you_please would_you would_you_please will_you_please can_you_also "
      "could_you_also please_tell_me tell_me can_you_tell_me could_you_tell_me can_you_please_tell_me "
-     "could_you_please_tell_me would_you_tell_me do_you_know i_want_to_know i_would_like_to_know i_need_to_know "
+     "could_you_please_tell_me would_you_tell_me i_want_to_know i_would_like_to_know i_need_to_know "
      "i_want_to_understand i_would_like_to_understand i_was_wondering i_am_wondering i_wonder would_you_mind "
      "help_me can_you_help_me could_you_help_me please_help_me can_you_please_help_me i_need_help i_need_help_with "
      "i_want_you_to i_would_like_you_to i_need_you_to i_have_a_question i_have_a_question_about give_me show_me "
      "provide_me provide_me_with can_you_give_me could_you_give_me can_you_show_me could_you_show_me "
      "can_you_provide could_you_provide can_you_please_give_me could_you_please_give_me "
-     "let_me_know to_me for_me thank_you thanks_a_lot good_morning any_idea any_ideas any_idea_about "
-     "is_it_true_that in_advance"},
+     "let_me_know to_me for_me any_idea any_ideas any_idea_about "
+     "is_it_true_that "},
     {english, question, q_what, word,
      "tell_me_about can_you_explain could_you_explain would_you_explain can_you_please_explain "
      "could_you_please_explain please_explain explain_to_me can_you_explain_to_me can_you_describe "
      "could_you_describe tell_me_more_about give_me_information_about give_me_info_about what_do_you_know_about"},
     {english, question, q_how, word,
-     "how_do_i how_do_you how_do_we how_does_one how_do_people how_can_i how_can_you how_can_we "
-     "how_can_one how_could_i how_could_we how_would_i how_would_you how_would_one how_should_i how_should_one "
-     "how_might_i how_to how_can_someone how_do_you_guys "
+     "how_do_i how_do_we how_does_one how_do_people how_can_i how_can_we "
+     "how_can_one how_could_i how_could_we how_would_i how_would_one how_should_i how_should_one "
+     "how_might_i how_to how_can_someone "
      "what_is_the_best_way_to what_is_the_best_way_of what_is_a_good_way_to what_are_good_ways_to "
      "what_are_some_ways_to what_are_the_best_ways_to what_are_ways_to what_are_the_ways_to what_are_the_steps_to "
      "what_is_the_way_to what_is_the_right_way_to what_is_the_proper_way_to what_is_the_correct_way_to "
      "is_there_a_way_to is_there_any_way_to is_there_a_good_way_to the_best_way_to best_way_to "
      "what_do_i_need_to_do_to what_must_i_do_to what_should_i_do_to what_can_i_do_to what_do_i_have_to_do_to "
      "what_steps_do_i_take_to the_steps_to the_way_to way_to ways_to way_of"},
+    {english, question, q_how, word, "how_do_you how_can_you how_would_you", person, l_you},
+    {english, question, q_what, word, "do_you_know_what do_you_know_which"},
+    {english, question, q_who, word, "do_you_know_who"},
+    {english, question, q_when, word, "do_you_know_when"},
+    {english, question, q_where, word, "do_you_know_where"},
+    {english, question, q_why, word, "do_you_know_why explain_to_me_why explain_why"},
+    {english, question, q_how, word, "do_you_know_how do_you_know_how_to explain_to_me_how explain_how explain_how_to"},
     {english, question, q_how_many, word, "how_many"},
     {english, question, q_how_much, word, "how_much"},
     {english, question, q_how_long, word, "how_long"},
@@ -319,10 +334,10 @@ constexpr LexiconRow phrases[] = {
     {dutch, question, q_how, word, "hoe_kan_ik hoe_kun_je hoe_moet_ik"},
     {russian, question, q_how, word, "как_мне как_я_могу как_можно"},
     {russian, drop, 0, word, "скажи скажите подскажи подскажите расскажи_мне"},
-    {chinese, drop, 0, word, "请 请_问 请_告_诉_我 告_诉_我 吗 呢 一_下 帮_我 你_能"},
+    {chinese, drop, 0, word, "请_问 请_帮_我 请_告_诉_我 告_诉_我 吗 呢 一_下 帮_我"},
     {chinese, question, q_how, word, "怎_么 如_何 怎_样"},
     {chinese, question, q_why, word, "为_什_么"},
-    {chinese, question, q_what, word, "解_释 什_么_是"},
+    {chinese, question, q_what, word, "请_解_释 请_解_释_一_下 解_释 什_么_是"},
     {japanese, drop, 0, word, "く_だ_さ_い 教_え_て で_す_か"},
 };
 

@@ -15,8 +15,8 @@ constexpr LexiconRow classes[] = {
     // What is no plural
     {english, same, 0, word,
      "news goods arms glasses customs physics mathematics economics series species always perhaps less besides "
-     "sometimes lens gas bus means works savings headquarters athens paris wales texas mars "
-     "aids its thus yes towards windows teams hers"},
+     "sometimes lens gas bus means savings headquarters athens paris wales texas mars "
+     "aids thus yes towards windows teams"},
     {english, concept_, 0, word, "delete deleting remove removing erase erasing"},
     {english, concept_, 0, word, "enable enabling activate activating turn_on turning_on switch_on switching_on"},
     {english, concept_, 0, word,
@@ -41,6 +41,7 @@ constexpr LexiconRow classes[] = {
     {english, concept_, 0, word, "buy buying purchase purchasing"},
     {english, concept_, 0, word, "movie movies film films"},
     {english, concept_, 0, word, "choose choosing select selecting"},
+    {english, same, 0, word, "a_few a_little a_lot"},
     {english, concept_, 0, word, "repair repairing fix fixing"},
     {english, concept_, 0, word, "get getting obtain obtaining"},
     {english, concept_, 0, word, "make making create creating"},
@@ -76,11 +77,11 @@ constexpr LexiconRow classes[] = {
     {english, concept_, 0, word, "neighbor neighbour neighbors neighbours"},
     {english, concept_, 0, word, "behavior behaviour behaviors behaviours"},
     {english, concept_, 0, word, "medicine medicines medication medications"},
-    {english, concept_, 0, word, "main primary principal"},
+    {english, concept_, 0, word, "main primary"},
     {english, concept_, 0, word, "increase increasing boost boosting"},
     {english, concept_, 0, word, "decrease decreasing reduce reducing"},
-    {english, concept_, 0, word, "advantage advantages benefit benefits pro pros upside upsides"},
-    {english, concept_, 0, word, "disadvantage disadvantages drawback drawbacks con cons downside downsides"},
+    {english, concept_, 0, word, "advantage advantages benefit benefits pros upside upsides"},
+    {english, concept_, 0, word, "disadvantage disadvantages drawback drawbacks cons downside downsides"},
     {english, concept_, 0, word,
      "cellphone cellphones cell_phone cell_phones mobile_phone mobile_phones smartphone smartphones"},
     {english, concept_, 0, word, "television televisions tv tvs"},
@@ -109,7 +110,7 @@ constexpr LexiconRow classes[] = {
     {english, concept_, 0, word, "sick ill"},
     {english, concept_, 0, word, "rich wealthy"},
     {english, concept_, 0, word, "pair couple"},
-    {english, concept_, 0, word, "example examples instance instances"},
+    {english, concept_, 0, word, "example examples"},
     {english, concept_, 0, word, "symptom symptoms"},
     {english, concept_, 0, word, "mistake mistakes error errors"},
     {english, concept_, 0, word, "folder folders directory directories"},
@@ -123,7 +124,7 @@ constexpr LexiconRow classes[] = {
     {english, concept_, 0, word, "population how_many_people_live number_of_people_living number_of_inhabitants"},
     {english, concept_, 0, word, "wrote who_is_the_author_of who_was_the_author_of who_wrote", question, q_who},
     {english, concept_, 0, word, "ceo chief_executive chief_executive_officer"},
-    {english, concept_, 0, word, "summarize summarizing sum_up"},
+    {english, concept_, 0, word, "summarize summarizing"},
     {english, concept_, 0, VetoReason::comparative, "at_least a_minimum_of no_less_than"},
     {english, concept_, 0, VetoReason::comparative, "at_most a_maximum_of no_more_than"},
     {english, concept_, 0, VetoReason::comparative, "more_than over"},
@@ -175,9 +176,9 @@ constexpr LexiconRow classes[] = {
     {any, same, 0, unit,
      "acre acres hectare hectares mph kph knots watt watts volt volts ampere kelvin joule joules calorie calories yen "
      "yuan "
-     "rupee rupees peso pesos franc francs pint pints quart quarts cup cups cups tablespoon teaspoon tbsp tsp ton tons "
+     "rupee rupees peso pesos franc francs pint pints quart quarts cup cups tablespoon teaspoon tbsp tsp ton tons "
      "tonne "
-     "tonnes byte bytes bit bits ghz mhz khz hz kw kwh mw litro galón milliliter stunden jahre heures"},
+     "tonnes byte bytes bit bits ghz mhz khz hz kw kwh mw litro galón stunden jahre heures"},
 };
 
 }  // namespace

@@ -197,6 +197,17 @@ constexpr std::string_view antonyms[] = {
 
 std::span<const LexiconRow> topic_rows() noexcept { return topics; }
 std::span<const std::string_view> antonym_rows() noexcept { return antonyms; }
+std::string_view instructions() noexcept {
+    return "make create cook bake boil fry grill roast brew say spell pronounce write calculate compute solve convert "
+           "install uninstall fix "
+           "repair remove delete clean wash get find use build draw fold tie cut peel measure add subtract multiply "
+           "divide merge split "
+           "reverse sort center align print open close save copy paste rename move download upload reset change set "
+           "start stop run test "
+           "debug deploy configure enable disable connect grow plant prune train teach become apply cancel register "
+           "buy sell rent "
+           "invest prevent treat cure reduce increase improve translate play tune sharpen hold reheat store freeze";
+}
 std::string_view homographs() noexcept {
     return "apple turkey polish swift rust go may march august target shell oracle edge access teams meta delta "
            "mercury nice reading bath cork "

@@ -14,24 +14,18 @@ constexpr uint64_t name_salt = 0x517cc1b727220a95;
 constexpr uint64_t ordinal_salt = 0x2545f4914f6cdd1d;
 constexpr uint64_t unit_salt = 0x9fb21c651e98df25;
 
-/// The language that most of the small words belong to.
-Language language_of(const Words& words, const Lexicon& known) noexcept {
-    if (words.kana > 0) return Language::japanese;
-    if (words.ideographs * 2 > words.count) return Language::chinese;
-    std::array<uint32_t, language_count> votes{};
-    for (size_t i = 0; i < words.count; ++i) {
-        const Word& word = words.at[i];
-        if (word.kind != WordKind::word || word.all_capitals) continue;
-        for (uint16_t bits = known.languages_of(word.hash); bits != 0; bits = static_cast<uint16_t>(bits & (bits - 1)))
-            ++votes[static_cast<size_t>(std::countr_zero(bits))];
-    }
-    return static_cast<Language>(std::ranges::max_element(votes) - votes.begin());
+/// "c'est" speaks for French, and vitamin C does not.
+bool may_tell(const Words& words, size_t i) noexcept {
+    const Word& word = words.at[i];
+    if (word.kind != WordKind::word || word.all_capitals) return false;
+    return word.size > 1 || std::string_view("aeiouy").contains(word.last[0]) ||
+           (i + 1 < words.count && words.at[i + 1].joined);
 }
 
 class PromptReader {
   public:
-    PromptReader(const Words& words, Reading& reading) noexcept
-        : words_(words), reading_(reading), known_(lexicon()), language_(language_of(words, known_)) {
+    PromptReader(const Words& words, Language language, Reading& reading) noexcept
+        : words_(words), reading_(reading), known_(lexicon()), language_(language) {
         reading.text = words.text;
         reading.language = language_;
         reading.whole = words.whole;
@@ -96,6 +90,10 @@ class PromptReader {
         }
         if (found == nullptr) return 0;
         flush_number();
+        const size_t next = i + found_words;
+        const bool of_anyone =
+            found->also == Role::person && next < words_.count && known_.is_instruction(words_.at[next].hash);
+        if (!of_anyone) act(found->also, found->also_argument);
         apply(words_.at[i], *found);
         return found_words;
     }
@@ -161,6 +159,7 @@ class PromptReader {
             (role == Role::none || word.hash == am || (word.joined && role != Role::concept_)))
             return push(word, word.exact ^ unit_salt, VetoReason::unit);
         if (role == Role::none) return push(word, stemmed(word), VetoReason::word);
+        act(meaning->also, meaning->also_argument);
         apply(word, *meaning);
     }
 
@@ -175,12 +174,21 @@ class PromptReader {
     [[nodiscard]] bool is_name(const Word& word, size_t i) const noexcept {
         if (word.kind != WordKind::word) return false;
         if (word.capital && word.letters == 1 && word.size == 1 && word.last[0] == 'i')
-            return i > 0 && words_.at[i - 1].capital && !words_.at[i - 1].first && !word.first;
+            return i > 0 && words_.at[i - 1].capital && !words_.at[i - 1].first && !word.first;  // but "can I"
+        if (word.capital && !word.first && !word.all_capitals && language_ == Language::english &&
+            known_.languages_of(word.hash) != 0 && stands_out(i))
+            return true;  // the film "It"
         if (word.all_capitals && word.letters <= 4) {
             const uint16_t languages = known_.languages_of(word.hash);
             return languages != 0 && !shouts(i);
         }
         return word.capital && !word.first && known_.is_homograph(word.hash);
+    }
+
+    /// It has a capital, and its neighbours have none: not because it is a title.
+    [[nodiscard]] bool stands_out(size_t i) const noexcept {
+        const bool after_small = i > 0 && (!words_.at[i - 1].capital || words_.at[i - 1].first);
+        return after_small && (i + 1 >= words_.count || !words_.at[i + 1].capital);
     }
 
     /// All of the text is in capitals, as far as its neighbours tell.
@@ -192,8 +200,9 @@ class PromptReader {
     void apply(const Word& word, const Meaning& meaning) noexcept {
         const bool is_verb = opening_ && is_single(meaning, word) && is_auxiliary(word);
         if (is_verb) reading_.questions |= q_whether;
-        opening_ = opening_ && meaning.role == Role::drop && !is_verb;
-        act(meaning.also, meaning.also_argument);
+        const bool adds_nothing = meaning.role == Role::drop || meaning.role == Role::greeting;
+        if (meaning.role == Role::greeting && !opening_) return push(word, word.hash, VetoReason::word);
+        opening_ = opening_ && adds_nothing && !is_verb;
         switch (meaning.role) {
             case Role::concept_: return push(word, meaning.argument, meaning.topic);
             case Role::same: return push(word, word.hash, meaning.topic);
@@ -303,9 +312,30 @@ class PromptReader {
 
 }  // namespace
 
-void read_prompt(std::string_view text, Words& words, Reading& reading) noexcept {
-    read_words(text, words);
-    PromptReader(words, reading).read();
+uint16_t likely_languages(const Words& words) noexcept {
+    const auto bit = [](Language language) { return static_cast<uint16_t>(1u << static_cast<unsigned>(language)); };
+    if (words.kana > 0) return bit(Language::japanese);
+    if (words.ideographs * 2 > words.count) return bit(Language::chinese);
+    const Lexicon& known = lexicon();
+    std::array<uint32_t, language_count> votes{};
+    for (size_t i = 0; i < words.count; ++i) {
+        if (!may_tell(words, i)) continue;
+        for (uint16_t bits = known.languages_of(words.at[i].hash); bits != 0;
+             bits = static_cast<uint16_t>(bits & (bits - 1)))
+            ++votes[static_cast<size_t>(std::countr_zero(bits))];
+    }
+    const uint32_t most = std::ranges::max(votes);
+    if (most == 0) return bit(Language::english);
+    uint16_t languages = 0;
+    for (size_t i = 0; i < language_count; ++i)
+        if (votes[i] == most) languages = static_cast<uint16_t>(languages | 1u << i);
+    return languages;
+}
+
+Language first_language(uint16_t languages) noexcept { return static_cast<Language>(std::countr_zero(languages)); }
+
+void read_prompt(const Words& words, Language language, Reading& reading) noexcept {
+    PromptReader(words, language, reading).read();
 }
 
 }  // namespace loom::cache

@@ -37,7 +37,13 @@ struct Reading {
     std::array<Token, words_max> tokens;
 };
 
-/// Linear in the text, nothing from the heap. `words` is room to work in.
-void read_prompt(std::string_view text, Words& words, Reading& reading) noexcept;
+/// The languages that most of the small words belong to: a bit for each; English where nothing tells. Short texts may
+/// have more than one.
+[[nodiscard]] uint16_t likely_languages(const Words& words) noexcept;
+/// One of them.
+[[nodiscard]] Language first_language(uint16_t languages) noexcept;
+
+/// Linear in the text, nothing from the heap.
+void read_prompt(const Words& words, Language language, Reading& reading) noexcept;
 
 }  // namespace loom::cache

@@ -55,7 +55,7 @@ class SemanticIndex::Generation {
         fresh_until_ms_ = std::max(fresh_until_ms_, entry.fresh_until_ms);
         places_.insert_or_assign(entry.key, Place{&where, where.count()});
         bytes_ += where.add(std::move(entry), vector);
-        bytes_ += where.link_from(options_.graph_from);
+        bytes_ += where.link(options_.graph_from);
         live_ += 1;
     }
 

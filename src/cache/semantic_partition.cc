@@ -6,7 +6,6 @@ namespace loom::cache {
 
 size_t SemanticIndex::Partition::add(SemanticEntry entry, std::span<const float> vector) {
     const size_t table_before = chunks_.capacity() * sizeof(Chunk);
-    const size_t graph_before = graph_ != nullptr ? graph_->bytes() : 0;
     const Place place = place_of(count_);
     size_t more = 0;
     if (place.at == 0) {
@@ -19,19 +18,22 @@ size_t SemanticIndex::Partition::add(SemanticEntry entry, std::span<const float>
     std::ranges::copy(vector, chunk.vectors.get() + place.at * vector_size_);
     chunk.entries[place.at] = std::move(entry);
     count_ += 1;
-    if (graph_ == nullptr) return more;
-    if (graph_->add()) return more + graph_->bytes() - graph_before;
-    graph_.reset();  // what it took before is still counted: it goes with its generation
     return more;
 }
 
-size_t SemanticIndex::Partition::link_from(uint32_t graph_from) {
-    if (graph_ != nullptr || count_ < graph_from) return 0;
-    auto graph = std::make_unique<Graph>(static_cast<const VectorSource&>(*this), vector_size_);
-    while (graph->count() < count_)
-        if (!graph->add()) return 0;
-    graph_ = std::move(graph);
-    return graph_->bytes();
+size_t SemanticIndex::Partition::link(uint32_t graph_from) {
+    if (count_ < graph_from || has_failed_) return 0;
+    const size_t before = graph_ != nullptr ? graph_->bytes() : 0;
+    if (graph_ == nullptr) graph_ = std::make_unique<Graph>(static_cast<const VectorSource&>(*this), vector_size_);
+    for (int i = 0; i < links_at_once && graph_->count() < count_; ++i) {
+        if (graph_->add()) continue;
+        graph_.reset();  // what it took is still counted: it goes with its generation
+        is_linked_ = false;
+        has_failed_ = true;
+        return 0;
+    }
+    is_linked_ = graph_->count() == count_;
+    return graph_->bytes() - before;
 }
 
 }  // namespace loom::cache

@@ -38,21 +38,22 @@ class SemanticIndex::Partition final : VectorSource {
         const Place place = place_of(count_);
         const size_t chunk = place.at == 0 ? bytes_of_chunk(place.chunk) : 0;
         const size_t table = chunks_.size() == chunks_.capacity() ? (chunks_.size() + 1) * sizeof(Chunk) : 0;
-        return chunk + table + (graph_ != nullptr ? graph_->bytes() + Graph::links * 2 * sizeof(int) : 0);
+        return chunk + table + (graph_ != nullptr ? graph_->bytes() + graph_step_bytes : 0);
     }
     /// vector  as long as the dimensions are.
     /// Returns what the partition takes more than before.
     size_t add(SemanticEntry entry, std::span<const float> vector);
 
-    /// Links its vectors once there are as many as that, if there is memory for it: else they are looked through.
+    /// To be called behind each add(): from so many entries on a few more of them are linked each time, so that nobody
+    /// waits for a whole graph; until it has caught up, the entries are looked through.
     /// Returns what the partition takes more than before.
-    [[nodiscard]] size_t link_from(uint32_t graph_from);
+    size_t link(uint32_t graph_from);
 
     /// tell(number, similarity) for those that may be the nearest.
     template <class Tell>
     void search(const float* query, Tell tell) {
         const DotKernel dot = dot_kernel();
-        if (graph_ == nullptr) {
+        if (!is_linked_) {
             for (uint32_t number = 0; number < count_; ++number)
                 tell(number, dot(query, vector_at(number), vector_size_));
             return;
@@ -63,6 +64,8 @@ class SemanticIndex::Partition final : VectorSource {
 
   private:
     static constexpr size_t neighbours_max = 32;  // more than are wanted: some of them are gone
+    static constexpr int links_at_once = 4;
+    static constexpr size_t graph_step_bytes = links_at_once * 4 * Graph::links * sizeof(int);
 
     struct Chunk {
         std::unique_ptr<float[]> vectors;
@@ -91,6 +94,8 @@ class SemanticIndex::Partition final : VectorSource {
     uint32_t count_ = 0;
     std::vector<Chunk> chunks_;
     std::unique_ptr<Graph> graph_;
+    bool is_linked_ = false;   // the graph has all of them
+    bool has_failed_ = false;  // there was no memory for one
 };
 
 }  // namespace loom::cache

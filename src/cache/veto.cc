@@ -110,25 +110,18 @@ void judge_words(const Reading& a, const Reading& b, Reasons& reasons) {
 
 // ---- How words are tied to those before them
 
-bool weak_agree(uint32_t a, uint32_t b) {
-    a &= l_weak, b &= l_weak;
-    return a == b || a == 0 || b == 0 || ((a | b) & ~(l_in | l_of)) == 0;
-}
-
 bool persons_agree(uint32_t a, uint32_t b) {
     a &= l_person, b &= l_person;
     return a == b || (a | b) == l_me || (a == 0 && b == l_us) || (b == 0 && a == l_us);
 }
 
-bool links_agree(uint32_t a, uint32_t b) {
-    return ((a ^ b) & (l_strong | l_negation)) == 0 && persons_agree(a, b) && weak_agree(a, b);
-}
+bool links_agree(uint32_t a, uint32_t b) { return ((a ^ b) & (l_strong | l_negation)) == 0 && persons_agree(a, b); }
 
 void judge_links(uint32_t a, uint32_t b, Reasons& reasons) {
     if (((a ^ b) & l_negation) != 0) reasons.add(VetoReason::negation);
     const uint32_t strong = (a ^ b) & l_strong;
     if ((strong & l_before) != 0 && (strong & l_after) != 0) reasons.add(VetoReason::antonym);
-    if (strong != 0 || !weak_agree(a, b)) reasons.add(VetoReason::direction);
+    if (strong != 0) reasons.add(VetoReason::direction);
     if (!persons_agree(a, b)) reasons.add(VetoReason::person);
 }
 
@@ -168,12 +161,12 @@ struct Swap {
 
 /// "In Python, how do I …" and "How do I … in Python".
 bool is_moved_phrase(const Swap& swap) {
-    constexpr uint32_t leads = l_in | l_for | l_with;
+    constexpr uint32_t leads = l_in | l_on | l_at | l_for | l_with;
     const uint32_t head = swap.head.front().links, head_b = swap.head_b.front().links;
     const uint32_t tail = swap.tail.front().links, tail_b = swap.tail_b.front().links;
-    constexpr uint32_t relations = (l_strong & ~l_with) | l_negation;
+    constexpr uint32_t relations = (l_strong & ~leads) | l_negation;
     const bool one_phrase =
-        std::ranges::none_of(swap.head.subspan(1), [](const Token& token) { return (token.links & l_strong) != 0; });
+        std::ranges::none_of(swap.head.subspan(1), [](const Token& token) { return (token.links & relations) != 0; });
     return swap.whole && (head & leads) != 0 && (head & leads) == (head_b & leads) && one_phrase &&
            ((head | head_b) & relations) == ((head & head_b) & relations) &&
            links_agree(tail & ~leads, tail_b & ~leads) && ((tail | tail_b) & (leads | l_or | l_than)) == 0 &&
@@ -263,7 +256,6 @@ VetoReason compare(Reading& a, Reading& b) {
     Reasons reasons;
     ask_for_price(a);
     ask_for_price(b);
-    if (a.language != b.language) reasons.add(VetoReason::language);
     judge_question(a, b, reasons);
     judge_words(a, b, reasons);
     if (reasons.any())
@@ -282,11 +274,16 @@ std::string_view veto_reason_name(VetoReason reason) noexcept { return names[sta
 VetoReason veto(std::string_view asked, std::string_view kept) {
     if (asked == kept) return VetoReason::none;
     if (asked.size() > veto_bytes_max || kept.size() > veto_bytes_max) return VetoReason::length;
-    Words words;
+    Words a_words, b_words;
+    read_words(asked, a_words);
+    read_words(kept, b_words);
+    if (!a_words.whole || !b_words.whole) return VetoReason::length;
+    const uint16_t a_languages = likely_languages(a_words), b_languages = likely_languages(b_words);
+    if ((a_languages & b_languages) == 0) return VetoReason::language;
+    const Language language = first_language(a_languages & b_languages);
     Reading a, b;
-    read_prompt(asked, words, a);
-    read_prompt(kept, words, b);
-    if (!a.whole || !b.whole) return VetoReason::length;
+    read_prompt(a_words, language, a);
+    read_prompt(b_words, language, b);
     return compare(a, b);
 }
 

@@ -33,6 +33,7 @@ class WordReader {
     WordReader(std::string_view text, Words& words) noexcept : text_(text), words_(words) {
         words.text = text;
         words.count = words.kana = words.ideographs = 0;
+        words.looks = 0;
     }
 
     void read() noexcept {
@@ -71,6 +72,7 @@ class WordReader {
     /// A line of code, where the text has more than one line: indented, or with the marks of code.
     bool take_code_line() noexcept {
         const size_t end = std::min(text_.find('\n', at_), text_.size());
+        words_.looks += end - at_;
         std::string_view line = text_.substr(at_, end - at_);
         while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t'))
             line.remove_suffix(1);
@@ -96,6 +98,7 @@ class WordReader {
             if (quote_pairs[i].open != open || unclosed_[i]) continue;
             const size_t begin = at_ + character_at(text_, at_).bytes;
             const size_t end = closing(quote_pairs[i], begin);
+            words_.looks += std::min(end, std::min(text_.size(), begin + quotation_bytes_max)) - begin;
             if (end == text_.npos) {
                 unclosed_[i] = true;  // the next one of this kind would look in vain too
                 continue;
@@ -158,6 +161,7 @@ class WordReader {
             if (kind == CharacterClass::blank || kind == CharacterClass::ideograph || (mark && at_ > begin)) break;
             at_ += read.bytes;
         }
+        words_.looks += at_ - begin;
         take_core(begin, at_);
     }
 
@@ -306,7 +310,9 @@ class WordReader {
             return true;
         }
         if (rest == "k" || rest == "K" || rest == "M") return true;  // part of the value
-        if (rest[0] == '-' && rest.size() > 1 && is_digit(static_cast<unsigned char>(rest[1]))) {
+        constexpr size_t range_bytes_max = 32;
+        if (rest[0] == '-' && rest.size() > 1 && rest.size() <= range_bytes_max &&
+            is_digit(static_cast<unsigned char>(rest[1]))) {
             if (only_try) return rest.find_first_not_of("-0123456789.,%") == rest.npos;
             return take_number(stop + 1, end);
         }

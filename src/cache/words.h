@@ -39,6 +39,7 @@ struct Words {
     bool whole;     // all of the text is here
     uint32_t kana;  // how many words are of these scripts
     uint32_t ideographs;
+    uint64_t looks;  // at bytes: for those who want to see that it is linear
     std::array<Word, words_max> at;
 };
 

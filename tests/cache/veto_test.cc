@@ -1,0 +1,220 @@
+#include "loom/cache/veto.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "lexicon.h"
+#include "loom/cache/embedder.h"
+#include "prompt_sets.h"
+#include "words.h"
+
+namespace loom::cache {
+namespace {
+
+using test::PromptPair;
+using test::read_pairs;
+
+VetoReason both_ways(std::string_view one, std::string_view other) {
+    const VetoReason reason = veto(one, other);
+    EXPECT_EQ(veto(other, one), reason) << one << " | " << other;
+    return reason;
+}
+
+std::string told(std::string_view one, std::string_view other) {
+    return std::string(veto_reason_name(both_ways(one, other)));
+}
+
+std::vector<std::string> all_prompts() {
+    std::vector<std::string> prompts;
+    for (const char* name :
+         {"pairs_seen.tsv", "pairs_held_out.tsv", "paraphrases_seen.tsv", "paraphrases_held_out.tsv"})
+        for (const PromptPair& pair : read_pairs(name)) prompts.insert(prompts.end(), {pair.one, pair.other});
+    return prompts;
+}
+
+template <class Each>
+void each_part(std::string_view words, char mark, Each&& each) {
+    while (!words.empty()) {
+        const size_t end = std::min(words.find(mark), words.size());
+        if (end > 0) each(std::string(words.substr(0, end)));
+        words.remove_prefix(std::min(end + 1, words.size()));
+    }
+}
+
+std::string as_written(std::string entry) {
+    for (char& c : entry)
+        if (c == '_') c = ' ';
+    return entry;
+}
+
+TEST(Veto, SaysWhy) {
+    EXPECT_EQ(told("Translate \"cat\"", "Translate \"dog\""), "quotation");
+    EXPECT_EQ(told("What does `ls -a` do?", "What does `ls -l` do?"), "code");
+    EXPECT_EQ(told("Give me 3 ideas", "Give me 4 ideas"), "number");
+    EXPECT_EQ(told("Is 5 kg a lot?", "Is 5 mg a lot?"), "unit");
+    EXPECT_EQ(told("What happened on Monday?", "What happened on Friday?"), "date");
+    EXPECT_EQ(told("Is it safe?", "Is it not safe?"), "negation");
+    EXPECT_EQ(told("Is it visible?", "Is it invisible?"), "negation");
+    EXPECT_EQ(told("How do I enable 2FA?", "How do I turn off 2FA?"), "antonym");
+    EXPECT_EQ(told("What comes before lunch?", "What comes after lunch?"), "antonym");
+    EXPECT_EQ(told("Which has most people?", "Which has fewest people?"), "comparative");
+    EXPECT_EQ(told("Who invented it first of all?", "When invented it first of all?"), "question");
+    EXPECT_EQ(told("Can I eat honey?", "Should I eat honey?"), "question");
+    EXPECT_EQ(told("Who is the king?", "Who was the king?"), "tense");
+    EXPECT_EQ(told("What is my name?", "What is your name?"), "person");
+    EXPECT_EQ(told("Write it as JSON", "Write it as YAML"), "format");
+    EXPECT_EQ(told("Answer in French", "Answer in Dutch"), "language");
+    EXPECT_EQ(told("Was ist Python?", "What is Python?"), "language");
+    EXPECT_EQ(told("What is in Oslo?", "What is in Rome?"), "name");
+    EXPECT_EQ(told("How do I clean wool?", "How do I clean silk?"), "word");
+    EXPECT_EQ(told("Is A better than B?", "Is B better than A?"), "direction");
+    EXPECT_EQ(told("Trains from Lyon", "Trains to Lyon"), "direction");
+    EXPECT_EQ(told("Why?", std::string(veto_bytes_max + 1, 'a')), "length");
+}
+
+TEST(Veto, LetsPassWhatOnlyFramesTheQuestion) {
+    constexpr std::pair<const char*, const char*> same[] = {
+        {"How do I reset my password?", "how can i reset my password"},
+        {"What's the best way to boil an egg?", "How to boil an egg"},
+        {"Hi! Could you please tell me what a black hole is?", "What is a black hole?"},
+        {"Give me three tips", "Give me 3 tips!"},
+        {"How much is 1,000 kilometres?", "How much is 1000 km?"},
+        {"How do I enable two-factor authentication?", "How do I turn on 2FA?"},
+        {"In Python, how do I reverse a list?", "How do I reverse a list in Python?"},
+        {"What is France's capital?", "What is the capital of France?"},
+        {"What is the difference between tea and coffee?", "Difference between coffee and tea"},
+        {"I can\u2019t log in", "I cannot log in"},
+        {"Translate \u201cgood day\u201d", "Translate \"good day\""},
+        {"\uff37\uff48\uff41\uff54 is ＸＭＬ?", "What is XML?"},
+        {"Summarise two hundred pages", "Summarize 200 pages"},
+        {"Who came in 1st?", "Who came in first?"},
+        {"Is it $5?", "Is it 5 dollars?"},
+    };
+    for (const auto& [one, other] : same) EXPECT_EQ(told(one, other), "none") << one << " | " << other;
+}
+
+/// When the held-out pairs were first looked at, FIRST_LOOK.
+TEST(Veto, NoPairOfTheSetsIsTakenForTheOther) {
+    const auto embedder = make_lexical_embedder();
+    size_t count = 0;
+    std::map<std::string, size_t> kinds;
+    for (const char* name : {"pairs_seen.tsv", "pairs_held_out.tsv"})
+        for (const PromptPair& pair : read_pairs(name)) {
+            ++count;
+            ++kinds[pair.kind];
+            EXPECT_NE(both_ways(pair.one, pair.other), VetoReason::none) << pair.one << " | " << pair.other;
+        }
+    EXPECT_GE(count, 400u);
+    std::set<std::string> reasons;
+    for (size_t i = 0; i < veto_reason_count; ++i) reasons.emplace(veto_reason_name(static_cast<VetoReason>(i)));
+    EXPECT_EQ(reasons.size(), veto_reason_count);
+    for (const auto& [kind, pairs] : kinds) EXPECT_TRUE(reasons.contains(kind) && pairs >= 12) << kind << ": " << pairs;
+}
+
+TEST(Veto, LetsEveryTextAnswerItself) {
+    for (const std::string& prompt : all_prompts()) {
+        EXPECT_EQ(veto(prompt, prompt), VetoReason::none) << prompt;
+        EXPECT_EQ(both_ways(prompt, "  " + prompt + "\n"), VetoReason::none) << prompt;
+    }
+    EXPECT_EQ(veto("", ""), VetoReason::none);
+    EXPECT_EQ(veto("\xff\xfe", "\xff\xfe"), VetoReason::none);
+    const std::string huge(veto_bytes_max * 4, 'a');
+    EXPECT_EQ(veto(huge, huge), VetoReason::none);
+}
+
+TEST(Veto, AWordMoreOrLessIsSeenWhereverItStands) {
+    const std::vector<std::string> words = {"Why", "did", "the", "old", "baker", "sell", "bread", "in", "Vienna", "?"};
+    for (size_t at = 0; at <= words.size(); ++at)
+        for (const char* more : {"not", "never", "Anna", "7", "seldom", "\"x\"", "without", "tomorrow"}) {
+            std::string one, other;
+            for (size_t i = 0; i <= words.size(); ++i) {
+                if (i == at) other += std::string(more) + " ";
+                if (i == words.size()) break;
+                one += words[i] + " ";
+                other += words[i] + " ";
+            }
+            EXPECT_NE(both_ways(one, other), VetoReason::none) << other;
+        }
+}
+
+TEST(Veto, IsTheSameFromBothSides) {
+    const std::vector<std::string> prompts = all_prompts();
+    constexpr unsigned seed = 7;
+    std::mt19937 random(seed);
+    for (int i = 0; i < 20'000; ++i) both_ways(prompts[random() % prompts.size()], prompts[random() % prompts.size()]);
+}
+
+/// Wherever a text is cut, in the midst of a character too: no reading beyond it, and another text than the whole.
+TEST(Veto, EveryCutOfATextIsRead) {
+    for (const std::string text :
+         {"Hi! Was kostet „ein Kilo“ Äpfel (2–3 €) am 3.5.2024, 12:30 Uhr?",
+          "如何打开“自动更新”？通知をオンにする方法は？",
+          "Explain:\n```\nfor (int i = 0; i < n; ++i) s += a[i];\n```\nIsn't it O(n^2), e.g. at 5GB/s or $1,000.50?"})
+        for (size_t size = 0; size < text.size(); ++size) {
+            const std::string cut(text.data(), size);  // its end is guarded
+            both_ways(cut, text);
+            EXPECT_EQ(veto(cut, cut + " "), VetoReason::none) << cut;
+        }
+}
+
+TEST(Veto, HostileTextsAreReadInLinearTime) {
+    for (const std::string piece : {"'",  "\"",           "'a",   "'a ", "\" a", "`",   "``` ", "(",    "1-", "1-1 ",
+                                    "a-", "$1",           "1,",   "\n ", "\n",   "«a ", "„“",   "a'",   "[",  "1.",
+                                    "-",  "\xe2\x80\x98", "\xff", "你",  "1:",   "x=",  "U.",   "\n'a", " '", "‘ "}) {
+        std::string text;
+        while (text.size() < veto_bytes_max) text += piece;
+        Words words;
+        read_words(text, words);
+        EXPECT_LE(words.looks, 16 * text.size()) << piece;
+        EXPECT_LE(words.count, words_max);
+        text.resize(text.size() / 2);
+        both_ways(text, text.substr(1));
+    }
+}
+
+TEST(Veto, KnowsOfEachAntonymThatItIsOne) {
+    size_t pairs = 0;
+    for (const std::string_view row : antonym_rows())
+        each_part(row, ' ', [&](const std::string& pair) {
+            ++pairs;
+            const size_t slash = pair.find('/');
+            ASSERT_NE(slash, pair.npos) << pair;
+            const std::string one = as_written(pair.substr(0, slash)), other = as_written(pair.substr(slash + 1));
+            EXPECT_NE(both_ways("The keeper wants " + one + " there", "The keeper wants " + other + " there"),
+                      VetoReason::none)
+                << pair;
+        });
+    EXPECT_GE(pairs, 500u);
+}
+
+/// A word of two classes would make their words stand for each other, or not, as it happens.
+TEST(Veto, AWordHasOneMeaningInALanguage) {
+    std::map<std::pair<Language, std::string>, std::string> seen;
+    for (const auto rows : {function_rows(), synonym_rows()})
+        for (const LexiconRow& row : rows)
+            each_part(row.words, ' ', [&](const std::string& entry) {
+                const auto [at, fresh] = seen.try_emplace({row.language, entry}, std::string(row.words));
+                EXPECT_TRUE(fresh || at->second == row.words) << entry << ": " << row.words << " | " << at->second;
+            });
+}
+
+TEST(Veto, WordsOfAClassStandForEachOther) {
+    for (const LexiconRow& row : synonym_rows()) {
+        if (row.role != Role::concept_ || row.language != Language::english || row.also != Role::none) continue;
+        const std::string first = as_written(std::string(row.words.substr(0, row.words.find(' '))));
+        each_part(row.words, ' ', [&](const std::string& entry) {
+            EXPECT_EQ(both_ways("The keeper and the " + first + " there",
+                                "The keeper and the " + as_written(entry) + " there"),
+                      VetoReason::none)
+                << entry;
+        });
+    }
+}
+
+}  // namespace
+}  // namespace loom::cache
