@@ -224,6 +224,12 @@ class Reader {
         }
         while (size < text.size() && size < base64_min && kind(size) == PlainByte::letter) size += 1;
         if (size == 0 || size == base64_min || size == text.size() || kind(size) != PlainByte::gap) return 0;
+        if (size > 1 && spelled_.size == 0 && !may_mean(text[0], text[1], size) &&
+            !may_mean(rotate_any(text[0]), rotate_any(text[1]), size)) {
+            pass_word();
+            at_ += size;
+            return size;
+        }
         for (size_t i = 0; i < size; ++i) word_.bytes[i] = static_cast<char>(text[i] | 0x20);
         word_.size = size;
         all_native_ = false;
@@ -233,6 +239,13 @@ class Reader {
         end_word();
         return size;
     }
+    /// What end_word() does for a word that means nothing, where none was spelled before it.
+    void pass_word() noexcept {
+        word_index_ += 1;
+        end_spelled();
+    }
+    /// ROT13 of a letter, in small or large: by its place in the alphabet.
+    static char rotate_any(char c) noexcept { return static_cast<char>(((c & 31) + 12) % 26 + 1); }
     void step(const FoldedChar& c) noexcept {
         if (c.kind == FoldedChar::Kind::hidden) return;
         if (c.kind == FoldedChar::Kind::letter) {

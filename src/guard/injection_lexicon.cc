@@ -235,25 +235,6 @@ std::array<Slot, slot_count> build() noexcept {
 
 const std::array<Slot, slot_count> lexicon = build();
 
-/// The lengths of the words that begin with two letters, a bit each; 31 for all longer ones.
-constexpr size_t beginning_of(char first, char second) noexcept {
-    return static_cast<size_t>(first & 31) << 5 | static_cast<size_t>(second & 31);
-}
-constexpr uint32_t length_bit(size_t size) noexcept { return uint32_t{1} << std::min<size_t>(size, 31); }
-
-const auto lengths_by_beginning = [] {
-    std::array<uint32_t, size_t{1} << 10> lengths{};
-    for (const Row& row : rows) {
-        std::string_view left = row.words;
-        while (!left.empty()) {
-            const std::string_view word = left.substr(0, left.find(' '));
-            lengths[beginning_of(word[0], word.size() > 1 ? word[1] : 0)] |= length_bit(word.size());
-            left.remove_prefix(std::min(word.size() + 1, left.size()));
-        }
-    }
-    return lengths;
-}();
-
 static_assert(std::size(rules) <= 64);
 const auto rules_by_last_step = [] {
     std::array<uint64_t, 32> endings{};
@@ -268,9 +249,19 @@ const auto rules_by_last_step = [] {
 
 }  // namespace
 
-bool may_mean(char first, char second, size_t size) noexcept {
-    return (lengths_by_beginning[beginning_of(first, second)] & length_bit(size)) != 0;
-}
+const std::array<uint32_t, size_t{1} << 10> word_lengths = [] {
+    std::array<uint32_t, size_t{1} << 10> lengths{};
+    for (const Row& row : rows) {
+        std::string_view left = row.words;
+        while (!left.empty()) {
+            const std::string_view word = left.substr(0, left.find(' '));
+            const size_t at = beginning_of(word[0], word.size() > 1 ? word[1] : '\0');
+            lengths[at] |= uint32_t{1} << std::min<size_t>(word.size(), 31);
+            left.remove_prefix(std::min(word.size() + 1, left.size()));
+        }
+    }
+    return lengths;
+}();
 
 uint32_t meaning_of(std::string_view word) noexcept {
     if (word.empty() || !may_mean(word[0], word.size() > 1 ? word[1] : 0, word.size())) return 0;

@@ -1,6 +1,7 @@
 // What words mean, as far as attacks on a model's instructions are made of them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -47,8 +48,16 @@ enum Meaning : uint32_t {
 /// word  folded: small letters without accents; Cyrillic as it is.
 [[nodiscard]] uint32_t meaning_of(std::string_view word) noexcept;
 
-/// Whether a word that begins so and is so long may mean something: no, for most words of most texts.
-[[nodiscard]] bool may_mean(char first, char second, size_t size) noexcept;
+/// The lengths of the words that begin with two letters, a bit each; bit 31 is for all longer ones.
+extern const std::array<uint32_t, size_t{1} << 10> word_lengths;
+constexpr size_t beginning_of(char first, char second) noexcept {
+    return static_cast<size_t>(first & 31) << 5 | static_cast<size_t>(second & 31);
+}
+/// Whether a word that begins so, in letters of either case, and is so long may mean something: no, for most words of
+/// most texts.
+[[nodiscard]] inline bool may_mean(char first, char second, size_t size) noexcept {
+    return (word_lengths[beginning_of(first, second)] >> (size < 31 ? size : 31) & 1) != 0;
+}
 
 struct InjectionRule {
     static constexpr uint32_t steps_max = 5;
