@@ -1,24 +1,10 @@
 #include "characters.h"
 
-#include <array>
-
 namespace loom::cache {
 
 namespace {
 
 constexpr bool within(char32_t c, char32_t first, char32_t last) { return c >= first && c <= last; }
-
-constexpr std::array<CharacterClass, 128> ascii_classes = [] {
-    std::array<CharacterClass, 128> classes{};
-    for (char32_t c = 0; c < 128; ++c) {
-        classes[c] = CharacterClass::sign;
-        if (within(c, 'a', 'z') || within(c, 'A', 'Z')) classes[c] = CharacterClass::letter;
-        if (within(c, '0', '9')) classes[c] = CharacterClass::digit;
-        if (c <= ' ' || c == 0x7f) classes[c] = CharacterClass::blank;
-    }
-    for (char c : std::string_view(".,!?;:()\"'")) classes[static_cast<size_t>(c)] = CharacterClass::soft;
-    return classes;
-}();
 
 bool is_hidden(char32_t c) noexcept {
     return c == 0xad || within(c, 0x200b, 0x200b) || within(c, 0x200e, 0x200f) || within(c, 0x202a, 0x202e) ||
@@ -43,10 +29,23 @@ bool is_ideograph(char32_t c) noexcept {
 
 }  // namespace
 
+constinit const std::array<CharacterClass, 128> ascii_classes = [] {
+    std::array<CharacterClass, 128> classes{};
+    for (char32_t c = 0; c < 128; ++c) {
+        classes[c] = CharacterClass::sign;
+        if (within(c, 'a', 'z') || within(c, 'A', 'Z')) classes[c] = CharacterClass::letter;
+        if (within(c, '0', '9')) classes[c] = CharacterClass::digit;
+        if (c <= ' ' || c == 0x7f) classes[c] = CharacterClass::blank;
+    }
+    for (char c : std::string_view(".,!?;:()\"'")) classes[static_cast<size_t>(c)] = CharacterClass::soft;
+    return classes;
+}();
+
+namespace beyond_ascii {
+
 Character character_at(std::string_view text, size_t at) noexcept {
     const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[at + i]); };
     const unsigned char first = byte(0);
-    if (first < 0x80) return {first, 1};
     const Character none{0x110000U + first, 1};
     const uint32_t bytes = first >= 0xf0 && first < 0xf5 ? 4 : first >= 0xe0 ? 3 : first >= 0xc2 ? 2 : 0;
     if (bytes == 0 || first >= 0xf5 || at + bytes > text.size()) return none;
@@ -59,7 +58,6 @@ Character character_at(std::string_view text, size_t at) noexcept {
 }
 
 char32_t plain(char32_t c) noexcept {
-    if (c < 0x80) return c;
     if (within(c, 0xff01, 0xff5e)) return c - 0xff01 + '!';
     switch (c) {
         case 0x2019:
@@ -71,7 +69,6 @@ char32_t plain(char32_t c) noexcept {
 }
 
 char32_t small(char32_t c) noexcept {
-    if (c < 0x80) return within(c, 'A', 'Z') ? c + 0x20 : c;
     if (c < 0xc0) return c;
     if (c < 0xdf) return c == 0xd7 ? c : c + 0x20;
     if (c < 0x100) return c;
@@ -90,7 +87,6 @@ char32_t small(char32_t c) noexcept {
 }
 
 CharacterClass class_of(char32_t c) noexcept {
-    if (c < 0x80) return ascii_classes[c];
     if (within(c, 0xc0, 0x2ff) && c != 0xd7 && c != 0xf7) return CharacterClass::letter;
     if (is_hidden(c)) return CharacterClass::hidden;
     if (is_blank(c)) return CharacterClass::blank;
@@ -100,6 +96,8 @@ CharacterClass class_of(char32_t c) noexcept {
                          within(c, 0x2190, 0x23ff);  // money, arrows, mathematics
     return is_sign && c != 0xaa ? CharacterClass::sign : CharacterClass::letter;
 }
+
+}  // namespace beyond_ascii
 
 bool is_kana(char32_t c) noexcept { return within(c, 0x3040, 0x30ff); }
 

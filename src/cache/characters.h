@@ -1,6 +1,7 @@
 // Characters of prompts: what they are, in one width and one case.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -12,14 +13,6 @@ struct Character {
     uint32_t bytes;
 };
 
-/// at < text.size().
-[[nodiscard]] Character character_at(std::string_view text, size_t at) noexcept;
-
-/// Full width becomes plain, and each kind of quotation mark and apostrophe that has a plain twin becomes it.
-[[nodiscard]] char32_t plain(char32_t c) noexcept;
-/// Small letters of the Latin, Greek, Cyrillic and Armenian scripts. Accents stay: "schon" is not "schön".
-[[nodiscard]] char32_t small(char32_t c) noexcept;
-
 enum class CharacterClass : uint8_t {
     letter,     // of scripts that write words apart, and all that is nothing else
     digit,      // 0 … 9
@@ -29,8 +22,31 @@ enum class CharacterClass : uint8_t {
     soft,    // marks that order sentences, brackets, quotation marks
     sign,    // every other mark: it means something where it stands
 };
-/// c  plain.
+
+namespace beyond_ascii {
+[[nodiscard]] Character character_at(std::string_view text, size_t at) noexcept;
+[[nodiscard]] char32_t plain(char32_t c) noexcept;
+[[nodiscard]] char32_t small(char32_t c) noexcept;
 [[nodiscard]] CharacterClass class_of(char32_t c) noexcept;
+}  // namespace beyond_ascii
+extern const std::array<CharacterClass, 128> ascii_classes;
+
+/// at < text.size().
+[[nodiscard]] inline Character character_at(std::string_view text, size_t at) noexcept {
+    const auto first = static_cast<unsigned char>(text[at]);
+    return first < 0x80 ? Character{first, 1} : beyond_ascii::character_at(text, at);
+}
+/// Full width becomes plain, and each kind of apostrophe too.
+[[nodiscard]] inline char32_t plain(char32_t c) noexcept { return c < 0x80 ? c : beyond_ascii::plain(c); }
+/// Small letters of the Latin, Greek, Cyrillic and Armenian scripts. Accents stay: "schon" is not "schön".
+[[nodiscard]] inline char32_t small(char32_t c) noexcept {
+    if (c >= 0x80) return beyond_ascii::small(c);
+    return c >= 'A' && c <= 'Z' ? c + 0x20 : c;
+}
+/// c  plain.
+[[nodiscard]] inline CharacterClass class_of(char32_t c) noexcept {
+    return c < 0x80 ? ascii_classes[c] : beyond_ascii::class_of(c);
+}
 [[nodiscard]] bool is_kana(char32_t c) noexcept;
 
 /// Words are compared by hashes of their characters.

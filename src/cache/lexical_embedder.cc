@@ -98,6 +98,9 @@ class LexicalEmbedder final : public Embedder {
 
 }  // namespace
 
-std::unique_ptr<Embedder> make_lexical_embedder() { return std::make_unique<LexicalEmbedder>(); }
+std::unique_ptr<Embedder> make_lexical_embedder() {
+    (void)lexicon();  // its tables are made now, and not by the first request
+    return std::make_unique<LexicalEmbedder>();
+}
 
 }  // namespace loom::cache

@@ -27,8 +27,9 @@ inline constexpr size_t language_count = 10;
 
 enum class Role : uint8_t {
     none,
-    drop,      // adds nothing: articles, politeness, "can you tell me"
+    drop,      // argument: v_… or 0; else it adds nothing: articles, politeness, "can you tell me"
     greeting,  // adds nothing where a sentence begins
+    aside,     // adds nothing before what a sentence speaks of: "what exactly is"
     question,  // argument: q_…
     modal,     // m_…
     tense,     // t_…
@@ -57,6 +58,8 @@ enum Question : uint32_t {
     q_whether = 1024,
 };
 enum Modal : uint32_t { m_can = 1, m_should = 2, m_must = 4, m_would = 8 };
+/// Argument of `drop`: "who is called" and "who does call" are two questions.
+enum Verb : uint32_t { v_be = 1, v_do = 2 };
 enum Tense : uint32_t { t_past = 1, t_future = 2 };
 
 /// How a word is tied to the one before. The first ones have to be the same in both prompts.
@@ -77,7 +80,11 @@ enum Link : uint32_t {
     l_for = 1u << 13,
     l_object = 1u << 14,  // German cases: who does it, and to whom it is done, is not told by order there
     l_dative = 1u << 15,
-    l_strong = (1u << 20) - 1,
+    l_strong = (1u << 16) - 1,
+    l_own = 1u << 16,  // "my": one's own address, and not what an address is
+    l_the = 1u << 17,
+    l_a = 1u << 18,
+    l_article = l_the | l_a,
     l_in = 1u << 20,
     l_of = 1u << 21,
     l_weak = 3u << 20,  // may be missing: "capital France"

@@ -29,7 +29,7 @@ class PromptReader {
         reading.text = words.text;
         reading.language = language_;
         reading.whole = words.whole;
-        reading.questions = reading.modals = reading.tenses = 0;
+        reading.questions = reading.modals = reading.tenses = reading.verbs = 0;
         reading.count = 0;
     }
 
@@ -46,7 +46,10 @@ class PromptReader {
     /// Returns how many words it took.
     size_t take(size_t i) noexcept {
         const Word& word = words_.at[i];
-        if (word.first) opening_ = true;
+        if (word.first) {
+            opening_ = true;
+            sentence_at_ = reading_.count;
+        }
         if (word.kind == WordKind::quotation || word.kind == WordKind::code || word.kind == WordKind::date) {
             flush_number();
             push(word, word.hash,
@@ -152,7 +155,10 @@ class PromptReader {
         const bool follows_digits = i > 0 && words_.at[i - 1].kind == WordKind::number;
         flush_number();
         const bool unit_may_follow = std::exchange(after_number_, false);
-        if (is_name(word, i)) return push(word, word.hash ^ name_salt, VetoReason::name);
+        if (is_name(word, i)) {
+            name_at_ = i;
+            return push(word, word.hash ^ name_salt, VetoReason::name);
+        }
         if (word.joined && word.letters == 1 && word.last[0] == 's') return take_s(word, i);
         static const uint64_t am = folded_hash("am");  // in the morning, and not I
         if (unit_may_follow && follows_digits && word.exact != 0 && word.letters <= 3 &&
@@ -185,10 +191,12 @@ class PromptReader {
         return word.capital && !word.first && known_.is_homograph(word.hash);
     }
 
-    /// It has a capital, and its neighbours have none: not because it is a title.
+    /// It has a capital, and not because all words of a title have one.
     [[nodiscard]] bool stands_out(size_t i) const noexcept {
-        const bool after_small = i > 0 && (!words_.at[i - 1].capital || words_.at[i - 1].first);
-        return after_small && (i + 1 >= words_.count || !words_.at[i + 1].capital);
+        if (i == 0) return false;
+        const Word& before = words_.at[i - 1];
+        if (name_at_ == i - 1) return true;  // "The Who"
+        return before.first ? i + 1 >= words_.count || !words_.at[i + 1].capital : !before.capital;
     }
 
     /// All of the text is in capitals, as far as its neighbours tell.
@@ -201,7 +209,9 @@ class PromptReader {
         const bool is_verb = opening_ && is_single(meaning, word) && is_auxiliary(word);
         if (is_verb) reading_.questions |= q_whether;
         const bool adds_nothing = meaning.role == Role::drop || meaning.role == Role::greeting;
-        if (meaning.role == Role::greeting && !opening_) return push(word, word.hash, VetoReason::word);
+        const bool out_of_place = (meaning.role == Role::greeting && !opening_) ||
+                                  (meaning.role == Role::aside && reading_.count > sentence_at_);
+        if (out_of_place) return push(word, word.hash, VetoReason::word);
         opening_ = opening_ && adds_nothing && !is_verb;
         switch (meaning.role) {
             case Role::concept_: return push(word, meaning.argument, meaning.topic);
@@ -235,6 +245,7 @@ class PromptReader {
         switch (role) {
             case Role::question: reading_.questions |= bits; return;
             case Role::modal: reading_.modals |= bits; return;
+            case Role::drop: reading_.verbs |= bits; return;
             case Role::tense: reading_.tenses |= bits; return;
             case Role::negation: links_ |= (links_ & l_not) != 0 ? l_not_twice : l_not; return;
             case Role::person:
@@ -303,7 +314,9 @@ class PromptReader {
     const Lexicon& known_;
     Language language_;
     uint32_t links_ = 0;
-    bool opening_ = true;  // nothing but politeness yet, in this sentence
+    size_t sentence_at_ = 0;      // the token that it begins with
+    size_t name_at_ = words_max;  // the last word that is_name() took for one
+    bool opening_ = true;         // nothing but politeness yet, in this sentence
     bool after_number_ = false;
     bool ordinal_suffix_ = false;
     uint64_t number_ = 0;

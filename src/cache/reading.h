@@ -31,6 +31,7 @@ struct Reading {
     uint32_t questions;    // Question
     uint32_t modals;       // Modal
     uint32_t tenses;       // Tense
+    uint32_t verbs;        // Verb
     uint32_t links_after;  // behind the last token
     uint64_t words_hash;   // of all words, in order, small
     size_t count;

@@ -115,14 +115,20 @@ bool persons_agree(uint32_t a, uint32_t b) {
     return a == b || (a | b) == l_me || (a == 0 && b == l_us) || (b == 0 && a == l_us);
 }
 
-bool links_agree(uint32_t a, uint32_t b) { return ((a ^ b) & (l_strong | l_negation)) == 0 && persons_agree(a, b); }
+/// One of them has "the" and the other has "a". Neither is often left away.
+bool articles_agree(uint32_t a, uint32_t b) { return ((a | b) & l_article) != l_article || ((a ^ b) & l_article) == 0; }
+
+bool links_agree(uint32_t a, uint32_t b) {
+    return ((a ^ b) & (l_strong | l_negation | l_own)) == 0 && persons_agree(a, b) && articles_agree(a, b);
+}
 
 void judge_links(uint32_t a, uint32_t b, Reasons& reasons) {
     if (((a ^ b) & l_negation) != 0) reasons.add(VetoReason::negation);
     const uint32_t strong = (a ^ b) & l_strong;
     if ((strong & l_before) != 0 && (strong & l_after) != 0) reasons.add(VetoReason::antonym);
     if (strong != 0) reasons.add(VetoReason::direction);
-    if (!persons_agree(a, b)) reasons.add(VetoReason::person);
+    if (((a ^ b) & l_own) != 0 || !persons_agree(a, b)) reasons.add(VetoReason::person);
+    if (!articles_agree(a, b)) reasons.add(VetoReason::word);
 }
 
 uint32_t all_links(const Reading& reading) {
@@ -242,6 +248,7 @@ void judge_order(const Reading& a, const Reading& b, Reasons& reasons) {
 void judge_question(const Reading& a, const Reading& b, Reasons& reasons) {
     if (((a.questions ^ b.questions) & ~static_cast<uint32_t>(q_what)) != 0 || a.modals != b.modals)
         reasons.add(VetoReason::question);
+    if (a.verbs != 0 && b.verbs != 0 && (a.verbs & b.verbs) == 0) reasons.add(VetoReason::question);
     if (a.tenses != b.tenses) reasons.add(VetoReason::tense);
 }
 
@@ -252,10 +259,23 @@ void ask_for_price(Reading& reading) {
     if (std::ranges::any_of(tokens_of(reading), is_price)) reading.questions &= ~static_cast<uint32_t>(q_how_much);
 }
 
+/// Whose it is, and which one, does not change how it is done.
+void forget_articles(Reading& reading) {
+    for (Token& token : std::span(reading.tokens.data(), reading.count)) token.links &= ~(l_own | l_article);
+    reading.links_after &= ~(l_own | l_article);
+}
+
+/// "What is the time" and "what is time".
+bool is_one_thing(const Reading& a, const Reading& b) {
+    return a.count == 1 && b.count == 1 && ((a.tokens[0].links ^ b.tokens[0].links) & l_the) != 0;
+}
+
 VetoReason compare(Reading& a, Reading& b) {
     Reasons reasons;
     ask_for_price(a);
     ask_for_price(b);
+    if ((a.questions & b.questions & q_how) != 0) forget_articles(a), forget_articles(b);
+    if (is_one_thing(a, b)) reasons.add(VetoReason::word);
     judge_question(a, b, reasons);
     judge_words(a, b, reasons);
     if (reasons.any())

