@@ -209,7 +209,8 @@ std::string_view instructions() noexcept {
            "invest prevent treat cure reduce increase improve translate play tune sharpen hold reheat store freeze";
 }
 std::string_view homographs() noexcept {
-    return "true false none null apple turkey polish swift rust go may march august target shell oracle edge access "
+    return "word pages notes signal square stripe threads office outlook drive maps true false none null apple turkey "
+           "polish swift rust go may march august target shell oracle edge access "
            "teams meta delta "
            "mercury nice reading bath cork "
            "mobile chad jordan guinea swallow amazon phoenix orange buffalo champagne frank bill mark will rose grace "

@@ -22,6 +22,28 @@ bool may_tell(const Words& words, size_t i) noexcept {
            (i + 1 < words.count && words.at[i + 1].joined);
 }
 
+using Votes = std::array<uint32_t, language_count>;
+
+uint16_t most_voted(const Votes& votes) noexcept {
+    uint16_t languages = 0;
+    for (size_t i = 0; i < votes.size(); ++i)
+        if (votes[i] == std::ranges::max(votes)) languages = static_cast<uint16_t>(languages | 1u << i);
+    return languages;
+}
+
+/// Those of `languages` that know most of the words by any table: "give me three tips".
+uint16_t narrowed(const Words& words, uint16_t languages) noexcept {
+    Votes votes{};
+    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
+        const Language language = first_language(left);
+        for (size_t i = 0; i < words.count; ++i) {
+            const Meaning* const meaning = lexicon().find(words.at[i].hash, language);
+            votes[static_cast<size_t>(language)] += meaning != nullptr && meaning->role != Role::none;
+        }
+    }
+    return most_voted(votes) & languages;
+}
+
 class PromptReader {
   public:
     PromptReader(const Words& words, Language language, Reading& reading) noexcept
@@ -40,6 +62,7 @@ class PromptReader {
         for (size_t i = 0; i < words_.count;) i += take(i);
         flush_number();
         reading_.links_after = links_;
+        reading_.links_after_order = links_order_;
     }
 
   private:
@@ -155,7 +178,7 @@ class PromptReader {
         const bool follows_digits = i > 0 && words_.at[i - 1].kind == WordKind::number;
         flush_number();
         const bool unit_may_follow = std::exchange(after_number_, false);
-        if (is_name(word, i)) {
+        if (is_name(word, role, i)) {
             name_at_ = i;
             return push(word, word.hash ^ name_salt, VetoReason::name);
         }
@@ -177,13 +200,17 @@ class PromptReader {
     }
 
     /// US and us, Turkey and turkey, World War I.
-    [[nodiscard]] bool is_name(const Word& word, size_t i) const noexcept {
+    [[nodiscard]] bool is_name(const Word& word, Role role, size_t i) const noexcept {
         if (word.kind != WordKind::word) return false;
         if (word.capital && word.letters == 1 && word.size == 1 && word.last[0] == 'i')
             return i > 0 && words_.at[i - 1].capital && !words_.at[i - 1].first && !word.first;  // but "can I"
-        if (word.capital && !word.first && !word.all_capitals && language_ == Language::english &&
-            known_.languages_of(word.hash) != 0 && stands_out(i))
-            return true;  // the film "It"
+        const bool may_be_name =
+            role != Role::none && (language_ == Language::english || role == Role::drop || role == Role::link);
+        if (word.capital && !word.first && !word.all_capitals && may_be_name && known_.languages_of(word.hash) != 0 &&
+            stands_out(i))
+            return true;  // the film "It", Le Mans
+        const bool is_article = language_ == Language::english && word.letters == 1 && word.last[0] == 'a';
+        if (is_article && i + 1 < words_.count && words_.at[i + 1].letters == 1) return true;  // mv a b
         if (word.all_capitals && word.letters <= 4) {
             const uint16_t languages = known_.languages_of(word.hash);
             return languages != 0 && !shouts(i);
@@ -249,9 +276,15 @@ class PromptReader {
             case Role::tense: reading_.tenses |= bits; return;
             case Role::negation: links_ |= (links_ & l_not) != 0 ? l_not_twice : l_not; return;
             case Role::person:
-            case Role::link: links_ |= bits; return;
+            case Role::link: return link(bits);
             default: return;
         }
+    }
+
+    void link(uint32_t bits) noexcept {
+        links_ |= bits;
+        const uint32_t ordered = bits & (l_strong | l_person);
+        if (ordered != 0) links_order_ = links_order_ * 37 + static_cast<uint32_t>(std::countr_zero(ordered)) + 1;
     }
 
     /// English: without the s of a plural or of a third person, and in American spelling.
@@ -299,6 +332,7 @@ class PromptReader {
                  .raw = word.hash,
                  .exact = word.inner_capital ? word.exact : 0,
                  .links = std::exchange(links_, 0),
+                 .links_order = std::exchange(links_order_, 0),
                  .begin = word.begin,
                  .size = word.size,
                  .topic = topic,
@@ -314,6 +348,7 @@ class PromptReader {
     const Lexicon& known_;
     Language language_;
     uint32_t links_ = 0;
+    uint32_t links_order_ = 0;
     size_t sentence_at_ = 0;      // the token that it begins with
     size_t name_at_ = words_max;  // the last word that is_name() took for one
     bool opening_ = true;         // nothing but politeness yet, in this sentence
@@ -329,23 +364,21 @@ uint16_t likely_languages(const Words& words) noexcept {
     const auto bit = [](Language language) { return static_cast<uint16_t>(1u << static_cast<unsigned>(language)); };
     if (words.kana > 0) return bit(Language::japanese);
     if (words.ideographs * 2 > words.count) return bit(Language::chinese);
-    const Lexicon& known = lexicon();
-    std::array<uint32_t, language_count> votes{};
+    Votes votes{};
     for (size_t i = 0; i < words.count; ++i) {
         if (!may_tell(words, i)) continue;
-        for (uint16_t bits = known.languages_of(words.at[i].hash); bits != 0;
+        for (uint16_t bits = lexicon().languages_of(words.at[i].hash); bits != 0;
              bits = static_cast<uint16_t>(bits & (bits - 1)))
             ++votes[static_cast<size_t>(std::countr_zero(bits))];
     }
-    const uint32_t most = std::ranges::max(votes);
-    if (most == 0) return bit(Language::english);
-    uint16_t languages = 0;
-    for (size_t i = 0; i < language_count; ++i)
-        if (votes[i] == most) languages = static_cast<uint16_t>(languages | 1u << i);
-    return languages;
+    if (std::ranges::max(votes) == 0) return 0;
+    const uint16_t languages = most_voted(votes);
+    return std::has_single_bit(languages) ? languages : narrowed(words, languages);
 }
 
-Language first_language(uint16_t languages) noexcept { return static_cast<Language>(std::countr_zero(languages)); }
+Language first_language(uint16_t languages) noexcept {
+    return languages == 0 ? Language::english : static_cast<Language>(std::countr_zero(languages));
+}
 
 void read_prompt(const Words& words, Language language, Reading& reading) noexcept {
     PromptReader(words, language, reading).read();

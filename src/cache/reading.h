@@ -15,6 +15,7 @@ struct Token {
     uint64_t raw;           // of the word as it was written, small
     uint64_t exact;         // of a word with capitals within; else 0
     uint32_t links;         // Link, all that stood since the token before
+    uint32_t links_order;   // of those that have to be the same: "him about us" and "us about him"
     uint32_t begin;         // in the text
     uint32_t size;
     VetoReason topic;
@@ -33,15 +34,16 @@ struct Reading {
     uint32_t tenses;       // Tense
     uint32_t verbs;        // Verb
     uint32_t links_after;  // behind the last token
-    uint64_t words_hash;   // of all words, in order, small
+    uint32_t links_after_order;
+    uint64_t words_hash;  // of all words, in order, small
     size_t count;
     std::array<Token, words_max> tokens;
 };
 
-/// The languages that most of the small words belong to: a bit for each; English where nothing tells. Short texts may
-/// have more than one.
+/// The languages that most of the small words belong to, a bit for each: none where there are none, and more than one
+/// for many a short text.
 [[nodiscard]] uint16_t likely_languages(const Words& words) noexcept;
-/// One of them.
+/// One of them; English where nothing tells.
 [[nodiscard]] Language first_language(uint16_t languages) noexcept;
 
 /// Linear in the text, nothing from the heap.

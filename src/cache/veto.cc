@@ -122,6 +122,15 @@ bool links_agree(uint32_t a, uint32_t b) {
     return ((a ^ b) & (l_strong | l_negation | l_own)) == 0 && persons_agree(a, b) && articles_agree(a, b);
 }
 
+/// Of the same ties, these stand in the same order.
+bool orders_agree(uint32_t a, uint32_t a_order, uint32_t b, uint32_t b_order) {
+    constexpr uint32_t ordered = l_strong | l_person;
+    return (a & ordered) != (b & ordered) || a_order == b_order;
+}
+bool orders_agree(const Token& a, const Token& b) {
+    return orders_agree(a.links, a.links_order, b.links, b.links_order);
+}
+
 void judge_links(uint32_t a, uint32_t b, Reasons& reasons) {
     if (((a ^ b) & l_negation) != 0) reasons.add(VetoReason::negation);
     const uint32_t strong = (a ^ b) & l_strong;
@@ -154,7 +163,7 @@ bool same_concepts(Tokens a, Tokens b) {
 /// Ties within a block: those of its first word lead out of it.
 bool inner_links_agree(Tokens a, Tokens b) {
     for (size_t i = 1; i < a.size(); ++i)
-        if (!links_agree(a[i].links, b[i].links)) return false;
+        if (!links_agree(a[i].links, b[i].links) || !orders_agree(a[i], b[i])) return false;
     return true;
 }
 
@@ -211,7 +220,8 @@ bool is_swapped(const Reading& of_a, const Reading& of_b) {
     while (first < last && a[first].concept_hash == b[first].concept_hash) ++first;
     while (last > first && a[last - 1].concept_hash == b[last - 1].concept_hash) --last;
     for (size_t i = 0; i < a.size(); ++i)
-        if ((i < first || i >= last) && !links_agree(a[i].links, b[i].links)) return false;
+        if ((i < first || i >= last) && (!links_agree(a[i].links, b[i].links) || !orders_agree(a[i], b[i])))
+            return false;
     const Tokens in_a = a.subspan(first, last - first), in_b = b.subspan(first, last - first);
     constexpr size_t tries_max = 8;
     size_t tries = 0;
@@ -230,6 +240,8 @@ bool is_swapped(const Reading& of_a, const Reading& of_b) {
 
 void judge_order(const Reading& a, const Reading& b, Reasons& reasons) {
     if (!links_agree(a.links_after, b.links_after)) judge_links(a.links_after, b.links_after, reasons);
+    if (!orders_agree(a.links_after, a.links_after_order, b.links_after, b.links_after_order))
+        reasons.add(VetoReason::direction);
     if (!same_concepts(tokens_of(a), tokens_of(b))) {
         if (is_swapped(a, b) || is_swapped(b, a)) return;
         reasons.add(VetoReason::direction);
@@ -239,6 +251,9 @@ void judge_order(const Reading& a, const Reading& b, Reasons& reasons) {
     for (size_t i = 0; i < a.count; ++i) {
         const Token &x = a.tokens[i], &y = b.tokens[i];
         judge_links(x.links, y.links, reasons);
+        if (!orders_agree(x, y)) reasons.add(VetoReason::direction);
+        if (((x.links ^ y.links) & l_the) != 0 && lexicon().is_homograph(x.raw))
+            reasons.add(VetoReason::name);                                                      // the Amazon
         if (x.exact != 0 && y.exact != 0 && x.exact != y.exact) reasons.add(VetoReason::code);  // myValue, MyValue
     }
 }
@@ -287,6 +302,14 @@ VetoReason compare(Reading& a, Reading& b) {
     return reasons.first();
 }
 
+/// Where nothing tells, it is taken for English, as the other one has to be able to.
+uint16_t common_languages(uint16_t a, uint16_t b) {
+    constexpr uint16_t english = 1u << static_cast<unsigned>(Language::english);
+    if (a == 0 && b == 0) return english;
+    if (a == 0 || b == 0) return ((a | b) & english) != 0 ? static_cast<uint16_t>(a | b) : uint16_t{0};
+    return a & b;
+}
+
 }  // namespace
 
 std::string_view veto_reason_name(VetoReason reason) noexcept { return names[static_cast<size_t>(reason)]; }
@@ -298,13 +321,16 @@ VetoReason veto(std::string_view asked, std::string_view kept) {
     read_words(asked, a_words);
     read_words(kept, b_words);
     if (!a_words.whole || !b_words.whole) return VetoReason::length;
-    const uint16_t a_languages = likely_languages(a_words), b_languages = likely_languages(b_words);
-    if ((a_languages & b_languages) == 0) return VetoReason::language;
-    const Language language = first_language(a_languages & b_languages);
-    Reading a, b;
-    read_prompt(a_words, language, a);
-    read_prompt(b_words, language, b);
-    return compare(a, b);
+    const uint16_t languages = common_languages(likely_languages(a_words), likely_languages(b_words));
+    if (languages == 0) return VetoReason::language;
+    Reasons reasons;  // where a text may be of several languages, it has to pass in each
+    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
+        Reading a, b;
+        read_prompt(a_words, first_language(left), a);
+        read_prompt(b_words, first_language(left), b);
+        if (const VetoReason reason = compare(a, b); reason != VetoReason::none) reasons.add(reason);
+    }
+    return reasons.first();
 }
 
 }  // namespace loom::cache

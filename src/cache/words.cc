@@ -39,7 +39,7 @@ class WordReader {
 
     void read() noexcept {
         while (at_ < text_.size() && words_.count < words_max) step();
-        words_.whole = at_ >= text_.size();
+        words_.whole = at_ >= text_.size() && !lost_words_;
     }
 
   private:
@@ -587,7 +587,10 @@ class WordReader {
     }
 
     void add(Word& word) noexcept {
-        if (words_.count == words_max) return;
+        if (words_.count == words_max) {
+            lost_words_ = true;
+            return;
+        }
         word.first = first_;
         first_ = false;
         words_.at[words_.count++] = word;
@@ -597,6 +600,7 @@ class WordReader {
     Words& words_;
     size_t at_ = 0;
     bool first_ = true;
+    bool lost_words_ = false;
     bool starts_line_ = true;
     bool unclosed_[quote_pair_count] = {};
 };

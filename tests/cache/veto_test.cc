@@ -177,6 +177,20 @@ TEST(Veto, HostileTextsAreReadInLinearTime) {
     }
 }
 
+/// What was not read has not been compared, whatever it is a part of.
+TEST(Veto, RefusesWhatItCannotReadToItsEnd) {
+    for (const std::string piece : {"a ", "a-", "a'", "1-", "你", "\"a\" ", "x=1 "}) {
+        std::string text;
+        while (text.size() + 8 < veto_bytes_max) text += piece;
+        EXPECT_NE(both_ways(text + "cat", text + "dog"), VetoReason::none) << piece;
+    }
+    std::string longest;
+    for (size_t i = 0; i < words_max; ++i) longest += "word ";
+    longest.pop_back();
+    EXPECT_EQ(both_ways(longest, longest + "."), VetoReason::none);
+    EXPECT_EQ(both_ways(longest, longest + " more"), VetoReason::length);
+}
+
 TEST(Veto, KnowsOfEachAntonymThatItIsOne) {
     size_t pairs = 0;
     for (const std::string_view row : antonym_rows())

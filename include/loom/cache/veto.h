@@ -42,7 +42,7 @@ inline constexpr size_t veto_bytes_max = 16 * 1024;
 ///
 /// May what was answered to `kept` answer `asked`? It is the cautious one: a needless veto costs one call to a
 /// provider. UTF-8; what is none is compared as bytes. veto(a, b) == veto(b, a), and veto(a, a) == none. Linear in the
-/// texts but for the sorting of their words; nothing from the heap but on the first call; 400 KiB of stack; no errors.
+/// texts but for the sorting of their words; nothing from the heap but on the first call; 200 KiB of stack; no errors.
 [[nodiscard]] VetoReason veto(std::string_view asked, std::string_view kept);
 
 }  // namespace loom::cache
