@@ -9,6 +9,7 @@
 #include "loom/llm/error.h"
 #include "loom/llm/models.h"
 #include "loom/observe/log.h"
+#include "loom/proxy/semantic_cache.h"
 
 namespace loom::admin {
 namespace {
@@ -72,12 +73,23 @@ Asked read_query(std::string_view query) {
     return asked;
 }
 
+std::string semantic_of(const proxy::CacheShards& cache, const proxy::Plan& plan) {
+    const proxy::SemanticPlan* const terms = plan.cache != nullptr ? plan.cache->semantic.get() : nullptr;
+    if (terms == nullptr || cache.semantic() == nullptr) return R"({"enabled":false})";
+    const proxy::SemanticCache::Totals sums = cache.semantic()->totals();
+    return fmt::format(R"({{"enabled":true,"shadow":{},"max_bytes":{},"bytes":{},"entries":{},"stored":{},)"
+                       R"("evicted":{},"expired":{},"purged":{},"too_large":{}}})",
+                       terms->only_counts, terms->bytes_max, sums.bytes, sums.entries, sums.stored, sums.evicted,
+                       sums.expired, sums.purged, sums.too_large);
+}
+
 LocalAnswer show(proxy::CacheShards& cache, const proxy::Plan& plan) {
     const proxy::CacheShards::Totals sums = cache.totals();
     return {.body = fmt::format(R"({{"enabled":{},"max_bytes":{},"bytes":{},"entries":{},"stored":{},"evicted":{},)"
-                                R"("not_admitted":{},"expired":{},"purged":{}}})",
+                                R"("not_admitted":{},"expired":{},"purged":{},"semantic":{}}})",
                                 plan.cache != nullptr, plan.cache != nullptr ? plan.cache->bytes_max : 0, sums.bytes,
-                                sums.entries, sums.stored, sums.evicted, sums.not_admitted, sums.expired, sums.purged)};
+                                sums.entries, sums.stored, sums.evicted, sums.not_admitted, sums.expired, sums.purged,
+                                semantic_of(cache, plan))};
 }
 
 LocalAnswer purge(proxy::CacheShards& cache, const LocalRequest& request) {

@@ -2,15 +2,42 @@
 #include "check_report.h"
 
 namespace loom::app {
+namespace {
+
+constexpr size_t semantic_parts = 8;  // an answer has room in one of them (cache::SemanticIndex)
+
+/// What is said of something that is off is said in vain.
+void warn_of_idle(Report& report, std::initializer_list<const char*> keys, const char* why) {
+    for (const char* const key : keys)
+        if (!report.config.settings(key).empty()) report.warning(key, why);
+}
+
+void check_semantic(Report& report) {
+    const config::Config& config = report.config;
+    if (!config.boolean("semantic_cache.enabled"))
+        return warn_of_idle(report,
+                            {"semantic_cache.similarity_threshold", "semantic_cache.ttl", "semantic_cache.max_size",
+                             "semantic_cache.shadow"},
+                            "nothing is looked for: semantic_cache.enabled is off");
+    if (config.bytes("cache.exact.max_entry") > config.bytes("semantic_cache.max_size") / semantic_parts)
+        report.warning("semantic_cache.max_size",
+                       "answers larger than an eighth of it are not kept, and cache.exact.max_entry allows such");
+    constexpr double low = 0.5;
+    if (config.decimal("semantic_cache.similarity_threshold") < low)
+        report.warning("semantic_cache.similarity_threshold",
+                       "so low that texts on different matters pass it: the comparison of their words alone is left");
+}
+
+}  // namespace
 
 void check_cache(Report& report) {
     const config::Config& config = report.config;
-    if (!config.boolean("cache.exact.enabled")) {
-        for (const char* const key : {"cache.exact.max_size", "cache.exact.max_entry", "cache.exact.ttl",
-                                      "cache.exact.stale", "cache.exact.scope", "cache.exact.single_flight"})
-            if (!config.settings(key).empty()) report.warning(key, "nothing is kept: cache.exact.enabled is off");
-        return;
-    }
+    check_semantic(report);
+    if (!config.boolean("cache.exact.enabled") && !config.boolean("semantic_cache.enabled"))
+        return warn_of_idle(report,
+                            {"cache.exact.max_size", "cache.exact.max_entry", "cache.exact.ttl", "cache.exact.stale",
+                             "cache.exact.scope", "cache.exact.single_flight"},
+                            "nothing is kept: cache.exact.enabled is off");
     if (config.bytes("cache.exact.max_entry") > config.bytes("cache.exact.max_size") / 2)
         report.warning("cache.exact.max_entry",
                        "an answer that large would take most of cache.exact.max_size: few others would stay");

@@ -59,6 +59,44 @@ constexpr KeyRow rows[] = {
      .default_text = "on",
      .meaning = "off: nothing of this route is kept, or given again, and what clients say of caches (only-if-cached "
                 "too) is not heard there"},
+    {.pattern = "semantic_cache.enabled",
+     .type = boolean,
+     .default_text = "off",
+     .meaning =
+         "on: who asks nearly the same gets the answer that is kept, where cache.exact (which works then with its "
+         "own keys, whether it is enabled or not) has none. Nearly: the last message is one text of the user's, and "
+         "only that differs; all else is the same to the byte (model, system prompt, tools, parameters, earlier "
+         "turns, whose it is); the texts are similarity_threshold near; and nothing that changes an answer stands in "
+         "one alone (numbers, names, negations, opposites, code, language ...: the metric "
+         "loom_ai_cache_vetoes_total tells which). Answers say x-loom-cache: semantic, x-loom-cache-similarity, age, "
+         "and in x-loom-cache-key the entry's key, for a purge. It is looked for on a thread beside the shards; what "
+         "takes longer than 100 ms is a miss. Texts are compared up to 8 KiB, of requests up to 256 KiB"},
+    {.pattern = "semantic_cache.similarity_threshold",
+     .type = share,
+     .default_text = "0.95",
+     .meaning = "a hit is at least as near: the cosine of the texts' embeddings. Lower finds more, and leaves more to "
+                "the comparison of the texts"},
+    {.pattern = "semantic_cache.ttl",
+     .type = duration,
+     .default_text = "1h",
+     .meaning = "how long an answer is given to nearly the same requests. A change empties it",
+     .range = "1ms.."},
+    {.pattern = "semantic_cache.max_size",
+     .type = size,
+     .default_text = "64MiB",
+     .meaning = "what vectors, texts, answers and their index take, in the process; where it is full, the oldest "
+                "eighth goes. A change empties it",
+     .range = "1MiB..1TiB"},
+    {.pattern = "semantic_cache.shadow",
+     .type = boolean,
+     .default_text = "off",
+     .meaning = "on: it is looked up and counted (loom_ai_cache_semantic_would_hit_total, loom_ai_cache_similarity), "
+                "nobody waits for it, and nobody is given anything"},
+    {.pattern = "semantic_cache.embedding.provider",
+     .type = choice,
+     .default_text = "local",
+     .meaning = "local: texts are compared by their words, in the process, with no file and no model",
+     .choices = "local|-openai"},
 };
 
 }  // namespace

@@ -19,10 +19,7 @@ constexpr KeyRow rows[] = {
     // tenant
     later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
-    later("semantic_cache.enabled", boolean), later("semantic_cache.similarity_threshold", share),
-    later("semantic_cache.ttl", duration), later("semantic_cache.max_size", size),
-    later("semantic_cache.embedding.provider", text), later("semantic_cache.embedding.model", text),
-    later("semantic_cache.embedding.model_path", path),
+    later("semantic_cache.embedding.model", text), later("semantic_cache.embedding.model_path", path),
     // guard
     later("security.rule.<name>.pattern", text),
     later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),

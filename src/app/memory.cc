@@ -15,6 +15,7 @@
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/memory.h"
+#include "loom/proxy/semantic_cache.h"
 #include "loom/proxy/services.h"
 #include "loom/store/key_store.h"
 #include "loom/tenant/token_cache.h"
@@ -128,6 +129,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         for (const auto& family : plan.tokenizers->families) bytes += 2 * family.tokenizer.memory_bytes();
         terms.push_back({"tokenizers, old and new", bytes, "tokenizer.NAME.path"});
     }
+    if (plan.cache != nullptr && plan.cache->semantic != nullptr)
+        terms.push_back({"answers to nearly the same requests",
+                         plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max,
+                         "semantic_cache.max_size"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

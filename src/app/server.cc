@@ -22,7 +22,9 @@
 #include "loom/admin/api.h"
 #include "loom/admin/providers.h"
 #include "loom/base/clock.h"
+#include "loom/cache/embedder.h"
 #include "loom/observe/log.h"
+#include "loom/proxy/semantic_cache.h"
 #include "plan_builder.h"
 #include "plan_identity.h"
 #include "shard_thread.h"
@@ -52,7 +54,7 @@ class Server {
   public:
     explicit Server(ServerOptions options)
         : options_(std::move(options)), metrics_(options_.shard_count), main_thread_(::pthread_self()) {}
-    ~Server() { stop_register(); }
+    ~Server() { stop_answering(); }
 
     /// Errors are logged; the exit status says which.
     int start(std::shared_ptr<const config::Config> config);
@@ -90,7 +92,7 @@ class Server {
     void schedule_key_end();
     void end_keys();
     void note_keys_in_force();
-    void stop_register() noexcept;
+    void stop_answering() noexcept;
     void put_in_force();
     /// What the admin's thread asks of its own: for tokens, and how providers do.
     void keep_asking();
@@ -124,6 +126,7 @@ class Server {
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
+    std::unique_ptr<proxy::SemanticCache> semantic_cache_;
     std::unique_ptr<IssuedKeys> issued_keys_;
     std::deque<tenant::AlertRing> alert_rings_;     // by shard
     std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
@@ -136,6 +139,11 @@ class Server {
     std::atomic<bool> serving_ = false;  // every shard has its ring and accepts
     std::atomic<bool> draining_{false};
 };
+
+/// Null: nobody is given the answer to nearly the same.
+std::shared_ptr<const proxy::SemanticPlan> semantic_terms(const proxy::Plan& plan) {
+    return plan.cache != nullptr ? plan.cache->semantic : nullptr;
+}
 
 bool Server::raise_descriptor_limit() {
     rlimit limit{};
@@ -183,6 +191,9 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
+    semantic_cache_ = std::make_unique<proxy::SemanticCache>(*cache_, &cache::make_lexical_embedder);
+    cache_->set_semantic(*semantic_cache_);
+    semantic_cache_->set_terms(semantic_terms(*plan_));
     if (!open_admin(plan_)) return exit_config;
     keep_asking();
     for (const auto& shard : shards_) {
@@ -302,13 +313,15 @@ void Server::note_keys_in_force() {
     issued_keys_->note_in_force(version);
 }
 
-/// Its answers go to the shards' mailboxes, which must still be there.
-void Server::stop_register() noexcept {
+/// Those whose answers go to the shards' mailboxes, which must still be there.
+void Server::stop_answering() noexcept {
     if (register_ != nullptr) register_->stop();
+    if (semantic_cache_ != nullptr) semantic_cache_->stop();
 }
 
 void Server::put_in_force() {
     generation_ += 1;
+    semantic_cache_->set_terms(semantic_terms(*plan_));
     for (const auto& shard : shards_) shard->set_register(register_.get());
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
@@ -416,7 +429,9 @@ observe::ProcessFacts Server::facts() const {
             .access_tokens = admin_->token_facts(),
             .jwt_keys = admin_->jwt_key_facts(),
             .alerts = admin_->alert_facts(),
-            .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms)};
+            .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms),
+            .semantic_cache =
+                semantic_terms(*admin_->plan()) != nullptr ? std::optional(semantic_cache_->facts()) : std::nullopt};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -526,7 +541,7 @@ void Server::drain(const sigset_t& signals) {
         for (const auto& shard : shards_) shard->cut();
     }
     for (const auto& shard : shards_) shard->join();
-    stop_register();
+    stop_answering();
     if (admin_) {  // who watches the drain sees it through
         admin_->drain();
         admin_->cut();

@@ -16,7 +16,7 @@ constexpr LexiconRow functions[] = {
     // English
     {english, drop, v_be, word, "is are am"},
     {english, drop, v_do, word, "do does"},
-    {english, drop, 0, word, "be been being please pls kindly it there some any also s"},
+    {english, drop, 0, word, "please pls kindly it there some any also s"},
     {english, link, l_the, word, "the this that these those its"},
     {english, link, l_a, word, "a an"},
     {english, aside, 0, word, "really exactly actually basically"},

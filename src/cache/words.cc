@@ -236,6 +236,8 @@ class WordReader {
     [[nodiscard]] bool leading_mark(size_t at, size_t end, bool very_first) const noexcept {
         const char c = text_[at];
         const bool before_letter = at + 1 < end && is_letter(static_cast<unsigned char>(text_[at + 1]));
+        const bool before_digit = at + 1 < end && is_digit(static_cast<unsigned char>(text_[at + 1]));
+        if (c == '.' && before_digit) return !very_first;                // .5
         if (c == '.' || c == '!') return !very_first || !before_letter;  // .NET, !x
         return c == '(' || c == '\'' || c == '"' || c == ',' || c == ':' || c == ';' || c == '?' || c == ')';
     }

@@ -4,6 +4,7 @@
 #include "loom/observe/metrics.h"
 #include "owner_exposition.h"
 #include "process_stat.h"
+#include "semantic_cache_text.h"
 #include "shard_families.h"
 #include "text_format.h"
 #include "windows.h"
@@ -42,6 +43,7 @@ class Exposition {
         write_experiments();
         write_mirrors();
         write_cache();
+        if (facts_.semantic_cache) write_semantic_cache(out_, *facts_.semantic_cache);
         write_continuations();
         write_hedges();
         write_health();
@@ -316,10 +318,11 @@ class Exposition {
         };
         out_.family("loom_ai_cache_requests_total", "counter",
                     "Requests, by what became of them in the cache (cache.exact.enabled). bypass: they are of no kind "
-                    "that is kept, or their client did not want it; stale: in place of an error.");
+                    "that is kept, or their client did not want it; stale: in place of an error; semantic: the answer "
+                    "to nearly the same request.");
         for (size_t i = 0; i < cache_statuses.size(); ++i) out_.sample({{"status", cache_statuses[i]}}, count_of(i));
         out_.family("loom_ai_cache_hits_total", "counter", "Requests that were given an answer that was kept.");
-        out_.sample({}, count_of(2) + count_of(3));
+        out_.sample({}, count_of(2) + count_of(3) + count_of(4));
         out_.family("loom_ai_cache_misses_total", "counter", "Requests for which none was kept.");
         out_.sample({}, count_of(1));
         const auto plain = [this](const char* name, const char* type, const char* help, auto member) {

@@ -4,6 +4,7 @@
 
 #include "cache_visit.h"
 #include "loom/base/crypto.h"
+#include "loom/proxy/semantic_cache.h"
 
 namespace loom::proxy {
 namespace {
@@ -26,6 +27,7 @@ void CacheShards::purge(cache::Purge what) {
         place.mailbox->post([&place] {
             if (place.desk != nullptr) place.desk->take_purges();
         });
+    if (semantic_ != nullptr) semantic_->wake();
 }
 
 std::vector<cache::Purge> CacheShards::purges_since(uint64_t seen) {

@@ -41,6 +41,9 @@ class CacheDesk {
     /// terms  null: nothing is kept any more. The same size keeps what there is.
     void on_new_plan(const CachePlan* terms);
     [[nodiscard]] uint64_t seed() const noexcept { return shards_.seed(); }
+    [[nodiscard]] uint32_t index() const noexcept { return index_; }
+    /// Who knows answers to nearly the same; null: nobody.
+    [[nodiscard]] SemanticCache* semantic() const noexcept { return shards_.semantic(); }
     [[nodiscard]] CacheTicketPtr begin(const cache::Key& key, std::string scope) const;
 
     /// True: the answer is in the ticket. False: visit->on_answer() follows, unless the owner is gone.

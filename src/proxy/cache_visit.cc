@@ -1,5 +1,7 @@
 #include "cache_visit.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 
@@ -13,8 +15,11 @@
 #include "loom/http/sse.h"
 #include "loom/llm/answer_forms.h"
 #include "loom/llm/error.h"
+#include "loom/llm/json_text.h"
+#include "loom/llm/last_turn.h"
 #include "ownership.h"
 #include "selection.h"
+#include "semantic_visit.h"
 
 namespace loom::proxy {
 namespace {
@@ -22,6 +27,7 @@ namespace {
 using http::HeaderId;
 
 constexpr uint64_t ms_of_s = 1000;
+constexpr size_t partition_document_bytes_max = 256 * 1024;  // it is copied: longer talks find no like
 constexpr std::string_view stream_type = "text/event-stream; charset=utf-8";
 
 /// What a provider does itself, on its own or on others' servers: its answer is of that moment, or leaves something
@@ -76,7 +82,7 @@ void each_word(std::string_view list, Do what) {
 }  // namespace
 
 std::string_view cache_status_name(CacheStatus status) noexcept {
-    constexpr std::array<std::string_view, cache_status_count> names = {"bypass", "miss", "hit", "stale"};
+    constexpr std::array<std::string_view, cache_status_count> names = {"bypass", "miss", "hit", "stale", "semantic"};
     return names[static_cast<size_t>(status)];
 }
 
@@ -186,7 +192,8 @@ std::string_view CacheVisit::preferred_model(const route::ModelMatch& match) con
 
 /// The document, and what beside it changes the answer: whose it is, its route, its model as it was asked for and as it
 /// was routed, who may take it, and its protocol's version.
-std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const route::ModelMatch& match) const {
+std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const route::ModelMatch& match,
+                                             std::string_view document) const {
     const uint64_t output_bound = request.max_tokens;  // also where a cap of this client's has set it
     StreamHash takers(desk_.seed());
     const auto add = [&takers, this](size_t provider_ix, std::string_view model) {
@@ -224,7 +231,7 @@ std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const 
                                        x_.family_->openai_beta,
                                        query,
                                        x_.endpoint_ == llm::Endpoint::batch_embed_contents ? "batch" : ""};
-    const auto made = cache::fingerprint(*family_of(x_.endpoint_), x_.body_.view(), beside, desk_.seed());
+    const auto made = cache::fingerprint(*family_of(x_.endpoint_), document, beside, desk_.seed());
     return made.refusal == nullptr ? std::optional(made.key) : std::nullopt;
 }
 
@@ -250,7 +257,7 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
     const bool spent = budget_is_spent();
     if (spent && only_) return ClientQuota(x_).check_budgets();
     std::optional<cache::Key> key;
-    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(request, match);
+    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(request, match, x_.body_.view());
     if (key) {
         ticket_ = desk_.begin(*key, scope());
         status_ = CacheStatus::miss;
@@ -258,21 +265,68 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
     } else {
         keeps_ = false;
     }
-    if (key && finds_)
-        ask();
-    else if (only_)
-        refuse_miss();
+    if (key && finds_) {
+        ask(request, match);
+        return {};
+    }
+    if (key) prepare_semantic(request, match);
+    if (only_) refuse_miss();
     return {};
 }
 
-void CacheVisit::ask() {
+void CacheVisit::ask(const llm::Request& request, const route::ModelMatch& match) {
     const uint64_t wait_ms = x_.plan().cache->wait_ms;
     ticket_->joins = keeps_ && wait_ms > 0 && !only_;
     ticket_->visit = this;
-    if (desk_.ask(ticket_)) return take_found();
+    const bool is_here = desk_.ask(ticket_);
+    if (is_here && take_found()) return;
+    prepare_semantic(request, match);  // while the owner looks
+    if (is_here) return go_on_without();
     waits_ = true;
     const uint64_t bound_ms = ticket_->joins ? std::max(wait_ms, CacheDesk::answer_ms_max) : CacheDesk::answer_ms_max;
     x_.services_.shard().timers().arm(wait_, bound_ms);
+}
+
+bool CacheVisit::waits() const noexcept { return waits_ || (semantic_ != nullptr && semantic_->waits()); }
+
+/// The request without the text that may differ: who has the same one asks the same, but for that text.
+void CacheVisit::prepare_semantic(const llm::Request& request, const route::ModelMatch& match) {
+    if (x_.plan().cache->semantic == nullptr || desk_.semantic() == nullptr) return;
+    const std::string_view document = x_.body_.view();
+    const llm::Range text = llm::lone_last_text(x_.endpoint_, document, request.messages_range);
+    constexpr size_t raw_bytes_max = 2 * SemanticCache::text_bytes_max;  // with its escapes
+    if (text.absent() || text.length > raw_bytes_max || document.size() > partition_document_bytes_max) return;
+    std::string said;
+    if (!llm::unescape(document.substr(text.offset + 1, text.length - 2), said)) return;
+    if (said.empty() || said.size() > SemanticCache::text_bytes_max) return;
+    ByteBuffer rest(x_.services_.shard().blocks());
+    rest.reserve(document.size());
+    rest.append(document.substr(0, text.offset + 1));
+    rest.append(document.substr(text.end() - 1));
+    const auto partition = key_of(request, match, rest.view());
+    if (!partition) return;
+    semantic_ =
+        std::make_unique<SemanticVisit>(*this, *desk_.semantic(), x_.services_.shard(), *partition, std::move(said));
+}
+
+/// Nothing is kept under its key. What is for nearly the same?
+void CacheVisit::go_on_without() {
+    if (finds_ && semantic_ != nullptr && semantic_->ask(*x_.plan().cache->semantic, ticket_->scope)) return;
+    if (only_) refuse_miss();
+}
+
+void CacheVisit::on_semantic_answer() noexcept { x_.wake(); }
+
+void CacheVisit::take_semantic() {
+    const SemanticTicketPtr answer = semantic_->take_answer();
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    if (answer != nullptr && answer->found != nullptr &&
+        now_ms - std::min(now_ms, answer->found->stored_ms) <= max_age_ms_) {
+        similarity_ = answer->similarity;
+        kept_key_ = answer->found_key;
+        if (give(*answer->found, CacheStatus::semantic)) return;
+    }
+    if (only_) refuse_miss();
 }
 
 /// It is the owner's as long as it is under way: what comes home to nobody gives up by itself (CacheDesk::send_home).
@@ -301,19 +355,25 @@ void CacheVisit::on_wait_over(io::Timer& timer) noexcept {
 Result<void> CacheVisit::look_at_answer() {
     if (x_.client_gone_ || x_.error_.code != Errc::ok) {
         if (waits_) drop_question();
+        if (semantic_ != nullptr) semantic_->forget();
         return std::unexpected(x_.error_);
     }
-    if (waits_) return {};
+    if (waits()) return {};
+    if (semantic_ != nullptr && semantic_->has_asked())
+        take_semantic();
+    else if (!take_found())
+        go_on_without();
+    if (waits()) return {};
     // It is no work of Loom's; in the very turn that it asked in, there was no wait.
     x_.connect_wait_ns_ += std::max(x_.services_.shard().now_ns(), x_.inspected_ns_) - x_.inspected_ns_;
-    take_found();
     if (answered_) return {};
     const auto request = x_.read_again();
     if (!request) return std::unexpected(request.error());
     return x_.inspect_found(x_.choose_candidate(*request), *request);
 }
 
-void CacheVisit::take_found() {
+/// True: it was given what is kept under its key.
+bool CacheVisit::take_found() {
     ticket_->visit = nullptr;
     const cache::AnswerPtr found = std::exchange(ticket_->found, nullptr);
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
@@ -323,11 +383,11 @@ void CacheVisit::take_found() {
         const bool fresh = young && now_ms < found->fresh_until_ms;
         if (fresh && give(*found, CacheStatus::hit)) {
             if (ticket_->is_joined) x_.services_.metrics().cache_joined.add();
-            return;
+            return true;
         }
         if (young && now_ms < found->kept_until_ms) stale_ = found;
     }
-    if (only_) refuse_miss();
+    return false;
 }
 
 /// Of a stream that is whole.
@@ -529,14 +589,18 @@ void CacheVisit::finish() {
     if (std::exchange(is_over_, true)) return;
     if (looked_) x_.services_.metrics().cache_request(static_cast<size_t>(status_));
     if (capturing_ && ticket_ != nullptr && is_whole()) {
-        desk_.put(ticket_, make_answer());
+        const cache::AnswerPtr answer = make_answer();
+        desk_.put(ticket_, answer);
         ticket_->leads = false;
+        if (semantic_ != nullptr)
+            semantic_->keep(*x_.plan().cache->semantic, ticket_->key, answer, ticket_->purges_seen);
     }
     if (!answered_) end_capture();  // what was given is held until its client has it
     give_up();
 }
 
 void CacheVisit::give_up() noexcept {
+    if (semantic_ != nullptr) semantic_->forget();
     if (waits_) return drop_question();
     if (ticket_ == nullptr || !std::exchange(ticket_->leads, false)) return;
     desk_.give_up(ticket_);
@@ -553,13 +617,20 @@ bool CacheVisit::answers_stale(const Error& why) {
 void CacheVisit::write_lines(http::HeadWriter& head) const {
     if (!looked_) return;  // refused before
     head.header("x-loom-cache", status_name());
-    if (status_ == CacheStatus::hit || status_ == CacheStatus::stale) head.header("age", age_s_);
+    const bool is_semantic = status_ == CacheStatus::semantic;
+    if (status_ == CacheStatus::hit || status_ == CacheStatus::stale || is_semantic) head.header("age", age_s_);
+    if (is_semantic) {
+        std::array<char, 16> text;
+        const auto end = fmt::format_to_n(text.data(), text.size(), "{:.3f}", similarity_).out;
+        head.header("x-loom-cache-similarity", std::string_view(text.data(), end));
+    }
     if (ticket_ == nullptr) return;
+    const cache::Key& entry = is_semantic ? kept_key_ : ticket_->key;
     std::array<char, 32> key;
     constexpr std::string_view digits = "0123456789abcdef";
     for (size_t i = 0; i < 16; ++i) {
-        key[i] = digits[ticket_->key.high >> (60 - 4 * i) & 15];
-        key[16 + i] = digits[ticket_->key.low >> (60 - 4 * i) & 15];
+        key[i] = digits[entry.high >> (60 - 4 * i) & 15];
+        key[16 + i] = digits[entry.low >> (60 - 4 * i) & 15];
     }
     head.header("x-loom-cache-key", std::string_view(key.data(), key.size()));
 }

@@ -15,6 +15,7 @@
 #include "loom/http/head_writer.h"
 #include "loom/llm/request.h"
 #include "loom/proxy/relay.h"
+#include "loom/proxy/semantic_cache.h"
 
 namespace loom::llm {
 class AnswerForms;
@@ -23,13 +24,14 @@ class AnswerForms;
 namespace loom::proxy {
 
 class Exchange;
+class SemanticVisit;
 
 /// As clients, the log and the counters are told.
-enum class CacheStatus : uint8_t { bypass, miss, hit, stale };
-inline constexpr size_t cache_status_count = 4;
+enum class CacheStatus : uint8_t { bypass, miss, hit, stale, semantic };
+inline constexpr size_t cache_status_count = 5;
 [[nodiscard]] std::string_view cache_status_name(CacheStatus status) noexcept;
 
-class CacheVisit final : public PayloadTap, BodyHold {
+class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
   public:
     /// Null where answers to such requests are not kept.
     [[nodiscard]] static std::unique_ptr<CacheVisit> begin(Exchange& exchange, const http::RequestHead& head);
@@ -44,11 +46,12 @@ class CacheVisit final : public PayloadTap, BodyHold {
     void note_asked(std::string_view upstream_model) noexcept {
         if (first_model_.empty()) first_model_ = upstream_model;
     }
-    [[nodiscard]] bool waits() const noexcept { return waits_; }
+    [[nodiscard]] bool waits() const noexcept;
     [[nodiscard]] bool answered() const noexcept { return answered_; }
     /// After a wake-up: the answer is given, or the request goes on.
     [[nodiscard]] Result<void> look_at_answer();
     void on_answer() noexcept;
+    void on_semantic_answer() noexcept override;
 
     // Of the answer that comes for this request.
     /// The relay is about to begin with this head of its source.
@@ -85,11 +88,16 @@ class CacheVisit final : public PayloadTap, BodyHold {
     template <class Do>
     void each_taker(const route::ModelMatch& match, Do what) const;
     [[nodiscard]] std::string_view preferred_model(const route::ModelMatch& match) const;
-    [[nodiscard]] std::optional<cache::Key> key_of(const llm::Request& request, const route::ModelMatch& match) const;
+    /// document  the request's, or what of it counts.
+    [[nodiscard]] std::optional<cache::Key> key_of(const llm::Request& request, const route::ModelMatch& match,
+                                                   std::string_view document) const;
     [[nodiscard]] std::string scope() const;
     [[nodiscard]] bool budget_is_spent() const;
-    void ask();
-    void take_found();
+    void ask(const llm::Request& request, const route::ModelMatch& match);
+    [[nodiscard]] bool take_found();
+    void go_on_without();
+    void prepare_semantic(const llm::Request& request, const route::ModelMatch& match);
+    void take_semantic();
     [[nodiscard]] bool take_events(llm::AnswerForms& forms, std::string_view events) const;
     [[nodiscard]] bool give(const cache::Answer& answer, CacheStatus status);
     [[nodiscard]] bool give_other_form(const cache::Answer& answer, CacheStatus status);
@@ -106,11 +114,14 @@ class CacheVisit final : public PayloadTap, BodyHold {
 
     Exchange& x_;
     CacheDesk& desk_;
-    CacheTicketPtr ticket_;   // once it has a key
-    cache::AnswerPtr stale_;  // for the case that nobody answers
+    CacheTicketPtr ticket_;                    // once it has a key
+    std::unique_ptr<SemanticVisit> semantic_;  // of a request whose like may be answered
+    cache::AnswerPtr stale_;                   // for the case that nobody answers
     ByteBuffer captured_;
     cache::Form form_ = cache::Form::document;  // of what is captured
     CacheStatus status_ = CacheStatus::bypass;
+    cache::Key kept_key_;   // of the request whose answer is given to this one, which is nearly the same
+    float similarity_ = 0;  // … and how near it is
     uint64_t age_s_ = 0;
     uint64_t max_age_ms_ = UINT64_MAX;
     std::string_view first_model_;  // as who is asked first calls it: another's answer is not kept

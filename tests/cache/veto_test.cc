@@ -99,6 +99,9 @@ TEST(Veto, LetsPassWhatOnlyFramesTheQuestion) {
 }
 
 /// The veto alone, whatever the similarity. When the 157 held-out pairs were first looked at, all of them were vetoed.
+/// Of five more sets, written against what the veto leaves away and measured once before it was mended, 9 of 129, 2 of
+/// 79, 2 of 90, 8 of 88 and 3 of 69 passed: who means harm finds a pair that passes. They are among those that are seen
+/// now, but for "ls" and "LS", which are still one word.
 TEST(Veto, NoPairOfTheSetsIsTakenForTheOther) {
     const auto embedder = make_lexical_embedder();
     size_t count = 0;

@@ -76,8 +76,10 @@ TEST(Errors, EachTypeSaysWhatItExpects) {
 }
 
 TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
-    EXPECT_EQ(errors_of("semantic_cache.ttl = ${NOT_EVEN_SET}"),
-              "loom.conf:1:1: 'semantic_cache.ttl' is not available in this version\n");
+    EXPECT_EQ(errors_of("semantic_cache.embedding.model = ${NOT_EVEN_SET}"),
+              "loom.conf:1:1: 'semantic_cache.embedding.model' is not available in this version\n");
+    EXPECT_EQ(errors_of("semantic_cache.embedding.provider = openai"),
+              "loom.conf:1:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
     EXPECT_EQ(errors_of("security.rule.r.pattern = a+"),
               "loom.conf:1:1: 'security.rule.r.pattern' is not available in this version\n");
     EXPECT_EQ(errors_of("state.encryption_key = x"),

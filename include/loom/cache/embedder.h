@@ -24,8 +24,8 @@ class Embedder {
 /// of the first of them. About 37 000 instructions for 200 bytes of English, nothing from the heap, 100 KiB of stack.
 ///
 /// What it finds, at a threshold of 0.92 and with the veto in force (tests/cache/data): of 245 pairs of prompts that
-/// ask the same 68 %: all that differ in spelling and politeness, 87 % of those with another frame ("how can I", "what
-/// is the best way to"), 78 % with synonyms, 79 % with phrases in another order, none that are put in quite other
+/// ask the same 68 %: nearly all that differ in spelling and politeness, 87 % of those with another frame ("how can I",
+/// "what is the best way to"), 78 % with synonyms, 79 % with phrases in another order, none that are put in quite other
 /// words.
 [[nodiscard]] std::unique_ptr<Embedder> make_lexical_embedder();
 

@@ -38,7 +38,9 @@ inline constexpr size_t veto_bytes_max = 16 * 1024;
 /// A word counts unless it is known to add nothing: both prompts have to speak of the same, in the same order, by words
 /// that are equal or listed as synonyms. So what is unknown is a veto and not a risk, in every language; what may be
 /// left away is known for English, German, French, Spanish, Italian, Portuguese, Dutch, a little Russian, Chinese and
-/// Japanese. Whatever the embedding, it lets no two prompts share an answer that put the same in quite other words.
+/// Japanese. Capitals alone count in code, in identifiers and in the words that are listed for it (Polish, US): "ls"
+/// and "LS" are one word. Whatever the embedding, no two prompts share an answer that put the same in quite other
+/// words.
 ///
 /// May what was answered to `kept` answer `asked`? It is the cautious one: a needless veto costs one call to a
 /// provider. UTF-8; what is none is compared as bytes. veto(a, b) == veto(b, a), and veto(a, a) == none. Linear in the

@@ -42,7 +42,7 @@ struct AccessRecord {
     bool stream = false;
     uint16_t attempts = 0;
     std::string_view failover;     // 256: attempts that failed, "openai=rate_limit:429, azure=connect"; as it is
-    std::string_view cache;        // "hit", "miss", "stale", "bypass"; as it is
+    std::string_view cache;        // "hit", "miss", "stale", "semantic", "bypass"; as it is
     std::string_view hedge;        // where two providers were asked at once: what the second came to, "won"; as it is
     std::string_view hedge_other;  // 64: who was asked beside `provider` then
     uint64_t bytes_in = 0;

@@ -84,7 +84,7 @@ inline constexpr size_t stickiness_count = 2;
 [[nodiscard]] std::string_view stickiness_name(Stickiness stickiness) noexcept;
 
 /// What a request came to that was looked for among the answers that are kept, in the order of proxy's CacheStatus.
-inline constexpr std::array<std::string_view, 4> cache_statuses = {"bypass", "miss", "hit", "stale"};
+inline constexpr std::array<std::string_view, 5> cache_statuses = {"bypass", "miss", "hit", "stale", "semantic"};
 
 /// On which side of Loom TLS is spoken, and how a handshake ended.
 enum class TlsSide : uint8_t { client, upstream };
@@ -96,6 +96,11 @@ enum class TlsResult : uint8_t {
 };
 inline constexpr size_t tls_side_count = 2;
 inline constexpr size_t tls_result_count = 4;
+
+/// Upper bounds of similarities in thousandths, for a histogram: the nearer to the same, the finer.
+inline constexpr size_t similarity_bound_count = 12;
+inline constexpr std::array<uint64_t, similarity_bound_count> similarity_bounds = {500, 600, 700, 750, 800, 850,
+                                                                                   900, 925, 950, 975, 990, 1000};
 
 /// Cached is a part of input, reasoning a part of output.
 struct TokenCounts {
@@ -430,6 +435,23 @@ struct AlertFacts {
     uint64_t waiting = 0;
 };
 
+/// Of answers to nearly the same requests, which a thread of its own keeps.
+struct SemanticCacheFacts {
+    uint64_t entries = 0, bytes = 0;
+    uint64_t lookups = 0;      // that were answered
+    uint64_t late = 0;         // that were not in time, or had no room to wait
+    uint64_t would_hit = 0;    // answers that were not given, since hits are only counted (semantic_cache.shadow)
+    uint64_t put_dropped = 0;  // answers that were not kept, since it had too much to do
+    /// How near the nearest was, by similarity_bounds and above the last.
+    std::array<uint64_t, similarity_bound_count + 1> nearest{};
+    uint64_t nearest_sum = 0;
+    struct Vetoes {
+        std::string_view reason;  // a literal
+        uint64_t count = 0;
+    };
+    std::vector<Vetoes> vetoes;
+};
+
 /// How a provider does, as the requests of all shards have found it.
 struct ProviderHealth {
     std::string provider;
@@ -470,6 +492,7 @@ struct ProcessFacts {
     std::vector<JwtKeyFacts> jwt_keys;
     std::optional<AlertFacts> alerts;       // nothing where no event is told
     std::vector<ProviderHealth> providers;  // all that there are
+    std::optional<SemanticCacheFacts> semantic_cache;
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.

@@ -15,6 +15,7 @@
 namespace loom::proxy {
 
 class CacheDesk;
+class SemanticCache;
 
 /// One for the process. It outlives the shards, and whatever stands in their mailboxes.
 class CacheShards {
@@ -23,6 +24,10 @@ class CacheShards {
     CacheShards(const CacheShards&) = delete;
     /// Before any shard runs. The mailbox outlives this.
     void set_mailbox(uint32_t index, io::Mailbox& mailbox) noexcept { places_[index].mailbox = &mailbox; }
+    /// Before any shard runs: who is asked where nothing is kept under a key. It hears of purges.
+    void set_semantic(SemanticCache& semantic) noexcept { semantic_ = &semantic; }
+    /// Null: nobody.
+    [[nodiscard]] SemanticCache* semantic() const noexcept { return semantic_; }
 
     // Any thread, at any time.
     /// Whoever asks from now on finds nothing of it, on any shard, and nothing of it that is under way is kept.
@@ -43,6 +48,7 @@ class CacheShards {
 
   private:
     friend class CacheDesk;
+    friend class SemanticCache;
     struct Place {
         io::Mailbox* mailbox = nullptr;
         CacheDesk* desk = nullptr;  // of its own thread alone
@@ -64,6 +70,7 @@ class CacheShards {
 
     const uint64_t seed_;
     std::vector<Place> places_;
+    SemanticCache* semantic_ = nullptr;
     std::atomic<uint64_t> last_purge_{0};
     std::mutex mutex_;  // of purges_, which is looked at only where there was a purge
     std::vector<NumberedPurge> purges_;

@@ -264,6 +264,15 @@ enum class CacheScope : uint8_t {
     shared,    // everybody
 };
 
+/// Answers that are given to who asks nearly the same, where nothing is kept for the very same.
+struct SemanticPlan {
+    uint64_t bytes_max = 0;  // per process
+    uint64_t ttl_ms = 3'600'000;
+    float similarity_min = 0.95f;  // of the last user's text; all else is equal
+    bool only_counts = false;      // it is looked up and told, and nobody is given anything
+    friend bool operator==(const SemanticPlan&, const SemanticPlan&) = default;
+};
+
 /// Answers that are kept, and given again to whoever asks the same.
 struct CachePlan {
     static constexpr uint32_t jitter_percent = 10;  // of the ttl: what came together does not go together
@@ -273,6 +282,7 @@ struct CachePlan {
     uint64_t stale_ms = 0;  // that it is kept beyond, for when no provider answers
     uint64_t wait_ms = 0;   // for the answer to the same request that is under way; 0: each asks for itself
     CacheScope scope = CacheScope::tenant;
+    std::shared_ptr<const SemanticPlan> semantic;  // null: nearly the same is another request
 };
 
 struct ContextPlan;

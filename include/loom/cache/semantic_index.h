@@ -1,0 +1,91 @@
+// Answers by what their questions mean: among requests that are equal in all but the last text, those whose texts have
+// vectors near to each other. Pure: the caller says what time it is. One thread at a time.
+//
+// Entries belong to a partition, the hash of all that must be equal, and are compared within it alone. Partitions are
+// kept by generations: one is begun after a part of the time to live, or when the last has its part of the memory, and
+// the oldest goes as a whole, when all in it has expired or where memory is needed. So nothing has to be taken out of a
+// graph, and what takes memory is known exactly.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "loom/cache/exact_store.h"
+
+namespace loom::cache {
+
+struct SemanticEntry {
+    Key key;           // of the whole request, as the exact store has it
+    std::string text;  // that its vector was made of
+    AnswerPtr answer;  // null: it is gone
+    uint64_t fresh_until_ms = 0;
+};
+
+struct SemanticHit {
+    float similarity = -1;
+    const SemanticEntry* entry = nullptr;  // until the next change of the index
+};
+
+struct SemanticCounts {
+    uint64_t entries = 0;
+    uint64_t bytes = 0;  // all that the index takes: vectors, texts, answers, links and tables
+    uint64_t stored = 0;
+    uint64_t evicted = 0;  // still good, for others' sake
+    uint64_t expired = 0;
+    uint64_t purged = 0;
+    uint64_t too_large = 0;
+};
+
+class SemanticIndex {
+  public:
+    struct Options {
+        size_t dimensions = 0;
+        uint64_t bytes_max = 0;  // bytes_min at least
+        uint64_t ttl_ms = 0;
+        uint32_t graph_from = graph_from_default;  // entries of a partition of one generation; fewer are looked through
+    };
+    static constexpr uint64_t bytes_min = uint64_t{64} << 10;
+    static constexpr uint32_t graph_from_default = 2048;
+    static constexpr size_t generations_by_time = 8;  // in one time to live
+    static constexpr size_t generations_by_size = 8;  // in bytes_max
+    static constexpr size_t hits_max = 8;
+
+    explicit SemanticIndex(const Options& options);
+    ~SemanticIndex();
+    SemanticIndex(const SemanticIndex&) = delete;
+
+    /// vector  unit, options.dimensions long. In place of what has the same key. An entry that is larger than one
+    ///         generation's part of the memory is not kept.
+    void put(const Key& partition, SemanticEntry entry, std::span<const float> vector, uint64_t now_ms);
+    /// The nearest that are this scope's and still good, best first, hits_max at most.
+    /// query  unit, options.dimensions long. The span lives until the next call.
+    [[nodiscard]] std::span<const SemanticHit> nearest(const Key& partition, std::string_view scope,
+                                                       std::span<const float> query, uint64_t now_ms);
+    /// At once: nobody finds them any more, and their answers are let go.
+    void purge(const Purge& what);
+    /// Generations that have nothing left that is good. To be called now and then.
+    void expire(uint64_t now_ms);
+    [[nodiscard]] const SemanticCounts& counts() const noexcept { return counts_; }
+
+  private:
+    class Partition;
+    class Generation;
+    void drop_oldest(uint64_t now_ms) noexcept;
+    [[nodiscard]] Generation& open_generation(uint64_t now_ms);
+    void remember(std::string_view scope, uint64_t now_ms, SemanticHit hit);
+
+    const Options options_;
+    const size_t vector_size_;  // padded
+    const uint64_t generation_bytes_max_;
+    std::deque<std::unique_ptr<Generation>> generations_;  // oldest first
+    std::vector<float> query_;                             // padded
+    std::vector<SemanticHit> hits_;
+    SemanticCounts counts_;
+};
+
+}  // namespace loom::cache

@@ -1,0 +1,152 @@
+// Answers to nearly the same requests: their index, on a thread of its own, which any shard asks and fills by message.
+//
+// What is too much for it is a miss: a question that finds the line full, or that nobody waits for any more when it
+// comes up, is not looked at. No shard ever searches, or waits for who does.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "loom/base/histogram.h"
+#include "loom/cache/embedder.h"
+#include "loom/cache/semantic_index.h"
+#include "loom/cache/veto.h"
+#include "loom/observe/metrics.h"
+#include "loom/proxy/cache_shards.h"
+#include "loom/proxy/plan.h"
+
+namespace loom::proxy {
+
+/// Who has asked, on its own shard.
+class SemanticAsker {
+  public:
+    virtual void on_semantic_answer() noexcept = 0;
+
+  protected:
+    ~SemanticAsker() = default;
+};
+
+/// One question, shared by who asks and the thread that answers. What the thread writes is the asker's when it has come
+/// home.
+struct SemanticTicket {
+    cache::Key partition;  // of the request without its last text
+    std::string scope;
+    std::string text;
+    float similarity_min = 1;
+    uint32_t home = 0;  // the asker's shard
+    uint64_t asked_ms = 0;
+    // the thread's, then the asker's
+    cache::AnswerPtr found;
+    cache::Key found_key;  // of the request that it is the answer to
+    float similarity = 0;
+    // of the asker's shard alone
+    SemanticAsker* asker = nullptr;  // null: nobody waits for it any more
+};
+using SemanticTicketPtr = std::shared_ptr<SemanticTicket>;
+
+/// An answer that is to be found by its question.
+struct SemanticPut {
+    cache::Key partition;
+    cache::SemanticEntry entry;
+    uint64_t purges_seen = 0;  // when its request began: what was purged meanwhile is not kept
+};
+
+/// One for the process. It is stopped when the shards have ended, and outlives them.
+class SemanticCache {
+  public:
+    using MakeEmbedder = std::unique_ptr<cache::Embedder> (*)();
+    /// make  called once, with the first terms.
+    SemanticCache(CacheShards& shards, MakeEmbedder make) noexcept;
+    ~SemanticCache();  // stop()
+    SemanticCache(const SemanticCache&) = delete;
+
+    /// Of the main thread. terms  null: nothing is kept any more, and nothing found. The same size and time keep what
+    /// there is. The thread begins with the first terms.
+    void set_terms(std::shared_ptr<const SemanticPlan> terms);
+    /// Questions are not taken any more, and the thread is at its end.
+    void stop() noexcept;
+
+    // Any thread.
+    /// False: no answer follows. Else ticket->asker's does, on its shard, unless it has been taken out.
+    [[nodiscard]] bool ask(SemanticTicketPtr ticket);
+    /// Not kept where there is no room in the line, where it was purged, or where there is nothing in its text.
+    void put(SemanticPut put);
+    /// There is a purge, which it is to take now (CacheShards::purge).
+    void wake() noexcept;
+    void note_late() noexcept { late_.fetch_add(1, std::memory_order_relaxed); }
+
+    struct Totals {
+        uint64_t entries = 0, bytes = 0, stored = 0, evicted = 0, expired = 0, purged = 0, too_large = 0;
+    };
+    /// As the thread has told last.
+    [[nodiscard]] Totals totals() const noexcept;
+    /// For the exposition.
+    [[nodiscard]] observe::SemanticCacheFacts facts() const;
+
+    static constexpr uint64_t wait_ms_max = 100;              // for an answer; later it is a miss
+    static constexpr size_t text_bytes_max = 8 * 1024;        // of a question
+    static constexpr size_t questions_max = 512;              // that wait; fewer where answers take long
+    static constexpr size_t puts_max = 1024;                  // that wait
+    static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers
+    static constexpr size_t line_bytes_max = put_bytes_max + questions_max * 2 * text_bytes_max;  // that all take
+
+  private:
+    /// What the thread is to do next.
+    struct Work {
+        bool stops = false;
+        bool has_terms = false;  // others than before
+        std::shared_ptr<const SemanticPlan> terms;
+        SemanticTicketPtr question;
+        std::optional<SemanticPut> put;
+    };
+    void run();
+    [[nodiscard]] Work wait_for_work(uint64_t step_us);
+    void do_work(Work& work);
+    void take_terms(std::shared_ptr<const SemanticPlan> terms);
+    void take_purges();
+    void answer(SemanticTicket& ticket, uint64_t now_ms);
+    void send_home(SemanticTicketPtr ticket);
+    void keep(SemanticPut put, uint64_t now_ms);
+    [[nodiscard]] bool embed(std::string_view text);
+    void tell_counts() noexcept;
+
+    CacheShards& shards_;
+    const MakeEmbedder make_embedder_;
+    std::unique_ptr<const cache::Embedder> embedder_;  // before the thread begins
+
+    std::mutex mutex_;
+    std::condition_variable something_;
+    std::deque<SemanticTicketPtr> questions_;
+    uint64_t step_us_ = 0;  // that a question or an answer to be kept has taken of late
+    std::deque<SemanticPut> puts_;
+    size_t put_bytes_ = 0;
+    std::optional<std::shared_ptr<const SemanticPlan>> new_terms_;
+    bool purge_waits_ = false;
+    bool stopping_ = false;
+    std::thread thread_;
+
+    // Of the thread alone.
+    std::shared_ptr<const SemanticPlan> terms_;
+    std::unique_ptr<cache::SemanticIndex> index_;
+    std::vector<float> vector_;
+    uint64_t purges_seen_ = 0;
+
+    // Written by the thread, read by anyone.
+    Gauge entries_, bytes_, stored_, evicted_, expired_, purged_, too_large_;
+    Counter lookups_, would_hit_;
+    std::array<Counter, cache::veto_reason_count> vetoes_;
+    BoundedHistogram<observe::similarity_bound_count> nearest_;
+    // Written by shards too.
+    std::atomic<uint64_t> late_{0}, put_dropped_{0};
+};
+
+}  // namespace loom::proxy

@@ -1,0 +1,29 @@
+#include "semantic_cache_text.h"
+
+namespace loom::observe {
+
+void write_semantic_cache(TextFormat& out, const SemanticCacheFacts& facts) {
+    constexpr double thousandths = 1000;
+    out.single("loom_ai_cache_semantic_entries", "gauge",
+               "Answers that are kept for nearly the same requests (semantic_cache.enabled).", facts.entries);
+    out.single("loom_ai_cache_semantic_bytes", "gauge", "What they take, with their vectors, texts and index.",
+               facts.bytes);
+    out.single("loom_ai_cache_semantic_lookups_total", "counter", "Requests for which the nearest was looked for.",
+               facts.lookups);
+    out.single("loom_ai_cache_semantic_late_total", "counter",
+               "Requests that did not wait for it: it took too long, or too many waited.", facts.late);
+    out.single("loom_ai_cache_semantic_would_hit_total", "counter",
+               "Answers that were not given, since hits are only counted (semantic_cache.shadow).", facts.would_hit);
+    out.single("loom_ai_cache_semantic_dropped_total", "counter",
+               "Answers that were not kept, since too many waited to be.", facts.put_dropped);
+    out.family("loom_ai_cache_similarity", "histogram", "How near the nearest was, where there was one to compare.");
+    HistogramSum<similarity_bound_count> nearest;
+    nearest.counts = facts.nearest;
+    nearest.sum = facts.nearest_sum;
+    out.histogram({}, bound_texts(similarity_bounds, thousandths), nearest, thousandths);
+    out.family("loom_ai_cache_vetoes_total", "counter",
+               "Answers that were near enough and not given, since what they answer differs in this.");
+    for (const SemanticCacheFacts::Vetoes& one : facts.vetoes) out.sample({{"reason", one.reason}}, one.count);
+}
+
+}  // namespace loom::observe

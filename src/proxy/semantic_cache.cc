@@ -1,0 +1,256 @@
+#include "loom/proxy/semantic_cache.h"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "loom/base/clock.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr std::chrono::seconds expiry_interval{1};
+constexpr float rounding = 1e-5f;  // the same text is not always quite 1
+
+constexpr uint64_t us_per_ms = 1'000;
+constexpr uint64_t ns_per_us = 1'000;
+
+uint64_t now_ms() noexcept { return monotonic_ns() / (us_per_ms * ns_per_us); }
+
+size_t bytes_of(const SemanticPut& put) noexcept {
+    return put.entry.text.size() + cache::entry_bytes(*put.entry.answer) + sizeof put;
+}
+
+}  // namespace
+
+SemanticCache::SemanticCache(CacheShards& shards, MakeEmbedder make) noexcept : shards_(shards), make_embedder_(make) {}
+
+SemanticCache::~SemanticCache() { stop(); }
+
+void SemanticCache::set_terms(std::shared_ptr<const SemanticPlan> terms) {
+    if (terms == nullptr && !thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return;
+        new_terms_ = std::move(terms);
+    }
+    something_.notify_one();
+    if (thread_.joinable()) return;
+    embedder_ = make_embedder_();
+    vector_.resize(embedder_->dimensions());
+    // Signals are the main thread's.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    thread_ = std::thread([this] { run(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+void SemanticCache::stop() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    something_.notify_one();
+    if (thread_.joinable()) thread_.join();
+}
+
+bool SemanticCache::ask(SemanticTicketPtr ticket) {
+    {
+        const std::lock_guard lock(mutex_);
+        // Where the line is so long that it would come up too late, nobody is made to wait for that.
+        const bool in_time = questions_.size() * step_us_ < wait_ms_max * us_per_ms / 2;
+        if (!stopping_ && in_time && questions_.size() < questions_max) {
+            questions_.push_back(std::move(ticket));
+            ticket = nullptr;
+        }
+    }
+    if (ticket != nullptr) {
+        note_late();
+        return false;
+    }
+    something_.notify_one();
+    return true;
+}
+
+void SemanticCache::put(SemanticPut put) {
+    const size_t bytes = bytes_of(put);
+    bool taken = false;
+    {
+        const std::lock_guard lock(mutex_);
+        taken = !stopping_ && puts_.size() < puts_max && put_bytes_ + bytes <= put_bytes_max;
+        if (taken) {
+            put_bytes_ += bytes;
+            puts_.push_back(std::move(put));
+        }
+    }
+    if (taken)
+        something_.notify_one();
+    else
+        put_dropped_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void SemanticCache::wake() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        purge_waits_ = true;
+    }
+    something_.notify_one();
+}
+
+/// Terms first, so that nothing is answered by those that are over; questions before what is to be kept, since somebody
+/// waits for them.
+SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
+    Work work;
+    std::unique_lock lock(mutex_);
+    step_us_ = step_us;
+    something_.wait_for(lock, expiry_interval, [this] {
+        return stopping_ || new_terms_ || purge_waits_ || !questions_.empty() || !puts_.empty();
+    });
+    purge_waits_ = false;
+    work.stops = stopping_;
+    if (new_terms_) {
+        work.has_terms = true;
+        work.terms = std::move(*new_terms_);
+        new_terms_.reset();
+    } else if (!questions_.empty()) {
+        work.question = std::move(questions_.front());
+        questions_.pop_front();
+    } else if (!puts_.empty()) {
+        work.put = std::move(puts_.front());
+        puts_.pop_front();
+        put_bytes_ -= bytes_of(*work.put);
+    }
+    return work;
+}
+
+void SemanticCache::run() {
+    pthread_setname_np(pthread_self(), "loom-semantic");
+    uint64_t step_us = 0;
+    for (;;) {
+        Work work = wait_for_work(step_us);
+        if (work.stops) return;
+        const bool is_step = work.question != nullptr || work.put;
+        const uint64_t begun_ns = monotonic_ns();
+        do_work(work);
+        tell_counts();
+        if (is_step) step_us = (7 * step_us + (monotonic_ns() - begun_ns) / ns_per_us) / 8;
+    }
+}
+
+void SemanticCache::do_work(Work& work) {
+    if (work.has_terms) take_terms(std::move(work.terms));
+    take_purges();
+    const uint64_t now = now_ms();
+    if (work.question != nullptr) {
+        if (now >= work.question->asked_ms + wait_ms_max) return;  // nobody waits for it any more
+        answer(*work.question, now);
+        send_home(std::move(work.question));
+    } else if (work.put) {
+        keep(std::move(*work.put), now);
+    } else if (index_ != nullptr) {
+        index_->expire(now);
+    }
+}
+
+void SemanticCache::take_terms(std::shared_ptr<const SemanticPlan> terms) {
+    const bool stays = terms != nullptr && terms_ != nullptr && terms->bytes_max == terms_->bytes_max &&
+                       terms->ttl_ms == terms_->ttl_ms;
+    terms_ = std::move(terms);
+    if (stays) return;
+    index_.reset();
+    if (terms_ == nullptr) return;
+    index_ = std::make_unique<cache::SemanticIndex>(cache::SemanticIndex::Options{
+        .dimensions = embedder_->dimensions(), .bytes_max = terms_->bytes_max, .ttl_ms = terms_->ttl_ms});
+}
+
+void SemanticCache::take_purges() {
+    const uint64_t last = shards_.last_purge();
+    if (last == purges_seen_) return;
+    for (const cache::Purge& what : shards_.purges_since(purges_seen_))
+        if (index_ != nullptr) index_->purge(what);
+    purges_seen_ = last;
+}
+
+/// False: there is nothing in the text that could be compared.
+bool SemanticCache::embed(std::string_view text) {
+    embedder_->embed(text, vector_);
+    return std::ranges::any_of(vector_, [](float one) { return one != 0; });
+}
+
+void SemanticCache::answer(SemanticTicket& ticket, uint64_t now_ms) {
+    if (index_ == nullptr || !embed(ticket.text)) return;
+    lookups_.add();
+    const auto hits = index_->nearest(ticket.partition, ticket.scope, vector_, now_ms);
+    if (hits.empty()) return;
+    const float nearest = std::clamp(hits.front().similarity, 0.0f, 1.0f);
+    nearest_.record(observe::similarity_bounds, static_cast<uint64_t>(std::lround(nearest * 1000)));
+    for (const cache::SemanticHit& hit : hits) {
+        if (hit.similarity + rounding < ticket.similarity_min) return;
+        const cache::VetoReason reason = cache::veto(ticket.text, hit.entry->text);
+        if (reason != cache::VetoReason::none) {
+            vetoes_[static_cast<size_t>(reason)].add();
+            continue;
+        }
+        if (terms_->only_counts) return would_hit_.add();
+        ticket.found = hit.entry->answer;
+        ticket.found_key = hit.entry->key;
+        ticket.similarity = std::min(hit.similarity, 1.0f);
+        return;
+    }
+}
+
+void SemanticCache::send_home(SemanticTicketPtr ticket) {
+    CacheShards::Place& home = shards_.places_[ticket->home];
+    home.mailbox->post([ticket = std::move(ticket)] {
+        if (ticket->asker != nullptr) ticket->asker->on_semantic_answer();
+    });
+}
+
+void SemanticCache::keep(SemanticPut put, uint64_t now_ms) {
+    if (index_ == nullptr || put.purges_seen != purges_seen_ || !embed(put.entry.text)) return;
+    index_->put(put.partition, std::move(put.entry), vector_, now_ms);
+}
+
+void SemanticCache::tell_counts() noexcept {
+    const cache::SemanticCounts counts = index_ != nullptr ? index_->counts() : cache::SemanticCounts{};
+    entries_.set(static_cast<int64_t>(counts.entries));
+    bytes_.set(static_cast<int64_t>(counts.bytes));
+    stored_.set(static_cast<int64_t>(counts.stored));
+    evicted_.set(static_cast<int64_t>(counts.evicted));
+    expired_.set(static_cast<int64_t>(counts.expired));
+    purged_.set(static_cast<int64_t>(counts.purged));
+    too_large_.set(static_cast<int64_t>(counts.too_large));
+}
+
+SemanticCache::Totals SemanticCache::totals() const noexcept {
+    const auto value = [](const Gauge& gauge) { return static_cast<uint64_t>(gauge.value()); };
+    return {.entries = value(entries_),
+            .bytes = value(bytes_),
+            .stored = value(stored_),
+            .evicted = value(evicted_),
+            .expired = value(expired_),
+            .purged = value(purged_),
+            .too_large = value(too_large_)};
+}
+
+observe::SemanticCacheFacts SemanticCache::facts() const {
+    const Totals sums = totals();
+    observe::SemanticCacheFacts facts{.entries = sums.entries,
+                                      .bytes = sums.bytes,
+                                      .lookups = lookups_.value(),
+                                      .late = late_.load(std::memory_order_relaxed),
+                                      .would_hit = would_hit_.value(),
+                                      .put_dropped = put_dropped_.load(std::memory_order_relaxed)};
+    for (size_t i = 0; i < facts.nearest.size(); ++i) facts.nearest[i] = nearest_.bucket(i);
+    facts.nearest_sum = nearest_.sum();
+    for (size_t i = 1; i < vetoes_.size(); ++i)
+        facts.vetoes.push_back(
+            {.reason = cache::veto_reason_name(static_cast<cache::VetoReason>(i)), .count = vetoes_[i].value()});
+    return facts;
+}
+
+}  // namespace loom::proxy

@@ -1,0 +1,64 @@
+// What is said of keys of the caches, where they could do nothing or not what is meant.
+#include <gtest/gtest.h>
+
+#include "check.h"
+#include "fake_source.h"
+#include "plan_cache.h"
+
+namespace loom::app {
+namespace {
+
+const std::string base =
+    "listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nprovider.a.type = openai\n"
+    "provider.a.api_key = k\n";
+
+config::Loaded loaded(const std::string& text) {
+    auto result = config::load_text(base + text);
+    add_checks(result);
+    return result;
+}
+
+/// Behind the four lines that a provider needs.
+std::string told(const std::string& text) { return config::all_of(loaded(text).diagnostics); }
+
+TEST(CheckCache, WhatIsOffIsSaidInVain) {
+    EXPECT_EQ(told("cache.exact.ttl = 5m\n"),
+              "loom.conf:5:19: warning: cache.exact.ttl: nothing is kept: cache.exact.enabled is off\n");
+    EXPECT_EQ(told("semantic_cache.ttl = 5m\ncache.exact.enabled = on\n"),
+              "loom.conf:5:22: warning: semantic_cache.ttl: nothing is looked for: semantic_cache.enabled is off\n");
+    EXPECT_EQ(told("semantic_cache.enabled = on\ncache.exact.ttl = 5m\nsemantic_cache.ttl = 5m\n"), "");
+}
+
+TEST(CheckCache, WhatIsMeantMayBeAnother) {
+    EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.similarity_threshold = 20%\n"),
+              "loom.conf:6:39: warning: semantic_cache.similarity_threshold: so low that texts on different matters "
+              "pass it: the comparison of their words alone is left\n");
+    EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.max_size = 4MiB\n"),
+              "loom.conf:6:27: warning: semantic_cache.max_size: answers larger than an eighth of it are not kept, and "
+              "cache.exact.max_entry allows such\n");
+}
+
+TEST(CheckCache, WhatIsWrongIsRefused) {
+    EXPECT_EQ(told("semantic_cache.similarity_threshold = 1.2\n"),
+              "loom.conf:5:39: semantic_cache.similarity_threshold: expected a share such as 0.95 or 95%, got '1.2'\n");
+    EXPECT_EQ(told("semantic_cache.embedding.provider = openai\n"),
+              "loom.conf:5:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
+}
+
+/// With its own size, time and threshold; the exact one beside it has its own, whether it is switched on or not.
+TEST(CheckCache, ThePlanHasWhatTheConfSays) {
+    EXPECT_EQ(cache_plan(*loaded("").config), nullptr);
+    EXPECT_EQ(cache_plan(*loaded("cache.exact.enabled = on\n").config)->semantic, nullptr);
+    const auto plan = cache_plan(*loaded("semantic_cache.enabled = on\nsemantic_cache.max_size = 1GB\n"
+                                         "semantic_cache.ttl = 2h\nsemantic_cache.similarity_threshold = 92%\n")
+                                      .config);
+    ASSERT_NE(plan, nullptr);
+    EXPECT_EQ(plan->bytes_max, uint64_t{64} << 20);
+    EXPECT_EQ(*plan->semantic,
+              (proxy::SemanticPlan{
+                  .bytes_max = 1'000'000'000, .ttl_ms = 7'200'000, .similarity_min = 0.92f, .only_counts = false}));
+    EXPECT_EQ(cache_plan(*loaded("semantic_cache.enabled = on\n").config)->semantic->similarity_min, 0.95f);
+}
+
+}  // namespace
+}  // namespace loom::app
