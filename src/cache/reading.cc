@@ -49,7 +49,6 @@ class PromptReader {
     PromptReader(const Words& words, Language language, Reading& reading) noexcept
         : words_(words), reading_(reading), known_(lexicon()), language_(language) {
         reading.text = words.text;
-        reading.language = language_;
         reading.whole = words.whole;
         reading.questions = reading.modals = reading.tenses = reading.verbs = 0;
         reading.count = 0;

@@ -27,7 +27,6 @@ struct Token {
 
 struct Reading {
     std::string_view text;
-    Language language;     // english where nothing tells
     bool whole;            // all of the text was read
     uint32_t questions;    // Question
     uint32_t modals;       // Modal
