@@ -441,6 +441,24 @@ TEST_F(Reversible, ARivalsAnswerAndARetrysAreToldWithTheValues) {
     EXPECT_TRUE(contains(got.body, "Hello ann@example.org!")) << got.body;
 }
 
+/// The embedded model says again what it was told.
+TEST_F(AnswerGuard, TheEmbeddedModelIsGuardedAsAnyOther) {
+    conf.set("provider.mock.models", "");
+    conf.use_echo();
+    start_without_upstream();
+    for (const bool stream : {false, true}) {
+        const std::string body = fmt::format(
+            R"({{"model":"echo","stream":{},"messages":[{{"role":"user","content":"Write ann@example.org now"}}]}})",
+            stream);
+        const Message got = ask(chat_request(body));
+        EXPECT_EQ(got.status(), 200) << got.body;
+        EXPECT_FALSE(contains(got.body, "ann@")) << got.body;
+        EXPECT_TRUE(contains(got.body, "[EMAIL_1]")) << got.body;
+        EXPECT_TRUE(got.is_whole());
+    }
+    EXPECT_EQ(loom().eventually(R"(loom_ai_pii_detected_total{type="email",direction="response"})"), 2);
+}
+
 TEST_F(AnswerGuard, OffIsOff) {
     conf.set("security.pii_detection.direction", "request");
     const ProviderProtocol provider = saying(provider_protocol("openai"), "Write ann@exam", "ple.org.");

@@ -45,7 +45,7 @@ struct EventView {
     llm::EventFacts facts;
 };
 
-/// Looks at each event of a stream in turn, and may change what the client gets. Guards will stand here.
+/// Looks at each event of a stream in turn, in its client's words, and may change what the client gets.
 class EventObserver {
   public:
     virtual ~EventObserver() = default;
