@@ -1,5 +1,6 @@
 // Checks of what answers are kept, and for whom.
 #include "check_report.h"
+#include "sentence_model.h"
 
 namespace loom::app {
 namespace {
@@ -14,10 +15,14 @@ void warn_of_idle(Report& report, std::initializer_list<const char*> keys, const
 
 void check_semantic(Report& report) {
     const config::Config& config = report.config;
+    constexpr const char* model_key = "semantic_cache.embedding.model_path";
+    if (config.has(model_key))
+        if (const std::string fault = fault_of_sentence_model(config.text(model_key)); !fault.empty())
+            report.error(model_key, fault);
     if (!config.boolean("semantic_cache.enabled"))
         return warn_of_idle(report,
                             {"semantic_cache.similarity_threshold", "semantic_cache.ttl", "semantic_cache.max_size",
-                             "semantic_cache.shadow"},
+                             "semantic_cache.shadow", "semantic_cache.embedding.model_path"},
                             "nothing is looked for: semantic_cache.enabled is off");
     if (config.bytes("cache.exact.max_entry") > config.bytes("semantic_cache.max_size") / semantic_parts)
         report.warning("semantic_cache.max_size",

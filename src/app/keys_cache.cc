@@ -95,8 +95,15 @@ constexpr KeyRow rows[] = {
     {.pattern = "semantic_cache.embedding.provider",
      .type = choice,
      .default_text = "local",
-     .meaning = "local: texts are compared by their words, in the process, with no file and no model",
+     .meaning = "local: in the process, by the words of the texts, or by the model in "
+                "semantic_cache.embedding.model_path",
      .choices = "local|-openai"},
+    {.pattern = "semantic_cache.embedding.model_path",
+     .type = path,
+     .meaning = "a folder with a sentence model, as sentence-transformers keeps it (config.json, vocab.txt, "
+                "model.safetensors): texts are near if they mean the same. scripts/fetch-embedder brings one. Unset: "
+                "they are near if they share words, with no file and no model",
+     .change = KeyChange::restart},
 };
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
 #include "plan_owners.h"
+#include "sentence_model.h"
 
 namespace loom::app {
 
@@ -129,6 +130,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         for (const auto& family : plan.tokenizers->families) bytes += 2 * family.tokenizer.memory_bytes();
         terms.push_back({"tokenizers, old and new", bytes, "tokenizer.NAME.path"});
     }
+    if (!server.model_path.empty())
+        terms.push_back(
+            {"the sentence model", sentence_model_bytes(server.model_path), "semantic_cache.embedding.model_path"});
     if (plan.cache != nullptr && plan.cache->semantic != nullptr)
         terms.push_back({"answers to nearly the same requests",
                          plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max,

@@ -483,6 +483,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
                          .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
     fill_ledger(config, options);
     options.log_path = config.text("log.access.path");
+    options.model_path = config.text("semantic_cache.embedding.model_path");
     options.log_sample = config.decimal("log.access.sample");
     options.log_level = config.text("log.level");
     if (!messages.empty()) return std::unexpected(std::move(messages));

@@ -54,6 +54,7 @@ struct ServerOptions {
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::string log_path;
+    std::string model_path;  // of the sentence model that prompts are compared by; "": by their words
     double log_sample = 1.0;
     std::string log_level;
 

@@ -1,9 +1,12 @@
 #include "sentence_model.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <iostream>
 #include <vector>
 
@@ -52,6 +55,23 @@ std::expected<std::unique_ptr<cache::Embedder>, std::string> load_sentence_model
                                                  .pooling = files[5].text});
     if (!encoder) return std::unexpected(fmt::format("{}/{}", folder, encoder.error()));
     return std::move(*encoder);
+}
+
+std::string fault_of_sentence_model(const std::string& folder) {
+    for (const char* const name : {"config.json", "vocab.txt", "model.safetensors"}) {
+        const std::string path = folder + "/" + name;
+        if (::access(path.c_str(), R_OK) != 0)
+            return fmt::format("{} cannot be read: {}; scripts/fetch-embedder brings a model", path,
+                               std::strerror(errno));
+    }
+    return {};
+}
+
+uint64_t sentence_model_bytes(const std::string& folder) {
+    constexpr uint64_t float_bytes_of_half = 2;
+    std::error_code none;
+    const auto bytes = std::filesystem::file_size(folder + "/model.safetensors", none);
+    return none ? 0 : bytes * float_bytes_of_half;
 }
 
 int embed_lines_with(const std::string& folder) {

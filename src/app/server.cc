@@ -27,6 +27,7 @@
 #include "loom/proxy/semantic_cache.h"
 #include "plan_builder.h"
 #include "plan_identity.h"
+#include "sentence_model.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"
 #include "spent.h"
@@ -69,6 +70,7 @@ class Server {
     void do_chores();
 
   private:
+    [[nodiscard]] bool load_embedder();
     [[nodiscard]] bool raise_descriptor_limit();
     /// Nothing after an error in the log, which names the address, its key and a remedy.
     [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
@@ -126,6 +128,7 @@ class Server {
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
+    std::unique_ptr<cache::Embedder> embedder_;  // a sentence model's, until the cache has it; null: by words
     std::unique_ptr<proxy::SemanticCache> semantic_cache_;
     std::unique_ptr<IssuedKeys> issued_keys_;
     std::deque<tenant::AlertRing> alert_rings_;     // by shard
@@ -143,6 +146,17 @@ class Server {
 /// Null: nobody is given the answer to nearly the same.
 std::shared_ptr<const proxy::SemanticPlan> semantic_terms(const proxy::Plan& plan) {
     return plan.cache != nullptr ? plan.cache->semantic : nullptr;
+}
+
+bool Server::load_embedder() {
+    if (options_.model_path.empty()) return true;
+    auto model = load_sentence_model(options_.model_path);
+    if (!model) {
+        log_error("semantic_cache.embedding.model_path: {}", model.error());
+        return false;
+    }
+    embedder_ = std::move(*model);
+    return true;
 }
 
 bool Server::raise_descriptor_limit() {
@@ -191,7 +205,8 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    semantic_cache_ = std::make_unique<proxy::SemanticCache>(*cache_, &cache::make_lexical_embedder);
+    if (!load_embedder()) return exit_config;
+    semantic_cache_ = std::make_unique<proxy::SemanticCache>(*cache_, std::move(embedder_));
     cache_->set_semantic(*semantic_cache_);
     semantic_cache_->set_terms(semantic_terms(*plan_));
     if (!open_admin(plan_)) return exit_config;

@@ -26,7 +26,8 @@ size_t bytes_of(const SemanticPut& put) noexcept {
 
 }  // namespace
 
-SemanticCache::SemanticCache(CacheShards& shards, MakeEmbedder make) noexcept : shards_(shards), make_embedder_(make) {}
+SemanticCache::SemanticCache(CacheShards& shards, std::unique_ptr<const cache::Embedder> embedder) noexcept
+    : shards_(shards), embedder_(std::move(embedder)) {}
 
 SemanticCache::~SemanticCache() { stop(); }
 
@@ -39,7 +40,7 @@ void SemanticCache::set_terms(std::shared_ptr<const SemanticPlan> terms) {
     }
     something_.notify_one();
     if (thread_.joinable()) return;
-    embedder_ = make_embedder_();
+    if (embedder_ == nullptr) embedder_ = cache::make_lexical_embedder();
     vector_.resize(embedder_->dimensions());
     // Signals are the main thread's.
     sigset_t all, before;

@@ -166,7 +166,7 @@ class Semantic : public testing::Test {
 
     CacheShards shards{1};
     Loop loop{shards, 0};
-    SemanticCache cache{shards, &make_compass};
+    SemanticCache cache{shards, make_compass()};
     cache::Key partition = key_of(77);
 };
 
@@ -303,7 +303,7 @@ TEST(SemanticThreads, ShardsAskFillAndArePurgedAtOnce) {
     constexpr int steps = 1500;
     CacheShards shards(shard_count);
     std::vector<std::unique_ptr<Loop>> loops;
-    SemanticCache cache(shards, &make_compass);
+    SemanticCache cache(shards, make_compass());
     shards.set_semantic(cache);
     for (uint32_t i = 0; i < shard_count; ++i) loops.push_back(std::make_unique<Loop>(shards, i));
     cache.set_terms(terms_of(0.999f));

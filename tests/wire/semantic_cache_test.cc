@@ -1,10 +1,13 @@
 // Answers to nearly the same requests: who gets them, and what is never taken for the same.
 #include <fmt/format.h>
 
+#include <fstream>
 #include <thread>
 
+#include "../cache/encoder_fixture.h"
 #include "fixture.h"
 #include "protocols.h"
+#include "state_directory.h"
 
 namespace loom::wire {
 namespace {
@@ -356,6 +359,41 @@ TEST_F(SemanticCacheBudget, WhoHasSpentItGetsNothingOfWhatIsKept) {
     begin();
     (void)keep(body_of(asked, R"(,"max_tokens":12)"));
     EXPECT_EQ(ask(chat_request(body_of(asked_again, R"(,"max_tokens":12)"))).status(), 429);
+}
+
+/// A sentence model of chance: what it makes near is told by its arithmetic, and not by the words.
+class SemanticCacheModel : public SemanticCache {
+  protected:
+    SemanticCacheModel() {
+        const cache::testing::SmallEncoder small;
+        write("config.json", small.config());
+        write("vocab.txt", small.vocabulary_file());
+        write("model.safetensors", small.weights_file());
+        conf.set("semantic_cache.embedding.model_path", directory.path());
+    }
+    void write(const std::string& name, const std::string& text) {
+        std::ofstream(directory.path() + "/" + name, std::ios::binary) << text;
+    }
+    StateDirectory directory;
+};
+
+TEST_F(SemanticCacheModel, TextsAreComparedByTheModelInTheFolder) {
+    begin();
+    (void)keep(body_of(asked));
+    const Message second = ask(chat_request(body_of("how DO i reset my password ?")));
+    EXPECT_EQ(status_of(second), "semantic");
+    EXPECT_EQ(second.head.value("x-loom-cache-similarity"), "1.000") << "the same tokens";
+}
+
+TEST_F(SemanticCacheModel, WhatIsWrongWithItIsSaidAtTheStart) {
+    write("model.safetensors", "no weights");
+    const Exit broken = LoomProcess::run_to_end(conf.use_upstream(1).text());
+    EXPECT_EQ(broken.code, 78) << broken.log;
+    EXPECT_TRUE(contains(broken.log, "model.safetensors")) << broken.log;
+    conf.set("semantic_cache.embedding.model_path", directory.path() + "/none");
+    const Exit missing = LoomProcess::run_to_end(conf.text());
+    EXPECT_EQ(missing.code, 78) << missing.log;
+    EXPECT_TRUE(contains(missing.log, "fetch-embedder")) << missing.log;
 }
 
 }  // namespace

@@ -63,9 +63,8 @@ struct SemanticPut {
 /// One for the process. It is stopped when the shards have ended, and outlives them.
 class SemanticCache {
   public:
-    using MakeEmbedder = std::unique_ptr<cache::Embedder> (*)();
-    /// make  called once, with the first terms.
-    SemanticCache(CacheShards& shards, MakeEmbedder make) noexcept;
+    /// embedder  null: texts are compared by their words.
+    SemanticCache(CacheShards& shards, std::unique_ptr<const cache::Embedder> embedder) noexcept;
     ~SemanticCache();  // stop()
     SemanticCache(const SemanticCache&) = delete;
 
@@ -120,8 +119,7 @@ class SemanticCache {
     void tell_counts() noexcept;
 
     CacheShards& shards_;
-    const MakeEmbedder make_embedder_;
-    std::unique_ptr<const cache::Embedder> embedder_;  // before the thread begins
+    std::unique_ptr<const cache::Embedder> embedder_;  // there before the thread begins
 
     std::mutex mutex_;
     std::condition_variable something_;
