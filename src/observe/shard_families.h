@@ -43,7 +43,7 @@ inline constexpr ShardCounter shard_counters[] = {
      &ShardMetrics::context_flagged},
     {"loom_ai_context_trimmed_total", "Requests that were sent without their oldest turns.",
      &ShardMetrics::context_trimmed},
-    {"loom_ai_context_messages_dropped_total", "The messages of those turns.", &ShardMetrics::context_turns_dropped},
+    {"loom_ai_context_messages_dropped_total", "The messages of those turns.", &ShardMetrics::context_messages_dropped},
     {"loom_ring_buffers_exhausted_total", "Receives that found no provided buffer.", &ShardMetrics::ring_no_buffers},
 };
 

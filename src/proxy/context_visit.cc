@@ -91,7 +91,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     }
     if (needed(request) > window) return refuse(request, window);
     x_.services_.metrics().context_trimmed.add();
-    x_.services_.metrics().context_turns_dropped.add(dropped);
+    x_.services_.metrics().context_messages_dropped.add(dropped);
     tell("x-loom-context-trimmed: {}\r\n", dropped);
     return {};
 }

@@ -195,9 +195,9 @@ class ShardMetrics {
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
     Counter budget_alerts;  // shares of budgets that were reached
-    // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and those
-    // turns.
-    Counter context_refused, context_flagged, context_trimmed, context_turns_dropped;
+    // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and their
+    // messages.
+    Counter context_refused, context_flagged, context_trimmed, context_messages_dropped;
     Counter alerts_lost;       // events that a shard had no room for (alerts.*)
     Counter budget_fallbacks;  // requests that a model took in place of one that a budget did not do for
     // Requests that a second provider was asked beside the first: its answer was the client's, it was cancelled, it

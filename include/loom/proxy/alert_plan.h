@@ -22,6 +22,4 @@ struct AlertPlan {
     uint32_t queue_max = 1'000;            // events that wait
 };
 
-struct AnomalyPlan;
-
 }  // namespace loom::proxy

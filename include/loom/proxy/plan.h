@@ -316,7 +316,6 @@ struct Plan {
     std::shared_ptr<const AccessRules> access_rules;  // null: none
     std::shared_ptr<tenant::Lockout> lockout;         // null: nobody is locked out
     std::shared_ptr<const AlertPlan> alerts;          // null: events are logged and counted, and told nobody
-    std::shared_ptr<const AnomalyPlan> anomalies;     // null: nobody is watched
     std::shared_ptr<const ContextPlan> context;       // null: a prompt goes on, however long
     // Where what teams take is counted, of those that the conf names.
     std::unordered_map<std::string, uint16_t, StringHash, std::equal_to<>> team_slots;

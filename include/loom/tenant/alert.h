@@ -14,13 +14,8 @@
 namespace loom::tenant {
 
 enum class AlertType : uint8_t {
-    budget_share,      // a share of a limit is reached (token_accounting.*.alert)
-    budget_spent,      // a limit is reached, or what is left of it did not do for a request, which was refused
-    spend_anomaly,     // a consumer's hour costs far more than its hours did
-    requests_anomaly,  // likewise of requests
-    errors_anomaly,    // likewise of answers that are errors
-    new_address,       // a consumer asks from where it has never been
-    new_model,         // a consumer asks for a model as it never did
+    budget_share,  // a share of a limit is reached (token_accounting.*.alert)
+    budget_spent,  // a limit is reached, or what is left of it did not do for a request, which was refused
 };
 
 /// A text of bounded length, cut where it is longer.
@@ -46,15 +41,12 @@ struct Alert {
     // Whose: a consumer, a team, or all.
     LimitScope scope = LimitScope::consumer;
     ShortText<128> name;
-    // Of budgets.
     ShortText<128> budget;  // the key that says the limit
     BudgetUnit unit = BudgetUnit::tokens;
     BudgetPeriod period = BudgetPeriod::day;
     uint8_t share = 0;   // percent that is reached; 0 of one that is spent
-    uint64_t spent = 0;  // and held; in budget_units, of anomalies what the hour has
-    uint64_t limit = 0;  // likewise; of anomalies what an hour has had until now
-    // Of what is new.
-    ShortText<128> what;
+    uint64_t spent = 0;  // and held; of money, in budget_units
+    uint64_t limit = 0;  // likewise
 };
 
 /// One shard's events. One thread puts in, another one takes out; neither waits.
