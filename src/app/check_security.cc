@@ -39,8 +39,11 @@ void check_content(Report& report) {
     guard::ContentWords read;
     for (const std::string& phrase : words)
         if (!read.add(phrase))
-            report.error(words_key, fmt::format("'{}' has no word, or more than {}", config::printable(phrase),
-                                                guard::ContentWords::words_max));
+            report.error(words_key,
+                         fmt::format("'{}' has no word, more than {}, one of more than {} bytes, or a letter that is "
+                                     "neither Latin nor Cyrillic",
+                                     config::printable(phrase), guard::ContentWords::words_max,
+                                     guard::ContentWords::word_bytes_max));
     if (categories.empty() && words.empty() && config.boolean("security.content_filtering.enabled"))
         report.error(categories_key,
                      fmt::format("nothing is named, and {} is empty: nothing would be looked for", words_key));

@@ -193,6 +193,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
     if (!take_plan(plan, config_)) return exit_config;
+    if (!load_embedder()) return exit_config;  // before anybody is let in
     cache_ = std::make_unique<proxy::CacheShards>(options_.shard_count);
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
@@ -205,7 +206,6 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    if (!load_embedder()) return exit_config;
     semantic_cache_ = std::make_unique<proxy::SemanticCache>(*cache_, std::move(embedder_));
     cache_->set_semantic(*semantic_cache_);
     semantic_cache_->set_terms(semantic_terms(*plan_));

@@ -17,23 +17,29 @@ constexpr uint32_t own_points = 100;  // an operator's own words are meant
 bool ContentWords::add(std::string_view phrase) {
     uint64_t hash = 0;
     size_t count = 0;
+    bool too_long = false;
     std::string word;
     const auto end_word = [&] {
         if (word.empty()) return;
+        too_long |= word.size() > word_bytes_max;
         hash = join_hashes(hash, WordTable::hash_of(word));
         count += 1;
         word.clear();
     };
     for (size_t at = 0; at < phrase.size();) {
         const FoldedChar c = fold(phrase, at);
+        const bool is_ascii = static_cast<unsigned char>(phrase[at]) < 0x80;
         at += c.bytes;
-        if (c.kind == FoldedChar::Kind::letter)
+        if (c.kind == FoldedChar::Kind::other && !is_ascii) return false;
+        if (c.kind == FoldedChar::Kind::letter && c.native_size > 0)
+            word.append(c.native.data(), c.native_size);
+        else if (c.kind == FoldedChar::Kind::letter)
             word += c.latin;
         else if (c.kind != FoldedChar::Kind::hidden && !(c.kind == FoldedChar::Kind::joiner && !word.empty()))
             end_word();
     }
     end_word();
-    if (count == 0 || count > words_max) return false;
+    if (count == 0 || count > words_max || too_long) return false;
     longest_ = std::max(longest_, count);
     hashes_.insert(std::ranges::upper_bound(hashes_, hash), hash);
     return true;
@@ -43,9 +49,11 @@ void ContentTrack::add_points(ContentCategory category, uint32_t points, bool al
     (always ? always_ : sums_)[static_cast<size_t>(category)].add(points);
 }
 
-void ContentTrack::add(std::string_view word, uint32_t word_index) noexcept {
+void ContentTrack::add(const WordForms& word, uint32_t word_index) noexcept {
     if (own_ != nullptr && !own_fired_) add_own(word, word_index);
-    const uint32_t meaning = content_words.meaning_of(word);
+    uint32_t meaning = 0;
+    for (size_t form = 1; form < word.size() && meaning == 0; ++form)
+        if (form == 1 || word[form] != word[form - 1]) meaning = content_words.meaning_of(word[form]);
     if (meaning == 0) return;
     is_about_ |= (meaning & c_about) != 0;
     trail_.add(meaning, word_index, 0);
@@ -60,16 +68,20 @@ void ContentTrack::add(std::string_view word, uint32_t word_index) noexcept {
 }
 
 /// The phrases that end with this word, the shortest first.
-void ContentTrack::add_own(std::string_view word, uint32_t word_index) noexcept {
+void ContentTrack::add_own(const WordForms& word, uint32_t word_index) noexcept {
     if (last_index_ + 1 != word_index) last_count_ = 0;
     last_index_ = word_index;
-    std::shift_right(last_.begin(), last_.end(), 1);
-    last_[0] = WordTable::hash_of(word);
-    last_count_ = std::min(last_count_ + 1, last_.size());
-    for (size_t count = 1; count <= std::min(last_count_, own_->longest_); ++count) {
-        uint64_t hash = 0;
-        for (size_t i = count; i > 0; --i) hash = join_hashes(hash, last_[i - 1]);
-        own_fired_ |= std::ranges::binary_search(own_->hashes_, hash);
+    last_count_ = std::min(last_count_ + 1, ContentWords::words_max);
+    for (size_t form = 0; form < word.size(); ++form) {
+        auto& last = last_[form];
+        std::shift_right(last.begin(), last.end(), 1);
+        // What does not look like Latin is itself alone.
+        last[0] = WordTable::hash_of(word[form].find('?') != std::string_view::npos ? word[0] : word[form]);
+        for (size_t count = 1; count <= std::min(last_count_, own_->longest_); ++count) {
+            uint64_t hash = 0;
+            for (size_t i = count; i > 0; --i) hash = join_hashes(hash, last[i - 1]);
+            own_fired_ |= std::ranges::binary_search(own_->hashes_, hash);
+        }
     }
     if (own_fired_) add_points(ContentCategory::custom, own_points, true);
 }

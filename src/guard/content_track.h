@@ -10,6 +10,10 @@
 
 namespace loom::guard {
 
+/// A word as it was written, but small; as it looks in Latin letters ('?' where it looks like none); and that with its
+/// digits and signs read as letters, 1 as i and as l. Views.
+using WordForms = std::array<std::string_view, 4>;
+
 class ContentTrack {
   public:
     /// own  borrowed; null: none.
@@ -19,12 +23,12 @@ class ContentTrack {
     [[nodiscard]] bool wants(char first, char second, size_t size) const noexcept {
         return own_ != nullptr || content_words.may_mean(first, second, size);
     }
-    /// word  folded. It is the word_index-th of the text.
-    void add(std::string_view word, uint32_t word_index) noexcept;
+    /// The word_index-th of the text.
+    void add(const WordForms& word, uint32_t word_index) noexcept;
     [[nodiscard]] ContentScore score() const noexcept;
 
   private:
-    void add_own(std::string_view word, uint32_t word_index) noexcept;
+    void add_own(const WordForms& word, uint32_t word_index) noexcept;
     void add_points(ContentCategory category, uint32_t points, bool always) noexcept;
 
     struct Sum {
@@ -41,7 +45,8 @@ class ContentTrack {
     std::array<Sum, content_category_count> sums_, always_;
 
     const ContentWords* own_;
-    std::array<uint64_t, ContentWords::words_max> last_;  // hashes of the last words, newest first
+    /// Hashes of the last words, newest first, for each of their forms.
+    std::array<std::array<uint64_t, ContentWords::words_max>, std::tuple_size_v<WordForms>> last_;
     size_t last_count_ = 0;
     uint32_t last_index_ = 0;
     bool own_fired_ = false;

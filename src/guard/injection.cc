@@ -283,16 +283,15 @@ class Reader {
             rotated_.add(other, word_index_, place);
     }
     void tell_content(std::string_view word) noexcept {
-        if (has_leet_ && content_words.meaning_of(word) == 0) {
-            Text<word_bytes_max> read;
-            bool letters = false;
-            for (const char c : word) {
-                letters |= is_lower(c);
-                read.add(unleet(c, 'i'));
-            }
-            if (letters) return content_->add(read.view(), word_index_);
+        WordForms forms{native_.size > 0 ? native_.view() : word, word, word, word};
+        Text<word_bytes_max> with_i, with_l;
+        const bool has_letters = std::ranges::any_of(word, [](char c) { return is_lower(c); });
+        for (const char c : has_leet_&& has_letters ? word : std::string_view()) {
+            with_i.add(unleet(c, 'i'));
+            with_l.add(unleet(c, 'l'));
         }
-        content_->add(word, word_index_);
+        if (with_i.size > 0) forms[2] = with_i.view(), forms[3] = with_l.view();
+        content_->add(forms, word_index_);
     }
     static char rotate(char c) noexcept { return is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c; }
     /// "1gn0r3": digits and signs for letters, where letters are among them.

@@ -257,7 +257,7 @@ void Exchange::finish_answer_head(http::HeadWriter& head, bool ends_by_close) {
         head.raw(
             "vary: Origin\r\naccess-control-expose-headers: x-request-id, x-loom-overhead-us, x-loom-provider, "
             "x-loom-attempts, x-loom-choice, x-loom-experiment, x-loom-failover, x-loom-rule, x-loom-task, "
-            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, "
+            "x-loom-complexity, x-loom-model, x-loom-fallback, x-loom-hedge, x-loom-cache, x-loom-cache-similarity, "
             "x-loom-cache-key, x-loom-context-overflow, x-loom-context-trimmed, age, retry-after, ratelimit, "
             "ratelimit-policy\r\n");
     }
@@ -363,7 +363,9 @@ void Exchange::on_event_passed() noexcept {
 /// budgets, its limits and the ledger.
 llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
-    if (counted.input == 0) counted.input = limited_ != nullptr ? limited_->tokens_input : guarding_->prompt_tokens();
+    if (counted.input == 0)
+        counted.input = std::max(limited_ != nullptr ? limited_->tokens_input : 0,
+                                 guarding_ != nullptr ? guarding_->prompt_tokens() : 0);
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
     counted.provenance = llm::Usage::Provenance::counted;

@@ -529,6 +529,7 @@ void CacheVisit::on_event(const llm::EventFacts& facts) noexcept {
 /// Nothing but an answer that was given to its end, by the model that was asked for, and says itself that it is whole.
 bool CacheVisit::is_whole() const {
     if (x_.client_gone_ || x_.status_ != 200 || x_.error_.code != Errc::ok || !x_.answer_whole()) return false;
+    if (x_.guarding_ != nullptr && x_.guarding_->blocked_answer()) return false;
     const bool stands_in = (x_.failover_ != nullptr && !x_.failover_->model.empty()) ||
                            (x_.selection_ != nullptr && x_.selection_->by_budget);
     // A name of one's own may be one model here and another there: who comes later wants what is asked first.

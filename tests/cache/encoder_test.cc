@@ -193,6 +193,12 @@ TEST(SentenceEncoder, WhatIsWrongIsNamed) {
               std::string::npos);
     EXPECT_NE(fault({.config = "[", .vocabulary = vocabulary, .weights = weights}).find("config.json"),
               std::string::npos);
+    const std::string doubled = vocabulary + "how\nhow\n[SEP]\n";
+    EXPECT_NE(fault({.config = config, .vocabulary = doubled, .weights = weights}).find("vocab_size"),
+              std::string::npos)
+        << "a piece that is there twice has the later line's number";
+    EXPECT_NE(in_config("1e-12", "-1").find("layer_norm_eps"), std::string::npos);
+    EXPECT_NE(in_config("1e-12", "1e300").find("layer_norm_eps"), std::string::npos);
     const std::string more = vocabulary + "one\ntoo\n";
     EXPECT_NE(fault({.config = config, .vocabulary = more, .weights = weights}).find("vocab_size"), std::string::npos);
 }
@@ -211,6 +217,15 @@ TEST(SentenceEncoder, EveryTruncationOfTheWeightsIsRefused) {
     std::string hostile = weights;
     std::memset(hostile.data(), 0xff, sizeof(uint64_t));
     EXPECT_FALSE(make_sentence_encoder({.config = config, .vocabulary = vocabulary, .weights = hostile}));
+}
+
+/// A small file that says to be large.
+TEST(Safetensors, TensorsOverEachOtherAreRefused) {
+    const std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                               R"("b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})";
+    const uint64_t length = header.size();
+    EXPECT_FALSE(Safetensors::read(std::string(reinterpret_cast<const char*>(&length), sizeof length) + header +
+                                   std::string(8, '\0')));
 }
 
 TEST(Safetensors, ReadsHalvesOfBothKinds) {

@@ -76,7 +76,8 @@ TEST(Content, FindsNoLessOfWhatItHadNotSeen) {
 TEST(Content, IsFoundHoweverItIsWritten) {
     for (const std::string_view text :
          {"I WANT TO KILL MYSELF", "i want to k\u00efll myself", "I want to kill\u200b myself",
-          "i w\u0430nt to kill myself", "I want to k1ll myself", "\u201cI want to kill myself\u201d"})
+          "i w\u0430nt to kill myself", "I want to k1ll myself", "I want to ki11 myself",
+          "\u201cI want to kill myself\u201d"})
         EXPECT_TRUE(score_content(text).reaches(self_harm, high)) << text;
 }
 
@@ -95,10 +96,19 @@ TEST(Content, OwnWordsAreFoundAsPhrases) {
     EXPECT_TRUE(own.add("Schwäbisch"));
     EXPECT_FALSE(own.add("  -- "));
     EXPECT_FALSE(own.add("one two three four five six seven"));
+    EXPECT_FALSE(own.add("\u03c3\u03b5\u03be")) << "Greek letters that look like none";
+    EXPECT_FALSE(own.add("\u6e38\u6cf3"));
+    EXPECT_FALSE(own.add(std::string(33, 'x')));
+    EXPECT_TRUE(own.add("covid19 B2B"));
+    EXPECT_TRUE(own.add("\u0436\u0443\u043a"));
     const auto has = [&own](std::string_view text) { return score_content(text, &own).reaches(custom, high); };
     EXPECT_TRUE(has("What do you know of PROJECT  Blue\u200bbird?"));
     EXPECT_TRUE(has("schwabisch"));
     EXPECT_TRUE(has("project-bluebird"));
+    EXPECT_TRUE(has("our Covid19 b2b sales"));
+    EXPECT_TRUE(has("\u0416\u0443\u043a!"));
+    EXPECT_FALSE(has("\u0434\u043b\u044f \u0438\u043b\u0438 \u0447\u0442\u043e")) << "other words of that length";
+    EXPECT_TRUE(has("pr0ject b1uebird"));
     EXPECT_FALSE(has("project of a bluebird"));
     EXPECT_FALSE(has("Bluebird project"));
     EXPECT_FALSE(has("projectbluebird"));

@@ -20,8 +20,9 @@ struct EncoderFiles {
     std::string_view vocabulary;        // vocab.txt
     std::string_view weights;           // model.safetensors: F32, F16 or BF16
     std::string_view tokenizer_config;  // tokenizer_config.json; "": letters' case does not count
-    std::string_view sentence_config;   // sentence_bert_config.json; "": as many tokens as the model has positions for
-    std::string_view pooling;           // 1_Pooling/config.json; "": the mean
+    std::string_view
+        sentence_config;  // sentence_bert_config.json; "": as many tokens as the model has positions for, 512 at most
+    std::string_view pooling;  // 1_Pooling/config.json; "": the mean
 };
 
 /// Holds the weights as floats: 87 MiB for all-MiniLM-L6-v2. embed() takes its working memory from the heap and one

@@ -30,7 +30,9 @@ struct ContentScore {
 class ContentWords {
   public:
     static constexpr size_t words_max = 6;
-    /// False: the phrase has no word, or more than words_max.
+    static constexpr size_t word_bytes_max = 32;
+    /// False: the phrase has no word or more than words_max, one of more than word_bytes_max, or a letter that is
+    /// neither Latin nor Cyrillic.
     bool add(std::string_view phrase);
     [[nodiscard]] bool empty() const noexcept { return hashes_.empty(); }
 

@@ -13,8 +13,8 @@ constexpr size_t lanes = 16;  // partial sums, which may be added in any order
 /// 2^n by the exponent's bits, times a polynomial of what is left, |rest| <= ln 2 / 2: 2 units of the last place.
 /// Below -87 it is e^-87, above 88 e^88.
 inline float exp_of(float x) noexcept {
-    constexpr float round = 12582912.0F;  // 1.5 · 2^23: adding it leaves whole numbers
-    x = std::min(std::max(x, -87.0F), 88.0F);
+    constexpr float round = 12582912.0F;       // 1.5 · 2^23: adding it leaves whole numbers
+    x = std::min(88.0F, std::max(-87.0F, x));  // of what is no number, -87
     const float n = (x * 1.44269504F + round) - round;
     const float rest = (x - n * 0.693359375F) + n * 2.12194440e-4F;
     float p = 1.9875691500e-4F;

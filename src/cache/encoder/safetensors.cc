@@ -49,6 +49,7 @@ std::expected<Safetensors, std::string> Safetensors::read(std::string_view file)
     const std::string_view data = file.substr(length_bytes + header_bytes);
     const simdjson::padded_string header(file.substr(length_bytes, header_bytes));
     Safetensors all;
+    size_t told_bytes = 0;
     ondemand::parser parser;
     ondemand::document document;
     ondemand::object object;
@@ -87,6 +88,8 @@ std::expected<Safetensors, std::string> Safetensors::read(std::string_view file)
         if (count != 2 || bounds[0] > bounds[1] || bounds[1] > data.size())
             return broken(fmt::format("{} lies outside of the file", kept_name));
         tensor.bytes = data.substr(bounds[0], bounds[1] - bounds[0]);
+        told_bytes += tensor.bytes.size();  // each is at most the file, and a header holds few
+        if (told_bytes > data.size()) return broken("its tensors lie over each other");
         all.tensors_.insert_or_assign(std::move(kept_name), std::move(tensor));
     }
     return all;

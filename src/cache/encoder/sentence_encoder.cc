@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "bert.h"
+#include "loom/base/assert.h"
 #include "loom/base/json.h"
 #include "wordpiece.h"
 
@@ -21,6 +22,8 @@ constexpr size_t hidden_max = 4096;
 constexpr size_t layers_max = 64;
 constexpr size_t positions_max = 8192;
 constexpr size_t vocabulary_max = 1'000'000;
+constexpr size_t tokens_max_default = 512;
+constexpr size_t tokens_max_most = 2048;
 
 /// A small file with one JSON object; what is not in it is not said.
 class Settings {
@@ -90,7 +93,9 @@ std::expected<BertShape, std::string> read_shape(Settings& config) {
     }
     if (shape.hidden_size % shape.num_attention_heads != 0)
         return Failure("config.json: hidden_size has to be a multiple of num_attention_heads");
-    shape.layer_norm_eps = static_cast<float>(config.number("layer_norm_eps").value_or(1e-12));
+    const double epsilon = config.number("layer_norm_eps").value_or(1e-12);
+    if (!(epsilon >= 0 && epsilon < 1)) return Failure("config.json: layer_norm_eps has to be a number from 0 to 1");
+    shape.layer_norm_eps = static_cast<float>(epsilon);
     return shape;
 }
 
@@ -102,6 +107,7 @@ class SentenceEncoder final : public Embedder {
     [[nodiscard]] size_t dimensions() const noexcept override { return bert_.shape().hidden_size; }
 
     void embed(std::string_view text, std::span<float> into) const override {
+        LOOM_ASSERT(into.size() == dimensions());
         std::ranges::fill(into, 0.0F);
         const std::vector<uint32_t> tokens = pieces_.tokens(text, tokens_max_);
         if (tokens.size() <= 2) return;  // nothing between the marks
@@ -139,9 +145,11 @@ std::expected<std::unique_ptr<Embedder>, std::string> make_sentence_encoder(cons
     const bool by_first = pooling.flag("pooling_mode_cls_token").value_or(false);
     if (!by_first && !pooling.flag("pooling_mode_mean_tokens").value_or(true))
         return Failure("1_Pooling/config.json: has to pool by the mean of the tokens or by the first (cls)");
-    size_t tokens_max = shape->max_position_embeddings;
+    // Working memory and time grow with the square of it: more has to be asked for.
+    size_t tokens_max = std::min<size_t>(shape->max_position_embeddings, tokens_max_default);
     if (const auto said = sentence.number("max_seq_length"); said && *said >= 3)
-        tokens_max = std::min(tokens_max, static_cast<size_t>(std::min(*said, static_cast<double>(positions_max))));
+        tokens_max = std::min(shape->max_position_embeddings,
+                              static_cast<size_t>(std::min(*said, static_cast<double>(tokens_max_most))));
     if (tokens_max < 3) return Failure("config.json: max_position_embeddings leaves no room for a word");
 
     auto pieces = WordPiece::read(files.vocabulary, tokenizer.flag("do_lower_case").value_or(true));

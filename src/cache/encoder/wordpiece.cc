@@ -123,6 +123,7 @@ std::expected<WordPiece, std::string> WordPiece::read(std::string_view vocabular
         made.pieces_.insert_or_assign(std::string(piece), number++);
         made.piece_bytes_max_ = std::max(made.piece_bytes_max_, piece.size());
     }
+    made.line_count_ = number;
     const auto find = [&made](std::string_view name, uint32_t& into) {
         const auto found = made.pieces_.find(name);
         if (found != made.pieces_.end()) into = found->second;

@@ -20,7 +20,8 @@ class WordPiece {
 
     /// [CLS] … [SEP], tokens_max of them at most.
     [[nodiscard]] std::vector<uint32_t> tokens(std::string_view text, size_t tokens_max) const;
-    [[nodiscard]] size_t size() const noexcept { return pieces_.size(); }
+    /// Lines of the vocabulary: every token is below it.
+    [[nodiscard]] size_t size() const noexcept { return line_count_; }
 
     static constexpr size_t word_code_points_max = 100;  // a longer word is unknown
 
@@ -32,6 +33,7 @@ class WordPiece {
     void append_word(std::string_view word, size_t code_points, std::vector<uint32_t>& tokens) const;
 
     std::unordered_map<std::string, uint32_t, Hash, std::equal_to<>> pieces_;
+    size_t line_count_ = 0;
     size_t piece_bytes_max_ = 0;  // of all pieces: no search is longer
     uint32_t unknown_ = 0;
     uint32_t begin_ = 0;
