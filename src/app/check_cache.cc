@@ -24,6 +24,18 @@ void check_semantic(Report& report) {
                             {"semantic_cache.similarity_threshold", "semantic_cache.ttl", "semantic_cache.max_size",
                              "semantic_cache.shadow", "semantic_cache.embedding.model_path"},
                             "nothing is looked for: semantic_cache.enabled is off");
+    const bool exact = config.boolean("cache.exact.enabled");
+    if (config.boolean("semantic_cache.shadow") && !exact)
+        report.error("semantic_cache.shadow",
+                     "it would give nobody anything, and yet switch cache.exact on, which is off: set "
+                     "cache.exact.enabled = on, or semantic_cache.enabled = off");
+    else if (!exact && !config.settings("cache.exact.enabled").empty())
+        report.warning("cache.exact.enabled",
+                       "off, and yet who asks the same gets the answer that is kept: semantic_cache.enabled = on works "
+                       "with it");
+    if (config.milliseconds("semantic_cache.ttl") > config.milliseconds("cache.exact.ttl"))
+        report.warning("semantic_cache.ttl",
+                       "longer than cache.exact.ttl: the same request, too, is given its answer for this long");
     if (config.bytes("cache.exact.max_entry") > config.bytes("semantic_cache.max_size") / semantic_parts)
         report.warning("semantic_cache.max_size",
                        "answers larger than an eighth of it are not kept, and cache.exact.max_entry allows such");

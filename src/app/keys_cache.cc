@@ -47,7 +47,7 @@ constexpr KeyRow rows[] = {
      .default_text = "tenant",
      .meaning = "for whom an answer is good: the consumers of one tenant (consumer.NAME.tenant; without one, each for "
                 "itself), each consumer, or all alike. Where stored things are told apart (route.NAME.passthrough), "
-                "shared is as tenant",
+                "and for nearly the same (semantic_cache.enabled), shared is as tenant",
      .choices = "tenant|consumer|shared"},
     {.pattern = "cache.exact.single_flight",
      .type = duration,
@@ -65,8 +65,9 @@ constexpr KeyRow rows[] = {
      .meaning =
          "on: who asks nearly the same gets the answer that is kept, where cache.exact (which works then with its "
          "own keys, whether it is enabled or not) has none. Nearly: the last message is one text of the user's, and "
-         "only that differs; all else is the same to the byte (model, system prompt, tools, parameters, earlier "
-         "turns, whose it is); the texts are similarity_threshold near; and nothing that changes an answer stands in "
+         "only that differs; all else is the same as cache.exact has it (model, system prompt, tools, parameters, "
+         "earlier turns, whose it is); the texts are similarity_threshold near; and nothing that changes an answer "
+         "stands in "
          "one alone (numbers, names, negations, opposites, code, language ...: the metric "
          "loom_ai_cache_vetoes_total tells which). Answers say x-loom-cache: semantic, x-loom-cache-similarity, age, "
          "and in x-loom-cache-key the entry's key, for a purge. It is looked for on a thread beside the shards; what "
@@ -79,19 +80,22 @@ constexpr KeyRow rows[] = {
     {.pattern = "semantic_cache.ttl",
      .type = duration,
      .default_text = "1h",
-     .meaning = "how long an answer is given to nearly the same requests. A change empties it",
+     .meaning = "how long an answer is given to nearly the same requests. The same request is one of them: it is given "
+                "its answer for this or for cache.exact.ttl, whichever is longer. A change empties it",
      .range = "1ms.."},
     {.pattern = "semantic_cache.max_size",
      .type = size,
      .default_text = "64MiB",
-     .meaning = "what vectors, texts, answers and their index take, in the process; where it is full, the oldest "
-                "eighth goes. A change empties it",
+     .meaning = "what vectors, texts, answers and their index take, in the process; where it is full, what is oldest "
+                "goes, up to an eighth of it at once. A change empties it",
      .range = "1MiB..1TiB"},
     {.pattern = "semantic_cache.shadow",
      .type = boolean,
      .default_text = "off",
-     .meaning = "on: it is looked up and counted (loom_ai_cache_semantic_would_hit_total, loom_ai_cache_similarity), "
-                "nobody waits for it, and nobody is given anything"},
+     .meaning =
+         "on: it is looked up and counted (loom_ai_cache_semantic_would_hit_total, loom_ai_cache_similarity), "
+         "nobody waits for it, and nobody is given anything of it. cache.exact, which it works with, gives what it "
+         "has, and so must be enabled"},
     {.pattern = "semantic_cache.embedding.provider",
      .type = choice,
      .default_text = "local",

@@ -47,6 +47,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.limits_clients = plan.rate_limits != nullptr;
     shape.guards = plan.guard != nullptr;
     shape.guards_answers = plan.guard != nullptr && plan.guard->tells_answers();
+    shape.compares_texts = plan.cache != nullptr && plan.cache->semantic != nullptr;
     shape.keeps_ledger = server.ledger.has_value();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
@@ -134,9 +135,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back(
             {"the sentence model", sentence_model_bytes(server.model_path), "semantic_cache.embedding.model_path"});
     if (plan.cache != nullptr && plan.cache->semantic != nullptr)
-        terms.push_back({"answers to nearly the same requests",
-                         plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max,
-                         "semantic_cache.max_size"});
+        terms.push_back(
+            {"answers to nearly the same requests",
+             plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max),
+             "semantic_cache.max_size"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

@@ -16,7 +16,12 @@ struct KeyHash {
 /// What an entry has of its own on the heap.
 size_t own_bytes(const SemanticEntry& entry) noexcept {
     constexpr size_t heap_bytes = 16;
-    return entry.text.capacity() + heap_bytes + entry_bytes(*entry.answer);
+    return entry.text.capacity() + entry.scope.capacity() + 2 * heap_bytes + entry_bytes(*entry.answer);
+}
+
+/// The same request may be asked in more than one scope, each of which has a partition of its own.
+Key place_key(const Key& partition, const Key& entry) noexcept {
+    return {partition.high ^ entry.high, partition.low ^ entry.low};
 }
 
 // Of a node of std::unordered_map: its pointer, the heap's part, and places in its table, which may be a half empty.
@@ -53,15 +58,33 @@ class SemanticIndex::Generation {
         Partition& where = found->second;
         bytes_ += (is_new ? partition_bytes : 0) + place_bytes + own_bytes(entry);
         fresh_until_ms_ = std::max(fresh_until_ms_, entry.fresh_until_ms);
-        places_.insert_or_assign(entry.key, Place{&where, where.count()});
+        places_.insert_or_assign(place_key(key, entry.key), Place{&where, where.count()});
         bytes_ += where.add(std::move(entry), vector);
         bytes_ += where.link(options_.graph_from);
         live_ += 1;
     }
 
+    /// An answer that is newer, to the same text: nothing else of it changes, and no place is lost.
+    /// Returns false where there is none, or where the generation would become larger than bytes_max.
+    bool refresh(const Key& key, const SemanticEntry& entry, std::span<const float> vector, size_t bytes_max) {
+        const auto found = places_.find(place_key(key, entry.key));
+        if (found == places_.end()) return false;
+        Partition& where = *found->second.partition;
+        SemanticEntry& old = where.at(found->second.number);
+        if (old.text != entry.text || old.scope != entry.scope) return false;
+        if (!std::ranges::equal(vector, std::span(where.vector_at(found->second.number), vector.size()))) return false;
+        const size_t without = bytes_ - entry_bytes(*old.answer);
+        if (without + entry_bytes(*entry.answer) > bytes_max) return false;
+        bytes_ = without + entry_bytes(*entry.answer);
+        old.answer = entry.answer;
+        old.fresh_until_ms = entry.fresh_until_ms;
+        fresh_until_ms_ = std::max(fresh_until_ms_, entry.fresh_until_ms);
+        return true;
+    }
+
     /// Its answer and its text go; its place stays until the generation does.
-    bool remove(const Key& key) noexcept {
-        const auto found = places_.find(key);
+    bool remove(const Key& partition, const Key& key) noexcept {
+        const auto found = places_.find(place_key(partition, key));
         if (found == places_.end()) return false;
         let_go(found->second.partition->at(found->second.number));
         places_.erase(found);
@@ -100,6 +123,7 @@ class SemanticIndex::Generation {
         bytes_ -= own_bytes(entry) + place_bytes;
         entry.answer = nullptr;
         entry.text = std::string();
+        entry.scope = std::string();
         live_ -= 1;
     }
 
@@ -138,21 +162,41 @@ void SemanticIndex::expire(uint64_t now_ms) {
     while (!generations_.empty() && generations_.front()->is_over(now_ms)) drop_oldest(now_ms);
 }
 
-SemanticIndex::Generation& SemanticIndex::open_generation(uint64_t now_ms) {
+/// The last generation takes more.
+bool SemanticIndex::is_open(uint64_t now_ms) const noexcept {
     const uint64_t span_ms = std::max<uint64_t>(options_.ttl_ms / generations_by_time, 1);
-    const bool goes_on = !generations_.empty() && generations_.back()->bytes() < generation_bytes_max_ &&
-                         now_ms - std::min(now_ms, generations_.back()->begun_ms()) < span_ms;
-    if (!goes_on) generations_.push_back(std::make_unique<Generation>(options_, vector_size_, now_ms));
+    return !generations_.empty() && generations_.back()->bytes() < generation_bytes_max_ &&
+           now_ms - std::min(now_ms, generations_.back()->begun_ms()) < span_ms;
+}
+
+SemanticIndex::Generation& SemanticIndex::open_generation(uint64_t now_ms) {
+    if (!is_open(now_ms)) generations_.push_back(std::make_unique<Generation>(options_, vector_size_, now_ms));
     return *generations_.back();
+}
+
+/// True: it was in the open generation, and has the new answer there.
+bool SemanticIndex::refresh(const Key& partition, const SemanticEntry& entry, std::span<const float> vector,
+                            uint64_t now_ms) {
+    if (!is_open(now_ms)) return false;
+    Generation& open = *generations_.back();
+    const size_t before = open.bytes();
+    const size_t others = counts_.bytes - before;
+    const size_t room = std::max(options_.bytes_max, bytes_min) - others;
+    if (!open.refresh(partition, entry, vector, std::min<size_t>(room, generation_bytes_max_))) return false;
+    counts_.bytes = others + open.bytes();
+    counts_.stored += 1;
+    return true;
 }
 
 void SemanticIndex::put(const Key& partition, SemanticEntry entry, std::span<const float> vector, uint64_t now_ms) {
     LOOM_ASSERT(vector.size() == options_.dimensions && entry.answer != nullptr);
     entry.text.shrink_to_fit();
+    entry.scope.shrink_to_fit();
     expire(now_ms);
+    if (refresh(partition, entry, vector, now_ms)) return;
     for (const auto& generation : generations_) {
         const size_t before = generation->bytes();
-        if (generation->remove(entry.key)) counts_.entries -= 1;
+        if (generation->remove(partition, entry.key)) counts_.entries -= 1;
         counts_.bytes -= before - generation->bytes();
     }
     if (own_bytes(entry) + Partition(vector_size_).bytes_of_next() > generation_bytes_max_) {
@@ -174,11 +218,12 @@ void SemanticIndex::put(const Key& partition, SemanticEntry entry, std::span<con
 }
 
 /// Among the best so far, if it is one of them.
-void SemanticIndex::remember(std::string_view scope, uint64_t now_ms, SemanticHit hit) {
+void SemanticIndex::remember(const Wanted& wanted, SemanticHit hit) {
     const SemanticEntry& entry = *hit.entry;
     const bool full = hits_.size() == hits_max;
     if (full && hit.similarity <= hits_.back().similarity) return;
-    if (entry.answer == nullptr || entry.fresh_until_ms <= now_ms || entry.answer->scope != scope) return;
+    if (entry.answer == nullptr || entry.fresh_until_ms <= wanted.now_ms || entry.scope != wanted.scope) return;
+    if (entry.answer->stored_ms < wanted.stored_from_ms) return;
     const auto place =
         std::ranges::upper_bound(hits_, hit.similarity, std::ranges::greater(), &SemanticHit::similarity);
     hits_.insert(place, hit);
@@ -186,15 +231,17 @@ void SemanticIndex::remember(std::string_view scope, uint64_t now_ms, SemanticHi
 }
 
 std::span<const SemanticHit> SemanticIndex::nearest(const Key& partition, std::string_view scope,
-                                                    std::span<const float> query, uint64_t now_ms) {
+                                                    std::span<const float> query, uint64_t now_ms,
+                                                    uint64_t stored_from_ms) {
     LOOM_ASSERT(query.size() == options_.dimensions);
     std::ranges::copy(query, query_.begin());
     hits_.clear();
+    const Wanted wanted{.scope = scope, .now_ms = now_ms, .stored_from_ms = stored_from_ms};
     for (const auto& generation : generations_) {
         Partition* const where = generation->partition(partition);
         if (where == nullptr) continue;
         where->search(query_.data(), [&](uint32_t number, float similarity) {
-            remember(scope, now_ms, {.similarity = similarity, .entry = &where->at(number)});
+            remember(wanted, {.similarity = similarity, .entry = &where->at(number)});
         });
     }
     return hits_;

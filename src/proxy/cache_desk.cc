@@ -122,6 +122,14 @@ void CacheDesk::give_up(const CacheTicketPtr& ticket) {
     at_owner(shards_.owner_of(ticket->key), [ticket](CacheDesk& desk) { desk.end_flight(ticket, nullptr); });
 }
 
+void CacheDesk::share(const CacheTicketPtr& ticket, LikeAnswer like) {
+    at_owner(shards_.owner_of(ticket->key), [ticket, like = std::move(like)](CacheDesk& desk) {
+        desk.take_purges();
+        const bool is_purged = ticket->purges_seen != desk.purges_seen_;
+        desk.end_flight(ticket, nullptr, is_purged ? LikeAnswer{} : like);
+    });
+}
+
 void CacheDesk::take_purges() {
     if (shards_.last_purge() == purges_seen_) return;
     const uint64_t last = shards_.last_purge();
@@ -161,7 +169,7 @@ void CacheDesk::keep(const CacheTicketPtr& ticket, cache::AnswerPtr answer) {
     end_flight(ticket, is_purged ? nullptr : answer);
 }
 
-void CacheDesk::end_flight(const CacheTicketPtr& leader, const cache::AnswerPtr& answer) {
+void CacheDesk::end_flight(const CacheTicketPtr& leader, const cache::AnswerPtr& answer, const LikeAnswer& like) {
     const auto found = flights_.find(leader->key);
     if (found == flights_.end() || found->second.leader != leader) return;
     const Flight flight = std::move(found->second);
@@ -171,6 +179,7 @@ void CacheDesk::end_flight(const CacheTicketPtr& leader, const cache::AnswerPtr&
             one->found = answer;
             one->is_joined = true;
         }
+        if (like.answer != nullptr && one->like_scope == like.scope) one->like = like;
         send_home(one);
     }
 }

@@ -16,16 +16,26 @@ namespace loom::proxy {
 
 class CacheVisit;
 
+/// What was found for a request among the answers to nearly the same ones.
+struct LikeAnswer {
+    cache::AnswerPtr answer;  // null: nothing
+    std::string scope;        // whose it is
+    cache::Key key;           // of the request that it is the answer to
+    float similarity = 0;
+};
+
 /// One question, shared by who asks and who owns the key. What the owner writes is the asker's when it has come home.
 struct CacheTicket {
     cache::Key key;
     std::string scope;
-    uint32_t home = 0;   // the asker's shard
-    bool joins = false;  // it may wait for the same request that is under way
+    std::string like_scope;  // whose answers to nearly the same it may be given
+    uint32_t home = 0;       // the asker's shard
+    bool joins = false;      // it may wait for the same request that is under way
     // the owner's, then the asker's
     cache::AnswerPtr found;  // it may be stale
     bool leads = false;      // others may wait for this one: put() or give_up() is owed
     bool is_joined = false;  // it has waited, and found what another one has asked for
+    LikeAnswer like;         // … or what that one was given, which is the answer to nearly the same
     // of the asker's shard alone
     CacheVisit* visit = nullptr;  // null: nobody waits for it any more
     uint64_t purges_seen = 0;     // when it began
@@ -50,6 +60,8 @@ class CacheDesk {
     [[nodiscard]] bool ask(const CacheTicketPtr& ticket);
     /// The answer to the ticket's question. Not kept where it was purged meanwhile.
     void put(const CacheTicketPtr& ticket, cache::AnswerPtr answer);
+    /// The ticket's question was answered with this: who waits for it gets the same. It is not kept.
+    void share(const CacheTicketPtr& ticket, LikeAnswer like);
     /// There will be none from this one: who waits for it goes on alone.
     void give_up(const CacheTicketPtr& ticket);
 
@@ -76,7 +88,7 @@ class CacheDesk {
     void take_purges();
     [[nodiscard]] bool serve(const CacheTicketPtr& ticket);
     void keep(const CacheTicketPtr& ticket, cache::AnswerPtr answer);
-    void end_flight(const CacheTicketPtr& leader, const cache::AnswerPtr& answer);
+    void end_flight(const CacheTicketPtr& leader, const cache::AnswerPtr& answer, const LikeAnswer& like = {});
     void send_home(const CacheTicketPtr& ticket);
     void tell_counts() noexcept;
 

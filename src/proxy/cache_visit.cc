@@ -163,6 +163,12 @@ std::string CacheVisit::scope() const {
     return x_.tenant();
 }
 
+/// Nearly the same is never another tenant's, however the very same is shared: what differs may be what must not be
+/// told.
+std::string CacheVisit::like_scope() const {
+    return x_.plan().cache->scope == CacheScope::shared ? x_.tenant() : scope();
+}
+
 /// In the order in which they are asked, where it is the strategy to go by an order: those of the nearest region first.
 template <class Do>
 void CacheVisit::each_taker(const route::ModelMatch& match, Do what) const {
@@ -193,7 +199,7 @@ std::string_view CacheVisit::preferred_model(const route::ModelMatch& match) con
 /// The document, and what beside it changes the answer: whose it is, its route, its model as it was asked for and as it
 /// was routed, who may take it, and its protocol's version.
 std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const route::ModelMatch& match,
-                                             std::string_view document) const {
+                                             std::string_view document, std::string whose) const {
     const uint64_t output_bound = request.max_tokens;  // also where a cap of this client's has set it
     StreamHash takers(desk_.seed());
     const auto add = [&takers, this](size_t provider_ix, std::string_view model) {
@@ -215,7 +221,6 @@ std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const 
         });
     }
     const uint64_t taken_by = takers.value();
-    std::string whose = scope();
     // An answer is kept as a guard has left it.
     if (x_.guarding_ != nullptr && x_.guarding_->guards_answer()) whose.append("/").append(x_.plan().guard->mark);
     const bool streams = x_.endpoint_ == llm::Endpoint::stream_generate_content;
@@ -257,9 +262,11 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
     const bool spent = budget_is_spent();
     if (spent && only_) return ClientQuota(x_).check_budgets();
     std::optional<cache::Key> key;
-    if (!spent && (finds_ || keeps_) && is_cacheable(request, match)) key = key_of(request, match, x_.body_.view());
+    if (!spent && (finds_ || keeps_) && is_cacheable(request, match))
+        key = key_of(request, match, x_.body_.view(), scope());
     if (key) {
         ticket_ = desk_.begin(*key, scope());
+        if (x_.plan().cache->semantic != nullptr) ticket_->like_scope = like_scope();
         status_ = CacheStatus::miss;
         first_model_ = preferred_model(match);
     } else {
@@ -303,15 +310,17 @@ void CacheVisit::prepare_semantic(const llm::Request& request, const route::Mode
     rest.reserve(document.size());
     rest.append(document.substr(0, text.offset + 1));
     rest.append(document.substr(text.end() - 1));
-    const auto partition = key_of(request, match, rest.view());
+    const auto partition = key_of(request, match, rest.view(), ticket_->like_scope);
     if (!partition) return;
-    semantic_ =
-        std::make_unique<SemanticVisit>(*this, *desk_.semantic(), x_.services_.shard(), *partition, std::move(said));
+    semantic_ = std::make_unique<SemanticVisit>(*this, *desk_.semantic(), x_.services_.shard(), *partition,
+                                                ticket_->like_scope, std::move(said));
 }
 
 /// Nothing is kept under its key. What is for nearly the same?
 void CacheVisit::go_on_without() {
-    if (finds_ && semantic_ != nullptr && semantic_->ask(*x_.plan().cache->semantic, ticket_->scope)) return;
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    const uint64_t stored_from_ms = now_ms - std::min(now_ms, max_age_ms_);
+    if (finds_ && semantic_ != nullptr && semantic_->ask(*x_.plan().cache->semantic, stored_from_ms)) return;
     if (only_) refuse_miss();
 }
 
@@ -319,14 +328,32 @@ void CacheVisit::on_semantic_answer() noexcept { x_.wake(); }
 
 void CacheVisit::take_semantic() {
     const SemanticTicketPtr answer = semantic_->take_answer();
-    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     if (answer != nullptr && answer->found != nullptr &&
-        now_ms - std::min(now_ms, answer->found->stored_ms) <= max_age_ms_) {
-        similarity_ = answer->similarity;
-        kept_key_ = answer->found_key;
-        if (give(*answer->found, CacheStatus::semantic)) return;
-    }
+        give_like({.answer = answer->found,
+                   .scope = answer->scope,
+                   .key = answer->found_key,
+                   .similarity = answer->similarity}))
+        return;
     if (only_) refuse_miss();
+}
+
+/// True: it was given what the same request, for which it has waited, was given.
+bool CacheVisit::take_shared() {
+    const LikeAnswer like = std::exchange(ticket_->like, {});
+    if (like.answer == nullptr) return false;
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    if (now_ms - std::min(now_ms, like.answer->stored_ms) > max_age_ms_ || !give_like(like)) return false;
+    x_.services_.metrics().cache_joined.add();
+    return true;
+}
+
+bool CacheVisit::give_like(const LikeAnswer& like) {
+    similarity_ = like.similarity;
+    kept_key_ = like.key;
+    given_like_ = like;
+    const bool given = give(*like.answer, CacheStatus::semantic);
+    given_like_ = {};
+    return given;
 }
 
 /// It is the owner's as long as it is under way: what comes home to nobody gives up by itself (CacheDesk::send_home).
@@ -349,6 +376,7 @@ void CacheVisit::on_wait_over(io::Timer& timer) noexcept {
     const CacheTicketPtr late = visit.ticket_;
     visit.drop_question();
     visit.ticket_ = visit.desk_.begin(late->key, late->scope);
+    visit.ticket_->like_scope = late->like_scope;
     visit.x_.wake();
 }
 
@@ -361,7 +389,7 @@ Result<void> CacheVisit::look_at_answer() {
     if (waits()) return {};
     if (semantic_ != nullptr && semantic_->has_asked())
         take_semantic();
-    else if (!take_found())
+    else if (!take_found() && !take_shared())
         go_on_without();
     if (waits()) return {};
     // It is no work of Loom's; in the very turn that it asked in, there was no wait.
@@ -604,6 +632,7 @@ void CacheVisit::give_up() noexcept {
     if (semantic_ != nullptr) semantic_->forget();
     if (waits_) return drop_question();
     if (ticket_ == nullptr || !std::exchange(ticket_->leads, false)) return;
+    if (given_like_.answer != nullptr) return desk_.share(ticket_, given_like_);
     desk_.give_up(ticket_);
 }
 

@@ -90,14 +90,17 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     [[nodiscard]] std::string_view preferred_model(const route::ModelMatch& match) const;
     /// document  the request's, or what of it counts.
     [[nodiscard]] std::optional<cache::Key> key_of(const llm::Request& request, const route::ModelMatch& match,
-                                                   std::string_view document) const;
+                                                   std::string_view document, std::string whose) const;
     [[nodiscard]] std::string scope() const;
+    [[nodiscard]] std::string like_scope() const;
     [[nodiscard]] bool budget_is_spent() const;
     void ask(const llm::Request& request, const route::ModelMatch& match);
     [[nodiscard]] bool take_found();
     void go_on_without();
     void prepare_semantic(const llm::Request& request, const route::ModelMatch& match);
     void take_semantic();
+    [[nodiscard]] bool take_shared();
+    [[nodiscard]] bool give_like(const LikeAnswer& like);
     [[nodiscard]] bool take_events(llm::AnswerForms& forms, std::string_view events) const;
     [[nodiscard]] bool give(const cache::Answer& answer, CacheStatus status);
     [[nodiscard]] bool give_other_form(const cache::Answer& answer, CacheStatus status);
@@ -120,8 +123,9 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     ByteBuffer captured_;
     cache::Form form_ = cache::Form::document;  // of what is captured
     CacheStatus status_ = CacheStatus::bypass;
-    cache::Key kept_key_;   // of the request whose answer is given to this one, which is nearly the same
-    float similarity_ = 0;  // … and how near it is
+    cache::Key kept_key_;    // of the request whose answer is given to this one, which is nearly the same
+    float similarity_ = 0;   // … and how near it is
+    LikeAnswer given_like_;  // for those who wait for this one's
     uint64_t age_s_ = 0;
     uint64_t max_age_ms_ = UINT64_MAX;
     std::string_view first_model_;  // as who is asked first calls it: another's answer is not kept

@@ -19,6 +19,7 @@
 #include "ownership.h"
 #include "realtime.h"
 #include "request_guard.h"
+#include "semantic_visit.h"
 
 namespace loom::proxy {
 namespace {
@@ -111,6 +112,9 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
     blocks.add("the upstream's lines", "", shape.static_lines_bytes_max + Exchange::head_slack_bytes);
     if (shape.keeps_ledger)
         blocks.add_fixed("its attempt in the ledger", "token_accounting.enabled", sizeof(LedgerEntry));
+    if (shape.compares_texts)
+        blocks.put("its last text, which is compared with others'", "semantic_cache.enabled",
+                   sizeof(SemanticVisit) + SemanticCache::text_bytes_max);
     if (shape.limits_clients)
         blocks.add("what it has taken of its client's limits, and the lines that tell of them", "rate_limit.enabled",
                    sizeof(ClientLimits) + limit_lines_bytes_max);

@@ -21,7 +21,7 @@ constexpr uint64_t ns_per_us = 1'000;
 uint64_t now_ms() noexcept { return monotonic_ns() / (us_per_ms * ns_per_us); }
 
 size_t bytes_of(const SemanticPut& put) noexcept {
-    return put.entry.text.size() + cache::entry_bytes(*put.entry.answer) + sizeof put;
+    return put.entry.text.capacity() + put.entry.scope.capacity() + cache::entry_bytes(*put.entry.answer) + sizeof put;
 }
 
 }  // namespace
@@ -82,7 +82,8 @@ void SemanticCache::put(SemanticPut put) {
     bool taken = false;
     {
         const std::lock_guard lock(mutex_);
-        taken = !stopping_ && puts_.size() < puts_max && put_bytes_ + bytes <= put_bytes_max;
+        const bool has_room = puts_.empty() || (puts_.size() < puts_max && put_bytes_ + bytes <= put_bytes_max);
+        taken = !stopping_ && has_room;
         if (taken) {
             put_bytes_ += bytes;
             puts_.push_back(std::move(put));
@@ -103,7 +104,7 @@ void SemanticCache::wake() noexcept {
 }
 
 /// Terms first, so that nothing is answered by those that are over; questions before what is to be kept, since somebody
-/// waits for them.
+/// waits for them, but not for ever.
 SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
     Work work;
     std::unique_lock lock(mutex_);
@@ -117,10 +118,12 @@ SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
         work.has_terms = true;
         work.terms = std::move(*new_terms_);
         new_terms_.reset();
-    } else if (!questions_.empty()) {
+    } else if (!questions_.empty() && (puts_.empty() || questions_in_row_ < questions_per_put)) {
+        questions_in_row_ = puts_.empty() ? 0 : questions_in_row_ + 1;
         work.question = std::move(questions_.front());
         questions_.pop_front();
     } else if (!puts_.empty()) {
+        questions_in_row_ = 0;
         work.put = std::move(puts_.front());
         puts_.pop_front();
         put_bytes_ -= bytes_of(*work.put);
@@ -146,15 +149,23 @@ void SemanticCache::do_work(Work& work) {
     if (work.has_terms) take_terms(std::move(work.terms));
     take_purges();
     const uint64_t now = now_ms();
+    expire(now);
     if (work.question != nullptr) {
-        if (now >= work.question->asked_ms + wait_ms_max) return;  // nobody waits for it any more
+        const bool is_late = now >= work.question->asked_ms + wait_ms_max;
+        if (is_late || work.question->is_forgotten.load(std::memory_order_relaxed)) return;  // nobody waits for it
         answer(*work.question, now);
         send_home(std::move(work.question));
     } else if (work.put) {
         keep(std::move(*work.put), now);
-    } else if (index_ != nullptr) {
-        index_->expire(now);
     }
+}
+
+/// However much there is to do.
+void SemanticCache::expire(uint64_t now_ms) {
+    constexpr uint64_t interval_ms = std::chrono::milliseconds(expiry_interval).count();
+    if (index_ == nullptr || now_ms - expired_ms_ < interval_ms) return;
+    expired_ms_ = now_ms;
+    index_->expire(now_ms);
 }
 
 void SemanticCache::take_terms(std::shared_ptr<const SemanticPlan> terms) {
@@ -185,7 +196,7 @@ bool SemanticCache::embed(std::string_view text) {
 void SemanticCache::answer(SemanticTicket& ticket, uint64_t now_ms) {
     if (index_ == nullptr || !embed(ticket.text)) return;
     lookups_.add();
-    const auto hits = index_->nearest(ticket.partition, ticket.scope, vector_, now_ms);
+    const auto hits = index_->nearest(ticket.partition, ticket.scope, vector_, now_ms, ticket.stored_from_ms);
     if (hits.empty()) return;
     const float nearest = std::clamp(hits.front().similarity, 0.0f, 1.0f);
     nearest_.record(observe::similarity_bounds, static_cast<uint64_t>(std::lround(nearest * 1000)));
@@ -213,6 +224,7 @@ void SemanticCache::send_home(SemanticTicketPtr ticket) {
 
 void SemanticCache::keep(SemanticPut put, uint64_t now_ms) {
     if (index_ == nullptr || put.purges_seen != purges_seen_ || !embed(put.entry.text)) return;
+    put.entry.fresh_until_ms = std::min(put.entry.fresh_until_ms, now_ms + terms_->ttl_ms);
     index_->put(put.partition, std::move(put.entry), vector_, now_ms);
 }
 

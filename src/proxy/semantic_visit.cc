@@ -3,21 +3,29 @@
 namespace loom::proxy {
 
 SemanticVisit::SemanticVisit(SemanticAsker& waiter, SemanticCache& cache, io::Shard& shard, const cache::Key& partition,
-                             std::string text)
-    : waiter_(waiter), cache_(cache), shard_(shard), partition_(partition), text_(std::move(text)) {}
+                             std::string scope, std::string text)
+    : waiter_(waiter),
+      cache_(cache),
+      shard_(shard),
+      partition_(partition),
+      scope_(std::move(scope)),
+      text_(std::move(text)) {
+    text_.shrink_to_fit();  // it is held as long as the request is there
+}
 
 SemanticVisit::~SemanticVisit() {
     wait_.unlink();
     forget();
 }
 
-bool SemanticVisit::ask(const SemanticPlan& terms, std::string scope) {
+bool SemanticVisit::ask(const SemanticPlan& terms, uint64_t stored_from_ms) {
     asked_ = true;
     auto ticket = std::make_shared<SemanticTicket>();
     ticket->partition = partition_;
-    ticket->scope = std::move(scope);
+    ticket->scope = scope_;
     ticket->text = text_;
     ticket->similarity_min = terms.similarity_min;
+    ticket->stored_from_ms = stored_from_ms;
     ticket->home = shard_.index();
     ticket->asked_ms = shard_.timers().now_ms();
     if (terms.only_counts) {  // nobody waits for what nobody is given
@@ -38,7 +46,9 @@ bool SemanticVisit::ask(const SemanticPlan& terms, std::string scope) {
 void SemanticVisit::forget() noexcept {
     if (!std::exchange(waits_, false)) return;
     wait_.disarm();
-    std::exchange(ticket_, nullptr)->asker = nullptr;
+    ticket_->asker = nullptr;
+    ticket_->is_forgotten.store(true, std::memory_order_relaxed);
+    ticket_.reset();
 }
 
 void SemanticVisit::on_semantic_answer() noexcept {
@@ -59,10 +69,13 @@ void SemanticVisit::on_wait_over(io::Timer& timer) noexcept {
 void SemanticVisit::keep(const SemanticPlan& terms, const cache::Key& key, cache::AnswerPtr answer,
                          uint64_t purges_seen) {
     const uint64_t fresh_until_ms = answer->stored_ms + terms.ttl_ms;
-    cache_.put(
-        {.partition = partition_,
-         .entry = {.key = key, .text = std::move(text_), .answer = std::move(answer), .fresh_until_ms = fresh_until_ms},
-         .purges_seen = purges_seen});
+    cache_.put({.partition = partition_,
+                .entry = {.key = key,
+                          .scope = std::move(scope_),
+                          .text = std::move(text_),
+                          .answer = std::move(answer),
+                          .fresh_until_ms = fresh_until_ms},
+                .purges_seen = purges_seen});
 }
 
 }  // namespace loom::proxy

@@ -12,13 +12,15 @@ namespace loom::proxy {
 class SemanticVisit final : SemanticAsker {
   public:
     /// waiter  hears of an answer, and of none in time.
+    /// scope   whose answers it may be given, and who may be given its own.
     SemanticVisit(SemanticAsker& waiter, SemanticCache& cache, io::Shard& shard, const cache::Key& partition,
-                  std::string text);
+                  std::string scope, std::string text);
     ~SemanticVisit();
     SemanticVisit(const SemanticVisit&) = delete;
 
     /// True: waiter.on_semantic_answer() follows, within SemanticCache::wait_ms_max.
-    [[nodiscard]] bool ask(const SemanticPlan& terms, std::string scope);
+    /// stored_from_ms  older answers will not do.
+    [[nodiscard]] bool ask(const SemanticPlan& terms, uint64_t stored_from_ms = 0);
     [[nodiscard]] bool has_asked() const noexcept { return asked_; }
     [[nodiscard]] bool waits() const noexcept { return waits_; }
     /// Once it does not wait any more. Null: it came too late.
@@ -40,6 +42,7 @@ class SemanticVisit final : SemanticAsker {
     SemanticCache& cache_;
     io::Shard& shard_;
     const cache::Key partition_;
+    std::string scope_;
     std::string text_;
     SemanticTicketPtr ticket_;
     bool asked_ = false;

@@ -52,6 +52,7 @@ struct Made {
     std::string scope = "alice";
     std::string model = "m";
     size_t answer_bytes = 100;
+    uint64_t stored_ms = 0;
 };
 
 SemanticEntry entry_of(uint64_t number, uint64_t fresh_until_ms, const Made& how = {}) {
@@ -59,7 +60,9 @@ SemanticEntry entry_of(uint64_t number, uint64_t fresh_until_ms, const Made& how
     answer->scope = answer->tenant = how.scope;
     answer->model = how.model;
     answer->body.assign(how.answer_bytes, 'x');
+    answer->stored_ms = how.stored_ms;
     return {.key = key_of(number),
+            .scope = how.scope,
             .text = "question " + std::to_string(number),
             .answer = std::move(answer),
             .fresh_until_ms = fresh_until_ms};
@@ -121,6 +124,88 @@ TEST(SemanticIndex, ASecondAnswerToTheSameTakesTheFirstsPlace) {
     ASSERT_EQ(found.size(), 1u);
     EXPECT_EQ(found[0].entry->answer->model, "new");
     EXPECT_EQ(index.counts().entries, 1u);
+}
+
+/// A question that is asked again and again, by those who want a new answer.
+TEST(SemanticIndex, ANewAnswerToTheSameTextGrowsNothingAndHidesNobody) {
+    for (const uint32_t graph_from : {UINT32_MAX, 64u}) {
+        Vectors vectors(12);
+        SemanticIndex index(options(8 << 20, graph_from));
+        const Vector asked = vectors.any();
+        std::vector<Vector> all;
+        for (uint64_t i = 0; i < 200; ++i) {
+            all.push_back(vectors.near(asked, i < 100 ? 0.05f : 0.4f));
+            index.put(here, entry_of(i, ttl_ms), all.back(), 0);
+        }
+        const SemanticCounts before = index.counts();
+        for (uint64_t i = 0; i < 10'000; ++i)
+            index.put(here, entry_of(i % 100, ttl_ms + i, {.model = "n", .stored_ms = i}), all[i % 100], 1);
+        EXPECT_EQ(index.counts().bytes, before.bytes);
+        EXPECT_EQ(index.counts().entries, 200u);
+        EXPECT_EQ(index.counts().evicted, 0u);
+        EXPECT_EQ(index.counts().stored, 10'200u);
+        for (uint64_t i = 0; i < 200; ++i) {
+            const auto found = index.nearest(here, "alice", all[i], 2);
+            ASSERT_EQ(found.size(), SemanticIndex::hits_max);
+            ASSERT_EQ(found[0].entry->key, key_of(i));
+            EXPECT_EQ(found[0].entry->answer->model, i < 100 ? "n" : "m");
+        }
+        EXPECT_FALSE(index.nearest(here, "alice", all[99], ttl_ms + 9998).empty()) << "it has the new one's time";
+        EXPECT_TRUE(index.nearest(here, "alice", all[99], ttl_ms + 9999).empty());
+        index.purge({});
+        EXPECT_EQ(index.counts().bytes, 0u);
+        EXPECT_EQ(index.counts().entries, 0u);
+    }
+}
+
+/// Each new answer is as large as another, so that what is told of it must be.
+TEST(SemanticIndex, NewAnswersOfAnySizeAreCounted) {
+    for (const uint64_t bytes_max : {SemanticIndex::bytes_min, uint64_t{1} << 20}) {
+        Vectors vectors(13);
+        std::mt19937_64 random(bytes_max);
+        SemanticIndex index(options(bytes_max));
+        std::vector<Vector> all;
+        for (uint64_t i = 0; i < 20; ++i) all.push_back(vectors.any());
+        for (uint64_t i = 0; i < 5000; ++i) {
+            const uint64_t number = random() % all.size();
+            index.put(here, entry_of(number, i + ttl_ms, {.answer_bytes = random() % 4000}), all[number], i);
+            ASSERT_LE(index.counts().bytes, bytes_max) << i;
+            ASSERT_LE(index.counts().entries, all.size());
+            const auto found = index.nearest(here, "alice", all[number], i);
+            ASSERT_FALSE(found.empty());
+            ASSERT_EQ(found[0].entry->key, key_of(number));
+        }
+        index.purge({});
+        EXPECT_EQ(index.counts().bytes, 0u);
+    }
+}
+
+/// One key in two scopes: where the very same is shared, nearly the same is not.
+TEST(SemanticIndex, TheSameKeyInTwoScopesIsTwoEntries) {
+    Vectors vectors(14);
+    SemanticIndex index(options());
+    const Vector asked = vectors.any();
+    index.put(here, entry_of(1, ttl_ms, {.scope = "alice"}), asked, 0);
+    index.put(elsewhere, entry_of(1, ttl_ms, {.scope = "bob"}), asked, 0);
+    EXPECT_EQ(index.counts().entries, 2u);
+    EXPECT_EQ(index.nearest(here, "alice", asked, 1).size(), 1u);
+    EXPECT_EQ(index.nearest(elsewhere, "bob", asked, 1).size(), 1u);
+    index.purge({.by_key = true, .key = key_of(1)});
+    EXPECT_EQ(index.counts().entries, 0u);
+}
+
+TEST(SemanticIndex, OlderOnesThatAreNearerDoNotHideAYounger) {
+    Vectors vectors(15);
+    SemanticIndex index(options());
+    const Vector asked = vectors.any();
+    for (uint64_t i = 0; i < 20; ++i)
+        index.put(here, entry_of(i, ttl_ms, {.stored_ms = 10}), vectors.near(asked, 0.01f), 10);
+    index.put(here, entry_of(99, ttl_ms, {.stored_ms = 20}), vectors.near(asked, 0.3f), 20);
+    const auto found = index.nearest(here, "alice", asked, 21, 11);
+    ASSERT_EQ(found.size(), 1u);
+    EXPECT_EQ(found[0].entry->key, key_of(99));
+    EXPECT_EQ(index.nearest(here, "alice", asked, 21, 10).size(), SemanticIndex::hits_max);
+    EXPECT_TRUE(index.nearest(here, "alice", asked, 21, 21).empty());
 }
 
 TEST(SemanticIndex, WhatIsOverIsNotFoundAndGoesWithItsGeneration) {

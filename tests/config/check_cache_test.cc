@@ -38,6 +38,30 @@ TEST(CheckCache, WhatIsMeantMayBeAnother) {
               "cache.exact.max_entry allows such\n");
 }
 
+/// Nearly the same works with the exact one, whether that is switched on or not; so its shadow alone cannot be had.
+TEST(CheckCache, AShadowDoesNotSwitchOnWhatGivesAnswers) {
+    const std::string refused =
+        "semantic_cache.shadow: it would give nobody anything, and yet switch cache.exact on, which is off: set "
+        "cache.exact.enabled = on, or semantic_cache.enabled = off\n";
+    EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.shadow = on\n"), "loom.conf:6:25: " + refused);
+    EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.shadow = on\ncache.exact.enabled = off\n"),
+              "loom.conf:6:25: " + refused);
+    EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.shadow = on\ncache.exact.enabled = on\n"), "");
+}
+
+TEST(CheckCache, WhatAnotherKeyOverridesIsSaid) {
+    EXPECT_EQ(told("semantic_cache.enabled = on\ncache.exact.enabled = off\n"),
+              "loom.conf:6:23: warning: cache.exact.enabled: off, and yet who asks the same gets the answer that is "
+              "kept: semantic_cache.enabled = on works with it\n");
+    EXPECT_EQ(
+        told("semantic_cache.enabled = on\ncache.exact.ttl = 1m\nsemantic_cache.ttl = 2m\n"),
+        "loom.conf:7:22: warning: semantic_cache.ttl: longer than cache.exact.ttl: the same request, too, is given "
+        "its answer for this long\n");
+    EXPECT_NE(told("semantic_cache.enabled = on\ncache.exact.ttl = 1m\n").find("warning: semantic_cache.ttl: longer"),
+              std::string::npos)
+        << "it is an hour where nobody says so";
+}
+
 TEST(CheckCache, WhatIsWrongIsRefused) {
     EXPECT_EQ(told("semantic_cache.similarity_threshold = 1.2\n"),
               "loom.conf:5:39: semantic_cache.similarity_threshold: expected a share such as 0.95 or 95%, got '1.2'\n");

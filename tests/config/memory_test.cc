@@ -41,10 +41,9 @@ TEST(MemoryBound, CopiesForAShadowAreBounded) {
 }
 
 TEST(MemoryBound, RequestsThatTwoProvidersAreAskedAreBounded) {
-    const std::string hedged = base + "routing.failover.enabled = on\nrouting.hedge.after = p95\n" +
-                               "routing.hedge.max_in_flight = ";
-    const uint64_t none = bound_of(hedged + "1\n").process_bytes(),
-                   many = bound_of(hedged + "101\n").process_bytes();
+    const std::string hedged =
+        base + "routing.failover.enabled = on\nrouting.hedge.after = p95\n" + "routing.hedge.max_in_flight = ";
+    const uint64_t none = bound_of(hedged + "1\n").process_bytes(), many = bound_of(hedged + "101\n").process_bytes();
     EXPECT_GE(many - none, 100u * 2 * (4u << 10)) << "each shard's hundred more";
 }
 
@@ -124,6 +123,8 @@ TEST(MemoryBound, CountsWhatIsConfiguredAlone) {
     EXPECT_LT(sum_of(plain.exchange), sum_of(ai.exchange)) << "no body is collected, no event held";
     const auto echo = bound_of(base + "provider.demo.type = echo\n");
     EXPECT_GT(sum_of(echo.exchange), sum_of(ai.exchange));
+    const auto semantic = bound_of(base + "semantic_cache.enabled = on\n");
+    EXPECT_GE(sum_of(semantic.exchange), sum_of(ai.exchange) + 8 * 1024) << "its text";
 }
 
 /// However many clients there may be and however large a body, bodies take their budget and no more.

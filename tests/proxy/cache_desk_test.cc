@@ -112,5 +112,67 @@ TEST(CacheDesk, ShardsAskFillAndArePurgedAtOnce) {
     EXPECT_GT(found, 0);
 }
 
+/// The one that asks for all was given the answer to nearly the same.
+class SharedAnswer : public testing::Test {
+  protected:
+    SharedAnswer() {
+        cache.set_mailbox(0, shard.mailbox());
+        desk.on_new_plan(&terms);
+    }
+    CacheTicketPtr ask(std::string like_scope) {
+        const CacheTicketPtr ticket = desk.begin(key_of(1), "");
+        ticket->like_scope = std::move(like_scope);
+        ticket->joins = true;
+        is_here = desk.ask(ticket);
+        return ticket;
+    }
+    static LikeAnswer like_of(std::string scope) {
+        auto answer = std::make_shared<cache::Answer>();
+        answer->body = "like";
+        return {.answer = std::move(answer), .scope = std::move(scope), .key = key_of(2), .similarity = 0.97f};
+    }
+    observe::Metrics metrics{1};
+    CacheShards cache{1};
+    const CachePlan terms{.bytes_max = 256 << 10, .wait_ms = 100};
+    io::Shard shard{0, io::ShardOptions{.ring_entries = 64, .buffer_count = 16}};
+    CacheDesk desk{shard, metrics.shard(0), cache, 0};
+    bool is_here = false;
+};
+
+TEST_F(SharedAnswer, GoesToAllWhoWaitAndIsNotKept) {
+    const CacheTicketPtr leader = ask("acme");
+    ASSERT_TRUE(is_here);
+    ASSERT_TRUE(leader->leads);
+    std::vector<CacheTicketPtr> followers;
+    for (int i = 0; i < 20; ++i) {
+        followers.push_back(ask("acme"));
+        EXPECT_FALSE(is_here);
+    }
+    const CacheTicketPtr stranger = ask("other");
+    desk.share(leader, like_of("acme"));
+    for (const CacheTicketPtr& one : followers) {
+        ASSERT_NE(one->like.answer, nullptr);
+        EXPECT_EQ(one->like.answer->body, "like");
+        EXPECT_EQ(one->like.key, key_of(2));
+        EXPECT_EQ(one->like.similarity, 0.97f);
+        EXPECT_EQ(one->found, nullptr);
+        EXPECT_FALSE(one->leads);
+    }
+    EXPECT_EQ(stranger->like.answer, nullptr) << "the very same is shared by all here, nearly the same is not";
+    const CacheTicketPtr later = ask("acme");
+    EXPECT_TRUE(is_here);
+    EXPECT_TRUE(later->leads) << "the flight is over";
+    EXPECT_EQ(later->found, nullptr) << "nothing is kept under the key";
+}
+
+TEST_F(SharedAnswer, IsNotGivenWhereItWasPurgedMeanwhile) {
+    const CacheTicketPtr leader = ask("acme");
+    const CacheTicketPtr follower = ask("acme");
+    cache.purge({.model = "m"});
+    desk.share(leader, like_of("acme"));
+    EXPECT_EQ(follower->like.answer, nullptr);
+    EXPECT_TRUE(ask("acme")->leads);
+}
+
 }  // namespace
 }  // namespace loom::proxy

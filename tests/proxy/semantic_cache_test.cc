@@ -106,10 +106,10 @@ struct Came {
 /// One question. Made and ended on its shard.
 class Asking final : public SemanticAsker {
   public:
-    Asking(SemanticCache& cache, io::Shard& shard, const cache::Key& partition, std::string text)
-        : visit_(*this, cache, shard, partition, std::move(text)) {}
-    void begin(const SemanticPlan& terms, std::string scope) {
-        came_.asked = visit_.ask(terms, std::move(scope));
+    Asking(SemanticCache& cache, io::Shard& shard, const cache::Key& partition, std::string scope, std::string text)
+        : visit_(*this, cache, shard, partition, std::move(scope), std::move(text)) {}
+    void begin(const SemanticPlan& terms, uint64_t stored_from_ms = 0) {
+        came_.asked = visit_.ask(terms, stored_from_ms);
         if (!came_.asked) done_.set_value();
     }
     void on_semantic_answer() noexcept override {
@@ -142,8 +142,8 @@ class Semantic : public testing::Test {
     }
     void put(uint64_t number, std::string text, uint64_t purges_seen = 0) {
         loop.run([&] {
-            Asking keeper(cache, loop.shard(), partition, text);
-            SemanticVisit visit(keeper, cache, loop.shard(), partition, std::move(text));
+            Asking keeper(cache, loop.shard(), partition, "alice", text);
+            SemanticVisit visit(keeper, cache, loop.shard(), partition, "alice", std::move(text));
             visit.keep(*terms_of(), key_of(number),
                        answer_of("answer " + std::to_string(number), loop.shard().timers().now_ms()), purges_seen);
         });
@@ -153,11 +153,36 @@ class Semantic : public testing::Test {
         while (cache.totals().entries != count && std::chrono::steady_clock::now() < until) std::this_thread::yield();
         EXPECT_EQ(cache.totals().entries, count);
     }
-    Came ask(std::string text, std::string scope = "alice", std::shared_ptr<const SemanticPlan> terms = terms_of()) {
+    /// Whatever it is, of any size and age.
+    void put_answer(uint64_t number, std::string text, cache::AnswerPtr answer) {
+        const uint64_t fresh_until_ms = answer->stored_ms + 60'000;
+        cache.put({.partition = partition,
+                   .entry = {.key = key_of(number),
+                             .scope = "alice",
+                             .text = std::move(text),
+                             .answer = std::move(answer),
+                             .fresh_until_ms = fresh_until_ms}});
+    }
+    /// A question that is not too old however long it waits, and whose answer nobody waits for.
+    [[nodiscard]] SemanticTicketPtr patient(std::string text) const {
+        auto ticket = std::make_shared<SemanticTicket>();
+        ticket->partition = partition;
+        ticket->scope = "alice";
+        ticket->text = std::move(text);
+        ticket->asked_ms = UINT64_MAX / 2;
+        return ticket;
+    }
+    static void expect_stuck(int count) {
+        const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+        while (Compass::stuck < count && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+        EXPECT_EQ(Compass::stuck, count);
+    }
+    Came ask(std::string text, std::string scope = "alice", std::shared_ptr<const SemanticPlan> terms = terms_of(),
+             uint64_t stored_from_ms = 0) {
         std::unique_ptr<Asking> asking;
         loop.run([&] {
-            asking = std::make_unique<Asking>(cache, loop.shard(), partition, std::move(text));
-            asking->begin(*terms, std::move(scope));
+            asking = std::make_unique<Asking>(cache, loop.shard(), partition, std::move(scope), std::move(text));
+            asking->begin(*terms, stored_from_ms);
         });
         const Came came = asking->wait();
         loop.run([&] { asking.reset(); });
@@ -259,15 +284,15 @@ TEST_F(Semantic, WhoFindsTheLineFullGoesOnAtOnce) {
     cache.set_terms(terms_of());
     std::vector<std::unique_ptr<Asking>> line;
     loop.run([&] {
-        line.push_back(std::make_unique<Asking>(cache, loop.shard(), partition, "stuck"));
-        line.back()->begin(*terms_of(), "alice");
+        line.push_back(std::make_unique<Asking>(cache, loop.shard(), partition, "alice", "stuck"));
+        line.back()->begin(*terms_of());
     });
     const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
     while (Compass::stuck == 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
     loop.run([&] {
         for (size_t i = 0; i < SemanticCache::questions_max; ++i) {
-            line.push_back(std::make_unique<Asking>(cache, loop.shard(), partition, "30"));
-            line.back()->begin(*terms_of(), "alice");
+            line.push_back(std::make_unique<Asking>(cache, loop.shard(), partition, "alice", "30"));
+            line.back()->begin(*terms_of());
         }
     });
     EXPECT_FALSE(ask("30").asked);
@@ -283,11 +308,95 @@ TEST_F(Semantic, WhatWaitsToBeKeptIsBounded) {
     EXPECT_EQ(cache.facts().put_dropped, 5u);
 }
 
+/// Questions that never end keep no answer from being kept.
+TEST_F(Semantic, AfterSomeQuestionsOneIsKept) {
+    cache.set_terms(terms_of());
+    ASSERT_TRUE(cache.ask(patient("stuck")));
+    expect_stuck(1);  // which was taken while nothing was to be kept
+    for (uint64_t i = 0; i < 2; ++i) put(i, std::to_string(30 + i));
+    constexpr int in_row = SemanticCache::questions_per_put;
+    for (int i = 0; i < 2 * in_row + 1; ++i) ASSERT_TRUE(cache.ask(patient("stuck")));
+    Compass::lets_go.release(in_row);
+    expect_stuck(1 + in_row);
+    EXPECT_EQ(cache.totals().entries, 0u);
+    Compass::lets_go.release();
+    expect_stuck(1 + in_row + 1);
+    EXPECT_EQ(cache.totals().entries, 1u) << "before the next of the questions";
+}
+
+TEST_F(Semantic, WhatIsOverGoesWhileThereAreQuestions) {
+    cache.set_terms(terms_of());
+    loop.run([&] { put_answer(1, "30", answer_of("old", loop.shard().timers().now_ms() - 59'700)); });
+    expect_entries(1);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (cache.totals().expired == 0 && std::chrono::steady_clock::now() < until)
+        (void)cache.ask(patient("40"));  // always one in the line
+    EXPECT_EQ(cache.totals().expired, 1u);
+}
+
+TEST_F(Semantic, WhatWasForgottenIsNotLookedAt) {
+    cache.set_terms(terms_of());
+    ASSERT_TRUE(cache.ask(patient("stuck")));
+    expect_stuck(1);
+    const SemanticTicketPtr forgotten = patient("stuck");
+    ASSERT_TRUE(cache.ask(forgotten));
+    forgotten->is_forgotten = true;
+    const SemanticTicketPtr last = patient("stuck");
+    ASSERT_TRUE(cache.ask(last));
+    Compass::lets_go.release();
+    expect_stuck(2);
+    EXPECT_EQ(forgotten.use_count(), 1) << "it was passed over";
+    EXPECT_GT(last.use_count(), 1);
+}
+
+TEST_F(Semantic, OneThatIsLargerThanTheLineIsTakenWhereTheLineIsEmpty) {
+    auto terms = std::make_shared<SemanticPlan>(*terms_of());
+    terms->bytes_max = 256 << 20;
+    cache.set_terms(terms);
+    cache::AnswerPtr answer;
+    loop.run([&] {
+        answer = answer_of(std::string(SemanticCache::put_bytes_max + 1, 'x'), loop.shard().timers().now_ms());
+    });
+    put_answer(1, "40", answer);
+    expect_entries(1);
+    EXPECT_EQ(cache.facts().put_dropped, 0u);
+    ASSERT_TRUE(cache.ask(patient("stuck")));
+    expect_stuck(1);
+    put_answer(3, "50", answer);
+    put_answer(4, "60", answer);
+    EXPECT_EQ(cache.facts().put_dropped, 1u) << "behind another";
+}
+
+/// A reload while an answer is under way: its request began when the time was longer.
+TEST_F(Semantic, NothingIsFoundForLongerThanTheTimeInForce) {
+    cache.set_terms(terms_of());
+    auto brief = std::make_shared<SemanticPlan>(*terms_of());
+    brief->ttl_ms = 300;
+    cache.set_terms(brief);
+    put(1, "30");  // with the terms before
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (cache.totals().expired == 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    EXPECT_EQ(cache.totals().expired, 1u);
+    expect_entries(0);
+}
+
+TEST_F(Semantic, WhoWantsAYoungAnswerGetsOneThoughAnOlderComesFirst) {
+    cache.set_terms(terms_of());
+    uint64_t now_ms = 0;
+    loop.run([&] { now_ms = loop.shard().timers().now_ms(); });
+    put_answer(1, "30", answer_of("old", now_ms - 1000));
+    put_answer(2, "30", answer_of("young", now_ms));
+    expect_entries(2);
+    EXPECT_EQ(ask("30").body, "old");
+    EXPECT_EQ(ask("30", "alice", terms_of(), now_ms - 500).body, "young");
+    EXPECT_EQ(ask("30", "alice", terms_of(), now_ms + 1).body, "");
+}
+
 TEST_F(Semantic, WhoLeavesIsNotToldAndAfterItsEndNobodyIsAsked) {
     cache.set_terms(terms_of());
     loop.run([&] {
-        Asking leaves(cache, loop.shard(), partition, "30");
-        leaves.begin(*terms_of(), "alice");
+        Asking leaves(cache, loop.shard(), partition, "alice", "30");
+        leaves.begin(*terms_of());
     });
     EXPECT_TRUE(ask("30").asked);
     cache.stop();
@@ -320,8 +429,8 @@ TEST(SemanticThreads, ShardsAskFillAndArePurgedAtOnce) {
                 const std::string text = std::to_string(number * 4);
                 std::unique_ptr<Asking> asking;
                 loop.run([&] {
-                    asking = std::make_unique<Asking>(cache, loop.shard(), key_of(number % 3), text);
-                    asking->begin(*terms_of(0.999f), "alice");
+                    asking = std::make_unique<Asking>(cache, loop.shard(), key_of(number % 3), "alice", text);
+                    asking->begin(*terms_of(0.999f));
                 });
                 const bool leaves = random() % 8 == 0;
                 if (!leaves) {
@@ -333,6 +442,7 @@ TEST(SemanticThreads, ShardsAskFillAndArePurgedAtOnce) {
                     asking.reset();
                     cache.put({.partition = key_of(number % 3),
                                .entry = {.key = key_of(number),
+                                         .scope = "alice",
                                          .text = text,
                                          .answer = answer_of("answer " + std::to_string(number),
                                                              loop.shard().timers().now_ms()),

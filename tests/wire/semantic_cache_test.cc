@@ -136,7 +136,7 @@ TEST_F(SemanticCache, TheOppositeIsNotTheSame) {
     EXPECT_GE(loom().eventually_sum("loom_ai_cache_vetoes_total"), 5);
 }
 
-TEST_F(SemanticCache, AllButTheLastTextIsTheSameToTheByte) {
+TEST_F(SemanticCache, AllButTheLastTextIsTheSame) {
     begin();
     (void)keep(body_of(asked));
     int entries = 1;
@@ -248,6 +248,20 @@ TEST_F(SemanticCacheOfTenants, OrOfAnotherConsumerWhereThatIsTheScope) {
     EXPECT_EQ(status_for("alice", body_of(asked_again)), "semantic");
 }
 
+/// The very same question is nobody's secret where all alike may have its answer; what is near to it may be.
+TEST_F(SemanticCacheOfTenants, NorWhereTheSameIsSharedByAll) {
+    conf.set("cache.exact.scope", "shared");
+    begin();
+    EXPECT_EQ(status_for("alice", body_of(asked)), "miss");
+    EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 1);
+    EXPECT_EQ(status_for("carol", body_of(asked)), "hit");
+    EXPECT_EQ(status_for("carol", body_of(asked_again)), "miss");
+    EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 2);
+    EXPECT_EQ(status_for("bob", body_of("HOW do I reset my password")), "semantic") << "of alice's tenant";
+    EXPECT_EQ(status_for("carol", body_of("HOW do I reset my password")), "semantic") << "near to her own";
+    EXPECT_EQ(upstream().request_count(), 2u);
+}
+
 // What clients and operators say.
 
 TEST_F(SemanticCache, AClientMayWantNoneOfIt) {
@@ -313,13 +327,35 @@ TEST_F(SemanticCache, ItEndsWithItsTime) {
 }
 
 TEST_F(SemanticCache, InItsShadowItOnlyCounts) {
-    conf.set("semantic_cache.shadow", "on");
+    conf.set("semantic_cache.shadow", "on").set("cache.exact.enabled", "on");
     begin();
     (void)keep(body_of(asked));
     EXPECT_EQ(status(body_of(asked_again)), "miss");
     EXPECT_EQ(upstream().request_count(), 2u);
     EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_would_hit_total"), 1);
     EXPECT_TRUE(contains(admin("GET", "/ai/cache").body, R"("shadow":true)"));
+}
+
+/// What the first is given, those who have waited for it are given, too, and ask nobody.
+TEST_F(SemanticCache, WhoWaitsForTheFirstGetsWhatItIsGiven) {
+    conf.set("loop.shards", "1").set("cache.exact.ttl", "1ms").set("cache.exact.single_flight", "10m");
+    begin();
+    const Message first = keep(body_of(asked));
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 24; ++i) clients.push_back(client());
+    const Deadline deadline = Deadline::standard();
+    while (loom().metric("loom_ai_cache_joined_total") == 0 && !deadline.passed()) {  // it may be over too soon
+        for (RawClient& one : clients) one.send(chat_request(body_of(asked_again)));
+        for (RawClient& one : clients) {
+            const Message given = one.read_response();
+            EXPECT_EQ(status_of(given), "semantic");
+            EXPECT_EQ(given.body, first.body);
+            EXPECT_EQ(given.head.value("x-loom-cache-key"), first.head.value("x-loom-cache-key"));
+            EXPECT_GE(std::stod(given.head.value("x-loom-cache-similarity")), 0.95);
+        }
+    }
+    EXPECT_GT(loom().metric("loom_ai_cache_joined_total"), 0);
+    EXPECT_EQ(upstream().request_count(), 1u);
 }
 
 /// Who leads the others goes on with them, whatever it finds.

@@ -20,9 +20,10 @@
 namespace loom::cache {
 
 struct SemanticEntry {
-    Key key;           // of the whole request, as the exact store has it
-    std::string text;  // that its vector was made of
-    AnswerPtr answer;  // null: it is gone
+    Key key;            // of the whole request, as the exact store has it
+    std::string scope;  // whose it is: nobody else finds it. It may be narrower than the answer's own
+    std::string text;   // that its vector was made of
+    AnswerPtr answer;   // null: it is gone
     uint64_t fresh_until_ms = 0;
 };
 
@@ -59,13 +60,16 @@ class SemanticIndex {
     ~SemanticIndex();
     SemanticIndex(const SemanticIndex&) = delete;
 
-    /// vector  unit, options.dimensions long. In place of what has the same key. An entry that is larger than one
+    /// vector  unit, options.dimensions long. In place of what has the same key in this partition; where that was
+    ///         stored of late, and its text is the same, only its answer is another. An entry that is larger than one
     ///         generation's part of the memory is not kept.
     void put(const Key& partition, SemanticEntry entry, std::span<const float> vector, uint64_t now_ms);
     /// The nearest that are this scope's and still good, best first, hits_max at most.
-    /// query  unit, options.dimensions long. The span lives until the next call.
+    /// query          unit, options.dimensions long. The span lives until the next call.
+    /// stored_from_ms  older answers will not do.
     [[nodiscard]] std::span<const SemanticHit> nearest(const Key& partition, std::string_view scope,
-                                                       std::span<const float> query, uint64_t now_ms);
+                                                       std::span<const float> query, uint64_t now_ms,
+                                                       uint64_t stored_from_ms = 0);
     /// At once: nobody finds them any more, and their answers are let go.
     void purge(const Purge& what);
     /// Generations that have nothing left that is good. To be called now and then.
@@ -76,8 +80,16 @@ class SemanticIndex {
     class Partition;
     class Generation;
     void drop_oldest(uint64_t now_ms) noexcept;
+    struct Wanted {
+        std::string_view scope;
+        uint64_t now_ms;
+        uint64_t stored_from_ms;
+    };
+    [[nodiscard]] bool is_open(uint64_t now_ms) const noexcept;
     [[nodiscard]] Generation& open_generation(uint64_t now_ms);
-    void remember(std::string_view scope, uint64_t now_ms, SemanticHit hit);
+    [[nodiscard]] bool refresh(const Key& partition, const SemanticEntry& entry, std::span<const float> vector,
+                               uint64_t now_ms);
+    void remember(const Wanted& wanted, SemanticHit hit);
 
     const Options options_;
     const size_t vector_size_;  // padded

@@ -22,6 +22,7 @@ struct MemoryShape {
     bool limits_clients = false;        // by rate_limit.*
     bool guards = false;                // look through bodies
     bool guards_answers = false;        // … and through streams
+    bool compares_texts = false;        // answers to nearly the same requests are kept
     bool keeps_ledger = false;          // of what they use
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS

@@ -42,8 +42,10 @@ struct SemanticTicket {
     std::string scope;
     std::string text;
     float similarity_min = 1;
-    uint32_t home = 0;  // the asker's shard
+    uint64_t stored_from_ms = 0;  // older answers will not do
+    uint32_t home = 0;            // the asker's shard
     uint64_t asked_ms = 0;
+    std::atomic<bool> is_forgotten = false;  // the asker's: nobody waits for it, so it need not be looked at
     // the thread's, then the asker's
     cache::AnswerPtr found;
     cache::Key found_key;  // of the request that it is the answer to
@@ -77,7 +79,8 @@ class SemanticCache {
     // Any thread.
     /// False: no answer follows. Else ticket->asker's does, on its shard, unless it has been taken out.
     [[nodiscard]] bool ask(SemanticTicketPtr ticket);
-    /// Not kept where there is no room in the line, where it was purged, or where there is nothing in its text.
+    /// Not kept where there is no room in the line, where it was purged, or where there is nothing in its text. It is
+    /// found for the time in force at most, whatever was in force when its request came.
     void put(SemanticPut put);
     /// There is a purge, which it is to take now (CacheShards::purge).
     void wake() noexcept;
@@ -95,8 +98,13 @@ class SemanticCache {
     static constexpr size_t text_bytes_max = 8 * 1024;        // of a question
     static constexpr size_t questions_max = 512;              // that wait; fewer where answers take long
     static constexpr size_t puts_max = 1024;                  // that wait
-    static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers
-    static constexpr size_t line_bytes_max = put_bytes_max + questions_max * 2 * text_bytes_max;  // that all take
+    static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers; a larger one waits alone
+    static constexpr size_t questions_per_put = 4;            // that go before one that is to be kept
+    /// What all that wait take, and what is being kept.
+    /// entry_bytes  the largest answer's.
+    [[nodiscard]] static constexpr uint64_t line_bytes_max(uint64_t entry_bytes) noexcept {
+        return put_bytes_max + questions_max * 2 * text_bytes_max + 2 * entry_bytes;
+    }
 
   private:
     /// What the thread is to do next.
@@ -110,6 +118,7 @@ class SemanticCache {
     void run();
     [[nodiscard]] Work wait_for_work(uint64_t step_us);
     void do_work(Work& work);
+    void expire(uint64_t now_ms);
     void take_terms(std::shared_ptr<const SemanticPlan> terms);
     void take_purges();
     void answer(SemanticTicket& ticket, uint64_t now_ms);
@@ -127,6 +136,7 @@ class SemanticCache {
     uint64_t step_us_ = 0;  // that a question or an answer to be kept has taken of late
     std::deque<SemanticPut> puts_;
     size_t put_bytes_ = 0;
+    size_t questions_in_row_ = 0;  // taken while something was to be kept
     std::optional<std::shared_ptr<const SemanticPlan>> new_terms_;
     bool purge_waits_ = false;
     bool stopping_ = false;
@@ -136,6 +146,7 @@ class SemanticCache {
     std::shared_ptr<const SemanticPlan> terms_;
     std::unique_ptr<cache::SemanticIndex> index_;
     std::vector<float> vector_;
+    uint64_t expired_ms_ = 0;  // when it was last looked for what is over
     uint64_t purges_seen_ = 0;
 
     // Written by the thread, read by anyone.
