@@ -213,6 +213,8 @@ constexpr std::string_view texts[] = {
     "[1] 4111111111111111 is no number of JSON",
     "phone +49 30 1234567 or 10.0.0.1 and [EMAIL_1], [SECRET_1] [EMAIL_2] [EMAIL_",
     "own@client.example is yours, {[EMAIL_1]} [[EMAIL_1]",
+    "[4111111111111111] and [DE89370400440532013000]",
+    "key [AKIAIOSFODNN7EXAMPLE], [[AKIAIOSFODNN7EXAMPLE]",
     "{\\\"to\\\":\\\"[EMAIL_1]\\\",\\\"pw\\\":\\\"[SECRET_1]\\\"}",
 };
 
@@ -264,6 +266,25 @@ TEST(AnswerStream, PutsValuesBackForEveryCut) {
         SCOPED_TRACE(raw);
         expect_law(true, raw, 40);
         if (HasFatalFailure()) return;
+    }
+}
+
+/// What stands in brackets is no placeholder for that, and is looked at as any text.
+TEST(AnswerStream, FindsInBracketsAreNotTold) {
+    for (const std::string_view value : {"4111111111111111", "DE89370400440532013000", "AKIAIOSFODNN7EXAMPLE"}) {
+        for (const GuardAction action : {GuardAction::mask, GuardAction::block}) {
+            Guarded guarded(plan_of(action, true));
+            const std::string raw = fmt::format("It is [{}] [EMAIL_1]", value);
+            for (const Form& form : forms()) {
+                for (const size_t cut : borders_of(raw)) {
+                    const Told told = guarded.stream(form.protocol, streamed(form, raw, {cut}));
+                    ASSERT_FALSE(told.refused);
+                    ASSERT_FALSE(told.events.contains(value)) << form.name << cut << told.events;
+                    ASSERT_EQ(told.blocked, action == GuardAction::block) << form.name << cut;
+                    ASSERT_EQ(told.events.contains("own@client.example"), action == GuardAction::mask);
+                }
+            }
+        }
     }
 }
 
