@@ -21,11 +21,11 @@ const guard::PiiScanner& scanner_of(const GuardPlan& plan) noexcept { return pla
 
 }  // namespace
 
-TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds)
+TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
     : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
     make_room(64);
     put_sign(window_);
-    text_.begin();
+    text_.begin(holds_json);
 }
 
 bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out) {
@@ -91,11 +91,12 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
     size_t limit = ends || !finds_.looks ? text.size() : scan_.decided();
     while (limit > acted_ && limit < text.size() && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
         limit -= 1;
-    size_t next = 0;      // of what was found
+    size_t next = 0;       // of what was found
     size_t seek = acted_;  // what looks like a placeholder before it is none of ours: it is looked at as any text
     while (finds_.blocked.empty()) {
         const size_t span_begin = next < found_.size() ? found_[next].begin : limit;
-        const auto back = finds_.restores ? guard::find_placeholder(text, std::max<size_t>(seek, acted_), ends) : std::nullopt;
+        const auto back =
+            finds_.restores ? guard::find_placeholder(text, std::max<size_t>(seek, acted_), ends) : std::nullopt;
         if (back && back->begin < std::min(span_begin, limit)) {
             if (!back->whole || back->end > limit) {
                 limit = back->begin;
@@ -106,7 +107,7 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
             if (value.empty()) continue;
             acted_ = static_cast<uint32_t>(back->end);
             const auto begin = static_cast<uint32_t>(back->begin);
-            const uint8_t depth = window_.runs[window_.run_of(begin)].depth;
+            const uint8_t depth = strings_around(window_, begin, finds_.expects_json);
             replace(begin, acted_, scratch.keep(inside_strings(value, depth)), false, out);
             continue;
         }
@@ -137,11 +138,13 @@ bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBu
     const std::string_view value = window_.text().substr(begin, end - begin);
     const PiiPlan& pii = *finds_.plan.pii;
     const GuardAction action = pii.action(span.type);
-    const bool exempt = pii.exempt.has(value) || finds_.values.keeps(span.type, value);
+    const bool exempt =
+        pii.exempt.has(value) ||
+        (finds_.restores && finds_.values.keeps(span.type, meant_by(window_, raw_.view(), begin, end, base_)));
     const bool acts = !exempt && !finds_.plan.dry_run;
     bool quoted = false;
     if (acts && action == GuardAction::mask && !is_rest) {
-        const IsNumber number = widen_number(window_, begin, end, ends);
+        const IsNumber number = widen_number(window_, begin, end, ends, finds_.expects_json);
         if (number == IsNumber::unknown) return false;
         quoted = number == IsNumber::yes;
     }
