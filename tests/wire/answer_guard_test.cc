@@ -334,7 +334,7 @@ TEST_F(AnswerGuard, WhoOnlyCountsStandsInNobodysWay) {
         const bool is_dry = std::string_view(how) == "security.dry_run";
         conf.set("security.dry_run", is_dry ? "on" : "off")
             .set("security.pii_detection.action", is_dry ? "mask" : "log");
-        conf.set("stream.event_max", "64k").set("limit.body_size", "64k");
+        conf.set("stream.event_max", "64KiB").set("limit.body_size", "64KiB");
         begin(answer_always(sse_answer(large)));
         EXPECT_TRUE(contains(ask(chat_of("hi", true)).body, "[DONE]"));
         upstream().set_script(answer_always(answer("{\"choices\":[],\"x\":\"" + std::string(200'000, 'b') + "\"}")));
@@ -342,8 +342,10 @@ TEST_F(AnswerGuard, WhoOnlyCountsStandsInNobodysWay) {
         EXPECT_EQ(whole.status(), 200) << whole.body.substr(0, 300);
         EXPECT_GT(whole.body.size(), 200'000u);
         conf.set("provider.mock.type", "gemini");
-        begin(answer_always(answer("[]")));
-        EXPECT_EQ(ask(array_ask).body, "[]");
+        begin(saying(provider_protocol("gemini"), "Write ann@example.org", "."), true);
+        const Message array = ask(array_ask);
+        EXPECT_EQ(array.status(), 200);
+        EXPECT_TRUE(contains(array.body, "ann@example.org")) << array.body;
         conf.set("provider.mock.type", "openai");
     }
 }
