@@ -40,7 +40,65 @@ std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) 
     return {begin, size};
 }
 
+/// The sign that stands at `at`, as who reads the document sees it, which goes behind it; 0 for any that no placeholder
+/// has.
+char take_sign(std::string_view document, size_t& at) noexcept {
+    constexpr size_t slashes_max = 32, digits = 4;
+    if (at == document.size()) return 0;
+    if (document[at] != '\\') return document[at++];
+    size_t next = at;
+    while (next < document.size() && next - at < slashes_max && document[next] == '\\') next += 1;
+    if (document.size() - next <= digits || document[next] != 'u') return 0;
+    uint32_t code = 0;
+    const char* const end = document.data() + next + 1 + digits;
+    if (std::from_chars(document.data() + next + 1, end, code, 16).ptr != end || code >= 0x80) return 0;
+    at = next + 1 + digits;
+    return static_cast<char>(code);
+}
+
+/// What is called so is itself from here on, and so are all numbers before it, which the table gives in turn.
+void reserve(std::string_view placeholder, MaskTable& table) {
+    const size_t sign = placeholder.rfind('_');
+    if (sign == placeholder.npos) return;
+    uint32_t number = 0;
+    std::from_chars(placeholder.data() + sign + 1, placeholder.data() + placeholder.size(), number);
+    if (number > MaskTable::value_count_max) return;  // no table gives so high a one
+    for (uint32_t i = 0; i < pii_type_count; ++i) {
+        const std::string_view label = pii_info(static_cast<PiiType>(i)).label;
+        if (label != placeholder.substr(1, sign - 1)) continue;
+        for (uint32_t n = 1; n <= number; ++n) {
+            std::array<char, MaskTable::placeholder_bytes_max + 16> own{'['};
+            char* at = std::ranges::copy(label, own.data() + 1).out;
+            *at++ = '_';
+            at = std::to_chars(at, own.data() + own.size() - 1, n).ptr;
+            *at++ = ']';
+            (void)table.placeholder(static_cast<PiiType>(i), {own.data(), static_cast<size_t>(at - own.data())});
+        }
+    }
+}
+
+/// What stands behind a '['.
+void reserve_at(std::string_view document, size_t at, MaskTable& table) {
+    std::array<char, MaskTable::placeholder_bytes_max> name{'['};
+    for (size_t size = 1; size < name.size();) {
+        const char c = take_sign(document, at);
+        name[size++] = c;
+        if (c == ']') return reserve({name.data(), size}, table);
+        if (!is_upper(c) && !is_digit(c) && c != '_') return;
+    }
+}
+
 }  // namespace
+
+void reserve_placeholders(std::string_view document, size_t begin, size_t end, MaskTable& table) {
+    constexpr std::string_view escape = "u005";  // of "\u005b"
+    const std::string_view part = document.substr(0, std::min(document.size(), end + escape.size()));
+    for (size_t at = part.find('[', begin); at < end; at = part.find('[', at + 1)) reserve_at(document, at + 1, table);
+    for (size_t at = part.find(escape, begin); at < end; at = part.find(escape, at + 1)) {
+        const size_t last = at + escape.size();
+        if (last < document.size() && (document[last] | 0x20) == 'b') reserve_at(document, last + 1, table);
+    }
+}
 
 MaskTable::MaskTable(Arena& arena, bool keeps_values) noexcept : arena_(arena), keeps_values_(keeps_values) {}
 

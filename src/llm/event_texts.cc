@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "cursor.h"
+#include "loom/llm/json_text.h"
 #include "structure.h"
 
 namespace loom::llm {
@@ -137,8 +138,12 @@ EventTexts::Slot* EventTexts::find_slot() {
 bool EventTexts::add_text(Cursor& cursor, Range quoted) {
     Slot* const slot = find_slot();
     if (slot == nullptr || texts_.size() == texts_max) return cursor.fail_at(quoted.offset, "too many texts at once");
-    texts_.push_back(
-        {.range = {quoted.offset + 1, quoted.length - 2}, .slot = static_cast<uint32_t>(slot - slots_.data())});
+    const bool holds_json = key_.ends_with("/arguments") || key_.ends_with("/input") ||
+                            key_.ends_with("/partial_json") || key_.starts_with("response.function_call_arguments") ||
+                            key_.starts_with("response.mcp_call_arguments");
+    texts_.push_back({.range = {quoted.offset + 1, quoted.length - 2},
+                      .slot = static_cast<uint32_t>(slot - slots_.data()),
+                      .holds_json = holds_json});
     return true;
 }
 
@@ -205,7 +210,9 @@ bool EventTexts::seek_repeats(Cursor& cursor) {
     if (cursor.peek() == '[') return cursor.each_element([&] { return seek_repeats(cursor); });
     if (cursor.peek() != '{') return cursor.skip_value();
     return cursor.each_member([&](Range key) {
-        const std::string_view name = inside(cursor.text(), key);
+        std::string_view name = inside(cursor.text(), key);
+        std::string decoded;
+        if (name.contains('\\') && name.size() <= word_bytes_max && unescape(name, decoded)) name = decoded;
         if (name == "logprobs") return add_repeat(cursor, cursor.peek() == '[' ? "[]" : "null");
         if (name == "logprobsResult") return add_repeat(cursor, "{}");
         return seek_repeats(cursor);

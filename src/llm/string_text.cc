@@ -20,7 +20,8 @@ constexpr int hex_value(char c) noexcept {
 
 }  // namespace
 
-void StringText::begin() noexcept {
+void StringText::begin(bool holds_json) noexcept {
+    holds_json_ = holds_json;
     nests_[0] = {.form = Nest::Form::json, .in_string = true};
     nests_[1] = {};
 }
@@ -205,7 +206,8 @@ void StringText::emit(TextWindow& window, char c, Origin origin, Kind kind, uint
                                            .coded_bytes = static_cast<uint16_t>(bytes == 1 ? 0 : bytes),
                                            .kind = kind,
                                            .depth = static_cast<uint8_t>(nest),
-                                           .border = std::exchange(pending_, Border::none)};
+                                           .border = std::exchange(pending_, Border::none),
+                                           .holds_json = holds_json_};
     window.bytes[window.size++] = c;
 }
 

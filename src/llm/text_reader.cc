@@ -65,9 +65,11 @@ constexpr std::string_view address_names[] = {"url",      "image_url", "fileUri"
 constexpr std::string_view credential_names[] = {"authorization", "authorization_token", "headers"};
 /// Whose values may be media, or sealed for the provider alone, without saying so.
 constexpr std::string_view sealed_names[] = {
-    "b64_json", "data",      "encrypted_content", "file_data",         "image_url",
+    "b64_json", "data",      "encrypted_content", "file_data",         "image_url", "partial_image_b64",
     "result",   "signature", "thoughtSignature",  "thought_signature", "url",
 };
+/// Whose string is a document.
+constexpr std::string_view json_names[] = {"args", "arguments", "input", "partial_json"};
 /// Whose object's members are a tool's or a client's own.
 constexpr std::string_view free_names[] = {
     "$defs",
@@ -270,7 +272,11 @@ void TextReader::begin_name(TextWindow& window) noexcept {
     if (depth_ == 1) level.of_tools = name == "tools" || name == "mcp_servers";
     if (level.of_tools && depth_ == tool_depth) level.conceals = is_among(name, credential_names);
     level.is_text = name == "text";
-    if (!level.is_free) return skip();
+    level.is_json = false;  // of the name itself
+    if (!level.is_free) {
+        level.is_json = is_among(name, json_names);
+        return skip();
+    }
     sign(window, "\x1e\"", Border::text);
     string_end_ = "\":";
     begin_string(window);
@@ -340,7 +346,7 @@ Border TextReader::border_of_value() noexcept {
 /// at_ is behind the quote. Names have their sign before them.
 void TextReader::begin_string(TextWindow& window) noexcept {
     mode_ = Mode::string;
-    string_.begin();
+    string_.begin(levels_[depth_].is_json);
     if (!string_end_.empty()) return;  // a name
     const Level& level = levels_[depth_];
     const Border border = border_of_value();

@@ -6,10 +6,34 @@
 
 namespace loom::proxy {
 
+namespace {
+
+constexpr size_t name_bytes_max = 64;
+
+/// Of an event: words, nothing that could be a value of somebody's.
+bool is_name(std::string_view name) noexcept {
+    if (name.starts_with(' ')) name.remove_prefix(1);
+    return name.size() <= name_bytes_max &&
+           std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || c == '_' || c == '.'; });
+}
+
+/// Does it hold data and its name alone? Comments, ids and all else nobody looks through.
+bool is_plain(std::string_view event) noexcept {
+    while (!event.empty()) {
+        const std::string_view line = event.substr(0, event.find_first_of("\r\n"));
+        event.remove_prefix(std::min(line.size() + 1, event.size()));
+        if (line.empty() || line == ":" || line.starts_with("data:")) continue;
+        if (!line.starts_with("event:") || !is_name(line.substr(6))) return false;
+    }
+    return true;
+}
+
+}  // namespace
+
 AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                           guard::MaskTable& values)
+                           guard::MaskTable& values, bool expects_json)
     : blocks_(blocks),
-      finds_(plan, values),
+      finds_(plan, values, expects_json),
       texts_(scratch, protocol),
       made_(blocks),
       joined_(blocks),
@@ -31,9 +55,15 @@ bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {
 }
 
 EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out) {
+    if (gave_up_) return Step::as_it_came;
     http::SseEvent parsed;
-    if (!parse(event, parsed)) return Step::refused;
-    if (!parsed.has_data || parsed.data.empty()) return Step::as_it_came;
+    if (!parse(event, parsed)) return acts() ? Step::refused : Step::as_it_came;
+    const bool plain = !acts() || is_plain(event);
+    if (!parsed.has_data || parsed.data.empty()) {
+        if (plain) return Step::as_it_came;
+        out.append(":\n\n");  // a sign of life, without what it says
+        return Step::changed;
+    }
     const std::string_view data = parsed.data;
     changes_.clear();
     made_.clear();
@@ -41,7 +71,11 @@ EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out)
     const bool acts = this->acts();
     if (!texts_.read(data)) return acts ? Step::refused : Step::as_it_came;
     const size_t out_before = out.size();
-    if (!take_texts(data, out)) return acts ? Step::refused : Step::as_it_came;
+    if (!take_texts(data, out)) {
+        gave_up_ = !acts;
+        for (auto& slot : slots_) slot.reset();
+        return acts ? Step::refused : Step::as_it_came;
+    }
     if (acts) add_changes(texts_.repeats());
     if (blocks_answer()) add_changes(texts_.filtered());
     add_changes(texts_.renumbered());
@@ -49,7 +83,7 @@ EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out)
     ByteBuffer changed(blocks_);
     if (!take_rest(data, changed)) return acts ? Step::refused : Step::as_it_came;
     if (!acts) return Step::as_it_came;
-    if (changed.empty() && changes_.empty() && out.size() == out_before) return Step::as_it_came;
+    if (plain && changed.empty() && changes_.empty() && out.size() == out_before) return Step::as_it_came;
     ByteBuffer gathered(blocks_);
     if (changed.empty()) {
         size_t at = 0;
@@ -60,7 +94,7 @@ EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out)
         }
         gathered.append(data.substr(at));
     }
-    write(event, parsed, changed.empty() ? gathered.view() : changed.view(), out);
+    write(event, parsed, changed.empty() ? gathered.view() : changed.view(), plain, out);
     return Step::changed;
 }
 
@@ -76,7 +110,7 @@ bool AnswerStream::take_texts(std::string_view data, ByteBuffer& out) {
     for (const llm::EventTexts::Text& text : texts_.texts()) {
         const std::string_view piece = llm::text_of(data, text.range);
         const size_t begin = made_.size();
-        if (!take(text.slot, piece, text.ends)) return false;
+        if (!take(text.slot, piece, text.ends, text.holds_json)) return false;
         left_out_.push_back(text.range);
         if (made_.view().substr(begin) != piece)
             changes_.push_back({.range = text.range, .begin = begin, .size = made_.size() - begin});
@@ -88,10 +122,10 @@ bool AnswerStream::take_texts(std::string_view data, ByteBuffer& out) {
 }
 
 /// Into made_. Once something may not be told, no more is.
-bool AnswerStream::take(uint32_t index, std::string_view piece, bool ends) {
+bool AnswerStream::take(uint32_t index, std::string_view piece, bool ends, bool holds_json) {
     if (blocks_answer()) return true;
     auto& slot = slots_[index];
-    if (slot == nullptr) slot = std::make_unique<TextSlot>(blocks_, finds_);
+    if (slot == nullptr) slot = std::make_unique<TextSlot>(blocks_, finds_, holds_json);
     const bool good = slot->take(piece, ends, scratch_, made_);
     if (ends) slot.reset();
     return good;
@@ -106,10 +140,18 @@ void AnswerStream::add_changes(std::span<const llm::EventTexts::Change> changes)
 Hash128 AnswerStream::rest_of(std::string_view data) {
     rest_.clear();
     size_t at = 0;
-    for (const llm::Range& range : left_out_) {
+    constexpr uint32_t number_bytes_max = 9;  // no more digits than those in which nothing is found
+    llm::Range number = texts_.number_at();
+    if (number.length > number_bytes_max) number = {};
+    const auto pass = [&](llm::Range range) {
         rest_.append(data.substr(at, range.offset - at));
         at = range.end();
+    };
+    for (const llm::Range& range : left_out_) {
+        if (number.length > 0 && number.offset >= at && number.offset < range.offset) pass(number);
+        pass(range);
     }
+    if (number.length > 0 && number.offset >= at) pass(number);
     rest_.append(data.substr(at));
     return hash128(rest_.view(), 0);
 }
@@ -120,6 +162,7 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     if (data == "[DONE]" || (clean_rest_ && *clean_rest_ == rest)) return true;
     RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
     guard.leave_out(left_out_);
+    if (finds_.expects_json) guard.expect_json();
     for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
     for (bool more = true; more;) {
         const auto step = guard.turn();
@@ -139,16 +182,19 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     return true;
 }
 
-void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data, ByteBuffer& out) {
+void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data, bool plain,
+                         ByteBuffer& out) {
     const bool renamed = blocks_answer() && !texts_.filtered_name().empty();
-    if (parsed.data_in_place && !renamed) {
+    if (parsed.data_in_place && !renamed && plain) {
         out.append(event.substr(0, parsed.data_offset));
         out.append(data);
         out.append(event.substr(parsed.data_offset + parsed.data.size()));
         if (!event.ends_with("\n\n") && !event.ends_with("\r\n\r\n") && !event.ends_with("\r\r")) out.append("\n\n");
         return;
     }
-    const std::string_view name = renamed ? texts_.filtered_name() : parsed.event;
+    const std::string_view name = renamed                 ? texts_.filtered_name()
+                                  : is_name(parsed.event) ? parsed.event
+                                                          : std::string_view();
     if (!name.empty()) {
         out.append("event: ");
         out.append(name);

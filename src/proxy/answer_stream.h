@@ -27,12 +27,13 @@ class AnswerStream final : public EventGuard {
 
     /// All outlive this.
     AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                 guard::MaskTable& values);
+                 guard::MaskTable& values, bool expects_json = false);
     ~AnswerStream();
 
     [[nodiscard]] Step on_event(std::string_view event, ByteBuffer& out) override;
     void on_end(ByteBuffer& out) override;
     [[nodiscard]] bool blocks_answer() const noexcept override { return !finds_.blocked.empty(); }
+    [[nodiscard]] bool acts() const noexcept;
     [[nodiscard]] const AnswerFinds& finds() const noexcept { return finds_; }
 
   private:
@@ -44,15 +45,15 @@ class AnswerStream final : public EventGuard {
     };
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] bool take_texts(std::string_view data, ByteBuffer& out);
-    [[nodiscard]] bool take(uint32_t slot, std::string_view piece, bool ends);
+    [[nodiscard]] bool take(uint32_t slot, std::string_view piece, bool ends, bool holds_json = false);
     [[nodiscard]] bool take_rest(std::string_view data, ByteBuffer& changed);
     void add_changes(std::span<const llm::EventTexts::Change> changes);
     [[nodiscard]] Hash128 rest_of(std::string_view data);
     [[nodiscard]] std::string_view text_of(const Change& change) const noexcept {
         return change.size > 0 ? made_.view().substr(change.begin, change.size) : change.text;
     }
-    void write(std::string_view event, const http::SseEvent& parsed, std::string_view data, ByteBuffer& out);
-    [[nodiscard]] bool acts() const noexcept;
+    void write(std::string_view event, const http::SseEvent& parsed, std::string_view data, bool plain,
+               ByteBuffer& out);
 
     BlockPool& blocks_;
     AnswerFinds finds_;
@@ -64,6 +65,7 @@ class AnswerStream final : public EventGuard {
     ByteBuffer joined_;  // its data, of several lines
     ByteBuffer rest_;    // its data without its texts
     Arena scratch_;
+    bool gave_up_ = false;               // who only counts, and has no room to go on
     std::optional<Hash128> clean_rest_;  // of an event before, in which nothing was found beside its texts
 };
 

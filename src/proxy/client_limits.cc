@@ -16,6 +16,7 @@
 #include "client_connection.h"
 #include "exchange.h"
 #include "expected_output.h"
+#include "guarding.h"
 #include "hedge.h"
 #include "loom/proxy/rate_limit_plan.h"
 
@@ -308,7 +309,9 @@ void ClientQuota::leave() noexcept {
     // Where an old answer stood in for a provider's, the status is that answer's: what was asked has failed. Of one
     // that was stopped all was noted as it is booked (stop_usage).
     const bool kept = x_.cache_ != nullptr && x_.cache_->answered();
-    const bool unknown = !told && !x_.was_stopped() && asked && !kept && (x_.status_ < 400 || x_.status_ == 499);
+    const bool withheld = x_.guarding_ != nullptr && x_.guarding_->refused_answer();  // by a guard of ours
+    const bool cost = x_.status_ < 400 || x_.status_ == 499 || withheld;
+    const bool unknown = !told && !x_.was_stopped() && asked && !kept && cost;
     const uint64_t seen = limited.tokens_input + x_.relay_.seen_tokens();
     const uint64_t said = told_tokens(x_.usage());
     const uint64_t before = limited.tokens_used - std::min(said, limited.tokens_used);

@@ -26,7 +26,7 @@ void Exchange::keep_told(RelayOptions& options) {
     const FailoverPlan& terms = plan().failover;
     if (!terms.continues || !fails_over() || !stream_ || !options.event_stream || options.observer != nullptr) return;
     // What another provider would be sent of the answer has not been looked through as a request is.
-    if (guarding_ != nullptr && guarding_->guards_answer()) return;
+    if (guarding_ != nullptr && guarding_->guards_answer() && guarding_->acts_on_answers()) return;
     if (hedge_ != nullptr) return;  // who tells it may change while two race
     const auto protocol = llm::chat_protocol_of(endpoint_);
     const llm::Request& request = draft_->request;

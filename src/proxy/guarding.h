@@ -53,16 +53,21 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool blocked_answer() const noexcept;
     /// Of a stream that was stopped, as they were estimated.
     [[nodiscard]] uint64_t prompt_tokens() const noexcept { return prompt_tokens_; }
+    /// It came, and its client was refused it: it was paid for all the same.
+    [[nodiscard]] bool refused_answer() const noexcept { return refused_answer_; }
+    /// May clients get something else than was answered? Who only counts refuses nothing.
+    [[nodiscard]] bool acts_on_answers() const noexcept;
     /// Once, when all is over.
     void book_answer();
 
   private:
     [[nodiscard]] Result<void> expect_answer();
     [[nodiscard]] Result<bool> read_answer();
-    [[nodiscard]] bool acts_on_answers() const noexcept;
+    [[nodiscard]] bool expects_json() const noexcept;
     [[nodiscard]] CollectedAnswer* collected() const noexcept;
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
+    void note_counts() noexcept;
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
     [[nodiscard]] bool holds(bool more) noexcept;
@@ -78,6 +83,7 @@ class Guarding final : public io::Runnable {
     guard::PiiTypes answer_blocked_;
     uint64_t prompt_tokens_ = 0;
     bool answer_begun_ = false;
+    bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text
     bool over_ = false;
     bool gave_up_ = false;  // a scan that only counts, and has no memory to go on

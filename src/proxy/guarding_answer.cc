@@ -29,12 +29,21 @@ Result<void> Guarding::expect_answer() {
         values_.reset();
         return {};
     }
+    const bool acts = acts_on_answers();
+    if (x_.wants_json_array() && !acts) {
+        values_.reset();  // nobody reads it
+        return {};
+    }
     if (x_.wants_json_array())
         return fail(
             Errc::unsupported, Side::downstream,
             "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
             "to the query");
     if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes()))) return {};
+    if (!acts) {
+        values_.reset();
+        return {};
+    }
     return fail(Errc::exhausted, Side::internal,
                 "no memory to keep what was masked of one more request (limit.bodies_in_memory)");
 }
@@ -43,7 +52,12 @@ bool Guarding::collects(const Exchange& x) noexcept {
     if (x.guarding_ == nullptr || !x.guarding_->guards_answer() || !llm::chat_protocol_of(x.endpoint_)) return false;
     if (x.echo_ != nullptr) return !x.echo_->streams();
     const http::ResponseHead& head = x.services_.response_head;
-    return !Exchange::is_event_stream(head) && !Exchange::is_frame_stream(head);
+    // Who only counts refuses none for its size.
+    const bool is_large =
+        head.framing == http::BodyFraming::length && head.content_length > x.services_.plan().limits.body_bytes;
+    if (is_large && !x.guarding_->acts_on_answers()) return false;
+    // Frames that nobody translates are no events that could be read: whole, they are none either, and refused.
+    return !Exchange::is_event_stream(head) && !(Exchange::is_frame_stream(head) && x.translated_ != nullptr);
 }
 
 /// Of a conversation; null where the answer is none.
@@ -75,6 +89,11 @@ bool Guarding::acts_on_answers() const noexcept {
     return !plan.dry_run && (has_originals() || (plan.pii->answers && plan.pii->acts()));
 }
 
+/// Then what looks like a document in its texts is one.
+bool Guarding::expects_json() const noexcept {
+    return x_.draft_ != nullptr && (x_.draft_->request.wants_json || x_.draft_->request.has_schema);
+}
+
 /// In its provider's words: what is left of it is translated.
 Result<bool> Guarding::read_answer() {
     const GuardPlan& plan = *x_.plan().guard;
@@ -85,6 +104,7 @@ Result<bool> Guarding::read_answer() {
             return fail(Errc::bad_message, Side::upstream,
                         "the upstream's answer cannot be looked through (security.pii_detection)");
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
+        if (expects_json()) guard_->expect_json();
         for (const llm::EventTexts::Change& change : texts.repeats())
             if (acts_on_answers()) guard_->put_in(change.range, change.text);
     }
@@ -121,9 +141,10 @@ Result<void> Guarding::end_answer() {
     }
     let_go();
     values_->hold_less(BlockPool::footprint(values_->table.memory_bytes()));
-    if (error) return std::unexpected(*error);
-    if (code_.empty()) return x_.hold_collected();
+    if (!error && code_.empty()) return x_.hold_collected();
+    refused_answer_ = true;
     if (good && is_translated) x_.read_collected_usage();
+    if (error) return std::unexpected(*error);
     return fail(Errc::bad_message, Side::downstream,
                 "the answer holds personal data or secrets that may not be told (security.pii_detection)");
 }
@@ -145,8 +166,9 @@ void Guarding::watch(RelayOptions& options) {
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);
     if (!guards_answer() || !options.event_stream || !protocol) return;
     const GuardPlan& plan = *x_.plan().guard;
+    if (stream_ != nullptr && x_.goes_on()) note_counts();  // of the part that another has told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
-                                             values_->table);
+                                             values_->table, expects_json());
     options.guard = stream_.get();
     if (!blocks_any(*plan.pii)) return;
     options.counts_text = true;
@@ -169,8 +191,12 @@ bool Guarding::blocked_answer() const noexcept {
     return !answer_blocked_.empty() || (stream_ != nullptr && stream_->blocks_answer());
 }
 
+void Guarding::note_counts() noexcept {
+    for (uint32_t i = 0; i < pii_type_count; ++i) answer_counts_[i] += stream_->finds().counts[i];
+}
+
 void Guarding::book_answer() {
-    if (stream_ != nullptr) answer_counts_ = stream_->finds().counts;
+    if (stream_ != nullptr) note_counts();
     observe::ShardMetrics& metrics = x_.services_.metrics();
     for (uint32_t i = 0; i < pii_type_count; ++i) {
         const uint32_t count = answer_counts_[i];

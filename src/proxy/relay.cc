@@ -357,6 +357,7 @@ void Relay::finish_source() {
                           .side = Side::upstream,
                           .what = "the upstream's stream ended before its answer was whole"});
     }
+    if (ended()) return;
     // In order, and yet nothing says that the answer is whole.
     if (options_.translation == nullptr && may_be_cut() && !done_seen_)
         return fail(Error{.code = Errc::closed,
@@ -368,6 +369,8 @@ void Relay::finish_source() {
                           .what = "the upstream's answer ended before its first content"});
     if (start_.holding()) give_start();
     put_guards_end(output);
+    if (options_.guard != nullptr) obey_guard(output, EventGuard::Step::changed);
+    if (stops_) return stop(output, {});
     if (options_.observer != nullptr) put_made(output, options_.observer->on_end());
     if (options_.client_framing == ClientFraming::chunked && !terminated_) emit(http::last_chunk, Origin::passing);
     end_with(End::whole);

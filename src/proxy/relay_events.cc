@@ -51,6 +51,7 @@ void Relay::stop(Output& output, std::string_view run) {
     ByteBuffer made(shard_.blocks());
     (options_.translation != nullptr ? options_.translation : options_.shadow)->stop(owner_.stop_usage(), made);
     put_guarded(output, made.view());
+    if (ended()) return;
     if (options_.client_framing == ClientFraming::chunked) emit(http::last_chunk, Origin::passing);
     end_with(End::stopped);
 }
@@ -116,6 +117,12 @@ void Relay::obey_guard(Output& output, EventGuard::Step step) {
 /// passes in parts, unless an observer must see it.
 void Relay::hold_front(Output& output, std::string_view part) {
     if (!oversize_event_ && held_.size() + part.size() <= options_.event_bytes_max) return held_.append(part);
+    if (options_.guard != nullptr) {
+        // One that acts refuses what it cannot read; one that only counts stands in nobody's way.
+        ByteBuffer unused(shard_.blocks());
+        const EventGuard::Step step = options_.guard->on_event("data: {\n\n", unused);
+        if (step == EventGuard::Step::as_it_came) options_.guard = nullptr;
+    }
     if (options_.observer != nullptr || options_.translation != nullptr || options_.guard != nullptr) {
         frame(output);
         return fail(Error{.code = Errc::too_large,

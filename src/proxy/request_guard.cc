@@ -51,6 +51,10 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     window_.runs = {reinterpret_cast<llm::TextRun*>(runs_.data() + slip), runs};
     looks_for_pii_ = plan.pii && plan.pii->looks_at(side);
     restores_ = side == GuardSide::answer && table_.keeps_any();
+    trusts_form_ = side == GuardSide::request;
+    const bool numbers = looks_for_pii_ && (plan.pii->style == guard::MaskStyle::placeholder ||
+                                            plan.pii->style == guard::MaskStyle::reversible);
+    if (numbers && side == GuardSide::request) phase_ = Phase::reserve;
     if (side == GuardSide::request && plan.content)
         attacks_.emplace(&plan.content->words);
     else if (side == GuardSide::request && plan.injection)
@@ -66,6 +70,10 @@ size_t RequestGuard::memory_bytes() const noexcept {
 }
 
 Result<bool> RequestGuard::turn() {
+    if (phase_ == Phase::reserve) {
+        reserve_turn();
+        if (phase_ == Phase::reserve) return true;
+    }
     // Of ordinary text a turn is turn_bytes; what is made to be looked at often ends it before.
     const uint64_t looks = scan_.looks();
     for (size_t read = 0; phase_ == Phase::read && read < turn_bytes; read += piece_bytes) {
@@ -78,6 +86,15 @@ Result<bool> RequestGuard::turn() {
                    : fail(Errc::bad_message, Side::upstream, "a text of the upstream's answer holds a broken escape");
     if (phase_ == Phase::write) write_turn();
     return phase_ != Phase::done;
+}
+
+/// A client may say again what it was told, "[EMAIL_1]" of another request: nothing of this one may be called so, or
+/// that would be put back in its place.
+void RequestGuard::reserve_turn() {
+    const size_t end = std::min(document_.size(), reserved_ + reserve_bytes);
+    guard::reserve_placeholders(document_, reserved_, end, table_);
+    reserved_ = end;
+    if (reserved_ == document_.size()) phase_ = Phase::read;
 }
 
 void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
@@ -124,7 +141,8 @@ void RequestGuard::found(const guard::PiiSpan& span) {
     const std::string_view value = window_.text().substr(begin, end - begin);
     const GuardAction action = plan_.pii->action(span.type);
     // What the client itself has sent is no secret from it.
-    const bool exempt = plan_.pii->exempt.has(value) || (restores_ && table_.keeps(span.type, value));
+    const bool exempt = plan_.pii->exempt.has(value) ||
+                        (restores_ && table_.keeps(span.type, meant_by(window_, document_, begin, end)));
     if (!in_order && (exempt || is_known(begin, end))) return;
     if (!exempt) {
         counts_[static_cast<size_t>(span.type)] += 1;
@@ -133,8 +151,8 @@ void RequestGuard::found(const guard::PiiSpan& span) {
     // A part of an answer may have left: then the rest is told without what it was ended for.
     const bool masks = action == GuardAction::mask || (side_ == GuardSide::answer && action == GuardAction::block);
     const bool changes = !exempt && masks;
-    const std::string_view text = changes ? replacement(span.type, value) : std::string_view();
-    const bool quoted = changes && widen_number(window_, begin, end, true) == IsNumber::yes;
+    const std::string_view text = changes ? replacement(span.type, begin, end) : std::string_view();
+    const bool quoted = changes && widen_number(window_, begin, end, true, trusts_form_) == IsNumber::yes;
     replace(begin, end, {.text = text.data(), .text_bytes = static_cast<uint32_t>(text.size()), .changes = changes},
             quoted, in_order);
 }
@@ -162,7 +180,8 @@ void RequestGuard::restore(bool ended) {
         const std::string_view value = table_.value_of(text.substr(found->begin, found->end - found->begin));
         const auto begin = static_cast<uint32_t>(found->begin);
         if (value.empty() || is_left_out(begin)) continue;
-        const std::string_view written = arena_.keep(inside_strings(value, window_.runs[window_.run_of(begin)].depth));
+        const std::string_view written =
+            arena_.keep(inside_strings(value, strings_around(window_, begin, trusts_form_)));
         text_bytes_ += written.size();
         restored_any_ = true;
         replace(begin, restored_,
@@ -205,8 +224,10 @@ bool RequestGuard::is_known(uint32_t begin, uint32_t end) const noexcept {
     return known;
 }
 
-std::string_view RequestGuard::replacement(PiiType type, std::string_view value) {
-    const std::string_view text = mask_text(*plan_.pii, type, value, table_, arena_);
+std::string_view RequestGuard::replacement(PiiType type, uint32_t begin, uint32_t end) {
+    const std::string_view value = window_.text().substr(begin, end - begin);
+    const std::string meant = plan_.pii->restores() ? meant_by(window_, document_, begin, end) : std::string(value);
+    const std::string_view text = mask_text(*plan_.pii, type, meant, table_, arena_);
     const bool is_kept = plan_.pii->style == guard::MaskStyle::partial || plan_.pii->style == guard::MaskStyle::hash;
     if (is_kept) text_bytes_ += text.size();
     return text;

@@ -42,6 +42,8 @@ class RequestGuard {
     void leave_out(std::span<const llm::Range> ranges) noexcept { left_out_ = ranges; }
     /// What stands there becomes `text`, which is borrowed. Ranges do not overlap.
     void put_in(llm::Range range, std::string_view text);
+    /// Its texts were asked for as JSON: what looks like it there is. Else only arguments of tools are.
+    void expect_json() noexcept { trusts_form_ = true; }
 
     /// One turn: reads, or writes, about so much as turn_bytes. Returns whether there is more to do.
     /// Errors  bad_message (downstream): a text holds a broken escape, so nobody can say what is in it.
@@ -71,7 +73,9 @@ class RequestGuard {
     static constexpr size_t looked_back_bytes = 4096;  // of an attack, whose first word may be far
     static constexpr size_t extra_count_max = 4096;
 
-    enum class Phase : uint8_t { read, write, done };
+    static constexpr size_t reserve_bytes = 4 * turn_bytes;  // of a turn that only looks for placeholders
+
+    enum class Phase : uint8_t { reserve, read, write, done };
     /// Bytes of the document that are replaced. Without a text of its own: kept as they are.
     struct Edit {
         const char* text = nullptr;
@@ -92,7 +96,8 @@ class RequestGuard {
     void found(const guard::PiiSpan& span);
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
-    [[nodiscard]] std::string_view replacement(PiiType type, std::string_view value);
+    void reserve_turn();
+    [[nodiscard]] std::string_view replacement(PiiType type, uint32_t begin, uint32_t end);
     void replace(uint32_t begin, uint32_t end, const Edit& with, bool quoted, bool in_order);
     void restore(bool ended);
     [[nodiscard]] bool is_left_out(uint32_t at) const noexcept;
@@ -113,6 +118,8 @@ class RequestGuard {
     const GuardSide side_;
     bool looks_for_pii_ = false;
     bool restores_ = false;
+    bool trusts_form_ = false;
+    size_t reserved_ = 0;  // of the document: placeholders that begin before it are known
     Arena arena_;
     std::optional<guard::MaskTable> own_table_;
     guard::MaskTable& table_;

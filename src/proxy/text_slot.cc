@@ -21,11 +21,11 @@ const guard::PiiScanner& scanner_of(const GuardPlan& plan) noexcept { return pla
 
 }  // namespace
 
-TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds)
+TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
     : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
     make_room(64);
     put_sign(window_);
-    text_.begin();
+    text_.begin(holds_json);
 }
 
 bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out) {
@@ -91,20 +91,23 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
     size_t limit = ends || !finds_.looks ? text.size() : scan_.decided();
     while (limit > acted_ && limit < text.size() && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
         limit -= 1;
-    size_t next = 0;  // of what was found
+    size_t next = 0;       // of what was found
+    size_t seek = acted_;  // what looks like a placeholder before it is none of ours: it is looked at as any text
     while (finds_.blocked.empty()) {
         const size_t span_begin = next < found_.size() ? found_[next].begin : limit;
-        const auto back = finds_.restores ? guard::find_placeholder(text, acted_, ends) : std::nullopt;
+        const auto back =
+            finds_.restores ? guard::find_placeholder(text, std::max<size_t>(seek, acted_), ends) : std::nullopt;
         if (back && back->begin < std::min(span_begin, limit)) {
             if (!back->whole || back->end > limit) {
                 limit = back->begin;
                 break;
             }
             const std::string_view value = finds_.values.value_of(text.substr(back->begin, back->end - back->begin));
-            acted_ = static_cast<uint32_t>(back->end);
+            seek = back->end;
             if (value.empty()) continue;
+            acted_ = static_cast<uint32_t>(back->end);
             const auto begin = static_cast<uint32_t>(back->begin);
-            const uint8_t depth = window_.runs[window_.run_of(begin)].depth;
+            const uint8_t depth = strings_around(window_, begin, finds_.expects_json);
             replace(begin, acted_, scratch.keep(inside_strings(value, depth)), false, out);
             continue;
         }
@@ -130,25 +133,31 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
 /// False: what comes next decides how it is written.
 bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBuffer& out) {
     auto begin = static_cast<uint32_t>(span.begin), end = static_cast<uint32_t>(span.end);
-    if (begin < acted_) return true;  // of a placeholder that something else was found in
+    if (end <= acted_) return true;  // of a placeholder that something else was found in
+    const bool is_rest = begin < acted_;
     const std::string_view value = window_.text().substr(begin, end - begin);
     const PiiPlan& pii = *finds_.plan.pii;
     const GuardAction action = pii.action(span.type);
-    const bool exempt = pii.exempt.has(value) || finds_.values.keeps(span.type, value);
+    const bool exempt =
+        pii.exempt.has(value) ||
+        (finds_.restores && finds_.values.keeps(span.type, meant_by(window_, raw_.view(), begin, end, base_)));
     const bool acts = !exempt && !finds_.plan.dry_run;
     bool quoted = false;
-    if (acts && action == GuardAction::mask) {
-        const IsNumber number = widen_number(window_, begin, end, ends);
+    if (acts && action == GuardAction::mask && !is_rest) {
+        const IsNumber number = widen_number(window_, begin, end, ends, finds_.expects_json);
         if (number == IsNumber::unknown) return false;
         quoted = number == IsNumber::yes;
     }
     if (!exempt) finds_.counts[static_cast<size_t>(span.type)] += 1;
+    begin = std::max(begin, acted_);
     acted_ = std::max(acted_, end);
     if (acts && action == GuardAction::block) {
         tell_raw(window_.from(window_.run_of(begin), begin), out);
         finds_.blocked.add(span.type);
     } else if (acts && action == GuardAction::mask) {
-        replace(begin, end, mask_text(pii, span.type, value, finds_.values, scratch), quoted, out);
+        const std::string_view text =
+            is_rest ? std::string_view() : mask_text(pii, span.type, value, finds_.values, scratch);
+        replace(begin, end, text, quoted, out);
     }
     return true;
 }

@@ -17,13 +17,18 @@ namespace loom::proxy {
 
 /// What all texts of an answer have in common: the rules, the values that are known, and what was found.
 struct AnswerFinds {
-    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values) noexcept
-        : plan(plan), values(values), looks(plan.pii->answers), restores(values.keeps_any()) {}
+    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json = false) noexcept
+        : plan(plan),
+          values(values),
+          looks(plan.pii->answers),
+          restores(values.keeps_any()),
+          expects_json(expects_json) {}
 
     const GuardPlan& plan;
     guard::MaskTable& values;
-    const bool looks;     // for personal data
-    const bool restores;  // puts values back
+    const bool looks;         // for personal data
+    const bool restores;      // puts values back
+    const bool expects_json;  // was asked for as JSON: texts that look like it are
     guard::PiiTypes blocked;
     std::array<uint32_t, pii_type_count> counts{};
 };
@@ -33,7 +38,8 @@ class TextSlot {
     /// What one may have read: no answer comes near it, and places in it are of 32 bits.
     static constexpr uint32_t bytes_max = UINT32_MAX / 2;
 
-    TextSlot(BlockPool& blocks, AnswerFinds& finds);
+    /// holds_json  it is known to be what a tool is given.
+    TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json = false);
 
     /// piece  raw: the inside of a JSON string, cut at the border of an escape.
     /// ends   nothing comes behind it.

@@ -42,7 +42,18 @@ enum class IsNumber : uint8_t { no, yes, unknown };
 /// A number of JSON has no quotes, and what takes its place needs them. Whether it is one: then begin and end are those
 /// of all of it, which is meant.
 /// ends  no more comes behind the window. Else the answer may not be known yet.
-[[nodiscard]] IsNumber widen_number(const llm::TextWindow& window, uint32_t& begin, uint32_t& end, bool ends) noexcept;
+/// trusts_form  text that looks like JSON is; else only what is known to hold it.
+[[nodiscard]] IsNumber widen_number(const llm::TextWindow& window, uint32_t& begin, uint32_t& end, bool ends,
+                                    bool trusts_form) noexcept;
+
+/// Of what is written at a place of the window: how many strings of JSON there are around it. trusts_form  as above.
+[[nodiscard]] uint8_t strings_around(const llm::TextWindow& window, uint32_t at, bool trusts_form) noexcept;
+
+/// What a value is for who reads the document: what stands in one string, without that string's escapes and those of
+/// the strings around it. One that stands in several is as the window has it.
+/// from  where `document` begins.
+[[nodiscard]] std::string meant_by(const llm::TextWindow& window, std::string_view document, uint32_t begin,
+                                   uint32_t end, uint32_t from = 0);
 
 /// A value as it stands inside so many strings of JSON.
 [[nodiscard]] std::string inside_strings(std::string_view value, uint8_t depth);

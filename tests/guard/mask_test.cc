@@ -28,6 +28,23 @@ TEST_F(Mask, SameValueSameNumber) {
     EXPECT_EQ(table_.value_of("[PHONE_2]"), "");
 }
 
+TEST_F(Mask, WhatStandsInTheDocumentIsNotGiven) {
+    const std::string_view document =
+        R"({"a":"[EMAIL_1] [EMAIL_x] [EMAIL_1025]","b":"\u005bEMA\u0049L_3] [PHONE_1]","c":"{\"d\":\"\\u005BIP_4]\"}"})"
+        R"( [SSN_5])";
+    for (size_t cut = 0; cut <= document.size(); ++cut) {
+        MaskTable table(arena_);
+        reserve_placeholders(document, 0, cut, table);
+        reserve_placeholders(document, cut, document.size(), table);
+        ASSERT_EQ(table.placeholder(PiiType::email, "a@b.example"), "[EMAIL_4]") << cut;
+        ASSERT_EQ(table.placeholder(PiiType::phone, "1"), "[PHONE_2]") << cut;
+        ASSERT_EQ(table.placeholder(PiiType::ip, "1"), "[IP_5]") << cut;
+        ASSERT_EQ(table.placeholder(PiiType::ssn, "1"), "[SSN_6]") << cut;
+        ASSERT_EQ(table.value_of("[EMAIL_1]"), "[EMAIL_1]");
+        ASSERT_EQ(table.value_of("[EMAIL_4]"), "a@b.example");
+    }
+}
+
 TEST_F(Mask, IsBounded) {
     for (uint32_t i = 0; i < MaskTable::value_count_max; ++i)
         EXPECT_NE(table_.placeholder(PiiType::ip, std::to_string(i)), "[IP]");

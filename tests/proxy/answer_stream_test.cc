@@ -33,6 +33,8 @@ struct Form {
     std::function<std::string(std::string_view piece)> piece;
     std::string end;     // of the text, and of the stream
     const char* before;  // what stands before a piece in an event
+
+    [[nodiscard]] bool holds_json() const { return std::string_view(name).ends_with("tool"); }
 };
 
 std::string chat_event(std::string_view delta, std::string_view finish = "null") {
@@ -145,7 +147,7 @@ class Guarded {
         values_.keep_no_more();
     }
     Told stream(llm::Protocol protocol, std::string_view events) {
-        AnswerStream guard(plan_, pool_, scratch_, protocol, values_);
+        AnswerStream guard(plan_, pool_, scratch_, protocol, values_, expects_json);
         Told told;
         http::SseSplitter splitter;
         ByteBuffer out(pool_);
@@ -163,8 +165,10 @@ class Guarded {
         for (const uint32_t count : guard.finds().counts) told.found += count;
         return told;
     }
+    bool expects_json = false;
     std::string document(std::string_view document) {
         RequestGuard guard(plan_, pool_, document, &values_, GuardSide::answer);
+        if (expects_json) guard.expect_json();
         for (bool more = true; more;) {
             const auto step = guard.turn();
             EXPECT_TRUE(step.has_value());
@@ -213,16 +217,19 @@ constexpr std::string_view texts[] = {
     "[1] 4111111111111111 is no number of JSON",
     "phone +49 30 1234567 or 10.0.0.1 and [EMAIL_1], [SECRET_1] [EMAIL_2] [EMAIL_",
     "own@client.example is yours, {[EMAIL_1]} [[EMAIL_1]",
+    "[4111111111111111] and [DE89370400440532013000]",
+    "key [AKIAIOSFODNN7EXAMPLE], [[AKIAIOSFODNN7EXAMPLE]",
     "{\\\"to\\\":\\\"[EMAIL_1]\\\",\\\"pw\\\":\\\"[SECRET_1]\\\"}",
 };
 
 void expect_law(bool reversible, std::string_view raw, size_t two_max) {
     Guarded guarded(plan_of(GuardAction::mask, reversible));
-    const std::string document =
-        guarded.document(fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw));
-    const std::string whole = joined(document, "\"content\":\"");
     for (const Form& form : forms()) {
         SCOPED_TRACE(form.name);
+        const std::string_view member = form.holds_json() ? "arguments" : "content";
+        const std::string document =
+            guarded.document(fmt::format(R"({{"choices":[{{"message":{{"{}":"{}"}}}}]}})", member, raw));
+        const std::string whole = joined(document, fmt::format("\"{}\":\"", member));
         const auto expect = [&](const std::vector<size_t>& cuts) {
             const Told told = guarded.stream(form.protocol, streamed(form, raw, cuts));
             ASSERT_FALSE(told.refused);
@@ -264,6 +271,25 @@ TEST(AnswerStream, PutsValuesBackForEveryCut) {
         SCOPED_TRACE(raw);
         expect_law(true, raw, 40);
         if (HasFatalFailure()) return;
+    }
+}
+
+/// What stands in brackets is no placeholder for that, and is looked at as any text.
+TEST(AnswerStream, FindsInBracketsAreNotTold) {
+    for (const std::string_view value : {"4111111111111111", "DE89370400440532013000", "AKIAIOSFODNN7EXAMPLE"}) {
+        for (const GuardAction action : {GuardAction::mask, GuardAction::block}) {
+            Guarded guarded(plan_of(action, true));
+            const std::string raw = fmt::format("It is [{}] [EMAIL_1]", value);
+            for (const Form& form : forms()) {
+                for (const size_t cut : borders_of(raw)) {
+                    const Told told = guarded.stream(form.protocol, streamed(form, raw, {cut}));
+                    ASSERT_FALSE(told.refused);
+                    ASSERT_FALSE(told.events.contains(value)) << form.name << cut << told.events;
+                    ASSERT_EQ(told.blocked, action == GuardAction::block) << form.name << cut;
+                    ASSERT_EQ(told.events.contains("own@client.example"), action == GuardAction::mask);
+                }
+            }
+        }
     }
 }
 
@@ -316,12 +342,54 @@ TEST(AnswerStream, ValuesAreEscapedForWhereTheyStand) {
     EXPECT_EQ(joined(plain.events, forms()[0].before), R"(It is a \"quoted\"\nsecret\\.)");
 }
 
+/// Prose may begin with a bracket, and a document may be asked for: only that is written into as one.
+TEST(AnswerStream, WhatLooksLikeADocumentIsNoneUnlessItIsKnown) {
+    constexpr std::string_view raw = R"([1] Say \"[SECRET_1]\", 4111111111111111, )";
+    const std::string prose = fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw);
+    for (const bool expects_json : {false, true}) {
+        Guarded guarded(plan_of(GuardAction::mask, true));
+        guarded.expects_json = expects_json;
+        const std::string_view secret = expects_json ? R"(a \\\"quoted\\\"\\nsecret\\\\)" : R"(a \"quoted\"\nsecret\\)";
+        const std::string told =
+            fmt::format(R"([1] Say \"{}\", {}, )", secret, expects_json ? R"(\"[CREDIT_CARD_1]\")" : "[CREDIT_CARD_1]");
+        EXPECT_EQ(joined(guarded.document(prose), "\"content\":\""), told);
+        for (const size_t cut : borders_of(raw)) {
+            const Told streamed_told = guarded.stream(forms()[0].protocol, streamed(forms()[0], raw, {cut}));
+            ASSERT_EQ(joined(streamed_told.events, forms()[0].before), told) << cut;
+        }
+    }
+}
+
 /// What a client gets of a value that is new to it has no way back, whatever the model says of it later.
 TEST(AnswerStream, ValuesOfTheAnswerAreNotPutBack) {
     Guarded guarded(plan_of(GuardAction::mask, true));
     const Told told = guarded.stream(llm::Protocol::openai_chat,
                                      streamed(forms()[0], "bob@example.org is [EMAIL_2], you [EMAIL_1]", {}));
     EXPECT_EQ(joined(told.events, forms()[0].before), "[EMAIL_2] is [EMAIL_2], you own@client.example");
+}
+
+/// Comments, ids and names of events are read by nobody, and told by nobody.
+TEST(AnswerStream, WhatStandsBesideTheDataIsNotTold) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string data = R"(data: {"id":"c1","choices":[{"index":0,"delta":{"role":"assistant"}}]})";
+    const std::string plain = "event: message.delta\n" + data + "\n\n";
+    for (const std::string_view beside : {": ann@example.org\n", "id: ann@example.org\n", "event: ann@example.org\n",
+                                          "retry: 4111111111111111\n", "event: x4111111111111111\r\n"}) {
+        EXPECT_EQ(guarded.stream(llm::Protocol::openai_chat, std::string(beside) + data + "\n\n").events,
+                  data + "\n\n");
+        EXPECT_EQ(guarded.stream(llm::Protocol::openai_chat, std::string(beside) + "\n").events, ":\n\n");
+    }
+    EXPECT_EQ(guarded.stream(llm::Protocol::openai_chat, plain).events, plain);
+    Guarded counts(plan_of(GuardAction::log));
+    EXPECT_EQ(counts.stream(llm::Protocol::openai_chat, ": hi\n" + plain).events, ": hi\n" + plain);
+}
+
+TEST(AnswerStream, LogProbabilitiesUnderAnotherSpellingAreTakenOut) {
+    Guarded guarded(plan_of(GuardAction::mask));
+    const std::string event =
+        named_event("response.output_text.done",
+                    R"(,"item_id":"i","output_index":0,"content_index":0,"part":{"logpro\u0062s":[{"token":"ann@"}]})");
+    EXPECT_FALSE(guarded.stream(llm::Protocol::openai_responses, event).events.contains("ann@"));
 }
 
 TEST(AnswerStream, HoldsNoMoreOfProseThanAWord) {
@@ -333,7 +401,7 @@ TEST(AnswerStream, HoldsNoMoreOfProseThanAWord) {
 TEST(AnswerStream, EventsWithoutFindsPassAsTheyCame) {
     Guarded guarded(plan_of(GuardAction::mask));
     const std::string events =
-        ": ping\n\n" + named_event("message_start", R"(,"message":{"id":"m","usage":{}})") + named_event("ping", "") +
+        ":\n\n" + named_event("message_start", R"(,"message":{"id":"m","usage":{}})") + named_event("ping", "") +
         named_event("content_block_delta", R"(,"index":0,"delta":{"type":"text_delta","text":"a b. "})") +
         forms()[4].end;
     EXPECT_EQ(guarded.stream(llm::Protocol::anthropic, events).events, events);

@@ -322,6 +322,58 @@ TEST_F(AnswerGuard, ADryRunAndAnExemptRouteChangeNothing) {
     EXPECT_EQ(told("email"), 0);
 }
 
+/// Who only counts refuses nothing.
+TEST_F(AnswerGuard, WhoOnlyCountsStandsInNobodysWay) {
+    const std::string array_ask =
+        request("POST", "/v1beta/models/big:streamGenerateContent",
+                fmt::format("x-goog-api-key: {}\r\nContent-Type: application/json\r\n", client_key),
+                R"({"contents":[{"role":"user","parts":[{"text":"hi"}]}]})");
+    const std::string large = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" + std::string(200'000, 'a') +
+                              "\"}}]}\n\n" + std::string(done_event);
+    for (const char* const how : {"security.dry_run", "security.pii_detection.action"}) {
+        const bool is_dry = std::string_view(how) == "security.dry_run";
+        conf.set("security.dry_run", is_dry ? "on" : "off")
+            .set("security.pii_detection.action", is_dry ? "mask" : "log");
+        conf.set("stream.event_max", "64KiB").set("limit.body_size", "64KiB");
+        begin(answer_always(sse_answer(large)));
+        EXPECT_TRUE(contains(ask(chat_of("hi", true)).body, "[DONE]"));
+        upstream().set_script(answer_always(answer("{\"choices\":[],\"x\":\"" + std::string(200'000, 'b') + "\"}")));
+        const Message whole = ask(chat_of("hi"));
+        EXPECT_EQ(whole.status(), 200) << whole.body.substr(0, 300);
+        EXPECT_GT(whole.body.size(), 200'000u);
+        conf.set("provider.mock.type", "gemini");
+        begin(saying(provider_protocol("gemini"), "Write ann@example.org", "."), true);
+        const Message array = ask(array_ask);
+        EXPECT_EQ(array.status(), 200);
+        EXPECT_TRUE(contains(array.body, "ann@example.org")) << array.body;
+        conf.set("provider.mock.type", "openai");
+    }
+}
+
+/// A provider is paid for what it said, whoever is told of it.
+TEST_F(AnswerGuard, AWithheldAnswerIsBookedAgainstTheBudget) {
+    conf.set("token_accounting.enabled", "on")
+        .set("token_accounting.limit.tester.daily_limit", "100000")
+        .set("security.pii_detection.action", "block");
+    const auto used = [&] {
+        const std::string told = ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body;
+        const size_t at = told.find("\"used\":");
+        return at == told.npos ? 0 : std::stoi(told.substr(at + 7));
+    };
+    const std::string_view without_usage =
+        R"({"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,)"
+        R"("message":{"role":"assistant","content":"ann@example.org"},"finish_reason":"stop"}]})";
+    begin(answer_always(answer(without_usage)));
+    EXPECT_EQ(ask(chat_of("hi")).status(), 400);
+    wait_until("what was expected is spent", [&] { return used() > 10; });
+    conf.set("security.pii_detection.action", "mask");
+    // An escape that is none: the answer cannot be looked through, and yet says what it took.
+    begin(answer_always(answer(R"({"id":"c","choices":[{"index":0,"message":{"content":"\x"}}],"usage":)"
+                               R"({"prompt_tokens":4000,"completion_tokens":321,"total_tokens":4321}})")));
+    EXPECT_EQ(ask(chat_of("hi")).status(), 502);
+    wait_until("what it told is spent", [&] { return used() >= 4321; });
+}
+
 TEST_F(AnswerGuard, WhatIsKeptIsKeptMasked) {
     conf.set("cache.exact.enabled", "on");
     begin(saying(provider_protocol("openai"), "Write ann@exam", "ple.org."), false);
@@ -393,6 +445,35 @@ TEST_F(Reversible, ValuesAreEscapedForWhereTheyStand) {
                     message) +
         done_event)));
     told(ask(chat_of(key, true)).body);
+}
+
+/// A client says again what it was told of another value: nothing is put back in its place.
+TEST_F(Reversible, APlaceholderOfTheRequestStaysWhatItIs) {
+    for (const bool stream : {false, true}) {
+        begin(saying(provider_protocol("openai"), "Ask [EMA", "IL_1], not [EMAIL_2]!"), stream);
+        for (const std::string_view first : {"[EMAIL_1] or a@bc.info?", "a@bc.info or [EMAIL_1]?"}) {
+            const Message got = ask(chat_of(first, stream));
+            EXPECT_TRUE(
+                contains(upstream().last_request().body, replaced(std::string(first), "a@bc.info", "[EMAIL_2]")))
+                << upstream().last_request().body;
+            EXPECT_TRUE(contains(got.body, "EMAIL_1")) << got.body;
+            EXPECT_EQ(count_of(got.body, "a@bc.info"), 1u) << got.body;
+            EXPECT_FALSE(contains(got.body, "EMAIL_2")) << got.body;
+        }
+    }
+}
+
+/// A written "\n" is no break for who sends it.
+TEST_F(Reversible, WhatIsPutBackIsWhatWasSent) {
+    conf.set("security.pii_detection.types", "private_key");
+    const std::string line(64, 'A');
+    const std::string key = R"(-----BEGIN PRIVATE KEY-----\\n)" + line + R"(\\n-----END PRIVATE KEY-----)";
+    for (const bool stream : {false, true}) {
+        begin(saying(provider_protocol("openai"), "It is [PRIVATE_", "KEY_1]"), stream);
+        const Message got = ask(chat_of(key, stream));
+        EXPECT_TRUE(contains(upstream().last_request().body, "[PRIVATE_KEY_1]"));
+        EXPECT_TRUE(contains(got.body, key)) << got.body;
+    }
 }
 
 TEST_F(Reversible, NothingOfItIsKept) {

@@ -9,6 +9,11 @@
 
 namespace loom::guard {
 
+/// Placeholders that stand in a document of JSON as it came, and begin between two places of it, also where their signs
+/// are written as escapes, and as those of JSON in its strings: no value of the table is called so from here on, and
+/// what is put back for them is they themselves. Before any value is given its number.
+void reserve_placeholders(std::string_view document, size_t begin, size_t end, MaskTable& table);
+
 /// What may be a placeholder, as far as it is there.
 struct PlaceholderSpan {
     size_t begin = 0;

@@ -40,9 +40,10 @@ class EventTexts {
     static constexpr size_t slot_bytes_max = 2048;  // of the words around a text, and of the stream's own
 
     struct Text {
-        Range range;        // inside the quotes of its string
-        uint32_t slot = 0;  // which text it goes on with: below slots_max
-        bool ends = false;  // nothing follows in that
+        Range range;              // inside the quotes of its string
+        uint32_t slot = 0;        // which text it goes on with: below slots_max
+        bool ends = false;        // nothing follows in that
+        bool holds_json = false;  // what a tool is given
     };
     /// Bytes of an event that others take the place of.
     struct Change {
@@ -74,6 +75,8 @@ class EventTexts {
     [[nodiscard]] std::string_view filtered_name() const noexcept { return filtered_name_; }
     /// It tells again, whole, what events before it have told.
     [[nodiscard]] bool is_summary() const noexcept { return is_summary_; }
+    /// Where the event has its number, which is another in each; empty where it has none.
+    [[nodiscard]] Range number_at() const noexcept { return numbered_ ? number_at_ : Range{}; }
 
     /// Appends an event that tells more of a slot, in front of the one that was read (behind the last one after end()).
     /// text  the inside of a JSON string.

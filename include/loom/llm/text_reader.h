@@ -31,6 +31,7 @@ struct TextRun {
     Kind kind = Kind::text;
     uint8_t depth = 0;  // strings around it: of JSON inside strings
     Border border = Border::none;
+    bool holds_json = false;  // its string is known to: any other may only look like it
 };
 
 /// What a reader fills. The memory is its owner's.
@@ -63,8 +64,8 @@ class StringText {
     static constexpr uint32_t slack_bytes = 96;
     static constexpr uint32_t slack_runs = 16;
 
-    /// Another string begins.
-    void begin() noexcept;
+    /// Another string begins. holds_json  whoever reads it takes it for a document.
+    void begin(bool holds_json = false) noexcept;
     /// A byte of it, which stands at `at`.
     void put(TextWindow& window, char c, uint32_t at) noexcept { put_coded(window, 0, c, {at, at + 1}); }
     /// Is the byte behind this one escaped?
@@ -111,6 +112,7 @@ class StringText {
 
     TextRun::Border pending_ = TextRun::Border::none;  // of the run that comes
     bool broken_ = false;
+    bool holds_json_ = false;
     std::array<Nest, nesting_max + 1> nests_;
 };
 
@@ -154,6 +156,7 @@ class TextReader {
         bool of_tools = false;    // a list of tools or their servers, or one of them
         bool conceals = false;    // the member at hand is a credential for such a server, or all members here are
         bool is_text = false;     // the member at hand is "text"
+        bool is_json = false;     // the member at hand is a document, where it is a string
         uint32_t element = 0;     // of an array: the one at hand, from 1
         uint32_t part = 0;        // of an array: the last whose text was told
     };
