@@ -45,11 +45,19 @@ constexpr std::string_view spelling_rows[] = {
 
 // Where a text speaks of words, each of them is itself.
 constexpr std::string_view of_words =
-    "mean means meaning word words say said spell spelled pronounce translate translated "
-    "difference differ between called synonym synonyms define rhyme rhymes versus vs";
+    "mean means meaning word words say said spell spelled spelling pronounce translate translated difference differ "
+    "between called synonym synonyms define rhyme rhymes versus vs letter letters digit digits zeros comma commas "
+    "syllable syllables character characters vowels anagram roman written";
 constexpr std::string_view requests =
     "explain write list give summarize summarise translate show recommend suggest convert calculate create draft help "
     "generate provide rewrite compare define tell";
+// "How do I look" is no "how can I look".
+constexpr std::string_view states =
+    "be feel look know see sound work help not smell taste seem have like do come appear die live";
+constexpr std::string_view after_is = "the a an my your our their its his her in on at";
+constexpr std::string_view auxiliaries = "is are do does did can could will would should";
+constexpr std::string_view givers = "me list name write suggest recommend generate";
+constexpr std::string_view relations = "to into from in out on with of that at by for";
 constexpr std::string_view objects = "a an the me my this these three four five";
 constexpr std::string_view asking = "how what who when where why which";
 // "In January, how do I plan a trip" is no "plan a trip in January": what is done in these is done there either way.
@@ -84,14 +92,15 @@ class WordSet {
     }
 
   private:
-    std::array<uint64_t, 40> hashes_{};
+    std::array<uint64_t, 48> hashes_{};
     size_t count_ = 0;
 };
 
 struct Tables {
     WordSet of_words{cache::of_words}, requests{cache::requests}, objects{cache::objects}, asking{cache::asking},
-        genitives{cache::genitives}, places{cache::places}, greetings{"hi hello hey thanks"},
-        courtesies{"please bitte пожалуйста"}, offers{"can could would"};
+        genitives{cache::genitives}, places{cache::places}, greetings{"hi hello hey thanks"}, states{cache::states},
+        after_is{cache::after_is}, auxiliaries{cache::auxiliaries}, givers{cache::givers}, relations{cache::relations},
+        answers{"yes no"}, courtesies{"please bitte пожалуйста"}, offers{"can could would"};
     std::array<std::pair<uint64_t, uint64_t>, 2 * std::size(spelling_rows)> spellings{};
     uint64_t how = folded_hash("how"), to = folded_hash("to"), do_ = folded_hash("do"), can = folded_hash("can"),
              i = folded_hash("i"), you = folded_hash("you"), please = folded_hash("please"), me = folded_hash("me"),
@@ -133,31 +142,29 @@ constexpr size_t atoms_max = 3 * words_max + 4;
 struct Wording {
     std::string_view text;
     size_t count = 0;
-    bool small = false;   // there is no capital
-    bool shouts = false;  // there is nothing but capitals
+    bool small = false;    // there is no capital
+    bool turkish = false;  // "I" is no large "i"
     std::array<Atom, atoms_max> at;
 
     [[nodiscard]] std::span<const Atom> atoms() const { return {at.data(), count}; }
 };
 
-bool is_quote(char32_t c) {
-    return c == '"' || c == '`' || c == '\'' || c == 0xab || c == 0xbb || (c >= 0x2018 && c <= 0x201f) ||
-           (c >= 0x300c && c <= 0x300f);
+/// Straight and curly are one; single and double are two, as they are in code.
+char32_t straight(char32_t c) {
+    if (c >= 0x201c && c <= 0x201f) return '"';
+    return c >= 0x2018 && c <= 0x201b ? U'\'' : c;
 }
-bool is_double_quote(char32_t c) { return is_quote(c) && c != '`' && c != '\'' && c != 0x2018 && c != 0x2019; }
 
 class WordingReader {
   public:
     WordingReader(const Words& words, bool english, Wording& wording) noexcept
         : words_(words), wording_(wording), known_(tables()), english_(english) {
         wording.text = words.text;
-        bool capital = false, small_letter = false;
-        for (char c : words.text) {
-            capital = capital || (c >= 'A' && c <= 'Z');
-            small_letter = small_letter || (c >= 'a' && c <= 'z') || static_cast<unsigned char>(c) >= 0x80;
-        }
+        bool capital = false;
+        for (char c : words.text) capital = capital || (c >= 'A' && c <= 'Z');
         wording.small = english && !capital;
-        wording.shouts = english && !small_letter && words.count >= 3;
+        for (const std::string_view letter : {"\xc4\xb0", "\xc4\xb1", "\xc4\x9f", "\xc5\x9f"})
+            wording.turkish = wording.turkish || words.text.contains(letter);
         for (size_t i = 0; i < words.count; ++i)
             of_words_ = of_words_ || words.at[i].kind == WordKind::quotation || known_.of_words.has(words.at[i].hash);
     }
@@ -216,10 +223,6 @@ class WordingReader {
 
     // ---- Marks
 
-    [[nodiscard]] static bool is_quoted(const Word& word) noexcept {
-        return word.kind == WordKind::quotation || word.kind == WordKind::code;
-    }
-
     void take_gap(size_t i) noexcept {
         const std::string_view marks = gap(i);
         const Word& word = words_.at[i];
@@ -230,8 +233,7 @@ class WordingReader {
             return;
         }
         if (i > 0 && is_apostrophe(marks) && word.kind == WordKind::word) return;  // in a word
-        push_marks(marks, i > 0 && is_quoted(words_.at[i - 1]), is_quoted(word), i == 0,
-                   number_before && word.kind == WordKind::number);
+        push_marks(marks, i == 0, number_before && word.kind == WordKind::number);
     }
 
     [[nodiscard]] static bool is_apostrophe(std::string_view marks) noexcept {
@@ -239,10 +241,7 @@ class WordingReader {
         return plain(read.value) == '\'' && read.bytes == marks.size();
     }
 
-    void push_marks(std::string_view marks, bool after_quote, bool before_quote, bool very_first,
-                    bool in_range) noexcept {
-        if (after_quote) marks = without_quote(marks, true);
-        if (before_quote) marks = without_quote(marks, false);
+    void push_marks(std::string_view marks, bool very_first, bool in_range) noexcept {
         uint64_t all = hash_start;
         bool any = false, blank = false, line = false;
         for (size_t at = 0; at < marks.size();) {
@@ -257,7 +256,7 @@ class WordingReader {
                 continue;
             }
             if (in_range && c == 0x2013) c = '-';
-            if (is_double_quote(c)) c = '"';
+            c = straight(c);
             if (blank && !very_first) all = hash_step(all, ' ');
             blank = false;
             all = hash_step(all, c);
@@ -268,41 +267,29 @@ class WordingReader {
         if (any || line) push(hash_end(all), AtomKind::mark);
     }
 
-    /// The mark that opens or closes a quotation is said by its being one.
-    [[nodiscard]] static std::string_view without_quote(std::string_view marks, bool in_front) noexcept {
-        if (in_front) {
-            for (int i = 0; i < 3 && !marks.empty(); ++i) {
-                const Character read = character_at(marks, 0);
-                if (!is_quote(plain(read.value)) && !is_quote(read.value)) break;
-                marks.remove_prefix(read.bytes);
-                if (read.value != '`') break;
-            }
-            return marks;
-        }
-        size_t last = 0;
-        for (size_t at = 0; at < marks.size(); at += character_at(marks, at).bytes) last = at;
-        while (!marks.empty() && marks.back() == '`') marks.remove_suffix(1), last = marks.size();
-        if (last < marks.size() && is_quote(character_at(marks, last).value)) marks = marks.substr(0, last);
-        return marks;
-    }
-
     /// One mark at the very end adds nothing: 10! and n! do, and so does the name Yahoo!
     void take_end() noexcept {
-        if (words_.count == 0) return push_marks(words_.text, false, false, false, false);
+        if (words_.count == 0) return push_marks(words_.text, false, false);
         std::string_view marks = gap(words_.count);
         const Word& last = words_.at[words_.count - 1];
         for (const std::string_view full_width : {"\xef\xbc\x9f", "\xe3\x80\x82"})
             if (marks == full_width) return;
-        if (is_quoted(last)) marks = without_quote(marks, true);
         if (marks.empty()) return;
         const bool adds_nothing =
-            marks.back() == '?' || (marks == "." && last.kind != WordKind::code) ||
+            (marks.back() == '?' && !asks_for_mark(marks)) || (marks == "." && last.kind != WordKind::code) ||
             (marks == "!" && last.kind == WordKind::word && last.letters > 1 && !last.capital && !last.inner_capital);
         const bool closes = marks.size() > 1 && marks.back() == '.' && marks[marks.size() - 2] != ' ';
         if (adds_nothing || closes) marks.remove_suffix(1);
         if (adds_nothing && last.kind == WordKind::word && last.letters > 1)  // "??"
-            while (marks.ends_with('?')) marks.remove_suffix(1);
-        if (!skip_gap_ || !marks.empty()) push_marks(marks, false, false, true, false);
+            while (marks.ends_with("??") || marks == "?") marks.remove_suffix(1);
+        if (!skip_gap_ || !marks.empty()) push_marks(marks, true, false);
+    }
+
+    /// "What is the meaning of ?"
+    [[nodiscard]] bool asks_for_mark(std::string_view marks) const noexcept {
+        const Word& last = words_.at[words_.count - 1];
+        return english_ && marks.front() == ' ' &&
+               (of_words_ || last.kind != WordKind::word || lexicon().languages_of(last.hash) != 0);
     }
 
     // ---- What frames a request
@@ -316,10 +303,10 @@ class WordingReader {
             return taken;
         }
         if (hash(i) != known_.how || !blank_gap(i + 1)) return 0;
-        const bool to = hash(i + 1) == known_.to && i + 2 < words_.count;
+        const bool to = hash(i + 1) == known_.to && i + 3 < words_.count;
         const bool i_do = (hash(i + 1) == known_.do_ || hash(i + 1) == known_.can) && hash(i + 2) == known_.i &&
-                          i + 3 < words_.count && blank_gap(i + 2);
-        if (!to && !i_do) return 0;
+                          i + 4 < words_.count && blank_gap(i + 2);
+        if ((!to && !i_do) || known_.states.has(hash(to ? i + 2 : i + 3))) return 0;
         push(salted(known_.how, 1), AtomKind::word, true);
         return to ? 2 : 3;
     }
@@ -327,17 +314,25 @@ class WordingReader {
     /// "Hi," and "Please,", before more: how many words.
     size_t take_courtesy(size_t i) noexcept {
         if (i != 0) return 0;
+        if (of_words_ || words_.text.contains(':')) return 0;
         const bool greets = english_ && known_.greetings.has(hash(0));
         const size_t words = greets ? 1 : courtesy_at(0);
         if (words == 0 || words_.count < words + 3 || (gap(words) != ", " && gap(words) != "! ")) return 0;
+        const uint64_t next = hash(words);
+        const bool requests = known_.asking.has(next) || known_.requests.has(next) || known_.offers.has(next) ||
+                              known_.auxiliaries.has(next);
+        if (!requests && (greets || words_.at[words].capital)) return 0;  // "Thanks, Obama"
         skip_gap_ = starts_again_ = true;
         return words;
     }
 
     /// "…, please": how many words at the end add nothing.
     [[nodiscard]] size_t courtesy_at_end() const noexcept {
+        if (of_words_ || words_.text.contains(':')) return 0;
         for (size_t words = 1; words <= 2 && words + 3 <= words_.count; ++words)
-            if (courtesy_at(words_.count - words) == words && gap(words_.count - words) == ", ") return words;
+            if (courtesy_at(words_.count - words) == words && !known_.answers.has(hash(words_.count - words - 1)) &&
+                gap(words_.count - words) == ", ")
+                return words;
         return 0;
     }
 
@@ -386,7 +381,7 @@ class WordingReader {
     /// By its value; "100,200" may be two.
     void take_number(size_t i) noexcept {
         const std::string_view digits = written(i);
-        const bool doubtful = digits.contains(',') && !digits.ends_with(",000");
+        const bool doubtful = digits[0] == '+' || (digits.contains(',') && (of_words_ || !digits.ends_with(",000")));
         push(doubtful ? salted(exact_hash(digits), 4) : words_.at[i].hash, AtomKind::number);
     }
 
@@ -394,8 +389,10 @@ class WordingReader {
     bool take_other_form(size_t i) noexcept {
         const Word& word = words_.at[i];
         const std::string_view form = written(i);
-        const bool short_form = i > 0 && is_apostrophe_before(i) && form != "d" && form != "D";
-        const bool before_short = i + 1 < words_.count && hash(i + 1) == known_.not_ && written(i + 1).size() == 1;
+        const bool short_form = i > 0 && is_apostrophe_before(i) && form != "d" && form != "D" &&
+                                (word.hash != known_.is || known_.after_is.has(hash(i + 1)));
+        const bool before_short =
+            i + 1 < words_.count && hash(i + 1) == known_.not_ && written(i + 1).size() == 1 && !form.starts_with("ai");
         const bool money = (form == "$" || form == "\xe2\x82\xac" || form == "%") && is_unit(word);
         if (!english_ && !money) return false;
         if (!short_form && !before_short && !money) return false;
@@ -415,14 +412,14 @@ class WordingReader {
         if (word.joined || !plain_case) return false;
         if (after_number && is_unit(word)) return push(unit_hash(word), AtomKind::word), true;
         if (const uint64_t value = small_number(i); value > 0) return push(number_hash(value), AtomKind::number), true;
-        if (take_unmarked_contraction(word)) return true;
+        if (take_unmarked_contraction(i)) return true;
         const uint64_t spelled = american(i);
         if (spelled == word.hash) return false;
         push(spelled, AtomKind::word);
         return true;
     }
 
-    /// Two to twelve, alone.
+    /// Two to twelve, of what is to be given: "the three musketeers" are no 3.
     [[nodiscard]] uint64_t small_number(size_t i) const noexcept {
         const auto counts = [&](size_t at) {
             if (at >= words_.count) return false;
@@ -430,6 +427,7 @@ class WordingReader {
             const Meaning* const meaning = lexicon().find(hash(at), Language::english);
             return meaning != nullptr && (meaning->role == Role::number || meaning->role == Role::multiplier);
         };
+        if (i == 0 || !known_.givers.has(hash(i - 1)) || !blank_gap(i)) return 0;
         if (of_words_ || words_.at[i].capital || !counts(i) || counts(i + 1) || (i > 0 && counts(i - 1))) return 0;
         const Meaning* const meaning = lexicon().find(hash(i), Language::english);
         return meaning->role == Role::number && meaning->argument >= 2 && meaning->argument <= 12 ? meaning->argument
@@ -437,7 +435,8 @@ class WordingReader {
     }
 
     /// "dont", "whats": no other words.
-    bool take_unmarked_contraction(const Word& word) noexcept {
+    bool take_unmarked_contraction(size_t i) noexcept {
+        const Word& word = words_.at[i];
         const auto take = [&](std::string_view row, uint64_t second) {
             const size_t blank = row.find(' ');
             if (folded_hash(row.substr(0, blank)) != word.hash) return false;
@@ -452,7 +451,8 @@ class WordingReader {
         }
         if (word.letters < 4 || word.letters > 6 || (word.last[0] != 't' && word.last[0] != 's')) return false;
         return std::ranges::any_of(dont_rows, [&](std::string_view row) { return take(row, known_.not_); }) ||
-               std::ranges::any_of(whats_rows, [&](std::string_view row) { return take(row, known_.is); });
+               (known_.after_is.has(hash(i + 1)) &&
+                std::ranges::any_of(whats_rows, [&](std::string_view row) { return take(row, known_.is); }));
     }
 
     [[nodiscard]] uint64_t american(size_t i) const noexcept {
@@ -506,20 +506,19 @@ bool cases_agree(const Wording& a, const Atom& x, const Wording& b, const Atom& 
     const std::string_view one = written(a, x), other = written(b, y);
     if (one.empty() || other.empty() || one == other) return true;
     if (one.size() != other.size()) return false;  // an accent apart
-    if (a.shouts || b.shouts) return true;
     if (all_capitals(one) != all_capitals(other)) return false;
     const bool starts = x.first || y.first;
     if (one.size() == 1) {
         const char c = static_cast<char>(one[0] | 0x20);
         return (c == 'a' && starts) || (c == 'i' && (starts || a.small || b.small));
     }
-    if (starts) {
+    if (starts && !((a.turkish || b.turkish) && (one[0] | 0x20) == 'i')) {
         const Character first = character_at(one, 0);
         if (first.bytes == character_at(other, 0).bytes && one.substr(first.bytes) == other.substr(first.bytes))
             return true;
     }
     const bool unit_like = one.size() <= 4 && std::ranges::none_of(one, is_vowel);
-    return (a.small || b.small) && !unit_like;
+    return (a.small || b.small) && !unit_like && !a.turkish && !b.turkish;
 }
 
 VetoReason reason_of(const Atom& atom) {
@@ -576,6 +575,7 @@ bool is_moved(const Wording& a, const Wording& b) {
     static const uint64_t comma = hash_end(hash_step(hash_step(hash_start, ','), ' '));
     if (one[2].hash != comma || other.size() != one.size() - 1) return false;
     const Atoms rest = one.subspan(3);
+    if (std::ranges::any_of(rest, [&](const Atom& atom) { return known.relations.has(atom.hash); })) return false;
     const bool asks = are(rest, {salted(known.how, 1)}) || (are(rest, {known.what, known.is}) && rest.size() <= 4);
     return asks && alike(a, rest, b, other.first(rest.size())) && alike(a, one.first(2), b, other.subspan(rest.size()));
 }

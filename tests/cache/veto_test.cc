@@ -93,7 +93,7 @@ TEST(Veto, LetsPassWhatOnlyFramesTheQuestion) {
         {"I can\u2019t log in", "I cannot log in"},
         {"Translate \u201cgood day\u201d", "Translate \"good day\""},
         {"Why is the sky blue?", "why is the sky blue??"},
-        {"Summarise two pages", "Summarize 2 pages"},
+        {"Summarise the plot of Hamlet", "Summarize the plot of Hamlet"},
         {"Is it $5?", "Is it 5 dollars?"},
         {"Is  it\tsafe?", "is it safe"},
         {"Who isn't here?", "Who is not here?"},
