@@ -49,14 +49,21 @@ constexpr std::string_view of_words =
     "between called synonym synonyms define rhyme rhymes versus vs letter letters digit digits zeros comma commas "
     "syllable syllables character characters vowels anagram roman written";
 constexpr std::string_view requests =
-    "explain write list give summarize summarise translate show recommend suggest convert calculate create draft help "
-    "generate provide rewrite compare define tell";
-// "How do I look" is no "how can I look".
-constexpr std::string_view states =
-    "be feel look know see sound work help not smell taste seem have like do come appear die live";
+    "explain write list give summarize summarise translate suggest recommend draft generate provide rewrite help tell";
+// What is done by a recipe: "how do I look" is no "how can I look", and "how do I spend my days" asks for no way to.
+constexpr std::string_view recipes =
+    "make create cook bake boil fry grill roast brew calculate compute solve convert install uninstall fix repair "
+    "remove delete clean wash build draw fold peel measure merge split reverse sort center align open close save copy "
+    "paste rename move download upload reset change debug deploy configure enable disable connect plant prune cancel "
+    "register buy purchase freeze reheat sharpen recover prepare";
+// Code, and titles of works: each letter and mark is itself.
+constexpr std::string_view of_letters =
+    "css html code class tag import variable function method keyword print rename grep git string command regex sang "
+    "wrote sung song songs lyrics title titled novel album band movie film book poem search replace python java "
+    "javascript typescript rust php ruby swift kotlin scala perl sql bash excel latex json yaml xml";
 constexpr std::string_view after_is = "the a an my your our their its his her in on at";
 constexpr std::string_view auxiliaries = "is are do does did can could will would should";
-constexpr std::string_view givers = "me list name write suggest recommend generate";
+constexpr std::string_view givers = "me list";
 constexpr std::string_view relations = "to into from in out on with of that at by for";
 constexpr std::string_view objects = "a an the me my this these three four five";
 constexpr std::string_view asking = "how what who when where why which";
@@ -92,22 +99,23 @@ class WordSet {
     }
 
   private:
-    std::array<uint64_t, 48> hashes_{};
+    std::array<uint64_t, 64> hashes_{};
     size_t count_ = 0;
 };
 
 struct Tables {
     WordSet of_words{cache::of_words}, requests{cache::requests}, objects{cache::objects}, asking{cache::asking},
-        genitives{cache::genitives}, places{cache::places}, greetings{"hi hello hey thanks"}, states{cache::states},
-        after_is{cache::after_is}, auxiliaries{cache::auxiliaries}, givers{cache::givers}, relations{cache::relations},
-        answers{"yes no"}, courtesies{"please bitte пожалуйста"}, offers{"can could would"};
+        genitives{cache::genitives}, places{cache::places}, greetings{"hi hello hey thanks"}, recipes{cache::recipes},
+        of_letters{cache::of_letters}, after_is{cache::after_is}, auxiliaries{cache::auxiliaries},
+        givers{cache::givers}, relations{cache::relations}, answers{"yes no"}, courtesies{"please bitte пожалуйста"},
+        offers{"can could"};
     std::array<std::pair<uint64_t, uint64_t>, 2 * std::size(spelling_rows)> spellings{};
     uint64_t how = folded_hash("how"), to = folded_hash("to"), do_ = folded_hash("do"), can = folded_hash("can"),
              i = folded_hash("i"), you = folded_hash("you"), please = folded_hash("please"), me = folded_hash("me"),
-             tell = folded_hash("tell"), is = folded_hash("is"), not_ = folded_hash("not"), in = folded_hash("in"),
-             what = folded_hash("what"), the = folded_hash("the"), of = folded_hash("of"), s = folded_hash("s"),
-             difference = folded_hash("difference"), between = folded_hash("between"), and_ = folded_hash("and"),
-             compare = folded_hash("compare"), a = folded_hash("a"), an = folded_hash("an"),
+             tell = folded_hash("tell"), help = folded_hash("help"), is = folded_hash("is"), not_ = folded_hash("not"),
+             in = folded_hash("in"), what = folded_hash("what"), the = folded_hash("the"), of = folded_hash("of"),
+             s = folded_hash("s"), difference = folded_hash("difference"), between = folded_hash("between"),
+             and_ = folded_hash("and"), compare = folded_hash("compare"), a = folded_hash("a"), an = folded_hash("an"),
              pound = folded_hash("pound"), bucks = folded_hash("bucks"), cannot = folded_hash("cannot"),
              por = folded_hash("por"), favor = folded_hash("favor"), per = folded_hash("per"),
              favore = folded_hash("favore");
@@ -165,8 +173,7 @@ class WordingReader {
         wording.small = english && !capital;
         for (const std::string_view letter : {"\xc4\xb0", "\xc4\xb1", "\xc4\x9f", "\xc5\x9f"})
             wording.turkish = wording.turkish || words.text.contains(letter);
-        for (size_t i = 0; i < words.count; ++i)
-            of_words_ = of_words_ || words.at[i].kind == WordKind::quotation || known_.of_words.has(words.at[i].hash);
+        for (size_t i = 0; i < words.count; ++i) take_subject(words.at[i]);
     }
 
     void read() noexcept {
@@ -190,6 +197,11 @@ class WordingReader {
     }
 
   private:
+    void take_subject(const Word& word) noexcept {
+        of_letters_ = of_letters_ || word.kind == WordKind::code || known_.of_letters.has(word.hash);
+        of_words_ = of_words_ || of_letters_ || word.kind == WordKind::quotation || known_.of_words.has(word.hash);
+    }
+
     [[nodiscard]] uint64_t hash(size_t i) const noexcept { return i < words_.count ? words_.at[i].hash : 0; }
     [[nodiscard]] size_t end_of(size_t i) const noexcept { return words_.at[i].begin + words_.at[i].size; }
     [[nodiscard]] std::string_view written(size_t i) const noexcept {
@@ -255,8 +267,8 @@ class WordingReader {
                 line = line || c == '\n';
                 continue;
             }
-            if (in_range && c == 0x2013) c = '-';
-            c = straight(c);
+            if (in_range && !of_letters_ && c == 0x2013) c = '-';
+            if (!of_letters_) c = straight(c);
             if (blank && !very_first) all = hash_step(all, ' ');
             blank = false;
             all = hash_step(all, c);
@@ -306,7 +318,7 @@ class WordingReader {
         const bool to = hash(i + 1) == known_.to && i + 3 < words_.count;
         const bool i_do = (hash(i + 1) == known_.do_ || hash(i + 1) == known_.can) && hash(i + 2) == known_.i &&
                           i + 4 < words_.count && blank_gap(i + 2);
-        if ((!to && !i_do) || known_.states.has(hash(to ? i + 2 : i + 3))) return 0;
+        if ((!to && !i_do) || !known_.recipes.has(hash(to ? i + 2 : i + 3))) return 0;
         push(salted(known_.how, 1), AtomKind::word, true);
         return to ? 2 : 3;
     }
@@ -328,8 +340,8 @@ class WordingReader {
 
     /// "…, please": how many words at the end add nothing.
     [[nodiscard]] size_t courtesy_at_end() const noexcept {
-        if (of_words_ || words_.text.contains(':')) return 0;
-        for (size_t words = 1; words <= 2 && words + 3 <= words_.count; ++words)
+        if (!english_ || of_words_ || words_.text.contains(':')) return 0;
+        for (size_t words = 1; words <= 1 && words + 3 <= words_.count; ++words)
             if (courtesy_at(words_.count - words) == words && !known_.answers.has(hash(words_.count - words - 1)) &&
                 gap(words_.count - words) == ", ")
                 return words;
@@ -354,6 +366,7 @@ class WordingReader {
         if (at == i || at + 2 >= words_.count || !known_.requests.has(hash(at))) return 0;
         for (size_t k = i + 1; k <= at + 2; ++k)
             if (!blank_gap(k)) return 0;
+        if (hash(at) == known_.help && hash(at + 1) != known_.me) return 0;
         if (hash(at) == known_.tell)
             return hash(at + 1) == known_.me && known_.asking.has(hash(at + 2)) ? at + 2 - i : 0;
         return please || known_.objects.has(hash(at + 1)) || words_.at[at + 1].kind == WordKind::number ? at - i : 0;
@@ -374,14 +387,17 @@ class WordingReader {
         const bool as_written = folded_hash(written(i)) == word.hash;
         if (!as_written && take_other_form(i)) return;
         if (!as_written) return push(salted(exact_hash(written(i)), 3), AtomKind::word);
-        if (english_ && take_english(i, first)) return;
+        if (english_ && !of_letters_ && take_english(i, first)) return;
         push(word.hash, AtomKind::word, first, word.begin, word.size);
     }
 
-    /// By its value; "100,200" may be two.
+    /// By its value, where it measures something; "100,200" may be two.
     void take_number(size_t i) noexcept {
         const std::string_view digits = written(i);
-        const bool doubtful = digits[0] == '+' || (digits.contains(',') && (of_words_ || !digits.ends_with(",000")));
+        const bool measures = i + 1 < words_.count && words_.at[i + 1].kind == WordKind::word &&
+                              (is_unit(words_.at[i + 1]) || (i + 2 < words_.count && is_unit(words_.at[i + 2])));
+        const bool doubtful =
+            digits[0] == '+' || (digits.contains(',') && (of_words_ || !digits.ends_with(",000") || !measures));
         push(doubtful ? salted(exact_hash(digits), 4) : words_.at[i].hash, AtomKind::number);
     }
 
@@ -389,14 +405,24 @@ class WordingReader {
     bool take_other_form(size_t i) noexcept {
         const Word& word = words_.at[i];
         const std::string_view form = written(i);
-        const bool short_form = i > 0 && is_apostrophe_before(i) && form != "d" && form != "D" &&
-                                (word.hash != known_.is || known_.after_is.has(hash(i + 1)));
+        const bool short_form =
+            i > 0 && is_apostrophe_before(i) && form != "d" && form != "D" && (word.hash != known_.is || is_no_has(i));
         const bool before_short =
             i + 1 < words_.count && hash(i + 1) == known_.not_ && written(i + 1).size() == 1 && !form.starts_with("ai");
-        const bool money = (form == "$" || form == "\xe2\x82\xac" || form == "%") && is_unit(word);
-        if (!english_ && !money) return false;
+        const bool money = (form == "$" || form == "\xe2\x82\xac") && is_unit(word);
+        if (of_letters_ || (!english_ && !money)) return false;
         if (!short_form && !before_short && !money) return false;
         push(money ? unit_hash(word) : word.hash, AtomKind::word);
+        return true;
+    }
+
+    /// "What's the time", but not "what's the dog eaten".
+    [[nodiscard]] bool is_no_has(size_t i) const noexcept {
+        if (!known_.after_is.has(hash(i + 1))) return false;
+        for (size_t k = i + 1; k < words_.count; ++k) {
+            const std::string_view end(words_.at[k].last, 2);  // backwards
+            if (end == "ne" || end == "de" || end == "en" || end == "nw" || end == "th" || end == "tp") return false;
+        }
         return true;
     }
 
@@ -451,7 +477,7 @@ class WordingReader {
         }
         if (word.letters < 4 || word.letters > 6 || (word.last[0] != 't' && word.last[0] != 's')) return false;
         return std::ranges::any_of(dont_rows, [&](std::string_view row) { return take(row, known_.not_); }) ||
-               (known_.after_is.has(hash(i + 1)) &&
+               (is_no_has(i) &&
                 std::ranges::any_of(whats_rows, [&](std::string_view row) { return take(row, known_.is); }));
     }
 
@@ -486,7 +512,8 @@ class WordingReader {
     Wording& wording_;
     const Tables& known_;
     bool english_;
-    bool of_words_ = false;
+    bool of_words_ = false;      // it speaks of words
+    bool of_letters_ = false;    // or of code, or of works by their titles
     bool skip_gap_ = false;      // it belongs to what was left away
     bool starts_again_ = false;  // as if the sentence began here
 };
@@ -501,6 +528,12 @@ constexpr bool is_upper(char c) { return c >= 'A' && c <= 'Z'; }
 bool all_capitals(std::string_view word) { return word.size() > 1 && std::ranges::all_of(word, is_upper); }
 bool is_vowel(char c) { return std::string_view("aeiouyAEIOUY").contains(c); }
 
+/// "Will", "May": they begin questions.
+bool is_small_word(uint64_t hash) {
+    const Meaning* const meaning = lexicon().find(hash, Language::english);
+    return meaning != nullptr && (meaning->role == Role::modal || meaning->role == Role::tense);
+}
+
 /// Of two words that are equal but for their case.
 bool cases_agree(const Wording& a, const Atom& x, const Wording& b, const Atom& y) {
     const std::string_view one = written(a, x), other = written(b, y);
@@ -508,6 +541,7 @@ bool cases_agree(const Wording& a, const Atom& x, const Wording& b, const Atom& 
     if (one.size() != other.size()) return false;  // an accent apart
     if (all_capitals(one) != all_capitals(other)) return false;
     const bool starts = x.first || y.first;
+    if (lexicon().is_homograph(x.hash) && !(starts && is_small_word(x.hash))) return false;  // Polish, polish
     if (one.size() == 1) {
         const char c = static_cast<char>(one[0] | 0x20);
         return (c == 'a' && starts) || (c == 'i' && (starts || a.small || b.small));
@@ -575,7 +609,9 @@ bool is_moved(const Wording& a, const Wording& b) {
     static const uint64_t comma = hash_end(hash_step(hash_step(hash_start, ','), ' '));
     if (one[2].hash != comma || other.size() != one.size() - 1) return false;
     const Atoms rest = one.subspan(3);
-    if (std::ranges::any_of(rest, [&](const Atom& atom) { return known.relations.has(atom.hash); })) return false;
+    if (std::ranges::any_of(
+            rest, [&](const Atom& atom) { return known.relations.has(atom.hash) || known.places.has(atom.hash); }))
+        return false;
     const bool asks = are(rest, {salted(known.how, 1)}) || (are(rest, {known.what, known.is}) && rest.size() <= 4);
     return asks && alike(a, rest, b, other.first(rest.size())) && alike(a, one.first(2), b, other.subspan(rest.size()));
 }
@@ -586,7 +622,8 @@ bool is_genitive(const Wording& a, const Wording& b) {
     const Atoms one = a.atoms(), other = b.atoms();
     return one.size() == 5 && other.size() == 6 && are(one, {known.what, known.is}) && one[3].hash == known.s &&
            known.genitives.has(one[4].hash) && are(other, {known.what, known.is, known.the, one[4].hash, known.of}) &&
-           alike(a, one.subspan(2, 1), b, other.subspan(5)) && one[2].kind == AtomKind::word;
+           alike(a, one.subspan(2, 1), b, other.subspan(5)) && one[2].kind == AtomKind::word && one[2].size > 0 &&
+           (a.small || is_upper(a.text[one[2].begin]));
 }
 
 /// The two sides of "the difference between A and B", "compare A and B", to the end of the text.

@@ -10,14 +10,15 @@
 namespace loom::cache {
 
 /// Every word, mark and capital counts, in order, in every language. What may differ:
-/// - blanks between words, the kind of quotation marks and apostrophes, one mark at the very end, "¿" at the very
-/// begin;
-/// - the case of a sentence's first letter; in English all capitals, where one of the texts has none: but for single
-///   letters, for words all in capitals (SOAP, soap) and for what looks like a unit (Mb, MB);
-/// - a number's thousands ("10,000" and "10000"), in English 2 to 12 in words, a unit behind a number by its names;
-/// - in English contractions, British spelling and few pairs of words (spellings()); "how do I", "how can I" and "how
-///   to" where a sentence begins; a greeting that a mark ends, "please" and "can you" before a request;
+/// - blanks, curly and straight quotes, one "?", "." or "!" at the very end, "¿" at the very begin;
+/// - the case of a sentence's first letter; in English all capitals, where one of the texts has none: but not that of
+///   single letters, of words all in capitals (SOAP, soap), of what looks like a unit (Mb, MB) or is a name and a word;
+/// - "please" and its like before or behind more; in English a greeting before a question;
+/// - in English the thousands of what is measured ("10,000 km"), 2 to 12 in words of what is to be listed, the names of
+///   a unit behind a number, contractions, British spelling, few pairs of words (spellings());
+/// - in English "how do I", "how can I" and "how to" do what is done by a recipe, "can you" before a request;
 /// - in English "in Python" before or behind a question, "France's capital", the order of "the difference between".
+/// Where a text speaks of words, of code or of works by their titles, most of that counts too.
 /// none: they are alike. Symmetric, linear, nothing from the heap; 100 KiB of stack.
 [[nodiscard]] VetoReason compare_wording(const Words& a, const Words& b, bool english) noexcept;
 
