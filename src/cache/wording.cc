@@ -5,6 +5,7 @@
 
 #include "characters.h"
 #include "lexicon.h"
+#include "loom/base/assert.h"
 
 namespace loom::cache {
 
@@ -91,7 +92,10 @@ constexpr void each_word(std::string_view words, Each&& each) {
 class WordSet {
   public:
     explicit WordSet(std::string_view words) {
-        each_word(words, [&](std::string_view word) { hashes_[count_++] = folded_hash(word); });
+        each_word(words, [&](std::string_view word) {
+            LOOM_ASSERT(count_ < hashes_.size());  // of literals: as large as they were written
+            hashes_[count_++] = folded_hash(word);
+        });
         std::sort(hashes_.begin(), hashes_.begin() + count_);
     }
     [[nodiscard]] bool has(uint64_t hash) const noexcept {
@@ -99,7 +103,7 @@ class WordSet {
     }
 
   private:
-    std::array<uint64_t, 64> hashes_{};
+    std::array<uint64_t, 80> hashes_{};
     size_t count_ = 0;
 };
 
