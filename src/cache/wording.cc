@@ -174,6 +174,7 @@ class WordingReader {
         wording.text = words.text;
         bool capital = false;
         for (char c : words.text) capital = capital || (c >= 'A' && c <= 'Z');
+        for (size_t i = 0; i < words.count; ++i) capital = capital || words.at[i].capital;
         wording.small = english && !capital;
         for (const std::string_view letter : {"\xc4\xb0", "\xc4\xb1", "\xc4\x9f", "\xc5\x9f"})
             wording.turkish = wording.turkish || words.text.contains(letter);
@@ -224,7 +225,7 @@ class WordingReader {
     }
     [[nodiscard]] bool ends_sentence(size_t i) const noexcept {
         const std::string_view between = gap(i);
-        if (between.find_first_of("?!") != between.npos) return true;
+        if (between.find_first_of("?!") != between.npos) return !words_.at[i - 1].capital;  // Yahoo! Answers
         return between.starts_with('.') && words_.at[i - 1].kind == WordKind::word && words_.at[i - 1].letters >= 4;
     }
 
@@ -659,11 +660,28 @@ bool is_symmetric(const Wording& a, const Wording& b) {
            (alike(a, one.left, b, other.right) && alike(a, one.right, b, other.left));
 }
 
+/// A third of its words or more are known: Polish and Romanian have some that look English.
+bool is_english(const Words& words) {
+    size_t known = 0, all = 0;
+    for (size_t i = 0; i < words.count; ++i) {
+        if (words.at[i].kind != WordKind::word) continue;
+        ++all;
+        for (const Language language : {Language::english, Language::any}) {
+            const Meaning* const meaning = lexicon().find(words.at[i].hash, language);
+            if (meaning == nullptr || meaning->role == Role::none) continue;
+            ++known;
+            break;
+        }
+    }
+    return known * 3 >= all && known > 0;
+}
+
 }  // namespace
 
 std::span<const std::string_view> spellings() noexcept { return spelling_rows; }
 
 VetoReason compare_wording(const Words& a_words, const Words& b_words, bool english) noexcept {
+    english = english && is_english(a_words) && is_english(b_words);
     Wording a, b;
     WordingReader(a_words, english, a).read();
     WordingReader(b_words, english, b).read();
