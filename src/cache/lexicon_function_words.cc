@@ -1,5 +1,5 @@
-// The small words of ten languages, and the phrases that only frame a question. What is not sure to add nothing is not
-// here: a word too few costs a call, a word too many a wrong answer.
+// The small words of ten languages, and the phrases that frame a question: what is near to what, and the name of the
+// reason where two prompts differ. That they may be left away is not said here: wording.cc has the last word.
 #include <array>
 
 #include "lexicon.h"

@@ -1,5 +1,5 @@
-// Words that may stand for each other in any prompt, one class a line, and those whose forms may. A class with a word
-// in it that means something else elsewhere is a wrong answer waiting: "sign" is no symptom, "fall" no autumn.
+// Words that are near to each other: an embedder that knows no meaning puts them in one place, and the veto tells by
+// them what differs. None stands for another in an answer: those that do are in wording.cc.
 #include "lexicon.h"
 
 namespace loom::cache {

@@ -7,6 +7,7 @@
 
 #include "characters.h"
 #include "reading.h"
+#include "wording.h"
 
 namespace loom::cache {
 
@@ -302,12 +303,25 @@ VetoReason compare(Reading& a, Reading& b) {
     return reasons.first();
 }
 
+constexpr uint16_t only_english = 1u << static_cast<unsigned>(Language::english);
+
 /// Where nothing tells, it is taken for English, as the other one has to be able to.
 uint16_t common_languages(uint16_t a, uint16_t b) {
-    constexpr uint16_t english = 1u << static_cast<unsigned>(Language::english);
-    if (a == 0 && b == 0) return english;
-    if (a == 0 || b == 0) return ((a | b) & english) != 0 ? static_cast<uint16_t>(a | b) : uint16_t{0};
+    if (a == 0 && b == 0) return only_english;
+    if (a == 0 || b == 0) return ((a | b) & only_english) != 0 ? static_cast<uint16_t>(a | b) : uint16_t{0};
     return a & b;
+}
+
+/// Where a text may be of several languages, it has to pass in each.
+[[gnu::noinline]] VetoReason compare_readings(const Words& a_words, const Words& b_words, uint16_t languages) {
+    Reasons reasons;
+    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
+        Reading a, b;
+        read_prompt(a_words, first_language(left), a);
+        read_prompt(b_words, first_language(left), b);
+        if (const VetoReason reason = compare(a, b); reason != VetoReason::none) reasons.add(reason);
+    }
+    return reasons.first();
 }
 
 }  // namespace
@@ -323,14 +337,9 @@ VetoReason veto(std::string_view asked, std::string_view kept) {
     if (!a_words.whole || !b_words.whole) return VetoReason::length;
     const uint16_t languages = common_languages(likely_languages(a_words), likely_languages(b_words));
     if (languages == 0) return VetoReason::language;
-    Reasons reasons;  // where a text may be of several languages, it has to pass in each
-    for (uint16_t left = languages; left != 0; left = static_cast<uint16_t>(left & (left - 1))) {
-        Reading a, b;
-        read_prompt(a_words, first_language(left), a);
-        read_prompt(b_words, first_language(left), b);
-        if (const VetoReason reason = compare(a, b); reason != VetoReason::none) reasons.add(reason);
-    }
-    return reasons.first();
+    if (const VetoReason reason = compare_readings(a_words, b_words, languages); reason != VetoReason::none)
+        return reason;
+    return compare_wording(a_words, b_words, languages == only_english);
 }
 
 }  // namespace loom::cache

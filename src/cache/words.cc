@@ -122,6 +122,7 @@ class WordReader {
             const size_t end = closing(quote_pairs[i], begin);
             words_.looks += std::min(end, std::min(text_.size(), begin + quotation_bytes_max)) - begin;
             if (end == text_.npos) {
+                lost_words_ = lost_words_ || begin + quotation_bytes_max < text_.size();  // it may end out of reach
                 unclosed_[i] = true;  // the next one of this kind would look in vain too
                 continue;
             }

@@ -11,6 +11,7 @@
 #include "lexicon.h"
 #include "loom/cache/embedder.h"
 #include "prompt_sets.h"
+#include "wording.h"
 #include "words.h"
 
 namespace loom::cache {
@@ -80,28 +81,32 @@ TEST(Veto, SaysWhy) {
 TEST(Veto, LetsPassWhatOnlyFramesTheQuestion) {
     constexpr std::pair<const char*, const char*> same[] = {
         {"How do I reset my password?", "how can i reset my password"},
-        {"What's the best way to boil an egg?", "How to boil an egg"},
-        {"Hi! Could you please tell me what a black hole is?", "What is a black hole?"},
+        {"How do I boil an egg?", "How to boil an egg"},
+        {"Hi! Could you please tell me how to boil an egg?", "How do I boil an egg?"},
+        {"Please, explain the tides of the sea", "Explain the tides of the sea, please."},
+        {"Por favor, explica la fotos\u00edntesis", "Explica la fotos\u00edntesis"},
         {"Give me three tips", "Give me 3 tips!"},
         {"How much is 1,000 kilometres?", "How much is 1000 km?"},
-        {"How do I enable two-factor authentication?", "How do I turn on 2FA?"},
         {"In Python, how do I reverse a list?", "How do I reverse a list in Python?"},
         {"What is France's capital?", "What is the capital of France?"},
         {"What is the difference between tea and coffee?", "Difference between coffee and tea"},
         {"I can\u2019t log in", "I cannot log in"},
         {"Translate \u201cgood day\u201d", "Translate \"good day\""},
-        {"\uff37\uff48\uff41\uff54 is ＸＭＬ?", "What is XML?"},
-        {"Summarise two hundred pages", "Summarize 200 pages"},
-        {"Who came in 1st?", "Who came in first?"},
+        {"Why is the sky blue?", "why is the sky blue??"},
+        {"Summarise the plot of Hamlet", "Summarize the plot of Hamlet"},
         {"Is it $5?", "Is it 5 dollars?"},
+        {"Is  it\tsafe?", "is it safe"},
+        {"Who isn't here?", "Who is not here?"},
+        {"\u00bfQu\u00e9 es esto?", "qu\u00e9 es esto"},
     };
     for (const auto& [one, other] : same) EXPECT_EQ(told(one, other), "none") << one << " | " << other;
 }
 
 /// The veto alone, whatever the similarity. When the 157 held-out pairs were first looked at, all of them were vetoed.
-/// Of five more sets, written against what the veto leaves away and measured once before it was mended, 9 of 129, 2 of
-/// 79, 2 of 90, 8 of 88 and 3 of 69 passed: who means harm finds a pair that passes. They are among those that are seen
-/// now, but for "ls" and "LS", which are still one word.
+/// Of five more sets, written against what the reading leaves away and measured once, 9 of 129, 2 of 79, 2 of 90, 8 of
+/// 88 and 3 of 69 passed, and of a reviewer's 297 of 379: so the wording has the last word since. Of the 67 that were
+/// written when it was done none passed at the first look; of two rounds of 110 against its own list 40 and 90 did.
+/// Most of those asked the same; the others are among those that are seen, and the list is shorter.
 TEST(Veto, NoPairOfTheSetsIsTakenForTheOther) {
     const auto embedder = make_lexical_embedder();
     size_t count = 0;
@@ -220,17 +225,35 @@ TEST(Veto, AWordHasOneMeaningInALanguage) {
             });
 }
 
-TEST(Veto, WordsOfAClassStandForEachOther) {
-    for (const LexiconRow& row : synonym_rows()) {
-        if (row.role != Role::concept_ || row.language != Language::english || row.also != Role::none) continue;
-        const std::string first = as_written(std::string(row.words.substr(0, row.words.find(' '))));
-        each_part(row.words, ' ', [&](const std::string& entry) {
-            EXPECT_EQ(both_ways("The keeper and the " + first + " there",
-                                "The keeper and the " + as_written(entry) + " there"),
-                      VetoReason::none)
-                << entry;
-        });
+TEST(Veto, WordsOfOneSpellingStandForEachOtherButNotWhereTheyAreSpokenOf) {
+    for (const std::string_view row : spellings()) {
+        const size_t blank = row.find(' ');
+        const std::string one(row.substr(0, blank)), other(row.substr(blank + 1));
+        EXPECT_EQ(both_ways("Does the keeper " + one + " it", "Does the keeper " + other + " it"), VetoReason::none)
+            << row;
+        EXPECT_NE(both_ways("What does " + one + " mean", "What does " + other + " mean"), VetoReason::none) << row;
+        EXPECT_NE(both_ways("Does the " + one + " it", "Does the " + other + "s it"), VetoReason::none) << row;
     }
+}
+
+/// Every word and every mark is there for something, in every language: one more, and it is another prompt.
+TEST(Veto, EveryWordAndEveryMarkCounts) {
+    for (const std::string& prompt : all_prompts())
+        for (size_t at = prompt.find(' '); at != prompt.npos; at = prompt.find(' ', at + 1)) {
+            if (prompt.find_first_of("\"`'\n") != prompt.npos || prompt[at - 1] == ' ' || prompt[at - 1] < 'A')
+                continue;
+            for (const char* more : {" the", " it", " lo", " sich", " ne", " zażółć", " ;", ":)", " (", " -"}) {
+                const std::string longer = prompt.substr(0, at) + more + prompt.substr(at);
+                EXPECT_NE(both_ways(prompt, longer), VetoReason::none) << longer;
+            }
+        }
+}
+
+/// A mark that opens a quotation and none that closes it within reach: whether it is one is not known.
+TEST(Veto, RefusesAQuotationThatIsTooLongToBeRead) {
+    const std::string text(5000, ' ');
+    EXPECT_EQ(both_ways("Say \"a" + text + "b\" c", "Say \"a" + text + "b\" d"), VetoReason::length);
+    EXPECT_EQ(both_ways("Say \"yes\"", "Say \"a" + text + "b\" \"yes\""), VetoReason::length);
 }
 
 }  // namespace

@@ -198,7 +198,7 @@ TEST_F(SemanticCache, InEveryChatProtocol) {
         std::string first = client.ask("gpt-4o", false, "");
         std::string again = first;
         ASSERT_NE(first.find("Say hello"), std::string::npos);
-        again.replace(again.find("Say hello"), 9, "say HELLO");
+        again.replace(again.find("Say hello"), 9, "say hello");
         const Message kept = ask(first);
         EXPECT_EQ(status_of(kept), "miss") << name;
         EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), ++entries);
@@ -232,10 +232,10 @@ TEST_F(SemanticCacheOfTenants, NobodyGetsAnotherTenantsAnswer) {
     EXPECT_EQ(status_for("carol", body_of(asked_again)), "miss");
     EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 2);
     EXPECT_EQ(status_for("bob", body_of(asked_again)), "semantic") << "of the same tenant";
-    EXPECT_EQ(status_for("carol", body_of("HOW do I reset my password")), "semantic");
+    EXPECT_EQ(status_for("carol", body_of("how can I reset my password")), "semantic");
     EXPECT_EQ(upstream().request_count(), 2u);
     EXPECT_EQ(admin("POST", "/ai/cache/purge?tenant=acme").status(), 200);
-    EXPECT_EQ(status_for("carol", body_of("HOW do I reset my password")), "semantic");
+    EXPECT_EQ(status_for("carol", body_of("how can I reset my password")), "semantic");
     EXPECT_EQ(status_for("bob", body_of(asked_again)), "miss");
 }
 
@@ -308,9 +308,9 @@ TEST_F(SemanticCache, AReloadSwitchesItOffAndOn) {
     EXPECT_EQ(status(body_of(asked)), "hit");
     conf.set("semantic_cache.enabled", "on");
     loom().reload(conf.text());
-    EXPECT_EQ(status(body_of("HOW DO I RESET my password?")), "miss") << "it was emptied";
+    EXPECT_EQ(status(body_of("How can I reset my password?")), "miss") << "it was emptied";
     EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 1);
-    EXPECT_EQ(status(body_of("HOW DO I reset my password?")), "semantic");
+    EXPECT_EQ(status(body_of("how can I reset my password")), "semantic");
 }
 
 TEST_F(SemanticCache, ItEndsWithItsTime) {
@@ -416,7 +416,7 @@ class SemanticCacheModel : public SemanticCache {
 TEST_F(SemanticCacheModel, TextsAreComparedByTheModelInTheFolder) {
     begin();
     (void)keep(body_of(asked));
-    const Message second = ask(chat_request(body_of("how DO i reset my password ?")));
+    const Message second = ask(chat_request(body_of("how do I reset my password ?")));
     EXPECT_EQ(status_of(second), "semantic");
     EXPECT_EQ(second.head.value("x-loom-cache-similarity"), "1.000") << "the same tokens";
 }
