@@ -121,7 +121,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     const llm::Tokenizer* const tokenizer =
         x_.plan().tokenizers != nullptr ? x_.plan().tokenizers->of_model(x_.model_) : nullptr;
     ByteBuffer shorter(x_.services_.shard().blocks());
-    uint64_t too_little = 0, enough = 0, bytes = bytes_over(request, *tokens_max);
+    uint64_t too_little = 0, enough = 0, enough_gone = 0, bytes = bytes_over(request, *tokens_max);
     bool fits = false;
     llm::TrimmedHistory gone;
     for (int pass = 1; pass <= passes_max; ++pass) {
@@ -129,15 +129,21 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
         if (gone.messages == 0) break;
         const uint64_t tokens = tokens_of(shorter.view(), request.prompt_bytes - gone.text_bytes, tokenizer);
         fits = tokens <= *tokens_max;
-        if (fits)
+        const uint64_t off = fits ? *tokens_max - tokens : tokens - *tokens_max;
+        const uint64_t off_bytes = request.prompt_bytes * off / tokens_before(request);
+        if (fits) {
+            const bool is_same = enough != 0 && gone.text_bytes == enough_gone;
             enough = bytes;
-        else
-            too_little = std::max(bytes, gone.text_bytes);
-        const bool is_all = !fits && gone.text_bytes < bytes;  // no more may go
-        if (is_all || (fits && (tokenizer == nullptr || enough - too_little <= 1))) break;
-        const uint64_t more = request.prompt_bytes * (tokens - std::min(tokens, *tokens_max)) / tokens_before(request);
-        bytes = enough != 0 ? too_little + (enough - too_little + 1) / 2 : too_little + more + 1;
-        if (enough != 0 && bytes >= enough) break;
+            enough_gone = gone.text_bytes;
+            bytes = std::max(too_little + 1, enough_gone - std::min(off_bytes, enough_gone));
+            if (tokenizer == nullptr || is_same || bytes >= enough) break;
+        } else {
+            if (gone.text_bytes < bytes) break;  // no more may go
+            too_little = gone.text_bytes;
+            bytes = too_little + off_bytes + 1;
+            if (enough != 0 && bytes >= enough) bytes = too_little + (enough - std::min(too_little, enough) + 1) / 2;
+            if (enough != 0 && bytes >= enough) break;
+        }
     }
     if (!fits && enough != 0) {
         gone = LOOM_TRY(drop(enough, shorter));

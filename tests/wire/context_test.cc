@@ -110,7 +110,19 @@ TEST_F(Context, NoShorterThanItHasToBe) {
     EXPECT_EQ(response.head.value("x-loom-context-trimmed"), "4") << "the picture's turn, and one more";
 }
 
-TEST_F(Context, TheModelThatItIsLedToCounts_AndNobodyWhoCannotBeAsked) {
+TEST_F(Context, TheModelThatItIsLedToCounts) {
+    conf.set("provider.mock.models", "gpt-4o, gpt-4.1").set("provider.mock.model.gpt-4.1.context_length", "100000");
+    conf.set("routing.experiment.canary.model", "gpt-4o");
+    conf.set("routing.experiment.canary.arm.large.share", "100%");
+    conf.set("routing.experiment.canary.arm.large.use", "gpt-4.1");
+    begin("trim");
+    const Message response = ask(chat(20));
+    EXPECT_EQ(response.status(), 200);
+    EXPECT_FALSE(response.head.has("x-loom-context-trimmed"));
+    EXPECT_TRUE(contains(upstream().last_request().body, "gpt-4.1"));
+}
+
+TEST_F(Context, WhoIsDrainedHasNoRoom) {
     conf.set("provider.large.type", "openai").set("provider.large.api_key", "sk-large");
     conf.set("provider.large.models", "gpt-4o").set("provider.large.base_url", "http://127.0.0.1:1/v1");
     conf.set("provider.large.weight", "0").set("provider.large.context_length", "100000");
