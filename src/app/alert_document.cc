@@ -55,6 +55,9 @@ std::string text_of(const Alert& alert) {
     if (alert.type == AlertType::budget_share)
         return fmt::format("{}: {}% of {} a {} is reached ({})", alert.budget.view(), alert.share, limit,
                            budget_period_name(alert.period), spent);
+    if (alert.type == AlertType::budget_refused)
+        return fmt::format("{}: what is left of {} a {} did not do for a request, which was refused ({})",
+                           alert.budget.view(), limit, budget_period_name(alert.period), spent);
     return fmt::format("{}: {} a {} is spent, and requests are refused ({})", alert.budget.view(), limit,
                        budget_period_name(alert.period), spent);
 }
@@ -79,7 +82,12 @@ std::string data_of(const Alert& alert) {
 }  // namespace
 
 std::string_view alert_type_name(AlertType type) noexcept {
-    return type == AlertType::budget_share ? "budget.share_reached" : "budget.spent";
+    switch (type) {
+        case AlertType::budget_share: return "budget.share_reached";
+        case AlertType::budget_spent: return "budget.spent";
+        case AlertType::budget_refused: break;
+    }
+    return "budget.refused";
 }
 
 std::string alert_id(const Alert& alert) {

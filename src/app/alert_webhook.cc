@@ -84,6 +84,8 @@ void AlertWebhook::use(std::shared_ptr<const proxy::AlertPlan> plan) {
     failures_in_row_ = 0;
     next_attempt_ms_ = 0;
     if (plan_ == nullptr) {
+        counts_.dropped_expired += queue_.size();
+        if (!queue_.empty()) observe::log_warn("alerts.webhook: is taken away, {} events were not told", queue_.size());
         queue_.clear();
         look_.disarm();
     } else if (!look_.armed()) {

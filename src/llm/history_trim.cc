@@ -4,6 +4,7 @@
 
 #include "loom/base/arena.h"
 #include "loom/base/arena_list.h"
+#include "request_walk.h"
 #include "splicer.h"
 #include "translation_state.h"
 
@@ -16,8 +17,10 @@ constexpr size_t item_block_bytes = 64 * 1024;
 enum class Speaker : uint8_t { system, user, model, result };
 
 struct Item {
-    uint64_t bytes = 0;
+    uint32_t end = 0;         // in the document
+    uint32_t text_bytes = 0;  // of the prompt, as RequestReader counts it
     Speaker speaker = Speaker::model;
+    bool says = false;    // a user's own words beside a tool's result
     bool opens = false;   // a call of Responses that is answered by an item of its own
     bool closes = false;  // such an answer
     bool goes = false;
@@ -37,6 +40,7 @@ std::string_view list_name(Protocol protocol) noexcept {
 struct Facts {
     std::string_view role, type;
     bool has_result = false;  // one of its parts is a tool's
+    bool has_own = false;     // and one is not
     bool has_call_id = false;
 };
 
@@ -48,39 +52,61 @@ Speaker speaker_of_role(std::string_view role) noexcept {
 
 static_assert((sizeof(Item) + 3 * sizeof(void*)) * HistoryTrim::messages_max <= HistoryTrim::memory_bytes_max);
 
+/// Adds to each item what the reader counts of it. Texts and items both come in the order of the document.
+class ItemTexts final : public RequestWalk::TextSink {
+  public:
+    ItemTexts(std::string_view body, uint32_t items_begin, ArenaList<Item>& items) noexcept
+        : body_(body), begin_(items_begin), at_(items.begin()), end_(items.end()) {}
+
+    void on_text(std::string_view raw, bool /*is_json_text*/) override {
+        const auto offset = static_cast<uint32_t>(raw.data() - body_.data());
+        if (offset < begin_) return;
+        while (at_ != end_ && at_->end <= offset) ++at_;
+        // Behind the list stands what is no item's; in front of it that may be told later.
+        if (at_ != end_) at_->text_bytes += static_cast<uint32_t>(raw.size());
+    }
+
+  private:
+    std::string_view body_;
+    uint32_t begin_;
+    ArenaList<Item>::iterator at_, end_;
+};
+
 class History {
   public:
-    History(Protocol protocol, std::string_view body, Tokens tokens, Arena& arena, ByteBuffer& out) noexcept
-        : protocol_(protocol), body_(body), cursor_(body, tokens), arena_(arena), splicer_(body, out) {}
+    History(Endpoint endpoint, Protocol protocol, std::string_view body, Tokens tokens, Arena& arena,
+            ByteBuffer& out) noexcept
+        : endpoint_(endpoint),
+          protocol_(protocol),
+          body_(body),
+          tokens_(tokens),
+          cursor_(body, tokens),
+          arena_(arena),
+          splicer_(body, out) {}
 
     /// False: the document is broken.
     bool read() {
         Cursor look = cursor_;
-        return each_message(look, [this](Cursor& at) { return read_item(at); });
+        if (!each_message(look, [this](Cursor& at) { return read_item(at); })) return false;
+        ItemTexts texts(body_, items_begin_, items_);
+        RequestWalk walk(endpoint_, body_, tokens_);
+        walk.tell_texts(texts);
+        (void)walk.run();  // what it finds fault with was read before, or is left out of the count
+        return true;
     }
 
-    /// Says who goes; how many.
-    uint32_t choose(uint64_t bytes) {
-        if (too_many_) return 0;
-        uint32_t at = 0, last_user = 0;
-        bool has_user = false;
-        for (const Item& item : items_) {
-            if (item.speaker == Speaker::user) {
-                last_user = at;
-                has_user = true;
-            }
-            at += 1;
+    /// Says who goes.
+    TrimmedHistory choose(uint64_t bytes) {
+        TrimmedHistory gone;
+        const Bounds bounds = find_bounds();
+        if (too_many_ || !bounds.has_user) return gone;
+        const uint32_t turns_end = find_cut(0, bounds.last_user, bytes, Speaker::user);
+        mark(0, turns_end, gone);
+        if (gone.text_bytes < bytes && turns_end == bounds.last_user) {
+            const uint32_t from = bounds.last_user + 1;
+            mark(from, find_cut(from, bounds.rounds_end, bytes - gone.text_bytes, Speaker::model), gone);
         }
-        if (!has_user) return 0;
-        const uint32_t turns_end = find_cut(0, last_user, bytes, Speaker::user);
-        uint64_t gone = 0;
-        uint32_t count = mark(0, turns_end, gone);
-        if (gone < bytes && turns_end == last_user) {
-            const uint32_t rounds_end =
-                find_cut(last_user + 1, static_cast<uint32_t>(items_.count()), bytes - gone, Speaker::model);
-            count += mark(last_user + 1, rounds_end, gone);
-        }
-        return count;
+        return gone;
     }
 
     /// Writes what is left.
@@ -98,6 +124,27 @@ class History {
     }
 
   private:
+    struct Bounds {
+        bool has_user = false;
+        uint32_t last_user = 0;   // no turn behind it goes
+        uint32_t rounds_end = 0;  // no round that reaches behind it goes: the last result, or user's words beside one
+    };
+    Bounds find_bounds() const noexcept {
+        Bounds bounds;
+        uint32_t at = 0;
+        bool has_words = false;
+        for (const Item& item : items_) {
+            if (item.speaker == Speaker::user) {
+                bounds = {.has_user = true, .last_user = at, .rounds_end = at};
+                has_words = false;
+            }
+            has_words |= item.says;
+            if (item.speaker == Speaker::result && (item.says || !has_words)) bounds.rounds_end = at;
+            at += 1;
+        }
+        return bounds;
+    }
+
     /// on_message(cursor) consumes it. Of a list that stands twice, the first.
     template <class OnMessage>
     bool each_message(Cursor& cursor, OnMessage&& on_message) {
@@ -115,12 +162,12 @@ class History {
             too_many_ = true;
             return at.skip_value();
         }
-        const uint32_t begin = at.offset();
+        if (items_.count() == 0) items_begin_ = at.offset();
         Facts facts;
         const bool is_object = at.peek() == '{';
         if (!(is_object ? read_facts(at, facts) : at.skip_value())) return false;
         Item item = classify(facts);
-        item.bytes = at.last_end() - begin;
+        item.end = at.last_end();
         items_.add(arena_, item);
         return true;
     }
@@ -139,14 +186,16 @@ class History {
     }
     bool read_parts(Cursor& at, Facts& facts) {
         return at.each_element([&] {
-            if (at.peek() != '{') return at.skip_value();
-            return at.each_member([&](Range key) {
+            bool is_result = false;
+            const bool good = at.peek() != '{' ? at.skip_value() : at.each_member([&](Range key) {
                 const std::string_view name = name_of(at, key);
-                facts.has_result |= name == "functionResponse" || name == "function_response";
+                is_result |= name == "functionResponse" || name == "function_response";
                 if (name != "type" || at.peek() != '"') return at.skip_value();
-                facts.has_result |= inside(body_, at.take_string()).ends_with("tool_result");
+                is_result |= inside(body_, at.take_string()).ends_with("tool_result");
                 return true;
             });
+            (is_result ? facts.has_result : facts.has_own) = true;
+            return good;
         });
     }
 
@@ -157,19 +206,24 @@ class History {
             item.speaker = is_answer ? Speaker::result : Speaker::model;
             // What stands for all that was before it.
             if (facts.type.starts_with("compaction")) item.speaker = Speaker::system;
-            item.opens = !is_answer && facts.has_call_id;
-            item.closes = is_answer && facts.has_call_id;
+            // A local shell's call is answered by its `id`.
+            const bool is_shell = facts.type.starts_with("local_shell_call");
+            item.opens = !is_answer && (facts.has_call_id || is_shell);
+            item.closes = is_answer && (facts.has_call_id || is_shell);
             return item;
         }
         const bool nameless_user = protocol_ == Protocol::gemini && facts.role.empty();
         item.speaker = nameless_user ? Speaker::user : speaker_of_role(facts.role);
-        if (item.speaker == Speaker::user && facts.has_result) item.speaker = Speaker::result;
+        if (item.speaker == Speaker::user && facts.has_result) {
+            item.speaker = Speaker::result;
+            item.says = facts.has_own;
+        }
         return item;
     }
 
     /// The first place from `from` up to `end` that may be the beginning of what is left, and before which stand so
-    /// many bytes that may go; else the last such place. It is one where `speaker` begins, behind the results of all
-    /// calls; `from` where there is none.
+    /// many bytes of text that may go; else the last such place. It is one where `speaker` begins, behind the results
+    /// of all calls; `from` where there is none.
     uint32_t find_cut(uint32_t from, uint32_t end, uint64_t bytes, Speaker speaker) const {
         uint64_t before = 0;
         uint32_t at = 0, cut = from;
@@ -182,7 +236,7 @@ class History {
                 cut = at;
                 if (before >= bytes) return cut;
             }
-            if (at >= from && item.speaker != Speaker::system) before += item.bytes;
+            if (at >= from && item.speaker != Speaker::system) before += item.text_bytes;
             open += item.opens ? 1 : item.closes ? -1 : 0;
             if (item.speaker != Speaker::system) last = item.speaker;
             at += 1;
@@ -190,45 +244,48 @@ class History {
         return cut;
     }
 
-    uint32_t mark(uint32_t from, uint32_t end, uint64_t& bytes) {
-        uint32_t at = 0, count = 0;
+    void mark(uint32_t from, uint32_t end, TrimmedHistory& gone) {
+        uint32_t at = 0;
         for (Item& item : items_) {
             if (at >= from && at < end && item.speaker != Speaker::system) {
                 item.goes = true;
-                bytes += item.bytes;
-                count += 1;
+                gone.text_bytes += item.text_bytes;
+                gone.messages += 1;
             }
             at += 1;
         }
-        return count;
     }
 
+    Endpoint endpoint_;
     Protocol protocol_;
     std::string_view body_;
+    Tokens tokens_;
     Cursor cursor_;
     Arena& arena_;
     Splicer splicer_;
     ArenaList<Item> items_;
+    uint32_t items_begin_ = 0;  // in the document
     bool too_many_ = false;
 };
 
 }  // namespace
 
-Result<uint32_t> HistoryTrim::trim(Endpoint endpoint, std::string_view body, uint64_t bytes, ByteBuffer& out) {
+Result<TrimmedHistory> HistoryTrim::trim(Endpoint endpoint, std::string_view body, uint64_t text_bytes,
+                                         ByteBuffer& out) {
     const auto protocol = chat_protocol_of(endpoint);
-    if (!protocol || list_name(*protocol).empty()) return 0;
+    if (!protocol || list_name(*protocol).empty()) return TrimmedHistory{};
     Tokens tokens;
     Fault fault;
     Structure& structure = scratch_.parts_->structure;
     bool good = structure.index(body, Structure::Utf8::passed, tokens, fault);
-    uint32_t gone = 0;
+    TrimmedHistory gone;
     const size_t before = out.size();
     if (good) {
         Arena arena(pool_, item_block_bytes);
-        History history(*protocol, body, tokens, arena, out);
+        History history(endpoint, *protocol, body, tokens, arena, out);
         good = history.read();
-        if (good) gone = history.choose(bytes);
-        if (good && gone > 0) good = history.write();
+        if (good) gone = history.choose(text_bytes);
+        if (good && gone.messages > 0) good = history.write();
     }
     structure.trim();
     if (good) return gone;

@@ -22,6 +22,11 @@ const BIO_METHOD* bio_method() {
 
 TlsSession& TlsHooks::session_of(const SSL* ssl) { return *static_cast<TlsSession*>(BIO_get_data(SSL_get_rbio(ssl))); }
 
+const STACK_OF(CRYPTO_BUFFER) * TlsHooks::peer_chain(const TlsSession& session) {
+    const auto* chain = session.ssl_ == nullptr ? nullptr : SSL_get0_peer_certificates(session.ssl_);
+    return chain == nullptr || sk_CRYPTO_BUFFER_num(chain) == 0 ? nullptr : chain;
+}
+
 BIO* TlsHooks::make_bio(TlsSession& session) {
     BIO* bio = BIO_new(bio_method());
     if (bio == nullptr) return nullptr;

@@ -12,6 +12,9 @@ struct TlsHooks {
     static TlsSession& session_of(const SSL* ssl);
     static TlsContext::Impl& context_of(const SSL* ssl) { return session_of(ssl).context_.impl(); }
 
+    /// What the peer showed, leaf first; null: nothing.
+    static const STACK_OF(CRYPTO_BUFFER) * peer_chain(const TlsSession& session);
+
     /// A BIO that reads what the session was fed and writes into its blocks.
     static BIO* make_bio(TlsSession& session);
     static int read(BIO* bio, char* out, int size);

@@ -108,14 +108,14 @@ Result<void> add_chain(TlsCertificate& out, const TlsKeyPair& pair, CRYPTO_BUFFE
     return {};
 }
 
+}  // namespace
+
 int64_t seconds_of(const ASN1_TIME* time) {
     bssl::UniquePtr<ASN1_TIME> epoch(ASN1_TIME_set(nullptr, 0));
     int days = 0, seconds = 0;
     if (!epoch || !ASN1_TIME_diff(&days, &seconds, epoch.get(), time)) return 0;
     return int64_t{days} * 86'400 + seconds;
 }
-
-}  // namespace
 
 Result<std::vector<bssl::UniquePtr<X509>>> parse_authorities(std::string_view pem, const std::string& name,
                                                              std::string* text) {

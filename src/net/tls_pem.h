@@ -30,6 +30,9 @@ class TlsTrust {
     Digest digest_;
 };
 
+/// Since 1970 UTC; 0 of what is no time.
+[[nodiscard]] int64_t seconds_of(const ASN1_TIME* time);
+
 struct TlsCertificate {
     std::vector<bssl::UniquePtr<CRYPTO_BUFFER>> chain;  // leaf first
     bssl::UniquePtr<X509> leaf;

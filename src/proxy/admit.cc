@@ -13,6 +13,7 @@
 #include "google_files.h"
 #include "guarding.h"
 #include "header_policy.h"
+#include "known_by.h"
 #include "ledger.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/models.h"
@@ -197,7 +198,11 @@ Result<void> Exchange::admit_endpoint(const http::RequestHead& head) {
     }
     if (is_realtime_session()) {
         const auto step = admit_realtime(head);
-        if (realtime_ != nullptr && consumer_ != nullptr) realtime_->key_hash = sha256(presented_key(head, *route_));
+        if (realtime_ != nullptr && consumer_ != nullptr) {
+            const std::string_view key = presented_key(head, *route_);
+            const bool by_certificate = is_known_by_certificate(*route_, key, *client_);
+            realtime_->key_hash = by_certificate ? Sha256{} : sha256(key);  // no key has that digest
+        }
         return step;
     }
     if (!llm::is_passthrough(endpoint_))

@@ -5,6 +5,7 @@
 #include "exchange.h"
 #include "forwarded.h"
 #include "google_files.h"
+#include "known_by.h"
 #include "loom/base/crypto.h"
 #include "rule_facts.h"
 #include "token_desk.h"
@@ -23,10 +24,6 @@ std::unexpected<Error> unauthenticated(const char* what) noexcept {
     return fail(Errc::unauthenticated, Side::downstream, what);
 }
 
-}  // namespace
-
-namespace {
-
 /// Where that is to say who asks: a key or a token says it before.
 const net::TlsPeer* certificate_for(const RoutePlan& route, std::string_view key,
                                     const ClientConnection& client) noexcept {
@@ -35,7 +32,23 @@ const net::TlsPeer* certificate_for(const RoutePlan& route, std::string_view key
     return takes_others && !key.empty() ? nullptr : client.certificate();
 }
 
+/// A browser shows its user's certificate for whatever page asks. A page of an origin that the conf names may; "*"
+/// names none. What the gateway itself has shown is of its own origin.
+bool is_of_another_page(const http::RequestHead& head, const std::vector<std::string>& origins) noexcept {
+    std::string_view origin, site;
+    for (const http::Header& header : head.headers()) {
+        if (http::equal_ignoring_case(header.name, "origin")) origin = header.value;
+        if (http::equal_ignoring_case(header.name, "sec-fetch-site")) site = header.value;
+    }
+    if (origin.empty()) return site == "cross-site";
+    return site != "same-origin" && std::ranges::find(origins, origin) == origins.end();
+}
+
 }  // namespace
+
+bool is_known_by_certificate(const RoutePlan& route, std::string_view key, const ClientConnection& client) noexcept {
+    return certificate_for(route, key, client) != nullptr;
+}
 
 const tenant::Consumer* consumer_of(const Plan& plan, const net::TlsPeer* certificate) noexcept {
     if (certificate == nullptr) return nullptr;
@@ -160,10 +173,16 @@ Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial)
     const std::string_view key = client_key(head);
     const auto now_s = static_cast<int64_t>(begun_wall_us_ / 1'000'000);
     const net::TlsPeer* const certificate = certificate_for(*route_, key, *client_);
+    const bool takes_others = route_->takes_keys || !route_->jwt.empty();
+    if (certificate != nullptr && is_of_another_page(head, plan().cors_origins)) {
+        trial.why = AuthFailure::route;
+        return fail(Errc::forbidden, Side::downstream,
+                    "a page of this origin may not use its user's certificate (cors.origins names those that may)");
+    }
     if (certificate != nullptr)
         consumer_ = consumer_of(plan(), certificate);
     else
-        LOOM_TRY(key.empty() ? identify_without_key(head) : identify_by_key(key, now_s, trial));
+        LOOM_TRY(key.empty() || !takes_others ? identify_without_key(head) : identify_by_key(key, now_s, trial));
     if (consumer_ == nullptr) {
         trial.why = AuthFailure::consumer;
         detail_ = text_.keep(certificate->subject);

@@ -107,13 +107,7 @@ Error ClientQuota::over_budget() {
     x_.limited_->of_model = false;
     const tenant::BudgetRefusal& why = x_.limited_->spent;
     x_.services_.metrics().budget_refused(why.of->scope);
-    if (!why.of->alerts.empty() &&
-        why.of->meter(why.unit).tell(why.period, tenant::period_numbers(x_.services_.unix_now_s()),
-                                     why.of->alerts.back())) {
-        x_.services_.metrics().budget_alerts.add();
-        observe::log_warn("{}.{}: a request was refused", why.of->key, key_word(why.unit, why.period));
-    }
-    tell_spent(*why.of, why.unit, why.period);
+    tell_refused(why);
     const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
     x_.retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
@@ -235,11 +229,26 @@ void ClientQuota::tell(tenant::AlertType type, const tenant::BudgetAlert& alert)
     x_.services_.tell(event);
 }
 
-/// Once in its period, whether or not shares of it are told.
+/// Once in its period, whoever refused: what was left did not do for one request, and may do for another.
+void ClientQuota::tell_refused(const tenant::BudgetRefusal& why) noexcept {
+    const Budget& budget = *why.of;
+    if (budget.alerts.empty() && x_.plan().alerts == nullptr) return;
+    const tenant::PeriodNumbers now = tenant::period_numbers(x_.services_.unix_now_s());
+    tenant::BudgetMeter& meter = budget.meter(why.unit);
+    if (meter.tell_refused(why.period, now, limit_of(why))) {
+        if (!budget.alerts.empty())
+            observe::log_warn("{}.{}: a request was refused", budget.key, key_word(why.unit, why.period));
+        tell(tenant::AlertType::budget_refused, {.of = &budget, .unit = why.unit, .period = why.period, .share = 0});
+    }
+    if (meter.used(why.period, now) >= limit_of(why)) tell_spent(budget, why.unit, why.period);
+}
+
+/// Of a limit that is reached. Once in its period, whether or not shares of it are told.
 void ClientQuota::tell_spent(const Budget& budget, BudgetUnit unit, tenant::BudgetPeriod period) noexcept {
     if (x_.plan().alerts == nullptr) return;
     const tenant::PeriodNumbers now = tenant::period_numbers(x_.services_.unix_now_s());
-    if (budget.meter(unit).tell(period, now, tenant::spent_share))
+    const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
+    if (budget.meter(unit).tell(period, now, limit, tenant::spent_share))
         tell(tenant::AlertType::budget_spent, {.of = &budget, .unit = unit, .period = period, .share = 0});
 }
 

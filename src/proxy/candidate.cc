@@ -26,8 +26,10 @@ constexpr bool is_embedding(llm::Endpoint endpoint) noexcept {
 /// Who may take it, and who of them is asked; nobody where an answer is kept, or waited for (CacheVisit).
 Result<void> Exchange::find_candidate(const llm::Request& request) {
     if (client_->is_mirror()) return find_shadow(request);
-    if (!plan().experiments.empty()) choose_arm(request);
-    choose_by_prompt(request);
+    if (selection_ == nullptr || !selection_->is_led) {
+        if (!plan().experiments.empty()) choose_arm(request);
+        choose_by_prompt(request);
+    }
     const route::ModelMatch match = this->match();
     const bool led = routed_model().data() != model_.data();
     const std::string_view asked = led ? plan().catalogue.match(model_).model : match.model;

@@ -101,6 +101,7 @@ class ClientQuota {
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;
     void tell_budget_alerts() noexcept;
     void tell(tenant::AlertType type, const tenant::BudgetAlert& alert) noexcept;
+    void tell_refused(const tenant::BudgetRefusal& why) noexcept;
     void tell_spent(const tenant::Budget& budget, tenant::BudgetUnit unit, tenant::BudgetPeriod period) noexcept;
 
     Exchange& x_;

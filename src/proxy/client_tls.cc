@@ -3,6 +3,7 @@
 #include <array>
 
 #include "client_connection.h"
+#include "loom/net/tls_peer.h"
 #include "loom/observe/log.h"
 
 namespace loom::proxy {
@@ -19,7 +20,19 @@ ClientTls::ClientTls(ClientConnection& client, net::StreamUser& user)
               {.context = context_.get(), .plain = &client.services().tls_buffers(), .watch = this}, user) {}
 
 void ClientTls::note_peer() {
-    if (auto peer = stream_.session().peer()) peer_ = std::make_unique<const net::TlsPeer>(std::move(*peer));
+    auto peer = stream_.session().peer();
+    if (!peer) return;
+    shown_ = std::make_unique<Shown>(std::move(*peer), net::peer_expires_unix_s(stream_.session()), context_, true);
+}
+
+const net::TlsPeer* ClientTls::peer() {
+    if (shown_ == nullptr) return nullptr;
+    if (const auto& now = client_.listener().tls; now != shown_->judged_by) {
+        shown_->judged_by = now;
+        shown_->is_trusted = now != nullptr && net::is_peer_trusted(stream_.session(), *now);
+    }
+    const bool is_over = client_.services().unix_now_s() > shown_->expires_unix_s;
+    return shown_->is_trusted && !is_over ? &shown_->peer : nullptr;
 }
 
 void ClientTls::tell_timeout() const noexcept {

@@ -20,7 +20,8 @@ class ClientTls final : net::TlsWatch {
     [[nodiscard]] net::TlsStream& stream() noexcept { return stream_; }
     /// The handshake is over: keeps what the client's certificate says, where one was asked for.
     void note_peer();
-    [[nodiscard]] const net::TlsPeer* peer() const noexcept { return peer_.get(); }
+    /// As long as the certificate is good: by the authorities of the listener as it is now, and by its own end.
+    [[nodiscard]] const net::TlsPeer* peer();
     /// The handshake takes too long.
     void tell_timeout() const noexcept;
 
@@ -32,7 +33,14 @@ class ClientTls final : net::TlsWatch {
     ClientConnection& client_;
     std::shared_ptr<net::TlsContext> context_;  // before the stream, which borrows it
     net::TlsStream stream_;
-    std::unique_ptr<const net::TlsPeer> peer_;
+    struct Shown {
+        net::TlsPeer peer;
+        int64_t expires_unix_s;
+        std::shared_ptr<net::TlsContext>
+            judged_by;  // who said last whether it is trusted; kept, so that it is no other
+        bool is_trusted;
+    };
+    std::unique_ptr<Shown> shown_;  // null: no certificate
 };
 
 }  // namespace loom::proxy

@@ -5,8 +5,12 @@
 #include <fmt/format.h>
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 
+#include "loom/base/block_pool.h"
 #include "loom/base/result.h"
+#include "loom/llm/history_trim.h"
 #include "loom/llm/request.h"
 
 namespace loom::proxy {
@@ -24,16 +28,22 @@ class ContextVisit {
     [[nodiscard]] static bool refused(const Error& why) noexcept;
 
   private:
+    void lead(const llm::Request& request);
     [[nodiscard]] uint64_t window() const noexcept;
     [[nodiscard]] uint64_t needed(const llm::Request& request) const noexcept;
+    [[nodiscard]] uint64_t needed(const llm::Request& request, uint64_t prompt_tokens) const noexcept;
+    [[nodiscard]] std::optional<uint64_t> prompt_tokens_max(const llm::Request& request,
+                                                            uint64_t window) const noexcept;
     Result<void> refuse(const llm::Request& request, uint64_t window);
     template <class... Args>
     void tell(fmt::format_string<Args...> form, Args&&... args);
     void flag(const llm::Request& request, uint64_t window);
     Result<void> trim(llm::Request& request, uint64_t window);
-    [[nodiscard]] static uint64_t bytes_of(const llm::Request& request, uint64_t tokens) noexcept;
-    /// Without so many bytes, if there is so much to leave out; how many messages went.
-    Result<uint32_t> drop(llm::Request& request, uint64_t bytes);
+    [[nodiscard]] static uint64_t tokens_before(const llm::Request& request) noexcept;
+    [[nodiscard]] static uint64_t bytes_over(const llm::Request& request, uint64_t tokens_max) noexcept;
+    [[nodiscard]] uint64_t tokens_of(std::string_view document, uint64_t text_bytes, const llm::Tokenizer* tokenizer);
+    Result<llm::TrimmedHistory> drop(uint64_t bytes, ByteBuffer& shorter);
+    Result<void> put(llm::Request& request, ByteBuffer& shorter);
 
     Exchange& x_;
 };

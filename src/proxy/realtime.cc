@@ -350,9 +350,15 @@ const tenant::Consumer* Exchange::bearer_by(const Plan& now) const noexcept {
 
 bool Exchange::still_allowed(const Plan& plan) const noexcept {
     if (consumer_ == nullptr) return true;
-    const tenant::Consumer* now = token_ != nullptr ? bearer_by(plan) : plan.consumers.find(realtime_->key_hash);
-    if (now == nullptr && token_ == nullptr && route_->takes_certificates)
-        now = consumer_of(plan, client_->certificate());
+    const auto route = std::ranges::find(plan.routes, route_->name, &RoutePlan::name);
+    if (route == plan.routes.end()) return false;
+    const tenant::Consumer* now = nullptr;  // by what it was identified, and nothing else that it has shown
+    if (token_ != nullptr)
+        now = bearer_by(plan);
+    else if (realtime_->key_hash == Sha256{})
+        now = route->takes_certificates ? consumer_of(plan, client_->certificate()) : nullptr;
+    else if (route->takes_keys)
+        now = plan.consumers.find(realtime_->key_hash);
     return now != nullptr && now->name == consumer_->name && now->may_use_route(route_->name) &&
            (realtime_->transcribes ? now->models.empty() : now->may_use_model(plan.catalogue.match(model_).model)) &&
            comes_from(*now) && !now->expired(static_cast<int64_t>(services_.wall_now_us() / 1'000'000));

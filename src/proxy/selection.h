@@ -22,6 +22,7 @@ struct Selection {
     int preferred_ix = -1;                     // the provider that such a prompt is for
     std::string_view model;                    // that is asked in place of the client's
     bool by_budget = false;                    // that one's budget did not do; else by its prompt
+    bool is_led = false;                       // which model it is for was chosen (ContextVisit)
     std::optional<route::Estimate> estimate;
     route::Strategy decided = route::Strategy::priority;  // complexity or task, where the estimate has decided
     std::span<rule::Value> headers;                       // as SelectionPlan::rule_headers

@@ -16,6 +16,8 @@ constexpr int64_t day_s = 86'400;
 constexpr int64_t monday_offset = 3;  // days from a Monday to 1970-01-01, a Thursday
 constexpr uint16_t number_mask = (1u << (64 - BudgetMeter::unit_bits)) - 1;
 constexpr Money money_per_unit = 1'000;
+constexpr int told_bits = 8;
+constexpr uint64_t refused_mark = 1u << (told_bits - 1);  // above the share
 
 constexpr int64_t floor_div(int64_t a, int64_t b) noexcept { return a / b - (a % b < 0 ? 1 : 0); }
 
@@ -24,6 +26,12 @@ constexpr uint64_t word_of(uint16_t number, uint64_t units) noexcept {
 }
 constexpr uint16_t number_of(uint64_t word) noexcept { return static_cast<uint16_t>(word >> BudgetMeter::unit_bits); }
 constexpr uint64_t units_of(uint64_t word) noexcept { return word & BudgetMeter::units_max; }
+
+/// Of which limit something was told: enough of it to tell it from another.
+constexpr uint64_t digest_of(uint64_t limit) noexcept {
+    constexpr uint64_t golden_ratio = 0x9e37'79b9'7f4a'7c15;
+    return (limit * golden_ratio) >> (64 - BudgetMeter::unit_bits + told_bits);
+}
 
 /// Does a period begin with this number where that one was at hand? A clock that lags behind another's, by the last
 /// period at most, counts as that one; one that is farther off was set, and what it says now is the time.
@@ -82,7 +90,7 @@ Money money_of_budget_units(uint64_t units) noexcept {
 BudgetMeter::BudgetMeter(const PeriodNumbers& now) noexcept {
     for (size_t i = 0; i < budget_period_count; ++i) {
         words_[i].store(word_of(now[i], 0), std::memory_order_relaxed);
-        told_[i].store(uint32_t{now[i]} << 8, std::memory_order_relaxed);
+        told_[i].store(word_of(now[i], 0), std::memory_order_relaxed);
     }
 }
 
@@ -177,15 +185,32 @@ void BudgetMeter::restore(BudgetPeriod period, const PeriodNumbers& now, uint64_
     words_[i].store(word_of(now[i], std::min(spent, units_max)), std::memory_order_relaxed);
 }
 
-bool BudgetMeter::tell(BudgetPeriod period, const PeriodNumbers& now, uint8_t share) noexcept {
+/// next  the marks after this one, of those that are there; the same: it was told.
+template <class Next>
+bool BudgetMeter::note_told(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, Next&& next) noexcept {
     const auto i = static_cast<size_t>(period);
-    const uint32_t mine = uint32_t{now[i]} << 8 | share;
-    uint32_t told = told_[i].load(std::memory_order_relaxed);
+    constexpr uint64_t marks_mask = (uint64_t{1} << told_bits) - 1;
+    uint64_t told = told_[i].load(std::memory_order_relaxed);
+    uint64_t mine;
     do {
-        const auto number = static_cast<uint16_t>(told >> 8);
-        if (!is_later(now[i], number) && (number != now[i] || (told & 0xff) >= share)) return false;
+        if (number_of(told) != now[i] && !is_later(now[i], number_of(told))) return false;
+        const bool is_same = number_of(told) == now[i] && units_of(told) >> told_bits == digest_of(limit);
+        const uint64_t marks = is_same ? told & marks_mask : 0;
+        const uint64_t more = next(marks);
+        if (more == marks) return false;
+        mine = word_of(now[i], digest_of(limit) << told_bits | more);
     } while (!told_[i].compare_exchange_weak(told, mine, std::memory_order_relaxed));
     return true;
+}
+
+bool BudgetMeter::tell(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, uint8_t share) noexcept {
+    return note_told(period, now, limit, [share](uint64_t marks) {
+        return (marks & refused_mark) | std::max<uint64_t>(marks & ~refused_mark, share);
+    });
+}
+
+bool BudgetMeter::tell_refused(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) noexcept {
+    return note_told(period, now, limit, [](uint64_t marks) { return marks | refused_mark; });
 }
 
 uint8_t reached_share(const Budget& budget, BudgetUnit unit, BudgetPeriod period, const PeriodNumbers& now) noexcept {
@@ -195,7 +220,7 @@ uint8_t reached_share(const Budget& budget, BudgetUnit unit, BudgetPeriod period
     const unsigned __int128 used = meter.used(period, now);
     for (auto share = budget.alerts.rbegin(); share != budget.alerts.rend(); ++share)
         if (used * 100 >= static_cast<unsigned __int128>(limit) * *share)
-            return meter.tell(period, now, *share) ? *share : 0;
+            return meter.tell(period, now, limit, *share) ? *share : 0;
     return 0;
 }
 

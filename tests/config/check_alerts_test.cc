@@ -85,6 +85,7 @@ TEST(AlertDocument, AnIdIsThatOfTheEventAndNotOfItsTelling) {
     differs([](auto& a) { a.share = 95; });
     differs([](auto& a) { a.limit += 1; });
     differs([](auto& a) { a.type = tenant::AlertType::budget_spent; });
+    differs([](auto& a) { a.type = tenant::AlertType::budget_refused; });
     differs([](auto& a) { a.budget = std::string_view("token_accounting.team.c.budget.weekly"); });
     EXPECT_EQ(alert_id(alert).find('.'), std::string::npos) << "it is signed between points";
 }

@@ -20,8 +20,9 @@ class HistoryTrimTest : public testing::Test {
     std::string trimmed(Endpoint endpoint, std::string_view body, uint64_t bytes) {
         HistoryTrim trim(scratch, pool);
         ByteBuffer out(pool);
-        const Result<uint32_t> made = trim.trim(endpoint, body, bytes, out);
-        gone = made ? *made : 0;
+        const Result<TrimmedHistory> made = trim.trim(endpoint, body, bytes, out);
+        gone = made ? made->messages : 0;
+        gone_bytes = made ? made->text_bytes : 0;
         if (!made) return "broken";
         if (gone == 0) EXPECT_TRUE(out.empty());
         return gone == 0 ? "as it was" : std::string(out.view());
@@ -33,6 +34,7 @@ class HistoryTrimTest : public testing::Test {
     BlockPool pool;
     TranslateScratch scratch;
     uint32_t gone = 0;
+    uint64_t gone_bytes = 0;
 };
 
 constexpr uint64_t all = UINT64_MAX / 2;
@@ -48,7 +50,8 @@ TEST_F(HistoryTrimTest, WholeTurnsGo_TheOldestFirst_AndNoMoreThanAsked) {
     EXPECT_EQ(gone, 2u);
     const std::string least = R"({"model":"m","messages":[{"role":"system","content":"S"},)"
                               R"({"role":"user","content":"three"}],"temperature":0.5})";
-    EXPECT_EQ(chat(body, 70), least);
+    EXPECT_EQ(gone_bytes, 4u) << "of text, as the reader counts it";
+    EXPECT_EQ(chat(body, 5), least);
     EXPECT_EQ(gone, 4u);
     EXPECT_EQ(chat(body, all), least) << "the system's words and the last user's stay";
     EXPECT_EQ(chat(least, all), "as it was");
@@ -75,7 +78,7 @@ TEST_F(HistoryTrimTest, CallsGoWithTheirResults_AndTheLastRoundStays) {
         head + early + "," + call(0) + "," + user + "," + call(1) + "," + call(2) + "," + call(3) + tail;
     EXPECT_EQ(chat(body, 1), head + user + "," + call(1) + "," + call(2) + "," + call(3) + tail);
     EXPECT_EQ(gone, 4u);
-    EXPECT_EQ(chat(body, call(0).size() + early.size() + 1), head + user + "," + call(2) + "," + call(3) + tail);
+    EXPECT_EQ(chat(body, gone_bytes + 1), head + user + "," + call(2) + "," + call(3) + tail);
     EXPECT_EQ(chat(body, all), head + user + "," + call(3) + tail);
     EXPECT_EQ(gone, 10u);
 }
@@ -89,6 +92,26 @@ TEST_F(HistoryTrimTest, AnthropicsResultsAreNoTurnOfAUser) {
               "as it was");
     EXPECT_EQ(trimmed(Endpoint::messages, R"({"messages":[)" + user + "," + round + "," + user + "," + round + "]}", 1),
               R"({"messages":[)" + user + "," + round + "]}");
+}
+
+TEST_F(HistoryTrimTest, WhatAUserSaysBesideAResultStays) {
+    const auto round = [](const std::string& words) {
+        return R"({"role":"assistant","content":[{"type":"tool_use","id":"t","name":"f","input":{}}]},)"
+               R"({"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"r"})" +
+               (words.empty() ? "" : R"(,{"type":"text","text":")" + words + "\"}") + "]}";
+    };
+    const std::string user = R"({"role":"user","content":"go"})";
+    const auto of = [&](const std::string& rest) { return R"({"messages":[)" + user + "," + rest + "]}"; };
+    EXPECT_EQ(
+        trimmed(Endpoint::messages, of(round("") + "," + round("not so") + "," + round("") + "," + round("")), all),
+        of(round("not so") + "," + round("") + "," + round("")));
+    EXPECT_EQ(trimmed(Endpoint::messages, of(round("a") + "," + round("b") + "," + round("")), all),
+              of(round("b") + "," + round("")));
+    const std::string prefill = R"({"role":"assistant","content":"{"})";
+    EXPECT_EQ(trimmed(Endpoint::messages, of(round("") + "," + round("") + "," + prefill), all),
+              of(round("") + "," + prefill))
+        << "the last round stays, whatever the answer is to begin with";
+    EXPECT_EQ(trimmed(Endpoint::messages, of(round("") + "," + prefill), all), "as it was");
 }
 
 TEST_F(HistoryTrimTest, GeminisContents) {
@@ -121,6 +144,10 @@ TEST_F(HistoryTrimTest, OfResponsesNoAnswerIsLeftWithoutItsCall) {
     const std::string compaction = R"({"type":"compaction","encrypted_content":"e"})";
     EXPECT_EQ(trimmed(Endpoint::responses, of({compaction, one, two}), all), of({compaction, two}));
     EXPECT_EQ(trimmed(Endpoint::responses, R"({"input":"all in one"})", all), "as it was");
+    const std::string shell = R"({"type":"local_shell_call","id":"l","call_id":"c","action":{},"status":"completed"})";
+    const std::string shown = R"({"type":"local_shell_call_output","id":"l","output":"o"})";
+    EXPECT_EQ(trimmed(Endpoint::responses, of({one, shell, shown, two}), 1), of({two})) << "answered by its id";
+    EXPECT_EQ(trimmed(Endpoint::responses, of({one, shell, two, shown}), all), "as it was");
 }
 
 TEST_F(HistoryTrimTest, WhatIsNoConversation) {
@@ -164,7 +191,7 @@ TEST_F(HistoryTrimTest, TheLawOfWhatIsLeft) {
         std::string body = R"({"model":"m","messages":[)";
         for (const std::string& item : items) body += (body.back() == '[' ? "" : ",") + item;
         body += "]}";
-        const uint64_t bytes = 1 + random() % (body.size() + 100);
+        const uint64_t bytes = 1 + random() % (body.size() / 2);
         const std::string left = chat(body, bytes);
         if (left == "as it was") continue;
         ASSERT_TRUE(reader.read(Endpoint::chat_completions, left)) << left;
@@ -187,6 +214,37 @@ TEST_F(HistoryTrimTest, TheLawOfWhatIsLeft) {
         }
         EXPECT_LT(left.size(), body.size());
     }
+}
+
+/// Turns of any size, and what no reader counts in them: for each number of bytes, so many go that one less would be
+/// too few.
+TEST_F(HistoryTrimTest, NoShorterThanItHadToBe) {
+    RequestReader reader;
+    const std::string image =
+        R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)" + std::string(2 << 20, 'A') + "\"}}";
+    const auto turn = [](const std::string& user, const std::string& model) {
+        return R"({"role":"user","content":)" + user + R"(},{"role":"assistant","content":")" + model + "\"},";
+    };
+    const auto check = [&](const std::vector<std::string>& turns, uint64_t bytes_of_turn, uint64_t bytes) {
+        std::string body = R"({"model":"m","messages":[)";
+        for (const std::string& one : turns) body += one;
+        body += R"({"role":"user","content":"end"}],"tools":[{"type":"function","function":{"name":"f"}}]})";
+        const uint64_t before = reader.read(Endpoint::chat_completions, body)->prompt_bytes;
+        const std::string left = chat(body, bytes);
+        const auto read = reader.read(Endpoint::chat_completions, left);
+        ASSERT_TRUE(read);
+        EXPECT_EQ(before - read->prompt_bytes, gone_bytes);
+        EXPECT_GE(gone_bytes, bytes);
+        EXPECT_LT(gone_bytes, bytes + bytes_of_turn);
+    };
+    for (const size_t size : {10u, 20u}) {
+        std::vector<std::string> turns(5'000, turn("\"" + std::string(size, 'u') + "\"", std::string(size, 'a')));
+        for (const uint64_t bytes : {1ul, 2 * size, 2 * size + 1, 1'000 * size, 9'999 * size})
+            check(turns, 2 * size, bytes);
+    }
+    std::vector<std::string> turns(20, turn(R"([{"type":"text","text":"what is it?"}])", "a cat"));
+    turns[0] = turns[3] = turn(R"([{"type":"text","text":"what is it?"},)" + image + "]", "a cat");
+    for (const uint64_t bytes : {1, 16, 17, 100, 300}) check(turns, 16, bytes);
 }
 
 /// A document that is cut anywhere is refused, or is none that could be shortened; nothing is read behind its end.

@@ -134,7 +134,7 @@ TEST_F(Meter, AClockThatWasSetFarAheadAndBackDoesNotFreezeIt) {
         const PeriodNumbers now = period_numbers(noon + 40 * day_s);
         EXPECT_EQ(set.used(BudgetPeriod::day, now), 0u) << days_off;
         EXPECT_FALSE(set.take({10, 0, 0}, now, 10, hold)) << days_off;
-        EXPECT_TRUE(set.tell(BudgetPeriod::day, now, 80)) << days_off;
+        EXPECT_TRUE(set.tell(BudgetPeriod::day, now, 100, 80)) << days_off;
     }
 }
 
@@ -152,12 +152,22 @@ TEST_F(Meter, AHoldGrowsWhileThereIsRoom_AcrossMidnightToo) {
 }
 
 TEST_F(Meter, AShareIsToldOnceInItsPeriod) {
-    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 80));
-    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 80));
-    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 95));
-    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 80));
-    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 80));
-    EXPECT_TRUE(meter.tell(BudgetPeriod::day, period_numbers(noon + day_s), 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 100, 80));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 100, 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, now, 100, 95));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::day, now, 100, 80));
+    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 100, 80));
+    EXPECT_TRUE(meter.tell_refused(BudgetPeriod::month, now, 100));
+    EXPECT_FALSE(meter.tell_refused(BudgetPeriod::month, now, 100));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::month, now, 100, 80)) << "a refusal forgets no share";
+    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 100, 95)) << "nor does it tell one";
+    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 100, spent_share));
+    EXPECT_FALSE(meter.tell_refused(BudgetPeriod::month, now, 100)) << "a share forgets no refusal";
+    EXPECT_TRUE(meter.tell(BudgetPeriod::month, now, 200, 80)) << "of another limit nothing was told";
+    EXPECT_FALSE(meter.tell(BudgetPeriod::month, now, 200, 80));
+    EXPECT_TRUE(meter.tell_refused(BudgetPeriod::month, now, 200));
+    EXPECT_FALSE(meter.tell(BudgetPeriod::month, period_numbers(noon - 10 * day_s), 200, 95)) << "a clock that lags";
+    EXPECT_TRUE(meter.tell(BudgetPeriod::day, period_numbers(noon + day_s), 100, 80));
 }
 
 class Draw {

@@ -89,7 +89,7 @@ TEST_F(Alerts, ASharesDocument) {
     EXPECT_EQ(loom().eventually("loom_alerts_waiting"), 0);
 }
 
-TEST_F(Alerts, EachShareOnceAndThenThatItIsSpent) {
+TEST_F(Alerts, EachShareOnce_ThatARequestWasRefused_AndThatItIsSpentOnceItIs) {
     conf.set("token_accounting.limit.tester.daily_limit", "50").set("token_accounting.limit.tester.alert", "40%, 80%");
     begin();
     int refused = 0;
@@ -97,31 +97,61 @@ TEST_F(Alerts, EachShareOnceAndThenThatItIsSpent) {
     EXPECT_GT(refused, 2);
     wait_for_events(3);
     EXPECT_EQ(loom().eventually("loom_alerts_waiting"), 0);
-    const auto shares = told("budget.share_reached"), spent = told("budget.spent");
-    EXPECT_EQ(shares.size(), 2u);
-    ASSERT_EQ(spent.size(), 1u);
-    EXPECT_TRUE(contains(spent[0], R"("limit":50)")) << spent[0];
-    EXPECT_FALSE(contains(spent[0], R"("share")")) << spent[0];
+    const auto refusals = told("budget.refused");
+    EXPECT_EQ(told("budget.share_reached").size(), 2u);
+    EXPECT_EQ(told("budget.spent").size(), 0u) << "42 of 50";
+    ASSERT_EQ(refusals.size(), 1u);
+    EXPECT_TRUE(contains(refusals[0], R"("spent":42,"limit":50)")) << refusals[0];
+    EXPECT_FALSE(contains(refusals[0], R"("share")")) << refusals[0];
+    conf.set("token_accounting.limit.tester.daily_limit", "42");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_once_more(), 429);
+    EXPECT_EQ(ask_once_more(), 429);
+    wait_for_events(5);
+    EXPECT_EQ(loom().eventually("loom_alerts_waiting"), 0);
+    EXPECT_EQ(told("budget.refused").size(), 2u) << "of another limit nothing was told";
+    ASSERT_EQ(told("budget.spent").size(), 1u);
+    EXPECT_TRUE(contains(told("budget.spent")[0], R"("spent":42,"limit":42)"));
     std::set<std::string> ids;
     for (const Message& one : webhook().requests()) ids.insert(json_text(one.body, "id"));
-    EXPECT_EQ(ids.size(), 3u) << "each event has an id of its own";
+    EXPECT_EQ(ids.size(), 5u) << "each event has an id of its own";
+}
+
+TEST_F(Alerts, ARefusalIsNoShare_AndALimitThatIsRaisedTellsItsOwn) {
+    conf.set("token_accounting.limit.tester.daily_limit", "100").set("token_accounting.limit.tester.alert", "20%");
+    begin();
+    const std::string large = fmt::format(
+        R"({{"model":"gpt-4o","max_tokens":12,"messages":[{{"role":"user","content":"{}"}}]}})", std::string(800, 'x'));
+    EXPECT_EQ(ask(chat_request(large)).status(), 429);
+    wait_for_events(1);
+    EXPECT_TRUE(contains(told("budget.refused").at(0), R"("spent":0,"limit":100)"));
+    EXPECT_EQ(ask_once_more(), 200);
+    wait_for_events(2);
+    EXPECT_EQ(told("budget.share_reached").size(), 1u) << "though a request was refused before";
+    conf.set("token_accounting.limit.tester.daily_limit", "200");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_once_more(), 200);
+    wait_for_events(3);
+    EXPECT_TRUE(contains(told("budget.share_reached").at(1), R"("share":20,"spent":42,"limit":200)"));
+    EXPECT_EQ(told("budget.spent").size(), 0u);
 }
 
 TEST_F(Alerts, ThatABudgetIsSpentIsToldWithoutShares_OfMoneyAsDecimals) {
     conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
-    conf.set("consumer.tester.team", "search").set("token_accounting.team.search.budget.monthly", "$0.20");
+    conf.set("consumer.tester.team", "search").set("token_accounting.team.search.budget.monthly", "$0.129");
     begin();
     for (int i = 0; i < 4; ++i) (void)ask_once_more();
-    wait_for_events(1);
+    wait_for_events(2);
     const std::string event = webhook().request(0).body;
     EXPECT_EQ(json_text(event, "type"), "budget.spent");
     EXPECT_TRUE(contains(event,
                          R"("scope":"team","team":"search","budget":"token_accounting.team.search.budget.monthly",)"
                          R"("unit":"money","period":"month")"))
         << event;
-    EXPECT_TRUE(contains(event, R"("limit":"0.2"})")) << event;
+    EXPECT_TRUE(contains(event, R"("limit":"0.129"})")) << event;
     EXPECT_EQ(loom().eventually("loom_ai_budget_alerts_total"), 0) << "which counts shares of the conf";
-    EXPECT_EQ(webhook().request_count(), 1u);
+    EXPECT_EQ(told("budget.refused").size(), 1u);
+    EXPECT_EQ(webhook().request_count(), 2u);
 }
 
 TEST_F(Alerts, SignedAsStandardWebhooksHasIt) {

@@ -87,6 +87,56 @@ TEST_F(Context, TrimmedUntilItFits) {
     EXPECT_FALSE(whole.head.has("x-loom-context-trimmed"));
 }
 
+/// Of turns of a few bytes, most of whose document is no text, and of pictures, which the estimate does not count.
+TEST_F(Context, NoShorterThanItHasToBe) {
+    begin("trim");
+    for (const size_t size : {10u, 20u}) {
+        std::string messages;
+        for (int n = 0; n < 5'000; ++n)
+            messages += fmt::format(R"({{"role":"user","content":"{}"}},{{"role":"assistant","content":"{}"}},)",
+                                    std::string(size, 'u'), std::string(size, 'a'));
+        const Message response = ask(chat_request(
+            fmt::format(R"({{"model":"gpt-4o","messages":[{}{{"role":"user","content":"end."}}]}})", messages)));
+        EXPECT_EQ(response.status(), 200);
+        const size_t left_bytes = 900 * 4 - 4;
+        EXPECT_EQ(response.head.value("x-loom-context-trimmed"), std::to_string(2 * (5'000 - left_bytes / (2 * size))));
+    }
+    const std::string image =
+        R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)" + std::string(200'000, 'A') + "\"}}";
+    std::string messages = fmt::format(R"({{"role":"user","content":[{}]}},{{"role":"assistant","content":"{}"}},)",
+                                       image, std::string(40, 'a'));
+    const Message response =
+        ask(chat_request(fmt::format(R"({{"model":"gpt-4o","messages":[{}{}]}})", messages, turns(9))));
+    EXPECT_EQ(response.head.value("x-loom-context-trimmed"), "4") << "the picture's turn, and one more";
+}
+
+TEST_F(Context, TheModelThatItIsLedToCounts) {
+    conf.set("provider.mock.models", "gpt-4o, gpt-4.1").set("provider.mock.model.gpt-4.1.context_length", "100000");
+    conf.set("routing.experiment.canary.model", "gpt-4o");
+    conf.set("routing.experiment.canary.arm.large.share", "100%");
+    conf.set("routing.experiment.canary.arm.large.use", "gpt-4.1");
+    begin("trim");
+    const Message response = ask(chat(20));
+    EXPECT_EQ(response.status(), 200);
+    EXPECT_FALSE(response.head.has("x-loom-context-trimmed"));
+    EXPECT_TRUE(contains(upstream().last_request().body, "gpt-4.1"));
+}
+
+TEST_F(Context, WhoIsDrainedHasNoRoom) {
+    conf.set("provider.large.type", "openai").set("provider.large.api_key", "sk-large");
+    conf.set("provider.large.models", "gpt-4o").set("provider.large.base_url", "http://127.0.0.1:1/v1");
+    conf.set("provider.large.weight", "0").set("provider.large.context_length", "100000");
+    begin("refuse");
+    EXPECT_EQ(ask(chat(20)).status(), 400) << "who is drained has no room";
+}
+
+TEST_F(Context, WhatTheRequestsCapLowersIsNotNeeded) {
+    conf.set("security.max_tokens_per_request", "500");
+    begin("refuse");
+    EXPECT_EQ(ask(chat(2, R"("max_tokens":5000,)")).status(), 200) << "500 in all fit 1000";
+    EXPECT_EQ(ask(chat(20, R"("max_tokens":10,)")).status(), 400);
+}
+
 TEST_F(Context, WhatCannotFitIsRefused) {
     begin("trim");
     const std::string huge =

@@ -214,6 +214,24 @@ class Tokenized : public WireTest {
     const std::string path_ = directory_.path() + "/ranks";
 };
 
+/// Five words and a message's frame: nine tokens each.
+TEST_F(Tokenized, AContextIsFilledAsFarAsItIsCounted) {
+    conf.set("provider.mock.context_length", "1000").set("context_window.answer_tokens", "100");
+    conf.set("context_window.on_overflow", "trim");
+    start(answer_always(answer(chat_answer)));
+    for (const int long_turns : {0, 3, 60}) {  // the oldest, whose text is dearer
+        std::string messages;
+        for (int n = 0; n < 500; ++n)
+            messages += fmt::format(R"({{"role":"user","content":"{0}"}},{{"role":"assistant","content":"{0}"}},)",
+                                    n < long_turns ? std::string(100, 'x') : "the the the the the");
+        const Message response = ask(chat_request(
+            fmt::format(R"({{"model":"gpt-4o","messages":[{}{{"role":"user","content":"the"}}]}})", messages)));
+        EXPECT_EQ(response.status(), 200);
+        const int left = (900 - 8) / 18;  // 8: the last one, and the answer's frame
+        EXPECT_EQ(response.head.value("x-loom-context-trimmed"), std::to_string(2 * (500 - left))) << long_turns;
+    }
+}
+
 TEST_F(Tokenized, APromptIsCountedWhereItIsAdmitted) {
     conf.set("security.max_tokens_per_request", "100");
     start(answer_always(answer(chat_answer)));

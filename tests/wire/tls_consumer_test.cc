@@ -1,6 +1,7 @@
 // Consumers who are known by their certificates (route.X.auth.type = mtls): by an alternative name, the whole subject,
 // or the certificate itself; and all who are not.
 #include "tls_listener_fixture.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -91,6 +92,63 @@ TEST_F(TlsConsumer, AReloadTakesItAway) {
     conf.set("consumer.tester.certificate", "URI:spiffe://example/agent-9");
     loom().reload(conf.text());
     EXPECT_EQ(ask_over_tls(loom().port(), *context, keyless()).status(), 401) << "also on a session that is resumed";
+}
+
+/// A browser would show the certificate of its user for any page.
+TEST_F(TlsConsumer, APageOfAnotherOriginMayNotUseIt) {
+    conf.set("cors.origins", "*, https://chat.example").set("route.ai.auth.type", "api_key, mtls");
+    begin();
+    expect_error(ask_as(agent, "Origin: https://evil.example\r\n"), 403);
+    expect_error(ask_as(agent, "Origin: null\r\nSec-Fetch-Site: cross-site\r\n"), 403);
+    expect_error(ask_as(agent, "Sec-Fetch-Site: cross-site\r\n"), 403);
+    EXPECT_EQ(upstream().request_count(), 0u);
+    EXPECT_EQ(ask_as(agent, "Origin: https://chat.example\r\nSec-Fetch-Site: cross-site\r\n").status(), 200);
+    EXPECT_EQ(ask_as(agent, "Origin: https://127.0.0.1\r\nSec-Fetch-Site: same-origin\r\n").status(), 200);
+    EXPECT_EQ(ask_as(agent, "Origin: https://evil.example\r\n" + auth_header()).status(), 200) << "a key is no page's";
+}
+
+TEST_F(TlsConsumer, AConnectionIsNoLongerGoodThanItsAuthority) {
+    begin();
+    const auto context = client_of(agent);
+    TlsClient one(loom().port(), *context);
+    EXPECT_EQ(one.ask(keyless()).status(), 200);
+    const Authority others("Other CA");
+    write("people.pem", people_.pem() + others.pem());
+    loom().reload(conf.text());
+    EXPECT_EQ(one.ask(keyless()).status(), 200) << "another one beside it";
+    write("people.pem", others.pem());
+    loom().reload(conf.text());
+    const Message refused = one.ask(keyless());
+    expect_error(refused, 401);
+    EXPECT_TRUE(contains(refused.body, "no certificate")) << refused.body;
+}
+
+TEST_F(TlsConsumer, WithoutACertificateAKeyIsNoGuess) {
+    conf.set("listener.local.address", "unix:@DIR@/loom.sock");
+    begin();
+    RawClient local{connect_unix(loom().path("loom.sock"))};
+    const Message refused = local.ask(keyless("Authorization: Bearer sk-of-another-place\r\n"));
+    expect_error(refused, 401);
+    EXPECT_TRUE(contains(refused.body, "no certificate")) << refused.body;
+    EXPECT_EQ(loom().eventually(R"(loom_ai_auth_failures_total{reason="missing"})"), 1);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_auth_failures_total{reason="key"})"), 0);
+}
+
+/// It shows a key too, which nobody has asked for.
+TEST_F(TlsConsumer, ARealtimeSessionIsGoodAsLongAsItsCertificateIs) {
+    conf.use_echo().set("consumer.second.api_key", "sk-of-the-second-0123456789");
+    start_without_upstream();
+    const auto context = client_of(agent);
+    TlsClient one(loom().port(), *context);
+    one.send(upgrade_request("/v1/realtime?model=echo", "Authorization: Bearer sk-of-the-second-0123456789\r\n"));
+    ASSERT_EQ(one.reader().start_response(true).status(), 101);
+    loom().reload(conf.set("consumer.second.models", "gpt-4o").text());
+    EXPECT_EQ(ask_as(other).status(), 401);
+    EXPECT_EQ(loom().metric_sum("loom_exchanges_live"), 1);
+    loom().reload(conf.set("consumer.tester.certificate", "URI:spiffe://example/agent-9").text());
+    one.send(frame_bytes(true, opcode::close, close_payload(1000)));
+    wait_until("its end", [&] { return loom().metric_sum("loom_exchanges_live") == 0; });
+    EXPECT_TRUE(contains(loom().wait_for_access_line("realtime"), "this key is no longer good for this session"));
 }
 
 TEST_F(TlsConsumer, WhatCouldNotWorkIsToldBeforeTheStart) {

@@ -12,26 +12,32 @@
 
 namespace loom::llm {
 
+/// What went.
+struct TrimmedHistory {
+    uint32_t messages = 0;
+    uint64_t text_bytes = 0;  // of Request::prompt_bytes, what was theirs
+};
+
 /// What goes, the oldest first: whole turns, from what a user says up to what the user says next, with all calls of
 /// tools and their results between; then, behind the last that a user says, whole rounds of calls and results. What
-/// stays: the system's and the developer's words wherever they stand, the last that a user says, and the last round. So
-/// what is left begins with a user, as Anthropic and Gemini want it, roles alternate as they did, and no result is
-/// without its call.
+/// stays: the system's and the developer's words wherever they stand, the last that a user says, beside results too,
+/// and the last round. So what is left begins with a user, as Anthropic and Gemini want it, roles alternate as they
+/// did, and no result is without its call.
 class HistoryTrim {
   public:
     HistoryTrim(TranslateScratch& scratch, BlockPool& pool) noexcept : scratch_(scratch), pool_(pool) {}
 
-    /// Appends the document without as many of them as hold `bytes` bytes of it together, or all that may go; nothing
-    /// where nothing may.
+    /// Appends the document without as many of them as hold so much of its prompt's text together, counted as
+    /// Request::prompt_bytes is, and no more; or without all that may go; nothing where nothing may.
     /// body     a whole JSON object, as a RequestReader has read it.
-    /// Returns  how many messages went; 0 for documents that have none (a prompt, a text as input), or more of them
-    /// than
+    /// Returns  what went; no messages for documents that have none (a prompt, a text as input), or more of them than
     ///          messages_max.
     /// Errors   bad_message (downstream): it is no such document.
     static constexpr uint32_t messages_max = 1u << 16;
     /// What is remembered of them during a call.
     static constexpr size_t memory_bytes_max = 64u * messages_max;
-    [[nodiscard]] Result<uint32_t> trim(Endpoint endpoint, std::string_view body, uint64_t bytes, ByteBuffer& out);
+    [[nodiscard]] Result<TrimmedHistory> trim(Endpoint endpoint, std::string_view body, uint64_t text_bytes,
+                                              ByteBuffer& out);
 
   private:
     TranslateScratch& scratch_;

@@ -14,8 +14,9 @@
 namespace loom::tenant {
 
 enum class AlertType : uint8_t {
-    budget_share,  // a share of a limit is reached (token_accounting.*.alert)
-    budget_spent,  // a limit is reached, or what is left of it did not do for a request, which was refused
+    budget_share,    // a share of a limit is reached (token_accounting.*.alert)
+    budget_spent,    // a limit is reached
+    budget_refused,  // what is left of it did not do for a request, which was refused
 };
 
 /// A text of bounded length, cut where it is longer.
@@ -44,7 +45,7 @@ struct Alert {
     ShortText<128> budget;  // the key that says the limit
     BudgetUnit unit = BudgetUnit::tokens;
     BudgetPeriod period = BudgetPeriod::day;
-    uint8_t share = 0;   // percent that is reached; 0 of one that is spent
+    uint8_t share = 0;   // percent that is reached; 0 of what is no share
     uint64_t spent = 0;  // and held; of money, in budget_units
     uint64_t limit = 0;  // likewise
 };

@@ -81,16 +81,21 @@ class BudgetMeter {
     [[nodiscard]] uint64_t used(BudgetPeriod period, const PeriodNumbers& now) const noexcept;
     /// What was spent before this process; before anybody takes.
     void restore(BudgetPeriod period, const PeriodNumbers& now, uint64_t spent) noexcept;
-    /// True for the first who says of this period that so much of its limit, in percent, is reached.
-    [[nodiscard]] bool tell(BudgetPeriod period, const PeriodNumbers& now, uint8_t share) noexcept;
+    /// True for the first who says of this period that so much of this limit, in percent, is reached. Of another limit
+    /// nothing has been said: after a reload that changes it all is told again.
+    [[nodiscard]] bool tell(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, uint8_t share) noexcept;
+    /// The same of a request that was refused, which says nothing of how much is reached.
+    [[nodiscard]] bool tell_refused(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) noexcept;
 
   private:
     // Each word: its period's number above, its units in unit_bits below.
     [[nodiscard]] bool add(size_t period, uint16_t number, uint64_t units, uint64_t limit, uint16_t& in) noexcept;
     void give_back(size_t period, uint16_t number, uint64_t units) noexcept;
+    template <class Next>
+    bool note_told(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, Next&& next) noexcept;
 
     std::array<std::atomic<uint64_t>, budget_period_count> words_;
-    std::array<std::atomic<uint32_t>, budget_period_count> told_;  // number above the share's eight bits
+    std::array<std::atomic<uint64_t>, budget_period_count> told_{};  // a period's number, a limit's digest, told marks
 };
 
 struct BudgetMeters {
