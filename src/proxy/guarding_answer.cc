@@ -127,8 +127,12 @@ Result<void> Guarding::end_answer() {
     const bool good = answer.status() / 100 == 2;
     const bool is_translated = x_.translated_ != nullptr && x_.translated_->error_type.empty();
     if (good && !is_translated) read_passed_usage();
-    const std::optional<Error> error = std::exchange(answer_error_, std::nullopt);
-    if (!error && guard_) {
+    std::optional<Error> error = std::exchange(answer_error_, std::nullopt);
+    if (error && error->code == Errc::bad_message && !good) {  // a front's page: its status is the word that counts
+        answer.change_body(ByteBuffer(x_.services_.shard().blocks()));
+        if (x_.translated_ != nullptr) x_.translated_->error_type = {};
+        error.reset();
+    } else if (!error && guard_) {
         answer_counts_ = guard_->counts();
         const auto blocked = guard_->blocked();
         if (blocked && !x_.plan().guard->dry_run) {
