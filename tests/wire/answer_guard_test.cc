@@ -287,7 +287,7 @@ TEST_F(AnswerGuard, WhatCannotBeReadIsNotTold) {
     upstream().set_script(
         answer_always(answer(R"({"error":{"message":"no such user: ann@example.org"}})", "400 Bad Request")));
     EXPECT_TRUE(contains(ask(chat_of("hi")).body, "no such user: [EMAIL_1]"));
-    upstream().set_script(answer_always(answer("<html>ann@example.org</html>", "413 Content Too Large")));
+    begin(answer_always(answer("<html>ann@example.org</html>", "413 Content Too Large")));
     const Message page = ask(chat_of("hi"));
     EXPECT_EQ(page.status(), 413) << "the word of a provider's front: " << page.body;
     EXPECT_FALSE(contains(page.body, "ann@")) << page.body;

@@ -27,7 +27,8 @@ class FewDescriptors : public testing::Test {
         return clients;
     }
 
-    /// UBSan looks at objects through a pipe, and without a descriptor for one takes each for broken: no log to believe.
+    /// UBSan looks at objects through a pipe, and without a descriptor for one takes each for broken: no log to
+    /// believe.
     void stop() {
         if (!is_sanitized()) EXPECT_NO_THROW(loom.stop_cleanly());
     }

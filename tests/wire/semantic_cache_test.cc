@@ -167,7 +167,7 @@ TEST_F(SemanticCache, AllButTheLastTextIsTheSame) {
               "miss")
         << "a message that is spelt otherwise is another";
     EXPECT_EQ(status(fmt::format(R"({{"messages":[{{"role":"user","content":"{}"}}],"user":"u","model":"gpt-4o"}})",
-                                 "HOW DO I RESET MY PASSWORD?")),
+                                 "How do I reset my password")),
               "semantic");
 }
 

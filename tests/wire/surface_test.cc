@@ -129,9 +129,10 @@ TEST_F(Operator, TheDocumentsMetricsAreThereAndTrue) {
     EXPECT_EQ(sum_where(metrics, "loom_streams_open"), 0);
     EXPECT_EQ(sum_where(metrics, "loom_exchanges_live"), 0);
     for (const char* stage : {"admit", "inspect", "forward", "relay", "total"})
-        EXPECT_GE(sum_where(metrics, "loom_overhead_seconds_count", {"stage=\"" + std::string(stage) + "\""}), 5) << stage;
-    for (const char* family : {"loom_loop_lag_seconds_count", "loom_loop_lag_seconds_sum", "loom_connections_open", "loom_buffers",
-                               "loom_shards"}) {
+        EXPECT_GE(sum_where(metrics, "loom_overhead_seconds_count", {"stage=\"" + std::string(stage) + "\""}), 5)
+            << stage;
+    for (const char* family : {"loom_loop_lag_seconds_count", "loom_loop_lag_seconds_sum", "loom_connections_open",
+                               "loom_buffers", "loom_shards"}) {
         EXPECT_GT(sum_where(metrics, family), 0) << family;
     }
 }
