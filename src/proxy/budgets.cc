@@ -129,20 +129,7 @@ void ClientQuota::prepare_to_stop(RelayOptions& options) {
     const RateLimitPlan& limits = *x_.plan().rate_limits;
     options.counts_text = options.event_stream;
     if (!options.event_stream || !limits.budgets_stop_streams || !RateLimitPlan::any_of(budgets())) return;
-    if (options.translation != nullptr) return;  // which writes all of it
-    const auto protocol = llm::chat_protocol_of(x_.endpoint_);
-    if (!protocol) return;
-    // Legacy completions have chat's events, as far as it matters here.
-    const bool is_legacy = *protocol == llm::Protocol::openai_completions;
-    const llm::TranslateTerms equal{.client = *protocol,
-                                    .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
-                                    .fallback_id = x_.request_id_,
-                                    .created = x_.begun_wall_us_ / 1'000'000,
-                                    .stream = true,
-                                    .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
-    x_.shadow_ =
-        std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
-    options.shadow = x_.shadow_.get();
+    if (const auto protocol = llm::chat_protocol_of(x_.endpoint_)) x_.read_beside(options, *protocol);
 }
 
 /// An event has passed: do the limits and budgets of its client have room for what it brought?

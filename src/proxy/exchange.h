@@ -415,6 +415,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void take_collected(std::string_view bytes) noexcept;
     void end_collected(const Error& why) noexcept;
     void watch_stream(RelayOptions& options);
+    void read_beside(RelayOptions& options, llm::Protocol protocol);
     [[nodiscard]] static bool has_type(const http::ResponseHead& head, std::string_view wanted) noexcept;
     [[nodiscard]] static bool is_event_stream(const http::ResponseHead& head) noexcept;
     [[nodiscard]] static bool is_frame_stream(const http::ResponseHead& head) noexcept;
@@ -537,7 +538,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     const llm::ProviderType* type_ = nullptr;  // the provider's, for this model; of an inspected request
     std::unique_ptr<Translated> translated_;
     std::unique_ptr<llm::StreamWatch> watch_;
-    std::unique_ptr<llm::Translation> shadow_;  // of a stream that its budgets may stop
+    std::unique_ptr<llm::Translation> shadow_;  // of a stream that may be stopped: knows how
     std::unique_ptr<Realtime> realtime_;        // of a request for a session, and of the session
     std::unique_ptr<CacheVisit> cache_;         // of a request whose answer may be kept, or was
     std::unique_ptr<Ownership> owned_;          // of a request that has to do with what providers keep

@@ -17,7 +17,9 @@ bool is_guarded(const Plan& plan, const RoutePlan* route) noexcept {
 thread_local const Guarding* Guarding::unasked_ = nullptr;
 
 Guarding::Guarding(Exchange& exchange) noexcept
-    : Runnable([](io::Runnable& next) noexcept { static_cast<Guarding&>(next).x_.wake(); }), x_(exchange) {}
+    : Runnable([](io::Runnable& next) noexcept { static_cast<Guarding&>(next).x_.wake(); }),
+      x_(exchange),
+      scan_hold_(exchange.services_.bodies()) {}
 
 Guarding::Guarding(Exchange& exchange, const Guarding& first) : Guarding(exchange) {
     values_ = first.values_;

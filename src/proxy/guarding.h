@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "answer_stream.h"
+#include "body_budget.h"
 #include "collected_answer.h"
 #include "loom/io/shard.h"
 #include "masked_values.h"
@@ -73,10 +74,17 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool holds(bool more) noexcept;
     void let_go() noexcept;
 
+    /// Two exchanges may look at two answers to one request, each by itself.
+    struct ScanHold final : BodyHold {
+        using BodyHold::BodyHold;
+        void on_room() noexcept override {}
+    };
+
     static thread_local const Guarding* unasked_;
     Exchange& x_;
     std::shared_ptr<MaskedValues> values_;  // null where answers stay as they are
     std::optional<RequestGuard> guard_;     // of the request, then of the answer
+    ScanHold scan_hold_;                    // of the answer's
     std::unique_ptr<AnswerStream> stream_;
     std::optional<Error> answer_error_;
     std::array<uint32_t, pii_type_count> answer_counts_{};

@@ -115,7 +115,7 @@ Result<bool> Guarding::read_answer() {
 
 bool Guarding::holds_answer() noexcept {
     const size_t bytes = guard_->memory_bytes() + BlockPool::footprint(guard_->changed().capacity());
-    if (unasked_ == this || values_->try_hold(bytes)) return true;
+    if (unasked_ == this || scan_hold_.try_hold(bytes)) return true;
     if (unasked_ != nullptr) return false;
     unasked_ = this;
     return true;
@@ -144,7 +144,7 @@ Result<void> Guarding::end_answer() {
         }
     }
     let_go();
-    values_->hold_less(BlockPool::footprint(values_->table.memory_bytes()));
+    scan_hold_.let_go();
     if (!error && code_.empty()) return x_.hold_collected();
     refused_answer_ = true;
     if (good && is_translated) x_.read_collected_usage();
@@ -177,18 +177,7 @@ void Guarding::watch(RelayOptions& options) {
     if (!blocks_any(*plan.pii)) return;
     options.counts_text = true;
     prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
-    if (options.translation != nullptr || options.shadow != nullptr) return;
-    const bool is_legacy =
-        *protocol == llm::Protocol::openai_completions;  // whose events are chat's, but for their text
-    const llm::TranslateTerms equal{.client = *protocol,
-                                    .provider = is_legacy ? llm::Protocol::openai_chat : *protocol,
-                                    .fallback_id = x_.request_id_,
-                                    .created = x_.begun_wall_us_ / 1'000'000,
-                                    .stream = true,
-                                    .include_usage = x_.draft_ != nullptr && x_.draft_->request.include_usage};
-    x_.shadow_ =
-        std::make_unique<llm::Translation>(x_.services_.translate_scratch, x_.services_.shard().blocks(), equal);
-    options.shadow = x_.shadow_.get();
+    x_.read_beside(options, *protocol);
 }
 
 bool Guarding::blocked_answer() const noexcept {

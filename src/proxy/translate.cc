@@ -337,6 +337,22 @@ void Exchange::read_collected_usage() {
         (void)services_.usage_reader.read(translated_->answer.body(), translated_->usage);
 }
 
+/// A stream that Loom may end before its provider does, and that nobody translates: whoever writes its end has to know
+/// where it stands. Once, whoever may end it.
+void Exchange::read_beside(RelayOptions& options, llm::Protocol protocol) {
+    if (options.translation != nullptr || options.shadow != nullptr) return;
+    // Legacy completions have chat's events, as far as it matters here.
+    const bool is_legacy = protocol == llm::Protocol::openai_completions;
+    const llm::TranslateTerms equal{.client = protocol,
+                                    .provider = is_legacy ? llm::Protocol::openai_chat : protocol,
+                                    .fallback_id = request_id_,
+                                    .created = begun_wall_us_ / 1'000'000,
+                                    .stream = true,
+                                    .include_usage = draft_ != nullptr && draft_->request.include_usage};
+    shadow_ = std::make_unique<llm::Translation>(services_.translate_scratch, services_.shard().blocks(), equal);
+    options.shadow = shadow_.get();
+}
+
 /// What the relay needs to know of a stream's protocols.
 void Exchange::watch_stream(RelayOptions& options) {
     options.client_protocol = error_protocol();

@@ -264,6 +264,19 @@ TEST_F(AnswerGuard, ABlockedStreamIsReadNoFurther) {
     EXPECT_TRUE(contains(line, "may not be told")) << line;
 }
 
+/// What a filter has ended is no answer for others, however late in it the find stood.
+TEST_F(AnswerGuard, ABlockedStreamIsNotKept) {
+    conf.set("security.pii_detection.action", "block").set("cache.exact.enabled", "on");
+    for (const std::string_view rest : {"ple.org", "ple.org and more"}) {
+        begin(saying(provider_protocol("openai"), "Write to ann@exam", rest), true);
+        for (size_t i = 1; i <= 2; ++i) {
+            const Message got = ask(chat_of("hi", true));
+            EXPECT_EQ(got.head.value("x-loom-cache"), "miss") << rest;
+            EXPECT_EQ(asked(), i) << rest;
+        }
+    }
+}
+
 TEST_F(AnswerGuard, AStreamThatBreaksTellsWhatItHeldMasked) {
     start([](UpstreamConnection& connection) {
         if (connection.read_request()) connection.send(sse_head + chunk(delta_event("Hi ann@example.org")));
@@ -374,6 +387,13 @@ TEST_F(AnswerGuard, AWithheldAnswerIsBookedAgainstTheBudget) {
     // An escape that is none: the answer cannot be looked through, and yet says what it took.
     begin(answer_always(answer(R"({"id":"c","choices":[{"index":0,"message":{"content":"\x"}}],"usage":)"
                                R"({"prompt_tokens":4000,"completion_tokens":321,"total_tokens":4321}})")));
+    EXPECT_EQ(ask(chat_of("hi")).status(), 502);
+    wait_until("what it told is spent", [&] { return used() >= 4321; });
+    // The same of an answer that would have been translated.
+    conf.set("provider.mock.type", "anthropic");
+    begin(answer_always(answer(R"({"id":"m","type":"message","role":"assistant","model":"big","content":)"
+                               R"([{"type":"text","text":"\x"}],"stop_reason":"end_turn","usage":)"
+                               R"({"input_tokens":4000,"output_tokens":321}})")));
     EXPECT_EQ(ask(chat_of("hi")).status(), 502);
     wait_until("what it told is spent", [&] { return used() >= 4321; });
 }

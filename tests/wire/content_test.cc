@@ -52,6 +52,26 @@ TEST_F(Content, OwnWordsAreRefused) {
     EXPECT_EQ(ask_for("a project on the bluebird").status(), 200);
 }
 
+TEST_F(Content, AllMayBeCountedAlone) {
+    conf.set("security.content_filtering.action", "log");
+    begin();
+    EXPECT_EQ(ask_for("I want to kill myself").status(), 200);
+    EXPECT_EQ(loom().metric("loom_ai_content_detected_total{category=\"self_harm\"}"), 1);
+    EXPECT_EQ(loom().metric("loom_ai_security_blocked_total{reason=\"content_filter\"}"), 0);
+}
+
+class ContentSeverity : public Content, public ::testing::WithParamInterface<std::string> {};
+
+/// "how to kill …" has 50 points, "you … stupid" 60, "want to kill myself" 90.
+TEST_P(ContentSeverity, IsTheLeastThatCounts) {
+    conf.set("security.content_filtering.severity", GetParam());
+    begin();
+    EXPECT_EQ(ask_for("how did he kill people").status(), GetParam() == "low" ? 400 : 200);
+    EXPECT_EQ(ask_for("you are so stupid").status(), GetParam() == "high" ? 200 : 400);
+    EXPECT_EQ(ask_for("I want to kill myself").status(), 400);
+}
+INSTANTIATE_TEST_SUITE_P(Each, ContentSeverity, ::testing::Values("low", "medium", "high"));
+
 TEST_F(Content, DryRunCountsAlone) {
     conf.set("security.dry_run", "on");
     begin();
