@@ -40,9 +40,11 @@ void embeds(benchmark::State& state) {
 }
 BENCHMARK(embeds)->Arg(200)->Arg(2048);
 
-/// Both pass, which is when all of them is compared.
+/// All of them is compared, which is when a veto takes longest: they differ in what adds nothing.
 void passes_veto(benchmark::State& state) {
-    const std::string asked = prompt_of(static_cast<size_t>(state.range(0))), kept = "Hello. " + asked;
+    const std::string asked = prompt_of(static_cast<size_t>(state.range(0)));
+    std::string kept = asked;
+    kept.erase(kept.find("please "), 7);
     if (veto(asked, kept) != VetoReason::none) std::abort();
     for (auto _ : state) benchmark::DoNotOptimize(veto(asked, kept));
 }
