@@ -195,6 +195,8 @@ class ShardMetrics {
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
     Counter budget_alerts;  // shares of budgets that were reached
+    Counter lease_short;    // refused by a limit that other Looms share, of which more was being drawn
+    Counter lease_lost;     // and while the store did not answer that shares it
     // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and their
     // messages.
     Counter context_refused, context_flagged, context_trimmed, context_messages_dropped;
@@ -435,6 +437,17 @@ struct AlertFacts {
     uint64_t waiting = 0;
 };
 
+/// Of limits that several Looms share.
+struct LeaseFacts {
+    uint64_t limits = 0;    // that are shared
+    uint64_t draws = 0;     // of leases, that were answered
+    uint64_t failures = 0;  // batches of draws that were not
+    uint64_t unmet = 0;     // draws that were given less than was asked for
+    uint64_t losses = 0;    // times that the store was lost
+    bool lost = false;      // now
+    bool open = false;      // and limits count alone, by on_store_lost = fail_open
+};
+
 /// Of answers to nearly the same requests, which a thread of its own keeps.
 struct SemanticCacheFacts {
     uint64_t entries = 0, bytes = 0;
@@ -491,6 +504,7 @@ struct ProcessFacts {
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
     std::optional<AlertFacts> alerts;       // nothing where no event is told
+    std::optional<LeaseFacts> leases;       // nothing where no limit is shared
     std::vector<ProviderHealth> providers;  // all that there are
     std::optional<SemanticCacheFacts> semantic_cache;
 };
