@@ -142,10 +142,7 @@ uint64_t BudgetMeter::set_lease(BudgetPeriod period, const PeriodNumbers& now, u
     units = std::min(units, units_max - 1);  // which with any number is not `open`
     granted.store(word_of(now[i], units), std::memory_order_seq_cst);
     const uint64_t word = words_[i].load(std::memory_order_seq_cst);
-    const uint64_t now_used = number_of(word) == now[i] ? units_of(word) : 0;
-    if (now_used <= units) return units;
-    granted.store(word_of(now[i], std::min(now_used, units_max - 1)), std::memory_order_seq_cst);
-    return now_used;
+    return number_of(word) == now[i] ? std::max(units, units_of(word)) : units;
 }
 
 uint64_t BudgetMeter::used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept {

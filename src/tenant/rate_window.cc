@@ -87,12 +87,8 @@ void RateWindow::share() {
 /// The lease is written before what is used is read, as a take reads it after it has taken (lease.h).
 uint64_t RateWindow::set_lease(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
     lease_->granted.store(units, std::memory_order_seq_cst);
-    if (units == Lease::open) return units;
     const uint64_t open = open_.load(std::memory_order_seq_cst);
-    const uint64_t now_used = used_at(open, current_of(slice_at(terms, now_ms), open));
-    if (now_used <= units) return units;
-    lease_->granted.store(now_used, std::memory_order_seq_cst);
-    return now_used;
+    return std::max(units, used_at(open, current_of(slice_at(terms, now_ms), open)));
 }
 
 /// That may be taken in all.

@@ -95,7 +95,8 @@ class BudgetMeter {
     [[nodiscard]] Lease* lease(BudgetPeriod period) const noexcept {
         return leases_ == nullptr ? nullptr : &(*leases_)[static_cast<size_t>(period)];
     }
-    /// Of the one thread that draws. This period's lease from now on, no less than what is used: what it is then.
+    /// Of the one thread that draws. No more is taken beyond so many in this period from now on. Returns what the store
+    /// may be told: no less than what is used. Lease::open: the limit alone counts.
     uint64_t set_lease(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) noexcept;
     /// With what other Looms have of it.
     [[nodiscard]] uint64_t used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept;

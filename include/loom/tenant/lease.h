@@ -32,7 +32,10 @@ struct LeaseDraw {
     /// What was used is forgotten when the process ends: its lease is of this start alone, and stays until its ttl,
     /// while what it let in still counts. Else a Loom that comes back finds its lease, and knows what it has used.
     bool of_start = false;
-    uint64_t sequence = 0;  // rises with each draw of a Loom, over restarts too: what comes behind a later one is void
+    // Which draw it is. Of one start, what comes behind a later one is void: a store that was stopped may find the
+    // draws of two connections, and take the older one last.
+    uint64_t start = 0;
+    uint64_t sequence = 0;
 };
 
 /// What it was given: max(floor, min(want, limit - others)).
@@ -47,7 +50,7 @@ struct LeaseGrant {
 
 /// So long a store that was empty is not settled: all who have leases have told it of them by then, or spend none that
 /// it does not know.
-inline constexpr uint64_t lease_settle_ms = 3'000;
+inline constexpr uint64_t lease_settle_ms = 5'000;
 
 /// Why a lease does not do, as far as its Loom knows.
 enum class LeaseLack : uint8_t {

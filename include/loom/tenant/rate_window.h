@@ -64,7 +64,8 @@ class RateWindow {
     void share();
     /// Null: it is this Loom's alone.
     [[nodiscard]] Lease* lease() const noexcept { return lease_.get(); }
-    /// Of the one thread that draws. The lease from now on, no less than what counts: what it is then.
+    /// Of the one thread that draws. No more is taken beyond so many from now on. Returns what the store may be told:
+    /// no less than what counts. Lease::open: the limit alone counts.
     uint64_t set_lease(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
 
   private:
