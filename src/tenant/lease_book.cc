@@ -16,6 +16,8 @@ constexpr uint64_t beat_first_ms = 250;
 constexpr uint64_t pause_first_ms = 50;  // after a draw that was given less than it asked for
 constexpr uint64_t pause_max_ms = 400;
 constexpr uint64_t spent_after_ms = 4'000;  // others would have given back by then what they do not use
+constexpr uint64_t hungry_ms = 300;
+constexpr uint64_t yield_min_ms = 200, yield_more_ms = 800;
 constexpr uint64_t share_first_ms = 1'000;
 constexpr uint64_t share_max_ms = 8'000;
 constexpr uint64_t share_hold_ms = 900;  // longer than anybody's pause
@@ -94,7 +96,7 @@ void LeaseBook::begin_period(Entry& entry, Now now) noexcept {
     const uint16_t number = numbers_of(now)[static_cast<size_t>(entry.what.period)];
     if (number == entry.number && entry.looked_ms != 0) return;
     entry.number = number;
-    entry.granted = entry.others = entry.last_used = entry.unmet_since_ms = entry.good_from_ms = 0;
+    entry.granted = entry.others = entry.last_used = entry.full_since_ms = entry.good_from_ms = 0;
     entry.looms = 1;
     entry.told = false;
     entry.next_ms = entry.not_before_ms = now.ms;
@@ -245,38 +247,41 @@ void LeaseBook::take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexc
     entry.looms = std::max<uint64_t>(1, grant.looms);
     entry.good_from_ms = std::max<uint64_t>(1, entry.sent_ms);
     lease_of(entry).others.store(grant.others, std::memory_order_relaxed);
+    const uint64_t used = used_of(entry, now);
+    const uint64_t spare = granted > used ? granted - used : 0;
+    const bool is_short = spare == 0 || spare < entry.need;
     const bool unmet = grant.granted < entry.asked || !grant.settled;
     entry.pause_ms = unmet ? std::clamp(entry.pause_ms * 2, pause_first_ms, pause_max_ms) : 0;
     entry.not_before_ms = now.ms + entry.pause_ms;
-    entry.beat_ms = same && !unmet ? std::clamp(entry.beat_ms * 2, beat_first_ms, beat_max_ms) : beat_first_ms;
+    const bool rests = same && !unmet && !(is_short && entry.need != 0);
+    entry.beat_ms = rests ? std::clamp(entry.beat_ms * 2, beat_first_ms, beat_max_ms) : beat_first_ms;
     entry.next_ms = now.ms + entry.beat_ms;
-    note_room(entry, used_of(entry, now), !unmet || grant.others + grant.granted < entry.what.limit, now);
+    note_room(entry, spare, is_short && grant.others + grant.granted >= entry.what.limit, now);
 }
 
-/// Does the limit have more? Where it has none for long, it is spent; before that others may give back.
-void LeaseBook::note_room(Entry& entry, uint64_t used, bool room, Now now) noexcept {
-    const uint64_t spare = entry.granted > used ? entry.granted - used : 0;
-    if (room) {
-        entry.unmet_since_ms = 0;
-    } else if (entry.unmet_since_ms == 0) {
-        entry.unmet_since_ms = std::max<uint64_t>(1, now.ms);
-    }
-    const bool spent = !room && (entry.others == 0 || now.ms - entry.unmet_since_ms >= spent_after_ms);
+/// full  it does not do here, and the limit has no more. Where that stays so it is spent; before that others may give
+/// back.
+void LeaseBook::note_room(Entry& entry, uint64_t spare, bool full, Now now) noexcept {
+    if (!full)
+        entry.full_since_ms = 0;
+    else if (entry.full_since_ms == 0)
+        entry.full_since_ms = std::max<uint64_t>(1, now.ms);
+    const bool spent = full && (entry.others == 0 || now.ms - entry.full_since_ms >= spent_after_ms);
     lease_of(entry).lack.store(spent ? LeaseLack::spent : LeaseLack::drawing, std::memory_order_relaxed);
-    if (entry.what.window != nullptr) share_out(entry, room, now);
+    if (entry.what.window != nullptr) share_out(entry, full, now);
     // Two may have half of what either needs: one of them lets go for a while.
-    if (room || entry.need <= spare || spare == 0) {
+    if (!full || spare == 0 || entry.need == 0) {
         entry.hungry_since_ms = 0;
     } else if (entry.hungry_since_ms == 0) {
         entry.hungry_since_ms = std::max<uint64_t>(1, now.ms);
-    } else if (now.ms - entry.hungry_since_ms >= 300 && (random() & 1) != 0) {
-        entry.yield_until_ms = now.ms + 200 + random() % 800;
+    } else if (now.ms - entry.hungry_since_ms >= hungry_ms && (random() & 1) != 0) {
+        entry.yield_until_ms = now.ms + yield_min_ms + random() % yield_more_ms;
         entry.hungry_since_ms = 0;
     }
 }
 
 /// Of a window that others may be hungry for: less often where they were not.
-void LeaseBook::share_out(Entry& entry, bool room, Now now) noexcept {
+void LeaseBook::share_out(Entry& entry, bool full, Now now) noexcept {
     const uint64_t share = entry.what.limit / entry.looms;
     if (now.ms < entry.share_until_ms) return;
     if (entry.share_until_ms != 0) {  // did anybody take it?
@@ -285,7 +290,7 @@ void LeaseBook::share_out(Entry& entry, bool room, Now now) noexcept {
         entry.share_at_ms = now.ms + entry.share_pause_ms;
         entry.share_until_ms = 0;
     }
-    if (room || entry.looms <= 1 || entry.granted <= share || now.ms < entry.share_at_ms) return;
+    if (!full || entry.looms <= 1 || entry.granted <= share || now.ms < entry.share_at_ms) return;
     entry.share_pause_ms = std::max(entry.share_pause_ms, share_first_ms);
     entry.share_cap = entry.granted - std::max<uint64_t>(1, (entry.granted - share) / 8);
     entry.share_others = entry.others;

@@ -445,7 +445,6 @@ struct LeaseFacts {
     uint64_t unmet = 0;     // draws that were given less than was asked for
     uint64_t losses = 0;    // times that the store was lost
     bool lost = false;      // now
-    bool open = false;      // and limits count alone, by on_store_lost = fail_open
 };
 
 /// Of answers to nearly the same requests, which a thread of its own keeps.

@@ -96,8 +96,8 @@ class LeaseBook {
         uint64_t active_until_ms = 0;
         uint64_t need = 0;  // the most that was just refused
         uint64_t need_until_ms = 0;
-        uint64_t unmet_since_ms = 0;   // there is no room; 0: there is
-        uint64_t hungry_since_ms = 0;  // and not so much as somebody needs; 0: there is
+        uint64_t full_since_ms = 0;    // it does not do, and the limit has no more; 0: not so
+        uint64_t hungry_since_ms = 0;  // and there is something, not enough for who needs it
         uint64_t yield_until_ms = 0;
         uint64_t share_at_ms = 0;  // when it next lowers itself to its share
         uint64_t share_pause_ms = 0;
@@ -127,8 +127,8 @@ class LeaseBook {
     [[nodiscard]] bool is_due(const Entry& entry, Now now, uint64_t used, uint64_t ahead) const noexcept;
     [[nodiscard]] LeaseDraw draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahead) noexcept;
     void take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexcept;
-    void note_room(Entry& entry, uint64_t used, bool room, Now now) noexcept;
-    static void share_out(Entry& entry, bool room, Now now) noexcept;
+    void note_room(Entry& entry, uint64_t spare, bool full, Now now) noexcept;
+    static void share_out(Entry& entry, bool full, Now now) noexcept;
     static void expire(Entry& entry, Now now) noexcept;
     void note_loss(Now now) noexcept;
     void lose(Entry& entry, Now now) noexcept;

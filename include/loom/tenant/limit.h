@@ -157,6 +157,10 @@ class LimitTable {
     /// Anew where the number of addresses or a window's length has changed.
     [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const LimitTerms& terms, size_t address_count);
     [[nodiscard]] BudgetTable& budgets() noexcept { return budgets_; }
+    /// Other Looms share the limits of consumers, teams, routes, models and all; before the first configuration is
+    /// built.
+    void share() noexcept { shares_ = true; }
+    [[nodiscard]] bool shares() const noexcept { return shares_; }
     /// The same for those whom tokens name.
     [[nodiscard]] std::shared_ptr<AddressLimits> bearers(const LimitTerms& terms, size_t count);
     /// Anew where the terms have changed; null where they lock nobody out.
@@ -174,6 +178,7 @@ class LimitTable {
     Rows<std::weak_ptr<OutputHabit>> habits_;
     std::weak_ptr<AddressLimits> addresses_;
     BudgetTable budgets_;
+    bool shares_ = false;
     std::weak_ptr<AddressLimits> bearers_;
     std::weak_ptr<Lockout> lockout_;
 };
