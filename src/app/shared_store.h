@@ -21,6 +21,7 @@
 #include "loom/store/usage_store.h"
 #include "loom/tenant/lease.h"
 #include "loom/upstream/redis_client.h"
+#include "usage_exchange.h"
 
 namespace loom::app {
 
@@ -67,18 +68,20 @@ class SharedStore {
     [[nodiscard]] static uint64_t memory_bytes_max(const SharedStoreOptions& options);
 
   private:
-    class Sharing;  // of usage
     struct Batch;
-    void draw_from(size_t first, bool with_script);
-    void drawn(size_t first, Result<store::RedisReply> reply);
-    void finish_draw(Result<void> result);
+    void ask(bool with_script);
+    void take(Result<store::RedisReply> reply, bool with_script);
+    void refused(store::RedisFault fault, std::string_view text);
+    void finish(Result<void> result);
 
     io::Shard& shard_;
     SharedStoreOptions options_;
     std::string loom_id_;
+    std::function<void(bool)> told_;
     upstream::RedisClient client_;
     std::unique_ptr<Batch> batch_;
-    std::unique_ptr<Sharing> sharing_;
+    std::unique_ptr<UsageExchange> exchange_;
+    std::string told_refusal_;
 };
 
 }  // namespace loom::app
