@@ -14,6 +14,7 @@
 #include "loom/proxy/cache_shards.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
+#include "shared_store.h"
 
 namespace loom::app {
 
@@ -36,6 +37,11 @@ class ShardThread {
     void keep_health_checks() { checks_health_ = true; }
     /// Before start: this thread tells these events.
     void keep_alerts(std::vector<tenant::AlertRing*> rings) { told_rings_ = std::move(rings); }
+    /// Before start: this thread keeps the store that several Looms share. The sums outlive it.
+    void keep_shared_store(SharedStoreOptions options, store::UsageStore& usage) {
+        shared_options_ = std::move(options);
+        shared_usage_ = &usage;
+    }
     /// Before start: where this shard's own events go.
     void put_alerts_into(tenant::AlertRing& ring) noexcept { own_ring_ = &ring; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
@@ -70,6 +76,7 @@ class ShardThread {
     [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
     [[nodiscard]] std::vector<observe::JwtKeyFacts> jwt_key_facts() const;
     [[nodiscard]] std::optional<observe::AlertFacts> alert_facts() const;
+    [[nodiscard]] std::optional<observe::SharedStoreFacts> shared_store_facts() const;
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.
@@ -110,6 +117,9 @@ class ShardThread {
     std::vector<tenant::AlertRing*> told_rings_;
     std::unique_ptr<AlertWebhook> alerts_;
     tenant::AlertRing* own_ring_ = nullptr;
+    SharedStoreOptions shared_options_;
+    store::UsageStore* shared_usage_ = nullptr;  // null: nothing is shared
+    std::unique_ptr<SharedStore> shared_store_;
     Housekeeping housekeeping_{*this};
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;

@@ -40,12 +40,13 @@ SharedStore::SharedStore(io::Shard& shard, net::NameService& names, SharedStoreO
     : shard_(shard),
       options_(with_name(std::move(options), usage.loom_id())),
       loom_id_(usage.loom_id()),
-      client_(shard, names, options_.redis, [this](bool good, const std::string& text) {
-          if (good)
-              observe::log_info("{}: {}", named(options_), text);
-          else
-              observe::log_warn("{}: {}; it is tried again", named(options_), text);
-      }),
+      client_(shard, names, options_.redis,
+              [this](bool good, const std::string& text) {
+                  if (good)
+                      observe::log_info("{}: {}", named(options_), text);
+                  else
+                      observe::log_warn("{}: {}; it is tried again", named(options_), text);
+              }),
       exchange_(std::make_unique<UsageExchange>(
           shard, client_, usage, options_.key_prefix, options_.usage_interval_ms,
           [this](const std::string& text) { observe::log_warn("{}: {}", named(options_), text); })) {
@@ -85,9 +86,10 @@ observe::SharedStoreFacts SharedStore::facts() const {
 
 void SharedStore::draw(std::vector<tenant::LeaseDraw> draws, Drawn done) {
     LOOM_ASSERT(!draws.empty() && draws.size() <= draws_max);
-    for (const tenant::LeaseDraw& one : draws)
-        LOOM_ASSERT(one.floor <= one.want && one.want <= lease_units_max && one.limit <= lease_units_max &&
-                    one.ttl_ms > 0);
+    for (tenant::LeaseDraw& one : draws) {
+        LOOM_ASSERT(one.floor <= one.want && one.ttl_ms > 0);
+        for (uint64_t* const units : {&one.limit, &one.floor, &one.want}) *units = std::min(*units, lease_units_max);
+    }
     if (batch_ != nullptr) {
         shard_.mailbox().post([done = std::move(done)]() mutable {
             done(fail(Errc::exhausted, Side::internal, "a batch of draws is under way"));

@@ -44,9 +44,8 @@ class SharedStore {
     /// loop and never inside this call; it may draw again. A draw that gives back (want below the lease at hand) counts
     /// from now on, whether its answer comes or not: no more than `want` may be spent from this call on. One that is
     /// asked for more leaves the lease at hand good until its answer.
-    /// draws   at most draws_max; limit, floor and want up to lease_units_max, ttl_ms above 0. want and floor of 0 let
-    /// the
-    ///         lease go.
+    /// draws   at most draws_max; floor up to want, ttl_ms above 0. want of 0 lets the lease go. Units above
+    ///         lease_units_max count as that many.
     /// Errors  exhausted: a batch is under way.   cancelled: stop().
     ///         unreachable, refused, timed_out, closed, reset, tls_failed, unauthenticated, bad_message, io (the store
     ///         has refused the script): the store is lost; the next draw may be tried at once, and fails at once while

@@ -7,8 +7,8 @@
 namespace loom::store {
 namespace {
 
-// ARGV: the Loom's id; for each key limit, floor, want and ttl_ms. Numbers up to 2^52 are exact in Lua, and sums of them are
-// cut to what is exact still.
+// ARGV: the Loom's id; for each key limit, floor, want and ttl_ms. Numbers up to 2^52 are exact in Lua, and sums of
+// them are cut to what is exact still.
 constexpr std::string_view text = R"(local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local me = ARGV[1]

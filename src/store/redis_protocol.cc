@@ -15,8 +15,8 @@ constexpr size_t values_max = 65'536;
 
 std::unexpected<Error> broken(Errc code, const char* what) { return fail(code, Side::upstream, what); }
 
-/// hiredis builds a reply by these calls, each for the value whose place its task tells: a child of the array at hand, or
-/// the whole. An array grows as its values come, so that a length alone takes no memory.
+/// hiredis builds a reply by these calls, each for the value whose place its task tells: a child of the array at hand,
+/// or the whole. An array grows as its values come, so that a length alone takes no memory.
 struct Building {
     size_t values = 0;
 };
@@ -29,8 +29,8 @@ RedisReply* place(const redisReadTask* task, RedisReply::Type type) {
         whole->type = type;
         return whole;
     }
-    // The parent's vector may move its items, but never while one of them is being filled: they come one after the other,
-    // and the last is the one at hand.
+    // The parent's vector may move its items, but never while one of them is being filled: they come one after the
+    // other, and the last is the one at hand.
     auto& items = static_cast<RedisReply*>(task->parent->obj)->items;
     items.emplace_back().type = type;
     return &items.back();
@@ -151,13 +151,20 @@ RedisFault redis_fault(std::string_view text) noexcept {
         RedisFault fault;
     };
     constexpr Row rows[] = {
-        {"NOSCRIPT", RedisFault::no_script},       {"OOM", RedisFault::out_of_memory},
-        {"NOAUTH", RedisFault::unauthenticated},   {"WRONGPASS", RedisFault::unauthenticated},
-        {"NOPERM", RedisFault::unauthenticated},   {"LOADING", RedisFault::loading},
-        {"BUSY", RedisFault::loading},             {"MASTERDOWN", RedisFault::loading},
-        {"CLUSTERDOWN", RedisFault::loading},      {"TRYAGAIN", RedisFault::loading},
-        {"NOREPLICAS", RedisFault::loading},       {"MISCONF", RedisFault::read_only},
-        {"READONLY", RedisFault::read_only},       {"MOVED", RedisFault::moved},
+        {"NOSCRIPT", RedisFault::no_script},
+        {"OOM", RedisFault::out_of_memory},
+        {"NOAUTH", RedisFault::unauthenticated},
+        {"WRONGPASS", RedisFault::unauthenticated},
+        {"NOPERM", RedisFault::unauthenticated},
+        {"LOADING", RedisFault::loading},
+        {"BUSY", RedisFault::loading},
+        {"MASTERDOWN", RedisFault::loading},
+        {"CLUSTERDOWN", RedisFault::loading},
+        {"TRYAGAIN", RedisFault::loading},
+        {"NOREPLICAS", RedisFault::loading},
+        {"MISCONF", RedisFault::read_only},
+        {"READONLY", RedisFault::read_only},
+        {"MOVED", RedisFault::moved},
         {"ASK", RedisFault::moved},
     };
     const std::string_view code = code_of(text);
@@ -180,7 +187,8 @@ const char* redis_fault_text(RedisFault fault) noexcept {
         case RedisFault::out_of_memory: return "it is out of memory: raise its maxmemory, or give Loom one of its own";
         case RedisFault::no_script: return "it has forgotten a script";
         case RedisFault::unauthenticated:
-            return "it refuses this user or password (token_accounting.store.redis.username, .password); the user needs "
+            return "it refuses this user or password (token_accounting.store.redis.username, .password); the user "
+                   "needs "
                    "+@scripting, +@hash, +@sortedset and the keys of key_prefix";
         case RedisFault::loading: return "it cannot serve yet";
         case RedisFault::read_only:

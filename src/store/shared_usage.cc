@@ -80,7 +80,7 @@ auto texts_of(Name& name) {
 template <class Sums>
 auto numbers_of(Sums& sums) {
     return std::array{&sums.requests,       &sums.attempts, &sums.input,     &sums.cached_input, &sums.cache_write,
-            &sums.cache_write_1h, &sums.output,   &sums.reasoning, &sums.unpriced,     &sums.estimated};
+                      &sums.cache_write_1h, &sums.output,   &sums.reasoning, &sums.unpriced,     &sums.estimated};
 }
 
 std::chrono::year_month month_at(UsageDay day) {
@@ -109,7 +109,8 @@ bool is_loom_id(std::string_view text) noexcept {
 
 std::string usage_name_text(const UsageRowName& name) {
     std::string text = fmt::format("{} ", name.day);
-    for (const std::string* const one : texts_of(name)) fmt::format_to(std::back_inserter(text), "{}:{}", one->size(), *one);
+    for (const std::string* const one : texts_of(name))
+        fmt::format_to(std::back_inserter(text), "{}:{}", one->size(), *one);
     return text;
 }
 
@@ -181,9 +182,9 @@ std::string ship_command(std::string_view prefix, std::string_view loom, std::st
                          const UsageChanges& changes, bool with_script) {
     // What was shipped before stays so where nothing has changed: the page is there to say who is here.
     const uint64_t revision = changes.rows.empty() ? changes.last_revision : changes.rows.back().revision;
-    const std::vector<std::string> keys = {
-        redis_key(prefix, looms_name), redis_key(prefix, month_name(changes.month)),
-        redis_key(prefix, rows_name(changes.month, loom)), redis_key(prefix, order_name(changes.month, loom))};
+    const std::vector<std::string> keys = {redis_key(prefix, looms_name), redis_key(prefix, month_name(changes.month)),
+                                           redis_key(prefix, rows_name(changes.month, loom)),
+                                           redis_key(prefix, order_name(changes.month, loom))};
     std::vector<std::string> arguments = {std::string(loom), decimal(revision), std::string(start),
                                           decimal(month_dies_ms)};
     arguments.reserve(arguments.size() + 3 * changes.rows.size());

@@ -102,8 +102,10 @@ DatabaseResult<UsageChanges> UsageSharing::changes(Database& database, uint64_t 
     found.bind(1, static_cast<int64_t>(after)).bind(2, since).bind(3, static_cast<int64_t>(usage_page_rows));
     while (LOOM_TRY(found.step())) {
         std::string month = usage_month(found.number(1));
-        if (page.rows.empty()) page.month = std::move(month);
-        else if (month != page.month) break;
+        if (page.rows.empty())
+            page.month = std::move(month);
+        else if (month != page.month)
+            break;
         UsageChange& row = page.rows.emplace_back();
         row.revision = static_cast<uint64_t>(found.number(0));
         row.name = {.day = found.number(1),

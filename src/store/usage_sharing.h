@@ -1,4 +1,5 @@
-// What usage.db keeps where sums are shared: this Loom's id, in which order its rows have changed, and the rows of others.
+// What usage.db keeps where sums are shared: this Loom's id, in which order its rows have changed, and the rows of
+// others.
 //
 // A trigger numbers each change of a row, so a row that was told is told again once it has changed, whoever has
 // folded it. The others' rows lie in a table of their own: what this Loom has settled stays what its log says.

@@ -53,7 +53,8 @@ RedisClient::~RedisClient() {
 }
 
 size_t RedisClient::memory_bytes_max(const RedisOptions& options) noexcept {
-    // A value of a reply takes more in memory than on the wire; commands are Loom's own, and stay below a reply's bound.
+    // A value of a reply takes more in memory than on the wire; commands are Loom's own, and stay below a reply's
+    // bound.
     return sizeof(RedisClient) + 6 * options.reply_bytes_max + Connection::block_bytes(options.endpoint.tls) +
            net::Sender::gather_block_bytes + (options.endpoint.tls ? client_tls_bytes_max : 0);
 }
@@ -224,7 +225,8 @@ void RedisClient::on_upstream_closed() noexcept {
 bool RedisClient::serves(const RedisReply& reply, bool with_detail) {
     if (!reply.is_error()) return true;
     const RedisFault fault = store::redis_fault(reply.text);
-    if (fault == RedisFault::command || fault == RedisFault::out_of_memory || fault == RedisFault::no_script) return true;
+    if (fault == RedisFault::command || fault == RedisFault::out_of_memory || fault == RedisFault::no_script)
+        return true;
     std::string detail;
     if (with_detail) detail = store::redis_error_text(reply.text);
     note(upstream_error(code_of(fault), store::redis_fault_text(fault)), std::move(detail));

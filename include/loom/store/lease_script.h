@@ -1,9 +1,9 @@
 // Leases of limits in Redis: the script that draws them, what it is given and what it answers.
 //
-// A limit is a hash; its fields are the ids of the Looms that have a lease of it, each with the units it was given and when
-// they are nobody's any more, by the server's clock. The script drops those that are, counts what the others have, and gives
-// max(floor, min(want, limit - others)). It is one atomic step, so all leases together never exceed the limit, or the floors
-// where these alone do.
+// A limit is a hash; its fields are the ids of the Looms that have a lease of it, each with the units it was given and
+// when they are nobody's any more, by the server's clock. The script drops those that are, counts what the others have,
+// and gives max(floor, min(want, limit - others)). It is one atomic step, so all leases together never exceed the
+// limit, or the floors where these alone do.
 #pragma once
 
 #include <span>

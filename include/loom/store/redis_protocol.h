@@ -67,8 +67,8 @@ enum class RedisFault : uint8_t {
 /// An error's text for a log: its beginning, without control bytes.
 [[nodiscard]] std::string redis_error_text(std::string_view text);
 
-/// A key of Loom's. All of one key_prefix lie in one slot of a cluster, so that a script may use several: the prefix's own
-/// hash tag ("{loom}:"), or "{loom}" behind it.
+/// A key of Loom's. All of one key_prefix lie in one slot of a cluster, so that a script may use several: the prefix's
+/// own hash tag ("{loom}:"), or "{loom}" behind it.
 [[nodiscard]] std::string redis_key(std::string_view prefix, std::string_view name);
 
 }  // namespace loom::store

@@ -1,5 +1,5 @@
-// Sums of what was used, as Looms tell each other: rows of one Loom's usage.db, absolute, each with the revision that it was
-// changed in. What comes twice changes nothing, and what was lost is told again.
+// Sums of what was used, as Looms tell each other: rows of one Loom's usage.db, absolute, each with the revision that
+// it was changed in. What comes twice changes nothing, and what was lost is told again.
 //
 // In Redis, all under key_prefix, in one slot:
 //   usage:looms                   hash   a Loom's id → the last revision that it has shipped, and which start of it has
@@ -38,8 +38,8 @@ struct UsageChange {
 
 /// What one Loom has changed, oldest first; all rows are of one month.
 struct UsageChanges {
-    std::string month;            // "2026-11"; "": nothing has changed
-    uint64_t last_revision = 0;   // of the Loom, further changes included
+    std::string month;           // "2026-11"; "": nothing has changed
+    uint64_t last_revision = 0;  // of the Loom, further changes included
     std::vector<UsageChange> rows;
 };
 

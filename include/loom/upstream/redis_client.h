@@ -1,5 +1,5 @@
-// One connection to a Redis or Valkey, over the shard's own loop: commands go out in their order, as many at once as are
-// asked for, and their answers come back in it.
+// One connection to a Redis or Valkey, over the shard's own loop: commands go out in their order, as many at once as
+// are asked for, and their answers come back in it.
 //
 // A connection that fails, or does not answer in time, is replaced after a pause that grows with each failure; while it
 // pauses every command fails at once. So nobody waits long for a server that is slow or gone, and it is not asked by
@@ -51,10 +51,10 @@ class RedisClient final : PoolWatch, ConnectionUser, io::Runnable {
     ~RedisClient();  // idle() first
     RedisClient(const RedisClient&) = delete;
 
-    /// `command` as store::redis_command has it. `done` is called once, from the loop and never inside this call; it may
-    /// ask again, and must not end the client. An error reply is an answer, unless it says that this server cannot serve Loom
-    /// (no password, still loading, a replica, another node's slot): then the connection is given up.
-    /// Errors  exhausted (internal): queue_max wait already.      cancelled (internal): close().
+    /// `command` as store::redis_command has it. `done` is called once, from the loop and never inside this call; it
+    /// may ask again, and must not end the client. An error reply is an answer, unless it says that this server cannot
+    /// serve Loom (no password, still loading, a replica, another node's slot): then the connection is given up. Errors
+    /// exhausted (internal): queue_max wait already.      cancelled (internal): close().
     ///         unreachable, refused, reset, closed, timed_out, tls_failed, bad_message, too_large, unauthenticated,
     ///         unsupported (upstream). Whether the command was carried out is not known then.
     void ask(std::string command, Done done);
@@ -145,9 +145,9 @@ class RedisClient final : PoolWatch, ConnectionUser, io::Runnable {
     Error failed_by_{.code = Errc::unreachable, .side = Side::upstream, .what = "it was not asked yet"};
     std::string fault_;
     std::string tls_fault_;
-    uint64_t since_ms_ = 0;      // connecting began
-    uint64_t answered_ms_ = 0;   // the last answer came
-    uint64_t resume_ms_ = 0;     // the pause ends
+    uint64_t since_ms_ = 0;     // connecting began
+    uint64_t answered_ms_ = 0;  // the last answer came
+    uint64_t resume_ms_ = 0;    // the pause ends
     uint32_t failures_in_row_ = 0;
     bool sending_ = false;
     bool draining_ = false;  // of a connection that was dropped: outgoing_ is the kernel's yet
