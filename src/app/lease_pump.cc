@@ -83,7 +83,7 @@ void LeasePump::stop() noexcept {
     if (!stopped_) shard_.timers().arm(look_, 0);
 }
 
-bool LeasePump::idle() const noexcept { return stopped_ || stop_at_ms_ == 0; }
+bool LeasePump::idle() const noexcept { return stopped_; }
 
 observe::LeaseFacts LeasePump::facts() const noexcept {
     const tenant::LeaseBook::Facts facts = book_.facts();

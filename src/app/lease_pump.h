@@ -34,6 +34,7 @@ class LeasePump {
     void on_store_up();
     /// Gives back what is left of all leases, as far as the store takes it in time.
     void stop() noexcept;
+    /// After stop.
     [[nodiscard]] bool idle() const noexcept;
     [[nodiscard]] observe::LeaseFacts facts() const noexcept;
     /// The first batch has been answered, or is given up. From any thread.

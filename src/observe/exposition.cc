@@ -653,6 +653,25 @@ class Exposition {
         out_.sample({{"reason", "lost"}}, sum([](const ShardMetrics& s) { return s.lease_lost.value(); }));
     }
 
+    void write_shared_store() {
+        if (!facts_.shared_store) return;
+        const SharedStoreFacts& s = *facts_.shared_store;
+        out_.single("loom_shared_store_up", "gauge", "1 while the store that Looms share answers.", s.up ? 1 : 0);
+        out_.single("loom_shared_store_round_trips_total", "counter", "Commands that it has answered.", s.answers);
+        out_.single("loom_shared_store_refusals_total", "counter", "Commands that it has answered with an error.",
+                    s.refusals);
+        out_.single("loom_shared_store_failures_total", "counter",
+                    "Connections to it that could not be made, broke, or did not answer in time; a pause follows each.",
+                    s.failures);
+        out_.single("loom_shared_store_connections_total", "counter", "Connections that it has greeted.",
+                    s.connections);
+        out_.family("loom_shared_store_rows_total", "counter",
+                    "Rows of sums that were told to other Looms or by them.");
+        out_.sample({{"direction", "shipped"}}, s.rows_shipped);
+        out_.sample({{"direction", "fetched"}}, s.rows_fetched);
+        out_.single("loom_shared_store_looms", "gauge", "Looms whose sums are known, this one included.", s.looms);
+    }
+
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
                     facts_.access_log_written);
@@ -667,6 +686,7 @@ class Exposition {
         write_jwt_keys();
         write_alerts();
         write_leases();
+        write_shared_store();
         if constexpr (counts_allocations)
             out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
                         counted_allocations());

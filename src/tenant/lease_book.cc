@@ -171,6 +171,7 @@ LeaseDraw LeaseBook::draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahea
         const int64_t left_s = period_span(what.period, now.unix_s).end_s - now.unix_s;
         draw.ttl_ms = static_cast<uint64_t>(left_s) * 1'000 + period_slack_ms;
     }
+    if (entry.leaving && draw.want == 0) draw.ttl_ms = 1;  // nothing that anybody has to count
     draw.start = start_;
     draw.sequence = ++sequence_;
     entry.asked = draw.want;

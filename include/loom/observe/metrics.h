@@ -447,6 +447,19 @@ struct LeaseFacts {
     bool lost = false;      // now
 };
 
+/// Of the store that several Looms share.
+struct SharedStoreFacts {
+    bool up = false;
+    uint64_t answers = 0;      // commands that were answered, refusals included
+    uint64_t refusals = 0;     // of these
+    uint64_t failures = 0;     // of connections
+    uint64_t connections = 0;  // that were greeted
+    uint64_t rows_shipped = 0, rows_fetched = 0;
+    uint64_t looms = 1;         // whose sums are known, this one included
+    uint64_t told_until_s = 0;  // what others had told then is known, since 1970; 0: nothing was fetched yet
+    bool complete = false;      // and that was just now
+};
+
 /// Of answers to nearly the same requests, which a thread of its own keeps.
 struct SemanticCacheFacts {
     uint64_t entries = 0, bytes = 0;
@@ -502,9 +515,10 @@ struct ProcessFacts {
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
-    std::optional<AlertFacts> alerts;       // nothing where no event is told
-    std::optional<LeaseFacts> leases;       // nothing where no limit is shared
-    std::vector<ProviderHealth> providers;  // all that there are
+    std::optional<AlertFacts> alerts;              // nothing where no event is told
+    std::optional<LeaseFacts> leases;              // nothing where no limit is shared
+    std::optional<SharedStoreFacts> shared_store;  // nothing where there is none
+    std::vector<ProviderHealth> providers;         // all that there are
     std::optional<SemanticCacheFacts> semantic_cache;
 };
 
