@@ -47,7 +47,8 @@ void LeasePump::look() {
     } else if (!book_.busy()) {
         begun_.store(true, std::memory_order_release);  // all that was due has been drawn
     }
-    if (stop_at_ms_ == 0 || (!book_.done() && now().ms < stop_at_ms_)) return;
+    const bool waits = !book_.done() && !book_.facts().lost && now().ms < stop_at_ms_;
+    if (stop_at_ms_ == 0 || waits) return;
     stopped_ = true;
     look_.disarm();
     if (!book_.done())
