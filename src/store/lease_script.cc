@@ -38,13 +38,15 @@ for i = 2, #KEYS do
       others = math.min(others + units, 2 ^ 53)
       looms = looms + 1
       last = math.max(last, dies)
-    elseif of == start and tonumber(which) >= sequence then
+    elseif sequence > 0 and of == start and tonumber(which) >= sequence then
       known = units
       last = math.max(last, dies)
     end
   end
   local granted = known or math.max(floor, math.min(want, limit - others))
-  if not known then
+  if not known and want == 0 then
+    redis.call('HDEL', key, me)
+  elseif not known then
     redis.call('HSET', key, me, string.format('%.0f %.0f %s %.0f', granted, now + ttl, start, sequence))
   end
   redis.call('PEXPIRE', key, string.format('%.0f', last - now))

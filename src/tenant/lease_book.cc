@@ -76,6 +76,8 @@ void LeaseBook::use(std::vector<SharedLimit> limits, Now now) {
             entries_.back()->next_ms = now.ms;
             continue;
         }
+        // Of a row that is gone nobody counts anything any more: its lease is the new one's to change.
+        if (it != known.end() && it->second != nullptr) it->second->told = false;
         entries_.push_back(std::make_unique<Entry>(std::move(limit)));
         if (facts_.lost) lose(*entries_.back(), now);
     }
@@ -163,6 +165,8 @@ LeaseDraw LeaseBook::draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahea
     if (!entry.open && want <= entry.granted) want = entry.granted = set_lease(entry, now, want);
     draw.floor = used_of(entry, now);
     draw.want = std::max(want, draw.floor);
+    // Who is hungry is there for the others, with nothing too.
+    if (entry.need != 0 && !entry.leaving) draw.want = std::max<uint64_t>(draw.want, 1);
     if (what.window != nullptr) {
         draw.ttl_ms = hold_ms + what.window_ms + what.window_ms / RateWindow::slice_count + margin_ms;
         draw.of_start = true;
@@ -171,7 +175,6 @@ LeaseDraw LeaseBook::draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahea
         const int64_t left_s = period_span(what.period, now.unix_s).end_s - now.unix_s;
         draw.ttl_ms = static_cast<uint64_t>(left_s) * 1'000 + period_slack_ms;
     }
-    if (entry.leaving && draw.want == 0) draw.ttl_ms = 1;  // nothing that anybody has to count
     draw.start = start_;
     draw.sequence = ++sequence_;
     entry.asked = draw.want;

@@ -62,7 +62,10 @@ class MemoryStore {
         }
         const uint64_t room = draw.limit > grant.others ? draw.limit - grant.others : 0;
         grant.granted = std::max(draw.floor, std::min(draw.want, room));
-        all[me] = {grant.granted, now_ms + draw.ttl_ms, draw.start, draw.sequence};
+        if (draw.want == 0)
+            all.erase(me);
+        else
+            all[me] = {grant.granted, now_ms + draw.ttl_ms, draw.start, draw.sequence};
         return grant;
     }
 
@@ -339,6 +342,7 @@ TEST_P(Faulty, NeverMoreThanTheLimit) {
                 .loss_percent = static_cast<unsigned>(w.random() % 20),
                 .late_ms_max = 3'000};
     w.window_limit = 1 + w.random() % 2'000;
+    w.window_ms = w.random() % 2 == 0 ? 2'000 : 15'000;
     w.budget_limit = 1 + w.random() % 50'000;
     const size_t count = 2 + w.random() % 5;
     for (size_t i = 0; i < count; ++i) w.add("loom" + std::to_string(i));
@@ -362,7 +366,7 @@ TEST_P(Faulty, NeverMoreThanTheLimit) {
                 (void)w.looms[i]->spend(1 + w.random() % most);
             }
         };
-        w.pass(w.random() % 8'000);
+        w.pass(w.random() % (w.random() % 3 == 0 ? 300 : 8'000));
         if (HasFatalFailure()) return;
     }
     // In the end all of it is to be had, whatever has been.
@@ -425,6 +429,26 @@ TEST(LeaseBook, WhatADeadLoomHadOfAWindowComesHome) {
     w.pass(LeaseBook::hold_ms + LeaseBook::margin_ms + 2 * w.window_ms + 5'000);
     w.most_in_window = 0;
     w.pass(10'000);
+    EXPECT_GE(w.most_in_window, w.window_limit * 95 / 100);
+}
+
+/// The store gives its lease to others in the end: by then it has ceased to use it, and what it has let in is over.
+TEST(LeaseBook, WhoIsCutOffUsesItsLeaseNoLongerThanItIsGood) {
+    World w(17);
+    w.store.grow_up(w.now_ms);
+    w.window_ms = 15'000;
+    Loom& one = w.add("one");
+    Loom& two = w.add("two");
+    w.pass(2'000);
+    one.cut_off = true;
+    w.tick = [&] { (void)one.ask_window(5), (void)two.ask_window(5); };
+    w.pass(20'000);
+    EXPECT_GT(one.admitted, w.window_limit / 4) << "what it has of it";
+    w.pass(LeaseBook::hold_ms);
+    const uint64_t before = one.admitted;
+    w.pass(60'000);
+    EXPECT_EQ(one.admitted, before);
+    EXPECT_EQ(one.window->lease()->lack.load(), LeaseLack::lost);
     EXPECT_GE(w.most_in_window, w.window_limit * 95 / 100);
 }
 
@@ -515,6 +539,29 @@ TEST(LeaseBook, AReloadKeepsLeases_AndGivesBackThoseOfLimitsThatAreGone) {
     EXPECT_EQ(one.book->facts().limits, 1u);
     EXPECT_FALSE(one.ask_window(1));
     EXPECT_TRUE(one.spend(100));
+}
+
+TEST(LeaseBook, ALimitThatIsGoneAndComesBackIsOneLease) {
+    World w(12);
+    w.store.grow_up(w.now_ms);
+    Loom& one = w.add("one");
+    w.pass(1'000);
+    ASSERT_TRUE(one.ask_window(100));
+    w.store_answers = false;
+    one.book->use({}, w.now());
+    w.pass(200);
+    one.window = std::make_shared<RateWindow>();  // nobody had the old row any more
+    one.window->share();
+    SharedLimit rate{.key = "rate", .limit = w.window_limit, .fails_open = false, .window = one.window};
+    rate.terms = WindowTerms::of(w.window_limit, w.window_ms);
+    rate.window_ms = w.window_ms;
+    one.book->use({rate}, w.now());
+    w.pass(w.window_ms);
+    w.store_answers = true;
+    w.pass(5'000);
+    EXPECT_EQ(one.book->facts().limits, 1u);
+    EXPECT_EQ(w.store.granted("rate", w.now_ms), one.window->lease()->granted.load());
+    EXPECT_TRUE(one.ask_window(100));
 }
 
 TEST(LeaseBook, ManyLimitsAreDrawnInBatches) {

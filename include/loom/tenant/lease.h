@@ -27,7 +27,7 @@ struct LeaseDraw {
     std::string key;      // of the limit, and of its period where it has one: the same in all Looms
     uint64_t limit = 0;   // of all Looms together
     uint64_t floor = 0;   // used already here: the lease is never less, over the limit too
-    uint64_t want = 0;    // floor and above; less than the lease at hand gives the rest back
+    uint64_t want = 0;    // floor and above; less than the lease at hand gives the rest back, 0 lets it go
     uint64_t ttl_ms = 0;  // the lease is nobody's so long after its last draw, where its Loom is gone
     /// What was used is forgotten when the process ends: its lease is of this start alone, and stays until its ttl,
     /// while what it let in still counts. Else a Loom that comes back finds its lease, and knows what it has used.
@@ -35,7 +35,7 @@ struct LeaseDraw {
     // Which draw it is. Of one start, what comes behind a later one is void: a store that was stopped may find the
     // draws of two connections, and take the older one last.
     uint64_t start = 0;
-    uint64_t sequence = 0;
+    uint64_t sequence = 0;  // 0: none
 };
 
 /// What it was given: max(floor, min(want, limit - others)).
