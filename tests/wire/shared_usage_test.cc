@@ -117,7 +117,7 @@ TEST_F(SharedUsage, ARedisThatHasLostEverythingIsFilledAgain) {
     three.start();
     three.wait_for(6);
     for (int round = 0; round < 3; ++round) {
-        redis.run({"FLUSHALL"});
+        (void)redis.run({"FLUSHALL"});
         two.use(1);
         for (const auto& each : looms) each->wait_for(7 + round);
     }
