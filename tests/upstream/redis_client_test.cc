@@ -225,7 +225,7 @@ TEST_F(RedisClientTest, AServerThatIsNoneIsNamedAsWhatItIs) {
     for (const auto& [bytes, notice, code] : answers) {
         const auto server = server_that_says(bytes);
         told.clear();
-        connect(server->port());
+        connect(server->port(), {.client_name = code == Errc::ok ? "" : "loom-test"});
         if (code == Errc::ok) {
             wait_until_up();  // it answers: what it cannot do, a command will tell
         } else {
@@ -252,6 +252,7 @@ TEST_F(RedisClientTest, RepliesMayComeByteByByte) {
     ASSERT_EQ(reply->items.size(), 2u);
     EXPECT_EQ(reply->items[0].text, "ab");
     EXPECT_EQ(reply->items[1].integer, 5);
+    end_client();
 }
 
 TEST_F(RedisClientTest, NobodyListensThere) {
