@@ -65,7 +65,7 @@ TEST(CheckLedger, KeysOfTheStoreThatMeanNothingAreTold) {
     says(there + "token_accounting.store.redis.password = sesame\n", "use rediss://");
     says(there + "token_accounting.store.redis.username = loom\n", "needs token_accounting.store.redis.password");
     says(there + "token_accounting.store.redis.key_prefix = {}x\n", "an empty hash tag");
-    says(there + "token_accounting.store.redis.tls.ca_file = /etc/ca.pem\n", "https:// address only");
+    says(there + "token_accounting.store.redis.tls.ca_file = /etc/ca.pem\n", "a rediss:// address only");
     says(
         "token_accounting.enabled = on\ntoken_accounting.store.type = redis\ntoken_accounting.store.redis.address = "
         "redis:6379\n",
