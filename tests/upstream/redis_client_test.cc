@@ -4,6 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <fstream>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -253,6 +256,33 @@ TEST_F(RedisClientTest, RepliesMayComeByteByByte) {
     EXPECT_EQ(reply->items[0].text, "ab");
     EXPECT_EQ(reply->items[1].integer, 5);
     end_client();
+}
+
+/// The front's certificate is the host's; whether it is believed is up to the trust.
+TEST_F(RedisClientTest, SpeaksTlsWithWhomItTrustsAndSaysWhyNotWithOthers) {
+    RedisServer redis;
+    net::test::Authority good("Good CA"), other("Other CA");
+    wire::TlsFront front(redis.port(), {.certificates = {good.issue({.names = "DNS:redis.test"})}});
+    const std::string ca_path = testing::TempDir() + "/loom-redis-ca-" + std::to_string(::getpid()) + ".pem";
+    for (const net::test::Authority* authority : {&good, &other}) {
+        std::ofstream(ca_path, std::ios::trunc) << authority->pem();
+        const auto trust = net::load_tls_trust(ca_path);
+        ASSERT_TRUE(trust);
+        RedisOptions options;
+        options.endpoint.tls = true;
+        options.endpoint.terms.trust = *trust;
+        connect(front.port(), std::move(options));
+        if (authority == &good) {
+            wait_until_up();
+            EXPECT_EQ(ask({"SET", "a", std::string(100'000, 'x')})->text, "OK");
+            EXPECT_EQ(ask({"GET", "a"})->text, std::string(100'000, 'x'));
+        } else {
+            tick_until([this] { return was_told("Good CA"); });
+            EXPECT_EQ(ask({"PING"}).error().code, Errc::tls_failed);
+        }
+        end_client();
+    }
+    ::unlink(ca_path.c_str());
 }
 
 TEST_F(RedisClientTest, NobodyListensThere) {
