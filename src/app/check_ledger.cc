@@ -17,8 +17,11 @@ void check_redis_address(Report& report) {
                               "is missing: say HOST:PORT of the Redis or Valkey that Looms share");
     const auto place = parse_redis_address(config.text(key));
     if (!place) return report.error(key, place.error());
-    check_upstream_tls(report, redis_tls_prefix, place->tls);
-    if (config.has(fmt::format("{}password", redis_prefix)) && !place->tls && !is_loopback_host(place->host))
+    if (place->tls) return check_upstream_tls(report, redis_tls_prefix, true);
+    for (const std::string_view tls_key : config.keys())
+        if (tls_key.starts_with(redis_tls_prefix))
+            report.warning(std::string(tls_key), "means something with a rediss:// address only");
+    if (config.has(fmt::format("{}password", redis_prefix)) && !is_loopback_host(place->host))
         report.warning(key, "whoever is on the way reads the password and may change what is counted; use rediss://");
 }
 

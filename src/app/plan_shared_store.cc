@@ -51,6 +51,8 @@ std::string key_prefix_fault(std::string_view prefix) {
     if (prefix.size() > key_prefix_bytes_max) return "is longer than 128 bytes";
     if (std::ranges::any_of(prefix, [](char c) { return c <= ' ' || c > '~'; }))
         return "holds a blank, or a byte that is no ASCII";
+    if (const size_t tag = prefix.find('{'); tag != prefix.npos && prefix.substr(tag).starts_with("{}"))
+        return "holds an empty hash tag: a cluster would put Loom's keys into several slots";
     return {};
 }
 

@@ -269,7 +269,9 @@ void RedisClient::take_greeting(Kind kind, const RedisReply& reply) {
             counts_.connected += 1;
             set_state(State::open);
             return;
-        case Kind::name:
+        case Kind::name:  // a server that knows no names serves all the same
+            if (refused && !reply.text.starts_with("NOPERM")) (void)serves(reply, true);
+            return;
         case Kind::command: return;
     }
 }

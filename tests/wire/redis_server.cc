@@ -57,7 +57,8 @@ RedisServer::RedisServer(std::vector<std::string> options)
     for (int tries_left = 3;; --tries_left) {
         port_ = free_port();
         try {
-            return start();
+            start();
+            return;
         } catch (const WireError&) {
             stop();
             if (tries_left == 1) throw;
