@@ -22,6 +22,10 @@ bool authorised(const ApiOptions& options, std::string_view authorization) {
     return options.token.empty() || equal_constant_time(tenant::bearer_token(authorization), options.token);
 }
 
+std::optional<observe::SharedStoreFacts> shared_facts(const ApiOptions& options) {
+    return options.shared_store ? options.shared_store() : std::nullopt;
+}
+
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
     const bool verb = is_verb(path);
@@ -47,7 +51,8 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                                     static_cast<int64_t>(wall_us() / 1'000'000))};
     if (path == openapi_path) return {.body = std::string(openapi_document())};
     if (is_usage(path)) {
-        if (options.usage != nullptr) return show_usage(*options.usage, *options.plan(), request);
+        if (options.usage != nullptr)
+            return show_usage(*options.usage, *options.plan(), shared_facts(options), request);
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
                       "not_found");
     }

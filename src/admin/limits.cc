@@ -20,7 +20,9 @@ std::string window_json(const Limit& limit, LimitKind kind, uint64_t now_ms) {
     const tenant::RateWindow* const window = tokens ? limit.tokens.get() : limit.requests.get();
     if (window != nullptr)
         out += fmt::format(R"(,"used":{},"remaining":{},"reset_ms":{})", window->used(terms, now_ms),
-                           window->left(terms, now_ms), window->wait_ms(terms, now_ms, terms.limit));
+                           window->left_of_all(terms, now_ms), window->wait_ms(terms, now_ms, terms.limit));
+    if (window != nullptr && window->lease() != nullptr)
+        out += fmt::format(R"(,"others":{})", window->lease()->others.load(std::memory_order_relaxed));
     return out + "}";
 }
 
@@ -47,11 +49,15 @@ std::string periods_json(const tenant::Budget& budget, tenant::BudgetUnit unit, 
     for (const tenant::BudgetPeriod period : tenant::budget_periods) {
         const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
         if (limit == 0) continue;
-        const uint64_t used = budget.meter(unit).used(period, now);
-        out +=
-            fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}}})", out.size() == 1 ? "" : ",",
-                        tenant::budget_period_name(period), amount_json(unit, limit), amount_json(unit, used),
-                        amount_json(unit, used < limit ? limit - used : 0), tenant::period_span(period, unix_s).end_s);
+        const tenant::BudgetMeter& meter = budget.meter(unit);
+        const uint64_t used = meter.used(period, now);
+        const uint64_t all = meter.used_of_all(period, now);  // with what other Looms have
+        const std::string others =
+            meter.lease(period) != nullptr ? fmt::format(R"(,"others":{})", amount_json(unit, all - used)) : "";
+        out += fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}{}}})", out.size() == 1 ? "" : ",",
+                           tenant::budget_period_name(period), amount_json(unit, limit), amount_json(unit, used),
+                           amount_json(unit, all < limit ? limit - all : 0), tenant::period_span(period, unix_s).end_s,
+                           others);
     }
     return out + "}";
 }

@@ -9,6 +9,7 @@
 
 #include "answers.h"
 #include "loom/base/clock.h"
+#include "loom/base/timestamp.h"
 #include "loom/llm/error.h"
 
 namespace loom::admin {
@@ -126,10 +127,24 @@ LocalAnswer unreadable(std::string_view why) {
     return refuse(503, fmt::format("the ledger cannot be read: {}", why), llm::error_type::server, "ledger_error");
 }
 
+/// How far others' sums are known, with a comma behind; nothing where nothing is shared.
+std::string sharing(const std::optional<observe::SharedStoreFacts>& shared) {
+    if (!shared) return {};
+    const std::string until =
+        shared->told_until_s == 0 ? "null" : quoted(rfc3339_text(static_cast<int64_t>(shared->told_until_s)));
+    return fmt::format(R"("shared":{{"complete":{},"store_up":{},"looms":{},"others_until":{}}},)", shared->complete,
+                       shared->up, shared->looms, until);
+}
+
 LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const std::string& consumer,
-                     const Period& period) {
+                     const Period& period, const std::string& shared) {
     const auto query = [&](UsageDimension by) {
-        return UsageQuery{.by = by, .from = period.from, .to = period.to, .of_consumer = true, .consumer = consumer};
+        return UsageQuery{.by = by,
+                          .from = period.from,
+                          .to = period.to,
+                          .of_consumer = true,
+                          .consumer = consumer,
+                          .of_all_looms = true};
     };
     const auto groups =
         usage.usage({query(UsageDimension::model), query(UsageDimension::day), query(UsageDimension::provider)});
@@ -142,12 +157,12 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           llm::error_type::not_found, "not_found");
     }
     const UsageSums sums = total((*groups)[0]);
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{},{},{}}})", quoted(consumer), period.text,
-                                fields(sums), projection(sums, period), list("models", "model", (*groups)[0]),
+    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}}})", quoted(consumer), period.text,
+                                fields(sums), projection(sums, period), shared, list("models", "model", (*groups)[0]),
                                 list("days", "day", (*groups)[1]), list("providers", "provider", (*groups)[2]))};
 }
 
-LocalAnswer show_all(store::UsageStore& usage, const Period& period) {
+LocalAnswer show_all(store::UsageStore& usage, const Period& period, const std::string& shared) {
     struct By {
         UsageDimension by;
         std::string_view list, of;
@@ -158,11 +173,12 @@ LocalAnswer show_all(store::UsageStore& usage, const Period& period) {
         {UsageDimension::model, "models", "model"},          {UsageDimension::provenance, "provenances", "provenance"}};
     std::vector<UsageQuery> queries;
     for (const By& kind : kinds)
-        queries.push_back({.by = kind.by, .from = period.from, .to = period.to, .consumer = {}});
+        queries.push_back({.by = kind.by, .from = period.from, .to = period.to, .consumer = {}, .of_all_looms = true});
     const auto groups = usage.usage(queries);
     if (!groups) return unreadable(groups.error());
     const UsageSums sums = total((*groups)[0]);
-    std::string body = fmt::format(R"({{"period":"{}",{},{})", period.text, fields(sums), projection(sums, period));
+    std::string body =
+        fmt::format(R"({{"period":"{}",{},{}{})", period.text, fields(sums), projection(sums, period), shared);
     for (size_t i = 0; i < groups->size(); ++i)
         body += (i == 0 ? "" : ",") + list(kinds[i].list, kinds[i].of, (*groups)[i]);
     return {.body = body + "}"};
@@ -174,14 +190,15 @@ bool is_usage(std::string_view path) noexcept {
     return path.starts_with(usage_path) && (path.size() == usage_path.size() || path[usage_path.size()] == '/');
 }
 
-LocalAnswer show_usage(store::UsageStore& usage, const proxy::Plan& plan, const proxy::LocalRequest& request) {
+LocalAnswer show_usage(store::UsageStore& usage, const proxy::Plan& plan,
+                       const std::optional<observe::SharedStoreFacts>& shared, const proxy::LocalRequest& request) {
     const auto period = period_of(request.query);
     if (!period)
         return refuse(400, "say the period as ?period=2024-02 or ?period=2024-02-29", llm::error_type::invalid_request,
                       "invalid_period");
     const std::string_view rest = request.path.substr(usage_path.size());
-    if (rest.size() <= 1) return show_all(usage, *period);
-    return show_one(usage, plan, std::string(rest.substr(1)), *period);
+    if (rest.size() <= 1) return show_all(usage, *period, sharing(shared));
+    return show_one(usage, plan, std::string(rest.substr(1)), *period, sharing(shared));
 }
 
 }  // namespace loom::admin

@@ -79,6 +79,9 @@ void check_budgets(Report& report) {
     }
     any |= check_named(report, "limit", known, "there is no such consumer; add consumer.{}.api_key = …");
     any |= check_named(report, "team", teams, "no consumer is in this team; set consumer.NAME.team = {}");
+    if (config.has("token_accounting.on_store_lost") && config.text("token_accounting.store.type") != "redis")
+        report.warning("token_accounting.on_store_lost",
+                       "means nothing without token_accounting.store.type = redis, by which Looms share limits");
     if (any && !config.boolean("token_accounting.enabled"))
         report.warning("token_accounting.enabled", "is off: no limit or budget of token_accounting counts");
 }

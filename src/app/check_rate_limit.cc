@@ -80,6 +80,9 @@ void check_rate_limits(Report& report) {
         if (is_set(config)) report.warning("rate_limit.enabled", "is off: no limit of clients counts");
         return;
     }
+    if (config.has("rate_limit.on_store_lost") && config.text("token_accounting.store.type") != "redis")
+        report.warning("rate_limit.on_store_lost",
+                       "means nothing without token_accounting.store.type = redis, by which Looms share limits");
     const auto names_of = [&config](const char* what) {
         const auto names = config.names(what);
         return std::set<std::string>(names.begin(), names.end());

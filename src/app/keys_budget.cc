@@ -42,6 +42,15 @@ constexpr KeyRow rows[] = {
      .meaning = "of a stream that outgrows what its budgets have left: stop ends it as if its model had reached "
                 "max_tokens, with the usage as it was counted; serve lets it go on, and books what it takes beyond",
      .choices = "stop|serve"},
+    {.pattern = "token_accounting.on_store_lost",
+     .type = choice,
+     .default_text = "fail_closed",
+     .meaning =
+         "where token_accounting.store.type = redis, these limits and budgets are one for all Looms, each of which "
+         "has a lease of them. While Redis does not answer for a second: fail_closed, and what is leased here is "
+         "used until its period ends; more is refused with 503, or fail_open, and each Loom counts what it has "
+         "used itself",
+     .choices = "fail_open|fail_closed"},
     tokens("token_accounting.team.<name>.daily_limit", "tokens in a day of this team's consumers together"),
     tokens("token_accounting.team.<name>.weekly_limit", "the same in a week"),
     tokens("token_accounting.team.<name>.monthly_limit", "the same in a month"),

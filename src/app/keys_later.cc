@@ -17,7 +17,6 @@ constexpr KeyRow rows[] = {
     later("state.encryption_key", secret),
     // llm: providers
     // tenant
-    later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
     later("semantic_cache.embedding.model", text),
     // dialects

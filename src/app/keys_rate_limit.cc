@@ -66,6 +66,17 @@ constexpr KeyRow rows[] = {
      .default_text = "on",
      .meaning = "answers tell what is left of the consumer's own limits: RateLimit, RateLimit-Policy and OpenAI's "
                 "x-ratelimit-*, in place of the provider's"},
+    {.pattern = "rate_limit.on_store_lost",
+     .type = choice,
+     .default_text = "fail_open",
+     .meaning =
+         "where token_accounting.store.type = redis, the request_rate and token_rate of consumers, tiers, teams, "
+         "routes, "
+         "models and all clients are one for all Looms; those of addresses and of consumers that only tokens name, "
+         "burst and concurrent are each Loom's own. While Redis does not answer for a second: fail_open, and each Loom "
+         "counts alone, or fail_closed, and what is leased here is used, half a minute at most; more is refused with "
+         "503",
+     .choices = "fail_open|fail_closed"},
     {.pattern = "rate_limit.request_rate.limit",
      .type = integer,
      .meaning = "requests of each consumer in a window; who has no key is one consumer with all such. 0: no limit",

@@ -144,6 +144,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                          server.resources.directory.empty() ? "state.directory" : ""});
     if (server.ledger)
         terms.push_back({"the ledger's sums", store::UsageStore::memory_bytes, "token_accounting.enabled"});
+    if (server.shared_store)
+        terms.push_back({"the store that Looms share", SharedStore::memory_bytes_max(*server.shared_store),
+                         "token_accounting.store.type"});
     if (server.issues_keys)
         terms.push_back({"keys that were made here", store::KeyStore::memory_bytes_max, "auth.issued_keys"});
     uint64_t instance_rows = 0;  // its own, its place's and its key's
@@ -187,7 +190,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"access tokens on their way", clients * upstream::Client::memory_bytes_max(client),
                          "provider.NAME.credentials_file"});
     }
-    if (server.admin_listen == "off" && (token_count + checked_count + fetched_count > 0 || plan.alerts != nullptr))
+    if (server.admin_listen == "off" &&
+        (token_count + checked_count + fetched_count > 0 || plan.alerts != nullptr || server.shared_store))
         terms.push_back({"the ring and blocks that tokens, health checks and events go by",
                          sum_of(io::shard_memory(server.admin_shard())), ""});
     if (server.admin_listen == "off") return terms;

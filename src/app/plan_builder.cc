@@ -20,6 +20,7 @@
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
 #include "plan_selection.h"
+#include "plan_shared_store.h"
 #include "plan_tokens.h"
 
 namespace loom::app {
@@ -69,27 +70,6 @@ upstream::EndpointOptions endpoint(const Config& config, const std::string& name
     options.idle_timeout_ms = ms(config, "upstream.pool.idle_timeout");
     options.socket = socket_options(config);
     return options;
-}
-
-/// prefix  "provider.X.tls." or "route.X.tls.".
-std::expected<upstream::TlsTerms, std::string> tls_terms(const Config& config, const std::string& prefix,
-                                                         TlsFiles& files) {
-    const auto fault = [&](const char* word, const std::string& text) {
-        return std::unexpected(fmt::format("{}{}: {}", prefix, word, text));
-    };
-    upstream::TlsTerms terms{.min_version = tls_min_version(config, prefix)};
-    std::string text;
-    const auto trust = files.trust(config.text(prefix + "ca_file"), text);
-    if (!trust) return fault("ca_file", text);
-    terms.trust = *trust;
-    if (!config.has(prefix + "certificate")) return terms;
-    const auto pair = files.key_pair(config.text(prefix + "certificate"), config.text(prefix + "key"), text);
-    if (!pair) return fault("certificate", text);
-    terms.certificate = *pair;
-    // The shards' contexts are made of the same: what can be wrong shows here.
-    const auto tried = net::TlsContext::client({.trust = terms.trust, .certificate = **pair}, &text);
-    if (!tried) return fault("certificate", text);
-    return terms;
 }
 
 void fill_tls(const Config& config, const std::string& prefix, upstream::EndpointOptions& endpoint, TlsFiles& files,
@@ -381,7 +361,9 @@ void fill_ledger(const Config& config, ServerOptions& options) {
                       .segment_bytes = config.bytes("token_accounting.log.segment_size"),
                       .sync_interval_ms = ms(config, "token_accounting.sync"),
                       .keep_s = ms(config, "token_accounting.log.max_age") / 1000,
+                      .shared = config.text("token_accounting.store.type") == "redis",
                       .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
+    options.shared_store = shared_store_options(config);
     options.ledger_refuses = config.text("token_accounting.on_disk_full") == "refuse";
 }
 
@@ -393,6 +375,26 @@ uint32_t cores_of_this_process() {
 }
 
 }  // namespace
+
+std::expected<upstream::TlsTerms, std::string> tls_terms(const Config& config, const std::string& prefix,
+                                                         TlsFiles& files) {
+    const auto fault = [&](const char* word, const std::string& text) {
+        return std::unexpected(fmt::format("{}{}: {}", prefix, word, text));
+    };
+    upstream::TlsTerms terms{.min_version = tls_min_version(config, prefix)};
+    std::string text;
+    const auto trust = files.trust(config.text(prefix + "ca_file"), text);
+    if (!trust) return fault("ca_file", text);
+    terms.trust = *trust;
+    if (!config.has(prefix + "certificate")) return terms;
+    const auto pair = files.key_pair(config.text(prefix + "certificate"), config.text(prefix + "key"), text);
+    if (!pair) return fault("certificate", text);
+    terms.certificate = *pair;
+    // The shards' contexts are made of the same: what can be wrong shows here.
+    const auto tried = net::TlsContext::client({.trust = terms.trust, .certificate = **pair}, &text);
+    if (!tried) return fault("certificate", text);
+    return terms;
+}
 
 std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Config& config, observe::Metrics& metrics,
                                                                        TlsFiles& files, route::TargetTable& targets,

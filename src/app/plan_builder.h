@@ -14,6 +14,7 @@
 #include "loom/proxy/plan.h"
 #include "loom/store/resource_register.h"
 #include "loom/store/usage_store.h"
+#include "shared_store.h"
 #include "tls_files.h"
 
 namespace loom::app {
@@ -37,6 +38,11 @@ struct ListenerOptions {
 [[nodiscard]] std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>> renew_tls(
     const proxy::Plan& plan, const config::Config& config, TlsFiles& files, uint64_t generation);
 
+/// On what terms TLS is spoken with an upstream.
+/// prefix  "provider.X.tls.".   Errors  a text that names the key.
+[[nodiscard]] std::expected<upstream::TlsTerms, std::string> tls_terms(const config::Config& config,
+                                                                       const std::string& prefix, TlsFiles& files);
+
 /// What is fixed from start to stop.
 struct ServerOptions {
     uint32_t shard_count = 1;
@@ -53,6 +59,7 @@ struct ServerOptions {
     bool issues_keys = false;                          // in resources.directory
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
+    std::optional<SharedStoreOptions> shared_store;    // that several Looms have; its TLS terms come with the plan
     std::string log_path;
     std::string model_path;  // of the sentence model that prompts are compared by; "": by their words
     double log_sample = 1.0;

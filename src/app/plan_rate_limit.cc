@@ -9,6 +9,7 @@
 
 #include "loom/base/clock.h"
 #include "plan_budget.h"
+#include "plan_leases.h"
 
 namespace loom::app {
 namespace {
@@ -39,6 +40,7 @@ class Builder {
         if (config_.boolean("rate_limit.enabled")) make_limits(plan);
         if (limits_.limits.empty() && limits_.budgets.empty()) return nullptr;
         fill_up(plan);
+        if (table_.shares()) share_limits(config_, limits_);
         return std::make_shared<const proxy::RateLimitPlan>(std::move(limits_));
     }
 

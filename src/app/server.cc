@@ -27,6 +27,7 @@
 #include "loom/proxy/semantic_cache.h"
 #include "plan_builder.h"
 #include "plan_identity.h"
+#include "plan_shared_store.h"
 #include "sentence_model.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"
@@ -90,12 +91,16 @@ class Server {
     [[nodiscard]] bool open_ledger();
     /// Keys that were made over the admin listener, where the conf lets them be. Faults are in the log.
     [[nodiscard]] bool open_issued_keys();
+    /// On what terms TLS is spoken with the store that Looms share. Faults are in the log.
+    [[nodiscard]] bool trust_shared_store();
     [[nodiscard]] std::shared_ptr<const proxy::Plan> with_issued_keys(std::shared_ptr<const proxy::Plan> plan);
     void schedule_key_end();
     void end_keys();
     void note_keys_in_force();
     void stop_answering() noexcept;
     void put_in_force();
+    /// The first who comes finds leases of what is shared, where the store answers.
+    void await_leases() const;
     /// What the admin's thread asks of its own: for tokens, and how providers do.
     void keep_asking();
     void tell_what_waits_for_a_start() const;
@@ -189,10 +194,11 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     }
     resolver_ = std::move(*resolver);
     if (!open_ledger() || !open_issued_keys()) return exit_config;
+    if (options_.shared_store) limits_.share();
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
-    if (!take_plan(plan, config_)) return exit_config;
+    if (!take_plan(plan, config_) || !trust_shared_store()) return exit_config;
     if (!load_embedder()) return exit_config;  // before anybody is let in
     cache_ = std::make_unique<proxy::CacheShards>(options_.shard_count);
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
@@ -211,6 +217,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     semantic_cache_->set_terms(semantic_terms(*plan_));
     if (!open_admin(plan_)) return exit_config;
     keep_asking();
+    await_leases();
     for (const auto& shard : shards_) {
         const auto started = shard->start(plan_);
         if (started) continue;
@@ -281,6 +288,17 @@ bool Server::open_issued_keys() {
     }
     log_error("keys cannot be read (auth.issued_keys): {}", opened.error());
     return false;
+}
+
+bool Server::trust_shared_store() {
+    if (!options_.shared_store || !options_.shared_store->redis.endpoint.tls) return true;
+    auto terms = tls_terms(*config_, redis_tls_prefix, files_);
+    if (!terms) {
+        log_error("{}", terms.error());
+        return false;
+    }
+    options_.shared_store->redis.endpoint.terms = std::move(*terms);
+    return true;
 }
 
 std::shared_ptr<const proxy::Plan> Server::with_issued_keys(std::shared_ptr<const proxy::Plan> plan) {
@@ -363,6 +381,16 @@ void Server::keep_asking() {
     admin_->set_health_targets(health_targets(*plan_));
     admin_->set_jwt_sources(jwt_sources_);
     admin_->set_alert_plan(plan_->alerts);
+    if (options_.shared_store)
+        admin_->set_shared_limits(plan_->rate_limits != nullptr ? plan_->rate_limits->shared
+                                                                : std::vector<tenant::SharedLimit>());
+}
+
+void Server::await_leases() const {
+    constexpr timespec look_again{.tv_sec = 0, .tv_nsec = 5'000'000};
+    constexpr int looks_max = 200;
+    if (!options_.shared_store || !admin_) return;
+    for (int i = 0; i < looks_max && !admin_->leases_begun(); ++i) ::nanosleep(&look_again, nullptr);
 }
 
 bool Server::open_listeners(ShardThread& shard, uint32_t index) {
@@ -387,7 +415,8 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     const bool checks_health = std::ranges::any_of(
         plan->providers, [](const proxy::ProviderPlan& one) { return one.health_check != nullptr; });
     const bool fetches_keys = std::ranges::any_of(plan->jwt, [](const proxy::JwtPlan& one) { return one.source != 0; });
-    const bool asks = checks_health || fetches_keys || plan->alerts != nullptr || !files_.google_accounts().empty();
+    const bool asks = checks_health || fetches_keys || plan->alerts != nullptr || !files_.google_accounts().empty() ||
+                      options_.shared_store;
     if (!listens && !asks) return true;
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
                                            metrics_.admin(), nullptr);
@@ -401,6 +430,7 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     std::vector<tenant::AlertRing*> rings;
     for (tenant::AlertRing& ring : alert_rings_) rings.push_back(&ring);
     admin_->keep_alerts(std::move(rings));
+    if (options_.shared_store) admin_->keep_shared_store(*options_.shared_store, *usage_);
     if (listens && !listen_as_admin()) return false;
     const auto started = admin_->start(std::move(plan));
     if (started) return true;
@@ -425,6 +455,7 @@ bool Server::listen_as_admin() {
                           .ready = [this] { return serving_.load() && !draining_.load(); },
                           .plan = [this] { return admin_->plan(); },
                           .usage = usage_.get(),
+                          .shared_store = [this] { return admin_->shared_store_facts(); },
                           .cache = cache_.get(),
                           .keys = issued_keys_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
@@ -444,6 +475,8 @@ observe::ProcessFacts Server::facts() const {
             .access_tokens = admin_->token_facts(),
             .jwt_keys = admin_->jwt_key_facts(),
             .alerts = admin_->alert_facts(),
+            .leases = admin_->lease_facts(),
+            .shared_store = admin_->shared_store_facts(),
             .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms),
             .semantic_cache =
                 semantic_terms(*admin_->plan()) != nullptr ? std::optional(semantic_cache_->facts()) : std::nullopt};

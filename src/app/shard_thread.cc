@@ -61,6 +61,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     if (deliver_jwt_keys_) jwt_keys_ = std::make_unique<JwtKeyFetcher>(shard_, resolver_, deliver_jwt_keys_);
     if (checks_health_) health_checks_ = std::make_unique<HealthChecks>(shard_, resolver_);
     if (!told_rings_.empty()) alerts_ = std::make_unique<AlertWebhook>(shard_, resolver_, told_rings_);
+    if (shared_usage_ != nullptr) begin_sharing();
     services_->on_room([this] {
         for (const auto& listener : listeners_) listener->make_room();
     });
@@ -83,6 +84,8 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     jwt_keys_.reset();
     health_checks_.reset();
     alerts_.reset();
+    leases_.reset();
+    shared_store_.reset();
     services_.reset();
     ledger_.reset();
     shard_.close();
@@ -96,7 +99,35 @@ bool ShardThread::idle() {
     if (jwt_keys_ != nullptr && !jwt_keys_->idle()) return false;
     if (health_checks_ != nullptr && !health_checks_->idle()) return false;
     if (alerts_ != nullptr && !alerts_->idle()) return false;
+    if (shared_store_ != nullptr && !sharing_over()) return false;
     return services_->idle() && (ledger_ == nullptr || ledger_->finish());
+}
+
+/// What is left of leases is given back, then the store is left.
+bool ShardThread::sharing_over() {
+    if (!leases_->idle()) return false;
+    if (!std::exchange(store_stopped_, true)) shared_store_->stop();
+    return shared_store_->idle();
+}
+
+void ShardThread::begin_sharing() {
+    shared_store_ = std::make_unique<SharedStore>(shard_, resolver_, shared_options_, *shared_usage_);
+    leases_ = std::make_unique<LeasePump>(shard_, [this](std::vector<tenant::LeaseDraw> draws, LeasePump::Drawn done) {
+        shared_store_->draw(std::move(draws), std::move(done));
+    });
+    shared_store_->on_change([this](bool up) {
+        if (up) leases_->on_store_up();
+    });
+}
+
+void ShardThread::set_shared_limits(std::vector<tenant::SharedLimit> limits) {
+    shard_.mailbox().post([this, limits = std::move(limits)]() mutable {
+        if (leases_ != nullptr && !shard_.stopping()) leases_->use(std::move(limits));
+    });
+}
+
+std::optional<observe::LeaseFacts> ShardThread::lease_facts() const {
+    return leases_ == nullptr ? std::nullopt : std::optional(leases_->facts());
 }
 
 void ShardThread::set_plan(std::shared_ptr<const proxy::Plan> plan, TlsContexts tls) {
@@ -169,6 +200,10 @@ std::optional<observe::AlertFacts> ShardThread::alert_facts() const {
     return alerts_ == nullptr ? std::nullopt : alerts_->facts();
 }
 
+std::optional<observe::SharedStoreFacts> ShardThread::shared_store_facts() const {
+    return shared_store_ == nullptr ? std::nullopt : std::optional(shared_store_->facts());
+}
+
 std::vector<observe::AccessTokenFacts> ShardThread::token_facts() const {
     return google_tokens_ == nullptr ? std::vector<observe::AccessTokenFacts>() : google_tokens_->facts();
 }
@@ -185,6 +220,7 @@ void ShardThread::drain() {
         if (jwt_keys_ != nullptr) jwt_keys_->stop();
         if (health_checks_ != nullptr) health_checks_->stop();
         if (alerts_ != nullptr) alerts_->stop();
+        if (leases_ != nullptr) leases_->stop();
         shard_.stop();
     });
 }

@@ -10,10 +10,12 @@
 #include "google_tokens.h"
 #include "health_checks.h"
 #include "jwt_keys.h"
+#include "lease_pump.h"
 #include "listener_tls.h"
 #include "loom/proxy/cache_shards.h"
 #include "loom/proxy/listener.h"
 #include "loom/proxy/services.h"
+#include "shared_store.h"
 
 namespace loom::app {
 
@@ -36,6 +38,11 @@ class ShardThread {
     void keep_health_checks() { checks_health_ = true; }
     /// Before start: this thread tells these events.
     void keep_alerts(std::vector<tenant::AlertRing*> rings) { told_rings_ = std::move(rings); }
+    /// Before start: this thread keeps the store that several Looms share. The sums outlive it.
+    void keep_shared_store(SharedStoreOptions options, store::UsageStore& usage) {
+        shared_options_ = std::move(options);
+        shared_usage_ = &usage;
+    }
     /// Before start: where this shard's own events go.
     void put_alerts_into(tenant::AlertRing& ring) noexcept { own_ring_ = &ring; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
@@ -64,12 +71,18 @@ class ShardThread {
     void set_health_targets(std::vector<HealthTarget> targets);
     /// Of a thread that tells events.
     void set_alert_plan(std::shared_ptr<const proxy::AlertPlan> plan);
+    /// Of a thread that keeps the store that several Looms share.
+    void set_shared_limits(std::vector<tenant::SharedLimit> limits);
+    /// Leases have been drawn, or there is nobody to draw them of. From any thread.
+    [[nodiscard]] bool leases_begun() const noexcept { return leases_ == nullptr || leases_->has_begun(); }
     /// The plan in force. On its own thread.
     [[nodiscard]] std::shared_ptr<const proxy::Plan> plan() const { return services_->shared_plan(); }
     /// The same, on its own thread.
     [[nodiscard]] std::vector<observe::AccessTokenFacts> token_facts() const;
     [[nodiscard]] std::vector<observe::JwtKeyFacts> jwt_key_facts() const;
     [[nodiscard]] std::optional<observe::AlertFacts> alert_facts() const;
+    [[nodiscard]] std::optional<observe::SharedStoreFacts> shared_store_facts() const;
+    [[nodiscard]] std::optional<observe::LeaseFacts> lease_facts() const;
     /// Stops accepting and ends when everything came home.
     void drain();
     /// Breaks off what still runs. While it drains.
@@ -87,6 +100,8 @@ class ShardThread {
     void run(std::shared_ptr<const proxy::Plan> plan, class StartSignal& started);
     void publish_loop_stats() noexcept;
     [[nodiscard]] bool idle();
+    void begin_sharing();
+    [[nodiscard]] bool sharing_over();
 
     uint32_t shard_count_;
     io::Shard shard_;
@@ -110,6 +125,11 @@ class ShardThread {
     std::vector<tenant::AlertRing*> told_rings_;
     std::unique_ptr<AlertWebhook> alerts_;
     tenant::AlertRing* own_ring_ = nullptr;
+    SharedStoreOptions shared_options_;
+    store::UsageStore* shared_usage_ = nullptr;  // null: nothing is shared
+    std::unique_ptr<SharedStore> shared_store_;
+    std::unique_ptr<LeasePump> leases_;  // of shared_store_
+    bool store_stopped_ = false;
     Housekeeping housekeeping_{*this};
     uint64_t ticks_told_ = 0;
     uint64_t completions_told_ = 0;

@@ -106,9 +106,12 @@ Error ClientQuota::over_budget() {
     x_.limited_->taken.leave(x_.services_.shard().timers().now_ms(), 0);
     x_.limited_->of_model = false;
     const tenant::BudgetRefusal& why = x_.limited_->spent;
-    x_.services_.metrics().budget_refused(why.of->scope);
-    tell_refused(why);
-    const auto wait_ms = static_cast<uint64_t>(why.wait_s) * 1'000;
+    const bool spent = why.lack == tenant::LeaseLack::spent;
+    if (spent) {
+        x_.services_.metrics().budget_refused(why.of->scope);
+        tell_refused(why);
+    }
+    const auto wait_ms = spent ? static_cast<uint64_t>(why.wait_s) * 1'000 : tenant::Admission::lease_wait_ms;
     x_.retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
     const auto out = std::back_inserter(text);
@@ -117,11 +120,15 @@ Error ClientQuota::over_budget() {
         fmt::format_to(out, "{} tokens", limit_of(why));
     else
         fmt::format_to(out, "{}", money_text(limit_of(why)).view());
-    fmt::format_to(out, " a {}, and what is left does not do for this request; the next {} (UTC) begins in ",
-                   budget_period_name(why.period), budget_period_name(why.period));
-    append_wait(text, why.wait_s);
+    if (spent) {
+        fmt::format_to(out, " a {}, and what is left does not do for this request; the next {} (UTC) begins in ",
+                       budget_period_name(why.period), budget_period_name(why.period));
+        append_wait(text, why.wait_s);
+    } else {
+        fmt::format_to(out, " a {}{}; try again in 1s", budget_period_name(why.period), lease_words(why.lack));
+    }
     x_.detail_ = x_.text_.keep({text.data(), text.size()});
-    return {.code = Errc::limited, .side = Side::downstream, .what = "a budget is spent"};
+    return short_of_lease(why.lack, "a budget is spent");
 }
 
 /// A stream that its budgets may end before its provider does: whoever writes its end has to know where it stands.
@@ -165,7 +172,8 @@ void ClientQuota::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
     tell_budget_alerts();
     if (x_.plan().alerts == nullptr) return;
     for (const Budget* const budget : budgets())
-        if (const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt)
+        if (const auto spent = budget != nullptr ? tenant::spent_of(*budget, now_s) : std::nullopt;
+            spent && spent->lack == tenant::LeaseLack::spent)
             tell_spent(*budget, spent->unit, spent->period);
 }
 
@@ -211,7 +219,7 @@ void ClientQuota::tell(tenant::AlertType type, const tenant::BudgetAlert& alert)
     event.unit = alert.unit;
     event.period = alert.period;
     event.share = alert.share;
-    event.spent = budget.meter(alert.unit).used(alert.period, tenant::period_numbers(now_s));
+    event.spent = budget.meter(alert.unit).used_of_all(alert.period, tenant::period_numbers(now_s));
     event.limit = budget.terms(alert.unit)[static_cast<size_t>(alert.period)];
     x_.services_.tell(event);
 }
@@ -227,7 +235,7 @@ void ClientQuota::tell_refused(const tenant::BudgetRefusal& why) noexcept {
             observe::log_warn("{}.{}: a request was refused", budget.key, key_word(why.unit, why.period));
         tell(tenant::AlertType::budget_refused, {.of = &budget, .unit = why.unit, .period = why.period, .share = 0});
     }
-    if (meter.used(why.period, now) >= limit_of(why)) tell_spent(budget, why.unit, why.period);
+    if (meter.used_of_all(why.period, now) >= limit_of(why)) tell_spent(budget, why.unit, why.period);
 }
 
 /// Of a limit that is reached. Once in its period, whether or not shares of it are told.

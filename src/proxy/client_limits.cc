@@ -59,7 +59,7 @@ ToldLimit told_window(const Limit& limit, const tenant::LimitRow& row, LimitKind
     return {.scope = limit.source(kind).scope,
             .kind = kind,
             .limit = terms.limit,
-            .left = window.left(terms, now_ms),
+            .left = window.left_of_all(terms, now_ms),
             .window_ms = tokens ? limit.terms.tokens_window_ms : limit.terms.requests_window_ms,
             .reset_ms = window.wait_ms(terms, now_ms, terms.limit)};
 }
@@ -275,9 +275,27 @@ Error ClientQuota::over_limit(const tenant::LimitRefusal& why) {
         default:
             fmt::format_to(out, "{} is {} {} in {}s", key, told.limit, unit_of(why.kind), seconds_of(told.window_ms));
     }
-    fmt::format_to(out, "; try again in {}s", seconds_of(x_.retry_after_ms_));
+    fmt::format_to(out, "{}; try again in {}s", lease_words(why.lack), seconds_of(x_.retry_after_ms_));
     x_.detail_ = x_.text_.keep({text.data(), text.size()});
-    return {.code = Errc::limited, .side = Side::downstream, .what = "a rate limit is reached"};
+    return short_of_lease(why.lack, "a rate limit is reached");
+}
+
+/// What of a limit that other Looms share was not to be had here: why, for whoever is refused.
+std::string_view ClientQuota::lease_words(tenant::LeaseLack lack) noexcept {
+    switch (lack) {
+        case tenant::LeaseLack::spent: return "";
+        case tenant::LeaseLack::drawing: return ", shared with other gateways: more of it is being drawn for this one";
+        case tenant::LeaseLack::lost: break;
+    }
+    return ", shared with other gateways by a store that does not answer: what this one had of it is spent";
+}
+
+/// The refusal by a limit, or by the store that shares it, which is nobody's fault who asks.
+Error ClientQuota::short_of_lease(tenant::LeaseLack lack, const char* spent) noexcept {
+    if (lack == tenant::LeaseLack::drawing) x_.services_.metrics().lease_short.add();
+    if (lack != tenant::LeaseLack::lost) return {.code = Errc::limited, .side = Side::downstream, .what = spent};
+    x_.services_.metrics().lease_lost.add();
+    return {.code = Errc::io, .side = Side::internal, .what = "the store that shares a limit does not answer"};
 }
 
 size_t ClientQuota::consumer_ix() const noexcept {
@@ -339,6 +357,12 @@ bool ClientQuota::is_told() const noexcept {
     return limited->own != nullptr && (limited->own->terms.requests.limits() || limited->own->terms.tokens.limits());
 }
 
+/// A budget has refused it until its period ends.
+bool ClientQuota::is_spent() const noexcept {
+    return x_.limited_ != nullptr && x_.limited_->spent.of != nullptr &&
+           x_.limited_->spent.lack == tenant::LeaseLack::spent;
+}
+
 /// From another exchange, whose client this one goes on with.
 void ClientQuota::take_from(Exchange& from) noexcept {
     if (from.limited_ == nullptr) return;
@@ -351,7 +375,7 @@ void ClientQuota::write_lines(http::HeadWriter& head) const {
     const ClientLimits& limited = *told();
     // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
     if (limited.spent.of != nullptr) {
-        head.raw("x-should-retry: false\r\n");
+        if (limited.spent.lack == tenant::LeaseLack::spent) head.raw("x-should-retry: false\r\n");
         return;
     }
     Lines lines;

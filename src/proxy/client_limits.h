@@ -39,7 +39,11 @@ struct ClientLimits {
     [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
         if (extends && taken.reserved() != 0 && tokens >= taken.reserved())
             extends = taken.extend(now_ms, extension_tokens);
-        while (budgets_extend && !budgets.empty() && tokens >= tokens_held) budgets_extend = extend_budgets(unix_s);
+        while (budgets_extend && !budgets.empty() && tokens >= tokens_held) {
+            if (extend_budgets(unix_s)) continue;
+            if (budgets.awaits_lease(unix_s, 1, event_cost)) break;  // more is drawn, in a moment
+            budgets_extend = false;
+        }
         return budgets_extend;
     }
 
@@ -78,6 +82,7 @@ class ClientQuota {
     void take_from(Exchange& from) noexcept;
     [[nodiscard]] const ClientLimits* told() const noexcept;
     [[nodiscard]] bool is_told() const noexcept;
+    [[nodiscard]] bool is_spent() const noexcept;
     void write_lines(http::HeadWriter& head) const;
 
     // budgets.cc
@@ -93,6 +98,8 @@ class ClientQuota {
     Result<void> enter_one(const tenant::Limit& limit, const tenant::LimitRow& row);
     Result<void> enter_model(std::string_view model);
     [[nodiscard]] Error over_limit(const tenant::LimitRefusal& why);
+    [[nodiscard]] static std::string_view lease_words(tenant::LeaseLack lack) noexcept;
+    [[nodiscard]] Error short_of_lease(tenant::LeaseLack lack, const char* spent) noexcept;
     [[nodiscard]] size_t consumer_ix() const noexcept;
     void find_token_limits(const tenant::Limit*& own, tenant::LimitRow& own_row,
                            const tenant::Limit*& team) const noexcept;

@@ -93,7 +93,7 @@ Result<void> Exchange::hold_for_some_model(const llm::Request& request) {
     if (ClientQuota(*this).try_hold_budgets()) return {};
     const tenant::BudgetRefusal why = limited_->spent;
     const bool may_lead = llm::chat_protocol_of(endpoint_).has_value() && route_->provider_ix < 0 &&
-                          why.unit == tenant::BudgetUnit::money;
+                          why.unit == tenant::BudgetUnit::money && why.lack == tenant::LeaseLack::spent;
     for (unsigned led = 0; may_lead && led < Failover::stand_ins_max; ++led) {
         const std::string_view model = plan().model_fallbacks.next(match().model, route::FallbackCause::budget);
         if (model.empty() || !may_be_led_to(model, request)) break;

@@ -94,7 +94,7 @@ void Exchange::refuse(const Error& why) {
     if (guarding_ != nullptr && !guarding_->refusal_code().empty()) code = guarding_->refusal_code();
     if (ContextVisit::refused(why)) code = "context_length_exceeded";
     std::string_view param;
-    if (limited_ != nullptr && limited_->spent.of != nullptr) code = "insufficient_quota";
+    if (ClientQuota(*this).is_spent()) code = "insufficient_quota";
     const bool unknown_model = why.code == Errc::not_found && std::string_view(why.what) == "model";
     if (unknown_model) {
         code = "model_not_found";

@@ -38,6 +38,10 @@ class UsageStore::Impl {
     ~Impl() { stop(); }
 
     void bound_models() noexcept { table_.bound_models(options_.models_per_day_max); }
+    /// Question  of the table, on the service's thread.
+    template <class T, class Question>
+    void later(Answer<T> answer, Question question);
+    [[nodiscard]] const std::string& loom_id() const noexcept { return table_.loom_id(); }
     std::expected<void, std::string> begin();
     void start();
     void stop() noexcept;
@@ -86,6 +90,7 @@ class UsageStore::Impl {
     void tell_faults();
     void tell_unwritten();
     void retain();
+    void do_jobs();
     void run();
     void notice(std::string text) {
         if (options_.on_notice) options_.on_notice(std::move(text));
@@ -106,6 +111,7 @@ class UsageStore::Impl {
     std::mutex stop_mutex_;
     std::condition_variable stop_asked_;
     bool stopping_ = false;
+    std::vector<std::function<void()>> jobs_;  // under stop_mutex_
     uint64_t sync_at_ms_ = 0;
     uint64_t retain_at_ms_ = 0;
     std::thread thread_;
@@ -401,6 +407,32 @@ void UsageStore::Impl::retain() {
     }
 }
 
+/// Behind a fold: what was settled before a job was given is in the sums.
+void UsageStore::Impl::do_jobs() {
+    std::vector<std::function<void()>> jobs;
+    {
+        const std::lock_guard lock(stop_mutex_);
+        jobs.swap(jobs_);
+    }
+    if (jobs.empty()) return;
+    const std::lock_guard lock(work_);
+    (void)fold_live();  // what fails is told by the next
+    for (const auto& job : jobs) job();
+}
+
+template <class T, class Question>
+void UsageStore::Impl::later(Answer<T> answer, Question question) {
+    {
+        const std::lock_guard lock(stop_mutex_);
+        jobs_.push_back([this, answer = std::move(answer), question = std::move(question)]() mutable {
+            auto found = question(table_);
+            if (found) return answer(std::move(*found));
+            answer(std::unexpected(fmt::format("usage.db: {}", found.error().text)));
+        });
+    }
+    stop_asked_.notify_one();
+}
+
 void UsageStore::Impl::run() {
     pthread_setname_np(pthread_self(), "loom-ledger");
     for (bool last = false;;) {
@@ -416,6 +448,7 @@ void UsageStore::Impl::run() {
                 if (live->row.whole && live->segment.closed.load(std::memory_order_acquire)) close_ended(*live);
             std::erase_if(live_, [](const auto& live) { return live->segment.fd < 0; });
         }
+        if (!last) do_jobs();
         tell_faults();
         if (last || now_ms() >= sync_at_ms_) {
             sync_at_ms_ = now_ms() + options_.sync_interval_ms;
@@ -427,7 +460,9 @@ void UsageStore::Impl::run() {
         }
         if (last) return tell_unwritten();
         std::unique_lock lock(stop_mutex_);
-        last = stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms), [this] { return stopping_; });
+        (void)stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms),
+                                   [this] { return stopping_ || !jobs_.empty(); });
+        last = stopping_;
     }
 }
 
@@ -458,6 +493,8 @@ std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options
     auto directory = LOOM_TRY(LedgerDirectory::open(options.directory));
     const std::string path = LOOM_TRY(directory.database());
     auto table = LOOM_TRY(UsageTable::open(path));
+    if (const auto shared = options.shared ? table.share() : DatabaseResult<void>(); !shared)
+        return std::unexpected(fmt::format("{}: {}", path, shared.error().text));
     auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));
     impl->bound_models();
     LOOM_TRY(impl->begin());
@@ -484,5 +521,33 @@ std::expected<bool, std::string> UsageStore::knows(const std::string& consumer) 
 }
 
 void UsageStore::stop() noexcept { impl_->stop(); }
+
+const std::string& UsageStore::loom_id() const noexcept { return impl_->loom_id(); }
+
+void UsageStore::changes_after(uint64_t revision, Answer<UsageChanges> answer) {
+    constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
+    const UsageDay since = usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_day));
+    impl_->later<UsageChanges>(std::move(answer), [=](UsageTable& table) { return table.changes(revision, since); });
+}
+
+void UsageStore::outgrow(uint64_t revision, Answer<bool> answer) {
+    impl_->later<bool>(std::move(answer), [=](UsageTable& table) -> DatabaseResult<bool> {
+        LOOM_TRY(table.outgrow(revision));
+        return true;
+    });
+}
+
+void UsageStore::take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<bool> answer) {
+    impl_->later<bool>(std::move(answer),
+                       [of = std::move(of), rows = std::move(rows)](UsageTable& table) -> DatabaseResult<bool> {
+                           LOOM_TRY(table.take_others(of, rows));
+                           return true;
+                       });
+}
+
+void UsageStore::known_of_others(Answer<std::vector<MonthOfLoom>> answer) {
+    impl_->later<std::vector<MonthOfLoom>>(std::move(answer),
+                                           [](UsageTable& table) { return table.known_of_others(); });
+}
 
 }  // namespace loom::store

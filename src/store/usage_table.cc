@@ -172,6 +172,11 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     return load();
 }
 
+DatabaseResult<void> UsageTable::share() {
+    sharing_ = LOOM_TRY(UsageSharing::begin(database_));
+    return {};
+}
+
 DatabaseResult<void> UsageTable::prepare() {
     add_ = LOOM_TRY(database_.prepare(
         "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
@@ -431,8 +436,9 @@ DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
     const char* const column = column_of(query.by);
     auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT {0}, {1} FROM usage WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,
-                    sum_columns, query.of_consumer ? "AND consumer = ?3" : "")));
+        fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,
+                    sum_columns, query.of_consumer ? "AND consumer = ?3" : "",
+                    query.of_all_looms && sharing_ ? UsageSharing::all_rows : "usage")));
     found.bind(1, query.from).bind(2, query.to);
     if (query.of_consumer) found.bind(3, query.consumer);
     std::vector<UsageGroup> groups;
@@ -444,7 +450,8 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
 }
 
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
-    auto found = LOOM_TRY(database_.prepare("SELECT 1 FROM usage WHERE consumer = ?1 LIMIT 1"));
+    auto found = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", sharing_ ? UsageSharing::all_rows : "usage")));
     return found.bind(1, consumer).step();
 }
 

@@ -16,6 +16,7 @@
 #include "ledger_segment.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "usage_sharing.h"
 
 namespace loom::store {
 
@@ -52,6 +53,18 @@ class UsageTable {
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
+    /// From here on changes are numbered for others, and what these tell is kept beside.
+    [[nodiscard]] DatabaseResult<void> share();
+    /// After share().
+    [[nodiscard]] const std::string& loom_id() const noexcept { return sharing_->loom_id(); }
+    [[nodiscard]] DatabaseResult<UsageChanges> changes(uint64_t after, UsageDay since) {
+        return sharing_->changes(database_, after, since);
+    }
+    [[nodiscard]] DatabaseResult<void> outgrow(uint64_t revision) { return sharing_->outgrow(database_, revision); }
+    [[nodiscard]] DatabaseResult<void> take_others(const MonthOfLoom& of, const std::vector<UsageChange>& rows) {
+        return sharing_->take(database_, of, rows);
+    }
+    [[nodiscard]] DatabaseResult<std::vector<MonthOfLoom>> known_of_others() { return sharing_->known(database_); }
     /// Of a file that is there, and stays as it is.
     [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path);
 
@@ -105,6 +118,7 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<void> write_segment(const SegmentRow& row);
 
     Database database_;
+    std::optional<UsageSharing> sharing_;
     Statement add_;
     Statement open_put_;
     Statement open_drop_;

@@ -101,11 +101,55 @@ bool BudgetMeter::add(size_t period, uint16_t number, uint64_t units, uint64_t l
         const bool is_new = is_later(number, number_of(word));
         const uint64_t before = is_new ? 0 : units_of(word);
         in = is_new ? number : number_of(word);
-        if (limit != 0 && units != 0 && (before > limit || units > limit - before)) return false;
-        if (words_[period].compare_exchange_weak(word, word_of(in, saturated(before, units)),
-                                                 std::memory_order_relaxed))
-            return true;
+        const uint64_t room = room_of(period, in, limit);
+        if (limit != 0 && units != 0 && (before > room || units > room - before)) return false;
+        if (!words_[period].compare_exchange_weak(word, word_of(in, saturated(before, units)),
+                                                  std::memory_order_seq_cst, std::memory_order_relaxed))
+            continue;
+        if (leases_ == nullptr || limit == 0 || room_of(period, in, limit) >= room) return true;
+        give_back(period, in, units);  // the lease was lowered meanwhile
+        word = words_[period].load(std::memory_order_relaxed);
     }
+}
+
+void BudgetMeter::share() {
+    if (leases_ == nullptr) leases_ = std::make_unique<std::array<Lease, budget_period_count>>();
+}
+
+/// That may be taken in all in the period of this number. A lease of another period is none.
+uint64_t BudgetMeter::room_of(size_t period, uint16_t number, uint64_t limit) const noexcept {
+    if (leases_ == nullptr) [[likely]]
+        return limit;
+    const uint64_t lease = (*leases_)[period].granted.load(std::memory_order_seq_cst);
+    if (lease == Lease::open) return limit;
+    return number_of(lease) == number ? std::min(limit, units_of(lease)) : 0;
+}
+
+uint64_t BudgetMeter::room(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) const noexcept {
+    const auto i = static_cast<size_t>(period);
+    const uint16_t at_hand = number_of(words_[i].load(std::memory_order_relaxed));
+    return room_of(i, is_later(now[i], at_hand) ? now[i] : at_hand, limit);
+}
+
+/// The lease is written before what is used is read, as a take reads it after it has taken (lease.h).
+uint64_t BudgetMeter::set_lease(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) noexcept {
+    const auto i = static_cast<size_t>(period);
+    std::atomic<uint64_t>& granted = (*leases_)[i].granted;
+    if (units == Lease::open) {
+        granted.store(Lease::open, std::memory_order_seq_cst);
+        return units;
+    }
+    units = std::min(units, units_max - 1);  // which with any number is not `open`
+    granted.store(word_of(now[i], units), std::memory_order_seq_cst);
+    const uint64_t word = words_[i].load(std::memory_order_seq_cst);
+    return number_of(word) == now[i] ? std::max(units, units_of(word)) : units;
+}
+
+uint64_t BudgetMeter::used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept {
+    const uint64_t here = used(period, now);
+    const Lease* const shared = lease(period);
+    return shared == nullptr ? here
+                             : saturated(here, std::min(shared->others.load(std::memory_order_relaxed), units_max));
 }
 
 void BudgetMeter::give_back(size_t period, uint16_t number, uint64_t units) noexcept {
@@ -122,13 +166,18 @@ std::optional<BudgetPeriod> BudgetMeter::take(const BudgetTerms& terms, const Pe
     units = std::min(units, units_max);
     // A look first: what is taken and given back again would keep others out meanwhile.
     for (size_t i = budget_period_count; i-- > 0;) {
-        const uint64_t before = used(static_cast<BudgetPeriod>(i), now);
-        if (terms[i] != 0 && units != 0 && (before > terms[i] || units > terms[i] - before))
-            return static_cast<BudgetPeriod>(i);
+        if (terms[i] == 0 || units == 0) continue;
+        const auto period = static_cast<BudgetPeriod>(i);
+        const uint64_t before = used(period, now);
+        const uint64_t most = room(period, now, terms[i]);
+        if (before <= most && units <= most - before) continue;
+        if (leases_ != nullptr) (*leases_)[i].want(units);
+        return period;
     }
     // The longest first: who is told of its end comes back no sooner than it pays.
     for (size_t i = budget_period_count; i-- > 0;) {
         if (add(i, now[i], units, terms[i], hold.numbers[i])) continue;
+        if (leases_ != nullptr) (*leases_)[i].want(units);
         for (size_t taken = i + 1; taken < budget_period_count; ++taken) give_back(taken, hold.numbers[taken], units);
         return static_cast<BudgetPeriod>(i);
     }
@@ -217,12 +266,28 @@ uint8_t reached_share(const Budget& budget, BudgetUnit unit, BudgetPeriod period
     const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
     if (limit == 0) return 0;
     BudgetMeter& meter = budget.meter(unit);
-    const unsigned __int128 used = meter.used(period, now);
+    const unsigned __int128 used = meter.used_of_all(period, now);
     for (auto share = budget.alerts.rbegin(); share != budget.alerts.rend(); ++share)
         if (used * 100 >= static_cast<unsigned __int128>(limit) * *share)
             return meter.tell(period, now, limit, *share) ? *share : 0;
     return 0;
 }
+
+namespace {
+
+/// Why so much more of it is not to be had.
+LeaseLack lack_of(const Budget& budget, BudgetUnit unit, BudgetPeriod period, const PeriodNumbers& now,
+                  uint64_t units) noexcept {
+    const BudgetMeter& meter = budget.meter(unit);
+    const Lease* const lease = meter.lease(period);
+    if (lease == nullptr) return LeaseLack::spent;
+    const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
+    const uint64_t used = meter.used(period, now);
+    if (used > limit || units > limit - used) return LeaseLack::spent;
+    return lease->lack.load(std::memory_order_relaxed);
+}
+
+}  // namespace
 
 bool BudgetHolds::enter(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money,
                         BudgetRefusal& why) noexcept {
@@ -230,7 +295,9 @@ bool BudgetHolds::enter(const Budget& budget, int64_t unix_s, uint64_t tokens, M
     const PeriodNumbers now = period_numbers(unix_s);
     Held held{.of = &budget, .tokens = {}, .money = {}};
     const auto refused = [&](BudgetUnit unit, BudgetPeriod period) {
-        why = {&budget, unit, period, period_span(period, unix_s).end_s - unix_s};
+        const uint64_t units = unit == BudgetUnit::tokens ? tokens : budget_units(money);
+        why = {&budget, unit, period, period_span(period, unix_s).end_s - unix_s,
+               lack_of(budget, unit, period, now, units)};
         settle(unix_s, 0, 0);
         entered_ = 0;
         return false;
@@ -261,10 +328,34 @@ std::optional<BudgetRefusal> spent_of(const Budget& budget, int64_t unix_s) noex
         for (size_t i = budget_period_count; i-- > 0;) {
             const auto period = static_cast<BudgetPeriod>(i);
             const uint64_t limit = budget.terms(unit)[i];
-            if (limit == 0 || budget.meter(unit).used(period, now) < limit) continue;
-            return BudgetRefusal{&budget, unit, period, period_span(period, unix_s).end_s - unix_s};
+            if (limit == 0) continue;
+            const BudgetMeter& meter = budget.meter(unit);
+            if (meter.used(period, now) < meter.room(period, now, limit)) continue;
+            if (Lease* const lease = meter.lease(period)) lease->want(1);
+            return BudgetRefusal{&budget, unit, period, period_span(period, unix_s).end_s - unix_s,
+                                 lack_of(budget, unit, period, now, 1)};
         }
     return std::nullopt;
+}
+
+bool BudgetHolds::awaits_lease(int64_t unix_s, uint64_t tokens, Money money) const noexcept {
+    const PeriodNumbers now = period_numbers(unix_s);
+    bool awaits = false;
+    for (size_t i = 0; i < count_; ++i)
+        for (const BudgetUnit unit : {BudgetUnit::tokens, BudgetUnit::money})
+            for (const BudgetPeriod period : budget_periods) {
+                const Budget& budget = *held_[i].of;
+                const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
+                const uint64_t units = unit == BudgetUnit::tokens ? tokens : budget_units(money);
+                const BudgetMeter& meter = budget.meter(unit);
+                if (limit == 0 || units == 0) continue;
+                const uint64_t used = meter.used(period, now);
+                const uint64_t most = meter.room(period, now, limit);
+                if (used <= most && units <= most - used) continue;
+                if (lack_of(budget, unit, period, now, units) != LeaseLack::drawing) return false;
+                awaits = true;
+            }
+    return awaits;
 }
 
 bool BudgetHolds::extend(int64_t unix_s, uint64_t tokens, Money money) noexcept {

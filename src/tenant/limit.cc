@@ -22,6 +22,15 @@ bool take_place(LimitLevel& level, uint32_t concurrent_max) noexcept {
 /// one may fall.
 void leave_place(LimitLevel& level) noexcept { level.concurrent.fetch_sub(1, std::memory_order_release); }
 
+/// A window had no room for so many. What others have of it, nobody here knows to the moment.
+void tell_window(const RateWindow& window, const WindowTerms& terms, uint64_t now_ms, uint64_t units,
+                 LimitRefusal& why) noexcept {
+    why.wait_ms = window.wait_ms(terms, now_ms, units);
+    if (window.lease() == nullptr) return;
+    if (why.wait_ms == 0) why.lack = window.lease()->lack.load(std::memory_order_relaxed);
+    why.wait_ms = std::max(why.wait_ms, Admission::lease_wait_ms);
+}
+
 /// The row of this name, if a configuration still has it.
 template <class Row, class Rows>
 std::shared_ptr<Row> find_or_make(Rows& rows, std::string_view identity) {
@@ -50,7 +59,7 @@ bool Admission::enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, 
         }
         row.level->burst.give_back(terms.burst, 1);
         why.kind = LimitKind::requests;
-        why.wait_ms = row.requests->wait_ms(terms.requests, now_ms, 1);
+        tell_window(*row.requests, terms.requests, now_ms, 1, why);
     } else {
         why.kind = LimitKind::burst;
         why.wait_ms = row.level->burst.wait_ms(terms.burst, now_ms, 1);
@@ -72,8 +81,8 @@ bool Admission::take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why)
         if (!terms.limits()) continue;
         const auto slice = pass.row.tokens->take(terms, now_ms, tokens);
         if (!slice) {
-            why = {
-                .of = pass.of, .kind = LimitKind::tokens, .wait_ms = pass.row.tokens->wait_ms(terms, now_ms, tokens)};
+            why = {.of = pass.of, .kind = LimitKind::tokens};
+            tell_window(*pass.row.tokens, terms, now_ms, tokens, why);
             for (size_t taken = 0; taken < i; ++taken)
                 if (const WindowTerms& of = passes_[taken].of->terms.tokens; of.limits())
                     give_back_tokens(passes_[taken], of.cost(tokens));

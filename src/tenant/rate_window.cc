@@ -77,7 +77,25 @@ bool RateWindow::advance(uint64_t& open, uint32_t slice, uint64_t units) noexcep
     const bool same = slice_of(open) == slice;
     if (!same) close(open);
     const uint64_t next = word_of(slice, (same ? units_of(open) : 0) + units);
-    return open_.compare_exchange_weak(open, next, std::memory_order_acq_rel, std::memory_order_acquire);
+    return open_.compare_exchange_weak(open, next, std::memory_order_seq_cst, std::memory_order_acquire);
+}
+
+void RateWindow::share() {
+    if (lease_ == nullptr) lease_ = std::make_unique<Lease>();
+}
+
+/// The lease is written before what is used is read, as a take reads it after it has taken (lease.h).
+uint64_t RateWindow::set_lease(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
+    lease_->granted.store(units, std::memory_order_seq_cst);
+    const uint64_t open = open_.load(std::memory_order_seq_cst);
+    return std::max(units, used_at(open, current_of(slice_at(terms, now_ms), open)));
+}
+
+/// That may be taken in all.
+uint64_t RateWindow::room_of(const WindowTerms& terms) const noexcept {
+    if (lease_ == nullptr) [[likely]]
+        return terms.limit;
+    return std::min(terms.limit, lease_->granted.load(std::memory_order_seq_cst));
 }
 
 std::optional<uint32_t> RateWindow::take(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
@@ -86,8 +104,15 @@ std::optional<uint32_t> RateWindow::take(const WindowTerms& terms, uint64_t now_
     uint64_t open = open_.load(std::memory_order_acquire);
     for (;;) {
         const uint32_t slice = current_of(at, open);
-        if (used_at(open, slice) + cost > terms.limit) return std::nullopt;
-        if (advance(open, slice, cost)) return slice;
+        const uint64_t room = room_of(terms);
+        if (used_at(open, slice) + cost > room) {
+            if (lease_ != nullptr) lease_->want(cost);
+            return std::nullopt;
+        }
+        if (!advance(open, slice, cost)) continue;
+        if (lease_ == nullptr || room_of(terms) >= room) return slice;
+        give_back(slice, cost);  // the lease was lowered meanwhile
+        open = open_.load(std::memory_order_acquire);
     }
 }
 
@@ -118,6 +143,12 @@ uint64_t RateWindow::used(const WindowTerms& terms, uint64_t now_ms) const noexc
     if (!terms.limits()) return 0;
     const uint64_t open = open_.load(std::memory_order_acquire);
     return used_at(open, current_of(slice_at(terms, now_ms), open));
+}
+
+uint64_t RateWindow::left_of_all(const WindowTerms& terms, uint64_t now_ms) const noexcept {
+    const uint64_t here = left(terms, now_ms);
+    if (lease_ == nullptr) return here;
+    return here - std::min(here, lease_->others.load(std::memory_order_relaxed));
 }
 
 uint64_t RateWindow::wait_ms(const WindowTerms& terms, uint64_t now_ms, uint64_t units) const noexcept {

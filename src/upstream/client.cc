@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "client_tls.h"
 #include "loom/base/list.h"
 #include "loom/http/body.h"
 #include "loom/http/content_coding.h"
@@ -16,17 +17,6 @@ constexpr size_t head_slack_bytes = 256;      // of a request, beside what its t
 constexpr uint8_t interim_heads_max = 8;
 constexpr uint8_t connect_attempts_max = 4;  // of a host's addresses
 constexpr uint8_t stale_attempts_max = 2;    // a pooled connection that had died unseen, and a fresh one
-constexpr uint16_t tls_buffer_count = 4;
-constexpr uint32_t tls_buffer_bytes = 16 * 1024;  // the most that a record holds
-
-std::unique_ptr<net::TlsContext> make_context(const EndpointOptions& endpoint) {
-    if (!endpoint.tls) return nullptr;
-    net::TlsClientOptions options{.trust = endpoint.terms.trust, .min_version = endpoint.terms.min_version};
-    if (endpoint.terms.certificate != nullptr) options.certificate = *endpoint.terms.certificate;
-    auto context = net::TlsContext::client(options);
-    LOOM_ASSERT(context);  // who made the options has tried them; what is left is memory
-    return std::move(*context);
-}
 
 Error upstream_error(Errc code, const char* what) noexcept {
     return {.code = code, .side = Side::upstream, .what = what};
@@ -260,8 +250,8 @@ struct Client::Calls {
 Client::Client(io::Shard& shard, net::NameService& names, ClientOptions options)
     : shard_(shard),
       options_(std::move(options)),
-      tls_(make_context(options_.endpoint)),
-      plain_(tls_ == nullptr ? nullptr : std::make_unique<io::BufferPool>(tls_buffer_count, tls_buffer_bytes)),
+      tls_(make_client_context(options_.endpoint)),
+      plain_(make_client_buffers(options_.endpoint)),
       pool_(shard, names, *this, options_.endpoint, {.context = tls_.get(), .plain = plain_.get()}),
       calls_(std::make_unique<Calls>()) {}
 
@@ -294,8 +284,7 @@ void Client::close() noexcept {
 size_t Client::memory_bytes_max(const ClientOptions& options) noexcept {
     const size_t exchange = sizeof(Call) + 2 * head_bytes_max + 2 * options.answer_bytes_max +
                             Connection::block_bytes(options.endpoint.tls) + net::Sender::gather_block_bytes;
-    const size_t tls = size_t{tls_buffer_count} * tls_buffer_bytes + net::TlsSession::library_bytes_max;
-    return sizeof(Client) + options.exchange_count_max * exchange + (options.endpoint.tls ? tls : 0);
+    return sizeof(Client) + options.exchange_count_max * exchange + (options.endpoint.tls ? client_tls_bytes_max : 0);
 }
 
 bool Client::idle() const noexcept { return calls_->count == 0 && pool_.empty(); }

@@ -32,8 +32,47 @@ TEST(CheckLedger, WithoutItTheRestIsIdle) {
         "on\n");
 }
 
+const std::string redis =
+    "token_accounting.enabled = on\nstate.directory = /var/lib/loom\ntoken_accounting.store.type = redis\n";
+
+TEST(CheckLedger, AStoreThatLoomsShareIsNamed) {
+    const std::string address = redis + "token_accounting.store.redis.address = ";
+    for (const char* const good :
+         {"redis:6379", "redis", "redis://10.0.0.1:6379", "rediss://redis:6380/", "[::1]:6379"})
+        EXPECT_EQ(more(address + good + "\n"), "") << good;
+    for (const auto& [wrong, what] : {std::pair{"redis://user:secret@redis:6379", "holds a user or a password"},
+                                      {"redis://redis:6379/3", ".database"},
+                                      {"http://redis:6379", "is HOST:PORT"},
+                                      {"unix:/run/redis.sock", "is HOST:PORT"},
+                                      {":6379", "names no host"},
+                                      {"redis:70000", "port"}}) {
+        const std::string said = more(address + wrong + "\n");
+        EXPECT_NE(said.find(what), said.npos) << said;
+        EXPECT_EQ(said.find("secret"), said.npos) << said;
+    }
+    const std::string missing = more(redis);
+    EXPECT_NE(missing.find("token_accounting.store.redis.address: is missing"), missing.npos) << missing;
+}
+
+TEST(CheckLedger, KeysOfTheStoreThatMeanNothingAreTold) {
+    const auto says = [](const std::string& text, const std::string& what) {
+        const std::string said = more(text);
+        EXPECT_NE(said.find(what), said.npos) << said;
+    };
+    const std::string there = redis + "token_accounting.store.redis.address = 10.0.0.1:6379\n";
+    says("token_accounting.enabled = on\ntoken_accounting.store.redis.address = redis:6379\n",
+         "means nothing without token_accounting.store.type = redis");
+    says(there + "token_accounting.store.redis.password = sesame\n", "use rediss://");
+    says(there + "token_accounting.store.redis.username = loom\n", "needs token_accounting.store.redis.password");
+    says(there + "token_accounting.store.redis.key_prefix = {}x\n", "an empty hash tag");
+    says(there + "token_accounting.store.redis.tls.ca_file = /etc/ca.pem\n", "a rediss:// address only");
+    says(
+        "token_accounting.enabled = on\ntoken_accounting.store.type = redis\ntoken_accounting.store.redis.address = "
+        "redis:6379\n",
+        "each start counts as another Loom");
+}
+
 TEST(CheckLedger, WhatIsNotThereYet) {
-    EXPECT_NE(more("token_accounting.enabled = on\ntoken_accounting.store.type = redis\n"), "");
     EXPECT_NE(more("token_accounting.enabled = on\ntoken_accounting.limit.app.daily_limit = 5\n"), "");
     EXPECT_NE(more("token_accounting.enabled = on\ntoken_accounting.log.segment_size = 1KiB\n"), "");
 }

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "loom/admin/keys.h"
@@ -21,8 +22,9 @@ struct ApiOptions {
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
-    proxy::CacheShards* cache = nullptr;                       // outlives the handler
-    KeyDesk* keys = nullptr;                                   // likewise; null: none are made here
+    std::function<std::optional<observe::SharedStoreFacts>()> shared_store;  // of the store that Looms share
+    proxy::CacheShards* cache = nullptr;                                     // outlives the handler
+    KeyDesk* keys = nullptr;                                                 // likewise; null: none are made here
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is

@@ -4,10 +4,13 @@
 //   GET /ai/usage?period=2024-02-29           what all have used, by tenant, team, consumer, provider and model
 //
 // A period is a month or a day, UTC; without one the month that it is. What was settled before is in it.
+// Where several Looms share a store, sums are of all of them, and "shared" says how far the others' are known.
 #pragma once
 
+#include <optional>
 #include <string_view>
 
+#include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/usage_store.h"
 
@@ -19,7 +22,11 @@ inline constexpr std::string_view usage_path = "/ai/usage";
 
 /// JSON, or an error as JSON: 400 for a period that is none, 404 for a consumer that neither the conf nor the ledger
 /// knows, 503 where the database cannot be read.
+/// shared  of the store that several Looms share, where there is one: then sums are of all of them, as far as others
+/// have
+///         told theirs, and the answer says how far that is.
 [[nodiscard]] proxy::LocalAnswer show_usage(store::UsageStore& usage, const proxy::Plan& plan,
+                                            const std::optional<observe::SharedStoreFacts>& shared,
                                             const proxy::LocalRequest& request);
 
 }  // namespace loom::admin

@@ -195,6 +195,8 @@ class ShardMetrics {
     // none did, or there was something in them that nobody can go on with.
     Counter continuations_completed, continuations_failed, continuations_refused;
     Counter budget_alerts;  // shares of budgets that were reached
+    Counter lease_short;    // refused by a limit that other Looms share, of which more was being drawn
+    Counter lease_lost;     // and while the store did not answer that shares it
     // Prompts beyond their model's context: refused, sent as they are, sent without their oldest turns; and their
     // messages.
     Counter context_refused, context_flagged, context_trimmed, context_messages_dropped;
@@ -432,6 +434,29 @@ struct AlertFacts {
     uint64_t waiting = 0;
 };
 
+/// Of limits that several Looms share.
+struct LeaseFacts {
+    uint64_t limits = 0;    // that are shared
+    uint64_t draws = 0;     // of leases, that were answered
+    uint64_t failures = 0;  // batches of draws that were not
+    uint64_t unmet = 0;     // draws that were given less than was asked for
+    uint64_t losses = 0;    // times that the store was lost
+    bool lost = false;      // now
+};
+
+/// Of the store that several Looms share.
+struct SharedStoreFacts {
+    bool up = false;
+    uint64_t answers = 0;      // commands that were answered, refusals included
+    uint64_t refusals = 0;     // of these
+    uint64_t failures = 0;     // of connections
+    uint64_t connections = 0;  // that were greeted
+    uint64_t rows_shipped = 0, rows_fetched = 0;
+    uint64_t looms = 1;         // whose sums are known, this one included
+    uint64_t told_until_s = 0;  // what others had told then is known, since 1970; 0: nothing was fetched yet
+    bool complete = false;      // and that was just now
+};
+
 /// Of answers to nearly the same requests, which a thread of its own keeps.
 struct SemanticCacheFacts {
     uint64_t entries = 0, bytes = 0;
@@ -487,8 +512,10 @@ struct ProcessFacts {
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
-    std::optional<AlertFacts> alerts;       // nothing where no event is told
-    std::vector<ProviderHealth> providers;  // all that there are
+    std::optional<AlertFacts> alerts;              // nothing where no event is told
+    std::optional<LeaseFacts> leases;              // nothing where no limit is shared
+    std::optional<SharedStoreFacts> shared_store;  // nothing where there is none
+    std::vector<ProviderHealth> providers;         // all that there are
     std::optional<SemanticCacheFacts> semantic_cache;
 };
 

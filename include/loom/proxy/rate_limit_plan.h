@@ -12,6 +12,7 @@
 #include "loom/base/hash.h"
 #include "loom/tenant/address_limits.h"
 #include "loom/tenant/budget.h"
+#include "loom/tenant/lease_book.h"
 #include "loom/tenant/limit.h"
 
 namespace loom::proxy {
@@ -49,7 +50,8 @@ struct RateLimitPlan {
     };
     Bearers bearers;
     static constexpr size_t bearers_max = 16'384;
-    bool tells = true;  // answers say what is left of the client's own limits
+    std::vector<tenant::SharedLimit> shared;  // with other Looms; none where there is nobody to share with
+    bool tells = true;                        // answers say what is left of the client's own limits
 
     [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
         if (models.empty()) return nullptr;

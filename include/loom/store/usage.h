@@ -39,6 +39,7 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
+    bool of_all_looms = false;  // where sums are shared: what other Looms have told too
 };
 
 struct UsageGroup {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "loom/store/ledger_log.h"
+#include "loom/store/shared_usage.h"
 #include "loom/store/usage.h"
 
 namespace loom::store {
@@ -28,6 +29,7 @@ class UsageStore {
         uint64_t models_per_day_max = 100'000;       // names come from clients; others are booked as "other"
         uint64_t keep_s = 0;                         // segments folded whole are removed so long after; 0: never
         uint64_t retention_interval_ms = 60'000;     // so often these are looked for
+        bool shared = false;                         // its sums are told to other Looms, and theirs are kept beside
         std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
     };
 
@@ -48,6 +50,20 @@ class UsageStore {
     [[nodiscard]] std::expected<Groups, std::string> usage(const std::vector<UsageQuery>& queries);
     /// Was anything ever booked to this consumer?
     [[nodiscard]] std::expected<bool, std::string> knows(const std::string& consumer);
+
+    /// Where sums are shared: this Loom's id, made once for its usage.db.
+    [[nodiscard]] const std::string& loom_id() const noexcept;
+    /// These are done on the service's own thread, in their order, and so are their answers; one that was not begun
+    /// when the store stops is never answered. Errors  a text: the database cannot be read or written.
+    template <class T>
+    using Answer = std::function<void(std::expected<T, std::string>)>;
+    /// The next page of what was changed after a revision, what was settled before this call included.
+    void changes_after(uint64_t revision, Answer<UsageChanges> answer);
+    /// All revisions are above this one from now on.
+    void outgrow(uint64_t revision, Answer<bool> answer);
+    /// Rows of another Loom; of.revision  how far it is known with them.
+    void take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<bool> answer);
+    void known_of_others(Answer<std::vector<MonthOfLoom>> answer);
 
     /// Folds and syncs what the shards have written, and ends the thread. After the shards.
     void stop() noexcept;

@@ -18,6 +18,7 @@
 #include "loom/base/hash.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
+#include "loom/tenant/lease.h"
 
 namespace loom::tenant {
 
@@ -87,15 +88,32 @@ class BudgetMeter {
     /// The same of a request that was refused, which says nothing of how much is reached.
     [[nodiscard]] bool tell_refused(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) noexcept;
 
+    /// Other Looms share its limits: from now on no more is taken than leases allow, which begin at nothing in each
+    /// period. Before anybody takes; again is nothing.
+    void share();
+    /// Null: they are this Loom's alone.
+    [[nodiscard]] Lease* lease(BudgetPeriod period) const noexcept {
+        return leases_ == nullptr ? nullptr : &(*leases_)[static_cast<size_t>(period)];
+    }
+    /// Of the one thread that draws. No more is taken beyond so many in this period from now on. Returns what the store
+    /// may be told: no less than what is used. Lease::open: the limit alone counts.
+    uint64_t set_lease(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) noexcept;
+    /// With what other Looms have of it.
+    [[nodiscard]] uint64_t used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept;
+    /// That may be taken in all: the limit, or what the lease allows.
+    [[nodiscard]] uint64_t room(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) const noexcept;
+
   private:
     // Each word: its period's number above, its units in unit_bits below.
     [[nodiscard]] bool add(size_t period, uint16_t number, uint64_t units, uint64_t limit, uint16_t& in) noexcept;
     void give_back(size_t period, uint16_t number, uint64_t units) noexcept;
+    [[nodiscard]] uint64_t room_of(size_t period, uint16_t number, uint64_t limit) const noexcept;
     template <class Next>
     bool note_told(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, Next&& next) noexcept;
 
     std::array<std::atomic<uint64_t>, budget_period_count> words_;
     std::array<std::atomic<uint64_t>, budget_period_count> told_{};  // a period's number, a limit's digest, told marks
+    std::unique_ptr<std::array<Lease, budget_period_count>> leases_;
 };
 
 struct BudgetMeters {
@@ -131,6 +149,8 @@ struct BudgetRefusal {
     BudgetUnit unit = BudgetUnit::tokens;
     BudgetPeriod period = BudgetPeriod::day;
     int64_t wait_s = 0;  // until the period ends
+    /// Anything but spent: it is shared, and this Loom's part of it does not do, though it may have room.
+    LeaseLack lack = LeaseLack::spent;
 };
 
 /// Which of its limits is reached, the longest period's; nothing where something is left of each.
@@ -158,6 +178,8 @@ class BudgetHolds {
                              BudgetRefusal& why) noexcept;
     /// More of each, or nothing of any: then one of them has no room.
     [[nodiscard]] bool extend(int64_t unix_s, uint64_t tokens, Money money) noexcept;
+    /// What keeps it from so much more is a lease that is being drawn, and no limit.
+    [[nodiscard]] bool awaits_lease(int64_t unix_s, uint64_t tokens, Money money) const noexcept;
     /// It is over, and took so much. Again is nothing.
     void settle(int64_t unix_s, uint64_t tokens, Money money) noexcept;
     /// What was taken without a hold. Where nothing was held of any.

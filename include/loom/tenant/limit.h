@@ -76,6 +76,8 @@ struct LimitRefusal {
     const Limit* of = nullptr;  // null: nobody
     LimitKind kind = LimitKind::requests;
     uint64_t wait_ms = 0;  // exact, if nobody else comes before; of requests under way a second, for nobody knows
+    /// Anything but spent: it is shared, and this Loom's part of it does not do, though it may have room.
+    LeaseLack lack = LeaseLack::spent;
 };
 
 /// What one request has taken of the limits that it is under. Whoever has one calls `leave` or `abandon` at the end;
@@ -84,6 +86,7 @@ class Admission {
   public:
     static constexpr size_t limits_max = limit_scope_count;
     static constexpr uint64_t concurrency_wait_ms = 1'000;
+    static constexpr uint64_t lease_wait_ms = 1'000;  // at least, of a limit that other Looms share
 
     /// Takes one request and a place among those under way. False where that is not to be had: then nothing is taken of
     /// this one; what was taken of others, the caller abandons.
@@ -154,6 +157,10 @@ class LimitTable {
     /// Anew where the number of addresses or a window's length has changed.
     [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const LimitTerms& terms, size_t address_count);
     [[nodiscard]] BudgetTable& budgets() noexcept { return budgets_; }
+    /// Other Looms share the limits of consumers, teams, routes, models and all; before the first configuration is
+    /// built.
+    void share() noexcept { shares_ = true; }
+    [[nodiscard]] bool shares() const noexcept { return shares_; }
     /// The same for those whom tokens name.
     [[nodiscard]] std::shared_ptr<AddressLimits> bearers(const LimitTerms& terms, size_t count);
     /// Anew where the terms have changed; null where they lock nobody out.
@@ -171,6 +178,7 @@ class LimitTable {
     Rows<std::weak_ptr<OutputHabit>> habits_;
     std::weak_ptr<AddressLimits> addresses_;
     BudgetTable budgets_;
+    bool shares_ = false;
     std::weak_ptr<AddressLimits> bearers_;
     std::weak_ptr<Lockout> lockout_;
 };

@@ -10,7 +10,10 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
+
+#include "loom/tenant/lease.h"
 
 namespace loom::tenant {
 
@@ -49,10 +52,21 @@ class RateWindow {
         const uint64_t now_used = used(terms, now_ms);
         return now_used < terms.limit ? terms.limit - now_used : 0;
     }
-    /// Until it has room for so many, if nobody else comes: exact. 0: now.
+    /// The same where other Looms share it: without what these have.
+    [[nodiscard]] uint64_t left_of_all(const WindowTerms& terms, uint64_t now_ms) const noexcept;
+    /// Until it has room for so many, if nobody else comes: exact. 0: now. Of the limit, shared or not.
     [[nodiscard]] uint64_t wait_ms(const WindowTerms& terms, uint64_t now_ms, uint64_t units) const noexcept;
     /// Nothing was ever taken. Of whoever hands it to another owner; who takes at the same time may count for either.
     void clear() noexcept;
+
+    /// Other Looms share it: from now on no more is taken than a lease allows, which begins at nothing. Before anybody
+    /// takes; again is nothing.
+    void share();
+    /// Null: it is this Loom's alone.
+    [[nodiscard]] Lease* lease() const noexcept { return lease_.get(); }
+    /// Of the one thread that draws. No more is taken beyond so many from now on. Returns what the store may be told:
+    /// no less than what counts. Lease::open: the limit alone counts.
+    uint64_t set_lease(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
 
   private:
     static constexpr size_t kept_count = 32;  // slice_count, and the one that is being closed
@@ -60,11 +74,13 @@ class RateWindow {
     [[nodiscard]] uint64_t closed_units(uint64_t open, uint32_t slice) const noexcept;
     [[nodiscard]] bool advance(uint64_t& open, uint32_t slice, uint64_t units) noexcept;
     void close(uint64_t open) noexcept;
+    [[nodiscard]] uint64_t room_of(const WindowTerms& terms) const noexcept;
 
     // Each word: the slice's number in the upper half, its units in the lower.
     std::atomic<uint64_t> open_{0};            // the slice that is added to
     mutable std::atomic<uint64_t> closed_{0};  // the units of all before that slice: what the last sum has found
     std::array<std::atomic<uint64_t>, kept_count> slices_{};  // closed ones, by number
+    std::unique_ptr<Lease> lease_;
 };
 
 }  // namespace loom::tenant

@@ -1,0 +1,164 @@
+#include "usage_sharing.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "loom/base/crypto.h"
+#include "loom/base/result.h"
+
+namespace loom::store {
+namespace {
+
+constexpr uint64_t pico_per_micro = 1'000'000;
+
+// others_usage has the columns of usage, in their order.
+constexpr const char* schema = R"(
+    CREATE TABLE IF NOT EXISTS loom (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS usage_change (
+        consumer TEXT NOT NULL, day INTEGER NOT NULL, team TEXT NOT NULL, tenant TEXT NOT NULL,
+        provider TEXT NOT NULL, model TEXT NOT NULL, provenance TEXT NOT NULL, revision INTEGER NOT NULL,
+        PRIMARY KEY (consumer, day, team, tenant, provider, model, provenance)) WITHOUT ROWID;
+    CREATE UNIQUE INDEX IF NOT EXISTS usage_change_in_order ON usage_change (revision);
+    CREATE TABLE IF NOT EXISTS others_row (
+        loom TEXT NOT NULL, day INTEGER NOT NULL, consumer TEXT NOT NULL, team TEXT NOT NULL, tenant TEXT NOT NULL,
+        provider TEXT NOT NULL, model TEXT NOT NULL, provenance TEXT NOT NULL,
+        requests INTEGER NOT NULL, attempts INTEGER NOT NULL, input INTEGER NOT NULL, cached_input INTEGER NOT NULL,
+        cache_write INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, output INTEGER NOT NULL,
+        reasoning INTEGER NOT NULL, unpriced INTEGER NOT NULL, estimated INTEGER NOT NULL,
+        cost_micro INTEGER NOT NULL, cost_pico INTEGER NOT NULL,
+        PRIMARY KEY (consumer, day, team, tenant, provider, model, provenance, loom)) WITHOUT ROWID;
+    CREATE INDEX IF NOT EXISTS others_row_by_day ON others_row (day);
+    CREATE TABLE IF NOT EXISTS others_known (
+        loom TEXT NOT NULL, month TEXT NOT NULL, revision INTEGER NOT NULL, PRIMARY KEY (loom, month)) WITHOUT ROWID;
+    CREATE VIEW IF NOT EXISTS others_usage AS SELECT day, consumer, team, tenant, provider, model, provenance, requests,
+        attempts, input, cached_input, cache_write, cache_write_1h, output, reasoning, unpriced, estimated, cost_micro,
+        cost_pico FROM others_row;
+    CREATE TRIGGER IF NOT EXISTS usage_inserted AFTER INSERT ON usage BEGIN
+        INSERT INTO usage_change VALUES (new.consumer, new.day, new.team, new.tenant, new.provider, new.model,
+            new.provenance, (SELECT ifnull(max(revision), 0) + 1 FROM usage_change))
+            ON CONFLICT DO UPDATE SET revision = excluded.revision;
+    END;
+    CREATE TRIGGER IF NOT EXISTS usage_updated AFTER UPDATE ON usage BEGIN
+        INSERT INTO usage_change VALUES (new.consumer, new.day, new.team, new.tenant, new.provider, new.model,
+            new.provenance, (SELECT ifnull(max(revision), 0) + 1 FROM usage_change))
+            ON CONFLICT DO UPDATE SET revision = excluded.revision;
+    END;
+    INSERT INTO usage_change SELECT consumer, day, team, tenant, provider, model, provenance,
+        row_number() OVER (ORDER BY day, consumer) FROM usage WHERE NOT EXISTS (SELECT 1 FROM usage_change);)";
+
+std::string make_id() {
+    std::array<uint8_t, 16> bytes;
+    random_bytes(bytes);
+    std::string id;
+    for (const uint8_t byte : bytes) fmt::format_to(std::back_inserter(id), "{:02x}", byte);
+    return id;
+}
+
+/// Runs `work` whole or not at all.
+template <class Work>
+DatabaseResult<void> in_transaction(Database& database, Work&& work) {
+    LOOM_TRY(database.run("BEGIN IMMEDIATE"));
+    DatabaseResult<void> done = work();
+    if (done) done = database.run("COMMIT");
+    if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
+    return done;
+}
+
+UsageSums sums_at(const Statement& row, int at) {
+    UsageSums sums;
+    for (uint64_t* const one : {&sums.requests, &sums.attempts, &sums.input, &sums.cached_input, &sums.cache_write,
+                                &sums.cache_write_1h, &sums.output, &sums.reasoning, &sums.unpriced, &sums.estimated})
+        *one = static_cast<uint64_t>(row.number(at++));
+    sums.cost = static_cast<unsigned __int128>(static_cast<uint64_t>(row.number(at))) * pico_per_micro +
+                static_cast<uint64_t>(row.number(at + 1));
+    return sums;
+}
+
+}  // namespace
+
+DatabaseResult<UsageSharing> UsageSharing::begin(Database& database) {
+    UsageSharing sharing;
+    LOOM_TRY(in_transaction(database, [&]() -> DatabaseResult<void> {
+        LOOM_TRY(database.run(schema));
+        sharing.loom_id_ = LOOM_TRY(database.text("SELECT id FROM loom"));
+        if (is_loom_id(sharing.loom_id_)) return {};
+        sharing.loom_id_ = make_id();
+        auto put = LOOM_TRY(database.prepare("INSERT INTO loom VALUES (?1)"));
+        return put.bind(1, sharing.loom_id_).run();
+    }));
+    return sharing;
+}
+
+DatabaseResult<UsageChanges> UsageSharing::changes(Database& database, uint64_t after, UsageDay since) {
+    UsageChanges page;
+    page.last_revision =
+        static_cast<uint64_t>(LOOM_TRY(database.number("SELECT ifnull(max(revision), 0) FROM usage_change")));
+    auto found = LOOM_TRY(database.prepare(
+        "SELECT revision, day, consumer, team, tenant, provider, model, provenance, requests, attempts, input, "
+        "cached_input, cache_write, cache_write_1h, output, reasoning, unpriced, estimated, cost_micro, cost_pico "
+        "FROM usage_change JOIN usage USING (consumer, day, team, tenant, provider, model, provenance) "
+        "WHERE revision > ?1 AND day >= ?2 ORDER BY revision LIMIT ?3"));
+    found.bind(1, static_cast<int64_t>(after)).bind(2, since).bind(3, static_cast<int64_t>(usage_page_rows));
+    while (LOOM_TRY(found.step())) {
+        std::string month = usage_month(found.number(1));
+        if (page.rows.empty())
+            page.month = std::move(month);
+        else if (month != page.month)
+            break;
+        UsageChange& row = page.rows.emplace_back();
+        row.revision = static_cast<uint64_t>(found.number(0));
+        row.name = {.day = found.number(1),
+                    .consumer = std::string(found.text(2)),
+                    .team = std::string(found.text(3)),
+                    .tenant = std::string(found.text(4)),
+                    .provider = std::string(found.text(5)),
+                    .model = std::string(found.text(6)),
+                    .provenance = std::string(found.text(7))};
+        row.sums = sums_at(found, 8);
+    }
+    return page;
+}
+
+DatabaseResult<void> UsageSharing::outgrow(Database& database, uint64_t revision) {
+    // In two steps, since numbers that are unique must not meet on the way.
+    return in_transaction(database, [&]() -> DatabaseResult<void> {
+        auto away = LOOM_TRY(database.prepare("UPDATE usage_change SET revision = -revision - ?1"));
+        LOOM_TRY(away.bind(1, static_cast<int64_t>(revision)).run());
+        return database.run("UPDATE usage_change SET revision = -revision");
+    });
+}
+
+DatabaseResult<void> UsageSharing::take(Database& database, const MonthOfLoom& of,
+                                        const std::vector<UsageChange>& rows) {
+    return in_transaction(database, [&]() -> DatabaseResult<void> {
+        auto put = LOOM_TRY(
+            database.prepare("INSERT OR REPLACE INTO others_row VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
+                             "?15,?16,?17,?18,?19,?20)"));
+        for (const auto& [name, sums, revision] : rows) {
+            put.bind(1, of.loom).bind(2, name.day).bind(3, name.consumer).bind(4, name.team).bind(5, name.tenant);
+            put.bind(6, name.provider).bind(7, name.model).bind(8, name.provenance);
+            int at = 9;
+            for (const uint64_t one : {sums.requests, sums.attempts, sums.input, sums.cached_input, sums.cache_write,
+                                       sums.cache_write_1h, sums.output, sums.reasoning, sums.unpriced, sums.estimated})
+                put.bind(at++, static_cast<int64_t>(one));
+            put.bind(19, static_cast<int64_t>(sums.cost / pico_per_micro));
+            put.bind(20, static_cast<int64_t>(sums.cost % pico_per_micro));
+            LOOM_TRY(put.run());
+        }
+        auto known = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO others_known VALUES (?1, ?2, ?3)"));
+        return known.bind(1, of.loom).bind(2, of.month).bind(3, static_cast<int64_t>(of.revision)).run();
+    });
+}
+
+DatabaseResult<std::vector<MonthOfLoom>> UsageSharing::known(Database& database) {
+    std::vector<MonthOfLoom> all;
+    auto found = LOOM_TRY(database.prepare("SELECT loom, month, revision FROM others_known ORDER BY loom, month"));
+    while (LOOM_TRY(found.step()))
+        all.push_back({.loom = std::string(found.text(0)),
+                       .month = std::string(found.text(1)),
+                       .revision = static_cast<uint64_t>(found.number(2))});
+    return all;
+}
+
+}  // namespace loom::store

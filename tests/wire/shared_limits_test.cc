@@ -1,0 +1,238 @@
+// Several Looms on one Redis share limits and budgets, whatever happens to it: together they let in no more than one
+// would, nobody who is served waits for it, and what a Loom has used is known after it was killed.
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+#include "fixture.h"
+#include "redis_server.h"
+#include "state_directory.h"
+
+namespace loom::wire {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+/// A chat.completion that took a thousand tokens.
+const std::string thousand_tokens =
+    R"({"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":)"
+    R"({"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,)"
+    R"("completion_tokens":600,"total_tokens":1000}})";
+
+int64_t unix_s() {
+    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+struct Sharer {
+    Sharer(uint16_t upstream_port, const std::string& address, std::string_view keys) {
+        conf.use_upstream(upstream_port);
+        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+        conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
+        conf.set("token_accounting.store.redis.timeout", "300ms");
+        while (!keys.empty()) {
+            const std::string_view line = keys.substr(0, keys.find('\n'));
+            keys.remove_prefix(std::min(line.size() + 1, keys.size()));
+            const size_t mark = line.find(" = ");
+            conf.set(std::string(line.substr(0, mark)), std::string(line.substr(mark + 3)));
+        }
+        start();
+    }
+    void start() { loom = std::make_unique<LoomProcess>(conf.text()); }
+    void kill() {
+        loom->signal(SIGKILL);
+        (void)loom->wait_for_exit();
+        loom.reset();
+    }
+    /// Counts it if it was let in.
+    Message send() {
+        Message response = ask_once(loom->port(), chat_request(chat_body));
+        if (response.status() == 200) admitted += 1;
+        return response;
+    }
+    StateDirectory state;
+    Conf conf;
+    std::unique_ptr<LoomProcess> loom;
+    int admitted = 0;
+};
+
+class SharedLimits : public testing::Test {
+  protected:
+    SharedLimits() : upstream(answer_always(answer(thousand_tokens))) {
+        while (unix_s() % 86'400 > 86'350) std::this_thread::sleep_for(1s);  // the day must not end in the test
+        has_been_there();
+    }
+    /// As one that has known all leases for long.
+    void has_been_there() { EXPECT_EQ(redis.run({"SET", "loom:tokens:{loom}leases:since", "1"}), "+OK\r\n"); }
+    Sharer& add(std::string_view keys) {
+        return *looms.emplace_back(std::make_unique<Sharer>(upstream.port(), redis.address(), keys));
+    }
+    int admitted() const {
+        int sum = 0;
+        for (const auto& one : looms) sum += one->admitted;
+        return sum;
+    }
+    /// By turns, until all that can be let in has been, or so many.
+    void ask_all(std::chrono::seconds longest, int enough) {
+        const auto end = Clock::now() + longest;
+        while (Clock::now() < end && admitted() < enough)
+            for (auto& one : looms)
+                if (one->loom != nullptr && one->send().status() != 200) std::this_thread::sleep_for(20ms);
+    }
+    void TearDown() override {
+        for (auto& one : looms) {
+            if (one->loom == nullptr) continue;
+            EXPECT_EQ(LoomProcess::complaint_in(one->loom->log()), "");
+            one->loom->stop_cleanly();
+        }
+    }
+    ScriptedUpstream upstream;
+    RedisServer redis;
+    std::vector<std::unique_ptr<Sharer>> looms;
+};
+
+constexpr std::string_view forty_requests =
+    "rate_limit.consumer.tester.request_rate = 40\n"
+    "rate_limit.on_store_lost = fail_closed";
+constexpr std::string_view budget = "token_accounting.limit.tester.daily_limit = 40000";
+
+TEST_F(SharedLimits, RequestsOfAMinuteAreThoseOfBoth) {
+    Sharer &one = add(forty_requests), &two = add(forty_requests);
+    EXPECT_EQ(one.send().status(), 200) << "leases are there before the first who comes";
+    EXPECT_EQ(two.send().status(), 200);
+    ask_all(15s, 40);
+    EXPECT_EQ(admitted(), 40);
+    for (auto& each : looms)
+        for (int i = 0; i < 20; ++i) {
+            const Message refused = each->send();
+            EXPECT_EQ(refused.status(), 429) << refused.raw();
+            EXPECT_NE(refused.head.value("retry-after"), "");
+        }
+    EXPECT_EQ(admitted(), 40);
+    EXPECT_EQ(upstream.request_count(), 40u);
+    EXPECT_EQ(one.loom->metric("loom_ai_limit_store_up"), 1);
+    EXPECT_GE(one.loom->metric("loom_ai_shared_limits"), 1);
+    EXPECT_GE(one.loom->metric("loom_ai_lease_draws_total"), 1);
+}
+
+TEST_F(SharedLimits, ABudgetIsThatOfBoth_AndOneAloneMayUseAllOfIt) {
+    Sharer &one = add(budget), &two = add(budget);
+    EXPECT_EQ(two.send().status(), 200);
+    // It is held as it is expected, and booked as it was told: the last may go beyond by less than a thousand.
+    const auto end = Clock::now() + 20s;
+    Message last;
+    while (Clock::now() < end) {
+        last = one.send();
+        if (contains(last.body, "insufficient_quota")) break;
+        if (last.status() != 200) std::this_thread::sleep_for(50ms);
+    }
+    EXPECT_TRUE(contains(last.body, "insufficient_quota")) << last.raw();
+    EXPECT_EQ(last.head.value("x-should-retry"), "false");
+    EXPECT_GE(admitted(), 38);
+    EXPECT_LE(admitted(), 40);
+    ask_all(3s, 100);
+    EXPECT_LE(admitted(), 40);
+}
+
+TEST_F(SharedLimits, ARedisThatHangsKeepsNobodyWaiting) {
+    Sharer& one = add(budget);
+    (void)add(budget);
+    EXPECT_EQ(one.send().status(), 200);
+    redis.stall();
+    const auto begun = Clock::now();
+    Message refused;
+    while (Clock::now() - begun < 20s) {
+        const auto before = Clock::now();
+        refused = one.send();
+        EXPECT_LT(Clock::now() - before, 250ms) << "no request waits for the store";
+        if (refused.status() == 503) break;
+    }
+    EXPECT_EQ(refused.status(), 503) << "what was leased is spent: " << refused.raw();
+    EXPECT_TRUE(contains(refused.body, "a store that does not answer")) << refused.body;
+    EXPECT_TRUE(contains(refused.body, "store_unavailable")) << refused.body;
+    EXPECT_GE(admitted(), 5) << "of the lease";
+    EXPECT_LT(admitted(), 40);
+    EXPECT_EQ(one.loom->metric("loom_ai_limit_store_up"), 0);
+    EXPECT_GE(one.loom->metric(R"(loom_ai_lease_refused_total{reason="lost"})"), 1);
+    redis.go_on();
+    ask_all(15s, 38);
+    EXPECT_GE(admitted(), 38);
+    EXPECT_LE(admitted(), 40);
+    EXPECT_EQ(one.loom->metric("loom_ai_limit_store_losses_total"), 1);
+}
+
+TEST_F(SharedLimits, WhereItMayFailOpenEachCountsAlone) {
+    constexpr std::string_view keys = "rate_limit.consumer.tester.request_rate = 40";  // as it is by default
+    Sharer &one = add(keys), &two = add(keys);
+    redis.stop();
+    for (auto& each : looms) EXPECT_EQ(each->loom->eventually("loom_ai_limit_store_losses_total"), 1);
+    while (one.send().status() == 200 && one.admitted < 100) {
+    }
+    while (two.send().status() == 200 && two.admitted < 100) {
+    }
+    EXPECT_EQ(one.admitted, 40);
+    EXPECT_EQ(two.admitted, 40);
+    redis.start();
+    has_been_there();
+    for (auto& each : looms) EXPECT_EQ(each->loom->eventually("loom_ai_limit_store_up"), 1);
+    EXPECT_EQ(one.send().status(), 429);
+}
+
+TEST_F(SharedLimits, ARedisThatHasLostEverythingLetsNoMoreIn) {
+    Sharer &one = add(forty_requests), &two = add(forty_requests);
+    while (admitted() < 20) {
+        (void)one.send();
+        (void)two.send();
+    }
+    redis.stop();
+    redis.start();
+    ask_all(25s, 40);
+    EXPECT_EQ(admitted(), 40);
+    for (auto& each : looms)
+        for (int i = 0; i < 10; ++i) (void)each->send();
+    EXPECT_EQ(admitted(), 40);
+}
+
+TEST_F(SharedLimits, WhoWasKilledKnowsWhatItHasSpent) {
+    Sharer &one = add(budget), &two = add(budget);
+    while (one.admitted < 12) (void)one.send();
+    one.kill();
+    one.start();
+    EXPECT_EQ(one.send().status(), 200);
+    ask_all(20s, 40);
+    (void)two;
+    EXPECT_GE(admitted(), 38);
+    EXPECT_LE(admitted(), 40);
+    for (auto& each : looms)
+        for (int i = 0; i < 5; ++i) (void)each->send();
+    EXPECT_LE(admitted(), 40);
+}
+
+TEST_F(SharedLimits, WhoStopsGivesBackWhatItHasLeft) {
+    Sharer &one = add(budget), &two = add(budget);
+    EXPECT_EQ(one.send().status(), 200);
+    one.loom->stop_cleanly();
+    one.loom.reset();
+    const auto begun = Clock::now();
+    while (two.admitted < 38 && Clock::now() - begun < 15s)
+        if (two.send().status() != 200) std::this_thread::sleep_for(20ms);
+    EXPECT_GE(two.admitted, 38) << "all but what the first has used";
+    EXPECT_LE(two.admitted, 39);
+}
+
+TEST_F(SharedLimits, AReloadMayChangeASharedLimit) {
+    Sharer& one = add(forty_requests);
+    EXPECT_EQ(one.send().status(), 200);
+    one.conf.set("rate_limit.consumer.tester.request_rate", "5");
+    one.loom->reload(one.conf.text());
+    const auto begun = Clock::now();
+    while (Clock::now() - begun < 5s && one.send().status() == 200) {
+    }
+    for (int i = 0; i < 10; ++i) (void)one.send();
+    EXPECT_EQ(one.admitted, 5);
+}
+
+}  // namespace
+}  // namespace loom::wire

@@ -1,0 +1,239 @@
+// Several Looms on one Redis know each other's sums, whatever happens to it, and nothing is counted twice.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "fixture.h"
+#include "redis_server.h"
+#include "state_directory.h"
+
+namespace loom::wire {
+namespace {
+
+/// The first number of this name; -1: there is none.
+long number_in(std::string_view page, std::string_view name) {
+    const std::string key = "\"" + std::string(name) + "\":";
+    const size_t at = page.find(key);
+    return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
+}
+
+/// A Loom with a state.directory of its own, on the Redis at `address`.
+struct Sharer {
+    explicit Sharer(uint16_t upstream_port, const std::string& address) {
+        conf.use_upstream(upstream_port);
+        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+        conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
+        conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "300ms");
+        conf.set("consumer.tester.team", "testers");
+        conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
+    }
+    void start() { loom = std::make_unique<LoomProcess>(conf.text()); }
+    void kill() {
+        loom->signal(SIGKILL);
+        (void)loom->wait_for_exit();
+        loom.reset();
+    }
+    void use(int count) {
+        for (int i = 0; i < count; ++i) EXPECT_EQ(ask_once(loom->port(), chat_request(chat_body)).status(), 200);
+    }
+    std::string page(const std::string& rest = "/tester") const {
+        return ask_once(loom->admin_port(), request("GET", "/ai/usage" + rest)).body;
+    }
+    /// Once all Looms' requests together are so many here.
+    std::string wait_for(long requests, bool complete = true) {
+        std::string told;
+        try {
+            wait_until("sums of all", [&] {
+                told = page();
+                return number_in(told, "requests") == requests &&
+                       contains(told, complete ? R"("complete":true)" : R"("complete":false)");
+            });
+        } catch (const WireError& error) {
+            ADD_FAILURE() << error.what() << told << loom->log();
+        }
+        return told;
+    }
+    StateDirectory state;
+    Conf conf;
+    std::unique_ptr<LoomProcess> loom;
+};
+
+class SharedUsage : public testing::Test {
+  protected:
+    SharedUsage() : upstream(answer_always(answer(chat_answer))) {}
+    Sharer& add(const std::string& address) {
+        return *looms.emplace_back(std::make_unique<Sharer>(upstream.port(), address));
+    }
+    Sharer& add() { return add(redis.address()); }
+    void TearDown() override {
+        for (auto& one : looms) {
+            if (one->loom == nullptr) continue;
+            EXPECT_EQ(LoomProcess::complaint_in(one->loom->log()), "");
+            one->loom->stop_cleanly();
+        }
+    }
+    ScriptedUpstream upstream;
+    RedisServer redis;
+    std::vector<std::unique_ptr<Sharer>> looms;
+};
+
+TEST_F(SharedUsage, TwoLoomsTellTheSumsOfBoth) {
+    Sharer &one = add(), &two = add();
+    one.start();
+    two.start();
+    one.use(3);
+    two.use(2);
+    for (Sharer* const each : {&one, &two}) {
+        const std::string told = each->wait_for(5);
+        EXPECT_TRUE(contains(told, R"("tokens":{"prompt":45,"completion":60,"total":105},"requests":5)")) << told;
+        EXPECT_TRUE(contains(told, R"("cost":"0.0007125")")) << told;
+        EXPECT_TRUE(contains(told, R"("store_up":true,"looms":2,"others_until":"2)")) << told;
+        const std::string all = each->page("");
+        EXPECT_TRUE(contains(all, R"("teams":[{"team":"testers","tokens":{"prompt":45)")) << all;
+    }
+    for (const std::string& key : redis.keys())
+        EXPECT_TRUE(key.starts_with("loom:tokens:{loom}usage:")) << key << " is in no slot of Loom's";
+    EXPECT_GE(one.loom->metric("loom_shared_store_round_trips_total"), 3);
+    EXPECT_EQ(one.loom->metric("loom_shared_store_up"), 1);
+    EXPECT_EQ(one.loom->metric("loom_shared_store_looms"), 2);
+    EXPECT_EQ(one.loom->metric("loom_shared_store_failures_total"), 0);
+}
+
+TEST_F(SharedUsage, ARedisThatHasLostEverythingIsFilledAgain) {
+    Sharer &one = add(), &two = add();
+    one.start();
+    two.start();
+    one.use(3);
+    two.use(2);
+    one.wait_for(5);
+    two.wait_for(5);
+    redis.stop();
+    one.use(1);
+    one.wait_for(6, false);
+    redis.start();
+    one.wait_for(6);
+    two.wait_for(6);
+    Sharer& three = add();  // who comes now learns it all from the store alone
+    three.start();
+    three.wait_for(6);
+    for (int round = 0; round < 3; ++round) {
+        (void)redis.run({"FLUSHALL"});
+        two.use(1);
+        for (const auto& each : looms) each->wait_for(7 + round);
+    }
+}
+
+TEST_F(SharedUsage, ALoomThatWasKilledComesBackAsItself) {
+    Sharer &one = add(), &two = add();
+    one.start();
+    two.start();
+    two.use(1);
+    for (int round = 1; round <= 3; ++round) {
+        one.use(2);
+        one.wait_for(2 * round + 1);
+        two.wait_for(2 * round + 1);
+        one.kill();
+        EXPECT_EQ(number_in(two.page(), "requests"), 2 * round + 1);
+        one.start();
+        for (Sharer* const each : {&one, &two}) EXPECT_TRUE(contains(each->wait_for(2 * round + 1), R"("looms":2)"));
+    }
+}
+
+TEST_F(SharedUsage, WithoutRedisALoomStartsServesAndCountsItsOwn) {
+    redis.stop();
+    Sharer &one = add(), &two = add();
+    one.start();
+    two.start();
+    EXPECT_TRUE(contains(one.page("?period=2024-02"),
+                         R"("shared":{"complete":false,"store_up":false,"looms":1,"others_until":null})"))
+        << one.page("?period=2024-02");
+    one.use(2);
+    one.wait_for(2, false);
+    EXPECT_TRUE(contains(one.loom->log(), "token_accounting.store.redis: 127.0.0.1")) << one.loom->log();
+    EXPECT_EQ(one.loom->metric("loom_shared_store_up"), 0);
+    redis.start();
+    two.use(1);
+    one.wait_for(3);
+    two.wait_for(3);
+    EXPECT_TRUE(contains(one.loom->log(), "it answers")) << one.loom->log();
+}
+
+TEST_F(SharedUsage, AStalledRedisKeepsNobodyWaiting) {
+    Sharer& one = add();
+    one.start();
+    one.use(1);
+    one.wait_for(1);
+    redis.stall();
+    one.use(3);
+    one.wait_for(4, false);
+    wait_until("the store to be given up", [&one] { return contains(one.page(), R"("store_up":false)"); });
+    EXPECT_GE(one.loom->metric("loom_shared_store_failures_total"), 1);
+    one.use(3);
+    one.wait_for(7, false);
+    redis.go_on();
+    one.wait_for(7);
+}
+
+TEST_F(SharedUsage, AWrongPasswordIsToldWithItsRemedyAndNeverShown) {
+    RedisServer guarded({"--requirepass", "sesame-open-17"});
+    Sharer &none = add(guarded.address()), &wrong = add(guarded.address()), &right = add(guarded.address());
+    wrong.conf.set("token_accounting.store.redis.password", "sesame-shut-42");
+    right.conf.set("token_accounting.store.redis.password", "sesame-open-17");
+    for (const auto& each : looms) {
+        each->start();
+        each->use(1);
+    }
+    right.wait_for(1);
+    for (Sharer* const each : {&none, &wrong}) {
+        each->wait_for(1, false);
+        wait_until("the refusal to be told", [each] {
+            return contains(each->loom->log(), "it refuses this user or password (token_accounting.store.redis");
+        });
+        EXPECT_FALSE(contains(each->loom->log(), "sesame"));
+        EXPECT_EQ(each->loom->metric("loom_shared_store_up"), 0);
+    }
+}
+
+/// Each of these answers, to whatever is asked.
+TEST_F(SharedUsage, AServerThatIsNoneDoesNoHarm) {
+    const std::vector<std::pair<std::string, std::string>> answers = {
+        {"HTTP/1.1 400 Bad Request\r\n\r\n", "no reply of Redis's"},
+        {"-LOADING Redis is loading the dataset in memory\r\n", "cannot serve yet"},
+        {"-MOVED 3999 127.0.0.1:6381\r\n", "node of a cluster"},
+        {"-READONLY You can't write against a read only replica.\r\n", "takes no writes"},
+        {"$1000000000\r\n", "no answer in time"},
+        {"*1000000000\r\n", "no answer in time"},
+        {"+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n+OK\r\n", "without having been asked"},
+        {"", "no answer in time"},
+    };
+    for (const auto& [bytes, notice] : answers) {
+        ScriptedUpstream server([bytes = bytes](UpstreamConnection& connection) {
+            std::string asked;
+            if (receive(connection.fd(), asked) == Got::bytes && !bytes.empty()) (void)connection.send(bytes);
+            (void)connection.wait_closed();
+        });
+        Sharer one(upstream.port(), "127.0.0.1:" + std::to_string(server.port()));
+        one.start();
+        one.use(1);
+        one.wait_for(1, false);
+        wait_until(bytes + " to be told as " + notice, [&] { return contains(one.loom->log(), notice); });
+        one.loom->stop_cleanly();
+    }
+}
+
+TEST_F(SharedUsage, ACopyOfUsageDbIsToldOf) {
+    Sharer& one = add();
+    one.start();
+    one.use(1);
+    one.wait_for(1);
+    one.kill();
+    Sharer& two = add();
+    std::filesystem::copy(one.state.path(), two.state.path(), std::filesystem::copy_options::recursive);
+    one.start();
+    two.start();
+    wait_until("the copy to be told of",
+               [&] { return contains(one.loom->log() + two.loom->log(), "another Loom has this one's id"); });
+}
+
+}  // namespace
+}  // namespace loom::wire
