@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "loom/admin/consumers.h"
 #include "loom/admin/keys.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/cache_shards.h"
@@ -23,6 +24,7 @@ struct ApiOptions {
     store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
     proxy::CacheShards* cache = nullptr;                       // outlives the handler
     KeyDesk* keys = nullptr;                                   // likewise; null: none are made here
+    ConsumerDesk* consumers = nullptr;                         // likewise, where `keys` is there
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is
