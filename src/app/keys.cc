@@ -451,7 +451,7 @@ constexpr KeyRow proxy_rows[] = {
          "whose issuer is asked about it (auth.introspection); mtls: a certificate "
          "of a consumer (consumer.<name>.certificate), over a listener with tls.client_ca; several: any of "
          "them, keys and tokens before certificates; none: anyone may. Unset: api_key as soon as there is a "
-         "consumer or an issuer (jwt.NAME, introspection.NAME)",
+         "consumer or an issuer (jwt.NAME, introspection.NAME), or with auth.issued_keys",
      .choices = "api_key|none|jwt|mtls|introspection"},
     {.pattern = "route.<name>.auth.header",
      .type = text,

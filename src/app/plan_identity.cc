@@ -111,7 +111,11 @@ bool has_issuers(const Config& config) {
     return !config.names("jwt").empty() || !config.names("introspection").empty();
 }
 
-bool has_clients(const Config& config) { return !config.names("consumer").empty() || has_issuers(config); }
+bool makes_consumers(const Config& config) { return config.boolean("auth.issued_keys"); }
+
+bool has_clients(const Config& config) {
+    return !config.names("consumer").empty() || has_issuers(config) || makes_consumers(config);
+}
 
 RouteAuth route_auth(const Config& config, const std::string& route) {
     const std::string key = fmt::format("route.{}.auth.type", route);

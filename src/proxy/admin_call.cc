@@ -7,6 +7,7 @@
 namespace loom::proxy {
 
 void AdminCall::begin(Exchange& x, const LocalRequest& request, size_t body_bytes_max) {
+    LOOM_ASSERT(body_bytes_max <= largest_body_bytes);
     x.call_ = std::make_unique<AdminCall>(body_bytes_max);
     x.call_->request_ = {.method = x.text_.keep(request.method),
                          .path = x.text_.keep(request.path),

@@ -13,7 +13,9 @@ class Exchange;
 
 class AdminCall {
   public:
-    /// The body is collected from here on, up to `body_bytes_max`. Larger ones are refused: 413.
+    static constexpr size_t largest_body_bytes = 16 * 1024;
+    /// The body is collected from here on, up to `body_bytes_max`, which no resource wants more of than that. Larger
+    /// ones are refused: 413.
     static void begin(Exchange& exchange, const LocalRequest& request, size_t body_bytes_max);
     explicit AdminCall(size_t body_bytes_max) : body_bytes_max_(body_bytes_max) {}
 

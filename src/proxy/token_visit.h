@@ -7,7 +7,6 @@
 #include "introspection_desk.h"
 #include "loom/base/block_pool.h"
 #include "loom/http/head_parser.h"
-#include "loom/io/task.h"
 
 namespace loom::proxy {
 

@@ -3,6 +3,7 @@
 
 #include "check.h"
 #include "fake_source.h"
+#include "plan_identity.h"
 #include "plan_introspection.h"
 
 namespace loom::app {
@@ -69,6 +70,26 @@ TEST(CheckIntrospection, WhatCannotBeMeantSo) {
     EXPECT_EQ(said(corp + takes +
                    "introspection.corp.unknown_consumers = allow\nconsumer.a.models = small\nconsumer.a.jwt = corp\n"),
               "");
+}
+
+TEST(CheckIntrospection, ClaimsAreOfItsAnswersToo) {
+    const std::string rule = "access.rule.a.when = claim.dept == \"x\"\naccess.rule.a.action = deny\n";
+    EXPECT_EQ(said(corp + takes + rule), "");
+    expect_said("consumer.a.api_key = k\n" + rule, "define jwt.NAME.issuer or introspection.NAME.url");
+}
+
+/// Whoever lets consumers be made means to ask who comes, and limits those who may come.
+TEST(CheckMadeConsumers, ARouteIsNotOpenWhereConsumersMayBeMade) {
+    const std::string makes = "auth.issued_keys = on\nstate.directory = /tmp\n";
+    EXPECT_EQ(said(makes), "");
+    const auto loaded = config::load_text(basis + makes);
+    EXPECT_FALSE(route_auth(*loaded.config, "ai").none);
+    EXPECT_TRUE(route_auth(*loaded.config, "ai").keys);
+    EXPECT_TRUE(route_auth(*config::load_text(basis).config, "ai").none);
+    EXPECT_EQ(said(makes + "rate_limit.tier.gold.request_rate = 5\naccess.rule.a.when = tier == \"gold\"\n"
+                           "access.rule.a.action = deny\nconsumer.a.tier = free\n"),
+              "");
+    expect_said("consumer.a.api_key = k\nrate_limit.tier.gold.request_rate = 5\n", "limits nobody");
 }
 
 /// RFC 6749, 2.3.1: each part is encoded as a form's, then both are Basic's.
