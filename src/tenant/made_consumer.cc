@@ -287,7 +287,8 @@ std::expected<MadeConsumer, MadeFault> merge_made_consumer(MadeConsumer before, 
     dom::object object;
     if (document.size() > MadeConsumer::document_bytes_max) return std::unexpected(fault("", "is larger than 8 KiB"));
     if (!json.read(document, object))
-        return std::unexpected(fault("", "is no JSON object, or names a member twice, or is nested too deeply"));
+        return std::unexpected(fault(
+            "", "is no JSON object, or names a member twice, is nested too deeply, or holds a number beyond 64 bits"));
     before.consumer.made = true;
     for (const auto& [name, value] : object)
         if (Faulty wrong = take_member(name, value, takes_name, before)) return std::unexpected(std::move(*wrong));
