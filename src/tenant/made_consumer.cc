@@ -114,7 +114,8 @@ Faulty take_money(std::string_view member, const dom::element& value, std::strin
     if (value.get(text) != simdjson::SUCCESS)
         return fault(member, "expected an amount as a string, \"5.00\": numbers of JSON are not exact");
     const auto amount = parse_money(text.substr(text.starts_with('$') ? 1 : 0), 0);
-    if (!amount || text.size() > 32) return fault(member, "expected an amount, \"5.00\"");
+    if (!amount) return fault(member, std::string("expected an amount, \"5.00\": it ") + amount.error());
+    if (text.size() > 32) return fault(member, "is longer than 32 bytes");
     if (*amount > money_of_budget_units(BudgetMeter::units_max)) return fault(member, "is more than can be counted");
     out = text;
     return {};
