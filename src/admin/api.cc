@@ -29,10 +29,10 @@ std::optional<observe::SharedStoreFacts> shared_facts(const ApiOptions& options)
 LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     const std::string_view path = request.path;
     const bool verb = is_verb(path);
-    const bool changes = verb || is_keys(path) || is_cache(path);
+    const bool changes = verb || is_keys(path) || is_consumers(path) || is_cache(path);
     const bool known = path == options.health_path || path == "/readyz" || path == "/metrics" || path == limits_path ||
-                       path == openapi_path || is_usage(path) || is_keys(path) || path == providers_path ||
-                       path.starts_with(std::string(providers_path) + "/");
+                       path == openapi_path || is_usage(path) || is_keys(path) || is_consumers(path) ||
+                       path == providers_path || path.starts_with(std::string(providers_path) + "/");
     if (known && !changes && request.method != "GET" && request.method != "HEAD")
         return refuse(405, "this resource takes GET", llm::error_type::invalid_request, "method_not_allowed");
     if (path == options.health_path) return {.content_type = "text/plain", .body = "ok\n"};
@@ -58,8 +58,14 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
     }
     if (is_cache(path)) return run_cache(options.cache, *options.plan(), request);
     if (is_keys(path)) {
-        if (options.keys != nullptr) return answer_keys(*options.keys, *options.plan(), request);
+        if (options.keys != nullptr) return answer_keys(*options.keys, options.consumers, *options.plan(), request);
         return refuse(404, "no keys are made here: set auth.issued_keys = on", llm::error_type::not_found, "not_found");
+    }
+    if (is_consumers(path)) {
+        if (options.consumers != nullptr)
+            return answer_consumers(*options.consumers, *options.keys, *options.plan(), request);
+        return refuse(404, "no consumers are made here: set auth.issued_keys = on", llm::error_type::not_found,
+                      "not_found");
     }
     if (verb) return run_verb(*options.plan(), request);
     if (known) {
@@ -68,11 +74,10 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                      : refuse(404, "no such provider; GET /ai/providers lists them", llm::error_type::not_found,
                               "not_found");
     }
-    return refuse(
-        404,
-        "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage, /ai/keys and "
-        "/ai/cache; /ai/openapi.json describes them",
-        llm::error_type::not_found, "not_found");
+    return refuse(404,
+                  "the admin listener has /metrics, /healthz, /readyz, /ai/providers, /ai/limits, /ai/usage, /ai/keys, "
+                  "/ai/consumers and /ai/cache; /ai/openapi.json describes them",
+                  llm::error_type::not_found, "not_found");
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "answers.h"
+#include "loom/admin/consumers.h"
 #include "loom/base/base64.h"
 #include "loom/base/clock.h"
 #include "loom/base/secret.h"
@@ -178,12 +179,26 @@ LocalAnswer make(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const Stor
     return {.status = 201, .body = body + "}", .is_secret = true};
 }
 
-LocalAnswer make_one(KeyDesk& desk, const proxy::Plan& plan, Terms terms, std::string_view peer) {
+bool was_made(const ConsumerDesk* consumers, std::string_view name) {
+    if (consumers == nullptr) return false;
+    return std::ranges::any_of(*consumers->consumers(), [name](const auto& one) { return one.consumer.name == name; });
+}
+
+LocalAnswer make_one(KeyDesk& desk, const ConsumerDesk* consumers, const proxy::Plan& plan, Terms terms,
+                     std::string_view peer) {
     if (terms.overlap_s) return bad_request("overlap is for /ai/keys/ID/rotate");
     if (terms.consumer.empty()) return bad_request("say whose key it is: ?consumer=NAME", "missing_consumer");
-    if (plan.consumers.named(terms.consumer) == nullptr)
-        return refuse(404, "no such consumer; add consumer.NAME.… to the conf and reload", llm::error_type::not_found,
-                      "consumer_not_found");
+    const tenant::Consumer* const known = plan.consumers.named(terms.consumer);
+    const bool made = was_made(consumers, terms.consumer);
+    if (made && known != nullptr && !known->made)
+        return refuse(409,
+                      "a consumer of this name was made here before the conf had one: whose the key is to be is not "
+                      "clear; DELETE /ai/consumers/NAME first",
+                      llm::error_type::invalid_request, "consumer_shadowed");
+    if (known == nullptr && !made)
+        return refuse(404,
+                      "no such consumer; POST /ai/consumers makes one, or add consumer.NAME.… to the conf and reload",
+                      llm::error_type::not_found, "consumer_not_found");
     return make(desk, plan, std::move(terms), nullptr, peer);
 }
 
@@ -217,7 +232,8 @@ bool is_keys(std::string_view path) noexcept {
     return path == keys_path || (path.starts_with(keys_path) && path[keys_path.size()] == '/');
 }
 
-LocalAnswer answer_keys(KeyDesk& desk, const proxy::Plan& plan, const LocalRequest& request) {
+LocalAnswer answer_keys(KeyDesk& desk, const ConsumerDesk* consumers, const proxy::Plan& plan,
+                        const LocalRequest& request) {
     const Place place = place_of(request.path);
     const bool reads = request.method == "GET" || request.method == "HEAD";
     // A page in an operator's browser can reach loopback too, where no token may be asked for.
@@ -228,7 +244,7 @@ LocalAnswer answer_keys(KeyDesk& desk, const proxy::Plan& plan, const LocalReque
     if (!terms) return bad_request(terms.error());
     if (place.id.empty()) {
         if (reads) return list(desk, plan, terms->consumer);
-        return request.method == "POST" ? make_one(desk, plan, std::move(*terms), request.peer)
+        return request.method == "POST" ? make_one(desk, consumers, plan, std::move(*terms), request.peer)
                                         : wrong_method("GET and POST");
     }
     if (request.method != (place.rotates ? "POST" : "DELETE")) return wrong_method(place.rotates ? "POST" : "DELETE");

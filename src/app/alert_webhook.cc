@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "alert_document.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
 #include "loom/observe/log.h"
+#include "loom/route/retry.h"
 
 namespace loom::app {
 namespace {
@@ -24,6 +27,12 @@ bool is_for_good(int status) noexcept {
 }
 
 }  // namespace
+
+uint64_t webhook_rest_ms(const upstream::ClientAnswer& answer, int64_t now_unix_s) noexcept {
+    if (answer.status != 429 && answer.status != 503) return 0;
+    const auto rest_ms = route::parse_retry_after(answer.retry_after, now_unix_s);
+    return std::min(rest_ms.value_or(0), AlertWebhook::rest_max_ms);
+}
 
 class AlertWebhook::Teller {
   public:
@@ -76,13 +85,16 @@ uint64_t AlertWebhook::memory_bytes_max(const proxy::AlertPlan& plan) {
 }
 
 void AlertWebhook::use(std::shared_ptr<const proxy::AlertPlan> plan) {
+    const bool same_place = plan_ != nullptr && plan != nullptr && plan_->authority == plan->authority &&
+                            plan_->target->view() == plan->target->view();
+    if (!same_place) rest_until_ms_ = 0;
     plan_ = std::move(plan);
     auto before = tellers_.take();
     teller_ = plan_ != nullptr ? &tellers_.add(std::make_unique<Teller>(*this, plan_)) : nullptr;
     tellers_.let_go(std::move(before));
     asking_ = false;
     failures_in_row_ = 0;
-    next_attempt_ms_ = 0;
+    next_attempt_ms_ = rest_until_ms_;
     if (plan_ == nullptr) {
         counts_.dropped_expired += queue_.size();
         if (!queue_.empty()) observe::log_warn("alerts.webhook: is taken away, {} events were not told", queue_.size());
@@ -152,7 +164,9 @@ void AlertWebhook::told(const Result<upstream::ClientAnswer>& answer) {
     asking_ = false;
     if (!answer) return failed(failure_text(answer.error(), teller_->client()));
     const bool good = answer->status >= 200 && answer->status < 300;
-    if (!good && !is_for_good(answer->status)) return failed(fmt::format("is answered with {}", answer->status));
+    if (!good && !is_for_good(answer->status))
+        return failed(fmt::format("is answered with {}", answer->status),
+                      webhook_rest_ms(*answer, static_cast<int64_t>(wall_us() / 1'000'000)));
     if (failures_in_row_ > 0) observe::log_info("alerts.webhook: answers again");
     failures_in_row_ = 0;
     next_attempt_ms_ = 0;
@@ -167,12 +181,14 @@ void AlertWebhook::told(const Result<upstream::ClientAnswer>& answer) {
     tell_next();
 }
 
-void AlertWebhook::failed(const std::string& why) {
+/// rest_ms  that the webhook wants no more of it, at least.
+void AlertWebhook::failed(const std::string& why, uint64_t rest_ms) {
     counts_.failures += 1;
     failures_in_row_ += 1;
     if (stopping_) return finish();
     drop_expired();
-    const uint64_t pause_ms = retry_pause_ms(failures_in_row_, random_u64());
+    const uint64_t pause_ms = std::max(retry_pause_ms(failures_in_row_, random_u64()), rest_ms);
+    if (rest_ms > 0) rest_until_ms_ = shard_.timers().now_ms() + rest_ms;
     next_attempt_ms_ = shard_.timers().now_ms() + pause_ms;
     observe::log_warn("alerts.webhook: {}: {}; {} events wait, tried again in {} s", plan_->endpoint.host, why,
                       queue_.size(), (pause_ms + 999) / 1000);

@@ -1,8 +1,9 @@
 // Tells events to a webhook, at least once each and in their order, beside the requests: shards put them into rings,
 // from which one thread takes them four times a second. One that is not taken waits in a bounded queue and is told
-// again, with the same id.
+// again, with the same id: behind a pause that grows, and that is as long as the webhook asks (Retry-After) at least.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -16,6 +17,10 @@
 #include "loom/tenant/alert.h"
 
 namespace loom::app {
+
+/// How long an answer asks not to be told anything: of 429 and 503 alone (RFC 6585, 4; RFC 9110, 10.2.3), and no longer
+/// than `rest_max_ms`. 0: it does not ask.
+[[nodiscard]] uint64_t webhook_rest_ms(const upstream::ClientAnswer& answer, int64_t now_unix_s) noexcept;
 
 /// Lives on one shard and is used from its loop alone.
 class AlertWebhook {
@@ -35,6 +40,7 @@ class AlertWebhook {
 
     static constexpr uint64_t look_ms = 250;            // how often is it looked for events
     static constexpr uint64_t last_words_ms = 2'000;    // that a stop waits for them
+    static constexpr uint64_t rest_max_ms = 900'000;    // that an answer may ask for by Retry-After
     static constexpr size_t answer_bytes_max = 65'536;  // of a webhook, which has nothing to say
     /// What telling takes at worst, in bytes.
     [[nodiscard]] static uint64_t memory_bytes_max(const proxy::AlertPlan& plan);
@@ -55,7 +61,7 @@ class AlertWebhook {
     void take_events();
     void tell_next();
     void told(const Result<upstream::ClientAnswer>& answer);
-    void failed(const std::string& why);
+    void failed(const std::string& why, uint64_t rest_ms = 0);
     void drop_front(uint64_t& counter, std::string_view why);
     void drop_expired();
     void finish() noexcept;
@@ -70,6 +76,7 @@ class AlertWebhook {
     observe::AlertFacts counts_;  // for the life of the process
     Look look_{*this};
     uint64_t next_attempt_ms_ = 0;
+    uint64_t rest_until_ms_ = 0;  // as the webhook itself has asked; a reload changes nothing of that
     uint32_t failures_in_row_ = 0;
     bool asking_ = false;
     bool stopping_ = false;

@@ -98,12 +98,19 @@ void check_auth(Report& report, const std::string& name) {
     const RouteAuth auth = route_auth(config, name);
     const bool none = config.has(key) && auth.none;
     const bool unset_and_open = !config.has(key) && auth.none;
-    if (!config.has(key) && !has_consumers && !auth.none)
+    const bool only_tokens = !has_consumers && has_issuers(config);
+    if (!config.has(key) && only_tokens && config.names("jwt").empty())
+        report.missing(config.place_of_name("route", name), key,
+                       fmt::format("is missing: set {0} = introspection and route.{1}.auth.introspection = {2}, or {0} "
+                                   "= none",
+                                   key, name, config.names("introspection").front()));
+    else if (!config.has(key) && only_tokens)
         report.missing(config.place_of_name("route", name), key,
                        fmt::format("is missing: with jwt.{0} the route takes no request until it says whose: {1} = jwt "
                                    "and route.{2}.auth.jwt = {0}, or {1} = none",
                                    config.names("jwt").front(), key, name));
-    if (config.has(key) && auth.keys && !auth.tokens && !auth.certificates && !has_consumers && report.complete) {
+    if (config.has(key) && auth.keys && !auth.tokens && !auth.certificates && !auth.introspects && !has_consumers &&
+        !makes_consumers(config) && report.complete) {
         report.warning(key, "no consumer is defined, so every request is refused; add: consumer.NAME.api_key = …");
     }
     const bool is_ai = config.boolean(fmt::format("route.{}.ai_gateway", name));

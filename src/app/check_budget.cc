@@ -5,6 +5,7 @@
 
 #include "check_report.h"
 #include "plan_budget.h"
+#include "plan_identity.h"
 
 namespace loom::app {
 namespace {
@@ -72,8 +73,8 @@ void check_budgets(Report& report) {
     std::set<std::string> teams;
     for (const std::string& name : consumers) teams.insert(config.text(fmt::format("consumer.{}.team", name)));
     bool any = check_numbers(report, "token_accounting.global");
-    // Whom tokens may name, or whose team they may tell, the conf does not know.
-    if (!config.names("jwt").empty()) {
+    // Whom tokens may name, or whose team they may tell, the conf does not know; nor who is made while Loom runs.
+    if (has_issuers(config) || makes_consumers(config)) {
         for (const auto& name : config.names("token_accounting.limit")) known.insert(name);
         for (const auto& name : config.names("token_accounting.team")) teams.insert(name);
     }

@@ -118,11 +118,11 @@ void check_route_issuers(Report& report, const std::string& route, std::set<std:
 
 void check_consumers_issuers(Report& report, const std::string& consumer) {
     const auto key = fmt::format("consumer.{}.jwt", consumer);
-    const auto issuers = report.config.names("jwt");
+    const auto signers = report.config.names("jwt"), asked = report.config.names("introspection");
     if (report.config.has(key) && report.config.list(key).empty())
-        report.error(key, "is empty: name issuers (jwt.NAME), or take the line out");
+        report.error(key, "is empty: name issuers (jwt.NAME, introspection.NAME), or take the line out");
     for (const std::string& name : report.config.list(key))
-        if (std::ranges::find(issuers, name) == issuers.end())
+        if (std::ranges::find(signers, name) == signers.end() && std::ranges::find(asked, name) == asked.end())
             report.error(key, fmt::format("no jwt.{}.issuer is defined", config::printable(name)));
 }
 
@@ -174,7 +174,7 @@ void check_route(Report& report, const std::string& route, std::set<std::string>
     const RouteAuth auth = route_auth(config, route);
     if (config.has(type) && config.list(type).empty()) report.error(type, "is empty: api_key, jwt or none");
     if (auth.certificates) check_certificates(report, type);
-    if (auth.none && (auth.keys || auth.tokens || auth.certificates))
+    if (auth.none && (auth.keys || auth.tokens || auth.certificates || auth.introspects))
         report.error(type, "none stands alone: with it anyone may");
     if (auth.tokens && config.list(jwt).empty())
         report.missing(config.place(type), jwt, "is missing: whose tokens are taken");
@@ -197,6 +197,7 @@ void check_issued_keys(Report& report) {
 
 void check_identity(Report& report) {
     check_issued_keys(report);
+    check_introspection(report);
     const Config& config = report.config;
     const auto issuers = config.names("jwt");
     if (issuers.size() > observe::jwt_issuers_max)

@@ -308,7 +308,7 @@ void check_consumers(Report& report) {
         const bool has_key = !plain.empty() || !hashed.empty() || has_certificate;
         const auto place = config.place_of_name("consumer", name);
         const bool may_get_one = has_key || config.boolean("auth.issued_keys");
-        if (!may_get_one && config.names("jwt").empty())
+        if (!may_get_one && !has_issuers(config))
             report.missing(place, fmt::format("consumer.{}.api_key", name),
                            "is missing (or set auth.issued_keys = on, and make one over the admin listener)");
         else if (!may_get_one && !may_be_named(config, name))

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "check_report.h"
+#include "plan_identity.h"
 
 namespace loom::app {
 namespace {
@@ -46,7 +47,7 @@ void check_named(Report& report, const char* scope, const std::set<std::string>&
     for (const std::string& name : report.config.names(fmt::format("rate_limit.{}", scope))) {
         const std::string prefix = fmt::format("rate_limit.{}.{}", scope, name);
         check_numbers(report, prefix, requests_of(report.config, scope, name));
-        if (known.contains(name)) continue;
+        if (known.contains(name) || (scope != std::string_view("route") && makes_consumers(report.config))) continue;
         for (const char* const word : words) {
             const std::string key = fmt::format("{}.{}", prefix, word);
             if (!report.config.has(key)) continue;

@@ -53,6 +53,8 @@ void check_cache(Report& report);
 void check_consumers(Report& report);
 /// Issuers of tokens, what routes ask for, and addresses.
 void check_identity(Report& report);
+/// Issuers that are asked about tokens.
+void check_introspection(Report& report);
 /// Rules, prompts' targets, regions.
 void check_selection(Report& report);
 void check_limits(Report& report);

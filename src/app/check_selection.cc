@@ -16,6 +16,8 @@ namespace {
 
 using config::Config;
 
+constexpr const char* issuer_kinds[] = {"jwt", "introspection"};
+
 std::vector<std::string_view> views_of(std::span<const std::string> names) { return {names.begin(), names.end()}; }
 
 /// What can be said of a consumer at all.
@@ -47,8 +49,10 @@ std::vector<std::string_view> task_names() {
 std::vector<rule::KnownValues> known_values(const Config& config) {
     using enum rule::Attribute;
     const auto by_tokens = [&config](const char* word, const char* unset) {  // tokens may say more than the conf
-        return std::ranges::any_of(config.names("jwt"), [&](const std::string& name) {
-            return config.text(fmt::format("jwt.{}.{}", name, word)) != unset;
+        return std::ranges::any_of(issuer_kinds, [&](const char* kind) {
+            return std::ranges::any_of(config.names(kind), [&](const std::string& name) {
+                return config.text(fmt::format("{}.{}.{}", kind, name, word)) != unset;
+            });
         });
     };
     std::vector<rule::KnownValues> known = {
@@ -62,9 +66,12 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
         {.attribute = task, .values = task_names()}};
     const bool any_tier = by_tokens("tier_claim", ""), any_team = by_tokens("team_claim", "");
     const bool any_consumer = by_tokens("unknown_consumers", "refuse");
+    const bool any_at_all = makes_consumers(config);
     std::erase_if(known, [&](const rule::KnownValues& one) {
-        return one.values.empty() || (any_tier && one.attribute == tier) || (any_team && one.attribute == team) ||
-               (any_consumer && one.attribute == consumer);
+        const bool of_consumer = one.attribute == consumer || one.attribute == tenant || one.attribute == team ||
+                                 one.attribute == project || one.attribute == tier;
+        return (any_at_all && of_consumer) || one.values.empty() || (any_tier && one.attribute == tier) ||
+               (any_team && one.attribute == team) || (any_consumer && one.attribute == consumer);
     });
     return known;
 }
@@ -73,9 +80,10 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
 void check_claims(Report& report, const std::string& key) {
     const auto rule = rule::Rule::compile(report.config.text(key));
     if (!rule || !rule->uses().test(static_cast<size_t>(rule::Attribute::claim))) return;
-    if (report.config.names("jwt").empty() && report.complete)
+    if (!has_issuers(report.config) && report.complete)
         report.error(key,
-                     "'claim' comes with clients' tokens, and none are taken: define jwt.NAME.issuer, or ask for "
+                     "'claim' comes with clients' tokens, and none are taken: define jwt.NAME.issuer or "
+                     "introspection.NAME.url, or ask for "
                      "consumer, tenant, team, project, tier or roles");
     for (const std::string_view name : rule->names_of(rule::Attribute::claim))
         if (const auto path = tenant::parse_claim_path(name); !path)

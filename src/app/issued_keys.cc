@@ -1,5 +1,8 @@
 #include "issued_keys.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <chrono>
 
 #include "loom/observe/log.h"
@@ -7,11 +10,32 @@
 namespace loom::app {
 namespace {
 
+using tenant::MadeConsumer;
+
 constexpr auto patience = std::chrono::seconds(5);
 
 std::unexpected<std::string> not_kept(const std::string& fault) {
-    observe::log_error("keys are not kept: {}", fault);
+    observe::log_error("keys and consumers are not kept: {}", fault);
     return std::unexpected(std::string("it could not be kept, and nothing has changed; the log says why"));
+}
+
+/// One that says what this Loom does not understand might be more than it is: nothing of it is left away.
+std::expected<MadeConsumer, std::string> read(const store::StoredConsumer& stored) {
+    auto one = tenant::merge_made_consumer({}, stored.document, true);
+    if (!one)
+        return std::unexpected(
+            fmt::format("keys.db: consumer {}: '{}' {}; start the Loom that wrote it, or a newer one", stored.name,
+                        one.error().member, one.error().text));
+    one->created_unix_s = stored.created_unix_s;
+    one->changed_unix_s = stored.changed_unix_s;
+    return std::move(*one);
+}
+
+store::StoredConsumer written(const MadeConsumer& one) {
+    return {.name = one.consumer.name,
+            .document = fmt::format("{{{}}}", tenant::made_consumer_members(one)),
+            .created_unix_s = one.created_unix_s,
+            .changed_unix_s = one.changed_unix_s};
 }
 
 }  // namespace
@@ -22,8 +46,18 @@ std::expected<std::unique_ptr<IssuedKeys>, std::string> IssuedKeys::open(const s
     if (!store) return std::unexpected(store.error());
     auto keys = store->list();
     if (!keys) return std::unexpected(keys.error());
+    auto stored = store->consumers();
+    if (!stored) return std::unexpected(stored.error());
+    std::vector<MadeConsumer> consumers;
+    for (const store::StoredConsumer& each : *stored) {
+        auto one = read(each);
+        if (!one) return std::unexpected(std::move(one.error()));
+        consumers.push_back(std::move(*one));
+    }
     auto shared = std::make_shared<const std::vector<store::StoredKey>>(std::move(*keys));
-    return std::unique_ptr<IssuedKeys>(new IssuedKeys(std::move(*store), std::move(shared), std::move(on_change)));
+    auto shared_consumers = std::make_shared<const std::vector<MadeConsumer>>(std::move(consumers));
+    return std::unique_ptr<IssuedKeys>(
+        new IssuedKeys(std::move(*store), std::move(shared), std::move(shared_consumers), std::move(on_change)));
 }
 
 admin::KeyDesk::Keys IssuedKeys::keys() const {
@@ -38,20 +72,57 @@ std::expected<bool, std::string> IssuedKeys::add(const store::StoredKey& key, co
     for (store::StoredKey& one : all)
         if (one.id == replaced_id) one.expires_unix_s = ends_unix_s;
     all.push_back(key);
-    return take(std::move(all));
+    return take(std::make_shared<const std::vector<store::StoredKey>>(std::move(all)), consumers());
 }
 
 std::expected<bool, std::string> IssuedKeys::remove(const std::string& id) {
     if (const auto removed = store_.remove(id); !removed) return not_kept(removed.error());
     std::vector<store::StoredKey> all = *keys();
     std::erase_if(all, [&id](const store::StoredKey& one) { return one.id == id; });
-    return take(std::move(all));
+    return take(std::make_shared<const std::vector<store::StoredKey>>(std::move(all)), consumers());
 }
 
-bool IssuedKeys::take(std::vector<store::StoredKey> keys) {
-    auto shared = std::make_shared<const std::vector<store::StoredKey>>(std::move(keys));
+admin::ConsumerDesk::Consumers IssuedKeys::consumers() const {
+    const std::scoped_lock lock(mutex_);
+    return consumers_;
+}
+
+admin::ConsumerDesk::Counts IssuedKeys::counts() const {
+    const std::scoped_lock lock(mutex_);
+    return counts_;
+}
+
+void IssuedKeys::note_counts(const Counts& counts) {
+    const std::scoped_lock lock(mutex_);
+    counts_ = counts;
+}
+
+std::expected<bool, std::string> IssuedKeys::put(const MadeConsumer& consumer) {
+    if (const auto kept = store_.put(written(consumer)); !kept) return not_kept(kept.error());
+    std::vector<MadeConsumer> all = *consumers();
+    const auto place = std::ranges::lower_bound(all, consumer.consumer.name, {},
+                                                [](const MadeConsumer& one) { return one.consumer.name; });
+    if (place != all.end() && place->consumer.name == consumer.consumer.name)
+        *place = consumer;
+    else
+        all.insert(place, consumer);
+    return take(keys(), std::make_shared<const std::vector<MadeConsumer>>(std::move(all)));
+}
+
+std::expected<bool, std::string> IssuedKeys::remove_consumer(const std::string& name) {
+    if (const auto removed = store_.remove_consumer(name); !removed) return not_kept(removed.error());
+    std::vector<MadeConsumer> all = *consumers();
+    std::vector<store::StoredKey> left = *keys();
+    std::erase_if(all, [&name](const MadeConsumer& one) { return one.consumer.name == name; });
+    std::erase_if(left, [&name](const store::StoredKey& one) { return one.consumer == name; });
+    return take(std::make_shared<const std::vector<store::StoredKey>>(std::move(left)),
+                std::make_shared<const std::vector<MadeConsumer>>(std::move(all)));
+}
+
+bool IssuedKeys::take(Keys keys, Consumers consumers) {
     std::unique_lock lock(mutex_);
-    keys_ = std::move(shared);
+    keys_ = std::move(keys);
+    consumers_ = std::move(consumers);
     const uint64_t version = ++version_;
     lock.unlock();
     on_change_();
@@ -65,6 +136,7 @@ IssuedKeys::Good IssuedKeys::good_at(int64_t unix_s) const {
     {
         const std::scoped_lock lock(mutex_);
         all = keys_;
+        good.consumers = consumers_;
         good.version = version_;
     }
     for (const store::StoredKey& key : *all)

@@ -447,11 +447,12 @@ constexpr KeyRow proxy_rows[] = {
     {.pattern = "route.<name>.auth.type",
      .type = list,
      .meaning =
-         "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; mtls: a certificate "
+         "api_key: a consumer's key is needed; jwt: a token of an issuer that auth.jwt names; introspection: a token "
+         "whose issuer is asked about it (auth.introspection); mtls: a certificate "
          "of a consumer (consumer.<name>.certificate), over a listener with tls.client_ca; several: any of "
          "them, keys and tokens before certificates; none: anyone may. Unset: api_key as soon as there is a "
-         "consumer or an issuer (jwt.NAME)",
-     .choices = "api_key|none|jwt|mtls"},
+         "consumer or an issuer (jwt.NAME, introspection.NAME), or with auth.issued_keys",
+     .choices = "api_key|none|jwt|mtls|introspection"},
     {.pattern = "route.<name>.auth.header",
      .type = text,
      .meaning = "one more header that may carry the key, such as X-API-Key"},
@@ -521,12 +522,15 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(),    app_rows,          net_rows,         proxy_rows,      llm_rows,           routing_keys(),
-        hold_keys(),       limit_keys(),      selection_keys(), fallback_keys(), health_keys(),      sticky_keys(),
-        experiment_keys(), mirror_keys(),     hedge_keys(),     price_keys(),    model_price_keys(), tenant_rows,
-        identity_keys(),   rate_limit_keys(), ledger_keys(),    budget_keys(),   alert_keys(),       upstream_rows,
-        http_rows,         io_rows,           observe_rows,     admin_rows,      security_keys(),    token_keys(),
-        cache_keys(),      later_keys(),
+        config::keys(),     app_rows,        net_rows,        proxy_rows,
+        llm_rows,           routing_keys(),  hold_keys(),     limit_keys(),
+        selection_keys(),   fallback_keys(), health_keys(),   sticky_keys(),
+        experiment_keys(),  mirror_keys(),   hedge_keys(),    price_keys(),
+        model_price_keys(), tenant_rows,     identity_keys(), introspection_keys(),
+        rate_limit_keys(),  ledger_keys(),   budget_keys(),   alert_keys(),
+        upstream_rows,      http_rows,       io_rows,         observe_rows,
+        admin_rows,         security_keys(), token_keys(),    cache_keys(),
+        later_keys(),
     };
     return tables;
 }

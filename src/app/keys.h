@@ -52,6 +52,8 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> alert_keys();
 /// Rows of the keys that say who is let in.
 [[nodiscard]] std::span<const KeyRow> identity_keys();
+/// Rows of the keys that say who is asked about tokens.
+[[nodiscard]] std::span<const KeyRow> introspection_keys();
 /// Rows of the keys of the ledger.
 [[nodiscard]] std::span<const KeyRow> ledger_keys();
 

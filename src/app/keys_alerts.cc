@@ -27,8 +27,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "alerts.webhook.retry_for",
      .type = duration,
      .default_text = "1h",
-     .meaning = "how long an event is tried again, with pauses that grow to a minute; then it is dropped "
-                "(loom_alerts_dropped_total)",
+     .meaning = "how long an event is tried again, with pauses that grow to a minute, or as long as a 429 or 503 asks "
+                "for (Retry-After, 15 minutes at most); then it is dropped (loom_alerts_dropped_total)",
      .range = "0..7d"},
     {.pattern = "alerts.webhook.queue",
      .type = integer,

@@ -25,7 +25,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "consumer.<name>.jwt",
      .type = list,
      .meaning =
-         "issuers (jwt.NAME) whose tokens may name it; those of others are refused (403). Unset: where there is "
+         "issuers (jwt.NAME, introspection.NAME) whose tokens may name it; those of others are refused (403). Unset: "
+         "where there is "
          "one issuer alone, whose unknown_consumers is refuse, that one; else none, so that nobody's users become "
          "another's consumers"},
     {.pattern = "jwt.<name>.issuer",
@@ -114,8 +115,9 @@ constexpr KeyRow rows[] = {
      .type = boolean,
      .default_text = "off",
      .meaning =
-         "keys of consumers are made, rotated and ended over the admin listener too (POST /ai/keys); their hashes "
-         "are kept in state.directory, which it needs. A consumer then needs none in the conf",
+         "keys of consumers are made, rotated and ended over the admin listener too (POST /ai/keys), and consumers "
+         "beside those of the conf (POST /ai/consumers); keys' hashes and what is said of consumers are kept in "
+         "state.directory, which it needs. A consumer then needs no key in the conf",
      .change = KeyChange::restart},
     {.pattern = "auth.lockout.failures",
      .type = integer,

@@ -14,10 +14,12 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/introspection.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/semantic_cache.h"
 #include "loom/proxy/services.h"
 #include "loom/store/key_store.h"
+#include "loom/tenant/made_consumer.h"
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
 #include "plan_experiment.h"
@@ -106,6 +108,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (!plan.jwt.empty())
         terms.push_back(
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
+    if (const size_t bytes = proxy::introspection_memory_bytes(plan); bytes != 0)
+        terms.push_back({"tokens that issuers are asked about", bytes, "introspection.NAME.max_in_flight"});
     if (plan.context != nullptr)
         terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
                          "context_window.on_overflow"});
@@ -148,7 +152,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"the store that Looms share", SharedStore::memory_bytes_max(*server.shared_store),
                          "token_accounting.store.type"});
     if (server.issues_keys)
-        terms.push_back({"keys that were made here", store::KeyStore::memory_bytes_max, "auth.issued_keys"});
+        terms.push_back({"keys and consumers that were made here",
+                         store::KeyStore::memory_bytes_max +
+                             store::KeyStore::consumers_max * 3 * tenant::MadeConsumer::document_bytes_max,
+                         "auth.issued_keys"});
     uint64_t instance_rows = 0;  // its own, its place's and its key's
     for (const auto& provider : plan.providers)
         if (provider.instance_set != nullptr) instance_rows += 3 * provider.instances.size();

@@ -17,8 +17,9 @@ using tenant::Budget;
 
 class Builder {
   public:
-    Builder(const Config& config, proxy::RateLimitPlan& limits, tenant::BudgetTable& table)
-        : config_(config), limits_(limits), table_(table) {}
+    Builder(const Config& config, proxy::RateLimitPlan& limits, tenant::BudgetTable& table,
+            std::span<const tenant::MadeConsumer> made)
+        : config_(config), limits_(limits), table_(table), made_(made) {}
 
     void build(const proxy::Plan& plan) {
         const Budget* const all = make(LimitScope::global, "", "token_accounting.global");
@@ -29,7 +30,8 @@ class Builder {
                 team->second =
                     make(LimitScope::team, consumer.team, fmt::format("token_accounting.team.{}", consumer.team));
             const Budget* const own =
-                make(LimitScope::consumer, consumer.name, fmt::format("token_accounting.limit.{}", consumer.name));
+                make(LimitScope::consumer, consumer.name, fmt::format("token_accounting.limit.{}", consumer.name),
+                     own_budgets(consumer));
             limits_.budgets_of.push_back({own, team->second, all});
         }
         limits_.budgets_of.push_back({nullptr, nullptr, all});
@@ -55,11 +57,23 @@ class Builder {
             if (team != nullptr) limits_.team_budgets.emplace(name, team);
         }
     }
+    /// Of one that was made over the admin listener; else null.
+    const tenant::MadeBudgets* own_budgets(const tenant::Consumer& consumer) const {
+        if (!consumer.made) return nullptr;
+        const auto found = std::ranges::find_if(
+            made_, [&consumer](const tenant::MadeConsumer& one) { return one.consumer.name == consumer.name; });
+        return found != made_.end() ? &found->budgets : nullptr;
+    }
     /// Null where it limits nothing.
-    const Budget* make(LimitScope scope, const std::string& name, const std::string& prefix) {
+    /// own  numbers where the conf has none.
+    const Budget* make(LimitScope scope, const std::string& name, const std::string& prefix,
+                       const tenant::MadeBudgets* own = nullptr) {
         Budget budget{.scope = scope, .name = name, .key = prefix};
         for (size_t i = 0; i < tenant::budget_period_count; ++i) {
             const std::string tokens = fmt::format("{}.{}", prefix, token_limit_words[i]);
+            if (own != nullptr) budget.tokens[i] = own->tokens[i].value_or(0);
+            if (own != nullptr && !own->money[i].empty())
+                budget.money[i] = tenant::budget_units(parse_budget(own->money[i]).value_or(0));
             if (config_.has(tokens)) budget.tokens[i] = static_cast<uint64_t>(config_.integer(tokens));
             const std::string money = fmt::format("{}.{}", prefix, money_budget_words[i]);
             if (config_.has(money))
@@ -78,6 +92,7 @@ class Builder {
     const Config& config_;
     proxy::RateLimitPlan& limits_;
     tenant::BudgetTable& table_;
+    const std::span<const tenant::MadeConsumer> made_;
     const int64_t now_s_ = static_cast<int64_t>(wall_us() / 1'000'000);
 };
 
@@ -100,9 +115,9 @@ uint8_t parse_alert(std::string_view text) {
 }
 
 void fill_budgets(const Config& config, const proxy::Plan& plan, proxy::RateLimitPlan& limits,
-                  tenant::BudgetTable& table) {
+                  tenant::BudgetTable& table, std::span<const tenant::MadeConsumer> made) {
     if (!config.boolean("token_accounting.enabled")) return;
-    Builder(config, limits, table).build(plan);
+    Builder(config, limits, table, made).build(plan);
     limits.budgets_stop_streams = config.text("token_accounting.on_budget_spent") == "stop";
 }
 

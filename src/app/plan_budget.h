@@ -2,6 +2,7 @@
 #pragma once
 
 #include <expected>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "loom/config/config.h"
 #include "loom/proxy/plan.h"
 #include "loom/proxy/rate_limit_plan.h"
+#include "loom/tenant/made_consumer.h"
 
 namespace loom::app {
 
@@ -24,7 +26,8 @@ inline constexpr std::array money_budget_words = {"budget.daily", "budget.weekly
 [[nodiscard]] uint8_t parse_alert(std::string_view text);
 
 /// Of the plan's consumers, which must be there, with what was spent found again in `table`.
+/// made  of those that are none of the conf's, their own numbers.
 void fill_budgets(const config::Config& config, const proxy::Plan& plan, proxy::RateLimitPlan& limits,
-                  tenant::BudgetTable& table);
+                  tenant::BudgetTable& table, std::span<const tenant::MadeConsumer> made);
 
 }  // namespace loom::app

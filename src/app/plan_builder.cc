@@ -16,6 +16,7 @@
 #include "plan_alerts.h"
 #include "plan_identity.h"
 #include "plan_instances.h"
+#include "plan_introspection.h"
 #include "plan_owners.h"
 #include "plan_rate_limit.h"
 #include "plan_routing.h"
@@ -266,7 +267,11 @@ void fill_auth(const Config& config, const proxy::Plan& plan, proxy::RoutePlan& 
     if (auth.tokens)
         for (const std::string& name : config.list(fmt::format("route.{}.auth.jwt", route.name)))
             for (uint32_t ix = 0; ix < plan.jwt.size(); ++ix)
-                if (plan.jwt[ix].name == name) route.jwt.push_back(ix);
+                if (plan.jwt[ix].name == name && plan.jwt[ix].introspection == nullptr) route.jwt.push_back(ix);
+    const std::string& asked = config.text(fmt::format("route.{}.auth.introspection", route.name));
+    for (uint32_t ix = 0; auth.introspects && ix < plan.jwt.size(); ++ix)
+        if (plan.jwt[ix].name == asked && plan.jwt[ix].introspection != nullptr)
+            route.jwt.push_back(route.introspects = ix);
     route.addresses = {.allow = networks(config, fmt::format("route.{}.allow_ips", route.name)),
                        .deny = networks(config, fmt::format("route.{}.deny_ips", route.name))};
 }
@@ -407,6 +412,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->consumers = build_consumers(config, metrics, messages);
     fill_team_slots(config, *plan, metrics);
     fill_jwt(config, *plan, files, messages);
+    fill_introspection(config, *plan, files, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
     fill_selection(config, *plan, targets, messages);
@@ -441,6 +447,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
         }
     }
     renew_jwt_files(config, *renewed, files, messages);
+    renew_introspection(config, *renewed, files, messages);
     renew_alerts(config, *renewed, files, messages);
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);

@@ -107,20 +107,35 @@ std::vector<IpNetwork> networks(const Config& config, const std::string& key) {
     return found;
 }
 
-bool has_clients(const Config& config) { return !config.names("consumer").empty() || !config.names("jwt").empty(); }
+bool has_issuers(const Config& config) {
+    return !config.names("jwt").empty() || !config.names("introspection").empty();
+}
+
+bool makes_consumers(const Config& config) { return config.boolean("auth.issued_keys"); }
+
+bool has_clients(const Config& config) {
+    return !config.names("consumer").empty() || has_issuers(config) || makes_consumers(config);
+}
 
 RouteAuth route_auth(const Config& config, const std::string& route) {
     const std::string key = fmt::format("route.{}.auth.type", route);
     if (!config.has(key)) return {.none = !has_clients(config), .keys = has_clients(config)};
     const auto& types = config.list(key);
     const auto has = [&types](const char* type) { return std::ranges::find(types, type) != types.end(); };
-    return {.none = has("none"), .keys = has("api_key"), .tokens = has("jwt"), .certificates = has("mtls")};
+    return {.none = has("none"),
+            .keys = has("api_key"),
+            .tokens = has("jwt"),
+            .certificates = has("mtls"),
+            .introspects = has("introspection")};
 }
 
 bool may_be_named(const Config& config, const std::string& consumer) {
     if (!config.list(fmt::format("consumer.{}.jwt", consumer)).empty()) return true;
-    const auto issuers = config.names("jwt");
-    return issuers.size() == 1 && config.text(key_of(issuers.front(), "unknown_consumers")) != "allow";
+    const auto signers = config.names("jwt"), asked = config.names("introspection");
+    if (signers.size() + asked.size() != 1) return false;
+    const std::string key = signers.empty() ? fmt::format("introspection.{}.unknown_consumers", asked.front())
+                                            : key_of(signers.front(), "unknown_consumers");
+    return config.text(key) != "allow";
 }
 
 void fill_jwt(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
@@ -147,7 +162,7 @@ void fill_jwt(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vec
 
 void renew_jwt_files(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
     for (proxy::JwtPlan& jwt : plan.jwt)
-        if (jwt_keys_from(config, jwt.name) == JwtKeysFrom::file)
+        if (jwt.introspection == nullptr && jwt_keys_from(config, jwt.name) == JwtKeysFrom::file)
             jwt.keys = file_keys(config, jwt.name, files, messages);
     (void)jwt_sources(config, files, messages);
 }

@@ -32,9 +32,14 @@ struct RouteAuth {
     bool keys = false;
     bool tokens = false;
     bool certificates = false;
+    bool introspects = false;
 };
-/// Where it says nothing: keys, as soon as anybody is known by name or by token.
+/// Where it says nothing: keys, as soon as anybody is known by name or by token, or may come to be.
 [[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route);
+/// Of tokens, signed ones or others.
+[[nodiscard]] bool has_issuers(const config::Config& config);
+/// Consumers may come that the conf does not name (POST /ai/consumers).
+[[nodiscard]] bool makes_consumers(const config::Config& config);
 [[nodiscard]] bool has_clients(const config::Config& config);
 /// May any issuer's tokens name this consumer? By consumer.X.jwt, else where there is no choice.
 [[nodiscard]] bool may_be_named(const config::Config& config, const std::string& consumer);

@@ -31,12 +31,12 @@ enum class Rows : uint8_t { own, of_a_table };
 
 class Builder {
   public:
-    Builder(const Config& config, tenant::LimitTable& table)
-        : config_(config), table_(table), now_ms_(monotonic_ns() / 1'000'000) {}
+    Builder(const Config& config, tenant::LimitTable& table, std::span<const tenant::MadeConsumer> made)
+        : config_(config), table_(table), made_(made), now_ms_(monotonic_ns() / 1'000'000) {}
 
     std::shared_ptr<const proxy::RateLimitPlan> build(const proxy::Plan& plan) {
         limits_.tells = config_.boolean("rate_limit.headers");
-        fill_budgets(config_, plan, limits_, table_.budgets());
+        fill_budgets(config_, plan, limits_, table_.budgets(), made_);
         if (config_.boolean("rate_limit.enabled")) make_limits(plan);
         if (limits_.limits.empty() && limits_.budgets.empty()) return nullptr;
         fill_up(plan);
@@ -80,7 +80,9 @@ class Builder {
             Homes homes = {{LimitScope::consumer, fmt::format("rate_limit.consumer.{}", consumer.name)}};
             if (!consumer.tier.empty())
                 homes.push_back({LimitScope::tier, fmt::format("rate_limit.tier.{}", consumer.tier)});
+            own_ = own_limits(consumer);
             limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
+            own_ = nullptr;
             const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
             if (is_new && !consumer.team.empty())
                 team->second = make(LimitScope::team, consumer.team,
@@ -96,7 +98,7 @@ class Builder {
         proxy::RateLimitPlan::Bearers& bearers = limits_.bearers;
         const auto named = config_.names("rate_limit.consumer");
         for (const tenant::Consumer& consumer : plan.consumers.consumers())
-            bearers.has_own.push_back(std::ranges::find(named, consumer.name) != named.end());
+            bearers.has_own.push_back(std::ranges::find(named, consumer.name) != named.end() || has_own(consumer));
         bearers.any = make(LimitScope::consumer, "", {}, Rows::of_a_table);
         bool any = bearers.any != nullptr;
         for (const std::string& tier : config_.names("rate_limit.tier")) {
@@ -118,12 +120,35 @@ class Builder {
         bearers.rows = table_.bearers(windows, proxy::RateLimitPlan::bearers_max);
     }
 
+    /// Of one that was made over the admin listener; else null.
+    const tenant::MadeLimits* own_limits(const tenant::Consumer& consumer) const {
+        if (!consumer.made) return nullptr;
+        const auto found = std::ranges::find_if(
+            made_, [&consumer](const tenant::MadeConsumer& one) { return one.consumer.name == consumer.name; });
+        return found != made_.end() ? &found->limits : nullptr;
+    }
+    bool has_own(const tenant::Consumer& consumer) const {
+        const tenant::MadeLimits* const own = own_limits(consumer);
+        return own != nullptr && own->any();
+    }
+    std::optional<uint64_t> own_number(std::string_view word) const {
+        if (own_ == nullptr) return std::nullopt;
+        if (word == "request_rate") return own_->request_rate;
+        if (word == "token_rate") return own_->token_rate;
+        return word == "burst" ? own_->burst : own_->concurrent;
+    }
+
     /// The number of a kind, and where it stands; a consumer's may be everybody's default.
     int64_t number(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
                    Limit::Source& source) const {
         for (const Home& home : homes) {
             std::string key = fmt::format("{}.{}", home.prefix, word);
-            if (!config_.has(key)) continue;
+            if (!config_.has(key)) {
+                const auto own = home.scope == LimitScope::consumer ? own_number(word) : std::nullopt;
+                if (!own) continue;
+                source = {home.scope, fmt::format("/ai/consumers: limits.{}", word)};
+                return static_cast<int64_t>(*own);
+            }
             const int64_t value = config_.integer(key);
             source = {home.scope, std::move(key)};
             return value;
@@ -151,7 +176,8 @@ class Builder {
             static_cast<uint32_t>(number(scope, homes, "concurrent", nullptr, source(LimitKind::concurrent)));
         terms.requests = tenant::WindowTerms::of(requests, terms.requests_window_ms);
         terms.tokens = tenant::WindowTerms::of(tokens, terms.tokens_window_ms);
-        if (burst != 0) terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
+        if (burst != 0 && requests != 0)
+            terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
         if (!terms.any()) return nullptr;
         const std::string identity = fmt::format("{}:{}", limit_scope_name(scope), name);
         if (scope != LimitScope::ip && rows == Rows::own) {  // an address's rows are a table's too
@@ -166,14 +192,17 @@ class Builder {
 
     const Config& config_;
     tenant::LimitTable& table_;
+    const std::span<const tenant::MadeConsumer> made_;
+    const tenant::MadeLimits* own_ = nullptr;  // of the consumer at hand
     const uint64_t now_ms_;
     proxy::RateLimitPlan limits_;
 };
 
 }  // namespace
 
-void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table) {
-    plan.rate_limits = Builder(config, table).build(plan);
+void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table,
+                      std::span<const tenant::MadeConsumer> made) {
+    plan.rate_limits = Builder(config, table, made).build(plan);
 }
 
 }  // namespace loom::app

@@ -97,8 +97,18 @@ void fill_preferred_regions(const Config& config, const proxy::Plan& plan, std::
     selection.preferred_regions = route::RegionPreference(std::move(rows));
 }
 
-void fill_regions(const Config& config, const proxy::Plan& plan, route::TargetTable& targets,
-                  SelectionPlan& selection) {
+/// Of one that was made over the admin listener.
+route::RegionRequirement requirement_of(const tenant::Consumer& consumer, std::span<const tenant::MadeConsumer> made,
+                                        std::span<const std::string> provider_regions) {
+    for (const tenant::MadeConsumer& one : made)
+        if (one.consumer.name == consumer.name)
+            return {fmt::format("/ai/consumers/{}: regions = {}", consumer.name, fmt::join(one.regions, ", ")),
+                    one.regions, provider_regions};
+    return {"", {}, provider_regions};
+}
+
+void fill_regions(const Config& config, const proxy::Plan& plan, route::TargetTable& targets, SelectionPlan& selection,
+                  std::span<const tenant::MadeConsumer> made) {
     std::vector<std::string> regions;
     for (const proxy::ProviderPlan& provider : plan.providers)
         regions.push_back(config.text(fmt::format("provider.{}.region", provider.name)));
@@ -109,7 +119,8 @@ void fill_regions(const Config& config, const proxy::Plan& plan, route::TargetTa
     }
     for (const tenant::Consumer& consumer : plan.consumers.consumers())
         selection.consumer_regions.push_back(
-            requirement(config, fmt::format("consumer.{}.regions", consumer.name), regions));
+            consumer.made ? requirement_of(consumer, made, regions)
+                          : requirement(config, fmt::format("consumer.{}.regions", consumer.name), regions));
     if (config.has("routing.prefer_region")) fill_preferred_regions(config, plan, regions, targets, selection);
     const auto is_empty = [](const route::RegionRequirement& one) { return one.empty(); };
     if (std::ranges::all_of(selection.route_regions, is_empty)) selection.route_regions.clear();
@@ -143,13 +154,13 @@ bool names_strategy(const Config& config, std::string_view strategy) {
 }
 
 void fill_selection(const Config& config, proxy::Plan& plan, route::TargetTable& targets,
-                    std::vector<std::string>& messages) {
+                    std::vector<std::string>& messages, std::span<const tenant::MadeConsumer> made) {
     auto selection = std::make_shared<SelectionPlan>();
     fill_rules(config, plan, *selection, messages);
     const bool by_prompt = names_strategy(config, "complexity") || names_strategy(config, "task");
     if (by_prompt) fill_prompts(config, plan, *selection);
     fill_capabilities(config, plan, selection->capabilities);
-    fill_regions(config, plan, targets, *selection);
+    fill_regions(config, plan, targets, *selection, made);
     const bool narrows = by_prompt || !selection->rules.empty() || !selection->capabilities.empty() ||
                          !selection->route_regions.empty() || !selection->consumer_regions.empty() ||
                          !selection->preferred_regions.empty();

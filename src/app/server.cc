@@ -27,6 +27,7 @@
 #include "loom/proxy/semantic_cache.h"
 #include "plan_builder.h"
 #include "plan_identity.h"
+#include "plan_made.h"
 #include "plan_shared_store.h"
 #include "sentence_model.h"
 #include "shard_thread.h"
@@ -93,7 +94,8 @@ class Server {
     [[nodiscard]] bool open_issued_keys();
     /// On what terms TLS is spoken with the store that Looms share. Faults are in the log.
     [[nodiscard]] bool trust_shared_store();
-    [[nodiscard]] std::shared_ptr<const proxy::Plan> with_issued_keys(std::shared_ptr<const proxy::Plan> plan);
+    [[nodiscard]] std::shared_ptr<const proxy::Plan> with_issued_keys(std::shared_ptr<const proxy::Plan> plan,
+                                                                      const config::Config& config);
     void schedule_key_end();
     void end_keys();
     void note_keys_in_force();
@@ -245,7 +247,7 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
         for (const std::string& message : plan.error()) log_error("{}", message);
     if (!plan || !messages.empty()) return false;
     if ((*plan)->keeps_any() && !open_register()) return false;
-    plan_ = with_issued_keys(*plan);
+    plan_ = with_issued_keys(*plan, *config);
     std::vector<std::string> told;  // when the plan was built
     jwt_sources_ = jwt_sources(*config, files_, told);
     for (const proxy::ProviderPlan& provider : plan_->providers) provider.control->configure(provider.weight);
@@ -301,12 +303,15 @@ bool Server::trust_shared_store() {
     return true;
 }
 
-std::shared_ptr<const proxy::Plan> Server::with_issued_keys(std::shared_ptr<const proxy::Plan> plan) {
+std::shared_ptr<const proxy::Plan> Server::with_issued_keys(std::shared_ptr<const proxy::Plan> plan,
+                                                            const config::Config& config) {
     if (issued_keys_ == nullptr) return plan;
     const int64_t now_s = wall_clock_s();
     const IssuedKeys::Good good = issued_keys_->good_at(now_s);
     auto with = std::make_shared<proxy::Plan>(*plan);
-    with->consumers = plan->consumers.with_issued(good.keys);
+    fill_made(config, *with, good, metrics_, targets_, limits_);
+    issued_keys_->note_counts(
+        {.limits = config.boolean("rate_limit.enabled"), .budgets = config.boolean("token_accounting.enabled")});
     issued_version_ = good.version;
     key_ends_s_ = issued_keys_->next_end(now_s);
     schedule_key_end();
@@ -327,7 +332,7 @@ void Server::take_issued_keys() {
     if (issued_keys_ == nullptr) return;
     auto renewed = std::make_shared<proxy::Plan>(*plan_);
     renewed->generation = generation_ + 1;
-    plan_ = with_issued_keys(std::move(renewed));
+    plan_ = with_issued_keys(std::move(renewed), *config_);
     generation_ += 1;
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
@@ -457,7 +462,8 @@ bool Server::listen_as_admin() {
                           .usage = usage_.get(),
                           .shared_store = [this] { return admin_->shared_store_facts(); },
                           .cache = cache_.get(),
-                          .keys = issued_keys_.get()};
+                          .keys = issued_keys_.get(),
+                          .consumers = issued_keys_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
     return true;
 }

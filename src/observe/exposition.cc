@@ -51,6 +51,7 @@ class Exposition {
         write_rate_limits();
         write_budgets();
         write_auth_failures();
+        write_introspections();
         write_ledger();
         write_guards();
         write_http();
@@ -515,6 +516,13 @@ class Exposition {
             out_.sample({{"reason", std::string(auth_failure_name(why))}},
                         sum([=](const ShardMetrics& s) { return s.auth_failure_count_of(why); }));
         }
+    }
+    void write_introspections() {
+        out_.family("loom_token_introspections_total", "counter", "Tokens whose issuer was asked, by what came of it.");
+        for (size_t i = 0; i < introspection_result_count; ++i)
+            out_.sample({{"result", std::string(introspection_result_names[i])}}, sum([i](const ShardMetrics& s) {
+                            return s.introspection_count(static_cast<IntrospectionResult>(i));
+                        }));
     }
 
     void write_guards() {

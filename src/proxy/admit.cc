@@ -19,6 +19,7 @@
 #include "loom/llm/models.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "token_visit.h"
 
 namespace loom::proxy {
 namespace {
@@ -160,7 +161,16 @@ Result<void> Exchange::admit_route(const http::RequestHead& head) {
     }
     auto step = check_address();
     if (step) step = ClientQuota(*this).enter_address();
-    if (step) step = authenticate(head);
+    return step ? admit_bearer(head) : step;
+}
+
+/// Who asks, and what they may. It begins anew when it is known whose an opaque token is.
+Result<void> Exchange::admit_bearer(const http::RequestHead& head) {
+    auto step = authenticate(head);
+    if (step && visit_ != nullptr && visit_->answer() == nullptr) {  // its issuer is asked: admission waits
+        body_mode_ = BodyMode::none;
+        return step;
+    }
     if (step) step = shed_if_overloaded();
     if (step && route_->ai) step = Booking(*this).check();
     if (step) step = ClientQuota(*this).enter();

@@ -9,6 +9,7 @@
 #include "loom/base/crypto.h"
 #include "rule_facts.h"
 #include "token_desk.h"
+#include "token_visit.h"
 
 namespace loom::proxy {
 namespace {
@@ -144,29 +145,49 @@ Result<void> Exchange::identify_without_key(const http::RequestHead& head) {
     return unauthenticated("no API key: send it as 'Authorization: Bearer KEY' or in the header this route names");
 }
 
-/// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before. A signature is
-/// dear: who is not known yet is not asked for one where there is too much to do.
+/// Keys first: to look one up is cheap, and the digest that finds it finds a token that was seen before.
 Result<void> Exchange::identify_by_key(std::string_view key, int64_t now_unix_s, AuthTrial& trial) {
     const Sha256 digest = sha256(key);
     trial.why = AuthFailure::key;
     if (route_->takes_keys) consumer_ = plan().consumers.find(digest);
     if (consumer_ != nullptr) return {};
-    TokenDesk& desk = services_.tokens();
-    token_ = desk.known(*route_, digest, now_unix_s);
-    if (token_ == nullptr) {
-        if (trial.is_locked || route_->jwt.empty() || (route_->takes_keys && !TokenDesk::looks_like_token(key)))
-            return unauthenticated("this API key is not known here; ask for one of this gateway");
-        LOOM_TRY(shed_if_overloaded());
-        auto bearer = desk.identify(plan(), *route_, key, digest, now_unix_s);
-        if (!bearer) {
-            trial.why = desk.failure();
-            trial.is_lenient = desk.keys_may_be_old();
-            return std::unexpected(bearer.error());
-        }
-        token_ = std::move(*bearer);
-    }
-    consumer_ = token_->consumer;
+    // What is known is known by the plan in force; who has waited for an issuer may have begun by another.
+    token_ = visit_ == nullptr ? services_.tokens().known(*route_, digest, now_unix_s) : nullptr;
+    if (token_ == nullptr) LOOM_TRY(identify_by_token(key, digest, now_unix_s, trial));
+    if (token_ != nullptr) consumer_ = token_->consumer;
     return {};
+}
+
+/// A signature is dear, and a question dearer: who is not known yet is asked for neither where there is too much to do.
+Result<void> Exchange::identify_by_token(std::string_view key, const Sha256& digest, int64_t now_unix_s,
+                                         AuthTrial& trial) {
+    TokenDesk& desk = services_.tokens();
+    const auto take = [&](Result<tenant::TokenIdentityPtr> bearer) -> Result<void> {
+        if (bearer) {
+            token_ = std::move(*bearer);
+            return {};
+        }
+        trial.why = desk.failure();
+        trial.is_lenient = desk.keys_may_be_old();
+        return std::unexpected(bearer.error());
+    };
+    if (desk.is_opaque(plan(), *route_, key)) {
+        const JwtPlan& issuer = plan().jwt[route_->introspects];
+        const bool keeps = &plan() == &services_.plan();
+        const auto answer =
+            visit_ != nullptr ? visit_->answer() : services_.introspections().known(issuer, digest, now_unix_s);
+        if (answer != nullptr) return take(desk.take(plan(), *route_, *answer, digest, keeps));
+        if (trial.is_locked || !tenant::is_opaque_token(key))
+            return unauthenticated("this is no key and no token that is known here");
+        LOOM_TRY(shed_if_overloaded());
+        trial.why = AuthFailure::unavailable;
+        return TokenVisit::begin(*this, issuer, key, digest);
+    }
+    const bool takes_signed = route_->jwt.size() > (route_->introspects == RoutePlan::no_issuer ? 0u : 1u);
+    if (trial.is_locked || !takes_signed || (route_->takes_keys && !TokenDesk::looks_like_token(key)))
+        return unauthenticated("this API key is not known here; ask for one of this gateway");
+    LOOM_TRY(shed_if_overloaded());
+    return take(desk.identify(plan(), *route_, key, digest, now_unix_s));
 }
 
 Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial) {
@@ -183,6 +204,7 @@ Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial)
         consumer_ = consumer_of(plan(), certificate);
     else
         LOOM_TRY(key.empty() || !takes_others ? identify_without_key(head) : identify_by_key(key, now_s, trial));
+    if (visit_ != nullptr && visit_->answer() == nullptr) return {};  // it is asked who that is
     if (consumer_ == nullptr) {
         trial.why = AuthFailure::consumer;
         detail_ = text_.keep(certificate->subject);

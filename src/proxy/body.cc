@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "admin_call.h"
 #include "client_connection.h"
 #include "coded_body.h"
 #include "exchange.h"
@@ -79,9 +80,11 @@ size_t Exchange::collect(std::string_view bytes) {
         }
         taken += step->consumed;
         if (step->payload.empty()) continue;
-        if (body_.size() + step->payload.size() > plan().limits.body_bytes) {
-            fail_body(Error{
-                .code = Errc::too_large, .side = Side::downstream, .what = "the body is larger than limit.body_size"});
+        if (body_.size() + step->payload.size() > body_bytes_max()) {
+            fail_body(Error{.code = Errc::too_large,
+                            .side = Side::downstream,
+                            .what = call_ != nullptr ? "the body is larger than is taken here"
+                                                     : "the body is larger than limit.body_size"});
             return bytes.size();
         }
         const bool counted = client_body_.framing() == http::BodyFraming::length;
@@ -96,6 +99,10 @@ size_t Exchange::collect(std::string_view bytes) {
     return taken;
 }
 
+uint64_t Exchange::body_bytes_max() const noexcept {
+    return call_ != nullptr ? call_->body_bytes_max() : plan().limits.body_bytes;
+}
+
 /// Whether the body may grow by so many bytes. If not, the client is no longer read, and on_room follows. It waits
 /// instead of being refused at once: what is in the way are bodies that go home within a provider's answer, and whoever
 /// was told 503 would send the same bytes again. Who waits longer than timeout.client_body gets the 503.
@@ -105,7 +112,7 @@ bool Exchange::make_room_for(size_t more_bytes) {
         const uint64_t length = body_.size() + client_body_.remaining_bytes();
         bytes = body_.empty() ? claimed_bytes(length, bytes) : std::min(length, bytes);
     }
-    bytes = std::min(bytes, plan().limits.body_bytes);
+    bytes = std::min(bytes, body_bytes_max());
     if (bytes <= body_.capacity() || hold(BlockPool::footprint(bytes))) return true;
     client_->pause_reading();
     return false;

@@ -1,5 +1,6 @@
 #include "exchange.h"
 
+#include "admin_call.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "coded_body.h"
@@ -11,6 +12,7 @@
 #include "line_place.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "token_visit.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -70,7 +72,12 @@ Exchange& Exchange::begin(Services& services, ClientConnection& client, std::str
 /// The page that a request is. Every wait is a loop over its condition: a wake-up may come for another reason.
 io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     Result<void> step = x.is_hedge() ? Race(x).prepare() : x.admit();
+    if (x.visit_ != nullptr) x.visit_->keep_head(x.services_.request_head, first_body);
     x.take_first_body(first_body);
+    while (step && x.visit_ != nullptr) {
+        co_await x.wait_;
+        step = TokenVisit::look_at_answer(x);
+    }
     if (step && !x.answered_) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;
@@ -140,7 +147,7 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
     x.settle();
 }
 
-bool Exchange::guards_document() { return plan().guard != nullptr && Guarding::turn(*this); }
+bool Exchange::guards_document() { return plan().guard != nullptr && call_ == nullptr && Guarding::turn(*this); }
 
 bool Exchange::wants_client_bytes() const noexcept {
     if (in_session()) return true;

@@ -29,6 +29,7 @@
 
 namespace loom::proxy {
 
+class AdminCall;
 class CacheVisit;
 class ClientConnection;
 class CodedBody;
@@ -39,6 +40,7 @@ class LinePlace;
 class Ownership;
 class Realtime;
 class RuleFacts;
+class TokenVisit;
 enum class RegisterStage : uint8_t;
 struct AuthTrial;
 struct Continuation;
@@ -77,6 +79,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static constexpr size_t head_slack_bytes = 1600;           // of a head, beside what others' heads say
 
   private:
+    friend class AdminCall;
     friend class BatchUpload;
     friend class Booking;
     friend class CacheVisit;
@@ -90,6 +93,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     friend class Race;
     friend class Realtime;
     friend class RuleFacts;
+    friend class TokenVisit;
     friend MemoryTerms exchange_memory(const MemoryShape& shape);
     enum class BodyMode : uint8_t { none, collect, stream, discard };
     enum class AnswerState : uint8_t { none, awaited, ready };
@@ -141,6 +145,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // admit.cc
     Result<void> admit();
     Result<void> admit_route(const http::RequestHead& head);
+    Result<void> admit_bearer(const http::RequestHead& head);
     // authenticate.cc
     Result<void> check_address();
     Result<void> refuse_address(const char* key);
@@ -148,6 +153,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> identify(const http::RequestHead& head, AuthTrial& trial);
     Result<void> identify_without_key(const http::RequestHead& head);
     Result<void> identify_by_key(std::string_view key, int64_t now_unix_s, AuthTrial& trial);
+    Result<void> identify_by_token(std::string_view key, const Sha256& digest, int64_t now_unix_s, AuthTrial& trial);
     Result<void> authorize(AuthFailure& why);
     [[nodiscard]] const AccessRule* denied_as(std::string_view model, const llm::Request& request);
     [[nodiscard]] const AccessRule* denied_by(std::string_view model, const llm::Request& request);
@@ -185,6 +191,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void pause_for_decoding() noexcept;
     void end_coded();
     void fail_coded(const Error& why);
+    [[nodiscard]] uint64_t body_bytes_max() const noexcept;
     [[nodiscard]] bool make_room_for(size_t more_bytes);
     void on_room() noexcept override;
     void release_body() noexcept;
@@ -563,6 +570,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     FamilyFields* family_ = nullptr;      // in text_
     ByteBuffer request_lines_;            // headers for the upstream
     ByteBuffer body_;                     // a collected body, or what came before the upstream was there
+    std::unique_ptr<TokenVisit> visit_;   // while an issuer is asked whose the client's token is
+    std::unique_ptr<AdminCall> call_;     // of the admin listener, whose body is read
     std::unique_ptr<Guarding> guarding_;  // of a body that is, or was, looked through
     std::unique_ptr<CodedBody> coded_;    // of a body that came compressed, until it is plain
     http::BodyReader client_body_;

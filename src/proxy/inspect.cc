@@ -1,4 +1,5 @@
 // The second phase: what the body asks for, and who can answer it.
+#include "admin_call.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -14,6 +15,7 @@ namespace loom::proxy {
 Result<void> Exchange::inspect() {
     phase_ = Phase::inspect;
     if (client_gone_ || error_.code != Errc::ok) return std::unexpected(error_);
+    if (call_ != nullptr) return AdminCall::answer(*this);
     if (body_mode_ != BodyMode::collect)  // streamed and bodiless requests are not read
         return owned_ != nullptr ? inspect_unread() : Result<void>();
     body_mode_ = BodyMode::none;

@@ -1,7 +1,7 @@
 // What Loom answers itself: health, the admin listener, CORS preflights, the list of models.
+#include "admin_call.h"
 #include "client_connection.h"
 #include "exchange.h"
-#include "loom/base/alloc_counter.h"
 #include "loom/llm/error.h"
 #include "loom/llm/models.h"
 
@@ -38,16 +38,14 @@ void Exchange::answer_health(std::string_view path) {
 }
 
 void Exchange::answer_admin(const http::RequestHead& head) {
-    count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
     const std::string peer = client_->peer().to_address().ip_string();
-    const LocalAnswer answer = client_->listener().local({.method = head.method_text,
-                                                          .path = head.path,
-                                                          .query = head.query,
-                                                          .authorization = head.value_of(HeaderId::authorization),
-                                                          .origin = head.value_of(HeaderId::origin),
-                                                          .peer = peer});
-    count_allocations_of_this_thread(true);
-    reply(answer.status, answer.content_type, answer.body, answer.is_secret ? "cache-control: no-store\r\n" : "");
+    AdminCall::run(*this, {.method = head.method_text,
+                           .path = head.path,
+                           .query = head.query,
+                           .authorization = head.value_of(HeaderId::authorization),
+                           .origin = head.value_of(HeaderId::origin),
+                           .peer = peer,
+                           .body = {}});
 }
 
 /// Notes an allowed origin, and answers a preflight. RFC 9110 9.3.7 for a plain OPTIONS; WHATWG Fetch, "CORS protocol".

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "address_table.h"
+#include "admin_call.h"
 #include "client_connection.h"
 #include "client_limits.h"
 #include "client_tls.h"
@@ -173,7 +174,8 @@ MemoryTerm admin_memory(const MemoryShape& shape) {
     const size_t head_bytes = shape.limits.head_bytes + Exchange::head_slack_bytes;
     const uint64_t one = sum_of(connection_memory(shape)) + BlockPool::footprint(sizeof(Exchange)) +
                          BlockPool::footprint(io::Task::frame_bytes_max) + BlockPool::footprint(head_bytes) +
-                         BlockPool::leftover(head_bytes) + BlockPool::footprint(net::Sender::gather_block_bytes);
+                         BlockPool::leftover(head_bytes) + BlockPool::footprint(AdminCall::largest_body_bytes) +
+                         BlockPool::footprint(net::Sender::gather_block_bytes);
     return {"the admin listener's connections", one * Services::admin_connections_max, "admin.listen"};
 }
 

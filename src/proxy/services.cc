@@ -7,6 +7,7 @@
 #include "body_budget.h"
 #include "cache_desk.h"
 #include "client_connection.h"
+#include "introspection_desk.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
 #include "loom/http/head_writer.h"
@@ -92,6 +93,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       line_(std::make_unique<WaitingLine>(shard.timers(), metrics)),
       overload_(std::make_unique<Overload>(shard.timers().now_ms())),
       tokens_(std::make_unique<TokenDesk>()),
+      introspections_(std::make_unique<IntrospectionDesk>(shard, names, metrics)),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
 }
@@ -120,6 +122,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     if (use->plan->tokenizers != nullptr && token_counter == nullptr)
         token_counter = std::make_unique<llm::TokenCounter>();
     tokens_->on_new_plan();
+    introspections_->on_new_plan(*use->plan);
     if (cache_ != nullptr) cache_->on_new_plan(use->plan->cache.get());
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
@@ -335,7 +338,8 @@ bool Services::idle() const noexcept {
         entry->pool.retire();
         if (!entry->pool.empty()) return false;
     }
-    return true;
+    introspections_->close();
+    return introspections_->idle();
 }
 
 }  // namespace loom::proxy

@@ -37,6 +37,15 @@ std::unique_ptr<const Consumer> unlisted(const Plan& plan, const JwtPlan& jwt, c
     return own;
 }
 
+/// Who signs by this name, of the route's; its end for nobody.
+std::vector<uint32_t>::const_iterator signer_named(const Plan& plan, const RoutePlan& route, std::string_view issuer) {
+    return std::ranges::find_if(route.jwt, [&](uint32_t ix) {
+        const JwtPlan& one = plan.jwt[ix];
+        return one.introspection == nullptr &&
+               std::ranges::find(one.options.issuers, issuer) != one.options.issuers.end();
+    });
+}
+
 AuthFailure failure_of(JwtFault fault) noexcept {
     switch (fault) {
         case JwtFault::form: return AuthFailure::token;
@@ -108,28 +117,16 @@ bool TokenDesk::may_name(const Plan& plan, const JwtPlan& jwt, const Consumer& c
     return std::ranges::find(consumer.issuers, jwt.name) != consumer.issuers.end();
 }
 
-Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const RoutePlan& route, std::string_view token,
-                                                     const Sha256& digest, int64_t now_unix_s) {
-    keys_may_be_old_ = false;
-    const std::string_view issuer = verifier_.claimed_issuer(token);
-    const auto its_own = std::ranges::find_if(route.jwt, [&](uint32_t ix) {
-        return std::ranges::find(plan.jwt[ix].options.issuers, issuer) != plan.jwt[ix].options.issuers.end();
-    });
-    const bool is_known = its_own != route.jwt.end();
-    if (!is_known && !issuer.empty())
-        return refuse(AuthFailure::claims, unauthenticated("the token's issuer is not known here"));
-    // What names no issuer is refused by whichever is asked: it says best what is wrong with it.
-    const uint32_t issuer_ix = is_known ? *its_own : route.jwt.front();
+Result<std::shared_ptr<TokenIdentity>> TokenDesk::identity_of(const Plan& plan, uint32_t issuer_ix,
+                                                              JwtIdentity claims) {
     const JwtPlan& jwt = plan.jwt[issuer_ix];
-    JwtIdentity claims = LOOM_TRY(verify(jwt, is_known, token, now_unix_s));
-
     auto identity = std::make_shared<TokenIdentity>();
     identity->consumer = plan.consumers.named(claims.consumer);
     if (identity->consumer == nullptr && !jwt.allows_unknown)
         return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
                                               .side = Side::downstream,
                                               .what = "the token is good, but whom it names is no consumer here "
-                                                      "(jwt.NAME.unknown_consumers = refuse)"});
+                                                      "(.unknown_consumers = refuse)"});
     if (identity->consumer != nullptr && !may_name(plan, jwt, *identity->consumer))
         return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
                                               .side = Side::downstream,
@@ -143,8 +140,47 @@ Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const Rou
         if (std::ranges::find(identity->roles, role) == identity->roles.end()) identity->roles.push_back(role);
     identity->claims = std::move(claims.claims);
     identity->issuer_ix = issuer_ix;
-    const bool expires = claims.expires_unix_s != 0;
-    identity->expires_unix_s = expires ? claims.expires_unix_s + jwt.options.leeway_s : 0;
+    return identity;
+}
+
+bool TokenDesk::is_opaque(const Plan& plan, const RoutePlan& route, std::string_view key) {
+    if (route.introspects == RoutePlan::no_issuer || key.starts_with(tenant::issued_key_prefix)) return false;
+    if (!looks_like_token(key)) return true;
+    const std::string_view issuer = verifier_.claimed_issuer(key);
+    return issuer.empty() || signer_named(plan, route, issuer) == route.jwt.end();
+}
+
+Result<tenant::TokenIdentityPtr> TokenDesk::take(const Plan& plan, const RoutePlan& route,
+                                                 const IntrospectionAnswer& answer, const Sha256& digest, bool keeps) {
+    keys_may_be_old_ = false;
+    if (!answer.bearer) return refuse(answer.failure, answer.bearer.error());
+    auto identity = LOOM_TRY(identity_of(plan, route.introspects, *answer.bearer));
+    // A session lasts until the token's own end; a table believes the answer for a while alone.
+    identity->expires_unix_s = answer.bearer->expires_unix_s;
+    identity->keep_until_unix_s = answer.asked_unix_s + plan.jwt[route.introspects].introspection->cache_s;
+    tenant::TokenIdentityPtr shared = std::move(identity);
+    if (keeps) cache_.put(digest, shared);
+    return shared;
+}
+
+Result<tenant::TokenIdentityPtr> TokenDesk::identify(const Plan& plan, const RoutePlan& route, std::string_view token,
+                                                     const Sha256& digest, int64_t now_unix_s) {
+    keys_may_be_old_ = false;
+    const std::string_view issuer = verifier_.claimed_issuer(token);
+    const auto its_own = signer_named(plan, route, issuer);
+    const bool is_known = its_own != route.jwt.end();
+    if (!is_known && !issuer.empty())
+        return refuse(AuthFailure::claims, unauthenticated("the token's issuer is not known here"));
+    // What names no issuer is refused by whichever is asked: it says best what is wrong with it.
+    const uint32_t issuer_ix = is_known ? *its_own : *std::ranges::find_if(route.jwt, [&plan](uint32_t ix) {
+        return plan.jwt[ix].introspection == nullptr;
+    });
+    const JwtPlan& jwt = plan.jwt[issuer_ix];
+    JwtIdentity claims = LOOM_TRY(verify(jwt, is_known, token, now_unix_s));
+
+    const int64_t expires_unix_s = claims.expires_unix_s != 0 ? claims.expires_unix_s + jwt.options.leeway_s : 0;
+    auto identity = LOOM_TRY(identity_of(plan, issuer_ix, std::move(claims)));
+    identity->expires_unix_s = expires_unix_s;
     tenant::TokenIdentityPtr shared = std::move(identity);
     cache_.put(digest, shared);
     return shared;

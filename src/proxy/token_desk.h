@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "introspection_desk.h"
 #include "loom/base/auth_failure.h"
 #include "loom/proxy/plan.h"
 #include "loom/tenant/token_cache.h"
@@ -21,6 +22,10 @@ class TokenDesk {
     /// Could this be a token? A key that is none of the configuration's need not be.
     [[nodiscard]] static bool looks_like_token(std::string_view key) noexcept;
 
+    /// Is it a token that says nothing by itself, and its issuer has to be asked? Whatever this route's other issuers
+    /// have not signed; never a key that Loom has made.
+    [[nodiscard]] bool is_opaque(const Plan& plan, const RoutePlan& route, std::string_view key);
+
     /// One that was verified of late and is good on this route, or null. A table's look-up.
     [[nodiscard]] tenant::TokenIdentityPtr known(const RoutePlan& route, const Sha256& digest, int64_t now_unix_s);
     /// May a token of this issuer name this consumer, whose models, limits and roles are its bearer's then?
@@ -35,6 +40,11 @@ class TokenDesk {
     [[nodiscard]] Result<tenant::TokenIdentityPtr> identify(const Plan& plan, const RoutePlan& route,
                                                             std::string_view token, const Sha256& digest,
                                                             int64_t now_unix_s);
+    /// The same of an opaque token, by what its issuer has said.
+    /// keeps  `plan` is in force: it is known() from now on.
+    [[nodiscard]] Result<tenant::TokenIdentityPtr> take(const Plan& plan, const RoutePlan& route,
+                                                        const IntrospectionAnswer& answer, const Sha256& digest,
+                                                        bool keeps);
     [[nodiscard]] AuthFailure failure() const noexcept { return failure_; }
     /// Of the last one that was refused: its signature may be good by keys that the issuer has by now, which are looked
     /// for.
@@ -44,6 +54,8 @@ class TokenDesk {
     [[nodiscard]] const JwtKeys* fetched(uint64_t source) const noexcept;
     [[nodiscard]] Result<tenant::JwtIdentity> verify(const JwtPlan& jwt, bool is_its_own, std::string_view token,
                                                      int64_t now_unix_s);
+    [[nodiscard]] Result<std::shared_ptr<tenant::TokenIdentity>> identity_of(const Plan& plan, uint32_t issuer_ix,
+                                                                             tenant::JwtIdentity claims);
     [[nodiscard]] std::unexpected<Error> refuse(AuthFailure failure, Error why) noexcept;
 
     tenant::JwtVerifier verifier_;

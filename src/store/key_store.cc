@@ -21,6 +21,14 @@ constexpr const char* schema = R"(
     PRAGMA application_id = 1282371437;
     PRAGMA user_version = 1;)";
 
+/// Beside the schema, whose version stays: a Loom that knows no such consumers reads the keys all the same.
+constexpr const char* consumer_schema = R"(
+    CREATE TABLE IF NOT EXISTS consumer (
+        name TEXT NOT NULL PRIMARY KEY, document TEXT NOT NULL, created_s INTEGER NOT NULL,
+        changed_s INTEGER NOT NULL) WITHOUT ROWID;)";
+
+bool is_time(int64_t unix_s) noexcept { return unix_s >= 0 && unix_s <= time_s_max; }
+
 }  // namespace
 
 struct KeyStore::Impl {
@@ -49,7 +57,55 @@ struct KeyStore::Impl {
         LOOM_TRY(database.run("PRAGMA trusted_schema = OFF"));
         const std::string checked = LOOM_TRY(database.text("PRAGMA quick_check(1)"));
         if (checked != "ok") return std::unexpected(DatabaseFault{SQLITE_CORRUPT, checked});
-        return database.take_schema(schema, schema_version);
+        LOOM_TRY(database.take_schema(schema, schema_version));
+        return database.run(consumer_schema);
+    }
+
+    template <class Do>
+    DatabaseResult<void> as_one(Do what) {
+        LOOM_TRY(database.run("BEGIN IMMEDIATE"));
+        DatabaseResult<void> done = what();
+        if (done) done = database.run("COMMIT");
+        if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
+        return done;
+    }
+
+    DatabaseResult<std::vector<StoredConsumer>> consumers() {
+        std::vector<StoredConsumer> all;
+        auto rows =
+            LOOM_TRY(database.prepare("SELECT name, document, created_s, changed_s FROM consumer ORDER BY name"));
+        while (LOOM_TRY(rows.step())) {
+            StoredConsumer& one = all.emplace_back();
+            one.name = rows.text(0);
+            one.document = rows.text(1);
+            one.created_unix_s = rows.number(2);
+            one.changed_unix_s = rows.number(3);
+            if (!is_time(one.created_unix_s) || !is_time(one.changed_unix_s))
+                return std::unexpected(
+                    DatabaseFault{SQLITE_CORRUPT, fmt::format("a time of consumer {} is none", one.name)});
+        }
+        return all;
+    }
+
+    DatabaseResult<void> put(const StoredConsumer& one) {
+        auto write = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO consumer VALUES (?, ?, ?, ?)"));
+        write.bind(1, one.name).bind(2, one.document).bind(3, one.created_unix_s).bind(4, one.changed_unix_s);
+        return write.run();
+    }
+
+    DatabaseResult<bool> remove_consumer(const std::string& name) {
+        bool was_there = false;
+        LOOM_TRY(as_one([&]() -> DatabaseResult<void> {
+            auto drop = LOOM_TRY(database.prepare("DELETE FROM consumer WHERE name = ?"));
+            drop.bind(1, name);
+            LOOM_TRY(drop.run());
+            was_there = database.changes() > 0;
+            if (!was_there) return {};
+            auto keys = LOOM_TRY(database.prepare("DELETE FROM key WHERE consumer = ?"));
+            keys.bind(1, name);
+            return keys.run();
+        }));
+        return was_there;
     }
 
     DatabaseResult<std::vector<StoredKey>> list() {
@@ -68,18 +124,14 @@ struct KeyStore::Impl {
             key.expires_unix_s = rows.number(6);
             key.lasts_s = rows.number(7);
             for (const int64_t time_s : {key.created_unix_s, key.expires_unix_s, key.lasts_s})
-                if (time_s < 0 || time_s > time_s_max)
+                if (!is_time(time_s))
                     return std::unexpected(DatabaseFault{SQLITE_CORRUPT, fmt::format("a time of {} is none", key.id)});
         }
         return keys;
     }
 
     DatabaseResult<void> add(const StoredKey& key, const std::string& replaced_id, int64_t ends_unix_s) {
-        LOOM_TRY(database.run("BEGIN IMMEDIATE"));
-        auto done = write(key, replaced_id, ends_unix_s);
-        if (done) done = database.run("COMMIT");
-        if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
-        return done;
+        return as_one([&] { return write(key, replaced_id, ends_unix_s); });
     }
 
     DatabaseResult<void> write(const StoredKey& key, const std::string& replaced_id, int64_t ends_unix_s) {
@@ -127,5 +179,17 @@ std::expected<void, std::string> KeyStore::add(const StoredKey& key, const std::
 }
 
 std::expected<bool, std::string> KeyStore::remove(const std::string& id) { return impl_->told(impl_->remove(id)); }
+
+std::expected<std::vector<StoredConsumer>, std::string> KeyStore::consumers() {
+    return impl_->told(impl_->consumers());
+}
+
+std::expected<void, std::string> KeyStore::put(const StoredConsumer& consumer) {
+    return impl_->told(impl_->put(consumer));
+}
+
+std::expected<bool, std::string> KeyStore::remove_consumer(const std::string& name) {
+    return impl_->told(impl_->remove_consumer(name));
+}
 
 }  // namespace loom::store

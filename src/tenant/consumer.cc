@@ -126,18 +126,25 @@ size_t ConsumerTable::conf_key_count() const noexcept {
         std::ranges::count_if(slots_, [](const Slot& slot) { return slot.consumer != vacant && !slot.issued; }));
 }
 
-ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys) const {
+ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys, const std::vector<Consumer>& made) const {
     ConsumerTable table;
-    table.consumers_ = consumers_;
-    table.by_name_ = by_name_;
+    const auto add = [&table](const Consumer& one) {
+        const auto index = static_cast<uint32_t>(table.consumers_.size());
+        if (!table.by_name_.emplace(one.name, index).second) return;
+        table.consumers_.push_back(one);
+        table.consumers_.back().index = index;
+    };
+    for (const Consumer& one : consumers_)
+        if (!one.made) add(one);  // the conf's stand before all others, so their places stay
+    for (const Consumer& one : made) add(one);
     table.by_certificate_ = by_certificate_;
-    table.hashes_.resize(consumers_.size());
+    table.hashes_.resize(table.consumers_.size());
     table.make_room(conf_key_count() + keys.size());
     uint32_t owner = 0;
     for (const Slot& slot : slots_)
         if (slot.consumer != vacant && !slot.issued) (void)table.insert(slot.hash, slot.consumer, owner);
     for (const IssuedKey& key : keys)
-        if (const auto name = by_name_.find(key.consumer); name != by_name_.end())
+        if (const auto name = table.by_name_.find(key.consumer); name != table.by_name_.end())
             (void)table.insert(key.hash, name->second, owner, true);
     return table;
 }

@@ -40,7 +40,7 @@ const TokenIdentityPtr* TokenCache::find(const Sha256& token, int64_t now_unix_s
     Entry* const set = set_of(token);
     for (Entry* entry = set; entry != set + ways; ++entry) {
         if (entry->identity == nullptr || entry->token != token) continue;
-        if (now_unix_s >= entry->identity->expires_unix_s) {
+        if (now_unix_s >= entry->identity->is_over_unix_s()) {
             entry->identity.reset();
             return nullptr;
         }

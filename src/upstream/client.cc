@@ -14,6 +14,7 @@ namespace {
 
 constexpr size_t head_bytes_max = 16 * 1024;  // of an answer
 constexpr size_t head_slack_bytes = 256;      // of a request, beside what its texts take
+constexpr size_t retry_after_bytes_max = 64;
 constexpr uint8_t interim_heads_max = 8;
 constexpr uint8_t connect_attempts_max = 4;  // of a host's addresses
 constexpr uint8_t stale_attempts_max = 2;    // a pooled connection that had died unseen, and a fresh one
@@ -178,6 +179,8 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         head_read_ = true;
         reader_.start(head->framing, head->content_length, Side::upstream);
         answer_.status = head->status;
+        const std::string_view retry_after = head->value_of(http::HeaderId::retry_after);
+        if (retry_after.size() <= retry_after_bytes_max) answer_.retry_after = retry_after;
         keep_alive_ = head->keep_alive && head->framing != http::BodyFraming::until_close;
         const auto coding = http::content_coding(head->value_of(http::HeaderId::content_encoding));
         if (coding == http::ContentCoding::identity || reader_.done()) return {};

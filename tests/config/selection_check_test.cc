@@ -50,7 +50,7 @@ TEST(CheckRules, WhatOnlyTokensSay) {
     EXPECT_EQ(more("routing.rule.a.when = \"dev\" in roles\n" + use), "") << "the conf says them too";
     EXPECT_EQ(more("routing.rule.a.when = claim.x == \"y\"\n" + use),
               "loom.conf:5:23: routing.rule.a.when: 'claim' comes with clients' tokens, and none are taken: define "
-              "jwt.NAME.issuer, or ask for consumer, tenant, team, project, tier or roles\n");
+              "jwt.NAME.issuer or introspection.NAME.url, or ask for consumer, tenant, team, project, tier or roles\n");
 }
 
 TEST(CheckRules, OfAccess) {

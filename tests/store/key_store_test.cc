@@ -88,5 +88,33 @@ TEST(KeyStore, RefusesWhatIsNotItsOwn) {
     EXPECT_NE(nowhere.error().find("state.directory: /proc/none cannot be made"), std::string::npos);
 }
 
+TEST(KeyStore, KeepsConsumersBesideTheirKeys) {
+    const Directory directory;
+    {
+        KeyStore store = opened(directory);
+        ASSERT_TRUE(
+            store.put({.name = "web", .document = R"({"name":"web"})", .created_unix_s = 1, .changed_unix_s = 2}));
+        ASSERT_TRUE(store.put({.name = "mobile", .document = "{}", .created_unix_s = 3, .changed_unix_s = 4}));
+        ASSERT_TRUE(store.put({.name = "mobile", .document = R"({"a":1})", .created_unix_s = 3, .changed_unix_s = 9}));
+        ASSERT_TRUE(store.add(key("a")));
+        ASSERT_TRUE(store.add(key("b")));
+        StoredKey other = key("c");
+        other.consumer = "web";
+        ASSERT_TRUE(store.add(other));
+    }
+    KeyStore store = opened(directory);
+    const auto all = *store.consumers();
+    ASSERT_EQ(all.size(), 2u);
+    EXPECT_EQ(all[0].name, "mobile") << "by name";
+    EXPECT_EQ(all[0].document, R"({"a":1})");
+    EXPECT_EQ(all[0].changed_unix_s, 9);
+    EXPECT_EQ(all[1].document, R"({"name":"web"})");
+    EXPECT_TRUE(*store.remove_consumer("mobile"));
+    EXPECT_FALSE(*store.remove_consumer("mobile"));
+    EXPECT_EQ(ids(store), (std::vector<std::string>{"c"})) << "its keys are gone with it, and nobody else's";
+    EXPECT_FALSE(*store.remove_consumer("nobody"));
+    EXPECT_EQ(store.consumers()->size(), 1u);
+}
+
 }  // namespace
 }  // namespace loom::store

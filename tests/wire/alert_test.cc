@@ -1,5 +1,6 @@
 // Events of budgets, told to a webhook: each at least once, with an id by which it is known, signed where the conf has
 // a secret, and never on the way of a request.
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <atomic>
@@ -274,6 +275,56 @@ TEST_F(Alerts, AReloadBringsAWebhookAndAnotherTakesItAway) {
     EXPECT_EQ(ask_once_more(), 200);
     EXPECT_FALSE(loom().metrics().contains("loom_alerts_sent_total"));
     EXPECT_EQ(webhook().request_count(), 1u);
+}
+
+class AlertRests : public Alerts {
+  protected:
+    /// The first event is answered with this, the others are taken. Returns the time between the first two.
+    milliseconds pause_after(const std::string& refusal) {
+        auto asked = std::make_shared<std::atomic<int>>(0);
+        webhook().set_script(answer_with(
+            [asked, refusal](const Message&) { return asked->fetch_add(1) == 0 ? refusal : answer("ok"); }));
+        conf.set("token_accounting.limit.tester.daily_limit", "100").set("token_accounting.limit.tester.alert", "20%");
+        begin();
+        EXPECT_EQ(ask_once_more(), 200);
+        wait_for_events(1);
+        const auto from = steady_clock::now();
+        while_it_rests();
+        wait_for_events(2);
+        EXPECT_EQ(webhook().request(0).body, webhook().request(1).body) << "the same event, by the same id";
+        EXPECT_EQ(loom().eventually("loom_alerts_sent_total"), 1);
+        return duration_cast<milliseconds>(steady_clock::now() - from);
+    }
+    virtual void while_it_rests() {}
+};
+
+TEST_F(AlertRests, AsLongAsItAsksFor) {  // by itself it would be a second at most
+    EXPECT_GE(pause_after(answer("", "429 Too Many Requests", "Retry-After: 3\r\n")), milliseconds(2'700));
+}
+
+TEST_F(AlertRests, UntilTheTimeThatItSays) {
+    const auto at = fmt::gmtime(system_clock::to_time_t(system_clock::now() + seconds(6)));
+    const std::string date = fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", at);
+    EXPECT_GE(pause_after(answer("", "503 Service Unavailable", "Retry-After: " + date + "\r\n")), milliseconds(1'500));
+}
+
+TEST_F(AlertRests, NoLongerForOtherAnswersNorForNonsense) {
+    EXPECT_LT(pause_after(answer("", "500 Internal Server Error", "Retry-After: 600\r\n")), seconds(10));
+}
+
+TEST_F(AlertRests, NorForWhatIsNoTime) {
+    EXPECT_LT(pause_after(answer("", "429 Too Many Requests", "Retry-After: soon\r\n")), seconds(10));
+}
+
+class AlertRestsOverAReload : public AlertRests {
+    void while_it_rests() override {
+        loom().reload(
+            conf.set("consumer.other.models", "gpt-4o").set("consumer.other.api_key", "sk-other-0123456789").text());
+    }
+};
+
+TEST_F(AlertRestsOverAReload, TheRestIsKept) {
+    EXPECT_GE(pause_after(answer("", "429 Too Many Requests", "Retry-After: 4\r\n")), milliseconds(3'500));
 }
 
 }  // namespace

@@ -16,8 +16,8 @@ class OpenApi : public WireTest {
         conf.set("auth.issued_keys", "on").set("state.directory", state.path());
         conf.set("token_accounting.enabled", "on");
     }
-    Message admin(std::string_view method, std::string_view target) {
-        return ask_once(loom().admin_port(), request(method, target), method == "HEAD");
+    Message admin(std::string_view method, std::string_view target, std::string_view body = "") {
+        return ask_once(loom().admin_port(), request(method, target, "", body), method == "HEAD");
     }
 
     StateDirectory state;
@@ -32,7 +32,7 @@ std::string upper(std::string_view text) {
 /// With names that are there in place of parameters.
 std::string filled(std::string path, const std::string& key_id) {
     const std::map<std::string, std::string> values = {
-        {"{consumer}", "tester"}, {"{provider}", "mock"}, {"{id}", key_id}};
+        {"{consumer}", "tester"}, {"{provider}", "mock"}, {"{id}", key_id}, {"{name}", "made"}};
     for (const auto& [name, value] : values)
         if (const size_t at = path.find(name); at != path.npos) path.replace(at, name.size(), value);
     return path;
@@ -52,13 +52,20 @@ TEST_F(OpenApi, SaysWhatIsThere) {
         std::set<std::string> methods;
         for (const auto& [method, operation] : item.get_object()) methods.insert(upper(method));
         const std::string made = admin("POST", "/ai/keys?consumer=tester").body;
+        if (path != "/ai/consumers") (void)admin("POST", "/ai/consumers", R"({"name":"made"})");
         const std::string target = filled(std::string(path), json_text(made, "id"));
         for (const char* const method : {"GET", "POST", "PUT", "DELETE", "PATCH"}) {
             const std::string query = target == "/ai/keys" && method == std::string("POST") ? "?consumer=tester"
                                       : target.ends_with("/weight")                         ? "?value=1"
                                       : target.ends_with("/purge")                          ? "?all=true"
                                                                                             : "";
-            const Message answered = admin(method, target + query);
+            const std::string body = !target.starts_with("/ai/consumers") ? ""
+                                     : method == std::string("POST")      ? R"({"name":"other"})"
+                                     : method == std::string("PATCH")     ? R"({"tier":"gold"})"
+                                                                          : "";
+            if (method == std::string("PATCH") && target == "/ai/consumers/made")
+                (void)admin("POST", "/ai/consumers", R"({"name":"made"})");  // it has just been removed
+            const Message answered = admin(method, target + query, body);
             if (!methods.contains(method)) {
                 EXPECT_EQ(answered.status(), 405) << method << " " << target;
                 continue;
@@ -66,16 +73,17 @@ TEST_F(OpenApi, SaysWhatIsThere) {
             operations += 1;
             const std::string status = std::to_string(answered.status());
             EXPECT_EQ(status[0], '2') << method << " " << target << answered.body;
-            EXPECT_EQ(item[method == std::string("DELETE") ? "delete"
-                           : method == std::string("PUT")  ? "put"
-                           : method == std::string("POST") ? "post"
-                                                           : "get"]["responses"][status]
+            EXPECT_EQ(item[method == std::string("DELETE")  ? "delete"
+                           : method == std::string("PUT")   ? "put"
+                           : method == std::string("POST")  ? "post"
+                           : method == std::string("PATCH") ? "patch"
+                                                            : "get"]["responses"][status]
                           .error(),
                       simdjson::SUCCESS)
                 << "it does not say that " << status << " may come of " << method << " " << target;
         }
     }
-    EXPECT_EQ(operations, 22u);
+    EXPECT_EQ(operations, 27u);
 }
 
 }  // namespace

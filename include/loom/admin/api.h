@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "loom/admin/consumers.h"
 #include "loom/admin/keys.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/cache_shards.h"
@@ -25,6 +26,7 @@ struct ApiOptions {
     std::function<std::optional<observe::SharedStoreFacts>()> shared_store;  // of the store that Looms share
     proxy::CacheShards* cache = nullptr;                                     // outlives the handler
     KeyDesk* keys = nullptr;                                                 // likewise; null: none are made here
+    ConsumerDesk* consumers = nullptr;                                       // likewise, where `keys` is there
 };
 
 /// Health and readiness are for anyone who reaches the listener; everything else asks for the token, where there is

@@ -42,7 +42,10 @@ class KeyDesk {
 
 [[nodiscard]] bool is_keys(std::string_view path) noexcept;
 
-[[nodiscard]] proxy::LocalAnswer answer_keys(KeyDesk& desk, const proxy::Plan& plan,
+class ConsumerDesk;
+
+/// consumers  that were made here; null: none are.
+[[nodiscard]] proxy::LocalAnswer answer_keys(KeyDesk& desk, const ConsumerDesk* consumers, const proxy::Plan& plan,
                                              const proxy::LocalRequest& request);
 
 }  // namespace loom::admin

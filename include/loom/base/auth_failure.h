@@ -21,19 +21,31 @@ enum class AuthFailure : uint8_t {
     address,      // an address that is not let in
     rule,         // an access rule
     lockout,      // an address that has failed too often
+    inactive,     // a token that its issuer says is good for nothing
 };
-inline constexpr size_t auth_failure_count = static_cast<size_t>(AuthFailure::lockout) + 1;
+inline constexpr size_t auth_failure_count = static_cast<size_t>(AuthFailure::inactive) + 1;
 
 [[nodiscard]] constexpr std::string_view auth_failure_name(AuthFailure failure) noexcept {
     constexpr std::string_view names[auth_failure_count] = {"missing", "key",    "expired",  "token",       "signature",
                                                             "key_id",  "claims", "consumer", "unavailable", "route",
-                                                            "address", "rule",   "lockout"};
+                                                            "address", "rule",   "lockout",  "inactive"};
     return names[static_cast<size_t>(failure)];
 }
 
+/// What came of asking an issuer about a token.
+enum class IntrospectionResult : uint8_t {
+    active,
+    inactive,  // or not for here
+    error,     // no answer, or none that can be believed
+};
+inline constexpr size_t introspection_result_count = 3;
+inline constexpr std::string_view introspection_result_names[introspection_result_count] = {"active", "inactive",
+                                                                                            "error"};
+
 /// Is it one that somebody makes who tries what a key or token may be? Others are mistakes, or nobody's.
 [[nodiscard]] constexpr bool is_guess(AuthFailure failure) noexcept {
-    return failure == AuthFailure::key || failure == AuthFailure::token || failure == AuthFailure::signature;
+    return failure == AuthFailure::key || failure == AuthFailure::token || failure == AuthFailure::signature ||
+           failure == AuthFailure::inactive;
 }
 
 }  // namespace loom

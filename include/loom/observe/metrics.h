@@ -265,6 +265,8 @@ class ShardMetrics {
     void budget_refused(LimitScope scope) noexcept { budget_refused_[static_cast<size_t>(scope)].add(); }
     /// A request whose client was not let in.
     void auth_failed(AuthFailure why) noexcept { auth_failures_[static_cast<size_t>(why)].add(); }
+    /// An issuer was asked about a token.
+    void introspected(IntrospectionResult result) noexcept { introspections_[static_cast<size_t>(result)].add(); }
     /// Finds in a request, whatever became of them.
     /// series  of PiiSeries.
     void pii_told(uint8_t series, uint64_t count) noexcept { pii_told_[series].add(count); }
@@ -350,6 +352,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t auth_failure_count_of(AuthFailure why) const noexcept {
         return auth_failures_[static_cast<size_t>(why)].value();
     }
+    [[nodiscard]] uint64_t introspection_count(IntrospectionResult result) const noexcept {
+        return introspections_[static_cast<size_t>(result)].value();
+    }
     [[nodiscard]] uint64_t cache_request_count(size_t status) const noexcept { return cache_requests_[status].value(); }
     [[nodiscard]] uint64_t code_count(uint16_t code) const noexcept { return codes_[code].value(); }
 
@@ -384,6 +389,7 @@ class ShardMetrics {
     std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, limit_scope_count> budget_refused_;
     std::array<Counter, auth_failure_count> auth_failures_;
+    std::array<Counter, introspection_result_count> introspections_;
     std::array<Counter, pii_series_count> pii_detected_, pii_told_;  // in requests, in answers
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;

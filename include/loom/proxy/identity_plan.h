@@ -11,16 +11,31 @@
 
 #include "loom/base/crypto.h"
 #include "loom/base/ip.h"
+#include "loom/base/secret.h"
 #include "loom/rule/rule.h"
 #include "loom/tenant/jwk.h"
 #include "loom/tenant/jwt.h"
+#include "loom/upstream/client.h"
 
 namespace loom::proxy {
 
+/// Where an issuer says whose a token is (RFC 7662), of tokens that say nothing by themselves.
+struct IntrospectionPlan {
+    static constexpr size_t answer_bytes_max = 16 * 1024;
+    upstream::ClientOptions client;
+    std::string target;                   // path and query
+    std::shared_ptr<const Secret> lines;  // header lines, Loom's own credentials with them
+    std::shared_ptr<const Secret> form;   // behind the token in the body: "&client_id=…", or ""
+    uint64_t source = 0;                  // the same as long as the same is asked in the same place
+    uint32_t cache_s = 60;                // that a good token is not asked about again; never beyond its end
+    uint32_t negative_cache_s = 10;       // likewise of one that is refused
+};
+
 /// An issuer whose tokens are taken.
 struct JwtPlan {
-    std::string name;  // of jwt.NAME
+    std::string name;  // of jwt.NAME or introspection.NAME
     tenant::JwtOptions options;
+    std::shared_ptr<const IntrospectionPlan> introspection;  // null: its tokens are signed
     std::optional<Sha256> secret;                // of the secret, where that is what signs: two plans may have one
     std::shared_ptr<const tenant::JwkSet> keys;  // of a file or a secret; null: they are fetched, by `source`
     uint64_t source = 0;                         // of fetched keys: the same as long as they are asked for in one place
@@ -31,7 +46,11 @@ struct JwtPlan {
     [[nodiscard]] bool takes_what(const JwtPlan& before) const noexcept {
         return name == before.name && options.issuers == before.options.issuers &&
                options.audiences == before.options.audiences && options.algorithms == before.options.algorithms &&
-               source == before.source && (secret ? secret == before.secret : keys == before.keys);
+               source == before.source &&
+               (introspection == nullptr
+                    ? before.introspection == nullptr
+                    : before.introspection != nullptr && introspection->source == before.introspection->source) &&
+               (secret ? secret == before.secret : keys == before.keys);
     }
 };
 

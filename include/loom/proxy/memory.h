@@ -39,7 +39,7 @@ struct MemoryShape {
 [[nodiscard]] MemoryTerms exchange_memory(const MemoryShape& shape);
 /// What an exchange adds with its upstream's connection; those kept idle are of services_memory.
 [[nodiscard]] MemoryTerms upstream_memory(const MemoryShape& shape);
-/// The admin listener's connections and the requests on them, which have no body and no upstream.
+/// The admin listener's connections and the requests on them, which have small bodies and no upstream.
 [[nodiscard]] MemoryTerm admin_memory(const MemoryShape& shape);
 /// Of the shard: idle upstream connections, and what one call needs while it runs.
 [[nodiscard]] MemoryTerms services_memory(const MemoryShape& shape);

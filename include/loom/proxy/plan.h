@@ -131,9 +131,11 @@ struct RoutePlan {
     std::string name;
     bool ai = true;
     AuthType auth = AuthType::credentials;
-    bool takes_keys = true;           // consumers' keys; tokens are those of `jwt`
-    bool takes_certificates = false;  // of clients, verified by their listener's client_ca
-    std::vector<uint32_t> jwt;        // in Plan::jwt
+    bool takes_keys = true;            // consumers' keys; tokens are those of `jwt`
+    bool takes_certificates = false;   // of clients, verified by their listener's client_ca
+    std::vector<uint32_t> jwt;         // in Plan::jwt
+    uint32_t introspects = no_issuer;  // … and which of them is asked of a token that says nothing by itself
+    static constexpr uint32_t no_issuer = UINT32_MAX;
     AddressRules addresses;
     std::string auth_header;             // one more header that may carry the key; "" for none
     bool bearer = true;                  // Authorization: Bearer carries it
@@ -355,16 +357,20 @@ struct LocalAnswer {
     std::string content_type = "application/json";
     std::string body;
     bool is_secret = false;  // no cache keeps it
+    /// There is none yet: its resource reads a body of so many bytes at most, which is collected, and then it is asked
+    /// again. 0: this is the answer.
+    size_t wants_body_bytes = 0;
 };
 
-/// A request of the admin listener. Bodies are not read. Views of the call's own.
+/// A request of the admin listener. Views of the call's own.
 struct LocalRequest {
     std::string_view method;
     std::string_view path;
     std::string_view query;  // without its mark
     std::string_view authorization;
-    std::string_view origin;  // of the page that a browser asks for
-    std::string_view peer;    // its address, for the log
+    std::string_view origin;               // of the page that a browser asks for
+    std::string_view peer;                 // its address, for the log
+    std::optional<std::string_view> body;  // nothing: it was not read, since nobody has asked for it (wants_body_bytes)
 };
 
 /// What the admin listener does with a request. On the admin's own thread, which serves no others.

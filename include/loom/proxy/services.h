@@ -36,6 +36,7 @@ class AddressTable;
 class BodyBudget;
 class CacheDesk;
 class CacheShards;
+class IntrospectionDesk;
 class Overload;
 class TokenDesk;
 class WaitingLine;
@@ -113,6 +114,8 @@ class Services {
     [[nodiscard]] const Plan& plan() const noexcept { return *current_->plan; }
     /// Where tokens of clients are looked at.
     [[nodiscard]] TokenDesk& tokens() noexcept { return *tokens_; }
+    /// Where issuers are asked about tokens.
+    [[nodiscard]] IntrospectionDesk& introspections() noexcept { return *introspections_; }
     /// In place of those before.
     void set_jwt_keys(JwtKeySetsPtr keys);
     /// Must be there, and not stopped, as long as exchanges of a plan that keeps_any() run.
@@ -246,6 +249,7 @@ class Services {
     std::unique_ptr<WaitingLine> line_;
     std::unique_ptr<Overload> overload_;
     std::unique_ptr<TokenDesk> tokens_;
+    std::unique_ptr<IntrospectionDesk> introspections_;
     std::unique_ptr<CacheDesk> cache_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;

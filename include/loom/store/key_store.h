@@ -1,5 +1,5 @@
-// Keys that Loom has made for its consumers: in `keys.db` of the state directory, as hashes. Whoever reads the file has
-// no key.
+// Keys that Loom has made for its consumers, and consumers that were made beside those of the conf: in `keys.db` of the
+// state directory, keys as hashes. Whoever reads the file has no key.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,20 @@ struct StoredKey {
     int64_t lasts_s = 0;         // for how long it was made, whatever has ended it sooner; 0: for ever
 };
 
+/// What is said of a consumer is a JSON object, which is somebody else's to read.
+struct StoredConsumer {
+    std::string name;
+    std::string document;
+    int64_t created_unix_s = 0;
+    int64_t changed_unix_s = 0;
+};
+
 /// For one thread at a time. Each change is on the disk when its call returns; it blocks on it.
 class KeyStore {
   public:
     static constexpr size_t keys_max = 10'000;
     static constexpr int64_t keys_of_consumer_max = 100;
+    static constexpr size_t consumers_max = 1'000;
     /// What all of them take in a process: here, in the plan in force and in the one before.
     static constexpr uint64_t memory_bytes_max = keys_max * 1024;
 
@@ -45,6 +54,13 @@ class KeyStore {
                                                        int64_t ends_unix_s = 0);
     /// False where there is none of this id.
     [[nodiscard]] std::expected<bool, std::string> remove(const std::string& id);
+
+    /// By name.
+    [[nodiscard]] std::expected<std::vector<StoredConsumer>, std::string> consumers();
+    /// Adds one, or puts it in the place of the one of its name.
+    [[nodiscard]] std::expected<void, std::string> put(const StoredConsumer& consumer);
+    /// With all its keys: both or none. False where there is none of this name.
+    [[nodiscard]] std::expected<bool, std::string> remove_consumer(const std::string& name);
 
   private:
     struct Impl;

@@ -33,6 +33,7 @@ struct Consumer {
     int64_t expires_unix_s = 0;        // 0: never
     OwnerSlots owners;                 // where what its team and its tenant take is counted
     uint8_t priority = 5;              // 0..9: the higher, the sooner it is served where not all can be
+    bool made = false;                 // over the admin listener: it is none of the conf's
 
     static constexpr uint32_t unlisted = UINT32_MAX;
     [[nodiscard]] bool is_listed() const noexcept { return index != unlisted; }
@@ -53,6 +54,9 @@ struct ConsumerOptions {
     std::vector<std::string> certificates;
 };
 
+/// How keys begin that Loom has made: no issuer's token does.
+inline constexpr std::string_view issued_key_prefix = "sk-loom-";
+
 /// A key that Loom has made for a consumer (GET /ai/keys).
 struct IssuedKey {
     std::string consumer;
@@ -68,9 +72,11 @@ class ConsumerTable {
     [[nodiscard]] static std::expected<ConsumerTable, std::string> build(std::vector<ConsumerOptions> options);
     ConsumerTable() = default;  // nobody
 
-    /// The same with these keys, in place of those issued that it had. One that a consumer of the conf has stays that
-    /// one's; one whose consumer is not here is nobody's.
-    [[nodiscard]] ConsumerTable with_issued(const std::vector<IssuedKey>& keys) const;
+    /// The same with these keys, and behind the conf's own with these consumers, in place of those made and issued that
+    /// it had. A key that a consumer of the conf has stays that one's; one whose consumer is not here is nobody's. A
+    /// consumer of the conf stays as it is, whoever else has its name.
+    [[nodiscard]] ConsumerTable with_issued(const std::vector<IssuedKey>& keys,
+                                            const std::vector<Consumer>& made = {}) const;
 
     /// The consumer that owns a key, or null. Hashes the whole key, then compares whole hashes in constant time, found
     /// or not: the time tells the length of what was presented and nothing of what is stored. ≈ 0.15 µs.

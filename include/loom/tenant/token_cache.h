@@ -1,6 +1,7 @@
 // Tokens that were verified of late, so that a signature is checked once and not with each request.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -20,7 +21,14 @@ struct TokenIdentity {
     std::vector<std::string> roles;       // the consumer's own, and the token's
     std::vector<TokenClaim> claims;       // that rules ask for
     uint32_t issuer_ix = 0;               // among the configuration's
-    int64_t expires_unix_s = 0;           // its issuer's leeway and all
+    int64_t expires_unix_s = 0;           // its issuer's leeway and all; 0: it does not say
+    int64_t keep_until_unix_s = 0;        // no longer is it believed without asking its issuer again; 0: to its end
+
+    /// When a table forgets it. What says neither is not kept.
+    [[nodiscard]] int64_t is_over_unix_s() const noexcept {
+        if (keep_until_unix_s == 0 || expires_unix_s == 0) return std::max(keep_until_unix_s, expires_unix_s);
+        return std::min(keep_until_unix_s, expires_unix_s);
+    }
 
     /// What it takes, texts and all.
     [[nodiscard]] size_t memory_bytes() const noexcept;

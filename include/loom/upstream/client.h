@@ -32,6 +32,7 @@ struct ClientRequest {
 struct ClientAnswer {
     int status = 0;
     Secret body;
+    std::string retry_after;  // that field's value, as it came; "" where there is none, or one of more than 64 bytes
 };
 
 /// Asks one place, over connections of its own. Lives on one shard and is used from its loop alone; everything is

@@ -1,0 +1,51 @@
+#include "admin_call.h"
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "loom/base/alloc_counter.h"
+
+namespace loom::proxy {
+
+void AdminCall::begin(Exchange& x, const LocalRequest& request, size_t body_bytes_max) {
+    LOOM_ASSERT(body_bytes_max <= largest_body_bytes);
+    x.call_ = std::make_unique<AdminCall>(body_bytes_max);
+    x.call_->request_ = {.method = x.text_.keep(request.method),
+                         .path = x.text_.keep(request.path),
+                         .query = x.text_.keep(request.query),
+                         .authorization = {},
+                         .origin = x.text_.keep(request.origin),
+                         .peer = x.text_.keep(request.peer),
+                         .body = {}};
+    // It was shown with the head, and is looked at again with the body: one who may not has been refused by now.
+    x.call_->request_.authorization = x.text_.keep(request.authorization);
+    const bool is_length = x.client_body_.framing() == http::BodyFraming::length;
+    if (is_length && x.client_body_.remaining_bytes() > body_bytes_max) {
+        x.expect_continue_ = false;
+        x.error_ = {.code = Errc::too_large, .side = Side::downstream, .what = "the body is larger than is taken here"};
+    } else if (!x.client_body_.done()) {
+        x.body_mode_ = Exchange::BodyMode::collect;
+    }
+}
+
+Result<void> AdminCall::answer(Exchange& x) {
+    if (x.client_gone_ || x.error_.code != Errc::ok) return std::unexpected(x.error_);
+    x.body_mode_ = Exchange::BodyMode::none;
+    x.timer_.disarm();
+    x.deadline_ = Exchange::Deadline::none;
+    LocalRequest request = x.call_->request_;
+    request.body = x.body_.view();
+    run(x, request);
+    return {};
+}
+
+void AdminCall::run(Exchange& x, const LocalRequest& request) {
+    count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
+    const LocalAnswer answer = x.client_->listener().local(request);
+    const bool wants_body = answer.wants_body_bytes != 0 && !request.body;
+    if (wants_body) begin(x, request, answer.wants_body_bytes);
+    count_allocations_of_this_thread(true);
+    if (!wants_body)
+        x.reply(answer.status, answer.content_type, answer.body, answer.is_secret ? "cache-control: no-store\r\n" : "");
+}
+
+}  // namespace loom::proxy
