@@ -13,16 +13,14 @@ constexpr KeyRow later(const char* pattern, KeyType type) {
 }
 
 constexpr KeyRow rows[] = {
-    // app
-    later("state.encryption_key", secret),
     // llm: providers
     // tenant
     later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
     later("semantic_cache.embedding.model", text),
     // guard
-    later("security.rule.<name>.pattern", text),
-    later("security.rule.<name>.max_length", integer), later("security.rule.<name>.action", text),
+    later("security.rule.<name>.pattern", text), later("security.rule.<name>.max_length", integer),
+    later("security.rule.<name>.action", text),
     // dialects
 };
 

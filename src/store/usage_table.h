@@ -48,12 +48,13 @@ class UsageTable {
   public:
     /// path  of a file that is there, or ":memory:".
     /// Errors  a text for whoever starts Loom.
-    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path);
+    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path, VaultPtr vault = {});
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
     /// Of a file that is there, and stays as it is.
-    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path);
+    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path,
+                                                                             VaultPtr vault = {});
 
     /// The segment's row, a new one where it was never folded.
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);
