@@ -97,7 +97,11 @@ class Migration {
         LOOM_TRY(check_keys());
         const auto files = LOOM_TRY(state_files(asked_.directory));
         if (is_done(files)) return report_;
-        LOOM_TRY(build(files));
+        if (auto built = build(files); !built) {
+            std::error_code ignored;  // a half one is of no use, and may be plain text
+            fs::remove_all(folder_, ignored);
+            return std::unexpected(std::move(built.error()));
+        }
         const std::string plan = LOOM_TRY(commit());
         LOOM_TRY(roll_forward(plan));
         report_.done = MigrationReport::Done::migrated;
@@ -199,6 +203,8 @@ class Migration {
         auto source = LOOM_TRY(open_source(file));
         const auto mode = source.text("PRAGMA journal_mode = DELETE");
         if (!mode) return wrong(explain(in_place(file.name), mode.error()));
+        if (*mode != "delete")
+            return wrong(explain(in_place(file.name), {SQLITE_BUSY, "it is still in mode " + *mode}));
         if (file.name == ledger_database) LOOM_TRY(read_folded(source));
         for (const char* const suffix : {"-wal", "-shm", "-journal"})
             plan_ += fmt::format("remove {}{}\n", file.name, suffix);

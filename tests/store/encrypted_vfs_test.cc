@@ -169,10 +169,8 @@ TEST(EncryptedVfs, ADatabaseIsTheSameInEveryJournalMode) {
             Database database = open(path, vault);
             EXPECT_EQ(*database.text("PRAGMA integrity_check"), "ok");
             EXPECT_EQ(*database.number("SELECT count(*) FROM t"), 533);
-            const auto other = Database::open(path, test_vault('2'));
-            ASSERT_TRUE(other);
-            auto wrong = std::move(*const_cast<std::remove_const_t<decltype(other)>&>(other));
-            const auto asked = wrong.number("SELECT count(*) FROM t");
+            Database other = open(path, test_vault('2'));
+            const auto asked = other.number("SELECT count(*) FROM t");
             ASSERT_FALSE(asked) << "by another key";
             EXPECT_TRUE(asked.error().damaged());
         }
@@ -191,7 +189,7 @@ TEST(EncryptedVfs, EveryTruncationOfAWriteAheadLogEndsBehindATransaction) {
     const std::string main = bytes_in(path), log = bytes_in(path + "-wal");
     ASSERT_GT(log.size(), 4'000u);
     int64_t most = 0;
-    for (size_t size = 0; size <= log.size(); size += size % 7 == 0 ? 1 : 3) {
+    for (size_t size = 0; size <= log.size(); size += 17) {
         fs::create_directory(cut);
         put_bytes(cut + "/x.db", main);
         put_bytes(cut + "/x.db-wal", log.substr(0, size));

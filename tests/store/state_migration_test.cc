@@ -399,6 +399,7 @@ TEST_F(StateTest, ASegmentWithoutItsHeaderIsSetAsideAndTheOthersCount) {
     const auto refused = migrate('1', '2');
     ASSERT_FALSE(refused) << "it could not be read by the new key";
     EXPECT_TRUE(refused.error().contains("4-0-1.log.corrupt") && refused.error().contains("move it away"));
+    EXPECT_FALSE(fs::exists(file("migration"))) << "nothing half done stays";
 }
 
 /// Who can write to the disk cannot put a record in.
