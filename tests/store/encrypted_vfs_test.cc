@@ -67,7 +67,7 @@ TEST(EncryptedVfs, IsAPlainFileWhateverIsReadAndWritten) {
     for (uint64_t seed = 1; seed <= 40; ++seed) {
         SCOPED_TRACE(seed);
         sim::Random random(seed);
-        const Directory directory;
+        const Directory directory(Directory::quick());
         const VaultPtr vault = test_vault();
         auto file = std::make_unique<VfsFile>(*vault, directory.file("x.db"));
         std::string plain;
@@ -102,7 +102,7 @@ TEST(EncryptedVfs, IsAPlainFileWhateverIsReadAndWritten) {
 
 /// What a write must not touch is as it was, block by block.
 TEST(EncryptedVfs, AWriteChangesTheBlocksThatItTouchesAlone) {
-    const Directory directory;
+    const Directory directory(Directory::quick());
     const VaultPtr vault = test_vault();
     VfsFile file(*vault, directory.file("x.db"));
     file.write(std::string(2'048, 'a'), 0);
@@ -120,7 +120,7 @@ TEST(EncryptedVfs, AWriteChangesTheBlocksThatItTouchesAlone) {
 }
 
 TEST(EncryptedVfs, PromisesNoMoreThanItHolds) {
-    const Directory directory;
+    const Directory directory(Directory::quick());
     const VaultPtr vault = test_vault();
     VfsFile file(*vault, directory.file("x.db"));
     constexpr int promises = SQLITE_IOCAP_ATOMIC | SQLITE_IOCAP_ATOMIC512 | SQLITE_IOCAP_ATOMIC4K |
@@ -147,7 +147,7 @@ TEST(EncryptedVfs, ADatabaseIsTheSameInEveryJournalMode) {
     for (const char* const mode : {"WAL", "DELETE", "TRUNCATE", "PERSIST"})
         for (const int page : {512, 4'096, 65'536}) {
             SCOPED_TRACE(fmt::format("{} {}", mode, page));
-            const Directory directory;
+            const Directory directory(Directory::quick());
             const VaultPtr vault = test_vault();
             const std::string path = directory.file("x.db");
             {
@@ -178,7 +178,7 @@ TEST(EncryptedVfs, ADatabaseIsTheSameInEveryJournalMode) {
 
 /// A log that ends anywhere holds the transactions before its end, and no other.
 TEST(EncryptedVfs, EveryTruncationOfAWriteAheadLogEndsBehindATransaction) {
-    const Directory directory;
+    const Directory directory(Directory::quick());
     const VaultPtr vault = test_vault();
     const std::string path = directory.file("x.db"), cut = directory.file("cut");
     Database database = open(path, vault);
@@ -189,7 +189,7 @@ TEST(EncryptedVfs, EveryTruncationOfAWriteAheadLogEndsBehindATransaction) {
     const std::string main = bytes_in(path), log = bytes_in(path + "-wal");
     ASSERT_GT(log.size(), 4'000u);
     int64_t most = 0;
-    for (size_t size = 0; size <= log.size(); size += 17) {
+    for (size_t size = 0; size <= log.size(); size += 37) {
         fs::create_directory(cut);
         put_bytes(cut + "/x.db", main);
         put_bytes(cut + "/x.db-wal", log.substr(0, size));
@@ -222,7 +222,7 @@ TEST(EncryptedVfs, EveryTruncationOfAWriteAheadLogEndsBehindATransaction) {
 }
 
 TEST(EncryptedVfs, AKillInTheMiddleLosesNoCommitAndLeavesNoHalfOne) {
-    const Directory directory;
+    const Directory directory(Directory::quick());
     const std::string path = directory.file("x.db");
     {
         Database database = open(path, test_vault());
@@ -267,7 +267,7 @@ TEST(EncryptedVfs, AKillInTheMiddleLosesNoCommitAndLeavesNoHalfOne) {
 
 /// As `loom ledger verify` reads while a Loom writes.
 TEST(EncryptedVfs, OneProcessReadsWhileAnotherWrites) {
-    const Directory directory;
+    const Directory directory(Directory::quick());
     const std::string path = directory.file("x.db");
     {
         Database database = open(path, test_vault());

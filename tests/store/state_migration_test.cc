@@ -166,7 +166,7 @@ class StateTest : public testing::Test {
         return all;
     }
 
-    Directory directory;
+    Directory directory{Directory::quick()};
     std::string notices;
 };
 
@@ -224,7 +224,7 @@ TEST_F(StateTest, AKeyOnPlainFilesIsRefused) {
     }
     EXPECT_EQ(refusal(0), "");
     EXPECT_EQ(snapshot(), before);
-    const Directory empty;
+    const Directory empty(Directory::quick());
     const StateKey key = test_key();
     EXPECT_TRUE(open_vault(empty.path() + "/not-there", &key, VaultUse::read));
     EXPECT_FALSE(fs::exists(empty.path() + "/not-there"));
