@@ -11,6 +11,7 @@
 #include "dialect/seal.h"
 #include "loom/llm/error.h"
 #include "loom/llm/json_text.h"
+#include "loom/llm/text_count.h"
 #include "told_state.h"
 #include "translation_state.h"
 
@@ -24,8 +25,23 @@ constexpr const char* bad_escape = "a string of the document holds a broken esca
 constexpr uint32_t choices_max = 128;
 constexpr size_t model_bytes_max = 256;
 
-void note(const Delta& delta, EventFacts& facts, Usage& usage) {
+/// What a model wrote, and what its provider counts as written.
+void count_texts(const Delta& delta, TextCount& count) noexcept {
     using Kind = Delta::Kind;
+    switch (delta.kind) {
+        case Kind::text:
+        case Kind::refusal:
+        case Kind::thinking:
+        case Kind::arguments: return count.add(delta.text.empty() ? delta.json : delta.text);
+        case Kind::tool_call: return count.add(delta.tool_name);
+        default: return;
+    }
+}
+
+/// count  null: nobody counts.
+void note(const Delta& delta, EventFacts& facts, Usage& usage, TextCount* count) {
+    using Kind = Delta::Kind;
+    if (count != nullptr) count_texts(delta, *count);
     facts.text_bytes += static_cast<uint32_t>(delta.text.size());
     switch (delta.kind) {
         case Kind::text:
@@ -116,6 +132,7 @@ struct Translation::State : TranslationState {
     std::unique_ptr<StreamEncoder> encoder;
     ToldStream::State* told = nullptr;
     Course course;
+    TextCount* count = nullptr;
     std::string shadow_model;  // of a stream that passes; terms.client_model is a view of it
     bool stands_here = true;   // likewise: it can be gone on with behind its last event
 };
@@ -126,12 +143,19 @@ namespace {
 class Teller final : public DeltaSink {
   public:
     Teller(StreamEncoder& encoder, ToldStream::State* told, Context& context, ByteBuffer& out, EventFacts& facts,
-           Usage& usage, Course& course) noexcept
-        : encoder_(encoder), told_(told), context_(context), out_(out), facts_(facts), usage_(usage), course_(course) {}
+           Usage& usage, Course& course, TextCount* count) noexcept
+        : encoder_(encoder),
+          told_(told),
+          context_(context),
+          out_(out),
+          facts_(facts),
+          usage_(usage),
+          course_(course),
+          count_(count) {}
     void on_delta(const Delta& delta) override {
         course_.note(delta);
         if (told_ != nullptr) return tell(delta);
-        note(delta, facts_, usage_);
+        note(delta, facts_, usage_, count_);
         write(delta);
     }
 
@@ -143,11 +167,11 @@ class Teller final : public DeltaSink {
         const Usage* const own = delta.usage;
         if (const Text rest = told_->rest_before(delta, context_); !rest.empty()) {
             const Delta text{.kind = Delta::Kind::text, .text = rest};
-            note(text, facts_, usage_);
+            note(text, facts_, usage_, count_);
             write(text);
         }
         const bool is_told = told_->take(delta, context_);
-        if (is_told || delta.kind == Delta::Kind::error) note(delta, facts_, usage_);
+        if (is_told || delta.kind == Delta::Kind::error) note(delta, facts_, usage_, count_);
         if (own != nullptr) {
             usage_ = *own;
             facts_.usage_present = true;
@@ -162,6 +186,7 @@ class Teller final : public DeltaSink {
     EventFacts& facts_;
     Usage& usage_;
     Course& course_;
+    TextCount* count_;
 };
 
 /// Of a stream that passes: its model's name is the client's.
@@ -189,12 +214,14 @@ class Shadow final : public DeltaSink {
 /// Notes what they say and no more.
 class Noter final : public DeltaSink {
   public:
-    Noter(EventFacts& facts, Usage& usage) noexcept : facts_(facts), usage_(usage) {}
-    void on_delta(const Delta& delta) override { note(delta, facts_, usage_); }
+    Noter(EventFacts& facts, Usage& usage, TextCount* count = nullptr) noexcept
+        : facts_(facts), usage_(usage), count_(count) {}
+    void on_delta(const Delta& delta) override { note(delta, facts_, usage_, count_); }
 
   private:
     EventFacts& facts_;
     Usage& usage_;
+    TextCount* count_;
 };
 
 }  // namespace
@@ -202,6 +229,7 @@ class Noter final : public DeltaSink {
 Translation::Translation(TranslateScratch& scratch, BlockPool& pool, const TranslateTerms& terms)
     : state_(std::make_unique<State>(*scratch.parts_, pool, terms)) {}
 Translation::~Translation() = default;
+void Translation::count(TextCount& count) noexcept { state_->count = &count; }
 
 Result<void> Translation::request(std::string_view body, ByteBuffer& out) {
     if (const size_t at = find_bad_escape(body); at != body.npos) {
@@ -257,7 +285,7 @@ EventFacts Translation::event(std::string_view name, std::string_view data, Byte
     if (find_bad_escape(data) != data.npos) return {.malformed = true};
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course, state.count);
     // What is written as it stands goes into lines: data of several lines is a document with line ends.
     facts.malformed = !state.decoder->read(name, one_line(data, state.call), context, teller);
     state.finish_call();
@@ -269,7 +297,7 @@ bool Translation::end(ByteBuffer& out, Usage& usage) {
     if (state.decoder == nullptr) return false;
     Context context = state.context();
     EventFacts facts;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, usage, state.course, state.count);
     const bool whole = state.decoder->read_end(context, teller);
     state.finish_call();
     return whole;
@@ -328,7 +356,7 @@ void Translation::stop(const Usage& usage, ByteBuffer& out) {
     EventFacts facts;
     Usage unused;
     const Course before = state.course;
-    Teller teller(state.client_encoder(), state.told, context, out, facts, unused, state.course);
+    Teller teller(state.client_encoder(), state.told, context, out, facts, unused, state.course, nullptr);
     teller.on_delta({.kind = Delta::Kind::usage, .usage = &usage});
     for (uint32_t choice = 0; choice < before.choice_count; ++choice)
         if (!before.finished[choice])
@@ -345,17 +373,19 @@ struct StreamWatch::State : TranslationState {
           decoder(dialect_of(protocol).decoder()) {}
 
     std::unique_ptr<StreamDecoder> decoder;
+    TextCount* count = nullptr;
 };
 
 StreamWatch::StreamWatch(TranslateScratch& scratch, BlockPool& pool, Protocol protocol)
     : state_(std::make_unique<State>(*scratch.parts_, pool, protocol)) {}
 StreamWatch::~StreamWatch() = default;
+void StreamWatch::count(TextCount& count) noexcept { state_->count = &count; }
 
 EventFacts StreamWatch::event(std::string_view name, std::string_view data, Usage& usage) {
     State& state = *state_;
     Context context = state.context();
     EventFacts facts;
-    Noter noter(facts, usage);
+    Noter noter(facts, usage, state.count);
     facts.malformed = !state.decoder->read(name, data, context, noter);
     state.finish_call();
     return facts;

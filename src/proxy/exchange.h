@@ -461,6 +461,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     void release_request() noexcept;
     void release_draft() noexcept;
     void start_relay(const RelayOptions& options);
+    void count_texts(RelayOptions& options);
     void write_answer_head(const http::ResponseHead& head, const RelayOptions& options);
     void finish_answer_head(http::HeadWriter& head, bool ends_by_close);
     [[nodiscard]] uint64_t overhead_ns() const noexcept;

@@ -167,26 +167,14 @@ llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
     if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
     llm::EventFacts facts = stream_reader_.read(event.data, usage_);
     if (start_.counts_text() || options_.counts_text) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
-    if (options_.tokenizer != nullptr) count_texts(event.data, facts);
+    if (options_.text_count != nullptr) count_texts(event.data);
     return facts;
 }
 
-/// Each by itself: what a model says comes a token or some at a time. Of an event that brings much of it at once so
-/// much is counted as of a prompt, and the rest estimated; one whose content is no text is a token at least.
-void Relay::count_texts(std::string_view data, const llm::EventFacts& facts) {
-    size_t room = llm::RequestReader::counted_bytes_max;
-    uint64_t rest_bytes = 0, tokens = 0;
-    for (const llm::TextField& text : stream_reader_.texts()) {
-        if (text.range.length <= 2) continue;
-        const std::string_view raw = data.substr(text.range.offset + 1, text.range.length - 2);
-        const std::string_view counted = raw.substr(0, room);
-        tokens += options_.token_counter->count_json(*options_.tokenizer, counted);
-        room -= counted.size();
-        rest_bytes += raw.size() - counted.size();
-    }
-    if (stream_reader_.texts_overflowed()) rest_bytes += data.size();
-    tokens += llm::estimated_tokens(rest_bytes);
-    text_tokens_ += tokens == 0 && facts.has_content ? 1 : tokens;
+void Relay::count_texts(std::string_view data) {
+    for (const llm::TextField& text : stream_reader_.texts())
+        if (text.range.length > 2) options_.text_count->add(data.substr(text.range.offset + 1, text.range.length - 2));
+    if (stream_reader_.texts_overflowed()) options_.text_count->add_unread(data.size());
 }
 
 void Relay::note(const llm::EventFacts& facts) {
@@ -195,6 +183,7 @@ void Relay::note(const llm::EventFacts& facts) {
     usage_told_ |= facts.usage_only;
     event_count_ += 1;
     text_bytes_ += facts.text_bytes;
+    if (options_.text_count != nullptr) options_.text_count->end_event(facts.has_content);
     if (options_.tap != nullptr) options_.tap->on_event(facts);
 }
 

@@ -14,6 +14,7 @@
 #include "loom/base/base64.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/request.h"
+#include "loom/llm/text_count.h"
 
 namespace loom::llm {
 namespace {
@@ -291,6 +292,40 @@ TEST(CountPrompt, WhatIsBehindACheapFrontIsAQuarterOfItsBytesAtLeast) {
     ASSERT_TRUE(reader.read(Endpoint::embeddings, body));
     EXPECT_LT(counter.count(o200k, front), front.size() / 8) << "a cheap front";
     EXPECT_GE(reader.count_prompt(Endpoint::embeddings, body, o200k, counter), rest_bytes / 4);
+}
+
+/// A stream: each text of an event is counted by itself, so much of an event, and what is no text as a token.
+TEST(TextCount, IsTheSumOfItsEventsTexts) {
+    TokenCounter counter;
+    const Tokenizer& tokenizer = family("o200k_base");
+    TextCount count(tokenizer, counter);
+    uint64_t expected = 0;
+    count.end_event(false);  // one that says nothing
+    EXPECT_EQ(count.tokens(), expected);
+    count.end_event(true);  // a picture
+    EXPECT_EQ(count.tokens(), expected += 1);
+    for (const std::string_view text : {"Hello", " w\\u00f6rld, h", "ello", ""}) {
+        count.add(text);
+        expected += counter.count_json(tokenizer, text);
+    }
+    EXPECT_EQ(count.tokens(), 1u);  // it is not over
+    count.end_event(true);
+    EXPECT_EQ(count.tokens(), expected);
+    std::string words;
+    while (words.size() < RequestReader::counted_bytes_max + 4000) words += "word ";
+    for (int event = 0; event < 2; ++event) {
+        const std::string_view begin = std::string_view(words).substr(0, 1000),
+                               rest = std::string_view(words).substr(1000);
+        count.add(begin);
+        count.add(rest);
+        count.add("behind it all");
+        count.add_unread(70);
+        count.end_event(true);
+        const size_t room = RequestReader::counted_bytes_max - begin.size();
+        expected += counter.count_json(tokenizer, begin) + counter.count_json(tokenizer, rest.substr(0, room)) +
+                    estimated_tokens(rest.size() - room + 13 + 70);
+        EXPECT_EQ(count.tokens(), expected) << event;
+    }
 }
 
 TEST(TokenizerFamily, IsKnownByTheModelsName) {

@@ -264,6 +264,26 @@ TEST_F(AnswerGuard, ABlockedStreamIsReadNoFurther) {
     EXPECT_TRUE(contains(line, "may not be told")) << line;
 }
 
+/// Its provider's usage would have come last: the prompt is booked as it was counted, also where no limit counts
+/// tokens.
+TEST_F(AnswerGuard, ABlockedStreamHasItsPromptBooked) {
+    allow_script_failures();
+    conf.set("security.pii_detection.action", "block")
+        .set("token_accounting.enabled", "on")
+        .set("rate_limit.request_rate.limit", "1000");
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head + chunk(delta_event("Hi ann@example.org, ")));
+        (void)connection.read_request();  // until it is left
+    });
+    std::string prompt;
+    for (int i = 0; i < 400; ++i) prompt += "word ";
+    EXPECT_TRUE(contains(ask(chat_of(prompt, true)).body, "content_filter"));
+    wait_until("its prompt is booked", [&] {
+        return double{loom().eventually_where("loom_ai_tokens_total", {"type=\"input\""})} >= 300;
+    });
+}
+
 /// What a filter has ended is no answer for others, however late in it the find stood.
 TEST_F(AnswerGuard, ABlockedStreamIsNotKept) {
     conf.set("security.pii_detection.action", "block").set("cache.exact.enabled", "on");

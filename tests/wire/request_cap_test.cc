@@ -299,6 +299,56 @@ TEST_F(Tokenized, AStreamThatTellsNoUsageIsCountedByItsText) {
     });
 }
 
+/// Twenty " a" are forty tokens, and ten by the rule of thumb; in each client's protocol, from each provider's.
+TEST_F(Tokenized, SoIsOneOfAnyProtocol) {
+    conf.set("route.gemini.path", "/v1beta/*").set("route.gemini.ai_gateway", "on");
+    conf.set("route.gemini.auth.type", "api_key");
+    std::string words;
+    for (int i = 0; i < 20; ++i) words += " a";
+    const auto breaks_behind = [](std::string events) -> ScriptedUpstream::Script {
+        return [events = std::move(events)](UpstreamConnection& connection) {
+            if (!connection.read_request()) return;
+            connection.send(sse_head + chunk(events));
+            connection.wait_until_loom_has_read();
+            connection.reset();
+        };
+    };
+    double completion = 0;
+    const auto check = [&](const ClientProtocol& client) {
+        EXPECT_EQ(ask(client.ask("gpt-4o", true, "")).status(), 200);
+        completion += 40;
+        wait_until("it to be in the ledger", [&] {
+            const std::string page = ask_once(loom().admin_port(), request("GET", "/ai/usage/tester"), false).body;
+            return contains(page, fmt::format(R"("completion":{})", completion));
+        });
+    };
+    for (const ProviderProtocol& provider : provider_protocols()) {
+        const size_t at = provider.stream.find("Hello");
+        if (!contains(provider.stream_type, "event-stream")) continue;  // frames have lengths
+        std::string told = provider.stream.substr(0, provider.stream.find("\n\n", at) + 2);
+        told.replace(at, 5, words);
+        conf.set("provider.mock.type", provider.type);
+        start(breaks_behind(told));
+        upstream().set_script(breaks_behind(told));
+        completion = 0;
+        for (const ClientProtocol& client : client_protocols()) {
+            if (std::string_view(client.name) == "openai_responses" && std::string_view(provider.type) == "openai")
+                continue;  // it is asked in Responses' words
+            SCOPED_TRACE(fmt::format("{} {}", provider.type, client.name));
+            check(client);
+        }
+    }
+    const std::string responses = fmt::format(
+        "event: response.output_text.delta\ndata: {{\"type\":\"response.output_text.delta\",\"item_id\":\"i\","
+        "\"output_index\":0,\"content_index\":0,\"delta\":\"{}\"}}\n\n",
+        words);
+    conf.set("provider.mock.type", "openai");
+    start(breaks_behind(responses));
+    upstream().set_script(breaks_behind(responses));
+    completion = 0;
+    check(client_protocol("openai_responses"));
+}
+
 TEST_F(Tokenized, AFileThatIsNoneIsRefusedByItsLine_AndWhatWasInForceStays) {
     conf.set("security.max_tokens_per_request", "100");
     start(answer_always(answer(chat_answer)));

@@ -54,6 +54,7 @@ class TranslateScratch {
     std::unique_ptr<Parts> parts_;
 };
 
+class TextCount;
 class ToldStream;
 
 class Translation {
@@ -89,6 +90,9 @@ class Translation {
     [[nodiscard]] bool end(ByteBuffer& out, Usage& usage);
     /// The stream broke: appends the client's error event. `type` is a word of error.h.
     void fail(std::string_view message, std::string_view type, ByteBuffer& out);
+
+    /// Adds each text of the stream's events to this from now on; it outlives this, and is told where an event ends.
+    void count(TextCount& count) noexcept;
 
     /// What could not be carried so far.
     [[nodiscard]] const ArenaList<std::string_view>& dropped() const noexcept;
@@ -131,6 +135,8 @@ class StreamWatch {
     StreamWatch(const StreamWatch&) = delete;
 
     EventFacts event(std::string_view name, std::string_view data, Usage& usage);
+    /// As Translation::count.
+    void count(TextCount& count) noexcept;
     /// The stream ended in an orderly way. Is the answer whole?
     [[nodiscard]] bool end();
     /// Of a whole answer, or of its end alone. False, and usage untouched, when it cannot be read.

@@ -20,7 +20,7 @@
 #include "loom/llm/edits.h"
 #include "loom/llm/request.h"
 #include "loom/llm/stream_reader.h"
-#include "loom/llm/tokenizer.h"
+#include "loom/llm/text_count.h"
 #include "loom/llm/told_stream.h"
 #include "loom/llm/translate.h"
 #include "loom/llm/usage.h"
@@ -118,12 +118,11 @@ struct RelayOptions {
     ClientFraming client_framing = ClientFraming::none;
     http::ContentCoding coding = http::ContentCoding::identity;  // to be taken off
     bool event_stream = false;
-    bool frames = false;                        // the events are AWS's frames; only where they are translated
-    bool read_usage = false;                    // of a whole JSON answer
-    bool counts_text = false;                   // of a stream: seen_tokens() knows of its text too
-    const llm::Tokenizer* tokenizer = nullptr;  // likewise, by its model's own tokens
-    llm::TokenCounter* token_counter = nullptr;
-    bool strip_usage = false;  // the usage chunk that Loom asked for and the client did not
+    bool frames = false;                   // the events are AWS's frames; only where they are translated
+    bool read_usage = false;               // of a whole JSON answer
+    bool counts_text = false;              // of a stream: seen_tokens() knows of its text too
+    llm::TextCount* text_count = nullptr;  // likewise, by its model's own tokens; its reader adds to it
+    bool strip_usage = false;              // the usage chunk that Loom asked for and the client did not
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
     uint32_t event_bytes_max = 1024 * 1024;
@@ -206,7 +205,7 @@ class Relay final : HeldStart::Owner {
     /// Of a stream's answer, as far as it has passed. Where nobody can count them: a token for each event at least,
     /// and as many as its text is long.
     [[nodiscard]] uint64_t seen_tokens() const noexcept {
-        if (text_tokens_ != 0) return text_tokens_;
+        if (options_.text_count != nullptr && options_.text_count->tokens() != 0) return options_.text_count->tokens();
         return std::max<uint64_t>(event_count_, llm::estimated_tokens(text_bytes_));
     }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
@@ -258,7 +257,7 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] llm::EventFacts read_facts(const http::SseEvent& event);
     void note(const llm::EventFacts& facts);
-    void count_texts(std::string_view data, const llm::EventFacts& facts);
+    void count_texts(std::string_view data);
     void put_translated(Output& output, std::string_view event);
     [[nodiscard]] bool end_translation(Output& output);
     void stop(Output& output, std::string_view run);
@@ -312,7 +311,6 @@ class Relay final : HeldStart::Owner {
     FlushTimer flush_timer_{*this};
     HeldStart start_;
     uint64_t payload_bytes_ = 0;
-    uint64_t text_tokens_ = 0;
     uint64_t text_bytes_ = 0;  // of the events that have passed
     uint64_t content_came_ns_ = 0;
     uint32_t event_count_ = 0;
