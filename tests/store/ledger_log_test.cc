@@ -54,6 +54,7 @@ class LedgerLogTest : public testing::TestWithParam<bool> {
     void take(int fd, size_t bytes) {
         const sim::Operation* const operation = shard.ring().find(fd, Op::write);
         ASSERT_NE(operation, nullptr);
+        note(fd, *operation);
         std::string& file = files[fd];
         const std::string part = operation->bytes.substr(0, bytes);
         file.resize(std::max<size_t>(file.size(), operation->offset + part.size()));
@@ -65,7 +66,17 @@ class LedgerLogTest : public testing::TestWithParam<bool> {
             while (const sim::Operation* const operation = shard.ring().find(fd, Op::write))
                 take(fd, operation->bytes.size());
     }
-    void refuse(int fd, int error) { shard.ring().complete(fd, Op::write, -error); }
+    void refuse(int fd, int error) {
+        if (const sim::Operation* const operation = shard.ring().find(fd, Op::write)) note(fd, *operation);
+        shard.ring().complete(fd, Op::write, -error);
+    }
+    /// What was given to the kernel for a place, taken or not, is never given otherwise: that place is a nonce.
+    void note(int fd, const sim::Operation& operation) {
+        for (size_t i = 0; i < operation.bytes.size(); ++i) {
+            const char byte = operation.bytes[i];
+            ASSERT_EQ(given[fd].try_emplace(operation.offset + i, byte).first->second, byte) << operation.offset + i;
+        }
+    }
     /// Ids of the records in a file, as far as they count.
     std::vector<uint64_t> ids(int fd) {
         std::vector<uint64_t> found;
@@ -91,6 +102,7 @@ class LedgerLogTest : public testing::TestWithParam<bool> {
     std::map<int, std::unique_ptr<SegmentCipher>> ciphers;
     std::map<int, LedgerSegment> segments;
     std::map<int, std::string> files;
+    std::map<int, std::map<uint64_t, char>> given;
     std::unique_ptr<LedgerLog> log;
 };
 
@@ -291,6 +303,7 @@ TEST_P(LedgerLogTest, AtTheEndWhatFailedIsTriedOnceMore) {
         shard.run_ms(5 * LedgerLog::retry_ms);
         EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write));
         log = std::make_unique<LedgerLog>(shard.shard(), channel);
+        given.clear();  // of a start of its own
         channel.unwritten = 0;
     }
 }
@@ -324,6 +337,7 @@ TEST_P(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
             segment.closed = segment.broken = false;
             files[fd].assign(begin_bytes, '\0');
         }
+        given.clear();  // they stand for new files
         log = std::make_unique<LedgerLog>(shard.shard(), channel);
         channel.spare = &segments[second_fd];
         std::vector<uint64_t> all = {put(), put(), put()};
