@@ -9,6 +9,7 @@
 #include "loom/http/url.h"
 #include "loom/llm/resource.h"
 #include "loom/net/address.h"
+#include "loom/store/vault.h"
 #include "plan_identity.h"
 
 namespace loom::app {
@@ -172,6 +173,12 @@ void check_rest(Report& report) {
 /// What families leave at providers is kept apart by ids, which are to outlive a restart.
 void check_state(Report& report) {
     const Config& config = report.config;
+    if (config.has("state.encryption_key")) {
+        const auto key = store::parse_state_key(config.text("state.encryption_key"));
+        if (!key) report.error("state.encryption_key", key.error());
+        if (!config.has("state.directory"))
+            report.warning("state.encryption_key", "there is nothing to encrypt: set state.directory = /var/lib/loom");
+    }
     if (config.has("state.directory")) {
         if (!config.text("state.directory").starts_with('/'))
             report.error("state.directory", "expected a path that begins with /");

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
+#include <functional>
 #include <iterator>
 #include <string_view>
 
@@ -23,6 +25,7 @@
 #include "prices.h"
 #include "sentence_model.h"
 #include "server.h"
+#include "state_command.h"
 
 namespace loom::app {
 
@@ -35,10 +38,16 @@ constexpr const char* usage_text =
     "  loom --check FILE        read FILE, print every error and warning, and how much memory it may take at worst\n"
     "  loom --keys [--conf]     print every key with type, default and meaning; --conf: as a file to copy from\n"
     "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
-    "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not\n"
+    "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not, or "
+    "the\n"
+    "                           FILE that names it and, where it is encrypted, its key\n"
     "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl, --from and --to a date or "
     "an\n"
     "                           RFC 3339 moment (from then, and before then)\n"
+    "  loom state encrypt FILE  encrypt the state.directory that FILE names with its state.encryption_key, while no "
+    "Loom "
+    "uses\n"
+    "                           it; decrypt FILE: back; rekey FILE: from the key in LOOM_OLD_ENCRYPTION_KEY to FILE's\n"
     "  loom embed DIR           print the vector of each line of standard input by the sentence model in DIR\n"
     "  loom --version | --help\n"
     "\n"
@@ -63,8 +72,9 @@ class Parser {
         if (rest_.empty()) return wrong("nothing to do");
         while (!rest_.empty()) LOOM_TRY(take());
         if (line_.as_conf && line_.action != Action::keys) return wrong("--conf goes with --keys");
-        const bool reads_conf = line_.action == Action::run || line_.action == Action::check;
-        if (!line_.overrides.empty() && !reads_conf) return wrong("-set goes with -config or --check");
+        const bool reads_conf =
+            line_.action == Action::run || line_.action == Action::check || line_.action == Action::state;
+        if (!line_.overrides.empty() && !reads_conf) return wrong("-set goes with -config, --check or state");
         if (!line_.output_path.empty() && line_.action != Action::import) return wrong("-o goes with import");
         return std::move(line_);
     }
@@ -76,6 +86,7 @@ class Parser {
         if (word == "import" && !chosen_) return choose_with_path(Action::import, "import", {});
         if (word == "ledger" && !chosen_) return ledger();
         if (word == "embed" && !chosen_) return embed();
+        if (word == "state" && !chosen_) return state();
         if (!word.starts_with('-') && chosen_)
             return wrong(fmt::format("'{}' is one word too many: a command takes one file", word));
         if (!word.starts_with('-')) {
@@ -110,6 +121,15 @@ class Parser {
         LOOM_TRY(choose(Action::embed));
         line_.path = LOOM_TRY(argument("embed", {}, "a folder"));
         return {};
+    }
+
+    Parsed state() {
+        const std::string_view verb = rest_.empty() ? std::string_view() : rest_.front();
+        if (verb != "encrypt" && verb != "decrypt" && verb != "rekey")
+            return wrong("state needs a verb: loom state encrypt FILE, decrypt FILE, or rekey FILE");
+        rest_ = rest_.subspan(1);
+        line_.verb = verb;
+        return choose_with_path(Action::state, "state " + line_.verb, {});
     }
 
     Parsed ledger() {
@@ -161,9 +181,11 @@ class Parser {
         if (!attached.empty()) return std::string(attached);
         std::string text = rest_.empty() ? "" : rest_.front();
         if (text.empty())
-            return wrong(fmt::format("{}{} needs {}",
-                                     name == "import" || name == "embed" || name.starts_with("ledger ") ? "" : "-",
-                                     name, what));
+            return wrong(fmt::format(
+                "{}{} needs {}",
+                name == "import" || name == "embed" || name.starts_with("ledger ") || name.starts_with("state ") ? ""
+                                                                                                                 : "-",
+                name, what));
         rest_ = rest_.subspan(1);
         return text;
     }
@@ -226,6 +248,7 @@ std::expected<Trial, Messages> try_start(const config::Config& config) {
     route::TargetTable targets;
     tenant::LimitTable limits;
     const auto plan = LOOM_TRY(build_plan(config, metrics, files, targets, limits, 1));
+    if (std::string fault = fault_of_state(server); !fault.empty()) return std::unexpected(Messages{std::move(fault)});
     Messages warnings = plan->catalogue.warnings();
     std::ranges::copy(price_warnings(*plan), std::back_inserter(warnings));
     return Trial{memory_bound(server, *plan), std::move(warnings)};
@@ -253,6 +276,27 @@ int check(const CommandLine& line) {
     print(stdout, to_string(trial->bound));
     print(stdout, advice(trial->bound, machine_memory_bytes()));
     return exit_ok;
+}
+
+int run_state_verb(const CommandLine& line) {
+    const auto loaded = load_and_check(line);
+    if (loaded.config != nullptr) return change_state(line.verb, *loaded.config);
+    print_diagnostics(loaded.diagnostics);
+    return exit_config;
+}
+
+int with_ledger(const CommandLine& line, const std::function<int(const LedgerPlace&)>& action) {
+    std::error_code ignored;
+    const bool is_file = std::filesystem::is_regular_file(line.path, ignored);
+    const auto loaded = is_file ? load_and_check(line) : config::Loaded();
+    if (is_file && loaded.config == nullptr) {
+        print_diagnostics(loaded.diagnostics);
+        return exit_config;
+    }
+    const auto place = is_file ? ledger_place(*loaded.config) : ledger_place(line.path);
+    if (place) return action(*place);
+    print(stderr, fmt::format("loom: {}\n", place.error()));
+    return exit_config;
 }
 
 int serve(const CommandLine& line) {
@@ -303,9 +347,13 @@ int run_line(const CommandLine& line) {
         case Action::version: print(stdout, "loom " LOOM_VERSION "\n"); return exit_ok;
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
-        case Action::verify_ledger: return verify_ledger_in(line.path);
+        case Action::state: return run_state_verb(line);
+        case Action::verify_ledger: return with_ledger(line, verify_ledger_in);
         case Action::embed: return embed_lines_with(line.path);
-        case Action::export_ledger: return export_ledger_in(line.path, line.format, line.from, line.to);
+        case Action::export_ledger:
+            return with_ledger(line, [&line](const LedgerPlace& place) {
+                return export_ledger_in(place, line.format, line.from, line.to);
+            });
     }
     return exit_internal;
 }

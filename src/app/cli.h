@@ -19,13 +19,14 @@ inline constexpr int exit_internal = 70;
 inline constexpr int exit_config = 78;
 
 struct CommandLine {
-    enum class Action : uint8_t { run, check, keys, import, verify_ledger, export_ledger, embed, version, help };
+    enum class Action : uint8_t { run, check, keys, import, verify_ledger, export_ledger, embed, state, version, help };
     Action action = Action::help;
     std::string path;                         // of run, check and import; of the others that have one, a directory
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output
     std::string format;                       // of export_ledger: "csv", "jsonl"; "": csv
+    std::string verb;                         // of state: "encrypt", "decrypt", "rekey"
     std::string from, to;                     // likewise, dates or moments; "": from the first, to the last
 };
 

@@ -41,8 +41,9 @@ store::StoredConsumer written(const MadeConsumer& one) {
 }  // namespace
 
 std::expected<std::unique_ptr<IssuedKeys>, std::string> IssuedKeys::open(const std::string& directory,
+                                                                         store::VaultPtr vault,
                                                                          std::function<void()> on_change) {
-    auto store = store::KeyStore::open(directory);
+    auto store = store::KeyStore::open(directory, std::move(vault));
     if (!store) return std::unexpected(store.error());
     auto keys = store->list();
     if (!keys) return std::unexpected(keys.error());

@@ -23,6 +23,7 @@ class IssuedKeys final : public admin::KeyDesk, public admin::ConsumerDesk {
     /// on_change  called on the admin's thread: who puts plans in force is to look.
     /// Errors  a text that names the file, what is wrong with it, and a remedy.
     [[nodiscard]] static std::expected<std::unique_ptr<IssuedKeys>, std::string> open(const std::string& directory,
+                                                                                      store::VaultPtr vault,
                                                                                       std::function<void()> on_change);
 
     // On the admin's thread.

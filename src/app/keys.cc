@@ -29,6 +29,13 @@ constexpr KeyRow app_rows[] = {
                 "(resources.db), and what is used (token_accounting.enabled). Made with mode 0700 where it is missing; "
                 "unset: kept in memory, and lost",
      .change = KeyChange::restart},
+    {.pattern = "state.encryption_key",
+     .type = secret,
+     .meaning = "encrypts what is in state.directory: 32 random bytes as 64 hexadecimal digits or base64, such as "
+                "${file:/run/secrets/loom_state}; `openssl rand -hex 32` makes one. Without it nothing there can be "
+                "read. A directory that holds something goes over by `loom state encrypt FILE`, back by `decrypt`, to "
+                "another key by `rekey`",
+     .change = KeyChange::restart},
     {.pattern = "state.resources.count_max",
      .type = integer,
      .default_text = "1000000",

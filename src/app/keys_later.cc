@@ -13,8 +13,6 @@ constexpr KeyRow later(const char* pattern, KeyType type) {
 }
 
 constexpr KeyRow rows[] = {
-    // app
-    later("state.encryption_key", secret),
     // llm: providers
     // tenant
     // cache

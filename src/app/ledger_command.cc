@@ -9,8 +9,9 @@
 
 namespace loom::app {
 
-int verify_ledger_in(const std::string& directory) {
-    const auto verdict = store::verify_ledger(directory);
+int verify_ledger_in(const LedgerPlace& place) {
+    const std::string& directory = place.directory;
+    const auto verdict = store::verify_ledger(directory, place.vault);
     if (!verdict) {
         fmt::print(stderr, "loom: {}\n", verdict.error());
         return exit_config;

@@ -112,7 +112,7 @@ std::optional<uint64_t> parse_moment(const char* option, const std::string& text
 
 }  // namespace
 
-int export_ledger_in(const std::string& directory, const std::string& format, const std::string& from,
+int export_ledger_in(const LedgerPlace& place, const std::string& format, const std::string& from,
                      const std::string& to) {
     if (!format.empty() && format != "csv" && format != "jsonl") {
         fmt::print(stderr, "loom: --format '{}': csv or jsonl is expected\n", format);
@@ -127,15 +127,18 @@ int export_ledger_in(const std::string& directory, const std::string& format, co
         write_row({.intent = none, .settlement = nullptr}, CsvWriter{.line = line, .names = true});
         (void)print_line(line);
     }
-    const auto exported = store::export_ledger(directory, [&](const store::LedgerRow& row) {
-        if (row.intent.time_us < *first_us || row.intent.time_us >= *behind_us) return true;
-        if (is_csv)
-            write_row(row, CsvWriter{.line = line});
-        else
-            write_row(row, JsonWriter{.line = line});
-        if (!is_csv) line += '}';
-        return print_line(line);
-    });
+    const auto exported = store::export_ledger(
+        place.directory,
+        [&](const store::LedgerRow& row) {
+            if (row.intent.time_us < *first_us || row.intent.time_us >= *behind_us) return true;
+            if (is_csv)
+                write_row(row, CsvWriter{.line = line});
+            else
+                write_row(row, JsonWriter{.line = line});
+            if (!is_csv) line += '}';
+            return print_line(line);
+        },
+        place.vault);
     if (!exported) {
         fmt::print(stderr, "loom: {}\n", exported.error());
         return exit_config;

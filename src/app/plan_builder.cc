@@ -372,6 +372,15 @@ void fill_ledger(const Config& config, ServerOptions& options) {
     options.ledger_refuses = config.text("token_accounting.on_disk_full") == "refuse";
 }
 
+void fill_state_key(const Config& config, ServerOptions& options, Messages& messages) {
+    if (!config.has("state.encryption_key") || options.resources.directory.empty()) return;
+    auto key = store::parse_state_key(config.text("state.encryption_key"));
+    if (key)
+        options.state_key = *key;
+    else
+        messages.push_back(fmt::format("state.encryption_key: {}", key.error()));
+}
+
 uint32_t cores_of_this_process() {
     cpu_set_t set;
     CPU_ZERO(&set);
@@ -490,6 +499,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
                          .count_max = static_cast<uint64_t>(config.integer("state.resources.count_max")),
                          .keep_s = ms(config, "state.resources.max_age") / 1000,
                          .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
+    fill_state_key(config, options, messages);
     fill_ledger(config, options);
     options.log_path = config.text("log.access.path");
     options.model_path = config.text("semantic_cache.embedding.model_path");

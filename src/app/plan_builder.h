@@ -14,6 +14,7 @@
 #include "loom/proxy/plan.h"
 #include "loom/store/resource_register.h"
 #include "loom/store/usage_store.h"
+#include "loom/store/vault.h"
 #include "shared_store.h"
 #include "tls_files.h"
 
@@ -56,6 +57,7 @@ struct ServerOptions {
     bool admin_share_address = false;
     std::string admin_token;
     store::ResourceRegister::Options resources;
+    std::optional<store::StateKey> state_key;          // of resources.directory
     bool issues_keys = false;                          // in resources.directory
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written

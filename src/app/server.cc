@@ -33,6 +33,7 @@
 #include "shard_thread.h"
 #include "shown_certificates.h"
 #include "spent.h"
+#include "state_command.h"
 
 namespace loom::app {
 namespace {
@@ -86,6 +87,8 @@ class Server {
     observe::ProcessFacts facts() const;
     using PlanOrFaults = std::expected<std::shared_ptr<const proxy::Plan>, std::vector<std::string>>;
     [[nodiscard]] bool take_plan(const PlanOrFaults& plan, const std::shared_ptr<const config::Config>& config);
+    /// The state.directory, by its key where there is one. Faults are in the log.
+    [[nodiscard]] bool open_state();
     /// The register of ids, once a plan has families that store things. Faults are in the log.
     [[nodiscard]] bool open_register();
     /// The ledger, where the conf wants one: what former starts have left is made good. Faults are in the log.
@@ -132,6 +135,8 @@ class Server {
     std::optional<int64_t> key_ends_s_;  // the next of the issued keys
     std::unique_ptr<observe::AccessLog> log_;
     std::unique_ptr<net::Resolver> resolver_;
+    store::StateHold state_hold_;
+    store::VaultPtr vault_;  // null: state.directory is not encrypted
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
@@ -195,7 +200,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         return exit_internal;
     }
     resolver_ = std::move(*resolver);
-    if (!open_ledger() || !open_issued_keys()) return exit_config;
+    if (!open_state() || !open_ledger() || !open_issued_keys()) return exit_config;
     if (options_.shared_store) limits_.share();
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
@@ -255,6 +260,19 @@ bool Server::take_plan(const PlanOrFaults& plan, const std::shared_ptr<const con
     return true;
 }
 
+bool Server::open_state() {
+    auto opened = open_state_of(options_);
+    if (!opened) {
+        log_error("{}", opened.error());
+        return false;
+    }
+    state_hold_ = std::move(opened->hold);
+    vault_ = std::move(opened->vault);
+    options_.resources.vault = vault_;
+    if (options_.ledger && !options_.ledger->directory.empty()) options_.ledger->vault = vault_;
+    return true;
+}
+
 bool Server::open_register() {
     if (register_ != nullptr) return true;
     auto opened = store::ResourceRegister::open(options_.resources);
@@ -282,7 +300,8 @@ bool Server::open_ledger() {
 
 bool Server::open_issued_keys() {
     if (!options_.issues_keys) return true;
-    auto opened = IssuedKeys::open(options_.resources.directory, [this] { ::pthread_kill(main_thread_, SIGUSR1); });
+    auto opened =
+        IssuedKeys::open(options_.resources.directory, vault_, [this] { ::pthread_kill(main_thread_, SIGUSR1); });
     if (opened) {
         issued_keys_ = std::move(*opened);
         keys_taken_.resize(options_.shard_count);

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "loom/base/assert.h"
 #include "loom/base/result.h"
@@ -67,21 +68,36 @@ std::string_view Statement::text(int column) const noexcept {
 
 int64_t Statement::number(int column) const noexcept { return sqlite3_column_int64(handle_.get(), column); }
 
-DatabaseResult<Database> Database::open(const std::string& path) {
-    return open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+DatabaseResult<Database> Database::open(const std::string& path, VaultPtr vault) {
+    return open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, std::move(vault));
 }
 
-DatabaseResult<Database> Database::open_to_read(const std::string& path) { return open(path, SQLITE_OPEN_READONLY); }
+DatabaseResult<Database> Database::open_to_read(const std::string& path, VaultPtr vault) {
+    return open(path, SQLITE_OPEN_READONLY, std::move(vault));
+}
 
-DatabaseResult<Database> Database::open(const std::string& path, int flags) {
+DatabaseResult<Database> Database::open(const std::string& path, int flags, VaultPtr vault) {
     Database database;
     sqlite3* handle = nullptr;
-    const int opened = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, nullptr);
+    const char* const vfs = vault == nullptr ? nullptr : vault->vfs_name();
+    database.vault_ = std::move(vault);
+    const int opened = sqlite3_open_v2(path.c_str(), &handle, flags | SQLITE_OPEN_NOMUTEX, vfs);
     database.handle_.reset(handle);  // also where it failed: its words are in there
     if (handle == nullptr) return std::unexpected(DatabaseFault{SQLITE_NOMEM, "no memory"});
     if (opened != SQLITE_OK) return fault_of(handle);
     sqlite3_busy_timeout(handle, busy_wait_ms);
+    if (vfs != nullptr) LOOM_TRY(database.run("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0"));
     return database;
+}
+
+DatabaseResult<void> Database::copy_of(Database& other) {
+    sqlite3_backup* const copy = sqlite3_backup_init(handle_.get(), "main", other.handle_.get(), "main");
+    if (copy == nullptr) return fault_of(handle_.get());
+    const int stepped = sqlite3_backup_step(copy, -1);
+    const int finished = sqlite3_backup_finish(copy);
+    if (stepped == SQLITE_DONE && finished == SQLITE_OK) return {};
+    const int code = stepped == SQLITE_DONE ? finished : stepped;
+    return std::unexpected(DatabaseFault{code & 0xff, sqlite3_errstr(code)});
 }
 
 DatabaseResult<void> Database::take_schema(const char* schema, int64_t version) {

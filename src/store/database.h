@@ -9,6 +9,8 @@
 #include <string>
 #include <string_view>
 
+#include "loom/store/vault.h"
+
 namespace loom::store {
 
 /// Something that SQLite refused, in its words.
@@ -52,10 +54,11 @@ inline constexpr int64_t database_owner = 0x4c6f6f6d;
 
 class Database {
   public:
-    /// path  ":memory:" for one that dies with the connection.
-    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path);
+    /// path   ":memory:" for one that dies with the connection.
+    /// vault  of the directory that it lies in.
+    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path, VaultPtr vault = {});
     /// Of one that is there, for asking alone.
-    [[nodiscard]] static DatabaseResult<Database> open_to_read(const std::string& path);
+    [[nodiscard]] static DatabaseResult<Database> open_to_read(const std::string& path, VaultPtr vault = {});
 
     /// Puts `schema` into one that is empty; takes one that is Loom's and of this version. In one transaction.
     /// schema  sets application_id and user_version itself.
@@ -71,12 +74,15 @@ class Database {
     /// Rows that the last statement inserted or deleted.
     [[nodiscard]] uint64_t changes() const noexcept;
     [[nodiscard]] bool in_transaction() const noexcept;
+    /// All of another one, in place of what is in this one.
+    [[nodiscard]] DatabaseResult<void> copy_of(Database& other);
 
   private:
-    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path, int flags);
+    [[nodiscard]] static DatabaseResult<Database> open(const std::string& path, int flags, VaultPtr vault);
     struct Close {
         void operator()(sqlite3* database) const noexcept { sqlite3_close_v2(database); }
     };
+    VaultPtr vault_;  // outlives the connection, whose files it encrypts
     std::unique_ptr<sqlite3, Close> handle_;
 };
 

@@ -159,12 +159,12 @@ KeyStore::KeyStore(KeyStore&&) noexcept = default;
 KeyStore& KeyStore::operator=(KeyStore&&) noexcept = default;
 KeyStore::~KeyStore() = default;
 
-std::expected<KeyStore, std::string> KeyStore::open(const std::string& directory) {
+std::expected<KeyStore, std::string> KeyStore::open(const std::string& directory, VaultPtr vault) {
     auto impl = std::make_unique<Impl>();
     impl->path = fmt::format("{}/{}", directory, file_name);
     if (std::string fault = make_database_file(directory, impl->path); !fault.empty())
         return std::unexpected(std::move(fault));
-    auto database = Database::open(impl->path);
+    auto database = Database::open(impl->path, std::move(vault));
     if (!database) return std::unexpected(impl->explain(database.error()));
     impl->database = std::move(*database);
     if (const auto begun = impl->begin(); !begun) return std::unexpected(impl->explain(begun.error()));

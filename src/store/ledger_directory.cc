@@ -76,18 +76,20 @@ std::expected<void, int> write_all(int fd, std::string_view bytes, uint64_t offs
 std::string LedgerDirectory::database_path(const std::string& directory) { return directory + "/usage.db"; }
 std::string LedgerDirectory::segments_path(const std::string& directory) { return directory + "/ledger"; }
 
-std::expected<LedgerDirectory, std::string> LedgerDirectory::open(const std::string& directory) {
-    if (directory.empty()) return LedgerDirectory("", -1);
+std::expected<LedgerDirectory, std::string> LedgerDirectory::open(const std::string& directory, VaultPtr vault) {
+    if (directory.empty()) return LedgerDirectory("", -1, {});
     if (auto made = make_directory(directory); !made) return std::unexpected(made.error());
     const auto lock = take_lock(directory);
     if (!lock) return std::unexpected(lock.error());
-    LedgerDirectory opened(directory, *lock);
+    LedgerDirectory opened(directory, *lock, std::move(vault));
     if (auto made = make_directory(segments_path(directory)); !made) return std::unexpected(made.error());
     return opened;
 }
 
 LedgerDirectory::LedgerDirectory(LedgerDirectory&& other) noexcept
-    : directory_(std::move(other.directory_)), lock_fd_(std::exchange(other.lock_fd_, -1)) {}
+    : directory_(std::move(other.directory_)),
+      lock_fd_(std::exchange(other.lock_fd_, -1)),
+      vault_(std::move(other.vault_)) {}
 
 LedgerDirectory::~LedgerDirectory() {
     if (lock_fd_ >= 0) ::close(lock_fd_);
@@ -126,14 +128,26 @@ std::string LedgerDirectory::path_of(const SegmentName& name) const {
     return fmt::format("{}/{}", segments_path(directory_), segment_file_name(name));
 }
 
-std::expected<int, int> LedgerDirectory::make_segment(const SegmentName& name, uint64_t time_us) {
+uint64_t LedgerDirectory::begin_bytes_of(const VaultPtr& vault) noexcept {
+    if (vault == nullptr) return tenant::ledger_begin_bytes;
+    return SegmentCipher::header_bytes + SegmentCipher::frame_bytes + tenant::ledger_begin_bytes;
+}
+
+std::expected<LedgerDirectory::Segment, int> LedgerDirectory::make_segment(const SegmentName& name, uint64_t time_us) {
     const int fd = in_memory() ? ::memfd_create("loom-ledger", MFD_CLOEXEC)
                                : ::open(path_of(name).c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return std::unexpected(errno);
+    Segment segment{.fd = fd, .cipher = nullptr};
     std::array<char, tenant::ledger_record_bytes_max> room;
-    const size_t bytes = tenant::write_ledger_record(
+    const size_t size = tenant::write_ledger_record(
         tenant::LedgerBegin{.epoch = name.epoch, .shard = name.shard, .number = name.number, .time_us = time_us}, room);
-    auto written = write_all(fd, {room.data(), bytes}, 0);
+    std::string bytes(room.data(), size);
+    if (vault_ != nullptr) {
+        SegmentCipher::Made made = SegmentCipher::make(*vault_, name);
+        bytes = made.header + sealed_record(*made.cipher, bytes, made.header.size());
+        segment.cipher = std::move(made.cipher);
+    }
+    auto written = write_all(fd, bytes, 0);
     if (written && !in_memory() && ::fsync(fd) != 0) written = std::unexpected(errno);
     if (!written) {
         ::close(fd);
@@ -141,7 +155,17 @@ std::expected<int, int> LedgerDirectory::make_segment(const SegmentName& name, u
         return std::unexpected(written.error());
     }
     sync_entries();
-    return fd;
+    return segment;
+}
+
+SegmentForm form_of_segment(int fd, const SegmentName& name, const VaultPtr& vault) {
+    SegmentForm form;
+    if (vault == nullptr) return form;
+    std::array<char, SegmentCipher::header_bytes> front;
+    const ssize_t got = ::pread(fd, front.data(), front.size(), 0);
+    if (got > 0) form.cipher = SegmentCipher::read(*vault, name, {front.data(), static_cast<size_t>(got)});
+    form.readable = form.cipher != nullptr;
+    return form;
 }
 
 std::expected<int, int> LedgerDirectory::open_segment(const SegmentName& name) const {

@@ -75,8 +75,8 @@ class SeenIntents {
 
 class Exporter {
   public:
-    Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink)
-        : directory_(std::move(directory)), sink_(sink) {}
+    Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink, const VaultPtr& vault)
+        : directory_(std::move(directory)), sink_(sink), vault_(vault) {}
 
     std::expected<LedgerExport, std::string> run() {
         const auto names = LOOM_TRY(LedgerDirectory::segments_in(directory_));
@@ -102,10 +102,15 @@ class Exporter {
         if (fd < 0) return {};  // its time is over: it was removed meanwhile
         struct stat found{};
         const uint64_t size = ::fstat(fd, &found) == 0 ? static_cast<uint64_t>(found.st_size) : 0;
-        SegmentReader reader(fd, 0, size);
+        const SegmentForm form = form_of_segment(fd, name, vault_);
+        SegmentReader reader(fd, 0, size, form.cipher.get());
         result_.segments += 1;
-        while (const tenant::LedgerRead* const one = is_over_ ? nullptr : reader.next()) take(one->record);
-        result_.damaged_bytes += reader.damaged_bytes();
+        while (form.readable) {
+            const tenant::LedgerRead* const one = is_over_ ? nullptr : reader.next();
+            if (one == nullptr) break;
+            take(one->record);
+        }
+        result_.damaged_bytes += form.readable ? reader.damaged_bytes() : size;
         ::close(fd);
         if (reader.error() != 0)
             return std::unexpected(fmt::format("{}: cannot be read (errno {})", path, reader.error()));
@@ -143,6 +148,7 @@ class Exporter {
 
     std::string directory_;
     const std::function<bool(const LedgerRow&)>& sink_;
+    const VaultPtr& vault_;
     std::map<uint64_t, KeptIntent> open_;             // by id, whose order is that of their making
     std::unordered_map<uint64_t, SeenIntents> seen_;  // by an id's start and shard
     LedgerExport result_;
@@ -152,8 +158,9 @@ class Exporter {
 }  // namespace
 
 std::expected<LedgerExport, std::string> export_ledger(const std::string& directory,
-                                                       const std::function<bool(const LedgerRow& row)>& sink) {
-    return Exporter(directory, sink).run();
+                                                       const std::function<bool(const LedgerRow& row)>& sink,
+                                                       const VaultPtr& vault) {
+    return Exporter(directory, sink, vault).run();
 }
 
 }  // namespace loom::store

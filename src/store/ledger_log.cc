@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "loom/base/assert.h"
+#include "segment_cipher.h"
 
 namespace loom::store {
 namespace {
@@ -23,6 +24,7 @@ LedgerLog::LedgerLog(io::Shard& shard, LedgerChannel& channel)
       shard_(shard),
       channel_(channel),
       segment_(channel.first),
+      frame_bytes_(channel.first->cipher == nullptr ? 0 : SegmentCipher::frame_bytes),
       next_offset_(channel.first->written.load(std::memory_order_relaxed)) {
     for (Batch& batch : batches_) {
         batch.log = this;
@@ -44,7 +46,7 @@ LedgerLog::~LedgerLog() {
 LedgerLog::Batch* LedgerLog::room() noexcept {
     if (used_ > 0) {
         Batch& last = batch(used_ - 1);
-        if (last.segment == nullptr && batch_bytes - last.size >= ledger_record_bytes_max) return &last;
+        if (last.segment == nullptr && batch_bytes - last.size >= frame_bytes_ + ledger_record_bytes_max) return &last;
     }
     if (used_ == batch_count) return nullptr;
     Batch& fresh = batch(used_);
@@ -63,21 +65,27 @@ void LedgerLog::note_appended(Batch& batch, size_t bytes) noexcept {
         shard_.schedule_last(*this);
 }
 
+template <class Record>
+void LedgerLog::put(Batch& batch, const Record& record) noexcept {
+    const std::span<char> free(batch.memory.get() + batch.size, batch_bytes - batch.size);
+    const size_t bytes = write_ledger_record(record, free.subspan(frame_bytes_));
+    note_appended(batch, frame_bytes_ == 0 ? bytes : SegmentCipher::lay_out(free, bytes));
+}
+
 uint64_t LedgerLog::append(tenant::LedgerIntent intent) noexcept {
     Batch* const batch = room();
     if (batch == nullptr) return 0;
     sequence_ += 1;
     intent.id = tenant::make_ledger_id(channel_.epoch, channel_.shard, sequence_);
     if (intent.request == 0) intent.request = intent.id;
-    note_appended(*batch, write_ledger_record(intent, {batch->memory.get() + batch->size, batch_bytes - batch->size}));
+    put(*batch, intent);
     return intent.id;
 }
 
 bool LedgerLog::append(const tenant::LedgerSettlement& settlement) noexcept {
     Batch* const batch = room();
     if (batch == nullptr) return false;
-    note_appended(*batch,
-                  write_ledger_record(settlement, {batch->memory.get() + batch->size, batch_bytes - batch->size}));
+    put(*batch, settlement);
     return true;
 }
 
@@ -101,6 +109,7 @@ void LedgerLog::write_waiting() noexcept {
         one.offset = next_offset_;
         next_offset_ += one.size;
         one.since_ms = shard_.timers().now_ms();
+        if (frame_bytes_ != 0) segment_->cipher->seal({one.memory.get(), one.size}, one.offset);
         write_rest(one);
     }
     look_for_late();
@@ -228,6 +237,13 @@ bool LedgerLog::finish() noexcept {
     return idle();
 }
 
+/// What was sealed for its place in one file: it gets another in the next.
+void LedgerLog::unseal_waiting() noexcept {
+    for (size_t i = 0; i < used_; ++i)
+        if (Batch& one = batch(i); one.segment != nullptr)
+            one.segment->cipher->unseal({one.memory.get(), one.size}, one.offset);
+}
+
 /// What is not in the broken segment goes to a new one. There it ends behind its last whole record: the service cuts
 /// the rest off. False where there is no new one yet.
 bool LedgerLog::move_to_spare() noexcept {
@@ -243,7 +259,9 @@ bool LedgerLog::move_to_spare() noexcept {
     front.segment->written.store(front.offset + whole, std::memory_order_release);
     written_ += whole;
     front.size -= whole;
+    front.offset += whole;
     std::memmove(front.memory.get(), front.memory.get() + whole, front.size);
+    if (frame_bytes_ != 0) unseal_waiting();
     for (size_t i = 0; i < used_; ++i) {
         batch(i).segment = nullptr;
         batch(i).done = 0;

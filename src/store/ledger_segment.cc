@@ -7,14 +7,16 @@
 #include <cerrno>
 #include <charconv>
 
+#include "segment_cipher.h"
+
 namespace loom::store {
 namespace {
 
-using tenant::ledger_record_bytes_max;
 using tenant::LedgerRead;
 
 constexpr size_t window_bytes = 1u << 20;
-static_assert(window_bytes > 4 * ledger_record_bytes_max);
+constexpr size_t record_bytes_max = SegmentCipher::sealed_record_bytes_max;
+static_assert(record_bytes_max > tenant::ledger_record_bytes_max && window_bytes > 4 * record_bytes_max);
 
 bool take_number(std::string_view& text, char end, uint32_t& number) {
     const auto [stop, fault] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -38,11 +40,23 @@ std::optional<SegmentName> parse_segment_file_name(std::string_view name) {
     return parsed;
 }
 
+SegmentReader::SegmentReader(int fd, uint64_t from, uint64_t until, const SegmentCipher* cipher) noexcept
+    : fd_(fd),
+      cipher_(cipher),
+      at_(cipher == nullptr ? from : std::max<uint64_t>(from, SegmentCipher::header_bytes)),
+      until_(until),
+      good_end_(from) {}
+
+LedgerRead SegmentReader::read_at(std::string_view bytes) {
+    if (cipher_ == nullptr) return tenant::read_ledger_record(bytes);
+    return cipher_->read_record(bytes, at_, opened_);
+}
+
 /// From at_ on, a record's length at least as far as there is so much.
 std::string_view SegmentReader::window() {
     const bool inside = at_ >= buffer_at_ && at_ <= buffer_at_ + buffer_.size();
     const uint64_t have = inside ? buffer_at_ + buffer_.size() - at_ : 0;
-    const uint64_t wanted = std::min<uint64_t>(ledger_record_bytes_max, until_ - at_);
+    const uint64_t wanted = std::min<uint64_t>(record_bytes_max, until_ - at_);
     if ((!inside || have < wanted) && !fill()) return {};
     return std::string_view(buffer_.data(), buffer_.size()).substr(static_cast<size_t>(at_ - buffer_at_));
 }
@@ -68,8 +82,10 @@ const LedgerRead* SegmentReader::next() {
     while (at_ < until_) {
         const std::string_view bytes = window();
         if (error_ != 0 || bytes.empty()) return nullptr;
-        read_ = tenant::read_ledger_record(bytes);
+        read_ = read_at(bytes);
         if (read_.state == LedgerRead::State::whole) {
+            record_ = cipher_ == nullptr ? bytes.substr(0, read_.bytes)
+                                         : std::string_view(opened_.data(), read_.bytes - SegmentCipher::frame_bytes);
             at_ += read_.bytes;
             good_end_ = at_;
             return &read_;
@@ -87,7 +103,7 @@ bool SegmentReader::step_over() {
     while (at_ < until_) {
         const std::string_view bytes = window();
         if (error_ != 0 || bytes.empty()) return false;
-        if (tenant::read_ledger_record(bytes).state == LedgerRead::State::whole) {
+        if (read_at(bytes).state == LedgerRead::State::whole) {
             if (!zeros) damaged_bytes_ += at_ - bad_at;
             return true;
         }

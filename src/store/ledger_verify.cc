@@ -38,8 +38,11 @@ uint64_t size_of(int fd) {
 
 class Verifier {
   public:
-    Verifier(std::string directory, UsageTable table, UsageTable anew)
-        : directory_(std::move(directory)), table_(std::move(table)), anew_(std::move(anew)) {}
+    Verifier(std::string directory, UsageTable table, UsageTable anew, VaultPtr vault)
+        : directory_(std::move(directory)),
+          table_(std::move(table)),
+          anew_(std::move(anew)),
+          vault_(std::move(vault)) {}
 
     DatabaseResult<LedgerVerdict> run() {
         LOOM_TRY(table_.hold_still());
@@ -80,7 +83,8 @@ class Verifier {
         const int fd = open_file(path_of(row.name));
         if (fd < 0) return std::nullopt;
         FileSums sums{.row = LOOM_TRY(anew_.segment(row.name)), .size = size_of(fd)};
-        SegmentReader reader(fd, 0, std::min(row.folded, sums.size));
+        const SegmentForm form = form_of_segment(fd, row.name, vault_);
+        SegmentReader reader(fd, 0, form.readable ? std::min(row.folded, sums.size) : 0, form.cipher.get());
         while (const tenant::LedgerRead* const read = reader.next()) anew_.take(sums.row, *read);
         ::close(fd);
         LOOM_TRY(anew_.commit(sums.row));
@@ -138,7 +142,7 @@ class Verifier {
             const int fd = open_file(path_of(name));
             const uint64_t size = fd < 0 ? 0 : size_of(fd);
             if (fd >= 0) ::close(fd);
-            if (fd < 0 || size > tenant::ledger_begin_bytes)
+            if (fd < 0 || size > LedgerDirectory::begin_bytes_of(vault_))
                 note("{}: {} bytes, and nothing of it is folded", segment_file_name(name), size);
         }
     }
@@ -159,21 +163,22 @@ class Verifier {
     std::string directory_;
     UsageTable table_;
     UsageTable anew_;
+    VaultPtr vault_;
     std::set<std::pair<uint32_t, uint32_t>> missing_;  // of an epoch and a shard there are files no more
     LedgerVerdict verdict_;
 };
 
 }  // namespace
 
-std::expected<LedgerVerdict, std::string> verify_ledger(const std::string& directory) {
+std::expected<LedgerVerdict, std::string> verify_ledger(const std::string& directory, const VaultPtr& vault) {
     const std::string path = LedgerDirectory::database_path(directory);
     if (::access(path.c_str(), R_OK) != 0)
         return std::unexpected(fmt::format(
             "{}: there is no ledger that can be read; name the state.directory of a Loom whose token_accounting is on",
             path));
-    auto table = LOOM_TRY(UsageTable::open_to_read(path));
+    auto table = LOOM_TRY(UsageTable::open_to_read(path, vault));
     auto anew = LOOM_TRY(UsageTable::open(":memory:"));
-    auto verdict = Verifier(directory, std::move(table), std::move(anew)).run();
+    auto verdict = Verifier(directory, std::move(table), std::move(anew), vault).run();
     if (!verdict) return std::unexpected(fmt::format("{}: {}", path, verdict.error().text));
     return std::move(*verdict);
 }

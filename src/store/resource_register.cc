@@ -172,7 +172,7 @@ class ResourceRegister::Impl {
 
 std::expected<std::unique_ptr<ResourceRegister>, std::string> ResourceRegister::open(Options options) {
     if (options.directory.empty()) options.count_max = std::min(options.count_max, count_max_in_memory);
-    auto table = ResourceTable::open(options.directory, {options.count_max, options.keep_s}, now_s());
+    auto table = ResourceTable::open(options.directory, {options.count_max, options.keep_s}, now_s(), options.vault);
     if (!table) return std::unexpected(std::move(table.error()));
     auto impl = std::make_unique<Impl>(std::move(*table), std::move(options));
     impl->start();

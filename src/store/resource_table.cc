@@ -44,13 +44,13 @@ std::string explain(const std::string& path, const DatabaseFault& fault) {
 }  // namespace
 
 std::expected<ResourceTable, std::string> ResourceTable::open(const std::string& directory, Limits limits,
-                                                              int64_t now_s) {
+                                                              int64_t now_s, VaultPtr vault) {
     const bool in_memory = directory.empty();
     const std::string path = in_memory ? ":memory:" : fmt::format("{}/{}", directory, file_name);
     if (!in_memory)
         if (std::string fault = make_database_file(directory, path); !fault.empty())
             return std::unexpected(std::move(fault));
-    auto database = Database::open(path);
+    auto database = Database::open(path, in_memory ? VaultPtr() : std::move(vault));
     if (!database) return std::unexpected(explain(path, database.error()));
     ResourceTable table(std::move(*database), limits);
     if (const auto begun = table.begin(in_memory); !begun) return std::unexpected(explain(path, begun.error()));

@@ -20,7 +20,7 @@ class ResourceTable {
     /// directory  "" for a table in memory.
     /// Errors     a text for whoever starts Loom.
     [[nodiscard]] static std::expected<ResourceTable, std::string> open(const std::string& directory, Limits limits,
-                                                                        int64_t now_s);
+                                                                        int64_t now_s, VaultPtr vault = {});
 
     /// Answers all of `questions` in one transaction, so that one write to the disk serves them all. By question; on a
     /// fault nothing of any of them was done.

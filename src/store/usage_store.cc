@@ -60,6 +60,7 @@ class UsageStore::Impl {
   private:
     struct Live {
         LedgerSegment segment;
+        std::unique_ptr<SegmentCipher> cipher;  // of the segment
         SegmentRow row;
         bool stale = false;   // the row has to be read anew
         uint64_t synced = 0;  // bytes that outlive a power cut
@@ -71,7 +72,7 @@ class UsageStore::Impl {
     Folded recover(const std::vector<SegmentName>& names);
     Folded fold_file(const SegmentName& name);
     void put_aside(const SegmentName& name, const char* why);
-    static bool is_of(int fd, const SegmentName& name);
+    static bool is_of(int fd, const SegmentCipher* cipher, uint64_t begin_bytes, const SegmentName& name);
     /// The row first: a file without one is folded at the next start.
     void forget(const SegmentName& name) noexcept {
         if (table_.forget(name)) directory_.remove(name);
@@ -81,7 +82,7 @@ class UsageStore::Impl {
 
     // at work
     Folded make_live(LedgerChannel& channel, std::atomic<LedgerSegment*>* place);
-    Folded fold(int fd, SegmentRow& row, uint64_t until, bool last);
+    Folded fold(int fd, const SegmentCipher* cipher, SegmentRow& row, uint64_t until, bool last);
     Folded fold_live();
     Folded fold_one(Live& live);
     void close_ended(Live& live);
@@ -154,8 +155,8 @@ void UsageStore::Impl::put_aside(const SegmentName& name, const char* why) {
 }
 
 /// A file under another one's name: its records are told by that one.
-bool UsageStore::Impl::is_of(int fd, const SegmentName& name) {
-    SegmentReader reader(fd, 0, tenant::ledger_begin_bytes);
+bool UsageStore::Impl::is_of(int fd, const SegmentCipher* cipher, uint64_t begin_bytes, const SegmentName& name) {
+    SegmentReader reader(fd, 0, begin_bytes, cipher);
     const tenant::LedgerRead* const read = reader.next();
     const auto* const begin = read == nullptr ? nullptr : std::get_if<tenant::LedgerBegin>(&read->record);
     return begin == nullptr || SegmentName{begin->epoch, begin->shard, begin->number} == name;
@@ -173,17 +174,26 @@ UsageStore::Impl::Folded UsageStore::Impl::fold_file(const SegmentName& name) {
         if (fd) ::close(*fd);
         return {};
     }
-    if (!is_of(*fd, name)) {
+    const auto size = static_cast<uint64_t>(found.st_size);
+    const SegmentForm form = form_of_segment(*fd, name, directory_.vault());
+    if (!form.readable) {
+        ::close(*fd);
+        if (size <= SegmentCipher::header_bytes && row->folded == 0 && !directory_.is_aside(name))
+            forget(name);  // it was being made when its process ended
+        else
+            put_aside(name, "is not encrypted with this key under this name, or its header is damaged");
+        return {};
+    }
+    if (!is_of(*fd, form.cipher.get(), directory_.begin_bytes(), name)) {
         ::close(*fd);
         put_aside(name, "its first record is another file's");
         return {};
     }
-    const auto size = static_cast<uint64_t>(found.st_size);
     if (size < row->folded && !row->whole)
         notice(fmt::format("{} is {} bytes shorter than it was when it was folded; its sums stay",
                            directory_.path_of(name), row->folded - size));
     Folded folded;
-    if (!row->whole) folded = fold(*fd, *row, std::max(size, row->folded), true);
+    if (!row->whole) folded = fold(*fd, form.cipher.get(), *row, std::max(size, row->folded), true);
     if (folded) finish_file(*fd, *row, size);
     ::close(*fd);
     if (folded || unreadable_ == 0) return folded;
@@ -213,6 +223,10 @@ UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
     const std::vector<OpenIntent> lost = table_.open_before(epoch_);
     if (lost.empty()) return {};
     const SegmentName name{.epoch = epoch_, .shard = ledger_recovery_shard, .number = 1};
+    const auto made = directory_.make_segment(name, wall_us());
+    if (!made) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(made.error())));
+    const SegmentCipher* const cipher = made->cipher.get();
+    const uint64_t begin = directory_.begin_bytes();
     std::string bytes;
     std::array<char, tenant::ledger_record_bytes_max> room;
     for (const OpenIntent& intent : lost) {
@@ -221,19 +235,18 @@ UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
                                                   .provenance = tenant::LedgerProvenance::estimated,
                                                   .tokens = {.input = intent.input, .output = intent.output},
                                                   .cost = intent.cost};
-        bytes.append(room.data(), write_ledger_record(settlement, room));
+        const std::string_view record(room.data(), write_ledger_record(settlement, room));
+        bytes += cipher == nullptr ? std::string(record) : sealed_record(*cipher, record, begin + bytes.size());
     }
-    const auto fd = directory_.make_segment(name, wall_us());
-    if (!fd) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(fd.error())));
-    auto written = write_all(*fd, bytes, tenant::ledger_begin_bytes);
-    if (written && ::fdatasync(*fd) != 0) written = std::unexpected(errno);
+    auto written = write_all(made->fd, bytes, begin);
+    if (written && ::fdatasync(made->fd) != 0) written = std::unexpected(errno);
     SegmentRow row{.name = name, .sums = {}};
     Folded folded;
     if (written)
-        folded = fold(*fd, row, tenant::ledger_begin_bytes + bytes.size(), true);
+        folded = fold(made->fd, cipher, row, begin + bytes.size(), true);
     else
         folded = std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(written.error())));
-    ::close(*fd);
+    ::close(made->fd);
     if (folded)
         notice(fmt::format("attempts under way when Loom ended last: {}, booked by their estimates", lost.size()));
     return folded;
@@ -242,18 +255,20 @@ UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
 /// place  where it is put for the shard; null: it is the channel's first.
 UsageStore::Impl::Folded UsageStore::Impl::make_live(LedgerChannel& channel, std::atomic<LedgerSegment*>* place) {
     const SegmentName name{.epoch = epoch_, .shard = channel.shard, .number = numbers_[channel.shard]};
-    const auto fd = directory_.make_segment(name, wall_us());
-    if (!fd)
+    auto made = directory_.make_segment(name, wall_us());
+    if (!made)
         return std::unexpected(fmt::format("the ledger's next segment {} cannot be made: {}",
                                            directory_.in_memory() ? "(in memory)" : directory_.path_of(name),
-                                           std::strerror(fd.error())));
+                                           std::strerror(made.error())));
     numbers_[channel.shard] += 1;
     auto live = std::make_unique<Live>();
-    live->segment.fd = *fd;
+    live->segment.fd = made->fd;
+    live->cipher = std::move(made->cipher);
+    live->segment.cipher = live->cipher.get();
     live->segment.epoch = name.epoch;
     live->segment.shard = name.shard;
     live->segment.number = name.number;
-    live->segment.written.store(tenant::ledger_begin_bytes, std::memory_order_relaxed);
+    live->segment.written.store(directory_.begin_bytes(), std::memory_order_relaxed);
     live->row.name = name;
     live->stale = true;
     live_.push_back(std::move(live));
@@ -266,9 +281,10 @@ UsageStore::Impl::Folded UsageStore::Impl::make_live(LedgerChannel& channel, std
 }
 
 /// last  nothing will come behind `until`.
-UsageStore::Impl::Folded UsageStore::Impl::fold(int fd, SegmentRow& row, uint64_t until, bool last) {
+UsageStore::Impl::Folded UsageStore::Impl::fold(int fd, const SegmentCipher* cipher, SegmentRow& row, uint64_t until,
+                                                bool last) {
     unreadable_ = 0;
-    SegmentReader reader(fd, row.folded, until);
+    SegmentReader reader(fd, row.folded, until, cipher);
     const uint64_t damaged_before = row.damaged;
     const auto commit = [&](bool whole) -> Folded {
         row.folded = std::max(row.folded, reader.good_end());
@@ -302,7 +318,7 @@ UsageStore::Impl::Folded UsageStore::Impl::fold_one(Live& live) {
     }
     if (written <= live.row.folded && !closed) return {};
     live.stale = true;  // until it is known to be good
-    LOOM_TRY(fold(live.segment.fd, live.row, written, closed));
+    LOOM_TRY(fold(live.segment.fd, live.cipher.get(), live.row, written, closed));
     live.stale = false;
     return {};
 }
@@ -484,15 +500,15 @@ void UsageStore::Impl::stop() noexcept {
     if (thread_.joinable()) thread_.join();
     for (auto& live : live_) {
         if (live->segment.fd >= 0) ::close(live->segment.fd);
-        if (live->segment.written.load() <= tenant::ledger_begin_bytes) forget(live->row.name);
+        if (live->segment.written.load() <= directory_.begin_bytes()) forget(live->row.name);
     }
     live_.clear();
 }
 
 std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options options) {
-    auto directory = LOOM_TRY(LedgerDirectory::open(options.directory));
+    auto directory = LOOM_TRY(LedgerDirectory::open(options.directory, options.vault));
     const std::string path = LOOM_TRY(directory.database());
-    auto table = LOOM_TRY(UsageTable::open(path));
+    auto table = LOOM_TRY(UsageTable::open(path, directory.vault()));
     if (const auto shared = options.shared ? table.share() : DatabaseResult<void>(); !shared)
         return std::unexpected(fmt::format("{}: {}", path, shared.error().text));
     auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));

@@ -134,8 +134,8 @@ std::string usage_day_text(UsageDay day) {
                        static_cast<unsigned>(date.day()));
 }
 
-std::expected<UsageTable, std::string> UsageTable::open(const std::string& path) {
-    auto database = Database::open(path);
+std::expected<UsageTable, std::string> UsageTable::open(const std::string& path, VaultPtr vault) {
+    auto database = Database::open(path, std::move(vault));
     if (!database) return std::unexpected(explain(path, database.error()));
     UsageTable table(std::move(*database));
     if (const auto begun = table.begin(path == ":memory:"); !begun)
@@ -143,8 +143,8 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path)
     return table;
 }
 
-std::expected<UsageTable, std::string> UsageTable::open_to_read(const std::string& path) {
-    auto database = Database::open_to_read(path);
+std::expected<UsageTable, std::string> UsageTable::open_to_read(const std::string& path, VaultPtr vault) {
+    auto database = Database::open_to_read(path, std::move(vault));
     if (!database) return std::unexpected(explain(path, database.error()));
     UsageTable table(std::move(*database));
     if (const auto begun = table.begin_to_read(); !begun) return std::unexpected(explain(path, begun.error()));

@@ -49,7 +49,7 @@ class UsageTable {
   public:
     /// path  of a file that is there, or ":memory:".
     /// Errors  a text for whoever starts Loom.
-    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path);
+    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path, VaultPtr vault = {});
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
@@ -66,7 +66,8 @@ class UsageTable {
     }
     [[nodiscard]] DatabaseResult<std::vector<MonthOfLoom>> known_of_others() { return sharing_->known(database_); }
     /// Of a file that is there, and stays as it is.
-    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path);
+    [[nodiscard]] static std::expected<UsageTable, std::string> open_to_read(const std::string& path,
+                                                                             VaultPtr vault = {});
 
     /// The segment's row, a new one where it was never folded.
     [[nodiscard]] DatabaseResult<SegmentRow> segment(const SegmentName& name);

@@ -51,7 +51,7 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"-set", "x"}).error(), "-set 'x': expected KEY=VALUE");
     EXPECT_EQ(parse({"--speed"}).error(), "unknown option --speed");
     EXPECT_EQ(parse({"-config", "a", "--check", "b"}).error(), "one command at a time");
-    EXPECT_EQ(parse({"--keys", "-set", "a=b"}).error(), "-set goes with -config or --check");
+    EXPECT_EQ(parse({"--keys", "-set", "a=b"}).error(), "-set goes with -config, --check or state");
     EXPECT_EQ(parse({"-config", "a", "--conf"}).error(), "--conf goes with --keys");
     EXPECT_EQ(parse({"-config", "a", "-o", "b"}).error(), "-o goes with import");
     EXPECT_EQ(parse({"import", "a", "-o"}).error(), "-o needs a file");
@@ -65,6 +65,10 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"ledger", "export", "d", "--from"}).error(), "-from needs a date or a moment");
     EXPECT_EQ(parse({"ledger", "verify", "d", "--from", "2024-01-01"}).error(), "--from goes with ledger export");
     EXPECT_EQ(parse({"--format", "csv"}).error(), "--format goes with ledger export");
+    EXPECT_EQ(parse({"state", "shred", "f"}).error(),
+              "state needs a verb: loom state encrypt FILE, decrypt FILE, or rekey FILE");
+    EXPECT_EQ(parse({"state", "encrypt"}).error(), "state encrypt needs a file");
+    EXPECT_EQ(parse({"state", "rekey", "f", "-set", "a=b"})->verb, "rekey");
     EXPECT_EQ(parse({"ledger", "verify"}).error(), "ledger verify needs a state.directory");
     EXPECT_EQ(parse({"import", "a.yaml", "b"}).error(), "'b' is one word too many: a command takes one file");
     EXPECT_EQ(parse({"a.yaml"}).error(), "'a.yaml' is no option; did you mean import a.yaml?");

@@ -8,6 +8,8 @@
 #include <map>
 
 #include "../sim/sim_ring.h"
+#include "segment_cipher.h"
+#include "vault_fixture.h"
 
 namespace loom::store {
 namespace {
@@ -18,13 +20,18 @@ constexpr int first_fd = sim::fd_base + 1;
 constexpr int second_fd = sim::fd_base + 2;
 constexpr uint64_t begin_bytes = tenant::ledger_begin_bytes;
 
-class LedgerLogTest : public testing::Test {
+/// With records that are sealed, and without.
+class LedgerLogTest : public testing::TestWithParam<bool> {
   protected:
     LedgerLogTest() {
         for (const int fd : {first_fd, second_fd}) {
             LedgerSegment& segment = segments[fd];
             segment.fd = fd;
             segment.written = begin_bytes;
+            if (GetParam()) {
+                ciphers[fd] = SegmentCipher::make(*vault, {.number = static_cast<uint32_t>(fd)}).cipher;
+                segment.cipher = ciphers[fd].get();
+            }
             files[fd] = std::string(begin_bytes, '\0');
         }
         channel.epoch = 5;
@@ -47,6 +54,7 @@ class LedgerLogTest : public testing::Test {
     void take(int fd, size_t bytes) {
         const sim::Operation* const operation = shard.ring().find(fd, Op::write);
         ASSERT_NE(operation, nullptr);
+        note(fd, *operation);
         std::string& file = files[fd];
         const std::string part = operation->bytes.substr(0, bytes);
         file.resize(std::max<size_t>(file.size(), operation->offset + part.size()));
@@ -58,13 +66,26 @@ class LedgerLogTest : public testing::Test {
             while (const sim::Operation* const operation = shard.ring().find(fd, Op::write))
                 take(fd, operation->bytes.size());
     }
-    void refuse(int fd, int error) { shard.ring().complete(fd, Op::write, -error); }
+    void refuse(int fd, int error) {
+        if (const sim::Operation* const operation = shard.ring().find(fd, Op::write)) note(fd, *operation);
+        shard.ring().complete(fd, Op::write, -error);
+    }
+    /// What was given to the kernel for a place, taken or not, is never given otherwise: that place is a nonce.
+    void note(int fd, const sim::Operation& operation) {
+        for (size_t i = 0; i < operation.bytes.size(); ++i) {
+            const char byte = operation.bytes[i];
+            ASSERT_EQ(given[fd].try_emplace(operation.offset + i, byte).first->second, byte) << operation.offset + i;
+        }
+    }
     /// Ids of the records in a file, as far as they count.
     std::vector<uint64_t> ids(int fd) {
         std::vector<uint64_t> found;
+        std::array<char, tenant::ledger_record_bytes_max> room;
         std::string_view rest = std::string_view(files[fd]).substr(0, segments[fd].written).substr(begin_bytes);
         while (!rest.empty()) {
-            const tenant::LedgerRead read = tenant::read_ledger_record(rest);
+            const tenant::LedgerRead read =
+                GetParam() ? ciphers[fd]->read_record(rest, segments[fd].written - rest.size(), room)
+                           : tenant::read_ledger_record(rest);
             if (read.state != tenant::LedgerRead::State::whole) {
                 ADD_FAILURE() << "no record " << rest.size() << " bytes before the end";
                 break;
@@ -77,17 +98,23 @@ class LedgerLogTest : public testing::Test {
 
     sim::SimShard shard;
     LedgerChannel channel;
+    const VaultPtr vault = test_vault();
+    std::map<int, std::unique_ptr<SegmentCipher>> ciphers;
     std::map<int, LedgerSegment> segments;
     std::map<int, std::string> files;
+    std::map<int, std::map<uint64_t, char>> given;
     std::unique_ptr<LedgerLog> log;
 };
+
+INSTANTIATE_TEST_SUITE_P(Form, LedgerLogTest, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Sealed" : "Plain"; });
 
 struct Told final : LedgerLog::Waiter {
     Told() : Waiter([](LedgerLog::Waiter& waiter) noexcept { static_cast<Told&>(waiter).count += 1; }) {}
     int count = 0;
 };
 
-TEST_F(LedgerLogTest, ATickIsOneWriteAtItsPlace) {
+TEST_P(LedgerLogTest, ATickIsOneWriteAtItsPlace) {
     const std::vector<uint64_t> put_first = {put(), put(), put()};
     EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write)) << "it waits for the end of the tick";
     shard.tick();
@@ -109,7 +136,7 @@ TEST_F(LedgerLogTest, ATickIsOneWriteAtItsPlace) {
     EXPECT_GT(last, put_first.back());
 }
 
-TEST_F(LedgerLogTest, EveryShortWriteGoesOnWhereItStopped) {
+TEST_P(LedgerLogTest, EveryShortWriteGoesOnWhereItStopped) {
     std::vector<uint64_t> all;
     size_t cut = 1;
     for (size_t size = 2; cut < size; ++cut) {
@@ -134,7 +161,7 @@ TEST_F(LedgerLogTest, EveryShortWriteGoesOnWhereItStopped) {
     EXPECT_EQ(ids(first_fd), all);
 }
 
-TEST_F(LedgerLogTest, WhoWaitsIsToldWhenItIsWritten) {
+TEST_P(LedgerLogTest, WhoWaitsIsToldWhenItIsWritten) {
     Told told;
     EXPECT_FALSE(log->wait(told)) << "nothing was appended";
     (void)put();
@@ -147,7 +174,7 @@ TEST_F(LedgerLogTest, WhoWaitsIsToldWhenItIsWritten) {
     EXPECT_FALSE(log->wait(told));
 }
 
-TEST_F(LedgerLogTest, AFullDiskIsTriedAgainAndLosesNothing) {
+TEST_P(LedgerLogTest, AFullDiskIsTriedAgainAndLosesNothing) {
     std::vector<uint64_t> all = {put()};
     Told told;
     ASSERT_TRUE(log->wait(told));
@@ -179,7 +206,7 @@ TEST_F(LedgerLogTest, AFullDiskIsTriedAgainAndLosesNothing) {
 }
 
 /// Which is not known to fail, and must not be waited for.
-TEST_F(LedgerLogTest, ADiskThatSaysNothingFailsAfterASecondUntilItDoes) {
+TEST_P(LedgerLogTest, ADiskThatSaysNothingFailsAfterASecondUntilItDoes) {
     std::vector<uint64_t> all = {put()};
     Told told;
     ASSERT_TRUE(log->wait(told));
@@ -216,7 +243,7 @@ TEST_F(LedgerLogTest, ADiskThatSaysNothingFailsAfterASecondUntilItDoes) {
     EXPECT_EQ(ids(first_fd), all) << "each once";
 }
 
-TEST_F(LedgerLogTest, AWriteThatFailsLateIsTriedAgain) {
+TEST_P(LedgerLogTest, AWriteThatFailsLateIsTriedAgain) {
     const std::vector<uint64_t> all = {put()};
     shard.tick();
     shard.run_ms(2 * LedgerLog::write_ms_max);
@@ -231,7 +258,7 @@ TEST_F(LedgerLogTest, AWriteThatFailsLateIsTriedAgain) {
     EXPECT_EQ(ids(first_fd), all);
 }
 
-TEST_F(LedgerLogTest, WhereAllRoomIsInTheKernelsHandsThereIsSomeSoon) {
+TEST_P(LedgerLogTest, WhereAllRoomIsInTheKernelsHandsThereIsSomeSoon) {
     std::vector<uint64_t> all;
     for (size_t i = 0; i < LedgerLog::batch_count; ++i) {
         all.push_back(put());
@@ -252,7 +279,7 @@ TEST_F(LedgerLogTest, WhereAllRoomIsInTheKernelsHandsThereIsSomeSoon) {
     EXPECT_EQ(ids(first_fd), all);
 }
 
-TEST_F(LedgerLogTest, AtTheEndWhatFailedIsTriedOnceMore) {
+TEST_P(LedgerLogTest, AtTheEndWhatFailedIsTriedOnceMore) {
     for (const bool takes : {false, true}) {
         (void)put();
         shard.tick();
@@ -276,11 +303,12 @@ TEST_F(LedgerLogTest, AtTheEndWhatFailedIsTriedOnceMore) {
         shard.run_ms(5 * LedgerLog::retry_ms);
         EXPECT_FALSE(shard.ring().in_flight(first_fd, Op::write));
         log = std::make_unique<LedgerLog>(shard.shard(), channel);
+        given.clear();  // of a start of its own
         channel.unwritten = 0;
     }
 }
 
-TEST_F(LedgerLogTest, WhereNothingIsTakenThereIsNoRoomInTheEnd) {
+TEST_P(LedgerLogTest, WhereNothingIsTakenThereIsNoRoomInTheEnd) {
     std::vector<uint64_t> all = {put()};
     shard.tick();
     refuse(first_fd, ENOSPC);
@@ -301,7 +329,7 @@ TEST_F(LedgerLogTest, WhereNothingIsTakenThereIsNoRoomInTheEnd) {
 }
 
 /// Wherever the write of a broken file stopped: each record is in one of the two, once.
-TEST_F(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
+TEST_P(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
     size_t size = 2;
     for (size_t done = 0; done < size; done += 3) {
         for (auto& [fd, segment] : segments) {
@@ -309,6 +337,7 @@ TEST_F(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
             segment.closed = segment.broken = false;
             files[fd].assign(begin_bytes, '\0');
         }
+        given.clear();  // they stand for new files
         log = std::make_unique<LedgerLog>(shard.shard(), channel);
         channel.spare = &segments[second_fd];
         std::vector<uint64_t> all = {put(), put(), put()};
@@ -336,7 +365,7 @@ TEST_F(LedgerLogTest, ABrokenSegmentIsFollowedByAnother) {
     }
 }
 
-TEST_F(LedgerLogTest, AFullSegmentIsFollowedAndClosedWhenItsLastWriteIsDone) {
+TEST_P(LedgerLogTest, AFullSegmentIsFollowedAndClosedWhenItsLastWriteIsDone) {
     channel.segment_bytes = begin_bytes + 1;
     std::vector<uint64_t> all = {put()};
     shard.tick();
@@ -358,7 +387,7 @@ TEST_F(LedgerLogTest, AFullSegmentIsFollowedAndClosedWhenItsLastWriteIsDone) {
     EXPECT_EQ(ids(second_fd), std::vector<uint64_t>{all.back()});
 }
 
-TEST_F(LedgerLogTest, ASegmentThatCouldNotBeSyncedIsFollowed) {
+TEST_P(LedgerLogTest, ASegmentThatCouldNotBeSyncedIsFollowed) {
     (void)put();
     shard.tick();
     write_all();

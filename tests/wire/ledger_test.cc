@@ -372,8 +372,15 @@ TEST_F(LedgerOfThree, OfTwoThatRaceBothAreBookedAndTheRequestOnce) {
 }
 
 /// What the clients, the provider and the ledger say of requests that each have a model of their own.
-class KilledLedger : public testing::Test {
+class KilledLedger : public testing::TestWithParam<bool> {
   protected:
+    /// In a plain state.directory, or in one that is encrypted.
+    void keep(Conf& conf) const {
+        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+        if (GetParam()) conf.set("state.encryption_key", std::string(64, 'e'));
+    }
+    /// What `loom ledger verify` is given.
+    std::string place(const LoomProcess& loom) const { return GetParam() ? loom.path("loom.conf") : state.path(); }
     using Clock = std::chrono::steady_clock;
     static long prompt_of(long n) { return 10 + n % 97; }
     static long completion_of(long n) { return 1 + n % 13; }
@@ -423,13 +430,13 @@ class KilledLedger : public testing::Test {
     std::set<long> just_before;  // answered so shortly before a kill that the write may have been under way
 };
 
-TEST_F(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
+TEST_P(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
     constexpr int kills = 60;
     ScriptedUpstream upstream(answer_with([this](const Message& asked) { return answer_to(asked); }));
     Conf conf;
     conf.use_upstream(upstream.port());
     conf.set("provider.mock.models", "").set("loop.shards", "2").set("log.access.path", "off");
-    conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
+    keep(conf);
     conf.set("token_accounting.log.segment_size", "64KiB");
     std::mt19937 random(20'260'711);
     for (int kill_number = 0; kill_number < kills; ++kill_number) {
@@ -480,36 +487,37 @@ TEST_F(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
     std::printf("%zu answered, %zu received, %ld booked, %ld answered but not settled when killed\n", answered.size(),
                 received.size(), booked, late);
     EXPECT_LE(late, long{6} * kills) << "one of each client and kill";
-    const auto [status, text] = verify(state.path());
+    const auto [status, text] = verify(place(loom));
     EXPECT_EQ(status, 0) << text;
     loom.stop_cleanly();
-    EXPECT_EQ(verify(state.path()).first, 0);
+    EXPECT_EQ(verify(place(loom)).first, 0);
     EXPECT_EQ(LoomProcess::complaint_in(text), "");
 }
 
-TEST_F(KilledLedger, VerifyFailsWhereALineWasChanged) {
+TEST_P(KilledLedger, VerifyFailsWhereALineWasChanged) {
     ScriptedUpstream upstream(answer_with([this](const Message& asked) { return answer_to(asked); }));
     Conf conf;
     conf.use_upstream(upstream.port());
     conf.set("provider.mock.models", "").set("log.access.path", "off");
-    conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
-    {
-        LoomProcess loom(conf.text());
-        EXPECT_EQ(ask_once(loom.port(), chat_request(body_of(0))).status(), 200);
-        loom.stop_cleanly();
-    }
-    EXPECT_EQ(verify(state.path()).first, 0) << verify(state.path()).second;
+    keep(conf);
+    LoomProcess loom(conf.text());
+    EXPECT_EQ(ask_once(loom.port(), chat_request(body_of(0))).status(), 200);
+    loom.stop_cleanly();
+    EXPECT_EQ(verify(place(loom)).first, 0) << verify(place(loom)).second;
     for (const auto& entry : fs::directory_iterator(state.path() + "/ledger")) {
-        if (fs::file_size(entry.path()) < 100) continue;
+        if (fs::file_size(entry.path()) < (GetParam() ? 200u : 100u)) continue;  // more than its beginning
         std::string bytes = read_file(entry.path());
         bytes[bytes.size() - 20] ^= 1;
         std::ofstream(entry.path(), std::ios::binary | std::ios::trunc) << bytes;
     }
-    const auto [status, text] = verify(state.path());
+    const auto [status, text] = verify(place(loom));
     EXPECT_EQ(status, 1) << text;
     EXPECT_TRUE(contains(text, "difference: ")) << text;
     EXPECT_EQ(verify(state.path() + "/nothing").first, 78);
 }
+
+INSTANTIATE_TEST_SUITE_P(State, KilledLedger, testing::Bool(),
+                         [](const auto& info) { return info.param ? "Encrypted" : "Plain"; });
 
 /// A disk of its own, which a test can fill; where the machine allows that.
 class FullDisk : public WireTest {

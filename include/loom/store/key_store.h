@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "loom/base/crypto.h"
+#include "loom/store/vault.h"
 
 namespace loom::store {
 
@@ -41,7 +42,7 @@ class KeyStore {
     static constexpr uint64_t memory_bytes_max = keys_max * 1024;
 
     /// Errors  a text that names the file, what is wrong with it, and a remedy.
-    [[nodiscard]] static std::expected<KeyStore, std::string> open(const std::string& directory);
+    [[nodiscard]] static std::expected<KeyStore, std::string> open(const std::string& directory, VaultPtr vault = {});
     KeyStore(KeyStore&&) noexcept;
     KeyStore& operator=(KeyStore&&) noexcept;
     ~KeyStore();

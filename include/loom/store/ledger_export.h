@@ -6,6 +6,7 @@
 #include <functional>
 #include <string>
 
+#include "loom/store/vault.h"
 #include "loom/tenant/ledger_record.h"
 
 namespace loom::store {
@@ -29,7 +30,7 @@ struct LedgerExport {
 /// that are open: as many as there were attempts under way. A Loom may run on it meanwhile.
 /// Errors  a text: there is no ledger, or it cannot be read.
 [[nodiscard]] std::expected<LedgerExport, std::string> export_ledger(
-    const std::string& directory, const std::function<bool(const LedgerRow& row)>& sink);
+    const std::string& directory, const std::function<bool(const LedgerRow& row)>& sink, const VaultPtr& vault = {});
 
 inline constexpr size_t ledger_export_open_max = size_t{1} << 20;  // beyond it the oldest come as unsettled
 

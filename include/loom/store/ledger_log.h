@@ -10,6 +10,9 @@
 // service thread (usage_store.h). What the disk does not take stays in memory, as far as there is room, and is tried
 // again; a segment that fails for another reason than a full disk, or whose sync has failed, is followed by a new one.
 // A disk that does not say anything for a second counts as one that fails, until it does.
+//
+// Where the directory is encrypted, records are sealed in place when their place in the file is known, just before they
+// are written (src/store/segment_cipher.h).
 #pragma once
 
 #include <array>
@@ -25,15 +28,18 @@
 
 namespace loom::store {
 
+class SegmentCipher;
+
 /// A file of the ledger. Made, synced, folded and closed by the service; written by one shard.
 struct LedgerSegment {
     int fd = -1;
     uint32_t epoch = 0;
     uint32_t shard = 0;
     uint32_t number = 0;
-    std::atomic<uint64_t> written{0};  // from the front, without a gap; by the shard
-    std::atomic<bool> closed{false};   // the shard writes no more of it
-    std::atomic<bool> broken{false};   // it is not to be trusted with more
+    const SegmentCipher* cipher = nullptr;  // null: it is plain; of all of a channel's segments, or of none
+    std::atomic<uint64_t> written{0};       // from the front, without a gap; by the shard
+    std::atomic<bool> closed{false};        // the shard writes no more of it
+    std::atomic<bool> broken{false};        // it is not to be trusted with more
 };
 
 /// What a shard and the service say to each other.
@@ -116,6 +122,9 @@ class LedgerLog final : io::Runnable {
     static void on_late(io::Timer& timer) noexcept;
     [[nodiscard]] Batch& batch(size_t index) noexcept { return batches_[(first_ + index) % batch_count]; }
     [[nodiscard]] Batch* room() noexcept;
+    template <class Record>
+    void put(Batch& batch, const Record& record) noexcept;
+    void unseal_waiting() noexcept;
     void note_appended(Batch& batch, size_t bytes) noexcept;
     void write_waiting() noexcept;
     void write_rest(Batch& batch) noexcept;
@@ -135,6 +144,7 @@ class LedgerLog final : io::Runnable {
     LedgerChannel& channel_;
     LedgerSegment* segment_;
     LedgerSegment* former_ = nullptr;  // writes of it are under way still
+    const size_t frame_bytes_;         // in front of each record, where they are sealed
     uint64_t next_offset_;
     uint64_t sequence_ = 0;
     uint64_t appended_ = 0;  // bytes, of all segments

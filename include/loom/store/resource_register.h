@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "loom/base/result.h"
+#include "loom/store/vault.h"
 
 namespace loom::store {
 
@@ -48,6 +49,7 @@ class ResourceRegister {
   public:
     struct Options {
         std::string directory;                       // made with mode 0700 where it is missing; "": kept in memory only
+        VaultPtr vault;                              // the directory's; null: it is not encrypted
         uint64_t count_max = count_max_default;      // more push out the oldest of the tenant that has the most
         uint64_t keep_s = 0;                         // forgotten so long after they were made; 0: never
         size_t questions_max = 4096;                 // asked and unanswered
@@ -58,8 +60,8 @@ class ResourceRegister {
     static constexpr size_t text_bytes_max = 512;            // of an id, a tenant, an account, a model
 
     /// Errors  io: the database could not be read or written, nothing was changed.  exhausted: too many
-    ///         questions.  cancelled: it has stopped. All internal.  too_large (upstream): a text to be written is longer
-    ///         than text_bytes_max.
+    ///         questions.  cancelled: it has stopped. All internal.  too_large (upstream): a text to be written is
+    ///         longer than text_bytes_max.
     using Done = std::move_only_function<void(Result<ResourceAnswer>)>;
 
     /// Opens or makes `resources.db` (mode 0600) and starts the thread. Blocks on the disk.

@@ -15,6 +15,7 @@
 #include "loom/store/ledger_log.h"
 #include "loom/store/shared_usage.h"
 #include "loom/store/usage.h"
+#include "loom/store/vault.h"
 
 namespace loom::store {
 
@@ -22,6 +23,7 @@ class UsageStore {
   public:
     struct Options {
         std::string directory;  // made with mode 0700 where it is missing; "": kept in memory only, and lost at the end
+        VaultPtr vault;         // the directory's; null: it is not encrypted
         uint32_t shard_count = 1;
         uint64_t segment_bytes = uint64_t{64} << 20;
         uint64_t sync_interval_ms = 1'000;
@@ -89,6 +91,7 @@ struct LedgerVerdict {
 /// Compares each segment with what was folded of it, and the database's sums with those of all segments. Changes
 /// nothing; a Loom may run on it meanwhile.
 /// Errors  a text: there is no ledger, or it cannot be read.
-[[nodiscard]] std::expected<LedgerVerdict, std::string> verify_ledger(const std::string& directory);
+[[nodiscard]] std::expected<LedgerVerdict, std::string> verify_ledger(const std::string& directory,
+                                                                      const VaultPtr& vault = {});
 
 }  // namespace loom::store

@@ -1,0 +1,112 @@
+#include "state_files.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "ledger_directory.h"
+#include "segment_cipher.h"
+
+namespace loom::store {
+namespace {
+
+using Form = StateFile::Form;
+
+constexpr std::string_view sqlite_magic{"SQLite format 3\0", 16};
+constexpr size_t front_bytes = 256;
+static_assert(front_bytes >= SegmentCipher::header_bytes && front_bytes >= tenant::ledger_begin_bytes);
+constexpr size_t small_bytes = 64 * 1024;
+
+/// The first bytes; nothing where the file cannot be read, or is none.
+std::optional<std::string> front_of(const std::string& path, size_t most) {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) return std::nullopt;
+    std::string bytes(most, '\0');
+    const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), 0);
+    ::close(fd);
+    if (got < 0) return std::nullopt;
+    bytes.resize(static_cast<size_t>(got));
+    return bytes;
+}
+
+Form form_of_database(std::string_view front) {
+    if (front.empty()) return Form::empty;
+    return front.starts_with(sqlite_magic) ? Form::plain : Form::sealed;
+}
+
+Form form_of_segment(std::string_view front) {
+    if (front.empty()) return Form::empty;
+    if (SegmentCipher::looks_sealed(front)) return Form::sealed;
+    const tenant::LedgerRead first = tenant::read_ledger_record(front);
+    return first.state == tenant::LedgerRead::State::whole ? Form::plain : Form::unknown;
+}
+
+std::expected<std::vector<std::string>, int> names_in(const std::string& path) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> folder(::opendir(path.c_str()), &::closedir);
+    if (folder == nullptr) return std::unexpected(errno);
+    std::vector<std::string> names;
+    while (const dirent* const entry = ::readdir(folder.get())) names.emplace_back(entry->d_name);
+    std::ranges::sort(names);
+    return names;
+}
+
+}  // namespace
+
+std::expected<std::vector<StateFile>, std::string> state_files(const std::string& directory) {
+    std::vector<StateFile> files;
+    const auto names = names_in(directory);
+    if (!names && names.error() == ENOENT) return files;
+    if (!names)
+        return std::unexpected(
+            fmt::format("state.directory: {} cannot be read: {}", directory, std::strerror(names.error())));
+    for (const std::string& name : *names) {
+        if (!name.ends_with(".db")) continue;
+        const auto front = front_of(directory + "/" + name, front_bytes);
+        if (front) files.push_back({.name = name, .segment = std::nullopt, .form = form_of_database(*front)});
+    }
+    const auto segments = names_in(LedgerDirectory::segments_path(directory));
+    if (!segments) return files;
+    for (const std::string& name : *segments) {
+        std::string_view plain_name = name;
+        if (plain_name.ends_with(".corrupt")) plain_name.remove_suffix(std::strlen(".corrupt"));
+        const auto segment = parse_segment_file_name(plain_name);
+        if (!segment) continue;
+        const auto front = front_of(LedgerDirectory::segments_path(directory) + "/" + name, front_bytes);
+        if (front) files.push_back({.name = "ledger/" + name, .segment = segment, .form = form_of_segment(*front)});
+    }
+    return files;
+}
+
+std::optional<std::string> read_small_file(const std::string& path) { return front_of(path, small_bytes); }
+
+std::expected<void, int> write_file_whole(const std::string& path, std::string_view bytes) {
+    const std::string beside = path + ".new";
+    const int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return std::unexpected(errno);
+    auto written = write_all(fd, bytes, 0);
+    if (written && ::fsync(fd) != 0) written = std::unexpected(errno);
+    ::close(fd);
+    if (written && ::rename(beside.c_str(), path.c_str()) != 0) written = std::unexpected(errno);
+    if (!written) {
+        ::unlink(beside.c_str());
+        return written;
+    }
+    sync_folder(path.substr(0, path.rfind('/')));
+    return {};
+}
+
+void sync_folder(const std::string& path) {
+    const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0) return;
+    ::fsync(folder);
+    ::close(folder);
+}
+
+}  // namespace loom::store
