@@ -6,6 +6,7 @@
 #include "process_stat.h"
 #include "semantic_cache_text.h"
 #include "shard_families.h"
+#include "shared_store_text.h"
 #include "text_format.h"
 #include "windows.h"
 
@@ -642,44 +643,6 @@ class Exposition {
         out_.single("loom_alerts_waiting", "gauge", "Events that are still to be told.", a.waiting);
     }
 
-    void write_leases() {
-        if (!facts_.leases) return;
-        const LeaseFacts& l = *facts_.leases;
-        out_.single("loom_ai_shared_limits", "gauge", "Limits and budgets that are shared with other Looms.", l.limits);
-        out_.single("loom_ai_lease_draws_total", "counter", "Leases of shared limits that were drawn or renewed.",
-                    l.draws);
-        out_.single("loom_ai_lease_draws_unmet_total", "counter", "Those that were given less than was asked for.",
-                    l.unmet);
-        out_.single("loom_ai_lease_failures_total", "counter", "Draws, many leases each, without an answer.",
-                    l.failures);
-        out_.single("loom_ai_limit_store_up", "gauge", "1: the store that shares limits answers.", l.lost ? 0 : 1);
-        out_.single("loom_ai_limit_store_losses_total", "counter", "Times that it was lost.", l.losses);
-        out_.family("loom_ai_lease_refused_total", "counter",
-                    "Requests refused by a shared limit that may have room: more was being drawn, or the store did "
-                    "not answer (on_store_lost = fail_closed).");
-        out_.sample({{"reason", "drawing"}}, sum([](const ShardMetrics& s) { return s.lease_short.value(); }));
-        out_.sample({{"reason", "lost"}}, sum([](const ShardMetrics& s) { return s.lease_lost.value(); }));
-    }
-
-    void write_shared_store() {
-        if (!facts_.shared_store) return;
-        const SharedStoreFacts& s = *facts_.shared_store;
-        out_.single("loom_shared_store_up", "gauge", "1 while the store that Looms share answers.", s.up ? 1 : 0);
-        out_.single("loom_shared_store_round_trips_total", "counter", "Commands that it has answered.", s.answers);
-        out_.single("loom_shared_store_refusals_total", "counter", "Commands that it has answered with an error.",
-                    s.refusals);
-        out_.single("loom_shared_store_failures_total", "counter",
-                    "Connections to it that could not be made, broke, or did not answer in time; a pause follows each.",
-                    s.failures);
-        out_.single("loom_shared_store_connections_total", "counter", "Connections that it has greeted.",
-                    s.connections);
-        out_.family("loom_shared_store_rows_total", "counter",
-                    "Rows of sums that were told to other Looms or by them.");
-        out_.sample({{"direction", "shipped"}}, s.rows_shipped);
-        out_.sample({{"direction", "fetched"}}, s.rows_fetched);
-        out_.single("loom_shared_store_looms", "gauge", "Looms whose sums are known, this one included.", s.looms);
-    }
-
     void write_process() {
         out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
                     facts_.access_log_written);
@@ -693,8 +656,11 @@ class Exposition {
         write_access_tokens();
         write_jwt_keys();
         write_alerts();
-        write_leases();
-        write_shared_store();
+        if (facts_.leases)
+            write_leases(out_, *facts_.leases,
+                         {.drawing = sum([](const ShardMetrics& m) { return m.lease_short.value(); }),
+                          .lost = sum([](const ShardMetrics& m) { return m.lease_lost.value(); })});
+        if (facts_.shared_store) write_shared_store(out_, *facts_.shared_store);
         if constexpr (counts_allocations)
             out_.single("loom_heap_allocations_total", "counter", "Calls of the shards to the heap (a test build).",
                         counted_allocations());
