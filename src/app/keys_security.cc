@@ -29,9 +29,9 @@ constexpr KeyRow rows[] = {
                 "named"},
     {.pattern = "security.pii_detection.type.<name>.action",
      .type = choice,
-     .meaning =
-         "of this type, in place of security.pii_detection.action. Where finds overlap, block is before mask, and "
-         "mask before log",
+     .meaning = "of this type, in place of security.pii_detection.action. Finds that overlap are one, of the stricter "
+                "type; one "
+                "that is logged alone gives way to any other",
      .choices = "mask|block|log"},
     {.pattern = "security.pii_detection.mask",
      .type = choice,
@@ -66,7 +66,9 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.rule.<name>.check",
      .type = choice,
      .default_text = "none",
-     .meaning = "what must be right of a match's digits: the check digit of Luhn, of Verhoeff, of ISO 7064 MOD 11,10; "
+     .meaning = "what must be right of the digits of the longest match that ends at a place (write \\b around a "
+                "number): the check "
+                "digit of Luhn, of Verhoeff, of ISO 7064 MOD 11,10; "
                 "of its digits and letters: MOD 97-10",
      .choices = "none|luhn|verhoeff|mod_11_10|mod_97"},
     {.pattern = "security.rule.<name>.max_length",

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <optional>
+#include <tuple>
 
 #include "check_digits.h"
 #include "loom/base/assert.h"
@@ -107,19 +108,28 @@ std::expected<uint32_t, std::string> width_of(const std::string& pattern) {
 
 }  // namespace
 
-struct CustomTypes::Engine {
-    /// What one scan works with. There are as many as threads, so that one is nearly always free at once.
-    struct Scratch {
-        std::atomic_flag taken;
-        hs_scratch_t* memory = nullptr;
-        ~Scratch() { hs_free_scratch(memory); }
-    };
-    std::unique_ptr<hs_database_t, Freed> database;
-    std::vector<Scratch> scratches;
+/// What one look works with. There are as many as threads, so that one is nearly always free at once.
+struct CustomScratch {
+    static constexpr uint32_t count_max = 16 * 1024;
 
-    Scratch& take() noexcept {
-        for (size_t i = 0;; i = (i + 1) % scratches.size())
-            if (!scratches[i].taken.test_and_set(std::memory_order_acquire)) return scratches[i];
+    std::atomic_flag taken;
+    hs_scratch_t* memory = nullptr;
+    std::vector<CustomTypes::Match> matches = std::vector<CustomTypes::Match>(count_max);
+    uint32_t count = 0;
+
+    ~CustomScratch() { hs_free_scratch(memory); }
+};
+
+struct CustomTypes::Engine {
+    std::unique_ptr<hs_database_t, Freed> database;
+    std::vector<CustomScratch> scratches;
+
+    CustomScratch& take() noexcept {
+        static std::atomic<uint32_t> threads{0};
+        thread_local const uint32_t first = threads.fetch_add(1, std::memory_order_relaxed);
+        for (size_t i = first;; ++i)
+            if (auto& one = scratches[i % scratches.size()]; !one.taken.test_and_set(std::memory_order_acquire))
+                return one;
     }
 };
 
@@ -130,30 +140,49 @@ struct Collecting {
     std::string_view segment;
     size_t offset;  // of the segment in the text
     size_t begin, end;
-    CustomTypes::Batch& batch;
-    std::array<uint32_t, custom_type_count_max> last;  // of each type, in the batch
+    CustomScratch& scratch;
+    uint64_t& looks;
     bool is_full = false;
 };
 
 /// Told of each place where a match ends, with the leftmost beginning of one that does.
 int on_match(unsigned id, unsigned long long from, unsigned long long to, unsigned, void* context) {
+    constexpr uint64_t looks_of_match = 4;
     auto& all = *static_cast<Collecting*>(context);
     const size_t begin = all.offset + from;
+    all.looks += looks_of_match;
     if (begin < all.begin || begin >= all.end) return 0;
+    if (all.checks[id] != CustomCheck::none) all.looks += to - from;
     if (!is_right(all.checks[id], all.segment.substr(from, to - from))) return 0;
-    const auto end = static_cast<uint32_t>(all.offset + to);
-    const uint32_t last = all.last[id];
-    if (last < all.batch.count && all.batch.matches[last].begin == begin) {
-        all.batch.matches[last].end = std::max(all.batch.matches[last].end, end);
-        return 0;
-    }
-    if (all.batch.count == CustomTypes::Batch::count_max) {
+    if (all.scratch.count == CustomScratch::count_max) {
         all.is_full = true;
         return 1;
     }
-    all.last[id] = all.batch.count;
-    all.batch.matches[all.batch.count++] = {static_cast<uint32_t>(begin), end, custom_type(id)};
+    all.scratch.matches[all.scratch.count++] = {static_cast<uint32_t>(begin), static_cast<uint32_t>(all.offset + to),
+                                                custom_type(id)};
     return 0;
+}
+
+/// In order, and of each type and beginning the longest alone.
+void tidy(std::vector<CustomTypes::Match>& matches, uint32_t& count) noexcept {
+    using Match = CustomTypes::Match;
+    const auto begin = matches.begin(), end = begin + count;
+    std::sort(begin, end, [](const Match& a, const Match& b) {
+        return std::tie(a.begin, a.type, b.end) < std::tie(b.begin, b.type, a.end);
+    });
+    const auto same = [](const Match& a, const Match& b) { return a.begin == b.begin && a.type == b.type; };
+    count = static_cast<uint32_t>(std::unique(begin, end, same) - begin);
+}
+
+bool is_inside_character(char c) noexcept { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; }
+
+/// No half of a character is left over.
+void widen(CustomTypes::Match& match, std::string_view text) noexcept {
+    constexpr uint32_t more_max = 3;
+    for (uint32_t i = 0; i < more_max && match.begin > 0 && is_inside_character(text[match.begin]); ++i)
+        match.begin -= 1;
+    for (uint32_t i = 0; i < more_max && match.end < text.size() && is_inside_character(text[match.end]); ++i)
+        match.end += 1;
 }
 
 }  // namespace
@@ -193,42 +222,51 @@ std::expected<std::shared_ptr<const CustomTypes>, CustomTypes::Fault> CustomType
     if (step != HS_SUCCESS) {
         const int index = error != nullptr ? error->expression : 0;
         return std::unexpected(Fault{static_cast<size_t>(std::max(index, 0)),
-                                     error != nullptr ? error->message : "it cannot be compiled"});
+                                     error != nullptr
+                                         ? fmt::format("{} Bound what repeats ({{1,20}} in place of +), or lower "
+                                                       "max_length: two repetitions of 64 may be too large.",
+                                                       error->message)
+                                         : "it cannot be compiled"});
     }
-    made->engine_->scratches = std::vector<Engine::Scratch>(std::max(threads, 1u));
-    for (Engine::Scratch& one : made->engine_->scratches)
+    made->engine_->scratches = std::vector<CustomScratch>(std::max(threads, 1u));
+    for (CustomScratch& one : made->engine_->scratches)
         if (hs_alloc_scratch(database, &one.memory) != HS_SUCCESS)
             return std::unexpected(Fault{0, "there is no memory to look for it"});
     return made;
 }
 
-size_t CustomTypes::find(std::string_view text, size_t begin, size_t end, Batch& batch) const {
-    Engine::Scratch& scratch = engine_->take();
-    const size_t around = bytes_max_ + 1;
-    for (bool whole = false; !whole; end = whole ? end : begin + (end - begin + 1) / 2) {
-        batch.count = 0;
+CustomTypes::Look::Look(const CustomTypes& types) noexcept : types_(types), scratch_(types.engine_->take()) {}
+CustomTypes::Look::~Look() { scratch_.taken.clear(std::memory_order_release); }
+
+std::span<const CustomTypes::Match> CustomTypes::Look::find(std::string_view text, size_t begin, size_t& end) {
+    constexpr uint64_t bytes_of_look = 8;
+    const size_t around = types_.around();
+    for (bool whole = false; !whole;) {
+        scratch_.count = 0;
         whole = true;
         size_t at = begin > around ? begin - around : 0;
         const size_t stop = std::min(text.size(), end + around);
+        looks_ += (stop - at) / bytes_of_look;
         while (at < stop && whole) {
             const size_t segment_end = std::min(text.find(text_sign, at), stop);
             const std::string_view segment = text.substr(at, segment_end - at);
-            Collecting all{checks_, segment, at, begin, end, batch, {}};
-            all.last.fill(Batch::count_max);
-            if (segment_end > begin && !segment.empty())
-                (void)hs_scan(engine_->database.get(), segment.data(), static_cast<unsigned>(segment.size()), 0,
-                              scratch.memory, on_match, &all);
+            Collecting all{types_.checks_, segment, at, begin, end, scratch_, looks_};
+            if (segment_end > begin && !segment.empty()) {
+                const hs_error_t step =
+                    hs_scan(types_.engine_->database.get(), segment.data(), static_cast<unsigned>(segment.size()), 0,
+                            scratch_.memory, on_match, &all);
+                LOOM_ASSERT(step == HS_SUCCESS || (step == HS_SCAN_TERMINATED && all.is_full));
+            }
             whole = !all.is_full;
             at = segment_end + 1;
         }
-        LOOM_ASSERT(whole || end - begin > 1);  // matches that begin at one place are one of each type
+        if (whole) break;
+        LOOM_ASSERT(end - begin > 1);  // at one place no more end than a match is long, of each type
+        end = begin + (end - begin) / 2;
     }
-    scratch.taken.clear(std::memory_order_release);
-    const auto in_order = [](const Match& a, const Match& b) {
-        return a.begin != b.begin ? a.begin < b.begin : a.type < b.type;
-    };
-    std::sort(batch.matches.begin(), batch.matches.begin() + batch.count, in_order);
-    return end;
+    tidy(scratch_.matches, scratch_.count);
+    for (uint32_t i = 0; i < scratch_.count; ++i) widen(scratch_.matches[i], text);
+    return {scratch_.matches.data(), scratch_.count};
 }
 
 std::string_view name_of(PiiType type, const CustomTypes* custom) noexcept {

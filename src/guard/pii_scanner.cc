@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <optional>
+#include <span>
 #include <utility>
 
 #include "anchors.h"
@@ -92,42 +94,37 @@ bool may_be_something(Probe& probe) noexcept {
 /// The matches of custom types between two places, in order.
 class CustomWalk {
   public:
-    /// custom  null: there are none.
-    CustomWalk(const CustomTypes* custom, std::string_view text, Pos from, Pos end) noexcept
-        : custom_(custom), text_(text), looked_(from), end_(end) {}
+    CustomWalk(const CustomTypes& custom, std::string_view text, Pos from, Pos end) noexcept
+        : look_(custom), text_(text), looked_(from), end_(end) {}
 
     /// Calls tell with those that begin before `place`.
     template <class Tell>
     void up_to(Pos place, Tell&& tell) {
-        if (custom_ == nullptr) return;
         while (true) {
-            for (; next_ < batch_.count && static_cast<Pos>(batch_.matches[next_].begin) < place; ++next_) {
-                const CustomTypes::Match& match = batch_.matches[next_];
-                tell(PiiSpan{match.begin, match.end, match.type});
-            }
-            if (next_ < batch_.count || looked_ >= std::min(place, end_)) return;
-            const Pos stop = std::min(end_, looked_ + chunk_bytes);
-            looked_ =
-                static_cast<Pos>(custom_->find(text_, static_cast<size_t>(looked_), static_cast<size_t>(stop), batch_));
+            for (; next_ < found_.size() && static_cast<Pos>(found_[next_].begin) < place; ++next_)
+                tell(PiiSpan{found_[next_].begin, found_[next_].end, found_[next_].type});
+            if (next_ < found_.size() || looked_ >= std::min(place, end_)) return;
+            const auto begin = static_cast<size_t>(looked_);
+            auto stop = static_cast<size_t>(std::min(end_, looked_ + chunk_bytes_));
+            const size_t asked = stop;
+            found_ = look_.find(text_, begin, stop);
+            // Where a part was too much the next is asked for no more than went well.
+            if (stop < asked) chunk_bytes_ = static_cast<Pos>(stop - begin);
+            looked_ = static_cast<Pos>(stop);
             next_ = 0;
         }
     }
+    [[nodiscard]] uint64_t looks() const noexcept { return look_.looks(); }
 
   private:
-    static constexpr Pos chunk_bytes = 4096;
-    const CustomTypes* custom_;
+    CustomTypes::Look look_;
     std::string_view text_;
     Pos looked_;
     Pos end_;
-    uint32_t next_ = 0;
-    CustomTypes::Batch batch_;
+    Pos chunk_bytes_ = 4096;
+    size_t next_ = 0;
+    std::span<const CustomTypes::Match> found_;
 };
-
-/// Matches of custom types may overlap without end: a run of digits, say.
-bool grows_long(const PiiSpan& held, const PiiSpan& span) noexcept {
-    return span.begin >= held.begin && span.end > held.end && span.end - held.begin > CustomTypes::run_bytes_max &&
-           (is_custom(span.type) || is_custom(held.type));
-}
 
 }  // namespace
 
@@ -154,40 +151,10 @@ PiiScanner::PiiScanner(PiiTypes types, const PiiStrictness& strictness,
     }
 }
 
-void PiiScanner::hold(PiiSpan span, Held& held, Sink sink, void* context) const {
-    const auto tell = [&](const PiiSpan& told) {
-        held.told_end = told.end;
-        sink(context, told);
-    };
-    if (span.end <= held.told_end) return;
-    span.begin = std::max(span.begin, held.told_end);
-    if (!held.is_any) {
-        held.span = span;
-        held.is_any = true;
-    } else if (span.begin >= held.span.end) {
-        tell(held.span);
-        held.span = span;
-    } else if (span.end <= held.span.begin) {
-        tell(span);
-    } else if (const auto strict = strictness_[static_cast<size_t>(span.type)],
-               others = strictness_[static_cast<size_t>(held.span.type)];
-               strict > others) {
-        held.span = span;
-    } else if (strict == others && grows_long(held.span, span)) {
-        tell(held.span);
-        held.span = {held.told_end, span.end, span.type};
-    } else if (strict == others) {
-        // Else a part of the one that loses were told as text.
-        const uint64_t length = span.end - span.begin, other = held.span.end - held.span.begin;
-        const bool wins = length > other || (length == other && span.type < held.span.type);
-        held.span = {std::min(span.begin, held.span.begin), std::max(span.end, held.span.end),
-                     wins ? span.type : held.span.type};
-    }
-}
-
 /// False where no answer is final yet; then none counts.
 template <size_t count_max>
-bool PiiScanner::ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const {
+bool PiiScanner::ask(const Finders<count_max>& finders, Probe& probe, PendingFinds& pending, Sink sink,
+                     void* context) const {
     Window& window = probe.text;
     struct Found {  // without initialisers: nearly always all of it stays unused
         Pos begin, end;
@@ -205,30 +172,38 @@ bool PiiScanner::ask(const Finders<count_max>& finders, Probe& probe, Held& held
     }
     if (found_count == 0) return true;
     const auto floor = static_cast<uint64_t>(hold_begin(window, probe.anchor));
+    pending.tell_up_to(floor, [&](const PiiSpan& span) { sink(context, span); });
     for (uint32_t i = 0; i < found_count; ++i) {
         const PiiSpan span{static_cast<uint64_t>(found[i].begin), static_cast<uint64_t>(found[i].end), found[i].type};
         LOOM_ASSERT(span.begin >= floor);  // else a stream had let go of it
-        hold(span, held, sink, context);
+        pending.add(span, strictness_);
     }
     return true;
 }
 
-bool PiiScanner::ask_number(Window& window, Pos anchor, Held& held, Sink sink, void* context) const {
+bool PiiScanner::ask_number(Window& window, Pos anchor, PendingFinds& pending, Sink sink, void* context) const {
     Probe probe(window, anchor);
     const bool asks = may_be_something(probe);
     if (window.undecided()) return false;
-    return !asks || ask(numbers_[kind_of(probe)], probe, held, sink, context);
+    return !asks || ask(numbers_[kind_of(probe)], probe, pending, sink, context);
 }
 
-Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* context) const {
+Pos PiiScanner::walk(Window& window, Pos from, PendingFinds& pending, Sink sink, void* context) const {
     const AnchorKernel kernel = anchor_kernel();
     const uint64_t wants_numbers = asks_numbers_ ? ~uint64_t{0} : 0;
     const uint64_t wants_signs = at_signs_.count + colons_.count + equals_.count > 0 ? ~uint64_t{0} : 0;
     const uint64_t wants_literals = literals_.count > 0 ? ~uint64_t{0} : 0;
     window.begin_decision();
     const Pos end = decidable_end(window, from);
-    CustomWalk customs(custom_.get(), {window.data(), static_cast<size_t>(window.size())}, from, end);
-    const auto hold_custom = [&](const PiiSpan& span) { hold(span, held, sink, context); };
+    std::optional<CustomWalk> customs;
+    if (custom_ != nullptr)
+        customs.emplace(*custom_, std::string_view(window.data(), static_cast<size_t>(window.size())), from, end);
+    const auto tell = [&](const PiiSpan& span) { sink(context, span); };
+    const auto add_custom = [&](const PiiSpan& span) {
+        if (!pending.empty())
+            pending.tell_up_to(static_cast<uint64_t>(hold_begin(window, static_cast<Pos>(span.begin))), tell);
+        pending.add(span, strictness_);
+    };
     for (Pos block = from; block < end; block += anchor_block) {
         const Anchors places = anchors_at(kernel, window, block);
         uint64_t left =
@@ -237,33 +212,38 @@ Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* cont
             const uint64_t bit = left & -left;
             const Pos anchor = block + std::countr_zero(left);
             if (anchor >= end) break;
-            customs.up_to(anchor, hold_custom);
+            if (customs) customs->up_to(anchor, add_custom);
             bool decided = true;
-            if ((places.numbers & bit) != 0) decided = ask_number(window, anchor, held, sink, context);
+            if ((places.numbers & bit) != 0) decided = ask_number(window, anchor, pending, sink, context);
             if ((places.signs & bit) != 0) {
                 const char sign = window.data()[anchor];
                 Probe probe(window, anchor);
-                decided = ask(sign == '@' ? at_signs_ : sign == ':' ? colons_ : equals_, probe, held, sink, context);
+                decided = ask(sign == '@' ? at_signs_ : sign == ':' ? colons_ : equals_, probe, pending, sink, context);
             }
             if (decided && (places.literals & bit) != 0 && is_fingerprint(window, anchor)) {
                 Probe probe(window, anchor);
-                decided = ask(literals_, probe, held, sink, context);
+                decided = ask(literals_, probe, pending, sink, context);
             }
-            if (!decided) return anchor;
+            if (decided) continue;
+            if (customs) window.note_looks(static_cast<Pos>(customs->looks()));
+            return anchor;
         }
     }
-    customs.up_to(end, hold_custom);
+    if (customs) {
+        customs->up_to(end, add_custom);
+        window.note_looks(static_cast<Pos>(customs->looks()));
+    }
     return end;
 }
 
 /// Custom types are asked about whole windows of their width alone.
 Pos PiiScanner::decidable_end(const Window& window, Pos from) const noexcept {
     if (custom_ == nullptr || window.final()) return window.size();
-    return std::max(from, window.size() - static_cast<Pos>(custom_->bytes_max()) - 1);
+    return std::max(from, window.size() - static_cast<Pos>(custom_->around()));
 }
 
 size_t PiiScanner::lookbehind() const noexcept {
-    const size_t custom = custom_ == nullptr ? 0 : custom_->bytes_max() + 2;
+    const size_t custom = custom_ == nullptr ? 0 : custom_->around();
     return std::max(static_cast<size_t>(Window::lookbehind_max), custom);
 }
 
@@ -274,9 +254,9 @@ size_t PiiScanner::bytes_max() const noexcept {
 
 void PiiScanner::scan_into(std::string_view text, Sink sink, void* context) const {
     Window window(text, true);
-    Held held;
-    walk(window, 0, held, sink, context);
-    if (held.is_any) sink(context, held.span);
+    PendingFinds pending;
+    walk(window, 0, pending, sink, context);
+    pending.tell_all([&](const PiiSpan& span) { sink(context, span); });
 }
 
 }  // namespace loom::guard

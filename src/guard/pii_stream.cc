@@ -45,7 +45,7 @@ struct PiiStream::Telling {
 size_t PiiScan::unneeded() const noexcept {
     const size_t behind = scanner_->lookbehind();
     size_t needed = std::min(resume_, decided_);
-    if (held_.is_any) needed = std::min<size_t>(needed, held_.span.begin);
+    if (!pending_.empty()) needed = std::min<size_t>(needed, pending_.begin());
     return needed > behind ? needed - behind : 0;
 }
 
@@ -53,14 +53,10 @@ void PiiScan::advance_into(std::string_view window, bool final, PiiScanner::Sink
     Window text(window, final);
     fed_ += window.size() - seen_;
     seen_ = window.size();
-    resume_ = static_cast<size_t>(scanner_->walk(text, static_cast<Pos>(resume_), held_, sink, context));
+    resume_ = static_cast<size_t>(scanner_->walk(text, static_cast<Pos>(resume_), pending_, sink, context));
     decided_ = final ? window.size() : static_cast<size_t>(hold_begin(text, static_cast<Pos>(resume_)));
-    if (held_.is_any && (final || held_.span.end <= decided_)) {
-        held_.told_end = held_.span.end;
-        held_.is_any = false;
-        sink(context, held_.span);
-    }
-    if (held_.is_any) decided_ = std::min<size_t>(decided_, held_.span.begin);
+    pending_.tell_up_to(decided_, [&](const PiiSpan& span) { sink(context, span); });
+    if (!pending_.empty()) decided_ = std::min<size_t>(decided_, pending_.begin());
     looks_ += text.looks();
 }
 
@@ -69,9 +65,7 @@ void PiiScan::forget(size_t count) noexcept {
     resume_ -= count;
     seen_ -= count;
     decided_ -= count;
-    held_.told_end -= std::min<uint64_t>(held_.told_end, count);
-    held_.span.begin -= std::min<uint64_t>(held_.span.begin, count);
-    held_.span.end -= std::min<uint64_t>(held_.span.end, count);
+    pending_.move_back(count);
 }
 
 PiiStream::PiiStream(const PiiScanner& scanner) : scanner_(scanner), scan_(scanner) {

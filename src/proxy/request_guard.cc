@@ -80,7 +80,7 @@ Result<bool> RequestGuard::turn() {
     }
     // Of ordinary text a turn is turn_bytes; what is made to be looked at often ends it before.
     const uint64_t looks = scan_.looks();
-    for (size_t read = 0; phase_ == Phase::read && read < turn_bytes; read += piece_bytes) {
+    for (size_t read = 0; phase_ == Phase::read && read < turn_bytes; read += piece()) {
         read_piece();
         if (scan_.looks() < looks || scan_.looks() - looks > turn_looks) break;
     }
@@ -91,6 +91,9 @@ Result<bool> RequestGuard::turn() {
     if (phase_ == Phase::write) write_turn();
     return phase_ != Phase::done;
 }
+
+/// Types of a configuration's own may match everywhere, and a piece ends no turn before its end.
+size_t RequestGuard::piece() const noexcept { return custom_of(plan_) == nullptr ? piece_bytes : piece_bytes / 8; }
 
 /// A client may say again what it was told, "[EMAIL_1]" of another request: nothing of this one may be called so, or
 /// that would be put back in its place.
@@ -110,7 +113,7 @@ void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
 
 /// What comes of a piece of the document.
 void RequestGuard::read_piece() {
-    const bool ended = !reader_.fill(window_, piece_bytes);
+    const bool ended = !reader_.fill(window_, piece());
     if (looks_for_pii_) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
     if (restores_) restore(ended);
     const bool reads_attacks = attacks_ && parts_ == llm::TextReader::Parts::apart;

@@ -96,6 +96,7 @@ class RequestGuard {
     void found(const guard::PiiSpan& span);
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
+    [[nodiscard]] size_t piece() const noexcept;
     void reserve_turn();
     [[nodiscard]] std::string_view replacement(PiiType type, uint32_t begin, uint32_t end);
     void replace(uint32_t begin, uint32_t end, const Edit& with, bool quoted, bool in_order);

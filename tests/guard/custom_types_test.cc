@@ -170,8 +170,16 @@ const PiiScanner& mixed() {
                                               {.pattern = "[a-c]+@"},
                                               {.words = {"ann", "caf\xc3\xa9", "blue moon"}},
                                               {.pattern = "^to|moon$"},
+                                              {.pattern = "wordx{1,2}"},
+                                              {.pattern = "rdxa|dxab|rdxabb"},
                                               {.pattern = "\\d{4}-\\d{4}", .check = CustomCheck::luhn}}));
     return scanner;
+}
+
+PiiStrictness stricter_all(uint8_t strictness) {
+    PiiStrictness all;
+    all.fill(strictness);
+    return all;
 }
 
 std::string draw(sim::Random& random, size_t pieces) {
@@ -242,6 +250,71 @@ TEST(CustomTypes, InAStreamFindWhatTheWholeTextHas_WhateverIsStricter) {
         cut_everywhere(scanner, draw(random, random.between(2, 14)), 40);
         if (HasFatalFailure()) return;
     }
+}
+
+/// What a scanner finds without custom types it finds with them: alone, or as a part of more.
+TEST(CustomTypes, TakeNothingFromLoomsOwn) {
+    sim::Random random(53);
+    const PiiScanner own(PiiTypes::all(), stricter_all(1));
+    for (int run = 0; run < 3000; ++run) {
+        PiiStrictness strictness = stricter_all(1);
+        for (uint32_t i = 0; i < custom_type_count_max; ++i)
+            strictness[pii_named_count + i] = static_cast<uint8_t>(random.below(3));
+        const PiiScanner both(PiiTypes::all(), strictness, mixed().custom());
+        const std::string text = draw(random, random.between(1, 14));
+        std::vector<bool> covered(text.size());
+        for (const PiiSpan& span : whole(both, text))
+            if (strictness[static_cast<size_t>(span.type)] > 0)
+                std::fill_n(covered.begin() + static_cast<ptrdiff_t>(span.begin), span.end - span.begin, true);
+        for (const PiiSpan& span : whole(own, text))
+            for (uint64_t at = span.begin; at < span.end; ++at) ASSERT_TRUE(covered[at]) << at << " of " << text;
+    }
+}
+
+TEST(CustomTypes, AndLoomsOwnThatOverlapAreOne) {
+    PiiStrictness strictness = stricter_all(1);
+    const auto pins = compiled({{.name = "pin", .pattern = "\\d{4}"}});
+    EXPECT_EQ(marked(PiiScanner(PiiTypes::all(), strictness, pins), "see anna.smith.1984.2001@example.org"),
+              "see [anna.smith.1984.2001@example.org]");
+    strictness[pii_named_count] = 0;  // counted alone: it gives way
+    EXPECT_EQ(whole(PiiScanner(PiiTypes::all(), strictness, pins), "anna1984.2001@example.org 1984"),
+              (std::vector<PiiSpan>{{0, 25, PiiType::email}, {26, 30, PiiType::custom}}));
+    strictness[pii_named_count] = 2;  // the stricter has all of it
+    EXPECT_EQ(whole(PiiScanner(PiiTypes::all(), strictness, pins), "anna1984.2001@example.org 1984"),
+              (std::vector<PiiSpan>{{0, 25, PiiType::custom}, {26, 30, PiiType::custom}}));
+}
+
+/// A run that is counted alone gives way to a find that begins in it, wherever it is cut.
+TEST(CustomTypes, ARunGivesWayToWhatIsStricter) {
+    const auto pairs = compiled({{.name = "pair", .pattern = "[\\w ]{2,6}"}});
+    PiiStrictness strictness = stricter_all(1);
+    strictness[pii_named_count] = 0;
+    const PiiScanner scanner(PiiTypes::all(), strictness, pairs);
+    for (size_t before = 2030; before < 2060; ++before) {
+        const std::string text = std::string(before, 'a') + " 4111 1111 1111 1111 end";
+        const auto spans = whole(scanner, text);
+        EXPECT_TRUE(std::ranges::any_of(spans, [&](const PiiSpan& span) {
+            return span.type == PiiType::credit_card && span.begin <= before + 1 && span.end >= before + 20;
+        })) << before;
+    }
+}
+
+TEST(CustomTypes, LeaveNoHalfOfACharacter) {
+    EXPECT_EQ(marked(only({{.pattern = "id:.{3}"}}), "id:ab\xc3\xa9!"), "[id:ab\xc3\xa9]!");
+    EXPECT_EQ(marked(only({{.pattern = "\\xa9"}}), "caf\xc3\xa9"), "caf[\xc3\xa9]");
+}
+
+/// What matches everywhere costs more than to be read once, and a turn knows.
+TEST(CustomTypes, TheirWorkIsCounted) {
+    std::vector<CustomType> types;
+    for (uint32_t i = 0; i < custom_type_count_max; ++i)
+        types.push_back({.pattern = "\\d{" + std::to_string(2 + i) + ",40}", .check = CustomCheck::mod_97});
+    const PiiScanner scanner = only(std::move(types));
+    const std::string text(2000, '7');
+    PiiScan scan(scanner);
+    scan.advance(text, true, [](const PiiSpan&) {});
+    EXPECT_GT(scan.looks(), text.size() * custom_type_count_max * 4);
+    EXPECT_LT(scan.looks(), text.size() * custom_type_count_max * 100);
 }
 
 /// What overlaps without end is several finds, and nothing of it is left out.

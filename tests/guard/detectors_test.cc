@@ -203,6 +203,7 @@ TEST(Detectors, EuropeanNumbers) {
         "Steuer-ID 36574261890",
         "{{fr_nir|295109912611193}}",
         "{{fr_nir|2 95 10 99 126 111 93}}",
+        "{{fr_nir|2 95 10 99 12 61 11 93}}",
         "{{fr_nir|253072B07300470}}",
         "295109912611199",
         "{{it_codice_fiscale|RCCMNL83S18D969H}}",

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <expected>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,6 +18,8 @@
 namespace loom::guard {
 
 /// What must be right of a match's digits.
+/// Of the matches that end at one place the longest is asked: bound an expression by \b, or by how many digits it has,
+/// or what stands before a right number makes a wrong one of it.
 enum class CustomCheck : uint8_t {
     none,
     luhn,       // ISO/IEC 7812-1: cards, IMEI
@@ -34,6 +37,8 @@ struct CustomType {
     CustomCheck check = CustomCheck::none;
     uint32_t repeat_max = 64;  // as often an open repetition (+, *, {2,}) goes on at most
 };
+
+struct CustomScratch;
 
 /// Immutable once made, and of all threads: a scan takes nothing from the heap.
 class CustomTypes {
@@ -65,18 +70,31 @@ class CustomTypes {
         uint32_t end;
         PiiType type;
     };
-    /// Some of the matches of a text, in the order of their beginnings.
-    struct Batch {
-        static constexpr uint32_t count_max = 1024;
-        std::array<Match, count_max> matches;
-        uint32_t count = 0;
+    /// A look at a text by one thread. As many at the same moment as were promised; more of them wait.
+    class Look {
+      public:
+        explicit Look(const CustomTypes& types) noexcept;
+        ~Look();
+        Look(const Look&) = delete;
+
+        /// Those that begin in [begin, end), or in a part of it from its beginning on, in that order: until the next
+        /// call. end  is where that part ends.
+        /// text  of which around() bytes stand before `begin`, or its beginning does; likewise behind `end`, unless
+        ///       nothing follows the text.
+        [[nodiscard]] std::span<const Match> find(std::string_view text, size_t begin, size_t& end);
+        /// How much work it was so far, in bytes that a finder looks at.
+        [[nodiscard]] uint64_t looks() const noexcept { return looks_; }
+
+      private:
+        const CustomTypes& types_;
+        struct CustomScratch& scratch_;
+        uint64_t looks_ = 0;
     };
-    /// Those that begin in [begin, end), or in a part of it from its beginning on; returns where that ends.
-    /// text  of which bytes_max() + 2 bytes stand before `begin`, or its beginning does; likewise behind `end`, unless
-    ///       nothing follows the text.
-    [[nodiscard]] size_t find(std::string_view text, size_t begin, size_t end, Batch& batch) const;
+    /// More than a match and the signs beside it, and what a character may have before and behind it.
+    [[nodiscard]] uint32_t around() const noexcept { return bytes_max_ + 4; }
 
   private:
+    friend class Look;
     CustomTypes();
     struct Engine;
     std::unique_ptr<Engine> engine_;

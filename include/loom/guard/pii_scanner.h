@@ -1,9 +1,7 @@
 // Finds personal data and secrets in a text: whole, or as it comes.
 //
-// Of finds that overlap one is told: the one whose anchor (its '@', its first digit) comes first is held against each
-// that follows; the stricter type wins, then the longer find, then the type of higher priority. Where both are as
-// strict, what is told reaches from the first byte of either to the last. So what is told never overlaps, comes in
-// order, and depends on the text alone. Of custom types the anchor is their first byte.
+// Finds that overlap are told as one (PendingFinds). So what is told never overlaps, comes in order, and depends on the
+// text alone.
 #pragma once
 
 #include <array>
@@ -14,6 +12,7 @@
 #include <type_traits>
 
 #include "loom/guard/custom_types.h"
+#include "loom/guard/pending_finds.h"
 #include "loom/guard/pii.h"
 
 namespace loom::guard {
@@ -21,9 +20,6 @@ namespace loom::guard {
 struct Detector;
 class Probe;
 class Window;
-
-/// By type: what is stricter has more.
-using PiiStrictness = std::array<uint8_t, pii_type_count>;
 
 /// What one is asked for. Built when the conf is read; scanning takes nothing from the heap, and time that is linear in
 /// the text, whatever the text is: no finder reads bytes again that another place of its kind has read far
@@ -53,12 +49,6 @@ class PiiScanner {
     friend class PiiStream;
     using Sink = void (*)(void* context, const PiiSpan& span);
 
-    /// The find that later ones are held against.
-    struct Held {
-        PiiSpan span;
-        bool is_any = false;
-        uint64_t told_end = 0;
-    };
     template <size_t count_max>
     struct Finders {
         std::array<uint8_t, count_max> row;  // of detectors()
@@ -67,11 +57,10 @@ class PiiScanner {
 
     void scan_into(std::string_view text, Sink sink, void* context) const;
     /// Goes on at `from`; returns the first anchor that bytes yet to come decide, or the text's size.
-    ptrdiff_t walk(Window& window, ptrdiff_t from, Held& held, Sink sink, void* context) const;
+    ptrdiff_t walk(Window& window, ptrdiff_t from, PendingFinds& pending, Sink sink, void* context) const;
     template <size_t count_max>
-    bool ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const;
-    bool ask_number(Window& window, ptrdiff_t anchor, Held& held, Sink sink, void* context) const;
-    void hold(PiiSpan span, Held& held, Sink sink, void* context) const;
+    bool ask(const Finders<count_max>& finders, Probe& probe, PendingFinds& pending, Sink sink, void* context) const;
+    bool ask_number(Window& window, ptrdiff_t anchor, PendingFinds& pending, Sink sink, void* context) const;
     [[nodiscard]] ptrdiff_t decidable_end(const Window& window, ptrdiff_t from) const noexcept;
     [[nodiscard]] size_t lookbehind() const noexcept;
 
@@ -124,7 +113,7 @@ class PiiScan {
     void advance_into(std::string_view window, bool final, PiiScanner::Sink sink, void* context);
 
     const PiiScanner* scanner_;
-    PiiScanner::Held held_;
+    PendingFinds pending_;
     size_t resume_ = 0;   // the first anchor that is not decided
     size_t decided_ = 0;  // up to here all finds are told
     size_t seen_ = 0;     // the window's size, when it was last looked at

@@ -56,8 +56,8 @@ Match find_fr_nir(Probe& probe) noexcept {
     const int sex = text.at(probe.anchor);
     if (sex != '1' && sex != '2') return {};
     // It goes on to its end in digits, or to the letter of a place in Corsica, its seventh sign.
-    const uint32_t digits = probe.number().digit_count;
-    if (digits < nir_signs && digits != 6) return {};
+    const Number& read = probe.number();
+    if (read.digit_count < nir_signs && read.digit_count != 6 && read.group_count < Number::groups_max) return {};
     uint64_t number = 0;
     uint32_t key = 0;
     uint32_t month = 0;
