@@ -18,9 +18,6 @@ constexpr KeyRow rows[] = {
     later("token_accounting.store.redis.address", text), later("token_accounting.store.redis.key_prefix", text),
     // cache
     later("semantic_cache.embedding.model", text),
-    // guard
-    later("security.rule.<name>.pattern", text), later("security.rule.<name>.max_length", integer),
-    later("security.rule.<name>.action", text),
     // dialects
 };
 
