@@ -28,7 +28,10 @@ void LeasePump::use(std::vector<tenant::SharedLimit> limits) {
     if (!look_.armed() && !stopped_) shard_.timers().arm(look_, 0);
 }
 
-void LeasePump::on_store_up() { book_.hurry(now()); }
+void LeasePump::on_store_up() {
+    book_.hurry(now());
+    if (look_.armed()) shard_.timers().arm(look_, 0);
+}
 
 void LeasePump::on_look(io::Timer& timer) noexcept {
     LeasePump& pump = static_cast<Look&>(timer).pump;
@@ -58,12 +61,13 @@ void LeasePump::look() {
 void LeasePump::drawn(const Result<std::vector<tenant::LeaseGrant>>& grants) {
     if (stopped_) return;
     const bool was_lost = book_.facts().lost;
-    if (grants)
+    if (grants) {
         book_.granted(*grants, now());
-    else
+    } else {
+        fault_ = grants.error().what;
         book_.failed(now());
+    }
     tell_store(was_lost);
-    if (!grants) begun_.store(true, std::memory_order_release);
     look();  // there may be more than one batch
 }
 
@@ -73,8 +77,9 @@ void LeasePump::tell_store(bool was_lost) const {
         observe::log_info("the store that shares limits answers again");
     else
         observe::log_warn(
-            "the store that shares limits (token_accounting.store.redis) does not answer: limits go by what is leased "
-            "here, or count alone, as on_store_lost says");
+            "the store that shares limits (token_accounting.store.redis) does not answer ({}): limits go by what is "
+            "leased here, or count alone, as on_store_lost says",
+            fault_);
 }
 
 void LeasePump::stop() noexcept {

@@ -37,7 +37,7 @@ class LeasePump {
     /// After stop.
     [[nodiscard]] bool idle() const noexcept;
     [[nodiscard]] observe::LeaseFacts facts() const noexcept;
-    /// The first batch has been answered, or is given up. From any thread.
+    /// All that was due at first has been drawn. From any thread.
     [[nodiscard]] bool has_begun() const noexcept { return begun_.load(std::memory_order_acquire); }
 
     static constexpr uint64_t stop_ms = 2'000;
@@ -60,6 +60,7 @@ class LeasePump {
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // answers may come behind its end
     uint64_t stop_at_ms_ = 0;                                     // 0: it runs
     bool stopped_ = false;
+    const char* fault_ = "no answer in time";  // of the last draw that failed
     std::atomic<bool> begun_{false};
 };
 

@@ -222,6 +222,7 @@ void LeaseBook::granted(std::span<const LeaseGrant> grants, Now now) {
 }
 
 void LeaseBook::hurry(Now now) noexcept {
+    retry_at_ms_ = 0;
     for (std::unique_ptr<Entry>& entry : entries_) entry->next_ms = entry->not_before_ms = now.ms;
 }
 
