@@ -18,6 +18,7 @@ using store::RedisReply;
 constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
 constexpr uint64_t all_months_interval_ms = 3'600'000;  // older months change where a Loom comes back
 constexpr size_t recent_months = 2;
+constexpr size_t known_max = 20'000;     // Looms and their months
 constexpr uint64_t complete_rounds = 3;  // of the interval: what is older is told as not whole
 
 store::UsageDay today() { return static_cast<store::UsageDay>(wall_us() / us_per_day); }
@@ -92,15 +93,14 @@ void UsageExchange::ask(std::string command, void (UsageExchange::*then)(RedisRe
 
 void UsageExchange::ask_script(std::function<std::string(bool)> command, void (UsageExchange::*then)(RedisReply)) {
     std::string by_name = command(false);
-    client_.ask(std::move(by_name),
-                [this, number = round_number_, then, command = std::move(command)](Result<RedisReply> reply) {
-                    if (stopped_ || round_number_ != number) return;
-                    if (!reply) return finish(false);
-                    const bool forgotten =
-                        reply->is_error() && store::redis_fault(reply->text) == store::RedisFault::no_script;
-                    if (forgotten) return ask(command(true), then);
-                    (this->*then)(std::move(*reply));
-                });
+    client_.ask(std::move(by_name), [this, number = round_number_, then,
+                                     command = std::move(command)](Result<RedisReply> reply) {
+        if (stopped_ || round_number_ != number) return;
+        if (!reply) return finish(false);
+        const bool forgotten = reply->is_error() && store::redis_fault(reply->text) == store::RedisFault::no_script;
+        if (forgotten) return ask(command(true), then);
+        (this->*then)(std::move(*reply));
+    });
 }
 
 void UsageExchange::tell(std::string text) {
@@ -143,9 +143,10 @@ void UsageExchange::take_shipped(RedisReply reply) {
     if (refused(reply)) return;
     const auto shipped = store::read_shipped(reply);
     if (shipped && shipped->start != start_ && claimed_)
-        tell(fmt::format("another Loom has this one's id ({}), most often by a copy of usage.db: both count as one, and "
-                         "limits are theirs together twice; stop it, and move its usage.db away",
-                         usage_.loom_id()));
+        tell(
+            fmt::format("another Loom has this one's id ({}), most often by a copy of usage.db: both count as one, and "
+                        "limits are theirs together twice; stop it, and move its usage.db away",
+                        usage_.loom_id()));
     if (!shipped || shipped->start != start_) claimed_ = false;
     ship_from(shipped ? shipped->revision : 0);
 }
@@ -159,8 +160,9 @@ void UsageExchange::ship_from(uint64_t revision) {
 void UsageExchange::take_changes(store::UsageChanges changes) {
     const uint64_t shipped = page_.last_revision;
     if (changes.last_revision < shipped) {
-        tell(fmt::format("the store knows later sums of this Loom than usage.db has, which was brought back from a "
-                         "copy or lost some: what it has is told anew"));
+        tell(
+            fmt::format("the store knows later sums of this Loom than usage.db has, which was brought back from a "
+                        "copy or lost some: what it has is told anew"));
         return usage_.outgrow(shipped, here(&UsageExchange::outgrown));
     }
     if (changes.rows.empty() && claimed_) {
@@ -179,9 +181,7 @@ void UsageExchange::take_changes(store::UsageChanges changes) {
         page_.last_revision = shipped;
     }
     ask_script(
-        [this](bool with_script) {
-            return store::ship_command(prefix_, usage_.loom_id(), start_, page_, with_script);
-        },
+        [this](bool with_script) { return store::ship_command(prefix_, usage_.loom_id(), start_, page_, with_script); },
         &UsageExchange::took_page);
 }
 
@@ -210,6 +210,12 @@ void UsageExchange::take_month(RedisReply reply) {
     for (MonthOfLoom& one : *looms) {
         if (one.loom == usage_.loom_id()) continue;
         const auto known = known_.find({one.loom, one.month});
+        if (known == known_.end() && known_.size() + behind_.size() >= known_max) {
+            tell(
+                "sums of more Looms were told than can be; those that came last are not counted. Each start without a "
+                "state.directory is another Loom");
+            continue;
+        }
         if (known == known_.end() || known->second < one.revision) behind_.push_back(std::move(one));
     }
     list_next_month();
@@ -232,9 +238,10 @@ void UsageExchange::take_fetched(RedisReply reply) {
         return finish(false);
     }
     if (fetched->unreadable > 0)
-        tell(fmt::format("{} of another Loom's sums in {} cannot be read and are not counted: do all Looms have one "
-                         "version?",
-                         fetched->unreadable, fetching_.month));
+        tell(
+            fmt::format("{} of another Loom's sums in {} cannot be read and are not counted: do all Looms have one "
+                        "version?",
+                        fetched->unreadable, fetching_.month));
     rows_fetched_ += fetched->rows.size();
     fetched_whole_ = fetched->whole;
     if (!fetched_whole_ || fetched->last_revision > fetching_.revision) fetching_.revision = fetched->last_revision;

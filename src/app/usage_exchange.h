@@ -1,6 +1,6 @@
 // This Loom's sums told to others through the shared store, and theirs fetched, in rounds: what has changed since is
-// shipped, then what others have changed is fetched, page by page. Beside the requests, and without a wait: the store is
-// asked over the loop, usage.db on its own thread.
+// shipped, then what others have changed is fetched, page by page. Beside the requests, and without a wait: the store
+// is asked over the loop, usage.db on its own thread.
 #pragma once
 
 #include <deque>
@@ -36,7 +36,7 @@ class UsageExchange {
     /// What an answer of the ledger's thread finds the exchange by, empty once it has gone.
     struct Home {
         std::mutex mutex;
-        io::Shard* shard = nullptr;  // under the mutex
+        io::Shard* shard = nullptr;         // under the mutex
         UsageExchange* exchange = nullptr;  // of the shard's thread
     };
     struct Round : io::Timer {
@@ -83,12 +83,12 @@ class UsageExchange {
     bool running_ = false;
     bool stopped_ = false;
     bool known_read_ = false;
-    bool claimed_ = false;      // the store knows this start of the Loom
+    bool claimed_ = false;  // the store knows this start of the Loom
     uint64_t all_months_at_ms_ = 0;
-    store::UsageChanges page_;  // being shipped
-    std::deque<std::string> months_;             // to be listed
-    std::deque<store::MonthOfLoom> behind_;      // to be fetched
-    store::MonthOfLoom fetching_;                // with the revision that was listed
+    store::UsageChanges page_;               // being shipped
+    std::deque<std::string> months_;         // to be listed
+    std::deque<store::MonthOfLoom> behind_;  // to be fetched
+    store::MonthOfLoom fetching_;            // with the revision that was listed
     bool fetched_whole_ = false;
     std::map<std::pair<std::string, std::string>, uint64_t> known_;  // loom and month → how far it is known
     std::string told_;
