@@ -18,7 +18,6 @@ using store::RedisReply;
 constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
 constexpr uint64_t all_months_interval_ms = 3'600'000;  // older months change where a Loom comes back
 constexpr size_t recent_months = 2;
-constexpr size_t known_max = 20'000;     // Looms and their months
 constexpr uint64_t complete_rounds = 3;  // of the interval: what is older is told as not whole
 
 store::UsageDay today() { return static_cast<store::UsageDay>(wall_us() / us_per_day); }

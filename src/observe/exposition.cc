@@ -644,8 +644,10 @@ class Exposition {
         out_.single("loom_shared_store_failures_total", "counter",
                     "Connections to it that could not be made, broke, or did not answer in time; a pause follows each.",
                     s.failures);
-        out_.single("loom_shared_store_connections_total", "counter", "Connections that it has greeted.", s.connections);
-        out_.family("loom_shared_store_rows_total", "counter", "Rows of sums that were told to other Looms or by them.");
+        out_.single("loom_shared_store_connections_total", "counter", "Connections that it has greeted.",
+                    s.connections);
+        out_.family("loom_shared_store_rows_total", "counter",
+                    "Rows of sums that were told to other Looms or by them.");
         out_.sample({{"direction", "shipped"}}, s.rows_shipped);
         out_.sample({{"direction", "fetched"}}, s.rows_fetched);
         out_.single("loom_shared_store_looms", "gauge", "Looms whose sums are known, this one included.", s.looms);

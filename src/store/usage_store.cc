@@ -527,8 +527,7 @@ const std::string& UsageStore::loom_id() const noexcept { return impl_->loom_id(
 void UsageStore::changes_after(uint64_t revision, Answer<UsageChanges> answer) {
     constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
     const UsageDay since = usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_day));
-    impl_->later<UsageChanges>(std::move(answer),
-                               [=](UsageTable& table) { return table.changes(revision, since); });
+    impl_->later<UsageChanges>(std::move(answer), [=](UsageTable& table) { return table.changes(revision, since); });
 }
 
 void UsageStore::outgrow(uint64_t revision, Answer<bool> answer) {
@@ -539,14 +538,16 @@ void UsageStore::outgrow(uint64_t revision, Answer<bool> answer) {
 }
 
 void UsageStore::take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<bool> answer) {
-    impl_->later<bool>(std::move(answer), [of = std::move(of), rows = std::move(rows)](UsageTable& table) -> DatabaseResult<bool> {
-        LOOM_TRY(table.take_others(of, rows));
-        return true;
-    });
+    impl_->later<bool>(std::move(answer),
+                       [of = std::move(of), rows = std::move(rows)](UsageTable& table) -> DatabaseResult<bool> {
+                           LOOM_TRY(table.take_others(of, rows));
+                           return true;
+                       });
 }
 
 void UsageStore::known_of_others(Answer<std::vector<MonthOfLoom>> answer) {
-    impl_->later<std::vector<MonthOfLoom>>(std::move(answer), [](UsageTable& table) { return table.known_of_others(); });
+    impl_->later<std::vector<MonthOfLoom>>(std::move(answer),
+                                           [](UsageTable& table) { return table.known_of_others(); });
 }
 
 }  // namespace loom::store

@@ -450,8 +450,8 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
 }
 
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
-    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1",
-                                                        sharing_ ? UsageSharing::all_rows : "usage")));
+    auto found = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", sharing_ ? UsageSharing::all_rows : "usage")));
     return found.bind(1, consumer).step();
 }
 

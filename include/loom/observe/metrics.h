@@ -503,7 +503,7 @@ struct ProcessFacts {
     std::vector<CertificateEnd> certificates;  // at most certificates_max, no two of one owner and file
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
-    std::optional<AlertFacts> alerts;       // nothing where no event is told
+    std::optional<AlertFacts> alerts;              // nothing where no event is told
     std::optional<SharedStoreFacts> shared_store;  // nothing where there is none
     std::vector<ProviderHealth> providers;         // all that there are
     std::optional<SemanticCacheFacts> semantic_cache;

@@ -53,8 +53,8 @@ class UsageStore {
 
     /// Where sums are shared: this Loom's id, made once for its usage.db.
     [[nodiscard]] const std::string& loom_id() const noexcept;
-    /// These are done on the service's own thread, in their order, and so are their answers; one that was not begun when
-    /// the store stops is never answered. Errors  a text: the database cannot be read or written.
+    /// These and their answers are done on the service's own thread, in their order; what was not begun when the store
+    /// stops is never answered. Errors  a text: the database cannot be read or written.
     template <class T>
     using Answer = std::function<void(std::expected<T, std::string>)>;
     /// The next page of what was changed after a revision, what was settled before this call included.
