@@ -58,6 +58,7 @@ void check_selection(Report& report);
 void check_limits(Report& report);
 void check_ledger(Report& report);
 void check_security(Report& report);
+void check_custom_types(Report& report);
 /// Of clients.
 void check_rate_limits(Report& report);
 /// What may be spent by the calendar.

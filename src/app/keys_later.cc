@@ -19,9 +19,6 @@ constexpr KeyRow rows[] = {
     // tenant
     // cache
     later("semantic_cache.embedding.model", text),
-    // guard
-    later("security.rule.<name>.pattern", text), later("security.rule.<name>.max_length", integer),
-    later("security.rule.<name>.action", text),
     // dialects
 };
 

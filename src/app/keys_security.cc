@@ -54,6 +54,32 @@ constexpr KeyRow rows[] = {
      .meaning = "request: what clients send; response: what they get, whole or as a stream, of which no more is held "
                 "back than what may still become a find. Log probabilities tell a text again and are left out",
      .choices = "request|response"},
+    {.pattern = "security.rule.<name>.pattern",
+     .type = text,
+     .meaning =
+         "a type of one's own, looked for with security.pii_detection wherever its types are: a regular expression "
+         "of Hyperscan's (PCRE without back references and lookaround, over bytes; (?i) in front: whatever the "
+         "case of ASCII). Every byte that a match covers is found; a match has 512 bytes at most"},
+    {.pattern = "security.rule.<name>.words",
+     .type = list,
+     .meaning = "in place of a pattern: words and phrases, as words of their own, whatever the case of ASCII"},
+    {.pattern = "security.rule.<name>.check",
+     .type = choice,
+     .default_text = "none",
+     .meaning = "what must be right of a match's digits: the check digit of Luhn, of Verhoeff, of ISO 7064 MOD 11,10; "
+                "of its digits and letters: MOD 97-10",
+     .choices = "none|luhn|verhoeff|mod_11_10|mod_97"},
+    {.pattern = "security.rule.<name>.max_length",
+     .type = integer,
+     .default_text = "64",
+     .meaning =
+         "how often what repeats without an end (+, *, {2,}) does so at most. A stream holds back what may still "
+         "become a match: as many bytes as the longest of all rules has",
+     .range = "1..512"},
+    {.pattern = "security.rule.<name>.action",
+     .type = choice,
+     .meaning = "in place of security.pii_detection.action",
+     .choices = "mask|block|log"},
     {.pattern = "security.prompt_injection.enabled",
      .type = boolean,
      .default_text = "off",

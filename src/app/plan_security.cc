@@ -5,10 +5,13 @@
 
 #include <algorithm>
 #include <span>
+#include <thread>
 
+#include "loom/base/assert.h"
 #include "loom/base/crypto.h"
 #include "loom/guard/pii.h"
 #include "loom/llm/endpoint.h"
+#include "plan_custom_types.h"
 
 namespace loom::app {
 
@@ -18,7 +21,7 @@ guard::PiiTypes types_of(const config::Config& config) {
     guard::PiiTypes types;
     for (const std::string& name : config.list("security.pii_detection.types")) {
         if (name == "all") {
-            for (uint32_t i = 0; i < pii_type_count; ++i)
+            for (uint32_t i = 0; i < pii_named_count; ++i)
                 if (guard::PiiTypes::reliable().has(static_cast<PiiType>(i))) types.add(static_cast<PiiType>(i));
         } else if (const auto type = guard::pii_type(name)) {
             types.add(*type);
@@ -58,6 +61,14 @@ std::string mark_of(const config::Config& config) {
         const auto own = fmt::format("security.pii_detection.type.{}.action", name);
         add(config.has(own) ? config.text(own) : std::string());
     }
+    for (const guard::CustomType& type : custom_types_of(config)) {
+        for (const std::string& text : type.words) add(text + ",");
+        for (const std::string& text :
+             {type.name, type.pattern, fmt::format("{} {}", type.repeat_max, int(type.check))})
+            add(text);
+        const auto own = fmt::format("security.rule.{}.action", type.name);
+        add(config.has(own) ? config.text(own) : std::string());
+    }
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(all);
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
@@ -86,6 +97,14 @@ proxy::ContentPlan content_of(const config::Config& config) {
     return content;
 }
 
+/// Null where there are none.
+std::shared_ptr<const guard::CustomTypes> compiled(const std::vector<guard::CustomType>& types) {
+    if (types.empty()) return nullptr;
+    auto made = guard::CustomTypes::compile(types, std::thread::hardware_concurrency() + 1);
+    LOOM_ASSERT(made.has_value());  // the checks have compiled it
+    return std::move(*made);
+}
+
 }  // namespace
 
 bool is_pii_type(std::string_view name) noexcept { return guard::pii_type(name).has_value(); }
@@ -95,15 +114,24 @@ bool is_pii_asked_for(const config::Config& config, std::string_view name) {
     return type && types_of(config).has(*type);
 }
 
-void fill_security(const config::Config& config, proxy::Plan& plan) {
+void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics) {
     proxy::GuardPlan guards;
     if (config.boolean("security.pii_detection.enabled")) {
         proxy::PiiPlan& pii = guards.pii.emplace();
-        for (uint32_t i = 0; i < pii_type_count; ++i) {
-            const auto own = fmt::format("security.pii_detection.type.{}.action", pii_type_names[i]);
-            pii.actions[i] = action_of(config.text(config.has(own) ? own : "security.pii_detection.action"));
+        const auto set_action = [&](PiiType type, const std::string& own) {
+            pii.actions[static_cast<size_t>(type)] =
+                action_of(config.text(config.has(own) ? own : "security.pii_detection.action"));
+        };
+        for (uint32_t i = 0; i < pii_named_count; ++i)
+            set_action(static_cast<PiiType>(i),
+                       fmt::format("security.pii_detection.type.{}.action", pii_type_names[i]));
+        const auto custom = compiled(custom_types_of(config));
+        for (uint32_t i = 0; custom != nullptr && i < custom->size(); ++i) {
+            const PiiType type = custom_type(i);
+            set_action(type, fmt::format("security.rule.{}.action", custom->name(type)));
+            pii.series[static_cast<size_t>(type)] = metrics.custom_type(custom->name(type));
         }
-        pii.scanner = guard::PiiScanner(types_of(config), strictness_of(pii));
+        pii.scanner = guard::PiiScanner(types_of(config), strictness_of(pii), custom);
         pii.style = style_of(config.text("security.pii_detection.mask"));
         const std::string& key = config.text("security.pii_detection.hash_key");
         pii.hash_key.assign(key.begin(), key.end());

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "loom/config/config.h"
+#include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
 
 namespace loom::app {
@@ -12,6 +13,6 @@ namespace loom::app {
 /// Does security.pii_detection.types name it, or say all?
 [[nodiscard]] bool is_pii_asked_for(const config::Config& config, std::string_view name);
 
-void fill_security(const config::Config& config, proxy::Plan& plan);
+void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics);
 
 }  // namespace loom::app

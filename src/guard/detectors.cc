@@ -48,7 +48,7 @@ constexpr PiiInfo infos[] = {
     {"azure_key", "AZURE_KEY", 124, true},
     {"secret", "SECRET", 520, false},
 };
-static_assert(std::size(infos) == pii_type_count);
+static_assert(std::size(infos) == pii_named_count);
 
 using enum PiiType;
 using enum Trigger;
@@ -64,32 +64,32 @@ constexpr Detector rows[] = {
     {api_key, literal, &find_api_key},
     {url_credentials, colon, &find_url_credentials},
     {email, at_sign, &find_email},
-    {credit_card, number, &find_credit_card},
-    {iban, number, &find_iban},
-    {ssn, number, &find_ssn},
-    {itin, number, &find_itin},
-    {uk_nino, number, &find_uk_nino},
-    {it_codice_fiscale, number, &find_it_codice_fiscale},
-    {es_dni, number, &find_es_dni},
-    {br_cnpj, number, &find_br_cnpj},
-    {br_cpf, number, &find_br_cpf},
+    {credit_card, number, &find_credit_card, digits(4, 14, 15, 16, 17, 18, 19)},
+    {iban, number, &find_iban, any_digits, Beside::letter_before},
+    {ssn, number, &find_ssn, digits(3, 9)},
+    {itin, number, &find_itin, digits(3, 9)},
+    {uk_nino, number, &find_uk_nino, digits(2, 6)},
+    {it_codice_fiscale, number, &find_it_codice_fiscale, any_digits, Beside::letter_before},
+    {es_dni, number, &find_es_dni, digits(2, 7, 8)},
+    {br_cnpj, number, &find_br_cnpj, digits(2, 14)},
+    {br_cpf, number, &find_br_cpf, digits(3, 11)},
     {fr_nir, number, &find_fr_nir},
-    {de_tax_id, number, &find_de_tax_id},
-    {pl_pesel, number, &find_pl_pesel},
-    {nl_bsn, number, &find_nl_bsn},
-    {pt_nif, number, &find_pt_nif},
-    {in_aadhaar, number, &find_in_aadhaar},
-    {au_medicare, number, &find_au_medicare},
-    {au_tfn, number, &find_au_tfn},
-    {uk_nhs, number, &find_uk_nhs},
-    {bank_routing, number, &find_bank_routing},
-    {us_passport, number, &find_us_passport},
-    {crypto_wallet, number, &find_base58_address},
-    {crypto_wallet, number, &find_hex_address},
+    {de_tax_id, number, &find_de_tax_id, digits(2, 11)},
+    {pl_pesel, number, &find_pl_pesel, digits(11)},
+    {nl_bsn, number, &find_nl_bsn, digits(3, 4, 9)},
+    {pt_nif, number, &find_pt_nif, digits(3, 9)},
+    {in_aadhaar, number, &find_in_aadhaar, digits(4, 12)},
+    {au_medicare, number, &find_au_medicare, digits(4, 10, 11)},
+    {au_tfn, number, &find_au_tfn, digits(3, 9)},
+    {uk_nhs, number, &find_uk_nhs, digits(3, 10)},
+    {bank_routing, number, &find_bank_routing, digits(9)},
+    {us_passport, number, &find_us_passport, digits(8, 9)},
+    {crypto_wallet, number, &find_base58_address, any_digits, Beside::letter_behind},
+    {crypto_wallet, number, &find_hex_address, digits(1), Beside::letter_behind},
     {crypto_wallet, literal, &find_bech32_address},
-    {mac, number, &find_mac_in_number},
+    {mac, number, &find_mac_in_number, digits(1, 2, 3, 4)},
     {mac, colon, &find_mac},
-    {ip, number, &find_ipv4},
+    {ip, number, &find_ipv4, digits(1, 2, 3)},
     {ip, colon, &find_ipv6},
     {phone, number, &find_phone},
     {azure_key, equals, &find_azure_key},
@@ -111,14 +111,14 @@ std::optional<PiiType> pii_type(std::string_view name) noexcept {
 
 PiiTypes PiiTypes::reliable() noexcept {
     PiiTypes types;
-    for (uint32_t i = 0; i < pii_type_count; ++i)
+    for (uint32_t i = 0; i < pii_named_count; ++i)
         if (infos[i].reliable) types.add(static_cast<PiiType>(i));
     return types;
 }
 
 uint32_t PiiTypes::bytes_max() const noexcept {
     uint32_t most = 0;
-    for (uint32_t i = 0; i < pii_type_count; ++i)
+    for (uint32_t i = 0; i < pii_named_count; ++i)
         if (has(static_cast<PiiType>(i))) most = std::max(most, infos[i].bytes_max);
     return most;
 }

@@ -27,8 +27,7 @@ Hash128 hash_of(PiiType type, std::string_view value) noexcept {
 }
 
 /// "[LABEL_suffix]", or "[LABEL]".
-std::string_view bracketed(PiiType type, std::string_view suffix, Arena& arena) {
-    const std::string_view label = pii_info(type).label;
+std::string_view bracketed(std::string_view label, std::string_view suffix, Arena& arena) {
     const size_t size = label.size() + 2 + (suffix.empty() ? 0 : suffix.size() + 1);
     char* const begin = arena.take(size);
     char* at = begin;
@@ -63,17 +62,16 @@ void reserve(std::string_view placeholder, MaskTable& table) {
     uint32_t number = 0;
     std::from_chars(placeholder.data() + sign + 1, placeholder.data() + placeholder.size(), number);
     if (number > MaskTable::value_count_max) return;  // no table gives so high a one
-    for (uint32_t i = 0; i < pii_type_count; ++i) {
-        const std::string_view label = pii_info(static_cast<PiiType>(i)).label;
-        if (label != placeholder.substr(1, sign - 1)) continue;
-        for (uint32_t n = 1; n <= number; ++n) {
-            std::array<char, MaskTable::placeholder_bytes_max + 16> own{'['};
-            char* at = std::ranges::copy(label, own.data() + 1).out;
-            *at++ = '_';
-            at = std::to_chars(at, own.data() + own.size() - 1, n).ptr;
-            *at++ = ']';
-            (void)table.placeholder(static_cast<PiiType>(i), {own.data(), static_cast<size_t>(at - own.data())});
-        }
+    const std::string_view label = placeholder.substr(1, sign - 1);
+    const auto type = table.type_of(label);
+    if (!type) return;
+    for (uint32_t n = 1; n <= number; ++n) {
+        std::array<char, MaskTable::placeholder_bytes_max + 16> own{'['};
+        char* at = std::ranges::copy(label, own.data() + 1).out;
+        *at++ = '_';
+        at = std::to_chars(at, own.data() + own.size() - 1, n).ptr;
+        *at++ = ']';
+        (void)table.placeholder(*type, {own.data(), static_cast<size_t>(at - own.data())});
     }
 }
 
@@ -100,7 +98,15 @@ void reserve_placeholders(std::string_view document, size_t begin, size_t end, M
     }
 }
 
-MaskTable::MaskTable(Arena& arena, bool keeps_values) noexcept : arena_(arena), keeps_values_(keeps_values) {}
+MaskTable::MaskTable(Arena& arena, bool keeps_values, const CustomTypes* custom) noexcept
+    : arena_(arena), custom_(custom), keeps_values_(keeps_values) {}
+
+std::optional<PiiType> MaskTable::type_of(std::string_view label) const noexcept {
+    const uint32_t count = pii_named_count + (custom_ == nullptr ? 0 : custom_->size());
+    for (uint32_t i = 0; i < count; ++i)
+        if (label_of(static_cast<PiiType>(i), custom_) == label) return static_cast<PiiType>(i);
+    return std::nullopt;
+}
 
 const MaskTable::Entry* MaskTable::find(PiiType type, std::string_view value, const Hash128& hash) const noexcept {
     for (const Entry* entry = buckets_[hash.low % bucket_count]; entry != nullptr; entry = entry->next)
@@ -120,7 +126,7 @@ std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
     const bool has_room = !keeps_values_ || value_bytes_ + value.size() <= value_bytes_max;
     if (count_ == value_count_max || !has_room) {
         std::string_view& unnumbered = unnumbered_[static_cast<size_t>(type)];
-        if (unnumbered.empty()) unnumbered = bracketed(type, {}, arena_);
+        if (unnumbered.empty()) unnumbered = bracketed(label_of(type, custom_), {}, arena_);
         return unnumbered;
     }
     count_ += 1;
@@ -134,7 +140,7 @@ std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
     entry = {bucket,
              other,
              keeps_values_ ? arena_.keep(value) : std::string_view(),
-             bracketed(type, {digits.data(), static_cast<size_t>(end - digits.data())}, arena_),
+             bracketed(label_of(type, custom_), {digits.data(), static_cast<size_t>(end - digits.data())}, arena_),
              hash,
              type,
              number};
@@ -150,13 +156,11 @@ std::string_view MaskTable::value_of(std::string_view placeholder) const noexcep
     if (sign == placeholder.npos) return {};
     uint32_t number = 0;
     std::from_chars(placeholder.data() + sign + 1, placeholder.data() + placeholder.size(), number);
-    for (uint32_t i = 0; i < pii_type_count; ++i) {
-        const auto type = static_cast<PiiType>(i);
-        if (pii_info(type).label != placeholder.substr(1, sign - 1)) continue;
-        for (const Entry* entry = by_placeholder_[placeholder_bucket(type, number)]; entry != nullptr;
-             entry = entry->next_placeholder)
-            if (entry->placeholder == placeholder) return entry->value;
-    }
+    const auto type = type_of(placeholder.substr(1, sign - 1));
+    if (!type) return {};
+    for (const Entry* entry = by_placeholder_[placeholder_bucket(*type, number)]; entry != nullptr;
+         entry = entry->next_placeholder)
+        if (entry->placeholder == placeholder) return entry->value;
     return {};
 }
 
@@ -195,10 +199,11 @@ std::string_view mask_partly(PiiType type, std::string_view value, Arena& arena)
     return {out, value.size()};
 }
 
-std::string_view mask_by_hash(PiiType type, std::string_view value, std::span<const uint8_t> key, Arena& arena) {
+std::string_view mask_by_hash(std::string_view label, std::string_view value, std::span<const uint8_t> key,
+                              Arena& arena) {
     constexpr size_t hex_digits = 16;  // of 64 bits: two of a million values meet in one of 10^7 cases
     const std::array<char, 64> hex = hex_of(hmac_sha256(key, value));
-    return bracketed(type, {hex.data(), hex_digits}, arena);
+    return bracketed(label, {hex.data(), hex_digits}, arena);
 }
 
 void Exemptions::add(std::string_view value) {

@@ -11,8 +11,19 @@ constexpr bool is_gap_pair(int first, int second) noexcept {
            (second == '(' && (first == ' ' || first == '-'));
 }
 
+/// Bytes that are all there.
+class Near {
+  public:
+    explicit Near(const char* data) noexcept : data_(data) {}
+    [[nodiscard]] int at(Pos i) const noexcept { return static_cast<unsigned char>(data_[i]); }
+
+  private:
+    const char* data_;
+};
+
 /// How many bytes lie between two groups; 0 where none follows.
-Pos gap_at(Window& text, Pos i) noexcept {
+template <class Text>
+Pos gap_at(Text& text, Pos i) noexcept {
     const int first = text.at(i);
     if (!is_gap(first)) return 0;
     const int second = text.at(i + 1);
@@ -20,9 +31,8 @@ Pos gap_at(Window& text, Pos i) noexcept {
     return is_gap_pair(first, second) && is_digit(text.at(i + 2)) ? 2 : 0;
 }
 
-}  // namespace
-
-void read_number(Window& text, Pos begin, Number& number) noexcept {
+template <class Text>
+void read(Text& text, Pos begin, Number& number) noexcept {
     number.begin = begin;
     number.digit_count = number.group_count = 0;
     number.opened = text.at(begin - 1) == '(';
@@ -51,6 +61,16 @@ void read_number(Window& text, Pos begin, Number& number) noexcept {
         gap = gap_at(text, at);
         if (gap == 0) return;
     }
+}
+
+}  // namespace
+
+void read_number(Window& text, Pos begin, Number& number) noexcept {
+    constexpr Pos before = 2, behind = Number::bytes_max + 4;
+    if (begin < before || begin + behind > text.size()) return read(text, begin, number);
+    Near near(text.data());
+    read(near, begin, number);
+    text.note_looks(number.group_count == 0 ? Pos{Number::digits_max} : number.end_of(number.group_count - 1) - begin);
 }
 
 bool Number::grouped(std::initializer_list<uint8_t> lengths, char gap) const noexcept {

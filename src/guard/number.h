@@ -34,6 +34,8 @@ struct Number {
 
     [[nodiscard]] Digits digits(uint32_t count) const noexcept { return {digit.data(), count}; }
     [[nodiscard]] Pos end_of(uint32_t group_index) const noexcept { return begin + group[group_index].end; }
+    /// Of its first group; 0 where it is longer than anything that has a meaning.
+    [[nodiscard]] uint32_t first_count() const noexcept { return group_count == 0 ? 0u : group[0].count; }
     /// With the signs before it.
     [[nodiscard]] Pos first() const noexcept { return begin - (plus ? 1 : 0) - (opened ? 1 : 0); }
     /// How many digits its first `count` groups have.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <utility>
 
 #include "anchors.h"
 #include "detectors.h"
@@ -46,6 +47,30 @@ Anchors anchors_at(AnchorKernel kernel, const Window& window, Pos block) noexcep
     return found;
 }
 
+// Kinds of numbers (PiiScanner::number_kinds).
+static_assert(Number::digits_max == 32);
+constexpr uint32_t letter_before = 1, letter_behind = 2, kinds_of_count = 4;
+
+/// Where it is longer than anything that has a meaning it may be in letters as well.
+uint32_t kind_of(Probe& probe) noexcept {
+    const Number& number = probe.number();
+    const uint32_t count = number.first_count();
+    uint32_t kind = count * kinds_of_count;
+    if (is_alpha(probe.text.at(probe.anchor - 1))) kind += letter_before;
+    if (count == 0 || is_alpha(probe.text.at(number.end_of(0)))) kind += letter_behind;
+    return kind;
+}
+
+bool may_find(const Detector& row, uint32_t kind) noexcept {
+    if ((row.first_group >> kind / kinds_of_count & 1) == 0) return false;
+    switch (row.beside) {
+        case Beside::letter_before: return (kind & letter_before) != 0;
+        case Beside::letter_behind: return (kind & letter_behind) != 0;
+        case Beside::anything: break;
+    }
+    return true;
+}
+
 /// Most numbers are too short for anything, and stand for themselves: they are asked about nothing.
 bool may_be_something(Probe& probe) noexcept {
     constexpr uint32_t digits_min = 8;  // of what is digits alone
@@ -64,18 +89,63 @@ bool may_be_something(Probe& probe) noexcept {
     return (sign == '-' || sign == '.' || sign == ' ') && is_alpha(text.at(number.begin + last.end + 1));
 }
 
+/// The matches of custom types between two places, in order.
+class CustomWalk {
+  public:
+    /// custom  null: there are none.
+    CustomWalk(const CustomTypes* custom, std::string_view text, Pos from, Pos end) noexcept
+        : custom_(custom), text_(text), looked_(from), end_(end) {}
+
+    /// Calls tell with those that begin before `place`.
+    template <class Tell>
+    void up_to(Pos place, Tell&& tell) {
+        if (custom_ == nullptr) return;
+        while (true) {
+            for (; next_ < batch_.count && static_cast<Pos>(batch_.matches[next_].begin) < place; ++next_) {
+                const CustomTypes::Match& match = batch_.matches[next_];
+                tell(PiiSpan{match.begin, match.end, match.type});
+            }
+            if (next_ < batch_.count || looked_ >= std::min(place, end_)) return;
+            const Pos stop = std::min(end_, looked_ + chunk_bytes);
+            looked_ =
+                static_cast<Pos>(custom_->find(text_, static_cast<size_t>(looked_), static_cast<size_t>(stop), batch_));
+            next_ = 0;
+        }
+    }
+
+  private:
+    static constexpr Pos chunk_bytes = 4096;
+    const CustomTypes* custom_;
+    std::string_view text_;
+    Pos looked_;
+    Pos end_;
+    uint32_t next_ = 0;
+    CustomTypes::Batch batch_;
+};
+
+/// Matches of custom types may overlap without end: a run of digits, say.
+bool grows_long(const PiiSpan& held, const PiiSpan& span) noexcept {
+    return span.begin >= held.begin && span.end > held.end && span.end - held.begin > CustomTypes::run_bytes_max &&
+           (is_custom(span.type) || is_custom(held.type));
+}
+
 }  // namespace
 
-PiiScanner::PiiScanner(PiiTypes types, const PiiStrictness& strictness) noexcept
-    : types_(types), strictness_(strictness) {
+PiiScanner::PiiScanner(PiiTypes types, const PiiStrictness& strictness,
+                       std::shared_ptr<const CustomTypes> custom) noexcept
+    : types_(types), strictness_(strictness), custom_(std::move(custom)) {
     const auto add = [](auto& finders, const Detector& row) {
         LOOM_ASSERT(finders.count < finders.row.size());
-        finders.row[finders.count++] = &row;
+        finders.row[finders.count++] = static_cast<uint8_t>(&row - detectors().data());
     };
     for (const Detector& row : detectors()) {
         if (!types.has(row.type)) continue;
         switch (row.trigger) {
-            case Trigger::number: add(numbers_, row); break;
+            case Trigger::number:
+                asks_numbers_ = true;
+                for (uint32_t kind = 0; kind < number_kinds; ++kind)
+                    if (may_find(row, kind)) add(numbers_[kind], row);
+                break;
             case Trigger::literal: add(literals_, row); break;
             case Trigger::at_sign: add(at_signs_, row); break;
             case Trigger::colon: add(colons_, row); break;
@@ -84,12 +154,13 @@ PiiScanner::PiiScanner(PiiTypes types, const PiiStrictness& strictness) noexcept
     }
 }
 
-void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context) const {
+void PiiScanner::hold(PiiSpan span, Held& held, Sink sink, void* context) const {
     const auto tell = [&](const PiiSpan& told) {
         held.told_end = told.end;
         sink(context, told);
     };
-    if (span.begin < held.told_end) return;
+    if (span.end <= held.told_end) return;
+    span.begin = std::max(span.begin, held.told_end);
     if (!held.is_any) {
         held.span = span;
         held.is_any = true;
@@ -98,18 +169,19 @@ void PiiScanner::hold(const PiiSpan& span, Held& held, Sink sink, void* context)
         held.span = span;
     } else if (span.end <= held.span.begin) {
         tell(span);
-    } else {
-        const uint8_t strict = strictness_[static_cast<size_t>(span.type)],
-                      others = strictness_[static_cast<size_t>(held.span.type)];
+    } else if (const auto strict = strictness_[static_cast<size_t>(span.type)],
+               others = strictness_[static_cast<size_t>(held.span.type)];
+               strict > others) {
+        held.span = span;
+    } else if (strict == others && grows_long(held.span, span)) {
+        tell(held.span);
+        held.span = {held.told_end, span.end, span.type};
+    } else if (strict == others) {
+        // Else a part of the one that loses were told as text.
         const uint64_t length = span.end - span.begin, other = held.span.end - held.span.begin;
         const bool wins = length > other || (length == other && span.type < held.span.type);
-        if (strict == others) {
-            // Else a part of the one that loses were told as text.
-            held.span = {std::min(span.begin, held.span.begin), std::max(span.end, held.span.end),
-                         wins ? span.type : held.span.type};
-        } else if (strict > others) {
-            held.span = span;
-        }
+        held.span = {std::min(span.begin, held.span.begin), std::max(span.end, held.span.end),
+                     wins ? span.type : held.span.type};
     }
 }
 
@@ -123,11 +195,13 @@ bool PiiScanner::ask(const Finders<count_max>& finders, Probe& probe, Held& held
     };
     std::array<Found, count_max> found;
     uint32_t found_count = 0;
+    const Detector* const rows = detectors().data();
     for (uint32_t i = 0; i < finders.count; ++i) {
-        const Match match = finders.row[i]->find(probe);
+        const Detector& row = rows[finders.row[i]];
+        const Match match = row.find(probe);
         if (window.undecided()) return false;
         if (!match) continue;
-        found[found_count++] = {match.begin, match.end, finders.row[i]->type};
+        found[found_count++] = {match.begin, match.end, row.type};
     }
     if (found_count == 0) return true;
     const auto floor = static_cast<uint64_t>(hold_begin(window, probe.anchor));
@@ -143,22 +217,27 @@ bool PiiScanner::ask_number(Window& window, Pos anchor, Held& held, Sink sink, v
     Probe probe(window, anchor);
     const bool asks = may_be_something(probe);
     if (window.undecided()) return false;
-    return !asks || ask(numbers_, probe, held, sink, context);
+    return !asks || ask(numbers_[kind_of(probe)], probe, held, sink, context);
 }
 
 Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* context) const {
     const AnchorKernel kernel = anchor_kernel();
-    const uint64_t wants_numbers = numbers_.count > 0 ? ~uint64_t{0} : 0;
+    const uint64_t wants_numbers = asks_numbers_ ? ~uint64_t{0} : 0;
     const uint64_t wants_signs = at_signs_.count + colons_.count + equals_.count > 0 ? ~uint64_t{0} : 0;
     const uint64_t wants_literals = literals_.count > 0 ? ~uint64_t{0} : 0;
     window.begin_decision();
-    for (Pos block = from; block < window.size(); block += anchor_block) {
+    const Pos end = decidable_end(window, from);
+    CustomWalk customs(custom_.get(), {window.data(), static_cast<size_t>(window.size())}, from, end);
+    const auto hold_custom = [&](const PiiSpan& span) { hold(span, held, sink, context); };
+    for (Pos block = from; block < end; block += anchor_block) {
         const Anchors places = anchors_at(kernel, window, block);
         uint64_t left =
             (places.numbers & wants_numbers) | (places.signs & wants_signs) | (places.literals & wants_literals);
         for (; left != 0; left &= left - 1) {
             const uint64_t bit = left & -left;
             const Pos anchor = block + std::countr_zero(left);
+            if (anchor >= end) break;
+            customs.up_to(anchor, hold_custom);
             bool decided = true;
             if ((places.numbers & bit) != 0) decided = ask_number(window, anchor, held, sink, context);
             if ((places.signs & bit) != 0) {
@@ -173,7 +252,24 @@ Pos PiiScanner::walk(Window& window, Pos from, Held& held, Sink sink, void* cont
             if (!decided) return anchor;
         }
     }
-    return window.size();
+    customs.up_to(end, hold_custom);
+    return end;
+}
+
+/// Custom types are asked about whole windows of their width alone.
+Pos PiiScanner::decidable_end(const Window& window, Pos from) const noexcept {
+    if (custom_ == nullptr || window.final()) return window.size();
+    return std::max(from, window.size() - static_cast<Pos>(custom_->bytes_max()) - 1);
+}
+
+size_t PiiScanner::lookbehind() const noexcept {
+    const size_t custom = custom_ == nullptr ? 0 : custom_->bytes_max() + 2;
+    return std::max(static_cast<size_t>(Window::lookbehind_max), custom);
+}
+
+size_t PiiScanner::bytes_max() const noexcept {
+    const size_t custom = custom_ == nullptr ? 0 : CustomTypes::run_bytes_max;
+    return std::max<size_t>(types_.bytes_max(), custom);
 }
 
 void PiiScanner::scan_into(std::string_view text, Sink sink, void* context) const {

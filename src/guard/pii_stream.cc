@@ -43,7 +43,7 @@ struct PiiStream::Telling {
 };
 
 size_t PiiScan::unneeded() const noexcept {
-    constexpr auto behind = static_cast<size_t>(Window::lookbehind_max);
+    const size_t behind = scanner_->lookbehind();
     size_t needed = std::min(resume_, decided_);
     if (held_.is_any) needed = std::min<size_t>(needed, held_.span.begin);
     return needed > behind ? needed - behind : 0;
@@ -75,12 +75,12 @@ void PiiScan::forget(size_t count) noexcept {
 }
 
 PiiStream::PiiStream(const PiiScanner& scanner) : scanner_(scanner), scan_(scanner) {
-    buffer_.reserve(2 * static_cast<size_t>(Window::lookbehind_max) + held_bytes_max());
+    buffer_.reserve(2 * scanner_.lookbehind() + held_bytes_max());
 }
 
 size_t PiiStream::held_bytes_max() const noexcept {
     // A find that waits for those that might be longer, the word before the anchor that is open, and what that reads.
-    const size_t open = 2 * size_t{scanner_.types().bytes_max()} + word_bytes_max + 4;
+    const size_t open = 2 * scanner_.bytes_max() + word_bytes_max + 4;
     return open + open / 8;  // PiiScan::waits
 }
 
@@ -103,6 +103,9 @@ void PiiStream::run(bool final, PiiStreamSink& sink) {
     scan_.advance(buffer_, final, [&](const PiiSpan& span) { telling.found(span); });
     size_t decided = scan_.decided();
     if (!final && decided == buffer_.size()) decided -= cut_character(buffer_);
+    while (decided > cursor_ && decided < buffer_.size() &&
+           (static_cast<unsigned char>(buffer_[decided]) & 0xc0) == 0x80)
+        decided -= 1;
     telling.text_up_to(std::max(decided, cursor_));
 }
 

@@ -27,6 +27,8 @@ class Window {
         if (i >= 0) undecided_ |= !final_;
         return -1;
     }
+    /// So many bytes were looked at without asking.
+    void note_looks(Pos count) noexcept { looks_ += static_cast<uint64_t>(count); }
     [[nodiscard]] const char* data() const noexcept { return data_; }
     [[nodiscard]] Pos size() const noexcept { return static_cast<Pos>(size_); }
     /// Of bytes that at() gave.
@@ -40,6 +42,8 @@ class Window {
         return true;
     }
 
+    /// Nothing follows behind the bytes that are there.
+    [[nodiscard]] bool final() const noexcept { return final_; }
     [[nodiscard]] bool undecided() const noexcept { return undecided_; }
     void begin_decision() noexcept { undecided_ = false; }
     /// How often a byte was looked at, for the law that this is linear in the text.

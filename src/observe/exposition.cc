@@ -521,12 +521,12 @@ class Exposition {
         out_.family("loom_ai_pii_detected_total", "counter",
                     "Personal data and secrets found (security.pii_detection), by type: in requests, and in answers "
                     "(direction=\"response\").");
-        for (size_t i = 0; i < pii_type_count; ++i) {
-            const auto type = static_cast<PiiType>(i);
-            const uint64_t n = sum([=](const ShardMetrics& s) { return s.pii_detected_count(type); });
-            if (n > 0) out_.sample({{"type", std::string(pii_type_name(type))}}, n);
-            const uint64_t told = sum([=](const ShardMetrics& s) { return s.pii_told_count(type); });
-            if (told > 0) out_.sample({{"type", std::string(pii_type_name(type))}, {"direction", "response"}}, told);
+        for (size_t i = 0; i < pii_named_count + m_.custom_types_.size(); ++i) {
+            const std::string type(i < pii_named_count ? pii_type_names[i] : m_.custom_types_[i - pii_named_count]);
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.pii_detected_count(i); });
+            if (n > 0) out_.sample({{"type", type}}, n);
+            const uint64_t told = sum([=](const ShardMetrics& s) { return s.pii_told_count(i); });
+            if (told > 0) out_.sample({{"type", type}, {"direction", "response"}}, told);
         }
         out_.family("loom_ai_prompt_injections_total", "counter",
                     "Requests whose texts look like an attack on the model's instructions, refused or not.");

@@ -195,11 +195,13 @@ void Guarding::book_answer() {
         const uint32_t count = answer_counts_[i];
         if (count == 0) continue;
         const auto type = static_cast<PiiType>(i);
-        metrics.pii_told(type, count);
+        const PiiPlan& pii = *x_.plan().guard->pii;
+        metrics.pii_told(pii.series[i], count);
         std::array<char, 16> digits;
         const char* const end = fmt::format_to(digits.data(), "{}", count);
-        const std::string_view one = x_.text_.join(x_.text_.join("answer", ".", pii_type_name(type)), ":",
-                                                   {digits.data(), static_cast<size_t>(end - digits.data())});
+        const std::string_view one =
+            x_.text_.join(x_.text_.join("answer", ".", name_of(type, pii.scanner.custom().get())), ":",
+                          {digits.data(), static_cast<size_t>(end - digits.data())});
         summary_ = summary_.empty() ? one : x_.text_.join(summary_, " ", one);
     }
     const GuardPlan& plan = *x_.plan().guard;

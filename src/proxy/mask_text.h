@@ -14,7 +14,8 @@ namespace loom::proxy {
                                                 guard::MaskTable& table, Arena& arena) {
     switch (pii.style) {
         case guard::MaskStyle::partial: return guard::mask_partly(type, value, arena);
-        case guard::MaskStyle::hash: return guard::mask_by_hash(type, value, pii.hash_key, arena);
+        case guard::MaskStyle::hash:
+            return guard::mask_by_hash(guard::label_of(type, pii.scanner.custom().get()), value, pii.hash_key, arena);
         case guard::MaskStyle::placeholder:
         case guard::MaskStyle::reversible: break;
     }

@@ -24,6 +24,10 @@ const guard::PiiScanner& no_scanner() {
     return none;
 }
 
+const guard::CustomTypes* custom_of(const GuardPlan& plan) noexcept {
+    return plan.pii ? plan.pii->scanner.custom().get() : nullptr;
+}
+
 }  // namespace
 
 RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document,
@@ -32,7 +36,7 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
       document_(document),
       side_(side),
       arena_(blocks, 4096),
-      table_(values != nullptr ? *values : own_table_.emplace(arena_, false)),
+      table_(values != nullptr ? *values : own_table_.emplace(arena_, false, custom_of(plan))),
       reader_(document),
       bytes_(blocks),
       runs_(blocks),
@@ -435,7 +439,7 @@ std::string_view RequestGuard::blocked_names(Arena& arena) const {
     std::string_view names;
     const auto add = [&](std::string_view name) { names = names.empty() ? name : arena.join(names, ", ", name); };
     for (uint32_t i = 0; i < pii_type_count; ++i)
-        if (blocked_.has(static_cast<PiiType>(i))) add(pii_type_name(static_cast<PiiType>(i)));
+        if (blocked_.has(static_cast<PiiType>(i))) add(name_of(static_cast<PiiType>(i), custom_of(plan_)));
     for (uint32_t i = 0; blocked_.empty() && attack_blocked_ && i < worst_.reason_count; ++i)
         add(worst_.reasons[i].rule);
     const bool is_content = names.empty();
@@ -453,7 +457,7 @@ std::string_view RequestGuard::summary(Arena& arena) const {
         told = told.empty() ? one : arena.join(told, " ", one);
     };
     for (uint32_t i = 0; i < pii_type_count; ++i)
-        if (counts_[i] > 0) add(pii_type_name(static_cast<PiiType>(i)), counts_[i]);
+        if (counts_[i] > 0) add(name_of(static_cast<PiiType>(i), custom_of(plan_)), counts_[i]);
     if (attack_count_ > 0) add("prompt_injection", attack_count_);
     for (size_t i = 0; i < content_category_count; ++i)
         if (content_counts_[i] > 0) add(content_category_names[i], content_counts_[i]);
@@ -462,7 +466,7 @@ std::string_view RequestGuard::summary(Arena& arena) const {
 
 void RequestGuard::count(observe::ShardMetrics& metrics) const noexcept {
     for (uint32_t i = 0; i < pii_type_count; ++i)
-        if (counts_[i] > 0) metrics.pii_detected(static_cast<PiiType>(i), counts_[i]);
+        if (counts_[i] > 0) metrics.pii_detected(plan_.pii->series[i], counts_[i]);
     if (attack_count_ > 0) metrics.injection_detected();
     for (size_t i = 0; i < content_category_count; ++i)
         if (content_counts_[i] > 0) metrics.content_detected(static_cast<ContentCategory>(i));

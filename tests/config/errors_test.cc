@@ -80,8 +80,6 @@ TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
               "loom.conf:1:1: 'semantic_cache.embedding.model' is not available in this version\n");
     EXPECT_EQ(errors_of("semantic_cache.embedding.provider = openai"),
               "loom.conf:1:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
-    EXPECT_EQ(errors_of("security.rule.r.pattern = a+"),
-              "loom.conf:1:1: 'security.rule.r.pattern' is not available in this version\n");
     EXPECT_EQ(errors_of("state.encryption_key = x"),
               "loom.conf:1:1: 'state.encryption_key' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),

@@ -44,7 +44,7 @@ void expect_all(std::initializer_list<std::string_view> lines) {
 }
 
 TEST(Detectors, EveryTypeHasAFinderANameAndABound) {
-    for (uint32_t i = 0; i < pii_type_count; ++i) {
+    for (uint32_t i = 0; i < pii_named_count; ++i) {
         const auto type = static_cast<PiiType>(i);
         EXPECT_EQ(pii_type(pii_info(type).name), type);
         EXPECT_GT(pii_info(type).bytes_max, 10u);

@@ -49,7 +49,8 @@ THIRD_PARTY = [
     (r"(faiss/.*|cblas\.h)", ["cache"]),
     (r"(sqlite3\.h|hiredis/.*)", ["store"]),
     (r"nghttp2/.*", ["http"]),
-    (r"hs(/.*)?\.h", ["guard"]),
+    (r"hs(/.*)?\.h", ["guard", "bench"]),
+    (r"re2/.*", ["bench"]),
 ]
 PURE_FORBIDS = r"(sys/(socket|epoll|select|poll|uio|un)|netinet/.*|arpa/inet|netdb|poll|pthread|unistd|fcntl)\.h|thread|mutex"
 

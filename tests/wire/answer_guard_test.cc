@@ -264,6 +264,23 @@ TEST_F(AnswerGuard, ABlockedStreamIsReadNoFurther) {
     EXPECT_TRUE(contains(line, "may not be told")) << line;
 }
 
+/// A type of one's own, cut between two events.
+TEST_F(AnswerGuard, TypesOfOnesOwnAreMaskedInStreams) {
+    conf.set("security.rule.project_x.pattern", R"((?i)project\s+titan)");
+    for (const ProviderProtocol& provider : provider_protocols()) {
+        if (!contains(provider.stream_type, "event-stream")) continue;  // frames have lengths
+        begin(saying(provider, "We call it project t", "itan today"), true);
+        for (const ClientProtocol& client : client_protocols()) {
+            if (!is_pair(provider, client)) continue;
+            SCOPED_TRACE(fmt::format("{} {}", provider.type, client.name));
+            const Message got = ask(client.ask("big", true, ""));
+            EXPECT_EQ(got.status(), 200);
+            EXPECT_TRUE(contains(got.body, "[PROJECT_X_1]")) << got.body;
+            EXPECT_FALSE(contains(got.body, "itan")) << got.body;
+        }
+    }
+}
+
 /// Its provider's usage would have come last: the prompt is booked as it was counted, also where no limit counts
 /// tokens.
 TEST_F(AnswerGuard, ABlockedStreamHasItsPromptBooked) {
@@ -279,9 +296,8 @@ TEST_F(AnswerGuard, ABlockedStreamHasItsPromptBooked) {
     std::string prompt;
     for (int i = 0; i < 400; ++i) prompt += "word ";
     EXPECT_TRUE(contains(ask(chat_of(prompt, true)).body, "content_filter"));
-    wait_until("its prompt is booked", [&] {
-        return double{loom().eventually_where("loom_ai_tokens_total", {"type=\"input\""})} >= 300;
-    });
+    wait_until("its prompt is booked",
+               [&] { return double{loom().eventually_where("loom_ai_tokens_total", {"type=\"input\""})} >= 300; });
 }
 
 /// What a filter has ended is no answer for others, however late in it the find stood.

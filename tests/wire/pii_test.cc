@@ -425,5 +425,64 @@ TEST(PiiConf, TellsWhatItCannotDo) {
     EXPECT_TRUE(contains(refused("security.unread", "chat_completions"), "no family"));
 }
 
+/// Types of a configuration's own (security.rule.NAME).
+TEST_F(Pii, TypesOfOnesOwnAreMaskedRefusedAndCounted) {
+    conf.set("security.rule.project_x.pattern", R"((?i)project\s+titan)");
+    conf.set("security.rule.staff.pattern", R"(\bEMP-\d{6}\b)").set("security.rule.staff.action", "block");
+    conf.set("security.rule.codename.words", "blue moon, hermes").set("security.rule.codename.action", "log");
+    begin();
+    EXPECT_EQ(
+        sent(
+            R"({"model":"gpt-4o","messages":[{"role":"user","content":"Is project  Titan, mail ann@example.org, Hermes' PROJECT\nTITAN? project titanic"}]})"),
+        R"({"model":"gpt-4o","messages":[{"role":"user","content":"Is [PROJECT_X_1], mail [EMAIL_1], Hermes' [PROJECT_X_2]? [PROJECT_X_3]ic"}]})");
+    EXPECT_EQ(detected("project_x"), 3);
+    EXPECT_EQ(detected("codename"), 1);
+    const Message refused =
+        ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":"who is EMP-123456?"}]})"));
+    expect_error(refused, 400);
+    EXPECT_TRUE(contains(refused.body, "staff")) << refused.body;
+    EXPECT_FALSE(contains(refused.body, "123456"));
+    EXPECT_EQ(blocked(), 1);
+    const std::string line = loom().wait_for_access_line("staff:1");
+    EXPECT_FALSE(contains(line, "EMP-"));
+}
+
+/// A series belongs to its name, whichever place its type has in a configuration; a name that is gone keeps its count.
+TEST_F(Pii, TypesOfOnesOwnKeepTheirCountsOverReloads) {
+    conf.set("security.rule.one.words", "alpha").set("security.rule.two.words", "beta");
+    begin();
+    const std::string_view body =
+        R"({"model":"gpt-4o","messages":[{"role":"user","content":"alpha beta beta gamma"}]})";
+    (void)sent(body);
+    conf.set("security.rule.three.words", "gamma");
+    std::string text = conf.text();
+    const size_t at = text.find("security.rule.one");
+    loom().reload(text.erase(at, text.find('\n', at) + 1 - at));
+    EXPECT_TRUE(contains(sent(body), "alpha [TWO_1] [TWO_1] [THREE_1]"));
+    EXPECT_EQ(detected("one"), 1);
+    EXPECT_EQ(detected("two"), 4);
+    EXPECT_EQ(detected("three"), 1);
+}
+
+TEST_F(Pii, ATypeOfOnesOwnThatCannotBeLookedForIsRefusedByItsKey) {
+    const auto told = [](std::string_view key, std::string_view value) {
+        return Conf()
+            .use_upstream(1)
+            .set("security.pii_detection.enabled", "on")
+            .set(std::string(key), std::string(value));
+    };
+    const auto check = [](const Conf& conf, std::string_view why) {
+        const Exit exit = LoomProcess::run_to_end(conf.text());
+        EXPECT_EQ(exit.code, 78) << exit.log;
+        EXPECT_TRUE(contains(exit.log, why)) << exit.log;
+    };
+    check(told("security.rule.x.pattern", "a("),
+          "security.rule.x.pattern: cannot be looked for: Missing close parenthesis");
+    check(told("security.rule.email.pattern", "a"), "'email' is a type that Loom has already");
+    check(told("security.rule.x1.pattern", "a"), "'x1' is to be the name of a type");
+    check(told("security.rule.x.action", "log"), "give it security.rule.x.pattern or words");
+    check(told("security.rule.x.pattern", "(a+b)+"), "bound what repeats");
+}
+
 }  // namespace
 }  // namespace loom::wire

@@ -117,7 +117,7 @@ TEST(Start, ABadConfEndsWith78AndSaysWhere) {
 
 TEST(Start, AKeyOfALaterVersionIsRefusedByName) {
     const Exit exit =
-        LoomProcess::run_to_end(Conf().use_upstream(1).set("security.rule.card.pattern", "[0-9]+").text());
+        LoomProcess::run_to_end(Conf().use_upstream(1).set("semantic_cache.embedding.model", "small").text());
     EXPECT_EQ(exit.code, 78) << exit.log;
     EXPECT_TRUE(contains(exit.log, "not available in this version")) << exit.log;
 }

@@ -3,12 +3,14 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "loom/base/arena.h"
 #include "loom/base/hash.h"
+#include "loom/guard/custom_types.h"
 #include "loom/guard/pii.h"
 
 namespace loom::guard {
@@ -32,7 +34,8 @@ class MaskTable {
     static constexpr size_t value_bytes_max = 256 * 1024;
 
     /// Without keeps_values it only knows values again, and has no way back.
-    explicit MaskTable(Arena& arena, bool keeps_values = true) noexcept;
+    /// custom  outlives it, where there are such types.
+    explicit MaskTable(Arena& arena, bool keeps_values = true, const CustomTypes* custom = nullptr) noexcept;
 
     /// The placeholder of a value, in the arena. Brackets, capitals, digits and '_' alone: nothing that JSON escapes.
     [[nodiscard]] std::string_view placeholder(PiiType type, std::string_view value);
@@ -44,6 +47,8 @@ class MaskTable {
     [[nodiscard]] bool keeps(PiiType type, std::string_view value) const noexcept;
     [[nodiscard]] bool keeps_any() const noexcept { return value_bytes_ > 0; }
     [[nodiscard]] bool empty() const noexcept { return count_ == 0; }
+    /// Whose placeholders are called so.
+    [[nodiscard]] std::optional<PiiType> type_of(std::string_view label) const noexcept;
     [[nodiscard]] size_t memory_bytes() const noexcept {
         return count_ * (sizeof(Entry) + placeholder_bytes_max) + value_bytes_;
     }
@@ -65,6 +70,7 @@ class MaskTable {
     }
 
     Arena& arena_;
+    const CustomTypes* custom_;
     bool keeps_values_;
     std::array<Entry*, bucket_count> buckets_{};  // by a hash under a key of the process: nobody can make them meet
     std::array<Entry*, bucket_count> by_placeholder_{};
@@ -77,9 +83,10 @@ class MaskTable {
 /// In the arena. What is left to see is ASCII without quotes, backslashes and control characters.
 [[nodiscard]] std::string_view mask_partly(PiiType type, std::string_view value, Arena& arena);
 
-/// key  of the operator, of any length; who has it can test guesses, nobody else.
-[[nodiscard]] std::string_view mask_by_hash(PiiType type, std::string_view value, std::span<const uint8_t> key,
-                                            Arena& arena);
+/// label  of its type (label_of).
+/// key    of the operator, of any length; who has it can test guesses, nobody else.
+[[nodiscard]] std::string_view mask_by_hash(std::string_view label, std::string_view value,
+                                            std::span<const uint8_t> key, Arena& arena);
 
 /// Values that are nobody's secret: whole ones ("support@example.org"), and all that end with something
 /// ("*@example.org"). ASCII is compared without regard to case.

@@ -9,6 +9,7 @@
 
 namespace loom::guard {
 
+using loom::pii_named_count;
 using loom::pii_type_count;
 using loom::PiiType;
 
@@ -21,6 +22,7 @@ struct PiiInfo {
     /// Whether a check (digits, issuer, format) tells it from other text. What has none has to be asked for by name.
     bool reliable;
 };
+/// Of a type that is not custom.
 [[nodiscard]] const PiiInfo& pii_info(PiiType type) noexcept;
 [[nodiscard]] std::optional<PiiType> pii_type(std::string_view name) noexcept;
 
@@ -28,16 +30,17 @@ class PiiTypes {
   public:
     constexpr PiiTypes() noexcept = default;
     [[nodiscard]] static PiiTypes reliable() noexcept;
+    /// But for custom ones.
     [[nodiscard]] static constexpr PiiTypes all() noexcept {
         PiiTypes every;
-        every.bits_ = (uint64_t{1} << pii_type_count) - 1;
+        every.bits_ = (uint64_t{1} << pii_named_count) - 1;
         return every;
     }
     constexpr void add(PiiType type) noexcept { bits_ |= bit(type); }
     constexpr void remove(PiiType type) noexcept { bits_ &= ~bit(type); }
     [[nodiscard]] constexpr bool has(PiiType type) const noexcept { return (bits_ & bit(type)) != 0; }
     [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
-    /// The longest of their bytes_max.
+    /// The longest of their bytes_max, but for custom ones.
     [[nodiscard]] uint32_t bytes_max() const noexcept;
 
   private:

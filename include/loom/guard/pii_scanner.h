@@ -3,15 +3,17 @@
 // Of finds that overlap one is told: the one whose anchor (its '@', its first digit) comes first is held against each
 // that follows; the stricter type wins, then the longer find, then the type of higher priority. Where both are as
 // strict, what is told reaches from the first byte of either to the last. So what is told never overlaps, comes in
-// order, and depends on the text alone.
+// order, and depends on the text alone. Of custom types the anchor is their first byte.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
 
+#include "loom/guard/custom_types.h"
 #include "loom/guard/pii.h"
 
 namespace loom::guard {
@@ -28,9 +30,14 @@ using PiiStrictness = std::array<uint8_t, pii_type_count>;
 /// (tests/guard/linear_test.cc).
 class PiiScanner {
   public:
-    explicit PiiScanner(PiiTypes types, const PiiStrictness& strictness = {}) noexcept;
+    /// types   of Loom's own.     custom  all of these; null: none.
+    explicit PiiScanner(PiiTypes types, const PiiStrictness& strictness = {},
+                        std::shared_ptr<const CustomTypes> custom = nullptr) noexcept;
 
     [[nodiscard]] PiiTypes types() const noexcept { return types_; }
+    [[nodiscard]] const std::shared_ptr<const CustomTypes>& custom() const noexcept { return custom_; }
+    /// What a find is at most long, from what finders may look at before it to what they must see behind it.
+    [[nodiscard]] size_t bytes_max() const noexcept;
 
     /// Calls found(const PiiSpan&) for each find, in order.
     template <class Found>
@@ -54,8 +61,8 @@ class PiiScanner {
     };
     template <size_t count_max>
     struct Finders {
-        std::array<const Detector*, count_max> row;
-        uint32_t count = 0;
+        std::array<uint8_t, count_max> row;  // of detectors()
+        uint8_t count = 0;
     };
 
     void scan_into(std::string_view text, Sink sink, void* context) const;
@@ -64,13 +71,19 @@ class PiiScanner {
     template <size_t count_max>
     bool ask(const Finders<count_max>& finders, Probe& probe, Held& held, Sink sink, void* context) const;
     bool ask_number(Window& window, ptrdiff_t anchor, Held& held, Sink sink, void* context) const;
-    void hold(const PiiSpan& span, Held& held, Sink sink, void* context) const;
+    void hold(PiiSpan span, Held& held, Sink sink, void* context) const;
+    [[nodiscard]] ptrdiff_t decidable_end(const Window& window, ptrdiff_t from) const noexcept;
+    [[nodiscard]] size_t lookbehind() const noexcept;
 
     PiiTypes types_;
     PiiStrictness strictness_;
-    Finders<32> numbers_;
+    /// By how many digits a number begins with, and whether letters stand before and behind them.
+    static constexpr uint32_t number_kinds = 33 * 4;
+    std::array<Finders<32>, number_kinds> numbers_;
+    bool asks_numbers_ = false;
     Finders<16> literals_;
     Finders<4> at_signs_, colons_, equals_;
+    std::shared_ptr<const CustomTypes> custom_;
 };
 
 /// One scan of a text of which only a window is there at a time: what was asked of it and is decided may be let go of.

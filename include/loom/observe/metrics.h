@@ -264,8 +264,9 @@ class ShardMetrics {
     /// A request whose client was not let in.
     void auth_failed(AuthFailure why) noexcept { auth_failures_[static_cast<size_t>(why)].add(); }
     /// Finds in a request, whatever became of them.
-    void pii_told(PiiType type, uint64_t count) noexcept { pii_told_[static_cast<size_t>(type)].add(count); }
-    void pii_detected(PiiType type, uint64_t count) noexcept { pii_detected_[static_cast<size_t>(type)].add(count); }
+    /// series  of PiiSeries.
+    void pii_told(uint8_t series, uint64_t count) noexcept { pii_told_[series].add(count); }
+    void pii_detected(uint8_t series, uint64_t count) noexcept { pii_detected_[series].add(count); }
     /// A request whose texts look like an attack, whatever became of it.
     void content_detected(ContentCategory category) noexcept { content_detected_[static_cast<size_t>(category)].add(); }
     void injection_detected() noexcept { injections_detected_.add(); }
@@ -326,12 +327,8 @@ class ShardMetrics {
     [[nodiscard]] uint64_t failover_count(uint16_t from, uint16_t to, FailoverReason reason) const noexcept {
         return failovers_[size_t{from} * provider_slots_max + to][static_cast<size_t>(reason)].value();
     }
-    [[nodiscard]] uint64_t pii_told_count(PiiType type) const noexcept {
-        return pii_told_[static_cast<size_t>(type)].value();
-    }
-    [[nodiscard]] uint64_t pii_detected_count(PiiType type) const noexcept {
-        return pii_detected_[static_cast<size_t>(type)].value();
-    }
+    [[nodiscard]] uint64_t pii_told_count(size_t series) const noexcept { return pii_told_[series].value(); }
+    [[nodiscard]] uint64_t pii_detected_count(size_t series) const noexcept { return pii_detected_[series].value(); }
     [[nodiscard]] uint64_t content_detected_count(ContentCategory category) const noexcept {
         return content_detected_[static_cast<size_t>(category)].value();
     }
@@ -385,7 +382,7 @@ class ShardMetrics {
     std::array<Counter, limit_scope_count> rate_limited_;
     std::array<Counter, limit_scope_count> budget_refused_;
     std::array<Counter, auth_failure_count> auth_failures_;
-    std::array<Counter, pii_type_count> pii_detected_, pii_told_;  // in requests, in answers
+    std::array<Counter, pii_series_count> pii_detected_, pii_told_;  // in requests, in answers
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
     std::array<Counter, content_category_count> content_detected_;
@@ -531,6 +528,8 @@ class Metrics {
     /// Of a team, of a tenant (OwnerSlots).
     [[nodiscard]] uint16_t team(std::string_view name);
     [[nodiscard]] uint16_t tenant(std::string_view name);
+    /// The series of a custom type of personal data (PiiSeries).
+    [[nodiscard]] uint8_t custom_type(std::string_view name);
     /// This pair can be asked for: its counters show from the start, at 0.
     void declare(uint16_t provider, uint16_t model);
     /// Adds document 000's spellings.
@@ -563,6 +562,7 @@ class Metrics {
     std::vector<std::pair<std::string, std::string>> arms_{{"other", "other"}};  // experiment and arm
     std::vector<std::string> teams_{"other"};
     std::vector<std::string> tenants_{"other"};
+    std::vector<std::string> custom_types_{"other"};
     std::vector<bool> declared_;
     std::vector<std::unique_ptr<Window>> windows_;
     std::string version_;

@@ -23,6 +23,7 @@ enum class GuardSide : uint8_t { request, answer };
 struct PiiPlan {
     guard::PiiScanner scanner{guard::PiiTypes{}};
     std::array<GuardAction, pii_type_count> actions{};  // by type
+    PiiSeries series = pii_series_of_named();
     guard::MaskStyle style = guard::MaskStyle::placeholder;
     std::vector<uint8_t> hash_key;  // of MaskStyle::hash
     guard::Exemptions exempt;

@@ -55,6 +55,9 @@ Match find_fr_nir(Probe& probe) noexcept {
     Window& text = probe.text;
     const int sex = text.at(probe.anchor);
     if (sex != '1' && sex != '2') return {};
+    // It goes on to its end in digits, or to the letter of a place in Corsica, its seventh sign.
+    const uint32_t digits = probe.number().digit_count;
+    if (digits < nir_signs && digits != 6) return {};
     uint64_t number = 0;
     uint32_t key = 0;
     uint32_t month = 0;

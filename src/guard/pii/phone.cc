@@ -2,6 +2,8 @@
 // written as at home (phone_table.cc). What may be another number too is only taken beside a word that tells.
 #include "phone.h"
 
+#include <optional>
+
 #include "detectors.h"
 
 namespace loom::guard {
@@ -153,6 +155,7 @@ bool good_for_america(const Number& number, const NationalForm& form) noexcept {
 Match find_national(Probe& probe) noexcept {
     const Number& number = probe.number();
     Match best;
+    std::optional<bool> is_told;  // by a word before it
     for (const NationalForm& form : national_forms(number.group[0].count)) {
         uint32_t groups = 0;
         if (!fits(number, form, groups)) continue;
@@ -162,7 +165,8 @@ Match find_national(Probe& probe) noexcept {
             continue;
         const bool clear = form.clear && !looks_dumped(number, groups) &&
                            !(groups > 1 && !form.opened && follows_digits(probe.text, number.begin));
-        if (clear || probe.has_context(match.begin, words)) best = match;
+        if (!clear && !is_told) is_told = probe.has_context(match.begin, words);
+        if (clear || *is_told) best = match;
     }
     return best;
 }
