@@ -209,6 +209,12 @@ void UsageExchange::take_month(RedisReply reply) {
     for (MonthOfLoom& one : *looms) {
         if (one.loom == usage_.loom_id()) continue;
         const auto known = known_.find({one.loom, one.month});
+        if (known == known_.end() && known_.size() + behind_.size() >= known_max) {
+            tell(
+                "sums of more Looms were told than can be; those that came last are not counted. Each start without a "
+                "state.directory is another Loom");
+            continue;
+        }
         if (known == known_.end() || known->second < one.revision) behind_.push_back(std::move(one));
     }
     list_next_month();

@@ -32,6 +32,8 @@ class UsageExchange {
     void stop() noexcept;
     void add_facts(observe::SharedStoreFacts& facts) const;
 
+    static constexpr size_t known_max = 20'000;  // Looms and their months, each for each
+
   private:
     /// What an answer of the ledger's thread finds the exchange by, empty once it has gone.
     struct Home {
@@ -43,8 +45,6 @@ class UsageExchange {
         explicit Round(UsageExchange& e) : Timer(&UsageExchange::on_round), exchange(e) {}
         UsageExchange& exchange;
     };
-    using Step = void (UsageExchange::*)();
-
     static void on_round(io::Timer& timer) noexcept;
     /// `then` of an answer of the round at hand; one of a round before is passed over.
     template <class T>

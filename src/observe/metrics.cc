@@ -152,10 +152,11 @@ size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, 
     constexpr size_t line_bytes = 256;  // a name, its labels (names of at most 64 and 128 bytes) and a number
     constexpr size_t lines_of_pair = duration_bound_count + 9;  // in either spelling, see metrics.compat
     constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31 + 3 * stickiness_count;
-    constexpr size_t lines_of_process = (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 +
-                                        184 + limit_scope_count + 2 + auth_failure_count + 2 +
-                                        introspection_result_count + 2 + 3 * jwt_issuers_max + 2 * pii_series_count +
-                                        2 * guard_reason_count + 5 + 4 + 28 + content_category_count + 1;
+    constexpr size_t lines_of_shared_store = 22, lines_of_leases = 22;
+    constexpr size_t lines_of_process =
+        (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 184 + limit_scope_count + 2 +
+        auth_failure_count + 2 + introspection_result_count + 2 + 3 * jwt_issuers_max + 2 * pii_series_count +
+        2 * guard_reason_count + 5 + 4 + 28 + content_category_count + 1 + lines_of_shared_store + lines_of_leases;
     constexpr size_t lines_of_arm = duration_bound_count + 7;
     const size_t arms = std::min<size_t>(arm_count + 1, arm_slots_max);
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);

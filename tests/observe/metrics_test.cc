@@ -41,6 +41,27 @@ TEST(Exposition, TellsOfAccessTokensWhereThereAreAny) {
     EXPECT_EQ(e.at("loom_access_token_expiry_timestamp_seconds{provider=\"v\"}"), 7);
 }
 
+TEST(Exposition, TellsOfTheSharedStoreWhereThereIsOne) {
+    Metrics metrics(1);
+    EXPECT_EQ(metrics.expose({}).find("shared_store"), std::string::npos);
+    const Exposed e = exposed(metrics, {.shared_store = SharedStoreFacts{.up = true,
+                                                                         .answers = 9,
+                                                                         .refusals = 2,
+                                                                         .failures = 3,
+                                                                         .connections = 4,
+                                                                         .rows_shipped = 5,
+                                                                         .rows_fetched = 6,
+                                                                         .looms = 7}});
+    EXPECT_EQ(e.at("loom_shared_store_up"), 1);
+    EXPECT_EQ(e.at("loom_shared_store_round_trips_total"), 9);
+    EXPECT_EQ(e.at("loom_shared_store_refusals_total"), 2);
+    EXPECT_EQ(e.at("loom_shared_store_failures_total"), 3);
+    EXPECT_EQ(e.at("loom_shared_store_connections_total"), 4);
+    EXPECT_EQ(e.at("loom_shared_store_rows_total{direction=\"shipped\"}"), 5);
+    EXPECT_EQ(e.at("loom_shared_store_rows_total{direction=\"fetched\"}"), 6);
+    EXPECT_EQ(e.at("loom_shared_store_looms"), 7);
+}
+
 TEST(Exposition, HasTheDocumentsNamesAndTypes) {
     Metrics metrics(1);
     const Exposed e = exposed(metrics);

@@ -6,6 +6,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <map>
 #include <mutex>
@@ -240,12 +241,14 @@ TEST_F(RedisClientTest, AServerThatIsNoneIsNamedAsWhatItIs) {
 }
 
 TEST_F(RedisClientTest, RepliesMayComeByteByByte) {
-    const ScriptedUpstream server([](UpstreamConnection& connection) {
+    std::atomic<bool> all_read = false;
+    const ScriptedUpstream server([&all_read](UpstreamConnection& connection) {
         std::string asked;
         if (wire::receive(connection.fd(), asked) != wire::Got::bytes) return;
         if (!connection.send_byte_by_byte("+PONG\r\n")) return;
         if (wire::receive(connection.fd(), asked) != wire::Got::bytes) return;
         (void)connection.send_byte_by_byte("*2\r\n$2\r\nab\r\n:5\r\n");
+        all_read = true;
         (void)connection.wait_closed();
     });
     connect(server.port());
@@ -255,6 +258,7 @@ TEST_F(RedisClientTest, RepliesMayComeByteByByte) {
     ASSERT_EQ(reply->items.size(), 2u);
     EXPECT_EQ(reply->items[0].text, "ab");
     EXPECT_EQ(reply->items[1].integer, 5);
+    tick_until([&] { return all_read.load(); });
     end_client();
 }
 

@@ -23,7 +23,7 @@ struct Sharer {
         conf.use_upstream(upstream_port);
         conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
         conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
-        conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "300ms");
+        conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "5s");
         conf.set("consumer.tester.team", "testers");
         conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
     }
@@ -160,6 +160,7 @@ TEST_F(SharedUsage, WithoutRedisALoomStartsServesAndCountsItsOwn) {
 
 TEST_F(SharedUsage, AStalledRedisKeepsNobodyWaiting) {
     Sharer& one = add();
+    one.conf.set("token_accounting.store.redis.timeout", "300ms");
     one.start();
     one.use(1);
     one.wait_for(1);
@@ -213,6 +214,7 @@ TEST_F(SharedUsage, AServerThatIsNoneDoesNoHarm) {
             (void)connection.wait_closed();
         });
         Sharer one(upstream.port(), "127.0.0.1:" + std::to_string(server.port()));
+        one.conf.set("token_accounting.store.redis.timeout", "300ms");
         one.start();
         one.use(1);
         one.wait_for(1, false);
