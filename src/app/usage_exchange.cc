@@ -184,11 +184,12 @@ void UsageExchange::take_shipped(RedisReply reply) {
     ship_from((*shipped)->revision);
 }
 
-/// Two processes, or a store that was brought back from a copy, which happens once. Nothing is renumbered for it: two
-/// that outgrow each other would never end.
+/// Two processes, or a store that was brought back from a copy, which happens once and knows nothing newer. Nothing is
+/// renumbered for it: two that outgrow each other would never end.
 void UsageExchange::take_displaced(const store::ShippedUsage& shipped) {
     const uint64_t now_ms = shard_.timers().now_ms();
-    if (displaced_at_ms_ != 0 && now_ms - displaced_at_ms_ < displaced_again_ms)
+    const bool again = displaced_at_ms_ != 0 && now_ms - displaced_at_ms_ < displaced_again_ms;
+    if (again || shipped.generation != own_generation_ || shipped.revision > own_revision_)
         return end_sharing(
             fmt::format("another Loom has this one's id ({}), since its state.directory is a copy of this one's or "
                         "this one's of its: this one tells and fetches no sums any more; stop both, give the copy "
@@ -232,6 +233,8 @@ void UsageExchange::ship_from(uint64_t revision) {
 
 void UsageExchange::take_changes(store::UsageChanges changes) {
     const uint64_t shipped = page_.last_revision;
+    own_revision_ = changes.last_revision;
+    own_generation_ = changes.generation;
     if (changes.rows.empty() && claimed_) {
         if (last_) return finish(true);
         return list_months(shipped);

@@ -109,6 +109,8 @@ class UsageExchange {
     bool over_ = false;     // and has ended
     bool faulty_ = false;   // something of this round is not as it should be
     uint64_t displaced_at_ms_ = 0;
+    uint64_t own_revision_ = 0;  // the last of usage.db, as it was seen
+    std::string own_generation_;
     uint64_t all_months_at_ms_ = 0;
     store::UsageChanges page_;  // being shipped
     uint64_t shipped_ = 0;      // all up to here
