@@ -241,7 +241,7 @@ TEST_F(RedisClientTest, AServerThatIsNoneIsNamedAsWhatItIs) {
         {"-READONLY no\r\n", "takes no writes", Errc::unsupported},
         {"-ERR unknown command 'PING'\r\n", "", Errc::ok},
         {"+OK\r\n+OK\r\n+OK\r\n", "without having been asked", Errc::bad_message},
-        {"+OK\r\n", "answers PING as no Redis does", Errc::bad_message},
+        {"+OK\r\n+OK\r\n", "answers PING as no Redis does", Errc::bad_message},
         {"-ERR max number of clients reached\r\n", "raise its maxclients", Errc::unsupported},
         {"$1000000000\r\nabc", "no answer in time", Errc::timed_out},
         {"*3\r\n:1\r\n", "no answer in time", Errc::timed_out},
