@@ -279,5 +279,23 @@ TEST(UsageSharing, OthersOldMonthsGo) {
     EXPECT_EQ((*known)[0].generation, "g");
 }
 
+TEST(UsageSharing, WhatALoomTellsOfAMonthIsBounded) {
+    Loom loom;
+    const MonthOfLoom of{.loom = std::string(32, 'a'), .month = "2024-02", .revision = 1, .generation = "g"};
+    std::vector<UsageChange> rows(UsageSharing::others_rows_max);
+    for (size_t i = 0; i < rows.size(); ++i)
+        rows[i].name = {.day = some_day, .consumer = "c" + std::to_string(i), .provenance = "reported"};
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u);
+    rows.resize(1);
+    rows[0].sums.input = 7;
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u) << "what is there may change";
+    EXPECT_EQ(loom.tokens("c0", true), 7u);
+    rows[0].name.consumer = "one more";
+    EXPECT_EQ(*loom.table.take_others(of, rows), 1u);
+    EXPECT_EQ(loom.tokens("one more", true), 0u);
+    rows[0].name.day = some_day + 1;
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u) << "of the next month";
+}
+
 }  // namespace
 }  // namespace loom::store
