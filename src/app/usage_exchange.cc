@@ -324,6 +324,13 @@ void UsageExchange::take_month(RedisReply reply) {
     for (MonthOfLoom& one : *looms) {
         if (one.loom == usage_.loom_id()) continue;
         const auto known = known_.find({one.loom, one.month});
+        if (known == known_.end() && known_.size() + behind_.size() >= known_max) {
+            tell(
+                "sums of more Looms were told than can be; those that came last are not counted. Each start without a "
+                "state.directory is another Loom");
+            faulty_ = true;
+            continue;
+        }
         const bool is_known = known != known_.end() && known->second.generation == one.generation;
         if (is_known && known->second.kept) faulty_ = true;
         if (!is_known || known->second.revision < one.revision) behind_.push_back(std::move(one));

@@ -26,7 +26,8 @@ class UsageExchange {
     UsageExchange(io::Shard& shard, upstream::RedisClient& client, store::UsageStore& usage, std::string prefix,
                   uint64_t interval_ms, Notice notice);
     ~UsageExchange();
-    static constexpr uint64_t known_bytes = 256;  // for each Loom's month
+    static constexpr size_t known_max = 20'000;   // Looms and their months, each for each
+    static constexpr uint64_t known_bytes = 256;  // of each
     UsageExchange(const UsageExchange&) = delete;
 
     /// The store answers again, or does not any more.
@@ -52,8 +53,6 @@ class UsageExchange {
         explicit Round(UsageExchange& e) : Timer(&UsageExchange::on_round), exchange(e) {}
         UsageExchange& exchange;
     };
-    using Step = void (UsageExchange::*)();
-
     static void on_end(io::Timer& timer) noexcept;
     static void on_round(io::Timer& timer) noexcept;
     /// `then` of an answer of the round at hand; one of a round before is passed over.
