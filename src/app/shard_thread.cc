@@ -103,9 +103,10 @@ bool ShardThread::idle() {
     return services_->idle() && (ledger_ == nullptr || ledger_->finish());
 }
 
-/// What is left of leases is given back, then the store is left.
+/// What is left of leases is given back and what was settled last is told, then the store is left.
 bool ShardThread::sharing_over() {
-    if (!leases_->idle()) return false;
+    if (!store_stopped_) shared_store_->finish_telling();
+    if (!leases_->idle() || !shared_store_->told_all()) return false;
     if (!std::exchange(store_stopped_, true)) shared_store_->stop();
     return shared_store_->idle();
 }

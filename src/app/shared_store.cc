@@ -61,7 +61,7 @@ SharedStore::~SharedStore() { LOOM_ASSERT(idle()); }
 uint64_t SharedStore::memory_bytes_max(const SharedStoreOptions& options) {
     constexpr uint64_t row_bytes = 2'048;  // with six texts of 128 bytes, as it is read and as it is written
     return sizeof(SharedStore) + upstream::RedisClient::memory_bytes_max(options.redis) +
-           3 * store::usage_page_rows * row_bytes + UsageExchange::known_max * 160 +
+           3 * store::usage_page_rows * row_bytes + UsageExchange::known_max * UsageExchange::known_bytes +
            draws_max * (sizeof(tenant::LeaseDraw) + 512);
 }
 

@@ -59,6 +59,10 @@ class SharedStore {
     /// Called when up() changes, from the loop.
     void on_change(std::function<void(bool up)> told);
 
+    /// What was settled since the last round is told, within a command's time; then told_all(). Nothing settles any
+    /// more.
+    void finish_telling() noexcept { exchange_->finish_telling(options_.redis.timeout_ms); }
+    [[nodiscard]] bool told_all() const noexcept { return exchange_->told_all(); }
     /// Ends what runs. Nothing may be drawn afterwards.
     void stop() noexcept;
     [[nodiscard]] bool idle() const noexcept;

@@ -10,7 +10,8 @@ namespace {
 // KEYS[1] is the moment that this store was first asked, KEYS[2] and after it are limits. ARGV: the Loom's id, so long
 // a store is not settled; for each limit its number, floor, want, ttl_ms, what follows the id in its field, start and
 // sequence. A field is "units dies start sequence". Numbers up to 2^52 are exact in Lua, and sums of them are cut to
-// what is exact still.
+// what is exact still. No lease lives longer than 400 days: what a field says beyond that no Loom has written, and
+// PEXPIRE would refuse it in the middle of a batch.
 constexpr std::string_view text = R"(local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local born = tonumber(redis.call('GET', KEYS[1]))
@@ -32,6 +33,7 @@ for i = 2, #KEYS do
   for j = 1, #all, 2 do
     local units, dies, of, which = string.match(all[j + 1], '^(%d+) (%d+) (%d+) (%d+)$')
     units, dies = tonumber(units), tonumber(dies)
+    if dies then dies = math.min(dies, now + 34560000000) end
     if not dies or dies <= now then
       redis.call('HDEL', key, all[j])
     elseif all[j] ~= me then

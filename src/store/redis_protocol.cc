@@ -50,7 +50,10 @@ using ArrayLength = size_t;
 #else
 using ArrayLength = int;
 #endif
-void* make_array(const redisReadTask* task, ArrayLength) { return place(task, RedisReply::Type::array); }
+/// Not of RESP3's maps, sets and pushes, which come by this call too.
+void* make_array(const redisReadTask* task, ArrayLength) {
+    return task->type == REDIS_REPLY_ARRAY ? place(task, RedisReply::Type::array) : nullptr;
+}
 
 void* make_integer(const redisReadTask* task, long long value) {
     RedisReply* const reply = place(task, RedisReply::Type::integer);
@@ -60,16 +63,26 @@ void* make_integer(const redisReadTask* task, long long value) {
 
 void* make_nil(const redisReadTask* task) { return place(task, RedisReply::Type::nil); }
 
+#if HIREDIS_MAJOR >= 1
+/// Null says that there is no such value, which ends the reading; without these calls hiredis goes on with none.
+void* refuse_double(const redisReadTask*, double, char*, size_t) { return nullptr; }
+void* refuse_boolean(const redisReadTask*, int) { return nullptr; }
+#endif
+
 /// Of the whole: what is in it belongs to it.
 void free_reply(void* reply) { delete static_cast<RedisReply*>(reply); }
 
 redisReplyObjectFunctions reply_functions() noexcept {
-    redisReplyObjectFunctions functions{};  // what RESP3 has beside is refused by the reader
+    redisReplyObjectFunctions functions{};  // none of RESP3's, which nobody asks for
     functions.createString = make_text;
     functions.createArray = make_array;
     functions.createInteger = make_integer;
     functions.createNil = make_nil;
     functions.freeObject = free_reply;
+#if HIREDIS_MAJOR >= 1
+    functions.createDouble = refuse_double;
+    functions.createBool = refuse_boolean;
+#endif
     return functions;
 }
 
@@ -188,8 +201,7 @@ const char* redis_fault_text(RedisFault fault) noexcept {
         case RedisFault::no_script: return "it has forgotten a script";
         case RedisFault::unauthenticated:
             return "it refuses this user or password (token_accounting.store.redis.username, .password); the user "
-                   "needs "
-                   "+@scripting, +@hash, +@sortedset and the keys of key_prefix";
+                   "needs +@scripting, +@string, +@hash, +@sortedset, +pexpire, +time and the keys of key_prefix";
         case RedisFault::loading: return "it cannot serve yet";
         case RedisFault::read_only:
             return "it takes no writes: it is a replica, or cannot write to its disk; name the primary";

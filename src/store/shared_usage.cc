@@ -13,22 +13,27 @@
 namespace loom::store {
 namespace {
 
-constexpr uint64_t number_max = uint64_t{1} << 52;  // of one sum: sums of many still fit the database's numbers
+constexpr uint64_t number_max = uint64_t{1} << 44;  // of one sum: those of 500,000 rows still fit the database's sum()
+constexpr size_t generation_digits = 16;
 constexpr uint64_t pico_per_micro = 1'000'000;
 constexpr uint64_t ms_per_day = 86'400'000;
 constexpr uint64_t month_dies_ms = (usage_keep_months + 1) * 31 * ms_per_day;
 
-// KEYS: usage:looms, usage:<month>, its rows, their order. ARGV: loom, revision, start, when the month dies; then name,
-// revision and sums of each row.
-constexpr std::string_view ship_text = R"(for i = 5, #ARGV, 3 do
+// KEYS: usage:loom:<loom>, usage:<month>, its rows, their order. ARGV: loom, revision, start, generation, when all of
+// it dies, how many Looms a month has; then name, revision and sums of each row. 0: the month is full.
+constexpr std::string_view ship_text = R"(if #ARGV > 6 and redis.call('HEXISTS', KEYS[2], ARGV[1]) == 0
+    and redis.call('HLEN', KEYS[2]) >= tonumber(ARGV[6]) then
+  return 0
+end
+for i = 7, #ARGV, 3 do
   redis.call('HSET', KEYS[3], ARGV[i], ARGV[i + 2])
   redis.call('ZADD', KEYS[4], ARGV[i + 1], ARGV[i])
 end
-if #ARGV > 4 then
-  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
-  for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[4]) end
+if #ARGV > 6 then
+  redis.call('HSET', KEYS[2], ARGV[1], ARGV[2] .. ' ' .. ARGV[4])
+  for i = 2, 4 do redis.call('PEXPIRE', KEYS[i], ARGV[5]) end
 end
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. ARGV[3])
+redis.call('SET', KEYS[1], ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. ARGV[4], 'PX', ARGV[5])
 return 1)";
 
 // KEYS: a month's rows of a Loom, their order. ARGV: since which revision, how many at most.
@@ -42,13 +47,25 @@ for i = 1, #found, 2 do
 end
 return out)";
 
-constexpr std::string_view looms_name = "usage:looms";
+// KEYS: of each month its Looms, a Loom's rows, their order. ARGV: the Loom.
+constexpr std::string_view count_text = R"(local out = {}
+for i = 1, #KEYS, 3 do
+  local rows = 0
+  if redis.call('HEXISTS', KEYS[i], ARGV[1]) == 1 then
+    rows = math.min(redis.call('HLEN', KEYS[i + 1]), redis.call('ZCARD', KEYS[i + 2]))
+  end
+  out[#out + 1] = rows
+end
+return out)";
+
+std::string loom_name(std::string_view loom) { return fmt::format("usage:loom:{}", loom); }
 std::string month_name(std::string_view month) { return fmt::format("usage:{}", month); }
 std::string rows_name(std::string_view month, std::string_view loom) { return fmt::format("usage:{}:{}", month, loom); }
 std::string order_name(std::string_view month, std::string_view loom) {
     return fmt::format("usage:{}:{}:order", month, loom);
 }
 
+bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 std::string decimal(uint64_t number) { return fmt::format_int(number).str(); }
 
 /// Takes a number off the front; nothing, and all as it was, where there is none up to `max`.
@@ -97,14 +114,17 @@ std::string usage_month(UsageDay day) {
     return fmt::format("{:04}-{:02}", static_cast<int>(month.year()), static_cast<unsigned>(month.month()));
 }
 
+UsageDay usage_month_begin(UsageDay day) { return std::chrono::sys_days(month_at(day) / 1).time_since_epoch().count(); }
+
 UsageDay usage_shared_since(UsageDay today) {
     const auto oldest = month_at(today) - std::chrono::months(usage_keep_months - 1);
     return std::chrono::sys_days(oldest / 1).time_since_epoch().count();
 }
 
-bool is_loom_id(std::string_view text) noexcept {
-    const auto hex = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-    return text.size() == 32 && std::ranges::all_of(text, hex);
+bool is_loom_id(std::string_view text) noexcept { return text.size() == 32 && std::ranges::all_of(text, is_hex); }
+
+bool is_usage_generation(std::string_view text) noexcept {
+    return text.size() == generation_digits && std::ranges::all_of(text, is_hex);
 }
 
 std::string usage_name_text(const UsageRowName& name) {
@@ -164,29 +184,59 @@ const RedisScript& fetch_script() {
     return script;
 }
 
+const RedisScript& count_script() {
+    static const RedisScript script = make_redis_script(count_text);
+    return script;
+}
+
+std::string count_command(std::string_view prefix, std::string_view loom, const std::vector<CountOfMonth>& months,
+                          bool with_script) {
+    std::vector<std::string> keys;
+    for (const CountOfMonth& one : months) {
+        keys.push_back(redis_key(prefix, month_name(one.month)));
+        keys.push_back(redis_key(prefix, rows_name(one.month, loom)));
+        keys.push_back(redis_key(prefix, order_name(one.month, loom)));
+    }
+    return script_command(count_script(), keys, {std::string(loom)}, with_script);
+}
+
+Result<std::string> month_with_holes(const std::vector<CountOfMonth>& months, const RedisReply& reply) {
+    if (reply.type != RedisReply::Type::array || reply.items.size() != months.size())
+        return bad("the answer about a Loom's months is none");
+    for (size_t i = 0; i < months.size(); ++i)
+        if (reply.items[i].integer < static_cast<int64_t>(months[i].rows)) return months[i].month;
+    return std::string();
+}
+
 std::string shipped_command(std::string_view prefix, std::string_view loom) {
-    const std::string key = redis_key(prefix, looms_name);
-    const std::string_view words[] = {"HGET", key, loom};
+    const std::string key = redis_key(prefix, loom_name(loom));
+    const std::string_view words[] = {"GET", key};
     return redis_command(words);
 }
 
-std::optional<ShippedUsage> read_shipped(const RedisReply& reply) {
-    if (reply.type != RedisReply::Type::text) return std::nullopt;
+Result<std::optional<ShippedUsage>> read_shipped(const RedisReply& reply) {
+    if (reply.type == RedisReply::Type::nil) return std::nullopt;
+    const auto foreign = [] { return bad("it has as this Loom's what no Loom writes"); };
+    if (reply.type != RedisReply::Type::text) return foreign();
     std::string_view text = reply.text;
-    const auto revision = take_number(text, number_max);
-    if (!revision || !take(text, ' ')) return std::nullopt;
-    return ShippedUsage{.revision = *revision, .start = std::string(text)};
+    const auto revision = take_number(text, usage_revision_max);
+    if (!revision || !take(text, ' ')) return foreign();
+    const size_t blank = text.find(' ');
+    if (blank == text.npos || !is_usage_generation(text.substr(blank + 1))) return foreign();
+    return ShippedUsage{.revision = *revision,
+                        .start = std::string(text.substr(0, blank)),
+                        .generation = std::string(text.substr(blank + 1))};
 }
 
 std::string ship_command(std::string_view prefix, std::string_view loom, std::string_view start,
                          const UsageChanges& changes, bool with_script) {
     // What was shipped before stays so where nothing has changed: the page is there to say who is here.
     const uint64_t revision = changes.rows.empty() ? changes.last_revision : changes.rows.back().revision;
-    const std::vector<std::string> keys = {redis_key(prefix, looms_name), redis_key(prefix, month_name(changes.month)),
-                                           redis_key(prefix, rows_name(changes.month, loom)),
-                                           redis_key(prefix, order_name(changes.month, loom))};
-    std::vector<std::string> arguments = {std::string(loom), decimal(revision), std::string(start),
-                                          decimal(month_dies_ms)};
+    const std::vector<std::string> keys = {
+        redis_key(prefix, loom_name(loom)), redis_key(prefix, month_name(changes.month)),
+        redis_key(prefix, rows_name(changes.month, loom)), redis_key(prefix, order_name(changes.month, loom))};
+    std::vector<std::string> arguments = {std::string(loom),  decimal(revision),      std::string(start),
+                                          changes.generation, decimal(month_dies_ms), decimal(usage_month_looms)};
     arguments.reserve(arguments.size() + 3 * changes.rows.size());
     for (const UsageChange& row : changes.rows) {
         arguments.push_back(usage_name_text(row.name));
@@ -207,9 +257,13 @@ Result<std::vector<MonthOfLoom>> read_month(std::string_view month, const RedisR
         return bad("the answer about a month's Looms is none");
     std::vector<MonthOfLoom> all;
     for (size_t i = 0; i < reply.items.size(); i += 2) {
-        const auto revision = whole_number(reply.items[i + 1].text, number_max);
-        if (!revision || !is_loom_id(reply.items[i].text)) continue;
-        all.push_back({.loom = reply.items[i].text, .month = std::string(month), .revision = *revision});
+        std::string_view text = reply.items[i + 1].text;
+        const auto revision = take_number(text, usage_revision_max);
+        if (!revision || !take(text, ' ') || !is_usage_generation(text) || !is_loom_id(reply.items[i].text)) continue;
+        all.push_back({.loom = reply.items[i].text,
+                       .month = std::string(month),
+                       .revision = *revision,
+                       .generation = std::string(text)});
     }
     return all;
 }
@@ -225,15 +279,15 @@ Result<FetchedUsage> read_fetched(std::string_view month, const RedisReply& repl
         return bad("the answer about a Loom's sums is none");
     FetchedUsage fetched;
     for (size_t i = 0; i < reply.items.size(); i += 3) {
-        const auto revision = whole_number(reply.items[i + 1].text, number_max);
+        const auto revision = whole_number(reply.items[i + 1].text, usage_revision_max);
         if (!revision) return bad("a revision of a Loom's sums is no number");
         fetched.last_revision = std::max(fetched.last_revision, *revision);
         auto name = parse_usage_name(reply.items[i].text);
         const auto sums = parse_usage_sums(reply.items[i + 2].text);
         if (name && sums && usage_month(name->day) == month)
             fetched.rows.push_back({.name = std::move(*name), .sums = *sums, .revision = *revision});
-        else
-            fetched.unreadable += 1;
+        else if (++fetched.unreadable == 1)
+            fetched.unreadable_at = *revision;
     }
     fetched.whole = reply.items.size() < 3 * usage_page_rows;
     return fetched;

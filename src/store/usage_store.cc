@@ -17,6 +17,7 @@
 #include "ledger_directory.h"
 #include "loom/base/clock.h"
 #include "loom/base/result.h"
+#include "loom_identity.h"
 #include "usage_table.h"
 
 namespace loom::store {
@@ -505,12 +506,22 @@ void UsageStore::Impl::stop() noexcept {
     live_.clear();
 }
 
+/// Under the directory's id, which outlives a usage.db that is lost.
+static std::expected<void, std::string> share(UsageTable& table, const LedgerDirectory& directory,
+                                              const std::string& path, const std::string& folder) {
+    std::string kept;
+    if (!directory.in_memory()) kept = LOOM_TRY(kept_loom_id(folder, directory.vault()));
+    if (const auto shared = table.share(kept); !shared)
+        return std::unexpected(fmt::format("{}: {}", path, shared.error().text));
+    if (directory.in_memory() || !kept.empty()) return {};
+    return keep_loom_id(folder, directory.vault(), table.loom_id());
+}
+
 std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options options) {
     auto directory = LOOM_TRY(LedgerDirectory::open(options.directory, options.vault));
     const std::string path = LOOM_TRY(directory.database());
     auto table = LOOM_TRY(UsageTable::open(path, directory.vault()));
-    if (const auto shared = options.shared ? table.share() : DatabaseResult<void>(); !shared)
-        return std::unexpected(fmt::format("{}: {}", path, shared.error().text));
+    if (options.shared) LOOM_TRY(share(table, directory, path, options.directory));
     auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));
     impl->bound_models();
     LOOM_TRY(impl->begin());
@@ -540,25 +551,37 @@ void UsageStore::stop() noexcept { impl_->stop(); }
 
 const std::string& UsageStore::loom_id() const noexcept { return impl_->loom_id(); }
 
-void UsageStore::changes_after(uint64_t revision, Answer<UsageChanges> answer) {
+static UsageDay shared_since() {
     constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
-    const UsageDay since = usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_day));
+    return usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_day));
+}
+
+void UsageStore::counts_until(uint64_t revision, Answer<std::vector<CountOfMonth>> answer) {
+    impl_->later<std::vector<CountOfMonth>>(
+        std::move(answer), [=, since = shared_since()](UsageTable& table) { return table.counts(revision, since); });
+}
+
+void UsageStore::changes_after(uint64_t revision, Answer<UsageChanges> answer) {
+    const UsageDay since = shared_since();
     impl_->later<UsageChanges>(std::move(answer), [=](UsageTable& table) { return table.changes(revision, since); });
 }
 
-void UsageStore::outgrow(uint64_t revision, Answer<bool> answer) {
-    impl_->later<bool>(std::move(answer), [=](UsageTable& table) -> DatabaseResult<bool> {
-        LOOM_TRY(table.outgrow(revision));
-        return true;
+void UsageStore::begin_shipping(std::optional<ShippedUsage> shipped, Answer<ShippingStart> answer) {
+    impl_->later<ShippingStart>(
+        std::move(answer), [shipped = std::move(shipped)](UsageTable& table) { return table.begin_shipping(shipped); });
+}
+
+void UsageStore::take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<uint64_t> answer) {
+    impl_->later<uint64_t>(std::move(answer), [of = std::move(of), rows = std::move(rows)](UsageTable& table) {
+        return table.take_others(of, rows);
     });
 }
 
-void UsageStore::take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<bool> answer) {
-    impl_->later<bool>(std::move(answer),
-                       [of = std::move(of), rows = std::move(rows)](UsageTable& table) -> DatabaseResult<bool> {
-                           LOOM_TRY(table.take_others(of, rows));
-                           return true;
-                       });
+void UsageStore::forget_others(UsageDay since, Answer<bool> answer) {
+    impl_->later<bool>(std::move(answer), [=](UsageTable& table) -> DatabaseResult<bool> {
+        LOOM_TRY(table.forget_others(since));
+        return true;
+    });
 }
 
 void UsageStore::known_of_others(Answer<std::vector<MonthOfLoom>> answer) {

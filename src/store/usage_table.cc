@@ -105,8 +105,8 @@ SegmentRow segment_at(const Statement& row) {
 std::string explain(const std::string& path, const DatabaseFault& fault) {
     if (fault.damaged())
         return fmt::format(
-            "{}: is damaged ({}); restore it from a copy, or move it away: the segments in ledger/ are then folded "
-            "into a new one",
+            "{}: is damaged ({}); restore it from a copy, or move it away, and identity.db beside it not: the segments "
+            "in ledger/ are then folded into a new one",
             path, fault.text);
     return fmt::format("{}: {}", path, fault.text);
 }
@@ -172,8 +172,8 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     return load();
 }
 
-DatabaseResult<void> UsageTable::share() {
-    sharing_ = LOOM_TRY(UsageSharing::begin(database_));
+DatabaseResult<void> UsageTable::share(std::string loom_id) {
+    sharing_ = LOOM_TRY(UsageSharing::begin(database_, std::move(loom_id)));
     return {};
 }
 

@@ -53,16 +53,25 @@ class UsageTable {
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }
-    /// From here on changes are numbered for others, and what these tell is kept beside.
-    [[nodiscard]] DatabaseResult<void> share();
+    /// From here on changes are numbered for others, and what these tell is kept beside. loom_id "": see
+    /// UsageSharing::begin.
+    [[nodiscard]] DatabaseResult<void> share(std::string loom_id = {});
     /// After share().
     [[nodiscard]] const std::string& loom_id() const noexcept { return sharing_->loom_id(); }
     [[nodiscard]] DatabaseResult<UsageChanges> changes(uint64_t after, UsageDay since) {
         return sharing_->changes(database_, after, since);
     }
-    [[nodiscard]] DatabaseResult<void> outgrow(uint64_t revision) { return sharing_->outgrow(database_, revision); }
-    [[nodiscard]] DatabaseResult<void> take_others(const MonthOfLoom& of, const std::vector<UsageChange>& rows) {
+    [[nodiscard]] DatabaseResult<std::vector<CountOfMonth>> counts(uint64_t until, UsageDay since) {
+        return sharing_->counts(database_, until, since);
+    }
+    [[nodiscard]] DatabaseResult<ShippingStart> begin_shipping(const std::optional<ShippedUsage>& shipped) {
+        return sharing_->begin_shipping(database_, shipped);
+    }
+    [[nodiscard]] DatabaseResult<uint64_t> take_others(const MonthOfLoom& of, const std::vector<UsageChange>& rows) {
         return sharing_->take(database_, of, rows);
+    }
+    [[nodiscard]] DatabaseResult<void> forget_others(UsageDay since) {
+        return sharing_->forget_others(database_, since);
     }
     [[nodiscard]] DatabaseResult<std::vector<MonthOfLoom>> known_of_others() { return sharing_->known(database_); }
     /// Of a file that is there, and stays as it is.

@@ -88,14 +88,8 @@ void RedisClient::close() noexcept {
 
 void RedisClient::on_turn(io::Runnable& work) noexcept { static_cast<RedisClient&>(work).step(); }
 
-void RedisClient::on_deadline(io::Timer& timer) noexcept {
-    RedisClient& client = static_cast<Deadline&>(timer).client;
-    if (client.state_ == State::connecting)
-        client.note(upstream_error(Errc::timed_out, "no connection in time"));
-    else if (client.state_ != State::pausing)
-        client.note(upstream_error(Errc::timed_out, "no answer in time"));
-    client.wake();
-}
+/// What has come in the same turn of the loop counts first: a thread that was busy is no fault of the server's.
+void RedisClient::on_deadline(io::Timer& timer) noexcept { static_cast<Deadline&>(timer).client.wake(); }
 
 void RedisClient::note(const Error& why, std::string detail) noexcept {
     if (failure_.code != Errc::ok || connection_ == nullptr) return;
@@ -111,6 +105,9 @@ void RedisClient::step() noexcept {
         replies_.pop_front();
         take_reply(std::move(reply));
     }
+    if (state_ != State::pausing && state_ != State::closed && due_ms() <= shard_.timers().now_ms())
+        note(upstream_error(Errc::timed_out,
+                            state_ == State::connecting ? "no connection in time" : "no answer in time"));
     if (failure_.code != Errc::ok && state_ != State::closed) tell_failure();
     if (state_ == State::pausing && !draining_ && shard_.timers().now_ms() >= resume_ms_) connect();
     send_waiting();
@@ -251,6 +248,8 @@ void RedisClient::take_reply(RedisReply reply) {
 
 void RedisClient::take_greeting(Kind kind, const RedisReply& reply) {
     const bool refused = reply.is_error();
+    if (refused && reply.text.starts_with("ERR max number of clients"))
+        return note(upstream_error(Errc::unsupported, "it has no room for another client: raise its maxclients"));
     switch (kind) {
         case Kind::auth:
             if (refused && serves(reply, false))
@@ -266,6 +265,8 @@ void RedisClient::take_greeting(Kind kind, const RedisReply& reply) {
         case Kind::ping:
             // A user may be let do what Loom needs, and no more.
             if (refused && !reply.text.starts_with("NOPERM") && !serves(reply, true)) return;
+            if (!refused && reply.text != "PONG")
+                return note(upstream_error(Errc::bad_message, "it answers PING as no Redis does"));
             counts_.connected += 1;
             set_state(State::open);
             return;
@@ -327,16 +328,18 @@ void RedisClient::set_state(State state) noexcept {
     if (change_) change_(up());
 }
 
+/// When something is to be done without an event; UINT64_MAX: never.
+uint64_t RedisClient::due_ms() const noexcept {
+    if (state_ == State::pausing) return draining_ ? UINT64_MAX : resume_ms_;
+    if (state_ != State::open) return since_ms_ + options_.timeout_ms;
+    if (sent_.empty()) return UINT64_MAX;
+    return std::max(sent_.front().sent_ms, answered_ms_) + options_.timeout_ms;
+}
+
 void RedisClient::set_deadline() noexcept {
-    uint64_t due_ms = 0;
-    if (state_ == State::pausing)
-        due_ms = draining_ ? 0 : resume_ms_;
-    else if (state_ != State::open)
-        due_ms = since_ms_ + options_.timeout_ms;
-    else if (!sent_.empty())
-        due_ms = std::max(sent_.front().sent_ms, answered_ms_) + options_.timeout_ms;
-    if (due_ms == 0) return deadline_.disarm();
-    shard_.timers().arm_at(deadline_, due_ms);
+    const uint64_t due = due_ms();
+    if (due == UINT64_MAX) return deadline_.disarm();
+    shard_.timers().arm_at(deadline_, due);
 }
 
 }  // namespace loom::upstream

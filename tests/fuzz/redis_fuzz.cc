@@ -35,7 +35,8 @@ void look_at(const RedisReply& reply) {
     (void)redis_moved_to(reply.text);
     for (size_t count = 0; count < 4; ++count)
         if (const auto grants = read_lease_grants(reply, count)) require(grants->size() == count);
-    (void)read_shipped(reply);
+    if (const auto shipped = read_shipped(reply); shipped && *shipped)
+        require((*shipped)->revision <= usage_revision_max && is_usage_generation((*shipped)->generation));
     if (const auto looms = read_month("2024-02", reply))
         for (const MonthOfLoom& one : *looms) require(is_loom_id(one.loom));
     if (const auto fetched = read_fetched("2024-02", reply))

@@ -63,8 +63,9 @@ TEST(RedisReader, GivesNothingForHalfAReply) {
 }
 
 TEST(RedisReader, RefusesWhatIsNoReply) {
-    for (const std::string_view bytes : {"HTTP/1.1 400\r\n", "x\r\n", ":abc\r\n", "$abc\r\n", "$-2\r\n", "*-2\r\n",
-                                         "%1\r\n+a\r\n+b\r\n", "*99999999999999999999\r\n", "\r\n"})
+    for (const std::string_view bytes :
+         {"HTTP/1.1 400\r\n", "x\r\n", ":abc\r\n", "$abc\r\n", "$-2\r\n", "*-2\r\n", "%1\r\n+a\r\n+b\r\n",
+          "*99999999999999999999\r\n", "\r\n", ",1.5\r\n", "#t\r\n", "*2\r\n:1\r\n#f\r\n"})
         EXPECT_TRUE(read({bytes}).find('!') != std::string::npos) << bytes << read({bytes});
     EXPECT_EQ(read({"+OK\r\nx\r\n", "+OK\r\n"}), "+OK;!bad_message") << "and nothing behind it is read";
 }
@@ -141,12 +142,16 @@ TEST(SharedUsage, RowsComeBackAsTheyWere) {
                          .reasoning = 8,
                          .unpriced = 9,
                          .estimated = 10,
-                         .cost = (static_cast<unsigned __int128>(1) << 70) + 11};
+                         .cost = (static_cast<unsigned __int128>(1) << 60) + 11};
     const std::string numbers = usage_sums_text(sums);
     EXPECT_EQ(parse_usage_sums(numbers), sums);
     EXPECT_FALSE(parse_usage_sums(numbers + "1234567")) << "more than a millionth";
     EXPECT_FALSE(parse_usage_sums("1 2 3 4 5 6 7 8 9 10 11"));
     EXPECT_FALSE(parse_usage_sums("-1 2 3 4 5 6 7 8 9 10 11 12"));
+    std::string largest;
+    for (int i = 0; i < 11; ++i) largest += "17592186044416 ";
+    EXPECT_TRUE(parse_usage_sums(largest + "0")) << "sums of half a million rows of it fit 64 bits";
+    EXPECT_FALSE(parse_usage_sums("17592186044417 2 3 4 5 6 7 8 9 10 11 12"));
     EXPECT_FALSE(parse_usage_sums("99999999999999999 2 3 4 5 6 7 8 9 10 11 12")) << "sums of many would not fit";
 }
 
@@ -178,13 +183,29 @@ TEST(SharedUsage, WhatIsNoneOfItIsPassedOverOrRefused) {
     EXPECT_FALSE(read_fetched("2024-03", text_reply("x")));
     EXPECT_FALSE(read_month("2024-03", text_reply("x")));
     EXPECT_FALSE(read_shipped(text_reply("x")));
-    EXPECT_FALSE(read_shipped({.type = Type::nil}));
-    EXPECT_EQ(read_shipped(text_reply("12 abc"))->revision, 12u);
+    EXPECT_EQ(fetched->unreadable_at, 8u);
+    EXPECT_FALSE(*read_shipped({.type = Type::nil}));
+    const auto shipped = read_shipped(text_reply("12 abc 0123456789abcdef"));
+    ASSERT_TRUE(shipped && *shipped);
+    EXPECT_EQ((*shipped)->revision, 12u);
+    EXPECT_EQ((*shipped)->start, "abc");
+    EXPECT_EQ((*shipped)->generation, "0123456789abcdef");
+    for (const char* const wrong :
+         {"12", "12 abc", "12 abc x", "4503599627370497 abc 0123456789abcdef", "-1 abc 0123456789abcdef"})
+        EXPECT_FALSE(read_shipped(text_reply(wrong))) << wrong;
+    RedisReply month{.type = Type::array};
+    const std::string loom(32, 'a');
+    for (const std::string& word : {loom, std::string("7 0123456789abcdef"), loom, std::string("7")})
+        month.items.push_back(text_reply(word));
+    const auto looms = read_month("2024-03", month);
+    ASSERT_TRUE(looms);
+    ASSERT_EQ(looms->size(), 1u) << "one of another version is none";
+    EXPECT_EQ((*looms)[0].generation, "0123456789abcdef");
 }
 
-TEST(LeaseScript, AnAnswerIsThreeNumbersForEachDraw) {
+TEST(LeaseScript, AnAnswerIsFourNumbersForEachDraw) {
     RedisReply reply{.type = Type::array};
-    for (const int64_t number : {5, 7, 2}) reply.items.push_back({.type = Type::integer, .integer = number});
+    for (const int64_t number : {5, 7, 2, 1}) reply.items.push_back({.type = Type::integer, .integer = number});
     const auto grants = read_lease_grants(reply, 1);
     ASSERT_TRUE(grants);
     EXPECT_EQ((*grants)[0].granted, 5u);

@@ -56,8 +56,8 @@ struct Loom {
             const UsageChanges page = other.changes(known);
             if (page.rows.empty()) return;
             known = page.rows.back().revision;
-            EXPECT_TRUE(
-                table.take_others({.loom = other.table.loom_id(), .month = page.month, .revision = known}, page.rows));
+            EXPECT_TRUE(table.take_others(
+                {.loom = other.table.loom_id(), .month = page.month, .revision = known, .generation = "g"}, page.rows));
         }
     }
     UsageTable table;
@@ -172,16 +172,129 @@ TEST(UsageSharing, TheIdAndTheOrderOutliveAStart) {
     EXPECT_NE(Loom().table.loom_id(), id);
 }
 
+/// What the store would know once all of it was shipped.
+ShippedUsage shipped_by(Loom& loom) {
+    const UsageChanges all = loom.changes(0);
+    return {.revision = all.last_revision, .start = "s", .generation = all.generation};
+}
+
+TEST(UsageSharing, AStartGoesOnWhereTheLastOneEnded) {
+    const Directory directory;
+    const std::string path = directory.file("usage.db");
+    std::fclose(std::fopen(path.c_str(), "w"));
+    ShippedUsage shipped;
+    {
+        Loom before(path);
+        before.settle("a", 1);
+        before.settle("b", 1);
+        shipped = shipped_by(before);
+    }
+    Loom loom(path);
+    loom.last_id = 2;
+    loom.settle("c", 1);
+    const auto start = loom.table.begin_shipping(shipped);
+    ASSERT_TRUE(start);
+    EXPECT_FALSE(start->anew);
+    EXPECT_EQ(start->after, shipped.revision);
+    EXPECT_EQ(loom.changes(start->after).rows.size(), 1u);
+    EXPECT_EQ(loom.changes(0).generation, shipped.generation);
+}
+
 TEST(UsageSharing, AfterACopyIsBroughtBackAllIsToldAnew) {
+    const Directory directory;
+    const std::string path = directory.file("usage.db");
+    std::fclose(std::fopen(path.c_str(), "w"));
+    ShippedUsage shipped;
+    {
+        Loom before(path);
+        before.settle("a", 1);
+        shipped = shipped_by(before);
+    }
+    shipped.revision += 2;  // which the copy has not
+    Loom loom(path);
+    loom.last_id = 1;
+    for (const char* const name : {"b", "c", "d", "e"}) loom.settle(name, 1);  // beyond the store's number already
+    const auto start = loom.table.begin_shipping(shipped);
+    ASSERT_TRUE(start);
+    EXPECT_TRUE(start->anew);
+    const UsageChanges all = loom.changes(start->after);
+    ASSERT_EQ(all.rows.size(), 5u);
+    EXPECT_EQ(all.rows[0].name.consumer, "a");
+    EXPECT_EQ(all.last_revision, shipped.revision + 5) << "no more than the rows are";
+    EXPECT_NE(all.generation, shipped.generation);
+    loom.settle("a", 1);
+    EXPECT_EQ(loom.changes(0).last_revision, all.last_revision + 1);
+}
+
+TEST(UsageSharing, AStoreThatKnowsNothingHearsAnotherGeneration) {
     Loom loom;
     loom.settle("a", 1);
-    loom.settle("b", 1);
-    ASSERT_TRUE(loom.table.outgrow(1'000));
-    const UsageChanges all = loom.changes(1'000);
-    ASSERT_EQ(all.rows.size(), 2u);
-    EXPECT_EQ(all.rows[0].name.consumer, "a");
+    const std::string before = loom.changes(0).generation;
+    const auto start = loom.table.begin_shipping(std::nullopt);
+    ASSERT_TRUE(start);
+    EXPECT_EQ(start->after, 0u);
+    EXPECT_NE(loom.changes(0).generation, before);
+}
+
+/// Two with one id, each start of which finds what the other has told.
+TEST(UsageSharing, CopiesThatTakeTurnsGrowByTheirRowsAndNoMore) {
+    Loom one, two;
+    for (Loom* const each : {&one, &two})
+        for (const char* const name : {"a", "b", "c"}) each->settle(name, 1);
+    ShippedUsage shipped = shipped_by(one);
+    for (int round = 0; round < 200; ++round) {
+        Loom& each = round % 2 == 0 ? two : one;
+        const auto start = each.table.begin_shipping(shipped);
+        ASSERT_TRUE(start && !start->absurd) << round;
+        shipped = shipped_by(each);
+    }
+    EXPECT_LE(shipped.revision, 3u * 201);
+}
+
+TEST(UsageSharing, AnAbsurdNumberChangesNothing) {
+    Loom loom;
     loom.settle("a", 1);
-    EXPECT_GT(loom.changes(0).last_revision, all.last_revision);
+    const UsageChanges before = loom.changes(0);
+    for (const uint64_t revision : {usage_revision_max, UsageSharing::jump_max + 2}) {
+        const auto start =
+            loom.table.begin_shipping(ShippedUsage{.revision = revision, .start = "x", .generation = "x"});
+        ASSERT_TRUE(start);
+        EXPECT_TRUE(start->absurd);
+        EXPECT_EQ(loom.changes(0).last_revision, before.last_revision);
+        EXPECT_EQ(loom.changes(0).generation, before.generation);
+    }
+}
+
+TEST(UsageSharing, OthersOldMonthsGo) {
+    Loom one, two;
+    two.settle("old", 1, some_day - 40);
+    two.settle("new", 1);
+    one.learn_from(two);
+    ASSERT_TRUE(one.table.forget_others(some_day - 28));  // the month's first day
+    EXPECT_EQ(one.tokens("old", true), 0u);
+    EXPECT_EQ(one.tokens("new", true), 1u);
+    const auto known = one.table.known_of_others();
+    ASSERT_EQ(known->size(), 1u);
+    EXPECT_EQ((*known)[0].month, "2024-02");
+    EXPECT_EQ((*known)[0].generation, "g");
+}
+
+TEST(UsageSharing, WhatALoomTellsOfAMonthIsBounded) {
+    Loom loom;
+    const MonthOfLoom of{.loom = std::string(32, 'a'), .month = "2024-02", .revision = 1, .generation = "g"};
+    std::vector<UsageChange> rows(UsageSharing::others_rows_max);
+    for (size_t i = 0; i < rows.size(); ++i)
+        rows[i].name = {.day = some_day, .consumer = "c" + std::to_string(i), .provenance = "reported"};
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u);
+    rows.resize(1);
+    rows[0].sums.input = 7;
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u) << "what is there may change";
+    EXPECT_EQ(loom.tokens("c0", true), 7u);
+    rows[0].name.consumer = "one more";
+    EXPECT_EQ(*loom.table.take_others(of, rows), 1u);
+    EXPECT_EQ(loom.tokens("one more", true), 0u);
+    rows[0].name.day = some_day + 1;
+    EXPECT_EQ(*loom.table.take_others(of, rows), 0u) << "of the next month";
 }
 
 }  // namespace

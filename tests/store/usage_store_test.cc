@@ -19,6 +19,7 @@
 #include "directory.h"
 #include "ledger_segment.h"
 #include "usage_table.h"
+#include "vault_fixture.h"
 
 namespace loom::store {
 namespace {
@@ -586,6 +587,34 @@ TEST_F(UsageStoreTest, InMemoryItIsTheSame) {
     ASSERT_GT(::pwrite(segment.fd, bytes.data(), bytes.size(), static_cast<off_t>(segment.written.load())), 0);
     segment.written += bytes.size();
     EXPECT_EQ(sums(**opened).attempts, 1u);
+}
+
+/// Others know its sums by the id: one that is made anew must not be another's.
+TEST(LoomId, OutlivesAUsageDbThatIsLost) {
+    for (const VaultPtr& vault : {VaultPtr(), test_vault()}) {
+        const Directory directory;
+        const auto id = [&] {
+            auto opened = UsageStore::open({.directory = directory.path(), .vault = vault, .shared = true});
+            EXPECT_TRUE(opened) << opened.error();
+            return opened ? (*opened)->loom_id() : std::string();
+        };
+        const std::string before = id();
+        EXPECT_TRUE(is_loom_id(before));
+        EXPECT_EQ(id(), before);
+        fs::remove(directory.file("usage.db"));
+        EXPECT_EQ(id(), before);
+        fs::remove(directory.file("identity.db"));
+        EXPECT_EQ(id(), before) << "of one that has it in usage.db alone";
+        fs::remove(directory.file("usage.db"));
+        EXPECT_EQ(id(), before);
+        std::ifstream file(directory.file("identity.db"), std::ios::binary);
+        const std::string bytes((std::istreambuf_iterator<char>(file)), {});
+        EXPECT_EQ(bytes.find(before) == bytes.npos, vault != nullptr) << "not to be read without the key";
+        std::ofstream(directory.file("identity.db"), std::ios::trunc) << "x" << std::string(5'000, 'y');
+        const auto damaged = UsageStore::open({.directory = directory.path(), .vault = vault, .shared = true});
+        ASSERT_FALSE(damaged);
+        EXPECT_NE(damaged.error().find("move it away while usage.db is there"), std::string::npos) << damaged.error();
+    }
 }
 
 }  // namespace

@@ -187,6 +187,26 @@ TEST_F(RedisClientTest, AServerThatStallsIsGivenUpInTime) {
     EXPECT_EQ(ask({"PING"})->text, "PONG");
 }
 
+/// The answer is there by then, and only nobody has looked.
+TEST_F(RedisClientTest, AThreadThatWasBusyIsNoFaultOfTheServers) {
+    RedisServer redis;
+    connect(redis.port());
+    wait_until_up();
+    std::optional<Result<RedisReply>> got;
+    redis.stall();
+    const std::string_view words[] = {"INCR", "n"};
+    client->ask(store::redis_command(words), [&](Result<RedisReply> reply) { got.emplace(std::move(reply)); });
+    for (int i = 0; i < 3; ++i) turn();  // it is sent
+    redis.go_on();
+    const wire::Deadline deadline = wire::Deadline::standard();
+    while (redis.run({"EXISTS", "n"}) != ":1\r\n") deadline.check("the command");
+    const uint64_t until_ns = monotonic_ns() + 400'000'000;  // longer than its time
+    while (monotonic_ns() < until_ns) ::usleep(1'000);
+    tick_until([&] { return got.has_value(); });
+    EXPECT_TRUE(*got) << got->error().what;
+    EXPECT_EQ(client->counts().failures, 0u) << told;
+}
+
 TEST_F(RedisClientTest, IsEndedWhateverItIsAt) {
     RedisServer redis;
     for (int turns = 0; turns < 12; ++turns) {
@@ -222,6 +242,8 @@ TEST_F(RedisClientTest, AServerThatIsNoneIsNamedAsWhatItIs) {
         {"-READONLY no\r\n", "takes no writes", Errc::unsupported},
         {"-ERR unknown command 'PING'\r\n", "", Errc::ok},
         {"+OK\r\n+OK\r\n+OK\r\n", "without having been asked", Errc::bad_message},
+        {"+OK\r\n+OK\r\n", "answers PING as no Redis does", Errc::bad_message},
+        {"-ERR max number of clients reached\r\n", "raise its maxclients", Errc::unsupported},
         {"$1000000000\r\nabc", "no answer in time", Errc::timed_out},
         {"*3\r\n:1\r\n", "no answer in time", Errc::timed_out},
         {"", "no answer in time", Errc::timed_out},
@@ -337,6 +359,22 @@ TEST_F(Leases, AreExactUpToTheirBound) {
     EXPECT_EQ(draw_one("b", most, 0, most).granted, 1u);
     EXPECT_EQ(draw_one("b", most, most, most).granted, most);
     EXPECT_EQ(draw_one("c", most, 0, 5).others, 2 * most - 1);
+}
+
+/// What no Loom writes keeps no batch from being done, and no key for ever.
+TEST_F(Leases, AFieldThatNoLoomHasWrittenIsBounded) {
+    connect(redis.port());
+    wait_until_up();
+    (void)redis.run({"HSET", "test:{loom}lease:k", "x", "1 99999999999999999 0 1"});
+    (void)redis.run({"HSET", "test:{loom}lease:k", "y", "no lease"});
+    const auto grants = draw("a", {{.key = "k", .limit = 100, .floor = 0, .want = 60, .ttl_ms = 60'000},
+                                   {.key = "l", .limit = 100, .floor = 0, .want = 60, .ttl_ms = 60'000}});
+    ASSERT_TRUE(grants);
+    EXPECT_EQ((*grants)[0].granted, 60u);
+    EXPECT_EQ((*grants)[1].granted, 60u);
+    EXPECT_EQ(redis.run({"HEXISTS", "test:{loom}lease:k", "y"}), ":0\r\n");
+    const std::string left = redis.run({"PTTL", "test:{loom}lease:k"});
+    EXPECT_LE(std::strtoll(left.c_str() + 1, nullptr, 10), 34'560'000'000) << left;
 }
 
 TEST_F(Leases, OfWhoDoesNotComeBackAreNobodysInTime) {

@@ -223,18 +223,155 @@ TEST_F(SharedUsage, AServerThatIsNoneDoesNoHarm) {
     }
 }
 
-TEST_F(SharedUsage, ACopyOfUsageDbIsToldOf) {
+/// What the store has as this id's revision.
+uint64_t shipped(const RedisServer& redis) {
+    const std::vector<std::string> keys = redis.keys("*usage:loom:*");
+    if (keys.size() != 1) return 0;
+    const std::string text = redis.run({"GET", keys[0]});
+    return std::strtoull(text.c_str() + std::min(text.size(), text.find('\n') + 1), nullptr, 10);
+}
+
+void copy_state(const std::string& from, const std::string& to) {
+    namespace fs = std::filesystem;
+    for (const auto& old : fs::directory_iterator(to)) fs::remove_all(old.path());
+    fs::copy(from, to, fs::copy_options::recursive);
+}
+
+/// Neither outgrows the other: one of them tells no more, and says what is to be done.
+TEST_F(SharedUsage, ACopyOfAStateDirectoryIsToldOfAndEndsTheSharingOfOne) {
     Sharer& one = add();
     one.start();
     one.use(1);
     one.wait_for(1);
     one.kill();
     Sharer& two = add();
-    std::filesystem::copy(one.state.path(), two.state.path(), std::filesystem::copy_options::recursive);
+    copy_state(one.state.path(), two.state.path());
+    one.start();
+    one.use(1);
+    two.start();
+    wait_until("the copy to be told of", [&] {
+        return contains(one.loom->log() + two.loom->log(),
+                        "this one tells and fetches no sums any more; stop both, "
+                        "give the copy an empty state.directory");
+    });
+    const bool is_one = contains(one.loom->log(), "another Loom has this one's id");
+    Sharer &twin = is_one ? one : two, &other = is_one ? two : one;
+    for (int i = 0; i < 10; ++i) {
+        const long before = other.loom->metric("loom_shared_store_round_trips_total");
+        one.use(1);
+        two.use(1);
+        wait_until("another round",
+                   [&] { return other.loom->metric("loom_shared_store_round_trips_total") > before + 3; });
+    }
+    EXPECT_FALSE(contains(other.loom->log(), "no sums any more")) << other.loom->log();
+    wait_until("it to be told as not whole", [&] { return contains(twin.page(), R"("complete":false)"); });
+    EXPECT_LT(shipped(redis), 100u);
+}
+
+TEST_F(SharedUsage, ALostUsageDbIsMadeAnewUnderItsIdAndCountsNothingTwice) {
+    Sharer &one = add(), &two = add();
     one.start();
     two.start();
-    wait_until("the copy to be told of",
-               [&] { return contains(one.loom->log() + two.loom->log(), "another Loom has this one's id"); });
+    one.use(3);
+    two.use(2);
+    one.wait_for(5);
+    two.wait_for(5);
+    for (int round = 1; round <= 2; ++round) {
+        one.kill();
+        for (const char* const gone : {"usage.db", "usage.db-wal", "usage.db-shm"})
+            std::filesystem::remove(one.state.path() + "/" + gone);
+        one.start();
+        one.use(1);
+        EXPECT_TRUE(contains(one.wait_for(5 + round), R"("looms":2)"));
+        EXPECT_TRUE(contains(two.wait_for(5 + round), R"("looms":2)"));
+    }
+}
+
+TEST_F(SharedUsage, ACopyThatIsBroughtBackWhileRedisIsEmptyIsHeardAgain) {
+    Sharer &one = add(), &two = add();
+    one.start();
+    two.start();
+    two.use(1);
+    one.use(2);
+    two.wait_for(3);
+    one.loom->stop_cleanly();
+    const StateDirectory copy;
+    copy_state(one.state.path(), copy.path());
+    one.start();
+    for (int i = 0; i < 4; ++i) {
+        one.use(1);
+        two.wait_for(4 + i);
+    }
+    one.kill();
+    copy_state(copy.path(), one.state.path());
+    (void)redis.run({"FLUSHALL"});
+    one.start();
+    one.use(1);
+    one.wait_for(4);
+    two.wait_for(4);
+}
+
+TEST_F(SharedUsage, WhatWasSettledLastIsToldAtTheEnd) {
+    Sharer &one = add(), &two = add();
+    one.conf.set("token_accounting.store.redis.interval", "60s");
+    one.start();
+    two.start();
+    one.use(1);
+    one.loom->stop_cleanly();
+    two.wait_for(1);
+    one.start();
+    redis.stop();
+    wait_until("the store to be lost", [&] { return one.loom->metric("loom_shared_store_up") == 0; });
+    one.use(1);
+    one.loom->signal(SIGTERM);
+    EXPECT_TRUE(contains(one.loom->wait_for_exit().log, "before all its sums are told"));
+    one.loom.reset();
+}
+
+TEST_F(SharedUsage, WhatRedisHasDroppedIsToldAnew) {
+    Sharer& one = add();
+    one.start();
+    one.use(2);
+    one.wait_for(2);
+    wait_until("the month's rows", [&] { return redis.keys("*:order").size() == 1; });
+    const std::string rows = redis.keys("*:order")[0].substr(0, redis.keys("*:order")[0].size() - 6);
+    for (const std::string& gone : {rows, rows + ":order"}) EXPECT_EQ(redis.run({"DEL", gone}), ":1\r\n");
+    Sharer& two = add();
+    two.start();
+    wait_until("the hole to be told of", [&] { return contains(two.loom->log(), "maxmemory-policy noeviction"); });
+    EXPECT_TRUE(contains(two.page("?period=2024-02"), R"("complete":false)"));
+    (void)redis.run({"CLIENT", "KILL", "TYPE", "normal"});  // a new connection is looked through as a whole
+    two.wait_for(2);
+    EXPECT_TRUE(contains(one.loom->log(), "the store has dropped sums of")) << one.loom->log();
+}
+
+TEST_F(SharedUsage, RowsOfAnotherVersionAreNotCountedAsRead) {
+    Sharer &one = add(), &two = add();
+    one.start();
+    one.use(1);
+    two.start();
+    two.wait_for(1);
+    const std::string order = redis.keys("*:order")[0], rows = order.substr(0, order.size() - 6);
+    const std::string month = rows.substr(0, rows.rfind(':')), loom = rows.substr(rows.rfind(':') + 1);
+    (void)redis.run({"HSET", rows, "of tomorrow", "1"});
+    (void)redis.run({"ZADD", order, "900", "of tomorrow"});
+    (void)redis.run({"HSET", month, loom, "900 0123456789abcdef"});
+    two.wait_for(1, false);
+    EXPECT_TRUE(contains(two.loom->log(), "cannot be read and are not counted")) << two.loom->log();
+    for (int round = 0; round < 2; ++round) {  // the next start asks for it again, and says so
+        two.kill();
+        two.start();
+        two.wait_for(1, false);
+        wait_until("it to be told again", [&] { return contains(two.loom->log(), "cannot be read"); });
+    }
+    (void)redis.run({"HDEL", rows, "of tomorrow"});
+    (void)redis.run({"ZREM", order, "of tomorrow"});
+    one.kill();
+    two.kill();
+    one.start();
+    one.use(1);
+    two.start();
+    two.wait_for(2);
 }
 
 }  // namespace

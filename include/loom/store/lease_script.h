@@ -3,8 +3,11 @@
 // A limit is a hash; its fields are the ids of the Looms that have a lease of it (of one start of them, where the next
 // would not know what was used), each with the units it was given, when they are nobody's any more, by the server's
 // clock, and the draw that it was. The script drops those that are, counts what the others have, and gives
-// max(floor, min(want, limit - others)). It is one atomic step, so all leases together never exceed the limit, or the
-// floors where these alone do. A draw that comes behind a later one of the same start changes nothing.
+// max(floor, min(want, limit - others)). It is one atomic step, so all leases that the server knows never exceed the
+// limit together, or the floors where these alone do. What it has lost counts no more: one that restarts empty or goes
+// over to a replica that has not all of it is not settled at first, see below; one that evicts keys (any
+// maxmemory-policy but noeviction) may let in more than the limit, unseen. A draw that comes behind a later one of the
+// same start changes nothing.
 //
 // A server that knows of no former draw notes the moment: until lease_settle_ms later grants say that they are not
 // settled (tenant/lease.h).

@@ -1,14 +1,16 @@
 // The ledger's service: it makes the segments that shards write, keeps them safe on the disk, folds them into sums, and
 // makes good at the start what the end before has left open.
 //
-// In `directory`: `ledger/<epoch>-<shard>-<n>.log`, the records as they were written; `usage.db`, their sums; and
-// `ledger.lock`, which one process holds. Each start is an epoch of its own.
+// In `directory`: `ledger/<epoch>-<shard>-<n>.log`, the records as they were written; `usage.db`, their sums;
+// `ledger.lock`, which one process holds; and where sums are shared `identity.db`, what others know this Loom by. Each
+// start is an epoch of its own.
 #pragma once
 
 #include <cstdint>
 #include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,7 +55,7 @@ class UsageStore {
     /// Was anything ever booked to this consumer?
     [[nodiscard]] std::expected<bool, std::string> knows(const std::string& consumer);
 
-    /// Where sums are shared: this Loom's id, made once for its usage.db.
+    /// Where sums are shared: this Loom's id, made once for its directory.
     [[nodiscard]] const std::string& loom_id() const noexcept;
     /// These are done on the service's own thread, in their order, and so are their answers; one that was not begun
     /// when the store stops is never answered. Errors  a text: the database cannot be read or written.
@@ -61,10 +63,15 @@ class UsageStore {
     using Answer = std::function<void(std::expected<T, std::string>)>;
     /// The next page of what was changed after a revision, what was settled before this call included.
     void changes_after(uint64_t revision, Answer<UsageChanges> answer);
-    /// All revisions are above this one from now on.
-    void outgrow(uint64_t revision, Answer<bool> answer);
-    /// Rows of another Loom; of.revision  how far it is known with them.
-    void take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<bool> answer);
+    /// How many rows of each month were changed last at a revision or before.
+    void counts_until(uint64_t revision, Answer<std::vector<CountOfMonth>> answer);
+    /// Once a process is heard of by the store for the first time: what that knows of this Loom, and from where on
+    /// changes are to be shipped then.
+    void begin_shipping(std::optional<ShippedUsage> shipped, Answer<ShippingStart> answer);
+    /// Rows of another Loom; of.revision  how far it is known with them. The answer: how many had no room.
+    void take_others(MonthOfLoom of, std::vector<UsageChange> rows, Answer<uint64_t> answer);
+    /// Others' rows of days before `since` go.
+    void forget_others(UsageDay since, Answer<bool> answer);
     void known_of_others(Answer<std::vector<MonthOfLoom>> answer);
 
     /// Folds and syncs what the shards have written, and ends the thread. After the shards.

@@ -119,6 +119,7 @@ class RedisClient final : PoolWatch, ConnectionUser, io::Runnable {
     void give_up() noexcept;
     void tell_failure();
     void tell_refused();
+    [[nodiscard]] uint64_t due_ms() const noexcept;
     void set_deadline() noexcept;
     void set_state(State state) noexcept;
     void wake() noexcept { shard_.schedule(*this); }
