@@ -6,8 +6,9 @@
 // max(floor, min(want, limit - others)). It is one atomic step, so all leases together never exceed the limit, or the
 // floors where these alone do. A draw that comes behind a later one of the same start changes nothing.
 //
-// A server that knows of no former draw notes the moment: until lease_settle_ms later grants say that they are not
-// settled (tenant/lease.h).
+// A server that knows of no former draw, or of those to another run of it alone (a restart, a copy that was brought
+// back, a replica that was promoted: what it has may be old), notes the moment: until lease_settle_ms later grants say
+// that they are not settled (tenant/lease.h).
 #pragma once
 
 #include <span>
