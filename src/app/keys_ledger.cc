@@ -38,7 +38,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "token_accounting.store.redis.username",
      .type = text,
      .default_text = "",
-     .meaning = "of an ACL user, who may use scripts, hashes and sorted sets under key_prefix. Unset: the default user",
+     .meaning =
+         "of an ACL user, who may use INFO, scripts, hashes and sorted sets under key_prefix. Unset: the default user",
      .change = KeyChange::restart},
     {.pattern = "token_accounting.store.redis.password",
      .type = secret,
