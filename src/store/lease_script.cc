@@ -7,11 +7,10 @@
 namespace loom::store {
 namespace {
 
-// KEYS[1] is the moment that this run of the server was first asked, and the run's id; it may have lost its last
-// writes, or come back with a copy of long ago, or be a replica that was behind. KEYS[2] and after it are limits. ARGV:
-// the Loom's id, so long a store is not settled; for each limit its number, floor, want, ttl_ms, what follows the id in
-// its field, start and sequence. A field is "units dies start sequence". Numbers up to 2^52 are exact in Lua, and sums
-// of them are cut to what is exact still.
+// KEYS[1] is when this server's run was first asked, and its id; KEYS[2] and on are limits. ARGV: a Loom's id, so long
+// a store is not settled; for each limit its number, floor, want, ttl_ms, what follows the id in its field, start and
+// sequence. A field is "units dies start sequence". Numbers up to 2^52 are exact in Lua, and sums of them are cut to
+// what is exact still.
 constexpr std::string_view text = R"(local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
