@@ -315,7 +315,8 @@ void LeaseBook::note_room(Entry& entry, uint64_t used, Now now) noexcept {
         entry.full_since_ms = std::max<uint64_t>(1, now.ms);
     const bool spent = full && (entry.others == 0 || now.ms - entry.full_since_ms >= spent_after_ms);
     Lease& lease = lease_of(entry);
-    lease.spent_from.store(least, std::memory_order_relaxed);
+    // Where there is nothing at all, it is so for the smallest too.
+    lease.spent_from.store(used + entry.others < entry.what.limit ? least : 1, std::memory_order_relaxed);
     lease.lack.store(spent ? LeaseLack::spent : LeaseLack::drawing, std::memory_order_relaxed);
     if (entry.what.window != nullptr) share_out(entry, full, now);
     // Two may have half of what either needs: one of them lets go for a while.
