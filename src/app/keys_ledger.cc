@@ -38,7 +38,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "token_accounting.store.redis.username",
      .type = text,
      .default_text = "",
-     .meaning = "of an ACL user, who may use scripts, hashes and sorted sets under key_prefix. Unset: the default user",
+     .meaning =
+         "of an ACL user, who may use INFO, scripts, hashes and sorted sets under key_prefix. Unset: the default user",
      .change = KeyChange::restart},
     {.pattern = "token_accounting.store.redis.password",
      .type = secret,
@@ -54,9 +55,9 @@ constexpr KeyRow rows[] = {
      .type = duration,
      .default_text = "1s",
      .meaning = "of connecting, and of each answer; then it counts as lost, and is tried again after pauses that grow "
-                "to 30s",
+                "to 2.5s",
      .change = KeyChange::restart,
-     .range = "50ms..30s"},
+     .range = "50ms..2s"},
     {.pattern = "token_accounting.store.redis.interval",
      .type = duration,
      .default_text = "2s",

@@ -32,22 +32,41 @@ struct ClientLimits {
     bool budgets_extend = true;    // until there is no more to be had
     bool extends = true;           // likewise, of its limits
 
+    uint64_t none_left_since_ms = 0;  // of a budget, as far as is known; 0: not so
+
     static constexpr uint64_t extension_tokens = 256;
+    static constexpr uint64_t lease_wait_ms = 500;      // for others to give back what they have of a budget
+    static constexpr uint64_t unheld_tokens_max = 256;  // that pass meanwhile
     /// It has taken so many tokens, its prompt's among them: where they outgrow what was reserved, more is taken, so
     /// that others see what is being used. False once its budgets have no more for it; rate limits that have none book
     /// the rest at its end.
     [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
-        if (extends && taken.reserved() != 0 && tokens >= taken.reserved())
-            extends = taken.extend(now_ms, extension_tokens);
+        if (extends && taken.reserved() != 0 && tokens >= taken.reserved()) {
+            tenant::LimitRefusal why;
+            extends = taken.extend(now_ms, extension_tokens, why) || why.lack == tenant::LeaseLack::drawing;
+        }
         while (budgets_extend && !budgets.empty() && tokens >= tokens_held) {
-            if (extend_budgets(unix_s)) continue;
-            if (budgets.awaits_lease(unix_s, 1, event_cost)) break;  // more is drawn, in a moment
-            budgets_extend = false;
+            if (extend_budgets(unix_s)) {
+                none_left_since_ms = 0;
+                continue;
+            }
+            budgets_extend = may_wait(now_ms, unix_s, tokens);
+            break;
         }
         return budgets_extend;
     }
 
   private:
+    /// For a lease: more is drawn in a moment, where there is any.
+    [[nodiscard]] bool may_wait(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
+        if (!budgets.awaits_lease(unix_s, 1, event_cost)) return false;
+        if (!budgets.none_is_left(unix_s)) {
+            none_left_since_ms = 0;
+            return true;
+        }
+        if (none_left_since_ms == 0) none_left_since_ms = now_ms != 0 ? now_ms : 1;
+        return now_ms - none_left_since_ms < lease_wait_ms && tokens - tokens_held < unheld_tokens_max;
+    }
     /// By as much as there is, at least a token.
     [[nodiscard]] bool extend_budgets(int64_t unix_s) noexcept {
         for (uint64_t more = extension_tokens; more > 0; more /= 4) {

@@ -7,17 +7,19 @@
 namespace loom::store {
 namespace {
 
-// KEYS[1] is the moment that this store was first asked, KEYS[2] and after it are limits. ARGV: the Loom's id, so long
+// KEYS[1] is when this server's run was first asked, and its id; KEYS[2] and on are limits. ARGV: a Loom's id, so long
 // a store is not settled; for each limit its number, floor, want, ttl_ms, what follows the id in its field, start and
 // sequence. A field is "units dies start sequence". Numbers up to 2^52 are exact in Lua, and sums of them are cut to
 // what is exact still. No lease lives longer than 400 days: what a field says beyond that no Loom has written, and
 // PEXPIRE would refuse it in the middle of a batch.
 constexpr std::string_view text = R"(local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local born = tonumber(redis.call('GET', KEYS[1]))
-if not born or born > now then
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') or ''
+local since, of_run = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) ?(%w*)$')
+local born = tonumber(since)
+if not born or born > now or of_run ~= run then
   born = now
-  redis.call('SET', KEYS[1], string.format('%.0f', born))
+  redis.call('SET', KEYS[1], string.format('%.0f %s', born, run))
 end
 local settled = 0
 if now - born >= tonumber(ARGV[2]) then settled = 1 end

@@ -145,11 +145,27 @@ uint64_t BudgetMeter::set_lease(BudgetPeriod period, const PeriodNumbers& now, u
     return number_of(word) == now[i] ? std::max(units, units_of(word)) : units;
 }
 
+/// The lease that is there is one of the period at hand, or stands open.
+bool BudgetMeter::is_of(size_t period, const PeriodNumbers& now) const noexcept {
+    const uint64_t lease = (*leases_)[period].granted.load(std::memory_order_acquire);
+    if (lease == Lease::open) return true;
+    const uint16_t at_hand = number_of(words_[period].load(std::memory_order_relaxed));
+    return number_of(lease) == (is_later(now[period], at_hand) ? now[period] : at_hand);
+}
+
+LeaseLack BudgetMeter::lack(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) const noexcept {
+    if (leases_ == nullptr) return LeaseLack::spent;
+    const auto i = static_cast<size_t>(period);
+    const bool known = is_of(i, now);
+    const LeaseLack why = (*leases_)[i].lack_of(units);
+    return why == LeaseLack::spent && !known ? LeaseLack::drawing : why;
+}
+
 uint64_t BudgetMeter::used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept {
     const uint64_t here = used(period, now);
-    const Lease* const shared = lease(period);
-    return shared == nullptr ? here
-                             : saturated(here, std::min(shared->others.load(std::memory_order_relaxed), units_max));
+    const auto i = static_cast<size_t>(period);
+    if (leases_ == nullptr || !is_of(i, now)) return here;
+    return saturated(here, std::min((*leases_)[i].others.load(std::memory_order_relaxed), units_max));
 }
 
 void BudgetMeter::give_back(size_t period, uint16_t number, uint64_t units) noexcept {
@@ -279,12 +295,10 @@ namespace {
 LeaseLack lack_of(const Budget& budget, BudgetUnit unit, BudgetPeriod period, const PeriodNumbers& now,
                   uint64_t units) noexcept {
     const BudgetMeter& meter = budget.meter(unit);
-    const Lease* const lease = meter.lease(period);
-    if (lease == nullptr) return LeaseLack::spent;
     const uint64_t limit = budget.terms(unit)[static_cast<size_t>(period)];
     const uint64_t used = meter.used(period, now);
     if (used > limit || units > limit - used) return LeaseLack::spent;
-    return lease->lack.load(std::memory_order_relaxed);
+    return meter.lack(period, now, units);
 }
 
 }  // namespace
@@ -356,6 +370,17 @@ bool BudgetHolds::awaits_lease(int64_t unix_s, uint64_t tokens, Money money) con
                 awaits = true;
             }
     return awaits;
+}
+
+bool BudgetHolds::none_is_left(int64_t unix_s) const noexcept {
+    const PeriodNumbers now = period_numbers(unix_s);
+    for (size_t i = 0; i < count_; ++i)
+        for (const BudgetUnit unit : {BudgetUnit::tokens, BudgetUnit::money})
+            for (const BudgetPeriod period : budget_periods) {
+                const uint64_t limit = held_[i].of->terms(unit)[static_cast<size_t>(period)];
+                if (limit != 0 && held_[i].of->meter(unit).used_of_all(period, now) >= limit) return true;
+            }
+    return false;
 }
 
 bool BudgetHolds::extend(int64_t unix_s, uint64_t tokens, Money money) noexcept {

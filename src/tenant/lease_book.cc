@@ -1,7 +1,9 @@
 #include "loom/tenant/lease_book.h"
 
 #include <algorithm>
+#include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "loom/base/assert.h"
@@ -9,9 +11,10 @@
 namespace loom::tenant {
 namespace {
 
-constexpr uint64_t horizon_ms = 500;   // so long a lease is to last
-constexpr uint64_t active_ms = 1'000;  // after its last use a limit is one that is used
-constexpr uint64_t need_ms = 2'500;    // who was refused comes again in a second
+constexpr uint64_t horizon_ms = 500;        // so long a lease is to last
+constexpr uint64_t active_ms = 1'000;       // after its last use a limit is one that is used
+constexpr uint64_t need_ms = 2'500;         // who was refused comes again in a second
+constexpr uint64_t usual_half_ms = 60'000;  // and its like some time later
 constexpr uint64_t beat_first_ms = 250;
 constexpr uint64_t pause_first_ms = 50;  // after a draw that was given less than it asked for
 constexpr uint64_t pause_max_ms = 400;
@@ -64,8 +67,12 @@ void LeaseBook::use(std::vector<SharedLimit> limits, Now now) {
             place = std::move(entry);
     }
     entries_.clear();
+    std::unordered_set<std::string_view> keys;
     for (SharedLimit& limit : limits) {
         LOOM_ASSERT(limit.limit != 0);
+        LOOM_ASSERT(keys.insert(limit.key).second);  // two would each believe that they have all of one lease
+    }
+    for (SharedLimit& limit : limits) {
         const auto it = known.find(limit.key);
         const bool same = it != known.end() && it->second != nullptr && it->second->what.window == limit.window &&
                           it->second->what.meters == limit.meters;
@@ -79,6 +86,7 @@ void LeaseBook::use(std::vector<SharedLimit> limits, Now now) {
         // Of a row that is gone nobody counts anything any more: its lease is the new one's to change.
         if (it != known.end() && it->second != nullptr) it->second->told = false;
         entries_.push_back(std::make_unique<Entry>(std::move(limit)));
+        lower(*entries_.back(), now);  // the row may be older than this, and have what another lease has left
         if (facts_.lost) lose(*entries_.back(), now);
     }
     for (auto& [key, entry] : known)
@@ -92,13 +100,20 @@ void LeaseBook::use(std::vector<SharedLimit> limits, Now now) {
     at_ = 0;
 }
 
+/// Nothing is to be had by it.
+void LeaseBook::lower(Entry& entry, Now now) noexcept {
+    entry.granted = entry.usable = 0;
+    (void)set_lease(entry, now, 0);
+}
+
 /// A budget's new period has a lease of its own, which nobody has drawn yet.
 void LeaseBook::begin_period(Entry& entry, Now now) noexcept {
     if (entry.what.window != nullptr) return;
     const uint16_t number = numbers_of(now)[static_cast<size_t>(entry.what.period)];
     if (number == entry.number && entry.looked_ms != 0) return;
     entry.number = number;
-    entry.granted = entry.others = entry.last_used = entry.full_since_ms = entry.good_from_ms = 0;
+    entry.granted = entry.usable = entry.others = entry.last_used = entry.full_since_ms = entry.good_from_ms = 0;
+    entry.lacked = 0;
     entry.looms = 1;
     entry.told = false;
     entry.next_ms = entry.not_before_ms = now.ms;
@@ -124,9 +139,17 @@ void LeaseBook::look_at(Entry& entry, Now now, uint64_t used) noexcept {
     if (const uint64_t wanted = lease_of(entry).wanted.exchange(0, std::memory_order_relaxed); wanted != 0) {
         entry.need = now.ms < entry.need_until_ms ? std::max(entry.need, wanted) : wanted;
         entry.need_until_ms = now.ms + need_ms;
+        entry.lacked = entry.need;
+        if (wanted >= entry.usual) {
+            entry.usual = wanted;
+            entry.usual_at_ms = now.ms;
+        }
         entry.active_until_ms = now.ms + active_ms;
     }
     if (now.ms >= entry.need_until_ms) entry.need = entry.hungry_since_ms = 0;
+    if (now.ms - entry.usual_at_ms < usual_half_ms) return;
+    entry.usual /= 2;
+    entry.usual_at_ms = now.ms;
 }
 
 /// Beyond what is used.
@@ -138,10 +161,10 @@ uint64_t LeaseBook::ahead_of(const Entry& entry, Now now, uint64_t used) noexcep
     const uint64_t keep = entry.looms <= 1          ? left - left / 8
                           : left >= 2 * entry.looms ? std::max<uint64_t>(1, left / (entry.looms + 1))
                                                     : 0;
-    uint64_t ahead = keep;
+    uint64_t ahead = std::max(keep, std::min(entry.usual, left / 2));
     if (now.ms < entry.active_until_ms) {
         const auto soon = static_cast<uint64_t>(entry.rate * static_cast<double>(horizon_ms)) + 1;
-        ahead = std::max(std::min(entry.need, left), std::min(half, std::max(keep, soon)));
+        ahead = std::max(std::min(entry.need, left), std::min(half, std::max(ahead, soon)));
     }
     if (now.ms >= entry.share_until_ms) return ahead;
     return std::min(ahead, entry.share_cap > used ? entry.share_cap - used : 0);
@@ -162,8 +185,14 @@ LeaseDraw LeaseBook::draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahea
     const SharedLimit& what = entry.what;
     LeaseDraw draw{.key = what.key, .limit = what.limit};
     uint64_t want = used + ahead;
-    if (!entry.open && want <= entry.granted) want = entry.granted = set_lease(entry, now, want);
+    const bool lowers = !entry.open && want <= entry.granted;
+    if (lowers) {
+        entry.usable = std::min(want, entry.usable);
+        want = entry.granted = set_lease(entry, now, entry.usable);
+    }
     draw.floor = used_of(entry, now);
+    // Until the answer comes more may be taken, as far as the lease goes: all of it is kept for that.
+    if (!lowers && !entry.open) draw.floor = std::max(draw.floor, entry.usable);
     draw.want = std::max(want, draw.floor);
     // Who is hungry is there for the others, with nothing too.
     if (entry.need != 0 && !entry.leaving) draw.want = std::max<uint64_t>(draw.want, 1);
@@ -179,6 +208,7 @@ LeaseDraw LeaseBook::draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahea
     draw.sequence = ++sequence_;
     entry.asked = draw.want;
     entry.sent_ms = now.ms;
+    entry.sent_number = entry.number;
     entry.under_way = entry.told = true;
     return draw;
 }
@@ -188,6 +218,11 @@ std::vector<LeaseDraw> LeaseBook::draw(Now now) {
     std::vector<LeaseDraw> draws;
     if (stopping_)
         for (std::unique_ptr<Entry>& entry : entries_) entry->leaving = true;
+    if (!batch_.empty())  // nobody has to answer for a period to begin, or a lease to be too old
+        for (std::unique_ptr<Entry>& entry : entries_) {
+            begin_period(*entry, now);
+            expire(*entry, now);
+        }
     if (!batch_.empty() || entries_.empty()) return draws;
     const size_t count = std::min(entries_.size(), walk_max);
     for (size_t i = 0; i < count && draws.size() < batch_max; ++i) {
@@ -235,7 +270,9 @@ void LeaseBook::take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexc
         return;
     }
     // The period may have ended meanwhile: this is another one's lease.
-    if (entry.what.window == nullptr && numbers_of(now)[static_cast<size_t>(entry.what.period)] != entry.number) return;
+    if (entry.what.window == nullptr &&
+        (entry.sent_number != entry.number || numbers_of(now)[static_cast<size_t>(entry.what.period)] != entry.number))
+        return;
     const bool known = entry.good_from_ms != 0;
     if (!grant.settled && entry.what.fails_open && (entry.open || !known)) {
         entry.open = true;
@@ -246,14 +283,17 @@ void LeaseBook::take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexc
     const uint64_t granted = grant.settled ? grant.granted : std::min(grant.granted, entry.open ? 0 : entry.granted);
     entry.open = false;
     entry.granted = granted;
-    (void)set_lease(entry, now, granted);
+    // A floor may have in it what a take has added and is about to give back: it shall not find room for that here
+    // while others have it.
+    entry.usable = std::min(granted, entry.what.limit - std::min(entry.what.limit, grant.others));
+    (void)set_lease(entry, now, entry.usable);
     const bool same = grant.others == entry.others;
     entry.others = grant.others;
     entry.looms = std::max<uint64_t>(1, grant.looms);
     entry.good_from_ms = std::max<uint64_t>(1, entry.sent_ms);
     lease_of(entry).others.store(grant.others, std::memory_order_relaxed);
     const uint64_t used = used_of(entry, now);
-    const uint64_t spare = granted > used ? granted - used : 0;
+    const uint64_t spare = entry.usable > used ? entry.usable - used : 0;
     const bool is_short = spare == 0 || spare < entry.need;
     const bool unmet = grant.granted < entry.asked || !grant.settled;
     entry.pause_ms = unmet ? std::clamp(entry.pause_ms * 2, pause_first_ms, pause_max_ms) : 0;
@@ -261,18 +301,24 @@ void LeaseBook::take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexc
     const bool rests = same && !unmet && !(is_short && entry.need != 0);
     entry.beat_ms = rests ? std::clamp(entry.beat_ms * 2, beat_first_ms, beat_max_ms) : beat_first_ms;
     entry.next_ms = now.ms + entry.beat_ms;
-    note_room(entry, spare, is_short && grant.others + grant.granted >= entry.what.limit, now);
+    note_room(entry, used, now);
 }
 
-/// full  it does not do here, and the limit has no more. Where that stays so it is spent; before that others may give
-/// back.
-void LeaseBook::note_room(Entry& entry, uint64_t spare, bool full, Now now) noexcept {
+/// Where the limit has no more beyond what is used here and what the others have, and that stays so, it is spent for
+/// requests of such a size; before that others may give back. What this Loom lets go for a while is not room.
+void LeaseBook::note_room(Entry& entry, uint64_t used, Now now) noexcept {
+    const uint64_t least = std::max<uint64_t>(1, entry.lacked);
+    const uint64_t spare = entry.usable > used ? entry.usable - used : 0;
+    const bool full = used + entry.others + least > entry.what.limit;
     if (!full)
         entry.full_since_ms = 0;
     else if (entry.full_since_ms == 0)
         entry.full_since_ms = std::max<uint64_t>(1, now.ms);
     const bool spent = full && (entry.others == 0 || now.ms - entry.full_since_ms >= spent_after_ms);
-    lease_of(entry).lack.store(spent ? LeaseLack::spent : LeaseLack::drawing, std::memory_order_relaxed);
+    Lease& lease = lease_of(entry);
+    // Where there is nothing at all, it is so for the smallest too.
+    lease.spent_from.store(used + entry.others < entry.what.limit ? least : 1, std::memory_order_relaxed);
+    lease.lack.store(spent ? LeaseLack::spent : LeaseLack::drawing, std::memory_order_relaxed);
     if (entry.what.window != nullptr) share_out(entry, full, now);
     // Two may have half of what either needs: one of them lets go for a while.
     if (!full || spare == 0 || entry.need == 0) {
@@ -335,8 +381,7 @@ void LeaseBook::lose(Entry& entry, Now now) noexcept {
 void LeaseBook::expire(Entry& entry, Now now) noexcept {
     if (entry.what.window == nullptr || entry.open || entry.good_from_ms == 0) return;
     if (now.ms - entry.good_from_ms < hold_ms) return;
-    entry.granted = 0;
-    (void)set_lease(entry, now, 0);
+    lower(entry, now);
 }
 
 bool LeaseBook::done() const noexcept {

@@ -27,7 +27,7 @@ void tell_window(const RateWindow& window, const WindowTerms& terms, uint64_t no
                  LimitRefusal& why) noexcept {
     why.wait_ms = window.wait_ms(terms, now_ms, units);
     if (window.lease() == nullptr) return;
-    if (why.wait_ms == 0) why.lack = window.lease()->lack.load(std::memory_order_relaxed);
+    if (why.wait_ms == 0) why.lack = window.lease()->lack_of(terms.cost(units));
     why.wait_ms = std::max(why.wait_ms, Admission::lease_wait_ms);
 }
 
@@ -114,8 +114,7 @@ bool Admission::reserve(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noe
     return true;
 }
 
-bool Admission::extend(uint64_t now_ms, uint64_t tokens) noexcept {
-    LimitRefusal why;
+bool Admission::extend(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept {
     return reserve(now_ms, tokens, why);
 }
 

@@ -148,6 +148,29 @@ TEST_F(SharedStoreTest, AServerThatForgetsItsScriptsOrEverythingIsNoMatter) {
     EXPECT_EQ((*draw(loom, {one_of("k", 100, 40, 60)}))[0].granted, 60u);
 }
 
+/// A copy of long ago that was brought back, or a replica that was promoted: another run has noted that moment.
+TEST_F(SharedStoreTest, AServerThatAnotherRunHasWrittenIsNotSettled) {
+    Loom& one = start("one");
+    const auto settled = [&] {
+        const Grants grants = draw(one, {one_of("k", 100, 0, 10)});
+        return grants && grants->front().granted == 10 && grants->front().settled;
+    };
+    EXPECT_FALSE(settled()) << "it was empty";
+    const auto since = [&](const std::string& run) {
+        EXPECT_EQ(redis.run({"EVAL",
+                             "local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)') "
+                             "return redis.call('SET', KEYS[1], '1 ' .. (ARGV[1] == '' and run or ARGV[1]))",
+                             "1", redis.keys("*leases:since").at(0), run}),
+                  "+OK\r\n");
+    };
+    since("");
+    EXPECT_TRUE(settled());
+    since("0123456789abcdef0123456789abcdef01234567");
+    EXPECT_FALSE(settled());
+    since("");
+    EXPECT_TRUE(settled());
+}
+
 TEST_F(SharedStoreTest, AServerThatRefusesAScriptIsAnErrorAndStaysConnected) {
     Loom& loom = start("one");
     (void)redis.run({"SET", "test:{loom}lease:k", "no hash"});

@@ -31,6 +31,13 @@ class MemoryStore {
         limits_.clear();
         born_ms_ = 0;
     }
+    /// What it has now, for come_back.
+    void keep_copy() { copy_ = limits_; }
+    /// Another run of it, with what a copy of long ago has.
+    void come_back() {
+        limits_ = copy_;
+        born_ms_ = 0;
+    }
     /// As one that has been there for ever.
     void grow_up(uint64_t now_ms) { born_ms_ = now_ms - lease_settle_ms; }
     [[nodiscard]] uint64_t granted(const std::string& key, uint64_t now_ms) const {
@@ -69,7 +76,7 @@ class MemoryStore {
         return grant;
     }
 
-    std::map<std::string, std::map<std::string, Kept>> limits_;
+    std::map<std::string, std::map<std::string, Kept>> limits_, copy_;
     uint64_t born_ms_ = 0;
 };
 
@@ -85,7 +92,7 @@ struct World;
 struct Loom {
     Loom(World& world, std::string name);
     void start();
-    void die() { book.reset(); }
+    void die();  // and its connections with it
     [[nodiscard]] bool alive() const { return book != nullptr; }
     void step();
     bool ask_window(uint64_t units);
@@ -175,6 +182,11 @@ struct World {
     };
     std::deque<Late> late;
 };
+
+void Loom::die() {
+    book.reset();
+    std::erase_if(w.late, [this](const auto& one) { return one.loom == id; });
+}
 
 Loom::Loom(World& world, std::string name) : w(world), id(std::move(name)) {}
 
@@ -414,7 +426,180 @@ TEST_P(Faulty, AStoreThatForgetsLetsNoMoreIn) {
     EXPECT_GE(w.spent(), w.budget_limit * 95 / 100);
 }
 
+/// It comes back with what it had long ago, as another run of it.
+TEST_P(Faulty, AStoreThatComesBackOldLetsNoMoreIn) {
+    World w(GetParam());
+    w.store.grow_up(w.now_ms);
+    w.faults = {.delay_ms_max = 1 + w.random() % 50, .loss_percent = static_cast<unsigned>(w.random() % 5)};
+    const size_t count = 2 + w.random() % 4;
+    for (size_t i = 0; i < count; ++i) w.add("loom" + std::to_string(i));
+    uint64_t busy = ~uint64_t{0};
+    w.tick = [&] {
+        for (size_t i = 0; i < count; ++i)
+            if ((busy >> i & 1) != 0)
+                (void)w.looms[i]->ask_window(1 + w.random() % 20), (void)w.looms[i]->spend(1 + w.random() % 4);
+    };
+    for (int scene = 0; scene < 6; ++scene) {
+        busy = w.random();
+        if (scene % 2 == 0) w.store.keep_copy();
+        w.pass(1'000 + w.random() % 20'000);
+        w.store.come_back();
+        if (HasFatalFailure()) return;
+    }
+    busy = ~uint64_t{0};
+    w.pass(100'000);
+    EXPECT_GE(w.spent(), w.budget_limit * 95 / 100);
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, Faulty, testing::Range<uint64_t>(1, 61));
+
+/// However it lets go of what it has meanwhile, and however rarely it is asked.
+TEST(LeaseBook, ABudgetWhoseRestIsTooSmallIsSpentForThatRequest) {
+    for (const uint64_t every_ms : {100u, 1'000u, 3'000u, 7'000u})
+        for (uint64_t seed = 1; seed <= 10; ++seed) {
+            World w(seed);
+            w.store.grow_up(w.now_ms);
+            w.budget_limit = 1'000;
+            Loom& one = w.add("one");
+            Loom& two = w.add("two");
+            w.pass(1'000);
+            w.tick = [&] {
+                if (one.spent < 400) (void)one.spend(10);
+                if (two.spent < 550) (void)two.spend(10);
+            };
+            w.pass(10'000);
+            ASSERT_EQ(w.spent(), 950u);
+            const PeriodNumbers numbers = period_numbers(w.now().unix_s);
+            uint64_t next_ms = 0;
+            const uint64_t from_ms = w.now_ms + 6'000 + 2 * every_ms;
+            w.tick = [&] {
+                if (w.now_ms < next_ms) return;
+                next_ms = w.now_ms + every_ms;
+                EXPECT_FALSE(one.spend(100));
+                if (w.now_ms < from_ms) return;
+                EXPECT_EQ(one.meters->tokens.lack(BudgetPeriod::day, numbers, 100), LeaseLack::spent)
+                    << "seed " << seed << ", each " << every_ms << " ms";
+            };
+            w.pass(60'000);
+            w.tick = nullptr;
+            EXPECT_EQ(one.meters->tokens.lack(BudgetPeriod::day, numbers, 20), LeaseLack::drawing) << "that may do";
+        }
+}
+
+TEST(LeaseBook, RequestsThatComeRarelyFindWhatTheirLikesLacked) {
+    World w(18);
+    w.store.grow_up(w.now_ms);
+    w.budget_limit = 1'000;
+    for (const char* name : {"one", "two"}) w.add(name);
+    w.pass(2'000);
+    unsigned turn = 0;
+    uint64_t next_ms = 0;
+    w.tick = [&] {
+        if (w.now_ms < next_ms) return;
+        next_ms = w.now_ms + 2'500;
+        turn += 1;
+        (void)w.looms[turn % 2]->spend(70);
+    };
+    w.pass(120'000);
+    EXPECT_GE(w.spent(), 840u);
+}
+
+SharedLimit small_window(const std::shared_ptr<RateWindow>& window) {
+    SharedLimit rate{.key = "rate", .limit = 100, .fails_open = false, .window = window};
+    rate.terms = WindowTerms::of(100, 60'000);
+    rate.window_ms = 60'000;
+    return rate;
+}
+
+/// A take adds first and looks at its lease again then. What it has added may be told as used meanwhile, and granted,
+/// since a store refuses no floor: that is no room for it.
+TEST(LeaseBook, AFloorIsNoRoomForTheTakeThatMadeIt) {
+    const auto window = std::make_shared<RateWindow>();
+    window->share();
+    LeaseBook book(5);
+    const SharedLimit rate = small_window(window);
+    uint64_t now_ms = begin_ms;
+    const auto now = [&] { return LeaseBook::Now{now_ms, noon}; };
+    book.use({rate}, now());
+    ASSERT_EQ(book.draw(now()).size(), 1u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 75, .others = 25, .looms = 2}}, now());
+    EXPECT_EQ(window->lease()->granted.load(), 75u);
+    ASSERT_TRUE(window->take(rate.terms, now_ms, 50));
+    window->charge(rate.terms, now_ms, 50);  // of one who has read a lease of 100 before
+    now_ms += 5'000;
+    const auto draws = book.draw(now());
+    ASSERT_EQ(draws.size(), 1u);
+    EXPECT_EQ(draws[0].floor, 100u);
+    EXPECT_LT(window->lease()->granted.load(), 100u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 100, .others = 25, .looms = 2}}, now());
+    EXPECT_EQ(window->lease()->granted.load(), 75u);
+    now_ms += 5'000;
+    (void)book.draw(now());
+    EXPECT_LE(window->lease()->granted.load(), 75u);
+}
+
+/// What is taken before the answer is covered by it.
+TEST(LeaseBook, WhoAsksForMoreKeepsWhatItHas) {
+    const auto window = std::make_shared<RateWindow>();
+    window->share();
+    LeaseBook book(5);
+    const SharedLimit rate = small_window(window);
+    uint64_t now_ms = begin_ms;
+    const auto now = [&] { return LeaseBook::Now{now_ms, noon}; };
+    book.use({rate}, now());
+    ASSERT_EQ(book.draw(now()).size(), 1u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 40, .others = 0, .looms = 2}}, now());
+    ASSERT_TRUE(window->take(rate.terms, now_ms, 10));
+    EXPECT_FALSE(window->take(rate.terms, now_ms, 60));
+    now_ms += 5'000;
+    const auto draws = book.draw(now());
+    ASSERT_EQ(draws.size(), 1u);
+    EXPECT_EQ(draws[0].floor, 40u);
+    EXPECT_EQ(draws[0].want, 70u);
+}
+
+TEST(LeaseBook, WhatWasSpentYesterdaySaysNothingOfToday) {
+    const auto meters = std::make_shared<BudgetMeters>(period_numbers(noon));
+    meters->tokens.share();
+    LeaseBook book(5);
+    book.use({{.key = "budget", .limit = 100, .meters = meters}}, {begin_ms, noon});
+    ASSERT_EQ(book.draw({begin_ms, noon}).size(), 1u);
+    BudgetMeter::Hold hold;
+    const BudgetTerms terms = {100, 0, 0};
+    const PeriodNumbers today = period_numbers(noon);
+    (void)meters->tokens.take(terms, today, 10, hold);
+    book.granted(std::vector<LeaseGrant>{{.granted = 0, .others = 100, .looms = 2}}, {begin_ms, noon});
+    ASSERT_EQ(book.draw({begin_ms + 3'000, noon}).size(), 1u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 0, .others = 100, .looms = 2}}, {begin_ms + 3'000, noon});
+    ASSERT_EQ(book.draw({begin_ms + 9'000, noon}).size(), 1u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 0, .others = 100, .looms = 2}}, {begin_ms + 9'000, noon});
+    EXPECT_EQ(meters->tokens.lack(BudgetPeriod::day, today, 10), LeaseLack::spent);
+    EXPECT_EQ(meters->tokens.used_of_all(BudgetPeriod::day, today), 100u);
+    const int64_t midnight = noon + 43'200;
+    const PeriodNumbers next = period_numbers(midnight);
+    EXPECT_EQ(meters->tokens.lack(BudgetPeriod::day, next, 10), LeaseLack::drawing);
+    EXPECT_EQ(meters->tokens.used_of_all(BudgetPeriod::day, next), 0u);
+    // Nobody has to answer for the new day to begin; and what is answered late is the old one's.
+    ASSERT_EQ(book.draw({begin_ms + 18'000, noon}).size(), 1u);
+    EXPECT_TRUE(book.draw({begin_ms + 18'050, midnight}).empty());
+    EXPECT_EQ(meters->tokens.lease(BudgetPeriod::day)->others.load(), 0u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 60, .others = 40, .looms = 2}}, {begin_ms + 18'060, midnight});
+    EXPECT_EQ(meters->tokens.room(BudgetPeriod::day, next, 100), 0u);
+    ASSERT_EQ(book.draw({begin_ms + 18'070, midnight}).size(), 1u);
+    book.granted(std::vector<LeaseGrant>{{.granted = 60, .others = 40, .looms = 2}}, {begin_ms + 18'080, midnight});
+    EXPECT_EQ(meters->tokens.room(BudgetPeriod::day, next, 100), 60u);
+}
+
+/// A row that a configuration has again, before what had it has let go.
+TEST(LeaseBook, ARowThatIsOlderThanItsLeaseBeginsAtNothing) {
+    const auto window = std::make_shared<RateWindow>();
+    window->share();
+    const SharedLimit rate = small_window(window);
+    window->set_lease(rate.terms, begin_ms, 80);
+    LeaseBook book(5);
+    book.use({rate}, {begin_ms, noon});
+    EXPECT_FALSE(window->take(rate.terms, begin_ms, 1));
+}
 
 TEST(LeaseBook, WhatADeadLoomHadOfAWindowComesHome) {
     World w(7);

@@ -147,9 +147,9 @@ TEST(Admission, TokensOfAllOrOfNone) {
     EXPECT_TRUE(admission.counts_tokens());
     ASSERT_TRUE(admission.reserve(0, 60, why));
     EXPECT_EQ(admission.reserved(), 60u);
-    EXPECT_FALSE(admission.extend(0, 41));
+    EXPECT_FALSE(admission.extend(0, 41, why));
     EXPECT_EQ(global.tokens->used(global.terms.tokens, 0), 60u) << "nothing of what another refused";
-    EXPECT_TRUE(admission.extend(0, 40));
+    EXPECT_TRUE(admission.extend(0, 40, why));
     admission.leave(10, 25);
     EXPECT_EQ(global.tokens->used(global.terms.tokens, 10), 25u);
     EXPECT_EQ(consumer.tokens->used(consumer.terms.tokens, 10), 25u);
@@ -162,7 +162,7 @@ TEST(Admission, WhatIsExtendedLaterIsGivenBackWhereItWasTaken) {
     LimitRefusal why;
     ASSERT_TRUE(enter(admission, limit, 0, why));
     ASSERT_TRUE(admission.reserve(0, 100, why));
-    ASSERT_TRUE(admission.extend(30'000, 100));
+    ASSERT_TRUE(admission.extend(30'000, 100, why));
     admission.leave(40'000, 150);
     EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 40'000), 150u);
     EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 70'000), 50u) << "the first hundred are a minute old";
@@ -215,7 +215,8 @@ TEST(Admission, Property_HeldAndSpentAreWithinTheLimit) {
                     break;
                 }
                 case 1:
-                    if (!under_way.empty()) (void)under_way[random() % under_way.size()].extend(now_ms, tokens / 4);
+                    if (!under_way.empty())
+                        (void)under_way[random() % under_way.size()].extend(now_ms, tokens / 4, why);
                     break;
                 default: {
                     if (under_way.empty()) break;

@@ -9,8 +9,9 @@
 // maxmemory-policy but noeviction) may let in more than the limit, unseen. A draw that comes behind a later one of the
 // same start changes nothing.
 //
-// A server that knows of no former draw notes the moment: until lease_settle_ms later grants say that they are not
-// settled (tenant/lease.h).
+// A server that knows of no former draw, or of those to another run of it alone (a restart, a copy that was brought
+// back, a replica that was promoted: what it has may be old), notes the moment: until lease_settle_ms later grants say
+// that they are not settled (tenant/lease.h).
 #pragma once
 
 #include <span>

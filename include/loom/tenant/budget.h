@@ -100,6 +100,9 @@ class BudgetMeter {
     uint64_t set_lease(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) noexcept;
     /// With what other Looms have of it.
     [[nodiscard]] uint64_t used_of_all(BudgetPeriod period, const PeriodNumbers& now) const noexcept;
+    /// Why so much more is not to be had, where it is shared and the limit itself has room for it. What is known of
+    /// another period says nothing.
+    [[nodiscard]] LeaseLack lack(BudgetPeriod period, const PeriodNumbers& now, uint64_t units) const noexcept;
     /// That may be taken in all: the limit, or what the lease allows.
     [[nodiscard]] uint64_t room(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit) const noexcept;
 
@@ -108,6 +111,7 @@ class BudgetMeter {
     [[nodiscard]] bool add(size_t period, uint16_t number, uint64_t units, uint64_t limit, uint16_t& in) noexcept;
     void give_back(size_t period, uint16_t number, uint64_t units) noexcept;
     [[nodiscard]] uint64_t room_of(size_t period, uint16_t number, uint64_t limit) const noexcept;
+    [[nodiscard]] bool is_of(size_t period, const PeriodNumbers& now) const noexcept;
     template <class Next>
     bool note_told(BudgetPeriod period, const PeriodNumbers& now, uint64_t limit, Next&& next) noexcept;
 
@@ -180,6 +184,8 @@ class BudgetHolds {
     [[nodiscard]] bool extend(int64_t unix_s, uint64_t tokens, Money money) noexcept;
     /// What keeps it from so much more is a lease that is being drawn, and no limit.
     [[nodiscard]] bool awaits_lease(int64_t unix_s, uint64_t tokens, Money money) const noexcept;
+    /// Of one of them nothing is left that this Loom has not used or others have, as it was last told.
+    [[nodiscard]] bool none_is_left(int64_t unix_s) const noexcept;
     /// It is over, and took so much. Again is nothing.
     void settle(int64_t unix_s, uint64_t tokens, Money money) noexcept;
     /// What was taken without a hold. Where nothing was held of any.

@@ -67,6 +67,13 @@ struct Lease {
     std::atomic<uint64_t> others{0};   // what other Looms have, as it was last told
     std::atomic<uint64_t> wanted{0};   // the most that was refused for want of a lease since it was last looked at
     std::atomic<LeaseLack> lack{LeaseLack::drawing};
+    std::atomic<uint64_t> spent_from{0};  // a smaller request may find room where `lack` says spent
+
+    [[nodiscard]] LeaseLack lack_of(uint64_t units) const noexcept {
+        const LeaseLack why = lack.load(std::memory_order_relaxed);
+        const bool may_do = why == LeaseLack::spent && units < spent_from.load(std::memory_order_relaxed);
+        return may_do ? LeaseLack::drawing : why;
+    }
 
     /// So much was not to be had.
     void want(uint64_t units) noexcept {

@@ -2,10 +2,11 @@
 // owns it carries draws to the store and grants back, and tells the time.
 //
 // How much ahead: what the last half second's rate would take in the next, or what was just refused; while there is
-// nothing to do a small part of what is left, so that the first who comes finds something. Never more than half of what
-// is left, unless a single request needs it, so that the last of a limit is where it is used. Where nothing is left for
-// others and one Loom has more than its share of a window, it lowers its lease by an eighth of what is above, now and
-// then: whoever is hungry takes that, and where nobody does it is drawn again.
+// nothing to do a small part of what is left, or what was refused in the last minutes, so that the first who comes
+// finds something. Never more than half of what is left, unless a single request needs it, so that the last of a limit
+// is where it is used. Where nothing is left for others and one Loom has more than its share of a window, it lowers its
+// lease by an eighth of what is above, now and then: whoever is hungry takes that, and where nobody does it is drawn
+// again.
 #pragma once
 
 #include <cstdint>
@@ -88,6 +89,7 @@ class LeaseBook {
         SharedLimit what;
         uint16_t number = 0;   // of a budget's period
         uint64_t granted = 0;  // the lease, as far as the store has told: it has no less for us
+        uint64_t usable = 0;   // of it, what may be taken here: with what the others have no more than the limit
         uint64_t others = 0;
         uint64_t looms = 1;
         uint64_t last_used = 0;
@@ -96,6 +98,9 @@ class LeaseBook {
         uint64_t active_until_ms = 0;
         uint64_t need = 0;  // the most that was just refused
         uint64_t need_until_ms = 0;
+        uint64_t lacked = 0;  // what was refused last, however long ago in this period
+        uint64_t usual = 0;   // of what is refused, which is expected again; it fades
+        uint64_t usual_at_ms = 0;
         uint64_t full_since_ms = 0;    // it does not do, and the limit has no more; 0: not so
         uint64_t hungry_since_ms = 0;  // and there is something, not enough for who needs it
         uint64_t yield_until_ms = 0;
@@ -106,6 +111,7 @@ class LeaseBook {
         uint64_t share_others = 0;  // what the others had then
         uint64_t asked = 0;
         uint64_t sent_ms = 0;
+        uint16_t sent_number = 0;   // of the period that was asked for
         uint64_t good_from_ms = 0;  // the last draw that was answered was sent then; 0: none
         uint64_t next_ms = 0;       // it is drawn then, whatever happens
         uint64_t not_before_ms = 0;
@@ -122,12 +128,13 @@ class LeaseBook {
     [[nodiscard]] static uint64_t used_of(const Entry& entry, Now now) noexcept;
     static uint64_t set_lease(Entry& entry, Now now, uint64_t units) noexcept;
     static void begin_period(Entry& entry, Now now) noexcept;
+    static void lower(Entry& entry, Now now) noexcept;
     void look_at(Entry& entry, Now now, uint64_t used) noexcept;
     [[nodiscard]] static uint64_t ahead_of(const Entry& entry, Now now, uint64_t used) noexcept;
     [[nodiscard]] bool is_due(const Entry& entry, Now now, uint64_t used, uint64_t ahead) const noexcept;
     [[nodiscard]] LeaseDraw draw_of(Entry& entry, Now now, uint64_t used, uint64_t ahead) noexcept;
     void take_grant(Entry& entry, const LeaseGrant& grant, Now now) noexcept;
-    void note_room(Entry& entry, uint64_t spare, bool full, Now now) noexcept;
+    void note_room(Entry& entry, uint64_t used, Now now) noexcept;
     static void share_out(Entry& entry, bool full, Now now) noexcept;
     static void expire(Entry& entry, Now now) noexcept;
     void note_loss(Now now) noexcept;

@@ -93,8 +93,8 @@ class Admission {
     [[nodiscard]] bool enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, LimitRefusal& why) noexcept;
     /// Takes these tokens of each that it has entered, or of none. Once.
     [[nodiscard]] bool reserve(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
-    /// The same, for more of them.
-    [[nodiscard]] bool extend(uint64_t now_ms, uint64_t tokens) noexcept;
+    /// The same, for more of them: `why` one of them has no room, or no lease at the moment.
+    [[nodiscard]] bool extend(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
     /// It is over, and took so many tokens: what was not used is given back, what is more is booked. Again is nothing.
     void leave(uint64_t now_ms, uint64_t tokens_used) noexcept;
     /// It was refused: nothing of it counts.
