@@ -308,7 +308,10 @@ Result<void> Exchange::begin_session() {
     client_->sender().flush();
     client_->read_on();
     if (upstream_ != nullptr && upstream_->ended()) realtime_->session().on_upstream_end(upstream_->end());
-    if (services_.draining()) on_drain();
+    if (services_.draining())
+        on_drain();
+    else if (&plan() != &services_.plan())
+        on_new_plan();  // it came while the upstream was asked
     return {};
 }
 
