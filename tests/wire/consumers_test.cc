@@ -221,9 +221,10 @@ TEST_F(Consumers, AreChangedStillWhereTheConfHasMovedOn) {
     made(R"({"name":"ci","routes":["more","a*"],"limits":{"request_rate":60},"budgets":{"daily_limit":100000}})");
     const std::string key = key_of("ci");
     expect_all(key, 200);
-    conf.set("rate_limit.enabled", "").set("token_accounting.enabled", "").set("route.more.path", "");
-    conf.set("rate_limit.request_rate.limit", "").set("rate_limit.token_rate.limit", "");
-    loom().reload(conf.text());
+    conf.set("rate_limit.enabled", "off").set("token_accounting.enabled", "off").set("route.more.path", "");
+    loom().signal(SIGKILL);
+    (void)loom().wait_for_exit();
+    begin();
     EXPECT_TRUE(contains(changed("ci", R"({"disabled":true})").body, R"("status":"disabled")"));
     expect_all(key, 401);
     (void)changed("ci", R"({"disabled":false,"routes":["a*","more"]})");
