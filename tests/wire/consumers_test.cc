@@ -235,6 +235,28 @@ TEST_F(Consumers, AreChangedStillWhereTheConfHasMovedOn) {
     (void)changed("ci", R"({"routes":null,"limits":null,"budgets":null})");
 }
 
+TEST_F(Consumers, FindNoneOfAFormersCachedAnswers) {
+    conf.set("cache.exact.enabled", "on").set("loop.shards", "1");
+    for (const char* const scope : {"tenant", "consumer"}) {
+        conf.set("cache.exact.scope", scope);
+        begin();
+        const auto told = [&](const std::string& key) { return ask(asking(key)).head.value("x-loom-cache"); };
+        made(R"({"name":"ci"})");
+        const std::string first = key_of("ci");
+        EXPECT_EQ(told(first), "miss");
+        EXPECT_EQ(told(first), "hit");
+        (void)changed("ci", R"({"tier":"gold"})");
+        EXPECT_EQ(told(first), "hit") << "a change makes it nobody else";
+        EXPECT_EQ(admin("DELETE", "/ai/consumers/ci").status(), 200);
+        made(R"({"name":"ci"})");
+        EXPECT_EQ(told(key_of("ci")), "miss") << scope;
+        EXPECT_EQ(admin("DELETE", "/ai/consumers/ci").status(), 200);
+        loom().signal(SIGKILL);
+        (void)loom().wait_for_exit();
+    }
+    begin();
+}
+
 /// Whatever was answered is there, and what was not is there whole or not at all.
 TEST_F(Consumers, AKillBetweenWriteAndAnswerLeavesAllOrNothing) {
     std::mt19937 random(7);

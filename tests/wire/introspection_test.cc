@@ -464,6 +464,26 @@ TEST_F(Introspection, WhoIsKeptOutWhileTheIssuerIsAskedIsNotLetIn) {
     EXPECT_EQ(upstream().request_count(), 2U);
 }
 
+/// Who was removed is not let in with the removed one's terms because strangers are let in.
+TEST_F(Introspection, WhoIsRemovedWhileTheIssuerIsAskedIsNoStrangerYet) {
+    conf.set("introspection.corp.unknown_consumers", "allow").set("consumer.known.jwt", "corp");
+    conf.set("consumer.known.models", "gpt-4o");
+    issue([this](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(active("known")));
+        }
+    });
+    begin();
+    RawClient waits = client();
+    waits.send(asking("tok-known-0001"));
+    wait_until("it to be asked about", [&] { return issuer->request_count() == 1; });
+    loom().reload(conf.set("consumer.known.jwt", "").set("consumer.known.models", "").text());
+    gate.open();
+    EXPECT_EQ(waits.read_response().status(), 401);
+    EXPECT_EQ(ask_with("tok-known-0002").status(), 200) << "a stranger from now on";
+}
+
 /// A key of Loom's own is not told to an issuer, whatever route it comes to.
 TEST_F(Introspection, AKeyOfTheConfIsNotAskedAbout) {
     serve([](const std::string&) { return active("tester"); });
