@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "answers.h"
 #include "loom/base/clock.h"
+#include "loom/base/crypto.h"
 #include "loom/base/timestamp.h"
 #include "loom/llm/error.h"
 #include "loom/observe/log.h"
@@ -18,7 +20,15 @@ using proxy::LocalAnswer;
 using proxy::LocalRequest;
 using tenant::MadeConsumer;
 
+constexpr size_t id_random_bytes = 12;
+
 int64_t now_s() noexcept { return static_cast<int64_t>(wall_us() / 1'000'000); }
+
+std::string drawn_id() {
+    std::array<uint8_t, id_random_bytes> random;
+    random_bytes(random);
+    return hex_encode(random);
+}
 
 LocalAnswer conflict(std::string_view message, std::string_view code) {
     return refuse(409, message, llm::error_type::invalid_request, code);
@@ -68,27 +78,37 @@ LocalAnswer list(const ConsumerDesk& desk, const proxy::Plan& plan) {
     return {.body = body + "]}"};
 }
 
-/// Numbers that nobody would count are no limits. "" or what is missing.
-std::string uncounted(const ConsumerDesk& desk, const MadeConsumer& one) {
+/// Numbers that nobody would count are no limits. "" or what is missing. What was said of it before may stay: the conf
+/// has moved on since, and one that could not be disabled for that would be worse.
+std::string uncounted(const ConsumerDesk& desk, const MadeConsumer& one, const MadeConsumer& before) {
     const ConsumerDesk::Counts counts = desk.counts();
-    if (one.limits.any() && !counts.limits) return "'limits': needs rate_limit.enabled = on in the conf";
-    if (one.budgets.any() && !counts.budgets) return "'budgets': needs token_accounting.enabled = on in the conf";
+    if (one.limits.any() && !counts.limits && one.limits != before.limits)
+        return "'limits': needs rate_limit.enabled = on in the conf";
+    if (one.budgets.any() && !counts.budgets && one.budgets != before.budgets)
+        return "'budgets': needs token_accounting.enabled = on in the conf";
     return "";
 }
 
-/// Routes and models may come and go with the conf; one that is not there now is a slip, mostly.
-std::string unknown_route(const proxy::Plan& plan, const MadeConsumer& one) {
+/// Routes and models may come and go with the conf; one that is not there when it is named is a slip, mostly.
+std::string unknown_route(const proxy::Plan& plan, const MadeConsumer& one, const MadeConsumer& before) {
     for (const std::string& wanted : one.consumer.routes)
-        if (std::ranges::none_of(plan.routes, [&](const auto& r) { return tenant::matches_pattern(wanted, r.name); }))
+        if (std::ranges::find(before.consumer.routes, wanted) == before.consumer.routes.end() &&
+            std::ranges::none_of(plan.routes, [&](const auto& r) { return tenant::matches_pattern(wanted, r.name); }))
             return fmt::format("'routes': no route is named {}", quoted(wanted));
     return "";
 }
 
-LocalAnswer keep(ConsumerDesk& desk, const proxy::Plan& plan, MadeConsumer one, bool is_new, std::string_view peer) {
-    for (std::string fault : {uncounted(desk, one), unknown_route(plan, one)})
+/// before  as it was; of one that is new, nothing.
+LocalAnswer keep(ConsumerDesk& desk, const proxy::Plan& plan, MadeConsumer one, const MadeConsumer& before,
+                 std::string_view peer) {
+    const bool is_new = before.consumer.name.empty();
+    for (std::string fault : {uncounted(desk, one, before), unknown_route(plan, one, before)})
         if (!fault.empty()) return refuse(400, fault, llm::error_type::invalid_request, "invalid_consumer");
     one.changed_unix_s = now_s();
-    if (is_new) one.created_unix_s = one.changed_unix_s;
+    if (is_new) {
+        one.created_unix_s = one.changed_unix_s;
+        one.id = drawn_id();
+    }
     const auto put = desk.put(one);
     if (!put) return not_kept(put.error());
     observe::log_warn("admin: consumer {} was {} by {}", one.consumer.name, is_new ? "made" : "changed", peer);
@@ -114,14 +134,14 @@ LocalAnswer make(ConsumerDesk& desk, const KeyDesk& keys, const proxy::Plan& pla
                         "consumer_has_keys");
     if (all->size() >= store::KeyStore::consumers_max)
         return conflict("there are as many consumers as may be made here; remove some", "too_many_consumers");
-    return keep(desk, plan, std::move(*one), true, peer);
+    return keep(desk, plan, std::move(*one), {}, peer);
 }
 
 LocalAnswer change(ConsumerDesk& desk, const proxy::Plan& plan, const MadeConsumer& before, std::string_view body,
                    std::string_view peer) {
     auto one = tenant::merge_made_consumer(before, body, false);
     if (!one) return bad_member(one.error());
-    return keep(desk, plan, std::move(*one), false, peer);
+    return keep(desk, plan, std::move(*one), before, peer);
 }
 
 LocalAnswer remove(ConsumerDesk& desk, const KeyDesk& keys, const std::string& name, std::string_view peer) {

@@ -115,23 +115,41 @@ std::string time_json(int64_t unix_s) {
     return fmt::format("\"{:%Y-%m-%dT%H:%M:%SZ}\"", fmt::gmtime(static_cast<time_t>(unix_s)));
 }
 
-std::string_view status_of(const proxy::Plan& plan, const StoredKey& key) {
-    if (key.expires_unix_s != 0 && now_s() >= key.expires_unix_s) return "expired";
-    return plan.consumers.named(key.consumer) != nullptr ? "active" : "consumer_unknown";
+bool was_made(const ConsumerDesk* consumers, std::string_view name) {
+    if (consumers == nullptr) return false;
+    return std::ranges::any_of(*consumers->consumers(), [name](const auto& one) { return one.consumer.name == name; });
 }
 
-std::string fields(const proxy::Plan& plan, const StoredKey& key) {
+/// Made here before the conf had one of its name.
+bool is_shadowed(const ConsumerDesk* consumers, const proxy::Plan& plan, std::string_view name) {
+    const tenant::Consumer* const known = plan.consumers.named(name);
+    return known != nullptr && !known->made && was_made(consumers, name);
+}
+
+/// Whose keys these are, by the plan in force and by what was made.
+struct Owners {
+    const proxy::Plan& plan;
+    const ConsumerDesk* made = nullptr;
+};
+
+std::string_view status_of(const Owners& owners, const StoredKey& key) {
+    if (key.expires_unix_s != 0 && now_s() >= key.expires_unix_s) return "expired";
+    if (is_shadowed(owners.made, owners.plan, key.consumer)) return "consumer_shadowed";
+    return owners.plan.consumers.named(key.consumer) != nullptr ? "active" : "consumer_unknown";
+}
+
+std::string fields(const Owners& owners, const StoredKey& key) {
     return fmt::format(R"("id":{},"consumer":{},"label":{},"tail":{},"created":{},"expires":{},"status":"{}")",
                        quoted(key.id), quoted(key.consumer), quoted(key.label), quoted(key.tail),
-                       time_json(key.created_unix_s), time_json(key.expires_unix_s), status_of(plan, key));
+                       time_json(key.created_unix_s), time_json(key.expires_unix_s), status_of(owners, key));
 }
 
-LocalAnswer list(const KeyDesk& desk, const proxy::Plan& plan, const std::string& consumer) {
+LocalAnswer list(const KeyDesk& desk, const Owners& owners, const std::string& consumer) {
     std::string body = R"({"keys":[)";
     for (const StoredKey& key : *desk.keys()) {
         if (!consumer.empty() && key.consumer != consumer) continue;
         if (body.back() == '}') body += ',';
-        body += fmt::format("{{{}}}", fields(plan, key));
+        body += fmt::format("{{{}}}", fields(owners, key));
     }
     return {.body = body + "]}"};
 }
@@ -157,8 +175,7 @@ StoredKey draw(std::string consumer, std::string label, std::optional<int64_t> e
     return made;
 }
 
-LocalAnswer make(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const StoredKey* replaced,
-                 std::string_view peer) {
+LocalAnswer make(KeyDesk& desk, const Owners& owners, Terms terms, const StoredKey* replaced, std::string_view peer) {
     const KeyDesk::Keys all = desk.keys();
     const auto of_consumer = std::ranges::count(*all, terms.consumer, &StoredKey::consumer);
     if (all->size() >= store::KeyStore::keys_max || of_consumer >= store::KeyStore::keys_of_consumer_max)
@@ -173,45 +190,38 @@ LocalAnswer make(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const Stor
     if (!added) return refuse(503, added.error(), llm::error_type::server, "key_not_kept");
     observe::log_warn("admin: {} of consumer {} was made by {}{}", key.id, key.consumer, peer,
                       replaced != nullptr ? fmt::format(", in place of {}", replaced_id) : "");
-    std::string body = fmt::format(R"({{"key":{},{},"in_force":{})", quoted(secret.view()), fields(plan, key), *added);
+    std::string body =
+        fmt::format(R"({{"key":{},{},"in_force":{})", quoted(secret.view()), fields(owners, key), *added);
     if (replaced != nullptr)
         body += fmt::format(R"(,"replaces":{{"id":{},"expires":{}}})", quoted(replaced_id), time_json(ends_s));
     return {.status = 201, .body = body + "}", .is_secret = true};
 }
 
-bool was_made(const ConsumerDesk* consumers, std::string_view name) {
-    if (consumers == nullptr) return false;
-    return std::ranges::any_of(*consumers->consumers(), [name](const auto& one) { return one.consumer.name == name; });
-}
-
-LocalAnswer make_one(KeyDesk& desk, const ConsumerDesk* consumers, const proxy::Plan& plan, Terms terms,
-                     std::string_view peer) {
+LocalAnswer make_one(KeyDesk& desk, const Owners& owners, Terms terms, std::string_view peer) {
     if (terms.overlap_s) return bad_request("overlap is for /ai/keys/ID/rotate");
     if (terms.consumer.empty()) return bad_request("say whose key it is: ?consumer=NAME", "missing_consumer");
-    const tenant::Consumer* const known = plan.consumers.named(terms.consumer);
-    const bool made = was_made(consumers, terms.consumer);
-    if (made && known != nullptr && !known->made)
+    if (is_shadowed(owners.made, owners.plan, terms.consumer))
         return refuse(409,
                       "a consumer of this name was made here before the conf had one: whose the key is to be is not "
                       "clear; DELETE /ai/consumers/NAME first",
                       llm::error_type::invalid_request, "consumer_shadowed");
-    if (known == nullptr && !made)
+    if (owners.plan.consumers.named(terms.consumer) == nullptr && !was_made(owners.made, terms.consumer))
         return refuse(404,
                       "no such consumer; POST /ai/consumers makes one, or add consumer.NAME.… to the conf and reload",
                       llm::error_type::not_found, "consumer_not_found");
-    return make(desk, plan, std::move(terms), nullptr, peer);
+    return make(desk, owners, std::move(terms), nullptr, peer);
 }
 
-LocalAnswer rotate(KeyDesk& desk, const proxy::Plan& plan, Terms terms, const StoredKey& old, std::string_view peer) {
+LocalAnswer rotate(KeyDesk& desk, const Owners& owners, Terms terms, const StoredKey& old, std::string_view peer) {
     if (!terms.consumer.empty()) return bad_request("the new key is of the same consumer");
-    if (status_of(plan, old) != "active")
+    if (status_of(owners, old) != "active")
         return refuse(409, "this key is good for nothing any more; make a new one", llm::error_type::invalid_request,
                       "key_not_active");
     terms.consumer = old.consumer;
     if (terms.label.empty()) terms.label = old.label;
     // As long as the old one was to last from its beginning.
     if (!terms.expires_in_s && old.lasts_s != 0) terms.expires_in_s = old.lasts_s;
-    return make(desk, plan, std::move(terms), &old, peer);
+    return make(desk, owners, std::move(terms), &old, peer);
 }
 
 LocalAnswer end(KeyDesk& desk, const StoredKey& key, std::string_view peer) {
@@ -234,6 +244,7 @@ bool is_keys(std::string_view path) noexcept {
 
 LocalAnswer answer_keys(KeyDesk& desk, const ConsumerDesk* consumers, const proxy::Plan& plan,
                         const LocalRequest& request) {
+    const Owners owners{.plan = plan, .made = consumers};
     const Place place = place_of(request.path);
     const bool reads = request.method == "GET" || request.method == "HEAD";
     // A page in an operator's browser can reach loopback too, where no token may be asked for.
@@ -243,15 +254,15 @@ LocalAnswer answer_keys(KeyDesk& desk, const ConsumerDesk* consumers, const prox
     auto terms = terms_of(request.query);
     if (!terms) return bad_request(terms.error());
     if (place.id.empty()) {
-        if (reads) return list(desk, plan, terms->consumer);
-        return request.method == "POST" ? make_one(desk, consumers, plan, std::move(*terms), request.peer)
+        if (reads) return list(desk, owners, terms->consumer);
+        return request.method == "POST" ? make_one(desk, owners, std::move(*terms), request.peer)
                                         : wrong_method("GET and POST");
     }
     if (request.method != (place.rotates ? "POST" : "DELETE")) return wrong_method(place.rotates ? "POST" : "DELETE");
     const KeyDesk::Keys all = desk.keys();
     const auto key = std::ranges::find(*all, place.id, &StoredKey::id);
     if (key == all->end()) return not_found();
-    if (place.rotates) return rotate(desk, plan, std::move(*terms), *key, request.peer);
+    if (place.rotates) return rotate(desk, owners, std::move(*terms), *key, request.peer);
     if (!request.query.empty()) return bad_request("this resource takes no query", "unexpected_query");
     return end(desk, *key, request.peer);
 }

@@ -28,6 +28,7 @@ std::expected<MadeConsumer, std::string> read(const store::StoredConsumer& store
                         one.error().member, one.error().text));
     one->created_unix_s = stored.created_unix_s;
     one->changed_unix_s = stored.changed_unix_s;
+    one->id = stored.id.empty() ? std::to_string(stored.created_unix_s) : stored.id;
     return std::move(*one);
 }
 
@@ -35,7 +36,8 @@ store::StoredConsumer written(const MadeConsumer& one) {
     return {.name = one.consumer.name,
             .document = fmt::format("{{{}}}", tenant::made_consumer_members(one)),
             .created_unix_s = one.created_unix_s,
-            .changed_unix_s = one.changed_unix_s};
+            .changed_unix_s = one.changed_unix_s,
+            .id = one.id};
 }
 
 }  // namespace
@@ -99,7 +101,9 @@ void IssuedKeys::note_counts(const Counts& counts) {
 }
 
 std::expected<bool, std::string> IssuedKeys::put(const MadeConsumer& consumer) {
-    if (const auto kept = store_.put(written(consumer)); !kept) return not_kept(kept.error());
+    const store::StoredConsumer document = written(consumer);
+    if (const auto again = read(document); !again) return not_kept(again.error());  // or no Loom would start with it
+    if (const auto kept = store_.put(document); !kept) return not_kept(kept.error());
     std::vector<MadeConsumer> all = *consumers();
     const auto place = std::ranges::lower_bound(all, consumer.consumer.name, {},
                                                 [](const MadeConsumer& one) { return one.consumer.name; });

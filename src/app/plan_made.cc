@@ -26,6 +26,7 @@ bool is_of_conf(const proxy::Plan& plan, std::string_view name) {
 /// One that is disabled is known, and its time is over: its keys are no guesses.
 Consumer consumer_of(const MadeConsumer& one, observe::Metrics& metrics) {
     Consumer consumer = one.consumer;
+    consumer.issuer = one.id;
     if (one.disabled) consumer.expires_unix_s = long_ago_s;
     consumer.owners = owner_slots(consumer, metrics);
     return consumer;

@@ -179,6 +179,9 @@ Result<void> Exchange::identify_by_token(std::string_view key, const Sha256& dig
         if (answer != nullptr) return take(desk.take(plan(), *route_, *answer, digest, keeps));
         if (trial.is_locked || !tenant::is_opaque_token(key))
             return unauthenticated("this is no key and no token that is known here");
+        // A key of the conf that this route does not take is no token, and nobody else's to see.
+        if (plan().consumers.find(digest) != nullptr)
+            return unauthenticated("this is a key, and this route takes tokens alone");
         LOOM_TRY(shed_if_overloaded());
         trial.why = AuthFailure::unavailable;
         return TokenVisit::begin(*this, issuer, key, digest);
@@ -210,6 +213,7 @@ Result<void> Exchange::identify(const http::RequestHead& head, AuthTrial& trial)
         detail_ = text_.keep(certificate->subject);
         return unauthenticated("this certificate is no consumer's here (consumer.NAME.certificate)");
     }
+    if (visit_ != nullptr) LOOM_TRY(TokenVisit::check_in_force(*this, trial.why));
     trial.why = AuthFailure::expired;
     if (consumer_->expired(now_s))
         return unauthenticated(token_ == nullptr ? "this API key has expired (consumer.NAME.expires)"

@@ -17,6 +17,7 @@
 #include "loom/llm/error.h"
 #include "loom/llm/json_text.h"
 #include "loom/llm/last_turn.h"
+#include "owner_name.h"
 #include "ownership.h"
 #include "selection.h"
 #include "semantic_visit.h"
@@ -159,7 +160,7 @@ std::string CacheVisit::scope() const {
     // What a prompt names of stored things is its tenant's alone.
     if (of == CacheScope::shared && !x_.plan().keeps_any()) return {};
     if (of == CacheScope::consumer && x_.consumer_ != nullptr && x_.consumer_->is_listed())
-        return "consumer/" + x_.consumer_->name;
+        return owner_name(*x_.consumer_);
     return x_.tenant();
 }
 

@@ -308,7 +308,10 @@ Result<void> Exchange::begin_session() {
     client_->sender().flush();
     client_->read_on();
     if (upstream_ != nullptr && upstream_->ended()) realtime_->session().on_upstream_end(upstream_->end());
-    if (services_.draining()) on_drain();
+    if (services_.draining())
+        on_drain();
+    else if (&plan() != &services_.plan())
+        on_new_plan();  // it came while the upstream was asked
     return {};
 }
 
@@ -341,9 +344,12 @@ const tenant::Consumer* Exchange::bearer_by(const Plan& now) const noexcept {
     for (const uint32_t ix : route->jwt) {
         const JwtPlan& one = now.jwt[ix];
         if (!one.takes_what(issuer)) continue;
-        if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name))
-            return TokenDesk::may_name(now, one, *listed) ? listed : nullptr;
-        return one.allows_unknown ? consumer_ : nullptr;
+        const bool was_listed = consumer_->is_listed();
+        if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name)) {
+            const bool is_another = was_listed && listed->issuer != consumer_->issuer;  // made anew, or the conf's now
+            return !is_another && TokenDesk::may_name(now, one, *listed) ? listed : nullptr;
+        }
+        return one.allows_unknown && !was_listed ? consumer_ : nullptr;  // who was removed is not let in as a stranger
     }
     return nullptr;
 }

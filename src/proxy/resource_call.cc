@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "google_files.h"
 #include "loom/http/form_data.h"
+#include "owner_name.h"
 #include "ownership.h"
 
 namespace loom::proxy {
@@ -45,7 +46,7 @@ std::string Exchange::tenant() const {
     if (consumer_ == nullptr) return {};
     // Whom only a token knows is its issuer's alone.
     if (!consumer_->is_listed()) return "token/" + consumer_->issuer + "/" + consumer_->name;
-    return consumer_->tenant.empty() ? "consumer/" + consumer_->name : "tenant/" + consumer_->tenant;
+    return consumer_->tenant.empty() ? owner_name(*consumer_) : "tenant/" + consumer_->tenant;
 }
 
 void Exchange::take_provider(size_t provider_ix) noexcept {

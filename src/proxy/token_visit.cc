@@ -20,6 +20,27 @@ void TokenVisit::on_introspected(IntrospectionAnswerPtr answer) noexcept {
     x_.wake();
 }
 
+Result<void> TokenVisit::check_in_force(Exchange& x, AuthFailure& why) {
+    const Plan& now = x.services_.plan();
+    if (&x.plan() == &now || x.token_ == nullptr) return {};
+    const auto refuse = [&why](AuthFailure as, Errc code, const char* what) {
+        why = as;
+        return fail(code, Side::downstream, what);
+    };
+    const tenant::Consumer* const bearer = x.bearer_by(now);
+    if (bearer == nullptr)
+        return refuse(AuthFailure::consumer, Errc::unauthenticated, "this token is no longer taken here; ask again");
+    const auto now_s = static_cast<int64_t>(x.services_.wall_now_us() / 1'000'000);
+    if (bearer->expired(now_s))
+        return refuse(AuthFailure::expired, Errc::unauthenticated, "this consumer has expired (consumer.NAME.expires)");
+    if (!x.comes_from(*bearer))
+        return refuse(AuthFailure::address, Errc::forbidden, "this consumer may not come from this address");
+    if (!bearer->may_use_route(x.route_->name))
+        return refuse(AuthFailure::route, Errc::forbidden,
+                      "this consumer may not use this route (consumer.NAME.routes)");
+    return {};
+}
+
 /// From where admission stopped: all that was before it has had its say, once.
 Result<void> TokenVisit::look_at_answer(Exchange& x) {
     if (x.client_gone_) {

@@ -28,6 +28,11 @@ class TokenVisit final : public Inquirer {
     /// After a wake-up: the request is admitted, or refused, or waits on.
     [[nodiscard]] static Result<void> look_at_answer(Exchange& exchange);
 
+    /// Of who is known by the plan that the request began with: would the one in force let them in too? Whom it was
+    /// made to keep out while the issuer was asked, it keeps out.
+    /// Errors  unauthenticated, forbidden; `why` says which.
+    [[nodiscard]] static Result<void> check_in_force(Exchange& exchange, AuthFailure& why);
+
     void on_introspected(IntrospectionAnswerPtr answer) noexcept override;
 
   private:

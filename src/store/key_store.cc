@@ -25,7 +25,9 @@ constexpr const char* schema = R"(
 constexpr const char* consumer_schema = R"(
     CREATE TABLE IF NOT EXISTS consumer (
         name TEXT NOT NULL PRIMARY KEY, document TEXT NOT NULL, created_s INTEGER NOT NULL,
-        changed_s INTEGER NOT NULL) WITHOUT ROWID;)";
+        changed_s INTEGER NOT NULL, id TEXT NOT NULL DEFAULT '') WITHOUT ROWID;)";
+constexpr const char* has_consumer_id = "SELECT count(*) FROM pragma_table_info('consumer') WHERE name = 'id'";
+constexpr const char* add_consumer_id = "ALTER TABLE consumer ADD COLUMN id TEXT NOT NULL DEFAULT ''";
 
 bool is_time(int64_t unix_s) noexcept { return unix_s >= 0 && unix_s <= time_s_max; }
 
@@ -58,7 +60,9 @@ struct KeyStore::Impl {
         const std::string checked = LOOM_TRY(database.text("PRAGMA quick_check(1)"));
         if (checked != "ok") return std::unexpected(DatabaseFault{SQLITE_CORRUPT, checked});
         LOOM_TRY(database.take_schema(schema, schema_version));
-        return database.run(consumer_schema);
+        LOOM_TRY(database.run(consumer_schema));
+        if (LOOM_TRY(database.number(has_consumer_id)) == 0) return database.run(add_consumer_id);
+        return {};
     }
 
     template <class Do>
@@ -73,13 +77,14 @@ struct KeyStore::Impl {
     DatabaseResult<std::vector<StoredConsumer>> consumers() {
         std::vector<StoredConsumer> all;
         auto rows =
-            LOOM_TRY(database.prepare("SELECT name, document, created_s, changed_s FROM consumer ORDER BY name"));
+            LOOM_TRY(database.prepare("SELECT name, document, created_s, changed_s, id FROM consumer ORDER BY name"));
         while (LOOM_TRY(rows.step())) {
             StoredConsumer& one = all.emplace_back();
             one.name = rows.text(0);
             one.document = rows.text(1);
             one.created_unix_s = rows.number(2);
             one.changed_unix_s = rows.number(3);
+            one.id = rows.text(4);
             if (!is_time(one.created_unix_s) || !is_time(one.changed_unix_s))
                 return std::unexpected(
                     DatabaseFault{SQLITE_CORRUPT, fmt::format("a time of consumer {} is none", one.name)});
@@ -88,8 +93,9 @@ struct KeyStore::Impl {
     }
 
     DatabaseResult<void> put(const StoredConsumer& one) {
-        auto write = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO consumer VALUES (?, ?, ?, ?)"));
+        auto write = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO consumer VALUES (?, ?, ?, ?, ?)"));
         write.bind(1, one.name).bind(2, one.document).bind(3, one.created_unix_s).bind(4, one.changed_unix_s);
+        write.bind(5, one.id);
         return write.run();
     }
 

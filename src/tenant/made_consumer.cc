@@ -19,6 +19,8 @@ constexpr uint64_t rate_max = 1'000'000'000'000;
 constexpr uint64_t burst_max = 1'000'000'000;
 constexpr uint64_t concurrent_max = 100'000'000;
 constexpr uint64_t tokens_max = 1'000'000'000'000'000;
+constexpr int64_t time_s_max = 253'402'300'799;  // the end of 9999: a later one could not be written to be read again
+constexpr size_t braces_bytes = 2;
 constexpr std::string_view token_words[] = {"daily_limit", "weekly_limit", "monthly_limit"};
 constexpr std::string_view money_words[] = {"daily_budget", "weekly_budget", "monthly_budget"};
 
@@ -90,6 +92,7 @@ Faulty take_time(std::string_view member, const dom::element& value, int64_t& ou
     auto time = parse_date(text);
     if (!time) time = parse_rfc3339(text);
     if (!time) return fault(member, "expected a date, \"2026-12-31\", or a time, \"2026-12-31T18:00:00Z\"");
+    if (*time > time_s_max) return fault(member, "is after the end of 9999; say null for one that never expires");
     out = std::max<int64_t>(1, *time);
     return {};
 }
@@ -294,7 +297,7 @@ std::expected<MadeConsumer, MadeFault> merge_made_consumer(MadeConsumer before, 
     for (const auto& [name, value] : object)
         if (Faulty wrong = take_member(name, value, takes_name, before)) return std::unexpected(std::move(*wrong));
     if (before.consumer.name.empty()) return std::unexpected(fault("name", "is missing"));
-    if (made_consumer_members(before).size() > MadeConsumer::document_bytes_max)
+    if (made_consumer_members(before).size() + braces_bytes > MadeConsumer::document_bytes_max)
         return std::unexpected(fault("", "says, with what was said before, more than 8 KiB of one consumer"));
     return before;
 }

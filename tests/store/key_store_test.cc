@@ -2,6 +2,7 @@
 #include "loom/store/key_store.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <fstream>
@@ -114,6 +115,26 @@ TEST(KeyStore, KeepsConsumersBesideTheirKeys) {
     EXPECT_EQ(ids(store), (std::vector<std::string>{"c"})) << "its keys are gone with it, and nobody else's";
     EXPECT_FALSE(*store.remove_consumer("nobody"));
     EXPECT_EQ(store.consumers()->size(), 1u);
+}
+
+/// The column of ids came later than the table.
+TEST(KeyStore, TakesConsumersOfALoomThatGaveThemNoIds) {
+    const Directory directory;
+    {
+        KeyStore store = opened(directory);
+        ASSERT_TRUE(store.put({.name = "web", .document = "{}", .created_unix_s = 1, .changed_unix_s = 2, .id = "x"}));
+    }
+    sqlite3* raw = nullptr;
+    ASSERT_EQ(sqlite3_open((directory.path() + "/keys.db").c_str(), &raw), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(raw, "ALTER TABLE consumer DROP COLUMN id", nullptr, nullptr, nullptr), SQLITE_OK);
+    sqlite3_close(raw);
+    for (const std::string id : {"", "y"}) {
+        KeyStore store = opened(directory);
+        const auto all = *store.consumers();
+        ASSERT_EQ(all.size(), 1u);
+        EXPECT_EQ(all[0].id, id);
+        ASSERT_TRUE(store.put({.name = "web", .document = "{}", .created_unix_s = 1, .changed_unix_s = 2, .id = "y"}));
+    }
 }
 
 }  // namespace

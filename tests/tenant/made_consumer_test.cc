@@ -122,10 +122,53 @@ TEST(MadeConsumers, GrowNoLargerByAnyNumberOfChanges) {
         refused += !more;
     }
     EXPECT_GE(refused, 2u);
-    EXPECT_LE(made_consumer_members(one).size(), MadeConsumer::document_bytes_max);
+    EXPECT_LE(made_consumer_members(one).size() + 2, MadeConsumer::document_bytes_max);
     std::string many = R"({"metadata":{)";
     for (int i = 0; i < 17; ++i) many += (i == 0 ? "\"" : ",\"") + std::to_string(i) + R"(":"x")";
     EXPECT_EQ(fault_of(many + "}}", one, false), "metadata: has more than 16 entries");
+}
+
+/// A document that is kept and not read again would let no Loom start.
+TEST(MadeConsumers, AreReadAgainAtEverySizeAboutTheBound) {
+    MadeConsumer full = *merge_made_consumer({}, R"({"name":"x"})", true);
+    const auto list_of = [](std::string_view name, size_t count) {
+        std::string document = R"({")" + std::string(name) + R"(":[)";
+        for (size_t i = 0; i < count; ++i) document += (i == 0 ? "\"" : ",\"") + std::string(124, 'a') + "\"";
+        return document + "]}";
+    };
+    full = *merge_made_consumer(full, list_of("models", 30), false);
+    size_t taken = 0, refused = 0, largest = 0;
+    for (size_t roles = 30; roles <= 33; ++roles) {
+        const MadeConsumer base = *merge_made_consumer(full, list_of("roles", roles), false);
+        for (size_t a = 1; a <= 128; ++a) {
+            const auto one = merge_made_consumer(base, R"({"metadata":{"a":")" + std::string(a, 'm') + R"("}})", false);
+            refused += !one;
+            if (!one) continue;
+            ++taken;
+            const std::string written = "{" + made_consumer_members(*one) + "}";
+            largest = std::max(largest, written.size());
+            const auto again = merge_made_consumer({}, written, true);
+            ASSERT_TRUE(again) << written.size();
+            ASSERT_EQ("{" + made_consumer_members(*again) + "}", written);
+        }
+    }
+    EXPECT_GT(taken, 0u);
+    EXPECT_GT(refused, 0u);
+    EXPECT_EQ(largest, MadeConsumer::document_bytes_max);
+}
+
+TEST(MadeConsumers, ExpireAtATimeThatCanBeWritten) {
+    const std::string late = R"({"name":"x","expires":")";
+    for (const char* const time : {"9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z", "9999-12-31T00:01:00-23:59"}) {
+        EXPECT_TRUE(fault_of(late + time + R"("})").starts_with("expires: is after the end of 9999")) << time;
+    }
+    for (const char* const time : {"9999-12-31T23:59:59Z", "9999-12-31", "0000-01-01T00:00:00+23:59", "1969-12-31"}) {
+        const auto one = merge_made_consumer({}, late + time + R"("})", true);
+        ASSERT_TRUE(one) << time;
+        const auto again = merge_made_consumer({}, "{" + made_consumer_members(*one) + "}", true);
+        ASSERT_TRUE(again) << time;
+        EXPECT_EQ(again->consumer.expires_unix_s, one->consumer.expires_unix_s);
+    }
 }
 
 TEST(MadeConsumers, StandBehindTheConfsAndNeverInTheirPlace) {

@@ -110,6 +110,9 @@ TEST_F(Consumers, NeverStandInThePlaceOfTheConfs) {
     expect_all(of_made, 401);
     EXPECT_TRUE(contains(admin("GET", "/ai/consumers/later").body, R"("status":"shadowed_by_conf")"));
     expect_error(admin("POST", "/ai/keys?consumer=later"), 409, "consumer_shadowed");
+    const std::string shadowed = admin("GET", "/ai/keys?consumer=later").body;
+    EXPECT_TRUE(contains(shadowed, R"("status":"consumer_shadowed")")) << shadowed;
+    expect_error(admin("POST", "/ai/keys/" + json_text(shadowed.substr(9), "id") + "/rotate"), 409, "key_not_active");
     EXPECT_EQ(admin("DELETE", "/ai/consumers/later").status(), 200);
     EXPECT_EQ(status_of("sk-later-of-conf", "gpt-4o-mini"), 200);
     EXPECT_EQ(status_of(key_of("later"), "gpt-4o-mini"), 200);
@@ -180,6 +183,78 @@ TEST_F(Consumers, OutliveAReloadAndAKill) {
     expect_all(stays, 200);
     expect_all(goes, 401);
     EXPECT_EQ(list(), before);
+}
+
+/// Whatever the API takes, the next Loom starts with.
+TEST_F(Consumers, AreReadAgainHoweverMuchIsSaidOfThem) {
+    begin();
+    made(R"({"name":"full"})");
+    made(R"({"name":"late","expires":"9999-12-31T23:59:59Z"})");
+    expect_error(admin("PATCH", "/ai/consumers/late", R"({"expires":"9999-12-31T23:59:59-00:01"})"), 400,
+                 "invalid_consumer");
+    const auto list_of = [](const std::string& name, size_t count) {
+        std::string document = R"({")" + name + R"(":[)";
+        for (size_t i = 0; i < count; ++i) document += (i == 0 ? "\"" : ",\"") + std::string(124, 'a') + "\"";
+        return document + "]}";
+    };
+    (void)changed("full", list_of("models", 30));
+    (void)changed("full", list_of("roles", 33));
+    int taken = 0;  // byte by byte, until it is full
+    while (admin("PATCH", "/ai/consumers/full",
+                 R"({"team":")" + std::string(static_cast<size_t>(taken) + 1, 't') + R"("})")
+               .status() == 200)
+        ++taken;
+    EXPECT_GT(taken, 0);
+    EXPECT_LT(taken, 128) << "full before its team's name is as long as may be";
+    const std::string before = list();
+    loom().signal(SIGKILL);
+    (void)loom().wait_for_exit();
+    begin();
+    EXPECT_EQ(list(), before);
+}
+
+/// What was right when it was said keeps nobody from disabling a consumer later.
+TEST_F(Consumers, AreChangedStillWhereTheConfHasMovedOn) {
+    conf.set("rate_limit.enabled", "on").set("token_accounting.enabled", "on").set("route.more.path", "/more/*");
+    conf.set("rate_limit.request_rate.limit", "0").set("rate_limit.token_rate.limit", "0");
+    begin();
+    made(R"({"name":"ci","routes":["more","a*"],"limits":{"request_rate":60},"budgets":{"daily_limit":100000}})");
+    const std::string key = key_of("ci");
+    expect_all(key, 200);
+    conf.set("rate_limit.enabled", "off").set("token_accounting.enabled", "off").set("route.more.path", "");
+    loom().signal(SIGKILL);
+    (void)loom().wait_for_exit();
+    begin();
+    EXPECT_TRUE(contains(changed("ci", R"({"disabled":true})").body, R"("status":"disabled")"));
+    expect_all(key, 401);
+    (void)changed("ci", R"({"disabled":false,"routes":["a*","more"]})");
+    expect_all(key, 200);
+    for (const char* const document :
+         {R"({"routes":["more","nowhere"]})", R"({"limits":{"request_rate":61}})", R"({"budgets":{"daily_limit":5}})"})
+        expect_error(admin("PATCH", "/ai/consumers/ci", document), 400, "invalid_consumer");
+    (void)changed("ci", R"({"routes":null,"limits":null,"budgets":null})");
+}
+
+TEST_F(Consumers, FindNoneOfAFormersCachedAnswers) {
+    conf.set("cache.exact.enabled", "on").set("loop.shards", "1");
+    for (const char* const scope : {"tenant", "consumer"}) {
+        conf.set("cache.exact.scope", scope);
+        begin();
+        const auto told = [&](const std::string& key) { return ask(asking(key)).head.value("x-loom-cache"); };
+        made(R"({"name":"ci"})");
+        const std::string first = key_of("ci");
+        EXPECT_EQ(told(first), "miss");
+        EXPECT_EQ(told(first), "hit");
+        (void)changed("ci", R"({"tier":"gold"})");
+        EXPECT_EQ(told(first), "hit") << "a change makes it nobody else";
+        EXPECT_EQ(admin("DELETE", "/ai/consumers/ci").status(), 200);
+        made(R"({"name":"ci"})");
+        EXPECT_EQ(told(key_of("ci")), "miss") << scope;
+        EXPECT_EQ(admin("DELETE", "/ai/consumers/ci").status(), 200);
+        loom().signal(SIGKILL);
+        (void)loom().wait_for_exit();
+    }
+    begin();
 }
 
 /// Whatever was answered is there, and what was not is there whole or not at all.

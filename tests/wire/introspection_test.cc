@@ -9,6 +9,7 @@
 #include "../base/token_maker.h"
 #include "fixture.h"
 #include "loom/base/base64.h"
+#include "state_directory.h"
 
 namespace loom::wire {
 namespace {
@@ -421,6 +422,75 @@ TEST_F(Introspection, AClientThatLeavesIsNoReasonToCrashAndAReloadLosesNobody) {
     EXPECT_EQ(waits.read_response().status(), 200);
     EXPECT_EQ(ask_with("tok-waits-001").status(), 200) << "asked about anew: what it said was of the old conf";
     EXPECT_EQ(issuer->request_count(), 3U);
+}
+
+/// "in_force" is true of those too who were not let in yet when it was said.
+TEST_F(Introspection, WhoIsKeptOutWhileTheIssuerIsAskedIsNotLetIn) {
+    StateDirectory state;
+    conf.set("auth.issued_keys", "on").set("state.directory", state.path()).set("consumer.withdrawn.models", "gpt-4o");
+    issue([this](UpstreamConnection& connection) {
+        while (const auto asked = connection.read_request()) {
+            const std::string token = token_of(*asked);
+            gate.wait();
+            connection.send(answer(active(token.substr(4, token.find('-', 4) - 4))));
+        }
+    });
+    begin();
+    const auto admin = [&](std::string_view method, std::string_view place, std::string_view body) {
+        const Message told =
+            ask_once(loom().admin_port(), request(method, "/ai/consumers" + std::string(place), "", body), false);
+        EXPECT_TRUE(contains(told.body, R"("in_force":true)")) << told.body;
+    };
+    for (const char* const name : {"stays", "disabled", "removed", "remade", "elsewhere"})
+        admin("POST", "", R"({"name":")" + std::string(name) + R"("})");
+    std::vector<RawClient> waiting;
+    const std::vector<std::pair<std::string, int>> whom = {{"stays", 200},    {"tester", 200}, {"disabled", 401},
+                                                           {"removed", 401},  {"remade", 401}, {"elsewhere", 403},
+                                                           {"withdrawn", 401}};
+    for (const auto& [name, status] : whom) {
+        waiting.push_back(client());
+        waiting.back().send(asking("tok-" + name + "-001"));
+    }
+    wait_until("all to be asked about", [&] { return issuer->request_count() == whom.size(); });
+    admin("PATCH", "/disabled", R"({"disabled":true})");
+    admin("PATCH", "/elsewhere", R"({"allow_ips":["192.0.2.0/24"]})");
+    admin("DELETE", "/removed", "");
+    admin("DELETE", "/remade", "");
+    admin("POST", "", R"({"name":"remade"})");
+    loom().reload(conf.set("consumer.withdrawn.models", "").text());
+    gate.open();
+    for (size_t i = 0; i < whom.size(); ++i)
+        EXPECT_EQ(waiting[i].read_response().status(), whom[i].second) << whom[i].first;
+    EXPECT_EQ(upstream().request_count(), 2U);
+}
+
+/// Who was removed is not let in with the removed one's terms because strangers are let in.
+TEST_F(Introspection, WhoIsRemovedWhileTheIssuerIsAskedIsNoStrangerYet) {
+    conf.set("introspection.corp.unknown_consumers", "allow").set("consumer.known.jwt", "corp");
+    conf.set("consumer.known.models", "gpt-4o");
+    issue([this](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            connection.send(answer(active("known")));
+        }
+    });
+    begin();
+    RawClient waits = client();
+    waits.send(asking("tok-known-0001"));
+    wait_until("it to be asked about", [&] { return issuer->request_count() == 1; });
+    loom().reload(conf.set("consumer.known.jwt", "").set("consumer.known.models", "").text());
+    gate.open();
+    EXPECT_EQ(waits.read_response().status(), 401);
+    EXPECT_EQ(ask_with("tok-known-0002").status(), 200) << "a stranger from now on";
+}
+
+/// A key of Loom's own is not told to an issuer, whatever route it comes to.
+TEST_F(Introspection, AKeyOfTheConfIsNotAskedAbout) {
+    serve([](const std::string&) { return active("tester"); });
+    begin();
+    expect_error(ask_with(std::string(client_key)), 401);
+    EXPECT_EQ(issuer->request_count(), 0U);
+    EXPECT_EQ(ask_with("tok-tester-1").status(), 200);
 }
 
 TEST_F(Introspection, ALoomThatDrainsAnswersWhoWaits) {

@@ -756,6 +756,26 @@ TEST_F(Realtime, AKeyThatAReloadWithdrawsEndsItsSessionsAndNoOthers) {
     expect_no_session_left();
 }
 
+TEST_F(Realtime, AKeyThatIsWithdrawnWhileTheUpstreamIsAskedEndsItsSessionAsItBegins) {
+    Gate gate;
+    conf.set("consumer.other.api_key", "sk-other-1");
+    start([&gate](UpstreamConnection& connection) {
+        gate.wait();
+        if (auto end = accept_websocket(connection, "")) echo(*end);
+    });
+    RawClient one = client();
+    one.send(upgrade_request(target, "Authorization: Bearer sk-other-1\r\n"));
+    wait_until("it to be asked", [&] { return loom().metric_sum("loom_exchanges_live") == 1; });
+    loom().reload(conf.set("consumer.other.api_key", "sk-other-2").text());
+    gate.open();
+    ASSERT_EQ(one.reader().start_response(true).status(), 101);
+    WebSocketEnd end(one.fd(), WebSocketEnd::Role::client, one.reader().unread());
+    const Frame close = end.read();
+    EXPECT_EQ(close.close_code(), 1008);
+    EXPECT_TRUE(contains(close.close_reason(), "key"));
+    expect_no_session_left();
+}
+
 // --- the embedded model
 
 TEST_F(Realtime, TheEmbeddedModelTalksWithoutAKeyOrANetwork) {

@@ -287,6 +287,33 @@ TEST_F(Resources, ARestartForgetsNothing) {
     second.stop_cleanly();
 }
 
+/// A name is given again, to one that is made and to one of the conf: what its former owner stored is not the next's.
+TEST_F(Resources, AFormerConsumersAreNotItsNamesakes) {
+    conf.set("auth.issued_keys", "on");
+    start_storing();
+    const auto admin = [&](std::string_view method, const std::string& target, std::string_view body = "") {
+        return ask_once(loom().admin_port(), request(method, target, "", body), false);
+    };
+    const auto remade = [&] {
+        EXPECT_EQ(admin("POST", "/ai/consumers", R"({"name":"ci"})").status(), 201);
+        return json_text(admin("POST", "/ai/keys?consumer=ci").body, "key");
+    };
+    const std::string first = remade();
+    ASSERT_EQ(upload(first), "file-1");
+    EXPECT_EQ(admin("PATCH", "/ai/consumers/ci", R"({"tier":"gold"})").status(), 200);
+    EXPECT_EQ(call(first, "GET", "/v1/files/file-1").status(), 200) << "a change makes it nobody else";
+    loom().signal(SIGKILL);
+    (void)loom().wait_for_exit();
+    start_storing();
+    EXPECT_EQ(call(first, "GET", "/v1/files/file-1").status(), 200) << "nor does a restart";
+    EXPECT_EQ(admin("DELETE", "/ai/consumers/ci").status(), 200);
+    const std::string second = remade();
+    expect_error(call(second, "GET", "/v1/files/file-1"), 404, "not_found");
+    EXPECT_EQ(call(client_key, "GET", "/v1/files/file-1").status(), 404);
+    loom().reload(conf.set("consumer.ci.api_key", "sk-ci-of-the-conf").text());
+    EXPECT_EQ(call("sk-ci-of-the-conf", "GET", "/v1/files/file-1").status(), 404);
+}
+
 TEST_F(Resources, ShardsKnowTheSame) {
     conf.set("loop.shards", "2");
     start_storing();

@@ -30,6 +30,7 @@ struct StoredConsumer {
     std::string document;
     int64_t created_unix_s = 0;
     int64_t changed_unix_s = 0;
+    std::string id;  // of its making; "" of one that an earlier Loom wrote
 };
 
 /// For one thread at a time. Each change is on the disk when its call returns; it blocks on it.

@@ -28,7 +28,7 @@ struct Consumer {
     std::string tenant;
     std::vector<std::string> roles;
     std::vector<std::string> issuers;  // whose tokens may name it
-    std::string issuer;                // of one that is unlisted: whose token it is, since two issuers may use one name
+    std::string issuer;                // of one unlisted: whose token it is; of one made: its making; names return
     std::vector<IpNetwork> networks;   // it comes from these addresses alone; empty allows all
     int64_t expires_unix_s = 0;        // 0: never
     OwnerSlots owners;                 // where what its team and its tenant take is counted

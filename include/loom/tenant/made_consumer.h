@@ -31,6 +31,7 @@ struct MadeLimits {
     std::optional<uint64_t> burst;
     std::optional<uint64_t> concurrent;
     [[nodiscard]] bool any() const noexcept { return request_rate || token_rate || burst || concurrent; }
+    bool operator==(const MadeLimits&) const = default;
 };
 
 /// By period: day, week, month.
@@ -38,6 +39,7 @@ struct MadeBudgets {
     std::array<std::optional<uint64_t>, 3> tokens;
     std::array<std::string, 3> money;  // as it was said; "" for none
     [[nodiscard]] bool any() const noexcept;
+    bool operator==(const MadeBudgets&) const = default;
 };
 
 struct MadeConsumer {
@@ -48,6 +50,7 @@ struct MadeConsumer {
     MadeLimits limits;
     MadeBudgets budgets;
     bool disabled = false;
+    std::string id;  // drawn when it was made: who is made of a name later is somebody else
     int64_t created_unix_s = 0;
     int64_t changed_unix_s = 0;
 
@@ -56,7 +59,7 @@ struct MadeConsumer {
     static constexpr size_t list_max = 64;
     static constexpr size_t metadata_max = 16;
     static constexpr size_t metadata_bytes_max = 256;
-    static constexpr size_t document_bytes_max = 8 * 1024;  // of all that is said of one
+    static constexpr size_t document_bytes_max = 8 * 1024;  // of all that is said of one, braces too
 };
 
 /// What is wrong with a document, and where: "limits.burst". "" for the document as a whole.
@@ -70,7 +73,8 @@ struct MadeFault {
 /// takes_name  it may be named here: of one that is new.
 [[nodiscard]] std::expected<MadeConsumer, MadeFault> merge_made_consumer(MadeConsumer before, std::string_view document,
                                                                          bool takes_name);
-/// The members of such a document, without braces and without those that were not said; `name` is the first.
+/// The members of such a document, without braces and without those that were not said; `name` is the first. In braces
+/// they are read as the same again, and are no larger than document_bytes_max.
 [[nodiscard]] std::string made_consumer_members(const MadeConsumer& one);
 
 /// [A-Za-z0-9_-]{1,64}, as the conf has them.
