@@ -3,6 +3,7 @@
 #include "loom/store/state_migration.h"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -523,6 +524,18 @@ TEST_F(StateTest, FilesBelongToWhomTheyBelongedBefore) {
     }));
     ASSERT_TRUE(migrate('2', 0));
     expect_owner();
+    ASSERT_EQ(::chown(file("keys.db").c_str(), user, 12'345), 0);
+    const auto before = snapshot();
+    const pid_t child = ::fork();
+    if (child == 0) {  // who may not give it to that group
+        if (::setgroups(0, nullptr) != 0 || ::setgid(user) != 0 || ::setuid(user) != 0) ::_exit(1);
+        const auto refused = migrate('1', '1');
+        ::_exit(!refused && refused.error().contains("cannot be given to the owner") ? 9 : 2);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 9);
+    EXPECT_EQ(snapshot(), before);
 }
 
 TEST_F(StateTest, WhatIsNotLoomsIsLeftAlone) {
