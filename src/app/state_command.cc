@@ -79,19 +79,21 @@ std::string fault_of_state(const ServerOptions& options) {
 }
 
 std::expected<LedgerPlace, std::string> ledger_place(const std::string& directory) {
-    auto vault = store::open_vault(directory, nullptr, store::VaultUse::read);
+    auto hold = LOOM_TRY(store::StateHold::share(directory));
+    const auto vault = store::open_vault(directory, nullptr, store::VaultUse::read);
     if (!vault)
         return wrong(
             fmt::format("{}; here: name the file of the configuration in place of the directory", vault.error()));
-    return LedgerPlace{directory, nullptr};
+    return LedgerPlace{directory, nullptr, std::move(hold)};
 }
 
 std::expected<LedgerPlace, std::string> ledger_place(const config::Config& config) {
     const std::string directory = config.text("state.directory");
     if (directory.empty()) return wrong("state.directory is not set in this configuration");
     const auto key = LOOM_TRY(key_of(config));
+    auto hold = LOOM_TRY(store::StateHold::share(directory));
     auto vault = LOOM_TRY(store::open_vault(directory, pointer_to(key), store::VaultUse::read));
-    return LedgerPlace{directory, std::move(vault)};
+    return LedgerPlace{directory, std::move(vault), std::move(hold)};
 }
 
 int change_state(const std::string& verb, const config::Config& config) {
@@ -104,13 +106,13 @@ int change_state(const std::string& verb, const config::Config& config) {
     if (report->damaged_bytes > 0)
         fmt::print(stderr, "note: {} bytes of the ledger's log were no records, and were left behind\n",
                    report->damaged_bytes);
+    for (const std::string& name : report->left)
+        fmt::print(stderr, "note: {}/{} has another key, or its header is damaged; it is left as it was\n", directory,
+                   name);
+    if (report->former_finished) fmt::print("{}: what an interrupted `loom state` was at is finished\n", directory);
     switch (report->done) {
-        case MigrationReport::Done::nothing: fmt::print("{}: nothing to do\n", directory); break;
-        case MigrationReport::Done::finished:
-            fmt::print(
-                "{}: what an interrupted `loom state` was at is finished; what this one was asked for was not "
-                "looked at\n",
-                directory);
+        case MigrationReport::Done::nothing:
+            fmt::print("{}: nothing {}to do\n", directory, report->former_finished ? "more " : "");
             break;
         case MigrationReport::Done::migrated:
             fmt::print("{}: {}: {} databases, {} segments with {} records\n", directory,

@@ -27,6 +27,7 @@ struct OpenedState {
 struct LedgerPlace {
     std::string directory;
     store::VaultPtr vault;
+    store::StateHold hold;  // nobody changes the encryption meanwhile
 };
 [[nodiscard]] std::expected<LedgerPlace, std::string> ledger_place(const std::string& directory);
 [[nodiscard]] std::expected<LedgerPlace, std::string> ledger_place(const config::Config& config);

@@ -5,9 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "loom/base/assert.h"
 #include "loom/base/result.h"
@@ -19,6 +22,52 @@ constexpr int busy_wait_ms = 2'000;  // for another process on the same file: on
 
 std::unexpected<DatabaseFault> fault_of(sqlite3* database) {
     return std::unexpected(DatabaseFault{sqlite3_errcode(database), sqlite3_errmsg(database)});
+}
+
+// https://www.sqlite.org/fileformat2.html, 1.3.1, 3 and 4.1
+constexpr std::string_view database_magic{"SQLite format 3\0", 16};
+constexpr std::string_view journal_magic{"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7", 8};
+constexpr std::array<std::string_view, 2> log_magic = {std::string_view("\x37\x7f\x06\x82\x00\x2d\xe2\x18", 8),
+                                                       std::string_view("\x37\x7f\x06\x83\x00\x2d\xe2\x18", 8)};
+
+/// Of a file of a database, as its file system tells it; nothing of one that is not there.
+DatabaseResult<std::string> front_of(sqlite3_file* file) {
+    std::string front(database_magic.size(), '\0');
+    const int read = file->pMethods->xRead(file, front.data(), static_cast<int>(front.size()), 0);
+    if (read == SQLITE_OK || read == SQLITE_IOERR_SHORT_READ) return front;
+    return std::unexpected(DatabaseFault{read & 0xff, sqlite3_errstr(read)});
+}
+std::string front_of(sqlite3* database, const char* path, int kind) {
+    sqlite3_vfs* vfs = nullptr;
+    if (sqlite3_file_control(database, "main", SQLITE_FCNTL_VFS_POINTER, static_cast<void*>(&vfs)) != SQLITE_OK)
+        return "";
+    std::vector<std::max_align_t> memory(static_cast<size_t>(vfs->szOsFile) / sizeof(std::max_align_t) + 1);
+    auto* const file = reinterpret_cast<sqlite3_file*>(memory.data());
+    int flags = 0;
+    if (vfs->xOpen(vfs, path, file, kind | SQLITE_OPEN_READONLY, &flags) != SQLITE_OK) return "";
+    const auto front = front_of(file);
+    file->pMethods->xClose(file);
+    return front ? *front : "";
+}
+
+/// Before SQLite has looked at anything: it takes a log or journal that it cannot read for an empty one, and removes
+/// it. One that can be read makes a database good whose first page a power cut has kept from the disk.
+DatabaseResult<void> check_front(sqlite3* database, bool encrypted) {
+    sqlite3_file* file = nullptr;
+    if (sqlite3_file_control(database, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file)) != SQLITE_OK ||
+        file == nullptr || file->pMethods == nullptr)
+        return {};  // in memory
+    sqlite3_int64 size = 0;
+    if (const int asked = file->pMethods->xFileSize(file, &size); asked != SQLITE_OK)
+        return std::unexpected(DatabaseFault{asked & 0xff, sqlite3_errstr(asked)});
+    if (size == 0 || LOOM_TRY(front_of(file)) == database_magic) return {};
+    const char* const path = sqlite3_db_filename(database, "main");
+    if (front_of(database, sqlite3_filename_journal(path), SQLITE_OPEN_MAIN_JOURNAL).starts_with(journal_magic))
+        return {};
+    const std::string log = front_of(database, sqlite3_filename_wal(path), SQLITE_OPEN_WAL);
+    if (log.starts_with(log_magic[0]) || log.starts_with(log_magic[1])) return {};
+    return std::unexpected(DatabaseFault{SQLITE_NOTADB, encrypted ? "file is not a database, or has another key"
+                                                                  : "file is not a database, or encrypted"});
 }
 
 }  // namespace
@@ -85,6 +134,7 @@ DatabaseResult<Database> Database::open(const std::string& path, int flags, Vaul
     database.handle_.reset(handle);  // also where it failed: its words are in there
     if (handle == nullptr) return std::unexpected(DatabaseFault{SQLITE_NOMEM, "no memory"});
     if (opened != SQLITE_OK) return fault_of(handle);
+    LOOM_TRY(check_front(handle, vfs != nullptr));
     sqlite3_busy_timeout(handle, busy_wait_ms);
     if (vfs != nullptr) LOOM_TRY(database.run("PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0"));
     return database;

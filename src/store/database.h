@@ -56,6 +56,8 @@ class Database {
   public:
     /// path   ":memory:" for one that dies with the connection.
     /// vault  of the directory that it lies in.
+    /// Errors  SQLITE_NOTADB: it is none, or has another key than the vault's; it, its log and its journal are as they
+    /// were.
     [[nodiscard]] static DatabaseResult<Database> open(const std::string& path, VaultPtr vault = {});
     /// Of one that is there, for asking alone.
     [[nodiscard]] static DatabaseResult<Database> open_to_read(const std::string& path, VaultPtr vault = {});

@@ -6,7 +6,9 @@
 // record`, little endian. The key is the file's own, of the vault's, of its name and of its salt, which is drawn when
 // it is made; a record's nonce is its place in the file. Nothing is ever written over in a segment but with the same
 // bytes, none is appended to after the process that made it has ended, and what a broken one does not take is sealed
-// anew for the next: so no nonce is used for two texts. A frame that is moved, or in another file, is no record there.
+// anew for the next: so no nonce is used for two texts. But for a machine whose memory is restored from a snapshot, or
+// runs twice from one: it goes on where it was, and may seal other records for places that it had written to already,
+// with the same key and nonce. A frame that is moved, or in another file, is no record there.
 #pragma once
 
 #include <memory>

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <utility>
 
 #include "ledger_directory.h"
 #include "segment_cipher.h"
@@ -19,19 +20,25 @@ namespace {
 
 using Form = StateFile::Form;
 
+constexpr std::array<const char*, 3> databases = {"keys.db", "resources.db", "usage.db"};
 constexpr std::string_view sqlite_magic{"SQLite format 3\0", 16};
 constexpr size_t front_bytes = 256;
 static_assert(front_bytes >= SegmentCipher::header_bytes && front_bytes >= tenant::ledger_begin_bytes);
 constexpr size_t small_bytes = 64 * 1024;
 
-/// The first bytes; nothing where the file cannot be read, or is none.
-std::optional<std::string> front_of(const std::string& path, size_t most) {
+bool is_absent(int error) noexcept { return error == ENOENT || error == ENOTDIR; }
+
+/// The first bytes; nothing where there is no such file.
+/// Errors  an errno.
+std::expected<std::optional<std::string>, int> front_of(const std::string& path, size_t most) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0) return std::nullopt;
+    if (fd < 0 && is_absent(errno)) return std::nullopt;
+    if (fd < 0) return std::unexpected(errno);
     std::string bytes(most, '\0');
     const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), 0);
+    const int fault = errno;
     ::close(fd);
-    if (got < 0) return std::nullopt;
+    if (got < 0) return std::unexpected(fault);
     bytes.resize(static_cast<size_t>(got));
     return bytes;
 }
@@ -61,30 +68,35 @@ std::expected<std::vector<std::string>, int> names_in(const std::string& path) {
 
 std::expected<std::vector<StateFile>, std::string> state_files(const std::string& directory) {
     std::vector<StateFile> files;
-    const auto names = names_in(directory);
-    if (!names && names.error() == ENOENT) return files;
-    if (!names)
+    const auto add = [&](StateFile file) {
+        const auto front = front_of(directory + "/" + file.name, front_bytes);
+        if (front && !*front) return;
+        if (!front)
+            file.form = Form::unreadable;
+        else
+            file.form = file.segment ? form_of_segment(**front) : form_of_database(**front);
+        files.push_back(std::move(file));
+    };
+    for (const char* const name : databases) add({.name = name, .segment = std::nullopt});
+    const std::string ledger = LedgerDirectory::segments_path(directory);
+    const auto segments = names_in(ledger);
+    if (!segments && is_absent(segments.error())) return files;
+    if (!segments)
         return std::unexpected(
-            fmt::format("state.directory: {} cannot be read: {}", directory, std::strerror(names.error())));
-    for (const std::string& name : *names) {
-        if (!name.ends_with(".db")) continue;
-        const auto front = front_of(directory + "/" + name, front_bytes);
-        if (front) files.push_back({.name = name, .segment = std::nullopt, .form = form_of_database(*front)});
-    }
-    const auto segments = names_in(LedgerDirectory::segments_path(directory));
-    if (!segments) return files;
+            fmt::format("state.directory: {} cannot be read: {}", ledger, std::strerror(segments.error())));
     for (const std::string& name : *segments) {
         std::string_view plain_name = name;
-        if (plain_name.ends_with(".corrupt")) plain_name.remove_suffix(std::strlen(".corrupt"));
+        const bool aside = plain_name.ends_with(".corrupt");
+        if (aside) plain_name.remove_suffix(std::strlen(".corrupt"));
         const auto segment = parse_segment_file_name(plain_name);
-        if (!segment) continue;
-        const auto front = front_of(LedgerDirectory::segments_path(directory) + "/" + name, front_bytes);
-        if (front) files.push_back({.name = "ledger/" + name, .segment = segment, .form = form_of_segment(*front)});
+        if (segment) add({.name = "ledger/" + name, .segment = segment, .aside = aside});
     }
     return files;
 }
 
-std::optional<std::string> read_small_file(const std::string& path) { return front_of(path, small_bytes); }
+std::expected<std::optional<std::string>, int> read_small_file(const std::string& path) {
+    return front_of(path, small_bytes);
+}
 
 std::expected<void, int> write_file_whole(const std::string& path, std::string_view bytes) {
     const std::string beside = path + ".new";

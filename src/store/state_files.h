@@ -21,20 +21,22 @@ struct StateFile {
         empty,
         plain,
         sealed,
-        unknown,  // of a segment: damaged where it would show
+        unknown,     // of a segment: damaged where it would show
+        unreadable,  // by this process
     };
     std::string name;                    // within the directory: "usage.db", "ledger/7-0-12.log"
     std::optional<SegmentName> segment;  // nothing: it is a database
     Form form = Form::empty;
+    bool aside = false;  // a segment that a start has renamed to .corrupt
 };
 
-/// Databases and segments, also those set aside; none where the directory is not there. No database of the list may be
-/// open in this process: closing a file lets go of all locks on it.
-/// Errors  a text: what cannot be read.
+/// Loom's databases and segments, also those set aside; none where the directory is not there. No database of the list
+/// may be open in this process: closing a file lets go of all locks on it. Errors  a text: what cannot be read.
 [[nodiscard]] std::expected<std::vector<StateFile>, std::string> state_files(const std::string& directory);
 
 /// The whole of a small file; nothing where it is not there.
-[[nodiscard]] std::optional<std::string> read_small_file(const std::string& path);
+/// Errors  an errno: it may be there.
+[[nodiscard]] std::expected<std::optional<std::string>, int> read_small_file(const std::string& path);
 
 /// All of it is on the disk under this name, or nothing. 0600.
 /// Errors  an errno.

@@ -81,22 +81,32 @@ class SegmentWriter {
 class Migration {
   public:
     explicit Migration(const StateMigration& asked)
-        : asked_(asked),
-          folder_(fmt::format("{}/{}", asked.directory, migration_folder)),
-          marker_(read_small_file(in_place(encryption_marker))) {
+        : asked_(asked), folder_(fmt::format("{}/{}", asked.directory, migration_folder)) {
         if (asked.from != nullptr) from_ = std::make_shared<const Vault>(*asked.from);
         if (asked.to != nullptr) to_ = std::make_shared<const Vault>(*asked.to);
     }
 
-    std::expected<MigrationReport, std::string> run() {
-        if (const auto commit = read_commit()) {
-            LOOM_TRY(roll_forward(*commit));
-            report_.done = MigrationReport::Done::finished;
-            return report_;
-        }
-        LOOM_TRY(check_keys());
+    /// What an interrupted one was asked for; false where there was none.
+    std::expected<bool, std::string> finish_former() {
+        const auto commit = LOOM_TRY(read_commit());
+        if (!commit) return false;
+        LOOM_TRY(roll_forward(*commit));
+        return true;
+    }
+
+    std::expected<MigrationReport, std::string> run(bool former_finished) {
+        report_.former_finished = former_finished;
+        auto marker = read_small_file(in_place(encryption_marker));
+        if (!marker) return refused(in_place(encryption_marker), marker.error());
+        marker_ = std::move(*marker);
         const auto files = LOOM_TRY(state_files(asked_.directory));
+        if (former_finished && is_done(files)) return report_;  // it was asked for the same: its old key is gone
+        LOOM_TRY(check_keys());
         if (is_done(files)) return report_;
+        for (const StateFile& file : files)
+            if (file.form == Form::unreadable)
+                return wrong(fmt::format("{}: cannot be read; run as a user who may read it, or move it away",
+                                         in_place(file.name)));
         if (auto built = build(files); !built) {
             std::error_code ignored;  // a half one is of no use, and may be plain text
             fs::remove_all(folder_, ignored);
@@ -153,8 +163,11 @@ class Migration {
             if (!file.segment && file.form != Form::empty) LOOM_TRY(convert_database(file));
         if (to_ != nullptr) {
             step("the marker is written beside");
-            if (const auto written = write_file_whole(beside(encryption_marker), to_->marker()); !written)
-                return refused(beside(encryption_marker), written.error());
+            const std::string path = beside(encryption_marker);
+            if (const auto written = write_file_whole(path, to_->marker()); !written)
+                return refused(path, written.error());
+            const Descriptor marker(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+            LOOM_TRY(belongs_as(marker.get(), path, asked_.directory));
             plan_ += fmt::format("put {}\n", encryption_marker);
         } else {
             plan_ += fmt::format("remove {}\n", encryption_marker);
@@ -174,8 +187,21 @@ class Migration {
         for (const std::string& path : {folder_, folder_ + "/ledger"}) {
             step(path + " is made");
             if (::mkdir(path.c_str(), 0700) != 0) return refused(path, errno);
+            const Descriptor made(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+            LOOM_TRY(belongs_as(made.get(), path, asked_.directory));
         }
         return {};
+    }
+
+    /// Root may run this, and who reads it then is Loom's user.
+    static Done belongs_as(int fd, const std::string& path, const std::string& other) {
+        struct stat like{}, own{};
+        if (fd < 0 || ::fstat(fd, &own) != 0) return refused(path, errno);
+        if (::lstat(other.c_str(), &like) != 0) return refused(other, errno);
+        if (like.st_uid == own.st_uid && like.st_gid == own.st_gid) return {};
+        if (::fchown(fd, like.st_uid, like.st_gid) == 0) return {};
+        return wrong(fmt::format("{}: cannot be given to the owner of {}: {}; run as that user, or as root", path,
+                                 other, std::strerror(errno)));
     }
 
     [[nodiscard]] std::expected<Database, std::string> open_source(const StateFile& file) const {
@@ -234,11 +260,21 @@ class Migration {
         const auto size = static_cast<uint64_t>(found.st_size);
         const VaultPtr vault = vault_of(file);
         const SegmentForm form = form_of_segment(source.get(), *file.segment, vault);
-        if (!form.readable || (file.form == Form::sealed && vault == nullptr))
+        const bool readable = form.readable && (file.form != Form::sealed || vault != nullptr);
+        if (!readable && is_rest(source.get(), size, file)) {
+            plan_ += fmt::format("remove {}\n", file.name);
+            return {};
+        }
+        if (!readable && file.aside) {
+            report_.left.push_back(file.name);
+            return {};
+        }
+        if (!readable)
             return wrong(
                 fmt::format("{}: has another key, or its header is damaged; restore it, or move it away", path));
         const Descriptor target(::open(new_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
         if (target.get() < 0) return refused(new_path, errno);
+        LOOM_TRY(belongs_as(target.get(), new_path, path));
         SegmentReader reader(source.get(), 0, size, form.cipher.get());
         SegmentWriter writer(target.get(), *file.segment, to_);
         const auto row = folded_.find(*file.segment);
@@ -262,6 +298,23 @@ class Migration {
         return {};
     }
 
+    /// Of one that was being made when its process or machine ended: a part of its header, or zeros alone. No record is
+    /// in it, and a start would not keep it.
+    bool is_rest(int fd, uint64_t size, const StateFile& file) const {
+        const auto row = folded_.find(*file.segment);
+        if (file.aside || (row != folded_.end() && row->second > 0)) return false;
+        if (size <= SegmentCipher::header_bytes) return true;
+        std::string bytes(write_bytes, '\0');
+        for (uint64_t at = 0; at < size;) {
+            const ssize_t got = ::pread(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
+            if (got <= 0 || std::string_view(bytes.data(), static_cast<size_t>(got)).find_first_not_of('\0') !=
+                                std::string_view::npos)
+                return false;
+            at += static_cast<uint64_t>(got);
+        }
+        return true;
+    }
+
     Done convert_database(const StateFile& file) {
         step(file.name + " is written beside");
         auto source = LOOM_TRY(open_source(file));
@@ -277,7 +330,9 @@ class Migration {
         };
         if (const auto copied = copy(); !copied) return wrong(explain(in_place(file.name), copied.error()));
         const Descriptor target(::open(new_path.c_str(), O_RDWR | O_CLOEXEC));
-        if (target.get() < 0 || ::fsync(target.get()) != 0) return refused(new_path, errno);
+        if (target.get() < 0) return refused(new_path, errno);
+        LOOM_TRY(belongs_as(target.get(), new_path, in_place(file.name)));
+        if (::fsync(target.get()) != 0) return refused(new_path, errno);
         report_.databases += 1;
         plan_ += fmt::format("put {}\n", file.name);
         return {};
@@ -304,16 +359,16 @@ class Migration {
         return plan;
     }
 
-    [[nodiscard]] std::optional<std::string> read_commit() const { return read_whole(beside(migration_commit)); }
-    /// There may be thousands of segments.
-    static std::optional<std::string> read_whole(const std::string& path) {
-        std::error_code fault;
-        const auto size = fs::file_size(path, fault);
-        if (fault) return std::nullopt;
+    /// There may be thousands of segments. Nothing where it is not there; who cannot read it must not go on without it.
+    [[nodiscard]] std::expected<std::optional<std::string>, std::string> read_commit() const {
+        const std::string path = beside(migration_commit);
         const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-        std::string text(size, '\0');
-        const ssize_t got = file.get() < 0 ? -1 : ::pread(file.get(), text.data(), text.size(), 0);
-        if (got < 0 || static_cast<size_t>(got) != text.size()) return std::nullopt;
+        if (file.get() < 0 && errno == ENOENT) return std::nullopt;
+        struct stat found{};
+        if (file.get() < 0 || ::fstat(file.get(), &found) != 0) return refused(path, errno);
+        std::string text(static_cast<size_t>(found.st_size), '\0');
+        const ssize_t got = ::pread(file.get(), text.data(), text.size(), 0);
+        if (got < 0 || static_cast<size_t>(got) != text.size()) return refused(path, got < 0 ? errno : EIO);
         return text;
     }
 
@@ -356,7 +411,7 @@ class Migration {
 
     const StateMigration& asked_;
     const std::string folder_;
-    const std::optional<std::string> marker_;
+    std::optional<std::string> marker_;
     VaultPtr from_;
     VaultPtr to_;
     std::map<SegmentName, uint64_t> folded_;
@@ -369,7 +424,14 @@ class Migration {
 
 std::expected<MigrationReport, std::string> migrate_state(const StateMigration& asked) {
     const StateHold hold = LOOM_TRY(StateHold::alone(asked.directory));
-    return Migration(asked).run();
+    const bool former_finished = LOOM_TRY(Migration(asked).finish_former());
+    auto report = Migration(asked).run(former_finished);
+    if (!report && former_finished)
+        return wrong(
+            fmt::format("what an interrupted `loom state` was at is finished, and what this one was asked for is "
+                        "not done: {}",
+                        report.error()));
+    return report;
 }
 
 }  // namespace loom::store

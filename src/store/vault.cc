@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "encrypted_vfs.h"
@@ -84,15 +85,19 @@ std::expected<VaultPtr, std::string> open_vault(const std::string& directory, co
     const std::string commit_path = fmt::format("{}/{}/{}", directory, migration_folder, migration_commit);
     if (::access(commit_path.c_str(), F_OK) == 0)
         return wrong(
-            fmt::format("state.directory: {} says that `loom state` was interrupted there; run it again, with "
-                        "any of its verbs, and it finishes",
+            fmt::format("state.directory: {} says that `loom state` was interrupted there; run it again: it finishes "
+                        "that first",
                         commit_path));
-    const auto marker = read_small_file(marker_path);
+    const auto read = read_small_file(marker_path);
+    if (!read)
+        return wrong(fmt::format("state.directory: {} cannot be read: {}; it says whether the directory is encrypted",
+                                 marker_path, std::strerror(read.error())));
+    const std::optional<std::string>& marker = *read;
     const auto files = LOOM_TRY(state_files(directory));
     if (key == nullptr) {
         const StateFile* sealed = nullptr;  // a database that begins with anything may be a damaged one
         for (const StateFile& file : files)
-            if (file.form == Form::sealed && file.segment) sealed = &file;
+            if (file.form == Form::sealed && file.segment && !file.aside) sealed = &file;
         if (!marker && sealed == nullptr) {
             if (use == VaultUse::write) remove_rest(directory);
             return VaultPtr();
@@ -108,6 +113,9 @@ std::expected<VaultPtr, std::string> open_vault(const std::string& directory, co
             fmt::format("state.encryption_key: is not the key that {} was encrypted with, as {} says; give that "
                         "one, or go over to another with `loom state rekey`",
                         directory, marker_path));
+    if (const StateFile* const closed = first_of(files, Form::unreadable); closed != nullptr)
+        return wrong(fmt::format("state.directory: {}/{} cannot be read; let this user read it, or move it away",
+                                 directory, closed->name));
     const StateFile* strange = first_of(files, Form::plain);
     if (strange == nullptr && !marker) strange = first_of(files, Form::sealed);
     if (strange != nullptr)

@@ -169,10 +169,83 @@ TEST(EncryptedVfs, ADatabaseIsTheSameInEveryJournalMode) {
             Database database = open(path, vault);
             EXPECT_EQ(*database.text("PRAGMA integrity_check"), "ok");
             EXPECT_EQ(*database.number("SELECT count(*) FROM t"), 533);
-            Database other = open(path, test_vault('2'));
-            const auto asked = other.number("SELECT count(*) FROM t");
-            ASSERT_FALSE(asked) << "by another key";
-            EXPECT_TRUE(asked.error().damaged());
+            const auto other = Database::open(path, test_vault('2'));
+            ASSERT_FALSE(other) << "by another key";
+            EXPECT_TRUE(other.error().damaged());
+        }
+}
+
+/// By a process that is killed then: its log or journal stays.
+void run_and_be_killed(const std::string& path, const VaultPtr& vault, const std::string& sql) {
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+        auto database = Database::open(path, vault);
+        ::_exit(database && database->run(sql.c_str()) ? 9 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    ASSERT_EQ(WEXITSTATUS(status), 9);
+}
+const std::string many_rows =
+    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) INSERT INTO t SELECT i, hex("
+    "randomblob(100)) FROM n; ";
+
+/// Asks it something, as a Loom would that has a wrong key, or none, and closes it.
+bool is_readable(const std::string& path, const VaultPtr& vault) {
+    auto database = Database::open(path, vault);
+    return database && database->number("SELECT count(*) FROM sqlite_schema") &&
+           database->run("PRAGMA user_version = 1");
+}
+
+TEST(EncryptedVfs, AnotherKeyLeavesLogAndJournalAsTheyWere) {
+    const VaultPtr vaults[] = {nullptr, test_vault('1'), test_vault('2')};
+    for (const bool log : {true, false})
+        for (const VaultPtr& own : {vaults[0], vaults[1]}) {
+            SCOPED_TRACE(fmt::format("{} {}", log, own != nullptr));
+            const Directory directory(Directory::quick());
+            const std::string path = directory.file("x.db"), beside = path + (log ? "-wal" : "-journal");
+            run_and_be_killed(
+                path, own,
+                fmt::format("PRAGMA page_size = 512; PRAGMA journal_mode = {}; CREATE TABLE t (id INTEGER, "
+                            "text TEXT); {} PRAGMA cache_size = 1; BEGIN; UPDATE t SET text = 'x'; {}",
+                            log ? "WAL" : "DELETE", many_rows, log ? "COMMIT" : ""));
+            const std::string main = bytes_in(path), kept = bytes_in(beside);
+            ASSERT_GT(kept.size(), 1'000u);
+            for (const VaultPtr& other : vaults) {
+                if (other == own) continue;
+                EXPECT_FALSE(is_readable(path, other));
+                EXPECT_TRUE(bytes_in(path) == main && bytes_in(beside) == kept);
+            }
+            Database database = open(path, own);
+            EXPECT_EQ(*database.text("PRAGMA integrity_check"), "ok");
+            EXPECT_EQ(*database.number("SELECT count(*) FROM t WHERE text = 'x'"), log ? 200 : 0);
+            EXPECT_EQ(*database.number("SELECT count(*) FROM t"), 200);
+        }
+}
+
+/// A power cut may keep the first page from the disk, which the journal or the log makes good.
+TEST(EncryptedVfs, AFirstPageThatIsOnlyInJournalOrLogIsTakenFromThere) {
+    for (const bool log : {true, false})
+        for (const VaultPtr& own : {VaultPtr(), test_vault('1')}) {
+            SCOPED_TRACE(fmt::format("{} {}", log, own != nullptr));
+            const Directory directory(Directory::quick());
+            const std::string path = directory.file("x.db"), beside = path + (log ? "-wal" : "-journal");
+            run_and_be_killed(path, own,
+                              fmt::format("PRAGMA page_size = 512; PRAGMA journal_mode = {}; PRAGMA cache_size = 1; "
+                                          "BEGIN; CREATE TABLE t (id INTEGER, text TEXT); {} {}",
+                                          log ? "WAL" : "DELETE", many_rows, log ? "COMMIT" : ""));
+            std::string main = bytes_in(path);
+            ASSERT_GE(main.size(), 512u);
+            main.replace(0, 512, 512, '\0');
+            put_bytes(path, main);
+            const std::string kept = bytes_in(beside);
+            ASSERT_GT(kept.size(), 500u);
+            EXPECT_FALSE(is_readable(path, test_vault('2')));
+            EXPECT_EQ(bytes_in(beside), kept);
+            Database database = open(path, own);
+            EXPECT_EQ(*database.text("PRAGMA integrity_check"), "ok");
+            EXPECT_EQ(*database.number("SELECT count(*) FROM sqlite_schema"), log ? 1 : 0);
         }
 }
 

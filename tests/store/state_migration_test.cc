@@ -3,6 +3,7 @@
 #include "loom/store/state_migration.h"
 
 #include <fmt/format.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -396,10 +397,154 @@ TEST_F(StateTest, ASegmentWithoutItsHeaderIsSetAsideAndTheOthersCount) {
     EXPECT_EQ(sums(vault).attempts, 1u);
     EXPECT_TRUE(notices.contains("its header is damaged")) << notices;
     EXPECT_TRUE(fs::exists(file("ledger/4-0-1.log.corrupt")));
+    const auto report = migrate('1', '2');
+    ASSERT_TRUE(report) << report.error();
+    EXPECT_EQ(report->left, std::vector<std::string>{"ledger/4-0-1.log.corrupt"});
+    EXPECT_EQ(bytes_in(file("ledger/4-0-1.log.corrupt")), bytes);
+    EXPECT_EQ(sums(opened('2')).attempts, 1u);
+    ASSERT_TRUE(migrate('2', 0));
+    EXPECT_EQ(refusal(0), "") << "it holds nobody up";
+    EXPECT_EQ(sums(nullptr).attempts, 1u);
+    fs::rename(file("ledger/4-0-1.log.corrupt"), file("ledger/4-0-1.log"));
     const auto refused = migrate('1', '2');
-    ASSERT_FALSE(refused) << "it could not be read by the new key";
-    EXPECT_TRUE(refused.error().contains("4-0-1.log.corrupt") && refused.error().contains("move it away"));
+    ASSERT_FALSE(refused) << "no start has set it aside";
+    EXPECT_TRUE(refused.error().contains("4-0-1.log") && refused.error().contains("move it away"));
     EXPECT_FALSE(fs::exists(file("migration"))) << "nothing half done stays";
+}
+
+TEST_F(StateTest, WhatWasBeingMadeAtACutHoldsNoMigrationUp) {
+    const VaultPtr vault = opened('1');
+    write({4, 0, 1}, {intent(1), settled(1)}, vault);
+    write({4, 0, 2}, {}, vault);
+    put_bytes(file("ledger/4-0-2.log"), bytes_in(file("ledger/4-0-2.log")).substr(0, 60));
+    put_bytes(file("ledger/4-0-3.log"), std::string(2'000'000, '\0'));
+    put_bytes(file("ledger/4-0-4.log"), "");
+    const auto report = migrate('1', '2');
+    ASSERT_TRUE(report) << report.error();
+    EXPECT_FALSE(fs::exists(file("ledger/4-0-2.log")) || fs::exists(file("ledger/4-0-3.log")));
+    EXPECT_EQ(sums(opened('2')).attempts, 1u);
+}
+
+/// The marker says whose key it is; without it a key that is wrong, or that there is none, shows at the files.
+TEST_F(StateTest, AWrongKeyWithoutTheMarkerChangesNothing) {
+    {
+        EXPECT_TRUE(KeyStore::open(directory.path(), opened('1')));
+    }
+    const pid_t child = ::fork();
+    if (child == 0) {  // whose last keys are in the write-ahead log alone
+        auto keys = KeyStore::open(directory.path(), test_vault('1'));
+        (void)keys->add({.id = "key_1", .consumer = words[0], .label = "label", .tail = "tail"});
+        ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    fs::remove(file("encryption"));
+    const auto before = snapshot();
+    ASSERT_GT(before.at(file("keys.db-wal")).size(), 1'000u);
+    EXPECT_FALSE(migrate('2', '2'));
+    EXPECT_FALSE(migrate('2', 0));
+    EXPECT_FALSE(migrate('2', '3'));
+    EXPECT_FALSE(KeyStore::open(directory.path(), test_vault('2')));
+    EXPECT_FALSE(KeyStore::open(directory.path(), nullptr));
+    EXPECT_EQ(snapshot(), before);
+    ASSERT_TRUE(migrate('1', '1'));
+    auto keys = KeyStore::open(directory.path(), opened('1'));
+    ASSERT_TRUE(keys);
+    EXPECT_EQ(keys->list()->size(), 1u);
+}
+
+TEST_F(StateTest, WhoFinishesAnInterruptedOneThenDoesWhatItWasAskedFor) {
+    fill(opened('1'));
+    const auto interrupt = [this](char from, char to) {
+        const pid_t child = ::fork();
+        if (child == 0) {
+            (void)migrate(from, to, [](const std::string& what) {
+                if (what == "put keys.db") ::_exit(9);
+            });
+            ::_exit(0);
+        }
+        ::waitpid(child, nullptr, 0);
+        ASSERT_TRUE(fs::exists(file("migration/commit")));
+    };
+    interrupt('1', 0);
+    auto report = migrate('1', '1');
+    ASSERT_TRUE(report) << report.error();
+    EXPECT_TRUE(report->former_finished && report->done == MigrationReport::Done::migrated);
+    expect_secret();
+    expect_all(opened('1'));
+    interrupt('1', '2');
+    report = migrate('1', '2');
+    ASSERT_TRUE(report) << report.error();
+    EXPECT_TRUE(report->former_finished && report->done == MigrationReport::Done::nothing);
+    interrupt('2', '3');
+    report = migrate('2', 0);
+    ASSERT_FALSE(report) << "it has the third key now";
+    EXPECT_TRUE(report.error().contains("is not done") && report.error().contains("is not the key")) << report.error();
+    EXPECT_FALSE(fs::exists(file("migration")));
+    expect_all(opened('3'));
+}
+
+TEST_F(StateTest, AMarkerThatCannotBeReadIsNoMissingOne) {
+    fill(opened('1'));
+    fs::rename(file("encryption"), file("elsewhere"));
+    fs::create_symlink("elsewhere", file("encryption"));
+    const auto before = snapshot();
+    for (const char key : {'1', char(0)}) {
+        EXPECT_TRUE(refusal(key).contains("encryption cannot be read")) << refusal(key);
+        EXPECT_FALSE(migrate(key, '1'));
+        EXPECT_FALSE(migrate(key, 0));
+    }
+    EXPECT_EQ(snapshot(), before);
+    const Directory empty(Directory::quick());
+    fs::create_symlink("nowhere", empty.file("encryption"));
+    const StateKey key = test_key('1');
+    EXPECT_FALSE(open_vault(empty.path(), &key, VaultUse::write));
+    EXPECT_TRUE(fs::is_symlink(empty.file("encryption")));
+}
+
+TEST_F(StateTest, FilesBelongToWhomTheyBelongedBefore) {
+    if (::geteuid() != 0) GTEST_SKIP() << "for root alone";
+    fill(nullptr);
+    constexpr uid_t user = 65'534;
+    const auto each = [this](const std::function<void(const std::string&)>& what) {
+        what(directory.path());
+        for (const auto& entry : fs::recursive_directory_iterator(directory.path())) what(entry.path().string());
+    };
+    each([](const std::string& path) { ASSERT_EQ(::chown(path.c_str(), user, user), 0); });
+    const auto expect_owner = [&] {
+        each([](const std::string& path) {
+            struct stat found{};
+            ASSERT_EQ(::lstat(path.c_str(), &found), 0);
+            EXPECT_TRUE(found.st_uid == user && found.st_gid == user) << path;
+        });
+    };
+    ASSERT_TRUE(migrate('1', '1'));
+    expect_owner();
+    ASSERT_TRUE(migrate('1', '2', [&](const std::string& what) {
+        if (what == "it is whole") expect_owner();
+    }));
+    ASSERT_TRUE(migrate('2', 0));
+    expect_owner();
+    ASSERT_EQ(::chown(file("keys.db").c_str(), user, 12'345), 0);
+    const auto before = snapshot();
+    const pid_t child = ::fork();
+    if (child == 0) {  // who may not give it to that group
+        if (::setgroups(0, nullptr) != 0 || ::setgid(user) != 0 || ::setuid(user) != 0) ::_exit(1);
+        const auto refused = migrate('1', '1');
+        ::_exit(!refused && refused.error().contains("cannot be given to the owner") ? 9 : 2);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    EXPECT_EQ(WEXITSTATUS(status), 9);
+    EXPECT_EQ(snapshot(), before);
+}
+
+TEST_F(StateTest, WhatIsNotLoomsIsLeftAlone) {
+    fill(nullptr);
+    put_bytes(file("other.db"), std::string("SQLite format 3\0 of somebody else", 33));
+    ASSERT_TRUE(migrate('1', '1'));
+    expect_all(opened('1'));
+    ASSERT_TRUE(migrate('1', 0));
+    EXPECT_TRUE(bytes_in(file("other.db")).ends_with("somebody else"));
 }
 
 /// Who can write to the disk cannot put a record in.

@@ -1,7 +1,10 @@
 // state.encryption_key: what lies in state.directory says nothing to who has no key, while Loom runs, when it was
 // killed and when it has ended; and everything to who has it.
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <cstring>
@@ -165,6 +168,15 @@ TEST_F(Encryption, GoesOverAndToAnotherKeyAndBack) {
     EXPECT_EQ(busy, 78);
     EXPECT_TRUE(contains(said, "a Loom uses")) << said;
     loom().stop_cleanly();
+    const int held = ::open(state.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    ASSERT_EQ(::flock(held, LOCK_EX | LOCK_NB), 0);  // as `loom state` does
+    for (const std::string what : {"verify ", "export "})
+        for (const std::string& where : {state.path(), conf_file("")}) {
+            const auto [status, text] = run_loom("ledger " + what + where);
+            EXPECT_EQ(status, 78);
+            EXPECT_TRUE(contains(text, "is at work")) << text;
+        }
+    ::close(held);
     conf.set("state.encryption_key", key_one);
     const Exit refused = LoomProcess::run_to_end(conf.text());
     EXPECT_EQ(refused.code, 78) << "a key on plain files";
