@@ -20,6 +20,7 @@
 #include "loom/store/ledger_export.h"
 #include "loom/store/resource_register.h"
 #include "loom/store/usage_store.h"
+#include "loom_identity.h"
 #include "resource_table.h"
 #include "vault_fixture.h"
 
@@ -120,6 +121,7 @@ class StateTest : public testing::Test {
                                     .made = {{.key = {"file", "file-1"}, .account = "openai", .model = words[1]}}};
         const ResourceQuestion* const questions[] = {&made};
         ASSERT_TRUE(table->answer(questions, 1));
+        ASSERT_TRUE(keep_loom_id(directory.path(), vault, "loom-1"));
     }
     /// As fill() has left it, in this form; nothing is changed but by who folds.
     void expect_all(const VaultPtr& vault) {
@@ -146,6 +148,7 @@ class StateTest : public testing::Test {
         auto table = ResourceTable::open(directory.path(), {.count_max = 100}, 0, vault);
         ASSERT_TRUE(table) << table.error();
         EXPECT_EQ(table->count(), 1u);
+        EXPECT_EQ(kept_loom_id(directory.path(), vault), "loom-1");
     }
     void expect_secret() const {
         for (const char* const word : {words[0], words[1], words[2], "SQLite format", "file-1", "key_1"})
@@ -236,7 +239,7 @@ TEST_F(StateTest, GoesOverAndToAnotherKeyAndBack) {
     const auto plain = export_ledger(directory.path(), [](const LedgerRow&) { return true; });
     auto report = migrate('1', '1');
     ASSERT_TRUE(report) << report.error();
-    EXPECT_EQ(report->databases, 3u);
+    EXPECT_EQ(report->databases, 4u);
     EXPECT_EQ(report->segments, 4u);
     expect_secret();
     expect_all(opened('1'));
