@@ -121,7 +121,7 @@ class StateTest : public testing::Test {
                                     .made = {{.key = {"file", "file-1"}, .account = "openai", .model = words[1]}}};
         const ResourceQuestion* const questions[] = {&made};
         ASSERT_TRUE(table->answer(questions, 1));
-        ASSERT_TRUE(keep_loom_id(directory.path(), vault, "loom-1"));
+        ASSERT_TRUE(keep_loom_id(directory.path(), vault, std::string(32, 'a')));
     }
     /// As fill() has left it, in this form; nothing is changed but by who folds.
     void expect_all(const VaultPtr& vault) {
@@ -148,7 +148,7 @@ class StateTest : public testing::Test {
         auto table = ResourceTable::open(directory.path(), {.count_max = 100}, 0, vault);
         ASSERT_TRUE(table) << table.error();
         EXPECT_EQ(table->count(), 1u);
-        EXPECT_EQ(kept_loom_id(directory.path(), vault), "loom-1");
+        EXPECT_EQ(kept_loom_id(directory.path(), vault), std::string(32, 'a'));
     }
     void expect_secret() const {
         for (const char* const word : {words[0], words[1], words[2], "SQLite format", "file-1", "key_1"})
