@@ -431,7 +431,7 @@ TEST_F(TokenRate, AClientThatLeavesPaysWhatWasReserved) {
     conf.set("rate_limit.token_rate.limit", "600");
     allow_script_failures();
     Gate gate;
-    start([&](UpstreamConnection& connection) {
+    start([gate](UpstreamConnection& connection) {
         while (connection.read_request()) {
             connection.send(sse_head + chunk(delta_event("Hi")));
             gate.wait();
