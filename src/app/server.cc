@@ -107,6 +107,7 @@ class Server {
     /// The first who comes finds leases of what is shared, where the store answers.
     void await_leases() const;
     /// What the admin's thread asks of its own: for tokens, and how providers do.
+    void share_limits_in_force();
     void keep_asking();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();
@@ -355,6 +356,7 @@ void Server::take_issued_keys() {
     generation_ += 1;
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
+    share_limits_in_force();
     for (size_t i = 0; i < shards_.size(); ++i)
         shards_[i]->after_all([this, i, version = issued_version_] {
             keys_taken_[i].store(version);
@@ -405,9 +407,15 @@ void Server::keep_asking() {
     admin_->set_health_targets(health_targets(*plan_));
     admin_->set_jwt_sources(jwt_sources_);
     admin_->set_alert_plan(plan_->alerts);
-    if (options_.shared_store)
-        admin_->set_shared_limits(plan_->rate_limits != nullptr ? plan_->rate_limits->shared
-                                                                : std::vector<tenant::SharedLimit>());
+    share_limits_in_force();
+}
+
+/// Of each plan, also where consumers that are made over the API alone have changed: what is shared and not drawn has
+/// no room.
+void Server::share_limits_in_force() {
+    if (!admin_ || !options_.shared_store) return;
+    admin_->set_shared_limits(plan_->rate_limits != nullptr ? plan_->rate_limits->shared
+                                                            : std::vector<tenant::SharedLimit>());
 }
 
 void Server::await_leases() const {

@@ -104,8 +104,49 @@ constexpr std::string_view forty_requests =
     "rate_limit.on_store_lost = fail_closed";
 constexpr std::string_view budget = "token_accounting.limit.tester.daily_limit = 40000";
 
+/// A consumer that is made over the API, on both alike.
+TEST_F(SharedLimits, ThoseOfConsumersOfTheApiToo) {
+    const std::string conf = std::string(forty_requests) + "\nauth.issued_keys = on";
+    std::vector<std::string> keys;
+    for (int i = 0; i < 2; ++i) {
+        const Sharer& one = add(conf);
+        const auto admin = [&](std::string_view target, std::string_view body) {
+            const Message told = ask_once(one.loom->admin_port(), request("POST", target, "", body), false);
+            EXPECT_EQ(told.status(), 201) << told.body;
+            return told.body;
+        };
+        (void)admin("/ai/consumers", R"({"name":"ci","limits":{"request_rate":20}})");
+        keys.push_back(json_text(admin("/ai/keys?consumer=ci", ""), "key"));
+    }
+    int let_in = 0;
+    const auto ask_both = [&](int enough, std::chrono::seconds longest) {
+        for (const auto end = Clock::now() + longest; Clock::now() < end && let_in < enough;) {
+            for (size_t i = 0; i < looms.size(); ++i) {
+                const std::string asking =
+                    request("POST", "/v1/chat/completions",
+                            "Authorization: Bearer " + keys[i] + "\r\nContent-Type: application/json\r\n", chat_body);
+                let_in += ask_once(looms[i]->loom->port(), asking).status() == 200 ? 1 : 0;
+            }
+        }
+    };
+    ask_both(20, 15s);
+    EXPECT_EQ(let_in, 20);
+    ask_both(21, 1s);
+    EXPECT_EQ(let_in, 20);
+    // What is changed over the API is drawn by as well.
+    for (const auto& one : looms) {
+        const Message told =
+            ask_once(one->loom->admin_port(),
+                     request("PATCH", "/ai/consumers/ci", "", R"({"limits":{"request_rate":30}})"), false);
+        EXPECT_EQ(told.status(), 200) << told.body;
+    }
+    ask_both(30, 15s);
+    EXPECT_EQ(let_in, 30);
+}
+
 TEST_F(SharedLimits, RequestsOfAMinuteAreThoseOfBoth) {
-    Sharer &one = add(forty_requests), &two = add(forty_requests);
+    Sharer& one = add(forty_requests);
+    (void)add(forty_requests);
     for (auto& each : looms) {
         const Message first = each->send();
         EXPECT_EQ(first.status(), 200) << "leases are there before the first who comes: " << first.raw();
@@ -190,7 +231,8 @@ TEST_F(SharedLimits, WhereItMayFailOpenEachCountsAlone) {
 }
 
 TEST_F(SharedLimits, ARedisThatHasLostEverythingLetsNoMoreIn) {
-    Sharer &one = add(forty_requests), &two = add(forty_requests);
+    Sharer& one = add(forty_requests);
+    (void)add(forty_requests);
     while (admitted() < 20) {
         (void)one.send();
         (void)two.send();

@@ -23,7 +23,7 @@ struct Sharer {
         conf.use_upstream(upstream_port);
         conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
         conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
-        conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "5s");
+        conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "2s");
         conf.set("consumer.tester.team", "testers");
         conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
     }
