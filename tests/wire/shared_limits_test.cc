@@ -231,8 +231,7 @@ TEST_F(SharedLimits, WhereItMayFailOpenEachCountsAlone) {
 }
 
 TEST_F(SharedLimits, ARedisThatHasLostEverythingLetsNoMoreIn) {
-    Sharer& one = add(forty_requests);
-    (void)add(forty_requests);
+    Sharer &one = add(forty_requests), &two = add(forty_requests);
     while (admitted() < 20) {
         (void)one.send();
         (void)two.send();
