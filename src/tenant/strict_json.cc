@@ -26,6 +26,7 @@ bool each_once(const dom::element& element) {
 }  // namespace
 
 bool StrictJson::read(std::string_view text, dom::object& out) {
+    if (text.empty()) return false;
     // Below its least capacity a parser would help itself to one of another depth.
     const size_t capacity = std::max<size_t>(text.size(), 1024);
     if (parser_.capacity() < capacity && parser_.allocate(capacity, depth_max) != simdjson::SUCCESS) return false;
