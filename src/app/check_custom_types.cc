@@ -19,6 +19,13 @@ bool is_name(std::string_view name) noexcept {
            std::ranges::all_of(name, goes_on);
 }
 
+/// Where the conf says anything of it, what it is looked for by before all else.
+std::string key_of(const config::Config& config, const std::string& name) {
+    for (const char* const last : {"pattern", "words", "action", "check", "max_length"})
+        if (auto key = fmt::format("security.rule.{}.{}", name, last); config.has(key)) return key;
+    return fmt::format("security.rule.{}.pattern", name);
+}
+
 /// Named well, and with something to look for.
 bool check_one(Report& report, const std::string& name) {
     const auto refuse = [&report](const std::string& key, std::string_view text) {
@@ -30,7 +37,7 @@ bool check_one(Report& report, const std::string& name) {
                       words_key = fmt::format("security.rule.{}.words", name);
     const bool has_pattern = config.has(pattern_key) && !config.text(pattern_key).empty();
     const auto& words = config.list(words_key);
-    const std::string at = has_pattern ? pattern_key : words_key;
+    const std::string at = key_of(config, name);
     if (is_pii_type(name))
         return refuse(at, fmt::format("'{}' is a type that Loom has already (security.pii_detection.types)", name));
     if (!is_name(name))
@@ -56,19 +63,17 @@ void check_custom_types(Report& report) {
     const auto& names = config.names("security.rule");
     if (names.empty()) return;
     if (names.size() > custom_type_count_max)
-        return report.error(fmt::format("security.rule.{}.action", names[custom_type_count_max]),
+        return report.error(key_of(config, names[custom_type_count_max]),
                             fmt::format("is one type more than there may be: {}", custom_type_count_max));
     bool good = true;
     for (const std::string& name : names) good &= check_one(report, name);
     if (!good) return;
     const auto types = custom_types_of(config);
-    const auto key_of = [&](size_t index) {
-        return fmt::format("security.rule.{}.{}", types[index].name, types[index].words.empty() ? "pattern" : "words");
-    };
     if (const auto made = guard::CustomTypes::compile(types, 1); !made)
-        report.error(key_of(made.error().index), fmt::format("cannot be looked for: {}", made.error().why));
+        report.error(key_of(config, types[made.error().index].name),
+                     fmt::format("cannot be looked for: {}", made.error().why));
     else if (!config.boolean("security.pii_detection.enabled"))
-        report.warning(key_of(0), "nothing looks for it: security.pii_detection.enabled is off");
+        report.warning(key_of(config, names.front()), "nothing looks for it: security.pii_detection.enabled is off");
 }
 
 }  // namespace loom::app

@@ -65,7 +65,8 @@ void check_security(Report& report) {
     check_content(report);
     for (const std::string& name : config.list(types_key))
         if (name != "all") check_type(report, types_key, name);
-    if (config.list(types_key).empty() && config.boolean("security.pii_detection.enabled"))
+    if (config.list(types_key).empty() && config.names("security.rule").empty() &&
+        config.boolean("security.pii_detection.enabled"))
         report.error(types_key,
                      "nothing is named: with security.pii_detection.enabled = on, no text would be looked at");
     for (const auto& name : config.names("security.pii_detection.type")) {

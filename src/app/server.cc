@@ -106,8 +106,8 @@ class Server {
     void put_in_force();
     /// The first who comes finds leases of what is shared, where the store answers.
     void await_leases() const;
-    /// What the admin's thread asks of its own: for tokens, and how providers do.
     void share_limits_in_force();
+    /// What the admin's thread asks of its own: for tokens, and how providers do.
     void keep_asking();
     void tell_what_waits_for_a_start() const;
     void schedule_chores();

@@ -50,11 +50,13 @@ void PendingFinds::add(PiiSpan span, const PiiStrictness& strictness) noexcept {
         if (span.begin >= span.end) return;
     }
     if (count_ == count_max) {
-        spans_[std::min(last, count_ - 1)] = united(spans_[std::min(last, count_ - 1)], span, strictness);
+        Kept& nearest = spans_[std::min(last, count_ - 1)];
+        const PiiSpan both = united(nearest, span, strictness);
+        nearest = {both.begin, both.end, both.type};
         return;
     }
     std::copy_backward(&spans_[last], &spans_[count_], &spans_[count_ + 1]);
-    spans_[last] = span;
+    spans_[last] = {span.begin, span.end, span.type};
     count_ += 1;
 }
 

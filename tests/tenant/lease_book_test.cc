@@ -402,9 +402,10 @@ TEST_P(Faulty, NeverMoreThanTheLimit) {
     EXPECT_GE(w.most_in_window, std::min(w.window_limit * 9 / 10, w.window_limit - 1));
 }
 
-/// The store begins anew, with nothing, while everybody is there and busy.
-TEST_P(Faulty, AStoreThatForgetsLetsNoMoreIn) {
-    World w(GetParam());
+/// Everybody is there, and some are busy, in scene after scene; then all are, and all is to be had.
+/// scene  called with its number; passes the time.
+template <class Scene>
+void play_scenes(World& w, Scene&& scene) {
     w.store.grow_up(w.now_ms);
     w.faults = {.delay_ms_max = 1 + w.random() % 50, .loss_percent = static_cast<unsigned>(w.random() % 5)};
     const size_t count = 2 + w.random() % 4;
@@ -415,40 +416,34 @@ TEST_P(Faulty, AStoreThatForgetsLetsNoMoreIn) {
             if ((busy >> i & 1) != 0)
                 (void)w.looms[i]->ask_window(1 + w.random() % 20), (void)w.looms[i]->spend(1 + w.random() % 4);
     };
-    for (int scene = 0; scene < 6; ++scene) {
+    for (int number = 0; number < 6; ++number) {
         busy = w.random();
-        w.pass(1'000 + w.random() % 12'000);
-        w.store.forget();
-        if (HasFatalFailure()) return;
+        scene(number);
+        if (testing::Test::HasFatalFailure()) return;
     }
     busy = ~uint64_t{0};
     w.pass(100'000);
     EXPECT_GE(w.spent(), w.budget_limit * 95 / 100);
+    w.tick = nullptr;
+}
+
+/// The store begins anew, with nothing.
+TEST_P(Faulty, AStoreThatForgetsLetsNoMoreIn) {
+    World w(GetParam());
+    play_scenes(w, [&](int) {
+        w.pass(1'000 + w.random() % 12'000);
+        w.store.forget();
+    });
 }
 
 /// It comes back with what it had long ago, as another run of it.
 TEST_P(Faulty, AStoreThatComesBackOldLetsNoMoreIn) {
     World w(GetParam());
-    w.store.grow_up(w.now_ms);
-    w.faults = {.delay_ms_max = 1 + w.random() % 50, .loss_percent = static_cast<unsigned>(w.random() % 5)};
-    const size_t count = 2 + w.random() % 4;
-    for (size_t i = 0; i < count; ++i) w.add("loom" + std::to_string(i));
-    uint64_t busy = ~uint64_t{0};
-    w.tick = [&] {
-        for (size_t i = 0; i < count; ++i)
-            if ((busy >> i & 1) != 0)
-                (void)w.looms[i]->ask_window(1 + w.random() % 20), (void)w.looms[i]->spend(1 + w.random() % 4);
-    };
-    for (int scene = 0; scene < 6; ++scene) {
-        busy = w.random();
-        if (scene % 2 == 0) w.store.keep_copy();
+    play_scenes(w, [&](int number) {
+        if (number % 2 == 0) w.store.keep_copy();
         w.pass(1'000 + w.random() % 20'000);
         w.store.come_back();
-        if (HasFatalFailure()) return;
-    }
-    busy = ~uint64_t{0};
-    w.pass(100'000);
-    EXPECT_GE(w.spent(), w.budget_limit * 95 / 100);
+    });
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, Faulty, testing::Range<uint64_t>(1, 61));

@@ -5,9 +5,7 @@
 #include <chrono>
 #include <thread>
 
-#include "fixture.h"
-#include "redis_server.h"
-#include "state_directory.h"
+#include "sharing.h"
 
 namespace loom::wire {
 namespace {
@@ -26,11 +24,9 @@ int64_t unix_s() {
         .count();
 }
 
-struct Sharer {
-    Sharer(uint16_t upstream_port, const std::string& address, std::string_view keys) {
-        conf.use_upstream(upstream_port);
-        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
-        conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
+struct Sharer : SharingLoom {
+    Sharer(uint16_t upstream_port, const std::string& address, std::string_view keys)
+        : SharingLoom(upstream_port, address) {
         conf.set("token_accounting.store.redis.timeout", "300ms");
         while (!keys.empty()) {
             const std::string_view line = keys.substr(0, keys.find('\n'));
@@ -40,27 +36,18 @@ struct Sharer {
         }
         start();
     }
-    void start() { loom = std::make_unique<LoomProcess>(conf.text()); }
-    void kill() {
-        loom->signal(SIGKILL);
-        (void)loom->wait_for_exit();
-        loom.reset();
-    }
     /// Counts it if it was let in.
     Message send() {
         Message response = ask_once(loom->port(), chat_request(chat_body));
         if (response.status() == 200) admitted += 1;
         return response;
     }
-    StateDirectory state;
-    Conf conf;
-    std::unique_ptr<LoomProcess> loom;
     int admitted = 0;
 };
 
-class SharedLimits : public testing::Test {
+class SharedLimits : public SharingTest<Sharer> {
   protected:
-    SharedLimits() : upstream(answer_always(answer(thousand_tokens))) {
+    SharedLimits() : SharingTest(thousand_tokens) {
         while (unix_s() % 86'400 > 86'350) std::this_thread::sleep_for(1s);  // the day must not end in the test
         has_been_there();
     }
@@ -72,9 +59,7 @@ class SharedLimits : public testing::Test {
                              "1", "loom:tokens:{loom}leases:since"}),
                   "+OK\r\n");
     }
-    Sharer& add(std::string_view keys) {
-        return *looms.emplace_back(std::make_unique<Sharer>(upstream.port(), redis.address(), keys));
-    }
+    Sharer& add(std::string_view keys) { return add_one(redis.address(), keys); }
     int admitted() const {
         int sum = 0;
         for (const auto& one : looms) sum += one->admitted;
@@ -87,16 +72,6 @@ class SharedLimits : public testing::Test {
             for (auto& one : looms)
                 if (one->loom != nullptr && one->send().status() != 200) std::this_thread::sleep_for(20ms);
     }
-    void TearDown() override {
-        for (auto& one : looms) {
-            if (one->loom == nullptr) continue;
-            EXPECT_EQ(LoomProcess::complaint_in(one->loom->log()), "");
-            one->loom->stop_cleanly();
-        }
-    }
-    ScriptedUpstream upstream;
-    RedisServer redis;
-    std::vector<std::unique_ptr<Sharer>> looms;
 };
 
 constexpr std::string_view forty_requests =

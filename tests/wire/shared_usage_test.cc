@@ -3,9 +3,7 @@
 
 #include <filesystem>
 
-#include "fixture.h"
-#include "redis_server.h"
-#include "state_directory.h"
+#include "sharing.h"
 
 namespace loom::wire {
 namespace {
@@ -17,21 +15,11 @@ long number_in(std::string_view page, std::string_view name) {
     return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
 }
 
-/// A Loom with a state.directory of its own, on the Redis at `address`.
-struct Sharer {
-    explicit Sharer(uint16_t upstream_port, const std::string& address) {
-        conf.use_upstream(upstream_port);
-        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
-        conf.set("token_accounting.store.type", "redis").set("token_accounting.store.redis.address", address);
+struct Sharer : SharingLoom {
+    Sharer(uint16_t upstream_port, const std::string& address) : SharingLoom(upstream_port, address) {
         conf.set("token_accounting.store.redis.interval", "100ms").set("token_accounting.store.redis.timeout", "2s");
         conf.set("consumer.tester.team", "testers");
         conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
-    }
-    void start() { loom = std::make_unique<LoomProcess>(conf.text()); }
-    void kill() {
-        loom->signal(SIGKILL);
-        (void)loom->wait_for_exit();
-        loom.reset();
     }
     void use(int count) {
         for (int i = 0; i < count; ++i) EXPECT_EQ(ask_once(loom->port(), chat_request(chat_body)).status(), 200);
@@ -53,28 +41,13 @@ struct Sharer {
         }
         return told;
     }
-    StateDirectory state;
-    Conf conf;
-    std::unique_ptr<LoomProcess> loom;
 };
 
-class SharedUsage : public testing::Test {
+class SharedUsage : public SharingTest<Sharer> {
   protected:
-    SharedUsage() : upstream(answer_always(answer(chat_answer))) {}
-    Sharer& add(const std::string& address) {
-        return *looms.emplace_back(std::make_unique<Sharer>(upstream.port(), address));
-    }
+    SharedUsage() : SharingTest(chat_answer) {}
+    Sharer& add(const std::string& address) { return add_one(address); }
     Sharer& add() { return add(redis.address()); }
-    void TearDown() override {
-        for (auto& one : looms) {
-            if (one->loom == nullptr) continue;
-            EXPECT_EQ(LoomProcess::complaint_in(one->loom->log()), "");
-            one->loom->stop_cleanly();
-        }
-    }
-    ScriptedUpstream upstream;
-    RedisServer redis;
-    std::vector<std::unique_ptr<Sharer>> looms;
 };
 
 TEST_F(SharedUsage, TwoLoomsTellTheSumsOfBoth) {

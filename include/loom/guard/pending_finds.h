@@ -41,10 +41,15 @@ class PendingFinds {
     void move_back(uint64_t bytes) noexcept;
 
   private:
+    struct Kept {  // without initialisers: few are ever used, and there is one of this for each text
+        uint64_t begin, end;
+        PiiType type;
+        operator PiiSpan() const noexcept { return {begin, end, type}; }
+    };
     void drop(uint32_t first, uint32_t last) noexcept;
 
     uint32_t count_ = 0;
-    std::array<PiiSpan, count_max> spans_;
+    std::array<Kept, count_max> spans_;
 };
 
 }  // namespace loom::guard
