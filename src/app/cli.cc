@@ -13,15 +13,15 @@
 #include <iterator>
 #include <string_view>
 
-#include "check.h"
-#include "keys.h"
+#include "check/check.h"
+#include "keys/keys.h"
 #include "ledger_command.h"
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
 #include "machine.h"
 #include "memory.h"
-#include "plan_builder.h"
+#include "plan/builder.h"
 #include "prices.h"
 #include "sentence_model.h"
 #include "server.h"

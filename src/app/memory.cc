@@ -22,8 +22,8 @@
 #include "loom/tenant/made_consumer.h"
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/client.h"
-#include "plan_experiment.h"
-#include "plan_owners.h"
+#include "plan/experiment.h"
+#include "plan/owners.h"
 #include "sentence_model.h"
 
 namespace loom::app {

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "loom/base/memory_term.h"
-#include "plan_builder.h"
+#include "plan/builder.h"
 
 namespace loom::app {
 

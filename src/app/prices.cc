@@ -9,7 +9,7 @@
 #include <set>
 #include <utility>
 
-#include "keys.h"
+#include "keys/keys.h"
 #include "loom/llm/provider_table.h"
 
 namespace loom::app {

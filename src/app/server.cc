@@ -14,10 +14,10 @@
 #include <optional>
 #include <thread>
 
-#include "check.h"
+#include "check/check.h"
 #include "cli.h"
 #include "issued_keys.h"
-#include "keys.h"
+#include "keys/keys.h"
 #include "listener_tls.h"
 #include "loom/admin/api.h"
 #include "loom/admin/providers.h"
@@ -25,10 +25,10 @@
 #include "loom/cache/embedder.h"
 #include "loom/observe/log.h"
 #include "loom/proxy/semantic_cache.h"
-#include "plan_builder.h"
-#include "plan_identity.h"
-#include "plan_made.h"
-#include "plan_shared_store.h"
+#include "plan/builder.h"
+#include "plan/identity.h"
+#include "plan/made.h"
+#include "plan/sharing.h"
 #include "sentence_model.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"

@@ -6,7 +6,7 @@
 
 #include "loom/config/config.h"
 #include "loom/store/vault.h"
-#include "plan_builder.h"
+#include "plan/builder.h"
 
 namespace loom::app {
 

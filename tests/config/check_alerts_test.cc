@@ -3,9 +3,9 @@
 
 #include "alert_document.h"
 #include "alert_webhook.h"
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_alerts.h"
+#include "plan/alerts.h"
 
 namespace loom::app {
 namespace {

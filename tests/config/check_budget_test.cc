@@ -1,9 +1,9 @@
 // What keys of budgets must say, and how it is told where they could do nothing.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_budget.h"
+#include "plan/budget.h"
 
 namespace loom::app {
 namespace {

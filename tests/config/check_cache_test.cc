@@ -1,9 +1,9 @@
 // What is said of keys of the caches, where they could do nothing or not what is meant.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_cache.h"
+#include "plan/cache.h"
 
 namespace loom::app {
 namespace {

@@ -1,7 +1,7 @@
 // What keys of stickiness and of experiments must say, and how it is told where they do not.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 
 namespace loom::app {

@@ -1,9 +1,9 @@
 // What keys of hedged requests must say, and how it is told where they could do nothing.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_hedge.h"
+#include "plan/hedge.h"
 
 namespace loom::app {
 namespace {

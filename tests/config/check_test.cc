@@ -1,5 +1,5 @@
 // What keys say together.
-#include "check.h"
+#include "check/check.h"
 
 #include <gtest/gtest.h>
 

@@ -5,7 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 #include "tls_certificates.h"
 

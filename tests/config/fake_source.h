@@ -7,7 +7,7 @@
 #include <map>
 #include <string>
 
-#include "keys.h"
+#include "keys/keys.h"
 #include "loom/config/config.h"
 
 namespace loom::config {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "fake_source.h"
-#include "keys.h"
-#include "plan_builder.h"
+#include "keys/keys.h"
+#include "plan/builder.h"
 #include "tls_files.h"
 
 namespace loom::app {

@@ -2,9 +2,9 @@
 // think.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_identity.h"
+#include "plan/identity.h"
 
 namespace loom::app {
 namespace {

@@ -7,7 +7,7 @@
 #include <set>
 #include <sstream>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 #include "loom/config/import.h"
 

@@ -1,10 +1,10 @@
 // Issuers that are asked about tokens: what is missing, what cannot be meant so, and what they are asked with.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
-#include "plan_identity.h"
-#include "plan_introspection.h"
+#include "plan/identity.h"
+#include "plan/introspection.h"
 
 namespace loom::app {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <set>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 
 namespace loom::app {

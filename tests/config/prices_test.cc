@@ -8,8 +8,8 @@
 #include <fstream>
 
 #include "fake_source.h"
-#include "keys.h"
-#include "plan_builder.h"
+#include "keys/keys.h"
+#include "plan/builder.h"
 #include "tls_files.h"
 
 namespace loom::app {

@@ -4,7 +4,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 #include "loom/config/keys.h"
 #include "loom/llm/provider_table.h"

@@ -1,7 +1,7 @@
 // Rules, prompts' targets and regions that cannot be meant so: each names its key, its place and what to do.
 #include <gtest/gtest.h>
 
-#include "check.h"
+#include "check/check.h"
 #include "fake_source.h"
 
 namespace loom::app {

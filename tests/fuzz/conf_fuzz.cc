@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include "../config/fake_source.h"
-#include "check.h"
+#include "check/check.h"
 
 namespace {
 

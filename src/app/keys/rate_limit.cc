@@ -1,0 +1,142 @@
+// Rows of the keys that say how much clients may ask for.
+#include "keys/keys.h"
+
+namespace loom::app {
+
+namespace {
+
+using enum KeyType;
+
+constexpr const char* count_range = "0..1000000000";
+constexpr const char* window_range = "1s..1d";
+
+constexpr KeyRow number(const char* pattern, const char* meaning, const char* range = count_range) {
+    return {.pattern = pattern, .type = integer, .meaning = meaning, .range = range};
+}
+
+constexpr const char* requests_of_all =
+    "requests of all clients together in rate_limit.request_rate.window. 0: no limit";
+constexpr const char* tokens_of_all =
+    "tokens of prompts and answers of all clients together in rate_limit.token_rate.window. 0: no limit";
+constexpr const char* burst_of_all =
+    "of the requests that request_rate allows, so many may come at once; more come evenly. Needs request_rate";
+constexpr const char* concurrent_of_all = "requests under way at once, of all clients; a stream until its end. 0: any";
+constexpr const char* requests_of_address =
+    "requests of each client's address in rate_limit.request_rate.window, those with a wrong key too; an IPv6 client "
+    "is "
+    "its /64, behind a proxy of forwarded.trust the address that it names. 0: no limit";
+constexpr const char* tokens_of_address =
+    "tokens of each client's address in rate_limit.token_rate.window. 0: no limit";
+constexpr const char* burst_of_address =
+    "requests of an address that may come at once. Needs rate_limit.ip.request_rate";
+constexpr const char* concurrent_of_address = "requests under way at once, of each address. 0: any number";
+constexpr const char* requests_of_tier =
+    "requests of each consumer of this tier, in place of rate_limit.request_rate.limit. 0: no limit";
+constexpr const char* tokens_of_tier =
+    "tokens of each consumer of this tier, in place of rate_limit.token_rate.limit. 0: no limit";
+constexpr const char* burst_of_tier = "requests of each consumer of this tier that may come at once";
+constexpr const char* concurrent_of_tier = "requests under way at once, of each consumer of this tier. 0: any number";
+constexpr const char* requests_of_consumer = "requests of this consumer, in place of its tier's. 0: no limit";
+constexpr const char* tokens_of_consumer = "tokens of this consumer, in place of its tier's. 0: no limit";
+constexpr const char* burst_of_consumer = "requests of this consumer that may come at once, in place of its tier's";
+constexpr const char* concurrent_of_consumer =
+    "requests of this consumer under way at once, in place of its tier's. 0: any number";
+constexpr const char* requests_of_team = "requests of this team's consumers together (consumer.NAME.team). 0: no limit";
+constexpr const char* tokens_of_team = "tokens of this team's consumers together. 0: no limit";
+constexpr const char* burst_of_team = "requests of this team that may come at once. Needs its request_rate";
+constexpr const char* concurrent_of_team = "requests under way at once, of this team. 0: any number";
+constexpr const char* requests_of_route = "requests of all clients on this route. 0: no limit";
+constexpr const char* tokens_of_route = "tokens of all clients on this route. 0: no limit";
+constexpr const char* burst_of_route = "requests on this route that may come at once. Needs its request_rate";
+constexpr const char* concurrent_of_route = "requests under way at once on this route. 0: any number";
+constexpr const char* requests_of_model = "requests of all clients for this model, as they name it. 0: no limit";
+constexpr const char* tokens_of_model = "tokens of all clients for this model. 0: no limit";
+constexpr const char* burst_of_model = "requests for this model that may come at once. Needs its request_rate";
+constexpr const char* concurrent_of_model = "requests under way at once for this model. 0: any number";
+
+constexpr KeyRow rows[] = {
+    {.pattern = "rate_limit.enabled",
+     .type = boolean,
+     .default_text = "on",
+     .meaning = "off: none of the limits of clients below counts. All shards count together: in no span of a window's "
+                "length are more requests let in than the limit, nor tokens reserved. Who is over one gets 429 with "
+                "Retry-After"},
+    {.pattern = "rate_limit.headers",
+     .type = boolean,
+     .default_text = "on",
+     .meaning = "answers tell what is left of the consumer's own limits: RateLimit, RateLimit-Policy and OpenAI's "
+                "x-ratelimit-*, in place of the provider's"},
+    {.pattern = "rate_limit.on_store_lost",
+     .type = choice,
+     .default_text = "fail_open",
+     .meaning =
+         "where token_accounting.store.type = redis, the request_rate and token_rate of consumers, tiers, teams, "
+         "routes, "
+         "models and all clients are one for all Looms; those of addresses and of consumers that only tokens name, "
+         "burst and concurrent are each Loom's own. While Redis does not answer for a second: fail_open, and each Loom "
+         "counts alone, or fail_closed, and what is leased here is used, half a minute at most; more is refused with "
+         "503",
+     .choices = "fail_open|fail_closed"},
+    {.pattern = "rate_limit.request_rate.limit",
+     .type = integer,
+     .meaning = "requests of each consumer in a window; who has no key is one consumer with all such. 0: no limit",
+     .range = count_range},
+    {.pattern = "rate_limit.request_rate.window",
+     .type = duration,
+     .default_text = "1m",
+     .meaning = "the window of every request_rate below too",
+     .range = window_range},
+    {.pattern = "rate_limit.token_rate.limit",
+     .type = integer,
+     .meaning =
+         "tokens of prompts and answers of each consumer in a window. Reserved as expected (a quarter of the "
+         "prompt's bytes, and the least of max_tokens and what its answers have of late, by n), settled with what "
+         "the answer says: by what is under way at once it may be overshot, which later requests wait for. 0: no "
+         "limit",
+     .range = count_range},
+    {.pattern = "rate_limit.token_rate.window",
+     .type = duration,
+     .default_text = "1m",
+     .meaning = "the window of every token_rate below too",
+     .range = window_range},
+    number("rate_limit.global.request_rate", requests_of_all),
+    number("rate_limit.global.token_rate", tokens_of_all),
+    number("rate_limit.global.burst", burst_of_all, "1..1000000000"),
+    number("rate_limit.global.concurrent", concurrent_of_all, "0..100000000"),
+    number("rate_limit.ip.request_rate", requests_of_address),
+    number("rate_limit.ip.token_rate", tokens_of_address),
+    number("rate_limit.ip.burst", burst_of_address, "1..1000000000"),
+    number("rate_limit.ip.concurrent", concurrent_of_address, "0..100000000"),
+    {.pattern = "rate_limit.ip.addresses",
+     .type = integer,
+     .default_text = "16384",
+     .meaning = "addresses that are counted at once, 0.6 KiB each; one more takes the place of the one that came the "
+                "longest ago",
+     .range = "64..4194304"},
+    number("rate_limit.tier.<name>.request_rate", requests_of_tier),
+    number("rate_limit.tier.<name>.token_rate", tokens_of_tier),
+    number("rate_limit.tier.<name>.burst", burst_of_tier, "1..1000000000"),
+    number("rate_limit.tier.<name>.concurrent", concurrent_of_tier, "0..100000000"),
+    number("rate_limit.consumer.<name>.request_rate", requests_of_consumer),
+    number("rate_limit.consumer.<name>.token_rate", tokens_of_consumer),
+    number("rate_limit.consumer.<name>.burst", burst_of_consumer, "1..1000000000"),
+    number("rate_limit.consumer.<name>.concurrent", concurrent_of_consumer, "0..100000000"),
+    number("rate_limit.team.<name>.request_rate", requests_of_team),
+    number("rate_limit.team.<name>.token_rate", tokens_of_team),
+    number("rate_limit.team.<name>.burst", burst_of_team, "1..1000000000"),
+    number("rate_limit.team.<name>.concurrent", concurrent_of_team, "0..100000000"),
+    number("rate_limit.route.<name>.request_rate", requests_of_route),
+    number("rate_limit.route.<name>.token_rate", tokens_of_route),
+    number("rate_limit.route.<name>.burst", burst_of_route, "1..1000000000"),
+    number("rate_limit.route.<name>.concurrent", concurrent_of_route, "0..100000000"),
+    number("rate_limit.model.<model>.request_rate", requests_of_model),
+    number("rate_limit.model.<model>.token_rate", tokens_of_model),
+    number("rate_limit.model.<model>.burst", burst_of_model, "1..1000000000"),
+    number("rate_limit.model.<model>.concurrent", concurrent_of_model, "0..100000000"),
+};
+
+}  // namespace
+
+std::span<const KeyRow> rate_limit_keys() { return rows; }
+
+}  // namespace loom::app

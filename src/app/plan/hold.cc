@@ -1,0 +1,14 @@
+#include "plan/hold.h"
+
+namespace loom::app {
+
+void fill_hold(const config::Config& config, proxy::FailoverPlan& plan) {
+    // What has brought content has worked: where that is not to be asked again, to hold it back would only lose it.
+    if (!plan.enabled || !plan.retry_sent) return;
+    plan.hold_tokens = static_cast<uint32_t>(config.integer("routing.failover.hold_tokens"));
+    plan.continues = config.boolean("routing.failover.continuation");
+    plan.continuation_bytes = static_cast<uint32_t>(config.bytes("routing.failover.continuation_max"));
+    plan.hold_ms = static_cast<uint64_t>(config.milliseconds("routing.failover.hold_time").count());
+}
+
+}  // namespace loom::app

@@ -1,0 +1,208 @@
+#include "plan/rate_limit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <vector>
+
+#include "loom/base/clock.h"
+#include "plan/budget.h"
+#include "plan/leases.h"
+
+namespace loom::app {
+namespace {
+
+using config::Config;
+using tenant::Limit;
+using tenant::LimitKind;
+using tenant::LimitTerms;
+
+/// Where a limit's numbers may stand, the most particular place first: "rate_limit.consumer.bob".
+struct Home {
+    LimitScope scope;
+    std::string prefix;
+};
+using Homes = std::vector<Home>;
+
+/// A limit has rows of its own, or each who is under it has some in a table.
+enum class Rows : uint8_t { own, of_a_table };
+
+class Builder {
+  public:
+    Builder(const Config& config, tenant::LimitTable& table, std::span<const tenant::MadeConsumer> made)
+        : config_(config), table_(table), made_(made), now_ms_(monotonic_ns() / 1'000'000) {}
+
+    std::shared_ptr<const proxy::RateLimitPlan> build(const proxy::Plan& plan) {
+        limits_.tells = config_.boolean("rate_limit.headers");
+        fill_budgets(config_, plan, limits_, table_.budgets(), made_);
+        if (config_.boolean("rate_limit.enabled")) make_limits(plan);
+        if (limits_.limits.empty() && limits_.budgets.empty()) return nullptr;
+        fill_up(plan);
+        if (table_.shares()) share_limits(config_, limits_);
+        return std::make_shared<const proxy::RateLimitPlan>(std::move(limits_));
+    }
+
+  private:
+    void make_limits(const proxy::Plan& plan) {
+        limits_.global = make(LimitScope::global, "", {{LimitScope::global, "rate_limit.global"}});
+        limits_.ip = make(LimitScope::ip, "", {{LimitScope::ip, "rate_limit.ip"}});
+        if (limits_.ip != nullptr)
+            limits_.addresses =
+                table_.addresses(limits_.ip->terms, static_cast<size_t>(config_.integer("rate_limit.ip.addresses")));
+        make_consumers(plan);
+        if (!plan.jwt.empty()) make_bearers(plan);
+        for (const proxy::RoutePlan& route : plan.routes)
+            limits_.routes.push_back(make(LimitScope::route, route.name,
+                                          {{LimitScope::route, fmt::format("rate_limit.route.{}", route.name)}}));
+        for (const std::string& model : config_.names("rate_limit.model"))
+            if (const Limit* const limit =
+                    make(LimitScope::model, model, {{LimitScope::model, fmt::format("rate_limit.model.{}", model)}}))
+                limits_.models.emplace(model, limit);
+    }
+
+    /// What there is none of has its places all the same: whoever asks has an index.
+    void fill_up(const proxy::Plan& plan) {
+        const size_t consumer_count = plan.consumers.consumers().size() + 1;
+        limits_.consumers.resize(consumer_count);
+        limits_.teams.resize(consumer_count);
+        limits_.routes.resize(plan.routes.size());
+        limits_.budgets_of.resize(consumer_count);
+        for (const tenant::Consumer& consumer : plan.consumers.consumers())
+            limits_.habits.push_back(table_.habit(consumer.name));
+        limits_.habits.push_back(table_.habit(""));
+    }
+
+    void make_consumers(const proxy::Plan& plan) {
+        std::unordered_map<std::string, const Limit*> teams;
+        for (const tenant::Consumer& consumer : plan.consumers.consumers()) {
+            Homes homes = {{LimitScope::consumer, fmt::format("rate_limit.consumer.{}", consumer.name)}};
+            if (!consumer.tier.empty())
+                homes.push_back({LimitScope::tier, fmt::format("rate_limit.tier.{}", consumer.tier)});
+            own_ = own_limits(consumer);
+            limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
+            own_ = nullptr;
+            const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
+            if (is_new && !consumer.team.empty())
+                team->second = make(LimitScope::team, consumer.team,
+                                    {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
+            limits_.teams.push_back(team->second);
+        }
+        limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
+        limits_.teams.push_back(nullptr);
+    }
+
+    /// Limits of those whom tokens tell of: their rows are one table's.
+    void make_bearers(const proxy::Plan& plan) {
+        proxy::RateLimitPlan::Bearers& bearers = limits_.bearers;
+        const auto named = config_.names("rate_limit.consumer");
+        for (const tenant::Consumer& consumer : plan.consumers.consumers())
+            bearers.has_own.push_back(std::ranges::find(named, consumer.name) != named.end() || has_own(consumer));
+        bearers.any = make(LimitScope::consumer, "", {}, Rows::of_a_table);
+        bool any = bearers.any != nullptr;
+        for (const std::string& tier : config_.names("rate_limit.tier")) {
+            const Limit* const limit =
+                make(LimitScope::tier, tier, {{LimitScope::tier, fmt::format("rate_limit.tier.{}", tier)}},
+                     Rows::of_a_table);
+            if (limit == nullptr) continue;
+            bearers.tiers.emplace(tier, limit);
+            any = true;
+        }
+        for (const std::string& team : config_.names("rate_limit.team"))
+            if (const Limit* const limit =
+                    make(LimitScope::team, team, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
+                bearers.teams.emplace(team, limit);
+        if (!any) return;
+        LimitTerms windows;
+        windows.requests = tenant::WindowTerms::of(1, window_ms("rate_limit.request_rate.window"));
+        windows.tokens = tenant::WindowTerms::of(1, window_ms("rate_limit.token_rate.window"));
+        bearers.rows = table_.bearers(windows, proxy::RateLimitPlan::bearers_max);
+    }
+
+    /// Of one that was made over the admin listener; else null.
+    const tenant::MadeLimits* own_limits(const tenant::Consumer& consumer) const {
+        if (!consumer.made) return nullptr;
+        const auto found = std::ranges::find_if(
+            made_, [&consumer](const tenant::MadeConsumer& one) { return one.consumer.name == consumer.name; });
+        return found != made_.end() ? &found->limits : nullptr;
+    }
+    bool has_own(const tenant::Consumer& consumer) const {
+        const tenant::MadeLimits* const own = own_limits(consumer);
+        return own != nullptr && own->any();
+    }
+    std::optional<uint64_t> own_number(std::string_view word) const {
+        if (own_ == nullptr) return std::nullopt;
+        if (word == "request_rate") return own_->request_rate;
+        if (word == "token_rate") return own_->token_rate;
+        return word == "burst" ? own_->burst : own_->concurrent;
+    }
+
+    /// The number of a kind, and where it stands; a consumer's may be everybody's default.
+    int64_t number(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
+                   Limit::Source& source) const {
+        for (const Home& home : homes) {
+            std::string key = fmt::format("{}.{}", home.prefix, word);
+            if (!config_.has(key)) {
+                const auto own = home.scope == LimitScope::consumer ? own_number(word) : std::nullopt;
+                if (!own) continue;
+                source = {home.scope, fmt::format("/ai/consumers: limits.{}", word)};
+                return static_cast<int64_t>(*own);
+            }
+            const int64_t value = config_.integer(key);
+            source = {home.scope, std::move(key)};
+            return value;
+        }
+        if ((scope != LimitScope::consumer && scope != LimitScope::tier) || everybodys == nullptr) return 0;
+        source = {LimitScope::consumer, everybodys};
+        return config_.integer(everybodys);
+    }
+
+    /// Null where it limits nothing.
+    const Limit* make(LimitScope scope, const std::string& name, const Homes& homes, Rows rows = Rows::own) {
+        Limit limit{.scope = scope, .name = name};
+        const auto source = [&limit](LimitKind kind) -> Limit::Source& {
+            return limit.sources[static_cast<size_t>(kind)];
+        };
+        LimitTerms& terms = limit.terms;
+        terms.requests_window_ms = window_ms("rate_limit.request_rate.window");
+        terms.tokens_window_ms = window_ms("rate_limit.token_rate.window");
+        const auto requests = static_cast<uint64_t>(
+            number(scope, homes, "request_rate", "rate_limit.request_rate.limit", source(LimitKind::requests)));
+        const auto tokens = static_cast<uint64_t>(
+            number(scope, homes, "token_rate", "rate_limit.token_rate.limit", source(LimitKind::tokens)));
+        const auto burst = static_cast<uint64_t>(number(scope, homes, "burst", nullptr, source(LimitKind::burst)));
+        terms.concurrent_max =
+            static_cast<uint32_t>(number(scope, homes, "concurrent", nullptr, source(LimitKind::concurrent)));
+        terms.requests = tenant::WindowTerms::of(requests, terms.requests_window_ms);
+        terms.tokens = tenant::WindowTerms::of(tokens, terms.tokens_window_ms);
+        if (burst != 0 && requests != 0)
+            terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
+        if (!terms.any()) return nullptr;
+        const std::string identity = fmt::format("{}:{}", limit_scope_name(scope), name);
+        if (scope != LimitScope::ip && rows == Rows::own) {  // an address's rows are a table's too
+            limit.level = table_.level(identity);
+            if (requests != 0) limit.requests = table_.window(identity + ":requests", terms.requests, now_ms_);
+            if (tokens != 0) limit.tokens = table_.window(identity + ":tokens", terms.tokens, now_ms_);
+        }
+        return &limits_.limits.emplace_back(std::move(limit));
+    }
+
+    uint64_t window_ms(const char* key) const { return static_cast<uint64_t>(config_.milliseconds(key).count()); }
+
+    const Config& config_;
+    tenant::LimitTable& table_;
+    const std::span<const tenant::MadeConsumer> made_;
+    const tenant::MadeLimits* own_ = nullptr;  // of the consumer at hand
+    const uint64_t now_ms_;
+    proxy::RateLimitPlan limits_;
+};
+
+}  // namespace
+
+void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table,
+                      std::span<const tenant::MadeConsumer> made) {
+    plan.rate_limits = Builder(config, table, made).build(plan);
+}
+
+}  // namespace loom::app
