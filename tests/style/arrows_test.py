@@ -168,7 +168,8 @@ def check_own_header_first(root):
         beside = path.with_suffix(".h")
         wanted = f"loom/{place(relative)}/{own.name}" if own.exists() else beside.name if beside.exists() else None
         found = [name for _, name, _ in includes(root, path)]
-        if wanted and found and found[0] not in (wanted, f"{place(relative)}/{beside.name}"):
+        in_room = beside.relative_to(root).relative_to(Path(*relative.parts[:2])) if beside.exists() else None
+        if wanted and found and found[0] not in (wanted, f"{place(relative)}/{beside.name}", str(in_room)):
             yield f"{relative}: its own header {wanted} comes first, before {found[0]}"
 
 
