@@ -52,7 +52,7 @@ char* put_control(char* out, unsigned char c) noexcept {
     return out;
 }
 
-constexpr const char* usage_names[] = {"none", "reported", "estimated"};
+constexpr const char* usage_names[] = {"none", "reported", "counted", "estimated"};
 
 /// A line in the making. Keys are literals with their comma, colon and opening quote, so that each is one copy.
 class Line {

@@ -13,6 +13,7 @@
 #include "hedge.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "token_provenance.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -368,12 +369,16 @@ void Exchange::on_event_passed() noexcept {
 /// budgets, its limits and the ledger.
 llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
-    if (counted.input == 0)
+    bool is_counted = relay_.seen_counted();
+    if (counted.input == 0) {
         counted.input = std::max(limited_ != nullptr ? limited_->tokens_input : 0,
                                  guarding_ != nullptr ? guarding_->prompt_tokens() : 0);
+        is_counted &=
+            (limited_ != nullptr && limited_->input_counted) || (guarding_ != nullptr && guarding_->prompt_counted());
+    }
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
-    counted.provenance = llm::Usage::Provenance::counted;
+    counted.provenance = untold_provenance(is_counted);
     return counted;
 }
 

@@ -19,6 +19,7 @@
 #include "guarding.h"
 #include "hedge.h"
 #include "loom/proxy/rate_limit_plan.h"
+#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -231,6 +232,7 @@ Result<void> ClientQuota::reserve(const llm::Request& request) {
     if (llm::counts_tokens(x_.endpoint_) || (!RateLimitPlan::any_of(budgets()) && !x_.limited_->taken.counts_tokens()))
         return {};
     x_.limited_->tokens_input = request.prompt_tokens();
+    x_.limited_->input_counted = is_counted(request);
     tenant::LimitRefusal why;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     x_.limited_->tokens_expected = x_.limited_->tokens_input + output_to_expect(request);

@@ -28,6 +28,7 @@ struct ClientLimits {
     uint64_t tokens_held = 0;      // of its budgets
     Money cost_untold = 0;         // of attempts before the last
     Money event_cost = 0;          // of a token of the answer, as it was expected
+    bool input_counted = false;    // tokens_input are no guess
     bool of_model = false;         // the model's limit is the one that was entered last
     bool budgets_extend = true;    // until there is no more to be had
     bool extends = true;           // likewise, of its limits

@@ -54,6 +54,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool blocked_answer() const noexcept;
     /// Of a stream that was stopped, as they were estimated.
     [[nodiscard]] uint64_t prompt_tokens() const noexcept { return prompt_tokens_; }
+    [[nodiscard]] bool prompt_counted() const noexcept { return prompt_counted_; }  // they are no guess
     /// It came, and its client was refused it: it was paid for all the same.
     [[nodiscard]] bool refused_answer() const noexcept { return refused_answer_; }
     /// May clients get something else than was answered? Who only counts refuses nothing.
@@ -90,6 +91,7 @@ class Guarding final : public io::Runnable {
     std::array<uint32_t, pii_type_count> answer_counts_{};
     guard::PiiTypes answer_blocked_;
     uint64_t prompt_tokens_ = 0;
+    bool prompt_counted_ = false;
     bool answer_begun_ = false;
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text

@@ -9,6 +9,7 @@
 #include "guarding.h"
 #include "hedge.h"
 #include "realtime.h"
+#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -84,9 +85,12 @@ void Booking::begin_attempt() {
     entry.written = false;
     entry.time_us = x_.services_.wall_now_us();
     entry.input_tokens = entry.output_tokens = 0;
+    entry.input_counted = false;
+    entry.cost_told = 0;
     if (x_.draft_ != nullptr) {
         const llm::Request& request = x_.draft_->request;
         entry.input_tokens = request.prompt_tokens();
+        entry.input_counted = is_counted(request);
         entry.output_tokens = ClientQuota(x_).output_to_expect(request);
     }
     const route::Price* const price = x_.price_at_hand();
@@ -184,6 +188,7 @@ void Booking::settle(LedgerExit exit) {
     if (entry.id == 0) write_intent();
     LedgerSettlement settlement = settlement_of(exit);
     settlement.id = entry.id;
+    entry.last = settlement;
     if (entry.id == 0 || !log.append(settlement)) x_.services_.metrics().ledger_lost.add();
 }
 
@@ -231,7 +236,9 @@ void Booking::add_untold(LedgerSettlement& settlement, bool tells) const noexcep
     else if (!counts_events && !tells && !x_.stream_)
         seen = entry.output_tokens;
     tokens.output = std::max(tokens.output, seen);
-    settlement.provenance = tells || counts_events ? LedgerProvenance::counted : LedgerProvenance::estimated;
+    const bool output_counted = counts_events ? x_.relay_.seen_counted() : tokens.output == 0 && x_.answer_whole();
+    const bool counted = output_counted && (tells || entry.input_counted);
+    settlement.provenance = provenance_of(untold_provenance(counted));
 }
 
 }  // namespace loom::proxy

@@ -19,13 +19,16 @@ struct LedgerEntry final : store::LedgerLog::Waiter {
     uint64_t id = 0;       // of the attempt; 0: its intent had no room in the log
     uint64_t request = 0;  // the first attempt's id; 0: that is this one, or it had no room
     uint64_t time_us = 0;
-    uint64_t input_tokens = 0;   // as they were estimated
-    uint64_t output_tokens = 0;  // that are to be expected
-    Money cost = -1;             // of these
-    uint64_t waits_from_ms = 0;  // the last wait for its intent began
-    uint16_t status = 0;         // of the provider's answer; 0: none came
-    bool open = false;           // it has an intent, or should have, and no settlement
-    bool written = false;        // the intent is in the file
+    uint64_t input_tokens = 0;      // as they were estimated
+    uint64_t output_tokens = 0;     // that are to be expected
+    Money cost = -1;                // of these
+    uint64_t waits_from_ms = 0;     // the last wait for its intent began
+    uint16_t status = 0;            // of the provider's answer; 0: none came
+    bool input_counted = false;     // input_tokens are no guess
+    bool open = false;              // it has an intent, or should have, and no settlement
+    bool written = false;           // the intent is in the file
+    Money cost_told = 0;            // that is in its exchange's cost, of the attempt under way or over
+    tenant::LedgerSettlement last;  // of the attempt that was settled last
     Block home;
 };
 

@@ -1,4 +1,6 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
+#include <algorithm>
+
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -25,10 +27,21 @@ observe::UsageSource usage_source(llm::Usage::Provenance provenance) noexcept {
     switch (provenance) {
         case llm::Usage::Provenance::none: break;
         case llm::Usage::Provenance::reported: return observe::UsageSource::reported;
-        case llm::Usage::Provenance::counted:
+        case llm::Usage::Provenance::counted: return observe::UsageSource::counted;
         case llm::Usage::Provenance::estimated: return observe::UsageSource::estimated;
     }
     return observe::UsageSource::none;
+}
+
+/// What the ledger has booked of a request's last attempt, in its words: of what its provider has not told, too.
+void tell_booked(const LedgerEntry& entry, observe::AccessRecord& record) noexcept {
+    const tenant::LedgerSettlement& last = entry.last;
+    if (last.provenance == tenant::LedgerProvenance::none) return;
+    record.usage = static_cast<observe::UsageSource>(last.provenance);
+    record.tokens_input = last.tokens.input;
+    record.tokens_output = last.tokens.output;
+    record.tokens_cached = last.tokens.cached_input;
+    if (last.cost >= 0) record.cost = sum_of(std::max<Money>(record.cost, 0) - entry.cost_told, last.cost);
 }
 
 }  // namespace
@@ -42,8 +55,8 @@ void Exchange::settle() {
     judge_end();
     book(now_ns);
     if (limited_ != nullptr) ClientQuota(*this).leave();
-    write_log(now_ns);
     Booking(*this).settle_last();
+    write_log(now_ns);
     Booking(*this).end();
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
@@ -146,6 +159,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
                              candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
     if (consumer_ != nullptr) services_.metrics().owner_cost(consumer_->owners, cost);
     add_cost(cost);
+    if (entry_ != nullptr) entry_->cost_told = cost;
 }
 
 void Exchange::add_cost(Money cost) noexcept { cost_ = sum_of(std::max<Money>(cost_, 0), cost); }
@@ -200,6 +214,8 @@ void Exchange::write_log(uint64_t now_ns) {
         .upstream_wait_us = forwarded_ns_ != 0 ? span_us(forwarded_ns_, answer_ns_) : -1,
         .relay_us = answer_ns_ != 0 ? span_us(answer_ns_, now_ns) : -1,
     };
+    const bool from_cache = cache_ != nullptr && cache_->answered();
+    if (entry_ != nullptr && !from_cache) tell_booked(*entry_, record);
     log->record(record);
 }
 

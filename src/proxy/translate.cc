@@ -13,6 +13,7 @@
 #include "guarding.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "token_provenance.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -53,11 +54,13 @@ bool Exchange::wants_json_array() const noexcept {
     return true;
 }
 
-/// How many tokens a prompt is, of a provider that cannot be asked: an estimate, and the answer says so.
+/// How many tokens a prompt is, of a provider that cannot be asked: as its model's own tokenizer has counted it, or an
+/// estimate, and the answer says which.
 void Exchange::estimate_count() {
     ByteBuffer body(services_.shard().blocks());
     llm::write_count(count_protocol_of(endpoint_), draft_->request.prompt_tokens(), body);
-    reply(200, "application/json", body.view(), "x-loom-token-count: estimated\r\n");
+    reply(200, "application/json", body.view(),
+          is_counted(draft_->request) ? "x-loom-token-count: counted\r\n" : "x-loom-token-count: estimated\r\n");
 }
 
 /// The provider was asked for a count in a way that it does not know for this model.

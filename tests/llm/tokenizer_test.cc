@@ -294,6 +294,30 @@ TEST(CountPrompt, WhatIsBehindACheapFrontIsAQuarterOfItsBytesAtLeast) {
     EXPECT_GE(reader.count_prompt(Endpoint::embeddings, body, o200k, counter), rest_bytes / 4);
 }
 
+TEST(TextCount, SaysWhetherAnyOfItIsAGuess) {
+    TokenCounter counter;
+    const auto is_exact = [&counter](const std::string& text, size_t unread, bool has_content) {
+        TextCount count(family("o200k_base"), counter);
+        count.add("Hello");
+        count.end_event(true);
+        EXPECT_TRUE(count.is_exact());
+        if (!text.empty()) count.add(text);
+        if (unread != 0) count.add_unread(unread);
+        count.end_event(has_content);
+        const bool exact = count.is_exact();
+        count.add(" world");
+        count.end_event(true);
+        EXPECT_EQ(count.is_exact(), exact) << "what was a guess stays in the sum";
+        return exact;
+    };
+    EXPECT_TRUE(is_exact("", 0, false)) << "an event that says nothing";
+    EXPECT_TRUE(is_exact(" there", 0, true));
+    EXPECT_TRUE(is_exact(std::string(RequestReader::counted_bytes_max, 'a'), 0, true));
+    EXPECT_FALSE(is_exact("", 0, true)) << "a picture";
+    EXPECT_FALSE(is_exact(" there", 1, true));
+    EXPECT_FALSE(is_exact(std::string(RequestReader::counted_bytes_max + 1, 'a'), 0, true));
+}
+
 /// A stream: each text of an event is counted by itself, so much of an event, and what is no text as a token.
 TEST(TextCount, IsTheSumOfItsEventsTexts) {
     TokenCounter counter;

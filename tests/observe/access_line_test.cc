@@ -166,6 +166,18 @@ TEST(AccessLine, TheLongestFits) {
     EXPECT_EQ(field(line, "usage"), "estimated");
 }
 
+TEST(AccessLine, SaysWhoHasCounted) {
+    AccessRecord r;
+    for (const auto& [source, word] :
+         {std::pair{UsageSource::reported, "reported"}, std::pair{UsageSource::counted, "counted"},
+          std::pair{UsageSource::estimated, "estimated"}}) {
+        r.usage = source;
+        EXPECT_EQ(field(line_of(r), "usage"), word);
+    }
+    r.usage = UsageSource::none;
+    EXPECT_EQ(line_of(r).find("usage"), std::string::npos);
+}
+
 TEST(AccessLine, AnyBytesMakeValidJson) {
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE(seed);

@@ -3,9 +3,8 @@
 
 #include <fstream>
 
-#include "loom/base/base64.h"
 #include "protocols.h"
-#include "state_directory.h"
+#include "tokenized.h"
 
 namespace loom::wire {
 namespace {
@@ -191,28 +190,6 @@ TEST_F(RequestCap, AlsoOfTheAttemptThatFollows) {
     EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":98)"));
     EXPECT_TRUE(contains(spare.last_request().body, R"("max_tokens":98)"));
 }
-
-class Tokenized : public WireTest {
-  protected:
-    Tokenized() {
-        std::ofstream file(path_);
-        for (int i = 0; i < 256; ++i) file << base64(std::string(1, static_cast<char>(i))) << ' ' << i << '\n';
-        for (int i = 0; const char* const token : {"th", "the", " the"})
-            file << base64(token) << ' ' << 256 + i++ << '\n';
-        file.close();
-        conf.set("tokenizer.o200k_base.path", path_).set("token_accounting.enabled", "on");
-        conf.set("provider.mock.models", "gpt-4o");
-    }
-    static std::string base64(std::string_view bytes) {
-        std::string text;
-        loom::base64_encode({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, text);
-        return text;
-    }
-
-    const std::string the_words = R"({"model":"gpt-4o","messages":[{"role":"user","content":"the the the"}]})";
-    const StateDirectory directory_;
-    const std::string path_ = directory_.path() + "/ranks";
-};
 
 /// Five words and a message's frame: nine tokens each.
 TEST_F(Tokenized, AContextIsFilledAsFarAsItIsCounted) {

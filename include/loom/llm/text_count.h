@@ -24,6 +24,8 @@ class TextCount {
     void end_event(bool has_content) noexcept;
     /// Of all events that are over.
     [[nodiscard]] uint64_t tokens() const noexcept { return tokens_; }
+    /// Nothing of them is a guess: no text was too long to be counted, and no content other than text.
+    [[nodiscard]] bool is_exact() const noexcept { return is_exact_; }
 
   private:
     const Tokenizer& tokenizer_;
@@ -32,6 +34,7 @@ class TextCount {
     uint64_t event_tokens_ = 0;
     uint64_t unread_bytes_ = 0;
     size_t counted_bytes_ = 0;
+    bool is_exact_ = true;
 };
 
 }  // namespace loom::llm

@@ -16,8 +16,8 @@
 
 namespace loom::observe {
 
-/// Where the token counts come from.
-enum class UsageSource : uint8_t { none, reported, estimated };
+/// Where the token counts come from; the ledger's words.
+enum class UsageSource : uint8_t { none, reported, counted, estimated };
 
 /// Strings are borrowed for the call, may hold any bytes, and are cut at the length beside them. Empty strings and
 /// times of -1 are left out.

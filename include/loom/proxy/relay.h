@@ -208,6 +208,11 @@ class Relay final : HeldStart::Owner {
         if (options_.text_count != nullptr && options_.text_count->tokens() != 0) return options_.text_count->tokens();
         return std::max<uint64_t>(event_count_, llm::estimated_tokens(text_bytes_));
     }
+    /// seen_tokens() is what its model's own tokenizer has counted, and nothing of it a guess.
+    [[nodiscard]] bool seen_counted() const noexcept {
+        const llm::TextCount* const count = options_.text_count;
+        return count != nullptr && count->is_exact() && (count->tokens() != 0 || event_count_ == 0);
+    }
     [[nodiscard]] uint64_t payload_bytes() const noexcept { return payload_bytes_; }
     [[nodiscard]] bool stalled() const noexcept { return source_paused_; }
     /// The framing itself shows the client that bytes are missing (RFC 9112, 8), so that an end in order tells enough.

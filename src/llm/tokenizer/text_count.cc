@@ -15,6 +15,8 @@ void TextCount::add(std::string_view raw) noexcept {
 }
 
 void TextCount::end_event(bool has_content) noexcept {
+    const bool is_guess = unread_bytes_ != 0 || (event_tokens_ == 0 && has_content);
+    is_exact_ = is_exact_ && !is_guess;
     event_tokens_ += estimated_tokens(unread_bytes_);
     tokens_ += event_tokens_ == 0 && has_content ? 1 : event_tokens_;
     event_tokens_ = unread_bytes_ = 0;

@@ -1,0 +1,21 @@
+// Who says how many tokens something took, where its provider has not: its model's own tokenizer, or a guess.
+#pragma once
+
+#include "loom/llm/request.h"
+#include "loom/llm/usage.h"
+
+namespace loom::proxy {
+
+/// Of a prompt, by its model's rank file, and nothing of it a guess: neither text beyond what is counted exactly nor
+/// pictures or sound, which nobody counts.
+[[nodiscard]] inline bool is_counted(const llm::Request& request) noexcept {
+    return request.prompt_tokens_counted != 0 && request.prompt_bytes <= llm::RequestReader::counted_bytes_max &&
+           !request.has_images && !request.has_audio;
+}
+
+/// Of what a provider has not told.
+[[nodiscard]] constexpr llm::Usage::Provenance untold_provenance(bool counted) noexcept {
+    return counted ? llm::Usage::Provenance::counted : llm::Usage::Provenance::estimated;
+}
+
+}  // namespace loom::proxy
