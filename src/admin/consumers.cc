@@ -65,6 +65,21 @@ std::string fields(const proxy::Plan& plan, const MadeConsumer& one) {
                        rfc3339_text(one.created_unix_s), rfc3339_text(one.changed_unix_s), status_of(plan, one));
 }
 
+/// {"ann":{"department":"legal"}}, of those of the conf that have any.
+std::string metadata_of_conf(const proxy::Plan& plan) {
+    std::string all = "{";
+    for (const tenant::Consumer& one : plan.consumers.consumers()) {
+        if (one.made || one.metadata.empty()) continue;
+        if (all.size() > 1) all += ',';
+        all += quoted(one.name) + ":{";
+        std::string_view separator;
+        for (const auto& [name, value] : one.metadata)
+            all += fmt::format("{}{}:{}", std::exchange(separator, ","), quoted(name), quoted(value));
+        all += '}';
+    }
+    return all + '}';
+}
+
 LocalAnswer list(const ConsumerDesk& desk, const proxy::Plan& plan) {
     std::string body = R"({"consumers":[)";
     std::string_view separator;
@@ -75,7 +90,7 @@ LocalAnswer list(const ConsumerDesk& desk, const proxy::Plan& plan) {
     separator = {};
     for (const tenant::Consumer& one : plan.consumers.consumers())
         if (!one.made) body += fmt::format("{}{}", std::exchange(separator, ","), quoted(one.name));
-    return {.body = body + "]}"};
+    return {.body = body + R"(],"metadata_of_conf":)" + metadata_of_conf(plan) + '}'};
 }
 
 /// Numbers that nobody would count are no limits. "" or what is missing. What was said of it before may stay: the conf

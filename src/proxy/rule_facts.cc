@@ -102,7 +102,11 @@ Value RuleFacts::roles() const noexcept {
     return *roles_;
 }
 
+/// What is said here of the consumer goes before what its token says, as its tier does.
 Value RuleFacts::claim(std::string_view name) const noexcept {
+    if (x_.consumer_ != nullptr)
+        for (const auto& [key, value] : x_.consumer_->metadata)
+            if (key == name) return Value::of_text(value);
     if (x_.token_ == nullptr) return {};
     const auto& claims = x_.token_->claims;
     const auto found = std::ranges::find(claims, name, &tenant::TokenClaim::name);

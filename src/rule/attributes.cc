@@ -23,7 +23,7 @@ constexpr std::array<AttributeRow, attribute_count> rows = {{
     {project, "project", Type::text, false, "the consumer's", ""},
     {tier, "tier", Type::text, false, "the consumer's", ""},
     {roles, "roles", Type::list, false, "the consumer's, and those of its token", "role"},
-    {claim, "claim", Type::any, true, "of the client's token, verified", ""},
+    {claim, "claim", Type::any, true, "of the consumer (consumer.NAME.metadata.KEY), else of its token, verified", ""},
     {user, "user", Type::text, false, "whom the request names as its user", ""},
     {region, "region", Type::text, false, "where the request is to be answered", ""},
     {stream, "stream", Type::flag, false, "the answer is asked for as a stream", ""},

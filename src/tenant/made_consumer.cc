@@ -213,7 +213,7 @@ Faulty take_member(std::string_view name, const dom::element& value, bool takes_
     if (name == "priority") return take_priority(value, consumer.priority);
     if (name == "expires") return take_time(name, value, consumer.expires_unix_s);
     if (name == "disabled") return take_flag(name, value, out.disabled);
-    if (name == "metadata") return take_metadata(value, out.metadata);
+    if (name == "metadata") return take_metadata(value, out.consumer.metadata);
     if (name == "limits") return take_limits(value, out.limits);
     if (name == "budgets") return take_budgets(value, out.budgets);
     return fault(is_plain(name) ? name.substr(0, 64) : std::string_view(),
@@ -319,10 +319,10 @@ std::string made_consumer_members(const MadeConsumer& one) {
     write.number("priority", consumer.priority);
     if (consumer.expires_unix_s != 0) write.text("expires", rfc3339_text(consumer.expires_unix_s));
     write.member("disabled") += one.disabled ? "true" : "false";
-    if (!one.metadata.empty()) {
+    if (!consumer.metadata.empty()) {
         write.member("metadata") += '{';
         Writer inner(out);
-        for (const auto& [name, value] : one.metadata) append_quoted(value, inner.member(name));
+        for (const auto& [name, value] : consumer.metadata) append_quoted(value, inner.member(name));
         out += '}';
     }
     if (one.limits.any()) {

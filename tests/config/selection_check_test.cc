@@ -48,9 +48,35 @@ TEST(CheckRules, AHalfOne) {
 
 TEST(CheckRules, WhatOnlyTokensSay) {
     EXPECT_EQ(more("routing.rule.a.when = \"dev\" in roles\n" + use), "") << "the conf says them too";
-    EXPECT_EQ(more("routing.rule.a.when = claim.x == \"y\"\n" + use),
-              "loom.conf:5:23: routing.rule.a.when: 'claim' comes with clients' tokens, and none are taken: define "
-              "jwt.NAME.issuer or introspection.NAME.url, or ask for consumer, tenant, team, project, tier or roles\n");
+    EXPECT_EQ(
+        more("routing.rule.a.when = claim.x == \"y\"\n" + use),
+        "loom.conf:5:23: routing.rule.a.when: nobody has the claim 'x': no tokens are taken, and no consumer has such "
+        "metadata; set consumer.NAME.metadata.x, define jwt.NAME.issuer or introspection.NAME.url, or ask for "
+        "consumer, tenant, team, project, tier or roles\n");
+}
+
+TEST(CheckMetadata, IsWhatClaimsAskFor) {
+    const std::string rule = "routing.rule.a.when = claim.x == \"y\"\n" + use;
+    EXPECT_EQ(more("consumer.c.api_key = k\nconsumer.c.metadata.x = y\n" + rule), "");
+    EXPECT_NE(more("consumer.c.api_key = k\nconsumer.c.metadata.other = y\n" + rule).find("nobody has the claim 'x'"),
+              std::string::npos);
+}
+
+TEST(CheckMetadata, IsBounded) {
+    const std::string consumer = "consumer.c.api_key = k\nconsumer.c.metadata.";
+    const auto said = [&consumer](const std::string& rest) { return more(consumer + rest); };
+    EXPECT_EQ(said("a = " + std::string(256, 'v') + "\n"), "");
+    EXPECT_NE(said("a = " + std::string(257, 'v') + "\n").find("consumer.c.metadata.a: is longer than 256 bytes"),
+              std::string::npos);
+    EXPECT_EQ(said(std::string(64, 'n') + " = v\n"), "");
+    EXPECT_NE(said(std::string(65, 'n') + " = v\n").find("has 65 bytes: shorten it to 64 at most"), std::string::npos);
+    EXPECT_NE(said("a = \n").find("is empty"), std::string::npos);
+    std::string many;
+    for (int i = 1; i < 16; ++i) many += "consumer.c.metadata.k" + std::to_string(i) + " = v\n";
+    EXPECT_EQ(said("a = v\n" + many), "");
+    EXPECT_NE(said("a = v\nconsumer.c.metadata.b = v\n" + many)
+                  .find("consumer.c.metadata.k15: is one too many: a consumer has 16 at most"),
+              std::string::npos);
 }
 
 TEST(CheckRules, OfAccess) {

@@ -36,7 +36,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     require(is_consumer_name(one->consumer.name) && one->consumer.made && one->consumer.priority <= 9);
     require(is_new || one->consumer.name == "ci");
-    require(one->metadata.size() <= MadeConsumer::metadata_max);
+    require(one->consumer.metadata.size() <= MadeConsumer::metadata_max);
     require(one->allow_ips.size() == one->consumer.networks.size());
     require(!one->limits.burst || one->limits.request_rate.value_or(0) > 0);
     const std::string document = written(*one);

@@ -30,7 +30,7 @@ TEST(MadeConsumers, AreWhatTheirDocumentSays) {
     EXPECT_EQ(read->limits.burst, 10u);
     EXPECT_EQ(read->budgets.tokens[1], std::nullopt);
     EXPECT_EQ(read->budgets.money[1], "5.00");
-    EXPECT_EQ(read->metadata[0].second, R"(jane "j" \ doe)");
+    EXPECT_EQ(read->consumer.metadata[0].second, R"(jane "j" \ doe)");
     const std::string written = "{" + made_consumer_members(*read) + "}";
     const auto again = merge_made_consumer({}, written, true);
     ASSERT_TRUE(again) << written;

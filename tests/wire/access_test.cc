@@ -48,6 +48,32 @@ TEST_F(Access, AnExpiredConsumersKeysAreRefused) {
     EXPECT_EQ(ask_as("sk-old").status(), 200);
 }
 
+/// What the conf says of a consumer is there for rules as a token's claims are.
+TEST_F(Access, MetadataOfAConsumerAreClaims) {
+    conf.set("consumer.tester.metadata.department", "legal").set("consumer.tester.metadata.clearance", "3");
+    conf.set("consumer.other.api_key", "sk-other").set("consumer.other.metadata.department", "sales");
+    conf.set("consumer.none.api_key", "sk-none");
+    conf.set("access.rule.a.when", R"(claim.department in ["legal", "finance"] and claim.clearance >= 3)");
+    conf.set("access.rule.a.action", "allow").set("access.rule.b.when", R"(model == "gpt-4o")");
+    conf.set("access.rule.b.action", "deny");
+    conf.set("routing.rule.r.when", R"(claim["department"] == "legal")").set("routing.rule.r.use", "mock");
+    start(answer_always(answer(chat_answer)));
+    const auto ask_as = [&](std::string_view key, std::string_view body = chat_body) {
+        return ask(request("POST", "/v1/chat/completions",
+                           "Authorization: Bearer " + std::string(key) + "\r\nContent-Type: application/json\r\n",
+                           body));
+    };
+    const Message legal = ask_as(client_key);
+    EXPECT_EQ(legal.status(), 200) << legal.raw();
+    EXPECT_EQ(legal.head.value("x-loom-rule"), "r");
+    expect_error(ask_as("sk-other"), 403);
+    expect_error(ask_as("sk-none"), 403);  // allow needs it to be known
+    loom().reload(conf.set("consumer.tester.metadata.clearance", "2").text());
+    expect_error(ask_as(client_key), 403);
+    loom().reload(conf.set("consumer.tester.metadata.clearance", "10").text());
+    EXPECT_EQ(ask_as(client_key).status(), 200);
+}
+
 TEST_F(Access, TheCheckWarnsOfTimesThatAreOverOrNear) {
     conf.set("consumer.tester.expires", date_in_days(5));
     start(answer_always(answer(chat_answer)));

@@ -91,6 +91,22 @@ TEST_F(Consumers, AreInForceOnEveryShardAtOnce) {
     EXPECT_TRUE(contains(loom().log(), "admin: consumer ci and 1 keys of it were removed by 127.0.0.1"));
 }
 
+TEST_F(Consumers, MetadataAreClaimsForRules_AndThoseOfTheConfAreShown) {
+    conf.set("consumer.tester.metadata.department", "legal").set("consumer.tester.metadata.note", R"(says "hi")");
+    conf.set("access.rule.a.when", R"(claim.department == "sales")").set("access.rule.a.action", "deny");
+    begin();
+    EXPECT_TRUE(contains(list(), R"("metadata_of_conf":{"tester":{"department":"legal","note":"says \"hi\""}}})"))
+        << list();
+    made(R"({"name":"ci","metadata":{"department":"sales"}})");
+    const std::string key = key_of("ci");
+    expect_all(key, 403);
+    changed("ci", R"({"metadata":{"department":"legal"}})");
+    expect_all(key, 200);
+    changed("ci", R"({"metadata":null})");
+    expect_all(key, 403);  // deny: what nobody has said counts as if it held
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+}
+
 TEST_F(Consumers, NeverStandInThePlaceOfTheConfs) {
     begin();
     const std::string of_mobile = key_of("mobile");

@@ -259,6 +259,22 @@ TEST_F(Jwt, ClaimsAreForRulesOfRoutingAndOfAccess) {
     expect_error(asked(""), 403);                                     // nor is it known of who does not say it
 }
 
+/// As its tier: what a token says counts where the conf says nothing.
+TEST_F(Jwt, WhatTheConfSaysOfAConsumerGoesBeforeItsTokensClaim) {
+    conf.set("consumer.tester.metadata.department", "legal");
+    conf.set("access.rule.a.when", R"(claim.department == "sales" or claim.site == "x")");
+    conf.set("access.rule.a.action", "deny");
+    start(answer_always(answer(chat_answer)));
+    const auto asked = [&](const std::string& more) { return ask_with(maker.token(claims("tester", more))).status(); };
+    EXPECT_EQ(asked(R"(,"department":"sales","site":"y")"), 200);
+    EXPECT_EQ(asked(R"(,"department":"legal","site":"x")"), 403);
+    loom().reload(conf.set("consumer.tester.metadata.department", "sales").text());
+    EXPECT_EQ(asked(R"(,"department":"legal","site":"y")"), 403) << "what was known of the token is not kept";
+    loom().reload(conf.set("consumer.tester.metadata.department", "").text());
+    EXPECT_EQ(asked(R"(,"department":"legal","site":"y")"), 200);
+    EXPECT_EQ(asked(R"(,"department":"sales","site":"y")"), 403);
+}
+
 TEST_F(Jwt, ATiersLimitsAreEachBearersOwn) {
     conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");
     conf.set("rate_limit.tier.small.request_rate", "2").set("rate_limit.request_rate.limit", "3");

@@ -38,6 +38,16 @@ TEST_F(TlsConsumer, AnAlternativeNameSaysWho_AndNoKeyIsNeeded) {
     EXPECT_EQ(upstream().request(0).head.value("Authorization"), "Bearer " + std::string(provider_key));
 }
 
+TEST_F(TlsConsumer, ItsMetadataAreClaimsForRules) {
+    conf.set("consumer.tester.metadata.department", "legal");
+    conf.set("consumer.second.certificate", "URI:spiffe://example/agent-8");
+    conf.set("consumer.second.metadata.department", "sales");
+    conf.set("access.rule.a.when", R"(claim.department == "sales")").set("access.rule.a.action", "deny");
+    begin();
+    EXPECT_EQ(ask_as(agent).status(), 200);
+    expect_error(ask_as(other), 403);
+}
+
 TEST_F(TlsConsumer, WhoIsNobodysIsRefused_AKeyDoesNotHelp) {
     begin();
     const Message refused = ask_as(other);

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "loom/base/crypto.h"
@@ -27,6 +28,8 @@ struct Consumer {
     std::string project;
     std::string tenant;
     std::vector<std::string> roles;
+    /// What else is known of it, by name: claims, for rules, as a token's are.
+    std::vector<std::pair<std::string, std::string>> metadata;
     std::vector<std::string> issuers;  // whose tokens may name it
     std::string issuer;                // of one unlisted: whose token it is; of one made: its making; names return
     std::vector<IpNetwork> networks;   // it comes from these addresses alone; empty allows all

@@ -45,8 +45,7 @@ struct MadeBudgets {
 struct MadeConsumer {
     Consumer consumer;  // without index and owners; expires_unix_s as it was said
     std::vector<std::string> regions;
-    std::vector<std::string> allow_ips;                         // as they were said; `consumer.networks` are these
-    std::vector<std::pair<std::string, std::string>> metadata;  // kept and shown; nobody else looks at it
+    std::vector<std::string> allow_ips;  // as they were said; `consumer.networks` are these
     MadeLimits limits;
     MadeBudgets budgets;
     bool disabled = false;

@@ -6,6 +6,7 @@
 #include "client_place.h"
 #include "loom/observe/metrics.h"
 #include "loom/tenant/jwk.h"
+#include "loom/tenant/made_consumer.h"
 #include "plan/identity.h"
 #include "shown_certificates.h"
 
@@ -40,6 +41,21 @@ void check_expiry(Report& report, const std::string& consumer) {
         report.warning(key, "is over: this consumer is refused (401); set a later one, or take the consumer out");
     else if (left_s < warned_days * day_s)
         report.warning(key, fmt::format("comes in {} days; then this consumer is refused (401)", left_s / day_s));
+}
+
+/// As those of consumers that are made over the admin listener.
+void check_metadata(Report& report, const std::string& consumer) {
+    using tenant::MadeConsumer;
+    const auto prefix = fmt::format("consumer.{}.metadata.", consumer);
+    size_t count = 0;
+    for (const auto& [name, value] : report.config.entries_below(prefix)) {
+        const auto key = prefix + std::string(name);
+        if (++count == MadeConsumer::metadata_max + 1)
+            report.error(key, fmt::format("is one too many: a consumer has {} at most", MadeConsumer::metadata_max));
+        if (value.empty()) report.error(key, "is empty: nobody would know it from one that is not there");
+        if (value.size() > MadeConsumer::metadata_bytes_max)
+            report.error(key, fmt::format("is longer than {} bytes", MadeConsumer::metadata_bytes_max));
+    }
 }
 
 void check_secret(Report& report, const std::string& name) {
@@ -217,6 +233,7 @@ void check_identity(Report& report) {
     check_networks(report, "access.deny_ips");
     for (const std::string& consumer : config.names("consumer")) {
         check_expiry(report, consumer);
+        check_metadata(report, consumer);
         check_networks(report, fmt::format("consumer.{}.allow_ips", consumer));
         check_consumers_issuers(report, consumer);
         check_consumers_certificates(report, consumer);

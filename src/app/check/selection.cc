@@ -76,18 +76,27 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
     return known;
 }
 
-/// Claims are of tokens.
+bool has_metadata(const Config& config, std::string_view name) {
+    return std::ranges::any_of(config.names("consumer"), [&](const std::string& consumer) {
+        return config.has(fmt::format("consumer.{}.metadata.{}", consumer, name));
+    });
+}
+
+/// Claims are of tokens, and of consumers' metadata.
 void check_claims(Report& report, const std::string& key) {
     const auto rule = rule::Rule::compile(report.config.text(key));
     if (!rule || !rule->uses().test(static_cast<size_t>(rule::Attribute::claim))) return;
-    if (!has_issuers(report.config) && report.complete)
-        report.error(key,
-                     "'claim' comes with clients' tokens, and none are taken: define jwt.NAME.issuer or "
-                     "introspection.NAME.url, or ask for "
-                     "consumer, tenant, team, project, tier or roles");
-    for (const std::string_view name : rule->names_of(rule::Attribute::claim))
+    const bool may_come = has_issuers(report.config) || makes_consumers(report.config) || !report.complete;
+    for (const std::string_view name : rule->names_of(rule::Attribute::claim)) {
+        if (!may_come && !has_metadata(report.config, name))
+            report.error(key, fmt::format("nobody has the claim '{}': no tokens are taken, and no consumer has such "
+                                          "metadata; set consumer.NAME.metadata.{}, define jwt.NAME.issuer or "
+                                          "introspection.NAME.url, or ask for consumer, tenant, team, project, tier or "
+                                          "roles",
+                                          config::printable(std::string(name)), config::printable(std::string(name))));
         if (const auto path = tenant::parse_claim_path(name); !path)
             report.error(key, fmt::format("claim '{}': {}", config::printable(std::string(name)), path.error().what));
+    }
 }
 
 void check_access_rules(Report& report) {

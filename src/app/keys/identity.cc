@@ -11,6 +11,12 @@ constexpr KeyRow rows[] = {
     {.pattern = "consumer.<name>.roles",
      .type = list,
      .meaning = "what it is, for rules (\"admin\" in roles); those that its token names come to them"},
+    {.pattern = "consumer.<name>.metadata.<key>",
+     .type = text,
+     .meaning =
+         "what else is known of it, for rules: consumer.ann.metadata.department = legal is claim.department == "
+         "\"legal\", whether it comes with a key, a certificate or a token; a token's own claim of that name does "
+         "not count then. 16 of a consumer, of 256 bytes each; GET /ai/consumers shows them"},
     {.pattern = "consumer.<name>.allow_ips",
      .type = list,
      .meaning = "addresses or networks (10.0.0.0/8, fd00::/8) that it may come from; others are refused (403). Unset: "

@@ -235,6 +235,8 @@ tenant::ConsumerTable build_consumers(const Config& config, observe::Metrics& me
         one.consumer.name = name;
         one.consumer.expires_unix_s = parse_expiry(config.text(fmt::format("consumer.{}.expires", name))).value_or(0);
         one.consumer.roles = config.list(fmt::format("consumer.{}.roles", name));
+        for (const auto& [word, value] : config.entries_below(fmt::format("consumer.{}.metadata.", name)))
+            one.consumer.metadata.emplace_back(word, value);
         one.consumer.issuers = config.list(fmt::format("consumer.{}.jwt", name));
         one.consumer.networks = networks(config, fmt::format("consumer.{}.allow_ips", name));
         one.consumer.models = config.list(fmt::format("consumer.{}.models", name));
