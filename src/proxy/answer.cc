@@ -11,6 +11,7 @@
 #include "guarding.h"
 #include "header_policy.h"
 #include "hedge.h"
+#include "limit_lines.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "token_provenance.h"

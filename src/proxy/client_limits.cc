@@ -6,10 +6,7 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <cstring>
 #include <optional>
-#include <span>
 #include <utility>
 
 #include "cache_visit.h"
@@ -18,6 +15,7 @@
 #include "expected_output.h"
 #include "guarding.h"
 #include "hedge.h"
+#include "limit_lines.h"
 #include "loom/proxy/rate_limit_plan.h"
 #include "token_provenance.h"
 
@@ -26,122 +24,13 @@ namespace {
 
 using tenant::Limit;
 using tenant::LimitKind;
-using tenant::LimitTerms;
 
 constexpr size_t message_bytes = 256;
-
-/// Seconds, rounded up: who comes then is not too early.
-uint64_t seconds_of(uint64_t ms) noexcept { return (ms + 999) / 1000; }
 
 /// That it tells of; nothing where it tells nothing.
 uint64_t told_tokens(const llm::Usage& usage) noexcept {
     if (usage.provenance == llm::Usage::Provenance::none) return 0;
     return std::min(usage.input + usage.output, llm::tokens_bound);
-}
-
-std::string_view unit_of(LimitKind kind) noexcept {
-    return kind == LimitKind::tokens ? "tokens" : kind == LimitKind::concurrent ? "concurrent" : "requests";
-}
-
-/// A policy and its state as the answer's head tells them.
-struct ToldLimit {
-    LimitScope scope;
-    LimitKind kind;
-    uint64_t limit;
-    uint64_t left;
-    uint64_t window_ms;  // 0: it has none
-    uint64_t reset_ms;
-};
-
-ToldLimit told_window(const Limit& limit, const tenant::LimitRow& row, LimitKind kind, uint64_t now_ms) noexcept {
-    const bool tokens = kind == LimitKind::tokens;
-    const tenant::WindowTerms& terms = tokens ? limit.terms.tokens : limit.terms.requests;
-    const tenant::RateWindow& window = tokens ? *row.tokens : *row.requests;
-    return {.scope = limit.source(kind).scope,
-            .kind = kind,
-            .limit = terms.limit,
-            .left = window.left_of_all(terms, now_ms),
-            .window_ms = tokens ? limit.terms.tokens_window_ms : limit.terms.requests_window_ms,
-            .reset_ms = window.wait_ms(terms, now_ms, terms.limit)};
-}
-
-/// What is left of a limit that others share is theirs to know.
-ToldLimit told_refusal(const tenant::LimitRefusal& refusal) noexcept {
-    const LimitTerms& terms = refusal.of->terms;
-    ToldLimit told{.scope = refusal.of->source(refusal.kind).scope,
-                   .kind = refusal.kind,
-                   .limit = terms.requests.limit,
-                   .left = 0,
-                   .window_ms = terms.requests_window_ms,
-                   .reset_ms = refusal.wait_ms};
-    if (refusal.kind == LimitKind::concurrent) {
-        told.limit = terms.concurrent_max;
-        told.window_ms = 0;
-    } else if (refusal.kind == LimitKind::tokens) {
-        told.limit = terms.tokens.limit;
-        told.window_ms = terms.tokens_window_ms;
-    }
-    return told;
-}
-
-/// Lines of a head: written for every answer, so without format strings. What has no room is left out with its line.
-class Lines {
-  public:
-    Lines& add(std::string_view text) noexcept {
-        if (text.size() > bytes_.size() - size_) full_ = true;
-        if (full_) return *this;
-        std::memcpy(bytes_.data() + size_, text.data(), text.size());
-        size_ += text.size();
-        return *this;
-    }
-    Lines& add(uint64_t number) noexcept {
-        std::array<char, 20> digits;
-        const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-        return add({digits.data(), static_cast<size_t>(end - digits.data())});
-    }
-    void end_line() noexcept {
-        add("\r\n");
-        if (!full_) whole_ = size_;
-    }
-    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), whole_}; }
-
-  private:
-    std::array<char, limit_lines_bytes_max> bytes_;
-    size_t size_ = 0;
-    size_t whole_ = 0;
-    bool full_ = false;
-};
-
-void add_name(Lines& lines, const ToldLimit& told) noexcept {
-    lines.add("\"").add(limit_scope_name(told.scope)).add("-").add(unit_of(told.kind)).add("\"");
-}
-
-/// RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers-10 has them, and OpenAI's own, which SDKs
-/// read.
-void add_lines(Lines& lines, std::span<const ToldLimit> all) noexcept {
-    std::string_view before = "ratelimit-policy: ";
-    for (const ToldLimit& one : all) {
-        add_name(lines.add(std::exchange(before, ", ")), one);
-        lines.add(";q=").add(one.limit);
-        if (one.kind == LimitKind::concurrent)
-            lines.add(";qu=\"concurrent-requests\"");
-        else
-            lines.add(";w=").add(seconds_of(one.window_ms));
-    }
-    lines.end_line();
-    before = "ratelimit: ";
-    for (const ToldLimit& one : all) {
-        add_name(lines.add(std::exchange(before, ", ")), one);
-        lines.add(";r=").add(one.left).add(";t=").add(seconds_of(one.reset_ms));
-    }
-    lines.end_line();
-    for (const ToldLimit& one : all) {
-        if (one.kind == LimitKind::concurrent) continue;
-        const std::string_view unit = unit_of(one.kind);
-        lines.add("x-ratelimit-limit-").add(unit).add(": ").add(one.limit).end_line();
-        lines.add("x-ratelimit-remaining-").add(unit).add(": ").add(one.left).end_line();
-        lines.add("x-ratelimit-reset-").add(unit).add(": ").add(seconds_of(one.reset_ms)).add("s").end_line();
-    }
 }
 
 }  // namespace
@@ -156,8 +45,6 @@ Result<void> ClientQuota::enter_address() {
     if (!address) address = x_.peer_ip();  // of a proxy that names nobody: its own
     if (!address) return {};
     const tenant::LimitRow row = limits->addresses->row(*address, x_.services_.shard().timers().now_ms());
-    x_.limited_->own = limits->ip;
-    x_.limited_->own_row = row;
     return enter_one(*limits->ip, row);
 }
 
@@ -170,11 +57,7 @@ Result<void> ClientQuota::enter() {
     const Limit* team = limits.teams[consumer_ix];
     tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
     if (x_.token_ != nullptr && x_.token_->own != nullptr) find_token_limits(own, own_row, team);
-    if (own != nullptr) {
-        x_.limited_->own = own;
-        x_.limited_->own_row = own_row;
-        LOOM_TRY(enter_one(*own, own_row));
-    }
+    if (own != nullptr) LOOM_TRY(enter_one(*own, own_row));
     // The narrowest first: it refuses the most, and is its client's own.
     for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
         if (limit != nullptr) LOOM_TRY(enter_one(*limit, limit->row()));
@@ -272,12 +155,13 @@ Error ClientQuota::over_limit(const tenant::LimitRefusal& why) {
         case LimitKind::concurrent: fmt::format_to(out, "{} is {} requests at once", key, told.limit); break;
         case LimitKind::burst:
             fmt::format_to(out, "{} is {} requests at once, and {} in {}s after them", key,
-                           why.of->terms.burst.capacity, told.limit, seconds_of(told.window_ms));
+                           why.of->terms.burst.capacity, told.limit, whole_seconds(told.window_ms));
             break;
         default:
-            fmt::format_to(out, "{} is {} {} in {}s", key, told.limit, unit_of(why.kind), seconds_of(told.window_ms));
+            fmt::format_to(out, "{} is {} {} in {}s", key, told.limit, limit_unit(why.kind),
+                           whole_seconds(told.window_ms));
     }
-    fmt::format_to(out, "{}; try again in {}s", lease_words(why.lack), seconds_of(x_.retry_after_ms_));
+    fmt::format_to(out, "{}; try again in {}s", lease_words(why.lack), whole_seconds(x_.retry_after_ms_));
     x_.detail_ = x_.text_.keep({text.data(), text.size()});
     return short_of_lease(why.lack, "a rate limit is reached");
 }
@@ -356,7 +240,13 @@ bool ClientQuota::is_told() const noexcept {
     if (limited->spent.of != nullptr) return true;
     if (!x_.plan().rate_limits->tells) return false;
     if (limited->refusal.of != nullptr) return true;
-    return limited->own != nullptr && (limited->own->terms.requests.limits() || limited->own->terms.tokens.limits());
+    bool any = false;
+    limited->taken.each([&any](const Limit& limit, const tenant::LimitRow&) {
+        any |= limit.terms.requests.limits() || limit.terms.tokens.limits();
+    });
+    for (const tenant::Budget* const budget : budgets())
+        any |= budget != nullptr && budget->tokens != tenant::BudgetTerms{};
+    return any;
 }
 
 /// A budget has refused it until its period ends.
@@ -375,25 +265,24 @@ void ClientQuota::take_from(Exchange& from) noexcept {
 void ClientQuota::write_lines(http::HeadWriter& head) const {
     if (!is_told()) return;
     const ClientLimits& limited = *told();
-    // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
+    const bool tells = x_.plan().rate_limits->tells;
+    LimitLines lines;
     if (limited.spent.of != nullptr) {
-        if (limited.spent.lack == tenant::LeaseLack::spent) head.raw("x-should-retry: false\r\n");
-        return;
-    }
-    Lines lines;
-    if (limited.refusal.of != nullptr) {
-        const ToldLimit told = told_refusal(limited.refusal);
-        add_lines(lines, {&told, 1});
+        if (limited.spent.lack != tenant::LeaseLack::spent) return;
+        // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
+        head.raw("x-should-retry: false\r\n");
+        if (tells) lines.add(told_spent(limited.spent, x_.services_.unix_now_s()));
+    } else if (limited.refusal.of != nullptr) {
+        lines.add(told_refusal(limited.refusal));
     } else {
-        const uint64_t now_ms = x_.services_.shard().timers().now_ms();
-        std::array<ToldLimit, 2> told;
-        size_t count = 0;
-        const Limit& own = *limited.own;
-        if (own.terms.requests.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::requests, now_ms);
-        if (own.terms.tokens.limits()) told[count++] = told_window(own, limited.own_row, LimitKind::tokens, now_ms);
-        add_lines(lines, {told.data(), count});
+        NearestLimits nearest(x_.services_.shard().timers().now_ms());
+        limited.taken.each([&nearest](const Limit& limit, const tenant::LimitRow& row) { nearest.see(limit, row); });
+        for (const tenant::Budget* const budget : budgets())
+            if (budget != nullptr) nearest.see(*budget, x_.services_.unix_now_s());
+        for (const ToldLimit& one : nearest.told()) lines.add(one);
     }
-    head.raw(lines.view());
+    std::array<char, limit_lines_bytes_max> room;
+    head.raw(lines.write(room));
 }
 
 }  // namespace loom::proxy

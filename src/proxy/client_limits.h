@@ -17,8 +17,6 @@ class Exchange;
 
 struct ClientLimits {
     tenant::Admission taken;
-    const tenant::Limit* own = nullptr;  // of the client itself, which its answers tell of; null: it has none
-    tenant::LimitRow own_row;
     tenant::LimitRefusal refusal;  // of == null: it was admitted
     tenant::BudgetHolds budgets;
     tenant::BudgetRefusal spent;   // of == null: no budget has refused it
@@ -78,9 +76,6 @@ struct ClientLimits {
         return false;
     }
 };
-
-/// Of the lines that an answer's head has for them.
-inline constexpr size_t limit_lines_bytes_max = 640;
 
 /// What an exchange's client may still take, by its rate limits (client_limits.cc) and its budgets (budgets.cc):
 /// entered when the request is admitted, held by what is to be expected, booked on every way out. A way to say it, with

@@ -13,6 +13,7 @@
 #include "exchange.h"
 #include "guarding.h"
 #include "ledger.h"
+#include "limit_lines.h"
 #include "line_place.h"
 #include "loom/http/content_coding.h"
 #include "loom/llm/echo.h"

@@ -10,6 +10,7 @@
 #include "exchange.h"
 #include "guarding.h"
 #include "hedge.h"
+#include "limit_lines.h"
 #include "loom/llm/error.h"
 
 namespace loom::proxy {

@@ -51,7 +51,7 @@ struct RateLimitPlan {
     Bearers bearers;
     static constexpr size_t bearers_max = 16'384;
     std::vector<tenant::SharedLimit> shared;  // with other Looms; none where there is nobody to share with
-    bool tells = true;                        // answers say what is left of the client's own limits
+    bool tells = true;  // answers say what is left, by requests and by tokens, of the limit that ends first
 
     [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
         if (models.empty()) return nullptr;

@@ -106,6 +106,11 @@ class Admission {
     [[nodiscard]] bool counts_tokens() const noexcept;
     /// The limits that it is under, in the order in which it entered them.
     [[nodiscard]] size_t size() const noexcept { return count_; }
+    /// Calls `tell` with each of them, and its row.
+    template <class Tell>
+    void each(Tell&& tell) const {
+        for (size_t i = 0; i < count_; ++i) tell(*passes_[i].of, passes_[i].row);
+    }
 
   private:
     struct Pass {

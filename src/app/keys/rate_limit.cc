@@ -64,8 +64,10 @@ constexpr KeyRow rows[] = {
     {.pattern = "rate_limit.headers",
      .type = boolean,
      .default_text = "on",
-     .meaning = "answers tell what is left of the consumer's own limits: RateLimit, RateLimit-Policy and OpenAI's "
-                "x-ratelimit-*, in place of the provider's"},
+     .meaning =
+         "answers tell what is left, by requests and by tokens, of the limit that has the least left of all that "
+         "the request is under, budgets in tokens too: RateLimit, RateLimit-Policy and OpenAI's x-ratelimit-*, in "
+         "place of the provider's. Off: only Retry-After of those who are refused"},
     {.pattern = "rate_limit.on_store_lost",
      .type = choice,
      .default_text = "fail_open",
