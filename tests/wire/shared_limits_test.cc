@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "sharing.h"
+#include "tcp_relay.h"
 
 namespace loom::wire {
 namespace {
@@ -186,6 +187,66 @@ TEST_F(SharedLimits, ARedisThatHangsKeepsNobodyWaiting) {
     EXPECT_GE(admitted(), 38);
     EXPECT_LE(admitted(), 40);
     EXPECT_EQ(one.loom->metric("loom_ai_limit_store_losses_total"), 1);
+}
+
+/// One of two whose way to the store is cut, both ways, while the other's is not.
+class PartedLimits : public SharedLimits {
+  protected:
+    Sharer& add_far(std::string_view keys) { return add_one(way.address(), keys); }
+    /// Until it has no more of what it had leased, or so many were let in.
+    static Message spend(Sharer& one, int enough) {
+        Message last = one.send();
+        const auto end = Clock::now() + 20s;
+        while (Clock::now() < end && last.status() != 503 && one.admitted < enough) {
+            if (last.status() != 200) std::this_thread::sleep_for(20ms);
+            last = one.send();
+        }
+        return last;
+    }
+    TcpRelay way{redis.port()};
+};
+
+TEST_F(PartedLimits, RequestsAreNoMoreThanThoseOfBoth) {
+    Sharer &near = add(forty_requests), &far = add_far(forty_requests);
+    EXPECT_EQ(near.send().status(), 200);
+    EXPECT_EQ(far.send().status(), 200);
+    way.cut();
+    const Message refused = spend(far, 40);
+    EXPECT_EQ(refused.status(), 503) << refused.raw();
+    EXPECT_TRUE(contains(refused.body, "store_unavailable")) << refused.body;
+    EXPECT_GE(far.admitted, 2) << "what it had leased";
+    EXPECT_EQ(far.loom->eventually("loom_ai_limit_store_up"), 0);
+    for (const auto end = Clock::now() + 5s; Clock::now() < end && near.admitted + far.admitted < 40;)
+        if (near.send().status() != 200) std::this_thread::sleep_for(20ms);
+    EXPECT_LE(admitted(), 40);
+    EXPECT_GE(admitted(), 38) << "whoever has a store takes all that the other has not";
+    EXPECT_EQ(near.loom->metric("loom_ai_limit_store_up"), 1);
+    for (int i = 0; i < 10; ++i) {
+        EXPECT_EQ(near.send().status(), 429);
+        EXPECT_EQ(far.send().status(), 503);
+    }
+    way.heal();
+    EXPECT_EQ(far.loom->eventually("loom_ai_limit_store_up"), 1);
+    ask_all(5s, 40);
+    for (auto& each : looms)
+        for (int i = 0; i < 20; ++i) (void)each->send();
+    EXPECT_LE(admitted(), 40) << "what was on its way when it was cut does no harm";
+}
+
+TEST_F(PartedLimits, ABudgetIsNoMoreThanThatOfBoth) {
+    Sharer &near = add(budget), &far = add_far(budget);
+    EXPECT_EQ(near.send().status(), 200);
+    EXPECT_EQ(far.send().status(), 200);
+    way.cut();
+    EXPECT_EQ(spend(far, 40).status(), 503);
+    for (const auto end = Clock::now() + 5s; Clock::now() < end && admitted() < 40;)
+        if (near.send().status() != 200) std::this_thread::sleep_for(20ms);
+    EXPECT_LE(admitted(), 40);
+    way.heal();
+    EXPECT_EQ(far.loom->eventually("loom_ai_limit_store_up"), 1);
+    ask_all(15s, 40);
+    EXPECT_GE(admitted(), 38);
+    EXPECT_LE(admitted(), 40);
 }
 
 TEST_F(SharedLimits, WhereItMayFailOpenEachCountsAlone) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "sharing.h"
+#include "tcp_relay.h"
 
 namespace loom::wire {
 namespace {
@@ -146,6 +147,26 @@ TEST_F(SharedUsage, AStalledRedisKeepsNobodyWaiting) {
     one.wait_for(7, false);
     redis.go_on();
     one.wait_for(7);
+}
+
+/// One of two whose way to the store is cut, while the other's is not: neither waits, each goes on with what it knows.
+TEST_F(SharedUsage, OneThatIsCutOffAloneIsMissedByNobody_AndTellsAllOfItLater) {
+    TcpRelay way(redis.port());
+    Sharer &near = add(), &far = add(way.address());
+    for (Sharer* const each : {&near, &far}) {
+        each->conf.set("token_accounting.store.redis.timeout", "300ms");
+        each->start();
+        each->use(1);
+    }
+    for (Sharer* const each : {&near, &far}) each->wait_for(2);
+    way.cut();
+    far.use(3);
+    far.wait_for(5, false);
+    near.use(1);
+    near.wait_for(3);
+    EXPECT_TRUE(contains(near.page(), R"("store_up":true)"));
+    way.heal();
+    for (Sharer* const each : {&near, &far}) each->wait_for(6);
 }
 
 TEST_F(SharedUsage, AWrongPasswordIsToldWithItsRemedyAndNeverShown) {
