@@ -18,6 +18,9 @@
 
 namespace loom::tenant {
 
+/// A team is its tenant's: "acme/dev" and "globex/dev" have nothing in common. Of no tenant: "dev". Empty of no team.
+[[nodiscard]] std::string team_key_of(std::string_view tenant, std::string_view team);
+
 struct Consumer {
     std::string name;
     uint32_t index = 0;               // position in the table; `unlisted` of one that only a token knows
@@ -27,6 +30,7 @@ struct Consumer {
     std::string team;
     std::string project;
     std::string tenant;
+    std::string team_key;  // of both: what its team's limits, budgets, sums and counters are called
     std::vector<std::string> roles;
     /// What else is known of it, by name: claims, for rules, as a token's are.
     std::vector<std::pair<std::string, std::string>> metadata;
