@@ -18,6 +18,7 @@ namespace loom::proxy {
 namespace {
 
 using observe::Stage;
+using tenant::LedgerProvenance;
 
 int64_t span_us(uint64_t from_ns, uint64_t to_ns) noexcept {
     return from_ns == 0 || to_ns < from_ns ? -1 : static_cast<int64_t>((to_ns - from_ns) / 1000);
@@ -33,10 +34,14 @@ observe::UsageSource usage_source(llm::Usage::Provenance provenance) noexcept {
     return observe::UsageSource::none;
 }
 
+static_assert(static_cast<int>(observe::UsageSource::reported) == static_cast<int>(LedgerProvenance::reported) &&
+              static_cast<int>(observe::UsageSource::counted) == static_cast<int>(LedgerProvenance::counted) &&
+              static_cast<int>(observe::UsageSource::estimated) == static_cast<int>(LedgerProvenance::estimated));
+
 /// What the ledger has booked of a request's last attempt, in its words: of what its provider has not told, too.
 void tell_booked(const LedgerEntry& entry, observe::AccessRecord& record) noexcept {
     const tenant::LedgerSettlement& last = entry.last;
-    if (last.provenance == tenant::LedgerProvenance::none) return;
+    if (last.provenance == LedgerProvenance::none) return;
     record.usage = static_cast<observe::UsageSource>(last.provenance);
     record.tokens_input = last.tokens.input;
     record.tokens_output = last.tokens.output;
