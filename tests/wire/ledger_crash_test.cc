@@ -122,7 +122,7 @@ TEST(LedgerOfTheKilled, WhatWasInFlightIsMarkedAsEstimated_AndWhatWasNotIsNot) {
             continue;
         }
         if (one.model == "fails" && one.provider == "mock") {
-            EXPECT_EQ(one.exit + " " + one.provenance, "refused none");
+            EXPECT_EQ(one.exit + " " + one.provenance, "failed_over none");
             continue;
         }
         EXPECT_EQ(one.exit + " " + one.provenance, "lost estimated") << one.model << " " << one.provider;
@@ -215,7 +215,7 @@ void KilledMidway::check(const std::vector<Attempt>& attempts) {
     std::map<std::string, int> booked;
     std::map<long, std::string> requests;
     std::map<long, int> answers;
-    long lost = 0, hedged = 0, refused = 0;
+    long lost = 0, hedged = 0, failed_over = 0;
     for (const Attempt& one : attempts) {
         const long n = number_of(one.model);
         EXPECT_TRUE(ids.insert(one.id).second) << one.id << " is there twice";
@@ -231,10 +231,10 @@ void KilledMidway::check(const std::vector<Attempt>& attempts) {
             EXPECT_EQ(one.provenance, "reported") << one.model;
             answers[n] += 1;
         }
-        if (one.exit == "refused") EXPECT_EQ(one.provenance, "none") << one.model;
+        if (one.exit == "failed_over") EXPECT_EQ(one.provenance, "none") << one.model;
         lost += one.exit == "lost" ? 1 : 0;
         hedged += one.exit == "hedged" ? 1 : 0;
-        refused += one.exit == "refused" ? 1 : 0;
+        failed_over += one.exit == "failed_over" ? 1 : 0;
     }
     for (const auto& [what, count] : received_) {
         EXPECT_EQ(count, 1) << what << " was asked more than once";
@@ -244,10 +244,10 @@ void KilledMidway::check(const std::vector<Attempt>& attempts) {
         if (just_before_.contains(n)) continue;
         EXPECT_EQ(answers[n], 1) << "m-" << n << " was answered, and settled long ago";
     }
-    std::printf("%zu answered, %zu received, %zu booked: %ld lost, %ld hedged, %ld refused\n", answered_.size(),
-                received_.size(), attempts.size(), lost, hedged, refused);
+    std::printf("%zu answered, %zu received, %zu booked: %ld lost, %ld hedged, %ld failed over\n", answered_.size(),
+                received_.size(), attempts.size(), lost, hedged, failed_over);
     EXPECT_GT(hedged, 10);
-    EXPECT_GT(refused, 10);
+    EXPECT_GT(failed_over, 10);
     EXPECT_GT(lost, 10);
 }
 
