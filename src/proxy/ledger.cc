@@ -184,6 +184,8 @@ void Booking::settle(LedgerExit exit) {
     if (entry.id == 0) write_intent();
     LedgerSettlement settlement = settlement_of(exit);
     settlement.id = entry.id;
+    entry.took_tokens += settlement.tokens.input + settlement.tokens.output;
+    entry.took_cost = sum_of(entry.took_cost, std::max<Money>(settlement.cost, 0));
     if (entry.id == 0 || !log.append(settlement)) x_.services_.metrics().ledger_lost.add();
 }
 

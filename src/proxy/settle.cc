@@ -1,4 +1,5 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
+#include "activity.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -44,6 +45,7 @@ void Exchange::settle() {
     if (limited_ != nullptr) ClientQuota(*this).leave();
     write_log(now_ns);
     Booking(*this).settle_last();
+    if (services_.activity() != nullptr) ActivityNote(*this).put();
     Booking(*this).end();
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();
