@@ -163,7 +163,7 @@ void AnomalyDetector::learn_spend(AnomalyProfile& profile) {
         double amount = profile.at_hand.amount(unit);
         const double limit = usual.limit(hour, floor, options_.factor);
         if (amount > limit / 2) over = false;
-        if (second_half(profile)) usual.learn_ratio(amount / usual.scale(hour, floor), options_.window_s, factor);
+        if (second_half(profile)) usual.learn_ratio(amount / usual.scale(hour, floor), options_.window_s, factor > 0);
         if (factor > 0) amount = std::min(amount, limit);
         usual.learn(amount, options_.window_s);
         const bool hour_ends = week_hour_of(begin_s + static_cast<int64_t>(options_.window_s)) != hour;

@@ -6,14 +6,13 @@
 namespace loom::tenant {
 namespace {
 
-constexpr double day_s = 86'400;
+constexpr double hour_s = 3'600, day_s = 86'400;
 constexpr double high_half_s = 28 * day_s;    // a peak counts half after four weeks
 constexpr double mean_s = 7 * day_s;          // what the mean is of
 constexpr double new_visit_weight = 0.3;      // of an hour of the week, once there were some
 constexpr double regular_high = 1;            // who comes in bursts has more, and bursts have no usual size:
 constexpr double rough_span = 2;              // its bar is up to twice as high
-constexpr double high_growth = 1.25;          // of a bar by one window at most, once anything is told
-constexpr double high_growth_told = 1.1;      // and by one that was told
+constexpr double high_growth = 1.1;           // of a bar in an hour at most, once anything is told
 constexpr double share_growth_told = 0.02;    // likewise, of errors
 constexpr double share_apart = 0.1;           // an unusual share is above the usual by this at least
 constexpr double errors_prior_requests = 20;  // of which none failed, before there were any
@@ -39,7 +38,7 @@ double UsualSpend::expected(size_t hour) const noexcept {
 }
 
 double UsualSpend::scale(size_t hour, double floor) const noexcept {
-    return expected(hour) + std::max<double>(floor, mean);
+    return std::max(1.0, expected(hour) + std::max<double>(floor, mean));
 }
 
 double UsualSpend::limit(size_t hour, double floor, double factor) const noexcept {
@@ -66,9 +65,9 @@ void UsualSpend::end_hour(size_t hour) noexcept {
     hour_windows = 0;
 }
 
-void UsualSpend::learn_ratio(double ratio, uint32_t window_s, double factor) noexcept {
+void UsualSpend::learn_ratio(double ratio, uint32_t window_s, bool is_known) noexcept {
     double most = ratio;
-    if (factor > 0 && high > 0) most = std::min(ratio, high * (ratio > factor * high ? high_growth_told : high_growth));
+    if (is_known && high > 0) most = std::min(ratio, high * std::pow(high_growth, window_s / hour_s));
     high = static_cast<float>(std::max(high * left_after(window_s, high_half_s), most));
 }
 

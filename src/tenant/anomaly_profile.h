@@ -38,8 +38,8 @@ struct UsualSpend {
     [[nodiscard]] double limit(size_t hour, double floor, double factor) const noexcept;
     /// A window has passed.
     void learn(double amount, uint32_t window_s) noexcept;
-    /// factor  of the limit, 0 while nothing is told.
-    void learn_ratio(double ratio, uint32_t window_s, double factor) noexcept;
+    /// is_known  it is told what exceeds it, and so it grows slowly.
+    void learn_ratio(double ratio, uint32_t window_s, bool is_known) noexcept;
     void end_hour(size_t hour) noexcept;
 };
 

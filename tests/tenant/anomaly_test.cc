@@ -395,6 +395,16 @@ TEST(Anomaly, ConsumersBeyondTheBoundAreCounted_AndOldOnesMakeRoom) {
     EXPECT_LT(AnomalyDetector::profile_bytes, 8'192u);
 }
 
+TEST(Anomaly, NumbersStayNumbersWhereNothingIsSpentAndNoFloorIsSet) {
+    World world({.tokens_floor = 0, .money_floor = 0, .requests_floor = 1});
+    world.until(begin_s + 3 * week_s, [&](int64_t) { world.some(2, {.tokens = 0}); });
+    world.restart();
+    EXPECT_EQ(world.detector->learned_count(), 1u);
+    EXPECT_EQ(world.told_of(AlertType::spend_anomaly).size(), 0u);
+    world.until(world.now_s + hour_s, [&](int64_t) { world.some(50); });
+    EXPECT_EQ(world.told_of(AlertType::spend_anomaly).size(), 1u);
+}
+
 TEST(Anomaly, KindsThatAreNotWantedAreNotTold) {
     World world({.spend = false, .errors = false, .addresses = false, .models = false, .hours = false});
     world.until(learned_s, [&](int64_t now) { world.some(office(now)); });

@@ -16,6 +16,8 @@ void check_anomalies(Report& report) {
     if (const auto amount = parse_budget(config.text(money)); !amount)
         report.error(money, fmt::format("'{}' {}; an amount such as $5.00 is expected",
                                         config::printable(config.text(money)), amount.error()));
+    if (const double factor = config.decimal("alerts.anomaly.factor"); factor < 1.5 || factor > 100)
+        report.error("alerts.anomaly.factor", "a number from 1.5 to 100 is expected");
     if (config.list("alerts.anomaly.kinds").empty()) report.error("alerts.anomaly.kinds", "names nothing to look for");
     if (config.milliseconds("alerts.anomaly.learning") < 4 * config.milliseconds("alerts.anomaly.window"))
         report.error("alerts.anomaly.learning", "is shorter than four windows (alerts.anomaly.window)");

@@ -44,8 +44,7 @@ constexpr KeyRow rows[] = {
      .default_text = "3",
      .meaning = "so many times what a consumer usually spends at most in such an hour, or what usually fails, is told; "
                 "of one that works in bursts up to twice as much. Lower tells more, and more that is nothing",
-     .change = KeyChange::restart,
-     .range = "1.5..100"},
+     .change = KeyChange::restart},
     {.pattern = "alerts.anomaly.repeat",
      .type = duration,
      .default_text = "1d",
