@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+const std::string small_body = R"({"model":"gpt-4o","max_tokens":12,"messages":[{"role":"user","content":"Hi"}]})";
+
 struct Case {
     const char* name;
     bool encrypted = false;
@@ -45,7 +47,7 @@ class StartOnAFullDisk : public WireTest, public testing::WithParamInterface<Cas
         Conf before = conf;
         before.use_upstream(upstream.port());
         LoomProcess first(before.text());
-        for (int i = 0; i < count; ++i) EXPECT_EQ(ask_once(first.port(), chat_request(chat_body)).status(), 200);
+        for (int i = 0; i < count; ++i) EXPECT_EQ(ask_once(first.port(), chat_request(small_body)).status(), 200);
         booked_ += count;
         wait_until("all to be booked", [&] { return requests_of(first) == booked_; });
         if (!killed) return first.stop_cleanly();
@@ -74,7 +76,7 @@ TEST_P(StartOnAFullDisk, TheFirstOfAllServes_AndBooksAllOnceThereIsRoom) {
     if (GetParam().encrypted) GTEST_SKIP() << "the mark of encryption is a file that has to be written first";
     fill();
     start(answer_always(answer(chat_answer)));
-    for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    for (int i = 0; i < 20; ++i) EXPECT_EQ(ask(chat_request(small_body)).status(), 200);
     EXPECT_EQ(failing(), 2);
     EXPECT_TRUE(contains(loom().log(), "the disk of state.directory is full: the ledger begins in memory"));
     make_room();
@@ -90,7 +92,7 @@ TEST_P(StartOnAFullDisk, SumsOfBeforeAreToldMeanwhile_AndGoOn) {
     fill();
     start(answer_always(answer(chat_answer)));
     EXPECT_GE(requests_of(loom()), 5) << "what was folded of the log";
-    for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(ask(chat_request(small_body)).status(), 200);
     EXPECT_EQ(failing(), 2);
     make_room();
     wait_until("all to be booked", [&] { return requests_of(loom()) == 20; });
@@ -107,23 +109,23 @@ TEST_P(StartOnAFullDisk, BudgetsKnowWhatWasSpent) {
     fill();
     start(answer_always(answer(chat_answer)));
     int served = 0;
-    const std::string small = R"({"model":"gpt-4o","max_tokens":12,"messages":[{"role":"user","content":"Hi"}]})";
-    for (int i = 0; i < 6; ++i) served += ask(chat_request(small)).status() == 200;
+    for (int i = 0; i < 6; ++i) served += ask(chat_request(small_body)).status() == 200;
     EXPECT_LE(served, 2) << "63 of 100 were spent before";
 }
 
 TEST_P(StartOnAFullDisk, OrNobodyIsServedUntilThereIsRoom) {
+    conf.set("loop.shards", "1");
     book_before(3, true);
     fill();
     conf.set("token_accounting.on_disk_full", "refuse");
     start(answer_always(answer(chat_answer)));
-    EXPECT_EQ(ask(chat_request(chat_body)).status(), 503);
-    const Message refused = ask(chat_request(chat_body));
+    EXPECT_EQ(ask(chat_request(small_body)).status(), 503);
+    const Message refused = ask(chat_request(small_body));
     EXPECT_EQ(refused.status(), 503);
     EXPECT_TRUE(contains(refused.body, "token_accounting.on_disk_full")) << refused.body;
     EXPECT_EQ(upstream().request_count(), 0u);
     make_room();
-    wait_until("an answer", [&] { return ask(chat_request(chat_body)).status() == 200; });
+    wait_until("an answer", [&] { return ask(chat_request(small_body)).status() == 200; });
     wait_until("it to be booked", [&] { return requests_of(loom()) >= 4; });
 }
 
