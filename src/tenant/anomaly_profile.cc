@@ -42,8 +42,10 @@ double UsualSpend::scale(size_t hour, double floor) const noexcept {
 }
 
 double UsualSpend::limit(size_t hour, double floor, double factor) const noexcept {
-    const double rough = 1 + std::clamp((high - regular_high) / rough_span, 0.0, 1.0);
-    return std::max({floor, factor * rough * high * scale(hour, floor), factor * expected(hour)});
+    const double most = high * scale(hour, floor);
+    const double own_scale = scale(hour, 0);
+    const double rough = 1 + std::clamp((most / own_scale - regular_high) / rough_span, 0.0, 1.0);
+    return std::max({floor, factor * rough * most, factor * expected(hour)});
 }
 
 void UsualSpend::learn(double amount, uint32_t window_s) noexcept {
