@@ -17,8 +17,8 @@ namespace loom::app {
 /// text. Nothing of any prompt or key is in it.
 [[nodiscard]] std::string alert_document(const tenant::Alert& alert, std::string_view id);
 
-/// "budget.share_reached", "budget.spent", …
-[[nodiscard]] std::string_view alert_type_name(tenant::AlertType type) noexcept;
+/// Its line for people.
+[[nodiscard]] std::string alert_text(const tenant::Alert& alert);
 
 /// `webhook-signature`: of "id.timestamp.document".
 [[nodiscard]] std::string webhook_signature(std::string_view key, std::string_view id, int64_t unix_s,

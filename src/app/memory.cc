@@ -187,6 +187,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back({"events that are told",
                          AlertWebhook::memory_bytes_max(*plan.alerts) + server.shard_count * sizeof(tenant::AlertRing),
                          "alerts.webhook.queue"});
+    if (server.anomaly)
+        terms.push_back({"what consumers usually do",
+                         AnomalyWatch::memory_bytes_max(*server.anomaly, server.shard_count),
+                         "alerts.anomaly.consumers"});
     if (plan.lockout != nullptr)
         terms.push_back({"addresses that have failed to authenticate, old and new", 2 * tenant::Lockout::memory_bytes(),
                          "auth.lockout.failures"});

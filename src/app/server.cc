@@ -147,6 +147,7 @@ class Server {
     std::unique_ptr<IssuedKeys> issued_keys_;
     std::deque<tenant::AlertRing> alert_rings_;     // by shard
     std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
+    std::unique_ptr<AnomalyWatch> anomalies_;       // null: nobody looks for sudden changes
     std::vector<std::unique_ptr<ShardThread>> shards_;
     std::unique_ptr<ShardThread> admin_;
     std::vector<int> unix_fds_;
@@ -197,6 +198,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     }
     resolver_ = std::move(*resolver);
     if (!open_state() || !open_ledger() || !open_issued_keys()) return exit_config;
+    if (options_.anomaly) anomalies_ = std::make_unique<AnomalyWatch>(*options_.anomaly, vault_, options_.shard_count);
     if (options_.shared_store) limits_.share();
     files_.begin(TlsFiles::Fault::refuse);
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
@@ -212,6 +214,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         shards_.back()->set_register(register_.get());
         shards_.back()->keep_cache(*cache_);
         shards_.back()->put_alerts_into(alert_rings_.emplace_back());
+        if (anomalies_ != nullptr) shards_.back()->put_activity_into(anomalies_->ring(index));
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
@@ -397,6 +400,7 @@ std::optional<int> Server::open_listener(const net::Address& address, const std:
 }
 
 void Server::keep_asking() {
+    if (anomalies_ != nullptr) anomalies_->tell_webhook(plan_->alerts != nullptr);
     if (!admin_) return;
     admin_->set_google_accounts(files_.google_accounts());
     admin_->set_health_targets(health_targets(*plan_));
@@ -456,6 +460,7 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
     admin_->keep_health_checks();
     std::vector<tenant::AlertRing*> rings;
     for (tenant::AlertRing& ring : alert_rings_) rings.push_back(&ring);
+    if (anomalies_ != nullptr) rings.push_back(&anomalies_->alerts());
     admin_->keep_alerts(std::move(rings));
     if (options_.shared_store) admin_->keep_shared_store(*options_.shared_store, *usage_);
     if (listens && !listen_as_admin()) return false;
@@ -503,6 +508,8 @@ observe::ProcessFacts Server::facts() const {
             .access_tokens = admin_->token_facts(),
             .jwt_keys = admin_->jwt_key_facts(),
             .alerts = admin_->alert_facts(),
+            .ledgers_failing = usage_ != nullptr ? std::optional(usage_->failing_count()) : std::nullopt,
+            .anomalies = anomalies_ != nullptr ? std::optional(anomalies_->facts()) : std::nullopt,
             .leases = admin_->lease_facts(),
             .shared_store = admin_->shared_store_facts(),
             .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms),
@@ -618,6 +625,7 @@ void Server::drain(const sigset_t& signals) {
     }
     for (const auto& shard : shards_) shard->join();
     stop_answering();
+    if (anomalies_ != nullptr) anomalies_->stop();
     if (admin_) {  // who watches the drain sees it through
         admin_->drain();
         admin_->cut();

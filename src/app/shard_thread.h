@@ -45,6 +45,8 @@ class ShardThread {
     }
     /// Before start: where this shard's own events go.
     void put_alerts_into(tenant::AlertRing& ring) noexcept { own_ring_ = &ring; }
+    /// Before start: where this shard's settled requests are noted.
+    void put_activity_into(tenant::ActivityRing& ring) noexcept { activity_ = &ring; }
     /// Runs the shard; returns when its ring is open and its listeners accept, or why they cannot.
     [[nodiscard]] Result<void> start(std::shared_ptr<const proxy::Plan> plan);
     /// tls  this shard's own, for its https listeners.
@@ -125,6 +127,7 @@ class ShardThread {
     std::vector<tenant::AlertRing*> told_rings_;
     std::unique_ptr<AlertWebhook> alerts_;
     tenant::AlertRing* own_ring_ = nullptr;
+    tenant::ActivityRing* activity_ = nullptr;  // null: nobody looks for changes
     SharedStoreOptions shared_options_;
     store::UsageStore* shared_usage_ = nullptr;  // null: nothing is shared
     std::unique_ptr<SharedStore> shared_store_;

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "anomaly_text.h"
 #include "line_log_text.h"
 #include "loom/base/alloc_counter.h"
 #include "loom/observe/metrics.h"
@@ -638,7 +639,8 @@ class Exposition {
                     "Events that were not told: no room (full), the webhook does not take such (refused), or not in "
                     "alerts.webhook.retry_for (expired).");
         const uint64_t lost = sum([](const ShardMetrics& s) { return s.alerts_lost.value(); });
-        out_.sample({{"reason", "full"}}, a.dropped_full + lost);
+        out_.sample({{"reason", "full"}},
+                    a.dropped_full + lost + (facts_.anomalies ? facts_.anomalies->alerts_lost : 0));
         out_.sample({{"reason", "refused"}}, a.dropped_refused);
         out_.sample({{"reason", "expired"}}, a.dropped_expired);
         out_.single("loom_alerts_waiting", "gauge", "Events that are still to be told.", a.waiting);
@@ -652,6 +654,10 @@ class Exposition {
         write_access_tokens();
         write_jwt_keys();
         write_alerts();
+        if (facts_.ledgers_failing)
+            out_.single("loom_ai_ledgers_failing", "gauge", "Shards whose ledger is not written, and waits in memory.",
+                        *facts_.ledgers_failing);
+        if (facts_.anomalies) write_anomalies(out_, *facts_.anomalies);
         if (facts_.leases)
             write_leases(out_, *facts_.leases,
                          {.drawing = sum([](const ShardMetrics& m) { return m.lease_short.value(); }),

@@ -79,6 +79,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     static constexpr size_t head_slack_bytes = 1600;           // of a head, beside what others' heads say
 
   private:
+    friend class ActivityNote;
     friend class AdminCall;
     friend class BatchUpload;
     friend class Booking;

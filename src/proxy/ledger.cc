@@ -189,6 +189,8 @@ void Booking::settle(LedgerExit exit) {
     LedgerSettlement settlement = settlement_of(exit);
     settlement.id = entry.id;
     entry.last = settlement;
+    entry.took_tokens += settlement.tokens.input + settlement.tokens.output;
+    entry.took_cost = sum_of(entry.took_cost, std::max<Money>(settlement.cost, 0));
     if (entry.id == 0 || !log.append(settlement)) x_.services_.metrics().ledger_lost.add();
 }
 

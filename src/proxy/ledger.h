@@ -22,6 +22,8 @@ struct LedgerEntry final : store::LedgerLog::Waiter {
     uint64_t input_tokens = 0;      // as they were estimated
     uint64_t output_tokens = 0;     // that are to be expected
     Money cost = -1;                // of these
+    uint64_t took_tokens = 0;       // all attempts that are settled
+    Money took_cost = 0;            // likewise, as far as there are prices
     uint64_t waits_from_ms = 0;     // the last wait for its intent began
     uint16_t status = 0;            // of the provider's answer; 0: none came
     bool input_counted = false;     // input_tokens are no guess

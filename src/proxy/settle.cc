@@ -1,6 +1,7 @@
 // The last phase, on every exit and exactly once: what happened is counted, logged, and given back.
 #include <algorithm>
 
+#include "activity.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -62,6 +63,7 @@ void Exchange::settle() {
     if (limited_ != nullptr) ClientQuota(*this).leave();
     Booking(*this).settle_last();
     write_log(now_ns);
+    if (services_.activity() != nullptr) ActivityNote(*this).put();
     Booking(*this).end();
     if (streaming_) services_.metrics().streams_open.sub();
     release_request();

@@ -198,6 +198,19 @@ std::optional<int64_t> LedgerDirectory::last_write_s(const SegmentName& name) co
     return found.st_mtim.tv_sec;
 }
 
+/// By writing, since what is free may be kept for others, or is beyond a quota.
+bool LedgerDirectory::is_full() const {
+    if (in_memory()) return false;
+    const std::string path = directory_ + "/ledger.room";
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0) return errno == ENOSPC || errno == EDQUOT;
+    auto written = write_all(fd, std::string(room_bytes, '\0'), 0);
+    if (written && ::fsync(fd) != 0) written = std::unexpected(errno);
+    ::close(fd);
+    ::unlink(path.c_str());
+    return !written && (written.error() == ENOSPC || written.error() == EDQUOT);
+}
+
 void LedgerDirectory::sync_entries() const {
     if (in_memory()) return;
     const int folder = ::open(segments_path(directory_).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -51,6 +51,9 @@ class LedgerDirectory {
     /// Seconds since 1970 of its last write; nothing where it is not there.
     [[nodiscard]] std::optional<int64_t> last_write_s(const SegmentName& name) const;
     [[nodiscard]] std::string path_of(const SegmentName& name) const;
+    /// Its disk does not take as much as a start has to write.
+    [[nodiscard]] bool is_full() const;
+    static constexpr size_t room_bytes = 256 * 1024;
 
     /// Of a directory that need not be this process's own.
     [[nodiscard]] static std::string database_path(const std::string& directory);

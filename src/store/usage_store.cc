@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "ledger_directory.h"
+#include "ledger_stand_in.h"
 #include "loom/base/clock.h"
 #include "loom/base/result.h"
 #include "loom_identity.h"
@@ -43,7 +44,9 @@ class UsageStore::Impl {
     template <class T, class Question>
     void later(Answer<T> answer, Question question);
     [[nodiscard]] const std::string& loom_id() const noexcept { return table_.loom_id(); }
-    std::expected<void, std::string> begin();
+    /// has_room  false: nothing can be written now, and all that would be waits until it can.
+    std::expected<void, std::string> begin(bool has_room);
+    [[nodiscard]] uint32_t failing_count() const noexcept;
     void start();
     void stop() noexcept;
     LedgerChannel& channel(uint32_t shard) noexcept { return *channels_[shard]; }
@@ -70,6 +73,10 @@ class UsageStore::Impl {
     using Folded = std::expected<void, std::string>;
 
     // recovery
+    Folded begin_files(const std::vector<SegmentName>& names);
+    Folded stand_in(LedgerChannel& channel);
+    void find_room();
+    Folded take_room();
     Folded recover(const std::vector<SegmentName>& names);
     Folded fold_file(const SegmentName& name);
     void put_aside(const SegmentName& name, const char* why);
@@ -108,6 +115,10 @@ class UsageStore::Impl {
     std::vector<uint32_t> numbers_;  // the next segment's, by shard
     std::vector<int> told_faults_;   // by shard
     std::vector<std::unique_ptr<Live>> live_;
+    std::vector<std::unique_ptr<LedgerStandIn>> stand_ins_;
+    std::atomic<bool> waits_for_room_{false};  // since the start: nothing of a former one is made good
+    std::string told_room_fault_;
+    uint32_t recovery_number_ = 1;  // of the next segment that settles what is lost
     std::string told_fold_fault_;
     std::vector<std::string> told_supply_faults_;  // by shard
     std::mutex stop_mutex_;
@@ -119,13 +130,12 @@ class UsageStore::Impl {
     std::thread thread_;
 };
 
-std::expected<void, std::string> UsageStore::Impl::begin() {
+std::expected<void, std::string> UsageStore::Impl::begin(bool has_room) {
     const auto names = LOOM_TRY(directory_.segments());
     for (const SegmentName& name : names) epoch_ = std::max(epoch_, name.epoch + 1);
     const auto rows = table_.segments();
     if (!rows) return std::unexpected(fmt::format("usage.db: {}", rows.error().text));
     for (const SegmentRow& row : *rows) epoch_ = std::max(epoch_, row.name.epoch + 1);
-    LOOM_TRY(recover(names));
     if (directory_.in_memory()) options_.segment_bytes = std::min(options_.segment_bytes, memory_segment_bytes);
     numbers_.assign(options_.shard_count, 1);
     told_faults_.assign(options_.shard_count, 0);
@@ -136,10 +146,72 @@ std::expected<void, std::string> UsageStore::Impl::begin() {
         channel.epoch = epoch_;
         channel.shard = shard;
         channel.segment_bytes = options_.segment_bytes;
-        LOOM_TRY(make_live(channel, nullptr));
-        LOOM_TRY(make_live(channel, &channel.spare));
+    }
+    if (has_room) {
+        auto begun = begin_files(names);
+        if (begun || !directory_.is_full()) return begun;
+    }
+    for (auto& channel : channels_)
+        if (channel->first == nullptr) LOOM_TRY(stand_in(*channel));
+    waits_for_room_.store(true, std::memory_order_relaxed);
+    notice(
+        "the disk of state.directory is full: the ledger begins in memory, and goes on as "
+        "token_accounting.on_disk_full "
+        "says; what a former start has left open is made good once there is room");
+    return {};
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::begin_files(const std::vector<SegmentName>& names) {
+    LOOM_TRY(recover(names));
+    for (auto& channel : channels_) {
+        LOOM_TRY(make_live(*channel, nullptr));
+        LOOM_TRY(make_live(*channel, &channel->spare));
     }
     return {};
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::stand_in(LedgerChannel& channel) {
+    auto made = LedgerStandIn::make(directory_.vault().get(), epoch_, channel.shard);
+    if (!made) return std::unexpected(fmt::format("/dev/full: {}", std::strerror(made.error())));
+    channel.first = &stand_ins_.emplace_back(std::move(*made))->segment;
+    return {};
+}
+
+/// What the start could not do, as soon as it can be done.
+void UsageStore::Impl::find_room() {
+    if (directory_.is_full()) return;
+    const Folded taken = take_room();
+    const std::string fault = taken ? "" : taken.error();
+    if (fault != told_room_fault_ && !fault.empty())
+        notice(fmt::format("the ledger cannot begin: {}; it is tried again", fault));
+    told_room_fault_ = fault;
+    if (!taken) return;
+    waits_for_room_.store(false, std::memory_order_relaxed);
+    notice("there is room on the disk of state.directory again: the ledger is written");
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::take_room() {
+    const std::string path = LOOM_TRY(directory_.database());
+    // Nobody else may have the database open while it is read alone, this process neither.
+    table_ = LOOM_TRY(UsageTable::open(":memory:"));
+    auto opened = UsageTable::open(path, directory_.vault());
+    if (!opened) {
+        if (auto alone = UsageTable::open(path, directory_.vault(), UsageTable::Use::alone)) table_ = std::move(*alone);
+        return std::unexpected(opened.error());
+    }
+    table_ = std::move(*opened);
+    bound_models();
+    for (auto& live : live_) live->stale = true;
+    auto names = LOOM_TRY(directory_.segments());
+    std::erase_if(names, [this](const SegmentName& name) { return name.epoch >= epoch_; });
+    return recover(names);
+}
+
+/// Of the shards whose log is not written.
+uint32_t UsageStore::Impl::failing_count() const noexcept {
+    if (waits_for_room_.load(std::memory_order_relaxed)) return static_cast<uint32_t>(channels_.size());
+    return static_cast<uint32_t>(std::ranges::count_if(
+        channels_, [](const auto& channel) { return channel->fault.load(std::memory_order_relaxed) != 0; }));
 }
 
 UsageStore::Impl::Folded UsageStore::Impl::recover(const std::vector<SegmentName>& names) {
@@ -223,7 +295,7 @@ void UsageStore::Impl::finish_file(int fd, const SegmentRow& row, uint64_t size)
 UsageStore::Impl::Folded UsageStore::Impl::settle_lost() {
     const std::vector<OpenIntent> lost = table_.open_before(epoch_);
     if (lost.empty()) return {};
-    const SegmentName name{.epoch = epoch_, .shard = ledger_recovery_shard, .number = 1};
+    const SegmentName name{.epoch = epoch_, .shard = ledger_recovery_shard, .number = recovery_number_++};
     const auto made = directory_.make_segment(name, wall_us());
     if (!made) return std::unexpected(fmt::format("{}: {}", directory_.path_of(name), std::strerror(made.error())));
     const SegmentCipher* const cipher = made->cipher.get();
@@ -327,6 +399,7 @@ UsageStore::Impl::Folded UsageStore::Impl::fold_one(Live& live) {
 /// A shard's segments one after the other: a settlement may be in the next one's beginning while its intent's write in
 /// this one's end is under way still.
 UsageStore::Impl::Folded UsageStore::Impl::fold_live() {
+    if (waits_for_room_.load(std::memory_order_relaxed)) return {};
     Folded result;
     std::vector<bool> goes_on(channels_.size(), true);  // by shard
     for (auto& live : live_) {
@@ -455,7 +528,8 @@ void UsageStore::Impl::run() {
     for (bool last = false;;) {
         {
             const std::lock_guard lock(work_);
-            if (!last) supply();
+            if (waits_for_room_.load(std::memory_order_relaxed)) find_room();
+            if (!last && !waits_for_room_.load(std::memory_order_relaxed)) supply();
             const auto folded = fold_live();
             const std::string fault = folded ? "" : folded.error();
             if (fault != told_fold_fault_ && !fault.empty())
@@ -517,14 +591,29 @@ static std::expected<void, std::string> share(UsageTable& table, const LedgerDir
     return keep_loom_id(folder, directory.vault(), table.loom_id());
 }
 
+/// The sums that there are, which budgets ask for. Where there is no database yet there are none.
+static std::expected<UsageTable, std::string> open_without_room(const std::string& path, const VaultPtr& vault,
+                                                                const std::string& fault) {
+    auto alone = UsageTable::open(path, vault, UsageTable::Use::alone);
+    if (alone) return alone;
+    struct stat found{};
+    if (::stat(path.c_str(), &found) == 0 && found.st_size == 0) return UsageTable::open(":memory:");
+    return std::unexpected(fmt::format("{}; its disk is full: make room there", fault));
+}
+
 std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options options) {
     auto directory = LOOM_TRY(LedgerDirectory::open(options.directory, options.vault));
     const std::string path = LOOM_TRY(directory.database());
-    auto table = LOOM_TRY(UsageTable::open(path, directory.vault()));
-    if (options.shared) LOOM_TRY(share(table, directory, path, options.directory));
-    auto impl = std::make_unique<Impl>(std::move(directory), std::move(table), std::move(options));
+    auto table = UsageTable::open(path, directory.vault());
+    const bool has_room = table.has_value() || !directory.is_full();
+    if (!has_room) table = open_without_room(path, directory.vault(), table.error());
+    if (!table) return std::unexpected(table.error());
+    if (options.shared && !has_room)
+        return std::unexpected(fmt::format("{}: the disk is full; make room, for what is shared needs it", path));
+    if (options.shared) LOOM_TRY(share(*table, directory, path, options.directory));
+    auto impl = std::make_unique<Impl>(std::move(directory), std::move(*table), std::move(options));
     impl->bound_models();
-    LOOM_TRY(impl->begin());
+    LOOM_TRY(impl->begin(has_room));
     impl->start();
     return std::unique_ptr<UsageStore>(new UsageStore(std::move(impl)));
 }
@@ -548,6 +637,8 @@ std::expected<bool, std::string> UsageStore::knows(const std::string& consumer) 
 }
 
 void UsageStore::stop() noexcept { impl_->stop(); }
+
+uint32_t UsageStore::failing_count() const noexcept { return impl_->failing_count(); }
 
 const std::string& UsageStore::loom_id() const noexcept { return impl_->loom_id(); }
 

@@ -139,10 +139,13 @@ std::string usage_day_text(UsageDay day) {
                        static_cast<unsigned>(date.day()));
 }
 
-std::expected<UsageTable, std::string> UsageTable::open(const std::string& path, VaultPtr vault) {
+std::expected<UsageTable, std::string> UsageTable::open(const std::string& path, VaultPtr vault, Use use) {
     auto database = Database::open(path, std::move(vault));
     if (!database) return std::unexpected(explain(path, database.error()));
     UsageTable table(std::move(*database));
+    if (use == Use::alone)
+        if (const auto alone = table.database_.text("PRAGMA locking_mode = EXCLUSIVE"); !alone)
+            return std::unexpected(explain(path, alone.error()));
     if (const auto begun = table.begin(path == ":memory:"); !begun)
         return std::unexpected(explain(path, begun.error()));
     return table;

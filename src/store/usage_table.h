@@ -49,7 +49,11 @@ class UsageTable {
   public:
     /// path  of a file that is there, or ":memory:".
     /// Errors  a text for whoever starts Loom.
-    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path, VaultPtr vault = {});
+    /// Where the disk has no room, not even for the memory that processes share to read a database together, `alone`
+    /// reads it without: nobody else may then.
+    enum class Use : uint8_t { shared, alone };
+    [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path, VaultPtr vault = {},
+                                                                     Use use = Use::shared);
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }

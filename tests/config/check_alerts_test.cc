@@ -44,6 +44,25 @@ TEST(CheckAlerts, WhatIsWrongIsToldWhereItStands) {
               std::string::npos);
 }
 
+TEST(CheckAnomalies, WhatIsWrongIsToldWhereItStands) {
+    const std::string on = "alerts.anomaly.enabled = on\n";
+    EXPECT_EQ(more(on), "");
+    EXPECT_EQ(more(on + "alerts.anomaly.kinds = spend, hours\nalerts.anomaly.floor.money = $2.50\n"), "");
+    EXPECT_EQ(more("alerts.webhook.url = https://h.example\n" + on, base.substr(0, base.find("token_accounting."))),
+              "");
+    const auto expect = [](const std::string& text, const std::string& part) {
+        const std::string told = more(text);
+        EXPECT_NE(told.find(part), std::string::npos) << told;
+    };
+    expect("alerts.anomaly.window = 5m\n", "means nothing without alerts.anomaly.enabled = on");
+    expect(on + "alerts.anomaly.floor.money = much\n", "an amount such as $5.00 is expected");
+    expect(on + "alerts.anomaly.window = 1h\nalerts.anomaly.learning = 3h\n", "is shorter than four windows");
+    expect(on + "alerts.anomaly.kinds = spend, weather\n", "alerts.anomaly.kinds");
+    expect(on + "alerts.anomaly.factor = 1\n", "alerts.anomaly.factor");
+    expect(on + "alerts.anomaly.window = 2h\n", "alerts.anomaly.window");
+    EXPECT_NE(more(on, base.substr(0, base.find("state.directory"))).find("is lost at a restart"), std::string::npos);
+}
+
 tenant::Alert an_alert() {
     tenant::Alert alert;
     alert.type = tenant::AlertType::budget_share;
@@ -88,6 +107,71 @@ TEST(AlertDocument, AnIdIsThatOfTheEventAndNotOfItsTelling) {
     differs([](auto& a) { a.type = tenant::AlertType::budget_refused; });
     differs([](auto& a) { a.budget = std::string_view("token_accounting.team.c.budget.weekly"); });
     EXPECT_EQ(alert_id(alert).find('.'), std::string::npos) << "it is signed between points";
+}
+
+tenant::Alert a_change(tenant::AlertType type) {
+    tenant::Alert alert;
+    alert.type = type;
+    alert.unix_s = 1'767'268'799;  // 2026-01-01T11:59:59Z
+    alert.name = std::string_view("app");
+    alert.anomaly = {.subject = {}, .value = 34, .usual = 21, .requests = 120, .window_s = 3'600, .repeat_s = 86'400};
+    return alert;
+}
+
+TEST(AlertDocument, ChangesToTheLetter) {
+    using enum tenant::AlertType;
+    const auto expect = [](const tenant::Alert& alert, const std::string& type, const std::string& text,
+                           const std::string& data) {
+        EXPECT_EQ(alert_document(alert, "e"), R"({"id":"e","type":")" + type +
+                                                  R"(","timestamp":"2026-01-01T11:59:59Z","text":")" + text +
+                                                  R"(","data":{)" + data + "}}");
+    };
+    tenant::Alert spend = a_change(spend_anomaly);
+    expect(
+        spend, "anomaly.spend", "consumer app: 34 tokens in 1h, where 21 at most is usual (120 requests)",
+        R"("scope":"consumer","consumer":"app","unit":"tokens","spent":34,"usual":21,"requests":120,"window_s":3600)");
+    spend.unit = tenant::BudgetUnit::money;
+    spend.scope = LimitScope::global;
+    spend.name = std::string_view();
+    spend.anomaly.value = 12'500'000'000;
+    spend.anomaly.usual = 1'000'000'000;
+    spend.anomaly.window_s = 90;
+    expect(spend, "anomaly.spend", "all together: 12.5 in 90s, where 1 at most is usual (120 requests)",
+           R"("scope":"global","unit":"money","spent":"12.5","usual":"1","requests":120,"window_s":90)");
+    expect(a_change(client_errors_anomaly), "anomaly.client_errors",
+           "consumer app: 34 of 120 requests in 1h failed by the client's fault (4xx), where 2.1% is usual",
+           R"("scope":"consumer","consumer":"app","errors":34,"share":0.283,"usual_share":0.021,"requests":120,)"
+           R"("window_s":3600)");
+    tenant::Alert address = a_change(new_address);
+    address.anomaly.subject = std::string_view("203.0.113.0/24");
+    expect(address, "anomaly.new_address", "consumer app: a request from 203.0.113.0/24, from where it never came",
+           R"("scope":"consumer","consumer":"app","network":"203.0.113.0/24")");
+    tenant::Alert model = a_change(new_model);
+    model.anomaly.subject = std::string_view("a\n\"b");
+    expect(model, "anomaly.new_model", R"(consumer app: a request for \"a\\n\\\"b\", which it never used)",
+           R"("scope":"consumer","consumer":"app","model":"a\n\"b")");
+    expect(a_change(unusual_hours), "anomaly.unusual_hours",
+           "consumer app: 120 requests in 1h at 11:00 UTC, when it never works",
+           R"("scope":"consumer","consumer":"app","hour":11,"requests":120,"window_s":3600)");
+}
+
+TEST(AlertDocument, AChangesIdIsThatOfItsDayAndSubject) {
+    const tenant::Alert alert = a_change(tenant::AlertType::new_address);
+    tenant::Alert same = alert;
+    same.unix_s += 60;
+    same.unix_s -= same.unix_s % 3'600;
+    same.anomaly.requests += 7;
+    EXPECT_EQ(alert_id(same), alert_id(alert));
+    const auto differs = [&alert](auto&& change) {
+        tenant::Alert other = alert;
+        change(other);
+        EXPECT_NE(alert_id(other), alert_id(alert));
+    };
+    differs([](auto& a) { a.unix_s += 86'400; });
+    differs([](auto& a) { a.name = std::string_view("other"); });
+    differs([](auto& a) { a.scope = LimitScope::global; });
+    differs([](auto& a) { a.type = tenant::AlertType::new_model; });
+    differs([](auto& a) { a.anomaly.subject = std::string_view("192.0.2.0/24"); });
 }
 
 TEST(AlertDocument, SignaturesAreThoseOfTheSpecification) {

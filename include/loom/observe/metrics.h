@@ -440,6 +440,18 @@ struct AlertFacts {
     uint64_t waiting = 0;
 };
 
+/// Of who looks for sudden changes.
+struct AnomalyCounts {
+    static constexpr std::array<std::string_view, 6> types = {"spend",       "client_errors", "provider_errors",
+                                                              "new_address", "new_model",     "unusual_hours"};
+    std::array<uint64_t, types.size()> told{};
+    uint64_t learning = 0, learned = 0;  // consumers
+    uint64_t unwatched = 0;              // requests of consumers beyond alerts.anomaly.consumers
+    uint64_t lost = 0;                   // requests that came faster than they were read
+    uint64_t alerts_lost = 0;            // for which the webhook had no room
+    uint64_t save_failures = 0;
+};
+
 /// Of limits that several Looms share.
 struct LeaseFacts {
     uint64_t limits = 0;    // that are shared
@@ -522,6 +534,8 @@ struct ProcessFacts {
     std::vector<AccessTokenFacts> access_tokens;
     std::vector<JwtKeyFacts> jwt_keys;
     std::optional<AlertFacts> alerts;              // nothing where no event is told
+    std::optional<uint32_t> ledgers_failing;       // shards; nothing where there is no ledger
+    std::optional<AnomalyCounts> anomalies;        // nothing where nobody looks for them
     std::optional<LeaseFacts> leases;              // nothing where no limit is shared
     std::optional<SharedStoreFacts> shared_store;  // nothing where there is none
     std::vector<ProviderHealth> providers;         // all that there are

@@ -25,6 +25,7 @@
 #include "loom/proxy/plan.h"
 #include "loom/store/ledger_log.h"
 #include "loom/store/resource_register.h"
+#include "loom/tenant/activity.h"
 #include "loom/tenant/alert.h"
 #include "loom/upstream/pool.h"
 
@@ -133,6 +134,9 @@ class Services {
 
     /// Where this shard's events go; null: nowhere.
     void set_alerts(tenant::AlertRing* alerts) noexcept { alerts_ = alerts; }
+    /// Where this shard's settled requests are noted; null: nobody looks for changes.
+    void set_activity(tenant::ActivityRing* activity) noexcept { activity_ = activity; }
+    [[nodiscard]] tenant::ActivityRing* activity() const noexcept { return activity_; }
     /// Where the plan in force has events told.
     void tell(const tenant::Alert& alert) noexcept;
 
@@ -243,6 +247,7 @@ class Services {
     store::ResourceRegister* register_ = nullptr;
     store::LedgerLog* ledger_ = nullptr;
     tenant::AlertRing* alerts_ = nullptr;
+    tenant::ActivityRing* activity_ = nullptr;
     bool refuses_without_ledger_ = false;
     std::unique_ptr<Clients> clients_;
     uint32_t client_count_ = 0;

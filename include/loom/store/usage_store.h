@@ -38,11 +38,15 @@ class UsageStore {
     };
 
     /// Takes the directory, folds what former starts have left, books what was in flight at their end by its estimate,
-    /// and starts the thread. Blocks on the disk.
-    /// Errors  a text that names the file, what is wrong with it, and a remedy.
+    /// and starts the thread. Blocks on the disk. On one that is full it begins all the same: what shards write waits
+    /// in their memory as it does when a disk becomes full later, and the rest is done once there is room. What is
+    /// shared with others does not begin then. Errors  a text that names the file, what is wrong with it, and a remedy.
     [[nodiscard]] static std::expected<std::unique_ptr<UsageStore>, std::string> open(Options options);
     UsageStore(const UsageStore&) = delete;
     ~UsageStore();  // stop()
+
+    /// Shards whose log is not written now, and waits in memory. Any thread.
+    [[nodiscard]] uint32_t failing_count() const noexcept;
 
     /// Of a shard below shard_count; good as long as the store.
     [[nodiscard]] LedgerChannel& channel(uint32_t shard) noexcept;

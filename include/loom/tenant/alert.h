@@ -1,14 +1,13 @@
-// What somebody should hear of: events of budgets, on their way from the shard that saw them to who tells them.
+// What somebody should hear of: events of budgets, on their way from the shard that saw them to who tells them, and
+// what is unlike a consumer's own usual.
 #pragma once
 
-#include <algorithm>
-#include <array>
-#include <atomic>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
+#include "loom/base/handover_ring.h"
 #include "loom/base/limit_scope.h"
+#include "loom/base/short_text.h"
 #include "loom/tenant/budget.h"
 
 namespace loom::tenant {
@@ -17,22 +16,24 @@ enum class AlertType : uint8_t {
     budget_share,    // a share of a limit is reached (token_accounting.*.alert)
     budget_spent,    // a limit is reached
     budget_refused,  // what is left of it did not do for a request, which was refused
+    // Sudden changes (alerts.anomaly.*, tenant/anomaly.h):
+    spend_anomaly,
+    client_errors_anomaly,
+    provider_errors_anomaly,
+    new_address,
+    new_model,
+    unusual_hours,
 };
+inline constexpr size_t alert_type_count = 9;
 
-/// A text of bounded length, cut where it is longer.
-template <size_t bytes_max>
-class ShortText {
-  public:
-    ShortText() = default;
-    ShortText(std::string_view text) noexcept : size_(static_cast<uint8_t>(std::min(text.size(), bytes_max))) {
-        static_assert(bytes_max <= UINT8_MAX);
-        std::memcpy(bytes_.data(), text.data(), size_);
-    }
-    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
-
-  private:
-    std::array<char, bytes_max> bytes_;
-    uint8_t size_ = 0;
+/// Of a change, in the window at hand.
+struct AnomalyFacts {
+    ShortText<128> subject;  // the network of a new address, a new model
+    uint64_t value = 0;      // what was spent (of money, in budget_units), how many errors there were
+    uint64_t usual = 0;      // the most of it that is usual here; of errors, in thousandths of the requests
+    uint64_t requests = 0;
+    uint32_t window_s = 0;
+    uint32_t repeat_s = 0;  // the same is told again so much later at the earliest
 };
 
 /// One event, by value: the configuration in which it happened may be gone when it is told.
@@ -48,34 +49,13 @@ struct Alert {
     uint8_t share = 0;   // percent that is reached; 0 of what is no share
     uint64_t spent = 0;  // and held; of money, in budget_units
     uint64_t limit = 0;  // likewise
+    AnomalyFacts anomaly;
 };
 
-/// One shard's events. One thread puts in, another one takes out; neither waits.
-class AlertRing {
-  public:
-    static constexpr uint32_t size = 64;
+/// "budget.share_reached", "anomaly.spend", …
+[[nodiscard]] std::string_view alert_type_name(AlertType type) noexcept;
 
-    /// False where there is no room.
-    bool put(const Alert& alert) noexcept {
-        const uint32_t at = put_.load(std::memory_order_relaxed);
-        if (at - taken_.load(std::memory_order_acquire) == size) return false;
-        slots_[at % size] = alert;
-        put_.store(at + 1, std::memory_order_release);
-        return true;
-    }
-    /// False where there is none.
-    bool take(Alert& alert) noexcept {
-        const uint32_t at = taken_.load(std::memory_order_relaxed);
-        if (at == put_.load(std::memory_order_acquire)) return false;
-        alert = slots_[at % size];
-        taken_.store(at + 1, std::memory_order_release);
-        return true;
-    }
-
-  private:
-    std::array<Alert, size> slots_;
-    alignas(64) std::atomic<uint32_t> put_{0};
-    alignas(64) std::atomic<uint32_t> taken_{0};
-};
+/// One shard's events.
+using AlertRing = HandoverRing<Alert, 64>;
 
 }  // namespace loom::tenant

@@ -53,9 +53,11 @@ void check_alerts(Report& report) {
     }
     if (!config.text("alerts.webhook.url").empty()) {
         check_place(report);
-        if (!any_budget(config))
-            report.warning("alerts.webhook.url",
-                           "nothing is told: there is no limit or budget (token_accounting.limit.NAME.daily_limit …)");
+        if (!any_budget(config) && !config.boolean("alerts.anomaly.enabled"))
+            report.warning(
+                "alerts.webhook.url",
+                "nothing is told: there is no limit or budget (token_accounting.limit.NAME.daily_limit …), and "
+                "alerts.anomaly.enabled is off");
         return;
     }
     if (config.has("alerts.webhook.url")) return report.error("alerts.webhook.url", "is empty");

@@ -230,6 +230,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_rate_limits(report);
     check_budgets(report);
     check_alerts(report);
+    check_anomalies(report);
     check_context(report);
     check_ledger(report);
     check_security(report);

@@ -69,5 +69,7 @@ void check_budgets(Report& report);
 void check_context(Report& report);
 /// Where events are told.
 void check_alerts(Report& report);
+/// Which sudden changes are told.
+void check_anomalies(Report& report);
 
 }  // namespace loom::app

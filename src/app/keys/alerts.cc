@@ -11,7 +11,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "alerts.webhook.url",
      .type = secret,
      .meaning = "where events are told by a POST of JSON, https:// or http://: shares of limits and budgets that are "
-                "reached (token_accounting.*.alert), and those that are spent. One that is not taken (2xx) is told "
+                "reached (token_accounting.*.alert), those that are spent, and sudden changes (alerts.anomaly.*). One "
+                "that is not taken (2xx) is told "
                 "again, with the same id. Unset: nowhere"},
     {.pattern = "alerts.webhook.secret",
      .type = secret,

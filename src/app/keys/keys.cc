@@ -540,15 +540,13 @@ constexpr KeyRow observe_rows[] = {
 
 std::span<const std::span<const KeyRow>> all_keys() {
     static const std::span<const KeyRow> tables[] = {
-        config::keys(),     app_rows,        net_rows,        proxy_rows,
-        llm_rows,           routing_keys(),  hold_keys(),     limit_keys(),
-        selection_keys(),   fallback_keys(), health_keys(),   sticky_keys(),
-        experiment_keys(),  mirror_keys(),   hedge_keys(),    price_keys(),
-        model_price_keys(), tenant_rows,     identity_keys(), introspection_keys(),
-        rate_limit_keys(),  ledger_keys(),   budget_keys(),   alert_keys(),
-        upstream_rows,      http_rows,       io_rows,         observe_rows,
-        admin_rows,         security_keys(), token_keys(),    cache_keys(),
-        later_keys(),
+        config::keys(),    app_rows,           net_rows,          proxy_rows,       llm_rows,
+        routing_keys(),    hold_keys(),        limit_keys(),      selection_keys(), fallback_keys(),
+        health_keys(),     sticky_keys(),      experiment_keys(), mirror_keys(),    hedge_keys(),
+        price_keys(),      model_price_keys(), tenant_rows,       identity_keys(),  introspection_keys(),
+        rate_limit_keys(), ledger_keys(),      budget_keys(),     alert_keys(),     anomaly_keys(),
+        upstream_rows,     http_rows,          io_rows,           observe_rows,     admin_rows,
+        security_keys(),   token_keys(),       cache_keys(),      later_keys(),
     };
     return tables;
 }

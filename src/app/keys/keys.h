@@ -50,6 +50,8 @@ namespace loom::app {
 [[nodiscard]] std::span<const KeyRow> budget_keys();
 /// Rows of the keys that say where events are told.
 [[nodiscard]] std::span<const KeyRow> alert_keys();
+/// Rows of the keys that say which sudden changes are told.
+[[nodiscard]] std::span<const KeyRow> anomaly_keys();
 /// Rows of the keys that say who is let in.
 [[nodiscard]] std::span<const KeyRow> identity_keys();
 /// Rows of the keys that say who is asked about tokens.

@@ -14,6 +14,7 @@
 #include "loom/llm/json_text.h"
 #include "loom/observe/log.h"
 #include "plan/alerts.h"
+#include "plan/anomaly.h"
 #include "plan/identity.h"
 #include "plan/instances.h"
 #include "plan/introspection.h"
@@ -504,6 +505,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
                          .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
     fill_state_key(config, options, messages);
     fill_ledger(config, options);
+    options.anomaly = anomaly_options(config);
     options.log_path = config.text("log.access.path");
     options.audit_path = config.text("log.audit.path");
     options.model_path = config.text("semantic_cache.embedding.model_path");

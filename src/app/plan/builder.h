@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "anomaly_watch.h"
 #include "loom/config/config.h"
 #include "loom/io/shard.h"
 #include "loom/net/listener.h"
@@ -62,6 +63,7 @@ struct ServerOptions {
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::optional<SharedStoreOptions> shared_store;    // that several Looms have; its TLS terms come with the plan
+    std::optional<AnomalyWatchOptions> anomaly;        // nothing: nobody looks for sudden changes
     std::string log_path, audit_path;                  // "off": none
     std::string model_path;  // of the sentence model that prompts are compared by; "": by their words
     double log_sample = 1.0;

@@ -1,0 +1,28 @@
+// A text of bounded length, by value: what outlives the place that it came from.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace loom {
+
+/// Cut where it is longer.
+template <size_t bytes_max>
+class ShortText {
+  public:
+    ShortText() = default;
+    ShortText(std::string_view text) noexcept : size_(static_cast<uint8_t>(std::min(text.size(), bytes_max))) {
+        static_assert(bytes_max <= UINT8_MAX);
+        std::memcpy(bytes_.data(), text.data(), size_);
+    }
+    [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
+
+  private:
+    std::array<char, bytes_max> bytes_;
+    uint8_t size_ = 0;
+};
+
+}  // namespace loom

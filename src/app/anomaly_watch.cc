@@ -1,0 +1,163 @@
+#include "anomaly_watch.h"
+
+#include <chrono>
+
+#include "alert_document.h"
+#include "loom/base/clock.h"
+#include "loom/observe/log.h"
+
+namespace loom::app {
+namespace {
+
+constexpr uint64_t ms_ns = 1'000'000;
+constexpr uint64_t last_words_ms = 5'000;  // that a stop waits for the batch before its own
+
+int64_t wall_s() noexcept { return static_cast<int64_t>(wall_us() / 1'000'000); }
+
+}  // namespace
+
+AnomalyWatch::AnomalyWatch(AnomalyWatchOptions options, store::VaultPtr vault, uint32_t shard_count)
+    : options_(std::move(options)),
+      rings_(shard_count),
+      detector_(options_.rules, [this](const tenant::Alert& alert) { tell(alert); }) {
+    if (!options_.directory.empty()) {
+        auto opened = store::ProfileStore::open(options_.directory, std::move(vault), [](const std::string& text) {
+            observe::log_warn("alerts.anomaly: {}", text);
+        });
+        if (opened)
+            store_ = std::move(*opened);
+        else
+            observe::log_warn("alerts.anomaly: {}; what is learned ends with this process", opened.error());
+    }
+    restore();
+    thread_ = std::thread([this] { run(); });
+    if (store_) saving_ = std::thread([this] { run_saving(); });
+}
+
+AnomalyWatch::~AnomalyWatch() { stop(); }
+
+uint64_t AnomalyWatch::memory_bytes_max(const AnomalyWatchOptions& options, uint32_t shard_count) noexcept {
+    // A batch is a copy of all, which SQLite holds once more while it is written.
+    return (options.rules.consumers_max + 1) * tenant::AnomalyDetector::profile_bytes * 3 +
+           shard_count * sizeof(tenant::ActivityRing) + sizeof(AnomalyWatch);
+}
+
+void AnomalyWatch::restore() {
+    if (!store_) return;
+    const auto kept = store_->load();
+    if (!kept) return observe::log_warn("alerts.anomaly: {}; what is usual is learned anew", kept.error());
+    size_t refused = 0;
+    for (const auto& [name, bytes] : *kept) refused += detector_.restore(name, bytes) ? 0 : 1;
+    if (refused > 0)
+        observe::log_warn(
+            "alerts.anomaly: what was learned of {} consumers is of another version, another alerts.anomaly.window, or "
+            "beyond alerts.anomaly.consumers; it is learned anew",
+            refused);
+}
+
+void AnomalyWatch::stop() noexcept {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    {
+        const std::lock_guard lock(mutex_);
+        saving_over_ = true;
+    }
+    changed_.notify_all();
+    if (saving_.joinable()) saving_.join();
+}
+
+void AnomalyWatch::run() {
+    uint64_t save_at_ms = monotonic_ns() / ms_ns + save_ms;
+    for (;;) {
+        bool last = false;
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait_for(lock, std::chrono::milliseconds(look_ms), [this] { return stopping_; });
+            last = stopping_;
+        }
+        look();
+        const uint64_t now_ms = monotonic_ns() / ms_ns;
+        if (!last && now_ms < save_at_ms) continue;
+        save_at_ms = now_ms + save_ms;
+        give_batch(last);
+        if (last) return;
+    }
+}
+
+void AnomalyWatch::look() {
+    detector_.pass(wall_s());
+    tenant::Activity activity;
+    for (tenant::ActivityRing& one : rings_)
+        for (uint32_t i = 0; i < decltype(one.ring)::size && one.ring.take(activity); ++i) detector_.note(activity);
+    const uint64_t learned = detector_.learned_count();
+    learned_.store(learned, std::memory_order_relaxed);
+    learning_.store(detector_.consumer_count() - learned, std::memory_order_relaxed);
+    unwatched_.store(detector_.unwatched(), std::memory_order_relaxed);
+}
+
+void AnomalyWatch::tell(const tenant::Alert& alert) {
+    const auto at = static_cast<size_t>(alert.type) - static_cast<size_t>(tenant::AlertType::spend_anomaly);
+    told_[at].fetch_add(1, std::memory_order_relaxed);
+    observe::log_warn("alerts.anomaly: {}", alert_text(alert));
+    if (webhook_.load(std::memory_order_relaxed) && !alerts_.put(alert))
+        alerts_lost_.fetch_add(1, std::memory_order_relaxed);
+}
+
+/// Not while the one before is being saved: what has changed waits for the next.
+void AnomalyWatch::give_batch(bool last) {
+    if (!store_) return;
+    std::unique_lock lock(mutex_);
+    if (last) changed_.wait_for(lock, std::chrono::milliseconds(last_words_ms), [this] { return !batch_; });
+    if (batch_) return;
+    Batch batch{.changed = {}, .forgotten = detector_.take_forgotten()};
+    detector_.save_changed([&](const std::string& name, std::string_view bytes) {
+        batch.changed.push_back({.name = name, .bytes = std::string(bytes)});
+    });
+    if (batch.changed.empty() && batch.forgotten.empty()) return;
+    batch_ = std::move(batch);
+    changed_.notify_all();
+}
+
+void AnomalyWatch::run_saving() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+        changed_.wait(lock, [this] { return batch_ || saving_over_; });
+        if (!batch_) return;
+        lock.unlock();
+        save(*batch_);  // nobody else touches it while it is there
+        lock.lock();
+        batch_.reset();
+        changed_.notify_all();
+    }
+}
+
+/// A batch that is lost is of no great harm: the next has what changed since.
+void AnomalyWatch::save(const Batch& batch) {
+    const auto saved = store_->save(batch.changed, batch.forgotten);
+    const std::string fault = saved ? "" : saved.error();
+    if (!saved) save_failures_.fetch_add(1, std::memory_order_relaxed);
+    if (fault == told_fault_) return;
+    if (saved)
+        observe::log_info("alerts.anomaly: what is learned is kept again");
+    else
+        observe::log_warn("alerts.anomaly: {}; what is learned is not kept", fault);
+    told_fault_ = fault;
+}
+
+observe::AnomalyCounts AnomalyWatch::facts() const noexcept {
+    observe::AnomalyCounts counts;
+    for (size_t i = 0; i < told_.size(); ++i) counts.told[i] = told_[i].load(std::memory_order_relaxed);
+    counts.learning = learning_.load(std::memory_order_relaxed);
+    counts.learned = learned_.load(std::memory_order_relaxed);
+    counts.unwatched = unwatched_.load(std::memory_order_relaxed);
+    counts.alerts_lost = alerts_lost_.load(std::memory_order_relaxed);
+    counts.save_failures = save_failures_.load(std::memory_order_relaxed);
+    for (const tenant::ActivityRing& one : rings_) counts.lost += one.lost.load(std::memory_order_relaxed);
+    return counts;
+}
+
+}  // namespace loom::app

@@ -1,0 +1,49 @@
+#include "activity.h"
+
+#include <algorithm>
+
+#include "client_connection.h"
+#include "exchange.h"
+#include "ledger.h"
+
+namespace loom::proxy {
+namespace {
+
+constexpr std::string_view anonymous = "anonymous";  // where a route asks for no key
+constexpr uint16_t client_left = 499;
+
+}  // namespace
+
+/// Of an AI route, and of whoever was let in: strangers who fail at the door change nobody's usual.
+bool ActivityNote::is_told() const noexcept {
+    if (x_.client_->is_nobody() || x_.client_->listener().local || x_.route_ == nullptr || !x_.route_->ai) return false;
+    return x_.consumer_ != nullptr || x_.provider_ != nullptr;
+}
+
+/// The ledger knows of what nobody has told, too. An answer of the cache takes none.
+uint64_t ActivityNote::tokens() const noexcept {
+    if (x_.provider_ == nullptr) return 0;
+    const llm::Usage usage = x_.was_stopped() ? x_.stop_usage() : x_.usage();
+    return std::max(usage.input + usage.output, x_.entry_ != nullptr ? x_.entry_->took_tokens : 0);
+}
+
+void ActivityNote::put() const noexcept {
+    tenant::ActivityRing* const ring = x_.services_.activity();
+    if (ring == nullptr || !is_told()) return;
+    tenant::Activity activity;
+    const uint16_t status = x_.left_early() ? client_left : x_.status_;
+    activity.tokens = tokens();
+    activity.cost = std::max<Money>({x_.cost_, x_.entry_ != nullptr ? x_.entry_->took_cost : 0, 0});
+    if (const auto ip = x_.client_ip()) {
+        activity.ip = *ip;
+        activity.has_ip = true;
+    }
+    activity.identified = x_.consumer_ != nullptr;
+    activity.client_error = status >= 400 && status < 500 && status != client_left;
+    activity.provider_error = status >= 500;
+    activity.consumer = x_.consumer_ != nullptr ? std::string_view(x_.consumer_->name) : anonymous;
+    if (x_.provider_ != nullptr && !x_.upstream_model_.empty()) activity.model = x_.model_;
+    ring->put(activity);
+}
+
+}  // namespace loom::proxy
