@@ -189,7 +189,8 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     options_.shard.features = *features;
     if (!raise_descriptor_limit()) log_warn("the limit of descriptors could not be raised");
     auto log = observe::AccessLog::open(
-        {.path = options_.log_path, .sample = options_.log_sample, .shard_count = options_.shard_count});
+        {.lines = {.path = options_.log_path, .shard_count = options_.shard_count, .thread_name = "loom-accesslog"},
+         .sample = options_.log_sample});
     if (!log) {
         log_error("cannot open the access log {}: {}", options_.log_path, std::strerror(log.error().sys_errno));
         return exit_config;
@@ -497,9 +498,9 @@ bool Server::listen_as_admin() {
 
 observe::ProcessFacts Server::facts() const {
     return {.now_us = monotonic_ns() / 1000,
-            .access_log_written = log_->written(),
-            .access_log_dropped = log_->dropped(),
-            .access_log_write_errors = log_->write_errors(),
+            .access_log_written = log_->lines().written(),
+            .access_log_dropped = log_->lines().dropped(),
+            .access_log_write_errors = log_->lines().write_errors(),
             .config_reloads = reloads_.load(),
             .config_reload_failures = reload_failures_.load(),
             .tls_renewals = certificates_.renewal_count(),
@@ -517,7 +518,7 @@ observe::ProcessFacts Server::facts() const {
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
 void Server::reload(const StartArguments& arguments) {
-    log_->reopen();
+    log_->lines().reopen();
     auto loaded = config::load(arguments.conf_path, arguments.overrides, schema_, config::system_source());
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
@@ -632,7 +633,7 @@ void Server::drain(const sigset_t& signals) {
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
-    log_->flush();
+    log_->lines().flush();
     log_info("stopped");
 }
 
