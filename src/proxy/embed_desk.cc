@@ -428,7 +428,11 @@ void EmbedDesk::Known::clear() noexcept {
 
 EmbedDesk::EmbedDesk(Services& services, net::NameService& names) : services_(services), names_(names) {}
 
-EmbedDesk::~EmbedDesk() { LOOM_ASSERT(idle()); }
+/// One that was never asked goes at once, as where a shard could not start.
+EmbedDesk::~EmbedDesk() {
+    close();
+    LOOM_ASSERT(idle());
+}
 
 void EmbedDesk::on_new_plan(const Plan& plan) {
     const SemanticPlan* const terms = plan.cache != nullptr ? plan.cache->semantic.get() : nullptr;

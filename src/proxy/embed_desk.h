@@ -49,7 +49,7 @@ class EmbedWaiter : public ListLink<EmbedWaiterTag> {
 class EmbedDesk {
   public:
     EmbedDesk(Services& services, net::NameService& names);
-    ~EmbedDesk();  // idle() first
+    ~EmbedDesk();  // idle() first, where it was asked
     EmbedDesk(const EmbedDesk&) = delete;
 
     /// What the provider of the plan before is asked is answered still, and nothing more is asked of it.
