@@ -620,7 +620,7 @@ TEST_F(EmbeddingLedger, WhoAsksPaysForTheVector) {
     EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
     EXPECT_TRUE(contains(told, R"("cost":"0.0141425")")) << told << "\n2 x 7 tokens, and one answer";
     const std::string all = page("", 3);
-    for (const char* const part : {R"("provider":"embed")", R"("tenant":"acme")", R"("team":"testers")"})
+    for (const char* const part : {R"("provider":"embed")", R"("tenant":"acme")", R"("team":"acme/testers")"})
         EXPECT_TRUE(contains(all, part)) << all;
     // The log's line of the one who was answered from the cache tells what that has cost.
     const std::string line = loom().wait_for_access_line(R"("cache":"semantic")");
