@@ -14,6 +14,7 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/embedding_plan.h"
 #include "loom/proxy/introspection.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/semantic_cache.h"
@@ -34,6 +35,15 @@ constexpr uint64_t mib = 1024 * 1024;
 constexpr uint64_t program_bytes = 24 * mib;  // code, libraries, the system's authorities, stacks as far as touched
 constexpr uint64_t plan_bytes_per_name = 16 * 1024;  // of a provider, route, consumer or model, in two generations
 
+/// Of a text that is compared with others.
+uint32_t vector_bytes_max(const proxy::Plan& plan) {
+    if (plan.cache == nullptr || plan.cache->semantic == nullptr) return 0;
+    size_t numbers = cache::lexical_dimensions;  // sentence models on one machine make as many, or a few more
+    if (const auto& embedding = plan.cache->semantic->embedding; embedding != nullptr)
+        numbers = embedding->dimensions != 0 ? embedding->dimensions : llm::vector_dimensions_max;
+    return static_cast<uint32_t>(numbers * sizeof(float));
+}
+
 proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan) {
     proxy::MemoryShape shape{.limits = plan.limits,
                              .shard_count = server.shard_count,
@@ -50,6 +60,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.guards = plan.guard != nullptr;
     shape.guards_answers = plan.guard != nullptr && plan.guard->tells_answers();
     shape.compares_texts = plan.cache != nullptr && plan.cache->semantic != nullptr;
+    shape.vector_bytes = vector_bytes_max(plan);
     shape.keeps_ledger = server.ledger.has_value();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
@@ -110,6 +121,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
     if (const size_t bytes = proxy::introspection_memory_bytes(plan); bytes != 0)
         terms.push_back({"tokens that issuers are asked about", bytes, "introspection.NAME.max_in_flight"});
+    if (const size_t bytes = proxy::embedding_memory_bytes(plan); bytes != 0)
+        terms.push_back({"texts that a provider makes vectors of", bytes, "semantic_cache.embedding.provider"});
     if (plan.context != nullptr)
         terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
                          "context_window.on_overflow"});
@@ -141,10 +154,10 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back(
             {"the sentence model", sentence_model_bytes(server.model_path), "semantic_cache.embedding.model_path"});
     if (plan.cache != nullptr && plan.cache->semantic != nullptr)
-        terms.push_back(
-            {"answers to nearly the same requests",
-             plan.cache->semantic->bytes_max + proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max),
-             "semantic_cache.max_size"});
+        terms.push_back({"answers to nearly the same requests",
+                         plan.cache->semantic->bytes_max +
+                             proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max, vector_bytes_max(plan)),
+                         "semantic_cache.max_size"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

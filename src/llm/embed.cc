@@ -6,8 +6,6 @@
 
 namespace loom::llm {
 
-namespace {
-
 const EmbedDialect& dialect_of(EmbedProtocol protocol) {
     switch (protocol) {
         case EmbedProtocol::openai: return openai_embed_dialect();
@@ -21,8 +19,6 @@ const EmbedDialect& dialect_of(EmbedProtocol protocol) {
     LOOM_ASSERT(!"a protocol without embeddings");
     return openai_embed_dialect();
 }
-
-}  // namespace
 
 struct EmbedTranslation::State : TranslationState {
     State(TranslateScratch::Parts& scratch, BlockPool& pool, const EmbedTerms& given)

@@ -1,6 +1,8 @@
 // Texts to embed and their vectors, in no protocol's words; and what each protocol's reader and writer is.
 #pragma once
 
+#include <vector>
+
 #include "dialect/arena_text.h"
 #include "dialect/context.h"
 #include "dialect/json_out.h"
@@ -67,6 +69,7 @@ class EmbedDialect {
     ~EmbedDialect() = default;
 };
 
+[[nodiscard]] const EmbedDialect& dialect_of(EmbedProtocol protocol);
 [[nodiscard]] const EmbedDialect& openai_embed_dialect();
 [[nodiscard]] const EmbedDialect& gemini_embed_dialect(bool batch);
 [[nodiscard]] const EmbedDialect& cohere_embed_dialect(bool bedrock);
@@ -97,6 +100,8 @@ template <class Read>
 /// As JSON: an array of numbers, or a string in base64. False for a vector that is none: nothing is written then.
 [[nodiscard]] bool write_floats(const Embedding& vector, Context& context, JsonOut& json);
 [[nodiscard]] bool write_base64(const Embedding& vector, Context& context, JsonOut& json);
+/// Its numbers, all finite. False for a vector that is none: what stands in `into` then is of no use.
+[[nodiscard]] bool read_numbers(const Embedding& vector, Context& context, std::vector<float>& into);
 
 // Tasks
 

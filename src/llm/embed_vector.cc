@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <charconv>
@@ -110,6 +111,16 @@ bool write_base64(const Embedding& vector, Context& context, JsonOut& json) {
     if (!bytes_of(vector.floats, bytes)) return false;
     encode(bytes.view(), json);
     return true;
+}
+
+bool read_numbers(const Embedding& vector, Context& context, std::vector<float>& into) {
+    ArenaText bytes(context.arena, has(vector.base64) ? vector.base64.size() : vector.floats.size() / 2);
+    const bool good =
+        has(vector.base64) ? decode(plain(vector.base64, context.arena), bytes) : bytes_of(vector.floats, bytes);
+    if (!good || bytes.size() % sizeof(float) != 0) return false;
+    into.resize(bytes.size() / sizeof(float));
+    if (!into.empty()) std::memcpy(into.data(), bytes.view().data(), bytes.size());
+    return std::ranges::all_of(into, [](float one) { return std::isfinite(one); });
 }
 
 }  // namespace loom::llm

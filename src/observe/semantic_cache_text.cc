@@ -24,6 +24,12 @@ void write_semantic_cache(TextFormat& out, const SemanticCacheFacts& facts) {
     out.family("loom_ai_cache_vetoes_total", "counter",
                "Answers that were near enough and not given, since what they answer differs in this.");
     for (const SemanticCacheFacts::Vetoes& one : facts.vetoes) out.sample({{"reason", one.reason}}, one.count);
+    if (facts.embeddings.empty()) return;
+    out.family("loom_ai_cache_embeddings_total", "counter",
+               "Texts whose vectors are a provider's work (semantic_cache.embedding.provider), by what became of them. "
+               "known: of an equal text before; joined: an equal one was on its way; resting: not asked, since it has "
+               "failed of late; barred: the text must not go there.");
+    for (const SemanticCacheFacts::Embeddings& one : facts.embeddings) out.sample({{"result", one.result}}, one.count);
 }
 
 }  // namespace loom::observe

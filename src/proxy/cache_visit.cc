@@ -8,6 +8,7 @@
 #include "client_connection.h"
 #include "client_limits.h"
 #include "continuation.h"
+#include "embed_desk.h"
 #include "exchange.h"
 #include "guarding.h"
 #include "loom/base/stream_hash.h"
@@ -278,6 +279,7 @@ Result<void> CacheVisit::look_up(const llm::Request& request, const route::Model
         return {};
     }
     if (key) prepare_semantic(request, match);
+    if (semantic_ != nullptr && keeps_) semantic_->prepare_to_keep(*x_.plan().cache->semantic);
     if (only_) refuse_miss();
     return {};
 }
@@ -300,6 +302,8 @@ bool CacheVisit::waits() const noexcept { return waits_ || (semantic_ != nullptr
 /// The request without the text that may differ: who has the same one asks the same, but for that text.
 void CacheVisit::prepare_semantic(const llm::Request& request, const route::ModelMatch& match) {
     if (x_.plan().cache->semantic == nullptr || desk_.semantic() == nullptr) return;
+    const EmbeddingPlan* const embedding = x_.plan().cache->semantic->embedding.get();
+    if (embedding != nullptr && !may_be_embedded()) return desk_.semantic()->note_embedding(EmbeddingResult::barred);
     const std::string_view document = x_.body_.view();
     const llm::Range text = llm::lone_last_text(x_.endpoint_, document, request.messages_range);
     constexpr size_t raw_bytes_max = 2 * SemanticCache::text_bytes_max;  // with its escapes
@@ -315,7 +319,33 @@ void CacheVisit::prepare_semantic(const llm::Request& request, const route::Mode
     if (!partition) return;
     semantic_ = std::make_unique<SemanticVisit>(*this, *desk_.semantic(), x_.services_.shard(), *partition,
                                                 ticket_->like_scope, std::move(said));
+    if (embedding != nullptr) semantic_->embed_at(x_.services_.embeddings(), payer());
 }
+
+/// A text goes to no provider that its request must not go to: neither out of its region, nor to whom its rule does not
+/// name.
+bool CacheVisit::may_be_embedded() const {
+    const size_t provider_ix = x_.plan().cache->semantic->embedding->provider_ix;
+    if (x_.barred_from(provider_ix) != nullptr) return false;
+    const route::RoutingRule* const rule = x_.selection_ != nullptr ? x_.selection_->rule : nullptr;
+    return rule == nullptr || rule->leads_to(provider_ix);
+}
+
+EmbedPayer CacheVisit::payer() const {
+    EmbedPayer who{.consumer = "anonymous", .route = x_.route_->name};
+    if (x_.consumer_ == nullptr) return who;
+    const tenant::Consumer& consumer = *x_.consumer_;
+    who.consumer = consumer.name;
+    who.team = consumer.team;
+    who.project = consumer.project;
+    who.tenant = consumer.tenant;
+    who.tier = consumer.tier;
+    who.owners = consumer.owners;
+    return who;
+}
+
+/// It is the request's, whatever comes of it: its budgets hear of it, and the log.
+void CacheVisit::on_embedding_cost(Money cost) noexcept { x_.add_cost(cost); }
 
 /// Nothing is kept under its key. What is for nearly the same?
 void CacheVisit::go_on_without() {

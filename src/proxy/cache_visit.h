@@ -25,6 +25,7 @@ namespace loom::proxy {
 
 class Exchange;
 class SemanticVisit;
+struct EmbedPayer;
 
 /// As clients, the log and the counters are told.
 enum class CacheStatus : uint8_t { bypass, miss, hit, stale, semantic };
@@ -52,6 +53,7 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     [[nodiscard]] Result<void> look_at_answer();
     void on_answer() noexcept;
     void on_semantic_answer() noexcept override;
+    void on_embedding_cost(Money cost) noexcept override;
 
     // Of the answer that comes for this request.
     /// The relay is about to begin with this head of its source.
@@ -98,6 +100,8 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     [[nodiscard]] bool take_found();
     void go_on_without();
     void prepare_semantic(const llm::Request& request, const route::ModelMatch& match);
+    [[nodiscard]] bool may_be_embedded() const;
+    [[nodiscard]] EmbedPayer payer() const;
     void take_semantic();
     [[nodiscard]] bool take_shared();
     [[nodiscard]] bool give_like(const LikeAnswer& like);

@@ -116,7 +116,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.add_fixed("its attempt in the ledger", "token_accounting.enabled", sizeof(LedgerEntry));
     if (shape.compares_texts)
         blocks.put("its last text, which is compared with others'", "semantic_cache.enabled",
-                   sizeof(SemanticVisit) + SemanticCache::text_bytes_max);
+                   sizeof(SemanticVisit) + SemanticCache::text_bytes_max + shape.vector_bytes);
     if (shape.limits_clients)
         blocks.add("what it has taken of its client's limits, and the lines that tell of them", "rate_limit.enabled",
                    sizeof(ClientLimits) + limit_lines_bytes_max);

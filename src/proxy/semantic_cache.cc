@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "loom/base/clock.h"
+#include "loom/proxy/embedding_plan.h"
 
 namespace loom::proxy {
 namespace {
@@ -21,7 +22,13 @@ constexpr uint64_t ns_per_us = 1'000;
 uint64_t now_ms() noexcept { return monotonic_ns() / (us_per_ms * ns_per_us); }
 
 size_t bytes_of(const SemanticPut& put) noexcept {
-    return put.entry.text.capacity() + put.entry.scope.capacity() + cache::entry_bytes(*put.entry.answer) + sizeof put;
+    const size_t vector_bytes = put.vector != nullptr ? put.vector->size() * sizeof(float) : 0;
+    return put.entry.text.capacity() + put.entry.scope.capacity() + cache::entry_bytes(*put.entry.answer) +
+           vector_bytes + sizeof put;
+}
+
+uint64_t embedder_of(const SemanticPlan* terms) noexcept {
+    return terms != nullptr && terms->embedding != nullptr ? terms->embedding->identity : 0;
 }
 
 }  // namespace
@@ -33,6 +40,7 @@ SemanticCache::~SemanticCache() { stop(); }
 
 void SemanticCache::set_terms(std::shared_ptr<const SemanticPlan> terms) {
     if (terms == nullptr && !thread_.joinable()) return;
+    asks_provider_.store(embedder_of(terms.get()) != 0, std::memory_order_relaxed);
     {
         const std::lock_guard lock(mutex_);
         if (stopping_) return;
@@ -41,7 +49,6 @@ void SemanticCache::set_terms(std::shared_ptr<const SemanticPlan> terms) {
     something_.notify_one();
     if (thread_.joinable()) return;
     if (embedder_ == nullptr) embedder_ = cache::make_lexical_embedder();
-    vector_.resize(embedder_->dimensions());
     // Signals are the main thread's.
     sigset_t all, before;
     sigfillset(&all);
@@ -170,13 +177,20 @@ void SemanticCache::expire(uint64_t now_ms) {
 
 void SemanticCache::take_terms(std::shared_ptr<const SemanticPlan> terms) {
     const bool stays = terms != nullptr && terms_ != nullptr && terms->bytes_max == terms_->bytes_max &&
-                       terms->ttl_ms == terms_->ttl_ms;
+                       terms->ttl_ms == terms_->ttl_ms && embedder_of(terms.get()) == embedder_in_force();
     terms_ = std::move(terms);
     if (stays) return;
     index_.reset();
-    if (terms_ == nullptr) return;
+    // How long a provider's vectors are, the first one tells.
+    if (terms_ != nullptr && embedder_in_force() == 0) begin_index(embedder_->dimensions());
+}
+
+uint64_t SemanticCache::embedder_in_force() const noexcept { return embedder_of(terms_.get()); }
+
+void SemanticCache::begin_index(size_t dimensions) {
+    dimensions_ = dimensions;
     index_ = std::make_unique<cache::SemanticIndex>(cache::SemanticIndex::Options{
-        .dimensions = embedder_->dimensions(), .bytes_max = terms_->bytes_max, .ttl_ms = terms_->ttl_ms});
+        .dimensions = dimensions, .bytes_max = terms_->bytes_max, .ttl_ms = terms_->ttl_ms});
 }
 
 void SemanticCache::take_purges() {
@@ -187,16 +201,24 @@ void SemanticCache::take_purges() {
     purges_seen_ = last;
 }
 
-/// False: there is nothing in the text that could be compared.
-bool SemanticCache::embed(std::string_view text) {
-    embedder_->embed(text, vector_);
-    return std::ranges::any_of(vector_, [](float one) { return one != 0; });
+/// Null: there is nothing in the text that could be compared, or its vector is another embedder's than the one in
+/// force.
+cache::VectorPtr SemanticCache::vector_of(std::string_view text, const cache::VectorPtr& given,
+                                          uint64_t embedder) const {
+    if (terms_ == nullptr || embedder != embedder_in_force()) return nullptr;
+    if (given != nullptr || embedder != 0) return given;
+    auto made = std::make_shared<std::vector<float>>(embedder_->dimensions());
+    embedder_->embed(text, *made);
+    const bool says_nothing = std::ranges::all_of(*made, [](float one) { return one == 0; });
+    return says_nothing ? nullptr : made;
 }
 
 void SemanticCache::answer(SemanticTicket& ticket, uint64_t now_ms) {
-    if (index_ == nullptr || !embed(ticket.text)) return;
+    ticket.vector = vector_of(ticket.text, ticket.vector, ticket.embedder);
+    if (ticket.vector == nullptr) return;
     lookups_.add();
-    const auto hits = index_->nearest(ticket.partition, ticket.scope, vector_, now_ms, ticket.stored_from_ms);
+    if (index_ == nullptr || ticket.vector->size() != dimensions_) return;
+    const auto hits = index_->nearest(ticket.partition, ticket.scope, *ticket.vector, now_ms, ticket.stored_from_ms);
     if (hits.empty()) return;
     const float nearest = std::clamp(hits.front().similarity, 0.0f, 1.0f);
     nearest_.record(observe::similarity_bounds, static_cast<uint64_t>(std::lround(nearest * 1000)));
@@ -223,9 +245,13 @@ void SemanticCache::send_home(SemanticTicketPtr ticket) {
 }
 
 void SemanticCache::keep(SemanticPut put, uint64_t now_ms) {
-    if (index_ == nullptr || put.purges_seen != purges_seen_ || !embed(put.entry.text)) return;
+    if (put.purges_seen != purges_seen_) return;
+    const cache::VectorPtr vector = vector_of(put.entry.text, put.vector, put.embedder);
+    if (vector == nullptr) return;
+    // A provider that answers vectors of another length under the same name has another model there.
+    if (index_ == nullptr || vector->size() != dimensions_) begin_index(vector->size());
     put.entry.fresh_until_ms = std::min(put.entry.fresh_until_ms, now_ms + terms_->ttl_ms);
-    index_->put(put.partition, std::move(put.entry), vector_, now_ms);
+    index_->put(put.partition, std::move(put.entry), *vector, now_ms);
 }
 
 void SemanticCache::tell_counts() noexcept {
@@ -263,6 +289,11 @@ observe::SemanticCacheFacts SemanticCache::facts() const {
     for (size_t i = 1; i < vetoes_.size(); ++i)
         facts.vetoes.push_back(
             {.reason = cache::veto_reason_name(static_cast<cache::VetoReason>(i)), .count = vetoes_[i].value()});
+    constexpr std::array<std::string_view, embedding_result_count> results = {
+        "known", "joined", "answered", "late", "refused", "unusable", "failed", "resting", "busy", "barred"};
+    if (asks_provider_.load(std::memory_order_relaxed))
+        for (size_t i = 0; i < results.size(); ++i)
+            facts.embeddings.push_back({results[i], embeddings_[i].load(std::memory_order_relaxed)});
     return facts;
 }
 

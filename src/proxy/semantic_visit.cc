@@ -18,14 +18,47 @@ SemanticVisit::~SemanticVisit() {
     forget();
 }
 
+/// Has the text its vector, or is the index's thread to make it? Else it is asked for, or there is none.
+bool SemanticVisit::embed(const SemanticPlan& terms) {
+    if (terms.embedding == nullptr || vector_ != nullptr) return true;
+    if (desk_ == nullptr) return false;
+    const EmbedDesk::Asked asked = desk_->ask(*terms.embedding, cache_, scope_, text_, payer_, *this);
+    vector_ = asked.vector;
+    return vector_ != nullptr;
+}
+
 bool SemanticVisit::ask(const SemanticPlan& terms, uint64_t stored_from_ms) {
     asked_ = true;
+    terms_ = &terms;
+    stored_from_ms_ = stored_from_ms;
+    if (embed(terms)) return search();
+    waits_ = EmbedWaiter::linked() && !terms.only_counts;
+    return waits_;
+}
+
+void SemanticVisit::prepare_to_keep(const SemanticPlan& terms) { (void)embed(terms); }
+
+/// The vector is there, or there is none: then it goes on as a miss.
+void SemanticVisit::on_embedded(const Embedded& embedded) noexcept {
+    vector_ = embedded.vector;
+    if (embedded.cost > 0) waiter_.on_embedding_cost(embedded.cost);
+    if (terms_ == nullptr) return;  // it is for what is to be kept alone
+    const bool is_waited_for = std::exchange(waits_, false);
+    const bool goes_on = vector_ != nullptr && search();
+    if (is_waited_for && !goes_on) waiter_.on_semantic_answer();
+}
+
+/// Of the thread that has the index.
+bool SemanticVisit::search() {
+    const SemanticPlan& terms = *terms_;
     auto ticket = std::make_shared<SemanticTicket>();
     ticket->partition = partition_;
     ticket->scope = scope_;
     ticket->text = text_;
     ticket->similarity_min = terms.similarity_min;
-    ticket->stored_from_ms = stored_from_ms;
+    ticket->embedder = terms.embedding != nullptr ? terms.embedding->identity : 0;
+    ticket->vector = vector_;
+    ticket->stored_from_ms = stored_from_ms_;
     ticket->home = shard_.index();
     ticket->asked_ms = shard_.timers().now_ms();
     if (terms.only_counts) {  // nobody waits for what nobody is given
@@ -44,7 +77,8 @@ bool SemanticVisit::ask(const SemanticPlan& terms, uint64_t stored_from_ms) {
 }
 
 void SemanticVisit::forget() noexcept {
-    if (!std::exchange(waits_, false)) return;
+    EmbedWaiter::unlink();
+    if (!std::exchange(waits_, false) || ticket_ == nullptr) return;
     wait_.disarm();
     ticket_->asker = nullptr;
     ticket_->is_forgotten.store(true, std::memory_order_relaxed);
@@ -53,6 +87,7 @@ void SemanticVisit::forget() noexcept {
 
 void SemanticVisit::on_semantic_answer() noexcept {
     ticket_->asker = nullptr;
+    vector_ = ticket_->vector;  // for the answer, if it is a miss
     waits_ = false;
     wait_.disarm();
     waiter_.on_semantic_answer();
@@ -68,6 +103,7 @@ void SemanticVisit::on_wait_over(io::Timer& timer) noexcept {
 
 void SemanticVisit::keep(const SemanticPlan& terms, const cache::Key& key, cache::AnswerPtr answer,
                          uint64_t purges_seen) {
+    if (terms.embedding != nullptr && vector_ == nullptr) return;
     const uint64_t fresh_until_ms = answer->stored_ms + terms.ttl_ms;
     cache_.put({.partition = partition_,
                 .entry = {.key = key,
@@ -75,6 +111,8 @@ void SemanticVisit::keep(const SemanticPlan& terms, const cache::Key& key, cache
                           .text = std::move(text_),
                           .answer = std::move(answer),
                           .fresh_until_ms = fresh_until_ms},
+                .embedder = terms.embedding != nullptr ? terms.embedding->identity : 0,
+                .vector = std::move(vector_),
                 .purges_seen = purges_seen});
 }
 

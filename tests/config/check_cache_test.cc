@@ -65,8 +65,40 @@ TEST(CheckCache, WhatAnotherKeyOverridesIsSaid) {
 TEST(CheckCache, WhatIsWrongIsRefused) {
     EXPECT_EQ(told("semantic_cache.similarity_threshold = 1.2\n"),
               "loom.conf:5:39: semantic_cache.similarity_threshold: expected a share such as 0.95 or 95%, got '1.2'\n");
-    EXPECT_EQ(told("semantic_cache.embedding.provider = openai\n"),
-              "loom.conf:5:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
+}
+
+TEST(CheckCache, AnEmbedderThatCannotBeAskedIsRefused) {
+    const std::string on = "semantic_cache.enabled = on\n";
+    const std::string provider = "semantic_cache.embedding.provider = ";
+    const std::string model = "semantic_cache.embedding.model = text-embedding-3-small\n";
+    EXPECT_EQ(told(on + provider + "nobody\n" + model),
+              "loom.conf:6:37: semantic_cache.embedding.provider: no provider 'nobody' is defined\n");
+    EXPECT_NE(told(on + provider + "openai\n" + "provider.openai.type = openai\nprovider.openai.api_key = k\n")
+                  .find("semantic_cache.embedding.model: is missing"),
+              std::string::npos);
+    const std::string claude = "provider.claude.type = anthropic\nprovider.claude.api_key = k\n";
+    EXPECT_EQ(told(on + provider + "claude\n" + model + claude),
+              "loom.conf:6:37: semantic_cache.embedding.provider: 'claude' has type anthropic, in whose protocol "
+              "text-embedding-3-small makes no vectors\n");
+    const std::string bedrock =
+        "provider.aws.type = bedrock\nprovider.aws.api_key = k\nprovider.aws.location = us-east-1\n";
+    EXPECT_NE(told(on + provider + "aws\nsemantic_cache.embedding.model = anthropic.claude-3\n" + bedrock)
+                  .find("makes no vectors"),
+              std::string::npos);
+    EXPECT_NE(told(on + provider + "demo\n" + model + "provider.demo.type = echo\n").find("embedded provider"),
+              std::string::npos);
+    EXPECT_EQ(told(on + model),
+              "loom.conf:6:34: semantic_cache.embedding.model: is a provider's, and semantic_cache.embedding.provider "
+              "is local: name the provider, or a folder in semantic_cache.embedding.model_path\n");
+    const std::string openai = "provider.openai.type = openai\nprovider.openai.api_key = k\n";
+    EXPECT_EQ(told(on + provider + "openai\n" + model + openai), "");
+    EXPECT_NE(told(on + provider + "openai\n" + model + openai + "semantic_cache.embedding.dimensions = 3\n")
+                  .find("fewer than 8"),
+              std::string::npos);
+    EXPECT_NE(told(on + provider + "openai\n" + model + openai + "semantic_cache.embedding.model_path = /m\n")
+                  .find("leave one of them out"),
+              std::string::npos);
+    EXPECT_NE(told(on + "semantic_cache.embedding.timeout = 1s\n").find("nobody is asked"), std::string::npos);
 }
 
 /// With its own size, time and threshold; the exact one beside it has its own, whether it is switched on or not.

@@ -76,10 +76,6 @@ TEST(Errors, EachTypeSaysWhatItExpects) {
 }
 
 TEST(Errors, WhatThisVersionLacksIsRefusedByName) {
-    EXPECT_EQ(errors_of("semantic_cache.embedding.model = ${NOT_EVEN_SET}"),
-              "loom.conf:1:1: 'semantic_cache.embedding.model' is not available in this version\n");
-    EXPECT_EQ(errors_of("semantic_cache.embedding.provider = openai"),
-              "loom.conf:1:37: semantic_cache.embedding.provider: 'openai' is not available in this version\n");
     EXPECT_EQ(errors_of("route.r.passthrough = files, realtime"),
               "loom.conf:1:23: route.r.passthrough: 'realtime' is not available in this version\n");
 }

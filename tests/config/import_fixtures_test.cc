@@ -41,7 +41,7 @@ const Fixture fixtures[] = {
     {"000_01_multi_provider_routing.yaml", {}},
     {"000_02_automatic_failover.yaml", {}},
     {"000_03_token_accounting.yaml", {}},
-    {"000_04_semantic_caching.yaml", {"semantic_cache.embedding.model", "semantic_cache.embedding.provider"}},
+    {"000_04_semantic_caching.yaml", {}},
     {"000_05_security_features.yaml", {}},
     {"000_06_rate_limiting_for_ai.yaml", {}},
     {"000_07_configuration.yaml", {}},

@@ -5,8 +5,12 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 namespace loom::cache {
+
+/// Immutable: whoever compares it or keeps it shares it.
+using VectorPtr = std::shared_ptr<const std::vector<float>>;
 
 /// Const and without state of its own between calls: one serves all threads.
 class Embedder {

@@ -47,6 +47,7 @@ class TranslateScratch {
     friend class AnswerForms;
     friend class Translation;
     friend class StreamWatch;
+    friend class EmbedText;
     friend class EmbedTranslation;
     friend class CountTranslation;
     friend class QuirkEdits;

@@ -490,6 +490,11 @@ struct SemanticCacheFacts {
         uint64_t count = 0;
     };
     std::vector<Vetoes> vetoes;
+    struct Embeddings {
+        std::string_view result;  // a literal
+        uint64_t count = 0;
+    };
+    std::vector<Embeddings> embeddings;  // texts whose vectors a provider makes; empty: none does
 };
 
 /// How a provider does, as the requests of all shards have found it.

@@ -23,6 +23,7 @@ struct MemoryShape {
     bool guards = false;                // look through bodies
     bool guards_answers = false;        // … and through streams
     bool compares_texts = false;        // answers to nearly the same requests are kept
+    uint32_t vector_bytes = 0;          // … of such a text's vector
     bool keeps_ledger = false;          // of what they use
     bool has_echo = false;              // some provider is built in
     bool has_tls_clients = false;       // some listener speaks TLS

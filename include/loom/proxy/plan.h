@@ -266,12 +266,15 @@ enum class CacheScope : uint8_t {
     shared,    // everybody
 };
 
+struct EmbeddingPlan;
+
 /// Answers that are given to who asks nearly the same, where nothing is kept for the very same.
 struct SemanticPlan {
     uint64_t bytes_max = 0;  // per process
     uint64_t ttl_ms = 3'600'000;
-    float similarity_min = 0.95f;  // of the last user's text; all else is equal
-    bool only_counts = false;      // it is looked up and told, and nobody is given anything
+    float similarity_min = 0.95f;                    // of the last user's text; all else is equal
+    bool only_counts = false;                        // it is looked up and told, and nobody is given anything
+    std::shared_ptr<const EmbeddingPlan> embedding;  // the provider that makes vectors; null: the process does
     friend bool operator==(const SemanticPlan&, const SemanticPlan&) = default;
 };
 

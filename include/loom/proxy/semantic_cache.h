@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "loom/base/histogram.h"
+#include "loom/base/money.h"
 #include "loom/cache/embedder.h"
 #include "loom/cache/semantic_index.h"
 #include "loom/cache/veto.h"
@@ -30,6 +31,8 @@ namespace loom::proxy {
 class SemanticAsker {
   public:
     virtual void on_semantic_answer() noexcept = 0;
+    /// What its text's vector has cost, where a provider has made it for this one.
+    virtual void on_embedding_cost(Money) noexcept {}
 
   protected:
     ~SemanticAsker() = default;
@@ -41,11 +44,13 @@ struct SemanticTicket {
     cache::Key partition;  // of the request without its last text
     std::string scope;
     std::string text;
+    uint64_t embedder = 0;  // EmbeddingPlan::identity of who has made its vector; 0: the thread does
     float similarity_min = 1;
     uint64_t stored_from_ms = 0;  // older answers will not do
     uint32_t home = 0;            // the asker's shard
     uint64_t asked_ms = 0;
     std::atomic<bool> is_forgotten = false;  // the asker's: nobody waits for it, so it need not be looked at
+    cache::VectorPtr vector;                 // null: the thread makes it, and then it is the asker's
     // the thread's, then the asker's
     cache::AnswerPtr found;
     cache::Key found_key;  // of the request that it is the answer to
@@ -59,13 +64,30 @@ using SemanticTicketPtr = std::shared_ptr<SemanticTicket>;
 struct SemanticPut {
     cache::Key partition;
     cache::SemanticEntry entry;
+    uint64_t embedder = 0;     // as the ticket's
+    cache::VectorPtr vector;   // null: the thread makes it
     uint64_t purges_seen = 0;  // when its request began: what was purged meanwhile is not kept
 };
+
+/// What becomes of a text whose vector a request wants of a provider.
+enum class EmbeddingResult : uint8_t {
+    known,     // of an equal text before
+    joined,    // an equal text was on its way
+    answered,  // the provider has made it, in time
+    late,      // it was not there in time
+    refused,   // the provider's answer is an error
+    unusable,  // … or holds no such vector
+    failed,    // there was none, or no way to ask
+    resting,   // it was not asked: it has failed of late
+    busy,      // … or as many texts were on their way as may be
+    barred,    // … or the text must not go there
+};
+inline constexpr size_t embedding_result_count = 10;
 
 /// One for the process. It is stopped when the shards have ended, and outlives them.
 class SemanticCache {
   public:
-    /// embedder  null: texts are compared by their words.
+    /// embedder  that makes vectors where no provider does; null: texts are compared by their words.
     SemanticCache(CacheShards& shards, std::unique_ptr<const cache::Embedder> embedder) noexcept;
     ~SemanticCache();  // stop()
     SemanticCache(const SemanticCache&) = delete;
@@ -85,6 +107,9 @@ class SemanticCache {
     /// There is a purge, which it is to take now (CacheShards::purge).
     void wake() noexcept;
     void note_late() noexcept { late_.fetch_add(1, std::memory_order_relaxed); }
+    void note_embedding(EmbeddingResult result) noexcept {
+        embeddings_[static_cast<size_t>(result)].fetch_add(1, std::memory_order_relaxed);
+    }
 
     struct Totals {
         uint64_t entries = 0, bytes = 0, stored = 0, evicted = 0, expired = 0, purged = 0, too_large = 0;
@@ -101,9 +126,9 @@ class SemanticCache {
     static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers; a larger one waits alone
     static constexpr size_t questions_per_put = 4;            // that go before one that is to be kept
     /// What all that wait take, and what is being kept.
-    /// entry_bytes  the largest answer's.
-    [[nodiscard]] static constexpr uint64_t line_bytes_max(uint64_t entry_bytes) noexcept {
-        return put_bytes_max + questions_max * 2 * text_bytes_max + 2 * entry_bytes;
+    /// entry_bytes  the largest answer's.      vector_bytes  a text's.
+    [[nodiscard]] static constexpr uint64_t line_bytes_max(uint64_t entry_bytes, uint64_t vector_bytes = 0) noexcept {
+        return put_bytes_max + questions_max * (2 * text_bytes_max + vector_bytes) + 2 * entry_bytes;
     }
 
   private:
@@ -124,7 +149,10 @@ class SemanticCache {
     void answer(SemanticTicket& ticket, uint64_t now_ms);
     void send_home(SemanticTicketPtr ticket);
     void keep(SemanticPut put, uint64_t now_ms);
-    [[nodiscard]] bool embed(std::string_view text);
+    [[nodiscard]] uint64_t embedder_in_force() const noexcept;
+    [[nodiscard]] cache::VectorPtr vector_of(std::string_view text, const cache::VectorPtr& given,
+                                             uint64_t embedder) const;
+    void begin_index(size_t dimensions);
     void tell_counts() noexcept;
 
     CacheShards& shards_;
@@ -145,7 +173,7 @@ class SemanticCache {
     // Of the thread alone.
     std::shared_ptr<const SemanticPlan> terms_;
     std::unique_ptr<cache::SemanticIndex> index_;
-    std::vector<float> vector_;
+    size_t dimensions_ = 0;    // of index_
     uint64_t expired_ms_ = 0;  // when it was last looked for what is over
     uint64_t purges_seen_ = 0;
 
@@ -156,6 +184,8 @@ class SemanticCache {
     BoundedHistogram<observe::similarity_bound_count> nearest_;
     // Written by shards too.
     std::atomic<uint64_t> late_{0}, put_dropped_{0};
+    std::array<std::atomic<uint64_t>, embedding_result_count> embeddings_{};
+    std::atomic<bool> asks_provider_{false};  // by the terms in force
 };
 
 }  // namespace loom::proxy

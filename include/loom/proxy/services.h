@@ -38,6 +38,7 @@ class AddressTable;
 class BodyBudget;
 class CacheDesk;
 class CacheShards;
+class EmbedDesk;
 class IntrospectionDesk;
 class Overload;
 class TokenDesk;
@@ -144,6 +145,9 @@ class Services {
     void set_cache(CacheShards& shards);
     /// Null: nobody has set it.
     [[nodiscard]] CacheDesk* cache() noexcept { return cache_.get(); }
+
+    /// Where texts become vectors by a provider's work.
+    [[nodiscard]] EmbedDesk& embeddings() noexcept { return *embeddings_; }
 
     [[nodiscard]] std::shared_ptr<const Plan> shared_plan() const { return current_->plan; }
 
@@ -258,6 +262,7 @@ class Services {
     std::unique_ptr<TokenDesk> tokens_;
     std::unique_ptr<IntrospectionDesk> introspections_;
     std::unique_ptr<CacheDesk> cache_;
+    std::unique_ptr<EmbedDesk> embeddings_;
     uint64_t flood_told_until_ms_ = 0;
     std::function<void()> tell_room_;
     bool draining_ = false;

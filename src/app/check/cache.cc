@@ -1,11 +1,57 @@
 // Checks of what answers are kept, and for whom.
 #include "check/report.h"
+#include "loom/llm/embed_text.h"
+#include "plan/embedding.h"
 #include "sentence_model.h"
 
 namespace loom::app {
 namespace {
 
 constexpr size_t semantic_parts = 8;  // an answer has room in one of them (cache::SemanticIndex)
+
+/// Of a provider whose type is known.
+void check_embeddings_of(Report& report, const char* key, const std::string& name, const std::string& model) {
+    const llm::ProviderType* const row =
+        llm::find_provider_type(report.config.text(fmt::format("provider.{}.type", name)));
+    if (row == nullptr) return;  // which is told of the provider
+    if (row->name == "echo")
+        return report.error(key, fmt::format("'{}' is the embedded provider, which answers no other texts' vectors: "
+                                             "local needs none, or name another",
+                                             config::printable(name)));
+    if (!llm::embed_protocol_of(llm::type_for_model(*row, model), model))
+        report.error(key,
+                     fmt::format("'{}' has type {}, in whose protocol {} makes no vectors", config::printable(name),
+                                 row->name, model.empty() ? "no model" : config::printable(model)));
+}
+
+/// Who makes vectors, and by which model. Said also where nothing is looked for, except of what is idle then.
+void check_embedding(Report& report) {
+    const config::Config& config = report.config;
+    constexpr const char* provider_key = "semantic_cache.embedding.provider";
+    constexpr const char* model_key = "semantic_cache.embedding.model";
+    const std::string& name = config.text(provider_key);
+    if (name == local_embedder) {
+        if (config.has(model_key))
+            report.error(model_key,
+                         "is a provider's, and semantic_cache.embedding.provider is local: name the provider, or a "
+                         "folder in semantic_cache.embedding.model_path");
+        for (const char* const key : {"semantic_cache.embedding.dimensions", "semantic_cache.embedding.timeout"})
+            if (!config.settings(key).empty())
+                report.warning(key, "nobody is asked: semantic_cache.embedding.provider is local");
+        return;
+    }
+    if (config.has("semantic_cache.embedding.model_path"))
+        report.error("semantic_cache.embedding.model_path",
+                     "is for local, and semantic_cache.embedding.provider names a provider: leave one of them out");
+    if (!config.has(model_key))
+        report.missing(config.place(provider_key), model_key,
+                       "is missing: which of the provider's models makes vectors, such as text-embedding-3-small");
+    require_provider(report, provider_key, name);
+    if (is_defined_provider(config, name)) check_embeddings_of(report, provider_key, name, config.text(model_key));
+    const int64_t dimensions = config.integer("semantic_cache.embedding.dimensions");
+    if (dimensions != 0 && dimensions < static_cast<int64_t>(llm::vector_dimensions_min))
+        report.error("semantic_cache.embedding.dimensions", "fewer than 8 tell no texts apart; 0 is the model's own");
+}
 
 /// What is said of something that is off is said in vain.
 void warn_of_idle(Report& report, std::initializer_list<const char*> keys, const char* why) {
@@ -15,15 +61,17 @@ void warn_of_idle(Report& report, std::initializer_list<const char*> keys, const
 
 void check_semantic(Report& report) {
     const config::Config& config = report.config;
+    check_embedding(report);
     constexpr const char* model_key = "semantic_cache.embedding.model_path";
     if (config.has(model_key))
         if (const std::string fault = fault_of_sentence_model(config.text(model_key)); !fault.empty())
             report.error(model_key, fault);
     if (!config.boolean("semantic_cache.enabled"))
-        return warn_of_idle(report,
-                            {"semantic_cache.similarity_threshold", "semantic_cache.ttl", "semantic_cache.max_size",
-                             "semantic_cache.shadow", "semantic_cache.embedding.model_path"},
-                            "nothing is looked for: semantic_cache.enabled is off");
+        return warn_of_idle(
+            report,
+            {"semantic_cache.similarity_threshold", "semantic_cache.ttl", "semantic_cache.max_size",
+             "semantic_cache.shadow", "semantic_cache.embedding.model_path", "semantic_cache.embedding.model"},
+            "nothing is looked for: semantic_cache.enabled is off");
     const bool exact = config.boolean("cache.exact.enabled");
     if (config.boolean("semantic_cache.shadow") && !exact)
         report.error("semantic_cache.shadow",

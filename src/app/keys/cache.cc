@@ -97,11 +97,33 @@ constexpr KeyRow rows[] = {
          "nobody waits for it, and nobody is given anything of it. cache.exact, which it works with, gives what it "
          "has, and so must be enabled"},
     {.pattern = "semantic_cache.embedding.provider",
-     .type = choice,
+     .type = text,
      .default_text = "local",
-     .meaning = "local: in the process, by the words of the texts, or by the model in "
-                "semantic_cache.embedding.model_path",
-     .choices = "local|-openai"},
+     .meaning =
+         "local: in the process, by the words of the texts, or by the model in semantic_cache.embedding.model_path. Or "
+         "a provider of this conf (provider.NAME), which is asked for the vector of each text that was not asked for "
+         "of late, in its own protocol, with its keys: OpenAI's and all that speak like it, Azure, Cohere, Gemini, "
+         "Vertex, Titan and Cohere on Bedrock. What it costs is booked to whoever asks. A text goes there as the "
+         "guards have left it, and never out of its request's regions (.require_region) or to whom its rule does not "
+         "name; without a vector a request is a miss. A provider that fails three times in a row rests, 1 s at first "
+         "and 30 s at most. Each embedder wants a similarity_threshold of its own. A change empties the index"},
+    {.pattern = "semantic_cache.embedding.model",
+     .type = text,
+     .meaning = "the provider's model that makes vectors, such as text-embedding-3-small: its own name, or one that is "
+                "mapped to it. A change empties the index"},
+    {.pattern = "semantic_cache.embedding.dimensions",
+     .type = integer,
+     .default_text = "0",
+     .meaning = "how long the vectors are that the provider is asked for (text-embedding-3, Gemini and others can make "
+                "shorter ones: less memory, less to compare); another length is refused. 0: the model's own, from 8 to "
+                "4096. A change empties the index",
+     .range = "0..4096"},
+    {.pattern = "semantic_cache.embedding.timeout",
+     .type = duration,
+     .default_text = "500ms",
+     .meaning = "how long a request waits for the provider's vector; later it is a miss, and its answer is not kept "
+                "for others' words. A vector that comes late all the same is there for the next who asks",
+     .range = "1ms..10s"},
     {.pattern = "semantic_cache.embedding.model_path",
      .type = path,
      .meaning = "a folder with a sentence model, as sentence-transformers keeps it (config.json, vocab.txt, "

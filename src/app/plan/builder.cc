@@ -15,6 +15,7 @@
 #include "loom/observe/log.h"
 #include "plan/alerts.h"
 #include "plan/anomaly.h"
+#include "plan/embedding.h"
 #include "plan/identity.h"
 #include "plan/instances.h"
 #include "plan/introspection.h"
@@ -461,6 +462,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
     renew_jwt_files(config, *renewed, files, messages);
     renew_introspection(config, *renewed, files, messages);
     renew_alerts(config, *renewed, files, messages);
+    renew_embedding(*renewed);
     for (proxy::RoutePlan& route : renewed->routes)
         if (!route.ai) fill_tls(config, fmt::format("route.{}.tls.", route.name), route.upstream, files, messages);
     if (!messages.empty()) return std::unexpected(std::move(messages));

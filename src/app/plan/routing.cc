@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "plan/cache.h"
+#include "plan/embedding.h"
 #include "plan/experiment.h"
 #include "plan/fallback.h"
 #include "plan/health.h"
@@ -195,6 +196,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     fill_fallback_models(config, plan, messages);
     fill_experiments(config, plan, metrics, messages);
     fill_mirror(config, plan, options, messages);
+    fill_embedding(config, plan, metrics, messages);
 }
 
 void fill_strategies(const Config& config, proxy::RoutePlan& route) {
