@@ -14,6 +14,7 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/external_guard.h"
 #include "loom/proxy/introspection.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/semantic_cache.h"
@@ -110,6 +111,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
             {"tokens that were verified of late", tenant::TokenCache::memory_bytes_max(), "jwt.NAME.issuer"});
     if (const size_t bytes = proxy::introspection_memory_bytes(plan); bytes != 0)
         terms.push_back({"tokens that issuers are asked about", bytes, "introspection.NAME.max_in_flight"});
+    if (const size_t bytes = proxy::external_guard_memory_bytes(plan); bytes != 0)
+        terms.push_back({"requests that external guards are asked about", bytes, "security.guard.NAME.max_in_flight"});
     if (plan.context != nullptr)
         terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
                          "context_window.on_overflow"});
