@@ -13,6 +13,7 @@ namespace loom::proxy {
 namespace {
 
 constexpr uint64_t telling_pause_ms = 10'000;  // between two lines of the log about one guard
+constexpr size_t visit_bytes = 32 * 1024;      // of a request that waits, beside what is asked
 
 }  // namespace
 
@@ -214,7 +215,7 @@ size_t external_guard_memory_bytes(const Plan& plan) noexcept {
     size_t bytes = 0;
     for (const auto& guard : plan.guard->external)
         bytes += upstream::Client::memory_bytes_max(guard->client) +
-                 guard->client.exchange_count_max * (BlockPool::footprint(guard->question_bytes_max()) +
+                 guard->client.exchange_count_max * (visit_bytes + BlockPool::footprint(guard->question_bytes_max()) +
                                                      guard::ExternalReader::spans_max * sizeof(guard::ExternalSpan));
     return bytes;
 }

@@ -150,12 +150,17 @@ Result<bool> GuardQuestions::turn() {
     for (size_t read = 0; more && read < turn_bytes; read += GuardTexts::piece_bytes) {
         more = texts_.read([this](const TextPiece& piece) { take(piece); }, [this](TextRole role) { end_text(role); });
         const bool wanted = std::ranges::any_of(questions_, [](const Question& one) { return !one.too_large; });
-        if (!wanted) return false;
+        if (!wanted) {
+            texts_.release();
+            return false;
+        }
     }
     if (texts_.is_broken())
         return fail(Errc::bad_message, Side::downstream, "a text of the request holds a broken escape");
-    if (!more) finish();
-    return more;
+    if (more) return true;
+    finish();
+    texts_.release();  // the request may wait for long
+    return false;
 }
 
 }  // namespace loom::proxy

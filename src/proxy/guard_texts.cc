@@ -153,6 +153,12 @@ GuardTexts::GuardTexts(BlockPool& blocks, std::string_view document)
     window_.runs = {reinterpret_cast<llm::TextRun*>(runs_.data() + slip), runs};
 }
 
+void GuardTexts::release() noexcept {
+    window_ = {};
+    bytes_.release();
+    runs_.release();
+}
+
 /// Of several that follow each other the last are told, from a break on.
 void GuardTexts::note_sign(std::string_view bytes) noexcept {
     constexpr char separator = '\x1e';

@@ -86,6 +86,8 @@ class GuardTexts {
     [[nodiscard]] std::string_view model() const noexcept { return parts_.model(); }
     /// A string holds a broken escape: nobody can say what is in it.
     [[nodiscard]] bool is_broken() const noexcept { return reader_.is_broken(); }
+    /// Nothing is read any more: its windows go.
+    void release() noexcept;
     [[nodiscard]] static size_t memory_bytes_max(size_t document_bytes) noexcept;
 
   private:

@@ -151,4 +151,30 @@ std::string_view GuardVisit::summary(Arena& arena) const {
     return told;
 }
 
+bool GuardVisit::would_block() const noexcept {
+    return std::ranges::any_of(
+        inquiries_, [](const auto& one) { return one->result == GuardResult::block && one->plan->acts && !one->acts; });
+}
+
+void GuardVisit::note(AuditNotes& notes, Arena& arena) const {
+    for (const auto& one : inquiries_) {
+        if (one->result == GuardResult::allow) continue;
+        const std::string_view detector = arena.join("guard.", one->plan->name, "");
+        const std::string_view action = one->plan->acts ? guard_result_names[static_cast<size_t>(one->result)] : "log";
+        const auto add = [&](std::string_view type) {
+            notes.add(GuardSide::request, detector, arena.keep(type), action, std::nullopt);
+        };
+        if (one->result == GuardResult::block)
+            add(one->verdict.reason.empty() ? "verdict" : one->verdict.reason);
+        else if (one->result != GuardResult::mask)
+            notes.add(GuardSide::request, detector, guard_result_names[static_cast<size_t>(one->result)],
+                      !one->plan->acts       ? "log"
+                      : one->plan->is_closed ? "closed"
+                                             : "open",
+                      std::nullopt);
+        for (const guard::ExternalSpan& span : one->verdict.spans)
+            add(std::string_view(span.label).substr(1, span.label.size() - 2));
+    }
+}
+
 }  // namespace loom::proxy

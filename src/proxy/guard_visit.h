@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "audit_notes.h"
 #include "guard_desk.h"
 #include "guard_edits.h"
 #include "guard_questions.h"
@@ -40,6 +41,10 @@ class GuardVisit {
     [[nodiscard]] const ExternalGuardPlan* missed() const noexcept { return missed_; }
     /// Where neither is: the request as it goes on; empty where nothing is to change.
     [[nodiscard]] ByteBuffer* changed() noexcept { return edits_ ? &edits_->changed() : nullptr; }
+    /// One would have refused it, were this no dry run.
+    [[nodiscard]] bool would_block() const noexcept;
+    /// What was said, for the audit log.
+    void note(AuditNotes& notes, Arena& arena) const;
     /// "lakera" or "lakera: jailbreak", of blocked_by() or missed(). In the arena.
     [[nodiscard]] std::string_view told(Arena& arena) const;
     /// "guard.lakera:block guard.openai:timeout": of all that did not say allow. In the arena.

@@ -183,7 +183,7 @@ std::optional<std::string> masked(std::string_view document, std::vector<guard::
 TEST(GuardEdits, EverySpanOfEveryTextGoesAndNothingElse) {
     const std::string_view documents[] = {
         R"({"messages":[{"role":"user","content":"Ann: a@b.c"},{"role":"user","content":[{"type":"text","text":"x"},{"type":"text","text":"yz"}]}]})",
-        R"({"messages":[{"content":"\u00e9\ud83d\ude00\"q\\n","role":"user"}]})",
+        R"({"messages":[{"content":"\u00e9\ud83d\ude00\"q\n","role":"user"}]})",
         "{\"prompt\":\"h\xc3\xa9llo \xf0\x9f\x98\x80!\"}",
         R"({"messages":[{"role":"assistant","tool_calls":[{"function":{"name":"f","arguments":"{\"to\":\"a\\u0062\",\"n\":12}"}}]}]})",
         R"({"tools":[{"function":{"parameters":{"n":12,"d":"ab"}}}],"input":["a","bc"]})",
@@ -211,6 +211,13 @@ TEST(GuardEdits, EverySpanOfEveryTextGoesAndNothingElse) {
                 }
         EXPECT_GT(fit, 2U) << document;
     }
+}
+
+/// A break that is spelled out is read as one, of two bytes: it goes whole.
+TEST(GuardEdits, WhatIsOneThingInTheDocumentGoesWhole) {
+    bool misplaced = false;
+    EXPECT_EQ(masked(R"({"prompt":"ab\\ncd"})", {{0, 2, 3, "[X]"}}, &misplaced), R"({"prompt":"ab[X]cd"})");
+    EXPECT_EQ(masked(R"({"prompt":"ab\u00e9cd"})", {{0, 2, 4, "[X]"}}, &misplaced), R"({"prompt":"ab[X]cd"})");
 }
 
 TEST(GuardEdits, WhatIsNotOfOneStringIsNotMasked) {

@@ -1,11 +1,14 @@
 // Guards outside of Loom: what they are asked and how they are waited for, what comes of their verdicts, and of guards
 // that are slow, dead, lost or talk nonsense.
+#include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <functional>
 #include <mutex>
 
 #include "fixture.h"
 #include "protocols.h"
+#include "state_directory.h"
 
 namespace loom::wire {
 namespace {
@@ -380,6 +383,7 @@ TEST_F(ExternalGuard, AStreamDoesNotBeginBeforeItsRequestIsLetThrough) {
 
 TEST_F(ExternalGuard, ARefusalIsInTheClientsProtocol) {
     guard_that_says("lakera", block);
+    conf.set("route.gemini.path", "/v1beta/*");
     begin();
     for (const ClientProtocol& protocol : client_protocols())
         for (const bool stream : {false, true}) {
@@ -417,6 +421,27 @@ TEST_F(ExternalGuard, OneThatLogsIsAskedAndNothingComesOfIt) {
     lakera.end_connections();
     EXPECT_EQ(ask(asking(said("a"))).status(), 200);
     EXPECT_EQ(result("lakera", "error"), 1);
+}
+
+TEST_F(ExternalGuard, WhatIsSaidStandsInTheAuditLog) {
+    StateDirectory directory;
+    const std::string path = directory.path() + "/audit.log";
+    ScriptedUpstream& lakera = guard_that_says("lakera", block);
+    conf.set("log.audit.path", path);
+    begin();
+    expect_blocked(ask(asking(said("MY-PROMPT"))), "lakera");
+    lakera.set_script(answer_always(answer(masks(0, 2))));
+    lakera.end_connections();
+    EXPECT_EQ(ask(asking(said("MY-PROMPT"))).status(), 200);
+    std::string lines;
+    wait_until("two lines", [&] {
+        std::ifstream file(path);
+        lines.assign(std::istreambuf_iterator<char>(file), {});
+        return std::ranges::count(lines, '\n') == 2;
+    });
+    EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"jailbreak","action":"block","count":1)")) << lines;
+    EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"EMAIL","action":"mask","count":1)")) << lines;
+    EXPECT_FALSE(contains(lines, "PROMPT")) << lines;
 }
 
 TEST_F(ExternalGuard, ARouteMayGoWithout) {
@@ -459,14 +484,14 @@ TEST_F(ExternalGuard, SeveralShardsAndManyClients) {
     std::atomic<int> asked = 0;
     guard("lakera", answer_with([&asked](const Message& question) {
               asked += 1;
-              return answer(contains(question.body, "bad") ? block : allow);
+              return answer(contains(question.body, "wicked") ? block : allow);
           }));
     conf.set("loop.shards", "2");
     begin();
     std::vector<RawClient> clients;
     for (int i = 0; i < 32; ++i) {
         clients.push_back(client());
-        clients.back().send(asking(said(i % 2 == 0 ? "good" : "bad")));
+        clients.back().send(asking(said(i % 2 == 0 ? "good" : "wicked")));
     }
     for (size_t i = 0; i < clients.size(); ++i)
         EXPECT_EQ(clients[i].read_response().status(), i % 2 == 0 ? 200 : 400) << i;

@@ -20,7 +20,9 @@ constexpr KeyRow rows[] = {
      .meaning = "what it is asked, and how it answers. moderations: as OpenAI's; webhook: README says how, for a "
                 "service of one's own or an adapter in front of another",
      .choices = "moderations|webhook"},
-    {.pattern = "security.guard.<name>.key", .type = secret, .meaning = "shown to it: authorization: Bearer …"},
+    {.pattern = "security.guard.<name>.key",
+     .type = secret,
+     .meaning = "shown to it as a bearer token (authorization: Bearer KEY)"},
     {.pattern = "security.guard.<name>.tls.ca_file",
      .type = path,
      .meaning = "authorities for its server, as provider.<name>.tls.ca_file"},
