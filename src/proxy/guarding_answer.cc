@@ -172,7 +172,10 @@ void Guarding::watch(RelayOptions& options) {
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);
     if (!guards_answer() || !options.event_stream || !protocol) return;
     const GuardPlan& plan = *x_.plan().guard;
-    if (stream_ != nullptr && x_.goes_on()) note_counts();  // of the part that another has told
+    if (stream_ != nullptr && x_.goes_on())
+        note_counts();  // of the part that another has told
+    else if (notes_ != nullptr)
+        notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
                                              values_->table, expects_json());
     stream_->note_in(begin_notes());
@@ -213,7 +216,7 @@ void Guarding::book_answer() {
             if (answer_counts_[i] > 0 && plan.pii->actions[i] == GuardAction::block) return true;
         return false;
     }();
-    would_refuse_ |= would_block;
+    would_end_ = would_block && stream_ != nullptr;
     if (blocked_answer() || would_block) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
 }
 
