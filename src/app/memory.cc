@@ -15,6 +15,7 @@
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/embedding_plan.h"
+#include "loom/proxy/external_guard.h"
 #include "loom/proxy/introspection.h"
 #include "loom/proxy/memory.h"
 #include "loom/proxy/semantic_cache.h"
@@ -123,6 +124,8 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
         terms.push_back({"tokens that issuers are asked about", bytes, "introspection.NAME.max_in_flight"});
     if (const size_t bytes = proxy::embedding_memory_bytes(plan); bytes != 0)
         terms.push_back({"texts that a provider makes vectors of", bytes, "semantic_cache.embedding.provider"});
+    if (const size_t bytes = proxy::external_guard_memory_bytes(plan); bytes != 0)
+        terms.push_back({"requests that external guards are asked about", bytes, "security.guard.NAME.max_in_flight"});
     if (plan.context != nullptr)
         terms.push_back({"what is remembered of conversations that are shortened", llm::HistoryTrim::memory_bytes_max,
                          "context_window.on_overflow"});

@@ -1,6 +1,7 @@
 #include <cmath>
 
 #include "anomaly_text.h"
+#include "guard_exposition.h"
 #include "line_log_text.h"
 #include "loom/base/alloc_counter.h"
 #include "loom/observe/metrics.h"
@@ -529,39 +530,9 @@ class Exposition {
     }
 
     void write_guards() {
-        out_.family("loom_ai_pii_detected_total", "counter",
-                    "Personal data and secrets found (security.pii_detection), by type: in requests, and in answers "
-                    "(direction=\"response\").");
-        for (size_t i = 0; i < pii_named_count + m_.custom_types_.size(); ++i) {
-            const std::string type(i < pii_named_count ? pii_type_names[i] : m_.custom_types_[i - pii_named_count]);
-            const uint64_t n = sum([=](const ShardMetrics& s) { return s.pii_detected_count(i); });
-            if (n > 0) out_.sample({{"type", type}}, n);
-            const uint64_t told = sum([=](const ShardMetrics& s) { return s.pii_told_count(i); });
-            if (told > 0) out_.sample({{"type", type}, {"direction", "response"}}, told);
-        }
-        out_.family("loom_ai_prompt_injections_total", "counter",
-                    "Requests whose texts look like an attack on the model's instructions, refused or not.");
-        out_.sample({}, sum([](const ShardMetrics& s) { return s.injections_detected_count(); }));
-        out_.family("loom_ai_content_detected_total", "counter",
-                    "Requests with a text of a category (security.content_filtering), refused or not.");
-        for (size_t i = 0; i < content_category_count; ++i) {
-            const auto category = static_cast<ContentCategory>(i);
-            const uint64_t n = sum([=](const ShardMetrics& s) { return s.content_detected_count(category); });
-            if (n > 0) out_.sample({{"category", std::string(content_category_name(category))}}, n);
-        }
-        out_.family("loom_ai_security_blocked_total", "counter", "Requests refused by a guard, by what it has found.");
-        for (size_t i = 0; i < guard_reason_count; ++i) {
-            const auto reason = static_cast<GuardReason>(i);
-            out_.sample({{"reason", std::string(guard_reason_name(reason))}},
-                        sum([=](const ShardMetrics& s) { return s.guard_blocked_count(reason); }));
-        }
-        out_.family("loom_ai_security_would_block_total", "counter",
-                    "Requests that a guard would have refused (security.dry_run), by what it has found.");
-        for (size_t i = 0; i < guard_reason_count; ++i) {
-            const auto reason = static_cast<GuardReason>(i);
-            out_.sample({{"reason", std::string(guard_reason_name(reason))}},
-                        sum([=](const ShardMetrics& s) { return s.guard_would_block_count(reason); }));
-        }
+        std::vector<const ShardMetrics*> shards;
+        for (const auto& shard : m_.shards_) shards.push_back(shard.get());
+        observe::write_guards(out_, {.custom_types = m_.custom_types_, .external = m_.external_guards_}, shards);
     }
 
     void write_http() {

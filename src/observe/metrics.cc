@@ -88,6 +88,11 @@ uint8_t Metrics::custom_type(std::string_view name) {
     return static_cast<uint8_t>(pii_named_count + slot_of(custom_types_, name, custom_series_max));
 }
 
+uint16_t Metrics::external_guard(std::string_view name) {
+    const std::lock_guard lock(mutex_);
+    return slot_of(external_guards_, name, guard_slots_max);
+}
+
 uint16_t Metrics::arm(std::string_view experiment, std::string_view name) {
     const std::lock_guard lock(mutex_);
     const std::pair<std::string, std::string> both(experiment, name);
@@ -156,7 +161,8 @@ size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, 
     constexpr size_t lines_of_process =
         (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 184 + limit_scope_count + 2 +
         auth_failure_count + 2 + introspection_result_count + 2 + 3 * jwt_issuers_max + 2 * pii_series_count +
-        2 * guard_reason_count + 5 + 4 + 28 + content_category_count + 1 + lines_of_shared_store + lines_of_leases;
+        2 * guard_reason_count + 5 + 4 + 28 + content_category_count + 1 + lines_of_shared_store + lines_of_leases +
+        guard_slots_max * (guard_result_count + duration_bound_count + 5) + 4;
     constexpr size_t lines_of_arm = duration_bound_count + 7;
     const size_t arms = std::min<size_t>(arm_count + 1, arm_slots_max);
     const size_t providers = std::min<size_t>(provider_count + 1, provider_slots_max);

@@ -39,7 +39,10 @@ void AuditNotes::forget_answer() noexcept {
 
 void AuditNotes::copy(const AuditNotes& other, Arena& text) {
     *this = other;
-    for (observe::AuditFind& find : std::span(finds_).first(size_)) find.type = text.keep(find.type);
+    for (observe::AuditFind& find : std::span(finds_).first(size_)) {
+        find.type = text.keep(find.type);
+        find.detector = text.keep(find.detector);  // that of a guard outside of Loom is made for a request
+    }
 }
 
 std::string_view action_name(GuardAction action) noexcept {

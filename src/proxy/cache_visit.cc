@@ -223,8 +223,10 @@ std::optional<cache::Key> CacheVisit::key_of(const llm::Request& request, const 
         });
     }
     const uint64_t taken_by = takers.value();
-    // An answer is kept as a guard has left it.
-    if (x_.guarding_ != nullptr && x_.guarding_->guards_answer()) whose.append("/").append(x_.plan().guard->mark);
+    // An answer is kept as a guard has left it, and what a guard outside has let through is for those whom it guards.
+    const bool is_marked =
+        x_.guarding_ != nullptr && (x_.guarding_->guards_answer() || !x_.plan().guard->external.empty());
+    if (is_marked) whose.append("/").append(x_.plan().guard->mark);
     const bool streams = x_.endpoint_ == llm::Endpoint::stream_generate_content;
     const std::string_view query = streams && x_.query() == "alt=sse" ? std::string_view{} : x_.query();
     const std::string_view beside[] = {whose,

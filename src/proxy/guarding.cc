@@ -42,36 +42,105 @@ bool Guarding::turn(Exchange& x) {
                 std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
                                                plan.pii->restores() && !plan.dry_run, plan.pii->scanner.custom());
         if (!plan.reads_requests()) {
-            x.guarding_->over_ = true;
             const Result<void> expected = x.guarding_->expect_answer();
-            if (!expected) x.error_ = expected.error();
-            if (!expected) x.release_body();
-            return false;
+            if (!expected) return x.guarding_->stop(expected.error());
+            x.guarding_->over_ = plan.external.empty();
+            if (x.guarding_->over_) return false;
         }
         x.body_ns_ = x.services_.shard().now_ns();
         x.timer_.disarm();
         x.deadline_ = Exchange::Deadline::none;
+        if (!plan.reads_requests()) x.guarding_->begin_visit();
     }
     Guarding& own = *x.guarding_;
     if (own.over_) return false;
     if (x.client_gone_) {
         own.over_ = true;
+        own.visit_.reset();
         own.let_go();
         return false;
     }
+    if (own.visit_ != nullptr) return own.visit_turn();
     const Result<bool> step = own.go_on();
     if (step && *step) {
         x.services_.shard().schedule_next_tick(own);
         return true;
     }
-    own.over_ = true;
     const Result<void> ended = step ? own.end() : std::unexpected(step.error());
     own.let_go();
-    if (!ended) {
-        x.error_ = ended.error();
-        x.release_body();
-    }
+    if (!ended) return own.stop(ended.error());
+    own.over_ = x.plan().guard->external.empty();
+    if (own.over_) return false;
+    own.begin_visit();
+    return own.visit_turn();
+}
+
+/// The request goes no further. Returns false: there is nothing more to do.
+bool Guarding::stop(const Error& why) {
+    over_ = true;
+    x_.error_ = why;
+    x_.release_body();
     return false;
+}
+
+/// The guards of this place are through, and what they have left of the request is what others get to see.
+void Guarding::begin_visit() {
+    const std::string_view model =
+        llm::names_model_in_path(x_.endpoint_) ? llm::model_of_path(x_.path_) : std::string_view();
+    const GuardSubject subject{.request_id = x_.request_id_,
+                               .consumer = x_.consumer_ != nullptr ? std::string_view(x_.consumer_->name) : "",
+                               .model = model};
+    visit_ = std::make_unique<GuardVisit>(x_.services_.guards(), x_.services_.metrics(), x_.services_.shard(),
+                                          *x_.plan().guard, x_.body_.view(), subject, *this);
+}
+
+bool Guarding::visit_turn() {
+    const auto step = visit_->step();
+    if (!step) {
+        visit_.reset();
+        return stop(step.error());
+    }
+    const size_t body_bytes = BlockPool::footprint(x_.body_.capacity());
+    if (*step == GuardVisit::Step::wait) {
+        x_.hold_less(body_bytes);
+        return true;
+    }
+    const bool has_room = x_.try_hold(body_bytes + visit_->memory_bytes());
+    if (*step == GuardVisit::Step::again) {
+        if (!has_room) visit_->give_up();
+        x_.services_.shard().schedule_next_tick(*this);
+        return true;
+    }
+    over_ = true;
+    const Result<void> ended = has_room || visit_->changed() == nullptr
+                                   ? end_visit()
+                                   : fail(Errc::exhausted, Side::internal,
+                                          "no memory for one more body that was masked (limit.bodies_in_memory)");
+    visit_.reset();
+    if (!ended) return stop(ended.error());
+    x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
+    return false;
+}
+
+Result<void> Guarding::end_visit() {
+    const std::string_view told = visit_->summary(x_.text_);
+    if (!told.empty()) summary_ = summary_.empty() ? told : x_.text_.join(summary_, " ", told);
+    would_refuse_ |= visit_->would_block();
+    if (!told.empty() && begin_notes() != nullptr) visit_->note(*notes_, x_.text_);
+    if (visit_->blocked_by() != nullptr || visit_->missed() != nullptr) x_.detail_ = visit_->told(x_.text_);
+    if (visit_->blocked_by() != nullptr) {
+        code_ = "guard_blocked";
+        return fail(Errc::bad_message, Side::downstream, "a guard does not let this request through (security.guard)");
+    }
+    if (visit_->missed() != nullptr) {
+        code_ = "guard_unavailable";
+        return fail(Errc::exhausted, Side::internal,
+                    "a guard could not be asked about this request, and none goes on without it "
+                    "(security.guard.NAME.on_failure); try again");
+    }
+    ByteBuffer* const changed = visit_->changed();
+    if (changed != nullptr) x_.body_ = std::move(*changed);
+    return {};
 }
 
 Result<bool> Guarding::go_on() {

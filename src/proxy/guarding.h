@@ -9,6 +9,7 @@
 #include "audit_notes.h"
 #include "body_budget.h"
 #include "collected_answer.h"
+#include "guard_visit.h"
 #include "loom/io/shard.h"
 #include "masked_values.h"
 #include "request_guard.h"
@@ -76,6 +77,10 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] AuditNotes* begin_notes();
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
+    void begin_visit();
+    [[nodiscard]] bool visit_turn();
+    Result<void> end_visit();
+    bool stop(const Error& why);
     [[nodiscard]] bool holds(bool more) noexcept;
     void let_go() noexcept;
 
@@ -89,6 +94,7 @@ class Guarding final : public io::Runnable {
     Exchange& x_;
     std::shared_ptr<MaskedValues> values_;  // null where answers stay as they are
     std::optional<RequestGuard> guard_;     // of the request, then of the answer
+    std::unique_ptr<GuardVisit> visit_;     // with guards that stand outside of Loom, once its own are through
     ScanHold scan_hold_;                    // of the answer's
     std::unique_ptr<AnswerStream> stream_;
     std::optional<Error> answer_error_;

@@ -8,6 +8,7 @@
 #include "cache_desk.h"
 #include "client_connection.h"
 #include "embed_desk.h"
+#include "guard_desk.h"
 #include "introspection_desk.h"
 #include "loom/base/clock.h"
 #include "loom/base/crypto.h"
@@ -95,6 +96,7 @@ Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetr
       overload_(std::make_unique<Overload>(shard.timers().now_ms())),
       tokens_(std::make_unique<TokenDesk>()),
       introspections_(std::make_unique<IntrospectionDesk>(shard, names, metrics)),
+      guards_(std::make_unique<GuardDesk>(shard, names, metrics)),
       embeddings_(std::make_unique<EmbedDesk>(*this, names)),
       id_state_{random_u64(), random_u64() | 1} {
     metrics_.buffers_total.set(shard.buffers().count());
@@ -126,6 +128,7 @@ void Services::set_plan(std::shared_ptr<const Plan> plan) {
     tokens_->on_new_plan();
     introspections_->on_new_plan(*use->plan);
     embeddings_->on_new_plan(*use->plan);
+    guards_->on_new_plan(*use->plan);
     if (cache_ != nullptr) cache_->on_new_plan(use->plan->cache.get());
     PlanUse* const before = std::exchange(current_, use.get());
     uses_.push_back(std::move(use));
@@ -343,7 +346,8 @@ bool Services::idle() const noexcept {
     }
     introspections_->close();
     embeddings_->close();
-    return introspections_->idle() && embeddings_->idle();
+    guards_->close();
+    return introspections_->idle() && embeddings_->idle() && guards_->idle();
 }
 
 }  // namespace loom::proxy

@@ -28,9 +28,10 @@ Error upstream_error(Errc code, const char* what) noexcept {
 /// One exchange. Handlers note what came; the ready list acts on it, when no byte layer is in the middle of its own.
 class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public ListLink<CallTag> {
   public:
-    Call(Client& client, ClientRequest request, Done done)
+    Call(Client& client, uint64_t number, ClientRequest request, Done done)
         : Runnable(&Call::on_ready),
           Doomed(&Call::free_call),
+          number_(number),
           client_(client),
           request_(std::move(request)),
           done_(std::move(done)) {
@@ -38,6 +39,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         head_text_.text().reserve(head_bytes_max);
     }
 
+    [[nodiscard]] uint64_t number() const noexcept { return number_; }
     void begin() noexcept {
         client_.shard_.timers().arm(deadline_, client_.options_.timeout_ms);
         wake();
@@ -80,6 +82,10 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         if (decided()) wake();
     }
 
+    [[nodiscard]] std::string_view body() const noexcept {
+        return request_.borrowed_body.empty() ? request_.body.view() : request_.borrowed_body;
+    }
+
     void start_attempt() noexcept {
         attempts_ += 1;
         const auto connection = fresh_only_ ? client_.pool_.acquire_fresh(*this) : client_.pool_.acquire(*this);
@@ -98,12 +104,12 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         head.header("host", options.authority);
         head.raw("accept: application/json\r\naccept-encoding: identity\r\n");
         head.raw(lines);
-        if (request_.method != http::Method::get) head.header("content-length", request_.body.view().size());
+        if (request_.method != http::Method::get) head.header("content-length", body().size());
         head.end();
         if (!head.ok()) return fail({.code = Errc::bad_conf, .what = "the request cannot be written as HTTP"});
         text.resize(head.size());
         connection_->sender().add_stable(request_head_.view());
-        if (!request_.body.empty()) connection_->sender().add_stable(request_.body.view());
+        if (!body().empty()) connection_->sender().add_stable(body());
         connection_->sender().flush();
         sent_ = true;
     }
@@ -220,6 +226,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         done_(std::unexpected(error_));
     }
 
+    uint64_t number_;
     Client& client_;
     ClientRequest request_;
     Done done_;
@@ -248,6 +255,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
 struct Client::Calls {
     List<Call, CallTag> running;
     size_t count = 0;
+    uint64_t asked = 0;
 };
 
 Client::Client(io::Shard& shard, net::NameService& names, ClientOptions options)
@@ -260,17 +268,27 @@ Client::Client(io::Shard& shard, net::NameService& names, ClientOptions options)
 
 Client::~Client() { LOOM_ASSERT(idle()); }
 
-void Client::ask(ClientRequest request, Done done) {
+uint64_t Client::ask(ClientRequest request, Done done) {
     LOOM_ASSERT(!closed_);
     auto counted = [this, done = std::move(done)](Result<ClientAnswer> answer) mutable {
         calls_->count -= 1;
         done(std::move(answer));
     };
-    auto* const call = new Call(*this, std::move(request), std::move(counted));
+    auto* const call = new Call(*this, ++calls_->asked, std::move(request), std::move(counted));
     calls_->running.push_back(*call);
     calls_->count += 1;
-    if (calls_->count > options_.exchange_count_max) return call->refuse();
+    if (calls_->count > options_.exchange_count_max) {
+        call->refuse();
+        return 0;
+    }
     call->begin();
+    return call->number();
+}
+
+void Client::cancel(uint64_t number) noexcept {
+    calls_->running.for_each([number](Call& call) {
+        if (call.number() == number) call.cancel();
+    });
 }
 
 void Client::close() noexcept {

@@ -19,6 +19,7 @@
 #include "loom/base/assert.h"
 #include "loom/base/auth_failure.h"
 #include "loom/base/content_category.h"
+#include "loom/base/guard_result.h"
 #include "loom/base/histogram.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
@@ -32,6 +33,7 @@ inline constexpr uint16_t provider_slots_max = 64;   // `other` included
 inline constexpr uint16_t model_slots_max = 201;     // `other` included
 inline constexpr uint16_t arm_slots_max = 65;        // of experiments; `other` included
 inline constexpr uint16_t owner_slots_max = 129;     // of teams, and of tenants; `other` included
+inline constexpr uint16_t guard_slots_max = 17;      // of external guards; `other` included
 inline constexpr size_t owner_name_bytes_max = 260;  // one that is longer is among the others
 
 enum class Outcome : uint8_t { success, error };
@@ -164,6 +166,12 @@ struct ArmSeries {  // one per arm of an experiment
     DurationHistogram duration;
 };
 
+struct GuardSeries {  // one per external guard
+    std::array<Counter, guard_result_count> results;
+    Counter blocked, would_block;  // requests; would: it is only counted
+    DurationHistogram duration;    // of its answers, and of what was no answer in time
+};
+
 struct OwnerSeries {  // one per team, and per tenant
     Counter tokens_input, tokens_output, tokens_cached, tokens_reasoning;
     Counter cost;  // Money, likewise
@@ -278,6 +286,11 @@ class ShardMetrics {
     void guard_blocked(GuardReason reason, bool dry) noexcept {
         (dry ? guard_would_block_ : guard_blocked_)[static_cast<size_t>(reason)].add();
     }
+    /// Of one external guard.
+    [[nodiscard]] GuardSeries& external_guard(uint16_t slot) noexcept {
+        LOOM_ASSERT(slot < guard_slots_max);
+        return external_guards_[slot];
+    }
     /// Microseconds from the request's head to the first content byte sent to the client.
     void first_token(uint16_t provider, uint64_t us) noexcept {
         provider_at(provider).first_token.record(duration_bounds_us, us);
@@ -343,6 +356,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t guard_would_block_count(GuardReason reason) const noexcept {
         return guard_would_block_[static_cast<size_t>(reason)].value();
     }
+    [[nodiscard]] const GuardSeries& external_guard_series(uint16_t slot) const noexcept {
+        return external_guards_[slot];
+    }
     [[nodiscard]] uint64_t rate_limited_count(LimitScope scope) const noexcept {
         return rate_limited_[static_cast<size_t>(scope)].value();
     }
@@ -393,6 +409,7 @@ class ShardMetrics {
     std::array<Counter, pii_series_count> pii_detected_, pii_told_;  // in requests, in answers
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
+    std::array<GuardSeries, guard_slots_max> external_guards_;
     std::array<Counter, content_category_count> content_detected_;
     std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
@@ -571,6 +588,8 @@ class Metrics {
     [[nodiscard]] uint16_t tenant(std::string_view name);
     /// The series of a custom type of personal data (PiiSeries).
     [[nodiscard]] uint8_t custom_type(std::string_view name);
+    /// Of an external guard.
+    [[nodiscard]] uint16_t external_guard(std::string_view name);
     /// This pair can be asked for: its counters show from the start, at 0.
     void declare(uint16_t provider, uint16_t model);
     /// Adds document 000's spellings.
@@ -604,6 +623,7 @@ class Metrics {
     std::vector<std::string> teams_{"other"};
     std::vector<std::string> tenants_{"other"};
     std::vector<std::string> custom_types_{"other"};
+    std::vector<std::string> external_guards_{"other"};
     std::vector<bool> declared_;
     std::vector<std::unique_ptr<Window>> windows_;
     std::string version_;

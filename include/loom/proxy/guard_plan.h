@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,13 +58,17 @@ struct ContentPlan {
     guard::ContentWords words;  // of the category `custom`
 };
 
+struct ExternalGuardPlan;
+
 struct GuardPlan {
     std::optional<PiiPlan> pii;
     std::optional<InjectionPlan> injection;
     std::optional<ContentPlan> content;
-    bool dry_run = false;  // all is counted, nothing is changed or refused
-    std::string mark;      // of what is done to answers: kept ones are of this configuration alone
-    uint64_t unread = 0;   // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
+    std::vector<std::shared_ptr<const ExternalGuardPlan>> external;  // asked about requests, all at once
+    bool dry_run = false;                                            // all is counted, nothing is changed or refused
+    /// Of what is done to answers, and of who is asked about requests: kept answers are of this configuration alone.
+    std::string mark;
+    uint64_t unread = 0;  // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
 
     [[nodiscard]] bool reads_requests() const noexcept { return injection || content || (pii && pii->requests); }
     [[nodiscard]] bool looks_at_answers() const noexcept { return pii && pii->answers; }

@@ -39,6 +39,7 @@ class BodyBudget;
 class CacheDesk;
 class CacheShards;
 class EmbedDesk;
+class GuardDesk;
 class IntrospectionDesk;
 class Overload;
 class TokenDesk;
@@ -119,6 +120,8 @@ class Services {
     [[nodiscard]] TokenDesk& tokens() noexcept { return *tokens_; }
     /// Where issuers are asked about tokens.
     [[nodiscard]] IntrospectionDesk& introspections() noexcept { return *introspections_; }
+    /// Where guards outside of Loom are asked about requests.
+    [[nodiscard]] GuardDesk& guards() noexcept { return *guards_; }
     /// In place of those before.
     void set_jwt_keys(JwtKeySetsPtr keys);
     /// Must be there, and not stopped, as long as exchanges of a plan that keeps_any() run.
@@ -261,6 +264,7 @@ class Services {
     std::unique_ptr<Overload> overload_;
     std::unique_ptr<TokenDesk> tokens_;
     std::unique_ptr<IntrospectionDesk> introspections_;
+    std::unique_ptr<GuardDesk> guards_;
     std::unique_ptr<CacheDesk> cache_;
     std::unique_ptr<EmbedDesk> embeddings_;
     uint64_t flood_told_until_ms_ = 0;

@@ -26,6 +26,7 @@ struct ClientRequest {
     std::string target;  // "/token"
     Secret lines;        // header lines beside host, content-length, accept and accept-encoding
     Secret body;
+    std::string_view borrowed_body;  // in its place: it stays as it is until `done` was called
 };
 
 /// Of any status.
@@ -51,7 +52,10 @@ class Client final : PoolWatch {
     /// Errors  exhausted (internal): exchange_count_max run already, no descriptor.   cancelled (internal): close().
     ///         timed_out, refused, unreachable, reset, closed, tls_failed, bad_message, head_too_large, too_large,
     ///         unsupported (a coding that was not asked for): upstream.
-    void ask(ClientRequest request, Done done);
+    /// Returns  its number, for cancel(); 0: it will be refused.
+    uint64_t ask(ClientRequest request, Done done);
+    /// Nobody waits for this one any more: it ends as cancelled. Nothing where it has ended already.
+    void cancel(uint64_t number) noexcept;
 
     /// Ends what runs. Nothing may be asked afterwards.
     void close() noexcept;

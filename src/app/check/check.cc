@@ -235,6 +235,7 @@ std::vector<config::Diagnostic> check(const Config& config, bool complete) {
     check_ledger(report);
     check_security(report);
     check_custom_types(report);
+    check_guards(report);
     check_state(report);
     check_rest(report);
     return std::move(report.diagnostics);

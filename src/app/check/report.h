@@ -61,6 +61,8 @@ void check_limits(Report& report);
 void check_ledger(Report& report);
 void check_security(Report& report);
 void check_custom_types(Report& report);
+/// Guards that stand outside of Loom.
+void check_guards(Report& report);
 /// Of clients.
 void check_rate_limits(Report& report);
 /// What may be spent by the calendar.

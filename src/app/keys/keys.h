@@ -61,6 +61,8 @@ namespace loom::app {
 
 /// Rows of the keys of the guards.
 [[nodiscard]] std::span<const KeyRow> security_keys();
+/// Rows of the keys of guards that stand outside of Loom.
+[[nodiscard]] std::span<const KeyRow> guard_keys();
 /// Rows of the keys that say how tokens are counted, and how many a request may take.
 [[nodiscard]] std::span<const KeyRow> token_keys();
 

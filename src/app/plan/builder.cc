@@ -16,12 +16,14 @@
 #include "plan/alerts.h"
 #include "plan/anomaly.h"
 #include "plan/embedding.h"
+#include "plan/guards.h"
 #include "plan/identity.h"
 #include "plan/instances.h"
 #include "plan/introspection.h"
 #include "plan/owners.h"
 #include "plan/rate_limit.h"
 #include "plan/routing.h"
+#include "plan/security.h"
 #include "plan/selection.h"
 #include "plan/sharing.h"
 #include "plan/tokens.h"
@@ -428,6 +430,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     fill_introspection(config, *plan, files, messages);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
+    fill_security(config, *plan, metrics, files, messages);
     fill_selection(config, *plan, targets, messages);
     fill_access_rules(config, *plan, messages);
     fill_limits(config, *plan);
@@ -461,6 +464,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> renew_tls(const prox
     }
     renew_jwt_files(config, *renewed, files, messages);
     renew_introspection(config, *renewed, files, messages);
+    renew_guards(config, *renewed, files, messages);
     renew_alerts(config, *renewed, files, messages);
     renew_embedding(*renewed);
     for (proxy::RoutePlan& route : renewed->routes)

@@ -15,7 +15,6 @@
 #include "plan/instances.h"
 #include "plan/limits.h"
 #include "plan/mirror.h"
-#include "plan/security.h"
 #include "plan/sticky.h"
 #include "prices.h"
 
@@ -135,7 +134,6 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
         return std::ranges::find(strategies, one) != strategies.end();
     };
     fill_sticky(config, plan);
-    fill_security(config, plan, metrics);
     const bool sticky = any_sticky(plan);
     plan.choice.load_factor = config.decimal("routing.sticky.load_factor");
     plan.choice.counts_in_flight = sticky;

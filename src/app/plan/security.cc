@@ -12,6 +12,7 @@
 #include "loom/guard/pii.h"
 #include "loom/llm/endpoint.h"
 #include "plan/custom_types.h"
+#include "plan/guards.h"
 
 namespace loom::app {
 
@@ -69,6 +70,7 @@ std::string mark_of(const config::Config& config) {
         const auto own = fmt::format("security.rule.{}.action", type.name);
         add(config.has(own) ? config.text(own) : std::string());
     }
+    add(external_guard_mark(config));
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(all);
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
@@ -114,7 +116,8 @@ bool is_pii_asked_for(const config::Config& config, std::string_view name) {
     return type && types_of(config).has(*type);
 }
 
-void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics) {
+void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics, TlsFiles& files,
+                   std::vector<std::string>& messages) {
     proxy::GuardPlan guards;
     if (config.boolean("security.pii_detection.enabled")) {
         proxy::PiiPlan& pii = guards.pii.emplace();
@@ -139,7 +142,6 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
         const auto& directions = config.list("security.pii_detection.direction");
         pii.requests = std::ranges::find(directions, "request") != directions.end();
         pii.answers = std::ranges::find(directions, "response") != directions.end();
-        guards.mark = mark_of(config);
     }
     if (config.boolean("security.prompt_injection.enabled")) {
         using enum guard::InjectionSensitivity;
@@ -150,10 +152,12 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
                             .action = injection_action_of(config.text("security.prompt_injection.action"))};
     }
     if (config.boolean("security.content_filtering.enabled")) guards.content = content_of(config);
+    fill_guards(config, guards, metrics, files, messages);
+    if (guards.pii || !guards.external.empty()) guards.mark = mark_of(config);
     guards.dry_run = config.boolean("security.dry_run");
     for (const std::string& family : config.list("security.unread"))
         guards.unread |= llm::set_of(llm::endpoint_of_name(family));
-    if (guards.pii || guards.injection || guards.content)
+    if (guards.pii || guards.injection || guards.content || !guards.external.empty())
         plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
 }
 

@@ -6,6 +6,7 @@
 #include "loom/config/config.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/plan.h"
+#include "tls_files.h"
 
 namespace loom::app {
 
@@ -13,6 +14,8 @@ namespace loom::app {
 /// Does security.pii_detection.types name it, or say all?
 [[nodiscard]] bool is_pii_asked_for(const config::Config& config, std::string_view name);
 
-void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics);
+/// messages  what a guard outside of Loom cannot be asked for.
+void fill_security(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics, TlsFiles& files,
+                   std::vector<std::string>& messages);
 
 }  // namespace loom::app
