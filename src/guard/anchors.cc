@@ -1,7 +1,5 @@
 #include "anchors.h"
 
-#include <string_view>
-
 #include "near.h"
 
 namespace loom::guard {
@@ -27,11 +25,8 @@ Near<uint64_t> near_at(const unsigned char* p) noexcept {
         put(near.colon, c == ':');
         put(near.equals, c == '=');
         put(near.quote, c == '"' || c == '\'');
-        const auto is_among = [c](std::string_view letters) {
-            return is_alpha(c) && letters.find(static_cast<char>(lower(c))) != letters.npos;
-        };
-        put(near.name_last, is_among(name_last_letters));
-        put(near.name_before_last, is_among(name_before_last_letters));
+        put(near.one_or_two, c == '1' || c == '2');
+        put(near.name_end, may_end_name(p[i - 1], p[i]));
     }
     return near;
 }
@@ -48,7 +43,7 @@ Anchors anchors_of(const unsigned char* p) noexcept {
     }
     Anchors found = refine(raw, p);
     if ((found.numbers | found.signs) != 0)
-        look_near(found, near_at(p - anchor_before), near_at(p - anchor_before + half_block));
+        look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
     return found;
 }
 
@@ -67,7 +62,7 @@ std::array<AnchorKernel, 4> anchor_kernels() noexcept {
     __builtin_cpu_init();  // this may run among static initialisers, where GCC asks for it
     size_t count = 1;
     if (__builtin_cpu_supports("avx2")) kernels[count++] = &anchors_avx2;
-    if (__builtin_cpu_supports("avx512bw")) kernels[count++] = &anchors_avx512;
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) kernels[count++] = &anchors_avx512;
 #endif
     return kernels;
 }

@@ -20,7 +20,7 @@ struct Anchors {
 };
 
 inline constexpr Pos anchor_block = 64;
-inline constexpr Pos anchor_before = 8;   // bytes that are read before the block
+inline constexpr Pos anchor_before = 9;   // bytes that are read before the block
 inline constexpr Pos anchor_behind = 24;  // and behind it
 
 /// Classes of bytes by their two halves: a byte is of those in both tables' entries. `word` needs two, as letters stand
@@ -65,8 +65,7 @@ struct FingerprintTables {
 inline constexpr FingerprintTables fingerprint_tables = [] {
     FingerprintTables tables;
     for (size_t i = 0; i < std::size(fingerprints); ++i) {
-        // Those of one first byte share a bucket: they differ least.
-        const auto bucket = static_cast<uint8_t>(1u << (static_cast<unsigned char>(fingerprints[i][0]) * 5 % 8));
+        const auto bucket = static_cast<uint8_t>(1u << fingerprint_buckets[i]);
         for (size_t at = 0; at < fingerprint_bytes; ++at) {
             const auto c = static_cast<unsigned char>(fingerprints[i][at]);
             tables.low[at][c & 15] |= bucket;

@@ -52,9 +52,12 @@ LOOM_AVX2 Near<uint64_t> near_at(const unsigned char* p) noexcept {
     const Bytes bytes{load(p), load(p + 32)};
     const __m256i case_bit = _mm256_set1_epi8(0x20);
     const Bytes small{_mm256_or_si256(bytes.low, case_bit), _mm256_or_si256(bytes.high, case_bit)};
-    const __m256i names_low = look_up(name_low, name_high, bytes.low),
-                  names_high = look_up(name_low, name_high, bytes.high);
-    const auto names = [&](uint8_t of) LOOM_AVX2 { return where(names_low, of) | where(names_high, of) << 32; };
+    const NameEndTables& t = name_end_tables;
+    const auto name_end = [&](const unsigned char* at) LOOM_AVX2 {
+        return where(_mm256_and_si256(look_up(t.before_last_low, t.before_last_high, load(at - 1)),
+                                      look_up(t.last_low, t.last_high, load(at))),
+                     0xff);
+    };
     return {.digits = within(bytes, '0', 10),
             .letters = within(small, 'a', 26),
             .hex_letters = within(small, 'a', 6),
@@ -65,12 +68,12 @@ LOOM_AVX2 Near<uint64_t> near_at(const unsigned char* p) noexcept {
             .open = equal(bytes, '('),
             .close = equal(bytes, ')'),
             .plus = equal(bytes, '+'),
+            .one_or_two = within(bytes, '1', 2),
             .at_sign = equal(bytes, '@'),
             .colon = equal(bytes, ':'),
             .equals = equal(bytes, '='),
             .quote = equal(bytes, '"') | equal(bytes, '\''),
-            .name_last = names(last_low | last_high),
-            .name_before_last = names(before_last_low | before_last_high)};
+            .name_end = name_end(p) | name_end(p + 32) << 32};
 }
 
 LOOM_AVX2 inline RawAnchors raw_at(const unsigned char* p) noexcept {
@@ -97,7 +100,7 @@ LOOM_AVX2 Pos anchors_avx2(const unsigned char* text, Pos block, Pos end, Anchor
         const unsigned char* const p = text + block;
         found = refine(raw_at(p), p);
         if ((found.numbers | found.signs) != 0)
-            look_near(found, near_at(p - anchor_before), near_at(p - anchor_before + half_block));
+            look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
         if ((found.numbers | found.signs | found.literals) != 0 || block + anchor_block >= end) return block;
     }
 }

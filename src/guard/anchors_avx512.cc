@@ -7,7 +7,7 @@
 
 namespace loom::guard {
 
-#define LOOM_AVX512 __attribute__((target("avx512f,avx512bw")))
+#define LOOM_AVX512 __attribute__((target("avx512f,avx512bw,avx512vl")))
 
 namespace {
 
@@ -35,7 +35,9 @@ LOOM_AVX512 inline uint64_t within(__m512i bytes, char first, char count) noexce
 LOOM_AVX512 Near<uint64_t> near_at(const unsigned char* p) noexcept {
     const __m512i bytes = _mm512_loadu_si512(p);
     const __m512i small = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
-    const __m512i names = look_up(name_low, name_high, bytes);
+    const NameEndTables& t = name_end_tables;
+    const __m512i before_last = look_up(t.before_last_low, t.before_last_high, _mm512_loadu_si512(p - 1));
+    const __m512i last = look_up(t.last_low, t.last_high, bytes);
     return {.digits = within(bytes, '0', 10),
             .letters = within(small, 'a', 26),
             .hex_letters = within(small, 'a', 6),
@@ -46,12 +48,12 @@ LOOM_AVX512 Near<uint64_t> near_at(const unsigned char* p) noexcept {
             .open = equal(bytes, '('),
             .close = equal(bytes, ')'),
             .plus = equal(bytes, '+'),
+            .one_or_two = within(bytes, '1', 2),
             .at_sign = equal(bytes, '@'),
             .colon = equal(bytes, ':'),
             .equals = equal(bytes, '='),
             .quote = equal(bytes, '"') | equal(bytes, '\''),
-            .name_last = where(names, last_low | last_high),
-            .name_before_last = where(names, before_last_low | before_last_high)};
+            .name_end = _mm512_test_epi8_mask(before_last, last)};
 }
 
 LOOM_AVX512 inline RawAnchors raw_at(const unsigned char* p) noexcept {
@@ -74,7 +76,7 @@ LOOM_AVX512 Pos anchors_avx512(const unsigned char* text, Pos block, Pos end, An
         const unsigned char* const p = text + block;
         found = refine(raw_at(p), p);
         if ((found.numbers | found.signs) != 0)
-            look_near(found, near_at(p - anchor_before), near_at(p - anchor_before + half_block));
+            look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
         if ((found.numbers | found.signs | found.literals) != 0 || block + anchor_block >= end) return block;
     }
 }

@@ -3,49 +3,71 @@
 // finder would have found (tests/guard/frozen_test.cc asks them all).
 #pragma once
 
-#include <cstring>
+#include <iterator>
+#include <string_view>
 
 #include "anchors.h"
 
 namespace loom::guard {
 
-/// Two windows side by side: bit i of the first is the byte i - anchor_before of a block, and of the second the one
-/// half a block behind it. Places are the 32 bits from anchor_before on.
+/// Into the kernels, which have the better instructions.
+#define LOOM_NEAR [[gnu::always_inline]] inline
+
+/// Two windows side by side: bit i of the first is the byte i - near_before of a block, and of the second the one half
+/// a block behind it. Places are the 32 bits from near_before on.
 using Halves = uint64_t __attribute__((vector_size(16)));
 inline constexpr Pos half_block = anchor_block / 2;
-static_assert(anchor_before + half_block + anchor_behind == 64);
+inline constexpr Pos near_before = 8;
+static_assert(near_before + half_block + anchor_behind == 64);
+static_assert(anchor_before > near_before, "of what a window begins with the byte before it is looked at as well");
 
 /// Where which bytes stand.
 template <class Bits>
 struct Near {
     Bits digits, letters, hex_letters;
     Bits blank, dash, dot, slash, open, close, plus;
+    Bits one_or_two;
     Bits at_sign, colon, equals, quote;  // of quotes both
-    Bits name_last, name_before_last;    // what the last two bytes of a secret's name may be
+    Bits name_end;                       // with the byte before it, what the name of a secret may end with
 };
 
-/// The names that finders of ':' and '=' know end with these: passwoRD, pWD, passphraSE, secrET, tokEN, kEY,
-/// credentiALS, signatuRE, sIG.
-inline constexpr char name_last_letters[] = "deglnsty";
-inline constexpr char name_before_last_letters[] = "aeilrsw";
+/// The names that finders of ':' and '=' know end with these, in four groups: a byte that is of one group as the last,
+/// behind one that is of the same as the last but one.
+struct NameEnd {
+    std::string_view before_last, last;
+};
+inline constexpr NameEnd name_ends[] = {{"rw", "d"},      // password, pwd, passwd
+                                        {"e", "nty"},     // token, secret, key
+                                        {"rs", "e"},      // signature, passphrase
+                                        {"ail", "gls"}};  // credential, credentials, sig
 
-/// Letters by two halves: of rows that begin with 'A', and those that begin with 'P'.
-enum NameClass : uint8_t { last_low = 1, last_high = 2, before_last_low = 4, before_last_high = 8 };
-inline constexpr HalfTable name_low = [] {
-    HalfTable table{};
-    for (const char* c = name_last_letters; *c != 0; ++c) table[*c & 15] |= (*c & 0x10) != 0 ? last_high : last_low;
-    for (const char* c = name_before_last_letters; *c != 0; ++c)
-        table[*c & 15] |= (*c & 0x10) != 0 ? before_last_high : before_last_low;
-    return table;
+/// Both by their halves, in either case; a letter may be taken for one that shares them.
+struct NameEndTables {
+    HalfTable before_last_low{}, before_last_high{}, last_low{}, last_high{};
+};
+inline constexpr NameEndTables name_end_tables = [] {
+    NameEndTables tables;
+    for (size_t i = 0; i < std::size(name_ends); ++i) {
+        const auto group = static_cast<uint8_t>(1u << i);
+        const auto add = [group](std::string_view letters, HalfTable& low, HalfTable& high) {
+            for (const char c : letters) {
+                low[c & 15] |= group;
+                high[(c >> 4) & 15] |= group;
+                high[(c >> 4) & 13] |= group;  // the capital
+            }
+        };
+        add(name_ends[i].before_last, tables.before_last_low, tables.before_last_high);
+        add(name_ends[i].last, tables.last_low, tables.last_high);
+    }
+    return tables;
 }();
-inline constexpr HalfTable name_high = [] {
-    HalfTable table{};
-    table[4] = table[6] = last_low | before_last_low;
-    table[5] = table[7] = last_high | before_last_high;
-    return table;
-}();
+constexpr bool may_end_name(unsigned char before_last, unsigned char last) noexcept {
+    const NameEndTables& t = name_end_tables;
+    return (t.before_last_low[before_last & 15] & t.before_last_high[before_last >> 4] & t.last_low[last & 15] &
+            t.last_high[last >> 4]) != 0;
+}
 
-inline Near<Halves> side_by_side(const Near<uint64_t>& a, const Near<uint64_t>& b) noexcept {
+LOOM_NEAR Near<Halves> side_by_side(const Near<uint64_t>& a, const Near<uint64_t>& b) noexcept {
     const auto both = [](uint64_t first, uint64_t second) { return Halves{first, second}; };
     return {.digits = both(a.digits, b.digits),
             .letters = both(a.letters, b.letters),
@@ -57,12 +79,12 @@ inline Near<Halves> side_by_side(const Near<uint64_t>& a, const Near<uint64_t>& 
             .open = both(a.open, b.open),
             .close = both(a.close, b.close),
             .plus = both(a.plus, b.plus),
+            .one_or_two = both(a.one_or_two, b.one_or_two),
             .at_sign = both(a.at_sign, b.at_sign),
             .colon = both(a.colon, b.colon),
             .equals = both(a.equals, b.equals),
             .quote = both(a.quote, b.quote),
-            .name_last = both(a.name_last, b.name_last),
-            .name_before_last = both(a.name_before_last, b.name_before_last)};
+            .name_end = both(a.name_end, b.name_end)};
 }
 
 /// Numbers by how many digits they have, from where they begin.
@@ -71,7 +93,7 @@ struct Runs {
     Bits begin, r1, r2, r3, r4, r5, r6, r7, r8;
     Bits from_2, from_8, from_13, from_14, from_20;  // so many or more
 
-    explicit Runs(const Bits& digits) noexcept : begin(digits & ~(digits << 1)) {
+    [[gnu::always_inline]] explicit Runs(const Bits& digits) noexcept : begin(digits & ~(digits << 1)) {
         const Bits d2 = digits & digits >> 1, d3 = d2 & digits >> 2, d4 = d2 & d2 >> 2, d8 = d4 & d4 >> 4;
         const Bits from_3 = begin & d3, from_4 = begin & d4, from_5 = from_4 & digits >> 4, from_6 = from_4 & d2 >> 4,
                    from_7 = from_4 & d3 >> 4, from_9 = begin & d8 & digits >> 8;
@@ -93,7 +115,7 @@ struct Runs {
 
 /// Groups as identity numbers, cards and telephones have them.
 template <class Bits>
-inline Bits may_be_grouped(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
+LOOM_NEAR Bits may_be_grouped(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
     const auto& [begin, r1, r2, r3, r4, r5, r6, r7, r8, from_2, from_8, from_13, from_14, from_20] = runs;
     const Bits blank_or_dash = near.blank | near.dash;
     const Bits gap = blank_or_dash | near.dot | near.slash;
@@ -132,7 +154,7 @@ inline Bits may_be_grouped(const Near<Bits>& near, const Runs<Bits>& runs) noexc
 
 /// "10.0.0.1"
 template <class Bits>
-inline Bits may_be_address(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
+LOOM_NEAR Bits may_be_address(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
     const Bits& digits = near.digits;
     const Bits dots = near.dot & digits << 1 & digits >> 1;
     const auto follows = [&](const Bits& dots_behind) {
@@ -144,7 +166,7 @@ inline Bits may_be_address(const Near<Bits>& near, const Runs<Bits>& runs) noexc
 
 /// "00-1a-2b-3c-4d-5e": three dashes behind or before the first digit. "001a.2b3c.4d5e".
 template <class Bits>
-inline Bits may_be_mac(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
+LOOM_NEAR Bits may_be_mac(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
     const Bits &dash = near.dash, &dot = near.dot, hex = near.digits | near.hex_letters;
     const Bits dashes = dash & dash >> 3 & dash >> 6;
     const Bits pairs = dashes >> 1 | dashes >> 2 | dashes << 7 | dashes << 8;
@@ -157,7 +179,7 @@ inline Bits may_be_mac(const Near<Bits>& near, const Runs<Bits>& runs) noexcept 
 
 /// Numbers in letters, and those of France, which may have blanks anywhere.
 template <class Bits>
-inline Bits may_be_among_letters(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
+LOOM_NEAR Bits may_be_among_letters(const Near<Bits>& near, const Runs<Bits>& runs) noexcept {
     const Bits &digits = near.digits, &letters = near.letters, words = digits | letters;
     // "DE89 3704", behind what is no word.
     const Bits two_before = letters << 1 & letters << 2;
@@ -168,20 +190,21 @@ inline Bits may_be_among_letters(const Near<Bits>& near, const Runs<Bits>& runs)
     // The shortest address of a wallet has 26 signs.
     const Bits w2 = words & words >> 1, w4 = w2 & w2 >> 2, w8 = w4 & w4 >> 4;
     const Bits wallet = runs.begin & ~(words << 1) & w8 & w8 >> 8 & w4 >> 16 & w2 >> 20;
-    // Fifteen digits, or six and the letter of a place in Corsica, with a blank between any of them.
+    // Fifteen digits, or six and the letter of a place in Corsica, with a blank between any of them; a 1 or 2 begins
+    // them. Without a blank they are known by their length.
     const Bits chain = digits | (near.blank & digits << 1 & digits >> 1);
     const Bits c2 = chain & chain >> 1, c4 = c2 & c2 >> 2, c8 = c4 & c4 >> 4;
-    const Bits fifteen = c8 & c8 >> 7 & ~runs.from_14;
+    const Bits fifteen = c8 & c8 >> 8 & ~runs.from_14;
     Bits corsica = digits & (near.hex_letters >> 1 | (near.blank >> 1 & near.hex_letters >> 2));
     corsica |= chain & corsica >> 1;
     corsica |= c2 & corsica >> 2;
     corsica |= c4 & corsica >> 4;
     corsica |= c8 & corsica >> 8;
-    return iban | fiscal | wallet | (runs.begin & (fifteen | (corsica & c4 & c2 >> 4)));
+    return iban | fiscal | wallet | (runs.begin & near.one_or_two & (fifteen | (corsica & c4 & c2 >> 4)));
 }
 
 template <class Bits>
-inline Bits may_be_number(const Near<Bits>& near) noexcept {
+LOOM_NEAR Bits may_be_number(const Near<Bits>& near) noexcept {
     const Runs<Bits> runs(near.digits);
     // By itself; of 7 digits behind a letter.
     const Bits plain = (runs.from_8 & ~runs.from_13) | (runs.from_14 & ~runs.from_20) | (runs.r7 & near.letters << 1);
@@ -194,11 +217,11 @@ inline Bits may_be_number(const Near<Bits>& near) noexcept {
 }
 
 template <class Bits>
-inline Bits may_be_sign(const Near<Bits>& near) noexcept {
+LOOM_NEAR Bits may_be_sign(const Near<Bits>& near) noexcept {
     const Bits &colon = near.colon, hex = near.digits | near.hex_letters, words = near.digits | near.letters;
     // Behind a secret's name, and up to three of these.
     const Bits between = near.blank | near.quote | colon;
-    const Bits name = near.name_last & near.name_before_last << 1;
+    const Bits& name = near.name_end;
     const Bits named =
         name << 1 | (between << 1 & (name << 2 | (between << 2 & (name << 3 | (between << 3 & name << 4)))));
     const Bits url = near.slash >> 1 & near.slash >> 2;
@@ -217,10 +240,10 @@ inline Bits may_be_sign(const Near<Bits>& near) noexcept {
 }
 
 /// Of what the first look has found what may be something.
-inline void look_near(Anchors& found, const Near<uint64_t>& first, const Near<uint64_t>& second) noexcept {
+LOOM_NEAR void look_near(Anchors& found, const Near<uint64_t>& first, const Near<uint64_t>& second) noexcept {
     const Near<Halves> near = side_by_side(first, second);
     const auto places = [](const Halves& bits) {
-        const Halves at = bits >> anchor_before;
+        const Halves at = bits >> near_before;
         return (at[0] & 0xffffffff) | at[1] << half_block;
     };
     if (found.numbers != 0) found.numbers &= places(may_be_number(near));

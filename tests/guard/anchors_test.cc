@@ -48,21 +48,21 @@ TEST(Anchors, KernelsAgreeOnWhatChanceDraws) {
 TEST(Anchors, AreWhatTheirCommentSays) {
     unsigned char bytes[room];
     std::memset(bytes, ' ', room);
-    std::memcpy(bytes + 6, "12 a3 @:= sk-x task-1 eyJ 9", 27);  // the block begins behind "12"
+    std::memcpy(bytes + 7, "12 a3 @:= sk-x task-1 eyJ 9", 27);  // the block begins behind "12"
     const Anchors found = anchors_at(&anchors_scalar, bytes + anchor_before);
     const auto at = [](size_t place) { return uint64_t{1} << (place - anchor_before); };
-    EXPECT_EQ(found.all_numbers, at(10) | at(26) | at(32));
-    EXPECT_EQ(found.all_signs, at(12) | at(13) | at(14));
+    EXPECT_EQ(found.all_numbers, at(11) | at(27) | at(33));
+    EXPECT_EQ(found.all_signs, at(13) | at(14) | at(15));
     EXPECT_EQ(found.numbers, 0u);                // none is long, or in groups
-    EXPECT_EQ(found.signs, at(12));              // no address, no name of a secret
-    EXPECT_EQ(found.literals & at(18), at(18));  // "sk-", behind a blank
-    EXPECT_EQ(found.literals & at(25), 0u);      // "sk-" in "task-1"
-    EXPECT_EQ(found.literals & at(30), at(30));  // "eyJ"
+    EXPECT_EQ(found.signs, at(13));              // no address, no name of a secret
+    EXPECT_EQ(found.literals & at(19), at(19));  // "sk-", behind a blank
+    EXPECT_EQ(found.literals & at(26), 0u);      // "sk-" in "task-1"
+    EXPECT_EQ(found.literals & at(31), at(31));  // "eyJ"
 }
 
 TEST(Anchors, EveryFingerprintIsSeenEverywhere) {
     for (std::string_view word : fingerprints) {
-        for (size_t begin = 6; begin + word.size() <= anchor_before + anchor_block; ++begin) {
+        for (size_t begin = 7; begin + word.size() <= anchor_before + anchor_block; ++begin) {
             unsigned char bytes[room];
             std::memset(bytes, ' ', room);
             std::memcpy(bytes + begin, word.data(), word.size());

@@ -26,8 +26,7 @@ constexpr std::string_view azure_names[] = {"accountkey", "sharedaccesskey", "sh
 /// The pre-filter asks nobody about a name that ends otherwise.
 constexpr bool pre_filter_knows(std::span<const std::string_view> names) noexcept {
     return std::ranges::all_of(names, [](std::string_view name) {
-        return std::string_view(name_last_letters).find(name.back()) != name.npos &&
-               std::string_view(name_before_last_letters).find(name[name.size() - 2]) != name.npos;
+        return may_end_name(static_cast<unsigned char>(name[name.size() - 2]), static_cast<unsigned char>(name.back()));
     });
 }
 static_assert(pre_filter_knows(secret_names) && pre_filter_knows(azure_names));
