@@ -104,6 +104,7 @@ Result<bool> Guarding::read_answer() {
             return fail(Errc::bad_message, Side::upstream,
                         "the upstream's answer cannot be looked through (security.pii_detection)");
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
+        guard_->note_in(begin_notes());
         if (expects_json()) guard_->expect_json();
         for (const llm::EventTexts::Change& change : texts.repeats())
             if (acts_on_answers()) guard_->put_in(change.range, change.text);
@@ -135,6 +136,7 @@ Result<void> Guarding::end_answer() {
     } else if (!error && guard_) {
         answer_counts_ = guard_->counts();
         const auto blocked = guard_->blocked();
+        would_refuse_ |= blocked && x_.plan().guard->dry_run;
         if (blocked && !x_.plan().guard->dry_run) {
             answer_blocked_ = guard_->blocked_types();
             x_.detail_ = guard_->blocked_names(x_.text_);
@@ -170,9 +172,13 @@ void Guarding::watch(RelayOptions& options) {
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);
     if (!guards_answer() || !options.event_stream || !protocol) return;
     const GuardPlan& plan = *x_.plan().guard;
-    if (stream_ != nullptr && x_.goes_on()) note_counts();  // of the part that another has told
+    if (stream_ != nullptr && x_.goes_on())
+        note_counts();  // of the part that another has told
+    else if (notes_ != nullptr)
+        notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
                                              values_->table, expects_json());
+    stream_->note_in(begin_notes());
     options.guard = stream_.get();
     if (!blocks_any(*plan.pii)) return;
     options.counts_text = true;
@@ -211,6 +217,7 @@ void Guarding::book_answer() {
             if (answer_counts_[i] > 0 && plan.pii->actions[i] == GuardAction::block) return true;
         return false;
     }();
+    would_end_ = would_block && stream_ != nullptr;
     if (blocked_answer() || would_block) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
 }
 

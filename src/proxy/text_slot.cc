@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit_notes.h"
 #include "loom/guard/restore.h"
 #include "mask_text.h"
 
@@ -149,6 +150,9 @@ bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBu
         quoted = number == IsNumber::yes;
     }
     if (!exempt) finds_.counts[static_cast<size_t>(span.type)] += 1;
+    if (!exempt && finds_.notes != nullptr)
+        finds_.notes->add(GuardSide::answer, "pii", name_of(span.type, pii.scanner.custom().get()), action_name(action),
+                          window_.from(window_.run_of(begin), begin));
     begin = std::max(begin, acted_);
     acted_ = std::max(acted_, end);
     if (acts && action == GuardAction::block) {

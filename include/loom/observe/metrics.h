@@ -32,7 +32,7 @@ inline constexpr uint16_t provider_slots_max = 64;   // `other` included
 inline constexpr uint16_t model_slots_max = 201;     // `other` included
 inline constexpr uint16_t arm_slots_max = 65;        // of experiments; `other` included
 inline constexpr uint16_t owner_slots_max = 129;     // of teams, and of tenants; `other` included
-inline constexpr size_t owner_name_bytes_max = 128;  // one that is longer is among the others
+inline constexpr size_t owner_name_bytes_max = 260;  // one that is longer is among the others
 
 enum class Outcome : uint8_t { success, error };
 /// 499, a client that left, counts as an error of neither side, and Prometheus knows two words: error.
@@ -505,12 +505,15 @@ struct ProviderTotals {
     std::array<Sticky, stickiness_count> sticky;
 };
 
+/// Of a log of lines (line_log.h): lines written, lines lost, writes that failed.
+struct LineLogFacts {
+    uint64_t written = 0, dropped = 0, write_errors = 0;
+};
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
-    uint64_t access_log_written = 0;
-    uint64_t access_log_dropped = 0;
-    uint64_t access_log_write_errors = 0;
+    LineLogFacts access_log, audit_log;
     uint64_t config_reloads = 0;
     uint64_t config_reload_failures = 0;
     uint64_t tls_renewals = 0;  // certificates in force that others took the place of

@@ -50,7 +50,13 @@ void check_listeners(Report& report) {
         report.missing({config.path()}, "listener", "none is defined; add: listener.http.address = 127.0.0.1:8080");
     }
     if (config.has("admin.listen") && config.text("admin.listen") != "off") refuse_second(report, seen, "admin.listen");
-    if (is_open_to_others(config, "admin.listen") && config.text("admin.token").empty()) {
+    const std::string &token = config.text("admin.token"), &read_token = config.text("admin.read_token");
+    if (!read_token.empty() && token.empty())
+        report.error("admin.read_token",
+                     "without admin.token anybody may read and change everything; set that as well");
+    else if (!read_token.empty() && read_token == token)
+        report.error("admin.read_token", "is admin.token: it would change things too");
+    if (is_open_to_others(config, "admin.listen") && token.empty()) {
         report.error("admin.listen", "others than this machine can reach it; set admin.token, or listen on 127.0.0.1");
     }
 }
@@ -154,6 +160,10 @@ void check_rest(Report& report) {
     const Config& config = report.config;
     check_power_of_two(report, "loop.ring_entries");
     check_power_of_two(report, "buffer.count");
+    const auto& audit = config.text("log.audit.path");
+    if (audit != "off" && audit == config.text("log.access.path"))
+        report.error("log.audit.path",
+                     "is where the access log goes (log.access.path): two logs would cut each other's lines");
     const auto& health = config.text("health.path");
     if (!health.empty() && (!is_path(health) || health.ends_with('*')))
         report.error("health.path", "expected a path such as /healthz");
