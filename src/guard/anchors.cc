@@ -21,7 +21,12 @@ Near<uint64_t> near_at(const unsigned char* p) noexcept {
         put(near.open, c == '(');
         put(near.close, c == ')');
         put(near.plus, c == '+');
+        put(near.at_sign, c == '@');
+        put(near.colon, c == ':');
+        put(near.equals, c == '=');
+        put(near.quote, c == '"' || c == '\'');
         put(near.one_or_two, c == '1' || c == '2');
+        put(near.name_end, may_end_name(p[i - 1], p[i]));
     }
     return near;
 }
@@ -32,13 +37,13 @@ Anchors anchors_of(const unsigned char* p) noexcept {
         const uint8_t classes = class_of(p[i]);
         raw.digits |= uint64_t{(classes & class_digit) != 0} << i;
         raw.words |= uint64_t{(classes & classes_of_words) != 0} << i;
-        raw.joins |= uint64_t{(classes & class_join) != 0} << i;
         raw.signs |= uint64_t{(classes & classes_of_signs) != 0} << i;
         const bool literal = (bucket_of(0, p[i - 2]) & bucket_of(1, p[i - 1]) & bucket_of(2, p[i])) != 0;
         raw.literals |= uint64_t{literal} << i;
     }
     Anchors found = refine(raw, p);
-    look_near(found, raw, p, &near_at);
+    if ((found.numbers | found.signs) != 0)
+        look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
     return found;
 }
 

@@ -30,8 +30,7 @@ enum ByteClass : uint8_t {
     class_sign = 2,
     class_letter_low = 4,
     class_letter_high = 8,
-    class_colon = 16,
-    class_join = 32  // '-' or '.'
+    class_colon = 16
 };
 inline constexpr uint8_t classes_of_words = class_digit | class_letter_low | class_letter_high;
 inline constexpr uint8_t classes_of_signs = class_sign | class_colon;
@@ -47,12 +46,10 @@ inline constexpr HalfTable class_low = [] {
     }
     table[0x0] |= class_sign;                              // '@'
     table[0xa] |= class_colon, table[0xd] |= class_colon;  // ':', '='
-    table[0xd] |= class_join, table[0xe] |= class_join;    // '-', '.'
     return table;
 }();
 inline constexpr HalfTable class_high = [] {
     HalfTable table{};
-    table[2] = class_join;
     table[3] = class_digit | class_colon;
     table[4] = class_letter_low | class_sign;
     table[6] = class_letter_low;
@@ -85,7 +82,7 @@ constexpr uint8_t bucket_of(size_t at, unsigned char c) noexcept {
 
 /// What the kernels find, before the neighbours of each place are looked at.
 struct RawAnchors {
-    uint64_t digits = 0, words = 0, joins = 0, signs = 0, literals = 0;
+    uint64_t digits = 0, words = 0, signs = 0, literals = 0;
 };
 
 /// p  the block; anchor_before bytes before it can be read.

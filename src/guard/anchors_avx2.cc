@@ -52,6 +52,12 @@ LOOM_AVX2 Near<uint64_t> near_at(const unsigned char* p) noexcept {
     const Bytes bytes{load(p), load(p + 32)};
     const __m256i case_bit = _mm256_set1_epi8(0x20);
     const Bytes small{_mm256_or_si256(bytes.low, case_bit), _mm256_or_si256(bytes.high, case_bit)};
+    const NameEndTables& t = name_end_tables;
+    const auto name_end = [&](const unsigned char* at) LOOM_AVX2 {
+        return where(_mm256_and_si256(look_up(t.before_last_low, t.before_last_high, load(at - 1)),
+                                      look_up(t.last_low, t.last_high, load(at))),
+                     0xff);
+    };
     return {.digits = within(bytes, '0', 10),
             .letters = within(small, 'a', 26),
             .hex_letters = within(small, 'a', 6),
@@ -62,7 +68,12 @@ LOOM_AVX2 Near<uint64_t> near_at(const unsigned char* p) noexcept {
             .open = equal(bytes, '('),
             .close = equal(bytes, ')'),
             .plus = equal(bytes, '+'),
-            .one_or_two = within(bytes, '1', 2)};
+            .one_or_two = within(bytes, '1', 2),
+            .at_sign = equal(bytes, '@'),
+            .colon = equal(bytes, ':'),
+            .equals = equal(bytes, '='),
+            .quote = equal(bytes, '"') | equal(bytes, '\''),
+            .name_end = name_end(p) | name_end(p + 32) << 32};
 }
 
 LOOM_AVX2 inline RawAnchors raw_at(const unsigned char* p) noexcept {
@@ -76,7 +87,6 @@ LOOM_AVX2 inline RawAnchors raw_at(const unsigned char* p) noexcept {
             look_up(t.low[2], t.high[2], load(at)));
         raw.digits |= where(classes, class_digit) << (32 * half);
         raw.words |= where(classes, classes_of_words) << (32 * half);
-        raw.joins |= where(classes, class_join) << (32 * half);
         raw.signs |= where(classes, classes_of_signs) << (32 * half);
         raw.literals |= where(buckets, 0xff) << (32 * half);
     }
@@ -88,9 +98,9 @@ LOOM_AVX2 inline RawAnchors raw_at(const unsigned char* p) noexcept {
 LOOM_AVX2 Pos anchors_avx2(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept {
     for (;; block += anchor_block) {
         const unsigned char* const p = text + block;
-        const RawAnchors raw = raw_at(p);
-        found = refine(raw, p);
-        look_near(found, raw, p, [](const unsigned char* at) LOOM_AVX2 { return near_at(at); });
+        found = refine(raw_at(p), p);
+        if ((found.numbers | found.signs) != 0)
+            look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
         if ((found.numbers | found.signs | found.literals) != 0 || block + anchor_block >= end) return block;
     }
 }

@@ -35,6 +35,9 @@ LOOM_AVX512 inline uint64_t within(__m512i bytes, char first, char count) noexce
 LOOM_AVX512 Near<uint64_t> near_at(const unsigned char* p) noexcept {
     const __m512i bytes = _mm512_loadu_si512(p);
     const __m512i small = _mm512_or_si512(bytes, _mm512_set1_epi8(0x20));
+    const NameEndTables& t = name_end_tables;
+    const __m512i before_last = look_up(t.before_last_low, t.before_last_high, _mm512_loadu_si512(p - 1));
+    const __m512i last = look_up(t.last_low, t.last_high, bytes);
     return {.digits = within(bytes, '0', 10),
             .letters = within(small, 'a', 26),
             .hex_letters = within(small, 'a', 6),
@@ -45,7 +48,12 @@ LOOM_AVX512 Near<uint64_t> near_at(const unsigned char* p) noexcept {
             .open = equal(bytes, '('),
             .close = equal(bytes, ')'),
             .plus = equal(bytes, '+'),
-            .one_or_two = within(bytes, '1', 2)};
+            .one_or_two = within(bytes, '1', 2),
+            .at_sign = equal(bytes, '@'),
+            .colon = equal(bytes, ':'),
+            .equals = equal(bytes, '='),
+            .quote = equal(bytes, '"') | equal(bytes, '\''),
+            .name_end = _mm512_test_epi8_mask(before_last, last)};
 }
 
 LOOM_AVX512 inline RawAnchors raw_at(const unsigned char* p) noexcept {
@@ -57,7 +65,6 @@ LOOM_AVX512 inline RawAnchors raw_at(const unsigned char* p) noexcept {
     const __m512i third = look_up(t.low[2], t.high[2], bytes);
     return {.digits = where(classes, class_digit),
             .words = where(classes, classes_of_words),
-            .joins = where(classes, class_join),
             .signs = where(classes, classes_of_signs),
             .literals = where(_mm512_and_si512(_mm512_and_si512(first, second), third), 0xff)};
 }
@@ -67,9 +74,9 @@ LOOM_AVX512 inline RawAnchors raw_at(const unsigned char* p) noexcept {
 LOOM_AVX512 Pos anchors_avx512(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept {
     for (;; block += anchor_block) {
         const unsigned char* const p = text + block;
-        const RawAnchors raw = raw_at(p);
-        found = refine(raw, p);
-        look_near(found, raw, p, [](const unsigned char* at) LOOM_AVX512 { return near_at(at); });
+        found = refine(raw_at(p), p);
+        if ((found.numbers | found.signs) != 0)
+            look_near(found, near_at(p - near_before), near_at(p - near_before + half_block));
         if ((found.numbers | found.signs | found.literals) != 0 || block + anchor_block >= end) return block;
     }
 }

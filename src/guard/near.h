@@ -3,7 +3,6 @@
 // finder would have found (tests/guard/frozen_test.cc asks them all).
 #pragma once
 
-#include <bit>
 #include <iterator>
 #include <string_view>
 
@@ -28,6 +27,8 @@ struct Near {
     Bits digits, letters, hex_letters;
     Bits blank, dash, dot, slash, open, close, plus;
     Bits one_or_two;
+    Bits at_sign, colon, equals, quote;  // of quotes both
+    Bits name_end;                       // with the byte before it, what the name of a secret may end with
 };
 
 /// The names that finders of ':' and '=' know end with these, in four groups: a byte that is of one group as the last,
@@ -78,7 +79,12 @@ LOOM_NEAR Near<Halves> side_by_side(const Near<uint64_t>& a, const Near<uint64_t
             .open = both(a.open, b.open),
             .close = both(a.close, b.close),
             .plus = both(a.plus, b.plus),
-            .one_or_two = both(a.one_or_two, b.one_or_two)};
+            .one_or_two = both(a.one_or_two, b.one_or_two),
+            .at_sign = both(a.at_sign, b.at_sign),
+            .colon = both(a.colon, b.colon),
+            .equals = both(a.equals, b.equals),
+            .quote = both(a.quote, b.quote),
+            .name_end = both(a.name_end, b.name_end)};
 }
 
 /// Numbers by how many digits they have, from where they begin.
@@ -210,56 +216,38 @@ LOOM_NEAR Bits may_be_number(const Near<Bits>& near) noexcept {
            may_be_among_letters(near, runs);
 }
 
-/// There are few signs, so each is looked at by itself: '@'; ':' or '=' behind what may end a secret's name, "://", and
-/// ':' between groups of up to four hexadecimal digits.
-/// p  the sign; near_before bytes before it and anchor_behind bytes behind it can be read.
-inline bool may_be_sign(const unsigned char* p) noexcept {
-    if (*p == '@') return true;
-    const unsigned char* end = p - 1;
-    for (int i = 0; i < 3 && (*end == ' ' || *end == '"' || *end == '\'' || *end == ':'); ++i) end -= 1;
-    if (may_end_name(end[-1], *end)) return true;
-    if (*p == '=') return false;
-    if (p[1] == '/' && p[2] == '/') return true;
-    // The next one; p where none follows.
-    const auto next = [](const unsigned char* colon) {
-        const unsigned char* at = colon + 1;
-        while (at - colon <= 4 && is_hex(*at)) at += 1;
-        return *at == ':' ? at : colon;
-    };
-    const unsigned char* const second = next(p);
-    if (second == p) return false;
-    // "::", or three colons, behind a group that is no word's end.
-    if (second != p + 1 && next(second) == second) return false;
-    const unsigned char* begin = p;
-    while (p - begin < 4 && is_hex(begin[-1])) begin -= 1;
-    return !is_alnum(begin[-1]);
-}
-
-/// Is there a number that may be more than itself? Most stand between blanks or signs, and have few digits.
-LOOM_NEAR bool has_company(const RawAnchors& raw) noexcept {
-    constexpr uint64_t edges = 0xff00'0000'0000'0001;  // what stands beyond is not seen
-    const uint64_t digits = raw.digits, others = raw.words & ~digits;
-    const uint64_t d2 = digits & digits >> 1, long_ones = d2 & d2 >> 2 & d2 >> 4;
-    const uint64_t ends = digits & ~(digits >> 1);
-    const uint64_t beside = others | raw.joins;
-    const uint64_t follows = ends & (digits >> 2 | digits >> 3);
-    return ((digits & edges) | long_ones | follows | (digits & (beside << 1 | beside >> 1))) != 0;
+template <class Bits>
+LOOM_NEAR Bits may_be_sign(const Near<Bits>& near) noexcept {
+    const Bits &colon = near.colon, hex = near.digits | near.hex_letters, words = near.digits | near.letters;
+    // Behind a secret's name, and up to three of these.
+    const Bits between = near.blank | near.quote | colon;
+    const Bits& name = near.name_end;
+    const Bits named =
+        name << 1 | (between << 1 & (name << 2 | (between << 2 & (name << 3 | (between << 3 & name << 4)))));
+    const Bits url = near.slash >> 1 & near.slash >> 2;
+    // Groups of up to four hexadecimal digits: "::", or three colons.
+    const Bits two = colon & colon >> 1;
+    const Bits h2 = hex & hex >> 1, h3 = h2 & hex >> 2, h4 = h2 & h2 >> 2;
+    const Bits n1 = colon & hex >> 1 & colon >> 2, n2 = colon & h2 >> 1 & colon >> 3, n3 = colon & h3 >> 1 & colon >> 4,
+               n4 = colon & h4 >> 1 & colon >> 5;
+    const Bits more = two | n1 | n2 | n3 | n4;
+    const Bits groups = two | (n1 & more >> 2) | (n2 & more >> 3) | (n3 & more >> 4) | (n4 & more >> 5);
+    const Bits free =
+        ~(words << 1) |
+        (hex << 1 &
+         (~(words << 2) | (hex << 2 & (~(words << 3) | (hex << 3 & (~(words << 4) | (hex << 4 & ~(words << 5))))))));
+    return near.at_sign | ((colon | near.equals) & named) | (colon & url) | (groups & free);
 }
 
 /// Of what the first look has found what may be something.
-/// near_at  a kernel's: the window that begins there.
-template <class NearAt>
-LOOM_NEAR void look_near(Anchors& found, const RawAnchors& raw, const unsigned char* p, NearAt near_at) noexcept {
-    for (uint64_t left = found.signs; left != 0; left &= left - 1)
-        if (!may_be_sign(p + std::countr_zero(left))) found.signs &= ~(left & -left);
-    if (found.numbers == 0) return;
-    if (!has_company(raw)) {
-        found.numbers = 0;
-        return;
-    }
-    const Halves numbers =
-        may_be_number(side_by_side(near_at(p - near_before), near_at(p - near_before + half_block))) >> near_before;
-    found.numbers &= (numbers[0] & 0xffffffff) | numbers[1] << half_block;
+LOOM_NEAR void look_near(Anchors& found, const Near<uint64_t>& first, const Near<uint64_t>& second) noexcept {
+    const Near<Halves> near = side_by_side(first, second);
+    const auto places = [](const Halves& bits) {
+        const Halves at = bits >> near_before;
+        return (at[0] & 0xffffffff) | at[1] << half_block;
+    };
+    if (found.numbers != 0) found.numbers &= places(may_be_number(near));
+    if (found.signs != 0) found.signs &= places(may_be_sign(near));
 }
 
 }  // namespace loom::guard

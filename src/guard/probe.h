@@ -67,7 +67,8 @@ class Probe {
     Pos context_of_ = -1;
     uint32_t context_size_ = 0;
     uint32_t context_firsts_ = 0;  // what its words begin with, as Words::firsts()
-    uint64_t context_words_ = 0;   // where those of ASCII begin, as bits
+    uint32_t word_count_ = 0;
+    std::array<uint8_t, context_bytes / 2> words_at_;  // where those of ASCII begin
     std::array<char, context_bytes> context_;
 };
 

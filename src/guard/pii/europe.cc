@@ -91,12 +91,10 @@ Match find_es_dni(Probe& probe) noexcept {
     const bool foreign = before >= 'X' && before <= 'Z' && number.plain(7);
     const bool dotted = number.group_count == 3 && number.grouped({2, 3, 3}, '.');
     if (!foreign && !dotted && !(number.plain(8) && number.group_count == 1)) return {};
+    uint32_t sum = foreign ? static_cast<uint32_t>(before - 'X') : 0;
+    for (uint8_t digit : number.digits(foreign ? 7 : 8)) sum = (sum * 10 + digit) % 23;
     Pos end = number.end_of(dotted ? 2 : 0);
     if (text.at(end) == '-') end += 1;
-    if (!is_upper(text.at(end))) return {};
-    uint32_t sum = foreign ? static_cast<uint32_t>(before - 'X') : 0;
-    for (uint8_t digit : number.digits(foreign ? 7 : 8)) sum = sum * 10 + digit;
-    sum %= 23;
     constexpr std::string_view letters = "TRWAGMYFPDXBNJZSQVHLCKE";
     const Pos begin = number.begin - (foreign ? 1 : 0);
     if (text.at(end) != letters[sum] || !free_before(text, begin) || !free_after(text, end + 1)) return {};
