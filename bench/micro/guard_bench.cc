@@ -61,12 +61,14 @@ BENCHMARK(BM_pii_digits)->Arg(4096)->Arg(65536);
 void BM_anchors(benchmark::State& state) {
     const AnchorKernel kernel = anchor_kernels()[static_cast<size_t>(state.range(0))];
     if (kernel == nullptr) return state.SkipWithError("not on this machine");
-    const std::string text = filled(prose, 4096 + 64);
+    const std::string text = filled(prose, 4096 + anchor_behind);
     const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
-    for (size_t at = 64; at < 4096; at += 64) check(kernel(bytes + at) == anchors_scalar(bytes + at), "a kernel");
+    for (size_t at = 64; at < 4096; at += 64)
+        check(anchors_at(kernel, bytes + at) == anchors_at(&anchors_scalar, bytes + at), "a kernel");
     for (auto _ : state) {
-        for (size_t at = 64; at < 4096; at += 64) {
-            Anchors places = kernel(bytes + at);
+        Anchors places;
+        for (Pos at = 64; at < 4096; at += anchor_block) {
+            at = kernel(bytes, at, 4096, places);
             benchmark::DoNotOptimize(places);
         }
     }

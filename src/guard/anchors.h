@@ -11,14 +11,17 @@ namespace loom::guard {
 
 /// Places in 64 bytes; bit i is byte i.
 struct Anchors {
-    uint64_t numbers = 0;   // a digit behind a byte that is none
-    uint64_t signs = 0;     // '@', ':' or '='
+    uint64_t numbers = 0;   // a digit behind a byte that is none, where what stands near may be something
+    uint64_t signs = 0;     // '@'; ':' or '=' where what stands near may be something
     uint64_t literals = 0;  // the third byte of what may be a fingerprint that no letter or digit stands before
+    // Before anybody has looked at what stands near.
+    uint64_t all_numbers = 0, all_signs = 0;
     friend bool operator==(const Anchors&, const Anchors&) = default;
 };
 
 inline constexpr Pos anchor_block = 64;
-inline constexpr Pos anchor_before = 3;  // bytes that are read before the block
+inline constexpr Pos anchor_before = 9;   // bytes that are read before the block
+inline constexpr Pos anchor_behind = 24;  // and behind it
 
 /// Classes of bytes by their two halves: a byte is of those in both tables' entries. `word` needs two, as letters stand
 /// in two pairs of rows that begin and end differently.
@@ -62,8 +65,7 @@ struct FingerprintTables {
 inline constexpr FingerprintTables fingerprint_tables = [] {
     FingerprintTables tables;
     for (size_t i = 0; i < std::size(fingerprints); ++i) {
-        // Those of one first byte share a bucket: they differ least.
-        const auto bucket = static_cast<uint8_t>(1u << (static_cast<unsigned char>(fingerprints[i][0]) * 5 % 8));
+        const auto bucket = static_cast<uint8_t>(1u << fingerprint_buckets[i]);
         for (size_t at = 0; at < fingerprint_bytes; ++at) {
             const auto c = static_cast<unsigned char>(fingerprints[i][at]);
             tables.low[at][c & 15] |= bucket;
@@ -86,21 +88,35 @@ struct RawAnchors {
 /// p  the block; anchor_before bytes before it can be read.
 inline Anchors refine(const RawAnchors& raw, const unsigned char* p) noexcept {
     const uint64_t digit_before = (class_of(p[-1]) & class_digit) != 0;
-    uint64_t words_before = 0;
-    for (int i = 0; i < 3; ++i) words_before |= uint64_t{(class_of(p[i - 3]) & classes_of_words) != 0} << i;
-    return {.numbers = raw.digits & ~(raw.digits << 1 | digit_before),
-            .signs = raw.signs,
-            .literals = raw.literals & ~(raw.words << 3 | words_before)};
+    uint64_t literals = raw.literals;
+    if (literals != 0) {
+        uint64_t words_before = 0;
+        for (int i = 0; i < 3; ++i) words_before |= uint64_t{(class_of(p[i - 3]) & classes_of_words) != 0} << i;
+        literals &= ~(raw.words << 3 | words_before);
+    }
+    const uint64_t numbers = raw.digits & ~(raw.digits << 1 | digit_before);
+    return {
+        .numbers = numbers, .signs = raw.signs, .literals = literals, .all_numbers = numbers, .all_signs = raw.signs};
 }
 
-using AnchorKernel = Anchors (*)(const unsigned char* p) noexcept;
+/// Goes on from block to block, from the one at `block` to the last that begins before `end`, and returns the first in
+/// which there is something, or the last; what is in it is `found`.
+/// text  anchor_before bytes before the first block, and anchor_behind bytes behind the last, can be read.
+using AnchorKernel = Pos (*)(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept;
 
-Anchors anchors_scalar(const unsigned char* p) noexcept;
+Pos anchors_scalar(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept;
 #if defined(__x86_64__)
 /// Only where the processor has them.
-Anchors anchors_avx2(const unsigned char* p) noexcept;
-Anchors anchors_avx512(const unsigned char* p) noexcept;
+Pos anchors_avx2(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept;
+Pos anchors_avx512(const unsigned char* text, Pos block, Pos end, Anchors& found) noexcept;
 #endif
+
+/// Of the one block that begins at p.
+[[nodiscard]] inline Anchors anchors_at(AnchorKernel kernel, const unsigned char* p) noexcept {
+    Anchors found;
+    (void)kernel(p, 0, 0, found);
+    return found;
+}
 
 /// The best of this machine.
 [[nodiscard]] AnchorKernel anchor_kernel() noexcept;

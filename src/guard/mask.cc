@@ -89,12 +89,13 @@ void reserve_at(std::string_view document, size_t at, MaskTable& table) {
 }  // namespace
 
 void reserve_placeholders(std::string_view document, size_t begin, size_t end, MaskTable& table) {
-    constexpr std::string_view escape = "u005";  // of "\u005b"
+    constexpr std::string_view escape = "u005", rare = escape.substr(1);  // of "\u005b"; 'u' is everywhere
     const std::string_view part = document.substr(0, std::min(document.size(), end + escape.size()));
     for (size_t at = part.find('[', begin); at < end; at = part.find('[', at + 1)) reserve_at(document, at + 1, table);
-    for (size_t at = part.find(escape, begin); at < end; at = part.find(escape, at + 1)) {
-        const size_t last = at + escape.size();
-        if (last < document.size() && (document[last] | 0x20) == 'b') reserve_at(document, last + 1, table);
+    for (size_t at = part.find(rare, begin + 1); at <= end; at = part.find(rare, at + 1)) {
+        const size_t last = at + rare.size();
+        if (part[at - 1] == escape[0] && last < document.size() && (document[last] | 0x20) == 'b')
+            reserve_at(document, last + 1, table);
     }
 }
 
@@ -109,7 +110,8 @@ std::optional<PiiType> MaskTable::type_of(std::string_view label) const noexcept
 }
 
 const MaskTable::Entry* MaskTable::find(PiiType type, std::string_view value, const Hash128& hash) const noexcept {
-    for (const Entry* entry = buckets_[hash.low % bucket_count]; entry != nullptr; entry = entry->next)
+    if (index_ == nullptr) return nullptr;
+    for (const Entry* entry = index_->by_value[hash.low % bucket_count]; entry != nullptr; entry = entry->next)
         if (entry->hash == hash && entry->type == type && (entry->value.empty() || entry->value == value)) return entry;
     return nullptr;
 }
@@ -123,19 +125,20 @@ bool MaskTable::keeps(PiiType type, std::string_view value) const noexcept {
 std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
     const Hash128 hash = hash_of(type, value);
     if (const Entry* const entry = find(type, value, hash); entry != nullptr) return entry->placeholder;
+    if (index_ == nullptr) index_ = &arena_.make<Index>();
     const bool has_room = !keeps_values_ || value_bytes_ + value.size() <= value_bytes_max;
     if (count_ == value_count_max || !has_room) {
-        std::string_view& unnumbered = unnumbered_[static_cast<size_t>(type)];
+        std::string_view& unnumbered = index_->unnumbered[static_cast<size_t>(type)];
         if (unnumbered.empty()) unnumbered = bracketed(label_of(type, custom_), {}, arena_);
         return unnumbered;
     }
     count_ += 1;
     if (keeps_values_) value_bytes_ += value.size();
-    const uint16_t number = ++numbers_[static_cast<uint32_t>(type)];
+    const uint16_t number = ++index_->numbers[static_cast<uint32_t>(type)];
     std::array<char, 8> digits;
     const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-    Entry*& bucket = buckets_[hash.low % bucket_count];
-    Entry*& other = by_placeholder_[placeholder_bucket(type, number)];
+    Entry*& bucket = index_->by_value[hash.low % bucket_count];
+    Entry*& other = index_->by_placeholder[placeholder_bucket(type, number)];
     Entry& entry = arena_.make<Entry>();
     entry = {bucket,
              other,
@@ -153,12 +156,12 @@ std::string_view MaskTable::placeholder(PiiType type, std::string_view value) {
 std::string_view MaskTable::value_of(std::string_view placeholder) const noexcept {
     if (placeholder.size() < 4 || placeholder.size() > placeholder_bytes_max || count_ == 0) return {};
     const size_t sign = placeholder.rfind('_');
-    if (sign == placeholder.npos) return {};
+    if (sign == placeholder.npos || index_ == nullptr) return {};
     uint32_t number = 0;
     std::from_chars(placeholder.data() + sign + 1, placeholder.data() + placeholder.size(), number);
     const auto type = type_of(placeholder.substr(1, sign - 1));
     if (!type) return {};
-    for (const Entry* entry = by_placeholder_[placeholder_bucket(*type, number)]; entry != nullptr;
+    for (const Entry* entry = index_->by_placeholder[placeholder_bucket(*type, number)]; entry != nullptr;
          entry = entry->next_placeholder)
         if (entry->placeholder == placeholder) return entry->value;
     return {};

@@ -33,20 +33,24 @@ bool is_fingerprint(const Window& window, Pos anchor) noexcept {
     return anchor >= 2 && std::ranges::binary_search(sorted_fingerprints, packed({window.data() + anchor - 2, 3}));
 }
 
-Anchors anchors_at(AnchorKernel kernel, const Window& window, Pos block) noexcept {
+/// The next block in which there is something, or the last before `end`.
+Pos next_anchors(AnchorKernel kernel, const Window& window, Pos block, Pos end, Anchors& found) noexcept {
     const auto* const bytes = reinterpret_cast<const unsigned char*>(window.data());
-    if (block >= anchor_before && block + anchor_block <= window.size()) return kernel(bytes + block);
+    const Pos last = window.size() - anchor_block - anchor_behind;
+    if (block >= anchor_before && block <= last) return kernel(bytes, block, std::min(end, last + 1), found);
     // At the ends of the text: the same bytes between zeros, which belong to nothing.
-    alignas(64) unsigned char copy[anchor_before + anchor_block] = {};
+    alignas(64) unsigned char copy[anchor_before + anchor_block + anchor_behind] = {};
     const Pos before = std::min(block, anchor_before);
-    const Pos count = std::min(window.size() - block, anchor_block);
+    const Pos count = std::min(window.size() - block, anchor_block + anchor_behind);
     std::memcpy(copy + anchor_before - before, bytes + block - before, static_cast<size_t>(before + count));
-    Anchors found = kernel(copy + anchor_before);
-    if (count < anchor_block) {
-        const uint64_t inside = (uint64_t{1} << count) - 1;
-        found.numbers &= inside, found.signs &= inside, found.literals &= inside;
+    found = anchors_at(kernel, copy + anchor_before);
+    if (count < anchor_block + anchor_behind && !window.final()) {  // what stands near may be yet to come
+        const Pos seen = std::clamp<Pos>(count - anchor_behind, 0, anchor_block - 1);
+        const uint64_t unseen = ~uint64_t{0} << seen;
+        found.numbers |= found.all_numbers & unseen;
+        found.signs |= found.all_signs & unseen;
     }
-    return found;
+    return block;
 }
 
 // Kinds of numbers (PiiScanner::number_kinds).
@@ -204,8 +208,9 @@ Pos PiiScanner::walk(Window& window, Pos from, PendingFinds& pending, Sink sink,
             pending.tell_up_to(static_cast<uint64_t>(hold_begin(window, static_cast<Pos>(span.begin))), tell);
         pending.add(span, strictness_);
     };
+    Anchors places;
     for (Pos block = from; block < end; block += anchor_block) {
-        const Anchors places = anchors_at(kernel, window, block);
+        block = next_anchors(kernel, window, block, end, places);
         uint64_t left =
             (places.numbers & wants_numbers) | (places.signs & wants_signs) | (places.literals & wants_literals);
         for (; left != 0; left &= left - 1) {

@@ -17,7 +17,29 @@ struct Match {
     explicit operator bool() const noexcept { return end > begin; }
 };
 
-using Words = std::span<const std::string_view>;
+/// Words in lower case, each of which begins with a letter, or with one of another script.
+class Words {
+  public:
+    template <size_t count>
+    consteval Words(const std::string_view (&words)[count]) : words_(words) {
+        for (const std::string_view word : words) firsts_ |= first_of(word.front());
+    }
+    [[nodiscard]] auto begin() const noexcept { return words_.begin(); }
+    [[nodiscard]] auto end() const noexcept { return words_.end(); }
+    /// The letters that words begin with, as bits; one more for all scripts but Latin.
+    [[nodiscard]] uint32_t firsts() const noexcept { return firsts_; }
+
+    static constexpr uint32_t foreign = uint32_t{1} << 26;
+    /// Of a small letter, or a byte of another script; 0 for anything else.
+    [[nodiscard]] static constexpr uint32_t first_of(char c) noexcept {
+        if (static_cast<unsigned char>(c) >= 0x80) return foreign;
+        return is_lower(c) ? uint32_t{1} << (c - 'a') : 0;
+    }
+
+  private:
+    std::span<const std::string_view> words_;
+    uint32_t firsts_ = 0;
+};
 
 class Probe {
   public:
@@ -44,6 +66,9 @@ class Probe {
     Number number_;
     Pos context_of_ = -1;
     uint32_t context_size_ = 0;
+    uint32_t context_firsts_ = 0;  // what its words begin with, as Words::firsts()
+    uint32_t word_count_ = 0;
+    std::array<uint8_t, context_bytes / 2> words_at_;  // where those of ASCII begin
     std::array<char, context_bytes> context_;
 };
 

@@ -100,9 +100,74 @@ constexpr std::string_view free_names[] = {
     "variables",
 };
 
-bool is_among(std::string_view name, std::span<const std::string_view> names) noexcept {
-    return std::ranges::find(names, name) != names.end();
-}
+/// What a member's name says of its value.
+enum NameUse : uint8_t {
+    use_steers = 1,
+    use_addresses = 2,
+    use_conceals = 4,
+    use_seals = 8,
+    use_is_json = 16,
+    use_opens_free = 32,
+    use_of_tools = 64,  // of a member of the document itself
+    use_is_text = 128
+};
+
+/// All of these names in one table: each member's is looked up once.
+struct NameTable {
+    static constexpr size_t bucket_count = 256;
+    static constexpr size_t names_max = 96;
+    std::array<std::string_view, names_max> names{};
+    std::array<uint8_t, names_max> uses{};
+    std::array<uint8_t, bucket_count + 1> first{};  // of a bucket, in names
+
+    static constexpr size_t bucket_of(std::string_view name) noexcept {
+        if (name.empty()) return 0;
+        const auto at = [name](size_t i) { return static_cast<size_t>(static_cast<unsigned char>(name[i])); };
+        return (name.size() * 29 + at(0) * 7 + at(name.size() - 1) * 3 + at(name.size() / 2)) % bucket_count;
+    }
+    [[nodiscard]] uint8_t uses_of(std::string_view name) const noexcept {
+        const size_t bucket = bucket_of(name);
+        for (size_t i = first[bucket]; i < first[bucket + 1]; ++i)
+            if (names[i] == name) return uses[i];
+        return 0;
+    }
+};
+constexpr NameTable name_table = [] {
+    std::array<std::string_view, NameTable::names_max> names{};
+    std::array<uint8_t, NameTable::names_max> uses{};
+    size_t count = 0;
+    const auto add = [&](std::span<const std::string_view> more, uint8_t use) {
+        for (const std::string_view name : more) {
+            size_t i = 0;
+            while (i < count && names[i] != name) i += 1;
+            if (i == count) names[count++] = name;
+            uses[i] |= use;
+        }
+    };
+    constexpr std::string_view tools[] = {"tools", "mcp_servers"}, text[] = {"text"};
+    add(steering_names, use_steers);
+    add(address_names, use_addresses);
+    add(credential_names, use_conceals);
+    add(sealed_names, use_seals);
+    add(json_names, use_is_json);
+    add(free_names, use_opens_free);
+    add(tools, use_of_tools);
+    add(text, use_is_text);
+    std::array<size_t, NameTable::names_max> bucket_of{};
+    for (size_t i = 0; i < count; ++i) bucket_of[i] = NameTable::bucket_of(names[i]);
+    NameTable table;
+    size_t next = 0;
+    for (size_t bucket = 0; bucket < NameTable::bucket_count; ++bucket) {
+        table.first[bucket] = static_cast<uint8_t>(next);
+        for (size_t i = 0; i < count; ++i) {
+            if (bucket_of[i] != bucket) continue;
+            table.names[next] = names[i];
+            table.uses[next++] = uses[i];
+        }
+    }
+    table.first[NameTable::bucket_count] = static_cast<uint8_t>(next);
+    return table;
+}();
 
 constexpr bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 constexpr bool is_alnum(char c) noexcept { return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -123,7 +188,7 @@ constexpr int hex_value(char c) noexcept {
 }
 
 /// A name as it is meant; one that is longer than those that are told apart is "".
-std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>& out) noexcept {
+std::string_view coded_name_at(std::string_view text, std::array<char, name_bytes_max>& out) noexcept {
     size_t size = 0;
     for (size_t at = 0; at < text.size() && size < out.size(); ++size) {
         if (text[at] == '"') return {out.data(), size};
@@ -139,6 +204,17 @@ std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>
         at += 6;
     }
     return {};
+}
+
+/// The same. end  where its quote is, if no escape stands before it.
+std::string_view name_at(std::string_view text, std::array<char, name_bytes_max>& out, size_t& end) noexcept {
+    const size_t size = std::min(text.size(), name_bytes_max);
+    for (size_t at = 0; at < size && text[at] != '\\'; ++at) {
+        if (text[at] != '"') continue;
+        end = at;
+        return text.substr(0, at);
+    }
+    return coded_name_at(text, out);
 }
 
 /// Of the string that begins here: "data:image/png;base64,". 0 where it begins with anything else.
@@ -194,6 +270,17 @@ void TextWindow::forget(uint32_t count) noexcept {
 
 TextReader::TextReader(std::string_view document, Parts parts) noexcept : text_(document), parts_(parts) {
     levels_[0] = {.in_array = true, .element = 1};
+}
+
+void TextReader::begin_again(Parts parts) noexcept {
+    parts_ = parts;
+    at_ = value_begin_ = 0;
+    string_end_ = {};
+    mode_ = Mode::outside;
+    has_parts_ = slash_ = false;
+    depth_ = beyond_ = 0;
+    levels_[0] = {.in_array = true, .element = 1};
+    string_ = {};
 }
 
 bool TextReader::fill(TextWindow& window, size_t bytes) noexcept {
@@ -263,32 +350,38 @@ void TextReader::close() noexcept {
 void TextReader::begin_name(TextWindow& window) noexcept {
     Level& level = levels_[depth_];
     std::array<char, name_bytes_max> room;
-    const std::string_view name = name_at(text_.substr(at_, 6 * name_bytes_max), room);
+    size_t end = 0;
+    const std::string_view name = name_at(text_.substr(at_, 6 * name_bytes_max), room, end);
+    const uint8_t uses = name_table.uses_of(name);
+    const auto is = [uses](NameUse use) { return (uses & use) != 0; };
     level.expects_name = false;
-    level.opens_free = is_among(name, free_names);
-    level.steers = !level.is_free && is_among(name, steering_names);
-    level.addresses = !level.is_free && is_among(name, address_names);
-    level.seals = !level.is_free && is_among(name, sealed_names);
-    if (depth_ == 1) level.of_tools = name == "tools" || name == "mcp_servers";
-    if (level.of_tools && depth_ == tool_depth) level.conceals = is_among(name, credential_names);
-    level.is_text = name == "text";
+    level.opens_free = is(use_opens_free);
+    level.steers = !level.is_free && is(use_steers);
+    level.addresses = !level.is_free && is(use_addresses);
+    level.seals = !level.is_free && is(use_seals);
+    if (depth_ == 1) level.of_tools = is(use_of_tools);
+    if (level.of_tools && depth_ == tool_depth) level.conceals = is(use_conceals);
+    level.is_text = is(use_is_text);
     level.is_json = false;  // of the name itself
     if (!level.is_free) {
-        level.is_json = is_among(name, json_names);
-        return skip();
+        level.is_json = is(use_is_json);
+        if (end == 0) return skip();
+        at_ += end + 1;
+        return;
     }
     sign(window, "\x1e\"", Border::text);
     string_end_ = "\":";
     begin_string(window);
 }
 
-/// A string that steers has the signs of a name; what has others is read.
-bool TextReader::is_name_like() const noexcept {
-    for (const char c : text_.substr(value_begin_, steering_bytes_max)) {
-        if (c == '"') return true;
-        if (!is_steering(c)) return false;
+/// A string that steers has the signs of a name; what has others is read. Where it ends; 0: it is none.
+size_t TextReader::name_like_end() const noexcept {
+    const size_t stop = std::min(text_.size(), value_begin_ + steering_bytes_max);
+    for (size_t at = value_begin_; at < stop; ++at) {
+        if (text_[at] == '"') return at;
+        if (!is_steering(text_[at])) return 0;
     }
-    return false;
+    return 0;
 }
 
 bool TextReader::is_address() const noexcept {
@@ -306,7 +399,11 @@ bool TextReader::is_address() const noexcept {
 void TextReader::begin_value(TextWindow& window) noexcept {
     const Level& level = levels_[depth_];
     if (level.conceals && depth_ >= tool_depth) return skip();
-    if ((level.steers && is_name_like()) || (level.addresses && is_address())) return skip();
+    if (const size_t end = level.steers ? name_like_end() : 0; end != 0) {
+        at_ = end + 1;
+        return;
+    }
+    if (level.addresses && is_address()) return skip();
     // Media says what it is, or stands where media does: any other text is read, however long its words are.
     const size_t media = media_type_bytes(text_.substr(at_));
     if (media == 0 && !level.seals) return begin_string(window);

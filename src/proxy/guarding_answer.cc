@@ -197,6 +197,7 @@ void Guarding::note_counts() noexcept {
 }
 
 void Guarding::book_answer() {
+    if (values_ == nullptr) return;  // nobody has looked at it
     if (stream_ != nullptr) note_counts();
     observe::ShardMetrics& metrics = x_.services_.metrics();
     for (uint32_t i = 0; i < pii_type_count; ++i) {

@@ -107,7 +107,7 @@ void RequestGuard::reserve_turn() {
 
 void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
     parts_ = parts;
-    reader_ = llm::TextReader(document_, parts);
+    reader_.begin_again(parts);
     window_.size = window_.run_count = 0;
     scan_ = guard::PiiScan(plan_.pii->scanner);
 }
@@ -154,6 +154,7 @@ void RequestGuard::found(const guard::PiiSpan& span) {
     if (!in_order && (exempt || is_known(begin, end))) return;
     if (!exempt) {
         counts_[static_cast<size_t>(span.type)] += 1;
+        counted_any_ = true;
         if (action == GuardAction::block) blocked_.add(span.type);
         if (notes_ != nullptr)
             notes_->add(side_, "pii", name_of(span.type, custom_of(plan_)), action_name(action),
@@ -473,7 +474,7 @@ std::string_view RequestGuard::summary(Arena& arena) const {
         const std::string_view one = arena.join(name, ":", {digits.data(), static_cast<size_t>(end - digits.data())});
         told = told.empty() ? one : arena.join(told, " ", one);
     };
-    for (uint32_t i = 0; i < pii_type_count; ++i)
+    for (uint32_t i = 0; counted_any_ && i < pii_type_count; ++i)
         if (counts_[i] > 0) add(name_of(static_cast<PiiType>(i), custom_of(plan_)), counts_[i]);
     if (attack_count_ > 0) add("prompt_injection", attack_count_);
     for (size_t i = 0; i < content_category_count; ++i)
@@ -482,7 +483,7 @@ std::string_view RequestGuard::summary(Arena& arena) const {
 }
 
 void RequestGuard::count(observe::ShardMetrics& metrics) const noexcept {
-    for (uint32_t i = 0; i < pii_type_count; ++i)
+    for (uint32_t i = 0; counted_any_ && i < pii_type_count; ++i)
         if (counts_[i] > 0) metrics.pii_detected(plan_.pii->series[i], counts_[i]);
     if (attack_count_ > 0) metrics.injection_detected();
     for (size_t i = 0; i < content_category_count; ++i)

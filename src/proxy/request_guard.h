@@ -89,9 +89,9 @@ class RequestGuard {
         bool changes = false;
     };
 
-    struct Range {
-        uint32_t begin = 0, end = 0;
-        bool whole = true;  // of one string, without JSON inside it
+    struct Range {  // without initialisers: most requests hold no attack
+        uint32_t begin, end;
+        bool whole;  // of one string, without JSON inside it
     };
 
     void begin_pass(llm::TextReader::Parts parts);
@@ -162,6 +162,7 @@ class RequestGuard {
     guard::PiiTypes blocked_;
     bool attack_blocked_ = false;
     std::array<uint32_t, pii_type_count> counts_{};
+    bool counted_any_ = false;
 };
 
 }  // namespace loom::proxy

@@ -28,8 +28,10 @@ class MaskTable {
   public:
     static constexpr uint32_t value_count_max = 1024;
     static constexpr uint32_t placeholder_bytes_max = 32;
+    /// What finds values and their numbers, from the first one on.
+    static constexpr size_t index_bytes_max = 8 * 1024;
     /// Of a table that keeps no values.
-    static constexpr size_t memory_bytes_max = value_count_max * (96 + placeholder_bytes_max);
+    static constexpr size_t memory_bytes_max = value_count_max * (96 + placeholder_bytes_max) + index_bytes_max;
     /// Of values that are kept; what is beyond has no way back.
     static constexpr size_t value_bytes_max = 256 * 1024;
 
@@ -50,7 +52,8 @@ class MaskTable {
     /// Whose placeholders are called so.
     [[nodiscard]] std::optional<PiiType> type_of(std::string_view label) const noexcept;
     [[nodiscard]] size_t memory_bytes() const noexcept {
-        return count_ * (sizeof(Entry) + placeholder_bytes_max) + value_bytes_;
+        return count_ * (sizeof(Entry) + placeholder_bytes_max) + value_bytes_ +
+               (index_ == nullptr ? 0 : sizeof(Index));
     }
 
   private:
@@ -64,6 +67,13 @@ class MaskTable {
         uint16_t number = 0;
     };
     static constexpr uint32_t bucket_count = 256;
+    struct Index {
+        std::array<Entry*, bucket_count> by_value{};  // by a hash under a key of the process: nobody can make them meet
+        std::array<Entry*, bucket_count> by_placeholder{};
+        std::array<uint16_t, pii_type_count> numbers{};
+        std::array<std::string_view, pii_type_count> unnumbered{};
+    };
+    static_assert(sizeof(Index) <= index_bytes_max);
     [[nodiscard]] const Entry* find(PiiType type, std::string_view value, const Hash128& hash) const noexcept;
     [[nodiscard]] static size_t placeholder_bucket(PiiType type, uint32_t number) noexcept {
         return (static_cast<size_t>(type) * 31 + number) % bucket_count;
@@ -72,10 +82,7 @@ class MaskTable {
     Arena& arena_;
     const CustomTypes* custom_;
     bool keeps_values_;
-    std::array<Entry*, bucket_count> buckets_{};  // by a hash under a key of the process: nobody can make them meet
-    std::array<Entry*, bucket_count> by_placeholder_{};
-    std::array<uint16_t, pii_type_count> numbers_{};
-    std::array<std::string_view, pii_type_count> unnumbered_;
+    Index* index_ = nullptr;  // in the arena: most requests hold nothing, and every one has a table
     uint32_t count_ = 0;
     size_t value_bytes_ = 0;
 };

@@ -136,6 +136,9 @@ class TextReader {
     /// document  well formed and below 4 GiB; borrowed. One that is not gives nonsense, and nothing outside of it is
     ///           read.
     explicit TextReader(std::string_view document, Parts parts = Parts::apart) noexcept;
+    TextReader(const TextReader&) = delete;
+    /// As if it was new.
+    void begin_again(Parts parts) noexcept;
 
     /// Reads on until the window is full, or until about `bytes` of the document were read. False: it has ended.
     [[nodiscard]] bool fill(TextWindow& window, size_t bytes) noexcept;
@@ -145,20 +148,20 @@ class TextReader {
     [[nodiscard]] bool has_parts() const noexcept { return has_parts_; }
 
   private:
-    struct Level {
-        bool in_array = false;
-        bool expects_name = false;
-        bool is_free = false;     // members have the names that a tool or a client gave them
-        bool opens_free = false;  // the member at hand
-        bool steers = false;      // the member at hand
-        bool addresses = false;   // the member at hand
-        bool seals = false;       // the member at hand may be media without saying so
-        bool of_tools = false;    // a list of tools or their servers, or one of them
-        bool conceals = false;    // the member at hand is a credential for such a server, or all members here are
-        bool is_text = false;     // the member at hand is "text"
-        bool is_json = false;     // the member at hand is a document, where it is a string
-        uint32_t element = 0;     // of an array: the one at hand, from 1
-        uint32_t part = 0;        // of an array: the last whose text was told
+    struct Level {  // without initialisers: there are many, and a document goes some levels deep
+        bool in_array;
+        bool expects_name;
+        bool is_free;      // members have the names that a tool or a client gave them
+        bool opens_free;   // the member at hand
+        bool steers;       // the member at hand
+        bool addresses;    // the member at hand
+        bool seals;        // the member at hand may be media without saying so
+        bool of_tools;     // a list of tools or their servers, or one of them
+        bool conceals;     // the member at hand is a credential for such a server, or all members here are
+        bool is_text;      // the member at hand is "text"
+        bool is_json;      // the member at hand is a document, where it is a string
+        uint32_t element;  // of an array: the one at hand, from 1
+        uint32_t part;     // of an array: the last whose text was told
     };
     using Origin = StringText::Origin;
     enum class Mode : uint8_t { outside, string, skipped, sealed };
@@ -168,7 +171,7 @@ class TextReader {
     void close() noexcept;
     void begin_name(TextWindow& window) noexcept;
     void begin_value(TextWindow& window) noexcept;
-    [[nodiscard]] bool is_name_like() const noexcept;
+    [[nodiscard]] size_t name_like_end() const noexcept;
     [[nodiscard]] bool is_address() const noexcept;
     void begin_string(TextWindow& window) noexcept;
     void take_number(TextWindow& window) noexcept;
