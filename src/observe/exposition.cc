@@ -547,6 +547,12 @@ class Exposition {
             const uint64_t n = sum([=](const ShardMetrics& s) { return s.content_detected_count(category); });
             if (n > 0) out_.sample({{"category", std::string(content_category_name(category))}}, n);
         }
+        out_.family("loom_ai_leaks_detected_total", "counter",
+                    "Leaks found in answers (security.exfiltration), by kind.");
+        for (const LeakKind kind : {LeakKind::link, LeakKind::canary, LeakKind::system_prompt}) {
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.leak_count(kind); });
+            if (n > 0) out_.sample({{"kind", std::string(leak_kind_name(kind))}}, n);
+        }
         out_.family("loom_ai_security_blocked_total", "counter", "Requests refused by a guard, by what it has found.");
         for (size_t i = 0; i < guard_reason_count; ++i) {
             const auto reason = static_cast<GuardReason>(i);

@@ -69,6 +69,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
     void note_counts() noexcept;
+    void add_to_summary(std::string_view name, uint32_t count);
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
     [[nodiscard]] bool holds(bool more) noexcept;
@@ -89,6 +90,8 @@ class Guarding final : public io::Runnable {
     std::optional<Error> answer_error_;
     std::array<uint32_t, pii_type_count> answer_counts_{};
     guard::PiiTypes answer_blocked_;
+    std::array<uint32_t, leak_kind_count> leak_counts_{};
+    uint8_t leaks_blocked_ = 0;
     uint64_t prompt_tokens_ = 0;
     bool answer_begun_ = false;
     bool refused_answer_ = false;
