@@ -47,7 +47,7 @@ observe::AccessRecord typical_record() {
 
 void access_line(benchmark::State& state) {
     const observe::AccessRecord record = typical_record();
-    static char out[observe::access_line_bytes_max];
+    static char out[observe::line_bytes_max];
     size_t bytes = 0;
     for (auto _ : state) {
         bytes = static_cast<size_t>(observe::format_access_line(record, "2025-01-02T03:04:05", out) - out);
@@ -59,7 +59,7 @@ BENCHMARK(access_line);
 
 /// Formatting, the ring, and the writer's work beside it.
 void access_record(benchmark::State& state) {
-    auto log = observe::AccessLog::open({.path = "/dev/null", .flush_interval_ms = 1});
+    auto log = observe::AccessLog::open({.lines = {.path = "/dev/null", .flush_interval_ms = 1}});
     if (!log) return state.SkipWithError("cannot open /dev/null");
     observe::AccessRecord record = typical_record();
     uint64_t count = 0;
@@ -67,7 +67,7 @@ void access_record(benchmark::State& state) {
         record.time_us += 10;
         if (++count % 1000 == 0) {  // so that no ring is full: a drop costs next to nothing
             state.PauseTiming();
-            (*log)->flush();
+            (*log)->lines().flush();
             state.ResumeTiming();
         }
         benchmark::DoNotOptimize((*log)->shard(0)->record(record));

@@ -1,5 +1,6 @@
 // How fast tokens are counted. LOOM_RANK_FILE names a family's whole rank file (scripts/fetch-tokenizer o200k_base);
-// else it is the first 4000 ranks, which make more and shorter tokens.
+// else it is the first 4000 ranks, which make more and shorter tokens. bench/peers/tokenizer.py runs it beside
+// tiktoken; for it LOOM_WRITE_TEXTS names a directory for the texts.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -30,7 +31,9 @@ const Tokenizer& family() {
     return tokenizer;
 }
 
-void count(benchmark::State& state, const std::string& text) {
+void count(benchmark::State& state, const std::string& name, const std::string& text) {
+    if (const char* const directory = std::getenv("LOOM_WRITE_TEXTS"))
+        std::ofstream(std::string(directory) + "/" + name + ".txt", std::ios::binary) << text;
     TokenCounter counter;
     uint64_t tokens = 0;
     for (auto _ : state) benchmark::DoNotOptimize(tokens = counter.count(family(), text));
@@ -39,17 +42,19 @@ void count(benchmark::State& state, const std::string& text) {
 }
 
 std::string some(std::string text, size_t bytes) {
-    while (text.size() < bytes) text += text;
+    while (text.size() <= bytes) text += text;
+    while ((static_cast<unsigned char>(text[bytes]) & 0xc0) == 0x80) bytes -= 1;  // no half of a letter
     return text.substr(0, bytes);
 }
 
 void prose(benchmark::State& state) {
-    count(state, some("It was the best of times, it was the worst of times; we'd everything before us, and in the year "
-                      "1775 nobody knew what the next one would bring.\n\n",
-                      size_t{32} << 10));
+    count(state, "prose",
+          some("It was the best of times, it was the worst of times; we'd everything before us, and in the year "
+               "1775 nobody knew what the next one would bring.\n\n",
+               size_t{32} << 10));
 }
 void code(benchmark::State& state) {
-    count(state,
+    count(state, "code",
           some("    for (size_t i = 0; i + 1 < parts.size(); ++i)\n        if (rank(parts[i]) < lowest) return i;\n",
                size_t{32} << 10));
 }
@@ -57,10 +62,19 @@ void one_word(benchmark::State& state) {
     std::mt19937 random(1);
     std::string text;
     while (text.size() < size_t{32} << 10) text += static_cast<char>('a' + random() % 26);
-    count(state, text);
+    count(state, "one_word", text);
+}
+/// Of the languages of the world's most speakers, letters beyond ASCII.
+void languages(benchmark::State& state) {
+    count(state, "languages",
+          some("Все люди рождаются свободными и равными. 人人生而自由,在尊严和权利上一律平等。 "
+               "すべての人間は、生まれながらに"
+               "して自由である。 جميع الناس يولدون أحرارًا متساوين. Zażółć gęślą jaźń, où l'été s'achève. ",
+               size_t{32} << 10));
 }
 BENCHMARK(prose);
 BENCHMARK(code);
+BENCHMARK(languages);
 BENCHMARK(one_word);
 
 }  // namespace

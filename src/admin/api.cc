@@ -18,8 +18,14 @@ namespace {
 using proxy::LocalAnswer;
 using proxy::LocalRequest;
 
-bool authorised(const ApiOptions& options, std::string_view authorization) {
-    return options.token.empty() || equal_constant_time(tenant::bearer_token(authorization), options.token);
+enum class Allowed : uint8_t { nothing, reading, all };
+
+Allowed allowed(const ApiOptions& options, std::string_view authorization) {
+    if (options.token.empty()) return Allowed::all;
+    const std::string_view token = tenant::bearer_token(authorization);
+    if (equal_constant_time(token, options.token)) return Allowed::all;
+    const bool reads = !options.read_token.empty() && equal_constant_time(token, options.read_token);
+    return reads ? Allowed::reading : Allowed::nothing;
 }
 
 std::optional<observe::SharedStoreFacts> shared_facts(const ApiOptions& options) {
@@ -40,9 +46,13 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
         if (options.ready()) return {.content_type = "text/plain", .body = "ok\n"};
         return {.status = 503, .content_type = "text/plain", .body = "draining\n"};
     }
-    if (!authorised(options, request.authorization))
+    const Allowed may = allowed(options, request.authorization);
+    if (may == Allowed::nothing)
         return refuse(401, "send the admin token as 'Authorization: Bearer TOKEN' (admin.token)",
                       llm::error_type::authentication, "invalid_admin_token");
+    if (may == Allowed::reading && request.method != "GET" && request.method != "HEAD")
+        return refuse(403, "this token reads only; changing anything takes the admin token (admin.token)",
+                      llm::error_type::permission, "read_only_token");
     if (path == "/metrics")
         return {.content_type = "text/plain; version=0.0.4; charset=utf-8",
                 .body = options.metrics->expose(options.facts())};

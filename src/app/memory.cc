@@ -116,7 +116,9 @@ MemoryTerms shard_terms(const ServerOptions& server, const proxy::Plan& plan, co
     if (plan.tokenizers != nullptr)
         terms.push_back({"what tokens are counted with", llm::TokenCounter::memory_bytes(), "tokenizer.NAME.path"});
     if (server.log_path != "off")
-        terms.push_back({"the access log's ring", observe::AccessLog::Options{}.ring_bytes, "log.access.path"});
+        terms.push_back({"the access log's ring", observe::LineLog::Options{}.ring_bytes, "log.access.path"});
+    if (server.audit_path != "off")
+        terms.push_back({"the audit log's ring", observe::LineLog::Options{}.ring_bytes, "log.audit.path"});
     terms.push_back({"counters", sizeof(observe::ShardMetrics), ""});
     if (server.ledger)
         terms.push_back({"the ledger's batches", store::LedgerLog::memory_bytes, "token_accounting.enabled"});

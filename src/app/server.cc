@@ -19,6 +19,7 @@
 #include "issued_keys.h"
 #include "keys/keys.h"
 #include "listener_tls.h"
+#include "logs.h"
 #include "loom/admin/api.h"
 #include "loom/admin/providers.h"
 #include "loom/base/clock.h"
@@ -134,7 +135,7 @@ class Server {
     uint64_t warn_at_ms_ = UINT64_MAX;
     uint64_t key_ends_at_ms_ = UINT64_MAX;
     std::optional<int64_t> key_ends_s_;  // the next of the issued keys
-    std::unique_ptr<observe::AccessLog> log_;
+    Logs logs_;
     std::unique_ptr<net::Resolver> resolver_;
     store::StateHold state_hold_;
     store::VaultPtr vault_;  // null: state.directory is not encrypted
@@ -188,13 +189,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     }
     options_.shard.features = *features;
     if (!raise_descriptor_limit()) log_warn("the limit of descriptors could not be raised");
-    auto log = observe::AccessLog::open(
-        {.path = options_.log_path, .sample = options_.log_sample, .shard_count = options_.shard_count});
-    if (!log) {
-        log_error("cannot open the access log {}: {}", options_.log_path, std::strerror(log.error().sys_errno));
-        return exit_config;
-    }
-    log_ = std::move(*log);
+    if (!logs_.open(options_)) return exit_config;
     auto resolver = net::Resolver::start({});
     if (!resolver) {
         log_error("cannot start the resolver: {}", resolver.error().what);
@@ -213,7 +208,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
         shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
-                                                        metrics_.shard(index), log_->shard(index)));
+                                                        metrics_.shard(index), logs_.of_shard(index)));
         shards_.back()->set_register(register_.get());
         shards_.back()->keep_cache(*cache_);
         shards_.back()->put_alerts_into(alert_rings_.emplace_back());
@@ -451,7 +446,7 @@ bool Server::open_admin(std::shared_ptr<const proxy::Plan> plan) {
                       options_.shared_store;
     if (!listens && !asks) return true;
     admin_ = std::make_unique<ShardThread>(options_.shard_count, 1, options_.admin_shard(), *resolver_,
-                                           metrics_.admin(), nullptr);
+                                           metrics_.admin(), observe::ShardLogs{});
     admin_->keep_google_tokens([this](const proxy::AccessTokensPtr& tokens) {
         for (const auto& shard : shards_) shard->set_access_tokens(tokens);
     });
@@ -480,7 +475,8 @@ bool Server::listen_as_admin() {
     const auto fd = open_listener(*address, "admin", "listen",
                                   options_.admin_share_address ? net::Claim::joined : net::Claim::alone);
     if (!fd) return false;
-    admin::ApiOptions api{.token = options_.admin_token,
+    admin::ApiOptions api{.read_token = options_.admin_read_token,
+                          .token = options_.admin_token,
                           .health_path = "/healthz",
                           .metrics = &metrics_,
                           .facts = [this] { return facts(); },
@@ -497,9 +493,8 @@ bool Server::listen_as_admin() {
 
 observe::ProcessFacts Server::facts() const {
     return {.now_us = monotonic_ns() / 1000,
-            .access_log_written = log_->written(),
-            .access_log_dropped = log_->dropped(),
-            .access_log_write_errors = log_->write_errors(),
+            .access_log = logs_.access_facts(),
+            .audit_log = logs_.audit_facts(),
             .config_reloads = reloads_.load(),
             .config_reload_failures = reload_failures_.load(),
             .tls_renewals = certificates_.renewal_count(),
@@ -517,7 +512,7 @@ observe::ProcessFacts Server::facts() const {
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
 void Server::reload(const StartArguments& arguments) {
-    log_->reopen();
+    logs_.reopen();
     auto loaded = config::load(arguments.conf_path, arguments.overrides, schema_, config::system_source());
     add_checks(loaded);
     for (const auto& diagnostic : loaded.diagnostics) log_warn("{}", config::to_string(diagnostic));
@@ -632,7 +627,7 @@ void Server::drain(const sigset_t& signals) {
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
-    log_->flush();
+    logs_.flush();
     log_info("stopped");
 }
 

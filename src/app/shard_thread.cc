@@ -23,8 +23,8 @@ class StartSignal {
 };
 
 ShardThread::ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
-                         observe::ShardMetrics& metrics, observe::ShardAccessLog* log)
-    : shard_count_(shard_count), shard_(index, options), resolver_(resolver), metrics_(metrics), log_(log) {}
+                         observe::ShardMetrics& metrics, observe::ShardLogs logs)
+    : shard_count_(shard_count), shard_(index, options), resolver_(resolver), metrics_(metrics), logs_(logs) {}
 
 ShardThread::~ShardThread() {
     if (thread_.joinable()) {
@@ -48,7 +48,7 @@ void ShardThread::run(std::shared_ptr<const proxy::Plan> plan, StartSignal& star
     const auto opened = shard_.open();
     if (!opened) return started.tell(opened);
     count_allocations_of_this_thread(true);
-    services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, log_, shard_count_);
+    services_ = std::make_unique<proxy::Services>(shard_, resolver_, metrics_, logs_, shard_count_);
     services_->set_register(register_);
     if (ledger_channel_ != nullptr) {
         ledger_ = std::make_unique<store::LedgerLog>(shard_, *ledger_channel_);

@@ -21,9 +21,9 @@ namespace loom::app {
 
 class ShardThread {
   public:
-    /// shard_count  among which limits are divided.     log  null: nothing is logged
+    /// shard_count  among which limits are divided.     logs  outlive it
     ShardThread(uint32_t index, uint32_t shard_count, const io::ShardOptions& options, net::Resolver& resolver,
-                observe::ShardMetrics& metrics, observe::ShardAccessLog* log);
+                observe::ShardMetrics& metrics, observe::ShardLogs logs);
     /// A thread that was started has been joined, or is drained here.
     ~ShardThread();
     ShardThread(const ShardThread&) = delete;
@@ -107,7 +107,7 @@ class ShardThread {
     io::Shard shard_;
     net::Resolver& resolver_;
     observe::ShardMetrics& metrics_;
-    observe::ShardAccessLog* log_;
+    observe::ShardLogs logs_;
     std::vector<std::pair<proxy::ListenerPlan, int>> pending_;
     std::unique_ptr<proxy::Services> services_;
     store::ResourceRegister* register_ = nullptr;  // before the start

@@ -22,7 +22,7 @@ constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
 static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max + guard_bytes_max + 2 * hedge_bytes_max +
                       field_count * (key_bytes_max + number_bytes_max) + 8 <=
-                  access_line_bytes_max,
+                  line_bytes_max,
               "a line is formatted without looking at what room is left");
 
 /// The length of the UTF-8 character at the front, or 0 when it is none.

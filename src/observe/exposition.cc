@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "line_log_text.h"
 #include "loom/base/alloc_counter.h"
 #include "loom/observe/metrics.h"
 #include "owner_exposition.h"
@@ -650,12 +651,7 @@ class Exposition {
     }
 
     void write_process() {
-        out_.single("loom_access_log_lines_total", "counter", "Lines of the access log written.",
-                    facts_.access_log_written);
-        out_.single("loom_access_log_dropped_total", "counter", "Lines of the access log lost for want of space.",
-                    facts_.access_log_dropped);
-        out_.single("loom_access_log_write_errors_total", "counter",
-                    "Writes of the access log that failed and were tried again.", facts_.access_log_write_errors);
+        write_line_logs(out_, facts_.access_log, facts_.audit_log);
         out_.family("loom_config_reloads_total", "counter", "Configurations read after the first.");
         out_.sample({{"result", "success"}}, facts_.config_reloads);
         out_.sample({{"result", "error"}}, facts_.config_reload_failures);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit_notes.h"
 #include "request_guard.h"
 
 namespace loom::proxy {
@@ -173,11 +174,18 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     uint32_t found = 0;
     for (uint32_t i = 0; i < pii_type_count; ++i) {
         found += guard.counts()[i];
-        if (!texts_.is_summary()) finds_.counts[i] += guard.counts()[i];
+        if (texts_.is_summary() || guard.counts()[i] == 0) continue;
+        finds_.counts[i] += guard.counts()[i];
+        if (finds_.notes != nullptr) note_rest(static_cast<PiiType>(i), guard.counts()[i]);
     }
     for (size_t i = 0; i < leak_kind_count; ++i) {
         found += guard.leak_counts()[i];
-        if (!texts_.is_summary()) finds_.leak_counts[i] += guard.leak_counts()[i];
+        if (texts_.is_summary() || guard.leak_counts()[i] == 0) continue;
+        finds_.leak_counts[i] += guard.leak_counts()[i];
+        const auto kind = static_cast<LeakKind>(i);
+        if (finds_.notes != nullptr)
+            finds_.notes->add(GuardSide::answer, "exfiltration", leak_kind_name(kind),
+                              action_name(finds_.plan.leaks->action(kind)), std::nullopt, guard.leak_counts()[i]);
     }
     if (guard.blocked() == GuardReason::too_many) return finds_.plan.dry_run;
     if (guard.blocked() && !finds_.plan.dry_run) {
@@ -187,6 +195,13 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     if (found == 0 && !guard.restored_any()) clean_rest_ = rest;
     changed = std::move(guard.changed());
     return true;
+}
+
+/// Of what stands beside the texts no place is told: it is another in each event.
+void AnswerStream::note_rest(PiiType type, uint32_t count) {
+    const PiiPlan& pii = *finds_.plan.pii;
+    finds_.notes->add(GuardSide::answer, "pii", name_of(type, pii.scanner.custom().get()),
+                      action_name(pii.action(type)), std::nullopt, count);
 }
 
 void AnswerStream::write(std::string_view event, const http::SseEvent& parsed, std::string_view data, bool plain,

@@ -32,6 +32,8 @@ class AnswerStream final : public EventGuard {
 
     [[nodiscard]] Step on_event(std::string_view event, ByteBuffer& out) override;
     void on_end(ByteBuffer& out) override;
+    /// What is found is told there as well; borrowed. Null: nowhere.
+    void note_in(AuditNotes* notes) noexcept { finds_.notes = notes; }
     [[nodiscard]] bool blocks_answer() const noexcept override { return finds_.stopped(); }
     [[nodiscard]] bool acts() const noexcept;
     [[nodiscard]] const AnswerFinds& finds() const noexcept { return finds_; }
@@ -52,6 +54,7 @@ class AnswerStream final : public EventGuard {
     [[nodiscard]] std::string_view text_of(const Change& change) const noexcept {
         return change.size > 0 ? made_.view().substr(change.begin, change.size) : change.text;
     }
+    void note_rest(PiiType type, uint32_t count);
     void write(std::string_view event, const http::SseEvent& parsed, std::string_view data, bool plain,
                ByteBuffer& out);
 

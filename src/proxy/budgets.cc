@@ -57,7 +57,7 @@ RateLimitPlan::Budgets ClientQuota::budgets() const noexcept {
     };
     if (!x_.consumer_->is_listed()) all[0] = in(limits.unlisted_budgets, x_.consumer_->name);
     if (!limits.team_budgets.empty() && !x_.consumer_->team.empty())
-        all[1] = in(limits.team_budgets, x_.consumer_->team);
+        all[1] = in(limits.team_budgets, x_.consumer_->team_key);
     return all;
 }
 

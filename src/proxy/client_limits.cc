@@ -188,7 +188,7 @@ void ClientQuota::find_token_limits(const Limit*& own, tenant::LimitRow& own_row
         const auto found = limits.find(name);
         return found == limits.end() ? nullptr : found->second;
     };
-    if (!x_.consumer_->team.empty()) team = in(bearers.teams, x_.consumer_->team);
+    if (!x_.consumer_->team.empty()) team = in(bearers.teams, x_.consumer_->team_key);
     if (bearers.rows == nullptr) return;
     const Limit* const of_tier = in(bearers.tiers, x_.consumer_->tier);
     if (x_.consumer_->is_listed()) {

@@ -24,6 +24,7 @@ Guarding::Guarding(Exchange& exchange) noexcept
 Guarding::Guarding(Exchange& exchange, const Guarding& first) : Guarding(exchange) {
     values_ = first.values_;
     summary_ = x_.text_.keep(first.summary_);
+    if (first.notes_ != nullptr && begin_notes() != nullptr) notes_->copy(*first.notes_, x_.text_);
     over_ = true;
 }
 
@@ -73,9 +74,11 @@ bool Guarding::turn(Exchange& x) {
 }
 
 Result<bool> Guarding::go_on() {
-    if (!guard_)
+    if (!guard_) {
         guard_.emplace(*x_.plan().guard, x_.services_.shard().blocks(), x_.body_.view(),
                        values_ != nullptr ? &values_->table : nullptr);
+        guard_->note_in(begin_notes());
+    }
     const bool more = LOOM_TRY(guard_->turn());
     // What is over, and leaves the body as it is, holds nothing from here on.
     if (!more && guard_->changed().empty()) return false;
@@ -111,6 +114,7 @@ Result<void> Guarding::end() {
     guard_->count(x_.services_.metrics());
     summary_ = guard_->summary(x_.text_);
     const auto reason = guard_->blocked();
+    would_refuse_ = reason && x_.plan().guard->dry_run;
     if (reason && !x_.plan().guard->dry_run) {
         x_.detail_ = guard_->blocked_names(x_.text_);
         switch (*reason) {

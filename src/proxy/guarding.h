@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "answer_stream.h"
+#include "audit_notes.h"
 #include "body_budget.h"
 #include "collected_answer.h"
 #include "loom/io/shard.h"
@@ -60,6 +61,8 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool acts_on_answers() const noexcept;
     /// Once, when all is over.
     void book_answer();
+    /// Behind it: a line, where somebody wants it and something was found.
+    void write_audit(uint16_t status);
 
   private:
     [[nodiscard]] Result<void> expect_answer();
@@ -70,6 +73,7 @@ class Guarding final : public io::Runnable {
     void read_passed_usage();
     void note_counts() noexcept;
     void add_to_summary(std::string_view name, uint32_t count);
+    [[nodiscard]] AuditNotes* begin_notes();
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
     [[nodiscard]] bool holds(bool more) noexcept;
@@ -96,6 +100,8 @@ class Guarding final : public io::Runnable {
     bool answer_begun_ = false;
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text
+    AuditNotes* notes_ = nullptr;      // likewise; null: nothing is noted
+    bool would_refuse_ = false;        // in a dry run
     bool over_ = false;
     bool gave_up_ = false;  // a scan that only counts, and has no memory to go on
 };

@@ -112,6 +112,7 @@ Result<bool> Guarding::read_answer() {
             return fail(Errc::bad_message, Side::upstream,
                         "the upstream's answer cannot be looked through (security.pii_detection)");
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
+        guard_->note_in(begin_notes());
         if (expects_json()) guard_->expect_json();
         guard_->compare_with(values_->system);
         for (const llm::EventTexts::Change& change : texts.repeats())
@@ -145,6 +146,7 @@ Result<void> Guarding::end_answer() {
         answer_counts_ = guard_->counts();
         leak_counts_ = guard_->leak_counts();
         const auto blocked = guard_->blocked();
+        would_refuse_ |= blocked && x_.plan().guard->dry_run;
         if (blocked && !x_.plan().guard->dry_run) {
             answer_blocked_ = guard_->blocked_types();
             leaks_blocked_ = guard_->leaks_blocked();
@@ -187,6 +189,7 @@ void Guarding::watch(RelayOptions& options) {
     if (stream_ != nullptr && x_.goes_on()) note_counts();  // of the part that another has told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
                                              values_->table, expects_json(), &values_->system);
+    stream_->note_in(begin_notes());
     options.guard = stream_.get();
     if (!plan.blocks_answers()) return;
     options.counts_text = true;
@@ -228,6 +231,7 @@ void Guarding::book_answer() {
         pii_would_block |= pii.actions[i] == GuardAction::block;
     }
     const bool pii_blocked = !answer_blocked_.empty() || (stream_ != nullptr && !stream_->finds().blocked.empty());
+    would_refuse_ |= plan.dry_run && pii_would_block;
     if (pii_blocked || (plan.dry_run && pii_would_block)) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
     for (unsigned i = 0; i < leak_kind_count; ++i) {
         if (leak_counts_[i] == 0) continue;
@@ -235,6 +239,7 @@ void Guarding::book_answer() {
         metrics.leaks_detected(kind, leak_counts_[i]);
         add_to_summary(leak_kind_name(kind), leak_counts_[i]);
         const bool would_block = plan.dry_run && plan.leaks->action(kind) == GuardAction::block;
+        would_refuse_ |= would_block;
         if (would_block || (leaks_blocked_ >> i & 1) != 0) metrics.guard_blocked(reason_of(kind), plan.dry_run);
     }
 }

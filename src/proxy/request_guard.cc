@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "audit_notes.h"
 #include "leak_words.h"
 #include "loom/guard/restore.h"
 #include "mask_text.h"
@@ -159,6 +160,9 @@ void RequestGuard::found(const guard::PiiSpan& span) {
     if (!exempt) {
         counts_[static_cast<size_t>(span.type)] += 1;
         if (action == GuardAction::block) blocked_.add(span.type);
+        if (notes_ != nullptr)
+            notes_->add(side_, "pii", name_of(span.type, custom_of(plan_)), action_name(action),
+                        window_.from(window_.run_of(begin), begin));
     }
     // A part of an answer may have left: then the rest is told without what it was ended for.
     const bool masks = action == GuardAction::mask || (side_ == GuardSide::answer && action == GuardAction::block);
@@ -173,6 +177,10 @@ void RequestGuard::found(const guard::LeakFind& leak) {
     if (is_left_out(static_cast<uint32_t>(leak.begin))) return;
     const GuardAction action = plan_.leaks->action(leak.kind);
     leak_counts_[static_cast<size_t>(leak.kind)] += !leak.goes_on;
+    const auto at = static_cast<uint32_t>(leak.begin);
+    if (!leak.goes_on && notes_ != nullptr)
+        notes_->add(side_, "exfiltration", leak_kind_name(leak.kind), action_name(action),
+                    window_.from(window_.run_of(at), at));
     if (action == GuardAction::log) return;
     if (action == GuardAction::block) leaks_blocked_ |= static_cast<uint8_t>(1u << static_cast<unsigned>(leak.kind));
     const std::string_view text = leak.goes_on                  ? std::string_view()
@@ -281,6 +289,7 @@ void RequestGuard::read_attacks(bool ended) {
         uint32_t run = window_.run_of(attacks_at_);
         const bool at_border = window_.runs[run].border == Border::text && window_.runs[run].at == attacks_at_;
         if (at_border) attacks_at_ = window_.end_of(run++);  // a sign
+        if (text_read_ == 0 && run < window_.run_count) text_begin_ = window_.from(run, attacks_at_);
         while (run < window_.run_count && window_.runs[run].border != Border::text) run += 1;
         const bool whole = run < window_.run_count || ended;
         const uint32_t end = run < window_.run_count ? window_.runs[run].at : window_.size;
@@ -336,6 +345,8 @@ void RequestGuard::judge_content(const guard::ContentScore& score) noexcept {
         if (action == ContentAction::none || !score.reaches(static_cast<ContentCategory>(i), plan_.content->severity))
             continue;
         content_counts_[i] += 1;
+        if (notes_ != nullptr)
+            notes_->add(side_, "content", content_category_names[i], action_name(action), text_begin_);
         content_blocked_ |= action == ContentAction::block;
     }
 }
@@ -345,6 +356,7 @@ void RequestGuard::judge_attack(const guard::InjectionScore& score) {
     if (score.points_undoubted > worst_.points_undoubted) worst_ = score;
     const bool is_attack = score.blocks(plan_.injection->sensitivity);
     attack_count_ += is_attack;
+    if (is_attack && notes_ != nullptr) note_attack(score);
     const bool sanitizes = plan_.injection->action == InjectionAction::sanitize;
     attack_blocked_ |=
         is_attack && (plan_.injection->action == InjectionAction::block || (sanitizes && attacks_->has_more_spans()));
@@ -358,6 +370,12 @@ void RequestGuard::judge_attack(const guard::InjectionScore& score) {
                   .changes = true},
                  false);
     }
+}
+
+/// Its rules; their place is their text's.
+void RequestGuard::note_attack(const guard::InjectionScore& score) noexcept {
+    for (const guard::InjectionReason& reason : std::span(score.reasons).first(score.reason_count))
+        notes_->add(side_, "prompt_injection", reason.rule, action_name(plan_.injection->action), text_begin_);
 }
 
 /// What goes over the border of a string would leave no JSON behind: such a request is refused instead.

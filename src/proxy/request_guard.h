@@ -17,6 +17,8 @@
 
 namespace loom::proxy {
 
+class AuditNotes;
+
 /// One document's. What it tells are types, rules and counts, never a value.
 class RequestGuard {
   public:
@@ -40,6 +42,8 @@ class RequestGuard {
     // Before the first turn, of an answer's event.
     /// Places that somebody else looks at; borrowed.
     void leave_out(std::span<const llm::Range> ranges) noexcept { left_out_ = ranges; }
+    /// What is found is told there as well; borrowed. Null: nowhere.
+    void note_in(AuditNotes* notes) noexcept { notes_ = notes; }
     /// What stands there becomes `text`, which is borrowed. Ranges do not overlap.
     void put_in(llm::Range range, std::string_view text);
     /// Its texts were asked for as JSON: what looks like it there is. Else only arguments of tools are.
@@ -116,6 +120,7 @@ class RequestGuard {
     void judge_text();
     void judge_attack(const guard::InjectionScore& score);
     void judge_content(const guard::ContentScore& score) noexcept;
+    void note_attack(const guard::InjectionScore& score) noexcept;
     [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
     [[nodiscard]] bool may_act() const noexcept;
     void begin_writing();
@@ -144,6 +149,7 @@ class RequestGuard {
     std::optional<guard::InjectionScan> attacks_;
     uint32_t attacks_at_ = 0;  // in the window: what was not read of it yet
     uint64_t text_read_ = 0;   // of the text at hand
+    uint32_t text_begin_ = 0;  // where it stands in the document
     size_t mapped_count_ = 0;  // of its spans
     std::array<Range, guard::InjectionScan::spans_max> ranges_;
     guard::InjectionScore worst_;                                    // of the text that has most points
@@ -160,6 +166,7 @@ class RequestGuard {
     size_t written_edits_ = 0, written_extras_ = 0;
     uint32_t copied_ = 0;
 
+    AuditNotes* notes_ = nullptr;
     guard::PiiTypes blocked_;
     bool attack_blocked_ = false;
     std::array<uint32_t, pii_type_count> counts_{};

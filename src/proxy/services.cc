@@ -79,13 +79,13 @@ void PoolEntry::on_tls_failed(std::string_view text, bool in_handshake) noexcept
     observe::log_error("{}: {}", pool.options().name, text);
 }
 
-Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics,
-                   observe::ShardAccessLog* log, uint32_t shard_count)
+Services::Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics, observe::ShardLogs logs,
+                   uint32_t shard_count)
     : random(random_u64()),
       shard_(shard),
       names_(names),
       metrics_(metrics),
-      log_(log),
+      logs_(logs),
       shard_count_(shard_count),
       clients_(std::make_unique<Clients>()),
       addresses_(std::make_unique<AddressTable>()),

@@ -79,7 +79,10 @@ void Exchange::book(uint64_t now_ns) {
     observe::ShardMetrics& metrics = services_.metrics();
     const bool left = left_early();
     Race(*this).book();
-    if (guarding_ != nullptr) guarding_->book_answer();
+    if (guarding_ != nullptr) {
+        guarding_->book_answer();
+        guarding_->write_audit(left ? uint16_t{499} : status_);
+    }
     metrics.http_request(left ? uint16_t{499} : status_);
     metrics.body_in_bytes.add(bytes_in_);
     if (left) metrics.client_cancels.add();

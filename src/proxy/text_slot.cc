@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "audit_notes.h"
 #include "leak_words.h"
 #include "loom/guard/restore.h"
 #include "mask_text.h"
@@ -172,6 +173,9 @@ bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBu
         quoted = number == IsNumber::yes;
     }
     if (!exempt) finds_.counts[static_cast<size_t>(span.type)] += 1;
+    if (!exempt && finds_.notes != nullptr)
+        finds_.notes->add(GuardSide::answer, "pii", name_of(span.type, pii.scanner.custom().get()), action_name(action),
+                          window_.from(window_.run_of(begin), begin));
     if (!acts || action == GuardAction::log) return true;
     begin = std::max(begin, acted_);
     acted_ = std::max(acted_, end);
@@ -190,8 +194,12 @@ bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBu
 void TextSlot::act(const guard::LeakFind& leak, ByteBuffer& out) {
     const GuardAction action = finds_.leaks->action(leak.kind);
     finds_.leak_counts[static_cast<size_t>(leak.kind)] += !leak.goes_on;
+    const auto at = static_cast<uint32_t>(leak.begin);
+    if (!leak.goes_on && finds_.notes != nullptr)
+        finds_.notes->add(GuardSide::answer, "exfiltration", leak_kind_name(leak.kind), action_name(action),
+                          window_.from(window_.run_of(at), at));
     if (finds_.plan.dry_run || action == GuardAction::log) return;
-    const auto begin = std::max(static_cast<uint32_t>(leak.begin), acted_);
+    const auto begin = std::max(at, acted_);
     const auto end = static_cast<uint32_t>(leak.end);
     const bool is_rest = leak.goes_on || leak.begin < acted_;
     if (action == GuardAction::block) {

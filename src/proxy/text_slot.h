@@ -17,6 +17,8 @@
 
 namespace loom::proxy {
 
+class AuditNotes;
+
 /// What all texts of an answer have in common: the rules, the values that are known, and what was found.
 struct AnswerFinds {
     AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json,
@@ -40,6 +42,7 @@ struct AnswerFinds {
     const bool looks;                       // for personal data
     const bool restores;                    // puts values back
     const bool expects_json;                // was asked for as JSON: texts that look like it are
+    AuditNotes* notes = nullptr;
     guard::PiiTypes blocked;
     uint8_t leaks_blocked = 0;  // a bit each kind
     std::array<uint32_t, pii_type_count> counts{};

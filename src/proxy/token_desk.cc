@@ -22,7 +22,8 @@ std::unique_ptr<const Consumer> completed(const Plan& plan, const Consumer& list
     auto own = std::make_unique<Consumer>(listed);
     if (adds_tier) own->tier = token.tier;
     if (adds_team) own->team = token.team;
-    if (adds_team) own->owners.team = plan.team_slot(token.team);
+    if (adds_team) own->team_key = tenant::team_key_of(own->tenant, own->team);
+    if (adds_team) own->owners.team = plan.team_slot(own->team_key);
     return own;
 }
 
@@ -32,7 +33,8 @@ std::unique_ptr<const Consumer> unlisted(const Plan& plan, const JwtPlan& jwt, c
     own->index = Consumer::unlisted;
     own->tier = token.tier;
     own->team = token.team;
-    own->owners.team = plan.team_slot(token.team);
+    own->team_key = tenant::team_key_of({}, own->team);
+    own->owners.team = plan.team_slot(own->team_key);
     own->issuer = jwt.name;
     return own;
 }

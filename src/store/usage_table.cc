@@ -72,7 +72,10 @@ UsageSums sums_at(const Statement& row, int at) {
 const char* column_of(UsageDimension by) noexcept {
     switch (by) {
         case UsageDimension::consumer: return "consumer";
-        case UsageDimension::team: return "team";
+        case UsageDimension::team:
+            // tenant::team_key_of()
+            return "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE tenant || '/' || team "
+                   "END";
         case UsageDimension::tenant: return "tenant";
         case UsageDimension::provider: return "provider";
         case UsageDimension::model: return "model";

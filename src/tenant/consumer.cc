@@ -58,6 +58,14 @@ bool matches_pattern(std::string_view pattern, std::string_view name) noexcept {
 bool Consumer::may_use_model(std::string_view model) const noexcept { return any_matches(models, model); }
 bool Consumer::may_use_route(std::string_view route) const noexcept { return any_matches(routes, route); }
 
+std::string team_key_of(std::string_view tenant, std::string_view team) {
+    if (team.empty()) return {};
+    // A team that a token calls "acme/dev" is no tenant's.
+    if (tenant.empty() && !team.contains('/')) return std::string(team);
+    std::string key(tenant);
+    return key.append("/").append(team);
+}
+
 std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<ConsumerOptions> options) {
     struct Wiper {
         std::vector<ConsumerOptions>& options;
@@ -79,6 +87,7 @@ std::expected<ConsumerTable, std::string> ConsumerTable::build(std::vector<Consu
         if (!hashes) return std::unexpected(std::move(hashes).error());
         table.consumers_.push_back(std::move(o.consumer));
         table.consumers_.back().index = index;
+        table.consumers_.back().team_key = team_key_of(table.consumers_.back().tenant, table.consumers_.back().team);
         for (const std::string& certificate : o.certificates) {
             const auto [known, is_new] = table.by_certificate_.emplace(certificate, index);
             if (!is_new && known->second != index)
@@ -133,6 +142,7 @@ ConsumerTable ConsumerTable::with_issued(const std::vector<IssuedKey>& keys, con
         if (!table.by_name_.emplace(one.name, index).second) return;
         table.consumers_.push_back(one);
         table.consumers_.back().index = index;
+        table.consumers_.back().team_key = team_key_of(one.tenant, one.team);
     };
     for (const Consumer& one : consumers_)
         if (!one.made) add(one);  // the conf's stand before all others, so their places stay

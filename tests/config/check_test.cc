@@ -246,6 +246,12 @@ TEST(Check, TheAdminListenerIsNotForEveryone) {
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "
               "127.0.0.1\n");
     EXPECT_EQ(more("admin.listen = :9091\nadmin.token = t\n"), "");
+    EXPECT_EQ(
+        more("admin.read_token = r\n"),
+        "loom.conf:4:20: admin.read_token: without admin.token anybody may read and change everything; set that as "
+        "well\n");
+    EXPECT_EQ(more("admin.token = t\nadmin.read_token = t\n"),
+              "loom.conf:5:20: admin.read_token: is admin.token: it would change things too\n");
     EXPECT_EQ(more("admin.listen = off\n"), "");
 }
 

@@ -16,7 +16,7 @@ using namespace std::string_literals;
 constexpr const char* second_text = "2025-01-02T03:04:05";
 
 std::string line_of(const AccessRecord& record) {
-    std::array<char, access_line_bytes_max> out;
+    std::array<char, line_bytes_max> out;
     return {out.data(), format_access_line(record, second_text, out.data())};
 }
 
@@ -162,7 +162,7 @@ TEST(AccessLine, TheLongestFits) {
     r.total_us = r.ttft_us = r.overhead_us = r.admit_us = r.inspect_us = r.forward_us = r.upstream_wait_us =
         r.relay_us = INT64_MAX;
     const std::string line = line_of(r);  // ASan would see the end of the array
-    EXPECT_LE(line.size(), access_line_bytes_max);
+    EXPECT_LE(line.size(), line_bytes_max);
     EXPECT_EQ(field(line, "usage"), "estimated");
 }
 

@@ -14,7 +14,7 @@
 #include <sstream>
 #include <thread>
 
-#include "access_ring.h"
+#include "line_ring.h"
 
 namespace loom::observe {
 namespace {
@@ -42,8 +42,8 @@ class AccessLogTest : public testing::Test {
         return out;
     }
     std::unique_ptr<AccessLog> open(AccessLog::Options options) {
-        if (options.path == "stdout") options.path = path();
-        options.flush_interval_ms = 5;
+        if (options.lines.path == "stdout") options.lines.path = path();
+        options.lines.flush_interval_ms = 5;
         auto log = AccessLog::open(std::move(options));
         EXPECT_TRUE(log);
         return std::move(*log);
@@ -60,20 +60,20 @@ class AccessLogTest : public testing::Test {
 };
 
 TEST_F(AccessLogTest, WritesWhatShardsRecord) {
-    const auto log = open({.shard_count = 2});
+    const auto log = open({.lines = {.shard_count = 2}});
     EXPECT_TRUE(log->shard(0)->record(record_of("from-0")));
     EXPECT_TRUE(log->shard(1)->record(record_of("from-1")));
-    log->flush();
+    log->lines().flush();
     const std::string text = content(path());
     EXPECT_NE(text.find("{\"time\":\"2023-11-14T22:13:20.000000Z\",\"request_id\":\"from-0\""), text.npos) << text;
     EXPECT_NE(text.find("from-1"), text.npos);
-    EXPECT_EQ(log->written(), 2u);
-    EXPECT_EQ(log->dropped(), 0u);
+    EXPECT_EQ(log->lines().written(), 2u);
+    EXPECT_EQ(log->lines().dropped(), 0u);
 }
 
 TEST_F(AccessLogTest, WritesWhatIsLeftWhenItEnds) {
     {
-        AccessLog::Options slow{.path = path(), .flush_interval_ms = 60'000};
+        AccessLog::Options slow{.lines = {.path = path(), .flush_interval_ms = 60'000}};
         auto log = AccessLog::open(slow);
         ASSERT_TRUE(log);
         (*log)->shard(0)->record(record_of("last words"));
@@ -84,7 +84,7 @@ TEST_F(AccessLogTest, WritesWhatIsLeftWhenItEnds) {
 TEST_F(AccessLogTest, LosesNoLineAndCutsNoneOverManyLapsOfTheRing) {
     constexpr int count = 20'000;
     {
-        const auto log = open({.shard_count = 2, .ring_bytes = 64 * 1024});
+        const auto log = open({.lines = {.shard_count = 2, .ring_bytes = 64 * 1024}});
         const auto produce = [&](uint32_t shard) {
             std::mt19937 random(shard);
             const std::string filler(200, 'x');
@@ -117,47 +117,47 @@ TEST_F(AccessLogTest, SamplesEvenlyAndKeepsErrors) {
     AccessRecord broken = record_of("broken");
     broken.error = "reset";
     log->shard(0)->record(broken);
-    log->flush();
-    EXPECT_EQ(log->written(), 250u + 10 + 1);
+    log->lines().flush();
+    EXPECT_EQ(log->lines().written(), 250u + 10 + 1);
 }
 
 TEST_F(AccessLogTest, ASampleOfNothingKeepsErrorsOnly) {
     const auto log = open({.sample = 0});
     log->shard(0)->record(record_of("ok"));
     log->shard(0)->record(record_of("gone", 499));
-    log->flush();
-    EXPECT_EQ(log->written(), 1u);
+    log->lines().flush();
+    EXPECT_EQ(log->lines().written(), 1u);
 }
 
 TEST_F(AccessLogTest, OffHasNoShards) {
-    auto log = AccessLog::open({.path = "off"});
+    auto log = AccessLog::open({.lines = {.path = "off"}});
     ASSERT_TRUE(log);
     EXPECT_EQ((*log)->shard(0), nullptr);
-    (*log)->flush();
-    (*log)->reopen();
-    EXPECT_EQ((*log)->written(), 0u);
+    (*log)->lines().flush();
+    (*log)->lines().reopen();
+    EXPECT_EQ((*log)->lines().written(), 0u);
 }
 
 TEST_F(AccessLogTest, RefusesWhatItCannotOpen) {
-    const auto log = AccessLog::open({.path = (directory_ / "missing" / "access.log").string()});
+    const auto log = AccessLog::open({.lines = {.path = (directory_ / "missing" / "access.log").string()}});
     ASSERT_FALSE(log);
     EXPECT_EQ(log.error().code, Errc::io);
     EXPECT_EQ(log.error().sys_errno, ENOENT);
-    EXPECT_FALSE(AccessLog::open({.path = path(), .sample = 1.5}));
-    EXPECT_FALSE(AccessLog::open({.path = path(), .ring_bytes = 100'000}));
-    EXPECT_FALSE(AccessLog::open({.path = path(), .shard_count = 0}));
+    EXPECT_FALSE(AccessLog::open({.lines = {.path = path()}, .sample = 1.5}));
+    EXPECT_FALSE(AccessLog::open({.lines = {.path = path(), .ring_bytes = 100'000}}));
+    EXPECT_FALSE(AccessLog::open({.lines = {.path = path(), .shard_count = 0}}));
 }
 
 TEST_F(AccessLogTest, FollowsARotation) {
     const auto log = open({});
     log->shard(0)->record(record_of("before"));
-    log->flush();
+    log->lines().flush();
     const fs::path moved = directory_ / "access.log.1";
     fs::rename(path(), moved);
-    log->reopen();
-    log->flush();
+    log->lines().reopen();
+    log->lines().flush();
     log->shard(0)->record(record_of("after"));
-    log->flush();
+    log->lines().flush();
     EXPECT_NE(content(moved).find("before"), std::string::npos);
     EXPECT_EQ(content(moved).find("after"), std::string::npos);
     EXPECT_NE(content(path()).find("after"), std::string::npos);
@@ -197,18 +197,18 @@ class SlowReader {
 
 TEST_F(AccessLogTest, AReaderThatStopsReadingCostsLinesAndNotTheShard) {
     SlowReader reader(path());
-    auto log = open({.ring_bytes = 64 * 1024});
+    auto log = open({.lines = {.ring_bytes = 64 * 1024}});
     int dropped = 0;
     for (int i = 0; i < 5000; ++i) dropped += !log->shard(0)->record(record_of("a line that nobody reads"));
     EXPECT_GT(dropped, 0);
-    EXPECT_EQ(log->dropped(), static_cast<uint64_t>(dropped));
+    EXPECT_EQ(log->lines().dropped(), static_cast<uint64_t>(dropped));
     // Once it reads on, whole lines come, and all of those that were taken.
     std::string got;
     std::thread reading([&] { got = reader.take_until_the_end(); });
-    for (int i = 0; i < 20 && log->written() + log->dropped() < 5000; ++i) log->flush();
-    const uint64_t written = log->written();
-    EXPECT_EQ(written + log->dropped(), 5000u);
-    EXPECT_EQ(log->write_errors(), 0u);
+    for (int i = 0; i < 20 && log->lines().written() + log->lines().dropped() < 5000; ++i) log->lines().flush();
+    const uint64_t written = log->lines().written();
+    EXPECT_EQ(written + log->lines().dropped(), 5000u);
+    EXPECT_EQ(log->lines().write_errors(), 0u);
     log.reset();  // the pipe's end
     reading.join();
     EXPECT_EQ(static_cast<uint64_t>(std::count(got.begin(), got.end(), '\n')), written);
@@ -219,41 +219,42 @@ TEST_F(AccessLogTest, AReaderThatLeavesIsAnErrorAndNotTheEnd) {
     const auto log = open({});
     reader.stop();
     log->shard(0)->record(record_of("to nobody"));
-    log->flush();
-    EXPECT_GE(log->write_errors(), 1u);
-    EXPECT_EQ(log->written(), 0u);
+    log->lines().flush();
+    EXPECT_GE(log->lines().write_errors(), 1u);
+    EXPECT_EQ(log->lines().written(), 0u);
     // A new reader gets what was kept. (EPIPE of a fifo ends when somebody opens it again.)
     reader.start(path());
     EXPECT_TRUE(reader.wait());
-    log->flush();  // what was read is counted, too
-    EXPECT_EQ(log->written(), 1u);
+    log->lines().flush();  // what was read is counted, too
+    EXPECT_EQ(log->lines().written(), 1u);
 }
 
 TEST_F(AccessLogTest, AFullDiskIsTriedAgainWithoutSpinning) {
     const auto begun = std::chrono::steady_clock::now();
-    const auto log = open({.path = "/dev/full"});
+    const auto log = open({.lines = {.path = "/dev/full"}});
     log->shard(0)->record(record_of("no space"));
-    for (int i = 0; i < 5; ++i) log->flush();  // each wakes the writer
+    for (int i = 0; i < 5; ++i) log->lines().flush();  // each wakes the writer
     const auto passed = std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - begun);
-    EXPECT_GE(log->write_errors(), 1u);
-    EXPECT_LE(log->write_errors(), 1u + static_cast<uint64_t>(passed.count())) << "one try a second";
-    EXPECT_EQ(log->written(), 0u);
+    EXPECT_GE(log->lines().write_errors(), 1u);
+    EXPECT_LE(log->lines().write_errors(), 1u + static_cast<uint64_t>(passed.count())) << "one try a second";
+    EXPECT_EQ(log->lines().written(), 0u);
 }
 
 TEST_F(AccessLogTest, AShardRingsTheWriterBeforeItsRingIsFull) {
-    AccessLog::Options slow{.path = path(), .ring_bytes = 64 * 1024, .flush_interval_ms = 60'000};
+    AccessLog::Options slow{.lines = {.path = path(), .ring_bytes = 64 * 1024, .flush_interval_ms = 60'000}};
     auto log = AccessLog::open(slow);
     ASSERT_TRUE(log);
     for (int turn = 0; turn < 4; ++turn) {
-        const uint64_t before = (*log)->written();
+        const uint64_t before = (*log)->lines().written();
         for (int i = 0; i < 200; ++i)  // more than half of the ring, and less than the whole but a longest line
             (*log)->shard(0)->record(record_of("a line of about a hundred bytes, more or less"));
         const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-        while ((*log)->written() == before && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
-        EXPECT_GT((*log)->written(), before) << "turn " << turn;
-        (*log)->flush();  // the ring is empty again
+        while ((*log)->lines().written() == before && std::chrono::steady_clock::now() < deadline)
+            std::this_thread::yield();
+        EXPECT_GT((*log)->lines().written(), before) << "turn " << turn;
+        (*log)->lines().flush();  // the ring is empty again
     }
-    EXPECT_EQ((*log)->dropped(), 0u) << "though the interval is a minute";
+    EXPECT_EQ((*log)->lines().dropped(), 0u) << "though the interval is a minute";
 }
 
 }  // namespace

@@ -254,7 +254,7 @@ TEST(Exposition, AddsUpTheShards) {
         m.body_in_bytes.add(300);
     }
     metrics.shard(1).retry(openai);
-    const Exposed e = exposed(metrics, {.now_us = minute_us, .access_log_dropped = 7});
+    const Exposed e = exposed(metrics, {.now_us = minute_us, .access_log = {.dropped = 7}});
     EXPECT_EQ(e.at("loom_ai_requests_total{provider=\"openai\",model=\"gpt-4\",status=\"success\"}"), 2);
     EXPECT_EQ(e.at("loom_ai_requests_total{provider=\"openai\",model=\"gpt-4\",status=\"error\"}"), 2);
     EXPECT_EQ(e.at("loom_ai_request_duration_seconds_bucket{provider=\"openai\",model=\"gpt-4\",le=\"0.025\"}"), 2);

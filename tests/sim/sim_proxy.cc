@@ -79,7 +79,8 @@ SimProxy::SimProxy(Network& network, const SimProxyOptions& options, observe::Me
     auto ring = std::make_unique<NetworkRing>(shard_.buffers(), network);
     ring_ = ring.get();
     shard_.open_on(std::move(ring), options.incremental_buffers);
-    services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0), log, 1);
+    services_ =
+        std::make_unique<proxy::Services>(shard_, names_, metrics_.shard(0), observe::ShardLogs{.access = log}, 1);
     services_->random = route::Random(1);  // two runs of a seed choose alike
     services_->set_plan(make_plan());
     proxy::ListenerPlan listener{.name = "sim"};
@@ -95,7 +96,7 @@ SimProxy::SimProxy(Network& network, const SimProxyOptions& options, observe::Me
 }
 
 void SimProxy::open_admin() {
-    admin_services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.admin(), nullptr, 1);
+    admin_services_ = std::make_unique<proxy::Services>(shard_, names_, metrics_.admin(), observe::ShardLogs{}, 1);
     admin_services_->set_plan(make_plan());
     admin::ApiOptions api{.health_path = "/healthz", .metrics = &metrics_};
     api.facts = [this] { return observe::ProcessFacts{.now_us = ring_->now_ns() / 1000}; };

@@ -106,7 +106,7 @@ World::World(const WorldOptions& options)
     network_.tls_hosts = options.proxy.tls_upstreams;
     if (options.log) {
         log_fd_ = ::memfd_create("sim-log", MFD_CLOEXEC);
-        auto log = observe::AccessLog::open({.path = fmt::format("/proc/self/fd/{}", log_fd_)});
+        auto log = observe::AccessLog::open({.lines = {.path = fmt::format("/proc/self/fd/{}", log_fd_)}});
         LOOM_ASSERT(log_fd_ >= 0 && log);
         log_ = std::move(*log);
     }

@@ -174,5 +174,23 @@ TEST_F(AdminVerbs, TheTokenIsAskedForWhereThereIsOne) {
     EXPECT_EQ(to_spare(4), 4);
 }
 
+/// Who scrapes metrics needs no token that makes keys.
+TEST_F(AdminVerbs, AnotherTokenReadsAndChangesNothing) {
+    conf.set("admin.token", "operators-only").set("admin.read_token", "scrapers");
+    begin();
+    const std::string reader = "Authorization: Bearer scrapers\r\n";
+    for (const char* const page : {"/metrics", "/ai/providers", "/ai/limits", "/ai/openapi.json"}) {
+        EXPECT_EQ(admin("GET", page, reader).status(), 200) << page;
+        expect_error(admin("GET", page), 401, "invalid_admin_token");
+    }
+    expect_error(admin("POST", "/ai/providers/mock/drain", reader), 403, "read_only_token");
+    expect_error(admin("PUT", "/ai/providers/mock/weight?value=0", reader), 403, "read_only_token");
+    for (const auto& [method, page] :
+         {std::pair{"POST", "/ai/keys?consumer=tester"}, std::pair{"DELETE", "/ai/keys/1"},
+          std::pair{"POST", "/ai/consumers"}, std::pair{"DELETE", "/ai/consumers/a"}, std::pair{"DELETE", "/ai/cache"}})
+        expect_error(admin(method, page, reader), 403, "read_only_token");
+    EXPECT_LT(to_spare(4), 4);
+}
+
 }  // namespace
 }  // namespace loom::wire

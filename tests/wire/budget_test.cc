@@ -264,6 +264,29 @@ TEST_F(Budget, OfATeamAndOfAll) {
     EXPECT_EQ(loom().eventually(R"(loom_ai_budget_exceeded_total{scope="global"})"), 1);
 }
 
+/// And what it has spent is its own again after a new start.
+TEST_F(Budget, OfATeamOfTheSameNameAtAnotherTenant) {
+    StateDirectory state;
+    conf.set("state.directory", state.path());
+    conf.set("consumer.tester.team", "dev").set("consumer.tester.tenant", "acme");
+    conf.set("consumer.other.api_key", "sk-other-0123456789abcdef").set("consumer.other.team", "dev");
+    conf.set("consumer.other.tenant", "globex").set("token_accounting.team.dev.daily_limit", "150");
+    const std::string others =
+        request("POST", "/v1/chat/completions",
+                "Authorization: Bearer sk-other-0123456789abcdef\r\nContent-Type: application/json\r\n",
+                R"({"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]})");
+    begin();
+    expect_admitted();
+    expect_admitted();
+    expect_refused("token_accounting.team.dev.daily_limit is 150");
+    expect_admitted(others);
+    loom().stop_cleanly();
+    begin();
+    expect_refused("token_accounting.team.dev.daily_limit is 150");
+    expect_admitted(others);
+    expect_refused("token_accounting.team.dev.daily_limit is 150", others);
+}
+
 TEST_F(Budget, AReloadKeepsWhatWasSpent_AndTheNewLimitCounts) {
     conf.set("token_accounting.limit.tester.daily_limit", "1000");
     begin();

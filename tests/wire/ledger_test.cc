@@ -91,7 +91,7 @@ TEST_F(Ledger, TellsWhatAConsumerHasUsed) {
     EXPECT_TRUE(contains(told, R"("days":[{"day":"20)")) << told;
     const std::string all = usage_page(loom(), "");
     for (const char* const part :
-         {R"("tenants":[{"tenant":"acme",)", R"("teams":[{"team":"testers",)", R"("consumers":[{"consumer":"tester",)",
+         {R"("tenants":[{"tenant":"acme",)", R"("teams":[{"team":"acme/testers",)", R"("consumers":[{"consumer":"tester",)",
           R"("providers":[{"provider":"mock",)", R"("provenances":[{"provenance":"reported",)"})
         EXPECT_TRUE(contains(all, part)) << all;
 }

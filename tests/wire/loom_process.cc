@@ -142,10 +142,10 @@ std::string LoomProcess::log() const { return read_file(path("loom.log")); }
 
 std::string LoomProcess::access_log() const { return read_file(path("access.log")); }
 
-std::string LoomProcess::wait_for_access_line(std::string_view text) const {
+std::string LoomProcess::wait_for_line(std::string_view file, std::string_view text) const {
     std::string found;
-    wait_until("an access log line with " + std::string(text), [&] {
-        std::istringstream lines(access_log());
+    wait_until("a line of " + std::string(file) + " with " + std::string(text), [&] {
+        std::istringstream lines(read_file(path(file)));
         for (std::string line; std::getline(lines, line);) {
             if (line.find(text) != std::string::npos) found = line;
         }

@@ -59,7 +59,9 @@ class LoomProcess {
     std::string log() const;
     std::string access_log() const;
     /// Waits until the access log holds `text`, and returns the line.
-    std::string wait_for_access_line(std::string_view text) const;
+    std::string wait_for_access_line(std::string_view text) const { return wait_for_line("access.log", text); }
+    /// Likewise of another log in @DIR@.
+    std::string wait_for_line(std::string_view file, std::string_view text) const;
 
     /// Writes the conf anew and sends SIGHUP; waits until the new one is in force (or, if `accepted` is false,
     /// refused): loom_config_reloads_total{result="success"} or {result="error"} has risen.

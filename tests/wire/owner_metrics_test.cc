@@ -24,14 +24,14 @@ class OwnerMetrics : public WireTest {
 TEST_F(OwnerMetrics, TokensAndCostOfATeamAndATenant) {
     conf.set("consumer.loner.api_key", "sk-of-nobodys-team-0123456789");
     start(answer_always(answer(chat_answer)));  // 9 and 12
-    EXPECT_EQ(tokens("search", "input"), 0) << "a team is there from the start";
+    EXPECT_EQ(tokens("acme/search", "input"), 0) << "a team is there from the start";
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(ask_as("sk-of-nobodys-team-0123456789").status(), 200);
-    EXPECT_EQ(tokens("search", "input"), 18);
-    EXPECT_EQ(tokens("search", "output"), 24);
+    EXPECT_EQ(tokens("acme/search", "input"), 18);
+    EXPECT_EQ(tokens("acme/search", "output"), 24);
     EXPECT_EQ(loom().eventually(R"(loom_ai_tenant_tokens_total{tenant="acme",type="output"})"), 24);
-    EXPECT_EQ(loom().eventually(R"(loom_ai_team_cost_total{team="search"})"), 0.258);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_team_cost_total{team="acme/search"})"), 0.258);
     EXPECT_EQ(loom().eventually(R"(loom_ai_tenant_cost_total{tenant="acme"})"), 0.258);
     EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="mock",type="input"})"), 27);
     EXPECT_EQ(loom().eventually_sum("loom_ai_team_tokens_total"), 42) << "who is of no team is in none";
@@ -50,12 +50,12 @@ TEST_F(OwnerMetrics, NothingWhereNobodyIsOfATeam) {
 TEST_F(OwnerMetrics, CountersStayOverAReload) {
     start(answer_always(answer(chat_answer)));
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
-    EXPECT_EQ(tokens("search", "input"), 9);
+    EXPECT_EQ(tokens("acme/search", "input"), 9);
     conf.set("consumer.early.api_key", "sk-of-another-team-0123456789").set("consumer.early.team", "another");
     loom().reload(conf.text());
     EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(ask_as("sk-of-another-team-0123456789").status(), 200);
-    EXPECT_EQ(tokens("search", "input"), 18);
+    EXPECT_EQ(tokens("acme/search", "input"), 18);
     EXPECT_EQ(tokens("another", "input"), 9);
 }
 

@@ -448,11 +448,10 @@ TEST_F(Pii, TypesOfOnesOwnAreMaskedRefusedAndCounted) {
 }
 
 TEST_F(Pii, TypesOfOnesOwnMayBeAllThereAre) {
-    conf.set("security.pii_detection.types", "").set("security.rule.codename.words", "hermes");
+    conf.set("security.pii_detection.types", " ").set("security.rule.codename.words", "hermes");
     begin();
-    EXPECT_TRUE(
-        contains(sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org of Hermes"}]})"),
-                 "ann@example.org of [CODENAME_1]"));
+    EXPECT_EQ(sent(R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org of Hermes"}]})"),
+              R"({"model":"gpt-4o","messages":[{"role":"user","content":"ann@example.org of [CODENAME_1]"}]})");
 }
 
 /// A series belongs to its name, whichever place its type has in a configuration; a name that is gone keeps its count.
@@ -490,9 +489,9 @@ TEST_F(Pii, ATypeOfOnesOwnThatCannotBeLookedForIsRefusedByItsKey) {
     check(told("security.rule.x1.pattern", "a"), "'x1' is to be the name of a type");
     check(told("security.rule.x.action", "log"), "give it security.rule.x.pattern or words");
     check(told("security.rule.x.pattern", "(a+b)+"), "bound what repeats");
-    Conf many = told("security.rule.x.pattern", "a");
+    Conf many = told("security.rule.x.words", "w");
     for (char name = 'a'; name < 'q'; ++name) many.set(std::string("security.rule.") + name + ".words", "w");
-    check(many, ".words: is one type more than there may be: 16");
+    check(many, "security.rule.x.words: is one type more than there may be: 16");
 }
 
 }  // namespace

@@ -163,6 +163,20 @@ TEST_F(RateLimit, ATeamsConsumersShareItsLimit) {
         << "of its own, a request that the team's limit refused takes nothing: " << limits();
 }
 
+TEST_F(RateLimit, ATeamOfTheSameNameIsAnotherAtAnotherTenant) {
+    with_second_consumer();
+    conf.set("consumer.tester.team", "dev").set("consumer.second.team", "dev");
+    conf.set("consumer.tester.tenant", "acme").set("consumer.second.tenant", "globex");
+    conf.set("rate_limit.team.dev.request_rate", "1");
+    begin();
+    expect_admitted();
+    expect_admitted(by(second_key));
+    expect_refused("rate_limit.team.dev.request_rate");
+    expect_refused("rate_limit.team.dev.request_rate", by(second_key));
+    EXPECT_TRUE(contains(limits(), R"("name":"acme/dev")")) << limits();
+    EXPECT_TRUE(contains(limits(), R"("name":"globex/dev")")) << limits();
+}
+
 TEST_F(RateLimit, OfARoute_OfAModel_OfAll) {
     conf.set("route.other.path", "/other/v1/*").set("route.other.auth.type", "api_key");
     conf.set("rate_limit.route.ai.request_rate", "3").set("rate_limit.model.gpt-4o-mini.request_rate", "1");

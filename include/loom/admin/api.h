@@ -16,6 +16,7 @@
 namespace loom::admin {
 
 struct ApiOptions {
+    std::string read_token;               // reads all and changes nothing, beside `token`; "": there is none
     std::string token;                    // "" asks for none: loopback only, which the configuration's check sees to
     std::string health_path;              // "/healthz"
     observe::Metrics* metrics = nullptr;  // outlives the handler

@@ -1,18 +1,16 @@
-// One JSON line per request, and never a wait for a disk. A shard formats its line straight into a ring of its own (one
-// producer, one consumer, no lock, no system call, no allocation); one writer thread gathers the rings every
-// `flush_interval_ms` and writes. A full ring drops the line and counts it.
+// One JSON line per request, in a log of lines (line_log.h).
 //
 // What can be logged is what AccessRecord has: there is no field for a credential, a body or a query string.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
-#include <string>
 #include <string_view>
+#include <vector>
 
 #include "loom/base/money.h"
 #include "loom/base/result.h"
+#include "loom/observe/line_log.h"
 
 namespace loom::observe {
 
@@ -64,67 +62,47 @@ struct AccessRecord {
     int64_t relay_us = -1;
 };
 
-/// No line is longer, newline included.
-inline constexpr size_t access_line_bytes_max = 13 * 1024;
-
 /// The part of the log that one shard owns. Only that shard calls record().
 class ShardAccessLog {
   public:
-    ~ShardAccessLog();
+    /// lines  outlives this.
+    ShardAccessLog(ShardLines* lines, double sample);
     /// Sampled by the share of the log; errors (status >= 400) always go in. False when it was dropped for want of
     /// space.
     bool record(const AccessRecord& record) noexcept;
 
   private:
-    friend class AccessLog;
-    struct Ring;
-    ShardAccessLog(size_t ring_bytes, double sample, std::atomic<uint32_t>& wake);
     [[nodiscard]] bool sampled(const AccessRecord& record) noexcept;
-    void refresh_second(uint64_t second) noexcept;
-    void ring_the_writer() noexcept;
 
-    std::unique_ptr<Ring> ring_;
-    std::atomic<uint32_t>& wake_;  // the writer's futex, rung when the ring is half full
-    uint64_t sample_step_;         // share in 2^-32
+    ShardLines* lines_;
+    uint64_t sample_step_;  // share in 2^-32
     uint64_t sample_sum_ = 0;
-    uint64_t second_ = UINT64_MAX;  // whose text is in second_text_
-    char second_text_[20] = {};
+    SecondText second_text_;
 };
 
 class AccessLog {
   public:
     struct Options {
-        std::string path = "stdout";  // stdout | stderr | off | a file, appended to
-        double sample = 1.0;          // share of successes that are logged
-        uint32_t shard_count = 1;
-        size_t ring_bytes = 1024 * 1024;  // per shard, a power of two, at least 64 KiB; memory is taken as it fills
-        uint32_t flush_interval_ms = 100;
+        LineLog::Options lines;
+        double sample = 1.0;  // share of successes that are logged
     };
-    /// Opens the file and starts the writer thread.
-    /// Errors  io with sys_errno when the path cannot be opened; bad_conf when an option is out of its range.
+    /// Errors  as LineLog::open; bad_conf too where the share is none.
     [[nodiscard]] static Result<std::unique_ptr<AccessLog>> open(Options options);
-    /// Writes what is left, within a second, and joins the thread.
-    ~AccessLog();
-    AccessLog(const AccessLog&) = delete;
 
     /// The shard's own; good for the life of this object. Null when the path is `off`.
-    [[nodiscard]] ShardAccessLog* shard(uint32_t index) noexcept;
-    /// Opens the path anew before the next write: after logrotate has moved the file. Async-signal-safe.
-    void reopen() noexcept;
-    /// Returns once all recorded before the call has been written or given up, for tests and shutdown.
-    void flush() noexcept;
-
-    [[nodiscard]] uint64_t written() const noexcept;       // lines
-    [[nodiscard]] uint64_t dropped() const noexcept;       // lines that met a full ring, or were cut by a rotation
-    [[nodiscard]] uint64_t write_errors() const noexcept;  // ENOSPC, EPIPE, … each one a pause, then a retry
+    [[nodiscard]] ShardAccessLog* shard(uint32_t index) noexcept {
+        return shards_.empty() ? nullptr : shards_[index].get();
+    }
+    [[nodiscard]] LineLog& lines() noexcept { return *lines_; }
+    [[nodiscard]] const LineLog& lines() const noexcept { return *lines_; }
 
   private:
-    class Writer;
-    explicit AccessLog(std::unique_ptr<Writer> writer);
-    std::unique_ptr<Writer> writer_;
+    AccessLog() = default;
+    std::unique_ptr<LineLog> lines_;
+    std::vector<std::unique_ptr<ShardAccessLog>> shards_;
 };
 
-/// Writes `record` as one JSON line with its newline. `out` has access_line_bytes_max bytes; returns the end. Used by
+/// Writes `record` as one JSON line with its newline. `out` has line_bytes_max bytes; returns the end. Used by
 /// the ring, and by tests.
 char* format_access_line(const AccessRecord& record, const char* second_text, char* out) noexcept;
 

@@ -512,12 +512,15 @@ struct ProviderTotals {
     std::array<Sticky, stickiness_count> sticky;
 };
 
+/// Of a log of lines (line_log.h): lines written, lines lost, writes that failed.
+struct LineLogFacts {
+    uint64_t written = 0, dropped = 0, write_errors = 0;
+};
+
 /// What the process knows at the time of an exposition and no shard counts.
 struct ProcessFacts {
     uint64_t now_us = 0;  // a monotonic clock, for the window of the latency quantiles
-    uint64_t access_log_written = 0;
-    uint64_t access_log_dropped = 0;
-    uint64_t access_log_write_errors = 0;
+    LineLogFacts access_log, audit_log;
     uint64_t config_reloads = 0;
     uint64_t config_reload_failures = 0;
     uint64_t tls_renewals = 0;  // certificates in force that others took the place of

@@ -20,6 +20,7 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/observe/shard_logs.h"
 #include "loom/proxy/access_token.h"
 #include "loom/proxy/plan.h"
 #include "loom/store/ledger_log.h"
@@ -95,7 +96,7 @@ struct PlanUse {
 
 class Services {
   public:
-    Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics, observe::ShardAccessLog* log,
+    Services(io::Shard& shard, net::NameService& names, observe::ShardMetrics& metrics, observe::ShardLogs logs,
              uint32_t shard_count);
     ~Services();
     Services(const Services&) = delete;
@@ -144,7 +145,8 @@ class Services {
 
     [[nodiscard]] io::Shard& shard() noexcept { return shard_; }
     [[nodiscard]] observe::ShardMetrics& metrics() noexcept { return metrics_; }
-    [[nodiscard]] observe::ShardAccessLog* log() noexcept { return log_; }
+    [[nodiscard]] observe::ShardAccessLog* log() noexcept { return logs_.access; }
+    [[nodiscard]] observe::ShardAuditLog* audit_log() noexcept { return logs_.audit; }
 
     /// For TLS records that came in several reads, of both sides; made at the first need.
     [[nodiscard]] io::BufferPool& tls_buffers();
@@ -231,7 +233,7 @@ class Services {
     io::Shard& shard_;
     net::NameService& names_;
     observe::ShardMetrics& metrics_;
-    observe::ShardAccessLog* log_;
+    observe::ShardLogs logs_;
     uint32_t shard_count_;
     std::unique_ptr<io::BufferPool> tls_buffers_;
     std::vector<std::unique_ptr<PoolEntry>> pools_;

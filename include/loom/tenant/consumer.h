@@ -17,6 +17,9 @@
 
 namespace loom::tenant {
 
+/// A team is its tenant's: "acme/dev" and "globex/dev" have nothing in common. Of no tenant: "dev". Empty of no team.
+[[nodiscard]] std::string team_key_of(std::string_view tenant, std::string_view team);
+
 struct Consumer {
     std::string name;
     uint32_t index = 0;               // position in the table; `unlisted` of one that only a token knows
@@ -26,6 +29,7 @@ struct Consumer {
     std::string team;
     std::string project;
     std::string tenant;
+    std::string team_key;  // of both: what its team's limits, budgets, sums and counters are called
     std::vector<std::string> roles;
     std::vector<std::string> issuers;  // whose tokens may name it
     std::string issuer;                // of one unlisted: whose token it is; of one made: its making; names return

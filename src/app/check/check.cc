@@ -50,7 +50,13 @@ void check_listeners(Report& report) {
         report.missing({config.path()}, "listener", "none is defined; add: listener.http.address = 127.0.0.1:8080");
     }
     if (config.has("admin.listen") && config.text("admin.listen") != "off") refuse_second(report, seen, "admin.listen");
-    if (is_open_to_others(config, "admin.listen") && config.text("admin.token").empty()) {
+    const std::string &token = config.text("admin.token"), &read_token = config.text("admin.read_token");
+    if (!read_token.empty() && token.empty())
+        report.error("admin.read_token",
+                     "without admin.token anybody may read and change everything; set that as well");
+    else if (!read_token.empty() && read_token == token)
+        report.error("admin.read_token", "is admin.token: it would change things too");
+    if (is_open_to_others(config, "admin.listen") && token.empty()) {
         report.error("admin.listen", "others than this machine can reach it; set admin.token, or listen on 127.0.0.1");
     }
 }

@@ -319,6 +319,8 @@ void check_consumers(Report& report) {
         const auto tenant = fmt::format("consumer.{}.tenant", name);
         if (config.text(tenant).size() > tenant_bytes_max)
             report.error(tenant, fmt::format("is longer than {} bytes", tenant_bytes_max));
+        if (config.text(tenant).contains('/'))
+            report.error(tenant, "holds a '/', which stands between a tenant and its team (acme/dev)");
         check_routes_of(report, name);
     }
 }

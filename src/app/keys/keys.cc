@@ -66,6 +66,10 @@ constexpr KeyRow admin_rows[] = {
      .type = secret,
      .meaning = "what `Authorization: Bearer` must carry on the admin listener",
      .change = KeyChange::restart},
+    {.pattern = "admin.read_token",
+     .type = secret,
+     .meaning = "another that reads everything there and changes nothing: for who scrapes metrics",
+     .change = KeyChange::restart},
 };
 
 constexpr KeyRow io_rows[] = {
@@ -405,7 +409,7 @@ constexpr KeyRow tenant_rows[] = {
          "is the consumer's own"},
     {.pattern = "consumer.<name>.team",
      .type = text,
-     .meaning = "whom it belongs to: for routing.rule.<name>.when, limits and budgets of teams, and "
+     .meaning = "whom it belongs to, within its tenant: for routing.rule.<name>.when, limits and budgets of teams, and "
                 "loom_ai_team_tokens_total"},
     {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise, for rules"},
     {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise, for rules and limits of tiers"},
@@ -513,6 +517,13 @@ constexpr KeyRow observe_rows[] = {
      .type = share,
      .default_text = "1.0",
      .meaning = "the share of requests that is logged; errors always are. Less saves disk",
+     .change = KeyChange::restart},
+    {.pattern = "log.audit.path",
+     .type = path,
+     .default_text = "off",
+     .meaning =
+         "one line for each request in which guards found something, in it or in its answer: what, where and how "
+         "often, never the text; to stdout, stderr or a file; a reload opens the file anew",
      .change = KeyChange::restart},
     {.pattern = "log.level",
      .type = choice,

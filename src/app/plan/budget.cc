@@ -8,6 +8,7 @@
 
 #include "loom/base/clock.h"
 #include "loom/config/value.h"
+#include "plan/owners.h"
 
 namespace loom::app {
 namespace {
@@ -25,10 +26,10 @@ class Builder {
         const Budget* const all = make(LimitScope::global, "", "token_accounting.global");
         std::unordered_map<std::string, const Budget*> teams;
         for (const tenant::Consumer& consumer : plan.consumers.consumers()) {
-            const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
+            const auto [team, is_new] = teams.try_emplace(consumer.team_key, nullptr);
             if (is_new && !consumer.team.empty())
                 team->second =
-                    make(LimitScope::team, consumer.team, fmt::format("token_accounting.team.{}", consumer.team));
+                    make(LimitScope::team, consumer.team_key, fmt::format("token_accounting.team.{}", consumer.team));
             const Budget* const own =
                 make(LimitScope::consumer, consumer.name, fmt::format("token_accounting.limit.{}", consumer.name),
                      own_budgets(consumer));
@@ -46,16 +47,16 @@ class Builder {
                 if (const Budget* const own =
                         make(LimitScope::consumer, name, fmt::format("token_accounting.limit.{}", name)))
                     limits_.unlisted_budgets.emplace(name, own);
-        for (const std::string& name : config_.names("token_accounting.team")) {
-            const auto known = std::ranges::find_if(limits_.budgets, [&name](const Budget& one) {
-                return one.scope == LimitScope::team && one.name == name;
-            });
-            const Budget* const team =
-                known != limits_.budgets.end()
-                    ? &*known
-                    : make(LimitScope::team, name, fmt::format("token_accounting.team.{}", name));
-            if (team != nullptr) limits_.team_budgets.emplace(name, team);
-        }
+        for (const std::string& name : config_.names("token_accounting.team"))
+            for (const std::string& key : team_keys(plan, name))
+                if (const Budget* const team = team_budget(key, name)) limits_.team_budgets.emplace(key, team);
+    }
+    const Budget* team_budget(const std::string& key, const std::string& name) {
+        const auto known = std::ranges::find_if(
+            limits_.budgets, [&key](const Budget& one) { return one.scope == LimitScope::team && one.name == key; });
+        return known != limits_.budgets.end()
+                   ? &*known
+                   : make(LimitScope::team, key, fmt::format("token_accounting.team.{}", name));
     }
     /// Of one that was made over the admin listener; else null.
     const tenant::MadeBudgets* own_budgets(const tenant::Consumer& consumer) const {

@@ -494,6 +494,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     options.admin_listen = config.text("admin.listen");
     options.admin_share_address = config.boolean("admin.share_address");
     options.admin_token = config.text("admin.token");
+    options.admin_read_token = config.text("admin.read_token");
     options.issues_keys = config.boolean("auth.issued_keys");
     options.resources = {.directory = config.text("state.directory"),
                          .count_max = static_cast<uint64_t>(config.integer("state.resources.count_max")),
@@ -502,6 +503,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     fill_state_key(config, options, messages);
     fill_ledger(config, options);
     options.log_path = config.text("log.access.path");
+    options.audit_path = config.text("log.audit.path");
     options.model_path = config.text("semantic_cache.embedding.model_path");
     options.log_sample = config.decimal("log.access.sample");
     options.log_level = config.text("log.level");

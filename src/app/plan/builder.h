@@ -55,14 +55,14 @@ struct ServerOptions {
     uint64_t watch_interval_ms = 0;  // of TLS files; 0: never
     std::string admin_listen;        // "off": none
     bool admin_share_address = false;
-    std::string admin_token;
+    std::string admin_token, admin_read_token;
     store::ResourceRegister::Options resources;
     std::optional<store::StateKey> state_key;          // of resources.directory
     bool issues_keys = false;                          // in resources.directory
     std::optional<store::UsageStore::Options> ledger;  // nothing: nothing is booked
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::optional<SharedStoreOptions> shared_store;    // that several Looms have; its TLS terms come with the plan
-    std::string log_path;
+    std::string log_path, audit_path;                  // "off": none
     std::string model_path;  // of the sentence model that prompts are compared by; "": by their words
     double log_sample = 1.0;
     std::string log_level;

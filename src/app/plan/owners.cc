@@ -5,18 +5,26 @@
 
 namespace loom::app {
 
+std::vector<std::string> team_keys(const proxy::Plan& plan, std::string_view team) {
+    std::set<std::string> keys = {tenant::team_key_of({}, team)};
+    for (const tenant::Consumer& consumer : plan.consumers.consumers())
+        if (consumer.team.empty() || consumer.team == team) keys.insert(tenant::team_key_of(consumer.tenant, team));
+    return {keys.begin(), keys.end()};
+}
+
 OwnerSlots owner_slots(const tenant::Consumer& consumer, observe::Metrics& metrics) {
     OwnerSlots slots;
-    if (!consumer.team.empty()) slots.team = metrics.team(consumer.team);
+    if (!consumer.team.empty()) slots.team = metrics.team(tenant::team_key_of(consumer.tenant, consumer.team));
     if (!consumer.tenant.empty()) slots.tenant = metrics.tenant(consumer.tenant);
     return slots;
 }
 
 void fill_team_slots(const config::Config& config, proxy::Plan& plan, observe::Metrics& metrics) {
     for (const tenant::Consumer& consumer : plan.consumers.consumers())
-        if (!consumer.team.empty()) plan.team_slots.emplace(consumer.team, consumer.owners.team);
+        if (!consumer.team.empty()) plan.team_slots.emplace(consumer.team_key, consumer.owners.team);
     for (const char* const scope : {"token_accounting.team", "rate_limit.team"})
-        for (const std::string& team : config.names(scope)) plan.team_slots.emplace(team, metrics.team(team));
+        for (const std::string& team : config.names(scope))
+            for (const std::string& key : team_keys(plan, team)) plan.team_slots.emplace(key, metrics.team(key));
 }
 
 size_t owner_count(const proxy::Plan& plan) {

@@ -10,6 +10,7 @@
 #include "loom/base/clock.h"
 #include "plan/budget.h"
 #include "plan/leases.h"
+#include "plan/owners.h"
 
 namespace loom::app {
 namespace {
@@ -83,9 +84,9 @@ class Builder {
             own_ = own_limits(consumer);
             limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
             own_ = nullptr;
-            const auto [team, is_new] = teams.try_emplace(consumer.team, nullptr);
+            const auto [team, is_new] = teams.try_emplace(consumer.team_key, nullptr);
             if (is_new && !consumer.team.empty())
-                team->second = make(LimitScope::team, consumer.team,
+                team->second = make(LimitScope::team, consumer.team_key,
                                     {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
             limits_.teams.push_back(team->second);
         }
@@ -110,9 +111,10 @@ class Builder {
             any = true;
         }
         for (const std::string& team : config_.names("rate_limit.team"))
-            if (const Limit* const limit =
-                    make(LimitScope::team, team, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
-                bearers.teams.emplace(team, limit);
+            for (const std::string& key : team_keys(plan, team))
+                if (const Limit* const limit =
+                        make(LimitScope::team, key, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
+                    bearers.teams.emplace(key, limit);
         if (!any) return;
         LimitTerms windows;
         windows.requests = tenant::WindowTerms::of(1, window_ms("rate_limit.request_rate.window"));

@@ -1,4 +1,4 @@
-// The thread behind the access log: gathers the shards' rings, writes, and outlives every trouble of its file.
+// The thread behind a log of lines: gathers the shards' rings, writes, and outlives every trouble of its file.
 #pragma once
 
 #include <atomic>
@@ -7,12 +7,12 @@
 #include <thread>
 #include <vector>
 
-#include "access_ring.h"
-#include "loom/observe/access_log.h"
+#include "line_ring.h"
+#include "loom/observe/line_log.h"
 
 namespace loom::observe {
 
-class AccessLog::Writer {
+class LineLog::Writer {
   public:
     Writer(Options options, int fd);
     ~Writer();
@@ -22,7 +22,7 @@ class AccessLog::Writer {
 
     void reopen() noexcept;
     void flush() noexcept;
-    [[nodiscard]] ShardAccessLog& shard(uint32_t index) noexcept { return *shards_[index]; }
+    [[nodiscard]] ShardLines& shard(uint32_t index) noexcept { return *shards_[index]; }
     [[nodiscard]] uint64_t written() const noexcept { return lines_written_.value(); }
     [[nodiscard]] uint64_t dropped() const noexcept;
     [[nodiscard]] uint64_t write_errors() const noexcept { return write_errors_.value(); }
@@ -37,7 +37,7 @@ class AccessLog::Writer {
     /// One pass over the shards; true when every ring was emptied.
     bool drain() noexcept;
     bool drain_shard(uint32_t index) noexcept;
-    Wrote write_all(ShardAccessLog::Ring& ring, std::string_view lines) noexcept;
+    Wrote write_all(ShardLines::Ring& ring, std::string_view lines) noexcept;
     Wrote wait_writable() noexcept;
     Wrote failed() noexcept;
     void pause_after_error() noexcept;
@@ -46,7 +46,7 @@ class AccessLog::Writer {
     void skip_cut_line() noexcept;
 
     const Options options_;
-    std::vector<std::unique_ptr<ShardAccessLog>> shards_;
+    std::vector<std::unique_ptr<ShardLines>> shards_;
     int fd_;
     size_t write_bytes_max_ = 0;  // for a pipe, what is written without blocking once poll() says so
     bool mid_line_ = false;       // a short write cut a line of current_: nobody else's bytes may come before its rest

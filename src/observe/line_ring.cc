@@ -1,21 +1,19 @@
-#include "access_ring.h"
+#include "line_ring.h"
 
 #include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
-#include "json_text.h"
 #include "loom/base/assert.h"
 
 namespace loom::observe {
 
-ShardAccessLog::Ring::Ring(size_t bytes) : bytes_(bytes) {
-    LOOM_ASSERT(std::has_single_bit(bytes) && bytes >= 4 * access_line_bytes_max);
+ShardLines::Ring::Ring(size_t bytes) : bytes_(bytes) {
+    LOOM_ASSERT(std::has_single_bit(bytes) && bytes >= 4 * line_bytes_max);
     // Mapped, not allocated: pages become resident as lines first reach them.
     void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     LOOM_ASSERT(memory != MAP_FAILED);
@@ -23,15 +21,15 @@ ShardAccessLog::Ring::Ring(size_t bytes) : bytes_(bytes) {
     memory_ = static_cast<char*>(memory);
 }
 
-ShardAccessLog::Ring::~Ring() { ::munmap(memory_, bytes_); }
+ShardLines::Ring::~Ring() { ::munmap(memory_, bytes_); }
 
-char* ShardAccessLog::Ring::reserve() noexcept {
+char* ShardLines::Ring::reserve() noexcept {
     uint64_t at = written_.load(std::memory_order_relaxed);
     const size_t offset = at & (bytes_ - 1);
     const size_t to_end = bytes_ - offset;
-    const bool wraps = to_end < access_line_bytes_max;
+    const bool wraps = to_end < line_bytes_max;
     if (wraps) at += to_end;
-    const auto fits = [&] { return at + access_line_bytes_max - read_seen_ <= bytes_; };
+    const auto fits = [&] { return at + line_bytes_max - read_seen_ <= bytes_; };
     if (!fits()) {
         read_seen_ = read_.load(std::memory_order_acquire);
         if (!fits()) return nullptr;
@@ -41,14 +39,14 @@ char* ShardAccessLog::Ring::reserve() noexcept {
     return memory_ + (at & (bytes_ - 1));
 }
 
-void ShardAccessLog::Ring::commit(const char* end) noexcept {
+void ShardLines::Ring::commit(const char* end) noexcept {
     const char* begin = memory_ + (write_at_ & (bytes_ - 1));
-    LOOM_ASSERT(end > begin && end <= begin + access_line_bytes_max);
+    LOOM_ASSERT(end > begin && end <= begin + line_bytes_max);
     write_at_ += static_cast<uint64_t>(end - begin);
     written_.store(write_at_, std::memory_order_release);
 }
 
-std::string_view ShardAccessLog::Ring::readable() noexcept {
+std::string_view ShardLines::Ring::readable() noexcept {
     const uint64_t written = written_.load(std::memory_order_acquire);
     uint64_t at = read_.load(std::memory_order_relaxed);
     while (at != written) {
@@ -56,7 +54,7 @@ std::string_view ShardAccessLog::Ring::readable() noexcept {
         const size_t to_end = bytes_ - offset;
         if (written - at < to_end) return {memory_ + offset, static_cast<size_t>(written - at)};
         // The run reaches the end of the ring: a NUL may cut it short, and only within the last line's length.
-        const size_t search = std::min(to_end, access_line_bytes_max);
+        const size_t search = std::min(to_end, line_bytes_max);
         const char* from = memory_ + bytes_ - search;
         const void* padding = std::memchr(from, '\0', search);
         const size_t length =
@@ -68,48 +66,28 @@ std::string_view ShardAccessLog::Ring::readable() noexcept {
     return {};
 }
 
-void ShardAccessLog::Ring::consume(size_t bytes) noexcept {
+void ShardLines::Ring::consume(size_t bytes) noexcept {
     read_.store(read_.load(std::memory_order_relaxed) + bytes, std::memory_order_release);
 }
 
-ShardAccessLog::ShardAccessLog(size_t ring_bytes, double sample, std::atomic<uint32_t>& wake)
-    : ring_(std::make_unique<Ring>(ring_bytes)),
-      wake_(wake),
-      sample_step_(static_cast<uint64_t>(std::clamp(sample, 0.0, 1.0) * 0x1p32)) {}
+ShardLines::ShardLines(size_t ring_bytes, std::atomic<uint32_t>& wake)
+    : ring_(std::make_unique<Ring>(ring_bytes)), wake_(wake) {}
 
-ShardAccessLog::~ShardAccessLog() = default;
+ShardLines::~ShardLines() = default;
 
-bool ShardAccessLog::sampled(const AccessRecord& record) noexcept {
-    if (record.status >= 400 || !record.error.empty()) return true;
-    sample_sum_ += sample_step_;
-    if (sample_sum_ < uint64_t{1} << 32) return false;
-    sample_sum_ -= uint64_t{1} << 32;
-    return true;
-}
-
-void ShardAccessLog::refresh_second(uint64_t second) noexcept {
-    second_ = second;
-    const time_t seconds = static_cast<time_t>(second);
-    tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    strftime(second_text_, sizeof second_text_, "%Y-%m-%dT%H:%M:%S", &parts);
-}
-
-bool ShardAccessLog::record(const AccessRecord& record) noexcept {
-    if (!sampled(record)) return true;
-    char* out = ring_->reserve();
-    if (!out) [[unlikely]] {
+char* ShardLines::reserve() noexcept {
+    char* const out = ring_->reserve();
+    if (out == nullptr) [[unlikely]]
         ring_->dropped.add();
-        return false;
-    }
-    const uint64_t second = record.time_us / 1'000'000;
-    if (second != second_) refresh_second(second);
-    ring_->commit(format_access_line(record, second_text_, out));
-    if (ring_->half_full() && wake_.load(std::memory_order_relaxed) == 0) ring_the_writer();
-    return true;
+    return out;
 }
 
-void ShardAccessLog::ring_the_writer() noexcept {
+void ShardLines::commit(const char* end) noexcept {
+    ring_->commit(end);
+    if (ring_->half_full() && wake_.load(std::memory_order_relaxed) == 0) ring_the_writer();
+}
+
+void ShardLines::ring_the_writer() noexcept {
     if (wake_.exchange(1, std::memory_order_release) != 0) return;
     ::syscall(SYS_futex, &wake_, FUTEX_WAKE_PRIVATE, 1, nullptr, nullptr, 0);
 }

@@ -1,4 +1,4 @@
-// The bytes between one shard and the writer of the access log: one producer, one consumer, whole lines only.
+// The bytes between one shard and the writer of the log: one producer, one consumer, whole lines only.
 //
 // A line is contiguous. Where the rest of the ring might not hold the longest one, the producer puts a NUL and goes on
 // at the start; JSON has no NUL, so the consumer takes the first one near the end as the end.
@@ -9,11 +9,11 @@
 #include <string_view>
 
 #include "loom/base/histogram.h"
-#include "loom/observe/access_log.h"
+#include "loom/observe/line_log.h"
 
 namespace loom::observe {
 
-struct ShardAccessLog::Ring {
+struct ShardLines::Ring {
     explicit Ring(size_t bytes);
     ~Ring();
     Ring(const Ring&) = delete;

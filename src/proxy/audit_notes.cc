@@ -1,0 +1,51 @@
+#include "audit_notes.h"
+
+namespace loom::proxy {
+
+void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
+                     std::optional<uint64_t> offset, uint32_t count) noexcept {
+    const std::string_view side_name = side == GuardSide::request ? "request" : "answer";
+    const auto is_it = [&](const observe::AuditFind& one) {
+        return one.type == type && one.detector == detector && one.side == side_name;
+    };
+    uint32_t i = 0;
+    while (i < size_ && !is_it(finds_[i])) ++i;
+    if (i == finds_.size()) {
+        more_ += count;
+        return;
+    }
+    observe::AuditFind& find = finds_[i];
+    if (i == size_) {
+        find = {.side = side_name, .detector = detector, .type = type, .action = action};
+        size_ += 1;
+    }
+    find.count += count;
+    if (offset && find.offset_count < observe::AuditFind::offsets_max) find.offsets[find.offset_count++] = *offset;
+}
+
+void AuditNotes::copy(const AuditNotes& other, Arena& text) {
+    *this = other;
+    for (observe::AuditFind& find : std::span(finds_).first(size_)) find.type = text.keep(find.type);
+}
+
+std::string_view action_name(GuardAction action) noexcept {
+    switch (action) {
+        case GuardAction::log: return "log";
+        case GuardAction::mask: return "mask";
+        case GuardAction::block: return "block";
+    }
+    return "";
+}
+
+std::string_view action_name(InjectionAction action) noexcept {
+    switch (action) {
+        case InjectionAction::log: return "log";
+        case InjectionAction::sanitize: return "sanitize";
+        case InjectionAction::block: return "block";
+    }
+    return "";
+}
+
+std::string_view action_name(ContentAction action) noexcept { return action == ContentAction::block ? "block" : "log"; }
+
+}  // namespace loom::proxy

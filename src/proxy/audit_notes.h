@@ -1,0 +1,40 @@
+// What guards have found in one request and its answer, for the audit log: where and how often, never what.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "loom/base/arena.h"
+#include "loom/observe/audit_log.h"
+#include "loom/proxy/guard_plan.h"
+
+namespace loom::proxy {
+
+/// Trivial to destroy: it lives in a request's text.
+class AuditNotes {
+  public:
+    /// detector, type, action  outlive this.
+    /// offset  in bytes; of a document: of the body; of a streamed text: of its inside as JSON spells it. Nothing: none
+    ///         is known.
+    void add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
+             std::optional<uint64_t> offset, uint32_t count = 1) noexcept;
+    /// Those of another, whose names are kept in `text`: what they are of may be gone before this is.
+    void copy(const AuditNotes& other, Arena& text);
+
+    [[nodiscard]] std::span<const observe::AuditFind> finds() const noexcept { return std::span(finds_).first(size_); }
+    [[nodiscard]] uint64_t more() const noexcept { return more_; }
+
+  private:
+    std::array<observe::AuditFind, observe::AuditRecord::finds_max> finds_;
+    uint32_t size_ = 0;
+    uint64_t more_ = 0;
+};
+
+[[nodiscard]] std::string_view action_name(GuardAction action) noexcept;
+[[nodiscard]] std::string_view action_name(InjectionAction action) noexcept;
+[[nodiscard]] std::string_view action_name(ContentAction action) noexcept;
+
+}  // namespace loom::proxy
