@@ -167,6 +167,7 @@ void SystemText::make() {
 void SystemText::step(Place& place, uint64_t word) const noexcept {
     place.last[place.next] = word;
     place.next = (place.next + 1) % run_words;
+    if (empty()) return;
     uint32_t found = none;
     while ((found = find_edge(place.state, word)) == none && place.state != 0) {
         place.state = state(place.state).link;
