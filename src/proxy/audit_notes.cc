@@ -1,10 +1,18 @@
 #include "audit_notes.h"
 
+#include <algorithm>
+
 namespace loom::proxy {
+
+namespace {
+
+constexpr std::string_view request_side = "request", answer_side = "answer";
+
+}  // namespace
 
 void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
                      std::optional<uint64_t> offset, uint32_t count) noexcept {
-    const std::string_view side_name = side == GuardSide::request ? "request" : "answer";
+    const std::string_view side_name = side == GuardSide::request ? request_side : answer_side;
     const auto is_it = [&](const observe::AuditFind& one) {
         return one.type == type && one.detector == detector && one.side == side_name;
     };
@@ -21,6 +29,12 @@ void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view
     }
     find.count += count;
     if (offset && find.offset_count < observe::AuditFind::offsets_max) find.offsets[find.offset_count++] = *offset;
+}
+
+void AuditNotes::forget_answer() noexcept {
+    const auto kept = std::span(finds_).first(size_);
+    const auto gone = std::ranges::remove(kept, answer_side, &observe::AuditFind::side);
+    size_ -= static_cast<uint32_t>(gone.size());
 }
 
 void AuditNotes::copy(const AuditNotes& other, Arena& text) {

@@ -21,6 +21,8 @@ class AuditNotes {
     ///         is known.
     void add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
              std::optional<uint64_t> offset, uint32_t count = 1) noexcept;
+    /// What was found in an answer that nobody was told.
+    void forget_answer() noexcept;
     /// Those of another, whose names are kept in `text`: what they are of may be gone before this is.
     void copy(const AuditNotes& other, Arena& text);
 

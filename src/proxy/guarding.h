@@ -102,6 +102,7 @@ class Guarding final : public io::Runnable {
     std::string_view code_, summary_;  // in the exchange's text
     AuditNotes* notes_ = nullptr;      // likewise; null: nothing is noted
     bool would_refuse_ = false;        // in a dry run
+    bool would_end_ = false;           // likewise, of a stream
     bool over_ = false;
     bool gave_up_ = false;  // a scan that only counts, and has no memory to go on
 };

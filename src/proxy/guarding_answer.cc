@@ -186,7 +186,10 @@ void Guarding::watch(RelayOptions& options) {
     const auto protocol = llm::chat_protocol_of(x_.endpoint_);
     if (!guards_answer() || !options.event_stream || !protocol) return;
     const GuardPlan& plan = *x_.plan().guard;
-    if (stream_ != nullptr && x_.goes_on()) note_counts();  // of the part that another has told
+    if (stream_ != nullptr && x_.goes_on())
+        note_counts();  // of the part that another has told
+    else if (notes_ != nullptr)
+        notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
                                              values_->table, expects_json(), &values_->system);
     stream_->note_in(begin_notes());
@@ -231,7 +234,7 @@ void Guarding::book_answer() {
         pii_would_block |= pii.actions[i] == GuardAction::block;
     }
     const bool pii_blocked = !answer_blocked_.empty() || (stream_ != nullptr && !stream_->finds().blocked.empty());
-    would_refuse_ |= plan.dry_run && pii_would_block;
+    would_end_ |= stream_ != nullptr && plan.dry_run && pii_would_block;
     if (pii_blocked || (plan.dry_run && pii_would_block)) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
     for (unsigned i = 0; i < leak_kind_count; ++i) {
         if (leak_counts_[i] == 0) continue;
@@ -239,7 +242,7 @@ void Guarding::book_answer() {
         metrics.leaks_detected(kind, leak_counts_[i]);
         add_to_summary(leak_kind_name(kind), leak_counts_[i]);
         const bool would_block = plan.dry_run && plan.leaks->action(kind) == GuardAction::block;
-        would_refuse_ |= would_block;
+        would_end_ |= stream_ != nullptr && would_block;
         if (would_block || (leaks_blocked_ >> i & 1) != 0) metrics.guard_blocked(reason_of(kind), plan.dry_run);
     }
 }

@@ -15,7 +15,7 @@ void Guarding::write_audit(uint16_t status) {
     if (notes_ == nullptr || notes_->finds().empty()) return;
     const bool dry_run = x_.plan().guard->dry_run;
     const bool refused = !code_.empty() || would_refuse_;
-    const bool ended = stream_ != nullptr && blocked_answer();
+    const bool ended = (stream_ != nullptr && blocked_answer()) || would_end_;
     (void)x_.services_.audit_log()->record(
         {.time_us = x_.begun_wall_us_,
          .request_id = x_.request_id_,

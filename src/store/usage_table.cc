@@ -74,7 +74,9 @@ const char* column_of(UsageDimension by) noexcept {
         case UsageDimension::consumer: return "consumer";
         case UsageDimension::team:
             // tenant::team_key_of()
-            return "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE tenant || '/' || team "
+            return "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE "
+                   "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || "
+                   "team "
                    "END";
         case UsageDimension::tenant: return "tenant";
         case UsageDimension::provider: return "provider";

@@ -62,7 +62,15 @@ std::string team_key_of(std::string_view tenant, std::string_view team) {
     if (team.empty()) return {};
     // A team that a token calls "acme/dev" is no tenant's.
     if (tenant.empty() && !team.contains('/')) return std::string(team);
-    std::string key(tenant);
+    std::string key;
+    for (const char c : tenant) {
+        if (c == '%')
+            key += "%25";
+        else if (c == '/')
+            key += "%2F";
+        else
+            key += c;
+    }
     return key.append("/").append(team);
 }
 

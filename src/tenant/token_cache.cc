@@ -23,7 +23,7 @@ size_t TokenIdentity::memory_bytes() const noexcept {
     bytes += sizeof *own + bytes_of(own->models) + bytes_of(own->routes) + bytes_of(own->roles) +
              bytes_of(own->issuers) + own->networks.capacity() * sizeof(IpNetwork);
     for (const std::string* const text :
-         {&own->name, &own->tier, &own->team, &own->project, &own->tenant, &own->issuer})
+         {&own->name, &own->tier, &own->team, &own->team_key, &own->project, &own->tenant, &own->issuer})
         bytes += bytes_of(*text);
     return bytes;
 }

@@ -246,6 +246,10 @@ TEST(Check, TheAdminListenerIsNotForEveryone) {
               "loom.conf:4:16: admin.listen: others than this machine can reach it; set admin.token, or listen on "
               "127.0.0.1\n");
     EXPECT_EQ(more("admin.listen = :9091\nadmin.token = t\n"), "");
+    EXPECT_EQ(more("log.audit.path = stdout\n"),
+              "loom.conf:4:18: log.audit.path: is where the access log goes (log.access.path): two logs would cut each "
+              "other's lines\n");
+    EXPECT_EQ(more("log.audit.path = stdout\nlog.access.path = off\n"), "");
     EXPECT_EQ(
         more("admin.read_token = r\n"),
         "loom.conf:4:20: admin.read_token: without admin.token anybody may read and change everything; set that as "

@@ -62,7 +62,8 @@ TEST_F(AuditLog, TellsRefusalsByTheirRulesAndWhatADryRunWouldHaveRefused) {
 }
 
 TEST_F(AuditLog, TellsWhatAnswersHeldWholeAndInStreams) {
-    conf.set("security.pii_detection.direction", "response").set("security.pii_detection.type.iban.action", "block");
+    conf.set("security.pii_detection.direction", "response").set("security.pii_detection.types", "email, iban");
+    conf.set("security.pii_detection.type.iban.action", "block");
     const auto event = [](std::string_view text) {
         return fmt::format("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}}}}]}}\n\n", text);
     };
@@ -94,6 +95,7 @@ TEST_F(AuditLog, TellsWhatAnswersHeldWholeAndInStreams) {
 
 /// One in which more kinds were found than a line has room for says how many it leaves out.
 TEST_F(AuditLog, ALineHasABound) {
+    conf.set("security.pii_detection.types", "all");
     for (char name = 'a'; name <= 'p'; ++name)
         conf.set(fmt::format("security.rule.own_{}.words", name), fmt::format("word{}", name));
     start(answer_always(answer(chat_answer)));

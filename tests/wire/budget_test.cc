@@ -277,14 +277,20 @@ TEST_F(Budget, OfATeamOfTheSameNameAtAnotherTenant) {
                 R"({"model":"gpt-4o","max_tokens":10,"messages":[{"role":"user","content":"Hi"}]})");
     begin();
     expect_admitted();
+    expect_told(R"("used":100,"remaining":50)");
     expect_admitted();
+    expect_told(R"("used":200,"remaining":0)");
     expect_refused("token_accounting.team.dev.daily_limit is 150");
     expect_admitted(others);
+    expect_told(R"("used":100,"remaining":50)");
     loom().stop_cleanly();
     begin();
     expect_refused("token_accounting.team.dev.daily_limit is 150");
+    expect_told(R"("used":100,"remaining":50)");
     expect_admitted(others);
+    wait_until("what both have used", [&] { return !contains(limits(), R"("remaining":50)"); });
     expect_refused("token_accounting.team.dev.daily_limit is 150", others);
+    loom().stop_cleanly();
 }
 
 TEST_F(Budget, AReloadKeepsWhatWasSpent_AndTheNewLimitCounts) {

@@ -33,7 +33,7 @@ inline constexpr uint16_t provider_slots_max = 64;   // `other` included
 inline constexpr uint16_t model_slots_max = 201;     // `other` included
 inline constexpr uint16_t arm_slots_max = 65;        // of experiments; `other` included
 inline constexpr uint16_t owner_slots_max = 129;     // of teams, and of tenants; `other` included
-inline constexpr size_t owner_name_bytes_max = 128;  // one that is longer is among the others
+inline constexpr size_t owner_name_bytes_max = 260;  // one that is longer is among the others
 
 enum class Outcome : uint8_t { success, error };
 /// 499, a client that left, counts as an error of neither side, and Prometheus knows two words: error.

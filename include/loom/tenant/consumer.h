@@ -18,6 +18,7 @@
 namespace loom::tenant {
 
 /// A team is its tenant's: "acme/dev" and "globex/dev" have nothing in common. Of no tenant: "dev". Empty of no team.
+/// What stands before the first '/' is the tenant, whose own '/' and '%' are told as %2F and %25.
 [[nodiscard]] std::string team_key_of(std::string_view tenant, std::string_view team);
 
 struct Consumer {

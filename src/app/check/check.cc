@@ -160,6 +160,10 @@ void check_rest(Report& report) {
     const Config& config = report.config;
     check_power_of_two(report, "loop.ring_entries");
     check_power_of_two(report, "buffer.count");
+    const auto& audit = config.text("log.audit.path");
+    if (audit != "off" && audit == config.text("log.access.path"))
+        report.error("log.audit.path",
+                     "is where the access log goes (log.access.path): two logs would cut each other's lines");
     const auto& health = config.text("health.path");
     if (!health.empty() && (!is_path(health) || health.ends_with('*')))
         report.error("health.path", "expected a path such as /healthz");

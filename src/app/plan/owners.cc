@@ -8,7 +8,8 @@ namespace loom::app {
 std::vector<std::string> team_keys(const proxy::Plan& plan, std::string_view team) {
     std::set<std::string> keys = {tenant::team_key_of({}, team)};
     for (const tenant::Consumer& consumer : plan.consumers.consumers())
-        if (consumer.team.empty() || consumer.team == team) keys.insert(tenant::team_key_of(consumer.tenant, team));
+        if (consumer.team == team || (consumer.team.empty() && !plan.jwt.empty()))
+            keys.insert(tenant::team_key_of(consumer.tenant, team));
     return {keys.begin(), keys.end()};
 }
 
