@@ -1,6 +1,6 @@
 #include "loom/llm/last_turn.h"
 
-#include <cstring>
+#include "skim.h"
 
 namespace loom::llm {
 namespace {
@@ -23,70 +23,6 @@ bool words_of(Endpoint endpoint, Words& words) noexcept {
         default: return false;
     }
 }
-
-/// Goes over a document that is known to be well formed; at its end, every step fails.
-class Skim {
-  public:
-    Skim(std::string_view document, Range range) noexcept
-        : document_(document.substr(0, range.end())), at_(range.offset) {}
-
-    [[nodiscard]] char peek() noexcept {
-        while (at_ < document_.size() && std::memchr(" \t\r\n", document_[at_], 4) != nullptr) ++at_;
-        return at_ < document_.size() ? document_[at_] : '\0';
-    }
-    [[nodiscard]] bool take(char c) noexcept {
-        if (peek() != c) return false;
-        ++at_;
-        return true;
-    }
-    [[nodiscard]] bool take_string(Range& range) noexcept {
-        if (peek() != '"') return false;
-        const size_t begin = at_;
-        if (!skip_string()) return false;
-        range = {static_cast<uint32_t>(begin), static_cast<uint32_t>(at_ - begin)};
-        return true;
-    }
-    [[nodiscard]] std::string_view inside(Range string) const noexcept {
-        return document_.substr(string.offset + 1, string.length - 2);
-    }
-    [[nodiscard]] uint32_t offset() const noexcept { return static_cast<uint32_t>(at_); }
-    void go_to(uint32_t offset) noexcept { at_ = offset; }
-
-    /// Up to the comma or the bracket behind it.
-    [[nodiscard]] bool skip_value() noexcept {
-        uint32_t depth = 0;
-        (void)peek();
-        while (at_ < document_.size()) {
-            const char c = document_[at_];
-            if (c == '"') {
-                if (!skip_string()) return false;
-                continue;
-            }
-            const bool ends = c == '}' || c == ']';
-            if (depth == 0 && (ends || c == ',')) return true;
-            if (c == '{' || c == '[') depth += 1;
-            if (ends) depth -= 1;
-            ++at_;
-        }
-        return depth == 0;
-    }
-
-  private:
-    [[nodiscard]] bool skip_string() noexcept {
-        for (++at_; at_ < document_.size(); ++at_) {
-            if (document_[at_] == '\\') {
-                ++at_;
-            } else if (document_[at_] == '"') {
-                ++at_;
-                return true;
-            }
-        }
-        return false;
-    }
-
-    std::string_view document_;
-    size_t at_;
-};
 
 /// One string of its name, and what may stand beside it: marks for a provider's cache, which say nothing.
 bool read_part(Skim& skim, const Words& words, Range& text) noexcept {

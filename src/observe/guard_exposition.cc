@@ -62,6 +62,12 @@ class GuardText {
             const uint64_t n = sum([=](const ShardMetrics& s) { return s.content_detected_count(category); });
             if (n > 0) out_.sample({{"category", std::string(content_category_name(category))}}, n);
         }
+        out_.family("loom_ai_leaks_detected_total", "counter",
+                    "Leaks found in answers (security.exfiltration), by kind.");
+        for (const LeakKind kind : {LeakKind::link, LeakKind::canary, LeakKind::system_prompt}) {
+            const uint64_t n = sum([=](const ShardMetrics& s) { return s.leak_count(kind); });
+            if (n > 0) out_.sample({{"kind", std::string(leak_kind_name(kind))}}, n);
+        }
     }
 
     void write_blocked() {

@@ -32,9 +32,9 @@ bool is_plain(std::string_view event) noexcept {
 }  // namespace
 
 AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                           guard::MaskTable& values, bool expects_json)
+                           guard::MaskTable& values, bool expects_json, const guard::SystemText* system)
     : blocks_(blocks),
-      finds_(plan, values, expects_json),
+      finds_(plan, values, expects_json, system),
       texts_(scratch, protocol),
       made_(blocks),
       joined_(blocks),
@@ -45,7 +45,7 @@ AnswerStream::~AnswerStream() = default;
 
 /// May it change what the client gets?
 bool AnswerStream::acts() const noexcept {
-    return !finds_.plan.dry_run && (finds_.restores || (finds_.looks && finds_.plan.pii->acts()));
+    return !finds_.plan.dry_run && (finds_.restores || finds_.plan.acts_on_answers());
 }
 
 bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {
@@ -164,6 +164,7 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
     guard.leave_out(left_out_);
     if (finds_.expects_json) guard.expect_json();
+    if (finds_.system != nullptr) guard.compare_with(*finds_.system);
     for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
     for (bool more = true; more;) {
         const auto step = guard.turn();
@@ -177,9 +178,20 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
         finds_.counts[i] += guard.counts()[i];
         if (finds_.notes != nullptr) note_rest(static_cast<PiiType>(i), guard.counts()[i]);
     }
-    const auto blocked = guard.blocked();
-    if (blocked && *blocked != GuardReason::pii) return finds_.plan.dry_run;
-    if (blocked && !finds_.plan.dry_run) finds_.blocked = guard.blocked_types();
+    for (size_t i = 0; i < leak_kind_count; ++i) {
+        found += guard.leak_counts()[i];
+        if (texts_.is_summary() || guard.leak_counts()[i] == 0) continue;
+        finds_.leak_counts[i] += guard.leak_counts()[i];
+        const auto kind = static_cast<LeakKind>(i);
+        if (finds_.notes != nullptr)
+            finds_.notes->add(GuardSide::answer, "exfiltration", leak_kind_name(kind),
+                              action_name(finds_.plan.leaks->action(kind)), std::nullopt, guard.leak_counts()[i]);
+    }
+    if (guard.blocked() == GuardReason::too_many) return finds_.plan.dry_run;
+    if (guard.blocked() && !finds_.plan.dry_run) {
+        finds_.blocked = guard.blocked_types();
+        finds_.leaks_blocked |= guard.leaks_blocked();
+    }
     if (found == 0 && !guard.restored_any()) clean_rest_ = rest;
     changed = std::move(guard.changed());
     return true;

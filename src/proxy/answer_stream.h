@@ -27,14 +27,14 @@ class AnswerStream final : public EventGuard {
 
     /// All outlive this.
     AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                 guard::MaskTable& values, bool expects_json = false);
+                 guard::MaskTable& values, bool expects_json = false, const guard::SystemText* system = nullptr);
     ~AnswerStream();
 
     [[nodiscard]] Step on_event(std::string_view event, ByteBuffer& out) override;
     void on_end(ByteBuffer& out) override;
     /// What is found is told there as well; borrowed. Null: nowhere.
     void note_in(AuditNotes* notes) noexcept { finds_.notes = notes; }
-    [[nodiscard]] bool blocks_answer() const noexcept override { return !finds_.blocked.empty(); }
+    [[nodiscard]] bool blocks_answer() const noexcept override { return finds_.stopped(); }
     [[nodiscard]] bool acts() const noexcept;
     [[nodiscard]] const AnswerFinds& finds() const noexcept { return finds_; }
 

@@ -38,9 +38,9 @@ bool Guarding::turn(Exchange& x) {
         x.guarding_ = std::make_unique<Guarding>(x);
         const GuardPlan& plan = *x.plan().guard;
         if (plan.tells_answers() && llm::chat_protocol_of(x.endpoint_))
-            x.guarding_->values_ =
-                std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
-                                               plan.pii->restores() && !plan.dry_run, plan.pii->scanner.custom());
+            x.guarding_->values_ = std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
+                                                                  plan.restores() && !plan.dry_run,
+                                                                  plan.pii ? plan.pii->scanner.custom() : nullptr);
         if (!plan.reads_requests()) {
             const Result<void> expected = x.guarding_->expect_answer();
             if (!expected) return x.guarding_->stop(expected.error());

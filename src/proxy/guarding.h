@@ -74,6 +74,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
     void note_counts() noexcept;
+    void add_to_summary(std::string_view name, uint32_t count);
     [[nodiscard]] AuditNotes* begin_notes();
     [[nodiscard]] Result<bool> go_on();
     Result<void> end();
@@ -100,6 +101,8 @@ class Guarding final : public io::Runnable {
     std::optional<Error> answer_error_;
     std::array<uint32_t, pii_type_count> answer_counts_{};
     guard::PiiTypes answer_blocked_;
+    std::array<uint32_t, leak_kind_count> leak_counts_{};
+    uint8_t leaks_blocked_ = 0;
     uint64_t prompt_tokens_ = 0;
     bool prompt_counted_ = false;
     bool answer_begun_ = false;

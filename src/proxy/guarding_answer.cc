@@ -5,6 +5,8 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "guarding.h"
+#include "instructions.h"
+#include "leak_words.h"
 #include "loom/llm/event_texts.h"
 #include "loom/llm/translate.h"
 #include "ownership.h"
@@ -15,9 +17,12 @@ namespace loom::proxy {
 
 namespace {
 
-bool blocks_any(const PiiPlan& pii) noexcept {
-    return pii.answers &&
-           std::ranges::any_of(pii.actions, [](GuardAction action) { return action == GuardAction::block; });
+std::string_view code_of(GuardReason reason) noexcept {
+    switch (reason) {
+        case GuardReason::pii: return "pii_detected";
+        case GuardReason::too_many: return "too_many_values";
+        default: return "exfiltration_detected";
+    }
 }
 
 }  // namespace
@@ -26,7 +31,7 @@ bool blocks_any(const PiiPlan& pii) noexcept {
 Result<void> Guarding::expect_answer() {
     if (values_ == nullptr) return {};
     values_->table.keep_no_more();
-    if (!x_.plan().guard->pii->answers && !values_->table.keeps_any()) {
+    if (!x_.plan().guard->looks_at_answers() && !values_->table.keeps_any()) {
         values_.reset();
         return {};
     }
@@ -40,13 +45,16 @@ Result<void> Guarding::expect_answer() {
             Errc::unsupported, Side::downstream,
             "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
             "to the query");
-    if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes()))) return {};
+    if (x_.plan().guard->leaks && x_.plan().guard->leaks->rules.system_prompt)
+        read_instructions(x_.body_.view(), values_->system);
+    if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes() + values_->system.memory_bytes())))
+        return {};
     if (!acts) {
         values_.reset();
         return {};
     }
     return fail(Errc::exhausted, Side::internal,
-                "no memory to keep what was masked of one more request (limit.bodies_in_memory)");
+                "no memory to keep what the answer to one more request is looked through for (limit.bodies_in_memory)");
 }
 
 bool Guarding::collects(const Exchange& x) noexcept {
@@ -87,7 +95,7 @@ bool Guarding::answer_turn() {
 
 bool Guarding::acts_on_answers() const noexcept {
     const GuardPlan& plan = *x_.plan().guard;
-    return !plan.dry_run && (has_originals() || (plan.pii->answers && plan.pii->acts()));
+    return !plan.dry_run && (has_originals() || plan.acts_on_answers());
 }
 
 /// Then what looks like a document in its texts is one.
@@ -107,6 +115,7 @@ Result<bool> Guarding::read_answer() {
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
         guard_->note_in(begin_notes());
         if (expects_json()) guard_->expect_json();
+        guard_->compare_with(values_->system);
         for (const llm::EventTexts::Change& change : texts.repeats())
             if (acts_on_answers()) guard_->put_in(change.range, change.text);
     }
@@ -136,12 +145,14 @@ Result<void> Guarding::end_answer() {
         error.reset();
     } else if (!error && guard_) {
         answer_counts_ = guard_->counts();
+        leak_counts_ = guard_->leak_counts();
         const auto blocked = guard_->blocked();
         would_refuse_ |= blocked && x_.plan().guard->dry_run;
         if (blocked && !x_.plan().guard->dry_run) {
             answer_blocked_ = guard_->blocked_types();
+            leaks_blocked_ = guard_->leaks_blocked();
             x_.detail_ = guard_->blocked_names(x_.text_);
-            code_ = *blocked == GuardReason::pii ? "pii_detected" : "too_many_values";
+            code_ = code_of(*blocked);
         } else if (!guard_->changed().empty()) {
             answer.change_body(std::move(guard_->changed()));
         }
@@ -152,6 +163,9 @@ Result<void> Guarding::end_answer() {
     refused_answer_ = true;
     if (good && is_translated) x_.read_collected_usage();
     if (error) return std::unexpected(*error);
+    if (code_ == code_of(GuardReason::link))
+        return fail(Errc::bad_message, Side::downstream,
+                    "the answer holds what may not be carried out (security.exfiltration)");
     return fail(Errc::bad_message, Side::downstream,
                 "the answer holds personal data or secrets that may not be told (security.pii_detection)");
 }
@@ -178,10 +192,10 @@ void Guarding::watch(RelayOptions& options) {
     else if (notes_ != nullptr)
         notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
-                                             values_->table, expects_json());
+                                             values_->table, expects_json(), &values_->system);
     stream_->note_in(begin_notes());
     options.guard = stream_.get();
-    if (!blocks_any(*plan.pii)) return;
+    if (!plan.blocks_answers()) return;
     options.counts_text = true;
     prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
     prompt_counted_ = x_.draft_ != nullptr && is_counted(x_.draft_->request);
@@ -189,38 +203,51 @@ void Guarding::watch(RelayOptions& options) {
 }
 
 bool Guarding::blocked_answer() const noexcept {
-    return !answer_blocked_.empty() || (stream_ != nullptr && stream_->blocks_answer());
+    return !answer_blocked_.empty() || leaks_blocked_ != 0 || (stream_ != nullptr && stream_->blocks_answer());
 }
 
 void Guarding::note_counts() noexcept {
     for (uint32_t i = 0; i < pii_type_count; ++i) answer_counts_[i] += stream_->finds().counts[i];
+    for (size_t i = 0; i < leak_kind_count; ++i) leak_counts_[i] += stream_->finds().leak_counts[i];
+    leaks_blocked_ |= stream_->finds().leaks_blocked;
+}
+
+/// "answer.email:1", in the exchange's text.
+void Guarding::add_to_summary(std::string_view name, uint32_t count) {
+    std::array<char, 16> digits;
+    const char* const end = fmt::format_to(digits.data(), "{}", count);
+    const std::string_view one = x_.text_.join(x_.text_.join("answer", ".", name), ":",
+                                               {digits.data(), static_cast<size_t>(end - digits.data())});
+    summary_ = summary_.empty() ? one : x_.text_.join(summary_, " ", one);
 }
 
 void Guarding::book_answer() {
     if (values_ == nullptr) return;  // nobody has looked at it
     if (stream_ != nullptr) note_counts();
     observe::ShardMetrics& metrics = x_.services_.metrics();
+    const GuardPlan& plan = *x_.plan().guard;
+    bool pii_would_block = false;
     for (uint32_t i = 0; i < pii_type_count; ++i) {
         const uint32_t count = answer_counts_[i];
         if (count == 0) continue;
         const auto type = static_cast<PiiType>(i);
-        const PiiPlan& pii = *x_.plan().guard->pii;
+        const PiiPlan& pii = *plan.pii;
         metrics.pii_told(pii.series[i], count);
-        std::array<char, 16> digits;
-        const char* const end = fmt::format_to(digits.data(), "{}", count);
-        const std::string_view one =
-            x_.text_.join(x_.text_.join("answer", ".", name_of(type, pii.scanner.custom().get())), ":",
-                          {digits.data(), static_cast<size_t>(end - digits.data())});
-        summary_ = summary_.empty() ? one : x_.text_.join(summary_, " ", one);
+        add_to_summary(name_of(type, pii.scanner.custom().get()), count);
+        pii_would_block |= pii.actions[i] == GuardAction::block;
     }
-    const GuardPlan& plan = *x_.plan().guard;
-    const bool would_block = plan.dry_run && plan.pii && plan.pii->answers && [&] {
-        for (uint32_t i = 0; i < pii_type_count; ++i)
-            if (answer_counts_[i] > 0 && plan.pii->actions[i] == GuardAction::block) return true;
-        return false;
-    }();
-    would_end_ = would_block && stream_ != nullptr;
-    if (blocked_answer() || would_block) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
+    const bool pii_blocked = !answer_blocked_.empty() || (stream_ != nullptr && !stream_->finds().blocked.empty());
+    would_end_ |= stream_ != nullptr && plan.dry_run && pii_would_block;
+    if (pii_blocked || (plan.dry_run && pii_would_block)) metrics.guard_blocked(GuardReason::pii, plan.dry_run);
+    for (unsigned i = 0; i < leak_kind_count; ++i) {
+        if (leak_counts_[i] == 0) continue;
+        const auto kind = static_cast<LeakKind>(i);
+        metrics.leaks_detected(kind, leak_counts_[i]);
+        add_to_summary(leak_kind_name(kind), leak_counts_[i]);
+        const bool would_block = plan.dry_run && plan.leaks->action(kind) == GuardAction::block;
+        would_end_ |= stream_ != nullptr && would_block;
+        if (would_block || (leaks_blocked_ >> i & 1) != 0) metrics.guard_blocked(reason_of(kind), plan.dry_run);
+    }
 }
 
 }  // namespace loom::proxy

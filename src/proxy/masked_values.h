@@ -7,6 +7,7 @@
 #include "body_budget.h"
 #include "loom/base/arena.h"
 #include "loom/guard/mask.h"
+#include "loom/guard/system_text.h"
 
 namespace loom::proxy {
 
@@ -18,11 +19,13 @@ struct MaskedValues final : BodyHold {
         : BodyHold(budget),
           arena(blocks, 1024),
           custom(std::move(custom_types)),
-          table(arena, keeps_values, custom.get()) {}
+          table(arena, keeps_values, custom.get()),
+          system(blocks) {}
 
     Arena arena;
     std::shared_ptr<const guard::CustomTypes> custom;  // an exchange may have another configuration than its rival
     guard::MaskTable table;
+    guard::SystemText system;  // empty where no answer is compared with it
 
   private:
     void on_room() noexcept override {}

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "audit_notes.h"
+#include "leak_words.h"
 #include "loom/guard/restore.h"
 #include "mask_text.h"
 #include "window_edits.h"
@@ -57,6 +58,7 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     looks_for_pii_ = plan.pii && plan.pii->looks_at(side);
     restores_ = side == GuardSide::answer && table_.keeps_any();
     trusts_form_ = side == GuardSide::request;
+    if (side == GuardSide::answer && plan.leaks) leaks_.emplace(plan.leaks->rules);
     const bool numbers = looks_for_pii_ && (plan.pii->style == guard::MaskStyle::placeholder ||
                                             plan.pii->style == guard::MaskStyle::reversible);
     if (numbers && side == GuardSide::request) phase_ = Phase::reserve;
@@ -116,17 +118,20 @@ void RequestGuard::begin_pass(llm::TextReader::Parts parts) {
 void RequestGuard::read_piece() {
     const bool ended = !reader_.fill(window_, piece());
     if (looks_for_pii_) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
+    if (leaks_) leaks_->advance(window_.text(), ended, [this](const guard::LeakFind& leak) { found(leak); });
     if (restores_) restore(ended);
     const bool reads_attacks = attacks_ && parts_ == llm::TextReader::Parts::apart;
     if (reads_attacks) read_attacks(ended);
     if (ended || too_many_ || reader_.is_broken()) return end_pass();
     size_t gone = looks_for_pii_ ? scan_.unneeded() : window_.size;
     if (restores_) gone = std::min<size_t>(gone, restored_);
+    if (leaks_) gone = std::min(gone, leaks_->decided());
     if (reads_attacks) gone = std::min<size_t>(gone, attacks_at_ - std::min<uint32_t>(attacks_at_, looked_back_bytes));
     // Nothing that is looked for is longer than a window; that this holds is not left to hope.
     too_many_ |= gone == 0 && window_.size >= turn_bytes;
     window_.forget(static_cast<uint32_t>(gone));
     if (looks_for_pii_) scan_.forget(gone);
+    if (leaks_) leaks_->forget(gone);
     if (restores_) restored_ -= static_cast<uint32_t>(gone);
     if (reads_attacks) attacks_at_ -= static_cast<uint32_t>(gone);
 }
@@ -167,6 +172,23 @@ void RequestGuard::found(const guard::PiiSpan& span) {
     const bool quoted = changes && widen_number(window_, begin, end, true, trusts_form_) == IsNumber::yes;
     replace(begin, end, {.text = text.data(), .text_bytes = static_cast<uint32_t>(text.size()), .changes = changes},
             quoted, in_order);
+}
+
+void RequestGuard::found(const guard::LeakFind& leak) {
+    if (is_left_out(static_cast<uint32_t>(leak.begin))) return;
+    const GuardAction action = plan_.leaks->action(leak.kind);
+    leak_counts_[static_cast<size_t>(leak.kind)] += !leak.goes_on;
+    const auto at = static_cast<uint32_t>(leak.begin);
+    if (!leak.goes_on && notes_ != nullptr)
+        notes_->add(side_, "exfiltration", leak_kind_name(leak.kind), action_name(action),
+                    window_.from(window_.run_of(at), at));
+    if (action == GuardAction::log) return;
+    if (action == GuardAction::block) leaks_blocked_ |= static_cast<uint8_t>(1u << static_cast<unsigned>(leak.kind));
+    const std::string_view text = leak.goes_on                  ? std::string_view()
+                                  : leak.kind == LeakKind::link ? leak_removed_text
+                                                                : removed_text;
+    replace(static_cast<uint32_t>(leak.begin), static_cast<uint32_t>(leak.end),
+            {.text = text.data(), .text_bytes = static_cast<uint32_t>(text.size()), .changes = true}, false, false);
 }
 
 /// with  what stands in the first piece's place; nothing is left of the others.
@@ -439,7 +461,7 @@ void RequestGuard::put(const Edit& edit) {
 /// Guards that only log never refuse.
 bool RequestGuard::may_act() const noexcept {
     const auto acts = [](GuardAction action) { return action != GuardAction::log; };
-    return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) ||
+    return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) || (leaks_ && plan_.leaks->acts()) ||
            (plan_.injection && plan_.injection->action != InjectionAction::log) ||
            (plan_.content &&
             std::ranges::find(plan_.content->actions, ContentAction::block) != plan_.content->actions.end());
@@ -449,6 +471,8 @@ std::optional<GuardReason> RequestGuard::blocked() const noexcept {
     if (!blocked_.empty()) return GuardReason::pii;
     if (attack_blocked_) return GuardReason::prompt_injection;
     if (content_blocked_) return GuardReason::content;
+    for (unsigned i = 0; i < leak_kind_count; ++i)
+        if ((leaks_blocked_ >> i & 1) != 0) return reason_of(static_cast<LeakKind>(i));
     if (too_many_ && may_act()) return GuardReason::too_many;
     return std::nullopt;
 }
@@ -460,6 +484,8 @@ std::string_view RequestGuard::blocked_names(Arena& arena) const {
         if (blocked_.has(static_cast<PiiType>(i))) add(name_of(static_cast<PiiType>(i), custom_of(plan_)));
     for (uint32_t i = 0; blocked_.empty() && attack_blocked_ && i < worst_.reason_count; ++i)
         add(worst_.reasons[i].rule);
+    for (unsigned i = 0; i < leak_kind_count; ++i)
+        if ((leaks_blocked_ >> i & 1) != 0) add(leak_kind_name(static_cast<LeakKind>(i)));
     const bool is_content = names.empty();
     for (size_t i = 0; is_content && i < content_category_count; ++i)
         if (content_counts_[i] > 0 && plan_.content->actions[i] == ContentAction::block) add(content_category_names[i]);

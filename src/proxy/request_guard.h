@@ -48,6 +48,10 @@ class RequestGuard {
     void put_in(llm::Range range, std::string_view text);
     /// Its texts were asked for as JSON: what looks like it there is. Else only arguments of tools are.
     void expect_json() noexcept { trusts_form_ = true; }
+    /// Of an answer: the request's instructions, which outlive this.
+    void compare_with(const guard::SystemText& system) noexcept {
+        if (leaks_) leaks_.emplace(plan_.leaks->rules, &system);
+    }
 
     /// One turn: reads, or writes, about so much as turn_bytes. Returns whether there is more to do.
     /// Errors  bad_message (downstream): a text holds a broken escape, so nobody can say what is in it.
@@ -62,6 +66,9 @@ class RequestGuard {
     [[nodiscard]] std::optional<GuardReason> blocked() const noexcept;
     [[nodiscard]] const std::array<uint32_t, pii_type_count>& counts() const noexcept { return counts_; }
     [[nodiscard]] guard::PiiTypes blocked_types() const noexcept { return blocked_; }
+    [[nodiscard]] const std::array<uint32_t, leak_kind_count>& leak_counts() const noexcept { return leak_counts_; }
+    /// A bit each kind.
+    [[nodiscard]] uint8_t leaks_blocked() const noexcept { return leaks_blocked_; }
     [[nodiscard]] bool restored_any() const noexcept { return restored_any_; }
     /// "email, iban": the types that are to be refused; the rules of an attack. In the arena.
     [[nodiscard]] std::string_view blocked_names(Arena& arena) const;
@@ -98,6 +105,7 @@ class RequestGuard {
     void read_piece();
     void end_pass();
     void found(const guard::PiiSpan& span);
+    void found(const guard::LeakFind& leak);
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] size_t piece() const noexcept;
@@ -163,6 +171,10 @@ class RequestGuard {
     bool attack_blocked_ = false;
     std::array<uint32_t, pii_type_count> counts_{};
     bool counted_any_ = false;
+
+    std::optional<guard::LeakScan> leaks_;
+    uint8_t leaks_blocked_ = 0;
+    std::array<uint32_t, leak_kind_count> leak_counts_{};
 };
 
 }  // namespace loom::proxy

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "audit_notes.h"
+#include "leak_words.h"
 #include "loom/guard/restore.h"
 #include "mask_text.h"
 
@@ -18,12 +19,16 @@ void put_sign(llm::TextWindow& window) noexcept {
     window.bytes[window.size++] = text_sign.front();
 }
 
-const guard::PiiScanner& scanner_of(const GuardPlan& plan) noexcept { return plan.pii->scanner; }
+const guard::PiiScanner& scanner_of(const GuardPlan& plan) {
+    static const guard::PiiScanner none{guard::PiiTypes{}};
+    return plan.pii ? plan.pii->scanner : none;
+}
 
 }  // namespace
 
 TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
     : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
+    if (finds_.leaks != nullptr) leaks_.emplace(finds_.leaks->rules, finds_.system);
     make_room(64);
     put_sign(window_);
     text_.begin(holds_json);
@@ -33,14 +38,14 @@ bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffe
     raw_.append(piece);
     if (base_ + raw_.size() > bytes_max) return false;
     const auto end = static_cast<uint32_t>(base_ + raw_.size());
-    while (read_ < end && finds_.blocked.empty()) {
+    while (read_ < end && !finds_.stopped()) {
         read_on(std::min(end, read_ + turn_bytes));
         if (finds_.looks && scan_.waits(window_.size)) continue;
         look(false);
         tell(false, scratch, out);
         forget();
     }
-    if (!ends || !finds_.blocked.empty()) return !text_.is_broken();
+    if (!ends || finds_.stopped()) return !text_.is_broken();
     make_room(1);
     text_.end(window_);
     put_sign(window_);
@@ -82,20 +87,33 @@ void TextSlot::read_on(uint32_t end) {
 }
 
 void TextSlot::look(bool ends) {
-    if (!finds_.looks) return;
-    scan_.advance(window_.text(), ends, [this](const guard::PiiSpan& span) { found_.push_back(span); });
+    if (finds_.looks)
+        scan_.advance(window_.text(), ends, [this](const guard::PiiSpan& span) { found_.push_back(span); });
+    if (!leaks_) return;
+    leaks_->advance(window_.text(), ends, [this](const guard::LeakFind& leak) {
+        const auto behind = std::ranges::upper_bound(leaks_found_, leak.begin, {}, &guard::LeakFind::begin);
+        leaks_found_.insert(behind, leak);
+    });
+}
+
+/// Nothing is found before this that is not known.
+size_t TextSlot::decided() const noexcept {
+    const size_t decided = finds_.looks ? scan_.decided() : window_.size;
+    return leaks_ ? std::min(decided, leaks_->decided()) : decided;
 }
 
 /// Up to what is not decided, in order: text, what was found, and placeholders of what the client has sent.
 void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
     const std::string_view text = window_.text();
-    size_t limit = ends || !finds_.looks ? text.size() : scan_.decided();
+    size_t limit = ends ? text.size() : decided();
     while (limit > acted_ && limit < text.size() && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
         limit -= 1;
-    size_t next = 0;       // of what was found
+    size_t next = 0, next_leak = 0;  // of what was found
     size_t seek = acted_;  // what looks like a placeholder before it is none of ours: it is looked at as any text
-    while (finds_.blocked.empty()) {
-        const size_t span_begin = next < found_.size() ? found_[next].begin : limit;
+    while (!finds_.stopped()) {
+        const size_t pii_begin = next < found_.size() ? found_[next].begin : limit;
+        const size_t leak_begin = next_leak < leaks_found_.size() ? leaks_found_[next_leak].begin : limit;
+        const size_t span_begin = std::min(pii_begin, leak_begin);
         const auto back =
             finds_.restores ? guard::find_placeholder(text, std::max<size_t>(seek, acted_), ends) : std::nullopt;
         if (back && back->begin < std::min(span_begin, limit)) {
@@ -112,7 +130,11 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
             replace(begin, acted_, scratch.keep(inside_strings(value, depth)), false, out);
             continue;
         }
-        if (next == found_.size()) break;
+        if (span_begin >= limit) break;
+        if (leak_begin < pii_begin) {
+            act(leaks_found_[next_leak++], out);
+            continue;
+        }
         if (!act(found_[next], ends, scratch, out)) {
             limit = std::min<size_t>(limit, found_[next].begin);
             break;
@@ -120,7 +142,8 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
         next += 1;
     }
     found_.erase(found_.begin(), found_.begin() + static_cast<ptrdiff_t>(next));
-    if (!finds_.blocked.empty()) return;
+    leaks_found_.erase(leaks_found_.begin(), leaks_found_.begin() + static_cast<ptrdiff_t>(next_leak));
+    if (finds_.stopped()) return;
     const auto at = static_cast<uint32_t>(limit);
     if (ends && at == text.size())
         tell_raw(read_, out);
@@ -153,17 +176,39 @@ bool TextSlot::act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBu
     if (!exempt && finds_.notes != nullptr)
         finds_.notes->add(GuardSide::answer, "pii", name_of(span.type, pii.scanner.custom().get()), action_name(action),
                           window_.from(window_.run_of(begin), begin));
+    if (!acts || action == GuardAction::log) return true;
     begin = std::max(begin, acted_);
     acted_ = std::max(acted_, end);
-    if (acts && action == GuardAction::block) {
+    if (action == GuardAction::block) {
         tell_raw(window_.from(window_.run_of(begin), begin), out);
         finds_.blocked.add(span.type);
-    } else if (acts && action == GuardAction::mask) {
+    } else {
         const std::string_view text =
             is_rest ? std::string_view() : mask_text(pii, span.type, value, finds_.values, scratch);
         replace(begin, end, text, quoted, out);
     }
     return true;
+}
+
+/// Of two that overlap the first has its text, and nothing is left of the other.
+void TextSlot::act(const guard::LeakFind& leak, ByteBuffer& out) {
+    const GuardAction action = finds_.leaks->action(leak.kind);
+    finds_.leak_counts[static_cast<size_t>(leak.kind)] += !leak.goes_on;
+    const auto at = static_cast<uint32_t>(leak.begin);
+    if (!leak.goes_on && finds_.notes != nullptr)
+        finds_.notes->add(GuardSide::answer, "exfiltration", leak_kind_name(leak.kind), action_name(action),
+                          window_.from(window_.run_of(at), at));
+    if (finds_.plan.dry_run || action == GuardAction::log) return;
+    const auto begin = std::max(at, acted_);
+    const auto end = static_cast<uint32_t>(leak.end);
+    const bool is_rest = leak.goes_on || leak.begin < acted_;
+    if (action == GuardAction::block) {
+        if (begin < window_.size) tell_raw(window_.from(window_.run_of(begin), begin), out);
+        finds_.block(leak.kind);
+    } else if (end > acted_) {
+        acted_ = end;
+        replace(begin, end, is_rest ? std::string_view() : leak_removed_text, false, out);
+    }
 }
 
 void TextSlot::replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out) {
@@ -194,13 +239,16 @@ void TextSlot::tell_raw(uint32_t end, ByteBuffer& out) {
 /// What nobody looks back at.
 void TextSlot::forget() {
     constexpr uint32_t slack = 256;
-    const size_t unneeded = finds_.looks ? scan_.unneeded() : acted_;
+    size_t unneeded = finds_.looks ? scan_.unneeded() : acted_;
+    if (leaks_) unneeded = std::min(unneeded, leaks_->decided());
     const auto count = static_cast<uint32_t>(std::min<size_t>(unneeded, acted_));
     if (count >= slack) {
         window_.forget(count);
         if (finds_.looks) scan_.forget(count);
+        if (leaks_) leaks_->forget(count);
         acted_ -= count;
         for (guard::PiiSpan& span : found_) span.begin -= count, span.end -= count;
+        for (guard::LeakFind& leak : leaks_found_) leak.begin -= count, leak.end -= count;
     }
     if (told_ - base_ < slack) return;
     raw_.remove_prefix(told_ - base_);

@@ -2,11 +2,13 @@
 // is held back.
 #pragma once
 
+#include <optional>
 #include <string_view>
 #include <vector>
 
 #include "loom/base/arena.h"
 #include "loom/base/block_pool.h"
+#include "loom/guard/leaks.h"
 #include "loom/guard/mask.h"
 #include "loom/guard/pii_scanner.h"
 #include "loom/llm/text_reader.h"
@@ -19,21 +21,32 @@ class AuditNotes;
 
 /// What all texts of an answer have in common: the rules, the values that are known, and what was found.
 struct AnswerFinds {
-    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json = false) noexcept
+    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json,
+                const guard::SystemText* system) noexcept
         : plan(plan),
           values(values),
-          looks(plan.pii->answers),
+          system(system),
+          leaks(plan.leaks ? &*plan.leaks : nullptr),
+          looks(plan.pii && plan.pii->answers),
           restores(values.keeps_any()),
           expects_json(expects_json) {}
 
     const GuardPlan& plan;
+    /// Something that may not be told was found: no more is.
+    [[nodiscard]] bool stopped() const noexcept { return !blocked.empty() || leaks_blocked != 0; }
+    void block(LeakKind kind) noexcept { leaks_blocked |= static_cast<uint8_t>(1u << static_cast<unsigned>(kind)); }
+
     guard::MaskTable& values;
-    const bool looks;         // for personal data
-    const bool restores;      // puts values back
-    const bool expects_json;  // was asked for as JSON: texts that look like it are
+    const guard::SystemText* const system;  // null: none is known
+    const LeakPlan* const leaks;            // null: looks for none
+    const bool looks;                       // for personal data
+    const bool restores;                    // puts values back
+    const bool expects_json;                // was asked for as JSON: texts that look like it are
     AuditNotes* notes = nullptr;
     guard::PiiTypes blocked;
+    uint8_t leaks_blocked = 0;  // a bit each kind
     std::array<uint32_t, pii_type_count> counts{};
+    std::array<uint32_t, leak_kind_count> leak_counts{};
 };
 
 class TextSlot {
@@ -52,7 +65,8 @@ class TextSlot {
     [[nodiscard]] bool take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out);
 
     [[nodiscard]] size_t memory_bytes() const noexcept {
-        return raw_.capacity() + bytes_.capacity() + runs_.capacity() + found_.capacity() * sizeof(guard::PiiSpan);
+        return raw_.capacity() + bytes_.capacity() + runs_.capacity() + found_.capacity() * sizeof(guard::PiiSpan) +
+               leaks_found_.capacity() * sizeof(guard::LeakFind);
     }
 
   private:
@@ -63,6 +77,8 @@ class TextSlot {
     void look(bool ends);
     void tell(bool ends, Arena& scratch, ByteBuffer& out);
     [[nodiscard]] bool act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBuffer& out);
+    void act(const guard::LeakFind& leak, ByteBuffer& out);
+    [[nodiscard]] size_t decided() const noexcept;
     void replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out);
     void tell_raw(uint32_t end, ByteBuffer& out);
     void forget();
@@ -73,9 +89,11 @@ class TextSlot {
     llm::StringText text_;
     guard::PiiScan scan_;
     std::vector<guard::PiiSpan> found_;  // in the window, in order; not acted on yet
-    uint32_t base_ = 0;                  // where raw_ begins in the text
-    uint32_t read_ = 0, told_ = 0;       // of the raw text
-    uint32_t acted_ = 0;                 // of the window
+    std::optional<guard::LeakScan> leaks_;
+    std::vector<guard::LeakFind> leaks_found_;  // likewise
+    uint32_t base_ = 0;                         // where raw_ begins in the text
+    uint32_t read_ = 0, told_ = 0;              // of the raw text
+    uint32_t acted_ = 0;                        // of the window
 };
 
 }  // namespace loom::proxy

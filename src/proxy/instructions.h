@@ -1,0 +1,17 @@
+// The instructions of a request, for the guard that compares its answer with them.
+#pragma once
+
+#include <string_view>
+
+#include "loom/guard/system_text.h"
+
+namespace loom::proxy {
+
+/// What may be read of what the user says too: it is done in one turn of the loop.
+inline constexpr size_t own_words_bytes_max = 256 * 1024;
+
+/// Fills `system` with a request's instructions, and exempts what its user's turns hold as well, as far as that bound.
+/// document  well formed.
+void read_instructions(std::string_view document, guard::SystemText& system);
+
+}  // namespace loom::proxy
