@@ -11,7 +11,8 @@ constexpr std::string_view request_side = "request", answer_side = "answer";
 }  // namespace
 
 void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
-                     std::optional<uint64_t> offset, uint32_t count) noexcept {
+                     std::optional<uint64_t> offset, uint32_t count) {
+    if (finds_.empty()) finds_ = text_.make_span<observe::AuditFind>(observe::AuditRecord::finds_max);
     const std::string_view side_name = side == GuardSide::request ? request_side : answer_side;
     const auto is_it = [&](const observe::AuditFind& one) {
         return one.type == type && one.detector == detector && one.side == side_name;
@@ -32,16 +33,20 @@ void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view
 }
 
 void AuditNotes::forget_answer() noexcept {
-    const auto kept = std::span(finds_).first(size_);
+    const auto kept = finds_.first(size_);
     const auto gone = std::ranges::remove(kept, answer_side, &observe::AuditFind::side);
     size_ -= static_cast<uint32_t>(gone.size());
 }
 
-void AuditNotes::copy(const AuditNotes& other, Arena& text) {
-    *this = other;
-    for (observe::AuditFind& find : std::span(finds_).first(size_)) {
-        find.type = text.keep(find.type);
-        find.detector = text.keep(find.detector);  // that of a guard outside of Loom is made for a request
+void AuditNotes::copy(const AuditNotes& other) {
+    if (other.finds_.empty()) return;
+    finds_ = text_.make_span<observe::AuditFind>(other.finds_.size());
+    std::ranges::copy(other.finds_, finds_.begin());
+    size_ = other.size_;
+    more_ = other.more_;
+    for (observe::AuditFind& find : finds_.first(size_)) {
+        find.type = text_.keep(find.type);
+        find.detector = text_.keep(find.detector);  // that of a guard outside of Loom is made for a request
     }
 }
 

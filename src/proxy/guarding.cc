@@ -25,7 +25,7 @@ Guarding::Guarding(Exchange& exchange, const Guarding& first) : Guarding(exchang
     values_ = first.values_;
     summary_ = x_.text_.keep(first.summary_);
     would_refuse_ = first.would_refuse_;
-    if (first.notes_ != nullptr && begin_notes() != nullptr) notes_->copy(*first.notes_, x_.text_);
+    if (first.notes_ && begin_notes() != nullptr) notes_->copy(*first.notes_);
     over_ = true;
 }
 

@@ -108,7 +108,7 @@ class Guarding final : public io::Runnable {
     bool answer_begun_ = false;
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text
-    AuditNotes* notes_ = nullptr;      // likewise; null: nothing is noted
+    std::optional<AuditNotes> notes_;  // nothing: none are kept
     bool would_refuse_ = false;        // in a dry run
     bool would_end_ = false;           // likewise, of a stream
     bool over_ = false;

@@ -189,7 +189,7 @@ void Guarding::watch(RelayOptions& options) {
     const GuardPlan& plan = *x_.plan().guard;
     if (stream_ != nullptr && x_.goes_on())
         note_counts();  // of the part that another has told
-    else if (notes_ != nullptr)
+    else if (notes_)
         notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
                                              values_->table, expects_json(), &values_->system);

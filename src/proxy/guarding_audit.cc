@@ -7,12 +7,12 @@ namespace loom::proxy {
 
 /// Null where nobody wants them.
 AuditNotes* Guarding::begin_notes() {
-    if (notes_ == nullptr && x_.services_.audit_log() != nullptr) notes_ = &x_.text_.make<AuditNotes>();
-    return notes_;
+    if (!notes_ && x_.services_.audit_log() != nullptr) notes_.emplace(x_.text_);
+    return notes_ ? &*notes_ : nullptr;
 }
 
 void Guarding::write_audit(uint16_t status) {
-    if (notes_ == nullptr || notes_->finds().empty()) return;
+    if (!notes_ || notes_->finds().empty()) return;
     const bool dry_run = x_.plan().guard->dry_run;
     const bool refused = !code_.empty() || would_refuse_;
     const bool ended = (stream_ != nullptr && blocked_answer()) || would_end_;

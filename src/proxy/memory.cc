@@ -145,7 +145,7 @@ MemoryTerms exchange_memory(const MemoryShape& shape) {
         blocks.put("who has a compressed request decoded", "", sizeof(CodedBody));
         if (shape.guards)
             blocks.put("who has a request looked through", "",
-                       sizeof(Guarding) + sizeof(AuditNotes) + guard::InjectionScan::memory_bytes);
+                       sizeof(Guarding) + AuditNotes::memory_bytes + guard::InjectionScan::memory_bytes);
         if (shape.guards_answers)
             blocks.put("what is held of a stream that is looked through", "stream.event_max",
                        sizeof(AnswerStream) + AnswerStream::memory_bytes_max + 4 * event_bytes(shape));

@@ -115,13 +115,6 @@ TEST(Start, ABadConfEndsWith78AndSaysWhere) {
     EXPECT_TRUE(contains(exit.log, "loom.conf:")) << exit.log;
 }
 
-TEST(Start, AKeyOfALaterVersionIsRefusedByName) {
-    const Exit exit =
-        LoomProcess::run_to_end(Conf().use_upstream(1).set("semantic_cache.embedding.model", "small").text());
-    EXPECT_EQ(exit.code, 78) << exit.log;
-    EXPECT_TRUE(contains(exit.log, "not available in this version")) << exit.log;
-}
-
 TEST(Start, ATakenPortIsSaid) {
     const Listening taken = listen_on_loopback();
     Conf conf;
