@@ -88,7 +88,7 @@ class EmbedDesk {
     class Known {
       public:
         struct Entry {
-            Sha256 key;
+            Sha256 key{};
             cache::VectorPtr vector;         // null: the provider does not take this text
             uint64_t made_ms = 0;            // when it was answered
             uint64_t until_ms = UINT64_MAX;  // of one that is not taken

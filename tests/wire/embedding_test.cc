@@ -732,6 +732,21 @@ TEST_F(EmbeddingLedger, WhatNeverLeftCostsNothing) {
     EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
 }
 
+TEST_F(EmbeddingLedger, NorDoesWhatADrainEndsWhileItConnects) {
+    const FullBacklog full;
+    conf.set("provider.embed.base_url", fmt::format("http://127.0.0.1:{}/v1", full.port()));
+    conf.set("semantic_cache.embedding.timeout", "1s");  // and the call goes on for longer
+    begin();
+    EXPECT_EQ(status(body_of(asked)), "miss");
+    loom().stop_cleanly();
+    LoomProcess again(conf.text());
+    const std::string told = ask_once(again.admin_port(), request("GET", "/ai/usage/tester")).body;
+    EXPECT_EQ(number_in(told, "attempts"), 2) << told;
+    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
+    again.stop_cleanly();
+}
+
 TEST_F(EmbeddingLedger, WhatWasRefusedCostsNothing) {
     embed_with(answer_always(answer("{}", "500 Internal Server Error")));
     begin();
