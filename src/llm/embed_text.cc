@@ -57,7 +57,10 @@ Result<void> EmbedText::read(EmbedProtocol protocol, std::string_view body, size
     Context context = state.context();
     EmbeddingAnswer answer;
     LOOM_TRY(dialect_of(protocol).read_answer(body, context, answer));
-    if (answer.usage.provenance != Usage::Provenance::none) usage = answer.usage;
+    // There is nothing but input: some tell the total alone.
+    const uint64_t tokens = answer.usage.input != 0 ? answer.usage.input : answer.usage.total;
+    if (answer.usage.provenance != Usage::Provenance::none && tokens != 0)
+        usage = {.input = tokens, .total = tokens, .provenance = answer.usage.provenance};
     const Result<void> taken = take_vector(answer, dimensions, context, into);
     if (!taken) into.clear();
     return taken;

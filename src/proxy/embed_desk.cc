@@ -61,15 +61,33 @@ uint64_t rest_told(std::string_view retry_after) noexcept {
     return std::min(seconds, EmbedDesk::told_rest_ms_max / 1000) * 1000;
 }
 
-/// Did nothing leave? Else the provider may have computed it, and is to be paid.
-bool is_unsent(Errc code) noexcept {
-    return code == Errc::refused || code == Errc::unreachable || code == Errc::tls_failed || code == Errc::exhausted ||
-           code == Errc::bad_conf;
+bool is_same(const AwsKeys* one, const AwsKeys* other) noexcept {
+    if (one == other || one == nullptr || other == nullptr) return one == other;
+    return one->region == other->region && one->access_key_id == other->access_key_id &&
+           one->secret_access_key.view() == other->secret_access_key.view() &&
+           one->session_token.view() == other->session_token.view();
+}
+
+bool is_same(const InstancePlan& one, const InstancePlan& other) {
+    return one.endpoint.same_place(other.endpoint) && one.endpoint.idle_max == other.endpoint.idle_max &&
+           one.endpoint.idle_timeout_ms == other.endpoint.idle_timeout_ms && one.authority == other.authority &&
+           one.base_path == other.base_path && one.static_lines == other.static_lines &&
+           one.google_account == other.google_account && is_same(one.aws_keys.get(), other.aws_keys.get());
+}
+
+/// Is the same asked of the same places? What it costs, and what operators say of it, is not among it.
+bool is_same(const EmbeddingPlan& one, const EmbeddingPlan& other) {
+    return one.identity == other.identity && one.provider == other.provider && one.type == other.type &&
+           one.protocol == other.protocol && one.model == other.model && one.path == other.path &&
+           one.dimensions == other.dimensions && one.timeout_ms == other.timeout_ms &&
+           std::ranges::equal(one.instances, other.instances,
+                              [](const InstancePlan& a, const InstancePlan& b) { return is_same(a, b); });
 }
 
 }  // namespace
 
-/// One provider, as one plan has it: its clients, and what it is asked at the moment.
+/// One provider, as one plan has it and those after it that change nothing of it: its clients, how it does, and what it
+/// is asked at the moment.
 class EmbedDesk::Source {
   public:
     Source(EmbedDesk& desk, net::NameService& names, std::shared_ptr<const EmbeddingPlan> plan)
@@ -82,13 +100,24 @@ class EmbedDesk::Source {
 
     [[nodiscard]] const EmbeddingPlan* plan() const noexcept { return plan_.get(); }
 
-    [[nodiscard]] bool join(const Sha256& key, EmbedWaiter& waiter) noexcept {
-        for (const auto& job : jobs_)
-            if (job->key == key && !job->is_late) {
-                job->waiting.push_back(waiter);
-                return true;
-            }
-        return false;
+    /// Where the plan asks the same of the same places it goes on, with its connections and its rest, under the new
+    /// one.
+    [[nodiscard]] bool goes_on_under(const std::shared_ptr<const EmbeddingPlan>& plan) {
+        if (!is_same(*plan_, *plan)) return false;
+        plan_ = plan;
+        return true;
+    }
+
+    /// Nothing: this text is not on its way. Else joined; or late, where it has been waited for long enough, and there
+    /// is no reason to pay for it twice.
+    [[nodiscard]] std::optional<EmbeddingResult> join(const Sha256& key, EmbedWaiter& waiter) noexcept {
+        for (const auto& job : jobs_) {
+            if (job->key != key) continue;
+            if (job->is_late) return EmbeddingResult::late;
+            job->waiting.push_back(waiter);
+            return EmbeddingResult::joined;
+        }
+        return std::nullopt;
     }
 
     /// Nothing: it is on its way. Else why it is not.
@@ -99,7 +128,7 @@ class EmbedDesk::Source {
         // Behind a rest one text finds out how it is, and nobody else waits for that.
         if (now_ms < rests_until_ms_ || (failures_ >= failures_max && !jobs_.empty())) return EmbeddingResult::resting;
         if (jobs_.size() >= jobs_max) return EmbeddingResult::busy;
-        auto job = std::make_unique<Job>(*this, key, counts);
+        auto job = std::make_unique<Job>(*this, key, counts, rests_);
         ByteBuffer body(services_.shard().blocks());
         llm::EmbedText words(services_.translate_scratch, services_.shard().blocks());
         const llm::EmbedTextTerms terms{
@@ -146,8 +175,8 @@ class EmbedDesk::Source {
             explicit Limit(Job& j) noexcept : Timer(&Job::on_limit), job(j) {}
             Job& job;
         };
-        Job(Source& s, const Sha256& k, SemanticCache& c)
-            : Waiter(&Job::on_intent_written), source(s), counts(c), key(k) {}
+        Job(Source& s, const Sha256& k, SemanticCache& c, uint64_t r)
+            : Waiter(&Job::on_intent_written), source(s), counts(c), key(k), rests(r) {}
         ~Job() { limit.unlink(); }
         static void on_intent_written(Waiter& waiter) noexcept {
             Job& job = static_cast<Job&>(waiter);
@@ -161,6 +190,7 @@ class EmbedDesk::Source {
         Source& source;
         SemanticCache& counts;
         const Sha256 key;
+        const uint64_t rests;  // that the provider had had when it began
         List<EmbedWaiter, EmbedWaiterTag> waiting;
         upstream::ClientRequest request;
         uint64_t id = 0;      // in the ledger; 0: nothing is written down
@@ -194,7 +224,7 @@ class EmbedDesk::Source {
 
     [[nodiscard]] Money cost_of(const llm::Usage& usage) const noexcept {
         if (!plan_->price) return -1;
-        return plan_->price->cost(route::parts_of({.input = usage.input, .output = usage.output}));
+        return plan_->price->cost(route::parts_of({.input = usage.input}));
     }
 
     void send(Job& job) noexcept {
@@ -202,7 +232,7 @@ class EmbedDesk::Source {
             return end(job, {}, tenant::LedgerExit::unsent, EmbeddingResult::failed);
         job.place = place_;
         if (!write_lines(job)) {
-            note_failure(0);
+            note_failure(job);
             tell("no access token, or no signature, is there for it");
             return end(job, {}, tenant::LedgerExit::unsent, EmbeddingResult::failed);
         }
@@ -254,8 +284,10 @@ class EmbedDesk::Source {
     void give_up(Job& job) noexcept {
         job.is_late = true;
         job.counts.note_embedding(EmbeddingResult::late);
-        note_failure(0);
-        tell(fmt::format("has not answered within {} ms (semantic_cache.embedding.timeout)", plan_->timeout_ms));
+        if (job.is_sent) note_failure(job);
+        tell(fmt::format("{} within {} ms (semantic_cache.embedding.timeout)",
+                         job.is_sent ? "has not answered" : "was not asked, for want of the ledger,",
+                         plan_->timeout_ms));
         give(job, {});
     }
 
@@ -265,10 +297,12 @@ class EmbedDesk::Source {
             const upstream::Client& client = *places_[job.place].client;
             const bool tls = code == Errc::tls_failed && !client.tls_fault().empty();
             if (code != Errc::cancelled) {
-                if (!job.is_late) note_failure(0);
+                if (!job.is_late) note_failure(job);
                 tell(tls ? std::string_view(client.tls_fault()) : errc_name(code));
             }
-            const auto exit = is_unsent(code) ? tenant::LedgerExit::unsent : tenant::LedgerExit::failed;
+            // What has left the provider may have computed, and is to be paid for.
+            const bool has_left = answer.error().retry != Retry::safe;
+            const auto exit = has_left ? tenant::LedgerExit::failed : tenant::LedgerExit::unsent;
             return end(job, {}, exit, EmbeddingResult::failed);
         }
         if (answer->status != 200) return refused(job, *answer);
@@ -278,22 +312,29 @@ class EmbedDesk::Source {
         const auto read = words.read(plan_->protocol, answer->body.view(), plan_->dimensions, *vector, usage);
         job.status = 200;
         if (!read) {
-            if (!job.is_late) note_failure(0);
+            if (!job.is_late) note_failure(job);
             tell(fmt::format("its answer holds no vector that is of use: {}", read.error().what));
             return end(job, {}, tenant::LedgerExit::answered, EmbeddingResult::unusable, usage);
         }
         if (!job.is_late) failures_ = 0;
-        if (!leaving_) desk_.known_.put(job.key, vector, UINT64_MAX);
+        has_answered_ = true;
+        refusals_ = 0;
+        if (!leaving_) desk_.learn(job.key, vector);
         end(job, std::move(vector), tenant::LedgerExit::answered, EmbeddingResult::answered, usage);
     }
 
     void refused(Job& job, const upstream::ClientAnswer& answer) {
         job.status = static_cast<uint16_t>(answer.status);
         const uint64_t now_ms = services_.shard().timers().now_ms();
-        if (is_of_text(answer.status))
-            desk_.known_.put(job.key, nullptr, now_ms + refusal_kept_ms);
-        else if (!job.is_late)
-            note_failure(answer.status == 429 ? std::max(rest_told(answer.retry_after), rest_ms_min) : 0);
+        bool is_failure = !is_of_text(answer.status);
+        if (!is_failure) {
+            if (!leaving_) desk_.known_.put(job.key, {.until_ms = now_ms + refusal_kept_ms});
+            // Where every text is refused it is the conf that is, or the provider that has changed.
+            refusals_ += 1;
+            is_failure = !has_answered_ || refusals_ >= refusals_max;
+        }
+        if (is_failure && !job.is_late)
+            note_failure(job, answer.status == 429 ? std::max(rest_told(answer.retry_after), rest_ms_min) : 0);
         tell(fmt::format("is answered with {}", answer.status));
         end(job, {}, tenant::LedgerExit::refused, EmbeddingResult::refused);
     }
@@ -306,7 +347,9 @@ class EmbedDesk::Source {
         List<EmbedWaiter, EmbedWaiterTag> waiting;
         job.waiting.move_to(waiting);
         std::erase_if(jobs_, [&job](const auto& one) { return one.get() == &job; });
-        give(waiting, {.vector = std::move(vector), .cost = std::max<Money>(cost, 0)});
+        if (leaving_ && jobs_.empty()) close();  // its connections are of no more use
+        const uint64_t made_ms = services_.shard().timers().now_ms();
+        give(waiting, {.vector = std::move(vector), .made_ms = made_ms, .cost = std::max<Money>(cost, 0)});
     }
 
     /// Returns what it has cost; -1: no price is known.
@@ -353,17 +396,22 @@ class EmbedDesk::Source {
         give(waiting, std::move(embedded));
     }
 
-    /// Another of its places may do better. Failures in a row are more and more expensive to find out about.
-    void note_failure(uint64_t rest_ms) noexcept {
-        failures_ += 1;
-        place_ = (place_ + 1) % places_.size();
-        const bool has_others = places_.size() > 1 && failures_ < failures_max;
-        if (failures_ >= failures_max) {
-            const uint32_t doublings = std::min<uint32_t>(failures_ - failures_max, 10);
-            rest_ms = std::max(rest_ms, std::min(rest_ms_min << doublings, rest_ms_max));
+    /// Another of its places may do better. Failures in a row are more and more expensive to find out about; but those
+    /// of texts that were on their way already when it last began to rest say nothing new, however many they are.
+    void note_failure(const Job& job, uint64_t rest_ms = 0) noexcept {
+        const bool counts = job.rests == rests_;
+        if (counts) {
+            failures_ += 1;
+            if (job.place == place_) place_ = (place_ + 1) % places_.size();
+            if (failures_ >= failures_max) {
+                const uint32_t doublings = std::min<uint32_t>(failures_ - failures_max, 10);
+                rest_ms = std::max(rest_ms, std::min(rest_ms_min << doublings, rest_ms_max));
+            }
         }
-        if (rest_ms != 0 && !has_others)
-            rests_until_ms_ = std::max(rests_until_ms_, services_.shard().timers().now_ms() + rest_ms);
+        const bool has_others = places_.size() > 1 && failures_ < failures_max;
+        if (rest_ms == 0 || has_others) return;
+        rests_until_ms_ = std::max(rests_until_ms_, services_.shard().timers().now_ms() + rest_ms);
+        if (counts) rests_ += 1;
     }
 
     /// An embedder that is away would fill the log with as many lines as there are requests.
@@ -383,6 +431,9 @@ class EmbedDesk::Source {
     size_t place_ = 0;  // that is asked
     std::vector<std::unique_ptr<Job>> jobs_;
     uint32_t failures_ = 0;  // in a row
+    uint32_t refusals_ = 0;  // of texts, in a row
+    bool has_answered_ = false;
+    uint64_t rests_ = 0;  // that it has begun
     uint64_t rests_until_ms_ = 0;
     uint64_t tell_again_ms_ = 0;
     uint64_t untold_ = 0;
@@ -412,9 +463,10 @@ const EmbedDesk::Known::Entry* EmbedDesk::Known::find(const Sha256& key, uint64_
     return &entries_.front();
 }
 
-void EmbedDesk::Known::put(const Sha256& key, cache::VectorPtr vector, uint64_t until_ms) {
+void EmbedDesk::Known::put(const Sha256& key, Entry entry) {
     if (const auto before = places_.find(key); before != places_.end()) drop(before->second);
-    entries_.push_front({.key = key, .vector = std::move(vector), .until_ms = until_ms});
+    entry.key = key;
+    entries_.push_front(std::move(entry));
     places_.emplace(key, entries_.begin());
     bytes_ += bytes_of(entries_.front());
     while (bytes_ > known_bytes_max) drop(std::prev(entries_.end()));
@@ -437,7 +489,7 @@ EmbedDesk::~EmbedDesk() {
 void EmbedDesk::on_new_plan(const Plan& plan) {
     const SemanticPlan* const terms = plan.cache != nullptr ? plan.cache->semantic.get() : nullptr;
     std::shared_ptr<const EmbeddingPlan> wanted = terms != nullptr ? terms->embedding : nullptr;
-    if (source_ != nullptr && source_->plan() == wanted.get()) return;
+    if (source_ != nullptr && wanted != nullptr && source_->goes_on_under(wanted)) return;
     const bool knows_on = source_ != nullptr && wanted != nullptr && source_->plan()->identity == wanted->identity;
     if (source_ != nullptr) {
         source_->leave();
@@ -446,6 +498,12 @@ void EmbedDesk::on_new_plan(const Plan& plan) {
     if (!knows_on) known_.clear();
     if (wanted != nullptr && !closed_) source_ = std::make_unique<Source>(*this, names_, std::move(wanted));
     sweep();
+}
+
+/// Vectors of another length than those before are another model's, under the same name.
+void EmbedDesk::learn(const Sha256& key, cache::VectorPtr vector) {
+    if (std::exchange(dimensions_, vector->size()) != vector->size()) known_.clear();
+    known_.put(key, {.vector = std::move(vector), .made_ms = services_.shard().timers().now_ms()});
 }
 
 void EmbedDesk::sweep() noexcept {
@@ -463,11 +521,11 @@ EmbedDesk::Asked EmbedDesk::ask(const EmbeddingPlan& terms, SemanticCache& count
     const Sha256 key = key_of(terms.identity, scope, text);
     if (const Known::Entry* const known = known_.find(key, services_.shard().timers().now_ms())) {
         counts.note_embedding(known->vector != nullptr ? EmbeddingResult::known : EmbeddingResult::refused);
-        return {.vector = known->vector};
+        return {.vector = known->vector, .made_ms = known->made_ms};
     }
-    if (source_->join(key, waiter)) {
-        counts.note_embedding(EmbeddingResult::joined);
-        return {.waits = true};
+    if (const auto underway = source_->join(key, waiter)) {
+        counts.note_embedding(*underway);
+        return {.waits = *underway == EmbeddingResult::joined};
     }
     const auto why_not = source_->begin(key, counts, text, payer, waiter);
     if (why_not) return without(*why_not);

@@ -33,6 +33,7 @@ struct EmbedPayer {
 
 struct Embedded {
     cache::VectorPtr vector;  // null: there is none, or not in time
+    uint64_t made_ms = 0;     // by the shard's clock
     Money cost = 0;           // for the first who asked; 0: nothing, or no price is known
 };
 
@@ -52,14 +53,17 @@ class EmbedDesk {
     ~EmbedDesk();  // idle() first, where it was asked
     EmbedDesk(const EmbedDesk&) = delete;
 
-    /// What the provider of the plan before is asked is answered still, and nothing more is asked of it.
+    /// Where nothing changes of who is asked and how, all stays: connections, a rest, what is known. Else what the
+    /// provider of the plan before is asked is answered still, and nothing more is asked of it.
     void on_new_plan(const Plan& plan);
 
     struct Asked {
         bool waits = false;       // waiter.on_embedded() follows
         cache::VectorPtr vector;  // else this one, which is known; null: there is none
+        uint64_t made_ms = 0;     // when that was answered, by the shard's clock
     };
-    /// Equal texts of one scope that are asked for at once are asked for once.
+    /// Equal texts of one scope that are asked for at once are asked for once; so is one that is late, as long as its
+    /// call runs: there is no vector then.
     /// terms  of the plan that the request began with; where another one is in force, there is no vector.
     /// scope  whose texts these are: what is known of another's is never told.
     [[nodiscard]] Asked ask(const EmbeddingPlan& terms, SemanticCache& counts, std::string_view scope,
@@ -75,6 +79,7 @@ class EmbedDesk {
     static constexpr size_t known_bytes_max = size_t{4} << 20;  // of vectors that are known
     static constexpr uint64_t refusal_kept_ms = 60'000;         // that a text is not asked for which was refused
     static constexpr uint32_t failures_max = 3;                 // in a row; then it rests
+    static constexpr uint32_t refusals_max = 3;                 // of texts in a row; from then on they are failures
     static constexpr uint64_t rest_ms_min = 1'000, rest_ms_max = 30'000, told_rest_ms_max = 60'000;
 
   private:
@@ -83,12 +88,13 @@ class EmbedDesk {
     class Known {
       public:
         struct Entry {
-            Sha256 key;
-            cache::VectorPtr vector;  // null: the provider does not take this text
-            uint64_t until_ms = 0;    // of such a one
+            Sha256 key{};
+            cache::VectorPtr vector;         // null: the provider does not take this text
+            uint64_t made_ms = 0;            // when it was answered
+            uint64_t until_ms = UINT64_MAX;  // of one that is not taken
         };
         [[nodiscard]] const Entry* find(const Sha256& key, uint64_t now_ms);
-        void put(const Sha256& key, cache::VectorPtr vector, uint64_t until_ms);
+        void put(const Sha256& key, Entry entry);
         void clear() noexcept;
 
       private:
@@ -105,11 +111,13 @@ class EmbedDesk {
         std::unordered_map<Sha256, std::list<Entry>::iterator, KeyHash> places_;
         size_t bytes_ = 0;
     };
+    void learn(const Sha256& key, cache::VectorPtr vector);
     void sweep() noexcept;
 
     Services& services_;
     net::NameService& names_;
     Known known_;
+    size_t dimensions_ = 0;                         // of those that are known
     std::unique_ptr<Source> source_;                // null: nobody is asked
     std::vector<std::unique_ptr<Source>> leaving_;  // of plans before
     bool closed_ = false;

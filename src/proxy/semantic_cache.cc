@@ -189,6 +189,7 @@ uint64_t SemanticCache::embedder_in_force() const noexcept { return embedder_of(
 
 void SemanticCache::begin_index(size_t dimensions) {
     dimensions_ = dimensions;
+    newest_ms_ = 0;
     index_ = std::make_unique<cache::SemanticIndex>(cache::SemanticIndex::Options{
         .dimensions = dimensions, .bytes_max = terms_->bytes_max, .ttl_ms = terms_->ttl_ms});
 }
@@ -248,8 +249,12 @@ void SemanticCache::keep(SemanticPut put, uint64_t now_ms) {
     if (put.purges_seen != purges_seen_) return;
     const cache::VectorPtr vector = vector_of(put.entry.text, put.vector, put.embedder);
     if (vector == nullptr) return;
-    // A provider that answers vectors of another length under the same name has another model there.
-    if (index_ == nullptr || vector->size() != dimensions_) begin_index(vector->size());
+    // A provider that answers vectors of another length under the same name has another model there. One of before,
+    // that a shard still knew or that has waited for its answer, does not bring the old one back.
+    const bool is_other = index_ != nullptr && vector->size() != dimensions_;
+    if (is_other && put.made_ms <= newest_ms_) return;
+    if (index_ == nullptr || is_other) begin_index(vector->size());
+    newest_ms_ = std::max(newest_ms_, put.made_ms);
     put.entry.fresh_until_ms = std::min(put.entry.fresh_until_ms, now_ms + terms_->ttl_ms);
     index_->put(put.partition, std::move(put.entry), *vector, now_ms);
 }

@@ -24,6 +24,7 @@ bool SemanticVisit::embed(const SemanticPlan& terms) {
     if (desk_ == nullptr) return false;
     const EmbedDesk::Asked asked = desk_->ask(*terms.embedding, cache_, scope_, text_, payer_, *this);
     vector_ = asked.vector;
+    vector_made_ms_ = asked.made_ms;
     return vector_ != nullptr;
 }
 
@@ -41,6 +42,7 @@ void SemanticVisit::prepare_to_keep(const SemanticPlan& terms) { (void)embed(ter
 /// The vector is there, or there is none: then it goes on as a miss.
 void SemanticVisit::on_embedded(const Embedded& embedded) noexcept {
     vector_ = embedded.vector;
+    vector_made_ms_ = embedded.made_ms;
     if (embedded.cost > 0) waiter_.on_embedding_cost(embedded.cost);
     if (terms_ == nullptr) return;  // it is for what is to be kept alone
     const bool is_waited_for = std::exchange(waits_, false);
@@ -113,6 +115,7 @@ void SemanticVisit::keep(const SemanticPlan& terms, const cache::Key& key, cache
                           .fresh_until_ms = fresh_until_ms},
                 .embedder = terms.embedding != nullptr ? terms.embedding->identity : 0,
                 .vector = std::move(vector_),
+                .made_ms = vector_made_ms_,
                 .purges_seen = purges_seen});
 }
 

@@ -63,7 +63,8 @@ class SemanticVisit final : SemanticAsker, EmbedWaiter {
     const SemanticPlan* terms_ = nullptr;  // once it has asked
     EmbedDesk* desk_ = nullptr;            // null: the index's thread makes vectors
     EmbedPayer payer_;
-    cache::VectorPtr vector_;  // once it is known
+    cache::VectorPtr vector_;      // once it is known
+    uint64_t vector_made_ms_ = 0;  // a provider's
     uint64_t stored_from_ms_ = 0;
     bool asked_ = false;
     bool waits_ = false;

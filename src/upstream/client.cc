@@ -111,7 +111,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         connection_->sender().add_stable(request_head_.view());
         if (!body().empty()) connection_->sender().add_stable(body());
         connection_->sender().flush();
-        sent_ = true;
+        sent_ = ever_sent_ = true;
     }
 
     void on_upstream_connected(Result<void> result) noexcept override {
@@ -223,6 +223,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
         ListLink<CallTag>::unlink();
         client_.shard_.free_later(*this);
         if (whole_) return done_(std::move(answer_));
+        error_.retry = ever_sent_ ? Retry::never : Retry::safe;
         done_(std::unexpected(error_));
     }
 
@@ -241,6 +242,7 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
     uint8_t attempts_ = 0;
     uint8_t interim_heads_ = 0;
     bool sent_ = false;
+    bool ever_sent_ = false;  // in whichever attempt
     bool spoke_ = false;
     bool head_read_ = false;
     bool whole_ = false;

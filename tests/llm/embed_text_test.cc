@@ -93,6 +93,21 @@ TEST_F(EmbedTextCase, WhatIsNoVectorIsRefusedAndPaidFor) {
     EXPECT_NE(read(P::openai, R"({"data":[]})"), "");
 }
 
+/// A vector has no output: whatever is counted is of the text, and none is no count.
+TEST_F(EmbedTextCase, WhateverIsCountedIsInput) {
+    const auto with = [](std::string_view usage) {
+        return R"({"data":[{"index":0,"embedding":[1,1,1,1,1,1,1,1]}],"usage":)" + std::string(usage) + "}";
+    };
+    EXPECT_EQ(read(P::openai, with(R"({"total_tokens":9})")), "");
+    EXPECT_EQ(usage, (Usage{.input = 9, .total = 9, .provenance = Usage::Provenance::reported}));
+    EXPECT_EQ(read(P::openai, with(R"({"prompt_tokens":5,"completion_tokens":3,"total_tokens":8})")), "");
+    EXPECT_EQ(usage, (Usage{.input = 5, .total = 5, .provenance = Usage::Provenance::reported}));
+    for (const char* const none : {R"({"prompt_tokens":0,"total_tokens":0})", R"({"total_tokens":0})", "{}", "null"}) {
+        EXPECT_EQ(read(P::openai, with(none)), "");
+        EXPECT_EQ(usage, Usage{}) << none;
+    }
+}
+
 TEST_F(EmbedTextCase, GreatNumbersHaveADirectionToo) {
     EXPECT_EQ(read(P::openai, R"({"data":[{"embedding":[3e38,3e38,3e38,3e38,3e38,3e38,3e38,3e38]}]})"), "");
     EXPECT_NEAR(vector[0], 1 / std::sqrt(8.0), 1e-6);

@@ -16,6 +16,7 @@
 #include <thread>
 #include <vector>
 
+#include "loom/proxy/embedding_plan.h"
 #include "semantic_visit.h"
 
 namespace loom::proxy {
@@ -390,6 +391,42 @@ TEST_F(Semantic, WhoWantsAYoungAnswerGetsOneThoughAnOlderComesFirst) {
     EXPECT_EQ(ask("30").body, "old");
     EXPECT_EQ(ask("30", "alice", terms_of(), now_ms - 500).body, "young");
     EXPECT_EQ(ask("30", "alice", terms_of(), now_ms + 1).body, "");
+}
+
+/// A provider's vectors of another length are another model's; one of before does not bring that back.
+TEST_F(Semantic, AnotherLengthBeginsAnewOnlyWhereItIsTheNewest) {
+    SemanticPlan terms = *terms_of();
+    auto embedding = std::make_shared<EmbeddingPlan>();
+    embedding->identity = 5;
+    terms.embedding = embedding;
+    cache.set_terms(std::make_shared<SemanticPlan>(terms));
+    const uint64_t now_ms = loop.shard().timers().now_ms();
+    uint64_t number = 0;
+    const auto keep = [&](size_t dimensions, uint64_t made_ms) {
+        auto answer = answer_of("it", now_ms);
+        const uint64_t fresh_until_ms = answer->stored_ms + 60'000;
+        number += 1;
+        cache.put({.partition = partition,
+                   .entry = {.key = key_of(number),
+                             .scope = "alice",
+                             .text = std::to_string(number),
+                             .answer = std::move(answer),
+                             .fresh_until_ms = fresh_until_ms},
+                   .embedder = embedding->identity,
+                   .vector = std::make_shared<std::vector<float>>(dimensions, 1.0f),
+                   .made_ms = made_ms});
+    };
+    keep(8, 100);
+    keep(8, 110);
+    expect_entries(2);
+    keep(16, 120);
+    keep(16, 130);
+    keep(8, 110);  // a shard knew it still
+    keep(8, 130);  // or its answer came late
+    keep(16, 90);  // of the right length it is welcome, however old
+    expect_entries(3);
+    keep(8, 131);
+    expect_entries(1);
 }
 
 TEST_F(Semantic, WhoLeavesIsNotToldAndAfterItsEndNobodyIsAsked) {

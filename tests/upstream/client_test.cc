@@ -10,6 +10,7 @@
 #include <fstream>
 #include <optional>
 
+#include "../wire/full_backlog.h"
 #include "../wire/scripted_upstream.h"
 #include "../wire/tls_front.h"
 #include "tls_certificates.h"
@@ -186,6 +187,61 @@ TEST_F(ClientTest, ANameThatIsNone) {
     const auto answer = ask();
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code, Errc::unreachable);
+    EXPECT_EQ(answer.error().retry, Retry::safe);
+}
+
+/// Whoever pays by what has left must not go by how it ended: the same end has either.
+TEST_F(ClientTest, TellsWhetherAnythingHasLeft) {
+    ClientOptions options;
+    options.timeout_ms = 50;
+    start(
+        [&](UpstreamConnection& connection) {
+            (void)connection.read_request();
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            (void)connection.read_request();
+            gate.wait();
+        },
+        options);
+    EXPECT_TRUE(ask());
+    const auto unanswered = ask();
+    ASSERT_FALSE(unanswered);
+    EXPECT_EQ(unanswered.error().code, Errc::timed_out);
+    EXPECT_EQ(unanswered.error().retry, Retry::never);
+    gate.open();
+    end_client();
+
+    const wire::FullBacklog full;
+    options.endpoint = {.host = "issuer.test", .port = full.port()};
+    options.authority = "issuer.test";
+    client = std::make_unique<Client>(shard, names, options);
+    const auto unconnected = ask();
+    ASSERT_FALSE(unconnected);
+    EXPECT_EQ(unconnected.error().code, Errc::timed_out);
+    EXPECT_EQ(unconnected.error().retry, Retry::safe);
+
+    std::optional<Error> ended;
+    client->ask({.target = "/"}, [&](Result<ClientAnswer> answer) { ended = answer.error(); });
+    shard.tick();
+    client->close();
+    while (!ended) shard.tick();
+    EXPECT_EQ(ended->code, Errc::cancelled) << "while it connects";
+    EXPECT_EQ(ended->retry, Retry::safe);
+}
+
+/// A pooled connection that died unseen has taken it, perhaps; that the fresh one was not made does not undo that.
+TEST_F(ClientTest, WhatLeftInOneTryHasLeft) {
+    start([&](UpstreamConnection& connection) {
+        (void)connection.read_request();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        (void)connection.read_request();
+        upstream->stop_listening();
+        connection.reset();
+    });
+    EXPECT_TRUE(ask());
+    const auto answer = ask();
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code, Errc::refused);
+    EXPECT_EQ(answer.error().retry, Retry::never);
 }
 
 /// The front's certificate is the host's; whether it is believed is up to the trust.

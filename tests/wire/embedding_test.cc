@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "full_backlog.h"
 #include "protocols.h"
 #include "sigv4_verifier.h"
 #include "state_directory.h"
@@ -109,11 +110,36 @@ class Embedding : public WireTest {
         upstream().end_connections();
         return gate;
     }
-    /// Begins anew with what is told of the provider: a rest, too, is over.
     void reload() { loom().reload(conf.text()); }
+    /// With another key: what is told of the provider is over, a rest, too.
+    void begin_anew() {
+        conf.set("provider.embed.api_key", fmt::format("sk-of-the-embedder-{}", ++keys_));
+        reload();
+    }
+    /// Its vectors wait for it.
+    static ScriptedUpstream::Script wait_for(const Gate& gate, std::string bytes) {
+        return [gate, bytes = std::move(bytes)](UpstreamConnection& connection) {
+            while (connection.read_request()) {
+                gate.wait();
+                if (!connection.send(bytes)) return;
+            }
+        };
+    }
+    /// It is asked again within the time of a test, and answers.
+    void expect_awake() {
+        embed_with(answer_with(embed));
+        const Deadline deadline = Deadline::standard();
+        for (int i = 0; loom().metric("loom_ai_cache_semantic_entries") == 0 && !deadline.passed(); ++i) {
+            (void)status(body_of(asked, fmt::format(R"(,"seed":{})", i)));
+            std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the pace of it
+        }
+        EXPECT_EQ(status(body_of(in_other_words, R"(,"seed":1000)")), "miss");
+        EXPECT_EQ(count_of("answered"), 2);
+    }
 
   private:
     std::unique_ptr<ScriptedUpstream> embedder_;
+    int keys_ = 0;
 };
 
 TEST_F(Embedding, WhoAsksTheSameInOtherWordsGetsTheAnswerThatIsKept) {
@@ -234,19 +260,17 @@ TEST_F(Embedding, WhatIsLateIsAMissAndAfterThreeNobodyWaits) {
 }
 
 TEST_F(Embedding, WhatComesLateIsThereForTheNext) {
-    conf.set("semantic_cache.embedding.timeout", "100ms");
+    conf.set("semantic_cache.embedding.timeout", "1s");
     Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
-        while (connection.read_request()) {
-            gate.wait();
-            if (!connection.send(vector_answer(numbers_of(asked)))) return;
-        }
-    });
+    embed_with(wait_for(gate, vector_answer(numbers_of(asked), R"({"prompt_tokens":9,"total_tokens":9})")));
     begin();
     EXPECT_EQ(status(body_of(asked)), "miss");
     EXPECT_EQ(count_of("late"), 1);
+    EXPECT_EQ(status(body_of(asked, R"(,"seed":9)")), "miss");
+    EXPECT_EQ(count_of("late"), 2) << "its call runs still: nobody waits for it, and it is not paid for twice";
+    EXPECT_EQ(embedder().request_count(), 1u);
     gate.open();
-    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7) << "it is paid for";
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 9) << "it is paid for";
     EXPECT_EQ(status(body_of(asked, R"(,"seed":1)")), "miss");
     EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 1);
     EXPECT_EQ(count_of("known"), 1);
@@ -260,7 +284,7 @@ TEST_F(Embedding, ErrorsAreMisses) {
         embed_with(answer_always(answer(R"({"error":{"message":"no"}})", code)));
         EXPECT_EQ(status(body_of(fmt::format("{} {}", asked, code))), "miss") << code;
         EXPECT_EQ(count_of("refused"), ++failed);
-        reload();
+        begin_anew();
     }
     embed_with([](UpstreamConnection& connection) { (void)connection.read_request(), connection.reset(); });
     EXPECT_EQ(status(body_of("weather")), "miss");
@@ -292,18 +316,46 @@ TEST_F(Embedding, ATextThatIsRefusedIsNotAskedForAgainAndOthersAre) {
     EXPECT_EQ(count_of("resting"), 0);
 }
 
+/// An error that is told of a text may be one of the conf: a deployment, a version or a model that is not there.
+TEST_F(Embedding, WhoRefusesEveryTextIsLeftInPeace) {
+    embed_with(answer_always(answer("{}", "400 Bad Request")));
+    begin();
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(status(body_of(fmt::format("{} {}", asked, i))), "miss");
+    EXPECT_EQ(embedder().request_count(), 3u);
+    EXPECT_EQ(count_of("resting"), 2);
+}
+
+TEST_F(Embedding, WhoRefusesOneTextAfterTheOtherRestsInTheEnd) {
+    begin();
+    (void)keep(body_of("Which mountain is the tallest?"));
+    embed_with(answer_always(answer("{}", "400 Bad Request")));
+    for (int i = 0; i < 6; ++i) EXPECT_EQ(status(body_of(fmt::format("{} {}", asked, i))), "miss");
+    EXPECT_EQ(embedder().request_count(), 1u + 5u) << "two may be the texts' fault, three more are failures";
+    EXPECT_EQ(count_of("resting"), 1);
+}
+
 TEST_F(Embedding, AfterItsRestItIsAskedAgain) {
     embed_with(answer_always(answer("{}", "503 Service Unavailable")));
     begin();
     for (int i = 0; i < 3; ++i) EXPECT_EQ(status(body_of(fmt::format("{} {}", asked, i))), "miss");
-    embed_with(answer_with(embed));
-    const Deadline deadline = Deadline::standard();
-    for (int i = 0; loom().metric("loom_ai_cache_semantic_entries") == 0 && !deadline.passed(); ++i) {
-        (void)status(body_of(asked, fmt::format(R"(,"seed":{})", i)));
-        std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the pace of it
+    expect_awake();
+}
+
+/// However many texts were on their way when it failed: that is one failure of three texts, and its rest the first.
+TEST_F(Embedding, ManyFailuresAtOnceAreNoReasonForALongRest) {
+    Gate gate;
+    embed_with(wait_for(gate, answer("{}", "503 Service Unavailable")));
+    begin();
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 16; ++i) {
+        clients.push_back(client());
+        clients.back().send(chat_request(body_of(fmt::format("{} {}", asked, i))));
     }
-    EXPECT_EQ(status(body_of(in_other_words, R"(,"seed":1000)")), "miss");
-    EXPECT_EQ(count_of("answered"), 2);
+    (void)embedder().request(15);
+    gate.open();
+    for (RawClient& one : clients) EXPECT_EQ(status_of(one.read_response()), "miss");
+    EXPECT_EQ(count_of("refused"), 16);
+    expect_awake();
 }
 
 TEST_F(Embedding, WhatIsNoVectorIsRefused) {
@@ -316,7 +368,7 @@ TEST_F(Embedding, WhatIsNoVectorIsRefused) {
         embed_with(answer_always(bytes));
         EXPECT_EQ(status(body_of(fmt::format("{} {}", asked, unusable))), "miss") << what;
         EXPECT_EQ(count_of("unusable"), ++unusable) << what;
-        reload();
+        begin_anew();
     };
     for (const std::string_view numbers :
          {"[0,0,0,0,0,0,0,0]", "[1,2,3]", "[]", "[1,2,3,4,5,6,7,\"8\"]", "[1,2,3,4,5,6,7,null]", "\"AAAA\"", "{}",
@@ -379,6 +431,9 @@ TEST_F(Embedding, AnotherLengthUnderTheSameNameBeginsAnew) {
     EXPECT_EQ(status(body_of(in_other_words)), "miss") << "two lengths are never compared";
     (void)keep(body_of("Which mountain is the tallest?"), 2);  // of the new ones
     EXPECT_EQ(status(body_of(once_more)), "semantic");
+    const size_t before = embedder().request_count();
+    (void)keep(body_of(asked, R"(,"seed":1)"), 3);
+    EXPECT_EQ(embedder().request_count(), before + 1) << "what was known is the other model's";
 }
 
 TEST_F(Embedding, AnotherModelBeginsAnew) {
@@ -402,13 +457,39 @@ TEST_F(Embedding, AnotherModelBeginsAnew) {
     EXPECT_EQ(embedder().request_count(), before);
 }
 
+TEST_F(Embedding, AReloadThatChangesNothingOfItKeepsItsRest) {
+    embed_with(answer_always(answer("{}", "429 Too Many Requests", "Retry-After: 60\r\n")));
+    begin();
+    EXPECT_EQ(status(body_of(asked)), "miss");
+    conf.set("semantic_cache.similarity_threshold", "0.8");
+    reload();
+    EXPECT_EQ(status(body_of(in_other_words)), "miss");
+    EXPECT_EQ(count_of("resting"), 1);
+    EXPECT_EQ(embedder().request_count(), 1u);
+    embed_with(answer_with(embed));
+    begin_anew();
+    (void)keep(body_of(once_more));
+}
+
+TEST_F(Embedding, AReloadThatChangesNothingOfItKeepsItsConnectionsAndWhatIsKnown) {
+    begin();
+    (void)keep(body_of(asked));
+    conf.set(fmt::format("price.{}.input_per_1m", model), "1");
+    reload();
+    (void)keep(body_of(asked, R"(,"seed":1)"), 2);
+    EXPECT_EQ(count_of("known"), 1);
+    (void)keep(body_of("Which mountain is the tallest?"), 3);
+    EXPECT_EQ(embedder().connection_count(), 1u);
+}
+
 TEST_F(Embedding, AReloadWhileATextIsOnItsWayHarmsNobody) {
-    Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
+    Gate gate, gone;
+    embed_with([gate, gone](UpstreamConnection& connection) mutable {
         while (connection.read_request()) {
             gate.wait();
             if (!connection.send(vector_answer(numbers_of(asked)))) return;
         }
+        gone.open();
     });
     begin();
     RawClient one = client();
@@ -422,6 +503,7 @@ TEST_F(Embedding, AReloadWhileATextIsOnItsWayHarmsNobody) {
     EXPECT_EQ(status_of(told), "miss");
     EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
     EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 0) << "it is another's vector now";
+    gone.wait();  // nobody is asked over that connection any more
 }
 
 // Whose texts they are, and where they may go.
@@ -638,6 +720,33 @@ TEST_F(EmbeddingLedger, WhatWasAskedAndNotAnsweredIsEstimated) {
     EXPECT_EQ(number_in(told, "attempts_estimated"), 1) << told;
 }
 
+TEST_F(EmbeddingLedger, WhatNeverLeftCostsNothing) {
+    const FullBacklog full;
+    conf.set("provider.embed.base_url", fmt::format("http://127.0.0.1:{}/v1", full.port()));
+    conf.set("semantic_cache.embedding.timeout", "50ms");
+    begin();
+    EXPECT_EQ(status(body_of(asked)), "miss");
+    EXPECT_EQ(count_of("late"), 1);
+    const std::string told = page("/tester", 2);
+    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
+}
+
+TEST_F(EmbeddingLedger, NorDoesWhatADrainEndsWhileItConnects) {
+    const FullBacklog full;
+    conf.set("provider.embed.base_url", fmt::format("http://127.0.0.1:{}/v1", full.port()));
+    conf.set("semantic_cache.embedding.timeout", "1s");  // and the call goes on for longer
+    begin();
+    EXPECT_EQ(status(body_of(asked)), "miss");
+    loom().stop_cleanly();
+    LoomProcess again(conf.text());
+    const std::string told = ask_once(again.admin_port(), request("GET", "/ai/usage/tester")).body;
+    EXPECT_EQ(number_in(told, "attempts"), 2) << told;
+    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
+    again.stop_cleanly();
+}
+
 TEST_F(EmbeddingLedger, WhatWasRefusedCostsNothing) {
     embed_with(answer_always(answer("{}", "500 Internal Server Error")));
     begin();
@@ -651,6 +760,16 @@ TEST_F(EmbeddingLedger, AnAnswerWithoutUsageIsEstimated) {
     begin();
     (void)keep(body_of(asked));
     EXPECT_EQ(number_in(page("/tester", 2), "attempts_estimated"), 1);
+}
+
+TEST_F(EmbeddingLedger, AnAnswerThatTellsTheTotalAloneIsBookedByIt) {
+    embed_with(answer_with(
+        [](const Message& request) { return vector_answer(numbers_of(request.body), R"({"total_tokens":11})"); }));
+    begin();
+    (void)keep(body_of(asked));
+    const std::string told = page("/tester", 2);
+    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
+    EXPECT_TRUE(contains(told, R"("cost":"0.0111425")")) << told;
 }
 
 TEST_F(EmbeddingLedger, ItsMoneyIsOfTheBudget) {

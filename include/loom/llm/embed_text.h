@@ -31,7 +31,7 @@ class EmbedText {
 
     /// The one vector of an answer with status 200, as a unit vector. The OpenAI protocol's base64 is understood too.
     /// dimensions  that it must have; 0: any number from vector_dimensions_min to vector_dimensions_max.
-    /// usage       written when the answer reports it, also where the vector is of no use: it was paid for.
+    /// usage       the input, written when the answer reports any, also where the vector is of no use: it was paid for.
     /// Errors      bad_message (upstream): no JSON, none or several vectors, another length, what is not finite, only
     ///             zeros. `into` is empty then.
     [[nodiscard]] Result<void> read(EmbedProtocol protocol, std::string_view body, size_t dimensions,

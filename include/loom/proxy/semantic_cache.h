@@ -66,6 +66,7 @@ struct SemanticPut {
     cache::SemanticEntry entry;
     uint64_t embedder = 0;     // as the ticket's
     cache::VectorPtr vector;   // null: the thread makes it
+    uint64_t made_ms = 0;      // when a provider had made it: one of another length counts only if it is the newest
     uint64_t purges_seen = 0;  // when its request began: what was purged meanwhile is not kept
 };
 
@@ -174,6 +175,7 @@ class SemanticCache {
     std::shared_ptr<const SemanticPlan> terms_;
     std::unique_ptr<cache::SemanticIndex> index_;
     size_t dimensions_ = 0;    // of index_
+    uint64_t newest_ms_ = 0;   // SemanticPut::made_ms of the newest vector that has come into it
     uint64_t expired_ms_ = 0;  // when it was last looked for what is over
     uint64_t purges_seen_ = 0;
 

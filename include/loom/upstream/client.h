@@ -51,7 +51,7 @@ class Client final : PoolWatch {
     /// by a fresh one; whatever else fails is told.
     /// Errors  exhausted (internal): exchange_count_max run already, no descriptor.   cancelled (internal): close().
     ///         timed_out, refused, unreachable, reset, closed, tls_failed, bad_message, head_too_large, too_large,
-    ///         unsupported (a coding that was not asked for): upstream.
+    ///         unsupported (a coding that was not asked for): upstream. Retry::safe where not a byte left, in any try.
     /// Returns  its number, for cancel(); 0: it will be refused.
     uint64_t ask(ClientRequest request, Done done);
     /// Nobody waits for this one any more: it ends as cancelled. Nothing where it has ended already.
