@@ -12,8 +12,11 @@ namespace {
 namespace dom = simdjson::dom;
 
 constexpr size_t depth_max = 16;
+constexpr size_t warm_bytes_max = 256 * 1024;  // of an answer: what larger ones take is given back
 
-std::unexpected<Error> no_answer(const char* what) noexcept { return fail(Errc::bad_message, Side::upstream, what); }
+/// Well formed. What the request is may have made it so, and it says nothing of the guard's health.
+std::unexpected<Error> no_answer(const char* what) noexcept { return fail(Errc::unsupported, Side::upstream, what); }
+std::unexpected<Error> no_json() noexcept { return fail(Errc::bad_message, Side::upstream, "is no JSON object"); }
 
 bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
@@ -116,15 +119,23 @@ struct ExternalReader::Scratch {
         if (parser.capacity() < capacity && parser.allocate(capacity, depth_max) != simdjson::SUCCESS) return false;
         return parser.parse(text.data(), text.size()).get(out) == simdjson::SUCCESS;
     }
+    void give_back_large() {
+        if (parser.capacity() > warm_bytes_max) parser = dom::parser();
+    }
 };
 
 ExternalReader::ExternalReader() : scratch_(std::make_unique<Scratch>()) {}
 ExternalReader::~ExternalReader() = default;
 ExternalReader::ExternalReader(ExternalReader&&) noexcept = default;
 
+/// Of each byte: a word of simdjson's tape, a place in its index, five thirds of a string, and a copy with padding.
+size_t ExternalReader::memory_bytes_max(size_t document_bytes) noexcept {
+    return document_bytes * (sizeof(uint64_t) + sizeof(uint32_t) + 2 + 1) + 4096;
+}
+
 Result<ExternalVerdict> ExternalReader::read_webhook(std::string_view document, std::span<const uint32_t> text_bytes) {
     dom::object answer;
-    if (!scratch_->read(document, answer)) return no_answer("is no JSON object");
+    if (!scratch_->read(document, answer)) return no_json();
     std::string_view word;
     if (!read_text(answer, "verdict", word)) return no_answer("does not say 'verdict' once, as a text");
     ExternalVerdict verdict;
@@ -171,7 +182,9 @@ class Moderation {
         return std::ranges::find(terms_.thresholds, name, &ModerationTerms::Threshold::category) !=
                terms_.thresholds.end();
     }
+    /// There may be as many names as the answer has room for, and some fill a reason.
     void note(std::string_view name) {
+        if (names_.size() == ExternalReader::names_max || !is_word(name)) return;
         if (std::ranges::find(names_, name) == names_.end()) names_.push_back(name);
     }
 
@@ -224,10 +237,17 @@ class Moderation {
 
 Result<ExternalVerdict> ExternalReader::read_moderations(std::string_view document, size_t text_count,
                                                          const ModerationTerms& terms) {
+    auto verdict = judge_moderations(document, text_count, terms);
+    scratch_->give_back_large();
+    return verdict;
+}
+
+Result<ExternalVerdict> ExternalReader::judge_moderations(std::string_view document, size_t text_count,
+                                                          const ModerationTerms& terms) {
     dom::object answer;
     dom::element element;
     dom::array results;
-    if (!scratch_->read(document, answer)) return no_answer("is no JSON object");
+    if (!scratch_->read(document, answer)) return no_json();
     if (find(answer, "results", element) != Found::one || element.get(results) != simdjson::SUCCESS)
         return no_answer("has no list of 'results'");
     ExternalVerdict verdict;
@@ -244,7 +264,7 @@ Result<ExternalVerdict> ExternalReader::read_moderations(std::string_view docume
     }
     if (count != text_count) return no_answer("has not one result for each text");
     for (const std::string_view name : names) {
-        if (!is_word(name) || verdict.reason.size() + name.size() + 2 > reason_bytes_max) continue;
+        if (verdict.reason.size() + name.size() + 2 > reason_bytes_max) continue;
         if (!verdict.reason.empty()) verdict.reason += ", ";
         verdict.reason += name;
     }

@@ -51,11 +51,15 @@ class GuardDesk {
     void on_new_plan(const Plan& plan);
 
     /// question  its document; what was written of it is moved away. allow: it is asked, and `waiter` will hear of it.
-    /// Returns   else why not: resting, busy. It has been counted.
+    /// Returns   else why not: resting, busy. It has been counted, as answers are, but for those that name what is to
+    /// be
+    ///           masked: whether they can be obeyed is yet to be seen.
     [[nodiscard]] GuardResult ask(const std::shared_ptr<const ExternalGuardPlan>& guard, ByteBuffer question,
                                   GuardWaiter& waiter);
-    /// A guard that is not asked, or whose answer was found to be none only later.
+    /// A guard that is not asked: counted and told.
     void note_failure(const std::shared_ptr<const ExternalGuardPlan>& guard, GuardResult result, std::string_view what);
+    /// For the log alone.
+    void tell(const std::shared_ptr<const ExternalGuardPlan>& guard, std::string_view what);
 
     /// Ends what runs: nobody waits any more.
     void close() noexcept;

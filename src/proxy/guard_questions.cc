@@ -79,7 +79,7 @@ void GuardQuestions::give_up(size_t guard) noexcept {
 bool GuardQuestions::has_room(size_t guard, size_t bytes) noexcept {
     Question& question = questions_[guard];
     if (question.too_large) return false;
-    const bool fits = text_bytes_ <= guards_[guard]->text_bytes_max && text_count_ <= ExternalGuardPlan::texts_max &&
+    const bool fits = text_bytes_ <= guards_[guard]->text_bytes_max && text_count_ <= guards_[guard]->texts_max() &&
                       question.bytes.size() + bytes <= guards_[guard]->question_bytes_max();
     if (!fits) give_up(guard);
     return fits;
@@ -95,7 +95,7 @@ void GuardQuestions::take(const TextPiece& piece) {
     const bool begins = piece.text == text_count_;
     if (begins) {
         text_count_ += 1;
-        if (text_count_ <= ExternalGuardPlan::texts_max + 1) {
+        if (text_count_ <= ExternalGuardPlan::webhook_texts_max + 1) {
             const uint32_t none = 0;
             lengths_.append({reinterpret_cast<const char*>(&none), sizeof none});
         }
@@ -108,7 +108,7 @@ void GuardQuestions::take(const TextPiece& piece) {
         append_escaped(questions_[i].bytes, piece.bytes);
         (void)has_room(i, 0);
     }
-    if (text_count_ > ExternalGuardPlan::texts_max) return;
+    if (text_count_ > ExternalGuardPlan::webhook_texts_max) return;
     const auto size = static_cast<uint32_t>(piece.at + piece.bytes.size());
     std::memcpy(lengths_.data() + (text_count_ - 1) * sizeof size, &size, sizeof size);
 }

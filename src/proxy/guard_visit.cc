@@ -9,6 +9,7 @@ std::span<const uint32_t> GuardVisit::Inquiry::text_bytes() const noexcept { ret
 
 void GuardVisit::Inquiry::on_guard_answer(GuardResult answer, guard::ExternalVerdict said) noexcept {
     result = answer;
+    is_counted = answer != GuardResult::mask;
     verdict = std::move(said);
     if (--visit_.awaited_ == 0) visit_.shard_.schedule(visit_.waiting_);
 }
@@ -26,6 +27,13 @@ GuardVisit::GuardVisit(GuardDesk& desk, observe::ShardMetrics& metrics, io::Shar
         inquiries_.emplace_back(std::make_unique<Inquiry>(*this, guard))->acts = guard->acts && !plan.dry_run;
 }
 
+/// What came of a mask is known only now.
+GuardVisit::~GuardVisit() {
+    for (const auto& one : inquiries_)
+        if (!one->is_counted)
+            metrics_.external_guard(one->plan->series).results[static_cast<size_t>(one->result)].add();
+}
+
 size_t GuardVisit::memory_bytes() const noexcept {
     return (questions_ ? questions_->memory_bytes() : 0) + (edits_ ? edits_->memory_bytes() : 0);
 }
@@ -41,11 +49,11 @@ Result<GuardVisit::Step> GuardVisit::step() {
         if (awaited_ > 0) return Step::wait;
         judge();
     }
-    if (phase_ == Phase::mask) {
+    if (phase_ == Phase::mask || phase_ == Phase::sort) {
         if (edits_->turn()) return Step::again;
-        end_masking();
+        phase_ == Phase::mask ? end_masking() : end_sorting();
     }
-    return Step::over;
+    return phase_ == Phase::over ? Step::over : Step::again;
 }
 
 void GuardVisit::give_up() {
@@ -54,8 +62,11 @@ void GuardVisit::give_up() {
     questions_.reset();
     edits_.reset();
     for (const auto& one : inquiries_) {
-        const bool masks = one->acts && one->result == GuardResult::mask;
-        if (is_asked && !masks) continue;
+        if (is_asked && one->masks()) {
+            desk_.tell(one->plan, "no memory to mask what it has named (limit.bodies_in_memory)");
+            if (missed_ == nullptr) missed_ = one->plan.get();  // on_failure is of guards that say nothing
+        }
+        if (is_asked) continue;
         one->result = GuardResult::busy;
         desk_.note_failure(one->plan, GuardResult::busy, "no memory to ask it with (limit.bodies_in_memory)");
         if (missed_ == nullptr && one->acts && one->plan->is_closed) missed_ = one->plan.get();
@@ -85,29 +96,32 @@ void GuardVisit::judge() {
         if (one->result == GuardResult::block) block(*one);
         if (is_failure(one->result))
             missed = missed == nullptr && one->acts && one->plan->is_closed ? one.get() : missed;
-        if (one->result == GuardResult::mask && one->acts)
-            spans_.insert(spans_.end(), one->verdict.spans.begin(), one->verdict.spans.end());
+        if (one->masks()) maskers_.push_back(one.get());
     }
     if (blocked_by_ != nullptr) return;
     if (missed != nullptr) {
         missed_ = missed->plan.get();
         return;
     }
-    const bool masks =
-        std::ranges::any_of(inquiries_, [](const auto& one) { return one->acts && one->result == GuardResult::mask; });
-    if (masks) begin_masking();
+    questions_.reset();
+    if (!maskers_.empty()) begin_masking();
 }
 
+/// A request is refused once, by the first.
 void GuardVisit::block(const Inquiry& one) {
     observe::GuardSeries& series = metrics_.external_guard(one.plan->series);
-    (one.acts ? series.blocked : series.would_block).add();
-    if (one.acts && blocked_by_ == nullptr) blocked_by_ = one.plan.get();
+    if (!one.acts) return series.would_block.add();
+    if (blocked_by_ != nullptr) return;
+    series.blocked.add();
+    blocked_by_ = one.plan.get();
 }
 
 /// Of several guards: what any of them has named goes.
 void GuardVisit::begin_masking() {
+    spans_.clear();
+    for (const Inquiry* const one : maskers_)
+        spans_.insert(spans_.end(), one->verdict.spans.begin(), one->verdict.spans.end());
     guard::join_spans(spans_);
-    questions_.reset();
     edits_.emplace(blocks_, document_, spans_);
     phase_ = Phase::mask;
 }
@@ -115,19 +129,47 @@ void GuardVisit::begin_masking() {
 void GuardVisit::end_masking() {
     phase_ = Phase::over;
     if (!edits_->is_misplaced() && !edits_->is_unfit()) return;
-    const bool misplaced = edits_->is_misplaced();
+    if (maskers_.size() > 1 && sorted_ == 0) return sort_next();
+    // What goes well one by one goes well together; were it not so, nothing of it would go on.
+    for (Inquiry* const one : maskers_)
+        if (sorted_ > 0)
+            one->is_unfit = true;
+        else
+            judge_spans(*one, *edits_);
     edits_.reset();
-    for (const auto& one : inquiries_) {
-        if (one->result != GuardResult::mask || !one->acts) continue;
-        if (!misplaced) {
-            block(*one);
-            continue;
-        }
-        one->result = GuardResult::bad_answer;
-        desk_.note_failure(one->plan, GuardResult::bad_answer,
-                           "its answer has a span that cuts a character: places are bytes of UTF-8");
-        if (missed_ == nullptr && one->plan->is_closed) missed_ = one->plan.get();
+    refuse_unfit();
+}
+
+/// One guard that names nonsense takes nothing from what another has named.
+void GuardVisit::sort_next() {
+    edits_.emplace(blocks_, document_, maskers_[sorted_]->verdict.spans);
+    phase_ = Phase::sort;
+}
+
+void GuardVisit::end_sorting() {
+    judge_spans(*maskers_[sorted_], *edits_);
+    edits_.reset();
+    sorted_ += 1;
+    if (sorted_ < maskers_.size()) return sort_next();
+    phase_ = Phase::over;
+    refuse_unfit();
+    std::erase_if(maskers_, [](const Inquiry* one) { return !one->masks(); });
+    if (blocked_by_ == nullptr && missed_ == nullptr && !maskers_.empty()) begin_masking();
+}
+
+void GuardVisit::judge_spans(Inquiry& one, const GuardEdits& edits) {
+    if (edits.is_misplaced()) {
+        one.result = GuardResult::bad_answer;
+        desk_.tell(one.plan, "its answer has a span that cuts a character: places are bytes of UTF-8");
+        if (missed_ == nullptr && one.plan->is_closed) missed_ = one.plan.get();
+        return;
     }
+    one.is_unfit = edits.is_unfit();
+}
+
+void GuardVisit::refuse_unfit() {
+    for (const Inquiry* const one : maskers_)
+        if (one->is_unfit) block(*one);
 }
 
 std::string_view GuardVisit::told(Arena& arena) const {

@@ -21,6 +21,7 @@ class GuardVisit {
     /// All of it is borrowed. waiting  runs when an answer has come; where step() says so, its owner lets it run.
     GuardVisit(GuardDesk& desk, observe::ShardMetrics& metrics, io::Shard& shard, const GuardPlan& plan,
                std::string_view document, const GuardSubject& subject, io::Runnable& waiting);
+    ~GuardVisit();
 
     enum class Step : uint8_t {
         again,  // there is more to do: in another turn
@@ -31,7 +32,8 @@ class GuardVisit {
     [[nodiscard]] Result<Step> step();
     /// What it holds now, beside the document and what is asked at the moment.
     [[nodiscard]] size_t memory_bytes() const noexcept;
-    /// There is no memory to go on with: whom it has not asked yet has failed.
+    /// There is no memory to go on with: whom it has not asked yet has failed, and where one has said what is to be
+    /// masked the request does not go on.
     void give_up();
 
     // Once it is over.
@@ -65,14 +67,23 @@ class GuardVisit {
         std::shared_ptr<const ExternalGuardPlan> plan;
         GuardResult result = GuardResult::allow;
         guard::ExternalVerdict verdict;
-        bool acts = false;  // and not only counts
+        bool acts = false;      // and not only counts
+        bool is_unfit = false;  // what it names cannot be masked
+        bool is_counted = true;
+
+        [[nodiscard]] bool masks() const noexcept { return acts && result == GuardResult::mask; }
     };
 
-    enum class Phase : uint8_t { write, wait, mask, over };
+    /// mask: all that was named; sort: what each has named by itself, to see whose cannot be.
+    enum class Phase : uint8_t { write, wait, mask, sort, over };
     void ask_all();
     void judge();
     void begin_masking();
     void end_masking();
+    void sort_next();
+    void end_sorting();
+    void judge_spans(Inquiry& one, const GuardEdits& edits);
+    void refuse_unfit();
     void block(const Inquiry& one);
 
     GuardDesk& desk_;
@@ -85,6 +96,8 @@ class GuardVisit {
     std::vector<std::unique_ptr<Inquiry>> inquiries_;
     std::vector<guard::ExternalSpan> spans_;
     std::optional<GuardEdits> edits_;
+    std::vector<Inquiry*> maskers_;  // who act, in order
+    size_t sorted_ = 0;              // of those
     size_t awaited_ = 0;
     Phase phase_ = Phase::write;
     const ExternalGuardPlan* blocked_by_ = nullptr;

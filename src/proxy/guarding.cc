@@ -69,7 +69,8 @@ bool Guarding::turn(Exchange& x) {
     const Result<void> ended = step ? own.end() : std::unexpected(step.error());
     own.let_go();
     if (!ended) return own.stop(ended.error());
-    own.over_ = x.plan().guard->external.empty();
+    own.over_ = x.plan().guard->external.empty() || own.withholds_;
+    if (own.withholds_) own.withhold();
     if (own.over_) return false;
     own.begin_visit();
     return own.visit_turn();
@@ -92,6 +93,14 @@ void Guarding::begin_visit() {
                                .model = model};
     visit_ = std::make_unique<GuardVisit>(x_.services_.guards(), x_.services_.metrics(), x_.services_.shard(),
                                           *x_.plan().guard, x_.body_.view(), subject, *this);
+}
+
+/// Whoever tries its guards out means to keep such requests from others, and a dry run keeps nothing from anybody.
+void Guarding::withhold() {
+    for (const auto& guard : x_.plan().guard->external) {
+        const std::string_view word = x_.text_.join("guard.", guard->name, ":withheld");
+        summary_ = summary_.empty() ? word : x_.text_.join(summary_, " ", word);
+    }
 }
 
 bool Guarding::visit_turn() {
@@ -177,6 +186,7 @@ void Guarding::let_go() noexcept {
 }
 
 Result<void> Guarding::end() {
+    withholds_ = x_.plan().guard->dry_run && (gave_up_ || guard_->changes() || guard_->blocked());
     if (gave_up_) {
         x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
         return expect_answer();

@@ -80,6 +80,7 @@ class Guarding final : public io::Runnable {
     Result<void> end();
     void begin_visit();
     [[nodiscard]] bool visit_turn();
+    void withhold();
     Result<void> end_visit();
     bool stop(const Error& why);
     [[nodiscard]] bool holds(bool more) noexcept;
@@ -113,6 +114,8 @@ class Guarding final : public io::Runnable {
     bool would_end_ = false;           // likewise, of a stream
     bool over_ = false;
     bool gave_up_ = false;  // a scan that only counts, and has no memory to go on
+    /// In a dry run: guards outside of Loom would see what its own have found, or may have.
+    bool withholds_ = false;
 };
 
 }  // namespace loom::proxy

@@ -268,6 +268,7 @@ std::string_view RequestGuard::replacement(PiiType type, uint32_t begin, uint32_
 }
 
 void RequestGuard::note(const Edit& edit, bool in_order) {
+    if (plan_.dry_run) any_change_ |= edit.changes;
     if (plan_.dry_run || too_many_) return;
     ByteBuffer& list = in_order ? edits_ : extras_;
     size_t& count = in_order ? edit_count_ : extra_count_;

@@ -62,6 +62,8 @@ class RequestGuard {
     /// Once nothing is left to do. Empty where nothing is to change.
     [[nodiscard]] ByteBuffer& changed() noexcept { return changed_; }
 
+    /// Something is changed; in a dry run: would be.
+    [[nodiscard]] bool changes() const noexcept { return any_change_; }
     /// What it is to be refused for, if anything.
     [[nodiscard]] std::optional<GuardReason> blocked() const noexcept;
     [[nodiscard]] const std::array<uint32_t, pii_type_count>& counts() const noexcept { return counts_; }

@@ -47,7 +47,11 @@ class Client::Call final : ConnectionUser, io::Runnable, io::Doomed, public List
     void refuse() noexcept {
         fail({.code = Errc::exhausted, .side = Side::internal, .what = "too many exchanges run already"});
     }
-    void cancel() noexcept { fail({.code = Errc::cancelled, .side = Side::internal, .what = "the client was closed"}); }
+    /// Before what it has failed by: that might be tried again, and nobody waits for it.
+    void cancel() noexcept {
+        if (!whole_) error_ = {.code = Errc::cancelled, .side = Side::internal, .what = "nobody waits for it"};
+        wake();
+    }
 
   private:
     struct Deadline : io::Timer {

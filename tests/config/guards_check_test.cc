@@ -76,6 +76,14 @@ TEST(PlanGuards, AreClosedAndActWhereNothingIsSaid) {
     ASSERT_EQ(other->terms.thresholds.size(), 1U);
     EXPECT_EQ(other->terms.thresholds[0].category, "self-harm/intent");
     EXPECT_EQ(other->terms.thresholds[0].score, 0.25);
+    // Of moderations an answer grows with the texts; OpenAI's has about 2000 bytes for each.
+    EXPECT_EQ(one->client.answer_bytes_max, 64U * 1024);
+    EXPECT_FALSE(one->is_large(2000));
+    EXPECT_GE(other->client.answer_bytes_max, 256U * 2100);
+    EXPECT_FALSE(other->is_large(256));
+    EXPECT_TRUE(other->is_large(257));
+    EXPECT_GE(other->large_client().answer_bytes_max, other->texts_max() * 2100U);
+    EXPECT_LE(other->large_client().exchange_count_max, 4U);
 }
 
 TEST(PlanGuards, AnotherGuardIsAnotherMark) {

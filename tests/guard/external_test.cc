@@ -81,6 +81,29 @@ TEST(ExternalGuard, WhatIsNoAnswer) {
     EXPECT_FALSE(webhook(many + "}"));
 }
 
+/// What the request may have brought about is told apart from what only the guard can.
+TEST(ExternalGuard, WhatIsNoJsonIsTheGuardsOwnFault) {
+    for (const char* const document : {"", "<html>", "[]", R"({"verdict":"allow")"})
+        EXPECT_EQ(webhook(document).error().code, Errc::bad_message) << document;
+    for (const char* const document : {"{}", R"({"verdict":"maybe"})", R"({"verdict":"mask","spans":[]})"})
+        EXPECT_EQ(webhook(document).error().code, Errc::unsupported) << document;
+    EXPECT_EQ(moderated("<html>").error().code, Errc::bad_message);
+    EXPECT_EQ(moderated(results("")).error().code, Errc::unsupported);
+}
+
+/// Looked for among each other they would take minutes.
+TEST(ExternalGuard, NamesOfCategoriesAreBounded) {
+    std::string flags = "{";
+    for (int i = 0; i < 150'000; ++i) flags += "\"category-" + std::to_string(1'000'000 + i) + "\":true,";
+    flags.back() = '}';
+    const auto blocked = moderated(results(result_of(flags)));
+    ASSERT_TRUE(blocked);
+    EXPECT_EQ(blocked->result, GuardResult::block);
+    EXPECT_TRUE(blocked->reason.starts_with("category-1000000, category-1000001, "));
+    EXPECT_LE(blocked->reason.size(), ExternalReader::reason_bytes_max);
+    EXPECT_EQ(moderated(results(result_of(R"({"my name is Ann":true,"hate":true})")))->reason, "hate");
+}
+
 TEST(ExternalGuard, EveryTruncationIsNone) {
     const std::string whole =
         R"({"verdict":"mask","reason":"pii","spans":[{"text":1,"begin":2,"end":9,"type":"EMAIL"}]})";

@@ -147,12 +147,27 @@ TEST(GuardQuestions, MoreTextThanMayBeSentIsNotAskedAboutAtAll) {
     EXPECT_TRUE(asked_about(document(5001), 5000).too_large);
     EXPECT_TRUE(asked_about(document(500'000), 5000).webhook.empty());
     std::string many = R"({"input":[)";
-    for (uint32_t i = 0; i <= ExternalGuardPlan::texts_max; ++i) many += "\"a\",";
+    for (uint32_t i = 0; i <= ExternalGuardPlan::webhook_texts_max; ++i) many += "\"a\",";
     many.back() = ']';
     EXPECT_TRUE(asked_about(many + "}").too_large);
     std::string quotes;
     for (int i = 0; i < 200'000; ++i) quotes += "\\u0001";
     EXPECT_TRUE(asked_about(R"({"prompt":")" + quotes + R"("})", 200'000).too_large) << "six times as much, written";
+}
+
+TEST(GuardQuestions, ModerationsAreAskedAboutFewerTexts) {
+    BlockPool pool;
+    const auto both = guards();
+    for (const uint32_t more : {0u, 1u}) {
+        std::string document = R"({"input":[)";
+        for (uint32_t i = 0; i < ExternalGuardPlan::moderations_texts_max + more; ++i) document += "\"a\",";
+        document.back() = ']';
+        document += '}';
+        GuardQuestions questions(pool, both, document, {});
+        while (*questions.turn());
+        EXPECT_EQ(questions.is_too_large(0), more == 1);
+        EXPECT_FALSE(questions.is_too_large(1)) << "a webhook";
+    }
 }
 
 TEST(GuardQuestions, WhatIsNoUtf8IsRefused) {

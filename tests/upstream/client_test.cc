@@ -298,5 +298,49 @@ TEST_F(ClientTest, IsBoundedAndCancelsWhatRuns) {
     gate.open();
 }
 
+/// An exchange that has just failed would be tried again; cancelled in the same turn, it is not.
+TEST_F(ClientTest, WhatIsCancelledIsNotTriedAgain) {
+    wire::Gate answered, ended;
+    start([&](UpstreamConnection& connection) {
+        while (const auto request = connection.read_request()) {
+            if (request->target() == "/dies") {
+                answered.wait();
+                connection.close();
+                return ended.open();
+            }
+            if (request->target() == "/first") gate.wait();
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            if (request->target() == "/first") answered.open();
+        }
+    });
+    size_t done = 0;
+    std::optional<Errc> end;
+    const auto asks = [&](const char* target, Client::Done what) {
+        ClientRequest request;
+        request.target = target;
+        return client->ask(std::move(request), std::move(what));
+    };
+    const auto tick_until = [&](const auto& is_so) {
+        while (!is_so()) shard.tick();
+    };
+    for (int i = 0; i < 2; ++i) (void)asks("/warm", [&](const Result<ClientAnswer>&) { done += 1; });
+    tick_until([&] { return done == 2; });
+    uint64_t dies = 0;
+    (void)asks("/first", [&](const Result<ClientAnswer>&) {
+        done += 1;
+        client->cancel(dies);
+    });
+    dies = asks("/dies", [&](const Result<ClientAnswer>& answer) {
+        done += 1;
+        end = answer ? Errc::ok : answer.error().code;
+    });
+    tick_until([&] { return upstream->request_count() == 4; });
+    gate.open();
+    ended.wait();  // one is answered, and the other's connection is gone, before the loop sees either
+    tick_until([&] { return done == 4; });
+    EXPECT_EQ(end, Errc::cancelled);
+    EXPECT_EQ(upstream->request_count(), 4U);
+}
+
 }  // namespace
 }  // namespace loom::upstream

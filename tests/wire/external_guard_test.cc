@@ -25,14 +25,23 @@ std::string masks(uint32_t begin, uint32_t end, std::string_view type = "EMAIL_1
     return R"({"verdict":"mask","spans":[{"text":0,"begin":)" + std::to_string(begin) + R"(,"end":)" +
            std::to_string(end) + R"(,"type":")" + std::string(type) + "\"}]}";
 }
-/// Every one of so many texts.
-std::string moderated(bool flagged, size_t texts = 1) {
+/// Every one of so many texts. pad  what else stands in each result.
+std::string moderated(bool flagged, size_t texts = 1, size_t pad = 0) {
     std::string results;
     for (size_t i = 0; i < texts; ++i)
         results += (i == 0 ? "" : ",") + std::string(R"({"flagged":)") + (flagged ? "true" : "false") +
                    R"(,"categories":{"violence":)" + (flagged ? "true" : "false") +
-                   R"(,"hate":false},"category_scores":{"violence":0.7,"hate":0.01}})";
+                   R"(,"hate":false},"category_scores":{"violence":0.7,"hate":0.01},"more":")" + std::string(pad, 'x') +
+                   "\"}";
     return R"({"id":"modr-1","model":"omni-moderation-latest","results":[)" + results + "]}";
+}
+
+/// As many messages.
+std::string conversation(size_t messages) {
+    std::string list;
+    for (size_t i = 0; i < messages; ++i)
+        list += (i == 0 ? "" : ",") + std::string(R"({"role":"user","content":"turn )") + std::to_string(i) + "\"}";
+    return R"({"model":"gpt-4o","messages":[)" + list + "]}";
 }
 
 class ExternalGuard : public WireTest {
@@ -135,6 +144,46 @@ TEST_F(ExternalGuard, ModerationsAreOpenAIs) {
     EXPECT_EQ(result("openai", "block"), 1);
 }
 
+/// OpenAI's results have about 2000 bytes each, whatever is in them.
+TEST_F(ExternalGuard, ModerationsOfLongConversations) {
+    std::atomic<size_t> texts = 0;
+    ScriptedUpstream& openai =
+        guard("openai", answer_with([&texts](const Message&) { return answer(moderated(false, texts, 1900)); }),
+              "moderations");
+    begin();
+    for (const size_t count : {1, 30, 100, 256, 257, 1024}) {
+        texts = count;
+        EXPECT_EQ(ask(asking(conversation(count))).status(), 200) << count;
+    }
+    EXPECT_EQ(result("openai", "allow"), 6);
+    const size_t asked = openai.request_count();
+    expect_unavailable(ask(asking(conversation(1025))), "openai");
+    EXPECT_EQ(openai.request_count(), asked);
+    EXPECT_EQ(result("openai", "too_large"), 1);
+    openai.set_script(answer_always(answer(moderated(true, 300, 1900))));
+    openai.end_connections();
+    expect_blocked(ask(asking(conversation(300))), "openai: violence");
+}
+
+TEST_F(ExternalGuard, OfLargeAnswersFewAreWaitedForAtOnce) {
+    ScriptedUpstream& openai = guard_that_waits("openai", moderated(false, 300, 1900));
+    conf.set("security.guard.openai.type", "moderations").set("security.guard.openai.timeout", "30s");
+    begin();
+    std::vector<RawClient> clients;
+    for (int i = 0; i < 4; ++i) {
+        clients.push_back(client());
+        clients.back().send(asking(conversation(300)));
+    }
+    wait_until("four to be asked", [&] { return openai.request_count() == 4; });
+    expect_unavailable(ask(asking(conversation(300))), "openai");
+    EXPECT_EQ(result("openai", "busy"), 1);
+    RawClient small = client();
+    small.send(asking(said("a")));
+    wait_until("a small one to be asked", [&] { return openai.request_count() == 5; });
+    gate.open();
+    for (RawClient& one : clients) EXPECT_EQ(one.read_response().status(), 200);
+}
+
 TEST_F(ExternalGuard, CategoriesAndThresholdsSayWhatCounts) {
     guard_that_says("openai", moderated(true), "moderations");
     conf.set("security.guard.openai.categories", "hate");
@@ -178,6 +227,66 @@ TEST_F(ExternalGuard, SeveralMaskTogetherAndLoomsOwnGoFirst) {
     EXPECT_EQ(upstream().last_request().body, said("[NAME]fg [EMAIL_1]"));
     EXPECT_TRUE(contains(loom().wait_for_access_line("chat_completions"),
                          R"("guard":"email:1 guard.one:mask guard.two:mask")"));
+}
+
+TEST_F(ExternalGuard, OnesNonsenseTakesNothingFromWhatAnotherMasks) {
+    guard_that_says("one", masks(1, 2));  // inside a character
+    guard_that_says("two", masks(3, 6, "NAME"));
+    conf.set("security.guard.one.on_failure", "open").set("security.guard.two.on_failure", "open");
+    begin();
+    EXPECT_EQ(ask(asking(said("\\u00e9 Ann!"))).status(), 200);
+    EXPECT_EQ(upstream().last_request().body, said("\\u00e9 [NAME]!"));
+    EXPECT_EQ(result("one", "bad_answer"), 1);
+    EXPECT_EQ(result("one", "mask"), 0) << "one request, one result";
+    EXPECT_EQ(result("two", "mask"), 1);
+    loom().reload(conf.set("security.guard.one.on_failure", "closed").text());
+    expect_unavailable(ask(asking(said("\\u00e9 Ann!"))), "one");
+}
+
+/// One's span cuts a character, another's goes over two strings: that one is to be obeyed all the same.
+TEST_F(ExternalGuard, WhatCannotBeMaskedIsRefusedWhateverAnotherSays) {
+    guard_that_says("one", masks(1, 2));
+    guard_that_says("three", masks(4, 5, "NAME"));
+    guard_that_says("two", masks(2, 5));
+    for (const char* const name : {"one", "two", "three"})
+        conf.set("security.guard." + std::string(name) + ".on_failure", "open");
+    begin();
+    const std::string parts =
+        R"({"model":"gpt-4o","messages":[{"role":"user","content":[{"type":"text","text":"\u00e9b"},{"type":"text","text":"cdef"}]}]})";
+    expect_blocked(ask(asking(parts)), "two");
+    EXPECT_EQ(upstream().request_count(), 0U);
+    EXPECT_EQ(blocked_by("two"), 1);
+    EXPECT_EQ(blocked_by("one") + blocked_by("three"), 0) << "they have refused nothing";
+    EXPECT_EQ(result("one", "bad_answer"), 1);
+}
+
+TEST_F(ExternalGuard, ARequestIsRefusedOnce) {
+    guard_that_says("one", block);
+    guard_that_says("two", block);
+    begin();
+    expect_blocked(ask(asking(said("a"))), "one: jailbreak");
+    EXPECT_EQ(blocked_by("one") + blocked_by("two"), 1);
+    EXPECT_EQ(result("one", "block") + result("two", "block"), 2);
+}
+
+/// What is to be masked goes nowhere unmasked, whatever on_failure says.
+TEST_F(ExternalGuard, AMaskThatThereIsNoMemoryForIsARefusal) {
+    ScriptedUpstream& presidio = guard_that_waits("presidio", masks(0, 3));
+    conf.set("security.guard.presidio.on_failure", "open").set("security.guard.presidio.timeout", "30s");
+    conf.set("limit.bodies_in_memory", "1MiB").set("loop.shards", "1");
+    begin();
+    RawClient waits = client();
+    waits.send(asking(said("Ann " + std::string(200'000, 'x'))));
+    (void)presidio.request(0);
+    RawClient large = client();
+    const std::string fills = asking(said(std::string(900'000, 'x')));
+    large.send(std::string_view(fills).substr(0, fills.size() - 1));
+    wait_until("its room", [&] { return loom().metric("loom_body_memory_bytes") >= 1'100'000; });
+    gate.open();
+    expect_unavailable(waits.read_response(), "presidio");
+    EXPECT_EQ(upstream().request_count(), 0U);
+    EXPECT_EQ(result("presidio", "mask") + result("presidio", "busy"), 1);
+    large.reset();
 }
 
 TEST_F(ExternalGuard, WhatLoomItselfRefusesNobodyElseSees) {
@@ -282,6 +391,42 @@ TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
         bytes = answer(allow);
     }
     wait_until("it to be asked again", [&] { return ask(asking(said("a"))).status() == 200; });
+}
+
+/// A guard is everybody's: what comes of one request's content must not keep it from others.
+TEST_F(ExternalGuard, WhatARequestIsToBlameForLetsNoGuardRest) {
+    std::string many = R"({"verdict":"mask","spans":[)";
+    for (int i = 0; i < 1025; ++i) many += R"({"text":0,"begin":0,"end":1},)";
+    many.back() = ']';
+    const std::vector<std::string> answers = {
+        answer("{}", "400 Bad Request"),
+        answer("{}", "413 Content Too Large"),
+        answer("{}", "422 Unprocessable Content"),
+        answer(R"({"verdict":"allow","more":")" + std::string(70'000, 'x') + R"("})"),
+        answer(many + "}"),
+        answer(masks(0, 4'000'000'000)),
+        answer(R"({"verdict":"maybe"})"),
+    };
+    std::atomic<size_t> turn = 0;
+    ScriptedUpstream& lakera = guard("lakera", answer_with([&](const Message& question) {
+                                         if (contains(question.body, "good")) return answer(allow);
+                                         return answers[turn++ % answers.size()];
+                                     }));
+    begin();
+    for (size_t i = 0; i < 2 * answers.size(); ++i) expect_unavailable(ask(asking(said("odd"))), "lakera");
+    EXPECT_EQ(lakera.request_count(), 2 * answers.size());
+    EXPECT_EQ(ask(asking(said("good"))).status(), 200);
+    EXPECT_EQ(result("lakera", "resting"), 0);
+    for (const char* const status :
+         {"401 Unauthorized", "403 Forbidden", "429 Too Many Requests", "503 Service Unavailable"}) {
+        conf.set("security.guard.lakera.timeout", std::to_string(1000 + turn++) + "ms");  // another guard, awake
+        loom().reload(conf.text());
+        lakera.set_script(answer_always(answer("{}", status)));
+        lakera.end_connections();
+        const double rested = result("lakera", "resting");
+        for (int i = 0; i < 6; ++i) expect_unavailable(ask(asking(said("good"))), "lakera");
+        EXPECT_EQ(result("lakera", "resting"), rested + 1) << status;
+    }
 }
 
 TEST_F(ExternalGuard, AnAnswerThatBreaksOffIsNone) {
@@ -409,6 +554,27 @@ TEST_F(ExternalGuard, ADryRunCountsAlone) {
     EXPECT_EQ(blocked_by("lakera"), 0);
     EXPECT_EQ(result("gone", "error"), 1);
     EXPECT_EQ(result("presidio", "mask"), 1);
+}
+
+/// In earnest it would see a placeholder, or nothing at all.
+TEST_F(ExternalGuard, ADryRunTellsNobodyWhatLoomWouldHaveKept) {
+    ScriptedUpstream& lakera = guard_that_says("lakera", block);
+    conf.set("security.pii_detection.enabled", "on").set("security.pii_detection.types", "email");
+    conf.set("security.dry_run", "on");
+    begin();
+    for (const char* const action : {"mask", "block"}) {
+        loom().reload(conf.set("security.pii_detection.action", action).text());
+        EXPECT_EQ(ask(asking(said("ann@example.org"))).status(), 200) << action;
+        EXPECT_EQ(upstream().last_request().body, said("ann@example.org"));
+    }
+    EXPECT_EQ(lakera.request_count(), 0U);
+    EXPECT_TRUE(
+        contains(loom().wait_for_access_line("chat_completions"), R"("guard":"email:1 guard.lakera:withheld")"));
+    EXPECT_EQ(ask(asking(said("nothing"))).status(), 200);
+    EXPECT_EQ(lakera.request_count(), 1U);
+    loom().reload(conf.set("security.pii_detection.action", "log").text());
+    EXPECT_EQ(ask(asking(said("ann@example.org"))).status(), 200);
+    EXPECT_EQ(lakera.request_count(), 2U) << "what is only counted would be seen in earnest too";
 }
 
 TEST_F(ExternalGuard, OneThatLogsIsAskedAndNothingComesOfIt) {

@@ -51,24 +51,31 @@ struct ModerationTerms {
     std::vector<Threshold> thresholds;
 };
 
-/// One lives per shard: its buffers stay warm.
+/// One lives per shard: its buffers stay warm, but for those of large answers.
 class ExternalReader {
   public:
     static constexpr size_t spans_max = 1024;
     static constexpr size_t reason_bytes_max = 128;
     static constexpr size_t label_bytes_max = 34;  // with its brackets
+    static constexpr size_t names_max = 64;        // of categories that count, more than a reason has room for
 
     ExternalReader();
     ~ExternalReader();
     ExternalReader(ExternalReader&&) noexcept;
 
     /// text_bytes  of each text that was asked about.
-    /// Errors      bad_message (upstream): this is no answer to that. `what` is a literal.
+    /// Errors      bad_message (upstream): this is no JSON object. unsupported (upstream): it is one, and no answer to
+    ///             that; another request's may well be one. `what` is a literal.
     [[nodiscard]] Result<ExternalVerdict> read_webhook(std::string_view document, std::span<const uint32_t> text_bytes);
     [[nodiscard]] Result<ExternalVerdict> read_moderations(std::string_view document, size_t text_count,
                                                            const ModerationTerms& terms);
 
+    /// At worst, with answers of so many bytes.
+    [[nodiscard]] static size_t memory_bytes_max(size_t document_bytes) noexcept;
+
   private:
+    [[nodiscard]] Result<ExternalVerdict> judge_moderations(std::string_view document, size_t text_count,
+                                                            const ModerationTerms& terms);
     struct Scratch;
     std::unique_ptr<Scratch> scratch_;
 };

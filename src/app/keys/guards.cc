@@ -35,7 +35,8 @@ constexpr KeyRow rows[] = {
      .type = choice,
      .default_text = "closed",
      .meaning = "where it does not answer, or with something that is no answer, or may not be asked. closed: the "
-                "request is refused with 503; open: it goes on without its verdict",
+                "request is refused with 503; open: it goes on without its verdict. Where it has said what to mask, "
+                "and there is no memory to mask it, the request is refused either way",
      .choices = "open|closed"},
     {.pattern = "security.guard.<name>.action",
      .type = choice,
@@ -59,18 +60,20 @@ constexpr KeyRow rows[] = {
      .type = size,
      .default_text = "256KiB",
      .meaning = "the most text of one request that it is sent, whole: where there is more it is not asked, and has "
-                "failed. 2048 texts at most",
+                "failed. 2048 texts at most, and 1024 of moderations, whose answer has a result for each",
      .range = "1KiB..4MiB"},
     {.pattern = "security.guard.<name>.max_in_flight",
      .type = integer,
      .default_text = "32",
-     .meaning = "requests of each shard that wait for it at once; for more it has failed",
+     .meaning =
+         "requests of each shard that wait for it at once; for more it has failed. Of moderations, four of those "
+         "at most may have more than 256 texts",
      .range = "1..256"},
     {.pattern = "security.guard.<name>.rest",
      .type = duration,
      .default_text = "10s",
-     .meaning = "that it is not asked, and has failed at once, after five failures in a row; then one request tries it "
-                "again",
+     .meaning = "that it is not asked, and has failed at once, after five failures in a row: it cannot be reached, is "
+                "late, answers with 401, 403, 429 or 5xx, or with no JSON; then one request tries it again",
      .range = "100ms..10m"},
 };
 

@@ -160,7 +160,10 @@ constexpr KeyRow rows[] = {
      .type = boolean,
      .default_text = "off",
      .meaning =
-         "on: all is looked for and counted, nothing is changed or refused (loom_ai_security_would_block_total)"},
+         "on: all is looked for and counted, nothing is changed or refused (loom_ai_security_would_block_total). "
+         "Guards "
+         "outside of Loom are asked, but not about requests in which its own would have masked or refused something: "
+         "those they would see as they are"},
     {.pattern = "security.unread",
      .type = list,
      .meaning =

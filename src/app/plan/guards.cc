@@ -69,7 +69,10 @@ std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const C
     plan.client = std::move(place->client);
     plan.target = std::move(place->target);
     plan.client.timeout_ms = static_cast<uint64_t>(config.milliseconds(key("timeout")).count());
-    plan.client.answer_bytes_max = proxy::ExternalGuardPlan::answer_bytes_max;
+    plan.client.answer_bytes_max =
+        plan.has_large_answers()
+            ? proxy::ExternalGuardPlan::moderations_bytes_max(proxy::ExternalGuardPlan::few_texts_max)
+            : proxy::ExternalGuardPlan::answer_bytes_max;
     plan.client.exchange_count_max = static_cast<size_t>(config.integer(key("max_in_flight")));
     plan.client.endpoint.idle_max = idle_connections_max;
     plan.lines = std::make_shared<const Secret>(lines_of(config, name));
