@@ -31,13 +31,35 @@ bool names_address(std::string_view name) noexcept {
            name == "cite" || name == "url" || name == "manifest" || name == "codebase";
 }
 
+/// Bytes that mean nothing in a text but as parts of words.
+constexpr auto is_prose = [] {
+    std::array<bool, 256> prose{};
+    for (size_t c = 0; c < prose.size(); ++c)
+        prose[c] = (c >= ' ' || c == '\t') &&
+                   std::string_view("[]<>(=`~\\").find(static_cast<char>(c)) == std::string_view::npos;
+    return prose;
+}();
+
+/// Does one of the schemes begin so, as far as there is anything of it?
+bool may_be_scheme(std::string_view rest) noexcept {
+    for (const std::string_view scheme : {"http", "ftp", "ws", "www."}) {
+        const size_t size = std::min(scheme.size(), rest.size());
+        if (std::ranges::equal(scheme.substr(0, size), rest.substr(0, size), {}, {},
+                               [](char c) { return small(static_cast<unsigned char>(c)); }))
+            return true;
+    }
+    return false;
+}
+
 }  // namespace
 
 void LinkScan::advance(std::string_view window, bool final, Sink sink, void* context) {
     sink_ = sink;
     context_ = context;
-    while (at_ < window.size())
-        if (step(static_cast<unsigned char>(window[at_]))) at_ += 1;
+    while (at_ < window.size()) {
+        if (state_ == State::text) pass_prose(window);
+        if (at_ < window.size() && step(static_cast<unsigned char>(window[at_]))) at_ += 1;
+    }
     if (final)
         while (holds() || swallows_) (void)step(text_border);
     if (!swallows_ || at_ <= begin_) return;
@@ -74,6 +96,33 @@ void LinkScan::begin_text() noexcept {
 }
 
 // Text.
+
+/// What text() would make of each byte, as far as that is nothing but the name of the last word.
+void LinkScan::pass_prose(std::string_view window) {
+    if (tag_ != Tag::none || set_ != 0 || line_ != Line::rest || ticks_ != 0 || waves_ != 0 || escaped_) return;
+    size_t end = at_;
+    unsigned char before = last_;
+    for (; end < window.size(); ++end) {
+        const auto c = static_cast<unsigned char>(window[end]);
+        if (!is_prose[c]) break;
+        const char letter = small(c);
+        const bool may_begin = letter == 'h' || letter == 'f' || letter == 'w';
+        if (may_begin && !is_digit(before) && !is_letter(before) && may_be_scheme(window.substr(end))) break;
+        before = c;
+    }
+    if (end == at_) return;
+    size_t word = end;
+    while (word > at_ && is_blank(static_cast<unsigned char>(window[word - 1]))) --word;
+    for (size_t i = 0; i <= name_.size() && word > at_ && is_letter(static_cast<unsigned char>(window[word - 1])); ++i)
+        --word;
+    if (word > at_) {
+        in_name_ = is_letter(static_cast<unsigned char>(window[word - 1]));  // then it is too long for one
+        name_size_ = in_name_ ? static_cast<uint8_t>(name_.size() + 1) : uint8_t{0};
+    }
+    for (; word < end; ++word) note_word(static_cast<unsigned char>(window[word]));
+    last_ = before;
+    at_ = end;
+}
 
 void LinkScan::text(unsigned char c) {
     if (c == text_border) return begin_text();

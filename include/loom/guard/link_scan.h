@@ -153,6 +153,7 @@ class LinkScan {
                ((state_ == State::url || state_ == State::closer) && !swallows_);
     }
     bool step(unsigned char c);
+    void pass_prose(std::string_view window);
     void text(unsigned char c);
     void note_word(unsigned char c);
     void end_name(unsigned char c);
