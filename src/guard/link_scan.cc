@@ -20,13 +20,35 @@ constexpr bool is_control(unsigned char c) noexcept { return c <= ' ' || c == 0x
 constexpr bool is_punctuation(unsigned char c) noexcept { return c > ' ' && c < 0x7f && !is_digit(c) && !is_letter(c); }
 constexpr char small(unsigned char c) noexcept { return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c); }
 
+/// Attributes that name several.
+bool is_set(std::string_view name) noexcept { return name == "srcset" || name == "imagesrcset"; }
 /// Attributes that name an address, wherever they stand, and those that do in a tag.
 bool loads_anywhere(std::string_view name) noexcept {
-    return name == "src" || name == "srcset" || name == "poster" || name == "background";
+    return name == "src" || is_set(name) || name == "poster" || name == "background";
 }
 bool names_address(std::string_view name) noexcept {
     return name == "href" || name == "data" || name == "action" || name == "formaction" || name == "ping" ||
            name == "cite" || name == "url" || name == "manifest" || name == "codebase";
+}
+
+/// Bytes that mean nothing in a text but as parts of words.
+constexpr auto is_prose = [] {
+    std::array<bool, 256> prose{};
+    for (size_t c = 0; c < prose.size(); ++c)
+        prose[c] = (c >= ' ' || c == '\t') &&
+                   std::string_view("[]<>(=`~\\").find(static_cast<char>(c)) == std::string_view::npos;
+    return prose;
+}();
+
+/// Does one of the schemes begin so, as far as there is anything of it?
+bool may_be_scheme(std::string_view rest) noexcept {
+    for (const std::string_view scheme : {"http", "ftp", "ws", "www."}) {
+        const size_t size = std::min(scheme.size(), rest.size());
+        if (std::ranges::equal(scheme.substr(0, size), rest.substr(0, size), {}, {},
+                               [](char c) { return small(static_cast<unsigned char>(c)); }))
+            return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -34,8 +56,10 @@ bool names_address(std::string_view name) noexcept {
 void LinkScan::advance(std::string_view window, bool final, Sink sink, void* context) {
     sink_ = sink;
     context_ = context;
-    while (at_ < window.size())
-        if (step(static_cast<unsigned char>(window[at_]))) at_ += 1;
+    while (at_ < window.size()) {
+        if (state_ == State::text) pass_prose(window);
+        if (at_ < window.size() && step(static_cast<unsigned char>(window[at_]))) at_ += 1;
+    }
     if (final)
         while (holds() || swallows_) (void)step(text_border);
     if (!swallows_ || at_ <= begin_) return;
@@ -60,7 +84,8 @@ bool LinkScan::step(unsigned char c) {
 }
 
 void LinkScan::begin_text() noexcept {
-    const LinkScan fresh(*allowed_);
+    LinkScan fresh(*allowed_);
+    fresh.placeholders_ = placeholders_;
     const auto at = at_;
     const auto sink = sink_;
     const auto context = context_;
@@ -72,13 +97,47 @@ void LinkScan::begin_text() noexcept {
 
 // Text.
 
+/// What text() would make of each byte, as far as that is nothing but the name of the last word.
+void LinkScan::pass_prose(std::string_view window) {
+    if (tag_ != Tag::none || set_ != 0 || line_ != Line::rest || ticks_ != 0 || waves_ != 0 || escaped_) return;
+    size_t end = at_;
+    unsigned char before = last_;
+    for (; end < window.size(); ++end) {
+        const auto c = static_cast<unsigned char>(window[end]);
+        if (!is_prose[c]) break;
+        const char letter = small(c);
+        const bool may_begin = letter == 'h' || letter == 'f' || letter == 'w';
+        if (may_begin && !is_digit(before) && !is_letter(before) && may_be_scheme(window.substr(end))) break;
+        before = c;
+    }
+    if (end == at_) return;
+    size_t word = end;
+    while (word > at_ && is_blank(static_cast<unsigned char>(window[word - 1]))) --word;
+    for (size_t i = 0; i <= name_.size() && word > at_ && is_letter(static_cast<unsigned char>(window[word - 1])); ++i)
+        --word;
+    if (word > at_) {
+        in_name_ = is_letter(static_cast<unsigned char>(window[word - 1]));  // then it is too long for one
+        name_size_ = in_name_ ? static_cast<uint8_t>(name_.size() + 1) : uint8_t{0};
+    }
+    for (; word < end; ++word) note_word(static_cast<unsigned char>(window[word]));
+    last_ = before;
+    at_ = end;
+}
+
 void LinkScan::text(unsigned char c) {
     if (c == text_border) return begin_text();
     const bool at_word = !is_digit(last_) && !is_letter(last_);
     const unsigned char before = last_;
     last_ = c;
+    // No bracket is open behind an empty line; a break of two bytes is none.
+    if (is_break(c) && is_break(before) && !(c == '\n' && before == '\r')) {
+        images_ = brackets_ = 0;
+        any_image_ = false;
+    }
     note_line(c);
     if (state_ == State::code) return;
+    if (set_ != 0) note_set(c);
+    if (state_ != State::text) return;
     note_word(c);
     if (state_ != State::text) return;
     if (escaped_) {
@@ -91,17 +150,40 @@ void LinkScan::text(unsigned char c) {
     if (c == '\\') {
         escaped_ = true;
     } else if (c == '[') {
-        images_ = images_ << 1 | (before == '!' ? 1 : 0);
-        brackets_ = std::min(brackets_ + 1, 64u);
+        open_bracket(before == '!');
     } else if (c == ']') {
-        was_image_ = brackets_ > 0 && (images_ & 1) != 0;
-        images_ >>= 1;
-        brackets_ -= brackets_ > 0;
+        close_bracket();
         state_ = State::bracket;
+    } else if ((c == '`' || c == '<') && images_ != 0) {  // brackets in code, or in a tag, close nothing
+        any_image_ = true;
     } else if (at_word && (small(c) == 'h' || small(c) == 'f' || small(c) == 'w')) {
         begin_ = at_;
         state_ = State::scheme;
     }
+}
+
+void LinkScan::open_bracket(bool is_image) noexcept {
+    any_image_ |= images_ >> 63 != 0;  // too deep to be known
+    images_ = images_ << 1 | (is_image ? 1 : 0);
+    brackets_ = std::min(brackets_ + 1, 64u);
+}
+
+void LinkScan::close_bracket() noexcept {
+    was_image_ = any_image_ || (brackets_ > 0 && (images_ & 1) != 0);
+    images_ >>= 1;
+    brackets_ -= brackets_ > 0;
+}
+
+/// Between the addresses of a srcset.
+void LinkScan::note_set(unsigned char c) noexcept {
+    const bool ends = set_ == ' ' ? is_blank(c) || c == '>' : c == static_cast<unsigned char>(set_);
+    if (ends) set_ = 0;
+    if (ends || c != ',') return;
+    in_name_ = escaped_ = false;
+    name_size_ = 0;
+    leave_line();
+    expect(Form::unquoted, true);
+    quote_ = set_ == ' ' ? char{0} : set_;
 }
 
 /// Names of tags and of attributes, and what follows them.
@@ -134,15 +216,17 @@ void LinkScan::end_name(unsigned char c) {
     if (name.empty()) return;
     if (c == '(' && ends && name == "url") return expect(Form::css, true);
     if (c != '=') return;
-    if (loads_anywhere(name)) return expect(Form::unquoted, true);
+    if (loads_anywhere(name)) {
+        set_ = is_set(name) ? ' ' : char{0};
+        return expect(Form::unquoted, true);
+    }
     if (tag_ != Tag::none && names_address(name)) expect(Form::unquoted, tag_ != Tag::anchor);
 }
 
 bool LinkScan::after_bracket(unsigned char c) {
     state_ = State::text;
-    if (c != '(' && was_image_) loads_by_name_ = true;
     if (c != '(' && c != ':') return false;
-    expect(c == '(' ? Form::markdown : Form::definition, c == '(' ? was_image_ : loads_by_name_);
+    expect(c == '(' ? Form::markdown : Form::definition, c != '(' || was_image_);
     last_ = c;
     name_size_ = 0;
     in_name_ = false;
@@ -301,10 +385,15 @@ bool LinkScan::before(unsigned char c) {
     const bool quotes = (c == '"' || c == '\'') && (form_ == Form::unquoted || form_ == Form::css) && quote_ == 0;
     if (quotes) {
         quote_ = static_cast<char>(c);
+        if (set_ != 0) set_ = quote_;
         last_ = c;
         return true;
     }
-    if (is_control(c)) {
+    if (set_ != 0 && (quote_ != 0 ? c == static_cast<unsigned char>(quote_) : c == '>')) {
+        state_ = State::text;
+        return false;
+    }
+    if (is_control(c) || (set_ != 0 && c == ',')) {
         last_ = c;
         return true;
     }
@@ -322,6 +411,7 @@ void LinkScan::begin_url(Form form) noexcept {
     form_ = form;
     loads_ = swallows_ = escapes_ = false;
     parens_ = squares_ = 0;
+    sign_ = Sign::none;
     if (form == Form::bare) solid_ = at_ + 1;
 }
 
@@ -347,6 +437,7 @@ bool LinkScan::url(unsigned char c) {
         end_url();
         return false;
     }
+    if (placeholders_) note_placeholder(c);
     if (form_ == Form::bare) {
         const bool opens = c == '(' || c == '[', closes = c == ')' || c == ']';
         uint32_t& open = c == '(' || c == ')' ? parens_ : squares_;
@@ -359,10 +450,12 @@ bool LinkScan::url(unsigned char c) {
         open -= closes && open > 0;
         if (sentence_marks.find(static_cast<char>(c)) == sentence_marks.npos || swallows_ || closes) solid_ = at_ + 1;
     }
-    if (form_ == Form::quoted && (c == '\t' || is_break(c))) {  // as a browser does
+    const bool skips = form_ == Form::quoted || form_ == Form::css || form_ == Form::angle;
+    if (skips && (c == '\t' || is_break(c))) {  // as a browser does
         no_code_ |= is_break(c);
         return true;
     }
+    if (form_ == Form::css && c == '\\' && !reader_.host_is_known()) reader_.hide();  // an escape
     if (form_ == Form::markdown || form_ == Form::angle || form_ == Form::definition) {
         if (!escapes_ && c == '\\') {
             if (reader_.in_host()) reader_.suspect();
@@ -396,10 +489,28 @@ bool LinkScan::url(unsigned char c) {
     return true;
 }
 
+/// As find_placeholder() has them: signs that the table never made are data too.
+void LinkScan::note_placeholder(unsigned char c) noexcept {
+    if (c == '[') {
+        sign_ = Sign::open;
+    } else if (c == ']') {
+        if (sign_ == Sign::digit) reader_.suspect();
+        sign_ = Sign::none;
+    } else if (sign_ == Sign::none) {
+        return;
+    } else if (c == '_') {
+        sign_ = Sign::bar;
+    } else if (is_digit(c)) {
+        sign_ = sign_ == Sign::bar ? Sign::digit : sign_;
+    } else {
+        sign_ = c >= 'A' && c <= 'Z' ? Sign::open : Sign::none;
+    }
+}
+
 /// A bracket in a bare address that nothing there has opened is its end, unless it goes on behind that.
 bool LinkScan::closer(unsigned char c) {
     const bool goes_on = is_digit(c) || is_letter(c) || c >= 0x80 || c == '/' || c == '?' || c == '&' || c == '=' ||
-                         c == '%' || c == '-' || c == '_' || c == '#';
+                         c == '%' || c == '-' || c == '_' || c == '#' || (c == '[' && placeholders_);
     const auto bracket = static_cast<unsigned char>(quote_);
     if (goes_on && reader_.put(bracket)) {
         state_ = State::url;

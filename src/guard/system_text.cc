@@ -30,13 +30,37 @@ void make_room(ByteBuffer& buffer, size_t count) {
 
 // Words.
 
+/// Marks of three bytes: U+2000 to U+206F, U+3000 to U+303F, U+FF00 to U+FF0F and the other marks of full width.
+constexpr bool may_be_mark(unsigned char first, unsigned char second) noexcept {
+    if (first == 0xe2) return second == 0x80 || second == 0x81;
+    if (first == 0xe3) return second == 0x80;
+    return first == 0xef && (second == 0xbc || second == 0xbd);
+}
+constexpr bool is_mark(unsigned char first, unsigned char second, unsigned char third) noexcept {
+    if (first != 0xef) return true;
+    if (second == 0xbc) return third <= 0x8f || (third >= 0x9a && third <= 0xa0) || third >= 0xbb;
+    return third == 0x80 || (third >= 0x9b && third <= 0xa5);
+}
+
 void WordReader::take(unsigned char c) noexcept {
-    if (!in_word_) hash_ = seed;
+    if (skips_) return;
+    if (!in_word_) hash_ = seed, size_ = 0;
     in_word_ = true;
+    size_ += 1;
     hash_ = (hash_ ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * prime;
 }
 
+WordReader::Step WordReader::taken(bool begins) noexcept {
+    if (in_word_ && size_ > word_bytes_max) {
+        in_word_ = false;
+        skips_ = true;
+        return Step::drops;
+    }
+    return begins ? Step::begins : Step::none;
+}
+
 bool WordReader::end() noexcept {
+    skips_ = false;
     if (!in_word_) return false;
     in_word_ = false;
     ended_ = mixed(hash_);
@@ -45,35 +69,44 @@ bool WordReader::end() noexcept {
 
 /// Three bytes make a mark that separates words, or, where it has no width, is not there at all.
 WordReader::Step WordReader::put(unsigned char c) noexcept {
-    if (waiting_ == 1 && (c == 0x80 || c == 0x81)) {
+    if (waiting_ == 1 && may_be_mark(first_, c)) {
         waiting_ = 2;
         second_ = c;
         return Step::none;
     }
     if (waiting_ == 2) {
         waiting_ = 0;
-        const bool no_width = second_ == 0x80 && c >= 0x8b && c <= 0x8f;
-        if (no_width) return Step::none;
-        if ((c & 0xc0) == 0x80) return end() ? Step::ends : Step::none;
+        const bool no_width = first_ == 0xe2 && second_ == 0x80 && c >= 0x8b && c <= 0x8f;
+        if (no_width) {
+            size_ += in_word_ ? 3 : 0;
+            return taken(false);
+        }
+        if ((c & 0xc0) == 0x80 && is_mark(first_, second_, c)) return end() ? Step::ends : Step::none;
+        if ((c & 0xc0) == 0x80) {
+            const bool begins = !in_word_ && !skips_;
+            for (const unsigned char byte : {first_, second_, c}) take(byte);
+            return taken(begins);
+        }
         return is_word_byte(c) || !end() ? put(c) : Step::ends;  // a mark that is none
     }
     if (waiting_ == 1) {
         waiting_ = 0;
-        const bool begins = !in_word_;
+        const bool begins = !in_word_ && !skips_;
         if (begins && !is_word_byte(c)) return Step::none;  // no character
-        take(0xe2);
+        take(first_);
         if (!is_word_byte(c)) return end() ? Step::ends : Step::none;
         take(c);
-        return begins ? Step::begins : Step::none;
+        return taken(begins);
     }
-    if (c == 0xe2) {
+    if (c == 0xe2 || c == 0xe3 || c == 0xef) {
         waiting_ = 1;
+        first_ = c;
         return Step::none;
     }
     if (!is_word_byte(c)) return end() ? Step::ends : Step::none;
-    const bool begins = !in_word_;
+    const bool begins = !in_word_ && !skips_;
     take(c);
-    return begins ? Step::begins : Step::none;
+    return taken(begins);
 }
 
 bool WordReader::finish() noexcept {
@@ -97,14 +130,20 @@ void SystemText::add_word(uint64_t word) {
 }
 
 void SystemText::add(std::string_view text) {
-    for (const char c : text)
-        if (reader_.put(static_cast<unsigned char>(c)) == WordReader::Step::ends) add_word(reader_.hash());
+    for (const char c : text) {
+        if (full()) return;
+        const WordReader::Step step = reader_.put(static_cast<unsigned char>(c));
+        if (step == WordReader::Step::ends) add_word(reader_.hash());
+        if (step == WordReader::Step::drops) add_border();
+    }
 }
+
+void SystemText::add_border() { add_word(mixed(~uint64_t{text_count_++})); }
 
 /// Nothing goes on from one text to the next: between them stands a word that no text has.
 void SystemText::end_text() {
     if (reader_.finish()) add_word(reader_.hash());
-    add_word(mixed(~uint64_t{text_count_++}));
+    add_border();
 }
 
 uint32_t SystemText::find_edge(uint32_t from, uint64_t word) const noexcept {
@@ -217,8 +256,11 @@ void SystemText::exempt(std::string_view text) {
         known_count_ += slot == 0;
         slot = run;
     };
-    for (const char c : text)
-        if (reader_.put(static_cast<unsigned char>(c)) == WordReader::Step::ends) take();
+    for (const char c : text) {
+        const WordReader::Step step = reader_.put(static_cast<unsigned char>(c));
+        if (step == WordReader::Step::ends) take();
+        if (step == WordReader::Step::drops) place_ = {};
+    }
 }
 
 void SystemText::end_exempt() {

@@ -54,6 +54,7 @@ bool UrlReader::put(unsigned char c) noexcept {
     switch (stage_) {
         case Stage::scheme: return put_scheme(c);
         case Stage::root:
+            if (c == '&') return hide(), true;  // as in put_scheme(): it may stand for the second slash
             if (!is_slash(c)) return false;
             stage_ = Stage::slashes;
             return true;
@@ -74,11 +75,7 @@ bool UrlReader::put_scheme(unsigned char c) noexcept {
         stage_ = Stage::root;
         return true;
     }
-    if (c == '&') {  // an entity: nobody writes the beginning of an address so who does not hide it
-        suspicious_ = true;
-        stage_ = Stage::opaque;
-        return true;
-    }
+    if (c == '&') return hide(), true;  // an entity: nobody writes the beginning of an address so who hides nothing
     const bool is_word = is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
     if (is_word && scheme_size_ < scheme_.size()) {
         scheme_[scheme_size_++] = static_cast<char>(small(c));

@@ -42,8 +42,7 @@ bool tell_texts(Skim& skim, Speaker speaker, RoleTextSink& sink, uint32_t depth 
     if (skim.peek() == '"') {
         Range text;
         if (!skim.take_string(text)) return false;
-        sink.on_text(speaker, skim.inside(text));
-        return true;
+        return sink.on_text(speaker, skim.inside(text));
     }
     if (skim.peek() == '[') return each_element(skim, [&] { return tell_texts(skim, speaker, sink, depth + 1); });
     if (skim.peek() != '{') return skim.skip_value();

@@ -304,6 +304,8 @@ bool CacheVisit::waits() const noexcept { return waits_ || (semantic_ != nullptr
 /// The request without the text that may differ: who has the same one asks the same, but for that text.
 void CacheVisit::prepare_semantic(const llm::Request& request, const route::ModelMatch& match) {
     if (x_.plan().cache->semantic == nullptr || desk_.semantic() == nullptr) return;
+    // Who says nearly the same may not have said what made the guard let this answer through.
+    if (x_.guarding_ != nullptr && x_.guarding_->exempts_instructions()) return;
     const EmbeddingPlan* const embedding = x_.plan().cache->semantic->embedding.get();
     if (embedding != nullptr && !may_be_embedded()) return desk_.semantic()->note_embedding(EmbeddingResult::barred);
     const std::string_view document = x_.body_.view();

@@ -149,7 +149,7 @@ Result<void> Guarding::end_visit() {
     }
     ByteBuffer* const changed = visit_->changed();
     if (changed != nullptr) x_.body_ = std::move(*changed);
-    return {};
+    return keep_for_answer(true);
 }
 
 Result<bool> Guarding::go_on() {

@@ -43,6 +43,8 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool guards_answer() const noexcept { return values_ != nullptr; }
     /// Values of the request may stand in it.
     [[nodiscard]] bool has_originals() const noexcept { return values_ != nullptr && values_->table.keeps_any(); }
+    /// Does its user say words of its instructions too? Then its answer may hold them, and is for nobody else.
+    [[nodiscard]] bool exempts_instructions() const noexcept { return values_ != nullptr && values_->system.exempts(); }
     /// Is the answer at hand one that is needed whole?
     [[nodiscard]] static bool collects(const Exchange& x) noexcept;
     /// A turn of the scan of the answer that was collected. True: there are more.
@@ -68,6 +70,7 @@ class Guarding final : public io::Runnable {
 
   private:
     [[nodiscard]] Result<void> expect_answer();
+    [[nodiscard]] Result<void> keep_for_answer(bool is_final);
     [[nodiscard]] Result<bool> read_answer();
     [[nodiscard]] bool expects_json() const noexcept;
     [[nodiscard]] CollectedAnswer* collected() const noexcept;

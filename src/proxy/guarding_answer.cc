@@ -25,6 +25,16 @@ std::string_view code_of(GuardReason reason) noexcept {
     }
 }
 
+const char* told_of(GuardReason reason) noexcept {
+    switch (reason) {
+        case GuardReason::pii:
+            return "the answer holds personal data or secrets that may not be told (security.pii_detection)";
+        case GuardReason::too_many:
+            return "the answer holds more that is to be taken out of it than one answer may; ask for a shorter one";
+        default: return "the answer holds what may not be carried out (security.exfiltration)";
+    }
+}
+
 }  // namespace
 
 /// The request is known, and what was masked of it.
@@ -45,11 +55,18 @@ Result<void> Guarding::expect_answer() {
             Errc::unsupported, Side::downstream,
             "this route looks through answers, which it cannot do where a stream is one JSON array; add alt=sse "
             "to the query");
-    if (x_.plan().guard->leaks && x_.plan().guard->leaks->rules.system_prompt)
-        read_instructions(x_.body_.view(), values_->system);
+    return keep_for_answer(x_.plan().guard->external.empty());
+}
+
+/// What the answer is looked through for. Instructions are those that are sent: of a request that guards outside may
+/// still change, they are read behind them.
+Result<void> Guarding::keep_for_answer(bool is_final) {
+    if (values_ == nullptr) return {};
+    const LeakPlan* const leaks = x_.plan().guard->leaks ? &*x_.plan().guard->leaks : nullptr;
+    if (is_final && leaks != nullptr && leaks->rules.system_prompt) read_instructions(x_.body_.view(), values_->system);
     if (values_->try_hold(BlockPool::footprint(values_->table.memory_bytes() + values_->system.memory_bytes())))
         return {};
-    if (!acts) {
+    if (!acts_on_answers()) {
         values_.reset();
         return {};
     }
@@ -111,7 +128,8 @@ Result<bool> Guarding::read_answer() {
         llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
         if (!texts.read_document(body))
             return fail(Errc::bad_message, Side::upstream,
-                        "the upstream's answer cannot be looked through (security.pii_detection)");
+                        "the upstream's answer cannot be looked through for what this route does not tell "
+                        "(security.pii_detection, security.exfiltration)");
         guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
         guard_->note_in(begin_notes());
         if (expects_json()) guard_->expect_json();
@@ -139,6 +157,7 @@ Result<void> Guarding::end_answer() {
     const bool is_translated = x_.translated_ != nullptr && x_.translated_->error_type.empty();
     if (good && !is_translated) read_passed_usage();
     std::optional<Error> error = std::exchange(answer_error_, std::nullopt);
+    const char* told = "";
     if (error && error->code == Errc::bad_message && !good) {  // a front's page: its status is the word that counts
         answer.change_body(ByteBuffer(x_.services_.shard().blocks()));
         if (x_.translated_ != nullptr) x_.translated_->error_type = {};
@@ -153,6 +172,7 @@ Result<void> Guarding::end_answer() {
             leaks_blocked_ = guard_->leaks_blocked();
             x_.detail_ = guard_->blocked_names(x_.text_);
             code_ = code_of(*blocked);
+            told = told_of(*blocked);
         } else if (!guard_->changed().empty()) {
             answer.change_body(std::move(guard_->changed()));
         }
@@ -163,11 +183,7 @@ Result<void> Guarding::end_answer() {
     refused_answer_ = true;
     if (good && is_translated) x_.read_collected_usage();
     if (error) return std::unexpected(*error);
-    if (code_ == code_of(GuardReason::link))
-        return fail(Errc::bad_message, Side::downstream,
-                    "the answer holds what may not be carried out (security.exfiltration)");
-    return fail(Errc::bad_message, Side::downstream,
-                "the answer holds personal data or secrets that may not be told (security.pii_detection)");
+    return fail(Errc::bad_message, Side::downstream, told);
 }
 
 /// Of an answer that goes to its client in the protocol that it came in.

@@ -27,22 +27,27 @@ void each_piece_of(std::string_view raw, OnPiece&& on_piece) {
 
 struct Instructions final : llm::RoleTextSink {
     explicit Instructions(guard::SystemText& system) : system(system) {}
-    void on_text(llm::Speaker speaker, std::string_view raw) override {
-        if (speaker != llm::Speaker::system) return;
-        each_piece_of(raw, [this](std::string_view piece) { system.add(piece); });
+    bool on_text(llm::Speaker speaker, std::string_view raw) override {
+        if (speaker != llm::Speaker::system) return true;
+        const std::string_view read = raw.substr(0, instructions_bytes_max - bytes);
+        bytes += read.size();
+        each_piece_of(read, [this](std::string_view piece) { system.add(piece); });
         system.end_text();
+        return bytes < instructions_bytes_max && !system.full();
     }
     guard::SystemText& system;
+    size_t bytes = 0;
 };
 
 struct OwnWords final : llm::RoleTextSink {
     explicit OwnWords(guard::SystemText& system) : system(system) {}
-    void on_text(llm::Speaker speaker, std::string_view raw) override {
-        if (speaker != llm::Speaker::user) return;
+    bool on_text(llm::Speaker speaker, std::string_view raw) override {
+        if (speaker != llm::Speaker::user) return true;
         const std::string_view read = raw.substr(0, own_words_bytes_max - bytes);
         bytes += read.size();
         each_piece_of(read, [this](std::string_view piece) { system.exempt(piece); });
         system.end_exempt();
+        return bytes < own_words_bytes_max;
     }
     guard::SystemText& system;
     size_t bytes = 0;

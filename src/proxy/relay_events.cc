@@ -101,16 +101,17 @@ void Relay::put_guards_end(Output& output) {
 void Relay::obey_guard(Output& output, EventGuard::Step step) {
     if (step == EventGuard::Step::refused) {
         frame(output);
-        return fail(
-            Error{.code = Errc::bad_message,
-                  .side = Side::upstream,
-                  .what = "an event of the upstream's stream cannot be looked through (security.pii_detection)"});
+        return fail(Error{
+            .code = Errc::bad_message,
+            .side = Side::upstream,
+            .what = "an event of the upstream's stream cannot be looked through for what this route does not tell "
+                    "(security.pii_detection, security.exfiltration)"});
     }
     if (options_.guard->blocks_answer())
         stop_here(Error{.code = Errc::forbidden,
                         .side = Side::downstream,
-                        .what = "the answer holds personal data or secrets that may not be told "
-                                "(security.pii_detection): the stream was ended"});
+                        .what = "the answer holds what may not be told (security.pii_detection, "
+                                "security.exfiltration): the stream was ended"});
 }
 
 /// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held

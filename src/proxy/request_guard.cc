@@ -59,6 +59,7 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     restores_ = side == GuardSide::answer && table_.keeps_any();
     trusts_form_ = side == GuardSide::request;
     if (side == GuardSide::answer && plan.leaks) leaks_.emplace(plan.leaks->rules);
+    if (leaks_ && restores_) leaks_->expect_placeholders();
     const bool numbers = looks_for_pii_ && (plan.pii->style == guard::MaskStyle::placeholder ||
                                             plan.pii->style == guard::MaskStyle::reversible);
     if (numbers && side == GuardSide::request) phase_ = Phase::reserve;
@@ -273,7 +274,8 @@ void RequestGuard::note(const Edit& edit, bool in_order) {
     ByteBuffer& list = in_order ? edits_ : extras_;
     size_t& count = in_order ? edit_count_ : extra_count_;
     const bool full = (edit_count_ + extra_count_) * sizeof(Edit) + text_bytes_ > edit_bytes_max(document_.size());
-    if (full || extra_count_ >= extra_count_max) {
+    // Those of an answer may be many, as they may in a stream; they are all but in order.
+    if (full || (side_ == GuardSide::request && extra_count_ >= extra_count_max)) {
         too_many_ |= edit.changes;
         return;
     }
@@ -400,7 +402,7 @@ void RequestGuard::begin_writing() {
     phase_ = writes ? Phase::write : Phase::done;
     if (!writes) return;
     const std::span<Edit> extras(reinterpret_cast<Edit*>(extras_.data()), extra_count_);
-    std::ranges::sort(extras, {}, &Edit::begin);
+    if (!std::ranges::is_sorted(extras, {}, &Edit::begin)) std::ranges::sort(extras, {}, &Edit::begin);
     size_t bytes = document_.size();
     const auto add = [&](const ByteBuffer& list, size_t count) {
         for (const Edit& edit : std::span(reinterpret_cast<const Edit*>(list.data()), count))

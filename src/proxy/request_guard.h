@@ -50,7 +50,9 @@ class RequestGuard {
     void expect_json() noexcept { trusts_form_ = true; }
     /// Of an answer: the request's instructions, which outlive this.
     void compare_with(const guard::SystemText& system) noexcept {
-        if (leaks_) leaks_.emplace(plan_.leaks->rules, &system);
+        if (!leaks_) return;
+        leaks_.emplace(plan_.leaks->rules, &system);
+        if (restores_) leaks_->expect_placeholders();
     }
 
     /// One turn: reads, or writes, about so much as turn_bytes. Returns whether there is more to do.
@@ -84,7 +86,7 @@ class RequestGuard {
     /// An escape is a run of its own, and what is not decided may be made of nothing else.
     static constexpr size_t run_count = 28 * 1024;
     static constexpr size_t looked_back_bytes = 4096;  // of an attack, whose first word may be far
-    static constexpr size_t extra_count_max = 4096;
+    static constexpr size_t extra_count_max = 4096;    // of a request
 
     static constexpr size_t reserve_bytes = 4 * turn_bytes;  // of a turn that only looks for placeholders
 

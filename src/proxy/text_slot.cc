@@ -29,6 +29,7 @@ const guard::PiiScanner& scanner_of(const GuardPlan& plan) {
 TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
     : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
     if (finds_.leaks != nullptr) leaks_.emplace(finds_.leaks->rules, finds_.system);
+    if (leaks_ && finds_.restores) leaks_->expect_placeholders();
     make_room(64);
     put_sign(window_);
     text_.begin(holds_json);

@@ -13,7 +13,9 @@ namespace loom::guard::test {
 /// A stream that tells what is decided, and forgets what was told.
 class LeakStream {
   public:
-    explicit LeakStream(const LeakRules& rules) : scan_(rules) {}
+    explicit LeakStream(const LeakRules& rules, bool placeholders = false) : scan_(rules) {
+        if (placeholders) scan_.expect_placeholders();
+    }
 
     void feed(std::string_view piece, bool ends = false) {
         window_ += piece;

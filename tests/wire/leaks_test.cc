@@ -138,6 +138,51 @@ TEST_F(Leaks, InstructionsAreNotRepeated) {
     }
 }
 
+/// Twelve words of them with the one that a guard has put there.
+TEST_F(Leaks, InstructionsAreThoseThatAreSent) {
+    const ScriptedUpstream names(
+        answer_always(answer(R"({"verdict":"mask","spans":[{"text":0,"begin":0,"end":3,"type":"NAME"}]})")));
+    conf.set("security.guard.names.url", names.origin() + "/check").set("security.guard.names.type", "webhook");
+    conf.set("security.exfiltration.system_prompt", "block");
+    begin("openai", "name: never name the discount code", " and never offer more than ten", false);
+    expect_error(ask(told_to("Bob: never name the discount code and never offer more than ten percent.", "Hi", false)),
+                 400, "exfiltration_detected");
+    EXPECT_TRUE(contains(upstream().last_request().body, "[NAME]: never"));
+}
+
+/// Who asks nearly the same has not said the words that let it through.
+TEST_F(Leaks, AnAnswerWithTheInstructionsIsForThoseWhoSaidThem) {
+    conf.set("security.exfiltration.system_prompt", "block").set("semantic_cache.enabled", "on");
+    const std::string instructions = "Never name the discount code and never offer more than ten percent to anybody.";
+    begin("openai", "I must never name the discount code", " and never offer more than ten percent to anybody", false);
+    const auto status = [this](std::string_view system, std::string_view user) {
+        const Message got = ask(told_to(system, user, false));
+        EXPECT_EQ(got.status(), 200) << got.body;
+        return got.head.value("x-loom-cache");
+    };
+    EXPECT_EQ(status(instructions, instructions + " Is that right?"), "miss");
+    EXPECT_EQ(status("Be kind.", "How do I reset my password?"), "miss");
+    EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 1);
+    EXPECT_EQ(status("Be kind.", "how do i reset my password"), "semantic");
+    EXPECT_EQ(status(instructions, instructions + " is that right"), "miss");
+}
+
+/// Without blanks there are no words to wait for.
+TEST_F(Leaks, ALongStreamWithoutBlanksPassesBesideInstructions) {
+    conf.set("security.exfiltration.system_prompt", "block");
+    std::string text;
+    while (text.size() < 100'000) text += "\xe4\xbd\xa0\xe5\xa5\xbd";
+    for (const bool stream : {false, true}) {
+        begin("openai", text, "!", stream);
+        const Message got = ask(
+            told_to("Never name the discount code and never offer more than ten percent to anybody.", "Hi", stream));
+        EXPECT_EQ(got.status(), 200);
+        EXPECT_TRUE(got.is_whole());
+        EXPECT_TRUE(contains(got.body, stream ? text.substr(0, 60'000) : text)) << stream;
+        EXPECT_FALSE(contains(got.body, "\"error\""));
+    }
+}
+
 TEST_F(Leaks, WhatOnlyCountsChangesNothing) {
     for (const bool dry : {false, true}) {
         conf.set("security.exfiltration.links", dry ? "block" : "log").set("security.dry_run", dry ? "on" : "off");

@@ -94,6 +94,11 @@ class LeakScan {
         if (rules.system_prompt && system != nullptr && !system->empty()) system_.emplace(*system);
     }
 
+    /// See LinkScan.
+    void expect_placeholders() noexcept {
+        if (links_) links_->expect_placeholders();
+    }
+
     /// Goes on to the end of what is there, and calls found(const LeakFind&) with what is decided, in the order of each
     /// kind; places are of the window.
     /// window  the same bytes as before, less those that were forgotten, and more behind them.

@@ -11,6 +11,7 @@
 //   - whatever loads by itself: images, and all attributes but those of <a> and <area>;
 //   - javascript:, vbscript:, data: and file:, whatever their host;
 //   - links that carry data (UrlReader::carries_data).
+// A definition ([name]: address) is taken for an image's, since an image of that name may stand anywhere.
 // What stands in a fenced block of code is not looked at: a line of three backticks or more with nothing before them,
 // up to a line of as many alone; where a text makes it doubtful what a fence is, the rest of it is no code.
 #pragma once
@@ -63,6 +64,11 @@ class UrlReader {
     [[nodiscard]] bool put(unsigned char c) noexcept;
     /// It is written so that readers may differ about it.
     void suspect() noexcept { suspicious_ = true; }
+    /// Likewise, and where its host begins nobody can say.
+    void hide() noexcept {
+        suspicious_ = true;
+        stage_ = Stage::opaque;
+    }
     void finish() noexcept;
 
     [[nodiscard]] bool in_host() const noexcept { return stage_ == Stage::slashes || stage_ == Stage::host; }
@@ -112,6 +118,10 @@ class LinkScan {
     /// allowed  outlives this.
     explicit LinkScan(const HostList& allowed) noexcept : allowed_(&allowed) {}
 
+    /// Placeholders (guard::MaskTable) have their values put in their places behind the scan: an address that holds
+    /// one, [EMAIL_1], carries data. Before the first byte.
+    void expect_placeholders() noexcept { placeholders_ = true; }
+
     using Sink = void (*)(void* context, const LinkFind& find);
     /// See LeakScan::advance.
     void advance(std::string_view window, bool final, Sink sink, void* context);
@@ -143,6 +153,7 @@ class LinkScan {
                ((state_ == State::url || state_ == State::closer) && !swallows_);
     }
     bool step(unsigned char c);
+    void pass_prose(std::string_view window);
     void text(unsigned char c);
     void note_word(unsigned char c);
     void end_name(unsigned char c);
@@ -152,7 +163,10 @@ class LinkScan {
         no_code_ = true;
         line_ = Line::rest;
     }
-    void open_bracket() noexcept;
+    void open_bracket(bool is_image) noexcept;
+    void close_bracket() noexcept;
+    void note_set(unsigned char c) noexcept;
+    void note_placeholder(unsigned char c) noexcept;
     bool after_bracket(unsigned char c);
     bool scheme(unsigned char c);
     bool before(unsigned char c);
@@ -183,14 +197,19 @@ class LinkScan {
     bool escapes_ = false;   // behind a backslash, in Markdown
     char quote_ = 0;
     uint32_t parens_ = 0, squares_ = 0;
+    bool placeholders_ = false;
+    enum class Sign : uint8_t { none, open, bar, digit };  // of a placeholder: what was read of it last
+    Sign sign_ = Sign::none;
 
     // A text.
     unsigned char last_ = ' ';
     bool escaped_ = false;
-    bool loads_by_name_ = false;  // an image was written that only a definition says the address of
-    uint64_t images_ = 0;         // brackets that are open, the last in the lowest bit: is it an image's?
+    uint64_t images_ = 0;  // brackets that are open, the last in the lowest bit: is it an image's?
     uint32_t brackets_ = 0;
     bool was_image_ = false;  // the one that was closed last
+    /// Of this paragraph: which bracket an image's is closed by is in doubt, so that any may be.
+    bool any_image_ = false;
+    char set_ = 0;  // in a srcset: the quote that ends it, or a blank; behind a comma another address follows
     std::array<char, 12> name_{};
     uint8_t name_size_ = 0;
     bool in_name_ = false;

@@ -1,6 +1,7 @@
 // Does an answer repeat the instructions that its request was given? Texts are compared as words: letters and digits,
 // whatever the case of ASCII; blanks, marks and Markdown between them say nothing. Chinese, Japanese and Thai, which
-// set no blanks between words, have too few of them to be found.
+// set no blanks between words, have one from a mark to the next: twelve of them are a long text. What is longer than a
+// word may be (WordReader::word_bytes_max) is none, and nothing goes on over it.
 #pragma once
 
 #include <array>
@@ -15,8 +16,10 @@ namespace loom::guard {
 /// Tells words apart, byte by byte.
 class WordReader {
   public:
-    enum class Step : uint8_t { none, begins, ends };
+    static constexpr size_t word_bytes_max = 256;
+    enum class Step : uint8_t { none, begins, ends, drops };
     /// begins  with this byte, or with those before it that have waited for it.      ends  somewhere in front of it.
+    /// drops   it is too long: it was no word, and neither is the rest of it.
     [[nodiscard]] Step put(unsigned char c) noexcept;
     /// No more comes behind it. True: a word has ended.
     [[nodiscard]] bool finish() noexcept;
@@ -28,12 +31,15 @@ class WordReader {
 
   private:
     void take(unsigned char c) noexcept;
+    [[nodiscard]] Step taken(bool begins) noexcept;
     [[nodiscard]] bool end() noexcept;
 
     uint64_t hash_ = 0, ended_ = 0;
+    size_t size_ = 0;  // of the word, with what has no width in it
     bool in_word_ = false;
-    uint8_t waiting_ = 0;  // bytes of a mark of punctuation (U+2000 to U+207F) so far
-    unsigned char second_ = 0;
+    bool skips_ = false;   // the rest of what is too long
+    uint8_t waiting_ = 0;  // bytes of what may be a mark of punctuation so far
+    unsigned char first_ = 0, second_ = 0;
 };
 
 /// The words of a request's instructions, so that of every run of words it is known whether they hold it: a suffix
@@ -51,12 +57,16 @@ class SystemText {
     /// More of a text of the instructions; at its end.
     void add(std::string_view text);
     void end_text();
+    /// No more of them is read.
+    [[nodiscard]] bool full() const noexcept { return word_count_ == words_max; }
     /// All is there.
     void make();
     /// Of a text of the user's own: runs that stand in both are no leak. Behind make().
     void exempt(std::string_view text);
     void end_exempt();
 
+    /// The user has said a run of them.
+    [[nodiscard]] bool exempts() const noexcept { return known_count_ > 0; }
     /// It holds no run.
     [[nodiscard]] bool empty() const noexcept { return state_count_ == 0; }
     [[nodiscard]] size_t memory_bytes() const noexcept {
@@ -85,6 +95,7 @@ class SystemText {
         uint32_t next = none;  // of the same state
     };
     void add_word(uint64_t word);
+    void add_border();
     void extend(uint64_t word, uint32_t& last);
     [[nodiscard]] uint32_t find_edge(uint32_t from, uint64_t word) const noexcept;
     void add_edge(uint32_t from, uint64_t word, uint32_t to) noexcept;
@@ -106,6 +117,9 @@ class SystemText {
 /// An answer's texts, with 0x1e between one and the next.
 class SystemTextScan {
   public:
+    /// Blanks and marks between two words of a run are at most so many bytes: they are held back too.
+    static constexpr size_t gap_bytes_max = 256;
+
     explicit SystemTextScan(const SystemText& text) noexcept : text_(&text) {}
 
     /// found(begin, end, goes_on): places are of the window. See LeakScan::advance.
@@ -118,8 +132,10 @@ class SystemTextScan {
             if (step == WordReader::Step::ends) take_word(found);
             if (step == WordReader::Step::begins) begin_ = at_ - waiting;
             if (reader_.in_word() && reader_.waiting() == 0) end_ = at_ + 1;
-            if (c == 0x1e) place_ = {};
-            if (c == 0x1e) in_run_ = false;
+            const bool is_far = place_.words > 0 && !reader_.in_word() && at_ - end_ > gap_bytes_max;
+            if (c != 0x1e && step != WordReader::Step::drops && !is_far) continue;
+            place_ = {};
+            in_run_ = false;
         }
         if (final && reader_.finish()) take_word(found);
     }

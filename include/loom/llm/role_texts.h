@@ -11,7 +11,8 @@ enum class Speaker : uint8_t { system, user };
 class RoleTextSink {
   public:
     /// raw  the inside of a string of JSON, with its escapes.
-    virtual void on_text(Speaker speaker, std::string_view raw) = 0;
+    /// Returns false where no more is wanted: nothing else is read.
+    [[nodiscard]] virtual bool on_text(Speaker speaker, std::string_view raw) = 0;
 
   protected:
     ~RoleTextSink() = default;

@@ -51,19 +51,25 @@ proxy::InjectionAction injection_action_of(std::string_view text) {
 /// Whatever may make another answer of the same one.
 std::string mark_of(const config::Config& config) {
     std::string all;
-    const auto add = [&all](std::string_view text) { all.append(text).append("\n"); };
+    const auto add = [&all](std::string_view text) { all.append(fmt::format("{}:", text.size())).append(text); };
+    const auto add_list = [&](const std::vector<std::string>& list) {
+        all.append(fmt::format("{};", list.size()));
+        for (const std::string& one : list) add(one);
+    };
     for (const char* const key :
          {"security.pii_detection.action", "security.pii_detection.mask", "security.pii_detection.hash_key"})
         add(config.text(key));
     for (const char* const key :
          {"security.pii_detection.types", "security.pii_detection.exempt", "security.pii_detection.direction"})
-        for (const std::string& one : config.list(key)) add(one + ",");
+        add_list(config.list(key));
     for (const std::string_view name : pii_type_names) {
         const auto own = fmt::format("security.pii_detection.type.{}.action", name);
         add(config.has(own) ? config.text(own) : std::string());
     }
-    for (const guard::CustomType& type : custom_types_of(config)) {
-        for (const std::string& text : type.words) add(text + ",");
+    const auto types = custom_types_of(config);
+    all.append(fmt::format("{};", types.size()));
+    for (const guard::CustomType& type : types) {
+        add_list(type.words);
         for (const std::string& text :
              {type.name, type.pattern, fmt::format("{} {}", type.repeat_max, int(type.check))})
             add(text);
@@ -73,10 +79,8 @@ std::string mark_of(const config::Config& config) {
     add(external_guard_mark(config));
     add(config.text("security.exfiltration.links"));
     add(config.text("security.exfiltration.system_prompt"));
-    for (const char* const key : {"security.exfiltration.allowed_hosts", "security.exfiltration.canary"}) {
-        for (const std::string& one : config.list(key)) add(one + ",");
-        add(key);
-    }
+    for (const char* const key : {"security.exfiltration.allowed_hosts", "security.exfiltration.canary"})
+        add_list(config.list(key));
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(all);
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
