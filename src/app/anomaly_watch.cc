@@ -90,7 +90,7 @@ void AnomalyWatch::stop() noexcept {
 }
 
 void AnomalyWatch::run() {
-    uint64_t save_at_ms = monotonic_ns() / ms_ns + save_ms;
+    uint64_t save_at_ms = monotonic_ns() / ms_ns + options_.save_ms;
     for (;;) {
         bool last = false;
         {
@@ -101,7 +101,7 @@ void AnomalyWatch::run() {
         look();
         const uint64_t now_ms = monotonic_ns() / ms_ns;
         if (!last && now_ms < save_at_ms) continue;
-        save_at_ms = now_ms + save_ms;
+        save_at_ms = now_ms + options_.save_ms;
         give_batch(last);
         if (last) return;
     }
@@ -148,7 +148,7 @@ void AnomalyWatch::give_batch(bool last) {
 void AnomalyWatch::run_saving() {
     std::unique_lock lock(mutex_);
     while (!store_) {
-        changed_.wait_for(lock, std::chrono::milliseconds(save_ms), [this] { return saving_over_; });
+        changed_.wait_for(lock, std::chrono::milliseconds(options_.save_ms), [this] { return saving_over_; });
         if (saving_over_) return;
         lock.unlock();
         open_store();

@@ -24,7 +24,8 @@ namespace loom::app {
 
 struct AnomalyWatchOptions {
     tenant::AnomalyOptions rules;
-    std::string directory;  // "": what is learned ends with the process
+    std::string directory;      // "": what is learned ends with the process
+    uint64_t save_ms = 60'000;  // so often it is saved, and a file that could not be opened tried again
 };
 
 class AnomalyWatch {
@@ -46,7 +47,6 @@ class AnomalyWatch {
     void stop() noexcept;
 
     static constexpr uint64_t look_ms = 50;
-    static constexpr uint64_t save_ms = 60'000;
     [[nodiscard]] static uint64_t memory_bytes_max(const AnomalyWatchOptions& options, uint32_t shard_count) noexcept;
 
   private:
