@@ -1,6 +1,7 @@
 #include "anomaly_watch.h"
 
 #include <chrono>
+#include <utility>
 
 #include "alert_document.h"
 #include "loom/base/clock.h"
@@ -18,20 +19,14 @@ int64_t wall_s() noexcept { return static_cast<int64_t>(wall_us() / 1'000'000); 
 
 AnomalyWatch::AnomalyWatch(AnomalyWatchOptions options, store::VaultPtr vault, uint32_t shard_count)
     : options_(std::move(options)),
+      vault_(std::move(vault)),
       rings_(shard_count),
       detector_(options_.rules, [this](const tenant::Alert& alert) { tell(alert); }) {
-    if (!options_.directory.empty()) {
-        auto opened = store::ProfileStore::open(options_.directory, std::move(vault), [](const std::string& text) {
-            observe::log_warn("alerts.anomaly: {}", text);
-        });
-        if (opened)
-            store_ = std::move(*opened);
-        else
-            observe::log_warn("alerts.anomaly: {}; what is learned ends with this process", opened.error());
-    }
+    const bool is_kept = !options_.directory.empty();
+    if (is_kept) open_store();
     restore();
     thread_ = std::thread([this] { run(); });
-    if (store_) saving_ = std::thread([this] { run_saving(); });
+    if (is_kept) saving_ = std::thread([this] { run_saving(); });
 }
 
 AnomalyWatch::~AnomalyWatch() { stop(); }
@@ -42,12 +37,36 @@ uint64_t AnomalyWatch::memory_bytes_max(const AnomalyWatchOptions& options, uint
            shard_count * sizeof(tenant::ActivityRing) + sizeof(AnomalyWatch);
 }
 
+/// With all that is in it, which restore() takes: nothing is saved over what was not read.
+void AnomalyWatch::open_store() {
+    const auto fail = [this](const std::string& fault) {
+        if (fault != told_fault_)
+            observe::log_warn("alerts.anomaly: {}; what is learned is not kept, and it is tried again", fault);
+        told_fault_ = fault;
+    };
+    auto opened = store::ProfileStore::open(
+        options_.directory, vault_, [](const std::string& text) { observe::log_warn("alerts.anomaly: {}", text); });
+    if (!opened) return fail(opened.error());
+    auto kept = opened->load();
+    if (!kept) return fail(kept.error());
+    store_ = std::move(*opened);
+    if (!std::exchange(told_fault_, "").empty()) observe::log_info("alerts.anomaly: what is learned is kept");
+    const std::lock_guard lock(mutex_);
+    kept_ = std::move(*kept);
+    has_kept_.store(true, std::memory_order_release);
+}
+
+/// Before the first look, or between two where the file could not be read at the start.
 void AnomalyWatch::restore() {
-    if (!store_) return;
-    const auto kept = store_->load();
-    if (!kept) return observe::log_warn("alerts.anomaly: {}; what is usual is learned anew", kept.error());
+    if (is_restored_ || !has_kept_.load(std::memory_order_acquire)) return;
+    is_restored_ = true;
+    std::vector<store::ProfileStore::Profile> kept;
+    {
+        const std::lock_guard lock(mutex_);
+        kept.swap(kept_);
+    }
     size_t refused = 0;
-    for (const auto& [name, bytes] : *kept) refused += detector_.restore(name, bytes) ? 0 : 1;
+    for (const auto& [name, bytes] : kept) refused += detector_.restore(name, bytes) ? 0 : 1;
     if (refused > 0)
         observe::log_warn(
             "alerts.anomaly: what was learned of {} consumers is of another version, another alerts.anomaly.window, or "
@@ -71,7 +90,7 @@ void AnomalyWatch::stop() noexcept {
 }
 
 void AnomalyWatch::run() {
-    uint64_t save_at_ms = monotonic_ns() / ms_ns + save_ms;
+    uint64_t save_at_ms = monotonic_ns() / ms_ns + options_.save_ms;
     for (;;) {
         bool last = false;
         {
@@ -82,13 +101,14 @@ void AnomalyWatch::run() {
         look();
         const uint64_t now_ms = monotonic_ns() / ms_ns;
         if (!last && now_ms < save_at_ms) continue;
-        save_at_ms = now_ms + save_ms;
+        save_at_ms = now_ms + options_.save_ms;
         give_batch(last);
         if (last) return;
     }
 }
 
 void AnomalyWatch::look() {
+    restore();
     detector_.pass(wall_s());
     tenant::Activity activity;
     for (tenant::ActivityRing& one : rings_)
@@ -109,7 +129,10 @@ void AnomalyWatch::tell(const tenant::Alert& alert) {
 
 /// Not while the one before is being saved: what has changed waits for the next.
 void AnomalyWatch::give_batch(bool last) {
-    if (!store_) return;
+    if (!is_restored_) {
+        (void)detector_.take_forgotten();  // nobody keeps them
+        return;
+    }
     std::unique_lock lock(mutex_);
     if (last) changed_.wait_for(lock, std::chrono::milliseconds(last_words_ms), [this] { return !batch_; });
     if (batch_) return;
@@ -124,6 +147,13 @@ void AnomalyWatch::give_batch(bool last) {
 
 void AnomalyWatch::run_saving() {
     std::unique_lock lock(mutex_);
+    while (!store_) {
+        changed_.wait_for(lock, std::chrono::milliseconds(options_.save_ms), [this] { return saving_over_; });
+        if (saving_over_) return;
+        lock.unlock();
+        open_store();
+        lock.lock();
+    }
     for (;;) {
         changed_.wait(lock, [this] { return batch_ || saving_over_; });
         if (!batch_) return;

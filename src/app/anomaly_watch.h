@@ -24,13 +24,14 @@ namespace loom::app {
 
 struct AnomalyWatchOptions {
     tenant::AnomalyOptions rules;
-    std::string directory;  // "": what is learned ends with the process
+    std::string directory;      // "": what is learned ends with the process
+    uint64_t save_ms = 60'000;  // so often it is saved, and a file that could not be opened tried again
 };
 
 class AnomalyWatch {
   public:
-    /// Reads what was learned before, and begins. Where it cannot be read or kept, the log says so, and what is learned
-    /// ends with the process.
+    /// Reads what was learned before, and begins. Where it cannot be read or kept, the log says so, and it is tried
+    /// again each `save_ms`: what is learned meanwhile ends with the process unless that succeeds.
     AnomalyWatch(AnomalyWatchOptions options, store::VaultPtr vault, uint32_t shard_count);
     ~AnomalyWatch();  // stop()
     AnomalyWatch(const AnomalyWatch&) = delete;
@@ -46,7 +47,6 @@ class AnomalyWatch {
     void stop() noexcept;
 
     static constexpr uint64_t look_ms = 50;
-    static constexpr uint64_t save_ms = 60'000;
     [[nodiscard]] static uint64_t memory_bytes_max(const AnomalyWatchOptions& options, uint32_t shard_count) noexcept;
 
   private:
@@ -54,6 +54,7 @@ class AnomalyWatch {
         std::vector<store::ProfileStore::Profile> changed;
         std::vector<std::string> forgotten;
     };
+    void open_store();
     void restore();
     void run();
     void look();
@@ -63,6 +64,7 @@ class AnomalyWatch {
     void save(const Batch& batch);
 
     const AnomalyWatchOptions options_;
+    const store::VaultPtr vault_;
     std::deque<tenant::ActivityRing> rings_;  // by shard
     tenant::AlertRing alerts_;
     std::atomic<bool> webhook_{false};
@@ -73,8 +75,11 @@ class AnomalyWatch {
     std::atomic<uint64_t> learning_{0}, learned_{0}, unwatched_{0}, alerts_lost_{0}, save_failures_{0};
     std::mutex mutex_;
     std::condition_variable changed_;
-    bool stopping_ = false, saving_over_ = false;  // under mutex_
-    std::optional<Batch> batch_;                   // to be saved, likewise
+    bool stopping_ = false, saving_over_ = false;     // under mutex_
+    std::optional<Batch> batch_;                      // to be saved, likewise
+    std::vector<store::ProfileStore::Profile> kept_;  // what was read, until it is restored; likewise
+    std::atomic<bool> has_kept_{false};
+    bool is_restored_ = false;  // of the thread that looks
     std::thread thread_, saving_;
 };
 

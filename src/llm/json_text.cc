@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "loom/base/utf8.h"
+
 namespace loom::llm {
 
 namespace {
@@ -175,11 +177,6 @@ size_t escape(std::string_view text, std::span<char> out) noexcept {
     return written;
 }
 
-size_t utf8_cut(std::string_view text, size_t wanted) noexcept {
-    if (wanted >= text.size()) return text.size();
-    size_t cut = wanted;
-    while (cut > 0 && wanted - cut < 3 && (text[cut] & 0xc0) == 0x80) --cut;
-    return (text[cut] & 0xc0) == 0x80 ? wanted : cut;  // four tails in a row are no UTF-8: any cut will do
-}
+size_t utf8_cut(std::string_view text, size_t wanted) noexcept { return loom::utf8_cut(text, wanted); }
 
 }  // namespace loom::llm

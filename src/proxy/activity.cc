@@ -1,16 +1,35 @@
 #include "activity.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <array>
 
 #include "client_connection.h"
 #include "exchange.h"
 #include "ledger.h"
+#include "loom/base/hash.h"
+#include "loom/base/utf8.h"
 
 namespace loom::proxy {
 namespace {
 
 constexpr std::string_view anonymous = "anonymous";  // where a route asks for no key
 constexpr uint16_t client_left = 499;
+
+/// Where it is too long, its front and a hash of all of it.
+ShortText<128> consumer_key(const tenant::Consumer& consumer) noexcept {
+    if (consumer.is_listed()) return std::string_view(consumer.name);
+    std::array<char, 128> room;
+    constexpr size_t hash_bytes = 17;
+    const auto whole = fmt::format_to_n(room.data(), room.size(), "{}{}/{}", tenant::token_consumer_prefix,
+                                        consumer.issuer, consumer.name);
+    if (whole.size <= room.size()) return std::string_view(room.data(), whole.size);
+    const size_t front = utf8_cut({room.data(), room.size()}, room.size() - hash_bytes);
+    const uint64_t hash = hash64(consumer.issuer) * 31 + hash64(consumer.name);
+    const auto end = fmt::format_to_n(room.data() + front, hash_bytes, "~{:016x}", hash);
+    return std::string_view(room.data(), end.out);
+}
 
 }  // namespace
 
@@ -41,7 +60,7 @@ void ActivityNote::put() const noexcept {
     activity.identified = x_.consumer_ != nullptr;
     activity.client_error = status >= 400 && status < 500 && status != client_left;
     activity.provider_error = status >= 500;
-    activity.consumer = x_.consumer_ != nullptr ? std::string_view(x_.consumer_->name) : anonymous;
+    activity.consumer = x_.consumer_ != nullptr ? consumer_key(*x_.consumer_) : ShortText<128>(anonymous);
     if (x_.provider_ != nullptr && !x_.upstream_model_.empty()) activity.model = x_.model_;
     ring->put(activity);
 }

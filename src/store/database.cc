@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -209,6 +210,15 @@ DatabaseResult<std::string> Database::text(std::string_view sql) {
 uint64_t Database::changes() const noexcept { return static_cast<uint64_t>(sqlite3_changes64(handle_.get())); }
 
 bool Database::in_transaction() const noexcept { return sqlite3_get_autocommit(handle_.get()) == 0; }
+
+/// SQLite has an I/O error where there is no room for the memory that processes share.
+std::string room_remedy(const std::string& path, const DatabaseFault& fault) {
+    constexpr uint64_t shared_bytes = 32 * 1024;
+    struct statvfs disk{};
+    const bool no_room = fault.code == SQLITE_IOERR && ::statvfs(path.c_str(), &disk) == 0 &&
+                         uint64_t{disk.f_bavail} * disk.f_frsize < 2 * shared_bytes;
+    return fault.code == SQLITE_FULL || no_room ? "; its disk is full: make room there" : "";
+}
 
 std::string make_database_file(const std::string& directory, const std::string& path) {
     if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST)

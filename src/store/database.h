@@ -88,6 +88,9 @@ class Database {
     std::unique_ptr<sqlite3, Close> handle_;
 };
 
+/// "; its disk is full: …" where that is why a database of `path` could not be opened or written, else "".
+[[nodiscard]] std::string room_remedy(const std::string& path, const DatabaseFault& fault);
+
 /// Makes the directory (0700) and the file (0600) where they are missing, so that it is nobody else's to read from the
 /// start; its -wal and -shm take its mode. "" or what is wrong.
 [[nodiscard]] std::string make_database_file(const std::string& directory, const std::string& path);

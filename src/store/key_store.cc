@@ -43,7 +43,7 @@ struct KeyStore::Impl {
                 "{}: is damaged ({}); restore it from a copy, or move it away: the keys in it are then "
                 "refused, and others have to be made",
                 path, fault.text);
-        return fmt::format("{}: {}", path, fault.text);
+        return fmt::format("{}: {}{}", path, fault.text, room_remedy(path, fault));
     }
     template <class T>
     [[nodiscard]] std::expected<T, std::string> told(DatabaseResult<T> result) const {

@@ -41,15 +41,15 @@ struct ProfileStore::Impl {
     }
 
     DatabaseResult<void> write(const std::vector<Profile>& changed, const std::vector<std::string>& forgotten) {
-        auto put = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO profile VALUES (?, CAST(? AS BLOB))"));
-        for (const Profile& one : changed) {
-            put.bind(1, one.name).bind(2, one.bytes);
-            LOOM_TRY(put.run());
-        }
         auto drop = LOOM_TRY(database.prepare("DELETE FROM profile WHERE name = ?"));
         for (const std::string& name : forgotten) {
             drop.bind(1, name);
             LOOM_TRY(drop.run());
+        }
+        auto put = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO profile VALUES (?, CAST(? AS BLOB))"));
+        for (const Profile& one : changed) {
+            put.bind(1, one.name).bind(2, one.bytes);
+            LOOM_TRY(put.run());
         }
         return {};
     }

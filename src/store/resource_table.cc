@@ -38,7 +38,7 @@ std::string explain(const std::string& path, const DatabaseFault& fault) {
             "{}: is damaged ({}); restore it from a copy, or move it away and start without: what clients have stored "
             "at providers is then not found here any more",
             path, fault.text);
-    return fmt::format("{}: {}", path, fault.text);
+    return fmt::format("{}: {}{}", path, fault.text, room_remedy(path, fault));
 }
 
 }  // namespace

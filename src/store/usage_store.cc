@@ -14,11 +14,11 @@
 #include <mutex>
 #include <thread>
 
+#include "ledger_database.h"
 #include "ledger_directory.h"
 #include "ledger_stand_in.h"
 #include "loom/base/clock.h"
 #include "loom/base/result.h"
-#include "loom_identity.h"
 #include "usage_table.h"
 
 namespace loom::store {
@@ -28,6 +28,7 @@ using std::chrono::milliseconds;
 
 constexpr uint64_t records_together_max = 20'000;  // of one transaction
 constexpr uint64_t memory_segment_bytes = uint64_t{4} << 20;
+constexpr milliseconds others_turn{1};  // between two files, for those who ask
 
 uint64_t now_ms() noexcept { return monotonic_ns() / 1'000'000; }
 
@@ -54,7 +55,9 @@ class UsageStore::Impl {
     template <class Ask>
     auto ask(Ask&& question)
         -> std::expected<typename std::invoke_result_t<Ask, UsageTable&>::value_type, std::string> {
+        asking_.fetch_add(1, std::memory_order_relaxed);
         const std::lock_guard lock(work_);
+        asking_.fetch_sub(1, std::memory_order_relaxed);
         if (auto folded = fold_live(); !folded) return std::unexpected(folded.error());
         auto answer = question(table_);
         if (!answer) return std::unexpected(fmt::format("usage.db: {}", answer.error().text));
@@ -76,7 +79,8 @@ class UsageStore::Impl {
     Folded begin_files(const std::vector<SegmentName>& names);
     Folded stand_in(LedgerChannel& channel);
     void find_room();
-    Folded take_room();
+    void make_good();
+    Folded take_database();
     Folded recover(const std::vector<SegmentName>& names);
     Folded fold_file(const SegmentName& name);
     void put_aside(const SegmentName& name, const char* why);
@@ -94,7 +98,7 @@ class UsageStore::Impl {
     Folded fold_live();
     Folded fold_one(Live& live);
     void close_ended(Live& live);
-    void supply();
+    bool supply();
     void sync();
     void tell_faults();
     void tell_unwritten();
@@ -116,8 +120,10 @@ class UsageStore::Impl {
     std::vector<int> told_faults_;   // by shard
     std::vector<std::unique_ptr<Live>> live_;
     std::vector<std::unique_ptr<LedgerStandIn>> stand_ins_;
-    std::atomic<bool> waits_for_room_{false};  // since the start: nothing of a former one is made good
-    std::string told_room_fault_;
+    std::atomic<bool> waits_for_room_{false};  // since the start: shards have their stand-ins
+    std::atomic<bool> recovered_{true};        // what former starts have left; until then nothing is folded
+    std::atomic<int> asking_{0};               // who waits for work_
+    uint64_t recover_at_ms_ = 0;
     uint32_t recovery_number_ = 1;  // of the next segment that settles what is lost
     std::string told_fold_fault_;
     std::vector<std::string> told_supply_faults_;  // by shard
@@ -150,10 +156,12 @@ std::expected<void, std::string> UsageStore::Impl::begin(bool has_room) {
     if (has_room) {
         auto begun = begin_files(names);
         if (begun || !directory_.is_full()) return begun;
+        if (options_.shared) return std::unexpected(shared_needs_room(begun.error()));
     }
     for (auto& channel : channels_)
         if (channel->first == nullptr) LOOM_TRY(stand_in(*channel));
     waits_for_room_.store(true, std::memory_order_relaxed);
+    recovered_.store(false, std::memory_order_relaxed);
     notice(
         "the disk of state.directory is full: the ledger begins in memory, and goes on as "
         "token_accounting.on_disk_full "
@@ -177,20 +185,33 @@ UsageStore::Impl::Folded UsageStore::Impl::stand_in(LedgerChannel& channel) {
     return {};
 }
 
-/// What the start could not do, as soon as it can be done.
+/// What the start could not do, as soon as it can be done: segments first, since shards wait for them.
 void UsageStore::Impl::find_room() {
     if (directory_.is_full()) return;
-    const Folded taken = take_room();
-    const std::string fault = taken ? "" : taken.error();
-    if (fault != told_room_fault_ && !fault.empty())
-        notice(fmt::format("the ledger cannot begin: {}; it is tried again", fault));
-    told_room_fault_ = fault;
-    if (!taken) return;
+    if (!supply()) return;
     waits_for_room_.store(false, std::memory_order_relaxed);
     notice("there is room on the disk of state.directory again: the ledger is written");
 }
 
-UsageStore::Impl::Folded UsageStore::Impl::take_room() {
+/// Lets others in between files, since there may be many; shards write meanwhile.
+void UsageStore::Impl::make_good() {
+    if (now_ms() < recover_at_ms_) return;
+    Folded done = take_database();
+    if (done) {
+        auto names = directory_.segments();
+        if (names) std::erase_if(*names, [this](const SegmentName& name) { return name.epoch >= epoch_; });
+        done = names ? recover(*names) : Folded(std::unexpected(names.error()));
+    }
+    recover_at_ms_ = now_ms() + options_.recovery_interval_ms;
+    if (!done)
+        return notice(
+            fmt::format("what a former start has left cannot be made good: {}; it is tried again", done.error()));
+    recovered_.store(true, std::memory_order_relaxed);
+    notice("what a former start has left is made good");
+}
+
+UsageStore::Impl::Folded UsageStore::Impl::take_database() {
+    const std::lock_guard lock(work_);
     const std::string path = LOOM_TRY(directory_.database());
     // Nobody else may have the database open while it is read alone, this process neither.
     table_ = LOOM_TRY(UsageTable::open(":memory:"));
@@ -202,9 +223,7 @@ UsageStore::Impl::Folded UsageStore::Impl::take_room() {
     table_ = std::move(*opened);
     bound_models();
     for (auto& live : live_) live->stale = true;
-    auto names = LOOM_TRY(directory_.segments());
-    std::erase_if(names, [this](const SegmentName& name) { return name.epoch >= epoch_; });
-    return recover(names);
+    return {};
 }
 
 /// Of the shards whose log is not written.
@@ -215,7 +234,12 @@ uint32_t UsageStore::Impl::failing_count() const noexcept {
 }
 
 UsageStore::Impl::Folded UsageStore::Impl::recover(const std::vector<SegmentName>& names) {
-    for (const SegmentName& name : names) LOOM_TRY(fold_file(name));
+    for (const SegmentName& name : names) {
+        if (asking_.load(std::memory_order_relaxed) > 0) std::this_thread::sleep_for(others_turn);
+        const std::lock_guard lock(work_);
+        LOOM_TRY(fold_file(name));
+    }
+    const std::lock_guard lock(work_);
     return settle_lost();
 }
 
@@ -399,7 +423,7 @@ UsageStore::Impl::Folded UsageStore::Impl::fold_one(Live& live) {
 /// A shard's segments one after the other: a settlement may be in the next one's beginning while its intent's write in
 /// this one's end is under way still.
 UsageStore::Impl::Folded UsageStore::Impl::fold_live() {
-    if (waits_for_room_.load(std::memory_order_relaxed)) return {};
+    if (!recovered_.load(std::memory_order_relaxed)) return {};
     Folded result;
     std::vector<bool> goes_on(channels_.size(), true);  // by shard
     for (auto& live : live_) {
@@ -422,7 +446,9 @@ void UsageStore::Impl::close_ended(Live& live) {
     live.segment.fd = -1;
 }
 
-void UsageStore::Impl::supply() {
+/// Each shard has its next segment.
+bool UsageStore::Impl::supply() {
+    bool all = true;
     for (auto& channel : channels_) {
         if (channel->spare.load(std::memory_order_relaxed) != nullptr) continue;
         auto made = make_live(*channel, &channel->spare);
@@ -430,7 +456,9 @@ void UsageStore::Impl::supply() {
         std::string& told = told_supply_faults_[channel->shard];
         if (fault != told && !fault.empty()) notice(fault);
         told = fault;
+        all = all && made;
     }
+    return all;
 }
 
 /// A sync that fails has lost what it was for, and the next would say that all is well: the segment is not written to
@@ -526,10 +554,14 @@ void UsageStore::Impl::later(Answer<T> answer, Question question) {
 void UsageStore::Impl::run() {
     pthread_setname_np(pthread_self(), "loom-ledger");
     for (bool last = false;;) {
+        const bool waits = waits_for_room_.load(std::memory_order_relaxed);
+        if (!waits && !recovered_.load(std::memory_order_relaxed)) make_good();
         {
             const std::lock_guard lock(work_);
-            if (waits_for_room_.load(std::memory_order_relaxed)) find_room();
-            if (!last && !waits_for_room_.load(std::memory_order_relaxed)) supply();
+            if (!last && waits)
+                find_room();
+            else if (!last)
+                (void)supply();
             const auto folded = fold_live();
             const std::string fault = folded ? "" : folded.error();
             if (fault != told_fold_fault_ && !fault.empty())
@@ -580,37 +612,17 @@ void UsageStore::Impl::stop() noexcept {
     live_.clear();
 }
 
-/// Under the directory's id, which outlives a usage.db that is lost.
-static std::expected<void, std::string> share(UsageTable& table, const LedgerDirectory& directory,
-                                              const std::string& path, const std::string& folder) {
-    std::string kept;
-    if (!directory.in_memory()) kept = LOOM_TRY(kept_loom_id(folder, directory.vault()));
-    if (const auto shared = table.share(kept); !shared)
-        return std::unexpected(fmt::format("{}: {}", path, shared.error().text));
-    if (directory.in_memory() || !kept.empty()) return {};
-    return keep_loom_id(folder, directory.vault(), table.loom_id());
-}
-
-/// The sums that there are, which budgets ask for. Where there is no database yet there are none.
-static std::expected<UsageTable, std::string> open_without_room(const std::string& path, const VaultPtr& vault,
-                                                                const std::string& fault) {
-    auto alone = UsageTable::open(path, vault, UsageTable::Use::alone);
-    if (alone) return alone;
-    struct stat found{};
-    if (::stat(path.c_str(), &found) == 0 && found.st_size == 0) return UsageTable::open(":memory:");
-    return std::unexpected(fmt::format("{}; its disk is full: make room there", fault));
-}
-
 std::expected<std::unique_ptr<UsageStore>, std::string> UsageStore::open(Options options) {
     auto directory = LOOM_TRY(LedgerDirectory::open(options.directory, options.vault));
     const std::string path = LOOM_TRY(directory.database());
     auto table = UsageTable::open(path, directory.vault());
     const bool has_room = table.has_value() || !directory.is_full();
-    if (!has_room) table = open_without_room(path, directory.vault(), table.error());
+    if (!has_room) table = open_ledger_without_room(path, directory.vault(), table.error());
     if (!table) return std::unexpected(table.error());
-    if (options.shared && !has_room)
-        return std::unexpected(fmt::format("{}: the disk is full; make room, for what is shared needs it", path));
-    if (options.shared) LOOM_TRY(share(*table, directory, path, options.directory));
+    if (options.shared && !has_room) return std::unexpected(shared_needs_room(path));
+    if (options.shared)
+        if (auto shared = share_ledger(*table, directory, path, options.directory); !shared)
+            return std::unexpected(directory.is_full() ? shared_needs_room(shared.error()) : shared.error());
     auto impl = std::make_unique<Impl>(std::move(directory), std::move(*table), std::move(options));
     impl->bound_models();
     LOOM_TRY(impl->begin(has_room));

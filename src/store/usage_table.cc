@@ -151,6 +151,14 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path,
     return table;
 }
 
+bool UsageTable::is_unbegun(const std::string& path, VaultPtr vault) {
+    auto database = Database::open(path, std::move(vault));
+    if (!database || !database->text("PRAGMA locking_mode = EXCLUSIVE")) return false;
+    const auto version = database->number("PRAGMA user_version");
+    const auto count = database->number("SELECT count(*) FROM sqlite_schema");
+    return version && *version == 0 && count && *count == 0;
+}
+
 std::expected<UsageTable, std::string> UsageTable::open_to_read(const std::string& path, VaultPtr vault) {
     auto database = Database::open_to_read(path, std::move(vault));
     if (!database) return std::unexpected(explain(path, database.error()));

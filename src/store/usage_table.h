@@ -54,6 +54,8 @@ class UsageTable {
     enum class Use : uint8_t { shared, alone };
     [[nodiscard]] static std::expected<UsageTable, std::string> open(const std::string& path, VaultPtr vault = {},
                                                                      Use use = Use::shared);
+    /// It is a database, and has no schema yet: who began it had no room for one. Read as by Use::alone.
+    [[nodiscard]] static bool is_unbegun(const std::string& path, VaultPtr vault = {});
 
     /// So many models' names of one day have rows of their own; what comes under others is booked as "other".
     void bound_models(uint64_t per_day_max) noexcept { models_max_ = per_day_max; }

@@ -26,6 +26,8 @@ struct SavedHead {
 };
 static_assert(std::is_trivially_copyable_v<AnomalyProfile>, "it is saved byte by byte");
 
+bool is_unlisted(std::string_view name) noexcept { return name.starts_with(token_consumer_prefix); }
+
 IpBytes network_of(const IpBytes& ip) noexcept {
     IpBytes network = ip;
     std::fill(network.begin() + (is_ipv4(ip) ? 15 : 8), network.end(), uint8_t{0});
@@ -128,6 +130,7 @@ void AnomalyDetector::close_window() {
         AnomalyProfile& profile = *one.second;
         learn(profile);
         if (profile.seen_s - profile.active_s < forget_s) return false;
+        if (is_unlisted(one.first)) unlisted_ -= 1;
         forgotten_.push_back(one.first);
         return true;
     });
@@ -186,10 +189,34 @@ void AnomalyDetector::learn_errors(AnomalyProfile& profile) {
 
 AnomalyProfile* AnomalyDetector::profile_of(std::string_view name) {
     if (const auto found = profiles_.find(name); found != profiles_.end()) return found->second.get();
-    if (profiles_.size() >= options_.consumers_max) return nullptr;
+    if (!make_place(name)) return nullptr;
     auto made = std::make_unique<AnomalyProfile>();
     made->window_s = options_.window_s;
-    return profiles_.emplace(std::string(name), std::move(made)).first->second.get();
+    AnomalyProfile* const profile = made.get();
+    put(name, std::move(made));
+    return profile;
+}
+
+void AnomalyDetector::put(std::string_view name, std::unique_ptr<AnomalyProfile> profile) {
+    if (is_unlisted(name)) unlisted_ += 1;
+    profiles_.emplace(std::string(name), std::move(profile));
+}
+
+/// Names in tokens are as many as their issuers like: they leave room to who is listed, the longest idle first.
+bool AnomalyDetector::make_place(std::string_view name) {
+    if (profiles_.size() < options_.consumers_max) return true;
+    if (unlisted_ == 0 || is_unlisted(name)) return false;
+    const auto idle_s = [](const AnomalyProfile& profile) {
+        return profile.at_hand.requests > 0 ? 0 : profile.seen_s - std::min(profile.seen_s, profile.active_s) + 1;
+    };
+    auto idlest = profiles_.end();
+    for (auto one = profiles_.begin(); one != profiles_.end(); ++one)
+        if (is_unlisted(one->first) && (idlest == profiles_.end() || idle_s(*one->second) > idle_s(*idlest->second)))
+            idlest = one;
+    forgotten_.push_back(idlest->first);
+    profiles_.erase(idlest);
+    unlisted_ -= 1;
+    return true;
 }
 
 /// All together first: what is everybody's is not told of each.
@@ -347,12 +374,16 @@ bool AnomalyDetector::restore(std::string_view name, std::string_view bytes) {
     std::memcpy(static_cast<void*>(profile.get()), bytes.data() + sizeof head, sizeof(AnomalyProfile));
     if (profile->window_s != options_.window_s || !profile->sound()) return false;
     profile->at_hand = {};
-    if (name.empty()) {
-        all_ = std::move(profile);
+    const auto found = profiles_.find(name);
+    if (name.empty() || found != profiles_.end()) {
+        std::unique_ptr<AnomalyProfile>& present = name.empty() ? all_ : found->second;
+        if (present->seen_s > profile->seen_s) return true;
+        profile->at_hand = present->at_hand;
+        present = std::move(profile);
         return true;
     }
-    if (profiles_.size() >= options_.consumers_max) return false;
-    profiles_.insert_or_assign(std::string(name), std::move(profile));
+    if (!make_place(name)) return false;
+    put(name, std::move(profile));
     return true;
 }
 

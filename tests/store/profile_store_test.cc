@@ -42,6 +42,17 @@ TEST(ProfileStore, WhatWasSavedIsThereAgain) {
     EXPECT_EQ((*kept)[1].bytes, std::string("\0x\0", 3));
 }
 
+TEST(ProfileStore, WhoWasForgottenAndIsKnownAgainIsKept) {
+    const Directory directory;
+    ProfileStore store = opened(directory);
+    ASSERT_TRUE(store.save({{"app", "1"}}, {}));
+    ASSERT_TRUE(store.save({{"app", "2"}}, {"app"}));
+    const auto kept = store.load();
+    ASSERT_TRUE(kept);
+    ASSERT_EQ(kept->size(), 1u);
+    EXPECT_EQ((*kept)[0].bytes, "2");
+}
+
 TEST(ProfileStore, ADamagedFileIsSetAside) {
     const Directory directory;
     std::filesystem::create_directories(directory.path());

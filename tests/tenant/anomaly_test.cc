@@ -395,6 +395,66 @@ TEST(Anomaly, ConsumersBeyondTheBoundAreCounted_AndOldOnesMakeRoom) {
     EXPECT_LT(AnomalyDetector::profile_bytes, 8'192u);
 }
 
+/// Who can make tokens makes as many names as he likes.
+TEST(Anomaly, WhoIsListedTakesThePlaceOfTheLongestIdleWhomOnlyATokenKnows) {
+    World world({.consumers_max = 3});
+    world.until(begin_s + 10 * hour_s, [&](int64_t now_s) {
+        world.ask({.consumer = "token/issuer/a"});
+        if (now_s < begin_s + 3 * hour_s) world.ask({.consumer = "token/issuer/b"});
+        world.ask({.consumer = "token/issuer/c"});
+    });
+    const uint64_t before = world.detector->unwatched();
+    world.ask({.consumer = "token/issuer/d"});
+    EXPECT_EQ(world.detector->unwatched(), before + 1) << "they take each other's places not";
+    world.ask({.consumer = "app"});
+    EXPECT_EQ(world.detector->take_forgotten(), std::vector<std::string>{"token/issuer/b"});
+    world.ask({.consumer = "other"});
+    world.ask({.consumer = "third"});
+    EXPECT_EQ(world.detector->take_forgotten().size(), 2u);
+    EXPECT_EQ(world.detector->unwatched(), before + 1);
+    world.ask({.consumer = "fourth"});
+    EXPECT_EQ(world.detector->unwatched(), before + 2) << "who is listed gives way to nobody";
+    EXPECT_EQ(world.detector->consumer_count(), 3u);
+}
+
+/// What could not be read at the start.
+TEST(Anomaly, WhatIsReadLateIsTakenWhereItWasLearnedForLonger) {
+    World world, late;
+    world.until(begin_s + week_s, [&](int64_t) { world.ask({.consumer = "app"}); });
+    std::map<std::string, std::string> kept;
+    world.detector->save_changed([&](const std::string& name, std::string_view bytes) { kept[name] = bytes; });
+    late.until(begin_s + day_s, [&](int64_t) { late.ask({.consumer = "app"}); });
+    const auto saved = [&] {
+        std::string found;
+        late.ask({.consumer = "app"});
+        late.detector->save_changed([&](const std::string& name, std::string_view bytes) {
+            if (name == "app") found = bytes;
+        });
+        return found;
+    };
+    const std::string own = saved();
+    for (const auto& [name, bytes] : kept) EXPECT_TRUE(late.detector->restore(name, bytes));
+    const std::string longer = saved();
+    EXPECT_NE(longer.substr(0, 24), own.substr(0, 24));
+    EXPECT_EQ(longer.substr(0, 24), kept["app"].substr(0, 24));
+    EXPECT_TRUE(late.detector->restore("app", own));
+    EXPECT_EQ(saved().substr(0, 24), longer.substr(0, 24)) << "what is shorter replaces nothing";
+    EXPECT_EQ(late.detector->consumer_count(), 1u);
+}
+
+TEST(Anomaly, TextsAreCutBetweenCharacters) {
+    for (const std::string character : {"a", "\xc3\xa4", "\xe2\x82\xac", "\xf0\x9f\x98\x80"})
+        for (size_t before = 0; before < 8; ++before) {
+            std::string text(before, 'x');
+            while (text.size() < 200) text += character;
+            const ShortText<128> cut{std::string_view(text)};
+            EXPECT_EQ((cut.view().size() - before) % character.size(), 0u);
+            EXPECT_GT(cut.view().size(), 128 - character.size());
+            EXPECT_TRUE(text.starts_with(cut.view()));
+        }
+    EXPECT_EQ(ShortText<128>(std::string_view(std::string(200, '\x80'))).view().size(), 128u);
+}
+
 TEST(Anomaly, NumbersStayNumbersWhereNothingIsSpentAndNoFloorIsSet) {
     World world({.tokens_floor = 0, .money_floor = 0, .requests_floor = 1});
     world.until(begin_s + 3 * week_s, [&](int64_t) { world.some(2, {.tokens = 0}); });

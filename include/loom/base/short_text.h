@@ -1,20 +1,21 @@
 // A text of bounded length, by value: what outlives the place that it came from.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
 
+#include "loom/base/utf8.h"
+
 namespace loom {
 
-/// Cut where it is longer.
+/// Cut where it is longer, between two characters.
 template <size_t bytes_max>
 class ShortText {
   public:
     ShortText() = default;
-    ShortText(std::string_view text) noexcept : size_(static_cast<uint8_t>(std::min(text.size(), bytes_max))) {
+    ShortText(std::string_view text) noexcept : size_(static_cast<uint8_t>(utf8_cut(text, bytes_max))) {
         static_assert(bytes_max <= UINT8_MAX);
         std::memcpy(bytes_.data(), text.data(), size_);
     }

@@ -30,6 +30,7 @@ class UsageStore {
         uint64_t segment_bytes = uint64_t{64} << 20;
         uint64_t sync_interval_ms = 1'000;
         uint64_t fold_interval_ms = 200;
+        uint64_t recovery_interval_ms = 10'000;      // what could not be recovered is tried again, and told
         uint64_t models_per_day_max = 100'000;       // names come from clients; others are booked as "other"
         uint64_t keep_s = 0;                         // segments folded whole are removed so long after; 0: never
         uint64_t retention_interval_ms = 60'000;     // so often these are looked for
@@ -39,8 +40,10 @@ class UsageStore {
 
     /// Takes the directory, folds what former starts have left, books what was in flight at their end by its estimate,
     /// and starts the thread. Blocks on the disk. On one that is full it begins all the same: what shards write waits
-    /// in their memory as it does when a disk becomes full later, and the rest is done once there is room. What is
-    /// shared with others does not begin then. Errors  a text that names the file, what is wrong with it, and a remedy.
+    /// in their memory as it does when a disk becomes full later. Once there is room they get segments at once, and
+    /// then what former starts have left is folded, beside them: until then sums are as the last start has folded them.
+    /// What is shared with others does not begin then. Errors  a text that names the file, what is wrong with it, and a
+    /// remedy.
     [[nodiscard]] static std::expected<std::unique_ptr<UsageStore>, std::string> open(Options options);
     UsageStore(const UsageStore&) = delete;
     ~UsageStore();  // stop()

@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <string_view>
 
 #include "loom/base/handover_ring.h"
 #include "loom/base/ip.h"
@@ -10,6 +11,9 @@
 #include "loom/base/short_text.h"
 
 namespace loom::tenant {
+
+/// Whom only a token knows is its issuer's alone: "token/<issuer>/<name>".
+inline constexpr std::string_view token_consumer_prefix = "token/";
 
 /// By value: its exchange is gone when it is read.
 struct Activity {
@@ -20,8 +24,8 @@ struct Activity {
     bool identified = false;  // by a key, a token or a certificate; else all who are not are one consumer
     bool client_error = false;
     bool provider_error = false;
-    ShortText<128> consumer;
-    ShortText<128> model;  // as the client named it, of one that was asked for it; else ""
+    ShortText<128> consumer;  // one that is listed, or behind token_consumer_prefix, or of all who are not identified
+    ShortText<128> model;     // as the client named it, of one that was asked for it; else ""
 };
 
 /// One shard's. What has no room is counted, and nobody waits.

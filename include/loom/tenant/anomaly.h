@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "loom/base/hash.h"
 #include "loom/tenant/activity.h"
@@ -34,7 +35,7 @@ struct AnomalyOptions {
     uint64_t tokens_floor = 100'000;        // in a window, below which nothing is told of spending
     Money money_floor = 5'000'000'000'000;  // likewise
     uint32_t requests_floor = 20;           // in a window, below which nothing is told of errors and hours
-    size_t consumers_max = 1'000;           // that are looked at by themselves
+    size_t consumers_max = 1'000;           // that are looked at by themselves; who is listed comes first
     // Which are looked for.
     bool spend = true, errors = true, addresses = true, models = true, hours = true;
 };
@@ -56,9 +57,11 @@ class AnomalyDetector {
     using Save = std::function<void(const std::string& name, std::string_view bytes)>;
     /// Of each whose profile has changed since it was saved last.
     void save_changed(const Save& save);
-    /// Before the first note. False where the bytes are none of a profile of this version: it is learned anew.
+    /// False where the bytes are none of a profile of this version, or there is no place: it is learned anew. Of one
+    /// that was noted meanwhile, what was learned for longer stays.
     bool restore(std::string_view name, std::string_view bytes);
-    /// The names of those who were forgotten since the last call: nothing was heard of them for `forget_s`.
+    /// The names of those who were forgotten since the last call: nothing was heard of them for `forget_s`, or one who
+    /// is listed took the place of one whom only a token knows. One may be known again since.
     [[nodiscard]] std::vector<std::string> take_forgotten();
     static constexpr uint64_t forget_s = 90 * 86'400;
 
@@ -71,6 +74,8 @@ class AnomalyDetector {
   private:
     struct Work;
     AnomalyProfile* profile_of(std::string_view name);
+    [[nodiscard]] bool make_place(std::string_view name);
+    void put(std::string_view name, std::unique_ptr<AnomalyProfile> profile);
     void begin_window(int64_t window);
     void forget_hour();
     void close_window();
@@ -92,6 +97,7 @@ class AnomalyDetector {
     const Tell tell_;
     std::unordered_map<std::string, std::unique_ptr<AnomalyProfile>, StringHash, std::equal_to<>> profiles_;
     std::unique_ptr<AnomalyProfile> all_;
+    size_t unlisted_ = 0;  // of profiles_: whom only a token knows
     std::vector<std::string> forgotten_;
     int64_t now_s_ = 0;
     int64_t window_ = INT64_MIN;
