@@ -11,6 +11,7 @@
 #include "guarding.h"
 #include "header_policy.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "limit_lines.h"
 #include "ownership.h"
 #include "realtime.h"
@@ -179,7 +180,7 @@ void Exchange::start_relay(const RelayOptions& given) {
 
 /// By its model's own tokens, where they are known, for as long as no usage is told.
 void Exchange::count_texts(RelayOptions& options) {
-    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(match().model);
+    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(Booking(*this).used_model());
     if (tokenizer == nullptr) return;
     options.text_count = &text_.make<std::optional<llm::TextCount>>().emplace(*tokenizer, *services_.token_counter);
     if (options.translation != nullptr) options.translation->count(*options.text_count);
@@ -376,6 +377,7 @@ llm::Usage Exchange::stop_usage() noexcept {
                                  guarding_ != nullptr ? guarding_->prompt_tokens() : 0);
         is_counted &=
             (limited_ != nullptr && limited_->input_counted) || (guarding_ != nullptr && guarding_->prompt_counted());
+        is_counted = is_counted && Booking(*this).counts_as_asked();
     }
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;
