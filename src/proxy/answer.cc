@@ -180,7 +180,7 @@ void Exchange::start_relay(const RelayOptions& given) {
 
 /// By its model's own tokens, where they are known, for as long as no usage is told.
 void Exchange::count_texts(RelayOptions& options) {
-    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(Booking(*this).used_model());
+    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(match().model);
     if (tokenizer == nullptr) return;
     options.text_count = &text_.make<std::optional<llm::TextCount>>().emplace(*tokenizer, *services_.token_counter);
     if (options.translation != nullptr) options.translation->count(*options.text_count);

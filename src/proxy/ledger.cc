@@ -213,17 +213,12 @@ Money Booking::cost() const noexcept {
     return sum_of(std::max<Money>(else_made, 0), x_.entry_->took_cost);
 }
 
-std::string_view Booking::used_model() const noexcept {
-    const bool stands_in = x_.failover_ != nullptr && !x_.failover_->model.empty();
-    return stands_in ? x_.failover_->model : x_.match().model;
-}
-
 /// What a provider calls a model says something only where that name is known: deployments have names of their own.
 bool Booking::counts_as_asked() const noexcept {
     const TokenizerPlan* const all = x_.plan().tokenizers.get();
     if (all == nullptr) return true;
     const llm::Tokenizer* const asked = all->of_model(x_.model_);
-    const std::string_view used = used_model();
+    const std::string_view used = x_.match().model;
     if (used != x_.plan().catalogue.match(x_.model_).model && all->of_model(used) != asked) return false;
     const llm::Tokenizer* const there = all->of_model(x_.upstream_model_);
     return there == nullptr || there == asked;

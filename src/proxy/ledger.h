@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string_view>
 
 #include "loom/base/block_pool.h"
 #include "loom/store/ledger_log.h"
@@ -62,10 +61,8 @@ class Booking {
     /// What the request has cost: its attempts as they are settled, also what no provider has told, and all else that
     /// was made for it. -1: no price is known. What the ledger has of it, once its last attempt is settled.
     [[nodiscard]] Money cost() const noexcept;
-    /// By its name here: another than its client asked for where a rule, an experiment, a budget or a refusal has led
-    /// the request on.
-    [[nodiscard]] std::string_view used_model() const noexcept;
-    /// Are this model's tokens those of the one that its client asked for, by which the prompt was counted?
+    /// Are the tokens of the model that is asked those of the one that its client named, by which the prompt was
+    /// counted? A rule, an experiment, a budget or a refusal may have led the request on.
     [[nodiscard]] bool counts_as_asked() const noexcept;
     void end() noexcept;
 

@@ -126,13 +126,15 @@ TEST_P(ProvenanceOfResponses, WhatTheProviderHasOrReadsIsEstimated) {
 
 INSTANTIATE_TEST_SUITE_P(
     Each, ProvenanceOfResponses,
-    testing::Values(
-        std::pair(R"("input":"the the")", "counted"),
-        std::pair(R"("input":[{"role":"user","content":[{"type":"input_file","file_id":"f"}]}])", "estimated"),
-        std::pair(R"("input":"the the","previous_response_id":"resp_1")", "estimated"),
-        std::pair(R"("input":"the the","conversation":"conv_1")", "estimated"),
-        std::pair(R"("input":[{"role":"user","content":"the"},{"type":"item_reference","id":"m"}])", "estimated"),
-        std::pair(R"("input":[{"role":"user","content":"the"},{"id":"m"}])", "estimated")));
+    testing::Values(std::pair(R"("input":"the the")", "counted"),
+                    std::pair(R"("input":[{"role":"user","content":[{"type":"input_text","text":"the"},)"
+                              R"({"type":"input_file","file_id":"f"}]}])",
+                              "estimated"),
+                    std::pair(R"("input":"the the","previous_response_id":"resp_1")", "estimated"),
+                    std::pair(R"("input":"the the","conversation":"conv_1")", "estimated"),
+                    std::pair(R"("input":[{"role":"user","content":"the"},{"type":"item_reference","id":"m"}])",
+                              "estimated"),
+                    std::pair(R"("input":[{"role":"user","content":"the"},{"id":"m"}])", "estimated")));
 
 /// Another model's tokens are others.
 class ProvenanceOfFallback : public Provenance {
@@ -140,6 +142,9 @@ class ProvenanceOfFallback : public Provenance {
     void expect_led_on(std::string_view model, std::string_view word) {
         conf.set("provider.mock.models", "gpt-4o, gpt-long, gpt-known");
         conf.set("model_fallback.gpt-4o.context_window", std::string(model));
+        conf.set("tokenizer.other.path", path_)
+            .set("tokenizer.other.models", "gpt-long")
+            .set("tokenizer.other.pattern", "o200k_base");
         conf.set("tokenizer.o200k_base.models", "gpt-known").set("routing.failover.enabled", "on");
         start([](UpstreamConnection& connection) {
             while (const auto request = connection.read_request()) {
