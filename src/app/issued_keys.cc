@@ -21,7 +21,7 @@ std::unexpected<std::string> not_kept(const std::string& fault) {
 
 /// One that says what this Loom does not understand might be more than it is: nothing of it is left away.
 std::expected<MadeConsumer, std::string> read(const store::StoredConsumer& stored) {
-    auto one = tenant::merge_made_consumer({}, stored.document, true);
+    auto one = tenant::restore_made_consumer(stored.document);
     if (!one)
         return std::unexpected(
             fmt::format("keys.db: consumer {}: '{}' {}; start the Loom that wrote it, or a newer one", stored.name,

@@ -28,7 +28,7 @@ bool RequestWalk::read_message() {
     if (message.is_user) note_opening();
     // An item of Responses that says nothing but an id is an item_reference too, whose type may be left out.
     const bool is_bare = message.has_id && !message.has_type && !message.has_role;
-    request_.uses_stored |= is_bare && endpoint_ == Endpoint::responses;
+    request_.uses_stored |= is_bare && (endpoint_ == Endpoint::responses || endpoint_ == Endpoint::input_tokens);
     return true;
 }
 
@@ -104,6 +104,8 @@ bool RequestWalk::read_part(Range& last_text) {
             const std::string_view type = inside(cursor_.text(), cursor_.take_string());
             request_.has_images |= type == "image_url" || type == "input_image" || type == "image";
             request_.has_audio |= type == "input_audio";
+            request_.has_files |=
+                type == "file" || type == "input_file" || type == "document" || type == "container_upload";
             return true;
         }
         if (name == "image_url") request_.has_images = true;

@@ -52,7 +52,7 @@ void ActivityNote::put() const noexcept {
     tenant::Activity activity;
     const uint16_t status = x_.left_early() ? client_left : x_.status_;
     activity.tokens = tokens();
-    activity.cost = std::max<Money>({x_.cost_, x_.entry_ != nullptr ? x_.entry_->took_cost : 0, 0});
+    activity.cost = std::max<Money>(Booking(x_).cost(), 0);
     if (const auto ip = x_.client_ip()) {
         activity.ip = *ip;
         activity.has_ip = true;

@@ -11,6 +11,7 @@
 #include "guarding.h"
 #include "header_policy.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "limit_lines.h"
 #include "ownership.h"
 #include "realtime.h"
@@ -376,6 +377,7 @@ llm::Usage Exchange::stop_usage() noexcept {
                                  guarding_ != nullptr ? guarding_->prompt_tokens() : 0);
         is_counted &=
             (limited_ != nullptr && limited_->input_counted) || (guarding_ != nullptr && guarding_->prompt_counted());
+        is_counted = is_counted && Booking(*this).counts_as_asked();
     }
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;

@@ -1,5 +1,6 @@
 // A request's text on its way to a provider that makes vectors: whether it may go there, and who pays.
 #include "cache_visit.h"
+#include "client_limits.h"
 #include "embed_desk.h"
 #include "exchange.h"
 #include "selection.h"
@@ -17,6 +18,7 @@ bool CacheVisit::may_be_embedded() const {
 
 EmbedPayer CacheVisit::payer() const {
     EmbedPayer who{.consumer = "anonymous", .route = x_.route_->name};
+    if (x_.limited_ != nullptr) who.budgets = ClientQuota(x_).budgets();
     if (x_.consumer_ == nullptr) return who;
     const tenant::Consumer& consumer = *x_.consumer_;
     who.consumer = consumer.name;

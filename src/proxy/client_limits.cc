@@ -33,6 +33,12 @@ uint64_t told_tokens(const llm::Usage& usage) noexcept {
     return std::min(usage.input + usage.output, llm::tokens_bound);
 }
 
+/// What strangers take of a limit too is not told: its number would tell each of them what the others do.
+bool is_own(LimitScope scope) noexcept {
+    return scope == LimitScope::consumer || scope == LimitScope::tier || scope == LimitScope::team ||
+           scope == LimitScope::ip;
+}
+
 }  // namespace
 
 /// By whom it comes, before it is known who that is: guesses at keys are requests too.
@@ -233,7 +239,7 @@ const ClientLimits* ClientQuota::told() const noexcept {
     return x_.limited_ == nullptr && x_.is_hedge() ? x_.hedge_->rival->limited_ : x_.limited_;
 }
 
-/// Is something told of limits here, and so nothing of a provider's own?
+/// Is its client under limits, as far as they may be told? Then nothing is told of a provider's own, which all share.
 bool ClientQuota::is_told() const noexcept {
     const ClientLimits* const limited = told();
     if (limited == nullptr) return false;
@@ -276,9 +282,13 @@ void ClientQuota::write_lines(http::HeadWriter& head) const {
         lines.add(told_refusal(limited.refusal));
     } else {
         NearestLimits nearest(x_.services_.shard().timers().now_ms());
-        limited.taken.each([&nearest](const Limit& limit, const tenant::LimitRow& row) { nearest.see(limit, row); });
+        const Limit* const of_strangers = x_.plan().rate_limits->consumers.back();  // all whom no key tells apart
+        limited.taken.each([&](const Limit& limit, const tenant::LimitRow& row) {
+            if (is_own(limit.scope) && &limit != of_strangers) nearest.see(limit, row);
+        });
         for (const tenant::Budget* const budget : budgets())
-            if (budget != nullptr) nearest.see(*budget, x_.services_.unix_now_s());
+            if (budget != nullptr && is_own(budget->scope) && x_.consumer_ != nullptr)
+                nearest.see(*budget, x_.services_.unix_now_s());
         for (const ToldLimit& one : nearest.told()) lines.add(one);
     }
     std::array<char, limit_lines_bytes_max> room;

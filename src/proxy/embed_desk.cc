@@ -114,6 +114,7 @@ class EmbedDesk::Source {
         for (const auto& job : jobs_) {
             if (job->key != key) continue;
             if (job->is_late) return EmbeddingResult::late;
+            waiter.pays_ = false;
             job->waiting.push_back(waiter);
             return EmbeddingResult::joined;
         }
@@ -138,7 +139,10 @@ class EmbedDesk::Source {
         job->request.body = Secret(std::string(body.view()));
         job->tokens = llm::estimated_tokens(text.size());
         job->owners = payer.owners;
+        for (size_t i = 0; i < payer.budgets.size(); ++i)
+            if (payer.budgets[i] != nullptr) job->budgets[i] = payer.budgets[i]->meters;
         if (!write_intent(*job, payer)) return EmbeddingResult::failed;
+        waiter.pays_ = true;
         job->waiting.push_back(waiter);
         services_.shard().timers().arm(job->limit, plan_->timeout_ms);
         Job& begun = *jobs_.emplace_back(std::move(job));
@@ -166,6 +170,7 @@ class EmbedDesk::Source {
     }
 
   private:
+    using Meters = std::array<std::shared_ptr<tenant::BudgetMeters>, tenant::BudgetHolds::budgets_max>;
     struct Place {
         std::unique_ptr<upstream::Client> client;
         std::unique_ptr<http::SigV4Signer> signer;  // null where nothing is signed
@@ -200,6 +205,7 @@ class EmbedDesk::Source {
         uint16_t status = 0;  // of the provider's answer
         bool is_sent = false;
         bool is_late = false;  // nobody waits for it any more
+        Meters budgets;        // of who asked; they outlive its request, and its plan
         Limit limit{*this};
     };
 
@@ -339,17 +345,30 @@ class EmbedDesk::Source {
         end(job, {}, tenant::LedgerExit::refused, EmbeddingResult::refused);
     }
 
-    /// What it took is written down, its requests are told, and it is over.
+    /// What it took is written down, its requests are told, and it is over. Where the one that asked has left, or went
+    /// on without it, its budgets are charged here.
     void end(Job& job, cache::VectorPtr vector, tenant::LedgerExit exit, EmbeddingResult result,
              llm::Usage usage = {}) noexcept {
         const Money cost = settle(job, exit, usage);
         if (!job.is_late) job.counts.note_embedding(result);
         List<EmbedWaiter, EmbedWaiterTag> waiting;
         job.waiting.move_to(waiting);
+        const Meters budgets = std::move(job.budgets);
+        const int64_t now_s = services_.unix_now_s();
         std::erase_if(jobs_, [&job](const auto& one) { return one.get() == &job; });
         if (leaving_ && jobs_.empty()) close();  // its connections are of no more use
         const uint64_t made_ms = services_.shard().timers().now_ms();
-        give(waiting, {.vector = std::move(vector), .made_ms = made_ms, .cost = std::max<Money>(cost, 0)});
+        const bool is_charged =
+            give(waiting, {.vector = std::move(vector), .made_ms = made_ms, .cost = std::max<Money>(cost, 0)});
+        if (!is_charged && cost > 0) charge(budgets, now_s, cost);
+    }
+
+    static void charge(const Meters& budgets, int64_t unix_s, Money cost) noexcept {
+        const tenant::PeriodNumbers now = tenant::period_numbers(unix_s);
+        for (const auto& meters : budgets) {
+            tenant::BudgetMeter::Hold none;
+            if (meters != nullptr) meters->money.settle(now, tenant::budget_units(cost), none);
+        }
     }
 
     /// Returns what it has cost; -1: no price is known.
@@ -384,16 +403,20 @@ class EmbedDesk::Source {
         return cost;
     }
 
-    static void give(List<EmbedWaiter, EmbedWaiterTag>& waiting, Embedded embedded) noexcept {
+    /// Did the one that asked, and pays, hear of it?
+    static bool give(List<EmbedWaiter, EmbedWaiterTag>& waiting, const Embedded& embedded) noexcept {
+        bool any_pays = false;
         while (EmbedWaiter* const one = waiting.pop_front()) {
-            one->on_embedded(embedded);
-            embedded.cost = 0;  // who asked first has paid
+            const bool pays = std::exchange(one->pays_, false);
+            any_pays |= pays;
+            one->on_embedded({.vector = embedded.vector, .cost = pays ? embedded.cost : 0});
         }
+        return any_pays;
     }
-    static void give(Job& job, Embedded embedded) noexcept {
+    static void give(Job& job, const Embedded& embedded) noexcept {
         List<EmbedWaiter, EmbedWaiterTag> waiting;
         job.waiting.move_to(waiting);
-        give(waiting, std::move(embedded));
+        (void)give(waiting, embedded);
     }
 
     /// Another of its places may do better. Failures in a row are more and more expensive to find out about; but those

@@ -19,6 +19,7 @@
 #include "loom/base/owner_slots.h"
 #include "loom/io/shard.h"
 #include "loom/proxy/embedding_plan.h"
+#include "loom/proxy/rate_limit_plan.h"
 #include "loom/proxy/semantic_cache.h"
 
 namespace loom::proxy {
@@ -29,21 +30,27 @@ class Services;
 struct EmbedPayer {
     std::string_view consumer, team, project, tenant, tier, route;
     OwnerSlots owners;
+    RateLimitPlan::Budgets budgets{};  // that it is under
 };
 
 struct Embedded {
     cache::VectorPtr vector;  // null: there is none, or not in time
     uint64_t made_ms = 0;     // by the shard's clock
-    Money cost = 0;           // for the first who asked; 0: nothing, or no price is known
+    Money cost = 0;           // for who asked; 0: nothing, another pays, or no price is known
 };
 
 struct EmbedWaiterTag;
-/// Who waits for a vector. Its end takes it out of the line; the provider is asked to the end all the same.
+/// Who waits for a vector. Its end takes it out of the line; the provider is asked to the end all the same, and the
+/// budgets of who asked hear of what that has cost.
 class EmbedWaiter : public ListLink<EmbedWaiterTag> {
   public:
     virtual ~EmbedWaiter() = default;
     /// Once, within EmbeddingPlan::timeout_ms; inside ask() where it turns out there that nothing can be sent.
     virtual void on_embedded(const Embedded& embedded) noexcept = 0;
+
+  private:
+    friend class EmbedDesk;
+    bool pays_ = false;  // it asked, and did not join another
 };
 
 /// Lives on one shard and is used from its loop alone.

@@ -292,6 +292,7 @@ void Race::leave_race() noexcept {
     if (x_.hedge_->second && x_.attempts_ == 0)
         x_.services_.hedges.on_request(route::RetryBudget::whole);  // it asked nobody
     if (x_.cost_ >= 0) other.add_cost(std::exchange(x_.cost_, -1));
+    Booking(x_).hand_over_to(other);
 }
 
 /// This one's attempt has failed, and the rival's is under way still: that is the answer, or the next failure.

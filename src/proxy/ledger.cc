@@ -19,6 +19,7 @@ using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
 constexpr std::string_view anonymous = "anonymous";    // where a route asks for no key
+constexpr uint16_t beaten_status = 499;                // it has no client any more
 constexpr std::string_view mirror_prefix = "mirror/";  // no consumer's name has a slash
 
 tenant::LedgerTokens tokens_of(const llm::Usage& usage) noexcept {
@@ -86,11 +87,10 @@ void Booking::begin_attempt() {
     entry.time_us = x_.services_.wall_now_us();
     entry.input_tokens = entry.output_tokens = 0;
     entry.input_counted = false;
-    entry.cost_told = 0;
     if (x_.draft_ != nullptr) {
         const llm::Request& request = x_.draft_->request;
         entry.input_tokens = request.prompt_tokens();
-        entry.input_counted = is_counted(request);
+        entry.input_counted = is_counted(request) && counts_as_asked();
         entry.output_tokens = ClientQuota(x_).output_to_expect(request);
     }
     const route::Price* const price = x_.price_at_hand();
@@ -190,8 +190,38 @@ void Booking::settle(LedgerExit exit) {
     settlement.id = entry.id;
     entry.last = settlement;
     entry.took_tokens += settlement.tokens.input + settlement.tokens.output;
-    entry.took_cost = sum_of(entry.took_cost, std::max<Money>(settlement.cost, 0));
+    const bool priced =
+        settlement.cost > 0 || (settlement.cost == 0 && settlement.provenance != LedgerProvenance::none);
+    if (priced) entry.took_cost = sum_of(std::max<Money>(entry.took_cost, 0), settlement.cost);
     if (entry.id == 0 || !log.append(settlement)) x_.services_.metrics().ledger_lost.add();
+}
+
+void Booking::hand_over_to(Exchange& other) noexcept {
+    settle_last();
+    if (x_.entry_ == nullptr || other.entry_ == nullptr) return;
+    LedgerEntry& from = *x_.entry_;
+    LedgerEntry& to = *other.entry_;
+    to.took_tokens += std::exchange(from.took_tokens, 0);
+    to.cost_told = sum_of(to.cost_told, std::exchange(from.cost_told, 0));
+    const Money took = std::exchange(from.took_cost, -1);
+    if (took >= 0) to.took_cost = sum_of(std::max<Money>(to.took_cost, 0), took);
+}
+
+Money Booking::cost() const noexcept {
+    if (x_.entry_ == nullptr || x_.entry_->took_cost < 0) return x_.cost_;
+    const Money else_made = std::max<Money>(x_.cost_, 0) - x_.entry_->cost_told;
+    return sum_of(std::max<Money>(else_made, 0), x_.entry_->took_cost);
+}
+
+/// What a provider calls a model says something only where that name is known: deployments have names of their own.
+bool Booking::counts_as_asked() const noexcept {
+    const TokenizerPlan* const all = x_.plan().tokenizers.get();
+    if (all == nullptr) return true;
+    const llm::Tokenizer* const asked = all->of_model(x_.model_);
+    const std::string_view used = x_.match().model;
+    if (used != x_.plan().catalogue.match(x_.model_).model && all->of_model(used) != asked) return false;
+    const llm::Tokenizer* const there = all->of_model(x_.upstream_model_);
+    return there == nullptr || there == asked;
 }
 
 /// What the provider has told counts as it stands, but for a stream that did not come to its end: at its beginning it
@@ -204,8 +234,9 @@ LedgerSettlement Booking::settlement_of(LedgerExit exit) const {
     const bool refused = exit == LedgerExit::refused || entry.status >= 400;
     const llm::Usage& told = x_.usage();
     const bool tells = told.provenance != llm::Usage::Provenance::none;
+    const uint16_t own_status = x_.status_ == 0 && exit == LedgerExit::hedged ? beaten_status : x_.status_;
     LedgerSettlement settlement{
-        .exit = sent ? exit : LedgerExit::unsent, .status = entry.status != 0 ? entry.status : x_.status_, .cost = 0};
+        .exit = sent ? exit : LedgerExit::unsent, .status = entry.status != 0 ? entry.status : own_status, .cost = 0};
     if (!sent || (refused && !tells)) return settlement;
     const bool stopped = x_.was_stopped() && x_.limited_ != nullptr;
     const llm::Usage took = stopped ? x_.stop_usage() : told;

@@ -23,13 +23,13 @@ struct LedgerEntry final : store::LedgerLog::Waiter {
     uint64_t output_tokens = 0;     // that are to be expected
     Money cost = -1;                // of these
     uint64_t took_tokens = 0;       // all attempts that are settled
-    Money took_cost = 0;            // likewise, as far as there are prices
+    Money took_cost = -1;           // likewise, as far as there are prices; -1: there was none
     uint64_t waits_from_ms = 0;     // the last wait for its intent began
     uint16_t status = 0;            // of the provider's answer; 0: none came
     bool input_counted = false;     // input_tokens are no guess
     bool open = false;              // it has an intent, or should have, and no settlement
     bool written = false;           // the intent is in the file
-    Money cost_told = 0;            // that is in its exchange's cost, of the attempt under way or over
+    Money cost_told = 0;            // of its exchange's cost: what the answers of all attempts have told
     tenant::LedgerSettlement last;  // of the attempt that was settled last
     Block home;
 };
@@ -56,6 +56,14 @@ class Booking {
     void settle(tenant::LedgerExit exit);
     /// As the last attempt has ended.
     void settle_last();
+    /// Of two attempts side by side this one is out: what it came to is part of the other's request.
+    void hand_over_to(Exchange& other) noexcept;
+    /// What the request has cost: its attempts as they are settled, also what no provider has told, and all else that
+    /// was made for it. -1: no price is known. What the ledger has of it, once its last attempt is settled.
+    [[nodiscard]] Money cost() const noexcept;
+    /// Are the tokens of the model that is asked those of the one that its client named, by which the prompt was
+    /// counted? A rule, an experiment, a budget or a refusal may have led the request on.
+    [[nodiscard]] bool counts_as_asked() const noexcept;
     void end() noexcept;
 
   private:

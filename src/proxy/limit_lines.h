@@ -34,7 +34,7 @@ struct ToldLimit {
 /// Of a budget that is spent until its period ends.
 [[nodiscard]] ToldLimit told_spent(const tenant::BudgetRefusal& refusal, int64_t unix_s) noexcept;
 
-/// Of all limits in force, by unit the one that has the least left: it ends first for who goes on asking.
+/// Of all limits that it sees, by unit the one that has the least left: it ends first for who goes on asking.
 class NearestLimits {
   public:
     explicit NearestLimits(uint64_t now_ms) noexcept : now_ms_(now_ms) {}

@@ -47,7 +47,6 @@ void tell_booked(const LedgerEntry& entry, observe::AccessRecord& record) noexce
     record.tokens_input = last.tokens.input;
     record.tokens_output = last.tokens.output;
     record.tokens_cached = last.tokens.cached_input;
-    if (last.cost >= 0) record.cost = sum_of(std::max<Money>(record.cost, 0) - entry.cost_told, last.cost);
 }
 
 }  // namespace
@@ -169,7 +168,7 @@ void Exchange::book_cost(const llm::Usage& usage) {
                              candidate_ != nullptr ? candidate_->model_label_ix : observe::other_slot, cost);
     if (consumer_ != nullptr) services_.metrics().owner_cost(consumer_->owners, cost);
     add_cost(cost);
-    if (entry_ != nullptr) entry_->cost_told = cost;
+    if (entry_ != nullptr) entry_->cost_told = sum_of(entry_->cost_told, cost);
 }
 
 void Exchange::add_cost(Money cost) noexcept { cost_ = sum_of(std::max<Money>(cost_, 0), cost); }
@@ -214,7 +213,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .tokens_input = usage.input,
         .tokens_output = usage.output,
         .tokens_cached = usage.cached_input,
-        .cost = cost_,
+        .cost = Booking(*this).cost(),
         .total_us = span_us(begun_ns_, now_ns),
         .ttft_us = streaming_ ? span_us(content_ns_ != 0 ? begun_ns_ : 0, content_ns_) : -1,
         .overhead_us = head_ns_ != 0 ? static_cast<int64_t>(overhead_ns() / 1000) : -1,

@@ -7,10 +7,10 @@
 namespace loom::proxy {
 
 /// Of a prompt, by its model's rank file, and nothing of it a guess: neither text beyond what is counted exactly nor
-/// pictures or sound, which nobody counts.
+/// pictures, sound or documents, which nobody counts, nor what the provider has stored and puts before it.
 [[nodiscard]] inline bool is_counted(const llm::Request& request) noexcept {
     return request.prompt_tokens_counted != 0 && request.prompt_bytes <= llm::RequestReader::counted_bytes_max &&
-           !request.has_images && !request.has_audio;
+           !request.has_images && !request.has_audio && !request.has_files && !request.uses_stored;
 }
 
 /// Of what a provider has not told.

@@ -11,6 +11,7 @@
 #include "echo_source.h"
 #include "exchange.h"
 #include "guarding.h"
+#include "ledger.h"
 #include "ownership.h"
 #include "realtime.h"
 #include "token_provenance.h"
@@ -60,7 +61,8 @@ void Exchange::estimate_count() {
     ByteBuffer body(services_.shard().blocks());
     llm::write_count(count_protocol_of(endpoint_), draft_->request.prompt_tokens(), body);
     reply(200, "application/json", body.view(),
-          is_counted(draft_->request) ? "x-loom-token-count: counted\r\n" : "x-loom-token-count: estimated\r\n");
+          is_counted(draft_->request) && Booking(*this).counts_as_asked() ? "x-loom-token-count: counted\r\n"
+                                                                          : "x-loom-token-count: estimated\r\n");
 }
 
 /// The provider was asked for a count in a way that it does not know for this model.

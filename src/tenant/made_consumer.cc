@@ -166,10 +166,13 @@ Faulty take_budgets(const dom::element& value, MadeBudgets& out) {
     });
 }
 
-Faulty take_metadata(const dom::element& value, std::vector<std::pair<std::string, std::string>>& out) {
+/// Who says it: somebody now, or what was kept.
+enum class Said : uint8_t { now, before };
+
+Faulty take_metadata(const dom::element& value, Said said, std::vector<std::pair<std::string, std::string>>& out) {
     if (value.is_null()) out.clear();
     if (value.is_null()) return {};
-    const auto one = [&out](std::string_view name, const dom::element& inner, std::string_view place) -> Faulty {
+    const auto one = [&out, said](std::string_view name, const dom::element& inner, std::string_view place) -> Faulty {
         std::string_view text;
         if (name.empty() || name.size() > MadeConsumer::name_bytes_max || !is_plain(name))
             return fault("metadata", "a name in it has 1 to 64 bytes, without control characters");
@@ -177,6 +180,9 @@ Faulty take_metadata(const dom::element& value, std::vector<std::pair<std::strin
         if (inner.is_null()) return {};
         if (inner.get(text) != simdjson::SUCCESS || text.size() > MadeConsumer::metadata_bytes_max)
             return fault(place, "expected a string of 256 bytes at most");
+        // A rule that denies what is not there, or what is something, would not meet it.
+        if (text.empty() && said == Said::before) return {};
+        if (text.empty()) return fault(place, "is empty; null takes it back");
         if (out.size() == MadeConsumer::metadata_max) return fault("metadata", "has more than 16 entries");
         out.emplace_back(name, text);
         return {};
@@ -200,7 +206,7 @@ Faulty take_name(const dom::element& value, bool takes_name, std::string& out) {
     return {};
 }
 
-Faulty take_member(std::string_view name, const dom::element& value, bool takes_name, MadeConsumer& out) {
+Faulty take_member(std::string_view name, const dom::element& value, bool takes_name, Said said, MadeConsumer& out) {
     Consumer& consumer = out.consumer;
     if (name == "name") return take_name(value, takes_name, consumer.name);
     for (const auto& [word, text] : {std::pair{"tenant", &consumer.tenant}, std::pair{"project", &consumer.project},
@@ -213,7 +219,7 @@ Faulty take_member(std::string_view name, const dom::element& value, bool takes_
     if (name == "priority") return take_priority(value, consumer.priority);
     if (name == "expires") return take_time(name, value, consumer.expires_unix_s);
     if (name == "disabled") return take_flag(name, value, out.disabled);
-    if (name == "metadata") return take_metadata(value, out.consumer.metadata);
+    if (name == "metadata") return take_metadata(value, said, out.consumer.metadata);
     if (name == "limits") return take_limits(value, out.limits);
     if (name == "budgets") return take_budgets(value, out.budgets);
     return fault(is_plain(name) ? name.substr(0, 64) : std::string_view(),
@@ -271,6 +277,24 @@ class Writer {
     bool first_ = true;
 };
 
+std::expected<MadeConsumer, MadeFault> merge(MadeConsumer before, std::string_view document, bool takes_name,
+                                             Said said) {
+    StrictJson json;
+    dom::object object;
+    if (document.size() > MadeConsumer::document_bytes_max) return std::unexpected(fault("", "is larger than 8 KiB"));
+    if (!json.read(document, object))
+        return std::unexpected(fault(
+            "", "is no JSON object, or names a member twice, is nested too deeply, or holds a number beyond 64 bits"));
+    before.consumer.made = true;
+    for (const auto& [name, value] : object)
+        if (Faulty wrong = take_member(name, value, takes_name, said, before))
+            return std::unexpected(std::move(*wrong));
+    if (before.consumer.name.empty()) return std::unexpected(fault("name", "is missing"));
+    if (made_consumer_members(before).size() + braces_bytes > MadeConsumer::document_bytes_max)
+        return std::unexpected(fault("", "says, with what was said before, more than 8 KiB of one consumer"));
+    return before;
+}
+
 }  // namespace
 
 bool MadeBudgets::any() const noexcept {
@@ -287,19 +311,11 @@ bool is_consumer_name(std::string_view name) noexcept {
 
 std::expected<MadeConsumer, MadeFault> merge_made_consumer(MadeConsumer before, std::string_view document,
                                                            bool takes_name) {
-    StrictJson json;
-    dom::object object;
-    if (document.size() > MadeConsumer::document_bytes_max) return std::unexpected(fault("", "is larger than 8 KiB"));
-    if (!json.read(document, object))
-        return std::unexpected(fault(
-            "", "is no JSON object, or names a member twice, is nested too deeply, or holds a number beyond 64 bits"));
-    before.consumer.made = true;
-    for (const auto& [name, value] : object)
-        if (Faulty wrong = take_member(name, value, takes_name, before)) return std::unexpected(std::move(*wrong));
-    if (before.consumer.name.empty()) return std::unexpected(fault("name", "is missing"));
-    if (made_consumer_members(before).size() + braces_bytes > MadeConsumer::document_bytes_max)
-        return std::unexpected(fault("", "says, with what was said before, more than 8 KiB of one consumer"));
-    return before;
+    return merge(std::move(before), document, takes_name, Said::now);
+}
+
+std::expected<MadeConsumer, MadeFault> restore_made_consumer(std::string_view document) {
+    return merge({}, document, true, Said::before);
 }
 
 std::string made_consumer_members(const MadeConsumer& one) {

@@ -82,6 +82,7 @@ TEST(MadeConsumers, AFaultNamesItsMember) {
         {R"({"name":"x","metadata":[]})", "metadata: expected an object"},
         {R"({"name":"x","metadata":{"a":1}})", "metadata.a: "},
         {R"({"name":"x","metadata":{"":"a"}})", "metadata: "},
+        {R"({"name":"x","metadata":{"a":""}})", "metadata.a: is empty"},
         {R"({"name":"x","limits":{"rps":1}})", "limits.rps: is not known"},
         {R"({"name":"x","limits":{"burst":1}})", "limits.burst: needs limits.request_rate"},
         {R"({"name":"x","limits":{"request_rate":1e3}})", "limits.request_rate: "},
@@ -104,6 +105,16 @@ TEST(MadeConsumers, AFaultNamesItsMember) {
     for (const auto& [document, start] : faults)
         EXPECT_TRUE(fault_of(document).starts_with(start) && !fault_of(document).empty())
             << document << " is " << fault_of(document) << " not " << start;
+}
+
+/// Rules know of no claim that is "": older releases kept some, and a Loom that has them starts.
+TEST(MadeConsumers, AnEmptyEntryThatWasKeptIsNone) {
+    const auto kept = restore_made_consumer(R"({"name":"ci","metadata":{"owner":"","cost":"7"}})");
+    ASSERT_TRUE(kept) << kept.error().text;
+    ASSERT_EQ(kept->consumer.metadata.size(), 1u);
+    EXPECT_EQ(kept->consumer.metadata[0].first, "cost");
+    EXPECT_EQ(fault_of(R"({"metadata":{"owner":null}})", *kept, false), "");
+    EXPECT_EQ(fault_of(R"({"metadata":{"cost":""}})", *kept, false), "metadata.cost: is empty; null takes it back");
 }
 
 TEST(MadeConsumers, EveryTruncationIsRefused) {

@@ -782,6 +782,56 @@ TEST_F(EmbeddingLedger, ItsMoneyIsOfTheBudget) {
     EXPECT_EQ(embedder().request_count(), 2u) << "whose budget is spent is not embedded for";
 }
 
+/// It was embedded before it was known what it would cost: who asks again and again would have that for nothing.
+TEST_F(EmbeddingLedger, WhoIsRefusedByItsBudgetPaysForItsVectors) {
+    conf.set("token_accounting.limit.tester.budget.daily", "$0.05").set("price.gpt-4o.output_per_1m", "1000");
+    begin();
+    for (int i = 0; i < 12; ++i)
+        EXPECT_EQ(ask(chat_request(body_of(fmt::format("Mountain {}?", i), R"(,"max_tokens":1000000)"))).status(), 429);
+    EXPECT_EQ(embedder().request_count(), 8u) << "of $0.007 each";
+    EXPECT_EQ(upstream().request_count(), 0u);
+}
+
+/// The embedder's answer comes when its request is gone, and the conf is another.
+TEST_F(EmbeddingLedger, WhoLeavesPaysForItsVectorAllTheSame) {
+    conf.set("token_accounting.limit.tester.budget.daily", "$0.0069");
+    Gate gate;
+    embed_with([gate](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            if (!connection.send(vector_answer(numbers_of(asked)))) return;
+        }
+    });
+    begin();
+    RawClient leaves = client();
+    leaves.send(chat_request(body_of(asked, R"(,"max_tokens":12)")));
+    (void)embedder().request(0);
+    leaves.reset();
+    EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
+    reload();
+    gate.open();
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7);
+    EXPECT_EQ(ask(chat_request(body_of("Which mountain?", R"(,"max_tokens":12)"))).status(), 429);
+    EXPECT_EQ(upstream().request_count(), 0u);
+}
+
+TEST_F(EmbeddingLedger, AndWhoDidNotWaitForIt) {
+    conf.set("token_accounting.limit.tester.budget.daily", "$0.007").set("semantic_cache.embedding.timeout", "100ms");
+    Gate gate;
+    embed_with([gate](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            gate.wait();
+            if (!connection.send(vector_answer(numbers_of(asked)))) return;
+        }
+    });
+    begin();
+    EXPECT_EQ(status(body_of(asked, R"(,"max_tokens":12)")), "miss");
+    EXPECT_EQ(count_of("late"), 1);
+    gate.open();
+    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7);
+    EXPECT_EQ(ask(chat_request(body_of("Which mountain?", R"(,"max_tokens":12)"))).status(), 429);
+}
+
 // In every provider's own words.
 
 TEST_F(Embedding, InAzuresWords) {

@@ -68,9 +68,9 @@ TEST_F(Ledger, TellsWhatAConsumerHasUsed) {
     EXPECT_TRUE(contains(told, R"("models":[{"model":"gpt-4o","tokens":{"prompt":27,)")) << told;
     EXPECT_TRUE(contains(told, R"("days":[{"day":"20)")) << told;
     const std::string all = usage_page(loom(), "");
-    for (const char* const part :
-         {R"("tenants":[{"tenant":"acme",)", R"("teams":[{"team":"acme/testers",)", R"("consumers":[{"consumer":"tester",)",
-          R"("providers":[{"provider":"mock",)", R"("provenances":[{"provenance":"reported",)"})
+    for (const char* const part : {R"("tenants":[{"tenant":"acme",)", R"("teams":[{"team":"acme/testers",)",
+                                   R"("consumers":[{"consumer":"tester",)", R"("providers":[{"provider":"mock",)",
+                                   R"("provenances":[{"provenance":"reported",)"})
         EXPECT_TRUE(contains(all, part)) << all;
 }
 
@@ -253,8 +253,40 @@ TEST_F(Ledger, ASecondLoomOnTheSameDirectoryDoesNotStart) {
     EXPECT_TRUE(contains(second.log, "another Loom keeps its ledger in " + state.path())) << second.log;
 }
 
+/// The first cost in a line or page, as the currency's units.
+double cost_in(std::string_view text) {
+    const size_t at = text.find(R"("cost":)");
+    return at == text.npos ? -1 : std::strtod(text.data() + text.find_first_of("0123456789", at), nullptr);
+}
+
+TEST_F(Ledger, AnOldAnswersLineTellsWhatTheProviderThatFailedHasCost) {
+    conf.set("cache.exact.enabled", "on").set("cache.exact.ttl", "1ms").set("cache.exact.stale", "1h");
+    allow_script_failures();
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    const double first = cost_in(page(1));
+    upstream().set_script([](UpstreamConnection& connection) {
+        (void)connection.read_request();
+        connection.reset();
+    });
+    upstream().end_connections();
+    wait_until("it to be old", [&] {
+        return ask(chat_request(chat_body)).head.value("x-loom-cache") == "stale" &&
+               number_in(usage_page(loom(), "/tester"), "attempts") > 1;
+    });
+    const std::string line = loom().wait_for_access_line(R"("cache":"stale")");
+    EXPECT_GT(cost_in(line), 0) << line;
+    EXPECT_NEAR(cost_in(line), 512 * 10e-6, 100e-6) << line << "\nbeside what was answered first: " << first;
+}
+
 class LedgerOfThree : public ThreeProviders {
   protected:
+    /// One request was made: its line and the ledger say the same.
+    void expect_one_cost(std::string_view told) {
+        const std::string line = loom().wait_for_access_line(R"("status":)");
+        EXPECT_GT(cost_in(told), 0.005) << told << "512 tokens of an answer";
+        EXPECT_NEAR(cost_in(line), cost_in(told), 1e-9) << line << told;
+    }
     LedgerOfThree() {
         keep_ledger(conf, state);
         conf.set("routing.failover.enabled", "on");
@@ -308,6 +340,18 @@ TEST_F(LedgerOfThree, OfAStreamThatAnotherGoesOnWithEachHasItsPart) {
     EXPECT_EQ(of(told, "provider", "spare", "completion"), 12) << told;
 }
 
+TEST_F(LedgerOfThree, TheLogsCostIsThatOfAllAttempts_AlsoOfOneThatNeverAnswered) {
+    conf.set("provider.mock.timeout.response_header", "100ms");
+    start_all();
+    upstream().set_script([](UpstreamConnection& connection) {
+        (void)connection.read_request();
+        (void)connection.wait_closed();
+    });
+    upstream().end_connections();
+    EXPECT_EQ(asked(body("gpt-4o")), "spare");
+    expect_one_cost(all(2));
+}
+
 TEST_F(LedgerOfThree, WhatWasNeverSentCostsNothing) {
     start_all();
     upstream().stop_listening();
@@ -346,6 +390,7 @@ TEST_F(LedgerOfThree, OfTwoThatRaceBothAreBookedAndTheRequestOnce) {
     EXPECT_EQ(of(told, "provider", "spare", "total"), 2) << told;
     EXPECT_GT(of(told, "provider", "mock", "prompt"), 0) << "it was asked, and nobody knows what it has worked";
     EXPECT_EQ(of(told, "provider", "mock", "completion"), 512) << "as much as was to be expected\n" << told;
+    expect_one_cost(told);
     EXPECT_EQ(of(told, "provider", "mock", "attempts_estimated"), 1) << told;
 }
 

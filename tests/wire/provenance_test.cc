@@ -73,6 +73,100 @@ TEST_F(Provenance, SoIsWhatTheRankFileDoesNotReach) {
     EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), R"("usage":"estimated")"));
 }
 
+/// Text that the provider reads in documents, or has stored, nobody here has counted.
+TEST_F(Provenance, ACountOfWhatIsNotHereIsEstimated) {
+    conf.set("provider.mock.type", "groq");
+    start(answer_always(answer(chat_answer)));
+    const auto count = [&](std::string_view path, std::string_view document) {
+        const Message told =
+            ask(request("POST", path, auth_header() + "Content-Type: application/json\r\n", std::string(document)));
+        EXPECT_EQ(told.status(), 200) << told.raw();
+        return told.head.value("x-loom-token-count");
+    };
+    const auto message = [&](std::string_view part) {
+        return count("/v1/messages/count_tokens",
+                     fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":[{},)"
+                                 R"({{"type":"text","text":"the the"}}]}}]}})",
+                                 part));
+    };
+    EXPECT_EQ(message(R"({"type":"text","text":"the"})"), "counted");
+    EXPECT_EQ(message(R"({"type":"document","source":{"type":"text","media_type":"text/plain","data":"the"}})"),
+              "estimated");
+    EXPECT_EQ(message(R"({"type":"container_upload","file_id":"file_1"})"), "estimated");
+}
+
+TEST_F(Provenance, SoIsAPromptWithAFile) {
+    start(tell_and_break);
+    EXPECT_EQ(asked(R"({"model":"gpt-4o","stream":true,"messages":[{"role":"user","content":[{"type":"text","text":)"
+                    R"("the the"},{"type":"file","file":{"file_id":"file-1"}}]}]})")
+                  .status(),
+              200);
+    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), R"("usage":"estimated")"));
+}
+
+class ProvenanceOfResponses : public Provenance,
+                              public testing::WithParamInterface<std::pair<const char*, const char*>> {};
+
+TEST_P(ProvenanceOfResponses, WhatTheProviderHasOrReadsIsEstimated) {
+    const auto [document, word] = GetParam();
+    conf.set("route.ai.auth.type", "none");  // what is stored is told to no consumer
+    start([](UpstreamConnection& connection) {
+        if (!connection.read_request()) return;
+        connection.send(sse_head +
+                        chunk("event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\","
+                              "\"item_id\":\"m\",\"output_index\":0,\"content_index\":0,\"delta\":\" the\"}\n\n"));
+        connection.wait_until_loom_has_read();
+        connection.reset();
+    });
+    (void)ask(request("POST", "/v1/responses", auth_header() + "Content-Type: application/json\r\n",
+                      fmt::format(R"({{"model":"gpt-4o","stream":true,{}}})", document)));
+    const std::string line = loom().wait_for_access_line(R"("status":)");
+    EXPECT_TRUE(contains(line, fmt::format(R"("usage":"{}")", word))) << line;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Each, ProvenanceOfResponses,
+    testing::Values(std::pair(R"("input":"the the")", "counted"),
+                    std::pair(R"("input":[{"role":"user","content":[{"type":"input_text","text":"the"},)"
+                              R"({"type":"input_file","file_id":"f"}]}])",
+                              "estimated"),
+                    std::pair(R"("input":"the the","previous_response_id":"resp_1")", "estimated"),
+                    std::pair(R"("input":"the the","conversation":"conv_1")", "estimated"),
+                    std::pair(R"("input":[{"role":"user","content":"the"},{"type":"item_reference","id":"m"}])",
+                              "estimated"),
+                    std::pair(R"("input":[{"role":"user","content":"the"},{"id":"m"}])", "estimated")));
+
+/// Another model's tokens are others.
+class ProvenanceOfFallback : public Provenance {
+  protected:
+    void expect_led_on(std::string_view model, std::string_view word) {
+        conf.set("provider.mock.models", "gpt-4o, gpt-long, gpt-known");
+        conf.set("model_fallback.gpt-4o.context_window", std::string(model));
+        conf.set("tokenizer.other.path", path_)
+            .set("tokenizer.other.models", "gpt-long")
+            .set("tokenizer.other.pattern", "o200k_base");
+        conf.set("tokenizer.o200k_base.models", "gpt-known").set("routing.failover.enabled", "on");
+        start([](UpstreamConnection& connection) {
+            while (const auto request = connection.read_request()) {
+                if (contains(request->body, R"("gpt-4o")")) {
+                    connection.send(answer(R"({"error":{"message":"too long","code":"context_length_exceeded"}})",
+                                           "400 Bad Request"));
+                    continue;
+                }
+                connection.send(sse_head + chunk(delta_event("the the the")));
+                connection.wait_until_loom_has_read();
+                return connection.reset();
+            }
+        });
+        EXPECT_EQ(asked(breaks_off).status(), 200);
+        const std::string line = loom().wait_for_access_line(R"("status":)");
+        EXPECT_TRUE(contains(line, fmt::format(R"("usage":"{}")", word))) << line;
+    }
+};
+
+TEST_F(ProvenanceOfFallback, ToOneOfAnotherRankFileIsEstimated) { expect_led_on("gpt-long", "estimated"); }
+TEST_F(ProvenanceOfFallback, ToOneOfTheSameIsCounted) { expect_led_on("gpt-known", "counted"); }
+
 TEST_F(Provenance, SoIsAPromptThatIsLongerThanIsCounted) {
     start(tell_and_break);
     EXPECT_EQ(asked(fmt::format(R"({{"model":"gpt-4o","stream":true,"messages":[{{"role":"user","content":"{}"}}]}})",

@@ -212,14 +212,14 @@ class LimitLines : public ScopedTokens {
 
 TEST_F(LimitLines, TheNearestOfAll_ByRequestsAndByTokens) {
     conf.set("consumer.tester.team", "dev").set("rate_limit.consumer.tester.request_rate", "10");
-    conf.set("rate_limit.team.dev.request_rate", "4").set("rate_limit.global.request_rate", "100");
-    conf.set("rate_limit.route.ai.token_rate", "500").set("rate_limit.model.gpt-4o.token_rate", "100");
+    conf.set("rate_limit.team.dev.request_rate", "4").set("rate_limit.ip.request_rate", "100");
+    conf.set("rate_limit.team.dev.token_rate", "500").set("rate_limit.consumer.tester.token_rate", "100");
     conf.set("consumer.second.team", "dev");
     begin();
     Message told = ask(asking(9));
-    EXPECT_EQ(policy(told), R"("team-requests";q=4;w=60, "model-tokens";q=100;w=60)");
+    EXPECT_EQ(policy(told), R"("team-requests";q=4;w=60, "consumer-tokens";q=100;w=60)");
     EXPECT_TRUE(contains(told.head.value("ratelimit"), R"("team-requests";r=3;t=)")) << told.head.raw;
-    EXPECT_TRUE(contains(told.head.value("ratelimit"), R"("model-tokens";r=90;t=)")) << told.head.raw;
+    EXPECT_TRUE(contains(told.head.value("ratelimit"), R"("consumer-tokens";r=90;t=)")) << told.head.raw;
     EXPECT_EQ(told.head.value("x-ratelimit-limit-requests"), "4");
     EXPECT_EQ(told.head.value("x-ratelimit-remaining-requests"), "3");
     EXPECT_EQ(told.head.value("x-ratelimit-limit-tokens"), "100");
@@ -232,6 +232,34 @@ TEST_F(LimitLines, TheNearestOfAll_ByRequestsAndByTokens) {
     EXPECT_EQ(told.head.value("x-ratelimit-remaining-requests"), "8");
     told = ask(asking(9, second_key));
     EXPECT_EQ(told.head.value("x-ratelimit-limit-requests"), "100") << "who has none of its own";
+}
+
+/// What is left of a limit that all share says what others do.
+TEST_F(LimitLines, NothingOfWhatStrangersTakeToo_UntilItRefuses) {
+    conf.set("rate_limit.global.request_rate", "3").set("rate_limit.route.ai.token_rate", "500");
+    conf.set("rate_limit.model.gpt-4o.token_rate", "100").set("token_accounting.global.monthly_limit", "200");
+    start(answer_always(answer(ten_tokens, "200 OK", "x-ratelimit-remaining-requests: 4711\r\n")));
+    Message told = ask(asking(9));
+    EXPECT_EQ(told.status(), 200);
+    EXPECT_FALSE(contains(told.head.raw, "ratelimit")) << told.head.raw << "\nthe provider's is everybody's too";
+    conf.set("rate_limit.consumer.tester.request_rate", "50");
+    loom().reload(conf.text());
+    told = ask(asking(9));
+    EXPECT_EQ(policy(told), R"("consumer-requests";q=50;w=60)");
+    EXPECT_FALSE(told.head.has("x-ratelimit-limit-tokens"));
+    EXPECT_EQ(ask(asking(9, second_key)).status(), 200);
+    told = ask(asking(9));
+    EXPECT_EQ(told.status(), 429);
+    EXPECT_EQ(policy(told), R"("global-requests";q=3;w=60)") << "which says why";
+}
+
+TEST_F(LimitLines, NorOfWhatAllWithoutKeysTake) {
+    conf.set("route.ai.auth.type", "none").set("rate_limit.request_rate.limit", "100");
+    begin();
+    EXPECT_FALSE(ask(asking(9)).head.has("ratelimit"));
+    conf.set("rate_limit.ip.request_rate", "50");
+    loom().reload(conf.text());
+    EXPECT_EQ(policy(ask(asking(9))), R"("ip-requests";q=50;w=60)");
 }
 
 TEST_F(LimitLines, OfBudgetsToo) {

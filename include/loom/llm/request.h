@@ -63,6 +63,7 @@ struct Request {
     Range tool_choice_range;
     bool has_images = false;
     bool has_audio = false;           // in the prompt, or asked for as the answer
+    bool has_files = false;           // documents: a provider reads them as text, pictures or both
     bool has_schema = false;          // the answer has to follow one
     bool wants_json = false;          // the answer has to be a document, with a schema or without
     bool uses_stored = false;         // of Responses: names what was stored before, by its id

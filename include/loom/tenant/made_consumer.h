@@ -72,6 +72,9 @@ struct MadeFault {
 /// takes_name  it may be named here: of one that is new.
 [[nodiscard]] std::expected<MadeConsumer, MadeFault> merge_made_consumer(MadeConsumer before, std::string_view document,
                                                                          bool takes_name);
+/// One that was kept. An entry of its metadata that is "", which older releases took, is none: a rule that asks for it
+/// asks as where nothing was said.
+[[nodiscard]] std::expected<MadeConsumer, MadeFault> restore_made_consumer(std::string_view document);
 /// The members of such a document, without braces and without those that were not said; `name` is the first. In braces
 /// they are read as the same again, and are no larger than document_bytes_max.
 [[nodiscard]] std::string made_consumer_members(const MadeConsumer& one);

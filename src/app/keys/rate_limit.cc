@@ -65,9 +65,10 @@ constexpr KeyRow rows[] = {
      .type = boolean,
      .default_text = "on",
      .meaning =
-         "answers tell what is left, by requests and by tokens, of the limit that has the least left of all that "
-         "the request is under, budgets in tokens too: RateLimit, RateLimit-Policy and OpenAI's x-ratelimit-*, in "
-         "place of the provider's. Off: only Retry-After of those who are refused"},
+         "answers tell what is left, by requests and by tokens, of the limit that has the least left of its client's "
+         "own (its consumer's, team's and address's), budgets in tokens too: RateLimit, RateLimit-Policy and OpenAI's "
+         "x-ratelimit-*, in place of the provider's. Of one that strangers share only its own 429 tells. Off: only "
+         "Retry-After of those who are refused"},
     {.pattern = "rate_limit.on_store_lost",
      .type = choice,
      .default_text = "fail_open",
