@@ -808,7 +808,7 @@ TEST_F(EmbeddingLedger, WhoLeavesPaysForItsVectorAllTheSame) {
     (void)embedder().request(0);
     leaves.reset();
     EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
-    reload();
+    begin_anew();
     gate.open();
     EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7);
     EXPECT_EQ(ask(chat_request(body_of("Which mountain?", R"(,"max_tokens":12)"))).status(), 429);
@@ -816,7 +816,7 @@ TEST_F(EmbeddingLedger, WhoLeavesPaysForItsVectorAllTheSame) {
 }
 
 TEST_F(EmbeddingLedger, AndWhoDidNotWaitForIt) {
-    conf.set("token_accounting.limit.tester.budget.daily", "$0.007").set("semantic_cache.embedding.timeout", "100ms");
+    conf.set("token_accounting.limit.tester.budget.daily", "$0.007").set("semantic_cache.embedding.timeout", "1s");
     Gate gate;
     embed_with([gate](UpstreamConnection& connection) {
         while (connection.read_request()) {
