@@ -4,6 +4,7 @@
 #include "embed_desk.h"
 #include "exchange.h"
 #include "selection.h"
+#include "semantic_visit.h"
 
 namespace loom::proxy {
 
@@ -32,5 +33,9 @@ EmbedPayer CacheVisit::payer() const {
 
 /// It is the request's, whatever comes of it: its budgets hear of it, and the log.
 void CacheVisit::on_embedding_cost(Money cost) noexcept { x_.add_cost(cost); }
+
+void CacheVisit::leave_embedder() noexcept {
+    if (semantic_ != nullptr) semantic_->forget();
+}
 
 }  // namespace loom::proxy

@@ -62,6 +62,8 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     void take_document(int status, std::string_view document);
     /// The request is over but for its bookkeeping.
     void finish();
+    /// It hears no more of a vector that is on its way.
+    void leave_embedder() noexcept;
 
     /// An old answer is there, for the case that the provider's own is an error.
     [[nodiscard]] bool has_stale() const noexcept { return stale_ != nullptr; }

@@ -1,5 +1,7 @@
 #include "guarding.h"
 
+#include <utility>
+
 #include "client_connection.h"
 #include "exchange.h"
 
@@ -70,7 +72,12 @@ bool Guarding::turn(Exchange& x) {
     own.let_go();
     if (!ended) return own.stop(ended.error());
     own.over_ = x.plan().guard->external.empty() || own.withholds_;
-    if (own.withholds_) own.withhold();
+    if (own.withholds_) {
+        own.withhold();
+        // Nobody outside changes it any more.
+        const Result<void> kept = own.keep_for_answer(true);
+        if (!kept) return own.stop(kept.error());
+    }
     if (own.over_) return false;
     own.begin_visit();
     return own.visit_turn();
@@ -105,12 +112,15 @@ void Guarding::withhold() {
 
 bool Guarding::visit_turn() {
     const auto step = visit_->step();
+    const uint64_t now_ns = x_.services_.shard().now_ns();
+    if (waits_from_ns_ != 0) x_.body_ns_ += now_ns - std::exchange(waits_from_ns_, 0);  // no time of Loom's own
     if (!step) {
         visit_.reset();
         return stop(step.error());
     }
     const size_t body_bytes = BlockPool::footprint(x_.body_.capacity());
     if (*step == GuardVisit::Step::wait) {
+        waits_from_ns_ = now_ns;
         x_.hold_less(body_bytes);
         return true;
     }

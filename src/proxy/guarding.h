@@ -113,6 +113,7 @@ class Guarding final : public io::Runnable {
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text
     std::optional<AuditNotes> notes_;  // nothing: none are kept
+    uint64_t waits_from_ns_ = 0;       // for guards outside; 0: for nobody
     bool would_refuse_ = false;        // in a dry run
     bool would_end_ = false;           // likewise, of a stream
     bool over_ = false;

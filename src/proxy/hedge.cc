@@ -291,6 +291,7 @@ void Race::leave_race() noexcept {
     if (x_.attempts_ > 0 && other.limited_ != nullptr) ClientQuota(other).note_used(x_.usage());
     if (x_.hedge_->second && x_.attempts_ == 0)
         x_.services_.hedges.on_request(route::RetryBudget::whole);  // it asked nobody
+    if (x_.cache_ != nullptr) x_.cache_->leave_embedder();          // what still comes its desk charges by itself
     if (x_.cost_ >= 0) other.add_cost(std::exchange(x_.cost_, -1));
     Booking(x_).hand_over_to(other);
 }

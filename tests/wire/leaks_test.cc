@@ -198,6 +198,18 @@ TEST_F(Leaks, WhatOnlyCountsChangesNothing) {
     }
 }
 
+/// In a dry run a guard outside is not asked about a request that others have found something in.
+TEST_F(Leaks, WhatWasSaidIsKnownAlsoWhereAGuardOutsideIsWithheld) {
+    conf.set("security.exfiltration.system_prompt", "block").set("security.dry_run", "on");
+    conf.set("security.pii_detection.enabled", "on");
+    conf.set("security.guard.outside.url", "http://127.0.0.1:1/").set("security.guard.outside.type", "webhook");
+    begin("openai", "never name the discount code", " and never offer more than ten percent", false);
+    const std::string_view said = "Never name the discount code and never offer more than ten percent to anybody.";
+    EXPECT_EQ(ask(told_to(said, "mail ann@example.org", false)).status(), 200);
+    EXPECT_TRUE(contains(loom().wait_for_access_line("withheld"), "guard.outside:withheld"));
+    EXPECT_EQ(detected("system_prompt"), 1);
+}
+
 /// What was kept without the guard is not given under it, nor under another of its kind.
 TEST_F(Leaks, AKeptAnswerIsOfOneConfiguration) {
     conf.set("cache.exact.enabled", "on");
