@@ -409,7 +409,8 @@ class EmbedDesk::Source {
         while (EmbedWaiter* const one = waiting.pop_front()) {
             const bool pays = std::exchange(one->pays_, false);
             any_pays |= pays;
-            one->on_embedded({.vector = embedded.vector, .cost = pays ? embedded.cost : 0});
+            one->on_embedded(
+                {.vector = embedded.vector, .made_ms = embedded.made_ms, .cost = pays ? embedded.cost : 0});
         }
         return any_pays;
     }
