@@ -72,7 +72,7 @@ void access_record(benchmark::State& state) {
         }
         benchmark::DoNotOptimize((*log)->shard(0)->record(record));
     }
-    state.counters["dropped"] = static_cast<double>((*log)->dropped());
+    state.counters["dropped"] = static_cast<double>((*log)->lines().dropped());
 }
 BENCHMARK(access_record);
 
