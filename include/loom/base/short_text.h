@@ -1,9 +1,9 @@
 // A text of bounded length, by value: what outlives the place that it came from.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include "loom/base/utf8.h"
@@ -17,7 +17,7 @@ class ShortText {
     ShortText() = default;
     ShortText(std::string_view text) noexcept : size_(static_cast<uint8_t>(utf8_cut(text, bytes_max))) {
         static_assert(bytes_max <= UINT8_MAX);
-        std::memcpy(bytes_.data(), text.data(), size_);
+        std::copy_n(text.data(), size_, bytes_.data());  // a text of nothing may point nowhere: not for memcpy
     }
     [[nodiscard]] std::string_view view() const noexcept { return {bytes_.data(), size_}; }
 
