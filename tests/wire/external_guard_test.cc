@@ -87,14 +87,15 @@ class ExternalGuard : public WireTest {
         return loom().metric("loom_ai_security_would_block_total{reason=\"guard." + name + "\"}");
     }
     void TearDown() override {
-        const std::string told =
-            loom().log() + loom().access_log() + ask_once(loom().admin_port(), request("GET", "/metrics")).body;
+        std::string told = loom().log() + loom().access_log();
+        if (!may_be_gone) told += ask_once(loom().admin_port(), request("GET", "/metrics")).body;
         for (const std::string& word : {secret, std::string("MY-PROMPT")})
             EXPECT_FALSE(contains(told, word)) << word << " in\n" << told;
         WireTest::TearDown();
     }
 
-    Gate gate;  // outlives the scripts that wait for it
+    bool may_be_gone = false;  // the process was told to end
+    Gate gate;                 // outlives the scripts that wait for it
     std::vector<std::unique_ptr<ScriptedUpstream>> guards;
 };
 
@@ -355,11 +356,14 @@ TEST_F(ExternalGuard, OneThatIsDeadRestsAndComesBack) {
 TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
     std::mutex mutex;
     std::string bytes;
-    guard("odd", answer_with([&](const Message&) {
-              const std::scoped_lock lock(mutex);
-              return bytes;
-          }));
-    conf.set("security.guard.odd.rest", "100ms");
+    ScriptedUpstream& odd = guard("odd", answer_with([&](const Message&) {
+                                      const std::scoped_lock lock(mutex);
+                                      return bytes;
+                                  }));
+    const auto answer_so = [&](const std::string& answer) {
+        const std::scoped_lock lock(mutex);
+        bytes = answer;
+    };
     begin();
     const std::vector<std::string> answers = {
         answer("<html>"),
@@ -378,19 +382,16 @@ TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
         "garbage\r\n\r\n",
     };
-    for (const std::string& one : answers) {
-        {
-            const std::scoped_lock lock(mutex);
-            bytes = one;
-        }
+    for (size_t i = 0; i < answers.size(); ++i) {
+        answer_so(answers[i]);
+        const size_t asked = odd.request_count();
         expect_unavailable(ask(asking(said("MY-PROMPT"))), "odd");
+        EXPECT_GT(odd.request_count(), asked) << "it rests, and was not asked: " << answers[i].substr(0, 100);
+        EXPECT_EQ(upstream().request_count(), i);
+        answer_so(answer(allow));  // or it would rest from the sixth on
+        EXPECT_EQ(ask(asking(said("a"))).status(), 200) << "behind " << answers[i].substr(0, 100);
     }
-    EXPECT_EQ(upstream().request_count(), 0U);
-    {
-        const std::scoped_lock lock(mutex);
-        bytes = answer(allow);
-    }
-    wait_until("it to be asked again", [&] { return ask(asking(said("a"))).status() == 200; });
+    EXPECT_EQ(result("odd", "resting"), 0);
 }
 
 /// A guard is everybody's: what comes of one request's content must not keep it from others.
@@ -552,6 +553,37 @@ TEST_F(ExternalGuard, ADryRunCountsAlone) {
     EXPECT_EQ(result("presidio", "mask"), 1);
 }
 
+/// A request that a closed guard's failure would have refused is told as one.
+TEST_F(ExternalGuard, ADryRunsOutcomeIsWhatWouldHaveBeen) {
+    StateDirectory directory;
+    const std::string path = directory.path() + "/audit.log";
+    ScriptedUpstream& gone = guard_that_says("gone", allow);
+    conf.set("security.dry_run", "on").set("log.audit.path", path);
+    begin();
+    gone.stop_listening();
+    gone.end_connections();
+    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
+    loom().reload(conf.set("security.guard.gone.on_failure", "open").text());
+    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
+    loom().reload(conf.set("security.guard.gone.on_failure", "closed").set("security.guard.gone.action", "log").text());
+    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
+    std::string lines;
+    wait_until("three lines", [&] {
+        std::ifstream file(path);
+        lines.assign(std::istreambuf_iterator<char>(file), {});
+        return std::ranges::count(lines, '\n') == 3;
+    });
+    const auto line = [&lines](size_t count) {
+        size_t begin = 0;
+        for (; count > 0; --count) begin = lines.find('\n', begin) + 1;
+        return lines.substr(begin, lines.find('\n', begin) - begin);
+    };
+    const std::string find = R"("detector":"guard.gone","type":"error","action":")";
+    EXPECT_TRUE(contains(line(0), R"("outcome":"refused")") && contains(line(0), find + "closed\"")) << line(0);
+    EXPECT_TRUE(contains(line(1), R"("outcome":"passed")") && contains(line(1), find + "open\"")) << line(1);
+    EXPECT_TRUE(contains(line(2), R"("outcome":"passed")") && contains(line(2), find + "log\"")) << line(2);
+}
+
 /// In earnest it would see a placeholder, or nothing at all.
 TEST_F(ExternalGuard, ADryRunTellsNobodyWhatLoomWouldHaveKept) {
     ScriptedUpstream& lakera = guard_that_says("lakera", block);
@@ -668,6 +700,7 @@ TEST_F(ExternalGuard, ALoomThatDrainsAnswersWhoWaits) {
     RawClient waits = client();
     waits.send(asking(said("a")));
     (void)lakera.request(0);
+    may_be_gone = true;
     loom().signal(SIGTERM);
     wait_until("the drain", [&] { return contains(loom().log(), "draining"); });
     gate.open();
