@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
-#include <functional>
-#include <mutex>
 
 #include "fixture.h"
 #include "protocols.h"
@@ -85,6 +83,15 @@ class ExternalGuard : public WireTest {
     }
     double would_block(const std::string& name) {
         return loom().metric("loom_ai_security_would_block_total{reason=\"guard." + name + "\"}");
+    }
+    static std::string audit_lines(const std::string& path, int count) {
+        std::string lines;
+        wait_until("the audit log's lines", [&] {
+            std::ifstream file(path);
+            lines.assign(std::istreambuf_iterator<char>(file), {});
+            return std::ranges::count(lines, '\n') == count;
+        });
+        return lines;
     }
     void TearDown() override {
         std::string told = loom().log() + loom().access_log();
@@ -354,16 +361,9 @@ TEST_F(ExternalGuard, OneThatIsDeadRestsAndComesBack) {
 }
 
 TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
-    std::mutex mutex;
-    std::string bytes;
-    ScriptedUpstream& odd = guard("odd", answer_with([&](const Message&) {
-                                      const std::scoped_lock lock(mutex);
-                                      return bytes;
-                                  }));
-    const auto answer_so = [&](const std::string& answer) {
-        const std::scoped_lock lock(mutex);
-        bytes = answer;
-    };
+    const std::string good = answer(allow);
+    std::atomic<const std::string*> bytes = &good;
+    ScriptedUpstream& odd = guard("odd", answer_with([&bytes](const Message&) { return *bytes.load(); }));
     begin();
     const std::vector<std::string> answers = {
         answer("<html>"),
@@ -383,12 +383,12 @@ TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
         "garbage\r\n\r\n",
     };
     for (size_t i = 0; i < answers.size(); ++i) {
-        answer_so(answers[i]);
+        bytes = &answers[i];
         const size_t asked = odd.request_count();
         expect_unavailable(ask(asking(said("MY-PROMPT"))), "odd");
         EXPECT_GT(odd.request_count(), asked) << "it rests, and was not asked: " << answers[i].substr(0, 100);
         EXPECT_EQ(upstream().request_count(), i);
-        answer_so(answer(allow));  // or it would rest from the sixth on
+        bytes = &good;  // or it would rest from the sixth on
         EXPECT_EQ(ask(asking(said("a"))).status(), 200) << "behind " << answers[i].substr(0, 100);
     }
     EXPECT_EQ(result("odd", "resting"), 0);
@@ -562,26 +562,20 @@ TEST_F(ExternalGuard, ADryRunsOutcomeIsWhatWouldHaveBeen) {
     begin();
     gone.stop_listening();
     gone.end_connections();
-    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
-    loom().reload(conf.set("security.guard.gone.on_failure", "open").text());
-    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
-    loom().reload(conf.set("security.guard.gone.on_failure", "closed").set("security.guard.gone.action", "log").text());
-    EXPECT_EQ(ask(asking(said("a"))).status(), 200);
-    std::string lines;
-    wait_until("three lines", [&] {
-        std::ifstream file(path);
-        lines.assign(std::istreambuf_iterator<char>(file), {});
-        return std::ranges::count(lines, '\n') == 3;
-    });
-    const auto line = [&lines](size_t count) {
-        size_t begin = 0;
-        for (; count > 0; --count) begin = lines.find('\n', begin) + 1;
-        return lines.substr(begin, lines.find('\n', begin) - begin);
-    };
-    const std::string find = R"("detector":"guard.gone","type":"error","action":")";
-    EXPECT_TRUE(contains(line(0), R"("outcome":"refused")") && contains(line(0), find + "closed\"")) << line(0);
-    EXPECT_TRUE(contains(line(1), R"("outcome":"passed")") && contains(line(1), find + "open\"")) << line(1);
-    EXPECT_TRUE(contains(line(2), R"("outcome":"passed")") && contains(line(2), find + "log\"")) << line(2);
+    constexpr struct {
+        const char *on_failure, *action, *told, *outcome;
+    } cases[] = {{"closed", "block", "closed", "refused"},
+                 {"open", "block", "open", "passed"},
+                 {"closed", "log", "log", "passed"}};
+    for (int count = 1; const auto& one : cases) {
+        conf.set("security.guard.gone.on_failure", one.on_failure).set("security.guard.gone.action", one.action);
+        loom().reload(conf.text());
+        EXPECT_EQ(ask(asking(said("a"))).status(), 200);
+        const std::string lines = audit_lines(path, count++);
+        const std::string line = lines.substr(lines.rfind('\n', lines.size() - 2) + 1);
+        EXPECT_TRUE(contains(line, std::string(R"("outcome":")") + one.outcome + "\"")) << line;
+        EXPECT_TRUE(contains(line, std::string(R"("type":"error","action":")") + one.told + "\"")) << line;
+    }
 }
 
 /// In earnest it would see a placeholder, or nothing at all.
@@ -627,12 +621,7 @@ TEST_F(ExternalGuard, WhatIsSaidStandsInTheAuditLog) {
     lakera.set_script(answer_always(answer(masks(0, 2))));
     lakera.end_connections();
     EXPECT_EQ(ask(asking(said("MY-PROMPT"))).status(), 200);
-    std::string lines;
-    wait_until("two lines", [&] {
-        std::ifstream file(path);
-        lines.assign(std::istreambuf_iterator<char>(file), {});
-        return std::ranges::count(lines, '\n') == 2;
-    });
+    const std::string lines = audit_lines(path, 2);
     EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"jailbreak","action":"block","count":1)")) << lines;
     EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"EMAIL","action":"mask","count":1)")) << lines;
     EXPECT_FALSE(contains(lines, "PROMPT")) << lines;
