@@ -34,10 +34,13 @@ void World::check_budgets(const Config& config, const char* when) {
 }
 
 /// In no span of a window's length more than its limit, by what was let in.
-void World::check_window(const Window& window, const char* when) {
+void World::check_window(Window& window, const char* when) {
     constexpr uint64_t window_ms = 600'000;
-    auto& taken = const_cast<std::deque<Taken>&>(window.taken);
-    while (!taken.empty() && taken.front().ms + 40 * window_ms < now_ms()) taken.pop_front();
+    std::deque<Taken>& taken = window.taken;
+    const uint64_t oldest =
+        flights_.empty() ? flight_number_ : flights_.front().number;  // that may give something back
+    while (!taken.empty() && taken.front().ms + window_ms < now_ms() && taken.front().flight < oldest)
+        taken.pop_front();
     uint64_t sum = 0;
     for (const Taken& one : taken)
         if (one.ms + window_ms > now_ms()) sum += one.units;

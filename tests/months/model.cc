@@ -55,8 +55,9 @@ void ModelLedger::book_lost(const Attempt& attempt) {
 ModelLedger::Groups ModelLedger::sums(const std::string& by, int64_t from, int64_t to,
                                       const std::string* consumer) const {
     Groups groups;
-    for (const auto& [key, booked] : rows_) {
-        if (key.day < from || key.day > to || (consumer != nullptr && key.consumer != *consumer)) continue;
+    for (auto row = rows_.lower_bound(Key{.day = from}); row != rows_.end() && row->first.day <= to; ++row) {
+        const auto& [key, booked] = *row;
+        if (consumer != nullptr && key.consumer != *consumer) continue;
         const std::string name = by == "consumer"   ? key.consumer
                                  : by == "team"     ? key.team
                                  : by == "tenant"   ? key.tenant

@@ -64,8 +64,8 @@ class ModelLedger {
 
   private:
     struct Key {
-        int64_t day;
-        std::string consumer, team, tenant, provider, model;
+        int64_t day = 0;
+        std::string consumer = {}, team = {}, tenant = {}, provider = {}, model = {};
         auto operator<=>(const Key&) const = default;
     };
     std::map<Key, Booked> rows_;

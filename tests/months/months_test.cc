@@ -58,7 +58,7 @@ TEST(Months, NothingIsLostAndNothingCountsTwice) {
 
 TEST(Calendar, CountsAsTheRealOneDoes) {
     const Calendar calendar;
-    for (int64_t day = 19'700; day < 20'280; ++day)
+    for (int64_t day = 19'700; day < 20'250; ++day)
         for (const int64_t second : {int64_t{0}, int64_t{86'399}})
             for (int period = 0; period < 3; ++period) {
                 const auto real =

@@ -208,13 +208,10 @@ void World::extend_rate(Flight& flight) {
         window.taken.push_back({now_ms(), terms.cost(more), flight.number});
         return check_window(window, "behind an extension");
     }
-    uint64_t booked = 0;
-    for (const Taken& one : window.taken) booked += one.flight == flight.number ? one.units : 0;
     const uint64_t before = window.limit.tokens->used(terms, now_ms());
     flight.admission.overdraw(now_ms(), taken);
     const uint64_t now_used = window.limit.tokens->used(terms, now_ms());
-    const bool forgotten = !window.taken.empty() && booked == 0;
-    if (!forgotten && taken > booked) {
+    if (now_used > before) {
         window.taken.push_back({now_ms(), now_used - before, flight.number});
         result_.overdrawn += 1;
     }

@@ -183,8 +183,15 @@ void World::restart() {
 /// The process is gone, with writes half done; what the disk has at this moment is what the next start finds.
 void World::kill() {
     result_.kills += 1;
-    if (random_.chance(500))
-        for (auto& shard : shards_) shard->sim.tick();  // what was gathered is on its way
+    for (uint64_t ticks = random_.below(4); ticks > 0;
+         --ticks) {  // each shard's last writes, which nobody has seen end
+        for (uint64_t i = random_.below(8); i > 0; --i)
+            if (random_.chance(500) || flights_.empty())
+                begin_request();
+            else
+                finish(flights_.begin(), false);
+        for (auto& shard : shards_) shard->sim.tick();
+    }
     const std::string left = copy_as_killed();
     tear_writes(left);
     end_life(true);

@@ -140,7 +140,7 @@ class World {
     void check_groups(store::UsageDimension by, const char* name, int64_t from, int64_t to,
                       const std::string* consumer);
     void check_projection();
-    void check_window(const Window& window, const char* when);
+    void check_window(Window& window, const char* when);
     void age_segments();
     void complain(std::string what);
 

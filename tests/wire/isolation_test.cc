@@ -51,7 +51,7 @@ class SharedProvider {
         }
         return answer(
             fmt::format(R"({{"id":"chatcmpl-{0}","object":"chat.completion","created":1,"model":"gpt-4o","choices":)"
-                        R"([{{"index":0,"message":{{"role":"assistant","content":"said-in-no-{0}"}},"finish_reason":)"
+                        R"([{{"index":0,"message":{{"role":"assistant","content":"said-in-no-{0}."}},"finish_reason":)"
                         R"("stop"}}],"usage":{{"prompt_tokens":9,"completion_tokens":12,"total_tokens":21}}}})",
                         number));
     }
@@ -73,8 +73,8 @@ class Isolation : public WireTest {
             conf.set(of + "team", "core").set(of + "project", "apollo").set(of + "tier", "gold");
         }
         conf.set("consumer.alice.jwt", "acme-id").set("consumer.bob.jwt", "globex-id");
-        conf.set("consumer.bob.models", "gpt-4o, gpt-4o-mini");
-        conf.set("provider.mock.models", "gpt-4o, gpt-4o-mini, acme-private-model");
+        conf.set("consumer.bob.models", "gpt-4*");
+        conf.set("provider.mock.models", "gpt-4o, gpt-4o-mini, gpu-4-acme-private");
         for (const auto& [issuer, secret] :
              {std::pair{"acme-id", acme_secret}, std::pair{"globex-id", globex_secret}}) {
             const std::string of = std::string("jwt.") + issuer + ".";
@@ -89,6 +89,7 @@ class Isolation : public WireTest {
         conf.set("routing.sticky", "prompt_prefix").set("routing.sticky.prompt_cache_key", "on");
         conf.set("rate_limit.team.core.request_rate", "1000").set("rate_limit.consumer.bob.request_rate", "500");
         conf.set("rate_limit.token_rate.limit", "100000");
+        conf.set("security.unread", "files, batches, images");
         conf.set("security.pii_detection.enabled", "on").set("log.audit.path", "@DIR@/audit.log");
         conf.set("admin.token", "operators-only").set("admin.read_token", "scrapers");
     }
@@ -268,19 +269,24 @@ TEST_F(Isolation, WhatIsStoredAtTheProviderIsItsMakersAlone) {
 
 TEST_F(Isolation, NamesOfOthersModelsArePartOfNoAnswer) {
     begin();
-    EXPECT_TRUE(contains(alice("GET", "/v1/models").body, "acme-private-model"));
-    EXPECT_FALSE(contains(bob("GET", "/v1/models").body, "private-model"));
-    bobs_words = {"acme-private-modle", "acme-privat", "acme-private-model"};
-    const Message near = bob("POST", "/v1/chat/completions", chat("x", "", "acme-private-modle"));
-    expect_error(near, 404, "model_not_found");
-    EXPECT_FALSE(contains(near.body, "acme-private-model")) << near.body;
-    EXPECT_FALSE(
-        contains(bob("POST", "/v1/chat/completions", chat("x", "", "acme-privat")).body, "acme-private-model"));
-    EXPECT_GE(bob("POST", "/v1/chat/completions", chat("x", "", "acme-private-model")).status(), 400);
-    EXPECT_TRUE(contains(bob("POST", "/v1/chat/completions", chat("x", "", "gpt-4o-mimi")).body, "gpt-4o-mini"));
+    const std::string secret = "gpu-4-acme-private";
+    EXPECT_TRUE(contains(alice("GET", "/v1/models").body, secret));
+    EXPECT_FALSE(contains(bob("GET", "/v1/models").body, secret));
+    bobs_words = {"gpt-4-acme-private", "gpt-4-acme"};
+    for (const char* const near : {"gpt-4-acme-private", "gpt-4-acme"}) {
+        const Message told = bob("POST", "/v1/chat/completions", chat("x", "", near));
+        expect_error(told, 404, "model_not_found");
+        EXPECT_FALSE(contains(told.body, secret)) << told.body;
+    }
+    EXPECT_TRUE(contains(bob("POST", "/v1/chat/completions", chat("x", "", "gpt-4o-mimi")).body, "'gpt-4o-mini'"));
+    bobs_words = {secret, "gpu-4-acme-nothing"};
+    const Message there = bob("POST", "/v1/chat/completions", chat("x", "", secret));
+    const Message not_there = bob("POST", "/v1/chat/completions", chat("x", "", "gpu-4-acme-nothing"));
+    EXPECT_EQ(there.status(), 403);
+    EXPECT_EQ(there.body, not_there.body) << "whether it is there is not told";
     const Message mistaken = ask(request("POST", "/v1/chat/completions", bearer(alice_key) + std::string(json_type),
-                                         chat("x", "", "acme-private-modle")));
-    EXPECT_TRUE(contains(mistaken.body, "acme-private-model")) << "who may use it is helped: " << mistaken.body;
+                                         chat("x", "", "gpt-4-acme-private")));
+    EXPECT_TRUE(contains(mistaken.body, secret)) << "who may use it is helped: " << mistaken.body;
 }
 
 TEST_F(Isolation, NoClaimMakesAnotherOfABearer) {
@@ -348,8 +354,9 @@ TEST_F(Isolation, CountersPagesAndLogsTellEachItsOwn) {
               "User-Agent: x\",\"consumer\":\"alice\r\nX-Request-Id: r\",\"consumer\":\"alice\r\n");
     (void)bob("GET", R"(/v1/models?x=","consumer":"alice","y":")");
     (void)bob("POST", "/v1/chat/completions", chat("Hello once more", R"(,"user":"\",\"consumer\":\"alice")"));
+    (void)bob("GET", "/v1/models", "", "X-Request-Id: bobs-last\r\n");
     bobs_words.clear();
-    (void)loom().wait_for_access_line("\"/v1/models");
+    (void)loom().wait_for_access_line("bobs-last");
     EXPECT_EQ(number_in(usage_page_of("scrapers", "/alice"), "requests"), 5);
     EXPECT_EQ(number_in(usage_page_of("scrapers", "/bob"), "requests"), 2);
     EXPECT_EQ(counted("loom_ai_team_tokens_total", "team=\"acme/core\""), 5 * 21);

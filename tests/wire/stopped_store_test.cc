@@ -1,13 +1,11 @@
 // A store that stands still is nobody's who is served: as long as a request takes while Redis is stopped, or somebody
 // holds the database, as long it takes while they answer. Compared within one run, by medians and an order of
 // magnitude, so that a busy machine is busy for both.
-#include <fmt/format.h>
-#include <sqlite3.h>
-
 #include <algorithm>
 #include <chrono>
 #include <vector>
 
+#include "database.h"
 #include "ledger_pages.h"
 #include "sharing.h"
 
@@ -84,21 +82,18 @@ TEST_F(StoppedRedis, LatencyIsFlat) {
 /// usage.db, under a transaction of another process that nobody else may write beside.
 class HeldDatabase {
   public:
-    explicit HeldDatabase(const std::string& path) {
-        if (::sqlite3_open(path.c_str(), &database_) != SQLITE_OK) throw WireError("cannot open " + path);
-        ::sqlite3_busy_timeout(database_, 10'000);
+    explicit HeldDatabase(const std::string& path) : database_(store::Database::open(path)) {
+        if (!database_) throw WireError("cannot open " + path);
         run("BEGIN EXCLUSIVE");
     }
-    ~HeldDatabase() { ::sqlite3_close(database_); }
-    HeldDatabase(const HeldDatabase&) = delete;
     void let_go() { run("ROLLBACK"); }
 
   private:
     void run(const char* text) {
-        if (::sqlite3_exec(database_, text, nullptr, nullptr, nullptr) != SQLITE_OK)
-            throw WireError(fmt::format("{}: {}", text, ::sqlite3_errmsg(database_)));
+        if (const auto done = database_->run(text); !done)
+            throw WireError(std::string(text) + ": " + done.error().text);
     }
-    sqlite3* database_ = nullptr;
+    store::DatabaseResult<store::Database> database_;
 };
 
 class HeldUsage : public WireTest {
