@@ -22,7 +22,7 @@ namespace {
 #ifdef LOOM_MONTHS_SANITIZED
 constexpr uint64_t requests_usual = 12'000;
 #else
-constexpr uint64_t requests_usual = 100'000;
+constexpr uint64_t requests_usual = 70'000;
 #endif
 constexpr uint64_t worlds_usual = 3;  // one of them under leases
 constexpr int days = 440;             // from 2023-12-18: two New Years, a February of 29 days and one of 28
