@@ -337,6 +337,7 @@ struct Plan {
     std::vector<net::Network> forwarded_trust;
     ForwardedFor forwarded_for = ForwardedFor::append;
     bool access_log = true;
+    bool wants_prompt_tokens = true;        // somebody asks how many tokens a prompt is
     llm::EndpointSet storing_families = 0;  // that some AI route relays
 
     /// Of a team that a token may have named.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "json_escape.h"
 #include "loom/llm/json_text.h"
 #include "merge.h"
 #include "rank_table.h"
@@ -42,14 +43,6 @@ bool is_of(std::string_view model, std::string_view prefix) noexcept {
     if (!model.starts_with(prefix)) return false;
     return model.size() == prefix.size() ||
            std::string_view("-.:").find(model[prefix.size()]) != std::string_view::npos;
-}
-
-/// How many bytes of a JSON string the escape at its beginning is; a pair of surrogates is one.
-size_t escape_bytes(std::string_view raw) noexcept {
-    if (raw.size() < 2 || raw[1] != 'u') return 2;
-    const bool is_high =
-        raw.size() > 3 && (raw[2] | 0x20) == 'd' && std::string_view("89abAB").find(raw[3]) != raw.npos;
-    return is_high && raw.size() >= 12 && raw[6] == '\\' && raw[7] == 'u' ? 12 : 6;
 }
 
 }  // namespace
