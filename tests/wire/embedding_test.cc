@@ -8,6 +8,7 @@
 
 #include "fixture.h"
 #include "full_backlog.h"
+#include "loom/llm/token_estimate.h"
 #include "protocols.h"
 #include "sigv4_verifier.h"
 #include "state_directory.h"
@@ -716,7 +717,7 @@ TEST_F(EmbeddingLedger, WhatWasAskedAndNotAnsweredIsEstimated) {
     const std::string told = page("/tester", 2);
     const size_t at = told.find(fmt::format(R"("model":"{}")", model));
     ASSERT_NE(at, told.npos) << told;
-    EXPECT_EQ(number_in(told, "prompt", at), 7) << told << "a quarter of the text's bytes";
+    EXPECT_EQ(number_in(told, "prompt", at), static_cast<int64_t>(llm::estimated_tokens(asked))) << told;
     EXPECT_EQ(number_in(told, "attempts_estimated"), 1) << told;
 }
 

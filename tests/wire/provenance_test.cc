@@ -2,6 +2,7 @@
 // access log say the same word, and the same numbers.
 #include <fmt/format.h>
 
+#include "loom/llm/token_estimate.h"
 #include "tokenized.h"
 
 namespace loom::wire {
@@ -57,7 +58,10 @@ TEST_F(Provenance, WithoutARankFileItIsEstimated) {
     without_ranks();
     start(tell_and_break);
     EXPECT_EQ(asked(breaks_off).status(), 200);
-    expect_booked("estimated", 2, 28);  // a quarter of the bytes
+    std::string told;
+    for (int i = 0; i < 10; ++i) told += "the the the";
+    const auto tokens = [](std::string_view text) { return static_cast<long>(llm::estimated_tokens(text)); };
+    expect_booked("estimated", tokens("the the"), tokens(told));
 }
 
 TEST_F(Provenance, SoIsWhatTheRankFileDoesNotReach) {

@@ -27,8 +27,8 @@ class TokenEstimate {
     /// The next byte begins another text, and with it a token.
     void end_text() noexcept { last_ = text_begin; }
 
-    /// Rounded up.
-    [[nodiscard]] uint64_t tokens() const noexcept { return (sum_ + unit - 1) / unit; }
+    /// To the nearest; of a text that is there, one at least.
+    [[nodiscard]] uint64_t tokens() const noexcept { return (sum_ + unit / 2) / unit; }
 
     static constexpr uint64_t unit = 255;  // of the sum: one token
 
