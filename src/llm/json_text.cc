@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "json_escape.h"
 #include "loom/base/utf8.h"
 
 namespace loom::llm {
@@ -91,6 +92,13 @@ std::string_view escape_of(char c, char (&buffer)[6]) {
 }
 
 }  // namespace
+
+size_t unescape_one(std::string_view raw, char* out, size_t& written) noexcept {
+    const Decoded decoded = escape_at(raw, 0);
+    if (decoded.code == no_code) return 0;
+    written = write_utf8(decoded.code, out);
+    return decoded.raw_bytes;
+}
 
 size_t unescape(std::string_view raw, char* out) noexcept {
     size_t at = 0, written = 0;

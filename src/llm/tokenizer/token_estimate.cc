@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "json_escape.h"
-#include "loom/llm/json_text.h"
 
 namespace loom::llm {
 namespace {
@@ -58,17 +57,23 @@ void TokenEstimate::add(std::string_view text) noexcept {
 
 void TokenEstimate::add_json(std::string_view raw) noexcept {
     while (!raw.empty()) {
-        const void* const found = std::memchr(raw.data(), '\\', raw.size());
-        const size_t plain =
-            found == nullptr ? raw.size() : static_cast<size_t>(static_cast<const char*>(found) - raw.data());
-        add(raw.substr(0, plain));
-        raw.remove_prefix(plain);
-        if (raw.empty()) return;
-        const std::string_view escape = raw.substr(0, escape_bytes(raw));
-        std::array<char, 12> letters;
-        const size_t bytes = unescape(escape, letters.data());
-        add(bytes == bad_text ? escape : std::string_view(letters.data(), bytes));
-        raw.remove_prefix(escape.size());
+        if (raw.front() != '\\') {
+            const void* const found = std::memchr(raw.data(), '\\', raw.size());
+            const size_t plain =
+                found == nullptr ? raw.size() : static_cast<size_t>(static_cast<const char*>(found) - raw.data());
+            add(raw.substr(0, plain));
+            raw.remove_prefix(plain);
+            continue;
+        }
+        std::array<char, 4> letter;
+        size_t letter_bytes = 0;
+        if (const size_t bytes = unescape_one(raw, letter.data(), letter_bytes); bytes != 0) {
+            add({letter.data(), letter_bytes});
+            raw.remove_prefix(bytes);
+        } else {
+            add(raw.substr(0, 1));
+            raw.remove_prefix(1);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-// Where an escape of a JSON string ends.
+// One escape of a JSON string: where it ends, and what it stands for.
 #pragma once
 
 #include <cstddef>
@@ -14,5 +14,10 @@ namespace loom::llm {
         raw.size() > 3 && (raw[2] | 0x20) == 'd' && std::string_view("89abAB").find(raw[3]) != raw.npos;
     return is_high && raw.size() >= 12 && raw[6] == '\\' && raw[7] == 'u' ? 12 : 6;
 }
+
+/// raw      begins with the escape's backslash.
+/// out      four bytes at least.
+/// Returns  the same, and sets `written`; 0 for a broken one. A lone surrogate becomes U+FFFD.
+[[nodiscard]] size_t unescape_one(std::string_view raw, char* out, size_t& written) noexcept;
 
 }  // namespace loom::llm
