@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "loom/llm/token_estimate.h"
 #include "protocols.h"
 #include "tokenized.h"
 
@@ -20,7 +21,7 @@ class RequestCap : public WireTest {
     static std::string body(std::string_view members) {
         return fmt::format(R"({{"model":"gpt-4o",{}"messages":[{{"role":"user","content":"12345678"}}]}})", members);
     }
-    /// What the provider was sent for it: the prompt is 2 tokens by the rule of thumb.
+    /// What the provider was sent for it: the prompt is estimated to be 2 tokens.
     std::string sent(const std::string& bytes) {
         const Message response = ask(bytes);
         EXPECT_EQ(response.status(), 200) << response.raw();
@@ -141,12 +142,13 @@ TEST_F(RequestCap, OfWhatIsTranslated) {
 
 TEST_F(RequestCap, ATooLongPromptIsRefused) {
     begin();
-    const std::string prompt(400, 'x');
+    const std::string prompt(4000, 'x');
     const Message refused = ask(chat_request(
         fmt::format(R"({{"model":"gpt-4o","max_tokens":1,"messages":[{{"role":"user","content":"{}"}}]}})", prompt)));
     expect_error(refused, 400);
     EXPECT_TRUE(contains(refused.body, "max_tokens_per_request")) << refused.body;
-    EXPECT_TRUE(contains(refused.body, "100 tokens")) << refused.body;
+    const std::string tokens = fmt::format("{} tokens", llm::estimated_tokens(std::string_view(prompt)));
+    EXPECT_TRUE(contains(refused.body, tokens)) << refused.body;
     EXPECT_EQ(upstream().request_count(), 0u);
 }
 
