@@ -2,6 +2,7 @@
 // access log say the same word, and the same numbers.
 #include <fmt/format.h>
 
+#include "ledger_pages.h"
 #include "loom/llm/token_estimate.h"
 #include "tokenized.h"
 
@@ -261,8 +262,9 @@ TEST_F(Provenance, TheLogsCostIsTheLedgers) {
     start(tell_and_break);
     EXPECT_EQ(asked(breaks_off).status(), 200);
     expect_booked("estimated", 2, told_tokens());
-    const std::string cost = fmt::format(R"("cost":{})", static_cast<double>(2 + told_tokens()) / 1000);
-    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), cost));
+    const std::string cost = fmt::format("{}", static_cast<double>(2 + told_tokens()) / 1000);
+    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), fmt::format(R"("cost":{},)", cost)));
+    EXPECT_TRUE(contains(usage_page(loom(), "/tester"), fmt::format(R"("cost":"{}")", cost)));
 }
 
 TEST_F(Provenance, ACountSaysWhetherItWasCounted) {
