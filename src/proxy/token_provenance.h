@@ -16,7 +16,7 @@ namespace loom::proxy {
 }
 
 /// What a request is read for.
-[[nodiscard]] constexpr llm::PromptWish prompt_wish(const Plan& plan, llm::Endpoint endpoint) noexcept {
+[[nodiscard]] inline llm::PromptWish prompt_wish(const Plan& plan, llm::Endpoint endpoint) noexcept {
     const bool wants = plan.wants_prompt_tokens || llm::counts_tokens(endpoint);
     return wants ? llm::PromptWish::estimate : llm::PromptWish::length;
 }
