@@ -5,7 +5,6 @@
 #include <cstring>
 #include <utility>
 
-#include "json_escape.h"
 #include "loom/llm/json_text.h"
 #include "merge.h"
 #include "rank_table.h"
@@ -78,7 +77,6 @@ size_t Tokenizer::token_count() const noexcept { return ranks_->size(); }
 size_t Tokenizer::memory_bytes() const noexcept { return ranks_->memory_bytes(); }
 
 struct TokenCounter::Scratch {
-    static constexpr size_t escape_bytes_max = 12;
     std::array<char, piece_bytes_max> window;
     MergeScratch merge;
 };
@@ -111,7 +109,7 @@ class TokenCounter::Run {
     }
 
   private:
-    [[nodiscard]] bool is_full() const noexcept { return scratch_.window.size() - used_ < Scratch::escape_bytes_max; }
+    [[nodiscard]] bool is_full() const noexcept { return scratch_.window.size() - used_ < escape_bytes_max; }
 
     void fill() noexcept {
         while (!left_.empty() && !is_full()) {
@@ -130,7 +128,7 @@ class TokenCounter::Run {
         left_.remove_prefix(bytes);
     }
     void take_escape() noexcept {
-        const size_t raw_bytes = std::min(escape_bytes(left_), left_.size());
+        const size_t raw_bytes = escape_bytes(left_);
         const size_t bytes = unescape(left_.substr(0, raw_bytes), scratch_.window.data() + used_);
         if (bytes == bad_text) return take(1);
         used_ += static_cast<uint32_t>(bytes);
