@@ -237,8 +237,8 @@ TEST_F(Tokenized, APromptIsCountedWhereItIsAdmitted) {
     EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"));
 }
 
-/// A hundred " the" are a hundred tokens, and as many by the rule of thumb; a hundred " a" are two hundred, but fifty
-/// by the rule.
+/// A hundred " the" are a hundred tokens, and as many by the estimate; a hundred " a" are two hundred, but a hundred by
+/// the estimate.
 TEST_F(Tokenized, AHedgesPromptIsTheOneThatWasCounted) {
     ScriptedUpstream spare(answer_always(answer(chat_answer)));
     conf.set("security.max_tokens_per_request", "1000");
@@ -278,7 +278,7 @@ TEST_F(Tokenized, AStreamThatTellsNoUsageIsCountedByItsText) {
     });
 }
 
-/// Twenty " a" are forty tokens, and ten by the rule of thumb; in each client's protocol, from each provider's.
+/// Twenty " a" are forty tokens, and twenty by the estimate; in each client's protocol, from each provider's.
 TEST_F(Tokenized, SoIsOneOfAnyProtocol) {
     conf.set("route.gemini.path", "/v1beta/*").set("route.gemini.ai_gateway", "on");
     conf.set("route.gemini.auth.type", "api_key");
