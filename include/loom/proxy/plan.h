@@ -291,6 +291,7 @@ struct CachePlan {
 };
 
 struct ContextPlan;
+class ModelTags;
 
 struct Plan {
     uint64_t generation = 1;
@@ -319,6 +320,7 @@ struct Plan {
     std::vector<JwtPlan> jwt;
     AddressRules addresses;                           // of all routes
     std::shared_ptr<const AccessRules> access_rules;  // null: none
+    std::shared_ptr<const ModelTags> model_tags;      // null: no model has any
     std::shared_ptr<tenant::Lockout> lockout;         // null: nobody is locked out
     std::shared_ptr<const AlertPlan> alerts;          // null: events are logged and counted, and told nobody
     std::shared_ptr<const ContextPlan> context;       // null: a prompt goes on, however long
@@ -337,6 +339,7 @@ struct Plan {
     std::vector<net::Network> forwarded_trust;
     ForwardedFor forwarded_for = ForwardedFor::append;
     bool access_log = true;
+    bool wants_prompt_tokens = true;        // somebody asks how many tokens a prompt is
     llm::EndpointSet storing_families = 0;  // that some AI route relays
 
     /// Of a team that a token may have named.

@@ -441,6 +441,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     // Last: the rows of a plan that is refused would stand in place of those in use.
     fill_rate_limits(config, *plan, limits);
     fill_access(config, *plan, limits);
+    fill_prompt_wish(config, *plan);
     for (const route::ListedModel& model : plan->catalogue.models())
         for (const route::Candidate& candidate : plan->catalogue.find(model.id))
             metrics.declare(candidate.provider_label_ix, candidate.model_label_ix);
