@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 
+#include "loom/base/result.h"
+#include "loom/base/timestamp.h"
+
 #include "loom/llm/error.h"
 #include "loom/llm/json_text.h"
+#include "loom/store/usage_period.h"
 
 namespace loom::admin {
 namespace {
@@ -21,6 +26,15 @@ std::string moment(uint64_t time_us) {
     ::gmtime_r(&seconds, &at);
     return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z", at.tm_year + 1900, at.tm_mon + 1, at.tm_mday,
                        at.tm_hour, at.tm_min, at.tm_sec, time_us % 1'000'000);
+}
+
+/// Microseconds since 1970.
+std::expected<uint64_t, std::string> parse_moment(std::string_view text) {
+    auto seconds = parse_date(text);
+    if (!seconds) seconds = parse_rfc3339(text);
+    if (seconds && *seconds >= 0) return static_cast<uint64_t>(*seconds) * 1'000'000;
+    return std::unexpected(
+        fmt::format("'{}': a date such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z, is expected", text));
 }
 
 /// The columns of a line, in their order: told to whoever writes them.
@@ -103,6 +117,36 @@ std::optional<LineFormat> parse_line_format(std::string_view text) noexcept {
     if (text.empty() || text == "csv") return LineFormat::csv;
     if (text == "jsonl") return LineFormat::jsonl;
     return std::nullopt;
+}
+
+bool ExportTerms::knows(std::string_view name) noexcept {
+    constexpr std::array<std::string_view, 4> own = {"format", "period", "from", "to"};
+    return std::ranges::find(own, name) != own.end() ||
+           std::ranges::find(store::LedgerFilter::names, name) != store::LedgerFilter::names.end();
+}
+
+std::expected<void, std::string> ExportTerms::set(std::string_view name, std::string_view value) {
+    if (filter.set(name, value)) return {};
+    if (name == "format") {
+        const auto parsed = parse_line_format(value);
+        if (!parsed) return std::unexpected(fmt::format("'{}': csv or jsonl is expected", value));
+        format = *parsed;
+        return {};
+    }
+    has_period = true;
+    if (name == "period") {
+        const auto period = store::parse_usage_period(value);
+        if (!period)
+            return std::unexpected(
+                fmt::format("'{}': a month such as 2026-01, or a day such as 2026-01-31, is expected", value));
+        filter.from_us = std::max(filter.from_us, period->begin_us());
+        filter.to_us = std::min(filter.to_us, period->end_us());
+    } else if (name == "from") {
+        filter.from_us = std::max(filter.from_us, LOOM_TRY(parse_moment(value)));
+    } else {
+        filter.to_us = std::min(filter.to_us, LOOM_TRY(parse_moment(value)));
+    }
+    return {};
 }
 
 std::string_view content_type_of(LineFormat format) noexcept {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "state_command.h"
 
@@ -11,9 +13,8 @@ namespace loom::app {
 [[nodiscard]] int verify_ledger_in(const LedgerPlace& place);
 
 /// Prints a line for each attempt to standard output, and what is worth knowing to standard error.
-/// format    "csv", which "" is too, or "jsonl".
-/// from, to  a date of UTC or a moment of RFC 3339 by which an attempt began: from then on, and before then; "": any.
-[[nodiscard]] int export_ledger_in(const LedgerPlace& place, const std::string& format, const std::string& from,
-                                   const std::string& to);
+/// terms  names and values of admin::ExportTerms.
+[[nodiscard]] int export_ledger_in(const LedgerPlace& place,
+                                   const std::vector<std::pair<std::string, std::string>>& terms);
 
 }  // namespace loom::app

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,19 @@ enum class LineFormat : uint8_t { csv, jsonl };
 /// "csv", "jsonl"; "" is csv. Nothing for any other.
 [[nodiscard]] std::optional<LineFormat> parse_line_format(std::string_view text) noexcept;
 [[nodiscard]] std::string_view content_type_of(LineFormat format) noexcept;
+
+/// What an export is asked for by, as options of the command line and as parameters of a query.
+struct ExportTerms {
+    LineFormat format = LineFormat::csv;
+    store::LedgerFilter filter;
+    bool has_period = false;  // some of it was said
+
+    /// name  "format", "period" (a month or a day), "from" and "to" (dates or moments: from then, and before then), or
+    /// one of LedgerFilter::names. Periods that are said in several ways hold together.
+    /// Errors  a text for whoever wrote it, that begins with the value.
+    [[nodiscard]] std::expected<void, std::string> set(std::string_view name, std::string_view value);
+    [[nodiscard]] static bool knows(std::string_view name) noexcept;
+};
 
 /// Appends what stands before the first line, with its end.
 void write_line_names(LineFormat format, std::string& out);

@@ -14,8 +14,8 @@ namespace loom::store {
 
 class LedgerFilter {
   public:
-    uint64_t from_us = 0;           // since 1970: those that began then or later …
-    uint64_t to_us = UINT64_MAX;    // … and before this
+    uint64_t from_us = 0;         // since 1970: those that began then or later …
+    uint64_t to_us = UINT64_MAX;  // … and before this
 
     /// What can be asked for, as the columns of an export are called.
     static constexpr std::array<std::string_view, 8> names = {"consumer", "team",  "project",  "tenant",
@@ -27,11 +27,13 @@ class LedgerFilter {
 
     [[nodiscard]] bool takes(const tenant::LedgerIntent& intent) const;
 
-  private:
     struct Wanted {
         std::string_view name;  // of `names`
         std::string value;      // as records have it
     };
+    [[nodiscard]] const std::vector<Wanted>& wanted() const noexcept { return wanted_; }
+
+  private:
     std::vector<Wanted> wanted_;
 };
 
