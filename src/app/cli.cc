@@ -41,7 +41,9 @@ constexpr const char* usage_text =
     "  loom import FILE.yaml    print the flat file that says what the YAML file says; -o FILE: write it there\n"
     "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not, or "
     "the\n"
-    "                           FILE that names it and, where it is encrypted, its key\n"
+    "                           FILE that names it and, where it is encrypted, its key; --redis, with a FILE: also "
+    "with\n"
+    "                           what the store that Looms share was told\n"
     "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl; --period a month or a "
     "day, "
     "--from\n"
@@ -114,8 +116,15 @@ class Parser {
         if (name == "keys") return choose(Action::keys);
         if (name == "version") return choose(Action::version);
         if (name == "help" || name == "h") return choose(Action::help);
+        if (name == "redis") return compare_redis();
         if (name != "conf") return wrong(fmt::format("unknown option --{}", name));
         line_.as_conf = true;
+        return {};
+    }
+
+    Parsed compare_redis() {
+        if (line_.action != Action::verify_ledger) return wrong("--redis goes with ledger verify");
+        line_.with_redis = true;
         return {};
     }
 
@@ -291,7 +300,10 @@ int run_state_verb(const CommandLine& line) {
     return exit_config;
 }
 
-int with_ledger(const CommandLine& line, const std::function<int(const LedgerPlace&)>& action) {
+using LedgerAction = std::function<int(const LedgerPlace& place, const config::Config* config)>;
+
+/// config  null of a directory that was named itself.
+int with_ledger(const CommandLine& line, const LedgerAction& action) {
     std::error_code ignored;
     const bool is_file = std::filesystem::is_regular_file(line.path, ignored);
     const auto loaded = is_file ? load_and_check(line) : config::Loaded();
@@ -300,9 +312,20 @@ int with_ledger(const CommandLine& line, const std::function<int(const LedgerPla
         return exit_config;
     }
     const auto place = is_file ? ledger_place(*loaded.config) : ledger_place(line.path);
-    if (place) return action(*place);
+    if (place) return action(*place, loaded.config.get());
     print(stderr, fmt::format("loom: {}\n", place.error()));
     return exit_config;
+}
+
+int verify(const CommandLine& line, const LedgerPlace& place, const config::Config* config) {
+    if (line.with_redis && config == nullptr) {
+        print(stderr, "loom: --redis needs the FILE that says where the store is, in place of its state.directory\n");
+        return exit_usage;
+    }
+    const int status = verify_ledger_in(place);
+    if (!line.with_redis || (status != exit_ok && status != exit_difference)) return status;
+    const int told = verify_told_in(place, *config);
+    return told == exit_ok ? status : told;
 }
 
 int serve(const CommandLine& line) {
@@ -354,10 +377,15 @@ int run_line(const CommandLine& line) {
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
         case Action::state: return run_state_verb(line);
-        case Action::verify_ledger: return with_ledger(line, verify_ledger_in);
+        case Action::verify_ledger:
+            return with_ledger(line, [&line](const LedgerPlace& place, const config::Config* config) {
+                return verify(line, place, config);
+            });
         case Action::embed: return embed_lines_with(line.path);
         case Action::export_ledger:
-            return with_ledger(line, [&line](const LedgerPlace& place) { return export_ledger_in(place, line.terms); });
+            return with_ledger(line, [&line](const LedgerPlace& place, const config::Config*) {
+                return export_ledger_in(place, line.terms);
+            });
     }
     return exit_internal;
 }

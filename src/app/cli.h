@@ -26,6 +26,7 @@ struct CommandLine {
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output
+    bool with_redis = false;                  // of verify_ledger: what was told to the store that Looms share, too
     /// Of export_ledger: what is printed, and in which form; names as admin::ExportTerms::set has them.
     std::vector<std::pair<std::string, std::string>> terms;
     std::string verb;  // of state: "encrypt", "decrypt", "rekey"
