@@ -123,13 +123,15 @@ class Exporter {
         const SegmentForm form = form_of_segment(fd, name, vault_);
         SegmentReader reader(fd, 0, size, form.cipher.get());
         result_.segments += 1;
+        begun_us_ = 0;
         while (form.readable) {
             const tenant::LedgerRead* const one = is_over_ ? nullptr : reader.next();
             if (one == nullptr) break;
             take(one->record);
             if (++records_ % records_in_a_row == 0 && goes_on_ && !goes_on_()) is_over_ = true;
         }
-        result_.damaged_bytes += form.readable ? reader.damaged_bytes() : size;
+        const uint64_t damaged = form.readable ? reader.damaged_bytes() : size;
+        if (begun_us_ < filter_.to_us) result_.damaged_bytes += damaged;  // else nothing of the period began in it
         ::close(fd);
         if (reader.error() != 0)
             return std::unexpected(fmt::format("{}: cannot be read (errno {})", path, reader.error()));
@@ -143,6 +145,8 @@ class Exporter {
             if (open_.size() > ledger_export_open_max) give_up_oldest();
         } else if (const auto* const settlement = std::get_if<LedgerSettlement>(&record)) {
             settle(*settlement);
+        } else if (const auto* const begin = std::get_if<tenant::LedgerBegin>(&record)) {
+            begun_us_ = begin->time_us;
         }
     }
     void settle(const LedgerSettlement& settlement) {
@@ -173,6 +177,7 @@ class Exporter {
     const LedgerFilter& filter_;
     const std::function<bool()>& goes_on_;
     uint64_t records_ = 0;
+    uint64_t begun_us_ = 0;                           // the file at hand was made
     std::map<uint64_t, KeptIntent> open_;             // by id, whose order is that of their making
     std::unordered_map<uint64_t, SeenIntents> seen_;  // by an id's start and shard
     LedgerExport result_;
