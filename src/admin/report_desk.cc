@@ -3,7 +3,8 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <algorithm>
+#include <optional>
+#include <system_error>
 #include <utility>
 
 #include "answers.h"
@@ -15,19 +16,25 @@ namespace {
 using proxy::LocalAnswer;
 using proxy::LocalStream;
 
-/// Signals are the main thread's.
+/// Signals are the main thread's. Nothing where the system has no more threads.
 template <class Work>
-std::thread begin_thread(const char* name, Work work) {
+std::optional<std::thread> begin_thread(const char* name, Work work) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    std::thread thread([name, work = std::move(work)] {
-        pthread_setname_np(pthread_self(), name);
-        work();
-    });
+    std::optional<std::thread> thread;
+    try {
+        thread.emplace([name, work = std::move(work)] {
+            pthread_setname_np(pthread_self(), name);
+            work();
+        });
+    } catch (const std::system_error&) {
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
     return thread;
 }
+
+constexpr std::string_view no_thread = "the system gives no thread for it now; try again in a moment";
 
 LocalAnswer busy(std::string_view what) { return refuse(503, what, llm::error_type::server, "overloaded"); }
 
@@ -37,9 +44,13 @@ LocalAnswer ReportDesk::later(Report report) {
     const std::lock_guard lock(mutex_);
     if (stopping_ || waiting_.size() >= waiting_max)
         return busy("too many reports are asked for at once; try again in a moment");
+    if (!reporter_.joinable()) {
+        auto begun = begin_thread("loom-reports", [this] { make_reports(); });
+        if (!begun) return busy(no_thread);
+        reporter_ = std::move(*begun);
+    }
     auto to = std::make_shared<LocalStream>();
     waiting_.push_back({.report = std::move(report), .to = to});
-    if (!reporter_.joinable()) reporter_ = begin_thread("loom-reports", [this] { make_reports(); });
     asked_.notify_one();
     return {.content_type = {}, .body = {}, .stream = std::move(to)};
 }
@@ -65,11 +76,16 @@ LocalAnswer ReportDesk::stream(std::string content_type, Stream stream) {
     auto to = std::make_shared<LocalStream>();
     Running& running = running_.emplace_back();
     running.to = to;
-    running.thread = begin_thread("loom-export", [this, to, &running, stream = std::move(stream)] {
+    auto begun = begin_thread("loom-export", [this, to, &running, stream = std::move(stream)] {
         stream(*to);
         const std::lock_guard ended(mutex_);
         running.is_over = true;
     });
+    if (!begun) {
+        running_.pop_back();
+        return busy(no_thread);
+    }
+    running.thread = std::move(*begun);
     return {.content_type = std::move(content_type), .body = {}, .stream = std::move(to)};
 }
 
