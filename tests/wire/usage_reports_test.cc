@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -76,7 +77,7 @@ class UsageReports : public WireTest {
     Message exported(const std::string& query = "") { return admin("/ai/usage/export" + query); }
     /// Of one who has asked for all, and has read no more than the head.
     RawClient stalled() {
-        RawClient one(loom().admin_port(), 4096);
+        RawClient one(loom().admin_port(), 64 * 1024);
         one.send(request("GET", "/ai/usage/export?format=jsonl"));
         (void)one.reader().start_response();
         return one;
@@ -300,8 +301,8 @@ TEST_F(UsageReports, SegmentsRotateMeanwhile) {
     });
     stop = true;
     asks.join();
-    const std::string told = exported().body;
-    EXPECT_FALSE(contains(told, ",open,")) << "all are settled";
+    std::string told;
+    wait_until("all to be settled", [&] { return !contains(told = exported().body, ",open,"); });
     EXPECT_EQ(lines_in(told) - 1, static_cast<size_t>(number_in(admin("/ai/usage").body, "attempts")));
 }
 
