@@ -1,6 +1,7 @@
 // The ledger's records over HTTP: read on a thread of their own, as fast as the client takes them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -23,6 +24,7 @@ using store::LedgerExport;
 using store::UsageDimension;
 
 constexpr size_t piece_bytes = 32 * 1024;
+constexpr store::UsageDay last_day = 1'000'000;  // in the year 4707
 
 struct Asked {
     ExportTerms terms;
@@ -69,7 +71,8 @@ std::optional<UsageDimension> dimension_of(std::string_view name) {
 std::optional<uint64_t> booked_attempts(store::UsageStore& usage, const store::LedgerFilter& filter) {
     store::UsageQuery query{.by = UsageDimension::provenance, .consumer = {}, .only = {}, .after = {}};
     query.from = static_cast<store::UsageDay>((filter.from_us + store::us_per_usage_day - 1) / store::us_per_usage_day);
-    query.to = static_cast<store::UsageDay>(filter.to_us / store::us_per_usage_day) - 1;
+    query.to =
+        std::min<store::UsageDay>(static_cast<store::UsageDay>(filter.to_us / store::us_per_usage_day) - 1, last_day);
     for (const auto& [name, value] : filter.wanted()) {
         const auto in = dimension_of(name);
         if (!in || (name == "team" && !value.contains('/'))) return std::nullopt;
