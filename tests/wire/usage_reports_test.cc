@@ -1,10 +1,10 @@
 // What the admin listener tells of usage: sums by any dimension, and records as they stand in the log, whole or not at
 // all.
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/wait.h>
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -62,10 +62,7 @@ size_t lines_in(std::string_view text) { return static_cast<size_t>(std::ranges:
 
 class UsageReports : public WireTest {
   protected:
-    UsageReports() {
-        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
-        conf.use_echo();
-    }
+    UsageReports() { conf.set("token_accounting.enabled", "on").set("state.directory", state.path()); }
     fs::path segment() const { return state.path() + "/ledger/1-0-1.log"; }
     void leave(const std::string& bytes) const {
         fs::create_directories(state.path() + "/ledger");
@@ -223,7 +220,13 @@ TEST_F(UsageReports, WhoReadsNothingIsGivenUp_AndMakesRoom) {
     const Message refused = exported();
     if (refused.status() != 200) expect_error(refused, 503, "overloaded");
     wait_until("one to be given up", [&] { return exported("?consumer=nobody").status() == 200; });
-    for (RawClient& one : readers) EXPECT_NE(one.reader().read_rest().end, End::complete);
+    for (RawClient& one : readers) {
+        wait_until("all to be", [&one] {
+            pollfd ended{.fd = one.fd(), .events = POLLRDHUP, .revents = 0};
+            return ::poll(&ended, 1, 0) > 0;
+        });
+        EXPECT_NE(one.reader().read_rest().end, End::complete);
+    }
 }
 
 TEST_F(UsageReports, WhatIsDamagedIsNotTakenForAWhole) {
@@ -236,7 +239,7 @@ TEST_F(UsageReports, WhatIsDamagedIsNotTakenForAWhole) {
         EXPECT_EQ(told.status(), 200);
         EXPECT_FALSE(told.is_whole()) << told.body;
         const std::string last = told.body.substr(told.body.rfind('\n', told.body.size() - 2) + 1);
-        EXPECT_TRUE(last.starts_with(format == "csv" ? "error: " : R"({"error":{)")) << last;
+        EXPECT_TRUE(last.starts_with(format == "csv" ? R"("error: )" : R"({"error":{)")) << last;
         EXPECT_TRUE(contains(last, "damaged") && contains(last, "partial=accept")) << last;
         EXPECT_GT(lines_in(told.body), 290u) << "what can be read is there";
         const Message accepted = exported("?partial=accept&format=" + format);
@@ -285,10 +288,9 @@ TEST_F(UsageReports, WhoLeavesEndsIt_AndAStopDoesNotWait) {
 
 TEST_F(UsageReports, SegmentsRotateMeanwhile) {
     conf.set("token_accounting.log.segment_size", "64KiB");
-    start_without_upstream();
-    std::atomic<bool> stop = false;
-    std::thread asks([&] {
-        while (!stop) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    start(answer_always(answer(chat_answer)));
+    std::jthread asks([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     });
     size_t last = 0;
     wait_until("some files", [&] {
@@ -299,7 +301,7 @@ TEST_F(UsageReports, SegmentsRotateMeanwhile) {
         const fs::directory_iterator files(state.path() + "/ledger");
         return std::distance(begin(files), end(files)) > 4;
     });
-    stop = true;
+    asks.request_stop();
     asks.join();
     std::string told;
     wait_until("all to be settled", [&] { return !contains(told = exported().body, ",open,"); });
@@ -308,7 +310,7 @@ TEST_F(UsageReports, SegmentsRotateMeanwhile) {
 
 TEST_F(UsageReports, OfAnEncryptedDirectory) {
     conf.set("state.encryption_key", "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff");
-    start_without_upstream();
+    start(answer_always(answer(chat_answer)));
     for (int i = 0; i < 5; ++i) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     wait_until("all to be settled", [&] { return number_in(admin("/ai/usage").body, "attempts") == 5; });
     const Message told = exported("?format=jsonl");
@@ -400,17 +402,16 @@ class ToldToRedis : public UsageReports {
 };
 
 TEST_F(ToldToRedis, TheSameOnBothSides_WhileItRunsAndAfterwards) {
-    start_without_upstream();
+    start(answer_always(answer(chat_answer)));
     use_and_tell(3);
-    std::atomic<bool> stop = false;
-    std::thread asks([&] {
-        while (!stop) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    std::jthread asks([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
     });
     for (int i = 0; i < 5; ++i) {
         const auto [status, text] = verified();
         EXPECT_EQ(status, 0) << text;
     }
-    stop = true;
+    asks.request_stop();
     asks.join();
     loom().stop_cleanly();
     const auto [status, text] = verified();
@@ -419,7 +420,7 @@ TEST_F(ToldToRedis, TheSameOnBothSides_WhileItRunsAndAfterwards) {
 }
 
 TEST_F(ToldToRedis, WhatDiffersIsNamed) {
-    start_without_upstream();
+    start(answer_always(answer(chat_answer)));
     use_and_tell(3);
     loom().stop_cleanly();
     const std::string key = rows_key();
@@ -444,7 +445,7 @@ TEST_F(ToldToRedis, WhatDiffersIsNamed) {
 }
 
 TEST_F(ToldToRedis, AStoreThatDoesNotAnswerEndsIt) {
-    start_without_upstream();
+    start(answer_always(answer(chat_answer)));
     use_and_tell(1);
     loom().stop_cleanly();
     const auto begun = std::chrono::steady_clock::now();
