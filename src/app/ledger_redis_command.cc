@@ -36,6 +36,12 @@ class Asker {
         while (!client_.idle()) shard_.tick();
     }
 
+    /// Once, and before all else: what is asked while nothing is there fails at once.
+    Told<void> connect() {
+        while (!client_.up() && client_.counts().failures == 0) shard_.tick();
+        if (client_.up()) return {};
+        return std::unexpected(client_.fault().empty() ? std::string("it cannot be reached") : client_.fault());
+    }
     Told<RedisReply> ask(std::string command) {
         std::optional<Result<RedisReply>> got;
         client_.ask(std::move(command), [&got](Result<RedisReply> reply) { got.emplace(std::move(reply)); });
@@ -80,6 +86,7 @@ Told<void> compare_month(Asker& asker, const std::string& prefix, const std::str
 
 Told<store::ToldUsage> compare(Asker& asker, const LedgerPlace& place, const std::string& prefix) {
     const std::string loom = LOOM_TRY(store::shared_loom_id(place.directory, place.vault));
+    LOOM_TRY(asker.connect());
     const auto reply = LOOM_TRY(asker.ask(store::shipped_command(prefix, loom)));
     if (reply.is_error()) return std::unexpected(refusal(reply));
     auto shipped = store::read_shipped(reply);
