@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "admin_call.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -332,6 +333,7 @@ void Exchange::begin_stream_early() {
 
 void Exchange::pause_source() noexcept {
     if (echo_ != nullptr) echo_->pause();
+    if (call_ != nullptr) call_->pause();
     if (upstream_ != nullptr) upstream_->stream().pause_reading();
     services_.metrics().stream_stalls.add();
     reader_stalled_ = true;
@@ -339,6 +341,7 @@ void Exchange::pause_source() noexcept {
 }
 
 void Exchange::resume_source() noexcept {
+    if (call_ != nullptr) return call_->resume();
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (upstream_ != nullptr) upstream_->stream().start_reading();
     if (echo_ != nullptr) echo_->resume();

@@ -357,6 +357,8 @@ struct Plan {
     [[nodiscard]] bool keeps_any() const noexcept { return storing_families != 0; }
 };
 
+class LocalStream;
+
 /// An answer made in the process, for the admin listener: status, type and body.
 struct LocalAnswer {
     int status = 200;
@@ -366,6 +368,9 @@ struct LocalAnswer {
     /// There is none yet: its resource reads a body of so many bytes at most, which is collected, and then it is asked
     /// again. 0: this is the answer.
     size_t wants_body_bytes = 0;
+    /// Another thread makes the answer, whole or piece by piece (local_stream.h): all of the above but the type of its
+    /// pieces is without meaning then. Null: this is the answer.
+    std::shared_ptr<LocalStream> stream;
 };
 
 /// A request of the admin listener. Views of the call's own.

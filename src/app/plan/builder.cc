@@ -369,6 +369,8 @@ void fill_ledger(const Config& config, ServerOptions& options) {
                       .segment_bytes = config.bytes("token_accounting.log.segment_size"),
                       .sync_interval_ms = ms(config, "token_accounting.sync"),
                       .keep_s = ms(config, "token_accounting.log.max_age") / 1000,
+                      .keep_days = static_cast<uint64_t>(config.integer("token_accounting.retention.days")),
+                      .keep_months = static_cast<uint64_t>(config.integer("token_accounting.retention.months")),
                       .shared = config.text("token_accounting.store.type") == "redis",
                       .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
     options.shared_store = shared_store_options(config);
