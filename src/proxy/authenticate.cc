@@ -261,7 +261,9 @@ const AccessRule* Exchange::denied_by(std::string_view model, const llm::Request
         const AccessRule* const rule = denied_as(model, request, who);
         return rule != nullptr || match.model == model ? rule : denied_as(match.model, request, who);
     };
-    if (plan().model_tags == nullptr || match.candidates.empty()) return judge(nullptr);
+    const bool by_tags =
+        plan().model_tags != nullptr && std::ranges::any_of(*plan().access_rules, &AccessRule::asks_tags);
+    if (!by_tags || match.candidates.empty()) return judge(nullptr);
     for (const route::Candidate& who : match.candidates)
         if (const AccessRule* const rule = judge(&who)) return rule;
     return nullptr;

@@ -202,7 +202,6 @@ Value RuleFacts::path() const noexcept {
     return Value::of_text({text, static_cast<size_t>(end - text)});
 }
 
-/// The one that is required; of several none is the request's.
 /// One for all who ask of a request, but for rules of access: those may come before anything is chosen.
 const route::Estimate& RuleFacts::estimate() const noexcept {
     if (!model_) return x_.estimate_of(request_);
@@ -232,6 +231,7 @@ Value RuleFacts::tags() const noexcept {
     return *(tags_ = Value::of_list(all));
 }
 
+/// The one that is required; of several none is the request's.
 Value RuleFacts::region() const noexcept {
     for (const route::RegionRequirement* const one : x_.region_requirements())
         if (one != nullptr && one->regions().size() == 1) return Value::of_text(one->regions().front());

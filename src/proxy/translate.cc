@@ -117,6 +117,7 @@ Result<void> Exchange::translate() {
     draft_->request = *request;
     draft_->request.model = model_;
     draft_->request.prompt_tokens_estimated = estimated;
+    draft_->request.prompt_tokens_counted = prompt_tokens_;
     return {};
 }
 

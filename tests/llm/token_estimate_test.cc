@@ -163,13 +163,18 @@ TEST(TokenEstimate, TakesWhateverEscapesComeAndWhereverTheyEnd) {
     }
 }
 
-/// Whatever stands often must cost something: limits are taken of this.
-TEST(TokenEstimate, NothingIsFreeHoweverOftenItStands) {
-    const std::string_view letters[] = {" ", "\n", "\t", "x", "-", "=", "0", "\x01", "\xff", "é", "─", "字", "😀"};
-    for (const std::string_view letter : letters) {
+/// Limits and money are taken of this: whatever is put in a row costs a share of what it is. Two bytes a token is what
+/// such rows are of o200k_base.
+TEST(TokenEstimate, NoRowOfAnythingIsCheap) {
+    const std::string_view rows[] = {" ", "\n", "\t", "x", "-", "=", "0",    "\x01", "\xff", "é",
+                                     "─", "字", "😀", "&", "[", ":", "esth", "ht",   "ow",   "ab"};
+    for (const std::string_view row : rows) {
         std::string run;
-        while (run.size() < 64 * 1024) run += letter;
-        EXPECT_GE(estimated_tokens(std::string_view(run)), run.size() / letter.size() / TokenEstimate::unit) << letter;
+        while (run.size() < 64 * 1024) run += row;
+        EXPECT_GE(estimated_tokens(std::string_view(run)), run.size() / 8) << row;
+        EXPECT_GE(of_json(run), run.size() / 8) << row;
+        // Nor does it make what stands beside it cheap.
+        EXPECT_GE(estimated_tokens(all_texts() + run), (all_texts().size() + run.size()) / 8) << row;
     }
 }
 

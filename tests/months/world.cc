@@ -113,12 +113,13 @@ void World::pass_time() {
     constexpr uint64_t jumps_per_mille = 4;
     if (!random_.chance(jumps_per_mille)) return;
     const uint64_t usual = left_s * 1'000 / (steps_left * jumps_per_mille) + 1;
-    const int64_t midnight = (at_s_ / day_s + 1) * day_s;
+    const int64_t before_s = at_s_, midnight = (at_s_ / day_s + 1) * day_s;
     while (flights_.size() > 12 && !random_.chance(50)) finish(flights_.begin(), false);
     if (random_.chance(400) && midnight - at_s_ < static_cast<int64_t>(usual * 4))
         at_s_ = std::max(at_s_, midnight - static_cast<int64_t>(random_.below(20)));
     else
         at_s_ += static_cast<int64_t>(random_.below(usual * 2));
+    at_s_ = std::min(at_s_, std::max(before_s, end_s_ - start_s_));  // no further than the run goes
 }
 
 void World::begin_life() {

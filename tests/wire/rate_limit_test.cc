@@ -179,7 +179,6 @@ TEST_F(RateLimit, ATeamOfTheSameNameIsAnotherAtAnotherTenant) {
 }
 
 TEST_F(RateLimit, OfARoute_OfAModel_OfAll) {
-    conf.set("route.other.path", "/other/v1/*").set("route.other.auth.type", "api_key");
     conf.set("rate_limit.route.ai.request_rate", "3").set("rate_limit.model.gpt-4o-mini.request_rate", "1");
     begin();
     const std::string mini = chat_request(R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"Hi"}]})");

@@ -72,13 +72,13 @@ TEST_F(ScopedTokens, OfATeam_ItsConsumersTogether) {
 }
 
 TEST_F(ScopedTokens, OfARoute_WhoeverComes) {
-    conf.set("route.other.path", "/other/v1/*").set("route.other.auth.type", "api_key");
+    conf.set("route.other.path", "/v1/messages").set("route.other.auth.type", "api_key");
     conf.set("route.other.ai_gateway", "on").set("rate_limit.route.ai.token_rate", "20");
     begin();
     expect_admitted();
     expect_admitted(asking(9, second_key));
     expect_refused("rate_limit.route.ai.token_rate", "route");
-    expect_admitted(asking(9, second_key, "/other/v1/chat/completions"));
+    expect_admitted(asking(9, second_key, "/v1/messages"));
 }
 
 TEST_F(ScopedTokens, OfAModel_AndOfNoOther) {

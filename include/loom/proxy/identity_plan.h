@@ -76,6 +76,7 @@ struct AccessRule {
     rule::Rule when;
     bool allows = false;
     bool reads_request = false;  // it asks for what only a request for a model says
+    bool asks_tags = false;      // it is judged by each who may answer
 };
 using AccessRules = std::vector<AccessRule>;
 

@@ -9,6 +9,15 @@ namespace {
 
 constexpr size_t semantic_parts = 8;  // an answer has room in one of them (cache::SemanticIndex)
 
+/// The provider's own name of a model. What is asked for need not be a name that a key can hold.
+const std::string& mapped_to(const config::Config& config, const std::string& asked, const std::string& provider) {
+    for (const std::string& model : config.names("model_mapping"))
+        if (model == asked)
+            if (const auto key = fmt::format("model_mapping.{}.{}", model, provider); config.has(key))
+                return config.text(key);
+    return asked;
+}
+
 /// Of a provider whose type is known. asked  the model's name here: it may be mapped to the provider's own.
 void check_embeddings_of(Report& report, const char* key, const std::string& name, const std::string& asked) {
     const llm::ProviderType* const row =
@@ -18,8 +27,7 @@ void check_embeddings_of(Report& report, const char* key, const std::string& nam
         return report.error(key, fmt::format("'{}' is the embedded provider, which answers no other texts' vectors: "
                                              "local needs none, or name another",
                                              config::printable(name)));
-    const std::string mapping = fmt::format("model_mapping.{}.{}", asked, name);
-    const std::string& model = report.config.has(mapping) ? report.config.text(mapping) : asked;
+    const std::string& model = mapped_to(report.config, asked, name);
     if (!llm::embed_protocol_of(llm::type_for_model(*row, model), model))
         report.error(key,
                      fmt::format("'{}' has type {}, in whose protocol {} makes no vectors", config::printable(name),

@@ -209,7 +209,8 @@ void fill_access_rules(const Config& config, proxy::Plan& plan, std::vector<std:
         want(when->names_of(rule::Attribute::claim));
         const bool reads_request = std::ranges::any_of(
             said_by_requests, [&](rule::Attribute one) { return when->uses().test(static_cast<size_t>(one)); });
-        rules->push_back({name, std::move(*when), config.text(prefix + "action") == "allow", reads_request});
+        const bool asks_tags = when->uses().test(static_cast<size_t>(rule::Attribute::tags));
+        rules->push_back({name, std::move(*when), config.text(prefix + "action") == "allow", reads_request, asks_tags});
     }
     if (!rules->empty()) plan.access_rules = std::move(rules);
     auto tags = std::make_shared<proxy::ModelTags>();

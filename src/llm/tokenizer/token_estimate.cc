@@ -39,6 +39,15 @@ Weights write_out() noexcept {
 
 const Weights pair_weights = write_out();
 
+/// What `\n` and its like stand for, by their letter; 0: no such escape.
+constexpr auto short_escapes = [] {
+    std::array<uint8_t, 256> all{};
+    constexpr std::string_view letters = "\"\\/bfnrt", stand_for = "\"\\/\b\f\n\r\t";
+    for (size_t i = 0; i < letters.size(); ++i)
+        all[static_cast<uint8_t>(letters[i])] = static_cast<uint8_t>(stand_for[i]);
+    return all;
+}();
+
 }  // namespace
 
 void TokenEstimate::add(std::string_view text) noexcept {
@@ -52,7 +61,14 @@ void TokenEstimate::add(std::string_view text) noexcept {
         sum += pair_weights[pair];
     }
     sum_ += sum;
+    bytes_ += text.size();
     last_ = static_cast<uint8_t>(*last);
+}
+
+void TokenEstimate::add_one(uint8_t byte) noexcept {
+    sum_ += pair_weights[place(last_, byte)];
+    bytes_ += 1;
+    last_ = byte;
 }
 
 void TokenEstimate::add_json(std::string_view raw) noexcept {
@@ -63,6 +79,11 @@ void TokenEstimate::add_json(std::string_view raw) noexcept {
                 found == nullptr ? raw.size() : static_cast<size_t>(static_cast<const char*>(found) - raw.data());
             add(raw.substr(0, plain));
             raw.remove_prefix(plain);
+            continue;
+        }
+        if (const uint8_t one = raw.size() < 2 ? 0 : short_escapes[static_cast<uint8_t>(raw[1])]; one != 0) {
+            add_one(one);
+            raw.remove_prefix(2);
             continue;
         }
         std::array<char, 4> letter;
