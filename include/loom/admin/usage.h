@@ -55,9 +55,9 @@ struct UsageSource {
                                             const std::optional<observe::SharedStoreFacts>& shared,
                                             const proxy::LocalRequest& request);
 
-/// usage_export.cc: lines, in pieces, behind 200. Where some are missing (a damaged file, one that is gone), the last
-/// line says so, and the answer breaks off, so that nobody takes a part for the whole; partial=accept: it ends in
-/// order. 400 for a parameter that is none, 503 where too many are under way.
+/// usage_export.cc: lines, in pieces, behind 200. Where some are missing (a damaged file, one that is gone), or nobody
+/// knows whether they are, the last line says so, and the answer breaks off, so that nobody takes a part for the whole;
+/// partial=accept: it ends in order. 400 for a parameter that is none, 503 where too many are under way.
 [[nodiscard]] proxy::LocalAnswer export_usage(const UsageSource& source, const proxy::LocalRequest& request);
 
 }  // namespace loom::admin
