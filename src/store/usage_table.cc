@@ -96,7 +96,7 @@ constexpr int first_only = 6;  // of a query's parameters: what UsageQuery::only
 
 std::string only_of(const UsageQuery& query) {
     std::string text = query.of_consumer ? "AND consumer = ?3" : "";
-    if (!query.after.empty()) text += fmt::format(" AND {} > ?5", column_of(query.by));
+    if (query.after) text += fmt::format(" AND {} > ?5", column_of(query.by));
     for (size_t i = 0; i < query.only.size(); ++i)
         text += fmt::format(" AND {} = ?{}", column_of(query.only[i].in), static_cast<size_t>(first_only) + i);
     return text;
@@ -508,7 +508,7 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
     if (query.of_consumer) found.bind(3, query.consumer);
     for (size_t i = 0; i < query.only.size(); ++i) found.bind(first_only + static_cast<int>(i), query.only[i].name);
     if (query.limit > 0) found.bind(4, stored(query.limit));
-    if (!query.after.empty()) found.bind(5, query.after);
+    if (query.after) found.bind(5, *query.after);
     std::vector<UsageGroup> groups;
     while (LOOM_TRY(found.step())) {
         const bool by_day = query.by == UsageDimension::day;

@@ -130,6 +130,17 @@ TEST_F(UsageReports, SumsByEachDimension_OfOneTenant_PageByPage) {
         after = json_text(page, "next");
     }
     EXPECT_EQ(names.size(), 10u);
+    EXPECT_EQ(number_in(admin("/ai/usage?group=day").body, "attempts"), 300);
+}
+
+TEST_F(UsageReports, ANameThatIsEmptyHasItsPage) {
+    leave(former_segment(10, now_us() - 1'000'000));
+    start_without_upstream();
+    const std::string first = admin("/ai/usage?group=project&limit=1").body;
+    EXPECT_TRUE(contains(first, R"("next":"acme/even")")) << first;
+    const std::string behind_nobody = admin("/ai/usage?group=consumer&limit=1&after=").body;
+    EXPECT_TRUE(contains(behind_nobody, R"("next":"c0")")) << behind_nobody;
+    EXPECT_TRUE(contains(admin("/ai/usage?group=consumer&limit=1&after=c0").body, R"("next":"c1")"));
 }
 
 TEST_F(UsageReports, WhatIsWrongIsSaid) {
@@ -141,6 +152,8 @@ TEST_F(UsageReports, WhatIsWrongIsSaid) {
              {"?limit=0", "invalid_parameter", "from 1 to"},
              {"?limit=99999999", "invalid_parameter", "from 1 to"},
              {"?after=x", "invalid_parameter", "group="},
+             {"?after=", "invalid_parameter", "group="},
+             {"?group=day&limit=1", "invalid_parameter", "days are told all"},
              {"?tenant", "invalid_parameter", "name=value"},
              {"/tester?group=model", "invalid_period", "?period=2024-02"},
              {"/export?format=xml", "invalid_parameter", "csv or jsonl"},
