@@ -592,6 +592,7 @@ void UsageStore::Impl::run() {
 }
 
 void UsageStore::Impl::start() {
+    sums_.begin(table_);
     // Signals are the main thread's.
     sigset_t all, before;
     sigfillset(&all);

@@ -208,9 +208,20 @@ DatabaseResult<void> UsageTable::share(std::string loom_id) {
     return {};
 }
 
-DatabaseResult<void> UsageTable::prepare() {
+DatabaseResult<void> UsageTable::begin_retention() {
     retention_ = LOOM_TRY(UsageRetention::begin(database_, "usage"));
     projects_retention_ = LOOM_TRY(UsageRetention::begin(database_, "project_usage"));
+    return {};
+}
+
+/// Which tables there are is of that moment too: a Loom that runs may have made them since this was opened.
+DatabaseResult<void> UsageTable::hold_still() {
+    LOOM_TRY(database_.run("BEGIN"));
+    return begin_retention();
+}
+
+DatabaseResult<void> UsageTable::prepare() {
+    LOOM_TRY(begin_retention());
     add_ = LOOM_TRY(database_.prepare(
         "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
         "ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, input = input + ?10, "
