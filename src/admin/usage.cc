@@ -201,9 +201,15 @@ std::string days_since(const UsagePeriod& period, const store::UsageKept& kept) 
     return fmt::format(R"("days_kept_since":"{}",)", store::usage_day_text(kept.days_since));
 }
 
+bool cut(std::vector<UsageGroup>& groups, uint64_t limit) {
+    if (groups.size() <= limit) return false;
+    groups.resize(limit);
+    return true;
+}
+
 LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const std::string& consumer,
                      const UsagePeriod& period, const std::string& told) {
-    const auto query = [&](UsageDimension by) {
+    const auto query = [&](UsageDimension by, uint64_t limit) {
         return UsageQuery{.by = by,
                           .from = period.from,
                           .to = period.to,
@@ -211,10 +217,11 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           .consumer = consumer,
                           .of_all_looms = true,
                           .only = {},
+                          .limit = limit,
                           .after = {}};
     };
-    const auto groups =
-        usage.usage({query(UsageDimension::model), query(UsageDimension::day), query(UsageDimension::provider)});
+    auto groups = usage.usage({query(UsageDimension::provenance, 0), query(UsageDimension::model, usage_names + 1),
+                               query(UsageDimension::day, 0), query(UsageDimension::provider, 0)});
     if (!groups) return unreadable(groups.error());
     if (plan.consumers.named(consumer) == nullptr && (*groups)[0].empty()) {
         const auto known = usage.knows(consumer);
@@ -224,9 +231,11 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           llm::error_type::not_found, "not_found");
     }
     const UsageSums sums = total((*groups)[0]);
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}}})", quoted(consumer), period.text,
-                                fields(sums), projection(sums, period), told, list("models", "model", (*groups)[0]),
-                                list("days", "day", (*groups)[1]), list("providers", "provider", (*groups)[2]))};
+    const bool more_models = cut((*groups)[1], usage_names);  // their names come from clients
+    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}{}}})", quoted(consumer), period.text,
+                                fields(sums), projection(sums, period), told, list("models", "model", (*groups)[1]),
+                                list("days", "day", (*groups)[2]), list("providers", "provider", (*groups)[3]),
+                                more_models ? R"(,"more":["models"])" : "")};
 }
 
 /// One more than is told, which says whether there are more.
@@ -247,12 +256,6 @@ UsageQuery total_of(const Asked& asked) {
     query.limit = 0;
     query.after.reset();
     return query;
-}
-
-bool cut(std::vector<UsageGroup>& groups, uint64_t limit) {
-    if (groups.size() <= limit) return false;
-    groups.resize(limit);
-    return true;
 }
 
 /// What was asked for beside the period, with a comma behind; nothing where nothing was.

@@ -39,11 +39,12 @@ class ReportDesk {
 
     static constexpr size_t waiting_max = 64;
     static constexpr size_t streams_max = 4;
-    /// Of streams, beside what they read, and of the report at hand: a list of usage_names_max, and the text of seven.
-    /// Not in it: answers that clients have not taken yet, and what SQLite sorts by, a row of some 200 bytes for each
-    /// sum of the period where names are not asked for in the order of its index.
+    /// Of streams, beside what they read, and of the report at hand: a list of usage_names_max, and the text of seven
+    /// (10 MB where all names are as long as they may be, and twice that, and its half, while it grows). Not in it:
+    /// answers that clients have not taken yet, and what SQLite sorts by, a row of some 200 bytes for each sum of the
+    /// period where names are not asked for in the order of its index.
     static constexpr uint64_t memory_bytes =
-        streams_max * (proxy::LocalStream::queue_bytes_max + (uint64_t{512} << 10)) + (uint64_t{16} << 20);
+        streams_max * (proxy::LocalStream::queue_bytes_max + (uint64_t{512} << 10)) + (uint64_t{32} << 20);
 
   private:
     struct Waiting {
