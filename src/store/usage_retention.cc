@@ -214,7 +214,7 @@ DatabaseResult<UsageKept> UsageRetention::kept(Database& database) const {
 
 void RetentionWork::begin(UsageTable& table) {
     begun_ms_ = monotonic_ns() / 1'000'000;
-    newest_ = table.newest_day().value_or(-1);
+    newest_ = table.newest_day().value_or(0);  // where it cannot be read nothing goes
 }
 
 void RetentionWork::go_on(UsageTable& table, std::mutex& lock, const UsageKeep& keep, bool shared,

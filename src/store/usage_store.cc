@@ -223,6 +223,7 @@ UsageStore::Impl::Folded UsageStore::Impl::take_database() {
     }
     table_ = std::move(*opened);
     bound_models();
+    sums_.begin(table_);
     for (auto& live : live_) live->stale = true;
     return {};
 }
