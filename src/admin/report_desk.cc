@@ -60,11 +60,14 @@ void ReportDesk::make_reports() {
     for (;;) {
         asked_.wait(lock, [this] { return stopping_ || !waiting_.empty(); });
         if (stopping_) return;
-        const Waiting next = std::move(waiting_.front());
+        std::optional<Waiting> next = std::move(waiting_.front());
         waiting_.pop_front();
+        making_ = next->to;
         lock.unlock();
-        if (next.to->is_wanted()) next.to->answer(next.report());
+        if (next->to->is_wanted()) next->to->answer(next->report([&to = *next->to] { return to.is_wanted(); }));
+        next.reset();  // a report may hold the last of a plan, which takes its time to go
         lock.lock();
+        making_.reset();
     }
 }
 
@@ -107,6 +110,7 @@ void ReportDesk::stop() noexcept {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
         for (const Running& one : running_) one.to->leave();
+        if (making_) making_->leave();
         waiting_.clear();
     }
     asked_.notify_one();

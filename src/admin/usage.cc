@@ -4,8 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <chrono>
+#include <functional>
 #include <iterator>
 #include <optional>
+#include <thread>
 
 #include "answers.h"
 #include "loom/base/clock.h"
@@ -23,7 +26,9 @@ using store::UsageGroup;
 using store::UsagePeriod;
 using store::UsageQuery;
 using store::UsageSums;
+using GoesOn = std::function<bool()>;
 
+constexpr std::chrono::milliseconds others_turn{1};  // between two queries, for those who wait for the sums
 constexpr std::string_view bad_period = "say the period as ?period=2024-02 or ?period=2024-02-29";
 
 struct Dimension {
@@ -50,7 +55,8 @@ struct Asked {
     const Dimension* group = nullptr;  // null: all of them
     std::vector<store::UsageOnly> only;
     uint64_t limit = usage_names;
-    std::string after;
+    std::optional<std::string> after;
+    bool has_limit = false;  // it is said
 };
 
 std::string names_of_dimensions() {
@@ -72,6 +78,7 @@ std::expected<void, std::string> take_period(Asked& asked, std::string_view valu
 
 std::expected<void, std::string> take_limit(Asked& asked, std::string_view value) {
     const auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), asked.limit);
+    asked.has_limit = true;
     const bool good = fault == std::errc() && end == value.data() + value.size();
     if (good && asked.limit >= 1 && asked.limit <= usage_names_max) return {};
     return std::unexpected(fmt::format("say limit as a number from 1 to {}", usage_names_max));
@@ -104,8 +111,10 @@ std::expected<Asked, std::string> read_query(std::string_view query, bool names)
             return std::unexpected(fmt::format("'{}' is no parameter here; there are period, group, limit, after, {}",
                                                name, names_of_dimensions()));
         }));
-    if (!asked.after.empty() && (asked.group == nullptr || asked.group == &by_day))
+    const bool by_days = asked.group == &by_day;
+    if (asked.after && (asked.group == nullptr || by_days))
         return std::unexpected(std::string("after goes with group=, as the last page's \"next\" has it"));
+    if (by_days && asked.has_limit) return std::unexpected(std::string("days are told all: leave limit out"));
     return asked;
 }
 
@@ -155,9 +164,16 @@ LocalAnswer unreadable(std::string_view why) {
     return refuse(503, fmt::format("the ledger cannot be read: {}", why), llm::error_type::server, "ledger_error");
 }
 
+/// Projects are told of this Loom alone.
+bool is_by_project(const Asked& asked) {
+    return (asked.group != nullptr && asked.group->by == UsageDimension::project) ||
+           std::ranges::find(asked.only, UsageDimension::project, &store::UsageOnly::in) != asked.only.end();
+}
+
 /// How far others' sums are known, with a comma behind; nothing where nothing is shared.
-std::string sharing(const std::optional<observe::SharedStoreFacts>& shared) {
+std::string sharing(const std::optional<observe::SharedStoreFacts>& shared, bool of_this_loom) {
     if (!shared) return {};
+    if (of_this_loom) return R"("of_this_loom":true,)";
     const std::string until =
         shared->told_until_s == 0 ? "null" : quoted(rfc3339_text(static_cast<int64_t>(shared->told_until_s)));
     return fmt::format(R"("shared":{{"complete":{},"store_up":{},"looms":{},"others_until":{}}},)", shared->complete,
@@ -185,9 +201,15 @@ std::string days_since(const UsagePeriod& period, const store::UsageKept& kept) 
     return fmt::format(R"("days_kept_since":"{}",)", store::usage_day_text(kept.days_since));
 }
 
+bool cut(std::vector<UsageGroup>& groups, uint64_t limit) {
+    if (groups.size() <= limit) return false;
+    groups.resize(limit);
+    return true;
+}
+
 LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const std::string& consumer,
                      const UsagePeriod& period, const std::string& told) {
-    const auto query = [&](UsageDimension by) {
+    const auto query = [&](UsageDimension by, uint64_t limit) {
         return UsageQuery{.by = by,
                           .from = period.from,
                           .to = period.to,
@@ -195,10 +217,11 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           .consumer = consumer,
                           .of_all_looms = true,
                           .only = {},
+                          .limit = limit,
                           .after = {}};
     };
-    const auto groups =
-        usage.usage({query(UsageDimension::model), query(UsageDimension::day), query(UsageDimension::provider)});
+    auto groups = usage.usage({query(UsageDimension::provenance, 0), query(UsageDimension::model, usage_names + 1),
+                               query(UsageDimension::day, 0), query(UsageDimension::provider, 0)});
     if (!groups) return unreadable(groups.error());
     if (plan.consumers.named(consumer) == nullptr && (*groups)[0].empty()) {
         const auto known = usage.knows(consumer);
@@ -208,9 +231,11 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           llm::error_type::not_found, "not_found");
     }
     const UsageSums sums = total((*groups)[0]);
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}}})", quoted(consumer), period.text,
-                                fields(sums), projection(sums, period), told, list("models", "model", (*groups)[0]),
-                                list("days", "day", (*groups)[1]), list("providers", "provider", (*groups)[2]))};
+    const bool more_models = cut((*groups)[1], usage_names);  // their names come from clients
+    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}{}}})", quoted(consumer), period.text,
+                                fields(sums), projection(sums, period), told, list("models", "model", (*groups)[1]),
+                                list("days", "day", (*groups)[2]), list("providers", "provider", (*groups)[3]),
+                                more_models ? R"(,"more":["models"])" : "")};
 }
 
 /// One more than is told, which says whether there are more.
@@ -229,14 +254,8 @@ UsageQuery query_of(const Asked& asked, const Dimension& dimension) {
 UsageQuery total_of(const Asked& asked) {
     UsageQuery query = query_of(asked, {.by = UsageDimension::provenance, .list = {}, .of = {}});
     query.limit = 0;
-    query.after.clear();
+    query.after.reset();
     return query;
-}
-
-bool cut(std::vector<UsageGroup>& groups, uint64_t limit) {
-    if (groups.size() <= limit) return false;
-    groups.resize(limit);
-    return true;
 }
 
 /// What was asked for beside the period, with a comma behind; nothing where nothing was.
@@ -249,19 +268,23 @@ std::string only_json(const Asked& asked) {
     return out.empty() ? out : fmt::format(R"("only":{{{}}},)", out);
 }
 
-LocalAnswer show_all(store::UsageStore& usage, const Asked& asked, const std::string& told) {
-    std::vector<UsageQuery> queries = {total_of(asked)};
-    for (const Dimension& one : dimensions) queries.push_back(query_of(asked, one));
-    auto groups = usage.usage(queries);
-    if (!groups) return unreadable(groups.error());
-    const UsageSums sums = total((*groups)[0]);
+/// One query after the other, so that the ledger's service is held up by no more than one. The sum of all comes first:
+/// a list behind it may have what was settled since.
+LocalAnswer show_all(store::UsageStore& usage, const Asked& asked, const std::string& told, const GoesOn& goes_on) {
+    const auto all = usage.usage({total_of(asked)});
+    if (!all) return unreadable(all.error());
+    const UsageSums sums = total(all->front());
     std::string body = fmt::format(R"({{"period":"{}",{}{},{}{})", asked.period.text, only_json(asked), fields(sums),
                                    projection(sums, asked.period), told);
     std::string more;
-    for (size_t i = 0; i < std::size(dimensions); ++i) {
-        std::vector<UsageGroup>& found = (*groups)[i + 1];
-        if (cut(found, asked.limit)) more += fmt::format(R"({}"{}")", more.empty() ? "" : ",", dimensions[i].list);
-        body += (i == 0 ? "" : ",") + list(dimensions[i].list, dimensions[i].of, found);
+    for (const Dimension& one : dimensions) {
+        if (!goes_on()) return unreadable("nobody waits for it any more");
+        std::this_thread::sleep_for(others_turn);
+        auto groups = usage.usage({query_of(asked, one)});
+        if (!groups) return unreadable(groups.error());
+        std::vector<UsageGroup>& found = groups->front();
+        if (cut(found, asked.limit)) more += fmt::format(R"({}"{}")", more.empty() ? "" : ",", one.list);
+        body += (&one == dimensions ? "" : ",") + list(one.list, one.of, found);
     }
     if (!more.empty()) body += fmt::format(R"(,"more":[{}])", more);
     return {.body = body + "}"};
@@ -298,15 +321,16 @@ LocalAnswer show_usage(const UsageSource& source, std::shared_ptr<const proxy::P
     if (!asked)
         return refuse(400, asked.error(), llm::error_type::invalid_request,
                       asked.error().ends_with(bad_period) ? "invalid_period" : "invalid_parameter");
+    std::string told_of = sharing(shared, is_by_project(*asked));
     std::string consumer(of_one ? rest.substr(1) : std::string_view());
     return source.reports->later([&usage = *source.usage, plan = std::move(plan), asked = std::move(*asked),
-                                  consumer = std::move(consumer), shared = sharing(shared)] {
+                                  consumer = std::move(consumer), shared = std::move(told_of)](const GoesOn& goes_on) {
         const auto kept = usage.kept();
         if (!kept) return unreadable(kept.error());
         if (auto refused = gone(asked.period, *kept)) return std::move(*refused);
         const std::string told = shared + days_since(asked.period, *kept);
         if (!consumer.empty()) return show_one(usage, *plan, consumer, asked.period, told);
-        return asked.group == nullptr ? show_all(usage, asked, told) : show_group(usage, asked, told);
+        return asked.group == nullptr ? show_all(usage, asked, told, goes_on) : show_group(usage, asked, told);
     });
 }
 

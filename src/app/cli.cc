@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <functional>
 #include <iterator>
+#include <optional>
 #include <string_view>
 
 #include "check/check.h"
@@ -68,6 +69,9 @@ std::unexpected<std::string> wrong(std::string text) { return std::unexpected(st
 
 bool is_yaml(std::string_view path) { return path.ends_with(".yaml") || path.ends_with(".yml"); }
 
+/// What stands behind "=", which may be nothing.
+using Attached = std::optional<std::string_view>;
+
 class Parser {
   public:
     explicit Parser(std::span<const char* const> arguments) : rest_(arguments) {}
@@ -100,17 +104,17 @@ class Parser {
         word.remove_prefix(word.starts_with("--") ? 2 : 1);
         const size_t equals = word.find('=');
         const auto name = word.substr(0, equals);
-        const auto attached = equals == std::string_view::npos ? std::string_view() : word.substr(equals + 1);
+        const auto attached = equals == std::string_view::npos ? Attached() : word.substr(equals + 1);
         return option(name, attached);
     }
 
-    Parsed option(std::string_view name, std::string_view attached) {
+    Parsed option(std::string_view name, Attached attached) {
         if (name == "config") return choose_with_path(Action::run, name, attached);
         if (name == "check") return choose_with_path(Action::check, name, attached);
         if (name == "set") return override_with(attached);
         if (name == "o") return write_to(attached);
         if (admin::ExportTerms::knows(name)) return say(name, attached);
-        if (!attached.empty()) return wrong(fmt::format("--{} takes no value", name));
+        if (attached) return wrong(fmt::format("--{} takes no value", name));
         if (name == "keys") return choose(Action::keys);
         if (name == "version") return choose(Action::version);
         if (name == "help" || name == "h") return choose(Action::help);
@@ -152,13 +156,16 @@ class Parser {
         return {};
     }
 
-    Parsed say(std::string_view name, std::string_view attached) {
+    Parsed say(std::string_view name, Attached attached) {
         if (line_.action != Action::export_ledger) return wrong(fmt::format("--{} goes with ledger export", name));
         const char* const what = name == "format"                 ? "csv or jsonl"
                                  : name == "period"               ? "a month or a day"
                                  : name == "from" || name == "to" ? "a date or a moment"
                                                                   : "a name";
-        line_.terms.emplace_back(name, LOOM_TRY(argument(name, attached, what)));
+        if (attached)  // "--tenant=": those that have none
+            line_.terms.emplace_back(name, *attached);
+        else
+            line_.terms.emplace_back(name, LOOM_TRY(argument(name, {}, what)));
         return {};
     }
 
@@ -169,18 +176,18 @@ class Parser {
         return {};
     }
 
-    Parsed choose_with_path(Action action, std::string_view name, std::string_view attached) {
+    Parsed choose_with_path(Action action, std::string_view name, Attached attached) {
         LOOM_TRY(choose(action));
         line_.path = LOOM_TRY(argument(name, attached, "a file"));
         return {};
     }
 
-    Parsed write_to(std::string_view attached) {
+    Parsed write_to(Attached attached) {
         line_.output_path = LOOM_TRY(argument("o", attached, "a file"));
         return {};
     }
 
-    Parsed override_with(std::string_view attached) {
+    Parsed override_with(Attached attached) {
         const std::string text = LOOM_TRY(argument("set", attached, "KEY=VALUE"));
         const size_t equals = text.find('=');
         if (equals == 0 || equals == std::string::npos)
@@ -189,17 +196,15 @@ class Parser {
         return {};
     }
 
-    std::expected<std::string, std::string> argument(std::string_view name, std::string_view attached,
-                                                     std::string_view what) {
-        if (!attached.empty()) return std::string(attached);
-        std::string text = rest_.empty() ? "" : rest_.front();
+    std::expected<std::string, std::string> argument(std::string_view name, Attached attached, std::string_view what) {
+        std::string text(attached ? *attached : rest_.empty() ? std::string_view() : rest_.front());
         if (text.empty())
             return wrong(fmt::format(
                 "{}{} needs {}",
                 name == "import" || name == "embed" || name.starts_with("ledger ") || name.starts_with("state ") ? ""
                                                                                                                  : "-",
                 name, what));
-        rest_ = rest_.subspan(1);
+        if (!attached) rest_ = rest_.subspan(1);
         return text;
     }
 

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -79,8 +80,14 @@ class SeenIntents {
 class Exporter {
   public:
     Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink, const VaultPtr& vault,
-             const LedgerFilter& filter, const std::function<bool()>& goes_on)
-        : directory_(std::move(directory)), sink_(sink), vault_(vault), filter_(filter), goes_on_(goes_on) {}
+             const LedgerFilter& filter, const std::function<bool()>& goes_on, const LedgerFilter* counted)
+        : directory_(std::move(directory)),
+          sink_(sink),
+          vault_(vault),
+          filter_(filter),
+          goes_on_(goes_on),
+          counted_(counted),
+          from_us_(counted == nullptr ? filter.from_us : std::min(filter.from_us, counted->from_us)) {}
 
     std::expected<LedgerExport, std::string> run() {
         const auto names = LOOM_TRY(LedgerDirectory::segments_in(directory_));
@@ -100,7 +107,7 @@ class Exporter {
     /// All that is in it was begun before it was written.
     bool is_before_period(const struct stat& file) const {
         const auto written_s = static_cast<uint64_t>(std::max<int64_t>(file.st_mtim.tv_sec, 0));
-        return (written_s + ledger_export_slack_s) * 1'000'000 < filter_.from_us;
+        return (written_s + ledger_export_slack_s) * 1'000'000 < from_us_;
     }
 
     std::expected<void, std::string> read(const SegmentName& name) {
@@ -140,16 +147,23 @@ class Exporter {
 
     void take(const tenant::LedgerRecord& record) {
         if (const auto* const intent = std::get_if<LedgerIntent>(&record)) {
-            if (seen_[intent->id >> tenant::ledger_sequence_bits].add(intent->id) && filter_.takes(*intent))
-                open_.try_emplace(intent->id, *intent);
-            if (open_.size() > ledger_export_open_max) give_up_oldest();
+            open(*intent);
         } else if (const auto* const settlement = std::get_if<LedgerSettlement>(&record)) {
             settle(*settlement);
         } else if (const auto* const begin = std::get_if<tenant::LedgerBegin>(&record)) {
             begun_us_ = begin->time_us;
         }
     }
+    void open(const LedgerIntent& intent) {
+        if (!seen_[intent.id >> tenant::ledger_sequence_bits].add(intent.id)) return;
+        if (filter_.takes(intent)) open_.try_emplace(intent.id, intent);
+        if (open_.size() > ledger_export_open_max) give_up_oldest();
+        if (counted_ == nullptr || !counted_->takes(intent)) return;
+        to_count_.insert(intent.id);
+        if (to_count_.size() > ledger_export_open_max) to_count_.erase(to_count_.begin());
+    }
     void settle(const LedgerSettlement& settlement) {
+        result_.counted += to_count_.erase(settlement.id);
         const auto found = open_.find(settlement.id);
         if (found != open_.end()) {
             tell(found->second.intent(), &settlement);
@@ -176,9 +190,12 @@ class Exporter {
     const VaultPtr& vault_;
     const LedgerFilter& filter_;
     const std::function<bool()>& goes_on_;
+    const LedgerFilter* counted_;
+    uint64_t from_us_;  // of all that is read
     uint64_t records_ = 0;
     uint64_t begun_us_ = 0;                           // the file at hand was made
     std::map<uint64_t, KeptIntent> open_;             // by id, whose order is that of their making
+    std::set<uint64_t> to_count_;                     // ids that are open
     std::unordered_map<uint64_t, SeenIntents> seen_;  // by an id's start and shard
     LedgerExport result_;
     bool is_over_ = false;
@@ -189,8 +206,9 @@ class Exporter {
 std::expected<LedgerExport, std::string> export_ledger(const std::string& directory,
                                                        const std::function<bool(const LedgerRow& row)>& sink,
                                                        const VaultPtr& vault, const LedgerFilter& filter,
-                                                       const std::function<bool()>& goes_on) {
-    return Exporter(directory, sink, vault, filter, goes_on).run();
+                                                       const std::function<bool()>& goes_on,
+                                                       const LedgerFilter* counted) {
+    return Exporter(directory, sink, vault, filter, goes_on, counted).run();
 }
 
 }  // namespace loom::store

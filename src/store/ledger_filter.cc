@@ -14,6 +14,9 @@ constexpr std::array<std::string_view LedgerIntent::*, LedgerFilter::names.size(
     &LedgerIntent::consumer, &LedgerIntent::team,  &LedgerIntent::project,  &LedgerIntent::tenant,
     &LedgerIntent::tier,     &LedgerIntent::route, &LedgerIntent::provider, &LedgerIntent::model};
 
+/// A tenant's teams and projects are told, and asked for, by their key everywhere (usage_table.cc).
+bool is_key(std::string_view name) { return name == "team" || name == "project"; }
+
 std::string_view member_of(const LedgerIntent& intent, std::string_view name) {
     const auto at = std::ranges::find(LedgerFilter::names, name) - LedgerFilter::names.begin();
     return intent.*members[static_cast<size_t>(at)];
@@ -25,7 +28,7 @@ bool LedgerFilter::set(std::string_view name, std::string_view value) {
     const auto known = std::ranges::find(names, name);
     if (known == names.end()) return false;
     std::array<char, tenant::ledger_text_bytes_max> room;
-    std::string kept(tenant::bounded_ledger_text(value, room));
+    std::string kept(is_key(name) ? value : tenant::bounded_ledger_text(value, room));
     const auto found = std::ranges::find(wanted_, name, &Wanted::name);
     if (found != wanted_.end())
         found->value = std::move(kept);
@@ -37,9 +40,10 @@ bool LedgerFilter::set(std::string_view name, std::string_view value) {
 bool LedgerFilter::takes(const LedgerIntent& intent) const {
     if (intent.time_us < from_us || intent.time_us >= to_us) return false;
     return std::ranges::all_of(wanted_, [&intent](const Wanted& wanted) {
-        if (member_of(intent, wanted.name) == wanted.value) return true;
-        const bool with_tenant = wanted.name == "team" && wanted.value.contains('/');
-        return with_tenant && tenant::team_key_of(intent.tenant, intent.team) == wanted.value;
+        const std::string_view has = member_of(intent, wanted.name);
+        if (!is_key(wanted.name)) return has == wanted.value;
+        // Most are told apart without making the key.
+        return wanted.value.ends_with(has) && tenant::team_key_of(intent.tenant, has) == wanted.value;
     });
 }
 

@@ -16,6 +16,7 @@ namespace loom::store {
 namespace {
 
 constexpr uint64_t again_ms = 60'000;
+constexpr uint64_t day_ms = uint64_t{86'400} * 1'000;
 
 int64_t number_of(const std::string& text) {
     int64_t number = 0;
@@ -51,6 +52,10 @@ DatabaseResult<bool> in_transaction(Database& database, Work&& work) {
 }
 
 }  // namespace
+
+UsageDay retention_today(UsageDay clock, UsageDay newest_at_start, uint64_t uptime_ms) noexcept {
+    return std::min(clock, newest_at_start + 1 + static_cast<UsageDay>(uptime_ms / day_ms));
+}
 
 RetentionTerms retention_terms(const UsageKeep& keep, UsageDay today, bool shared) {
     const UsageDay needed = std::min(usage_month_begin(today), monday_of(today));
@@ -89,10 +94,12 @@ DatabaseResult<void> UsageRetention::make_tables(Database& database) {
     const std::string columns(told.text(0).substr(told.text(0).find('(')));
     told.reset();
     for (const std::string& name : {months_, gone_})
-        LOOM_TRY(database.run(fmt::format("CREATE TABLE {} {}", name, columns).c_str()));
-    LOOM_TRY(database.run(fmt::format("CREATE INDEX {0}_by_day ON {0} (day)", months_).c_str()));
-    return database.run(
-        "CREATE TABLE IF NOT EXISTS usage_kept (what TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID");
+        LOOM_TRY(database.run(fmt::format("CREATE TABLE IF NOT EXISTS {} {}", name, columns).c_str()));
+    LOOM_TRY(database.run(fmt::format("CREATE INDEX IF NOT EXISTS {0}_by_day ON {0} (day)", months_).c_str()));
+    LOOM_TRY(database.run(
+        "CREATE TABLE IF NOT EXISTS usage_kept (what TEXT PRIMARY KEY, since INTEGER NOT NULL) WITHOUT ROWID"));
+    made_tables_ = true;
+    return {};
 }
 
 DatabaseResult<std::vector<UsageRetention::Row>> UsageRetention::oldest(Database& database, const Columns& columns,
@@ -146,8 +153,9 @@ DatabaseResult<void> UsageRetention::drop(Database& database, const Columns& col
 }
 
 DatabaseResult<bool> UsageRetention::step(Database& database, const RetentionTerms& terms) {
+    made_tables_ = false;
     auto done = in_transaction(database, [&] { return leave(database, terms); });
-    if (done) has_tables_ = LOOM_TRY(begin(database, days_.c_str())).has_tables_;
+    if (done && made_tables_) has_tables_ = true;
     return done;
 }
 
@@ -169,7 +177,7 @@ DatabaseResult<bool> UsageRetention::leave(Database& database, const RetentionTe
         LOOM_TRY(add(database, columns, months_, days));
         if (days.size() >= static_cast<size_t>(rows_max)) return true;
     }
-    if (!has_tables_ && days.empty()) return false;
+    if (!has_tables_ && !made_tables_) return false;
     std::vector<Row> months = LOOM_TRY(oldest(database, columns, months_, terms.months_since));
     if (months.empty()) return false;
     LOOM_TRY(drop(database, columns, months_, months));
@@ -204,13 +212,26 @@ DatabaseResult<UsageKept> UsageRetention::kept(Database& database) const {
     return kept;
 }
 
+void RetentionWork::begin(UsageTable& table) {
+    begun_ms_ = monotonic_ns() / 1'000'000;
+    newest_ = table.newest_day().value_or(0);  // where it cannot be read nothing goes
+}
+
 void RetentionWork::go_on(UsageTable& table, std::mutex& lock, const UsageKeep& keep, bool shared,
                           const std::function<void(std::string)>& notice) {
     const uint64_t now_ms = monotonic_ns() / 1'000'000;
     if (now_ms < next_ms_) return;
-    const auto today = static_cast<UsageDay>(wall_us() / us_per_usage_day);
+    const auto clock = static_cast<UsageDay>(wall_us() / us_per_usage_day);
+    const UsageDay today = newest_ < 0 ? clock : retention_today(clock, newest_, now_ms - begun_ms_);
     const RetentionTerms terms = retention_terms(keep, today, shared);
     next_ms_ = now_ms + again_ms;
+    if (keep.days == 0 && keep.months == 0) return;
+    if (today < clock && !told_clock_ && notice)
+        notice(
+            fmt::format("the clock says {}, and the newest sums at the start were of {}: until the next start sums "
+                        "whose time is over go (token_accounting.retention) as if it were {}",
+                        usage_day_text(clock), usage_day_text(newest_), usage_day_text(today)));
+    told_clock_ = today < clock;
     if (!terms.any()) return;
     const std::lock_guard hold(lock);
     const auto more = table.retain(terms);

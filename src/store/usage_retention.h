@@ -32,6 +32,10 @@ struct RetentionTerms {
     UsageDay months_since = 0;
     [[nodiscard]] bool any() const noexcept { return days_since > 0; }
 };
+/// The day by which it is told what may go. What goes does not come back, so a clock alone does not say so: it is not
+/// believed further than a day behind the newest that had sums when Loom started, and the days that it runs.
+[[nodiscard]] UsageDay retention_today(UsageDay clock, UsageDay newest_at_start, uint64_t uptime_ms) noexcept;
+
 /// On `today`. Never what a budget asks for (the current day, its week from Monday on, its month), and where sums are
 /// shared no day that is told to others.
 [[nodiscard]] RetentionTerms retention_terms(const UsageKeep& keep, UsageDay today, bool shared);
@@ -74,6 +78,7 @@ class UsageRetention {
     std::string months_;
     std::string gone_;
     bool has_tables_ = false;
+    bool made_tables_ = false;  // in the transaction at hand
 };
 
 /// When the service does it: a step at a time, as long as there is something to do, then again in a minute.
@@ -83,8 +88,14 @@ class RetentionWork {
     void go_on(UsageTable& table, std::mutex& lock, const UsageKeep& keep, bool shared,
                const std::function<void(std::string)>& notice);
 
+    /// Before anything is booked of this start.
+    void begin(UsageTable& table);
+
   private:
     uint64_t next_ms_ = 0;
+    uint64_t begun_ms_ = 0;
+    UsageDay newest_ = -1;  // of the days that have sums, at the start; -1: none had
+    bool told_clock_ = false;
     std::string told_;
 };
 

@@ -223,6 +223,7 @@ UsageStore::Impl::Folded UsageStore::Impl::take_database() {
     }
     table_ = std::move(*opened);
     bound_models();
+    sums_.begin(table_);
     for (auto& live : live_) live->stale = true;
     return {};
 }
@@ -592,6 +593,7 @@ void UsageStore::Impl::run() {
 }
 
 void UsageStore::Impl::start() {
+    sums_.begin(table_);
     // Signals are the main thread's.
     sigset_t all, before;
     sigfillset(&all);

@@ -96,7 +96,7 @@ constexpr int first_only = 6;  // of a query's parameters: what UsageQuery::only
 
 std::string only_of(const UsageQuery& query) {
     std::string text = query.of_consumer ? "AND consumer = ?3" : "";
-    if (!query.after.empty()) text += fmt::format(" AND {} > ?5", column_of(query.by));
+    if (query.after) text += fmt::format(" AND {} > ?5", column_of(query.by));
     for (size_t i = 0; i < query.only.size(); ++i)
         text += fmt::format(" AND {} = ?{}", column_of(query.only[i].in), static_cast<size_t>(first_only) + i);
     return text;
@@ -208,9 +208,20 @@ DatabaseResult<void> UsageTable::share(std::string loom_id) {
     return {};
 }
 
-DatabaseResult<void> UsageTable::prepare() {
+DatabaseResult<void> UsageTable::begin_retention() {
     retention_ = LOOM_TRY(UsageRetention::begin(database_, "usage"));
     projects_retention_ = LOOM_TRY(UsageRetention::begin(database_, "project_usage"));
+    return {};
+}
+
+/// Which tables there are is of that moment too: a Loom that runs may have made them since this was opened.
+DatabaseResult<void> UsageTable::hold_still() {
+    LOOM_TRY(database_.run("BEGIN"));
+    return begin_retention();
+}
+
+DatabaseResult<void> UsageTable::prepare() {
+    LOOM_TRY(begin_retention());
     add_ = LOOM_TRY(database_.prepare(
         "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
         "ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, input = input + ?10, "
@@ -508,7 +519,7 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
     if (query.of_consumer) found.bind(3, query.consumer);
     for (size_t i = 0; i < query.only.size(); ++i) found.bind(first_only + static_cast<int>(i), query.only[i].name);
     if (query.limit > 0) found.bind(4, stored(query.limit));
-    if (!query.after.empty()) found.bind(5, query.after);
+    if (query.after) found.bind(5, *query.after);
     std::vector<UsageGroup> groups;
     while (LOOM_TRY(found.step())) {
         const bool by_day = query.by == UsageDimension::day;

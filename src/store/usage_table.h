@@ -110,8 +110,12 @@ class UsageTable {
     /// See UsageRetention::step.
     [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
     [[nodiscard]] DatabaseResult<UsageKept> kept() { return retention_.kept(database_); }
+    /// That has sums of its own; -1: none has.
+    [[nodiscard]] DatabaseResult<UsageDay> newest_day() {
+        return database_.number("SELECT coalesce(max(day), -1) FROM usage");
+    }
     /// All that is read from here on is of one moment, for as long as the table lives.
-    [[nodiscard]] DatabaseResult<void> hold_still() { return database_.run("BEGIN"); }
+    [[nodiscard]] DatabaseResult<void> hold_still();
     [[nodiscard]] DatabaseResult<uint64_t> open_rows();
 
   private:
@@ -127,6 +131,7 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<void> begin_to_read();
     [[nodiscard]] std::string rows_of(const UsageQuery& query) const;
     [[nodiscard]] DatabaseResult<void> prepare();
+    [[nodiscard]] DatabaseResult<void> begin_retention();
     [[nodiscard]] DatabaseResult<void> load();
     [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();
     [[nodiscard]] DatabaseResult<std::map<uint64_t, uint64_t>> read_gaps();

@@ -68,6 +68,12 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"ledger", "verify", "d", "--consumer", "app"}).error(), "--consumer goes with ledger export");
     EXPECT_EQ(parse({"ledger", "export", "d", "--period"}).error(), "-period needs a month or a day");
     EXPECT_EQ(parse({"ledger", "export", "d", "--tenant"}).error(), "-tenant needs a name");
+    EXPECT_EQ(parse({"-config=", "a.conf"}).error(), "-config needs a file") << "the next word is another";
+    const auto of_none = parse({"ledger", "export", "d", "--tenant=", "--model", "m"});
+    ASSERT_TRUE(of_none) << of_none.error();
+    ASSERT_EQ(of_none->terms.size(), 2u);
+    EXPECT_EQ(of_none->terms[0].second, "");
+    EXPECT_EQ(of_none->terms[1].second, "m");
     EXPECT_EQ(parse({"ledger", "export", "d", "--colour", "red"}).error(), "unknown option --colour");
     EXPECT_EQ(parse({"ledger", "export", "d", "--redis"}).error(), "--redis goes with ledger verify");
     EXPECT_TRUE(parse({"ledger", "verify", "f.conf", "--redis"})->with_redis);

@@ -32,7 +32,7 @@ const LedgerIntent someones{.id = 1,
                             .model = "gpt-4o"};
 
 TEST(LedgerFilter, EachNameIsAColumn) {
-    const std::array<const char*, 8> values = {"app", "dev", "x", "acme", "gold", "ai", "openai", "gpt-4o"};
+    const std::array<const char*, 8> values = {"app", "acme/dev", "acme/x", "acme", "gold", "ai", "openai", "gpt-4o"};
     for (size_t i = 0; i < values.size(); ++i) {
         LedgerFilter good, bad, none;
         EXPECT_TRUE(good.set(LedgerFilter::names[i], values[i]));
@@ -50,13 +50,22 @@ TEST(LedgerFilter, EachNameIsAColumn) {
     EXPECT_TRUE(filter.takes(someones));
 }
 
-TEST(LedgerFilter, ATeamMayBeNamedWithItsTenant) {
+TEST(LedgerFilter, TeamsAndProjectsAreNamedWithTheirTenant) {
     LedgerFilter filter;
     (void)filter.set("team", "acme/dev");
     EXPECT_TRUE(filter.takes(someones));
     EXPECT_FALSE(filter.takes({.team = "dev", .tenant = "zeta"}));
     EXPECT_FALSE(filter.takes({.team = "dev"}));
-    EXPECT_TRUE(filter.takes({.team = "acme/dev"})) << "of a token that says so";
+    EXPECT_FALSE(filter.takes({.team = "acme/dev"})) << "of a token that says so: it is no tenant's";
+    (void)filter.set("team", "/acme/dev");
+    EXPECT_TRUE(filter.takes({.team = "acme/dev"}));
+    (void)filter.set("team", "dev");
+    EXPECT_TRUE(filter.takes({.team = "dev"}));
+    EXPECT_FALSE(filter.takes(someones));
+    LedgerFilter of_project;
+    (void)of_project.set("project", "a%2Fb/x");
+    EXPECT_TRUE(of_project.takes({.project = "x", .tenant = "a/b"}));
+    EXPECT_FALSE(of_project.takes(someones));
 }
 
 TEST(LedgerFilter, PeriodsHoldTheirFirstMomentAndNotTheirEnd) {
@@ -138,6 +147,11 @@ TEST_F(FilteredExport, FilesOfBeforeAreNotOpened) {
         {}, filter);
     ASSERT_TRUE(read) << read.error();
     EXPECT_EQ(ids, (std::vector<uint64_t>{12, 14, 16, 18, 20}));
+    LedgerFilter all;
+    const auto counted = export_ledger(directory.path(), [](const LedgerRow&) { return true; }, {}, filter, {}, &all);
+    ASSERT_TRUE(counted);
+    EXPECT_EQ(counted->rows, 5u);
+    EXPECT_EQ(counted->counted, 20u) << "files of its own period are read for it";
     EXPECT_EQ(read->passed_over, 1u);
     EXPECT_EQ(read->segments, 1u);
     EXPECT_EQ(read->unsettled, 0u);

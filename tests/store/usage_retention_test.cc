@@ -8,6 +8,7 @@
 #include <array>
 #include <chrono>
 #include <map>
+#include <mutex>
 
 #include "../sim/random.h"
 #include "directory.h"
@@ -92,6 +93,31 @@ TEST(UsageRetention, NeverWhatABudgetAsksFor) {
     EXPECT_EQ(retention_terms({.days = 9'000'000'000}, day_of(2024, 5, 20), false).days_since, 1);
 }
 
+TEST(UsageRetention, AClockAloneDoesNotSayThatTimeIsOver) {
+    constexpr uint64_t day_ms = uint64_t{86'400} * 1'000;
+    const UsageDay newest = day_of(2026, 3, 1), wrong = day_of(2036, 1, 1);
+    EXPECT_EQ(retention_today(wrong, newest, 0), newest + 1);
+    EXPECT_EQ(retention_today(wrong, newest, 3 * day_ms), newest + 4);
+    EXPECT_EQ(retention_today(newest, newest, 0), newest);
+    EXPECT_EQ(retention_today(newest + 9, newest, 9 * day_ms), newest + 9);
+    Kept kept;
+    EXPECT_EQ(*kept.table.newest_day(), -1);
+    const auto day = static_cast<UsageDay>(
+        std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now()).time_since_epoch().count());
+    for (UsageDay back = 3'600; back < 3'700; ++back) kept.settle(day - back, 1);
+    EXPECT_EQ(*kept.table.newest_day(), day - 3'600);
+    RetentionWork work;
+    work.begin(kept.table);
+    kept.settle(day, 1);  // what is booked since does not say so either
+    std::mutex lock;
+    std::vector<std::string> notices;
+    work.go_on(kept.table, lock, {.days = 400, .months = 24}, false,
+               [&](const std::string& text) { notices.push_back(text); });
+    EXPECT_EQ(kept.table.kept()->days_since, 0) << "nothing has left";
+    ASSERT_EQ(notices.size(), 1u);
+    EXPECT_TRUE(notices[0].contains(usage_day_text(day - 3'599))) << notices[0];
+}
+
 /// After every step, wherever it might be cut off: whole months are what they were by every dimension, and so is all.
 TEST(UsageRetention, MonthsAreWhatTheirDaysWere) {
     Kept kept;
@@ -150,6 +176,24 @@ TEST(UsageRetention, WhatIsGoneStaysInTheTotal) {
 }
 
 /// What others are told goes on behind the newest number, and no more rows are expected there than can be told.
+TEST(UsageRetention, TablesThatAnotherHasMadeMeanwhile) {
+    const Directory directory;
+    const std::string path = directory.file("usage.db");
+    Kept one(path), other(path), reader(path);
+    for (uint64_t i = 0; i < 20; ++i) one.settle(day_of(2024, 1, 1), i);
+    const UsageSums total = *one.table.total();
+    const RetentionTerms terms = {.days_since = day_of(2024, 2, 1), .months_since = 0};
+    ASSERT_TRUE(one.table.retain(terms));
+    ASSERT_TRUE(reader.table.hold_still());
+    EXPECT_EQ(*reader.table.total(), total) << "which tables there are is read behind it";
+    other.last_id = one.last_id;
+    other.settle(day_of(2024, 1, 2), 7);
+    const auto again = other.table.retain(terms);
+    ASSERT_TRUE(again) << again.error().text;
+    EXPECT_EQ(other.table.total()->attempts, total.attempts + 1);
+    EXPECT_EQ(other.table.kept()->days_since, day_of(2024, 1, 3));
+}
+
 TEST(UsageRetention, NumbersOfWhatIsToldGoOn) {
     Kept kept;
     ASSERT_TRUE(kept.table.share());
@@ -220,6 +264,13 @@ TEST(UsageQueries, OnlyWhatIsAskedFor_PageByPage) {
         page.after = names.back();
     }
     EXPECT_EQ(names, (std::vector<std::string>{"c0", "c1", "c2", "c3", "c4"}));
+    UsageQuery tenants{.by = UsageDimension::tenant, .from = 0, .to = 1'000'000, .consumer = {}};
+    tenants.limit = 1;
+    EXPECT_EQ(kept.table.usage(tenants)->front().name, "");
+    tenants.after = "";
+    EXPECT_EQ(kept.table.usage(tenants)->front().name, "acme") << "behind those of none";
+    tenants.after = "acme";
+    EXPECT_TRUE(kept.table.usage(tenants)->empty());
 }
 
 }  // namespace

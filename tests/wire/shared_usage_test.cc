@@ -121,6 +121,10 @@ TEST_F(SharedUsage, WithoutRedisALoomStartsServesAndCountsItsOwn) {
     EXPECT_TRUE(contains(one.page("?period=2024-02"),
                          R"("shared":{"complete":false,"store_up":false,"looms":1,"others_until":null})"))
         << one.page("?period=2024-02");
+    for (const std::string query : {"?period=2024-02&group=project", "?period=2024-02&project=x"}) {
+        const std::string page = one.page(query);
+        EXPECT_TRUE(contains(page, R"("of_this_loom":true)") && !contains(page, "shared")) << page;
+    }
     one.use(2);
     one.wait_for(2, false);
     EXPECT_TRUE(contains(one.loom->log(), "token_accounting.store.redis: 127.0.0.1")) << one.loom->log();

@@ -58,6 +58,13 @@ std::string former_segment(uint64_t attempts, uint64_t first_us) {
     return bytes;
 }
 
+/// "2024-02-29".
+std::string date_of(uint64_t time_us) {
+    const auto then = static_cast<std::time_t>(time_us / 1'000'000);
+    std::array<char, 16> date;
+    return {date.data(), std::strftime(date.data(), date.size(), "%Y-%m-%d", ::gmtime(&then))};
+}
+
 size_t lines_in(std::string_view text) { return static_cast<size_t>(std::ranges::count(text, '\n')); }
 
 class UsageReports : public WireTest {
@@ -123,6 +130,17 @@ TEST_F(UsageReports, SumsByEachDimension_OfOneTenant_PageByPage) {
         after = json_text(page, "next");
     }
     EXPECT_EQ(names.size(), 10u);
+    EXPECT_EQ(number_in(admin("/ai/usage?group=day").body, "attempts"), 300);
+}
+
+TEST_F(UsageReports, ANameThatIsEmptyHasItsPage) {
+    leave(former_segment(10, now_us() - 1'000'000));
+    start_without_upstream();
+    const std::string first = admin("/ai/usage?group=project&limit=1").body;
+    EXPECT_TRUE(contains(first, R"("next":"acme/even")")) << first;
+    const std::string behind_nobody = admin("/ai/usage?group=consumer&limit=1&after=").body;
+    EXPECT_TRUE(contains(behind_nobody, R"("next":"c0")")) << behind_nobody;
+    EXPECT_TRUE(contains(admin("/ai/usage?group=consumer&limit=1&after=c0").body, R"("next":"c1")"));
 }
 
 TEST_F(UsageReports, WhatIsWrongIsSaid) {
@@ -134,6 +152,8 @@ TEST_F(UsageReports, WhatIsWrongIsSaid) {
              {"?limit=0", "invalid_parameter", "from 1 to"},
              {"?limit=99999999", "invalid_parameter", "from 1 to"},
              {"?after=x", "invalid_parameter", "group="},
+             {"?after=", "invalid_parameter", "group="},
+             {"?group=day&limit=1", "invalid_parameter", "days are told all"},
              {"?tenant", "invalid_parameter", "name=value"},
              {"/tester?group=model", "invalid_period", "?period=2024-02"},
              {"/export?format=xml", "invalid_parameter", "csv or jsonl"},
@@ -174,9 +194,11 @@ TEST_F(UsageReports, FiltersMeanTheSameOnBothWays) {
              {"&consumer=c3", "--consumer c3", 30},
              {"&tenant=acme", "--tenant acme", 100},
              {"&tenant=acme&model=large", "--tenant=acme --model=large", 20},
-             {"&team=dev", "--team dev", 300},
+             {"&team=dev", "--team dev", 0},
              {"&team=acme%2Fdev", "--team acme/dev", 100},
-             {"&project=even&tenant=zeta", "--project even --tenant zeta", 100},
+             {"&project=zeta%2Feven", "--project zeta/even", 100},
+             {"&project=even", "--project even", 0},
+             {"&project=&tenant=acme", "--project= --tenant acme", 50},
              {"&provider=other", "--provider other", 0},
              {"&period=2020-01", "--period 2020-01", 0},
              {"&from=2020-01-01&to=2020-02-01T00:00:00Z", "--from 2020-01-01 --to 2020-02-01T00:00:00Z", 0},
@@ -186,6 +208,16 @@ TEST_F(UsageReports, FiltersMeanTheSameOnBothWays) {
         EXPECT_EQ(lines_in(told.body), count) << query;
         EXPECT_EQ(told.body, run_loom("ledger export " + state.path() + " --format jsonl " + options).second) << query;
     }
+}
+
+TEST_F(UsageReports, FiltersMeanTheSameOfSumsAndOfLines) {
+    leave(former_segment(300, now_us() - 1'000'000));
+    start_without_upstream();
+    for (const std::string query : {"team=acme%2Fdev", "team=dev", "project=zeta%2Feven", "project=even", "tenant=acme",
+                                    "consumer=c3", "model=large&team=zeta%2Fdev"})
+        EXPECT_EQ(static_cast<long>(lines_in(exported("?format=jsonl&" + query).body)),
+                  number_in(admin("/ai/usage?" + query).body, "attempts"))
+            << query;
 }
 
 TEST_F(UsageReports, WhoMayReadMayExport) {
@@ -260,6 +292,50 @@ TEST_F(UsageReports, RecordsWhoseTimeIsOverAreMissed) {
     EXPECT_TRUE(contains(told.body, "100 of 100 attempts have no line")) << told.body;
     EXPECT_TRUE(exported("?partial=accept").is_whole());
     EXPECT_TRUE(exported("?period=2020-01").is_whole()) << "nothing was used then";
+    EXPECT_TRUE(exported("?tier=gold&from=2020-01-01T10:00:00Z&to=2020-01-01T11:00:00Z").is_whole());
+    const std::string today = date_of(now_us() - 1'000'000);
+    for (const std::string& query :  // of which sums do not know everything
+         {std::string("tier=gold"), std::string("route=ai"), std::string("project=acme%2Feven"),
+          std::string("model=large"), fmt::format("from={0}T00:00:00Z&to={0}T23:59:59Z", today)}) {
+        const Message unknown = exported("?format=jsonl&" + query);
+        EXPECT_FALSE(unknown.is_whole()) << query << unknown.body;
+        EXPECT_TRUE(contains(unknown.body, "nobody knows") && contains(unknown.body, "300 of 300 attempts"))
+            << query << unknown.body;
+    }
+}
+
+TEST_F(UsageReports, DaysThatAreKeptByMonthAreComparedWithTheirMonth) {
+    constexpr uint64_t day_us = 86'400ull * 1'000'000;
+    std::string bytes = former_segment(30, now_us() - 1'000'000);
+    uint64_t id = tenant::make_ledger_id(1, 0, 1'000);
+    const uint64_t old_us = now_us() - 200 * day_us;
+    for (const uint64_t time_us : {now_us() - 2'000 * day_us, old_us}) {
+        append(bytes, tenant::LedgerIntent{.id = id, .request = id, .time_us = time_us, .consumer = "old"});
+        append(bytes, tenant::LedgerSettlement{.id = id, .status = 200, .tokens = {.input = 7}, .cost = 5});
+        id += 1;
+    }
+    leave(bytes);
+    conf.set("token_accounting.retention.days", "40").set("token_accounting.retention.months", "24");
+    start_without_upstream();
+    const std::string ancient = date_of(now_us() - 2'000 * day_us), old = date_of(old_us);
+    wait_until("the oldest to go", [&] { return admin("/ai/usage?period=" + ancient.substr(0, 7)).status() == 410; });
+    const Message gone = exported("?format=jsonl&period=" + ancient);
+    EXPECT_FALSE(gone.is_whole());
+    EXPECT_TRUE(contains(gone.body, "retention.months") && contains(gone.body, "nobody knows")) << gone.body;
+    EXPECT_FALSE(exported("?from=1970-01-01").is_whole());
+    for (const std::string& query :
+         {"period=" + old, "period=" + old.substr(0, 7), "from=" + old, "tier=&from=" + old}) {
+        const Message whole = exported("?format=jsonl&" + query);
+        EXPECT_TRUE(whole.is_whole()) << query << whole.body;
+        EXPECT_TRUE(contains(whole.body, R"("consumer":"old")")) << query << whole.body;
+    }
+    fs::remove(segment());
+    for (const std::string& query :
+         {"period=" + old, "period=" + old.substr(0, 7), "from=" + old, "consumer=old&from=" + old}) {
+        const Message part = exported("?format=jsonl&" + query);
+        EXPECT_FALSE(part.is_whole()) << query << part.body;
+        EXPECT_TRUE(contains(part.body, "have no line")) << query << part.body;
+    }
 }
 
 TEST_F(UsageReports, AKillInTheMiddleShows) {

@@ -20,7 +20,8 @@ namespace loom::admin {
 
 class ReportDesk {
   public:
-    using Report = std::function<proxy::LocalAnswer()>;
+    /// goes_on  asked between its steps: where it says no, nobody wants the answer any more.
+    using Report = std::function<proxy::LocalAnswer(const std::function<bool()>& goes_on)>;
     using Stream = std::function<void(proxy::LocalStream& to)>;
 
     ReportDesk() = default;
@@ -32,15 +33,18 @@ class ReportDesk {
     /// What `stream` writes: it ends or fails what it is given, or answers in its place. 503 where streams_max are
     /// under way.
     [[nodiscard]] proxy::LocalAnswer stream(std::string content_type, Stream stream);
-    /// Nothing is made any more: what waits is not answered, streams find that nobody reads them. Returns when all
-    /// have ended.
+    /// Nothing is made any more: what waits is not answered, streams and the report at hand find that nobody reads
+    /// them. Returns when all have ended.
     void stop() noexcept;
 
     static constexpr size_t waiting_max = 64;
     static constexpr size_t streams_max = 4;
-    /// Of streams, beside what they read; a report's names are bounded by their number.
+    /// Of streams, beside what they read, and of the report at hand: a list of usage_names_max, and the text of seven
+    /// (10 MB where all names are as long as they may be, and twice that, and its half, while it grows). Not in it:
+    /// answers that clients have not taken yet, and what SQLite sorts by, a row of some 200 bytes for each sum of the
+    /// period where names are not asked for in the order of its index.
     static constexpr uint64_t memory_bytes =
-        streams_max * (proxy::LocalStream::queue_bytes_max + (uint64_t{512} << 10)) + (uint64_t{16} << 20);
+        streams_max * (proxy::LocalStream::queue_bytes_max + (uint64_t{512} << 10)) + (uint64_t{32} << 20);
 
   private:
     struct Waiting {
@@ -58,7 +62,8 @@ class ReportDesk {
     std::mutex mutex_;
     std::condition_variable asked_;
     std::deque<Waiting> waiting_;
-    std::thread reporter_;  // begun by the first report
+    std::shared_ptr<proxy::LocalStream> making_;  // the report at hand is for it
+    std::thread reporter_;                        // begun by the first report
     std::list<Running> running_;
     bool stopping_ = false;
 };

@@ -5,11 +5,13 @@
 //                                             and model
 //   GET /ai/usage?tenant=acme                 the same of one tenant; of any of these dimensions, and of several
 //   GET /ai/usage?group=model&limit=100       by one of them alone, page by page (after=NAME)
+//   GET /ai/usage?group=day                   by day
 //   GET /ai/usage/export?period=2024-02       attempts, one a line, as `loom ledger export` prints them
 //
 // A period is a month or a day, UTC; without one the month that it is. What was settled before is in it.
-// Where several Looms share a store, sums are of all of them, and "shared" says how far the others' are known; records
-// are each Loom's own.
+// Lists of several dimensions are read one after the other, so that the ledger's service waits for no more than one: a
+// later one may have what was settled since. Where several Looms share a store, sums are of all of them, and "shared"
+// says how far the others' are known; those by project, or of one, and records are each Loom's own ("of_this_loom").
 #pragma once
 
 #include <cstdint>
@@ -29,7 +31,7 @@ inline constexpr std::string_view usage_path = "/ai/usage";
 inline constexpr std::string_view usage_export_path = "/ai/usage/export";
 
 inline constexpr uint64_t usage_names = 1'000;      // of a list, where no limit is said
-inline constexpr uint64_t usage_names_max = 5'000;  // that may be said
+inline constexpr uint64_t usage_names_max = 1'000;  // that may be said: a report's memory
 
 [[nodiscard]] bool is_usage(std::string_view path) noexcept;
 
@@ -55,9 +57,9 @@ struct UsageSource {
                                             const std::optional<observe::SharedStoreFacts>& shared,
                                             const proxy::LocalRequest& request);
 
-/// usage_export.cc: lines, in pieces, behind 200. Where some are missing (a damaged file, one that is gone), the last
-/// line says so, and the answer breaks off, so that nobody takes a part for the whole; partial=accept: it ends in
-/// order. 400 for a parameter that is none, 503 where too many are under way.
+/// usage_export.cc: lines, in pieces, behind 200. Where some are missing (a damaged file, one that is gone), or nobody
+/// knows whether they are, the last line says so, and the answer breaks off, so that nobody takes a part for the whole;
+/// partial=accept: it ends in order. 400 for a parameter that is none, 503 where too many are under way.
 [[nodiscard]] proxy::LocalAnswer export_usage(const UsageSource& source, const proxy::LocalRequest& request);
 
 }  // namespace loom::admin

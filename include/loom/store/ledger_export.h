@@ -24,6 +24,7 @@ struct LedgerExport {
     uint64_t passed_over = 0;     // of those that are there: nothing of the period is in them
     uint64_t gone = 0;            // whose time was over while others were read
     uint64_t unsettled = 0;       // of the rows
+    uint64_t counted = 0;         // attempts that are settled and that `counted` takes, rows or not
     uint64_t without_intent = 0;  // settlements whose intent's segment is gone: of these there is no row
     uint64_t damaged_bytes = 0;   // that may have held records
 };
@@ -34,10 +35,11 @@ struct LedgerExport {
 /// on it meanwhile: what it had written when the reading began is there. A segment that was last written a day before
 /// the filter's period, or more, is not opened.
 /// goes_on  asked now and then, also where no row is told; false ends the reading.
+/// counted  whose attempts are counted beside; files of its period are read too. Null: nobody's.
 /// Errors  a text: there is no ledger, or it cannot be read.
 [[nodiscard]] std::expected<LedgerExport, std::string> export_ledger(
     const std::string& directory, const std::function<bool(const LedgerRow& row)>& sink, const VaultPtr& vault = {},
-    const LedgerFilter& filter = {}, const std::function<bool()>& goes_on = {});
+    const LedgerFilter& filter = {}, const std::function<bool()>& goes_on = {}, const LedgerFilter* counted = nullptr);
 
 inline constexpr size_t ledger_export_open_max = size_t{1} << 20;  // beyond it the oldest come as unsettled
 inline constexpr uint64_t ledger_export_slack_s = 86'400;          // by which clocks and files may disagree

@@ -20,8 +20,8 @@ class LedgerFilter {
     /// What can be asked for, as the columns of an export are called.
     static constexpr std::array<std::string_view, 8> names = {"consumer", "team",  "project",  "tenant",
                                                               "tier",     "route", "provider", "model"};
-    /// Only those that have this; "" are those that have none. A team is named as its consumers have it, or as
-    /// everywhere else with its tenant (tenant::team_key_of): "dev", "acme/dev". The last value of a name counts.
+    /// Only those that have this; "" are those that have none. A team, and a project, is named as sums are: "acme/dev"
+    /// is a tenant's, "dev" that of none (tenant::team_key_of). The last value of a name counts.
     /// False: the name is none of `names`.
     [[nodiscard]] bool set(std::string_view name, std::string_view value);
 
@@ -29,7 +29,7 @@ class LedgerFilter {
 
     struct Wanted {
         std::string_view name;  // of `names`
-        std::string value;      // as records have it
+        std::string value;      // as records have it, or a key
     };
     [[nodiscard]] const std::vector<Wanted>& wanted() const noexcept { return wanted_; }
 

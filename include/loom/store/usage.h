@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -46,10 +47,10 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;         // where sums are shared: what other Looms have told too
-    std::vector<UsageOnly> only = {};  // all of them
-    uint64_t limit = 0;                // groups, in the order of their names; 0: all
-    std::string after = {};            // only groups whose names come later; "": all
+    bool of_all_looms = false;              // where sums are shared: what other Looms have told too
+    std::vector<UsageOnly> only = {};       // all of them
+    uint64_t limit = 0;                     // groups, in the order of their names; 0: all
+    std::optional<std::string> after = {};  // only groups whose names come later; "" is a name too
 };
 
 struct UsageGroup {
