@@ -19,6 +19,7 @@
 #include "ledger_stand_in.h"
 #include "loom/base/clock.h"
 #include "loom/base/result.h"
+#include "loom/store/usage_period.h"
 #include "usage_table.h"
 
 namespace loom::store {
@@ -660,10 +661,7 @@ uint32_t UsageStore::failing_count() const noexcept { return impl_->failing_coun
 
 const std::string& UsageStore::loom_id() const noexcept { return impl_->loom_id(); }
 
-static UsageDay shared_since() {
-    constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
-    return usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_day));
-}
+static UsageDay shared_since() { return usage_shared_since(static_cast<UsageDay>(wall_us() / us_per_usage_day)); }
 
 void UsageStore::counts_until(uint64_t revision, Answer<std::vector<CountOfMonth>> answer) {
     impl_->later<std::vector<CountOfMonth>>(
