@@ -228,19 +228,36 @@ std::string World::copy_as_killed() {
 }
 
 /// Writes that are under way: of each nothing, a part or all has reached the disk, whatever became of those before it.
+/// What counts is what stands there in the end: a record whose last bytes are zeros is whole without them too, where
+/// more was written behind it.
 void World::tear_writes(const std::string& directory) {
+    struct Place {
+        fs::path file;
+        std::streamoff offset;
+        size_t bytes;
+    };
+    std::vector<Place> places;
     for (auto& shard : shards_)
         while (const sim::Operation* const one = shard->sim.ring().oldest(sim::Op::write)) {
             const uint64_t draw = random_.below(3);
             const size_t bytes = draw == 0 ? 0 : draw == 1 ? one->bytes.size() : random_.below(one->bytes.size());
             const fs::path name = fs::read_symlink(fmt::format("/proc/self/fd/{}", one->fd)).filename();
-            std::fstream file(fs::path(directory) / "ledger" / name, std::ios::binary | std::ios::in | std::ios::out);
-            file.seekp(static_cast<std::streamoff>(one->offset));
+            places.push_back(
+                {fs::path(directory) / "ledger" / name, static_cast<std::streamoff>(one->offset), one->bytes.size()});
+            std::fstream file(places.back().file, std::ios::binary | std::ios::in | std::ios::out);
+            file.seekp(places.back().offset);
             file.write(one->bytes.data(), static_cast<std::streamsize>(bytes));
             if (bytes > 0 && bytes < one->bytes.size()) result_.torn += 1;
-            note_written(std::string_view(one->bytes).substr(0, bytes));
             shard->sim.ring().complete(one->fd, sim::Op::write, static_cast<int>(one->bytes.size()));
         }
+    for (const Place& place : places) {
+        std::ifstream file(place.file, std::ios::binary);
+        std::string there(place.bytes, '\0');
+        file.seekg(place.offset);
+        file.read(there.data(), static_cast<std::streamsize>(there.size()));
+        there.resize(static_cast<size_t>(file.gcount()));
+        note_written(there);
+    }
 }
 
 tenant::BudgetTerms World::draw_terms(uint64_t of_day) {
