@@ -458,6 +458,20 @@ class KilledLedger : public testing::TestWithParam<bool> {
     std::set<long> last_answered;
 };
 
+/// One behind the other: a page has no more than a thousand.
+std::string pages_by_model(const LoomProcess& loom, const std::string& consumer) {
+    std::string all, after;
+    for (;;) {
+        const std::string page = usage_page(loom, "?group=model&limit=1000&consumer=" + consumer + after);
+        all += page;
+        constexpr std::string_view next = R"("next":")";
+        const size_t at = page.rfind(next);
+        if (at == page.npos) return all;
+        const size_t begin = at + next.size();
+        after = "&after=" + page.substr(begin, page.find('"', begin) - begin);
+    }
+}
+
 TEST_P(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
     constexpr int kills = 60;
     ScriptedUpstream upstream(answer_with([this](const Message& asked) { return answer_to(asked); }));
@@ -480,7 +494,7 @@ TEST_P(KilledLedger, LosesNoSettledRequestAndRepeatsNone) {
     }
     upstream.end_connections();
     LoomProcess loom(conf.text());
-    const std::string page = usage_page(loom, "/tester");
+    const std::string page = pages_by_model(loom, "tester");
     const std::lock_guard lock(mutex);
     ASSERT_GT(answered.size(), 100u);
     std::map<long, size_t> places;  // in the page

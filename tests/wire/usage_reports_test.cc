@@ -236,11 +236,12 @@ TEST_F(UsageReports, WhoReadsSlowlyHoldsUpNobody_AndTakesLittleMemory) {
     RawClient slow = stalled();
     for (int i = 0; i < 20; ++i) EXPECT_EQ(admin("/healthz").status(), 200);
     EXPECT_EQ(number_in(admin("/ai/usage").body, "attempts"), 100'000);
-    EXPECT_LT(resident_kib() - before_kib, 16 * 1024) << "of an export of 25 MB";
+    const long room_kib = (is_sanitized() ? 320 : 16) * 1024;  // a sanitizer keeps what is freed for a while
+    EXPECT_LT(resident_kib() - before_kib, room_kib) << "of an export of 25 MB";
     const Message& all = slow.reader().read_rest();
     EXPECT_TRUE(all.is_whole());
     EXPECT_EQ(lines_in(all.body), 100'000u);
-    EXPECT_LT(resident_kib() - before_kib, 16 * 1024);
+    EXPECT_LT(resident_kib() - before_kib, room_kib);
 }
 
 TEST_F(UsageReports, WhoReadsNothingIsGivenUp_AndMakesRoom) {
