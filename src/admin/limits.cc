@@ -54,10 +54,13 @@ std::string periods_json(const tenant::Budget& budget, tenant::BudgetUnit unit, 
         const uint64_t all = meter.used_of_all(period, now);  // with what other Looms have
         const std::string others =
             meter.lease(period) != nullptr ? fmt::format(R"(,"others":{})", amount_json(unit, all - used)) : "";
-        out += fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}{}}})", out.size() == 1 ? "" : ",",
-                           tenant::budget_period_name(period), amount_json(unit, limit), amount_json(unit, used),
-                           amount_json(unit, all < limit ? limit - all : 0), tenant::period_span(period, unix_s).end_s,
-                           others);
+        // Where the number is not under the budget's own key.
+        const std::string tier =
+            budget.is_of_tier(unit, period) ? fmt::format(R"(,"key":{})", quoted(budget.tier_key)) : "";
+        out += fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}{}{}}})",
+                           out.size() == 1 ? "" : ",", tenant::budget_period_name(period), amount_json(unit, limit),
+                           amount_json(unit, used), amount_json(unit, all < limit ? limit - all : 0),
+                           tenant::period_span(period, unix_s).end_s, others, tier);
     }
     return out + "}";
 }

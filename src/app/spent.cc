@@ -1,21 +1,45 @@
 #include "spent.h"
 
 #include <algorithm>
+#include <array>
+#include <optional>
 
 #include "loom/observe/log.h"
+#include "loom/tenant/ledger_record.h"
 
 namespace loom::app {
 
+namespace {
+
+constexpr int64_t day_s = 86'400;
+
+/// Of those whose sums `usage` has by name. The others' names, as budgets have them, are asked for one by one.
+std::optional<store::UsageDimension> dimension_of(LimitScope scope) {
+    switch (scope) {
+        case LimitScope::team: return store::UsageDimension::team;
+        case LimitScope::tenant: return store::UsageDimension::tenant;
+        case LimitScope::consumer:
+        case LimitScope::global: return store::UsageDimension::consumer;
+        default: return std::nullopt;
+    }
+}
+
+}  // namespace
+
 tenant::BudgetTable::Spent spent_in(store::UsageStore& usage, LimitScope scope, std::string_view name,
                                     tenant::PeriodSpan span) {
-    constexpr int64_t day_s = 86'400;
-    const bool of_team = scope == LimitScope::team;
-    store::UsageQuery query{.by = of_team ? store::UsageDimension::team : store::UsageDimension::consumer,
-                            .from = span.begin_s / day_s,
-                            .to = span.end_s / day_s - 1};
+    std::array<char, tenant::ledger_text_bytes_max> room;
+    const std::string_view known_by = tenant::bounded_ledger_text(name, room);
+    const auto by = dimension_of(scope);
+    store::UsageQuery query{
+        .by = by.value_or(store::UsageDimension::consumer), .from = span.begin_s / day_s, .to = span.end_s / day_s - 1};
     if (scope == LimitScope::consumer) {
         query.of_consumer = true;
         query.consumer = name;
+    }
+    if (!by) {
+        query.spent_by = scope;
+        query.spent_name = scope == LimitScope::model ? known_by : name;
     }
     const auto answer = usage.usage({query});
     if (!answer) {
@@ -24,7 +48,9 @@ tenant::BudgetTable::Spent spent_in(store::UsageStore& usage, LimitScope scope, 
     }
     store::UsageSums sums;
     for (const store::UsageGroup& group : answer->front())
-        if (!of_team || group.name == name) sums += group.sums;
+        if ((scope != LimitScope::team || group.name == name) &&
+            (scope != LimitScope::tenant || group.name == known_by))
+            sums += group.sums;
     const auto cost = std::min<unsigned __int128>(sums.cost, money_max);
     return {.tokens = sums.total(), .money = static_cast<Money>(cost)};
 }

@@ -36,7 +36,7 @@ uint64_t told_tokens(const llm::Usage& usage) noexcept {
 /// What strangers take of a limit too is not told: its number would tell each of them what the others do.
 bool is_own(LimitScope scope) noexcept {
     return scope == LimitScope::consumer || scope == LimitScope::tier || scope == LimitScope::team ||
-           scope == LimitScope::ip;
+           scope == LimitScope::project || scope == LimitScope::tenant || scope == LimitScope::ip;
 }
 
 }  // namespace
@@ -64,8 +64,9 @@ Result<void> ClientQuota::enter() {
     tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
     if (x_.token_ != nullptr && x_.token_->own != nullptr) find_token_limits(own, own_row, team);
     if (own != nullptr) LOOM_TRY(enter_one(*own, own_row));
+    const auto owners = limits.owners.empty() ? RateLimitPlan::OwnerLimits() : limits.owners[consumer_ix];
     // The narrowest first: it refuses the most, and is its client's own.
-    for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
+    for (const Limit* const limit : {team, owners.project, owners.tenant, limits.routes[route_ix], limits.global})
         if (limit != nullptr) LOOM_TRY(enter_one(*limit, limit->row()));
     const bool asks = x_.method_ == http::Method::post || x_.endpoint_ == llm::Endpoint::realtime;
     return x_.route_->ai && asks && !llm::is_inspected(x_.endpoint_) ? check_budgets() : Result<void>();
@@ -118,8 +119,7 @@ void ClientQuota::leave_model(const Error& why) noexcept {
 Result<void> ClientQuota::reserve(const llm::Request& request) {
     const std::string_view model = x_.plan().catalogue.match(x_.model_).model;
     LOOM_TRY(enter_model(model));
-    if (llm::counts_tokens(x_.endpoint_) || (!RateLimitPlan::any_of(budgets()) && !x_.limited_->taken.counts_tokens()))
-        return {};
+    if (llm::counts_tokens(x_.endpoint_) || (!has_budgets() && !x_.limited_->taken.counts_tokens())) return {};
     x_.limited_->tokens_input = request.prompt_tokens();
     x_.limited_->input_counted = is_counted(request);
     tenant::LimitRefusal why;

@@ -31,6 +31,8 @@ struct ClientLimits {
     bool budgets_extend = true;    // until there is no more to be had
     bool extends = true;           // likewise, of its limits
 
+    ClientLimits() noexcept {}  // what it is made in is not cleared first
+
     uint64_t none_left_since_ms = 0;  // of a budget, as far as is known; 0: not so
 
     static constexpr uint64_t extension_tokens = 256;
@@ -102,6 +104,7 @@ class ClientQuota {
 
     // budgets.cc
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
+    [[nodiscard]] bool has_budgets() const noexcept;
     Result<void> check_budgets();
     [[nodiscard]] bool try_hold_budgets() noexcept;
     Result<void> hold_budgets();

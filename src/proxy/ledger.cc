@@ -100,6 +100,13 @@ void Booking::begin_attempt() {
     write_intent();
 }
 
+/// By the name that budgets of models go by; "" where that is what its provider calls it.
+std::string_view Booking::asked_model() const noexcept {
+    if (x_.model_ == x_.upstream_model_) return {};
+    const std::string_view asked = x_.plan().catalogue.match(x_.model_).model;
+    return asked == x_.upstream_model_ ? std::string_view() : asked;
+}
+
 void Booking::write_intent() {
     LedgerEntry& entry = *x_.entry_;
     tenant::LedgerIntent intent{.request = entry.request,
@@ -108,6 +115,7 @@ void Booking::write_intent() {
                                 .route = x_.route_->name,
                                 .provider = x_.provider_->name,
                                 .model = x_.upstream_model_,
+                                .asked_model = asked_model(),
                                 .input_tokens = entry.input_tokens,
                                 .output_tokens = entry.output_tokens,
                                 .cost = entry.cost};

@@ -13,7 +13,7 @@ using tenant::LimitKind;
 ToldLimit told_period(const tenant::Budget& budget, tenant::BudgetUnit unit, tenant::BudgetPeriod period,
                       int64_t unix_s) noexcept {
     const tenant::PeriodSpan span = tenant::period_span(period, unix_s);
-    return {.scope = budget.scope,
+    return {.scope = budget.scope_of(unit, period),
             .kind = LimitKind::tokens,
             .period = tenant::budget_period_name(period),
             .is_money = unit == tenant::BudgetUnit::money,

@@ -184,6 +184,7 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     }
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(database_.take_schema(schema, schema_version));
+    spent_ = LOOM_TRY(SpentSums::begin(database_));
     LOOM_TRY(prepare());
     return load();
 }
@@ -231,7 +232,7 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
     std::unordered_map<uint64_t, OpenIntent> open;
     auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
     for (;;) {
-        if (!LOOM_TRY(all.step())) return open;
+        if (!LOOM_TRY(all.step())) break;
         const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
         OpenIntent one{.id = number(0),
                        .request = number(1),
@@ -244,8 +245,11 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
                        .input = number(8),
                        .output = number(9),
                        .cost = all.number(10)};
+        one.asked_model = one.model;
         open.insert_or_assign(one.id, std::move(one));
     }
+    LOOM_TRY(SpentSums::complete(database_, open));
+    return open;
 }
 
 DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
@@ -301,17 +305,22 @@ bool UsageTable::is_new(SegmentRow& row, uint64_t id) {
 void UsageTable::open_intent(SegmentRow& row, const LedgerIntent& intent) {
     if (!is_new(row, intent.id)) return;
     row.opened += 1;
-    open_.insert_or_assign(intent.id, OpenIntent{.id = intent.id,
-                                                 .request = intent.request,
-                                                 .time_us = intent.time_us,
-                                                 .consumer = std::string(intent.consumer),
-                                                 .team = std::string(intent.team),
-                                                 .tenant = std::string(intent.tenant),
-                                                 .provider = std::string(intent.provider),
-                                                 .model = std::string(intent.model),
-                                                 .input = intent.input_tokens,
-                                                 .output = intent.output_tokens,
-                                                 .cost = intent.cost});
+    open_.insert_or_assign(
+        intent.id,
+        OpenIntent{.id = intent.id,
+                   .request = intent.request,
+                   .time_us = intent.time_us,
+                   .consumer = std::string(intent.consumer),
+                   .team = std::string(intent.team),
+                   .tenant = std::string(intent.tenant),
+                   .provider = std::string(intent.provider),
+                   .model = std::string(intent.model),
+                   .project = std::string(intent.project),
+                   .route = std::string(intent.route),
+                   .asked_model = std::string(intent.asked_model.empty() ? intent.model : intent.asked_model),
+                   .input = intent.input_tokens,
+                   .output = intent.output_tokens,
+                   .cost = intent.cost});
     opened_.push_back(intent.id);
     fresh_.emplace(intent.id, true);
 }
@@ -338,6 +347,8 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     row.sums += sums;
     const auto day = static_cast<UsageDay>(intent.time_us / us_per_day);
     intent.model = bounded_model(day, std::move(intent.model));
+    intent.asked_model = bounded_model(day, std::move(intent.asked_model));
+    spent_.add(day, intent, sums);
     added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
 }
@@ -369,6 +380,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     auto done = write(row);
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
+    spent_.forget();
     opened_.clear();
     settled_.clear();
     fresh_.clear();
@@ -380,6 +392,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
 DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
     LOOM_TRY(write_sums());
+    LOOM_TRY(spent_.write(database_));
     LOOM_TRY(write_open());
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
@@ -402,7 +415,10 @@ DatabaseResult<void> UsageTable::write_sums() {
 }
 
 DatabaseResult<void> UsageTable::write_open() {
-    for (const uint64_t id : settled_) LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+    for (const uint64_t id : settled_) {
+        LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+        LOOM_TRY(spent_.drop_open(id));
+    }
     for (const uint64_t id : opened_) {
         const auto found = open_.find(id);
         if (found == open_.end()) continue;  // settled meanwhile
@@ -411,6 +427,7 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(4, one.consumer).bind(5, one.team).bind(6, one.tenant).bind(7, one.provider).bind(8, one.model);
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
+        LOOM_TRY(spent_.put_open(one));
     }
     return {};
 }
@@ -450,6 +467,7 @@ DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
 }
 
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
+    if (query.spent_by) return std::vector{UsageGroup{query.spent_name, LOOM_TRY(spent_.spent(database_, query))}};
     const char* const column = column_of(query.by);
     auto found = LOOM_TRY(database_.prepare(
         fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,

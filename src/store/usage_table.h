@@ -16,6 +16,7 @@
 #include "ledger_segment.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "spent_sums.h"
 #include "usage_sharing.h"
 
 namespace loom::store {
@@ -26,6 +27,7 @@ struct OpenIntent {
     uint64_t request = 0;
     uint64_t time_us = 0;
     std::string consumer, team, tenant, provider, model;
+    std::string project, route, asked_model;  // of budgets (spent_sums.h)
     uint64_t input = 0;
     uint64_t output = 0;
     Money cost = -1;
@@ -135,6 +137,7 @@ class UsageTable {
 
     Database database_;
     std::optional<UsageSharing> sharing_;
+    SpentSums spent_;
     Statement add_;
     Statement open_put_;
     Statement open_drop_;

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
 
 namespace loom::store {
@@ -40,6 +42,10 @@ struct UsageQuery {
     bool of_consumer = false;
     std::string consumer;
     bool of_all_looms = false;  // where sums are shared: what other Looms have told too
+    /// In place of `by`: one group with the tokens (all as input) and the cost of one project (tenant::project_key_of),
+    /// route, or model by the name that clients ask by. Of the last two months, and of this Loom alone.
+    std::optional<LimitScope> spent_by;
+    std::string spent_name;
 };
 
 struct UsageGroup {

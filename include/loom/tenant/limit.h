@@ -84,7 +84,7 @@ struct LimitRefusal {
 /// the limits and their rows outlive it. Times are those of RateWindow.
 class Admission {
   public:
-    static constexpr size_t limits_max = limit_scope_count;
+    static constexpr size_t limits_max = limit_scope_count - 1;  // a tier's is its consumer's
     static constexpr uint64_t concurrency_wait_ms = 1'000;
     static constexpr uint64_t lease_wait_ms = 1'000;  // at least, of a limit that other Looms share
 

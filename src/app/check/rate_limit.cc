@@ -93,6 +93,10 @@ void check_rate_limits(Report& report) {
     check_named(report, "tier", values_of(config, "tier"), "no consumer is in this tier; set consumer.NAME.tier = {}");
     check_named(report, "consumer", names_of("consumer"), "there is no such consumer; add consumer.{}.api_key = …");
     check_named(report, "team", values_of(config, "team"), "no consumer is in this team; set consumer.NAME.team = {}");
+    check_named(report, "project", values_of(config, "project"),
+                "no consumer is in this project; set consumer.NAME.project = {}");
+    check_named(report, "tenant", values_of(config, "tenant"),
+                "no consumer is of this tenant; set consumer.NAME.tenant = {}");
     check_named(report, "route", names_of("route"), "there is no such route; add route.{}.path = …");
     for (const std::string& model : config.names("rate_limit.model")) {
         const std::string prefix = fmt::format("rate_limit.model.{}", model);

@@ -45,6 +45,18 @@ constexpr const char* requests_of_team = "requests of this team's consumers toge
 constexpr const char* tokens_of_team = "tokens of this team's consumers together. 0: no limit";
 constexpr const char* burst_of_team = "requests of this team that may come at once. Needs its request_rate";
 constexpr const char* concurrent_of_team = "requests under way at once, of this team. 0: any number";
+constexpr const char* requests_of_tenant =
+    "requests of this tenant's consumers together (consumer.NAME.tenant), whatever their teams and projects. 0: no "
+    "limit";
+constexpr const char* tokens_of_tenant = "tokens of this tenant's consumers together. 0: no limit";
+constexpr const char* burst_of_tenant = "requests of this tenant that may come at once. Needs its request_rate";
+constexpr const char* concurrent_of_tenant = "requests under way at once, of this tenant. 0: any number";
+constexpr const char* requests_of_project =
+    "requests of this project's consumers together (consumer.NAME.project); each tenant's project of this name has as "
+    "many of its own. 0: no limit";
+constexpr const char* tokens_of_project = "tokens of this project's consumers together. 0: no limit";
+constexpr const char* burst_of_project = "requests of this project that may come at once. Needs its request_rate";
+constexpr const char* concurrent_of_project = "requests under way at once, of this project. 0: any number";
 constexpr const char* requests_of_route = "requests of all clients on this route. 0: no limit";
 constexpr const char* tokens_of_route = "tokens of all clients on this route. 0: no limit";
 constexpr const char* burst_of_route = "requests on this route that may come at once. Needs its request_rate";
@@ -66,7 +78,8 @@ constexpr KeyRow rows[] = {
      .default_text = "on",
      .meaning =
          "answers tell what is left, by requests and by tokens, of the limit that has the least left of its client's "
-         "own (its consumer's, team's and address's), budgets in tokens too: RateLimit, RateLimit-Policy and OpenAI's "
+         "own (its consumer's, team's, project's, tenant's and address's), budgets in tokens too: RateLimit, "
+         "RateLimit-Policy and OpenAI's "
          "x-ratelimit-*, in place of the provider's. Of one that strangers share only its own 429 tells. Off: only "
          "Retry-After of those who are refused"},
     {.pattern = "rate_limit.on_store_lost",
@@ -74,8 +87,8 @@ constexpr KeyRow rows[] = {
      .default_text = "fail_open",
      .meaning =
          "where token_accounting.store.type = redis, the request_rate and token_rate of consumers, tiers, teams, "
-         "routes, "
-         "models and all clients are one for all Looms; those of addresses and of consumers that only tokens name, "
+         "projects, tenants, routes, models and all clients are one for all Looms; those of addresses and of consumers "
+         "that only tokens name, "
          "burst and concurrent are each Loom's own. While Redis does not answer for a second: fail_open, and each Loom "
          "counts alone, or fail_closed, and what is leased here is used, half a minute at most; more is refused with "
          "503",
@@ -128,6 +141,14 @@ constexpr KeyRow rows[] = {
     number("rate_limit.team.<name>.token_rate", tokens_of_team),
     number("rate_limit.team.<name>.burst", burst_of_team, "1..1000000000"),
     number("rate_limit.team.<name>.concurrent", concurrent_of_team, "0..100000000"),
+    number("rate_limit.tenant.<name>.request_rate", requests_of_tenant),
+    number("rate_limit.tenant.<name>.token_rate", tokens_of_tenant),
+    number("rate_limit.tenant.<name>.burst", burst_of_tenant, "1..1000000000"),
+    number("rate_limit.tenant.<name>.concurrent", concurrent_of_tenant, "0..100000000"),
+    number("rate_limit.project.<name>.request_rate", requests_of_project),
+    number("rate_limit.project.<name>.token_rate", tokens_of_project),
+    number("rate_limit.project.<name>.burst", burst_of_project, "1..1000000000"),
+    number("rate_limit.project.<name>.concurrent", concurrent_of_project, "0..100000000"),
     number("rate_limit.route.<name>.request_rate", requests_of_route),
     number("rate_limit.route.<name>.token_rate", tokens_of_route),
     number("rate_limit.route.<name>.burst", burst_of_route, "1..1000000000"),

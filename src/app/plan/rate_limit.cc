@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loom/base/clock.h"
@@ -89,9 +91,27 @@ class Builder {
                 team->second = make(LimitScope::team, consumer.team_key,
                                     {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
             limits_.teams.push_back(team->second);
+            make_owners(consumer);
         }
+        limits_.owners.emplace_back();
+        if (std::ranges::all_of(owners_, [](const auto& one) { return one.second == nullptr; })) limits_.owners.clear();
         limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
         limits_.teams.push_back(nullptr);
+    }
+
+    /// A project's and a tenant's limits are those of all who are in them.
+    void make_owners(const tenant::Consumer& consumer) {
+        const auto owner = [this](LimitScope scope, const std::string& name, const std::string& key) -> const Limit* {
+            if (name.empty()) return nullptr;
+            const auto [known, is_new] = owners_.try_emplace({scope, key}, nullptr);
+            if (is_new)
+                known->second =
+                    make(scope, key, {{scope, fmt::format("rate_limit.{}.{}", limit_scope_name(scope), name)}});
+            return known->second;
+        };
+        limits_.owners.push_back({.project = owner(LimitScope::project, consumer.project,
+                                                   tenant::project_key_of(consumer.tenant, consumer.project)),
+                                  .tenant = owner(LimitScope::tenant, consumer.tenant, consumer.tenant)});
     }
 
     /// Limits of those whom tokens tell of: their rows are one table's.
@@ -196,6 +216,7 @@ class Builder {
     tenant::LimitTable& table_;
     const std::span<const tenant::MadeConsumer> made_;
     const tenant::MadeLimits* own_ = nullptr;  // of the consumer at hand
+    std::map<std::pair<LimitScope, std::string>, const Limit*> owners_;
     const uint64_t now_ms_;
     proxy::RateLimitPlan limits_;
 };

@@ -1,0 +1,104 @@
+#include "spent_sums.h"
+
+#include <algorithm>
+#include <array>
+
+#include "loom/base/result.h"
+#include "loom/tenant/consumer.h"
+#include "loom/tenant/ledger_record.h"
+#include "usage_table.h"
+
+namespace loom::store {
+namespace {
+
+constexpr uint64_t pico_per_micro = 1'000'000;
+constexpr std::string_view mirror_prefix = "mirror/";  // copies of requests are on nobody's budget
+
+constexpr const char* schema = R"(
+    CREATE TABLE IF NOT EXISTS spent (
+        scope TEXT NOT NULL, name TEXT NOT NULL, day INTEGER NOT NULL, tokens INTEGER NOT NULL,
+        cost_micro INTEGER NOT NULL, cost_pico INTEGER NOT NULL, PRIMARY KEY (scope, name, day)) WITHOUT ROWID;
+    CREATE TABLE IF NOT EXISTS open_intent_of (
+        id INTEGER PRIMARY KEY, project TEXT NOT NULL, route TEXT NOT NULL, asked_model TEXT NOT NULL);)";
+
+}  // namespace
+
+DatabaseResult<SpentSums> SpentSums::begin(Database& database) {
+    LOOM_TRY(database.run(schema));
+    SpentSums sums;
+    sums.put_ = LOOM_TRY(
+        database.prepare("INSERT INTO spent VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET tokens = tokens + ?4, "
+                         "cost_micro = cost_micro + ?5, cost_pico = cost_pico + ?6"));
+    sums.open_put_ = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO open_intent_of VALUES (?1,?2,?3,?4)"));
+    sums.open_drop_ = LOOM_TRY(database.prepare("DELETE FROM open_intent_of WHERE id = ?1"));
+    return sums;
+}
+
+void SpentSums::add(UsageDay day, LimitScope scope, std::string_view name, const UsageSums& sums) {
+    if (name.empty()) return;
+    Sum& sum = added_[{day, scope, std::string(name)}];
+    sum.tokens += sums.total();
+    sum.cost += sums.cost;
+}
+
+void SpentSums::add(UsageDay day, const OpenIntent& intent, const UsageSums& sums) {
+    if (std::string_view(intent.consumer).starts_with(mirror_prefix)) return;
+    add(day, LimitScope::route, intent.route, sums);
+    add(day, LimitScope::model, intent.asked_model, sums);
+    if (!intent.project.empty())
+        add(day, LimitScope::project, tenant::project_key_of(intent.tenant, intent.project), sums);
+}
+
+DatabaseResult<void> SpentSums::write(Database& database) {
+    UsageDay newest = newest_;
+    for (const auto& [key, sum] : added_) {
+        const auto& [day, scope, name] = key;
+        newest = std::max(newest, day);
+        put_.bind(1, limit_scope_name(scope)).bind(2, name).bind(3, day).bind(4, static_cast<int64_t>(sum.tokens));
+        put_.bind(5, static_cast<int64_t>(sum.cost / pico_per_micro));
+        put_.bind(6, static_cast<int64_t>(sum.cost % pico_per_micro));
+        LOOM_TRY(put_.run());
+    }
+    if (newest == newest_) return {};
+    newest_ = newest;
+    auto old = LOOM_TRY(database.prepare("DELETE FROM spent WHERE day < ?1"));
+    return old.bind(1, newest - days_max).run();
+}
+
+DatabaseResult<void> SpentSums::put_open(const OpenIntent& intent) {
+    return open_put_.bind(1, static_cast<int64_t>(intent.id))
+        .bind(2, intent.project)
+        .bind(3, intent.route)
+        .bind(4, intent.asked_model)
+        .run();
+}
+
+DatabaseResult<void> SpentSums::drop_open(uint64_t id) { return open_drop_.bind(1, static_cast<int64_t>(id)).run(); }
+
+DatabaseResult<void> SpentSums::complete(Database& database, std::unordered_map<uint64_t, OpenIntent>& open) {
+    if (LOOM_TRY(database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'open_intent_of'")) == 0) return {};
+    auto all = LOOM_TRY(database.prepare("SELECT id, project, route, asked_model FROM open_intent_of"));
+    while (LOOM_TRY(all.step())) {
+        const auto found = open.find(static_cast<uint64_t>(all.number(0)));
+        if (found == open.end()) continue;
+        found->second.project = all.text(1);
+        found->second.route = all.text(2);
+        found->second.asked_model = all.text(3);
+    }
+    return {};
+}
+
+DatabaseResult<UsageSums> SpentSums::spent(Database& database, const UsageQuery& query) const {
+    auto found = LOOM_TRY(
+        database.prepare("SELECT sum(tokens), sum(cost_micro), sum(cost_pico) FROM spent WHERE scope = ?1 AND name = "
+                         "?2 AND day BETWEEN ?3 AND ?4"));
+    found.bind(1, limit_scope_name(*query.spent_by)).bind(2, query.spent_name).bind(3, query.from).bind(4, query.to);
+    UsageSums sums;
+    if (!LOOM_TRY(found.step())) return sums;
+    sums.input = static_cast<uint64_t>(found.number(0));
+    sums.cost = static_cast<unsigned __int128>(static_cast<uint64_t>(found.number(1))) * pico_per_micro +
+                static_cast<uint64_t>(found.number(2));
+    return sums;
+}
+
+}  // namespace loom::store
