@@ -68,6 +68,10 @@ TEST(CheckBudget, OfEveryScope) {
 }
 
 TEST(CheckBudget, WhatCanDoNothingIsTold) {
+    EXPECT_NE(more("route.plain.path = /p/*\nroute.plain.ai_gateway = off\nroute.plain.upstream = http://127.0.0.1:1\n"
+                   "token_accounting.route.plain.daily_limit = 5\n")
+                  .find("token_accounting.route.plain: counts nothing: route.plain.ai_gateway is off"),
+              std::string::npos);
     EXPECT_NE(more("token_accounting.limit.nobody.daily_limit = 5\n").find("there is no such consumer"),
               std::string::npos);
     EXPECT_NE(more("token_accounting.team.nobody.daily_limit = 5\n").find("no consumer is in this team"),

@@ -80,6 +80,18 @@ std::set<std::string> names_of(const Config& config, const char* prefix) {
     return {names.begin(), names.end()};
 }
 
+/// What is relayed as it comes has no tokens.
+void check_plain_routes(Report& report) {
+    const Config& config = report.config;
+    for (const std::string& route : names_of(config, "route"))
+        if (names_of(config, "token_accounting.route").contains(route) &&
+            !config.boolean(fmt::format("route.{}.ai_gateway", route)))
+            report.add(
+                config.place_of_name("token_accounting.route", route), false,
+                fmt::format("token_accounting.route.{}", route),
+                fmt::format("counts nothing: route.{}.ai_gateway is off, and what it relays has no tokens", route));
+}
+
 /// Whom only tokens name has no budget of its tier: there may be any number of them.
 void check_tiers_of_tokens(Report& report) {
     const Config& config = report.config;
@@ -114,6 +126,7 @@ void check_budgets(Report& report) {
     any |= check_named(report, "route", names_of(config, "route"), "there is no such route; add route.{}.path = …");
     any |= check_named(report, "model", names_of(config, "token_accounting.model"), "");
     check_tiers_of_tokens(report);
+    check_plain_routes(report);
     if (config.has("token_accounting.on_store_lost") && config.text("token_accounting.store.type") != "redis")
         report.warning("token_accounting.on_store_lost",
                        "means nothing without token_accounting.store.type = redis, by which Looms share limits");
