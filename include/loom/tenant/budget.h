@@ -216,7 +216,7 @@ class BudgetHolds {
         BudgetMeter::Hold tokens;
         BudgetMeter::Hold money;
     };
-    std::array<Held, budgets_max> held_;  // count_ of them, or entered_
+    std::array<Held, budgets_max> held_{};
     size_t count_ = 0;
     size_t entered_ = 0;  // also after settle
 };
