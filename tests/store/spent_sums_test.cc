@@ -191,9 +191,9 @@ TEST_F(SpentSumsTest, RandomCoursesAgreeWithASimpleCount) {
                                   tenant = fmt::format("t{}", random.below(2));
                 const std::string route = fmt::format("r{}", random.below(2)),
                                   asked = fmt::format("m{}", random.below(3));
-                LedgerIntent one = intent(next, random.chance(500) ? asked : "");
+                LedgerIntent one = intent(next, random.chance(500) ? std::string_view(asked) : std::string_view());
                 one.time_us = static_cast<uint64_t>(day) * day_us;
-                one.project = random.chance(800) ? project : "";
+                one.project = random.chance(800) ? std::string_view(project) : std::string_view();
                 one.tenant = tenant;
                 one.route = route;
                 take(one);
