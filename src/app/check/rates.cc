@@ -33,7 +33,9 @@ void check_rates(Report& report) {
     for (const std::string_view name : report.config.keys()) {
         if (!is_rate(name)) continue;
         const std::string key(name);
-        const auto rates = rates_at(report.config, key);
+        // Nothing is no number: a limit that a variable left empty must not be gone without a word.
+        const auto rates =
+            report.config.list(key).empty() ? parse_rates(std::vector{std::string()}, 0) : rates_at(report.config, key);
         if (!rates) {
             report.error(key, rates.error());
             continue;
