@@ -77,7 +77,7 @@ TEST(Check, RatesThatCannotBeRead) {
     EXPECT_EQ(said(""), a_number + std::string("'\n")) << "which is not how a limit is taken away";
     EXPECT_EQ(said("x", "rate_limit.request_rate.limit"), a_number + std::string("x'\n"));
     EXPECT_EQ(said("x", "rate_limit.token_rate.limit"), a_number + std::string("x'\n"));
-    EXPECT_EQ(said("x\nrate_limit.enabled = off"), a_number + std::string("x'\n")) << "off or not";
+    EXPECT_TRUE(said("x\nrate_limit.enabled = off").starts_with(a_number + std::string("x'\n"))) << "off or not";
 }
 
 TEST(Check, RatesThatMakeNoSenseTogether) {

@@ -209,6 +209,11 @@ struct Log {
         return wait_ms;
     }
     void add(uint64_t now_ms, uint64_t units) { of[now_ms / slice_ms] += units; }
+    /// What no span reaches any more.
+    void forget(uint64_t now_ms) {
+        const uint64_t slice = now_ms / slice_ms;
+        of.erase(of.begin(), of.lower_bound(slice - std::min<uint64_t>(slice, RateWindow::slice_count)));
+    }
     void give_back(uint64_t slice, uint64_t units) {
         if (const auto it = of.find(slice); it != of.end()) it->second -= std::min(it->second, units);
     }
@@ -235,9 +240,9 @@ TEST(SeveralWindows, BruteForce_AsLogsOfSlicesSay) {
         std::mt19937 random(seed);
         std::vector<Window> requests, tokens;
         for (size_t i = 0; i < 4; ++i) {
-            const uint64_t growth = uint64_t{1} << (2 * i);
-            if (i < 1 + seed % 4) requests.push_back({20 * growth + random() % 20, lengths[i]});
-            if (i < 1 + seed / 4 % 4) tokens.push_back({8'000 * growth + random() % 4'000, lengths[i]});
+            constexpr std::array<uint64_t, 4> growth = {20, 40, 80, 200};  // so that each is the one that refuses
+            if (i < 1 + seed % 4) requests.push_back({growth[i] + random() % 20, lengths[i]});
+            if (i < 1 + seed / 4 % 4) tokens.push_back({300 * growth[i] + random() % 4'000, lengths[i]});
         }
         const Several limit(requests, tokens);
         std::vector<Log> request_logs(requests.begin(), requests.end()), token_logs(tokens.begin(), tokens.end());
@@ -249,7 +254,9 @@ TEST(SeveralWindows, BruteForce_AsLogsOfSlicesSay) {
         std::deque<UnderWay> under_way;
         uint64_t now_ms = 1'000;
         for (int i = 0; i < 3'000; ++i) {
-            now_ms += random() % 30 == 0 ? random() % 2'000'000 : random() % 3'000;
+            now_ms += random() % 60 == 0 ? random() % 2'000'000 : random() % 3'000;
+            for (std::vector<Log>* const logs : {&request_logs, &token_logs})
+                for (Log& log : *logs) log.forget(now_ms);
             UnderWay one{.at_ms = now_ms, .reserved = 1 + random() % 1'500};
             LimitRefusal why;
             const auto request_fault = refuses(request_logs, now_ms, 1);
