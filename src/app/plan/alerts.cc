@@ -4,6 +4,7 @@
 
 #include "client_place.h"
 #include "loom/base/base64.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -13,10 +14,6 @@ using config::Config;
 constexpr size_t secret_bytes_min = 24;  // Standard Webhooks: 192 bits
 constexpr std::string_view secret_prefix = "whsec_";
 constexpr const char* ca_key = "alerts.webhook.tls.ca_file";
-
-uint64_t ms(const Config& config, std::string_view key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
-}
 
 /// Null after a message.
 net::TlsTrustPtr trust_of(const Config& config, TlsFiles& files, std::vector<std::string>& messages) {
