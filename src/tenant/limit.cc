@@ -44,6 +44,15 @@ void tell_later(const Limit& limit, LimitKind kind, const LimitRow& row, uint64_
     tell_window(*window, terms, now_ms, units, why);
 }
 
+/// `from` had no room for a request; `of_first` is the row of the limit whose window it is.
+[[gnu::noinline]] void tell_requests(const Limit& from, const LimitRow& its, const LimitRow& of_first, uint64_t now_ms,
+                                     LimitRefusal& why) noexcept {
+    why = {.of = &from, .kind = LimitKind::requests};
+    tell_window(*its.requests, from.terms.requests, now_ms, 1, why);
+    for (const Limit* one = from.longer; one != nullptr; one = one->longer)
+        tell_later(*one, LimitKind::requests, one->row_beside(of_first), now_ms, 1, why);
+}
+
 /// The row of this name, if a configuration still has it.
 template <class Row, class Rows>
 std::shared_ptr<Row> find_or_make(Rows& rows, std::string_view identity) {
@@ -82,15 +91,11 @@ bool Admission::enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, 
         if (slice) {
             passes_[count_] = {.of = &limit, .row = row, .request_slice = *slice};
             count_ += 1;
-            if (limit.longer != nullptr && !enter_longer(limit, row, now_ms, why)) return false;
             why = {};
-            return true;
+            return limit.longer == nullptr || enter_longer(limit, row, now_ms, why);
         }
         row.level->burst.give_back(terms.burst, 1);
-        why.kind = LimitKind::requests;
-        tell_window(*row.requests, terms.requests, now_ms, 1, why);
-        for (const Limit* one = limit.longer; one != nullptr; one = one->longer)
-            tell_later(*one, LimitKind::requests, one->row_beside(row), now_ms, 1, why);
+        tell_requests(limit, row, row, now_ms, why);
     } else {
         why.kind = LimitKind::burst;
         why.wait_ms = row.level->burst.wait_ms(terms.burst, now_ms, 1);
@@ -99,8 +104,10 @@ bool Admission::enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, 
     return false;
 }
 
-/// The shortest first: it refuses the most. Where one of them has no room nothing of the whole limit is taken.
-bool Admission::enter_longer(const Limit& limit, const LimitRow& row, uint64_t now_ms, LimitRefusal& why) noexcept {
+/// The shortest first: it refuses the most. Where one of them has no room nothing of the whole limit is taken. Apart,
+/// so that a limit in one window has a branch of it alone.
+[[gnu::noinline]] bool Admission::enter_longer(const Limit& limit, const LimitRow& row, uint64_t now_ms,
+                                               LimitRefusal& why) noexcept {
     for (const Limit* one = limit.longer; one != nullptr; one = one->longer) {
         LOOM_ASSERT(count_ < passes_max);  // a limit has windows_max of them
         const WindowTerms& requests = one->terms.requests;
@@ -108,10 +115,7 @@ bool Admission::enter_longer(const Limit& limit, const LimitRow& row, uint64_t n
         std::optional<uint32_t> slice = 0;
         if (requests.limits()) slice = its.requests->take(requests, now_ms, 1);
         if (!slice) {
-            why = {.of = one, .kind = LimitKind::requests};
-            tell_window(*its.requests, requests, now_ms, 1, why);
-            for (const Limit* other = one->longer; other != nullptr; other = other->longer)
-                tell_later(*other, LimitKind::requests, other->row_beside(row), now_ms, 1, why);
+            tell_requests(*one, its, row, now_ms, why);
             abandon_last();
             return false;
         }
@@ -151,7 +155,8 @@ bool Admission::take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why)
 }
 
 /// By the window that refused, or a longer one of the same limit.
-void Admission::tell_tokens(size_t refused, uint64_t now_ms, uint64_t tokens, LimitRefusal& why) const noexcept {
+[[gnu::noinline]] void Admission::tell_tokens(size_t refused, uint64_t now_ms, uint64_t tokens,
+                                              LimitRefusal& why) const noexcept {
     const Pass& pass = passes_[refused];
     why = {.of = pass.of, .kind = LimitKind::tokens};
     tell_window(*pass.row.tokens, pass.of->terms.tokens, now_ms, tokens, why);
