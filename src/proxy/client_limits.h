@@ -16,6 +16,8 @@ namespace loom::proxy {
 class Exchange;
 
 struct ClientLimits {
+    ClientLimits() noexcept {}  // not zeroed first: most of what it has taken is never touched
+
     tenant::Admission taken;
     tenant::LimitRefusal refusal;  // of == null: it was admitted
     tenant::BudgetHolds budgets;

@@ -334,6 +334,37 @@ TEST_F(Jwt, WhomATokenNamesIsUnderItsTenantsAndItsProjectsBudgets) {
     EXPECT_TRUE(contains(ask_with("sk-mate", body).body, "rate_limit.tenant.acme.request_rate is 6"));
 }
 
+/// Tiers may have windows of other lengths: a bearer's row has all of them.
+TEST_F(Jwt, ATiersSeveralWindowsAreEachBearersOwn) {
+    conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");
+    conf.set("rate_limit.tier.quick.request_rate", "2/3s, 3/1h")
+        .set("rate_limit.tier.slow.request_rate", "2/12h, 3/1d");
+    conf.set("rate_limit.tier.quick.token_rate", "100000/1m, 200000/2h").set("rate_limit.request_rate.limit", "5");
+    start(answer_always(answer(chat_answer)));
+    const auto asked = [&](const std::string& name, const std::string& tier) {
+        return ask_with(maker.token(claims(name, R"(,"tier":")" + tier + "\"")));
+    };
+    const auto expect_refused_by = [](const Message& refused, std::string_view what) {
+        EXPECT_EQ(refused.status(), 429);
+        EXPECT_TRUE(contains(refused.body, what)) << refused.body;
+    };
+    for (const char* const name : {"a", "b"})
+        for (int i = 0; i < 2; ++i) EXPECT_EQ(asked(name, "quick").status(), 200) << name;
+    const Message over = asked("a", "quick");
+    expect_refused_by(over, "rate_limit.tier.quick.request_rate is 2 requests in 3s");
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(asked("c", "slow").status(), 200);
+    expect_refused_by(asked("c", "slow"), "rate_limit.tier.slow.request_rate is 2 requests in 43200s");
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(asked("d", "none").status(), 200);
+    expect_refused_by(asked("d", "none"), "rate_limit.request_rate.limit is 5 requests in 60s");
+    std::this_thread::sleep_for(std::chrono::milliseconds(3'200));
+    const Message third = asked("a", "quick");
+    EXPECT_EQ(third.status(), 200);
+    EXPECT_EQ(third.head.value("ratelimit-policy"),
+              R"("tier-requests-3s";q=2;w=3, "tier-requests-1h";q=3;w=3600, "tier-tokens-1m";q=100000;w=60, )"
+              R"("tier-tokens-2h";q=200000;w=7200)");
+    expect_refused_by(asked("a", "quick"), "rate_limit.tier.quick.request_rate is 3 requests in 3600s");
+}
+
 // --- tokens that are none
 
 TEST_F(Jwt, AttacksAreRefused) {
