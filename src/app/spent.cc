@@ -13,14 +13,26 @@ namespace {
 
 constexpr int64_t day_s = 86'400;
 
-/// Of those whose sums `usage` has by name. The others' names, as budgets have them, are asked for one by one.
+/// Of those whose sums are kept by name. Routes' and models', by the name that clients ask by, are asked for one by one.
 std::optional<store::UsageDimension> dimension_of(LimitScope scope) {
     switch (scope) {
         case LimitScope::team: return store::UsageDimension::team;
+        case LimitScope::project: return store::UsageDimension::project;
         case LimitScope::tenant: return store::UsageDimension::tenant;
         case LimitScope::consumer:
         case LimitScope::global: return store::UsageDimension::consumer;
         default: return std::nullopt;
+    }
+}
+
+/// known_by  the name as the ledger writes it.
+bool is_of(LimitScope scope, const std::string& group, std::string_view name, std::string_view known_by) {
+    switch (scope) {
+        case LimitScope::team:
+        case LimitScope::project: return group == name;
+        case LimitScope::tenant: return group == known_by;
+        case LimitScope::global: return !tenant::is_ledger_copy(group);
+        default: return true;
     }
 }
 
@@ -35,11 +47,11 @@ tenant::BudgetTable::Spent spent_in(store::UsageStore& usage, LimitScope scope, 
         .by = by.value_or(store::UsageDimension::consumer), .from = span.begin_s / day_s, .to = span.end_s / day_s - 1};
     if (scope == LimitScope::consumer) {
         query.of_consumer = true;
-        query.consumer = name;
+        query.consumer = known_by;
     }
     if (!by) {
         query.spent_by = scope;
-        query.spent_name = scope == LimitScope::model ? known_by : name;
+        query.spent_name = known_by;
     }
     const auto answer = usage.usage({query});
     if (!answer) {
@@ -48,9 +60,7 @@ tenant::BudgetTable::Spent spent_in(store::UsageStore& usage, LimitScope scope, 
     }
     store::UsageSums sums;
     for (const store::UsageGroup& group : answer->front())
-        if ((scope != LimitScope::team || group.name == name) &&
-            (scope != LimitScope::tenant || group.name == known_by))
-            sums += group.sums;
+        if (is_of(scope, group.name, name, known_by)) sums += group.sums;
     const auto cost = std::min<unsigned __int128>(sums.cost, money_max);
     return {.tokens = sums.total(), .money = static_cast<Money>(cost)};
 }

@@ -18,9 +18,8 @@ using tenant::LedgerExit;
 using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
-constexpr std::string_view anonymous = "anonymous";    // where a route asks for no key
-constexpr uint16_t beaten_status = 499;                // it has no client any more
-constexpr std::string_view mirror_prefix = "mirror/";  // no consumer's name has a slash
+constexpr std::string_view anonymous = "anonymous";  // where a route asks for no key
+constexpr uint16_t beaten_status = 499;              // it has no client any more
 
 tenant::LedgerTokens tokens_of(const llm::Usage& usage) noexcept {
     return {.input = usage.input,
@@ -119,7 +118,7 @@ void Booking::write_intent() {
                                 .input_tokens = entry.input_tokens,
                                 .output_tokens = entry.output_tokens,
                                 .cost = entry.cost};
-    if (x_.client_->is_mirror()) intent.consumer = x_.text_.join(mirror_prefix, "", x_.provider_->name);
+    if (x_.client_->is_mirror()) intent.consumer = x_.text_.join(tenant::ledger_copy_prefix, "", x_.provider_->name);
     if (x_.consumer_ != nullptr) {
         intent.team = x_.consumer_->team;
         intent.project = x_.consumer_->project;

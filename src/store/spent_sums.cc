@@ -4,7 +4,6 @@
 #include <array>
 
 #include "loom/base/result.h"
-#include "loom/tenant/consumer.h"
 #include "loom/tenant/ledger_record.h"
 #include "usage_table.h"
 
@@ -12,14 +11,12 @@ namespace loom::store {
 namespace {
 
 constexpr uint64_t pico_per_micro = 1'000'000;
-constexpr std::string_view mirror_prefix = "mirror/";  // copies of requests are on nobody's budget
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS spent (
         scope TEXT NOT NULL, name TEXT NOT NULL, day INTEGER NOT NULL, tokens INTEGER NOT NULL,
         cost_micro INTEGER NOT NULL, cost_pico INTEGER NOT NULL, PRIMARY KEY (scope, name, day)) WITHOUT ROWID;
-    CREATE TABLE IF NOT EXISTS open_intent_of (
-        id INTEGER PRIMARY KEY, project TEXT NOT NULL, route TEXT NOT NULL, asked_model TEXT NOT NULL);)";
+    CREATE TABLE IF NOT EXISTS open_asked (id INTEGER PRIMARY KEY, route TEXT NOT NULL, model TEXT NOT NULL);)";
 
 }  // namespace
 
@@ -29,8 +26,8 @@ DatabaseResult<SpentSums> SpentSums::begin(Database& database) {
     sums.put_ = LOOM_TRY(
         database.prepare("INSERT INTO spent VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET tokens = tokens + ?4, "
                          "cost_micro = cost_micro + ?5, cost_pico = cost_pico + ?6"));
-    sums.open_put_ = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO open_intent_of VALUES (?1,?2,?3,?4)"));
-    sums.open_drop_ = LOOM_TRY(database.prepare("DELETE FROM open_intent_of WHERE id = ?1"));
+    sums.open_put_ = LOOM_TRY(database.prepare("INSERT OR REPLACE INTO open_asked VALUES (?1,?2,?3)"));
+    sums.open_drop_ = LOOM_TRY(database.prepare("DELETE FROM open_asked WHERE id = ?1"));
     return sums;
 }
 
@@ -42,11 +39,9 @@ void SpentSums::add(UsageDay day, LimitScope scope, std::string_view name, const
 }
 
 void SpentSums::add(UsageDay day, const OpenIntent& intent, const UsageSums& sums) {
-    if (std::string_view(intent.consumer).starts_with(mirror_prefix)) return;
+    if (tenant::is_ledger_copy(intent.consumer)) return;
     add(day, LimitScope::route, intent.route, sums);
     add(day, LimitScope::model, intent.asked_model, sums);
-    if (!intent.project.empty())
-        add(day, LimitScope::project, tenant::project_key_of(intent.tenant, intent.project), sums);
 }
 
 DatabaseResult<void> SpentSums::write(Database& database) {
@@ -66,24 +61,19 @@ DatabaseResult<void> SpentSums::write(Database& database) {
 }
 
 DatabaseResult<void> SpentSums::put_open(const OpenIntent& intent) {
-    return open_put_.bind(1, static_cast<int64_t>(intent.id))
-        .bind(2, intent.project)
-        .bind(3, intent.route)
-        .bind(4, intent.asked_model)
-        .run();
+    return open_put_.bind(1, static_cast<int64_t>(intent.id)).bind(2, intent.route).bind(3, intent.asked_model).run();
 }
 
 DatabaseResult<void> SpentSums::drop_open(uint64_t id) { return open_drop_.bind(1, static_cast<int64_t>(id)).run(); }
 
 DatabaseResult<void> SpentSums::complete(Database& database, std::unordered_map<uint64_t, OpenIntent>& open) {
-    if (LOOM_TRY(database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'open_intent_of'")) == 0) return {};
-    auto all = LOOM_TRY(database.prepare("SELECT id, project, route, asked_model FROM open_intent_of"));
+    if (LOOM_TRY(database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'open_asked'")) == 0) return {};
+    auto all = LOOM_TRY(database.prepare("SELECT id, route, model FROM open_asked"));
     while (LOOM_TRY(all.step())) {
         const auto found = open.find(static_cast<uint64_t>(all.number(0)));
         if (found == open.end()) continue;
-        found->second.project = all.text(1);
-        found->second.route = all.text(2);
-        found->second.asked_model = all.text(3);
+        found->second.route = std::string(all.text(1));
+        found->second.asked_model = std::string(all.text(2));
     }
     return {};
 }

@@ -1,5 +1,5 @@
-// What was spent by project, route and model, by day: what budgets of these find again at the next start. A model's
-// name is the one that clients ask by, which `usage` does not tell.
+// What was spent by route and by model, by day: what budgets of these find again at the next start. A model's name is
+// the one that clients ask by, which `usage` does not tell; what a project has spent is in `project_usage`.
 //
 // In tables of their own, beside those that usage.db always had: a Loom that does not know them reads on, and what it
 // folds is not in these sums.
@@ -33,7 +33,7 @@ class SpentSums {
     /// Within the caller's transaction.
     [[nodiscard]] DatabaseResult<void> write(Database& database);
 
-    /// Whose an intent is that is open at the end of a commit, and that is open no more.
+    /// Of an intent that is open at the end of a commit, what was asked for; and that it is open no more.
     [[nodiscard]] DatabaseResult<void> put_open(const OpenIntent& intent);
     [[nodiscard]] DatabaseResult<void> drop_open(uint64_t id);
     /// The same for those that were read back. Of a database that is only read, nothing may be there.

@@ -18,6 +18,7 @@ using tenant::LedgerSettlement;
 
 constexpr int64_t schema_version = 1;
 constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
+constexpr UsageDay day_max = 1'000'000;         // of the year 4707
 constexpr uint64_t pico_per_micro = 1'000'000;  // Money in two columns, whose sums fit
 
 constexpr const char* schema = R"(
@@ -69,22 +70,36 @@ UsageSums sums_at(const Statement& row, int at) {
     return sums;
 }
 
+// tenant::team_key_of(); a project is its tenant's as a team is.
+constexpr const char* key_of_team =
+    "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE "
+    "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || team END";
+constexpr const char* key_of_project =
+    "CASE WHEN project = '' OR (tenant = '' AND instr(project, '/') = 0) THEN project ELSE "
+    "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || project END";
+
 const char* column_of(UsageDimension by) noexcept {
     switch (by) {
         case UsageDimension::consumer: return "consumer";
-        case UsageDimension::team:
-            // tenant::team_key_of()
-            return "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE "
-                   "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || "
-                   "team "
-                   "END";
+        case UsageDimension::team: return key_of_team;
         case UsageDimension::tenant: return "tenant";
         case UsageDimension::provider: return "provider";
         case UsageDimension::model: return "model";
         case UsageDimension::provenance: return "provenance";
         case UsageDimension::day: return "day";
+        case UsageDimension::project: return key_of_project;
     }
     return "consumer";
+}
+
+constexpr int first_only = 6;  // of a query's parameters: what UsageQuery::only names
+
+std::string only_of(const UsageQuery& query) {
+    std::string text = query.of_consumer ? "AND consumer = ?3" : "";
+    if (!query.after.empty()) text += fmt::format(" AND {} > ?5", column_of(query.by));
+    for (size_t i = 0; i < query.only.size(); ++i)
+        text += fmt::format(" AND {} = ?{}", column_of(query.only[i].in), static_cast<size_t>(first_only) + i);
+    return text;
 }
 
 SegmentRow segment_at(const Statement& row) {
@@ -195,6 +210,8 @@ DatabaseResult<void> UsageTable::share(std::string loom_id) {
 }
 
 DatabaseResult<void> UsageTable::prepare() {
+    retention_ = LOOM_TRY(UsageRetention::begin(database_, "usage"));
+    projects_retention_ = LOOM_TRY(UsageRetention::begin(database_, "project_usage"));
     add_ = LOOM_TRY(database_.prepare(
         "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
         "ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, input = input + ?10, "
@@ -213,6 +230,7 @@ DatabaseResult<void> UsageTable::prepare() {
 
 DatabaseResult<void> UsageTable::load() {
     must_load_ = true;
+    projects_ = LOOM_TRY(ProjectUsage::begin(database_));
     auto open = LOOM_TRY(read_open());
     gaps_ = LOOM_TRY(read_gaps());
     open_ = std::move(open);
@@ -231,8 +249,7 @@ DatabaseResult<std::map<uint64_t, uint64_t>> UsageTable::read_gaps() {
 DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open() {
     std::unordered_map<uint64_t, OpenIntent> open;
     auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
-    for (;;) {
-        if (!LOOM_TRY(all.step())) break;
+    while (LOOM_TRY(all.step())) {
         const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
         OpenIntent one{.id = number(0),
                        .request = number(1),
@@ -242,12 +259,15 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
                        .tenant = std::string(all.text(5)),
                        .provider = std::string(all.text(6)),
                        .model = std::string(all.text(7)),
+                       .project = {},
+                       .route = {},
+                       .asked_model = std::string(all.text(7)),
                        .input = number(8),
                        .output = number(9),
                        .cost = all.number(10)};
-        one.asked_model = one.model;
         open.insert_or_assign(one.id, std::move(one));
     }
+    LOOM_TRY(projects_.complete(database_, open));
     LOOM_TRY(SpentSums::complete(database_, open));
     return open;
 }
@@ -349,6 +369,7 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     intent.model = bounded_model(day, std::move(intent.model));
     intent.asked_model = bounded_model(day, std::move(intent.asked_model));
     spent_.add(day, intent, sums);
+    projects_.add(day, intent, tenant::ledger_provenance_name(settlement.provenance), sums);
     added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
 }
@@ -381,6 +402,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
     spent_.forget();
+    projects_.forget();
     opened_.clear();
     settled_.clear();
     fresh_.clear();
@@ -394,6 +416,7 @@ DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(write_sums());
     LOOM_TRY(spent_.write(database_));
     LOOM_TRY(write_open());
+    LOOM_TRY(projects_.write(database_));
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
     return database_.run("COMMIT");
@@ -418,6 +441,7 @@ DatabaseResult<void> UsageTable::write_open() {
     for (const uint64_t id : settled_) {
         LOOM_TRY(open_drop_.bind(1, stored(id)).run());
         LOOM_TRY(spent_.drop_open(id));
+        projects_.drop_open(id);
     }
     for (const uint64_t id : opened_) {
         const auto found = open_.find(id);
@@ -428,6 +452,7 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
         LOOM_TRY(spent_.put_open(one));
+        projects_.put_open(one);
     }
     return {};
 }
@@ -466,15 +491,38 @@ DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
     return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
 }
 
+/// In place of a table: all that has to do with its days.
+std::string UsageTable::rows_of(const UsageQuery& query) const {
+    const auto is_project = [](const UsageOnly& one) { return one.in == UsageDimension::project; };
+    const bool by_project = query.by == UsageDimension::project || std::ranges::any_of(query.only, is_project);
+    const bool all_looms = query.of_all_looms && sharing_ && !by_project;
+    const bool by_day = query.by == UsageDimension::day;
+    const char* const table = by_project ? "project_usage" : "usage";
+    const UsageRetention& retention = by_project ? projects_retention_ : retention_;
+    const std::string months = by_day ? std::string() : retention.month_rows(query.from, query.to);
+    if (!all_looms && months.empty()) return table;
+    return fmt::format("(SELECT * FROM {}{}{})", table, all_looms ? UsageSharing::and_others : "", months);
+}
+
+DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {
+    const bool more = LOOM_TRY(retention_.step(database_, terms));
+    const bool more_projects = projects_.any() && LOOM_TRY(projects_retention_.step(database_, terms));
+    return more || more_projects;
+}
+
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
     if (query.spent_by) return std::vector{UsageGroup{query.spent_name, LOOM_TRY(spent_.spent(database_, query))}};
     const char* const column = column_of(query.by);
+    const std::string rows = rows_of(query);
+    if (rows.contains("project_usage") && !projects_.any()) return std::vector<UsageGroup>();
     auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,
-                    sum_columns, query.of_consumer ? "AND consumer = ?3" : "",
-                    query.of_all_looms && sharing_ ? UsageSharing::all_rows : "usage")));
+        fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0} {4}", column,
+                    sum_columns, only_of(query), rows, query.limit == 0 ? "" : "LIMIT ?4")));
     found.bind(1, query.from).bind(2, query.to);
     if (query.of_consumer) found.bind(3, query.consumer);
+    for (size_t i = 0; i < query.only.size(); ++i) found.bind(first_only + static_cast<int>(i), query.only[i].name);
+    if (query.limit > 0) found.bind(4, stored(query.limit));
+    if (!query.after.empty()) found.bind(5, query.after);
     std::vector<UsageGroup> groups;
     while (LOOM_TRY(found.step())) {
         const bool by_day = query.by == UsageDimension::day;
@@ -484,8 +532,9 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
 }
 
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
-    auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", sharing_ ? UsageSharing::all_rows : "usage")));
+    const UsageQuery ever{.to = day_max, .consumer = {}, .of_all_looms = true};
+    auto found =
+        LOOM_TRY(database_.prepare(fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", rows_of(ever))));
     return found.bind(1, consumer).step();
 }
 
@@ -494,9 +543,11 @@ DatabaseResult<uint64_t> UsageTable::open_rows() {
 }
 
 DatabaseResult<UsageSums> UsageTable::total() {
-    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM usage", sum_columns)));
-    if (!LOOM_TRY(found.step())) return UsageSums();
-    return sums_at(found, 0);
+    const UsageQuery ever{.to = day_max, .consumer = {}};
+    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM {}", sum_columns, rows_of(ever))));
+    UsageSums sums = LOOM_TRY(retention_.gone(database_, sum_columns, sums_at));
+    if (LOOM_TRY(found.step())) sums += sums_at(found, 0);
+    return sums;
 }
 
 }  // namespace loom::store

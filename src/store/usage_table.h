@@ -16,7 +16,9 @@
 #include "ledger_segment.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "project_usage.h"
 #include "spent_sums.h"
+#include "usage_retention.h"
 #include "usage_sharing.h"
 
 namespace loom::store {
@@ -27,7 +29,7 @@ struct OpenIntent {
     uint64_t request = 0;
     uint64_t time_us = 0;
     std::string consumer, team, tenant, provider, model;
-    std::string project, route, asked_model;  // of budgets (spent_sums.h)
+    std::string project, route, asked_model;  // the name that its client asked by
     uint64_t input = 0;
     uint64_t output = 0;
     Money cost = -1;
@@ -104,7 +106,11 @@ class UsageTable {
 
     [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(const UsageQuery& query);
     [[nodiscard]] DatabaseResult<bool> knows(const std::string& consumer);
+    /// Of all that was ever settled, what is not kept any more included.
     [[nodiscard]] DatabaseResult<UsageSums> total();
+    /// See UsageRetention::step.
+    [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
+    [[nodiscard]] DatabaseResult<UsageKept> kept() { return retention_.kept(database_); }
     /// All that is read from here on is of one moment, for as long as the table lives.
     [[nodiscard]] DatabaseResult<void> hold_still() { return database_.run("BEGIN"); }
     [[nodiscard]] DatabaseResult<uint64_t> open_rows();
@@ -120,6 +126,7 @@ class UsageTable {
     explicit UsageTable(Database database) : database_(std::move(database)) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
     [[nodiscard]] DatabaseResult<void> begin_to_read();
+    [[nodiscard]] std::string rows_of(const UsageQuery& query) const;
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> load();
     [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();
@@ -137,6 +144,9 @@ class UsageTable {
 
     Database database_;
     std::optional<UsageSharing> sharing_;
+    UsageRetention retention_;
+    ProjectUsage projects_;
+    UsageRetention projects_retention_;
     SpentSums spent_;
     Statement add_;
     Statement open_put_;

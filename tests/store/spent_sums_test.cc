@@ -15,6 +15,7 @@
 #include "../sim/random.h"
 #include "directory.h"
 #include "loom/tenant/ledger_record.h"
+#include "usage_retention.h"
 #include "usage_table.h"
 
 namespace loom::store {
@@ -51,10 +52,21 @@ class SpentSumsTest : public testing::Test {
                               .cost = cost});
     }
     UsageSums spent(LimitScope by, std::string_view name, UsageDay from = some_day, UsageDay to = some_day) {
-        const auto groups =
-            table->usage({.from = from, .to = to, .consumer = {}, .spent_by = by, .spent_name = std::string(name)});
-        EXPECT_TRUE(groups && groups->size() == 1) << (groups ? "" : groups.error().text);
+        UsageQuery query{.from = from, .to = to, .consumer = {}, .spent_by = by, .spent_name = std::string(name)};
+        if (by == LimitScope::project) {
+            query.by = UsageDimension::project;
+            query.only = {{UsageDimension::project, std::string(name)}};
+            query.spent_by.reset();
+        }
+        const auto groups = table->usage(query);
+        EXPECT_TRUE(groups && groups->size() <= 1) << (groups ? "" : groups.error().text);
         return groups && !groups->empty() ? groups->front().sums : UsageSums();
+    }
+    /// The database is as if these were never made.
+    void drop(const std::string& tables) {
+        table.reset();
+        auto database = *Database::open(directory.file("usage.db"));
+        ASSERT_TRUE(database.run(tables.c_str()));
     }
     uint64_t tokens(LimitScope by, std::string_view name, UsageDay from = some_day, UsageDay to = some_day) {
         return spent(by, name, from, to).total();
@@ -134,15 +146,26 @@ TEST_F(SpentSumsTest, CopiesOfRequestsAreOnNobodysBudget) {
     EXPECT_EQ(tokens(LimitScope::model, "gpt-4o"), 0u);
 }
 
-/// As an older Loom has left it, with an intent that is open.
+/// As a Loom has left it that summed up projects for reports alone, with an intent that is open.
+TEST_F(SpentSumsTest, ADatabaseWithProjectsAloneIsTakenAsItIs) {
+    take(intent(1, "fast"));
+    take(intent(2, "fast"));
+    settle(2, 20, 6, 0);
+    commit();
+    drop("DROP TABLE spent; DROP TABLE open_asked");
+    ASSERT_TRUE(UsageTable::open_to_read(directory.file("usage.db")));
+    open();
+    settle(1, 10, 3, 0);
+    commit();
+    EXPECT_EQ(tokens(LimitScope::project, "acme/x"), 39u) << "what was spent before counts";
+    EXPECT_EQ(tokens(LimitScope::model, "gpt-4o"), 13u) << "the name at the provider is the best that is known";
+}
+
+/// As an older one has left it.
 TEST_F(SpentSumsTest, ADatabaseOfBeforeIsTakenAsItIs) {
     take(intent(1));
     commit();
-    table.reset();
-    {
-        auto database = *Database::open(directory.file("usage.db"));
-        ASSERT_TRUE(database.run("DROP TABLE spent; DROP TABLE open_intent_of"));
-    }
+    drop("DROP TABLE spent; DROP TABLE open_asked; DROP TABLE project_usage; DROP TABLE open_project");
     ASSERT_TRUE(UsageTable::open_to_read(directory.file("usage.db"))) << "nothing is made where it is only read";
     open();
     settle(1, 10, 3, 0);
@@ -167,6 +190,31 @@ TEST_F(SpentSumsTest, DaysThatNoPeriodNeedsGo) {
     at(3, some_day + SpentSums::days_max + 1);
     EXPECT_EQ(tokens(LimitScope::route, "ai", 0, some_day + 100), 2u);
     EXPECT_EQ(tokens(LimitScope::route, "ai", some_day, some_day), 0u);
+}
+
+/// What the retention of sums takes is of months that no budget asks for: see retention_terms. All else stays by day.
+TEST_F(SpentSumsTest, RetentionLeavesWhatBudgetsAskFor) {
+    const auto at = [this](uint64_t id, UsageDay day) {
+        LedgerIntent one = intent(id);
+        one.time_us = static_cast<uint64_t>(day) * day_us;
+        take(one);
+        settle(id, 1, 0, 0);
+        commit();
+    };
+    constexpr UsageDay month_begin = 19'783;  // 2024-03-01, a Friday
+    constexpr UsageDay today = month_begin + 2;
+    at(1, month_begin - 40);
+    at(2, month_begin - 4);  // the Monday of its week
+    at(3, month_begin);
+    at(4, today);
+    const RetentionTerms terms = retention_terms({.days = 1, .months = 1}, today, false);
+    while (*table->retain(terms)) continue;
+    for (const LimitScope scope : {LimitScope::project, LimitScope::route}) {
+        const char* const name = scope == LimitScope::project ? "acme/x" : "ai";
+        EXPECT_EQ(tokens(scope, name, today, today), 1u);
+        EXPECT_EQ(tokens(scope, name, month_begin - 4, month_begin + 2), 3u) << "of the week";
+        EXPECT_EQ(tokens(scope, name, month_begin, month_begin + 30), 2u) << "of the month";
+    }
 }
 
 TEST_F(SpentSumsTest, RandomCoursesAgreeWithASimpleCount) {

@@ -159,6 +159,40 @@ TEST(SeveralWindows, TokensAreReservedExtendedAndSettledInEach) {
     EXPECT_EQ(limit.first().level->concurrent.load(), 0u);
 }
 
+/// A stream that outgrows what was reserved where one of the windows has no room: it is booked in each as it is used.
+TEST(SeveralWindows, WhatIsOverdrawnCountsInEach) {
+    const Several limit({}, {{1'000, second_ms}, {1'200, minute_ms}, {100'000, hour_ms}});
+    const auto all = [&](uint64_t now_ms) {
+        return std::array{limit.tokens(0, now_ms), limit.tokens(1, now_ms), limit.tokens(2, now_ms)};
+    };
+    Admission stream, other;
+    LimitRefusal why;
+    ASSERT_TRUE(limit.enter(stream, 0, why) && stream.reserve(0, 900, why));
+    ASSERT_FALSE(stream.extend(3'000, 400, why));
+    EXPECT_EQ(why.of, &limit.limits[1]);
+    stream.overdraw(3'000, 1'300);
+    EXPECT_EQ(all(3'000), (std::array<uint64_t, 3>{400, 1'300, 1'300}));
+    EXPECT_EQ(stream.reserved(), 1'300u);
+    stream.overdraw(5'000, 1'500);
+    stream.overdraw(5'000, 1'400);
+    EXPECT_EQ(all(5'000), (std::array<uint64_t, 3>{200, 1'500, 1'500}));
+    ASSERT_TRUE(limit.enter(other, 5'000, why));
+    EXPECT_FALSE(other.reserve(5'000, 1, why)) << "whoever comes next waits for what it uses";
+    EXPECT_EQ(why.of, &limit.limits[1]);
+    other.abandon();
+    stream.leave(5'000, 1'400);
+    EXPECT_EQ(all(5'000), (std::array<uint64_t, 3>{100, 1'400, 1'400})) << "what it did not use comes back";
+    // Of a window that is less than it reserves, all was taken and no more: the rest is booked there alone.
+    const Several small({}, {{100, second_ms}, {10'000, hour_ms}});
+    ASSERT_TRUE(small.enter(stream, 0, why) && stream.reserve(0, 500, why));
+    stream.overdraw(0, 600);
+    EXPECT_EQ(small.tokens(0, 0), 600u);
+    EXPECT_EQ(small.tokens(1, 0), 600u);
+    stream.abandon();
+    EXPECT_EQ(small.tokens(0, 0), 0u);
+    EXPECT_EQ(small.tokens(1, 0), 0u);
+}
+
 TEST(SeveralWindows, AbandoningTheLastIsOfAllItsWindows) {
     const Several own({{5, minute_ms}, {50, hour_ms}}, {{100, minute_ms}});
     const Several model({{6, minute_ms}, {60, hour_ms}}, {{100, minute_ms}, {200, hour_ms}}, LimitScope::model);

@@ -32,7 +32,14 @@ struct UsageSums {
     friend bool operator==(const UsageSums&, const UsageSums&) = default;
 };
 
-enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day };
+/// By project: of this Loom alone, and only those that have one.
+enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day, project };
+
+/// Only what has this name in this dimension, as UsageGroup tells it; days are not asked for like this.
+struct UsageOnly {
+    UsageDimension in = UsageDimension::consumer;
+    std::string name;
+};
 
 /// Sums over [from, to], by one dimension, of one consumer or all.
 struct UsageQuery {
@@ -41,16 +48,25 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;  // where sums are shared: what other Looms have told too
-    /// In place of `by`: one group with the tokens (all as input) and the cost of one project (tenant::project_key_of),
-    /// route, or model by the name that clients ask by. Of the last two months, and of this Loom alone.
-    std::optional<LimitScope> spent_by;
-    std::string spent_name;
+    bool of_all_looms = false;         // where sums are shared: what other Looms have told too
+    std::vector<UsageOnly> only = {};  // all of them
+    uint64_t limit = 0;                // groups, in the order of their names; 0: all
+    std::string after = {};            // only groups whose names come later; "": all
+    /// In place of `by`: one group with the tokens (all as input) and the cost of one route, or model by the name that
+    /// clients ask by. Of the last two months, and of this Loom alone.
+    std::optional<LimitScope> spent_by = {};
+    std::string spent_name = {};
 };
 
 struct UsageGroup {
     std::string name;  // of a day: "2024-02-29"
     UsageSums sums;
+};
+
+/// From when on sums are kept by day, and by month at least; 0: from the first on (Options::keep).
+struct UsageKept {
+    UsageDay days_since = 0;
+    UsageDay months_since = 0;
 };
 
 /// "2024-02-29".

@@ -103,6 +103,13 @@ struct LedgerSettlement {
     friend bool operator==(const LedgerSettlement&, const LedgerSettlement&) = default;
 };
 
+/// In place of a consumer, before a provider's name: a copy of a request (mirror), which is on nobody's budget. No
+/// consumer's name has a slash.
+inline constexpr std::string_view ledger_copy_prefix = "mirror/";
+[[nodiscard]] constexpr bool is_ledger_copy(std::string_view consumer) noexcept {
+    return consumer.starts_with(ledger_copy_prefix);
+}
+
 inline constexpr size_t ledger_text_bytes_max = 128;
 inline constexpr size_t ledger_header_bytes = 16;
 inline constexpr size_t ledger_record_bytes_max = 1280;

@@ -112,10 +112,10 @@ constexpr KeyRow rows[] = {
     {.pattern = "rate_limit.token_rate.limit",
      .type = list,
      .meaning =
-         "tokens of prompts and answers of each consumer in a window. Reserved as expected (a quarter of the "
-         "prompt's bytes, and the least of max_tokens and what its answers have of late, by n), settled with what "
-         "the answer says: by what is under way at once it may be overshot, which later requests wait for. 0: no "
-         "limit. Several windows as in rate_limit.request_rate.limit"},
+         "tokens of prompts and answers of each consumer in a window. Reserved as expected (the prompt as "
+         "counted or estimated, and the least of max_tokens and what its answers have of late, by n), settled with "
+         "what the answer says: by what is under way at once it may be overshot, which later requests wait for. 0: "
+         "no limit. Several windows as in rate_limit.request_rate.limit"},
     {.pattern = "rate_limit.token_rate.window",
      .type = duration,
      .default_text = "1m",
