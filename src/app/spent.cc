@@ -13,7 +13,8 @@ namespace {
 
 constexpr int64_t day_s = 86'400;
 
-/// Of those whose sums are kept by name. Routes' and models', by the name that clients ask by, are asked for one by one.
+/// Of those whose sums are kept by name. Routes' and models', by the name that clients ask by, are asked for one by
+/// one.
 std::optional<store::UsageDimension> dimension_of(LimitScope scope) {
     switch (scope) {
         case LimitScope::team: return store::UsageDimension::team;

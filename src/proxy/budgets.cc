@@ -172,8 +172,9 @@ uint64_t ClientQuota::seen_tokens() const noexcept {
 /// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.
 void ClientQuota::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
     ClientLimits& limited = *x_.limited_;
-    // One that a budget has refused took nothing but what its text's vector has cost.
-    if ((limited.spent.of != nullptr && x_.cost_ <= 0) || !has_budgets()) return;
+    // One that a budget has refused took nothing but what its text's vector has cost. What is held ends in any case.
+    const bool refused = limited.spent.of != nullptr && x_.cost_ <= 0;
+    if (limited.budgets.empty() && (refused || !has_budgets())) return;
     const Money cost = sum_of(std::max<Money>(x_.cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
     const int64_t now_s = x_.services_.unix_now_s();
     if (!limited.budgets.empty())

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <tuple>
 #include <unordered_map>
+#include <vector>
 
 #include "database.h"
 #include "loom/base/limit_scope.h"
@@ -23,22 +24,22 @@ struct OpenIntent;
 
 class SpentSums {
   public:
-    /// Makes its tables where they are missing.
+    /// Of a database that may have none of it yet: the tables are made with the first write().
     [[nodiscard]] static DatabaseResult<SpentSums> begin(Database& database);
 
     /// What was settled of an intent; in memory, until write().
     void add(UsageDay day, const OpenIntent& intent, const UsageSums& sums);
-    /// What was added since the last write() is not to be.
-    void forget() noexcept { added_.clear(); }
-    /// Within the caller's transaction.
+    /// What was asked for by an intent that stays open, and that it is not any more; likewise.
+    void put_open(const OpenIntent& intent);
+    void drop_open(uint64_t id);
+    /// Within the transaction that changes how far segments are folded.
     [[nodiscard]] DatabaseResult<void> write(Database& database);
+    /// What was added since the last write() is not to be.
+    void forget() noexcept;
 
-    /// Of an intent that is open at the end of a commit, what was asked for; and that it is open no more.
-    [[nodiscard]] DatabaseResult<void> put_open(const OpenIntent& intent);
-    [[nodiscard]] DatabaseResult<void> drop_open(uint64_t id);
-    /// The same for those that were read back. Of a database that is only read, nothing may be there.
-    [[nodiscard]] static DatabaseResult<void> complete(Database& database,
-                                                       std::unordered_map<uint64_t, OpenIntent>& open);
+    /// What those have asked for that were read back.
+    [[nodiscard]] DatabaseResult<void> complete(Database& database,
+                                                std::unordered_map<uint64_t, OpenIntent>& open) const;
 
     /// Tokens (as input) and cost of what `query` names in its `spent`.
     [[nodiscard]] DatabaseResult<UsageSums> spent(Database& database, const UsageQuery& query) const;
@@ -52,13 +53,18 @@ class SpentSums {
         unsigned __int128 cost = 0;
     };
     using Key = std::tuple<UsageDay, LimitScope, std::string>;
+    struct Asked {
+        uint64_t id;
+        std::string route, model;
+    };
 
     void add(UsageDay day, LimitScope scope, std::string_view name, const UsageSums& sums);
+    [[nodiscard]] DatabaseResult<void> write_sums(Database& database);
 
-    Statement put_;
-    Statement open_put_;
-    Statement open_drop_;
+    bool has_tables_ = false;
     std::map<Key, Sum> added_;
+    std::vector<Asked> opened_;
+    std::vector<uint64_t> dropped_;
     UsageDay newest_ = -1;
 };
 

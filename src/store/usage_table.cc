@@ -199,7 +199,6 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     }
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(database_.take_schema(schema, schema_version));
-    spent_ = LOOM_TRY(SpentSums::begin(database_));
     LOOM_TRY(prepare());
     return load();
 }
@@ -231,6 +230,7 @@ DatabaseResult<void> UsageTable::prepare() {
 DatabaseResult<void> UsageTable::load() {
     must_load_ = true;
     projects_ = LOOM_TRY(ProjectUsage::begin(database_));
+    spent_ = LOOM_TRY(SpentSums::begin(database_));
     auto open = LOOM_TRY(read_open());
     gaps_ = LOOM_TRY(read_gaps());
     open_ = std::move(open);
@@ -268,7 +268,7 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
         open.insert_or_assign(one.id, std::move(one));
     }
     LOOM_TRY(projects_.complete(database_, open));
-    LOOM_TRY(SpentSums::complete(database_, open));
+    LOOM_TRY(spent_.complete(database_, open));
     return open;
 }
 
@@ -414,9 +414,9 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
 DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
     LOOM_TRY(write_sums());
-    LOOM_TRY(spent_.write(database_));
     LOOM_TRY(write_open());
     LOOM_TRY(projects_.write(database_));
+    LOOM_TRY(spent_.write(database_));
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
     return database_.run("COMMIT");
@@ -440,7 +440,7 @@ DatabaseResult<void> UsageTable::write_sums() {
 DatabaseResult<void> UsageTable::write_open() {
     for (const uint64_t id : settled_) {
         LOOM_TRY(open_drop_.bind(1, stored(id)).run());
-        LOOM_TRY(spent_.drop_open(id));
+        spent_.drop_open(id);
         projects_.drop_open(id);
     }
     for (const uint64_t id : opened_) {
@@ -451,7 +451,7 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(4, one.consumer).bind(5, one.team).bind(6, one.tenant).bind(7, one.provider).bind(8, one.model);
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
-        LOOM_TRY(spent_.put_open(one));
+        spent_.put_open(one);
         projects_.put_open(one);
     }
     return {};

@@ -20,7 +20,7 @@ const std::string ten_tokens =
     R"({"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":)"
     R"({"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,)"
     R"("completion_tokens":9,"total_tokens":10}})";
-/// Of one token by the rule of thumb, and nine for its answer.
+/// Of one token by the estimate, and nine for its answer.
 const std::string asking =
     chat_request(R"({"model":"gpt-4o","max_tokens":9,"messages":[{"role":"user","content":"Hi"}]})");
 

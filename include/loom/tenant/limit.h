@@ -1,6 +1,7 @@
 // What clients may ask for: requests and tokens by a window of time, requests at once, and how many of them may come
-// together. A limit is for one thing (a consumer, a team, a route, a model, an address, all together), and a request is
-// under several: it takes of all of them or of none, and what it has taken is settled once, at its end.
+// together. A limit is for one thing (a consumer, a team, a project, a tenant, a route, a model, an address, all
+// together), and a request is under several: it takes of all of them or of none, and what it has taken is settled once,
+// at its end.
 #pragma once
 
 #include <array>
@@ -201,8 +202,8 @@ class LimitTable {
     /// Anew where the number of addresses or a window's length has changed.
     [[nodiscard]] std::shared_ptr<AddressLimits> addresses(const RowWindows& windows, size_t address_count);
     [[nodiscard]] BudgetTable& budgets() noexcept { return budgets_; }
-    /// Other Looms share the limits of consumers, teams, routes, models and all; before the first configuration is
-    /// built.
+    /// Other Looms share the limits of all but addresses and of whom only tokens name; before the first configuration
+    /// is built.
     void share() noexcept { shares_ = true; }
     [[nodiscard]] bool shares() const noexcept { return shares_; }
     /// The same for those whom tokens name.
