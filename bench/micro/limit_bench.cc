@@ -69,7 +69,7 @@ void request_without_limits(benchmark::State& state) {
 BENCHMARK(request_without_limits);
 
 void row_of_an_address(benchmark::State& state) {
-    AddressLimits table({.requests = WindowTerms::of(wide, window_ms)}, 16'384);
+    AddressLimits table(LimitTerms{.requests = WindowTerms::of(wide, window_ms)}, 16'384);
     uint32_t turn = 0;
     const auto address = [](uint32_t i) {
         return IpBytes{0,

@@ -23,6 +23,13 @@ std::string window_json(const Limit& limit, LimitKind kind, uint64_t now_ms) {
                            window->left_of_all(terms, now_ms), window->wait_ms(terms, now_ms, terms.limit));
     if (window != nullptr && window->lease() != nullptr)
         out += fmt::format(R"(,"others":{})", window->lease()->others.load(std::memory_order_relaxed));
+    if (&limit.whole() == &limit && limit.is_in_several(kind)) {
+        out += R"(,"longer":[)";
+        for (const Limit* one = limit.longer; one != nullptr; one = one->longer)
+            if (const std::string its = window_json(*one, kind, now_ms); its != "null")
+                out += (out.back() == '[' ? "" : ",") + its;
+        out += "]";
+    }
     return out + "}";
 }
 
@@ -54,10 +61,13 @@ std::string periods_json(const tenant::Budget& budget, tenant::BudgetUnit unit, 
         const uint64_t all = meter.used_of_all(period, now);  // with what other Looms have
         const std::string others =
             meter.lease(period) != nullptr ? fmt::format(R"(,"others":{})", amount_json(unit, all - used)) : "";
-        out += fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}{}}})", out.size() == 1 ? "" : ",",
-                           tenant::budget_period_name(period), amount_json(unit, limit), amount_json(unit, used),
-                           amount_json(unit, all < limit ? limit - all : 0), tenant::period_span(period, unix_s).end_s,
-                           others);
+        // Where the number is not under the budget's own key.
+        const std::string tier =
+            budget.is_of_tier(unit, period) ? fmt::format(R"(,"key":{})", quoted(budget.tier_key)) : "";
+        out += fmt::format(R"({}"{}":{{"limit":{},"used":{},"remaining":{},"ends":{}{}{}}})",
+                           out.size() == 1 ? "" : ",", tenant::budget_period_name(period), amount_json(unit, limit),
+                           amount_json(unit, used), amount_json(unit, all < limit ? limit - all : 0),
+                           tenant::period_span(period, unix_s).end_s, others, tier);
     }
     return out + "}";
 }
@@ -79,6 +89,7 @@ std::string show_limits(const proxy::Plan& plan, uint64_t now_ms, int64_t unix_s
     std::string out = R"({"limits":[)";
     bool first = true;
     for (const Limit& limit : plan.rate_limits->limits) {
+        if (limit.first != nullptr) continue;  // told with its first
         out += fmt::format("{}{}", first ? "" : ",", limit_json(limit, now_ms));
         first = false;
     }

@@ -105,8 +105,8 @@ MemoryTerm hedge_term(const proxy::HedgePlan& hedge, const proxy::MemoryShape& s
 MemoryTerm rate_limit_term(const proxy::RateLimitPlan& limits) {
     const uint64_t row = sizeof(tenant::Limit) + 2 * sizeof(tenant::RateWindow) + sizeof(tenant::LimitLevel);
     uint64_t bytes = limits.limits.size() * row + limits.habits.size() * sizeof(tenant::OutputHabit);
-    if (limits.bearers.rows != nullptr) bytes += tenant::AddressLimits::memory_bytes(limits.bearers.rows->capacity());
-    if (limits.addresses != nullptr) bytes += tenant::AddressLimits::memory_bytes(limits.addresses->capacity());
+    if (limits.bearers.rows != nullptr) bytes += limits.bearers.rows->memory_bytes();
+    if (limits.addresses != nullptr) bytes += limits.addresses->memory_bytes();
     return {"what was taken of clients' limits, old and new", 2 * bytes,
             limits.addresses != nullptr ? "rate_limit.ip.addresses" : ""};
 }

@@ -6,8 +6,8 @@
 
 namespace loom::app {
 
-/// Of a consumer, a team or all together. Where the ledger cannot be read, which the log tells, it is nothing. Blocks on
-/// the disk.
+/// Of whomever or whatever a budget is for, by its name there. Where the ledger cannot be read, which the log tells, it
+/// is nothing. Blocks on the disk.
 [[nodiscard]] tenant::BudgetTable::Spent spent_in(store::UsageStore& usage, LimitScope scope, std::string_view name,
                                                   tenant::PeriodSpan span);
 

@@ -502,7 +502,8 @@ class Exposition {
     void write_budgets() {
         out_.family("loom_ai_budget_exceeded_total", "counter",
                     "Requests refused by a limit or a budget of the calendar (token_accounting.*), by whose it was.");
-        for (const LimitScope scope : {LimitScope::global, LimitScope::team, LimitScope::consumer})
+        for (const LimitScope scope : {LimitScope::global, LimitScope::team, LimitScope::consumer, LimitScope::tier,
+                                       LimitScope::project, LimitScope::tenant, LimitScope::route, LimitScope::model})
             out_.sample({{"scope", std::string(limit_scope_name(scope))}},
                         sum([=](const ShardMetrics& s) { return s.budget_refused_count(scope); }));
         out_.family("loom_ai_budget_alerts_total", "counter",

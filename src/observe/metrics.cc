@@ -159,7 +159,7 @@ size_t Metrics::exposition_bytes_max(size_t provider_count, size_t model_count, 
     constexpr size_t lines_of_provider = duration_bound_count + connect_result_count + 31 + 3 * stickiness_count;
     constexpr size_t lines_of_shared_store = 22, lines_of_leases = 22;
     constexpr size_t lines_of_process =
-        (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 184 + limit_scope_count + 2 +
+        (stage_count + 1) * (overhead_bound_count + 3) + duration_bound_count + 3 + 181 + 2 * limit_scope_count + 2 +
         auth_failure_count + 2 + introspection_result_count + 2 + 3 * jwt_issuers_max + 2 * pii_series_count +
         2 * guard_reason_count + 5 + 4 + 28 + content_category_count + 1 + lines_of_shared_store + lines_of_leases +
         guard_slots_max * (guard_result_count + duration_bound_count + 5) + 4;

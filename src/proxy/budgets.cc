@@ -45,20 +45,32 @@ void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t se
 
 }  // namespace
 
-/// Those that it is under, null where there is none: its consumer's own, the team's, all together's.
+/// Those that it is under, null where there is none. A model's is that of the name by which its client asks, as with
+/// rate limits: whichever arm, stand-in or deployment answers. Until the route or the model is known it is under none
+/// of theirs.
 RateLimitPlan::Budgets ClientQuota::budgets() const noexcept {
     const RateLimitPlan& limits = *x_.plan().rate_limits;
     if (limits.budgets.empty()) return {};
     RateLimitPlan::Budgets all = limits.budgets_of[consumer_ix()];
-    if (x_.consumer_ == nullptr) return all;
-    const auto in = [](const auto& budgets, const std::string& name) -> const Budget* {
+    if (!limits.route_budgets.empty() && x_.route_ != nullptr)
+        all[RateLimitPlan::BudgetPlace::route] =
+            limits.route_budgets[static_cast<size_t>(x_.route_ - x_.plan().routes.data())];
+    const auto in = [](const auto& budgets, std::string_view name) -> const Budget* {
         const auto found = budgets.find(name);
         return found == budgets.end() ? nullptr : found->second;
     };
-    if (!x_.consumer_->is_listed()) all[0] = in(limits.unlisted_budgets, x_.consumer_->name);
+    if (!limits.model_budgets.empty() && !x_.model_.empty())
+        all[RateLimitPlan::BudgetPlace::model] = in(limits.model_budgets, x_.plan().catalogue.match(x_.model_).model);
+    if (x_.consumer_ == nullptr) return all;
+    if (!x_.consumer_->is_listed())
+        all[RateLimitPlan::BudgetPlace::own] = in(limits.unlisted_budgets, x_.consumer_->name);
     if (!limits.team_budgets.empty() && !x_.consumer_->team.empty())
-        all[1] = in(limits.team_budgets, x_.consumer_->team_key);
+        all[RateLimitPlan::BudgetPlace::team] = in(limits.team_budgets, x_.consumer_->team_key);
     return all;
+}
+
+bool ClientQuota::has_budgets() const noexcept {
+    return !x_.plan().rate_limits->budgets.empty() && RateLimitPlan::any_of(budgets());
 }
 
 /// A call whose model or prompt is not read: it goes where anything is left of each.
@@ -80,8 +92,7 @@ Result<void> ClientQuota::hold_budgets() {
 
 /// Of each budget that it is under, or nothing of any: then `spent` is the one that does not do. Who is asked is known.
 bool ClientQuota::try_hold_budgets() noexcept {
-    if (x_.limited_ == nullptr || !x_.limited_->budgets.empty() || !RateLimitPlan::any_of(budgets()) ||
-        llm::counts_tokens(x_.endpoint_))
+    if (x_.limited_ == nullptr || !x_.limited_->budgets.empty() || !has_budgets() || llm::counts_tokens(x_.endpoint_))
         return true;
     ClientLimits& limited = *x_.limited_;
     const uint64_t input = limited.tokens_input;
@@ -108,14 +119,14 @@ Error ClientQuota::over_budget() {
     const tenant::BudgetRefusal& why = x_.limited_->spent;
     const bool spent = why.lack == tenant::LeaseLack::spent;
     if (spent) {
-        x_.services_.metrics().budget_refused(why.of->scope);
+        x_.services_.metrics().budget_refused(why.of->scope_of(why.unit, why.period));
         tell_refused(why);
     }
     const auto wait_ms = spent ? static_cast<uint64_t>(why.wait_s) * 1'000 : tenant::Admission::lease_wait_ms;
     x_.retry_after_ms_ = static_cast<uint32_t>(std::clamp<uint64_t>(wait_ms, 1, UINT32_MAX));
     fmt::basic_memory_buffer<char, message_bytes> text;
     const auto out = std::back_inserter(text);
-    fmt::format_to(out, "{}.{} is ", why.of->key, key_word(why.unit, why.period));
+    fmt::format_to(out, "{}.{} is ", why.of->key_of(why.unit, why.period), key_word(why.unit, why.period));
     if (why.unit == BudgetUnit::tokens)
         fmt::format_to(out, "{} tokens", limit_of(why));
     else
@@ -135,7 +146,7 @@ Error ClientQuota::over_budget() {
 void ClientQuota::prepare_to_stop(RelayOptions& options) {
     const RateLimitPlan& limits = *x_.plan().rate_limits;
     options.counts_text = options.event_stream;
-    if (!options.event_stream || !limits.budgets_stop_streams || !RateLimitPlan::any_of(budgets())) return;
+    if (!options.event_stream || !limits.budgets_stop_streams || !has_budgets()) return;
     if (const auto protocol = llm::chat_protocol_of(x_.endpoint_)) x_.read_beside(options, *protocol);
 }
 
@@ -161,8 +172,9 @@ uint64_t ClientQuota::seen_tokens() const noexcept {
 /// tokens  that it took, as its limits are told.      untold  of these, what its last attempt has not told.
 void ClientQuota::settle_budgets(uint64_t tokens, uint64_t untold) noexcept {
     ClientLimits& limited = *x_.limited_;
-    // One that a budget has refused took nothing but what its text's vector has cost.
-    if ((limited.spent.of != nullptr && x_.cost_ <= 0) || !RateLimitPlan::any_of(budgets())) return;
+    // One that a budget has refused took nothing but what its text's vector has cost. What is held ends in any case.
+    const bool refused = limited.spent.of != nullptr && x_.cost_ <= 0;
+    if (limited.budgets.empty() && (refused || !has_budgets())) return;
     const Money cost = sum_of(std::max<Money>(x_.cost_, 0), sum_of(limited.cost_untold, cost_of_untold(untold)));
     const int64_t now_s = x_.services_.unix_now_s();
     if (!limited.budgets.empty())
@@ -195,11 +207,11 @@ void ClientQuota::tell_budget_alerts() noexcept {
         tell(tenant::AlertType::budget_share, alert);
         const uint64_t limit = alert.of->terms(alert.unit)[static_cast<size_t>(alert.period)];
         const std::string_view word = key_word(alert.unit, alert.period);
+        const std::string& key = alert.of->key_of(alert.unit, alert.period);
         if (alert.unit == BudgetUnit::tokens)
-            observe::log_warn("{}.{}: {}% of {} tokens are taken or held", alert.of->key, word, alert.share, limit);
+            observe::log_warn("{}.{}: {}% of {} tokens are taken or held", key, word, alert.share, limit);
         else
-            observe::log_warn("{}.{}: {}% of {} is spent or held", alert.of->key, word, alert.share,
-                              money_text(limit).view());
+            observe::log_warn("{}.{}: {}% of {} is spent or held", key, word, alert.share, money_text(limit).view());
     });
 }
 
@@ -209,8 +221,9 @@ void ClientQuota::tell(tenant::AlertType type, const tenant::BudgetAlert& alert)
     const int64_t now_s = x_.services_.unix_now_s();
     const Budget& budget = *alert.of;
     std::array<char, message_bytes> key;
-    const auto end =
-        fmt::format_to_n(key.data(), key.size(), "{}.{}", budget.key, key_word(alert.unit, alert.period)).out;
+    const auto end = fmt::format_to_n(key.data(), key.size(), "{}.{}", budget.key_of(alert.unit, alert.period),
+                                      key_word(alert.unit, alert.period))
+                         .out;
     tenant::Alert event;
     event.type = type;
     event.unix_s = now_s;
@@ -233,7 +246,8 @@ void ClientQuota::tell_refused(const tenant::BudgetRefusal& why) noexcept {
     tenant::BudgetMeter& meter = budget.meter(why.unit);
     if (meter.tell_refused(why.period, now, limit_of(why))) {
         if (!budget.alerts.empty())
-            observe::log_warn("{}.{}: a request was refused", budget.key, key_word(why.unit, why.period));
+            observe::log_warn("{}.{}: a request was refused", budget.key_of(why.unit, why.period),
+                              key_word(why.unit, why.period));
         tell(tenant::AlertType::budget_refused, {.of = &budget, .unit = why.unit, .period = why.period, .share = 0});
     }
     if (meter.used_of_all(why.period, now) >= limit_of(why)) tell_spent(budget, why.unit, why.period);

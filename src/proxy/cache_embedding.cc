@@ -19,6 +19,7 @@ bool CacheVisit::may_be_embedded() const {
 
 EmbedPayer CacheVisit::payer() const {
     EmbedPayer who{.consumer = "anonymous", .route = x_.route_->name};
+    who.model = x_.plan().catalogue.match(x_.model_).model;
     if (x_.limited_ != nullptr) who.budgets = ClientQuota(x_).budgets();
     if (x_.consumer_ == nullptr) return who;
     const tenant::Consumer& consumer = *x_.consumer_;

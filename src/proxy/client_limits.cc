@@ -36,7 +36,7 @@ uint64_t told_tokens(const llm::Usage& usage) noexcept {
 /// What strangers take of a limit too is not told: its number would tell each of them what the others do.
 bool is_own(LimitScope scope) noexcept {
     return scope == LimitScope::consumer || scope == LimitScope::tier || scope == LimitScope::team ||
-           scope == LimitScope::ip;
+           scope == LimitScope::project || scope == LimitScope::tenant || scope == LimitScope::ip;
 }
 
 }  // namespace
@@ -72,8 +72,9 @@ Result<void> ClientQuota::enter() {
     tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
     if (x_.token_ != nullptr && x_.token_->own != nullptr) find_token_limits(own, own_row, team);
     if (own != nullptr) LOOM_TRY(enter_one(*own, own_row));
+    const auto owners = limits.owners.empty() ? RateLimitPlan::OwnerLimits() : limits.owners[consumer_ix];
     // The narrowest first: it refuses the most, and is its client's own.
-    for (const Limit* const limit : {team, limits.routes[route_ix], limits.global})
+    for (const Limit* const limit : {team, owners.project, owners.tenant, limits.routes[route_ix], limits.global})
         if (limit != nullptr) LOOM_TRY(enter_one(*limit, limit->row()));
     const bool asks = x_.method_ == http::Method::post || x_.endpoint_ == llm::Endpoint::realtime;
     return x_.route_->ai && asks && !llm::is_inspected(x_.endpoint_) ? check_budgets() : Result<void>();
@@ -95,7 +96,8 @@ void ClientQuota::find_token_limits(const Limit*& own, tenant::LimitRow& own_row
     }
     own = of_tier != nullptr ? of_tier : bearers.any;
     if (own != nullptr)
-        own_row = bearers.rows->row(x_.consumer_->name, x_.consumer_->issuer, x_.services_.shard().timers().now_ms());
+        own_row = own->row_in(
+            bearers.rows->row(x_.consumer_->name, x_.consumer_->issuer, x_.services_.shard().timers().now_ms()));
 }
 
 Result<void> ClientQuota::enter_one(const Limit& limit, const tenant::LimitRow& row) {
@@ -126,8 +128,7 @@ void ClientQuota::leave_model(const Error& why) noexcept {
 Result<void> ClientQuota::reserve(const llm::Request& request) {
     const std::string_view model = x_.plan().catalogue.match(x_.model_).model;
     LOOM_TRY(enter_model(model));
-    if (llm::counts_tokens(x_.endpoint_) || (!RateLimitPlan::any_of(budgets()) && !x_.limited_->taken.counts_tokens()))
-        return {};
+    if (llm::counts_tokens(x_.endpoint_) || (!has_budgets() && !x_.limited_->taken.counts_tokens())) return {};
     x_.limited_->tokens_input = request.prompt_tokens();
     x_.limited_->input_counted = is_counted(request);
     tenant::LimitRefusal why;
@@ -286,27 +287,32 @@ void ClientQuota::write_lines(http::HeadWriter& head) const {
     if (!is_told()) return;
     const ClientLimits& limited = *told();
     const bool tells = x_.plan().rate_limits->tells;
-    LimitLines lines;
+    std::array<char, limit_lines_bytes_max> room;
+    const auto write = [&](std::span<const ToldLimit> told) { head.raw(write_limit_lines(told, room)); };
     if (limited.spent.of != nullptr) {
         if (limited.spent.lack != tenant::LeaseLack::spent) return;
         // SDKs ask again, however long the wait: this line, which OpenAI's and Anthropic's know, keeps them from it.
         head.raw("x-should-retry: false\r\n");
-        if (tells) lines.add(told_spent(limited.spent, x_.services_.unix_now_s()));
-    } else if (limited.refusal.of != nullptr) {
-        lines.add(told_refusal(limited.refusal));
-    } else {
-        NearestLimits nearest(x_.services_.shard().timers().now_ms());
-        const Limit* const of_strangers = x_.plan().rate_limits->consumers.back();  // all whom no key tells apart
-        limited.taken.each([&](const Limit& limit, const tenant::LimitRow& row) {
-            if (is_own(limit.scope) && &limit != of_strangers) nearest.see(limit, row);
-        });
-        for (const tenant::Budget* const budget : budgets())
-            if (budget != nullptr && is_own(budget->scope) && x_.consumer_ != nullptr)
-                nearest.see(*budget, x_.services_.unix_now_s());
-        for (const ToldLimit& one : nearest.told()) lines.add(one);
+        const ToldLimit told = told_spent(limited.spent, x_.services_.unix_now_s());
+        if (tells) write({&told, 1});
+        return;
     }
-    std::array<char, limit_lines_bytes_max> room;
-    head.raw(lines.write(room));
+    if (limited.refusal.of != nullptr) {
+        const ToldLimit told = told_refusal(limited.refusal);
+        return write({&told, 1});
+    }
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    NearestLimits nearest(now_ms);
+    const Limit* const of_strangers = x_.plan().rate_limits->consumers.back();  // all whom no key tells apart
+    limited.taken.each([&](const Limit& limit, const tenant::LimitRow& row) {
+        if (is_own(limit.scope) && &limit.whole() != of_strangers) nearest.see(limit, row);
+    });
+    for (const tenant::Budget* const budget : budgets())
+        if (budget != nullptr && is_own(budget->scope) && x_.consumer_ != nullptr)
+            nearest.see(*budget, x_.services_.unix_now_s());
+    const std::span<const ToldLimit> told = nearest.told();
+    if (std::ranges::all_of(told, [](const ToldLimit& one) { return one.several == nullptr; })) return write(told);
+    write(ToldWindows(told, limited.taken, now_ms).all());
 }
 
 }  // namespace loom::proxy

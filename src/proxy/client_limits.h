@@ -16,6 +16,8 @@ namespace loom::proxy {
 class Exchange;
 
 struct ClientLimits {
+    ClientLimits() noexcept {}  // not zeroed first: most of what it has taken is never touched
+
     tenant::Admission taken;
     tenant::LimitRefusal refusal;  // of == null: it was admitted
     tenant::BudgetHolds budgets;
@@ -105,6 +107,7 @@ class ClientQuota {
 
     // budgets.cc
     [[nodiscard]] RateLimitPlan::Budgets budgets() const noexcept;
+    [[nodiscard]] bool has_budgets() const noexcept;
     Result<void> check_budgets();
     [[nodiscard]] bool try_hold_budgets() noexcept;
     Result<void> hold_budgets();

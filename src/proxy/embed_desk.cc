@@ -206,6 +206,7 @@ class EmbedDesk::Source {
                                  .route = payer.route,
                                  .provider = plan_->provider,
                                  .model = plan_->model,
+                                 .asked_model = payer.model != plan_->model ? payer.model : std::string_view(),
                                  .input_tokens = job.tokens,
                                  .cost = cost_of({.input = job.tokens})});
         return job.id != 0;

@@ -29,6 +29,7 @@ class Services;
 /// Who pays for a vector, as the ledger knows it. Views, for the call.
 struct EmbedPayer {
     std::string_view consumer, team, project, tenant, tier, route;
+    std::string_view model;  // that its request names
     OwnerSlots owners;
     RateLimitPlan::Budgets budgets{};  // that it is under
 };

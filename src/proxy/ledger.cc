@@ -18,9 +18,8 @@ using tenant::LedgerExit;
 using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
-constexpr std::string_view anonymous = "anonymous";    // where a route asks for no key
-constexpr uint16_t beaten_status = 499;                // it has no client any more
-constexpr std::string_view mirror_prefix = "mirror/";  // no consumer's name has a slash
+constexpr std::string_view anonymous = "anonymous";  // where a route asks for no key
+constexpr uint16_t beaten_status = 499;              // it has no client any more
 
 tenant::LedgerTokens tokens_of(const llm::Usage& usage) noexcept {
     return {.input = usage.input,
@@ -100,6 +99,13 @@ void Booking::begin_attempt() {
     write_intent();
 }
 
+/// By the name that budgets of models go by; "" where that is what its provider calls it.
+std::string_view Booking::asked_model() const noexcept {
+    if (x_.model_ == x_.upstream_model_) return {};
+    const std::string_view asked = x_.plan().catalogue.match(x_.model_).model;
+    return asked == x_.upstream_model_ ? std::string_view() : asked;
+}
+
 void Booking::write_intent() {
     LedgerEntry& entry = *x_.entry_;
     tenant::LedgerIntent intent{.request = entry.request,
@@ -108,10 +114,11 @@ void Booking::write_intent() {
                                 .route = x_.route_->name,
                                 .provider = x_.provider_->name,
                                 .model = x_.upstream_model_,
+                                .asked_model = asked_model(),
                                 .input_tokens = entry.input_tokens,
                                 .output_tokens = entry.output_tokens,
                                 .cost = entry.cost};
-    if (x_.client_->is_mirror()) intent.consumer = x_.text_.join(mirror_prefix, "", x_.provider_->name);
+    if (x_.client_->is_mirror()) intent.consumer = x_.text_.join(tenant::ledger_copy_prefix, "", x_.provider_->name);
     if (x_.consumer_ != nullptr) {
         intent.team = x_.consumer_->team;
         intent.project = x_.consumer_->project;

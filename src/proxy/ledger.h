@@ -70,6 +70,7 @@ class Booking {
     [[nodiscard]] bool is_booked() const noexcept;
     void make_entry(uint64_t request);
     void write_intent();
+    [[nodiscard]] std::string_view asked_model() const noexcept;
     static void on_intent_written(store::LedgerLog::Waiter& waiter) noexcept;
     [[nodiscard]] tenant::LedgerExit last_exit() const noexcept;
     [[nodiscard]] tenant::LedgerSettlement settlement_of(tenant::LedgerExit exit) const;

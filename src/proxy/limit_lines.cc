@@ -13,7 +13,7 @@ using tenant::LimitKind;
 ToldLimit told_period(const tenant::Budget& budget, tenant::BudgetUnit unit, tenant::BudgetPeriod period,
                       int64_t unix_s) noexcept {
     const tenant::PeriodSpan span = tenant::period_span(period, unix_s);
-    return {.scope = budget.scope,
+    return {.scope = budget.scope_of(unit, period),
             .kind = LimitKind::tokens,
             .period = tenant::budget_period_name(period),
             .is_money = unit == tenant::BudgetUnit::money,
@@ -23,6 +23,27 @@ ToldLimit told_period(const tenant::Budget& budget, tenant::BudgetUnit unit, ten
 }
 
 bool is_nearer(uint64_t left, const ToldLimit& than) noexcept { return than.limit == 0 || left < than.left; }
+
+struct LengthUnit {
+    uint64_t ms;
+    std::string_view name;
+};
+constexpr LengthUnit length_units[] = {{86'400'000, "d"}, {3'600'000, "h"}, {60'000, "m"}, {1'000, "s"}, {1, "ms"}};
+
+ToldLimit told_window(const tenant::Limit& limit, LimitKind kind, const tenant::RateWindow& window, uint64_t left,
+                      uint64_t now_ms) noexcept {
+    const bool tokens = kind == LimitKind::tokens;
+    const tenant::WindowTerms& terms = tokens ? limit.terms.tokens : limit.terms.requests;
+    const bool several = limit.is_in_several(kind);
+    return {.scope = limit.source(kind).scope,
+            .kind = kind,
+            .limit = terms.limit,
+            .left = left,
+            .window_ms = tokens ? limit.terms.tokens_window_ms : limit.terms.requests_window_ms,
+            .reset_ms = window.wait_ms(terms, now_ms, terms.limit),
+            .several = several ? &limit.whole() : nullptr,
+            .is_named_by_window = several};
+}
 
 /// Text in a room of its own; what has no room is left out with its line.
 class Lines {
@@ -44,7 +65,14 @@ class Lines {
     Lines& add_name(const ToldLimit& told) noexcept {
         add("\"").add(limit_scope_name(told.scope)).add("-").add(told.is_money ? "cost" : limit_unit(told.kind));
         if (!told.period.empty()) add("-").add(told.period);
+        if (told.is_named_by_window) add("-").add_length(told.window_ms);
         return add("\"");
+    }
+    /// As the conf spells it: 10s, 1m, 1h, 1d.
+    Lines& add_length(uint64_t window_ms) noexcept {
+        for (const auto& [unit_ms, unit] : length_units)
+            if (window_ms % unit_ms == 0) return add(window_ms / unit_ms).add(unit);
+        return *this;
     }
     void end_line() noexcept {
         add("\r\n");
@@ -72,10 +100,12 @@ ToldLimit told_refusal(const tenant::LimitRefusal& refusal) noexcept {
                    .limit = terms.requests.limit,
                    .left = 0,
                    .window_ms = terms.requests_window_ms,
-                   .reset_ms = refusal.wait_ms};
+                   .reset_ms = refusal.wait_ms,
+                   .is_named_by_window = refusal.of->is_in_several(refusal.kind)};
     if (refusal.kind == LimitKind::concurrent) {
         told.limit = terms.concurrent_max;
         told.window_ms = 0;
+        told.is_named_by_window = false;
     } else if (refusal.kind == LimitKind::tokens) {
         told.limit = terms.tokens.limit;
         told.window_ms = terms.tokens_window_ms;
@@ -90,22 +120,37 @@ ToldLimit told_spent(const tenant::BudgetRefusal& refusal, int64_t unix_s) noexc
 }
 
 void NearestLimits::see(const tenant::Limit& limit, const tenant::LimitRow& row) noexcept {
-    if (limit.terms.requests.limits()) see(limit, LimitKind::requests, limit.terms.requests, row.requests);
-    if (limit.terms.tokens.limits()) see(limit, LimitKind::tokens, limit.terms.tokens, row.tokens);
+    if (limit.terms.requests.limits()) see(limit, LimitKind::requests, row);
+    if (limit.terms.tokens.limits()) see(limit, LimitKind::tokens, row);
 }
 
-void NearestLimits::see(const tenant::Limit& limit, LimitKind kind, const tenant::WindowTerms& terms,
-                        const tenant::RateWindow* window) noexcept {
+void NearestLimits::see(const tenant::Limit& limit, LimitKind kind, const tenant::LimitRow& row) noexcept {
     const bool tokens = kind == LimitKind::tokens;
     ToldLimit& told = told_[tokens ? 1 : 0];
-    const uint64_t left = window->left_of_all(terms, now_ms_);
-    if (!is_nearer(left, told)) return;
-    told = {.scope = limit.source(kind).scope,
-            .kind = kind,
-            .limit = terms.limit,
-            .left = left,
-            .window_ms = tokens ? limit.terms.tokens_window_ms : limit.terms.requests_window_ms,
-            .reset_ms = window->wait_ms(terms, now_ms_, terms.limit)};
+    const tenant::RateWindow& window = tokens ? *row.tokens : *row.requests;
+    const uint64_t left = window.left_of_all(tokens ? limit.terms.tokens : limit.terms.requests, now_ms_);
+    if (is_nearer(left, told)) told = told_window(limit, kind, window, left, now_ms_);
+}
+
+ToldWindows::ToldWindows(std::span<const ToldLimit> told, const tenant::Admission& taken, uint64_t now_ms) noexcept {
+    const auto add = [this](const ToldLimit& one) {
+        if (count_ < all_.size()) all_[count_++] = one;
+    };
+    for (const ToldLimit& one : told) {
+        if (one.several == nullptr) {
+            add(one);
+            continue;
+        }
+        const bool tokens = one.kind == LimitKind::tokens;
+        taken.each([&](const tenant::Limit& limit, const tenant::LimitRow& row) {
+            const tenant::WindowTerms& terms = tokens ? limit.terms.tokens : limit.terms.requests;
+            if (&limit.whole() != one.several || !terms.limits()) return;
+            const tenant::RateWindow& window = tokens ? *row.tokens : *row.requests;
+            ToldLimit its = told_window(limit, one.kind, window, window.left_of_all(terms, now_ms), now_ms);
+            its.is_nearest = its.window_ms == one.window_ms;
+            add(its);
+        });
+    }
 }
 
 void NearestLimits::see(const tenant::Budget& budget, int64_t unix_s) noexcept {
@@ -120,9 +165,8 @@ void NearestLimits::see(const tenant::Budget& budget, int64_t unix_s) noexcept {
     }
 }
 
-std::string_view LimitLines::write(std::span<char> room) const noexcept {
+std::string_view write_limit_lines(std::span<const ToldLimit> all, std::span<char> room) noexcept {
     Lines lines(room);
-    const std::span<const ToldLimit> all(limits_.data(), count_);
     if (all.empty()) return {};
     std::string_view before = "ratelimit-policy: ";
     for (const ToldLimit& one : all) {
@@ -141,7 +185,7 @@ std::string_view LimitLines::write(std::span<char> room) const noexcept {
     }
     lines.end_line();
     for (const ToldLimit& one : all) {
-        if (one.kind == LimitKind::concurrent || one.is_money) continue;
+        if (one.kind == LimitKind::concurrent || one.is_money || !one.is_nearest) continue;
         const std::string_view unit = limit_unit(one.kind);
         lines.add("x-ratelimit-limit-").add(unit).add(": ").add(one.limit).end_line();
         lines.add("x-ratelimit-remaining-").add(unit).add(": ").add(one.left).end_line();

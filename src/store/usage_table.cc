@@ -241,6 +241,7 @@ DatabaseResult<void> UsageTable::prepare() {
 DatabaseResult<void> UsageTable::load() {
     must_load_ = true;
     projects_ = LOOM_TRY(ProjectUsage::begin(database_));
+    spent_ = LOOM_TRY(SpentSums::begin(database_));
     auto open = LOOM_TRY(read_open());
     gaps_ = LOOM_TRY(read_gaps());
     open_ = std::move(open);
@@ -259,8 +260,7 @@ DatabaseResult<std::map<uint64_t, uint64_t>> UsageTable::read_gaps() {
 DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open() {
     std::unordered_map<uint64_t, OpenIntent> open;
     auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
-    for (;;) {
-        if (!LOOM_TRY(all.step())) break;
+    while (LOOM_TRY(all.step())) {
         const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
         OpenIntent one{.id = number(0),
                        .request = number(1),
@@ -271,12 +271,15 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
                        .provider = std::string(all.text(6)),
                        .model = std::string(all.text(7)),
                        .project = {},
+                       .route = {},
+                       .asked_model = std::string(all.text(7)),
                        .input = number(8),
                        .output = number(9),
                        .cost = all.number(10)};
         open.insert_or_assign(one.id, std::move(one));
     }
     LOOM_TRY(projects_.complete(database_, open));
+    LOOM_TRY(spent_.complete(database_, open));
     return open;
 }
 
@@ -333,18 +336,22 @@ bool UsageTable::is_new(SegmentRow& row, uint64_t id) {
 void UsageTable::open_intent(SegmentRow& row, const LedgerIntent& intent) {
     if (!is_new(row, intent.id)) return;
     row.opened += 1;
-    open_.insert_or_assign(intent.id, OpenIntent{.id = intent.id,
-                                                 .request = intent.request,
-                                                 .time_us = intent.time_us,
-                                                 .consumer = std::string(intent.consumer),
-                                                 .team = std::string(intent.team),
-                                                 .tenant = std::string(intent.tenant),
-                                                 .provider = std::string(intent.provider),
-                                                 .model = std::string(intent.model),
-                                                 .project = std::string(intent.project),
-                                                 .input = intent.input_tokens,
-                                                 .output = intent.output_tokens,
-                                                 .cost = intent.cost});
+    open_.insert_or_assign(
+        intent.id,
+        OpenIntent{.id = intent.id,
+                   .request = intent.request,
+                   .time_us = intent.time_us,
+                   .consumer = std::string(intent.consumer),
+                   .team = std::string(intent.team),
+                   .tenant = std::string(intent.tenant),
+                   .provider = std::string(intent.provider),
+                   .model = std::string(intent.model),
+                   .project = std::string(intent.project),
+                   .route = std::string(intent.route),
+                   .asked_model = std::string(intent.asked_model.empty() ? intent.model : intent.asked_model),
+                   .input = intent.input_tokens,
+                   .output = intent.output_tokens,
+                   .cost = intent.cost});
     opened_.push_back(intent.id);
     fresh_.emplace(intent.id, true);
 }
@@ -371,6 +378,8 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     row.sums += sums;
     const auto day = static_cast<UsageDay>(intent.time_us / us_per_day);
     intent.model = bounded_model(day, std::move(intent.model));
+    intent.asked_model = bounded_model(day, std::move(intent.asked_model));
+    spent_.add(day, intent, sums);
     projects_.add(day, intent, tenant::ledger_provenance_name(settlement.provenance), sums);
     added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
@@ -403,6 +412,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     auto done = write(row);
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
+    spent_.forget();
     projects_.forget();
     opened_.clear();
     settled_.clear();
@@ -417,6 +427,7 @@ DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(write_sums());
     LOOM_TRY(write_open());
     LOOM_TRY(projects_.write(database_));
+    LOOM_TRY(spent_.write(database_));
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
     return database_.run("COMMIT");
@@ -440,6 +451,7 @@ DatabaseResult<void> UsageTable::write_sums() {
 DatabaseResult<void> UsageTable::write_open() {
     for (const uint64_t id : settled_) {
         LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+        spent_.drop_open(id);
         projects_.drop_open(id);
     }
     for (const uint64_t id : opened_) {
@@ -450,6 +462,7 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(4, one.consumer).bind(5, one.team).bind(6, one.tenant).bind(7, one.provider).bind(8, one.model);
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
+        spent_.put_open(one);
         projects_.put_open(one);
     }
     return {};
@@ -509,6 +522,7 @@ DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {
 }
 
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
+    if (query.spent_by) return std::vector{UsageGroup{query.spent_name, LOOM_TRY(spent_.spent(database_, query))}};
     const char* const column = column_of(query.by);
     const std::string rows = rows_of(query);
     if (rows.contains("project_usage") && !projects_.any()) return std::vector<UsageGroup>();

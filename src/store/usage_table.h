@@ -17,6 +17,7 @@
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
 #include "project_usage.h"
+#include "spent_sums.h"
 #include "usage_retention.h"
 #include "usage_sharing.h"
 
@@ -28,7 +29,7 @@ struct OpenIntent {
     uint64_t request = 0;
     uint64_t time_us = 0;
     std::string consumer, team, tenant, provider, model;
-    std::string project;
+    std::string project, route, asked_model;  // the name that its client asked by
     uint64_t input = 0;
     uint64_t output = 0;
     Money cost = -1;
@@ -151,6 +152,7 @@ class UsageTable {
     UsageRetention retention_;
     ProjectUsage projects_;
     UsageRetention projects_retention_;
+    SpentSums spent_;
     Statement add_;
     Statement open_put_;
     Statement open_drop_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "loom/base/crypto.h"
 #include "loom/base/hash.h"
@@ -11,23 +12,48 @@ namespace {
 
 constexpr size_t network_bytes = 8;  // of an IPv6 client: a /64
 
+void add_length(std::vector<uint64_t>& lengths, const WindowTerms& terms) {
+    if (!terms.limits()) return;
+    const auto at = std::ranges::lower_bound(lengths, terms.slice_ns);
+    if (at == lengths.end() || *at != terms.slice_ns) lengths.insert(at, terms.slice_ns);
+}
+
+uint32_t place_in(const std::vector<uint64_t>& lengths, const WindowTerms& terms) noexcept {
+    if (!terms.limits()) return 0;
+    return static_cast<uint32_t>(std::ranges::lower_bound(lengths, terms.slice_ns) - lengths.begin());
+}
+
 }  // namespace
+
+void RowWindows::add(const LimitTerms& terms) {
+    add_length(requests_slice_ns, terms.requests);
+    add_length(tokens_slice_ns, terms.tokens);
+}
+
+void RowWindows::place(Limit& limit) const noexcept {
+    limit.requests_at = place_in(requests_slice_ns, limit.terms.requests);
+    limit.tokens_at = place_in(tokens_slice_ns, limit.terms.tokens);
+    if (limit.first == nullptr) return;
+    limit.requests_at -= std::min(limit.requests_at, place_in(requests_slice_ns, limit.first->terms.requests));
+    limit.tokens_at -= std::min(limit.tokens_at, place_in(tokens_slice_ns, limit.first->terms.tokens));
+}
 
 size_t AddressLimits::set_count_of(size_t address_count) noexcept {
     return std::bit_ceil(std::max<size_t>(1, (address_count + ways - 1) / ways));
 }
 
-AddressLimits::AddressLimits(const LimitTerms& terms, size_t address_count)
+AddressLimits::AddressLimits(RowWindows windows, size_t address_count)
     : set_count_(set_count_of(address_count)),
       address_count_(address_count),
-      requests_slice_ns_(terms.requests.slice_ns),
-      tokens_slice_ns_(terms.tokens.slice_ns),
+      lengths_(std::move(windows)),
+      requests_count_(lengths_.requests_slice_ns.size()),
+      windows_count_(lengths_.count()),
       seed_(random_u64()),
-      places_(std::make_unique<Place[]>(capacity())) {}
+      places_(std::make_unique<Place[]>(capacity())),
+      windows_(std::make_unique<RateWindow[]>(capacity() * windows_count_)) {}
 
-bool AddressLimits::fits(const LimitTerms& terms, size_t address_count) const noexcept {
-    return address_count == address_count_ && terms.requests.slice_ns == requests_slice_ns_ &&
-           terms.tokens.slice_ns == tokens_slice_ns_;
+bool AddressLimits::fits(const RowWindows& windows, size_t address_count) const noexcept {
+    return address_count == address_count_ && windows == lengths_;
 }
 
 /// A hash stands for the address: two that have the same, one in 2^64, are one.
@@ -46,10 +72,11 @@ LimitRow AddressLimits::row(std::string_view name, std::string_view giver, uint6
 
 LimitRow AddressLimits::row_of(uint64_t key, uint64_t now_ms) noexcept {
     Place* const set = &places_[(key & (set_count_ - 1)) * ways];
-    const auto seen = [now_ms](Place& place) {
+    const auto seen = [this, now_ms](Place& place) {
         if (place.seen_ms.load(std::memory_order_relaxed) != now_ms)
             place.seen_ms.store(now_ms, std::memory_order_relaxed);
-        return LimitRow{.requests = &place.requests, .tokens = &place.tokens, .level = &place.level};
+        RateWindow* const windows = windows_of(&place);
+        return LimitRow{.requests = windows, .tokens = windows + requests_count_, .level = &place.level};
     };
     for (;;) {
         Place* oldest = set;
@@ -72,8 +99,8 @@ LimitRow AddressLimits::row_of(uint64_t key, uint64_t now_ms) noexcept {
         }
         if (idle == nullptr) return seen(*oldest);
         if (!idle->key.compare_exchange_strong(idle_key, key, std::memory_order_acq_rel)) continue;
-        idle->requests.clear();
-        idle->tokens.clear();
+        RateWindow* const windows = windows_of(idle);
+        for (size_t i = 0; i < windows_count_; ++i) windows[i].clear();
         idle->level.burst.refill();
         return seen(*idle);
     }
@@ -85,8 +112,8 @@ size_t AddressLimits::size() const noexcept {
     }));
 }
 
-uint64_t AddressLimits::memory_bytes(size_t address_count) noexcept {
-    return set_count_of(address_count) * ways * sizeof(Place);
+uint64_t AddressLimits::memory_bytes() const noexcept {
+    return capacity() * (sizeof(Place) + windows_count_ * sizeof(RateWindow));
 }
 
 }  // namespace loom::tenant

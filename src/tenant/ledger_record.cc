@@ -13,11 +13,12 @@ namespace loom::tenant {
 namespace {
 
 constexpr uint8_t version = 1;
+constexpr uint8_t version_with_asked = 2;  // of an intent
 enum class Type : uint8_t { begin = 1, intent = 2, settlement = 3 };
 
 constexpr size_t checksum_at = 8;
 constexpr size_t hash_bytes = 17;  // "~" and 16 hexadecimal digits
-constexpr size_t text_count = 8;
+constexpr size_t text_count = 9;
 constexpr size_t intent_fixed_bytes = 48;
 static_assert(ledger_header_bytes + intent_fixed_bytes + text_count * (1 + ledger_text_bytes_max) <=
               ledger_record_bytes_max);
@@ -69,9 +70,9 @@ size_t Writer::finish() noexcept {
     return at_;
 }
 
-Writer begin_record(Type type, std::span<char> out) noexcept {
+Writer begin_record(Type type, std::span<char> out, uint8_t of = version) noexcept {
     Writer writer(out);
-    writer.put(uint32_t{0}).put(static_cast<uint8_t>(type)).put(version).put(uint16_t{0}).put(uint64_t{0});
+    writer.put(uint32_t{0}).put(static_cast<uint8_t>(type)).put(of).put(uint16_t{0}).put(uint64_t{0});
     return writer;
 }
 
@@ -121,7 +122,7 @@ std::optional<LedgerRecord> read_begin(std::string_view payload) noexcept {
     return begin;
 }
 
-std::optional<LedgerRecord> read_intent(std::string_view payload) noexcept {
+std::optional<LedgerRecord> read_intent(std::string_view payload, uint8_t of) noexcept {
     LedgerIntent intent;
     Reader reader(payload);
     reader.take(intent.id).take(intent.request).take(intent.time_us);
@@ -129,7 +130,9 @@ std::optional<LedgerRecord> read_intent(std::string_view payload) noexcept {
     for (std::string_view* const text : {&intent.consumer, &intent.team, &intent.project, &intent.tenant, &intent.tier,
                                          &intent.route, &intent.provider, &intent.model})
         reader.take_text(*text);
-    const bool sane = intent.input_tokens <= ledger_tokens_max && intent.output_tokens <= ledger_tokens_max;
+    if (of == version_with_asked) reader.take_text(intent.asked_model);
+    const bool sane = (of == version) == intent.asked_model.empty() && intent.input_tokens <= ledger_tokens_max &&
+                      intent.output_tokens <= ledger_tokens_max;
     if (!reader.whole() || !sane || intent.cost < -1) return std::nullopt;
     return intent;
 }
@@ -154,10 +157,10 @@ std::optional<LedgerRecord> read_settlement(std::string_view payload) noexcept {
     return settlement;
 }
 
-std::optional<LedgerRecord> read_payload(uint8_t type, std::string_view payload) noexcept {
+std::optional<LedgerRecord> read_payload(uint8_t type, uint8_t of, std::string_view payload) noexcept {
     switch (static_cast<Type>(type)) {
         case Type::begin: return read_begin(payload);
-        case Type::intent: return read_intent(payload);
+        case Type::intent: return read_intent(payload, of);
         case Type::settlement: return read_settlement(payload);
     }
     return std::nullopt;
@@ -196,12 +199,13 @@ size_t write_ledger_record(const LedgerBegin& begin, std::span<char> out) noexce
 }
 
 size_t write_ledger_record(const LedgerIntent& intent, std::span<char> out) noexcept {
-    Writer writer = begin_record(Type::intent, out);
+    Writer writer = begin_record(Type::intent, out, intent.asked_model.empty() ? version : version_with_asked);
     writer.put(intent.id).put(intent.request).put(intent.time_us);
     writer.put(bounded(intent.input_tokens)).put(bounded(intent.output_tokens)).put(bounded_cost(intent.cost));
     for (const std::string_view text : {intent.consumer, intent.team, intent.project, intent.tenant, intent.tier,
                                         intent.route, intent.provider, intent.model})
         writer.put_text(text);
+    if (!intent.asked_model.empty()) writer.put_text(intent.asked_model);
     return writer.finish();
 }
 
@@ -233,8 +237,10 @@ LedgerRead read_ledger_record(std::string_view bytes) noexcept {
         .take(written_version)
         .take(zero)
         .take(checksum);
+    const bool known = written_version == version ||
+                       (written_version == version_with_asked && type == static_cast<uint8_t>(Type::intent));
     const bool plausible = length > ledger_header_bytes && length <= ledger_record_bytes_max && type >= 1 &&
-                           type <= 3 && written_version == version && zero == 0;
+                           type <= 3 && known && zero == 0;
     if (!plausible) return read;
     if (bytes.size() < length) {
         read.state = LedgerRead::State::incomplete;
@@ -242,7 +248,7 @@ LedgerRead read_ledger_record(std::string_view bytes) noexcept {
     }
     const std::string_view record = bytes.substr(0, length);
     if (checksum_of(record) != checksum) return read;
-    const auto payload = read_payload(type, record.substr(ledger_header_bytes));
+    const auto payload = read_payload(type, written_version, record.substr(ledger_header_bytes));
     if (!payload) return read;
     read.state = LedgerRead::State::whole;
     read.bytes = length;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "loom/base/assert.h"
 #include "loom/tenant/address_limits.h"
 #include "loom/tenant/lockout.h"
 
@@ -31,6 +32,27 @@ void tell_window(const RateWindow& window, const WindowTerms& terms, uint64_t no
     why.wait_ms = std::max(why.wait_ms, Admission::lease_wait_ms);
 }
 
+/// Of several windows without room the one that has some last is told of: who comes then is let in by all. One that has
+/// room, or lacks no more than a lease, is not among them.
+void tell_later(const Limit& limit, LimitKind kind, const LimitRow& row, uint64_t now_ms, uint64_t units,
+                LimitRefusal& why) noexcept {
+    const bool tokens = kind == LimitKind::tokens;
+    const WindowTerms& terms = tokens ? limit.terms.tokens : limit.terms.requests;
+    const RateWindow* const window = tokens ? row.tokens : row.requests;
+    if (!terms.limits() || window->wait_ms(terms, now_ms, units) <= why.wait_ms) return;
+    why = {.of = &limit, .kind = kind};
+    tell_window(*window, terms, now_ms, units, why);
+}
+
+/// `from` had no room for a request; `of_first` is the row of the limit whose window it is.
+[[gnu::noinline]] void tell_requests(const Limit& from, const LimitRow& its, const LimitRow& of_first, uint64_t now_ms,
+                                     LimitRefusal& why) noexcept {
+    why = {.of = &from, .kind = LimitKind::requests};
+    tell_window(*its.requests, from.terms.requests, now_ms, 1, why);
+    for (const Limit* one = from.longer; one != nullptr; one = one->longer)
+        tell_later(*one, LimitKind::requests, one->row_beside(of_first), now_ms, 1, why);
+}
+
 /// The row of this name, if a configuration still has it.
 template <class Row, class Rows>
 std::shared_ptr<Row> find_or_make(Rows& rows, std::string_view identity) {
@@ -42,12 +64,27 @@ std::shared_ptr<Row> find_or_make(Rows& rows, std::string_view identity) {
     return made;
 }
 
+/// Of what counts in a window of that length: the shortest knows it best of those that are no shorter, else the
+/// longest.
+bool knows_more(const WindowTerms& one, const WindowTerms& than, const WindowTerms& of) noexcept {
+    const bool covers = one.slice_ns >= of.slice_ns;
+    if (covers != (than.slice_ns >= of.slice_ns)) return covers;
+    return covers ? one.slice_ns < than.slice_ns : one.slice_ns > than.slice_ns;
+}
+
 }  // namespace
+
+Admission& Admission::operator=(const Admission& other) noexcept {
+    count_ = other.count_;
+    reserved_ = other.reserved_;
+    std::copy_n(other.passes_.begin(), count_, passes_.begin());
+    return *this;
+}
 
 bool Admission::enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, LimitRefusal& why) noexcept {
     const LimitTerms& terms = limit.terms;
     why = {.of = &limit, .kind = LimitKind::concurrent, .wait_ms = concurrency_wait_ms};
-    if (count_ == limits_max || !take_place(*row.level, terms.concurrent_max)) return false;
+    if (count_ + Limit::windows_max > passes_max || !take_place(*row.level, terms.concurrent_max)) return false;
     if (row.level->burst.take(terms.burst, now_ms, 1)) {
         std::optional<uint32_t> slice = 0;
         if (terms.requests.limits()) slice = row.requests->take(terms.requests, now_ms, 1);
@@ -55,17 +92,37 @@ bool Admission::enter(const Limit& limit, const LimitRow& row, uint64_t now_ms, 
             passes_[count_] = {.of = &limit, .row = row, .request_slice = *slice};
             count_ += 1;
             why = {};
-            return true;
+            return limit.longer == nullptr || enter_longer(limit, row, now_ms, why);
         }
         row.level->burst.give_back(terms.burst, 1);
-        why.kind = LimitKind::requests;
-        tell_window(*row.requests, terms.requests, now_ms, 1, why);
+        tell_requests(limit, row, row, now_ms, why);
     } else {
         why.kind = LimitKind::burst;
         why.wait_ms = row.level->burst.wait_ms(terms.burst, now_ms, 1);
     }
     leave_place(*row.level);
     return false;
+}
+
+/// The shortest first: it refuses the most. Where one of them has no room nothing of the whole limit is taken. Apart,
+/// so that a limit in one window has a branch of it alone.
+[[gnu::noinline]] bool Admission::enter_longer(const Limit& limit, const LimitRow& row, uint64_t now_ms,
+                                               LimitRefusal& why) noexcept {
+    for (const Limit* one = limit.longer; one != nullptr; one = one->longer) {
+        LOOM_ASSERT(count_ < passes_max);  // a limit has windows_max of them
+        const WindowTerms& requests = one->terms.requests;
+        const LimitRow its = one->row_beside(row);
+        std::optional<uint32_t> slice = 0;
+        if (requests.limits()) slice = its.requests->take(requests, now_ms, 1);
+        if (!slice) {
+            tell_requests(*one, its, row, now_ms, why);
+            abandon_last();
+            return false;
+        }
+        passes_[count_] = {.of = one, .row = its, .request_slice = *slice};
+        count_ += 1;
+    }
+    return true;
 }
 
 bool Admission::counts_tokens() const noexcept {
@@ -81,8 +138,7 @@ bool Admission::take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why)
         if (!terms.limits()) continue;
         const auto slice = pass.row.tokens->take(terms, now_ms, tokens);
         if (!slice) {
-            why = {.of = pass.of, .kind = LimitKind::tokens};
-            tell_window(*pass.row.tokens, terms, now_ms, tokens, why);
+            tell_tokens(i, now_ms, tokens, why);
             for (size_t taken = 0; taken < i; ++taken)
                 if (const WindowTerms& of = passes_[taken].of->terms.tokens; of.limits())
                     give_back_tokens(passes_[taken], of.cost(tokens));
@@ -92,6 +148,16 @@ bool Admission::take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why)
     }
     why = {};
     return true;
+}
+
+/// By the window that refused, or a longer one of the same limit.
+[[gnu::noinline]] void Admission::tell_tokens(size_t refused, uint64_t now_ms, uint64_t tokens,
+                                              LimitRefusal& why) const noexcept {
+    const Pass& pass = passes_[refused];
+    why = {.of = pass.of, .kind = LimitKind::tokens};
+    tell_window(*pass.row.tokens, pass.of->terms.tokens, now_ms, tokens, why);
+    for (size_t i = refused + 1; i < count_ && passes_[i].row.level == nullptr; ++i)
+        tell_later(*passes_[i].of, LimitKind::tokens, passes_[i].row, now_ms, tokens, why);
 }
 
 void Admission::note_taken(Pass& pass, uint32_t slice, uint64_t units) noexcept {
@@ -132,38 +198,40 @@ void Admission::overdraw(uint64_t now_ms, uint64_t tokens_used) noexcept {
     if (counts_tokens()) reserved_ = std::max(reserved_, tokens_used);
 }
 
+/// The last first, here and below: longer windows of a row before the place that keeps it for this one.
 void Admission::leave(uint64_t now_ms, uint64_t tokens_used) noexcept {
-    for (size_t i = 0; i < count_; ++i) {
-        Pass& pass = passes_[i];
+    while (count_ > 0) {
+        Pass& pass = passes_[--count_];
         const WindowTerms& terms = pass.of->terms.tokens;
         if (terms.limits() && tokens_used < pass.tokens)
             give_back_tokens(pass, pass.tokens - tokens_used);
         else if (terms.limits() && tokens_used > pass.tokens)
             pass.row.tokens->charge(terms, now_ms, tokens_used - pass.tokens);
-        leave_place(*pass.row.level);
+        if (pass.row.level != nullptr) leave_place(*pass.row.level);
     }
-    count_ = 0;
     reserved_ = 0;
 }
 
 void Admission::abandon(Pass& pass) noexcept {
     const LimitTerms& terms = pass.of->terms;
-    pass.row.level->burst.give_back(terms.burst, 1);
     if (terms.requests.limits()) pass.row.requests->give_back(pass.request_slice, 1);
     if (terms.tokens.limits()) give_back_tokens(pass, pass.tokens);
+    if (pass.row.level == nullptr) return;
+    pass.row.level->burst.give_back(terms.burst, 1);
     leave_place(*pass.row.level);
 }
 
 void Admission::abandon() noexcept {
-    for (size_t i = 0; i < count_; ++i) abandon(passes_[i]);
-    count_ = 0;
+    while (count_ > 0) abandon(passes_[--count_]);
     reserved_ = 0;
 }
 
 void Admission::abandon_last() noexcept {
-    if (count_ == 0) return;
-    count_ -= 1;
-    abandon(passes_[count_]);
+    for (bool longer = true; longer && count_ > 0;) {
+        count_ -= 1;
+        longer = passes_[count_].row.level == nullptr;
+        abandon(passes_[count_]);
+    }
     if (!counts_tokens()) reserved_ = 0;
 }
 
@@ -177,19 +245,26 @@ void OutputHabit::note(std::string_view model, uint64_t tokens) noexcept {
 }
 
 std::shared_ptr<RateWindow> LimitTable::window(std::string_view identity, const WindowTerms& terms, uint64_t now_ms) {
-    std::erase_if(windows_, [](const auto& one) { return one.second.window.expired(); });
-    auto made = std::make_shared<RateWindow>();
-    if (const auto it = windows_.find(identity); it != windows_.end()) {
-        KnownWindow& known = it->second;
-        if (const auto found = known.window.lock(); found != nullptr) {
-            if (known.terms.slice_ns == terms.slice_ns) {
-                known.terms = terms;
-                return found;
-            }
-            made->charge(terms, now_ms, found->used(known.terms, now_ms));
+    static constexpr auto expired = [](const KnownWindow& one) { return one.window.expired(); };
+    std::erase_if(windows_, [](const auto& one) { return std::ranges::all_of(one.second, expired); });
+    std::vector<KnownWindow>& lengths = windows_[std::string(identity)];
+    std::erase_if(lengths, expired);
+    std::shared_ptr<RateWindow> older;
+    WindowTerms of_older;
+    for (KnownWindow& known : lengths) {
+        auto found = known.window.lock();
+        if (found == nullptr) continue;
+        if (known.terms.slice_ns == terms.slice_ns) {
+            known.terms = terms;
+            return found;
         }
+        if (older != nullptr && !knows_more(known.terms, of_older, terms)) continue;
+        older = std::move(found);
+        of_older = known.terms;
     }
-    windows_[std::string(identity)] = {made, terms};
+    auto made = std::make_shared<RateWindow>();
+    if (older != nullptr) made->inherit(terms, *older, of_older, now_ms);
+    lengths.push_back({made, terms});
     return made;
 }
 
@@ -203,23 +278,23 @@ std::shared_ptr<OutputHabit> LimitTable::habit(std::string_view consumer) {
 
 namespace {
 
-std::shared_ptr<AddressLimits> find_or_make_table(std::weak_ptr<AddressLimits>& kept, const LimitTerms& terms,
+std::shared_ptr<AddressLimits> find_or_make_table(std::weak_ptr<AddressLimits>& kept, const RowWindows& windows,
                                                   size_t count) {
     auto known = kept.lock();
-    if (known != nullptr && known->fits(terms, count)) return known;
-    known = std::make_shared<AddressLimits>(terms, count);
+    if (known != nullptr && known->fits(windows, count)) return known;
+    known = std::make_shared<AddressLimits>(windows, count);
     kept = known;
     return known;
 }
 
 }  // namespace
 
-std::shared_ptr<AddressLimits> LimitTable::addresses(const LimitTerms& terms, size_t address_count) {
-    return find_or_make_table(addresses_, terms, address_count);
+std::shared_ptr<AddressLimits> LimitTable::addresses(const RowWindows& windows, size_t address_count) {
+    return find_or_make_table(addresses_, windows, address_count);
 }
 
-std::shared_ptr<AddressLimits> LimitTable::bearers(const LimitTerms& terms, size_t count) {
-    return find_or_make_table(bearers_, terms, count);
+std::shared_ptr<AddressLimits> LimitTable::bearers(const RowWindows& windows, size_t count) {
+    return find_or_make_table(bearers_, windows, count);
 }
 
 std::shared_ptr<Lockout> LimitTable::lockout(const LockoutTerms& terms) {

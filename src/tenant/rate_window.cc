@@ -177,6 +177,23 @@ uint64_t RateWindow::wait_ms(const WindowTerms& terms, uint64_t now_ms, uint64_t
     return free_ms > now_ms ? free_ms - now_ms : 1;
 }
 
+/// Slice by slice, in the order of time, as if it had been taken here.
+void RateWindow::inherit(const WindowTerms& terms, const RateWindow& other, const WindowTerms& of_other,
+                         uint64_t now_ms) noexcept {
+    const uint64_t open = other.open_.load(std::memory_order_acquire);
+    const uint64_t at = slice_at(of_other, now_ms);
+    const uint32_t slice = current_of(at, open);
+    for (uint32_t age = slice_count + 1; age-- > 0;) {
+        const uint32_t number = slice - age;
+        const uint64_t kept = other.slices_[number % kept_count].load(std::memory_order_relaxed);
+        const uint64_t word = number == slice_of(open) ? open : kept;
+        if (slice_of(word) != number || units_of(word) == 0) continue;
+        const uint64_t whole_number = at + (slice - static_cast<uint32_t>(at)) - age;
+        const uint64_t end_ms = ((whole_number + 1) * of_other.slice_ns - 1) / ns_per_ms;
+        charge(terms, std::min(now_ms, end_ms), units_of(word));
+    }
+}
+
 void RateWindow::clear() noexcept {
     for (std::atomic<uint64_t>& kept : slices_) kept.store(0, std::memory_order_relaxed);
     closed_.store(0, std::memory_order_relaxed);

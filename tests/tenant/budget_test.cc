@@ -2,8 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <deque>
 #include <random>
+#include <string>
 #include <thread>
+#include <vector>
 
 namespace loom::tenant {
 namespace {
@@ -332,6 +338,156 @@ TEST(BudgetTable, AReloadFindsWhatWasSpent_ANewRowAsksTheLedger) {
     EXPECT_EQ(first->money.used(BudgetPeriod::month, period_numbers(noon)), 2u);
     EXPECT_EQ(table.meters(LimitScope::consumer, "alice", noon), first);
     EXPECT_EQ(asked.size(), 3u);
+}
+
+/// Requests under seven budgets at a time, of which each has several under it: whatever is held, extended, settled and
+/// charged in whatever order, no budget has more held and spent than its limit but by what was booked beyond what was
+/// held, and each has what the simple sum says.
+TEST(BudgetHolds, RandomInterleavingsOfAllScopesAgreeWithTheSimpleSum) {
+    constexpr std::array scopes = {LimitScope::consumer, LimitScope::team,  LimitScope::project, LimitScope::tenant,
+                                   LimitScope::route,    LimitScope::model, LimitScope::global};
+    static_assert(scopes.size() == BudgetHolds::budgets_max);
+    struct Known {
+        uint64_t held = 0;
+        uint64_t spent = 0;
+        uint64_t over = 0;  // of spent, what had not been held
+    };
+    struct Live {
+        BudgetHolds holds;
+        std::vector<size_t> of;
+        uint64_t held = 0;
+    };
+    for (uint64_t seed = 1; seed <= 100; ++seed) {
+        Draw random(seed);
+        BudgetTable table;
+        std::deque<Budget> budgets;
+        for (const LimitScope scope : scopes)
+            for (size_t i = 0; i < 3; ++i) {
+                const std::string name = std::to_string(i);
+                budgets.push_back({.scope = scope, .name = name, .tokens = {1 + random.below(600), 0, 0}});
+                budgets.back().meters = table.meters(scope, name, noon);
+            }
+        std::vector<Known> known(budgets.size());
+        std::vector<Live> live;
+        const auto room = [&](size_t ix) {
+            const uint64_t used = known[ix].held + known[ix].spent;
+            return budgets[ix].tokens[0] - std::min(budgets[ix].tokens[0], used);
+        };
+        for (int n = 0; n < 300; ++n) {
+            const uint64_t what = random.below(5);
+            if (live.empty() || what < 2) {
+                Live one;
+                for (size_t i = 0; i < scopes.size(); ++i)
+                    if (random.below(4) != 0) one.of.push_back(i * 3 + random.below(3));
+                one.held = 1 + random.below(60);
+                const auto first = std::ranges::find_if(one.of, [&](size_t ix) { return room(ix) < one.held; });
+                BudgetRefusal why;
+                bool entered = true;
+                for (const size_t ix : one.of)
+                    entered = entered && one.holds.enter(budgets[ix], noon, one.held, 0, why);
+                ASSERT_EQ(entered, first == one.of.end()) << seed;
+                if (!entered) {
+                    ASSERT_EQ(why.of, &budgets[*first]);
+                    ASSERT_TRUE(one.holds.empty()) << "of all or of none";
+                    continue;
+                }
+                for (const size_t ix : one.of) known[ix].held += one.held;
+                live.push_back(std::move(one));
+            } else if (what == 2) {
+                Live& one = live[random.below(live.size())];
+                const uint64_t more = 1 + random.below(40);
+                const bool fits = std::ranges::all_of(one.of, [&](size_t ix) { return room(ix) >= more; });
+                ASSERT_EQ(one.holds.extend(noon, more, 0), fits) << seed;
+                if (!fits) continue;
+                one.held += more;
+                for (const size_t ix : one.of) known[ix].held += more;
+            } else {
+                const size_t which = random.below(live.size());
+                Live one = live[which];
+                live.erase(live.begin() + static_cast<ptrdiff_t>(which));
+                const uint64_t took = random.below(one.held + (random.below(10) == 0 ? 20 : 1));
+                one.holds.settle(noon, took, 0);
+                for (const size_t ix : one.of) {
+                    known[ix].held -= one.held;
+                    known[ix].spent += took;
+                    known[ix].over += took - std::min(took, one.held);
+                }
+            }
+            for (size_t ix = 0; ix < budgets.size(); ++ix) {
+                const uint64_t used = budgets[ix].meters->tokens.used(BudgetPeriod::day, period_numbers(noon));
+                ASSERT_EQ(used, known[ix].held + known[ix].spent) << seed;
+                ASSERT_LE(used, budgets[ix].tokens[0] + known[ix].over) << seed;
+            }
+        }
+    }
+}
+
+/// The same on threads, which nobody can follow one by one: at no moment is more held and spent than any limit.
+TEST(BudgetHolds, ThreadsUnderAllScopesNeverHoldMoreThanALimit) {
+    BudgetTable table;
+    std::deque<Budget> budgets;
+    for (const LimitScope scope : {LimitScope::consumer, LimitScope::team, LimitScope::project, LimitScope::tenant,
+                                   LimitScope::route, LimitScope::model, LimitScope::global})
+        for (size_t i = 0; i < 2; ++i) {
+            const std::string name = std::to_string(i);
+            budgets.push_back({.scope = scope, .name = name, .tokens = {9'000, 0, 0}, .money = {0, 8'000, 0}});
+            budgets.back().meters = table.meters(scope, name, noon);
+        }
+    const PeriodNumbers now = period_numbers(noon);
+    std::array<std::atomic<uint64_t>, 14> took{};
+    std::atomic<bool> done = false;
+    std::jthread watcher([&] {
+        while (!done)
+            for (const Budget& one : budgets) {
+                EXPECT_LE(one.meters->tokens.used(BudgetPeriod::day, now), 9'000u);
+                EXPECT_LE(one.meters->money.used(BudgetPeriod::week, now), 8'000u);
+            }
+    });
+    {
+        std::vector<std::jthread> threads;
+        for (uint64_t thread = 1; thread <= 4; ++thread)
+            threads.emplace_back([&, thread] {
+                Draw random(thread);
+                for (int n = 0; n < 4'000; ++n) {
+                    BudgetHolds holds;
+                    BudgetRefusal why;
+                    std::array<size_t, 7> of;
+                    bool entered = true;
+                    const uint64_t tokens = 1 + random.below(30);
+                    uint64_t held = tokens;
+                    for (size_t i = 0; i < of.size(); ++i) {
+                        of[i] = i * 2 + random.below(2);
+                        entered = entered &&
+                                  holds.enter(budgets[of[i]], noon, tokens, static_cast<Money>(tokens) * 1'000, why);
+                    }
+                    if (!entered) continue;
+                    if (holds.extend(noon, 8, 8'000)) held += 8;
+                    const uint64_t used = random.below(held + 1);
+                    holds.settle(noon, used, static_cast<Money>(used) * 1'000);
+                    for (const size_t ix : of) took[ix] += used;
+                }
+            });
+    }
+    done = true;
+    watcher.join();
+    for (size_t ix = 0; ix < budgets.size(); ++ix) {
+        EXPECT_EQ(budgets[ix].meters->tokens.used(BudgetPeriod::day, now), took[ix]);
+        EXPECT_EQ(budgets[ix].meters->money.used(BudgetPeriod::week, now), took[ix]);
+    }
+}
+
+/// A tier's numbers are its consumers' own, and say so.
+TEST(Budget, ANumberMayBeItsTiers) {
+    Budget one{.name = "alice",
+               .key = "token_accounting.limit.alice",
+               .tokens = {1, 2, 0},
+               .tier_key = "token_accounting.tier.gold"};
+    one.of_tier[0][1] = true;
+    EXPECT_EQ(one.key_of(BudgetUnit::tokens, BudgetPeriod::day), "token_accounting.limit.alice");
+    EXPECT_EQ(one.key_of(BudgetUnit::tokens, BudgetPeriod::week), "token_accounting.tier.gold");
+    EXPECT_EQ(one.scope_of(BudgetUnit::tokens, BudgetPeriod::day), LimitScope::consumer);
+    EXPECT_EQ(one.scope_of(BudgetUnit::tokens, BudgetPeriod::week), LimitScope::tier);
+    EXPECT_EQ(one.scope_of(BudgetUnit::money, BudgetPeriod::week), LimitScope::consumer);
 }
 
 /// Of three budgets the second has no room for more: neither it nor the first has given any.

@@ -36,6 +36,13 @@ LedgerIntent intent() {
             .cost = 987'654'321};
 }
 
+/// Whose client has named another model.
+LedgerIntent by_alias() {
+    LedgerIntent one = intent();
+    one.asked_model = "fast";
+    return one;
+}
+
 LedgerSettlement settlement() {
     return {
         .id = make_ledger_id(7, 3, 41),
@@ -48,7 +55,7 @@ LedgerSettlement settlement() {
 
 std::vector<std::string> samples() {
     return {written(LedgerBegin{.epoch = 7, .shard = 3, .number = 2, .time_us = 5}), written(intent()),
-            written(LedgerIntent{.id = 1, .request = 1}), written(settlement())};
+            written(by_alias()), written(LedgerIntent{.id = 1, .request = 1}), written(settlement())};
 }
 
 TEST(LedgerRecord, ReadsBackAsItWasWritten) {
@@ -64,6 +71,17 @@ TEST(LedgerRecord, ReadsBackAsItWasWritten) {
     const std::string first = written(begin);
     EXPECT_EQ(first.size(), ledger_begin_bytes);
     EXPECT_EQ(std::get<LedgerBegin>(read_ledger_record(first).record), begin);
+}
+
+TEST(LedgerRecord, TheModelThatWasAskedStandsInAnotherVersion) {
+    constexpr size_t version_at = 5;
+    EXPECT_EQ(written(intent())[version_at], 1) << "as it always was";
+    const std::string bytes = written(by_alias());
+    EXPECT_EQ(bytes[version_at], 2);
+    EXPECT_EQ(bytes.size(), written(intent()).size() + 1 + by_alias().asked_model.size());
+    const LedgerRead read = read_ledger_record(bytes);
+    ASSERT_EQ(read.state, State::whole);
+    EXPECT_EQ(std::get<LedgerIntent>(read.record), by_alias());
 }
 
 TEST(LedgerRecord, EveryTruncationIsIncomplete) {
@@ -112,8 +130,8 @@ TEST(LedgerRecord, LongTextsAreBoundedAndStayApart) {
 TEST(LedgerRecord, TheLargestFits) {
     const std::string longest(ledger_text_bytes_max, 'x');
     LedgerIntent one = intent();
-    for (std::string_view* const text :
-         {&one.consumer, &one.team, &one.project, &one.tenant, &one.tier, &one.route, &one.provider, &one.model})
+    for (std::string_view* const text : {&one.consumer, &one.team, &one.project, &one.tenant, &one.tier, &one.route,
+                                         &one.provider, &one.model, &one.asked_model})
         *text = longest;
     const std::string bytes = written(one);
     EXPECT_LE(bytes.size(), ledger_record_bytes_max);

@@ -155,6 +155,30 @@ TEST_F(Alerts, ThatABudgetIsSpentIsToldWithoutShares_OfMoneyAsDecimals) {
     EXPECT_EQ(webhook().request_count(), 2u);
 }
 
+/// Of whomever or whatever it is; what a tier allows is its consumer's own.
+TEST_F(Alerts, BudgetsOfEveryScopeAreTold) {
+    conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
+    conf.set("consumer.tester.tenant", "acme").set("consumer.tester.project", "x").set("consumer.tester.tier", "gold");
+    const std::vector<std::pair<std::string, std::string>> scopes = {
+        {"tier.gold", R"("scope":"consumer","consumer":"tester")"},
+        {"project.x", R"("scope":"project","project":"acme/x")"},
+        {"tenant.acme", R"("scope":"tenant","tenant":"acme")"},
+        {"route.ai", R"("scope":"route","route":"ai")"},
+        {"model.gpt-4o", R"("scope":"model","model":"gpt-4o")"}};
+    for (const auto& [of, named] : scopes) conf.set(fmt::format("token_accounting.{}.budget.monthly", of), "$0.129");
+    begin();
+    for (int i = 0; i < 4; ++i) (void)ask_once_more();
+    wait_for_events(scopes.size() + 1);
+    const std::vector<std::string> spent = told("budget.spent");
+    EXPECT_EQ(spent.size(), scopes.size());
+    for (const auto& [of, named] : scopes) {
+        const std::string part = fmt::format(R"({},"budget":"token_accounting.{}.budget.monthly")", named, of);
+        EXPECT_TRUE(std::ranges::any_of(spent, [&](const std::string& one) { return contains(one, part); })) << part;
+    }
+    ASSERT_EQ(told("budget.refused").size(), 1u) << "by the first that it is under";
+    EXPECT_TRUE(contains(told("budget.refused")[0], "token_accounting.tier.gold.budget.monthly"));
+}
+
 TEST_F(Alerts, SignedAsStandardWebhooksHasIt) {
     for (const std::string& written :
          {secret, "whsec_" + [] {

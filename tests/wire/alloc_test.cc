@@ -66,6 +66,16 @@ TEST_F(Allocations, AThousandWarmRequestsAndAHundredStreamsTakeNone) {
         << "by streams whose usage is asked for and stripped";
 }
 
+TEST_F(Allocations, LimitsInSeveralWindowsTakeNone) {
+    conf.set("rate_limit.consumer.tester.request_rate", "100000/1s, 1000000/1h, 5000000/1d");
+    conf.set("rate_limit.consumer.tester.token_rate", "100000000/1s, 999999999/1h");
+    conf.set("rate_limit.ip.request_rate", "200000/1s, 2000000/1h");
+    loom().reload(conf.text());
+    open_clients();
+    ask_all(chat_body, 300);
+    EXPECT_EQ(taken_by([&] { ask_all(chat_body, 1'000); }), 0);
+}
+
 TEST_F(Allocations, NewConnectionsTakeNoneEither) {
     for (int turn = 0; turn < 100; ++turn) ASSERT_EQ(ask(chat_request(chat_body)).status(), 200);
     EXPECT_EQ(taken_by([&] {

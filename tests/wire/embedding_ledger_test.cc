@@ -1,4 +1,6 @@
 // Texts' vectors by a provider's work: what they cost whom.
+#include <signal.h>
+
 #include "embedding_fixture.h"
 #include "full_backlog.h"
 #include "loom/llm/token_estimate.h"
@@ -121,6 +123,30 @@ TEST_F(EmbeddingLedger, ItsMoneyIsOfTheBudget) {
     EXPECT_EQ(status(body_of(in_other_words, R"(,"max_tokens":12)")), "semantic") << "it was left a little";
     EXPECT_EQ(ask(chat_request(body_of("Which mountain is the tallest?", R"(,"max_tokens":12)"))).status(), 429);
     EXPECT_EQ(embedder().request_count(), 2u) << "whose budget is spent is not embedded for";
+}
+
+/// Whichever budget its client is under.
+TEST_F(EmbeddingLedger, ItsMoneyIsOfEveryBudgetThatItsRequestIsUnder_AfterAKillToo) {
+    conf.set("consumer.tester.tenant", "acme").set("consumer.tester.project", "x");
+    for (const char* const of : {"tenant.acme", "project.x", "route.ai", "model.gpt-4o"})
+        conf.set(fmt::format("token_accounting.{}.budget.daily", of), "$0.0075");
+    begin();
+    (void)keep(body_of(asked, R"(,"max_tokens":12)"));
+    const auto told = [this] {
+        const std::string limits = ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body;
+        std::vector<std::string> used;
+        for (size_t at = limits.find(R"("used":")"); at != limits.npos; at = limits.find(R"("used":")", at + 1))
+            used.push_back(limits.substr(at, limits.find(',', at) - at));
+        return used;
+    };
+    (void)page("/tester", 2);  // it is in the ledger
+    const std::vector<std::string> before = told();
+    ASSERT_EQ(before.size(), 4u);
+    for (const std::string& one : before) EXPECT_TRUE(contains(one, "0.007")) << one;
+    loom().signal(SIGKILL);
+    (void)loom().wait_for_exit();
+    begin();
+    EXPECT_EQ(told(), before);
 }
 
 /// It was embedded before it was known what it would cost: who asks again and again would have that for nothing.

@@ -299,6 +299,72 @@ TEST_F(Jwt, ATiersLimitsAreEachBearersOwn) {
     expect_error(ask_with(maker.token(claims("a", R"(,"tier":"small")"))), 429);  // what was taken stays taken
 }
 
+/// By whichever way its consumer has shown who it is: a token, or a mate's key. Teams that only tokens tell are in
+/// their consumer's tenant too.
+TEST_F(Jwt, WhomATokenNamesIsUnderItsTenantsAndItsProjectsBudgets) {
+    conf.set("token_accounting.enabled", "on").set("route.ai.auth.type", "api_key, jwt");
+    conf.set("jwt.corp.team_claim", "team").set("jwt.corp.unknown_consumers", "allow");
+    conf.set("consumer.tester.tenant", "acme").set("consumer.tester.project", "x").set("consumer.tester.jwt", "corp");
+    conf.set("consumer.mate.api_key", "sk-mate").set("consumer.mate.tenant", "acme").set("consumer.mate.project", "y");
+    conf.set("token_accounting.project.x.daily_limit", "40").set("token_accounting.tenant.acme.daily_limit", "60");
+    conf.set("rate_limit.tenant.acme.request_rate", "6").set("rate_limit.request_rate.window", "1h");
+    start(answer_always(answer(chat_answer)));  // of 21 tokens
+    const std::string body = R"({"model":"gpt-4o","max_tokens":5,"messages":[{"role":"user","content":"Hi"}]})";
+    const std::string token = maker.token(claims("tester", R"(,"team":"dev")"));
+    const auto wait_for_used = [this](const std::string& used) {
+        wait_until(used, [&] {
+            return contains(ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body,
+                            R"("limit":60,"used":)" + used);
+        });
+    };
+    for (const char* const used : {"21", "42"}) {
+        EXPECT_EQ(ask_with(token, body).status(), 200);
+        wait_for_used(used);
+    }
+    const Message over = ask_with(token, body);
+    expect_error(over, 429, "insufficient_quota");
+    EXPECT_TRUE(contains(over.body, "token_accounting.project.x.daily_limit is 40")) << over.body;
+    EXPECT_EQ(ask_with("sk-mate", body).status(), 200);
+    wait_for_used("63");
+    EXPECT_TRUE(contains(ask_with("sk-mate", body).body, "token_accounting.tenant.acme.daily_limit is 60"));
+    // A project is one of those that the conf's consumers are in: whom only a token names is in none.
+    EXPECT_EQ(ask_with(maker.token(claims("somebody")), body).status(), 200);
+    // Requests of the same tenant: five so far.
+    EXPECT_EQ(ask_with(token, body).status(), 429);
+    EXPECT_TRUE(contains(ask_with("sk-mate", body).body, "rate_limit.tenant.acme.request_rate is 6"));
+}
+
+/// Tiers may have windows of other lengths: a bearer's row has all of them.
+TEST_F(Jwt, ATiersSeveralWindowsAreEachBearersOwn) {
+    conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");
+    conf.set("rate_limit.tier.quick.request_rate", "2/3s, 3/1h")
+        .set("rate_limit.tier.slow.request_rate", "2/12h, 3/1d");
+    conf.set("rate_limit.tier.quick.token_rate", "100000/1m, 200000/2h").set("rate_limit.request_rate.limit", "5");
+    start(answer_always(answer(chat_answer)));
+    const auto asked = [&](const std::string& name, const std::string& tier) {
+        return ask_with(maker.token(claims(name, R"(,"tier":")" + tier + "\"")));
+    };
+    const auto expect_refused_by = [](const Message& refused, std::string_view what) {
+        EXPECT_EQ(refused.status(), 429);
+        EXPECT_TRUE(contains(refused.body, what)) << refused.body;
+    };
+    for (const char* const name : {"a", "b"})
+        for (int i = 0; i < 2; ++i) EXPECT_EQ(asked(name, "quick").status(), 200) << name;
+    const Message over = asked("a", "quick");
+    expect_refused_by(over, "rate_limit.tier.quick.request_rate is 2 requests in 3s");
+    for (int i = 0; i < 2; ++i) EXPECT_EQ(asked("c", "slow").status(), 200);
+    expect_refused_by(asked("c", "slow"), "rate_limit.tier.slow.request_rate is 2 requests in 43200s");
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(asked("d", "none").status(), 200);
+    expect_refused_by(asked("d", "none"), "rate_limit.request_rate.limit is 5 requests in 60s");
+    std::this_thread::sleep_for(std::chrono::milliseconds(3'200));
+    const Message third = asked("a", "quick");
+    EXPECT_EQ(third.status(), 200);
+    EXPECT_EQ(third.head.value("ratelimit-policy"),
+              R"("tier-requests-3s";q=2;w=3, "tier-requests-1h";q=3;w=3600, "tier-tokens-1m";q=100000;w=60, )"
+              R"("tier-tokens-2h";q=200000;w=7200)");
+    expect_refused_by(asked("a", "quick"), "rate_limit.tier.quick.request_rate is 3 requests in 3600s");
+}
+
 // --- tokens that are none
 
 TEST_F(Jwt, AttacksAreRefused) {

@@ -71,6 +71,44 @@ TEST_F(ScopedTokens, OfATeam_ItsConsumersTogether) {
     expect_admitted(asking(9, "sk-alone"));
 }
 
+TEST_F(ScopedTokens, OfATenant_WhateverTheirTeamsAndProjects) {
+    conf.set("consumer.tester.tenant", "acme").set("consumer.second.tenant", "acme");
+    conf.set("consumer.tester.team", "dev").set("consumer.second.project", "x");
+    conf.set("consumer.alone.api_key", "sk-alone").set("consumer.alone.tenant", "globex");
+    conf.set("rate_limit.tenant.acme.token_rate", "20");
+    begin();
+    expect_admitted();
+    expect_admitted(asking(9, second_key));
+    expect_refused("rate_limit.tenant.acme.token_rate", "tenant");
+    EXPECT_EQ(ask(asking(9, second_key)).status(), 429);
+    expect_admitted(asking(9, "sk-alone"));
+}
+
+TEST_F(ScopedTokens, OfAProject_AndOfAnotherTenantsOfTheSameNameNothing) {
+    for (const char* const name : {"tester", "second", "theirs"})
+        conf.set(fmt::format("consumer.{}.project", name), "x");
+    conf.set("consumer.tester.tenant", "acme").set("consumer.second.tenant", "acme");
+    conf.set("consumer.theirs.api_key", "sk-theirs").set("consumer.theirs.tenant", "globex");
+    conf.set("rate_limit.project.x.token_rate", "20");
+    begin();
+    expect_admitted();
+    expect_admitted(asking(9, second_key));
+    expect_refused("rate_limit.project.x.token_rate", "project");
+    for (int i = 0; i < 2; ++i) expect_admitted(asking(9, "sk-theirs"));
+    EXPECT_EQ(ask(asking(9, "sk-theirs")).status(), 429);
+}
+
+TEST_F(ScopedTokens, RequestsAtOnceAndBurstsOfATenant) {
+    conf.set("consumer.tester.tenant", "acme").set("consumer.second.tenant", "acme");
+    conf.set("rate_limit.tenant.acme.request_rate", "100").set("rate_limit.tenant.acme.burst", "2");
+    begin();
+    expect_admitted();
+    expect_admitted(asking(9, second_key));
+    const Message refused = ask(asking(9));
+    expect_error(refused, 429, "rate_limit_exceeded");
+    EXPECT_TRUE(contains(refused.body, "rate_limit.tenant.acme.burst is 2")) << refused.body;
+}
+
 TEST_F(ScopedTokens, OfARoute_WhoeverComes) {
     conf.set("route.other.path", "/v1/messages").set("route.other.auth.type", "api_key");
     conf.set("route.other.ai_gateway", "on").set("rate_limit.route.ai.token_rate", "20");
@@ -185,6 +223,30 @@ TEST_P(Shards, ABudgetOfTokens_OfAnswersThatAreShorterThanTheyMayBe) {
     conf.set("consumer.tester.team", "dev").set("token_accounting.team.dev.monthly_limit", std::to_string(limit));
     begin();
     const int tokens = 10 * admitted(asking(80), least / 10);
+    EXPECT_LE(tokens, limit);
+    EXPECT_GE(tokens, least);
+}
+
+TEST_P(Shards, ABudgetOfATenant) {
+    conf.set("consumer.tester.tenant", "acme").set("token_accounting.tenant.acme.weekly_limit", std::to_string(limit));
+    begin();
+    const int tokens = 10 * admitted(asking(80), least / 10);
+    EXPECT_LE(tokens, limit);
+    EXPECT_GE(tokens, least);
+}
+
+TEST_P(Shards, ABudgetOfAModel_ByTheNameThatIsAsked) {
+    conf.set("model_mapping.fast.mock", "gpt-4o").set("token_accounting.model.fast.daily_limit", std::to_string(limit));
+    begin();
+    const int tokens = 10 * admitted(asking(9, client_key, "/v1/chat/completions", "fast"), least / 10);
+    EXPECT_LE(tokens, limit);
+    EXPECT_GE(tokens, least);
+}
+
+TEST_P(Shards, TokensOfAProjectInAWindow) {
+    conf.set("consumer.tester.project", "x").set("rate_limit.project.x.token_rate", std::to_string(limit));
+    begin();
+    const int tokens = 10 * admitted(asking(9), least / 10);
     EXPECT_LE(tokens, limit);
     EXPECT_GE(tokens, least);
 }

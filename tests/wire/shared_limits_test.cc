@@ -162,6 +162,36 @@ TEST_F(SharedLimits, ABudgetIsThatOfBoth_AndOneAloneMayUseAllOfIt) {
     EXPECT_LE(admitted(), 40);
 }
 
+/// Of whomever or whatever it is.
+TEST_F(SharedLimits, BudgetsOfATenantAProjectAndAModelAreThoseOfBoth) {
+    const std::string_view conf =
+        "consumer.tester.tenant = acme\nconsumer.tester.project = x\n"
+        "token_accounting.tenant.acme.monthly_limit = 20000\ntoken_accounting.project.x.daily_limit = 21000\n"
+        "token_accounting.model.gpt-4o.weekly_limit = 22000";
+    for (int i = 0; i < 2; ++i) (void)add(conf);
+    for (auto& each : looms) EXPECT_EQ(each->send().status(), 200);
+    ask_all(20s, 18);
+    EXPECT_GE(admitted(), 18);
+    ask_all(3s, 100);
+    EXPECT_LE(admitted(), 20);
+    for (const auto& each : looms) {
+        const std::string told = ask_once(each->loom->admin_port(), request("GET", "/ai/limits"), false).body;
+        EXPECT_TRUE(contains(told, R"("scope":"project","name":"acme/x")")) << told;
+        EXPECT_GE(each->loom->metric("loom_ai_shared_limits"), 3);
+    }
+}
+
+TEST_F(SharedLimits, RequestsOfATenantAreThoseOfBoth) {
+    const std::string_view conf =
+        "consumer.tester.tenant = acme\nrate_limit.tenant.acme.request_rate = 40\n"
+        "rate_limit.on_store_lost = fail_closed";
+    for (int i = 0; i < 2; ++i) (void)add(conf);
+    ask_all(15s, 40);
+    EXPECT_EQ(admitted(), 40);
+    ask_all(1s, 41);
+    EXPECT_EQ(admitted(), 40);
+}
+
 TEST_F(SharedLimits, ARedisThatHangsKeepsNobodyWaiting) {
     Sharer& one = add(budget);
     (void)add(budget);

@@ -26,6 +26,12 @@ struct RateLimitPlan {
     // By the consumer's index, and behind the last one for those whom no key tells apart.
     std::vector<const tenant::Limit*> consumers;
     std::vector<const tenant::Limit*> teams;
+    /// Likewise; none where nothing of a project or a tenant is limited.
+    struct OwnerLimits {
+        const tenant::Limit* project = nullptr;
+        const tenant::Limit* tenant = nullptr;
+    };
+    std::vector<OwnerLimits> owners;
     std::vector<std::shared_ptr<tenant::OutputHabit>> habits;
     std::vector<const tenant::Limit*> routes;  // by the route's index
     std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> models;
@@ -35,8 +41,14 @@ struct RateLimitPlan {
         return std::ranges::any_of(budgets, [](const tenant::Budget* one) { return one != nullptr; });
     }
     bool budgets_stop_streams = true;  // that outgrow what is left
-    /// Where there are any, by the consumer's index: its own, its team's, all together's.
+    /// Where they stand in Budgets; the narrowest first: it refuses the most, and is its client's own.
+    struct BudgetPlace {
+        enum : size_t { own, team, project, tenant, route, model, all };
+    };
+    /// Where there are any, by the consumer's index; a route's and a model's stand in none of these.
     std::vector<Budgets> budgets_of;
+    std::vector<const tenant::Budget*> route_budgets;  // by the route's index; empty: no route has one
+    std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> model_budgets;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> team_budgets;
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> unlisted_budgets;  // by name
     /// Of those whom tokens tell more of than the configuration, or alone: what is taken of these is counted in

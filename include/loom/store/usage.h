@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
 
 namespace loom::store {
@@ -51,6 +52,10 @@ struct UsageQuery {
     std::vector<UsageOnly> only = {};       // all of them
     uint64_t limit = 0;                     // groups, in the order of their names; 0: all
     std::optional<std::string> after = {};  // only groups whose names come later; "" is a name too
+    /// In place of `by`: one group with the tokens (all as input) and the cost of one route, or model by the name that
+    /// clients ask by. Of the last two months, and of this Loom alone.
+    std::optional<LimitScope> spent_by = {};
+    std::string spent_name = {};
 };
 
 struct UsageGroup {

@@ -130,17 +130,31 @@ enum class BudgetUnit : uint8_t { tokens, money };
 
 /// One budget of a configuration. Immutable, but for its meters, which it shares with those before it.
 struct Budget {
-    LimitScope scope = LimitScope::consumer;  // consumer, team, global
-    std::string name;                         // of the consumer or team; "" for global
+    LimitScope scope = LimitScope::consumer;  // any but ip and tier: what a tier allows is each consumer's own
+    std::string name;                         // of whom or what; "" for global
     std::string key;                          // what stands before its numbers in the conf
     BudgetTerms tokens{};
     BudgetTerms money{};
+    std::string tier_key;  // and before those that are its consumer's tier's
+    // By unit and period: the number is the tier's.
+    std::array<std::array<bool, budget_period_count>, 2> of_tier{};
     std::vector<uint8_t> alerts;  // percent, ascending
     std::shared_ptr<BudgetMeters> meters;
 
     [[nodiscard]] bool any() const noexcept { return tokens != BudgetTerms{} || money != BudgetTerms{}; }
     [[nodiscard]] const BudgetTerms& terms(BudgetUnit unit) const noexcept {
         return unit == BudgetUnit::tokens ? tokens : money;
+    }
+    [[nodiscard]] bool is_of_tier(BudgetUnit unit, BudgetPeriod period) const noexcept {
+        return of_tier[static_cast<size_t>(unit)][static_cast<size_t>(period)];
+    }
+    /// Where the number stands: "token_accounting.tier.gold", before ".daily_limit".
+    [[nodiscard]] const std::string& key_of(BudgetUnit unit, BudgetPeriod period) const noexcept {
+        return is_of_tier(unit, period) ? tier_key : key;
+    }
+    /// Whose number it is: a consumer's may be its tier's.
+    [[nodiscard]] LimitScope scope_of(BudgetUnit unit, BudgetPeriod period) const noexcept {
+        return is_of_tier(unit, period) ? LimitScope::tier : scope;
     }
     [[nodiscard]] BudgetMeter& meter(BudgetUnit unit) const noexcept {
         return unit == BudgetUnit::tokens ? meters->tokens : meters->money;
@@ -175,7 +189,7 @@ struct BudgetAlert {
 /// it.
 class BudgetHolds {
   public:
-    static constexpr size_t budgets_max = 3;  // consumer, team, global
+    static constexpr size_t budgets_max = 7;  // consumer, team, project, tenant, route, model, global
 
     /// Holds so much of it. False where that is not to be had: nothing is held of any then.
     [[nodiscard]] bool enter(const Budget& budget, int64_t unix_s, uint64_t tokens, Money money,

@@ -21,6 +21,10 @@ namespace loom::tenant {
 /// A team is its tenant's: "acme/dev" and "globex/dev" have nothing in common. Of no tenant: "dev". Empty of no team.
 /// What stands before the first '/' is the tenant, whose own '/' and '%' are told as %2F and %25.
 [[nodiscard]] std::string team_key_of(std::string_view tenant, std::string_view team);
+/// A project is its tenant's in the same way.
+[[nodiscard]] inline std::string project_key_of(std::string_view tenant, std::string_view project) {
+    return team_key_of(tenant, project);
+}
 
 struct Consumer {
     std::string name;

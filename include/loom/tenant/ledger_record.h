@@ -2,7 +2,8 @@
 //
 // An intent is written before a request is sent, a settlement once for each intent, whatever happened. A record is
 // `length u32, type u8, version u8, zero u16, checksum u64, payload`, little endian; the checksum (XXH3) is over all of
-// the rest. A reader tells a record that is not there to its end from one that is damaged.
+// the rest. A reader tells a record that is not there to its end from one that is damaged. An intent whose client has
+// named another model is of version 2, which ends in that name; all else is of version 1.
 #pragma once
 
 #include <cstddef>
@@ -85,9 +86,10 @@ struct LedgerIntent {
     std::string_view route;
     std::string_view provider;
     std::string_view model;
-    uint64_t input_tokens = 0;   // as they were estimated
-    uint64_t output_tokens = 0;  // that are to be expected
-    Money cost = -1;             // of these; -1: no price is known
+    std::string_view asked_model;  // that its client named; "": the same
+    uint64_t input_tokens = 0;     // as they were estimated
+    uint64_t output_tokens = 0;    // that are to be expected
+    Money cost = -1;               // of these; -1: no price is known
     friend bool operator==(const LedgerIntent&, const LedgerIntent&) = default;
 };
 
@@ -101,9 +103,16 @@ struct LedgerSettlement {
     friend bool operator==(const LedgerSettlement&, const LedgerSettlement&) = default;
 };
 
+/// In place of a consumer, before a provider's name: a copy of a request (mirror), which is on nobody's budget. No
+/// consumer's name has a slash.
+inline constexpr std::string_view ledger_copy_prefix = "mirror/";
+[[nodiscard]] constexpr bool is_ledger_copy(std::string_view consumer) noexcept {
+    return consumer.starts_with(ledger_copy_prefix);
+}
+
 inline constexpr size_t ledger_text_bytes_max = 128;
 inline constexpr size_t ledger_header_bytes = 16;
-inline constexpr size_t ledger_record_bytes_max = 1152;
+inline constexpr size_t ledger_record_bytes_max = 1280;
 inline constexpr size_t ledger_begin_bytes = ledger_header_bytes + 32;
 
 /// A text that fits: itself, or its beginning and a hash of the whole, so that two long ones stay two.

@@ -57,6 +57,10 @@ class RateWindow {
     [[nodiscard]] uint64_t left_of_all(const WindowTerms& terms, uint64_t now_ms) const noexcept;
     /// Until it has room for so many, if nobody else comes: exact. 0: now. Of the limit, shared or not.
     [[nodiscard]] uint64_t wait_ms(const WindowTerms& terms, uint64_t now_ms, uint64_t units) const noexcept;
+    /// What counts in another window, whatever its length, counts here too, each unit as young as its slice may be: no
+    /// less than was taken within this one's length, as far as the other knows of it. Before anybody takes.
+    void inherit(const WindowTerms& terms, const RateWindow& other, const WindowTerms& of_other,
+                 uint64_t now_ms) noexcept;
     /// Nothing was ever taken. Of whoever hands it to another owner; who takes at the same time may count for either.
     void clear() noexcept;
 

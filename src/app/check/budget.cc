@@ -64,22 +64,69 @@ bool check_named(Report& report, const char* scope, const std::set<std::string>&
     return any;
 }
 
+/// What the conf says of its consumers, and all that stands in keys where others may say it.
+/// open  somebody may be whom the conf does not know.
+std::set<std::string> known_of(const Config& config, const char* word, bool open) {
+    std::set<std::string> known;
+    for (const std::string& name : config.names("consumer"))
+        known.insert(config.text(fmt::format("consumer.{}.{}", name, word)));
+    if (open)
+        for (const std::string& name : config.names(fmt::format("token_accounting.{}", word))) known.insert(name);
+    return known;
+}
+
+std::set<std::string> names_of(const Config& config, const char* prefix) {
+    const auto names = config.names(prefix);
+    return {names.begin(), names.end()};
+}
+
+/// What is relayed as it comes has no tokens.
+void check_plain_routes(Report& report) {
+    const Config& config = report.config;
+    for (const std::string& route : names_of(config, "route"))
+        if (names_of(config, "token_accounting.route").contains(route) &&
+            !config.boolean(fmt::format("route.{}.ai_gateway", route)))
+            report.add(
+                config.place_of_name("token_accounting.route", route), false,
+                fmt::format("token_accounting.route.{}", route),
+                fmt::format("counts nothing: route.{}.ai_gateway is off, and what it relays has no tokens", route));
+}
+
+/// Whom only tokens name has no budget of its tier: there may be any number of them.
+void check_tiers_of_tokens(Report& report) {
+    const Config& config = report.config;
+    if (!has_issuers(config)) return;
+    for (const std::string& tier : config.names("token_accounting.tier"))
+        report.add(config.place_of_name("token_accounting.tier", tier), false,
+                   fmt::format("token_accounting.tier.{}", tier),
+                   "counts for consumers of the conf and of /ai/consumers with this tier; a consumer whom only a "
+                   "token names, or whose tier only a token tells, has none of it: limit those by rate_limit.tier, or "
+                   "by token_accounting.limit, .team, .route, .model or .global");
+}
+
 }  // namespace
 
 void check_budgets(Report& report) {
     const Config& config = report.config;
-    const auto consumers = config.names("consumer");
-    std::set<std::string> known(consumers.begin(), consumers.end());
-    std::set<std::string> teams;
-    for (const std::string& name : consumers) teams.insert(config.text(fmt::format("consumer.{}.team", name)));
-    bool any = check_numbers(report, "token_accounting.global");
     // Whom tokens may name, or whose team they may tell, the conf does not know; nor who is made while Loom runs.
-    if (has_issuers(config) || makes_consumers(config)) {
-        for (const auto& name : config.names("token_accounting.limit")) known.insert(name);
-        for (const auto& name : config.names("token_accounting.team")) teams.insert(name);
-    }
-    any |= check_named(report, "limit", known, "there is no such consumer; add consumer.{}.api_key = …");
-    any |= check_named(report, "team", teams, "no consumer is in this team; set consumer.NAME.team = {}");
+    const bool makes = makes_consumers(config);
+    const bool open = has_issuers(config) || makes;
+    std::set<std::string> consumers = names_of(config, "consumer");
+    if (open) consumers.merge(names_of(config, "token_accounting.limit"));
+    bool any = check_numbers(report, "token_accounting.global");
+    any |= check_named(report, "limit", consumers, "there is no such consumer; add consumer.{}.api_key = …");
+    any |= check_named(report, "tier", known_of(config, "tier", makes),
+                       "no consumer is in this tier; set consumer.NAME.tier = {}");
+    any |= check_named(report, "team", known_of(config, "team", open),
+                       "no consumer is in this team; set consumer.NAME.team = {}");
+    any |= check_named(report, "project", known_of(config, "project", makes),
+                       "no consumer is in this project; set consumer.NAME.project = {}");
+    any |= check_named(report, "tenant", known_of(config, "tenant", makes),
+                       "no consumer is of this tenant; set consumer.NAME.tenant = {}");
+    any |= check_named(report, "route", names_of(config, "route"), "there is no such route; add route.{}.path = …");
+    any |= check_named(report, "model", names_of(config, "token_accounting.model"), "");
+    check_tiers_of_tokens(report);
+    check_plain_routes(report);
     if (config.has("token_accounting.on_store_lost") && config.text("token_accounting.store.type") != "redis")
         report.warning("token_accounting.on_store_lost",
                        "means nothing without token_accounting.store.type = redis, by which Looms share limits");

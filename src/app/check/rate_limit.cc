@@ -5,6 +5,7 @@
 
 #include "check/report.h"
 #include "plan/identity.h"
+#include "plan/rates.h"
 
 namespace loom::app {
 namespace {
@@ -15,32 +16,35 @@ constexpr int64_t tokens_expected = 512;  // of an answer of which nothing is kn
 constexpr std::array words = {"request_rate", "token_rate", "burst", "concurrent", "max_tokens_per_request"};
 
 /// prefix    "rate_limit.team.dev", what stands before the numbers.
-/// requests  how many a window allows, wherever that stands.
-void check_numbers(Report& report, const std::string& prefix, int64_t requests) {
+/// requests  the key that says how many a window allows.
+void check_numbers(Report& report, const std::string& prefix, const std::string& requests_key) {
     const Config& config = report.config;
+    const auto [requests, most_requests] = limits_at(config, requests_key);
     const std::string burst = prefix + ".burst";
     if (config.has(burst) && requests == 0)
         report.warning(burst, "means nothing without a request_rate, by which more come in");
     else if (config.has(burst) && config.integer(burst) >= requests)
         report.warning(burst, fmt::format("is never felt: no more than {} requests come in a window", requests));
     const std::string tokens = prefix + ".token_rate";
-    if (config.has(tokens) && config.integer(tokens) > 0 && config.integer(tokens) < tokens_expected)
+    const int64_t least_tokens = limits_at(config, tokens).least;
+    if (least_tokens > 0 && least_tokens < tokens_expected)
         report.warning(tokens,
                        fmt::format("a request that sets no max_tokens is expected to take {} and more: one in a "
                                    "window goes, when none of these is spent",
                                    tokens_expected));
     const std::string concurrent = prefix + ".concurrent";
-    if (config.has(concurrent) && requests > 0 && config.integer(concurrent) > requests)
-        report.warning(concurrent, fmt::format("is never felt: no more than {} requests come in a window", requests));
+    if (config.has(concurrent) && most_requests > 0 && config.integer(concurrent) > most_requests)
+        report.warning(concurrent,
+                       fmt::format("is never felt: no more than {} requests come in a window", most_requests));
 }
 
-/// What a window allows a consumer or one of a tier, which may be what stands for all.
-int64_t requests_of(const Config& config, const std::string& scope, const std::string& name) {
-    const std::string own = fmt::format("rate_limit.{}.{}.request_rate", scope, name);
-    if (config.has(own) || (scope != "tier" && scope != "consumer")) return config.integer(own);
+/// The key that says what windows allow a consumer or one of a tier, which may be what stands for all.
+std::string requests_of(const Config& config, const std::string& scope, const std::string& name) {
+    std::string own = fmt::format("rate_limit.{}.{}.request_rate", scope, name);
+    if (config.has(own) || (scope != "tier" && scope != "consumer")) return own;
     if (scope == "consumer" && config.has(fmt::format("consumer.{}.tier", name)))
         return requests_of(config, "tier", config.text(fmt::format("consumer.{}.tier", name)));
-    return config.integer("rate_limit.request_rate.limit");
+    return "rate_limit.request_rate.limit";
 }
 
 void check_named(Report& report, const char* scope, const std::set<std::string>& known, const char* remedy) {
@@ -77,6 +81,7 @@ bool is_set(const Config& config) {
 
 void check_rate_limits(Report& report) {
     const Config& config = report.config;
+    check_rates(report);
     if (!config.boolean("rate_limit.enabled")) {
         if (is_set(config)) report.warning("rate_limit.enabled", "is off: no limit of clients counts");
         return;
@@ -89,10 +94,14 @@ void check_rate_limits(Report& report) {
         return std::set<std::string>(names.begin(), names.end());
     };
     for (const char* const prefix : {"rate_limit.global", "rate_limit.ip"})
-        check_numbers(report, prefix, config.integer(fmt::format("{}.request_rate", prefix)));
+        check_numbers(report, prefix, fmt::format("{}.request_rate", prefix));
     check_named(report, "tier", values_of(config, "tier"), "no consumer is in this tier; set consumer.NAME.tier = {}");
     check_named(report, "consumer", names_of("consumer"), "there is no such consumer; add consumer.{}.api_key = …");
     check_named(report, "team", values_of(config, "team"), "no consumer is in this team; set consumer.NAME.team = {}");
+    check_named(report, "project", values_of(config, "project"),
+                "no consumer is in this project; set consumer.NAME.project = {}");
+    check_named(report, "tenant", values_of(config, "tenant"),
+                "no consumer is of this tenant; set consumer.NAME.tenant = {}");
     check_named(report, "route", names_of("route"), "there is no such route; add route.{}.path = …");
     for (const std::string& model : config.names("rate_limit.model")) {
         const std::string prefix = fmt::format("rate_limit.model.{}", model);

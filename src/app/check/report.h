@@ -65,6 +65,8 @@ void check_custom_types(Report& report);
 void check_guards(Report& report);
 /// Of clients.
 void check_rate_limits(Report& report);
+/// The windows of their request_rate and token_rate: what cannot be read, and what never counts.
+void check_rates(Report& report);
 /// What may be spent by the calendar.
 void check_budgets(Report& report);
 /// What becomes of prompts that are too long.

@@ -411,7 +411,7 @@ constexpr KeyRow tenant_rows[] = {
      .type = text,
      .meaning = "whom it belongs to, within its tenant: for routing.rule.<name>.when, limits and budgets of teams, and "
                 "loom_ai_team_tokens_total"},
-    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise, for rules"},
+    {.pattern = "consumer.<name>.project", .type = text, .meaning = "likewise, for rules, limits and budgets"},
     {.pattern = "consumer.<name>.tier", .type = text, .meaning = "likewise, for rules and limits of tiers"},
 };
 

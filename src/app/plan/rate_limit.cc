@@ -4,13 +4,16 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loom/base/clock.h"
 #include "plan/budget.h"
 #include "plan/leases.h"
 #include "plan/owners.h"
+#include "plan/rates.h"
 
 namespace loom::app {
 namespace {
@@ -48,10 +51,10 @@ class Builder {
   private:
     void make_limits(const proxy::Plan& plan) {
         limits_.global = make(LimitScope::global, "", {{LimitScope::global, "rate_limit.global"}});
-        limits_.ip = make(LimitScope::ip, "", {{LimitScope::ip, "rate_limit.ip"}});
+        limits_.ip = make(LimitScope::ip, "", {{LimitScope::ip, "rate_limit.ip"}}, Rows::of_a_table);
         if (limits_.ip != nullptr)
-            limits_.addresses =
-                table_.addresses(limits_.ip->terms, static_cast<size_t>(config_.integer("rate_limit.ip.addresses")));
+            limits_.addresses = table_.addresses(place_in_table(tenant::RowWindows()),
+                                                 static_cast<size_t>(config_.integer("rate_limit.ip.addresses")));
         make_consumers(plan);
         if (!plan.jwt.empty()) make_bearers(plan);
         for (const proxy::RoutePlan& route : plan.routes)
@@ -89,9 +92,27 @@ class Builder {
                 team->second = make(LimitScope::team, consumer.team_key,
                                     {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
             limits_.teams.push_back(team->second);
+            make_owners(consumer);
         }
+        limits_.owners.emplace_back();
+        if (std::ranges::all_of(owners_, [](const auto& one) { return one.second == nullptr; })) limits_.owners.clear();
         limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
         limits_.teams.push_back(nullptr);
+    }
+
+    /// A project's and a tenant's limits are those of all who are in them.
+    void make_owners(const tenant::Consumer& consumer) {
+        const auto owner = [this](LimitScope scope, const std::string& name, const std::string& key) -> const Limit* {
+            if (name.empty()) return nullptr;
+            const auto [known, is_new] = owners_.try_emplace({scope, key}, nullptr);
+            if (is_new)
+                known->second =
+                    make(scope, key, {{scope, fmt::format("rate_limit.{}.{}", limit_scope_name(scope), name)}});
+            return known->second;
+        };
+        limits_.owners.push_back({.project = owner(LimitScope::project, consumer.project,
+                                                   tenant::project_key_of(consumer.tenant, consumer.project)),
+                                  .tenant = owner(LimitScope::tenant, consumer.tenant, consumer.tenant)});
     }
 
     /// Limits of those whom tokens tell of: their rows are one table's.
@@ -116,10 +137,19 @@ class Builder {
                         make(LimitScope::team, key, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
                     bearers.teams.emplace(key, limit);
         if (!any) return;
-        LimitTerms windows;
-        windows.requests = tenant::WindowTerms::of(1, window_ms("rate_limit.request_rate.window"));
-        windows.tokens = tenant::WindowTerms::of(1, window_ms("rate_limit.token_rate.window"));
-        bearers.rows = table_.bearers(windows, proxy::RateLimitPlan::bearers_max);
+        // Those of everybody's numbers are there whether these limit now or not: a reload may change it.
+        LimitTerms everybodys;
+        everybodys.requests = tenant::WindowTerms::of(1, window_ms("rate_limit.request_rate.window"));
+        everybodys.tokens = tenant::WindowTerms::of(1, window_ms("rate_limit.token_rate.window"));
+        bearers.rows = table_.bearers(place_in_table(everybodys), proxy::RateLimitPlan::bearers_max);
+    }
+
+    /// The windows of a table in whose rows the limits count that were made since the last: these, and all of theirs.
+    tenant::RowWindows place_in_table(tenant::RowWindows windows) {
+        for (const Limit* const limit : of_table_) windows.add(limit->terms);
+        for (Limit* const limit : of_table_) windows.place(*limit);
+        of_table_.clear();
+        return windows;
     }
 
     /// Of one that was made over the admin listener; else null.
@@ -140,24 +170,46 @@ class Builder {
         return word == "burst" ? own_->burst : own_->concurrent;
     }
 
-    /// The number of a kind, and where it stands; a consumer's may be everybody's default.
-    int64_t number(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
-                   Limit::Source& source) const {
+    /// Where a kind stands, which `source` tells then: at a key, or as a number of the consumer's own. Neither:
+    /// nowhere.
+    struct Place {
+        std::string key;
+        std::optional<uint64_t> own;
+    };
+    /// everybodys  a consumer's may be everybody's default.
+    Place find(LimitScope scope, const Homes& homes, const char* word, const char* everybodys,
+               Limit::Source& source) const {
         for (const Home& home : homes) {
             std::string key = fmt::format("{}.{}", home.prefix, word);
             if (!config_.has(key)) {
                 const auto own = home.scope == LimitScope::consumer ? own_number(word) : std::nullopt;
                 if (!own) continue;
                 source = {home.scope, fmt::format("/ai/consumers: limits.{}", word)};
-                return static_cast<int64_t>(*own);
+                return {{}, own};
             }
-            const int64_t value = config_.integer(key);
-            source = {home.scope, std::move(key)};
-            return value;
+            source = {home.scope, key};
+            return {std::move(key), std::nullopt};
         }
-        if ((scope != LimitScope::consumer && scope != LimitScope::tier) || everybodys == nullptr) return 0;
+        if ((scope != LimitScope::consumer && scope != LimitScope::tier) || everybodys == nullptr) return {};
         source = {LimitScope::consumer, everybodys};
-        return config_.integer(everybodys);
+        return {everybodys, std::nullopt};
+    }
+
+    uint64_t number(LimitScope scope, const Homes& homes, const char* word, Limit::Source& source) const {
+        const Place place = find(scope, homes, word, nullptr, source);
+        if (place.own) return *place.own;
+        return place.key.empty() ? 0 : static_cast<uint64_t>(config_.integer(place.key));
+    }
+
+    /// word  "request_rate" or "token_rate".
+    std::vector<Rate> rates(LimitScope scope, const Homes& homes, const char* word, Limit::Source& source) const {
+        const std::string prefix = fmt::format("rate_limit.{}.", word);
+        const Place place = find(scope, homes, word, (prefix + "limit").c_str(), source);
+        if (place.own)
+            return *place.own == 0 ? std::vector<Rate>()
+                                   : std::vector{Rate{*place.own, window_ms((prefix + "window").c_str())}};
+        if (place.key.empty()) return {};
+        return rates_at(config_, place.key).value_or(std::vector<Rate>());  // the check has told of what is wrong
     }
 
     /// Null where it limits nothing.
@@ -166,28 +218,53 @@ class Builder {
         const auto source = [&limit](LimitKind kind) -> Limit::Source& {
             return limit.sources[static_cast<size_t>(kind)];
         };
-        LimitTerms& terms = limit.terms;
-        terms.requests_window_ms = window_ms("rate_limit.request_rate.window");
-        terms.tokens_window_ms = window_ms("rate_limit.token_rate.window");
-        const auto requests = static_cast<uint64_t>(
-            number(scope, homes, "request_rate", "rate_limit.request_rate.limit", source(LimitKind::requests)));
-        const auto tokens = static_cast<uint64_t>(
-            number(scope, homes, "token_rate", "rate_limit.token_rate.limit", source(LimitKind::tokens)));
-        const auto burst = static_cast<uint64_t>(number(scope, homes, "burst", nullptr, source(LimitKind::burst)));
-        terms.concurrent_max =
-            static_cast<uint32_t>(number(scope, homes, "concurrent", nullptr, source(LimitKind::concurrent)));
-        terms.requests = tenant::WindowTerms::of(requests, terms.requests_window_ms);
-        terms.tokens = tenant::WindowTerms::of(tokens, terms.tokens_window_ms);
-        if (burst != 0 && requests != 0)
-            terms.burst = BucketTerms::per_window(requests, terms.requests_window_ms, burst);
-        if (!terms.any()) return nullptr;
-        const std::string identity = fmt::format("{}:{}", limit_scope_name(scope), name);
-        if (scope != LimitScope::ip && rows == Rows::own) {  // an address's rows are a table's too
-            limit.level = table_.level(identity);
-            if (requests != 0) limit.requests = table_.window(identity + ":requests", terms.requests, now_ms_);
-            if (tokens != 0) limit.tokens = table_.window(identity + ":tokens", terms.tokens, now_ms_);
+        const auto requests = this->rates(scope, homes, "request_rate", source(LimitKind::requests));
+        const auto tokens = this->rates(scope, homes, "token_rate", source(LimitKind::tokens));
+        const uint64_t burst = number(scope, homes, "burst", source(LimitKind::burst));
+        limit.terms.concurrent_max =
+            static_cast<uint32_t>(number(scope, homes, "concurrent", source(LimitKind::concurrent)));
+        if (burst != 0 && !requests.empty())  // which comes in by the shortest window
+            limit.terms.burst = BucketTerms::per_window(requests[0].limit, requests[0].window_ms, burst);
+        set_windows(limit, requests, tokens, 0);
+        if (!limit.terms.any()) return nullptr;
+        if (rows == Rows::own) limit.level = table_.level(fmt::format("{}:{}", limit_scope_name(scope), name));
+        Limit* const first = add(std::move(limit), rows);
+        Limit* last = first;
+        for (size_t i = 1; i < std::max(requests.size(), tokens.size()); ++i) {
+            Limit longer{.scope = scope, .name = name, .sources = first->sources, .first = first};
+            set_windows(longer, requests, tokens, i);
+            Limit* const next = add(std::move(longer), rows);
+            last->longer = next;
+            last = next;
         }
-        return &limits_.limits.emplace_back(std::move(limit));
+        return first;
+    }
+
+    /// Of each kind the one of that number, as far as there are so many.
+    static void set_windows(Limit& limit, const std::vector<Rate>& requests, const std::vector<Rate>& tokens,
+                            size_t number) {
+        LimitTerms& terms = limit.terms;
+        if (number < requests.size()) {
+            terms.requests_window_ms = requests[number].window_ms;
+            terms.requests = tenant::WindowTerms::of(requests[number].limit, terms.requests_window_ms);
+        }
+        if (number < tokens.size()) {
+            terms.tokens_window_ms = tokens[number].window_ms;
+            terms.tokens = tenant::WindowTerms::of(tokens[number].limit, terms.tokens_window_ms);
+        }
+    }
+
+    Limit* add(Limit limit, Rows rows) {
+        Limit* const added = &limits_.limits.emplace_back(std::move(limit));
+        if (rows == Rows::of_a_table) {
+            of_table_.push_back(added);
+            return added;
+        }
+        const std::string identity = fmt::format("{}:{}", limit_scope_name(added->scope), added->name);
+        const LimitTerms& terms = added->terms;
+        if (terms.requests.limits()) added->requests = table_.window(identity + ":requests", terms.requests, now_ms_);
+        if (terms.tokens.limits()) added->tokens = table_.window(identity + ":tokens", terms.tokens, now_ms_);
+        return added;
     }
 
     uint64_t window_ms(const char* key) const { return static_cast<uint64_t>(config_.milliseconds(key).count()); }
@@ -196,7 +273,9 @@ class Builder {
     tenant::LimitTable& table_;
     const std::span<const tenant::MadeConsumer> made_;
     const tenant::MadeLimits* own_ = nullptr;  // of the consumer at hand
+    std::map<std::pair<LimitScope, std::string>, const Limit*> owners_;
     const uint64_t now_ms_;
+    std::vector<Limit*> of_table_;  // of the table at hand
     proxy::RateLimitPlan limits_;
 };
 
