@@ -22,6 +22,7 @@ using std::chrono::month;
 using std::chrono::sys_days;
 using std::chrono::year;
 using std::chrono::year_month;
+using store::LocalSums;
 using store::UsageDimension;
 using store::UsageGroup;
 using store::UsageQuery;
@@ -95,11 +96,34 @@ std::string fields(const UsageSums& sums) {
         sums.attempts, sums.cached_input, sums.cache_write, sums.reasoning, sums.estimated, sums.unpriced);
 }
 
+/// Of exits [from, to): a member each, and their sum before.
+std::string requests_by(const LocalSums& sums, size_t from, size_t to, uint64_t all) {
+    std::string out = fmt::format(R"("requests":{})", all);
+    for (size_t i = from; i < to; ++i)
+        out += fmt::format(R"(,"{}":{})", ledger_local_exit_name(static_cast<tenant::LedgerLocalExit>(i)),
+                           sums.requests[i]);
+    return out;
+}
+
+/// What no provider was asked for: this Loom's own, and nothing of it is in what was spent.
+std::string local_fields(const LocalSums& sums) {
+    return fmt::format(
+        R"("cached":{{{},"tokens_saved":{{"prompt":{},"completion":{},"total":{}}},"cost_saved":"{}",)"
+        R"("without_price":{}}},"refused":{{{}}})",
+        requests_by(sums, 0, tenant::ledger_first_refusal, sums.cached()), sums.input, sums.output,
+        sums.input + sums.output, MoneyText(sums.saved).view(), sums.unpriced,
+        requests_by(sums, tenant::ledger_first_refusal, tenant::ledger_local_exit_count, sums.refused()));
+}
+
+std::string all_fields(const UsageGroup& group) {
+    const bool any = group.local.cached() + group.local.refused() > 0;
+    return fields(group.sums) + (any ? "," + local_fields(group.local) : "");
+}
+
 std::string list(std::string_view name, std::string_view of, const std::vector<UsageGroup>& groups) {
     std::string out = fmt::format(R"("{}":[)", name);
     for (size_t i = 0; i < groups.size(); ++i)
-        out +=
-            fmt::format(R"({}{{"{}":{},{}}})", i == 0 ? "" : ",", of, quoted(groups[i].name), fields(groups[i].sums));
+        out += fmt::format(R"({}{{"{}":{},{}}})", i == 0 ? "" : ",", of, quoted(groups[i].name), all_fields(groups[i]));
     return out + "]";
 }
 
@@ -117,10 +141,13 @@ std::string projection(const UsageSums& sums, const Period& period) {
                        dollars(cost), MoneyText(cost).view());
 }
 
-UsageSums total(const std::vector<UsageGroup>& groups) {
-    UsageSums sums;
-    for (const UsageGroup& group : groups) sums += group.sums;
-    return sums;
+UsageGroup total(const std::vector<UsageGroup>& groups) {
+    UsageGroup all;
+    for (const UsageGroup& group : groups) {
+        all.sums += group.sums;
+        all.local += group.local;
+    }
+    return all;
 }
 
 LocalAnswer unreadable(std::string_view why) {
@@ -156,10 +183,11 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
             return refuse(404, "no such consumer; GET /ai/usage lists those that have used anything",
                           llm::error_type::not_found, "not_found");
     }
-    const UsageSums sums = total((*groups)[0]);
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}}})", quoted(consumer), period.text,
-                                fields(sums), projection(sums, period), shared, list("models", "model", (*groups)[0]),
-                                list("days", "day", (*groups)[1]), list("providers", "provider", (*groups)[2]))};
+    const UsageGroup all = total((*groups)[0]);
+    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{},{}{}{},{},{}}})", quoted(consumer), period.text,
+                                fields(all.sums), local_fields(all.local), projection(all.sums, period), shared,
+                                list("models", "model", (*groups)[0]), list("days", "day", (*groups)[1]),
+                                list("providers", "provider", (*groups)[2]))};
 }
 
 LocalAnswer show_all(store::UsageStore& usage, const Period& period, const std::string& shared) {
@@ -176,9 +204,9 @@ LocalAnswer show_all(store::UsageStore& usage, const Period& period, const std::
         queries.push_back({.by = kind.by, .from = period.from, .to = period.to, .consumer = {}, .of_all_looms = true});
     const auto groups = usage.usage(queries);
     if (!groups) return unreadable(groups.error());
-    const UsageSums sums = total((*groups)[0]);
-    std::string body =
-        fmt::format(R"({{"period":"{}",{},{}{})", period.text, fields(sums), projection(sums, period), shared);
+    const UsageGroup sums = total((*groups)[0]);
+    std::string body = fmt::format(R"({{"period":"{}",{},{},{}{})", period.text, fields(sums.sums),
+                                   local_fields(sums.local), projection(sums.sums, period), shared);
     for (size_t i = 0; i < groups->size(); ++i)
         body += (i == 0 ? "" : ",") + list(kinds[i].list, kinds[i].of, (*groups)[i]);
     return {.body = body + "}"};

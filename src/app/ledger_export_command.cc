@@ -14,6 +14,7 @@ namespace loom::app {
 namespace {
 
 using tenant::LedgerIntent;
+using tenant::LedgerLocal;
 using tenant::LedgerSettlement;
 
 /// 2026-01-31T23:59:59.123456Z.
@@ -25,11 +26,38 @@ std::string moment(uint64_t time_us) {
                        at.tm_hour, at.tm_min, at.tm_sec, time_us % 1'000'000);
 }
 
+enum class Kind : uint8_t { attempt, cached, refused };
+
+Kind kind_of(const store::LedgerRow& row) noexcept {
+    if (row.local == nullptr) return Kind::attempt;
+    return is_refusal(row.local->exit) ? Kind::refused : Kind::cached;
+}
+
+std::string_view kind_name(Kind kind) noexcept {
+    constexpr std::string_view names[] = {"attempt", "cached", "refused"};
+    return names[static_cast<size_t>(kind)];
+}
+
+/// Behind the columns of an attempt, so that their sums are what was spent: which kind of line it is, and of what no
+/// provider was asked for why, how many requests it tells of, and what they would have taken.
+template <class Writer>
+void write_kind(const store::LedgerRow& row, Writer&& writer) {
+    const LedgerLocal none{.count = 1, .saved = -1};
+    const LedgerLocal& local = row.local != nullptr ? *row.local : none;
+    writer.text("kind", kind_name(kind_of(row)));
+    writer.text("reason", row.local != nullptr ? ledger_local_exit_name(local.exit) : "");
+    writer.number("count", local.count);
+    writer.number("saved_input", local.input_tokens);
+    writer.number("saved_output", local.output_tokens);
+    writer.money("saved_cost", local.saved);
+}
+
 /// The columns of a line, in their order: told to whoever writes them.
 template <class Writer>
 void write_row(const store::LedgerRow& row, Writer&& writer) {
     const LedgerIntent& intent = row.intent;
-    const LedgerSettlement none{.exit = tenant::LedgerExit::lost, .tokens = {}, .cost = -1};
+    LedgerSettlement none{.exit = tenant::LedgerExit::lost, .tokens = {}, .cost = -1};
+    if (row.local != nullptr) none = {.status = row.local->status, .tokens = {}, .cost = 0};
     const LedgerSettlement& settled = row.settlement != nullptr ? *row.settlement : none;
     writer.text("time", moment(intent.time_us));
     writer.number("id", intent.id);
@@ -42,7 +70,10 @@ void write_row(const store::LedgerRow& row, Writer&& writer) {
     writer.text("route", intent.route);
     writer.text("provider", intent.provider);
     writer.text("model", intent.model);
-    writer.text("exit", row.settlement != nullptr ? ledger_exit_name(settled.exit) : "open");
+    if (row.local != nullptr)
+        writer.text("exit", kind_name(kind_of(row)));
+    else
+        writer.text("exit", row.settlement != nullptr ? ledger_exit_name(settled.exit) : "open");
     writer.number("status", settled.status);
     writer.text("provenance", ledger_provenance_name(settled.provenance));
     writer.number("input", settled.tokens.input);
@@ -51,6 +82,7 @@ void write_row(const store::LedgerRow& row, Writer&& writer) {
     writer.number("output", settled.tokens.output);
     writer.number("reasoning", settled.tokens.reasoning);
     writer.money("cost", settled.cost);
+    write_kind(row, writer);
 }
 
 /// RFC 4180.

@@ -13,6 +13,7 @@ namespace loom::store {
 namespace {
 
 using tenant::LedgerIntent;
+using tenant::LedgerLocal;
 using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
@@ -146,7 +147,7 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path,
     if (use == Use::alone)
         if (const auto alone = table.database_.text("PRAGMA locking_mode = EXCLUSIVE"); !alone)
             return std::unexpected(explain(path, alone.error()));
-    if (const auto begun = table.begin(path == ":memory:"); !begun)
+    if (const auto begun = table.begin(path == ":memory:", use); !begun)
         return std::unexpected(explain(path, begun.error()));
     return table;
 }
@@ -172,11 +173,12 @@ DatabaseResult<void> UsageTable::begin_to_read() {
     if (version != schema_version)
         return std::unexpected(
             DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
+    local_ = LOOM_TRY(LocalUsage::begin_to_read(database_));
     LOOM_TRY(prepare());
     return load();
 }
 
-DatabaseResult<void> UsageTable::begin(bool in_memory) {
+DatabaseResult<void> UsageTable::begin(bool in_memory, Use use) {
     if (!in_memory) {
         // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
         if (auto mode = database_.text("PRAGMA journal_mode = WAL"); !mode) return std::unexpected(mode.error());
@@ -184,6 +186,10 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     }
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(database_.take_schema(schema, schema_version));
+    auto local = LocalUsage::begin(database_);
+    // One of before that has no room for them now: nothing is folded into it as long as it is so.
+    if (!local && use == Use::alone) local = LocalUsage::begin_to_read(database_);
+    local_ = LOOM_TRY(std::move(local));
     LOOM_TRY(prepare());
     return load();
 }
@@ -254,6 +260,7 @@ DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
     const bool found = LOOM_TRY(segment_get_.step());
     SegmentRow row = found ? segment_at(segment_get_) : SegmentRow{.name = name};
     segment_get_.reset();
+    if (found) row.local = LOOM_TRY(local_.segment(database_, name));
     if (found) return row;
     last_get_.bind(1, name.epoch).bind(2, name.shard);
     if (LOOM_TRY(last_get_.step())) row.last_intent = static_cast<uint64_t>(last_get_.number(0));
@@ -265,7 +272,10 @@ DatabaseResult<std::vector<SegmentRow>> UsageTable::segments() {
     auto all = LOOM_TRY(
         database_.prepare(fmt::format("SELECT {} FROM segment ORDER BY epoch, shard, number", segment_columns)));
     std::vector<SegmentRow> rows;
-    while (LOOM_TRY(all.step())) rows.push_back(segment_at(all));
+    while (LOOM_TRY(all.step())) {
+        rows.push_back(segment_at(all));
+        rows.back().local = LOOM_TRY(local_.segment(database_, rows.back().name));
+    }
     return rows;
 }
 
@@ -275,6 +285,7 @@ void UsageTable::take(SegmentRow& row, const tenant::LedgerRead& read) {
     row.digest += read.checksum;
     if (const auto* const intent = std::get_if<LedgerIntent>(&read.record)) open_intent(row, *intent);
     if (const auto* const settlement = std::get_if<LedgerSettlement>(&read.record)) settle(row, *settlement);
+    if (const auto* const local = std::get_if<LedgerLocal>(&read.record)) add_local(row, *local);
 }
 
 /// A shard's ids rise one by one. What a broken segment does not have for sure is written again in the next, and so is
@@ -342,6 +353,13 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
 }
 
+/// Its id is of the same row as the intents': what was written anew elsewhere is seen by that.
+void UsageTable::add_local(SegmentRow& row, const LedgerLocal& local) {
+    if (!is_new(row, local.id)) return;
+    const auto day = static_cast<UsageDay>(local.time_us / us_per_day);
+    local_.take(row.local, day, bounded_model(day, std::string(local.model)), local);
+}
+
 /// What settles behind midnight is of the day before, which has had its bound: it keeps its name.
 std::string UsageTable::bounded_model(UsageDay day, std::string model) {
     if (day > models_day_ && !load_models(day)) return model;
@@ -359,6 +377,8 @@ DatabaseResult<void> UsageTable::load_models(UsageDay day) {
     models_.clear();
     while (LOOM_TRY(all.step()))
         if (all.text(0) != "other") models_.insert(hash64(all.text(0)));
+    for (const std::string& model : LOOM_TRY(local_.models(database_, day)))
+        if (model != "other") models_.insert(hash64(model));
     models_day_ = day;
     return {};
 }
@@ -369,6 +389,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     auto done = write(row);
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
+    local_.forget_taken();
     opened_.clear();
     settled_.clear();
     fresh_.clear();
@@ -380,6 +401,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
 DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
     LOOM_TRY(write_sums());
+    LOOM_TRY(local_.write(database_, row.name, row.local));
     LOOM_TRY(write_open());
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
@@ -445,6 +467,7 @@ std::vector<OpenIntent> UsageTable::open_before(uint32_t epoch) const {
 }
 
 DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
+    LOOM_TRY(local_.forget(database_, name));
     auto gone = LOOM_TRY(database_.prepare("DELETE FROM segment WHERE epoch = ?1 AND shard = ?2 AND number = ?3"));
     return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
 }
@@ -460,15 +483,35 @@ DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& quer
     std::vector<UsageGroup> groups;
     while (LOOM_TRY(found.step())) {
         const bool by_day = query.by == UsageDimension::day;
-        groups.push_back({by_day ? usage_day_text(found.number(0)) : std::string(found.text(0)), sums_at(found, 1)});
+        groups.push_back(
+            {by_day ? usage_day_text(found.number(0)) : std::string(found.text(0)), sums_at(found, 1), {}});
     }
+    LOOM_TRY(add_local_groups(query, groups));
     return groups;
+}
+
+/// In the order of their names, as the others are.
+DatabaseResult<void> UsageTable::add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups) {
+    if (query.by == UsageDimension::provider || query.by == UsageDimension::provenance) return {};  // they have none
+    std::vector<UsageGroup> locals = LOOM_TRY(local_.usage(database_, column_of(query.by), query));
+    const size_t spent = groups.size();
+    for (UsageGroup& local : locals) {
+        const auto end = groups.begin() + static_cast<ptrdiff_t>(spent);
+        const auto found = std::ranges::lower_bound(groups.begin(), end, local.name, {}, &UsageGroup::name);
+        if (found != end && found->name == local.name)
+            found->local = local.local;
+        else
+            groups.push_back(std::move(local));
+    }
+    if (groups.size() > spent) std::ranges::sort(groups, {}, &UsageGroup::name);
+    return {};
 }
 
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
     auto found = LOOM_TRY(database_.prepare(
         fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", sharing_ ? UsageSharing::all_rows : "usage")));
-    return found.bind(1, consumer).step();
+    if (LOOM_TRY(found.bind(1, consumer).step())) return true;
+    return local_.knows(database_, consumer);
 }
 
 DatabaseResult<uint64_t> UsageTable::open_rows() {

@@ -14,6 +14,7 @@
 
 #include "database.h"
 #include "ledger_segment.h"
+#include "local_usage.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
 #include "usage_sharing.h"
@@ -38,11 +39,12 @@ struct SegmentRow {
     bool whole = false;    // nothing will come behind them
     uint64_t damaged = 0;  // bytes that are no records
     uint64_t records = 0;
-    uint64_t digest = 0;  // the sum of their checksums
-    uint64_t opened = 0;  // intents
-    uint64_t booked = 0;  // settlements of an intent that was open
-    UsageSums sums;       // that these were booked with: attempts, tokens and cost
-    uint64_t last_intent = 0;
+    uint64_t digest = 0;       // the sum of their checksums
+    uint64_t opened = 0;       // intents
+    uint64_t booked = 0;       // settlements of an intent that was open
+    UsageSums sums;            // that these were booked with: attempts, tokens and cost
+    uint64_t last_intent = 0;  // or record of what no provider was asked for
+    SegmentLocal local;        // these
 };
 
 class UsageTable {
@@ -103,6 +105,7 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(const UsageQuery& query);
     [[nodiscard]] DatabaseResult<bool> knows(const std::string& consumer);
     [[nodiscard]] DatabaseResult<UsageSums> total();
+    [[nodiscard]] DatabaseResult<LocalSums> local_total() { return local_.total(database_); }
     /// All that is read from here on is of one moment, for as long as the table lives.
     [[nodiscard]] DatabaseResult<void> hold_still() { return database_.run("BEGIN"); }
     [[nodiscard]] DatabaseResult<uint64_t> open_rows();
@@ -116,7 +119,7 @@ class UsageTable {
     };
 
     explicit UsageTable(Database database) : database_(std::move(database)) {}
-    [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
+    [[nodiscard]] DatabaseResult<void> begin(bool in_memory, Use use);
     [[nodiscard]] DatabaseResult<void> begin_to_read();
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> load();
@@ -125,6 +128,8 @@ class UsageTable {
     [[nodiscard]] bool is_new(SegmentRow& row, uint64_t id);
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
+    void add_local(SegmentRow& row, const tenant::LedgerLocal& local);
+    [[nodiscard]] DatabaseResult<void> add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups);
     [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
     [[nodiscard]] DatabaseResult<void> load_models(UsageDay day);
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
@@ -135,6 +140,7 @@ class UsageTable {
 
     Database database_;
     std::optional<UsageSharing> sharing_;
+    LocalUsage local_;
     Statement add_;
     Statement open_put_;
     Statement open_drop_;

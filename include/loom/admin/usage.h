@@ -3,6 +3,10 @@
 //   GET /ai/usage/CONSUMER?period=2024-02     what one consumer has used, by model and by day
 //   GET /ai/usage?period=2024-02-29           what all have used, by tenant, team, consumer, provider and model
 //
+// Beside what was spent, "cached" tells the requests that the cache has answered, by layer, and what that has saved,
+// and "refused" those that were refused here, by reason: models of these are named as clients have asked for them. Both
+// are this Loom's own, also where sums are shared.
+//
 // A period is a month or a day, UTC; without one the month that it is. What was settled before is in it.
 // Where several Looms share a store, sums are of all of them, and "shared" says how far the others' are known.
 #pragma once

@@ -25,6 +25,7 @@ struct AccessRecord {
     std::string_view client;              // 64: address, as forwarded.trust has it
     std::string_view client_certificate;  // 128: its subject, verified; of mTLS
     std::string_view consumer;            // 64: name, never a key
+    std::string_view tenant;              // 64: the consumer's
     std::string_view route;               // 64
     std::string_view method;              // 16
     std::string_view path;      // 512: without its query, which may carry a key (the log cuts at '?' all the same)

@@ -1,4 +1,5 @@
-// The ledger's records themselves, attempt by attempt, from the segments that are still there.
+// The ledger's records themselves, attempt by attempt, and what no provider was asked for, from the segments that are
+// still there.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +14,9 @@ namespace loom::store {
 
 /// Texts are good during the call.
 struct LedgerRow {
-    const tenant::LedgerIntent& intent;
+    const tenant::LedgerIntent& intent;          // of `local` its id, its time, whose it is, route and model
     const tenant::LedgerSettlement* settlement;  // null: it is under way, or was cut off and is not booked yet
+    const tenant::LedgerLocal* local = nullptr;  // answered from the cache, or refused: there is no settlement
 };
 
 struct LedgerExport {
@@ -26,9 +28,9 @@ struct LedgerExport {
 };
 
 /// Reads all segments of a state.directory, one after the other, and calls `sink` once for each attempt when it is
-/// settled; false from it ends the reading. Those that are not settled come last. What is kept in memory are intents
-/// that are open: as many as there were attempts under way. A Loom may run on it meanwhile.
-/// Errors  a text: there is no ledger, or it cannot be read.
+/// settled, and for each answer from the cache and each count of refusals; false from it ends the reading. Those that
+/// are not settled come last. What is kept in memory are intents that are open: as many as there were attempts under
+/// way. A Loom may run on it meanwhile. Errors  a text: there is no ledger, or it cannot be read.
 [[nodiscard]] std::expected<LedgerExport, std::string> export_ledger(
     const std::string& directory, const std::function<bool(const LedgerRow& row)>& sink, const VaultPtr& vault = {});
 

@@ -1,11 +1,13 @@
 // What was used, as sums: what is asked for, and what is answered.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "loom/base/money.h"
+#include "loom/tenant/ledger_record.h"
 
 namespace loom::store {
 
@@ -30,6 +32,23 @@ struct UsageSums {
     friend bool operator==(const UsageSums&, const UsageSums&) = default;
 };
 
+/// What no provider was asked for: nothing of it was spent.
+struct LocalSums {
+    std::array<uint64_t, tenant::ledger_local_exit_count> requests{};  // by LedgerLocalExit
+    uint64_t input = 0;         // tokens that answers from the cache would have taken, as far as they tell
+    uint64_t cached_input = 0;  // of input
+    uint64_t output = 0;
+    uint64_t reasoning = 0;       // of output
+    uint64_t unpriced = 0;        // answers of which nobody knows what they would have cost
+    unsigned __int128 saved = 0;  // of Money
+
+    /// Answers from the cache; and refusals.
+    [[nodiscard]] uint64_t cached() const noexcept;
+    [[nodiscard]] uint64_t refused() const noexcept;
+    LocalSums& operator+=(const LocalSums& more) noexcept;
+    friend bool operator==(const LocalSums&, const LocalSums&) = default;
+};
+
 enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day };
 
 /// Sums over [from, to], by one dimension, of one consumer or all.
@@ -39,12 +58,13 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;  // where sums are shared: what other Looms have told too
+    bool of_all_looms = false;  // where sums are shared: what other Looms have told too, of `sums`
 };
 
 struct UsageGroup {
     std::string name;  // of a day: "2024-02-29"
     UsageSums sums;
+    LocalSums local;  // this Loom's own; none by provider and by provenance
 };
 
 /// "2024-02-29".
