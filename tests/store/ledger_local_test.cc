@@ -468,13 +468,14 @@ TEST_F(LocalSumsTest, RandomFoldingIsASimpleSum) {
     sim::Random random(7);
     for (int run = 0; run < 40; ++run) {
         forget_all();
+        const bool starts_between = run % 2 == 0;  // then without attempts: one that is cut off is booked as lost
         std::map<std::tuple<std::string, std::string>, LocalSums> model;
         UsageSums spent;
         for (uint32_t shard = 0; shard < 3; ++shard) {
             std::vector<std::string> records;
             for (uint64_t n = 1, count = random.below(40); n <= count; ++n) {
                 const uint64_t id = tenant::make_ledger_id(1, shard, n);
-                if (random.below(3) == 0) {
+                if (!starts_between && random.below(3) == 0) {
                     records.push_back(intent(id));
                     records.push_back(settled(id));
                     spent += UsageSums{.requests = 1, .attempts = 1, .input = 10, .output = 3, .cost = 2'500};
@@ -513,7 +514,7 @@ TEST_F(LocalSumsTest, RandomFoldingIsASimpleSum) {
                 if (breaks) bytes.resize(bytes.size() - random.below(lost + 1));
                 at = breaks ? end - again : end;
                 write({1, shard, number++}, bytes);
-                if (random.below(4) == 0) (void)all();
+                if (starts_between && random.below(4) == 0) (void)all();
             }
         }
         for (int start = 0; start < 2; ++start) {

@@ -264,7 +264,7 @@ TEST_F(LedgerLocal, ASpentBudgetRefusesAndIsNotSpentByHitsAfterARestart) {
 
 /// Whoever is not let in must not be able to write to the disk.
 TEST_F(LedgerLocal, StrangersWriteNothing) {
-    conf.set("rate_limit.ip.request_rate.limit", "20").set("rate_limit.ip.request_rate.window", "1h");
+    conf.set("rate_limit.ip.request_rate", "20");
     start(answer_always(answer(kept_answer())));
     for (int i = 0; i < 30; ++i) {
         const int status = ask(as("sk-nobody-0123456789abcdef", body_of("gpt-4o"))).status();
