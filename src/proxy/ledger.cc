@@ -244,7 +244,7 @@ LedgerSettlement Booking::settlement_of(LedgerExit exit) const {
     LedgerSettlement settlement{
         .exit = sent ? exit : LedgerExit::unsent, .status = entry.status != 0 ? entry.status : own_status, .cost = 0};
     if (!sent || (refused && !tells)) return settlement;
-    const bool stopped = x_.was_stopped() && x_.limited_ != nullptr;
+    const bool stopped = x_.was_stopped();
     const llm::Usage took = stopped ? x_.stop_usage() : told;
     settlement.tokens = tokens_of(took);
     settlement.provenance = provenance_of(took.provenance);

@@ -13,11 +13,14 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
+#include <utility>
 
 #include "../sim/random.h"
 #include "directory.h"
 #include "ledger_segment.h"
+#include "loom/tenant/consumer.h"
 #include "usage_table.h"
 #include "vault_fixture.h"
 
@@ -128,6 +131,38 @@ TEST_F(UsageStoreTest, ARequestsAttemptsAreOneRequest) {
     const UsageSums all = recovered();
     EXPECT_EQ(all.requests, 1u);
     EXPECT_EQ(all.attempts, 3u);
+}
+
+/// Budgets of teams find by it what was spent before a start.
+TEST_F(UsageStoreTest, ATeamIsCalledAsEverywhereElse) {
+    const std::pair<std::string_view, std::string_view> owners[] = {
+        {"", ""},       {"", "dev"},      {"", "a/b"},  {"acme", "dev"}, {"acme", "a/b"},
+        {"a/b", "dev"}, {"a%2Fb", "dev"}, {"%", "%2F"}, {"acme", ""},
+    };
+    std::string records = begin(1);
+    std::map<std::string, uint64_t> expected;
+    uint64_t id = 1;
+    for (const auto& [tenant, team] : owners) {
+        records += written(LedgerIntent{.id = id,
+                                        .request = id,
+                                        .time_us = some_day * day_us + 5,
+                                        .consumer = "app",
+                                        .team = team,
+                                        .tenant = tenant,
+                                        .provider = "openai",
+                                        .model = "gpt-4o"}) +
+                   settled(id);
+        ++id;
+        expected[tenant::team_key_of(tenant, team)] += 1;
+    }
+    write({1, 0, 1}, records);
+    const auto store = open();
+    ASSERT_NE(store, nullptr);
+    const auto groups = store->usage({{.by = UsageDimension::team, .from = 0, .to = 1'000'000, .consumer = {}}});
+    ASSERT_TRUE(groups) << groups.error();
+    std::map<std::string, uint64_t> told;
+    for (const UsageGroup& group : (*groups)[0]) told[group.name] = group.sums.requests;
+    EXPECT_EQ(told, expected);
 }
 
 TEST_F(UsageStoreTest, WhatWasInFlightIsBookedByItsEstimateOnce) {

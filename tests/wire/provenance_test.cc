@@ -2,6 +2,7 @@
 // access log say the same word, and the same numbers.
 #include <fmt/format.h>
 
+#include "ledger_pages.h"
 #include "tokenized.h"
 
 namespace loom::wire {
@@ -253,7 +254,8 @@ TEST_F(Provenance, TheLogsCostIsTheLedgers) {
     start(tell_and_break);
     EXPECT_EQ(asked(breaks_off).status(), 200);
     expect_booked("estimated", 2, 28);
-    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), R"("cost":0.03)"));
+    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), R"("cost":0.03,)"));
+    EXPECT_TRUE(contains(usage_page(loom(), "/tester"), R"("cost":"0.03")"));
 }
 
 TEST_F(Provenance, ACountSaysWhetherItWasCounted) {

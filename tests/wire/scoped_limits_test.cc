@@ -78,6 +78,7 @@ TEST_F(ScopedTokens, OfARoute_WhoeverComes) {
     expect_admitted();
     expect_admitted(asking(9, second_key));
     expect_refused("rate_limit.route.ai.token_rate", "route");
+    expect_admitted(asking(9, second_key, "/other/v1/chat/completions"));
 }
 
 TEST_F(ScopedTokens, OfAModel_AndOfNoOther) {

@@ -67,8 +67,8 @@ constexpr KeyRow rows[] = {
      .meaning =
          "answers tell what is left, by requests and by tokens, of the limit that has the least left of its client's "
          "own (its consumer's, team's and address's), budgets in tokens too: RateLimit, RateLimit-Policy and OpenAI's "
-         "x-ratelimit-*, in place of the provider's. Of one that strangers share only its own 429 tells. Off: only "
-         "Retry-After of those who are refused"},
+         "x-ratelimit-*, in place of the provider's. Of one that strangers share only its own 429 tells. Off: the "
+         "provider's pass as they came, and who is refused gets Retry-After (of a spent budget x-should-retry too)"},
     {.pattern = "rate_limit.on_store_lost",
      .type = choice,
      .default_text = "fail_open",
