@@ -127,6 +127,11 @@ class Verifier {
             differ("{}: {} attempts, {} input and {} output tokens are in it, and the database has {}, {} and {} of it",
                    name, file->row.booked, file->row.sums.input, file->row.sums.output, row.booked, row.sums.input,
                    row.sums.output);
+        else if (is_complete(row.name) && file->row.local != row.local)
+            differ(
+                "{}: {} answers from the cache and {} refusals are in it, and the database has {} and {} of it, or "
+                "other tokens",
+                name, file->row.local.cached, file->row.local.refused, row.local.cached, row.local.refused);
         if (!row.whole && file->size > row.folded)
             note("{}: {} bytes are not folded yet", name, file->size - row.folded);
     }
