@@ -4,8 +4,8 @@
   bench/peers/tokenizer.py TOKENIZER_BENCH RANK_FILE      the program of bench/micro, and scripts/fetch-tokenizer's
                                                           o200k_base.tiktoken
 
-tiktoken (its core is in Rust) comes from PyPI into a directory that is gone at the end. Before anything is timed both have
-to find as many tokens in each text.
+tiktoken (its core is in Rust) comes from PyPI into a directory that is gone at the end. Where the two find different
+numbers of tokens in a text, nothing is told.
 """
 import json
 import os

@@ -11,7 +11,6 @@ namespace loom::app {
 namespace {
 
 constexpr uint64_t ms_ns = 1'000'000;
-constexpr uint64_t last_words_ms = 5'000;  // that a stop waits for the batch before its own
 
 int64_t wall_s() noexcept { return static_cast<int64_t>(wall_us() / 1'000'000); }
 
@@ -109,18 +108,26 @@ void AnomalyWatch::run() {
 
 void AnomalyWatch::look() {
     restore();
-    detector_.pass(wall_s());
+    const int64_t now_s = wall_s();
+    detector_.pass(now_s);
     tenant::Activity activity;
     for (tenant::ActivityRing& one : rings_)
         for (uint32_t i = 0; i < decltype(one.ring)::size && one.ring.take(activity); ++i) detector_.note(activity);
-    const uint64_t learned = detector_.learned_count();
-    learned_.store(learned, std::memory_order_relaxed);
-    learning_.store(detector_.consumer_count() - learned, std::memory_order_relaxed);
+    if (std::exchange(counted_s_, now_s) != now_s) count();
     unwatched_.store(detector_.unwatched(), std::memory_order_relaxed);
 }
 
+/// Walks over all of them, and so not at each look.
+void AnomalyWatch::count() {
+    const uint64_t learned = detector_.learned_count();
+    learned_.store(learned, std::memory_order_relaxed);
+    learning_.store(detector_.consumer_count() - learned, std::memory_order_relaxed);
+}
+
 void AnomalyWatch::tell(const tenant::Alert& alert) {
-    const auto at = static_cast<size_t>(alert.type) - static_cast<size_t>(tenant::AlertType::spend_anomaly);
+    constexpr auto first = static_cast<size_t>(tenant::AlertType::spend_anomaly);
+    static_assert(observe::AnomalyCounts::types.size() == tenant::alert_type_count - first);
+    const auto at = static_cast<size_t>(alert.type) - first;
     told_[at].fetch_add(1, std::memory_order_relaxed);
     observe::log_warn("alerts.anomaly: {}", alert_text(alert));
     if (webhook_.load(std::memory_order_relaxed) && !alerts_.put(alert))
@@ -134,7 +141,7 @@ void AnomalyWatch::give_batch(bool last) {
         return;
     }
     std::unique_lock lock(mutex_);
-    if (last) changed_.wait_for(lock, std::chrono::milliseconds(last_words_ms), [this] { return !batch_; });
+    if (last) changed_.wait(lock, [this] { return !batch_; });
     if (batch_) return;
     Batch batch{.changed = {}, .forgotten = detector_.take_forgotten()};
     detector_.save_changed([&](const std::string& name, std::string_view bytes) {

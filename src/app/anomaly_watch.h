@@ -43,7 +43,8 @@ class AnomalyWatch {
     void tell_webhook(bool there_is_one) noexcept { webhook_.store(there_is_one, std::memory_order_relaxed); }
     /// Any thread.
     [[nodiscard]] observe::AnomalyCounts facts() const noexcept;
-    /// After the shards: what they have put is looked at still, and what is learned is kept.
+    /// After the shards: what they have put is looked at still, and what is learned is kept. Waits for the disk, as
+    /// long as that takes.
     void stop() noexcept;
 
     static constexpr uint64_t look_ms = 50;
@@ -58,6 +59,7 @@ class AnomalyWatch {
     void restore();
     void run();
     void look();
+    void count();
     void tell(const tenant::Alert& alert);
     void give_batch(bool last);
     void run_saving();
@@ -79,7 +81,8 @@ class AnomalyWatch {
     std::optional<Batch> batch_;                      // to be saved, likewise
     std::vector<store::ProfileStore::Profile> kept_;  // what was read, until it is restored; likewise
     std::atomic<bool> has_kept_{false};
-    bool is_restored_ = false;  // of the thread that looks
+    bool is_restored_ = false;       // of the thread that looks
+    int64_t counted_s_ = INT64_MIN;  // likewise: when learned_ and learning_ were
     std::thread thread_, saving_;
 };
 

@@ -37,9 +37,9 @@ constexpr uint64_t program_bytes = 24 * mib;  // code, libraries, the system's a
 constexpr uint64_t plan_bytes_per_name = 16 * 1024;  // of a provider, route, consumer or model, in two generations
 
 /// Of a text that is compared with others.
-uint32_t vector_bytes_max(const proxy::Plan& plan) {
+uint32_t vector_bytes_max(const ServerOptions& server, const proxy::Plan& plan) {
     if (plan.cache == nullptr || plan.cache->semantic == nullptr) return 0;
-    size_t numbers = cache::lexical_dimensions;  // sentence models on one machine make as many, or a few more
+    size_t numbers = server.model_path.empty() ? cache::lexical_dimensions : llm::vector_dimensions_max;
     if (const auto& embedding = plan.cache->semantic->embedding; embedding != nullptr)
         numbers = embedding->dimensions != 0 ? embedding->dimensions : llm::vector_dimensions_max;
     return static_cast<uint32_t>(numbers * sizeof(float));
@@ -61,7 +61,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.guards = plan.guard != nullptr;
     shape.guards_answers = plan.guard != nullptr && plan.guard->tells_answers();
     shape.compares_texts = plan.cache != nullptr && plan.cache->semantic != nullptr;
-    shape.vector_bytes = vector_bytes_max(plan);
+    shape.vector_bytes = vector_bytes_max(server, plan);
     shape.keeps_ledger = server.ledger.has_value();
     shape.has_tls_clients = std::ranges::any_of(server.listeners, &ListenerOptions::tls);
     const auto add_upstream = [&shape](const upstream::EndpointOptions& endpoint, uint64_t line_bytes) {
@@ -157,10 +157,11 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
         terms.push_back(
             {"the sentence model", sentence_model_bytes(server.model_path), "semantic_cache.embedding.model_path"});
     if (plan.cache != nullptr && plan.cache->semantic != nullptr)
-        terms.push_back({"answers to nearly the same requests",
-                         plan.cache->semantic->bytes_max +
-                             proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max, vector_bytes_max(plan)),
-                         "semantic_cache.max_size"});
+        terms.push_back(
+            {"answers to nearly the same requests",
+             plan.cache->semantic->bytes_max +
+                 proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max, vector_bytes_max(server, plan)),
+             "semantic_cache.max_size"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

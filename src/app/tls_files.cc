@@ -71,6 +71,15 @@ void TlsFiles::tell_failure(std::string_view line) {
     observe::log_error("{}", line);
 }
 
+net::TlsTrustPtr TlsFiles::trust_of_key(const config::Config& config, const std::string& key,
+                                        std::vector<std::string>& messages) {
+    std::string text;
+    const auto read = trust(config.text(key), text);
+    if (read) return *read;
+    messages.push_back(fmt::format("{}: {}", key, text));
+    return nullptr;
+}
+
 Result<net::TlsTrustPtr> TlsFiles::trust(const std::string& path, std::string& text) {
     auto& held = trusts_[path];
     if (path.empty()) {

@@ -14,6 +14,7 @@
 
 #include "google_account.h"
 #include "loom/base/crypto.h"
+#include "loom/config/config.h"
 #include "loom/net/tls_context.h"
 #include "loom/tenant/jwk.h"
 
@@ -51,6 +52,9 @@ class TlsFiles {
 
     /// path  a PEM file; "" is the system's store, which is not watched.
     [[nodiscard]] Result<net::TlsTrustPtr> trust(const std::string& path, std::string& text);
+    /// Of the file that a key of the conf names. Null after a message, which names the key.
+    [[nodiscard]] net::TlsTrustPtr trust_of_key(const config::Config& config, const std::string& key,
+                                                std::vector<std::string>& messages);
     /// key  "" is the file beside the certificate, or the certificate's own.
     [[nodiscard]] Result<TlsKeyPairPtr> key_pair(const std::string& certificate, const std::string& key,
                                                  std::string& text);

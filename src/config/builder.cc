@@ -22,18 +22,10 @@ void Builder::unknown(const RawEntry& entry) {
     error(entry.key_place, fmt::format("unknown key '{}'", printable(entry.key)), entry.key);
 }
 
-void Builder::not_available(const RawEntry& entry) {
-    error(entry.key_place, fmt::format("'{}' is not available in this version", printable(entry.key)), entry.key);
-}
-
 bool Builder::refuses(const Match& match, const RawEntry& entry) {
-    if (std::string fault = name_fault(match); !fault.empty()) {
-        error(entry.key_place, std::move(fault), entry.key);
-        return true;
-    }
-    // A feature that is not there may be said to be off, since nothing is promised by that: `add` looks at the value.
-    if (match.row->available || match.row->type == KeyType::boolean) return false;
-    not_available(entry);
+    std::string fault = name_fault(match);
+    if (fault.empty()) return false;
+    error(entry.key_place, std::move(fault), entry.key);
     return true;
 }
 
@@ -42,7 +34,6 @@ void Builder::add(const Match& match, const RawEntry& entry, const std::string& 
     auto parsed = parse_value(*match.row, value, entry.quoting, refers ? entry.value : value);
     if (!parsed)
         return error(entry.value_place, fmt::format("{}: {}", printable(entry.key), parsed.error()), entry.key);
-    if (!match.row->available && parsed->number != 0) return not_available(entry);
     keep(match, {std::move(*parsed), entry.key_place, entry.value_place}, entry.key);
 }
 

@@ -39,7 +39,6 @@ class Builder {
     void keep(const Match& match, Setting setting, const std::string& written);
     void keep_again(Config::Entry& entry, const Match& match, Setting setting, const std::string& written);
     void remember_names(const Match& match, const Place& place);
-    void not_available(const RawEntry& entry);
 
     const Schema& schema_;
     std::vector<Diagnostic>& diagnostics_;

@@ -58,7 +58,6 @@ std::string_view first_word(const KeyRow& row) {
 std::vector<std::string_view> first_words(const Schema& schema) {
     std::vector<std::string_view> words;
     for (const auto& item : schema.rows()) {
-        if (!item.canonical->available) continue;
         const auto word = first_word(*item.row);
         if (std::ranges::find(words, word) == words.end()) words.push_back(word);
     }
@@ -82,10 +81,9 @@ std::string key_list(const Schema& schema) {
     std::string text;
     for (const auto& item : schema.rows()) {
         const KeyRow& row = *item.row;
-        const bool known_only = !item.canonical->available;
         const std::string_view fallback = *row.default_text == '\0' ? "-" : row.default_text;
-        text += fmt::format("{:<44} {:<28} {:<16} {}\n", row.pattern, describe_type(row), fallback,
-                            known_only ? "not available in this version" : describe_meaning(row));
+        text +=
+            fmt::format("{:<44} {:<28} {:<16} {}\n", row.pattern, describe_type(row), fallback, describe_meaning(row));
     }
     return text;
 }
@@ -95,7 +93,7 @@ std::string reference_conf(const Schema& schema) {
     for (const auto word : first_words(schema)) {
         text += fmt::format("# {:=<{}}\n\n", fmt::format("{} ", word), comment_columns);
         for (const auto& item : schema.rows()) {
-            if (item.canonical->available && first_word(*item.row) == word) text += conf_entry(*item.row);
+            if (first_word(*item.row) == word) text += conf_entry(*item.row);
         }
     }
     text.pop_back();  // one newline at the end of the file

@@ -77,14 +77,13 @@ class Nearest {
         for (size_t i = 0; i < count; i++) fill_known(row, index + 1, prefix + known->second[i]);
     }
 
-    /// Keeps the nearest; of equals the first, and one that works in this version before one that does not.
+    /// Keeps the nearest; of equals the first.
     void consider(const Schema::Row& row, const std::string& candidate) {
         const size_t distance = edit_distance(key_, candidate, limit_);
         if (distance > limit_) return;
-        const size_t rank = 2 * distance + (row.canonical->available ? 0 : 1);
-        if (!best_.empty() && rank >= best_rank_) return;
+        if (!best_.empty() && distance >= best_distance_) return;
         best_ = candidate;
-        best_rank_ = rank;
+        best_distance_ = distance;
     }
 
     const Schema& schema_;
@@ -92,7 +91,7 @@ class Nearest {
     std::string_view key_;
     size_t limit_;
     std::string best_;
-    size_t best_rank_ = 0;
+    size_t best_distance_ = 0;
 };
 
 }  // namespace

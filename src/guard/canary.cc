@@ -2,16 +2,9 @@
 #include <array>
 
 #include "loom/guard/leaks.h"
+#include "window.h"
 
 namespace loom::guard {
-
-namespace {
-
-constexpr unsigned char small(unsigned char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c | 0x20) : c;
-}
-
-}  // namespace
 
 bool CanaryWords::add(std::string_view word) {
     all_bytes_ += word.size();
@@ -23,12 +16,11 @@ bool CanaryWords::add(std::string_view word) {
 void CanaryWords::make() {
     for (std::string& word : words_)
         for (char& c : word) {
-            auto byte = static_cast<unsigned char>(c);
-            byte = small(byte);
+            const auto byte = static_cast<unsigned char>(lower(static_cast<unsigned char>(c)));
             c = static_cast<char>(byte);
             if (class_of_[byte] == 0) class_of_[byte] = static_cast<uint8_t>(class_count_++);
         }
-    for (unsigned char c = 'A'; c <= 'Z'; ++c) class_of_[c] = class_of_[small(c)];
+    for (unsigned char c = 'A'; c <= 'Z'; ++c) class_of_[c] = class_of_[static_cast<size_t>(lower(c))];
     // The words as a tree; 0 is its root, and "none yet" is 0 too.
     const auto grow = [this](uint16_t depth) {
         nodes_.push_back({.depth = depth});

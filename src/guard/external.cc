@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
-#include "loom/base/json.h"
+#include "loom/base/bounded_json.h"
 
 namespace loom::guard {
 
@@ -112,13 +112,7 @@ std::string external_label(std::string_view type) {
 struct ExternalReader::Scratch {
     dom::parser parser;
 
-    bool read(std::string_view text, dom::object& out) {
-        if (text.empty()) return false;
-        // Below its least capacity a parser would help itself to one of another depth.
-        const size_t capacity = std::max<size_t>(text.size(), 1024);
-        if (parser.capacity() < capacity && parser.allocate(capacity, depth_max) != simdjson::SUCCESS) return false;
-        return parser.parse(text.data(), text.size()).get(out) == simdjson::SUCCESS;
-    }
+    bool read(std::string_view text, dom::object& out) { return json::parse_bounded(parser, text, depth_max, out); }
     void give_back_large() {
         if (parser.capacity() > warm_bytes_max) parser = dom::parser();
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "window.h"
+
 namespace loom::guard {
 
 namespace {
@@ -12,13 +14,11 @@ constexpr uint32_t fence_min = 3;
 constexpr std::string_view sentence_marks = "?!.,:;*_~'\")]}|";
 constexpr std::string_view schemes[] = {"https", "http", "ftp", "wss", "ws", "www."};
 
-constexpr bool is_digit(unsigned char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_letter(unsigned char c) noexcept { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
 constexpr bool is_blank(unsigned char c) noexcept { return c == ' ' || (c >= '\t' && c <= '\r'); }
 constexpr bool is_break(unsigned char c) noexcept { return c == '\n' || c == '\r'; }
 constexpr bool is_control(unsigned char c) noexcept { return c <= ' ' || c == 0x7f; }
-constexpr bool is_punctuation(unsigned char c) noexcept { return c > ' ' && c < 0x7f && !is_digit(c) && !is_letter(c); }
-constexpr char small(unsigned char c) noexcept { return static_cast<char>(c >= 'A' && c <= 'Z' ? c | 0x20 : c); }
+constexpr bool is_punctuation(unsigned char c) noexcept { return c > ' ' && c < 0x7f && !is_alnum(c); }
+constexpr char small(unsigned char c) noexcept { return static_cast<char>(lower(c)); }
 
 /// Attributes that name several.
 bool is_set(std::string_view name) noexcept { return name == "srcset" || name == "imagesrcset"; }
@@ -69,6 +69,12 @@ void LinkScan::advance(std::string_view window, bool final, Sink sink, void* con
 
 /// Returns false where the byte is to be read once more, in another state.
 bool LinkScan::step(unsigned char c) {
+    const bool taken = read(c);
+    if (taken && attribute_ != Attribute::none) note_attribute(c);
+    return taken;
+}
+
+bool LinkScan::read(unsigned char c) {
     switch (state_) {
         case State::text: text(c); return true;
         case State::code: code(c); return true;
@@ -99,7 +105,9 @@ void LinkScan::begin_text() noexcept {
 
 /// What text() would make of each byte, as far as that is nothing but the name of the last word.
 void LinkScan::pass_prose(std::string_view window) {
-    if (tag_ != Tag::none || set_ != 0 || line_ != Line::rest || ticks_ != 0 || waves_ != 0 || escaped_) return;
+    if (tag_opens_ || attribute_ != Attribute::none || set_ != 0 || line_ != Line::rest || ticks_ != 0 || waves_ != 0 ||
+        escaped_)
+        return;
     size_t end = at_;
     unsigned char before = last_;
     for (; end < window.size(); ++end) {
@@ -107,16 +115,16 @@ void LinkScan::pass_prose(std::string_view window) {
         if (!is_prose[c]) break;
         const char letter = small(c);
         const bool may_begin = letter == 'h' || letter == 'f' || letter == 'w';
-        if (may_begin && !is_digit(before) && !is_letter(before) && may_be_scheme(window.substr(end))) break;
+        if (may_begin && !is_alnum(before) && may_be_scheme(window.substr(end))) break;
         before = c;
     }
     if (end == at_) return;
     size_t word = end;
     while (word > at_ && is_blank(static_cast<unsigned char>(window[word - 1]))) --word;
-    for (size_t i = 0; i <= name_.size() && word > at_ && is_letter(static_cast<unsigned char>(window[word - 1])); ++i)
+    for (size_t i = 0; i <= name_.size() && word > at_ && is_alpha(static_cast<unsigned char>(window[word - 1])); ++i)
         --word;
     if (word > at_) {
-        in_name_ = is_letter(static_cast<unsigned char>(window[word - 1]));  // then it is too long for one
+        in_name_ = is_alpha(static_cast<unsigned char>(window[word - 1]));  // then it is too long for one
         name_size_ = in_name_ ? static_cast<uint8_t>(name_.size() + 1) : uint8_t{0};
     }
     for (; word < end; ++word) note_word(static_cast<unsigned char>(window[word]));
@@ -126,7 +134,7 @@ void LinkScan::pass_prose(std::string_view window) {
 
 void LinkScan::text(unsigned char c) {
     if (c == text_border) return begin_text();
-    const bool at_word = !is_digit(last_) && !is_letter(last_);
+    const bool at_word = !is_alnum(last_);
     const unsigned char before = last_;
     last_ = c;
     // No bracket is open behind an empty line; a break of two bytes is none.
@@ -188,7 +196,7 @@ void LinkScan::note_set(unsigned char c) noexcept {
 
 /// Names of tags and of attributes, and what follows them.
 void LinkScan::note_word(unsigned char c) {
-    if (is_letter(c)) {
+    if (is_alpha(c)) {
         if (!in_name_) name_size_ = 0;
         in_name_ = true;
         // One that is too long stays so.
@@ -197,11 +205,7 @@ void LinkScan::note_word(unsigned char c) {
         return;
     }
     end_name(c);
-    if (c == '<') {
-        tag_ = Tag::opening;
-    } else if (c == '>') {
-        tag_ = Tag::none;
-    }
+    if (c == '<') tag_opens_ = true;
     if (!is_blank(c)) name_size_ = 0;
 }
 
@@ -209,8 +213,8 @@ void LinkScan::end_name(unsigned char c) {
     const std::string_view name =
         name_size_ <= name_.size() ? std::string_view(name_.data(), name_size_) : std::string_view();
     const bool ends = std::exchange(in_name_, false);
-    if (tag_ == Tag::opening) {
-        tag_ = !ends ? Tag::none : name == "a" || name == "area" ? Tag::anchor : Tag::other;
+    if (std::exchange(tag_opens_, false)) {
+        if (ends) begin_attributes(name == "a" || name == "area");
         return;
     }
     if (name.empty()) return;
@@ -220,7 +224,53 @@ void LinkScan::end_name(unsigned char c) {
         set_ = is_set(name) ? ' ' : char{0};
         return expect(Form::unquoted, true);
     }
-    if (tag_ != Tag::none && names_address(name)) expect(Form::unquoted, tag_ != Tag::anchor);
+    const bool in_tag = attribute_ != Attribute::none || tag_doubt_;
+    if (in_tag && names_address(name)) expect(Form::unquoted, tag_doubt_ || !anchor_);
+}
+
+void LinkScan::begin_attributes(bool is_anchor) noexcept {
+    tag_doubt_ |= attribute_ == Attribute::quoted;
+    anchor_ = is_anchor && (attribute_ == Attribute::none || anchor_);
+    attribute_ = Attribute::tag_name;
+}
+
+/// A byte of a tag, behind the letters of its name (HTML, 13.2.5).
+void LinkScan::note_attribute(unsigned char c) noexcept {
+    using enum Attribute;
+    const bool blank = is_blank(c);
+    if (attribute_ == quoted) {
+        if (c == static_cast<unsigned char>(attribute_quote_)) attribute_ = before_name;
+        return;
+    }
+    if (c == '>') {
+        attribute_ = none;
+        return;
+    }
+    switch (attribute_) {
+        case tag_name:
+            if (blank || c == '/') attribute_ = before_name;
+            return;
+        case before_name:
+            if (!blank && c != '/') attribute_ = name;  // also a '='
+            return;
+        case name:
+        case after_name:
+            if (blank)
+                attribute_ = after_name;
+            else
+                attribute_ = c == '/' ? before_name : c == '=' ? before_value : name;
+            return;
+        case before_value:
+            if (blank) return;
+            attribute_quote_ = static_cast<char>(c);
+            attribute_ = c == '"' || c == '\'' ? quoted : unquoted;
+            return;
+        case unquoted:
+            if (blank) attribute_ = before_name;
+            return;
+        case none:
+        case quoted: return;
+    }
 }
 
 bool LinkScan::after_bracket(unsigned char c) {
@@ -259,7 +309,7 @@ void LinkScan::note_line(unsigned char c) {
     }
     waves_ = c == '~' ? waves_ + 1 : 0;
     if (waves_ >= fence_min) return doubt_code();
-    if (tag_ == Tag::opening && !in_name_ && (is_letter(c) || c == '!' || c == '/' || c == '?')) no_code_ = true;
+    if (tag_opens_ && !in_name_ && (is_alpha(c) || c == '!' || c == '/' || c == '?')) no_code_ = true;
     if (c == '`') {
         if (line_ == Line::start) {
             line_ = Line::ticks;
@@ -285,7 +335,7 @@ void LinkScan::code(unsigned char c) {
     last_ = c;
     const auto leave = [this] {
         state_ = State::text;
-        tag_ = Tag::none;
+        tag_opens_ = false;
         escaped_ = in_name_ = false;
         name_size_ = 0;
         images_ = brackets_ = 0;
@@ -346,7 +396,7 @@ bool LinkScan::scheme(unsigned char c) {
         const auto begins = [&](std::string_view of) {
             return of.size() > name.size() && of.starts_with(name) && of[name.size()] == small(c);
         };
-        if (!is_letter(c) || !std::ranges::any_of(schemes, begins)) {
+        if (!is_alpha(c) || !std::ranges::any_of(schemes, begins)) {
             state_ = State::text;
             return false;
         }
@@ -509,8 +559,8 @@ void LinkScan::note_placeholder(unsigned char c) noexcept {
 
 /// A bracket in a bare address that nothing there has opened is its end, unless it goes on behind that.
 bool LinkScan::closer(unsigned char c) {
-    const bool goes_on = is_digit(c) || is_letter(c) || c >= 0x80 || c == '/' || c == '?' || c == '&' || c == '=' ||
-                         c == '%' || c == '-' || c == '_' || c == '#' || (c == '[' && placeholders_);
+    const bool goes_on = is_alnum(c) || c >= 0x80 || c == '/' || c == '?' || c == '&' || c == '=' || c == '%' ||
+                         c == '-' || c == '_' || c == '#' || (c == '[' && placeholders_);
     const auto bracket = static_cast<unsigned char>(quote_);
     if (goes_on && reader_.put(bracket)) {
         state_ = State::url;

@@ -1,7 +1,6 @@
 #include "loom/guard/mask.h"
 
 #include <algorithm>
-#include <bit>
 #include <charconv>
 
 #include "loom/base/assert.h"
@@ -14,15 +13,9 @@ namespace loom::guard {
 
 namespace {
 
-uint64_t random_seed() noexcept {
-    std::array<uint8_t, sizeof(uint64_t)> bytes;
-    random_bytes(bytes);
-    return std::bit_cast<uint64_t>(bytes);
-}
-
 /// Under a key of the process: nobody can make values meet.
 Hash128 hash_of(PiiType type, std::string_view value) noexcept {
-    static const uint64_t seed = random_seed();
+    static const uint64_t seed = random_u64();
     return hash128(value, seed + static_cast<uint64_t>(type));
 }
 

@@ -22,7 +22,10 @@ class Words {
   public:
     template <size_t count>
     consteval Words(const std::string_view (&words)[count]) : words_(words) {
-        for (const std::string_view word : words) firsts_ |= first_of(word.front());
+        for (const std::string_view word : words) {
+            if (first_of(word.front()) == 0) throw "a word begins with a small letter, or one of another script";
+            firsts_ |= first_of(word.front());
+        }
     }
     [[nodiscard]] auto begin() const noexcept { return words_.begin(); }
     [[nodiscard]] auto end() const noexcept { return words_.end(); }
@@ -68,7 +71,7 @@ class Probe {
     uint32_t context_size_ = 0;
     uint32_t context_firsts_ = 0;  // what its words begin with, as Words::firsts()
     uint32_t word_count_ = 0;
-    std::array<uint8_t, context_bytes / 2> words_at_;  // where those of ASCII begin
+    std::array<uint8_t, (context_bytes + 1) / 2> words_at_;  // where those of ASCII begin
     std::array<char, context_bytes> context_;
 };
 

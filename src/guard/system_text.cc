@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <bit>
 
+#include "loom/base/crypto.h"
+#include "window.h"
+
 namespace loom::guard {
 
 namespace {
@@ -14,9 +17,23 @@ constexpr uint64_t mixed(uint64_t value) noexcept {
     return value ^ value >> 29;
 }
 
-constexpr bool is_word_byte(unsigned char c) noexcept {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') || c >= 0x80;
+/// Of the process: words and what they follow can be chosen, where they stand in a table cannot.
+struct TableKey {
+    uint64_t words = random_u64(), states = random_u64();
+};
+const TableKey& table_key() noexcept {
+    static const TableKey key;
+    return key;
 }
+
+/// Both halves of a product of which each factor has a part that nobody knows.
+size_t keyed(uint64_t word, uint64_t state) noexcept {
+    const TableKey& key = table_key();
+    const auto product = static_cast<unsigned __int128>(word ^ key.words) * (state ^ key.states);
+    return static_cast<size_t>(product) ^ static_cast<size_t>(product >> 64);
+}
+
+constexpr bool is_word_byte(unsigned char c) noexcept { return is_alnum(c) || c >= 0x80; }
 
 /// A buffer of `count` values, each 0 in all its bytes.
 template <class T>
@@ -47,7 +64,7 @@ void WordReader::take(unsigned char c) noexcept {
     if (!in_word_) hash_ = seed, size_ = 0;
     in_word_ = true;
     size_ += 1;
-    hash_ = (hash_ ^ (c >= 'A' && c <= 'Z' ? c | 0x20u : c)) * prime;
+    hash_ = (hash_ ^ static_cast<unsigned>(lower(c))) * prime;
 }
 
 WordReader::Step WordReader::taken(bool begins) noexcept {
@@ -148,7 +165,8 @@ void SystemText::end_text() {
 
 uint32_t SystemText::find_edge(uint32_t from, uint64_t word) const noexcept {
     const auto* const table = reinterpret_cast<const uint32_t*>(table_.data());
-    for (size_t slot = mixed(word + from) & table_mask_;; slot = (slot + 1) & table_mask_) {
+    for (size_t slot = keyed(word, from) & table_mask_;; slot = (slot + 1) & table_mask_) {
+        probes_ += 1;
         if (table[slot] == 0) return none;
         const Edge& at = edge(table[slot] - 1);
         if (at.from == from && at.word == word) return table[slot] - 1;
@@ -157,8 +175,8 @@ uint32_t SystemText::find_edge(uint32_t from, uint64_t word) const noexcept {
 
 void SystemText::add_edge(uint32_t from, uint64_t word, uint32_t to) noexcept {
     auto* const table = reinterpret_cast<uint32_t*>(table_.data());
-    size_t slot = mixed(word + from) & table_mask_;
-    while (table[slot] != 0) slot = (slot + 1) & table_mask_;
+    size_t slot = keyed(word, from) & table_mask_;
+    for (; table[slot] != 0; slot = (slot + 1) & table_mask_) probes_ += 1;
     edge(edge_count_) = {.word = word, .from = from, .to = to, .next = state(from).edges};
     state(from).edges = edge_count_;
     edge_count_ += 1;
@@ -228,8 +246,8 @@ uint64_t SystemText::run_hash(const Place& place) noexcept {
 
 size_t SystemText::known_slot(uint64_t run) const noexcept {
     const auto* const known = reinterpret_cast<const uint64_t*>(known_.data());
-    size_t slot = run & known_mask_;
-    while (known[slot] != 0 && known[slot] != run) slot = (slot + 1) & known_mask_;
+    size_t slot = keyed(run, 0) & known_mask_;
+    for (; known[slot] != 0 && known[slot] != run; slot = (slot + 1) & known_mask_) probes_ += 1;
     return slot;
 }
 

@@ -1,21 +1,13 @@
 #include <algorithm>
 
 #include "loom/guard/link_scan.h"
+#include "window.h"
 
 namespace loom::guard {
 
 namespace {
 
-constexpr bool is_digit(unsigned char c) noexcept { return c >= '0' && c <= '9'; }
-constexpr bool is_letter(unsigned char c) noexcept { return (c | 0x20) >= 'a' && (c | 0x20) <= 'z'; }
-constexpr unsigned char small(unsigned char c) noexcept {
-    return c >= 'A' && c <= 'Z' ? static_cast<unsigned char>(c | 0x20) : c;
-}
-constexpr int hex_value(unsigned char c) noexcept {
-    if (is_digit(c)) return c - '0';
-    const unsigned char letter = small(c);
-    return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
+constexpr char small(unsigned char c) noexcept { return static_cast<char>(lower(c)); }
 constexpr bool is_slash(unsigned char c) noexcept { return c == '/' || c == '\\'; }
 
 bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) noexcept {
@@ -27,12 +19,11 @@ bool is_one_of(std::string_view name, std::initializer_list<std::string_view> na
 bool HostList::add(std::string_view name) {
     const bool is_end = name.starts_with("*.");
     std::string host(is_end ? name.substr(2) : name);
-    std::ranges::transform(host, host.begin(),
-                           [](char c) { return static_cast<char>(small(static_cast<unsigned char>(c))); });
+    std::ranges::transform(host, host.begin(), [](char c) { return small(static_cast<unsigned char>(c)); });
     const bool good = !host.empty() && host.size() <= UrlReader::host_bytes_max && host.front() != '.' &&
                       host.back() != '.' && std::ranges::all_of(host, [](char c) {
                           const auto byte = static_cast<unsigned char>(c);
-                          return is_digit(byte) || is_letter(byte) || c == '-' || c == '.' || c == '_';
+                          return is_alnum(byte) || c == '-' || c == '.' || c == '_';
                       });
     if (!good) return false;
     (is_end ? ends_ : names_).push_back(is_end ? "." + host : host);
@@ -76,9 +67,9 @@ bool UrlReader::put_scheme(unsigned char c) noexcept {
         return true;
     }
     if (c == '&') return hide(), true;  // an entity: nobody writes the beginning of an address so who hides nothing
-    const bool is_word = is_letter(c) || is_digit(c) || c == '+' || c == '-' || c == '.';
+    const bool is_word = is_alnum(c) || c == '+' || c == '-' || c == '.';
     if (is_word && scheme_size_ < scheme_.size()) {
-        scheme_[scheme_size_++] = static_cast<char>(small(c));
+        scheme_[scheme_size_++] = small(c);
         return true;
     }
     if (c != ':') return false;
@@ -104,7 +95,7 @@ void UrlReader::put_host(unsigned char c) noexcept {
         suspicious_ = true;
         return;
     }
-    host_[host_size_++] = static_cast<char>(small(c));
+    host_[host_size_++] = small(c);
 }
 
 /// A port is nobody else's, and so is a dot at the end.
@@ -120,7 +111,7 @@ void UrlReader::end_host() noexcept {
     for (const char c : host()) {
         labels += c == '.';
         const auto byte = static_cast<unsigned char>(c);
-        if (is_letter(byte) || is_digit(byte) || byte >= 0x80)
+        if (is_alnum(byte) || byte >= 0x80)
             put_data(byte);
         else
             end_word();
@@ -133,7 +124,7 @@ void UrlReader::end_host() noexcept {
 /// Behind the host: what percents stand for.
 void UrlReader::put_coded(unsigned char c) noexcept {
     if (percent_ > 0) {
-        if (hex_value(c) >= 0) {
+        if (is_hex(c)) {
             percent_digits_[percent_digits_.size() - percent_] = c;
             percent_ -= 1;
             if (percent_ > 0) return;
@@ -175,8 +166,8 @@ void UrlReader::put_data(unsigned char c) noexcept {
         has_data_ |= query_ > query_max || value_ > value_max;
     }
     const bool digit = is_digit(c);
-    if (!digit && !is_letter(c) && c < 0x80) return end_word();
-    const uint8_t kind = digit ? 1 : c >= 'A' && c <= 'Z' ? 2 : 3;
+    if (!digit && !is_alpha(c) && c < 0x80) return end_word();
+    const uint8_t kind = digit ? 1 : is_upper(c) ? 2 : 3;
     word_ += 1;
     digits_ += digit;
     changes_ += word_ > 1 && kind != last_class_ && !(last_class_ == 2 && kind == 3);

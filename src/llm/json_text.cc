@@ -1,7 +1,9 @@
 #include "loom/llm/json_text.h"
 
+#include <algorithm>
 #include <cstring>
 
+#include "loom/base/block_pool.h"
 #include "loom/base/utf8.h"
 
 namespace loom::llm {
@@ -90,7 +92,30 @@ std::string_view escape_of(char c, char (&buffer)[6]) {
     return {buffer, 6};
 }
 
+template <class Out>
+void escape_into(std::string_view text, Out& out) {
+    char buffer[6];
+    size_t plain = 0;
+    for (size_t at = 0; at < text.size(); ++at) {
+        const std::string_view escaped = escape_of(text[at], buffer);
+        if (escaped.empty()) continue;
+        out.append(text.substr(plain, at - plain));
+        out.append(escaped);
+        plain = at + 1;
+    }
+    out.append(text.substr(plain));
+}
+
 }  // namespace
+
+size_t escape_bytes(std::string_view raw) noexcept {
+    if (raw.size() < 2 || raw[1] != 'u') return std::min<size_t>(2, raw.size());
+    const uint32_t unit = unit_at(raw, 0);
+    const bool is_high = unit != no_code && unit >= 0xd800 && unit < 0xdc00;
+    const uint32_t low = is_high ? unit_at(raw, 6) : no_code;
+    const bool is_pair = low != no_code && low >= 0xdc00 && low <= 0xdfff;
+    return is_pair ? 12 : std::min<size_t>(6, raw.size());
+}
 
 size_t unescape(std::string_view raw, char* out) noexcept {
     size_t at = 0, written = 0;
@@ -142,18 +167,8 @@ size_t raw_offset(std::string_view raw, size_t text_offset) noexcept {
     return at;
 }
 
-void escape(std::string_view text, std::string& out) {
-    char buffer[6];
-    size_t plain = 0;
-    for (size_t at = 0; at < text.size(); ++at) {
-        const std::string_view escaped = escape_of(text[at], buffer);
-        if (escaped.empty()) continue;
-        out.append(text, plain, at - plain);
-        out.append(escaped);
-        plain = at + 1;
-    }
-    out.append(text, plain);
-}
+void escape(std::string_view text, std::string& out) { escape_into(text, out); }
+void escape(std::string_view text, ByteBuffer& out) { escape_into(text, out); }
 
 void quote(std::string_view text, std::string& out) {
     out.push_back('"');

@@ -1,5 +1,6 @@
 #include "loom/llm/role_texts.h"
 
+#include "loom/llm/role_names.h"
 #include "skim.h"
 
 namespace loom::llm {
@@ -7,12 +8,6 @@ namespace loom::llm {
 namespace {
 
 constexpr uint32_t depth_max = 8;
-
-bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) noexcept {
-    for (const std::string_view one : names)
-        if (one == name) return true;
-    return false;
-}
 
 /// Goes over the members of an object; on_member consumes the value. False where it is none.
 template <class OnMember>
@@ -47,27 +42,44 @@ bool tell_texts(Skim& skim, Speaker speaker, RoleTextSink& sink, uint32_t depth 
     if (skim.peek() == '[') return each_element(skim, [&] { return tell_texts(skim, speaker, sink, depth + 1); });
     if (skim.peek() != '{') return skim.skip_value();
     return each_member(skim, [&](std::string_view name) {
-        if (is_one_of(name, {"text", "content", "parts"})) return tell_texts(skim, speaker, sink, depth + 1);
+        if (name == "text" || name == "content" || name == "parts" || name == "message")
+            return tell_texts(skim, speaker, sink, depth + 1);
         return skim.skip_value();
     });
 }
 
+/// Nothing of what a model or a tool has said, and of what nobody knows who has.
+bool speaker_of(TextRole role, Speaker& speaker) noexcept {
+    const bool is_system = role == TextRole::system || role == TextRole::developer;
+    speaker = is_system ? Speaker::system : Speaker::user;
+    return is_system || role == TextRole::user;
+}
+
 /// Its role may stand behind what it says.
-bool tell_turn(Skim& skim, bool user_by_default, RoleTextSink& sink) {
-    if (skim.peek() == '"') return tell_texts(skim, Speaker::user, sink);  // a prompt without turns
+/// role  of one that says none.
+bool tell_turn(Skim& skim, TextRole role, RoleTextSink& sink) {
     const uint32_t begin = skim.offset();
-    std::string_view role = user_by_default ? "user" : "";
     const bool read = each_member(skim, [&](std::string_view name) {
         Range value;
         if (name != "role" || skim.peek() != '"') return skim.skip_value();
         if (!skim.take_string(value)) return false;
-        role = skim.inside(value);
+        role = role_named(skim.inside(value));
         return true;
     });
-    const bool is_system = is_one_of(role, {"system", "developer"});
-    if (!read || (!is_system && role != "user")) return read;
+    Speaker speaker;
+    if (!read || !speaker_of(role, speaker)) return read;
     skim.go_to(begin);
-    return tell_texts(skim, is_system ? Speaker::system : Speaker::user, sink);
+    return tell_texts(skim, speaker, sink);
+}
+
+/// Of Gemini alone, what has no role is the user's; elsewhere it is a call, a result or a reference.
+bool tell_turns(Skim& skim, bool is_gemini, RoleTextSink& sink) {
+    const TextRole by_default = is_gemini ? TextRole::user : TextRole::other;
+    const auto tell_one = [&] {
+        if (skim.peek() == '"') return tell_texts(skim, Speaker::user, sink);
+        return skim.peek() == '{' ? tell_turn(skim, by_default, sink) : skim.skip_value();
+    };
+    return skim.peek() == '[' ? each_element(skim, tell_one) : tell_one();
 }
 
 }  // namespace
@@ -75,17 +87,9 @@ bool tell_turn(Skim& skim, bool user_by_default, RoleTextSink& sink) {
 void tell_role_texts(std::string_view document, RoleTextSink& sink) {
     Skim skim(document, {0, static_cast<uint32_t>(document.size())});
     (void)each_member(skim, [&](std::string_view name) {
-        if (is_one_of(name, {"system", "instructions", "systemInstruction", "system_instruction"}))
-            return tell_texts(skim, Speaker::system, sink);
-        const bool is_gemini = name == "contents";
-        if (!is_gemini && !is_one_of(name, {"messages", "input", "prompt"})) return skim.skip_value();
-        if (skim.peek() == '"') return tell_texts(skim, Speaker::user, sink);
-        if (skim.peek() == '{') return tell_turn(skim, is_gemini, sink);
-        if (skim.peek() != '[') return skim.skip_value();
-        return each_element(skim, [&] {
-            const char c = skim.peek();
-            return c == '{' || c == '"' ? tell_turn(skim, is_gemini, sink) : skim.skip_value();
-        });
+        if (holds_turns(name)) return tell_turns(skim, name == "contents", sink);
+        Speaker speaker;
+        return speaker_of(role_of_member(name), speaker) ? tell_texts(skim, speaker, sink) : skim.skip_value();
     });
 }
 

@@ -1,4 +1,4 @@
-// A quick way over a document that is known to be well formed, without an index of its tokens.
+// A quick way over a document, without an index of its tokens.
 #pragma once
 
 #include <cstdint>
@@ -9,7 +9,8 @@
 
 namespace loom::llm {
 
-/// Goes over a document that is known to be well formed; at its end, every step fails.
+/// Goes over any bytes: of a document that is not well formed it gives nonsense, and nothing outside of it. At its end,
+/// every step fails.
 class Skim {
   public:
     Skim(std::string_view document, Range range) noexcept

@@ -187,12 +187,6 @@ char* put_careful(char* out, std::string_view& text) noexcept {
     return out;
 }
 
-std::string_view cut_text(std::string_view text, size_t bytes_max) noexcept {
-    size_t end = bytes_max;
-    for (int back = 0; back < 3 && end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80; ++back) --end;
-    return text.substr(0, end);
-}
-
 char* format_access_line(const AccessRecord& record, const char* second_text, char* out) noexcept {
     Line line(out);
     line.begin(second_text, record.time_us);

@@ -18,7 +18,8 @@ constexpr size_t number_bytes_max = 21;  // with its comma
 constexpr size_t find_frame_bytes_max = 96;
 constexpr size_t find_text_bytes_max =
     find_bytes_max.side + find_bytes_max.detector + find_bytes_max.type + find_bytes_max.action;
-/// Of finds' texts nothing needs escaping: names of the conf's, and words of ours.
+/// Of finds' texts nothing needs escaping: names of the conf's, words of ours, and what guards outside of Loom say, of
+/// which their reader leaves signs that need none.
 constexpr size_t find_line_bytes_max =
     find_text_bytes_max + find_frame_bytes_max + (AuditFind::offsets_max + 1) * number_bytes_max;
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.consumer + bytes_max.tenant + bytes_max.route +

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "loom/base/utf8.h"
+
 namespace loom::observe {
 
 /// No byte of text takes more, escaped (\u001f).
@@ -95,12 +97,9 @@ static_assert(std::endian::native == std::endian::little, "front_bytes puts the 
 /// Writes the character at the front of `text`, escaped or repaired as it needs; moves past it.
 char* put_careful(char* out, std::string_view& text) noexcept;
 
-/// The end of text cut to at most `bytes_max`, not within a character.
-std::string_view cut_text(std::string_view text, size_t bytes_max) noexcept;
-
 inline char* put_text(char* out, std::string_view text, size_t bytes_max) noexcept {
     if (text.size() > bytes_max) [[unlikely]]
-        text = cut_text(text, bytes_max);
+        text = text.substr(0, utf8_cut(text, bytes_max));
     while (!text.empty()) {
         const uint64_t eight = front_bytes(text);
         if (needs_care(eight)) [[unlikely]] {

@@ -10,12 +10,12 @@
 #include "ledger.h"
 #include "loom/base/hash.h"
 #include "loom/base/utf8.h"
+#include "reply.h"
 
 namespace loom::proxy {
 namespace {
 
 constexpr std::string_view anonymous = "anonymous";  // where a route asks for no key
-constexpr uint16_t client_left = 499;
 
 /// Where it is too long, its front and a hash of all of it.
 ShortText<128> consumer_key(const tenant::Consumer& consumer) noexcept {
@@ -50,7 +50,7 @@ void ActivityNote::put() const noexcept {
     tenant::ActivityRing* const ring = x_.services_.activity();
     if (ring == nullptr || !is_told()) return;
     tenant::Activity activity;
-    const uint16_t status = x_.left_early() ? client_left : x_.status_;
+    const uint16_t status = told_status(x_.left_early(), x_.status_);
     activity.tokens = tokens();
     activity.cost = std::max<Money>(Booking(x_).cost(), 0);
     if (const auto ip = x_.client_ip()) {
@@ -58,7 +58,7 @@ void ActivityNote::put() const noexcept {
         activity.has_ip = true;
     }
     activity.identified = x_.consumer_ != nullptr;
-    activity.client_error = status >= 400 && status < 500 && status != client_left;
+    activity.client_error = status >= 400 && status < 500 && status != client_left_status;
     activity.provider_error = status >= 500;
     activity.consumer = x_.consumer_ != nullptr ? consumer_key(*x_.consumer_) : ShortText<128>(anonymous);
     if (x_.provider_ != nullptr && !x_.upstream_model_.empty()) activity.model = x_.model_;

@@ -25,7 +25,7 @@ void AuditNotes::add(GuardSide side, std::string_view detector, std::string_view
     }
     observe::AuditFind& find = finds_[i];
     if (i == size_) {
-        find = {.side = side_name, .detector = detector, .type = type, .action = action};
+        find = {.side = side_name, .detector = detector, .type = text_.keep(type), .action = action};
         size_ += 1;
     }
     find.count += count;

@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "loom/base/arena.h"
+#include "loom/guard/external.h"
 #include "loom/observe/audit_log.h"
 #include "loom/proxy/guard_plan.h"
 
@@ -18,7 +19,8 @@ class AuditNotes {
     explicit AuditNotes(Arena& text) noexcept : text_(text) {}
     AuditNotes(const AuditNotes&) = delete;
 
-    /// detector, type, action  outlive this.
+    /// type              kept where it is the first of its kind, and not by who calls: most are not.
+    /// detector, action  outlive this.
     /// offset  in bytes; of a document: of the body; of a streamed text: of its inside as JSON spells it. Nothing: none
     ///         is known.
     void add(GuardSide side, std::string_view detector, std::string_view type, std::string_view action,
@@ -31,7 +33,9 @@ class AuditNotes {
     [[nodiscard]] std::span<const observe::AuditFind> finds() const noexcept { return finds_.first(size_); }
     [[nodiscard]] uint64_t more() const noexcept { return more_; }
 
-    static constexpr size_t memory_bytes = observe::AuditRecord::finds_max * sizeof(observe::AuditFind);
+    static constexpr size_t type_bytes_max = guard::ExternalReader::reason_bytes_max;  // no other is longer
+    static constexpr size_t memory_bytes =
+        observe::AuditRecord::finds_max * (sizeof(observe::AuditFind) + type_bytes_max);
 
   private:
     Arena& text_;

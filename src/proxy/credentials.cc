@@ -1,8 +1,9 @@
 // What an attempt says of who asks where that is no line of the conf: AWS's signature of this very request,
 // Google's access token of the hour.
+#include "credentials.h"
+
 #include "body_digest.h"
 #include "exchange.h"
-#include "loom/http/sigv4.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -10,7 +11,19 @@ namespace {
 
 constexpr size_t signature_names_bytes = 96;  // of the three headers that a signed request carries
 
+constexpr std::string_view bedrock_service = "bedrock";  // in a signature's scope
+
 }  // namespace
+
+std::unique_ptr<http::SigV4Signer> make_signer(const InstancePlan& instance) {
+    if (instance.aws_keys == nullptr) return nullptr;
+    const AwsKeys& keys = *instance.aws_keys;
+    auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
+    signer->use({.access_key_id = keys.access_key_id,
+                 .secret_access_key = keys.secret_access_key.view(),
+                 .session_token = keys.session_token.view()});
+    return signer;
+}
 
 size_t InstancePlan::credentials_bytes_max() const noexcept {
     if (google_account != 0) return access_token_bytes_max;

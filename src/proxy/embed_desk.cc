@@ -3,13 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
+#include "credentials.h"
 #include "loom/base/assert.h"
-#include "loom/http/sigv4.h"
+#include "loom/base/hash.h"
 #include "loom/llm/request.h"
 #include "loom/observe/log.h"
 #include "loom/proxy/services.h"
+#include "loom/route/retry.h"
 #include "loom/upstream/client.h"
 
 namespace loom::proxy {
@@ -19,7 +20,6 @@ constexpr uint64_t telling_pause_ms = 10'000;  // between two lines of the log
 // An answer that is late is paid for: it is waited for a while, for who asks the same again.
 constexpr uint64_t call_timeouts = 4;
 constexpr uint64_t call_ms_max = 30'000;
-constexpr std::string_view bedrock_service = "bedrock";  // in a signature's scope
 constexpr std::string_view content_type = "application/json";
 
 upstream::ClientOptions client_options(const EmbeddingPlan& plan, const InstancePlan& instance) {
@@ -29,16 +29,6 @@ upstream::ClientOptions client_options(const EmbeddingPlan& plan, const Instance
             .timeout_ms = std::max(plan.timeout_ms, std::min(plan.timeout_ms * call_timeouts, call_ms_max)),
             .answer_bytes_max = EmbedDesk::answer_bytes_beside + numbers * EmbedDesk::number_bytes_max,
             .exchange_count_max = EmbedDesk::jobs_max};
-}
-
-std::unique_ptr<http::SigV4Signer> make_signer(const InstancePlan& instance) {
-    if (instance.aws_keys == nullptr) return nullptr;
-    const AwsKeys& keys = *instance.aws_keys;
-    auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
-    signer->use({.access_key_id = keys.access_key_id,
-                 .secret_access_key = keys.secret_access_key.view(),
-                 .session_token = keys.session_token.view()});
-    return signer;
 }
 
 Sha256 key_of(uint64_t embedder, std::string_view scope, std::string_view text) {
@@ -52,14 +42,6 @@ Sha256 key_of(uint64_t embedder, std::string_view scope, std::string_view text) 
 
 /// The provider has read the text, and found that this one is not for it: another one may be.
 bool is_of_text(int status) noexcept { return status == 400 || status == 413 || status == 422; }
-
-/// Of Retry-After in seconds; 0: it does not say.
-uint64_t rest_told(std::string_view retry_after) noexcept {
-    uint64_t seconds = 0;
-    const auto [end, error] = std::from_chars(retry_after.data(), retry_after.data() + retry_after.size(), seconds);
-    if (error != std::errc{} || end != retry_after.data() + retry_after.size()) return 0;
-    return std::min(seconds, EmbedDesk::told_rest_ms_max / 1000) * 1000;
-}
 
 bool is_same(const AwsKeys* one, const AwsKeys* other) noexcept {
     if (one == other || one == nullptr || other == nullptr) return one == other;
@@ -202,7 +184,8 @@ class EmbedDesk::Source {
         uint64_t tokens = 0;  // as they were estimated
         OwnerSlots owners;
         size_t place = 0;
-        uint16_t status = 0;  // of the provider's answer
+        uint64_t token_hash = 0;  // of the access token that it carries, if any
+        uint16_t status = 0;      // of the provider's answer
         bool is_sent = false;
         bool is_late = false;  // nobody waits for it any more
         Meters budgets;        // of who asked; they outlive its request, and its plan
@@ -262,6 +245,7 @@ class EmbedDesk::Source {
             const AccessToken* const token = services_.access_token(instance.google_account);
             if (token == nullptr || token->expires_s <= services_.wall_now_us() / 1'000'000) return false;
             lines.append(token->line.view());
+            job.token_hash = hash64(token->line.view());
         }
         return places_[job.place].signer == nullptr || sign(job, target, lines);
     }
@@ -339,10 +323,23 @@ class EmbedDesk::Source {
             refusals_ += 1;
             is_failure = !has_answered_ || refusals_ >= refusals_max;
         }
-        if (is_failure && !job.is_late)
-            note_failure(job, answer.status == 429 ? std::max(rest_told(answer.retry_after), rest_ms_min) : 0);
+        if (is_failure && !job.is_late) note_failure(job, answer.status == 429 ? rest_told_ms(answer) : 0);
+        if (answer.status == 401) note_refused_token(job);
         tell(fmt::format("is answered with {}", answer.status));
         end(job, {}, tenant::LedgerExit::refused, EmbeddingResult::refused);
+    }
+
+    /// Of one that is asked too often.
+    [[nodiscard]] uint64_t rest_told_ms(const upstream::ClientAnswer& answer) const noexcept {
+        const uint64_t told_ms = route::parse_retry_after(answer.retry_after, services_.unix_now_s()).value_or(0);
+        return std::clamp(told_ms, rest_ms_min, told_rest_ms_max);
+    }
+
+    /// Another one is fetched. One that has come since is not the one that was refused.
+    void note_refused_token(const Job& job) const noexcept {
+        const AccessToken* const token = services_.access_token(plan_->instances[job.place].google_account);
+        if (job.token_hash != 0 && token != nullptr && hash64(token->line.view()) == job.token_hash)
+            token->refused.store(true, std::memory_order_relaxed);
     }
 
     /// What it took is written down, its requests are told, and it is over. Where the one that asked has left, or went
@@ -547,13 +544,9 @@ EmbedDesk::Asked EmbedDesk::ask(const EmbeddingPlan& terms, SemanticCache& count
         counts.note_embedding(known->vector != nullptr ? EmbeddingResult::known : EmbeddingResult::refused);
         return {.vector = known->vector, .made_ms = known->made_ms};
     }
-    if (const auto underway = source_->join(key, waiter)) {
-        counts.note_embedding(*underway);
-        return {.waits = *underway == EmbeddingResult::joined};
-    }
-    const auto why_not = source_->begin(key, counts, text, payer, waiter);
-    if (why_not) return without(*why_not);
-    return {.waits = true};
+    if (const auto underway = source_->join(key, waiter)) return without(*underway);
+    if (const auto why_not = source_->begin(key, counts, text, payer, waiter)) return without(*why_not);
+    return {};
 }
 
 void EmbedDesk::close() noexcept {

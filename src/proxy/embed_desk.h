@@ -65,8 +65,7 @@ class EmbedDesk {
     void on_new_plan(const Plan& plan);
 
     struct Asked {
-        bool waits = false;       // waiter.on_embedded() follows
-        cache::VectorPtr vector;  // else this one, which is known; null: there is none
+        cache::VectorPtr vector;  // it is known; null: `waiter` is in the line and hears of it, or there is none
         uint64_t made_ms = 0;     // when that was answered, by the shard's clock
     };
     /// Equal texts of one scope that are asked for at once are asked for once; so is one that is late, as long as its

@@ -41,8 +41,7 @@ class GuardDesk::Source {
         route::BreakerPass pass;
         const uint64_t now_ms = desk_.shard_.timers().now_ms();
         route::Breaker& breaker = *plan_->state;
-        if (!breaker.admits(plan_->breaker, now_ms) || !breaker.enter(plan_->breaker, now_ms, pass))
-            return refuse(GuardResult::resting);
+        if (!breaker.enter(plan_->breaker, now_ms, pass)) return refuse(GuardResult::resting);
         Inquiry& inquiry =
             *inquiries_.emplace_back(std::make_unique<Inquiry>(std::move(question), waiter, pass, client));
         inquiry.begun_ns = desk_.shard_.now_ns();

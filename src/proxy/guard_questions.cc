@@ -3,32 +3,11 @@
 #include <algorithm>
 
 #include "loom/base/json.h"
+#include "loom/llm/json_text.h"
 
 namespace loom::proxy {
 
 namespace {
-
-/// Inside a JSON string. What is no ASCII stands as it is: the document was seen to be UTF-8.
-void append_escaped(ByteBuffer& out, std::string_view text) {
-    constexpr std::string_view digits = "0123456789abcdef";
-    size_t plain = 0;
-    for (size_t i = 0; i < text.size(); ++i) {
-        const auto c = static_cast<unsigned char>(text[i]);
-        if (c >= 0x20 && c != '"' && c != '\\') continue;
-        out.append(text.substr(plain, i - plain));
-        plain = i + 1;
-        if (c == '"' || c == '\\') {
-            const char escape[] = {'\\', static_cast<char>(c)};
-            out.append({escape, sizeof escape});
-        } else if (c == '\n') {
-            out.append("\\n");
-        } else {
-            const char escape[] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
-            out.append({escape, sizeof escape});
-        }
-    }
-    out.append(text.substr(plain));
-}
 
 /// At worst, of `bytes` of text.
 constexpr size_t escaped_bytes_max(size_t bytes) noexcept { return 6 * bytes; }
@@ -57,15 +36,15 @@ void GuardQuestions::begin() {
         out.reserve(std::min<size_t>(document_.size() + 1024, guards_[i]->question_bytes_max()));
         if (guards_[i]->shape == GuardShape::moderations) {
             out.append(R"({"model":")");
-            append_escaped(out, guards_[i]->model);
+            llm::escape(guards_[i]->model, out);
             out.append(R"(","input":[)");
             continue;
         }
         out.append(R"({"direction":"request","id":")");
-        append_escaped(out, subject_.request_id);
+        llm::escape(subject_.request_id, out);
         if (!subject_.consumer.empty()) {
             out.append(R"(","consumer":")");
-            append_escaped(out, subject_.consumer);
+            llm::escape(subject_.consumer, out);
         }
         out.append(R"(","texts":[)");
     }
@@ -105,7 +84,7 @@ void GuardQuestions::take(const TextPiece& piece) {
         // What is mostly plain needs no more room than itself; the rest is looked at again where it was written.
         if (!has_room(i, frame_bytes + piece.bytes.size())) continue;
         if (begins) begin_text(i);
-        append_escaped(questions_[i].bytes, piece.bytes);
+        llm::escape(piece.bytes, questions_[i].bytes);
         (void)has_room(i, 0);
     }
     if (text_count_ > ExternalGuardPlan::webhook_texts_max) return;
@@ -133,7 +112,7 @@ void GuardQuestions::finish() {
         out.append("]");
         if (guards_[i]->shape == GuardShape::webhook && !model.empty()) {
             out.append(R"(,"model":")");
-            append_escaped(out, model);
+            llm::escape(model, out);
             out.append("\"");
         }
         out.append("}");

@@ -5,49 +5,6 @@
 
 namespace loom::proxy {
 
-namespace {
-
-/// Members whose elements are messages.
-constexpr std::string_view lists[] = {"messages", "contents", "input", "chat_history"};
-
-struct MemberRole {
-    std::string_view name;
-    TextRole role;
-};
-constexpr MemberRole member_roles[] = {{"system", TextRole::system},
-                                       {"systemInstruction", TextRole::system},
-                                       {"system_instruction", TextRole::system},
-                                       {"instructions", TextRole::system},
-                                       {"preamble", TextRole::system},
-                                       {"prompt", TextRole::user},
-                                       {"input", TextRole::user},
-                                       {"contents", TextRole::user},
-                                       {"message", TextRole::user},
-                                       {"inputs", TextRole::user},
-                                       {"texts", TextRole::user}};
-
-struct RoleName {
-    std::string_view name;
-    TextRole role;
-};
-/// As the providers' protocols say them.
-constexpr RoleName role_names[] = {{"user", TextRole::user},           {"system", TextRole::system},
-                                   {"developer", TextRole::developer}, {"assistant", TextRole::assistant},
-                                   {"model", TextRole::assistant},     {"chatbot", TextRole::assistant},
-                                   {"tool", TextRole::tool},           {"function", TextRole::tool}};
-
-bool equal_ignoring_case(std::string_view a, std::string_view b) noexcept {
-    return std::ranges::equal(a, b, [](char x, char y) { return (x | 0x20) == (y | 0x20); });
-}
-
-TextRole role_named(std::string_view name) noexcept {
-    for (const RoleName& one : role_names)
-        if (equal_ignoring_case(one.name, name)) return one.role;
-    return TextRole::other;
-}
-
-}  // namespace
-
 std::string_view text_role_name(TextRole role) noexcept {
     constexpr std::array<std::string_view, 6> names = {"other", "system", "developer", "user", "assistant", "tool"};
     return names[static_cast<size_t>(role)];
@@ -61,10 +18,9 @@ void DocumentParts::begin_part() noexcept {
 
 void DocumentParts::end_string(std::string_view word) noexcept {
     if (depth_ == 1 && std::exchange(expects_name_, false)) {
-        holds_messages_ = !escaped_ && std::ranges::find(lists, word) != std::end(lists);
+        holds_messages_ = !escaped_ && llm::holds_turns(word);
         is_model_ = !escaped_ && word == "model";
-        const auto found = std::ranges::find(member_roles, word, &MemberRole::name);
-        member_role_ = found != std::end(member_roles) && !escaped_ ? found->role : TextRole::other;
+        member_role_ = escaped_ ? TextRole::other : llm::role_of_member(word);
         role_ = member_role_;
         return;
     }
@@ -74,7 +30,7 @@ void DocumentParts::end_string(std::string_view word) noexcept {
         is_role_ = !escaped_ && word == "role";
         return;
     }
-    if (std::exchange(is_role_, false)) role_ = escaped_ ? TextRole::other : role_named(word);
+    if (std::exchange(is_role_, false)) role_ = escaped_ ? TextRole::other : llm::role_named(word);
 }
 
 void DocumentParts::step(char c) noexcept {

@@ -11,11 +11,12 @@
 #include <string_view>
 
 #include "loom/base/block_pool.h"
+#include "loom/llm/role_names.h"
 #include "loom/llm/text_reader.h"
 
 namespace loom::proxy {
 
-enum class TextRole : uint8_t { other, system, developer, user, assistant, tool };
+using llm::TextRole;
 [[nodiscard]] std::string_view text_role_name(TextRole role) noexcept;
 
 /// Where a document's parts lie: members of the document, and elements of those that hold messages. Walks on as far as

@@ -194,8 +194,10 @@ std::string_view GuardVisit::summary(Arena& arena) const {
 }
 
 bool GuardVisit::would_block() const noexcept {
-    return std::ranges::any_of(
-        inquiries_, [](const auto& one) { return one->result == GuardResult::block && one->plan->acts && !one->acts; });
+    return std::ranges::any_of(inquiries_, [](const auto& one) {
+        const bool refuses = one->result == GuardResult::block || (is_failure(one->result) && one->plan->is_closed);
+        return refuses && one->plan->acts && !one->acts;
+    });
 }
 
 void GuardVisit::note(AuditNotes& notes, Arena& arena) const {
@@ -204,7 +206,7 @@ void GuardVisit::note(AuditNotes& notes, Arena& arena) const {
         const std::string_view detector = arena.join("guard.", one->plan->name, "");
         const std::string_view action = one->plan->acts ? guard_result_names[static_cast<size_t>(one->result)] : "log";
         const auto add = [&](std::string_view type) {
-            notes.add(GuardSide::request, detector, arena.keep(type), action, std::nullopt);
+            notes.add(GuardSide::request, detector, type, action, std::nullopt);
         };
         if (one->result == GuardResult::block)
             add(one->verdict.reason.empty() ? "verdict" : one->verdict.reason);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <utility>
 
 #include "loom/llm/json_text.h"
 #include "loom/llm/role_texts.h"
@@ -10,19 +12,33 @@ namespace loom::proxy {
 
 namespace {
 
-/// Reads texts piece by piece, decoded.
+/// Reads a text piece by piece, decoded. A broken escape stands for itself, and costs nothing of what is around it.
 template <class OnPiece>
 void each_piece_of(std::string_view raw, OnPiece&& on_piece) {
     std::array<char, 4096> decoded;
+    size_t used = 0;
     while (!raw.empty()) {
-        size_t end = 0;
-        while (end < raw.size() && end < decoded.size() - 6)
-            end += raw[end] != '\\' ? 1 : raw.substr(end, 2) == "\\u" ? 6 : 2;
-        end = std::min(end, raw.size());
-        const size_t size = llm::unescape(raw.substr(0, end), decoded.data());
-        raw.remove_prefix(end);
-        if (size != llm::bad_text) on_piece(std::string_view(decoded.data(), size));
+        const std::string_view next = raw.substr(0, decoded.size() - used);
+        size_t taken = std::min(next.find('\\'), next.size());
+        std::memcpy(decoded.data() + used, next.data(), taken);
+        used += taken;
+        raw.remove_prefix(taken);
+        if (decoded.size() - used < llm::escape_bytes_max) {
+            on_piece(std::string_view(decoded.data(), std::exchange(used, 0)));
+            continue;
+        }
+        if (raw.empty()) break;
+        taken = llm::escape_bytes(raw);
+        const size_t size = llm::unescape(raw.substr(0, taken), decoded.data() + used);
+        if (size == llm::bad_text) {
+            decoded[used++] = '\\';
+            raw.remove_prefix(1);
+            continue;
+        }
+        used += size;
+        raw.remove_prefix(taken);
     }
+    if (used > 0) on_piece(std::string_view(decoded.data(), used));
 }
 
 struct Instructions final : llm::RoleTextSink {

@@ -11,7 +11,8 @@ namespace loom::proxy {
 inline constexpr size_t instructions_bytes_max = 256 * 1024, own_words_bytes_max = 256 * 1024;
 
 /// Fills `system` with a request's instructions, and exempts what its user's turns hold as well, as far as these
-/// bounds. What stands between is passed over, twice. document  well formed.
+/// bounds. What stands between is passed over, twice.
+/// document  any bytes: of one that is not well formed, nonsense is read.
 void read_instructions(std::string_view document, guard::SystemText& system);
 
 }  // namespace loom::proxy

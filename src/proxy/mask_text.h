@@ -9,6 +9,16 @@
 
 namespace loom::proxy {
 
+/// Of a plan without a search for personal data: one that finds nothing.
+[[nodiscard]] inline const guard::PiiScanner& scanner_of(const GuardPlan& plan) {
+    static const guard::PiiScanner none{guard::PiiTypes{}};
+    return plan.pii ? plan.pii->scanner : none;
+}
+/// Null where the conf has no types of its own.
+[[nodiscard]] inline const guard::CustomTypes* custom_of(const GuardPlan& plan) noexcept {
+    return plan.pii ? plan.pii->scanner.custom().get() : nullptr;
+}
+
 /// Nothing that JSON escapes; in the arena, or as long as the table.
 [[nodiscard]] inline std::string_view mask_text(const PiiPlan& pii, PiiType type, std::string_view value,
                                                 guard::MaskTable& table, Arena& arena) {

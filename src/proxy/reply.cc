@@ -43,7 +43,7 @@ ReplyShape downstream_shape(Errc code) noexcept {
         case Errc::limited: return {429, rate_limit, "rate_limit_exceeded"};
         case Errc::head_too_large: return {431, invalid_request, "request_header_fields_too_large"};
         case Errc::unsupported: return {501, invalid_request, "not_available"};
-        default: return {499, invalid_request, "client_closed_request"};
+        default: return {client_left_status, invalid_request, "client_closed_request"};
     }
 }
 
@@ -78,7 +78,7 @@ void Exchange::refuse(const Error& why) {
     if (races()) Race(*this).leave_to_rival(nullptr);
     if (hedge_ != nullptr && hedge_->carries && !client_gone_) hedge_->failed = true;
     if (client_gone_) {
-        status_ = answered_ ? status_ : 499;
+        status_ = answered_ ? status_ : client_left_status;
         return;
     }
     if (cache_ != nullptr && cache_->answers_stale(why)) return;

@@ -21,15 +21,6 @@ using Border = llm::TextRun::Border;
 /// In the place of what was taken out, so that what stood on both sides of it never becomes one word or number.
 constexpr std::string_view removed_text = " [removed] ";
 
-const guard::PiiScanner& no_scanner() {
-    static const guard::PiiScanner none{guard::PiiTypes{}};
-    return none;
-}
-
-const guard::CustomTypes* custom_of(const GuardPlan& plan) noexcept {
-    return plan.pii ? plan.pii->scanner.custom().get() : nullptr;
-}
-
 }  // namespace
 
 RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string_view document,
@@ -42,7 +33,7 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
       reader_(document),
       bytes_(blocks),
       runs_(blocks),
-      scan_(plan.pii ? plan.pii->scanner : no_scanner()),
+      scan_(scanner_of(plan)),
       edits_(blocks),
       extras_(blocks),
       changed_(blocks) {

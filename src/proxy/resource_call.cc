@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "google_files.h"
 #include "loom/http/form_data.h"
+#include "loom/tenant/activity.h"
 #include "owner_name.h"
 #include "ownership.h"
 
@@ -45,7 +46,8 @@ constexpr std::string_view model_prefix = "models/";  // of Gemini's names
 std::string Exchange::tenant() const {
     if (consumer_ == nullptr) return {};
     // Whom only a token knows is its issuer's alone.
-    if (!consumer_->is_listed()) return "token/" + consumer_->issuer + "/" + consumer_->name;
+    if (!consumer_->is_listed())
+        return std::string(tenant::token_consumer_prefix) + consumer_->issuer + "/" + consumer_->name;
     return consumer_->tenant.empty() ? owner_name(*consumer_) : "tenant/" + consumer_->tenant;
 }
 

@@ -7,6 +7,7 @@
 #include "body_budget.h"
 #include "cache_desk.h"
 #include "client_connection.h"
+#include "credentials.h"
 #include "embed_desk.h"
 #include "guard_desk.h"
 #include "introspection_desk.h"
@@ -23,7 +24,6 @@ namespace {
 
 constexpr uint64_t tls_fault_repeat_ms = 60 * 1000;  // the same line again
 constexpr uint64_t flood_repeat_ms = 60 * 1000;
-constexpr std::string_view bedrock_service = "bedrock";  // in a signature's scope
 
 net::PeerAddress peer_of(io::Ring& ring, int fd) noexcept {
     net::Address address;
@@ -42,16 +42,6 @@ observe::ConnectResult connect_result(Errc code) noexcept {
         case Errc::exhausted: return observe::ConnectResult::exhausted;
         default: return observe::ConnectResult::unreachable;
     }
-}
-
-std::unique_ptr<http::SigV4Signer> make_signer(const InstancePlan& instance) {
-    if (instance.aws_keys == nullptr) return nullptr;
-    const AwsKeys& keys = *instance.aws_keys;
-    auto signer = std::make_unique<http::SigV4Signer>(keys.region, bedrock_service);
-    signer->use({.access_key_id = keys.access_key_id,
-                 .secret_access_key = keys.secret_access_key.view(),
-                 .session_token = keys.session_token.view()});
-    return signer;
 }
 
 }  // namespace

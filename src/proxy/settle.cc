@@ -13,6 +13,7 @@
 #include "ledger.h"
 #include "ownership.h"
 #include "realtime.h"
+#include "reply.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -55,7 +56,7 @@ void Exchange::settle() {
     phase_ = Phase::settle;
     timer_.disarm();
     keepalive_.disarm();
-    if (client_gone_ && status_ == 0) status_ = 499;
+    if (client_gone_ && status_ == 0) status_ = client_left_status;
     const uint64_t now_ns = services_.shard().read_clock_ns();
     judge_end();
     book(now_ns);
@@ -100,9 +101,9 @@ void Exchange::book(uint64_t now_ns) {
     Race(*this).book();
     if (guarding_ != nullptr) {
         guarding_->book_answer();
-        guarding_->write_audit(left ? uint16_t{499} : status_);
+        guarding_->write_audit(told_status(left, status_));
     }
-    metrics.http_request(left ? uint16_t{499} : status_);
+    metrics.http_request(told_status(left, status_));
     metrics.body_in_bytes.add(bytes_in_);
     if (left) metrics.client_cancels.add();
     if (!relaying_ && attempts_ == 0) return;
@@ -200,7 +201,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .error = error_.code == Errc::ok ? std::string_view{} : errc_name(error_.code),
         .error_what = error_.what,
         .guard = guarding_ != nullptr ? guarding_->summary() : std::string_view{},
-        .status = left ? uint16_t{499} : status_,
+        .status = told_status(left, status_),
         .stream = streaming_,
         .attempts = attempts_,
         .failover = failover_ != nullptr ? failover_->story() : std::string_view{},

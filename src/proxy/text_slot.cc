@@ -19,11 +19,6 @@ void put_sign(llm::TextWindow& window) noexcept {
     window.bytes[window.size++] = text_sign.front();
 }
 
-const guard::PiiScanner& scanner_of(const GuardPlan& plan) {
-    static const guard::PiiScanner none{guard::PiiTypes{}};
-    return plan.pii ? plan.pii->scanner : none;
-}
-
 }  // namespace
 
 TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)

@@ -20,7 +20,9 @@ namespace {
 
 using Form = StateFile::Form;
 
-constexpr std::array<const char*, 5> databases = {"anomaly.db", "identity.db", "keys.db", "resources.db", "usage.db"};
+// One that was set aside is as secret as it was.
+constexpr std::array<const char*, 6> databases = {"anomaly.db", "anomaly.db.corrupt", "identity.db",
+                                                  "keys.db",    "resources.db",       "usage.db"};
 constexpr std::string_view sqlite_magic{"SQLite format 3\0", 16};
 constexpr size_t front_bytes = 256;
 static_assert(front_bytes >= SegmentCipher::header_bytes && front_bytes >= tenant::ledger_begin_bytes);

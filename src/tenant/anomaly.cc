@@ -28,10 +28,24 @@ static_assert(std::is_trivially_copyable_v<AnomalyProfile>, "it is saved byte by
 
 bool is_unlisted(std::string_view name) noexcept { return name.starts_with(token_consumer_prefix); }
 
+/// What is told is over at this part of its limit: at half of it, or at the usual where that is more.
+double over_divisor(double factor) noexcept { return std::min(2.0, factor); }
+
 IpBytes network_of(const IpBytes& ip) noexcept {
     IpBytes network = ip;
     std::fill(network.begin() + (is_ipv4(ip) ? 15 : 8), network.end(), uint8_t{0});
     return network;
+}
+
+/// Null: the bytes are none of a profile of this version.
+std::unique_ptr<AnomalyProfile> read_profile(std::string_view bytes) {
+    SavedHead head;
+    if (bytes.size() != sizeof head + sizeof(AnomalyProfile)) return nullptr;
+    std::memcpy(&head, bytes.data(), sizeof head);
+    if (head.version != AnomalyProfile::version || head.bytes != sizeof(AnomalyProfile)) return nullptr;
+    auto profile = std::make_unique<AnomalyProfile>();
+    std::memcpy(static_cast<void*>(profile.get()), bytes.data() + sizeof head, sizeof(AnomalyProfile));
+    return profile->sound() ? std::move(profile) : nullptr;
 }
 
 }  // namespace
@@ -165,7 +179,7 @@ void AnomalyDetector::learn_spend(AnomalyProfile& profile) {
         const auto floor = static_cast<double>(unit == 0 ? options_.tokens_floor : budget_units(options_.money_floor));
         double amount = profile.at_hand.amount(unit);
         const double limit = usual.limit(hour, floor, options_.factor);
-        if (amount > limit / 2) over = false;
+        if (amount > limit / over_divisor(options_.factor)) over = false;
         if (second_half(profile)) usual.learn_ratio(amount / usual.scale(hour, floor), options_.window_s, factor > 0);
         if (factor > 0) amount = std::min(amount, limit);
         usual.learn(amount, options_.window_s);
@@ -179,7 +193,9 @@ void AnomalyDetector::learn_errors(AnomalyProfile& profile) {
     const auto learn_one = [&](UsualErrors& usual, uint32_t errors, AlertType type) {
         const double factor = knows(profile) ? options_.factor : 0;
         const uint32_t requests = profile.at_hand.requests;
-        const bool over = 2 * static_cast<double>(errors) <= usual.limit(options_.factor) * requests;
+        // Of one whose requests fail often the usual is above half of the limit.
+        const double over_share = std::max(usual.limit(options_.factor) / 2, usual.usual());
+        const bool over = errors <= over_share * requests;
         if (over) profile.active[index_of(type)] = 0;
         usual.learn(requests, errors, options_.window_s, options_.requests_floor, factor);
     };
@@ -248,9 +264,10 @@ void AnomalyDetector::look(AnomalyProfile& profile, LimitScope scope, std::strin
     if (options_.spend) look_at_spend(work);
     if (options_.errors) look_at_errors(work);
     if (scope == LimitScope::global) return;
-    if (options_.addresses) look_at_address(work);
-    if (options_.models) look_at_model(work);
-    if (options_.hours) look_at_hours(work);
+    // Learned also where they are not told: who adds a kind later is not told of all that is there.
+    look_at_address(work);
+    look_at_model(work);
+    look_at_hours(work);
 }
 
 bool AnomalyDetector::may_tell(const AnomalyProfile& profile, AlertType type) const noexcept {
@@ -276,6 +293,14 @@ void AnomalyDetector::look_at_spend(const Work& work) {
     }
 }
 
+/// Requests of all together fail: also where that is not told again yet.
+bool AnomalyDetector::is_outage() const noexcept {
+    if (all_->active[index_of(AlertType::provider_errors_anomaly)] != 0) return true;
+    const AnomalyProfile::Window& window = all_->at_hand;
+    return knows(*all_) && window.requests >= options_.requests_floor &&
+           least_share(window.provider_errors, window.requests) > all_->provider_errors.limit(options_.factor);
+}
+
 void AnomalyDetector::look_at_errors(const Work& work) {
     const AnomalyProfile::Window& window = work.profile.at_hand;
     if (window.requests < options_.requests_floor) return;
@@ -286,9 +311,7 @@ void AnomalyDetector::look_at_errors(const Work& work) {
     };
     if (work.activity.client_error)
         look_at(work.profile.client_errors, window.client_errors, AlertType::client_errors_anomaly);
-    const bool told_of_all =
-        work.scope != LimitScope::global && all_->active[index_of(AlertType::provider_errors_anomaly)] != 0;
-    if (work.activity.provider_error && !told_of_all)
+    if (work.activity.provider_error && (work.scope == LimitScope::global || !is_outage()))
         look_at(work.profile.provider_errors, window.provider_errors, AlertType::provider_errors_anomaly);
 }
 
@@ -302,7 +325,7 @@ void AnomalyDetector::look_at_address(const Work& work) {
     if (profile.networks.use(key, profile.seen_h(), forget_h) || !second_half(profile)) return;
     const bool seldom = profile.networks.novelty < novelty_max && profile.seen_h() >= profile.networks.crowded_until_h;
     profile.networks.novelty += 1;
-    if (!seldom || !knows(profile)) return;
+    if (!options_.addresses || !seldom || !knows(profile)) return;
     tell(work, AlertType::new_address, {.subject = std::string_view(anomaly_network(work.activity.ip))});
 }
 
@@ -319,7 +342,7 @@ void AnomalyDetector::look_at_model(const Work& work) {
     if (profile.models.use(key, profile.seen_h(), forget_h) || !second_half(profile)) return;
     const bool seldom = profile.models.novelty < novelty_max && profile.seen_h() >= profile.models.crowded_until_h;
     profile.models.novelty += 1;
-    if (!seldom || of_late || !knows(profile)) return;
+    if (!options_.models || !seldom || of_late || !knows(profile)) return;
     tell(work, AlertType::new_model, {.subject = model});
 }
 
@@ -331,7 +354,8 @@ void AnomalyDetector::look_at_hours(const Work& work) {
     if (!second_half(profile)) return;
     const bool seldom = profile.hours.novelty < novelty_max;
     profile.hours.novelty += 1;
-    if (seldom && may_tell(profile, AlertType::unusual_hours)) tell(work, AlertType::unusual_hours, {});
+    if (options_.hours && seldom && may_tell(profile, AlertType::unusual_hours))
+        tell(work, AlertType::unusual_hours, {});
     profile.active[index_of(AlertType::unusual_hours)] = 0;  // its next day is another one
 }
 
@@ -366,13 +390,11 @@ void AnomalyDetector::save_changed(const Save& save) {
 }
 
 bool AnomalyDetector::restore(std::string_view name, std::string_view bytes) {
-    SavedHead head;
-    if (bytes.size() != sizeof head + sizeof(AnomalyProfile)) return false;
-    std::memcpy(&head, bytes.data(), sizeof head);
-    if (head.version != AnomalyProfile::version || head.bytes != sizeof(AnomalyProfile)) return false;
-    auto profile = std::make_unique<AnomalyProfile>();
-    std::memcpy(static_cast<void*>(profile.get()), bytes.data() + sizeof head, sizeof(AnomalyProfile));
-    if (profile->window_s != options_.window_s || !profile->sound()) return false;
+    std::unique_ptr<AnomalyProfile> profile = read_profile(bytes);
+    if (profile == nullptr || profile->window_s != options_.window_s) {
+        forgotten_.emplace_back(name);  // nobody will read it
+        return false;
+    }
     profile->at_hand = {};
     const auto found = profiles_.find(name);
     if (name.empty() || found != profiles_.end()) {

@@ -119,7 +119,8 @@ struct WorkingHours {
 struct AnomalyProfile {
     static constexpr uint32_t version = 1;
     static constexpr size_t networks_max = 64, models_max = 32;
-    static constexpr size_t kind_count = 6;  // of alerts, from spend_anomaly on
+    static constexpr size_t kind_count = 6;  // of alerts, from spend_anomaly on; it is part of what is saved
+    static_assert(kind_count == alert_type_count - static_cast<size_t>(AlertType::spend_anomaly));
 
     uint32_t window_s = 0;            // that its numbers are of
     uint64_t seen_s = 0;              // that it was looked at: the time that it goes by

@@ -3,36 +3,37 @@
 #include <algorithm>
 #include <vector>
 
+#include "loom/base/bounded_json.h"
+
 namespace loom::tenant {
 
 namespace {
 
 namespace dom = simdjson::dom;
 
-bool each_once(const dom::element& element) {
-    dom::array array;
-    if (element.get(array) == simdjson::SUCCESS) return std::ranges::all_of(array, each_once);
-    dom::object object;
-    if (element.get(object) != simdjson::SUCCESS) return true;
+bool has_each_once(const dom::element& element);
+
+bool names_each_once(const dom::object& object) {
     std::vector<std::string_view> names;
     for (const auto member : object) {
         names.push_back(member.key);
-        if (names.size() > StrictJson::members_max || !each_once(member.value)) return false;
+        if (names.size() > StrictJson::members_max || !has_each_once(member.value)) return false;
     }
     std::ranges::sort(names);
     return std::ranges::adjacent_find(names) == names.end();
 }
 
+bool has_each_once(const dom::element& element) {
+    dom::array array;
+    if (element.get(array) == simdjson::SUCCESS) return std::ranges::all_of(array, has_each_once);
+    dom::object object;
+    return element.get(object) != simdjson::SUCCESS || names_each_once(object);
+}
+
 }  // namespace
 
 bool StrictJson::read(std::string_view text, dom::object& out) {
-    if (text.empty()) return false;
-    // Below its least capacity a parser would help itself to one of another depth.
-    const size_t capacity = std::max<size_t>(text.size(), 1024);
-    if (parser_.capacity() < capacity && parser_.allocate(capacity, depth_max) != simdjson::SUCCESS) return false;
-    dom::element root;
-    if (parser_.parse(text.data(), text.size()).get(root) != simdjson::SUCCESS) return false;
-    return root.get(out) == simdjson::SUCCESS && each_once(root);
+    return json::parse_bounded(parser_, text, depth_max, out) && names_each_once(out);
 }
 
 std::string_view text_at(const dom::object& object, std::string_view name) noexcept {

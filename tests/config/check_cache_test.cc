@@ -85,6 +85,13 @@ TEST(CheckCache, AnEmbedderThatCannotBeAskedIsRefused) {
     EXPECT_NE(told(on + provider + "aws\nsemantic_cache.embedding.model = anthropic.claude-3\n" + bedrock)
                   .find("makes no vectors"),
               std::string::npos);
+    EXPECT_EQ(told(on + provider + "aws\nsemantic_cache.embedding.model = our-embedder\n" + bedrock +
+                   "model_mapping.our-embedder.aws = amazon.titan-embed-text-v2:0\n"),
+              "");
+    EXPECT_NE(told(on + provider + "aws\nsemantic_cache.embedding.model = our-embedder\n" + bedrock +
+                   "model_mapping.our-embedder.aws = anthropic.claude-3\n")
+                  .find("anthropic.claude-3 makes no vectors"),
+              std::string::npos);
     EXPECT_NE(told(on + provider + "demo\n" + model + "provider.demo.type = echo\n").find("embedded provider"),
               std::string::npos);
     EXPECT_EQ(told(on + model),

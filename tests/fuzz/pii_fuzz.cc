@@ -36,6 +36,16 @@ void check_kernels(std::string_view text) {
         const Anchors expected = anchors_at(&anchors_scalar, block);
         for (AnchorKernel kernel : kernels) require(kernel == nullptr || anchors_at(kernel, block) == expected);
     }
+    // They go on from a block in which there is nothing.
+    const auto* const bytes = reinterpret_cast<const unsigned char*>(text.data());
+    const Pos end = static_cast<Pos>(text.size()) - anchor_block - anchor_behind;
+    for (AnchorKernel kernel : kernels)
+        for (Pos at = anchor_before; kernel != nullptr && at < end;) {
+            Anchors found, expected;
+            const Pos got = kernel(bytes, at, end, found);
+            require(got == anchors_scalar(bytes, at, end, expected) && found == expected);
+            at = got + anchor_block;
+        }
 }
 
 }  // namespace

@@ -45,6 +45,43 @@ TEST(Anchors, KernelsAgreeOnWhatChanceDraws) {
     }
 }
 
+/// Kernels go on from a block in which there is nothing: each stops where the scalar one does, and that one at the
+/// first block that holds something by itself.
+void agree_over_blocks(const unsigned char* text, Pos end, const std::string& about) {
+    for (AnchorKernel kernel : anchor_kernels()) {
+        if (kernel == nullptr) continue;
+        for (Pos at = anchor_before; at < end;) {
+            Anchors found, expected;
+            const Pos got = kernel(text, at, end, found);
+            ASSERT_EQ(got, anchors_scalar(text, at, end, expected)) << about;
+            ASSERT_EQ(found, expected) << about << " at " << got;
+            for (Pos before = at; before <= got; before += anchor_block) {
+                const Anchors block = anchors_at(&anchors_scalar, text + before);
+                ASSERT_TRUE(before == got ? block == found : (block.numbers | block.signs | block.literals) == 0);
+            }
+            ASSERT_TRUE((found.numbers | found.signs | found.literals) != 0 || got + anchor_block >= end);
+            at = got + anchor_block;
+        }
+    }
+}
+
+TEST(Anchors, KernelsGoOnFromBlockToBlock) {
+    constexpr Pos blocks = 6;
+    sim::Random random(11);
+    constexpr std::string_view things[] = {"sk-", "eyJ", "ann@fine.test", "4111 1111 1111 1111", "password: x", "AKIA"};
+    for (int run = 0; run < 5000; ++run) {
+        unsigned char bytes[anchor_before + blocks * anchor_block + anchor_behind];
+        std::memset(bytes, ' ', sizeof bytes);
+        for (auto count = random.below(4); count > 0; --count) {
+            const std::string_view thing = things[random.below(std::size(things))];
+            std::memcpy(bytes + random.below(sizeof bytes - thing.size()), thing.data(), thing.size());
+        }
+        const Pos end = anchor_before + 1 + static_cast<Pos>(random.below(blocks * anchor_block));
+        agree_over_blocks(bytes, end, "run " + std::to_string(run));
+        if (HasFatalFailure()) return;
+    }
+}
+
 TEST(Anchors, AreWhatTheirCommentSays) {
     unsigned char bytes[room];
     std::memset(bytes, ' ', room);

@@ -13,7 +13,8 @@ namespace loom::guard::test {
 /// A stream that tells what is decided, and forgets what was told.
 class LeakStream {
   public:
-    explicit LeakStream(const LeakRules& rules, bool placeholders = false) : scan_(rules) {
+    explicit LeakStream(const LeakRules& rules, bool placeholders = false, const SystemText* system = nullptr)
+        : scan_(rules, system) {
         if (placeholders) scan_.expect_placeholders();
     }
 

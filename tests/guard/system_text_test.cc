@@ -246,5 +246,44 @@ TEST(SystemText, HasBounds) {
     EXPECT_TRUE(Compared({"too few words"}, {}).text().empty());
 }
 
+/// Words that lie close together in any table whose places follow from their hashes.
+std::vector<std::string> crowded_words(size_t count, uint64_t seed) {
+    const auto mixed = [](uint64_t value) {
+        value = (value ^ value >> 32) * 0x9e3779b97f4a7c15;
+        return value ^ value >> 29;
+    };
+    std::vector<std::string> words;
+    for (uint64_t i = seed; words.size() < count; ++i) {
+        std::string word = "w" + std::to_string(i);
+        WordReader reader;
+        for (const char c : word) (void)reader.put(static_cast<unsigned char>(c));
+        (void)reader.finish();
+        if (mixed(reader.hash()) % 32768 < 512) words.push_back(std::move(word));
+    }
+    return words;
+}
+
+TEST(SystemText, ChosenWordsAreNoSlowerThanOthers) {
+    const auto text_of = [](const std::vector<std::string>& words) {
+        std::string text;
+        for (const std::string& word : words) text += word + " ";
+        return text;
+    };
+    const auto probes = [](const std::string& system, const std::string& user) {
+        Compared compared({system}, {user});
+        return compared.text().probes();
+    };
+    const std::string plain = text_of(crowded_words(1, 1)) + [] {
+        std::string text;
+        for (int i = 0; i < 4095; ++i) text += "x" + std::to_string(i) + " ";
+        return text;
+    }();
+    const std::string system = text_of(crowded_words(4096, 0)), user = text_of(crowded_words(4096, 10'000'000));
+    const uint64_t usual = probes(plain, user);
+    EXPECT_LT(usual, 100'000u);
+    EXPECT_LT(probes(system, user), 2 * usual);
+    EXPECT_LT(probes(system, system), 4 * usual) << "runs that are known";
+}
+
 }  // namespace
 }  // namespace loom::guard

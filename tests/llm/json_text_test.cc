@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "dom.h"
+#include "loom/base/block_pool.h"
 #include "random_json.h"
 
 namespace loom::llm {
@@ -46,6 +47,43 @@ TEST(Escape, ComesBackThroughTheDom) {
     Dom dom(quoted);
     ASSERT_TRUE(dom.valid());
     EXPECT_EQ(std::string_view(dom.root()), all);
+}
+
+TEST(Escape, ByteBuffersAreWrittenAsStringsAre) {
+    std::string all, written;
+    for (int c = 0; c < 256; ++c) all += static_cast<char>(c);
+    escape(all, written);
+    BlockPool pool;
+    ByteBuffer buffer(pool);
+    escape(all, buffer);
+    EXPECT_EQ(buffer.view(), written);
+}
+
+TEST(EscapeBytes, StepOverWholeEscapes) {
+    EXPECT_EQ(escape_bytes(R"(\nab)"), 2u);
+    EXPECT_EQ(escape_bytes(R"(\u0041b)"), 6u);
+    EXPECT_EQ(escape_bytes(R"(\ud83d\ude00x)"), 12u);
+    EXPECT_EQ(escape_bytes(R"(\uD83D\uDE00)"), 12u);
+    for (const std::string_view alone : {R"(\ud83d)", R"(\ud83d\u0041)", R"(\ud83d\ude0)", R"(\ud83dabcdef)",
+                                         R"(\ude00\ude00)", R"(\ud83d\ud83d\ude00)"})
+        EXPECT_EQ(escape_bytes(alone), 6u) << alone;
+    for (const std::string_view cut : {R"(\)", R"(\u)", R"(\u0)", R"(\u004)"})
+        EXPECT_EQ(escape_bytes(cut), cut == R"(\)" ? 1u : cut.size()) << "no more than there is";
+    // Step by step a text is what it is at once.
+    RandomJson random(23);
+    for (int round = 0; round < 2000; ++round) {
+        const std::string quoted = random.string();
+        std::string_view raw = std::string_view(quoted).substr(1, quoted.size() - 2);
+        const std::string whole = unescaped(raw);
+        std::string steps;
+        while (!raw.empty()) {
+            const size_t bytes = raw[0] == '\\' ? escape_bytes(raw) : 1;
+            ASSERT_LE(bytes, std::min(raw.size(), escape_bytes_max));
+            ASSERT_TRUE(unescape(raw.substr(0, bytes), steps)) << quoted;
+            raw.remove_prefix(bytes);
+        }
+        ASSERT_EQ(steps, whole) << quoted;
+    }
 }
 
 TEST(Escape, IntoBoundedMemoryCutsNothingInTwo) {

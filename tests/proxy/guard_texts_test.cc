@@ -153,6 +153,12 @@ TEST(GuardQuestions, MoreTextThanMayBeSentIsNotAskedAboutAtAll) {
     std::string quotes;
     for (int i = 0; i < 200'000; ++i) quotes += "\\u0001";
     EXPECT_TRUE(asked_about(R"({"prompt":")" + quotes + R"("})", 200'000).too_large) << "six times as much, written";
+    // Code with tabs and breaks of Windows is not.
+    std::string code;
+    for (int i = 0; i < 40'000; ++i) code += R"(\t\r\n\")";
+    const Asked asked = asked_about(R"({"prompt":")" + code + R"("})", 200'000);
+    EXPECT_FALSE(asked.too_large);
+    EXPECT_TRUE(asked.webhook.contains(code)) << asked.webhook.substr(0, 200);
 }
 
 TEST(GuardQuestions, ModerationsAreAskedAboutFewerTexts) {

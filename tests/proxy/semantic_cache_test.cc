@@ -400,7 +400,8 @@ TEST_F(Semantic, AnotherLengthBeginsAnewOnlyWhereItIsTheNewest) {
     embedding->identity = 5;
     terms.embedding = embedding;
     cache.set_terms(std::make_shared<SemanticPlan>(terms));
-    const uint64_t now_ms = loop.shard().timers().now_ms();
+    uint64_t now_ms = 0;
+    loop.run([&] { now_ms = loop.shard().timers().now_ms(); });
     uint64_t number = 0;
     const auto keep = [&](size_t dimensions, uint64_t made_ms) {
         auto answer = answer_of("it", now_ms);

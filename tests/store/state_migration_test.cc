@@ -550,6 +550,25 @@ TEST_F(StateTest, WhatIsNotLoomsIsLeftAlone) {
     EXPECT_TRUE(bytes_in(file("other.db")).ends_with("somebody else"));
 }
 
+/// As it was set aside: nobody who encrypts leaves it readable without saying so.
+TEST_F(StateTest, ADatabaseThatWasSetAsideIsEncryptedToo_OrNamed) {
+    fill(nullptr);
+    fs::copy_file(file("keys.db"), file("anomaly.db.corrupt"));
+    const auto whole = bytes_in(file("anomaly.db.corrupt"));
+    ASSERT_TRUE(migrate('1', '1'));
+    expect_secret();
+    expect_all(opened('1'));
+    put_bytes(file("anomaly.db.corrupt"), whole);
+    EXPECT_TRUE(refusal('1').contains("anomaly.db.corrupt is not encrypted")) << refusal('1');
+    put_bytes(file("anomaly.db.corrupt"), whole.substr(0, 4096) + std::string(4096, 'x'));
+    const auto report = migrate('1', '1');
+    ASSERT_FALSE(report);
+    EXPECT_TRUE(report.error().contains("anomaly.db.corrupt: ") && report.error().contains("move it away"))
+        << report.error();
+    fs::remove(file("anomaly.db.corrupt"));
+    expect_all(opened('1'));
+}
+
 /// Who can write to the disk cannot put a record in.
 TEST_F(StateTest, APlainSegmentInAnEncryptedDirectoryIsNotFolded) {
     const VaultPtr vault = opened('1');

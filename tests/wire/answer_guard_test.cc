@@ -10,46 +10,22 @@
 namespace loom::wire {
 namespace {
 
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
-        text.replace(at, what.size(), with);
-    return text;
-}
-
 size_t count_of(std::string_view text, std::string_view part) {
     size_t count = 0;
     for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) count += 1;
     return count;
 }
 
-/// A server that speaks chat's words where it is asked in Responses' is none that exists.
-bool is_pair(const ProviderProtocol& provider, const ClientProtocol& client) {
-    return std::string_view(provider.type) != "openai" || std::string_view(client.name) != "openai_responses";
-}
 size_t pairs_of(const ProviderProtocol& provider) {
     return static_cast<size_t>(std::ranges::count_if(
         client_protocols(), [&](const ClientProtocol& client) { return is_pair(provider, client); }));
 }
 
-/// The provider says so in place of "Hello world"; its stream in two pieces.
-ProviderProtocol saying(ProviderProtocol provider, std::string_view first, std::string_view second) {
-    const std::string whole = std::string(first) + std::string(second);
-    provider.answer = replaced(provider.answer, "Hello world", whole);
-    provider.stream = replaced(provider.stream, "Hello world", whole);
-    provider.stream = replaced(provider.stream, "\"Hello\"", fmt::format("\"{}\"", first));
-    provider.stream = replaced(provider.stream, "\" world\"", fmt::format("\"{}\"", second));
-    return provider;
-}
-
 class AnswerGuard : public WireTest {
   protected:
     AnswerGuard() {
-        conf.set("security.pii_detection.enabled", "on")
-            .set("security.pii_detection.direction", "response")
-            .set("route.gemini.path", "/v1beta/*")
-            .set("route.gemini.ai_gateway", "on")
-            .set("route.gemini.auth.type", "api_key")
-            .set("provider.mock.models", "big");
+        conf.set("security.pii_detection.enabled", "on").set("security.pii_detection.direction", "response");
+        serve_every_protocol(conf);
     }
     void begin(const ProviderProtocol& provider, bool stream) {
         conf.set("provider.mock.type", provider.type);
@@ -69,11 +45,6 @@ class AnswerGuard : public WireTest {
   private:
     size_t requests_before_ = 0;
 };
-
-std::string chat_of(std::string_view content, bool stream = false) {
-    return chat_request(
-        fmt::format(R"({{"model":"big","stream":{},"messages":[{{"role":"user","content":"{}"}}]}})", stream, content));
-}
 
 TEST_F(AnswerGuard, WholeAnswersAreMaskedForEveryPair) {
     for (const ProviderProtocol& provider : provider_protocols()) {

@@ -3,33 +3,17 @@
 
 #include <thread>
 
+#include "cached_chat.h"
 #include "fixture.h"
-#include "protocols.h"
 
 namespace loom::wire {
 namespace {
 
 using Script = ScriptedUpstream::Script;
 
-std::string whole_stream() {
-    return sse_answer(
-        delta_event("Hello") + delta_event(" world") +
-        "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\","
-        "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
-        usage_event + done_event);
-}
-
 /// As the request asks for it.
 std::string fitting_answer(const Message& request) {
     return contains(request.body, "\"stream\":true") ? whole_stream() : answer(chat_answer);
-}
-
-/// The same without what no other form can say: a member of the vendor's own.
-std::string plain_answer(const Message& request) {
-    constexpr std::string_view own = R"(,"vendor":{"x":1})";
-    std::string document(chat_answer);
-    document.erase(document.find(own), own.size());
-    return contains(request.body, "\"stream\":true") ? whole_stream() : answer(document);
 }
 
 std::string answer_saying(std::string_view content, std::string_view finish = "stop") {
@@ -37,10 +21,6 @@ std::string answer_saying(std::string_view content, std::string_view finish = "s
                        R"("message":{{"role":"assistant","content":"{}"}},"finish_reason":"{}"}}],"usage":)"
                        R"({{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}}})",
                        content, finish);
-}
-
-std::string body_saying(std::string_view prompt, std::string_view more = "") {
-    return fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]{}}})", prompt, more);
 }
 
 std::string chat_request_of(std::string_view key, std::string_view body) {
@@ -109,18 +89,18 @@ TEST_F(Cache, ARouteMayHaveNone) {
 
 TEST_F(Cache, WhatChangesTheAnswerIsAnotherRequest) {
     begin();
-    EXPECT_EQ(status(body_saying("enable it")), "miss");
+    EXPECT_EQ(status(body_of("enable it")), "miss");
     for (const std::string& other :
-         {body_saying("disable it"), body_saying("enable it", R"(,"temperature":0.5)"),
-          body_saying("enable it", R"(,"tools":[{"type":"function","function":{"name":"f"}}])"),
-          body_saying("enable it", R"(,"response_format":{"type":"json_object"})"),
-          body_saying("enable it", R"(,"max_tokens":5)"), body_saying("enable it", R"(,"x_vendor":1)"),
+         {body_of("disable it"), body_of("enable it", R"(,"temperature":0.5)"),
+          body_of("enable it", R"(,"tools":[{"type":"function","function":{"name":"f"}}])"),
+          body_of("enable it", R"(,"response_format":{"type":"json_object"})"),
+          body_of("enable it", R"(,"max_tokens":5)"), body_of("enable it", R"(,"x_vendor":1)"),
           std::string(R"({"model":"gpt-4o-mini","messages":[{"role":"user","content":"enable it"}]})"),
           std::string(R"({"model":"gpt-4o","messages":[{"role":"system","content":"be short"},)"
                       R"({"role":"user","content":"enable it"}]})")})
         EXPECT_EQ(status(other), "miss") << other;
     EXPECT_EQ(upstream().request_count(), 9u);
-    EXPECT_EQ(status(body_saying("enable it")), "hit");
+    EXPECT_EQ(status(body_of("enable it")), "hit");
     EXPECT_EQ(status(R"({ "messages": [{"role": "user", "content": "enable it"}], "user": "u-7", "model": "gpt-4o" })"),
               "hit");
 }
@@ -257,10 +237,10 @@ TEST_F(CacheOfTenants, NobodyGetsAnotherTenantsAnswer) {
     EXPECT_EQ(upstream().request_count(), 2u);
     // Nothing that a document or a head says is a way into another's answers.
     for (const char* const name : {"tenant", "scope", "consumer"})
-        EXPECT_EQ(status_for("carol", body_saying("Say", fmt::format(R"(,"{}":"tenant/acme")", name))), "miss") << name;
-    EXPECT_EQ(status_for("alice", body_saying("a secret")), "miss");
+        EXPECT_EQ(status_for("carol", body_of("Say", fmt::format(R"(,"{}":"tenant/acme")", name))), "miss") << name;
+    EXPECT_EQ(status_for("alice", body_of("a secret")), "miss");
     for (const char* const name : {"user", "metadata"}) {
-        const std::string body = body_saying("a secret", fmt::format(R"(,"{}":"tenant/acme")", name));
+        const std::string body = body_of("a secret", fmt::format(R"(,"{}":"tenant/acme")", name));
         EXPECT_EQ(status_of(ask(request("POST", "/v1/chat/completions",
                                         fmt::format("Authorization: Bearer {}\r\nContent-Type: application/json\r\n"
                                                     "x-loom-cache: only\r\nx-tenant: acme\r\nx-loom-tenant: acme\r\n",
@@ -306,7 +286,7 @@ TEST_F(Cache, AHitCountsAsARequestOfItsClient) {
 TEST_F(Cache, AHitTakesNoTokensOfALimit) {
     conf.set("rate_limit.token_rate.limit", "600").set("rate_limit.token_rate.window", "1h");
     begin();
-    const std::string body = body_saying("Say", R"(,"max_tokens":100)");
+    const std::string body = body_of("Say", R"(,"max_tokens":100)");
     EXPECT_EQ(status(body), "miss");
     for (int i = 0; i < 20; ++i) EXPECT_EQ(status(body), "hit") << i;
 }
@@ -404,8 +384,8 @@ TEST_F(Cache, AClientSaysWhatItWants) {
     EXPECT_EQ(status(chat_body, "x-loom-cache: bypass\r\n"), "bypass");
     EXPECT_EQ(upstream().request_count(), 3u);
     EXPECT_EQ(status(chat_body, "Cache-Control: max-age=3600, private\r\n"), "hit");
-    EXPECT_EQ(status(body_saying("new"), "x-loom-cache: bypass\r\n"), "bypass");
-    EXPECT_EQ(status(body_saying("new")), "miss") << "nothing of a bypass is kept";
+    EXPECT_EQ(status(body_of("new"), "x-loom-cache: bypass\r\n"), "bypass");
+    EXPECT_EQ(status(body_of("new")), "miss") << "nothing of a bypass is kept";
     upstream().set_script(answer_always(answer(answer_saying("newer"))));
     upstream().end_connections();
     for (const char* const refresh : {"Cache-Control: no-cache\r\n", "x-loom-cache: refresh\r\n"}) {
@@ -455,7 +435,7 @@ TEST_F(Cache, AnOldAnswerStandsInForAProviderThatFails) {
     EXPECT_EQ(stale.body, first.body);
     EXPECT_TRUE(stale.head.has("age"));
     EXPECT_EQ(loom().eventually(R"(loom_ai_cache_requests_total{status="stale"})"), 2);
-    EXPECT_GE(ask(chat_request(body_saying("never asked"))).status(), 500);
+    EXPECT_GE(ask(chat_request(body_of("never asked"))).status(), 500);
 }
 
 // Purge.
@@ -727,13 +707,13 @@ TEST_F(Cache, OneAnswerIsGoodOnEveryShard) {
     conf.set("loop.shards", "4");
     begin();
     for (int key = 0; key < 8; ++key) {
-        const std::string body = body_saying(std::to_string(key));
+        const std::string body = body_of(std::to_string(key));
         EXPECT_EQ(status(body), "miss");
         for (int i = 0; i < 12; ++i) EXPECT_EQ(status(body), "hit") << key;
     }
     EXPECT_EQ(upstream().request_count(), 8u);
     EXPECT_EQ(admin("POST", "/ai/cache/purge?all=true").status(), 200);
-    for (int key = 0; key < 8; ++key) EXPECT_EQ(status(body_saying(std::to_string(key))), "miss");
+    for (int key = 0; key < 8; ++key) EXPECT_EQ(status(body_of(std::to_string(key))), "miss");
 }
 
 TEST_F(Cache, AReloadKeepsWhatItDoesNotChange) {
@@ -759,7 +739,7 @@ TEST_F(Cache, TheBoundHolds) {
     conf.set("cache.exact.max_size", "1MiB");
     begin(answer_always(answer(answer_saying(std::string(50'000, 'x')))));
     for (int i = 0; i < 220; ++i) {
-        EXPECT_EQ(status(body_saying(std::to_string(i))), "miss");
+        EXPECT_EQ(status(body_of(std::to_string(i))), "miss");
         if (i % 20 == 0) EXPECT_LE(loom().metric("loom_ai_cache_bytes"), 1 << 20);
     }
     EXPECT_LE(loom().metric("loom_ai_cache_bytes"), 1 << 20);
@@ -775,7 +755,7 @@ TEST_F(Cache, ManyClientsFillPurgeAndFindAtOnce) {
         threads.emplace_back([this, t, &wrong] {
             for (int i = 0; i < 150; ++i) {
                 const bool streams = (i + t) % 2 == 0;
-                const std::string body = body_saying(std::to_string(i % 7), streams ? R"(,"stream":true)" : "");
+                const std::string body = body_of(std::to_string(i % 7), streams ? R"(,"stream":true)" : "");
                 const Message answered = ask_once(loom().port(), chat_request(body));
                 const bool good = answered.status() == 200 && answered.is_whole() &&
                                   (!streams || answered.body.ends_with("data: [DONE]\n\n"));

@@ -1,146 +1,11 @@
-// Texts' vectors by a provider's work (semantic_cache.embedding.provider): who is asked for what and how often, what it
-// costs whom, and that an embedder that is slow, away, wrong or hostile harms nobody.
-#include <fmt/format.h>
+// Texts' vectors by a provider's work: who is asked for what and how often, and that an embedder that is slow, away,
+// wrong or hostile harms nobody.
+#include "embedding_fixture.h"
 
 #include <atomic>
-#include <functional>
-#include <thread>
-
-#include "fixture.h"
-#include "full_backlog.h"
-#include "protocols.h"
-#include "sigv4_verifier.h"
-#include "state_directory.h"
 
 namespace loom::wire {
 namespace {
-
-constexpr std::string_view asked = "How do I reset my password?";
-constexpr std::string_view in_other_words = "how can I reset my password";  // as far as the comparison of words allows
-constexpr std::string_view once_more = "how do i reset my password";
-constexpr std::string_view model = "text-embedding-3-small";
-
-std::string body_of(std::string_view prompt, std::string_view more = "") {
-    return fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]{}}})", prompt, more);
-}
-
-std::string whole_stream() {
-    return sse_answer(
-        delta_event("Hello") + delta_event(" world") +
-        "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\","
-        "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
-        usage_event + done_event);
-}
-
-std::string fitting_answer(const Message& request) {
-    constexpr std::string_view own = R"(,"vendor":{"x":1})";
-    std::string document(chat_answer);
-    document.erase(document.find(own), own.size());
-    return contains(request.body, "\"stream\":true") ? whole_stream() : answer(document);
-}
-
-/// What the embedder makes of a text: the direction of its matter, and of nothing else.
-std::string numbers_of(std::string_view text, size_t dimensions = 16) {
-    constexpr std::string_view matters[] = {"password", "mountain", "weather", "invoice"};
-    size_t matter = std::size(matters);
-    for (size_t i = 0; i < std::size(matters); ++i)
-        if (contains(text, matters[i])) matter = i;
-    std::string numbers = "[";
-    for (size_t i = 0; i < dimensions; ++i)
-        numbers += fmt::format("{}{}", i == 0 ? "" : ",", i == matter ? "0.5" : i + 1 == dimensions ? "0.01" : "0");
-    return numbers + "]";
-}
-
-std::string vector_answer(std::string_view numbers,
-                          std::string_view usage = R"({"prompt_tokens":7,"total_tokens":7})") {
-    return answer(fmt::format(
-        R"({{"object":"list","data":[{{"object":"embedding","index":0,"embedding":{}}}],"model":"m","usage":{}}})",
-        numbers, usage));
-}
-
-std::string embed(const Message& request) { return vector_answer(numbers_of(request.body)); }
-
-/// It takes everything and says nothing.
-void never(UpstreamConnection& connection) {
-    while (connection.read_request()) {
-    }
-}
-
-class Embedding : public WireTest {
-  protected:
-    Embedding() : embedder_(std::make_unique<ScriptedUpstream>(answer_with(embed))) {
-        conf.set("semantic_cache.enabled", "on").set("semantic_cache.similarity_threshold", "0.9");
-        conf.set("semantic_cache.embedding.provider", "embed");
-        conf.set("semantic_cache.embedding.model", std::string(model));
-        conf.set("semantic_cache.embedding.timeout", "5s");
-        conf.set("provider.embed.type", "openai").set("provider.embed.api_key", "sk-of-the-embedder");
-        conf.set("provider.embed.base_url", embedder_->origin() + "/v1");
-        conf.set("provider.embed.models", std::string(model)).set("provider.mock.models", "gpt-4o");
-    }
-    void begin() { start(answer_with(fitting_answer)); }
-    ScriptedUpstream& embedder() { return *embedder_; }
-    void embed_with(ScriptedUpstream::Script script) {
-        embedder_->set_script(std::move(script));
-        embedder_->end_connections();
-    }
-    static std::string status_of(const Message& message) { return message.head.value("x-loom-cache"); }
-    std::string status(std::string_view body, std::string_view headers = "") {
-        const Message message = ask(chat_request(body, headers));
-        EXPECT_EQ(message.status(), 200) << message.body;
-        return status_of(message);
-    }
-    Message keep(std::string_view body, int entries = 1) {
-        Message first = ask(chat_request(body));
-        EXPECT_EQ(status_of(first), "miss");
-        EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), entries);
-        return first;
-    }
-    Eventually count_of(std::string_view result) {
-        return loom().eventually(fmt::format("loom_ai_cache_embeddings_total{{result=\"{}\"}}", result));
-    }
-    /// Chat answers wait for it.
-    Gate hold_answers() {
-        Gate gate;
-        upstream().set_script([gate](UpstreamConnection& connection) {
-            while (const auto request = connection.read_request()) {
-                gate.wait();
-                if (!connection.send(fitting_answer(*request))) return;
-            }
-        });
-        upstream().end_connections();
-        return gate;
-    }
-    void reload() { loom().reload(conf.text()); }
-    /// With another key: what is told of the provider is over, a rest, too.
-    void begin_anew() {
-        conf.set("provider.embed.api_key", fmt::format("sk-of-the-embedder-{}", ++keys_));
-        reload();
-    }
-    /// Its vectors wait for it.
-    static ScriptedUpstream::Script wait_for(const Gate& gate, std::string bytes) {
-        return [gate, bytes = std::move(bytes)](UpstreamConnection& connection) {
-            while (connection.read_request()) {
-                gate.wait();
-                if (!connection.send(bytes)) return;
-            }
-        };
-    }
-    /// It is asked again within the time of a test, and answers.
-    void expect_awake() {
-        embed_with(answer_with(embed));
-        const Deadline deadline = Deadline::standard();
-        for (int i = 0; loom().metric("loom_ai_cache_semantic_entries") == 0 && !deadline.passed(); ++i) {
-            (void)status(body_of(asked, fmt::format(R"(,"seed":{})", i)));
-            std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the pace of it
-        }
-        EXPECT_EQ(status(body_of(in_other_words, R"(,"seed":1000)")), "miss");
-        EXPECT_EQ(count_of("answered"), 2);
-    }
-
-  private:
-    std::unique_ptr<ScriptedUpstream> embedder_;
-    int keys_ = 0;
-};
 
 TEST_F(Embedding, WhoAsksTheSameInOtherWordsGetsTheAnswerThatIsKept) {
     begin();
@@ -196,12 +61,7 @@ TEST_F(Embedding, AnEqualTextIsEmbeddedOnce) {
 
 TEST_F(Embedding, EqualTextsAtOnceAreAskedForOnce) {
     Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
-        while (connection.read_request()) {
-            gate.wait();
-            if (!connection.send(vector_answer(numbers_of(asked)))) return;
-        }
-    });
+    embed_with(wait_for(gate, vector_answer(numbers_of(asked))));
     begin();
     std::vector<RawClient> clients;
     for (int i = 0; i < 8; ++i) {
@@ -302,6 +162,18 @@ TEST_F(Embedding, WhoSaysThatItIsTooMuchIsLeftInPeace) {
     EXPECT_EQ(status(body_of(asked)), "miss");
     EXPECT_EQ(status(body_of(in_other_words)), "miss");
     EXPECT_EQ(count_of("resting"), 1);
+    EXPECT_EQ(embedder().request_count(), 1u);
+}
+
+/// Longer than the rest of who says nothing, which is a second.
+TEST_F(Embedding, WhoSaysUntilWhenIsHeardAsWell) {
+    embed_with(answer_always(answer("{}", "429 Too Many Requests", "Retry-After: Fri, 31 Dec 2100 23:59:59 GMT\r\n")));
+    begin();
+    const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(1'500);
+    for (int i = 0; std::chrono::steady_clock::now() < end; ++i) {
+        EXPECT_EQ(status(body_of(asked, fmt::format(R"(,"seed":{})", i))), "miss");
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));  // the pace of it
+    }
     EXPECT_EQ(embedder().request_count(), 1u);
 }
 
@@ -502,8 +374,8 @@ TEST_F(Embedding, AReloadWhileATextIsOnItsWayHarmsNobody) {
     EXPECT_EQ(told.status(), 200);
     EXPECT_EQ(status_of(told), "miss");
     EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
-    EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 0) << "it is another's vector now";
-    gone.wait();  // nobody is asked over that connection any more
+    (void)keep(body_of("Which mountain is the tallest?"), 1);  // alone: the other's vector is another model's now
+    gone.wait();                                               // nobody is asked over that connection any more
 }
 
 // Whose texts they are, and where they may go.
@@ -631,17 +503,13 @@ TEST_F(Embedding, InItsShadowHitsAreCounted) {
 
 TEST_F(Embedding, WhoLeavesWhileItWaitsLeavesNothingBehind) {
     Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
-        while (connection.read_request()) {
-            gate.wait();
-            if (!connection.send(vector_answer(numbers_of(asked)))) return;
-        }
-    });
+    embed_with(wait_for(gate, vector_answer(numbers_of(asked))));
     begin();
     for (int i = 0; i < 4; ++i) {
         RawClient leaves = client();
         leaves.send(chat_request(body_of(asked, fmt::format(R"(,"seed":{})", i))));
         (void)embedder().request(0);
+        if (i > 0) EXPECT_EQ(count_of("joined"), i);
         leaves.reset();
     }
     EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
@@ -662,242 +530,6 @@ TEST_F(Embedding, AStopWaitsForNoEmbedder) {
     (void)embedder().request(0);
     one.reset();
     EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
-}
-
-// What it costs.
-
-class EmbeddingLedger : public Embedding {
-  protected:
-    EmbeddingLedger() {
-        conf.set("token_accounting.enabled", "on").set("state.directory", state.path());
-        conf.set("consumer.tester.team", "testers").set("consumer.tester.tenant", "acme");
-        conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
-        conf.set(fmt::format("price.{}.input_per_1m", model), "1000");
-    }
-    static long number_in(std::string_view page, std::string_view name, size_t from = 0) {
-        const std::string key = "\"" + std::string(name) + "\":";
-        const size_t at = page.find(key, from);
-        return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
-    }
-    std::string page(std::string_view rest, long attempts) {
-        std::string told;
-        const Deadline deadline = Deadline::standard();
-        do {
-            told = ask_once(loom().admin_port(), request("GET", "/ai/usage" + std::string(rest))).body;
-        } while (number_in(told, "attempts") != attempts && !deadline.passed());
-        EXPECT_EQ(number_in(told, "attempts"), attempts) << told;
-        return told;
-    }
-    StateDirectory state;
-};
-
-TEST_F(EmbeddingLedger, WhoAsksPaysForTheVector) {
-    begin();
-    (void)keep(body_of(asked));
-    EXPECT_EQ(status(body_of(in_other_words)), "semantic");
-    const std::string told = page("/tester", 3);
-    const size_t at = told.find(fmt::format(R"("model":"{}")", model));
-    ASSERT_NE(at, told.npos) << told;
-    EXPECT_EQ(number_in(told, "prompt", at), 14) << told;
-    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
-    EXPECT_TRUE(contains(told, R"("cost":"0.0141425")")) << told << "\n2 x 7 tokens, and one answer";
-    const std::string all = page("", 3);
-    for (const char* const part : {R"("provider":"embed")", R"("tenant":"acme")", R"("team":"acme/testers")"})
-        EXPECT_TRUE(contains(all, part)) << all;
-    // The log's line of the one who was answered from the cache tells what that has cost.
-    const std::string line = loom().wait_for_access_line(R"("cache":"semantic")");
-    EXPECT_TRUE(contains(line, "0.007")) << line;
-}
-
-TEST_F(EmbeddingLedger, WhatWasAskedAndNotAnsweredIsEstimated) {
-    embed_with([](UpstreamConnection& connection) { (void)connection.read_request(), connection.reset(); });
-    begin();
-    EXPECT_EQ(status(body_of(asked)), "miss");
-    const std::string told = page("/tester", 2);
-    const size_t at = told.find(fmt::format(R"("model":"{}")", model));
-    ASSERT_NE(at, told.npos) << told;
-    EXPECT_EQ(number_in(told, "prompt", at), 7) << told << "a quarter of the text's bytes";
-    EXPECT_EQ(number_in(told, "attempts_estimated"), 1) << told;
-}
-
-TEST_F(EmbeddingLedger, WhatNeverLeftCostsNothing) {
-    const FullBacklog full;
-    conf.set("provider.embed.base_url", fmt::format("http://127.0.0.1:{}/v1", full.port()));
-    conf.set("semantic_cache.embedding.timeout", "50ms");
-    begin();
-    EXPECT_EQ(status(body_of(asked)), "miss");
-    EXPECT_EQ(count_of("late"), 1);
-    const std::string told = page("/tester", 2);
-    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
-    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
-}
-
-TEST_F(EmbeddingLedger, NorDoesWhatADrainEndsWhileItConnects) {
-    const FullBacklog full;
-    conf.set("provider.embed.base_url", fmt::format("http://127.0.0.1:{}/v1", full.port()));
-    conf.set("semantic_cache.embedding.timeout", "1s");  // and the call goes on for longer
-    begin();
-    EXPECT_EQ(status(body_of(asked)), "miss");
-    loom().stop_cleanly();
-    LoomProcess again(conf.text());
-    const std::string told = ask_once(again.admin_port(), request("GET", "/ai/usage/tester")).body;
-    EXPECT_EQ(number_in(told, "attempts"), 2) << told;
-    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
-    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
-    again.stop_cleanly();
-}
-
-TEST_F(EmbeddingLedger, WhatWasRefusedCostsNothing) {
-    embed_with(answer_always(answer("{}", "500 Internal Server Error")));
-    begin();
-    EXPECT_EQ(status(body_of(asked)), "miss");
-    const std::string told = page("/tester", 2);
-    EXPECT_TRUE(contains(told, R"("cost":"0.0001425")")) << told;
-}
-
-TEST_F(EmbeddingLedger, AnAnswerWithoutUsageIsEstimated) {
-    embed_with(answer_with([](const Message& request) { return vector_answer(numbers_of(request.body), "null"); }));
-    begin();
-    (void)keep(body_of(asked));
-    EXPECT_EQ(number_in(page("/tester", 2), "attempts_estimated"), 1);
-}
-
-TEST_F(EmbeddingLedger, AnAnswerThatTellsTheTotalAloneIsBookedByIt) {
-    embed_with(answer_with(
-        [](const Message& request) { return vector_answer(numbers_of(request.body), R"({"total_tokens":11})"); }));
-    begin();
-    (void)keep(body_of(asked));
-    const std::string told = page("/tester", 2);
-    EXPECT_EQ(number_in(told, "attempts_estimated"), 0) << told;
-    EXPECT_TRUE(contains(told, R"("cost":"0.0111425")")) << told;
-}
-
-TEST_F(EmbeddingLedger, ItsMoneyIsOfTheBudget) {
-    conf.set("token_accounting.limit.tester.budget.daily",
-             "$0.0075");  // a vector is $0.007, an answer a good deal less
-    begin();
-    (void)keep(body_of(asked, R"(,"max_tokens":12)"));
-    EXPECT_EQ(status(body_of(in_other_words, R"(,"max_tokens":12)")), "semantic") << "it was left a little";
-    EXPECT_EQ(ask(chat_request(body_of("Which mountain is the tallest?", R"(,"max_tokens":12)"))).status(), 429);
-    EXPECT_EQ(embedder().request_count(), 2u) << "whose budget is spent is not embedded for";
-}
-
-/// It was embedded before it was known what it would cost: who asks again and again would have that for nothing.
-TEST_F(EmbeddingLedger, WhoIsRefusedByItsBudgetPaysForItsVectors) {
-    conf.set("token_accounting.limit.tester.budget.daily", "$0.05").set("price.gpt-4o.output_per_1m", "1000");
-    begin();
-    for (int i = 0; i < 12; ++i)
-        EXPECT_EQ(ask(chat_request(body_of(fmt::format("Mountain {}?", i), R"(,"max_tokens":1000000)"))).status(), 429);
-    EXPECT_EQ(embedder().request_count(), 8u) << "of $0.007 each";
-    EXPECT_EQ(upstream().request_count(), 0u);
-}
-
-/// The embedder's answer comes when its request is gone, and the conf is another.
-TEST_F(EmbeddingLedger, WhoLeavesPaysForItsVectorAllTheSame) {
-    conf.set("token_accounting.limit.tester.budget.daily", "$0.0069");
-    Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
-        while (connection.read_request()) {
-            gate.wait();
-            if (!connection.send(vector_answer(numbers_of(asked)))) return;
-        }
-    });
-    begin();
-    RawClient leaves = client();
-    leaves.send(chat_request(body_of(asked, R"(,"max_tokens":12)")));
-    (void)embedder().request(0);
-    leaves.reset();
-    EXPECT_EQ(loom().eventually("loom_exchanges_live"), 0);
-    begin_anew();
-    gate.open();
-    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7);
-    EXPECT_EQ(ask(chat_request(body_of("Which mountain?", R"(,"max_tokens":12)"))).status(), 429);
-    EXPECT_EQ(upstream().request_count(), 0u);
-}
-
-TEST_F(EmbeddingLedger, AndWhoDidNotWaitForIt) {
-    conf.set("token_accounting.limit.tester.budget.daily", "$0.007").set("semantic_cache.embedding.timeout", "1s");
-    Gate gate;
-    embed_with([gate](UpstreamConnection& connection) {
-        while (connection.read_request()) {
-            gate.wait();
-            if (!connection.send(vector_answer(numbers_of(asked)))) return;
-        }
-    });
-    begin();
-    EXPECT_EQ(status(body_of(asked, R"(,"max_tokens":12)")), "miss");
-    EXPECT_EQ(count_of("late"), 1);
-    gate.open();
-    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 7);
-    EXPECT_EQ(ask(chat_request(body_of("Which mountain?", R"(,"max_tokens":12)"))).status(), 429);
-}
-
-// In every provider's own words.
-
-TEST_F(Embedding, InAzuresWords) {
-    conf.set("provider.embed.type", "azure_openai").set("provider.embed.base_url", embedder().origin());
-    conf.set("provider.embed.api_version", "2024-02-01");
-    conf.set(fmt::format("provider.embed.deployment.{}", model), "our-vectors").set("provider.embed.models", "");
-    begin();
-    (void)keep(body_of(asked));
-    const Message sent = embedder().request(0);
-    EXPECT_EQ(sent.head.start_line, "POST /openai/deployments/our-vectors/embeddings?api-version=2024-02-01 HTTP/1.1");
-    EXPECT_EQ(sent.head.value("api-key"), "sk-of-the-embedder");
-    EXPECT_EQ(status(body_of(in_other_words)), "semantic");
-}
-
-TEST_F(Embedding, InCoheresWords) {
-    conf.set("provider.embed.type", "cohere").set("provider.embed.base_url", embedder().origin());
-    conf.set("semantic_cache.embedding.model", "embed-v4.0").set("provider.embed.models", "embed-v4.0");
-    embed_with(answer_with([](const Message& request) {
-        return answer(
-            fmt::format(R"({{"id":"1","embeddings":{{"float":[{}]}},"meta":{{"billed_units":{{"input_tokens":5}}}}}})",
-                        numbers_of(request.body)));
-    }));
-    begin();
-    (void)keep(body_of(asked));
-    const Message sent = embedder().request(0);
-    EXPECT_EQ(sent.head.start_line, "POST /v2/embed HTTP/1.1");
-    EXPECT_TRUE(contains(sent.body, R"("texts":["How do I)")) << sent.body;
-    EXPECT_EQ(status(body_of(in_other_words)), "semantic");
-    EXPECT_EQ(loom().eventually(R"(loom_ai_tokens_total{provider="embed",type="input"})"), 10);
-}
-
-TEST_F(Embedding, InGeminisWords) {
-    conf.set("provider.embed.type", "gemini").set("provider.embed.base_url", embedder().origin());
-    conf.set("semantic_cache.embedding.model", "gemini-embedding-001");
-    conf.set("provider.embed.models", "gemini-embedding-001");
-    embed_with(answer_with([](const Message& request) {
-        return answer(fmt::format(R"({{"embeddings":[{{"values":{}}}]}})", numbers_of(request.body)));
-    }));
-    begin();
-    (void)keep(body_of(asked));
-    const Message sent = embedder().request(0);
-    EXPECT_EQ(sent.head.start_line, "POST /v1beta/models/gemini-embedding-001:batchEmbedContents HTTP/1.1");
-    EXPECT_EQ(sent.head.value("x-goog-api-key"), "sk-of-the-embedder");
-    EXPECT_TRUE(contains(sent.body, "SEMANTIC_SIMILARITY")) << sent.body;
-    EXPECT_EQ(status(body_of(in_other_words)), "semantic");
-}
-
-TEST_F(Embedding, InTitansWordsAndSigned) {
-    conf.set("provider.embed.type", "bedrock").set("provider.embed.base_url", embedder().origin());
-    conf.set("provider.embed.api_key", "").set("provider.embed.location", "us-east-1");
-    conf.set("provider.embed.access_key_id", "AKIDEXAMPLE").set("provider.embed.secret_access_key", "of-aws");
-    conf.set("semantic_cache.embedding.model", "amazon.titan-embed-text-v2:0");
-    conf.set("provider.embed.models", "amazon.titan-embed-text-v2:0");
-    embed_with(answer_with([](const Message& request) {
-        return answer(fmt::format(R"({{"embedding":{},"inputTextTokenCount":6}})", numbers_of(request.body)));
-    }));
-    begin();
-    (void)keep(body_of(asked));
-    const Message sent = embedder().request(0);
-    EXPECT_EQ(sent.head.start_line, "POST /model/amazon.titan-embed-text-v2%3A0/invoke HTTP/1.1");
-    EXPECT_EQ(signature_fault(sent, {.access_key_id = "AKIDEXAMPLE",
-                                     .secret_access_key = "of-aws",
-                                     .session_token = "",
-                                     .region = "us-east-1"}),
-              "");
-    EXPECT_EQ(status(body_of(in_other_words)), "semantic");
 }
 
 }  // namespace

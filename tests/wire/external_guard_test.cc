@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <fstream>
-#include <functional>
-#include <mutex>
 
 #include "fixture.h"
 #include "protocols.h"
@@ -86,15 +84,25 @@ class ExternalGuard : public WireTest {
     double would_block(const std::string& name) {
         return loom().metric("loom_ai_security_would_block_total{reason=\"guard." + name + "\"}");
     }
+    static std::string audit_lines(const std::string& path, int count) {
+        std::string lines;
+        wait_until("the audit log's lines", [&] {
+            std::ifstream file(path);
+            lines.assign(std::istreambuf_iterator<char>(file), {});
+            return std::ranges::count(lines, '\n') == count;
+        });
+        return lines;
+    }
     void TearDown() override {
-        const std::string told =
-            loom().log() + loom().access_log() + ask_once(loom().admin_port(), request("GET", "/metrics")).body;
+        std::string told = loom().log() + loom().access_log();
+        if (!may_be_gone) told += ask_once(loom().admin_port(), request("GET", "/metrics")).body;
         for (const std::string& word : {secret, std::string("MY-PROMPT")})
             EXPECT_FALSE(contains(told, word)) << word << " in\n" << told;
         WireTest::TearDown();
     }
 
-    Gate gate;  // outlives the scripts that wait for it
+    bool may_be_gone = false;  // the process was told to end
+    Gate gate;                 // outlives the scripts that wait for it
     std::vector<std::unique_ptr<ScriptedUpstream>> guards;
 };
 
@@ -353,13 +361,9 @@ TEST_F(ExternalGuard, OneThatIsDeadRestsAndComesBack) {
 }
 
 TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
-    std::mutex mutex;
-    std::string bytes;
-    guard("odd", answer_with([&](const Message&) {
-              const std::scoped_lock lock(mutex);
-              return bytes;
-          }));
-    conf.set("security.guard.odd.rest", "100ms");
+    const std::string good = answer(allow);
+    std::atomic<const std::string*> bytes = &good;
+    ScriptedUpstream& odd = guard("odd", answer_with([&bytes](const Message&) { return *bytes.load(); }));
     begin();
     const std::vector<std::string> answers = {
         answer("<html>"),
@@ -378,19 +382,16 @@ TEST_F(ExternalGuard, WhatIsNoAnswerIsAFailure) {
         "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nabc",
         "garbage\r\n\r\n",
     };
-    for (const std::string& one : answers) {
-        {
-            const std::scoped_lock lock(mutex);
-            bytes = one;
-        }
+    for (size_t i = 0; i < answers.size(); ++i) {
+        bytes = &answers[i];
+        const size_t asked = odd.request_count();
         expect_unavailable(ask(asking(said("MY-PROMPT"))), "odd");
+        EXPECT_GT(odd.request_count(), asked) << "it rests, and was not asked: " << answers[i].substr(0, 100);
+        EXPECT_EQ(upstream().request_count(), i);
+        bytes = &good;  // or it would rest from the sixth on
+        EXPECT_EQ(ask(asking(said("a"))).status(), 200) << "behind " << answers[i].substr(0, 100);
     }
-    EXPECT_EQ(upstream().request_count(), 0U);
-    {
-        const std::scoped_lock lock(mutex);
-        bytes = answer(allow);
-    }
-    wait_until("it to be asked again", [&] { return ask(asking(said("a"))).status() == 200; });
+    EXPECT_EQ(result("odd", "resting"), 0);
 }
 
 /// A guard is everybody's: what comes of one request's content must not keep it from others.
@@ -552,6 +553,31 @@ TEST_F(ExternalGuard, ADryRunCountsAlone) {
     EXPECT_EQ(result("presidio", "mask"), 1);
 }
 
+/// A request that a closed guard's failure would have refused is told as one.
+TEST_F(ExternalGuard, ADryRunsOutcomeIsWhatWouldHaveBeen) {
+    StateDirectory directory;
+    const std::string path = directory.path() + "/audit.log";
+    ScriptedUpstream& gone = guard_that_says("gone", allow);
+    conf.set("security.dry_run", "on").set("log.audit.path", path);
+    begin();
+    gone.stop_listening();
+    gone.end_connections();
+    constexpr struct {
+        const char *on_failure, *action, *told, *outcome;
+    } cases[] = {{"closed", "block", "closed", "refused"},
+                 {"open", "block", "open", "passed"},
+                 {"closed", "log", "log", "passed"}};
+    for (int count = 1; const auto& one : cases) {
+        conf.set("security.guard.gone.on_failure", one.on_failure).set("security.guard.gone.action", one.action);
+        loom().reload(conf.text());
+        EXPECT_EQ(ask(asking(said("a"))).status(), 200);
+        const std::string lines = audit_lines(path, count++);
+        const std::string line = lines.substr(lines.rfind('\n', lines.size() - 2) + 1);
+        EXPECT_TRUE(contains(line, std::string(R"("outcome":")") + one.outcome + "\"")) << line;
+        EXPECT_TRUE(contains(line, std::string(R"("type":"error","action":")") + one.told + "\"")) << line;
+    }
+}
+
 /// In earnest it would see a placeholder, or nothing at all.
 TEST_F(ExternalGuard, ADryRunTellsNobodyWhatLoomWouldHaveKept) {
     ScriptedUpstream& lakera = guard_that_says("lakera", block);
@@ -595,12 +621,7 @@ TEST_F(ExternalGuard, WhatIsSaidStandsInTheAuditLog) {
     lakera.set_script(answer_always(answer(masks(0, 2))));
     lakera.end_connections();
     EXPECT_EQ(ask(asking(said("MY-PROMPT"))).status(), 200);
-    std::string lines;
-    wait_until("two lines", [&] {
-        std::ifstream file(path);
-        lines.assign(std::istreambuf_iterator<char>(file), {});
-        return std::ranges::count(lines, '\n') == 2;
-    });
+    const std::string lines = audit_lines(path, 2);
     EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"jailbreak","action":"block","count":1)")) << lines;
     EXPECT_TRUE(contains(lines, R"("detector":"guard.lakera","type":"EMAIL","action":"mask","count":1)")) << lines;
     EXPECT_FALSE(contains(lines, "PROMPT")) << lines;
@@ -668,6 +689,7 @@ TEST_F(ExternalGuard, ALoomThatDrainsAnswersWhoWaits) {
     RawClient waits = client();
     waits.send(asking(said("a")));
     (void)lakera.request(0);
+    may_be_gone = true;
     loom().signal(SIGTERM);
     wait_until("the drain", [&] { return contains(loom().log(), "draining"); });
     gate.open();

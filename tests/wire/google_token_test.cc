@@ -1,4 +1,6 @@
 // Vertex: access tokens that Loom fetches and renews beside its requests, and Claude's bodies there.
+#include <fmt/format.h>
+
 #include <atomic>
 #include <filesystem>
 #include <fstream>
@@ -215,6 +217,41 @@ TEST_F(Vertex, ATokenThatItsProviderRefusesIsReplacedButNotWithoutEnd) {
         EXPECT_EQ(ask(chat_with("gemini-2.5-flash")).status(), 401);
     EXPECT_EQ(issuer->request_count(), 2U) << "it is not the token's fault";
     expect_nowhere({"ya29.n1", "ya29.n2", refresh_secret});
+}
+
+TEST_F(Vertex, ATokenThatAnEmbedderRefusesIsReplacedToo) {
+    std::atomic<int> turn = 0;
+    issue(answer_with([&](const Message&) { return token_answer("ya29.n" + std::to_string(++turn), 3600); }));
+    write_user();
+    ScriptedUpstream embedder(answer_with([](const Message& asked) {
+        return asked.head.value("Authorization") == "Bearer ya29.n1"
+                   ? answer("{}", "401 Unauthorized")
+                   : answer(R"({"predictions":[{"embeddings":{"values":[1,1,1,1,1,1,1,1],)"
+                            R"("statistics":{"token_count":3}}}]})");
+    }));
+    for (const char* const key : {"project_id", "location", "credentials_file"})
+        conf.set(std::string("provider.mock.") + key, "");
+    conf.set("provider.mock.type", "openai").set("provider.mock.api_key", "sk-mock");
+    conf.set("provider.mock.models", "gpt-4o");
+    conf.set("provider.embed.type", "vertex").set("provider.embed.base_url", embedder.origin());
+    conf.set("provider.embed.project_id", "p-1").set("provider.embed.location", "us-central1");
+    conf.set("provider.embed.credentials_file", file("account.json"));
+    conf.set("provider.embed.models", "text-embedding-005");
+    conf.set("semantic_cache.enabled", "on").set("semantic_cache.embedding.provider", "embed");
+    conf.set("semantic_cache.embedding.model", "text-embedding-005").set("semantic_cache.embedding.timeout", "5s");
+    start(answer_always(answer(chat_answer)));
+    int asked = 0;
+    wait_until("a second token", [&] {
+        (void)ask(chat_request(
+            fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"Number {}?"}}]}})", ++asked)));
+        return loom().metric(R"(loom_access_token_renewals_total{provider="embed",result="success"})") >= 2;
+    });
+    EXPECT_TRUE(contains(loom().log(), "its access token was refused before its end")) << loom().log();
+    wait_until("a vector", [&] {
+        (void)ask(chat_request(
+            fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"Number {}?"}}]}})", ++asked)));
+        return loom().metric("loom_ai_cache_semantic_entries") >= 1;
+    });
 }
 
 TEST_F(Vertex, AnExpiredTokenIsNotSent) {

@@ -7,27 +7,12 @@
 namespace loom::wire {
 namespace {
 
-std::string replaced(std::string text, std::string_view what, std::string_view with) {
-    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
-        text.replace(at, what.size(), with);
-    return text;
-}
-
 class Leaks : public WireTest {
   protected:
-    Leaks() {
-        conf.set("route.gemini.path", "/v1beta/*")
-            .set("route.gemini.ai_gateway", "on")
-            .set("route.gemini.auth.type", "api_key")
-            .set("provider.mock.models", "big");
-    }
+    Leaks() { serve_every_protocol(conf); }
     /// The provider says so in place of "Hello world"; its stream in two pieces.
     void begin(std::string_view provider_type, std::string_view first, std::string_view second, bool stream) {
-        ProviderProtocol provider = provider_protocol(provider_type);
-        provider.answer = replaced(provider.answer, "Hello world", std::string(first) + std::string(second));
-        provider.stream = replaced(provider.stream, "Hello world", std::string(first) + std::string(second));
-        provider.stream = replaced(provider.stream, "\"Hello\"", fmt::format("\"{}\"", first));
-        provider.stream = replaced(provider.stream, "\" world\"", fmt::format("\"{}\"", second));
+        const ProviderProtocol provider = saying(provider_protocol(provider_type), first, second);
         conf.set("provider.mock.type", provider.type);
         const auto script = answer_always(stream ? stream_answer(provider) : answer(provider.answer));
         start(script);
@@ -41,11 +26,6 @@ class Leaks : public WireTest {
     }
 };
 
-std::string chat_of(std::string_view content, bool stream = false) {
-    return chat_request(
-        fmt::format(R"({{"model":"big","stream":{},"messages":[{{"role":"user","content":"{}"}}]}})", stream, content));
-}
-
 TEST_F(Leaks, LinksAreTakenOutOfWholeAnswersAndStreams) {
     conf.set("security.exfiltration.links", "strip").set("security.exfiltration.allowed_hosts", "*.good.example");
     for (const char* const type : {"openai", "anthropic", "gemini"}) {
@@ -53,7 +33,7 @@ TEST_F(Leaks, LinksAreTakenOutOfWholeAnswersAndStreams) {
             begin(type, "See ![a](https://evil.te", "st/i.png?d=1) ![b](https://x.good.example/i)", stream);
             double asked = 0;
             for (const ClientProtocol& client : client_protocols()) {
-                if (std::string_view(type) == "openai" && std::string_view(client.name) == "openai_responses") continue;
+                if (!is_pair(provider_protocol(type), client)) continue;
                 SCOPED_TRACE(fmt::format("{} {} {}", type, client.name, stream));
                 asked += 1;
                 const Message got = ask(client.ask("big", stream, ""));
@@ -89,7 +69,7 @@ TEST_F(Leaks, ACanaryEndsAStreamAsAFilterDoes) {
         begin(type, "It is ZEB", "RA-7731 you see", true);
         double asked = 0;
         for (const ClientProtocol& client : client_protocols()) {
-            if (std::string_view(type) == "openai" && std::string_view(client.name) == "openai_responses") continue;
+            if (!is_pair(provider_protocol(type), client)) continue;
             SCOPED_TRACE(fmt::format("{} {}", type, client.name));
             asked += 1;
             const Message got = ask(client.ask("big", true, ""));

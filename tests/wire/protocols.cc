@@ -216,4 +216,35 @@ std::string gzipped(std::string_view bytes) {
     return text + little_endian(crc32(bytes)) + little_endian(static_cast<uint32_t>(bytes.size()));
 }
 
+bool is_pair(const ProviderProtocol& provider, const ClientProtocol& client) {
+    return std::string_view(provider.type) != "openai" || std::string_view(client.name) != "openai_responses";
+}
+
+ProviderProtocol saying(ProviderProtocol provider, std::string_view first, std::string_view second) {
+    const std::string whole = std::string(first) + std::string(second);
+    provider.answer = replaced(provider.answer, "Hello world", whole);
+    provider.stream = replaced(provider.stream, "Hello world", whole);
+    provider.stream = replaced(provider.stream, "\"Hello\"", fmt::format("\"{}\"", first));
+    provider.stream = replaced(provider.stream, "\" world\"", fmt::format("\"{}\"", second));
+    return provider;
+}
+
+std::string replaced(std::string text, std::string_view what, std::string_view with) {
+    for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; at += with.size())
+        text.replace(at, what.size(), with);
+    return text;
+}
+
+std::string chat_of(std::string_view content, bool stream) {
+    return chat_request(
+        fmt::format(R"({{"model":"big","stream":{},"messages":[{{"role":"user","content":"{}"}}]}})", stream, content));
+}
+
+void serve_every_protocol(Conf& conf) {
+    conf.set("route.gemini.path", "/v1beta/*")
+        .set("route.gemini.ai_gateway", "on")
+        .set("route.gemini.auth.type", "api_key")
+        .set("provider.mock.models", "big");
+}
+
 }  // namespace loom::wire

@@ -33,6 +33,17 @@ struct ProviderProtocol {
 [[nodiscard]] const std::vector<ProviderProtocol>& provider_protocols();
 [[nodiscard]] const ProviderProtocol& provider_protocol(std::string_view type);
 
+/// A server that speaks chat's words where it is asked in Responses' is none that exists.
+[[nodiscard]] bool is_pair(const ProviderProtocol& provider, const ClientProtocol& client);
+/// The provider says so in place of "Hello world"; its stream in two pieces.
+[[nodiscard]] ProviderProtocol saying(ProviderProtocol provider, std::string_view first, std::string_view second);
+/// Each `what` of the text is `with`.
+[[nodiscard]] std::string replaced(std::string text, std::string_view what, std::string_view with);
+/// A chat's request of the model "big". content  as JSON has it.
+[[nodiscard]] std::string chat_of(std::string_view content, bool stream = false);
+/// A route for Gemini's clients beside the others', and "big" for all.
+void serve_every_protocol(Conf& conf);
+
 /// A streamed answer with one chunk, whatever its framing inside.
 [[nodiscard]] std::string stream_answer(const ProviderProtocol& provider);
 /// An answer without what differs from one to the next: times, and ids that are made of the request's.

@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "../cache/encoder_fixture.h"
+#include "cached_chat.h"
 #include "fixture.h"
-#include "protocols.h"
 #include "state_directory.h"
 
 namespace loom::wire {
@@ -15,30 +15,10 @@ namespace {
 constexpr std::string_view asked = "How do I reset my password?";
 constexpr std::string_view asked_again = "how do i reset my password";  // as another person types it
 
-std::string body_of(std::string_view prompt, std::string_view more = "") {
-    return fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]{}}})", prompt, more);
-}
-
-std::string whole_stream() {
-    return sse_answer(
-        delta_event("Hello") + delta_event(" world") +
-        "data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt-4o\","
-        "\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n" +
-        usage_event + done_event);
-}
-
-/// As the request asks for it; without what no other form can say.
-std::string fitting_answer(const Message& request) {
-    constexpr std::string_view own = R"(,"vendor":{"x":1})";
-    std::string document(chat_answer);
-    document.erase(document.find(own), own.size());
-    return contains(request.body, "\"stream\":true") ? whole_stream() : answer(document);
-}
-
 class SemanticCache : public WireTest {
   protected:
     SemanticCache() { conf.set("semantic_cache.enabled", "on"); }
-    void begin() { start(answer_with(fitting_answer)); }
+    void begin() { start(answer_with(plain_answer)); }
     static std::string status_of(const Message& message) { return message.head.value("x-loom-cache"); }
     std::string status(std::string_view body, std::string_view headers = "") {
         return status_of(ask(chat_request(body, headers)));

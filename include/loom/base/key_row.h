@@ -34,7 +34,6 @@ struct KeyRow {
     const char* meaning = "";       // one line: what it does and, where it tunes, what it trades
     KeyChange change = KeyChange::reload;
     bool repeatable = false;
-    bool available = true;  // false: known, refused with "not available in this version"
     /// choice, and the items of a list: "priority|model"; values not built yet carry a minus: "-round_robin". For a
     /// number or an address: words it may be instead ("auto", "off"); the number is 0 then.
     const char* choices = "";

@@ -145,7 +145,6 @@ class LinkScan {
         closer,  // behind a bare address's bracket that nothing has opened
     };
     enum class Form : uint8_t { bare, markdown, angle, definition, quoted, unquoted, css };
-    enum class Tag : uint8_t { none, opening, anchor, other };
     enum class Line : uint8_t { start, ticks, info, rest };
 
     [[nodiscard]] bool holds() const noexcept {
@@ -153,10 +152,13 @@ class LinkScan {
                ((state_ == State::url || state_ == State::closer) && !swallows_);
     }
     bool step(unsigned char c);
+    bool read(unsigned char c);
     void pass_prose(std::string_view window);
     void text(unsigned char c);
     void note_word(unsigned char c);
     void end_name(unsigned char c);
+    void begin_attributes(bool is_anchor) noexcept;
+    void note_attribute(unsigned char c) noexcept;
     void note_line(unsigned char c);
     void code(unsigned char c);
     void doubt_code() noexcept {
@@ -213,7 +215,13 @@ class LinkScan {
     std::array<char, 12> name_{};
     uint8_t name_size_ = 0;
     bool in_name_ = false;
-    Tag tag_ = Tag::none;
+    bool tag_opens_ = false;  // behind its '<', in its name
+    /// Where in a tag, as HTML tells: a '>' that is quoted ends none.
+    enum class Attribute : uint8_t { none, tag_name, before_name, name, after_name, before_value, unquoted, quoted };
+    Attribute attribute_ = Attribute::none;
+    char attribute_quote_ = 0;
+    bool anchor_ = false;     // it is of a tag whose address nothing loads by itself
+    bool tag_doubt_ = false;  // in this text a tag began inside a quoted value: which of both it is nobody can say
     // Code.
     Line line_ = Line::start;
     bool no_code_ = false;

@@ -73,6 +73,9 @@ class SystemText {
         return words_.capacity() + states_.capacity() + edges_.capacity() + table_.capacity() + known_.capacity();
     }
 
+    /// How often a slot of a table was looked at, for the law that words cannot be chosen so that it is often.
+    [[nodiscard]] uint64_t probes() const noexcept { return probes_; }
+
     /// The longest run at the end of what was read that stands in the instructions.
     struct Place {
         uint32_t state = 0;
@@ -111,6 +114,7 @@ class SystemText {
     uint32_t state_count_ = 0, edge_count_ = 0;
     size_t table_mask_ = 0, known_mask_ = 0;
     uint32_t known_count_ = 0;
+    mutable uint64_t probes_ = 0;
     Place place_;  // of the user's text
 };
 

@@ -6,6 +6,10 @@
 #include <string>
 #include <string_view>
 
+namespace loom {
+class ByteBuffer;
+}
+
 namespace loom::llm {
 
 inline constexpr size_t bad_text = SIZE_MAX;
@@ -18,6 +22,11 @@ inline constexpr size_t bad_text = SIZE_MAX;
 /// The same, appended; false (and out as before) for a broken escape.
 [[nodiscard]] bool unescape(std::string_view raw, std::string& out);
 
+/// How many bytes of a JSON string's inside the escape at its beginning is, a pair of surrogates being one; a broken
+/// one too, which unescape() tells. At most escape_bytes_max, and no more than there are.
+[[nodiscard]] size_t escape_bytes(std::string_view raw) noexcept;
+inline constexpr size_t escape_bytes_max = 12;
+
 /// Where the first broken escape of a JSON document (or of a string's inside) stands, npos when all of them hold. The
 /// index of a document's tokens (structure.h) does not look into strings: what goes from one document into another as
 /// it stands, or becomes a document, has to be asked here.
@@ -29,6 +38,7 @@ inline constexpr size_t bad_text = SIZE_MAX;
 
 /// Appends text as the inside of a JSON string. Bytes that are not UTF-8 pass as they are.
 void escape(std::string_view text, std::string& out);
+void escape(std::string_view text, ByteBuffer& out);
 
 /// The same with quotes around.
 void quote(std::string_view text, std::string& out);

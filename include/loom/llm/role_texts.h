@@ -18,10 +18,10 @@ class RoleTextSink {
     ~RoleTextSink() = default;
 };
 
-/// Of chat, Responses, Anthropic's messages, Gemini's contents and completions: members that are instructions (system,
-/// instructions, systemInstruction), turns whose role is system or developer, and turns whose role is user. Left out is
-/// what models and tools have said. In the order of the document.
-/// document  well formed; of one that is not, nonsense is told.
+/// Of chat, Responses, Anthropic's messages, Gemini's contents, Cohere's chat and completions: members that are
+/// instructions or the user's own (role_names.h), turns whose role is system or developer, and turns whose role is
+/// user. Left out is what models and tools have said. In the order of the document.
+/// document  any bytes; of one that is not well formed, nonsense is told, which lies in it.
 void tell_role_texts(std::string_view document, RoleTextSink& sink);
 
 }  // namespace loom::llm

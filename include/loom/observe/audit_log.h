@@ -21,7 +21,8 @@ struct AuditFind {
     std::string_view side;      // 16: "request", "answer"
     std::string_view detector;  // 64: "pii", "prompt_injection", "content", "guard.lakera"
     std::string_view type;      // 64: "email"; an attack's rule; a category; what a guard says
-    std::string_view action;    // 16: what the conf wants done, "mask", "block", "log"
+    std::string_view
+        action;  // 16: what the conf wants done, "mask", "block", "log"; of a guard that failed "closed", "open"
     uint32_t count = 0;
     uint32_t offset_count = 0;
     std::array<uint64_t, offsets_max> offsets{};  // of the first, in bytes

@@ -41,7 +41,8 @@ struct ExternalGuardPlan {
     route::BreakerOptions breaker{.success_threshold = 1, .timeout_ms = 10'000, .restore_ms = 0};
     std::shared_ptr<route::Breaker> state = std::make_shared<route::Breaker>();  // all shards'
 
-    /// Of what it is sent: quotes and control characters take two to six bytes there.
+    /// Of what it is sent. Quotes, breaks and tabs take two bytes there; other control characters take six, so a text
+    /// of many of those is too large for it sooner.
     [[nodiscard]] size_t question_bytes_max() const noexcept { return 2 * text_bytes_max + 128 * 1024; }
     [[nodiscard]] uint32_t texts_max() const noexcept {
         return shape == GuardShape::moderations ? moderations_texts_max : webhook_texts_max;

@@ -36,7 +36,7 @@ struct AnomalyOptions {
     Money money_floor = 5'000'000'000'000;  // likewise
     uint32_t requests_floor = 20;           // in a window, below which nothing is told of errors and hours
     size_t consumers_max = 1'000;           // that are looked at by themselves; who is listed comes first
-    // Which are looked for.
+    // Which are told. Networks, models and hours are learned all the same.
     bool spend = true, errors = true, addresses = true, models = true, hours = true;
 };
 
@@ -57,11 +57,12 @@ class AnomalyDetector {
     using Save = std::function<void(const std::string& name, std::string_view bytes)>;
     /// Of each whose profile has changed since it was saved last.
     void save_changed(const Save& save);
-    /// False where the bytes are none of a profile of this version, or there is no place: it is learned anew. Of one
-    /// that was noted meanwhile, what was learned for longer stays.
+    /// False where the bytes are none of a profile of this version and window, and so are forgotten, or there is no
+    /// place: it is learned anew. Of one that was noted meanwhile, what was learned for longer stays.
     bool restore(std::string_view name, std::string_view bytes);
-    /// The names of those who were forgotten since the last call: nothing was heard of them for `forget_s`, or one who
-    /// is listed took the place of one whom only a token knows. One may be known again since.
+    /// The names of those who were forgotten since the last call: nothing was heard of them for `forget_s`, one who is
+    /// listed took the place of one whom only a token knows, or their bytes were of no use. One may be known again
+    /// since.
     [[nodiscard]] std::vector<std::string> take_forgotten();
     static constexpr uint64_t forget_s = 90 * 86'400;
 
@@ -82,6 +83,7 @@ class AnomalyDetector {
     void look(AnomalyProfile& profile, LimitScope scope, std::string_view name, const Activity& activity);
     void look_at_spend(const Work& work);
     void look_at_errors(const Work& work);
+    [[nodiscard]] bool is_outage() const noexcept;
     void look_at_address(const Work& work);
     void look_at_model(const Work& work);
     void look_at_hours(const Work& work);

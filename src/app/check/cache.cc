@@ -9,8 +9,8 @@ namespace {
 
 constexpr size_t semantic_parts = 8;  // an answer has room in one of them (cache::SemanticIndex)
 
-/// Of a provider whose type is known.
-void check_embeddings_of(Report& report, const char* key, const std::string& name, const std::string& model) {
+/// Of a provider whose type is known. asked  the model's name here: it may be mapped to the provider's own.
+void check_embeddings_of(Report& report, const char* key, const std::string& name, const std::string& asked) {
     const llm::ProviderType* const row =
         llm::find_provider_type(report.config.text(fmt::format("provider.{}.type", name)));
     if (row == nullptr) return;  // which is told of the provider
@@ -18,6 +18,8 @@ void check_embeddings_of(Report& report, const char* key, const std::string& nam
         return report.error(key, fmt::format("'{}' is the embedded provider, which answers no other texts' vectors: "
                                              "local needs none, or name another",
                                              config::printable(name)));
+    const std::string mapping = fmt::format("model_mapping.{}.{}", asked, name);
+    const std::string& model = report.config.has(mapping) ? report.config.text(mapping) : asked;
     if (!llm::embed_protocol_of(llm::type_for_model(*row, model), model))
         report.error(key,
                      fmt::format("'{}' has type {}, in whose protocol {} makes no vectors", config::printable(name),

@@ -21,13 +21,8 @@ void check_place(Report& report, const std::string& name) {
     if (!place) return report.error(url, place.error().what);
     if (!place->client.endpoint.tls && !is_loopback_host(place->client.endpoint.host))
         report.warning(url, "whoever is on the way reads prompts, and may say allow; use https://");
-    // Without terms of TLS nothing of what a plan holds is missing but those.
-    if (const auto plan = external_guard_plan(config, name); !plan) {
-        const auto key = fmt::format("security.guard.{}.thresholds", name);
-        const std::string_view text = plan.error();
-        const bool named = text.starts_with(key + ": ");
-        report.error(named ? key : url, named ? text.substr(key.size() + 2) : text);
-    }
+    if (const auto terms = moderation_terms(config, name); !terms)
+        report.error(fmt::format("security.guard.{}.thresholds", name), terms.error());
 }
 
 /// What means nothing for its type.

@@ -11,9 +11,11 @@ constexpr KeyRow rows[] = {
     {.pattern = "alerts.anomaly.enabled",
      .type = boolean,
      .default_text = "off",
-     .meaning = "on: what each consumer usually does is learned, and sudden changes are told: in the log, in "
-                "loom_anomaly_alerts_total, and to alerts.webhook.url. What is learned is kept in state.directory "
-                "(anomaly.db), if there is one",
+     .meaning =
+         "on: what each consumer usually does is learned, and sudden changes are told: in the log (ten lines in ten "
+         "seconds), in loom_anomaly_alerts_total, and to alerts.webhook.url. What is learned is kept in "
+         "state.directory "
+         "(anomaly.db), if there is one",
      .change = KeyChange::restart},
     {.pattern = "alerts.anomaly.kinds",
      .type = list,
@@ -36,7 +38,8 @@ constexpr KeyRow rows[] = {
      .type = duration,
      .default_text = "14d",
      .meaning = "how long a consumer is looked at before anything of it is told; two weeks, since weekends are unlike "
-                "other days",
+                "other days. And nothing is told of one before it was active, since half of that time, in one of 28 of "
+                "the windows that this time has: 12 by default",
      .change = KeyChange::restart,
      .range = "1s..90d"},
     {.pattern = "alerts.anomaly.factor",
@@ -71,7 +74,8 @@ constexpr KeyRow rows[] = {
     {.pattern = "alerts.anomaly.consumers",
      .type = integer,
      .default_text = "1000",
-     .meaning = "that are looked at each by itself, at 4 KiB each and as much again while it is kept; others are seen "
+     .meaning = "that are looked at each by itself, at 4 KiB each, and twice as much again while it is written to the "
+                "disk; others are seen "
                 "in the sum of all (loom_anomaly_unwatched_total). Who does nothing for 90 days makes room",
      .change = KeyChange::restart,
      .range = "1..100000"},

@@ -106,7 +106,8 @@ constexpr KeyRow rows[] = {
          "Vertex, Titan and Cohere on Bedrock. What it costs is booked to whoever asks. A text goes there as the "
          "guards have left it, and never out of its request's regions (.require_region) or to whom its rule does not "
          "name; without a vector a request is a miss. A provider that fails three times in a row rests, 1 s at first "
-         "and 30 s at most. Each embedder wants a similarity_threshold of its own. A change empties the index"},
+         "and 30 s at most; where it has one base URL and one key, after one 429 as well; and for as long as a 429 "
+         "says, 60 s at most. Each embedder wants a similarity_threshold of its own. A change empties the index"},
     {.pattern = "semantic_cache.embedding.model",
      .type = text,
      .meaning = "the provider's model that makes vectors, such as text-embedding-3-small: its own name, or one that is "

@@ -59,8 +59,10 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.guard.<name>.max_text",
      .type = size,
      .default_text = "256KiB",
-     .meaning = "the most text of one request that it is sent, whole: where there is more it is not asked, and has "
-                "failed. 2048 texts at most, and 1024 of moderations, whose answer has a result for each",
+     .meaning =
+         "the most text of one request that it is sent, whole: where there is more it is not asked, and has "
+         "failed. 2048 texts at most, and 1024 of moderations, whose answer has a result for each. In JSON it may take "
+         "twice that and 128 KiB: control characters take six bytes there",
      .range = "1KiB..4MiB"},
     {.pattern = "security.guard.<name>.max_in_flight",
      .type = integer,

@@ -546,7 +546,7 @@ std::span<const std::span<const KeyRow>> all_keys() {
         price_keys(),      model_price_keys(), tenant_rows,       identity_keys(),  introspection_keys(),
         rate_limit_keys(), ledger_keys(),      budget_keys(),     alert_keys(),     anomaly_keys(),
         upstream_rows,     http_rows,          io_rows,           observe_rows,     admin_rows,
-        security_keys(),   guard_keys(),       token_keys(),      cache_keys(),     later_keys(),
+        security_keys(),   guard_keys(),       token_keys(),      cache_keys(),
     };
     return tables;
 }

@@ -66,7 +66,4 @@ namespace loom::app {
 /// Rows of the keys that say how tokens are counted, and how many a request may take.
 [[nodiscard]] std::span<const KeyRow> token_keys();
 
-/// Rows of features that this version does not have: known, so that they are refused by name.
-[[nodiscard]] std::span<const KeyRow> later_keys();
-
 }  // namespace loom::app

@@ -147,7 +147,8 @@ constexpr KeyRow rows[] = {
      .type = list,
      .meaning =
          "marks that stand in what nobody is to be told (a system prompt, a document): an answer that holds one, "
-         "whatever its case, is refused with 400, a stream ends in front of it; 4 to 128 bytes each"},
+         "whatever the case of ASCII, is refused with 400, a stream ends in front of it; 4 to 128 bytes each, and "
+         "4096 in all"},
     {.pattern = "security.exfiltration.system_prompt",
      .type = choice,
      .default_text = "off",

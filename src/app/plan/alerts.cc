@@ -4,6 +4,7 @@
 
 #include "client_place.h"
 #include "loom/base/base64.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -13,19 +14,6 @@ using config::Config;
 constexpr size_t secret_bytes_min = 24;  // Standard Webhooks: 192 bits
 constexpr std::string_view secret_prefix = "whsec_";
 constexpr const char* ca_key = "alerts.webhook.tls.ca_file";
-
-uint64_t ms(const Config& config, std::string_view key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
-}
-
-/// Null after a message.
-net::TlsTrustPtr trust_of(const Config& config, TlsFiles& files, std::vector<std::string>& messages) {
-    std::string text;
-    const auto trust = files.trust(config.text(ca_key), text);
-    if (trust) return *trust;
-    messages.push_back(fmt::format("{}: {}", ca_key, text));
-    return nullptr;
-}
 
 }  // namespace
 
@@ -49,7 +37,7 @@ std::expected<Secret, std::string> parse_webhook_secret(std::string_view text) {
 void fill_alerts(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
     const std::string& url = config.text("alerts.webhook.url");
     if (url.empty()) return;
-    const auto trust = trust_of(config, files, messages);
+    const auto trust = files.trust_of_key(config, ca_key, messages);
     if (trust == nullptr) return;
     auto place = client_place(url, trust, PlainHttp::anywhere);
     if (!place) return messages.push_back(fmt::format("alerts.webhook.url: {}", place.error().what));
@@ -75,7 +63,7 @@ void fill_alerts(const Config& config, proxy::Plan& plan, TlsFiles& files, std::
 void renew_alerts(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
     if (plan.alerts == nullptr) return;
     auto renewed = std::make_shared<proxy::AlertPlan>(*plan.alerts);
-    renewed->endpoint.terms.trust = trust_of(config, files, messages);
+    renewed->endpoint.terms.trust = files.trust_of_key(config, ca_key, messages);
     plan.alerts = std::move(renewed);
 }
 

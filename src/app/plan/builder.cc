@@ -20,6 +20,7 @@
 #include "plan/identity.h"
 #include "plan/instances.h"
 #include "plan/introspection.h"
+#include "plan/milliseconds.h"
 #include "plan/owners.h"
 #include "plan/rate_limit.h"
 #include "plan/routing.h"
@@ -33,10 +34,6 @@ namespace {
 
 using config::Config;
 using Messages = std::vector<std::string>;
-
-uint64_t ms(const Config& config, std::string_view key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
-}
 
 net::SocketOptions socket_options(const Config& config) {
     const auto keepalive = std::chrono::duration_cast<std::chrono::seconds>(config.milliseconds("tcp.keepalive"));

@@ -1,5 +1,7 @@
 #include "plan/cache.h"
 
+#include "plan/milliseconds.h"
+
 namespace loom::app {
 namespace {
 
@@ -8,14 +10,10 @@ proxy::CacheScope scope_of(const std::string& word) noexcept {
     return word == "shared" ? proxy::CacheScope::shared : proxy::CacheScope::tenant;
 }
 
-uint64_t ms_of(const config::Config& config, const char* key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
-}
-
 std::shared_ptr<const proxy::SemanticPlan> semantic_plan(const config::Config& config) {
     auto plan = std::make_shared<proxy::SemanticPlan>();
     plan->bytes_max = config.bytes("semantic_cache.max_size");
-    plan->ttl_ms = ms_of(config, "semantic_cache.ttl");
+    plan->ttl_ms = ms(config, "semantic_cache.ttl");
     plan->similarity_min = static_cast<float>(config.decimal("semantic_cache.similarity_threshold"));
     plan->only_counts = config.boolean("semantic_cache.shadow");
     return plan;
@@ -29,9 +27,9 @@ std::shared_ptr<const proxy::CachePlan> cache_plan(const config::Config& config)
     auto plan = std::make_shared<proxy::CachePlan>();
     plan->bytes_max = config.bytes("cache.exact.max_size");
     plan->entry_bytes_max = config.bytes("cache.exact.max_entry");
-    plan->ttl_ms = ms_of(config, "cache.exact.ttl");
-    plan->stale_ms = ms_of(config, "cache.exact.stale");
-    plan->wait_ms = ms_of(config, "cache.exact.single_flight");
+    plan->ttl_ms = ms(config, "cache.exact.ttl");
+    plan->stale_ms = ms(config, "cache.exact.stale");
+    plan->wait_ms = ms(config, "cache.exact.single_flight");
     plan->scope = scope_of(config.text("cache.exact.scope"));
     if (is_semantic) plan->semantic = semantic_plan(config);
     return plan;

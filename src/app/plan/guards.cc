@@ -44,18 +44,17 @@ Secret lines_of(const Config& config, const std::string& name) {
     return lines;
 }
 
-/// Null after a message.
-net::TlsTrustPtr trust_of(const Config& config, const std::string& name, TlsFiles& files,
-                          std::vector<std::string>& messages) {
-    std::string text;
-    const std::string key = key_of(name, "tls.ca_file");
-    const auto trust = files.trust(config.text(key), text);
-    if (trust) return *trust;
-    messages.push_back(fmt::format("{}: {}", key, text));
-    return nullptr;
-}
-
 }  // namespace
+
+std::expected<guard::ModerationTerms, std::string> moderation_terms(const Config& config, const std::string& name) {
+    guard::ModerationTerms terms{.categories = config.list(key_of(name, "categories")), .thresholds = {}};
+    for (const std::string& text : config.list(key_of(name, "thresholds"))) {
+        auto threshold = threshold_of(text);
+        if (!threshold) return std::unexpected(std::move(threshold.error()));
+        terms.thresholds.push_back(std::move(*threshold));
+    }
+    return terms;
+}
 
 std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const Config& config,
                                                                          const std::string& name) {
@@ -77,12 +76,9 @@ std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const C
     plan.client.endpoint.idle_max = idle_connections_max;
     plan.lines = std::make_shared<const Secret>(lines_of(config, name));
     plan.model = config.text(key("model"));
-    plan.terms.categories = config.list(key("categories"));
-    for (const std::string& text : config.list(key("thresholds"))) {
-        auto threshold = threshold_of(text);
-        if (!threshold) return std::unexpected(fmt::format("{}: {}", key("thresholds"), threshold.error()));
-        plan.terms.thresholds.push_back(std::move(*threshold));
-    }
+    auto terms = moderation_terms(config, name);
+    if (!terms) return std::unexpected(fmt::format("{}: {}", key("thresholds"), terms.error()));
+    plan.terms = std::move(*terms);
     plan.is_closed = config.text(key("on_failure")) == "closed";
     plan.acts = config.text(key("action")) == "block";
     plan.text_bytes_max = static_cast<size_t>(config.bytes(key("max_text")));
@@ -90,17 +86,16 @@ std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const C
     return plan;
 }
 
-std::string external_guard_mark(const Config& config) {
-    std::string all;
-    for (const std::string& name : config.names("security.guard")) {
-        all += name + "\n";
+void mark_external_guards(const Config& config, Mark& mark) {
+    const auto names = config.names("security.guard");
+    mark.add_count(names.size());
+    for (const std::string& name : names) {
+        mark.add(name);
         for (const char* const word : {"url", "type", "on_failure", "action", "model"})
-            all += config.text(key_of(name, word)) + "\n";
-        for (const char* const word : {"categories", "thresholds"})
-            for (const std::string& one : config.list(key_of(name, word))) all += one + ",";
-        all += "\n";
+            mark.add(config.text(key_of(name, word)));
+        for (const char* const word : {"categories", "thresholds"}) mark.add_list(config.list(key_of(name, word)));
+        mark.add_count(static_cast<size_t>(config.bytes(key_of(name, "max_text"))));
     }
-    return all;
 }
 
 void fill_guards(const Config& config, proxy::GuardPlan& guards, observe::Metrics& metrics, TlsFiles& files,
@@ -111,7 +106,7 @@ void fill_guards(const Config& config, proxy::GuardPlan& guards, observe::Metric
             messages.push_back(std::move(plan.error()));
             continue;
         }
-        plan->client.endpoint.terms.trust = trust_of(config, name, files, messages);
+        plan->client.endpoint.terms.trust = files.trust_of_key(config, key_of(name, "tls.ca_file"), messages);
         plan->series = metrics.external_guard(name);
         guards.external.push_back(std::make_shared<const proxy::ExternalGuardPlan>(std::move(*plan)));
     }
@@ -122,7 +117,7 @@ void renew_guards(const Config& config, proxy::Plan& plan, TlsFiles& files, std:
     auto renewed = std::make_shared<proxy::GuardPlan>(*plan.guard);
     bool changes = false;
     for (auto& guard : renewed->external) {
-        const net::TlsTrustPtr trust = trust_of(config, guard->name, files, messages);
+        const net::TlsTrustPtr trust = files.trust_of_key(config, key_of(guard->name, "tls.ca_file"), messages);
         if (trust == guard->client.endpoint.terms.trust) continue;
         auto other = std::make_shared<proxy::ExternalGuardPlan>(*guard);
         other->client.endpoint.terms.trust = trust;

@@ -9,6 +9,7 @@
 #include "loom/observe/metrics.h"
 #include "loom/proxy/external_guard.h"
 #include "loom/proxy/plan.h"
+#include "plan/mark.h"
 #include "tls_files.h"
 
 namespace loom::app {
@@ -17,8 +18,12 @@ namespace loom::app {
 /// Errors  a line that names the key.
 [[nodiscard]] std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const config::Config& config,
                                                                                        const std::string& name);
+/// What counts of moderations.
+/// Errors  what is wrong with the key .thresholds.
+[[nodiscard]] std::expected<guard::ModerationTerms, std::string> moderation_terms(const config::Config& config,
+                                                                                  const std::string& name);
 /// Whatever may make another verdict of the same request.
-[[nodiscard]] std::string external_guard_mark(const config::Config& config);
+void mark_external_guards(const config::Config& config, Mark& mark);
 
 /// Behind the route's and fill_security().
 void fill_guards(const config::Config& config, proxy::GuardPlan& guards, observe::Metrics& metrics, TlsFiles& files,

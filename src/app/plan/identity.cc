@@ -172,14 +172,8 @@ std::vector<JwtSource> jwt_sources(const Config& config, TlsFiles& files, std::v
     for (const std::string& name : config.names("jwt")) {
         if (!fetches(jwt_keys_from(config, name))) continue;
         JwtSource source = source_of(config, name);
-        const std::string key = key_of(name, "tls.ca_file");
-        std::string text;
-        const auto trust = files.trust(config.text(key), text);
-        if (!trust) {
-            messages.push_back(fmt::format("{}: {}", key, text));
-            continue;
-        }
-        source.trust = *trust;
+        source.trust = files.trust_of_key(config, key_of(name, "tls.ca_file"), messages);
+        if (source.trust == nullptr) continue;
         sources.push_back(std::move(source));
     }
     return sources;

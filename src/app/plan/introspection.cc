@@ -70,17 +70,6 @@ void fill_credentials(const Config& config, const std::string& name, proxy::Intr
     plan.form = std::make_shared<const Secret>(std::move(form));
 }
 
-/// Null after a message.
-net::TlsTrustPtr trust_of(const Config& config, const std::string& name, TlsFiles& files,
-                          std::vector<std::string>& messages) {
-    std::string text;
-    const std::string key = key_of(name, "tls.ca_file");
-    const auto trust = files.trust(config.text(key), text);
-    if (trust) return *trust;
-    messages.push_back(fmt::format("{}: {}", key, text));
-    return nullptr;
-}
-
 }  // namespace
 
 std::expected<proxy::IntrospectionPlan, std::string> introspection_plan(const Config& config, const std::string& name) {
@@ -120,7 +109,7 @@ void fill_introspection(const Config& config, proxy::Plan& plan, TlsFiles& files
         if (!asked) messages.push_back(std::move(asked.error()));
         if (!options) messages.push_back(std::move(options.error()));
         if (!asked || !options) continue;
-        asked->client.endpoint.terms.trust = trust_of(config, name, files, messages);
+        asked->client.endpoint.terms.trust = files.trust_of_key(config, key_of(name, "tls.ca_file"), messages);
         issuer.options = std::move(*options);
         issuer.introspection = std::make_shared<const proxy::IntrospectionPlan>(std::move(*asked));
         issuer.allows_unknown = config.text(key_of(name, "unknown_consumers")) == "allow";
@@ -131,7 +120,7 @@ void fill_introspection(const Config& config, proxy::Plan& plan, TlsFiles& files
 void renew_introspection(const Config& config, proxy::Plan& plan, TlsFiles& files, std::vector<std::string>& messages) {
     for (proxy::JwtPlan& issuer : plan.jwt) {
         if (issuer.introspection == nullptr) continue;
-        const net::TlsTrustPtr trust = trust_of(config, issuer.name, files, messages);
+        const net::TlsTrustPtr trust = files.trust_of_key(config, key_of(issuer.name, "tls.ca_file"), messages);
         if (trust == issuer.introspection->client.endpoint.terms.trust) continue;
         auto renewed = std::make_shared<proxy::IntrospectionPlan>(*issuer.introspection);
         renewed->client.endpoint.terms.trust = trust;

@@ -14,6 +14,7 @@
 #include "plan/hold.h"
 #include "plan/instances.h"
 #include "plan/limits.h"
+#include "plan/milliseconds.h"
 #include "plan/mirror.h"
 #include "plan/sticky.h"
 #include "prices.h"
@@ -23,10 +24,6 @@ namespace {
 
 using config::Config;
 using Messages = std::vector<std::string>;
-
-uint64_t ms(const Config& config, std::string_view key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
-}
 
 route::Strategy strategy(std::string_view name) {
     return route::find_strategy(name).value_or(route::Strategy::priority);  // what is none was refused by its row

@@ -13,6 +13,7 @@
 #include "loom/llm/endpoint.h"
 #include "plan/custom_types.h"
 #include "plan/guards.h"
+#include "plan/mark.h"
 
 namespace loom::app {
 
@@ -50,12 +51,9 @@ proxy::InjectionAction injection_action_of(std::string_view text) {
 
 /// Whatever may make another answer of the same one.
 std::string mark_of(const config::Config& config) {
-    std::string all;
-    const auto add = [&all](std::string_view text) { all.append(fmt::format("{}:", text.size())).append(text); };
-    const auto add_list = [&](const std::vector<std::string>& list) {
-        all.append(fmt::format("{};", list.size()));
-        for (const std::string& one : list) add(one);
-    };
+    Mark mark;
+    const auto add = [&mark](std::string_view text) { mark.add(text); };
+    const auto add_list = [&mark](const std::vector<std::string>& list) { mark.add_list(list); };
     for (const char* const key :
          {"security.pii_detection.action", "security.pii_detection.mask", "security.pii_detection.hash_key"})
         add(config.text(key));
@@ -67,7 +65,7 @@ std::string mark_of(const config::Config& config) {
         add(config.has(own) ? config.text(own) : std::string());
     }
     const auto types = custom_types_of(config);
-    all.append(fmt::format("{};", types.size()));
+    mark.add_count(types.size());
     for (const guard::CustomType& type : types) {
         add_list(type.words);
         for (const std::string& text :
@@ -76,13 +74,13 @@ std::string mark_of(const config::Config& config) {
         const auto own = fmt::format("security.rule.{}.action", type.name);
         add(config.has(own) ? config.text(own) : std::string());
     }
-    add(external_guard_mark(config));
+    mark_external_guards(config, mark);
     add(config.text("security.exfiltration.links"));
     add(config.text("security.exfiltration.system_prompt"));
     for (const char* const key : {"security.exfiltration.allowed_hosts", "security.exfiltration.canary"})
         add_list(config.list(key));
     add(config.boolean("security.dry_run") ? "dry" : "");
-    const Sha256 digest = sha256(all);
+    const Sha256 digest = sha256(mark.text());
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "loom/net/address.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -17,10 +18,6 @@ bool take_word(std::string_view& text, std::string_view word) {
     if (!text.starts_with(word)) return false;
     text.remove_prefix(word.size());
     return true;
-}
-
-uint64_t ms(const config::Config& config, std::string_view key) {
-    return static_cast<uint64_t>(config.milliseconds(key).count());
 }
 
 }  // namespace

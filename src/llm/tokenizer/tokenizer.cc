@@ -44,14 +44,6 @@ bool is_of(std::string_view model, std::string_view prefix) noexcept {
            std::string_view("-.:").find(model[prefix.size()]) != std::string_view::npos;
 }
 
-/// How many bytes of a JSON string the escape at its beginning is; a pair of surrogates is one.
-size_t escape_bytes(std::string_view raw) noexcept {
-    if (raw.size() < 2 || raw[1] != 'u') return 2;
-    const bool is_high =
-        raw.size() > 3 && (raw[2] | 0x20) == 'd' && std::string_view("89abAB").find(raw[3]) != raw.npos;
-    return is_high && raw.size() >= 12 && raw[6] == '\\' && raw[7] == 'u' ? 12 : 6;
-}
-
 }  // namespace
 
 std::optional<SplitPattern> split_pattern(std::string_view name) noexcept {
@@ -85,7 +77,6 @@ size_t Tokenizer::token_count() const noexcept { return ranks_->size(); }
 size_t Tokenizer::memory_bytes() const noexcept { return ranks_->memory_bytes(); }
 
 struct TokenCounter::Scratch {
-    static constexpr size_t escape_bytes_max = 12;
     std::array<char, piece_bytes_max> window;
     MergeScratch merge;
 };
@@ -118,7 +109,7 @@ class TokenCounter::Run {
     }
 
   private:
-    [[nodiscard]] bool is_full() const noexcept { return scratch_.window.size() - used_ < Scratch::escape_bytes_max; }
+    [[nodiscard]] bool is_full() const noexcept { return scratch_.window.size() - used_ < escape_bytes_max; }
 
     void fill() noexcept {
         while (!left_.empty() && !is_full()) {
@@ -137,7 +128,7 @@ class TokenCounter::Run {
         left_.remove_prefix(bytes);
     }
     void take_escape() noexcept {
-        const size_t raw_bytes = std::min(escape_bytes(left_), left_.size());
+        const size_t raw_bytes = escape_bytes(left_);
         const size_t bytes = unescape(left_.substr(0, raw_bytes), scratch_.window.data() + used_);
         if (bytes == bad_text) return take(1);
         used_ += static_cast<uint32_t>(bytes);
