@@ -127,14 +127,12 @@ std::string list(std::string_view name, std::string_view of, const std::vector<U
     return out + "]";
 }
 
-/// What the month comes to at the pace of its days so far, where it is the one at hand: with a comma behind, or
-/// nothing. Before its first day is over, that day stands for itself.
+/// What the month comes to, where it is the one at hand: with a comma behind, or nothing.
 std::string projection(const UsageSums& sums, const Period& period) {
     const uint64_t now_s = wall_us() / 1'000'000, from_s = static_cast<uint64_t>(period.from) * 86'400;
     const uint64_t behind_s = static_cast<uint64_t>(period.to + 1) * 86'400;
     if (period.from == period.to || now_s < from_s || now_s >= behind_s) return {};
-    const uint64_t passed_s = std::max<uint64_t>(now_s - from_s, 86'400), all_s = behind_s - from_s;
-    const auto whole = [&](unsigned __int128 so_far) { return so_far * all_s / passed_s; };
+    const auto whole = [&](unsigned __int128 so_far) { return month_at_pace(so_far, from_s, behind_s, now_s); };
     const unsigned __int128 cost = whole(sums.cost);
     return fmt::format(R"("projection":{{"requests":{},"tokens":{},"cost_estimate":"{}","cost":"{}"}},)",
                        static_cast<uint64_t>(whole(sums.requests)), static_cast<uint64_t>(whole(sums.total())),
@@ -213,6 +211,10 @@ LocalAnswer show_all(store::UsageStore& usage, const Period& period, const std::
 }
 
 }  // namespace
+
+unsigned __int128 month_at_pace(unsigned __int128 so_far, uint64_t from_s, uint64_t behind_s, uint64_t now_s) noexcept {
+    return so_far * (behind_s - from_s) / std::max<uint64_t>(now_s - from_s, 86'400);
+}
 
 bool is_usage(std::string_view path) noexcept {
     return path.starts_with(usage_path) && (path.size() == usage_path.size() || path[usage_path.size()] == '/');

@@ -166,12 +166,13 @@ class RequestNames {
     }
 
     /// Of a response's input or a conversation's items. It stands for one that is stored where it says so, where it
-    /// says nothing but an id, and where it is a reasoning without the reasoning.
+    /// says nothing but an id, and where it is a reasoning without the reasoning, or an image without the image.
+    /// Source  OpenAI, "Image generation", multi-turn editing by an image's id.
     bool item() {
         Range id;
         // Of two types, a server may take either.
-        bool typed = false, untyped = false, reference = false, reasoning = false;
-        bool has_role = false, has_secret = false;
+        bool typed = false, untyped = false, reference = false, reasoning = false, image = false;
+        bool has_role = false, has_secret = false, has_image = false;
         const bool good = cursor_.each_member([&](Range key) {
             const PlainKey plain(inside(cursor_.text(), key));
             const std::string_view name = plain.view();
@@ -187,16 +188,19 @@ class RequestNames {
                 untyped |= type.empty();
                 reference |= type == "item_reference";
                 reasoning |= type == "reasoning";
+                image |= type == "image_generation_call";
                 return true;
             }
             untyped |= name == "type";
             has_role |= name == "role";
             has_secret |= name == "encrypted_content" && cursor_.peek() == '"';
+            has_image |= name == "result" && cursor_.peek() == '"';
             return member(name);
         });
         if (!good || id.absent()) return good;
         const bool bare = (!typed || untyped) && !has_role;
-        return bare || (reasoning && !has_secret) || reference ? note(K::item, id) : true;
+        const bool stored = bare || reference || (reasoning && !has_secret) || (image && !has_image);
+        return stored ? note(K::item, id) : true;
     }
 
     bool note(K kind, Range quoted) {

@@ -41,6 +41,14 @@ bool is_own(LimitScope scope) noexcept {
 
 }  // namespace
 
+/// Ahead, so that this is rare; what is taken and not used comes back at its end.
+void ClientLimits::extend_limits(uint64_t now_ms, uint64_t tokens) noexcept {
+    tenant::LimitRefusal why;
+    const bool has_room = taken.extend(now_ms, tokens - taken.reserved() + extension_tokens, why);
+    // Of a limit that is less than so many, extend has taken all of it and no more.
+    taken.overdraw(now_ms, has_room ? tokens : tokens + overdraft_tokens);
+}
+
 /// By whom it comes, before it is known who that is: guesses at keys are requests too.
 Result<void> ClientQuota::enter_address() {
     const RateLimitPlan* const limits = x_.plan().rate_limits.get();
@@ -197,6 +205,12 @@ size_t ClientQuota::consumer_ix() const noexcept {
 
 /// What an attempt's answer says that it took.
 void ClientQuota::note_used(const llm::Usage& usage) noexcept { x_.limited_->tokens_used += told_tokens(usage); }
+
+/// What a session has told by now. It is not ended by its limits, and whoever comes next waits for what it takes.
+void ClientQuota::note_session(const llm::Usage& usage) noexcept {
+    if (x_.limited_ == nullptr) return;
+    x_.limited_->note_tokens(x_.services_.shard().timers().now_ms(), x_.limited_->tokens_used + told_tokens(usage));
+}
 
 /// A part of an answer that its client has, and that another provider goes on with: it tells of no more than it has
 /// said by then, often of nothing.

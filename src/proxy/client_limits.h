@@ -29,21 +29,18 @@ struct ClientLimits {
     bool input_counted = false;    // tokens_input are no guess
     bool of_model = false;         // the model's limit is the one that was entered last
     bool budgets_extend = true;    // until there is no more to be had
-    bool extends = true;           // likewise, of its limits
 
     uint64_t none_left_since_ms = 0;  // of a budget, as far as is known; 0: not so
 
     static constexpr uint64_t extension_tokens = 256;
+    static constexpr uint64_t overdraft_tokens = 16;    // of a limit that has no room for so many: ahead, likewise
     static constexpr uint64_t lease_wait_ms = 500;      // for others to give back what they have of a budget
     static constexpr uint64_t unheld_tokens_max = 256;  // that pass meanwhile
     /// It has taken so many tokens, its prompt's among them: where they outgrow what was reserved, more is taken, so
-    /// that others see what is being used. False once its budgets have no more for it; rate limits that have none book
-    /// the rest at its end.
+    /// that others see what is being used. False once its budgets have no more for it. Rate limits never end a stream:
+    /// where they have no room it is booked over them, as it is used, and whoever comes next waits the longer.
     [[nodiscard]] bool note_output(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
-        if (extends && taken.reserved() != 0 && tokens >= taken.reserved()) {
-            tenant::LimitRefusal why;
-            extends = taken.extend(now_ms, extension_tokens, why) || why.lack == tenant::LeaseLack::drawing;
-        }
+        note_tokens(now_ms, tokens);
         while (budgets_extend && !budgets.empty() && tokens >= tokens_held) {
             if (extend_budgets(unix_s)) {
                 none_left_since_ms = 0;
@@ -54,8 +51,13 @@ struct ClientLimits {
         }
         return budgets_extend;
     }
+    /// The same, of rate limits alone.
+    void note_tokens(uint64_t now_ms, uint64_t tokens) noexcept {
+        if (taken.reserved() != 0 && tokens >= taken.reserved()) extend_limits(now_ms, tokens);
+    }
 
   private:
+    void extend_limits(uint64_t now_ms, uint64_t tokens) noexcept;
     /// For a lease: more is drawn in a moment, where there is any.
     [[nodiscard]] bool may_wait(uint64_t now_ms, int64_t unix_s, uint64_t tokens) noexcept {
         if (!budgets.awaits_lease(unix_s, 1, event_cost)) return false;
@@ -92,6 +94,7 @@ class ClientQuota {
     void leave_model(const Error& why) noexcept;
     [[nodiscard]] uint64_t output_to_expect(const llm::Request& request) const noexcept;
     void note_used(const llm::Usage& usage) noexcept;
+    void note_session(const llm::Usage& usage) noexcept;
     void note_cut() noexcept;
     void leave() noexcept;
     void take_from(Exchange& from) noexcept;

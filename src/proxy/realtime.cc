@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "client_connection.h"
+#include "client_limits.h"
 #include "exchange.h"
 #include "header_policy.h"
 #include "loom/base/crypto.h"
@@ -117,7 +118,9 @@ MessageReader::Wish Realtime::look_at_front(std::string_view front) noexcept {
     return Wish::more;
 }
 
-void Realtime::on_message(std::string_view message) { (void)exchange_.services_.realtime_reader.read(message, usage_); }
+void Realtime::on_message(std::string_view message) {
+    if (exchange_.services_.realtime_reader.read(message, usage_)) ClientQuota(exchange_).note_session(usage_);
+}
 
 /// An event that the embedded model has said.
 void Realtime::count(std::string_view event) noexcept {

@@ -33,6 +33,13 @@ std::string_view cookie_of(const http::RequestHead& head, std::string_view name)
     return {};
 }
 
+/// As Exchange::tenant() tells tenants apart, without a text to keep.
+uint64_t hash_of_tenant(const tenant::Consumer* consumer, uint64_t seed) noexcept {
+    if (consumer == nullptr) return seed;
+    if (!consumer->is_listed()) return hash64(consumer->name, hash64(consumer->issuer, seed + 2));
+    return consumer->tenant.empty() ? hash64(consumer->name, seed) : hash64(consumer->tenant, seed + 1);
+}
+
 }  // namespace
 
 /// What only the head tells.
@@ -73,13 +80,16 @@ std::string_view Exchange::user_of(const llm::Request& request) const noexcept {
 }
 
 /// OpenAI looks its cache up by this beside the prompt's own beginning, and sends requests of one key to one machine.
+/// Each tenant has keys of its own: how much of a prompt was cached is told in its answer's usage, and would say that
+/// another has asked the same.
 void Exchange::add_cache_key() {
     const llm::Request& request = draft_->request;
     const bool takes_key = endpoint_ == llm::Endpoint::chat_completions || endpoint_ == llm::Endpoint::responses;
     if (!takes_key || translated_ != nullptr || provider_->type->name != "openai" || !request.cache_key_range.absent())
         return;
     std::array<char, cache_key_prefix.size() + 16> key;
-    const uint64_t hash = llm::hash_prompt_prefix(request, document(), plan().sticky.prefix_bytes);
+    const uint64_t hash =
+        hash_of_tenant(consumer_, llm::hash_prompt_prefix(request, document(), plan().sticky.prefix_bytes));
     fmt::format_to(key.data(), "{}{:016x}", cache_key_prefix, hash);
     (void)llm::put_prompt_cache_key(draft_->edits, request, document(), text_.keep({key.data(), key.size()}));
 }

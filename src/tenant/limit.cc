@@ -88,14 +88,17 @@ bool Admission::take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why)
                     give_back_tokens(passes_[taken], of.cost(tokens));
             return false;
         }
-        const uint64_t units = terms.cost(tokens);
-        if (pass.tokens == 0) pass.first_slice = *slice;
-        pass.last_tokens = pass.tokens != 0 && pass.token_slice == *slice ? pass.last_tokens + units : units;
-        pass.token_slice = *slice;
-        pass.tokens += units;
+        note_taken(pass, *slice, terms.cost(tokens));
     }
     why = {};
     return true;
+}
+
+void Admission::note_taken(Pass& pass, uint32_t slice, uint64_t units) noexcept {
+    if (pass.tokens == 0) pass.first_slice = slice;
+    pass.last_tokens = pass.tokens != 0 && pass.token_slice == slice ? pass.last_tokens + units : units;
+    pass.token_slice = slice;
+    pass.tokens += units;
 }
 
 /// The latest first: they count the longest. What is older than those goes by the reservation's slice.
@@ -116,6 +119,17 @@ bool Admission::reserve(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noe
 
 bool Admission::extend(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept {
     return reserve(now_ms, tokens, why);
+}
+
+void Admission::overdraw(uint64_t now_ms, uint64_t tokens_used) noexcept {
+    for (size_t i = 0; i < count_; ++i) {
+        Pass& pass = passes_[i];
+        const WindowTerms& terms = pass.of->terms.tokens;
+        if (!terms.limits() || tokens_used <= pass.tokens) continue;
+        const uint64_t units = tokens_used - pass.tokens;
+        note_taken(pass, pass.row.tokens->charge(terms, now_ms, units), units);
+    }
+    if (counts_tokens()) reserved_ = std::max(reserved_, tokens_used);
 }
 
 void Admission::leave(uint64_t now_ms, uint64_t tokens_used) noexcept {

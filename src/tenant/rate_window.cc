@@ -116,10 +116,12 @@ std::optional<uint32_t> RateWindow::take(const WindowTerms& terms, uint64_t now_
     }
 }
 
-void RateWindow::charge(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
+uint32_t RateWindow::charge(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept {
     const uint64_t at = slice_at(terms, now_ms);
     uint64_t open = open_.load(std::memory_order_acquire);
-    while (!advance(open, current_of(at, open), std::min(units, units_max))) {
+    for (;;) {
+        const uint32_t slice = current_of(at, open);
+        if (advance(open, slice, std::min(units, units_max))) return slice;
     }
 }
 

@@ -88,7 +88,9 @@ TEST(PlanGuards, AreClosedAndActWhereNothingIsSaid) {
 
 TEST(PlanGuards, AnotherGuardIsAnotherMark) {
     const auto mark = [](const std::string& text) {
-        return external_guard_mark(*config::load_text(basis + text).config);
+        Mark mark;
+        mark_external_guards(*config::load_text(basis + text).config, mark);
+        return mark.text();
     };
     EXPECT_NE(mark(""), mark(lakera));
     EXPECT_NE(mark(openai), mark(openai + "security.guard.openai.thresholds = hate:0.5\n"));

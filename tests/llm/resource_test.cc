@@ -133,6 +133,11 @@ TEST(ResourceReader, AnItemThatStandsForAStoredOneIsNamed) {
         EXPECT_EQ(named(R"({"input":[{"id":"msg_1",)" + std::string(types) + "}]}"), (Names{{K::item, "msg_1"}}))
             << types;
     EXPECT_EQ(named(R"({"input":[{"type":"reasoning","id":"rs_1","summary":[]}]})"), (Names{{K::item, "rs_1"}}));
+    EXPECT_EQ(named(R"({"input":[{"type":"image_generation_call","id":"ig_1"}]})"), (Names{{K::item, "ig_1"}}));
+    EXPECT_EQ(named(R"({"input":[{"type":"image_generation_call","id":"ig_1","result":null}]})"),
+              (Names{{K::item, "ig_1"}}));
+    EXPECT_EQ(named(R"({"input":[{"type":"image_generation_call","id":"ig_1","result":"iVBORw0="}]})"), Names{})
+        << "it brings its image";
     EXPECT_EQ(named(R"({"input":[{"id":"a","id":"b","type":"item_reference"}]})"),
               (Names{{K::item, "a"}, {K::item, "b"}}));
     EXPECT_EQ(named(R"({"input":[{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"x"},)"

@@ -23,6 +23,12 @@ const Operation* SimRing::find(int fd, Op op) const noexcept {
     return const_cast<SimRing*>(this)->operation_of(fd, op);
 }
 
+const Operation* SimRing::oldest(Op op) const noexcept {
+    for (const Operation& one : operations_)
+        if (one.op == op) return &one;
+    return nullptr;
+}
+
 bool SimRing::is_closed(int fd) const noexcept {
     return std::find(closed_.begin(), closed_.end(), fd) != closed_.end();
 }

@@ -47,6 +47,8 @@ class SimRing final : public io::Ring {
 
     // What it was asked for.
     [[nodiscard]] const Operation* find(int fd, Op op) const noexcept;
+    /// The oldest of its kind, of any descriptor.
+    [[nodiscard]] const Operation* oldest(Op op) const noexcept;
     [[nodiscard]] bool in_flight(int fd, Op op) const noexcept { return find(fd, op) != nullptr; }
     [[nodiscard]] bool is_closed(int fd) const noexcept;
     [[nodiscard]] size_t free_buffer_count() const noexcept { return free_.free_count(); }

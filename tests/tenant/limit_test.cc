@@ -182,6 +182,73 @@ TEST(Admission, WhatWasUsedBeyondWhatWasReservedIsBooked) {
     EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 100'000), 7u) << "of what reads no body, too";
 }
 
+/// A stream that goes on where its window has no room for it is not ended: others wait for what it takes as it takes
+/// it, and what is settled is what was used, once.
+TEST(Admission, WhatIsOverdrawnCountsAsItIsUsed) {
+    const Limit limit = limit_of(LimitScope::consumer, {.tokens = 1'000});
+    const Limit wide = limit_of(LimitScope::global, {.tokens = 100'000});
+    Admission stream;
+    LimitRefusal why;
+    ASSERT_TRUE(enter(stream, limit, 0, why));
+    ASSERT_TRUE(enter(stream, wide, 0, why));
+    ASSERT_TRUE(stream.reserve(0, 900, why));
+    ASSERT_FALSE(stream.extend(10'000, 256, why));
+    stream.overdraw(10'000, 1'100);
+    EXPECT_EQ(stream.reserved(), 1'100u);
+    stream.overdraw(20'000, 1'400);
+    stream.overdraw(20'000, 1'300);
+    EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 20'000), 1'400u);
+    EXPECT_EQ(wide.tokens->used(wide.terms.tokens, 20'000), 1'400u);
+    Admission other;
+    ASSERT_TRUE(enter(other, limit, 63'000, why));
+    EXPECT_FALSE(other.reserve(63'000, 501, why)) << "500 of the last minute are the stream's";
+    EXPECT_TRUE(other.reserve(63'000, 500, why));
+    stream.leave(63'000, 1'400);
+    other.leave(63'000, 500);
+    EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 63'000), 1'000u) << "nobody is kept out at the end by old tokens";
+    EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 90'000), 500u);
+}
+
+TEST(Admission, WhatWasOverdrawnAndNotUsedComesBack) {
+    const Limit limit = limit_of(LimitScope::consumer, {.tokens = 1'000});
+    Admission stream;
+    LimitRefusal why;
+    ASSERT_TRUE(enter(stream, limit, 0, why));
+    ASSERT_TRUE(stream.reserve(0, 1'000, why));
+    stream.overdraw(5'000, 1'600);
+    stream.leave(6'000, 1'200);
+    EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 6'000), 1'200u);
+    Admission unlimited;
+    const Limit other = limit_of(LimitScope::team, {.requests = 5});
+    ASSERT_TRUE(enter(unlimited, other, 0, why));
+    unlimited.overdraw(0, 500);
+    EXPECT_EQ(unlimited.reserved(), 0u) << "no limit of it counts tokens";
+    unlimited.abandon();
+}
+
+/// What counts while streams run on many threads is what they have used, and what is left when all are over is that.
+TEST(AdmissionThreads, WhatIsOverdrawnIsExact) {
+    for (const unsigned threads_count : {1u, 2u, 8u}) {
+        const Limit limit = limit_of(LimitScope::consumer, {.tokens = 2'000});
+        std::vector<std::thread> threads;
+        for (unsigned t = 0; t < threads_count; ++t)
+            threads.emplace_back([&] {
+                for (int i = 0; i < 200; ++i) {
+                    Admission stream;
+                    LimitRefusal why;
+                    ASSERT_TRUE(enter(stream, limit, 1'000, why));
+                    (void)stream.reserve(1'000, 5, why);
+                    for (uint64_t tokens = 10; tokens <= 100; tokens += 10)
+                        if (!stream.extend(1'000, 10, why)) stream.overdraw(1'000, tokens);
+                    stream.leave(1'000, 100);
+                }
+            });
+        for (std::thread& one : threads) one.join();
+        EXPECT_EQ(limit.tokens->used(limit.terms.tokens, 1'000), threads_count * 200u * 100u);
+        EXPECT_EQ(limit.level->concurrent.load(), 0u);
+    }
+}
+
 /// Random interleavings of requests that reserve, extend, end and break off: what is held and spent is within the limit
 /// at each step, as long as none uses more than it holds; and in the end only what was spent counts.
 TEST(Admission, Property_HeldAndSpentAreWithinTheLimit) {

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "websocket.h"
 
 namespace loom::wire {
 namespace {
@@ -439,6 +440,85 @@ TEST_F(TokenRate, WhatAStreamTakesBeyondItsReservationCountsWhileItRuns) {
     gate.open();
     EXPECT_TRUE(reader.reader().read_rest().is_whole());
     EXPECT_EQ(used(), 21);
+}
+
+class TokenRateShards : public TokenRate, public testing::WithParamInterface<int> {};
+
+/// Streams that outgrow the whole window: they are not ended, whoever comes meanwhile waits for what they have used by
+/// then, on whichever shard, and what counts at the end is what they report.
+TEST_P(TokenRateShards, AStreamOverItsWindowCountsAsItRuns_AndIsNotEnded) {
+    conf.set("loop.shards", std::to_string(GetParam())).set("rate_limit.token_rate.limit", "400");
+    Gate grow, end;
+    start([&](UpstreamConnection& connection) {
+        while (connection.read_request()) {
+            connection.send(sse_head);
+            for (int i = 0; i < 50; ++i) connection.send(chunk(delta_event("word ")));
+            grow.wait();
+            for (int i = 0; i < 700; ++i) connection.send(chunk(delta_event("word ")));
+            end.wait();
+            connection.send(chunk(R"(data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o",)"
+                                  R"("choices":[],"usage":{"prompt_tokens":9,"completion_tokens":891,)"
+                                  R"("total_tokens":900}})"
+                                  "\n\n" +
+                                  done_event) +
+                            std::string(last_chunk));
+        }
+    });
+    const std::string body = R"({"model":"gpt-4o","stream":true,"stream_options":{"include_usage":true},)"
+                             R"("max_tokens":9,"messages":[{"role":"user","content":"Hi"}]})";
+    std::vector<RawClient> streams;
+    for (int i = 0; i < 3; ++i) {
+        streams.push_back(client());
+        streams.back().send(chat_request(body));
+        ASSERT_EQ(streams.back().reader().start_response().status(), 200);
+    }
+    wait_until("what has passed", [&] { return used_now() >= 150; });
+    EXPECT_LE(used_now(), 400 + 3 * 100) << "the window's room, and what is used beyond it";
+    grow.open();
+    wait_until("all three to be over the window", [&] { return used_now() >= 3 * 700; });
+    EXPECT_LE(used_now(), 3 * (750 * 5 / 4 + 256 + 50));
+    for (int i = 0; i < 4; ++i) {
+        const Message over = expect_refused("rate_limit.token_rate.limit is 400 tokens in 60s", chat_request(modest));
+        EXPECT_GT(std::stoi(std::string(over.head.value("retry-after"))), 30);
+    }
+    end.open();
+    for (RawClient& one : streams) {
+        const Message whole = one.reader().read_rest();
+        EXPECT_TRUE(whole.is_whole());
+        EXPECT_TRUE(contains(whole.body, "[DONE]"));
+    }
+    EXPECT_EQ(used(), 3 * 900) << "what was used, once";
+}
+
+INSTANTIATE_TEST_SUITE_P(Shards, TokenRateShards, testing::Values(1, 2, 8));
+
+/// Nor is a session: what it tells that it took counts as soon as it does.
+TEST_F(TokenRate, WhatASessionTakesCountsWhileItIsOpen) {
+    conf.set("rate_limit.token_rate.limit", "5000").set("provider.mock.models", "gpt-realtime, gpt-4o");
+    Gate end;
+    start([&](UpstreamConnection& connection) {
+        if (auto session = accept_websocket(connection, "")) {
+            for (int i = 0; i < 3; ++i)
+                session->send(opcode::text,
+                              R"({"type":"response.done","response":{"id":"r","status":"completed","usage":)"
+                              R"({"total_tokens":3000,"input_tokens":1000,"output_tokens":2000}}})");
+            end.wait();
+            session->send_close(1000);
+            (void)session->read_close();
+        }
+    });
+    RawClient one = client();
+    one.send(upgrade_request("/v1/realtime?model=gpt-realtime", auth_header()));
+    ASSERT_EQ(one.reader().start_response(true).status(), 101);
+    wait_until("what it has taken", [&] { return used_now() >= 9'000; });
+    EXPECT_LE(used_now(), 9'000 + 256);
+    expect_refused("rate_limit.token_rate.limit is 5000 tokens", chat_request(modest));
+    WebSocketEnd session(one.fd(), WebSocketEnd::Role::client, std::string(one.reader().unread()));
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(contains(session.read().payload, "response.done"));
+    end.open();
+    EXPECT_EQ(session.read_close(), 1000);
+    session.send_close(1000);
+    EXPECT_EQ(used(), 9'000);
 }
 
 TEST_F(TokenRate, AClientThatLeavesPaysWhatWasReserved) {

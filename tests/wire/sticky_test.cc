@@ -192,6 +192,26 @@ TEST_F(Sticky, OpenAIGetsACacheKeyThatStaysForTheConversation) {
     EXPECT_EQ(upstream().request(2).body, own);
 }
 
+/// What was cached of a prompt is told in its answer's usage: nobody learns that another tenant has asked the same.
+TEST_F(Sticky, CacheKeysOfOnePromptAreEachTenantsOwn) {
+    conf.set("routing.sticky.prompt_cache_key", "on").set("routing.providers", "mock");
+    for (const auto& [name, tenant] :
+         {std::pair{"one", "acme"}, std::pair{"two", "acme"}, std::pair{"three", "globex"}, std::pair{"acme", ""}})
+        conf.set(std::string("consumer.") + name + ".api_key", std::string("sk-of-") + name)
+            .set(std::string("consumer.") + name + ".tenant", tenant);
+    start(answer_always(answer(chat_answer)));
+    std::vector<std::string> keys;
+    for (const char* const name : {"one", "two", "three", "acme"}) {
+        const std::string lines =
+            std::string("Authorization: Bearer sk-of-") + name + "\r\nContent-Type: application/json\r\n";
+        EXPECT_EQ(ask(request("POST", "/v1/chat/completions", lines, chat_body)).status(), 200);
+        keys.push_back(json_text(upstream().last_request().body, "prompt_cache_key"));
+    }
+    EXPECT_EQ(keys[0], keys[1]);
+    EXPECT_NE(keys[0], keys[2]);
+    EXPECT_NE(keys[0], keys[3]) << "a consumer that is called as a tenant is";
+}
+
 /// What is left out of the client's document moves all behind it.
 TEST_F(Sticky, ACacheKeyStandsInAChangedDocumentToo) {
     conf.set("routing.sticky.prompt_cache_key", "on").set("routing.providers", "mock");

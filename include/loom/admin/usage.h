@@ -11,6 +11,7 @@
 // Where several Looms share a store, sums are of all of them, and "shared" says how far the others' are known.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string_view>
 
@@ -23,6 +24,11 @@ namespace loom::admin {
 inline constexpr std::string_view usage_path = "/ai/usage";
 
 [[nodiscard]] bool is_usage(std::string_view path) noexcept;
+
+/// What a month, [from_s, behind_s) in seconds since 1970, comes to at the pace of its days so far, at a time within
+/// it. Before its first day is over, that day stands for itself.
+[[nodiscard]] unsigned __int128 month_at_pace(unsigned __int128 so_far, uint64_t from_s, uint64_t behind_s,
+                                              uint64_t now_s) noexcept;
 
 /// JSON, or an error as JSON: 400 for a period that is none, 404 for a consumer that neither the conf nor the ledger
 /// knows, 503 where the database cannot be read.

@@ -95,6 +95,9 @@ class Admission {
     [[nodiscard]] bool reserve(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
     /// The same, for more of them: `why` one of them has no room, or no lease at the moment.
     [[nodiscard]] bool extend(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
+    /// It has taken so many by now, its reservation among them, and goes on: what of them was not taken of each limit
+    /// is booked at once, over the limit too, so that others wait for it as soon as it is used.
+    void overdraw(uint64_t now_ms, uint64_t tokens_used) noexcept;
     /// It is over, and took so many tokens: what was not used is given back, what is more is booked. Again is nothing.
     void leave(uint64_t now_ms, uint64_t tokens_used) noexcept;
     /// It was refused: nothing of it counts.
@@ -123,6 +126,7 @@ class Admission {
         uint32_t first_slice;  // of the reservation
     };
     [[nodiscard]] bool take_tokens(uint64_t now_ms, uint64_t tokens, LimitRefusal& why) noexcept;
+    static void note_taken(Pass& pass, uint32_t slice, uint64_t units) noexcept;
     static void give_back_tokens(Pass& pass, uint64_t units) noexcept;
     static void abandon(Pass& pass) noexcept;
 

@@ -43,8 +43,9 @@ class RateWindow {
     [[nodiscard]] std::optional<uint32_t> take(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
     /// What was taken in this slice and not used: it is there at once for others, as far as it still counts.
     void give_back(uint32_t slice, uint64_t units) noexcept;
-    /// What was used beyond what was taken, all of it, over the limit too: nobody takes more until it has gone by.
-    void charge(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
+    /// What was used beyond what was taken, all of it, over the limit too: nobody takes more until it has gone by. The
+    /// slice that it counts in, as take's.
+    uint32_t charge(const WindowTerms& terms, uint64_t now_ms, uint64_t units) noexcept;
 
     /// What counts now. May be more than the limit: after a charge, or where the limit was higher before.
     [[nodiscard]] uint64_t used(const WindowTerms& terms, uint64_t now_ms) const noexcept;
