@@ -61,8 +61,8 @@ LocalAnswer answer(const ApiOptions& options, const LocalRequest& request) {
                                     static_cast<int64_t>(wall_us() / 1'000'000))};
     if (path == openapi_path) return {.body = std::string(openapi_document())};
     if (is_usage(path)) {
-        if (options.usage != nullptr)
-            return show_usage(*options.usage, *options.plan(), shared_facts(options), request);
+        if (options.usage.usage != nullptr)
+            return show_usage(options.usage, options.plan(), shared_facts(options), request);
         return refuse(404, "nothing is booked here: set token_accounting.enabled = on", llm::error_type::not_found,
                       "not_found");
     }

@@ -4,80 +4,110 @@
 
 #include <algorithm>
 #include <charconv>
-#include <chrono>
+#include <iterator>
 #include <optional>
 
 #include "answers.h"
 #include "loom/base/clock.h"
 #include "loom/base/timestamp.h"
 #include "loom/llm/error.h"
+#include "loom/store/usage_period.h"
+#include "query.h"
 
 namespace loom::admin {
 namespace {
 
 using proxy::LocalAnswer;
-using std::chrono::day;
-using std::chrono::days;
-using std::chrono::month;
-using std::chrono::sys_days;
-using std::chrono::year;
-using std::chrono::year_month;
 using store::LocalSums;
 using store::UsageDimension;
 using store::UsageGroup;
+using store::UsagePeriod;
 using store::UsageQuery;
 using store::UsageSums;
 
-constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
+constexpr std::string_view bad_period = "say the period as ?period=2024-02 or ?period=2024-02-29";
 
-struct Period {
-    std::string text;
-    store::UsageDay from = 0;
-    store::UsageDay to = 0;  // included
+struct Dimension {
+    UsageDimension by;
+    std::string_view list, of;
+};
+constexpr Dimension dimensions[] = {{UsageDimension::tenant, "tenants", "tenant"},
+                                    {UsageDimension::team, "teams", "team"},
+                                    {UsageDimension::consumer, "consumers", "consumer"},
+                                    {UsageDimension::provider, "providers", "provider"},
+                                    {UsageDimension::project, "projects", "project"},
+                                    {UsageDimension::model, "models", "model"},
+                                    {UsageDimension::provenance, "provenances", "provenance"}};
+constexpr Dimension by_day = {UsageDimension::day, "days", "day"};  // is grouped by, and not asked for
+
+const Dimension* dimension_of(std::string_view name) {
+    const auto* const found = std::ranges::find(dimensions, name, &Dimension::of);
+    return found != std::end(dimensions) ? found : nullptr;
+}
+
+/// What a query says.
+struct Asked {
+    UsagePeriod period;
+    const Dimension* group = nullptr;  // null: all of them
+    std::vector<store::UsageOnly> only;
+    uint64_t limit = usage_names;
+    std::string after;
 };
 
-store::UsageDay number_of(sys_days date) { return date.time_since_epoch().count(); }
-
-Period month_of(year_month when) {
-    return {.text = fmt::format("{:04}-{:02}", static_cast<int>(when.year()), static_cast<unsigned>(when.month())),
-            .from = number_of(sys_days(when / day(1))),
-            .to = number_of(sys_days(when / std::chrono::last))};
+std::string names_of_dimensions() {
+    std::string names;
+    for (const Dimension& one : dimensions) names += fmt::format("{}{}", names.empty() ? "" : ", ", one.of);
+    return names;
 }
 
-/// Exactly so many digits.
-std::optional<int> digits(std::string_view text) {
-    int value = 0;
-    const auto [end, fault] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool good = fault == std::errc() && end == text.data() + text.size() && text.front() != '-';
-    return good ? std::optional(value) : std::nullopt;
+UsagePeriod this_month() {
+    return store::usage_month_of(static_cast<store::UsageDay>(wall_us() / store::us_per_usage_day));
 }
 
-/// "2024-02" or "2024-02-29".
-std::optional<Period> parse_period(std::string_view text) {
-    const bool is_month = text.size() == 7, is_day = text.size() == 10;
-    if ((!is_month && !is_day) || text[4] != '-' || (is_day && text[7] != '-')) return std::nullopt;
-    const auto y = digits(text.substr(0, 4)), m = digits(text.substr(5, 2));
-    if (!y || !m) return std::nullopt;
-    const year_month when = year(*y) / month(static_cast<unsigned>(*m));
-    if (!when.ok()) return std::nullopt;
-    if (is_month) return month_of(when);
-    const auto d = digits(text.substr(8, 2));
-    if (!d || !(when / day(static_cast<unsigned>(*d))).ok()) return std::nullopt;
-    const store::UsageDay number = number_of(sys_days(when / day(static_cast<unsigned>(*d))));
-    return Period{.text = std::string(text), .from = number, .to = number};
+std::expected<void, std::string> take_period(Asked& asked, std::string_view value) {
+    auto period = store::parse_usage_period(value);
+    if (!period) return std::unexpected(std::string(bad_period));
+    asked.period = std::move(*period);
+    return {};
 }
 
-Period this_month() {
-    const sys_days today{days(static_cast<int64_t>(wall_us() / us_per_day))};
-    const std::chrono::year_month_day date(today);
-    return month_of(date.year() / date.month());
+std::expected<void, std::string> take_limit(Asked& asked, std::string_view value) {
+    const auto [end, fault] = std::from_chars(value.data(), value.data() + value.size(), asked.limit);
+    const bool good = fault == std::errc() && end == value.data() + value.size();
+    if (good && asked.limit >= 1 && asked.limit <= usage_names_max) return {};
+    return std::unexpected(fmt::format("say limit as a number from 1 to {}", usage_names_max));
 }
 
-/// Of a query that says a period and nothing else, or says nothing.
-std::optional<Period> period_of(std::string_view query) {
-    constexpr std::string_view name = "period=";
-    if (query.empty()) return this_month();
-    return query.starts_with(name) ? parse_period(query.substr(name.size())) : std::nullopt;
+std::expected<void, std::string> take_group(Asked& asked, std::string_view value) {
+    asked.group = value == by_day.of ? &by_day : dimension_of(value);
+    if (asked.group != nullptr) return {};
+    return std::unexpected(fmt::format("group is one of {} and day", names_of_dimensions()));
+}
+
+/// A name that comes again counts as said last.
+void take_only(Asked& asked, const Dimension& in, std::string_view value) {
+    std::erase_if(asked.only, [&in](const store::UsageOnly& one) { return one.in == in.by; });
+    asked.only.push_back({.in = in.by, .name = std::string(value)});
+}
+
+/// names  may it say more than a period?
+std::expected<Asked, std::string> read_query(std::string_view query, bool names) {
+    Asked asked{.period = this_month(), .only = {}, .after = {}};
+    LOOM_TRY(
+        each_parameter(query, [&](std::string_view name, std::string_view value) -> std::expected<void, std::string> {
+            if (name == "period") return take_period(asked, value);
+            if (!names) return std::unexpected(std::string(bad_period));
+            if (name == "group") return take_group(asked, value);
+            if (name == "limit") return take_limit(asked, value);
+            if (name == "after") return asked.after = value, std::expected<void, std::string>();
+            if (const Dimension* const in = dimension_of(name))
+                return take_only(asked, *in, value), std::expected<void, std::string>();
+            return std::unexpected(fmt::format("'{}' is no parameter here; there are period, group, limit, after, {}",
+                                               name, names_of_dimensions()));
+        }));
+    if (!asked.after.empty() && (asked.group == nullptr || asked.group == &by_day))
+        return std::unexpected(std::string("after goes with group=, as the last page's \"next\" has it"));
+    return asked;
 }
 
 /// "$1.73": to the nearest cent.
@@ -128,10 +158,10 @@ std::string list(std::string_view name, std::string_view of, const std::vector<U
 }
 
 /// What the month comes to, where it is the one at hand: with a comma behind, or nothing.
-std::string projection(const UsageSums& sums, const Period& period) {
+std::string projection(const UsageSums& sums, const UsagePeriod& period) {
     const uint64_t now_s = wall_us() / 1'000'000, from_s = static_cast<uint64_t>(period.from) * 86'400;
     const uint64_t behind_s = static_cast<uint64_t>(period.to + 1) * 86'400;
-    if (period.from == period.to || now_s < from_s || now_s >= behind_s) return {};
+    if (period.is_day() || now_s < from_s || now_s >= behind_s) return {};
     const auto whole = [&](unsigned __int128 so_far) { return month_at_pace(so_far, from_s, behind_s, now_s); };
     const unsigned __int128 cost = whole(sums.cost);
     return fmt::format(R"("projection":{{"requests":{},"tokens":{},"cost_estimate":"{}","cost":"{}"}},)",
@@ -161,15 +191,38 @@ std::string sharing(const std::optional<observe::SharedStoreFacts>& shared) {
                        shared->up, shared->looms, until);
 }
 
+/// Sums of days that are only kept by month, and of months that are not: no sums would be a lie.
+std::optional<LocalAnswer> gone(const UsagePeriod& period, const store::UsageKept& kept) {
+    const bool is_gone = period.from < (period.is_day() ? kept.days_since : kept.months_since);
+    if (!is_gone) return std::nullopt;
+    if (period.from < kept.months_since)
+        return refuse(410,
+                      fmt::format("sums of before {} are not kept any more (token_accounting.retention.months)",
+                                  store::usage_day_text(kept.months_since)),
+                      llm::error_type::not_found, "period_not_kept");
+    return refuse(410,
+                  fmt::format("sums of before {} are kept by month (token_accounting.retention.days): ask for {}",
+                              store::usage_day_text(kept.days_since), store::usage_month_of(period.from).text),
+                  llm::error_type::not_found, "period_not_kept");
+}
+
+/// Of a month that is not, or not all of it, kept by day: with a comma behind, or nothing.
+std::string days_since(const UsagePeriod& period, const store::UsageKept& kept) {
+    if (period.from >= kept.days_since) return {};
+    return fmt::format(R"("days_kept_since":"{}",)", store::usage_day_text(kept.days_since));
+}
+
 LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const std::string& consumer,
-                     const Period& period, const std::string& shared) {
+                     const UsagePeriod& period, const std::string& told) {
     const auto query = [&](UsageDimension by) {
         return UsageQuery{.by = by,
                           .from = period.from,
                           .to = period.to,
                           .of_consumer = true,
                           .consumer = consumer,
-                          .of_all_looms = true};
+                          .of_all_looms = true,
+                          .only = {},
+                          .after = {}};
     };
     const auto groups =
         usage.usage({query(UsageDimension::model), query(UsageDimension::day), query(UsageDimension::provider)});
@@ -183,31 +236,75 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
     }
     const UsageGroup all = total((*groups)[0]);
     return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{},{}{}{},{},{}}})", quoted(consumer), period.text,
-                                fields(all.sums), local_fields(all.local), projection(all.sums, period), shared,
+                                fields(all.sums), local_fields(all.local), projection(all.sums, period), told,
                                 list("models", "model", (*groups)[0]), list("days", "day", (*groups)[1]),
                                 list("providers", "provider", (*groups)[2]))};
 }
 
-LocalAnswer show_all(store::UsageStore& usage, const Period& period, const std::string& shared) {
-    struct By {
-        UsageDimension by;
-        std::string_view list, of;
-    };
-    constexpr By kinds[] = {
-        {UsageDimension::tenant, "tenants", "tenant"},       {UsageDimension::team, "teams", "team"},
-        {UsageDimension::consumer, "consumers", "consumer"}, {UsageDimension::provider, "providers", "provider"},
-        {UsageDimension::model, "models", "model"},          {UsageDimension::provenance, "provenances", "provenance"}};
-    std::vector<UsageQuery> queries;
-    for (const By& kind : kinds)
-        queries.push_back({.by = kind.by, .from = period.from, .to = period.to, .consumer = {}, .of_all_looms = true});
-    const auto groups = usage.usage(queries);
+/// One more than is told, which says whether there are more.
+UsageQuery query_of(const Asked& asked, const Dimension& dimension) {
+    return {.by = dimension.by,
+            .from = asked.period.from,
+            .to = asked.period.to,
+            .consumer = {},
+            .of_all_looms = true,
+            .only = asked.only,
+            .limit = asked.limit + 1,
+            .after = asked.after};
+}
+
+/// Of all that is asked for, whatever the limit.
+UsageQuery total_of(const Asked& asked) {
+    UsageQuery query = query_of(asked, {.by = UsageDimension::none, .list = {}, .of = {}});
+    query.limit = 0;
+    query.after.clear();
+    return query;
+}
+
+bool cut(std::vector<UsageGroup>& groups, uint64_t limit) {
+    if (groups.size() <= limit) return false;
+    groups.resize(limit);
+    return true;
+}
+
+/// What was asked for beside the period, with a comma behind; nothing where nothing was.
+std::string only_json(const Asked& asked) {
+    std::string out;
+    for (const store::UsageOnly& one : asked.only) {
+        const auto* const in = std::ranges::find(dimensions, one.in, &Dimension::by);
+        out += fmt::format(R"({}"{}":{})", out.empty() ? "" : ",", in->of, quoted(one.name));
+    }
+    return out.empty() ? out : fmt::format(R"("only":{{{}}},)", out);
+}
+
+LocalAnswer show_all(store::UsageStore& usage, const Asked& asked, const std::string& told) {
+    std::vector<UsageQuery> queries = {total_of(asked)};
+    for (const Dimension& one : dimensions) queries.push_back(query_of(asked, one));
+    auto groups = usage.usage(queries);
     if (!groups) return unreadable(groups.error());
-    const UsageGroup sums = total((*groups)[0]);
-    std::string body = fmt::format(R"({{"period":"{}",{},{},{}{})", period.text, fields(sums.sums),
-                                   local_fields(sums.local), projection(sums.sums, period), shared);
-    for (size_t i = 0; i < groups->size(); ++i)
-        body += (i == 0 ? "" : ",") + list(kinds[i].list, kinds[i].of, (*groups)[i]);
+    const UsageGroup all = total((*groups)[0]);
+    std::string body = fmt::format(R"({{"period":"{}",{}{},{},{}{})", asked.period.text, only_json(asked),
+                                   fields(all.sums), local_fields(all.local), projection(all.sums, asked.period), told);
+    std::string more;
+    for (size_t i = 0; i < std::size(dimensions); ++i) {
+        std::vector<UsageGroup>& found = (*groups)[i + 1];
+        if (cut(found, asked.limit)) more += fmt::format(R"({}"{}")", more.empty() ? "" : ",", dimensions[i].list);
+        body += (i == 0 ? "" : ",") + list(dimensions[i].list, dimensions[i].of, found);
+    }
+    if (!more.empty()) body += fmt::format(R"(,"more":[{}])", more);
     return {.body = body + "}"};
+}
+
+LocalAnswer show_group(store::UsageStore& usage, const Asked& asked, const std::string& told) {
+    auto groups = usage.usage({total_of(asked), query_of(asked, *asked.group)});
+    if (!groups) return unreadable(groups.error());
+    const UsageGroup all = total((*groups)[0]);
+    std::vector<UsageGroup>& found = (*groups)[1];
+    const bool more = cut(found, asked.limit);
+    return {.body = fmt::format(R"({{"period":"{}",{}{},{},{}{}{},"next":{}}})", asked.period.text, only_json(asked),
+                                fields(all.sums), local_fields(all.local), projection(all.sums, asked.period), told,
+                                list(asked.group->list, asked.group->of, found),
+                                more ? quoted(found.back().name) : "null")};
 }
 
 }  // namespace
@@ -220,15 +317,25 @@ bool is_usage(std::string_view path) noexcept {
     return path.starts_with(usage_path) && (path.size() == usage_path.size() || path[usage_path.size()] == '/');
 }
 
-LocalAnswer show_usage(store::UsageStore& usage, const proxy::Plan& plan,
+LocalAnswer show_usage(const UsageSource& source, std::shared_ptr<const proxy::Plan> plan,
                        const std::optional<observe::SharedStoreFacts>& shared, const proxy::LocalRequest& request) {
-    const auto period = period_of(request.query);
-    if (!period)
-        return refuse(400, "say the period as ?period=2024-02 or ?period=2024-02-29", llm::error_type::invalid_request,
-                      "invalid_period");
+    if (request.path == usage_export_path) return export_usage(source, request);
     const std::string_view rest = request.path.substr(usage_path.size());
-    if (rest.size() <= 1) return show_all(usage, *period, sharing(shared));
-    return show_one(usage, plan, std::string(rest.substr(1)), *period, sharing(shared));
+    const bool of_one = rest.size() > 1;
+    auto asked = read_query(request.query, !of_one);
+    if (!asked)
+        return refuse(400, asked.error(), llm::error_type::invalid_request,
+                      asked.error().ends_with(bad_period) ? "invalid_period" : "invalid_parameter");
+    std::string consumer(of_one ? rest.substr(1) : std::string_view());
+    return source.reports->later([&usage = *source.usage, plan = std::move(plan), asked = std::move(*asked),
+                                  consumer = std::move(consumer), shared = sharing(shared)] {
+        const auto kept = usage.kept();
+        if (!kept) return unreadable(kept.error());
+        if (auto refused = gone(asked.period, *kept)) return std::move(*refused);
+        const std::string told = shared + days_since(asked.period, *kept);
+        if (!consumer.empty()) return show_one(usage, *plan, consumer, asked.period, told);
+        return asked.group == nullptr ? show_all(usage, asked, told) : show_group(usage, asked, told);
+    });
 }
 
 }  // namespace loom::admin

@@ -16,6 +16,7 @@
 #include "check/check.h"
 #include "keys/keys.h"
 #include "ledger_command.h"
+#include "loom/admin/ledger_lines.h"
 #include "loom/base/result.h"
 #include "loom/config/import.h"
 #include "loom/config/keys.h"
@@ -41,9 +42,12 @@ constexpr const char* usage_text =
     "  loom ledger verify DIR   compare the ledger's log with its sums; DIR is a state.directory, in use or not, or "
     "the\n"
     "                           FILE that names it and, where it is encrypted, its key\n"
-    "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl, --from and --to a date or "
-    "an\n"
-    "                           RFC 3339 moment (from then, and before then)\n"
+    "  loom ledger export DIR   print the ledger's attempts, one a line; --format csv|jsonl; --period a month or a "
+    "day, "
+    "--from\n"
+    "                           and --to a date or an RFC 3339 moment (from then, and before then); of --consumer, "
+    "--team,\n"
+    "                           --project, --tenant, --tier, --route, --provider or --model NAME alone\n"
     "  loom state encrypt FILE  encrypt the state.directory that FILE names with its state.encryption_key, while no "
     "Loom "
     "uses\n"
@@ -105,15 +109,20 @@ class Parser {
         if (name == "check") return choose_with_path(Action::check, name, attached);
         if (name == "set") return override_with(attached);
         if (name == "o") return write_to(attached);
-        if (name == "format") return say(line_.format, name, attached, "csv or jsonl");
-        if (name == "from") return say(line_.from, name, attached, "a date or a moment");
-        if (name == "to") return say(line_.to, name, attached, "a date or a moment");
+        if (admin::ExportTerms::knows(name)) return say(name, attached);
         if (!attached.empty()) return wrong(fmt::format("--{} takes no value", name));
         if (name == "keys") return choose(Action::keys);
         if (name == "version") return choose(Action::version);
         if (name == "help" || name == "h") return choose(Action::help);
+        if (name == "redis") return compare_redis();
         if (name != "conf") return wrong(fmt::format("unknown option --{}", name));
         line_.as_conf = true;
+        return {};
+    }
+
+    Parsed compare_redis() {
+        if (line_.action != Action::verify_ledger) return wrong("--redis goes with ledger verify");
+        line_.with_redis = true;
         return {};
     }
 
@@ -143,9 +152,13 @@ class Parser {
         return {};
     }
 
-    Parsed say(std::string& of, std::string_view name, std::string_view attached, std::string_view what) {
+    Parsed say(std::string_view name, std::string_view attached) {
         if (line_.action != Action::export_ledger) return wrong(fmt::format("--{} goes with ledger export", name));
-        of = LOOM_TRY(argument(name, attached, what));
+        const char* const what = name == "format"                 ? "csv or jsonl"
+                                 : name == "period"               ? "a month or a day"
+                                 : name == "from" || name == "to" ? "a date or a moment"
+                                                                  : "a name";
+        line_.terms.emplace_back(name, LOOM_TRY(argument(name, attached, what)));
         return {};
     }
 
@@ -285,7 +298,10 @@ int run_state_verb(const CommandLine& line) {
     return exit_config;
 }
 
-int with_ledger(const CommandLine& line, const std::function<int(const LedgerPlace&)>& action) {
+using LedgerAction = std::function<int(const LedgerPlace& place, const config::Config* config)>;
+
+/// config  null of a directory that was named itself.
+int with_ledger(const CommandLine& line, const LedgerAction& action) {
     std::error_code ignored;
     const bool is_file = std::filesystem::is_regular_file(line.path, ignored);
     const auto loaded = is_file ? load_and_check(line) : config::Loaded();
@@ -294,9 +310,20 @@ int with_ledger(const CommandLine& line, const std::function<int(const LedgerPla
         return exit_config;
     }
     const auto place = is_file ? ledger_place(*loaded.config) : ledger_place(line.path);
-    if (place) return action(*place);
+    if (place) return action(*place, loaded.config.get());
     print(stderr, fmt::format("loom: {}\n", place.error()));
     return exit_config;
+}
+
+int verify(const CommandLine& line, const LedgerPlace& place, const config::Config* config) {
+    if (line.with_redis && config == nullptr) {
+        print(stderr, "loom: --redis needs the FILE that says where the store is, in place of its state.directory\n");
+        return exit_usage;
+    }
+    const int status = verify_ledger_in(place);
+    if (!line.with_redis || (status != exit_ok && status != exit_difference)) return status;
+    const int told = verify_told_in(place, *config);
+    return told == exit_ok ? status : told;
 }
 
 int serve(const CommandLine& line) {
@@ -348,11 +375,14 @@ int run_line(const CommandLine& line) {
         case Action::help: print(stdout, usage_text); return exit_ok;
         case Action::import: return import(line);
         case Action::state: return run_state_verb(line);
-        case Action::verify_ledger: return with_ledger(line, verify_ledger_in);
+        case Action::verify_ledger:
+            return with_ledger(line, [&line](const LedgerPlace& place, const config::Config* config) {
+                return verify(line, place, config);
+            });
         case Action::embed: return embed_lines_with(line.path);
         case Action::export_ledger:
-            return with_ledger(line, [&line](const LedgerPlace& place) {
-                return export_ledger_in(place, line.format, line.from, line.to);
+            return with_ledger(line, [&line](const LedgerPlace& place, const config::Config*) {
+                return export_ledger_in(place, line.terms);
             });
     }
     return exit_internal;

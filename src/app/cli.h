@@ -5,6 +5,7 @@
 #include <expected>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "loom/config/config.h"
@@ -25,9 +26,10 @@ struct CommandLine {
     std::vector<config::Override> overrides;  // -set, in order
     bool as_conf = false;                     // --keys --conf
     std::string output_path;                  // -o of import; "" for standard output
-    std::string format;                       // of export_ledger: "csv", "jsonl"; "": csv
-    std::string verb;                         // of state: "encrypt", "decrypt", "rekey"
-    std::string from, to;                     // likewise, dates or moments; "": from the first, to the last
+    bool with_redis = false;                  // of verify_ledger: what was told to the store that Looms share, too
+    /// Of export_ledger: what is printed, and in which form; names as admin::ExportTerms::set has them.
+    std::vector<std::pair<std::string, std::string>> terms;
+    std::string verb;  // of state: "encrypt", "decrypt", "rekey"
 };
 
 /// arguments  without the program's name. Options with one dash or two, `-config FILE` or `-config=FILE`.

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "state_command.h"
 
@@ -10,10 +12,13 @@ namespace loom::app {
 /// Prints what was compared, and every difference between log and database. The exit status says whether there is one.
 [[nodiscard]] int verify_ledger_in(const LedgerPlace& place);
 
+/// Prints where the sums that were told to the store that Looms share are not this ledger's, by the id that it is known
+/// by there. Only asks. The exit status says whether there is a difference; exit_config where it cannot be asked.
+[[nodiscard]] int verify_told_in(const LedgerPlace& place, const config::Config& config);
+
 /// Prints a line for each attempt to standard output, and what is worth knowing to standard error.
-/// format    "csv", which "" is too, or "jsonl".
-/// from, to  a date of UTC or a moment of RFC 3339 by which an attempt began: from then on, and before then; "": any.
-[[nodiscard]] int export_ledger_in(const LedgerPlace& place, const std::string& format, const std::string& from,
-                                   const std::string& to);
+/// terms  names and values of admin::ExportTerms.
+[[nodiscard]] int export_ledger_in(const LedgerPlace& place,
+                                   const std::vector<std::pair<std::string, std::string>>& terms);
 
 }  // namespace loom::app

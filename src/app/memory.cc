@@ -9,6 +9,7 @@
 #include "alert_webhook.h"
 #include "health_checks.h"
 #include "jwt_keys.h"
+#include "loom/admin/report_desk.h"
 #include "loom/base/block_pool.h"
 #include "loom/llm/history_trim.h"
 #include "loom/net/resolver.h"
@@ -167,6 +168,8 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
                          server.resources.directory.empty() ? "state.directory" : ""});
     if (server.ledger)
         terms.push_back({"the ledger's sums", store::UsageStore::memory_bytes, "token_accounting.enabled"});
+    if (server.ledger && server.admin_listen != "off")
+        terms.push_back({"reports of usage", admin::ReportDesk::memory_bytes, "token_accounting.enabled"});
     if (server.shared_store)
         terms.push_back({"the store that Looms share", SharedStore::memory_bytes_max(*server.shared_store),
                          "token_accounting.store.type"});

@@ -141,6 +141,7 @@ class Server {
     store::VaultPtr vault_;  // null: state.directory is not encrypted
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
+    admin::ReportDesk reports_;                  // reads usage_
     std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
     std::unique_ptr<cache::Embedder> embedder_;  // a sentence model's, until the cache has it; null: by words
     std::unique_ptr<proxy::SemanticCache> semantic_cache_;
@@ -487,7 +488,10 @@ bool Server::listen_as_admin() {
                           .facts = [this] { return facts(); },
                           .ready = [this] { return serving_.load() && !draining_.load(); },
                           .plan = [this] { return admin_->plan(); },
-                          .usage = usage_.get(),
+                          .usage = {.usage = usage_.get(),
+                                    .reports = &reports_,
+                                    .directory = options_.ledger ? options_.ledger->directory : "",
+                                    .vault = options_.ledger ? options_.ledger->vault : nullptr},
                           .shared_store = [this] { return admin_->shared_store_facts(); },
                           .cache = cache_.get(),
                           .keys = issued_keys_.get(),
@@ -631,6 +635,7 @@ void Server::drain(const sigset_t& signals) {
         admin_->cut();
         admin_->join();
     }
+    reports_.stop();
     if (usage_ != nullptr) usage_->stop();
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)

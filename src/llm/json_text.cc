@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "json_escape.h"
 #include "loom/base/block_pool.h"
 #include "loom/base/utf8.h"
 
@@ -107,6 +108,13 @@ void escape_into(std::string_view text, Out& out) {
 }
 
 }  // namespace
+
+size_t unescape_one(std::string_view raw, char* out, size_t& written) noexcept {
+    const Decoded decoded = escape_at(raw, 0);
+    if (decoded.code == no_code) return 0;
+    written = write_utf8(decoded.code, out);
+    return decoded.raw_bytes;
+}
 
 size_t escape_bytes(std::string_view raw) noexcept {
     if (raw.size() < 2 || raw[1] != 'u') return std::min<size_t>(2, raw.size());

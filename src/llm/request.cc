@@ -32,12 +32,14 @@ class PromptTokens final : public RequestWalk::TextSink {
         tokens_ += is_json_text ? counter_.count_json(tokenizer_, counted) : counter_.count(tokenizer_, counted);
         counted_bytes_ += bytes;
         rest_bytes_ += raw.size() - bytes;
+        if (bytes == raw.size()) return;
+        is_json_text ? rest_.add_json(raw.substr(bytes)) : rest_.add(raw.substr(bytes));
     }
     [[nodiscard]] uint64_t tokens() const noexcept {
         if (rest_bytes_ == 0) return tokens_;
         // A front of what is cheap to say must not make what is behind it cheap.
         const uint64_t by_rate = counted_bytes_ == 0 ? 0 : rest_bytes_ * tokens_ / counted_bytes_;
-        return tokens_ + std::max(by_rate, estimated_tokens(rest_bytes_));
+        return tokens_ + std::max(by_rate, rest_.tokens());
     }
 
   private:
@@ -46,6 +48,19 @@ class PromptTokens final : public RequestWalk::TextSink {
     uint64_t tokens_ = 0;
     uint64_t counted_bytes_ = 0;
     uint64_t rest_bytes_ = 0;
+    TokenEstimate rest_;
+};
+
+class PromptEstimate final : public RequestWalk::TextSink {
+  public:
+    void on_text(std::string_view raw, bool is_json_text) override {
+        is_json_text ? estimate_.add_json(raw) : estimate_.add(raw);
+        estimate_.end_text();
+    }
+    [[nodiscard]] uint64_t tokens() const noexcept { return estimate_.tokens(); }
+
+  private:
+    TokenEstimate estimate_;
 };
 
 }  // namespace
@@ -60,7 +75,7 @@ RequestReader::~RequestReader() = default;
 RequestReader::RequestReader(RequestReader&&) noexcept = default;
 RequestReader& RequestReader::operator=(RequestReader&&) noexcept = default;
 
-Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body) {
+Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body, PromptWish wish) {
     LOOM_ASSERT(is_inspected(endpoint));
     const auto refuse = [&](const Fault& fault, const char* param) {
         structure_->trim();
@@ -72,8 +87,11 @@ Result<Request> RequestReader::read(Endpoint endpoint, std::string_view body) {
     Fault fault;
     if (!structure_->index(body, Structure::Utf8::checked, tokens, fault)) return refuse(fault, "");
     RequestWalk walk(endpoint, body, tokens);
+    PromptEstimate estimate;
+    if (wish == PromptWish::estimate) walk.tell_texts(estimate);
     if (!walk.run()) return refuse(walk.fault(), walk.param());
     Request request = walk.request();
+    request.prompt_tokens_estimated = estimate.tokens();
     constexpr size_t quoted_bytes_max = name_bytes_max + 2;
     if (request.model_range.length > quoted_bytes_max) {
         return refuse({"'model' is longer than any model's name (4096 bytes)", request.model_range.offset}, "model");
@@ -103,6 +121,18 @@ uint64_t RequestReader::count_prompt(Endpoint endpoint, std::string_view body, c
     structure_->trim();
     const uint64_t frame = endpoint == Endpoint::chat_completions ? chat_frame_tokens(walk.request().message_count) : 0;
     return prompt.tokens() + frame;
+}
+
+uint64_t RequestReader::estimate_prompt(Endpoint endpoint, std::string_view body) {
+    Tokens tokens;
+    Fault fault;
+    if (!structure_->index(body, Structure::Utf8::passed, tokens, fault)) return 0;
+    RequestWalk walk(endpoint, body, tokens);
+    PromptEstimate estimate;
+    walk.tell_texts(estimate);
+    (void)walk.run();
+    structure_->trim();
+    return estimate.tokens();
 }
 
 }  // namespace loom::llm

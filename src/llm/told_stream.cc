@@ -136,7 +136,7 @@ Text ToldStream::State::rest_before(const Delta& delta, Context& context) {
 void ToldStream::State::ask(ChatRequest& request, Context& context) const {
     const std::string_view shown = std::string_view(text).substr(0, text.size() - trailing_space(text));
     if (request.max_tokens > 0) {
-        const uint64_t told = estimated_tokens(text.size());
+        const uint64_t told = estimated_tokens(std::string_view(text));
         request.max_tokens -= std::min(told, request.max_tokens - 1);
     }
     if (shown.empty()) return;

@@ -8,7 +8,7 @@ namespace loom::proxy {
 
 void AdminCall::begin(Exchange& x, const LocalRequest& request, size_t body_bytes_max) {
     LOOM_ASSERT(body_bytes_max <= largest_body_bytes);
-    x.call_ = std::make_unique<AdminCall>(body_bytes_max);
+    x.call_ = std::make_unique<AdminCall>(x, body_bytes_max);
     x.call_->request_ = {.method = x.text_.keep(request.method),
                          .path = x.text_.keep(request.path),
                          .query = x.text_.keep(request.query),
@@ -40,11 +40,17 @@ Result<void> AdminCall::answer(Exchange& x) {
 
 void AdminCall::run(Exchange& x, const LocalRequest& request) {
     count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
-    const LocalAnswer answer = x.client_->listener().local(request);
+    LocalAnswer answer = x.client_->listener().local(request);
     const bool wants_body = answer.wants_body_bytes != 0 && !request.body;
+    const bool comes_later = answer.stream != nullptr;
+    LOOM_ASSERT(!comes_later || x.call_ == nullptr);  // such resources read no body
     if (wants_body) begin(x, request, answer.wants_body_bytes);
+    if (comes_later) {
+        x.call_ = std::make_unique<AdminCall>(x);
+        x.call_->await(std::move(answer.stream), std::move(answer.content_type));
+    }
     count_allocations_of_this_thread(true);
-    if (!wants_body)
+    if (!wants_body && !comes_later)
         x.reply(answer.status, answer.content_type, answer.body, answer.is_secret ? "cache-control: no-store\r\n" : "");
 }
 

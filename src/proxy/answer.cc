@@ -3,6 +3,7 @@
 #include <array>
 #include <memory>
 
+#include "admin_call.h"
 #include "cache_visit.h"
 #include "client_connection.h"
 #include "client_limits.h"
@@ -171,18 +172,21 @@ void Exchange::start_relay(const RelayOptions& given) {
     if (ClientQuota(*this).told() != nullptr) ClientQuota(*this).prepare_to_stop(options);
     if (guarding_ != nullptr) guarding_->watch(options);
     options.counts_text |= options.event_stream && services_.ledger() != nullptr;
-    if (options.event_stream && plan().tokenizers != nullptr) count_texts(options);
+    if (options.event_stream && (options.counts_text || plan().tokenizers != nullptr)) count_texts(options);
     // Another attempt, while nothing of this one has left; beside another, while it may be taken back.
     const bool may_follow = options.hold.bytes_max > 0 || races();
     if (!may_follow && (upstream_ == nullptr || upstream_->sender().idle())) release_request();
     relay_.begin(options);
 }
 
-/// By its model's own tokens, where they are known, for as long as no usage is told.
+/// By its model's own tokens, where they are known, for as long as no usage is told; else by an estimate, where
+/// somebody wants to know.
 void Exchange::count_texts(RelayOptions& options) {
-    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(match().model);
-    if (tokenizer == nullptr) return;
-    options.text_count = &text_.make<std::optional<llm::TextCount>>().emplace(*tokenizer, *services_.token_counter);
+    const llm::Tokenizer* const tokenizer =
+        plan().tokenizers != nullptr ? plan().tokenizers->of_model(match().model) : nullptr;
+    if (tokenizer == nullptr && !options.counts_text) return;
+    auto& count = text_.make<std::optional<llm::TextCount>>();
+    options.text_count = tokenizer != nullptr ? &count.emplace(*tokenizer, *services_.token_counter) : &count.emplace();
     if (options.translation != nullptr) options.translation->count(*options.text_count);
     if (options.watch != nullptr) options.watch->count(*options.text_count);
 }
@@ -329,6 +333,7 @@ void Exchange::begin_stream_early() {
 
 void Exchange::pause_source() noexcept {
     if (echo_ != nullptr) echo_->pause();
+    if (call_ != nullptr) call_->pause();
     if (upstream_ != nullptr) upstream_->stream().pause_reading();
     services_.metrics().stream_stalls.add();
     reader_stalled_ = true;
@@ -336,6 +341,7 @@ void Exchange::pause_source() noexcept {
 }
 
 void Exchange::resume_source() noexcept {
+    if (call_ != nullptr) return call_->resume();
     arm(Deadline::inter_event, timeouts().inter_event_ms);
     if (upstream_ != nullptr) upstream_->stream().start_reading();
     if (echo_ != nullptr) echo_->resume();

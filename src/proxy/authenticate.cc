@@ -240,9 +240,10 @@ Result<void> Exchange::authorize(AuthFailure& why) {
 }
 
 /// By the rules of the conf. One that allows must be known to hold; one that denies need only be possible.
-const AccessRule* Exchange::denied_as(std::string_view model, const llm::Request& request) {
+const AccessRule* Exchange::denied_as(std::string_view model, const llm::Request& request,
+                                      const route::Candidate* who) {
     const bool only_looks = endpoint_ == llm::Endpoint::models || endpoint_ == llm::Endpoint::model;
-    const RuleFacts facts(*this, request, model);
+    const RuleFacts facts(*this, request, model, who);
     for (const AccessRule& rule : *plan().access_rules) {
         if (only_looks && rule.reads_request) continue;  // who lists models uses none of them
         const bool holds = rule.allows ? rule.when.known_to_hold(facts) : rule.when.may_hold(facts);
@@ -251,12 +252,19 @@ const AccessRule* Exchange::denied_as(std::string_view model, const llm::Request
     return nullptr;
 }
 
-/// "openai/gpt-5" is gpt-5 at openai: by neither name may it be denied.
+/// "openai/gpt-5" is gpt-5 at openai: by neither name may it be denied. Nor, where models have tags, by what it is at
+/// any of those who may answer, now or when another fails.
 const AccessRule* Exchange::denied_by(std::string_view model, const llm::Request& request) {
     if (plan().access_rules == nullptr || client_->is_nobody()) return nullptr;
-    const AccessRule* const rule = denied_as(model, request);
-    const std::string_view listed = plan().catalogue.match(model).model;
-    return rule != nullptr || listed == model ? rule : denied_as(listed, request);
+    const route::ModelMatch match = plan().catalogue.match(model);
+    const auto judge = [&](const route::Candidate* who) {
+        const AccessRule* const rule = denied_as(model, request, who);
+        return rule != nullptr || match.model == model ? rule : denied_as(match.model, request, who);
+    };
+    if (plan().model_tags == nullptr || match.candidates.empty()) return judge(nullptr);
+    for (const route::Candidate& who : match.candidates)
+        if (const AccessRule* const rule = judge(&who)) return rule;
+    return nullptr;
 }
 
 /// May the request go to this model, in place of the one that its client named?

@@ -16,8 +16,7 @@ namespace loom::proxy {
 namespace {
 
 constexpr const char* too_long = "the prompt, and what is left for its answer, do not fit the context of this model";
-constexpr int passes_max = 8;            // of a tokenizer's count
-constexpr uint64_t bytes_per_token = 4;  // llm::estimated_tokens
+constexpr int passes_max = 8;  // of a count
 constexpr size_t line_bytes_max = 96;
 
 }  // namespace
@@ -113,8 +112,8 @@ void ContextVisit::flag(const llm::Request& request, uint64_t window) {
     tell("x-loom-context-overflow: {} of {}\r\n", needed(request), window);
 }
 
-/// Of so many turns that no more would fit. Where tokens are estimated by bytes, it is known beforehand how much goes;
-/// a tokenizer's count is asked again for what is left, between too little and too much.
+/// Of so many turns that no more would fit. Not all bytes are as many tokens, so that what is left is counted again,
+/// between too little and too much.
 Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     const auto tokens_max = prompt_tokens_max(request, window);
     if (!tokens_max) return refuse(request, window);
@@ -127,7 +126,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     for (int pass = 1; pass <= passes_max; ++pass) {
         gone = LOOM_TRY(drop(bytes, shorter));
         if (gone.messages == 0) break;
-        const uint64_t tokens = tokens_of(shorter.view(), request.prompt_bytes - gone.text_bytes, tokenizer);
+        const uint64_t tokens = tokens_of(shorter.view(), tokenizer);
         fits = tokens <= *tokens_max;
         const uint64_t off = fits ? *tokens_max - tokens : tokens - *tokens_max;
         const uint64_t off_bytes = request.prompt_bytes * off / tokens_before(request);
@@ -136,7 +135,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
             enough = bytes;
             enough_gone = gone.text_bytes;
             bytes = std::max(too_little + 1, enough_gone - std::min(off_bytes, enough_gone));
-            if (tokenizer == nullptr || is_same || bytes >= enough) break;
+            if (is_same || bytes >= enough) break;
         } else {
             if (gone.text_bytes < bytes) break;  // no more may go
             too_little = gone.text_bytes;
@@ -164,14 +163,12 @@ uint64_t ContextVisit::tokens_before(const llm::Request& request) noexcept {
 /// Of its prompt's text: what is beyond so many tokens, where each has as many bytes as the others.
 uint64_t ContextVisit::bytes_over(const llm::Request& request, uint64_t tokens_max) noexcept {
     const uint64_t all = request.prompt_bytes;
-    const bool is_counted = request.prompt_tokens_counted != 0;
-    const uint64_t left = is_counted ? all * std::min(tokens_max, llm::tokens_bound) / tokens_before(request)
-                                     : bytes_per_token * std::min(tokens_max, llm::tokens_bound);
+    const uint64_t left = all * std::min(tokens_max, llm::tokens_bound) / tokens_before(request);
     return std::max<uint64_t>(1, all - std::min(left, all));
 }
 
-uint64_t ContextVisit::tokens_of(std::string_view document, uint64_t text_bytes, const llm::Tokenizer* tokenizer) {
-    if (tokenizer == nullptr) return llm::estimated_tokens(text_bytes);
+uint64_t ContextVisit::tokens_of(std::string_view document, const llm::Tokenizer* tokenizer) {
+    if (tokenizer == nullptr) return x_.services_.request_reader.estimate_prompt(x_.endpoint_, document);
     return x_.services_.request_reader.count_prompt(x_.endpoint_, document, *tokenizer, *x_.services_.token_counter);
 }
 
@@ -195,7 +192,7 @@ Result<void> ContextVisit::put(llm::Request& request, ByteBuffer& shorter) {
         x_.body_ = std::move(shorter);
     shorter.release();
     x_.hold_less(BlockPool::footprint(x_.body_.capacity()));
-    auto read = x_.services_.request_reader.read(x_.endpoint_, x_.body_.view());
+    auto read = x_.services_.request_reader.read(x_.endpoint_, x_.body_.view(), llm::PromptWish::estimate);
     if (!read) return fail(Errc::bad_message, Side::internal, "the trimmed request cannot be read");
     request = *read;
     if (x_.plan().tokenizers != nullptr) x_.count_prompt(request);

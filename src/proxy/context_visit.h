@@ -41,7 +41,7 @@ class ContextVisit {
     Result<void> trim(llm::Request& request, uint64_t window);
     [[nodiscard]] static uint64_t tokens_before(const llm::Request& request) noexcept;
     [[nodiscard]] static uint64_t bytes_over(const llm::Request& request, uint64_t tokens_max) noexcept;
-    [[nodiscard]] uint64_t tokens_of(std::string_view document, uint64_t text_bytes, const llm::Tokenizer* tokenizer);
+    [[nodiscard]] uint64_t tokens_of(std::string_view document, const llm::Tokenizer* tokenizer);
     Result<llm::TrimmedHistory> drop(uint64_t bytes, ByteBuffer& shorter);
     Result<void> put(llm::Request& request, ByteBuffer& shorter);
 

@@ -119,7 +119,7 @@ class EmbedDesk::Source {
         if (!words.write(terms, text, body)) return EmbeddingResult::failed;
         job->request.target = plan_->path;
         job->request.body = Secret(std::string(body.view()));
-        job->tokens = llm::estimated_tokens(text.size());
+        job->tokens = llm::estimated_tokens(text);
         job->owners = payer.owners;
         for (size_t i = 0; i < payer.budgets.size(); ++i)
             if (payer.budgets[i] != nullptr) job->budgets[i] = payer.budgets[i]->meters;

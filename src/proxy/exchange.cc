@@ -78,6 +78,10 @@ io::Task Exchange::run(Exchange& x, std::string_view first_body) {
         co_await x.wait_;
         step = TokenVisit::look_at_answer(x);
     }
+    while (step && x.call_ != nullptr && x.call_->waits()) {
+        co_await x.wait_;
+        step = x.call_->look_at_answer();
+    }
     if (step && !x.answered_) {
         x.expect_body();
         while (x.waits_for_body()) co_await x.wait_;

@@ -156,7 +156,8 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     Result<void> identify_by_key(std::string_view key, int64_t now_unix_s, AuthTrial& trial);
     Result<void> identify_by_token(std::string_view key, const Sha256& digest, int64_t now_unix_s, AuthTrial& trial);
     Result<void> authorize(AuthFailure& why);
-    [[nodiscard]] const AccessRule* denied_as(std::string_view model, const llm::Request& request);
+    [[nodiscard]] const AccessRule* denied_as(std::string_view model, const llm::Request& request,
+                                              const route::Candidate* who);
     [[nodiscard]] const AccessRule* denied_by(std::string_view model, const llm::Request& request);
     [[nodiscard]] bool may_be_led_to(std::string_view model, const llm::Request& request);
     Result<void> refuse_access(const AccessRule& rule);

@@ -8,6 +8,7 @@
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
 #include "ownership.h"
+#include "token_provenance.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -28,7 +29,7 @@ Result<void> Exchange::inspect() {
 }
 
 Result<void> Exchange::inspect_model() {
-    auto request = services_.request_reader.read(endpoint_, body_.view());
+    auto request = services_.request_reader.read(endpoint_, body_.view(), prompt_wish(plan(), endpoint_));
     if (!request) {
         json_fault_ = true;
         return std::unexpected(request.error());
@@ -79,7 +80,8 @@ Result<void> Exchange::prepare_quirky() {
     ByteBuffer changed(services_.shard().blocks());
     const bool is_changed = LOOM_TRY(quirks.apply(endpoint_, body_.view(), provider_->quirks, changed));
     LOOM_TRY(tell_dropped(quirks.dropped()));
-    const auto request = services_.request_reader.read(endpoint_, is_changed ? changed.view() : body_.view());
+    const auto request = services_.request_reader.read(endpoint_, is_changed ? changed.view() : body_.view(),
+                                                       prompt_wish(plan(), endpoint_));
     if (!request) return fail(Errc::bad_message, Side::internal, "the changed request cannot be read");
     LOOM_TRY(prepare_document(*request));
     if (!is_changed) return {};

@@ -167,7 +167,7 @@ bool Relay::parse(std::string_view event, http::SseEvent& parsed) {
 llm::EventFacts Relay::read_facts(const http::SseEvent& event) {
     if (options_.watch != nullptr) return options_.watch->event(event.event, event.data, usage_);
     llm::EventFacts facts = stream_reader_.read(event.data, usage_);
-    if (start_.counts_text() || options_.counts_text) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
+    if (start_.counts_text()) facts.text_bytes = llm::bytes_of(stream_reader_.texts());
     if (options_.text_count != nullptr) count_texts(event.data);
     return facts;
 }
@@ -183,7 +183,6 @@ void Relay::note(const llm::EventFacts& facts) {
     error_told_ |= facts.is_error;
     usage_told_ |= facts.usage_only;
     event_count_ += 1;
-    text_bytes_ += facts.text_bytes;
     if (options_.text_count != nullptr) options_.text_count->end_event(facts.has_content);
     if (options_.tap != nullptr) options_.tap->on_event(facts);
 }

@@ -7,6 +7,7 @@
 
 #include "exchange.h"
 #include "expected_output.h"
+#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -72,7 +73,8 @@ Result<void> Exchange::check_request_cap(llm::Request& request) {
 /// As it was read first, when it has waited: by now the reader has read for others, and a draft may be of another
 /// document. What is known of it beside its document, its counted prompt and its cap, is known again.
 Result<llm::Request> Exchange::read_again() {
-    llm::Request request = LOOM_TRY(services_.request_reader.read(endpoint_, body_.view()));
+    llm::Request request =
+        LOOM_TRY(services_.request_reader.read(endpoint_, body_.view(), prompt_wish(plan(), endpoint_)));
     request.prompt_tokens_counted = prompt_tokens_;
     const auto cap = makes_output(endpoint_) ? output_cap(request) : std::nullopt;
     if (!cap) return request;

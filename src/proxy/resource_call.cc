@@ -10,6 +10,7 @@
 #include "loom/tenant/activity.h"
 #include "owner_name.h"
 #include "ownership.h"
+#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -370,7 +371,7 @@ Result<void> Exchange::prepare_for_owner() {
     }
     if (owner >= 0) LOOM_TRY(check_in_service());
     // Read again: while the register was asked, the reader has read for others.
-    const auto request = services_.request_reader.read(endpoint_, body_.view());
+    const auto request = services_.request_reader.read(endpoint_, body_.view(), prompt_wish(plan(), endpoint_));
     if (!request) return std::unexpected(request.error());
     if (provider_->limits != nullptr && passage_.limits.of == nullptr)
         LOOM_TRY(enter_limits(choice_terms(match(), *request)));

@@ -5,6 +5,7 @@
 
 #include "client_connection.h"
 #include "exchange.h"
+#include "loom/proxy/model_tags.h"
 #include "selection.h"
 
 namespace loom::proxy {
@@ -77,6 +78,7 @@ Value RuleFacts::of_head(Attribute attribute, std::string_view name) const noexc
         case Attribute::query: return query(name);
         case Attribute::ip: return address();
         case Attribute::region: return region();
+        case Attribute::tags: return tags();
         default: return {};
     }
 }
@@ -140,8 +142,8 @@ Value RuleFacts::of_prompt(Attribute attribute) const noexcept {
         case Attribute::messages: return number(request_.message_count);
         case Attribute::prompt_tokens: return number(request_.prompt_tokens());
         case Attribute::max_tokens: return request_.max_tokens == 0 ? Value() : number(request_.max_tokens);
-        case Attribute::task: return Value::of_text(route::task_name(x_.estimate_of(request_).task));
-        case Attribute::complexity: return number(x_.estimate_of(request_).complexity);
+        case Attribute::task: return Value::of_text(route::task_name(estimate().task));
+        case Attribute::complexity: return number(estimate().complexity);
         default: return {};
     }
 }
@@ -201,6 +203,35 @@ Value RuleFacts::path() const noexcept {
 }
 
 /// The one that is required; of several none is the request's.
+/// One for all who ask of a request, but for rules of access: those may come before anything is chosen.
+const route::Estimate& RuleFacts::estimate() const noexcept {
+    if (!model_) return x_.estimate_of(request_);
+    if (!estimate_) estimate_ = estimate_prompt(request_);
+    return *estimate_;
+}
+
+/// A model goes by the client's name, by the one that it has here, and by the one that it has at whoever may answer. Of
+/// a request without one nobody can say.
+Value RuleFacts::tags() const noexcept {
+    if (tags_) return *tags_;
+    const std::string_view asked = model_.value_or(x_.model_);
+    if (asked.empty()) return {};
+    const ModelTags* const known = x_.plan().model_tags.get();
+    if (known == nullptr) return *(tags_ = Value::of_list({}));
+    const route::ModelMatch match = x_.plan().catalogue.match(asked);
+    const auto each = [&](auto&& take) {
+        known->each_of(asked, take);
+        if (match.model != asked) known->each_of(match.model, take);
+        for (const route::Candidate& one : match.candidates)
+            if (one.renamed && (who_ == nullptr || who_ == &one)) known->each_of(one.upstream_model, take);
+    };
+    size_t count = 0;
+    each([&count](std::string_view) { count += 1; });
+    const std::span<std::string_view> all = x_.text_.make_span<std::string_view>(count);
+    each([&, at = size_t{0}](std::string_view tag) mutable { all[at++] = tag; });
+    return *(tags_ = Value::of_list(all));
+}
+
 Value RuleFacts::region() const noexcept {
     for (const route::RegionRequirement* const one : x_.region_requirements())
         if (one != nullptr && one->regions().size() == 1) return Value::of_text(one->regions().front());

@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "loom/llm/request.h"
+#include "loom/route/catalogue.h"
+#include "loom/route/estimate.h"
 #include "loom/rule/facts.h"
 
 namespace loom::proxy {
@@ -18,9 +20,12 @@ class Exchange;
 class RuleFacts final : public rule::Facts {
   public:
     RuleFacts(Exchange& exchange, const llm::Request& request) noexcept : x_(exchange), request_(request) {}
-    /// For a rule of access. model  by one of its names; "": nobody has named one.
-    RuleFacts(Exchange& exchange, const llm::Request& request, std::string_view model) noexcept
-        : x_(exchange), request_(request), model_(model) {}
+    /// For a rule of access.
+    /// model  by one of its names; "": nobody has named one.
+    /// who    may answer: of the model's tags, those that it has here and there. Null: those that it has anywhere.
+    RuleFacts(Exchange& exchange, const llm::Request& request, std::string_view model,
+              const route::Candidate* who) noexcept
+        : x_(exchange), request_(request), model_(model), who_(who) {}
 
     [[nodiscard]] rule::Value get(rule::Attribute attribute, std::string_view name) const noexcept override;
 
@@ -37,12 +42,17 @@ class RuleFacts final : public rule::Facts {
     [[nodiscard]] rule::Value address() const noexcept;
     [[nodiscard]] rule::Value path() const noexcept;
     [[nodiscard]] rule::Value region() const noexcept;
+    [[nodiscard]] rule::Value tags() const noexcept;
+    [[nodiscard]] const route::Estimate& estimate() const noexcept;
 
     Exchange& x_;
     const llm::Request& request_;
     std::optional<std::string_view> model_;  // of a rule of access
     mutable IpBytes ip_{};
+    const route::Candidate* who_ = nullptr;
     mutable std::optional<rule::Value> roles_;  // once for all rules
+    mutable std::optional<rule::Value> tags_;   // likewise
+    mutable std::optional<route::Estimate> estimate_;
 };
 
 }  // namespace loom::proxy

@@ -66,16 +66,19 @@ void Exchange::keep_rule_fields(const http::RequestHead& head) {
 
 const route::Estimate& Exchange::estimate_of(const llm::Request& request) noexcept {
     std::optional<route::Estimate>& made = selection().estimate;
-    if (!made)
-        made = route::estimate({.text = request.last_user_text,
-                                .prompt_bytes = request.prompt_bytes,
-                                .message_count = request.message_count,
-                                .output_tokens = request.max_tokens,
-                                .has_tools = request.has_tools,
-                                .has_images = request.has_images,
-                                .has_audio = request.has_audio,
-                                .has_schema = request.has_schema});
+    if (!made) made = estimate_prompt(request);
     return *made;
+}
+
+route::Estimate estimate_prompt(const llm::Request& request) noexcept {
+    return route::estimate({.text = request.last_user_text,
+                            .prompt_bytes = request.prompt_bytes,
+                            .message_count = request.message_count,
+                            .output_tokens = request.max_tokens,
+                            .has_tools = request.has_tools,
+                            .has_images = request.has_images,
+                            .has_audio = request.has_audio,
+                            .has_schema = request.has_schema});
 }
 
 /// Of a name that is nobody's model: what the conf says of that very name, lest a slip be taken for one.

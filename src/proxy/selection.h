@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "loom/llm/request.h"
 #include "loom/route/choose.h"
 #include "loom/route/estimate.h"
 #include "loom/route/rules.h"
@@ -27,5 +28,8 @@ struct Selection {
     route::Strategy decided = route::Strategy::priority;  // complexity or task, where the estimate has decided
     std::span<rule::Value> headers;                       // as SelectionPlan::rule_headers
 };
+
+/// What a prompt asks for, and how hard it is.
+[[nodiscard]] route::Estimate estimate_prompt(const llm::Request& request) noexcept;
 
 }  // namespace loom::proxy

@@ -1,8 +1,10 @@
 // Who says how many tokens something took, where its provider has not: its model's own tokenizer, or a guess.
 #pragma once
 
+#include "loom/llm/endpoint.h"
 #include "loom/llm/request.h"
 #include "loom/llm/usage.h"
+#include "loom/proxy/plan.h"
 
 namespace loom::proxy {
 
@@ -11,6 +13,12 @@ namespace loom::proxy {
 [[nodiscard]] inline bool is_counted(const llm::Request& request) noexcept {
     return request.prompt_tokens_counted != 0 && request.prompt_bytes <= llm::RequestReader::counted_bytes_max &&
            !request.has_images && !request.has_audio && !request.has_files && !request.uses_stored;
+}
+
+/// What a request is read for.
+[[nodiscard]] inline llm::PromptWish prompt_wish(const Plan& plan, llm::Endpoint endpoint) noexcept {
+    const bool wants = plan.wants_prompt_tokens || llm::counts_tokens(endpoint);
+    return wants ? llm::PromptWish::estimate : llm::PromptWish::length;
 }
 
 /// Of what a provider has not told.

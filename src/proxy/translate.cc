@@ -113,8 +113,10 @@ Result<void> Exchange::translate() {
     const auto made_endpoint = chat ? llm::Endpoint::chat_completions : llm::Endpoint::embeddings;
     const auto request = services_.request_reader.read(made_endpoint, document());
     if (!request) return fail(Errc::bad_message, Side::internal, "the translated request cannot be read");
+    const uint64_t estimated = draft_->request.prompt_tokens_estimated;  // of the client's own document
     draft_->request = *request;
     draft_->request.model = model_;
+    draft_->request.prompt_tokens_estimated = estimated;
     return {};
 }
 

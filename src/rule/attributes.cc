@@ -10,6 +10,8 @@ using enum Attribute;
 
 constexpr std::array<AttributeRow, attribute_count> rows = {{
     {model, "model", Type::text, false, "the model's name, as the client says it", ""},
+    {tags, "tags", Type::list, false, "the model's (model_tag.MODEL), by all names that it has here and at providers",
+     "tag"},
     {endpoint, "endpoint", Type::text, false, "chat_completions, messages, embeddings …", ""},
     {Attribute::route, "route", Type::text, false, "the name of the route that the path belongs to", ""},
     {path, "path", Type::text, false, "of the request, without its query", ""},

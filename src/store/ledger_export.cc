@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 #include <unordered_map>
 #include <utility>
@@ -18,6 +19,8 @@ namespace {
 using tenant::LedgerIntent;
 using tenant::LedgerLocal;
 using tenant::LedgerSettlement;
+
+constexpr uint64_t records_in_a_row = 4'096;  // until it is asked whether to go on
 
 /// With its texts.
 class KeptIntent {
@@ -76,8 +79,9 @@ class SeenIntents {
 
 class Exporter {
   public:
-    Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink, const VaultPtr& vault)
-        : directory_(std::move(directory)), sink_(sink), vault_(vault) {}
+    Exporter(std::string directory, const std::function<bool(const LedgerRow&)>& sink, const VaultPtr& vault,
+             const LedgerFilter& filter, const std::function<bool()>& goes_on)
+        : directory_(std::move(directory)), sink_(sink), vault_(vault), filter_(filter), goes_on_(goes_on) {}
 
     std::expected<LedgerExport, std::string> run() {
         const auto names = LOOM_TRY(LedgerDirectory::segments_in(directory_));
@@ -94,24 +98,41 @@ class Exporter {
     }
 
   private:
+    /// All that is in it was begun before it was written.
+    bool is_before_period(const struct stat& file) const {
+        const auto written_s = static_cast<uint64_t>(std::max<int64_t>(file.st_mtim.tv_sec, 0));
+        return (written_s + ledger_export_slack_s) * 1'000'000 < filter_.from_us;
+    }
+
     std::expected<void, std::string> read(const SegmentName& name) {
         const std::string path =
             fmt::format("{}/{}", LedgerDirectory::segments_path(directory_), segment_file_name(name));
         constexpr int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
         int fd = ::open(path.c_str(), flags);
         if (fd < 0) fd = ::open((path + ".corrupt").c_str(), flags);
-        if (fd < 0) return {};  // its time is over: it was removed meanwhile
+        if (fd < 0) {  // its time is over: it was removed meanwhile
+            result_.gone += 1;
+            return {};
+        }
         struct stat found{};
         const uint64_t size = ::fstat(fd, &found) == 0 ? static_cast<uint64_t>(found.st_size) : 0;
+        if (is_before_period(found)) {
+            ::close(fd);
+            result_.passed_over += 1;
+            return {};
+        }
         const SegmentForm form = form_of_segment(fd, name, vault_);
         SegmentReader reader(fd, 0, size, form.cipher.get());
         result_.segments += 1;
+        begun_us_ = 0;
         while (form.readable) {
             const tenant::LedgerRead* const one = is_over_ ? nullptr : reader.next();
             if (one == nullptr) break;
             take(one->record);
+            if (++records_ % records_in_a_row == 0 && goes_on_ && !goes_on_()) is_over_ = true;
         }
-        result_.damaged_bytes += form.readable ? reader.damaged_bytes() : size;
+        const uint64_t damaged = form.readable ? reader.damaged_bytes() : size;
+        if (begun_us_ < filter_.to_us) result_.damaged_bytes += damaged;  // else nothing of the period began in it
         ::close(fd);
         if (reader.error() != 0)
             return std::unexpected(fmt::format("{}: cannot be read (errno {})", path, reader.error()));
@@ -120,13 +141,15 @@ class Exporter {
 
     void take(const tenant::LedgerRecord& record) {
         if (const auto* const intent = std::get_if<LedgerIntent>(&record)) {
-            if (seen_[intent->id >> tenant::ledger_sequence_bits].add(intent->id))
+            if (seen_[intent->id >> tenant::ledger_sequence_bits].add(intent->id) && filter_.takes(*intent))
                 open_.try_emplace(intent->id, *intent);
             if (open_.size() > ledger_export_open_max) give_up_oldest();
         } else if (const auto* const settlement = std::get_if<LedgerSettlement>(&record)) {
             settle(*settlement);
         } else if (const auto* const local = std::get_if<LedgerLocal>(&record)) {
             if (seen_[local->id >> tenant::ledger_sequence_bits].add(local->id)) tell_local(*local);
+        } else if (const auto* const begin = std::get_if<tenant::LedgerBegin>(&record)) {
+            begun_us_ = begin->time_us;
         }
     }
     void settle(const LedgerSettlement& settlement) {
@@ -136,7 +159,8 @@ class Exporter {
             open_.erase(found);
         } else {
             const auto shard = seen_.find(settlement.id >> tenant::ledger_sequence_bits);
-            if (shard == seen_.end() || shard->second.is_older(settlement.id)) result_.without_intent += 1;
+            const bool is_older = shard == seen_.end() || shard->second.is_older(settlement.id);
+            if (is_older && result_.passed_over == 0) result_.without_intent += 1;  // else it may be of another period
         }
     }
     void give_up_oldest() {
@@ -145,6 +169,7 @@ class Exporter {
         open_.erase(open_.begin());
     }
     void tell(const LedgerIntent& intent, const LedgerSettlement* settlement, const LedgerLocal* local = nullptr) {
+        if (!filter_.takes(intent)) return;
         result_.rows += 1;
         is_over_ = !sink_({.intent = intent, .settlement = settlement, .local = local});
     }
@@ -166,6 +191,10 @@ class Exporter {
     std::string directory_;
     const std::function<bool(const LedgerRow&)>& sink_;
     const VaultPtr& vault_;
+    const LedgerFilter& filter_;
+    const std::function<bool()>& goes_on_;
+    uint64_t records_ = 0;
+    uint64_t begun_us_ = 0;                           // the file at hand was made
     std::map<uint64_t, KeptIntent> open_;             // by id, whose order is that of their making
     std::unordered_map<uint64_t, SeenIntents> seen_;  // by an id's start and shard
     LedgerExport result_;
@@ -176,8 +205,9 @@ class Exporter {
 
 std::expected<LedgerExport, std::string> export_ledger(const std::string& directory,
                                                        const std::function<bool(const LedgerRow& row)>& sink,
-                                                       const VaultPtr& vault) {
-    return Exporter(directory, sink, vault).run();
+                                                       const VaultPtr& vault, const LedgerFilter& filter,
+                                                       const std::function<bool()>& goes_on) {
+    return Exporter(directory, sink, vault, filter, goes_on).run();
 }
 
 }  // namespace loom::store

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "loom/base/result.h"
+#include "usage_query.h"
 
 namespace loom::store {
 namespace {
@@ -43,6 +44,12 @@ uint64_t number_at(const Statement& row, int at) noexcept { return static_cast<u
 
 unsigned __int128 money_at(const Statement& row, int at) noexcept {
     return static_cast<unsigned __int128>(number_at(row, at)) * pico_per_micro + number_at(row, at + 1);
+}
+
+/// Nobody was asked, so that there is no provider, and nobody who has told anything.
+const char* local_column(UsageDimension by) noexcept {
+    const bool is_nobodys = by == UsageDimension::provider || by == UsageDimension::provenance;
+    return is_nobodys ? "''" : usage_column(by);
 }
 
 /// Of one exit, from a row that begins with it at `at`.
@@ -112,6 +119,7 @@ SegmentLocal& SegmentLocal::operator+=(const SegmentLocal& more) noexcept {
 DatabaseResult<LocalUsage> LocalUsage::begin_to_read(Database& database) {
     LocalUsage usage;
     usage.has_tables_ = LOOM_TRY(database.number(has_tables)) != 0;
+    usage.retention_ = LOOM_TRY(UsageRetention::begin(database, "local_usage", "exit"));
     return usage;
 }
 
@@ -191,20 +199,21 @@ DatabaseResult<void> LocalUsage::forget(Database& database, const SegmentName& n
     return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
 }
 
-DatabaseResult<std::vector<UsageGroup>> LocalUsage::usage(Database& database, const char* column,
-                                                          const UsageQuery& query) {
+DatabaseResult<std::vector<UsageGroup>> LocalUsage::usage(Database& database, const UsageQuery& query) {
     std::vector<UsageGroup> groups;
     if (!has_tables_) return groups;
+    const bool by_day = query.by == UsageDimension::day;
     auto found = LOOM_TRY(database.prepare(fmt::format(
-        "SELECT {0}, exit, {1} FROM local_usage WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY 1, exit ORDER BY 1", column,
-        sum_columns, query.of_consumer ? "AND consumer = ?3" : "")));
-    found.bind(1, query.from).bind(2, query.to);
-    if (query.of_consumer) found.bind(3, query.consumer);
+        "SELECT {0}, exit, {1} FROM (SELECT * FROM local_usage{2}) WHERE {3}{4} GROUP BY {0}, exit ORDER BY {0}",
+        local_column(query.by), sum_columns, by_day ? "" : retention_.month_rows(query.from, query.to),
+        usage_condition(query, local_column), asks_for_projects(query) ? " AND project <> ''" : "")));
+    bind_condition(found, query);
     while (LOOM_TRY(found.step())) {
-        const bool by_day = query.by == UsageDimension::day;
-        std::string name = by_day ? usage_day_text(found.number(0)) : std::string(found.text(0));
-        if (groups.empty() || groups.back().name != name)
+        std::string name = usage_group_name(found, query.by);
+        if (groups.empty() || groups.back().name != name) {
+            if (query.limit > 0 && groups.size() == query.limit) break;
             groups.push_back({.name = std::move(name), .sums = {}, .local = {}});
+        }
         add_exit_at(groups.back().local, found, 1);
     }
     return groups;
@@ -213,14 +222,22 @@ DatabaseResult<std::vector<UsageGroup>> LocalUsage::usage(Database& database, co
 DatabaseResult<LocalSums> LocalUsage::total(Database& database) {
     LocalSums sums;
     if (!has_tables_) return sums;
-    auto found = LOOM_TRY(database.prepare(fmt::format("SELECT exit, {} FROM local_usage GROUP BY exit", sum_columns)));
+    auto found = LOOM_TRY(database.prepare(fmt::format(
+        "SELECT exit, {} FROM (SELECT * FROM local_usage{}) GROUP BY exit", sum_columns, retention_.all_rows())));
     while (LOOM_TRY(found.step())) add_exit_at(sums, found, 0);
     return sums;
 }
 
+DatabaseResult<bool> LocalUsage::retain(Database& database, const RetentionTerms& terms) {
+    if (!has_tables_) return false;
+    return retention_.step(database, terms);
+}
+
 DatabaseResult<bool> LocalUsage::knows(Database& database, const std::string& consumer) {
     if (!has_tables_) return false;
-    auto found = LOOM_TRY(database.prepare("SELECT 1 FROM local_usage WHERE consumer = ?1 LIMIT 1"));
+    auto found =
+        LOOM_TRY(database.prepare(fmt::format("SELECT 1 FROM (SELECT * FROM local_usage{}) WHERE consumer = ?1 LIMIT 1",
+                                              retention_.month_rows(0, usage_day_max))));
     return found.bind(1, consumer).step();
 }
 

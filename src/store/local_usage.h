@@ -16,6 +16,7 @@
 #include "ledger_segment.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "usage_retention.h"
 
 namespace loom::store {
 
@@ -44,10 +45,12 @@ class LocalUsage {
 
     [[nodiscard]] DatabaseResult<SegmentLocal> segment(Database& database, const SegmentName& name);
     [[nodiscard]] DatabaseResult<void> forget(Database& database, const SegmentName& name);
-    /// By `column`, an expression over the columns of the table; of the days and the consumer of `query`.
-    [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(Database& database, const char* column,
-                                                                const UsageQuery& query);
+    /// Groups as `query` asks for them, of as many as its limit at most.
+    [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(Database& database, const UsageQuery& query);
+    /// Of all that there ever were, what is not kept any more included.
     [[nodiscard]] DatabaseResult<LocalSums> total(Database& database);
+    /// See UsageRetention::step.
+    [[nodiscard]] DatabaseResult<bool> retain(Database& database, const RetentionTerms& terms);
     [[nodiscard]] DatabaseResult<bool> knows(Database& database, const std::string& consumer);
     [[nodiscard]] DatabaseResult<std::vector<std::string>> models(Database& database, UsageDay day);
 
@@ -61,6 +64,7 @@ class LocalUsage {
     [[nodiscard]] DatabaseResult<void> write_sums(Database& database);
 
     bool has_tables_ = false;
+    UsageRetention retention_;
     std::map<Key, LocalSums> added_;
 };
 

@@ -47,8 +47,8 @@ class UsageSharing {
     /// Others' rows of days before `since` go.
     [[nodiscard]] DatabaseResult<void> forget_others(Database& database, UsageDay since);
 
-    /// The columns of all Looms' rows, in place of `usage`.
-    static constexpr const char* all_rows = "(SELECT * FROM usage UNION ALL SELECT * FROM others_usage)";
+    /// The others' rows, as a part of a statement behind "SELECT * FROM usage".
+    static constexpr const char* and_others = " UNION ALL SELECT * FROM others_usage";
 
   private:
     DatabaseResult<void> begin_generation(Database& database);

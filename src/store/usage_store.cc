@@ -133,6 +133,7 @@ class UsageStore::Impl {
     std::vector<std::function<void()>> jobs_;  // under stop_mutex_
     uint64_t sync_at_ms_ = 0;
     uint64_t retain_at_ms_ = 0;
+    RetentionWork sums_;
     std::thread thread_;
 };
 
@@ -582,6 +583,7 @@ void UsageStore::Impl::run() {
             retain();
         }
         if (last) return tell_unwritten();
+        sums_.go_on(table_, work_, {options_.keep_days, options_.keep_months}, options_.shared, options_.on_notice);
         std::unique_lock lock(stop_mutex_);
         (void)stop_asked_.wait_for(lock, milliseconds(options_.fold_interval_ms),
                                    [this] { return stopping_ || !jobs_.empty(); });
@@ -647,6 +649,8 @@ std::expected<UsageStore::Groups, std::string> UsageStore::usage(const std::vect
 std::expected<bool, std::string> UsageStore::knows(const std::string& consumer) {
     return impl_->ask([&consumer](UsageTable& table) { return table.knows(consumer); });
 }
+
+std::expected<UsageKept, std::string> UsageStore::kept() { return impl_->ask(std::mem_fn(&UsageTable::kept)); }
 
 void UsageStore::stop() noexcept { impl_->stop(); }
 

@@ -8,6 +8,7 @@
 
 #include "loom/base/hash.h"
 #include "loom/base/result.h"
+#include "usage_query.h"
 
 namespace loom::store {
 namespace {
@@ -68,24 +69,6 @@ UsageSums sums_at(const Statement& row, int at) {
         *one = next();
     sums.cost = cost_of(row.number(at), row.number(at + 1));
     return sums;
-}
-
-const char* column_of(UsageDimension by) noexcept {
-    switch (by) {
-        case UsageDimension::consumer: return "consumer";
-        case UsageDimension::team:
-            // tenant::team_key_of()
-            return "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE "
-                   "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || "
-                   "team "
-                   "END";
-        case UsageDimension::tenant: return "tenant";
-        case UsageDimension::provider: return "provider";
-        case UsageDimension::model: return "model";
-        case UsageDimension::provenance: return "provenance";
-        case UsageDimension::day: return "day";
-    }
-    return "consumer";
 }
 
 SegmentRow segment_at(const Statement& row) {
@@ -200,6 +183,8 @@ DatabaseResult<void> UsageTable::share(std::string loom_id) {
 }
 
 DatabaseResult<void> UsageTable::prepare() {
+    retention_ = LOOM_TRY(UsageRetention::begin(database_, "usage"));
+    projects_retention_ = LOOM_TRY(UsageRetention::begin(database_, "project_usage"));
     add_ = LOOM_TRY(database_.prepare(
         "INSERT INTO usage VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19) "
         "ON CONFLICT DO UPDATE SET requests = requests + ?8, attempts = attempts + ?9, input = input + ?10, "
@@ -218,6 +203,7 @@ DatabaseResult<void> UsageTable::prepare() {
 
 DatabaseResult<void> UsageTable::load() {
     must_load_ = true;
+    projects_ = LOOM_TRY(ProjectUsage::begin(database_));
     auto open = LOOM_TRY(read_open());
     gaps_ = LOOM_TRY(read_gaps());
     open_ = std::move(open);
@@ -237,7 +223,7 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
     std::unordered_map<uint64_t, OpenIntent> open;
     auto all = LOOM_TRY(database_.prepare("SELECT * FROM open_intent"));
     for (;;) {
-        if (!LOOM_TRY(all.step())) return open;
+        if (!LOOM_TRY(all.step())) break;
         const auto number = [&all](int at) { return static_cast<uint64_t>(all.number(at)); };
         OpenIntent one{.id = number(0),
                        .request = number(1),
@@ -247,11 +233,14 @@ DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> UsageTable::read_open()
                        .tenant = std::string(all.text(5)),
                        .provider = std::string(all.text(6)),
                        .model = std::string(all.text(7)),
+                       .project = {},
                        .input = number(8),
                        .output = number(9),
                        .cost = all.number(10)};
         open.insert_or_assign(one.id, std::move(one));
     }
+    LOOM_TRY(projects_.complete(database_, open));
+    return open;
 }
 
 DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
@@ -320,6 +309,7 @@ void UsageTable::open_intent(SegmentRow& row, const LedgerIntent& intent) {
                                                  .tenant = std::string(intent.tenant),
                                                  .provider = std::string(intent.provider),
                                                  .model = std::string(intent.model),
+                                                 .project = std::string(intent.project),
                                                  .input = intent.input_tokens,
                                                  .output = intent.output_tokens,
                                                  .cost = intent.cost});
@@ -349,6 +339,7 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     row.sums += sums;
     const auto day = static_cast<UsageDay>(intent.time_us / us_per_day);
     intent.model = bounded_model(day, std::move(intent.model));
+    projects_.add(day, intent, tenant::ledger_provenance_name(settlement.provenance), sums);
     added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
 }
@@ -390,6 +381,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
     local_.forget_taken();
+    projects_.forget();
     opened_.clear();
     settled_.clear();
     fresh_.clear();
@@ -403,6 +395,7 @@ DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(write_sums());
     LOOM_TRY(local_.write(database_, row.name, row.local));
     LOOM_TRY(write_open());
+    LOOM_TRY(projects_.write(database_));
     LOOM_TRY(write_gaps());
     LOOM_TRY(write_segment(row));
     return database_.run("COMMIT");
@@ -424,7 +417,10 @@ DatabaseResult<void> UsageTable::write_sums() {
 }
 
 DatabaseResult<void> UsageTable::write_open() {
-    for (const uint64_t id : settled_) LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+    for (const uint64_t id : settled_) {
+        LOOM_TRY(open_drop_.bind(1, stored(id)).run());
+        projects_.drop_open(id);
+    }
     for (const uint64_t id : opened_) {
         const auto found = open_.find(id);
         if (found == open_.end()) continue;  // settled meanwhile
@@ -433,6 +429,7 @@ DatabaseResult<void> UsageTable::write_open() {
         open_put_.bind(4, one.consumer).bind(5, one.team).bind(6, one.tenant).bind(7, one.provider).bind(8, one.model);
         open_put_.bind(9, stored(one.input)).bind(10, stored(one.output)).bind(11, one.cost);
         LOOM_TRY(open_put_.run());
+        projects_.put_open(one);
     }
     return {};
 }
@@ -472,28 +469,49 @@ DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
     return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
 }
 
+/// In place of a table: all that has to do with its days.
+std::string UsageTable::rows_of(const UsageQuery& query) const {
+    const bool by_project = asks_for_projects(query);
+    const bool all_looms = query.of_all_looms && sharing_ && !by_project;
+    const bool by_day = query.by == UsageDimension::day;
+    const char* const table = by_project ? "project_usage" : "usage";
+    const UsageRetention& retention = by_project ? projects_retention_ : retention_;
+    const std::string months = by_day ? std::string() : retention.month_rows(query.from, query.to);
+    if (!all_looms && months.empty()) return table;
+    return fmt::format("(SELECT * FROM {}{}{})", table, all_looms ? UsageSharing::and_others : "", months);
+}
+
+DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {
+    const bool more = LOOM_TRY(retention_.step(database_, terms));
+    const bool more_projects = projects_.any() && LOOM_TRY(projects_retention_.step(database_, terms));
+    const bool more_local = LOOM_TRY(local_.retain(database_, terms));
+    return more || more_projects || more_local;
+}
+
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
-    const char* const column = column_of(query.by);
-    auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0}", column,
-                    sum_columns, query.of_consumer ? "AND consumer = ?3" : "",
-                    query.of_all_looms && sharing_ ? UsageSharing::all_rows : "usage")));
-    found.bind(1, query.from).bind(2, query.to);
-    if (query.of_consumer) found.bind(3, query.consumer);
-    std::vector<UsageGroup> groups;
-    while (LOOM_TRY(found.step())) {
-        const bool by_day = query.by == UsageDimension::day;
-        groups.push_back(
-            {by_day ? usage_day_text(found.number(0)) : std::string(found.text(0)), sums_at(found, 1), {}});
-    }
+    std::vector<UsageGroup> groups = LOOM_TRY(spent(query));
     LOOM_TRY(add_local_groups(query, groups));
     return groups;
 }
 
-/// In the order of their names, as the others are.
+DatabaseResult<std::vector<UsageGroup>> UsageTable::spent(const UsageQuery& query) {
+    std::vector<UsageGroup> groups;
+    if (asks_for_projects(query) && !projects_.any()) return groups;
+    const std::string limit = query.limit == 0 ? "" : fmt::format("LIMIT ?{}", usage_limit_parameter);
+    auto found = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT {0}, {1} FROM {3} WHERE {2} GROUP BY {0} ORDER BY {0} {4}", usage_column(query.by),
+                    sum_columns, usage_condition(query, usage_column), rows_of(query), limit)));
+    bind_condition(found, query);
+    if (query.limit > 0) found.bind(usage_limit_parameter, stored(query.limit));
+    while (LOOM_TRY(found.step())) groups.push_back({usage_group_name(found, query.by), sums_at(found, 1), {}});
+    return groups;
+}
+
+/// In the order of their names, as the others are. Of a page each side has as many as the page has, from the same name
+/// on: what is among the first of both is among the first of each, and so it is whole.
 DatabaseResult<void> UsageTable::add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups) {
     if (query.by == UsageDimension::provider || query.by == UsageDimension::provenance) return {};  // they have none
-    std::vector<UsageGroup> locals = LOOM_TRY(local_.usage(database_, column_of(query.by), query));
+    std::vector<UsageGroup> locals = LOOM_TRY(local_.usage(database_, query));
     const size_t spent = groups.size();
     for (UsageGroup& local : locals) {
         const auto end = groups.begin() + static_cast<ptrdiff_t>(spent);
@@ -504,12 +522,14 @@ DatabaseResult<void> UsageTable::add_local_groups(const UsageQuery& query, std::
             groups.push_back(std::move(local));
     }
     if (groups.size() > spent) std::ranges::sort(groups, {}, &UsageGroup::name);
+    if (query.limit > 0 && groups.size() > query.limit) groups.resize(query.limit);
     return {};
 }
 
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
-    auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", sharing_ ? UsageSharing::all_rows : "usage")));
+    const UsageQuery ever{.to = usage_day_max, .consumer = {}, .of_all_looms = true};
+    auto found =
+        LOOM_TRY(database_.prepare(fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", rows_of(ever))));
     if (LOOM_TRY(found.bind(1, consumer).step())) return true;
     return local_.knows(database_, consumer);
 }
@@ -519,9 +539,11 @@ DatabaseResult<uint64_t> UsageTable::open_rows() {
 }
 
 DatabaseResult<UsageSums> UsageTable::total() {
-    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM usage", sum_columns)));
-    if (!LOOM_TRY(found.step())) return UsageSums();
-    return sums_at(found, 0);
+    const UsageQuery ever{.to = usage_day_max, .consumer = {}};
+    auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM {}", sum_columns, rows_of(ever))));
+    UsageSums sums = LOOM_TRY(retention_.gone(database_, sum_columns, sums_at));
+    if (LOOM_TRY(found.step())) sums += sums_at(found, 0);
+    return sums;
 }
 
 }  // namespace loom::store

@@ -17,6 +17,8 @@
 #include "local_usage.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "project_usage.h"
+#include "usage_retention.h"
 #include "usage_sharing.h"
 
 namespace loom::store {
@@ -27,6 +29,7 @@ struct OpenIntent {
     uint64_t request = 0;
     uint64_t time_us = 0;
     std::string consumer, team, tenant, provider, model;
+    std::string project;
     uint64_t input = 0;
     uint64_t output = 0;
     Money cost = -1;
@@ -104,8 +107,12 @@ class UsageTable {
 
     [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> usage(const UsageQuery& query);
     [[nodiscard]] DatabaseResult<bool> knows(const std::string& consumer);
+    /// Of all that was ever settled, what is not kept any more included.
     [[nodiscard]] DatabaseResult<UsageSums> total();
     [[nodiscard]] DatabaseResult<LocalSums> local_total() { return local_.total(database_); }
+    /// See UsageRetention::step.
+    [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
+    [[nodiscard]] DatabaseResult<UsageKept> kept() { return UsageRetention::kept(database_); }
     /// All that is read from here on is of one moment, for as long as the table lives.
     [[nodiscard]] DatabaseResult<void> hold_still() { return database_.run("BEGIN"); }
     [[nodiscard]] DatabaseResult<uint64_t> open_rows();
@@ -121,6 +128,7 @@ class UsageTable {
     explicit UsageTable(Database database) : database_(std::move(database)) {}
     [[nodiscard]] DatabaseResult<void> begin(bool in_memory, Use use);
     [[nodiscard]] DatabaseResult<void> begin_to_read();
+    [[nodiscard]] std::string rows_of(const UsageQuery& query) const;
     [[nodiscard]] DatabaseResult<void> prepare();
     [[nodiscard]] DatabaseResult<void> load();
     [[nodiscard]] DatabaseResult<std::unordered_map<uint64_t, OpenIntent>> read_open();
@@ -129,6 +137,7 @@ class UsageTable {
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
     void add_local(SegmentRow& row, const tenant::LedgerLocal& local);
+    [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> spent(const UsageQuery& query);
     [[nodiscard]] DatabaseResult<void> add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups);
     [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
     [[nodiscard]] DatabaseResult<void> load_models(UsageDay day);
@@ -140,6 +149,9 @@ class UsageTable {
 
     Database database_;
     std::optional<UsageSharing> sharing_;
+    UsageRetention retention_;
+    ProjectUsage projects_;
+    UsageRetention projects_retention_;
     LocalUsage local_;
     Statement add_;
     Statement open_put_;

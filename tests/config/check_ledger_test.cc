@@ -72,6 +72,21 @@ TEST(CheckLedger, KeysOfTheStoreThatMeanNothingAreTold) {
         "each start counts as another Loom");
 }
 
+TEST(CheckLedger, RetentionThatMeansNothingIsTold) {
+    const std::string on = "token_accounting.enabled = on\nstate.directory = /tmp\n";
+    const auto says = [](const std::string& text, const std::string& what) {
+        const std::string said = more(text);
+        EXPECT_NE(said.find(what), said.npos) << said;
+    };
+    EXPECT_EQ(more(on + "token_accounting.retention.days = 90\ntoken_accounting.retention.months = 24\n"), "");
+    EXPECT_EQ(more(on + "token_accounting.retention.days = 90\n"), "");
+    says(on + "token_accounting.retention.days = 90\ntoken_accounting.retention.months = 2\n",
+         "token_accounting.retention.months = 2 is less");
+    says(redis + "token_accounting.store.redis.address = 127.0.0.1:6379\ntoken_accounting.retention.days = 90\n",
+         "sums of the last 13 months stay as they are");
+    says(on + "token_accounting.retention.days = -1\n", "token_accounting.retention.days");
+}
+
 TEST(CheckLedger, WhatIsNotThereYet) {
     EXPECT_NE(more("token_accounting.enabled = on\ntoken_accounting.limit.app.daily_limit = 5\n"), "");
     EXPECT_NE(more("token_accounting.enabled = on\ntoken_accounting.log.segment_size = 1KiB\n"), "");

@@ -65,6 +65,15 @@ TEST(CommandLine, Mistakes) {
     EXPECT_EQ(parse({"ledger", "export", "d", "--from"}).error(), "-from needs a date or a moment");
     EXPECT_EQ(parse({"ledger", "verify", "d", "--from", "2024-01-01"}).error(), "--from goes with ledger export");
     EXPECT_EQ(parse({"--format", "csv"}).error(), "--format goes with ledger export");
+    EXPECT_EQ(parse({"ledger", "verify", "d", "--consumer", "app"}).error(), "--consumer goes with ledger export");
+    EXPECT_EQ(parse({"ledger", "export", "d", "--period"}).error(), "-period needs a month or a day");
+    EXPECT_EQ(parse({"ledger", "export", "d", "--tenant"}).error(), "-tenant needs a name");
+    EXPECT_EQ(parse({"ledger", "export", "d", "--colour", "red"}).error(), "unknown option --colour");
+    EXPECT_EQ(parse({"ledger", "export", "d", "--redis"}).error(), "--redis goes with ledger verify");
+    EXPECT_TRUE(parse({"ledger", "verify", "f.conf", "--redis"})->with_redis);
+    EXPECT_FALSE(parse({"ledger", "verify", "f.conf"})->with_redis);
+    EXPECT_EQ(parse({"ledger", "export", "d", "--team=dev", "--model", "m"})->terms,
+              (std::vector<std::pair<std::string, std::string>>{{"team", "dev"}, {"model", "m"}}));
     EXPECT_EQ(parse({"state", "shred", "f"}).error(),
               "state needs a verb: loom state encrypt FILE, decrypt FILE, or rekey FILE");
     EXPECT_EQ(parse({"state", "encrypt"}).error(), "state encrypt needs a file");

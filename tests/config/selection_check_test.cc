@@ -86,9 +86,22 @@ TEST(CheckRules, OfAccess) {
     EXPECT_EQ(more("access.rule.a.when = header.x == \"y\"\naccess.rule.a.action = allow\n"),
               "loom.conf:5:22: access.rule.a.when: a header says what its client likes: ask for roles, claim, team or "
               "ip\n");
-    EXPECT_EQ(more("access.rule.a.when = complexity > 0.5\naccess.rule.a.action = deny\n"),
+    EXPECT_EQ(more("access.rule.a.when = complexity > 0.5 or task == \"code\"\naccess.rule.a.action = deny\n"), "");
+    EXPECT_EQ(more("access.rule.a.when = complexity > 0.5\naccess.rule.a.action = allow\n"),
               "loom.conf:5:22: access.rule.a.when: task and complexity are guesses, and nothing to let somebody in "
               "by\n");
+}
+
+TEST(CheckRules, OfTags) {
+    const std::string rule = "access.rule.a.when = \"restricted\" in tags\naccess.rule.a.action = deny\n";
+    EXPECT_EQ(more("model_tag.gpt-4.1* = restricted, eu\n" + rule), "");
+    EXPECT_EQ(
+        more(rule),
+        "loom.conf:5:22: access.rule.a.when: asks for a model's tags, and no model has any: say model_tag.MODEL = "
+        "restricted\n");
+    EXPECT_NE(more("model_tag.m = restrictd\n" + rule).find("restrictd"), std::string::npos) << "a slip is told";
+    EXPECT_NE(more("routing.rule.a.when = \"x\" in tags\nrouting.rule.a.use = demo\n").find("no model has any"),
+              std::string::npos);
 }
 
 TEST(CheckPrompts, ATargetIsAProviderOrAModel) {

@@ -94,6 +94,11 @@ TEST_F(Rules, AskLists) {
     EXPECT_YES(R"("finance" in role)") << "the other name";
     EXPECT_YES(R"(roles contains "finance")");
     EXPECT_NO(R"("fin" in roles)") << "a member, not a part";
+    facts.list(tags, {"restricted", "eu"});
+    EXPECT_YES(R"("restricted" in tags and "us" not in tags)");
+    EXPECT_YES(R"("eu" in tag)");
+    facts.list(tags, {});
+    EXPECT_NO(R"("restricted" in tags)") << "it is known to have none";
     EXPECT_YES(R"("admin" not in roles)");
     EXPECT_YES(R"("eu" in claim["regions"] and claim.regions contains "us")");
     EXPECT_YES(R"("acme" in claim["tenant"])") << "a text is a list of one";
@@ -158,6 +163,7 @@ TEST_F(Rules, WhatIsMissingIsUnknownAndSoIsItsNegation) {
     EXPECT_UNKNOWN(R"(ip not in "0.0.0.0/0")");
     facts.forget(roles);
     EXPECT_UNKNOWN(R"("admin" in roles)");
+    EXPECT_UNKNOWN(R"("restricted" in tags)");
     EXPECT_UNKNOWN(R"("admin" not in roles)");
     facts.list(roles, {});
     EXPECT_NO(R"("admin" in roles)") << "known to have none";

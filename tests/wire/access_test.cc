@@ -263,6 +263,67 @@ TEST_F(Access, NobodyIsLedToAModelThatARuleDenies) {
     EXPECT_FALSE(contains(upstream().last_request().body, "gpt-long"));
 }
 
+/// By the client's name, by the one that the model has here, at any provider that may answer, and as one that the
+/// request is led to.
+TEST_F(Access, NoOtherNameOfAModelHidesItsTags) {
+    ScriptedUpstream second(answer_always(answer(chat_answer)));
+    conf.set("provider.mock.models", "gpt-4o, gpt-plain, gpt-long");
+    conf.set("provider.second.type", "openai").set("provider.second.base_url", second.origin() + "/v1");
+    conf.set("provider.second.api_key", "sk-second").set("provider.second.models", "open");
+    conf.set("model_mapping.fast.mock", "gpt-plain").set("model_mapping.fast.second", "secret-7b");
+    conf.set("model_mapping.open.second", "open");
+    conf.set("model_tag.secret-*", "restricted").set("model_tag.gpt-4o", "restricted, large");
+    conf.set("access.rule.a.when", R"("restricted" in tags)").set("access.rule.a.action", "deny");
+    start(answer_always(answer(chat_answer)));
+    const auto ask_for = [this](const std::string& model) {
+        return ask(chat_request(R"({"model":")" + model + R"(","messages":[{"role":"user","content":"hi"}]})"));
+    };
+    for (const char* const name : {"gpt-4o", "mock/gpt-4o", "mock:gpt-4o", "fast"}) {
+        const Message denied = ask_for(name);
+        expect_error(denied, 403, "forbidden");
+        EXPECT_TRUE(contains(denied.body, "access.rule.a")) << name << denied.body;
+    }
+    EXPECT_EQ(upstream().request_count() + second.request_count(), 0u);
+    EXPECT_EQ(ask_for("gpt-plain").status(), 200);
+    // What is allowed by a tag has to have it wherever it may be answered.
+    conf.set("access.rule.a.when", R"("public" in tags)").set("access.rule.a.action", "allow");
+    conf.set("access.rule.b.when", R"(method == "POST")").set("access.rule.b.action", "deny");
+    conf.set("model_tag.gpt-plain", "public");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask_for("gpt-plain").status(), 200);
+    expect_error(ask_for("fast"), 403);
+    expect_error(ask_for("gpt-4o"), 403);
+    loom().reload(conf.set("model_tag.fast", "public").text());
+    EXPECT_EQ(ask_for("fast").status(), 200) << "the alias itself is said to be";
+}
+
+TEST_F(Access, NobodyIsLedToAModelWhoseTagIsDenied) {
+    conf.set("provider.mock.models", "gpt-4o, gpt-long");
+    conf.set("routing.experiment.e.model", "gpt-4o");
+    conf.set("routing.experiment.e.arm.all.share", "100%").set("routing.experiment.e.arm.all.use", "mock/gpt-long");
+    conf.set("model_tag.gpt-long", "restricted");
+    start(answer_always(answer(chat_answer)));
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_TRUE(contains(upstream().last_request().body, "gpt-long"));
+    conf.set("access.rule.a.when", R"("restricted" in tags)").set("access.rule.a.action", "deny");
+    loom().reload(conf.text());
+    EXPECT_EQ(ask(chat_request(chat_body)).status(), 200);
+    EXPECT_FALSE(contains(upstream().last_request().body, "gpt-long"));
+}
+
+TEST_F(Access, WhatAPromptAsksForMayBeDenied) {
+    conf.set("access.rule.a.when", R"(task == "code" and model == "gpt-4o")").set("access.rule.a.action", "deny");
+    start(answer_always(answer(chat_answer)));
+    const auto ask_this = [this](const std::string& text) {
+        return ask(chat_request(R"({"model":"gpt-4o","messages":[{"role":"user","content":")" + text + R"("}]})"));
+    };
+    const Message denied = ask_this("Write a Python function that sorts a list, and fix the bug in this code.");
+    expect_error(denied, 403, "forbidden");
+    EXPECT_TRUE(contains(denied.body, "access.rule.a")) << denied.body;
+    EXPECT_EQ(ask_this("Good morning, how are you today?").status(), 200);
+    EXPECT_EQ(ask(get("/v1/models")).status(), 200);
+}
+
 /// As servers read it.
 TEST_F(Access, APathIsTheSameHoweverItIsWritten) {
     conf.set("route.plain.path", "/plain/*").set("route.plain.ai_gateway", "off");

@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 
 #include "fixture.h"
+#include "loom/llm/token_estimate.h"
 #include "state_directory.h"
 
 namespace loom::wire {
 namespace {
 
-/// So many turns of 400 bytes, each about 100 tokens; the last says "end".
+/// So many turns, each estimated to be some 100 tokens; the last says "end".
 std::string turns(int count) {
     std::string text;
     for (int n = 0; n < count; ++n)
         text += fmt::format(R"({{"role":"user","content":"turn {} {}"}},{{"role":"assistant","content":"{}"}},)", n,
-                            std::string(200, 'u'), std::string(200, 'a'));
+                            std::string(120, 'u'), std::string(240, 'a'));
     return text + R"({"role":"user","content":"end"})";
 }
 
@@ -87,6 +88,21 @@ TEST_F(Context, TrimmedUntilItFits) {
     EXPECT_FALSE(whole.head.has("x-loom-context-trimmed"));
 }
 
+/// Of so many turns of two texts of `size` letters, and a last word.
+uint64_t tokens_of(int turn_count, size_t size) {
+    llm::TokenEstimate estimate;
+    const auto add = [&estimate](const std::string& text) {
+        estimate.add(text);
+        estimate.end_text();
+    };
+    for (int n = 0; n < turn_count; ++n) {
+        add(std::string(size, 'u'));
+        add(std::string(size, 'a'));
+    }
+    add("end.");
+    return estimate.tokens();
+}
+
 /// Of turns of a few bytes, most of whose document is no text, and of pictures, which the estimate does not count.
 TEST_F(Context, NoShorterThanItHasToBe) {
     begin("trim");
@@ -98,8 +114,9 @@ TEST_F(Context, NoShorterThanItHasToBe) {
         const Message response = ask(chat_request(
             fmt::format(R"({{"model":"gpt-4o","messages":[{}{{"role":"user","content":"end."}}]}})", messages)));
         EXPECT_EQ(response.status(), 200);
-        const size_t left_bytes = 900 * 4 - 4;
-        EXPECT_EQ(response.head.value("x-loom-context-trimmed"), std::to_string(2 * (5'000 - left_bytes / (2 * size))));
+        int left = 0;
+        while (tokens_of(left + 1, size) <= 900) ++left;
+        EXPECT_EQ(response.head.value("x-loom-context-trimmed"), std::to_string(2 * (5'000 - left)));
     }
     const std::string image =
         R"({"type":"image_url","image_url":{"url":"data:image/png;base64,)" + std::string(200'000, 'A') + "\"}}";
@@ -140,7 +157,7 @@ TEST_F(Context, WhatTheRequestsCapLowersIsNotNeeded) {
 TEST_F(Context, WhatCannotFitIsRefused) {
     begin("trim");
     const std::string huge =
-        fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", std::string(8'000, 'x'));
+        fmt::format(R"({{"model":"gpt-4o","messages":[{{"role":"user","content":"{}"}}]}})", std::string(20'000, 'x'));
     expect_error(ask(chat_request(huge)), 400, "context_length_exceeded");
     expect_error(ask(chat(5, R"("max_tokens":1000,)")), 400, "context_length_exceeded");
     EXPECT_EQ(upstream().request_count(), 0u);

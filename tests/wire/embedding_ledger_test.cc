@@ -1,6 +1,7 @@
 // Texts' vectors by a provider's work: what they cost whom.
 #include "embedding_fixture.h"
 #include "full_backlog.h"
+#include "loom/llm/token_estimate.h"
 #include "state_directory.h"
 
 namespace loom::wire {
@@ -56,7 +57,7 @@ TEST_F(EmbeddingLedger, WhatWasAskedAndNotAnsweredIsEstimated) {
     const std::string told = page("/tester", 2);
     const size_t at = told.find(fmt::format(R"("model":"{}")", model));
     ASSERT_NE(at, told.npos) << told;
-    EXPECT_EQ(number_in(told, "prompt", at), 7) << told << "a quarter of the text's bytes";
+    EXPECT_EQ(number_in(told, "prompt", at), static_cast<long>(llm::estimated_tokens(asked))) << told;
     EXPECT_EQ(number_in(told, "attempts_estimated"), 1) << told;
 }
 

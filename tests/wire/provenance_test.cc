@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ledger_pages.h"
+#include "loom/llm/token_estimate.h"
 #include "tokenized.h"
 
 namespace loom::wire {
@@ -18,6 +19,13 @@ void tell_and_break(UpstreamConnection& connection) {
     connection.send(sse_head + chunk(events));
     connection.wait_until_loom_has_read();
     connection.reset();
+}
+
+/// As they are estimated.
+long told_tokens() {
+    llm::TokenEstimate estimate;
+    for (int i = 0; i < 10; ++i) estimate.add("the the the");
+    return static_cast<long>(estimate.tokens());
 }
 
 class Provenance : public Tokenized {
@@ -58,7 +66,7 @@ TEST_F(Provenance, WithoutARankFileItIsEstimated) {
     without_ranks();
     start(tell_and_break);
     EXPECT_EQ(asked(breaks_off).status(), 200);
-    expect_booked("estimated", 2, 28);  // a quarter of the bytes
+    expect_booked("estimated", 2, told_tokens());
 }
 
 TEST_F(Provenance, SoIsWhatTheRankFileDoesNotReach) {
@@ -253,9 +261,10 @@ TEST_F(Provenance, TheLogsCostIsTheLedgers) {
     without_ranks();
     start(tell_and_break);
     EXPECT_EQ(asked(breaks_off).status(), 200);
-    expect_booked("estimated", 2, 28);
-    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), R"("cost":0.03,)"));
-    EXPECT_TRUE(contains(usage_page(loom(), "/tester"), R"("cost":"0.03")"));
+    expect_booked("estimated", 2, told_tokens());
+    const std::string cost = fmt::format("{}", static_cast<double>(2 + told_tokens()) / 1000);
+    EXPECT_TRUE(contains(loom().wait_for_access_line(R"("status":)"), fmt::format(R"("cost":{},)", cost)));
+    EXPECT_TRUE(contains(usage_page(loom(), "/tester"), fmt::format(R"("cost":"{}")", cost)));
 }
 
 TEST_F(Provenance, ACountSaysWhetherItWasCounted) {

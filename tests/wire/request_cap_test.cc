@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "loom/llm/token_estimate.h"
 #include "protocols.h"
 #include "tokenized.h"
 
@@ -20,7 +21,7 @@ class RequestCap : public WireTest {
     static std::string body(std::string_view members) {
         return fmt::format(R"({{"model":"gpt-4o",{}"messages":[{{"role":"user","content":"12345678"}}]}})", members);
     }
-    /// What the provider was sent for it: the prompt is 2 tokens by the rule of thumb.
+    /// What the provider was sent for it: the prompt is estimated to be 2 tokens.
     std::string sent(const std::string& bytes) {
         const Message response = ask(bytes);
         EXPECT_EQ(response.status(), 200) << response.raw();
@@ -141,12 +142,13 @@ TEST_F(RequestCap, OfWhatIsTranslated) {
 
 TEST_F(RequestCap, ATooLongPromptIsRefused) {
     begin();
-    const std::string prompt(400, 'x');
+    const std::string prompt(4000, 'x');
     const Message refused = ask(chat_request(
         fmt::format(R"({{"model":"gpt-4o","max_tokens":1,"messages":[{{"role":"user","content":"{}"}}]}})", prompt)));
     expect_error(refused, 400);
     EXPECT_TRUE(contains(refused.body, "max_tokens_per_request")) << refused.body;
-    EXPECT_TRUE(contains(refused.body, "100 tokens")) << refused.body;
+    const std::string tokens = fmt::format("{} tokens", llm::estimated_tokens(std::string_view(prompt)));
+    EXPECT_TRUE(contains(refused.body, tokens)) << refused.body;
     EXPECT_EQ(upstream().request_count(), 0u);
 }
 
@@ -235,8 +237,8 @@ TEST_F(Tokenized, APromptIsCountedWhereItIsAdmitted) {
     EXPECT_TRUE(contains(upstream().last_request().body, R"("max_completion_tokens":90)"));
 }
 
-/// A hundred " the" are a hundred tokens, and as many by the rule of thumb; a hundred " a" are two hundred, but fifty
-/// by the rule.
+/// A hundred " the" are a hundred tokens, and as many by the estimate; a hundred " a" are two hundred, but a hundred by
+/// the estimate.
 TEST_F(Tokenized, AHedgesPromptIsTheOneThatWasCounted) {
     ScriptedUpstream spare(answer_always(answer(chat_answer)));
     conf.set("security.max_tokens_per_request", "1000");
@@ -276,7 +278,7 @@ TEST_F(Tokenized, AStreamThatTellsNoUsageIsCountedByItsText) {
     });
 }
 
-/// Twenty " a" are forty tokens, and ten by the rule of thumb; in each client's protocol, from each provider's.
+/// Twenty " a" are forty tokens, and twenty by the estimate; in each client's protocol, from each provider's.
 TEST_F(Tokenized, SoIsOneOfAnyProtocol) {
     conf.set("route.gemini.path", "/v1beta/*").set("route.gemini.ai_gateway", "on");
     conf.set("route.gemini.auth.type", "api_key");

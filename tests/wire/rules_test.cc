@@ -242,7 +242,7 @@ TEST_F(Rules, WhoCannotIsPassedOver) {
                               R"("image_url":{"url":"data:,"}}]}]})";
     EXPECT_EQ(asked(image), "spare");
     EXPECT_EQ(asked(body("gpt-4o", "Hi", schema)), "third") << "of which nothing is known but of another model";
-    EXPECT_EQ(asked(body("gpt-4o", std::string(3000, 'x'))), "spare") << "too long for the first";
+    EXPECT_EQ(asked(body("gpt-4o", std::string(10'000, 'x'))), "spare") << "too long for the first";
     EXPECT_EQ(asked(body("gpt-4o", "Hi", R"(,"max_tokens":600)")), "spare") << "with its answer";
     fail(spare());
     EXPECT_EQ(asked(image), "third") << "failover keeps to those who can";

@@ -15,7 +15,7 @@ using namespace std::chrono;
 
 constexpr std::string_view second_key = "sk-second-0123456789abcdef";
 
-/// A prompt of one token by the rule of thumb, and an answer of nine at most.
+/// A prompt of one token by the estimate, and an answer of nine at most.
 std::string asking(int max_tokens, std::string_view key = client_key, std::string_view target = "/v1/chat/completions",
                    std::string_view model = "gpt-4o") {
     return request("POST", target, fmt::format("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", key),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "loom/llm/token_estimate.h"
 #include "protocols.h"
 
 namespace loom::wire {
@@ -24,19 +25,20 @@ struct Teller {
     std::string (*word)(int number);
 };
 
+/// Each event is estimated to be less than a token of text, and so is one.
 std::string chat_word(int) {
     return "data: {\"id\":\"chatcmpl-told\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m-1\","
-           "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"la \"},\"finish_reason\":null}]}\n\n";
+           "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"lala\"},\"finish_reason\":null}]}\n\n";
 }
 std::string completions_word(int) {
     return "data: {\"id\":\"cmpl-told\",\"object\":\"text_completion\",\"created\":7,\"model\":\"m-1\","
-           "\"choices\":[{\"index\":0,\"text\":\"la \",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
+           "\"choices\":[{\"index\":0,\"text\":\"lala\",\"logprobs\":null,\"finish_reason\":null}]}\n\n";
 }
 std::string anthropic_word(int) {
-    return anthropic_event("content_block_delta", R"(,"index":0,"delta":{"type":"text_delta","text":"la "})");
+    return anthropic_event("content_block_delta", R"(,"index":0,"delta":{"type":"text_delta","text":"lala"})");
 }
 std::string gemini_word(int) {
-    return "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"la \"}],\"role\":\"model\"},\"index\":0}],"
+    return "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"lala\"}],\"role\":\"model\"},\"index\":0}],"
            "\"modelVersion\":\"m-1\",\"responseId\":\"r-told\"}\n\n";
 }
 std::string responses_event(std::string_view type, int number, std::string_view rest) {
@@ -44,7 +46,7 @@ std::string responses_event(std::string_view type, int number, std::string_view 
 }
 std::string responses_word(int number) {
     return responses_event("response.output_text.delta", 4 + number,
-                           R"(,"item_id":"msg_own","output_index":0,"content_index":0,"delta":"la ","logprobs":[])");
+                           R"(,"item_id":"msg_own","output_index":0,"content_index":0,"delta":"lala","logprobs":[])");
 }
 
 const std::vector<Teller>& tellers() {
@@ -129,7 +131,7 @@ class StreamStop : public WireTest {
             return contains(ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body, part);
         });
     }
-    static void expect_stopped(std::string_view client, const Message& stream, std::string_view word = "la ") {
+    static void expect_stopped(std::string_view client, const Message& stream, std::string_view word = "lala") {
         EXPECT_EQ(stream.status(), 200);
         EXPECT_TRUE(stream.is_whole());
         size_t at = 0;
@@ -175,7 +177,7 @@ TEST_F(StreamStop, TheUsageThatIsToldIsTheOneThatIsBooked) {
     EXPECT_TRUE(contains(stream.body, fmt::format(R"("total_tokens":{})", limit))) << stream.body;
     EXPECT_EQ(count_of(stream.body, "\"id\":\"chatcmpl-told\""), count_of(stream.body, "\"object\":"));
     EXPECT_EQ(count_of(stream.body, "\"model\":\"m-1\""), count_of(stream.body, "\"object\":"));
-    const size_t words = count_of(stream.body, "la ");
+    const size_t words = count_of(stream.body, "lala");
     EXPECT_TRUE(contains(stream.body, fmt::format(R"("completion_tokens":{})", words))) << words;
     expect_told(fmt::format(R"("used":{},"remaining":0)", limit));
     wait_until("the ledger to have it", [&] {
@@ -193,7 +195,7 @@ TEST_F(StreamStop, OneNumberForClientLogAndLedger) {
     begin("anthropic");
     const Message stream = ask(client_protocol("anthropic").ask("big", true, ""));
     expect_stopped("anthropic", stream);
-    const size_t words = count_of(stream.body, "la ");
+    const size_t words = count_of(stream.body, "lala");
     const size_t end = stream.body.find("event: message_delta");
     ASSERT_NE(end, std::string::npos);
     EXPECT_TRUE(contains(stream.body.substr(end), fmt::format(R"("output_tokens":{})", limit - 25)))
@@ -230,7 +232,7 @@ TEST_F(StreamStop, MoneyStopsItToo) {
     begin("openai");
     const Message stream = ask(chat_request(chat));
     expect_stopped("openai_chat", stream);
-    const size_t words = count_of(stream.body, "la ");
+    const size_t words = count_of(stream.body, "lala");
     EXPECT_LE(words, 600U);
     EXPECT_GE(words, 590U);
     expect_told(R"("money":{"month":{"limit":"0.6","used":"0.)");
@@ -259,15 +261,16 @@ TEST_F(StreamStop, ALegacyCompletionEndsToo) {
 }
 
 TEST_F(StreamStop, OfTheEmbeddedModel) {
-    conf.use_echo().set("token_accounting.limit.tester.monthly_limit", "1300");
-    start_without_upstream();
     std::string many;
     for (int i = 0; i < 1000; ++i) many += "la ";  // which it says again
+    const uint64_t all = llm::estimated_tokens(std::string_view(many)) + 650;
+    conf.use_echo().set("token_accounting.limit.tester.monthly_limit", std::to_string(all));
+    start_without_upstream();
     const Message stream = ask(chat_request(
         fmt::format(R"({{"model":"echo","stream":true,"messages":[{{"role":"user","content":"{}"}}]}})", many)));
     expect_stopped("openai_chat", stream, "la\"");
     EXPECT_LT(count_of(stream.body, "la\""), 700U);
-    expect_told(R"("used":1300,"remaining":0)");
+    expect_told(fmt::format(R"("used":{},"remaining":0)", all));
 }
 
 TEST_F(StreamStop, ARequestsOwnPriceIsPaidOnce) {
@@ -277,7 +280,7 @@ TEST_F(StreamStop, ARequestsOwnPriceIsPaidOnce) {
     begin("openai");
     const Message stream = ask(chat_request(chat));
     expect_stopped("openai_chat", stream);
-    const size_t words = count_of(stream.body, "la ");
+    const size_t words = count_of(stream.body, "lala");
     EXPECT_GE(words, 890U);
     EXPECT_LE(words, 900U);
     const std::string spent =
@@ -320,7 +323,7 @@ TEST_F(StreamStop, OneThatHasFinishedIsNotEndedAgain) {
 TEST_F(StreamStop, WhatIsReportedCountsWhereItIsMore) {
     const std::string told =
         R"(data: {"id":"c","object":"chat.completion.chunk","created":7,"model":"m-1","choices":[{"index":0,)"
-        R"("delta":{"content":"la "},"finish_reason":null}],"usage":{"prompt_tokens":5,"completion_tokens":700,)"
+        R"("delta":{"content":"lala"},"finish_reason":null}],"usage":{"prompt_tokens":5,"completion_tokens":700,)"
         R"("total_tokens":705}})"
         "\n\n";
     std::string events = chat_word(0) + told;
@@ -328,7 +331,7 @@ TEST_F(StreamStop, WhatIsReportedCountsWhereItIsMore) {
     events += usage_event + done_event;
     start(answer_always(sse_answer(events)));
     const Message stream = ask(chat_request(chat));
-    EXPECT_EQ(count_of(stream.body, "la "), 2U) << stream.body;
+    EXPECT_EQ(count_of(stream.body, "lala"), 2U) << stream.body;
     EXPECT_EQ(count_of(stream.body, R"("finish_reason":"length")"), 1U) << stream.body;
     EXPECT_TRUE(contains(stream.body, R"("total_tokens":705})")) << stream.body;
     expect_told(R"("used":705)");
@@ -340,7 +343,7 @@ TEST_F(StreamStop, WhereTheConfWantsItServedItGoesOn) {
     for (int i = 0; i < 900; ++i) events += chat_word(i);
     start(answer_always(sse_answer(events + done_event)));
     const Message stream = ask(chat_request(chat));
-    EXPECT_EQ(count_of(stream.body, "la "), 900U);
+    EXPECT_EQ(count_of(stream.body, "lala"), 900U);
     EXPECT_FALSE(contains(stream.body, "length"));
     expect_told(R"("remaining":0)");
 }

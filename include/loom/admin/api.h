@@ -8,10 +8,10 @@
 
 #include "loom/admin/consumers.h"
 #include "loom/admin/keys.h"
+#include "loom/admin/usage.h"
 #include "loom/observe/metrics.h"
 #include "loom/proxy/cache_shards.h"
 #include "loom/proxy/plan.h"
-#include "loom/store/usage_store.h"
 
 namespace loom::admin {
 
@@ -23,7 +23,7 @@ struct ApiOptions {
     std::function<observe::ProcessFacts()> facts;              // what no shard counts
     std::function<bool()> ready;                               // false while draining
     std::function<std::shared_ptr<const proxy::Plan>()> plan;  // in force
-    store::UsageStore* usage = nullptr;                        // outlives the handler; null: nothing is booked
+    UsageSource usage;                                         // outlives the handler; null: nothing is booked
     std::function<std::optional<observe::SharedStoreFacts>()> shared_store;  // of the store that Looms share
     proxy::CacheShards* cache = nullptr;                                     // outlives the handler
     KeyDesk* keys = nullptr;                                                 // likewise; null: none are made here

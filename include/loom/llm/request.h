@@ -12,15 +12,13 @@
 #include "loom/llm/endpoint.h"
 #include "loom/llm/protocol.h"
 #include "loom/llm/range.h"
+#include "loom/llm/token_estimate.h"
 
 namespace loom::llm {
 
 class Structure;
 class TokenCounter;
 class Tokenizer;
-
-/// How many tokens a text of so many bytes is, by a rule of thumb: four bytes each, as English has it.
-[[nodiscard]] constexpr uint64_t estimated_tokens(uint64_t text_bytes) noexcept { return (text_bytes + 3) / 4; }
 
 /// More is no number of tokens: sums of these do not overflow.
 inline constexpr uint64_t tokens_bound = uint64_t{1} << 32;
@@ -55,8 +53,9 @@ struct Request {
     bool has_unclear_bound = false;  // Gemini's: no number of digits, one that stands twice, or in another spelling
     Range generation_config_range;   // Gemini's
     uint32_t n = 1;
-    uint32_t message_count = 0;          // messages; for prompts and inputs, how many of them (a token array is one)
-    uint64_t prompt_tokens_counted = 0;  // by its model's tokenizer (RequestReader::count_prompt); 0: not counted
+    uint32_t message_count = 0;            // messages; for prompts and inputs, how many of them (a token array is one)
+    uint64_t prompt_tokens_counted = 0;    // by its model's tokenizer (RequestReader::count_prompt); 0: not counted
+    uint64_t prompt_tokens_estimated = 0;  // PromptWish::estimate; 0: nobody wanted to know
     uint64_t prompt_bytes = 0;  // text of messages, prompts, inputs, instructions and tools, as it stands in the body
     bool has_tools = false;     // `tools` or `functions` is a non-empty array
     Range tools_range;
@@ -79,13 +78,17 @@ struct Request {
     Quirks occasions;             // of OpenAI's chat and completions: which of them might find something to change
 
     [[nodiscard]] uint64_t prompt_tokens() const noexcept {
-        return prompt_tokens_counted != 0 ? prompt_tokens_counted : estimated_tokens(prompt_bytes);
+        if (prompt_tokens_counted != 0) return prompt_tokens_counted;
+        return prompt_tokens_estimated != 0 ? prompt_tokens_estimated : estimated_tokens(prompt_bytes);
     }
     /// max_tokens as far as it is a number of tokens, so that sums with it do not overflow; 0 unset.
     [[nodiscard]] uint64_t output_tokens_max() const noexcept {
         return max_tokens < tokens_bound ? max_tokens : tokens_bound;
     }
 };
+
+/// What a reader is to find out of the prompt's text beside its length. An estimate costs four instructions a byte.
+enum class PromptWish : uint8_t { length, estimate };
 
 /// One lives per shard; its index buffers stay warm, so that a warm read does not allocate (up to 1 MiB bodies; the
 /// index of a larger one is given back after the read).
@@ -98,18 +101,22 @@ class RequestReader {
 
     /// body     the whole document, below 4 GiB; no padding is needed. Borrowed by the result.
     /// endpoint one of is_inspected().
+    /// wish     estimate: prompt_tokens_estimated too, of text as it is meant (TokenEstimate::add_json), and of tools
+    /// and
+    ///          calls as their JSON. What frames a chat's messages, pictures and sound do not count.
     /// Errors   bad_message (downstream) with a `what` that names the field or the fault; error_offset() and
     ///          error_param() tell more. A deciding key that stands twice is refused, also when spelled with escapes or
     ///          in another case (Go's parsers fold case): the upstream might read the other one.
     ///          Depth is bounded by depth_max. Escapes are judged only in the strings that are decoded.
-    [[nodiscard]] Result<Request> read(Endpoint endpoint, std::string_view body);
+    [[nodiscard]] Result<Request> read(Endpoint endpoint, std::string_view body, PromptWish wish = PromptWish::length);
 
     /// How many tokens the prompt of a document is that was read without an error. Text is counted exactly up to
-    /// counted_bytes_max, what is behind that at the rate of what is before it, or of a token for four bytes if that is
-    /// more; of chat, what frames its messages too.
-    /// Tools and calls count as their JSON; pictures and sound do not count.
+    /// counted_bytes_max, what is behind that at the rate of what is before it, or as it is estimated if that is more;
+    /// of chat, what frames its messages too. Tools and calls count as their JSON; pictures and sound do not count.
     [[nodiscard]] uint64_t count_prompt(Endpoint endpoint, std::string_view body, const Tokenizer& tokenizer,
                                         TokenCounter& counter);
+    /// The estimate alone, of a document that was read without an error.
+    [[nodiscard]] uint64_t estimate_prompt(Endpoint endpoint, std::string_view body);
     static constexpr uint64_t counted_bytes_max = 32 * 1024;  // half a millisecond, or five of hostile text
 
     /// Byte offset of the last error in the body.

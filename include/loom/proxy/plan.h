@@ -291,6 +291,7 @@ struct CachePlan {
 };
 
 struct ContextPlan;
+class ModelTags;
 
 struct Plan {
     uint64_t generation = 1;
@@ -319,6 +320,7 @@ struct Plan {
     std::vector<JwtPlan> jwt;
     AddressRules addresses;                           // of all routes
     std::shared_ptr<const AccessRules> access_rules;  // null: none
+    std::shared_ptr<const ModelTags> model_tags;      // null: no model has any
     std::shared_ptr<tenant::Lockout> lockout;         // null: nobody is locked out
     std::shared_ptr<const AlertPlan> alerts;          // null: events are logged and counted, and told nobody
     std::shared_ptr<const ContextPlan> context;       // null: a prompt goes on, however long
@@ -337,6 +339,7 @@ struct Plan {
     std::vector<net::Network> forwarded_trust;
     ForwardedFor forwarded_for = ForwardedFor::append;
     bool access_log = true;
+    bool wants_prompt_tokens = true;        // somebody asks how many tokens a prompt is
     llm::EndpointSet storing_families = 0;  // that some AI route relays
 
     /// Of a team that a token may have named.
@@ -354,6 +357,8 @@ struct Plan {
     [[nodiscard]] bool keeps_any() const noexcept { return storing_families != 0; }
 };
 
+class LocalStream;
+
 /// An answer made in the process, for the admin listener: status, type and body.
 struct LocalAnswer {
     int status = 200;
@@ -363,6 +368,9 @@ struct LocalAnswer {
     /// There is none yet: its resource reads a body of so many bytes at most, which is collected, and then it is asked
     /// again. 0: this is the answer.
     size_t wants_body_bytes = 0;
+    /// Another thread makes the answer, whole or piece by piece (local_stream.h): all of the above but the type of its
+    /// pieces is without meaning then. Null: this is the answer.
+    std::shared_ptr<LocalStream> stream;
 };
 
 /// A request of the admin listener. Views of the call's own.

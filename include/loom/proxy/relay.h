@@ -120,8 +120,8 @@ struct RelayOptions {
     bool event_stream = false;
     bool frames = false;                   // the events are AWS's frames; only where they are translated
     bool read_usage = false;               // of a whole JSON answer
-    bool counts_text = false;              // of a stream: seen_tokens() knows of its text too
-    llm::TextCount* text_count = nullptr;  // likewise, by its model's own tokens; its reader adds to it
+    bool counts_text = false;              // of a stream: somebody asks for seen_tokens()
+    llm::TextCount* text_count = nullptr;  // what those are beside events; its reader adds to it
     bool strip_usage = false;              // the usage chunk that Loom asked for and the client did not
     uint64_t flush_interval_ms = 0;
     uint32_t buffer_bytes_max = 256 * 1024;
@@ -203,10 +203,11 @@ class Relay final : HeldStart::Owner {
     [[nodiscard]] const llm::Usage& usage() const noexcept { return usage_; }
     [[nodiscard]] uint32_t event_count() const noexcept { return event_count_; }
     /// Of a stream's answer, as far as it has passed. Where nobody can count them: a token for each event at least,
-    /// and as many as its text is long.
+    /// and as many as its text is estimated to be (options.text_count).
     [[nodiscard]] uint64_t seen_tokens() const noexcept {
-        if (options_.text_count != nullptr && options_.text_count->tokens() != 0) return options_.text_count->tokens();
-        return std::max<uint64_t>(event_count_, llm::estimated_tokens(text_bytes_));
+        const llm::TextCount* const count = options_.text_count;
+        const uint64_t tokens = count != nullptr ? count->tokens() : 0;
+        return tokens != 0 && count->counts() ? tokens : std::max<uint64_t>(event_count_, tokens);
     }
     /// seen_tokens() is what its model's own tokenizer has counted, and nothing of it a guess.
     [[nodiscard]] bool seen_counted() const noexcept {
@@ -316,7 +317,6 @@ class Relay final : HeldStart::Owner {
     FlushTimer flush_timer_{*this};
     HeldStart start_;
     uint64_t payload_bytes_ = 0;
-    uint64_t text_bytes_ = 0;  // of the events that have passed
     uint64_t content_came_ns_ = 0;
     uint32_t event_count_ = 0;
     End end_ = End::open;

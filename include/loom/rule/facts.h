@@ -12,6 +12,7 @@ namespace loom::rule {
 /// What can be known of a request. attributes() says what each is called and means.
 enum class Attribute : uint8_t {
     model,
+    tags,  // the model's
     endpoint,
     route,
     path,

@@ -49,7 +49,15 @@ struct LocalSums {
     friend bool operator==(const LocalSums&, const LocalSums&) = default;
 };
 
-enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day };
+/// By project: of this Loom alone, and only those that have one. By none: one group of all, without a name.
+enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day, project, none };
+
+/// Only what has this name in this dimension, as UsageGroup tells it; days are not asked for like this. What no
+/// provider was asked for has "" for a provider and for a provenance.
+struct UsageOnly {
+    UsageDimension in = UsageDimension::consumer;
+    std::string name;
+};
 
 /// Sums over [from, to], by one dimension, of one consumer or all.
 struct UsageQuery {
@@ -58,13 +66,22 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;  // where sums are shared: what other Looms have told too, of `sums`
+    bool of_all_looms = false;         // where sums are shared: what other Looms have told too, of `sums`
+    std::vector<UsageOnly> only = {};  // all of them
+    uint64_t limit = 0;                // groups, in the order of their names; 0: all
+    std::string after = {};            // only groups whose names come later; "": all
 };
 
 struct UsageGroup {
     std::string name;  // of a day: "2024-02-29"
     UsageSums sums;
     LocalSums local;  // this Loom's own; none by provider and by provenance
+};
+
+/// From when on sums are kept by day, and by month at least; 0: from the first on (Options::keep).
+struct UsageKept {
+    UsageDay days_since = 0;
+    UsageDay months_since = 0;
 };
 
 /// "2024-02-29".

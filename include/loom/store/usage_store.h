@@ -34,6 +34,8 @@ class UsageStore {
         uint64_t models_per_day_max = 100'000;       // names come from clients; others are booked as "other"
         uint64_t keep_s = 0;                         // segments folded whole are removed so long after; 0: never
         uint64_t retention_interval_ms = 60'000;     // so often these are looked for
+        uint64_t keep_days = 0;                      // of sums by day, today included; then by month. 0: for ever
+        uint64_t keep_months = 0;                    // of sums at all, this month included. 0: for ever
         bool shared = false;                         // its sums are told to other Looms, and theirs are kept beside
         std::function<void(std::string)> on_notice;  // a line for the log, on the service's thread
     };
@@ -59,7 +61,9 @@ class UsageStore {
     /// Errors  a text: the database cannot be read.
     using Groups = std::vector<std::vector<UsageGroup>>;
     [[nodiscard]] std::expected<Groups, std::string> usage(const std::vector<UsageQuery>& queries);
-    /// Was anything ever booked to this consumer?
+    /// From when on there are sums by day, and any.
+    [[nodiscard]] std::expected<UsageKept, std::string> kept();
+    /// Was anything ever booked to this consumer, as far as that is kept?
     [[nodiscard]] std::expected<bool, std::string> knows(const std::string& consumer);
 
     /// Where sums are shared: this Loom's id, made once for its directory.

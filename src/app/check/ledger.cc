@@ -45,6 +45,22 @@ void check_redis(Report& report) {
                        "state.directory = /var/lib/loom");
 }
 
+void check_retention(Report& report) {
+    constexpr const char* of_days = "token_accounting.retention.days";
+    constexpr const char* of_months = "token_accounting.retention.months";
+    const config::Config& config = report.config;
+    const int64_t days = config.integer(of_days), months = config.integer(of_months);
+    if (days > 0 && months > 0 && days > months * 31)
+        report.warning(of_days, fmt::format("means nothing: {} = {} is less, and what goes by month goes by day too",
+                                            of_months, months));
+    constexpr int64_t days_told = 396;
+    const bool shared = config.text("token_accounting.store.type") == "redis";
+    if (shared && ((days > 0 && days < days_told) || (months > 0 && months < 13)))
+        report.warning(days > 0 && days < days_told ? of_days : of_months,
+                       "sums of the last 13 months stay as they are, since Looms tell them to each other "
+                       "(token_accounting.store.type = redis)");
+}
+
 }  // namespace
 
 void check_ledger(Report& report) {
@@ -55,6 +71,7 @@ void check_ledger(Report& report) {
         return;
     }
     check_redis(report);
+    check_retention(report);
     const bool in_memory = config.text("token_accounting.store.type") == "memory";
     if (in_memory || config.has("state.directory")) return;
     report.warning("token_accounting.enabled",

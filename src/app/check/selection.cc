@@ -20,6 +20,19 @@ constexpr const char* issuer_kinds[] = {"jwt", "introspection"};
 
 std::vector<std::string_view> views_of(std::span<const std::string> names) { return {names.begin(), names.end()}; }
 
+std::vector<std::string_view> tag_names(const Config& config) {
+    std::vector<std::string_view> tags;
+    for (const std::string& model : config.names("model_tag"))
+        for (const std::string& tag : config.list("model_tag." + model)) tags.push_back(tag);
+    return tags;
+}
+
+/// A rule of models' tags that could never be met is a slip of who wrote it.
+void check_tags(Report& report, const std::string& when, const rule::Rule& rule) {
+    if (!rule.uses().test(static_cast<size_t>(rule::Attribute::tags)) || !tag_names(report.config).empty()) return;
+    report.error(when, "asks for a model's tags, and no model has any: say model_tag.MODEL = restricted");
+}
+
 /// What can be said of a consumer at all.
 std::vector<std::string_view> consumer_values(const Config& config, std::string_view word) {
     std::vector<std::string_view> values;
@@ -63,7 +76,8 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
         {.attribute = team, .values = consumer_values(config, "team")},
         {.attribute = project, .values = consumer_values(config, "project")},
         {.attribute = tier, .values = consumer_values(config, "tier")},
-        {.attribute = task, .values = task_names()}};
+        {.attribute = task, .values = task_names()},
+        {.attribute = tags, .values = tag_names(config)}};
     const bool any_tier = by_tokens("tier_claim", ""), any_team = by_tokens("team_claim", "");
     const bool any_consumer = by_tokens("unknown_consumers", "refuse");
     const bool any_at_all = makes_consumers(config);
@@ -117,6 +131,7 @@ void check_access_rules(Report& report) {
         }
         if (const char* const fault = access_fault(*rule, config.text(action) == "allow")) report.error(when, fault);
         check_claims(report, when);
+        check_tags(report, when, *rule);
     }
 }
 
@@ -131,6 +146,8 @@ void check_rules(Report& report) {
         if (!config.has(prefix + "use"))
             report.missing(place, prefix + "use", "is missing; name a provider, or several, the preferred one first");
         check_claims(report, prefix + "when");
+        if (const auto rule = rule::Rule::compile(config.text(prefix + "when")))
+            check_tags(report, prefix + "when", *rule);
     }
     const auto providers = config.names("provider");
     const auto rules = route::RoutingRules::build(rule_options(config), providers, known_values(config));

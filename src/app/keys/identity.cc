@@ -107,8 +107,10 @@ constexpr KeyRow rows[] = {
      .type = text,
      .meaning =
          "which requests are meant, in the words of routing.rule.<name>.when, such as \"intern\" in roles and "
-         "model matches \"gpt-5*\". It may not ask for headers, which are as their client likes, nor for task "
-         "and complexity, which are guesses, nor with allow for query and user. roles and claim.NAME are of the "
+         "model matches \"gpt-5*\". It may not ask for headers, which are as their client likes, nor with "
+         "allow for query and user, and for task and complexity, which are guesses. Of tags each provider that may "
+         "answer is looked at, by its own name of the model: where one of them is denied, the request is. roles and "
+         "claim.NAME are of the "
          "consumer and of its token. model is the name that was asked for and the one that it is here (openai/gpt-5 "
          "is gpt-5 too: neither may be denied), and any other that the request is led to; path is decoded"},
     {.pattern = "access.rule.<name>.action",

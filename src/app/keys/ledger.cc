@@ -110,6 +110,21 @@ constexpr KeyRow rows[] = {
          "files of the log are removed so long after their last write, where all of them is in the sums and nothing "
          "more is written to them; 0: never",
      .change = KeyChange::restart},
+    {.pattern = "token_accounting.retention.days",
+     .type = integer,
+     .default_text = "0",
+     .meaning =
+         "sums are kept by day for so many days, today included, and by month after that; 0: for ever. The month "
+         "and the week at hand are kept by day all the same, since budgets ask for them, and so is what Looms "
+         "tell each other (the last 13 months, where token_accounting.store.type = redis)",
+     .change = KeyChange::restart,
+     .range = "0..36500"},
+    {.pattern = "token_accounting.retention.months",
+     .type = integer,
+     .default_text = "0",
+     .meaning = "sums are kept for so many months, this one included, then they go; 0: for ever",
+     .change = KeyChange::restart,
+     .range = "0..1200"},
 };
 
 }  // namespace

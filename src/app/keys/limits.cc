@@ -18,7 +18,7 @@ constexpr KeyRow rows[] = {
      .type = integer,
      .default_text = "0",
      .meaning =
-         "of prompts and answers: reserved as expected (a quarter of the prompt's bytes, and max_tokens or 512), "
+         "of prompts and answers: reserved as expected (the prompt as counted or estimated, and max_tokens or 512), "
          "settled with what the answer says. 0: no limit",
      .range = "0..100000000"},
     {.pattern = "provider.<name>.rate_limit.concurrent_requests",

@@ -92,10 +92,10 @@ constexpr KeyRow rows[] = {
     {.pattern = "rate_limit.token_rate.limit",
      .type = integer,
      .meaning =
-         "tokens of prompts and answers of each consumer in a window. Reserved as expected (a quarter of the "
-         "prompt's bytes, and the least of max_tokens and what its answers have of late, by n), settled with what "
-         "the answer says: by what is under way at once it may be overshot, which later requests wait for. 0: no "
-         "limit",
+         "tokens of prompts and answers of each consumer in a window. Reserved as expected (the prompt as "
+         "counted or estimated, and the least of max_tokens and what its answers have of late, by n), settled with "
+         "what the answer says: by what is under way at once it may be overshot, which later requests wait for. 0: "
+         "no limit",
      .range = count_range},
     {.pattern = "rate_limit.token_rate.window",
      .type = duration,

@@ -13,15 +13,22 @@ constexpr const char* lengths = "0..1000000000";
 constexpr KeyRow rows[] = {
     {.pattern = "routing.rule.<name>.when",
      .type = text,
-     .meaning = "which requests are meant, such as header.x-team == \"legal\" && tokens > 8000. It may ask for model, "
-                "endpoint, route, path, method, header.NAME, query.NAME, ip, consumer, tenant, team, project, tier, "
-                "user, region, stream, tools, vision, json_schema, messages, prompt_tokens, max_tokens, task, "
-                "complexity, time, weekday. Of the rules that hold the first counts, in the file's order, and for "
-                "failover too. A route with a provider of its own knows no rules"},
+     .meaning =
+         "which requests are meant, such as header.x-team == \"legal\" && tokens > 8000. It may ask for model, "
+         "endpoint, route, path, method, header.NAME, query.NAME, ip, consumer, tenant, team, project, tier, "
+         "user, region, stream, tools, vision, json_schema, messages, prompt_tokens, max_tokens, task, "
+         "complexity, tags, time, weekday. Of the rules that hold the first counts, in the file's order, and for "
+         "failover too. A route with a provider of its own knows no rules"},
     {.pattern = "routing.rule.<name>.use",
      .type = list,
      .meaning = "the providers that such requests may go to, and no others, the fallback provider neither; where the "
                 "strategy is priority, in this order"},
+    {.pattern = "model_tag.<model>",
+     .type = list,
+     .meaning =
+         "what this model is called in rules (\"restricted\" in tags), words of your own choice; a trailing * of "
+         "the model's name stands for any ending, and ASCII's capitals are no difference. A model has the tags of "
+         "the name that was asked for, of the one that it has here, and of the one that it has at its provider"},
     {.pattern = "routing.complexity.threshold",
      .type = share,
      .default_text = "0.4",

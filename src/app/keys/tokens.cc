@@ -60,8 +60,8 @@ constexpr KeyRow rows[] = {
      .meaning =
          "tiktoken's rank file of a family of models (scripts/fetch-tokenizer brings those of cl100k_base and "
          "o200k_base): their prompts are counted exactly where they are admitted, and their streams where no usage "
-         "is told. Without one a prompt is a quarter of its bytes, and a stream a token for each event or a quarter "
-         "of its text's bytes, whichever is more"},
+         "is told. Without one a prompt's text is estimated, and a stream is a token for each event or its text's "
+         "estimate, whichever is more"},
     {.pattern = "tokenizer.<name>.pattern",
      .type = choice,
      .default_text = "",

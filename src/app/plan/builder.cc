@@ -369,6 +369,8 @@ void fill_ledger(const Config& config, ServerOptions& options) {
                       .segment_bytes = config.bytes("token_accounting.log.segment_size"),
                       .sync_interval_ms = ms(config, "token_accounting.sync"),
                       .keep_s = ms(config, "token_accounting.log.max_age") / 1000,
+                      .keep_days = static_cast<uint64_t>(config.integer("token_accounting.retention.days")),
+                      .keep_months = static_cast<uint64_t>(config.integer("token_accounting.retention.months")),
                       .shared = config.text("token_accounting.store.type") == "redis",
                       .on_notice = [](const std::string& text) { observe::log_warn("{}", text); }};
     options.shared_store = shared_store_options(config);
@@ -441,6 +443,7 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     // Last: the rows of a plan that is refused would stand in place of those in use.
     fill_rate_limits(config, *plan, limits);
     fill_access(config, *plan, limits);
+    fill_prompt_wish(config, *plan);
     for (const route::ListedModel& model : plan->catalogue.models())
         for (const route::Candidate& candidate : plan->catalogue.find(model.id))
             metrics.declare(candidate.provider_label_ix, candidate.model_label_ix);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "loom/base/timestamp.h"
+#include "loom/proxy/model_tags.h"
 #include "loom/tenant/discovery.h"
 
 namespace loom::app {
@@ -17,7 +18,8 @@ constexpr const char* symmetric[] = {"HS256", "HS384", "HS512"};
 
 /// What only a request for a model says.
 constexpr rule::Attribute said_by_requests[] = {
-    rule::Attribute::model,    rule::Attribute::user,          rule::Attribute::stream,
+    rule::Attribute::model,    rule::Attribute::tags,          rule::Attribute::user,
+    rule::Attribute::stream,   rule::Attribute::task,          rule::Attribute::complexity,
     rule::Attribute::tools,    rule::Attribute::vision,        rule::Attribute::json_schema,
     rule::Attribute::messages, rule::Attribute::prompt_tokens, rule::Attribute::max_tokens};
 
@@ -182,7 +184,7 @@ std::vector<JwtSource> jwt_sources(const Config& config, TlsFiles& files, std::v
 const char* access_fault(const rule::Rule& when, bool allows) {
     const auto uses = [&when](rule::Attribute one) { return when.uses().test(static_cast<size_t>(one)); };
     if (uses(rule::Attribute::header)) return "a header says what its client likes: ask for roles, claim, team or ip";
-    if (uses(rule::Attribute::task) || uses(rule::Attribute::complexity))
+    if (allows && (uses(rule::Attribute::task) || uses(rule::Attribute::complexity)))
         return "task and complexity are guesses, and nothing to let somebody in by";
     if (allows && (uses(rule::Attribute::query) || uses(rule::Attribute::user)))
         return "query and user say what the client likes, and are nothing to let somebody in by: ask for roles, claim, "
@@ -210,6 +212,9 @@ void fill_access_rules(const Config& config, proxy::Plan& plan, std::vector<std:
         rules->push_back({name, std::move(*when), config.text(prefix + "action") == "allow", reads_request});
     }
     if (!rules->empty()) plan.access_rules = std::move(rules);
+    auto tags = std::make_shared<proxy::ModelTags>();
+    for (const std::string& model : config.names("model_tag")) tags->add(model, config.list("model_tag." + model));
+    if (!tags->empty()) plan.model_tags = std::move(tags);
     if (plan.selection != nullptr) want(plan.selection->rules.names_of(rule::Attribute::claim));
     for (proxy::JwtPlan& jwt : plan.jwt)
         for (const std::string& name : claims)

@@ -177,6 +177,7 @@ void fill_routing(const Config& config, proxy::Plan& plan, observe::Metrics& met
     options.strategy = strategy(config.text("routing.strategy"));
     options.model_strategies = model_strategies(config, "routing.model");
     options.model_label = [&metrics](std::string_view model) { return metrics.model(model); };
+    plan.wants_prompt_tokens = limited || uses(route::Strategy::cost);
     if (plan.failover.enabled || limited || measured || uses(route::Strategy::cost))
         options.model_state = [&](const route::ProviderOptions& provider, std::string_view model) {
             const auto ix = static_cast<size_t>(&provider - options.providers.data());

@@ -107,4 +107,11 @@ void fill_tokenizers(const Config& config, proxy::Plan& plan, std::vector<std::s
     if (!tokenizers->families.empty()) plan.tokenizers = std::move(tokenizers);
 }
 
+/// The providers' limits and strategies have said so for themselves (fill_routing).
+void fill_prompt_wish(const Config& config, proxy::Plan& plan) {
+    plan.wants_prompt_tokens |= config.boolean("token_accounting.enabled") || plan.rate_limits != nullptr ||
+                                plan.request_caps != nullptr || plan.context != nullptr || plan.selection != nullptr ||
+                                plan.access_rules != nullptr || plan.guard != nullptr;
+}
+
 }  // namespace loom::app

@@ -18,4 +18,7 @@ void fill_context(const config::Config& config, proxy::Plan& plan);
 /// Reads the rank files; what is wrong with one is a message that names its key and line.
 void fill_tokenizers(const config::Config& config, proxy::Plan& plan, std::vector<std::string>& messages);
 
+/// Does anybody ask how many tokens a prompt is? Behind all else.
+void fill_prompt_wish(const config::Config& config, proxy::Plan& plan);
+
 }  // namespace loom::app

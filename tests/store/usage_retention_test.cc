@@ -1,0 +1,226 @@
+// Sums by day become sums by month and go at last: nothing is counted twice or lost before its time, wherever it is cut
+// off.
+#include "usage_retention.h"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <chrono>
+#include <map>
+
+#include "../sim/random.h"
+#include "directory.h"
+#include "loom/store/usage_period.h"
+#include "loom/store/usage_store.h"
+#include "usage_table.h"
+
+namespace loom::store {
+namespace {
+
+constexpr uint64_t day_us = uint64_t{86'400} * 1'000'000;
+constexpr std::array all_dimensions = {UsageDimension::consumer, UsageDimension::team,  UsageDimension::tenant,
+                                       UsageDimension::provider, UsageDimension::model, UsageDimension::provenance,
+                                       UsageDimension::project};
+
+UsageDay day_of(int year, unsigned month, unsigned day) {
+    return std::chrono::sys_days(std::chrono::year(year) / std::chrono::month(month) / std::chrono::day(day))
+        .time_since_epoch()
+        .count();
+}
+
+struct Kept {
+    explicit Kept(const std::string& path = ":memory:") : table(std::move(*UsageTable::open(path))) {}
+    void settle(UsageDay day, uint64_t seed) {
+        SegmentRow row = *table.segment({.epoch = 1, .shard = 0, .number = 1});
+        const uint64_t id = tenant::make_ledger_id(1, 0, ++last_id);
+        const std::string consumer = fmt::format("c{}", seed % 5);
+        const std::string model = fmt::format("m{}", seed / 5 % 3);
+        take(row, tenant::LedgerIntent{.id = id,
+                                       .request = id,
+                                       .time_us = static_cast<uint64_t>(day) * day_us + seed % day_us,
+                                       .consumer = consumer,
+                                       .team = seed % 2 == 0 ? "t" : "",
+                                       .project = seed % 3 == 0 ? "p" : "",
+                                       .tenant = seed % 7 == 0 ? "acme" : "",
+                                       .provider = "x",
+                                       .model = model});
+        take(row, tenant::LedgerSettlement{.id = id,
+                                           .provenance = tenant::LedgerProvenance::reported,
+                                           .status = 200,
+                                           .tokens = {.input = seed % 1'000, .output = 3},
+                                           .cost = static_cast<Money>(seed % 10'000'019)});
+        ASSERT_TRUE(table.commit(row));
+    }
+    template <class Record>
+    void take(SegmentRow& row, const Record& record) {
+        std::array<char, tenant::ledger_record_bytes_max> room;
+        const size_t bytes = write_ledger_record(record, room);
+        table.take(row, tenant::read_ledger_record({room.data(), bytes}));
+    }
+    std::map<std::string, UsageSums> sums(UsageDimension by, UsageDay from, UsageDay to) {
+        std::map<std::string, UsageSums> all;
+        const auto groups = table.usage({.by = by, .from = from, .to = to, .consumer = {}});
+        EXPECT_TRUE(groups);
+        for (const UsageGroup& group : *groups) all[group.name] = group.sums;
+        return all;
+    }
+    UsageTable table;
+    uint64_t last_id = 0;
+};
+
+TEST(UsageRetention, NeverWhatABudgetAsksFor) {
+    for (UsageDay today = day_of(2023, 12, 1); today < day_of(2025, 2, 1); ++today)
+        for (const UsageKeep keep :
+             {UsageKeep{1, 0}, UsageKeep{0, 1}, UsageKeep{1, 1}, UsageKeep{40, 2}, UsageKeep{0, 0}})
+            for (const bool shared : {false, true}) {
+                const RetentionTerms terms = retention_terms(keep, today, shared);
+                const UsageDay monday =
+                    today -
+                    static_cast<UsageDay>(
+                        std::chrono::weekday(std::chrono::sys_days(std::chrono::days(today))).iso_encoding() - 1);
+                EXPECT_LE(terms.days_since, monday);
+                EXPECT_LE(terms.days_since, usage_month_begin(today));
+                EXPECT_LE(terms.months_since, terms.days_since);
+                if (shared) EXPECT_LE(terms.days_since, usage_shared_since(today));
+                if (keep.days == 0 && keep.months == 0) EXPECT_FALSE(terms.any());
+                if (keep.days > 0 && keep.months == 0) EXPECT_EQ(terms.months_since, 0);
+            }
+    const RetentionTerms terms = retention_terms({.days = 40, .months = 3}, day_of(2024, 5, 20), false);
+    EXPECT_EQ(terms.days_since, day_of(2024, 4, 11)) << "forty days, the twentieth of May the last";
+    EXPECT_EQ(terms.months_since, day_of(2024, 3, 1)) << "March, April and May";
+    EXPECT_EQ(retention_terms({.days = 9'000'000'000}, day_of(2024, 5, 20), false).days_since, 1);
+}
+
+/// After every step, wherever it might be cut off: whole months are what they were by every dimension, and so is all.
+TEST(UsageRetention, MonthsAreWhatTheirDaysWere) {
+    Kept kept;
+    sim::Random random(20'240'229);
+    const UsageDay first = day_of(2024, 1, 1), last = day_of(2024, 12, 31);
+    for (int i = 0; i < 3'000; ++i)
+        kept.settle(first + static_cast<UsageDay>(random.next() % static_cast<uint64_t>(last - first + 1)),
+                    random.next() % 1'000'000'007);
+    const auto months_now = [&] {
+        std::vector<std::map<std::string, UsageSums>> all;
+        for (UsageDay month = first; month <= last; month = usage_month_of(month).to + 1)
+            for (const UsageDimension by : all_dimensions)
+                all.push_back(kept.sums(by, month, usage_month_of(month).to));
+        for (const UsageDimension by : all_dimensions) all.push_back(kept.sums(by, first, last));
+        return all;
+    };
+    const auto before = months_now();
+    const UsageSums total = *kept.table.total();
+    const UsageDay since = day_of(2024, 10, 10);
+    const auto october = kept.sums(UsageDimension::day, since, last);
+    const auto week = kept.sums(UsageDimension::consumer, since + 1, since + 8);
+    int steps = 0;
+    for (bool more = true; more; ++steps) {
+        const auto done = kept.table.retain({.days_since = since, .months_since = 0});
+        ASSERT_TRUE(done) << done.error().text;
+        more = *done;
+        EXPECT_EQ(months_now(), before) << "after step " << steps;
+        EXPECT_EQ(*kept.table.total(), total);
+    }
+    EXPECT_GT(steps, 3) << "in small ones";
+    EXPECT_EQ(kept.sums(UsageDimension::day, since, last), october);
+    EXPECT_EQ(kept.sums(UsageDimension::consumer, since + 1, since + 8), week)
+        << "not a whole month: no month is in it";
+    EXPECT_TRUE(kept.sums(UsageDimension::day, first, since - 1).empty());
+    EXPECT_EQ(kept.table.kept()->days_since, since);
+    kept.settle(first, 77);  // what was found late
+    EXPECT_FALSE(*kept.table.retain({.days_since = since, .months_since = 0}));
+    EXPECT_EQ(kept.table.total()->attempts, total.attempts + 1);
+    EXPECT_TRUE(kept.sums(UsageDimension::day, first, since - 1).empty());
+}
+
+TEST(UsageRetention, WhatIsGoneStaysInTheTotal) {
+    Kept kept;
+    for (uint64_t i = 0; i < 2'000; ++i) kept.settle(day_of(2024, 1, 1) + static_cast<UsageDay>(i % 300), i * 7'919);
+    const UsageSums total = *kept.table.total();
+    const auto may = kept.sums(UsageDimension::consumer, day_of(2024, 5, 1), day_of(2024, 5, 31));
+    const RetentionTerms terms = {.days_since = day_of(2024, 6, 15), .months_since = day_of(2024, 4, 1)};
+    while (*kept.table.retain(terms)) EXPECT_EQ(*kept.table.total(), total);
+    EXPECT_EQ(*kept.table.total(), total);
+    for (const UsageDimension by : all_dimensions)
+        EXPECT_TRUE(kept.sums(by, day_of(2024, 1, 1), day_of(2024, 3, 31)).empty());
+    EXPECT_EQ(kept.sums(UsageDimension::consumer, day_of(2024, 5, 1), day_of(2024, 5, 31)), may);
+    EXPECT_EQ(kept.table.kept()->months_since, day_of(2024, 4, 1));
+    EXPECT_TRUE(*kept.table.knows("c1"));
+    EXPECT_FALSE(*kept.table.retain(terms)) << "nothing is left to do";
+}
+
+/// What others are told goes on behind the newest number, and no more rows are expected there than can be told.
+TEST(UsageRetention, NumbersOfWhatIsToldGoOn) {
+    Kept kept;
+    ASSERT_TRUE(kept.table.share());
+    for (uint64_t i = 0; i < 40; ++i) kept.settle(day_of(2024, 1, 1) + static_cast<UsageDay>(i), i);
+    kept.settle(day_of(2024, 1, 1), 0);  // the newest change is of the oldest day
+    const uint64_t newest = kept.table.changes(0, 0)->last_revision;
+    while (*kept.table.retain({.days_since = day_of(2024, 2, 1), .months_since = 0})) {
+    }
+    EXPECT_EQ(kept.table.changes(0, 0)->last_revision, newest);
+    const auto page = kept.table.changes(0, day_of(2024, 2, 1));
+    EXPECT_EQ(page->rows.size(), 9u);
+    uint64_t counted = 0;
+    for (const CountOfMonth& month : *kept.table.counts(newest, day_of(2024, 2, 1))) counted += month.rows;
+    EXPECT_EQ(counted, page->rows.size());
+    kept.settle(day_of(2024, 2, 3), 5);
+    EXPECT_EQ(kept.table.changes(newest, 0)->rows.size(), 1u);
+}
+
+TEST(UsageRetention, ProjectsOfOpenIntentsOutliveARestart) {
+    const Directory directory;
+    const std::string path = directory.file("usage.db");
+    const uint64_t id = tenant::make_ledger_id(1, 0, 1);
+    {
+        Kept kept(path);
+        SegmentRow row = *kept.table.segment({.epoch = 1, .shard = 0, .number = 1});
+        kept.take(row, tenant::LedgerIntent{.id = id,
+                                            .request = id,
+                                            .time_us = day_us,
+                                            .consumer = "c",
+                                            .project = "p",
+                                            .tenant = "acme",
+                                            .provider = "x",
+                                            .model = "m"});
+        ASSERT_TRUE(kept.table.commit(row));
+    }
+    Kept kept(path);
+    SegmentRow row = *kept.table.segment({.epoch = 1, .shard = 0, .number = 1});
+    kept.take(row, tenant::LedgerSettlement{.id = id, .status = 200, .tokens = {.input = 4}});
+    ASSERT_TRUE(kept.table.commit(row));
+    const auto projects = kept.sums(UsageDimension::project, 0, 10);
+    ASSERT_EQ(projects.size(), 1u);
+    EXPECT_EQ(projects.begin()->first, "acme/p");
+    EXPECT_EQ(projects.begin()->second.input, 4u);
+}
+
+TEST(UsageQueries, OnlyWhatIsAskedFor_PageByPage) {
+    Kept kept;
+    for (uint64_t i = 0; i < 210; ++i) kept.settle(day_of(2024, 1, 1), i);
+    UsageQuery query{.by = UsageDimension::model, .from = 0, .to = 1'000'000, .consumer = {}};
+    query.only = {{.in = UsageDimension::tenant, .name = "acme"}, {.in = UsageDimension::team, .name = "acme/t"}};
+    uint64_t attempts = 0;
+    const auto found = kept.table.usage(query);
+    for (const UsageGroup& group : *found) attempts += group.sums.attempts;
+    EXPECT_EQ(attempts, 15u) << "every fourteenth";
+    query.only = {{.in = UsageDimension::project, .name = "p"}};
+    attempts = 0;
+    const auto of_project = kept.table.usage(query);
+    for (const UsageGroup& group : *of_project) attempts += group.sums.attempts;
+    EXPECT_EQ(attempts, 60u) << "of those without a tenant";
+    std::vector<std::string> names;
+    UsageQuery page{.by = UsageDimension::consumer, .from = 0, .to = 1'000'000, .consumer = {}};
+    page.limit = 2;
+    for (int i = 0; i < 10; ++i) {
+        const auto groups = kept.table.usage(page);
+        if (groups->empty()) break;
+        EXPECT_LE(groups->size(), 2u);
+        for (const UsageGroup& group : *groups) names.push_back(group.name);
+        page.after = names.back();
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"c0", "c1", "c2", "c3", "c4"}));
+}
+
+}  // namespace
+}  // namespace loom::store
