@@ -51,7 +51,7 @@ struct Asked {
     const Dimension* group = nullptr;  // null: all of them
     std::vector<store::UsageOnly> only;
     uint64_t limit = usage_names;
-    std::string after;
+    std::optional<std::string> after;
 };
 
 std::string names_of_dimensions() {
@@ -105,7 +105,7 @@ std::expected<Asked, std::string> read_query(std::string_view query, bool names)
             return std::unexpected(fmt::format("'{}' is no parameter here; there are period, group, limit, after, {}",
                                                name, names_of_dimensions()));
         }));
-    if (!asked.after.empty() && (asked.group == nullptr || asked.group == &by_day))
+    if (asked.after && (asked.group == nullptr || asked.group == &by_day))
         return std::unexpected(std::string("after goes with group=, as the last page's \"next\" has it"));
     return asked;
 }
@@ -257,7 +257,7 @@ UsageQuery query_of(const Asked& asked, const Dimension& dimension) {
 UsageQuery total_of(const Asked& asked) {
     UsageQuery query = query_of(asked, {.by = UsageDimension::none, .list = {}, .of = {}});
     query.limit = 0;
-    query.after.clear();
+    query.after.reset();
     return query;
 }
 

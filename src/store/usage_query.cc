@@ -42,7 +42,7 @@ bool asks_for_projects(const UsageQuery& query) noexcept {
 std::string usage_condition(const UsageQuery& query, UsageColumn column) {
     std::string text = "day BETWEEN ?1 AND ?2";
     if (query.of_consumer) text += " AND consumer = ?3";
-    if (!query.after.empty()) text += fmt::format(" AND {} > ?5", column(query.by));
+    if (query.after) text += fmt::format(" AND {} > ?5", column(query.by));
     for (size_t i = 0; i < query.only.size(); ++i)
         text += fmt::format(" AND {} = ?{}", column(query.only[i].in), static_cast<size_t>(first_only) + i);
     return text;
@@ -51,7 +51,7 @@ std::string usage_condition(const UsageQuery& query, UsageColumn column) {
 void bind_condition(Statement& statement, const UsageQuery& query) {
     statement.bind(1, query.from).bind(2, query.to);
     if (query.of_consumer) statement.bind(3, query.consumer);
-    if (!query.after.empty()) statement.bind(5, query.after);
+    if (query.after) statement.bind(5, *query.after);
     for (size_t i = 0; i < query.only.size(); ++i) statement.bind(first_only + static_cast<int>(i), query.only[i].name);
 }
 

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -66,10 +67,10 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;         // where sums are shared: what other Looms have told too, of `sums`
-    std::vector<UsageOnly> only = {};  // all of them
-    uint64_t limit = 0;                // groups, in the order of their names; 0: all
-    std::string after = {};            // only groups whose names come later; "": all
+    bool of_all_looms = false;              // where sums are shared: what other Looms have told too, of `sums`
+    std::vector<UsageOnly> only = {};       // all of them
+    uint64_t limit = 0;                     // groups, in the order of their names; 0: all
+    std::optional<std::string> after = {};  // only groups whose names come later; one may be without a name
 };
 
 struct UsageGroup {
