@@ -40,6 +40,8 @@ FEATURES = {
     "injection, low": ["security.prompt_injection.enabled = on", "security.prompt_injection.sensitivity = low"],
     "injection, medium": ["security.prompt_injection.enabled = on", "security.prompt_injection.sensitivity = medium"],
     "exact cache, a hit": ["cache.exact.enabled = on"],
+    "exact cache, a hit, with the ledger": [
+        "cache.exact.enabled = on", "state.directory = DIR", "token_accounting.enabled = on"],
 }
 KEY = "bench-key"
 AUTHORIZATION = f"Authorization: Bearer {KEY}"

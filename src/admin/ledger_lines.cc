@@ -17,6 +17,7 @@ namespace loom::admin {
 namespace {
 
 using tenant::LedgerIntent;
+using tenant::LedgerLocal;
 using tenant::LedgerSettlement;
 
 /// 2026-01-31T23:59:59.123456Z.
@@ -37,11 +38,43 @@ std::expected<uint64_t, std::string> parse_moment(std::string_view text) {
         fmt::format("'{}': a date such as 2026-01-31, or a moment such as 2026-01-31T12:00:00Z, is expected", text));
 }
 
+enum class Kind : uint8_t { attempt, cached, refused };
+
+Kind kind_of(const store::LedgerRow& row) noexcept {
+    if (row.local == nullptr) return Kind::attempt;
+    return is_refusal(row.local->exit) ? Kind::refused : Kind::cached;
+}
+
+std::string_view kind_name(Kind kind) noexcept {
+    constexpr std::string_view names[] = {"attempt", "cached", "refused"};
+    return names[static_cast<size_t>(kind)];
+}
+
+std::string_view exit_name(const store::LedgerRow& row) noexcept {
+    if (row.local != nullptr) return kind_name(kind_of(row));
+    return row.settlement != nullptr ? ledger_exit_name(row.settlement->exit) : "open";
+}
+
+/// Behind the columns of an attempt, so that their sums are what was spent: which kind of line it is, and of what no
+/// provider was asked for why, how many requests it tells of, and what they would have taken.
+template <class Writer>
+void write_kind(const store::LedgerRow& row, Writer& writer) {
+    const LedgerLocal none{.count = 1, .saved = -1};
+    const LedgerLocal& local = row.local != nullptr ? *row.local : none;
+    writer.text("kind", kind_name(kind_of(row)));
+    writer.text("reason", row.local != nullptr ? ledger_local_exit_name(local.exit) : "");
+    writer.number("count", local.count);
+    writer.number("saved_input", local.input_tokens);
+    writer.number("saved_output", local.output_tokens);
+    writer.money("saved_cost", local.saved);
+}
+
 /// The columns of a line, in their order: told to whoever writes them.
 template <class Writer>
 void write_row(const store::LedgerRow& row, Writer&& writer) {
     const LedgerIntent& intent = row.intent;
-    const LedgerSettlement none{.exit = tenant::LedgerExit::lost, .tokens = {}, .cost = -1};
+    LedgerSettlement none{.exit = tenant::LedgerExit::lost, .tokens = {}, .cost = -1};
+    if (row.local != nullptr) none = {.status = row.local->status, .tokens = {}, .cost = 0};
     const LedgerSettlement& settled = row.settlement != nullptr ? *row.settlement : none;
     writer.text("time", moment(intent.time_us));
     writer.number("id", intent.id);
@@ -54,7 +87,7 @@ void write_row(const store::LedgerRow& row, Writer&& writer) {
     writer.text("route", intent.route);
     writer.text("provider", intent.provider);
     writer.text("model", intent.model);
-    writer.text("exit", row.settlement != nullptr ? ledger_exit_name(settled.exit) : "open");
+    writer.text("exit", exit_name(row));
     writer.number("status", settled.status);
     writer.text("provenance", ledger_provenance_name(settled.provenance));
     writer.number("input", settled.tokens.input);
@@ -63,6 +96,7 @@ void write_row(const store::LedgerRow& row, Writer&& writer) {
     writer.number("output", settled.tokens.output);
     writer.number("reasoning", settled.tokens.reasoning);
     writer.money("cost", settled.cost);
+    write_kind(row, writer);
 }
 
 /// RFC 4180.

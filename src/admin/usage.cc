@@ -21,6 +21,7 @@ namespace loom::admin {
 namespace {
 
 using proxy::LocalAnswer;
+using store::LocalSums;
 using store::UsageDimension;
 using store::UsageGroup;
 using store::UsagePeriod;
@@ -134,11 +135,34 @@ std::string fields(const UsageSums& sums) {
         sums.attempts, sums.cached_input, sums.cache_write, sums.reasoning, sums.estimated, sums.unpriced);
 }
 
+/// Of exits [from, to): a member each, and their sum before.
+std::string requests_by(const LocalSums& sums, size_t from, size_t to, uint64_t all) {
+    std::string out = fmt::format(R"("requests":{})", all);
+    for (size_t i = from; i < to; ++i)
+        out += fmt::format(R"(,"{}":{})", ledger_local_exit_name(static_cast<tenant::LedgerLocalExit>(i)),
+                           sums.requests[i]);
+    return out;
+}
+
+/// What no provider was asked for: this Loom's own, and nothing of it is in what was spent.
+std::string local_fields(const LocalSums& sums) {
+    return fmt::format(
+        R"("cached":{{{},"tokens_saved":{{"prompt":{},"completion":{},"total":{}}},"cost_saved":"{}",)"
+        R"("without_price":{}}},"refused":{{{}}})",
+        requests_by(sums, 0, tenant::ledger_first_refusal, sums.cached()), sums.input, sums.output,
+        sums.input + sums.output, MoneyText(sums.saved).view(), sums.unpriced,
+        requests_by(sums, tenant::ledger_first_refusal, tenant::ledger_local_exit_count, sums.refused()));
+}
+
+std::string all_fields(const UsageGroup& group) {
+    const bool any = group.local.cached() + group.local.refused() > 0;
+    return fields(group.sums) + (any ? "," + local_fields(group.local) : "");
+}
+
 std::string list(std::string_view name, std::string_view of, const std::vector<UsageGroup>& groups) {
     std::string out = fmt::format(R"("{}":[)", name);
     for (size_t i = 0; i < groups.size(); ++i)
-        out +=
-            fmt::format(R"({}{{"{}":{},{}}})", i == 0 ? "" : ",", of, quoted(groups[i].name), fields(groups[i].sums));
+        out += fmt::format(R"({}{{"{}":{},{}}})", i == 0 ? "" : ",", of, quoted(groups[i].name), all_fields(groups[i]));
     return out + "]";
 }
 
@@ -154,10 +178,13 @@ std::string projection(const UsageSums& sums, const UsagePeriod& period) {
                        dollars(cost), MoneyText(cost).view());
 }
 
-UsageSums total(const std::vector<UsageGroup>& groups) {
-    UsageSums sums;
-    for (const UsageGroup& group : groups) sums += group.sums;
-    return sums;
+UsageGroup total(const std::vector<UsageGroup>& groups) {
+    UsageGroup all;
+    for (const UsageGroup& group : groups) {
+        all.sums += group.sums;
+        all.local += group.local;
+    }
+    return all;
 }
 
 LocalAnswer unreadable(std::string_view why) {
@@ -220,7 +247,7 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
                           .limit = limit,
                           .after = {}};
     };
-    auto groups = usage.usage({query(UsageDimension::provenance, 0), query(UsageDimension::model, usage_names + 1),
+    auto groups = usage.usage({query(UsageDimension::none, 0), query(UsageDimension::model, usage_names + 1),
                                query(UsageDimension::day, 0), query(UsageDimension::provider, 0)});
     if (!groups) return unreadable(groups.error());
     if (plan.consumers.named(consumer) == nullptr && (*groups)[0].empty()) {
@@ -230,12 +257,13 @@ LocalAnswer show_one(store::UsageStore& usage, const proxy::Plan& plan, const st
             return refuse(404, "no such consumer; GET /ai/usage lists those that have used anything",
                           llm::error_type::not_found, "not_found");
     }
-    const UsageSums sums = total((*groups)[0]);
+    const UsageGroup all = total((*groups)[0]);
     const bool more_models = cut((*groups)[1], usage_names);  // their names come from clients
-    return {.body = fmt::format(R"({{"consumer":{},"period":"{}",{},{}{}{},{},{}{}}})", quoted(consumer), period.text,
-                                fields(sums), projection(sums, period), told, list("models", "model", (*groups)[1]),
-                                list("days", "day", (*groups)[2]), list("providers", "provider", (*groups)[3]),
-                                more_models ? R"(,"more":["models"])" : "")};
+    return {.body =
+                fmt::format(R"({{"consumer":{},"period":"{}",{},{},{}{}{},{},{}{}}})", quoted(consumer), period.text,
+                            fields(all.sums), local_fields(all.local), projection(all.sums, period), told,
+                            list("models", "model", (*groups)[1]), list("days", "day", (*groups)[2]),
+                            list("providers", "provider", (*groups)[3]), more_models ? R"(,"more":["models"])" : "")};
 }
 
 /// One more than is told, which says whether there are more.
@@ -250,9 +278,9 @@ UsageQuery query_of(const Asked& asked, const Dimension& dimension) {
             .after = asked.after};
 }
 
-/// Of all that is asked for, whatever the limit: provenances are few.
+/// Of all that is asked for, whatever the limit.
 UsageQuery total_of(const Asked& asked) {
-    UsageQuery query = query_of(asked, {.by = UsageDimension::provenance, .list = {}, .of = {}});
+    UsageQuery query = query_of(asked, {.by = UsageDimension::none, .list = {}, .of = {}});
     query.limit = 0;
     query.after.reset();
     return query;
@@ -271,11 +299,11 @@ std::string only_json(const Asked& asked) {
 /// One query after the other, so that the ledger's service is held up by no more than one. The sum of all comes first:
 /// a list behind it may have what was settled since.
 LocalAnswer show_all(store::UsageStore& usage, const Asked& asked, const std::string& told, const GoesOn& goes_on) {
-    const auto all = usage.usage({total_of(asked)});
-    if (!all) return unreadable(all.error());
-    const UsageSums sums = total(all->front());
-    std::string body = fmt::format(R"({{"period":"{}",{}{},{}{})", asked.period.text, only_json(asked), fields(sums),
-                                   projection(sums, asked.period), told);
+    const auto groups = usage.usage({total_of(asked)});
+    if (!groups) return unreadable(groups.error());
+    const UsageGroup all = total(groups->front());
+    std::string body = fmt::format(R"({{"period":"{}",{}{},{},{}{})", asked.period.text, only_json(asked),
+                                   fields(all.sums), local_fields(all.local), projection(all.sums, asked.period), told);
     std::string more;
     for (const Dimension& one : dimensions) {
         if (!goes_on()) return unreadable("nobody waits for it any more");
@@ -293,11 +321,11 @@ LocalAnswer show_all(store::UsageStore& usage, const Asked& asked, const std::st
 LocalAnswer show_group(store::UsageStore& usage, const Asked& asked, const std::string& told) {
     auto groups = usage.usage({total_of(asked), query_of(asked, *asked.group)});
     if (!groups) return unreadable(groups.error());
-    const UsageSums sums = total((*groups)[0]);
+    const UsageGroup all = total((*groups)[0]);
     std::vector<UsageGroup>& found = (*groups)[1];
     const bool more = cut(found, asked.limit);
-    return {.body = fmt::format(R"({{"period":"{}",{}{},{}{}{},"next":{}}})", asked.period.text, only_json(asked),
-                                fields(sums), projection(sums, asked.period), told,
+    return {.body = fmt::format(R"({{"period":"{}",{}{},{},{}{}{},"next":{}}})", asked.period.text, only_json(asked),
+                                fields(all.sums), local_fields(all.local), projection(all.sums, asked.period), told,
                                 list(asked.group->list, asked.group->of, found),
                                 more ? quoted(found.back().name) : "null")};
 }

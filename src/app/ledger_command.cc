@@ -22,6 +22,10 @@ int verify_ledger_in(const LedgerPlace& place) {
     fmt::print("{}: {} records of {} segments; {} requests, {} attempts, {} input and {} output tokens, cost {}\n",
                directory, verdict->records, verdict->segments, total.requests, total.attempts, total.input,
                total.output, MoneyText(total.cost).view());
+    const store::LocalSums& local = verdict->local;
+    if (local.cached() + local.refused() > 0)
+        fmt::print("{}: {} requests answered from the cache, cost saved {}; {} refused\n", directory, local.cached(),
+                   MoneyText(local.saved).view(), local.refused());
     const size_t differences = verdict->differences.size();
     if (differences == 0) fmt::print("{}: log and database agree\n", directory);
     if (differences > 0) fmt::print("{}: {} difference{}\n", directory, differences, differences == 1 ? "" : "s");

@@ -5,23 +5,23 @@ namespace loom::observe {
 namespace {
 
 constexpr struct {
-    size_t request_id = 128, client = 64, client_certificate = 128, consumer = 64, route = 64, method = 16, path = 512,
-           endpoint = 32, model = 128, upstream_model = 128, provider = 64, user_agent = 256, error = 32,
-           error_what = 128;
+    size_t request_id = 128, client = 64, client_certificate = 128, consumer = 64, tenant = 64, route = 64, method = 16,
+           path = 512, model = 128, upstream_model = 128, provider = 64, user_agent = 256, error_what = 128;
 } bytes_max;
+constexpr size_t word_bytes_max = 32;       // of an endpoint, and of an error: words of ours, nothing to escape
 constexpr size_t failover_bytes_max = 256;  // names of the conf's and words of ours: nothing to escape
 constexpr size_t cache_bytes_max = 8;
 constexpr size_t guard_bytes_max = 256;  // the same
 constexpr size_t hedge_bytes_max = 64;   // the same, each of both
 constexpr size_t text_bytes_max = bytes_max.request_id + bytes_max.client + bytes_max.client_certificate +
-                                  bytes_max.consumer + bytes_max.route + bytes_max.method + bytes_max.path +
-                                  bytes_max.endpoint + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
-                                  bytes_max.user_agent + bytes_max.error + bytes_max.error_what;
-constexpr size_t field_count = 40;
+                                  bytes_max.consumer + bytes_max.tenant + bytes_max.route + bytes_max.method +
+                                  bytes_max.path + bytes_max.model + bytes_max.upstream_model + bytes_max.provider +
+                                  bytes_max.user_agent + bytes_max.error_what;
+constexpr size_t field_count = 41;
 constexpr size_t key_bytes_max = 24;     // `,"upstream_wait_us":` and quotes
 constexpr size_t number_bytes_max = 27;  // a time; a number has 20
 static_assert(text_bytes_max * escaped_bytes_max + failover_bytes_max + guard_bytes_max + 2 * hedge_bytes_max +
-                      field_count * (key_bytes_max + number_bytes_max) + 8 <=
+                      2 * word_bytes_max + field_count * (key_bytes_max + number_bytes_max) + 8 <=
                   line_bytes_max,
               "a line is formatted without looking at what room is left");
 
@@ -117,11 +117,12 @@ void put_request(Line& line, const AccessRecord& r) noexcept {
     line.text(",\"client\":\"", r.client, bytes_max.client);
     line.text(",\"client_certificate\":\"", r.client_certificate, bytes_max.client_certificate);
     line.text(",\"consumer\":\"", r.consumer, bytes_max.consumer);
+    line.text(",\"tenant\":\"", r.tenant, bytes_max.tenant);
     line.text(",\"route\":\"", r.route, bytes_max.route);
     line.text(",\"method\":\"", r.method, bytes_max.method);
     // The caller has cut the query off; a key in it must not depend on that.
     line.text(",\"path\":\"", r.path.substr(0, r.path.find('?')), bytes_max.path);
-    line.text(",\"endpoint\":\"", r.endpoint, bytes_max.endpoint);
+    line.plain(",\"endpoint\":\"", r.endpoint, word_bytes_max);
     line.text(",\"model\":\"", r.model, bytes_max.model);
     line.text(",\"upstream_model\":\"", r.upstream_model, bytes_max.upstream_model);
     line.text(",\"provider\":\"", r.provider, bytes_max.provider);
@@ -129,7 +130,7 @@ void put_request(Line& line, const AccessRecord& r) noexcept {
 
 void put_outcome(Line& line, const AccessRecord& r) noexcept {
     line.number(",\"status\":", r.status);
-    line.text(",\"error\":\"", r.error, bytes_max.error);
+    line.plain(",\"error\":\"", r.error, word_bytes_max);
     line.text(",\"error_what\":\"", r.error_what, bytes_max.error_what);
     if (r.stream)
         line.raw(",\"stream\":true");

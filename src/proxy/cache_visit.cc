@@ -11,6 +11,7 @@
 #include "embed_desk.h"
 #include "exchange.h"
 #include "guarding.h"
+#include "ledger.h"
 #include "loom/base/stream_hash.h"
 #include "loom/cache/fingerprint.h"
 #include "loom/http/sse.h"
@@ -351,6 +352,7 @@ void CacheVisit::take_semantic() {
 bool CacheVisit::take_shared() {
     const LikeAnswer like = std::exchange(ticket_->like, {});
     if (like.answer == nullptr) return false;
+    joined_ = true;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     if (now_ms - std::min(now_ms, like.answer->stored_ms) > max_age_ms_ || !give_like(like)) return false;
     x_.services_.metrics().cache_joined.add();
@@ -414,6 +416,7 @@ Result<void> CacheVisit::look_at_answer() {
 bool CacheVisit::take_found() {
     ticket_->visit = nullptr;
     const cache::AnswerPtr found = std::exchange(ticket_->found, nullptr);
+    joined_ = ticket_->is_joined;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     if (found != nullptr) {
         age_s_ = (now_ms - std::min(now_ms, found->stored_ms)) / ms_of_s;
@@ -492,6 +495,7 @@ bool CacheVisit::reply(std::string_view body, const cache::Answer& answer, Cache
     give_up();
     if (x_.stream_ && !std::exchange(x_.streaming_, true)) x_.services_.metrics().streams_open.add();
     x_.reply(200, x_.stream_ ? stream_type : "application/json", body);
+    Booking(x_).note_cached(layer(), answer);
     observe::ShardMetrics& metrics = x_.services_.metrics();
     if (answer.tells_usage) {
         metrics.cache_saved_input.add(answer.input_tokens);
@@ -499,6 +503,13 @@ bool CacheVisit::reply(std::string_view body, const cache::Answer& answer, Cache
     }
     if (answer.cost > 0) metrics.cache_saved_cost.add(static_cast<uint64_t>(answer.cost));
     return true;
+}
+
+tenant::LedgerLocalExit CacheVisit::layer() const noexcept {
+    using tenant::LedgerLocalExit;
+    if (status_ == CacheStatus::stale) return LedgerLocalExit::cache_stale;
+    if (joined_) return LedgerLocalExit::cache_joined;
+    return status_ == CacheStatus::semantic ? LedgerLocalExit::cache_semantic : LedgerLocalExit::cache_exact;
 }
 
 /// 504 (RFC 9111, 5.2.1.7), which SDKs would try again.
@@ -510,6 +521,7 @@ void CacheVisit::refuse_miss() {
     const llm::ErrorBody body{.message = "no answer to this request is kept, and the client wants no other",
                               .type = llm::error_type::invalid_request,
                               .code = "not_cached"};
+    Booking(x_).note_refused(tenant::LedgerLocalExit::refused_uncached, 504);
     x_.reply(504, "application/json", llm::write_error(x_.error_protocol(), 504, room, body),
              "x-should-retry: false\r\n");
 }

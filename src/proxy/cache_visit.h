@@ -16,6 +16,7 @@
 #include "loom/llm/request.h"
 #include "loom/proxy/relay.h"
 #include "loom/proxy/semantic_cache.h"
+#include "loom/tenant/ledger_record.h"
 
 namespace loom::llm {
 class AnswerForms;
@@ -120,6 +121,7 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     void give_up() noexcept;
     void drop_question() noexcept;
     [[nodiscard]] cache::Form wanted_form() const noexcept;
+    [[nodiscard]] tenant::LedgerLocalExit layer() const noexcept;
 
     Exchange& x_;
     CacheDesk& desk_;
@@ -143,6 +145,7 @@ class CacheVisit final : public PayloadTap, public SemanticAsker, BodyHold {
     bool looked_ = false;
     bool answered_ = false;
     bool waits_ = false;
+    bool joined_ = false;  // what is given was another one's, which was under way
     bool capturing_ = false;
     bool finished_ = false;   // the stream that is captured says why it ended …
     bool cut_short_ = false;  // … and it is not that the model was done

@@ -110,7 +110,6 @@ void Booking::write_intent() {
     LedgerEntry& entry = *x_.entry_;
     tenant::LedgerIntent intent{.request = entry.request,
                                 .time_us = entry.time_us,
-                                .consumer = x_.consumer_ != nullptr ? std::string_view(x_.consumer_->name) : anonymous,
                                 .route = x_.route_->name,
                                 .provider = x_.provider_->name,
                                 .model = x_.upstream_model_,
@@ -118,16 +117,23 @@ void Booking::write_intent() {
                                 .input_tokens = entry.input_tokens,
                                 .output_tokens = entry.output_tokens,
                                 .cost = entry.cost};
+    put_owner(intent);
     if (x_.client_->is_mirror()) intent.consumer = x_.text_.join(tenant::ledger_copy_prefix, "", x_.provider_->name);
-    if (x_.consumer_ != nullptr) {
-        intent.team = x_.consumer_->team;
-        intent.project = x_.consumer_->project;
-        intent.tenant = x_.consumer_->tenant;
-        intent.tier = x_.consumer_->tier;
-    }
     entry.id = x_.services_.ledger()->append(intent);
     if (entry.request == 0) entry.request = entry.id;
 }
+
+template <class Record>
+void Booking::put_owner(Record& record) const noexcept {
+    record.consumer = x_.consumer_ != nullptr ? std::string_view(x_.consumer_->name) : anonymous;
+    if (x_.consumer_ == nullptr) return;
+    record.team = x_.consumer_->team;
+    record.project = x_.consumer_->project;
+    record.tenant = x_.consumer_->tenant;
+    record.tier = x_.consumer_->tier;
+}
+template void Booking::put_owner(tenant::LedgerIntent&) const noexcept;
+template void Booking::put_owner(tenant::LedgerLocal&) const noexcept;
 
 /// Nothing leaves before its intent is in the file: a provider is never asked for what nobody could be told of.
 bool Booking::waits_for_intent() {

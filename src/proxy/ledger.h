@@ -4,6 +4,8 @@
 #include <cstdint>
 
 #include "loom/base/block_pool.h"
+#include "loom/base/result.h"
+#include "loom/cache/exact_store.h"
 #include "loom/store/ledger_log.h"
 
 namespace loom::proxy {
@@ -66,8 +68,21 @@ class Booking {
     [[nodiscard]] bool counts_as_asked() const noexcept;
     void end() noexcept;
 
+    // ledger_local.cc: what no provider is asked for
+    /// The client has got this answer from the cache. No allocation, and no wait.
+    void note_cached(tenant::LedgerLocalExit layer, const cache::Answer& answer) noexcept;
+    /// The client is about to be told that it is refused, with this status. Nothing where a provider was asked before,
+    /// nor of those who were not let in: strangers write nothing.
+    void note_refused(const Error& why, int status) noexcept;
+    void note_refused(tenant::LedgerLocalExit why, int status) noexcept;
+
   private:
     [[nodiscard]] bool is_booked() const noexcept;
+    [[nodiscard]] bool books_locally() const noexcept;
+    [[nodiscard]] tenant::LedgerLocalExit refusal_of(const Error& why) const noexcept;
+    /// Whose it is: into a record that has these fields.
+    template <class Record>
+    void put_owner(Record& record) const noexcept;
     void make_entry(uint64_t request);
     void write_intent();
     [[nodiscard]] std::string_view asked_model() const noexcept;

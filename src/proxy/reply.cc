@@ -10,6 +10,7 @@
 #include "exchange.h"
 #include "guarding.h"
 #include "hedge.h"
+#include "ledger.h"
 #include "limit_lines.h"
 #include "loom/llm/error.h"
 
@@ -81,8 +82,9 @@ void Exchange::refuse(const Error& why) {
         return;
     }
     if (cache_ != nullptr && cache_->answers_stale(why)) return;
-    if (answered_) return refuse_in_stream(why);
     ReplyShape shape = reply_shape(why);
+    Booking(*this).note_refused(why, shape.status);
+    if (answered_) return refuse_in_stream(why);
     if (why.code == Errc::limited && why.side == Side::internal) services_.metrics().limited.add();
     const bool all_failed = failover_ != nullptr && failover_->told && why.side == Side::upstream;
     if (all_failed && failover_->told->status != 0) {

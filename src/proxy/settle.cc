@@ -189,6 +189,7 @@ void Exchange::write_log(uint64_t now_ns) {
         .client_certificate =
             client_->certificate() != nullptr ? std::string_view(client_->certificate()->subject) : std::string_view{},
         .consumer = consumer_ != nullptr ? std::string_view(consumer_->name) : std::string_view{},
+        .tenant = consumer_ != nullptr ? std::string_view(consumer_->tenant) : std::string_view{},
         .route = route_ != nullptr ? std::string_view(route_->name) : std::string_view{},
         .method = method_text_,
         .path = path_,

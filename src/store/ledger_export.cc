@@ -18,6 +18,7 @@ namespace loom::store {
 namespace {
 
 using tenant::LedgerIntent;
+using tenant::LedgerLocal;
 using tenant::LedgerSettlement;
 
 constexpr uint64_t records_in_a_row = 4'096;  // until it is asked whether to go on
@@ -150,6 +151,8 @@ class Exporter {
             open(*intent);
         } else if (const auto* const settlement = std::get_if<LedgerSettlement>(&record)) {
             settle(*settlement);
+        } else if (const auto* const local = std::get_if<LedgerLocal>(&record)) {
+            if (seen_[local->id >> tenant::ledger_sequence_bits].add(local->id)) tell_local(*local);
         } else if (const auto* const begin = std::get_if<tenant::LedgerBegin>(&record)) {
             begun_us_ = begin->time_us;
         }
@@ -179,10 +182,24 @@ class Exporter {
         tell(open_.begin()->second.intent(), nullptr);
         open_.erase(open_.begin());
     }
-    void tell(const LedgerIntent& intent, const LedgerSettlement* settlement) {
+    void tell(const LedgerIntent& intent, const LedgerSettlement* settlement, const LedgerLocal* local = nullptr) {
         if (!filter_.takes(intent)) return;
         result_.rows += 1;
-        is_over_ = !sink_({.intent = intent, .settlement = settlement});
+        is_over_ = !sink_({.intent = intent, .settlement = settlement, .local = local});
+    }
+    void tell_local(const LedgerLocal& local) {
+        const LedgerIntent intent{.id = local.id,
+                                  .request = local.request,
+                                  .time_us = local.time_us,
+                                  .consumer = local.consumer,
+                                  .team = local.team,
+                                  .project = local.project,
+                                  .tenant = local.tenant,
+                                  .tier = local.tier,
+                                  .route = local.route,
+                                  .model = local.model,
+                                  .cost = 0};
+        tell(intent, nullptr, &local);
     }
 
     std::string directory_;

@@ -1,10 +1,12 @@
 #include "loom/store/ledger_log.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "loom/base/assert.h"
+#include "refusal_tally.h"
 #include "segment_cipher.h"
 
 namespace loom::store {
@@ -25,7 +27,8 @@ LedgerLog::LedgerLog(io::Shard& shard, LedgerChannel& channel)
       channel_(channel),
       segment_(channel.first),
       frame_bytes_(channel.first->cipher == nullptr ? 0 : SegmentCipher::frame_bytes),
-      next_offset_(channel.first->written.load(std::memory_order_relaxed)) {
+      next_offset_(channel.first->written.load(std::memory_order_relaxed)),
+      refusals_(std::make_unique<RefusalTally>()) {
     for (Batch& batch : batches_) {
         batch.log = this;
         batch.memory = std::make_unique<char[]>(batch_bytes);
@@ -39,6 +42,8 @@ LedgerLog::~LedgerLog() {
     static_cast<io::Timer&>(retry_).unlink();
     late_.disarm();
     static_cast<io::Timer&>(late_).unlink();
+    refused_.disarm();
+    static_cast<io::Timer&>(refused_).unlink();
     if (former_ != nullptr) former_->closed.store(true, std::memory_order_release);
     segment_->closed.store(true, std::memory_order_release);
 }
@@ -87,6 +92,35 @@ bool LedgerLog::append(const tenant::LedgerSettlement& settlement) noexcept {
     if (batch == nullptr) return false;
     put(*batch, settlement);
     return true;
+}
+
+bool LedgerLog::append(tenant::LedgerLocal local) noexcept {
+    if (failing_ && used_ > batch_count / 2) return false;
+    Batch* const batch = room();
+    if (batch == nullptr) return false;
+    sequence_ += 1;
+    local.id = tenant::make_ledger_id(channel_.epoch, channel_.shard, sequence_);
+    if (local.request == 0) local.request = local.id;
+    put(*batch, local);
+    return true;
+}
+
+void LedgerLog::count_refused(const tenant::LedgerLocal& refused) noexcept {
+    refusals_->add(refused);
+    if (refused_.armed()) return;
+    const uint64_t now_ms = shard_.timers().now_ms();
+    const bool goes_on = refused_written_ms_ != 0 && now_ms - refused_written_ms_ < refused_last_ms;
+    refused_wait_ms_ = goes_on ? std::min(2 * refused_wait_ms_, refused_last_ms) : refused_first_ms;
+    shard_.timers().arm(refused_, refused_wait_ms_);
+}
+
+void LedgerLog::on_refused_due(io::Timer& timer) noexcept { static_cast<Refused&>(timer).log.write_refused(); }
+
+/// What has no room waits, and so does all of it while the disk takes nothing: it is bounded where it is.
+void LedgerLog::write_refused() noexcept {
+    if (!failing_) refusals_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
+    refused_written_ms_ = shard_.timers().now_ms();
+    if (!refusals_->empty() && !finishing_) shard_.timers().arm(refused_, refused_wait_ms_);
 }
 
 bool LedgerLog::wait(Waiter& waiter) noexcept {
@@ -230,6 +264,10 @@ void LedgerLog::write_again() noexcept {
 }
 
 bool LedgerLog::finish() noexcept {
+    if (!refusals_->empty() && !finishing_) {
+        refused_.disarm();
+        refusals_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
+    }
     if (!idle()) return false;
     if (used_ == 0) return true;
     if (std::exchange(finishing_, true)) return true;

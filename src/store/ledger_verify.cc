@@ -47,14 +47,16 @@ class Verifier {
     DatabaseResult<LedgerVerdict> run() {
         LOOM_TRY(table_.hold_still());
         verdict_.total = LOOM_TRY(table_.total());
+        verdict_.local = LOOM_TRY(table_.local_total());
         const auto rows = LOOM_TRY(table_.segments());
         const uint64_t open = LOOM_TRY(table_.open_rows());
-        SegmentRow all{.name = {}, .sums = {}};
+        SegmentRow all{.name = {}, .sums = {}, .local = {}};
         for (const SegmentRow& row : rows) {
             LOOM_TRY(compare_file(row));
             all.opened += row.opened;
             all.booked += row.booked;
             all.sums += row.sums;
+            all.local += row.local;
         }
         compare_sums(all);
         look_for_files(rows);
@@ -125,6 +127,11 @@ class Verifier {
             differ("{}: {} attempts, {} input and {} output tokens are in it, and the database has {}, {} and {} of it",
                    name, file->row.booked, file->row.sums.input, file->row.sums.output, row.booked, row.sums.input,
                    row.sums.output);
+        else if (is_complete(row.name) && file->row.local != row.local)
+            differ(
+                "{}: {} answers from the cache and {} refusals are in it, and the database has {} and {} of it, or "
+                "other tokens",
+                name, file->row.local.cached, file->row.local.refused, row.local.cached, row.local.refused);
         if (!row.whole && file->size > row.folded)
             note("{}: {} bytes are not folded yet", name, file->size - row.folded);
     }
@@ -155,6 +162,14 @@ class Verifier {
         compare("attempts", all.booked, verdict_.total.attempts);
         compare("input tokens", all.sums.input, verdict_.total.input);
         compare("output tokens", all.sums.output, verdict_.total.output);
+        const LocalSums& local = verdict_.local;
+        compare("answers from the cache", all.local.cached, local.cached());
+        compare("refusals", all.local.refused, local.refused());
+        compare("saved input tokens", all.local.input, local.input);
+        compare("saved output tokens", all.local.output, local.output);
+        if (all.local.saved != local.saved)
+            differ("usage.db: its segments have saved {}, and its usage {}", MoneyText(all.local.saved).view(),
+                   MoneyText(local.saved).view());
         if (all.sums.cost != verdict_.total.cost)
             differ("usage.db: its segments cost {}, and its usage {}", MoneyText(all.sums.cost).view(),
                    MoneyText(verdict_.total.cost).view());

@@ -68,11 +68,12 @@ RetentionTerms retention_terms(const UsageKeep& keep, UsageDay today, bool share
     return terms;
 }
 
-DatabaseResult<UsageRetention> UsageRetention::begin(Database& database, const char* table) {
+DatabaseResult<UsageRetention> UsageRetention::begin(Database& database, const char* table, const char* stays) {
     UsageRetention retention;
     retention.days_ = table;
     retention.months_ = fmt::format("{}_month", table);
     retention.gone_ = fmt::format("{}_gone", table);
+    retention.stays_ = stays;
     auto known = LOOM_TRY(database.prepare("SELECT count(*) FROM sqlite_schema WHERE name IN (?1, ?2, 'usage_kept')"));
     known.bind(1, retention.months_).bind(2, retention.gone_);
     retention.has_tables_ = LOOM_TRY(known.step()) && known.number(0) == 3;
@@ -183,7 +184,8 @@ DatabaseResult<bool> UsageRetention::leave(Database& database, const RetentionTe
     LOOM_TRY(drop(database, columns, months_, months));
     LOOM_TRY(note("months", usage_month_of(number_of(months.back()[day_at])).to + 1));
     for (Row& row : months)
-        for (size_t i = 0; i < columns.names.size(); ++i) row[i] = i == day_at ? "0" : "";
+        for (size_t i = 0; i < columns.names.size(); ++i)
+            if (columns.names[i] != stays_) row[i] = i == day_at ? "0" : "";
     LOOM_TRY(add(database, columns, gone_, months));
     return months.size() >= static_cast<size_t>(rows_max);
 }
@@ -196,6 +198,10 @@ std::string UsageRetention::month_rows(UsageDay from, UsageDay to) const {
     return fmt::format(" UNION ALL SELECT * FROM {} WHERE day BETWEEN {} AND {}", months_, first, behind - 1);
 }
 
+std::string UsageRetention::all_rows() const {
+    return has_tables_ ? fmt::format(" UNION ALL SELECT * FROM {} UNION ALL SELECT * FROM {}", months_, gone_) : "";
+}
+
 DatabaseResult<UsageSums> UsageRetention::gone(Database& database, std::string_view sum_columns,
                                                UsageSums (*read)(const Statement& row, int at)) const {
     if (!has_tables_) return UsageSums();
@@ -204,9 +210,9 @@ DatabaseResult<UsageSums> UsageRetention::gone(Database& database, std::string_v
     return read(found, 0);
 }
 
-DatabaseResult<UsageKept> UsageRetention::kept(Database& database) const {
+DatabaseResult<UsageKept> UsageRetention::kept(Database& database) {
     UsageKept kept;
-    if (!has_tables_) return kept;
+    if (LOOM_TRY(database.number("SELECT count(*) FROM sqlite_schema WHERE name = 'usage_kept'")) == 0) return kept;
     kept.days_since = LOOM_TRY(database.number("SELECT since FROM usage_kept WHERE what = 'days'"));
     kept.months_since = LOOM_TRY(database.number("SELECT since FROM usage_kept WHERE what = 'months'"));
     return kept;

@@ -1,7 +1,7 @@
 // How long usage.db keeps its sums: by day for a while, then by month, then not at all but for what they come to.
 //
 // A day's rows become their month's, and a month's become what is gone, in transactions of few rows each, so that
-// nobody waits for them; wherever that is cut off, every row is counted once. What is gone stays as one row, by which
+// nobody waits for them; wherever that is cut off, every row is counted once. What is gone stays as few rows, by which
 // the log's sums can still be compared with the database's.
 //
 // The tables are made when a row leaves for the first time. They have the columns of the one whose rows leave, whatever
@@ -43,7 +43,9 @@ struct RetentionTerms {
 class UsageRetention {
   public:
     /// table  of rows by day, whose primary key has all that is no sum; a literal.
-    [[nodiscard]] static DatabaseResult<UsageRetention> begin(Database& database, const char* table);
+    /// stays  one of that key, by which what is gone is told apart all the same; a literal. "": there is one row of it.
+    [[nodiscard]] static DatabaseResult<UsageRetention> begin(Database& database, const char* table,
+                                                              const char* stays = "");
 
     /// What has left goes on, rows_max of it at most, in one transaction. False: nothing more has to go.
     [[nodiscard]] DatabaseResult<bool> step(Database& database, const RetentionTerms& terms);
@@ -52,11 +54,13 @@ class UsageRetention {
     /// Months of [from, to] that are kept as such, as a part of a statement behind "SELECT * FROM <table>"; "" for
     /// none.
     [[nodiscard]] std::string month_rows(UsageDay from, UsageDay to) const;
+    /// Likewise: all months that are kept, and what is gone.
+    [[nodiscard]] std::string all_rows() const;
     /// What was kept and is not any more.
     [[nodiscard]] DatabaseResult<UsageSums> gone(Database& database, std::string_view sum_columns,
                                                  UsageSums (*read)(const Statement& row, int at)) const;
-    /// From when on days, and months, are kept.
-    [[nodiscard]] DatabaseResult<UsageKept> kept(Database& database) const;
+    /// From when on days, and months, are kept: of all tables.
+    [[nodiscard]] static DatabaseResult<UsageKept> kept(Database& database);
 
   private:
     struct Columns {
@@ -77,6 +81,7 @@ class UsageRetention {
     std::string days_ = "usage";  // the tables' names
     std::string months_;
     std::string gone_;
+    const char* stays_ = "";
     bool has_tables_ = false;
     bool made_tables_ = false;  // in the transaction at hand
 };

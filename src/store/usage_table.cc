@@ -8,17 +8,18 @@
 
 #include "loom/base/hash.h"
 #include "loom/base/result.h"
+#include "usage_query.h"
 
 namespace loom::store {
 namespace {
 
 using tenant::LedgerIntent;
+using tenant::LedgerLocal;
 using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
 constexpr int64_t schema_version = 1;
 constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
-constexpr UsageDay day_max = 1'000'000;         // of the year 4707
 constexpr uint64_t pico_per_micro = 1'000'000;  // Money in two columns, whose sums fit
 
 constexpr const char* schema = R"(
@@ -68,38 +69,6 @@ UsageSums sums_at(const Statement& row, int at) {
         *one = next();
     sums.cost = cost_of(row.number(at), row.number(at + 1));
     return sums;
-}
-
-// tenant::team_key_of(); a project is its tenant's as a team is.
-constexpr const char* key_of_team =
-    "CASE WHEN team = '' OR (tenant = '' AND instr(team, '/') = 0) THEN team ELSE "
-    "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || team END";
-constexpr const char* key_of_project =
-    "CASE WHEN project = '' OR (tenant = '' AND instr(project, '/') = 0) THEN project ELSE "
-    "replace(replace(tenant, '%', '%25'), '/', '%2F') || '/' || project END";
-
-const char* column_of(UsageDimension by) noexcept {
-    switch (by) {
-        case UsageDimension::consumer: return "consumer";
-        case UsageDimension::team: return key_of_team;
-        case UsageDimension::tenant: return "tenant";
-        case UsageDimension::provider: return "provider";
-        case UsageDimension::model: return "model";
-        case UsageDimension::provenance: return "provenance";
-        case UsageDimension::day: return "day";
-        case UsageDimension::project: return key_of_project;
-    }
-    return "consumer";
-}
-
-constexpr int first_only = 6;  // of a query's parameters: what UsageQuery::only names
-
-std::string only_of(const UsageQuery& query) {
-    std::string text = query.of_consumer ? "AND consumer = ?3" : "";
-    if (query.after) text += fmt::format(" AND {} > ?5", column_of(query.by));
-    for (size_t i = 0; i < query.only.size(); ++i)
-        text += fmt::format(" AND {} = ?{}", column_of(query.only[i].in), static_cast<size_t>(first_only) + i);
-    return text;
 }
 
 SegmentRow segment_at(const Statement& row) {
@@ -161,7 +130,7 @@ std::expected<UsageTable, std::string> UsageTable::open(const std::string& path,
     if (use == Use::alone)
         if (const auto alone = table.database_.text("PRAGMA locking_mode = EXCLUSIVE"); !alone)
             return std::unexpected(explain(path, alone.error()));
-    if (const auto begun = table.begin(path == ":memory:"); !begun)
+    if (const auto begun = table.begin(path == ":memory:", use); !begun)
         return std::unexpected(explain(path, begun.error()));
     return table;
 }
@@ -187,11 +156,12 @@ DatabaseResult<void> UsageTable::begin_to_read() {
     if (version != schema_version)
         return std::unexpected(
             DatabaseFault{SQLITE_ERROR, fmt::format("was made by another version of Loom (schema {})", version)});
+    local_ = LOOM_TRY(LocalUsage::begin_to_read(database_));
     LOOM_TRY(prepare());
     return load();
 }
 
-DatabaseResult<void> UsageTable::begin(bool in_memory) {
+DatabaseResult<void> UsageTable::begin(bool in_memory, Use use) {
     if (!in_memory) {
         // NORMAL: what a power cut takes of the last commits is folded again, since how far it was goes with it.
         if (auto mode = database_.text("PRAGMA journal_mode = WAL"); !mode) return std::unexpected(mode.error());
@@ -199,6 +169,10 @@ DatabaseResult<void> UsageTable::begin(bool in_memory) {
     }
     LOOM_TRY(database_.run("PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF"));
     LOOM_TRY(database_.take_schema(schema, schema_version));
+    auto local = LocalUsage::begin(database_);
+    // One of before that has no room for them now: nothing is folded into it as long as it is so.
+    if (!local && use == Use::alone) local = LocalUsage::begin_to_read(database_);
+    local_ = LOOM_TRY(std::move(local));
     LOOM_TRY(prepare());
     return load();
 }
@@ -289,6 +263,7 @@ DatabaseResult<SegmentRow> UsageTable::segment(const SegmentName& name) {
     const bool found = LOOM_TRY(segment_get_.step());
     SegmentRow row = found ? segment_at(segment_get_) : SegmentRow{.name = name};
     segment_get_.reset();
+    if (found) row.local = LOOM_TRY(local_.segment(database_, name));
     if (found) return row;
     last_get_.bind(1, name.epoch).bind(2, name.shard);
     if (LOOM_TRY(last_get_.step())) row.last_intent = static_cast<uint64_t>(last_get_.number(0));
@@ -300,7 +275,10 @@ DatabaseResult<std::vector<SegmentRow>> UsageTable::segments() {
     auto all = LOOM_TRY(
         database_.prepare(fmt::format("SELECT {} FROM segment ORDER BY epoch, shard, number", segment_columns)));
     std::vector<SegmentRow> rows;
-    while (LOOM_TRY(all.step())) rows.push_back(segment_at(all));
+    while (LOOM_TRY(all.step())) {
+        rows.push_back(segment_at(all));
+        rows.back().local = LOOM_TRY(local_.segment(database_, rows.back().name));
+    }
     return rows;
 }
 
@@ -310,6 +288,7 @@ void UsageTable::take(SegmentRow& row, const tenant::LedgerRead& read) {
     row.digest += read.checksum;
     if (const auto* const intent = std::get_if<LedgerIntent>(&read.record)) open_intent(row, *intent);
     if (const auto* const settlement = std::get_if<LedgerSettlement>(&read.record)) settle(row, *settlement);
+    if (const auto* const local = std::get_if<LedgerLocal>(&read.record)) add_local(row, *local);
 }
 
 /// A shard's ids rise one by one. What a broken segment does not have for sure is written again in the next, and so is
@@ -385,6 +364,13 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
             std::move(intent.provider), std::move(intent.model), settlement.provenance}] += sums;
 }
 
+/// Its id is of the same row as the intents': what was written anew elsewhere is seen by that.
+void UsageTable::add_local(SegmentRow& row, const LedgerLocal& local) {
+    if (!is_new(row, local.id)) return;
+    const auto day = static_cast<UsageDay>(local.time_us / us_per_day);
+    local_.take(row.local, day, bounded_model(day, std::string(local.model)), local);
+}
+
 /// What settles behind midnight is of the day before, which has had its bound: it keeps its name.
 std::string UsageTable::bounded_model(UsageDay day, std::string model) {
     if (day > models_day_ && !load_models(day)) return model;
@@ -402,6 +388,8 @@ DatabaseResult<void> UsageTable::load_models(UsageDay day) {
     models_.clear();
     while (LOOM_TRY(all.step()))
         if (all.text(0) != "other") models_.insert(hash64(all.text(0)));
+    for (const std::string& model : LOOM_TRY(local_.models(database_, day)))
+        if (model != "other") models_.insert(hash64(model));
     models_day_ = day;
     return {};
 }
@@ -413,6 +401,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
     if (!done && database_.in_transaction()) (void)database_.run("ROLLBACK");
     added_.clear();
     spent_.forget();
+    local_.forget_taken();
     projects_.forget();
     opened_.clear();
     settled_.clear();
@@ -425,6 +414,7 @@ DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
 DatabaseResult<void> UsageTable::write(const SegmentRow& row) {
     LOOM_TRY(database_.run("BEGIN IMMEDIATE"));
     LOOM_TRY(write_sums());
+    LOOM_TRY(local_.write(database_, row.name, row.local));
     LOOM_TRY(write_open());
     LOOM_TRY(projects_.write(database_));
     LOOM_TRY(spent_.write(database_));
@@ -498,14 +488,14 @@ std::vector<OpenIntent> UsageTable::open_before(uint32_t epoch) const {
 }
 
 DatabaseResult<void> UsageTable::forget(const SegmentName& name) {
+    LOOM_TRY(local_.forget(database_, name));
     auto gone = LOOM_TRY(database_.prepare("DELETE FROM segment WHERE epoch = ?1 AND shard = ?2 AND number = ?3"));
     return gone.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number).run();
 }
 
 /// In place of a table: all that has to do with its days.
 std::string UsageTable::rows_of(const UsageQuery& query) const {
-    const auto is_project = [](const UsageOnly& one) { return one.in == UsageDimension::project; };
-    const bool by_project = query.by == UsageDimension::project || std::ranges::any_of(query.only, is_project);
+    const bool by_project = asks_for_projects(query);
     const bool all_looms = query.of_all_looms && sharing_ && !by_project;
     const bool by_day = query.by == UsageDimension::day;
     const char* const table = by_project ? "project_usage" : "usage";
@@ -518,35 +508,55 @@ std::string UsageTable::rows_of(const UsageQuery& query) const {
 DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {
     const bool more = LOOM_TRY(retention_.step(database_, terms));
     const bool more_projects = projects_.any() && LOOM_TRY(projects_retention_.step(database_, terms));
-    return more || more_projects;
+    const bool more_local = LOOM_TRY(local_.retain(database_, terms));
+    return more || more_projects || more_local;
 }
 
 DatabaseResult<std::vector<UsageGroup>> UsageTable::usage(const UsageQuery& query) {
-    if (query.spent_by) return std::vector{UsageGroup{query.spent_name, LOOM_TRY(spent_.spent(database_, query))}};
-    const char* const column = column_of(query.by);
-    const std::string rows = rows_of(query);
-    if (rows.contains("project_usage") && !projects_.any()) return std::vector<UsageGroup>();
-    auto found = LOOM_TRY(database_.prepare(
-        fmt::format("SELECT {0}, {1} FROM {3} WHERE day BETWEEN ?1 AND ?2 {2} GROUP BY {0} ORDER BY {0} {4}", column,
-                    sum_columns, only_of(query), rows, query.limit == 0 ? "" : "LIMIT ?4")));
-    found.bind(1, query.from).bind(2, query.to);
-    if (query.of_consumer) found.bind(3, query.consumer);
-    for (size_t i = 0; i < query.only.size(); ++i) found.bind(first_only + static_cast<int>(i), query.only[i].name);
-    if (query.limit > 0) found.bind(4, stored(query.limit));
-    if (query.after) found.bind(5, *query.after);
-    std::vector<UsageGroup> groups;
-    while (LOOM_TRY(found.step())) {
-        const bool by_day = query.by == UsageDimension::day;
-        groups.push_back({by_day ? usage_day_text(found.number(0)) : std::string(found.text(0)), sums_at(found, 1)});
-    }
+    if (query.spent_by) return std::vector{UsageGroup{query.spent_name, LOOM_TRY(spent_.spent(database_, query)), {}}};
+    std::vector<UsageGroup> groups = LOOM_TRY(spent(query));
+    LOOM_TRY(add_local_groups(query, groups));
     return groups;
 }
 
+DatabaseResult<std::vector<UsageGroup>> UsageTable::spent(const UsageQuery& query) {
+    std::vector<UsageGroup> groups;
+    if (asks_for_projects(query) && !projects_.any()) return groups;
+    const std::string limit = query.limit == 0 ? "" : fmt::format("LIMIT ?{}", usage_limit_parameter);
+    auto found = LOOM_TRY(database_.prepare(
+        fmt::format("SELECT {0}, {1} FROM {3} WHERE {2} GROUP BY {0} ORDER BY {0} {4}", usage_column(query.by),
+                    sum_columns, usage_condition(query, usage_column), rows_of(query), limit)));
+    bind_condition(found, query);
+    if (query.limit > 0) found.bind(usage_limit_parameter, stored(query.limit));
+    while (LOOM_TRY(found.step())) groups.push_back({usage_group_name(found, query.by), sums_at(found, 1), {}});
+    return groups;
+}
+
+/// In the order of their names, as the others are. Of a page each side has as many as the page has, from the same name
+/// on: what is among the first of both is among the first of each, and so it is whole.
+DatabaseResult<void> UsageTable::add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups) {
+    if (query.by == UsageDimension::provider || query.by == UsageDimension::provenance) return {};  // they have none
+    std::vector<UsageGroup> locals = LOOM_TRY(local_.usage(database_, query));
+    const size_t spent = groups.size();
+    for (UsageGroup& local : locals) {
+        const auto end = groups.begin() + static_cast<ptrdiff_t>(spent);
+        const auto found = std::ranges::lower_bound(groups.begin(), end, local.name, {}, &UsageGroup::name);
+        if (found != end && found->name == local.name)
+            found->local = local.local;
+        else
+            groups.push_back(std::move(local));
+    }
+    if (groups.size() > spent) std::ranges::sort(groups, {}, &UsageGroup::name);
+    if (query.limit > 0 && groups.size() > query.limit) groups.resize(query.limit);
+    return {};
+}
+
 DatabaseResult<bool> UsageTable::knows(const std::string& consumer) {
-    const UsageQuery ever{.to = day_max, .consumer = {}, .of_all_looms = true};
+    const UsageQuery ever{.to = usage_day_max, .consumer = {}, .of_all_looms = true};
     auto found =
         LOOM_TRY(database_.prepare(fmt::format("SELECT 1 FROM {} WHERE consumer = ?1 LIMIT 1", rows_of(ever))));
-    return found.bind(1, consumer).step();
+    if (LOOM_TRY(found.bind(1, consumer).step())) return true;
+    return local_.knows(database_, consumer);
 }
 
 DatabaseResult<uint64_t> UsageTable::open_rows() {
@@ -554,7 +564,7 @@ DatabaseResult<uint64_t> UsageTable::open_rows() {
 }
 
 DatabaseResult<UsageSums> UsageTable::total() {
-    const UsageQuery ever{.to = day_max, .consumer = {}};
+    const UsageQuery ever{.to = usage_day_max, .consumer = {}};
     auto found = LOOM_TRY(database_.prepare(fmt::format("SELECT {} FROM {}", sum_columns, rows_of(ever))));
     UsageSums sums = LOOM_TRY(retention_.gone(database_, sum_columns, sums_at));
     if (LOOM_TRY(found.step())) sums += sums_at(found, 0);

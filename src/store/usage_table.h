@@ -14,6 +14,7 @@
 
 #include "database.h"
 #include "ledger_segment.h"
+#include "local_usage.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
 #include "project_usage.h"
@@ -42,11 +43,12 @@ struct SegmentRow {
     bool whole = false;    // nothing will come behind them
     uint64_t damaged = 0;  // bytes that are no records
     uint64_t records = 0;
-    uint64_t digest = 0;  // the sum of their checksums
-    uint64_t opened = 0;  // intents
-    uint64_t booked = 0;  // settlements of an intent that was open
-    UsageSums sums;       // that these were booked with: attempts, tokens and cost
-    uint64_t last_intent = 0;
+    uint64_t digest = 0;       // the sum of their checksums
+    uint64_t opened = 0;       // intents
+    uint64_t booked = 0;       // settlements of an intent that was open
+    UsageSums sums;            // that these were booked with: attempts, tokens and cost
+    uint64_t last_intent = 0;  // or record of what no provider was asked for
+    SegmentLocal local;        // these
 };
 
 class UsageTable {
@@ -108,9 +110,10 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<bool> knows(const std::string& consumer);
     /// Of all that was ever settled, what is not kept any more included.
     [[nodiscard]] DatabaseResult<UsageSums> total();
+    [[nodiscard]] DatabaseResult<LocalSums> local_total() { return local_.total(database_); }
     /// See UsageRetention::step.
     [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
-    [[nodiscard]] DatabaseResult<UsageKept> kept() { return retention_.kept(database_); }
+    [[nodiscard]] DatabaseResult<UsageKept> kept() { return UsageRetention::kept(database_); }
     /// That has sums of its own; -1: none has.
     [[nodiscard]] DatabaseResult<UsageDay> newest_day() {
         return database_.number("SELECT coalesce(max(day), -1) FROM usage");
@@ -128,7 +131,7 @@ class UsageTable {
     };
 
     explicit UsageTable(Database database) : database_(std::move(database)) {}
-    [[nodiscard]] DatabaseResult<void> begin(bool in_memory);
+    [[nodiscard]] DatabaseResult<void> begin(bool in_memory, Use use);
     [[nodiscard]] DatabaseResult<void> begin_to_read();
     [[nodiscard]] std::string rows_of(const UsageQuery& query) const;
     [[nodiscard]] DatabaseResult<void> prepare();
@@ -139,6 +142,9 @@ class UsageTable {
     [[nodiscard]] bool is_new(SegmentRow& row, uint64_t id);
     void open_intent(SegmentRow& row, const tenant::LedgerIntent& intent);
     void settle(SegmentRow& row, const tenant::LedgerSettlement& settlement);
+    void add_local(SegmentRow& row, const tenant::LedgerLocal& local);
+    [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> spent(const UsageQuery& query);
+    [[nodiscard]] DatabaseResult<void> add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups);
     [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
     [[nodiscard]] DatabaseResult<void> load_models(UsageDay day);
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
@@ -153,6 +159,7 @@ class UsageTable {
     ProjectUsage projects_;
     UsageRetention projects_retention_;
     SpentSums spent_;
+    LocalUsage local_;
     Statement add_;
     Statement open_put_;
     Statement open_drop_;

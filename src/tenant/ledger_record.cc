@@ -14,13 +14,17 @@ namespace {
 
 constexpr uint8_t version = 1;
 constexpr uint8_t version_with_asked = 2;  // of an intent
-enum class Type : uint8_t { begin = 1, intent = 2, settlement = 3 };
+enum class Type : uint8_t { begin = 1, intent = 2, settlement = 3, sealed = 4, local = 5 };
 
 constexpr size_t checksum_at = 8;
 constexpr size_t hash_bytes = 17;  // "~" and 16 hexadecimal digits
 constexpr size_t text_count = 9;
 constexpr size_t intent_fixed_bytes = 48;
 static_assert(ledger_header_bytes + intent_fixed_bytes + text_count * (1 + ledger_text_bytes_max) <=
+              ledger_record_bytes_max);
+constexpr size_t local_text_count = 7;
+constexpr size_t local_fixed_bytes = 72;
+static_assert(ledger_header_bytes + local_fixed_bytes + local_text_count * (1 + ledger_text_bytes_max) <=
               ledger_record_bytes_max);
 
 template <class T>
@@ -122,7 +126,7 @@ std::optional<LedgerRecord> read_begin(std::string_view payload) noexcept {
     return begin;
 }
 
-std::optional<LedgerRecord> read_intent(std::string_view payload, uint8_t of) noexcept {
+std::optional<LedgerRecord> read_intent(std::string_view payload, uint8_t written_version) noexcept {
     LedgerIntent intent;
     Reader reader(payload);
     reader.take(intent.id).take(intent.request).take(intent.time_us);
@@ -130,9 +134,9 @@ std::optional<LedgerRecord> read_intent(std::string_view payload, uint8_t of) no
     for (std::string_view* const text : {&intent.consumer, &intent.team, &intent.project, &intent.tenant, &intent.tier,
                                          &intent.route, &intent.provider, &intent.model})
         reader.take_text(*text);
-    if (of == version_with_asked) reader.take_text(intent.asked_model);
-    const bool sane = (of == version) == intent.asked_model.empty() && intent.input_tokens <= ledger_tokens_max &&
-                      intent.output_tokens <= ledger_tokens_max;
+    if (written_version == version_with_asked) reader.take_text(intent.asked_model);
+    const bool sane = (written_version == version) == intent.asked_model.empty() &&
+                      intent.input_tokens <= ledger_tokens_max && intent.output_tokens <= ledger_tokens_max;
     if (!reader.whole() || !sane || intent.cost < -1) return std::nullopt;
     return intent;
 }
@@ -157,11 +161,37 @@ std::optional<LedgerRecord> read_settlement(std::string_view payload) noexcept {
     return settlement;
 }
 
-std::optional<LedgerRecord> read_payload(uint8_t type, uint8_t of, std::string_view payload) noexcept {
+std::optional<LedgerRecord> read_local(std::string_view payload) noexcept {
+    LedgerLocal local;
+    uint8_t exit = 0, tells = 0;
+    Reader reader(payload);
+    reader.take(local.id).take(local.request).take(local.time_us);
+    reader.take(exit).take(tells).take(local.status).take(local.count);
+    bool sane = exit < ledger_local_exit_count && tells <= 1 && local.count > 0;
+    for (uint64_t* const count : {&local.input_tokens, &local.cached_input, &local.output_tokens, &local.reasoning}) {
+        reader.take(*count);
+        sane = sane && *count <= ledger_tokens_max;
+    }
+    reader.take(local.saved);
+    for (std::string_view* const text :
+         {&local.consumer, &local.team, &local.project, &local.tenant, &local.tier, &local.route, &local.model})
+        reader.take_text(*text);
+    if (!reader.whole() || !sane || local.saved < -1) return std::nullopt;
+    local.exit = static_cast<LedgerLocalExit>(exit);
+    local.tells_tokens = tells != 0;
+    return local;
+}
+
+std::optional<LedgerRecord> read_payload(uint8_t type, uint8_t written_version, std::string_view payload) noexcept {
+    const uint8_t newest = type == static_cast<uint8_t>(Type::intent) ? version_with_asked : version;
+    if (type > static_cast<uint8_t>(Type::local) || written_version > newest)
+        return LedgerUnknown{.type = type, .version = written_version};
     switch (static_cast<Type>(type)) {
         case Type::begin: return read_begin(payload);
-        case Type::intent: return read_intent(payload, of);
+        case Type::intent: return read_intent(payload, written_version);
         case Type::settlement: return read_settlement(payload);
+        case Type::local: return read_local(payload);
+        case Type::sealed: break;  // a frame, which is read before (segment_cipher.h)
     }
     return std::nullopt;
 }
@@ -178,6 +208,13 @@ std::string_view ledger_exit_name(LedgerExit exit) noexcept {
     constexpr std::array<std::string_view, ledger_exit_count> names = {
         "answered", "refused", "cancelled_by_client", "cut_by_upstream", "failed_over", "hedged", "failed",
         "unsent",   "lost",    "stopped_by_budget",   "stopped_by_guard"};
+    return names[static_cast<size_t>(exit)];
+}
+
+std::string_view ledger_local_exit_name(LedgerLocalExit exit) noexcept {
+    constexpr std::array<std::string_view, ledger_local_exit_count> names = {
+        "exact", "semantic", "stale",   "joined",  "limit",    "budget",
+        "guard", "access",   "request", "unknown", "capacity", "uncached"};
     return names[static_cast<size_t>(exit)];
 }
 
@@ -221,6 +258,21 @@ size_t write_ledger_record(const LedgerSettlement& settlement, std::span<char> o
     return writer.finish();
 }
 
+size_t write_ledger_record(const LedgerLocal& local, std::span<char> out) noexcept {
+    LOOM_ASSERT(local.count > 0);
+    Writer writer = begin_record(Type::local, out);
+    writer.put(local.id).put(local.request).put(local.time_us);
+    writer.put(static_cast<uint8_t>(local.exit)).put(static_cast<uint8_t>(local.tells_tokens ? 1 : 0));
+    writer.put(local.status).put(local.count);
+    for (const uint64_t count : {local.input_tokens, local.cached_input, local.output_tokens, local.reasoning})
+        writer.put(bounded(count));
+    writer.put(bounded_cost(local.saved));
+    for (const std::string_view text :
+         {local.consumer, local.team, local.project, local.tenant, local.tier, local.route, local.model})
+        writer.put_text(text);
+    return writer.finish();
+}
+
 LedgerRead read_ledger_record(std::string_view bytes) noexcept {
     LedgerRead read;
     uint32_t length = 0;
@@ -237,10 +289,9 @@ LedgerRead read_ledger_record(std::string_view bytes) noexcept {
         .take(written_version)
         .take(zero)
         .take(checksum);
-    const bool known = written_version == version ||
-                       (written_version == version_with_asked && type == static_cast<uint8_t>(Type::intent));
     const bool plausible = length > ledger_header_bytes && length <= ledger_record_bytes_max && type >= 1 &&
-                           type <= 3 && known && zero == 0;
+                           type <= ledger_type_max && type != static_cast<uint8_t>(Type::sealed) &&
+                           written_version >= 1 && written_version <= ledger_version_max && zero == 0;
     if (!plausible) return read;
     if (bytes.size() < length) {
         read.state = LedgerRead::State::incomplete;

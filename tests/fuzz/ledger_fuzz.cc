@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 #include "loom/tenant/ledger_record.h"
 
@@ -16,6 +17,13 @@ void require(bool good) {
     if (!good) std::abort();
 }
 
+void check_texts(const LedgerLocal& local) {
+    for (const std::string_view text :
+         {local.consumer, local.team, local.project, local.tenant, local.tier, local.route, local.model})
+        require(text.size() <= ledger_text_bytes_max);
+    require(local.count > 0 && !ledger_local_exit_name(local.exit).empty());
+}
+
 void check_texts(const LedgerIntent& intent) {
     for (const std::string_view text : {intent.consumer, intent.team, intent.project, intent.tenant, intent.tier,
                                         intent.route, intent.provider, intent.model})
@@ -24,10 +32,17 @@ void check_texts(const LedgerIntent& intent) {
 
 void check_whole(std::string_view bytes, const LedgerRead& read) {
     require(read.bytes > ledger_header_bytes && read.bytes <= bytes.size() && read.bytes <= ledger_record_bytes_max);
+    if (std::holds_alternative<LedgerUnknown>(read.record)) return;  // of a Loom that comes later
     std::array<char, ledger_record_bytes_max> room;
-    const size_t length =
-        std::visit([&room](const auto& record) { return write_ledger_record(record, room); }, read.record);
+    const auto write = [&room](const auto& record) -> size_t {
+        if constexpr (std::is_same_v<std::decay_t<decltype(record)>, LedgerUnknown>)
+            return 0;
+        else
+            return write_ledger_record(record, room);
+    };
+    const size_t length = std::visit(write, read.record);
     require(length == read.bytes && std::memcmp(room.data(), bytes.data(), length) == 0);
+    if (const auto* const local = std::get_if<LedgerLocal>(&read.record)) check_texts(*local);
     if (const auto* const intent = std::get_if<LedgerIntent>(&read.record)) check_texts(*intent);
     for (size_t cut = 0; cut < read.bytes; cut += 7)
         require(read_ledger_record(bytes.substr(0, cut)).state != LedgerRead::State::whole);

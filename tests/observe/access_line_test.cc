@@ -146,13 +146,13 @@ TEST(AccessLine, TheLongestFits) {
     const std::string worst(4096, '\x01');
     AccessRecord r;
     for (std::string_view AccessRecord::* member :
-         {&AccessRecord::request_id, &AccessRecord::client, &AccessRecord::consumer, &AccessRecord::route,
-          &AccessRecord::method, &AccessRecord::path, &AccessRecord::endpoint, &AccessRecord::model,
-          &AccessRecord::upstream_model, &AccessRecord::provider, &AccessRecord::user_agent, &AccessRecord::error,
-          &AccessRecord::error_what})
+         {&AccessRecord::request_id, &AccessRecord::client, &AccessRecord::client_certificate, &AccessRecord::consumer,
+          &AccessRecord::tenant, &AccessRecord::route, &AccessRecord::method, &AccessRecord::path, &AccessRecord::model,
+          &AccessRecord::upstream_model, &AccessRecord::provider, &AccessRecord::user_agent, &AccessRecord::error_what})
         r.*member = worst;
     const std::string names(4096, 'a');
-    r.failover = r.hedge = r.hedge_other = names;  // which have nothing to escape
+    r.failover = r.hedge = r.hedge_other = r.endpoint = r.error = r.guard = r.cache =
+        names;  // which have nothing to escape
     r.stream = true;
     r.status = r.attempts = UINT16_MAX;
     r.events = UINT32_MAX;
@@ -164,6 +164,15 @@ TEST(AccessLine, TheLongestFits) {
     const std::string line = line_of(r);  // ASan would see the end of the array
     EXPECT_LE(line.size(), line_bytes_max);
     EXPECT_EQ(field(line, "usage"), "estimated");
+}
+
+TEST(AccessLine, NamesATenantBehindItsConsumer) {
+    AccessRecord r;
+    r.consumer = "app";
+    r.tenant = "ac\"me";
+    EXPECT_NE(line_of(r).find(R"("consumer":"app","tenant":"ac\"me",)"), std::string::npos) << line_of(r);
+    r.tenant = "";
+    EXPECT_EQ(line_of(r).find("tenant"), std::string::npos);
 }
 
 TEST(AccessLine, SaysWhoHasCounted) {

@@ -165,6 +165,57 @@ TEST_F(FilteredExport, FilesOfBeforeAreNotOpened) {
         << "clocks may differ by a day";
 }
 
+/// Beside attempts; what is of another period, or of somebody else, has no row.
+TEST_F(FilteredExport, HitsAndRefusalsAreMeantByTheSameNames) {
+    leave(1, 1, 10, 100);
+    const std::string path = directory.path() + "/ledger/" + segment_file_name({1, 0, 1});
+    std::string more;
+    for (uint64_t i = 11; i <= 20; ++i) {
+        tenant::LedgerLocal local{.id = tenant::make_ledger_id(1, 0, i),
+                                  .time_us = (100 + i) * 1'000'000,
+                                  .exit = tenant::LedgerLocalExit::cache_exact,
+                                  .status = 200,
+                                  .consumer = i % 2 == 0 ? "even" : "odd",
+                                  .team = "dev",
+                                  .tenant = "acme",
+                                  .model = "m"};
+        if (i % 5 == 0) local.exit = tenant::LedgerLocalExit::refused_limit, local.count = 7;
+        more += written(local);
+    }
+    std::ofstream(path, std::ios::binary | std::ios::app) << more;
+    const auto ids = [&](std::initializer_list<std::pair<const char*, const char*>> names, uint64_t from_s,
+                         uint64_t to_s) {
+        LedgerFilter filter;
+        filter.from_us = from_s * 1'000'000;
+        filter.to_us = to_s * 1'000'000;
+        for (const auto& [name, value] : names) EXPECT_TRUE(filter.set(name, value));
+        std::vector<uint64_t> found;
+        const auto read = export_ledger(
+            directory.path(),
+            [&](const LedgerRow& row) {
+                found.push_back(row.intent.id & 0xff);
+                EXPECT_EQ(row.local != nullptr, found.back() > 10);
+                EXPECT_NE(row.local == nullptr, row.settlement == nullptr);
+                if (row.local != nullptr) EXPECT_EQ(row.local->count, found.back() % 5 == 0 ? 7u : 1u);
+                return true;
+            },
+            {}, filter);
+        EXPECT_TRUE(read);
+        EXPECT_EQ(read->rows, found.size());
+        EXPECT_EQ(read->unsettled, 0u);
+        EXPECT_EQ(read->without_intent, 0u);
+        return found;
+    };
+    using Ids = std::vector<uint64_t>;
+    EXPECT_EQ(ids({}, 0, 1'000).size(), 20u);
+    EXPECT_EQ(ids({{"consumer", "even"}}, 0, 1'000), (Ids{2, 4, 6, 8, 10, 12, 14, 16, 18, 20}));
+    EXPECT_EQ(ids({{"tenant", "acme"}, {"consumer", "odd"}}, 0, 1'000), (Ids{11, 13, 15, 17, 19}));
+    EXPECT_EQ(ids({{"team", "acme/dev"}, {"model", "m"}}, 115, 118), (Ids{15, 16, 17}));
+    EXPECT_EQ(ids({{"tenant", "zeta"}}, 0, 1'000), Ids());
+    EXPECT_EQ(ids({{"provider", "p"}}, 0, 1'000), Ids());
+    EXPECT_EQ(ids({{"provider", ""}}, 110, 112), (Ids{10, 11}));
+}
+
 TEST_F(FilteredExport, EndsWhereNobodyWantsIt) {
     leave(1, 1, 20'000, 100);
     LedgerFilter filter;

@@ -4,9 +4,13 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "loom/base/hash.h"
 
 namespace loom::tenant {
 namespace {
@@ -53,9 +57,49 @@ LedgerSettlement settlement() {
         .cost = 3'121'000'000};
 }
 
+LedgerLocal local() {
+    return {.id = make_ledger_id(7, 3, 42),
+            .request = make_ledger_id(7, 3, 41),
+            .time_us = 1'755'780'059'000'002,
+            .exit = LedgerLocalExit::cache_semantic,
+            .status = 200,
+            .consumer = "mobile-app",
+            .team = "apps",
+            .project = "p",
+            .tenant = "acme",
+            .tier = "free_tier",
+            .route = "ai",
+            .model = "gpt-4o",
+            .tells_tokens = true,
+            .input_tokens = 1234,
+            .cached_input = 1000,
+            .output_tokens = 512,
+            .reasoning = 12,
+            .saved = 987'654'321};
+}
+
+/// As a Loom that comes later may write it.
+std::string of_later(uint8_t type, uint8_t version, const std::string& like) {
+    std::string bytes = like;
+    bytes[4] = static_cast<char>(type);
+    bytes[5] = static_cast<char>(version);
+    uint64_t front, checksum;
+    std::memcpy(&front, bytes.data(), sizeof front);
+    checksum = hash64(std::string_view(bytes).substr(ledger_header_bytes), front);
+    std::memcpy(bytes.data() + 8, &checksum, sizeof checksum);
+    return bytes;
+}
+
 std::vector<std::string> samples() {
-    return {written(LedgerBegin{.epoch = 7, .shard = 3, .number = 2, .time_us = 5}), written(intent()),
-            written(by_alias()), written(LedgerIntent{.id = 1, .request = 1}), written(settlement())};
+    return {written(LedgerBegin{.epoch = 7, .shard = 3, .number = 2, .time_us = 5}),
+            written(intent()),
+            written(by_alias()),
+            written(LedgerIntent{.id = 1, .request = 1}),
+            written(settlement()),
+            written(local()),
+            written(LedgerLocal{.id = 1}),
+            written(LedgerLocal{.id = 2, .exit = LedgerLocalExit::refused_limit, .status = 429, .count = 4711}),
+            of_later(9, 1, written(local()))};
 }
 
 TEST(LedgerRecord, ReadsBackAsItWasWritten) {
@@ -82,6 +126,47 @@ TEST(LedgerRecord, TheModelThatWasAskedStandsInAnotherVersion) {
     const LedgerRead read = read_ledger_record(bytes);
     ASSERT_EQ(read.state, State::whole);
     EXPECT_EQ(std::get<LedgerIntent>(read.record), by_alias());
+}
+
+TEST(LedgerRecord, WhatNoProviderWasAskedForReadsBackOfEachExit) {
+    for (uint8_t exit = 0; exit < ledger_local_exit_count; ++exit) {
+        LedgerLocal one = local();
+        one.exit = static_cast<LedgerLocalExit>(exit);
+        one.count = is_refusal(one.exit) ? 4'000'000'000u : 1;
+        EXPECT_EQ(std::get<LedgerLocal>(read_ledger_record(written(one)).record), one);
+        EXPECT_FALSE(ledger_local_exit_name(one.exit).empty());
+    }
+    EXPECT_FALSE(is_refusal(LedgerLocalExit::cache_joined));
+    EXPECT_TRUE(is_refusal(LedgerLocalExit::refused_limit));
+}
+
+/// Whole, and nothing that this Loom understands: it is passed over, and no damage.
+TEST(LedgerRecord, WhatALaterLoomHasWrittenIsPassedOver) {
+    for (const auto& [type, version] : {std::pair<uint8_t, uint8_t>{6, 1}, {15, 15}, {2, 3}, {3, 2}, {5, 3}}) {
+        const std::string bytes = of_later(type, version, written(local()));
+        const LedgerRead read = read_ledger_record(bytes);
+        ASSERT_EQ(read.state, State::whole) << int{type};
+        EXPECT_EQ(read.bytes, bytes.size());
+        EXPECT_EQ(std::get<LedgerUnknown>(read.record), (LedgerUnknown{.type = type, .version = version}));
+    }
+    for (const auto& [type, version] : {std::pair<uint8_t, uint8_t>{0, 1}, {16, 1}, {2, 0}, {2, 16}, {4, 1}})
+        EXPECT_NE(read_ledger_record(of_later(type, version, written(local()))).state, State::whole) << int{type};
+}
+
+/// Its checksum is good, and what it says cannot be.
+TEST(LedgerRecord, ALocalRecordThatMakesNoSenseIsNone) {
+    const std::string good = written(local());
+    const auto with = [&good](size_t at, char byte) {
+        std::string bytes = good;
+        bytes[ledger_header_bytes + at] = byte;
+        return read_ledger_record(of_later(5, 1, bytes)).state;
+    };
+    EXPECT_EQ(with(24, ledger_local_exit_count), State::damaged) << "an exit";
+    EXPECT_EQ(with(25, 2), State::damaged) << "whether it tells tokens";
+    EXPECT_EQ(with(28, 0), State::damaged) << "a count of nothing";
+    EXPECT_EQ(with(32 + 7, 1), State::damaged) << "more tokens than there can be";
+    EXPECT_EQ(with(72, 11), State::damaged) << "a text that ends elsewhere";
+    EXPECT_EQ(with(24, 0), State::whole);
 }
 
 TEST(LedgerRecord, EveryTruncationIsIncomplete) {
@@ -136,6 +221,19 @@ TEST(LedgerRecord, TheLargestFits) {
     const std::string bytes = written(one);
     EXPECT_LE(bytes.size(), ledger_record_bytes_max);
     EXPECT_EQ(std::get<LedgerIntent>(read_ledger_record(bytes).record), one);
+}
+
+TEST(LedgerRecord, TheLargestLocalFits) {
+    const std::string longest(ledger_text_bytes_max + 1, 'x');
+    LedgerLocal one = local();
+    for (std::string_view* const text :
+         {&one.consumer, &one.team, &one.project, &one.tenant, &one.tier, &one.route, &one.model})
+        *text = longest;
+    const std::string bytes = written(one);
+    EXPECT_LE(bytes.size(), ledger_record_bytes_max);
+    const auto read = std::get<LedgerLocal>(read_ledger_record(bytes).record);
+    EXPECT_EQ(read.model.size(), ledger_text_bytes_max);
+    EXPECT_EQ(read.saved, one.saved);
 }
 
 TEST(LedgerRecord, CountsBeyondTheBoundAreTheBound) {

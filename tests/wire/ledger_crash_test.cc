@@ -39,8 +39,8 @@ std::vector<Attempt> attempts_in(const std::string& directory) {
             from = comma + 1;
         }
         at = end + 1;
-        EXPECT_EQ(fields.size(), 20u);
-        if (fields.size() != 20) return attempts;
+        EXPECT_EQ(fields.size(), 26u);
+        if (fields.size() != 26) return attempts;
         attempts.push_back({.id = fields[1],
                             .request = fields[2],
                             .provider = fields[9],

@@ -54,16 +54,16 @@ TEST_F(LedgerExport, ALineForEachAttempt) {
     ASSERT_EQ(lines.size(), 4u) << csv;
     EXPECT_EQ(lines[0],
               "time,id,request,consumer,team,project,tenant,tier,route,provider,model,exit,status,provenance,input,"
-              "cached_input,cache_write,output,reasoning,cost");
+              "cached_input,cache_write,output,reasoning,cost,kind,reason,count,saved_input,saved_output,saved_cost");
     for (size_t i = 1; i < lines.size(); ++i) {
         EXPECT_TRUE(contains(lines[i], ",tester,dev,,,,ai,mock,")) << lines[i];
-        EXPECT_TRUE(contains(lines[i], ",answered,200,reported,9,0,0,12,0,0.129")) << lines[i];
+        EXPECT_TRUE(contains(lines[i], ",answered,200,reported,9,0,0,12,0,0.129,attempt,,1,0,0,")) << lines[i];
     }
     const auto [json_status, json] = export_of(state.path() + " --format jsonl");
     EXPECT_EQ(json_status, 0);
     ASSERT_EQ(lines_of(json).size(), 3u);
     for (const std::string& line : lines_of(json)) {
-        EXPECT_TRUE(line.starts_with("{\"time\":\"2") && line.ends_with("\"cost\":0.129}")) << line;
+        EXPECT_TRUE(line.starts_with("{\"time\":\"2") && contains(line, R"("cost":0.129,"kind":"attempt",)")) << line;
         EXPECT_TRUE(contains(line, R"("exit":"answered","status":200,"provenance":"reported","input":9,)")) << line;
     }
 }

@@ -143,6 +143,84 @@ TEST_F(UsageReports, ANameThatIsEmptyHasItsPage) {
     EXPECT_TRUE(contains(admin("/ai/usage?group=consumer&limit=1&after=c0").body, R"("next":"c1")"));
 }
 
+/// Hits and refusals beside attempts: by the same names, on the same pages, and in an export by the same filters.
+TEST_F(UsageReports, WhatNoProviderWasAskedForIsToldByTheSameNames) {
+    const uint64_t begun_us = now_us() - 1'000'000;
+    std::string bytes = former_segment(30, begun_us);
+    for (uint64_t i = 31; i <= 40; ++i) {
+        tenant::LedgerLocal local{.id = tenant::make_ledger_id(1, 0, i),
+                                  .time_us = begun_us + i * 1'000,
+                                  .exit = tenant::LedgerLocalExit::cache_exact,
+                                  .status = 200,
+                                  .consumer = i % 2 == 0 ? "c0" : "hit-alone",
+                                  .team = "dev",
+                                  .tenant = i % 2 == 0 ? "acme" : "",
+                                  .route = "ai",
+                                  .model = "large",
+                                  .tells_tokens = true,
+                                  .input_tokens = 10,
+                                  .output_tokens = 1,
+                                  .saved = 1'000'000'000};
+        if (i == 40) {
+            local.exit = tenant::LedgerLocalExit::refused_limit;
+            local.status = 429;
+            local.count = 1'000;
+            local.model = "";
+            local.input_tokens = local.output_tokens = 0;
+            local.saved = -1;
+        }
+        append(bytes, local);
+    }
+    leave(bytes);
+    start_without_upstream();
+    const auto number_of = [](const std::string& told, const char* of) {
+        return number_in(told, "requests", told.find(fmt::format(R"("{}":{{"requests":)", of)));
+    };
+    const std::string all = admin("/ai/usage").body;
+    EXPECT_EQ(number_in(all, "attempts"), 30) << all;
+    EXPECT_EQ(number_of(all, "cached"), 9) << all;
+    EXPECT_EQ(number_of(all, "refused"), 1'000) << all;
+    EXPECT_TRUE(contains(all, R"({"consumer":"hit-alone",)")) << all;
+    const std::string of_acme = admin("/ai/usage?tenant=acme&group=model").body;
+    EXPECT_EQ(number_in(of_acme, "attempts"), 10) << of_acme;
+    EXPECT_EQ(number_of(of_acme, "cached"), 4) << of_acme;
+    EXPECT_EQ(number_of(of_acme, "refused"), 1'000) << of_acme;
+    EXPECT_FALSE(contains(admin("/ai/usage?tenant=acme").body, "hit-alone"));
+    const std::string of_mock = admin("/ai/usage?provider=mock").body;
+    EXPECT_EQ(number_in(of_mock, "attempts"), 30) << of_mock;
+    EXPECT_EQ(number_of(of_mock, "cached"), 0) << of_mock;
+    EXPECT_EQ(number_of(of_mock, "refused"), 0) << of_mock;
+    // Page by page, also behind the one that has no name.
+    std::vector<std::string> names;
+    std::string after;
+    for (int pages = 0; pages < 20; ++pages) {
+        const std::string page = admin("/ai/usage?group=model&limit=1" + after).body;
+        EXPECT_EQ(number_of(page, "cached"), 9) << "the sum is of all: " << page;
+        names.push_back(json_text(page.substr(page.find(R"("models":[)")), "model"));
+        if (contains(page, R"("next":null)")) break;
+        after = "&after=" + json_text(page, "next");
+    }
+    EXPECT_EQ(names, (std::vector<std::string>{"", "large", "small"}));
+    for (const auto& [query, options, count] : std::initializer_list<std::tuple<std::string, std::string, size_t>>{
+             {"", "", 40},
+             {"&consumer=hit-alone", "--consumer hit-alone", 5},
+             {"&tenant=acme", "--tenant acme", 15},
+             {"&provider=mock", "--provider mock", 30},
+             {"&route=ai", "--route ai", 10}}) {
+        const Message told = exported("?format=csv" + query);
+        EXPECT_TRUE(told.is_whole()) << query << told.body;
+        EXPECT_EQ(lines_in(told.body), count + 1) << query;
+        EXPECT_EQ(told.body, run_loom("ledger export " + state.path() + " " + options).second) << query;
+    }
+    EXPECT_TRUE(contains(exported("?format=jsonl&consumer=c0").body,
+                         R"("exit":"refused","status":429,"provenance":"none","input":0,"cached_input":0,)"
+                         R"("cache_write":0,"output":0,"reasoning":0,"cost":0,"kind":"refused","reason":"limit",)"
+                         R"("count":1000,"saved_input":0,"saved_output":0,"saved_cost":null})"));
+    loom().stop_cleanly();
+    const auto [status, text] = run_loom("ledger verify " + state.path());
+    EXPECT_EQ(status, 0) << text;
+}
+
 TEST_F(UsageReports, WhatIsWrongIsSaid) {
     start_without_upstream();
     for (const auto& [query, code, part] : std::initializer_list<std::array<std::string, 3>>{
@@ -417,6 +495,9 @@ TEST_F(UsageReports, SumsOfDaysBecomeTheirMonths_AndMonthsGo) {
                    .id = id, .request = id, .time_us = time_us, .consumer = "old", .provider = "p", .model = "m"});
         append(bytes, tenant::LedgerSettlement{.id = id, .status = 200, .tokens = {.input = 7}, .cost = 5});
         id += 1;
+        append(bytes, tenant::LedgerLocal{
+                          .id = id, .request = id, .time_us = time_us, .status = 200, .consumer = "old", .saved = 3});
+        id += 1;
     }
     leave(bytes);
     conf.set("token_accounting.retention.days", "40").set("token_accounting.retention.months", "24");
@@ -429,6 +510,7 @@ TEST_F(UsageReports, SumsOfDaysBecomeTheirMonths_AndMonthsGo) {
     ASSERT_EQ(std::strftime(month.data(), month.size(), "%Y-%m", ::gmtime(&then)), 7u);
     const std::string kept = admin("/ai/usage/old?period=" + std::string(month.data())).body;
     EXPECT_EQ(number_in(kept, "attempts"), 1) << kept;
+    EXPECT_TRUE(contains(kept, R"("cached":{"requests":1,"exact":1,)")) << kept;
     EXPECT_TRUE(contains(kept, R"("days":[])") && contains(kept, R"("days_kept_since":")")) << kept;
     const Message day = admin("/ai/usage/old?period=" + std::string(month.data()) + "-01");
     expect_error(day, 410, "period_not_kept");
@@ -438,7 +520,7 @@ TEST_F(UsageReports, SumsOfDaysBecomeTheirMonths_AndMonthsGo) {
     loom().stop_cleanly();
     const auto [status, text] = run_loom("ledger verify " + state.path());
     EXPECT_EQ(status, 0) << text;
-    EXPECT_TRUE(contains(text, "33 attempts")) << text;
+    EXPECT_TRUE(contains(text, "33 attempts") && contains(text, "3 requests answered from the cache")) << text;
 }
 
 /// `loom ledger verify FILE --redis`.

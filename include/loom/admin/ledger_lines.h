@@ -1,4 +1,5 @@
-// The ledger's attempts as lines of text: for `loom ledger export` and for GET /ai/usage/export.
+// The ledger's records as lines of text, attempts and what no provider was asked for: for `loom ledger export` and for
+// GET /ai/usage/export.
 //
 //   csv    RFC 4180, its columns' names first
 //   jsonl  an object a line

@@ -6,7 +6,11 @@
 //   GET /ai/usage?tenant=acme                 the same of one tenant; of any of these dimensions, and of several
 //   GET /ai/usage?group=model&limit=100       by one of them alone, page by page (after=NAME)
 //   GET /ai/usage?group=day                   by day
-//   GET /ai/usage/export?period=2024-02       attempts, one a line, as `loom ledger export` prints them
+//   GET /ai/usage/export?period=2024-02       the records, one a line, as `loom ledger export` prints them
+//
+// Beside what was spent, "cached" tells the requests that the cache has answered, by layer, and what that has saved,
+// and "refused" those that were refused here, by reason: models of these are named as clients have asked for them, and
+// no provider has any. Both are under the same filters and pages, and this Loom's own, also where sums are shared.
 //
 // A period is a month or a day, UTC; without one the month that it is. What was settled before is in it.
 // Lists of several dimensions are read one after the other, so that the ledger's service waits for no more than one: a
@@ -57,9 +61,9 @@ struct UsageSource {
                                             const std::optional<observe::SharedStoreFacts>& shared,
                                             const proxy::LocalRequest& request);
 
-/// usage_export.cc: lines, in pieces, behind 200. Where some are missing (a damaged file, one that is gone), or nobody
-/// knows whether they are, the last line says so, and the answer breaks off, so that nobody takes a part for the whole;
-/// partial=accept: it ends in order. 400 for a parameter that is none, 503 where too many are under way.
+/// usage_export.cc: lines, in pieces, behind 200. Where attempts are missing (a damaged file, one that is gone), or
+/// nobody knows whether they are, the last line says so, and the answer breaks off, so that nobody takes a part for the
+/// whole; partial=accept: it ends in order. 400 for a parameter that is none, 503 where too many are under way.
 [[nodiscard]] proxy::LocalAnswer export_usage(const UsageSource& source, const proxy::LocalRequest& request);
 
 }  // namespace loom::admin

@@ -25,15 +25,16 @@ struct AccessRecord {
     std::string_view client;              // 64: address, as forwarded.trust has it
     std::string_view client_certificate;  // 128: its subject, verified; of mTLS
     std::string_view consumer;            // 64: name, never a key
+    std::string_view tenant;              // 64: the consumer's
     std::string_view route;               // 64
     std::string_view method;              // 16
     std::string_view path;      // 512: without its query, which may carry a key (the log cuts at '?' all the same)
-    std::string_view endpoint;  // 32: "chat_completions", …
+    std::string_view endpoint;  // 32: "chat_completions", …; as it is
     std::string_view model;     // 128: as asked
     std::string_view upstream_model;  // 128: as sent, when another
     std::string_view provider;        // 64
     std::string_view user_agent;      // 256
-    std::string_view error;           // 32: errc_name() of what ended it; empty for a success
+    std::string_view error;           // 32: errc_name() of what ended it, as it is; empty for a success
     std::string_view error_what;      // 128: Error::what
     std::string_view guard;           // 256: what guards have found, "email:2 ip:1"; as it is
     uint16_t status = 0;              // 499 for a client that left

@@ -1,4 +1,5 @@
-// The ledger's records themselves, attempt by attempt, from the segments that are still there.
+// The ledger's records themselves, attempt by attempt, and what no provider was asked for, from the segments that are
+// still there.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,9 @@ namespace loom::store {
 
 /// Texts are good during the call.
 struct LedgerRow {
-    const tenant::LedgerIntent& intent;
+    const tenant::LedgerIntent& intent;          // of `local` its id, its time, whose it is, route and model
     const tenant::LedgerSettlement* settlement;  // null: it is under way, or was cut off and is not booked yet
+    const tenant::LedgerLocal* local = nullptr;  // answered from the cache, or refused: there is no settlement
 };
 
 struct LedgerExport {
@@ -30,10 +32,11 @@ struct LedgerExport {
 };
 
 /// Reads the segments of a state.directory, one after the other, and calls `sink` once for each attempt that the filter
-/// takes, when it is settled; false from it ends the reading. Those that are not settled come last. What is kept in
-/// memory are intents that are open and that the filter takes: as many as there were attempts under way. A Loom may run
-/// on it meanwhile: what it had written when the reading began is there. A segment that was last written a day before
-/// the filter's period, or more, is not opened.
+/// takes, when it is settled, and for each answer from the cache and each count of refusals that it takes; false from
+/// it ends the reading. Those that are not settled come last. What is kept in memory are intents that are open and that
+/// the filter takes: as many as there were attempts under way. A Loom may run on it meanwhile: what it had written when
+/// the reading began is there. A segment that was last written a day before the filter's period, or more, is not
+/// opened.
 /// goes_on  asked now and then, also where no row is told; false ends the reading.
 /// counted  whose attempts are counted beside; files of its period are read too. Null: nobody's.
 /// Errors  a text: there is no ledger, or it cannot be read.

@@ -1,4 +1,5 @@
-// Which of the ledger's attempts are meant: by when they began, and by whose and what they were.
+// Which of the ledger's records are meant: by when they began, and by whose and what they were. What no provider was
+// asked for is of none, and its model is what its client has named.
 #pragma once
 
 #include <array>

@@ -11,6 +11,13 @@
 // again; a segment that fails for another reason than a full disk, or whose sync has failed, is followed by a new one.
 // A disk that does not say anything for a second counts as one that fails, until it does.
 //
+// Who is answered from the cache has one record, and waits for nothing. Who is refused must not be able to fill the
+// disk: refusals of a kind (whose, route, model, reason, status) are one record with their count, written a second
+// after the first of them, the next 2, 4, 8 and then 16 seconds after theirs, until there were none for 16 seconds. A
+// shard tells refused_kinds_max kinds apart between two writes, and what has no room there is counted by its reason
+// alone, as consumer ledger_others. So whatever is refused, a shard writes refused_records_max records of it at a time,
+// five times in 31 seconds and then once in 16; in the long run, whoever pauses in between, not more than once in 7.
+//
 // Where the directory is encrypted, records are sealed in place when their place in the file is known, just before they
 // are written (src/store/segment_cipher.h).
 #pragma once
@@ -28,6 +35,7 @@
 
 namespace loom::store {
 
+class RefusalTally;
 class SegmentCipher;
 
 /// A file of the ledger. Made, synced, folded and closed by the service; written by one shard.
@@ -68,7 +76,13 @@ class LedgerLog final : io::Runnable {
     static constexpr size_t batch_bytes = 64 * 1024;
     static constexpr uint64_t retry_ms = 1'000;
     static constexpr uint64_t write_ms_max = 1'000;  // a write that takes longer has failed, as far as waiters see it
-    static constexpr uint64_t memory_bytes = batch_count * batch_bytes;
+    static constexpr size_t refused_kinds_max = 32;
+    static constexpr size_t refused_records_max =
+        refused_kinds_max + tenant::ledger_local_exit_count - tenant::ledger_first_refusal;
+    static constexpr uint64_t refused_first_ms = 1'000;
+    static constexpr uint64_t refused_last_ms = 16'000;
+    static constexpr uint64_t refused_bytes = 40 * 1024;
+    static constexpr uint64_t memory_bytes = batch_count * batch_bytes + refused_bytes;
 
     /// On the shard's thread. The channel outlives it.
     LedgerLog(io::Shard& shard, LedgerChannel& channel);
@@ -81,6 +95,11 @@ class LedgerLog final : io::Runnable {
     [[nodiscard]] uint64_t append(tenant::LedgerIntent intent) noexcept;
     /// False where there is no room.
     [[nodiscard]] bool append(const tenant::LedgerSettlement& settlement) noexcept;
+    /// Of an answer from the cache, likewise with its id. While the disk takes nothing it has half of the room: the
+    /// other half is for what was asked of providers.
+    [[nodiscard]] bool append(tenant::LedgerLocal local) noexcept;
+    /// One more request that was refused; its record comes later (see above), at the latest in finish().
+    void count_refused(const tenant::LedgerLocal& refused) noexcept;
 
     /// Calls `waiter` once all that was appended so far is in the file, or will not get there soon: then it is
     /// failing(). False: no need to wait.
@@ -116,7 +135,14 @@ class LedgerLog final : io::Runnable {
         LedgerLog& log;
     };
 
+    struct Refused final : io::Timer {
+        explicit Refused(LedgerLog& l) noexcept : Timer(&LedgerLog::on_refused_due), log(l) {}
+        LedgerLog& log;
+    };
+
     static void on_last(io::Runnable& work) noexcept;
+    static void on_refused_due(io::Timer& timer) noexcept;
+    void write_refused() noexcept;
     static void on_written(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_retry(io::Timer& timer) noexcept;
     static void on_late(io::Timer& timer) noexcept;
@@ -157,6 +183,10 @@ class LedgerLog final : io::Runnable {
     bool finishing_ = false;
     Retry retry_{*this};
     Late late_{*this};
+    Refused refused_{*this};
+    uint64_t refused_wait_ms_ = refused_first_ms;
+    uint64_t refused_written_ms_ = 0;
+    std::unique_ptr<RefusalTally> refusals_;
     List<Waiter, WaiterTag> waiters_;
 };
 

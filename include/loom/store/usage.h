@@ -1,6 +1,7 @@
 // What was used, as sums: what is asked for, and what is answered.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +9,7 @@
 
 #include "loom/base/limit_scope.h"
 #include "loom/base/money.h"
+#include "loom/tenant/ledger_record.h"
 
 namespace loom::store {
 
@@ -32,10 +34,28 @@ struct UsageSums {
     friend bool operator==(const UsageSums&, const UsageSums&) = default;
 };
 
-/// By project: of this Loom alone, and only those that have one.
-enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day, project };
+/// What no provider was asked for: nothing of it was spent.
+struct LocalSums {
+    std::array<uint64_t, tenant::ledger_local_exit_count> requests{};  // by LedgerLocalExit
+    uint64_t input = 0;         // tokens that answers from the cache would have taken, as far as they tell
+    uint64_t cached_input = 0;  // of input
+    uint64_t output = 0;
+    uint64_t reasoning = 0;       // of output
+    uint64_t unpriced = 0;        // answers of which nobody knows what they would have cost
+    unsigned __int128 saved = 0;  // of Money
 
-/// Only what has this name in this dimension, as UsageGroup tells it; days are not asked for like this.
+    /// Answers from the cache; and refusals.
+    [[nodiscard]] uint64_t cached() const noexcept;
+    [[nodiscard]] uint64_t refused() const noexcept;
+    LocalSums& operator+=(const LocalSums& more) noexcept;
+    friend bool operator==(const LocalSums&, const LocalSums&) = default;
+};
+
+/// By project: of this Loom alone, and only those that have one. By none: one group of all, without a name.
+enum class UsageDimension : uint8_t { consumer, team, tenant, provider, model, provenance, day, project, none };
+
+/// Only what has this name in this dimension, as UsageGroup tells it; days are not asked for like this. What no
+/// provider was asked for has "" for a provider and for a provenance.
 struct UsageOnly {
     UsageDimension in = UsageDimension::consumer;
     std::string name;
@@ -48,7 +68,7 @@ struct UsageQuery {
     UsageDay to = 0;
     bool of_consumer = false;
     std::string consumer;
-    bool of_all_looms = false;              // where sums are shared: what other Looms have told too
+    bool of_all_looms = false;              // where sums are shared: what other Looms have told too, of `sums`
     std::vector<UsageOnly> only = {};       // all of them
     uint64_t limit = 0;                     // groups, in the order of their names; 0: all
     std::optional<std::string> after = {};  // only groups whose names come later; "" is a name too
@@ -61,6 +81,7 @@ struct UsageQuery {
 struct UsageGroup {
     std::string name;  // of a day: "2024-02-29"
     UsageSums sums;
+    LocalSums local;  // this Loom's own; none by provider and by provenance
 };
 
 /// From when on sums are kept by day, and by month at least; 0: from the first on (Options::keep).

@@ -104,6 +104,7 @@ struct LedgerVerdict {
     uint64_t segments = 0;
     uint64_t records = 0;
     UsageSums total;
+    LocalSums local;  // what no provider was asked for
 };
 
 /// Compares each segment with what was folded of it, and the database's sums with those of all segments. Changes

@@ -1,9 +1,15 @@
 // The ledger's records, as bytes: what was asked of a provider in somebody's name, and what became of it.
 //
-// An intent is written before a request is sent, a settlement once for each intent, whatever happened. A record is
-// `length u32, type u8, version u8, zero u16, checksum u64, payload`, little endian; the checksum (XXH3) is over all of
-// the rest. A reader tells a record that is not there to its end from one that is damaged. An intent whose client has
-// named another model is of version 2, which ends in that name; all else is of version 1.
+// An intent is written before a request is sent, a settlement once for each intent, whatever happened. What no provider
+// was asked for, since it was answered from the cache or refused here, is one record without an intent: nothing of it
+// can be in flight.
+//
+// A record is `length u32, type u8, version u8, zero u16, checksum u64, payload`, little endian; the checksum (XXH3) is
+// over all of the rest. A reader tells a record that is not there to its end from one that is damaged. An intent whose
+// client has named another model is of version 2, which ends in that name; all else is of version 1. One that is whole
+// and of a type or version that this Loom does not know is passed over as LedgerUnknown: whoever adds a type, or
+// changes a payload, takes the next number (type 4 is a sealed frame's, segment_cipher.h). (Looms that do not know
+// LedgerLocal yet tell such a record as damage, take what stands around it, and set its file aside.)
 #pragma once
 
 #include <cstddef>
@@ -110,6 +116,66 @@ inline constexpr std::string_view ledger_copy_prefix = "mirror/";
     return consumer.starts_with(ledger_copy_prefix);
 }
 
+/// How a request ended that no provider was asked for. Never renumber: these are on disks.
+enum class LedgerLocalExit : uint8_t {
+    cache_exact,       // answered by what the same request was answered
+    cache_semantic,    // … or one that is nearly the same
+    cache_stale,       // by an answer whose time was over, since no provider had one
+    cache_joined,      // by the answer to the same request, which was under way
+    refused_limit,     // a rate limit
+    refused_budget,    // a budget is spent
+    refused_guard,     // of its content
+    refused_access,    // may not use this model, route, region, address or endpoint
+    refused_request,   // cannot be served as it is: malformed, too large, too long for its model
+    refused_unknown,   // there is no such model or resource
+    refused_capacity,  // Loom, its store or its providers had no room for it
+    refused_uncached,  // its client wanted a kept answer, and there was none
+};
+inline constexpr uint8_t ledger_local_exit_count = 12;
+inline constexpr uint8_t ledger_first_refusal = static_cast<uint8_t>(LedgerLocalExit::refused_limit);
+[[nodiscard]] constexpr bool is_refusal(LedgerLocalExit exit) noexcept {
+    return static_cast<uint8_t>(exit) >= ledger_first_refusal;
+}
+/// "exact", "semantic", …, "limit", "budget", …
+[[nodiscard]] std::string_view ledger_local_exit_name(LedgerLocalExit exit) noexcept;
+
+/// Of a request that was settled without a provider: one that was answered, or `count` of the same kind that were
+/// refused. It costs nothing.
+struct LedgerLocal {
+    uint64_t id = 0;       // of the same row as the intents of its shard
+    uint64_t request = 0;  // the id of its request's first attempt, where one had failed before; else `id`
+    uint64_t time_us = 0;  // since 1970; of several, the first
+    LedgerLocalExit exit = LedgerLocalExit::cache_exact;
+    uint16_t status = 0;  // that the client got
+    uint32_t count = 1;   // requests; of an answer 1
+    std::string_view consumer;
+    std::string_view team;
+    std::string_view project;
+    std::string_view tenant;
+    std::string_view tier;
+    std::string_view route;
+    std::string_view model;      // as it was asked for
+    bool tells_tokens = false;   // the kept answer has told them
+    uint64_t input_tokens = 0;   // that the answer would have taken, all of the prompt …
+    uint64_t cached_input = 0;   // of input_tokens
+    uint64_t output_tokens = 0;  // … and all of the answer
+    uint64_t reasoning = 0;      // of output_tokens
+    Money saved = -1;            // what these would have cost; -1: no price is known
+    friend bool operator==(const LedgerLocal&, const LedgerLocal&) = default;
+};
+
+/// Of refusals that are not told apart (store/ledger_log.h). No consumer's name has a slash.
+inline constexpr std::string_view ledger_others = "others/";
+
+/// Whole, and of a type or version that came later.
+struct LedgerUnknown {
+    uint8_t type = 0;
+    uint8_t version = 0;
+    friend bool operator==(const LedgerUnknown&, const LedgerUnknown&) = default;
+};
+inline constexpr uint8_t ledger_type_max = 15;  // types and versions that may come
+inline constexpr uint8_t ledger_version_max = 15;
+
 inline constexpr size_t ledger_text_bytes_max = 128;
 inline constexpr size_t ledger_header_bytes = 16;
 inline constexpr size_t ledger_record_bytes_max = 1280;
@@ -125,8 +191,9 @@ inline constexpr size_t ledger_begin_bytes = ledger_header_bytes + 32;
 [[nodiscard]] size_t write_ledger_record(const LedgerBegin& begin, std::span<char> out) noexcept;
 [[nodiscard]] size_t write_ledger_record(const LedgerIntent& intent, std::span<char> out) noexcept;
 [[nodiscard]] size_t write_ledger_record(const LedgerSettlement& settlement, std::span<char> out) noexcept;
+[[nodiscard]] size_t write_ledger_record(const LedgerLocal& local, std::span<char> out) noexcept;
 
-using LedgerRecord = std::variant<LedgerBegin, LedgerIntent, LedgerSettlement>;
+using LedgerRecord = std::variant<LedgerBegin, LedgerIntent, LedgerSettlement, LedgerLocal, LedgerUnknown>;
 
 struct LedgerRead {
     enum class State : uint8_t {
