@@ -145,17 +145,21 @@ def spread(values):
     return f"{statistics.median(values):.0f} ({min(values):.0f}–{max(values):.0f})"
 
 
+def row(label, these, base=None):
+    """Of [(times, CPU)], one of each round; base: what `added` is beside."""
+    p50 = [statistics.median(one[0]) for one in these]
+    told = ("", "") if base is None else (spread([a - statistics.median(b[0]) for a, b in zip(p50, base)]),
+                                          spread([a[1] - b[1] for a, b in zip(these, base)]))
+    tail = statistics.median(percentile(one[0], 99) for one in these)
+    print(f"| {label} | {spread(p50)} | {told[0]} | {tail:.0f} | {spread([one[1] for one in these])} | {told[1]} |")
+
+
 def report(rounds):
     print("| first provider | p50, µs | added p50, µs | p99, µs | Loom's CPU a request, µs | added, µs |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
+    answers = [one["answers"] for one in rounds]
     for way in WAYS:
-        medians = [statistics.median(one[way][0]) for one in rounds]
-        added = [statistics.median(one[way][0]) - statistics.median(one["answers"][0]) for one in rounds]
-        tails = [percentile(one[way][0], 99) for one in rounds]
-        cpu = [one[way][1] for one in rounds]
-        more = [one[way][1] - one["answers"][1] for one in rounds]
-        told = ("", "") if way == "answers" else (spread(added), spread(more))
-        print(f"| {way} | {spread(medians)} | {told[0]} | {statistics.median(tails):.0f} | {spread(cpu)} | {told[1]} |")
+        row(way, [one[way] for one in rounds], None if way == "answers" else answers)
 
 
 def main():

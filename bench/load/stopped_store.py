@@ -5,7 +5,7 @@ Loom's time before.
     bench/load/stopped_store.py LOOM [--requests N] [--rounds N]
 
 One client asks one request after the other on one connection; the provider is a process of its own on loopback, and each
-request passes a shared limit, a budget and the ledger. `redis` stops a redis-server of the script's own (SIGSTOP) that
+request passes a limit (with Redis a shared one), a budget and the ledger. `redis` stops a redis-server of the script's own (SIGSTOP) that
 limits and sums are shared by; `sqlite` holds an exclusive transaction on usage.db from this process. Rounds alternate
 between a store that answers and one that does not, so that a busy machine is busy for both. `added` is the difference
 to the store that answers in the same round. Every answer is checked.
@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 
-from failover import WAYS, connect, cpu_us, listen, percentile, read_message, serve, spread
+from failover import BODY, WAYS, connect, cpu_us, listen, read_message, row, serve
 
 ASK = b'{"model":"m","messages":[{"role":"user","content":"Hi"}]}'
 REQUEST = (b"POST /v1/chat/completions HTTP/1.1\r\nHost: l\r\nAuthorization: Bearer bench-key\r\n"
@@ -52,7 +52,7 @@ def ask(peer, pid, count):
         peer.sendall(REQUEST)
         message = read_message(peer, buffer)
         times.append((time.perf_counter_ns() - begun) / 1000)
-        if message is None or b" 200 " not in message[0].split(b"\r\n")[0]:
+        if message is None or b" 200 " not in message[0].split(b"\r\n")[0] or message[1] != BODY:
             sys.exit(f"stopped_store: not the answer: {message}")
     return times, (cpu_us(pid) - before) / count
 
@@ -88,6 +88,7 @@ class Sqlite:
     def stop(self):
         self.held = sqlite3.connect(self.path, timeout=10, isolation_level=None)
         self.held.execute("BEGIN EXCLUSIVE")
+        time.sleep(0.4)  # sums are folded every 200 ms
 
     def go_on(self):
         self.held.execute("ROLLBACK")
@@ -127,13 +128,7 @@ def run(kind, options, upstream_port):
 
 def report(name, rounds):
     for at, state in enumerate(["answers", "stopped"]):
-        medians = [statistics.median(one[at][0]) for one in rounds]
-        added = [statistics.median(one[at][0]) - statistics.median(one[0][0]) for one in rounds]
-        tails = [percentile(one[at][0], 99) for one in rounds]
-        cpu = [one[at][1] for one in rounds]
-        more = [one[at][1] - one[0][1] for one in rounds]
-        told = (spread(added), spread(more)) if at else ("", "")
-        print(f"| {name} | {state} | {spread(medians)} | {told[0]} | {statistics.median(tails):.0f} | {spread(cpu)} | {told[1]} |")
+        row(f"{name} | {state}", [one[at] for one in rounds], [one[0] for one in rounds] if at else None)
 
 
 def main():

@@ -14,8 +14,8 @@
 #include "loom/base/clock.h"
 #include "loom/base/secret.h"
 #include "loom/llm/error.h"
-#include "loom/llm/models.h"
 #include "loom/observe/log.h"
+#include "query.h"
 
 namespace loom::admin {
 namespace {
@@ -97,16 +97,12 @@ std::string take(Terms& terms, std::string_view name, std::string value) {
 
 std::expected<Terms, std::string> terms_of(std::string_view query) {
     Terms terms;
-    while (!query.empty()) {
-        const std::string_view one = query.substr(0, query.find('&'));
-        query.remove_prefix(std::min(query.size(), one.size() + 1));
-        const size_t equals = one.find('=');
-        std::string value;
-        if (equals == one.npos || !llm::decode_path_id(one.substr(equals + 1), value))
-            return std::unexpected(std::string("say parameters as name=value, percent-encoded"));
-        if (std::string fault = take(terms, one.substr(0, equals), std::move(value)); !fault.empty())
-            return std::unexpected(std::move(fault));
-    }
+    LOOM_TRY(each_parameter(
+        query, [&terms](std::string_view name, std::string_view value) -> std::expected<void, std::string> {
+            if (std::string fault = take(terms, name, std::string(value)); !fault.empty())
+                return std::unexpected(std::move(fault));
+            return {};
+        }));
     return terms;
 }
 

@@ -12,7 +12,7 @@
 namespace loom::admin {
 
 /// Calls `take(name, value)`, whose errors are texts, for each parameter, its value decoded.
-/// Errors  take's first, behind the parameter's name; a parameter without a value, or badly encoded.
+/// Errors  take's first, as it is; a parameter without a value, or badly encoded.
 template <class Take>
 [[nodiscard]] std::expected<void, std::string> each_parameter(std::string_view query, Take&& take) {
     while (!query.empty()) {

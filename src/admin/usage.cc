@@ -348,7 +348,7 @@ LocalAnswer show_usage(const UsageSource& source, std::shared_ptr<const proxy::P
     auto asked = read_query(request.query, !of_one);
     if (!asked)
         return refuse(400, asked.error(), llm::error_type::invalid_request,
-                      asked.error().ends_with(bad_period) ? "invalid_period" : "invalid_parameter");
+                      asked.error() == bad_period ? "invalid_period" : "invalid_parameter");
     std::string told_of = sharing(shared, is_by_project(*asked));
     std::string consumer(of_one ? rest.substr(1) : std::string_view());
     return source.reports->later([&usage = *source.usage, plan = std::move(plan), asked = std::move(*asked),

@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "loom/base/bounded_json.h"
+#include "window.h"
 
 namespace loom::guard {
 
@@ -18,13 +19,10 @@ constexpr size_t warm_bytes_max = 256 * 1024;  // of an answer: what larger ones
 std::unexpected<Error> no_answer(const char* what) noexcept { return fail(Errc::unsupported, Side::upstream, what); }
 std::unexpected<Error> no_json() noexcept { return fail(Errc::bad_message, Side::upstream, "is no JSON object"); }
 
-bool is_letter(char c) noexcept { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
 /// A word that may be told on: nothing that a person has written.
 bool is_word(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, [](char c) {
-        return is_letter(c) || is_digit(c) || std::string_view("_-./:").find(c) != std::string_view::npos;
+        return is_alpha(c) || is_digit(c) || std::string_view("_-./:").find(c) != std::string_view::npos;
     });
 }
 
@@ -99,7 +97,7 @@ std::string external_label(std::string_view type) {
     std::string label = "[";
     for (const char c : type) {
         if (label.size() + 1 == ExternalReader::label_bytes_max) break;
-        if (is_letter(c))
+        if (is_alpha(c))
             label += static_cast<char>(c & ~0x20);
         else if (label.size() > 1 && label.back() != '_' && !is_digit(c))
             label += '_';

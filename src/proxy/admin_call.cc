@@ -1,8 +1,11 @@
 #include "admin_call.h"
 
+#include <array>
+
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/base/alloc_counter.h"
+#include "loom/llm/error.h"
 
 namespace loom::proxy {
 
@@ -38,6 +41,16 @@ Result<void> AdminCall::answer(Exchange& x) {
     return {};
 }
 
+/// What is known to come in pieces (it has a type) ends in HTTP/1.0 where the connection does, and so it does where it
+/// breaks.
+void AdminCall::refuse_pieces(Exchange& x) {
+    std::array<char, llm::error_bytes_max> room;
+    x.reply(505, "application/json",
+            llm::write_error(room, {.message = "this is sent in pieces: ask for it by HTTP/1.1",
+                                    .type = llm::error_type::invalid_request,
+                                    .code = "http_version_not_supported"}));
+}
+
 void AdminCall::run(Exchange& x, const LocalRequest& request) {
     count_allocations_of_this_thread(false);  // a page of metrics is not the way of a request
     LocalAnswer answer = x.client_->listener().local(request);
@@ -45,6 +58,11 @@ void AdminCall::run(Exchange& x, const LocalRequest& request) {
     const bool comes_later = answer.stream != nullptr;
     LOOM_ASSERT(!comes_later || x.call_ == nullptr);  // such resources read no body
     if (wants_body) begin(x, request, answer.wants_body_bytes);
+    if (comes_later && !answer.content_type.empty() && x.minor_version_ == 0) {
+        answer.stream->leave();
+        count_allocations_of_this_thread(true);
+        return refuse_pieces(x);
+    }
     if (comes_later) {
         x.call_ = std::make_unique<AdminCall>(x);
         x.call_->await(std::move(answer.stream), std::move(answer.content_type));

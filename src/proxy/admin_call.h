@@ -51,7 +51,8 @@ class AdminCall {
     static void on_turn(io::Runnable& work) noexcept;
     void await(std::shared_ptr<LocalStream> stream, std::string content_type);
     void on_readable() noexcept;
-    [[nodiscard]] bool begin_relay();
+    static void refuse_pieces(Exchange& x);
+    void begin_relay();
     void take(const LocalStream::Read& read);
 
     Exchange& x_;

@@ -1,12 +1,9 @@
 // An answer of the admin listener that another thread makes, on its way to the client: through the relay, so a client
 // that is behind holds its source back, and one that stalls is given up (timeout.client_write).
-#include <array>
-
 #include "admin_call.h"
 #include "client_connection.h"
 #include "exchange.h"
 #include "loom/base/alloc_counter.h"
-#include "loom/llm/error.h"
 
 namespace loom::proxy {
 
@@ -43,22 +40,13 @@ Result<void> AdminCall::look_at_answer() {
                  read.whole->is_secret ? "cache-control: no-store\r\n" : "");
     } else if (!read.piece.empty() || read.is_over) {
         begun_ = true;
-        if (begin_relay()) take(read);
+        begin_relay();
+        take(read);
     }
     return {};
 }
 
-/// False: it was refused.
-bool AdminCall::begin_relay() {
-    if (x_.minor_version_ == 0) {  // there only the connection's end would say where it ends
-        std::array<char, llm::error_bytes_max> room;
-        x_.reply(505, "application/json",
-                 llm::write_error(room, {.message = "this is sent in pieces: ask for it by HTTP/1.1",
-                                         .type = llm::error_type::invalid_request,
-                                         .code = "http_version_not_supported"}));
-        stream_->leave();
-        return false;
-    }
+void AdminCall::begin_relay() {
     x_.phase_ = Phase::relay;
     x_.status_ = 200;
     Block room = x_.services_.shard().blocks().take(Exchange::head_slack_bytes + content_type_.size());
@@ -73,7 +61,6 @@ bool AdminCall::begin_relay() {
                      .hold = {}});
     x_.relaying_ = true;
     x_.relay_.add_head(head.view());
-    return true;
 }
 
 void AdminCall::take(const LocalStream::Read& read) {

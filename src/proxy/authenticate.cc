@@ -264,9 +264,14 @@ const AccessRule* Exchange::denied_by(std::string_view model, const llm::Request
     const bool by_tags =
         plan().model_tags != nullptr && std::ranges::any_of(*plan().access_rules, &AccessRule::asks_tags);
     if (!by_tags || match.candidates.empty()) return judge(nullptr);
-    for (const route::Candidate& who : match.candidates)
+    const int only = route_->provider_ix;
+    bool is_judged = false;
+    for (const route::Candidate& who : match.candidates) {
+        if (only >= 0 && who.provider_ix != static_cast<uint32_t>(only)) continue;
+        is_judged = true;
         if (const AccessRule* const rule = judge(&who)) return rule;
-    return nullptr;
+    }
+    return is_judged ? nullptr : judge(nullptr);
 }
 
 /// May the request go to this model, in place of the one that its client named?

@@ -17,6 +17,7 @@
 #include "hedge.h"
 #include "limit_lines.h"
 #include "loom/proxy/rate_limit_plan.h"
+#include "reply.h"
 #include "token_provenance.h"
 
 namespace loom::proxy {
@@ -235,7 +236,7 @@ void ClientQuota::leave() noexcept {
     // that was stopped all was noted as it is booked (stop_usage).
     const bool kept = x_.cache_ != nullptr && x_.cache_->answered();
     const bool withheld = x_.guarding_ != nullptr && x_.guarding_->refused_answer();  // by a guard of ours
-    const bool cost = x_.status_ < 400 || x_.status_ == 499 || withheld;
+    const bool cost = x_.status_ < 400 || x_.status_ == client_left_status || withheld;
     const bool unknown = !told && !x_.was_stopped() && asked && !kept && cost;
     const uint64_t seen = limited.tokens_input + x_.relay_.seen_tokens();
     const uint64_t said = told_tokens(x_.usage());

@@ -88,6 +88,17 @@ class Database {
     std::unique_ptr<sqlite3, Close> handle_;
 };
 
+/// Runs `work`, which returns a DatabaseResult, whole or not at all.
+template <class Work>
+auto in_transaction(Database& database, Work&& work) -> decltype(work()) {
+    if (auto begun = database.run("BEGIN IMMEDIATE"); !begun) return std::unexpected(begun.error());
+    auto done = work();
+    if (done)
+        if (auto committed = database.run("COMMIT"); !committed) done = std::unexpected(committed.error());
+    if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
+    return done;
+}
+
 /// "; its disk is full: …" where that is why a database of `path` could not be opened or written, else "".
 [[nodiscard]] std::string room_remedy(const std::string& path, const DatabaseFault& fault);
 

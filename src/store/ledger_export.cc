@@ -183,7 +183,6 @@ class Exporter {
         open_.erase(open_.begin());
     }
     void tell(const LedgerIntent& intent, const LedgerSettlement* settlement, const LedgerLocal* local = nullptr) {
-        if (!filter_.takes(intent)) return;
         result_.rows += 1;
         is_over_ = !sink_({.intent = intent, .settlement = settlement, .local = local});
     }

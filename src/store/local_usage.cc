@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "loom/base/result.h"
+#include "usage_columns.h"
 #include "usage_query.h"
 
 namespace loom::store {
@@ -14,8 +15,6 @@ namespace {
 
 using tenant::LedgerLocal;
 using tenant::LedgerLocalExit;
-
-constexpr uint64_t pico_per_micro = 1'000'000;  // Money in two columns, whose sums fit
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS local_usage (
@@ -41,10 +40,6 @@ constexpr const char* sum_columns =
 
 int64_t stored(uint64_t value) noexcept { return static_cast<int64_t>(value); }
 uint64_t number_at(const Statement& row, int at) noexcept { return static_cast<uint64_t>(row.number(at)); }
-
-unsigned __int128 money_at(const Statement& row, int at) noexcept {
-    return static_cast<unsigned __int128>(number_at(row, at)) * pico_per_micro + number_at(row, at + 1);
-}
 
 /// Nobody was asked, so that there is no provider, and nobody who has told anything.
 const char* local_column(UsageDimension by) noexcept {
@@ -126,11 +121,7 @@ DatabaseResult<LocalUsage> LocalUsage::begin_to_read(Database& database) {
 DatabaseResult<LocalUsage> LocalUsage::begin(Database& database) {
     auto usage = LOOM_TRY(begin_to_read(database));
     if (usage.has_tables_) return usage;
-    LOOM_TRY(database.run("BEGIN IMMEDIATE"));
-    auto made = database.run(schema);
-    if (made) made = database.run("COMMIT");
-    if (!made && database.in_transaction()) (void)database.run("ROLLBACK");
-    if (!made) return std::unexpected(made.error());
+    LOOM_TRY(in_transaction(database, [&] { return database.run(schema); }));
     usage.has_tables_ = true;
     return usage;
 }
@@ -154,8 +145,7 @@ DatabaseResult<void> LocalUsage::write(Database& database, const SegmentName& na
     put.bind(1, name.epoch).bind(2, name.shard).bind(3, name.number);
     put.bind(4, stored(segment.cached)).bind(5, stored(segment.refused));
     put.bind(6, stored(segment.input)).bind(7, stored(segment.output));
-    put.bind(8, static_cast<int64_t>(segment.saved / pico_per_micro));
-    put.bind(9, static_cast<int64_t>(segment.saved % pico_per_micro));
+    bind_money(put, 8, segment.saved);
     return put.run();
 }
 
@@ -172,8 +162,7 @@ DatabaseResult<void> LocalUsage::write_sums(Database& database) {
         for (const uint64_t one : {sums.cached() + sums.refused(), sums.input, sums.cached_input, sums.output,
                                    sums.reasoning, sums.unpriced})
             add.bind(at++, stored(one));
-        add.bind(15, static_cast<int64_t>(sums.saved / pico_per_micro));
-        add.bind(16, static_cast<int64_t>(sums.saved % pico_per_micro));
+        bind_money(add, 15, sums.saved);
         LOOM_TRY(add.run());
     }
     return {};

@@ -1,12 +1,11 @@
 #include "project_usage.h"
 
 #include "loom/base/result.h"
+#include "usage_columns.h"
 #include "usage_table.h"
 
 namespace loom::store {
 namespace {
-
-constexpr uint64_t pico_per_micro = 1'000'000;
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS project_usage (
@@ -60,20 +59,15 @@ void ProjectUsage::forget() noexcept {
 
 DatabaseResult<void> ProjectUsage::write(Database& database) {
     if (added_.empty() && opened_.empty() && dropped_.empty()) return {};
-    // Each time: a transaction that failed has taken them back.
-    LOOM_TRY(database.run(schema));
+    // Whoever takes back a transaction that failed reads anew which tables there are (UsageTable::load).
+    if (!has_tables_) LOOM_TRY(database.run(schema));
     has_tables_ = true;
     auto put = LOOM_TRY(database.prepare(add_row));
     for (const auto& [key, sums] : added_) {
         const auto& [project, day, consumer, team, tenant, provider, model, provenance] = key;
         put.bind(1, project).bind(2, day).bind(3, consumer).bind(4, team).bind(5, tenant).bind(6, provider);
         put.bind(7, model).bind(8, provenance);
-        int at = 9;
-        for (const uint64_t one : {sums.requests, sums.attempts, sums.input, sums.cached_input, sums.cache_write,
-                                   sums.cache_write_1h, sums.output, sums.reasoning, sums.unpriced, sums.estimated})
-            put.bind(at++, static_cast<int64_t>(one));
-        put.bind(19, static_cast<int64_t>(sums.cost / pico_per_micro));
-        put.bind(20, static_cast<int64_t>(sums.cost % pico_per_micro));
+        bind_sums(put, 9, sums);
         LOOM_TRY(put.run());
     }
     auto drop = LOOM_TRY(database.prepare("DELETE FROM open_project WHERE id = ?1"));

@@ -116,10 +116,13 @@ std::string usage_month(UsageDay day) {
 
 UsageDay usage_month_begin(UsageDay day) { return std::chrono::sys_days(month_at(day) / 1).time_since_epoch().count(); }
 
-UsageDay usage_shared_since(UsageDay today) {
-    const auto oldest = month_at(today) - std::chrono::months(usage_keep_months - 1);
-    return std::chrono::sys_days(oldest / 1).time_since_epoch().count();
+UsageDay usage_months_before(UsageDay day, uint64_t count) {
+    constexpr uint64_t count_max = 12 * 1'000;
+    const auto month = month_at(day) - std::chrono::months(static_cast<int>(std::min(count, count_max)));
+    return std::max<UsageDay>(std::chrono::sys_days(month / 1).time_since_epoch().count(), 0);
 }
+
+UsageDay usage_shared_since(UsageDay today) { return usage_months_before(today, usage_keep_months - 1); }
 
 bool is_loom_id(std::string_view text) noexcept { return text.size() == 32 && std::ranges::all_of(text, is_hex); }
 

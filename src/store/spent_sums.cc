@@ -4,12 +4,11 @@
 
 #include "loom/base/result.h"
 #include "loom/tenant/ledger_record.h"
+#include "usage_columns.h"
 #include "usage_table.h"
 
 namespace loom::store {
 namespace {
-
-constexpr uint64_t pico_per_micro = 1'000'000;
 
 constexpr const char* schema = R"(
     CREATE TABLE IF NOT EXISTS spent (
@@ -74,8 +73,7 @@ DatabaseResult<void> SpentSums::write_sums(Database& database) {
         const auto& [day, scope, name] = key;
         newest = std::max(newest, day);
         put.bind(1, limit_scope_name(scope)).bind(2, name).bind(3, day).bind(4, static_cast<int64_t>(sum.tokens));
-        put.bind(5, static_cast<int64_t>(sum.cost / pico_per_micro));
-        put.bind(6, static_cast<int64_t>(sum.cost % pico_per_micro));
+        bind_money(put, 5, sum.cost);
         LOOM_TRY(put.run());
     }
     if (newest == newest_) return {};
@@ -105,8 +103,7 @@ DatabaseResult<UsageSums> SpentSums::spent(Database& database, const UsageQuery&
     found.bind(1, limit_scope_name(*query.spent_by)).bind(2, query.spent_name).bind(3, query.from).bind(4, query.to);
     if (!LOOM_TRY(found.step())) return sums;
     sums.input = static_cast<uint64_t>(found.number(0));
-    sums.cost = static_cast<unsigned __int128>(static_cast<uint64_t>(found.number(1))) * pico_per_micro +
-                static_cast<uint64_t>(found.number(2));
+    sums.cost = money_at(found, 1);
     return sums;
 }
 

@@ -8,27 +8,10 @@
 #include "ledger_directory.h"
 #include "loom/base/result.h"
 #include "loom/store/usage_period.h"
+#include "usage_columns.h"
 
 namespace loom::store {
 namespace {
-
-constexpr uint64_t pico_per_micro = 1'000'000;
-
-constexpr const char* rows_of_month =
-    "SELECT revision, day, consumer, team, tenant, provider, model, provenance, requests, attempts, input, "
-    "cached_input, cache_write, cache_write_1h, output, reasoning, unpriced, estimated, cost_micro, cost_pico "
-    "FROM usage_change JOIN usage USING (consumer, day, team, tenant, provider, model, provenance) "
-    "WHERE day BETWEEN ?1 AND ?2";
-
-UsageSums sums_at(const Statement& row, int at) {
-    UsageSums sums;
-    for (uint64_t* const one : {&sums.requests, &sums.attempts, &sums.input, &sums.cached_input, &sums.cache_write,
-                                &sums.cache_write_1h, &sums.output, &sums.reasoning, &sums.unpriced, &sums.estimated})
-        *one = static_cast<uint64_t>(row.number(at++));
-    sums.cost = static_cast<unsigned __int128>(static_cast<uint64_t>(row.number(at))) * pico_per_micro +
-                static_cast<uint64_t>(row.number(at + 1));
-    return sums;
-}
 
 std::string text_of(const UsageRowName& name) {
     return fmt::format("{}, consumer '{}', model '{}' of '{}'{}", usage_day_text(name.day), name.consumer, name.model,
@@ -108,17 +91,11 @@ void ToldUsage::differ(std::string text) {
 std::expected<void, std::string> ToldUsage::begin_month(UsageDay first) {
     month_.clear();
     const auto read = [&]() -> DatabaseResult<void> {
-        auto found = LOOM_TRY(own_->database.prepare(rows_of_month));
+        auto found = LOOM_TRY(own_->database.prepare(fmt::format("{}WHERE day BETWEEN ?1 AND ?2", changed_rows)));
         found.bind(1, first).bind(2, usage_month_of(first).to);
         while (LOOM_TRY(found.step())) {
-            UsageRowName name{.day = found.number(1),
-                              .consumer = std::string(found.text(2)),
-                              .team = std::string(found.text(3)),
-                              .tenant = std::string(found.text(4)),
-                              .provider = std::string(found.text(5)),
-                              .model = std::string(found.text(6)),
-                              .provenance = std::string(found.text(7))};
-            month_[std::move(name)] = {.sums = sums_at(found, 8), .revision = static_cast<uint64_t>(found.number(0))};
+            UsageChange own = change_at(found);
+            month_[std::move(own.name)] = {.sums = own.sums, .revision = own.revision};
         }
         return {};
     };

@@ -24,14 +24,6 @@ int64_t number_of(const std::string& text) {
     return number;
 }
 
-/// The first day of the month so many before that of `day`.
-UsageDay months_before(UsageDay day, uint64_t count) {
-    const std::chrono::year_month_day date{std::chrono::sys_days{std::chrono::days{day}}};
-    constexpr uint64_t count_max = 12 * 1'000;
-    const auto month = date.year() / date.month() - std::chrono::months(static_cast<int>(std::min(count, count_max)));
-    return std::max<UsageDay>(std::chrono::sys_days(month / 1).time_since_epoch().count(), 0);
-}
-
 UsageDay monday_of(UsageDay day) { return day - (day + 3) % 7; }  // the first day of 1970 was a Thursday
 
 std::string joined(const std::vector<std::string>& names, std::string_view form, std::string_view between) {
@@ -39,16 +31,6 @@ std::string joined(const std::vector<std::string>& names, std::string_view form,
     for (size_t i = 0; i < names.size(); ++i)
         text += fmt::format("{}{}", i == 0 ? "" : between, fmt::format(fmt::runtime(form), names[i], i + 1));
     return text;
-}
-
-template <class Work>
-DatabaseResult<bool> in_transaction(Database& database, Work&& work) {
-    LOOM_TRY(database.run("BEGIN IMMEDIATE"));
-    DatabaseResult<bool> done = work();
-    if (done)
-        if (auto committed = database.run("COMMIT"); !committed) done = std::unexpected(committed.error());
-    if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
-    return done;
 }
 
 }  // namespace
@@ -60,7 +42,7 @@ UsageDay retention_today(UsageDay clock, UsageDay newest_at_start, uint64_t upti
 RetentionTerms retention_terms(const UsageKeep& keep, UsageDay today, bool shared) {
     const UsageDay needed = std::min(usage_month_begin(today), monday_of(today));
     RetentionTerms terms;
-    if (keep.months > 0) terms.months_since = months_before(today, keep.months - 1);
+    if (keep.months > 0) terms.months_since = usage_months_before(today, keep.months - 1);
     if (keep.days > 0) terms.days_since = today - std::min(static_cast<int64_t>(keep.days), today) + 1;
     terms.days_since = std::min(std::max(terms.days_since, terms.months_since), needed);
     if (shared) terms.days_since = std::min(terms.days_since, usage_shared_since(today));

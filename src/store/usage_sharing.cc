@@ -6,11 +6,10 @@
 
 #include "loom/base/crypto.h"
 #include "loom/base/result.h"
+#include "usage_columns.h"
 
 namespace loom::store {
 namespace {
-
-constexpr uint64_t pico_per_micro = 1'000'000;
 
 // others_usage has the columns of usage, in their order.
 constexpr const char* schema = R"(
@@ -61,26 +60,6 @@ std::string random_hex(size_t bytes_count) {
 
 constexpr const char* last_revision = "SELECT ifnull(max(revision), 0) FROM usage_change";
 
-/// Runs `work` whole or not at all.
-template <class Work>
-DatabaseResult<void> in_transaction(Database& database, Work&& work) {
-    LOOM_TRY(database.run("BEGIN IMMEDIATE"));
-    DatabaseResult<void> done = work();
-    if (done) done = database.run("COMMIT");
-    if (!done && database.in_transaction()) (void)database.run("ROLLBACK");
-    return done;
-}
-
-UsageSums sums_at(const Statement& row, int at) {
-    UsageSums sums;
-    for (uint64_t* const one : {&sums.requests, &sums.attempts, &sums.input, &sums.cached_input, &sums.cache_write,
-                                &sums.cache_write_1h, &sums.output, &sums.reasoning, &sums.unpriced, &sums.estimated})
-        *one = static_cast<uint64_t>(row.number(at++));
-    sums.cost = static_cast<unsigned __int128>(static_cast<uint64_t>(row.number(at))) * pico_per_micro +
-                static_cast<uint64_t>(row.number(at + 1));
-    return sums;
-}
-
 }  // namespace
 
 DatabaseResult<UsageSharing> UsageSharing::begin(Database& database, std::string loom_id) {
@@ -111,11 +90,8 @@ DatabaseResult<UsageChanges> UsageSharing::changes(Database& database, uint64_t 
     UsageChanges page;
     page.generation = generation_;
     page.last_revision = static_cast<uint64_t>(LOOM_TRY(database.number(last_revision)));
-    auto found = LOOM_TRY(database.prepare(
-        "SELECT revision, day, consumer, team, tenant, provider, model, provenance, requests, attempts, input, "
-        "cached_input, cache_write, cache_write_1h, output, reasoning, unpriced, estimated, cost_micro, cost_pico "
-        "FROM usage_change JOIN usage USING (consumer, day, team, tenant, provider, model, provenance) "
-        "WHERE revision > ?1 AND day >= ?2 ORDER BY revision LIMIT ?3"));
+    auto found = LOOM_TRY(
+        database.prepare(fmt::format("{}WHERE revision > ?1 AND day >= ?2 ORDER BY revision LIMIT ?3", changed_rows)));
     found.bind(1, static_cast<int64_t>(after)).bind(2, since).bind(3, static_cast<int64_t>(usage_page_rows));
     while (LOOM_TRY(found.step())) {
         std::string month = usage_month(found.number(1));
@@ -123,16 +99,7 @@ DatabaseResult<UsageChanges> UsageSharing::changes(Database& database, uint64_t 
             page.month = std::move(month);
         else if (month != page.month)
             break;
-        UsageChange& row = page.rows.emplace_back();
-        row.revision = static_cast<uint64_t>(found.number(0));
-        row.name = {.day = found.number(1),
-                    .consumer = std::string(found.text(2)),
-                    .team = std::string(found.text(3)),
-                    .tenant = std::string(found.text(4)),
-                    .provider = std::string(found.text(5)),
-                    .model = std::string(found.text(6)),
-                    .provenance = std::string(found.text(7))};
-        row.sums = sums_at(found, 8);
+        page.rows.push_back(change_at(found));
     }
     return page;
 }
@@ -194,12 +161,7 @@ DatabaseResult<uint64_t> UsageSharing::take(Database& database, const MonthOfLoo
         for (const auto& [name, sums, revision] : rows) {
             put.bind(1, of.loom).bind(2, name.day).bind(3, name.consumer).bind(4, name.team).bind(5, name.tenant);
             put.bind(6, name.provider).bind(7, name.model).bind(8, name.provenance);
-            int at = 9;
-            for (const uint64_t one : {sums.requests, sums.attempts, sums.input, sums.cached_input, sums.cache_write,
-                                       sums.cache_write_1h, sums.output, sums.reasoning, sums.unpriced, sums.estimated})
-                put.bind(at++, static_cast<int64_t>(one));
-            put.bind(19, static_cast<int64_t>(sums.cost / pico_per_micro));
-            put.bind(20, static_cast<int64_t>(sums.cost % pico_per_micro));
+            bind_sums(put, 9, sums);
             put.bind(21, full ? 1 : 0);
             LOOM_TRY(put.run());
             if (full && database.changes() == 0) left_out += 1;

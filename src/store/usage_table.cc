@@ -8,6 +8,8 @@
 
 #include "loom/base/hash.h"
 #include "loom/base/result.h"
+#include "loom/store/usage_period.h"
+#include "usage_columns.h"
 #include "usage_query.h"
 
 namespace loom::store {
@@ -19,8 +21,6 @@ using tenant::LedgerProvenance;
 using tenant::LedgerSettlement;
 
 constexpr int64_t schema_version = 1;
-constexpr uint64_t us_per_day = uint64_t{86'400} * 1'000'000;
-constexpr uint64_t pico_per_micro = 1'000'000;  // Money in two columns, whose sums fit
 
 constexpr const char* schema = R"(
     CREATE TABLE usage (
@@ -57,20 +57,6 @@ constexpr std::string_view segment_columns =
 
 int64_t stored(uint64_t value) noexcept { return static_cast<int64_t>(value); }
 
-unsigned __int128 cost_of(int64_t micro, int64_t pico) noexcept {
-    return static_cast<unsigned __int128>(static_cast<uint64_t>(micro)) * pico_per_micro + static_cast<uint64_t>(pico);
-}
-
-UsageSums sums_at(const Statement& row, int at) {
-    const auto next = [&row, &at] { return static_cast<uint64_t>(row.number(at++)); };
-    UsageSums sums;
-    for (uint64_t* const one : {&sums.requests, &sums.attempts, &sums.input, &sums.cached_input, &sums.cache_write,
-                                &sums.cache_write_1h, &sums.output, &sums.reasoning, &sums.unpriced, &sums.estimated})
-        *one = next();
-    sums.cost = cost_of(row.number(at), row.number(at + 1));
-    return sums;
-}
-
 SegmentRow segment_at(const Statement& row) {
     const auto number = [&row](int at) { return static_cast<uint64_t>(row.number(at)); };
     SegmentRow segment{
@@ -87,7 +73,7 @@ SegmentRow segment_at(const Statement& row) {
     segment.sums.attempts = segment.booked;
     segment.sums.input = number(10);
     segment.sums.output = number(11);
-    segment.sums.cost = cost_of(row.number(12), row.number(13));
+    segment.sums.cost = money_at(row, 12);
     return segment;
 }
 
@@ -355,7 +341,7 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     if (settlement.cost > 0) sums.cost = static_cast<unsigned __int128>(settlement.cost);
     row.booked += 1;
     row.sums += sums;
-    const auto day = static_cast<UsageDay>(intent.time_us / us_per_day);
+    const auto day = static_cast<UsageDay>(intent.time_us / us_per_usage_day);
     intent.model = bounded_model(day, std::move(intent.model));
     intent.asked_model = bounded_model(day, std::move(intent.asked_model));
     spent_.add(day, intent, sums);
@@ -367,7 +353,7 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
 /// Its id is of the same row as the intents': what was written anew elsewhere is seen by that.
 void UsageTable::add_local(SegmentRow& row, const LedgerLocal& local) {
     if (!is_new(row, local.id)) return;
-    const auto day = static_cast<UsageDay>(local.time_us / us_per_day);
+    const auto day = static_cast<UsageDay>(local.time_us / us_per_usage_day);
     local_.take(row.local, day, bounded_model(day, std::string(local.model)), local);
 }
 
@@ -427,12 +413,7 @@ DatabaseResult<void> UsageTable::write_sums() {
     for (const auto& [key, sums] : added_) {
         add_.bind(1, key.day).bind(2, key.consumer).bind(3, key.team).bind(4, key.tenant).bind(5, key.provider);
         add_.bind(6, key.model).bind(7, tenant::ledger_provenance_name(key.provenance));
-        int at = 8;
-        for (const uint64_t one : {sums.requests, sums.attempts, sums.input, sums.cached_input, sums.cache_write,
-                                   sums.cache_write_1h, sums.output, sums.reasoning, sums.unpriced, sums.estimated})
-            add_.bind(at++, stored(one));
-        add_.bind(18, static_cast<int64_t>(sums.cost / pico_per_micro));
-        add_.bind(19, static_cast<int64_t>(sums.cost % pico_per_micro));
+        bind_sums(add_, 8, sums);
         LOOM_TRY(add_.run());
     }
     return {};
@@ -473,8 +454,7 @@ DatabaseResult<void> UsageTable::write_segment(const SegmentRow& row) {
     for (const uint64_t one : {row.folded, uint64_t{row.whole}, row.damaged, row.records, row.digest, row.opened,
                                row.booked, row.sums.input, row.sums.output})
         segment_put_.bind(at++, stored(one));
-    segment_put_.bind(13, static_cast<int64_t>(row.sums.cost / pico_per_micro));
-    segment_put_.bind(14, static_cast<int64_t>(row.sums.cost % pico_per_micro));
+    bind_money(segment_put_, 13, row.sums.cost);
     segment_put_.bind(15, stored(row.last_intent));
     return segment_put_.run();
 }
@@ -503,6 +483,12 @@ std::string UsageTable::rows_of(const UsageQuery& query) const {
     const std::string months = by_day ? std::string() : retention.month_rows(query.from, query.to);
     if (!all_looms && months.empty()) return table;
     return fmt::format("(SELECT * FROM {}{}{})", table, all_looms ? UsageSharing::and_others : "", months);
+}
+
+DatabaseResult<UsageDay> UsageTable::newest_day() {
+    const UsageDay own = LOOM_TRY(database_.number("SELECT coalesce(max(day), -1) FROM usage"));
+    const UsageKept left = LOOM_TRY(kept());  // days_since is the day behind the last that left
+    return std::max<UsageDay>(own, left.days_since - 1);
 }
 
 DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {

@@ -114,10 +114,8 @@ class UsageTable {
     /// See UsageRetention::step.
     [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
     [[nodiscard]] DatabaseResult<UsageKept> kept() { return UsageRetention::kept(database_); }
-    /// That has sums of its own; -1: none has.
-    [[nodiscard]] DatabaseResult<UsageDay> newest_day() {
-        return database_.number("SELECT coalesce(max(day), -1) FROM usage");
-    }
+    /// That has sums of its own, or had them until they became their month's; -1: none.
+    [[nodiscard]] DatabaseResult<UsageDay> newest_day();
     /// All that is read from here on is of one moment, for as long as the table lives.
     [[nodiscard]] DatabaseResult<void> hold_still();
     [[nodiscard]] DatabaseResult<uint64_t> open_rows();

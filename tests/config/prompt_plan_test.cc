@@ -38,6 +38,7 @@ std::vector<std::string> tags_of(const proxy::Plan& plan, std::string_view model
 TEST(PromptPlan, TokensAreEstimatedWhereSomebodyAsksForThem) {
     EXPECT_FALSE(plan_of("")->wants_prompt_tokens);
     EXPECT_FALSE(plan_of("routing.failover.enabled = on\ncache.exact.enabled = on\n")->wants_prompt_tokens);
+    EXPECT_FALSE(plan_of("security.pii_detection.enabled = on\n")->wants_prompt_tokens);
     for (const char* const one :
          {"token_accounting.enabled = on\n", "rate_limit.token_rate.limit = 100\nrate_limit.token_rate.window = 1m\n",
           "provider.a.rate_limit.tokens_per_minute = 5\n", "security.max_tokens_per_request = 100\n",

@@ -23,7 +23,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     constexpr Endpoint endpoints[] = {Endpoint::chat_completions, Endpoint::completions, Endpoint::embeddings,
                                       Endpoint::responses, Endpoint::messages};
     const std::string_view body(reinterpret_cast<const char*>(data) + 1, size - 1);
-    const auto request = reader.read(endpoints[data[0] % std::size(endpoints)], body);
+    const auto request = reader.read(endpoints[data[0] % std::size(endpoints)], body, PromptWish::estimate);
     if (!request) {
         require(reader.error_offset() <= body.size() && request.error().what[0] != '\0');
         return 0;

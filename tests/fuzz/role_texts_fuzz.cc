@@ -1,4 +1,4 @@
-// Any bytes as a request whose instructions are read: what is told of it lies in it, and what is kept has a bound.
+// Any bytes as a request whose instructions are read: what is told of it lies in it, each byte once.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -43,6 +43,5 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     BlockPool pool;
     guard::SystemText system(pool);
     proxy::read_instructions(document, system);
-    require(system.memory_bytes() < size_t{1} << 20);
     return 0;
 }

@@ -1,4 +1,5 @@
-// A moment that is taken, written anew, is the same moment; what is no date in the calendar is none.
+// A moment that is taken, written anew, is the same moment; what is no date in the calendar is none. So are a report's
+// days and months.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
@@ -7,6 +8,7 @@
 #include <string_view>
 
 #include "loom/base/timestamp.h"
+#include "loom/store/usage_period.h"
 
 using namespace loom;
 
@@ -26,6 +28,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(parse_rfc3339(text + "T00:00:00Z") == begin_s);
         require(parse_rfc3339(text + "T00:00:00.999+01:00") == *begin_s - 3600);
     }
+    if (const auto period = store::parse_usage_period(text))
+        require(period->text == text && 0 <= period->from && period->from <= period->to &&
+                (period->from == period->to) == (text.size() == 10));
     if (const auto moment_s = parse_rfc3339(text)) {
         const std::string written = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(static_cast<time_t>(*moment_s)));
         // A zone may lead out of the years that have four digits.

@@ -8,6 +8,7 @@
 
 #include "loom/base/base64.h"
 #include "loom/llm/json_text.h"
+#include "loom/llm/token_estimate.h"
 #include "loom/llm/tokenizer.h"
 
 using namespace loom;
@@ -51,6 +52,11 @@ void check_text(std::string_view text, SplitPattern pattern) {
     escape(text, raw);
     require(counter.count_json(family, raw) == ranks.size());
     require(counter.count_json(family, text) <= text.size());
+    TokenEstimate told, any;
+    told.add_json(raw);
+    require(told.tokens() == estimated_tokens(text));
+    any.add_json(text);
+    require(any.tokens() <= text.size());
 }
 
 }  // namespace

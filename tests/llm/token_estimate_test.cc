@@ -163,8 +163,8 @@ TEST(TokenEstimate, TakesWhateverEscapesComeAndWhereverTheyEnd) {
     }
 }
 
-/// Limits and money are taken of this: whatever is put in a row costs a share of what it is. Two bytes a token is what
-/// such rows are of o200k_base.
+/// Limits and money are taken of this: whatever is put in a row costs an eighth of its bytes, and so of its
+/// tokens.
 TEST(TokenEstimate, NoRowOfAnythingIsCheap) {
     const std::string_view rows[] = {" ", "\n", "\t", "x", "-", "=", "0",    "\x01", "\xff", "é",
                                      "─", "字", "😀", "&", "[", ":", "esth", "ht",   "ow",   "ab"};

@@ -148,12 +148,8 @@ void World::check_projection() {
 /// As if weeks had gone by on the disk's clock too: what is folded whole may go.
 void World::age_segments() {
     std::error_code gone;
-    uint64_t count = 0;
-    for (const auto& entry : fs::directory_iterator(directory_ + "/ledger")) {
+    for (const auto& entry : fs::directory_iterator(directory_ + "/ledger"))
         fs::last_write_time(entry.path(), fs::file_time_type::clock::now() - std::chrono::hours(24), gone);
-        count += 1;
-    }
-    result_.segments_removed += count;
 }
 
 }  // namespace loom::months

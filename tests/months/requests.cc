@@ -208,14 +208,15 @@ void World::extend_rate(Flight& flight) {
         window.taken.push_back({now_ms(), terms.cost(more), flight.number});
         return check_window(window, "behind an extension");
     }
+    const uint64_t over = taken - flight.admission.reserved();
     const uint64_t before = window.limit.tokens->used(terms, now_ms());
     flight.admission.overdraw(now_ms(), taken);
-    const uint64_t now_used = window.limit.tokens->used(terms, now_ms());
-    if (now_used > before) {
-        window.taken.push_back({now_ms(), now_used - before, flight.number});
-        result_.overdrawn += 1;
-    }
-    if (now_used < before) complain("what is booked over a window has made it emptier");
+    if (window.limit.tokens->used(terms, now_ms()) != before + terms.cost(over))
+        complain("a window has not what went over it");
+    window.taken.push_back({now_ms(), terms.cost(over), flight.number});
+    result_.overdrawn += over > 0 ? 1 : 0;
+}
+if (now_used < before) complain("what is booked over a window has made it emptier");
 }
 
 void World::fail_over(Flight& flight) {
@@ -296,6 +297,7 @@ void World::leave_rate(Flight& flight, uint64_t used) {
     flight.admission.leave(now_ms(), used);
     uint64_t booked = 0;
     for (const Taken& one : window.taken) booked += one.flight == flight.number ? one.units : 0;
+    if (used > booked) window.taken.push_back({now_ms(), used - booked, flight.number});
     for (auto one = window.taken.rbegin(); one != window.taken.rend() && booked > used; ++one) {
         if (one->flight != flight.number) continue;
         const uint64_t back = std::min(one->units, booked - used);

@@ -26,7 +26,7 @@ namespace loom::months {
 struct WorldResult {
     std::vector<std::string> complaints;  // the first few; none: all is as it must be
     uint64_t requests = 0, refused = 0, attempts = 0, extensions = 0, stopped = 0, overdrawn = 0;
-    uint64_t kills = 0, restarts = 0, reloads = 0, lost = 0, torn = 0, checks = 0, segments_removed = 0;
+    uint64_t kills = 0, restarts = 0, reloads = 0, lost = 0, torn = 0, checks = 0;
     uint64_t over_midnight = 0;  // settled in another day than they were admitted in
     int days = 0;
 };
@@ -87,7 +87,7 @@ class World {
     struct Written {
         ModelLedger::Attempt attempt;
         Booked booked;
-        bool settled = false, intent_there = false, settlement_there = false;
+        bool settled = false, intent_there = false;
     };
     struct Shard {
         sim::SimShard sim;

@@ -9,28 +9,13 @@
 #include <cstdlib>
 #include <string>
 
+#include "seeds.h"
 #include "world.h"
 
 namespace loom::sim {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__)
-#define LOOM_SIM_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define LOOM_SIM_SANITIZED 1
-#endif
-#endif
-#ifdef LOOM_SIM_SANITIZED
-constexpr uint64_t worlds_usual = 140;  // a sanitizer makes a run ten times as long: a twentieth of the worlds
-#else
-constexpr uint64_t worlds_usual = 2'800;
-#endif
-
-uint64_t env_number(const char* name, uint64_t otherwise) {
-    const char* const text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 0);
-}
+constexpr uint64_t worlds_usual = is_sanitized ? 140 : 2'800;
 
 std::string replay(uint64_t seed) {
     return fmt::format("replay: LOOM_SIM_SEED={} build-release/tests/sim/sim_test", seed);

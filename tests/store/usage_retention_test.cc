@@ -211,7 +211,6 @@ TEST(UsageRetention, WhatIsGoneStaysInTheTotal) {
     EXPECT_FALSE(*kept.table.retain(terms)) << "nothing is left to do";
 }
 
-/// What others are told goes on behind the newest number, and no more rows are expected there than can be told.
 TEST(UsageRetention, TablesThatAnotherHasMadeMeanwhile) {
     const Directory directory;
     const std::string path = directory.file("usage.db");
@@ -230,6 +229,7 @@ TEST(UsageRetention, TablesThatAnotherHasMadeMeanwhile) {
     EXPECT_EQ(other.table.kept()->days_since, day_of(2024, 1, 3));
 }
 
+/// What others are told goes on behind the newest number, and no more rows are expected there than can be told.
 TEST(UsageRetention, NumbersOfWhatIsToldGoOn) {
     Kept kept;
     ASSERT_TRUE(kept.table.share());
@@ -246,6 +246,19 @@ TEST(UsageRetention, NumbersOfWhatIsToldGoOn) {
     EXPECT_EQ(counted, page->rows.size());
     kept.settle(day_of(2024, 2, 3), 5);
     EXPECT_EQ(kept.table.changes(newest, 0)->rows.size(), 1u);
+}
+
+/// By it a clock that runs ahead is told (retention_today), also where all days have become their months'.
+TEST(UsageRetention, TheNewestDayIsKnownWhenItsRowsHaveLeft) {
+    Kept kept;
+    EXPECT_EQ(*kept.table.newest_day(), -1);
+    for (int i = 0; i < 40; ++i) kept.settle(day_of(2024, 1, 1) + i, 1);
+    const UsageDay newest = day_of(2024, 1, 1) + 39;
+    EXPECT_EQ(*kept.table.newest_day(), newest);
+    while (*kept.table.retain({.days_since = newest + 1, .months_since = 0})) {
+    }
+    ASSERT_TRUE(kept.sums(UsageDimension::day, day_of(2024, 1, 1), newest).empty());
+    EXPECT_EQ(*kept.table.newest_day(), newest);
 }
 
 TEST(UsageRetention, ProjectsOfOpenIntentsOutliveARestart) {

@@ -240,6 +240,7 @@ TEST(AdmissionThreads, WhatIsOverdrawnIsExact) {
                     (void)stream.reserve(1'000, 5, why);
                     for (uint64_t tokens = 10; tokens <= 100; tokens += 10)
                         if (!stream.extend(1'000, 10, why)) stream.overdraw(1'000, tokens);
+                    EXPECT_GE(limit.tokens->used(limit.terms.tokens, 1'000), (i + 1) * 100u) << "while it runs";
                     stream.leave(1'000, 100);
                 }
             });

@@ -42,7 +42,7 @@ std::string former_segment(uint64_t attempts, uint64_t first_us) {
         const uint64_t id = tenant::make_ledger_id(1, 0, i);
         append(bytes, tenant::LedgerIntent{.id = id,
                                            .request = id,
-                                           .time_us = first_us + i * 1'000,
+                                           .time_us = first_us + i,
                                            .consumer = consumer,
                                            .team = "dev",
                                            .project = i % 2 == 0 ? "even" : "",
@@ -307,7 +307,7 @@ TEST_F(UsageReports, WhoMayReadMayExport) {
 }
 
 TEST_F(UsageReports, WhoReadsSlowlyHoldsUpNobody_AndTakesLittleMemory) {
-    leave(former_segment(100'000, now_us() - 200'000'000));
+    leave(former_segment(100'000, now_us() - 1'000'000));
     start_without_upstream();
     ASSERT_EQ(number_in(admin("/ai/usage").body, "attempts"), 100'000);
     const long before_kib = resident_kib();
@@ -323,7 +323,7 @@ TEST_F(UsageReports, WhoReadsSlowlyHoldsUpNobody_AndTakesLittleMemory) {
 }
 
 TEST_F(UsageReports, WhoReadsNothingIsGivenUp_AndMakesRoom) {
-    leave(former_segment(100'000, now_us() - 200'000'000));
+    leave(former_segment(100'000, now_us() - 1'000'000));
     conf.set("timeout.client_write", "300ms");
     start_without_upstream();
     std::vector<RawClient> readers;
@@ -418,7 +418,7 @@ TEST_F(UsageReports, DaysThatAreKeptByMonthAreComparedWithTheirMonth) {
 }
 
 TEST_F(UsageReports, AKillInTheMiddleShows) {
-    leave(former_segment(100'000, now_us() - 200'000'000));
+    leave(former_segment(100'000, now_us() - 1'000'000));
     start_without_upstream();
     RawClient slow = stalled();
     loom().signal(SIGKILL);
@@ -432,7 +432,7 @@ TEST_F(UsageReports, AKillInTheMiddleShows) {
 }
 
 TEST_F(UsageReports, WhoLeavesEndsIt_AndAStopDoesNotWait) {
-    leave(former_segment(100'000, now_us() - 200'000'000));
+    leave(former_segment(100'000, now_us() - 1'000'000));
     start_without_upstream();
     for (int i = 0; i < 12; ++i) stalled().reset();
     wait_until("them to be gone", [&] { return exported("?consumer=nobody").status() == 200; });

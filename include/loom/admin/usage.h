@@ -13,9 +13,10 @@
 // no provider has any. Both are under the same filters and pages, and this Loom's own, also where sums are shared.
 //
 // A period is a month or a day, UTC; without one the month that it is. What was settled before is in it.
-// Lists of several dimensions are read one after the other, so that the ledger's service waits for no more than one: a
-// later one may have what was settled since. Where several Looms share a store, sums are of all of them, and "shared"
-// says how far the others' are known; those by project, or of one, and records are each Loom's own ("of_this_loom").
+// The lists of GET /ai/usage without `group` are read one after the other, so that the ledger's service waits for no
+// more than one: a later one may have what was settled since. A consumer's lists, and a group's beside its sum, are of
+// one moment. Where several Looms share a store, sums are of all of them, and "shared" says how far the others' are
+// known; those by project, or of one, and records are each Loom's own ("of_this_loom").
 #pragma once
 
 #include <cstdint>

@@ -12,14 +12,15 @@ namespace loom::llm {
 
 /// A running estimate over texts as they are read.
 /// Method  Each byte adds how often a token begins there, told by it and the byte before it: one look into a table of
-///         64 KiB. The weights are scripts/fit-token-estimate's, counted in texts of 45 kinds.
+///         64 KiB. The weights are scripts/fit-token-estimate's, counted in texts of 43 kinds.
 /// Law     A text cut anywhere, added in order, is the same number of tokens as the whole. What is added as JSON is the
 ///         same as the text that it stands for, as long as no escape is cut.
 /// Error   beside o200k_base's count of texts that it was not fitted to, mean deviation and 95th percentile: English 6
-///         and 11 %, other languages 3 to 15 and 7 to 32, C++ 6 and 13, Python 11 and 25, JSON 6 and 9, numbers 6 and
+///         and 11 %, other languages 3 to 20 and 7 to 32, C++ 6 and 13, Python 11 and 25, JSON 6 and 9, numbers 6 and
 ///         21, base64 2 and 4 (bench/token_error.cc prints all by kind, README has the table). Other families' tokens
-///         are as far off as theirs are from o200k_base's. Text that is chosen to look cheap is told as a quarter of
-///         what it is, at the least.
+///         are as far off as theirs are from o200k_base's. Rows of signs, emoji and scripts that were not fitted (Lao,
+///         Tibetan) are told as a third or a quarter of what they are, what is chosen to look cheap as an eighth; never
+///         as less.
 class TokenEstimate {
   public:
     /// text  UTF-8; other bytes count as what they are.

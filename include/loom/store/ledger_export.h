@@ -36,7 +36,7 @@ struct LedgerExport {
 /// it ends the reading. Those that are not settled come last. What is kept in memory are intents that are open and that
 /// the filter takes: as many as there were attempts under way. A Loom may run on it meanwhile: what it had written when
 /// the reading began is there. A segment that was last written a day before the filter's period, or more, is not
-/// opened.
+/// read.
 /// goes_on  asked now and then, also where no row is told; false ends the reading.
 /// counted  whose attempts are counted beside; files of its period are read too. Null: nobody's.
 /// Errors  a text: there is no ledger, or it cannot be read.

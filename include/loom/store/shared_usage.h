@@ -57,6 +57,8 @@ inline constexpr uint64_t usage_revision_max = uint64_t{1} << 52;
 [[nodiscard]] std::string usage_month(UsageDay day);
 /// The first day of its month.
 [[nodiscard]] UsageDay usage_month_begin(UsageDay day);
+/// The first day of the month so many before that of `day`.
+[[nodiscard]] UsageDay usage_months_before(UsageDay day, uint64_t count);
 /// The first day of the oldest month that is shared on `today`.
 [[nodiscard]] UsageDay usage_shared_since(UsageDay today);
 

@@ -62,7 +62,7 @@ constexpr KeyRow rows[] = {
      .meaning =
          "the most text of one request that it is sent, whole: where there is more it is not asked, and has "
          "failed. 2048 texts at most, and 1024 of moderations, whose answer has a result for each. In JSON it may take "
-         "twice that and 128 KiB: control characters take six bytes there",
+         "twice that and 128 KiB: control characters but breaks and tabs take six bytes there",
      .range = "1KiB..4MiB"},
     {.pattern = "security.guard.<name>.max_in_flight",
      .type = integer,

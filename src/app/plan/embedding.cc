@@ -6,6 +6,7 @@
 
 #include "loom/base/stream_hash.h"
 #include "loom/proxy/embedding_plan.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -82,7 +83,7 @@ void fill_embedding(const config::Config& config, proxy::Plan& plan, observe::Me
                               .project = provider->project,
                               .location = provider->location});
     embedding->dimensions = static_cast<uint32_t>(config.integer("semantic_cache.embedding.dimensions"));
-    embedding->timeout_ms = static_cast<uint64_t>(config.milliseconds("semantic_cache.embedding.timeout").count());
+    embedding->timeout_ms = ms(config, "semantic_cache.embedding.timeout");
     embedding->identity = identity_of(*embedding, provider->fingerprint);
     embedding->provider_label_ix = provider->label_ix;
     embedding->control = provider->control;

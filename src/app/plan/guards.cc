@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "client_place.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -67,7 +68,7 @@ std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const C
         config.text(key("type")) == "moderations" ? proxy::GuardShape::moderations : proxy::GuardShape::webhook;
     plan.client = std::move(place->client);
     plan.target = std::move(place->target);
-    plan.client.timeout_ms = static_cast<uint64_t>(config.milliseconds(key("timeout")).count());
+    plan.client.timeout_ms = ms(config, key("timeout"));
     plan.client.answer_bytes_max =
         plan.has_large_answers()
             ? proxy::ExternalGuardPlan::moderations_bytes_max(proxy::ExternalGuardPlan::few_texts_max)
@@ -82,7 +83,7 @@ std::expected<proxy::ExternalGuardPlan, std::string> external_guard_plan(const C
     plan.is_closed = config.text(key("on_failure")) == "closed";
     plan.acts = config.text(key("action")) == "block";
     plan.text_bytes_max = static_cast<size_t>(config.bytes(key("max_text")));
-    plan.breaker.timeout_ms = static_cast<uint64_t>(config.milliseconds(key("rest")).count());
+    plan.breaker.timeout_ms = ms(config, key("rest"));
     return plan;
 }
 

@@ -1,5 +1,7 @@
 #include "plan/health.h"
 
+#include "plan/milliseconds.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,8 +34,8 @@ std::shared_ptr<const proxy::HealthCheckPlan> health_check(const Config& config,
     const auto prefix = fmt::format("provider.{}.health_check.", provider.name);
     if (!config.boolean(prefix + "enabled") || provider.kind == proxy::ProviderKind::echo) return nullptr;
     auto check = std::make_shared<proxy::HealthCheckPlan>();
-    check->interval_ms = static_cast<uint64_t>(config.milliseconds(prefix + "interval").count());
-    check->timeout_ms = static_cast<uint64_t>(config.milliseconds(prefix + "timeout").count());
+    check->interval_ms = ms(config, prefix + "interval");
+    check->timeout_ms = ms(config, prefix + "timeout");
     check->by_conf = config.has(prefix + "endpoint");
     check->path = check->by_conf ? config.text(prefix + "endpoint") : models_path(provider);
     return check;

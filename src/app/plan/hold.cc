@@ -1,5 +1,7 @@
 #include "plan/hold.h"
 
+#include "plan/milliseconds.h"
+
 namespace loom::app {
 
 void fill_hold(const config::Config& config, proxy::FailoverPlan& plan) {
@@ -8,7 +10,7 @@ void fill_hold(const config::Config& config, proxy::FailoverPlan& plan) {
     plan.hold_tokens = static_cast<uint32_t>(config.integer("routing.failover.hold_tokens"));
     plan.continues = config.boolean("routing.failover.continuation");
     plan.continuation_bytes = static_cast<uint32_t>(config.bytes("routing.failover.continuation_max"));
-    plan.hold_ms = static_cast<uint64_t>(config.milliseconds("routing.failover.hold_time").count());
+    plan.hold_ms = ms(config, "routing.failover.hold_time");
 }
 
 }  // namespace loom::app

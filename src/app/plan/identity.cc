@@ -7,6 +7,7 @@
 #include "loom/base/timestamp.h"
 #include "loom/proxy/model_tags.h"
 #include "loom/tenant/discovery.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -60,7 +61,7 @@ JwtSource source_of(const Config& config, const std::string& name) {
     JwtSource source{.name = name, .issuer = config.text(key_of(name, "issuer"))};
     source.discovers = jwt_keys_from(config, name) == JwtKeysFrom::discovery;
     source.url = source.discovers ? tenant::discovery_url(source.issuer) : config.text(key_of(name, "jwks"));
-    source.refresh_ms = static_cast<uint64_t>(config.milliseconds(key_of(name, "refresh")).count());
+    source.refresh_ms = ms(config, key_of(name, "refresh"));
     return source;
 }
 

@@ -6,6 +6,7 @@
 #include "loom/base/base64.h"
 #include "loom/base/hash.h"
 #include "loom/tenant/introspection.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -79,7 +80,7 @@ std::expected<proxy::IntrospectionPlan, std::string> introspection_plan(const Co
     proxy::IntrospectionPlan plan;
     plan.client = std::move(place->client);
     plan.target = std::move(place->target);
-    plan.client.timeout_ms = static_cast<uint64_t>(config.milliseconds(key_of(name, "timeout")).count());
+    plan.client.timeout_ms = ms(config, key_of(name, "timeout"));
     plan.client.answer_bytes_max = proxy::IntrospectionPlan::answer_bytes_max;
     plan.client.exchange_count_max = static_cast<size_t>(config.integer(key_of(name, "max_in_flight")));
     plan.client.endpoint.idle_max = idle_connections_max;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "loom/base/clock.h"
+#include "plan/milliseconds.h"
 
 namespace loom::app {
 namespace {
@@ -24,7 +25,7 @@ void fill_provider_limits(const config::Config& config, proxy::Plan& plan, route
         const std::string prefix = fmt::format("provider.{}.rate_limit.", provider.name);
         provider.reads_room = config.boolean(prefix + "headers");
         const auto count = [&](const char* key) { return static_cast<uint64_t>(config.integer(prefix + key)); };
-        const auto burst_ms = static_cast<uint64_t>(config.milliseconds(prefix + "burst").count());
+        const auto burst_ms = ms(config, prefix + "burst");
         route::ProviderLimits limits{.requests = route::BucketTerms::per_minute(count("requests_per_minute"), burst_ms),
                                      .tokens = route::BucketTerms::per_minute(count("tokens_per_minute"), burst_ms),
                                      .concurrent_max = static_cast<uint32_t>(count("concurrent_requests"))};
@@ -39,10 +40,9 @@ void fill_provider_limits(const config::Config& config, proxy::Plan& plan, route
 }
 
 void fill_queue_and_overload(const config::Config& config, proxy::Plan& plan) {
-    const auto ms = [&](const char* key) { return static_cast<uint64_t>(config.milliseconds(key).count()); };
     plan.queue = {.max = static_cast<uint32_t>(config.integer("routing.queue.max")),
-                  .timeout_ms = ms("routing.queue.timeout")};
-    plan.overload = {.lag_ms = ms("overload.lag"),
+                  .timeout_ms = ms(config, "routing.queue.timeout")};
+    plan.overload = {.lag_ms = ms(config, "overload.lag"),
                      .exchanges = static_cast<uint32_t>(config.integer("overload.exchanges")),
                      .bodies_share = config.decimal("overload.bodies")};
 }

@@ -5,6 +5,7 @@
 #include "plan/owners.h"
 #include "plan/rate_limit.h"
 #include "plan/selection.h"
+#include "plan/tokens.h"
 
 namespace loom::app {
 namespace {
@@ -53,6 +54,7 @@ void fill_made(const config::Config& config, proxy::Plan& plan, const IssuedKeys
     std::vector<std::string> told;  // when the plan was built
     plan.selection = nullptr;
     fill_selection(config, plan, targets, told, *good.consumers);
+    fill_prompt_wish(config, plan);  // one that is made may be the first who asks
 }
 
 }  // namespace loom::app

@@ -8,6 +8,7 @@
 
 #include "loom/config/source.h"
 #include "loom/proxy/context_plan.h"
+#include "loom/proxy/guard_plan.h"
 
 namespace loom::app {
 namespace {
@@ -111,7 +112,7 @@ void fill_tokenizers(const Config& config, proxy::Plan& plan, std::vector<std::s
 void fill_prompt_wish(const Config& config, proxy::Plan& plan) {
     plan.wants_prompt_tokens |= config.boolean("token_accounting.enabled") || plan.rate_limits != nullptr ||
                                 plan.request_caps != nullptr || plan.context != nullptr || plan.selection != nullptr ||
-                                plan.access_rules != nullptr || plan.guard != nullptr;
+                                plan.access_rules != nullptr || (plan.guard != nullptr && plan.guard->blocks_answers());
 }
 
 }  // namespace loom::app
