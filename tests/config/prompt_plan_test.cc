@@ -5,6 +5,7 @@
 #include "keys/keys.h"
 #include "loom/proxy/model_tags.h"
 #include "plan/builder.h"
+#include "plan/made.h"
 #include "tls_files.h"
 
 namespace loom::app {
@@ -46,6 +47,29 @@ TEST(PromptPlan, TokensAreEstimatedWhereSomebodyAsksForThem) {
           "routing.rule.r.when = tokens > 8\nrouting.rule.r.use = a\n", "routing.strategy = cost\n",
           "access.rule.r.when = tokens > 8\naccess.rule.r.action = deny\n", "provider.a.context_length = 1000\n"})
         EXPECT_TRUE(plan_of(one)->wants_prompt_tokens) << one;
+}
+
+/// One that is made while Loom runs may be the first who asks.
+TEST(PromptPlan, ALimitOfAConsumerThatIsMadeIsTakenOfTheEstimate) {
+    auto loaded = config::load_text(
+        "listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nprovider.a.type = echo\n"
+        "provider.a.models = m\nauth.issued_keys = on\nstate.directory = /tmp\n");
+    ASSERT_TRUE(loaded.config) << config::all_of(loaded.diagnostics);
+    observe::Metrics metrics(1);
+    TlsFiles files;
+    route::TargetTable targets;
+    tenant::LimitTable limits;
+    const auto built = build_plan(*loaded.config, metrics, files, targets, limits, 1);
+    ASSERT_TRUE(built);
+    proxy::Plan plan = **built;
+    ASSERT_FALSE(plan.wants_prompt_tokens);
+    tenant::MadeConsumer made;
+    made.consumer.name = "new";
+    made.limits.token_rate = 1'000;
+    const IssuedKeys::Good good{.keys = {},
+                                .consumers = std::make_shared<const std::vector<tenant::MadeConsumer>>(1, made)};
+    fill_made(*loaded.config, plan, good, metrics, targets, limits);
+    EXPECT_TRUE(plan.wants_prompt_tokens);
 }
 
 TEST(PromptPlan, ModelsHaveTheTagsOfAllLinesThatMeanThem) {

@@ -417,13 +417,15 @@ TEST_F(UsageReports, DaysThatAreKeptByMonthAreComparedWithTheirMonth) {
     }
 }
 
-TEST_F(UsageReports, AKillInTheMiddleShows) {
+TEST_F(UsageReports, FourAtOnceAreServed_AndAKillInTheMiddleShows) {
     leave(former_segment(100'000, now_us() - 1'000'000));
     start_without_upstream();
-    RawClient slow = stalled();
+    std::vector<RawClient> readers;
+    for (int i = 0; i < 4; ++i) readers.push_back(stalled());
+    expect_error(exported(), 503, "overloaded");
     loom().signal(SIGKILL);
     (void)loom().wait_for_exit();
-    EXPECT_NE(slow.reader().read_rest().end, End::complete);
+    for (RawClient& one : readers) EXPECT_NE(one.reader().read_rest().end, End::complete);
     LoomProcess again(conf.text());
     const Message told = ask_once(again.admin_port(), request("GET", "/ai/usage/export?format=jsonl"));
     EXPECT_TRUE(told.is_whole());
