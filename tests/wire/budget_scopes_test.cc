@@ -5,6 +5,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
+#include <optional>
 #include <ostream>
 #include <thread>
 
@@ -27,6 +29,8 @@ std::string answer_of(int prompt, int completion) {
         prompt, completion, prompt + completion);
 }
 
+constexpr std::string_view completions = "/v1/completions";  // which a route of its own takes
+
 struct Asking {
     std::string_view key = client_key;
     std::string_view model = "gpt-4o";
@@ -34,10 +38,10 @@ struct Asking {
     int max_tokens = 10;
 
     [[nodiscard]] std::string bytes() const {
-        return request("POST", target,
-                       fmt::format("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", key),
-                       fmt::format(R"({{"model":"{}","max_tokens":{},"messages":[{{"role":"user","content":"Hi"}}]}})",
-                                   model, max_tokens));
+        return request(
+            "POST", target, fmt::format("Authorization: Bearer {}\r\nContent-Type: application/json\r\n", key),
+            fmt::format(R"({{"model":"{}","max_tokens":{},{}}})", model, max_tokens,
+                        target == completions ? R"("prompt":"Hi")" : R"("messages":[{"role":"user","content":"Hi"}])"));
     }
 };
 
@@ -53,8 +57,8 @@ void PrintTo(const Scope& scope, std::ostream* out) { *out << scope.name; }
 const std::vector<Scope>& scopes() {
     static const Asking tester, mate{.key = mates_key}, stranger{.key = strangers_key};
     static const Asking fast{.model = "fast"}, mates_fast{.key = mates_key, .model = "mock/fast"};
-    static const Asking elsewhere{.target = "/other/v1/chat/completions"};
-    static const Asking strangers_elsewhere{.key = strangers_key, .target = "/other/v1/chat/completions"};
+    static const Asking elsewhere{.target = completions};
+    static const Asking strangers_elsewhere{.key = strangers_key, .target = completions};
     static const std::vector<Scope> all = {
         {"tier", "token_accounting.tier.gold", "tester", tester, tester, stranger},
         {"team", "token_accounting.team.dev", "acme/dev", tester, mate, stranger},
@@ -78,7 +82,7 @@ class BudgetScopes : public WireTest {
             conf.set(prefix + "tier", "gold").set(prefix + "team", "dev").set(prefix + "project", "x");
             conf.set(prefix + "tenant", name == std::string_view("stranger") ? "globex" : "acme");
         }
-        conf.set("route.other.path", "/other/v1/*").set("route.other.auth.type", "api_key");
+        conf.set("route.other.path", std::string(completions)).set("route.other.auth.type", "api_key");
         conf.set("route.other.ai_gateway", "on").set("model_mapping.fast.mock", "gpt-4o");
         while (system_clock::now().time_since_epoch() % days(1) > hours(24) - seconds(40))
             std::this_thread::sleep_for(seconds(1));  // the day must not end in the test
@@ -102,16 +106,19 @@ class BudgetScopes : public WireTest {
     std::string limits() { return ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body; }
     /// Waits until so much is told of it: a client has its answer before its exchange is settled.
     void expect_used(const std::string& scope, const std::string& row, const std::string& period, int used) {
-        const std::string begins = fmt::format(R"({{"scope":"{}","name":"{}")", scope, row);
-        wait_until(fmt::format("{} of {} {}", used, scope, row).c_str(), [&] {
-            const std::string all = limits();
-            const size_t at = all.find(begins);
-            if (at == all.npos) return false;
-            const std::string one = all.substr(at, all.find(R"({"scope")", at + 1) - at);
-            const size_t of_period = one.find(fmt::format(R"("{}":{{)", period));
-            return of_period != one.npos && contains(one.substr(of_period, one.find('}', of_period) - of_period),
-                                                     fmt::format(R"("used":{},)", used));
-        });
+        wait_until(fmt::format("{} of {} {}", used, scope, row).c_str(),
+                   [&] { return used_of(scope, row, period) == used; });
+    }
+    /// Nothing where it is not told.
+    std::optional<int> used_of(const std::string& scope, const std::string& row, const std::string& period) {
+        const std::string all = limits(), begins = fmt::format(R"({{"scope":"{}","name":"{}")", scope, row);
+        const size_t at = all.find(begins);
+        if (at == all.npos) return std::nullopt;
+        const std::string one = all.substr(at, all.find(R"({"scope")", at + 1) - at);
+        const size_t of_period = one.find(fmt::format(R"("{}":{{)", period));
+        const size_t used = one.find(R"("used":)", of_period);
+        if (of_period == one.npos || used == one.npos) return std::nullopt;
+        return std::atoi(one.c_str() + used + 7);
     }
     void expect_in_ledger(const std::string& attempts) {
         wait_until("it to be in the ledger", [&] {
@@ -208,10 +215,14 @@ TEST_P(EachScope, WhatWasInFlightAtAKillIsBookedByItsEstimate) {
     (void)upstream().request(0);  // its intent is in the file
     begin_after_kill();
     gate.open();
-    wait_until("what it was expected to take", [&] { return !contains(limits(), R"("used":0,)"); });
+    const auto used = [&] { return used_of(told_scope(), scope.row, "day").value_or(0); };
+    wait_until("what it was expected to take", [&] { return used() > 0; });
+    const int expected = used();
     expect_admitted(scope.first);
+    expect_used(expected + 100);
+    expect_in_ledger("2");
     begin_after_kill();
-    wait_until("both", [&] { return !contains(limits(), R"("used":0,)"); });
+    expect_used(expected + 100);
 }
 
 /// A budget that a reload brings knows what was spent before it.
@@ -317,7 +328,7 @@ TEST_F(BudgetScopes, AllAtOnce) {
 /// A stand-in, an arm or a deployment: it is the name that the client asks by that is charged.
 TEST_F(BudgetScopes, AModelsBudgetIsChargedByTheNameThatIsAsked) {
     conf.set("provider.mock.models", "gpt-4o, gpt-own, fast").set("model_fallback.fast.context_window", "gpt-own");
-    conf.set("token_accounting.model.fast.daily_limit", "150");
+    conf.set("routing.failover.enabled", "on").set("token_accounting.model.fast.daily_limit", "150");
     conf.set("token_accounting.model.gpt-own.daily_limit", "1000");
     start(answer_with([](const Message& asked) {
         if (json_text(asked.body, "model") == "gpt-own") return answer(answer_of(40, 60));
@@ -407,15 +418,15 @@ TEST_F(BudgetScopes, WhoIsMadeOverTheApiIsUnderThem) {
 
 /// Who has no key is of no tenant, and under its route's and its model's budgets all the same.
 TEST_F(BudgetScopes, WhoHasNoKey) {
-    conf.set("route.open.path", "/open/v1/*").set("route.open.auth.type", "none").set("route.open.ai_gateway", "on");
-    conf.set("token_accounting.route.open.daily_limit", "150").set("token_accounting.tenant.acme.daily_limit", "1");
+    conf.set("route.other.auth.type", "none");
+    conf.set("token_accounting.route.other.daily_limit", "150").set("token_accounting.tenant.acme.daily_limit", "1");
     begin();
-    const Asking open{.key = "", .target = "/open/v1/chat/completions"};
+    const Asking open{.key = "", .target = completions};
     for (int i = 1; i <= 2; ++i) {
         expect_admitted(open);
-        expect_used("route", "open", "day", 100 * i);
+        expect_used("route", "other", "day", 100 * i);
     }
-    expect_refused("token_accounting.route.open.daily_limit", open);
+    expect_refused("token_accounting.route.other.daily_limit", open);
     expect_refused("token_accounting.tenant.acme.daily_limit", {});
     expect_admitted({.key = strangers_key});
 }
