@@ -198,7 +198,7 @@ class Exporter {
                                   .route = local.route,
                                   .model = local.model,
                                   .cost = 0};
-        tell(intent, nullptr, &local);
+        if (filter_.takes(intent)) tell(intent, nullptr, &local);
     }
 
     std::string directory_;

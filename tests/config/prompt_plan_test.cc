@@ -65,6 +65,7 @@ TEST(PromptPlan, ALimitOfAConsumerThatIsMadeIsTakenOfTheEstimate) {
     ASSERT_FALSE(plan.wants_prompt_tokens);
     tenant::MadeConsumer made;
     made.consumer.name = "new";
+    made.consumer.made = true;
     made.limits.token_rate = 1'000;
     const IssuedKeys::Good good{.keys = {},
                                 .consumers = std::make_shared<const std::vector<tenant::MadeConsumer>>(1, made)};
