@@ -329,6 +329,7 @@ void CacheVisit::prepare_semantic(const llm::Request& request, const route::Mode
 
 /// Nothing is kept under its key. What is for nearly the same?
 void CacheVisit::go_on_without() {
+    joined_ = false;  // what has come could not be given
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     const uint64_t stored_from_ms = now_ms - std::min(now_ms, max_age_ms_);
     if (finds_ && semantic_ != nullptr && semantic_->ask(*x_.plan().cache->semantic, stored_from_ms)) return;

@@ -611,6 +611,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     AnswerState answer_ = AnswerState::none;
     uint64_t prompt_tokens_ = 0;      // as they were counted; 0: nobody could
     uint8_t attempts_ = 0;            // connections that were tried, of all providers
+    bool asked_again_ = false;        // of a list whose first pages a provider has answered
     uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours
     bool upstream_reusable_ = false;

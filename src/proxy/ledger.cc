@@ -101,7 +101,6 @@ void Booking::begin_attempt() {
 
 /// By the name that budgets of models go by; "" where that is what its provider calls it.
 std::string_view Booking::asked_model() const noexcept {
-    if (x_.model_ == x_.upstream_model_) return {};
     const std::string_view asked = x_.plan().catalogue.match(x_.model_).model;
     return asked == x_.upstream_model_ ? std::string_view() : asked;
 }

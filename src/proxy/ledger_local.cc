@@ -32,7 +32,7 @@ void Booking::note_cached(LedgerLocalExit layer, const cache::Answer& answer) no
         local.reasoning = answer.reasoning_tokens;
         local.saved = answer.cost;
     }
-    if (!x_.services_.ledger()->append(local)) x_.services_.metrics().ledger_lost.add();
+    x_.services_.ledger()->book(local);
 }
 
 void Booking::note_refused(const Error& why, int status) noexcept {
@@ -40,18 +40,19 @@ void Booking::note_refused(const Error& why, int status) noexcept {
     if (why.side != Side::upstream && !is_stranger) note_refused(refusal_of(why), status);
 }
 
-/// A model is named where the conf does: else clients could make names up, each a row of its own.
+/// A model is named where the conf does, letter by letter: else clients could make names up, each a row of its own.
 void Booking::note_refused(LedgerLocalExit why, int status) noexcept {
-    const bool asked = x_.attempts_ > 0 || x_.entry_ != nullptr;
+    const bool asked = x_.attempts_ > 0 || x_.entry_ != nullptr || x_.asked_again_;
     if (!books_locally() || asked || (x_.consumer_ == nullptr && x_.route_->auth != AuthType::none)) return;
-    const bool is_known = !x_.model_.empty() && !x_.plan().catalogue.match(x_.model_).candidates.empty();
+    const bool is_known =
+        !x_.model_.empty() && x_.plan().catalogue.is_named(x_.plan().catalogue.match(x_.model_).model);
     LedgerLocal local{.time_us = x_.begun_wall_us_,
                       .exit = why,
                       .status = static_cast<uint16_t>(status),
                       .route = x_.route_->name,
                       .model = is_known ? x_.model_ : std::string_view()};
     put_owner(local);
-    x_.services_.ledger()->count_refused(local);
+    x_.services_.ledger()->book(local);
 }
 
 LedgerLocalExit Booking::refusal_of(const Error& why) const noexcept {

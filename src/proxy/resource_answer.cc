@@ -184,6 +184,7 @@ void Exchange::ask_again_at(std::string_view target) {
     if (attempt_ != nullptr) attempt_->forget_answer();
     answer_ = AnswerState::none;
     attempts_ = 0;
+    asked_again_ = true;
     fresh_only_ = false;
 }
 

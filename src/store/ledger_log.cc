@@ -5,8 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "local_tally.h"
 #include "loom/base/assert.h"
-#include "refusal_tally.h"
 #include "segment_cipher.h"
 
 namespace loom::store {
@@ -28,7 +28,7 @@ LedgerLog::LedgerLog(io::Shard& shard, LedgerChannel& channel)
       segment_(channel.first),
       frame_bytes_(channel.first->cipher == nullptr ? 0 : SegmentCipher::frame_bytes),
       next_offset_(channel.first->written.load(std::memory_order_relaxed)),
-      refusals_(std::make_unique<RefusalTally>()) {
+      tally_(std::make_unique<LocalTally>()) {
     for (Batch& batch : batches_) {
         batch.log = this;
         batch.memory = std::make_unique<char[]>(batch_bytes);
@@ -42,8 +42,8 @@ LedgerLog::~LedgerLog() {
     static_cast<io::Timer&>(retry_).unlink();
     late_.disarm();
     static_cast<io::Timer&>(late_).unlink();
-    refused_.disarm();
-    static_cast<io::Timer&>(refused_).unlink();
+    summed_.disarm();
+    static_cast<io::Timer&>(summed_).unlink();
     if (former_ != nullptr) former_->closed.store(true, std::memory_order_release);
     segment_->closed.store(true, std::memory_order_release);
 }
@@ -94,8 +94,9 @@ bool LedgerLog::append(const tenant::LedgerSettlement& settlement) noexcept {
     return true;
 }
 
+/// The other half of the room is for what was asked of providers.
 bool LedgerLog::append(tenant::LedgerLocal local) noexcept {
-    if (failing_ && used_ > batch_count / 2) return false;
+    if (used_ > batch_count / 2) return false;
     Batch* const batch = room();
     if (batch == nullptr) return false;
     sequence_ += 1;
@@ -105,22 +106,31 @@ bool LedgerLog::append(tenant::LedgerLocal local) noexcept {
     return true;
 }
 
-void LedgerLog::count_refused(const tenant::LedgerLocal& refused) noexcept {
-    refusals_->add(refused);
-    if (refused_.armed()) return;
-    const uint64_t now_ms = shard_.timers().now_ms();
-    const bool goes_on = refused_written_ms_ != 0 && now_ms - refused_written_ms_ < refused_last_ms;
-    refused_wait_ms_ = goes_on ? std::min(2 * refused_wait_ms_, refused_last_ms) : refused_first_ms;
-    shard_.timers().arm(refused_, refused_wait_ms_);
+bool LedgerLog::may_stand_alone() noexcept {
+    const uint64_t second = shard_.timers().now_ms() / 1'000;
+    if (std::exchange(hits_second_, second) != second) hits_alone_ = 0;
+    if (hits_alone_ >= channel_.hits_alone_max) return false;
+    hits_alone_ += 1;
+    return true;
 }
 
-void LedgerLog::on_refused_due(io::Timer& timer) noexcept { static_cast<Refused&>(timer).log.write_refused(); }
+void LedgerLog::book(const tenant::LedgerLocal& local) noexcept {
+    if (!is_refusal(local.exit) && may_stand_alone() && append(local)) return;
+    tally_->add(local);
+    if (summed_.armed()) return;
+    const uint64_t now_ms = shard_.timers().now_ms();
+    const bool goes_on = summed_written_ms_ != 0 && now_ms - summed_written_ms_ < local_last_ms;
+    summed_wait_ms_ = goes_on ? std::min(2 * summed_wait_ms_, local_last_ms) : local_first_ms;
+    shard_.timers().arm(summed_, summed_wait_ms_);
+}
+
+void LedgerLog::on_summed_due(io::Timer& timer) noexcept { static_cast<Summed&>(timer).log.write_summed(); }
 
 /// What has no room waits, and so does all of it while the disk takes nothing: it is bounded where it is.
-void LedgerLog::write_refused() noexcept {
-    if (!failing_) refusals_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
-    refused_written_ms_ = shard_.timers().now_ms();
-    if (!refusals_->empty() && !finishing_) shard_.timers().arm(refused_, refused_wait_ms_);
+void LedgerLog::write_summed() noexcept {
+    if (!failing_) tally_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
+    summed_written_ms_ = shard_.timers().now_ms();
+    if (!tally_->empty() && !finishing_) shard_.timers().arm(summed_, summed_wait_ms_);
 }
 
 bool LedgerLog::wait(Waiter& waiter) noexcept {
@@ -264,15 +274,27 @@ void LedgerLog::write_again() noexcept {
 }
 
 bool LedgerLog::finish() noexcept {
-    if (!refusals_->empty() && !finishing_) {
-        refused_.disarm();
-        refusals_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
+    if (!finishing_) {
+        summed_.disarm();
+        tally_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
     }
     if (!idle()) return false;
-    if (used_ == 0) return true;
+    if (used_ == 0 && tally_->empty()) return true;
+    if (!failing_ && !tally_->empty()) return false;  // what was written has made room for more of it
     if (std::exchange(finishing_, true)) return true;
+    lose_summed();
     write_again();
     return idle();
+}
+
+/// There is no room for it, and none will come.
+void LedgerLog::lose_summed() noexcept {
+    std::array<char, ledger_record_bytes_max> room;
+    tally_->take_out([&](const tenant::LedgerLocal& one) {
+        appended_ += write_ledger_record(one, room);
+        return true;
+    });
+    channel_.unwritten.store(appended_ - written_, std::memory_order_relaxed);
 }
 
 /// What was sealed for its place in one file: it gets another in the next.

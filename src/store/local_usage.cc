@@ -118,6 +118,11 @@ DatabaseResult<LocalUsage> LocalUsage::begin_to_read(Database& database) {
     return usage;
 }
 
+DatabaseResult<UsageDay> LocalUsage::newest_day(Database& database) const {
+    if (!has_tables_) return UsageDay{-1};
+    return database.number("SELECT coalesce(max(day), -1) FROM local_usage");
+}
+
 DatabaseResult<LocalUsage> LocalUsage::begin(Database& database) {
     auto usage = LOOM_TRY(begin_to_read(database));
     if (usage.has_tables_) return usage;

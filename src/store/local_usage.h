@@ -42,6 +42,8 @@ class LocalUsage {
     /// Within the transaction that changes how far segments are folded.
     [[nodiscard]] DatabaseResult<void> write(Database& database, const SegmentName& name, const SegmentLocal& segment);
     void forget_taken() noexcept { added_.clear(); }
+    /// That has any; -1: none has.
+    [[nodiscard]] DatabaseResult<UsageDay> newest_day(Database& database) const;
 
     [[nodiscard]] DatabaseResult<SegmentLocal> segment(Database& database, const SegmentName& name);
     [[nodiscard]] DatabaseResult<void> forget(Database& database, const SegmentName& name);

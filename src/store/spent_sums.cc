@@ -52,8 +52,8 @@ void SpentSums::forget() noexcept {
 
 DatabaseResult<void> SpentSums::write(Database& database) {
     if (added_.empty() && opened_.empty() && dropped_.empty()) return {};
-    // Each time: a transaction that failed has taken them back.
-    LOOM_TRY(database.run(schema));
+    // Whoever takes back a transaction that failed reads anew which tables there are (UsageTable::load).
+    if (!has_tables_) LOOM_TRY(database.run(schema));
     has_tables_ = true;
     LOOM_TRY(write_sums(database));
     auto drop = LOOM_TRY(database.prepare("DELETE FROM open_asked WHERE id = ?1"));
@@ -68,18 +68,30 @@ DatabaseResult<void> SpentSums::write_sums(Database& database) {
     auto put = LOOM_TRY(
         database.prepare("INSERT INTO spent VALUES (?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET tokens = tokens + ?4, "
                          "cost_micro = cost_micro + ?5, cost_pico = cost_pico + ?6"));
-    UsageDay newest = newest_;
     for (const auto& [key, sum] : added_) {
         const auto& [day, scope, name] = key;
-        newest = std::max(newest, day);
         put.bind(1, limit_scope_name(scope)).bind(2, name).bind(3, day).bind(4, static_cast<int64_t>(sum.tokens));
         bind_money(put, 5, sum.cost);
         LOOM_TRY(put.run());
     }
-    if (newest == newest_) return {};
-    newest_ = newest;
+    return {};
+}
+
+DatabaseResult<void> SpentSums::leave(Database& database, UsageDay before) {
+    if (!has_tables_ || before <= left_before_) return {};
     auto old = LOOM_TRY(database.prepare("DELETE FROM spent WHERE day < ?1"));
-    return old.bind(1, newest - days_max).run();
+    LOOM_TRY(old.bind(1, before).run());
+    left_before_ = before;
+    return {};
+}
+
+DatabaseResult<std::vector<std::string>> SpentSums::models(Database& database, UsageDay day) const {
+    std::vector<std::string> models;
+    if (!has_tables_) return models;
+    auto all = LOOM_TRY(database.prepare("SELECT name FROM spent WHERE scope = ?1 AND day = ?2"));
+    all.bind(1, limit_scope_name(LimitScope::model)).bind(2, day);
+    while (LOOM_TRY(all.step())) models.emplace_back(all.text(0));
+    return models;
 }
 
 DatabaseResult<void> SpentSums::complete(Database& database, std::unordered_map<uint64_t, OpenIntent>& open) const {

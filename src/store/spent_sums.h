@@ -44,7 +44,11 @@ class SpentSums {
     /// Tokens (as input) and cost of what `query` names in its `spent`.
     [[nodiscard]] DatabaseResult<UsageSums> spent(Database& database, const UsageQuery& query) const;
 
-    /// Budgets' longest period is a month; days before the newest by more than this go.
+    /// Names of models that something was spent for on this day.
+    [[nodiscard]] DatabaseResult<std::vector<std::string>> models(Database& database, UsageDay day) const;
+    /// Days before this one go.
+    [[nodiscard]] DatabaseResult<void> leave(Database& database, UsageDay before);
+    /// Budgets' longest period is a month.
     static constexpr UsageDay days_max = 62;
 
   private:
@@ -65,7 +69,7 @@ class SpentSums {
     std::map<Key, Sum> added_;
     std::vector<Asked> opened_;
     std::vector<uint64_t> dropped_;
-    UsageDay newest_ = -1;
+    UsageDay left_before_ = 0;
 };
 
 }  // namespace loom::store

@@ -213,6 +213,7 @@ void RetentionWork::go_on(UsageTable& table, std::mutex& lock, const UsageKeep& 
     const UsageDay today = newest_ < 0 ? clock : retention_today(clock, newest_, now_ms - begun_ms_);
     const RetentionTerms terms = retention_terms(keep, today, shared);
     next_ms_ = now_ms + again_ms;
+    if (const std::lock_guard hold(lock); !table.forget_spent(today)) return;  // what fails here is told by its commits
     if (keep.days == 0 && keep.months == 0) return;
     if (today < clock && !told_clock_ && notice)
         notice(

@@ -154,6 +154,7 @@ std::expected<void, std::string> UsageStore::Impl::begin(bool has_room) {
         channel.epoch = epoch_;
         channel.shard = shard;
         channel.segment_bytes = options_.segment_bytes;
+        channel.hits_alone_max = options_.hits_alone_max;
     }
     if (has_room) {
         auto begun = begin_files(names);

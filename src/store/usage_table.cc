@@ -177,6 +177,7 @@ DatabaseResult<void> UsageTable::begin_retention() {
 /// Which tables there are is of that moment too: a Loom that runs may have made them since this was opened.
 DatabaseResult<void> UsageTable::hold_still() {
     LOOM_TRY(database_.run("BEGIN"));
+    local_ = LOOM_TRY(LocalUsage::begin_to_read(database_));
     return begin_retention();
 }
 
@@ -343,7 +344,7 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
     row.sums += sums;
     const auto day = static_cast<UsageDay>(intent.time_us / us_per_usage_day);
     intent.model = bounded_model(day, std::move(intent.model));
-    intent.asked_model = bounded_model(day, std::move(intent.asked_model));
+    intent.asked_model = bounded_asked(day, std::move(intent.asked_model));
     spent_.add(day, intent, sums);
     projects_.add(day, intent, tenant::ledger_provenance_name(settlement.provenance), sums);
     added_[{day, std::move(intent.consumer), std::move(intent.team), std::move(intent.tenant),
@@ -354,30 +355,33 @@ void UsageTable::settle(SegmentRow& row, const LedgerSettlement& settlement) {
 void UsageTable::add_local(SegmentRow& row, const LedgerLocal& local) {
     if (!is_new(row, local.id)) return;
     const auto day = static_cast<UsageDay>(local.time_us / us_per_usage_day);
-    local_.take(row.local, day, bounded_model(day, std::string(local.model)), local);
+    local_.take(row.local, day, bounded_local(day, std::string(local.model)), local);
 }
 
-/// What settles behind midnight is of the day before, which has had its bound: it keeps its name.
-std::string UsageTable::bounded_model(UsageDay day, std::string model) {
-    if (day > models_day_ && !load_models(day)) return model;
-    if (day < models_day_) return model;
-    const uint64_t hash = hash64(model);
-    if (models_.contains(hash)) return model;
-    if (models_.size() >= models_max_) return "other";
-    models_.insert(hash);
-    return model;
-}
-
-DatabaseResult<void> UsageTable::load_models(UsageDay day) {
-    auto all = LOOM_TRY(database_.prepare("SELECT DISTINCT model FROM usage WHERE day = ?1"));
+DatabaseResult<std::vector<std::string>> UsageTable::names_of_day(const char* sql, UsageDay day) {
+    std::vector<std::string> names;
+    auto all = LOOM_TRY(database_.prepare(sql));
     all.bind(1, day);
-    models_.clear();
-    while (LOOM_TRY(all.step()))
-        if (all.text(0) != "other") models_.insert(hash64(all.text(0)));
-    for (const std::string& model : LOOM_TRY(local_.models(database_, day)))
-        if (model != "other") models_.insert(hash64(model));
-    models_day_ = day;
-    return {};
+    while (LOOM_TRY(all.step())) names.emplace_back(all.text(0));
+    return names;
+}
+
+std::string UsageTable::bounded_model(UsageDay day, std::string model) {
+    return models_.bounded(day, std::move(model), models_max_, [this](UsageDay of) {
+        return names_of_day("SELECT DISTINCT model FROM usage WHERE day = ?1", of);
+    });
+}
+
+/// Those that clients ask by have a bound of their own, which no provider's names reach.
+std::string UsageTable::bounded_asked(UsageDay day, std::string model) {
+    return asked_models_.bounded(day, std::move(model), models_max_,
+                                 [this](UsageDay of) { return spent_.models(database_, of); });
+}
+
+/// And so have those of which no provider was asked, which cost nothing.
+std::string UsageTable::bounded_local(UsageDay day, std::string model) {
+    return local_models_.bounded(day, std::move(model), models_max_,
+                                 [this](UsageDay of) { return local_.models(database_, of); });
 }
 
 DatabaseResult<void> UsageTable::commit(const SegmentRow& row) {
@@ -486,9 +490,14 @@ std::string UsageTable::rows_of(const UsageQuery& query) const {
 }
 
 DatabaseResult<UsageDay> UsageTable::newest_day() {
-    const UsageDay own = LOOM_TRY(database_.number("SELECT coalesce(max(day), -1) FROM usage"));
+    const UsageDay asked = LOOM_TRY(database_.number("SELECT coalesce(max(day), -1) FROM usage"));
+    const UsageDay own = std::max(asked, LOOM_TRY(local_.newest_day(database_)));
     const UsageKept left = LOOM_TRY(kept());  // days_since is the day behind the last that left
     return std::max<UsageDay>(own, left.days_since - 1);
+}
+
+DatabaseResult<void> UsageTable::forget_spent(UsageDay today) {
+    return spent_.leave(database_, today - SpentSums::days_max);
 }
 
 DatabaseResult<bool> UsageTable::retain(const RetentionTerms& terms) {

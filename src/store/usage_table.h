@@ -9,7 +9,6 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "database.h"
@@ -17,6 +16,7 @@
 #include "local_usage.h"
 #include "loom/store/usage.h"
 #include "loom/tenant/ledger_record.h"
+#include "models_of_day.h"
 #include "project_usage.h"
 #include "spent_sums.h"
 #include "usage_retention.h"
@@ -113,6 +113,8 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<LocalSums> local_total() { return local_.total(database_); }
     /// See UsageRetention::step.
     [[nodiscard]] DatabaseResult<bool> retain(const RetentionTerms& terms);
+    /// Sums by route and model that no budget of `today` can ask for.
+    [[nodiscard]] DatabaseResult<void> forget_spent(UsageDay today);
     [[nodiscard]] DatabaseResult<UsageKept> kept() { return UsageRetention::kept(database_); }
     /// That has sums of its own, or had them until they became their month's; -1: none.
     [[nodiscard]] DatabaseResult<UsageDay> newest_day();
@@ -144,7 +146,9 @@ class UsageTable {
     [[nodiscard]] DatabaseResult<std::vector<UsageGroup>> spent(const UsageQuery& query);
     [[nodiscard]] DatabaseResult<void> add_local_groups(const UsageQuery& query, std::vector<UsageGroup>& groups);
     [[nodiscard]] std::string bounded_model(UsageDay day, std::string model);
-    [[nodiscard]] DatabaseResult<void> load_models(UsageDay day);
+    [[nodiscard]] std::string bounded_asked(UsageDay day, std::string model);
+    [[nodiscard]] std::string bounded_local(UsageDay day, std::string model);
+    [[nodiscard]] DatabaseResult<std::vector<std::string>> names_of_day(const char* sql, UsageDay day);
     [[nodiscard]] DatabaseResult<void> write(const SegmentRow& row);
     [[nodiscard]] DatabaseResult<void> write_sums();
     [[nodiscard]] DatabaseResult<void> write_open();
@@ -174,8 +178,7 @@ class UsageTable {
     std::vector<uint64_t> opened_;   // since the last commit
     std::vector<uint64_t> settled_;  // of those that have a row
     uint64_t models_max_ = UINT64_MAX;
-    UsageDay models_day_ = -1;                  // the newest
-    std::unordered_set<uint64_t> models_;       // hashes of its models' names
+    ModelsOfDay models_, asked_models_, local_models_;
     std::unordered_map<uint64_t, bool> fresh_;  // opened since the last commit: they have no row
 };
 

@@ -244,27 +244,48 @@ void OutputHabit::note(std::string_view model, uint64_t tokens) noexcept {
     averages_[index_of(model)].record(std::max<uint64_t>(tokens, 1));
 }
 
+namespace {
+
+/// Of a window that was out of force: what the others have counted meanwhile, as far as it is more.
+void catch_up(RateWindow& window, const WindowTerms& terms, const RateWindow& other, const WindowTerms& of_other,
+              uint64_t now_ms) {
+    RateWindow known;
+    known.inherit(terms, other, of_other, now_ms);
+    const uint64_t before = window.used(terms, now_ms), since = known.used(terms, now_ms);
+    if (since > before) window.charge(terms, now_ms, since - before);
+}
+
+}  // namespace
+
 std::shared_ptr<RateWindow> LimitTable::window(std::string_view identity, const WindowTerms& terms, uint64_t now_ms) {
     static constexpr auto expired = [](const KnownWindow& one) { return one.window.expired(); };
     std::erase_if(windows_, [](const auto& one) { return std::ranges::all_of(one.second, expired); });
     std::vector<KnownWindow>& lengths = windows_[std::string(identity)];
     std::erase_if(lengths, expired);
+    // Those of configurations before the last, which streams of theirs keep alive, do not know what came since.
+    uint64_t newest = 0;
+    for (const KnownWindow& known : lengths)
+        if (known.build < build_) newest = std::max(newest, known.build);
+    KnownWindow* same = nullptr;
     std::shared_ptr<RateWindow> older;
     WindowTerms of_older;
     for (KnownWindow& known : lengths) {
+        if (known.terms.slice_ns == terms.slice_ns) same = &known;
+        if (known.build < newest || &known == same) continue;
         auto found = known.window.lock();
-        if (found == nullptr) continue;
-        if (known.terms.slice_ns == terms.slice_ns) {
-            known.terms = terms;
-            return found;
-        }
-        if (older != nullptr && !knows_more(known.terms, of_older, terms)) continue;
+        if (found == nullptr || (older != nullptr && !knows_more(known.terms, of_older, terms))) continue;
         older = std::move(found);
         of_older = known.terms;
     }
+    if (auto found = same != nullptr ? same->window.lock() : nullptr; found != nullptr) {
+        if (same->build < newest && older != nullptr) catch_up(*found, terms, *older, of_older, now_ms);
+        same->terms = terms;
+        same->build = build_;
+        return found;
+    }
     auto made = std::make_shared<RateWindow>();
     if (older != nullptr) made->inherit(terms, *older, of_older, now_ms);
-    lengths.push_back({made, terms});
+    lengths.push_back({made, terms, build_});
     return made;
 }
 

@@ -16,10 +16,10 @@
 #include "database.h"
 #include "directory.h"
 #include "ledger_segment.h"
+#include "local_tally.h"
 #include "loom/base/hash.h"
 #include "loom/store/ledger_export.h"
 #include "loom/store/usage_store.h"
-#include "refusal_tally.h"
 
 namespace loom::store {
 namespace {
@@ -87,55 +87,73 @@ LedgerLocal refusal(std::string_view consumer, LedgerLocalExit why = LedgerLocal
 
 // the tally
 
-/// A random run beside a map: each kind that had room has its count, all others are there by their reason.
-TEST(RefusalTally, CountsAsAMapThatIsBounded) {
+struct Total {
+    uint64_t count = 0, input = 0;
+    unsigned __int128 saved = 0;
+    void add(const LedgerLocal& one) {
+        count += one.count;
+        input += one.input_tokens;
+        if (one.saved > 0) saved += static_cast<unsigned __int128>(one.saved);
+    }
+    friend bool operator==(const Total&, const Total&) = default;
+};
+
+/// A random run: whatever is added is there, by how it ended and by its tenant as far as these have room, and the
+/// first kinds in full; all of it in a bounded number of records, taken in parts.
+TEST(LocalTally, LosesNothingAndHasABound) {
     sim::Random random(20'261'122);
     for (int run = 0; run < 200; ++run) {
-        RefusalTally tally;
-        std::map<std::pair<std::string, int>, uint64_t> model;
-        std::map<int, uint64_t> others;
-        const uint64_t names = random.between(1, 60);
-        for (uint64_t i = random.below(400); i > 0; --i) {
+        LocalTally tally;
+        std::map<std::tuple<int, std::string, std::string>, Total> full;  // exit, consumer, tenant
+        std::map<std::pair<int, std::string>, Total> by_tenant, tenants_found;
+        std::map<int, Total> by_exit, exits_found;
+        const uint64_t names = random.between(1, 60), tenants = random.between(1, 3);
+        for (uint64_t i = random.below(600); i > 0; --i) {
             const std::string name = fmt::format("{}-{}", std::string(random.below(2) * 140, 'x'), random.below(names));
-            const int why =
-                static_cast<int>(random.between(tenant::ledger_first_refusal, tenant::ledger_local_exit_count - 1));
-            tally.add(refusal(name, static_cast<LedgerLocalExit>(why)));
-            if (model.size() < RefusalTally::kinds_max || model.contains({name, why}))
-                model[{name, why}] += 1;
-            else
-                others[why] += 1;
+            const std::string tenant = fmt::format("t{}", random.below(tenants));
+            const int exit = static_cast<int>(random.below(tenant::ledger_local_exit_count));
+            LedgerLocal one = is_refusal(static_cast<LedgerLocalExit>(exit))
+                                  ? refusal(name, static_cast<LedgerLocalExit>(exit))
+                                  : hit(0, name);
+            one.exit = static_cast<LedgerLocalExit>(exit);
+            one.tenant = tenant;
+            tally.add(one);
+            std::array<char, tenant::ledger_text_bytes_max> room;
+            const std::tuple kind(exit, std::string(tenant::bounded_ledger_text(name, room)), tenant);
+            if (full.size() < LedgerLog::local_kinds_max || full.contains(kind)) full[kind].add(one);
+            by_tenant[{exit, tenant}].add(one);
+            by_exit[exit].add(one);
         }
-        EXPECT_EQ(tally.empty(), model.empty());
-        std::map<std::pair<std::string, int>, uint64_t> found;
+        EXPECT_EQ(tally.empty(), by_exit.empty());
         size_t records = 0;
-        // It is taken in parts: what was refused stays.
         for (int part = 0; !tally.empty() && part < 1'000; ++part) {
-            uint64_t room = random.below(5);
+            uint64_t places = random.below(5);
             tally.take_out([&](const LedgerLocal& one) {
-                if (room == 0) return false;
-                room -= 1;
+                if (places == 0) return false;
+                places -= 1;
                 records += 1;
-                const auto exit = static_cast<int>(one.exit);
-                if (one.consumer == tenant::ledger_others)
-                    EXPECT_EQ(others[exit], one.count);
-                else
-                    EXPECT_TRUE((found.emplace(std::pair(std::string(one.consumer), exit), one.count).second));
-                if (one.consumer == tenant::ledger_others) others.erase(exit);
+                const int exit = static_cast<int>(one.exit);
+                exits_found[exit].add(one);
+                if (!one.tenant.empty()) tenants_found[{exit, std::string(one.tenant)}].add(one);
+                const std::tuple kind(exit, std::string(one.consumer), std::string(one.tenant));
+                if (!one.route.empty()) {
+                    Total told;
+                    told.add(one);
+                    EXPECT_EQ(told, full[kind]);
+                    full.erase(kind);
+                }
                 return true;
             });
         }
-        EXPECT_LE(records, LedgerLog::refused_records_max);
-        EXPECT_TRUE(others.empty());
-        EXPECT_EQ(found.size(), model.size());
-        for (const auto& [kind, count] : model) {
-            std::array<char, tenant::ledger_text_bytes_max> room;
-            EXPECT_EQ((found[{std::string(tenant::bounded_ledger_text(kind.first, room)), kind.second}]), count);
-        }
+        EXPECT_LE(records, LedgerLog::local_records_max);
+        EXPECT_TRUE(full.empty());
+        EXPECT_EQ(exits_found, by_exit);
+        if (by_tenant.size() <= LedgerLog::local_coarse_max) EXPECT_EQ(tenants_found, by_tenant);
     }
 }
 
-TEST(RefusalTally, TellsKindsApartByAllThatTheyAre) {
-    RefusalTally tally;
+TEST(LocalTally, TellsKindsApartByAllThatTheyAre) {
+    LocalTally tally;
     const LedgerLocal one = refusal("app");
     tally.add(one);
     tally.add(one);
@@ -162,8 +180,8 @@ TEST(RefusalTally, TellsKindsApartByAllThatTheyAre) {
     EXPECT_EQ(found, kinds + 2);
 }
 
-TEST(RefusalTally, ACountEndsAtItsBound) {
-    RefusalTally tally;
+TEST(LocalTally, ACountEndsAtItsBound) {
+    LocalTally tally;
     LedgerLocal many = refusal("app");
     many.count = UINT32_MAX - 1;
     for (int i = 0; i < 3; ++i) tally.add(many);
@@ -231,8 +249,8 @@ class LedgerLogOfLocals : public testing::Test {
 
 TEST_F(LedgerLogOfLocals, AHitIsInTheTicksWriteAndItsIdIsOfTheSameRow) {
     const uint64_t asked = log->append(LedgerIntent{.consumer = "c"});
-    EXPECT_TRUE(log->append(hit()));
-    EXPECT_TRUE(log->append(hit(0, "web")));
+    log->book(hit());
+    log->book(hit(0, "web"));
     const uint64_t last = log->append(LedgerIntent{.consumer = "c"});
     shard.tick();
     write_all();
@@ -246,39 +264,39 @@ TEST_F(LedgerLogOfLocals, AHitIsInTheTicksWriteAndItsIdIsOfTheSameRow) {
 }
 
 TEST_F(LedgerLogOfLocals, ThousandsOfRefusalsAreFewRecords) {
-    for (int i = 0; i < 100'000; ++i) log->count_refused(refusal(fmt::format("c-{}", i % 100)));
+    for (int i = 0; i < 100'000; ++i) log->book(refusal(fmt::format("c-{}", i % 100)));
     shard.tick();
     EXPECT_FALSE(shard.ring().in_flight(fd, Op::write)) << "not with the tick";
-    run_ms(LedgerLog::refused_first_ms + 20);
+    run_ms(LedgerLog::local_first_ms + 20);
     const auto found = locals();
-    EXPECT_EQ(found.size(), LedgerLog::refused_kinds_max + 1);
+    EXPECT_EQ(found.size(), LedgerLog::local_kinds_max + LedgerLog::local_coarse_max + 1);
     uint64_t all = 0;
     for (const LedgerLocal& one : found) all += one.count;
     EXPECT_EQ(all, 100'000u) << "none is lost";
     EXPECT_EQ(found.back().consumer, tenant::ledger_others);
-    EXPECT_EQ(found.back().count, 68'000u);
+    EXPECT_EQ(found.back().count, 52'000u);
 }
 
 /// The header's bound, second by second.
 TEST_F(LedgerLogOfLocals, WhereTheyGoOnRecordsComeMoreAndMoreSeldom) {
     std::vector<uint64_t> times;
     for (uint64_t ms = 0; ms < 100'000; ms += 10) {
-        log->count_refused(refusal("app"));
+        log->book(refusal("app"));
         const size_t before = locals().size();
         run_ms(10);
         if (locals().size() > before) times.push_back((ms + 500) / 1'000);
     }
     EXPECT_EQ(times, (std::vector<uint64_t>{1, 3, 7, 15, 31, 47, 63, 79, 95}));
-    run_ms(LedgerLog::refused_last_ms * 2 + 100);
+    run_ms(LedgerLog::local_last_ms * 2 + 100);
     const size_t before = locals().size();
-    log->count_refused(refusal("app"));
-    run_ms(LedgerLog::refused_first_ms + 20);
+    log->book(refusal("app"));
+    run_ms(LedgerLog::local_first_ms + 20);
     EXPECT_EQ(locals().size(), before + 1) << "after a silence it is soon again";
 }
 
 TEST_F(LedgerLogOfLocals, AtTheEndWhatWasCountedIsWritten) {
-    log->count_refused(refusal("app"));
-    log->count_refused(refusal("app"));
+    log->book(refusal("app"));
+    log->book(refusal("app"));
     for (int i = 0; i < 10 && !log->finish(); ++i) {
         shard.tick();
         write_all();
@@ -294,13 +312,9 @@ TEST_F(LedgerLogOfLocals, WhileTheDiskTakesNothingRefusalsWaitAndHitsLeaveRoomFo
     shard.ring().complete(fd, Op::write, -ENOSPC);
     shard.tick();
     ASSERT_TRUE(log->failing());
-    for (int i = 0; i < 1'000; ++i) log->count_refused(refusal("app"));
-    uint64_t hits = 0;
-    while (log->append(hit())) {
-        hits += 1;
-        ASSERT_LT(hits, LedgerLog::memory_bytes) << "without an end";
-    }
-    EXPECT_GT(hits, 100u);
+    for (int i = 0; i < 1'000; ++i) log->book(refusal("app"));
+    constexpr uint32_t hits = 5'000;
+    for (uint32_t i = 0; i < hits; ++i) log->book(hit());
     uint64_t intents = 0;
     while (log->append(LedgerIntent{.consumer = "c"}) != 0) {
         intents += 1;
@@ -312,10 +326,59 @@ TEST_F(LedgerLogOfLocals, WhileTheDiskTakesNothingRefusalsWaitAndHitsLeaveRoomFo
         write_all();
     }
     EXPECT_FALSE(log->failing());
-    run_ms(LedgerLog::refused_last_ms + 100);
+    run_ms(LedgerLog::local_last_ms + 100);
     const auto found = locals();
-    ASSERT_EQ(found.size(), hits + 1);
-    EXPECT_EQ(found.back().count, 1'000u);
+    std::map<LedgerLocalExit, uint64_t> counts;
+    for (const LedgerLocal& one : found) counts[one.exit] += one.count;
+    EXPECT_EQ(counts[LedgerLocalExit::cache_exact], hits) << "those that had no room are summed";
+    EXPECT_EQ(counts[LedgerLocalExit::refused_limit], 1'000u);
+}
+
+/// A write that stands still for a while, and hits in each tick: what attempts have taken is not lost for them.
+TEST_F(LedgerLogOfLocals, HitsLeaveRoomForSettlementsAlsoWhileNothingFails) {
+    channel.hits_alone_max = 1'000'000;
+    for (int tick = 0; tick < 100; ++tick) {
+        log->book(hit());
+        shard.tick();  // another batch is the kernel's
+    }
+    ASSERT_FALSE(log->failing());
+    EXPECT_TRUE(log->append(LedgerSettlement{.id = 1}));
+    write_all();
+    run_ms(LedgerLog::local_first_ms + 100);
+    uint64_t all = 0;
+    for (const LedgerLocal& one : locals()) all += one.count;
+    EXPECT_EQ(all, 100u);
+}
+
+TEST_F(LedgerLogOfLocals, HitsBeyondSoManyInASecondAreSummed) {
+    channel.hits_alone_max = 10;
+    for (int i = 0; i < 1'000; ++i) log->book(hit());
+    run_ms(LedgerLog::local_first_ms + 100);
+    const auto found = locals();
+    ASSERT_EQ(found.size(), 11u);
+    EXPECT_EQ(found.back().count, 990u);
+    EXPECT_EQ(found.back().input_tokens, 990u * 100);
+    EXPECT_EQ(found.back().output_tokens, 990u * 20);
+    EXPECT_EQ(found.back().saved, 990 * 9'000'000'000'001);
+    for (int i = 0; i < 10; ++i) log->book(hit());
+    run_ms(20);
+    EXPECT_EQ(locals().size(), 21u) << "another second";
+}
+
+TEST_F(LedgerLogOfLocals, WhatASumHasAtTheEndOfAFailingDiskIsToldAsLost) {
+    (void)log->append(LedgerIntent{.consumer = "c"});
+    shard.tick();
+    shard.ring().complete(fd, Op::write, -ENOSPC);
+    shard.tick();
+    ASSERT_TRUE(log->failing());
+    while (log->append(LedgerIntent{.consumer = "c"}) != 0) {
+    }
+    const uint64_t before = channel.unwritten;
+    log->book(refusal("app"));
+    EXPECT_FALSE(log->finish());
+    EXPECT_GT(channel.unwritten, before);
+    write_all();
+    EXPECT_TRUE(log->finish());
 }
 
 // the sums

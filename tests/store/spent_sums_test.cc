@@ -187,8 +187,10 @@ TEST_F(SpentSumsTest, DaysThatNoPeriodNeedsGo) {
     at(1, some_day);
     at(2, some_day + SpentSums::days_max);
     EXPECT_EQ(tokens(LimitScope::route, "ai", 0, some_day + 100), 2u);
-    at(3, some_day + SpentSums::days_max + 1);
+    at(3, some_day + 3'650);  // a clock alone takes nothing away
     EXPECT_EQ(tokens(LimitScope::route, "ai", 0, some_day + 100), 2u);
+    ASSERT_TRUE(table->forget_spent(some_day + SpentSums::days_max + 1));
+    EXPECT_EQ(tokens(LimitScope::route, "ai", 0, some_day + 100), 1u);
     EXPECT_EQ(tokens(LimitScope::route, "ai", some_day, some_day), 0u);
 }
 

@@ -483,6 +483,26 @@ TEST(SeveralWindows, AReloadFindsEachByItsLength) {
     EXPECT_GE(used(*by(10, second_ms, now_ms), second_ms, now_ms), 5u);
 }
 
+/// A stream of the first configuration keeps its window alive, which knows nothing of what the second one's counts.
+TEST(SeveralWindows, AWindowThatWasOutOfForceKnowsWhatCameSince) {
+    LimitTable table;
+    const auto by = [&](uint64_t limit, uint64_t ms, uint64_t now_ms) {
+        return table.window("consumer:a:requests", WindowTerms::of(limit, ms), now_ms);
+    };
+    table.begin_build();
+    const auto day = by(1'000, 24 * hour_ms, 0);
+    ASSERT_TRUE(day->take(WindowTerms::of(1'000, 24 * hour_ms), 0, 300));
+    table.begin_build();
+    auto hour = by(5'000, hour_ms, 1'000);
+    ASSERT_TRUE(hour->take(WindowTerms::of(5'000, hour_ms), 2'000, 700));
+    table.begin_build();
+    const auto again = by(1'000, 24 * hour_ms, 3'000);
+    EXPECT_EQ(again, day);
+    EXPECT_EQ(again->used(WindowTerms::of(1'000, 24 * hour_ms), 3'000), 1'000u);
+    table.begin_build();  // of the hour, which is out of force now, the next one takes nothing
+    EXPECT_EQ(by(9'000, hour_ms / 2, 10'000'000)->used(WindowTerms::of(9'000, hour_ms / 2), 10'000'000), 0u);
+}
+
 /// However the lengths are to each other: a window that takes another's place never lets in more than its limit in a
 /// span that began before.
 TEST(SeveralWindows, BruteForce_WhatIsInheritedIsNeverTooLittle) {

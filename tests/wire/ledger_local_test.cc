@@ -78,7 +78,7 @@ class LedgerLocal : public WireTest {
         conf.set("consumer.tester.team", "testers").set("consumer.tester.tenant", "acme");
         conf.set("consumer.tester.project", "p1");
         conf.set("price.gpt-4o.input_per_1m", "1000").set("price.gpt-4o.output_per_1m", "10000");
-        conf.set("cache.exact.enabled", "on");
+        conf.set("cache.exact.enabled", "on").set("token_accounting.log.hits_per_second", "1000000");
     }
     /// Once the number of this name behind `of` is `count`.
     std::string page(const char* of, const char* name, long count, const std::string& rest = "/tester") {
@@ -304,7 +304,8 @@ class KilledAmidHits : public testing::Test {
         conf_.use_upstream(mock_.port());
         conf_.set("provider.mock.models", "").set("loop.shards", "2").set("cache.exact.enabled", "on");
         conf_.set("token_accounting.enabled", "on").set("state.directory", state_.path());
-        conf_.set("token_accounting.log.segment_size", "64KiB").set("log.access.path", "off");
+        conf_.set("token_accounting.log.segment_size", "64KiB").set("token_accounting.log.hits_per_second", "1000000");
+        conf_.set("log.access.path", "off");
     }
     void ask_on(uint16_t port) {
         std::string hit;  // answered, and not known to be in the file

@@ -142,6 +142,8 @@ class Catalogue {
     /// does.
     [[nodiscard]] std::vector<ListedModel> models() const;
     /// The same whoever is drained.
+    /// Has the conf this very name? Not one of a pattern, nor one that a provider without a list may have.
+    [[nodiscard]] bool is_named(std::string_view model) const noexcept { return exact_.contains(model); }
     [[nodiscard]] size_t model_count() const noexcept { return listed_.size(); }
 
     /// Of every set.

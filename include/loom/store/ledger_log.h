@@ -11,12 +11,14 @@
 // again; a segment that fails for another reason than a full disk, or whose sync has failed, is followed by a new one.
 // A disk that does not say anything for a second counts as one that fails, until it does.
 //
-// Who is answered from the cache has one record, and waits for nothing. Who is refused must not be able to fill the
-// disk: refusals of a kind (whose, route, model, reason, status) are one record with their count, written a second
-// after the first of them, the next 2, 4, 8 and then 16 seconds after theirs, until there were none for 16 seconds. A
-// shard tells refused_kinds_max kinds apart between two writes, and what has no room there is counted by its reason
-// alone, as consumer ledger_others. So whatever is refused, a shard writes refused_records_max records of it at a time,
-// five times in 31 seconds and then once in 16; in the long run, whoever pauses in between, not more than once in 7.
+// What no provider is asked for must not be able to fill the disk, nor take the room of what one was asked for. An
+// answer from the cache has a record of its own as long as a shard has no more than LedgerChannel::hits_alone_max of
+// them in a second, and half of the room is free. Others, and all who are refused, are summed by kind (whose, route,
+// model, how it ended, status): a record each, written a second after the first of them, the next 2, 4, 8 and then 16
+// seconds after theirs, until there were none for 16 seconds. A shard tells local_kinds_max kinds apart between two
+// writes; what has no room there is summed as src/store/local_tally.h says. So whatever is asked for, a shard writes
+// local_records_max such records at a time, five times in 31 seconds and then once in 16; in the long run, whoever
+// pauses in between, not more than once in 7. A killed process loses what it has summed since.
 //
 // Where the directory is encrypted, records are sealed in place when their place in the file is known, just before they
 // are written (src/store/segment_cipher.h).
@@ -35,7 +37,7 @@
 
 namespace loom::store {
 
-class RefusalTally;
+class LocalTally;
 class SegmentCipher;
 
 /// A file of the ledger. Made, synced, folded and closed by the service; written by one shard.
@@ -55,6 +57,7 @@ struct LedgerChannel {
     uint32_t epoch = 0;
     uint32_t shard = 0;
     uint64_t segment_bytes = 0;                  // another is begun beyond them
+    uint32_t hits_alone_max = 64;                // a second; see above
     LedgerSegment* first = nullptr;              // set before the shard starts
     std::atomic<LedgerSegment*> spare{nullptr};  // the next one, put here by the service and taken by the shard
     std::atomic<int> fault{0};                   // why it does not write, an errno; 0: it does
@@ -76,13 +79,14 @@ class LedgerLog final : io::Runnable {
     static constexpr size_t batch_bytes = 64 * 1024;
     static constexpr uint64_t retry_ms = 1'000;
     static constexpr uint64_t write_ms_max = 1'000;  // a write that takes longer has failed, as far as waiters see it
-    static constexpr size_t refused_kinds_max = 32;
-    static constexpr size_t refused_records_max =
-        refused_kinds_max + tenant::ledger_local_exit_count - tenant::ledger_first_refusal;
-    static constexpr uint64_t refused_first_ms = 1'000;
-    static constexpr uint64_t refused_last_ms = 16'000;
-    static constexpr uint64_t refused_bytes = 40 * 1024;
-    static constexpr uint64_t memory_bytes = batch_count * batch_bytes + refused_bytes;
+    static constexpr size_t local_kinds_max = 32;
+    static constexpr size_t local_coarse_max = 16;  // without route and model, and by tenant
+    static constexpr size_t local_records_max =
+        local_kinds_max + 2 * local_coarse_max + tenant::ledger_local_exit_count;
+    static constexpr uint64_t local_first_ms = 1'000;
+    static constexpr uint64_t local_last_ms = 16'000;
+    static constexpr uint64_t local_bytes = 80 * 1024;
+    static constexpr uint64_t memory_bytes = batch_count * batch_bytes + local_bytes;
 
     /// On the shard's thread. The channel outlives it.
     LedgerLog(io::Shard& shard, LedgerChannel& channel);
@@ -95,11 +99,9 @@ class LedgerLog final : io::Runnable {
     [[nodiscard]] uint64_t append(tenant::LedgerIntent intent) noexcept;
     /// False where there is no room.
     [[nodiscard]] bool append(const tenant::LedgerSettlement& settlement) noexcept;
-    /// Of an answer from the cache, likewise with its id. While the disk takes nothing it has half of the room: the
-    /// other half is for what was asked of providers.
-    [[nodiscard]] bool append(tenant::LedgerLocal local) noexcept;
-    /// One more request that was refused; its record comes later (see above), at the latest in finish().
-    void count_refused(const tenant::LedgerLocal& refused) noexcept;
+    /// An answer from the cache, or a refusal: its record comes with the tick, or later with others of its kind (see
+    /// above), at the latest in finish().
+    void book(const tenant::LedgerLocal& local) noexcept;
 
     /// Calls `waiter` once all that was appended so far is in the file, or will not get there soon: then it is
     /// failing(). False: no need to wait.
@@ -135,22 +137,25 @@ class LedgerLog final : io::Runnable {
         LedgerLog& log;
     };
 
-    struct Refused final : io::Timer {
-        explicit Refused(LedgerLog& l) noexcept : Timer(&LedgerLog::on_refused_due), log(l) {}
+    struct Summed final : io::Timer {
+        explicit Summed(LedgerLog& l) noexcept : Timer(&LedgerLog::on_summed_due), log(l) {}
         LedgerLog& log;
     };
 
     static void on_last(io::Runnable& work) noexcept;
-    static void on_refused_due(io::Timer& timer) noexcept;
-    void write_refused() noexcept;
+    static void on_summed_due(io::Timer& timer) noexcept;
+    void write_summed() noexcept;
     static void on_written(io::Completion& completion, io::Cqe cqe) noexcept;
     static void on_retry(io::Timer& timer) noexcept;
     static void on_late(io::Timer& timer) noexcept;
     [[nodiscard]] Batch& batch(size_t index) noexcept { return batches_[(first_ + index) % batch_count]; }
     [[nodiscard]] Batch* room() noexcept;
+    [[nodiscard]] bool may_stand_alone() noexcept;
+    [[nodiscard]] bool append(tenant::LedgerLocal local) noexcept;
     template <class Record>
     void put(Batch& batch, const Record& record) noexcept;
     void unseal_waiting() noexcept;
+    void lose_summed() noexcept;
     void note_appended(Batch& batch, size_t bytes) noexcept;
     void write_waiting() noexcept;
     void write_rest(Batch& batch) noexcept;
@@ -183,10 +188,12 @@ class LedgerLog final : io::Runnable {
     bool finishing_ = false;
     Retry retry_{*this};
     Late late_{*this};
-    Refused refused_{*this};
-    uint64_t refused_wait_ms_ = refused_first_ms;
-    uint64_t refused_written_ms_ = 0;
-    std::unique_ptr<RefusalTally> refusals_;
+    Summed summed_{*this};
+    uint64_t summed_wait_ms_ = local_first_ms;
+    uint64_t summed_written_ms_ = 0;
+    std::unique_ptr<LocalTally> tally_;
+    uint64_t hits_second_ = 0;  // of the shard's clock
+    uint32_t hits_alone_ = 0;   // in that second
     List<Waiter, WaiterTag> waiters_;
 };
 

@@ -28,6 +28,7 @@ class UsageStore {
         VaultPtr vault;         // the directory's; null: it is not encrypted
         uint32_t shard_count = 1;
         uint64_t segment_bytes = uint64_t{64} << 20;
+        uint32_t hits_alone_max = 64;  // LedgerChannel
         uint64_t sync_interval_ms = 1'000;
         uint64_t fold_interval_ms = 200;
         uint64_t recovery_interval_ms = 10'000;      // what could not be recovered is tried again, and told

@@ -192,6 +192,8 @@ struct LockoutTerms;
 /// that names it. Of the thread that builds configurations.
 class LimitTable {
   public:
+    /// Another configuration asks from now on.
+    void begin_build() noexcept { build_ += 1; }
     /// identity  what makes it the same thing: "consumer:mobile-app:requests". It may have several windows, each of a
     /// length of its own, by which it is known. One of a length that was not there before has what counted in the
     /// shortest that was no shorter, else in the longest: never less than these know of.
@@ -215,6 +217,7 @@ class LimitTable {
     struct KnownWindow {
         std::weak_ptr<RateWindow> window;
         WindowTerms terms;
+        uint64_t build = 0;  // the last configuration that asked for it
     };
     template <class Row>
     using Rows = std::unordered_map<std::string, Row, StringHash, std::equal_to<>>;
@@ -224,6 +227,7 @@ class LimitTable {
     std::weak_ptr<AddressLimits> addresses_;
     BudgetTable budgets_;
     bool shares_ = false;
+    uint64_t build_ = 1;
     std::weak_ptr<AddressLimits> bearers_;
     std::weak_ptr<Lockout> lockout_;
 };

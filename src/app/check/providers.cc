@@ -322,6 +322,9 @@ void check_consumers(Report& report) {
         const auto team = fmt::format("consumer.{}.team", name);
         if (config.text(team).size() > tenant_bytes_max)
             report.error(team, fmt::format("is longer than {} bytes", tenant_bytes_max));
+        const auto project = fmt::format("consumer.{}.project", name);
+        if (config.text(project).size() > tenant_bytes_max)
+            report.error(project, fmt::format("is longer than {} bytes", tenant_bytes_max));
         check_routes_of(report, name);
     }
 }

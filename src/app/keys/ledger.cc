@@ -103,6 +103,14 @@ constexpr KeyRow rows[] = {
      .meaning = "another file is begun beyond it, for each shard",
      .change = KeyChange::restart,
      .range = "64KiB..1GiB"},
+    {.pattern = "token_accounting.log.hits_per_second",
+     .type = integer,
+     .default_text = "64",
+     .meaning = "answers from the cache that a shard gives a record of their own; those beyond are summed by whose, "
+                "route, model and layer, one record each 1 to 16 seconds, as refusals always are (a killed process "
+                "loses the sum since). 0: all are",
+     .change = KeyChange::restart,
+     .range = "0..1000000"},
     {.pattern = "token_accounting.log.max_age",
      .type = duration,
      .default_text = "30d",

@@ -367,6 +367,7 @@ void fill_ledger(const Config& config, ServerOptions& options) {
     options.ledger = {.directory = in_memory ? std::string() : config.text("state.directory"),
                       .shard_count = options.shard_count,
                       .segment_bytes = config.bytes("token_accounting.log.segment_size"),
+                      .hits_alone_max = static_cast<uint32_t>(config.integer("token_accounting.log.hits_per_second")),
                       .sync_interval_ms = ms(config, "token_accounting.sync"),
                       .keep_s = ms(config, "token_accounting.log.max_age") / 1000,
                       .keep_days = static_cast<uint64_t>(config.integer("token_accounting.retention.days")),

@@ -283,6 +283,7 @@ class Builder {
 
 void fill_rate_limits(const Config& config, proxy::Plan& plan, tenant::LimitTable& table,
                       std::span<const tenant::MadeConsumer> made) {
+    table.begin_build();
     plan.rate_limits = Builder(config, table, made).build(plan);
 }
 
