@@ -72,6 +72,8 @@ TEST(CheckBudget, WhatCanDoNothingIsTold) {
                    "token_accounting.route.plain.daily_limit = 5\n")
                   .find("token_accounting.route.plain: counts nothing: route.plain.ai_gateway is off"),
               std::string::npos);
+    EXPECT_NE(more("token_accounting.model.a/m.daily_limit = 5\n").find("limits nobody: who asks for it asks for 'm'"),
+              std::string::npos);
     EXPECT_NE(more("token_accounting.limit.nobody.daily_limit = 5\n").find("there is no such consumer"),
               std::string::npos);
     EXPECT_NE(more("token_accounting.team.nobody.daily_limit = 5\n").find("no consumer is in this team"),

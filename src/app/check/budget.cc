@@ -1,4 +1,5 @@
 // Checks of what may be spent by the calendar.
+#include <algorithm>
 #include <array>
 #include <set>
 #include <utility>
@@ -92,6 +93,26 @@ void check_plain_routes(Report& report) {
                 fmt::format("counts nothing: route.{}.ai_gateway is off, and what it relays has no tokens", route));
 }
 
+/// A provider in front of a model's name is left off before budgets are looked for.
+void check_models(Report& report) {
+    const Config& config = report.config;
+    const std::set<std::string> providers = names_of(config, "provider");
+    for (const std::string& model : config.names("token_accounting.model")) {
+        const size_t mark = model.find_first_of("/:");
+        if (mark == model.npos || !providers.contains(model.substr(0, mark))) continue;
+        const auto lists_it = [&](const std::string& provider) {
+            const auto models = config.list(fmt::format("provider.{}.models", provider));
+            return std::ranges::find(models, model) != models.end();
+        };
+        if (std::ranges::any_of(providers, lists_it)) continue;
+        report.add(config.place_of_name("token_accounting.model", model), false,
+                   fmt::format("token_accounting.model.{}", model),
+                   fmt::format("limits nobody: who asks for it asks for '{}' at provider '{}'; say "
+                               "token_accounting.model.{}",
+                               model.substr(mark + 1), model.substr(0, mark), model.substr(mark + 1)));
+    }
+}
+
 /// Whom only tokens name has no budget of its tier: there may be any number of them.
 void check_tiers_of_tokens(Report& report) {
     const Config& config = report.config;
@@ -125,6 +146,7 @@ void check_budgets(Report& report) {
                        "no consumer is of this tenant; set consumer.NAME.tenant = {}");
     any |= check_named(report, "route", names_of(config, "route"), "there is no such route; add route.{}.path = …");
     any |= check_named(report, "model", names_of(config, "token_accounting.model"), "");
+    check_models(report);
     check_tiers_of_tokens(report);
     check_plain_routes(report);
     if (config.has("token_accounting.on_store_lost") && config.text("token_accounting.store.type") != "redis")

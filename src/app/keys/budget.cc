@@ -94,7 +94,9 @@ constexpr KeyRow rows[] = {
     alert("token_accounting.route.<name>.alert"),
     tokens("token_accounting.model.<model>.daily_limit",
            "tokens in a day of all clients for this model, as they name it: whichever model answers in its place, by "
-           "an alias, an experiment, a rule or model_fallback, what it takes is this one's"),
+           "an alias, an experiment, a rule or model_fallback, what it takes is this one's. Sessions of transcription, "
+           "which "
+           "name their model later, are on no model's budget"),
     tokens("token_accounting.model.<model>.weekly_limit", "the same in a week"),
     tokens("token_accounting.model.<model>.monthly_limit", "the same in a month"),
     money("token_accounting.model.<model>.budget.daily", "what all clients may spend for this model in a day"),

@@ -36,7 +36,8 @@ constexpr const char* concurrent_of_address = "requests under way at once, of ea
 constexpr const char* requests_of_tier =
     "requests of each consumer of this tier, in place of rate_limit.request_rate.limit. 0: no limit";
 constexpr const char* tokens_of_tier =
-    "tokens of each consumer of this tier, in place of rate_limit.token_rate.limit. 0: no limit";
+    "tokens of each consumer of this tier, in place of rate_limit.token_rate.limit. 0: no limit. Of whom tokens alone "
+    "name, 16384 are counted at once, each in windows of all lengths that any tier has (0.3 KiB each)";
 constexpr const char* burst_of_tier = "requests of each consumer of this tier that may come at once";
 constexpr const char* concurrent_of_tier = "requests under way at once, of each consumer of this tier. 0: any number";
 constexpr const char* requests_of_consumer = "requests of this consumer, in place of its tier's. 0: no limit";
