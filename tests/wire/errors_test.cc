@@ -76,7 +76,7 @@ TEST_F(Errors, AnUnknownModelNamesTheNearest) {
 /// However many are nearer that it may not use.
 TEST_F(Errors, AnUnknownModelNamesTheNearestThatItsClientMayUse) {
     conf.set("provider.mock.models", "gpt-4, gpt-4o, gpt-4.1, gpt-4t, gpt-5")
-        .set("consumer.tester.models", "gpt-5, gpt-4t");
+        .set("consumer.tester.models", "gpt-4p*, gpt-5, gpt-4t");
     start(answer_always(answer(chat_answer)));
     const Message response = ask(chat_request(R"({"model":"gpt-4p","messages":[]})"));
     expect_error(response, 404, "model_not_found");
