@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "schemes.h"
 #include "window.h"
 
 namespace loom::guard {
@@ -29,7 +30,6 @@ static_assert(std::ranges::is_sorted(acting_elements));
 constexpr std::string_view code_elements[] = {"script", "style"};
 constexpr std::string_view code_attributes[] = {"formaction", "srcdoc", "style"};
 constexpr std::string_view word_attributes[] = {"alt", "title"};  // read by people alone
-constexpr std::string_view code_schemes[] = {"javascript", "livescript", "vbscript"};
 constexpr std::string_view picture_types[] = {"avif", "bmp", "gif", "jpeg", "jpg", "png", "webp", "x-icon"};
 
 /// A word in small letters; one that is longer than any that is looked for is none of them.
@@ -131,7 +131,7 @@ class SchemeReader {
 bool is_code(std::string_view address) noexcept {
     SchemeReader reader(address);
     const std::string_view scheme = reader.word(":");
-    if (is_one_of(scheme, code_schemes)) return true;
+    if (is_code_scheme(scheme)) return true;
     if (scheme != "data") return false;
     return reader.word("/") != "image" || !is_one_of(reader.word(";,"), picture_types);
 }

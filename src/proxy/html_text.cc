@@ -29,6 +29,9 @@ Unit unit_of(std::string_view raw) noexcept {
     return {static_cast<char>(code < 0x80 ? code : 0x80), std::min(raw.size(), escape_bytes)};
 }
 
+/// They are looked through twice, so that a text of many signs of one kind and none of the other costs no more.
+constexpr size_t look_bytes = 256;
+
 constexpr bool is_blank(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /// Can one stand in it? What has neither sign needs no look.
@@ -57,7 +60,8 @@ void HtmlText::take(std::string_view piece, bool ends, ByteBuffer& out) {
             break;
         }
         const bool passes = form_ == Form::text && !strip_.holds();
-        std::string_view plain = passes ? piece.substr(0, piece.find('<')) : std::string_view();
+        std::string_view plain = passes ? piece.substr(0, look_bytes) : std::string_view();
+        plain = plain.substr(0, plain.find('<'));
         plain = plain.substr(0, plain.find('\\'));
         if (!plain.empty()) {
             strip_.pass(plain, out);

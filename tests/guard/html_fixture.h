@@ -15,7 +15,7 @@ namespace loom::guard::test {
 /// The pieces end at the cuts.
 inline std::string stripped(HtmlMode mode, std::string_view text, const std::vector<size_t>& cuts = {},
                             bool placeholders = false, uint32_t* count = nullptr) {
-    BlockPool pool;
+    static BlockPool pool;
     ByteBuffer out(pool);
     HtmlStrip strip(mode, pool);
     if (placeholders) strip.expect_placeholders();
