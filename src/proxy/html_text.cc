@@ -123,15 +123,10 @@ bool HtmlDocument::turn() {
     return !done_;
 }
 
-/// A string of an object whose members are somebody's own has quotes of the reader's around it.
 void HtmlDocument::read_run(const llm::TextWindow& window, uint32_t run) {
     const llm::TextRun& of = window.runs[run];
-    if (of.kind == llm::TextRun::Kind::sign) {
-        end_text();
-        is_text_ = window.text()[window.end_of(run) - 1] != '"' && window.text()[window.end_of(run) - 1] != ':';
-        return;
-    }
-    if (!is_text_ || of.holds_json || is_left_out(of.from)) return;
+    if (of.kind == llm::TextRun::Kind::sign) return end_text();
+    if (of.is_given || of.holds_json || is_left_out(of.from)) return;
     if (!text_) begin_text(of.from);
     const uint32_t end = window.from_end(run, window.end_of(run));
     if (end <= read_) return;  // of an escape that stands for several characters

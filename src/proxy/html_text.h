@@ -39,8 +39,7 @@ class HtmlText {
     Form form_;
 };
 
-/// A document, in turns: every text that llm::TextReader reads in it, but what tools are given and give, and other
-/// objects whose members are somebody's own.
+/// A document, in turns: every text that llm::TextReader reads in it, but names of members and what tools are given.
 class HtmlDocument {
   public:
     static constexpr size_t turn_bytes = 64 * 1024;
@@ -78,7 +77,6 @@ class HtmlDocument {
     const std::string_view document_;
     std::span<const llm::Range> left_out_;
     bool done_ = false;
-    bool is_text_ = false;  // the string at hand is one that is looked at
     llm::TextReader reader_;
     ByteBuffer bytes_, runs_;
     llm::TextWindow window_;

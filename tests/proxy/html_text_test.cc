@@ -89,6 +89,7 @@ TEST(HtmlText, WhatToolsAreGivenStays) {
         const std::string_view document :
         {R"({"choices":[{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{\"html\":\"<b>x</b>\"}"}}]}}]})",
          R"({"content":[{"type":"tool_use","id":"t","name":"f","input":{"html":"<b>x</b>","<i>":["<p>"]}}]})",
+         R"({"response":{"output":[{"type":"function_call","arguments":"{\"a\":\"<b>\"}"}],"metadata":{"<i>":"x"}}})",
          R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"html":"<b>x</b>"}}}]}}]})"})
         EXPECT_EQ(guarded.document(document), document);
     EXPECT_EQ(
@@ -141,7 +142,7 @@ TEST(HtmlText, EventsWithoutAnyPassAsTheyCame) {
         Guarded guarded({});
         guarded.html = mode;
         for (const Form& form : forms()) {
-            const std::string events = streamed(form, "a < b \\u003c3 \\\"x\\\" 1<2 \\ud83d\\ude00", {3, 6, 12});
+            const std::string events = streamed(form, "a < b \\u003c3 \\\"x\\\" 1<2 \\ud83d\\ude00", {2, 6, 13});
             EXPECT_EQ(guarded.stream(form.protocol, events).events, events) << form.name;
         }
     }
