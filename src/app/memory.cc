@@ -60,7 +60,7 @@ proxy::MemoryShape shape_of(const ServerOptions& server, const proxy::Plan& plan
     shape.queue_max = plan.queue.max;
     shape.limits_clients = plan.rate_limits != nullptr;
     shape.guards = plan.guard != nullptr;
-    shape.guards_answers = plan.guard != nullptr && plan.guard->tells_answers();
+    shape.guards_answers = plan.guard != nullptr && (plan.guard->tells_answers() || plan.guard->strips_html);
     shape.compares_texts = plan.cache != nullptr && plan.cache->semantic != nullptr;
     shape.vector_bytes = vector_bytes_max(server, plan);
     shape.keeps_ledger = server.ledger.has_value();

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "loom/guard/link_scan.h"
+#include "schemes.h"
 #include "window.h"
 
 namespace loom::guard {
@@ -74,7 +75,7 @@ bool UrlReader::put_scheme(unsigned char c) noexcept {
     }
     if (c != ':') return false;
     const std::string_view scheme(scheme_.data(), scheme_size_);
-    suspicious_ = is_one_of(scheme, {"javascript", "vbscript", "data", "file"});
+    suspicious_ = is_code_scheme(scheme) || is_one_of(scheme, {"data", "file"});
     stage_ = suspicious_ ? Stage::opaque : Stage::slashes;
     return suspicious_ || is_one_of(scheme, {"http", "https", "ftp", "ws", "wss"});
 }

@@ -20,8 +20,9 @@ constexpr int hex_value(char c) noexcept {
 
 }  // namespace
 
-void StringText::begin(bool holds_json) noexcept {
+void StringText::begin(bool holds_json, bool is_given) noexcept {
     holds_json_ = holds_json;
+    is_given_ = is_given;
     nests_[0] = {.form = Nest::Form::json, .in_string = true};
     nests_[1] = {};
 }
@@ -207,7 +208,8 @@ void StringText::emit(TextWindow& window, char c, Origin origin, Kind kind, uint
                                            .kind = kind,
                                            .depth = static_cast<uint8_t>(nest),
                                            .border = std::exchange(pending_, Border::none),
-                                           .holds_json = holds_json_};
+                                           .holds_json = holds_json_,
+                                           .is_given = is_given_};
     window.bytes[window.size++] = c;
 }
 

@@ -337,6 +337,7 @@ void TextReader::open(char bracket) noexcept {
                          .addresses = addresses,
                          .of_tools = of_tools,
                          .conceals = conceals,
+                         .is_given = outer.is_given || outer.gives,
                          .element = 1};
 }
 
@@ -362,6 +363,7 @@ void TextReader::begin_name(TextWindow& window) noexcept {
     if (depth_ == 1) level.of_tools = is(use_of_tools);
     if (level.of_tools && depth_ == tool_depth) level.conceals = is(use_conceals);
     level.is_text = is(use_is_text);
+    level.gives = is(use_is_json);
     level.is_json = false;  // of the name itself
     if (!level.is_free) {
         level.is_json = is(use_is_json);
@@ -443,9 +445,10 @@ Border TextReader::border_of_value() noexcept {
 /// at_ is behind the quote. Names have their sign before them.
 void TextReader::begin_string(TextWindow& window) noexcept {
     mode_ = Mode::string;
-    string_.begin(levels_[depth_].is_json);
-    if (!string_end_.empty()) return;  // a name
     const Level& level = levels_[depth_];
+    const bool is_name = !string_end_.empty();
+    string_.begin(level.is_json, is_name || level.gives || level.is_given);
+    if (is_name) return;
     const Border border = border_of_value();
     if (border == Border::part && parts_ != Parts::apart) {
         if (parts_ == Parts::with_blank)

@@ -68,6 +68,9 @@ class GuardText {
             const uint64_t n = sum([=](const ShardMetrics& s) { return s.leak_count(kind); });
             if (n > 0) out_.sample({{"kind", std::string(leak_kind_name(kind))}}, n);
         }
+        out_.family("loom_ai_html_detected_total", "counter",
+                    "Tags, comments and attributes found in answers (security.strip_html), taken out or not.");
+        if (const uint64_t n = sum([](const ShardMetrics& s) { return s.html_count(); }); n > 0) out_.sample({}, n);
     }
 
     void write_blocked() {

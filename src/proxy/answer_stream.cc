@@ -32,20 +32,22 @@ bool is_plain(std::string_view event) noexcept {
 }  // namespace
 
 AnswerStream::AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                           guard::MaskTable& values, bool expects_json, const guard::SystemText* system)
+                           guard::MaskTable& values, bool expects_json, const guard::SystemText* system,
+                           guard::HtmlMode html)
     : blocks_(blocks),
-      finds_(plan, values, expects_json, system),
+      finds_(plan, values, expects_json, system, html),
       texts_(scratch, protocol),
       made_(blocks),
       joined_(blocks),
       rest_(blocks),
+      stripped_(blocks),
       scratch_(blocks, 256) {}
 
 AnswerStream::~AnswerStream() = default;
 
 /// May it change what the client gets?
 bool AnswerStream::acts() const noexcept {
-    return !finds_.plan.dry_run && (finds_.restores || finds_.plan.acts_on_answers());
+    return !finds_.plan.dry_run && (finds_.restores || finds_.strips_html() || finds_.plan.acts_on_answers());
 }
 
 bool AnswerStream::parse(std::string_view event, http::SseEvent& parsed) {
@@ -65,7 +67,7 @@ EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out)
         out.append(":\n\n");  // a sign of life, without what it says
         return Step::changed;
     }
-    const std::string_view data = parsed.data;
+    std::string_view data = parsed.data;
     changes_.clear();
     made_.clear();
     scratch_.release();
@@ -84,7 +86,8 @@ EventGuard::Step AnswerStream::on_event(std::string_view event, ByteBuffer& out)
     ByteBuffer changed(blocks_);
     if (!take_rest(data, changed)) return acts ? Step::refused : Step::as_it_came;
     if (!acts) return Step::as_it_came;
-    if (plain && changed.empty() && changes_.empty() && out.size() == out_before) return Step::as_it_came;
+    const bool is_whole = changed.empty() && changes_.empty() && stripped_.empty();
+    if (plain && is_whole && out.size() == out_before) return Step::as_it_came;
     ByteBuffer gathered(blocks_);
     if (changed.empty()) {
         size_t at = 0;
@@ -158,12 +161,15 @@ Hash128 AnswerStream::rest_of(std::string_view data) {
 }
 
 /// What stands in the event beside its texts. changed: the data with all that changes, where something there does.
-bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
+bool AnswerStream::take_rest(std::string_view& data, ByteBuffer& changed) {
+    stripped_.clear();
     const Hash128 rest = rest_of(data);
     if (data == "[DONE]" || (clean_rest_ && *clean_rest_ == rest)) return true;
+    const uint32_t html_count = finds_.strips_html() ? strip_rest(data) : 0;
     RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
     guard.leave_out(left_out_);
     if (finds_.expects_json) guard.expect_json();
+    if (finds_.strips_html()) guard.keep_html_out();
     if (finds_.system != nullptr) guard.compare_with(*finds_.system);
     for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
     for (bool more = true; more;) {
@@ -171,7 +177,7 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
         if (!step) return false;
         more = *step;
     }
-    uint32_t found = 0;
+    uint32_t found = html_count;
     for (uint32_t i = 0; i < pii_type_count; ++i) {
         found += guard.counts()[i];
         if (texts_.is_summary() || guard.counts()[i] == 0) continue;
@@ -195,6 +201,21 @@ bool AnswerStream::take_rest(std::string_view data, ByteBuffer& changed) {
     if (found == 0 && !guard.restored_any()) clean_rest_ = rest;
     changed = std::move(guard.changed());
     return true;
+}
+
+/// Of what stands beside its texts. Then places are those of what is left.
+uint32_t AnswerStream::strip_rest(std::string_view& data) {
+    HtmlDocument document(finds_.html, blocks_, data);
+    document.leave_out(left_out_);
+    while (document.turn()) {
+    }
+    if (!texts_.is_summary()) finds_.note_html(document.count());
+    if (finds_.plan.dry_run || document.changed().empty()) return document.count();
+    stripped_ = std::move(document.changed());
+    for (llm::Range& range : left_out_) range.offset = document.place_of(range.offset);
+    for (Change& change : changes_) change.range.offset = document.place_of(change.range.offset);
+    data = stripped_.view();
+    return document.count();
 }
 
 /// Of what stands beside the texts no place is told: it is another in each event.

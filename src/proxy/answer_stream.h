@@ -27,7 +27,8 @@ class AnswerStream final : public EventGuard {
 
     /// All outlive this.
     AnswerStream(const GuardPlan& plan, BlockPool& blocks, llm::EventScratch& scratch, llm::Protocol protocol,
-                 guard::MaskTable& values, bool expects_json = false, const guard::SystemText* system = nullptr);
+                 guard::MaskTable& values, bool expects_json = false, const guard::SystemText* system = nullptr,
+                 guard::HtmlMode html = guard::HtmlMode::off);
     ~AnswerStream();
 
     [[nodiscard]] Step on_event(std::string_view event, ByteBuffer& out) override;
@@ -48,7 +49,8 @@ class AnswerStream final : public EventGuard {
     [[nodiscard]] bool parse(std::string_view event, http::SseEvent& parsed);
     [[nodiscard]] bool take_texts(std::string_view data, ByteBuffer& out);
     [[nodiscard]] bool take(uint32_t slot, std::string_view piece, bool ends, bool holds_json = false);
-    [[nodiscard]] bool take_rest(std::string_view data, ByteBuffer& changed);
+    [[nodiscard]] bool take_rest(std::string_view& data, ByteBuffer& changed);
+    [[nodiscard]] uint32_t strip_rest(std::string_view& data);
     void add_changes(std::span<const llm::EventTexts::Change> changes);
     [[nodiscard]] Hash128 rest_of(std::string_view data);
     [[nodiscard]] std::string_view text_of(const Change& change) const noexcept {
@@ -64,9 +66,10 @@ class AnswerStream final : public EventGuard {
     std::array<std::unique_ptr<TextSlot>, llm::EventTexts::slots_max> slots_;
     std::vector<Change> changes_;
     std::vector<llm::Range> left_out_;
-    ByteBuffer made_;    // of the event at hand: what takes the place of its texts
-    ByteBuffer joined_;  // its data, of several lines
-    ByteBuffer rest_;    // its data without its texts
+    ByteBuffer made_;      // of the event at hand: what takes the place of its texts
+    ByteBuffer joined_;    // its data, of several lines
+    ByteBuffer rest_;      // its data without its texts
+    ByteBuffer stripped_;  // its data without the HTML that stands beside its texts
     Arena scratch_;
     bool gave_up_ = false;               // who only counts, and has no room to go on
     std::optional<Hash128> clean_rest_;  // of an event before, in which nothing was found beside its texts

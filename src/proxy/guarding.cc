@@ -10,7 +10,8 @@ namespace loom::proxy {
 namespace {
 
 bool is_guarded(const Plan& plan, const RoutePlan* route) noexcept {
-    return plan.guard != nullptr && route != nullptr && route->ai && route->guarded;
+    return plan.guard != nullptr && route != nullptr && route->ai && route->guarded &&
+           (route->html != guard::HtmlMode::off || !plan.guard->is_html_alone());
 }
 
 }  // namespace
@@ -39,7 +40,8 @@ bool Guarding::turn(Exchange& x) {
         if (!is_here || !is_guarded(x.plan(), x.route_)) return false;
         x.guarding_ = std::make_unique<Guarding>(x);
         const GuardPlan& plan = *x.plan().guard;
-        if (plan.tells_answers() && llm::chat_protocol_of(x.endpoint_))
+        const bool tells = plan.tells_answers() || x.guarding_->html() != guard::HtmlMode::off;
+        if (tells && llm::chat_protocol_of(x.endpoint_))
             x.guarding_->values_ = std::make_shared<MaskedValues>(x.services_.bodies(), x.services_.shard().blocks(),
                                                                   plan.restores() && !plan.dry_run,
                                                                   plan.pii ? plan.pii->scanner.custom() : nullptr);
@@ -192,6 +194,8 @@ bool Guarding::holds(bool more) noexcept {
 
 void Guarding::let_go() noexcept {
     guard_.reset();
+    html_.reset();
+    stripped_ = false;
     if (unasked_ == this) unasked_ = nullptr;
 }
 
@@ -238,7 +242,8 @@ Result<void> Guarding::end() {
 Result<void> Guarding::check_unread(Exchange& x) {
     if (!is_guarded(x.plan(), x.route_)) return {};
     // Whatever a family's call says: what its answer holds nobody here reads.
-    const bool answers = x.plan().guard->looks_at_answers() && llm::is_passthrough(x.endpoint_);
+    const bool looks = x.plan().guard->looks_at_answers() || x.route_->html != guard::HtmlMode::off;
+    const bool answers = looks && llm::is_passthrough(x.endpoint_);
     if (!answers && x.body_mode_ == Exchange::BodyMode::collect) return {};
     if (!answers && x.body_mode_ == Exchange::BodyMode::none && !x.is_realtime_session()) return {};
     const llm::Endpoint family = llm::passthrough_family(x.endpoint_);

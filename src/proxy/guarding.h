@@ -10,6 +10,7 @@
 #include "body_budget.h"
 #include "collected_answer.h"
 #include "guard_visit.h"
+#include "html_text.h"
 #include "loom/io/shard.h"
 #include "masked_values.h"
 #include "request_guard.h"
@@ -71,7 +72,10 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] Result<bool> read_answer();
     [[nodiscard]] bool expects_json() const noexcept;
     [[nodiscard]] CollectedAnswer* collected() const noexcept;
-    [[nodiscard]] bool holds_answer() noexcept;
+    [[nodiscard]] bool holds_answer(size_t bytes) noexcept;
+    [[nodiscard]] Result<void> read_repeats(llm::EventTexts& texts);
+    [[nodiscard]] guard::HtmlMode html() const noexcept;
+    [[nodiscard]] Result<bool> strip_answer();
     void read_passed_usage();
     void note_counts() noexcept;
     void add_to_summary(std::string_view name, uint32_t count);
@@ -99,6 +103,9 @@ class Guarding final : public io::Runnable {
     std::unique_ptr<GuardVisit> visit_;     // with guards that stand outside of Loom, once its own are through
     ScanHold scan_hold_;                    // of the answer's
     std::unique_ptr<AnswerStream> stream_;
+    std::unique_ptr<HtmlDocument> html_;  // of the answer, before it is looked through for all else
+    bool stripped_ = false;
+    uint32_t html_count_ = 0;
     std::optional<Error> answer_error_;
     std::array<uint32_t, pii_type_count> answer_counts_{};
     guard::PiiTypes answer_blocked_;

@@ -34,13 +34,17 @@ const char* told_of(GuardReason reason) noexcept {
     }
 }
 
+auto no_memory() {
+    return fail(Errc::exhausted, Side::internal, "no memory to look through one more answer (limit.bodies_in_memory)");
+}
+
 }  // namespace
 
 /// The request is known, and what was masked of it.
 Result<void> Guarding::expect_answer() {
     if (values_ == nullptr) return {};
     values_->table.keep_no_more();
-    if (!x_.plan().guard->looks_at_answers() && !values_->table.keeps_any()) {
+    if (!x_.plan().guard->looks_at_answers() && html() == guard::HtmlMode::off && !values_->table.keeps_any()) {
         values_.reset();
         return {};
     }
@@ -111,7 +115,12 @@ bool Guarding::answer_turn() {
 
 bool Guarding::acts_on_answers() const noexcept {
     const GuardPlan& plan = *x_.plan().guard;
-    return !plan.dry_run && (has_originals() || plan.acts_on_answers());
+    return !plan.dry_run && (has_originals() || plan.acts_on_answers() || html() != guard::HtmlMode::off);
+}
+
+/// Taken out of its answer.
+guard::HtmlMode Guarding::html() const noexcept {
+    return x_.route_ != nullptr ? x_.route_->html : guard::HtmlMode::off;
 }
 
 /// Then what looks like a document in its texts is one.
@@ -119,30 +128,56 @@ bool Guarding::expects_json() const noexcept {
     return x_.draft_ != nullptr && (x_.draft_->request.wants_json || x_.draft_->request.has_schema);
 }
 
+/// What is collected can be read.
+Result<void> Guarding::read_repeats(llm::EventTexts& texts) {
+    if (texts.read_document(collected()->body())) return {};
+    return fail(Errc::bad_message, Side::upstream,
+                "the upstream's answer cannot be looked through for what this route does not tell "
+                "(security.pii_detection, security.exfiltration, security.strip_html)");
+}
+
+/// A turn of what goes before all else: what is left of the HTML is what others look at.
+Result<bool> Guarding::strip_answer() {
+    if (html_ == nullptr) {
+        llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
+        LOOM_TRY(read_repeats(texts));
+        html_ = std::make_unique<HtmlDocument>(
+            HtmlTerms{.mode = html(), .expects_json = expects_json(), .restores = has_originals()},
+            x_.services_.shard().blocks(), collected()->body());
+    }
+    const bool more = html_->turn();
+    if (!holds_answer(html_->memory_bytes())) return no_memory();
+    if (more) return true;
+    stripped_ = true;
+    html_count_ = html_->count();
+    if (AuditNotes* const notes = html_->count() > 0 ? begin_notes() : nullptr; notes != nullptr)
+        notes->add(GuardSide::answer, "html", html_mode_name(html()), html_action, std::nullopt, html_->count());
+    if (!x_.plan().guard->dry_run && !html_->changed().empty()) collected()->change_body(std::move(html_->changed()));
+    html_.reset();
+    return true;
+}
+
 /// In its provider's words: what is left of it is translated.
 Result<bool> Guarding::read_answer() {
     const GuardPlan& plan = *x_.plan().guard;
+    if (html() != guard::HtmlMode::off && !stripped_) return strip_answer();
     if (!guard_) {
-        const std::string_view body = collected()->body();
         llm::EventTexts texts(x_.services_.event_scratch, *llm::chat_protocol_of(x_.endpoint_));
-        if (!texts.read_document(body))
-            return fail(Errc::bad_message, Side::upstream,
-                        "the upstream's answer cannot be looked through for what this route does not tell "
-                        "(security.pii_detection, security.exfiltration)");
-        guard_.emplace(plan, x_.services_.shard().blocks(), body, &values_->table, GuardSide::answer);
+        LOOM_TRY(read_repeats(texts));
+        guard_.emplace(plan, x_.services_.shard().blocks(), collected()->body(), &values_->table, GuardSide::answer);
         guard_->note_in(begin_notes());
         if (expects_json()) guard_->expect_json();
+        if (html() != guard::HtmlMode::off) guard_->keep_html_out();
         guard_->compare_with(values_->system);
         for (const llm::EventTexts::Change& change : texts.repeats())
             if (acts_on_answers()) guard_->put_in(change.range, change.text);
     }
     const bool more = LOOM_TRY(guard_->turn());
-    if (holds_answer()) return more;
-    return fail(Errc::exhausted, Side::internal, "no memory to look through one more answer (limit.bodies_in_memory)");
+    if (holds_answer(guard_->memory_bytes() + BlockPool::footprint(guard_->changed().capacity()))) return more;
+    return no_memory();
 }
 
-bool Guarding::holds_answer() noexcept {
-    const size_t bytes = guard_->memory_bytes() + BlockPool::footprint(guard_->changed().capacity());
+bool Guarding::holds_answer(size_t bytes) noexcept {
     if (unasked_ == this || scan_hold_.try_hold(bytes)) return true;
     if (unasked_ != nullptr) return false;
     unasked_ = this;
@@ -207,7 +242,7 @@ void Guarding::watch(RelayOptions& options) {
     else if (notes_)
         notes_->forget_answer();  // of one that nobody was told
     stream_ = std::make_unique<AnswerStream>(plan, x_.services_.shard().blocks(), x_.services_.event_scratch, *protocol,
-                                             values_->table, expects_json(), &values_->system);
+                                             values_->table, expects_json(), &values_->system, html());
     stream_->note_in(begin_notes());
     options.guard = stream_.get();
     if (!plan.blocks_answers()) return;
@@ -223,6 +258,7 @@ void Guarding::note_counts() noexcept {
     for (uint32_t i = 0; i < pii_type_count; ++i) answer_counts_[i] += stream_->finds().counts[i];
     for (size_t i = 0; i < leak_kind_count; ++i) leak_counts_[i] += stream_->finds().leak_counts[i];
     leaks_blocked_ |= stream_->finds().leaks_blocked;
+    html_count_ += stream_->finds().html_count;
 }
 
 /// "answer.email:1", in the exchange's text.
@@ -248,6 +284,10 @@ void Guarding::book_answer() {
         metrics.pii_told(pii.series[i], count);
         add_to_summary(name_of(type, pii.scanner.custom().get()), count);
         pii_would_block |= pii.actions[i] == GuardAction::block;
+    }
+    if (html_count_ > 0) {
+        metrics.html_detected(html_count_);
+        add_to_summary("html", html_count_);
     }
     const bool pii_blocked = !answer_blocked_.empty() || (stream_ != nullptr && !stream_->finds().blocked.empty());
     would_end_ |= stream_ != nullptr && plan.dry_run && pii_would_block;

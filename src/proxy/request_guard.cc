@@ -205,7 +205,7 @@ void RequestGuard::restore(bool ended) {
         if (!found->whole) break;
         const std::string_view value = table_.value_of(text.substr(found->begin, found->end - found->begin));
         const auto begin = static_cast<uint32_t>(found->begin);
-        if (value.empty() || is_left_out(begin)) continue;
+        if (value.empty() || is_left_out(begin) || (keeps_html_out_ && value.contains('<'))) continue;
         const std::string_view written =
             arena_.keep(inside_strings(value, strings_around(window_, begin, trusts_form_)));
         text_bytes_ += written.size();

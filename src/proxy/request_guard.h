@@ -48,6 +48,8 @@ class RequestGuard {
     void put_in(llm::Range range, std::string_view text);
     /// Its texts were asked for as JSON: what looks like it there is. Else only arguments of tools are.
     void expect_json() noexcept { trusts_form_ = true; }
+    /// Of an answer whose HTML was taken out: no value is put back that holds any.
+    void keep_html_out() noexcept { keeps_html_out_ = true; }
     /// Of an answer: the request's instructions, which outlive this.
     void compare_with(const guard::SystemText& system) noexcept {
         if (!leaks_) return;
@@ -137,6 +139,7 @@ class RequestGuard {
     bool looks_for_pii_ = false;
     bool restores_ = false;
     bool trusts_form_ = false;
+    bool keeps_html_out_ = false;
     size_t reserved_ = 0;  // of the document: placeholders that begin before it are known
     Arena arena_;
     std::optional<guard::MaskTable> own_table_;

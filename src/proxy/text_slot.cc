@@ -22,15 +22,32 @@ void put_sign(llm::TextWindow& window) noexcept {
 }  // namespace
 
 TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
-    : finds_(finds), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
+    : finds_(finds), stripped_(blocks), raw_(blocks), bytes_(blocks), runs_(blocks), scan_(scanner_of(finds.plan)) {
     if (finds_.leaks != nullptr) leaks_.emplace(finds_.leaks->rules, finds_.system);
     if (leaks_ && finds_.restores) leaks_->expect_placeholders();
+    if (finds_.strips_html() && !holds_json) html_.emplace(finds_.html, blocks);
     make_room(64);
     put_sign(window_);
     text_.begin(holds_json);
 }
 
+void AnswerFinds::note_html(uint32_t count) {
+    html_count += count;
+    if (count > 0 && notes != nullptr)
+        notes->add(GuardSide::answer, "html", html_mode_name(html.mode), html_action, std::nullopt, count);
+}
+
+/// What is looked through for all else.
+std::string_view TextSlot::without_html(std::string_view piece, bool ends) {
+    const uint32_t before = html_->count();
+    stripped_.clear();
+    html_->take(piece, ends, stripped_);
+    finds_.note_html(html_->count() - before);
+    return finds_.plan.dry_run ? piece : stripped_.view();
+}
+
 bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out) {
+    if (html_) piece = without_html(piece, ends);
     raw_.append(piece);
     if (base_ + raw_.size() > bytes_max) return false;
     const auto end = static_cast<uint32_t>(base_ + raw_.size());
@@ -119,7 +136,7 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
             }
             const std::string_view value = finds_.values.value_of(text.substr(back->begin, back->end - back->begin));
             seek = back->end;
-            if (value.empty()) continue;
+            if (value.empty() || finds_.keeps_out(value)) continue;
             acted_ = static_cast<uint32_t>(back->end);
             const auto begin = static_cast<uint32_t>(back->begin);
             const uint8_t depth = strings_around(window_, begin, finds_.expects_json);

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "html_text.h"
 #include "loom/base/arena.h"
 #include "loom/base/block_pool.h"
 #include "loom/guard/leaks.h"
@@ -21,19 +22,25 @@ class AuditNotes;
 
 /// What all texts of an answer have in common: the rules, the values that are known, and what was found.
 struct AnswerFinds {
-    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json,
-                const guard::SystemText* system) noexcept
+    AnswerFinds(const GuardPlan& plan, guard::MaskTable& values, bool expects_json, const guard::SystemText* system,
+                guard::HtmlMode html) noexcept
         : plan(plan),
           values(values),
           system(system),
           leaks(plan.leaks ? &*plan.leaks : nullptr),
           looks(plan.pii && plan.pii->answers),
           restores(values.keeps_any()),
-          expects_json(expects_json) {}
+          expects_json(expects_json),
+          html{.mode = html, .expects_json = expects_json, .restores = restores} {}
 
     const GuardPlan& plan;
     /// Something that may not be told was found: no more is.
     [[nodiscard]] bool stopped() const noexcept { return !blocked.empty() || leaks_blocked != 0; }
+    /// Nothing of it is told otherwise, but counted.
+    [[nodiscard]] bool strips_html() const noexcept { return html.mode != guard::HtmlMode::off; }
+    void note_html(uint32_t count);
+    /// What may not be put back where HTML is taken out: none of it is left behind this.
+    [[nodiscard]] bool keeps_out(std::string_view value) const noexcept { return strips_html() && value.contains('<'); }
     void block(LeakKind kind) noexcept { leaks_blocked |= static_cast<uint8_t>(1u << static_cast<unsigned>(kind)); }
 
     guard::MaskTable& values;
@@ -42,11 +49,13 @@ struct AnswerFinds {
     const bool looks;                       // for personal data
     const bool restores;                    // puts values back
     const bool expects_json;                // was asked for as JSON: texts that look like it are
+    const HtmlTerms html;                   // taken out before all else is looked for
     AuditNotes* notes = nullptr;
     guard::PiiTypes blocked;
     uint8_t leaks_blocked = 0;  // a bit each kind
     std::array<uint32_t, pii_type_count> counts{};
     std::array<uint32_t, leak_kind_count> leak_counts{};
+    uint32_t html_count = 0;
 };
 
 class TextSlot {
@@ -66,12 +75,14 @@ class TextSlot {
 
     [[nodiscard]] size_t memory_bytes() const noexcept {
         return raw_.capacity() + bytes_.capacity() + runs_.capacity() + found_.capacity() * sizeof(guard::PiiSpan) +
-               leaks_found_.capacity() * sizeof(guard::LeakFind);
+               leaks_found_.capacity() * sizeof(guard::LeakFind) + stripped_.capacity() +
+               (html_ ? html_->memory_bytes() : 0);
     }
 
   private:
     static constexpr uint32_t turn_bytes = 512;  // what a window grows by: a place takes sixteen times as much
 
+    [[nodiscard]] std::string_view without_html(std::string_view piece, bool ends);
     void make_room(uint32_t bytes);
     void read_on(uint32_t end);
     void look(bool ends);
@@ -84,6 +95,8 @@ class TextSlot {
     void forget();
 
     AnswerFinds& finds_;
+    std::optional<HtmlText> html_;
+    ByteBuffer stripped_;  // of the piece at hand
     ByteBuffer raw_, bytes_, runs_;
     llm::TextWindow window_;
     llm::StringText text_;

@@ -32,6 +32,15 @@ TEST(CheckGuards, AnAddressIsEnough) {
         "");
 }
 
+TEST(CheckGuards, HtmlIsOfRoutesThatAreGuarded) {
+    EXPECT_EQ(said("security.strip_html = all\nroute.ai.strip_html = scripts\n"), "");
+    EXPECT_EQ(said("security.strip_html = all\nroute.ai.security = off\n"), "");
+    expect_said("security.strip_html = on\n", "security.strip_html");
+    expect_said("route.ai.strip_html = some\n", "route.ai.strip_html");
+    expect_said("route.ai.strip_html = all\nroute.ai.security = off\n", "has no effect: route.ai.security is off");
+    expect_said("route.ai.strip_html = all\nroute.ai.ai_gateway = off\n", "this route is no AI gateway");
+}
+
 TEST(CheckGuards, WhatIsMissing) {
     expect_said("security.guard.lakera.timeout = 1s\n", "security.guard.lakera.url: is missing");
     std::string many;

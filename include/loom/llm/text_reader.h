@@ -32,6 +32,7 @@ struct TextRun {
     uint8_t depth = 0;  // strings around it: of JSON inside strings
     Border border = Border::none;
     bool holds_json = false;  // its string is known to: any other may only look like it
+    bool is_given = false;    // to a tool, as it was called; or the name of a member
 };
 
 /// What a reader fills. The memory is its owner's.
@@ -64,8 +65,8 @@ class StringText {
     static constexpr uint32_t slack_bytes = 96;
     static constexpr uint32_t slack_runs = 16;
 
-    /// Another string begins. holds_json  whoever reads it takes it for a document.
-    void begin(bool holds_json = false) noexcept;
+    /// Another string begins. holds_json  whoever reads it takes it for a document. is_given  as TextRun has it.
+    void begin(bool holds_json = false, bool is_given = false) noexcept;
     /// A byte of it, which stands at `at`.
     void put(TextWindow& window, char c, uint32_t at) noexcept { put_coded(window, 0, c, {at, at + 1}); }
     /// Is the byte behind this one escaped?
@@ -113,6 +114,7 @@ class StringText {
     TextRun::Border pending_ = TextRun::Border::none;  // of the run that comes
     bool broken_ = false;
     bool holds_json_ = false;
+    bool is_given_ = false;
     std::array<Nest, nesting_max + 1> nests_;
 };
 
@@ -160,6 +162,8 @@ class TextReader {
         bool conceals;     // the member at hand is a credential for such a server, or all members here are
         bool is_text;      // the member at hand is "text"
         bool is_json;      // the member at hand is a document, where it is a string
+        bool gives;        // the member at hand is what a tool is given
+        bool is_given;     // all members here are
         uint32_t element;  // of an array: the one at hand, from 1
         uint32_t part;     // of an array: the last whose text was told
     };

@@ -285,6 +285,8 @@ class ShardMetrics {
     void injection_detected() noexcept { injections_detected_.add(); }
     /// In an answer, whatever became of it.
     void leaks_detected(LeakKind kind, uint64_t count) noexcept { leaks_[static_cast<size_t>(kind)].add(count); }
+    /// Pieces of HTML in an answer, whatever became of them.
+    void html_detected(uint64_t count) noexcept { html_.add(count); }
     /// A request that a guard has refused; `dry`: would have.
     void guard_blocked(GuardReason reason, bool dry) noexcept {
         (dry ? guard_would_block_ : guard_blocked_)[static_cast<size_t>(reason)].add();
@@ -355,6 +357,7 @@ class ShardMetrics {
     [[nodiscard]] uint64_t leak_count(LeakKind kind) const noexcept {
         return leaks_[static_cast<size_t>(kind)].value();
     }
+    [[nodiscard]] uint64_t html_count() const noexcept { return html_.value(); }
     [[nodiscard]] uint64_t injections_detected_count() const noexcept { return injections_detected_.value(); }
     [[nodiscard]] uint64_t guard_blocked_count(GuardReason reason) const noexcept {
         return guard_blocked_[static_cast<size_t>(reason)].value();
@@ -417,6 +420,7 @@ class ShardMetrics {
     Counter injections_detected_;
     std::array<GuardSeries, guard_slots_max> external_guards_;
     std::array<Counter, leak_kind_count> leaks_;
+    Counter html_;
     std::array<Counter, content_category_count> content_detected_;
     std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none

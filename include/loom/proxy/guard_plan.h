@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "loom/guard/content.h"
+#include "loom/guard/html_strip.h"
 #include "loom/guard/injection.h"
 #include "loom/guard/leaks.h"
 #include "loom/guard/mask.h"
@@ -81,8 +82,13 @@ struct GuardPlan {
     bool dry_run = false;                                            // all is counted, nothing is changed or refused
     /// Of what is done to answers, and of who is asked about requests: kept answers are of this configuration alone.
     std::string mark;
-    uint64_t unread = 0;  // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
+    bool strips_html = false;  // from answers of some routes (RoutePlan::html)
+    uint64_t unread = 0;       // bit i: bodies of family llm::Endpoint(i) pass though no guard reads them
 
+    /// Nothing to do on a route that keeps its HTML?
+    [[nodiscard]] bool is_html_alone() const noexcept {
+        return !pii && !injection && !content && !leaks && external.empty();
+    }
     [[nodiscard]] bool reads_requests() const noexcept { return injection || content || (pii && pii->requests); }
     [[nodiscard]] bool looks_at_answers() const noexcept { return leaks || (pii && pii->answers); }
     /// Does it look at answers in order to change or refuse them?

@@ -137,10 +137,11 @@ struct RoutePlan {
     uint32_t introspects = no_issuer;  // … and which of them is asked of a token that says nothing by itself
     static constexpr uint32_t no_issuer = UINT32_MAX;
     AddressRules addresses;
-    std::string auth_header;             // one more header that may carry the key; "" for none
-    bool bearer = true;                  // Authorization: Bearer carries it
-    bool guarded = true;                 // by Plan::guard, where there is one
-    uint64_t passthrough = 0;            // bit i: family llm::Endpoint(i) is relayed uninspected
+    std::string auth_header;                      // one more header that may carry the key; "" for none
+    bool bearer = true;                           // Authorization: Bearer carries it
+    bool guarded = true;                          // by Plan::guard, where there is one
+    guard::HtmlMode html = guard::HtmlMode::off;  // what is taken out of answers, where it is guarded
+    uint64_t passthrough = 0;                     // bit i: family llm::Endpoint(i) is relayed uninspected
     int provider_ix = -1;                // the one provider of this route; -1: by model, and the first for families
     upstream::EndpointOptions upstream;  // of a plain reverse proxy (ai off)
     std::string upstream_base_path;

@@ -59,6 +59,17 @@ void check_content(Report& report) {
     }
 }
 
+void check_html(Report& report) {
+    for (const std::string& name : report.config.names("route")) {
+        const auto key = fmt::format("route.{}.strip_html", name);
+        if (!report.config.has(key) || report.config.text(key) == "off") continue;
+        if (!report.config.boolean(fmt::format("route.{}.ai_gateway", name)))
+            report.error(key, "this route is no AI gateway: nobody here reads its answers");
+        else if (!report.config.boolean(fmt::format("route.{}.security", name)))
+            report.warning(key, fmt::format("has no effect: route.{}.security is off", name));
+    }
+}
+
 /// A canary is a secret: no error repeats it.
 void check_exfiltration(Report& report) {
     const config::Config& config = report.config;
@@ -90,6 +101,7 @@ void check_exfiltration(Report& report) {
 
 void check_security(Report& report) {
     const config::Config& config = report.config;
+    check_html(report);
     check_content(report);
     check_exfiltration(report);
     for (const std::string& name : config.list(types_key))

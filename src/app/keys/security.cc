@@ -157,6 +157,16 @@ constexpr KeyRow rows[] = {
          "instructions (system and developer turns, instructions), unless the user's turns hold them too. block: "
          "it is refused with 400, a stream ends in front of them; log: it is counted alone",
      .choices = "off|log|block"},
+    {.pattern = "security.strip_html",
+     .type = choice,
+     .default_text = "off",
+     .meaning =
+         "HTML that is taken out of the texts of answers, for applications that show them as HTML. scripts: elements "
+         "that act (script, style, iframe, object, form, svg and their kin), attributes that are code (on..., style, "
+         "srcdoc) and addresses that are (javascript:, vbscript:, data: but for pictures); all: every tag and "
+         "comment. Code in an answer is no exception, and is changed as well; tools' arguments are not (README has "
+         "the rules)",
+     .choices = "off|scripts|all"},
     {.pattern = "security.dry_run",
      .type = boolean,
      .default_text = "off",
@@ -171,6 +181,10 @@ constexpr KeyRow rows[] = {
          "families whose bodies pass though no guard can read them (files, audio, realtime sessions): names as in "
          "route.<name>.passthrough. Others are refused with 403 while a guard is on; where answers are looked at, all "
          "calls of a family that is not named"},
+    {.pattern = "route.<name>.strip_html",
+     .type = choice,
+     .meaning = "of this route, in place of security.strip_html",
+     .choices = "off|scripts|all"},
     {.pattern = "route.<name>.security",
      .type = boolean,
      .default_text = "on",

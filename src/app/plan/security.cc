@@ -49,6 +49,14 @@ proxy::InjectionAction injection_action_of(std::string_view text) {
     return text == "log" ? proxy::InjectionAction::log : proxy::InjectionAction::block;
 }
 
+/// Of a route.
+guard::HtmlMode html_mode_of(const config::Config& config, const std::string& route) {
+    const auto own = fmt::format("route.{}.strip_html", route);
+    const std::string& mode = config.text(config.has(own) ? own : "security.strip_html");
+    if (mode == "scripts") return guard::HtmlMode::scripts;
+    return mode == "all" ? guard::HtmlMode::all : guard::HtmlMode::off;
+}
+
 /// Whatever may make another answer of the same one.
 std::string mark_of(const config::Config& config) {
     Mark mark;
@@ -79,6 +87,12 @@ std::string mark_of(const config::Config& config) {
     add(config.text("security.exfiltration.system_prompt"));
     for (const char* const key : {"security.exfiltration.allowed_hosts", "security.exfiltration.canary"})
         add_list(config.list(key));
+    for (const std::string& name : config.names("route")) {
+        const guard::HtmlMode mode = html_mode_of(config, name);
+        if (mode == guard::HtmlMode::off) continue;
+        add(name);
+        mark.add_count(static_cast<size_t>(mode));
+    }
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(mark.text());
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
@@ -183,13 +197,17 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
     }
     if (config.boolean("security.content_filtering.enabled")) guards.content = content_of(config);
     guards.leaks = leaks_of(config);
+    for (proxy::RoutePlan& route : plan.routes) {
+        if (route.ai && route.guarded) route.html = html_mode_of(config, route.name);
+        guards.strips_html |= route.html != guard::HtmlMode::off;
+    }
     fill_guards(config, guards, metrics, files, messages);
-    if (guards.pii || guards.leaks || !guards.external.empty()) guards.mark = mark_of(config);
+    const bool is_alone = guards.is_html_alone();
+    if (guards.pii || guards.leaks || guards.strips_html || !guards.external.empty()) guards.mark = mark_of(config);
     guards.dry_run = config.boolean("security.dry_run");
     for (const std::string& family : config.list("security.unread"))
         guards.unread |= llm::set_of(llm::endpoint_of_name(family));
-    if (guards.pii || guards.injection || guards.content || guards.leaks || !guards.external.empty())
-        plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
+    if (!is_alone || guards.strips_html) plan.guard = std::make_shared<const proxy::GuardPlan>(std::move(guards));
 }
 
 }  // namespace loom::app
