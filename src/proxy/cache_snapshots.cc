@@ -371,7 +371,7 @@ CacheSnapshots::Outcome CacheSnapshots::write_semantic(Draft& draft) {
     for (bool more = true; more;) {
         const auto piece = answer_of<SemanticCache::Piece>(
             [&](SemanticCache::OnPiece then) { semantic_->ask_piece(at, std::move(then)); });
-        if (!piece) return stops() ? Outcome::stopped : Outcome::done;  // it has never begun
+        if (!piece) return stops() || draft.writer ? Outcome::stopped : Outcome::done;  // it has never begun
         if (!piece->is_there) break;
         if (!draft.writer && !begin_file(draft, piece->embedder)) return Outcome::failed;
         if (!add_entries(draft, piece->entries)) return Outcome::failed;
