@@ -357,15 +357,15 @@ TEST(SemanticIndex, TellsAllThatCanBeFoundPieceByPiece) {
     EXPECT_TRUE(told(index, 4, 0).empty());
     // Of several partitions, and of several generations.
     for (uint64_t i = 0; i < 90; ++i)
-        index.put(key_of(2'000'000 + i % 7), entry_of(i, i < 30 ? 500 : 1'000'000), vectors.any(), i * 1'000);
+        index.put(key_of(2'000'000 + i % 7), entry_of(i, i < 30 ? 100'000 : 1'000'000), vectors.any(), i * 1'000);
     for (const size_t entries : {1, 3, 32, 1000}) {
-        const std::vector<Key> keys = told(index, entries, 499);
+        const std::vector<Key> keys = told(index, entries, 99'999);
         EXPECT_EQ(keys.size(), 90u) << entries;
         for (uint64_t i = 0; i < 90; ++i) EXPECT_EQ(std::ranges::count(keys, key_of(i)), 1) << i;
-        EXPECT_EQ(told(index, entries, 500).size(), 60u) << "the others are over";
+        EXPECT_EQ(told(index, entries, 100'000).size(), 60u) << "the others are over";
     }
     index.purge({.by_key = true, .key = key_of(77)});
-    EXPECT_EQ(told(index, 5, 500).size(), 59u);
+    EXPECT_EQ(told(index, 5, 100'000).size(), 59u);
     EXPECT_FALSE(index.has(key_of(2'000'000), key_of(77)));
     EXPECT_TRUE(index.has(key_of(2'000'000 + 78 % 7), key_of(78)));
     EXPECT_FALSE(index.has(key_of(2'000'000 + 79 % 7), key_of(78))) << "it is elsewhere";

@@ -197,12 +197,12 @@ TEST_F(CacheSnapshot, WhatIsPurgedJustBeforeTheEndIsNotWritten) {
 }
 
 TEST_F(CacheSnapshot, WhatIsOverIsNotLoaded) {
-    conf.set("cache.exact.ttl", "900ms").set("semantic_cache.ttl", "900ms");
+    conf.set("cache.exact.ttl", "3s").set("semantic_cache.ttl", "3s");
     restart();
     (void)keep(asked, 1);
     stop();
     ASSERT_TRUE(is_there("exact.snapshot"));
-    const Deadline over = Deadline::in(std::chrono::milliseconds(950));
+    const Deadline over = Deadline::in(std::chrono::milliseconds(3'050));
     while (!over.passed()) ::usleep(10'000);
     begin();
     EXPECT_EQ(loaded("exact", "expired"), 1);
@@ -248,6 +248,7 @@ TEST_F(CacheSnapshot, ATenantNeverGetsAnothersAfterARestartEither) {
                                      body_of(prompt))));
     };
     EXPECT_EQ(of_other(asked), "miss");
+    EXPECT_EQ(loom().eventually("loom_ai_cache_semantic_entries"), 2);
     EXPECT_EQ(of_other(asked_again), "semantic") << "by its own answer";
     EXPECT_EQ(status(body_of(asked)), "hit");
     purge("tenant=acme");
