@@ -101,7 +101,10 @@ LocalAnswer purge(proxy::CacheShards& cache, const LocalRequest& request) {
     Asked asked = read_query(request.query);
     if (asked.fault != nullptr) return bad_request(asked.fault);
     observe::log_warn("admin: the cache is purged by {} ({})", request.peer, request.query);
-    cache.purge(std::move(asked.what));
+    const std::string fault = cache.purge(std::move(asked.what));
+    if (!fault.empty())
+        return refuse(500, fmt::format("it is purged in this process, but {}", fault), llm::error_type::api,
+                      "snapshot_stays");
     return {.body = R"({"purged":true})"};
 }
 

@@ -15,6 +15,7 @@
 #include "loom/net/resolver.h"
 #include "loom/observe/access_log.h"
 #include "loom/observe/metrics.h"
+#include "loom/proxy/cache_snapshots.h"
 #include "loom/proxy/embedding_plan.h"
 #include "loom/proxy/external_guard.h"
 #include "loom/proxy/introspection.h"
@@ -163,6 +164,9 @@ MemoryTerms process_terms(const ServerOptions& server, const proxy::Plan& plan, 
              plan.cache->semantic->bytes_max +
                  proxy::SemanticCache::line_bytes_max(plan.cache->entry_bytes_max, vector_bytes_max(server, plan)),
              "semantic_cache.max_size"});
+    if (plan.cache != nullptr && server.cache_snapshot_ms)
+        terms.push_back({"what of the cache is being written, or read",
+                         proxy::CacheSnapshots::memory_bytes_max(plan.cache->entry_bytes_max), "cache.snapshot"});
     if (plan.keeps_any())
         terms.push_back({"the register of ids", store::ResourceRegister::memory_bytes_max(server.resources),
                          server.resources.directory.empty() ? "state.directory" : ""});

@@ -14,6 +14,7 @@
 #include <optional>
 #include <thread>
 
+#include "answer_cache.h"
 #include "check/check.h"
 #include "cli.h"
 #include "issued_keys.h"
@@ -23,14 +24,11 @@
 #include "loom/admin/api.h"
 #include "loom/admin/providers.h"
 #include "loom/base/clock.h"
-#include "loom/cache/embedder.h"
 #include "loom/observe/log.h"
-#include "loom/proxy/semantic_cache.h"
 #include "plan/builder.h"
 #include "plan/identity.h"
 #include "plan/made.h"
 #include "plan/sharing.h"
-#include "sentence_model.h"
 #include "shard_thread.h"
 #include "shown_certificates.h"
 #include "spent.h"
@@ -74,7 +72,6 @@ class Server {
     void do_chores();
 
   private:
-    [[nodiscard]] bool load_embedder();
     [[nodiscard]] bool raise_descriptor_limit();
     /// Nothing after an error in the log, which names the address, its key and a remedy.
     [[nodiscard]] std::optional<int> open_listener(const net::Address& address, const std::string& prefix,
@@ -141,10 +138,8 @@ class Server {
     store::VaultPtr vault_;  // null: state.directory is not encrypted
     std::unique_ptr<store::ResourceRegister> register_;
     std::unique_ptr<store::UsageStore> usage_;
-    admin::ReportDesk reports_;                  // reads usage_
-    std::unique_ptr<proxy::CacheShards> cache_;  // outlives the shards and their mailboxes
-    std::unique_ptr<cache::Embedder> embedder_;  // a sentence model's, until the cache has it; null: by words
-    std::unique_ptr<proxy::SemanticCache> semantic_cache_;
+    admin::ReportDesk reports_;  // reads usage_
+    AnswerCache cache_;          // outlives the shards and their mailboxes
     std::unique_ptr<IssuedKeys> issued_keys_;
     std::deque<tenant::AlertRing> alert_rings_;     // by shard
     std::deque<std::atomic<uint64_t>> keys_taken_;  // by shard: the state of the issued keys that it goes by
@@ -158,22 +153,6 @@ class Server {
     std::atomic<bool> serving_ = false;  // every shard has its ring and accepts
     std::atomic<bool> draining_{false};
 };
-
-/// Null: nobody is given the answer to nearly the same.
-std::shared_ptr<const proxy::SemanticPlan> semantic_terms(const proxy::Plan& plan) {
-    return plan.cache != nullptr ? plan.cache->semantic : nullptr;
-}
-
-bool Server::load_embedder() {
-    if (options_.model_path.empty()) return true;
-    auto model = load_sentence_model(options_.model_path);
-    if (!model) {
-        log_error("semantic_cache.embedding.model_path: {}", model.error());
-        return false;
-    }
-    embedder_ = std::move(*model);
-    return true;
-}
 
 bool Server::raise_descriptor_limit() {
     rlimit limit{};
@@ -205,23 +184,20 @@ int Server::start(std::shared_ptr<const config::Config> config) {
     const PlanOrFaults plan = build_plan(*config, metrics_, files_, targets_, limits_, generation_);
     config.reset();
     if (!take_plan(plan, config_) || !trust_shared_store()) return exit_config;
-    if (!load_embedder()) return exit_config;  // before anybody is let in
-    cache_ = std::make_unique<proxy::CacheShards>(options_.shard_count);
+    if (!cache_.open(options_, vault_)) return exit_config;  // before anybody is let in
     for (uint32_t index = 0; index < options_.shard_count; ++index) {
         io::ShardOptions shard = options_.shard;
         shard.core = options_.pin ? static_cast<int>(index) : -1;
         shards_.push_back(std::make_unique<ShardThread>(index, options_.shard_count, shard, *resolver_,
                                                         metrics_.shard(index), logs_.of_shard(index)));
         shards_.back()->set_register(register_.get());
-        shards_.back()->keep_cache(*cache_);
+        shards_.back()->keep_cache(cache_.shards());
         shards_.back()->put_alerts_into(alert_rings_.emplace_back());
         if (anomalies_ != nullptr) shards_.back()->put_activity_into(anomalies_->ring(index));
         if (usage_ != nullptr) shards_.back()->keep_ledger(usage_->channel(index), options_.ledger_refuses);
         if (!open_listeners(*shards_.back(), index)) return exit_config;
     }
-    semantic_cache_ = std::make_unique<proxy::SemanticCache>(*cache_, std::move(embedder_));
-    cache_->set_semantic(*semantic_cache_);
-    semantic_cache_->set_terms(semantic_terms(*plan_));
+    cache_.put_in_force(*plan_);
     if (!open_admin(plan_)) return exit_config;
     keep_asking();
     await_leases();
@@ -231,6 +207,7 @@ int Server::start(std::shared_ptr<const config::Config> config) {
         log_error("cannot start a shard: {}", io::explain_refusal(started.error().sys_errno));
         return exit_config;
     }
+    cache_.begin(*plan_);
     serving_ = true;
     for (const ListenerOptions& listener : options_.listeners)
         log_info("serving {} on {} with {} shard{}", listener.name, listener.address.to_string(), options_.shard_count,
@@ -374,12 +351,12 @@ void Server::note_keys_in_force() {
 /// Those whose answers go to the shards' mailboxes, which must still be there.
 void Server::stop_answering() noexcept {
     if (register_ != nullptr) register_->stop();
-    if (semantic_cache_ != nullptr) semantic_cache_->stop();
+    cache_.stop();
 }
 
 void Server::put_in_force() {
     generation_ += 1;
-    semantic_cache_->set_terms(semantic_terms(*plan_));
+    cache_.put_in_force(*plan_);
     for (const auto& shard : shards_) shard->set_register(register_.get());
     for (const auto& shard : shards_) shard->set_plan(plan_, listener_tls_.make_contexts());
     if (admin_) admin_->set_plan(plan_, {});
@@ -493,7 +470,7 @@ bool Server::listen_as_admin() {
                                     .directory = options_.ledger ? options_.ledger->directory : "",
                                     .vault = options_.ledger ? options_.ledger->vault : nullptr},
                           .shared_store = [this] { return admin_->shared_store_facts(); },
-                          .cache = cache_.get(),
+                          .cache = &cache_.shards(),
                           .keys = issued_keys_.get(),
                           .consumers = issued_keys_.get()};
     admin_->add_listener({.name = "admin", .local = admin::make_api(std::move(api))}, *fd);
@@ -517,8 +494,8 @@ observe::ProcessFacts Server::facts() const {
             .leases = admin_->lease_facts(),
             .shared_store = admin_->shared_store_facts(),
             .providers = admin::provider_health(*admin_->plan(), monotonic_ns() / ns_per_ms),
-            .semantic_cache =
-                semantic_terms(*admin_->plan()) != nullptr ? std::optional(semantic_cache_->facts()) : std::nullopt};
+            .semantic_cache = cache_.semantic_facts(*admin_->plan()),
+            .cache_snapshots = cache_.snapshot_facts()};
 }
 
 /// Reads the files anew. Whatever is wrong with them, the plan in force stays.
@@ -614,6 +591,7 @@ void Server::renew() {
 
 void Server::drain(const sigset_t& signals) {
     draining_ = true;
+    cache_.begin_end();
     log_info("draining; a second signal breaks off what still runs");
     for (const auto& shard : shards_) shard->drain();
     const auto running = [](const auto& shard) { return !shard->finished(); };
@@ -635,6 +613,7 @@ void Server::drain(const sigset_t& signals) {
         admin_->cut();
         admin_->join();
     }
+    cache_.end();
     reports_.stop();
     if (usage_ != nullptr) usage_->stop();
     resolver_->stop();

@@ -64,7 +64,7 @@ std::expected<OpenedState, std::string> open_state_of(const ServerOptions& optio
     OpenedState state;
     if (directory.empty()) return state;
     const bool on_disk = options.ledger && !options.ledger->directory.empty();
-    if (on_disk || options.issues_keys || options.state_key || options.anomaly)
+    if (on_disk || options.issues_keys || options.state_key || options.anomaly || options.cache_snapshot_ms)
         (void)::mkdir(directory.c_str(), 0700);  // to be held; who needs it says why it cannot be made
     state.hold = LOOM_TRY(store::StateHold::share(directory));
     state.vault = LOOM_TRY(store::open_vault(directory, pointer_to(options.state_key), store::VaultUse::write));

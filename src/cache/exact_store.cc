@@ -117,6 +117,13 @@ void ExactStore::put(const Key& key, AnswerPtr answer) {
     make_room();
 }
 
+bool ExactStore::restore(const Key& key, AnswerPtr answer, uint32_t asked) {
+    if (Node* const there = node_of(key); there != nullptr && !is_purged(*there)) return false;
+    for (uint32_t i = 0; i < asked; ++i) frequency_.note(key);
+    put(key, std::move(answer));
+    return node_of(key) != nullptr;
+}
+
 void ExactStore::enter(Node& node, Segment segment) noexcept {
     node.segment = segment;
     bytes_of(segment) += node.bytes;

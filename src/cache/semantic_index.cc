@@ -32,8 +32,31 @@ constexpr size_t node_bytes = 8 + 16 + 32;
 /// What was stored in one span of time.
 class SemanticIndex::Generation {
   public:
-    Generation(const Options& options, size_t vector_size, uint64_t begun_ms) noexcept
-        : options_(options), vector_size_(vector_size), begun_ms_(begun_ms) {}
+    Generation(const Options& options, size_t vector_size, uint64_t number, uint64_t begun_ms) noexcept
+        : options_(options), vector_size_(vector_size), number_(number), begun_ms_(begun_ms) {}
+
+    [[nodiscard]] uint64_t number() const noexcept { return number_; }
+    /// From the partition and the entry on that the cursor names; it is at the end of the generation in the end, or
+    /// behind the last that `entries` allow, which counts down.
+    void tell(Cursor& at, size_t& entries, uint64_t now_ms, const Tell& tell) {
+        while (at.partition < order_.size() && entries > 0) {
+            auto& [key, where] = *order_[at.partition];
+            if (at.entry == where.count()) {
+                at.partition += 1;
+                at.entry = 0;
+                continue;
+            }
+            const SemanticEntry& entry = where.at(at.entry);
+            if (entry.answer != nullptr && entry.fresh_until_ms > now_ms)
+                tell(key, entry, {where.vector_at(at.entry), options_.dimensions});
+            at.entry += 1;
+            entries -= 1;
+        }
+    }
+    [[nodiscard]] bool is_behind(const Cursor& at) const noexcept { return at.partition >= order_.size(); }
+    [[nodiscard]] bool has(const Key& partition, const Key& entry) const noexcept {
+        return places_.contains(place_key(partition, entry));
+    }
 
     [[nodiscard]] size_t bytes() const noexcept { return bytes_; }
     [[nodiscard]] uint64_t live() const noexcept { return live_; }
@@ -56,6 +79,7 @@ class SemanticIndex::Generation {
     void put(const Key& key, SemanticEntry entry, std::span<const float> vector) {
         const auto [found, is_new] = partitions_.try_emplace(key, vector_size_);
         Partition& where = found->second;
+        if (is_new) order_.push_back(&*found);
         bytes_ += (is_new ? partition_bytes : 0) + place_bytes + own_bytes(entry);
         fresh_until_ms_ = std::max(fresh_until_ms_, entry.fresh_until_ms);
         places_.insert_or_assign(place_key(key, entry.key), Place{&where, where.count()});
@@ -117,7 +141,8 @@ class SemanticIndex::Generation {
         uint32_t number;
     };
     static constexpr size_t place_bytes = sizeof(std::pair<const Key, Place>) + node_bytes;
-    static constexpr size_t partition_bytes = sizeof(std::pair<const Key, Partition>) + node_bytes;
+    static constexpr size_t order_bytes = 2 * sizeof(void*);  // whose table may be half empty
+    static constexpr size_t partition_bytes = sizeof(std::pair<const Key, Partition>) + node_bytes + order_bytes;
 
     void let_go(SemanticEntry& entry) noexcept {
         bytes_ -= own_bytes(entry) + place_bytes;
@@ -129,12 +154,14 @@ class SemanticIndex::Generation {
 
     const Options& options_;
     const size_t vector_size_;
+    const uint64_t number_;
     const uint64_t begun_ms_;
     uint64_t fresh_until_ms_ = 0;  // of the last
     size_t bytes_ = 0;
     uint64_t live_ = 0;
     std::unordered_map<Key, Partition, KeyHash> partitions_;
-    std::unordered_map<Key, Place, KeyHash> places_;  // by the entries' keys, those that are not gone
+    std::vector<std::pair<const Key, Partition>*> order_;  // in which they came; whoever goes through them may stop
+    std::unordered_map<Key, Place, KeyHash> places_;       // by the entries' keys, those that are not gone
 };
 
 SemanticIndex::SemanticIndex(const Options& options)
@@ -170,7 +197,8 @@ bool SemanticIndex::is_open(uint64_t now_ms) const noexcept {
 }
 
 SemanticIndex::Generation& SemanticIndex::open_generation(uint64_t now_ms) {
-    if (!is_open(now_ms)) generations_.push_back(std::make_unique<Generation>(options_, vector_size_, now_ms));
+    if (!is_open(now_ms))
+        generations_.push_back(std::make_unique<Generation>(options_, vector_size_, ++last_generation_, now_ms));
     return *generations_.back();
 }
 
@@ -223,7 +251,8 @@ void SemanticIndex::remember(const Wanted& wanted, SemanticHit hit) {
     const bool full = hits_.size() == hits_max;
     if (full && hit.similarity <= hits_.back().similarity) return;
     if (entry.answer == nullptr || entry.fresh_until_ms <= wanted.now_ms || entry.scope != wanted.scope) return;
-    if (entry.answer->stored_ms < wanted.stored_from_ms) return;
+    const uint64_t age_ms_max = wanted.now_ms - std::min(wanted.now_ms, wanted.stored_from_ms);
+    if (wanted.stored_from_ms > 0 && entry.answer->age_ms(wanted.now_ms) > age_ms_max) return;
     const auto place =
         std::ranges::upper_bound(hits_, hit.similarity, std::ranges::greater(), &SemanticHit::similarity);
     hits_.insert(place, hit);
@@ -245,6 +274,20 @@ std::span<const SemanticHit> SemanticIndex::nearest(const Key& partition, std::s
         });
     }
     return hits_;
+}
+
+bool SemanticIndex::tell_piece(Cursor& at, size_t entries, uint64_t now_ms, const Tell& tell) {
+    for (const auto& generation : generations_) {
+        if (generation->number() < at.generation) continue;
+        if (generation->number() > at.generation) at = {.generation = generation->number()};
+        generation->tell(at, entries, now_ms, tell);
+        if (entries == 0 && !generation->is_behind(at)) return true;
+    }
+    return false;
+}
+
+bool SemanticIndex::has(const Key& partition, const Key& entry) const noexcept {
+    return std::ranges::any_of(generations_, [&](const auto& one) { return one->has(partition, entry); });
 }
 
 void SemanticIndex::purge(const Purge& what) {

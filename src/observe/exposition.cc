@@ -48,6 +48,7 @@ class Exposition {
         write_mirrors();
         write_cache();
         if (facts_.semantic_cache) write_semantic_cache(out_, *facts_.semantic_cache);
+        if (facts_.cache_snapshots) write_cache_snapshots(out_, *facts_.cache_snapshots);
         write_continuations();
         write_hedges();
         write_health();

@@ -32,4 +32,30 @@ void write_semantic_cache(TextFormat& out, const SemanticCacheFacts& facts) {
     for (const SemanticCacheFacts::Embeddings& one : facts.embeddings) out.sample({{"result", one.result}}, one.count);
 }
 
+void write_cache_snapshots(TextFormat& out, const CacheSnapshotFacts& facts) {
+    using Layer = CacheSnapshotFacts::Layer;
+    out.family("loom_ai_cache_snapshot_entries", "gauge",
+               "Answers in the last snapshot of the cache on the disk (cache.snapshot).");
+    for (const Layer& one : facts.layers) out.sample({{"layer", one.layer}}, one.entries);
+    out.family("loom_ai_cache_snapshot_bytes", "gauge", "How large it is.");
+    for (const Layer& one : facts.layers) out.sample({{"layer", one.layer}}, one.bytes);
+    out.family("loom_ai_cache_snapshot_age_seconds", "gauge", "How long ago it was written; absent where none is.");
+    for (const Layer& one : facts.layers)
+        if (one.age_s >= 0) out.sample({{"layer", one.layer}}, one.age_s);
+    out.family("loom_ai_cache_snapshot_loaded_total", "counter",
+               "Answers of an earlier process's snapshot, by what became of them. not_kept: there was no room, or one "
+               "had come anew.");
+    for (const Layer& one : facts.layers) {
+        out.sample({{"layer", one.layer}, {"result", "kept"}}, one.loaded);
+        out.sample({{"layer", one.layer}, {"result", "expired"}}, one.expired);
+        out.sample({{"layer", one.layer}, {"result", "purged"}}, one.purged);
+        out.sample({{"layer", one.layer}, {"result", "not_kept"}}, one.not_kept);
+    }
+    out.family("loom_ai_cache_snapshot_refused_total", "counter",
+               "Snapshots that were not loaded: damaged, another Loom's, another embedder's, or with another key.");
+    for (const Layer& one : facts.layers) out.sample({{"layer", one.layer}}, one.refused);
+    out.family("loom_ai_cache_snapshot_failures_total", "counter", "Snapshots that could not be written.");
+    for (const Layer& one : facts.layers) out.sample({{"layer", one.layer}}, one.failures);
+}
+
 }  // namespace loom::observe

@@ -1,4 +1,4 @@
-// What the exposition says of answers to nearly the same requests.
+// What the exposition says of answers to nearly the same requests, and of what the cache keeps over a restart.
 #pragma once
 
 #include "loom/observe/metrics.h"
@@ -7,5 +7,6 @@
 namespace loom::observe {
 
 void write_semantic_cache(TextFormat& out, const SemanticCacheFacts& facts);
+void write_cache_snapshots(TextFormat& out, const CacheSnapshotFacts& facts);
 
 }  // namespace loom::observe

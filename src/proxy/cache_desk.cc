@@ -3,19 +3,24 @@
 #include <algorithm>
 
 #include "cache_visit.h"
+#include "loom/base/clock.h"
 #include "loom/base/crypto.h"
 #include "loom/proxy/semantic_cache.h"
 
 namespace loom::proxy {
 namespace {
 
-constexpr size_t buckets_of_step = 128;  // swept in one turn of the loop
+constexpr size_t buckets_of_step = 128;  // swept, or told of, in one turn of the loop
 
 }  // namespace
 
-CacheShards::CacheShards(uint32_t count) : seed_(random_u64()), places_(count) {}
+CacheShards::CacheShards(uint32_t count) : CacheShards(count, random_u64()) {}
 
-void CacheShards::purge(cache::Purge what) {
+CacheShards::CacheShards(uint32_t count, uint64_t seed) : seed_(seed), places_(count) {}
+
+CacheShards::~CacheShards() = default;
+
+std::string CacheShards::purge(cache::Purge what) {
     {
         const std::lock_guard lock(mutex_);
         if (purges_.size() == purges_kept) purges_.erase(purges_.begin());
@@ -28,6 +33,38 @@ void CacheShards::purge(cache::Purge what) {
             if (place.desk != nullptr) place.desk->take_purges();
         });
     if (semantic_ != nullptr) semantic_->wake();
+    return on_purge_ ? on_purge_() : std::string();
+}
+
+void CacheShards::ask_piece(uint32_t shard, size_t at, OnPiece done) {
+    Place& place = places_[shard];
+    place.mailbox->post([&place, at, done = std::move(done)]() mutable {
+        done(place.desk != nullptr ? place.desk->piece_at(at) : Piece());
+    });
+}
+
+void CacheShards::restore(uint32_t shard, std::vector<cache::KeptAnswer> answers, uint64_t purges_seen,
+                          OnRestored done) {
+    Place& place = places_[shard];
+    place.mailbox->post([&place, purges_seen, answers = std::move(answers), done = std::move(done)]() mutable {
+        done(place.desk != nullptr ? place.desk->restore(std::move(answers), purges_seen) : Restored());
+    });
+}
+
+void CacheShards::tell_left(const std::function<void(const cache::KeptAnswer&)>& tell) {
+    const uint64_t now_ms = monotonic_ns() / 1'000'000;
+    for (Place& place : places_) {
+        if (place.left == nullptr) continue;
+        for (cache::Purge& what : purges_since(place.left_purges_seen)) place.left->purge(std::move(what));
+        size_t at = 0;
+        do
+            at = place.left->tell_piece(at, buckets_of_step, now_ms,
+                                        [&tell](const cache::Key& key, const cache::AnswerPtr& answer, uint32_t asked) {
+                                            tell({.key = key, .answer = answer, .asked = asked});
+                                        });
+        while (at != 0);
+        place.left.reset();
+    }
 }
 
 std::vector<cache::Purge> CacheShards::purges_since(uint64_t seen) {
@@ -67,6 +104,10 @@ CacheDesk::~CacheDesk() {
     CacheShards::Place& place = shards_.places_[index_];
     place.open.store(false, std::memory_order_relaxed);
     place.desk = nullptr;
+    if (shards_.keeps_left_) {
+        place.left_purges_seen = purges_seen_;
+        place.left = std::move(store_);
+    }
     sweep_.unlink();
 }
 
@@ -137,6 +178,35 @@ void CacheDesk::take_purges() {
         if (store_ != nullptr) store_->purge(std::move(what));
     purges_seen_ = last;
     shard_.schedule_next_tick(sweep_);
+}
+
+CacheShards::Piece CacheDesk::piece_at(size_t at) {
+    take_purges();
+    CacheShards::Piece piece;
+    piece.is_there = store_ != nullptr;
+    if (store_ == nullptr) return piece;
+    piece.next = store_->tell_piece(at, buckets_of_step, shard_.timers().now_ms(),
+                                    [&piece](const cache::Key& key, const cache::AnswerPtr& answer, uint32_t asked) {
+                                        piece.answers.push_back({.key = key, .answer = answer, .asked = asked});
+                                    });
+    return piece;
+}
+
+CacheShards::Restored CacheDesk::restore(std::vector<cache::KeptAnswer> answers, uint64_t purges_seen) {
+    take_purges();
+    CacheShards::Restored done;
+    done.is_there = store_ != nullptr;
+    if (store_ == nullptr) return done;
+    std::vector<cache::Purge> purges;
+    if (purges_seen != purges_seen_) purges = shards_.purges_since(purges_seen);
+    for (cache::KeptAnswer& one : answers) {
+        const bool is_purged =
+            std::ranges::any_of(purges, [&one](const cache::Purge& what) { return what.meets(one.key, *one.answer); });
+        done.purged += is_purged ? 1 : 0;
+        if (!is_purged && store_->restore(one.key, std::move(one.answer), one.asked)) done.kept += 1;
+    }
+    tell_counts();
+    return done;
 }
 
 /// As its owner. False: it waits for another one's answer, or no store is there to ask.

@@ -65,6 +65,10 @@ class CacheDesk {
     /// There will be none from this one: who waits for it goes on alone.
     void give_up(const CacheTicketPtr& ticket);
 
+    /// Of what this shard owns (CacheShards::ask_piece, restore).
+    [[nodiscard]] CacheShards::Piece piece_at(size_t at);
+    [[nodiscard]] CacheShards::Restored restore(std::vector<cache::KeptAnswer> answers, uint64_t purges_seen);
+
     static constexpr uint64_t answer_ms_max = 250;  // that another shard takes; later it is a miss
     static constexpr size_t flights_max = 4096;     // requests that others wait for, or could
     static constexpr size_t followers_max = 1024;   // of one

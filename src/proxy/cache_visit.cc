@@ -340,7 +340,8 @@ void CacheVisit::on_semantic_answer() noexcept { x_.wake(); }
 
 void CacheVisit::take_semantic() {
     const SemanticTicketPtr answer = semantic_->take_answer();
-    if (answer != nullptr && answer->found != nullptr &&
+    const uint64_t now_ms = x_.services_.shard().timers().now_ms();
+    if (answer != nullptr && answer->found != nullptr && answer->found->age_ms(now_ms) <= max_age_ms_ &&
         give_like({.answer = answer->found,
                    .scope = answer->scope,
                    .key = answer->found_key,
@@ -355,7 +356,7 @@ bool CacheVisit::take_shared() {
     if (like.answer == nullptr) return false;
     joined_ = true;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
-    if (now_ms - std::min(now_ms, like.answer->stored_ms) > max_age_ms_ || !give_like(like)) return false;
+    if (like.answer->age_ms(now_ms) > max_age_ms_ || !give_like(like)) return false;
     x_.services_.metrics().cache_joined.add();
     return true;
 }
@@ -420,8 +421,8 @@ bool CacheVisit::take_found() {
     joined_ = ticket_->is_joined;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     if (found != nullptr) {
-        age_s_ = (now_ms - std::min(now_ms, found->stored_ms)) / ms_of_s;
-        const bool young = now_ms - std::min(now_ms, found->stored_ms) <= max_age_ms_;  // for this client
+        age_s_ = found->age_ms(now_ms) / ms_of_s;
+        const bool young = found->age_ms(now_ms) <= max_age_ms_;  // for this client
         const bool fresh = young && now_ms < found->fresh_until_ms;
         if (fresh && give(*found, CacheStatus::hit)) {
             if (ticket_->is_joined) x_.services_.metrics().cache_joined.add();
@@ -489,7 +490,7 @@ bool CacheVisit::reply(std::string_view body, const cache::Answer& answer, Cache
     capturing_ = false;  // of an attempt that came to nothing
     captured_.release();
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
-    age_s_ = (now_ms - std::min(now_ms, answer.stored_ms)) / ms_of_s;
+    age_s_ = answer.age_ms(now_ms) / ms_of_s;
     status_ = status;
     answered_ = true;
     keeps_ = false;

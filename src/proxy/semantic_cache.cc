@@ -53,6 +53,10 @@ void SemanticCache::set_terms(std::shared_ptr<const SemanticPlan> terms) {
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    {
+        const std::lock_guard lock(mutex_);
+        running_ = true;
+    }
     thread_ = std::thread([this] { run(); });
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
@@ -117,7 +121,7 @@ SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
     std::unique_lock lock(mutex_);
     step_us_ = step_us;
     something_.wait_for(lock, expiry_interval, [this] {
-        return stopping_ || new_terms_ || purge_waits_ || !questions_.empty() || !puts_.empty();
+        return stopping_ || new_terms_ || purge_waits_ || !questions_.empty() || !puts_.empty() || !jobs_.empty();
     });
     purge_waits_ = false;
     work.stops = stopping_;
@@ -125,10 +129,17 @@ SemanticCache::Work SemanticCache::wait_for_work(uint64_t step_us) {
         work.has_terms = true;
         work.terms = std::move(*new_terms_);
         new_terms_.reset();
-    } else if (!questions_.empty() && (puts_.empty() || questions_in_row_ < questions_per_put)) {
-        questions_in_row_ = puts_.empty() ? 0 : questions_in_row_ + 1;
+        return work;
+    }
+    const bool has_others = !puts_.empty() || !jobs_.empty();
+    if (!questions_.empty() && (!has_others || questions_in_row_ < questions_per_put)) {
+        questions_in_row_ = has_others ? questions_in_row_ + 1 : 0;
         work.question = std::move(questions_.front());
         questions_.pop_front();
+    } else if (!jobs_.empty()) {  // one at a time: whoever has asked gives the next when it has heard of the last
+        questions_in_row_ = 0;
+        work.job = std::move(jobs_.front());
+        jobs_.pop_front();
     } else if (!puts_.empty()) {
         questions_in_row_ = 0;
         work.put = std::move(puts_.front());
@@ -143,7 +154,7 @@ void SemanticCache::run() {
     uint64_t step_us = 0;
     for (;;) {
         Work work = wait_for_work(step_us);
-        if (work.stops) return;
+        if (work.stops) return keeps_left_ ? keep_left(std::move(work)) : void();
         const bool is_step = work.question != nullptr || work.put;
         const uint64_t begun_ns = monotonic_ns();
         do_work(work);
@@ -164,7 +175,108 @@ void SemanticCache::do_work(Work& work) {
         send_home(std::move(work.question));
     } else if (work.put) {
         keep(std::move(*work.put), now);
+    } else if (work.job) {
+        work.job();
     }
+}
+
+/// What waits, at the end, when nobody asks any more.
+void SemanticCache::keep_left(Work first) {
+    const uint64_t end_ms = now_ms() + rest_ms_max;
+    first.question = nullptr;
+    first.job = nullptr;
+    do_work(first);
+    while (now_ms() < end_ms) {
+        Work next;
+        {
+            const std::lock_guard lock(mutex_);
+            if (puts_.empty()) break;
+            next.put = std::move(puts_.front());
+            puts_.pop_front();
+        }
+        do_work(next);
+    }
+    tell_counts();
+}
+
+void SemanticCache::give_job(std::move_only_function<void()> job) {
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_ || !running_) return;
+        jobs_.push_back(std::move(job));
+    }
+    something_.notify_one();
+}
+
+void SemanticCache::ask_piece(cache::SemanticIndex::Cursor at, OnPiece done) {
+    give_job([this, at, done = std::move(done)]() mutable { done(piece_at(at)); });
+}
+
+void SemanticCache::restore(cache::EmbedderMark embedder, std::vector<cache::KeptEntry> entries, uint64_t purges_seen,
+                            OnRestored done) {
+    give_job([this, embedder = std::move(embedder), entries = std::move(entries), purges_seen,
+              done = std::move(done)]() mutable { done(take_back(embedder, std::move(entries), purges_seen)); });
+}
+
+SemanticCache::Piece SemanticCache::piece_at(cache::SemanticIndex::Cursor at) {
+    take_purges();
+    Piece piece;
+    piece.is_there = terms_ != nullptr;
+    if (terms_ == nullptr) return piece;
+    piece.embedder = mark();
+    if (index_ == nullptr) return piece;
+    piece.next = at;
+    piece.has_more = index_->tell_piece(
+        piece.next, entries_of_piece, now_ms(),
+        [&piece](const cache::Key& partition, const cache::SemanticEntry& entry, std::span<const float> vector) {
+            piece.entries.push_back({.partition = partition, .entry = entry, .vector = {vector.begin(), vector.end()}});
+        });
+    return piece;
+}
+
+/// Who makes vectors now. A model in the process is known by what it makes of some texts, whatever its file is called.
+const cache::EmbedderMark& SemanticCache::mark() {
+    constexpr std::string_view texts[] = {"How do I reset my password?", "The quick brown fox jumps over the lazy dog.",
+                                          "Translate this contract into German, please."};
+    if (embedder_in_force() != 0)
+        mark_ = {.identity = embedder_in_force(), .dimensions = static_cast<uint32_t>(dimensions_), .probe = {}};
+    else if (mark_.identity != 0 || mark_.probe.empty())
+        mark_ = {.identity = 0, .dimensions = static_cast<uint32_t>(embedder_->dimensions()), .probe = {}};
+    if (mark_.identity != 0 || !mark_.probe.empty()) return mark_;
+    for (const std::string_view text : texts) {
+        std::vector<float> vector(mark_.dimensions);
+        embedder_->embed(text, vector);
+        mark_.probe.insert(mark_.probe.end(), vector.begin(), vector.end());
+    }
+    return mark_;
+}
+
+SemanticCache::Restored SemanticCache::take_back(const cache::EmbedderMark& embedder,
+                                                 std::vector<cache::KeptEntry> entries, uint64_t purges_seen) {
+    Restored done{.is_there = terms_ != nullptr};
+    if (terms_ == nullptr) return done;
+    done.is_other_embedder = !mark().is_like(embedder);
+    if (done.is_other_embedder) return done;
+    std::vector<cache::Purge> purges;
+    if (purges_seen != purges_seen_) purges = shards_.purges_since(purges_seen);
+    const uint64_t now = now_ms();
+    for (cache::KeptEntry& one : entries) {
+        const bool is_purged = std::ranges::any_of(
+            purges, [&one](const cache::Purge& what) { return what.meets(one.entry.key, *one.entry.answer); });
+        const uint64_t age_ms = one.entry.answer->age_ms(now);
+        const uint64_t good_ms = terms_->ttl_ms - std::min(terms_->ttl_ms, age_ms);
+        one.entry.fresh_until_ms = std::min(one.entry.fresh_until_ms, now + good_ms);
+        const bool is_over = one.entry.fresh_until_ms <= now;
+        done.purged += is_purged ? 1 : 0;
+        done.over += !is_purged && is_over ? 1 : 0;
+        if (is_purged || is_over) continue;
+        if (index_ == nullptr) begin_index(one.vector.size());
+        if (one.vector.size() != dimensions_ || index_->has(one.partition, one.entry.key)) continue;
+        const uint64_t stored_before = index_->counts().stored;
+        index_->put(one.partition, std::move(one.entry), one.vector, now);
+        done.kept += static_cast<uint32_t>(index_->counts().stored - stored_before);
+    }
+    return done;
 }
 
 /// However much there is to do.

@@ -96,6 +96,16 @@ std::expected<std::vector<StateFile>, std::string> state_files(const std::string
     return files;
 }
 
+std::vector<std::string> snapshot_files(const std::string& directory) {
+    std::vector<std::string> names;
+    for (const char* const name : {"exact", "semantic"})
+        for (const char* const end : {"", ".new", ".refused"}) {
+            std::string file = fmt::format("cache/{}.snapshot{}", name, end);
+            if (::access(fmt::format("{}/{}", directory, file).c_str(), F_OK) == 0) names.push_back(std::move(file));
+        }
+    return names;
+}
+
 std::expected<std::optional<std::string>, int> read_small_file(const std::string& path) {
     return front_of(path, small_bytes);
 }

@@ -34,6 +34,9 @@ struct StateFile {
 /// may be open in this process: closing a file lets go of all locks on it. Errors  a text: what cannot be read.
 [[nodiscard]] std::expected<std::vector<StateFile>, std::string> state_files(const std::string& directory);
 
+/// What the cache has left there, with what was set aside or is half written.
+[[nodiscard]] std::vector<std::string> snapshot_files(const std::string& directory);
+
 /// The whole of a small file; nothing where it is not there.
 /// Errors  an errno: it may be there.
 [[nodiscard]] std::expected<std::optional<std::string>, int> read_small_file(const std::string& path);

@@ -155,6 +155,8 @@ class Migration {
 
     Done build(const std::vector<StateFile>& files) {
         LOOM_TRY(make_folders());
+        // What Loom can do without is not worth a second copy: the cache begins empty.
+        for (const std::string& name : snapshot_files(asked_.directory)) plan_ += fmt::format("remove {}\n", name);
         for (const StateFile& file : files)
             if (!file.segment && file.form != Form::empty) LOOM_TRY(settle(file));
         for (const StateFile& file : files)

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <string>
 #include <unordered_map>
@@ -222,6 +223,76 @@ TEST(Frequency, ForgetsByHalves) {
     for (int i = 0; i < 15; ++i) frequency.note(key_of(1));
     for (uint64_t i = 0; i < 256 * 10; ++i) frequency.note(key_of(1000 + i));
     EXPECT_LT(frequency.of(key_of(1)), 15u);
+}
+
+std::vector<Key> told(const ExactStore& store, uint64_t now_ms, size_t buckets) {
+    std::vector<Key> keys;
+    size_t at = 0;
+    do
+        at = store.tell_piece(at, buckets, now_ms,
+                              [&keys](const Key& key, const AnswerPtr&, uint32_t) { keys.push_back(key); });
+    while (at != 0);
+    return keys;
+}
+
+TEST(ExactStore, TellsWhatCanBeFoundPieceByPiece) {
+    ExactStore store(1 << 20);
+    for (uint64_t i = 0; i < 200; ++i)
+        store.put(key_of(i), answer(100, "s", i % 2 == 0 ? "even" : "odd", "t", i < 100 ? 50 : hour_ms));
+    for (const size_t buckets : {1, 7, 100'000}) {
+        EXPECT_EQ(told(store, 0, buckets).size(), 200u);
+        EXPECT_EQ(told(store, 50, buckets).size(), 100u) << "the rest is over";
+    }
+    store.purge({.tenant = "", .model = "even"});
+    const std::vector<Key> left = told(store, 50, 3);
+    EXPECT_EQ(left.size(), 50u) << "purged, and not swept yet";
+    for (const Key& key : left) EXPECT_NE(store.find(key, "s", 50), nullptr);
+}
+
+/// What stays all the time is told, however much comes and goes meanwhile.
+TEST(ExactStore, TellsWhatStaysWhileOthersComeAndGo) {
+    ExactStore store(4 << 20);
+    for (uint64_t i = 0; i < 300; ++i) store.put(key_of(i), answer(100));
+    std::vector<Key> seen;
+    uint64_t more = 1000;
+    size_t at = 0;
+    do {
+        at = store.tell_piece(at, 16, 0, [&seen](const Key& key, const AnswerPtr&, uint32_t) { seen.push_back(key); });
+        for (int i = 0; i < 5; ++i) store.put(key_of(more++), answer(100));
+    } while (at != 0);
+    for (uint64_t i = 0; i < 300; ++i) EXPECT_EQ(std::ranges::count(seen, key_of(i)), 1) << i;
+}
+
+TEST(ExactStore, WhatIsBroughtBackTakesNobodysPlace) {
+    ExactStore store(1 << 20);
+    const AnswerPtr newer = answer(100), older = answer(200);
+    store.put(key_of(1), newer);
+    EXPECT_FALSE(store.restore(key_of(1), older, 3));
+    EXPECT_EQ(store.find(key_of(1), "s", 0), newer);
+    EXPECT_TRUE(store.restore(key_of(2), older, 3));
+    EXPECT_EQ(store.find(key_of(2), "s", 0), older);
+    store.purge({});
+    EXPECT_TRUE(store.restore(key_of(1), older, 0)) << "what was purged is not there, though its memory is";
+    EXPECT_EQ(store.find(key_of(1), "s", 0), older);
+}
+
+TEST(ExactStore, TheBoundHoldsForWhatIsBroughtBack) {
+    ExactStore store(64 << 10);
+    for (uint64_t i = 0; i < 1000; ++i) {
+        (void)store.restore(key_of(i), answer(1000), 15);
+        EXPECT_LE(store.counts().bytes, size_t{64} << 10);
+    }
+    EXPECT_GT(store.counts().entries, 10u);
+}
+
+TEST(Answer, ItsAgeIsThatOfBeforeTheRestartToo) {
+    Answer one;
+    one.stored_ms = 100;
+    EXPECT_EQ(one.age_ms(100), 0u);
+    EXPECT_EQ(one.age_ms(50), 0u);
+    EXPECT_EQ(one.age_ms(150), 50u);
+    one.aged_ms = 1'000'000;
+    EXPECT_EQ(one.age_ms(150), 1'000'050u);
 }
 
 }  // namespace

@@ -340,5 +340,69 @@ TEST(SemanticIndex, WhatIsGoneFromAGraphHidesNobody) {
     for (const SemanticHit& hit : found) EXPECT_EQ(hit.entry->answer->model, "b");
 }
 
+std::vector<Key> told(SemanticIndex& index, size_t entries, uint64_t now_ms) {
+    std::vector<Key> keys;
+    SemanticIndex::Cursor at;
+    while (index.tell_piece(at, entries, now_ms, [&keys](const Key&, const SemanticEntry& entry, auto vector) {
+        EXPECT_EQ(vector.size(), dimensions);
+        keys.push_back(entry.key);
+    })) {
+    }
+    return keys;
+}
+
+TEST(SemanticIndex, TellsAllThatCanBeFoundPieceByPiece) {
+    Vectors vectors(31);
+    SemanticIndex index(options());
+    EXPECT_TRUE(told(index, 4, 0).empty());
+    // Of several partitions, and of several generations.
+    for (uint64_t i = 0; i < 90; ++i)
+        index.put(key_of(2'000'000 + i % 7), entry_of(i, i < 30 ? 100'000 : 1'000'000), vectors.any(), i * 1'000);
+    for (const size_t entries : {1, 3, 32, 1000}) {
+        const std::vector<Key> keys = told(index, entries, 99'999);
+        EXPECT_EQ(keys.size(), 90u) << entries;
+        for (uint64_t i = 0; i < 90; ++i) EXPECT_EQ(std::ranges::count(keys, key_of(i)), 1) << i;
+        EXPECT_EQ(told(index, entries, 100'000).size(), 60u) << "the others are over";
+    }
+    index.purge({.by_key = true, .key = key_of(77)});
+    EXPECT_EQ(told(index, 5, 100'000).size(), 59u);
+    EXPECT_FALSE(index.has(key_of(2'000'000), key_of(77)));
+    EXPECT_TRUE(index.has(key_of(2'000'000 + 78 % 7), key_of(78)));
+    EXPECT_FALSE(index.has(key_of(2'000'000 + 79 % 7), key_of(78))) << "it is elsewhere";
+}
+
+/// Generations go, partitions come, and what stays is told once.
+TEST(SemanticIndex, TellsWhatStaysWhileOthersComeAndGo) {
+    Vectors vectors(32);
+    SemanticIndex index(options());
+    for (uint64_t i = 0; i < 60; ++i)
+        index.put(key_of(i % 11), entry_of(i, i < 20 ? 100'000 : 1'000'000), vectors.any(), i * 1'000);
+    std::vector<Key> seen;
+    SemanticIndex::Cursor at;
+    uint64_t more = 5'000;
+    while (index.tell_piece(at, 4, 60'000,
+                            [&seen](const Key&, const SemanticEntry& entry, auto) { seen.push_back(entry.key); })) {
+        if (more == 5'002) index.expire(100'000);
+        if (more < 5'040) {
+            index.put(key_of(3'000'000 + more), entry_of(more, 1'000'000), vectors.any(), 61'000 + more);
+            more += 1;
+        }
+    }
+    for (uint64_t i = 20; i < 60; ++i) EXPECT_EQ(std::ranges::count(seen, key_of(i)), 1) << i;
+    for (const Key& key : seen) EXPECT_EQ(std::ranges::count(seen, key), 1);
+}
+
+/// Of before a restart: its age counts for who wants a young one.
+TEST(SemanticIndex, WhatIsOldAlreadyIsNotYoung) {
+    Vectors vectors(33);
+    SemanticIndex index(options());
+    const Vector vector = vectors.any();
+    SemanticEntry entry = entry_of(1, 1'000'000, {.stored_ms = 5'000});
+    std::const_pointer_cast<Answer>(entry.answer)->aged_ms = 50'000;
+    index.put(here, std::move(entry), vector, 5'000);
+    EXPECT_EQ(index.nearest(here, "alice", vector, 6'000, 0).size(), 1u) << "any age will do";
+    EXPECT_TRUE(index.nearest(here, "alice", vector, 6'000, 4'000).empty()) << "it is 51 s old";
+}
+
 }  // namespace
 }  // namespace loom::cache

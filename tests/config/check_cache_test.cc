@@ -49,6 +49,22 @@ TEST(CheckCache, AShadowDoesNotSwitchOnWhatGivesAnswers) {
     EXPECT_EQ(told("semantic_cache.enabled = on\nsemantic_cache.shadow = on\ncache.exact.enabled = on\n"), "");
 }
 
+TEST(CheckCache, ASnapshotNeedsAPlace_AndIsToldWhoCanReadIt) {
+    const std::string on = "cache.exact.enabled = on\ncache.snapshot = on\n";
+    EXPECT_EQ(told("cache.snapshot_interval = 1m\n"),
+              "loom.conf:5:27: warning: cache.snapshot_interval: nothing is written: cache.snapshot is off\n");
+    EXPECT_EQ(told(on),
+              "loom.conf:6:18: cache.snapshot: there is no place to keep it: set state.directory = /var/lib/loom\n");
+    EXPECT_EQ(told(on + "state.directory = /s\n"),
+              "loom.conf:6:18: warning: cache.snapshot: prompts and answers lie unencrypted in state.directory; set "
+              "state.encryption_key where others may read its disk, or a copy of it\n");
+    EXPECT_EQ(told(on + "state.directory = /s\nstate.encryption_key = " + std::string(64, 'a') + "\n"), "");
+    EXPECT_EQ(told("cache.snapshot = on\nstate.directory = /s\n"),
+              "loom.conf:5:18: warning: cache.snapshot: nothing is kept that could outlive a restart: "
+              "cache.exact.enabled is off\n");
+    EXPECT_NE(told(on + "state.directory = /s\ncache.snapshot_interval = 10ms\n").find("1s..30d"), std::string::npos);
+}
+
 TEST(CheckCache, WhatAnotherKeyOverridesIsSaid) {
     EXPECT_EQ(told("semantic_cache.enabled = on\ncache.exact.enabled = off\n"),
               "loom.conf:6:23: warning: cache.exact.enabled: off, and yet who asks the same gets the answer that is "

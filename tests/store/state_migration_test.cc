@@ -541,6 +541,24 @@ TEST_F(StateTest, FilesBelongToWhomTheyBelongedBefore) {
     EXPECT_EQ(snapshot(), before);
 }
 
+/// It can do without them: in neither form is anything of them left.
+TEST_F(StateTest, SnapshotsOfTheCacheGo_WhicheverWay) {
+    const StateKey one = test_key('1'), two = test_key('2');
+    const std::pair<const StateKey*, const StateKey*> ways[] = {{nullptr, &one}, {&one, &two}, {&two, nullptr}};
+    fill({});
+    fs::create_directories(file("cache"));
+    for (const auto& [from, to] : ways) {
+        for (const char* const name : {"exact.snapshot", "exact.snapshot.refused", "semantic.snapshot.new"})
+            put_bytes(file(std::string("cache/") + name), "a prompt");
+        put_bytes(file("cache/other"), "not Loom's");
+        const auto report = migrate_state({.directory = directory.path(), .from = from, .to = to, .step = nullptr});
+        ASSERT_TRUE(report) << report.error();
+        EXPECT_EQ(report->done, MigrationReport::Done::migrated);
+        EXPECT_EQ(file_with(directory.path(), "a prompt"), "");
+        EXPECT_TRUE(fs::exists(file("cache/other")));
+    }
+}
+
 TEST_F(StateTest, WhatIsNotLoomsIsLeftAlone) {
     fill(nullptr);
     put_bytes(file("other.db"), std::string("SQLite format 3\0 of somebody else", 33));

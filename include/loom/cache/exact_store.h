@@ -6,6 +6,7 @@
 // segments, least recently used last: an entry that was found again is protected from those that were not.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -40,8 +41,13 @@ struct Answer {
     bool tells_usage = false;
     Money cost = -1;  // of making it; -1: no price is known
     uint64_t stored_ms = 0;
+    uint64_t aged_ms = 0;  // how old it was then: it may be from before a restart
     uint64_t fresh_until_ms = 0;
     uint64_t kept_until_ms = 0;  // from fresh_until_ms on it is stale
+
+    [[nodiscard]] uint64_t age_ms(uint64_t now_ms) const noexcept {
+        return aged_ms + now_ms - std::min(now_ms, stored_ms);
+    }
 };
 using AnswerPtr = std::shared_ptr<const Answer>;
 
@@ -86,6 +92,23 @@ class ExactStore {
     /// left to do.
     bool sweep(size_t buckets, uint64_t now_ms);
     [[nodiscard]] const StoreCounts& counts() const noexcept { return counts_; }
+
+    /// What can be found, a piece at a time, whatever is stored or goes between two of them: each entry that stays is
+    /// told once. tell(key, answer, asked) of those in the next buckets; asked is about how often, up to 15.
+    /// at      where to begin: 0 at first.
+    /// Returns where to go on; nothing is left where that is 0.
+    template <class Tell>
+    size_t tell_piece(size_t at, size_t buckets, uint64_t now_ms, Tell tell) const {
+        const size_t end = std::min(buckets_.size(), at + buckets);
+        for (; at < end; ++at)
+            for (const Node* node = buckets_[at]; node != nullptr; node = node->next_in_bucket)
+                if (now_ms < node->answer->kept_until_ms && !is_purged(*node))
+                    tell(node->key, node->answer, frequency_.of(node->key));
+        return at < buckets_.size() ? at : 0;
+    }
+    /// An entry of before, that was asked for so often, unless there is one under this key already.
+    /// Returns whether it is kept.
+    bool restore(const Key& key, AnswerPtr answer, uint32_t asked);
     /// Of entries alone, as memory for them was divided at the start.
     [[nodiscard]] size_t room_bytes() const noexcept { return room_bytes_; }
 

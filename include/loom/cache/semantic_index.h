@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -76,6 +77,19 @@ class SemanticIndex {
     void expire(uint64_t now_ms);
     [[nodiscard]] const SemanticCounts& counts() const noexcept { return counts_; }
 
+    /// A place among the entries that stays good whatever changes: each entry that stays is passed once.
+    struct Cursor {
+        uint64_t generation = 0;  // its number; what is behind the last is nobody's
+        uint32_t partition = 0;
+        uint32_t entry = 0;
+    };
+    /// Told of an entry that can be found; vector is unit, options.dimensions long.
+    using Tell = std::function<void(const Key& partition, const SemanticEntry& entry, std::span<const float> vector)>;
+    /// Looks at so many entries, from the cursor on, and moves it. False: nothing is left behind it.
+    bool tell_piece(Cursor& at, size_t entries, uint64_t now_ms, const Tell& tell);
+    /// Is there an entry of this key that can be found?
+    [[nodiscard]] bool has(const Key& partition, const Key& entry) const noexcept;
+
   private:
     class Partition;
     class Generation;
@@ -97,6 +111,7 @@ class SemanticIndex {
     std::deque<std::unique_ptr<Generation>> generations_;  // oldest first
     std::vector<float> query_;                             // padded
     std::vector<SemanticHit> hits_;
+    uint64_t last_generation_ = 0;  // its number
     SemanticCounts counts_;
 };
 

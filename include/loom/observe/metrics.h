@@ -503,6 +503,18 @@ struct SharedStoreFacts {
     bool complete = false;      // and that was just now
 };
 
+/// Of the files that keep the cache over a restart.
+struct CacheSnapshotFacts {
+    struct Layer {
+        std::string_view layer;  // a literal
+        uint64_t entries = 0, bytes = 0;
+        double age_s = -1;  // below 0: there is none
+        uint64_t loaded = 0, expired = 0, purged = 0, not_kept = 0;
+        uint64_t refused = 0, failures = 0;
+    };
+    std::array<Layer, 2> layers;
+};
+
 /// Of answers to nearly the same requests, which a thread of its own keeps.
 struct SemanticCacheFacts {
     uint64_t entries = 0, bytes = 0;
@@ -573,6 +585,7 @@ struct ProcessFacts {
     std::optional<SharedStoreFacts> shared_store;  // nothing where there is none
     std::vector<ProviderHealth> providers;         // all that there are
     std::optional<SemanticCacheFacts> semantic_cache;
+    std::optional<CacheSnapshotFacts> cache_snapshots;
 };
 
 /// Owns the slots' names and the slabs; lives as long as the process.

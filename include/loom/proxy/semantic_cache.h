@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -98,6 +99,8 @@ class SemanticCache {
     void set_terms(std::shared_ptr<const SemanticPlan> terms);
     /// Questions are not taken any more, and the thread is at its end.
     void stop() noexcept;
+    /// Before its thread begins: what waits to be kept when it stops is kept still, as far as rest_ms_max reaches.
+    void keep_what_is_left() noexcept { keeps_left_ = true; }
 
     // Any thread.
     /// False: no answer follows. Else ticket->asker's does, on its shard, unless it has been taken out.
@@ -120,12 +123,42 @@ class SemanticCache {
     /// For the exposition.
     [[nodiscard]] observe::SemanticCacheFacts facts() const;
 
+    // For who keeps what is there over a restart; on a thread that is no shard's.
+    struct Piece {
+        bool is_there = false;  // something is kept
+        cache::EmbedderMark embedder;
+        std::vector<cache::KeptEntry> entries;
+        bool has_more = false;
+        cache::SemanticIndex::Cursor next;  // where to go on
+    };
+    using OnPiece = std::move_only_function<void(Piece)>;
+    /// A part of what is there; done is called on the index's thread, between questions, or destroyed uncalled where
+    /// that has not begun, or is over.
+    void ask_piece(cache::SemanticIndex::Cursor at, OnPiece done);
+    /// The same at once, when it has been stopped.
+    [[nodiscard]] Piece piece_at(cache::SemanticIndex::Cursor at);
+    struct Restored {
+        bool is_there = false;           // something is kept
+        bool is_other_embedder = false;  // than the one in force: nothing of it is
+        uint32_t kept = 0;
+        uint32_t purged = 0;  // since they were read
+        uint32_t over = 0;    // by the time to live in force
+    };
+    using OnRestored = std::move_only_function<void(Restored)>;
+    /// Likewise. What has come since stays in their place.
+    /// embedder     that has made their vectors.
+    /// purges_seen  CacheShards::last_purge() when they were read, or before.
+    void restore(cache::EmbedderMark embedder, std::vector<cache::KeptEntry> entries, uint64_t purges_seen,
+                 OnRestored done);
+
     static constexpr uint64_t wait_ms_max = 100;              // for an answer; later it is a miss
     static constexpr size_t text_bytes_max = 8 * 1024;        // of a question
     static constexpr size_t questions_max = 512;              // that wait; fewer where answers take long
     static constexpr size_t puts_max = 1024;                  // that wait
     static constexpr size_t put_bytes_max = size_t{8} << 20;  // of their texts and answers; a larger one waits alone
     static constexpr size_t questions_per_put = 4;            // that go before one that is to be kept
+    static constexpr size_t entries_of_piece = 32;            // looked at between two questions
+    static constexpr uint64_t rest_ms_max = 500;              // for what waits to be kept at the end
     /// What all that wait take, and what is being kept.
     /// entry_bytes  the largest answer's.      vector_bytes  a text's.
     [[nodiscard]] static constexpr uint64_t line_bytes_max(uint64_t entry_bytes, uint64_t vector_bytes = 0) noexcept {
@@ -140,8 +173,14 @@ class SemanticCache {
         std::shared_ptr<const SemanticPlan> terms;
         SemanticTicketPtr question;
         std::optional<SemanticPut> put;
+        std::move_only_function<void()> job;
     };
     void run();
+    void keep_left(Work first);
+    void give_job(std::move_only_function<void()> job);
+    [[nodiscard]] const cache::EmbedderMark& mark();
+    [[nodiscard]] Restored take_back(const cache::EmbedderMark& embedder, std::vector<cache::KeptEntry> entries,
+                                     uint64_t purges_seen);
     [[nodiscard]] Work wait_for_work(uint64_t step_us);
     void do_work(Work& work);
     void expire(uint64_t now_ms);
@@ -165,18 +204,22 @@ class SemanticCache {
     uint64_t step_us_ = 0;  // that a question or an answer to be kept has taken of late
     std::deque<SemanticPut> puts_;
     size_t put_bytes_ = 0;
-    size_t questions_in_row_ = 0;  // taken while something was to be kept
+    std::deque<std::move_only_function<void()>> jobs_;
+    size_t questions_in_row_ = 0;  // taken while something else was to be done
     std::optional<std::shared_ptr<const SemanticPlan>> new_terms_;
     bool purge_waits_ = false;
     bool stopping_ = false;
+    bool running_ = false;  // the thread has begun
+    bool keeps_left_ = false;
     std::thread thread_;
 
     // Of the thread alone.
     std::shared_ptr<const SemanticPlan> terms_;
     std::unique_ptr<cache::SemanticIndex> index_;
-    size_t dimensions_ = 0;    // of index_
-    uint64_t newest_ms_ = 0;   // SemanticPut::made_ms of the newest vector that has come into it
-    uint64_t expired_ms_ = 0;  // when it was last looked for what is over
+    size_t dimensions_ = 0;     // of index_
+    cache::EmbedderMark mark_;  // of who makes its vectors, by terms_; of no dimensions until somebody asks
+    uint64_t newest_ms_ = 0;    // SemanticPut::made_ms of the newest vector that has come into it
+    uint64_t expired_ms_ = 0;   // when it was last looked for what is over
     uint64_t purges_seen_ = 0;
 
     // Written by the thread, read by anyone.

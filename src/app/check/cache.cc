@@ -103,11 +103,27 @@ void check_semantic(Report& report) {
                        "so low that texts on different matters pass it: the comparison of their words alone is left");
 }
 
+void check_snapshot(Report& report) {
+    const config::Config& config = report.config;
+    constexpr const char* key = "cache.snapshot";
+    if (!config.boolean(key))
+        return warn_of_idle(report, {"cache.snapshot_interval"}, "nothing is written: cache.snapshot is off");
+    if (!config.has("state.directory"))
+        return report.error(key, "there is no place to keep it: set state.directory = /var/lib/loom");
+    if (!config.boolean("cache.exact.enabled") && !config.boolean("semantic_cache.enabled"))
+        return report.warning(key, "nothing is kept that could outlive a restart: cache.exact.enabled is off");
+    if (!config.has("state.encryption_key"))
+        report.warning(key,
+                       "prompts and answers lie unencrypted in state.directory; set state.encryption_key where others "
+                       "may read its disk, or a copy of it");
+}
+
 }  // namespace
 
 void check_cache(Report& report) {
     const config::Config& config = report.config;
     check_semantic(report);
+    check_snapshot(report);
     if (!config.boolean("cache.exact.enabled") && !config.boolean("semantic_cache.enabled"))
         return warn_of_idle(report,
                             {"cache.exact.max_size", "cache.exact.max_entry", "cache.exact.ttl", "cache.exact.stale",

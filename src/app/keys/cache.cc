@@ -54,6 +54,22 @@ constexpr KeyRow rows[] = {
      .default_text = "5s",
      .meaning = "how long a request waits for the answer to the same one that is under way, before it asks itself; 0: "
                 "each asks for itself"},
+    {.pattern = "cache.snapshot",
+     .type = boolean,
+     .default_text = "off",
+     .meaning = "on: what is kept, nearly the same too, outlives a restart: it is written to the folder cache of "
+                "state.directory (encrypted where state.encryption_key is set) each cache.snapshot_interval and when "
+                "Loom stops, and read beside the first requests. Prompts and answers then lie on the disk. What is "
+                "damaged, of another version, embedder or key is set aside as NAME.refused, and the cache begins "
+                "empty. A purge removes the files. One Loom for a state.directory. off: files that are there are "
+                "removed at the start",
+     .change = KeyChange::restart},
+    {.pattern = "cache.snapshot_interval",
+     .type = duration,
+     .default_text = "5m",
+     .meaning = "how often it is written, where anything has come to it; what came since is lost when Loom is killed",
+     .change = KeyChange::restart,
+     .range = "1s..30d"},
     {.pattern = "route.<name>.cache",
      .type = boolean,
      .default_text = "on",

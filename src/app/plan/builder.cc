@@ -513,6 +513,7 @@ std::expected<ServerOptions, Messages> build_server_options(const Config& config
     fill_state_key(config, options, messages);
     fill_ledger(config, options);
     options.anomaly = anomaly_options(config);
+    if (config.boolean("cache.snapshot")) options.cache_snapshot_ms = ms(config, "cache.snapshot_interval");
     options.log_path = config.text("log.access.path");
     options.audit_path = config.text("log.audit.path");
     options.model_path = config.text("semantic_cache.embedding.model_path");

@@ -64,6 +64,7 @@ struct ServerOptions {
     bool ledger_refuses = false;                       // nobody is served while it cannot be written
     std::optional<SharedStoreOptions> shared_store;    // that several Looms have; its TLS terms come with the plan
     std::optional<AnomalyWatchOptions> anomaly;        // nothing: nobody looks for sudden changes
+    std::optional<uint64_t> cache_snapshot_ms;         // so often what the cache keeps is written; nothing: never
     std::string log_path, audit_path;                  // "off": none
     std::string model_path;  // of the sentence model that prompts are compared by; "": by their words
     double log_sample = 1.0;
