@@ -7,6 +7,12 @@
 namespace loom::wire {
 namespace {
 
+size_t count_of(std::string_view text, std::string_view part) {
+    size_t count = 0;
+    for (size_t at = text.find(part); at != text.npos; at = text.find(part, at + 1)) count += 1;
+    return count;
+}
+
 class Html : public WireTest {
   protected:
     Html() { serve_every_protocol(conf); }
@@ -82,6 +88,49 @@ TEST_F(Html, AnswersWithoutAnyAreByteForByteWhatTheyWere) {
             EXPECT_EQ(loom().metric("loom_ai_html_detected_total"), 0);
         }
     }
+}
+
+/// Deltas, and all that tells the same text again: none of it is another's business.
+TEST_F(Html, ResponsesTellItWithoutWhereverTheyTellItAgain) {
+    const auto event = [](std::string_view type, std::string_view rest) {
+        return fmt::format("event: {0}\ndata: {{\"type\":\"{0}\",{1}}}\n\n", type, rest);
+    };
+    const std::string place = R"("item_id":"i","output_index":0,"content_index":0,)";
+    const std::string part =
+        R"({"type":"output_text","text":"a <b onclick=evil()>b</b> <script>evil()</script>c","annotations":[]})";
+    const std::string item =
+        fmt::format(R"({{"id":"i","type":"message","role":"assistant","status":"completed","content":[{}]}})", part);
+    const std::string call =
+        R"({"id":"f","type":"function_call","call_id":"c","name":"n","arguments":"{\"html\":\"<b onclick=kept()>\"}"})";
+    const std::string response = R"("response":{"id":"r","object":"response","created_at":7,"model":"m","status":)";
+    const std::string events =
+        event("response.created", response + R"("in_progress","output":[]},"sequence_number":0)") +
+        event("response.output_text.delta", place + R"("delta":"a <b onclick=ev","sequence_number":3)") +
+        event("response.output_text.delta",
+              place + R"("delta":"il()>b</b> <script>evil()</script>c","sequence_number":4)") +
+        event("response.output_text.done",
+              place + R"("text":"a <b onclick=evil()>b</b> <script>evil()</script>c","sequence_number":5)") +
+        event("response.content_part.done", fmt::format(R"({}"part":{},"sequence_number":6)", place, part)) +
+        event("response.output_item.done", fmt::format(R"("output_index":0,"item":{},"sequence_number":7)", item)) +
+        event("response.completed",
+              fmt::format(R"({}"completed","output":[{},{}]}},"sequence_number":8)", response, item, call));
+    conf.set("security.strip_html", "scripts");
+    start(answer_always(sse_answer(events)));
+    const Message got = ask(client_protocol("openai_responses").ask("big", true, ""));
+    EXPECT_TRUE(got.is_whole());
+    EXPECT_FALSE(contains(got.body, "evil") || contains(got.body, "script>")) << got.body;
+    EXPECT_EQ(count_of(got.body, "<b >b</b> c"), 5u) << got.body;
+    EXPECT_TRUE(contains(got.body, "<b onclick=kept()>")) << "a tool's arguments: " << got.body;
+    EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
+}
+
+/// On other routes it is nobody's matter.
+TEST_F(Html, WhatNobodyReadsIsRefusedOnItsRouteAlone) {
+    conf.set("route.ai.passthrough", "files").set("route.ai.strip_html", "all");
+    start(answer_always(answer("{\"data\":[]}")));
+    EXPECT_EQ(ask(get("/v1/files")).status(), 403);
+    loom().reload(conf.set("route.ai.strip_html", "off").set("route.gemini.strip_html", "all").text());
+    EXPECT_EQ(ask(get("/v1/files")).status(), 200);
 }
 
 /// A route has its own word; one that has none has the global one.
