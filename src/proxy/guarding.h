@@ -77,6 +77,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] bool holds_answer() noexcept;
     void read_passed_usage();
     void note_counts() noexcept;
+    void book_content();
     void add_to_summary(std::string_view name, uint32_t count);
     [[nodiscard]] AuditNotes* begin_notes();
     [[nodiscard]] Result<bool> go_on();
@@ -107,6 +108,8 @@ class Guarding final : public io::Runnable {
     guard::PiiTypes answer_blocked_;
     std::array<uint32_t, leak_kind_count> leak_counts_{};
     uint8_t leaks_blocked_ = 0;
+    std::array<uint32_t, content_category_count> content_counts_{};
+    uint8_t content_blocked_ = 0;
     uint64_t prompt_tokens_ = 0;
     bool prompt_counted_ = false;
     bool answer_begun_ = false;
