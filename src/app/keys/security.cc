@@ -138,9 +138,9 @@ constexpr KeyRow rows[] = {
      .meaning =
          "what becomes of answers with a text of the categories and words that are named for requests, whether "
          "security.content_filtering.enabled is on or not. block: the answer is refused with 400; a stream ends there, "
-         "as one that a filter has ended, with nothing of the event that made it one; log: it is counted alone. Texts "
-         "are read as they come, and what follows takes nothing back: talk of prevention counts where it stands "
-         "before. A stream holds back the word at hand, 128 bytes at most",
+         "as one that a filter has ended, with nothing of the event in which the word ends that made it so; log: it is "
+         "counted alone. Texts are read as they come, and what follows takes nothing back: talk of prevention counts "
+         "where it stands before. A stream holds back the word at hand, 128 bytes at most",
      .choices = "off|log|block"},
     {.pattern = "security.content_filtering.response.severity",
      .type = choice,
