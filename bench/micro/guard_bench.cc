@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "anchors.h"
+#include "loom/guard/content.h"
 #include "loom/guard/injection.h"
 #include "loom/guard/pii_scanner.h"
 
@@ -86,6 +87,26 @@ void BM_injection(benchmark::State& state) {
     state.SetBytesProcessed(state.iterations() * state.range(0));
 }
 BENCHMARK(BM_injection)->Arg(300)->Arg(4096)->Arg(65536);
+
+/// Of an answer: whole, and in pieces of a token each.
+void BM_answer_content(benchmark::State& state) {
+    const std::string text = filled(prose, 65536);
+    const auto piece = static_cast<size_t>(state.range(0));
+    size_t found = 0;
+    for (auto _ : state) {
+        ContentScan scan(ContentSeverity::medium, 0x7f);
+        for (size_t base = 0, end = piece; end <= text.size(); end += piece) {
+            scan.advance(std::string_view(text).substr(base, end - base), end == text.size(),
+                         [&found](const ContentFind&) { found += 1; });
+            const size_t decided = scan.decided();
+            scan.forget(decided);
+            base += decided;
+        }
+    }
+    check(found == 0, "plain prose is of no category");
+    state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(text.size()));
+}
+BENCHMARK(BM_answer_content)->Arg(4)->Arg(65536);
 
 }  // namespace
 }  // namespace loom::guard

@@ -49,12 +49,32 @@ void ContentTrack::add_points(ContentCategory category, uint32_t points, bool al
     (always ? always_ : sums_)[static_cast<size_t>(category)].add(points);
 }
 
-void ContentTrack::add(const WordForms& word, uint32_t word_index) noexcept {
-    if (own_ != nullptr && !own_fired_) add_own(word, word_index);
+bool ContentTrack::add(const OpenWord& word, uint32_t word_index) noexcept {
+    const std::string_view latin = word.latin();
+    if (latin.empty()) return false;
+    if (own_ == nullptr && !word.has_leet()) return add(content_words.meaning_of(latin), word_index);
+    WordForms forms{word.has_native() ? word.native() : latin, latin, latin, latin};
+    BoundedText<OpenWord::bytes_max> with_i, with_l;
+    const bool has_letters = word.has_leet() && std::ranges::any_of(latin, [](char c) { return is_lower(c); });
+    for (const char c : has_letters ? latin : std::string_view()) {
+        with_i.add(unleet(c, 'i'));
+        with_l.add(unleet(c, 'l'));
+    }
+    if (with_i.size > 0) forms[2] = with_i.view(), forms[3] = with_l.view();
+    return add(forms, word_index);
+}
+
+bool ContentTrack::add(const WordForms& word, uint32_t word_index) noexcept {
+    const bool is_own = own_ != nullptr && !own_fired_ && add_own(word, word_index);
     uint32_t meaning = 0;
     for (size_t form = 1; form < word.size() && meaning == 0; ++form)
         if (form == 1 || word[form] != word[form - 1]) meaning = content_words.meaning_of(word[form]);
-    if (meaning == 0) return;
+    return add(meaning, word_index) || is_own;
+}
+
+bool ContentTrack::add(uint32_t meaning, uint32_t word_index) noexcept {
+    if (meaning == 0) return false;
+    bool gives_points = false;
     is_about_ |= (meaning & c_about) != 0;
     trail_.add(meaning, word_index, 0);
     const auto rules = content_rules();
@@ -64,26 +84,44 @@ void ContentTrack::add(const WordForms& word, uint32_t word_index) noexcept {
         if (!trail_.meets(rules[i].steps, rules[i].near, begin)) continue;
         fired_ |= uint64_t{1} << i;
         add_points(rules[i].category, rules[i].points, rules[i].always);
+        gives_points = true;
     }
+    return gives_points;
 }
 
 /// The phrases that end with this word, the shortest first.
-void ContentTrack::add_own(const WordForms& word, uint32_t word_index) noexcept {
+bool ContentTrack::add_own(const WordForms& word, uint32_t word_index) noexcept {
     if (last_index_ + 1 != word_index) last_count_ = 0;
     last_index_ = word_index;
     last_count_ = std::min(last_count_ + 1, ContentWords::words_max);
+    const bool is_plain = std::ranges::all_of(word, [&word](std::string_view form) { return form == word[0]; });
+    plain_count_ = is_plain ? std::min(plain_count_ + 1, ContentWords::words_max) : 0;
+    if (is_plain && plain_count_ >= own_->longest_) {  // all forms of these words are one: so are their phrases
+        const uint64_t hash = WordTable::hash_of(word[0]);
+        for (auto& last : last_) {
+            std::shift_right(last.begin(), last.end(), 1);
+            last[0] = hash;
+        }
+        return find_own(last_[0]);
+    }
     for (size_t form = 0; form < word.size(); ++form) {
         auto& last = last_[form];
         std::shift_right(last.begin(), last.end(), 1);
         // What does not look like Latin is itself alone.
         last[0] = WordTable::hash_of(word[form].find('?') != std::string_view::npos ? word[0] : word[form]);
-        for (size_t count = 1; count <= std::min(last_count_, own_->longest_); ++count) {
-            uint64_t hash = 0;
-            for (size_t i = count; i > 0; --i) hash = join_hashes(hash, last[i - 1]);
-            own_fired_ |= std::ranges::binary_search(own_->hashes_, hash);
-        }
+        if (find_own(last)) return true;
+    }
+    return false;
+}
+
+bool ContentTrack::find_own(const LastWords& last) noexcept {
+    for (size_t count = 1; count <= std::min(last_count_, own_->longest_); ++count) {
+        uint64_t hash = 0;
+        for (size_t i = count; i > 0; --i) hash = join_hashes(hash, last[i - 1]);
+        own_fired_ |= std::ranges::binary_search(own_->hashes_, hash);
     }
     if (own_fired_) add_points(ContentCategory::custom, own_points, true);
+    return own_fired_;
 }
 
 ContentScore ContentTrack::score() const noexcept {

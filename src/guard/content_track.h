@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "content_lexicon.h"
+#include "open_word.h"
 #include "word_trail.h"
 
 namespace loom::guard {
@@ -23,12 +24,18 @@ class ContentTrack {
     [[nodiscard]] bool wants(char first, char second, size_t size) const noexcept {
         return own_ != nullptr || content_words.may_mean(first, second, size);
     }
-    /// The word_index-th of the text.
-    void add(const WordForms& word, uint32_t word_index) noexcept;
+    /// The word_index-th of the text. Returns whether it gave points to any category.
+    bool add(const OpenWord& word, uint32_t word_index) noexcept;
     [[nodiscard]] ContentScore score() const noexcept;
 
   private:
-    void add_own(const WordForms& word, uint32_t word_index) noexcept;
+    /// Hashes of the last words, newest first.
+    using LastWords = std::array<uint64_t, ContentWords::words_max>;
+
+    bool add(const WordForms& word, uint32_t word_index) noexcept;
+    bool add(uint32_t meaning, uint32_t word_index) noexcept;
+    [[nodiscard]] bool find_own(const LastWords& last) noexcept;
+    bool add_own(const WordForms& word, uint32_t word_index) noexcept;
     void add_points(ContentCategory category, uint32_t points, bool always) noexcept;
 
     struct Sum {
@@ -45,9 +52,9 @@ class ContentTrack {
     std::array<Sum, content_category_count> sums_, always_;
 
     const ContentWords* own_;
-    /// Hashes of the last words, newest first, for each of their forms.
-    std::array<std::array<uint64_t, ContentWords::words_max>, std::tuple_size_v<WordForms>> last_;
+    std::array<LastWords, std::tuple_size_v<WordForms>> last_;  // of each of their forms
     size_t last_count_ = 0;
+    size_t plain_count_ = 0;  // of the newest: those whose forms are one
     uint32_t last_index_ = 0;
     bool own_fired_ = false;
 };

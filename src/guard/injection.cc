@@ -11,6 +11,7 @@
 #include "content_track.h"
 #include "injection_fold.h"
 #include "injection_lexicon.h"
+#include "open_word.h"
 #include "window.h"
 #include "word_trail.h"
 
@@ -18,7 +19,6 @@ namespace loom::guard {
 
 namespace {
 
-constexpr size_t word_bytes_max = 32;
 constexpr size_t spelled_bytes_max = 160;
 constexpr size_t decoded_bytes_max = 768;
 constexpr size_t base64_min = 20, hex_min = 24;
@@ -106,23 +106,6 @@ class Track {
     WordTrail trail_;
 };
 
-/// Bytes of one word, as many as fit; a longer one is none.
-template <size_t size_max>
-struct Text {
-    std::array<char, size_max> bytes;
-    size_t size = 0;
-    bool too_long = false;
-
-    void add(char c) noexcept {
-        if (size < size_max)
-            bytes[size++] = c;
-        else
-            too_long = true;
-    }
-    void clear() noexcept { size = 0, too_long = false; }
-    [[nodiscard]] std::string_view view() const noexcept { return {bytes.data(), too_long ? 0 : size}; }
-};
-
 /// Of Base64 and hexadecimal.
 bool is_in_run(char c) noexcept {
     return is_alnum(static_cast<unsigned char>(c)) || c == '+' || c == '/' || c == '-' || c == '_';
@@ -193,7 +176,7 @@ class Reader {
     /// A gap, or a word of ASCII letters between two gaps, as the steps below would read it, and for a small part of
     /// what they take. Returns its bytes; 0: it has to be read by them.
     size_t read_plain(std::string_view text) noexcept {
-        if (word_.size != 0 || run_size_ != 0) return 0;
+        if (!word_.empty() || run_size_ != 0) return 0;
         const auto kind = [text](size_t i) { return plain_bytes[static_cast<unsigned char>(text[i])]; };
         size_t size = 0;
         while (size < text.size() && kind(size) == PlainByte::gap) size += 1;
@@ -210,10 +193,7 @@ class Reader {
             at_ += size;
             return size;
         }
-        for (size_t i = 0; i < size; ++i) word_.bytes[i] = static_cast<char>(text[i] | 0x20);
-        word_.size = size;
-        all_native_ = false;
-        letters_ = static_cast<uint32_t>(size);
+        word_.set(text.substr(0, size));
         word_begin_ = at_;
         at_ += size;
         end_word();
@@ -229,18 +209,11 @@ class Reader {
     void step(const FoldedChar& c) noexcept {
         if (c.kind == FoldedChar::Kind::hidden) return;
         if (c.kind == FoldedChar::Kind::letter) {
-            if (word_.size == 0) word_begin_ = at_;
-            word_.add(c.latin);
-            if (c.native_size == 0) {
-                native_.add(c.latin);
-                all_native_ = false;
-            }
-            for (uint8_t i = 0; i < c.native_size; ++i) native_.add(c.native[i]);
-            has_leet_ |= !is_lower(c.latin);
-            letters_ += 1;
+            if (word_.empty()) word_begin_ = at_;
+            word_.add(c);
             return;
         }
-        if (c.kind == FoldedChar::Kind::joiner && word_.size > 0) return;  // don't
+        if (c.kind == FoldedChar::Kind::joiner && !word_.empty()) return;  // don't
         end_word();
         if (c.kind == FoldedChar::Kind::quote) quoted_ = !quoted_;
         if (c.kind == FoldedChar::Kind::quote_open) quoted_ = true;
@@ -248,10 +221,10 @@ class Reader {
     }
 
     void end_word() noexcept {
-        if (word_.size == 0) return;
+        if (word_.empty()) return;
         const Place place{word_begin_, at_, quoted_};
-        if (letters_ == 1) {
-            spelled_.add(word_.bytes[0]);
+        if (word_.letters() == 1) {
+            spelled_.add(word_.first());
             spelled_place_.end = place.end;
             if (spelled_.size == 1) spelled_place_ = place;
         } else {
@@ -260,44 +233,29 @@ class Reader {
         word_index_ += 1;
         look_up(place);
         word_.clear();
-        native_.clear();
-        all_native_ = true;
-        has_leet_ = false;
-        letters_ = 0;
     }
 
     void look_up(Place place) noexcept {
-        const std::string_view word = word_.view();
+        const std::string_view word = word_.latin();
         if (word.empty()) return;
-        if (content_ != nullptr) tell_content(word);
-        uint32_t meaning = all_native_ ? injection_words.meaning_of(native_.view()) : 0;
+        if (content_ != nullptr) content_->add(word_, word_index_);
+        uint32_t meaning = word_.all_native() ? injection_words.meaning_of(word_.native()) : 0;
         if (meaning == 0) meaning = injection_words.meaning_of(word);
-        if (meaning == 0 && has_leet_) meaning = meaning_of_leet(word);
+        if (meaning == 0 && word_.has_leet()) meaning = meaning_of_leet(word);
         if ((meaning & m_about) != 0) about_count_ += 1;
         if ((meaning & ~uint32_t{m_about}) != 0) plain_.add(meaning, word_index_, place);
         if (meaning != 0 || word.size() < 2 || !injection_words.may_mean(rotate(word[0]), rotate(word[1]), word.size()))
             return;
-        Text<word_bytes_max> rotated;
+        BoundedText<OpenWord::bytes_max> rotated;
         for (char c : word) rotated.add(rotate(c));
         if (const uint32_t other = injection_words.meaning_of(rotated.view()); other != 0)
             rotated_.add(other, word_index_, place);
-    }
-    void tell_content(std::string_view word) noexcept {
-        WordForms forms{native_.size > 0 ? native_.view() : word, word, word, word};
-        Text<word_bytes_max> with_i, with_l;
-        const bool has_letters = std::ranges::any_of(word, [](char c) { return is_lower(c); });
-        for (const char c : has_leet_&& has_letters ? word : std::string_view()) {
-            with_i.add(unleet(c, 'i'));
-            with_l.add(unleet(c, 'l'));
-        }
-        if (with_i.size > 0) forms[2] = with_i.view(), forms[3] = with_l.view();
-        content_->add(forms, word_index_);
     }
     static char rotate(char c) noexcept { return is_lower(c) ? static_cast<char>('a' + (c - 'a' + 13) % 26) : c; }
     /// "1gn0r3": digits and signs for letters, where letters are among them.
     static uint32_t meaning_of_leet(std::string_view word) noexcept {
         for (const char one : {'i', 'l'}) {
-            Text<word_bytes_max> read;
+            BoundedText<OpenWord::bytes_max> read;
             bool letters = false;
             for (char c : word) {
                 letters |= is_lower(c);
@@ -371,16 +329,13 @@ class Reader {
     Track plain_, apart_, rotated_;
     const bool decodes_;
     uint64_t at_ = 0;  // in the whole text
-    Text<word_bytes_max> word_, native_;
-    Text<spelled_bytes_max> spelled_;
+    OpenWord word_;
+    BoundedText<spelled_bytes_max> spelled_;
     Place spelled_place_;
     uint64_t word_begin_ = 0;
     uint32_t word_index_ = 0;
     uint32_t spelled_index_ = 0;
-    uint32_t letters_ = 0;
     uint32_t about_count_ = 0;
-    bool all_native_ = true;
-    bool has_leet_ = false;
     bool quoted_ = false;
     size_t run_size_ = 0;
     bool run_is_hex_ = true;

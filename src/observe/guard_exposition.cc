@@ -56,11 +56,15 @@ class GuardText {
                     "Requests whose texts look like an attack on the model's instructions, refused or not.");
         out_.sample({}, sum([](const ShardMetrics& s) { return s.injections_detected_count(); }));
         out_.family("loom_ai_content_detected_total", "counter",
-                    "Requests with a text of a category (security.content_filtering), refused or not.");
+                    "Requests with a text of a category (security.content_filtering), refused or not, and answers "
+                    "(direction=\"response\").");
         for (size_t i = 0; i < content_category_count; ++i) {
             const auto category = static_cast<ContentCategory>(i);
             const uint64_t n = sum([=](const ShardMetrics& s) { return s.content_detected_count(category); });
-            if (n > 0) out_.sample({{"category", std::string(content_category_name(category))}}, n);
+            const std::string name(content_category_name(category));
+            if (n > 0) out_.sample({{"category", name}}, n);
+            const uint64_t told = sum([=](const ShardMetrics& s) { return s.content_told_count(category); });
+            if (told > 0) out_.sample({{"category", name}, {"direction", "response"}}, told);
         }
         out_.family("loom_ai_leaks_detected_total", "counter",
                     "Leaks found in answers (security.exfiltration), by kind.");

@@ -167,16 +167,10 @@ bool AnswerStream::take_rest(std::string_view& data, ByteBuffer& changed) {
     if (data == "[DONE]" || (clean_rest_ && *clean_rest_ == rest)) return true;
     const uint32_t html_count = finds_.strips_html() ? strip_rest(data) : 0;
     RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
-    guard.leave_out(left_out_);
     if (finds_.expects_json) guard.expect_json();
     if (finds_.strips_html()) guard.keep_html_out();
     if (finds_.system != nullptr) guard.compare_with(*finds_.system);
-    for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
-    for (bool more = true; more;) {
-        const auto step = guard.turn();
-        if (!step) return false;
-        more = *step;
-    }
+    if (!run(guard)) return false;
     uint32_t found = html_count;
     for (uint32_t i = 0; i < pii_type_count; ++i) {
         found += guard.counts()[i];
@@ -193,10 +187,14 @@ bool AnswerStream::take_rest(std::string_view& data, ByteBuffer& changed) {
             finds_.notes->add(GuardSide::answer, "exfiltration", leak_kind_name(kind),
                               action_name(finds_.plan.leaks->action(kind)), std::nullopt, guard.leak_counts()[i]);
     }
+    for (const uint32_t count : guard.content_counts()) found += count;
+    if (!texts_.is_summary()) note_content(guard);
     if (guard.blocked() == GuardReason::too_many) return finds_.plan.dry_run;
     if (guard.blocked() && !finds_.plan.dry_run) {
         finds_.blocked = guard.blocked_types();
         finds_.leaks_blocked |= guard.leaks_blocked();
+        finds_.content_blocked |= guard.content_blocked();
+        if (guard.content_blocked() != 0) return silence_rest(data, changed);
     }
     if (found == 0 && !guard.restored_any()) clean_rest_ = rest;
     changed = std::move(guard.changed());
@@ -216,6 +214,38 @@ uint32_t AnswerStream::strip_rest(std::string_view& data) {
     for (Change& change : changes_) change.range.offset = document.place_of(change.range.offset);
     data = stripped_.view();
     return document.count();
+}
+
+/// The event's document, through the guard.
+bool AnswerStream::run(RequestGuard& guard) const {
+    guard.leave_out(left_out_);
+    for (const Change& change : changes_) guard.put_in(change.range, text_of(change));
+    for (bool more = true; more;) {
+        const auto step = guard.turn();
+        if (!step) return false;
+        more = *step;
+    }
+    return true;
+}
+
+/// What a category was reached by is all of a text, and an event may tell again what was ended: nothing is left of it.
+bool AnswerStream::silence_rest(std::string_view data, ByteBuffer& changed) {
+    RequestGuard guard(finds_.plan, blocks_, data, &finds_.values, GuardSide::answer);
+    guard.silence();
+    if (!run(guard)) return false;
+    changed = std::move(guard.changed());
+    return true;
+}
+
+void AnswerStream::note_content(const RequestGuard& guard) {
+    for (size_t i = 0; i < content_category_count; ++i) {
+        const uint32_t count = guard.content_counts()[i];
+        finds_.content_counts[i] += count;
+        if (count > 0 && finds_.notes != nullptr)
+            finds_.notes->add(GuardSide::answer, "content", content_category_names[i],
+                              action_name(finds_.content->action(static_cast<ContentCategory>(i))), std::nullopt,
+                              count);
+    }
 }
 
 /// Of what stands beside the texts no place is told: it is another in each event.

@@ -51,6 +51,9 @@ class AnswerStream final : public EventGuard {
     [[nodiscard]] bool take(uint32_t slot, std::string_view piece, bool ends, bool holds_json = false);
     [[nodiscard]] bool take_rest(std::string_view& data, ByteBuffer& changed);
     [[nodiscard]] uint32_t strip_rest(std::string_view& data);
+    [[nodiscard]] bool silence_rest(std::string_view data, ByteBuffer& changed);
+    [[nodiscard]] bool run(RequestGuard& guard) const;
+    void note_content(const RequestGuard& guard);
     void add_changes(std::span<const llm::EventTexts::Change> changes);
     [[nodiscard]] Hash128 rest_of(std::string_view data);
     [[nodiscard]] std::string_view text_of(const Change& change) const noexcept {

@@ -78,6 +78,7 @@ class Guarding final : public io::Runnable {
     [[nodiscard]] Result<bool> strip_answer();
     void read_passed_usage();
     void note_counts() noexcept;
+    void book_content();
     void add_to_summary(std::string_view name, uint32_t count);
     [[nodiscard]] AuditNotes* begin_notes();
     [[nodiscard]] Result<bool> go_on();
@@ -111,6 +112,8 @@ class Guarding final : public io::Runnable {
     guard::PiiTypes answer_blocked_;
     std::array<uint32_t, leak_kind_count> leak_counts_{};
     uint8_t leaks_blocked_ = 0;
+    std::array<uint32_t, content_category_count> content_counts_{};
+    uint8_t content_blocked_ = 0;
     bool answer_begun_ = false;
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text

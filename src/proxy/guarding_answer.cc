@@ -20,6 +20,7 @@ std::string_view code_of(GuardReason reason) noexcept {
     switch (reason) {
         case GuardReason::pii: return "pii_detected";
         case GuardReason::too_many: return "too_many_values";
+        case GuardReason::content: return "content_filter";
         default: return "exfiltration_detected";
     }
 }
@@ -30,6 +31,7 @@ const char* told_of(GuardReason reason) noexcept {
             return "the answer holds personal data or secrets that may not be told (security.pii_detection)";
         case GuardReason::too_many:
             return "the answer holds more that is to be taken out of it than one answer may; ask for a shorter one";
+        case GuardReason::content: return "the answer is of a kind that is not told here (security.content_filtering)";
         default: return "the answer holds what may not be carried out (security.exfiltration)";
     }
 }
@@ -133,7 +135,7 @@ Result<void> Guarding::read_repeats(llm::EventTexts& texts) {
     if (texts.read_document(collected()->body())) return {};
     return fail(Errc::bad_message, Side::upstream,
                 "the upstream's answer cannot be looked through for what this route does not tell "
-                "(security.pii_detection, security.exfiltration, security.strip_html)");
+                "(security.pii_detection, security.exfiltration, security.content_filtering, security.strip_html)");
 }
 
 /// A turn of what goes before all else: what is left of the HTML is what others look at.
@@ -199,11 +201,13 @@ Result<void> Guarding::end_answer() {
     } else if (!error && guard_) {
         answer_counts_ = guard_->counts();
         leak_counts_ = guard_->leak_counts();
+        content_counts_ = guard_->content_counts();
         const auto blocked = guard_->blocked();
         would_refuse_ |= blocked && x_.plan().guard->dry_run;
         if (blocked && !x_.plan().guard->dry_run) {
             answer_blocked_ = guard_->blocked_types();
             leaks_blocked_ = guard_->leaks_blocked();
+            content_blocked_ = guard_->content_blocked();
             x_.detail_ = guard_->blocked_names(x_.text_);
             code_ = code_of(*blocked);
             told = told_of(*blocked);
@@ -251,7 +255,8 @@ void Guarding::watch(RelayOptions& options) {
 }
 
 bool Guarding::blocked_answer() const noexcept {
-    return !answer_blocked_.empty() || leaks_blocked_ != 0 || (stream_ != nullptr && stream_->blocks_answer());
+    return !answer_blocked_.empty() || leaks_blocked_ != 0 || content_blocked_ != 0 ||
+           (stream_ != nullptr && stream_->blocks_answer());
 }
 
 void Guarding::note_counts() noexcept {
@@ -259,6 +264,8 @@ void Guarding::note_counts() noexcept {
     for (size_t i = 0; i < leak_kind_count; ++i) leak_counts_[i] += stream_->finds().leak_counts[i];
     leaks_blocked_ |= stream_->finds().leaks_blocked;
     html_count_ += stream_->finds().html_count;
+    for (size_t i = 0; i < content_category_count; ++i) content_counts_[i] += stream_->finds().content_counts[i];
+    content_blocked_ |= stream_->finds().content_blocked;
 }
 
 /// "answer.email:1", in the exchange's text.
@@ -301,6 +308,21 @@ void Guarding::book_answer() {
         would_end_ |= stream_ != nullptr && would_block;
         if (would_block || (leaks_blocked_ >> i & 1) != 0) metrics.guard_blocked(reason_of(kind), plan.dry_run);
     }
+    if (plan.answer_content) book_content();
+}
+
+void Guarding::book_content() {
+    const GuardPlan& plan = *x_.plan().guard;
+    bool would_block = false;
+    for (size_t i = 0; i < content_category_count; ++i) {
+        if (content_counts_[i] == 0) continue;
+        const auto category = static_cast<ContentCategory>(i);
+        x_.services_.metrics().content_told(category);
+        add_to_summary(content_category_name(category), content_counts_[i]);
+        would_block |= plan.dry_run && plan.answer_content->action(category) == ContentAction::block;
+    }
+    would_end_ |= stream_ != nullptr && would_block;
+    if (would_block || content_blocked_ != 0) x_.services_.metrics().guard_blocked(GuardReason::content, plan.dry_run);
 }
 
 }  // namespace loom::proxy

@@ -105,13 +105,13 @@ void Relay::obey_guard(Output& output, EventGuard::Step step) {
             .code = Errc::bad_message,
             .side = Side::upstream,
             .what = "an event of the upstream's stream cannot be looked through for what this route does not tell "
-                    "(security.pii_detection, security.exfiltration)"});
+                    "(security.pii_detection, security.exfiltration, security.content_filtering)"});
     }
     if (options_.guard->blocks_answer())
         stop_here(Error{.code = Errc::forbidden,
                         .side = Side::downstream,
                         .what = "the answer holds what may not be told (security.pii_detection, "
-                                "security.exfiltration): the stream was ended"});
+                                "security.exfiltration, security.content_filtering): the stream was ended"});
 }
 
 /// The front of an event waits for its end: what a client gets is whole events. One that is longer than can be held

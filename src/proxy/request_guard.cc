@@ -54,6 +54,10 @@ RequestGuard::RequestGuard(const GuardPlan& plan, BlockPool& blocks, std::string
     const bool numbers = looks_for_pii_ && (plan.pii->style == guard::MaskStyle::placeholder ||
                                             plan.pii->style == guard::MaskStyle::reversible);
     if (numbers && side == GuardSide::request) phase_ = Phase::reserve;
+    const auto& content = side == GuardSide::request ? plan.content : plan.answer_content;
+    if (content) content_ = &*content;
+    if (side == GuardSide::answer && content_ != nullptr)
+        content_scan_.emplace(content_->severity, content_->categories(), &content_->words);
     if (side == GuardSide::request && plan.content)
         attacks_.emplace(&plan.content->words);
     else if (side == GuardSide::request && plan.injection)
@@ -111,6 +115,9 @@ void RequestGuard::read_piece() {
     const bool ended = !reader_.fill(window_, piece());
     if (looks_for_pii_) scan_.advance(window_.text(), ended, [this](const guard::PiiSpan& span) { found(span); });
     if (leaks_) leaks_->advance(window_.text(), ended, [this](const guard::LeakFind& leak) { found(leak); });
+    if (content_scan_)
+        content_scan_->advance(window_.text(), ended, [this](const guard::ContentFind& find) { found(find); });
+    if (silences_) silence_window();
     if (restores_) restore(ended);
     const bool reads_attacks = attacks_ && parts_ == llm::TextReader::Parts::apart;
     if (reads_attacks) read_attacks(ended);
@@ -118,12 +125,14 @@ void RequestGuard::read_piece() {
     size_t gone = looks_for_pii_ ? scan_.unneeded() : window_.size;
     if (restores_) gone = std::min<size_t>(gone, restored_);
     if (leaks_) gone = std::min(gone, leaks_->decided());
+    if (content_scan_) gone = std::min(gone, content_scan_->decided());
     if (reads_attacks) gone = std::min<size_t>(gone, attacks_at_ - std::min<uint32_t>(attacks_at_, looked_back_bytes));
     // Nothing that is looked for is longer than a window; that this holds is not left to hope.
     too_many_ |= gone == 0 && window_.size >= turn_bytes;
     window_.forget(static_cast<uint32_t>(gone));
     if (looks_for_pii_) scan_.forget(gone);
     if (leaks_) leaks_->forget(gone);
+    if (content_scan_) content_scan_->forget(gone);
     if (restores_) restored_ -= static_cast<uint32_t>(gone);
     if (reads_attacks) attacks_at_ -= static_cast<uint32_t>(gone);
 }
@@ -181,6 +190,20 @@ void RequestGuard::found(const guard::LeakFind& leak) {
                                                                 : removed_text;
     replace(static_cast<uint32_t>(leak.begin), static_cast<uint32_t>(leak.end),
             {.text = text.data(), .text_bytes = static_cast<uint32_t>(text.size()), .changes = true}, false, false);
+}
+
+void RequestGuard::found(const guard::ContentFind& find) {
+    const auto begin = static_cast<uint32_t>(find.begin);
+    if (!is_left_out(begin)) note_content(find.category, window_.from(window_.run_of(begin), begin));
+}
+
+/// Again of what the window still has of the turn before: the same bytes are replaced once.
+void RequestGuard::silence_window() {
+    each_piece(window_, 0, window_.size, [&](const WindowPiece& piece, Kind kind) {
+        const bool is_left_out = std::ranges::any_of(
+            left_out_, [&piece](llm::Range range) { return piece.begin >= range.offset && piece.begin < range.end(); });
+        if (kind == Kind::text && !is_left_out) note({.begin = piece.begin, .end = piece.end, .changes = true}, false);
+    });
 }
 
 /// with  what stands in the first piece's place; nothing is left of the others.
@@ -329,21 +352,26 @@ void RequestGuard::map_attacks() noexcept {
 void RequestGuard::judge_text() {
     const guard::InjectionScore score = attacks_->finish();
     if (plan_.injection) judge_attack(score);
-    if (plan_.content) judge_content(attacks_->content());
+    if (content_ != nullptr) judge_content(attacks_->content());
     text_read_ = 0;
     mapped_count_ = 0;
 }
 
 void RequestGuard::judge_content(const guard::ContentScore& score) noexcept {
     for (size_t i = 0; i < content_category_count; ++i) {
-        const ContentAction action = plan_.content->actions[i];
-        if (action == ContentAction::none || !score.reaches(static_cast<ContentCategory>(i), plan_.content->severity))
-            continue;
-        content_counts_[i] += 1;
-        if (notes_ != nullptr)
-            notes_->add(side_, "content", content_category_names[i], action_name(action), text_begin_);
-        content_blocked_ |= action == ContentAction::block;
+        const auto category = static_cast<ContentCategory>(i);
+        if (content_->action(category) != ContentAction::none && score.reaches(category, content_->severity))
+            note_content(category, text_begin_);
     }
+}
+
+/// at  in the document.
+void RequestGuard::note_content(ContentCategory category, uint32_t at) noexcept {
+    const auto i = static_cast<size_t>(category);
+    const ContentAction action = content_->action(category);
+    content_counts_[i] += 1;
+    if (notes_ != nullptr) notes_->add(side_, "content", content_category_names[i], action_name(action), at);
+    if (action == ContentAction::block) content_blocked_ |= static_cast<uint8_t>(1u << i);
 }
 
 void RequestGuard::judge_attack(const guard::InjectionScore& score) {
@@ -457,14 +485,13 @@ bool RequestGuard::may_act() const noexcept {
     const auto acts = [](GuardAction action) { return action != GuardAction::log; };
     return (plan_.pii && std::ranges::any_of(plan_.pii->actions, acts)) || (leaks_ && plan_.leaks->acts()) ||
            (plan_.injection && plan_.injection->action != InjectionAction::log) ||
-           (plan_.content &&
-            std::ranges::find(plan_.content->actions, ContentAction::block) != plan_.content->actions.end());
+           (content_ != nullptr && content_->acts());
 }
 
 std::optional<GuardReason> RequestGuard::blocked() const noexcept {
     if (!blocked_.empty()) return GuardReason::pii;
     if (attack_blocked_) return GuardReason::prompt_injection;
-    if (content_blocked_) return GuardReason::content;
+    if (content_blocked_ != 0) return GuardReason::content;
     for (unsigned i = 0; i < leak_kind_count; ++i)
         if ((leaks_blocked_ >> i & 1) != 0) return reason_of(static_cast<LeakKind>(i));
     if (too_many_ && may_act()) return GuardReason::too_many;
@@ -482,7 +509,7 @@ std::string_view RequestGuard::blocked_names(Arena& arena) const {
         if ((leaks_blocked_ >> i & 1) != 0) add(leak_kind_name(static_cast<LeakKind>(i)));
     const bool is_content = names.empty();
     for (size_t i = 0; is_content && i < content_category_count; ++i)
-        if (content_counts_[i] > 0 && plan_.content->actions[i] == ContentAction::block) add(content_category_names[i]);
+        if ((content_blocked_ >> i & 1) != 0) add(content_category_names[i]);
     return names;
 }
 

@@ -50,6 +50,8 @@ class RequestGuard {
     void expect_json() noexcept { trusts_form_ = true; }
     /// Of an answer whose HTML was taken out: no value is put back that holds any.
     void keep_html_out() noexcept { keeps_html_out_ = true; }
+    /// Of an answer's event that belongs to what was ended: whatever it says, none of its texts is left.
+    void silence() noexcept { silences_ = true; }
     /// Of an answer: the request's instructions, which outlive this.
     void compare_with(const guard::SystemText& system) noexcept {
         if (!leaks_) return;
@@ -75,6 +77,12 @@ class RequestGuard {
     [[nodiscard]] const std::array<uint32_t, leak_kind_count>& leak_counts() const noexcept { return leak_counts_; }
     /// A bit each kind.
     [[nodiscard]] uint8_t leaks_blocked() const noexcept { return leaks_blocked_; }
+    /// Texts of each category.
+    [[nodiscard]] const std::array<uint32_t, content_category_count>& content_counts() const noexcept {
+        return content_counts_;
+    }
+    /// A bit each category.
+    [[nodiscard]] uint8_t content_blocked() const noexcept { return content_blocked_; }
     [[nodiscard]] bool restored_any() const noexcept { return restored_any_; }
     /// "email, iban": the types that are to be refused; the rules of an attack. In the arena.
     [[nodiscard]] std::string_view blocked_names(Arena& arena) const;
@@ -112,6 +120,8 @@ class RequestGuard {
     void end_pass();
     void found(const guard::PiiSpan& span);
     void found(const guard::LeakFind& leak);
+    void found(const guard::ContentFind& find);
+    void silence_window();
     [[nodiscard]] bool crosses_parts(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] bool is_known(uint32_t begin, uint32_t end) const noexcept;
     [[nodiscard]] size_t piece() const noexcept;
@@ -126,6 +136,7 @@ class RequestGuard {
     void judge_text();
     void judge_attack(const guard::InjectionScore& score);
     void judge_content(const guard::ContentScore& score) noexcept;
+    void note_content(ContentCategory category, uint32_t at) noexcept;
     void note_attack(const guard::InjectionScore& score) noexcept;
     [[nodiscard]] bool may_take_out(const Range& range) const noexcept;
     [[nodiscard]] bool may_act() const noexcept;
@@ -162,7 +173,10 @@ class RequestGuard {
     guard::InjectionScore worst_;                                    // of the text that has most points
     uint32_t attack_count_ = 0;                                      // texts
     std::array<uint32_t, content_category_count> content_counts_{};  // likewise
-    bool content_blocked_ = false;
+    uint8_t content_blocked_ = 0;                                    // a bit each
+    const ContentPlan* content_ = nullptr;                           // of this side; null: looks for none
+    std::optional<guard::ContentScan> content_scan_;                 // of an answer
+    bool silences_ = false;
 
     ByteBuffer edits_, extras_, changed_;  // edits in order of the document; those that are not
     size_t edit_count_ = 0, extra_count_ = 0;

@@ -26,6 +26,8 @@ TextSlot::TextSlot(BlockPool& blocks, AnswerFinds& finds, bool holds_json)
     if (finds_.leaks != nullptr) leaks_.emplace(finds_.leaks->rules, finds_.system);
     if (leaks_ && finds_.restores) leaks_->expect_placeholders();
     if (finds_.strips_html() && !holds_json) html_.emplace(finds_.html, blocks);
+    if (const ContentPlan* const content = finds_.content; content != nullptr)
+        content_.emplace(content->severity, content->categories(), &content->words);
     make_room(64);
     put_sign(window_);
     text_.begin(holds_json);
@@ -48,6 +50,7 @@ std::string_view TextSlot::without_html(std::string_view piece, bool ends) {
 
 bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out) {
     if (html_) piece = without_html(piece, ends);
+    const size_t told_before = out.size();
     raw_.append(piece);
     if (base_ + raw_.size() > bytes_max) return false;
     const auto end = static_cast<uint32_t>(base_ + raw_.size());
@@ -58,12 +61,15 @@ bool TextSlot::take(std::string_view piece, bool ends, Arena& scratch, ByteBuffe
         tell(false, scratch, out);
         forget();
     }
-    if (!ends || finds_.stopped()) return !text_.is_broken();
-    make_room(1);
-    text_.end(window_);
-    put_sign(window_);
-    look(true);
-    tell(true, scratch, out);
+    if (ends && !finds_.stopped()) {
+        make_room(1);
+        text_.end(window_);
+        put_sign(window_);
+        look(true);
+        tell(true, scratch, out);
+    }
+    // It is said by the words before the last as well: none of those that came with it.
+    if (finds_.content_blocked != 0) out.resize(told_before);
     return !text_.is_broken();
 }
 
@@ -102,6 +108,9 @@ void TextSlot::read_on(uint32_t end) {
 void TextSlot::look(bool ends) {
     if (finds_.looks)
         scan_.advance(window_.text(), ends, [this](const guard::PiiSpan& span) { found_.push_back(span); });
+    if (content_)
+        content_->advance(window_.text(), ends,
+                          [this](const guard::ContentFind& find) { content_found_.push_back(find); });
     if (!leaks_) return;
     leaks_->advance(window_.text(), ends, [this](const guard::LeakFind& leak) {
         const auto behind = std::ranges::upper_bound(leaks_found_, leak.begin, {}, &guard::LeakFind::begin);
@@ -111,7 +120,8 @@ void TextSlot::look(bool ends) {
 
 /// Nothing is found before this that is not known.
 size_t TextSlot::decided() const noexcept {
-    const size_t decided = finds_.looks ? scan_.decided() : window_.size;
+    size_t decided = finds_.looks ? scan_.decided() : window_.size;
+    if (content_) decided = std::min(decided, content_->decided());
     return leaks_ ? std::min(decided, leaks_->decided()) : decided;
 }
 
@@ -121,12 +131,13 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
     size_t limit = ends ? text.size() : decided();
     while (limit > acted_ && limit < text.size() && (static_cast<unsigned char>(text[limit]) & 0xc0) == 0x80)
         limit -= 1;
-    size_t next = 0, next_leak = 0;  // of what was found
+    size_t next = 0, next_leak = 0, next_content = 0;  // of what was found
     size_t seek = acted_;  // what looks like a placeholder before it is none of ours: it is looked at as any text
     while (!finds_.stopped()) {
         const size_t pii_begin = next < found_.size() ? found_[next].begin : limit;
         const size_t leak_begin = next_leak < leaks_found_.size() ? leaks_found_[next_leak].begin : limit;
-        const size_t span_begin = std::min(pii_begin, leak_begin);
+        const size_t content_begin = next_content < content_found_.size() ? content_found_[next_content].begin : limit;
+        const size_t span_begin = std::min({pii_begin, leak_begin, content_begin});
         const auto back =
             finds_.restores ? guard::find_placeholder(text, std::max<size_t>(seek, acted_), ends) : std::nullopt;
         if (back && back->begin < std::min(span_begin, limit)) {
@@ -144,6 +155,10 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
             continue;
         }
         if (span_begin >= limit) break;
+        if (content_begin == span_begin) {
+            act(content_found_[next_content++]);
+            continue;
+        }
         if (leak_begin < pii_begin) {
             act(leaks_found_[next_leak++], out);
             continue;
@@ -156,6 +171,7 @@ void TextSlot::tell(bool ends, Arena& scratch, ByteBuffer& out) {
     }
     found_.erase(found_.begin(), found_.begin() + static_cast<ptrdiff_t>(next));
     leaks_found_.erase(leaks_found_.begin(), leaks_found_.begin() + static_cast<ptrdiff_t>(next_leak));
+    content_found_.erase(content_found_.begin(), content_found_.begin() + static_cast<ptrdiff_t>(next_content));
     if (finds_.stopped()) return;
     const auto at = static_cast<uint32_t>(limit);
     if (ends && at == text.size())
@@ -224,6 +240,18 @@ void TextSlot::act(const guard::LeakFind& leak, ByteBuffer& out) {
     }
 }
 
+void TextSlot::act(const guard::ContentFind& find) noexcept {
+    const auto i = static_cast<size_t>(find.category);
+    const ContentAction action = finds_.content->action(find.category);
+    finds_.content_counts[i] += 1;
+    if (finds_.notes != nullptr) {
+        const auto at = static_cast<uint32_t>(find.begin);
+        finds_.notes->add(GuardSide::answer, "content", content_category_names[i], action_name(action),
+                          window_.from(window_.run_of(at), at));
+    }
+    if (action == ContentAction::block && !finds_.plan.dry_run) finds_.content_blocked |= static_cast<uint8_t>(1u << i);
+}
+
 void TextSlot::replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out) {
     bool first = true;
     each_piece(window_, begin, end, [&](const WindowPiece& piece, llm::TextRun::Kind) {
@@ -254,14 +282,17 @@ void TextSlot::forget() {
     constexpr uint32_t slack = 256;
     size_t unneeded = finds_.looks ? scan_.unneeded() : acted_;
     if (leaks_) unneeded = std::min(unneeded, leaks_->decided());
+    if (content_) unneeded = std::min(unneeded, content_->decided());
     const auto count = static_cast<uint32_t>(std::min<size_t>(unneeded, acted_));
     if (count >= slack) {
         window_.forget(count);
         if (finds_.looks) scan_.forget(count);
         if (leaks_) leaks_->forget(count);
+        if (content_) content_->forget(count);
         acted_ -= count;
         for (guard::PiiSpan& span : found_) span.begin -= count, span.end -= count;
         for (guard::LeakFind& leak : leaks_found_) leak.begin -= count, leak.end -= count;
+        for (guard::ContentFind& find : content_found_) find.begin -= std::min<size_t>(find.begin, count);
     }
     if (told_ - base_ < slack) return;
     raw_.remove_prefix(told_ - base_);

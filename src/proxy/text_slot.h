@@ -9,6 +9,7 @@
 #include "html_text.h"
 #include "loom/base/arena.h"
 #include "loom/base/block_pool.h"
+#include "loom/guard/content.h"
 #include "loom/guard/leaks.h"
 #include "loom/guard/mask.h"
 #include "loom/guard/pii_scanner.h"
@@ -28,6 +29,7 @@ struct AnswerFinds {
           values(values),
           system(system),
           leaks(plan.leaks ? &*plan.leaks : nullptr),
+          content(plan.answer_content ? &*plan.answer_content : nullptr),
           looks(plan.pii && plan.pii->answers),
           restores(values.keeps_any()),
           expects_json(expects_json),
@@ -35,7 +37,9 @@ struct AnswerFinds {
 
     const GuardPlan& plan;
     /// Something that may not be told was found: no more is.
-    [[nodiscard]] bool stopped() const noexcept { return !blocked.empty() || leaks_blocked != 0; }
+    [[nodiscard]] bool stopped() const noexcept {
+        return !blocked.empty() || leaks_blocked != 0 || content_blocked != 0;
+    }
     /// Nothing of it is told otherwise, but counted.
     [[nodiscard]] bool strips_html() const noexcept { return html.mode != guard::HtmlMode::off; }
     void note_html(uint32_t count);
@@ -46,16 +50,19 @@ struct AnswerFinds {
     guard::MaskTable& values;
     const guard::SystemText* const system;  // null: none is known
     const LeakPlan* const leaks;            // null: looks for none
+    const ContentPlan* const content;       // likewise
     const bool looks;                       // for personal data
     const bool restores;                    // puts values back
     const bool expects_json;                // was asked for as JSON: texts that look like it are
     const HtmlTerms html;                   // taken out before all else is looked for
     AuditNotes* notes = nullptr;
     guard::PiiTypes blocked;
-    uint8_t leaks_blocked = 0;  // a bit each kind
+    uint8_t leaks_blocked = 0;    // a bit each kind
+    uint8_t content_blocked = 0;  // a bit each category
     std::array<uint32_t, pii_type_count> counts{};
     std::array<uint32_t, leak_kind_count> leak_counts{};
     uint32_t html_count = 0;
+    std::array<uint32_t, content_category_count> content_counts{};
 };
 
 class TextSlot {
@@ -69,13 +76,15 @@ class TextSlot {
     /// piece  raw: the inside of a JSON string, cut at the border of an escape.
     /// ends   nothing comes behind it.
     /// Appends to `out` what is decided, as raw; scratch is for what is written there. Where something is found that
-    /// may not be told, what stands before it is the last (AnswerFinds::blocked).
+    /// may not be told, what stands before it is the last (AnswerFinds::blocked); of a category of content, what was
+    /// appended before this piece.
     /// Returns false when it holds a broken escape, or more than there is room for.
     [[nodiscard]] bool take(std::string_view piece, bool ends, Arena& scratch, ByteBuffer& out);
 
     [[nodiscard]] size_t memory_bytes() const noexcept {
         return raw_.capacity() + bytes_.capacity() + runs_.capacity() + found_.capacity() * sizeof(guard::PiiSpan) +
-               leaks_found_.capacity() * sizeof(guard::LeakFind) + stripped_.capacity() +
+               leaks_found_.capacity() * sizeof(guard::LeakFind) + (content_ ? guard::ContentScan::memory_bytes : 0) +
+               content_found_.capacity() * sizeof(guard::ContentFind) + stripped_.capacity() +
                (html_ ? html_->memory_bytes() : 0);
     }
 
@@ -89,6 +98,7 @@ class TextSlot {
     void tell(bool ends, Arena& scratch, ByteBuffer& out);
     [[nodiscard]] bool act(const guard::PiiSpan& span, bool ends, Arena& scratch, ByteBuffer& out);
     void act(const guard::LeakFind& leak, ByteBuffer& out);
+    void act(const guard::ContentFind& find) noexcept;
     [[nodiscard]] size_t decided() const noexcept;
     void replace(uint32_t begin, uint32_t end, std::string_view text, bool quoted, ByteBuffer& out);
     void tell_raw(uint32_t end, ByteBuffer& out);
@@ -104,9 +114,11 @@ class TextSlot {
     std::vector<guard::PiiSpan> found_;  // in the window, in order; not acted on yet
     std::optional<guard::LeakScan> leaks_;
     std::vector<guard::LeakFind> leaks_found_;  // likewise
-    uint32_t base_ = 0;                         // where raw_ begins in the text
-    uint32_t read_ = 0, told_ = 0;              // of the raw text
-    uint32_t acted_ = 0;                        // of the window
+    std::optional<guard::ContentScan> content_;
+    std::vector<guard::ContentFind> content_found_;  // likewise
+    uint32_t base_ = 0;                              // where raw_ begins in the text
+    uint32_t read_ = 0, told_ = 0;                   // of the raw text
+    uint32_t acted_ = 0;                             // of the window
 };
 
 }  // namespace loom::proxy

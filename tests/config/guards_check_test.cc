@@ -41,6 +41,18 @@ TEST(CheckGuards, HtmlIsOfRoutesThatAreGuarded) {
     expect_said("route.ai.strip_html = all\nroute.ai.ai_gateway = off\n", "this route is no AI gateway");
 }
 
+TEST(CheckGuards, AnswersAreJudgedByWhatIsNamed) {
+    const std::string answers = "security.content_filtering.response.action = ";
+    const std::string severity = "security.content_filtering.response.severity = low\n";
+    EXPECT_EQ(said(answers + "block\n" + severity), "");
+    expect_said(severity, "security.content_filtering.response.severity: has no effect");
+    expect_said(answers + "mask\n", "security.content_filtering.response.action");
+    const std::string nothing = "security.content_filtering.categories =\n";
+    EXPECT_EQ(said(nothing), "");
+    expect_said(nothing + answers + "log\n", "nothing would be looked for");
+    EXPECT_EQ(said(nothing + answers + "log\nsecurity.content_filtering.words = bluebird\n"), "");
+}
+
 TEST(CheckGuards, WhatIsMissing) {
     expect_said("security.guard.lakera.timeout = 1s\n", "security.guard.lakera.url: is missing");
     std::string many;

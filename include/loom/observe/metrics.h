@@ -282,6 +282,8 @@ class ShardMetrics {
     void pii_detected(uint8_t series, uint64_t count) noexcept { pii_detected_[series].add(count); }
     /// A request whose texts look like an attack, whatever became of it.
     void content_detected(ContentCategory category) noexcept { content_detected_[static_cast<size_t>(category)].add(); }
+    /// An answer, likewise.
+    void content_told(ContentCategory category) noexcept { content_told_[static_cast<size_t>(category)].add(); }
     void injection_detected() noexcept { injections_detected_.add(); }
     /// In an answer, whatever became of it.
     void leaks_detected(LeakKind kind, uint64_t count) noexcept { leaks_[static_cast<size_t>(kind)].add(count); }
@@ -354,6 +356,9 @@ class ShardMetrics {
     [[nodiscard]] uint64_t content_detected_count(ContentCategory category) const noexcept {
         return content_detected_[static_cast<size_t>(category)].value();
     }
+    [[nodiscard]] uint64_t content_told_count(ContentCategory category) const noexcept {
+        return content_told_[static_cast<size_t>(category)].value();
+    }
     [[nodiscard]] uint64_t leak_count(LeakKind kind) const noexcept {
         return leaks_[static_cast<size_t>(kind)].value();
     }
@@ -421,7 +426,7 @@ class ShardMetrics {
     std::array<GuardSeries, guard_slots_max> external_guards_;
     std::array<Counter, leak_kind_count> leaks_;
     Counter html_;
-    std::array<Counter, content_category_count> content_detected_;
+    std::array<Counter, content_category_count> content_detected_, content_told_;  // in requests, in answers
     std::array<Counter, cache_statuses.size()> cache_requests_;
     std::array<Counter, 600> codes_;  // by HTTP status; 0 for what is none
     std::array<ProviderSeries, provider_slots_max> providers_;

@@ -58,6 +58,19 @@ struct ContentPlan {
     std::array<ContentAction, content_category_count> actions{};  // by category
     guard::ContentSeverity severity = guard::ContentSeverity::medium;
     guard::ContentWords words;  // of the category `custom`
+
+    [[nodiscard]] ContentAction action(ContentCategory category) const noexcept {
+        return actions[static_cast<size_t>(category)];
+    }
+    [[nodiscard]] bool acts() const noexcept {
+        return std::ranges::find(actions, ContentAction::block) != actions.end();
+    }
+    /// A bit each category that is looked for.
+    [[nodiscard]] uint8_t categories() const noexcept {
+        unsigned bits = 0;
+        for (size_t i = 0; i < actions.size(); ++i) bits |= (actions[i] != ContentAction::none ? 1u : 0u) << i;
+        return static_cast<uint8_t>(bits);
+    }
 };
 
 struct ExternalGuardPlan;
@@ -76,7 +89,8 @@ struct LeakPlan {
 struct GuardPlan {
     std::optional<PiiPlan> pii;
     std::optional<InjectionPlan> injection;
-    std::optional<ContentPlan> content;
+    std::optional<ContentPlan> content;         // of requests
+    std::optional<ContentPlan> answer_content;  // of answers
     std::optional<LeakPlan> leaks;
     std::vector<std::shared_ptr<const ExternalGuardPlan>> external;  // asked about requests, all at once
     bool dry_run = false;                                            // all is counted, nothing is changed or refused
@@ -87,18 +101,20 @@ struct GuardPlan {
 
     /// Nothing to do on a route that keeps its HTML?
     [[nodiscard]] bool is_html_alone() const noexcept {
-        return !pii && !injection && !content && !leaks && external.empty();
+        return !pii && !injection && !content && !answer_content && !leaks && external.empty();
     }
     [[nodiscard]] bool reads_requests() const noexcept { return injection || content || (pii && pii->requests); }
-    [[nodiscard]] bool looks_at_answers() const noexcept { return leaks || (pii && pii->answers); }
+    [[nodiscard]] bool looks_at_answers() const noexcept { return leaks || answer_content || (pii && pii->answers); }
     /// Does it look at answers in order to change or refuse them?
     [[nodiscard]] bool acts_on_answers() const noexcept {
-        return (leaks && leaks->acts()) || (pii && pii->answers && pii->acts());
+        return (leaks && leaks->acts()) || (answer_content && answer_content->acts()) ||
+               (pii && pii->answers && pii->acts());
     }
     /// Does it refuse answers, or end streams?
     [[nodiscard]] bool blocks_answers() const noexcept {
         constexpr auto block = GuardAction::block;
         return (leaks && std::ranges::find(leaks->actions, block) != leaks->actions.end()) ||
+               (answer_content && answer_content->acts()) ||
                (pii && pii->answers && std::ranges::find(pii->actions, block) != pii->actions.end());
     }
     [[nodiscard]] bool restores() const noexcept { return pii && pii->restores(); }

@@ -45,7 +45,13 @@ void check_content(Report& report) {
                                      "neither Latin nor Cyrillic",
                                      config::printable(phrase), guard::ContentWords::words_max,
                                      guard::ContentWords::word_bytes_max));
-    if (categories.empty() && words.empty() && config.boolean("security.content_filtering.enabled"))
+    const bool answers = config.text("security.content_filtering.response.action") != "off";
+    constexpr const char* severity_key = "security.content_filtering.response.severity";
+    if (!answers && config.has(severity_key))
+        report.warning(severity_key,
+                       "has no effect: security.content_filtering.response.action is off, and answers are not looked "
+                       "at");
+    if (categories.empty() && words.empty() && (answers || config.boolean("security.content_filtering.enabled")))
         report.error(categories_key,
                      fmt::format("nothing is named, and {} is empty: nothing would be looked for", words_key));
     for (const auto& name : config.names("security.content_filtering.category")) {

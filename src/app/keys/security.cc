@@ -105,8 +105,10 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.content_filtering.enabled",
      .type = boolean,
      .default_text = "off",
-     .meaning = "on: looks in the texts of requests for what is not to be asked for, by words and their order, and no "
-                "model that is asked: README says how much it finds. Answers are not looked at"},
+     .meaning =
+         "on: looks in the texts of requests for what is not to be asked for, by words and their order, and no "
+         "model that is asked: README says how much it finds. Of answers security.content_filtering.response.action "
+         "decides"},
     {.pattern = "security.content_filtering.categories",
      .type = list,
      .default_text = "hate, violence, self_harm, sexual, harassment, illegal",
@@ -119,7 +121,7 @@ constexpr KeyRow rows[] = {
     {.pattern = "security.content_filtering.category.<name>.action",
      .type = choice,
      .meaning = "of this category, in place of security.content_filtering.action; `custom` is that of "
-                "security.content_filtering.words",
+                "security.content_filtering.words. One that is to be counted alone is so in answers too",
      .choices = "block|log"},
     {.pattern = "security.content_filtering.severity",
      .type = choice,
@@ -128,8 +130,22 @@ constexpr KeyRow rows[] = {
      .choices = "low|medium|high"},
     {.pattern = "security.content_filtering.words",
      .type = list,
-     .meaning = "words and phrases, of six words at most, that no request may hold, whatever their case, accents and "
-                "hidden signs"},
+     .meaning = "words and phrases, of six words at most, that no request may hold, and no answer where answers are "
+                "looked at, whatever their case, accents and hidden signs"},
+    {.pattern = "security.content_filtering.response.action",
+     .type = choice,
+     .default_text = "off",
+     .meaning =
+         "what becomes of answers with a text of the categories and words that are named for requests, whether "
+         "security.content_filtering.enabled is on or not. block: the answer is refused with 400; a stream ends there, "
+         "as one that a filter has ended, with nothing of the event in which the word ends that made it so; log: it is "
+         "counted alone. Texts are read as they come, and what follows takes nothing back: talk of prevention counts "
+         "where it stands before. A stream holds back the word at hand, 128 bytes at most",
+     .choices = "off|log|block"},
+    {.pattern = "security.content_filtering.response.severity",
+     .type = choice,
+     .meaning = "in place of security.content_filtering.severity",
+     .choices = "low|medium|high"},
     {.pattern = "security.exfiltration.links",
      .type = choice,
      .default_text = "off",

@@ -57,6 +57,25 @@ guard::HtmlMode html_mode_of(const config::Config& config, const std::string& ro
     return mode == "all" ? guard::HtmlMode::all : guard::HtmlMode::off;
 }
 
+bool filters_answers(const config::Config& config) {
+    return config.text("security.content_filtering.response.action") != "off";
+}
+
+/// Without it the mark is as it was before there was any.
+void mark_content(const config::Config& config, Mark& mark) {
+    if (!filters_answers(config)) return;
+    const auto add_given = [&](const std::string& key) {
+        mark.add(config.has(key) ? config.text(key) : std::string());
+    };
+    mark.add(config.text("security.content_filtering.response.action"));
+    mark.add(config.text("security.content_filtering.severity"));
+    add_given("security.content_filtering.response.severity");
+    for (const char* const key : {"security.content_filtering.categories", "security.content_filtering.words"})
+        mark.add_list(config.list(key));
+    for (const std::string_view name : content_category_names)
+        add_given(fmt::format("security.content_filtering.category.{}.action", name));
+}
+
 /// Whatever may make another answer of the same one.
 std::string mark_of(const config::Config& config) {
     Mark mark;
@@ -93,6 +112,7 @@ std::string mark_of(const config::Config& config) {
         add(name);
         mark.add_count(static_cast<size_t>(mode));
     }
+    mark_content(config, mark);
     add(config.boolean("security.dry_run") ? "dry" : "");
     const Sha256 digest = sha256(mark.text());
     return fmt::format("{:02x}", fmt::join(std::span(digest).first(16), ""));
@@ -103,11 +123,15 @@ proxy::GuardAction action_of(std::string_view text) {
     return text == "log" ? proxy::GuardAction::log : proxy::GuardAction::mask;
 }
 
-proxy::ContentPlan content_of(const config::Config& config) {
+guard::ContentSeverity severity_of(std::string_view text) {
     using enum guard::ContentSeverity;
+    return text == "low" ? low : text == "high" ? high : medium;
+}
+
+/// Of requests.
+proxy::ContentPlan content_of(const config::Config& config) {
     proxy::ContentPlan content;
-    const std::string& severity = config.text("security.content_filtering.severity");
-    content.severity = severity == "low" ? low : severity == "high" ? high : medium;
+    content.severity = severity_of(config.text("security.content_filtering.severity"));
     const auto set_action = [&](ContentCategory category) {
         const auto own = fmt::format("security.content_filtering.category.{}.action", content_category_name(category));
         const std::string& action = config.text(config.has(own) ? own : "security.content_filtering.action");
@@ -118,6 +142,21 @@ proxy::ContentPlan content_of(const config::Config& config) {
         if (const auto category = content_category(name)) set_action(*category);
     for (const std::string& phrase : config.list("security.content_filtering.words")) (void)content.words.add(phrase);
     if (!content.words.empty()) set_action(ContentCategory::custom);
+    return content;
+}
+
+/// Who is counted alone in requests is so in answers.
+proxy::ContentPlan answer_content_of(const config::Config& config) {
+    using enum proxy::ContentAction;
+    proxy::ContentPlan content = content_of(config);
+    constexpr const char* severity = "security.content_filtering.response.severity";
+    if (config.has(severity)) content.severity = severity_of(config.text(severity));
+    const bool blocks = config.text("security.content_filtering.response.action") == "block";
+    for (size_t i = 0; i < content_category_count; ++i) {
+        if (content.actions[i] == none) continue;
+        const auto own = fmt::format("security.content_filtering.category.{}.action", content_category_names[i]);
+        content.actions[i] = blocks && !(config.has(own) && config.text(own) == "log") ? block : log;
+    }
     return content;
 }
 
@@ -196,6 +235,7 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
                             .action = injection_action_of(config.text("security.prompt_injection.action"))};
     }
     if (config.boolean("security.content_filtering.enabled")) guards.content = content_of(config);
+    if (filters_answers(config)) guards.answer_content = answer_content_of(config);
     guards.leaks = leaks_of(config);
     for (proxy::RoutePlan& route : plan.routes) {
         if (route.ai && route.guarded) route.html = html_mode_of(config, route.name);
@@ -203,7 +243,8 @@ void fill_security(const config::Config& config, proxy::Plan& plan, observe::Met
     }
     fill_guards(config, guards, metrics, files, messages);
     const bool is_alone = guards.is_html_alone();
-    if (guards.pii || guards.leaks || guards.strips_html || !guards.external.empty()) guards.mark = mark_of(config);
+    if (guards.pii || guards.leaks || guards.answer_content || guards.strips_html || !guards.external.empty())
+        guards.mark = mark_of(config);
     guards.dry_run = config.boolean("security.dry_run");
     for (const std::string& family : config.list("security.unread"))
         guards.unread |= llm::set_of(llm::endpoint_of_name(family));
