@@ -184,6 +184,18 @@ TEST_F(CacheSnapshot, AfterAPurgeTheRestIsWrittenAnew) {
     stop();
 }
 
+TEST_F(CacheSnapshot, APurgeThatMayNotLastIsNoSuccess) {
+    const std::string key = keep(asked, 1).head.value("x-loom-cache-key");
+    fs::create_directory(file("exact.snapshot"));  // what cannot be removed as a file
+    const Message answer = admin("POST", "/ai/cache/purge?key=" + key);
+    EXPECT_EQ(answer.status(), 500);
+    EXPECT_TRUE(contains(answer.body, "exact.snapshot cannot be removed")) << answer.body;
+    EXPECT_EQ(status(body_of(asked)), "miss") << "it is gone all the same";
+    fs::remove(file("exact.snapshot"));
+    purge("key=" + key);
+    stop();
+}
+
 TEST_F(CacheSnapshot, WhatIsPurgedJustBeforeTheEndIsNotWritten) {
     (void)keep(asked, 1);
     (void)keep("What is the weather like in Oslo?", 2);
