@@ -251,8 +251,8 @@ void SemanticIndex::remember(const Wanted& wanted, SemanticHit hit) {
     const bool full = hits_.size() == hits_max;
     if (full && hit.similarity <= hits_.back().similarity) return;
     if (entry.answer == nullptr || entry.fresh_until_ms <= wanted.now_ms || entry.scope != wanted.scope) return;
-    const uint64_t age_ms_max = wanted.now_ms - std::min(wanted.now_ms, wanted.stored_from_ms);
-    if (wanted.stored_from_ms > 0 && entry.answer->age_ms(wanted.now_ms) > age_ms_max) return;
+    const Answer& answer = *entry.answer;
+    if (answer.stored_ms - std::min(answer.stored_ms, answer.aged_ms) < wanted.stored_from_ms) return;
     const auto place =
         std::ranges::upper_bound(hits_, hit.similarity, std::ranges::greater(), &SemanticHit::similarity);
     hits_.insert(place, hit);

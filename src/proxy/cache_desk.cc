@@ -55,7 +55,8 @@ void CacheShards::tell_left(const std::function<void(const cache::KeptAnswer&)>&
     const uint64_t now_ms = monotonic_ns() / 1'000'000;
     for (Place& place : places_) {
         if (place.left == nullptr) continue;
-        for (cache::Purge& what : purges_since(place.left_purges_seen)) place.left->purge(std::move(what));
+        if (last_purge() != place.left_purges_seen)
+            for (cache::Purge& what : purges_since(place.left_purges_seen)) place.left->purge(std::move(what));
         size_t at = 0;
         do
             at = place.left->tell_piece(at, buckets_of_step, now_ms,

@@ -447,7 +447,12 @@ void CacheSnapshots::finish(Draft& draft, Outcome outcome) {
         was_purged_ = true;
         return;
     }
-    if (const auto named = draft.writer->publish(); !named) return (void)fail(draft, named.error());
+    const auto named = draft.writer->publish();
+    if (!named && named.error() == ENOENT) {  // a purge that is counted already has just now removed it
+        was_purged_ = true;
+        return;
+    }
+    if (!named) return (void)fail(draft, named.error());
     layer.is_written = true;
     layer.written_stored = draft.stored;
     layer.entries.store(draft.writer->records(), std::memory_order_relaxed);

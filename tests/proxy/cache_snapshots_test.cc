@@ -27,7 +27,7 @@ cache::Key key_of(uint64_t number) { return hash128({reinterpret_cast<const char
 
 std::shared_ptr<const CachePlan> plan_of(uint64_t bytes = bytes_max) {
     auto semantic = std::make_shared<SemanticPlan>();
-    semantic->bytes_max = 1 << 20;
+    semantic->bytes_max = 16 << 20;
     auto plan = std::make_shared<CachePlan>();
     plan->bytes_max = bytes;
     plan->semantic = std::move(semantic);
