@@ -8,6 +8,7 @@
 #include <ostream>
 #include <thread>
 
+#include "calendar.h"
 #include "fixture.h"
 #include "state_directory.h"
 
@@ -80,8 +81,7 @@ class BudgetScopes : public WireTest {
         }
         conf.set("route.other.path", "/other/v1/*").set("route.other.auth.type", "api_key");
         conf.set("route.other.ai_gateway", "on").set("model_mapping.fast.mock", "gpt-4o");
-        while (system_clock::now().time_since_epoch() % days(1) > hours(24) - seconds(40))
-            std::this_thread::sleep_for(seconds(1));  // the day must not end in the test
+        wait_for_a_day_that_lasts(seconds(40));
     }
     void begin() { start(answer_always(answer(answer_of(40, 60)))); }
     void begin_after_kill() {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "calendar.h"
 #include "fixture.h"
 #include "state_directory.h"
 
@@ -11,8 +12,6 @@ namespace loom::wire {
 namespace {
 
 using namespace std::chrono;
-
-int64_t unix_s() { return duration_cast<seconds>(system_clock::now().time_since_epoch()).count(); }
 
 /// A chat.completion that took so much.
 std::string answer_of(int prompt, int completion) {
@@ -27,7 +26,7 @@ class Budget : public WireTest {
   protected:
     Budget() {
         conf.set("token_accounting.enabled", "on");
-        while (unix_s() % 86'400 > 86'390) std::this_thread::sleep_for(seconds(1));  // the day must not end in the test
+        wait_for_a_day_that_lasts(std::chrono::seconds(10));
     }
     void begin(int prompt = 40, int completion = 60) { start(answer_always(answer(answer_of(prompt, completion)))); }
     static std::string asking(int max_tokens = 10, std::string_view model = "gpt-4o") {
@@ -62,7 +61,7 @@ TEST_F(Budget, TokensOfADay_ThenWhoIsOverHearsWhenTheNextBegins) {
     expect_admitted();
     expect_told(R"("used":300,"remaining":0)");
     const Message refused = expect_refused("token_accounting.limit.tester.daily_limit is 230 tokens a day");
-    const int64_t left = 86'400 - unix_s() % 86'400;
+    const int64_t left = day_s - unix_s() % day_s;
     const int64_t told = std::stoll(std::string(refused.head.value("retry-after")));
     EXPECT_GE(told, left - 2);
     EXPECT_LE(told, left + 2);

@@ -3,6 +3,7 @@
 
 #include "embedding_fixture.h"
 #include "full_backlog.h"
+#include "ledger_pages.h"
 #include "loom/llm/token_estimate.h"
 #include "state_directory.h"
 
@@ -17,16 +18,11 @@ class EmbeddingLedger : public Embedding {
         conf.set("price.gpt-4o.input_per_1m", "2.50").set("price.gpt-4o.output_per_1m", "10");
         conf.set(fmt::format("price.{}.input_per_1m", model), "1000");
     }
-    static long number_in(std::string_view page, std::string_view name, size_t from = 0) {
-        const std::string key = "\"" + std::string(name) + "\":";
-        const size_t at = page.find(key, from);
-        return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
-    }
     std::string page(std::string_view rest, long attempts) {
         std::string told;
         const Deadline deadline = Deadline::standard();
         do {
-            told = ask_once(loom().admin_port(), request("GET", "/ai/usage" + std::string(rest))).body;
+            told = usage_page(loom(), std::string(rest));
         } while (number_in(told, "attempts") != attempts && !deadline.passed());
         EXPECT_EQ(number_in(told, "attempts"), attempts) << told;
         return told;

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
@@ -12,6 +11,7 @@
 #include <fstream>
 
 #include "fixture.h"
+#include "ledger_pages.h"
 #include "state_directory.h"
 
 namespace loom::wire {
@@ -21,16 +21,6 @@ namespace fs = std::filesystem;
 
 const std::string key_one(64, '1');
 const std::string key_two = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-
-/// What it prints, errors too, and its exit status.
-std::pair<int, std::string> run_loom(const std::string& arguments, const std::string& environment = "") {
-    const char* const binary = std::getenv("LOOM_BIN");
-    FILE* const pipe = ::popen((environment + " " + binary + " " + arguments + " 2>&1").c_str(), "r");
-    std::string text;
-    std::array<char, 4096> piece;
-    while (const size_t size = std::fread(piece.data(), 1, piece.size(), pipe)) text.append(piece.data(), size);
-    return {WEXITSTATUS(::pclose(pipe)), text};
-}
 
 class Encryption : public WireTest {
   protected:

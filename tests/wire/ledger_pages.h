@@ -26,8 +26,10 @@ namespace loom::wire {
 }
 
 /// The exit status of `loom` with these arguments, and what it says.
-[[nodiscard]] inline std::pair<int, std::string> run_loom(const std::string& arguments) {
-    const std::string command = std::string(std::getenv("LOOM_BIN")) + " " + arguments + " 2>&1";
+/// environment  "NAME=value …", of this run.
+[[nodiscard]] inline std::pair<int, std::string> run_loom(const std::string& arguments,
+                                                          const std::string& environment = "") {
+    const std::string command = environment + " " + std::getenv("LOOM_BIN") + " " + arguments + " 2>&1";
     FILE* const pipe = ::popen(command.c_str(), "r");
     std::string text;
     std::array<char, 4096> part;

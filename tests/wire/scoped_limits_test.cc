@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "calendar.h"
 #include "fixture.h"
 
 namespace loom::wire {
@@ -162,8 +163,7 @@ class Shards : public WireTest, public testing::WithParamInterface<int> {
   protected:
     Shards() {
         conf.set("loop.shards", std::to_string(GetParam())).set("token_accounting.enabled", "on");
-        while (system_clock::now().time_since_epoch() % days(1) > hours(24) - seconds(30))
-            std::this_thread::sleep_for(seconds(1));  // the day must not end in the test
+        wait_for_a_day_that_lasts(seconds(30));
     }
     /// Eight clients, each request on a connection of its own, so that the kernel spreads them; until so many are let
     /// in or it took too long. Then each asks ten times more.
@@ -267,8 +267,7 @@ class LimitLines : public ScopedTokens {
   protected:
     LimitLines() {
         conf.set("token_accounting.enabled", "on");
-        while (system_clock::now().time_since_epoch() % days(1) > hours(24) - seconds(30))
-            std::this_thread::sleep_for(seconds(1));
+        wait_for_a_day_that_lasts(seconds(30));
     }
     static std::string policy(const Message& response) { return response.head.value("ratelimit-policy"); }
 };
@@ -334,8 +333,7 @@ TEST_F(LimitLines, OfBudgetsToo) {
     EXPECT_TRUE(contains(told.head.value("ratelimit"), R"("consumer-tokens-day";r=190;t=)")) << told.head.raw;
     EXPECT_EQ(told.head.value("x-ratelimit-remaining-tokens"), "190");
     const int64_t left = std::stoll(std::string(told.head.value("x-ratelimit-reset-tokens")));
-    const int64_t now_s = duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
-    EXPECT_NEAR(static_cast<double>(left), static_cast<double>(86'400 - now_s % 86'400), 3);
+    EXPECT_NEAR(static_cast<double>(left), static_cast<double>(day_s - unix_s() % day_s), 3);
     EXPECT_FALSE(told.head.has("x-ratelimit-limit-requests")) << "none are limited";
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "calendar.h"
 #include "sharing.h"
 #include "tcp_relay.h"
 
@@ -19,11 +20,6 @@ const std::string thousand_tokens =
     R"({"id":"c","object":"chat.completion","created":1,"model":"gpt-4o","choices":[{"index":0,"message":)"
     R"({"role":"assistant","content":"Hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":400,)"
     R"("completion_tokens":600,"total_tokens":1000}})";
-
-int64_t unix_s() {
-    return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
-        .count();
-}
 
 struct Sharer : SharingLoom {
     Sharer(uint16_t upstream_port, const std::string& address, std::string_view keys)
@@ -49,7 +45,7 @@ struct Sharer : SharingLoom {
 class SharedLimits : public SharingTest<Sharer> {
   protected:
     SharedLimits() : SharingTest(thousand_tokens) {
-        while (unix_s() % 86'400 > 86'350) std::this_thread::sleep_for(1s);  // the day must not end in the test
+        wait_for_a_day_that_lasts(50s);
         has_been_there();
     }
     /// As one that has known all leases for long.

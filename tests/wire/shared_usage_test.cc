@@ -3,18 +3,12 @@
 
 #include <filesystem>
 
+#include "ledger_pages.h"
 #include "sharing.h"
 #include "tcp_relay.h"
 
 namespace loom::wire {
 namespace {
-
-/// The first number of this name; -1: there is none.
-long number_in(std::string_view page, std::string_view name) {
-    const std::string key = "\"" + std::string(name) + "\":";
-    const size_t at = page.find(key);
-    return at == page.npos ? -1 : std::strtol(page.data() + at + key.size(), nullptr, 10);
-}
 
 struct Sharer : SharingLoom {
     Sharer(uint16_t upstream_port, const std::string& address) : SharingLoom(upstream_port, address) {
