@@ -103,10 +103,9 @@ void Exchange::refuse(const Error& why) {
         code = "model_not_found";
         param = "model";
         fmt::format_to(std::back_inserter(message), "The model '{}' is not known here.", model_.substr(0, 128));
-        auto nearest = plan().catalogue.nearest(model_);
         // What a consumer may not use is in no list that it gets, and in no hint.
-        std::erase_if(nearest,
-                      [this](std::string_view id) { return consumer_ != nullptr && !consumer_->may_use_model(id); });
+        const auto nearest = plan().catalogue.nearest(
+            model_, [this](std::string_view id) { return consumer_ == nullptr || consumer_->may_use_model(id); });
         if (!nearest.empty())
             fmt::format_to(std::back_inserter(message), " Did you mean '{}'?", fmt::join(nearest, "', '"));
         fmt::format_to(std::back_inserter(message), " GET /v1/models lists them.");

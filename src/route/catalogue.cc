@@ -407,14 +407,15 @@ ModelMatch Catalogue::match(std::string_view asked) const noexcept {
     return {.model = model};
 }
 
-std::vector<std::string_view> Catalogue::nearest(std::string_view model) const {
+std::vector<std::string_view> Catalogue::nearest(std::string_view model,
+                                                 const std::function<bool(std::string_view)>& may_be_told) const {
     if (model.empty()) return {};
     const size_t limit = std::clamp<size_t>(model.size() / 3, 2, 8);
     std::vector<std::pair<size_t, size_t>> near;  // distance, then the order of the list
     for (size_t i = 0; i < listed_.size(); ++i) {
         size_t distance = edit_distance(model, listed_[i].id, limit);
         if (distance > limit && shortened(model, listed_[i].id)) distance = limit;
-        if (distance <= limit) near.push_back({distance, i});
+        if (distance <= limit && (!may_be_told || may_be_told(listed_[i].id))) near.push_back({distance, i});
     }
     std::sort(near.begin(), near.end());
     std::vector<std::string_view> out;

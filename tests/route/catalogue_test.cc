@@ -242,6 +242,19 @@ TEST(Nearest, NamesWhatTheClientMayHaveMeant) {
     EXPECT_EQ(c.nearest(""), Names{});
 }
 
+/// Whoever may not hear of the nearest is told those behind them, as many.
+TEST(Nearest, AreOfThoseThatTheClientMayHearOf) {
+    const Catalogue c =
+        catalogue_of({.providers = {provider("p", Models{"gpt-4", "gpt-4o", "gpt-4.1", "gpt-5", "gpt-6"})}});
+    using Names = std::vector<std::string_view>;
+    EXPECT_EQ(c.nearest("gpt-4p"), (Names{"gpt-4", "gpt-4o", "gpt-4.1"}));
+    EXPECT_EQ(c.nearest("gpt-4p", [](std::string_view id) { return !id.starts_with("gpt-4"); }),
+              (Names{"gpt-5", "gpt-6"}));
+    EXPECT_EQ(c.nearest("gpt-4p", [](std::string_view id) { return id != "gpt-4"; }),
+              (Names{"gpt-4o", "gpt-4.1", "gpt-5"}));
+    EXPECT_EQ(c.nearest("gpt-4p", [](std::string_view) { return false; }), Names{});
+}
+
 TEST(Build, ReportsEveryMistakeAtOnce) {
     const auto built = Catalogue::build({.providers = {provider("a", Models{"x*y"}), provider("a", Models{""})},
                                          .mappings = {{"m", "nobody", "x"}, {"m", "a", "x*"}},

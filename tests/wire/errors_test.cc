@@ -73,6 +73,18 @@ TEST_F(Errors, AnUnknownModelNamesTheNearest) {
     EXPECT_EQ(upstream().request_count(), 0U);
 }
 
+/// However many are nearer that it may not use.
+TEST_F(Errors, AnUnknownModelNamesTheNearestThatItsClientMayUse) {
+    conf.set("provider.mock.models", "gpt-4, gpt-4o, gpt-4.1, gpt-4t, gpt-5")
+        .set("consumer.tester.models", "gpt-4p*, gpt-5, gpt-4t");
+    start(answer_always(answer(chat_answer)));
+    const Message response = ask(chat_request(R"({"model":"gpt-4p","messages":[]})"));
+    expect_error(response, 404, "model_not_found");
+    EXPECT_TRUE(contains(response.body, "Did you mean 'gpt-4t', 'gpt-5'?")) << response.body;
+    for (const char* const hidden : {"'gpt-4'", "gpt-4o", "gpt-4.1"})
+        EXPECT_FALSE(contains(response.body, hidden)) << response.body;
+}
+
 TEST_F(Errors, UnknownPathsAre404) {
     start(answer_always(answer(chat_answer)));
     expect_error(ask(get("/v1/chat/completionz")), 404);

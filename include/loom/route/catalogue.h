@@ -135,7 +135,9 @@ class Catalogue {
     [[nodiscard]] ModelMatch match(std::string_view asked) const noexcept;
 
     /// Up to three names that the client may have meant, nearest first. For the text of a 404.
-    [[nodiscard]] std::vector<std::string_view> nearest(std::string_view model) const;
+    /// may_be_told  of a name that this client may hear; absent: all are. Who may not is given the next ones.
+    [[nodiscard]] std::vector<std::string_view> nearest(
+        std::string_view model, const std::function<bool(std::string_view)>& may_be_told = {}) const;
 
     /// Every model that can be asked for by name now, merged over providers, in file order: GET /v1/models. A model
     /// whose providers an operator has drained is left out until one of them is back. The views live as long as this
