@@ -4,11 +4,19 @@
 
 #include "loom/base/arena.h"
 #include "loom/base/arena_list.h"
+#include "loom/llm/token_estimate.h"
 #include "request_walk.h"
 #include "splicer.h"
 #include "translation_state.h"
 
 namespace loom::llm {
+
+/// How much is to go: so much text, or as much as leaves so many tokens.
+struct HistoryTrim::Wish {
+    uint64_t text_bytes = 0;
+    std::optional<uint64_t> tokens_max;
+};
+
 namespace {
 
 constexpr size_t item_block_bytes = 64 * 1024;
@@ -19,6 +27,7 @@ enum class Speaker : uint8_t { system, user, model, result };
 struct Item {
     uint32_t end = 0;         // in the document
     uint32_t text_bytes = 0;  // of the prompt, as RequestReader counts it
+    TokenEstimate estimate;   // of these, where somebody wants to know
     Speaker speaker = Speaker::model;
     bool says = false;    // a user's own words beside a tool's result
     bool opens = false;   // a call of Responses that is answered by an item of its own
@@ -52,24 +61,45 @@ Speaker speaker_of_role(std::string_view role) noexcept {
 
 static_assert((sizeof(Item) + 3 * sizeof(void*)) * HistoryTrim::messages_max <= HistoryTrim::memory_bytes_max);
 
+/// Of some texts together.
+struct TextSum {
+    uint64_t bytes = 0;
+    TokenEstimate estimate;
+
+    void add(const Item& item) noexcept {
+        bytes += item.text_bytes;
+        estimate.add(item.estimate);
+    }
+};
+
 /// Adds to each item what the reader counts of it. Texts and items both come in the order of the document.
 class ItemTexts final : public RequestWalk::TextSink {
   public:
-    ItemTexts(std::string_view body, uint32_t items_begin, ArenaList<Item>& items) noexcept
-        : body_(body), begin_(items_begin), at_(items.begin()), end_(items.end()) {}
+    /// all  what the whole prompt is estimated to be; null: nobody wants to know.
+    ItemTexts(std::string_view body, uint32_t items_begin, ArenaList<Item>& items, TextSum* all) noexcept
+        : body_(body), begin_(items_begin), at_(items.begin()), end_(items.end()), all_(all) {}
 
-    void on_text(std::string_view raw, bool /*is_json_text*/) override {
+    void on_text(std::string_view raw, bool is_json_text) override {
+        TokenEstimate estimate;
+        if (all_ != nullptr) {
+            is_json_text ? estimate.add_json(raw) : estimate.add(raw);
+            all_->estimate.add(estimate);
+            all_->bytes += raw.size();
+        }
         const auto offset = static_cast<uint32_t>(raw.data() - body_.data());
         if (offset < begin_) return;
         while (at_ != end_ && at_->end <= offset) ++at_;
         // Behind the list stands what is no item's; in front of it that may be told later.
-        if (at_ != end_) at_->text_bytes += static_cast<uint32_t>(raw.size());
+        if (at_ == end_) return;
+        at_->text_bytes += static_cast<uint32_t>(raw.size());
+        at_->estimate.add(estimate);
     }
 
   private:
     std::string_view body_;
     uint32_t begin_;
     ArenaList<Item>::iterator at_, end_;
+    TextSum* all_;
 };
 
 class History {
@@ -85,28 +115,41 @@ class History {
           splicer_(body, out) {}
 
     /// False: the document is broken.
-    bool read() {
+    bool read(bool estimates) {
         Cursor look = cursor_;
         if (!each_message(look, [this](Cursor& at) { return read_item(at); })) return false;
-        ItemTexts texts(body_, items_begin_, items_);
+        ItemTexts texts(body_, items_begin_, items_, estimates ? &all_ : nullptr);
         RequestWalk walk(endpoint_, body_, tokens_);
         walk.tell_texts(texts);
         (void)walk.run();  // what it finds fault with was read before, or is left out of the count
         return true;
     }
 
-    /// Says who goes.
-    TrimmedHistory choose(uint64_t bytes) {
-        TrimmedHistory gone;
+    /// Says who goes. enough(gone): so much of the text does.
+    template <class Enough>
+    TrimmedHistory choose(const Enough& enough) {
+        TextSum gone;
+        uint32_t messages = 0;
         const Bounds bounds = find_bounds();
-        if (too_many_ || !bounds.has_user) return gone;
-        const uint32_t turns_end = find_cut(0, bounds.last_user, bytes, Speaker::user);
-        mark(0, turns_end, gone);
-        if (gone.text_bytes < bytes && turns_end == bounds.last_user) {
-            const uint32_t from = bounds.last_user + 1;
-            mark(from, find_cut(from, bounds.rounds_end, bytes - gone.text_bytes, Speaker::model), gone);
+        if (!too_many_ && bounds.has_user) {
+            const uint32_t turns_end = find_cut(0, bounds.last_user, gone, enough, Speaker::user);
+            messages += mark(0, turns_end, gone);
+            if (!enough(gone) && turns_end == bounds.last_user) {
+                const uint32_t from = bounds.last_user + 1;
+                messages += mark(from, find_cut(from, bounds.rounds_end, gone, enough, Speaker::model), gone);
+            }
         }
-        return gone;
+        return {.messages = messages,
+                .text_bytes = gone.bytes,
+                .tokens_left = tokens_without(gone),
+                .estimated_bytes = all_.bytes};
+    }
+
+    /// Of the whole prompt, as it is estimated.
+    uint64_t tokens_without(const TextSum& gone) const noexcept {
+        TokenEstimate left = all_.estimate;
+        left.take_out(gone.estimate);
+        return left.tokens();
     }
 
     /// Writes what is left.
@@ -221,11 +264,11 @@ class History {
         return item;
     }
 
-    /// The first place from `from` up to `end` that may be the beginning of what is left, and before which stand so
-    /// many bytes of text that may go; else the last such place. It is one where `speaker` begins, behind the results
-    /// of all calls; `from` where there is none.
-    uint32_t find_cut(uint32_t from, uint32_t end, uint64_t bytes, Speaker speaker) const {
-        uint64_t before = 0;
+    /// The first place from `from` up to `end` that may be the beginning of what is left, and before which stands
+    /// enough text that may go, beside what is gone; else the last such place. It is one where `speaker` begins, behind
+    /// the results of all calls; `from` where there is none.
+    template <class Enough>
+    uint32_t find_cut(uint32_t from, uint32_t end, TextSum gone, const Enough& enough, Speaker speaker) const {
         uint32_t at = 0, cut = from;
         int64_t open = 0;
         Speaker last = Speaker::system;
@@ -234,9 +277,9 @@ class History {
                 item.speaker == speaker && open == 0 && (speaker == Speaker::user || last == Speaker::result);
             if (at > from && at <= end && is_place) {
                 cut = at;
-                if (before >= bytes) return cut;
+                if (enough(gone)) return cut;
             }
-            if (at >= from && item.speaker != Speaker::system) before += item.text_bytes;
+            if (at >= from && item.speaker != Speaker::system) gone.add(item);
             open += item.opens ? 1 : item.closes ? -1 : 0;
             if (item.speaker != Speaker::system) last = item.speaker;
             at += 1;
@@ -244,16 +287,18 @@ class History {
         return cut;
     }
 
-    void mark(uint32_t from, uint32_t end, TrimmedHistory& gone) {
-        uint32_t at = 0;
+    /// How many.
+    uint32_t mark(uint32_t from, uint32_t end, TextSum& gone) {
+        uint32_t at = 0, messages = 0;
         for (Item& item : items_) {
             if (at >= from && at < end && item.speaker != Speaker::system) {
                 item.goes = true;
-                gone.text_bytes += item.text_bytes;
-                gone.messages += 1;
+                gone.add(item);
+                messages += 1;
             }
             at += 1;
         }
+        return messages;
     }
 
     Endpoint endpoint_;
@@ -264,6 +309,7 @@ class History {
     Arena& arena_;
     Splicer splicer_;
     ArenaList<Item> items_;
+    TextSum all_;               // of the prompt, with what is no item's
     uint32_t items_begin_ = 0;  // in the document
     bool too_many_ = false;
 };
@@ -272,6 +318,15 @@ class History {
 
 Result<TrimmedHistory> HistoryTrim::trim(Endpoint endpoint, std::string_view body, uint64_t text_bytes,
                                          ByteBuffer& out) {
+    return cut(endpoint, body, {.text_bytes = text_bytes, .tokens_max = std::nullopt}, out);
+}
+
+Result<TrimmedHistory> HistoryTrim::trim_to(Endpoint endpoint, std::string_view body, uint64_t tokens_max,
+                                            ByteBuffer& out) {
+    return cut(endpoint, body, {.text_bytes = 0, .tokens_max = tokens_max}, out);
+}
+
+Result<TrimmedHistory> HistoryTrim::cut(Endpoint endpoint, std::string_view body, const Wish& wish, ByteBuffer& out) {
     const auto protocol = chat_protocol_of(endpoint);
     if (!protocol || list_name(*protocol).empty()) return TrimmedHistory{};
     Tokens tokens;
@@ -283,8 +338,11 @@ Result<TrimmedHistory> HistoryTrim::trim(Endpoint endpoint, std::string_view bod
     if (good) {
         Arena arena(pool_, item_block_bytes);
         History history(endpoint, *protocol, body, tokens, arena, out);
-        good = history.read();
-        if (good) gone = history.choose(text_bytes);
+        good = history.read(wish.tokens_max.has_value());
+        if (good)
+            gone = history.choose([&](const TextSum& sum) {
+                return wish.tokens_max ? history.tokens_without(sum) <= *wish.tokens_max : sum.bytes >= wish.text_bytes;
+            });
         if (good && gone.messages > 0) good = history.write();
     }
     structure.trim();

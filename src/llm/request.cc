@@ -123,16 +123,4 @@ uint64_t RequestReader::count_prompt(Endpoint endpoint, std::string_view body, c
     return prompt.tokens() + frame;
 }
 
-uint64_t RequestReader::estimate_prompt(Endpoint endpoint, std::string_view body) {
-    Tokens tokens;
-    Fault fault;
-    if (!structure_->index(body, Structure::Utf8::passed, tokens, fault)) return 0;
-    RequestWalk walk(endpoint, body, tokens);
-    PromptEstimate estimate;
-    walk.tell_texts(estimate);
-    (void)walk.run();
-    structure_->trim();
-    return estimate.tokens();
-}
-
 }  // namespace loom::llm

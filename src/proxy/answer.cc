@@ -379,11 +379,8 @@ llm::Usage Exchange::stop_usage() noexcept {
     llm::Usage counted = usage();
     bool is_counted = relay_.seen_counted();
     if (counted.input == 0) {
-        counted.input = std::max(limited_ != nullptr ? limited_->tokens_input : 0,
-                                 guarding_ != nullptr ? guarding_->prompt_tokens() : 0);
-        is_counted &=
-            (limited_ != nullptr && limited_->input_counted) || (guarding_ != nullptr && guarding_->prompt_counted());
-        is_counted = is_counted && Booking(*this).counts_as_asked();
+        counted.input = prompt_.tokens;
+        is_counted = is_counted && prompt_.is_counted() && Booking(*this).counts_as_asked();
     }
     counted.output = std::max(counted.output, relay_.seen_tokens());
     counted.total = counted.input + counted.output;

@@ -47,7 +47,8 @@ void append_wait(fmt::basic_memory_buffer<char, message_bytes>& text, int64_t se
 
 /// Those that it is under, null where there is none. A model's is that of the name by which its client asks, as with
 /// rate limits: whichever arm, stand-in or deployment answers. Until the route or the model is known it is under none
-/// of theirs.
+/// of theirs. Asked for many times of one request: by indices that the plan has, by what was found when its token was
+/// verified, and when its model was known (enter_model).
 RateLimitPlan::Budgets ClientQuota::budgets() const noexcept {
     const RateLimitPlan& limits = *x_.plan().rate_limits;
     if (limits.budgets.empty()) return {};
@@ -55,17 +56,11 @@ RateLimitPlan::Budgets ClientQuota::budgets() const noexcept {
     if (!limits.route_budgets.empty() && x_.route_ != nullptr)
         all[RateLimitPlan::BudgetPlace::route] =
             limits.route_budgets[static_cast<size_t>(x_.route_ - x_.plan().routes.data())];
-    const auto in = [](const auto& budgets, std::string_view name) -> const Budget* {
-        const auto found = budgets.find(name);
-        return found == budgets.end() ? nullptr : found->second;
-    };
-    if (!limits.model_budgets.empty() && !x_.model_.empty())
-        all[RateLimitPlan::BudgetPlace::model] = in(limits.model_budgets, x_.plan().catalogue.match(x_.model_).model);
-    if (x_.consumer_ == nullptr) return all;
-    if (!x_.consumer_->is_listed())
-        all[RateLimitPlan::BudgetPlace::own] = in(limits.unlisted_budgets, x_.consumer_->name);
-    if (!limits.team_budgets.empty() && !x_.consumer_->team.empty())
-        all[RateLimitPlan::BudgetPlace::team] = in(limits.team_budgets, x_.consumer_->team_key);
+    if (const ClientLimits* const limited = told()) all[RateLimitPlan::BudgetPlace::model] = limited->model_budget;
+    if (const tenant::BearerTerms* const told = told_terms()) {
+        if (!x_.consumer_->is_listed()) all[RateLimitPlan::BudgetPlace::own] = told->own_budget;
+        if (!x_.consumer_->team.empty()) all[RateLimitPlan::BudgetPlace::team] = told->team_budget;
+    }
     return all;
 }
 

@@ -17,7 +17,6 @@
 #include "hedge.h"
 #include "limit_lines.h"
 #include "loom/proxy/rate_limit_plan.h"
-#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -70,7 +69,14 @@ Result<void> ClientQuota::enter() {
     const Limit* own = limits.consumers[consumer_ix];
     const Limit* team = limits.teams[consumer_ix];
     tenant::LimitRow own_row = own != nullptr ? own->row() : tenant::LimitRow();
-    if (x_.token_ != nullptr && x_.token_->own != nullptr) find_token_limits(own, own_row, team);
+    if (const tenant::BearerTerms* const told = told_terms()) {
+        if (!x_.consumer_->team.empty()) team = told->team;
+        // Of a stranger the conf says nothing but in these.
+        if (told->own != nullptr || !x_.consumer_->is_listed()) {
+            own = told->own;
+            own_row = row_of_bearer(own);
+        }
+    }
     if (own != nullptr) LOOM_TRY(enter_one(*own, own_row));
     const auto owners = limits.owners.empty() ? RateLimitPlan::OwnerLimits() : limits.owners[consumer_ix];
     // The narrowest first: it refuses the most, and is its client's own.
@@ -80,24 +86,15 @@ Result<void> ClientQuota::enter() {
     return x_.route_->ai && asks && !llm::is_inspected(x_.endpoint_) ? check_budgets() : Result<void>();
 }
 
-/// By the tier and the team that a token has told.
-void ClientQuota::find_token_limits(const Limit*& own, tenant::LimitRow& own_row, const Limit*& team) const noexcept {
-    const RateLimitPlan::Bearers& bearers = x_.plan().rate_limits->bearers;
-    const auto in = [](const auto& limits, const std::string& name) -> const Limit* {
-        const auto found = limits.find(name);
-        return found == limits.end() ? nullptr : found->second;
-    };
-    if (!x_.consumer_->team.empty()) team = in(bearers.teams, x_.consumer_->team_key);
-    if (bearers.rows == nullptr) return;
-    const Limit* const of_tier = in(bearers.tiers, x_.consumer_->tier);
-    if (x_.consumer_->is_listed()) {
-        const bool has_tier = !x_.plan().consumers.consumers()[x_.consumer_->index].tier.empty();
-        if (has_tier || of_tier == nullptr || bearers.has_own[x_.consumer_->index]) return;
-    }
-    own = of_tier != nullptr ? of_tier : bearers.any;
-    if (own != nullptr)
-        own_row = own->row_in(
-            bearers.rows->row(x_.consumer_->name, x_.consumer_->issuer, x_.services_.shard().timers().now_ms()));
+/// By what its token tells beyond the conf; null: the conf has said it all.
+const tenant::BearerTerms* ClientQuota::told_terms() const noexcept {
+    return x_.token_ != nullptr && x_.token_->own != nullptr ? &x_.token_->terms : nullptr;
+}
+
+tenant::LimitRow ClientQuota::row_of_bearer(const Limit* own) const noexcept {
+    if (own == nullptr) return {};
+    return own->row_in(x_.plan().rate_limits->bearers.rows->row(x_.consumer_->name, x_.consumer_->issuer,
+                                                                x_.services_.shard().timers().now_ms()));
 }
 
 Result<void> ClientQuota::enter_one(const Limit& limit, const tenant::LimitRow& row) {
@@ -108,10 +105,11 @@ Result<void> ClientQuota::enter_one(const Limit& limit, const tenant::LimitRow& 
 
 /// The model's limit is everybody's who may use it: who may not takes nothing of it.
 Result<void> ClientQuota::enter_model(std::string_view model) {
-    const Limit* const limit = x_.plan().rate_limits->of_model(model);
-    if (limit == nullptr) return {};
+    const RateLimitPlan::Terms terms = x_.plan().rate_limits->of_model(model);
+    x_.limited_->model_budget = terms.budget;
+    if (terms.limit == nullptr) return {};
     if (x_.consumer_ != nullptr && !x_.consumer_->may_use_model(model)) return x_.refuse_model();
-    LOOM_TRY(enter_one(*limit, limit->row()));
+    LOOM_TRY(enter_one(*terms.limit, terms.limit->row()));
     x_.limited_->of_model = true;
     return {};
 }
@@ -130,7 +128,6 @@ Result<void> ClientQuota::reserve(const llm::Request& request) {
     LOOM_TRY(enter_model(model));
     if (llm::counts_tokens(x_.endpoint_) || (!has_budgets() && !x_.limited_->taken.counts_tokens())) return {};
     x_.limited_->tokens_input = request.prompt_tokens();
-    x_.limited_->input_counted = is_counted(request);
     tenant::LimitRefusal why;
     const uint64_t now_ms = x_.services_.shard().timers().now_ms();
     x_.limited_->tokens_expected = x_.limited_->tokens_input + output_to_expect(request);

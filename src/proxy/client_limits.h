@@ -21,16 +21,16 @@ struct ClientLimits {
     tenant::Admission taken;
     tenant::LimitRefusal refusal;  // of == null: it was admitted
     tenant::BudgetHolds budgets;
-    tenant::BudgetRefusal spent;   // of == null: no budget has refused it
-    uint64_t tokens_input = 0;     // as they were estimated
-    uint64_t tokens_expected = 0;  // that were reserved at first
-    uint64_t tokens_used = 0;      // that its attempts have reported, and one that was beaten
-    uint64_t tokens_held = 0;      // of its budgets
-    Money cost_untold = 0;         // of attempts before the last
-    Money event_cost = 0;          // of a token of the answer, as it was expected
-    bool input_counted = false;    // tokens_input are no guess
-    bool of_model = false;         // the model's limit is the one that was entered last
-    bool budgets_extend = true;    // until there is no more to be had
+    tenant::BudgetRefusal spent;                   // of == null: no budget has refused it
+    const tenant::Budget* model_budget = nullptr;  // by the name that its client asks for, once that is known
+    uint64_t tokens_input = 0;                     // as they were estimated
+    uint64_t tokens_expected = 0;                  // that were reserved at first
+    uint64_t tokens_used = 0;                      // that its attempts have reported, and one that was beaten
+    uint64_t tokens_held = 0;                      // of its budgets
+    Money cost_untold = 0;                         // of attempts before the last
+    Money event_cost = 0;                          // of a token of the answer, as it was expected
+    bool of_model = false;                         // the model's limit is the one that was entered last
+    bool budgets_extend = true;                    // until there is no more to be had
 
     uint64_t none_left_since_ms = 0;  // of a budget, as far as is known; 0: not so
 
@@ -122,8 +122,8 @@ class ClientQuota {
     [[nodiscard]] static std::string_view lease_words(tenant::LeaseLack lack) noexcept;
     [[nodiscard]] Error short_of_lease(tenant::LeaseLack lack, const char* spent) noexcept;
     [[nodiscard]] size_t consumer_ix() const noexcept;
-    void find_token_limits(const tenant::Limit*& own, tenant::LimitRow& own_row,
-                           const tenant::Limit*& team) const noexcept;
+    [[nodiscard]] const tenant::BearerTerms* told_terms() const noexcept;
+    [[nodiscard]] tenant::LimitRow row_of_bearer(const tenant::Limit* own) const noexcept;
     [[nodiscard]] uint64_t seen_tokens() const noexcept;
     void settle_budgets(uint64_t tokens, uint64_t untold) noexcept;
     [[nodiscard]] Money cost_of_untold(uint64_t tokens) const noexcept;

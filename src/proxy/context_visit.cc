@@ -112,23 +112,48 @@ void ContextVisit::flag(const llm::Request& request, uint64_t window) {
     tell("x-loom-context-overflow: {} of {}\r\n", needed(request), window);
 }
 
-/// Of so many turns that no more would fit. Not all bytes are as many tokens, so that what is left is counted again,
-/// between too little and too much.
+/// Of so many turns that no more would fit.
 Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
     const auto tokens_max = prompt_tokens_max(request, window);
     if (!tokens_max) return refuse(request, window);
     const llm::Tokenizer* const tokenizer =
         x_.plan().tokenizers != nullptr ? x_.plan().tokenizers->of_model(x_.model_) : nullptr;
     ByteBuffer shorter(x_.services_.shard().blocks());
-    uint64_t too_little = 0, enough = 0, enough_gone = 0, bytes = bytes_over(request, *tokens_max);
+    llm::TrimmedHistory gone;
+    if (tokenizer != nullptr)
+        gone = LOOM_TRY(drop_by_count(request, *tokenizer, *tokens_max, shorter));
+    else
+        gone = LOOM_TRY(drop_by_estimate(*tokens_max, shorter));
+    if (gone.messages == 0) return refuse(request, window);
+    LOOM_TRY(put(request, shorter));
+    x_.services_.metrics().context_trimmed.add();
+    x_.services_.metrics().context_messages_dropped.add(gone.messages);
+    tell("x-loom-context-trimmed: {}\r\n", gone.messages);
+    return {};
+}
+
+/// What each turn is estimated to be adds up: one reading says how many have to go. No messages: it does not fit.
+Result<llm::TrimmedHistory> ContextVisit::drop_by_estimate(uint64_t tokens_max, ByteBuffer& shorter) {
+    llm::HistoryTrim history(x_.services_.translate_scratch, x_.services_.shard().blocks());
+    const llm::TrimmedHistory gone = LOOM_TRY(history.trim_to(x_.endpoint_, x_.body_.view(), tokens_max, shorter));
+    if (gone.messages == 0 || gone.tokens_left > tokens_max) return llm::TrimmedHistory{};
+    LOOM_TRY(hold_both(shorter));
+    return gone;
+}
+
+/// Tokens of parts do not add up, and not all bytes are as many: what is left is counted again, between too little and
+/// too much. No messages: it does not fit.
+Result<llm::TrimmedHistory> ContextVisit::drop_by_count(const llm::Request& request, const llm::Tokenizer& tokenizer,
+                                                        uint64_t tokens_max, ByteBuffer& shorter) {
+    uint64_t too_little = 0, enough = 0, enough_gone = 0, bytes = bytes_over(request, tokens_max);
     bool fits = false;
     llm::TrimmedHistory gone;
     for (int pass = 1; pass <= passes_max; ++pass) {
         gone = LOOM_TRY(drop(bytes, shorter));
         if (gone.messages == 0) break;
         const uint64_t tokens = tokens_of(shorter.view(), tokenizer);
-        fits = tokens <= *tokens_max;
-        const uint64_t off = fits ? *tokens_max - tokens : tokens - *tokens_max;
+        fits = tokens <= tokens_max;
+        const uint64_t off = fits ? tokens_max - tokens : tokens - tokens_max;
         const uint64_t off_bytes = request.prompt_bytes * off / tokens_before(request);
         if (fits) {
             const bool is_same = enough != 0 && gone.text_bytes == enough_gone;
@@ -148,12 +173,7 @@ Result<void> ContextVisit::trim(llm::Request& request, uint64_t window) {
         gone = LOOM_TRY(drop(enough, shorter));
         fits = true;
     }
-    if (!fits) return refuse(request, window);
-    LOOM_TRY(put(request, shorter));
-    x_.services_.metrics().context_trimmed.add();
-    x_.services_.metrics().context_messages_dropped.add(gone.messages);
-    tell("x-loom-context-trimmed: {}\r\n", gone.messages);
-    return {};
+    return fits ? gone : llm::TrimmedHistory{};
 }
 
 uint64_t ContextVisit::tokens_before(const llm::Request& request) noexcept {
@@ -167,9 +187,8 @@ uint64_t ContextVisit::bytes_over(const llm::Request& request, uint64_t tokens_m
     return std::max<uint64_t>(1, all - std::min(left, all));
 }
 
-uint64_t ContextVisit::tokens_of(std::string_view document, const llm::Tokenizer* tokenizer) {
-    if (tokenizer == nullptr) return x_.services_.request_reader.estimate_prompt(x_.endpoint_, document);
-    return x_.services_.request_reader.count_prompt(x_.endpoint_, document, *tokenizer, *x_.services_.token_counter);
+uint64_t ContextVisit::tokens_of(std::string_view document, const llm::Tokenizer& tokenizer) {
+    return x_.services_.request_reader.count_prompt(x_.endpoint_, document, tokenizer, *x_.services_.token_counter);
 }
 
 /// The request's document without turns of so much text.
@@ -177,10 +196,15 @@ Result<llm::TrimmedHistory> ContextVisit::drop(uint64_t bytes, ByteBuffer& short
     shorter.clear();
     llm::HistoryTrim history(x_.services_.translate_scratch, x_.services_.shard().blocks());
     const llm::TrimmedHistory gone = LOOM_TRY(history.trim(x_.endpoint_, x_.body_.view(), bytes, shorter));
-    const uint64_t held = shorter.capacity() == 0 ? 0 : BlockPool::footprint(shorter.capacity());
-    if (!x_.try_hold(BlockPool::footprint(x_.body_.capacity()) + held))
-        return fail(Errc::exhausted, Side::internal, "no memory for one more changed body (limit.bodies_in_memory)");
+    LOOM_TRY(hold_both(shorter));
     return gone;
+}
+
+/// The request's document, and the one in its place.
+Result<void> ContextVisit::hold_both(const ByteBuffer& shorter) {
+    const uint64_t held = shorter.capacity() == 0 ? 0 : BlockPool::footprint(shorter.capacity());
+    if (x_.try_hold(BlockPool::footprint(x_.body_.capacity()) + held)) return {};
+    return fail(Errc::exhausted, Side::internal, "no memory for one more changed body (limit.bodies_in_memory)");
 }
 
 /// From now on this is what was asked, in a block of its own size.
@@ -195,7 +219,7 @@ Result<void> ContextVisit::put(llm::Request& request, ByteBuffer& shorter) {
     auto read = x_.services_.request_reader.read(x_.endpoint_, x_.body_.view(), llm::PromptWish::estimate);
     if (!read) return fail(Errc::bad_message, Side::internal, "the trimmed request cannot be read");
     request = *read;
-    if (x_.plan().tokenizers != nullptr) x_.count_prompt(request);
+    x_.count_prompt(request);
     return {};
 }
 

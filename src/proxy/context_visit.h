@@ -41,8 +41,12 @@ class ContextVisit {
     Result<void> trim(llm::Request& request, uint64_t window);
     [[nodiscard]] static uint64_t tokens_before(const llm::Request& request) noexcept;
     [[nodiscard]] static uint64_t bytes_over(const llm::Request& request, uint64_t tokens_max) noexcept;
-    [[nodiscard]] uint64_t tokens_of(std::string_view document, const llm::Tokenizer* tokenizer);
+    [[nodiscard]] uint64_t tokens_of(std::string_view document, const llm::Tokenizer& tokenizer);
+    Result<llm::TrimmedHistory> drop_by_count(const llm::Request& request, const llm::Tokenizer& tokenizer,
+                                              uint64_t tokens_max, ByteBuffer& shorter);
+    Result<llm::TrimmedHistory> drop_by_estimate(uint64_t tokens_max, ByteBuffer& shorter);
     Result<llm::TrimmedHistory> drop(uint64_t bytes, ByteBuffer& shorter);
+    Result<void> hold_both(const ByteBuffer& shorter);
     Result<void> put(llm::Request& request, ByteBuffer& shorter);
 
     Exchange& x_;

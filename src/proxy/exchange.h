@@ -26,6 +26,7 @@
 #include "loom/proxy/services.h"
 #include "loom/tenant/token_cache.h"
 #include "loom/upstream/pool.h"
+#include "token_provenance.h"
 
 namespace loom::proxy {
 
@@ -351,6 +352,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     // mirror.cc: copies of requests for a shadow
     [[nodiscard]] bool may_mirror() const noexcept;
     [[nodiscard]] bool may_copy_to(const route::Candidate& shadow) const noexcept;
+    [[nodiscard]] bool access_lets_copy();
     [[nodiscard]] bool leaves_something() const noexcept;
     void mirror();
     Result<void> find_shadow(const llm::Request& request);
@@ -609,7 +611,7 @@ class Exchange final : upstream::ConnectionUser, RelayOwner, io::Doomed, BodyHol
     route::ChoiceReason choice_reason_ = route::ChoiceReason::strategy;
     route::Strategy strategy_ = route::Strategy::priority;
     AnswerState answer_ = AnswerState::none;
-    uint64_t prompt_tokens_ = 0;      // as they were counted; 0: nobody could
+    PromptTokens prompt_;
     uint8_t attempts_ = 0;            // connections that were tried, of all providers
     uint8_t connects_ = 0;            // of the one at hand
     bool upstream_draining_ = false;  // dropped while the kernel still held bytes of ours

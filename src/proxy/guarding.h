@@ -56,9 +56,6 @@ class Guarding final : public io::Runnable {
     void watch(RelayOptions& options);
     /// It held what may not be told.
     [[nodiscard]] bool blocked_answer() const noexcept;
-    /// Of a stream that was stopped, as they were estimated.
-    [[nodiscard]] uint64_t prompt_tokens() const noexcept { return prompt_tokens_; }
-    [[nodiscard]] bool prompt_counted() const noexcept { return prompt_counted_; }  // they are no guess
     /// It came, and its client was refused it: it was paid for all the same.
     [[nodiscard]] bool refused_answer() const noexcept { return refused_answer_; }
     /// May clients get something else than was answered? Who only counts refuses nothing.
@@ -107,8 +104,6 @@ class Guarding final : public io::Runnable {
     guard::PiiTypes answer_blocked_;
     std::array<uint32_t, leak_kind_count> leak_counts_{};
     uint8_t leaks_blocked_ = 0;
-    uint64_t prompt_tokens_ = 0;
-    bool prompt_counted_ = false;
     bool answer_begun_ = false;
     bool refused_answer_ = false;
     std::string_view code_, summary_;  // in the exchange's text

@@ -10,7 +10,6 @@
 #include "loom/llm/event_texts.h"
 #include "loom/llm/translate.h"
 #include "ownership.h"
-#include "token_provenance.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -213,8 +212,6 @@ void Guarding::watch(RelayOptions& options) {
     options.guard = stream_.get();
     if (!plan.blocks_answers()) return;
     options.counts_text = true;
-    prompt_tokens_ = x_.draft_ != nullptr ? x_.draft_->request.prompt_tokens() : 0;
-    prompt_counted_ = x_.draft_ != nullptr && is_counted(x_.draft_->request);
     x_.read_beside(options, *protocol);
 }
 

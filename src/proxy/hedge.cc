@@ -167,7 +167,7 @@ void Race::take_request_of(const Exchange& first) {
     x_.keep_alive_ = first.keep_alive_;
     x_.speaks_anthropic_ = first.speaks_anthropic_;
     x_.stream_ = first.stream_;
-    x_.prompt_tokens_ = first.prompt_tokens_;
+    x_.prompt_ = first.prompt_;
     x_.affinity_ = first.affinity_;
     x_.strategy_ = first.strategy_;
     x_.method_text_ = x_.text_.keep(first.method_text_);

@@ -8,7 +8,6 @@
 #include "loom/llm/models.h"
 #include "loom/llm/quirk_edits.h"
 #include "ownership.h"
-#include "token_provenance.h"
 #include "translated.h"
 
 namespace loom::proxy {
@@ -35,7 +34,7 @@ Result<void> Exchange::inspect_model() {
         return std::unexpected(request.error());
     }
     if (const auto noted = note_model(*request); !noted) return noted;
-    if (plan().tokenizers != nullptr) count_prompt(*request);
+    count_prompt(*request);
     LOOM_TRY(check_access(*request));
     if (plan().context != nullptr) LOOM_TRY(ContextVisit(*this).check(*request));
     if (plan().request_caps != nullptr) LOOM_TRY(check_request_cap(*request));
@@ -117,7 +116,7 @@ Result<void> Exchange::prepare_document(const llm::Request& request) {
     char* const memory = home.data();
     draft_ = ::new (memory) Draft{request, {}, ByteBuffer(services_.shard().blocks()), std::move(home)};
     draft_->request.model = model_;
-    draft_->request.prompt_tokens_counted = prompt_tokens_;
+    prompt_.tell(draft_->request);
     // Under the provider's one key every consumer could go on with what another one said. Where the route passes stored
     // responses, whose they are was asked before (resource_call.cc).
     const bool shared = consumer_ != nullptr && !route_->passes(llm::Endpoint::responses);

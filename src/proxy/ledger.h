@@ -28,7 +28,6 @@ struct LedgerEntry final : store::LedgerLog::Waiter {
     Money took_cost = -1;           // likewise, as far as there are prices; -1: there was none
     uint64_t waits_from_ms = 0;     // the last wait for its intent began
     uint16_t status = 0;            // of the provider's answer; 0: none came
-    bool input_counted = false;     // input_tokens are no guess
     bool open = false;              // it has an intent, or should have, and no settlement
     bool written = false;           // the intent is in the file
     Money cost_told = 0;            // of its exchange's cost: what the answers of all attempts have told

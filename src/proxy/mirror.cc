@@ -51,6 +51,18 @@ bool Exchange::may_copy_to(const route::Candidate& shadow) const noexcept {
            (!ruled || route::unfit_for(*selection_->rule, {&shadow, 1}).none());
 }
 
+/// By the rules of access: a copy is a request too, for the model that the shadow has, by each of its names. Read
+/// again, since the reader has read for others; only where there are rules, and of the requests that are copied.
+bool Exchange::access_lets_copy() {
+    if (plan().access_rules == nullptr) return true;
+    const MirrorPlan& terms = *plan().mirror;
+    const route::ModelMatch match = terms.match(model_);
+    const std::string_view asked = terms.model.empty() ? model_ : std::string_view(terms.model);
+    const auto request = read_again();
+    if (!request || denied_as(asked, *request, &match.candidates.front()) != nullptr) return false;
+    return match.model == asked || denied_as(match.model, *request, &match.candidates.front()) == nullptr;
+}
+
 /// Behind the request, in the turn that it left in: what this takes is a copy of its bytes.
 void Exchange::mirror() {
     if (!may_mirror()) return;
@@ -61,7 +73,7 @@ void Exchange::mirror() {
     const bool room = services_.mirror_count < terms.in_flight_max && body_.size() <= terms.body_bytes_max &&
                       services_.bodies().has_room(BlockPool::footprint(body_.size()));
     const bool busy = services_.draining() || services_.sheds(route::priority_lowest);
-    if (!room || busy) return services_.metrics().mirrors_dropped.add();
+    if (!room || busy || !access_lets_copy()) return services_.metrics().mirrors_dropped.add();
     ByteBuffer request(services_.shard().blocks());
     request.reserve(method_text_.size() + target_.size() + request_lines_.size() + family_->bytes() + head_slack_bytes +
                     body_.size());

@@ -9,7 +9,6 @@
 #include "header_policy.h"
 #include "loom/base/crypto.h"
 #include "loom/llm/error.h"
-#include "token_desk.h"
 
 namespace loom::proxy {
 namespace {
@@ -350,7 +349,7 @@ const tenant::Consumer* Exchange::bearer_by(const Plan& now) const noexcept {
         const bool was_listed = consumer_->is_listed();
         if (const tenant::Consumer* const listed = now.consumers.named(consumer_->name)) {
             const bool is_another = was_listed && listed->issuer != consumer_->issuer;  // made anew, or the conf's now
-            return !is_another && TokenDesk::may_name(now, one, *listed) ? listed : nullptr;
+            return !is_another && now.may_name(one, *listed) ? listed : nullptr;
         }
         return one.allows_unknown && !was_listed ? consumer_ : nullptr;  // who was removed is not let in as a stranger
     }

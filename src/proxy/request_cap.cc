@@ -7,7 +7,6 @@
 
 #include "exchange.h"
 #include "expected_output.h"
-#include "token_provenance.h"
 
 namespace loom::proxy {
 namespace {
@@ -24,10 +23,12 @@ constexpr const char* answer_too_long =
 
 /// Where its model's tokenizer is known, how many tokens it is indeed.
 void Exchange::count_prompt(llm::Request& request) {
-    const llm::Tokenizer* const tokenizer = plan().tokenizers->of_model(model_);
-    if (tokenizer == nullptr) return;
-    prompt_tokens_ = request.prompt_tokens_counted =
-        services_.request_reader.count_prompt(endpoint_, body_.view(), *tokenizer, *services_.token_counter);
+    const llm::Tokenizer* const tokenizer =
+        plan().tokenizers != nullptr ? plan().tokenizers->of_model(model_) : nullptr;
+    if (tokenizer != nullptr)
+        request.prompt_tokens_counted =
+            services_.request_reader.count_prompt(endpoint_, body_.view(), *tokenizer, *services_.token_counter);
+    prompt_ = PromptTokens::of(request);
 }
 
 /// For each choice of its answer; nothing where it may take any number.
@@ -75,7 +76,7 @@ Result<void> Exchange::check_request_cap(llm::Request& request) {
 Result<llm::Request> Exchange::read_again() {
     llm::Request request =
         LOOM_TRY(services_.request_reader.read(endpoint_, body_.view(), prompt_wish(plan(), endpoint_)));
-    request.prompt_tokens_counted = prompt_tokens_;
+    prompt_.tell(request);
     const auto cap = makes_output(endpoint_) ? output_cap(request) : std::nullopt;
     if (!cap) return request;
     const uint64_t bound = std::max<uint64_t>(*cap, 1);

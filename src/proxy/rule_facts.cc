@@ -221,8 +221,10 @@ Value RuleFacts::tags() const noexcept {
     const auto each = [&](auto&& take) {
         known->each_of(asked, take);
         if (match.model != asked) known->each_of(match.model, take);
+        if (who_ != nullptr && who_->renamed) known->each_of(who_->upstream_model, take);
+        if (who_ != nullptr) return;
         for (const route::Candidate& one : match.candidates)
-            if (one.renamed && (who_ == nullptr || who_ == &one)) known->each_of(one.upstream_model, take);
+            if (one.renamed) known->each_of(one.upstream_model, take);
     };
     size_t count = 0;
     each([&count](std::string_view) { count += 1; });

@@ -22,7 +22,8 @@ class RuleFacts final : public rule::Facts {
     RuleFacts(Exchange& exchange, const llm::Request& request) noexcept : x_(exchange), request_(request) {}
     /// For a rule of access.
     /// model  by one of its names; "": nobody has named one.
-    /// who    may answer: of the model's tags, those that it has here and there. Null: those that it has anywhere.
+    /// who    may answer, or has a copy: of the model's tags, those that it has here and there. Null: those that it has
+    ///        anywhere.
     RuleFacts(Exchange& exchange, const llm::Request& request, std::string_view model,
               const route::Candidate* who) noexcept
         : x_(exchange), request_(request), model_(model), who_(who) {}

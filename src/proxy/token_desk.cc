@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "loom/proxy/rate_limit_plan.h"
+
 namespace loom::proxy {
 namespace {
 
@@ -113,30 +115,26 @@ tenant::TokenIdentityPtr TokenDesk::known(const RoutePlan& route, const Sha256& 
     return fits ? *found : nullptr;
 }
 
-/// Where nothing is said there must be no choice: one issuer, all of whose users the conf knows.
-bool TokenDesk::may_name(const Plan& plan, const JwtPlan& jwt, const Consumer& consumer) noexcept {
-    if (consumer.issuers.empty()) return plan.jwt.size() == 1 && !jwt.allows_unknown;
-    return std::ranges::find(consumer.issuers, jwt.name) != consumer.issuers.end();
-}
-
 Result<std::shared_ptr<TokenIdentity>> TokenDesk::identity_of(const Plan& plan, uint32_t issuer_ix,
                                                               JwtIdentity claims) {
     const JwtPlan& jwt = plan.jwt[issuer_ix];
     auto identity = std::make_shared<TokenIdentity>();
-    identity->consumer = plan.consumers.named(claims.consumer);
-    if (identity->consumer == nullptr && !jwt.allows_unknown)
+    const Consumer* const listed = identity->consumer = plan.consumers.named(claims.consumer);
+    if (listed == nullptr && !jwt.allows_unknown)
         return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
                                               .side = Side::downstream,
                                               .what = "the token is good, but whom it names is no consumer here "
                                                       "(.unknown_consumers = refuse)"});
-    if (identity->consumer != nullptr && !may_name(plan, jwt, *identity->consumer))
+    if (listed != nullptr && !plan.may_name(jwt, *listed))
         return refuse(AuthFailure::consumer, {.code = Errc::forbidden,
                                               .side = Side::downstream,
                                               .what = "the token is good, but its issuer may not name this consumer "
                                                       "(consumer.NAME.jwt)"});
-    identity->own =
-        identity->consumer != nullptr ? completed(plan, *identity->consumer, claims) : unlisted(plan, jwt, claims);
-    if (identity->own != nullptr) identity->consumer = identity->own.get();
+    identity->own = listed != nullptr ? completed(plan, *listed, claims) : unlisted(plan, jwt, claims);
+    if (identity->own != nullptr) {
+        identity->consumer = identity->own.get();
+        if (plan.rate_limits != nullptr) identity->terms = plan.rate_limits->of_bearer(*identity->own, listed);
+    }
     identity->roles = identity->consumer->roles;
     for (const std::string& role : claims.roles)
         if (std::ranges::find(identity->roles, role) == identity->roles.end()) identity->roles.push_back(role);

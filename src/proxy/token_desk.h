@@ -28,8 +28,6 @@ class TokenDesk {
 
     /// One that was verified of late and is good on this route, or null. A table's look-up.
     [[nodiscard]] tenant::TokenIdentityPtr known(const RoutePlan& route, const Sha256& digest, int64_t now_unix_s);
-    /// May a token of this issuer name this consumer, whose models, limits and roles are its bearer's then?
-    [[nodiscard]] static bool may_name(const Plan& plan, const JwtPlan& jwt, const tenant::Consumer& consumer) noexcept;
 
     /// Of a route that takes tokens; where it is not known().
     /// digest  the token's SHA-256.     plan  the one in force.

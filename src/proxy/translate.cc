@@ -59,10 +59,10 @@ bool Exchange::wants_json_array() const noexcept {
 /// estimate, and the answer says which.
 void Exchange::estimate_count() {
     ByteBuffer body(services_.shard().blocks());
-    llm::write_count(count_protocol_of(endpoint_), draft_->request.prompt_tokens(), body);
+    llm::write_count(count_protocol_of(endpoint_), prompt_.tokens, body);
     reply(200, "application/json", body.view(),
-          is_counted(draft_->request) && Booking(*this).counts_as_asked() ? "x-loom-token-count: counted\r\n"
-                                                                          : "x-loom-token-count: estimated\r\n");
+          prompt_.is_counted() && Booking(*this).counts_as_asked() ? "x-loom-token-count: counted\r\n"
+                                                                   : "x-loom-token-count: estimated\r\n");
 }
 
 /// The provider was asked for a count in a way that it does not know for this model.
@@ -117,7 +117,7 @@ Result<void> Exchange::translate() {
     draft_->request = *request;
     draft_->request.model = model_;
     draft_->request.prompt_tokens_estimated = estimated;
-    draft_->request.prompt_tokens_counted = prompt_tokens_;
+    prompt_.tell(draft_->request);
     return {};
 }
 

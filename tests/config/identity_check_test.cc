@@ -26,6 +26,20 @@ TEST(CheckIdentity, AnIssuerAndARouteAreEnough) {
     EXPECT_EQ(more("route.ai.auth.type = api_key, jwt\nroute.ai.auth.jwt = corp\n"), "");
 }
 
+/// Nobody comes to be in a team, or in a tier, by an issuer that tells of none.
+TEST(CheckIdentity, LimitsOfTeamsAndTiersThatOnlyTokensTell) {
+    for (const auto& [kind, limit] : {std::pair{"team", "rate_limit.team.dev.request_rate = 5"},
+                                      {"tier", "rate_limit.tier.dev.request_rate = 5"},
+                                      {"team",
+                                       "token_accounting.enabled = on\ntoken_accounting.store.type = "
+                                       "memory\ntoken_accounting.team.dev.daily_limit = 5"}}) {
+        const std::string keys = takes + "consumer.alice.models = small\n" + limit + "\n";
+        const std::string told = more(keys);
+        EXPECT_NE(told.find(std::string("limits nobody: no consumer is in this ") + kind), std::string::npos) << told;
+        EXPECT_EQ(more(keys + "jwt.corp." + kind + "_claim = it\n"), "") << limit;
+    }
+}
+
 TEST(CheckIdentity, AnIssuerThatNobodyTakes) {
     EXPECT_EQ(more("consumer.a.api_key = k\n"),
               "loom.conf:5:1: warning: jwt.corp: no route takes its tokens; set route.NAME.auth.type = jwt and "

@@ -1,30 +1,11 @@
 // What a plan wants to know of prompts and their models, by what the conf asks for.
 #include <gtest/gtest.h>
 
-#include "fake_source.h"
-#include "keys/keys.h"
 #include "loom/proxy/model_tags.h"
-#include "plan/builder.h"
-#include "tls_files.h"
+#include "plan_of.h"
 
 namespace loom::app {
 namespace {
-
-std::shared_ptr<const proxy::Plan> plan_of(const std::string& text) {
-    const std::string base =
-        "listener.http.address = 127.0.0.1:8080\nroute.ai.path = /v1/*\nprovider.a.type = echo\n"
-        "provider.a.models = m\nconsumer.c.api_key = sk-0123456789abcdef\n";
-    auto loaded = config::load_text(base + text);
-    EXPECT_TRUE(loaded.config) << text << config::all_of(loaded.diagnostics);
-    if (!loaded.config) return nullptr;
-    observe::Metrics metrics(1);
-    TlsFiles files;
-    route::TargetTable targets;
-    tenant::LimitTable limits;
-    auto plan = build_plan(*loaded.config, metrics, files, targets, limits, 1);
-    EXPECT_TRUE(plan.has_value()) << text;
-    return plan ? *plan : nullptr;
-}
 
 std::vector<std::string> tags_of(const proxy::Plan& plan, std::string_view model) {
     std::vector<std::string> tags;

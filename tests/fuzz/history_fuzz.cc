@@ -1,6 +1,6 @@
 // Any chat that a reader takes: its last text, where it is one, is a string of the document; and what is left of it
 // without its oldest turns is a chat again, no longer than before, with the same last text, and trimmed no further by
-// nothing.
+// nothing; and its tokens are what was told of it.
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -31,6 +31,17 @@ std::string last_text(Endpoint endpoint, std::string_view body, const Request& r
     return std::string(text_of(body, range));
 }
 
+/// What is left for so many tokens is estimated to be what its reader says.
+void require_tokens(Endpoint endpoint, std::string_view body, uint64_t tokens_max, HistoryTrim& trim, BlockPool& pool,
+                    RequestReader& reader) {
+    ByteBuffer out(pool);
+    const auto gone = trim.trim_to(endpoint, body, tokens_max, out);
+    if (!gone || gone->messages == 0) return;
+    const std::string left(out.view());
+    const auto read = reader.read(endpoint, left, PromptWish::estimate);
+    require(read.has_value() && read->prompt_tokens_estimated == gone->tokens_left);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -44,6 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (!request) return 0;
     const std::string last = last_text(endpoint, body, *request);
     HistoryTrim trim(scratch, pool);
+    require_tokens(endpoint, body, data[1], trim, pool, again);
     ByteBuffer out(pool);
     const auto gone = trim.trim(endpoint, body, uint64_t{data[1]} * 8, out);
     if (!gone || gone->messages == 0) return 0;

@@ -247,6 +247,71 @@ TEST_F(HistoryTrimTest, NoShorterThanItHadToBe) {
     for (const uint64_t bytes : {1, 16, 17, 100, 300}) check(turns, 16, bytes);
 }
 
+/// Turns of any texts, with words before them that stay and tools behind them: for each number of tokens, so many go
+/// that one turn less would be too few, what is left is told as its reader says, and each text was read once.
+TEST_F(HistoryTrimTest, AsManyGoAsHaveToForSoManyTokens) {
+    std::mt19937 random(20'261'123);
+    RequestReader reader;
+    const char* const words[] = {"the ", "Übermaß ",       "0xdeadbeef ",        "x",
+                                 "\\n",  "\\u4f60\\u597d", "a very common word "};
+    const auto text = [&] {
+        std::string made;
+        for (uint32_t n = random() % 40; n > 0; --n) made += words[random() % std::size(words)];
+        return made;
+    };
+    const auto tokens_of = [&](std::string_view body) {
+        const auto read = reader.read(Endpoint::chat_completions, body, PromptWish::estimate);
+        EXPECT_TRUE(read) << body;
+        return read ? read->prompt_tokens_estimated : 0;
+    };
+    for (int run = 0; run < 200; ++run) {
+        const std::string head = R"({"model":"m","messages":[{"role":"system","content":")" + text() + "\"}";
+        const std::string tail =
+            R"(,{"role":"user","content":"end"}],"tools":[{"type":"function","function":{"name":"f",)"
+            R"("description":")" +
+            text() + "\"}}]}";
+        std::vector<std::string> turns(1 + random() % 12);
+        for (std::string& turn : turns)
+            turn = R"(,{"role":"user","content":")" + text() + R"("},{"role":"assistant","content":")" + text() + "\"}";
+        const auto without = [&](size_t gone) {
+            std::string body = head;
+            for (size_t n = gone; n < turns.size(); ++n) body += turns[n];
+            return body + tail;
+        };
+        const std::string body = without(0);
+        const uint64_t before = tokens_of(body);
+        const uint64_t text_bytes = reader.read(Endpoint::chat_completions, body)->prompt_bytes;
+        for (const uint64_t tokens_max : {before, before - 1, before / 2, before / 4, uint64_t{1}}) {
+            HistoryTrim trim(scratch, pool);
+            ByteBuffer out(pool);
+            const Result<TrimmedHistory> gone = trim.trim_to(Endpoint::chat_completions, body, tokens_max, out);
+            ASSERT_TRUE(gone);
+            size_t wanted = 0;
+            while (wanted < turns.size() && tokens_of(without(wanted)) > tokens_max) wanted += 1;
+            ASSERT_EQ(gone->messages, 2 * wanted) << tokens_max << " of " << before << body;
+            const std::string_view left = gone->messages == 0 ? body : out.view();
+            EXPECT_EQ(gone->tokens_left, tokens_of(left)) << left;
+            EXPECT_EQ(gone->tokens_left, tokens_of(without(wanted)));
+            EXPECT_EQ(gone->estimated_bytes, text_bytes + 2) << "each text once, and the tools with their brackets";
+        }
+    }
+}
+
+/// Who has no turn to lose keeps what it has, and hears how much that is.
+TEST_F(HistoryTrimTest, WhereNothingMayGoItsTokensAreTold) {
+    RequestReader reader;
+    const std::string body =
+        R"({"model":"m","messages":[{"role":"system","content":"Be brief"},{"role":"user","content":"end"}]})";
+    HistoryTrim trim(scratch, pool);
+    ByteBuffer out(pool);
+    const Result<TrimmedHistory> gone = trim.trim_to(Endpoint::chat_completions, body, 1, out);
+    ASSERT_TRUE(gone);
+    EXPECT_EQ(gone->messages, 0u);
+    EXPECT_TRUE(out.empty());
+    EXPECT_EQ(gone->tokens_left,
+              reader.read(Endpoint::chat_completions, body, PromptWish::estimate)->prompt_tokens_estimated);
+}
+
 /// A document that is cut anywhere is refused, or is none that could be shortened; nothing is read behind its end.
 TEST_F(HistoryTrimTest, EveryCut) {
     const std::string body = R"({"messages":[{"role":"user","content":[{"type":"text","text":"a\n"}]},)"

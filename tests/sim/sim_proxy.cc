@@ -174,7 +174,7 @@ void SimProxy::add_limits(proxy::Plan& plan) {
     limits->teams = {nullptr};
     limits->habits = {limits_.habit("anonymous")};
     for (const proxy::RoutePlan& route : plan.routes) limits->routes.push_back(make(LimitScope::route, route.name));
-    limits->models.emplace("m", make(LimitScope::model, "m"));
+    limits->models["m"].limit = make(LimitScope::model, "m");
     plan.rate_limits = std::move(limits);
 }
 

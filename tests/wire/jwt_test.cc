@@ -334,6 +334,38 @@ TEST_F(Jwt, WhomATokenNamesIsUnderItsTenantsAndItsProjectsBudgets) {
     EXPECT_TRUE(contains(ask_with("sk-mate", body).body, "rate_limit.tenant.acme.request_rate is 6"));
 }
 
+/// Of a tenant's team that only tokens tell of: what it takes is counted by its name, its limit and its budget are one
+/// each, and an issuer that tells of no team makes none.
+TEST_F(Jwt, ATeamThatOnlyTokensTellIsCountedAndLimitedOnce) {
+    conf.set("token_accounting.enabled", "on").set("jwt.corp.team_claim", "team");
+    conf.set("consumer.tester.tenant", "acme").set("consumer.mate.tenant", "acme").set("consumer.mate.team", "dev");
+    conf.set("rate_limit.team.dev.request_rate", "4").set("token_accounting.team.dev.daily_limit", "1000");
+    conf.set("consumer.else.tenant", "globex").set("consumer.else.team", "ops");
+    start(answer_always(answer(chat_answer)));  // of 9 and 12 tokens
+    const auto limits = [this] { return ask_once(loom().admin_port(), request("GET", "/ai/limits"), false).body; };
+    const auto count_of = [](const std::string& page, std::string_view part) {
+        int count = 0;
+        for (size_t at = 0; (at = page.find(part, at)) != page.npos; at += part.size()) count += 1;
+        return count;
+    };
+    const std::string team = R"("scope":"team","name":"acme/dev")";
+    EXPECT_EQ(count_of(limits(), team), 2) << "a rate limit and a budget: " << limits();
+    EXPECT_EQ(count_of(limits(), R"("scope":"team")"), 2) << limits();
+    const std::string token = maker.token(claims("tester", R"(,"team":"dev")"));
+    EXPECT_EQ(ask_with(token).status(), 200);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_team_tokens_total{team="acme/dev",type="input"})"), 9);
+    EXPECT_EQ(loom().eventually(R"(loom_ai_team_tokens_total{team="acme/dev",type="output"})"), 12);
+    wait_until("the budget", [&] { return contains(limits(), R"("limit":1000,"used":21)"); });
+    for (const char* const who : {"mate", "mate", "tester"})
+        EXPECT_EQ(ask_with(maker.token(claims(who, R"(,"team":"dev")"))).status(), 200);
+    expect_error(ask_with(token), 429);
+    expect_error(ask_with(maker.token(claims("mate"))), 429);
+    loom().reload(conf.set("jwt.corp.team_claim", "").text());
+    EXPECT_EQ(count_of(limits(), team), 2) << "a consumer of the conf is in it";
+    loom().reload(conf.set("consumer.mate.team", "").text());
+    EXPECT_EQ(count_of(limits(), R"("scope":"team")"), 0) << limits();
+}
+
 /// Tiers may have windows of other lengths: a bearer's row has all of them.
 TEST_F(Jwt, ATiersSeveralWindowsAreEachBearersOwn) {
     conf.set("jwt.corp.tier_claim", "tier").set("jwt.corp.unknown_consumers", "allow");

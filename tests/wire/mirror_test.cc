@@ -226,6 +226,51 @@ TEST_F(Mirror, NeitherDoesItGoPastARule) {
     EXPECT_EQ(shadow().request_count(), 1u);
 }
 
+/// By the shadow's model, whichever name says what it is: the request itself goes on.
+TEST_F(Mirror, NorToAModelThatAnAccessRuleDenies) {
+    conf.set("provider.shadow.models", "gpt-shadow").set("routing.mirror.model", "gpt-shadow");
+    conf.set("model_mapping.gpt-shadow.shadow", "us-7b").set("model_tag.us-*", "us");
+    conf.set("access.rule.a.when", R"("us" in tags and consumer == "tester")").set("access.rule.a.action", "deny");
+    begin();
+    expect_answered_well(2);
+    expect_copies("dropped", 2);
+    EXPECT_EQ(shadow().request_count(), 0u) << "by its name at the provider";
+    conf.set("model_tag.us-*", "").set("model_tag.gpt-shadow", "us");
+    loom().reload(conf.text());
+    expect_answered_well();
+    expect_copies("dropped", 3);
+    conf.set("routing.mirror.model", "shadow/gpt-shadow");
+    loom().reload(conf.text());
+    expect_answered_well();
+    expect_copies("dropped", 4);
+    conf.set("model_tag.gpt-shadow", "").set("access.rule.a.when", R"(model == "gpt-shadow")");
+    loom().reload(conf.text());
+    expect_answered_well();
+    expect_copies("dropped", 5);
+    EXPECT_EQ(shadow().request_count(), 0u);
+    conf.set("access.rule.a.when", R"(model == "gpt-shadow" and method == "GET")");
+    loom().reload(conf.text());
+    expect_answered_well();
+    expect_copies("answered", 1);
+    EXPECT_EQ(shadow().request_count(), 1u);
+    EXPECT_EQ(copies("dropped") + copies("failed"), 5);
+}
+
+/// What is allowed by a tag alone has to have it where its copy goes.
+TEST_F(Mirror, ATagThatLetsIn_LetsNoCopyOut) {
+    conf.set("provider.shadow.models", "gpt-shadow").set("routing.mirror.model", "gpt-shadow");
+    conf.set("model_tag.gpt-4o", "eu");
+    conf.set("access.rule.a.when", R"("eu" in tags)").set("access.rule.a.action", "allow");
+    conf.set("access.rule.b.when", R"(method == "POST")").set("access.rule.b.action", "deny");
+    begin();
+    expect_answered_well();
+    expect_copies("dropped", 1);
+    loom().reload(conf.set("model_tag.gpt-shadow", "eu").text());
+    expect_answered_well();
+    expect_copies("answered", 1);
+    EXPECT_EQ(shadow().request_count(), 1u);
+}
+
 TEST_F(Mirror, AtTheShadowsLimitItIsDropped) {
     conf.set("provider.shadow.rate_limit.requests_per_minute", "1").set("routing.queue.max", "10");
     begin();

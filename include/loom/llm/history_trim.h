@@ -16,6 +16,9 @@ namespace loom::llm {
 struct TrimmedHistory {
     uint32_t messages = 0;
     uint64_t text_bytes = 0;  // of Request::prompt_bytes, what was theirs
+    // Of trim_to alone.
+    uint64_t tokens_left = 0;      // of the prompt, as PromptWish::estimate says of what is left
+    uint64_t estimated_bytes = 0;  // of text that were read to know it: the work
 };
 
 /// What goes, the oldest first: whole turns, from what a user says up to what the user says next, with all calls of
@@ -39,7 +42,16 @@ class HistoryTrim {
     [[nodiscard]] Result<TrimmedHistory> trim(Endpoint endpoint, std::string_view body, uint64_t text_bytes,
                                               ByteBuffer& out);
 
+    /// The same without as many of them as have to go until the prompt is estimated to be `tokens_max` tokens or less,
+    /// and no more; where all that may go does not do, without all of it: tokens_left says so. Each text is estimated
+    /// once, however much goes.
+    [[nodiscard]] Result<TrimmedHistory> trim_to(Endpoint endpoint, std::string_view body, uint64_t tokens_max,
+                                                 ByteBuffer& out);
+
   private:
+    struct Wish;
+    Result<TrimmedHistory> cut(Endpoint endpoint, std::string_view body, const Wish& wish, ByteBuffer& out);
+
     TranslateScratch& scratch_;
     BlockPool& pool_;
 };

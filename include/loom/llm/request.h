@@ -115,8 +115,6 @@ class RequestReader {
     /// of chat, what frames its messages too. Tools and calls count as their JSON; pictures and sound do not count.
     [[nodiscard]] uint64_t count_prompt(Endpoint endpoint, std::string_view body, const Tokenizer& tokenizer,
                                         TokenCounter& counter);
-    /// The estimate alone, of a document that was read without an error.
-    [[nodiscard]] uint64_t estimate_prompt(Endpoint endpoint, std::string_view body);
     static constexpr uint64_t counted_bytes_max = 32 * 1024;  // half a millisecond, or five of hostile text
 
     /// Byte offset of the last error in the body.

@@ -26,6 +26,18 @@ class TokenEstimate {
     void add(std::string_view text) noexcept;
     /// raw  the inside of a JSON string. A broken escape counts as its letters, a lone surrogate as U+FFFD.
     void add_json(std::string_view raw) noexcept;
+    /// Of whole texts that another one was told: as if this had been told them.
+    void add(const TokenEstimate& texts) noexcept {
+        sum_ += texts.sum_;
+        bytes_ += texts.bytes_;
+        end_text();
+    }
+    /// … and as if it had not been: they are among those that it was told.
+    void take_out(const TokenEstimate& texts) noexcept {
+        sum_ -= texts.sum_;
+        bytes_ -= texts.bytes_;
+        end_text();
+    }
     /// The next byte begins another text, and with it a token.
     void end_text() noexcept { last_ = text_begin; }
 

@@ -348,6 +348,12 @@ struct Plan {
         const auto found = team_slots.find(team);
         return found == team_slots.end() ? OwnerSlots::other : found->second;
     }
+    /// May a token of this issuer name this consumer, whose models, limits and roles are its bearer's then? Where
+    /// nothing is said there must be no choice: one issuer, all of whose users the conf knows.
+    [[nodiscard]] bool may_name(const JwtPlan& issuer, const tenant::Consumer& consumer) const noexcept {
+        if (consumer.issuers.empty()) return jwt.size() == 1 && !issuer.allows_unknown;
+        return std::ranges::find(consumer.issuers, issuer.name) != consumer.issuers.end();
+    }
     /// Are there clients to be told apart? Else all are one, and what a provider stores is theirs.
     [[nodiscard]] bool keeps_apart() const noexcept { return !consumers.empty() || !jwt.empty(); }
     /// Is it known whose things of this kind are? Only where they can be made through here.

@@ -12,8 +12,10 @@
 #include "loom/base/hash.h"
 #include "loom/tenant/address_limits.h"
 #include "loom/tenant/budget.h"
+#include "loom/tenant/consumer.h"
 #include "loom/tenant/lease_book.h"
 #include "loom/tenant/limit.h"
+#include "loom/tenant/token_cache.h"
 
 namespace loom::proxy {
 
@@ -34,7 +36,13 @@ struct RateLimitPlan {
     std::vector<OwnerLimits> owners;
     std::vector<std::shared_ptr<tenant::OutputHabit>> habits;
     std::vector<const tenant::Limit*> routes;  // by the route's index
-    std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> models;
+    /// What is under a name that requests or tokens say.
+    struct Terms {
+        const tenant::Limit* limit = nullptr;
+        const tenant::Budget* budget = nullptr;
+    };
+    using TermsByName = std::unordered_map<std::string, Terms, StringHash, std::equal_to<>>;
+    TermsByName models;
     std::deque<tenant::Budget> budgets;  // likewise; those below point at these
     using Budgets = std::array<const tenant::Budget*, tenant::BudgetHolds::budgets_max>;
     [[nodiscard]] static bool any_of(const Budgets& budgets) noexcept {
@@ -48,15 +56,13 @@ struct RateLimitPlan {
     /// Where there are any, by the consumer's index; a route's and a model's stand in none of these.
     std::vector<Budgets> budgets_of;
     std::vector<const tenant::Budget*> route_budgets;  // by the route's index; empty: no route has one
-    std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> model_budgets;
-    std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> team_budgets;
+    TermsByName told_teams;                            // by tenant::team_key_of, those that a token's bearer may be in
     std::unordered_map<std::string, const tenant::Budget*, StringHash, std::equal_to<>> unlisted_budgets;  // by name
     /// Of those whom tokens tell more of than the configuration, or alone: what is taken of these is counted in
     /// `bearers`, by name, and by team in the team's own row.
     struct Bearers {
         const tenant::Limit* any = nullptr;  // of those in no tier that has limits
         std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> tiers;
-        std::unordered_map<std::string, const tenant::Limit*, StringHash, std::equal_to<>> teams;
         std::vector<bool> has_own;                    // by the consumer's index: limits of its own go before its tier's
         std::shared_ptr<tenant::AddressLimits> rows;  // null: there are no such bearers
     };
@@ -65,11 +71,16 @@ struct RateLimitPlan {
     std::vector<tenant::SharedLimit> shared;  // with other Looms; none where there is nobody to share with
     bool tells = true;  // answers say what is left, by requests and by tokens, of the limit that ends first
 
-    [[nodiscard]] const tenant::Limit* of_model(std::string_view model) const noexcept {
-        if (models.empty()) return nullptr;
+    [[nodiscard]] Terms of_model(std::string_view model) const noexcept {
+        if (models.empty()) return {};
         const auto found = models.find(model);
-        return found == models.end() ? nullptr : found->second;
+        return found == models.end() ? Terms() : found->second;
     }
+    /// What somebody is under of whom a token tells more than the conf, or alone. A few look-ups: it is asked for when
+    /// the token is verified (tenant::TokenIdentity), and not with each request.
+    /// listed  the conf's consumer that it is; null: nobody's.
+    [[nodiscard]] tenant::BearerTerms of_bearer(const tenant::Consumer& bearer,
+                                                const tenant::Consumer* listed) const noexcept;
 };
 
 }  // namespace loom::proxy

@@ -14,10 +14,24 @@
 
 namespace loom::tenant {
 
+struct Budget;
+struct Limit;
+
+/// What a token's bearer is under that the conf says of no consumer of its own: by the name, the tier and the team that
+/// the token has told. Null where there is nothing. Of the plan that the token was verified under, which must be there
+/// as long as this.
+struct BearerTerms {
+    const Limit* own = nullptr;  // counted in a row of its own, of a table; null: as the conf says of the consumer
+    const Limit* team = nullptr;
+    const Budget* own_budget = nullptr;  // of one that the conf does not list
+    const Budget* team_budget = nullptr;
+};
+
 /// Who a verified token's bearer is, by the configuration that it was verified under. Immutable.
 struct TokenIdentity {
     const Consumer* consumer = nullptr;   // the configuration's, which must be there as long as this, or `own`
     std::unique_ptr<const Consumer> own;  // the configuration's with what the token adds, or one that it alone knows
+    BearerTerms terms;                    // of `own`
     std::vector<std::string> roles;       // the consumer's own, and the token's
     std::vector<TokenClaim> claims;       // that rules ask for
     uint32_t issuer_ix = 0;               // among the configuration's

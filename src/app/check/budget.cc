@@ -117,7 +117,7 @@ void check_budgets(Report& report) {
     any |= check_named(report, "limit", consumers, "there is no such consumer; add consumer.{}.api_key = …");
     any |= check_named(report, "tier", known_of(config, "tier", makes),
                        "no consumer is in this tier; set consumer.NAME.tier = {}");
-    any |= check_named(report, "team", known_of(config, "team", open),
+    any |= check_named(report, "team", known_of(config, "team", makes || any_issuer_says(config, "team_claim")),
                        "no consumer is in this team; set consumer.NAME.team = {}");
     any |= check_named(report, "project", known_of(config, "project", makes),
                        "no consumer is in this project; set consumer.NAME.project = {}");

@@ -71,6 +71,14 @@ std::set<std::string> values_of(const Config& config, const char* word) {
     return values;
 }
 
+/// The same, and all that stands in limits where tokens may say it of them. claim  the issuers' word for it.
+std::set<std::string> told_values_of(const Config& config, const char* word, const char* claim) {
+    std::set<std::string> values = values_of(config, word);
+    if (any_issuer_says(config, claim))
+        for (const std::string& name : config.names(fmt::format("rate_limit.{}", word))) values.insert(name);
+    return values;
+}
+
 bool is_set(const Config& config) {
     for (const std::string_view key : config.keys())
         if (key.starts_with("rate_limit.") && key != "rate_limit.enabled" && key != "rate_limit.headers") return true;
@@ -95,9 +103,11 @@ void check_rate_limits(Report& report) {
     };
     for (const char* const prefix : {"rate_limit.global", "rate_limit.ip"})
         check_numbers(report, prefix, fmt::format("{}.request_rate", prefix));
-    check_named(report, "tier", values_of(config, "tier"), "no consumer is in this tier; set consumer.NAME.tier = {}");
+    check_named(report, "tier", told_values_of(config, "tier", "tier_claim"),
+                "no consumer is in this tier; set consumer.NAME.tier = {}");
     check_named(report, "consumer", names_of("consumer"), "there is no such consumer; add consumer.{}.api_key = …");
-    check_named(report, "team", values_of(config, "team"), "no consumer is in this team; set consumer.NAME.team = {}");
+    check_named(report, "team", told_values_of(config, "team", "team_claim"),
+                "no consumer is in this team; set consumer.NAME.team = {}");
     check_named(report, "project", values_of(config, "project"),
                 "no consumer is in this project; set consumer.NAME.project = {}");
     check_named(report, "tenant", values_of(config, "tenant"),

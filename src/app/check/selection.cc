@@ -16,8 +16,6 @@ namespace {
 
 using config::Config;
 
-constexpr const char* issuer_kinds[] = {"jwt", "introspection"};
-
 std::vector<std::string_view> views_of(std::span<const std::string> names) { return {names.begin(), names.end()}; }
 
 std::vector<std::string_view> tag_names(const Config& config) {
@@ -61,13 +59,6 @@ std::vector<std::string_view> task_names() {
 /// Where nobody has such a value a rule may still ask for it: consumers may come.
 std::vector<rule::KnownValues> known_values(const Config& config) {
     using enum rule::Attribute;
-    const auto by_tokens = [&config](const char* word, const char* unset) {  // tokens may say more than the conf
-        return std::ranges::any_of(issuer_kinds, [&](const char* kind) {
-            return std::ranges::any_of(config.names(kind), [&](const std::string& name) {
-                return config.text(fmt::format("{}.{}.{}", kind, name, word)) != unset;
-            });
-        });
-    };
     std::vector<rule::KnownValues> known = {
         {.attribute = endpoint, .values = endpoint_names()},
         {.attribute = rule::Attribute::route, .values = views_of(config.names("route"))},
@@ -78,8 +69,9 @@ std::vector<rule::KnownValues> known_values(const Config& config) {
         {.attribute = tier, .values = consumer_values(config, "tier")},
         {.attribute = task, .values = task_names()},
         {.attribute = tags, .values = tag_names(config)}};
-    const bool any_tier = by_tokens("tier_claim", ""), any_team = by_tokens("team_claim", "");
-    const bool any_consumer = by_tokens("unknown_consumers", "refuse");
+    // Tokens may say more than the conf.
+    const bool any_tier = any_issuer_says(config, "tier_claim"), any_team = any_issuer_says(config, "team_claim");
+    const bool any_consumer = any_issuer_says(config, "unknown_consumers", "refuse");
     const bool any_at_all = makes_consumers(config);
     std::erase_if(known, [&](const rule::KnownValues& one) {
         const bool of_consumer = one.attribute == consumer || one.attribute == tenant || one.attribute == team ||

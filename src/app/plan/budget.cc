@@ -44,7 +44,7 @@ class Builder {
         make_routes(plan);
         for (const std::string& model : config_.names("token_accounting.model"))
             if (const Budget* const budget = shared(LimitScope::model, model, model))
-                limits_.model_budgets.emplace(model, budget);
+                limits_.models[model].budget = budget;
     }
 
   private:
@@ -79,7 +79,7 @@ class Builder {
         for (const std::string& name : config_.names("token_accounting.team"))
             for (const std::string& key : team_keys(plan, name))
                 if (const Budget* const team = shared(LimitScope::team, name, key))
-                    limits_.team_budgets.emplace(key, team);
+                    limits_.told_teams[key].budget = team;
     }
     /// Of one that was made over the admin listener; else null.
     const tenant::MadeBudgets* own_budgets(const tenant::Consumer& consumer) const {

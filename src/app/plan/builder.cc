@@ -424,9 +424,9 @@ std::expected<std::shared_ptr<const proxy::Plan>, Messages> build_plan(const Con
     plan->generation = generation;
     plan->providers = build_providers(config, metrics, files, messages);
     plan->consumers = build_consumers(config, metrics, messages);
-    fill_team_slots(config, *plan, metrics);
     fill_jwt(config, *plan, files, messages);
     fill_introspection(config, *plan, files, messages);
+    fill_team_slots(config, *plan, metrics);
     build_routes(config, *plan, files, messages);
     fill_routing(config, *plan, metrics, targets, messages);
     fill_security(config, *plan, metrics, files, messages);

@@ -113,6 +113,13 @@ bool has_issuers(const Config& config) {
     return !config.names("jwt").empty() || !config.names("introspection").empty();
 }
 
+bool any_issuer_says(const Config& config, std::string_view word, std::string_view unset) {
+    for (const char* const kind : {"jwt", "introspection"})
+        for (const std::string& name : config.names(kind))
+            if (config.text(fmt::format("{}.{}.{}", kind, name, word)) != unset) return true;
+    return false;
+}
+
 bool makes_consumers(const Config& config) { return config.boolean("auth.issued_keys"); }
 
 bool has_clients(const Config& config) {

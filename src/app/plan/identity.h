@@ -38,6 +38,8 @@ struct RouteAuth {
 [[nodiscard]] RouteAuth route_auth(const config::Config& config, const std::string& route);
 /// Of tokens, signed ones or others.
 [[nodiscard]] bool has_issuers(const config::Config& config);
+/// Is there an issuer of which the conf says something else of this word than `unset`? "team_claim": tokens tell teams.
+[[nodiscard]] bool any_issuer_says(const config::Config& config, std::string_view word, std::string_view unset = "");
 /// Consumers may come that the conf does not name (POST /ai/consumers).
 [[nodiscard]] bool makes_consumers(const config::Config& config);
 [[nodiscard]] bool has_clients(const config::Config& config);

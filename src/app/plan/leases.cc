@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <string>
-#include <unordered_set>
 #include <vector>
 
 namespace loom::app {
@@ -43,13 +42,6 @@ void share_budget(const tenant::Budget& budget, BudgetUnit unit, bool opens, std
     }
 }
 
-/// Of a row that several limits count in (a team's, for its listed members and for whom tokens tell of) there is one
-/// lease.
-void drop_repeated(std::vector<tenant::SharedLimit>& shared) {
-    std::unordered_set<std::string> keys;
-    std::erase_if(shared, [&keys](const tenant::SharedLimit& one) { return !keys.insert(one.key).second; });
-}
-
 }  // namespace
 
 void share_limits(const config::Config& config, proxy::RateLimitPlan& limits) {
@@ -64,7 +56,6 @@ void share_limits(const config::Config& config, proxy::RateLimitPlan& limits) {
     for (const tenant::Budget& budget : limits.budgets)
         for (const BudgetUnit unit : {BudgetUnit::tokens, BudgetUnit::money})
             share_budget(budget, unit, budgets_open, limits.shared);
-    drop_repeated(limits.shared);
 }
 
 }  // namespace loom::app

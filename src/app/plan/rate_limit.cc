@@ -63,7 +63,7 @@ class Builder {
         for (const std::string& model : config_.names("rate_limit.model"))
             if (const Limit* const limit =
                     make(LimitScope::model, model, {{LimitScope::model, fmt::format("rate_limit.model.{}", model)}}))
-                limits_.models.emplace(model, limit);
+                limits_.models[model].limit = limit;
     }
 
     /// What there is none of has its places all the same: whoever asks has an index.
@@ -79,7 +79,6 @@ class Builder {
     }
 
     void make_consumers(const proxy::Plan& plan) {
-        std::unordered_map<std::string, const Limit*> teams;
         for (const tenant::Consumer& consumer : plan.consumers.consumers()) {
             Homes homes = {{LimitScope::consumer, fmt::format("rate_limit.consumer.{}", consumer.name)}};
             if (!consumer.tier.empty())
@@ -87,32 +86,26 @@ class Builder {
             own_ = own_limits(consumer);
             limits_.consumers.push_back(make(LimitScope::consumer, consumer.name, homes));
             own_ = nullptr;
-            const auto [team, is_new] = teams.try_emplace(consumer.team_key, nullptr);
-            if (is_new && !consumer.team.empty())
-                team->second = make(LimitScope::team, consumer.team_key,
-                                    {{LimitScope::team, fmt::format("rate_limit.team.{}", consumer.team)}});
-            limits_.teams.push_back(team->second);
-            make_owners(consumer);
+            limits_.teams.push_back(shared(LimitScope::team, consumer.team, consumer.team_key));
+            limits_.owners.push_back({.project = shared(LimitScope::project, consumer.project,
+                                                        tenant::project_key_of(consumer.tenant, consumer.project)),
+                                      .tenant = shared(LimitScope::tenant, consumer.tenant, consumer.tenant)});
         }
         limits_.owners.emplace_back();
-        if (std::ranges::all_of(owners_, [](const auto& one) { return one.second == nullptr; })) limits_.owners.clear();
+        const auto limits_nothing = [](const auto& one) { return one.project == nullptr && one.tenant == nullptr; };
+        if (std::ranges::all_of(limits_.owners, limits_nothing)) limits_.owners.clear();
         limits_.consumers.push_back(make(LimitScope::consumer, "", {}));
         limits_.teams.push_back(nullptr);
     }
 
-    /// A project's and a tenant's limits are those of all who are in them.
-    void make_owners(const tenant::Consumer& consumer) {
-        const auto owner = [this](LimitScope scope, const std::string& name, const std::string& key) -> const Limit* {
-            if (name.empty()) return nullptr;
-            const auto [known, is_new] = owners_.try_emplace({scope, key}, nullptr);
-            if (is_new)
-                known->second =
-                    make(scope, key, {{scope, fmt::format("rate_limit.{}.{}", limit_scope_name(scope), name)}});
-            return known->second;
-        };
-        limits_.owners.push_back({.project = owner(LimitScope::project, consumer.project,
-                                                   tenant::project_key_of(consumer.tenant, consumer.project)),
-                                  .tenant = owner(LimitScope::tenant, consumer.tenant, consumer.tenant)});
+    /// A team's, a project's and a tenant's limits are those of all who are in them: made once, whoever asks for them.
+    /// name  in the conf; "": nobody's.      key  in the plan: a tenant's own.
+    const Limit* shared(LimitScope scope, const std::string& name, const std::string& key) {
+        if (name.empty()) return nullptr;
+        const auto [known, is_new] = shared_.try_emplace({scope, key}, nullptr);
+        if (is_new)
+            known->second = make(scope, key, {{scope, fmt::format("rate_limit.{}.{}", limit_scope_name(scope), name)}});
+        return known->second;
     }
 
     /// Limits of those whom tokens tell of: their rows are one table's.
@@ -133,9 +126,8 @@ class Builder {
         }
         for (const std::string& team : config_.names("rate_limit.team"))
             for (const std::string& key : team_keys(plan, team))
-                if (const Limit* const limit =
-                        make(LimitScope::team, key, {{LimitScope::team, fmt::format("rate_limit.team.{}", team)}}))
-                    bearers.teams.emplace(key, limit);
+                if (const Limit* const limit = shared(LimitScope::team, team, key))
+                    limits_.told_teams[key].limit = limit;
         if (!any) return;
         // Those of everybody's numbers are there whether these limit now or not: a reload may change it.
         LimitTerms everybodys;
@@ -273,7 +265,7 @@ class Builder {
     tenant::LimitTable& table_;
     const std::span<const tenant::MadeConsumer> made_;
     const tenant::MadeLimits* own_ = nullptr;  // of the consumer at hand
-    std::map<std::pair<LimitScope, std::string>, const Limit*> owners_;
+    std::map<std::pair<LimitScope, std::string>, const Limit*> shared_;
     const uint64_t now_ms_;
     std::vector<Limit*> of_table_;  // of the table at hand
     proxy::RateLimitPlan limits_;
