@@ -28,10 +28,11 @@ TEST(CheckIdentity, AnIssuerAndARouteAreEnough) {
 
 /// Nobody comes to be in a team, or in a tier, by an issuer that tells of none.
 TEST(CheckIdentity, LimitsOfTeamsAndTiersThatOnlyTokensTell) {
-    for (const auto& [kind, limit] :
-         {std::pair{"team", "rate_limit.team.dev.request_rate = 5"},
-          {"tier", "rate_limit.tier.dev.request_rate = 5"},
-          {"team", "token_accounting.enabled = on\ntoken_accounting.team.dev.daily_limit = 5"}}) {
+    for (const auto& [kind, limit] : {std::pair{"team", "rate_limit.team.dev.request_rate = 5"},
+                                      {"tier", "rate_limit.tier.dev.request_rate = 5"},
+                                      {"team",
+                                       "token_accounting.enabled = on\ntoken_accounting.store.type = "
+                                       "memory\ntoken_accounting.team.dev.daily_limit = 5"}}) {
         const std::string keys = takes + "consumer.alice.models = small\n" + limit + "\n";
         const std::string told = more(keys);
         EXPECT_NE(told.find(std::string("limits nobody: no consumer is in this ") + kind), std::string::npos) << told;

@@ -248,7 +248,7 @@ TEST_F(Mirror, NorToAModelThatAnAccessRuleDenies) {
     expect_answered_well();
     expect_copies("dropped", 5);
     EXPECT_EQ(shadow().request_count(), 0u);
-    conf.set("access.rule.a.when", R"(model == "gpt-shadow" and consumer == "somebody")");
+    conf.set("access.rule.a.when", R"(model == "gpt-shadow" and method == "GET")");
     loom().reload(conf.text());
     expect_answered_well();
     expect_copies("answered", 1);
