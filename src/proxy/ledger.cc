@@ -85,8 +85,10 @@ void Booking::begin_attempt() {
     entry.written = false;
     entry.time_us = x_.services_.wall_now_us();
     entry.input_tokens = entry.output_tokens = 0;
+    entry.input_counted = false;
     if (x_.draft_ != nullptr) {
         entry.input_tokens = x_.prompt_.tokens;
+        entry.input_counted = x_.prompt_.is_counted() && counts_as_asked();  // another may be asked when it settles
         entry.output_tokens = ClientQuota(x_).output_to_expect(x_.draft_->request);
     }
     const route::Price* const price = x_.price_at_hand();
@@ -279,7 +281,7 @@ void Booking::add_untold(LedgerSettlement& settlement, bool tells) const noexcep
         seen = entry.output_tokens;
     tokens.output = std::max(tokens.output, seen);
     const bool output_counted = counts_events ? x_.relay_.seen_counted() : tokens.output == 0 && x_.answer_whole();
-    const bool counted = output_counted && (tells || (x_.prompt_.is_counted() && counts_as_asked()));
+    const bool counted = output_counted && (tells || entry.input_counted);
     settlement.provenance = provenance_of(untold_provenance(counted));
 }
 

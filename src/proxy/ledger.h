@@ -21,7 +21,8 @@ struct LedgerEntry final : store::LedgerLog::Waiter {
     uint64_t id = 0;       // of the attempt; 0: its intent had no room in the log
     uint64_t request = 0;  // the first attempt's id; 0: that is this one, or it had no room
     uint64_t time_us = 0;
-    uint64_t input_tokens = 0;      // as they were estimated
+    uint64_t input_tokens = 0;      // as they were counted or estimated
+    bool input_counted = false;     // by the tokenizer of whom it is asked of
     uint64_t output_tokens = 0;     // that are to be expected
     Money cost = -1;                // of these
     uint64_t took_tokens = 0;       // all attempts that are settled

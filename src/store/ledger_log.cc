@@ -94,9 +94,9 @@ bool LedgerLog::append(const tenant::LedgerSettlement& settlement) noexcept {
     return true;
 }
 
-/// The other half of the room is for what was asked of providers.
+/// The rest of the room is for what was asked of providers.
 bool LedgerLog::append(tenant::LedgerLocal local) noexcept {
-    if (used_ > batch_count / 2) return false;
+    if (used_ > batch_count - batches_of_attempts) return false;
     Batch* const batch = room();
     if (batch == nullptr) return false;
     sequence_ += 1;
@@ -142,13 +142,15 @@ bool LedgerLog::wait(Waiter& waiter) noexcept {
 
 void LedgerLog::on_last(io::Runnable& work) noexcept { static_cast<LedgerLog&>(work).write_waiting(); }
 
-/// All that was gathered: usually one batch, one write.
+/// All that was gathered: usually one batch, one write. A disk that is slow gets few of them, so that the room is used
+/// by bytes and not by ticks.
 void LedgerLog::write_waiting() noexcept {
     if (failing_) return;
     rotate();
     for (size_t i = 0; i < used_; ++i) {
         Batch& one = batch(i);
         if (one.segment != nullptr) continue;
+        if (in_flight_ >= writes_max) break;  // it goes on when one has ended
         one.segment = segment_;
         one.offset = next_offset_;
         next_offset_ += one.size;
@@ -194,6 +196,7 @@ void LedgerLog::on_written(io::Completion& completion, io::Cqe cqe) noexcept {
     batch.done += static_cast<size_t>(cqe.res);
     if (batch.done < batch.size) return log.write_rest(batch);
     log.take_written();
+    if (log.used_ > 0 && log.batch(log.used_ - 1).segment == nullptr) log.shard_.schedule_last(log);
 }
 
 /// Writes may end in any order; what counts as written has no gap.
@@ -274,17 +277,17 @@ void LedgerLog::write_again() noexcept {
 }
 
 bool LedgerLog::finish() noexcept {
-    if (!finishing_) {
-        summed_.disarm();
-        tally_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
-    }
+    if (!finishing_) summed_.disarm();
+    if (!finishing_ || !failing_) tally_->take_out([this](const tenant::LedgerLocal& one) { return append(one); });
     if (!idle()) return false;
     if (used_ == 0 && tally_->empty()) return true;
-    if (!failing_ && !tally_->empty()) return false;  // what was written has made room for more of it
-    if (std::exchange(finishing_, true)) return true;
-    lose_summed();
+    if (!failing_) return false;  // what was written has made room for more of it
+    if (std::exchange(finishing_, true)) {
+        lose_summed();
+        return true;
+    }
     write_again();
-    return idle();
+    return false;
 }
 
 /// There is no room for it, and none will come.

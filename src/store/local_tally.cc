@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <utility>
 
 #include "loom/base/assert.h"
 #include "loom/base/hash.h"
@@ -108,16 +107,15 @@ bool LocalTally::add_to(Level& level, const LedgerLocal& more) noexcept {
     return true;
 }
 
-/// Tokens and prices that are known of some are told.
-void LocalTally::add_to_others(LedgerLocal more) noexcept {
-    LedgerLocal& other = others_[static_cast<size_t>(more.exit)];
+/// Tokens that are known of some are told; what has a price stands apart from what has none.
+void LocalTally::add_to_others(const LedgerLocal& more) noexcept {
+    LedgerLocal& other = others_[2 * static_cast<size_t>(more.exit) + (more.saved >= 0 ? 1 : 0)];
     if (other.count == 0) {
         others_used_ += 1;
         other = more;
         return;
     }
     other.tells_tokens |= more.tells_tokens;
-    if (other.saved < 0) other.saved = std::exchange(more.saved, -1);
     sum_up(other, more);
 }
 

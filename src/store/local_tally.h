@@ -55,7 +55,7 @@ class LocalTally {
         size_t used = 0;
     };
     [[nodiscard]] bool add_to(Level& level, const tenant::LedgerLocal& more) noexcept;
-    void add_to_others(tenant::LedgerLocal more) noexcept;
+    void add_to_others(const tenant::LedgerLocal& more) noexcept;
     void drop_front(Level& level, size_t count) noexcept;
 
     static constexpr size_t by_consumer_at = LedgerLog::local_kinds_max;
@@ -67,10 +67,11 @@ class LocalTally {
     size_t kinds_ = 0;
     size_t others_used_ = 0;
     std::array<Slot, slot_count> slots_;
-    std::array<tenant::LedgerLocal, tenant::ledger_local_exit_count> others_ = none();  // by exit; count 0: none
+    std::array<tenant::LedgerLocal, 2 * tenant::ledger_local_exit_count> others_ =
+        none();  // by exit and price; count 0: none
 
-    static std::array<tenant::LedgerLocal, tenant::ledger_local_exit_count> none() noexcept {
-        std::array<tenant::LedgerLocal, tenant::ledger_local_exit_count> all;
+    static std::array<tenant::LedgerLocal, 2 * tenant::ledger_local_exit_count> none() noexcept {
+        std::array<tenant::LedgerLocal, 2 * tenant::ledger_local_exit_count> all;
         for (tenant::LedgerLocal& one : all) one.count = 0;
         return all;
     }

@@ -213,7 +213,14 @@ void RetentionWork::go_on(UsageTable& table, std::mutex& lock, const UsageKeep& 
     const UsageDay today = newest_ < 0 ? clock : retention_today(clock, newest_, now_ms - begun_ms_);
     const RetentionTerms terms = retention_terms(keep, today, shared);
     next_ms_ = now_ms + again_ms;
-    if (const std::lock_guard hold(lock); !table.forget_spent(today)) return;  // what fails here is told by its commits
+    const auto tell = [&](const std::string& fault) {
+        if (!fault.empty() && fault != told_ && notice)
+            notice(fmt::format("sums whose time is over stay (token_accounting.retention): usage.db: {}", fault));
+        told_ = fault;
+    };
+    std::unique_lock hold(lock);
+    if (const auto gone = table.forget_spent(today); !gone) return tell(gone.error().text);
+    hold.unlock();
     if (keep.days == 0 && keep.months == 0) return;
     if (today < clock && !told_clock_ && notice)
         notice(
@@ -222,13 +229,10 @@ void RetentionWork::go_on(UsageTable& table, std::mutex& lock, const UsageKeep& 
                         usage_day_text(clock), usage_day_text(newest_), usage_day_text(today)));
     told_clock_ = today < clock;
     if (!terms.any()) return;
-    const std::lock_guard hold(lock);
+    hold.lock();
     const auto more = table.retain(terms);
     if (more && *more) next_ms_ = 0;
-    const std::string fault = more ? "" : more.error().text;
-    if (!fault.empty() && fault != told_ && notice)
-        notice(fmt::format("sums whose time is over stay (token_accounting.retention): usage.db: {}", fault));
-    told_ = fault;
+    tell(more ? "" : more.error().text);
 }
 
 }  // namespace loom::store

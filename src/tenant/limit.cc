@@ -264,28 +264,28 @@ std::shared_ptr<RateWindow> LimitTable::window(std::string_view identity, const 
     std::erase_if(lengths, expired);
     // Those of configurations before the last, which streams of theirs keep alive, do not know what came since.
     uint64_t newest = 0;
-    for (const KnownWindow& known : lengths)
-        if (known.build < build_) newest = std::max(newest, known.build);
+    const auto was_in = [this](const KnownWindow& known) { return known.build < build_ ? known.build : known.before; };
+    for (const KnownWindow& known : lengths) newest = std::max(newest, was_in(known));
     KnownWindow* same = nullptr;
     std::shared_ptr<RateWindow> older;
     WindowTerms of_older;
     for (KnownWindow& known : lengths) {
         if (known.terms.slice_ns == terms.slice_ns) same = &known;
-        if (known.build < newest || &known == same) continue;
+        if (was_in(known) < newest || &known == same) continue;
         auto found = known.window.lock();
         if (found == nullptr || (older != nullptr && !knows_more(known.terms, of_older, terms))) continue;
         older = std::move(found);
         of_older = known.terms;
     }
     if (auto found = same != nullptr ? same->window.lock() : nullptr; found != nullptr) {
-        if (same->build < newest && older != nullptr) catch_up(*found, terms, *older, of_older, now_ms);
+        if (was_in(*same) < newest && older != nullptr) catch_up(*found, terms, *older, of_older, now_ms);
         same->terms = terms;
-        same->build = build_;
+        if (same->build < build_) same->before = std::exchange(same->build, build_);
         return found;
     }
     auto made = std::make_shared<RateWindow>();
     if (older != nullptr) made->inherit(terms, *older, of_older, now_ms);
-    lengths.push_back({made, terms, build_});
+    lengths.push_back({made, terms, build_, 0});
     return made;
 }
 

@@ -503,6 +503,25 @@ TEST(SeveralWindows, AWindowThatWasOutOfForceKnowsWhatCameSince) {
     EXPECT_EQ(by(9'000, hour_ms / 2, 10'000'000)->used(WindowTerms::of(9'000, hour_ms / 2), 10'000'000), 0u);
 }
 
+/// The same where the shorter one was in force all the time, and is asked for first.
+TEST(SeveralWindows, AWindowThatWasOutOfForceKnowsWhatCameSinceInTheOthers) {
+    for (const uint64_t longer_ms : {24 * hour_ms, 12 * hour_ms}) {
+        LimitTable table;
+        const auto by = [&](uint64_t limit, uint64_t ms, uint64_t now_ms) {
+            return table.window("consumer:a:requests", WindowTerms::of(limit, ms), now_ms);
+        };
+        table.begin_build();
+        const auto hour = by(5'000, hour_ms, 0), day = by(9'000, 24 * hour_ms, 0);
+        table.begin_build();
+        EXPECT_EQ(by(5'000, hour_ms, 1'000), hour);
+        ASSERT_TRUE(hour->take(WindowTerms::of(5'000, hour_ms), 2'000, 700));
+        table.begin_build();
+        EXPECT_EQ(by(5'000, hour_ms, 3'000), hour);
+        const auto again = by(9'000, longer_ms, 3'000);
+        EXPECT_EQ(again->used(WindowTerms::of(9'000, longer_ms), 3'000), 700u) << longer_ms;
+    }
+}
+
 /// However the lengths are to each other: a window that takes another's place never lets in more than its limit in a
 /// span that began before.
 TEST(SeveralWindows, BruteForce_WhatIsInheritedIsNeverTooLittle) {

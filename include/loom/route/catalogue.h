@@ -143,9 +143,9 @@ class Catalogue {
     /// whose providers an operator has drained is left out until one of them is back. The views live as long as this
     /// does.
     [[nodiscard]] std::vector<ListedModel> models() const;
-    /// The same whoever is drained.
     /// Has the conf this very name? Not one of a pattern, nor one that a provider without a list may have.
     [[nodiscard]] bool is_named(std::string_view model) const noexcept { return exact_.contains(model); }
+    /// The same whoever is drained.
     [[nodiscard]] size_t model_count() const noexcept { return listed_.size(); }
 
     /// Of every set.

@@ -1,5 +1,5 @@
 // A shard's part of the ledger: records of a tick are gathered, and one write for all of them is on its way in the same
-// io_uring_enter as what the tick sends.
+// io_uring_enter as what the tick sends, or where several are under way as soon as one of them has ended.
 //
 // The kernel starts a write of a file behind everything else: file systems do not promise not to wait, so a worker of
 // the kernel does it, microseconds later, those of a file in any order. A process that is killed in between has not
@@ -13,12 +13,12 @@
 //
 // What no provider is asked for must not be able to fill the disk, nor take the room of what one was asked for. An
 // answer from the cache has a record of its own as long as a shard has no more than LedgerChannel::hits_alone_max of
-// them in a second, and half of the room is free. Others, and all who are refused, are summed by kind (whose, route,
-// model, how it ended, status): a record each, written a second after the first of them, the next 2, 4, 8 and then 16
-// seconds after theirs, until there were none for 16 seconds. A shard tells local_kinds_max kinds apart between two
-// writes; what has no room there is summed as src/store/local_tally.h says. So whatever is asked for, a shard writes
-// local_records_max such records at a time, five times in 31 seconds and then once in 16; in the long run, whoever
-// pauses in between, not more than once in 7. A killed process loses what it has summed since.
+// them in a second, and a quarter of the room is free. Others, and all who are refused, are summed by kind (whose,
+// route, model, how it ended, status): a record each, written a second after the first of them, the next 2, 4, 8 and
+// then 16 seconds after theirs, until there were none for 16 seconds. A shard tells local_kinds_max kinds apart between
+// two writes; what has no room there is summed as src/store/local_tally.h says. So whatever is asked for, a shard
+// writes local_records_max such records at a time, five times in 31 seconds and then once in 16; in the long run,
+// whoever pauses in between, not more than once in 7. A killed process loses what it has summed since.
 //
 // Where the directory is encrypted, records are sealed in place when their place in the file is known, just before they
 // are written (src/store/segment_cipher.h).
@@ -77,12 +77,14 @@ class LedgerLog final : io::Runnable {
 
     static constexpr size_t batch_count = 8;
     static constexpr size_t batch_bytes = 64 * 1024;
+    static constexpr size_t writes_max = 4;  // at once; what comes then is gathered in the batches that are left
+    static constexpr size_t batches_of_attempts = 2;  // that nothing else takes
     static constexpr uint64_t retry_ms = 1'000;
     static constexpr uint64_t write_ms_max = 1'000;  // a write that takes longer has failed, as far as waiters see it
     static constexpr size_t local_kinds_max = 32;
     static constexpr size_t local_coarse_max = 16;  // without route and model, and by tenant
     static constexpr size_t local_records_max =
-        local_kinds_max + 2 * local_coarse_max + tenant::ledger_local_exit_count;
+        local_kinds_max + 2 * local_coarse_max + 2 * tenant::ledger_local_exit_count;
     static constexpr uint64_t local_first_ms = 1'000;
     static constexpr uint64_t local_last_ms = 16'000;
     static constexpr uint64_t local_bytes = 80 * 1024;

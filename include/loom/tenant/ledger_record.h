@@ -139,15 +139,14 @@ inline constexpr uint8_t ledger_first_refusal = static_cast<uint8_t>(LedgerLocal
 /// "exact", "semantic", …, "limit", "budget", …
 [[nodiscard]] std::string_view ledger_local_exit_name(LedgerLocalExit exit) noexcept;
 
-/// Of a request that was settled without a provider: one that was answered, or `count` of the same kind that were
-/// refused. It costs nothing.
+/// Of requests that were settled without a provider: one, or several of a kind. They cost nothing.
 struct LedgerLocal {
     uint64_t id = 0;       // of the same row as the intents of its shard
     uint64_t request = 0;  // the id of its request's first attempt, where one had failed before; else `id`
     uint64_t time_us = 0;  // since 1970; of several, the first
     LedgerLocalExit exit = LedgerLocalExit::cache_exact;
     uint16_t status = 0;  // that the client got
-    uint32_t count = 1;   // requests; of an answer 1
+    uint32_t count = 1;   // requests; tokens and cost are of all of them
     std::string_view consumer;
     std::string_view team;
     std::string_view project;

@@ -217,7 +217,8 @@ class LimitTable {
     struct KnownWindow {
         std::weak_ptr<RateWindow> window;
         WindowTerms terms;
-        uint64_t build = 0;  // the last configuration that asked for it
+        uint64_t build = 0;   // the last configuration that asked for it
+        uint64_t before = 0;  // that one's last before; 0: it was made for it
     };
     template <class Row>
     using Rows = std::unordered_map<std::string, Row, StringHash, std::equal_to<>>;
