@@ -124,6 +124,34 @@ TEST_F(Html, ResponsesTellItWithoutWhereverTheyTellItAgain) {
     EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
 }
 
+/// They spell the text once more: left out whole, with what HTML they hold.
+TEST_F(Html, LogProbabilitiesAreLeftOut) {
+    constexpr std::string_view probabilities = R"({"content":[{"token":"<div onclick=a()>","logprob":-0.1}]})";
+    const auto event = [](std::string_view content, std::string_view probable, std::string_view finish) {
+        return fmt::format(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{{"
+            "\"index\":0,\"delta\":{{\"content\":\"{}\"}},\"logprobs\":{},\"finish_reason\":{}}}]}}\n\n",
+            content, probable, finish);
+    };
+    const auto whole = [](std::string_view content, std::string_view probable) {
+        return fmt::format(
+            "{{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":7,\"model\":\"m\",\"choices\":[{{\"index\":0,"
+            "\"logprobs\":{},\"message\":{{\"role\":\"assistant\",\"content\":\"{}\"}},\"finish_reason\":\"stop\"}}]}}",
+            probable, content);
+    };
+    conf.set("security.strip_html", "scripts");
+    start(answer_always(sse_answer(event("<div oncl", probabilities, "null") +
+                                   event("ick=a()>b <", probabilities, "\"stop\"") + "data: [DONE]\n\n")));
+    const Message stream = ask(chat_of("hi", true));
+    EXPECT_TRUE(stream.is_whole());
+    EXPECT_TRUE(contains(stream.body, event("", "null", "null") + event("<div >b < ", "null", "\"stop\"")))
+        << stream.body;
+    EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
+    upstream().set_script(answer_always(answer(whole("<div onclick=a()>b <", probabilities))));
+    EXPECT_EQ(ask(chat_of("hi")).body, whole("<div >b < ", "null"));
+    EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 4);
+}
+
 /// On other routes it is nobody's matter.
 TEST_F(Html, WhatNobodyReadsIsRefusedOnItsRouteAlone) {
     conf.set("route.ai.passthrough", "files").set("route.ai.strip_html", "all");
