@@ -140,16 +140,21 @@ TEST_F(Html, LogProbabilitiesAreLeftOut) {
             probable, content);
     };
     conf.set("security.strip_html", "scripts");
-    start(answer_always(sse_answer(event("<div oncl", probabilities, "null") +
-                                   event("ick=a()>b <", probabilities, "\"stop\"") + "data: [DONE]\n\n")));
-    const Message stream = ask(chat_of("hi", true));
-    EXPECT_TRUE(stream.is_whole());
-    EXPECT_TRUE(contains(stream.body, event("", "null", "null") + event("<div >b < ", "null", "\"stop\"")))
-        << stream.body;
-    EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
-    upstream().set_script(answer_always(answer(whole("<div onclick=a()>b <", probabilities))));
-    EXPECT_EQ(ask(chat_of("hi")).body, whole("<div >b < ", "null"));
-    EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 4);
+    const auto ask_with = [&](const auto& script, bool stream) {
+        start(script);
+        upstream().set_script(script);
+        const Message got = ask(chat_of("hi", stream));
+        EXPECT_TRUE(got.is_whole());
+        EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
+        return got.body;
+    };
+    const std::string events =
+        ask_with(answer_always(sse_answer(event("<div oncl", probabilities, "null") +
+                                          event("ick=a()>b <", probabilities, "\"stop\"") + "data: [DONE]\n\n")),
+                 true);
+    EXPECT_TRUE(contains(events, event("", "null", "null") + event("<div >b < ", "null", "\"stop\""))) << events;
+    EXPECT_EQ(ask_with(answer_always(answer(whole("<div onclick=a()>b <", probabilities))), false),
+              whole("<div >b < ", "null"));
 }
 
 /// On other routes it is nobody's matter.
