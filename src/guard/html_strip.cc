@@ -45,7 +45,7 @@ void HtmlStrip::put(char c, std::string_view written, ByteBuffer& out) {
 }
 
 void HtmlStrip::end(ByteBuffer& out) {
-    while (state_ != State::text) state_ == State::open ? keep(out) : give_up(out);
+    while (state_ != State::text) give_up(out);  // a '<' at the end as well: others may join it to another text
 }
 
 void HtmlStrip::begin(std::string_view written) {

@@ -51,6 +51,15 @@ bool take_number(Cursor& cursor, uint64_t& number, bool& there) {
     return there || cursor.skip_value();
 }
 
+/// Does it say that a text has ended? Some providers say null as "" in every event.
+bool take_end(Cursor& cursor, bool& ended) {
+    if (cursor.is_null()) return cursor.skip_value();
+    Range range;
+    if (!cursor.skip_value(range)) return false;
+    ended = text_of(cursor.text(), range) != R"("")";
+    return true;
+}
+
 /// The inside of a string, where it is one and has no escape; else the value is passed over.
 bool take_word(Cursor& cursor, std::string_view& word) {
     if (cursor.peek() != '"') return cursor.skip_value();
@@ -140,6 +149,7 @@ bool EventTexts::add_text(Cursor& cursor, Range quoted) {
     if (slot == nullptr || texts_.size() == texts_max) return cursor.fail_at(quoted.offset, "too many texts at once");
     const bool holds_json = key_.ends_with("/arguments") || key_.ends_with("/input") ||
                             key_.ends_with("/partial_json") || key_.starts_with("response.function_call_arguments") ||
+                            key_.starts_with("response.custom_tool_call_input") ||
                             key_.starts_with("response.mcp_call_arguments");
     texts_.push_back({.range = {quoted.offset + 1, quoted.length - 2},
                       .slot = static_cast<uint32_t>(slot - slots_.data()),
@@ -257,7 +267,7 @@ bool EventTexts::read_choice(Cursor& cursor) {
     bool there = false, finished = false;
     const bool looked = look_at_members(cursor, [&](Cursor& ahead, std::string_view name) {
         if (name == "index") return take_number(ahead, index, there);
-        if (name == "finish_reason") finished = !ahead.is_null();
+        if (name == "finish_reason") return take_end(ahead, finished);
         return ahead.skip_value();
     });
     if (!looked) return cursor.fail_here("a choice cannot be read");
@@ -428,7 +438,7 @@ bool EventTexts::read_candidate(Cursor& cursor) {
     bool there = false, finished = false;
     const bool looked = look_at_members(cursor, [&](Cursor& ahead, std::string_view name) {
         if (name == "index") return take_number(ahead, index, there);
-        if (name == "finishReason") finished = !ahead.is_null();
+        if (name == "finishReason") return take_end(ahead, finished);
         return ahead.skip_value();
     });
     if (!looked) return cursor.fail_here("a candidate cannot be read");

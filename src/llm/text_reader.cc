@@ -386,6 +386,7 @@ size_t TextReader::name_like_end() const noexcept {
     return 0;
 }
 
+/// One that holds a '<' is read: who shows it as HTML may read a tag there.
 bool TextReader::is_address() const noexcept {
     const std::string_view text = text_.substr(value_begin_, address_bytes_max);
     constexpr std::string_view schemes[] = {"https://", "http://", "gs://", "s3://"};
@@ -393,7 +394,7 @@ bool TextReader::is_address() const noexcept {
         return false;
     for (const char c : text) {
         if (c == '"') return true;
-        if (c <= ' ' || c == '\\') return false;
+        if (c <= ' ' || c == '\\' || c == '<') return false;
     }
     return false;
 }

@@ -204,7 +204,7 @@ bool AnswerStream::take_rest(std::string_view& data, ByteBuffer& changed) {
 /// Of what stands beside its texts. Then places are those of what is left.
 uint32_t AnswerStream::strip_rest(std::string_view& data) {
     HtmlDocument document(finds_.html, blocks_, data);
-    document.leave_out(left_out_);
+    document.leave_out(kept_places());
     while (document.turn()) {
     }
     if (!texts_.is_summary()) finds_.note_html(document.count());
@@ -214,6 +214,16 @@ uint32_t AnswerStream::strip_rest(std::string_view& data) {
     for (Change& change : changes_) change.range.offset = document.place_of(change.range.offset);
     data = stripped_.view();
     return document.count();
+}
+
+/// What was looked through as a text, what tells one again, and what others take the place of: no HTML is counted
+/// there, and each keeps its length. In order.
+std::vector<llm::Range> AnswerStream::kept_places() const {
+    std::vector<llm::Range> places = left_out_;
+    for (const llm::EventTexts::Change& repeat : texts_.repeats()) places.push_back(repeat.range);
+    for (const Change& change : changes_) places.push_back(change.range);
+    std::ranges::sort(places, {}, &llm::Range::offset);
+    return places;
 }
 
 /// The event's document, through the guard.

@@ -51,6 +51,7 @@ class AnswerStream final : public EventGuard {
     [[nodiscard]] bool take(uint32_t slot, std::string_view piece, bool ends, bool holds_json = false);
     [[nodiscard]] bool take_rest(std::string_view& data, ByteBuffer& changed);
     [[nodiscard]] uint32_t strip_rest(std::string_view& data);
+    [[nodiscard]] std::vector<llm::Range> kept_places() const;
     [[nodiscard]] bool silence_rest(std::string_view data, ByteBuffer& changed);
     [[nodiscard]] bool run(RequestGuard& guard) const;
     void note_content(const RequestGuard& guard);

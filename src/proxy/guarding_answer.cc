@@ -146,6 +146,9 @@ Result<bool> Guarding::strip_answer() {
         html_ = std::make_unique<HtmlDocument>(
             HtmlTerms{.mode = html(), .expects_json = expects_json(), .restores = has_originals()},
             x_.services_.shard().blocks(), collected()->body());
+        std::vector<llm::Range> repeats;  // left out of what is told: no HTML is counted there
+        for (const llm::EventTexts::Change& change : texts.repeats()) repeats.push_back(change.range);
+        html_->leave_out(std::move(repeats));
     }
     const bool more = html_->turn();
     if (!holds_answer(html_->memory_bytes())) return no_memory();

@@ -103,7 +103,8 @@ size_t HtmlDocument::memory_bytes() const noexcept {
     const auto of = [](const ByteBuffer& buffer) {
         return buffer.capacity() == 0 ? 0 : BlockPool::footprint(buffer.capacity());
     };
-    return of(bytes_) + of(runs_) + of(changed_) + of(shifts_) + (text_ ? text_->memory_bytes() : 0);
+    return of(bytes_) + of(runs_) + of(changed_) + of(shifts_) + left_out_.capacity() * sizeof(llm::Range) +
+           (text_ ? text_->memory_bytes() : 0);
 }
 
 bool HtmlDocument::turn() {
@@ -155,7 +156,8 @@ void HtmlDocument::end_text() {
 }
 
 bool HtmlDocument::is_left_out(uint32_t at) const noexcept {
-    return std::ranges::any_of(left_out_, [at](llm::Range range) { return at >= range.offset && at < range.end(); });
+    const auto behind = std::ranges::upper_bound(left_out_, at, {}, &llm::Range::offset);
+    return behind != left_out_.begin() && at < std::prev(behind)->end();
 }
 
 uint32_t HtmlDocument::place_of(uint32_t offset) const noexcept {

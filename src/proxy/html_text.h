@@ -2,8 +2,9 @@
 #pragma once
 
 #include <optional>
-#include <span>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "loom/base/block_pool.h"
 #include "loom/guard/html_strip.h"
@@ -48,8 +49,9 @@ class HtmlDocument {
     HtmlDocument(const HtmlTerms& terms, BlockPool& blocks, std::string_view document);
     HtmlDocument(const HtmlDocument&) = delete;
 
-    /// Places that somebody else has looked at; borrowed. Before the first turn.
-    void leave_out(std::span<const llm::Range> ranges) noexcept { left_out_ = ranges; }
+    /// Places that somebody else has looked at, or that others take the place of: in order, and none inside another.
+    /// Before the first turn.
+    void leave_out(std::vector<llm::Range> ranges) noexcept { left_out_ = std::move(ranges); }
     /// One turn. Returns whether there is more to do.
     [[nodiscard]] bool turn();
     [[nodiscard]] size_t memory_bytes() const noexcept;
@@ -75,7 +77,7 @@ class HtmlDocument {
     const HtmlTerms terms_;
     BlockPool& blocks_;
     const std::string_view document_;
-    std::span<const llm::Range> left_out_;
+    std::vector<llm::Range> left_out_;
     bool done_ = false;
     llm::TextReader reader_;
     ByteBuffer bytes_, runs_;

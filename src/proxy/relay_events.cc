@@ -104,8 +104,9 @@ void Relay::obey_guard(Output& output, EventGuard::Step step) {
         return fail(Error{
             .code = Errc::bad_message,
             .side = Side::upstream,
-            .what = "an event of the upstream's stream cannot be looked through for what this route does not tell "
-                    "(security.pii_detection, security.exfiltration, security.content_filtering)"});
+            .what =
+                "an event of the upstream's stream cannot be looked through for what this route does not tell "
+                "(security.pii_detection, security.exfiltration, security.content_filtering, security.strip_html)"});
     }
     if (options_.guard->blocks_answer())
         stop_here(Error{.code = Errc::forbidden,

@@ -30,8 +30,8 @@ void expect(HtmlMode mode, const std::vector<Case>& cases) {
 TEST(HtmlStrip, WhatBeginsNoTagStays) {
     for (const HtmlMode mode : {scripts, all})
         for (const std::string_view text :
-             {"a < b and c > d", "x <3 you", "1<2", "<", "a <", "<<< here", "<-- no", "<=>", "if (a <= b && c >= d)",
-              "", "<\xc3\xa4>", "\\u003cscript>", "&lt;script&gt;", "<\t", "< script>alert(1)</ x", "<$x>", "<_>"})
+             {"a < b and c > d", "x <3 you", "1<2", "<<< here", "<-- no", "<=>", "if (a <= b && c >= d)", "",
+              "<\xc3\xa4>", "\\u003cscript>", "&lt;script&gt;", "<\t", "< script>alert(1)</ x", "<$x>", "<_>"})
             if (!std::string_view(text).contains("</")) EXPECT_EQ(stripped(mode, text), text);
 }
 
@@ -173,6 +173,14 @@ TEST(HtmlStrip, WhatStaysIsWrittenAsItCame) {
     EXPECT_EQ(out.view(), "\\u003cp  \\u0061=é>");
 }
 
+/// Others may put the next text right behind it.
+TEST(HtmlStrip, NoTextEndsWithAnOpenOne) {
+    for (const HtmlMode mode : {scripts, all})
+        expect(mode, {{"<", "< "}, {"a <", "a < "}, {"<<", "<< "}, {"a <\x01", "a < \x01"}, {"<svg><", "< "}});
+    EXPECT_EQ(stripped(scripts, "<", {}, true), "< ");
+    EXPECT_EQ(stripped(scripts, "<!-- x <"), "< !-- x < ");
+}
+
 constexpr std::string_view parts[] = {
     "<",
     ">",
@@ -242,6 +250,21 @@ TEST(HtmlStrip, NothingActsAndNothingChangesTwiceWhateverTheTextAndItsCuts) {
         for (const HtmlMode mode : {scripts, all}) {
             expect_law(mode, text, round % 4 == 0);
             if (HasFatalFailure()) return;
+        }
+    }
+}
+
+/// Texts that are joined have no tag where they meet.
+TEST(HtmlStrip, NothingActsWhereTextsAreJoined) {
+    std::mt19937 random(8);
+    for (int round = 0; round < 60'000; ++round) {
+        const std::string first = drawn(random), second = drawn(random);
+        for (const HtmlMode mode : {scripts, all}) {
+            const bool placeholders = round % 4 == 0;
+            const std::string told = stripped(mode, first, {}, placeholders) + stripped(mode, second, {}, placeholders);
+            ASSERT_EQ(fault_of(mode, told), "") << testing::PrintToString(first) << testing::PrintToString(second);
+            ASSERT_EQ(stripped(mode, told, {}, placeholders), told)
+                << testing::PrintToString(first) << testing::PrintToString(second);
         }
     }
 }

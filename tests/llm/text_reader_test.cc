@@ -90,6 +90,8 @@ TEST(TextReader, WhatSteersIsLeftOutWhereItHasANamesSigns) {
     EXPECT_EQ(
         texts(R"({"a":{"url":"https://x.example/?q=1"},"b":{"url":"see me at home"},"c":{"image_url":"http://a b"}})"),
         "|see me at home|http://a b");
+    EXPECT_EQ(texts(R"({"a":{"url":"https://x.example/<b>"},"b":{"uri":"https://x.example/\u003cb>"}})"),
+              "|https://x.example/<b>|https://x.example/<b>");
 }
 
 TEST(TextReader, LongBase64IsMediaAndNothingElseIs) {

@@ -113,6 +113,12 @@ inline const std::vector<Form>& forms() {
                                 fmt::format("{}1,\"delta\":\"{}\"", place, piece));
          },
          named_event("response.function_call_arguments.done", place + "9"), "\"delta\":\""},
+        {"responses_custom_tool", llm::Protocol::openai_responses, "",
+         [](std::string_view piece) {
+             return named_event("response.custom_tool_call_input.delta",
+                                fmt::format("{}1,\"delta\":\"{}\"", place, piece));
+         },
+         named_event("response.custom_tool_call_input.done", place + "9"), "\"delta\":\""},
     };
     return all;
 }
@@ -174,21 +180,33 @@ class Guarded {
     const guard::SystemText* system = nullptr;
     guard::HtmlMode html = guard::HtmlMode::off;
     bool blocked = false;  // the document
+    uint32_t html_count = 0;
     std::string document(std::string_view document) {
         HtmlDocument strip({.mode = html, .expects_json = expects_json, .restores = values_.keeps_any()}, pool_,
                            document);
+        strip.leave_out(repeats_of(document));
         while (html != guard::HtmlMode::off && strip.turn()) {
         }
+        html_count = strip.count();
         const bool strips = !plan_.dry_run && !strip.changed().empty();
         return look_through(strips ? strip.changed().view() : document);
     }
 
   private:
+    /// Any chat protocol's are the same.
+    std::vector<llm::Range> repeats_of(std::string_view document) {
+        llm::EventTexts texts(scratch_, llm::Protocol::openai_chat);
+        EXPECT_TRUE(texts.read_document(document)) << document;
+        std::vector<llm::Range> repeats;
+        for (const llm::EventTexts::Change& change : texts.repeats()) repeats.push_back(change.range);
+        return repeats;
+    }
     std::string look_through(std::string_view document) {
         RequestGuard guard(plan_, pool_, document, &values_, GuardSide::answer);
         if (expects_json) guard.expect_json();
         if (html != guard::HtmlMode::off) guard.keep_html_out();
         if (system != nullptr) guard.compare_with(*system);
+        for (const llm::Range range : repeats_of(document)) guard.put_in(range, "null");
         for (bool more = true; more;) {
             const auto step = guard.turn();
             EXPECT_TRUE(step.has_value());

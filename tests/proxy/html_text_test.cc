@@ -90,6 +90,7 @@ TEST(HtmlText, WhatToolsAreGivenStays) {
         {R"({"choices":[{"message":{"tool_calls":[{"function":{"name":"f","arguments":"{\"html\":\"<b>x</b>\"}"}}]}}]})",
          R"({"content":[{"type":"tool_use","id":"t","name":"f","input":{"html":"<b>x</b>","<i>":["<p>"]}}]})",
          R"({"response":{"output":[{"type":"function_call","arguments":"{\"a\":\"<b>\"}"}],"metadata":{"<i>":"x"}}})",
+         R"({"output":[{"type":"custom_tool_call","name":"f","input":"patch <b>x</b>"}]})",
          R"({"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"html":"<b>x</b>"}}}]}}]})"})
         EXPECT_EQ(guarded.document(document), document);
     EXPECT_EQ(
@@ -101,6 +102,12 @@ TEST(HtmlText, WhatToolsAreGivenStays) {
         const std::string events = streamed(form, raw, {9});
         EXPECT_EQ(guarded.stream(form.protocol, events).events, events) << form.name;
     }
+    const std::string place = R"(,"item_id":"i","output_index":0,"sequence_number":)";
+    const std::string custom =
+        named_event("response.custom_tool_call_input.delta", place + R"(1,"delta":"patch <b")") +
+        named_event("response.custom_tool_call_input.delta", place + R"(2,"delta":" onclick=x>")") +
+        named_event("response.custom_tool_call_input.done", place + R"(3,"input":"patch <b onclick=x>")");
+    EXPECT_EQ(guarded.stream(llm::Protocol::openai_responses, custom).events, custom);
 }
 
 /// An answer that was asked for as JSON is a document.
@@ -135,6 +142,105 @@ TEST(HtmlText, WhatTellsATextAgainTellsItWithout) {
     EXPECT_EQ(joined(told.events, "\"text\":\""), "I <b >am</b> [EMAIL_1]I <b >am</b> [EMAIL_1]I <b >am</b> [EMAIL_1]");
     EXPECT_EQ(joined(told.events, "\"title\":\""), "<b >t<b >t");
     EXPECT_EQ(told.found, 1u);
+}
+
+std::string chat_with(std::string_view beside, std::string_view content, std::string_view probabilities) {
+    return fmt::format(
+        "data: {{\"note\":\"{}\",\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{}\"}},\"logprobs\":{},"
+        "\"finish_reason\":null}}],\"more\":\"{}\"}}\n\n",
+        beside, content, probabilities, beside);
+}
+
+/// They spell the text once more, and are left out whole: no HTML is taken out of them or counted there.
+TEST(HtmlText, LogProbabilitiesAreLeftOutWhole) {
+    constexpr std::string_view first = R"({"content":[{"token":"<div","logprob":-0.1}]})",
+                               second = R"({"content":[{"token":"<b onclick=y>","top_logprobs":[{"token":"<"}]}]})";
+    const std::string events = chat_with("<i style=x>n", "<div", first) + chat_with("", " onclick=x>y", second);
+    Guarded guarded({});
+    guarded.html = HtmlMode::scripts;
+    const Told told = guarded.stream(llm::Protocol::openai_chat, events);
+    EXPECT_EQ(told.events, chat_with("<i >n", "", "null") + chat_with("", "<div >y", "null"));
+    EXPECT_EQ(told.html, 3u);
+    const std::string document = fmt::format(
+        R"({{"note":"<i style=x>n","choices":[{{"logprobs":{},"message":{{"content":"<b onclick=y>z"}}}}]}})", second);
+    EXPECT_EQ(guarded.document(document),
+              R"({"note":"<i >n","choices":[{"logprobs":null,"message":{"content":"<b >z"}}]})");
+    EXPECT_EQ(guarded.html_count, 2u);
+
+    GuardPlan dry;
+    dry.dry_run = true;
+    Guarded counting(dry);
+    counting.html = HtmlMode::scripts;
+    const Told counted = counting.stream(llm::Protocol::openai_chat, events);
+    EXPECT_EQ(counted.events, events);
+    EXPECT_EQ(counted.html, 3u);
+}
+
+TEST(HtmlText, LogProbabilitiesOfResponsesAreLeftOutWhole) {
+    const auto events_of = [](std::string_view one, std::string_view other, std::string_view whole,
+                              std::string_view title, std::string_view probabilities) {
+        const std::string place = R"(,"item_id":"i","output_index":0,"content_index":0,"sequence_number":)";
+        const std::string part =
+            fmt::format(R"({{"type":"output_text","annotations":[{{"title":"{}"}}],"text":"{}","logprobs":{}}})", title,
+                        whole, probabilities);
+        return named_event("response.output_text.delta",
+                           fmt::format(R"({}4,"delta":"{}","logprobs":{})", place, one, probabilities)) +
+               named_event("response.output_text.delta",
+                           fmt::format(R"({}5,"logprobs":{},"delta":"{}")", place, probabilities, other)) +
+               named_event("response.output_text.done",
+                           fmt::format(R"({}6,"text":"{}","logprobs":{})", place, whole, probabilities)) +
+               named_event("response.content_part.done", fmt::format(R"({}7,"part":{})", place, part)) +
+               named_event("response.completed",
+                           fmt::format(R"(,"sequence_number":8,"response":{{"output":[{{"content":[{}]}}]}})", part));
+    };
+    Guarded guarded({});
+    guarded.html = HtmlMode::scripts;
+    const Told told = guarded.stream(
+        llm::Protocol::openai_responses,
+        events_of("a <b", " onclick=x>b", "a <b onclick=x>b", "<i style=x>t", R"([{"token":"<b","logprob":-0.1}])"));
+    EXPECT_EQ(told.events, events_of("a ", "<b >b", "a <b >b", "<i >t", "[]"));
+    EXPECT_EQ(told.html, 1u);
+}
+
+/// What others join has no tag where it meets.
+TEST(HtmlText, TextsEndOutsideOfEveryTag) {
+    Guarded guarded({});
+    guarded.html = HtmlMode::scripts;
+    EXPECT_EQ(
+        guarded.document(R"({"content":[{"type":"text","text":"a <"},{"type":"text","text":"svg onload=alert(1)>"}]})"),
+        R"({"content":[{"type":"text","text":"a < "},{"type":"text","text":"svg onload=alert(1)>"}]})");
+    const Form& gemini = forms()[6];
+    ASSERT_EQ(gemini.protocol, llm::Protocol::gemini);
+    const std::string call =
+        R"(data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{}}}]},"index":0}]})"
+        "\n\n";
+    const Told told =
+        guarded.stream(gemini.protocol, gemini.piece("a <") + call + gemini.piece("svg onload=alert(1)>") + gemini.end);
+    EXPECT_EQ(joined(told.events, gemini.before), "a < svg onload=alert(1)>");
+}
+
+/// Some providers say so in every event.
+TEST(HtmlText, AnEmptyReasonEndsNoText) {
+    Guarded guarded({});
+    guarded.html = HtmlMode::scripts;
+    const std::string chat = chat_event(R"({"content":"a<scr"})", R"("")") +
+                             chat_event(R"({"content":"ipt>x</script>b <"})", R"("")") +
+                             chat_event(R"({"content":"3"})", R"("")") + chat_event("{}", R"("stop")");
+    const Told told = guarded.stream(llm::Protocol::openai_chat, chat);
+    EXPECT_EQ(joined(told.events, "\"content\":\""), "ab <3");
+    EXPECT_EQ(told.html, 1u);
+}
+
+/// Addresses beside texts are left as they are, where they are no more than that.
+TEST(HtmlText, IsTakenOutOfAddresses) {
+    Guarded guarded({});
+    guarded.html = HtmlMode::scripts;
+    const auto citation = [](std::string_view path) {
+        return fmt::format(
+            R"({{"choices":[{{"message":{{"annotations":[{{"url_citation":{{"url":"https://e.t/{}"}}}}]}}}}]}})", path);
+    };
+    EXPECT_EQ(guarded.document(citation("<svg/onload=alert(1)>x")), citation("x"));
+    EXPECT_EQ(guarded.document(citation("a?b='c'>d")), citation("a?b='c'>d"));
 }
 
 TEST(HtmlText, EventsWithoutAnyPassAsTheyCame) {

@@ -124,6 +124,39 @@ TEST_F(Html, ResponsesTellItWithoutWhereverTheyTellItAgain) {
     EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
 }
 
+/// They spell the text once more: left out whole, with what HTML they hold.
+TEST_F(Html, LogProbabilitiesAreLeftOut) {
+    constexpr std::string_view probabilities = R"({"content":[{"token":"<div onclick=a()>","logprob":-0.1}]})";
+    const auto event = [](std::string_view content, std::string_view probable, std::string_view finish) {
+        return fmt::format(
+            "data: {{\"id\":\"c\",\"object\":\"chat.completion.chunk\",\"created\":7,\"model\":\"m\",\"choices\":[{{"
+            "\"index\":0,\"delta\":{{\"content\":\"{}\"}},\"logprobs\":{},\"finish_reason\":{}}}]}}\n\n",
+            content, probable, finish);
+    };
+    const auto whole = [](std::string_view content, std::string_view probable) {
+        return fmt::format(
+            "{{\"id\":\"c\",\"object\":\"chat.completion\",\"created\":7,\"model\":\"m\",\"choices\":[{{\"index\":0,"
+            "\"logprobs\":{},\"message\":{{\"role\":\"assistant\",\"content\":\"{}\"}},\"finish_reason\":\"stop\"}}]}}",
+            probable, content);
+    };
+    conf.set("security.strip_html", "scripts");
+    const auto ask_with = [&](const auto& script, bool stream) {
+        start(script);
+        upstream().set_script(script);
+        const Message got = ask(chat_of("hi", stream));
+        EXPECT_TRUE(got.is_whole());
+        EXPECT_EQ(loom().eventually("loom_ai_html_detected_total"), 2);
+        return got.body;
+    };
+    const std::string events =
+        ask_with(answer_always(sse_answer(event("<div oncl", probabilities, "null") +
+                                          event("ick=a()>b <", probabilities, "\"stop\"") + "data: [DONE]\n\n")),
+                 true);
+    EXPECT_TRUE(contains(events, event("", "null", "null") + event("<div >b < ", "null", "\"stop\""))) << events;
+    EXPECT_EQ(ask_with(answer_always(answer(whole("<div onclick=a()>b <", probabilities))), false),
+              whole("<div >b < ", "null"));
+}
+
 /// On other routes it is nobody's matter.
 TEST_F(Html, WhatNobodyReadsIsRefusedOnItsRouteAlone) {
     conf.set("route.ai.passthrough", "files").set("route.ai.strip_html", "all");
