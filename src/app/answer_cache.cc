@@ -32,24 +32,31 @@ bool AnswerCache::open(const ServerOptions& options, const store::VaultPtr& vaul
                                            .vault = vault,
                                            .interval_ms = *options.cache_snapshot_ms,
                                            .version = LOOM_VERSION});
-    else if (!directory.empty())  // nobody would keep them true to purges
-        proxy::CacheSnapshots::remove_all(directory);
+    std::string left;  // what an earlier process has left, and nobody would keep true to purges
+    if (snapshots_ == nullptr && !directory.empty()) left = proxy::CacheSnapshots::remove_all(directory);
     shards_ = snapshots_ != nullptr ? std::make_unique<proxy::CacheShards>(options.shard_count, snapshots_->seed())
                                     : std::make_unique<proxy::CacheShards>(options.shard_count);
     semantic_ = std::make_unique<proxy::SemanticCache>(*shards_, std::move(embedder));
     shards_->set_semantic(*semantic_);
     if (snapshots_ != nullptr) snapshots_->attach(*shards_, *semantic_);
+    if (!left.empty()) {
+        observe::log_warn("cache.snapshot is off: {}", left);
+        shards_->tell_purges_to([directory] { return proxy::CacheSnapshots::remove_all(directory); });
+    }
     return true;
 }
 
-void AnswerCache::put_in_force(const proxy::Plan& plan) { semantic_->set_terms(semantic_terms(plan)); }
+void AnswerCache::put_in_force(const proxy::Plan& plan) {
+    semantic_->set_terms(semantic_terms(plan));
+    if (snapshots_ != nullptr) snapshots_->note_terms();
+}
 
 void AnswerCache::begin(const proxy::Plan& plan) {
     if (snapshots_ != nullptr) snapshots_->begin(plan.cache);
 }
 
 void AnswerCache::begin_end() noexcept {
-    if (snapshots_ != nullptr) snapshots_->stop();
+    if (snapshots_ != nullptr) snapshots_->ask_to_stop();
 }
 
 void AnswerCache::stop() noexcept {
@@ -57,8 +64,13 @@ void AnswerCache::stop() noexcept {
     if (semantic_ != nullptr) semantic_->stop();
 }
 
-void AnswerCache::end() {
-    if (snapshots_ != nullptr) snapshots_->write_last();
+void AnswerCache::join() noexcept {
+    if (snapshots_ != nullptr) snapshots_->stop();
+}
+
+void AnswerCache::end(std::function<bool()> gives_up) {
+    join();
+    if (snapshots_ != nullptr) snapshots_->write_last(std::move(gives_up));
 }
 
 std::optional<observe::SemanticCacheFacts> AnswerCache::semantic_facts(const proxy::Plan& plan) const {

@@ -2,6 +2,7 @@
 // restart.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -24,12 +25,15 @@ class AnswerCache {
     void put_in_force(const proxy::Plan& plan);
     /// All shards run: what an earlier process has left is loaded.
     void begin(const proxy::Plan& plan);
-    /// Before the shards end: nothing is written any more meanwhile.
+    /// Before the shards end: nothing is written any more meanwhile. Waits for nothing.
     void begin_end() noexcept;
     /// Nobody is answered any more; while the shards' mailboxes are there.
     void stop() noexcept;
+    /// No thread of it runs any more; likewise. Blocks as long as a call to the disk does that is under way.
+    void join() noexcept;
     /// When the shards and the admin have ended: what there is then is written.
-    void end();
+    /// gives_up  true: no longer; what was written before stays.
+    void end(std::function<bool()> gives_up);
 
     [[nodiscard]] proxy::CacheShards& shards() noexcept { return *shards_; }
     /// Nothing where nobody is given the answer to nearly the same.

@@ -57,7 +57,10 @@ class Server {
   public:
     explicit Server(ServerOptions options)
         : options_(std::move(options)), metrics_(options_.shard_count), main_thread_(::pthread_self()) {}
-    ~Server() { stop_answering(); }
+    ~Server() {
+        stop_answering();
+        cache_.join();
+    }
 
     /// Errors are logged; the exit status says which.
     int start(std::shared_ptr<const config::Config> config);
@@ -613,13 +616,19 @@ void Server::drain(const sigset_t& signals) {
         admin_->cut();
         admin_->join();
     }
-    cache_.end();
     reports_.stop();
     if (usage_ != nullptr) usage_->stop();
     resolver_->stop();
     for (const ListenerOptions& listener : options_.listeners)
         if (listener.address.is_unix()) ::unlink(listener.address.unix_path().c_str());
     logs_.flush();
+    // The last, since it takes as long as the disk does: a further signal ends it.
+    cache_.end([&signals, ends = false]() mutable {
+        constexpr timespec at_once{};
+        const int signal = ::sigtimedwait(&signals, nullptr, &at_once);
+        ends |= signal == SIGTERM || signal == SIGINT;
+        return ends;
+    });
     log_info("stopped");
 }
 

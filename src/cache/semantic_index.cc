@@ -1,6 +1,7 @@
 #include "loom/cache/semantic_index.h"
 
 #include <algorithm>
+#include <atomic>
 #include <unordered_map>
 
 #include "loom/base/assert.h"
@@ -26,6 +27,13 @@ Key place_key(const Key& partition, const Key& entry) noexcept {
 
 // Of a node of std::unordered_map: its pointer, the heap's part, and places in its table, which may be a half empty.
 constexpr size_t node_bytes = 8 + 16 + 32;
+
+/// Each generation of the process has a number of its own: a cursor into an index that is gone is before all of the
+/// next.
+uint64_t next_generation() noexcept {
+    static std::atomic<uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
 
 }  // namespace
 
@@ -197,8 +205,10 @@ bool SemanticIndex::is_open(uint64_t now_ms) const noexcept {
 }
 
 SemanticIndex::Generation& SemanticIndex::open_generation(uint64_t now_ms) {
-    if (!is_open(now_ms))
-        generations_.push_back(std::make_unique<Generation>(options_, vector_size_, ++last_generation_, now_ms));
+    if (!is_open(now_ms)) {
+        last_generation_ = next_generation();
+        generations_.push_back(std::make_unique<Generation>(options_, vector_size_, last_generation_, now_ms));
+    }
     return *generations_.back();
 }
 

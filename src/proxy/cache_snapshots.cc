@@ -65,24 +65,47 @@ CacheSnapshots::~CacheSnapshots() {
     if (lock_fd_ >= 0) ::close(lock_fd_);
 }
 
+std::expected<int, CacheSnapshots::ClaimFault> CacheSnapshots::claim(const std::string& folder) {
+    const std::string path = folder + "/lock";
+    const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return std::unexpected(ClaimFault{.text = fmt::format("{} cannot be made: {}", path, std::strerror(errno))});
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    const int error = errno;
+    ::close(fd);
+    if (error == EWOULDBLOCK)
+        return std::unexpected(
+            ClaimFault{.is_anothers = true, .text = fmt::format("another Loom keeps its cache in {}", folder)});
+    return std::unexpected(ClaimFault{.text = fmt::format("{} cannot be locked: {}", path, std::strerror(error))});
+}
+
 /// False: it is another's, or no place to keep anything.
 bool CacheSnapshots::take_directory() {
     (void)::mkdir(options_.directory.c_str(), 0700);
     (void)::mkdir(folder_.c_str(), 0700);
-    const std::string path = folder_ + "/lock";
-    lock_fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (lock_fd_ < 0) {
-        log_error("cache.snapshot: {} cannot be made: {}; nothing of the cache outlives this process", path,
-                  std::strerror(errno));
-        return false;
-    }
-    if (::flock(lock_fd_, LOCK_EX | LOCK_NB) == 0) return true;
-    log_warn(
-        "cache.snapshot: another Loom keeps its cache in {}: this one begins without, and keeps nothing over its "
-        "end",
-        folder_);
-    ::close(std::exchange(lock_fd_, -1));
+    const auto fd = claim(folder_);
+    if (fd) lock_fd_ = *fd;
+    if (fd) return true;
+    constexpr const char* follows = "this one begins without, and keeps nothing over its end until that has changed";
+    if (fd.error().is_anothers)
+        log_warn("cache.snapshot: {}: {}", fd.error().text, follows);
+    else
+        log_error("cache.snapshot: {}: {}", fd.error().text, follows);
     return false;
+}
+
+/// The directory is this process's, maybe from now on. What another has left there is not read any more: keys have
+/// another seed here.
+bool CacheSnapshots::claim_again() {
+    const std::lock_guard lock(mutex_);
+    if (lock_fd_ >= 0) return true;
+    const auto fd = claim(folder_);
+    if (!fd) return false;
+    lock_fd_ = *fd;
+    log_info("cache.snapshot: {} is this one's from now on", folder_);
+    if (std::exchange(purged_apart_, false))
+        if (const std::string fault = remove_files(); !fault.empty()) log_error("cache.snapshot: {}", fault);
+    return true;
 }
 
 void CacheSnapshots::open_layer(Layer& layer) {
@@ -122,15 +145,18 @@ void CacheSnapshots::refuse(Layer& layer, const store::SnapshotFault& fault) {
 void CacheSnapshots::attach(CacheShards& shards, SemanticCache& semantic) {
     shards_ = &shards;
     semantic_ = &semantic;
-    if (lock_fd_ < 0) return;
     shards.tell_purges_to([this] { return on_purge(); });
     shards.keep_what_is_left();
     semantic.keep_what_is_left();
 }
 
 void CacheSnapshots::begin(std::shared_ptr<const CachePlan> terms) {
-    if (lock_fd_ < 0) return;
     terms_ = std::move(terms);
+    {
+        const std::lock_guard lock(mutex_);
+        const bool is_whole = shards_->last_purge() == since_the_start;  // else the files are gone
+        for (Layer& layer : layers_) layer.is_loading = is_whole && layer.reader && is_wanted(layer);
+    }
     // Signals are the main thread's.
     sigset_t all, before;
     sigfillset(&all);
@@ -139,18 +165,22 @@ void CacheSnapshots::begin(std::shared_ptr<const CachePlan> terms) {
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
-void CacheSnapshots::stop() noexcept {
+void CacheSnapshots::note_terms() noexcept {
+    const std::lock_guard lock(mutex_);
+    for (Layer& layer : layers_) layer.is_written = false;
+}
+
+void CacheSnapshots::ask_to_stop() noexcept {
     {
-        const std::lock_guard lock(mutex_);
+        const std::lock_guard lock(turn_mutex_);
         stopping_ = true;
     }
     something_.notify_one();
-    if (thread_.joinable()) thread_.join();
 }
 
-bool CacheSnapshots::stops() {
-    const std::lock_guard lock(mutex_);
-    return stopping_;
+void CacheSnapshots::stop() noexcept {
+    ask_to_stop();
+    if (thread_.joinable()) thread_.join();
 }
 
 void CacheSnapshots::run() {
@@ -158,15 +188,16 @@ void CacheSnapshots::run() {
     for (Layer& layer : layers_) load(layer);
     uint64_t next_ms = now_ms() + options_.interval_ms;
     for (;;) {
+        const bool is_ours = claim_again();
         {
-            std::unique_lock lock(mutex_);
+            std::unique_lock lock(turn_mutex_);
             const uint64_t now = now_ms();
-            const std::chrono::milliseconds wait(next_ms - std::min(next_ms, now));
+            const std::chrono::milliseconds wait(is_ours ? next_ms - std::min(next_ms, now) : claim_again_ms);
             something_.wait_for(lock, wait, [this] { return stopping_ || was_purged_; });
             if (stopping_) return;
             if (std::exchange(was_purged_, false)) next_ms = std::min(next_ms, now_ms() + after_purge_ms);
         }
-        if (now_ms() < next_ms) continue;
+        if (!is_ours || now_ms() < next_ms) continue;
         write_all();
         next_ms = now_ms() + options_.interval_ms;
     }
@@ -175,6 +206,7 @@ void CacheSnapshots::run() {
 /// What comes of a question by message. Nothing: nobody is there to answer, or this is to stop.
 template <class Value, class Ask>
 std::optional<Value> CacheSnapshots::answer_of(Ask ask) {
+    if (stops()) return std::nullopt;
     std::promise<Value> promise;
     std::future<Value> answer = promise.get_future();
     ask([promise = std::move(promise)](Value value) mutable { promise.set_value(std::move(value)); });
@@ -189,32 +221,37 @@ std::optional<Value> CacheSnapshots::answer_of(Ask ask) {
 
 // Loading
 
+bool CacheSnapshots::is_wanted(const Layer& layer) const noexcept {
+    return terms_ != nullptr && (layer.kind == Kind::exact || terms_->semantic != nullptr);
+}
+
 void CacheSnapshots::load(Layer& layer) {
     if (!layer.reader) return;
-    const bool is_wanted = terms_ != nullptr && (layer.kind == Kind::exact || terms_->semantic != nullptr);
-    if (!is_wanted) return layer.reader.reset();
+    if (!is_wanted(layer)) return layer.reader.reset();
+    layer.reader->set_record_bytes_max(terms_->entry_bytes_max + record_bytes_more);
     const uint64_t wall = wall_ms();
     cache::SnapshotMoment moment{.now_ms = now_ms(), .elapsed_ms = wall - std::min(wall, layer.head.wall_ms)};
     if (layer.kind == Kind::exact) {
         moment.ttl_ms = terms_->ttl_ms;
         moment.stale_ms = terms_->stale_ms;
     }
-    note_loading(layer, true);
-    if (is_good(layer, moment)) {
-        if (layer.kind == Kind::exact)
-            load_exact(layer, moment);
-        else
-            load_semantic(layer, moment);
+    bool is_over = false;
+    if (!is_good(layer, moment))
+        is_over = !layer.reader;  // it was refused
+    else
+        is_over = layer.kind == Kind::exact ? load_exact(layer, moment) : load_semantic(layer, moment);
+    if (!is_over) return;
+    note_loaded(layer);
+    if (layer.reader) {
+        layer.not_kept.fetch_add(layer.reader->passed_over(), std::memory_order_relaxed);
+        tell_loaded(layer);
     }
-    if (stops()) return;
-    note_loading(layer, false);
-    if (layer.reader) tell_loaded(layer);
     layer.reader.reset();
 }
 
-void CacheSnapshots::note_loading(Layer& layer, bool is_loading) {
+void CacheSnapshots::note_loaded(Layer& layer) {
     const std::lock_guard lock(mutex_);
-    layer.is_loading = is_loading;
+    layer.is_loading = false;
 }
 
 /// All of it is as it was written, and can be read. Else it is refused.
@@ -240,29 +277,42 @@ bool CacheSnapshots::is_good(Layer& layer, const cache::SnapshotMoment& moment) 
     return true;
 }
 
-void CacheSnapshots::load_exact(Layer& layer, const cache::SnapshotMoment& moment) {
+/// Whether there is nothing left to do; false: it was to stop.
+bool CacheSnapshots::load_exact(Layer& layer, const cache::SnapshotMoment& moment) {
     std::vector<std::vector<cache::KeptAnswer>> letters(shards_->count());
-    constexpr size_t bytes_max = 512 * 1024;
     std::vector<size_t> letter_bytes(letters.size());
+    size_t all_bytes = 0;
     std::string record;
     for (;;) {
+        if (stops()) return false;
         const auto more = layer.reader->next(record);
-        if (!more) return refuse(layer, more.error());  // it was good a moment ago: the disk fails
+        if (!more) {  // it was good a moment ago: the disk fails
+            refuse(layer, more.error());
+            return true;
+        }
         if (!*more) break;
         auto kept = cache::read_answer_record(record, moment);
         if (!kept || kept->answer->kept_until_ms <= moment.now_ms) {
             layer.expired.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
-        const uint32_t owner = shards_->owner_of(kept->key);
+        if (kept->answer->body.size() > terms_->entry_bytes_max) {
+            layer.not_kept.fetch_add(1, std::memory_order_relaxed);
+            continue;
+        }
+        uint32_t owner = shards_->owner_of(kept->key);
         letter_bytes[owner] += record.size();
+        all_bytes += record.size();
         letters[owner].push_back(std::move(*kept));
-        if (letters[owner].size() < answers_of_letter && letter_bytes[owner] < bytes_max) continue;
-        letter_bytes[owner] = 0;
-        if (!give_back(layer, owner, std::exchange(letters[owner], {}))) return;
+        const bool is_full = letters[owner].size() == answers_of_letter || letter_bytes[owner] >= letter_bytes_max;
+        if (!is_full && all_bytes < letters_bytes_max) continue;
+        if (!is_full) owner = static_cast<uint32_t>(std::ranges::max_element(letter_bytes) - letter_bytes.begin());
+        all_bytes -= std::exchange(letter_bytes[owner], 0);
+        if (!give_back(layer, owner, std::exchange(letters[owner], {}))) return !stops();
     }
     for (uint32_t owner = 0; owner < letters.size(); ++owner)
-        if (!letters[owner].empty() && !give_back(layer, owner, std::move(letters[owner]))) return;
+        if (!letters[owner].empty() && !give_back(layer, owner, std::move(letters[owner]))) return !stops();
+    return true;
 }
 
 /// False: there is no use in going on.
@@ -278,22 +328,34 @@ bool CacheSnapshots::give_back(Layer& layer, uint32_t shard, std::vector<cache::
     return true;
 }
 
-void CacheSnapshots::load_semantic(Layer& layer, const cache::SnapshotMoment& moment) {
+bool CacheSnapshots::load_semantic(Layer& layer, const cache::SnapshotMoment& moment) {
     std::vector<cache::KeptEntry> letter;
+    size_t letter_bytes = 0;
     std::string record;
     for (;;) {
+        if (stops()) return false;
         const auto more = layer.reader->next(record);
-        if (!more) return refuse(layer, more.error());
+        if (!more) {
+            refuse(layer, more.error());
+            return true;
+        }
         if (!*more) break;
         auto kept = cache::read_entry_record(record, moment);
         if (!kept || kept->entry.fresh_until_ms <= moment.now_ms) {
             layer.expired.fetch_add(1, std::memory_order_relaxed);
             continue;
         }
+        if (kept->entry.answer->body.size() > terms_->entry_bytes_max) {
+            layer.not_kept.fetch_add(1, std::memory_order_relaxed);
+            continue;
+        }
+        letter_bytes += record.size();
         letter.push_back(std::move(*kept));
-        if (letter.size() == entries_of_letter && !give_back(layer, std::exchange(letter, {}))) return;
+        if (letter.size() < entries_of_letter && letter_bytes < letter_bytes_max) continue;
+        letter_bytes = 0;
+        if (!give_back(layer, std::exchange(letter, {}))) return !stops();
     }
-    if (!letter.empty()) (void)give_back(layer, std::move(letter));
+    return letter.empty() || give_back(layer, std::move(letter)) || !stops();
 }
 
 bool CacheSnapshots::give_back(Layer& layer, std::vector<cache::KeptEntry> entries) {
@@ -333,18 +395,19 @@ bool CacheSnapshots::is_unchanged(const Layer& layer) {
     return layer.is_loading || (layer.is_written && layer.written_stored == stored_now(layer));
 }
 
-CacheSnapshots::Draft CacheSnapshots::draft_of(Layer& layer) const {
+CacheSnapshots::Draft CacheSnapshots::draft_of(Layer& layer, std::function<bool()> gives_up) const {
     return {.layer = layer,
             .purges_seen = shards_->last_purge(),
             .stored = stored_now(layer),
             .moment = {.now_ms = now_ms()},
-            .wall_ms = wall_ms()};
+            .wall_ms = wall_ms(),
+            .gives_up = std::move(gives_up)};
 }
 
 void CacheSnapshots::write_all() {
     for (Layer& layer : layers_) {
         if (is_unchanged(layer)) continue;
-        Draft draft = draft_of(layer);
+        Draft draft = draft_of(layer, [this] { return stops(); });
         finish(draft, layer.kind == Kind::exact ? write_exact(draft) : write_semantic(draft));
     }
 }
@@ -359,7 +422,7 @@ CacheSnapshots::Outcome CacheSnapshots::write_exact(Draft& draft) {
             if (!piece->is_there) break;
             if (!draft.writer && !begin_file(draft, {})) return Outcome::failed;
             for (const cache::KeptAnswer& one : piece->answers)
-                if (!add(draft, one)) return Outcome::failed;
+                if (const Outcome added = add(draft, one); added != Outcome::done) return added;
             at = piece->next;
         } while (at != 0);
     }
@@ -374,35 +437,50 @@ CacheSnapshots::Outcome CacheSnapshots::write_semantic(Draft& draft) {
         if (!piece) return stops() || draft.writer ? Outcome::stopped : Outcome::done;  // it has never begun
         if (!piece->is_there) break;
         if (!draft.writer && !begin_file(draft, piece->embedder)) return Outcome::failed;
-        if (!add_entries(draft, piece->entries)) return Outcome::failed;
+        // Another embedder has come in between, and its vectors are not to stand under this head.
+        const bool is_same =
+            draft.embedder.dimensions == piece->embedder.dimensions && draft.embedder.is_like(piece->embedder);
+        if (!is_same) return Outcome::stopped;
+        if (const Outcome added = add_entries(draft, piece->entries); added != Outcome::done) return added;
         at = piece->next;
         more = piece->has_more;
     }
     return Outcome::done;
 }
 
-void CacheSnapshots::write_last() {
-    if (lock_fd_ < 0) return;
-    Layer& exact = layers_[0];
-    if (!is_unchanged(exact)) {
-        Draft draft = draft_of(exact);
-        const bool keeps = terms_ != nullptr || exact.entries.load() > 0 || draft.stored > 0;
-        bool good = !keeps || begin_file(draft, {});
-        if (keeps) shards_->tell_left([&](const cache::KeptAnswer& one) { good = good && add(draft, one); });
-        finish(draft, good ? Outcome::done : Outcome::failed);
+void CacheSnapshots::write_last(std::function<bool()> gives_up) {
+    if (!claim_again()) return;
+    for (Layer& layer : layers_) {
+        if (is_unchanged(layer)) continue;
+        Draft draft = draft_of(
+            layer, [&gives_up, until_ms = now_ms() + last_ms_max] { return gives_up() || now_ms() > until_ms; });
+        const bool keeps = terms_ != nullptr || layer.entries.load() > 0 || draft.stored > 0;
+        const Outcome outcome = layer.kind == Kind::exact ? write_left_exact(draft, keeps) : write_left_semantic(draft);
+        if (outcome == Outcome::stopped)
+            log_warn("cache.snapshot: {} is broken off: what was written before stays", layer.place.path());
+        finish(draft, outcome);
     }
-    Layer& semantic = layers_[1];
-    if (is_unchanged(semantic)) return;
-    Draft draft = draft_of(semantic);
+}
+
+CacheSnapshots::Outcome CacheSnapshots::write_left_exact(Draft& draft, bool keeps) {
+    if (!keeps) return Outcome::done;
+    if (!begin_file(draft, {})) return Outcome::failed;
     Outcome outcome = Outcome::done;
+    shards_->tell_left([&](const cache::KeptAnswer& one) {
+        if (outcome == Outcome::done) outcome = add(draft, one);
+    });
+    return outcome;
+}
+
+CacheSnapshots::Outcome CacheSnapshots::write_left_semantic(Draft& draft) {
     SemanticCache::Piece piece;
     do {
         piece = semantic_->piece_at(piece.next);
         if (!piece.is_there) break;
-        if ((!draft.writer && !begin_file(draft, piece.embedder)) || !add_entries(draft, piece.entries))
-            outcome = Outcome::failed;
-    } while (piece.has_more && outcome == Outcome::done);
-    finish(draft, outcome);
+        if (!draft.writer && !begin_file(draft, piece.embedder)) return Outcome::failed;
+        if (const Outcome added = add_entries(draft, piece.entries); added != Outcome::done) return added;
+    } while (piece.has_more);
+    return Outcome::done;
 }
 
 bool CacheSnapshots::begin_file(Draft& draft, const cache::EmbedderMark& embedder) {
@@ -414,19 +492,24 @@ bool CacheSnapshots::begin_file(Draft& draft, const cache::EmbedderMark& embedde
     auto writer = store::SnapshotWriter::begin(draft.layer.place, head.write());
     if (!writer) return fail(draft, writer.error());
     draft.writer.emplace(std::move(*writer));
+    draft.embedder = embedder;
     return true;
 }
 
 template <class Kept>
-bool CacheSnapshots::add(Draft& draft, const Kept& kept) {
+CacheSnapshots::Outcome CacheSnapshots::add(Draft& draft, const Kept& kept) {
+    if (draft.gives_up()) return Outcome::stopped;
     draft.record.clear();
     cache::write_record(draft.record, kept, draft.moment);
     const auto added = draft.writer->add(draft.record);
-    return added || fail(draft, added.error());
+    if (!added) (void)fail(draft, added.error());
+    return added ? Outcome::done : Outcome::failed;
 }
 
-bool CacheSnapshots::add_entries(Draft& draft, const std::vector<cache::KeptEntry>& entries) {
-    return std::ranges::all_of(entries, [&](const cache::KeptEntry& one) { return add(draft, one); });
+CacheSnapshots::Outcome CacheSnapshots::add_entries(Draft& draft, const std::vector<cache::KeptEntry>& entries) {
+    for (const cache::KeptEntry& one : entries)
+        if (const Outcome added = add(draft, one); added != Outcome::done) return added;
+    return Outcome::done;
 }
 
 bool CacheSnapshots::fail(Draft& draft, int error) {
@@ -439,35 +522,54 @@ bool CacheSnapshots::fail(Draft& draft, int error) {
 /// It takes its name, unless there was a purge since it was begun: then the next is written soon.
 void CacheSnapshots::finish(Draft& draft, Outcome outcome) {
     Layer& layer = draft.layer;
-    if (outcome != Outcome::done) return;
+    if (outcome != Outcome::done || draft.gives_up()) return;
     if (!draft.writer) return remove_file(layer);  // nothing is kept any more
     if (const auto whole = draft.writer->finish(); !whole) return (void)fail(draft, whole.error());
-    const std::lock_guard lock(mutex_);
-    if (shards_->last_purge() != draft.purges_seen) {
-        was_purged_ = true;
-        return;
+    {
+        const std::lock_guard lock(mutex_);
+        const auto named = shards_->last_purge() == draft.purges_seen ? draft.writer->take_name()
+                                                                      : std::expected<void, int>(std::unexpect, ENOENT);
+        if (!named && named.error() == ENOENT) {  // or a purge that is counted already has just now removed it
+            const std::lock_guard turn(turn_mutex_);
+            was_purged_ = true;
+            return;
+        }
+        if (!named) return (void)fail(draft, named.error());
+        layer.is_written = true;
+        layer.written_stored = draft.stored;
+        layer.entries.store(draft.writer->records(), std::memory_order_relaxed);
+        layer.bytes.store(draft.writer->bytes(), std::memory_order_relaxed);
+        layer.written_ms.store(draft.moment.now_ms, std::memory_order_relaxed);
     }
-    const auto named = draft.writer->publish();
-    if (!named && named.error() == ENOENT) {  // a purge that is counted already has just now removed it
-        was_purged_ = true;
-        return;
-    }
-    if (!named) return (void)fail(draft, named.error());
-    layer.is_written = true;
-    layer.written_stored = draft.stored;
-    layer.entries.store(draft.writer->records(), std::memory_order_relaxed);
-    layer.bytes.store(draft.writer->bytes(), std::memory_order_relaxed);
-    layer.written_ms.store(draft.moment.now_ms, std::memory_order_relaxed);
+    if (const auto stays = draft.writer->keep_name(); !stays) (void)fail(draft, stays.error());
 }
 
-void CacheSnapshots::remove_file(Layer& layer) {
-    const std::lock_guard lock(mutex_);
+void CacheSnapshots::forget(Layer& layer) noexcept {
     layer.is_written = false;
     layer.entries.store(0, std::memory_order_relaxed);
     layer.bytes.store(0, std::memory_order_relaxed);
     layer.written_ms.store(0, std::memory_order_relaxed);
+}
+
+void CacheSnapshots::remove_file(Layer& layer) {
+    const std::lock_guard lock(mutex_);
+    forget(layer);
     if (const auto gone = store::remove_snapshot(layer.place); !gone)
         log_error("cache.snapshot: {} cannot be removed: {}", layer.place.path(), std::strerror(gone.error()));
+}
+
+/// Under mutex_. Returns what is to be said of one that may still be there.
+std::string CacheSnapshots::remove_files() {
+    std::string fault;
+    for (Layer& layer : layers_) {
+        forget(layer);
+        layer.is_loading = false;
+        if (const auto gone = store::remove_snapshot(layer.place); !gone)
+            fault = fmt::format(
+                "{} cannot be removed: {}; what is purged would come back if Loom were killed now: remove the file",
+                layer.place.path(), std::strerror(gone.error()));
+    }
+    return fault;
 }
 
 /// On the thread that asks for the purge, which nobody finds any more: nor does the next process.
@@ -475,31 +577,49 @@ std::string CacheSnapshots::on_purge() {
     std::string fault;
     {
         const std::lock_guard lock(mutex_);
-        was_purged_ = true;
-        for (Layer& layer : layers_) {
-            layer.is_written = layer.is_loading = false;
-            layer.entries.store(0, std::memory_order_relaxed);
-            layer.bytes.store(0, std::memory_order_relaxed);
-            layer.written_ms.store(0, std::memory_order_relaxed);
-            if (const auto gone = store::remove_snapshot(layer.place); !gone)
+        if (lock_fd_ < 0) {  // the other one may have ended just now
+            const auto fd = claim(folder_);
+            if (fd) lock_fd_ = *fd;
+            if (!fd && fd.error().is_anothers) {
+                purged_apart_ = true;
                 fault = fmt::format(
-                    "{} cannot be removed: {}; what is purged would come back if Loom were killed now: "
-                    "remove the file",
-                    layer.place.path(), std::strerror(gone.error()));
+                    "{}: what is purged here may be in its files, and would come back with the next start: "
+                    "purge it there, too, or again when that one has ended",
+                    fd.error().text);
+            }
         }
+        // Where nobody can lock anything, nobody else is known to keep something there.
+        if (fault.empty()) fault = remove_files();
+    }
+    {
+        const std::lock_guard lock(turn_mutex_);
+        was_purged_ = true;
     }
     something_.notify_one();
     if (!fault.empty()) log_error("cache.snapshot: {}", fault);
     return fault;
 }
 
-void CacheSnapshots::remove_all(const std::string& directory) {
+std::string CacheSnapshots::remove_all(const std::string& directory) {
+    const std::string folder = directory + folder_name;
+    if (::access(folder.c_str(), F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) return "";
+    const auto fd = claim(folder);
+    if (!fd && fd.error().is_anothers)
+        return fmt::format(
+            "{}: what is purged here may be in its files, and would come back with the next start that has "
+            "cache.snapshot: purge it there, too, or again when that one has ended",
+            fd.error().text);
+    std::string fault;
     for (const char* const name : {exact_file, semantic_file}) {
-        const store::SnapshotPlace place{.directory = directory + folder_name, .name = name, .vault = {}};
+        const store::SnapshotPlace place{.directory = folder, .name = name, .vault = {}};
         if (const auto gone = store::remove_snapshot(place); !gone)
-            log_warn("{} cannot be removed: {}; switch cache.snapshot on, or remove it", place.path(),
-                     std::strerror(gone.error()));
+            fault = fmt::format(
+                "{} cannot be removed: {}; what is purged would come back with the next start that has "
+                "cache.snapshot: remove the file",
+                place.path(), std::strerror(gone.error()));
     }
+    if (fd) ::close(*fd);
+    return fault;
 }
 
 observe::CacheSnapshotFacts CacheSnapshots::facts() const {

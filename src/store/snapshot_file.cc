@@ -34,6 +34,7 @@ constexpr size_t frame_bytes = 8 + check_bytes;
 constexpr size_t front_bytes = 8;  // of a frame: what its check is of, beside the payload
 constexpr size_t write_bytes = size_t{1} << 20;
 constexpr uint8_t type_head = 1, type_record = 2, type_end = 3;
+constexpr uint8_t type_passed_over = 0xff;  // in no file
 
 using Check = std::array<uint8_t, check_bytes>;
 using Front = std::array<char, front_bytes>;
@@ -159,7 +160,10 @@ SnapshotWriter::~SnapshotWriter() {
 }
 
 std::expected<SnapshotWriter, int> SnapshotWriter::begin(const SnapshotPlace& place, std::string_view head) {
-    const int fd = ::open((place.path() + ".new").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (head.size() > SnapshotReader::head_bytes_max) return std::unexpected(EFBIG);
+    const std::string path = place.path() + ".new";
+    ::unlink(path.c_str());  // whoever else may have it open, or has made it a link, has no part in this one
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0) return std::unexpected(errno);
     std::string header(magic);
     const uint32_t numbers[2] = {version, place.vault != nullptr ? 1u : 0u};
@@ -210,11 +214,17 @@ std::expected<void, int> SnapshotWriter::finish() {
 }
 
 std::expected<void, int> SnapshotWriter::publish() {
+    LOOM_TRY(take_name());
+    return keep_name();
+}
+
+std::expected<void, int> SnapshotWriter::take_name() {
     if (::rename((place_.path() + ".new").c_str(), place_.path().c_str()) != 0) return std::unexpected(errno);
     ::close(std::exchange(fd_, -1));
-    sync_folder(place_.directory);
     return {};
 }
+
+std::expected<void, int> SnapshotWriter::keep_name() const { return sync_folder(place_.directory); }
 
 std::string SnapshotFault::text() const {
     switch (cause) {
@@ -237,6 +247,8 @@ SnapshotReader::SnapshotReader(SnapshotReader&& other) noexcept
       size_(other.size_),
       seal_(std::move(other.seal_)),
       head_(std::move(other.head_)),
+      record_bytes_max_(other.record_bytes_max_),
+      passed_over_(other.passed_over_),
       at_(other.at_),
       frames_(other.frames_),
       records_(other.records_),
@@ -279,7 +291,7 @@ std::expected<SnapshotReader, SnapshotFault> SnapshotReader::read(int fd, const 
         return std::unexpected(fault(is_sealed ? Cause::other_key : Cause::damaged));
     if (!is_sealed && vault != nullptr) return std::unexpected(fault(Cause::plain));
     reader.at_ = header_bytes;
-    const uint8_t type = LOOM_TRY(reader.take_frame(reader.head_));
+    const uint8_t type = LOOM_TRY(reader.take_frame(reader.head_, head_bytes_max));
     if (type != type_head) return std::unexpected(fault(Cause::damaged, 0, header_bytes));
     reader.first_at_ = reader.at_;
     return reader;
@@ -287,31 +299,43 @@ std::expected<SnapshotReader, SnapshotFault> SnapshotReader::read(int fd, const 
 
 SnapshotFault SnapshotReader::damaged() const noexcept { return fault(Cause::damaged, 0, at_); }
 
-std::expected<uint8_t, SnapshotFault> SnapshotReader::take_frame(std::string& payload) {
+std::expected<uint8_t, SnapshotFault> SnapshotReader::take_frame(std::string& payload, uint64_t bytes_max) {
     std::array<char, frame_bytes> room;
     const auto got = read_at(fd_, room, at_);
     if (!got) return std::unexpected(fault(Cause::unreadable, got.error()));
     const auto length = number_at<uint32_t>(room.data());
     if (*got < frame_bytes || length > payload_bytes_max || length > size_ - std::min(size_, at_ + frame_bytes))
         return std::unexpected(damaged());
-    payload.resize(length);
-    const auto read = read_at(fd_, payload, at_ + frame_bytes);
-    if (!read) return std::unexpected(fault(Cause::unreadable, read.error()));
     Front front;
     Check check;
     std::memcpy(front.data(), room.data(), front.size());
     std::memcpy(check.data(), room.data() + front.size(), check.size());
     const auto type = static_cast<uint8_t>(front[4]);
-    if (*read < length || front != front_of(type, length) || !seal_->open(front, check, payload, frames_))
-        return std::unexpected(damaged());
+    if (front != front_of(type, length)) return std::unexpected(damaged());
+    if (length > bytes_max) {
+        if (type != type_record) return std::unexpected(damaged());
+        at_ += frame_bytes + length;
+        frames_ += 1;
+        return type_passed_over;
+    }
+    payload.resize(length);
+    const auto read = read_at(fd_, payload, at_ + frame_bytes);
+    if (!read) return std::unexpected(fault(Cause::unreadable, read.error()));
+    if (*read < length || !seal_->open(front, check, payload, frames_)) return std::unexpected(damaged());
     at_ += frame_bytes + length;
     frames_ += 1;
     return type;
 }
 
 std::expected<bool, SnapshotFault> SnapshotReader::next(std::string& record) {
-    const uint64_t begun = at_;
-    const uint8_t type = LOOM_TRY(take_frame(record));
+    uint64_t begun = at_;
+    uint8_t type = LOOM_TRY(take_frame(record, record_bytes_max_));
+    while (type == type_passed_over) {
+        records_ += 1;
+        passed_over_ += 1;
+        begun = at_;
+        type = LOOM_TRY(take_frame(record, record_bytes_max_));
+    }
     if (type == type_record) {
         records_ += 1;
         return true;
@@ -326,6 +350,7 @@ void SnapshotReader::rewind() noexcept {
     at_ = first_at_;
     frames_ = 1;
     records_ = 0;
+    passed_over_ = 0;
 }
 
 std::expected<void, SnapshotFault> SnapshotReader::verify() {
@@ -340,7 +365,7 @@ std::expected<void, SnapshotFault> SnapshotReader::verify() {
 void set_snapshot_aside(const SnapshotPlace& place) {
     const std::string path = place.path();
     if (::rename(path.c_str(), (path + ".refused").c_str()) != 0) ::unlink(path.c_str());
-    sync_folder(place.directory);
+    (void)sync_folder(place.directory);
 }
 
 void tidy_snapshot(const SnapshotPlace& place) {
@@ -355,15 +380,20 @@ void tidy_snapshot(const SnapshotPlace& place) {
 }
 
 std::expected<void, int> remove_snapshot(const SnapshotPlace& place) {
+    const auto is_absent = [](int error) { return error == ENOENT || error == ENOTDIR; };
     int error = 0;
-    bool any = false;
     for (const char* const end : {"", ".new", ".refused"}) {
-        if (::unlink((place.path() + end).c_str()) == 0)
-            any = true;
-        else if (errno != ENOENT && errno != ENOTDIR)
-            error = errno;
+        const std::string path = place.path() + end;
+        if (::unlink(path.c_str()) == 0 || is_absent(errno)) continue;
+        const int why = errno;
+        struct stat found{};
+        if (::lstat(path.c_str(), &found) != 0 && is_absent(errno))
+            continue;  // a disk that is only read says so of all
+        error = why;
     }
-    if (any) sync_folder(place.directory);
+    // Also where there was none: the one before may have been removed, and not have come to the disk.
+    const auto synced = sync_folder(place.directory);
+    if (error == 0 && !synced && !is_absent(synced.error())) error = synced.error();
     return error == 0 ? std::expected<void, int>() : std::unexpected(error);
 }
 

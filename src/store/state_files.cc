@@ -122,15 +122,16 @@ std::expected<void, int> write_file_whole(const std::string& path, std::string_v
         ::unlink(beside.c_str());
         return written;
     }
-    sync_folder(path.substr(0, path.rfind('/')));
+    (void)sync_folder(path.substr(0, path.rfind('/')));
     return {};
 }
 
-void sync_folder(const std::string& path) {
+std::expected<void, int> sync_folder(const std::string& path) {
     const int folder = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder < 0) return;
-    ::fsync(folder);
+    if (folder < 0) return std::unexpected(errno);
+    const int error = ::fsync(folder) == 0 ? 0 : errno;
     ::close(folder);
+    return error == 0 ? std::expected<void, int>() : std::unexpected(error);
 }
 
 }  // namespace loom::store

@@ -46,6 +46,7 @@ struct StateFile {
 [[nodiscard]] std::expected<void, int> write_file_whole(const std::string& path, std::string_view bytes);
 
 /// What was renamed or removed in it stays so through a power cut.
-void sync_folder(const std::string& path);
+/// Errors  an errno.
+std::expected<void, int> sync_folder(const std::string& path);
 
 }  // namespace loom::store

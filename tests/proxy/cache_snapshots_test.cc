@@ -56,9 +56,9 @@ class Process {
         snapshots_.begin(plan_);
     }
     ~Process() { end_shards(); }
-    void stop() {
+    void stop(std::function<bool()> gives_up = [] { return false; }) {
         end_shards();
-        snapshots_.write_last();
+        snapshots_.write_last(std::move(gives_up));
     }
     /// As a request's answer comes; its text is its model's and its number.
     void keep(uint64_t number, const std::string& model, size_t bytes = 200) {
@@ -255,6 +255,116 @@ TEST_F(Snapshots, WhoEndsAtOnceLosesNothing) {
         next.stop();
     }
     for (const char* const name : files) EXPECT_EQ(models_in(name)->size(), 800u) << name;
+}
+
+/// However much there is: what is to stop looks at no further record.
+TEST_F(Snapshots, WhoIsToStopDoesNotLoadOn) {
+    constexpr uint64_t count = 100'000;
+    const store::SnapshotPlace place{.directory = path() + "/cache", .name = files[0], .vault = {}};
+    fs::create_directory(place.directory);
+    {
+        const cache::SnapshotHead head{.kind = cache::SnapshotHead::Kind::exact, .version = "test", .seed = 1};
+        auto writer = store::SnapshotWriter::begin(place, head.write());
+        ASSERT_TRUE(writer);
+        const auto answer = std::make_shared<cache::Answer>(cache::Answer{
+            .scope = "alice", .model = "m", .body = "b", .fresh_until_ms = 600'000, .kept_until_ms = 600'000});
+        for (uint64_t i = 0; i < count; ++i) {
+            std::string record;
+            cache::write_record(record, cache::KeptAnswer{.key = key_of(i), .answer = answer}, {});
+            ASSERT_TRUE(writer->add(record));
+        }
+        ASSERT_TRUE(writer->finish() && writer->publish());
+    }
+    const auto bytes = fs::file_size(place.path());
+    Process process(path(), 2, plan_of(256 << 20), 600'000);
+    process.snapshots().ask_to_stop();
+    process.stop();
+    EXPECT_LT(process.loaded(0), count);
+    EXPECT_EQ(fs::file_size(place.path()), bytes) << "and leaves what it has not loaded";
+}
+
+TEST_F(Snapshots, TheLastWriteIsGivenUp_AndWhatWasBeforeStays) {
+    {
+        Process first(path(), 1, plan_of(), 600'000);
+        first.keep(1, "old");
+        first.stop();
+    }
+    Process second(path(), 1, plan_of(), 600'000);
+    wait_until([&] { return second.loaded(0) == 1 && second.loaded(1) == 1; });
+    for (uint64_t i = 10; i < 50; ++i) second.keep(i, "new");
+    int asked = 0;
+    second.stop([&asked] { return ++asked > 5; });
+    for (const char* const name : files) {
+        EXPECT_EQ(models_in(name), std::multiset<std::string>{"old"}) << name;
+        EXPECT_FALSE(fs::exists(path() + "/cache/" + name + ".new")) << name;
+    }
+}
+
+/// Two in one directory: the second knows nothing of what the first one's files hold.
+TEST_F(Snapshots, APurgeWhereAnotherHoldsTheDirectoryIsNoSuccess_AndIsMadeUpFor) {
+    auto first = std::make_unique<Process>(path(), 1, plan_of(), 600'000);
+    Process second(path(), 1, plan_of(), 600'000);
+    first->keep(1, "m");
+    EXPECT_NE(second.cache().purge({.model = "m"}).find("another Loom keeps its cache"), std::string::npos);
+    first->stop();
+    EXPECT_TRUE(models_in(files[0]));
+    first.reset();
+    wait_until(
+        [&] { return !fs::exists(path() + "/cache/" + files[0]) && !fs::exists(path() + "/cache/" + files[1]); });
+    EXPECT_EQ(second.cache().purge({.model = "m"}), "");
+    second.keep(2, "later");
+    second.stop();
+    EXPECT_EQ(models_in(files[0]), std::multiset<std::string>{"later"}) << "from then on it is this one's";
+}
+
+TEST_F(Snapshots, APurgeTakesTheDirectoryWhereTheOtherHasJustEnded) {
+    auto first = std::make_unique<Process>(path(), 1, plan_of(), 600'000);
+    Process second(path(), 1, plan_of(), 600'000);
+    first->keep(1, "m");
+    first->stop();
+    first.reset();
+    EXPECT_EQ(second.cache().purge({.model = "m"}), "");
+    for (const char* const name : files) EXPECT_FALSE(models_in(name)) << name;
+}
+
+TEST_F(Snapshots, WhereNothingCanBeLockedAPurgeRemovesTheFilesAllTheSame) {
+    {
+        Process first(path(), 1, plan_of(), 600'000);
+        first.keep(1, "m");
+        first.stop();
+    }
+    const std::string lock = path() + "/cache/lock";
+    fs::remove(lock);
+    fs::create_directory(lock);
+    Process second(path(), 1, plan_of(), 600'000);
+    EXPECT_TRUE(models_in(files[0]));
+    EXPECT_EQ(second.cache().purge({.model = "m"}), "");
+    for (const char* const name : files) EXPECT_FALSE(models_in(name)) << name;
+    fs::create_directory(path() + "/cache/" + files[0]);  // what cannot be removed as a file
+    EXPECT_NE(second.cache().purge({.model = "m"}).find("cannot be removed"), std::string::npos);
+    EXPECT_NE(CacheSnapshots::remove_all(path()).find("cannot be removed"), std::string::npos);
+    fs::remove(path() + "/cache/" + files[0]);
+    EXPECT_EQ(CacheSnapshots::remove_all(path()), "");
+}
+
+/// By terms of a smaller answer than those that were kept.
+TEST_F(Snapshots, AnswersThatAreTooLargeByNowAreNotKept) {
+    {
+        Process first(path(), 1, plan_of(8 << 20), 600'000);
+        first.keep(1, "small");
+        first.keep(2, "large", 40'000);
+        first.keep(3, "huge", 800'000);
+        first.stop();
+    }
+    auto plan = std::make_shared<CachePlan>(*plan_of(8 << 20));
+    plan->entry_bytes_max = 10'000;
+    Process second(path(), 1, plan, 600'000);
+    wait_until([&] {
+        const auto facts = second.snapshots().facts();
+        return facts.layers[0].not_kept == 2 && facts.layers[1].not_kept == 2;
+    });
+    EXPECT_EQ(second.loaded(0), 1u);
+    EXPECT_EQ(second.loaded(1), 1u);
 }
 
 TEST_F(Snapshots, FilledPurgedWrittenAndReadAtOnce) {

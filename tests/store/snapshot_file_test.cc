@@ -168,6 +168,38 @@ TEST_P(SnapshotFile, WhatWasNotPublishedLeavesWhatWasBefore) {
     EXPECT_EQ(read(place()), records);
 }
 
+TEST_P(SnapshotFile, WhatIsBesideIsNotWrittenThrough) {
+    const std::string other = directory_.path() + "/other";
+    put_bytes(other, "another's");
+    fs::create_symlink(other, path() + ".new");
+    write();
+    EXPECT_EQ(bytes_in(other), "another's");
+    EXPECT_EQ(read(place()), records);
+}
+
+TEST_P(SnapshotFile, LongerRecordsArePassedOver_AndTheRestIsRead) {
+    write();
+    auto reader = SnapshotReader::open(place());
+    ASSERT_TRUE(reader);
+    reader->set_record_bytes_max(2999);
+    for (int twice = 0; twice < 2; ++twice) {
+        std::vector<std::string> all;
+        std::string record;
+        for (auto more = reader->next(record); more && *more; more = reader->next(record)) all.push_back(record);
+        EXPECT_EQ(all, (std::vector<std::string>{records[0], records[1], records[3]}));
+        EXPECT_EQ(reader->passed_over(), 1u);
+        EXPECT_LT(record.capacity(), 2999u);
+        reader->rewind();
+    }
+    fs::resize_file(path(), 1500);
+    auto cut = SnapshotReader::open(place());
+    ASSERT_TRUE(cut);
+    cut->set_record_bytes_max(10);
+    std::string record;
+    EXPECT_TRUE(cut->next(record) && cut->next(record));
+    EXPECT_EQ(cut->next(record).error().cause, Cause::damaged) << "also in what would be passed over";
+}
+
 TEST_P(SnapshotFile, OneIsSetAside_TheLast) {
     write({"old"});
     set_snapshot_aside(place());

@@ -29,6 +29,14 @@ class CacheSnapshot : public WireTest {
         begin();
     }
     void begin() { loom_ = std::make_unique<LoomProcess>(conf.text()); }
+    /// Until all that is there is loaded.
+    void begin_and_load() {
+        std::vector<std::string> names;
+        for (const char* const name : {"exact.snapshot", "semantic.snapshot"})
+            if (is_there(name)) names.emplace_back(name);
+        begin();
+        for (const std::string& name : names) wait_until(name, [&] { return contains(loom().log(), name + ": "); });
+    }
     void TearDown() override { EXPECT_EQ(LoomProcess::complaint_in(loom_->log()), ""); }
     LoomProcess& loom() { return *loom_; }
     size_t asked_upstream() const { return upstream_->request_count(); }
@@ -161,7 +169,7 @@ TEST_F(CacheSnapshot, WhatIsPurgedDoesNotComeBack_HoweverTheProcessEnds) {
     EXPECT_EQ(written("semantic"), 2);
     purge("key=" + key);
     kill();
-    begin();
+    begin_and_load();
     EXPECT_EQ(status(body_of(asked)), "miss") << "neither the same nor nearly the same";
     stop();
 }
@@ -360,6 +368,41 @@ TEST_F(CacheSnapshot, ASecondLoomInTheSameDirectoryKeepsNothing) {
     restart();
     EXPECT_EQ(loaded("exact"), 1);
     EXPECT_EQ(status(body_of(asked)), "hit");
+    stop();
+}
+
+TEST_F(CacheSnapshot, APurgeOfOneThatHasNotTheDirectoryIsNoSuccess_AndNothingComesBack) {
+    const std::string key = keep(asked, 1).head.value("x-loom-cache-key");
+    {
+        LoomProcess second(conf.text());
+        const auto purge_there = [&] {
+            return ask_once(second.admin_port(), request("POST", "/ai/cache/purge?key=" + key));
+        };
+        const Message refused = purge_there();
+        EXPECT_EQ(refused.status(), 500);
+        EXPECT_TRUE(contains(refused.body, "another Loom keeps its cache")) << refused.body;
+        stop();  // and writes it
+        EXPECT_EQ(purge_there().status(), 200);
+        EXPECT_FALSE(is_there("exact.snapshot") || is_there("semantic.snapshot"));
+        second.stop_cleanly();
+    }
+    begin_and_load();
+    EXPECT_EQ(status(body_of(asked)), "miss");
+    EXPECT_EQ(status(body_of(asked_again)), "semantic") << "of what was asked just now";
+    stop();
+}
+
+TEST_F(CacheSnapshot, IsOff_AndWhatCannotBeRemovedMakesAPurgeNoSuccess) {
+    const std::string key = keep(asked, 1).head.value("x-loom-cache-key");
+    stop();
+    fs::remove(file("exact.snapshot"));
+    fs::create_directory(file("exact.snapshot"));  // what cannot be removed as a file
+    conf.set("cache.snapshot", "");
+    begin();
+    EXPECT_TRUE(contains(loom().log(), "exact.snapshot cannot be removed")) << loom().log();
+    EXPECT_EQ(admin("POST", "/ai/cache/purge?key=" + key).status(), 500);
+    fs::remove(file("exact.snapshot"));
+    purge("key=" + key);
     stop();
 }
 

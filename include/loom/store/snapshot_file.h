@@ -50,8 +50,10 @@ class SnapshotWriter {
     [[nodiscard]] std::expected<void, int> add(std::string_view record);
     /// All of it is on the disk, beside.
     [[nodiscard]] std::expected<void, int> finish();
-    /// It takes its name, in place of what was there, and keeps it through a power cut.
+    /// It takes its name, in place of what was there, and keeps it through a power cut: the two that follow.
     [[nodiscard]] std::expected<void, int> publish();
+    [[nodiscard]] std::expected<void, int> take_name();
+    [[nodiscard]] std::expected<void, int> keep_name() const;
     [[nodiscard]] uint64_t records() const noexcept { return records_; }
     [[nodiscard]] uint64_t bytes() const noexcept { return written_ + waiting_.size(); }
 
@@ -99,7 +101,11 @@ class SnapshotReader {
     ~SnapshotReader();
 
     [[nodiscard]] const std::string& head() const noexcept { return head_; }
-    /// False: that was all, and the file is whole.
+    /// Longer ones are passed over, unread, from here on: memory for them is not taken.
+    void set_record_bytes_max(uint64_t bytes) noexcept { record_bytes_max_ = bytes; }
+    /// So many were, since the first record.
+    [[nodiscard]] uint64_t passed_over() const noexcept { return passed_over_; }
+    /// False: that was all, and the file is whole, but for what was passed over.
     [[nodiscard]] std::expected<bool, SnapshotFault> next(std::string& record);
     /// To the first record again.
     void rewind() noexcept;
@@ -108,16 +114,20 @@ class SnapshotReader {
     [[nodiscard]] uint64_t bytes() const noexcept { return size_; }
 
     static constexpr uint64_t payload_bytes_max = uint64_t{256} << 20;
+    static constexpr uint64_t head_bytes_max = uint64_t{4} << 20;
 
   private:
     SnapshotReader(int fd, uint64_t size, std::unique_ptr<SnapshotSeal> seal) noexcept;
-    [[nodiscard]] std::expected<uint8_t, SnapshotFault> take_frame(std::string& payload);
+    /// payload  stays as it is where the record is passed over.
+    [[nodiscard]] std::expected<uint8_t, SnapshotFault> take_frame(std::string& payload, uint64_t bytes_max);
     [[nodiscard]] SnapshotFault damaged() const noexcept;
 
     int fd_ = -1;
     uint64_t size_ = 0;
     std::unique_ptr<SnapshotSeal> seal_;
     std::string head_;
+    uint64_t record_bytes_max_ = payload_bytes_max;
+    uint64_t passed_over_ = 0;
     uint64_t at_ = 0;
     uint64_t frames_ = 0;
     uint64_t records_ = 0;
