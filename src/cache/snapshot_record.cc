@@ -60,7 +60,7 @@ class Reader {
         const auto count = number<uint32_t>();
         const std::string_view raw = take(uint64_t{count} * sizeof(float));
         std::vector<float> values(raw.size() / sizeof(float));
-        std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
+        if (!values.empty()) std::memcpy(values.data(), raw.data(), values.size() * sizeof(float));
         return values;
     }
     uint64_t time_ms() noexcept {
