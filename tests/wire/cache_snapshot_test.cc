@@ -272,6 +272,7 @@ TEST_F(CacheSnapshot, ATenantNeverGetsAnothersAfterARestartEither) {
     EXPECT_EQ(status(body_of(asked)), "hit");
     purge("tenant=acme");
     restart();
+    EXPECT_EQ(loaded("exact"), 1);
     EXPECT_EQ(of_other(asked), "hit");
     EXPECT_EQ(status(body_of(asked)), "miss");
     stop();

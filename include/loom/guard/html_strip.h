@@ -6,7 +6,7 @@
 // follows it begins none. So no place of it is a tag to any reader, however that reads what stands around it, and
 // doing it once more changes nothing. What would break that is broken itself, by a blank behind its '<' and without
 // loss: a tag in which another '<' stands, that is never closed, longer than tag_bytes_max, or so misspelt that readers
-// may differ about it. Any other '<' stays as it is: "a < b", "<3".
+// may differ about it, and the last of a text, since texts may be joined. Any other stays as it is: "a < b", "<3".
 #pragma once
 
 #include <array>
